@@ -1,0 +1,37 @@
+"""Canonical emotion names, their order, and the other spellings data sets use."""
+
+from collections.abc import Iterable
+
+EMOTIONS = (
+    "anger",
+    "disgust",
+    "fear",
+    "happiness",
+    "sadness",
+    "surprise",
+    "neutral",
+    "contempt",
+)
+
+_ALIASES = {
+    "angry": "anger",
+    "disgusted": "disgust",
+    "fearful": "fear",
+    "afraid": "fear",
+    "happy": "happiness",
+    "sad": "sadness",
+    "surprised": "surprise",
+    "contemptuous": "contempt",
+}
+
+
+def canonical_name(name: str) -> str:
+    """Returns the canonical emotion for `name`, or the lower-cased name where it is no emotion."""
+    key = name.strip().lower()
+    return _ALIASES.get(key, key)
+
+
+def ordered_classes(names: Iterable[str]) -> tuple[str, ...]:
+    """Returns the class list: emotions in canonical order, then other names alphabetically."""
+    names = {canonical_name(name) for name in names}
+    return (*(e for e in EMOTIONS if e in names), *sorted(names - set(EMOTIONS)))

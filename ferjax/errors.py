@@ -1,0 +1,20 @@
+"""The one error a user of ferjax can cause, and the nearest-name suggestion it carries."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """A mistake in what the user gave: flag, file, layout, class or shape.
+
+    The message names the file or flag, what was found, what was expected and what to do.
+    `launch` prints it as one line and exits with status 1.
+    """
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
+    """Returns the error for a name that is not in `known`, with the nearest one suggested."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return UserError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(known)}.")

@@ -1,0 +1,1 @@
+"""Networks of the five papers, as pure Linen modules."""

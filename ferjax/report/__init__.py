@@ -1,0 +1,1 @@
+"""Pictures, tables and documents that a run leaves behind."""

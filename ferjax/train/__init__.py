@@ -1,0 +1,1 @@
+"""State, losses, metrics, optimizers, steps, checkpoints and the training loop."""
