@@ -38,7 +38,8 @@ class DatasetBundle:
       classes: canonical emotion names, in canonical order.
       layout: the layout that was recognised on disk, in words.
       sources: for each split, where its images come from, in the data set's own words.
-      notes: remarks for the report (missing test split, counts that differ from the published ones).
+      notes: remarks for the report (missing test split, counts that are not the published ones).
+      crops: who cut the faces out, and how.
     """
 
     splits: dict[str, Split]
@@ -46,10 +47,11 @@ class DatasetBundle:
     layout: str
     sources: dict[str, str]
     notes: tuple[str, ...] = ()
+    crops: str = "as released"
 
 
 def subset(split: Split, positions: np.ndarray, name: str | None = None) -> Split:
-    """Returns the images of `split` at int positions [M], in that order, as a split of their own."""
+    """Returns the images of `split` at int positions [M], in that order, as their own split."""
     positions = np.asarray(positions)
     return replace(
         split,

@@ -1,1 +1,1 @@
-"""Array operations that the networks need and XLA lacks or lowers badly, each with its plain form."""
+"""Array operations that XLA lacks or lowers badly, each with its plain form."""

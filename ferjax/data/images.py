@@ -1,0 +1,148 @@
+"""Image files as uint8 arrays: the one decoder and the one host resize of the library."""
+
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ferjax.data.split import Split
+from ferjax.errors import UserError
+
+# What Pillow raises on truncated, foreign or hostile files; each decoder has its own taste.
+_DECODE_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    Image.DecompressionBombError,
+)
+_GREY_MODES = frozenset({"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F"})
+_EXIF_ORIENTATION = 0x0112
+_TRANSPOSE = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def read_image(path: Path, size: tuple[int, int] | None, channels: int) -> np.ndarray:
+    """Decodes one image file, upright, in the wanted size and number of channels.
+
+    Args:
+      path: a file in any format Pillow reads; 16-bit greys are scaled to 8 bits.
+      size: (H, W) of the result, None for the file's own size.
+      channels: 1 (grey, ITU-R 601 weights) or 3 (RGB; grey is repeated).
+
+    Returns:
+      uint8 [H, W, channels], values 0 to 255.
+
+    Raises:
+      UserError: the file is missing, empty, truncated or no image.
+    """
+    try:
+        with Image.open(path) as file:
+            turn = _TRANSPOSE.get(_orientation(file))
+            image = _eight_bit(file).convert("L" if channels == 1 else "RGB")
+    except _DECODE_ERRORS as error:
+        raise _unreadable(path, error) from error
+    pixels = np.asarray(image if turn is None else image.transpose(turn))
+    pixels = pixels.reshape(*pixels.shape[:2], channels)
+    return pixels if size is None else resize_image(pixels, size)
+
+
+def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resizes uint8 [h, w, C], C 1 or 3, to uint8 [H, W, C] for `size` (H, W).
+
+    The filter is Pillow's bilinear: a triangle as wide as the reduction, so it is antialiased; it
+    is what the device's resample does when enlarging, and unlike bicubic it cannot ring, which on
+    uint8 would clip at bright edges. An image of that size already is returned as it is.
+    """
+    if image.shape[:2] == tuple(size):
+        return image
+    channels = image.shape[-1]
+    source = Image.fromarray(image[..., 0] if channels == 1 else image)
+    resized = source.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    return np.asarray(resized).reshape(*size, channels)
+
+
+def image_header(path: Path) -> tuple[int, int, int]:
+    """Returns (H, W, channels) of an upright image file without decoding its pixels.
+
+    Channels are as stored: 1 for grey files, 3 for all others.
+
+    Raises:
+      UserError: the file is missing, empty or no image.
+    """
+    try:
+        with Image.open(path) as file:
+            turned = _orientation(file) >= 5
+            width, height = file.size
+            channels = 1 if file.mode in _GREY_MODES else 3
+    except _DECODE_ERRORS as error:
+        raise _unreadable(path, error) from error
+    return (width, height, channels) if turned else (height, width, channels)
+
+
+def image_split(
+    name: str, paths: Sequence[Path], labels: np.ndarray, ids: Sequence[str], storage_size: int
+) -> Split:
+    """Returns the split whose images are the files `paths`, decoded each time they are read.
+
+    Every header is opened once, here. Where all files share one size it is kept, else each is
+    resized to (storage_size, storage_size); there are 3 channels unless every file is grey.
+
+    Args:
+      name: the split's name.
+      paths: N image files.
+      labels: int [N], indexes into the class list.
+      ids: N names a person can find the image by.
+      storage_size: the side of the square that images of differing sizes are stored in.
+
+    Raises:
+      UserError: a file is missing or no image (also by the split's `read`, on broken pixels).
+    """
+    headers = {image_header(path) for path in paths}
+    sizes = {header[:2] for header in headers}
+    size = sizes.pop() if len(sizes) == 1 else (storage_size, storage_size)
+    channels = max((header[2] for header in headers), default=1)
+    shape = (*size, channels)
+
+    def read(indices: np.ndarray) -> np.ndarray:
+        images = np.empty((len(indices), *shape), np.uint8)
+        for image, index in zip(images, indices, strict=True):
+            image[:] = read_image(paths[index], size, channels)
+        return images
+
+    return Split(name, np.asarray(labels, np.int32), tuple(ids), shape, read)
+
+
+def _orientation(file: Image.Image) -> int:
+    """Returns the EXIF orientation 1 to 8; 1 where the header has none."""
+    # Asking a PNG without EXIF for it would decode the pixels; TIFF is turned by Pillow itself.
+    return file.getexif().get(_EXIF_ORIENTATION, 1) if "exif" in file.info else 1
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """Returns a 16-bit grey image scaled to 8 bits (Pillow's own conversion clips at 255)."""
+    if not image.mode.startswith("I;16"):
+        return image
+    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    """Returns the error for a file that is not there, is empty or does not decode."""
+    path = Path(path)
+    if not path.is_file():
+        return UserError(f"{path}: no such image file")
+    if path.stat().st_size == 0:
+        return UserError(f"{path}: the file is empty (0 bytes), expected an image; copy it again")
+    size = f"{path.stat().st_size:,} bytes"
+    reason = "not an image" if isinstance(error, Image.UnidentifiedImageError) else f"{error}"
+    return UserError(f"{path}: cannot be read as an image ({size}: {reason}); copy it again")

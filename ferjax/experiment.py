@@ -1,0 +1,243 @@
+"""Train and evaluate: models and data composed into runs that leave a report."""
+
+import functools
+import json
+import os
+import statistics
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+import ferjax
+from ferjax.assess import assess_run, assess_split
+from ferjax.augment import AUGMENTS
+from ferjax.config import EvalConfig, TrainConfig
+from ferjax.data.pipeline import TrainBatches, iterate
+from ferjax.report.document import write_seeds_report
+from ferjax.sharding import compiled, put_batch, replicated
+from ferjax.specs import spec_to_json
+from ferjax.task import Task, evaluate_split, evaluator, prepare_task, process_shard
+from ferjax.train.checkpoint import open_checkpoints, restore_checkpoint, save_checkpoint
+from ferjax.train.interrupt import interrupt_requests
+from ferjax.train.loop import HostState, Parts, Plan, fit
+from ferjax.train.losses import inverse_class_weights
+from ferjax.train.metrics import Evaluation, recall_by_class
+from ferjax.train.optim import make_optimizer, make_schedule
+from ferjax.train.rundir import check_run_dir, locked_run_dir, read_config
+from ferjax.train.state import TrainState, create_state
+from ferjax.train.steps import Sums, train_step, zero_sums
+from ferjax.train.writer import append_line, cut_back
+
+
+def enable_compile_cache() -> None:
+    """Keeps compiled programs between processes, in $JAX_COMPILATION_CACHE_DIR or ~/.cache."""
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        folder = Path.home() / ".cache" / "ferjax" / "compiled"
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+
+
+def run_train(config: TrainConfig, devices: Sequence[jax.Device] | None = None) -> dict[str, Any]:
+    """Trains, or resumes, and reports; returns the report, with its `path`.
+
+    Args:
+      config: from `ferjax.recipes.resolve`. With `seeds`, one run for each and a top report.
+      devices: to train on; None for all of all hosts.
+
+    Raises:
+      UserError: anything in config or data that cannot work, or a loss that is not finite.
+      KeyboardInterrupt: stopped by the user; the state has been saved.
+    """
+    check_run_dir(config)
+    if config.seeds:
+        return _train_seeds(config, devices)
+    if finished := _finished_report(config):
+        return finished
+    task = prepare_task(config, devices)
+    with locked_run_dir(config) as run_dir:
+        _train(task, run_dir)
+        return assess_run(task, run_dir)
+
+
+def _finished_report(config: TrainConfig) -> dict[str, Any] | None:
+    """Returns the report of a run that has nothing left to train, or None."""
+    path = Path(config.workdir or "") / "report.json"
+    if not path.is_file():
+        return None
+    report = json.loads(path.read_text(encoding="utf-8"))
+    if report["config"]["epochs"] < config.epochs:
+        return None
+    return {**report, "path": str(path.with_suffix(".md"))}
+
+
+def _train(task: Task, run_dir: Path) -> None:
+    """Trains the task from the directory's latest checkpoint, or from the start."""
+    config, mesh, classes = task.config, task.mesh, task.bundle.classes
+    train, val = task.bundle.splits["train"], task.bundle.splits["val"]
+    dtype = np.float64 if config.precision == "f64" else np.float32
+    batches = TrainBatches(train, config.batch_size, config.seed, config.epochs, process_shard())
+    per_epoch = batches.steps_per_epoch
+    schedule = make_schedule(
+        config.schedule,
+        config.learning_rate,
+        len(batches),
+        warmup_steps=round(config.warmup_epochs * per_epoch),
+    )
+    optimizer = make_optimizer(
+        config.optimizer, schedule, momentum=config.momentum, weight_decay=config.weight_decay
+    )
+    weights = None
+    if config.class_weights == "inverse":
+        weights = inverse_class_weights(np.bincount(train.labels, minlength=len(classes)))
+    step = functools.partial(
+        train_step,
+        class_weights=weights,
+        model=task.model,
+        optimizer=optimizer,
+        spec=task.spec,
+        augment=AUGMENTS[config.augment],
+        label_smoothing=config.label_smoothing,
+        seed=config.seed,
+    )
+    step = compiled(step, mesh, donate_argnums=(0, 1), out_shardings=replicated(mesh))
+    state = create_state(task.model, optimizer, task.spec, config.seed, mesh, dtype)
+    host = HostState(zero_sums(dtype))
+    logits_of = evaluator(task.model, task.spec, mesh, config.batch_size, config.progress)
+
+    def evaluate(state: TrainState) -> Evaluation:
+        variables = {"params": state.params, "batch_stats": state.batch_stats}
+        return evaluate_split(logits_of, variables, val)
+
+    def log(line: dict[str, Any]) -> None:
+        if jax.process_index() == 0:
+            append_line(run_dir, line)
+
+    def log_train(epoch: int, step: int, sums: Sums, rate: float) -> None:
+        line = {
+            "step": step,
+            "epoch": epoch,
+            "split": "train",
+            "loss": float(sums.loss) / float(sums.weight),
+            "accuracy": int(sums.correct) / int(sums.count),
+            "learning_rate": float(schedule(step - 1)),
+            "images_per_second": round(rate, 1),
+        }
+        log(line)
+
+    def log_eval(epoch: int, step: int, result: Evaluation) -> None:
+        line = {
+            "step": step,
+            "epoch": epoch,
+            "split": "val",
+            "loss": result.loss,
+            "accuracy": result.accuracy,
+            "recall": recall_by_class(result.confusion, classes),
+        }
+        log(line)
+
+    with open_checkpoints(run_dir) as manager, interrupt_requests() as interrupted:
+
+        def save(state: TrainState, host: HostState, accuracy: float | None) -> None:
+            save_checkpoint(manager, state, _meta(task, state, host, per_epoch), accuracy)
+
+        if (latest := manager.latest_step()) is not None:
+            state, meta = restore_checkpoint(manager, latest, state)
+            sums = Sums(
+                *(np.asarray(v, z.dtype) for v, z in zip(meta["sums"], host.sums, strict=True))
+            )
+            host = HostState(sums, meta["best"], meta["seconds"])
+        cut_back(run_dir, int(state.step))
+        parts = Parts(
+            train_step=step,
+            batches=(put_batch(batch, mesh) for batch in iterate(batches, int(state.step))),
+            evaluate=evaluate,
+            save=save,
+            log_train=log_train,
+            log_eval=log_eval,
+            interrupted=interrupted,
+        )
+        plan = Plan(
+            epochs=config.epochs,
+            steps_per_epoch=per_epoch,
+            eval_every=config.eval_every,
+            batch_size=config.batch_size,
+            save_seconds=60 * config.save_minutes,
+            loss_dtype=dtype,
+            progress=config.progress,
+        )
+        fit(state, host, plan, parts)
+
+
+def _meta(task: Task, state: TrainState, host: HostState, per_epoch: int) -> dict[str, Any]:
+    """Returns what a checkpoint holds beside the state: a loader's needs, and host values."""
+    return {
+        "ferjax": ferjax.__version__,
+        "model": task.config.model,
+        "fields": task.fields,
+        "classes": list(task.bundle.classes),
+        "spec": spec_to_json(task.spec),
+        "epoch": int(state.step) // per_epoch,
+        "best": host.best,
+        "sums": [np.asarray(value).item() for value in host.sums],
+        "seconds": host.seconds,
+    }
+
+
+def run_evaluate(config: EvalConfig) -> dict[str, Any]:
+    """Evaluates a run on any split or data set; returns the report, with its `path`.
+
+    Without data set, folder and split the run's own report is made anew; else the report goes to
+    RUN/evaluations/<dataset>-<split>/.
+
+    Raises:
+      UserError: no such run, split or data, or no class in common.
+    """
+    run_dir = Path(config.workdir)
+    own = read_config(run_dir)
+    if config.dataset is None and config.data_dir is None and config.split is None:
+        return assess_run(prepare_task(replace(own, progress=config.progress)), run_dir)
+    return assess_split(config, own)
+
+
+def _train_seeds(config: TrainConfig, devices: Sequence[jax.Device] | None) -> dict[str, Any]:
+    """Trains once for each seed in WORKDIR/seed_N and reports mean and sample deviation."""
+    top = Path(config.workdir or "")
+    reports = {}
+    with locked_run_dir(config):
+        for seed in config.seeds:
+            folder = f"seed_{seed}"
+            one = replace(config, seed=seed, seeds=(), workdir=str(top / folder))
+            reports[seed] = run_train(one, devices)
+    rows = []
+    for seed, report in reports.items():
+        row: dict[str, Any] = {"seed": seed, "directory": f"seed_{seed}"}
+        for split, kinds in report["results"].items():
+            for which, scores in kinds.items():
+                row[f"{split}_{which}_accuracy"] = scores["accuracy"]
+                row[f"{split}_{which}_macro_f1"] = scores["macro"]["f1"]
+        rows.append(row)
+    columns = [key for key in rows[0] if key not in ("seed", "directory")]
+    values = {key: [row[key] for row in rows] for key in columns}
+    mean = {key: statistics.fmean(numbers) for key, numbers in values.items()}
+    deviation = {
+        key: statistics.stdev(numbers) if len(numbers) > 1 else None
+        for key, numbers in values.items()
+    }
+    head = "test_selected_accuracy" if "test_selected_accuracy" in mean else "val_selected_accuracy"
+    spread = f" ± {100 * deviation[head]:.2f}" if deviation[head] is not None else ""
+    first = reports[config.seeds[0]]
+    report = {
+        "title": f"{first['title']}, {len(rows)} seeds",
+        "summary": f"{head.replace('_', ' ')}: {100 * mean[head]:.2f}{spread} %"
+        " (mean ± sample standard deviation)",
+        "seeds": list(config.seeds),
+        "rows": rows,
+        "mean": mean,
+        "deviation": deviation,
+        "protocol": {**first["protocol"], "seeds": [str(seed) for seed in config.seeds]},
+        "warnings": sorted({warning for r in reports.values() for warning in r["warnings"]}),
+    }
+    return {**report, "path": str(write_seeds_report(report, top))}

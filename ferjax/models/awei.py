@@ -1,0 +1,62 @@
+"""The "Awei" network of P5: a five-block plain CNN with a residual jumper around it."""
+
+from typing import Any
+
+import jax
+from flax import linen as nn
+
+from ferjax.models.layers import ConvReluMaxPool, full_precision
+from ferjax.ops.pool import max_pool
+
+JUMPERS = ("none", "input", "conv1", "staged", "double")
+
+
+class Awei(nn.Module):
+    """Awei (P5): trunk of five 3x3 convolutions, each max-pooled by 2, plus a residual jumper.
+
+    Attributes:
+      num_classes: number of logits.
+      jumper: what is added to the trunk's (S/32)²x512 map. `input`: the image through 512 filters
+        and a 32x32 pool; `conv1`: the first convolution's output likewise; `staged`: block 1 to 3
+        to 5; `double`: the image in two convolution + pool steps; `none`: the plain CNN.
+      widths: filters of the five convolutions.
+      hidden: width of the fully connected layer.
+      dropout: rate before the fully connected layer.
+      dtype: computation dtype; None takes the promotion of input and parameters.
+    """
+
+    num_classes: int
+    jumper: str = "input"
+    widths: tuple[int, ...] = (32, 64, 128, 256, 512)
+    hidden: int = 1792
+    dropout: float = 0.5
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, image: jax.Array, *, train: bool) -> jax.Array:
+        """Maps images float [B, S, S, 3], S a multiple of 32, to logits [B, num_classes]."""
+
+        def jump(x: jax.Array, features: int, window: int, name: str) -> jax.Array:
+            return ConvReluMaxPool(features, window, dtype=self.dtype, name=name)(x)
+
+        x, jumped = image, None
+        if self.jumper == "input":
+            jumped = jump(image, self.widths[4], 32, "jumper")
+        elif self.jumper == "double":
+            jumped = jump(jump(image, self.widths[2], 8, "jumper1"), self.widths[4], 4, "jumper2")
+        for block, width in enumerate(self.widths, start=1):
+            x = nn.relu(nn.Conv(width, (3, 3), dtype=self.dtype, name=f"conv{block}")(x))
+            if self.jumper == "conv1" and block == 1:
+                jumped = jump(x, self.widths[4], 32, "jumper")
+            x = max_pool(x, 2)
+            if self.jumper == "staged" and block == 1:
+                jumped = jump(x, self.widths[2], 4, "jumper1")
+            if self.jumper == "staged" and block == 3:
+                x = x + jumped
+                jumped = jump(x, self.widths[4], 4, "jumper2")
+        if jumped is not None:
+            x = x + jumped
+        x = x.reshape(x.shape[0], -1)
+        x = nn.Dropout(self.dropout, deterministic=not train, name="dropout")(x)
+        x = nn.relu(nn.Dense(self.hidden, dtype=self.dtype, name="dense")(x))
+        return nn.Dense(self.num_classes, name="head")(full_precision(x))

@@ -1,0 +1,95 @@
+"""From uint8 images to network input, on the device: shared by train, evaluate and predict."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ferjax.specs import InputSpec
+
+_LUMA_601 = (0.299, 0.587, 0.114)
+
+
+class Geometry(NamedTuple):
+    """Per-image geometry, one row an image.
+
+    Attributes:
+      flip: bool [B], mirror left to right.
+      shift: float [B, 2], where the image's content moves (down, right), in fractions of its side.
+    """
+
+    flip: jax.Array
+    shift: jax.Array
+
+
+def to_channels(images: jax.Array, channels: int) -> jax.Array:
+    """Returns float32 images of 1 or 3 channels: grey is repeated, RGB is weighed by ITU-R 601.
+
+    Args:
+      images: [B, H, W, 1 or 3].
+      channels: 1 or 3.
+    """
+    images = images.astype(jnp.float32)
+    if images.shape[-1] == channels:
+        return images
+    if channels == 3:
+        return jnp.repeat(images, 3, axis=-1)
+    return (images @ jnp.array(_LUMA_601)[:, None]).astype(jnp.float32)
+
+
+def _weights(size: int, source: int, shift: jax.Array, flip: jax.Array) -> jax.Array:
+    """Returns resampling weights [B, size, source]: an antialiased triangle, edges continued."""
+    scale = source / size
+    centre = (jnp.arange(size) + 0.5) * scale - 0.5
+    centre = jnp.where(flip[:, None], source - 1 - centre, centre)
+    # A flip mirrors the source, so a shift of the result moves the other way in the source.
+    centre = centre - source * jnp.where(flip, -shift, shift)[:, None]
+    centre = jnp.clip(centre, 0, source - 1)
+    distance = jnp.abs(jnp.arange(source) - centre[..., None]) / max(scale, 1.0)
+    weights = jnp.maximum(1 - distance, 0)
+    return weights / weights.sum(-1, keepdims=True)
+
+
+def resample(images: jax.Array, size: int, geometry: Geometry | None = None) -> jax.Array:
+    """Returns images moved and resized to [B, size, size, C] in one bilinear, antialiased resample.
+
+    Two small matrix products per image. What a shift uncovers repeats the nearest edge. Without
+    geometry it equals `jax.image.resize(..., "linear", antialias=True)`.
+
+    Args:
+      images: float [B, H, W, C].
+      size: side of the result, pixels.
+      geometry: per-image moves, or None for a plain resize.
+    """
+    batch, height, width, _ = images.shape
+    if geometry is None:
+        if (height, width) == (size, size):
+            return images
+        geometry = Geometry(jnp.zeros(1, bool), jnp.zeros((1, 2)))
+    rows = _weights(size, height, geometry.shift[:, 0], jnp.zeros_like(geometry.flip))
+    columns = _weights(size, width, geometry.shift[:, 1], geometry.flip)
+    rows = jnp.broadcast_to(rows, (batch, size, height))
+    columns = jnp.broadcast_to(columns, (batch, size, width))
+    # HIGHEST: a GPU's default TF32 product would round pixels to 10 bits.
+    images = jnp.einsum("bsh,bhwc->bswc", rows, images, precision=lax.Precision.HIGHEST)
+    return jnp.einsum("btw,bswc->bstc", columns, images, precision=lax.Precision.HIGHEST)
+
+
+def normalize(images: jax.Array, spec: InputSpec) -> jax.Array:
+    """Returns (images / 255 - mean) / std, channel by channel."""
+    return (images / 255 - jnp.array(spec.mean)) / jnp.array(spec.std)
+
+
+def denormalize(images: jax.Array, spec: InputSpec) -> jax.Array:
+    """Returns network input as displayable images in [0, 1]: the inverse of `normalize`."""
+    return jnp.clip(images * jnp.array(spec.std) + jnp.array(spec.mean), 0, 1)
+
+
+def prepare(images: jax.Array, spec: InputSpec, geometry: Geometry | None = None) -> jax.Array:
+    """Returns network input float32 [B, size, size, channels] from uint8 [B, H, W, 1 or 3].
+
+    Order: grey/RGB, geometry and resize as one resample, normalisation.
+    """
+    images = to_channels(images, spec.channels)
+    return normalize(resample(images, spec.size, geometry), spec).astype(jnp.float32)

@@ -1,0 +1,87 @@
+"""What a report says about how its numbers came to be, and when they should be doubted."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ferjax.config import TrainConfig
+from ferjax.data.overlap import exact_overlap
+from ferjax.data.split import DatasetBundle
+from ferjax.recipes import RECIPES
+from ferjax.specs import InputSpec
+
+# A network this much better on val than on test points at a leak or a broken split.
+_ABSURD_GAP = 0.15
+
+
+def describe_protocol(
+    config: TrainConfig, bundle: DatasetBundle, spec: InputSpec
+) -> dict[str, str | list[str]]:
+    """Returns the protocol block of a report (DESIGN principle 4), name by name."""
+    recipe = RECIPES.get(config.recipe or "")
+    splits = [
+        f"{name}: {bundle.sources[name]} ({len(split):,} images)"
+        for name, split in bundle.splits.items()
+    ]
+    size = "x".join(str(side) for side in spec.storage)
+    return {
+        "data set": f"{config.dataset}, {bundle.layout}",
+        "splits": splits,
+        "selection": "highest val accuracy, ties to the earlier epoch; the last epoch beside it",
+        "test": "read once, after training" if "test" in bundle.splits else "not on disk",
+        "seed": str(config.seed),
+        "test-time augmentation": "none",
+        "classes": list(bundle.classes),
+        "recipe": f"{config.recipe}" + (f" ({recipe.source})" if recipe else ""),
+        "weights' origin": "random initialisation",
+        "crop origin": bundle.crops,
+        "input": f"{size} → {spec.size}x{spec.size}, {spec.channels} channel(s),"
+        f" mean {_numbers(spec.mean)}, deviation {_numbers(spec.std)}",
+        "training augmentation": config.augment,
+        "train/test overlap": overlaps(bundle),
+    }
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return " ".join(f"{value:.4g}" for value in values)
+
+
+def overlaps(bundle: DatasetBundle) -> list[str]:
+    """Returns, for each pair of splits, how many images of the later occur in the earlier."""
+    names, lines = list(bundle.splits), []
+    for i, early in enumerate(names):
+        for late in names[i + 1 :]:
+            shared = len(exact_overlap(bundle.splits[early], bundle.splits[late]))
+            lines.append(f"{shared:,} of {len(bundle.splits[late]):,} {late} images are in {early}")
+    return lines
+
+
+def warnings_of(config: TrainConfig, results: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Returns what a reader must know before believing the numbers."""
+    found = []
+    if config.smoke or config.limit:
+        found.append("smoke or limited run: the numbers say nothing about the network")
+    if "test" not in results:
+        found.append("no test split: the selected epoch's val accuracy is optimistic")
+    else:
+        val, test = (results[name]["selected"]["accuracy"] for name in ("val", "test"))
+        if abs(val - test) > _ABSURD_GAP:
+            found.append(
+                f"val accuracy {100 * val:.1f} % and test accuracy {100 * test:.1f} % are further"
+                " apart than chance explains: look for a leak, or for splits of different origin"
+            )
+    for name, kinds in results.items():
+        recalls = [row["recall"] for row in kinds["selected"]["per_class"] if row["support"]]
+        if recalls and max(recalls) == 1 and sum(recalls) == 1:
+            found.append(f"on {name} the network predicts one class for every image")
+    return found
+
+
+def summarise(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """Returns the headline: accuracy and macro-F1 of every split and checkpoint, in one line."""
+    parts = [
+        f"{name} accuracy {100 * scores['accuracy']:.2f} %, macro-F1"
+        f" {100 * scores['macro']['f1']:.2f} % ({which}, epoch {scores['epoch']})"
+        for name, kinds in reversed(list(results.items()))
+        for which, scores in reversed(list(kinds.items()))
+    ]
+    return "; ".join(parts)

@@ -1,0 +1,81 @@
+"""What a person opens after a run: `report.md`, and the same facts as `report.json`."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ferjax.report import sections
+from ferjax.report.files import write_atomically
+
+
+def write_report(report: Mapping[str, Any], directory: Path) -> Path:
+    """Writes the report of one run and returns the path of its `report.md`.
+
+    Args:
+      report: `title`, `summary`, `protocol` {name: str or list of str}, `results` {split: {`last`
+        and/or `selected`: `scores(...)` with `epoch` and `loss`}}, `config`, `environment`,
+        `warnings` and `notes` (lists of str), `figures` (list of {`file` relative to `directory`, `caption`}).
+      directory: the run directory.
+
+    Raises:
+      UserError: a file cannot be written.
+    """
+    report = plain(report)
+    parts = [
+        *sections.heading(report),
+        *sections.headline(report["results"]),
+        *sections.protocol(report["protocol"]),
+        *sections.figures(report["figures"]),
+    ]
+    for split, kinds in report["results"].items():
+        parts += sections.details(split, kinds.get("selected", kinds.get("last")))
+    parts += sections.notes(report["notes"])
+    parts += sections.folded("Configuration", report["config"])
+    parts += sections.folded("Environment", report["environment"])
+    return _write(report, parts, directory)
+
+
+def write_seeds_report(report: Mapping[str, Any], directory: Path) -> Path:
+    """Writes the report of one experiment under several seeds; returns its `report.md`.
+
+    Args:
+      report: `title`, `summary`, `seeds` [int], `rows` [{`seed`, `directory` (relative),
+        `<split>_<which>_<score>`: number ...}], `mean` and `deviation` {`<split>_<which>_<score>`:
+        number or None}, `protocol`, `warnings`. The keys of `mean` are the table's columns. Scores
+        are rates in [0, 1], except those that end in `loss` or `epoch`.
+      directory: the directory that holds the seeds' run directories.
+
+    Raises:
+      UserError: a file cannot be written.
+    """
+    report = plain(report)
+    parts = [
+        *sections.heading(report),
+        *sections.seeds_table(report),
+        *sections.protocol(report["protocol"]),
+    ]
+    return _write(report, parts, directory)
+
+
+def plain(value: Any) -> Any:
+    """Returns `value` as JSON types: arrays become lists, other objects text, NaN and inf null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, (np.ndarray, np.generic)):
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, (str, int, bool, type(None))) else str(value)
+
+
+def _write(report: Mapping[str, Any], parts: Iterable[str], directory: Path) -> Path:
+    encoded = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    write_atomically(Path(directory) / "report.json", encoded.encode())
+    page = "\n\n".join(parts) + "\n"
+    return write_atomically(Path(directory) / "report.md", page.encode())

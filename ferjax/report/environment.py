@@ -1,0 +1,55 @@
+"""What a report stamps on itself: commit, versions, device, command line."""
+
+import importlib.metadata
+import platform
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+_LIBRARIES = ("ferjax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
+
+
+def describe_environment(devices: list[Any], seconds: float) -> dict[str, Any]:
+    """Returns the stamp of this process.
+
+    Args:
+      devices: the JAX devices that computed.
+      seconds: wall time of training, over all resumptions.
+    """
+    kinds = sorted({device.device_kind for device in devices})
+    return {
+        "git commit": git_commit(),
+        "versions": {name: _version(name) for name in _LIBRARIES},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "devices": f"{len(devices)} x {', '.join(kinds)} ({devices[0].platform})",
+        "command line": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "training wall time, minutes": round(seconds / 60, 2),
+    }
+
+
+def git_commit() -> str:
+    """Returns the commit of the checkout ferjax runs from, `+changes` if edited, or `unknown`."""
+    package = Path(__file__).resolve().parents[2]
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(package), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        # An installed ferjax inside some other project's repository must not claim its commit.
+        if Path(git("rev-parse", "--show-toplevel")) != package:
+            return "unknown"
+        commit = git("rev-parse", "HEAD")
+        return commit + (" +changes" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _version(library: str) -> str:
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"

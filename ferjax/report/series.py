@@ -1,0 +1,64 @@
+"""Lines of `metrics.jsonl` turned into curves over epochs."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+
+class Series(NamedTuple):
+    """One value over epochs: two float arrays [n], epochs ascending and unique."""
+
+    epochs: np.ndarray
+    values: np.ndarray
+
+
+def series(
+    lines: Sequence[Mapping[str, Any]], split: str, value: Callable[[Mapping[str, Any]], Any]
+) -> Series:
+    """Returns `value(line)` over the epochs of one split; the last line of an epoch counts.
+
+    Lines for which `value` is None or not finite are left out.
+    """
+    found: dict[float, float] = {}
+    for line in lines:
+        number = value(line) if line.get("split") == split else None
+        if number is not None and math.isfinite(number):
+            found[float(line["epoch"])] = float(number)
+    epochs = sorted(found)
+    return Series(np.array(epochs, float), np.array([found[epoch] for epoch in epochs], float))
+
+
+def draw_series(axes: Axes, curve: Series, colour: str, width: float, **style: Any) -> None:
+    """Draws a curve as a line, with a dot at every epoch while there are few of them."""
+    marker = "o" if len(curve.epochs) <= 25 else ""
+    axes.plot(*curve, color=colour, linewidth=width, marker=marker, markersize=width + 1.6, **style)
+
+
+def epoch_axis(axes: Axes, curves: Sequence[Series]) -> None:
+    """Fits the x axis to all curves, whole epochs only, and names it."""
+    epochs = np.concatenate([curve.epochs for curve in curves])
+    first, last = (epochs.min(), epochs.max()) if len(epochs) else (1.0, 1.0)
+    # The right end stays tight: the labels continue the lines there.
+    room = (last - first) or 1.0
+    axes.set_xlim(first - 0.03 * room, last + 0.012 * room)
+    if first == last:
+        axes.set_xlim(first - 0.5, last + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
+    axes.set_xlabel("epoch")
+
+
+def percent_axis(axes: Axes, low: float = 0.0, high: float = 1.0) -> None:
+    """Scales the y axis to rates between `low` and `high`, printed as whole percentages."""
+    axes.set_ylim(low, high)
+    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{100 * rate:.0f} %"))
+
+
+def empty_axes(axes: Axes, message: str) -> None:
+    """Writes `message` where there is nothing to draw."""
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, message, transform=axes.transAxes, ha="center", va="center", alpha=0.6)

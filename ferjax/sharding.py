@@ -1,0 +1,72 @@
+"""The device mesh, the placements on it, and how functions are compiled for it."""
+
+import functools
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from ferjax.errors import UserError
+
+_log = logging.getLogger(__name__)
+
+# jaxlib 0.10 hands CPU convolutions to YNNPACK, whose weight gradients are 4 times slower than
+# Eigen's; fusing reductions alone gives them back. Other jaxlibs may not know the option.
+_CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDUCE"}
+
+
+def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """Returns a mesh with one axis, `data`, over the given devices, or all of all hosts."""
+    devices = jax.devices() if devices is None else devices
+    return jax.make_mesh((len(devices),), ("data",), (AxisType.Auto,), devices=devices)
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """Returns the placement of parameters: a copy on every device."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def batch_sharded(mesh: Mesh) -> NamedSharding:
+    """Returns the placement of a batch: rows split over the devices."""
+    return NamedSharding(mesh, PartitionSpec("data"))
+
+
+def put_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
+    """Returns the global batch on the mesh, from this process's rows of it."""
+    put = functools.partial(jax.make_array_from_process_local_data, batch_sharded(mesh))
+    return {name: put(rows) for name, rows in batch.items()}
+
+
+def check_batch_size(batch_size: int, mesh: Mesh) -> None:
+    """Raises `UserError` where the devices do not divide the global batch."""
+    devices = mesh.size
+    if batch_size % devices:
+        low = batch_size // devices * devices
+        near = " or ".join(str(size) for size in (low, low + devices) if size)
+        raise UserError(
+            f"--batch_size={batch_size} is not a multiple of the {devices} devices."
+            f" Nearest that work: {near}."
+        )
+
+
+@functools.cache
+def compiler_options(platform: str) -> dict[str, str]:
+    """Returns a platform's compiler options, probed once: unknown ones are dropped and logged."""
+    if platform != "cpu":
+        return {}
+    try:
+        jax.jit(lambda x: x + 1, compiler_options=_CPU_OPTIONS)(jnp.zeros(()))
+    except jax.errors.JaxRuntimeError as error:
+        _log.info("compiler options dropped, unknown to this jaxlib: %s", error)
+        return {}
+    return _CPU_OPTIONS
+
+
+def compiled(function: Callable[..., Any], mesh: Mesh, **jit_arguments: Any) -> Callable[..., Any]:
+    """Returns `jax.jit(function)` with this platform's compiler options."""
+    options = compiler_options(mesh.devices.flat[0].platform)
+    return jax.jit(function, compiler_options=options, **jit_arguments)

@@ -1,0 +1,36 @@
+"""What a network expects of its input: the contract that travels with every checkpoint."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """How uint8 images become a network's input.
+
+    Attributes:
+      storage: (H, W) at which the host hands images over: the data set's own size, or the size the
+        host resizes to where images differ.
+      size: side of the square the device resizes to, pixels.
+      channels: 1 (grey) or 3 (RGB).
+      mean: per channel, on the scale where 255 is 1; subtracted.
+      std: per channel, on the same scale; divided by.
+    """
+
+    storage: tuple[int, int]
+    size: int
+    channels: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def spec_to_json(spec: InputSpec) -> dict[str, Any]:
+    """Returns the spec as JSON values."""
+    return dataclasses.asdict(spec)
+
+
+def spec_from_json(values: Mapping[str, Any]) -> InputSpec:
+    """Returns the spec that `spec_to_json` wrote, lists turned back into tuples."""
+    return InputSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})

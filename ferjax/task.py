@@ -1,0 +1,155 @@
+"""A config made concrete: data set, network and devices, checked against each other."""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import numpy as np
+from flax import linen as nn
+from jax.sharding import Mesh
+
+from ferjax.config import TrainConfig
+from ferjax.data.pipeline import EvalBatches, Shard, iterate
+from ferjax.data.registry import load_dataset
+from ferjax.data.split import DatasetBundle, Split, subset
+from ferjax.data.splitting import stratified_sample
+from ferjax.errors import UserError
+from ferjax.models.registry import check_image, create_model, model_entry
+from ferjax.preprocess import to_channels
+from ferjax.sharding import check_batch_size, compiled, data_mesh, replicated
+from ferjax.specs import InputSpec
+from ferjax.train.evaluate import collect_logits
+from ferjax.train.metrics import Evaluation, evaluation
+from ferjax.train.steps import predict_step
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a run works with.
+
+    Attributes:
+      config: the run's.
+      bundle: splits and classes.
+      fields: the module fields the config sets, JSON values.
+      model: the Linen module.
+      spec: how images become its input.
+      mesh: the devices.
+    """
+
+    config: TrainConfig
+    bundle: DatasetBundle
+    fields: dict[str, Any]
+    model: nn.Module
+    spec: InputSpec
+    mesh: Mesh
+
+
+def prepare_task(config: TrainConfig, devices: Sequence[jax.Device] | None = None) -> Task:
+    """Returns the task of a config; whatever cannot fit together is refused before any work.
+
+    Args:
+      config: from `recipes.resolve`.
+      devices: to compute on; None for all of all hosts.
+
+    Raises:
+      UserError: names, sizes, files or labels that do not fit.
+    """
+    if config.image_size is None:
+        raise UserError("image_size is missing; `ferjax.recipes.resolve` fills it from a recipe.")
+    if config.precision == "f64" and not jax.config.jax_enable_x64:
+        raise UserError("--precision=f64 needs the environment variable JAX_ENABLE_X64=1.")
+    fields = {name: getattr(config, name) for name in ("dropout", "jumper")}
+    fields = {name: value for name, value in fields.items() if value is not None}
+    if config.precision == "bf16":
+        fields["dtype"] = "bfloat16"
+    create_model(config.model, 2, **fields)
+    demanded = model_entry(config.model).channels
+    check_image(config.model, config.image_size, config.channels or demanded or 1)
+    mesh = data_mesh(devices)
+    check_batch_size(config.batch_size, mesh)
+
+    bundle = load_dataset(
+        config.dataset,
+        config.data_dir,
+        image_size=config.image_size,
+        num_classes=config.num_classes,
+        val_fraction=config.val_fraction,
+        split_seed=config.split_seed,
+    )
+    if config.limit:
+        bundle = _limited(bundle, config.limit, config.split_seed)
+    train = bundle.splits["train"]
+    if len(train) < config.batch_size:
+        raise UserError(
+            f"--batch_size={config.batch_size} is more than the {len(train)} training images."
+            f" Give at most {len(train) // mesh.size * mesh.size or mesh.size}."
+        )
+    channels = config.channels or demanded or train.shape[2]
+    mean, std = (0.0,) * channels, (1.0,) * channels
+    if config.normalization == "dataset":
+        mean, std = channel_statistics(train, channels)
+    spec = InputSpec(train.shape[:2], config.image_size, channels, mean, std)
+    model = create_model(config.model, len(bundle.classes), **fields)
+    return Task(config, bundle, fields, model, spec, mesh)
+
+
+def _limited(bundle: DatasetBundle, limit: int, seed: int) -> DatasetBundle:
+    splits = {
+        name: subset(split, stratified_sample(split.labels, limit, seed))
+        for name, split in bundle.splits.items()
+    }
+    note = f"--limit={limit}: every split was cut to at most {limit} images, stratified"
+    return replace(bundle, splits=splits, notes=(*bundle.notes, note))
+
+
+def channel_statistics(
+    split: Split, channels: int, chunk: int = 512
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Returns mean and standard deviation of each channel over all pixels, where 255 is 1."""
+    total, squares = np.zeros(channels), np.zeros(channels)
+    for start in range(0, len(split), chunk):
+        images = split.read(np.arange(start, min(start + chunk, len(split))))
+        images = np.asarray(to_channels(images, channels), np.float64) / 255
+        total += images.sum((0, 1, 2))
+        squares += (images**2).sum((0, 1, 2))
+    mean = total / (len(split) * split.shape[0] * split.shape[1])
+    variance = squares / (len(split) * split.shape[0] * split.shape[1]) - mean**2
+    # A channel that never varies is left on its scale.
+    std = np.sqrt(np.where(variance > 1e-12, variance, 1.0))
+    return tuple(mean.tolist()), tuple(std.tolist())
+
+
+def process_shard() -> Shard:
+    """Returns this process's share of every global batch."""
+    return Shard(jax.process_index(), jax.process_count())
+
+
+def logits_function(
+    model: nn.Module, spec: InputSpec, mesh: Mesh
+) -> Callable[[Any, jax.Array], jax.Array]:
+    """Returns the compiled (variables, uint8 images) → logits, on every device in full."""
+    function = functools.partial(predict_step, model=model, spec=spec)
+    return compiled(function, mesh, out_shardings=replicated(mesh))
+
+
+def evaluator(
+    model: nn.Module, spec: InputSpec, mesh: Mesh, batch_size: int, progress: bool
+) -> Callable[[Any, Split], np.ndarray]:
+    """Returns (variables, split) → logits float [N, K]; compiled once for all calls."""
+    function = logits_function(model, spec, mesh)
+
+    def logits(variables: Any, split: Split) -> np.ndarray:
+        batches = iterate(EvalBatches(split, batch_size, process_shard()))
+        name = split.name if progress else None
+        return collect_logits(function, variables, batches, mesh, len(split), progress=name)
+
+    return logits
+
+
+def evaluate_split(
+    logits_of: Callable[[Any, Split], np.ndarray], variables: Any, split: Split
+) -> Evaluation:
+    """Returns what `variables` predict on a split of the network's own classes."""
+    return evaluation(logits_of(variables, split), split.labels)

@@ -1,0 +1,121 @@
+"""Orbax checkpoints: the latest and the best of a run, each `state` and JSON `meta`."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from ferjax.errors import UserError
+from ferjax.train.state import TrainState
+
+_policies = ocp.checkpoint_managers
+
+
+def _rank(metrics: dict[str, float]) -> tuple[float, float]:
+    """Orders checkpoints by selection accuracy; of equals the earlier ranks higher."""
+    return metrics["accuracy"], -metrics["step"]
+
+
+def open_checkpoints(run_dir: Path) -> ocp.CheckpointManager:
+    """Returns the manager of RUN/checkpoints, which keeps the latest and the best checkpoint.
+
+    Saving is asynchronous; close the manager (or leave its `with` block) to wait for it.
+    """
+    best = _policies.BestN(
+        get_metric_fn=cast(Any, _rank), n=1, keep_checkpoints_without_metrics=False
+    )
+    options = ocp.CheckpointManagerOptions(
+        preservation_policy=_policies.AnyPreservationPolicy([_policies.LatestN(1), best]),
+        cleanup_tmp_directories=True,
+    )
+    return ocp.CheckpointManager((run_dir / "checkpoints").resolve(), options=options)
+
+
+def save_checkpoint(
+    manager: ocp.CheckpointManager,
+    state: TrainState,
+    meta: dict[str, Any],
+    accuracy: float | None = None,
+) -> None:
+    """Saves state and meta under the state's step, in the background.
+
+    Args:
+      manager: from `open_checkpoints`.
+      state: may be donated to the next step right away.
+      meta: JSON values.
+      accuracy: on the selection split at this step; None for a save within an epoch.
+    """
+    step = int(state.step)
+    items = ocp.args.Composite(state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta))
+    metrics = None if accuracy is None else {"accuracy": accuracy, "step": step}
+    # A finished epoch's save replaces one made at the same step for another reason.
+    if step in manager.all_steps():
+        manager.delete(step)
+    manager.save(step, args=items, metrics=metrics)
+
+
+def restore_checkpoint(
+    manager: ocp.CheckpointManager, step: int, like: TrainState
+) -> tuple[TrainState, dict[str, Any]]:
+    """Returns state and meta saved at `step`, placed and typed as `like`.
+
+    The state comes back on `like`'s devices, whatever devices it was saved from.
+    """
+    abstract = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like
+    )
+    items = ocp.args.Composite(
+        state=ocp.args.StandardRestore(abstract), meta=ocp.args.JsonRestore()
+    )
+    restored = manager.restore(step, args=items)
+    return restored["state"], restored["meta"]
+
+
+def read_meta(run_dir: Path) -> tuple[int, dict[str, Any]]:
+    """Returns the latest checkpoint's step and meta.
+
+    Raises:
+      UserError: the run holds no checkpoint.
+    """
+    path = (run_dir / "checkpoints").resolve()
+    if not path.is_dir():
+        raise UserError(f"{run_dir}: no checkpoints/ there. Give the folder of a ferjax run.")
+    with ocp.CheckpointManager(path, item_names=("state", "meta")) as manager:
+        step = manager.latest_step()
+        if step is None:
+            raise UserError(f"{run_dir}: no finished checkpoint yet. Let the run save one epoch.")
+        items = ocp.args.Composite(meta=ocp.args.JsonRestore())
+        return step, manager.restore(step, args=items)["meta"]
+
+
+def restore_variables(run_dir: Path, step: int, abstract: dict[str, Any]) -> dict[str, Any]:
+    """Returns the numpy variables saved at `step`, without the optimizer's slots.
+
+    Args:
+      run_dir: the run's directory.
+      step: of a checkpoint that is there.
+      abstract: shapes of `params` and, where the network has them, `batch_stats`.
+
+    Raises:
+      UserError: the checkpoint's shapes are not the network's.
+    """
+    handlers = {"state": ocp.PyTreeCheckpointHandler()}
+    as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), abstract)
+    items = ocp.args.PyTreeRestore(item=abstract, restore_args=as_numpy, partial_restore=True)
+    path = (run_dir / "checkpoints").resolve()
+    with ocp.CheckpointManager(path, item_handlers=handlers) as manager:
+        variables = manager.restore(step, args=ocp.args.Composite(state=items))["state"]
+    jax.tree.map_with_path(
+        lambda where, found, like: _check_shape(run_dir, where, found, like), variables, abstract
+    )
+    return variables
+
+
+def _check_shape(run_dir: Path, where: Any, found: np.ndarray, like: Any) -> None:
+    if found.shape != like.shape:
+        raise UserError(
+            f"{run_dir}: parameter {jax.tree_util.keystr(where, simple=True, separator='/')} is"
+            f" {list(found.shape)}, the network's is {list(like.shape)}. Was the code changed?"
+        )

@@ -1,0 +1,141 @@
+"""The training loop: next batch → step → log → evaluate → save, everything injected."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from ferjax.errors import UserError
+from ferjax.train.metrics import Evaluation
+from ferjax.train.state import TrainState
+from ferjax.train.steps import NEVER, Sums, zero_sums
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long to train, and when to look up from it."""
+
+    epochs: int
+    steps_per_epoch: int
+    batch_size: int
+    eval_every: int
+    save_seconds: float
+    loss_dtype: Any = np.float32
+    progress: bool = False
+
+
+@dataclass(frozen=True)
+class HostState:
+    """What a run knows beside its `TrainState`, and what does not follow from the step.
+
+    Attributes:
+      sums: of the epoch under way.
+      best: `epoch`, `step`, `accuracy` of the best evaluation so far; empty before the first.
+      seconds: spent training so far, over all resumptions.
+    """
+
+    sums: Sums = field(default_factory=zero_sums)
+    best: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The functions that the loop drives.
+
+    Attributes:
+      train_step: (state, sums, batch) → (state, sums).
+      batches: device batches from the state's step on.
+      evaluate: (state) → evaluation of the selection split.
+      save: (state, host, accuracy or None) → starts a checkpoint.
+      log_train: (epoch, step, sums, images a second) → writes a line.
+      log_eval: (epoch, step, evaluation) → writes a line.
+      interrupted: () → whether the user asked to stop.
+    """
+
+    train_step: Callable[[TrainState, Sums, Any], tuple[TrainState, Sums]]
+    batches: Iterator[Any]
+    evaluate: Callable[[TrainState], Evaluation]
+    save: Callable[[TrainState, HostState, float | None], None]
+    log_train: Callable[[int, int, Sums, float], None]
+    log_eval: Callable[[int, int, Evaluation], None]
+    interrupted: Callable[[], bool]
+
+
+def fit(state: TrainState, host: HostState, plan: Plan, parts: Parts) -> TrainState:
+    """Returns the state after `plan.epochs` epochs.
+
+    Args:
+      state: at any step; the epoch under way is finished first.
+      host: as saved with that state.
+      plan: durations.
+      parts: the functions to drive.
+
+    Raises:
+      UserError: a loss is not finite.
+      KeyboardInterrupt: the user asked to stop; the state has been saved.
+    """
+    started = time.monotonic() - host.seconds
+    for epoch in range(int(state.step) // plan.steps_per_epoch + 1, plan.epochs + 1):
+        began, first = time.monotonic(), int(state.step) % plan.steps_per_epoch
+        state, host = _train_epoch(state, host, plan, parts, epoch, started)
+        _check_finite(host.sums, plan)
+        images = (plan.steps_per_epoch - first) * plan.batch_size
+        rate = images / (time.monotonic() - began)
+        step = int(state.step)
+        parts.log_train(epoch, step, host.sums, rate)
+        host = replace(host, sums=zero_sums(plan.loss_dtype))
+        if epoch % plan.eval_every == 0 or epoch == plan.epochs:
+            evaluation = parts.evaluate(state)
+            parts.log_eval(epoch, step, evaluation)
+            if evaluation.accuracy > host.best.get("accuracy", -1.0):
+                best = {"epoch": epoch, "step": step, "accuracy": evaluation.accuracy}
+                host = replace(host, best=best)
+            host = replace(host, seconds=time.monotonic() - started)
+            parts.save(state, host, evaluation.accuracy)
+    return state
+
+
+def _train_epoch(
+    state: TrainState, host: HostState, plan: Plan, parts: Parts, epoch: int, started: float
+) -> tuple[TrainState, HostState]:
+    """Runs the rest of an epoch; the device is asked for its sums about once a second."""
+    sums, first = host.sums, int(state.step) % plan.steps_per_epoch
+    looked = saved = time.monotonic()
+    with tqdm(
+        total=plan.steps_per_epoch,
+        initial=first,
+        desc=f"epoch {epoch}/{plan.epochs}",
+        unit="step",
+        disable=None if plan.progress else True,
+        leave=False,
+    ) as bar:
+        for _ in range(first, plan.steps_per_epoch):
+            state, sums = parts.train_step(state, sums, next(parts.batches))
+            bar.update()
+            now = time.monotonic()
+            if now - looked > 1:
+                _check_finite(sums, plan)
+                bar.set_postfix(loss=f"{sums.loss / sums.weight:.3f}", refresh=False)
+                looked = now
+            interrupted = parts.interrupted()
+            if interrupted or now - saved > plan.save_seconds:
+                _check_finite(sums, plan)
+                parts.save(state, replace(host, sums=sums, seconds=now - started), None)
+                saved = now
+            if interrupted:
+                raise KeyboardInterrupt
+    return state, replace(host, sums=sums)
+
+
+def _check_finite(sums: Sums, plan: Plan) -> None:
+    broken = int(sums.broken)
+    if broken != NEVER:
+        raise UserError(
+            f"the loss is not finite at step {broken + 1}"
+            f" (epoch {broken // plan.steps_per_epoch + 1}). Training stopped; the last good"
+            " checkpoint is kept. Try a lower --learning_rate, or --warmup_epochs."
+        )

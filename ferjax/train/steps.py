@@ -1,0 +1,119 @@
+"""The pure step functions: one training step, one batch of logits."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import linen as nn
+
+from ferjax.augment import Augment, draw_geometry
+from ferjax.preprocess import prepare
+from ferjax.rng import stream_key
+from ferjax.specs import InputSpec
+from ferjax.train.losses import cross_entropy
+from ferjax.train.state import TrainState
+
+NEVER = np.iinfo(np.int32).max
+
+
+class Sums(NamedTuple):
+    """Running sums over an epoch's augmented training batches.
+
+    Attributes:
+      loss: float scalar, sum of the weighted losses.
+      weight: float scalar, sum of the weights.
+      correct: int32 scalar, images whose highest logit is their label.
+      count: int32 scalar, images seen.
+      broken: int32 scalar, the first step whose loss was not finite, or `NEVER`.
+    """
+
+    loss: Any
+    weight: Any
+    correct: Any
+    count: Any
+    broken: Any
+
+
+def zero_sums(dtype: Any = np.float32) -> Sums:
+    """Returns the sums at the start of an epoch, on the host; `dtype` is that of the loss."""
+    zero = np.zeros((), np.int32)
+    return Sums(np.zeros((), dtype), np.zeros((), dtype), zero, zero, np.array(NEVER, np.int32))
+
+
+def train_step(
+    state: TrainState,
+    sums: Sums,
+    batch: Mapping[str, jax.Array],
+    class_weights: jax.Array | None,
+    *,
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    spec: InputSpec,
+    augment: Augment,
+    label_smoothing: float,
+    seed: int,
+) -> tuple[TrainState, Sums]:
+    """Returns state and sums after one step.
+
+    Args:
+      state: before the step.
+      sums: the epoch's so far.
+      batch: `image` uint8 [B, H, W, C], `label` int32 [B], `mask` bool [B], `index` int32 [B].
+      class_weights: float [K] or None.
+      model: the network.
+      optimizer: whose slots `state` holds.
+      spec: how images become input.
+      augment: the preset.
+      label_smoothing: 0 to 1.
+      seed: the run's seed; this step's keys are derived from it.
+    """
+    shape = batch["image"].shape[1:3]
+    key = stream_key(seed, "augment", state.step)
+    images = prepare(batch["image"], spec, draw_geometry(augment, key, batch["index"], shape))
+
+    def loss_fn(params: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
+        logits, updates = model.apply(
+            {"params": params, "batch_stats": state.batch_stats},
+            images,
+            train=True,
+            rngs={"dropout": stream_key(seed, "dropout", state.step)},
+            mutable=["batch_stats"],
+        )
+        losses, weights = cross_entropy(
+            logits,
+            batch["label"],
+            label_smoothing=label_smoothing,
+            class_weights=class_weights,
+        )
+        weights = weights * batch["mask"]
+        # Weights of zero throughout (a batch of masked rows) must not divide by zero.
+        loss = (losses * weights).sum() / jnp.maximum(weights.sum(), 1e-12)
+        return loss, (logits, updates.get("batch_stats", {}), weights.sum())
+
+    gradient_fn = jax.value_and_grad(loss_fn, has_aux=True)
+    (loss, (logits, batch_stats, weight)), gradients = gradient_fn(state.params)
+    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+    correct = (logits.argmax(-1) == batch["label"]) & batch["mask"]
+    state = TrainState(
+        step=state.step + 1,
+        params=optax.apply_updates(state.params, updates),
+        batch_stats=batch_stats,
+        opt_state=opt_state,
+    )
+    return state, Sums(
+        loss=sums.loss + loss * weight,
+        weight=sums.weight + weight,
+        correct=sums.correct + correct.sum(dtype=jnp.int32),
+        count=sums.count + batch["mask"].sum(dtype=jnp.int32),
+        broken=jnp.where(jnp.isfinite(loss), sums.broken, jnp.minimum(sums.broken, state.step)),
+    )
+
+
+def predict_step(
+    variables: Mapping[str, Any], images: jax.Array, *, model: nn.Module, spec: InputSpec
+) -> jax.Array:
+    """Returns logits float [B, K] for uint8 images [B, H, W, C], in evaluation mode."""
+    return model.apply(variables, prepare(images, spec), train=False)

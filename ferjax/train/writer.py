@@ -1,0 +1,37 @@
+"""metrics.jsonl: one JSON object a line, appended as a run goes."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+METRICS_FILE = "metrics.jsonl"
+
+
+def append_line(run_dir: Path, line: Mapping[str, Any]) -> None:
+    """Appends one object to RUN/metrics.jsonl and flushes it to disk."""
+    with open(run_dir / METRICS_FILE, "a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_lines(run_dir: Path) -> list[dict[str, Any]]:
+    """Returns the objects of RUN/metrics.jsonl; none where there is no file.
+
+    A last line that a kill left unfinished is left out.
+    """
+    path = run_dir / METRICS_FILE
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def cut_back(run_dir: Path, step: int) -> None:
+    """Drops the lines after `step`, so that a resumed run writes them again."""
+    kept = [line for line in read_lines(run_dir) if line["step"] <= step]
+    part = run_dir / (METRICS_FILE + ".part")
+    part.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+    os.replace(part, run_dir / METRICS_FILE)

@@ -1,0 +1,59 @@
+"""How every entry point runs: flags, one line for a user's error, exit codes."""
+
+import logging
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+from absl import app, flags
+
+from ferjax.errors import UserError
+from ferjax.experiment import enable_compile_cache
+
+
+def _parse(argv: Sequence[str]) -> list[str]:
+    try:
+        return app.parse_flags_with_usage(list(argv)) if "--help" in argv else flags.FLAGS(argv)
+    except flags.Error as error:
+        raise UserError(f"{' '.join(str(error).split())} `--help` lists the flags.") from None
+
+
+def run(main: Callable[[list[str]], Any]) -> None:
+    """Parses flags, calls `main` with what is left of the command line, and exits.
+
+    Exit status: 0; 1 for a `UserError`, printed as one line, or for memory that ran out; 130 for
+    Ctrl-C.
+    """
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    try:
+        arguments = _parse(sys.argv)
+        enable_compile_cache()
+        main(arguments[1:])
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        print("stopped; the same command with --resume continues from here", file=sys.stderr)
+        sys.exit(130)
+    except (MemoryError, jax.errors.JaxRuntimeError) as error:
+        if isinstance(error, MemoryError) or re.search(
+            "RESOURCE_EXHAUSTED|[Oo]ut of memory", str(error)
+        ):
+            sys.exit(f"error: {out_of_memory()}")
+        raise
+
+
+def out_of_memory() -> str:
+    """Returns what to do about memory that ran out: half of the batch size, where there is one."""
+    batch_size = flags.FLAGS["batch_size"].value if "batch_size" in flags.FLAGS else None
+    advice = f"Try --batch_size={batch_size // 2}" if batch_size else "Try a smaller --batch_size"
+    return f"memory ran out. {advice}, or a smaller --image_size."
+
+
+def refuse_arguments(arguments: list[str]) -> None:
+    """Raises `UserError` for words that are no flags: every setting is a --flag=value."""
+    if arguments:
+        raise UserError(
+            f"unexpected argument {arguments[0]!r}: settings are given as --flag=value."
+        )

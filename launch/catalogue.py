@@ -1,0 +1,23 @@
+"""The text of `launch.train --list`."""
+
+from ferjax.data.registry import dataset_entries
+from ferjax.models.registry import MODELS
+from ferjax.recipes import DEFAULTS, RECIPES
+
+
+def catalogue() -> str:
+    """Returns models, data sets and recipes, one paragraph each."""
+    lines = ["Models (--model)"]
+    for name, entry in MODELS.items():
+        lines.append(f"  {name:<10} {entry.paper}; image side {entry.sides}")
+    lines.append("\nData sets (--dataset)")
+    for name, entry in dataset_entries().items():
+        lines.append(f"  {name:<10} layout: {entry.layouts}\n{'':<13}get it: {entry.source}")
+    lines.append("\nRecipes (--recipe; the paper's is taken where model and data set name one)")
+    for name, recipe in RECIPES.items():
+        settings = " ".join(f"{key}={value}" for key, value in recipe.settings.items())
+        lines.append(f"  {name:<18} {recipe.source}: {settings}")
+    for model, settings in DEFAULTS.items():
+        text = " ".join(f"{key}={value}" for key, value in settings.items())
+        lines.append(f"  default, {model:<9} {text}")
+    return "\n".join(lines)

@@ -1,0 +1,20 @@
+"""Evaluate a run on any split or data: python -m launch.evaluate --workdir=RUN --split=test."""
+
+from ferjax.config import EvalConfig
+from ferjax.experiment import run_evaluate
+from launch.app import refuse_arguments, run
+from launch.flags import define_flags, given_flags
+
+define_flags(EvalConfig)
+
+
+def main(arguments: list[str]) -> None:
+    """Evaluates and prints the headline and the report's path."""
+    refuse_arguments(arguments)
+    report = run_evaluate(EvalConfig(**given_flags(EvalConfig)))
+    print(report["summary"])
+    print(report["path"])
+
+
+if __name__ == "__main__":
+    run(main)

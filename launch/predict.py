@@ -1,0 +1,30 @@
+"""Emotions of images: python -m launch.predict --workdir=RUN [--out=p.csv] FILES_OR_FOLDER."""
+
+from pathlib import Path
+
+from absl import flags
+
+from ferjax.errors import UserError
+from ferjax.predict import load_predictor, predict_files, write_predictions
+from launch.app import run
+
+flags.DEFINE_string("workdir", None, "Run directory of the network.")
+flags.DEFINE_string("out", None, "CSV file to write. Default: standard output.")
+flags.DEFINE_string("checkpoint", "selected", "Which parameters: selected or last.")
+flags.DEFINE_integer("batch_size", 64, "Images a forward pass.")
+
+
+def main(arguments: list[str]) -> None:
+    """Writes a row an image: file, most probable emotion, a probability for every emotion."""
+    values = flags.FLAGS
+    if not values.workdir:
+        raise UserError("--workdir is missing: the folder of a ferjax run.")
+    if not arguments:
+        raise UserError("no images given. Name files or folders after the flags.")
+    predictor = load_predictor(values.workdir, values.checkpoint, values.batch_size)
+    rows = predict_files(predictor, [Path(argument) for argument in arguments])
+    write_predictions(rows, predictor.classes, Path(values.out) if values.out else None)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,32 @@
+"""Train a network: python -m launch.train --model=awei --dataset=synthetic."""
+
+from absl import flags
+
+from ferjax.config import TrainConfig
+from ferjax.experiment import run_train
+from ferjax.recipes import resolve
+from launch.app import refuse_arguments, run
+from launch.catalogue import catalogue
+from launch.flags import define_flags, given_flags
+
+define_flags(TrainConfig)
+flags.DEFINE_boolean("list", False, "Show models, data sets and recipes, and stop.")
+
+
+def main(arguments: list[str]) -> None:
+    """Resolves the config, says which recipe it took, trains, prints the report's path."""
+    if flags.FLAGS.list:
+        print(catalogue())
+        return
+    refuse_arguments(arguments)
+    config = resolve(given_flags(TrainConfig))
+    print(f"recipe {config.recipe}, run directory {config.workdir}")
+    report = run_train(config)
+    for warning in report["warnings"]:
+        print(f"warning: {warning}")
+    print(report["summary"])
+    print(report["path"])
+
+
+if __name__ == "__main__":
+    run(main)
