@@ -29,7 +29,7 @@ AUGMENTS: dict[str, Augment] = {
 
 
 def draw_geometry(
-    augment: Augment, key: jax.Array, index: jax.Array, shape: tuple[int, int]
+    augment: Augment, key: jax.Array, index: jax.Array, shape: tuple[int, ...]
 ) -> Geometry | None:
     """Returns the geometry of a batch, or None where the preset moves nothing.
 

@@ -160,7 +160,7 @@ def _check(field: dataclasses.Field, value: Any) -> None:
     if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
         raise UserError(f"{flag}: {kind.__name__} expected, found {type(value).__name__}.")
     if rule["choices"] and value not in rule["choices"]:
-        raise unknown_name(f"--{field.name}", value, rule["choices"])
+        raise unknown_name(f"--{field.name}", str(value), map(str, rule["choices"]))
     bounds = [
         ("at least", rule["low"], lambda v, b: v >= b),
         ("at most", rule["high"], lambda v, b: v <= b),
@@ -200,7 +200,8 @@ def config_from_json(text: str, where: str) -> TrainConfig:
 
 def make_config(values: Mapping[str, Any]) -> TrainConfig:
     """Returns a config from plain values, lists turned into tuples."""
-    return TrainConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return TrainConfig(**fields)
 
 
 def resume_conflicts(old: TrainConfig, new: TrainConfig) -> list[str]:

@@ -4,7 +4,6 @@ import functools
 import json
 import os
 import statistics
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from ferjax.augment import AUGMENTS
 from ferjax.config import EvalConfig, TrainConfig
 from ferjax.data.pipeline import TrainBatches, iterate
 from ferjax.report.document import write_seeds_report
-from ferjax.sharding import compiled, put_batch, replicated
+from ferjax.sharding import Devices, compiled, put_batch, replicated
 from ferjax.specs import spec_to_json
 from ferjax.task import Task, evaluate_split, evaluator, prepare_task, process_shard
 from ferjax.train.checkpoint import open_checkpoints, restore_checkpoint, save_checkpoint
@@ -40,7 +39,7 @@ def enable_compile_cache() -> None:
         jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
-def run_train(config: TrainConfig, devices: Sequence[jax.Device] | None = None) -> dict[str, Any]:
+def run_train(config: TrainConfig, devices: Devices | None = None) -> dict[str, Any]:
     """Trains, or resumes, and reports; returns the report, with its `path`.
 
     Args:
@@ -122,7 +121,7 @@ def _train(task: Task, run_dir: Path) -> None:
             "split": "train",
             "loss": float(sums.loss) / float(sums.weight),
             "accuracy": int(sums.correct) / int(sums.count),
-            "learning_rate": float(schedule(step - 1)),
+            "learning_rate": np.asarray(schedule(step - 1)).item(),
             "images_per_second": round(rate, 1),
         }
         log(line)
@@ -202,7 +201,7 @@ def run_evaluate(config: EvalConfig) -> dict[str, Any]:
     return assess_split(config, own)
 
 
-def _train_seeds(config: TrainConfig, devices: Sequence[jax.Device] | None) -> dict[str, Any]:
+def _train_seeds(config: TrainConfig, devices: Devices | None) -> dict[str, Any]:
     """Trains once for each seed in WORKDIR/seed_N and reports mean and sample deviation."""
     top = Path(config.workdir or "")
     reports = {}
@@ -227,7 +226,7 @@ def _train_seeds(config: TrainConfig, devices: Sequence[jax.Device] | None) -> d
         for key, numbers in values.items()
     }
     head = "test_selected_accuracy" if "test_selected_accuracy" in mean else "val_selected_accuracy"
-    spread = f" ± {100 * deviation[head]:.2f}" if deviation[head] is not None else ""
+    spread = "" if deviation[head] is None else f" ± {100 * (deviation[head] or 0):.2f}"
     first = reports[config.seeds[0]]
     report = {
         "title": f"{first['title']}, {len(rows)} seeds",

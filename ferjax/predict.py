@@ -186,4 +186,4 @@ def write_predictions(
         writer = csv.writer(target)
         writer.writerow(["file", "emotion", *classes])
         for file, row in rows:
-            writer.writerow([file, classes[row.argmax()], *(f"{p:.6f}" for p in row)])
+            writer.writerow([file, classes[int(row.argmax())], *(f"{p:.6f}" for p in row)])

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from ferjax.specs import InputSpec
@@ -23,14 +24,14 @@ class Geometry(NamedTuple):
     shift: jax.Array
 
 
-def to_channels(images: jax.Array, channels: int) -> jax.Array:
+def to_channels(images: jax.Array | np.ndarray, channels: int) -> jax.Array:
     """Returns float32 images of 1 or 3 channels: grey is repeated, RGB is weighed by ITU-R 601.
 
     Args:
       images: [B, H, W, 1 or 3].
       channels: 1 or 3.
     """
-    images = images.astype(jnp.float32)
+    images = jnp.asarray(images, jnp.float32)
     if images.shape[-1] == channels:
         return images
     if channels == 3:

@@ -19,7 +19,11 @@ _log = logging.getLogger(__name__)
 _CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDUCE"}
 
 
-def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
+# jax.Device objects; type checkers take that name for a variable.
+Devices = Sequence[Any]
+
+
+def data_mesh(devices: Devices | None = None) -> Mesh:
     """Returns a mesh with one axis, `data`, over the given devices, or all of all hosts."""
     devices = jax.devices() if devices is None else devices
     return jax.make_mesh((len(devices),), ("data",), (AxisType.Auto,), devices=devices)

@@ -33,4 +33,5 @@ def spec_to_json(spec: InputSpec) -> dict[str, Any]:
 
 def spec_from_json(values: Mapping[str, Any]) -> InputSpec:
     """Returns the spec that `spec_to_json` wrote, lists turned back into tuples."""
-    return InputSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return InputSpec(**fields)

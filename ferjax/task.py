@@ -1,7 +1,7 @@
 """A config made concrete: data set, network and devices, checked against each other."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from ferjax.data.splitting import stratified_sample
 from ferjax.errors import UserError
 from ferjax.models.registry import check_image, create_model, model_entry
 from ferjax.preprocess import to_channels
-from ferjax.sharding import check_batch_size, compiled, data_mesh, replicated
+from ferjax.sharding import Devices, check_batch_size, compiled, data_mesh, replicated
 from ferjax.specs import InputSpec
 from ferjax.train.evaluate import collect_logits
 from ferjax.train.metrics import Evaluation, evaluation
@@ -46,7 +46,7 @@ class Task:
     mesh: Mesh
 
 
-def prepare_task(config: TrainConfig, devices: Sequence[jax.Device] | None = None) -> Task:
+def prepare_task(config: TrainConfig, devices: Devices | None = None) -> Task:
     """Returns the task of a config; whatever cannot fit together is refused before any work.
 
     Args:
@@ -58,7 +58,7 @@ def prepare_task(config: TrainConfig, devices: Sequence[jax.Device] | None = Non
     """
     if config.image_size is None:
         raise UserError("image_size is missing; `ferjax.recipes.resolve` fills it from a recipe.")
-    if config.precision == "f64" and not jax.config.jax_enable_x64:
+    if config.precision == "f64" and not jax.config.read("jax_enable_x64"):
         raise UserError("--precision=f64 needs the environment variable JAX_ENABLE_X64=1.")
     fields = {name: getattr(config, name) for name in ("dropout", "jumper")}
     fields = {name: value for name, value in fields.items() if value is not None}

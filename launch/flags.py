@@ -41,7 +41,7 @@ def given_flags(config: type) -> dict[str, Any]:
             continue
         given[field.name] = flag.value
         if field_type(field)[0] is tuple:
-            given[field.name] = _integers(field.name, flag.value)
+            given[field.name] = _integers(field.name, str(flag.value))
     return given
 
 

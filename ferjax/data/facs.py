@@ -1,8 +1,8 @@
 """From an emotion to a moved face: the facial action coding system as three literal tables.
 
 References:
-  Ekman and Friesen, Facial Action Coding System, 1978; prototypes as in Ekman, Friesen and Hager,
-  FACS Investigator's Guide, 2002, table 10-2. A leading `U` marks a one-sided unit.
+  Ekman and Friesen, Facial Action Coding System, 1978: the units, and the emotions' prototypes as
+  its investigator's guide predicts them. A leading `U` here marks a one-sided unit.
 """
 
 from collections.abc import Mapping

@@ -3,7 +3,7 @@
 Grain costs some 50 µs an element whatever it holds, so its elements are batches, each one gather.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,5 +97,6 @@ def iterate(batches: TrainBatches | EvalBatches, start: int = 0) -> Iterator[dic
     Raises:
       UserError: from the split's `read`, for an image that cannot be read.
     """
-    dataset = grain.MapDataset.source(batches)[start:]
+    source: Sequence[Any] = batches  # pyright: ignore[reportAssignmentType]
+    dataset = grain.MapDataset.source(source)[start:]
     yield from dataset.to_iter_dataset(_READ_OPTIONS)

@@ -39,23 +39,24 @@ class Awei(nn.Module):
         def jump(x: jax.Array, features: int, window: int, name: str) -> jax.Array:
             return ConvReluMaxPool(features, window, dtype=self.dtype, name=name)(x)
 
-        x, jumped = image, None
+        arrivals: dict[int, jax.Array] = {}  # block → what joins its pooled output
         if self.jumper == "input":
-            jumped = jump(image, self.widths[4], 32, "jumper")
+            arrivals[5] = jump(image, self.widths[4], 32, "jumper")
         elif self.jumper == "double":
-            jumped = jump(jump(image, self.widths[2], 8, "jumper1"), self.widths[4], 4, "jumper2")
+            near = jump(image, self.widths[2], 8, "jumper1")
+            arrivals[5] = jump(near, self.widths[4], 4, "jumper2")
+        x = image
         for block, width in enumerate(self.widths, start=1):
             x = nn.relu(nn.Conv(width, (3, 3), dtype=self.dtype, name=f"conv{block}")(x))
             if self.jumper == "conv1" and block == 1:
-                jumped = jump(x, self.widths[4], 32, "jumper")
+                arrivals[5] = jump(x, self.widths[4], 32, "jumper")
             x = max_pool(x, 2)
+            if block in arrivals:
+                x = x + arrivals[block]
             if self.jumper == "staged" and block == 1:
-                jumped = jump(x, self.widths[2], 4, "jumper1")
+                arrivals[3] = jump(x, self.widths[2], 4, "jumper1")
             if self.jumper == "staged" and block == 3:
-                x = x + jumped
-                jumped = jump(x, self.widths[4], 4, "jumper2")
-        if jumped is not None:
-            x = x + jumped
+                arrivals[5] = jump(x, self.widths[4], 4, "jumper2")
         x = x.reshape(x.shape[0], -1)
         x = nn.Dropout(self.dropout, deterministic=not train, name="dropout")(x)
         x = nn.relu(nn.Dense(self.hidden, dtype=self.dtype, name="dense")(x))

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 
@@ -10,7 +11,7 @@ def cross_entropy(
     labels: jax.Array,
     *,
     label_smoothing: float = 0.0,
-    class_weights: jax.Array | None = None,
+    class_weights: np.ndarray | None = None,
 ) -> tuple[jax.Array, jax.Array]:
     """Returns softmax cross-entropy and weight of each example.
 
@@ -27,15 +28,15 @@ def cross_entropy(
     """
     targets = optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1]), label_smoothing)
     losses = optax.softmax_cross_entropy(logits, targets.astype(logits.dtype))
-    weights = jnp.ones_like(losses) if class_weights is None else class_weights[labels]
+    weights = jnp.ones_like(losses) if class_weights is None else jnp.asarray(class_weights)[labels]
     return losses, weights.astype(losses.dtype)
 
 
-def inverse_class_weights(counts: jax.Array) -> jax.Array:
+def inverse_class_weights(counts: np.ndarray) -> np.ndarray:
     """Returns N / (K * count) for each class: 1 on average over the images; 0 for an empty class.
 
     Args:
       counts: int [K], training images of each class.
     """
-    mean = counts.sum() / counts.shape[0]
-    return jnp.where(counts > 0, mean / jnp.maximum(counts, 1), 0.0)
+    mean = counts.sum() / len(counts)
+    return np.where(counts > 0, mean / np.maximum(counts, 1), 0.0)

@@ -47,13 +47,13 @@ def train_step(
     state: TrainState,
     sums: Sums,
     batch: Mapping[str, jax.Array],
-    class_weights: jax.Array | None,
     *,
     model: nn.Module,
     optimizer: optax.GradientTransformation,
     spec: InputSpec,
     augment: Augment,
     label_smoothing: float,
+    class_weights: np.ndarray | None,
     seed: int,
 ) -> tuple[TrainState, Sums]:
     """Returns state and sums after one step.
@@ -62,19 +62,19 @@ def train_step(
       state: before the step.
       sums: the epoch's so far.
       batch: `image` uint8 [B, H, W, C], `label` int32 [B], `mask` bool [B], `index` int32 [B].
-      class_weights: float [K] or None.
       model: the network.
       optimizer: whose slots `state` holds.
       spec: how images become input.
       augment: the preset.
       label_smoothing: 0 to 1.
+      class_weights: float [K] or None.
       seed: the run's seed; this step's keys are derived from it.
     """
     shape = batch["image"].shape[1:3]
     key = stream_key(seed, "augment", state.step)
     images = prepare(batch["image"], spec, draw_geometry(augment, key, batch["index"], shape))
 
-    def loss_fn(params: Any) -> tuple[jax.Array, tuple[jax.Array, Any]]:
+    def loss_fn(params: Any) -> tuple[jax.Array, tuple[Any, Any, jax.Array]]:
         logits, updates = model.apply(
             {"params": params, "batch_stats": state.batch_stats},
             images,
@@ -116,4 +116,4 @@ def predict_step(
     variables: Mapping[str, Any], images: jax.Array, *, model: nn.Module, spec: InputSpec
 ) -> jax.Array:
     """Returns logits float [B, K] for uint8 images [B, H, W, C], in evaluation mode."""
-    return model.apply(variables, prepare(images, spec), train=False)
+    return jnp.asarray(model.apply(variables, prepare(images, spec), train=False))

@@ -68,7 +68,7 @@ def test_a_small_picture_is_the_large_one_scaled_down():
     assert difference(small, shrunk).mean() < 5
 
 
-def test_moving_the_lip_corners_changes_the_mouth_and_nothing_else():
+def test_moving_the_lip_corners_changes_a_small_part_of_the_picture():
     faces = sample_faces(np.zeros(1, int), np.array([7]), seed=0)
     calm = faces | {"corner": faces["corner"] * 0 - 0.12}
     grain = np.zeros((1, 64, 64), np.float32)
