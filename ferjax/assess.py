@@ -24,7 +24,7 @@ from ferjax.report.grids import draw_batch, draw_mistakes
 from ferjax.report.per_class import draw_per_class
 from ferjax.report.scores import scores
 from ferjax.rng import stream_key
-from ferjax.sharding import data_mesh
+from ferjax.sharding import data_mesh, devices_for
 from ferjax.task import Task, evaluate_split, evaluator
 from ferjax.train.metrics import Evaluation, evaluation, restrict_classes
 from ferjax.train.writer import read_lines
@@ -39,12 +39,12 @@ def assess_run(task: Task, run_dir: Path) -> dict[str, Any]:
     """
     config, classes = task.config, task.bundle.classes
     runs = {which: load_run(run_dir, which) for which in ("last", "selected")}
-    logits_of = evaluator(task.model, task.spec, task.mesh, config.batch_size, config.progress)
     found: dict[str, dict[str, Evaluation]] = {}
     for name in [name for name in ("val", "test") if name in task.bundle.splits]:
         split = task.bundle.splits[name]
         found[name] = {
-            which: evaluate_split(logits_of, run.variables, split) for which, run in runs.items()
+            which: evaluate_split(task.logits_of, run.variables, split)
+            for which, run in runs.items()
         }
     results = {
         name: {which: _scores(e, classes, runs[which].epoch) for which, e in kinds.items()}
@@ -97,7 +97,7 @@ def assess_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
     wanted = config.split or ("test" if "test" in bundle.splits else "val")
     if wanted not in bundle.splits:
         raise unknown_name(f"--split of {name}", wanted, bundle.splits)
-    split, mesh = bundle.splits[wanted], data_mesh()
+    split, mesh = bundle.splits[wanted], data_mesh(devices_for(own.batch_size))
     logits_of = evaluator(run.model, run.spec, mesh, own.batch_size, config.progress)
     logits, labels, kept, classes = restrict_classes(
         logits_of(run.variables, split), split.labels, run.classes, bundle.classes

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -10,12 +11,15 @@ from typing import Any
 
 from ferjax.errors import UserError, unknown_name
 
+# JAX makes keys from 32 bits: a larger seed would repeat a smaller one's run.
+_LARGEST_SEED = 2**32 - 1
+
 
 def _field(
     default: Any,
     help: str,
     *,
-    choices: tuple[str, ...] | None = None,
+    choices: tuple[Any, ...] | None = None,
     low: float | None = None,
     high: float | None = None,
     above: float | None = None,
@@ -57,7 +61,7 @@ class TrainConfig:
     warmup_epochs: float = _field(0.0, "Linear warm-up, in epochs; not with one_cycle.", low=0)
     image_size: int | None = _field(None, "Side of the network's input, pixels.", low=1)
     channels: int | None = _field(
-        None, "1 (grey) or 3 (RGB). Default: the data set's.", low=1, high=3
+        None, "1 (grey) or 3 (RGB). Default: the data set's.", choices=(1, 3)
     )
     normalization: str = _field(
         "unit",
@@ -92,7 +96,12 @@ class TrainConfig:
         0.1, "Share of train held out as val where the data set has none.", above=0, high=0.9
     )
     split_seed: int = _field(0, "Seed of that cut, apart from --seed.", low=0)
-    seed: int = _field(0, "Seed of initialisation, order, augmentation and dropout.", low=0)
+    seed: int = _field(
+        0,
+        "Seed of initialisation, order, augmentation and dropout.",
+        low=0,
+        high=_LARGEST_SEED,
+    )
     seeds: tuple[int, ...] = _field(
         (),
         "Comma list: train once for each seed, in WORKDIR/seed_N, and report mean and deviation.",
@@ -117,6 +126,12 @@ class TrainConfig:
             raise UserError(
                 f"--warmup_epochs={self.warmup_epochs} is longer than --epochs={self.epochs}."
             )
+        for seed in self.seeds:
+            if not isinstance(seed, int) or not 0 <= seed <= _LARGEST_SEED:
+                raise UserError(
+                    f"--seeds names {seed!r}: expected whole numbers, at least 0 and at most"
+                    f" {_LARGEST_SEED}."
+                )
         if len(set(self.seeds)) < len(self.seeds):
             raise UserError(f"--seeds={','.join(map(str, self.seeds))} names a seed twice.")
 
@@ -161,15 +176,16 @@ def _check(field: dataclasses.Field, value: Any) -> None:
         raise UserError(f"{flag}: {kind.__name__} expected, found {type(value).__name__}.")
     if rule["choices"] and value not in rule["choices"]:
         raise unknown_name(f"--{field.name}", str(value), map(str, rule["choices"]))
+    if kind is float and not math.isfinite(value):
+        raise UserError(f"{flag}: a finite number expected.")
     bounds = [
         ("at least", rule["low"], lambda v, b: v >= b),
         ("at most", rule["high"], lambda v, b: v <= b),
         ("above", rule["above"], lambda v, b: v > b),
     ]
     for words, bound, holds in bounds:
-        # Negated, so that NaN fails every bound.
         if bound is not None and not holds(value, bound):
-            raise UserError(f"{flag}: expected {words} {bound:g}.")
+            raise UserError(f"{flag}: expected {words} {bound}.")
 
 
 def config_to_json(config: TrainConfig) -> str:
@@ -191,6 +207,8 @@ def config_from_json(text: str, where: str) -> TrainConfig:
         values = json.loads(text)
     except json.JSONDecodeError as error:
         raise UserError(f"{where}: not valid JSON ({error}). Was it edited by hand?") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{where}: a JSON object expected, found {type(values).__name__}.")
     known = {field.name for field in dataclasses.fields(TrainConfig)}
     for name in values:
         if name not in known:

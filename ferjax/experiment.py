@@ -16,10 +16,11 @@ from ferjax.assess import assess_run, assess_split
 from ferjax.augment import AUGMENTS
 from ferjax.config import EvalConfig, TrainConfig
 from ferjax.data.pipeline import TrainBatches, iterate
+from ferjax.errors import UserError
 from ferjax.report.document import write_seeds_report
-from ferjax.sharding import Devices, compiled, put_batch, replicated
+from ferjax.sharding import Devices, compiled, devices_for, put_batch, replicated
 from ferjax.specs import spec_to_json
-from ferjax.task import Task, evaluate_split, evaluator, prepare_task, process_shard
+from ferjax.task import Task, evaluate_split, prepare_task, process_shard
 from ferjax.train.checkpoint import open_checkpoints, restore_checkpoint, save_checkpoint
 from ferjax.train.interrupt import interrupt_requests
 from ferjax.train.loop import HostState, Parts, Plan, fit
@@ -104,11 +105,10 @@ def _train(task: Task, run_dir: Path) -> None:
     step = compiled(step, mesh, donate_argnums=(0, 1), out_shardings=replicated(mesh))
     state = create_state(task.model, optimizer, task.spec, config.seed, mesh, dtype)
     host = HostState(zero_sums(dtype))
-    logits_of = evaluator(task.model, task.spec, mesh, config.batch_size, config.progress)
 
     def evaluate(state: TrainState) -> Evaluation:
         variables = {"params": state.params, "batch_stats": state.batch_stats}
-        return evaluate_split(logits_of, variables, val)
+        return evaluate_split(task.logits_of, variables, val)
 
     def log(line: dict[str, Any]) -> None:
         if jax.process_index() == 0:
@@ -194,10 +194,13 @@ def run_evaluate(config: EvalConfig) -> dict[str, Any]:
     Raises:
       UserError: no such run, split or data, or no class in common.
     """
+    if not config.workdir:
+        raise UserError("--workdir is missing: the folder of a ferjax run.")
     run_dir = Path(config.workdir)
     own = read_config(run_dir)
     if config.dataset is None and config.data_dir is None and config.split is None:
-        return assess_run(prepare_task(replace(own, progress=config.progress)), run_dir)
+        own = replace(own, progress=config.progress)
+        return assess_run(prepare_task(own, devices_for(own.batch_size)), run_dir)
     return assess_split(config, own)
 
 

@@ -15,7 +15,7 @@ from flax import linen as nn
 
 from ferjax.data.files import image_files
 from ferjax.data.images import image_header, read_image, resize_image
-from ferjax.errors import UserError
+from ferjax.errors import UserError, unknown_name
 from ferjax.models.registry import create_model
 from ferjax.sharding import compiled, data_mesh, replicated
 from ferjax.specs import InputSpec, spec_from_json
@@ -55,6 +55,8 @@ def load_run(run_dir: str | Path, checkpoint: str = "selected") -> LoadedRun:
     Raises:
       UserError: no such directory, or no such checkpoint yet.
     """
+    if checkpoint not in ("selected", "last"):
+        raise unknown_name("--checkpoint", checkpoint, ("selected", "last"))
     run_dir = Path(run_dir)
     step, meta = read_meta(run_dir)
     epoch = meta["epoch"]
@@ -135,6 +137,8 @@ def load_predictor(
     Raises:
       UserError: no such directory, or no such checkpoint yet.
     """
+    if batch_size < 1:
+        raise UserError(f"--batch_size={batch_size}: expected at least 1.")
     run, mesh = load_run(run_dir, checkpoint), data_mesh(jax.local_devices()[:1])
     variables = jax.device_put(run.variables, replicated(mesh))
 

@@ -36,18 +36,19 @@ def to_channels(images: jax.Array | np.ndarray, channels: int) -> jax.Array:
         return images
     if channels == 3:
         return jnp.repeat(images, 3, axis=-1)
-    return (images @ jnp.array(_LUMA_601)[:, None]).astype(jnp.float32)
+    luma = jnp.array(_LUMA_601)[:, None]
+    return jnp.matmul(images, luma, precision=lax.Precision.HIGHEST).astype(jnp.float32)
 
 
 def _weights(size: int, source: int, shift: jax.Array, flip: jax.Array) -> jax.Array:
     """Returns resampling weights [B, size, source]: an antialiased triangle, edges continued."""
     scale = source / size
     centre = (jnp.arange(size) + 0.5) * scale - 0.5
-    centre = jnp.where(flip[:, None], source - 1 - centre, centre)
+    centre = jnp.where(flip[:, None], source - 1 - centre[None], centre[None])
     # A flip mirrors the source, so a shift of the result moves the other way in the source.
     centre = centre - source * jnp.where(flip, -shift, shift)[:, None]
     centre = jnp.clip(centre, 0, source - 1)
-    distance = jnp.abs(jnp.arange(source) - centre[..., None]) / max(scale, 1.0)
+    distance = jnp.abs(jnp.arange(source)[None, None] - centre[..., None]) / max(scale, 1.0)
     weights = jnp.maximum(1 - distance, 0)
     return weights / weights.sum(-1, keepdims=True)
 
@@ -77,14 +78,21 @@ def resample(images: jax.Array, size: int, geometry: Geometry | None = None) -> 
     return jnp.einsum("btw,bswc->bstc", columns, images, precision=lax.Precision.HIGHEST)
 
 
+def _statistics(spec: InputSpec) -> tuple[jax.Array, jax.Array]:
+    """Returns mean and standard deviation float [1, 1, 1, C]."""
+    return jnp.array(spec.mean)[None, None, None], jnp.array(spec.std)[None, None, None]
+
+
 def normalize(images: jax.Array, spec: InputSpec) -> jax.Array:
     """Returns (images / 255 - mean) / std, channel by channel."""
-    return (images / 255 - jnp.array(spec.mean)) / jnp.array(spec.std)
+    mean, std = _statistics(spec)
+    return (images / 255 - mean) / std
 
 
 def denormalize(images: jax.Array, spec: InputSpec) -> jax.Array:
     """Returns network input as displayable images in [0, 1]: the inverse of `normalize`."""
-    return jnp.clip(images * jnp.array(spec.std) + jnp.array(spec.mean), 0, 1)
+    mean, std = _statistics(spec)
+    return jnp.clip(images * std + mean, 0, 1)
 
 
 def prepare(images: jax.Array, spec: InputSpec, geometry: Geometry | None = None) -> jax.Array:

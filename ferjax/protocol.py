@@ -77,11 +77,16 @@ def warnings_of(config: TrainConfig, results: Mapping[str, Mapping[str, Any]]) -
 
 
 def summarise(results: Mapping[str, Mapping[str, Any]]) -> str:
-    """Returns the headline: accuracy and macro-F1 of every split and checkpoint, in one line."""
-    parts = [
-        f"{name} accuracy {100 * scores['accuracy']:.2f} %, macro-F1"
-        f" {100 * scores['macro']['f1']:.2f} % ({which}, epoch {scores['epoch']})"
-        for name, kinds in reversed(list(results.items()))
-        for which, scores in reversed(list(kinds.items()))
-    ]
+    """Returns the headline in one line: accuracy and macro-F1 of every split, test first."""
+    parts = []
+    for name, kinds in reversed(list(results.items())):
+        which, shown = list(kinds.items())[-1]
+        text = (
+            f"{name} accuracy {100 * shown['accuracy']:.2f} %, macro-F1"
+            f" {100 * shown['macro']['f1']:.2f} % ({which} epoch {shown['epoch']}"
+        )
+        last = kinds.get("last", shown)
+        if last["epoch"] != shown["epoch"]:
+            text += f"; last epoch {last['epoch']}: {100 * last['accuracy']:.2f} %"
+        parts.append(text + ")")
     return "; ".join(parts)

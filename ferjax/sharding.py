@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,12 @@ def data_mesh(devices: Devices | None = None) -> Mesh:
     """Returns a mesh with one axis, `data`, over the given devices, or all of all hosts."""
     devices = jax.devices() if devices is None else devices
     return jax.make_mesh((len(devices),), ("data",), (AxisType.Auto,), devices=devices)
+
+
+def devices_for(batch_size: int) -> Devices:
+    """Returns as many devices as divide the batch: a run is read on machines it was not made on."""
+    devices = jax.devices()
+    return devices[: math.gcd(batch_size, len(devices))]
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

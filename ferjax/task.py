@@ -36,6 +36,7 @@ class Task:
       model: the Linen module.
       spec: how images become its input.
       mesh: the devices.
+      logits_of: (variables, split) → logits float [N, K], compiled once for the whole run.
     """
 
     config: TrainConfig
@@ -44,6 +45,7 @@ class Task:
     model: nn.Module
     spec: InputSpec
     mesh: Mesh
+    logits_of: Callable[[Any, Split], np.ndarray]
 
 
 def prepare_task(config: TrainConfig, devices: Devices | None = None) -> Task:
@@ -92,7 +94,8 @@ def prepare_task(config: TrainConfig, devices: Devices | None = None) -> Task:
         mean, std = channel_statistics(train, channels)
     spec = InputSpec(train.shape[:2], config.image_size, channels, mean, std)
     model = create_model(config.model, len(bundle.classes), **fields)
-    return Task(config, bundle, fields, model, spec, mesh)
+    logits_of = evaluator(model, spec, mesh, config.batch_size, config.progress)
+    return Task(config, bundle, fields, model, spec, mesh, logits_of)
 
 
 def _limited(bundle: DatasetBundle, limit: int, seed: int) -> DatasetBundle:
@@ -126,21 +129,15 @@ def process_shard() -> Shard:
     return Shard(jax.process_index(), jax.process_count())
 
 
-def logits_function(
-    model: nn.Module, spec: InputSpec, mesh: Mesh
-) -> Callable[[Any, jax.Array], jax.Array]:
-    """Returns the compiled (variables, uint8 images) → logits, on every device in full."""
-    function = functools.partial(predict_step, model=model, spec=spec)
-    return compiled(function, mesh, out_shardings=replicated(mesh))
-
-
 def evaluator(
     model: nn.Module, spec: InputSpec, mesh: Mesh, batch_size: int, progress: bool
 ) -> Callable[[Any, Split], np.ndarray]:
     """Returns (variables, split) → logits float [N, K]; compiled once for all calls."""
-    function = logits_function(model, spec, mesh)
+    function = functools.partial(predict_step, model=model, spec=spec)
+    function = compiled(function, mesh, out_shardings=replicated(mesh))
 
     def logits(variables: Any, split: Split) -> np.ndarray:
+        variables = jax.device_put(variables, replicated(mesh))
         batches = iterate(EvalBatches(split, batch_size, process_shard()))
         name = split.name if progress else None
         return collect_logits(function, variables, batches, mesh, len(split), progress=name)

@@ -14,8 +14,9 @@ from ferjax.experiment import enable_compile_cache
 
 
 def _parse(argv: Sequence[str]) -> list[str]:
+    app.define_help_flags()
     try:
-        return app.parse_flags_with_usage(list(argv)) if "--help" in argv else flags.FLAGS(argv)
+        return flags.FLAGS(argv)
     except flags.Error as error:
         raise UserError(f"{' '.join(str(error).split())} `--help` lists the flags.") from None
 

@@ -8,6 +8,9 @@ from absl import flags
 from ferjax.config import field_type
 from ferjax.errors import UserError
 
+# absl then counts the flags as the entry point's own, which is what --help lists.
+flags.disclaim_key_flags()
+
 
 def define_flags(config: type) -> None:
     """Defines a flag for every field of a config dataclass, with its default and help."""

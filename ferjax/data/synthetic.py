@@ -127,8 +127,9 @@ def load(
         classes=EMOTIONS[:num_classes],
         layout=f"faces drawn by ferjax at {size}x{size} pixels when they are read (seed {seed})",
         sources={
-            name: f"{counts[name]} drawn faces of as many persons, none of them in another split"
+            name: "drawn, every face another person, none of them in another split"
             for name in COUNTS
             if name in counts
         },
+        crops="drawn, not cropped",
     )

@@ -29,4 +29,4 @@ def conv_relu_max_pool(
     """
     dims = ("NHWC", "HWIO", "NHWC")
     y = lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=dims)
-    return jnp.maximum(max_pool(y, window) + bias, 0)
+    return jnp.maximum(max_pool(y, window) + bias[None, None, None], 0)

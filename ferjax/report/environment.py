@@ -5,6 +5,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,16 @@ def describe_environment(devices: list[Any], seconds: float) -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "devices": f"{len(devices)} x {', '.join(kinds)} ({devices[0].platform})",
-        "command line": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command line": command_line(sys.argv),
         "training wall time, minutes": round(seconds / 60, 2),
     }
+
+
+def command_line(argv: Sequence[str]) -> str:
+    """Returns the command that a person would type again, without the paths of this machine."""
+    program = Path(argv[0])
+    head = ["python", "-m", f"launch.{program.stem}"]
+    return shlex.join([*(head if program.parent.name == "launch" else [program.name]), *argv[1:]])
 
 
 def git_commit() -> str:

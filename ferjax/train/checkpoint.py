@@ -27,6 +27,8 @@ def open_checkpoints(run_dir: Path) -> ocp.CheckpointManager:
         get_metric_fn=cast(Any, _rank), n=1, keep_checkpoints_without_metrics=False
     )
     options = ocp.CheckpointManagerOptions(
+        # Without best_fn Orbax ignores metrics on disk, and a resumed run would drop its best.
+        best_fn=cast(Any, _rank),
         preservation_policy=_policies.AnyPreservationPolicy([_policies.LatestN(1), best]),
         cleanup_tmp_directories=True,
     )

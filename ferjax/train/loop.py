@@ -1,5 +1,6 @@
 """The training loop: next batch → step → log → evaluate → save, everything injected."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -79,17 +80,24 @@ def fit(state: TrainState, host: HostState, plan: Plan, parts: Parts) -> TrainSt
       KeyboardInterrupt: the user asked to stop; the state has been saved.
     """
     started = time.monotonic() - host.seconds
-    for epoch in range(int(state.step) // plan.steps_per_epoch + 1, plan.epochs + 1):
-        began, first = time.monotonic(), int(state.step) % plan.steps_per_epoch
-        state, host = _train_epoch(state, host, plan, parts, epoch, started)
+    finished, first = divmod(int(state.step), plan.steps_per_epoch)
+    if first == 0 and int(host.sums.count):
+        # Saved between an epoch's last step and its evaluation: that epoch is still under way.
+        finished, first = finished - 1, plan.steps_per_epoch
+    for epoch in range(finished + 1, plan.epochs + 1):
+        began = time.monotonic()
+        state, host = _train_epoch(state, host, plan, parts, epoch, first, started)
         _check_finite(host.sums, plan)
         images = (plan.steps_per_epoch - first) * plan.batch_size
         rate = images / (time.monotonic() - began)
+        first = 0
         step = int(state.step)
         parts.log_train(epoch, step, host.sums, rate)
         host = replace(host, sums=zero_sums(plan.loss_dtype))
         if epoch % plan.eval_every == 0 or epoch == plan.epochs:
             evaluation = parts.evaluate(state)
+            if not math.isfinite(evaluation.loss):
+                raise _diverged(step, epoch)
             parts.log_eval(epoch, step, evaluation)
             if evaluation.accuracy > host.best.get("accuracy", -1.0):
                 best = {"epoch": epoch, "step": step, "accuracy": evaluation.accuracy}
@@ -100,10 +108,16 @@ def fit(state: TrainState, host: HostState, plan: Plan, parts: Parts) -> TrainSt
 
 
 def _train_epoch(
-    state: TrainState, host: HostState, plan: Plan, parts: Parts, epoch: int, started: float
+    state: TrainState,
+    host: HostState,
+    plan: Plan,
+    parts: Parts,
+    epoch: int,
+    first: int,
+    started: float,
 ) -> tuple[TrainState, HostState]:
-    """Runs the rest of an epoch; the device is asked for its sums about once a second."""
-    sums, first = host.sums, int(state.step) % plan.steps_per_epoch
+    """Runs an epoch from its step `first` on; asks the device for its sums about once a second."""
+    sums = host.sums
     looked = saved = time.monotonic()
     with tqdm(
         total=plan.steps_per_epoch,
@@ -113,7 +127,7 @@ def _train_epoch(
         disable=None if plan.progress else True,
         leave=False,
     ) as bar:
-        for _ in range(first, plan.steps_per_epoch):
+        for position in range(first + 1, plan.steps_per_epoch + 1):
             state, sums = parts.train_step(state, sums, next(parts.batches))
             bar.update()
             now = time.monotonic()
@@ -122,7 +136,9 @@ def _train_epoch(
                 bar.set_postfix(loss=f"{sums.loss / sums.weight:.3f}", refresh=False)
                 looked = now
             interrupted = parts.interrupted()
-            if interrupted or now - saved > plan.save_seconds:
+            # The save after an epoch's evaluation is due at its last step anyway.
+            due = now - saved > plan.save_seconds and position < plan.steps_per_epoch
+            if interrupted or due:
                 _check_finite(sums, plan)
                 parts.save(state, replace(host, sums=sums, seconds=now - started), None)
                 saved = now
@@ -134,8 +150,11 @@ def _train_epoch(
 def _check_finite(sums: Sums, plan: Plan) -> None:
     broken = int(sums.broken)
     if broken != NEVER:
-        raise UserError(
-            f"the loss is not finite at step {broken + 1}"
-            f" (epoch {broken // plan.steps_per_epoch + 1}). Training stopped; the last good"
-            " checkpoint is kept. Try a lower --learning_rate, or --warmup_epochs."
-        )
+        raise _diverged(broken + 1, broken // plan.steps_per_epoch + 1)
+
+
+def _diverged(step: int, epoch: int) -> UserError:
+    return UserError(
+        f"the loss is not finite at step {step} (epoch {epoch}). Training stopped; the last good"
+        " checkpoint is kept. Try a lower --learning_rate, or --warmup_epochs."
+    )

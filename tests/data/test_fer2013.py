@@ -1,6 +1,5 @@
 """FER2013 from csv files and class folders made here, and from the real faces where they are."""
 
-import os
 from itertools import islice
 from pathlib import Path
 
@@ -147,14 +146,6 @@ def test_missing_and_wrong_folders_are_explained(tmp_path: Path) -> None:
             load(given)
         for part in (found, "fer2013.csv", "icml_face_data.csv", "msambare/fer2013", str(given)):
             assert part in str(caught.value)
-
-
-@pytest.fixture(scope="module")
-def faces() -> Path:
-    root = Path(os.environ.get("FERJAX_FACES", ""))
-    if not os.environ.get("FERJAX_FACES") or not (root / "csv" / "fer2013.csv").is_file():
-        pytest.skip("FERJAX_FACES names no folder with csv/fer2013.csv and folders/")
-    return root
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,120 @@
+"""Four simulated CPU devices for every test, and the fixtures that tests share."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+# Read when jax is first imported, which no test module does before this one.
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "4")
+os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
+os.environ.setdefault("MPLBACKEND", "Agg")
+# Compiling is nine tenths of a tiny run; subprocesses share the programs.
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR",
+    str(Path(__file__).resolve().parents[1] / ".pytest_cache" / "compiled"),
+)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+if not os.environ.get("FERJAX_TEST_GPU"):
+    os.environ["JAX_PLATFORMS"] = "cpu"
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from ferjax.config import TrainConfig
+from ferjax.data.split import Split
+from ferjax.data.synthetic import render_faces
+from ferjax.emotions import EMOTIONS
+from ferjax.experiment import run_train
+from ferjax.recipes import resolve
+
+
+@pytest.fixture(scope="session")
+def faces() -> Path:
+    """Returns the folder of the real FER2013 faces: csv/fer2013.csv and folders/."""
+    given = os.environ.get("FERJAX_FACES")
+    if not given or not (Path(given) / "csv" / "fer2013.csv").is_file():
+        pytest.skip("FERJAX_FACES names no folder with csv/fer2013.csv and folders/")
+    return Path(given)
+
+
+@pytest.fixture(scope="session")
+def make_split() -> Callable[..., Split]:
+    """Returns a function (images uint8 [N, H, W, C], labels or None) → split that reads them."""
+
+    def make(images: np.ndarray, labels: np.ndarray | None = None, name: str = "val") -> Split:
+        labels = np.zeros(len(images), np.int32) if labels is None else labels.astype(np.int32)
+        ids = tuple(str(i) for i in range(len(images)))
+        return Split(name, labels, ids, images.shape[1:], lambda indices: images[indices])
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def random_variables() -> Callable[..., dict[str, Any]]:
+    """Returns a function (model, side, channels) → numpy variables, batch statistics random too.
+
+    Drawn by numpy: compiling the initialisers takes longer than most tests.
+    """
+
+    def draw(model: Any, side: int, channels: int, seed: int = 0) -> dict[str, Any]:
+        rng = np.random.default_rng(seed)
+
+        def leaf(path: Any, like: jax.ShapeDtypeStruct) -> np.ndarray:
+            values = rng.standard_normal(like.shape, np.float32)
+            name = path[-1].key
+            if name == "kernel":
+                return values * np.sqrt(2 / np.prod(like.shape[:-1]), dtype=np.float32)
+            return 1 + values**2 if name in ("var", "scale") else 0.3 * values
+
+        image = jax.ShapeDtypeStruct((1, side, side, channels), np.float32)
+        tree = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), image)
+        return jax.tree_util.tree_map_with_path(leaf, tree)
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> Callable[..., TrainConfig]:
+    """Returns a function (workdir, **given) → config that trains in seconds: base_cnn at 32 px."""
+
+    def make(workdir: Path, **given: Any) -> TrainConfig:
+        small = {"model": "base_cnn", "dataset": "synthetic", "image_size": 32, "smoke": True}
+        return resolve({**small, "progress": False, "workdir": str(workdir), **given})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory, tiny_config: Callable[..., Any]) -> Path:
+    """Returns the directory of a finished run of cnn3 on all devices. Copy it to change it."""
+    run_dir = tmp_path_factory.mktemp("tiny") / "run"
+    run_train(tiny_config(run_dir, model="cnn3", image_size=48))
+    return run_dir
+
+
+@pytest.fixture(scope="session")
+def make_rafdb() -> Callable[..., Path]:
+    """Returns a function (root, layout, train, test) → tree of drawn faces as RAF-DB's files."""
+    numbered = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
+
+    def make(root: Path, layout: str = "kaggle", train: int = 35, test: int = 7) -> Path:
+        names = [f"train_{k:05d}" for k in range(train)] + [f"test_{k:04d}" for k in range(test)]
+        labels = [k % 7 + 1 for k in (*range(train), *range(test))]
+        emotions = np.array([EMOTIONS.index(numbered[label - 1]) for label in labels])
+        faces = render_faces(emotions, np.arange(len(names)), size=100)
+        for name, label, face in zip(names, labels, faces, strict=True):
+            folder = root / "DATASET" / name.split("_")[0] / str(label)
+            if layout == "official":
+                folder = root / "Image" / "aligned"
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(face).save(folder / f"{name}_aligned.jpg", quality=95)
+        if layout == "official":
+            (root / "EmoLabel").mkdir()
+            lines = [f"{name}.jpg {label}\n" for name, label in zip(names, labels, strict=True)]
+            (root / "EmoLabel" / "list_patition_label.txt").write_text("".join(lines))
+        return root
+
+    return make

@@ -1,0 +1,216 @@
+"""What a hostile user meets: one line that names the flag or file, exit status 1, no traceback."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from absl import flags
+from PIL import Image
+
+import launch.train
+from launch.app import run
+
+ROOT = Path(launch.train.__file__).parents[1]
+Train = Callable[..., str]
+PAIR = ("--model=cnn3", "--dataset=synthetic", "--smoke")
+# Wrong before anything is read: arguments → words of the message.
+CASES: dict[str, tuple[tuple[str, ...], list[str]]] = {
+    "flag": (("--modell=awei",), ["Unknown command line flag 'modell'", "Did you mean: model"]),
+    "positional": ((*PAIR, "awei"), ["unexpected argument 'awei'", "--flag=value"]),
+    "no model": (("--dataset=rafdb",), ["--model is missing", "--list"]),
+    "model": (("--model=aweii", "--dataset=rafdb"), ["'aweii'", "Did you mean 'awei'", "cnn6"]),
+    "dataset": (("--model=awei", "--dataset=rafbd"), ["'rafbd'", "Did you mean 'rafdb'"]),
+    "recipe": (("--recipe=liu_awei",), ["Did you mean 'liu_awei_rafdb'"]),
+    "optimizer": ((*PAIR, "--optimizer=adamax"), ["--optimizer 'adamax'", "Did you mean"]),
+    "number": ((*PAIR, "--epochs=x"), ["--epochs=x", "invalid literal"]),
+    "boolean": ((*PAIR, "--resume=maybe"), ["--resume=maybe"]),
+    "nan": ((*PAIR, "--learning_rate=nan"), ["--learning_rate=nan", "finite"]),
+    "seeds": ((*PAIR, "--seeds=1,x"), ["--seeds=1,x", "comma list of integers"]),
+    "side": ((*PAIR, "--image_size=50"), ["--image_size=50", "strides of cnn3", "48 or 56"]),
+    "small": (("--model=cnn3", "--dataset=synthetic", "--image_size=24"), ["smallest is 32"]),
+    "channels": (
+        ("--model=awei", "--dataset=synthetic", "--channels=1"),
+        ["--channels=1", "awei takes 3 channels"],
+    ),
+    "jumper": ((*PAIR, "--jumper=input"), ["--jumper=input", "cnn3 has no jumper"]),
+    "jumper name": (
+        ("--model=awei", "--dataset=synthetic", "--jumper=duoble"),
+        ["Did you mean 'double'"],
+    ),
+    "devices": ((*PAIR, "--batch_size=6"), ["--batch_size=6", "4 devices", "4 or 8"]),
+    "batch": ((*PAIR, "--batch_size=64"), ["--batch_size=64", "32 training images", "at most 32"]),
+    "f64": ((*PAIR, "--precision=f64"), ["--precision=f64", "JAX_ENABLE_X64=1"]),
+    "classes": ((*PAIR, "--num_classes=9"), ["num_classes=9", "7 or 8"]),
+    "own classes": (
+        ("--model=cnn3", "--dataset=fer2013", "--num_classes=8"),
+        ["--num_classes=8", "fer2013 has its own"],
+    ),
+    "drawn": ((*PAIR, "--data_dir=faces"), ["--data_dir=faces", "Leave the flag out"]),
+    "no data": (
+        ("--model=awei", "--dataset=rafdb"),
+        ["--data_dir is missing", "EmoLabel/list_patition_label.txt", "whdeng.cn", "Kaggle"],
+    ),
+    "absent data": (
+        ("--model=cnn3", "--dataset=fer2013", "--data_dir=nowhere"),
+        ["--data_dir=nowhere", "does not exist", "fer2013.csv", "Kaggle"],
+    ),
+}
+
+
+@pytest.fixture
+def train(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Train]:
+    """Returns a function (*flags) → message of `launch.train` as a process in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FERJAX_DATA", raising=False)
+
+    def call(*arguments: str) -> str:
+        flags.FLAGS.unparse_flags()
+        monkeypatch.setattr(sys, "argv", ["train", "--noprogress", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            run(launch.train.main)
+        # A text as exit status is what Python prints to stderr before exiting with 1.
+        message = stopped.value.code
+        assert isinstance(message, str)
+        assert message.startswith("error: ")
+        assert "\n" not in message
+        assert "Traceback" not in capsys.readouterr().err
+        return message
+
+    yield call
+    flags.FLAGS.unparse_flags()
+
+
+def snapshot(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(("arguments", "words"), CASES.values(), ids=CASES)
+def test_wrong_settings(
+    arguments: tuple[str, ...], words: list[str], train: Train, tmp_path: Path
+) -> None:
+    message = train(*arguments)
+    for word in words:
+        assert word in message
+    assert not list(tmp_path.iterdir()), "something was written"
+
+
+def test_data_folder_that_holds_something_else(train: Train, tmp_path: Path) -> None:
+    (tmp_path / "photos" / "summer").mkdir(parents=True)
+    message = train("--model=awei", "--dataset=rafdb", "--data_dir=photos")
+    for word in ("--data_dir=photos", "holds summer/", "Image/aligned", "licence on request"):
+        assert word in message
+
+
+def test_broken_images_are_named(
+    train: Train, tmp_path: Path, make_rafdb: Callable[..., Path]
+) -> None:
+    tree = make_rafdb(tmp_path / "raf")
+    folder = tree / "DATASET" / "train" / "3"
+    flags = ("--model=base_cnn", "--dataset=rafdb", "--data_dir=raf", "--workdir=run")
+    (folder / "notes.png").write_text("this is no picture")
+    message = train(*flags)
+    assert "raf/DATASET/train/3/notes.png" in message
+    assert "not an image" in message
+    whole = tmp_path / "whole.png"
+    Image.effect_noise((100, 100), 60).convert("RGB").save(whole)
+    (folder / "notes.png").write_bytes(whole.read_bytes()[:5000])
+    message = train(*flags, "--batch_size=8")
+    assert "raf/DATASET/train/3/notes.png" in message
+    assert "truncated" in message
+
+
+def test_permuted_labels_are_named(train: Train, tmp_path: Path) -> None:
+    """90 pictures of fear in test are more than were published; disgust has 160."""
+    for split in ("train", "test"):
+        for label in range(1, 8):
+            folder = tmp_path / "raf" / split / str(label)
+            folder.mkdir(parents=True)
+            for k in range(90 if (split, label) == ("test", 2) else 2):
+                Image.new("RGB", (8, 8)).save(folder / f"{split}_{k:04d}_aligned.jpg")
+    message = train("--model=awei", "--dataset=rafdb", "--data_dir=raf")
+    assert "look permuted" in message
+    assert "fear (92 images, published 355)" in message
+
+
+@pytest.mark.parametrize(
+    ("emotion", "pixels", "words"),
+    [("3", 2303, ["row 2", "2,303 values", "2,304"]), ("9", 2304, ["row 2", "'9'", "0 to 6"])],
+)
+def test_broken_csv_rows_are_named(
+    emotion: str, pixels: int, words: list[str], train: Train, tmp_path: Path
+) -> None:
+    row = " ".join(map(str, np.arange(2304) % 256))
+    bad = " ".join(["7"] * pixels)
+    text = f"emotion,pixels,Usage\n0,{row},Training\n{emotion},{bad},Training\n"
+    (tmp_path / "fer2013.csv").write_text(text)
+    message = train("--model=cnn3", "--dataset=fer2013", "--data_dir=fer2013.csv")
+    for word in ("fer2013.csv", *words):
+        assert word in message
+
+
+def test_workdir_with_other_contents(train: Train, tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.tex").write_text("Once")
+    (tmp_path / "file").write_text("a file")
+    before = snapshot(tmp_path)
+    for extra in ((), ("--resume",)):
+        message = train(*PAIR, "--workdir=thesis", *extra)
+        assert "chapter1.tex" in message
+        assert "Nothing was written" in message
+    assert "--workdir=file is a file" in train(*PAIR, "--workdir=file")
+    assert "--workdir=file/run" in train(*PAIR, "--workdir=file/run")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "config.json").write_text("{")
+    assert "broken/config.json: not valid JSON" in train(*PAIR, "--workdir=broken")
+    (tmp_path / "broken" / "config.json").unlink()
+    (tmp_path / "broken").rmdir()
+    assert snapshot(tmp_path) == before
+
+
+def test_workdir_of_another_run(train: Train, tiny_run: Path) -> None:
+    before = snapshot(tiny_run)
+    flags = ("--image_size=48", f"--workdir={tiny_run}")
+    assert "model: cnn3 → cnn4" in train("--model=cnn4", *PAIR[1:], *flags, "--resume")
+    message = train(*PAIR, *flags, "--resume", "--learning_rate=0.5")
+    assert "learning_rate: 0.002 → 0.5" in message
+    assert "Nothing was written" in message
+    assert "add --resume" in train(*PAIR, *flags)
+    assert snapshot(tiny_run) == before
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["train", "--modell=awei"], "Did you mean: model"),
+        (["evaluate"], "--workdir is missing"),
+        (["evaluate", "--workdir=nowhere"], "nowhere: no config.json there"),
+        (["evaluate", "--workdir=a", "--split=tset"], "Did you mean 'test'"),
+        (["evaluate", "extra"], "unexpected argument 'extra'"),
+        (["predict", "a.png"], "--workdir is missing"),
+        (["predict", "--workdir=nowhere"], "no images given"),
+        (["predict", "--workdir=nowhere", "a.png"], "nowhere: no checkpoints/ there"),
+        (["predict", "--workdir=a", "--checkpoint=best", "a.png"], "--checkpoint 'best'"),
+        (["predict", "--workdir=a", "--batch_size=0", "a.png"], "--batch_size=0"),
+    ],
+)
+def test_processes_print_one_line(command: list[str], words: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", f"launch.{command[0]}", *command[1:]],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert words in done.stderr
+    assert not list(tmp_path.iterdir())

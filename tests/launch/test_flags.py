@@ -1,0 +1,94 @@
+"""Flags are the config's fields: same names, defaults and help."""
+
+import dataclasses
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from absl import flags
+
+import launch.train
+from ferjax.config import TrainConfig, field_type
+from ferjax.data.registry import dataset_entries
+from ferjax.errors import UserError
+from ferjax.models.registry import MODELS
+from ferjax.recipes import RECIPES, resolve
+from launch.catalogue import catalogue
+from launch.flags import given_flags
+
+FLAGS = flags.FLAGS
+FIELDS = dataclasses.fields(TrainConfig)
+ROOT = Path(launch.train.__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    FLAGS.unparse_flags()
+    yield
+    FLAGS.unparse_flags()
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=[field.name for field in FIELDS])
+def test_every_field_has_its_flag(field: dataclasses.Field) -> None:
+    flag = FLAGS[field.name]
+    empty = field.default in ((), "")
+    assert flag.default == (None if empty else field.default)
+    assert flag.help.startswith(field.metadata["help"])
+    for choice in field.metadata["choices"] or ():
+        assert str(choice) in flag.help
+
+
+def test_only_what_is_on_the_command_line_is_given() -> None:
+    FLAGS(["train"])
+    assert given_flags(TrainConfig) == {}
+    FLAGS.unparse_flags()
+    FLAGS(["train", "--epochs=20", "--noprogress", "--resume", "--seeds=0,1", "--dropout=0.25"])
+    given = given_flags(TrainConfig)
+    assert given == dict(epochs=20, progress=False, resume=True, seeds=(0, 1), dropout=0.25)
+    assert [type(given[field.name]) for field in FIELDS if field.name in given] == [
+        field_type(field)[0] for field in FIELDS if field.name in given
+    ]
+
+
+def test_a_bare_command_line_resolves() -> None:
+    FLAGS(["train", "--model=awei", "--dataset=rafdb", "--smoke"])
+    config = resolve(given_flags(TrainConfig))
+    assert (config.recipe, config.epochs, config.image_size) == ("liu_awei_rafdb", 2, 224)
+
+
+@pytest.mark.parametrize("text", ["1,x", "1,,2", "", "1.5"])
+def test_seeds_are_integers(text: str) -> None:
+    FLAGS(["train", f"--seeds={text}"])
+    with pytest.raises(UserError, match=r"--seeds=.*comma list of integers"):
+        given_flags(TrainConfig)
+
+
+def test_catalogue_names_everything() -> None:
+    text = catalogue()
+    for name in (*MODELS, *dataset_entries(), *RECIPES):
+        assert f"  {name} " in text
+    for entry in dataset_entries().values():
+        assert entry.layouts in text
+        assert entry.source in text
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("train", ["--model", "--learning_rate", "One of: adam", "--[no]resume", "--[no]list"]),
+        ("evaluate", ["--workdir", "--split", "One of: train, val, test"]),
+        ("predict", ["--workdir", "--out", "CSV file"]),
+    ],
+)
+def test_help(module: str, words: list[str]) -> None:
+    command = [sys.executable, "-m", f"launch.{module}", "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    # absl exits with 1 after help.
+    assert done.returncode in (0, 1)
+    assert done.stderr == ""
+    assert f"python -m launch.{module}" in done.stdout
+    # Help is wrapped to the terminal's width.
+    text = " ".join(done.stdout.replace("sgd, adam", "adam").split())
+    assert all(word in text for word in words), text

@@ -1,0 +1,230 @@
+"""Every registered network: shapes, parameter names and counts, dropout, gradients, refusals."""
+
+import functools
+import re
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ferjax.errors import UserError
+from ferjax.models.awei import JUMPERS
+from ferjax.models.cnn import pooled_sides
+from ferjax.models.registry import MODELS, check_image, create_model
+
+# One network a row: name, fields, sides it is tried at, channels.
+CASES: list[tuple[str, dict[str, Any], tuple[int, ...], tuple[int, ...]]] = [
+    *(("awei", {"jumper": jumper}, (32, 64), (3,)) for jumper in JUMPERS),
+    ("base_cnn", {}, (16, 28, 48), (1, 3)),
+    *((f"cnn{depth}", {}, (6, 12, 48), (1, 3)) for depth in range(3, 7)),
+]
+NAMES = [f"{name}-{fields['jumper']}" if fields else name for name, fields, *_ in CASES]
+
+
+def shapes(name: str, side: int, channels: int, classes: int = 7, **fields: Any) -> dict[str, Any]:
+    """Returns {path: shape} of every variable, without computing any."""
+    model = create_model(name, classes, **fields)
+    image = jax.ShapeDtypeStruct((1, side, side, channels), jnp.float32)
+    init = functools.partial(model.init, train=False)
+    tree = jax.eval_shape(init, jax.random.key(0), image)
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(k, simple=True, separator="/"): v.shape for k, v in leaves}
+
+
+def count(name: str, side: int, channels: int, **fields: Any) -> int:
+    tree = shapes(name, side, channels, **fields)
+    return sum(int(np.prod(shape)) for path, shape in tree.items() if path.startswith("params/"))
+
+
+@pytest.mark.parametrize(("name", "fields", "sides", "channels"), CASES, ids=NAMES)
+def test_logits_are_float32_of_the_class_count(
+    name: str, fields: dict[str, Any], sides: tuple[int, ...], channels: tuple[int, ...]
+) -> None:
+    for classes in (7, 8):
+        for dtype in (jnp.float32, jnp.bfloat16):
+            model = create_model(name, classes, **fields, dtype=dtype)
+            for side, depth in ((s, c) for s in sides for c in channels):
+                check_image(name, side, depth)
+                image = jax.ShapeDtypeStruct((2, side, side, depth), jnp.float32)
+                init = functools.partial(model.init_with_output, train=False)
+                logits, variables = jax.eval_shape(init, jax.random.key(0), image)
+                assert (logits.shape, logits.dtype) == ((2, classes), jnp.float32)
+                assert all(v.dtype == jnp.float32 for v in jax.tree.leaves(variables))
+
+
+@pytest.mark.parametrize(("name", "fields", "sides", "channels"), CASES, ids=NAMES)
+def test_dropout_in_training_only_and_gradients_everywhere(
+    name: str,
+    fields: dict[str, Any],
+    sides: tuple[int, ...],
+    channels: tuple[int, ...],
+    random_variables: Callable[..., Any],
+) -> None:
+    model = create_model(name, 7, **fields)
+    variables = random_variables(model, sides[0], channels[0])
+    image = np.random.default_rng(1).random((4, sides[0], sides[0], channels[0]), np.float32)
+
+    @jax.jit
+    def training(params: Any, key: jax.Array) -> tuple[jax.Array, Any]:
+        def loss_fn(params: Any) -> tuple[jax.Array, jax.Array]:
+            run = {**variables, "params": params}
+            logits, _ = model.apply(run, image, train=True, rngs={"dropout": key}, mutable=True)
+            logits = jnp.asarray(logits)
+            return -jax.nn.log_softmax(logits)[:, 0].sum(), logits
+
+        gradients, logits = jax.grad(loss_fn, has_aux=True)(params)
+        return logits, gradients
+
+    keys = jax.random.split(jax.random.key(2), 2)
+    (first, gradients), (second, _) = (training(variables["params"], key) for key in keys)
+    assert (first != second).any()
+    np.testing.assert_array_equal(first, training(variables["params"], keys[0])[0])
+    dead = [path for path, g in jax.tree_util.tree_leaves_with_path(gradients) if not np.any(g)]
+    assert not dead
+    # Evaluation asks for no dropout key, and so cannot drop.
+    evaluate = functools.partial(model.apply, train=False)
+    assert jax.eval_shape(evaluate, variables, image).shape == (4, 7)
+
+
+def conv_bn(block: int, inputs: int, width: int) -> dict[str, tuple[int, ...]]:
+    return {
+        f"params/conv{block}/kernel": (3, 3, inputs, width),
+        f"params/bn{block}/scale": (width,),
+        f"params/bn{block}/bias": (width,),
+        f"batch_stats/bn{block}/mean": (width,),
+        f"batch_stats/bn{block}/var": (width,),
+    }
+
+
+def biased(name: str, *kernel: int) -> dict[str, tuple[int, ...]]:
+    return {f"params/{name}/kernel": kernel, f"params/{name}/bias": kernel[-1:]}
+
+
+AWEI_TRUNK = {
+    **biased("conv1", 3, 3, 3, 32),
+    **biased("conv2", 3, 3, 32, 64),
+    **biased("conv3", 3, 3, 64, 128),
+    **biased("conv4", 3, 3, 128, 256),
+    **biased("conv5", 3, 3, 256, 512),
+    **biased("dense", 2 * 2 * 512, 1792),
+    **biased("head", 1792, 7),
+}
+
+
+def test_parameter_names_are_the_public_format() -> None:
+    # Checkpoints, converters and --freeze name parameters by these paths.
+    assert shapes("cnn3", 48, 1) == {
+        **conv_bn(1, 1, 32),
+        **conv_bn(2, 32, 64),
+        **conv_bn(3, 64, 128),
+        **biased("dense", 6 * 6 * 128, 256),
+        **biased("head", 256, 7),
+    }
+    assert shapes("base_cnn", 48, 1) == {
+        **biased("conv1", 5, 5, 1, 10),
+        **biased("conv2", 5, 5, 10, 20),
+        **biased("dense", 9 * 9 * 20, 50),
+        **biased("head", 50, 7),
+    }
+    assert shapes("awei", 64, 3, jumper="none") == AWEI_TRUNK
+    assert shapes("awei", 64, 3) == {**AWEI_TRUNK, **biased("jumper", 3, 3, 3, 512)}
+    assert shapes("awei", 64, 3, jumper="conv1") == {
+        **AWEI_TRUNK,
+        **biased("jumper", 3, 3, 32, 512),
+    }
+    assert shapes("awei", 64, 3, jumper="staged") == {
+        **AWEI_TRUNK,
+        **biased("jumper1", 3, 3, 32, 128),
+        **biased("jumper2", 3, 3, 128, 512),
+    }
+    assert shapes("awei", 64, 3, jumper="double") == {
+        **AWEI_TRUNK,
+        **biased("jumper1", 3, 3, 3, 128),
+        **biased("jumper2", 3, 3, 128, 512),
+    }
+
+
+def test_parameter_counts_by_hand() -> None:
+    convolutions = (
+        (9 * 3 + 1) * 32
+        + (9 * 32 + 1) * 64
+        + (9 * 64 + 1) * 128
+        + (9 * 128 + 1) * 256
+        + (9 * 256 + 1) * 512
+    )
+    # At 224 the trunk ends at 7x7x512 = 25,088.
+    trunk = convolutions + (25_088 + 1) * 1792 + (1792 + 1) * 7
+    assert trunk == 46_540_615
+    assert count("awei", 224, 3, jumper="none") == trunk
+    assert count("awei", 224, 3, jumper="input") == trunk + (9 * 3 + 1) * 512
+    assert count("awei", 224, 3, jumper="conv1") == trunk + (9 * 32 + 1) * 512
+    two = (9 * 128 + 1) * 512
+    assert count("awei", 224, 3, jumper="staged") == trunk + (9 * 32 + 1) * 128 + two
+    assert count("awei", 224, 3, jumper="double") == trunk + (9 * 3 + 1) * 128 + two
+
+    widths = (32, 64, 128, 256, 512, 512)
+    for depth, pooled in ((3, 6), (4, 3), (5, 3), (6, 3)):
+        pairs = zip((1, *widths), widths[:depth], strict=False)
+        blocks = sum(9 * inputs * width + 2 * width for inputs, width in pairs)
+        dense = (pooled**2 * widths[depth - 1] + 1) * 256
+        assert count(f"cnn{depth}", 48, 1) == blocks + dense + (256 + 1) * 7
+    # 28 px is MNIST: PyTorch's example has 10 classes and 21,840 parameters.
+    assert count("base_cnn", 28, 1, classes=10) == 21_840
+
+
+def test_pooled_sides_at_48() -> None:
+    assert list(pooled_sides(48, 6)) == [24, 12, 6, 3, 3, 3]
+    assert list(pooled_sides(44, 4)) == [22, 11, 0]
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "near"),
+    [
+        ("awei", 48, "32 or 64"),
+        ("awei", 8, "32"),
+        ("awei", 225, "224 or 256"),
+        ("base_cnn", 50, "48 or 52"),
+        ("base_cnn", 12, "16"),
+        ("cnn3", 5, "6"),
+        ("cnn3", 49, "48 or 56"),
+        ("cnn6", 50, "48 or 64"),
+    ],
+)
+def test_a_refused_size_names_the_nearest_that_work(name: str, side: int, near: str) -> None:
+    channels = 3 if name == "awei" else 1
+    words = rf"--image_size={side}: .*{name}.* Nearest that work: {near}\.$"
+    with pytest.raises(UserError, match=words):
+        check_image(name, side, channels)
+    for size in map(int, near.split(" or ")):
+        check_image(name, size, channels)
+
+
+def test_every_accepted_size_is_one_the_network_runs_at() -> None:
+    for name, entry in MODELS.items():
+        channels = entry.channels or 1
+        for side in filter(entry.takes_side, range(1, 50)):
+            assert shapes(name, side, channels)["params/head/kernel"][1] == 7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("awai", 7, {}), "unknown model 'awai'. Did you mean 'awei'? Known: awei, base_cnn"),
+        (("awei", 7, {"jumper": "stagged"}), "--jumper 'stagged'. Did you mean 'staged'?"),
+        (("cnn3", 7, {"jumper": "input"}), "--jumper=input: cnn3 has no jumper. It takes: dropout"),
+        (("cnn3", 7, {"depth": 4}), "--depth=4: cnn3 has no depth"),
+        (("base_cnn", 1, {}), "base_cnn: 1 classes given, at least 2"),
+    ],
+)
+def test_what_a_network_lacks_is_refused(arguments: tuple, words: str) -> None:
+    name, classes, fields = arguments
+    with pytest.raises(UserError, match=re.escape(words)):
+        create_model(name, classes, **fields)
+
+
+def test_awei_refuses_grey_images() -> None:
+    with pytest.raises(UserError, match="--channels=1: awei takes 3 channels"):
+        check_image("awei", 64, 1)

@@ -1,0 +1,211 @@
+"""Whole runs on tiny synthetic data: what a run directory holds, options, seeds, refusals."""
+
+import json
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from ferjax import experiment
+from ferjax.config import TrainConfig, config_from_json
+from ferjax.emotions import EMOTIONS
+from ferjax.errors import UserError
+from ferjax.experiment import run_train
+from ferjax.predict import load_predictor, load_run
+from ferjax.task import prepare_task
+from ferjax.train.rundir import locked_run_dir
+from ferjax.train.writer import read_lines
+
+Tiny = Callable[..., TrainConfig]
+PROMISED = {
+    "config.json",
+    "metrics.jsonl",
+    "checkpoints",
+    "report.json",
+    "report.md",
+    "curves.png",
+    "confusion_val.png",
+    "confusion_test.png",
+    "per_class.png",
+    "batch.png",
+    "mistakes.png",
+}
+
+
+def report_of(run_dir: Path) -> dict[str, Any]:
+    return json.loads((run_dir / "report.json").read_text("utf-8"))
+
+
+def one() -> list[Any]:
+    return jax.devices()[:1]
+
+
+def test_run_directory_holds_what_is_promised(tiny_run: Path) -> None:
+    assert {p.name for p in tiny_run.iterdir() if not p.name.startswith(".")} == PROMISED
+    for path in tiny_run.glob("*.png"):
+        with Image.open(path) as image:
+            image.load()
+            assert min(image.size) > 200
+    config = config_from_json((tiny_run / "config.json").read_text("utf-8"), "config.json")
+    assert (config.model, config.workdir) == ("cnn3", str(tiny_run))
+    page = (tiny_run / "report.md").read_text("utf-8")
+    for figure in report_of(tiny_run)["figures"]:
+        assert f"]({figure['file']})" in page
+        assert (tiny_run / figure["file"]).is_file()
+
+
+def test_metrics_lines_have_the_promised_keys(tiny_run: Path) -> None:
+    lines = read_lines(tiny_run)
+    assert [(line["epoch"], line["split"]) for line in lines] == [
+        (1, "train"),
+        (1, "val"),
+        (2, "train"),
+        (2, "val"),
+    ]
+    assert [line["step"] for line in lines] == [4, 4, 8, 8]
+    common = {"step", "epoch", "split", "loss", "accuracy"}
+    for line in lines:
+        own = {"learning_rate", "images_per_second"} if line["split"] == "train" else {"recall"}
+        assert set(line) == common | own
+        assert 0 <= line["accuracy"] <= 1
+    assert tuple(lines[1]["recall"]) == EMOTIONS[:7]
+
+
+def test_protocol_block_is_complete(tiny_run: Path) -> None:
+    """Every item of the protocol checklist stands in the report."""
+    report = report_of(tiny_run)
+    protocol = report["protocol"]
+    assert [text.split(":")[0] for text in protocol["splits"]] == ["train", "val", "test"]
+    assert "highest val accuracy" in protocol["selection"]
+    assert "once" in protocol["test"]
+    assert protocol["seed"] == "0"
+    assert protocol["test-time augmentation"] == "none"
+    assert protocol["classes"] == list(EMOTIONS[:7])
+    assert protocol["weights' origin"] == "random initialisation"
+    assert protocol["crop origin"]
+    assert any("test images are in train" in line for line in protocol["train/test overlap"])
+    for split in ("val", "test"):
+        assert set(report["results"][split]) == {"last", "selected"}
+        for scores in report["results"][split].values():
+            assert {"accuracy", "mean_class_accuracy", "macro", "confusion", "epoch"} <= set(scores)
+            assert np.sum(scores["confusion"]) == scores["count"] == 32
+    assert any("smoke" in warning for warning in report["warnings"])
+    assert {"git commit", "versions", "devices"} <= set(report["environment"])
+
+
+def test_selected_epoch_is_the_best_on_val(tiny_run: Path) -> None:
+    """The earlier of equals; the report evaluates anew what the run saw while training."""
+    val = [line for line in read_lines(tiny_run) if line["split"] == "val"]
+    best = max(val, key=lambda line: (line["accuracy"], -line["epoch"]))
+    results = report_of(tiny_run)["results"]["val"]
+    assert results["selected"]["epoch"] == load_run(tiny_run).epoch == best["epoch"]
+    assert results["last"]["epoch"] == 2
+    for which, line in (("selected", best), ("last", val[-1])):
+        assert results[which]["accuracy"] == line["accuracy"]
+        assert results[which]["loss"] == pytest.approx(line["loss"], rel=1e-6)
+
+
+def test_finished_run_is_returned_and_left_alone(tiny_run: Path, tiny_config: Tiny) -> None:
+    before = {p: p.stat().st_mtime_ns for p in tiny_run.rglob("*")}
+    config = tiny_config(tiny_run, model="cnn3", image_size=48, resume=True)
+    report = run_train(config)
+    assert report["path"] == str(tiny_run / "report.md")
+    assert {key: value for key, value in report.items() if key != "path"} == report_of(tiny_run)
+    assert {p: p.stat().st_mtime_ns for p in tiny_run.rglob("*")} == before
+
+
+def test_grey_bf16_and_inverse_weights(tmp_path: Path, tiny_config: Tiny) -> None:
+    options: dict[str, Any] = dict(precision="bf16", class_weights="inverse", channels=1)
+    run_train(tiny_config(tmp_path / "run", **options, label_smoothing=0.1), one())
+    run = load_run(tmp_path / "run")
+    assert run.spec.channels == 1
+    assert run.variables["params"]["conv1"]["kernel"].shape == (5, 5, 1, 10)
+    assert run.variables["params"]["conv1"]["kernel"].dtype == np.float32
+    assert run.meta["fields"]["dtype"] == "bfloat16"
+
+
+def test_statistics_and_contempt(tmp_path: Path, tiny_config: Tiny) -> None:
+    """--normalization=dataset is mean and deviation of the training split; --limit cuts it."""
+    config = tiny_config(tmp_path / "run", num_classes=8, limit=24, augment="standard")
+    assert config.normalization == "dataset"
+    report = run_train(config, one())
+    assert report["protocol"]["classes"] == list(EMOTIONS)
+    train = prepare_task(config, one()).bundle.splits["train"]
+    assert len(train) == 24
+    assert np.bincount(train.labels).tolist() == [3] * 8
+    pixels = train.read(np.arange(24)).astype(np.float64) / 255
+    spec = load_run(tmp_path / "run").spec
+    np.testing.assert_allclose(spec.mean, pixels.mean((0, 1, 2)), rtol=1e-6)
+    np.testing.assert_allclose(spec.std, pixels.std((0, 1, 2)), rtol=1e-6)
+    assert load_predictor(tmp_path / "run").classes == EMOTIONS
+
+
+def test_several_seeds_have_mean_and_deviation(tmp_path: Path, tiny_config: Tiny) -> None:
+    top = tmp_path / "run"
+    report = run_train(tiny_config(top, seeds=(0, 3)), one())
+    singles = {seed: report_of(top / f"seed_{seed}") for seed in (0, 3)}
+    for split in ("val", "test"):
+        for which in ("last", "selected"):
+            key = f"{split}_{which}_accuracy"
+            a, b = (singles[seed]["results"][split][which]["accuracy"] for seed in (0, 3))
+            assert report["mean"][key] == pytest.approx((a + b) / 2)
+            # Sample standard deviation of two numbers.
+            assert report["deviation"][key] == pytest.approx(abs(a - b) / 2**0.5)
+    assert {p.name for p in top.iterdir()} - {".lock"} == {
+        "config.json",
+        "report.json",
+        "report.md",
+        "seed_0",
+        "seed_3",
+    }
+    assert {p.name for p in (top / "seed_0").iterdir()} - {".lock"} == PROMISED
+    assert report["protocol"]["seeds"] == ["0", "3"]
+    assert statistics.fmean(row["seed"] for row in report_of(top)["rows"]) == 1.5
+    again = run_train(tiny_config(top, seeds=(0, 3), resume=True), one())
+    assert again["mean"] == report["mean"]
+
+
+def test_diverged_run_keeps_its_last_good_checkpoint(
+    tmp_path: Path, tiny_config: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The learning rate jumps after the first epoch's 4 steps."""
+
+    def jump(*_: Any, **__: Any) -> Callable[[Any], Any]:
+        return lambda step: jax.numpy.where(step < 4, 1e-3, 1e30)
+
+    monkeypatch.setattr(experiment, "make_schedule", jump)
+    with pytest.raises(UserError, match=r"loss is not finite at step [67] \(epoch 2\)"):
+        run_train(tiny_config(tmp_path / "run"), one())
+    run = load_run(tmp_path / "run", "last")
+    assert run.epoch == 1
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(run.variables))
+    assert [line["epoch"] for line in read_lines(tmp_path / "run")] == [1, 1]
+
+
+def test_hopeless_learning_rate_names_the_step(tmp_path: Path, tiny_config: Tiny) -> None:
+    config = tiny_config(tmp_path / "run", optimizer="sgd", learning_rate=1e30)
+    with pytest.raises(UserError, match=r"at step [23] \(epoch 1\).*lower --learning_rate"):
+        run_train(config, one())
+
+
+def test_single_step_epochs_that_diverge_save_nothing(tmp_path: Path, tiny_config: Tiny) -> None:
+    """The only step's loss is finite, the parameters it leaves are not: val shows it."""
+    config = tiny_config(tmp_path / "run", learning_rate=1e30, batch_size=32, epochs=1)
+    with pytest.raises(UserError, match=r"not finite at step 1 \(epoch 1\)"):
+        run_train(config, one())
+    with pytest.raises(UserError, match="no finished checkpoint yet"):
+        load_run(tmp_path / "run")
+
+
+def test_locked_workdir_is_refused(tmp_path: Path, tiny_config: Tiny) -> None:
+    config = tiny_config(tmp_path / "run", resume=True)
+    with locked_run_dir(config):
+        before = (tmp_path / "run" / "config.json").read_bytes()
+        with pytest.raises(UserError, match="another run is writing there"):
+            run_train(tiny_config(tmp_path / "run", resume=True, save_minutes=1.0), one())
+        assert (tmp_path / "run" / "config.json").read_bytes() == before

@@ -1,0 +1,132 @@
+"""Recipes: the papers' values, precedence, and which recipe a command takes."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from ferjax.config import TrainConfig
+from ferjax.data.registry import dataset_entries
+from ferjax.errors import UserError
+from ferjax.models.registry import MODELS, check_image, create_model
+from ferjax.recipes import DEFAULTS, RECIPES, paper_recipe, resolve
+
+FIELDS = {field.name for field in dataclasses.fields(TrainConfig)}
+# PAPERS.md, "Not printed → ferjax's default", and what each paper prints.
+P3_BASE = dict(
+    optimizer="sgd", learning_rate=0.1, momentum=0.5, batch_size=64, epochs=30, image_size=120
+)
+P4 = dict(optimizer="adamw", schedule="one_cycle", learning_rate=2e-3, batch_size=128, epochs=15)
+P5 = dict(
+    optimizer="adam", learning_rate=1e-3, batch_size=8, epochs=20, image_size=224, dropout=0.5
+)
+EVERY = [
+    *((name, recipe.model, recipe.settings) for name, recipe in RECIPES.items()),
+    *((f"default-{model}", model, settings) for model, settings in DEFAULTS.items()),
+]
+
+
+@pytest.mark.parametrize(
+    ("model", "dataset", "recipe", "values"),
+    [
+        ("awei", "rafdb", "liu_awei_rafdb", P5),
+        ("cnn3", "fer2013", "yang_cnn3_fer2013", P4),
+        ("cnn4", "fer2013", "yang_cnn4_fer2013", P4),
+        ("cnn5", "fer2013", "yang_cnn5_fer2013", P4),
+        ("cnn6", "fer2013", "yang_cnn6_fer2013", P4),
+        ("base_cnn", "synthetic", "default", P3_BASE),
+    ],
+)
+def test_values_are_the_papers(
+    model: str, dataset: str, recipe: str, values: dict[str, Any]
+) -> None:
+    config = resolve({"model": model, "dataset": dataset})
+    assert config.recipe == recipe
+    assert {name: getattr(config, name) for name in values} == values
+
+
+def test_the_papers_dropout_and_jumper() -> None:
+    assert resolve({"recipe": "liu_awei_rafdb"}).jumper == "input"
+    for model in ("base_cnn", "cnn3", "cnn6"):
+        given = resolve({"model": model, "dataset": "synthetic"}).dropout
+        network: Any = create_model(model, 7, **({} if given is None else {"dropout": given}))
+        assert network.dropout == 0.5
+
+
+def test_every_model_has_a_default_and_no_other() -> None:
+    assert set(DEFAULTS) == set(MODELS)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_names_and_data_sets_are_known(name: str) -> None:
+    recipe = RECIPES[name]
+    paper, model, dataset = name.split("_", 1)[0], recipe.model, recipe.dataset
+    assert name == f"{paper}_{model}_{dataset}"
+    assert paper in ("kumari", "iut", "farahani", "yang", "liu")
+    assert recipe.source.lower().endswith(paper)
+    assert dataset in dataset_entries()
+    assert paper_recipe(model, dataset) == name
+
+
+@pytest.mark.parametrize(("name", "model", "settings"), EVERY, ids=[e[0] for e in EVERY])
+def test_settings_fit_the_network(name: str, model: str, settings: dict[str, Any]) -> None:
+    assert set(settings) <= FIELDS
+    fields = {key: settings[key] for key in ("dropout", "jumper") if key in settings}
+    create_model(model, 7, **fields)
+    check_image(model, settings["image_size"], MODELS[model].channels or 1)
+
+
+def test_precedence_is_default_recipe_smoke_given() -> None:
+    pair: dict[str, Any] = {"model": "cnn3", "dataset": "fer2013"}
+    plain = resolve(pair)
+    assert plain.momentum == TrainConfig().momentum  # default
+    assert plain.batch_size == 128  # recipe over default
+    smoke = resolve({**pair, "smoke": True})
+    assert (smoke.epochs, smoke.batch_size, smoke.limit) == (2, 8, 32)  # smoke over recipe
+    assert smoke.optimizer == "adamw"
+    given = resolve({**pair, "smoke": True, "batch_size": 4, "optimizer": "sgd"})
+    assert (given.epochs, given.batch_size, given.optimizer) == (2, 4, "sgd")
+    # A given value equal to the default counts as given.
+    assert resolve({**pair, "epochs": TrainConfig().epochs}).epochs == 20
+
+
+@pytest.mark.parametrize("smoke", [False, True])
+@pytest.mark.parametrize("model", DEFAULTS)
+def test_a_bare_pair_is_enough(model: str, smoke: bool) -> None:
+    config = resolve({"model": model, "dataset": "synthetic", "smoke": smoke})
+    assert config.recipe == "default"
+    assert config.workdir == f"runs/{model}-synthetic-default-s0" + "-smoke" * smoke
+
+
+def test_a_recipe_names_model_and_data_set() -> None:
+    config = resolve({"recipe": "liu_awei_rafdb"})
+    assert (config.model, config.dataset) == ("awei", "rafdb")
+    elsewhere = resolve({"recipe": "yang_cnn3_fer2013", "dataset": "synthetic"})
+    assert (elsewhere.dataset, elsewhere.batch_size) == ("synthetic", 128)
+    assert resolve({"recipe": "default", "model": "awei", "dataset": "rafdb"}).image_size == 64
+
+
+def test_seeds_name_the_default_workdir() -> None:
+    config = resolve({"model": "cnn3", "dataset": "synthetic", "seeds": (0, 3)})
+    assert config.workdir == "runs/cnn3-synthetic-default-s0-3"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"dataset": "rafdb"}, "--model is missing"),
+        ({"model": "awei"}, "--dataset is missing"),
+        ({"model": "", "dataset": "rafdb"}, "--model is missing"),
+        ({"model": "aweii", "dataset": "rafdb"}, "Did you mean 'awei'"),
+        ({"recipe": "liu_awei_rafd"}, "Did you mean 'liu_awei_rafdb'"),
+        ({"recipe": "liu_awei_rafdb", "model": "cnn3"}, "is for --model=awei, found --model=cnn3"),
+        ({"model": "cnn3", "dataset": "synthetic", "epochs": 0}, "--epochs=0"),
+        (
+            {"model": "cnn3", "dataset": "synthetic", "warmup_epochs": 1.0},
+            "one_cycle has a warm-up of its own",
+        ),
+    ],
+)
+def test_refused(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        resolve(given)

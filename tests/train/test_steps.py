@@ -1,0 +1,180 @@
+"""The training step, un-jitted where that is quick: masks, sums, keys, weights, broken losses."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+
+from ferjax.augment import AUGMENTS
+from ferjax.sharding import compiled, data_mesh, put_batch, replicated
+from ferjax.specs import InputSpec
+from ferjax.train.optim import make_optimizer, make_schedule
+from ferjax.train.state import TrainState, create_state
+from ferjax.train.steps import NEVER, Sums, predict_step, train_step, zero_sums
+
+SPEC = InputSpec((8, 8), 8, 1, (0.5,), (0.25,))
+LEARNING_RATE = 0.1
+
+
+class Linear(nn.Module):
+    """Three logits, linear in the pixels."""
+
+    dropout: float = 0.0
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        x = x.reshape(x.shape[0], -1)
+        x = nn.Dropout(self.dropout, deterministic=not train, name="dropout")(x)
+        return nn.Dense(3, name="head")(x)
+
+
+def batch(count: int = 6, seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {
+        "image": rng.integers(0, 256, (count, 8, 8, 1), np.uint8),
+        "label": rng.integers(0, 3, count).astype(np.int32),
+        "mask": np.ones(count, bool),
+        "index": rng.permutation(100)[:count].astype(np.int32),
+    }
+
+
+def setup(**changes: Any) -> tuple[TrainState, Callable[..., tuple[TrainState, Sums]]]:
+    """Returns a state at step 0, and the step function."""
+    model = changes.pop("model", Linear())
+    optimizer = make_optimizer("sgd", make_schedule("constant", LEARNING_RATE, 1), momentum=0)
+    arguments: dict[str, Any] = {
+        "model": model,
+        "optimizer": optimizer,
+        "spec": SPEC,
+        "augment": AUGMENTS["none"],
+        "label_smoothing": 0.0,
+        "class_weights": None,
+        "seed": 0,
+    }
+    state = create_state(model, optimizer, SPEC, 0, data_mesh(jax.devices()[:1]))
+    return state, functools.partial(train_step, **arguments | changes)
+
+
+def assert_trees_close(one: Any, other: Any, tolerance: float = 1e-6) -> None:
+    close = functools.partial(np.testing.assert_allclose, rtol=tolerance, atol=tolerance)
+    jax.tree.map(close, one, other)
+
+
+@pytest.mark.parametrize("weights", [None, np.array([0.5, 2.0, 1.0], np.float32)])
+def test_a_step_is_gradient_descent_on_the_weighted_mean(weights: np.ndarray | None) -> None:
+    state, step = setup(class_weights=weights)
+    data = batch()
+    head = {k: np.asarray(v, np.float64) for k, v in state.params["head"].items()}
+    pixels = (data["image"].reshape(6, -1) / 255 - 0.5) / 0.25
+    logits = pixels @ head["kernel"] + head["bias"]
+    softmax = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    weight = (np.ones(3) if weights is None else weights)[data["label"]]
+    losses = -np.log(softmax[np.arange(6), data["label"]])
+    slope = (softmax - np.eye(3)[data["label"]]) * weight[:, None] / weight.sum()
+
+    after, sums = step(state, zero_sums(), data)
+    assert after.step == 1
+    new = after.params["head"]
+    np.testing.assert_allclose(new["bias"], head["bias"] - 0.1 * slope.sum(0), atol=1e-5)
+    np.testing.assert_allclose(new["kernel"], head["kernel"] - 0.1 * pixels.T @ slope, atol=1e-5)
+    np.testing.assert_allclose(sums.loss, (losses * weight).sum(), rtol=1e-5)
+    np.testing.assert_allclose(sums.weight, weight.sum(), rtol=1e-6)
+    assert sums.correct == (logits.argmax(1) == data["label"]).sum()
+    assert (sums.count, sums.broken) == (6, NEVER)
+
+
+def test_masked_rows_change_nothing() -> None:
+    state, step = setup(label_smoothing=0.1, class_weights=np.array([1.0, 2.0, 0.5], np.float32))
+    data = batch(9)
+    data["mask"] = np.arange(9) < 6
+    kept = {name: rows[:6] for name, rows in data.items()}
+    (masked, masked_sums), (alone, sums) = (step(state, zero_sums(), d) for d in (data, kept))
+    assert_trees_close(masked, alone)
+    assert_trees_close(masked_sums, sums)
+    assert masked_sums.count == 6
+
+
+def test_a_batch_of_masked_rows_moves_nothing() -> None:
+    state, step = setup()
+    data = batch() | {"mask": np.zeros(6, bool)}
+    after, sums = step(state, zero_sums(), data)
+    assert_trees_close(after.params, state.params, 0)
+    assert_trees_close(sums, zero_sums(), 0)
+
+
+def test_sums_add_up_over_steps() -> None:
+    state, step = setup()
+    running, parts = zero_sums(), []
+    for seed in range(3):
+        _, part = step(state, zero_sums(), batch(seed=seed))
+        state, running = step(state, running, batch(seed=seed))
+        parts.append(part)
+    assert state.step == 3
+    for name in ("loss", "weight", "correct", "count"):
+        total = sum(np.asarray(getattr(part, name)) for part in parts)
+        np.testing.assert_allclose(getattr(running, name), total, rtol=1e-6)
+    assert running.broken == NEVER
+
+
+def test_broken_is_the_first_step_whose_loss_is_not_finite() -> None:
+    state, step = setup()
+    state = state.replace(
+        step=jnp.int32(3), params=jax.tree.map(lambda x: x * np.nan, state.params)
+    )
+    state, sums = step(state, zero_sums(), batch())
+    assert sums.broken == 3
+    _, sums = step(state, sums, batch())
+    assert sums.broken == 3
+
+
+@pytest.mark.parametrize(
+    "changes", [{"model": Linear(dropout=0.5)}, {"augment": AUGMENTS["standard"]}]
+)
+def test_randomness_follows_from_seed_and_step_alone(changes: dict[str, Any]) -> None:
+    state, step = setup(**changes)
+    step = jax.jit(step)
+
+    def loss(step_number: int) -> float:
+        start = state.replace(step=jnp.int32(step_number))
+        return float(step(start, zero_sums(), batch())[1].loss)
+
+    losses = [loss(i) for i in range(4)]
+    assert losses == [loss(i) for i in range(4)]
+    assert len(set(losses)) == 4
+    _, other = setup(**changes, seed=1)
+    assert float(jax.jit(other)(state, zero_sums(), batch())[1].loss) not in losses
+
+
+def test_the_run_traces_and_compiles_its_step_once() -> None:
+    traces = []
+
+    class Counting(Linear):
+        @nn.compact
+        def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+            traces.append(train)
+            return nn.Dense(3, name="head")(x.reshape(x.shape[0], -1))
+
+    mesh = data_mesh(jax.devices()[:2])
+    state, function = setup(model=Counting())
+    state = jax.device_put(state, replicated(mesh))
+    step = compiled(function, mesh, donate_argnums=(0, 1), out_shardings=replicated(mesh))
+    traces.clear()
+    sums = zero_sums()
+    for seed in range(3):
+        state, sums = step(state, sums, put_batch(batch(seed=seed), mesh))
+    assert traces == [True]
+    assert (int(state.step), int(sums.count)) == (3, 18)
+
+
+def test_predict_step_is_the_network_on_prepared_images() -> None:
+    state, _ = setup()
+    images = batch()["image"]
+    logits = predict_step({"params": state.params}, images, model=Linear(0.9), spec=SPEC)
+    head = state.params["head"]
+    pixels = (images.reshape(6, -1) / 255 - 0.5) / 0.25
+    np.testing.assert_allclose(logits, pixels @ head["kernel"] + head["bias"], rtol=1e-4, atol=1e-5)
