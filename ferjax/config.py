@@ -176,7 +176,7 @@ def _check(field: dataclasses.Field, value: Any) -> None:
         raise UserError(f"{flag}: {kind.__name__} expected, found {type(value).__name__}.")
     if rule["choices"] and value not in rule["choices"]:
         raise unknown_name(f"--{field.name}", str(value), map(str, rule["choices"]))
-    if kind is float and not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"{flag}: a finite number expected.")
     bounds = [
         ("at least", rule["low"], lambda v, b: v >= b),

@@ -102,7 +102,12 @@ def _train(task: Task, run_dir: Path) -> None:
         label_smoothing=config.label_smoothing,
         seed=config.seed,
     )
-    step = compiled(step, mesh, donate_argnums=(0, 1), out_shardings=replicated(mesh))
+    compiled_step = compiled(step, mesh, donate_argnums=(0, 1), out_shardings=replicated(mesh))
+
+    def step_once(state: TrainState, sums: Sums, batch: Any) -> tuple[TrainState, Sums]:
+        # Sums straight from the host are another type to jit, which would compile a second time.
+        return compiled_step(state, jax.device_put(sums, replicated(mesh)), batch)
+
     state = create_state(task.model, optimizer, task.spec, config.seed, mesh, dtype)
     host = HostState(zero_sums(dtype))
 
@@ -150,7 +155,7 @@ def _train(task: Task, run_dir: Path) -> None:
             host = HostState(sums, meta["best"], meta["seconds"])
         cut_back(run_dir, int(state.step))
         parts = Parts(
-            train_step=step,
+            train_step=step_once,
             batches=(put_batch(batch, mesh) for batch in iterate(batches, int(state.step))),
             evaluate=evaluate,
             save=save,

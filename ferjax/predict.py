@@ -91,12 +91,18 @@ class Predictor:
         """Returns float32 probabilities [N, K]; rows sum to 1.
 
         Args:
-          images: uint8 [N, H, W, C] or N arrays [H, W, C] or [H, W], C 1 (grey) or 3 (RGB); any
-            sizes. Another size than the training set's is resized as its reader resizes.
+          images: uint8 [N, H, W, C], N grey images [N, H, W], or N arrays [H, W, C] or [H, W]; C 1
+            (grey) or 3 (RGB); any sizes. Another size than the training set's is resized as its
+            reader resizes.
 
         Raises:
-          UserError: an array that is no uint8 image.
+          UserError: an array that is no uint8 image, or one image without a batch axis.
         """
+        if isinstance(images, np.ndarray) and images.ndim == 3 and images.shape[-1] in (1, 3):
+            raise UserError(
+                f"images {list(images.shape)} look like one image without a batch axis;"
+                " give images[None]."
+            )
         stored = _stack([self._to_storage(image, i) for i, image in enumerate(images)], self.spec)
         rows = []
         for start in range(0, len(stored), self.batch_size):

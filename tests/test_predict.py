@@ -82,16 +82,21 @@ def test_grey_and_other_sizes_are_taken(predictor: Predictor) -> None:
         (FACES[:1] / 255, "float64 [48, 48, 3]"),
         (FACES[:1].astype(np.int32), "int32"),
         (np.zeros((1, 48, 48, 4), np.uint8), "uint8 [48, 48, 4]"),
-        (FACES[0], "uint8 [48, 3, 1]"),
         (np.zeros((2, 48), np.uint8), "uint8 [48]"),
     ],
-    ids=["float", "int32", "RGBA", "no batch axis", "rows"],
+    ids=["float", "int32", "RGBA", "rows"],
 )
 def test_what_is_no_image_is_refused(images: Any, found: str, predictor: Predictor) -> None:
     with pytest.raises(UserError) as caught:
         predictor(images)
     assert str(caught.value).startswith("image 0: uint8 [H, W, 1 or 3] expected, found ")
     assert found in str(caught.value)
+
+
+@pytest.mark.parametrize("image", [FACES[0], FACES[0, ..., :1]])
+def test_one_image_without_batch_axis_is_refused(image: np.ndarray, predictor: Predictor) -> None:
+    with pytest.raises(UserError, match=r"\[48, 48, .\] look like one image"):
+        predictor(image)
 
 
 @pytest.mark.parametrize(

@@ -97,13 +97,13 @@ def train_step(
     (loss, (logits, batch_stats, weight)), gradients = gradient_fn(state.params)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
     correct = (logits.argmax(-1) == batch["label"]) & batch["mask"]
-    state = TrainState(
+    after = TrainState(
         step=state.step + 1,
         params=optax.apply_updates(state.params, updates),
         batch_stats=batch_stats,
         opt_state=opt_state,
     )
-    return state, Sums(
+    return after, Sums(
         loss=sums.loss + loss * weight,
         weight=sums.weight + weight,
         correct=sums.correct + correct.sum(dtype=jnp.int32),

@@ -99,15 +99,13 @@ class TorchAwei(nn.Module):
         return self.head(torch.relu(self.dense(five.flatten(1))))
 
 
-def load(module: Any, variables: Mapping[str, Any]) -> Any:
-    """Returns `module` with our weights: HWIO → OIHW, and HWC rows of the first dense → CHW."""
-    params = variables["params"]
-    state = {}
+def torch_layout(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Returns our arrays by torch's names: HWIO → OIHW, HWC rows of the first dense → CHW."""
+    params, state = variables["params"], {}
     for name, leaves in params.items():
         kernel = leaves.get("kernel", leaves.get("scale"))
-        state[f"{name}.weight"] = kernel.transpose(
-            {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}[kernel.ndim]
-        )
+        axes = {4: (3, 2, 0, 1), 2: (1, 0), 1: (0,)}[kernel.ndim]
+        state[f"{name}.weight"] = kernel.transpose(axes)
         if "bias" in leaves:
             state[f"{name}.bias"] = leaves["bias"]
     flat = params["dense"]["kernel"]
@@ -118,7 +116,13 @@ def load(module: Any, variables: Mapping[str, Any]) -> Any:
     for name, leaves in variables.get("batch_stats", {}).items():
         state[f"{name}.running_mean"], state[f"{name}.running_var"] = leaves["mean"], leaves["var"]
         state[f"{name}.num_batches_tracked"] = np.array(0)
-    module.load_state_dict({k: torch.tensor(np.ascontiguousarray(v)) for k, v in state.items()})
+    return state
+
+
+def load(module: Any, variables: Mapping[str, Any]) -> Any:
+    """Returns `module` with our weights."""
+    state = torch_layout(variables).items()
+    module.load_state_dict({k: torch.tensor(np.ascontiguousarray(v)) for k, v in state})
     return module
 
 
@@ -161,24 +165,75 @@ def test_evaluation_logits(
     assert_close(logits, module(theirs))
 
 
+def logits_and_gradients(
+    name: str, variables: Any, x: np.ndarray, **fields: Any
+) -> tuple[Any, Any, Any]:
+    """Returns logits, new batch statistics and the gradient of mean(logits²), in training mode."""
+    model = create_model(name, 7, dropout=0.0, **fields)
+
+    def loss_fn(params: Any) -> Any:
+        run = {**variables, "params": params}
+        logits, updates = model.apply(run, x, train=True, mutable=["batch_stats"])
+        return (jnp.asarray(logits) ** 2).mean(), (logits, updates)
+
+    # Under jit, as in a run: what XLA fuses has cost gradients before (see ops/pool.py).
+    gradients, (logits, updates) = jax.jit(jax.grad(loss_fn, has_aux=True))(variables["params"])
+    return logits, updates.get("batch_stats", {}), jax.tree.map(np.asarray, gradients)
+
+
+def assert_gradients_close(gradients: Any, module: Any) -> None:
+    """Compares every parameter's gradient, in torch's layout."""
+    expected = {name: p.grad for name, p in module.named_parameters()}
+    found = {k: v for k, v in torch_layout({"params": gradients}).items() if k in expected}
+    assert found.keys() == expected.keys()
+    for name, gradient in found.items():
+        wanted = expected[name].numpy()
+        error = np.abs(gradient - wanted).max() / np.abs(wanted).max()
+        assert error <= 1e-4, f"{name}: {error:.1e}"
+
+
 @pytest.mark.parametrize("depth", [3, 6])
-def test_training_logits_and_running_statistics(
+def test_training_logits_gradients_and_running_statistics(
     depth: int, random_variables: Callable[..., Any]
 ) -> None:
-    model = create_model(f"cnn{depth}", 7, dropout=0.0)
-    variables = random_variables(model, 48, 1)
+    variables = random_variables(create_model(f"cnn{depth}", 7), 48, 1)
     ours, theirs = images(48, 1)
     module = load(TorchDepthCNN(depth), variables).train()
-    run = jax.jit(lambda v, x: model.apply(v, x, train=True, mutable=["batch_stats"]))
-    logits, updates = run(variables, ours)
-    assert_close(logits, module(theirs))
+    logits, stats, gradients = logits_and_gradients(f"cnn{depth}", variables, ours)
+    output = module(theirs)
+    (output**2).mean().backward()
+    assert_close(logits, output)
+    assert_gradients_close(gradients, module)
     sides = (48, 24, 12, 6, 3, 3)
     for block in range(1, depth + 1):
-        before = variables["batch_stats"][f"bn{block}"]
-        after = updates["batch_stats"][f"bn{block}"]
+        before, after = variables["batch_stats"][f"bn{block}"], stats[f"bn{block}"]
         norm = getattr(module, f"bn{block}")
         assert_close(after["mean"], norm.running_mean)
         # Flax keeps the biased variance of the batch, torch n / (n - 1) times that.
         n = BATCH * sides[block - 1] ** 2
         biased = (after["var"] - 0.9 * before["var"]) * n / (n - 1)
         assert_close(0.9 * jnp.asarray(before["var"]) + biased, norm.running_var)
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "side", "build"),
+    [
+        ("base_cnn", {}, 28, TorchBaseCNN),
+        ("awei", {"jumper": "input"}, 64, lambda: TorchAwei("input")),
+        ("awei", {"jumper": "staged"}, 64, lambda: TorchAwei("staged")),
+    ],
+)
+def test_gradients(
+    name: str,
+    fields: dict[str, Any],
+    side: int,
+    build: Callable[[], Any],
+    random_variables: Callable[..., Any],
+) -> None:
+    channels = 3 if name == "awei" else 1
+    variables = random_variables(create_model(name, 7, **fields), side, channels)
+    ours, theirs = images(side, channels)
+    module = load(build(), variables)
+    _, _, gradients = logits_and_gradients(name, variables, ours, **fields)
+    (module(theirs) ** 2).mean().backward()
+    assert_gradients_close(gradients, module)

@@ -150,7 +150,7 @@ def test_randomness_follows_from_seed_and_step_alone(changes: dict[str, Any]) ->
     assert float(jax.jit(other)(state, zero_sums(), batch())[1].loss) not in losses
 
 
-def test_the_run_traces_and_compiles_its_step_once() -> None:
+def test_a_compiled_step_is_traced_once() -> None:
     traces = []
 
     class Counting(Linear):
@@ -164,7 +164,7 @@ def test_the_run_traces_and_compiles_its_step_once() -> None:
     state = jax.device_put(state, replicated(mesh))
     step = compiled(function, mesh, donate_argnums=(0, 1), out_shardings=replicated(mesh))
     traces.clear()
-    sums = zero_sums()
+    sums = jax.device_put(zero_sums(), replicated(mesh))
     for seed in range(3):
         state, sums = step(state, sums, put_batch(batch(seed=seed), mesh))
     assert traces == [True]
@@ -175,6 +175,6 @@ def test_predict_step_is_the_network_on_prepared_images() -> None:
     state, _ = setup()
     images = batch()["image"]
     logits = predict_step({"params": state.params}, images, model=Linear(0.9), spec=SPEC)
-    head = state.params["head"]
+    head = jax.tree.map(np.asarray, state.params["head"])
     pixels = (images.reshape(6, -1) / 255 - 0.5) / 0.25
     np.testing.assert_allclose(logits, pixels @ head["kernel"] + head["bias"], rtol=1e-4, atol=1e-5)
