@@ -27,7 +27,7 @@ class ConvReluMaxPool(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps float [B, H, W, C] to [B, H / window, W / window, features]."""
         shape = (3, 3, x.shape[-1], self.features)
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
+        kernel = self.param("kernel", nn.initializers.glorot_uniform(), shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
         return conv_relu_max_pool(x, kernel, bias, window=self.window)
