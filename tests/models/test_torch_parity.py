@@ -11,6 +11,7 @@ import pytest
 from ferjax.models.registry import create_model
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.parity
 nn, functional = torch.nn, torch.nn.functional
 
 BATCH = 4

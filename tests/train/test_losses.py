@@ -13,6 +13,7 @@ LABELS = np.random.default_rng(1).integers(0, 7, 20).astype(np.int32)
 WEIGHTS = np.array([0.2, 3, 1, 0.5, 2, 0, 1], np.float32)
 
 
+@pytest.mark.parity
 @pytest.mark.parametrize(
     "arguments",
     [{}, {"label_smoothing": 0.1}, {"label_smoothing": 1.0}, {"class_weights": WEIGHTS}],

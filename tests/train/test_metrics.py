@@ -30,6 +30,7 @@ def test_evaluation_is_sklearns(count: int, classes: int, seed: int) -> None:
     )
 
 
+@pytest.mark.parity
 def test_evaluation_is_torchs_cross_entropy() -> None:
     torch = pytest.importorskip("torch")
     logits, labels = example()

@@ -39,6 +39,7 @@ def ours(optimizer: optax.GradientTransformation) -> Any:
     return params
 
 
+@pytest.mark.parity
 @pytest.mark.parametrize(
     ("name", "momentum", "decay"),
     [
@@ -113,6 +114,7 @@ def test_warm_up_is_linear_from_zero_and_the_rest_follows(name: str) -> None:
     np.testing.assert_allclose(found[4:], rates(name, 0.4, 8), rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.parity
 def torch_one_cycle(steps: int, rise: float) -> list[float]:
     torch = pytest.importorskip("torch")
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
