@@ -1,6 +1,6 @@
 """Evaluate checkpoints and write what they showed: scores, pictures, protocol."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -39,13 +39,7 @@ def assess_run(task: Task, run_dir: Path) -> dict[str, Any]:
     """
     config, classes = task.config, task.bundle.classes
     runs = {which: load_run(run_dir, which) for which in ("last", "selected")}
-    found: dict[str, dict[str, Evaluation]] = {}
-    for name in [name for name in ("val", "test") if name in task.bundle.splits]:
-        split = task.bundle.splits[name]
-        found[name] = {
-            which: evaluate_split(task.logits_of, run.variables, split)
-            for which, run in runs.items()
-        }
+    found = _evaluate(task, runs)
     results = {
         name: {which: _scores(e, classes, runs[which].epoch) for which, e in kinds.items()}
         for name, kinds in found.items()
@@ -81,6 +75,20 @@ def assess_run(task: Task, run_dir: Path) -> dict[str, Any]:
         "figures": figures,
     }
     return {**report, "path": str(write_report(report, run_dir))}
+
+
+def _evaluate(task: Task, runs: Mapping[str, LoadedRun]) -> dict[str, dict[str, Evaluation]]:
+    """Returns split → checkpoint → evaluation; the last epoch is often the selected one too."""
+    by_step = {run.step: run for run in runs.values()}
+    found = {}
+    for name in ("val", "test"):
+        if split := task.bundle.splits.get(name):
+            evaluations = {
+                step: evaluate_split(task.logits_of, run.variables, split)
+                for step, run in by_step.items()
+            }
+            found[name] = {which: evaluations[run.step] for which, run in runs.items()}
+    return found
 
 
 def assess_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import functools
 import json
 import os
-import statistics
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from ferjax.config import EvalConfig, TrainConfig
 from ferjax.data.pipeline import TrainBatches, iterate
 from ferjax.errors import UserError
 from ferjax.report.document import write_seeds_report
+from ferjax.report.seeds import seeds_report
 from ferjax.sharding import Devices, compiled, devices_for, put_batch, replicated
 from ferjax.specs import spec_to_json
 from ferjax.task import Task, evaluate_split, prepare_task, process_shard
@@ -215,36 +215,7 @@ def _train_seeds(config: TrainConfig, devices: Devices | None) -> dict[str, Any]
     reports = {}
     with locked_run_dir(config):
         for seed in config.seeds:
-            folder = f"seed_{seed}"
-            one = replace(config, seed=seed, seeds=(), workdir=str(top / folder))
-            reports[seed] = run_train(one, devices)
-    rows = []
-    for seed, report in reports.items():
-        row: dict[str, Any] = {"seed": seed, "directory": f"seed_{seed}"}
-        for split, kinds in report["results"].items():
-            for which, scores in kinds.items():
-                row[f"{split}_{which}_accuracy"] = scores["accuracy"]
-                row[f"{split}_{which}_macro_f1"] = scores["macro"]["f1"]
-        rows.append(row)
-    columns = [key for key in rows[0] if key not in ("seed", "directory")]
-    values = {key: [row[key] for row in rows] for key in columns}
-    mean = {key: statistics.fmean(numbers) for key, numbers in values.items()}
-    deviation = {
-        key: statistics.stdev(numbers) if len(numbers) > 1 else None
-        for key, numbers in values.items()
-    }
-    head = "test_selected_accuracy" if "test_selected_accuracy" in mean else "val_selected_accuracy"
-    spread = "" if deviation[head] is None else f" ± {100 * (deviation[head] or 0):.2f}"
-    first = reports[config.seeds[0]]
-    report = {
-        "title": f"{first['title']}, {len(rows)} seeds",
-        "summary": f"{head.replace('_', ' ')}: {100 * mean[head]:.2f}{spread} %"
-        " (mean ± sample standard deviation)",
-        "seeds": list(config.seeds),
-        "rows": rows,
-        "mean": mean,
-        "deviation": deviation,
-        "protocol": {**first["protocol"], "seeds": [str(seed) for seed in config.seeds]},
-        "warnings": sorted({warning for r in reports.values() for warning in r["warnings"]}),
-    }
+            folder = str(top / f"seed_{seed}")
+            reports[seed] = run_train(replace(config, seed=seed, seeds=(), workdir=folder), devices)
+    report = seeds_report(reports)
     return {**report, "path": str(write_seeds_report(report, top))}

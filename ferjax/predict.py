@@ -33,6 +33,7 @@ class LoadedRun:
       variables: `params` and `batch_stats`, numpy.
       spec: how images become its input.
       classes: names of its logits.
+      step: at which these parameters were saved.
       epoch: the finished epochs behind these parameters.
       meta: all of the latest checkpoint's meta.
     """
@@ -41,6 +42,7 @@ class LoadedRun:
     variables: dict[str, Any]
     spec: InputSpec
     classes: tuple[str, ...]
+    step: int
     epoch: int
     meta: dict[str, Any]
 
@@ -68,7 +70,7 @@ def load_run(run_dir: str | Path, checkpoint: str = "selected") -> LoadedRun:
     model = create_model(meta["model"], len(classes), **meta["fields"])
     abstract = jax.eval_shape(lambda: init_variables(model, spec, seed=0))
     variables = restore_variables(run_dir, step, abstract)
-    return LoadedRun(model, variables, spec, classes, epoch, meta)
+    return LoadedRun(model, variables, spec, classes, step, epoch, meta)
 
 
 @dataclass(frozen=True)
