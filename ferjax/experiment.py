@@ -3,12 +3,14 @@
 import functools
 import json
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+import optax
 
 import ferjax
 from ferjax.assess import assess_run, assess_split
@@ -25,12 +27,12 @@ from ferjax.train.checkpoint import open_checkpoints, restore_checkpoint, save_c
 from ferjax.train.interrupt import interrupt_requests
 from ferjax.train.loop import HostState, Parts, Plan, fit
 from ferjax.train.losses import inverse_class_weights
-from ferjax.train.metrics import Evaluation, recall_by_class
+from ferjax.train.metrics import Evaluation
 from ferjax.train.optim import make_optimizer, make_schedule
 from ferjax.train.rundir import check_run_dir, locked_run_dir, read_config
 from ferjax.train.state import TrainState, create_state
 from ferjax.train.steps import Sums, train_step, zero_sums
-from ferjax.train.writer import append_line, cut_back
+from ferjax.train.writer import append_line, cut_back, eval_line, train_line
 
 
 def enable_compile_cache() -> None:
@@ -77,7 +79,6 @@ def _train(task: Task, run_dir: Path) -> None:
     """Trains the task from the directory's latest checkpoint, or from the start."""
     config, mesh, classes = task.config, task.mesh, task.bundle.classes
     train, val = task.bundle.splits["train"], task.bundle.splits["val"]
-    dtype = np.float64 if config.precision == "f64" else np.float32
     batches = TrainBatches(train, config.batch_size, config.seed, config.epochs, process_shard())
     per_epoch = batches.steps_per_epoch
     schedule = make_schedule(
@@ -89,25 +90,7 @@ def _train(task: Task, run_dir: Path) -> None:
     optimizer = make_optimizer(
         config.optimizer, schedule, momentum=config.momentum, weight_decay=config.weight_decay
     )
-    weights = None
-    if config.class_weights == "inverse":
-        weights = inverse_class_weights(np.bincount(train.labels, minlength=len(classes)))
-    step = functools.partial(
-        train_step,
-        class_weights=weights,
-        model=task.model,
-        optimizer=optimizer,
-        spec=task.spec,
-        augment=AUGMENTS[config.augment],
-        label_smoothing=config.label_smoothing,
-        seed=config.seed,
-    )
-    compiled_step = compiled(step, mesh, donate_argnums=(0, 1), out_shardings=replicated(mesh))
-
-    def step_once(state: TrainState, sums: Sums, batch: Any) -> tuple[TrainState, Sums]:
-        # Sums straight from the host are another type to jit, which would compile a second time.
-        return compiled_step(state, jax.device_put(sums, replicated(mesh)), batch)
-
+    dtype = np.float64 if config.precision == "f64" else np.float32
     state = create_state(task.model, optimizer, task.spec, config.seed, mesh, dtype)
     host = HostState(zero_sums(dtype))
 
@@ -115,32 +98,12 @@ def _train(task: Task, run_dir: Path) -> None:
         variables = {"params": state.params, "batch_stats": state.batch_stats}
         return evaluate_split(task.logits_of, variables, val)
 
-    def log(line: dict[str, Any]) -> None:
-        if jax.process_index() == 0:
-            append_line(run_dir, line)
-
     def log_train(epoch: int, step: int, sums: Sums, rate: float) -> None:
-        line = {
-            "step": step,
-            "epoch": epoch,
-            "split": "train",
-            "loss": float(sums.loss) / float(sums.weight),
-            "accuracy": int(sums.correct) / int(sums.count),
-            "learning_rate": np.asarray(schedule(step - 1)).item(),
-            "images_per_second": round(rate, 1),
-        }
-        log(line)
+        learning_rate = np.asarray(schedule(step - 1)).item()
+        append_line(run_dir, train_line(epoch, step, sums, learning_rate, rate))
 
     def log_eval(epoch: int, step: int, result: Evaluation) -> None:
-        line = {
-            "step": step,
-            "epoch": epoch,
-            "split": "val",
-            "loss": result.loss,
-            "accuracy": result.accuracy,
-            "recall": recall_by_class(result.confusion, classes),
-        }
-        log(line)
+        append_line(run_dir, eval_line(epoch, step, result, "val", classes))
 
     with open_checkpoints(run_dir) as manager, interrupt_requests() as interrupted:
 
@@ -149,13 +112,10 @@ def _train(task: Task, run_dir: Path) -> None:
 
         if (latest := manager.latest_step()) is not None:
             state, meta = restore_checkpoint(manager, latest, state)
-            sums = Sums(
-                *(np.asarray(v, z.dtype) for v, z in zip(meta["sums"], host.sums, strict=True))
-            )
-            host = HostState(sums, meta["best"], meta["seconds"])
+            host = _host_state(meta, host.sums)
         cut_back(run_dir, int(state.step))
         parts = Parts(
-            train_step=step_once,
+            train_step=_compiled_step(task, optimizer),
             batches=(put_batch(batch, mesh) for batch in iterate(batches, int(state.step))),
             evaluate=evaluate,
             save=save,
@@ -173,6 +133,40 @@ def _train(task: Task, run_dir: Path) -> None:
             progress=config.progress,
         )
         fit(state, host, plan, parts)
+
+
+def _compiled_step(
+    task: Task, optimizer: optax.GradientTransformation
+) -> Callable[[TrainState, Sums, Any], tuple[TrainState, Sums]]:
+    """Returns the training step, compiled once for the whole run."""
+    config, mesh = task.config, task.mesh
+    weights = None
+    if config.class_weights == "inverse":
+        labels = task.bundle.splits["train"].labels
+        weights = inverse_class_weights(np.bincount(labels, minlength=len(task.bundle.classes)))
+    step = functools.partial(
+        train_step,
+        class_weights=weights,
+        model=task.model,
+        optimizer=optimizer,
+        spec=task.spec,
+        augment=AUGMENTS[config.augment],
+        label_smoothing=config.label_smoothing,
+        seed=config.seed,
+    )
+    step = compiled(step, mesh, donate_argnums=(0, 1), out_shardings=replicated(mesh))
+
+    def placed_step(state: TrainState, sums: Sums, batch: Any) -> tuple[TrainState, Sums]:
+        # Sums straight from the host are another type to jit, which would compile a second time.
+        return step(state, jax.device_put(sums, replicated(mesh)), batch)
+
+    return placed_step
+
+
+def _host_state(meta: Mapping[str, Any], like: Sums) -> HostState:
+    """Returns what a checkpoint's meta says of the host, sums typed as `like`."""
+    sums = (np.asarray(v, zero.dtype) for v, zero in zip(meta["sums"], like, strict=True))
+    return HostState(Sums(*sums), meta["best"], meta["seconds"])
 
 
 def _meta(task: Task, state: TrainState, host: HostState, per_epoch: int) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def describe_protocol(
         "splits": splits,
         "selection": "highest val accuracy, ties to the earlier epoch; the last epoch beside it",
         "test": "read once, after training" if "test" in bundle.splits else "not on disk",
-        "seed": str(config.seed),
+        "seeds": str(config.seed),
         "test-time augmentation": "none",
         "classes": list(bundle.classes),
         "recipe": f"{config.recipe}" + (f" ({recipe.source})" if recipe else ""),

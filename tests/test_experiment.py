@@ -83,7 +83,7 @@ def test_protocol_block_is_complete(tiny_run: Path) -> None:
     assert [text.split(":")[0] for text in protocol["splits"]] == ["train", "val", "test"]
     assert "highest val accuracy" in protocol["selection"]
     assert "once" in protocol["test"]
-    assert protocol["seed"] == "0"
+    assert protocol["seeds"] == "0"
     assert protocol["test-time augmentation"] == "none"
     assert protocol["classes"] == list(EMOTIONS[:7])
     assert protocol["weights' origin"] == "random initialisation"

@@ -2,15 +2,51 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import jax
+
+from ferjax.train.metrics import Evaluation, recall_by_class
+from ferjax.train.steps import Sums
 
 METRICS_FILE = "metrics.jsonl"
 
 
+def train_line(
+    epoch: int, step: int, sums: Sums, learning_rate: float, images_per_second: float
+) -> dict[str, Any]:
+    """Returns the line of a training epoch: averages over its augmented batches."""
+    return {
+        "step": step,
+        "epoch": epoch,
+        "split": "train",
+        "loss": float(sums.loss) / float(sums.weight),
+        "accuracy": int(sums.correct) / int(sums.count),
+        "learning_rate": learning_rate,
+        "images_per_second": round(images_per_second, 1),
+    }
+
+
+def eval_line(
+    epoch: int, step: int, result: Evaluation, split: str, classes: Sequence[str]
+) -> dict[str, Any]:
+    """Returns the line of an evaluation, with the recall of every emotion by name."""
+    return {
+        "step": step,
+        "epoch": epoch,
+        "split": split,
+        "loss": result.loss,
+        "accuracy": result.accuracy,
+        "recall": recall_by_class(result.confusion, classes),
+    }
+
+
 def append_line(run_dir: Path, line: Mapping[str, Any]) -> None:
-    """Appends one object to RUN/metrics.jsonl and flushes it to disk."""
+    """Appends one object to RUN/metrics.jsonl and flushes it to disk; process 0 alone writes."""
+    if jax.process_index():
+        return
     with open(run_dir / METRICS_FILE, "a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
         file.flush()
@@ -31,6 +67,8 @@ def read_lines(run_dir: Path) -> list[dict[str, Any]]:
 
 def cut_back(run_dir: Path, step: int) -> None:
     """Drops the lines after `step`, so that a resumed run writes them again."""
+    if jax.process_index():
+        return
     kept = [line for line in read_lines(run_dir) if line["step"] <= step]
     part = run_dir / (METRICS_FILE + ".part")
     part.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
