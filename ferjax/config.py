@@ -106,7 +106,7 @@ class TrainConfig:
         (),
         "Comma list: train once for each seed, in WORKDIR/seed_N, and report mean and deviation.",
     )
-    eval_every: int = _field(1, "Evaluate on val and save every so many epochs.", low=1)
+    eval_every: int = _field(1, "Evaluate on val every so many epochs; each epoch is saved.", low=1)
     save_minutes: float = _field(
         10.0, "Save within an epoch every so many minutes.", above=0, free=True
     )

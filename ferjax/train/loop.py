@@ -93,17 +93,18 @@ def fit(state: TrainState, host: HostState, plan: Plan, parts: Parts) -> TrainSt
         first = 0
         step = int(state.step)
         parts.log_train(epoch, step, host.sums, rate)
-        host = replace(host, sums=zero_sums(plan.loss_dtype))
+        host, accuracy = replace(host, sums=zero_sums(plan.loss_dtype)), None
         if epoch % plan.eval_every == 0 or epoch == plan.epochs:
             evaluation = parts.evaluate(state)
             if not math.isfinite(evaluation.loss):
                 raise _diverged(step, epoch)
             parts.log_eval(epoch, step, evaluation)
-            if evaluation.accuracy > host.best.get("accuracy", -1.0):
-                best = {"epoch": epoch, "step": step, "accuracy": evaluation.accuracy}
+            accuracy = evaluation.accuracy
+            if accuracy > host.best.get("accuracy", -1.0):
+                best = {"epoch": epoch, "step": step, "accuracy": accuracy}
                 host = replace(host, best=best)
-            host = replace(host, seconds=time.monotonic() - started)
-            parts.save(state, host, evaluation.accuracy)
+        host = replace(host, seconds=time.monotonic() - started)
+        parts.save(state, host, accuracy)
     return state
 
 

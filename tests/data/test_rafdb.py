@@ -51,7 +51,7 @@ def check(data_dir: Path) -> None:
         red = split.read(np.arange(len(split)))[:, 50, 50, 0]
         shown = [NUMBERED[round(int(value) / 30) - 1] for value in red]
         assert [CLASSES[label] for label in split.labels] == shown
-    assert all(source.endswith("aligned faces as released") for source in bundle.sources.values())
+    assert bundle.crops == "aligned faces as released"
     assert bundle.sources["val"].startswith("stratified 0.1 of train (split seed 0)")
     assert sum("published" in note for note in bundle.notes) == len(bundle.notes) == 2
 
