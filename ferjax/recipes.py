@@ -20,6 +20,9 @@ _YANG = dict(
     image_size=48,
     augment="standard",
 )
+# The shallower nets under-fit (epoch 9 of cnn3: 47 % on train, 52 % on val) and, unweighted, never
+# predict disgust, 1.5 % of the images, which P4's macro average counts in full.
+_YANG_SHALLOW = {**_YANG, "augment": "flip", "class_weights": "inverse"}
 # P5; optimizer and learning rate are readings.
 _LIU = dict(
     optimizer="adam",
@@ -69,9 +72,9 @@ RECIPES: dict[str, Recipe] = {
     # python -m launch.train --model=awei --dataset=rafdb
     "liu_awei_rafdb": Recipe("awei", "rafdb", _LIU, "P5 Liu"),
     # python -m launch.train --model=cnn3 --dataset=fer2013, and so on
-    "yang_cnn3_fer2013": Recipe("cnn3", "fer2013", _YANG, "P4 Yang"),
-    "yang_cnn4_fer2013": Recipe("cnn4", "fer2013", _YANG, "P4 Yang"),
-    "yang_cnn5_fer2013": Recipe("cnn5", "fer2013", _YANG, "P4 Yang"),
+    "yang_cnn3_fer2013": Recipe("cnn3", "fer2013", _YANG_SHALLOW, "P4 Yang"),
+    "yang_cnn4_fer2013": Recipe("cnn4", "fer2013", _YANG_SHALLOW, "P4 Yang"),
+    "yang_cnn5_fer2013": Recipe("cnn5", "fer2013", _YANG_SHALLOW, "P4 Yang"),
     "yang_cnn6_fer2013": Recipe("cnn6", "fer2013", _YANG, "P4 Yang"),
 }
 
