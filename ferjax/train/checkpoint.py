@@ -54,6 +54,7 @@ def save_checkpoint(
     metrics = None if accuracy is None else {"accuracy": accuracy, "step": step}
     # A finished epoch's save replaces one made at the same step for another reason.
     if step in manager.all_steps():
+        manager.wait_until_finished()
         manager.delete(step)
     manager.save(step, args=items, metrics=metrics)
 
