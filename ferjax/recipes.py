@@ -20,8 +20,8 @@ _YANG = dict(
     image_size=48,
     augment="standard",
 )
-# With cnn6's shift, smoothing and dropout the shallower nets under-fit (cnn3 at epoch 9: train 47 %,
-# val 52 %; without shift and smoothing 48 % and 52 % at epoch 8).
+# With cnn6's shift, smoothing and dropout the shallower nets under-fit (cnn3 at epoch 9: 47 % on
+# train, 52 % on val; without shift and smoothing 48 % and 52 % at epoch 8).
 _YANG_FLIP = {**_YANG, "augment": "flip", "label_smoothing": 0.0}
 _YANG_SHALLOW = {**_YANG_FLIP, "dropout": 0.25, "epochs": 10}
 # P5; optimizer and learning rate are readings.
