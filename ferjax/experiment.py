@@ -92,7 +92,12 @@ def _train(task: Task, run_dir: Path) -> None:
     )
     dtype = np.float64 if config.precision == "f64" else np.float32
     state = create_state(task.model, optimizer, task.spec, config.seed, mesh, dtype)
-    host = HostState(zero_sums(dtype))
+
+    def placed_zeros() -> Sums:
+        # Sums straight from the host are another type to jit, which would compile a second time.
+        return jax.device_put(zero_sums(dtype), replicated(mesh))
+
+    host = HostState(placed_zeros())
 
     def evaluate(state: TrainState) -> Evaluation:
         variables = {"params": state.params, "batch_stats": state.batch_stats}
@@ -112,10 +117,11 @@ def _train(task: Task, run_dir: Path) -> None:
 
         if (latest := manager.latest_step()) is not None:
             state, meta = restore_checkpoint(manager, latest, state)
-            host = _host_state(meta, host.sums)
+            host = _restored_host(meta, host.sums)
         cut_back(run_dir, int(state.step))
         parts = Parts(
             train_step=_compiled_step(task, optimizer),
+            zero_sums=placed_zeros,
             batches=(put_batch(batch, mesh) for batch in iterate(batches, int(state.step))),
             evaluate=evaluate,
             save=save,
@@ -129,7 +135,6 @@ def _train(task: Task, run_dir: Path) -> None:
             eval_every=config.eval_every,
             batch_size=config.batch_size,
             save_seconds=60 * config.save_minutes,
-            loss_dtype=dtype,
             progress=config.progress,
         )
         fit(state, host, plan, parts)
@@ -154,18 +159,15 @@ def _compiled_step(
         label_smoothing=config.label_smoothing,
         seed=config.seed,
     )
-    step = compiled(step, mesh, donate_argnums=(0, 1), out_shardings=replicated(mesh))
-
-    def placed_step(state: TrainState, sums: Sums, batch: Any) -> tuple[TrainState, Sums]:
-        # Sums straight from the host are another type to jit, which would compile a second time.
-        return step(state, jax.device_put(sums, replicated(mesh)), batch)
-
-    return placed_step
+    return compiled(step, mesh, donate_argnums=(0, 1), out_shardings=replicated(mesh))
 
 
-def _host_state(meta: Mapping[str, Any], like: Sums) -> HostState:
-    """Returns what a checkpoint's meta says of the host, sums typed as `like`."""
-    sums = (np.asarray(v, zero.dtype) for v, zero in zip(meta["sums"], like, strict=True))
+def _restored_host(meta: Mapping[str, Any], like: Sums) -> HostState:
+    """Returns what a checkpoint's meta says of the host, sums typed and placed as `like`."""
+    sums = (
+        jax.device_put(np.asarray(value, zero.dtype), zero.sharding)
+        for value, zero in zip(meta["sums"], like, strict=True)
+    )
     return HostState(Sums(*sums), meta["best"], meta["seconds"])
 
 

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 from ferjax.errors import UserError
 from ferjax.train.metrics import Evaluation
 from ferjax.train.state import TrainState
-from ferjax.train.steps import NEVER, Sums, zero_sums
+from ferjax.train.steps import NEVER, Sums
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,6 @@ class Plan:
     batch_size: int
     eval_every: int
     save_seconds: float
-    loss_dtype: Any = np.float32
     progress: bool = False
 
 
@@ -38,7 +36,7 @@ class HostState:
       seconds: spent training so far, over all resumptions.
     """
 
-    sums: Sums = field(default_factory=zero_sums)
+    sums: Sums
     best: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -49,6 +47,7 @@ class Parts:
 
     Attributes:
       train_step: (state, sums, batch) → (state, sums).
+      zero_sums: () → the sums that an epoch starts with, placed as `train_step` returns them.
       batches: device batches from the state's step on.
       evaluate: (state) → evaluation of the selection split.
       save: (state, host, accuracy or None) → starts a checkpoint.
@@ -58,6 +57,7 @@ class Parts:
     """
 
     train_step: Callable[[TrainState, Sums, Any], tuple[TrainState, Sums]]
+    zero_sums: Callable[[], Sums]
     batches: Iterator[Any]
     evaluate: Callable[[TrainState], Evaluation]
     save: Callable[[TrainState, HostState, float | None], None]
@@ -93,7 +93,7 @@ def fit(state: TrainState, host: HostState, plan: Plan, parts: Parts) -> TrainSt
         first = 0
         step = int(state.step)
         parts.log_train(epoch, step, host.sums, rate)
-        host, accuracy = replace(host, sums=zero_sums(plan.loss_dtype)), None
+        host, accuracy = replace(host, sums=parts.zero_sums()), None
         if epoch % plan.eval_every == 0 or epoch == plan.epochs:
             evaluation = parts.evaluate(state)
             if not math.isfinite(evaluation.loss):
