@@ -5,7 +5,7 @@ from typing import Any
 import jax
 from flax import linen as nn
 
-from ferjax.models.layers import ConvReluMaxPool, full_precision
+from ferjax.models.layers import Conv, ConvReluMaxPool, full_precision
 from ferjax.ops.pool import max_pool
 
 # A max pool raises the scale of what it passes on, and He's initialisation with it: five blocks
@@ -52,7 +52,7 @@ class Awei(nn.Module):
         x = image
         for block, width in enumerate(self.widths, start=1):
             x = nn.relu(
-                nn.Conv(width, (3, 3), kernel_init=_INIT, dtype=self.dtype, name=f"conv{block}")(x)
+                Conv(width, (3, 3), kernel_init=_INIT, dtype=self.dtype, name=f"conv{block}")(x)
             )
             if self.jumper == "conv1" and block == 1:
                 arrivals[5] = jump(x, self.widths[4], 32, "jumper")

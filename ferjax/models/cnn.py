@@ -6,7 +6,7 @@ from typing import Any
 import jax
 from flax import linen as nn
 
-from ferjax.models.layers import full_precision
+from ferjax.models.layers import Conv, full_precision
 from ferjax.ops.pool import max_pool
 
 
@@ -49,7 +49,7 @@ class DepthCNN(nn.Module):
         sides = pooled_sides(x.shape[1], self.depth)
         for block, (width, side) in enumerate(zip(self.widths, sides, strict=False), start=1):
             # The batch norm that follows has a bias of its own.
-            conv = nn.Conv(width, (3, 3), use_bias=False, dtype=self.dtype, name=f"conv{block}")
+            conv = Conv(width, (3, 3), use_bias=False, dtype=self.dtype, name=f"conv{block}")
             norm = nn.BatchNorm(
                 use_running_average=not train, momentum=0.9, dtype=self.dtype, name=f"bn{block}"
             )
@@ -83,9 +83,9 @@ class BaseCNN(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps images float [B, S, S, C], S a multiple of 4 from 16 on, to logits [B, K]."""
-        x = nn.Conv(self.widths[0], (5, 5), padding="VALID", dtype=self.dtype, name="conv1")(x)
+        x = Conv(self.widths[0], (5, 5), padding="VALID", dtype=self.dtype, name="conv1")(x)
         x = nn.relu(max_pool(x, 2))
-        x = nn.Conv(self.widths[1], (5, 5), padding="VALID", dtype=self.dtype, name="conv2")(x)
+        x = Conv(self.widths[1], (5, 5), padding="VALID", dtype=self.dtype, name="conv2")(x)
         drop = nn.Dropout(self.dropout, (1, 2), deterministic=not train, name="channel_dropout")
         x = nn.relu(max_pool(drop(x), 2))
         x = x.reshape(x.shape[0], -1)

@@ -1,5 +1,6 @@
 """Layers that several networks share."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -7,7 +8,11 @@ import jax.numpy as jnp
 from flax import linen as nn
 from flax.linen.dtypes import promote_dtype
 
+from ferjax.ops.conv import conv_general_dilated
 from ferjax.ops.conv_pool import conv_relu_max_pool
+
+# Linen's convolution, its sums in the form that suits platform and shape.
+Conv = partial(nn.Conv, conv_general_dilated=conv_general_dilated)
 
 
 class ConvReluMaxPool(nn.Module):

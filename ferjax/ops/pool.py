@@ -7,7 +7,20 @@ import jax.numpy as jnp
 from jax import lax
 
 
-def max_pool(x: jax.Array, window: int) -> jax.Array:
+def max_pool_plain(x: jax.Array, window: int, *, stride: int, padding: int = 0) -> jax.Array:
+    """Returns the maxima by `reduce_window`: arguments and values of `max_pool`."""
+    edge = (padding, padding)
+    return lax.reduce_window(
+        x,
+        -jnp.inf,
+        lax.max,
+        (1, window, window, 1),
+        (1, stride, stride, 1),
+        ((0, 0), edge, edge, (0, 0)),
+    )
+
+
+def max_pool(x: jax.Array, window: int, *, stride: int = 0, padding: int = 0) -> jax.Array:
     """Returns the maxima of disjoint `window` x `window` squares.
 
     A tournament of neighbours, along the columns and then along the rows. Its gradient goes where
@@ -27,6 +40,9 @@ def max_pool(x: jax.Array, window: int) -> jax.Array:
     Raises:
       ValueError: `window` does not divide H or W.
     """
+    stride = stride or window
+    if stride != window or padding:
+        return max_pool_plain(x, window, stride=stride, padding=padding)
     _, h, w, _ = x.shape
     if h % window or w % window:
         raise ValueError(f"window {window} does not divide the {h}x{w} map")
