@@ -1,10 +1,15 @@
 """Convolution, bias, ReLU and max pool as one operation: Awei's residual jumper (P5)."""
 
 import jax
-import jax.numpy as jnp
 from jax import lax
 
+from ferjax.ops.conv_pool_tiles import tiled_conv_relu_max_pool
+from ferjax.ops.forms import own_form
 from ferjax.ops.pool import max_pool
+
+# From this window on the tiled form is the faster one (BUILD.md). It looks up every winner's patch
+# by itself; under a smaller window winners are so dense that products over the whole map are cheap.
+_TILED_FROM = 8
 
 
 def conv_relu_max_pool(
@@ -12,8 +17,8 @@ def conv_relu_max_pool(
 ) -> jax.Array:
     """Returns max_pool(relu(conv(x, kernel, SAME) + bias)) over disjoint square windows.
 
-    The plain form: it holds the full-resolution map of all filters. Adding the bias and clipping
-    after the pool give the same bits, both being monotone, on a map `window`² times smaller.
+    Of equal maxima the first in row-major order gets the gradient; where the pooled value is not
+    above zero there is none. NaN passes on.
 
     Args:
       x: float [B, H, W, C], H and W multiples of `window`.
@@ -27,6 +32,22 @@ def conv_relu_max_pool(
     Raises:
       ValueError: `window` does not divide H or W.
     """
+    _, h, w, _ = x.shape
+    if h % window or w % window:
+        raise ValueError(f"window {window} does not divide the {h}x{w} map")
+    if window >= _TILED_FROM and own_form("cpu", "gpu"):
+        return tiled_conv_relu_max_pool(x, kernel, bias, window)
+    return conv_relu_max_pool_plain(x, kernel, bias, window=window)
+
+
+def conv_relu_max_pool_plain(
+    x: jax.Array, kernel: jax.Array, bias: jax.Array, *, window: int
+) -> jax.Array:
+    """Returns the same by three operations, holding the full-resolution map of all filters.
+
+    Adding the bias and clipping after the pool give the same bits, both being monotone, on a map
+    `window`² times smaller.
+    """
     dims = ("NHWC", "HWIO", "NHWC")
     y = lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=dims)
-    return jnp.maximum(max_pool(y, window) + bias[None, None, None], 0)
+    return jax.nn.relu(max_pool(y, window) + bias[None, None, None])

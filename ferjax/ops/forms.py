@@ -10,7 +10,7 @@ _plain = contextvars.ContextVar("plain", default=False)
 
 
 def own_form(*platforms: str) -> bool:
-    """Returns whether an operation takes its own form here: on these platforms, unless switched off.
+    """Returns whether an operation takes its own form: on these platforms, unless switched off.
 
     Asked while tracing, so a compiled function keeps the form it was traced with.
     """

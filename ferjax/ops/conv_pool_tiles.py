@@ -1,0 +1,218 @@
+"""The tiled form of convolution + bias + ReLU + max pool: the full-resolution map never exists.
+
+Forward, a scan over tiles of a few windows each: the tile's patches times the kernel, of which only
+each window's maximum and its place are kept. Backward touches winners alone: their patches are
+gathered for the kernel's gradient and scattered for the input's. The batch stays a dimension of
+its own throughout, so a batch-sharded input keeps its sharding.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+# Pixels of a tile, over the batch: 16 MB of 512 filters, about a cache's size (BUILD.md).
+_TILE_PIXELS = 8192
+
+
+class _Tiles(NamedTuple):
+    """How a map is cut: `down` x `across` tiles of `rows` x `columns` windows."""
+
+    window: int
+    down: int
+    across: int
+    rows: int
+    columns: int
+
+    @property
+    def height(self) -> int:
+        return self.rows * self.window
+
+    @property
+    def width(self) -> int:
+        return self.columns * self.window
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(3,))
+def tiled_conv_relu_max_pool(
+    x: jax.Array, kernel: jax.Array, bias: jax.Array, window: int
+) -> jax.Array:
+    """Returns float [B, H / window, W / window, F]; arguments as `conv_relu_max_pool`."""
+    return _forward(x, kernel, bias, window)[0]
+
+
+def _forward(
+    x: jax.Array, kernel: jax.Array, bias: jax.Array, window: int
+) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+    tiles = _cut(x.shape, window)
+    padded, matrix = _padded(x, kernel), kernel.reshape(-1, kernel.shape[-1])
+    area = window * window
+    # Narrow integers make the search for the winner's place a third of the forward pass cheaper.
+    place_dtype = jnp.int16 if area < 2**15 else jnp.int32
+
+    def winners(_: None, n: jax.Array) -> tuple[None, tuple[jax.Array, jax.Array]]:
+        patches = _windows(_patches(_tile(padded, n, tiles, kernel), kernel), tiles)
+        y = jnp.einsum("bwpk,kf->bwpf", patches, matrix, preferred_element_type=_wide(x))
+        best = y.max(2)
+        places = lax.broadcasted_iota(place_dtype, y.shape, 2)
+        # The first that is not less than the best, which is also true of NaN.
+        place = jnp.where(y < best[:, :, None], place_dtype(area), places).min(2)
+        return None, (best, place)
+
+    _, (best, place) = lax.scan(winners, None, jnp.arange(tiles.down * tiles.across))
+    y = jax.nn.relu(_join(best, tiles) + bias[None, None, None].astype(best.dtype)).astype(x.dtype)
+    return y, (x, kernel, y, place)
+
+
+def _backward(
+    window: int, residuals: tuple[jax.Array, ...], gradient: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    x, kernel, y, place = residuals
+    tiles = _cut(x.shape, window)
+    gradient = jnp.where(y > 0, gradient, 0).astype(_wide(x))
+    per_tile = _split(gradient, tiles), _places_in_tile(place, tiles)
+    # Two loops, so that the input's is dropped where nobody asks for it.
+    return (
+        _input_gradient(x, kernel, *per_tile, tiles).astype(x.dtype),
+        _kernel_gradient(x, kernel, *per_tile, tiles).astype(kernel.dtype),
+        gradient.sum((0, 1, 2)).astype(kernel.dtype),
+    )
+
+
+tiled_conv_relu_max_pool.defvjp(_forward, _backward)
+
+
+def _kernel_gradient(
+    x: jax.Array, kernel: jax.Array, gradient: jax.Array, place: jax.Array, tiles: _Tiles
+) -> jax.Array:
+    """Returns [k, k, C, F]: the sum of the winners' patches, each times its gradient."""
+    padded, features = _padded(x, kernel), kernel.shape[-1]
+
+    def add(total: jax.Array, item: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
+        n, gradient, place = item
+        tile = _tile(padded, n, tiles, kernel)
+
+        def patches(tile: jax.Array, place: jax.Array) -> jax.Array:
+            corner = jnp.stack([place // tiles.width, place % tiles.width], -1)
+            window = lax.GatherDimensionNumbers((1, 2, 3), (), (0, 1))
+            sizes = (*kernel.shape[:2], tile.shape[-1])
+            return lax.gather(tile, corner, window, sizes, mode="promise_in_bounds")
+
+        # Three dimensions: with a fourth XLA takes five times as long.
+        won = jax.vmap(patches)(tile, place).reshape(-1, *total.shape)
+        return total + (won * gradient.reshape(-1, features, 1)).sum(0), None
+
+    start = jnp.zeros((features, kernel[..., 0].size), gradient.dtype)
+    total, _ = lax.scan(add, start, (jnp.arange(len(place)), gradient, place))
+    return total.T.reshape(kernel.shape)
+
+
+def _input_gradient(
+    x: jax.Array, kernel: jax.Array, gradient: jax.Array, place: jax.Array, tiles: _Tiles
+) -> jax.Array:
+    """Returns [B, H, W, C]: every winner's kernel, times its gradient, at the winner's place."""
+    k, _, channels, features = kernel.shape
+    rows = kernel.reshape(-1, features).T.astype(gradient.dtype)
+    pixels = tiles.height * tiles.width
+    padded = _padded(jnp.zeros(x.shape, gradient.dtype), kernel)
+
+    def add(total: jax.Array, item: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
+        n, gradient, place = item
+
+        def patches(gradient: jax.Array, place: jax.Array) -> jax.Array:
+            won = gradient.reshape(-1, features, 1) * rows[None]
+            empty = jnp.zeros((pixels, rows.shape[1]), gradient.dtype)
+            return empty.at[place].add(won.reshape(len(place), -1), mode="promise_in_bounds")
+
+        p = jax.vmap(patches)(gradient, place)
+        p = p.reshape(-1, tiles.height, tiles.width, k, k, channels)
+        at = _corner(n, tiles)
+        tile = sum(
+            jnp.pad(p[:, :, :, u, v], ((0, 0), (u, k - 1 - u), (v, k - 1 - v), (0, 0)))
+            for u in range(k)
+            for v in range(k)
+        )
+        return lax.dynamic_update_slice(total, _tile(total, n, tiles, kernel) + tile, at), None
+
+    total, _ = lax.scan(add, padded, (jnp.arange(len(place)), gradient, place))
+    low = (k - 1) // 2
+    return total[:, low : low + x.shape[1], low : low + x.shape[2]]
+
+
+def _wide(x: jax.Array) -> jax.typing.DTypeLike:
+    """Returns the dtype of sums: that of x, or float32 where x is half precision."""
+    return jnp.promote_types(x.dtype, jnp.float32)
+
+
+def _cut(shape: tuple[int, ...], window: int) -> _Tiles:
+    """Returns the tiling of a map [B, H, W, C] whose tiles come nearest to `_TILE_PIXELS`."""
+    batch, rows, columns = shape[0], shape[1] // window, shape[2] // window
+
+    def fitting(windows: int, area: int) -> int:
+        divisors = (n for n in range(1, windows + 1) if windows % n == 0)
+        return max(n for n in divisors if n == 1 or n * area <= _TILE_PIXELS)
+
+    across = fitting(columns, batch * window * window)
+    down = fitting(rows, batch * window * window * columns) if across == columns else 1
+    return _Tiles(window, rows // down, columns // across, down, across)
+
+
+def _padded(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Returns x with the zeros that SAME puts around it."""
+    k = kernel.shape[0]
+    edge = ((k - 1) // 2, k // 2)
+    return jnp.pad(x, ((0, 0), edge, edge, (0, 0)))
+
+
+def _corner(n: jax.Array, tiles: _Tiles) -> tuple[jax.Array | int, ...]:
+    return 0, n // tiles.across * tiles.height, n % tiles.across * tiles.width, 0
+
+
+def _tile(padded: jax.Array, n: jax.Array, tiles: _Tiles, kernel: jax.Array) -> jax.Array:
+    """Returns tile n of the padded map with the margin its patches need."""
+    margin = kernel.shape[0] - 1
+    size = (len(padded), tiles.height + margin, tiles.width + margin, padded.shape[-1])
+    return lax.dynamic_slice(padded, _corner(n, tiles), size)
+
+
+def _patches(tile: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Returns [B, height, width, k·k·C]: the patch that the kernel sees at each pixel."""
+    k = kernel.shape[0]
+    h, w = tile.shape[1] - k + 1, tile.shape[2] - k + 1
+    shifted = [tile[:, u : u + h, v : v + w] for u in range(k) for v in range(k)]
+    return jnp.concatenate(shifted, -1)
+
+
+def _windows(pixels: jax.Array, tiles: _Tiles) -> jax.Array:
+    """Returns [B, windows of the tile, window², K] of a tile's pixels [B, height, width, K]."""
+    batch, *_, depth = pixels.shape
+    side = tiles.window
+    grid = pixels.reshape(batch, tiles.rows, side, tiles.columns, side, depth)
+    return grid.swapaxes(2, 3).reshape(batch, -1, side * side, depth)
+
+
+def _join(per_tile: jax.Array, tiles: _Tiles) -> jax.Array:
+    """Returns the map [B, H / window, W / window, F] of a scan's [tiles, B, windows, F]."""
+    _, batch, _, features = per_tile.shape
+    grid = per_tile.reshape(tiles.down, tiles.across, batch, tiles.rows, tiles.columns, features)
+    grid = grid.transpose(2, 0, 3, 1, 4, 5)
+    return grid.reshape(batch, tiles.down * tiles.rows, -1, features)
+
+
+def _split(joined: jax.Array, tiles: _Tiles) -> jax.Array:
+    """Returns the inverse of `_join`."""
+    batch, *_, features = joined.shape
+    grid = joined.reshape(batch, tiles.down, tiles.rows, tiles.across, tiles.columns, features)
+    grid = grid.transpose(1, 3, 0, 2, 4, 5)
+    return grid.reshape(tiles.down * tiles.across, batch, -1, features)
+
+
+def _places_in_tile(place: jax.Array, tiles: _Tiles) -> jax.Array:
+    """Returns [tiles, B, windows·F], row-major pixels of a tile, of places within their window."""
+    count, batch, *_ = place.shape
+    window = lax.broadcasted_iota(jnp.int32, place.shape, 2)
+    row = window // tiles.columns * tiles.window + place // tiles.window
+    column = window % tiles.columns * tiles.window + place % tiles.window
+    return (row * tiles.width + column).reshape(count, batch, -1)
