@@ -10,6 +10,7 @@ from flax import linen as nn
 from ferjax.errors import UserError, unknown_name
 from ferjax.models.awei import JUMPERS, Awei
 from ferjax.models.cnn import BaseCNN, DepthCNN, pooled_sides
+from ferjax.models.resnet import ResNet18, ResNet50
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,16 @@ def _depth_cnn(depth: int) -> ModelEntry:
     )
 
 
+def _resnet(build: Callable[..., nn.Module], paper: str) -> ModelEntry:
+    return ModelEntry(
+        build=build,
+        paper=paper,
+        fields=(),
+        takes_side=lambda side: side >= 32,
+        sides="at least 32",
+    )
+
+
 MODELS: dict[str, ModelEntry] = {
     "awei": ModelEntry(
         build=Awei,
@@ -66,6 +77,8 @@ MODELS: dict[str, ModelEntry] = {
     "cnn4": _depth_cnn(4),
     "cnn5": _depth_cnn(5),
     "cnn6": _depth_cnn(6),
+    "resnet18": _resnet(ResNet18, "P3 Farahani: ResNet18"),
+    "resnet50": _resnet(ResNet50, "P1 Kumari: ResNet50"),
 }
 
 
@@ -90,9 +103,8 @@ def create_model(name: str, num_classes: int, **fields: object) -> nn.Module:
     entry = model_entry(name)
     for field, value in fields.items():
         if field not in (*entry.fields, "dtype"):
-            raise UserError(
-                f"--{field}={value}: {name} has no {field}. It takes: {', '.join(entry.fields)}."
-            )
+            takes = ", ".join(entry.fields) or "no such flag"
+            raise UserError(f"--{field}={value}: {name} has no {field}. It takes: {takes}.")
         if field in entry.choices and value not in entry.choices[field]:
             raise unknown_name(f"--{field}", str(value), entry.choices[field])
     if num_classes < 2:
@@ -108,7 +120,7 @@ def check_image(name: str, side: int, channels: int) -> None:
         above = next(s for s in range(max(side, 1), side + 1025) if entry.takes_side(s))
         near = " or ".join(str(s) for s in (below, above) if s)
         raise UserError(
-            f"--image_size={side}: the strides of {name} do not divide it (its side must be"
+            f"--image_size={side}: the strides of {name} do not fit it (its side must be"
             f" {entry.sides}). Nearest that work: {near}."
         )
     if entry.channels not in (None, channels):

@@ -17,7 +17,12 @@ COUNT = 11
 
 @pytest.mark.parametrize(
     ("name", "fields", "side"),
-    [("cnn6", {}, 48), ("base_cnn", {}, 28), ("awei", {"jumper": "staged"}, 32)],
+    [
+        ("cnn6", {}, 48),
+        ("base_cnn", {}, 28),
+        ("awei", {"jumper": "staged"}, 32),
+        ("resnet18", {}, 32),
+    ],
 )
 def test_logits_do_not_depend_on_the_batch(
     name: str,

@@ -20,8 +20,14 @@ CASES: list[tuple[str, dict[str, Any], tuple[int, ...], tuple[int, ...]]] = [
     *(("awei", {"jumper": jumper}, (32, 64), (3,)) for jumper in JUMPERS),
     ("base_cnn", {}, (16, 28, 48), (1, 3)),
     *((f"cnn{depth}", {}, (6, 12, 48), (1, 3)) for depth in range(3, 7)),
+    *((f"resnet{depth}", {}, (32, 65), (1, 3)) for depth in (18, 50)),
 ]
 NAMES = [f"{name}-{fields['jumper']}" if fields else name for name, fields, *_ in CASES]
+DROPPING = {
+    name: case
+    for name, case in zip(NAMES, CASES, strict=True)
+    if "dropout" in MODELS[case[0]].fields
+}
 
 
 def shapes(name: str, side: int, channels: int, classes: int = 7, **fields: Any) -> dict[str, Any]:
@@ -55,7 +61,9 @@ def test_logits_are_float32_of_the_class_count(
                 assert all(v.dtype == jnp.float32 for v in jax.tree.leaves(variables))
 
 
-@pytest.mark.parametrize(("name", "fields", "sides", "channels"), CASES, ids=NAMES)
+@pytest.mark.parametrize(
+    ("name", "fields", "sides", "channels"), DROPPING.values(), ids=DROPPING.keys()
+)
 def test_dropout_in_training_only_and_gradients_everywhere(
     name: str,
     fields: dict[str, Any],
@@ -191,6 +199,7 @@ def test_pooled_sides_at_48() -> None:
         ("cnn3", 5, "6"),
         ("cnn3", 49, "48 or 56"),
         ("cnn6", 50, "48 or 64"),
+        ("resnet18", 31, "32"),
     ],
 )
 def test_a_refused_size_names_the_nearest_that_work(name: str, side: int, near: str) -> None:
@@ -216,6 +225,7 @@ def test_every_accepted_size_is_one_the_network_runs_at() -> None:
         (("awei", 7, {"jumper": "stagged"}), "--jumper 'stagged'. Did you mean 'staged'?"),
         (("cnn3", 7, {"jumper": "input"}), "--jumper=input: cnn3 has no jumper. It takes: dropout"),
         (("cnn3", 7, {"depth": 4}), "--depth=4: cnn3 has no depth"),
+        (("resnet18", 7, {"dropout": 0.5}), "resnet18 has no dropout. It takes: no such flag."),
         (("base_cnn", 1, {}), "base_cnn: 1 classes given, at least 2"),
     ],
 )

@@ -1,0 +1,120 @@
+"""Residual networks, as torchvision builds them ("v1.5": the bottleneck strides in its 3x3)."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+from flax import linen as nn
+
+from ferjax.models.layers import Conv, full_precision
+from ferjax.ops.pool import max_pool
+
+# A block's convolutions in order: side of the kernel, filters over the stage's width, and whether
+# the block's stride is taken here.
+BLOCKS: dict[str, tuple[tuple[int, int, bool], ...]] = {
+    "basic": ((3, 1, True), (3, 1, False)),
+    "bottleneck": ((1, 1, False), (3, 1, True), (1, 4, False)),
+}
+
+# He's initialisation by what a kernel feeds, which keeps the scale of the gradients.
+_INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+
+
+class ResidualBlock(nn.Module):
+    """relu(shortcut(x) + branch(x)), the branch being convolutions and batch norms.
+
+    Attributes:
+      kind: a key of `BLOCKS`.
+      width: filters of the stage.
+      stride: 2 where the block halves the map, else 1.
+      conv: (filters, side of the kernel, stride, name) → convolution.
+      norm: (name=) → batch norm.
+    """
+
+    kind: str
+    width: int
+    stride: int
+    conv: Callable[..., nn.Module]
+    norm: Callable[..., nn.Module]
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps float [B, H, W, C] to [B, ceil(H / stride), ceil(W / stride), filters]."""
+        branch = x
+        for i, (side, expansion, strided) in enumerate(BLOCKS[self.kind], start=1):
+            if i > 1:
+                branch = nn.relu(branch)
+            stride = self.stride if strided else 1
+            branch = self.conv(self.width * expansion, side, stride, f"conv{i}")(branch)
+            branch = self.norm(name=f"bn{i}")(branch)
+        if self.stride > 1 or x.shape[-1] != branch.shape[-1]:
+            x = self.conv(branch.shape[-1], 1, self.stride, "downsample_conv")(x)
+            x = self.norm(name="downsample_bn")(x)
+        return nn.relu(x + branch)
+
+
+class ResNet(nn.Module):
+    """Residual network: 7x7 stem and max pool, stages of blocks, global average pool, head.
+
+    Attributes:
+      num_classes: number of logits; 0 returns the pooled features instead.
+      stage_sizes: number of blocks in each stage; every stage but the first halves the map.
+      block: kind of block, a key of `BLOCKS`.
+      widths: filters of each stage, before a bottleneck's expansion; the stem has the first's.
+      bn_eps: added to the variance in batch norm.
+      bn_momentum: share of the running statistics kept at a step (torch's momentum is 1 - this).
+      dtype: computation dtype; None takes the promotion of input and parameters.
+
+    References:
+      He et al., Deep residual learning for image recognition, 2016, table 1.
+    """
+
+    num_classes: int
+    stage_sizes: tuple[int, ...]
+    block: str
+    widths: tuple[int, ...] = (64, 128, 256, 512)
+    bn_eps: float = 1e-5
+    bn_momentum: float = 0.9
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Maps images float [B, H, W, C] to logits, or features, float [B, K], at least float32."""
+
+        def conv(features: int, side: int, stride: int, name: str) -> nn.Module:
+            return Conv(
+                features,
+                (side, side),
+                stride,
+                padding=side // 2,  # not SAME, which pads an even map at its end only
+                use_bias=False,
+                kernel_init=_INIT,
+                dtype=self.dtype,
+                name=name,
+            )
+
+        norm = partial(
+            nn.BatchNorm,
+            use_running_average=not train,
+            momentum=self.bn_momentum,
+            epsilon=self.bn_eps,
+            dtype=self.dtype,
+        )
+        x = conv(self.widths[0], 7, 2, "stem_conv")(x)
+        x = nn.relu(norm(name="stem_bn")(x))
+        x = max_pool(x, 3, stride=2, padding=1)
+        stages = zip(self.stage_sizes, self.widths, strict=True)
+        for stage, (size, width) in enumerate(stages, start=1):
+            for i in range(size):
+                stride = 2 if i == 0 and stage > 1 else 1
+                name = f"stage{stage}_block{i}"
+                x = ResidualBlock(self.block, width, stride, conv, norm, name=name)(x)
+        features = full_precision(x).mean((1, 2))
+        if not self.num_classes:
+            return features
+        return nn.Dense(self.num_classes, name="head")(features)
+
+
+ResNet18 = partial(ResNet, stage_sizes=(2, 2, 2, 2), block="basic")
+ResNet50 = partial(ResNet, stage_sizes=(3, 4, 6, 3), block="bottleneck")

@@ -1,0 +1,110 @@
+"""ResNet18 and ResNet50: names, counts, features, precision and initialisation."""
+
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ferjax.models.resnet import ResNet, ResNet18, ResNet50
+
+
+def shapes(model: Any, channels: int = 3) -> dict[str, tuple[int, ...]]:
+    """Returns {path: shape} of every variable, without computing any."""
+    image = jax.ShapeDtypeStruct((1, 64, 64, channels), jnp.float32)
+    tree = jax.eval_shape(partial(model.init, train=False), jax.random.key(0), image)
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(k, simple=True, separator="/"): v.shape for k, v in leaves}
+
+
+def norm(name: str, width: int) -> dict[str, tuple[int, ...]]:
+    leaves = ("params/{}/scale", "params/{}/bias", "batch_stats/{}/mean", "batch_stats/{}/var")
+    return {leaf.format(name): (width,) for leaf in leaves}
+
+
+def conv_norm(conv: str, norm_name: str, *kernel: int) -> dict[str, tuple[int, ...]]:
+    return {f"params/{conv}/kernel": kernel, **norm(norm_name, kernel[-1])}
+
+
+@pytest.mark.parametrize(("build", "count"), [(ResNet18, 11_689_512), (ResNet50, 25_557_032)])
+def test_parameter_counts_are_the_published_ones(build: Any, count: int) -> None:
+    sizes = {k: v for k, v in shapes(build(num_classes=1000)).items() if k.startswith("params/")}
+    assert sum(int(np.prod(shape)) for shape in sizes.values()) == count
+
+
+def test_parameter_names_are_the_public_format() -> None:
+    head = {"params/head/kernel": (16, 7), "params/head/bias": (7,)}
+    small: dict[str, Any] = dict(stage_sizes=(1, 1), widths=(8, 16))
+    assert shapes(ResNet(7, block="basic", **small), channels=1) == {
+        **conv_norm("stem_conv", "stem_bn", 7, 7, 1, 8),
+        **conv_norm("stage1_block0/conv1", "stage1_block0/bn1", 3, 3, 8, 8),
+        **conv_norm("stage1_block0/conv2", "stage1_block0/bn2", 3, 3, 8, 8),
+        **conv_norm("stage2_block0/conv1", "stage2_block0/bn1", 3, 3, 8, 16),
+        **conv_norm("stage2_block0/conv2", "stage2_block0/bn2", 3, 3, 16, 16),
+        **conv_norm("stage2_block0/downsample_conv", "stage2_block0/downsample_bn", 1, 1, 8, 16),
+        **head,
+    }
+    bottleneck = shapes(ResNet(0, (2,), "bottleneck", widths=(8,)))
+    assert bottleneck == {
+        **conv_norm("stem_conv", "stem_bn", 7, 7, 3, 8),
+        **conv_norm("stage1_block0/conv1", "stage1_block0/bn1", 1, 1, 8, 8),
+        **conv_norm("stage1_block0/conv2", "stage1_block0/bn2", 3, 3, 8, 8),
+        **conv_norm("stage1_block0/conv3", "stage1_block0/bn3", 1, 1, 8, 32),
+        **conv_norm("stage1_block0/downsample_conv", "stage1_block0/downsample_bn", 1, 1, 8, 32),
+        **conv_norm("stage1_block1/conv1", "stage1_block1/bn1", 1, 1, 32, 8),
+        **conv_norm("stage1_block1/conv2", "stage1_block1/bn2", 3, 3, 8, 8),
+        **conv_norm("stage1_block1/conv3", "stage1_block1/bn3", 1, 1, 8, 32),
+    }
+
+
+@pytest.mark.parametrize("build", [ResNet18, ResNet50])
+def test_every_submodule_is_named(build: Any) -> None:
+    # Linen's own names are the class and a number: Conv_0.
+    assert not [path for path in shapes(build(num_classes=7)) if re.search(r"[A-Z]|_\d+/", path)]
+
+
+def test_no_classes_means_pooled_features(random_variables: Callable[..., Any]) -> None:
+    small: dict[str, Any] = dict(stage_sizes=(1,), block="basic", widths=(8,))
+    variables = random_variables(ResNet(7, **small), 33, 3)
+    image = np.random.default_rng(1).random((2, 33, 33, 3), np.float32)
+    features = jax.jit(partial(ResNet(0, **small).apply, train=False))(variables, image)
+    logits = jax.jit(partial(ResNet(7, **small).apply, train=False))(variables, image)
+    assert (features.shape, features.dtype) == ((2, 8), jnp.float32)
+    head = variables["params"]["head"]
+    expected = np.asarray(features) @ head["kernel"] + head["bias"]
+    np.testing.assert_allclose(logits, expected, atol=1e-5 * np.abs(expected).max(), rtol=0)
+
+
+def test_half_precision_is_of_the_inside_only(random_variables: Callable[..., Any]) -> None:
+    small: dict[str, Any] = dict(stage_sizes=(1,), block="bottleneck", widths=(8,))
+    variables = random_variables(ResNet(7, **small), 33, 3)
+    image = np.random.default_rng(1).random((2, 33, 33, 3), np.float32)
+    exact = jax.jit(partial(ResNet(7, **small).apply, train=False))(variables, image)
+    model = ResNet(7, **small, dtype=jnp.bfloat16)
+    apply = jax.jit(partial(model.apply, train=True, mutable=["batch_stats"]))
+    for leaf in jax.tree.leaves(apply(variables, image)):
+        assert leaf.dtype == jnp.float32
+    half = jax.jit(partial(model.apply, train=False))(variables, image)
+    assert half.dtype == jnp.float32
+    assert 0 < np.abs(half - exact).max() < 0.05 * np.abs(exact).max()
+
+
+def test_initialisation_is_hes_by_fan_out() -> None:
+    model = ResNet(7, stage_sizes=(1,), block="basic", widths=(64,))
+    tree = model.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)), train=False)
+    for kernel in (
+        tree["params"]["stem_conv"]["kernel"],
+        tree["params"]["stage1_block0"]["conv1"]["kernel"],
+    ):
+        side, _, _, width = kernel.shape
+        np.testing.assert_allclose(kernel.std(), np.sqrt(2 / (side**2 * width)), rtol=0.05)
+        # Not truncated, as torch's: the largest of thousands lies far out.
+        assert np.abs(kernel).max() > 3 * kernel.std()
+    block = tree["params"]["stage1_block0"]
+    for name in ("bn1", "bn2"):
+        np.testing.assert_array_equal(block[name]["scale"], 1)
+        np.testing.assert_array_equal(block[name]["bias"], 0)
