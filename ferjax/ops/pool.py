@@ -1,14 +1,51 @@
-"""Max pooling over disjoint windows."""
+"""Max pooling whose gradient is dense arithmetic, not a scatter."""
 
-import functools
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ferjax.ops.forms import own_form
+
+# Each place in the window is one pass over the map; above this `reduce_window` is no slower.
+_LARGEST_WINDOW = 8
+
+
+def max_pool(
+    x: jax.Array, window: int, *, stride: int | None = None, padding: int = 0
+) -> jax.Array:
+    """Returns the maxima of `window` x `window` squares.
+
+    Of equal maxima the first in row-major order gets the gradient, as in `reduce_window`. Asking
+    which input equals the maximum, as the gradient of `jnp.max` does, is not only another rule for
+    ties: XLA may compute input and maximum in two fusions, rounded differently, and then no input
+    does; behind a batch norm half of the gradient was lost.
+
+    Args:
+      x: float [B, H, W, C].
+      window: side of the square.
+      stride: step between squares; None: `window`, so that they are disjoint.
+      padding: rows and columns of -inf on each side, fewer than `window`.
+
+    Returns:
+      float [B, H', W', C], H' = (H + 2 padding - window) // stride + 1; NaN where a window holds
+      one.
+
+    Raises:
+      ValueError: disjoint windows do not tile the map.
+    """
+    _, h, w, _ = x.shape
+    if stride is None and (h % window or w % window):
+        raise ValueError(f"window {window} does not divide the {h}x{w} map")
+    stride = stride or window
+    if window <= _LARGEST_WINDOW and own_form("cpu"):
+        return _max_pool(x, window, stride, padding)
+    return max_pool_plain(x, window, stride=stride, padding=padding)
+
 
 def max_pool_plain(x: jax.Array, window: int, *, stride: int, padding: int = 0) -> jax.Array:
-    """Returns the maxima by `reduce_window`: arguments and values of `max_pool`."""
+    """Returns the same by `reduce_window`; on CPU its gradient goes one element at a time."""
     edge = (padding, padding)
     return lax.reduce_window(
         x,
@@ -20,49 +57,55 @@ def max_pool_plain(x: jax.Array, window: int, *, stride: int, padding: int = 0) 
     )
 
 
-def max_pool(x: jax.Array, window: int, *, stride: int = 0, padding: int = 0) -> jax.Array:
-    """Returns the maxima of disjoint `window` x `window` squares.
+@partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
+def _max_pool(x: jax.Array, window: int, stride: int, padding: int) -> jax.Array:
+    return _forward(x, window, stride, padding)[0]
 
-    A tournament of neighbours, along the columns and then along the rows. Its gradient goes where
-    the comparisons point: of equal maxima to the first in row-major order, as in `reduce_window`.
 
-    That of `jnp.max` asks which input equals the maximum. XLA may compute the two in two fusions,
-    rounded differently, and then no input does: behind a batch norm half of the gradient is lost.
-    That of `reduce_window` is right, but on CPU it is scattered one element at a time.
+def _forward(
+    x: jax.Array, window: int, stride: int, padding: int
+) -> tuple[jax.Array, tuple[jax.Array, tuple[int, int]]]:
+    """Returns the maxima, and where in its window each was: int8, row-major."""
+    sides = x.shape[1:3]
+    edge = (padding, padding)
+    x = jnp.pad(x, ((0, 0), edge, edge, (0, 0)), constant_values=-jnp.inf)
+    h, w = ((side - window) // stride * stride + 1 for side in x.shape[1:3])
+    best = x[:, :h:stride, :w:stride]
+    place = jnp.zeros(best.shape, jnp.int8)
+    for n in range(1, window * window):
+        u, v = divmod(n, window)
+        rival = x[:, u : u + h : stride, v : v + w : stride]
+        wins = (rival > best) | jnp.isnan(rival)
+        best, place = jnp.where(wins, rival, best), jnp.where(wins, jnp.int8(n), place)
+    return best, (place, sides)
 
-    Args:
-      x: float [B, H, W, C], H and W multiples of `window`.
-      window: side of the square, and its stride.
 
-    Returns:
-      float [B, H / window, W / window, C]; NaN where a window holds one.
+def _backward(
+    window: int,
+    stride: int,
+    padding: int,
+    residuals: tuple[jax.Array, tuple[int, int]],
+    gradient: jax.Array,
+) -> tuple[jax.Array]:
+    """Returns the input's gradient, put together from its `stride`² interleaved planes.
 
-    Raises:
-      ValueError: `window` does not divide H or W.
+    Window i's place u lies on row stride · i + u - padding, which is row i + shift of plane `row`.
     """
-    stride = stride or window
-    if stride != window or padding:
-        return max_pool_plain(x, window, stride=stride, padding=padding)
-    _, h, w, _ = x.shape
-    if h % window or w % window:
-        raise ValueError(f"window {window} does not divide the {h}x{w} map")
-    return _neighbours(_neighbours(x, 2, window), 1, window)
+    place, (height, width) = residuals
+    zero = jnp.zeros((), gradient.dtype)
+    rows, columns = -(-height // stride), -(-width // stride)
+    planes = {}
+    for n in range(window * window):
+        (down, row), (right, column) = (divmod(u - padding, stride) for u in divmod(n, window))
+        edges = [(0, 0, 0), (down, rows - place.shape[1] - down, 0)]
+        edges += [(right, columns - place.shape[2] - right, 0), (0, 0, 0)]
+        won = lax.pad(jnp.where(place == n, gradient, zero), zero, edges)
+        planes[row, column] = planes[row, column] + won if (row, column) in planes else won
+    empty = jnp.zeros((len(place), rows, columns, place.shape[3]), gradient.dtype)
+    grid = [[planes.get((i, j), empty) for j in range(stride)] for i in range(stride)]
+    x = jnp.stack([jnp.stack(line, 3) for line in grid], 2)
+    x = x.reshape(len(place), rows * stride, columns * stride, -1)
+    return (x[:, :height, :width],)
 
 
-def _neighbours(x: jax.Array, axis: int, window: int) -> jax.Array:
-    """Returns the maxima of each `window` neighbours along an axis, round by round."""
-    while window > 1:
-        # The smallest factor: pairs, as long as the window is even.
-        group = next(n for n in range(2, window + 1) if window % n == 0)
-        shape = (*x.shape[:axis], x.shape[axis] // group, group, *x.shape[axis + 1 :])
-        players = x.reshape(shape)
-        x = functools.reduce(
-            _winner,
-            [lax.index_in_dim(players, i, axis + 1, keepdims=False) for i in range(group)],
-        )
-        window //= group
-    return x
-
-
-def _winner(first: jax.Array, second: jax.Array) -> jax.Array:
-    return jnp.where((second > first) | jnp.isnan(second), second, first)
+_max_pool.defvjp(_forward, _backward)
