@@ -1,19 +1,132 @@
-"""Depthwise convolution: every channel with a kernel of its own."""
+"""Depthwise convolution, every channel with a kernel of its own, as shifted multiply-adds."""
+
+import math
+from functools import partial
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 
+from ferjax.ops.forms import own_form
+from ferjax.ops.taps import join_taps, taps
 
-def depthwise_conv(
-    x: jax.Array, kernel: jax.Array, *, stride: int, padding: tuple[tuple[int, int], ...]
+Padding = tuple[tuple[int, int], tuple[int, int]]
+
+# The most rows of products that are summed before they meet the running sums (BUILD.md).
+_ROWS = 28
+
+
+def depthwise_conv(x: jax.Array, kernel: jax.Array, *, stride: int, padding: Padding) -> jax.Array:
+    """Returns the convolution of each channel with its own kernel.
+
+    XLA's own takes 15 to 90 times as long on CPU; elsewhere this is `depthwise_conv_plain`.
+
+    Args:
+      x: float [B, H, W, C].
+      kernel: float [k, k, 1, C], of the dtype of x.
+      stride: step of the kernel, in both directions.
+      padding: zeros (above, below), (left, right).
+
+    Returns:
+      float [B, H', W', C], H' = (H + above + below - k) // stride + 1.
+    """
+    if own_form("cpu"):
+        return _depthwise(x, kernel, stride, padding)
+    return depthwise_conv_plain(x, kernel, stride=stride, padding=padding)
+
+
+def depthwise_conv_plain(
+    x: jax.Array, kernel: jax.Array, *, stride: int, padding: Padding
 ) -> jax.Array:
-    """Returns float [B, H', W', C] of x [B, H, W, C] and kernel [k, k, 1, C]."""
-    dims = ("NHWC", "HWIO", "NHWC")
+    """Returns the same by `lax.conv_general_dilated`."""
     return lax.conv_general_dilated(
         x,
         kernel,
         (stride, stride),
         padding,
-        dimension_numbers=dims,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
         feature_group_count=x.shape[-1],
     )
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _depthwise(x: jax.Array, kernel: jax.Array, stride: int, padding: Padding) -> jax.Array:
+    k, wide = len(kernel), _wide(x)
+    seen = taps(_pad(x, padding), k, stride)
+    weights = kernel.reshape(k * k, 1, 1, 1, -1).astype(wide)
+    return sum(a * b for a, b in zip(seen, weights, strict=True)).astype(x.dtype)
+
+
+def _forward(
+    x: jax.Array, kernel: jax.Array, stride: int, padding: Padding
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return _depthwise(x, kernel, stride, padding), (x, kernel)
+
+
+def _backward(
+    stride: int, padding: Padding, residuals: tuple[jax.Array, jax.Array], gradient: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    x, kernel = residuals
+    return (
+        _input_gradient(gradient, kernel, stride, padding, x.shape[1:3]).astype(x.dtype),
+        _kernel_gradient(x, gradient, len(kernel), stride, padding).astype(kernel.dtype),
+    )
+
+
+_depthwise.defvjp(_forward, _backward)
+
+
+def _input_gradient(
+    gradient: jax.Array,
+    kernel: jax.Array,
+    stride: int,
+    padding: Padding,
+    sides: tuple[int, int],
+) -> jax.Array:
+    k, wide = len(kernel), _wide(gradient)
+    weights = kernel.reshape(k * k, 1, 1, 1, -1).astype(wide)
+    low = (padding[0][0], padding[1][0])
+    return join_taps((gradient * weight for weight in weights), k, stride, low, sides)
+
+
+def _kernel_gradient(
+    x: jax.Array, gradient: jax.Array, k: int, stride: int, padding: Padding
+) -> jax.Array:
+    """Returns [k, k, 1, C]: for each tap the sum of its products with the gradient.
+
+    Block by block of an image's rows, which then stay in the cache for all taps, into running sums
+    as wide as a row: adding arrays is vectorised, summing one up is not. A batch that is sharded
+    gives one image of each shard at a time.
+    """
+    shards = math.gcd(len(x), jax.device_count())
+    x, gradient = (a.reshape(shards, -1, *a.shape[1:]) for a in (_pad(x, padding), gradient))
+    _, images, height, *row = gradient.shape
+    rows = max(n for n in range(1, _ROWS + 1) if height % n == 0)
+    blocks = height // rows
+
+    def add(totals: list[jax.Array], n: jax.Array) -> tuple[list[jax.Array], None]:
+        image, block = n // blocks, n % blocks
+
+        def cut(a: jax.Array, start: jax.Array, size: int) -> jax.Array:
+            sizes = (shards, 1, size, *a.shape[3:])
+            return lax.dynamic_slice(a, (0, image, start, 0, 0), sizes)[:, 0].astype(zeros.dtype)
+
+        below = cut(x, block * rows * stride, (rows - 1) * stride + k)
+        above = cut(gradient, block * rows, rows)
+        added = [
+            total + sum(seen[:, i] * above[:, i] for i in range(rows))
+            for total, seen in zip(totals, taps(below, k, stride), strict=True)
+        ]
+        return added, None
+
+    zeros = jnp.zeros((shards, *row), _wide(x))
+    totals, _ = lax.scan(add, [zeros] * (k * k), jnp.arange(images * blocks))
+    return jnp.stack([total.sum((0, 1)) for total in totals]).reshape(k, k, 1, -1)
+
+
+def _pad(x: jax.Array, padding: Padding) -> jax.Array:
+    return jnp.pad(x, ((0, 0), *padding, (0, 0)))
+
+
+def _wide(x: jax.Array) -> jax.typing.DTypeLike:
+    return jnp.promote_types(x.dtype, jnp.float32)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ferjax.ops.forms import own_form
+from ferjax.ops.taps import join_taps, taps
 
 # Each place in the window is one pass over the map; above this `reduce_window` is no slower.
 _LARGEST_WINDOW = 8
@@ -66,18 +67,14 @@ def _forward(
     x: jax.Array, window: int, stride: int, padding: int
 ) -> tuple[jax.Array, tuple[jax.Array, tuple[int, int]]]:
     """Returns the maxima, and where in its window each was: int8, row-major."""
-    sides = x.shape[1:3]
     edge = (padding, padding)
-    x = jnp.pad(x, ((0, 0), edge, edge, (0, 0)), constant_values=-jnp.inf)
-    h, w = ((side - window) // stride * stride + 1 for side in x.shape[1:3])
-    best = x[:, :h:stride, :w:stride]
+    padded = jnp.pad(x, ((0, 0), edge, edge, (0, 0)), constant_values=-jnp.inf)
+    best, *rivals = taps(padded, window, stride)
     place = jnp.zeros(best.shape, jnp.int8)
-    for n in range(1, window * window):
-        u, v = divmod(n, window)
-        rival = x[:, u : u + h : stride, v : v + w : stride]
+    for n, rival in enumerate(rivals, start=1):
         wins = (rival > best) | jnp.isnan(rival)
         best, place = jnp.where(wins, rival, best), jnp.where(wins, jnp.int8(n), place)
-    return best, (place, sides)
+    return best, (place, x.shape[1:3])
 
 
 def _backward(
@@ -87,25 +84,9 @@ def _backward(
     residuals: tuple[jax.Array, tuple[int, int]],
     gradient: jax.Array,
 ) -> tuple[jax.Array]:
-    """Returns the input's gradient, put together from its `stride`² interleaved planes.
-
-    Window i's place u lies on row stride · i + u - padding, which is row i + shift of plane `row`.
-    """
-    place, (height, width) = residuals
-    zero = jnp.zeros((), gradient.dtype)
-    rows, columns = -(-height // stride), -(-width // stride)
-    planes = {}
-    for n in range(window * window):
-        (down, row), (right, column) = (divmod(u - padding, stride) for u in divmod(n, window))
-        edges = [(0, 0, 0), (down, rows - place.shape[1] - down, 0)]
-        edges += [(right, columns - place.shape[2] - right, 0), (0, 0, 0)]
-        won = lax.pad(jnp.where(place == n, gradient, zero), zero, edges)
-        planes[row, column] = planes[row, column] + won if (row, column) in planes else won
-    empty = jnp.zeros((len(place), rows, columns, place.shape[3]), gradient.dtype)
-    grid = [[planes.get((i, j), empty) for j in range(stride)] for i in range(stride)]
-    x = jnp.stack([jnp.stack(line, 3) for line in grid], 2)
-    x = x.reshape(len(place), rows * stride, columns * stride, -1)
-    return (x[:, :height, :width],)
+    place, sides = residuals
+    won = (jnp.where(place == n, gradient, 0) for n in range(window * window))
+    return (join_taps(won, window, stride, (padding, padding), sides),)
 
 
 _max_pool.defvjp(_forward, _backward)

@@ -1,0 +1,63 @@
+"""The taps of a window that slides over a map, and their transpose."""
+
+from collections.abc import Iterable
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+
+def taps(x: jax.Array, window: int, stride: int) -> list[jax.Array]:
+    """Returns what each place of a sliding window sees: `window`² strided views, row-major.
+
+    Args:
+      x: [B, H, W, C], padded already.
+      window: side of the window.
+      stride: step between windows.
+
+    Returns:
+      arrays [B, (H - window) // stride + 1, (W - window) // stride + 1, C].
+    """
+    h, w = ((side - window) // stride * stride + 1 for side in x.shape[1:3])
+    return [
+        x[:, u : u + h : stride, v : v + w : stride] for u in range(window) for v in range(window)
+    ]
+
+
+def join_taps(
+    parts: Iterable[jax.Array],
+    window: int,
+    stride: int,
+    low: tuple[int, int],
+    sides: tuple[int, int],
+) -> jax.Array:
+    """Returns the transpose of padding and `taps`: every part added back to where it was seen.
+
+    Window i's place u lies on row stride · i + u - low, which is row i + down of the plane of every
+    `stride`-th row. The planes are summed one by one and interleaved at the end, so nothing is
+    scattered.
+
+    Args:
+      parts: arrays [B, H', W', C], one for each place of the window, row-major.
+      window: side of the window.
+      stride: step between windows.
+      low: padding above and to the left.
+      sides: height and width of the map before padding.
+
+    Returns:
+      [B, *sides, C].
+    """
+    rows, columns = (-(-side // stride) for side in sides)
+    planes: dict[tuple[int, int], jax.Array] = {}
+    for n, part in enumerate(parts):
+        u, v = divmod(n, window)
+        (down, row), (right, column) = divmod(u - low[0], stride), divmod(v - low[1], stride)
+        edges = [(0, 0, 0), (down, rows - part.shape[1] - down, 0)]
+        edges += [(right, columns - part.shape[2] - right, 0), (0, 0, 0)]
+        placed = lax.pad(part, jnp.zeros((), part.dtype), edges)
+        planes[row, column] = planes[row, column] + placed if (row, column) in planes else placed
+    empty = jnp.zeros_like(placed)
+    grid = [[planes.get((i, j), empty) for j in range(stride)] for i in range(stride)]
+    x = jnp.stack([jnp.stack(line, 3) for line in grid], 2)
+    x = x.reshape(len(empty), rows * stride, columns * stride, -1)
+    return x[:, : sides[0], : sides[1]]
