@@ -1,14 +1,23 @@
 """Convolution for training, in the form that suits platform and shape."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 
 from ferjax.ops.depthwise import depthwise_conv
+from ferjax.ops.forms import own_form
 
-NHWC = lax.ConvDimensionNumbers((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))
+# With fewer input channels there is little to turn (BUILD.md).
+_TURNED_FROM = 16
+
+_NHWC = lax.ConvDimensionNumbers((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))
+_CHWN = lax.ConvDimensionNumbers((3, 0, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))
+
+Padding = tuple[tuple[int, int], tuple[int, int]]
 
 
 def conv_general_dilated(
@@ -24,20 +33,23 @@ def conv_general_dilated(
 ) -> jax.Array:
     """Returns `lax.conv_general_dilated` of the same arguments, in ferjax's form where it has one.
 
-    That is for square kernels and equal strides over [B, H, W, C] without dilation: a Linen
-    convolution takes this function as its field of the same name.
+    Linen's convolution takes this function as its field of the same name. The forms are for CPU,
+    images [B, H, W, C] without dilation, and
+
+    - one kernel a channel, equal strides: `depthwise_conv`;
+    - at least 16 channels, one group: a kernel gradient that turns its input in a loop.
     """
     numbers = lax.conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers)
     dilated = {*(lhs_dilation or (1,)), *(rhs_dilation or (1,))} != {1}
-    ours = numbers == NHWC and not dilated and rhs.shape[0] == rhs.shape[1]
-    if ours and len(set(window_strides)) == 1:
-        (top, left), k, stride = lhs.shape[1:3], rhs.shape[0], window_strides[0]
-        if isinstance(padding, str):
-            padding = lax.padtype_to_pads((top, left), (k, k), window_strides, padding)
-        (above, below), (before, after) = padding
-        edges = ((above, below), (before, after))
-        if feature_group_count == lhs.shape[-1] == rhs.shape[-1]:
-            return depthwise_conv(lhs, rhs, stride=stride, padding=edges)
+    special = dilated or any(value is not None for value in arguments.values())
+    if numbers == _NHWC and not special and own_form("cpu"):
+        channels, strides = lhs.shape[-1], (window_strides[0], window_strides[1])
+        edges = _edges(lhs, rhs, strides, padding)
+        if feature_group_count == 1 and channels >= _TURNED_FROM:
+            return _turned_conv(lhs, rhs, strides, edges)
+        one_each = feature_group_count == channels == rhs.shape[-1]
+        if one_each and rhs.shape[0] == rhs.shape[1] and strides[0] == strides[1]:
+            return depthwise_conv(lhs, rhs, stride=strides[0], padding=edges)
     return lax.conv_general_dilated(
         lhs,
         rhs,
@@ -49,3 +61,61 @@ def conv_general_dilated(
         feature_group_count,
         **arguments,
     )
+
+
+def _edges(
+    lhs: jax.Array,
+    rhs: jax.Array,
+    strides: tuple[int, int],
+    padding: str | Sequence[tuple[int, int]],
+) -> Padding:
+    if isinstance(padding, str):
+        padding = lax.padtype_to_pads(lhs.shape[1:3], rhs.shape[:2], strides, padding)
+    (above, below), (before, after) = padding
+    return (above, below), (before, after)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _turned_conv(
+    x: jax.Array, kernel: jax.Array, strides: tuple[int, int], padding: Padding
+) -> jax.Array:
+    return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_NHWC)
+
+
+def _forward(
+    x: jax.Array, kernel: jax.Array, strides: tuple[int, int], padding: Padding
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return _turned_conv(x, kernel, strides, padding), (x, kernel)
+
+
+def _backward(
+    strides: tuple[int, int],
+    padding: Padding,
+    residuals: tuple[jax.Array, jax.Array],
+    gradient: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    """Returns XLA's gradients, the kernel's from an input that is turned to [C, H, W, B] first.
+
+    XLA turns it anyway, and fuses that with whatever made x: batch norm and ReLU are then computed
+    again element by element, in the order of the turned array, at a tenth of their speed. What a
+    loop reads is a buffer, so the loop over rows stands between.
+    """
+    x, kernel = residuals
+
+    def of_input(x: jax.Array) -> jax.Array:
+        return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_NHWC)
+
+    rows = lax.map(lambda i: x[:, i].transpose(2, 1, 0), jnp.arange(x.shape[1]))
+    turned = rows.swapaxes(0, 1)
+
+    def of_kernel(kernel: jax.Array) -> jax.Array:
+        return lax.conv_general_dilated(turned, kernel, strides, padding, dimension_numbers=_CHWN)
+
+    (by_x,), (by_kernel,) = (
+        jax.vjp(of_input, x)[1](gradient),
+        jax.vjp(of_kernel, kernel)[1](gradient),
+    )
+    return by_x, by_kernel
+
+
+_turned_conv.defvjp(_forward, _backward)

@@ -1,0 +1,114 @@
+"""Linen's convolution through ferjax's forms against the same through XLA's."""
+
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ferjax.models.layers import Conv
+from ferjax.ops.forms import plain_forms
+from ferjax.sharding import batch_sharded, data_mesh, replicated
+
+
+def arrays(batch: int, sides: tuple[int, int], channels: int, kernel: tuple[int, ...]) -> tuple:
+    """Returns map and kernel of whole numbers, which every order of summing sums exactly."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(-3, 4, (batch, *sides, channels)).astype(np.float32)
+    return x, rng.integers(-3, 4, kernel).astype(np.float32)
+
+
+def value_and_gradients(layer: nn.Module, x: jax.Array, kernel: jax.Array) -> tuple:
+    """Returns the value and the gradients of its sum weighted by whole numbers, under jit."""
+
+    def loss(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, jax.Array]:
+        y = layer.apply({"params": {"kernel": kernel}}, x)
+        weights = np.random.default_rng(1).integers(-2, 3, y.shape).astype(y.dtype)
+        return (y * weights).sum(), y
+
+    gradients, y = jax.jit(jax.grad(loss, (0, 1), has_aux=True))(x, kernel)
+    return y, gradients
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    batch=st.integers(1, 3),
+    sides=st.tuples(st.integers(5, 9), st.integers(5, 9)),
+    channels=st.sampled_from([1, 3, 16, 17]),
+    k=st.tuples(st.sampled_from([1, 3, 5]), st.sampled_from([1, 3])),
+    strides=st.tuples(st.integers(1, 2), st.integers(1, 2)),
+    padding=st.sampled_from(["SAME", "VALID", 1, ((0, 1), (2, 0))]),
+)
+def test_equals_linens_own(
+    batch: int,
+    sides: tuple[int, int],
+    channels: int,
+    k: tuple[int, int],
+    strides: tuple[int, int],
+    padding: str | int,
+) -> None:
+    x, kernel = arrays(batch, sides, channels, (*k, channels, 4))
+    fields = {"kernel_size": k, "strides": strides, "padding": padding, "use_bias": False}
+    found, expected = (
+        value_and_gradients(layer(4, **fields), x, kernel) for layer in (Conv, nn.Conv)
+    )
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"kernel_dilation": 2}, {"input_dilation": 2}, {"feature_group_count": 2}],
+    ids=["kernel dilation", "input dilation", "groups"],
+)
+def test_what_has_no_form_of_its_own_is_xlas(fields: dict[str, int]) -> None:
+    groups = fields.get("feature_group_count", 1)
+    x, kernel = arrays(2, (8, 8), 32, (3, 3, 32 // groups, 4))
+    fields = {"kernel_size": (3, 3), "padding": 1, "use_bias": False, **fields}
+    found, expected = (
+        value_and_gradients(layer(4, **fields), x, kernel) for layer in (Conv, nn.Conv)
+    )
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+
+
+def test_half_precision() -> None:
+    x, kernel = (jnp.asarray(a, jnp.bfloat16) for a in arrays(2, (6, 6), 16, (3, 3, 16, 4)))
+    fields = {"kernel_size": (3, 3), "use_bias": False, "dtype": jnp.bfloat16}
+    found, expected = (
+        value_and_gradients(layer(4, **fields), x, kernel) for layer in (Conv, nn.Conv)
+    )
+    assert all(a.dtype == jnp.bfloat16 for a in jax.tree.leaves(found))
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+
+
+def test_under_vmap_remat_and_a_batch_sharded_mesh() -> None:
+    x, kernel = arrays(8, (6, 6), 16, (3, 3, 16, 4))
+    layer = Conv(4, (3, 3), strides=2, use_bias=False)
+    expected = value_and_gradients(nn.Conv(4, (3, 3), strides=2, use_bias=False), x, kernel)
+
+    def loss(apply: Callable[..., jax.Array], kernel: jax.Array) -> jax.Array:
+        return (apply({"params": {"kernel": kernel}}, x) ** 2).sum()
+
+    one = lambda variables, x: jax.checkpoint(layer.apply)(variables, x[None])[0]  # noqa: E731
+    found, wanted = (
+        jax.jit(jax.grad(partial(loss, apply)))(kernel)
+        for apply in (jax.vmap(one, (None, 0)), layer.apply)
+    )
+    np.testing.assert_array_equal(found, wanted)
+    mesh = data_mesh()
+    placed = (jax.device_put(x, batch_sharded(mesh)), jax.device_put(kernel, replicated(mesh)))
+    found = value_and_gradients(layer, *placed)
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+
+
+def test_the_input_is_turned_in_a_loop_unless_switched_off() -> None:
+    x, kernel = arrays(2, (6, 6), 16, (3, 3, 16, 4))
+    layer = Conv(4, (3, 3), use_bias=False)
+    gradient = lambda k: jax.grad(lambda k: layer.apply({"params": {"kernel": k}}, x).sum())(k)  # noqa: E731
+    assert "scan" in str(jax.make_jaxpr(gradient)(kernel))
+    with plain_forms():
+        assert "scan" not in str(jax.make_jaxpr(lambda k: gradient(k))(kernel))
