@@ -29,6 +29,7 @@ LAYERS = {
     "ferjax.faces": 2,
     "ferjax.train": 3,
     "ferjax.report": 3,
+    "ferjax.bench": 4,
     "ferjax.task": 4,
     "ferjax.assess": 4,
     "ferjax.protocol": 4,
@@ -180,7 +181,7 @@ def test_files_are_small(path: Path) -> None:
 
 
 def test_entry_points_are_guarded() -> None:
-    assert {path.stem for path in ENTRY_POINTS} >= {"train", "evaluate", "predict"}
+    assert {path.stem for path in ENTRY_POINTS} >= {"train", "evaluate", "predict", "bench"}
     for path in ENTRY_POINTS:
         assert path.parent.name == "launch"
         assert 'if __name__ == "__main__":\n    run(main)' in path.read_text("utf-8")

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 from flax import linen as nn
 
-from ferjax.models.layers import Conv, full_precision
+from ferjax.models.layers import BatchNorm, Conv, full_precision
 from ferjax.ops.pool import max_pool
 
 
@@ -50,7 +50,7 @@ class DepthCNN(nn.Module):
         for block, (width, side) in enumerate(zip(self.widths, sides, strict=False), start=1):
             # The batch norm that follows has a bias of its own.
             conv = Conv(width, (3, 3), use_bias=False, dtype=self.dtype, name=f"conv{block}")
-            norm = nn.BatchNorm(
+            norm = BatchNorm(
                 use_running_average=not train, momentum=0.9, dtype=self.dtype, name=f"bn{block}"
             )
             x = nn.relu(norm(conv(x)))

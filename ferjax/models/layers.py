@@ -8,11 +8,45 @@ import jax.numpy as jnp
 from flax import linen as nn
 from flax.linen.dtypes import promote_dtype
 
+from ferjax.ops.batch_norm import batch_norm, normalize
 from ferjax.ops.conv import conv_general_dilated
 from ferjax.ops.conv_pool import conv_relu_max_pool
 
 # Linen's convolution, its sums in the form that suits platform and shape.
 Conv = partial(nn.Conv, conv_general_dilated=conv_general_dilated)
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation over all but the last axis; parameters and statistics as in Linen's.
+
+    Attributes:
+      use_running_average: whether to normalise by the running statistics, and leave them alone.
+      momentum: share of the running statistics kept at a step.
+      epsilon: added to the variance.
+      dtype: computation dtype; None takes the promotion of input and parameters.
+    """
+
+    use_running_average: bool
+    momentum: float = 0.9
+    epsilon: float = 1e-5
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps float [..., C] to the same shape."""
+        width = (x.shape[-1],)
+        mean = self.variable("batch_stats", "mean", jnp.zeros, width)
+        variance = self.variable("batch_stats", "var", jnp.ones, width)
+        scale = self.param("scale", nn.initializers.ones, width)
+        bias = self.param("bias", nn.initializers.zeros, width)
+        x = x.astype(self.dtype or jnp.result_type(x, scale))
+        if self.use_running_average:
+            return normalize(x, mean.value, variance.value, scale, bias, self.epsilon)
+        y, *batch = batch_norm(x, scale, bias, self.epsilon)
+        if not self.is_initializing():
+            for running, new in zip((mean, variance), batch, strict=True):
+                running.value = self.momentum * running.value + (1 - self.momentum) * new
+        return y
 
 
 class ConvReluMaxPool(nn.Module):

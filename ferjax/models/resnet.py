@@ -7,7 +7,7 @@ from typing import Any
 import jax
 from flax import linen as nn
 
-from ferjax.models.layers import Conv, full_precision
+from ferjax.models.layers import BatchNorm, Conv, full_precision
 from ferjax.ops.pool import max_pool
 
 # A block's convolutions in order: side of the kernel, filters over the stage's width, and whether
@@ -95,7 +95,7 @@ class ResNet(nn.Module):
             )
 
         norm = partial(
-            nn.BatchNorm,
+            BatchNorm,
             use_running_average=not train,
             momentum=self.bn_momentum,
             epsilon=self.bn_eps,

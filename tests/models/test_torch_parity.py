@@ -8,96 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ferjax.bench import torch_nets
 from ferjax.models.registry import create_model
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.parity
-nn, functional = torch.nn, torch.nn.functional
 
 BATCH = 4
-
-
-def conv3(inputs: int, width: int, bias: bool = True) -> Any:
-    return nn.Conv2d(inputs, width, 3, padding=1, bias=bias)
-
-
-class TorchDepthCNN(nn.Module):
-    """P4's CNN at 48 px: the first four blocks pool."""
-
-    def __init__(self, depth: int) -> None:
-        super().__init__()
-        widths = [1, 32, 64, 128, 256, 512, 512]
-        for block in range(1, depth + 1):
-            setattr(self, f"conv{block}", conv3(widths[block - 1], widths[block], bias=False))
-            setattr(self, f"bn{block}", nn.BatchNorm2d(widths[block]))
-        side = {3: 6, 4: 3, 5: 3, 6: 3}[depth]
-        self.depth = depth
-        self.dense = nn.Linear(side * side * widths[depth], 256)
-        self.head = nn.Linear(256, 7)
-
-    def forward(self, x: Any) -> Any:
-        for block in range(1, self.depth + 1):
-            x = torch.relu(getattr(self, f"bn{block}")(getattr(self, f"conv{block}")(x)))
-            if block <= 4:
-                x = functional.max_pool2d(x, 2)
-        return self.head(torch.relu(self.dense(x.flatten(1))))
-
-
-class TorchBaseCNN(nn.Module):
-    """PyTorch's MNIST example, without its dropouts, at 28 px."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(1, 10, kernel_size=5)
-        self.conv2 = nn.Conv2d(10, 20, kernel_size=5)
-        self.dense = nn.Linear(320, 50)
-        self.head = nn.Linear(50, 7)
-
-    def forward(self, x: Any) -> Any:
-        x = functional.relu(functional.max_pool2d(self.conv1(x), 2))
-        x = functional.relu(functional.max_pool2d(self.conv2(x), 2))
-        return self.head(functional.relu(self.dense(x.view(-1, 320))))
-
-
-class TorchAwei(nn.Module):
-    """P5's network at 64 px, one line a wire."""
-
-    def __init__(self, jumper: str) -> None:
-        super().__init__()
-        self.kind = jumper
-        for block, (inputs, width) in enumerate(
-            [(3, 32), (32, 64), (64, 128), (128, 256), (256, 512)], start=1
-        ):
-            setattr(self, f"conv{block}", conv3(inputs, width))
-        if jumper in ("input", "conv1"):
-            self.jumper = conv3({"input": 3, "conv1": 32}[jumper], 512)
-        if jumper in ("staged", "double"):
-            self.jumper1 = conv3({"staged": 32, "double": 3}[jumper], 128)
-            self.jumper2 = conv3(128, 512)
-        self.dense = nn.Linear(2 * 2 * 512, 1792)
-        self.head = nn.Linear(1792, 7)
-
-    def forward(self, x: Any) -> Any:
-        def jump(wire: Any, conv: Any, window: int) -> Any:
-            return functional.max_pool2d(torch.relu(conv(wire)), window)
-
-        first = torch.relu(self.conv1(x))
-        one = functional.max_pool2d(first, 2)
-        two = functional.max_pool2d(torch.relu(self.conv2(one)), 2)
-        three = functional.max_pool2d(torch.relu(self.conv3(two)), 2)
-        if self.kind == "staged":
-            three = three + jump(one, self.jumper1, 4)
-        four = functional.max_pool2d(torch.relu(self.conv4(three)), 2)
-        five = functional.max_pool2d(torch.relu(self.conv5(four)), 2)
-        if self.kind == "staged":
-            five = five + jump(three, self.jumper2, 4)
-        elif self.kind == "input":
-            five = five + jump(x, self.jumper, 32)
-        elif self.kind == "conv1":
-            five = five + jump(first, self.jumper, 32)
-        elif self.kind == "double":
-            five = five + jump(jump(x, self.jumper1, 8), self.jumper2, 4)
-        return self.head(torch.relu(self.dense(five.flatten(1))))
 
 
 def torch_layout(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -141,11 +58,11 @@ def images(side: int, channels: int) -> tuple[np.ndarray, Any]:
 @pytest.mark.parametrize(
     ("name", "fields", "side", "channels", "build"),
     [
-        ("cnn3", {}, 48, 1, lambda: TorchDepthCNN(3)),
-        ("cnn6", {}, 48, 1, lambda: TorchDepthCNN(6)),
-        ("base_cnn", {}, 28, 1, TorchBaseCNN),
+        ("cnn3", {}, 48, 1, lambda: torch_nets.depth_cnn(3)),
+        ("cnn6", {}, 48, 1, lambda: torch_nets.depth_cnn(6)),
+        ("base_cnn", {}, 28, 1, torch_nets.base_cnn),
         *(
-            ("awei", {"jumper": j}, 64, 3, lambda j=j: TorchAwei(j))
+            ("awei", {"jumper": j}, 64, 3, lambda j=j: torch_nets.awei(j, 64))
             for j in ("none", "input", "conv1", "staged", "double")
         ),
     ],
@@ -199,7 +116,7 @@ def test_training_logits_gradients_and_running_statistics(
 ) -> None:
     variables = random_variables(create_model(f"cnn{depth}", 7), 48, 1)
     ours, theirs = images(48, 1)
-    module = load(TorchDepthCNN(depth), variables).train()
+    module = load(torch_nets.depth_cnn(depth), variables).train()
     logits, stats, gradients = logits_and_gradients(f"cnn{depth}", variables, ours)
     output = module(theirs)
     (output**2).mean().backward()
@@ -219,9 +136,9 @@ def test_training_logits_gradients_and_running_statistics(
 @pytest.mark.parametrize(
     ("name", "fields", "side", "build"),
     [
-        ("base_cnn", {}, 28, TorchBaseCNN),
-        ("awei", {"jumper": "input"}, 64, lambda: TorchAwei("input")),
-        ("awei", {"jumper": "staged"}, 64, lambda: TorchAwei("staged")),
+        ("base_cnn", {}, 28, torch_nets.base_cnn),
+        ("awei", {"jumper": "input"}, 64, lambda: torch_nets.awei("input", 64)),
+        ("awei", {"jumper": "staged"}, 64, lambda: torch_nets.awei("staged", 64)),
     ],
 )
 def test_gradients(

@@ -1,0 +1,1 @@
+"""Benchmarks: every operation and training step beside plain XLA and PyTorch, in the same run."""

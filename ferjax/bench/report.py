@@ -1,0 +1,188 @@
+"""The results for the terminal, for people (bench.md) and for programs (bench.json)."""
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from ferjax.bench.case import OURS, TORCH, XLA
+from ferjax.bench.ceilings import Ceilings
+from ferjax.bench.chart import draw_speedups
+from ferjax.bench.measure import spread
+from ferjax.bench.result import CaseResult, median, memory_ratio, over_floor, speedup, to_json
+from ferjax.report.environment import describe_environment
+from ferjax.report.files import write_atomically
+from ferjax.report.tables import escape, table
+
+_LABELS = (OURS, XLA, TORCH)
+_HEADER = ["case", f"vs {XLA}", f"vs {TORCH}", "vs floor", *_LABELS]
+_MEMORY = [f"memory of {XLA}", f"memory of {TORCH}"]
+_EXPLANATION = """\
+Every number is float32, forward and backward. A speedup above 1 means that ferjax is faster: the
+median of the rounds' ratios, each of two runs that followed one another. A time is the median of
+its rounds; ± is half of (longest - shortest) over the median. *Plain XLA* is the same written with
+`lax` under plain `jax.jit`; *PyTorch* runs the fastest of the settings below. The *floor* is the
+larger of two times: the least arithmetic over the measured rate of matrix products, and the bytes
+of arguments and results over the measured rate of memory; *vs floor* is ferjax's time over it.
+Memory is what a run takes on top of its inputs, parameters and program, at its peak, in a process
+of its own; a peer's column says how many times that of ferjax it takes."""
+
+
+def write_report(
+    folder: Path,
+    results: Sequence[CaseResult],
+    ceilings: Ceilings,
+    note: str | None,
+    seconds: float,
+) -> None:
+    """Writes bench.json, bench.md and bench.png.
+
+    Args:
+      folder: where to.
+      results: in order.
+      ceilings: of the machine.
+      note: why there is no PyTorch side, or None.
+      seconds: wall time so far.
+
+    Raises:
+      UserError: a file cannot be written.
+    """
+    stamp = _environment(seconds)
+    record = {
+        "environment": stamp,
+        "ceilings": {"flops per second": ceilings.flops, "bytes per second": ceilings.bytes},
+        "note": note,
+        "cases": [to_json(result) for result in results],
+    }
+    write_atomically(folder / "bench.json", (json.dumps(record, indent=1) + "\n").encode())
+    write_atomically(folder / "bench.md", _page(results, ceilings, note, stamp).encode())
+    draw_speedups(results, folder / "bench.png", f"Speed of ferjax, {_machine(stamp)}")
+
+
+def terminal_table(results: Sequence[CaseResult]) -> str:
+    """Returns the results as aligned columns of text."""
+    cells = _rows(results)
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = []
+    for name, *numbers in cells:
+        aligned = [n.rjust(w) for n, w in zip(numbers, widths[1:], strict=True)]
+        lines.append("  ".join([name.ljust(widths[0]), *aligned]))
+    lines.insert(1, "─" * len(lines[0]))
+    return "\n".join(lines)
+
+
+def _cells(result: CaseResult) -> list[str]:
+    times = [_seconds(median(result, label)) for label in _LABELS]
+    ratios = [speedup(result, XLA), speedup(result, TORCH), over_floor(result)]
+    return [result.name, *map(_times, ratios), *times]
+
+
+def _rows(results: Sequence[CaseResult]) -> list[list[str]]:
+    """Returns header and cells; the columns of memory only where it was measured."""
+    rows = [_HEADER, *map(_cells, results)]
+    if not any(result.peak_bytes for result in results):
+        return rows
+    memory = [[_times(memory_ratio(r, XLA)), _times(memory_ratio(r, TORCH))] for r in results]
+    return [row + more for row, more in zip(rows, [_MEMORY, *memory], strict=True)]
+
+
+def _page(
+    results: Sequence[CaseResult], ceilings: Ceilings, note: str | None, stamp: dict[str, Any]
+) -> str:
+    parts = ["# Benchmarks of ferjax", f"`{stamp['command line']}`"]
+    if note:
+        parts.append(f"> {escape(note)}.")
+    parts += ["![Speedups over plain XLA and PyTorch](bench.png)", _EXPLANATION]
+    for suite in dict.fromkeys(result.suite for result in results):
+        chosen = [result for result in results if result.suite == suite]
+        parts += [f"## Suite {suite}", _ratio_table(chosen), _side_table(chosen)]
+    rows = [
+        [escape(result.name), escape(setting), value if isinstance(value, str) else _seconds(value)]
+        for result in results
+        for setting, value in result.trials.items()
+    ]
+    if rows:
+        rows = [[name, setting, escape(value)] for name, setting, value in rows]
+        parts += ["## What PyTorch was tried with", table(["case", "setting", "time"], rows, 2)]
+    rates = [
+        ["float32 matrix products", f"{ceilings.flops / 1e9:.0f} GFLOP/s"],
+        ["memory, read and written", f"{ceilings.bytes / 1e9:.1f} GB/s"],
+    ]
+    parts += ["## Ceilings of this machine", table(["measured", "rate"], rates)]
+    facts = [[escape(key), escape(_words(value))] for key, value in stamp.items()]
+    parts += ["## Environment", table(["what", "value"], facts, 2)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _ratio_table(results: Sequence[CaseResult]) -> str:
+    header, *rows = _rows(results)
+    return table(header, [[escape(name), *cells] for name, *cells in rows])
+
+
+def _side_table(results: Sequence[CaseResult]) -> str:
+    rows = []
+    for result in results:
+        for label, values in result.seconds.items():
+            middle, peak = statistics.median(values), result.peak_bytes.get(label)
+            setting = f" ({result.setting})" if label == TORCH else ""
+            rows.append(
+                [
+                    escape(result.name),
+                    escape(result.shape),
+                    escape(label + setting),
+                    f"{_seconds(middle)} ± {50 * spread(values):.0f} %",
+                    f"{len(values)}",
+                    f"{result.images / middle:.1f}" if result.images else "–",
+                    _megabytes(peak),
+                ]
+            )
+    return table(["case", "shape", "side", "time", "rounds", "images/s", "memory"], rows, 3)
+
+
+def _environment(seconds: float) -> dict[str, Any]:
+    stamp = describe_environment(list(jax.devices()[:1]), seconds)
+    stamp["wall time, minutes"] = stamp.pop("training wall time, minutes")
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        stamp["versions"]["torch"] = importlib.metadata.version("torch")
+    stamp["processor"] = f"{_processor()}, {os.cpu_count()} cores"
+    return stamp
+
+
+def _machine(stamp: dict[str, Any]) -> str:
+    return stamp["processor"] if jax.default_backend() == "cpu" else stamp["devices"]
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        if found := re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE):
+            return found[1]
+    return platform.processor() or platform.machine()
+
+
+def _words(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {item}" for key, item in value.items())
+    return str(value)
+
+
+def _seconds(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.2f} s" if value >= 1 else f"{1000 * value:.3g} ms"
+
+
+def _times(ratio: float | None) -> str:
+    return "–" if ratio is None else f"{ratio:.3g}x" if ratio < 100 else f"{ratio:.0f}x"
+
+
+def _megabytes(count: int | None) -> str:
+    return "–" if count is None else f"{count / 1e6:.0f} MB"

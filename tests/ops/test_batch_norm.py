@@ -1,0 +1,105 @@
+"""ferjax's batch normalisation against Linen's own: values, gradients, running statistics."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ferjax.models.layers import BatchNorm
+from ferjax.sharding import batch_sharded, data_mesh
+
+FIELDS = {"momentum": 0.9, "epsilon": 1e-5}
+
+
+def variables(width: int) -> dict[str, Any]:
+    rng = np.random.default_rng(width)
+    rows = [rng.standard_normal(width, np.float32) for _ in range(4)]
+    return {
+        "params": {"scale": 1 + 0.5 * rows[0], "bias": rows[1]},
+        "batch_stats": {"mean": rows[2], "var": 0.5 + rows[3] ** 2},
+    }
+
+
+def run(layer: type[nn.Module], x: jax.Array, train: bool = True, **fields: Any) -> tuple:
+    """Returns the value, the statistics after it, and gradients of a weighted sum, under jit."""
+    module = layer(use_running_average=not train, **FIELDS, **fields)
+
+    def loss(params: Any, x: jax.Array) -> tuple[jax.Array, Any]:
+        run = {**variables(x.shape[-1]), "params": params}
+        y, updates = module.apply(run, x, mutable=["batch_stats"])
+        weights = np.random.default_rng(1).standard_normal(y.shape, np.float32)
+        return (y * weights).sum(), (y, updates)
+
+    params = variables(x.shape[-1])["params"]
+    gradients, (y, updates) = jax.jit(jax.grad(loss, (0, 1), has_aux=True))(params, x)
+    return y, updates.get("batch_stats", {}), gradients
+
+
+def assert_close(found: Any, expected: Any, tolerance: float = 1e-5) -> None:
+    """Compares every array, relative to its largest value."""
+    assert jax.tree.structure(found) == jax.tree.structure(expected)
+    for ours, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        scale = max(np.abs(theirs).max(), 1e-3)
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance * scale)
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    shape=st.lists(st.integers(2, 9), min_size=2, max_size=4),
+    mean=st.floats(-3, 3),
+    train=st.booleans(),
+)
+def test_equals_linens(shape: list[int], mean: float, train: bool) -> None:
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    # Few rows make the input's gradient a small difference of large numbers.
+    x = np.concatenate([x + mean, 2 * x[..., ::-1] - mean])
+    assert_close(run(BatchNorm, x, train), run(nn.BatchNorm, x, train), 1e-4)
+
+
+def test_double_precision_to_the_last_digits() -> None:
+    with jax.enable_x64(True):
+        x = np.random.default_rng(0).standard_normal((8, 5, 5, 6)) + 2
+        assert_close(run(BatchNorm, x), run(nn.BatchNorm, x), 1e-12)
+
+
+def test_half_precision_keeps_its_statistics_in_full() -> None:
+    x = jnp.asarray(np.random.default_rng(0).standard_normal((8, 6, 6, 4)), jnp.bfloat16)
+    found, expected = (run(layer, x, dtype=jnp.bfloat16) for layer in (BatchNorm, nn.BatchNorm))
+    assert found[0].dtype == found[2][1].dtype == jnp.bfloat16
+    assert all(a.dtype == jnp.float32 for a in jax.tree.leaves((found[1], found[2][0])))
+    assert_close(found[1], expected[1])
+    as_floats = [jax.tree.map(lambda a: np.asarray(a, np.float32), r) for r in (found, expected)]
+    assert_close(*as_floats, tolerance=0.02)
+
+
+def test_variables_are_linens() -> None:
+    x = np.zeros((2, 3, 3, 5), np.float32)
+    found, expected = (
+        layer(use_running_average=False).init(jax.random.key(0), x)
+        for layer in (BatchNorm, nn.BatchNorm)
+    )
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_a_sharded_batch_is_normalised_as_a_whole(train: bool) -> None:
+    x = np.random.default_rng(0).standard_normal((8, 4, 4, 3), np.float32)
+    placed = jax.device_put(x, batch_sharded(data_mesh()))
+    assert_close(run(BatchNorm, placed, train), run(BatchNorm, x, train))
+
+
+def test_the_input_alone_is_kept_for_the_backward_pass() -> None:
+    x = np.ones((64, 8, 8, 16), np.float32)
+    layer = BatchNorm(use_running_average=False)
+    state = layer.init(jax.random.key(0), x)
+
+    def forward(x: jax.Array) -> jax.Array:
+        return layer.apply(state, x, mutable=["batch_stats"])[0]
+
+    kept = jax.eval_shape(lambda x: jax.vjp(forward, x)[1], x)
+    assert [leaf.shape for leaf in jax.tree.leaves(kept)].count(x.shape) == 1
