@@ -29,11 +29,7 @@ def batch_norm(
     References:
       Ioffe and Szegedy, Batch normalization, 2015, algorithm 1.
     """
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    axes = tuple(range(x.ndim - 1))
-    mean = wide.mean(axes)
-    variance = jnp.maximum((wide * wide).mean(axes) - mean * mean, 0)
-    return normalize(x, mean, variance, scale, bias, eps), mean, variance
+    return _forward(x, scale, bias, eps)[0]
 
 
 def normalize(
@@ -55,7 +51,11 @@ def normalize(
 def _forward(
     x: jax.Array, scale: jax.Array, bias: jax.Array, eps: float
 ) -> tuple[tuple[jax.Array, jax.Array, jax.Array], tuple[jax.Array, ...]]:
-    y, mean, variance = batch_norm(x, scale, bias, eps)
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    axes = tuple(range(x.ndim - 1))
+    mean = wide.mean(axes)
+    variance = jnp.maximum((wide * wide).mean(axes) - mean * mean, 0)
+    y = normalize(x, mean, variance, scale, bias, eps)
     return (y, mean, variance), (x, scale, bias, mean, lax.rsqrt(variance + eps))
 
 

@@ -1,7 +1,7 @@
 """Depthwise convolution, every channel with a kernel of its own, as shifted multiply-adds."""
 
+import functools
 import math
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -49,12 +49,13 @@ def depthwise_conv_plain(
     )
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _depthwise(x: jax.Array, kernel: jax.Array, stride: int, padding: Padding) -> jax.Array:
     k, wide = len(kernel), _wide(x)
     seen = taps(_pad(x, padding), k, stride)
     weights = kernel.reshape(k * k, 1, 1, 1, -1).astype(wide)
-    return sum(a * b for a, b in zip(seen, weights, strict=True)).astype(x.dtype)
+    products = (a * b for a, b in zip(seen, weights, strict=True))
+    return functools.reduce(jnp.add, products).astype(x.dtype)
 
 
 def _forward(
@@ -81,12 +82,12 @@ def _input_gradient(
     kernel: jax.Array,
     stride: int,
     padding: Padding,
-    sides: tuple[int, int],
+    sides: tuple[int, ...],
 ) -> jax.Array:
     k, wide = len(kernel), _wide(gradient)
     weights = kernel.reshape(k * k, 1, 1, 1, -1).astype(wide)
     low = (padding[0][0], padding[1][0])
-    return join_taps((gradient * weight for weight in weights), k, stride, low, sides)
+    return join_taps([gradient * weight for weight in weights], k, stride, low, sides)
 
 
 def _kernel_gradient(

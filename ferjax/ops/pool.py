@@ -65,7 +65,7 @@ def _max_pool(x: jax.Array, window: int, stride: int, padding: int) -> jax.Array
 
 def _forward(
     x: jax.Array, window: int, stride: int, padding: int
-) -> tuple[jax.Array, tuple[jax.Array, tuple[int, int]]]:
+) -> tuple[jax.Array, tuple[jax.Array, tuple[int, ...]]]:
     """Returns the maxima, and where in its window each was: int8, row-major."""
     edge = (padding, padding)
     padded = jnp.pad(x, ((0, 0), edge, edge, (0, 0)), constant_values=-jnp.inf)
@@ -81,11 +81,11 @@ def _backward(
     window: int,
     stride: int,
     padding: int,
-    residuals: tuple[jax.Array, tuple[int, int]],
+    residuals: tuple[jax.Array, tuple[int, ...]],
     gradient: jax.Array,
 ) -> tuple[jax.Array]:
     place, sides = residuals
-    won = (jnp.where(place == n, gradient, 0) for n in range(window * window))
+    won = [jnp.where(place == n, gradient, 0) for n in range(window * window)]
     return (join_taps(won, window, stride, (padding, padding), sides),)
 
 

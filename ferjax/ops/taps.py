@@ -1,6 +1,6 @@
 """The taps of a window that slides over a map, and their transpose."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -25,11 +25,11 @@ def taps(x: jax.Array, window: int, stride: int) -> list[jax.Array]:
 
 
 def join_taps(
-    parts: Iterable[jax.Array],
+    parts: Sequence[jax.Array],
     window: int,
     stride: int,
     low: tuple[int, int],
-    sides: tuple[int, int],
+    sides: tuple[int, ...],
 ) -> jax.Array:
     """Returns the transpose of padding and `taps`: every part added back to where it was seen.
 
@@ -56,8 +56,9 @@ def join_taps(
         edges += [(right, columns - part.shape[2] - right, 0), (0, 0, 0)]
         placed = lax.pad(part, jnp.zeros((), part.dtype), edges)
         planes[row, column] = planes[row, column] + placed if (row, column) in planes else placed
-    empty = jnp.zeros_like(placed)
+    batch, *_, channels = parts[0].shape
+    empty = jnp.zeros((batch, rows, columns, channels), parts[0].dtype)
     grid = [[planes.get((i, j), empty) for j in range(stride)] for i in range(stride)]
     x = jnp.stack([jnp.stack(line, 3) for line in grid], 2)
-    x = x.reshape(len(empty), rows * stride, columns * stride, -1)
+    x = x.reshape(batch, rows * stride, columns * stride, channels)
     return x[:, : sides[0], : sides[1]]
