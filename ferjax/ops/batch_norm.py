@@ -1,13 +1,13 @@
 """Batch normalisation whose backward pass needs the input and two rows of statistics, no more."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(3,))
 def batch_norm(
     x: jax.Array, scale: jax.Array, bias: jax.Array, eps: float
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -29,7 +29,8 @@ def batch_norm(
     References:
       Ioffe and Szegedy, Batch normalization, 2015, algorithm 1.
     """
-    return _forward(x, scale, bias, eps)[0]
+    result: Any = _batch_norm(x, scale, bias, eps)
+    return result
 
 
 def normalize(
@@ -46,6 +47,11 @@ def normalize(
     # One multiply-add. Written as x - mean first, XLA would share that with the backward pass.
     y = x * factor.reshape(shape) + (bias - mean * factor).reshape(shape)
     return y.astype(x.dtype)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(3,))
+def _batch_norm(x: jax.Array, scale: jax.Array, bias: jax.Array, eps: float) -> Any:
+    return _forward(x, scale, bias, eps)[0]
 
 
 def _forward(
@@ -76,4 +82,4 @@ def _backward(
     return by_x.astype(x.dtype), by_scale.astype(scale.dtype), by_bias.astype(bias.dtype)
 
 
-batch_norm.defvjp(_forward, _backward)
+_batch_norm.defvjp(_forward, _backward)
