@@ -12,7 +12,9 @@ def catalogue() -> str:
         lines.append(f"  {name:<10} {entry.paper}; image side {entry.sides}")
     lines.append("\nData sets (--dataset)")
     for name, entry in dataset_entries().items():
-        lines.append(f"  {name:<10} layout: {entry.layouts}\n{'':<13}get it: {entry.source}")
+        first, *others = (f"layout: {layout}" for layout in entry.layouts)
+        lines.append(f"  {name:<10} {first}")
+        lines += [f"{'':<13}{line}" for line in (*others, f"get it: {entry.source}")]
     lines.append("\nRecipes (--recipe; the paper's is taken where model and data set name one)")
     for name, recipe in RECIPES.items():
         settings = " ".join(f"{key}={value}" for key, value in recipe.settings.items())

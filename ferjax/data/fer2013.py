@@ -23,12 +23,12 @@ _CLASSES = ordered_classes(CSV_EMOTIONS)
 _MERGED = "PublicTest+PrivateTest"
 _ROLES = {"Training": "train", "PublicTest": "val", "PrivateTest": "test", _MERGED: "test"}
 _CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
-_LAYOUTS = (
+LAYOUTS = (
     "fer2013.csv or icml_face_data.csv (columns emotion, pixels, Usage)",
     "train/ and test/ holding one folder for each class (angry, disgust, fear, ...)",
     "either of them inside fer2013/",
 )
-_SOURCE = (
+SOURCE = (
     "Kaggle (data set msambare/fer2013, or the competition "
     "challenges-in-representation-learning-facial-expression-recognition-challenge)"
 )
@@ -92,7 +92,7 @@ def _find(data_dir: Path) -> tuple[Path, list[str]]:
             return csv_files[0], [path.name for path in csv_files[1:]] + folders
         if "train/" in folders:
             return root, []
-    raise layout_error("FER2013", data_dir, _LAYOUTS, _SOURCE)
+    raise layout_error("FER2013", data_dir, LAYOUTS, SOURCE)
 
 
 def _from_csv(path: Path) -> dict[str, Split]:

@@ -24,12 +24,12 @@ _ROLES = {"train": "train", "test": "test"}
 _LIST = Path("EmoLabel", "list_patition_label.txt")  # sic, as released
 _OFFICIAL_ROOTS = (".", "basic", "raf-basic", "RAF-DB/basic", "RAF-DB")
 _KAGGLE_ROOTS = (".", "DATASET")
-_LAYOUTS = (
+LAYOUTS = (
     f"{_LIST.as_posix()} beside Image/aligned/, also inside basic/, raf-basic/ or RAF-DB/basic/ "
     "(official)",
     "train/ and test/ holding folders 1 to 7, also inside DATASET/ (Kaggle)",
 )
-_SOURCE = (
+SOURCE = (
     "http://www.whdeng.cn/RAF/model1.html (licence on request) or Kaggle "
     "(data set shuvoalok/raf-db-dataset)"
 )
@@ -86,7 +86,7 @@ def _find(data_dir: Path) -> tuple[Path, str, list[_Entry]]:
     for root in (data_dir / name for name in _KAGGLE_ROOTS):
         if (root / "train").is_dir():
             return root, "Kaggle (train and test with folders 1 to 7)", _kaggle(root)
-    raise layout_error("RAF-DB", data_dir, _LAYOUTS, _SOURCE)
+    raise layout_error("RAF-DB", data_dir, LAYOUTS, SOURCE)
 
 
 def _kaggle(root: Path) -> list[_Entry]:

@@ -16,25 +16,16 @@ class DatasetEntry:
     """A registered data set: its loader from files on disk, and what `--list` says of it."""
 
     load: Callable[..., DatasetBundle]
-    layouts: str
+    layouts: tuple[str, ...]
     source: str
 
 
 DATASETS: dict[str, DatasetEntry] = {
-    "fer2013": DatasetEntry(
-        fer2013.load,
-        "fer2013.csv, icml_face_data.csv, or folders train/<emotion>/, test/<emotion>/",
-        "Kaggle: msambare/fer2013, or the challenge"
-        " challenges-in-representation-learning-facial-expression-recognition-challenge",
-    ),
-    "rafdb": DatasetEntry(
-        rafdb.load,
-        "EmoLabel/list_patition_label.txt + Image/aligned/, or DATASET/{train,test}/{1..7}/",
-        "http://www.whdeng.cn/RAF/model1.html (on request), or Kaggle: shuvoalok/raf-db-dataset",
-    ),
+    "fer2013": DatasetEntry(fer2013.load, fer2013.LAYOUTS, fer2013.SOURCE),
+    "rafdb": DatasetEntry(rafdb.load, rafdb.LAYOUTS, rafdb.SOURCE),
 }
 
-_SYNTHETIC = DatasetEntry(synthetic.load, "none: drawn by the library", "built in")
+_SYNTHETIC = DatasetEntry(synthetic.load, ("none: drawn by the library",), "built in")
 
 
 def dataset_entries() -> dict[str, DatasetEntry]:
@@ -96,6 +87,6 @@ def _find(name: str, data_dir: str | Path | None) -> Path:
         entry = DATASETS[name]
         raise UserError(
             f"--data_dir is missing, and there is no {' or '.join(map(str, candidates))}."
-            f" Expected: {entry.layouts}. Where to get {name}: {entry.source}."
+            f" Expected: {'; '.join(entry.layouts)}. Where to get {name}: {entry.source}."
         )
     return found

@@ -70,7 +70,7 @@ def test_catalogue_names_everything() -> None:
     for name in (*MODELS, *dataset_entries(), *RECIPES):
         assert f"  {name} " in text
     for entry in dataset_entries().values():
-        assert entry.layouts in text
+        assert all(layout in text for layout in entry.layouts)
         assert entry.source in text
 
 
