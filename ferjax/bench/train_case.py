@@ -30,6 +30,7 @@ def train_case(
     optimizer: str,
     *,
     twin: Callable[[], Any],
+    network: Mapping[str, object] | None = None,
     **fields: Any,
 ) -> Case:
     """Returns the case of one training step, without dropout, whose masks are not PyTorch's.
@@ -41,16 +42,17 @@ def train_case(
       batch_size: images a step.
       optimizer: `sgd` (momentum 0.9), `adam` or `adamw` (weight decay 0.01).
       twin: returns the network as a PyTorch module.
+      network: fields of the network; their values stand in the case's name.
       **fields: of `Case`.
     """
-    step = functools.partial(step_parts, model, side, channels, optimizer)
+    step = functools.partial(step_parts, model, side, channels, optimizer, network)
     batch = functools.partial(random_batch, side, channels, batch_size)
 
     def build(plain: bool) -> Run:
         return _step_run(*step(), batch(), plain=plain)
 
     return Case(
-        name=f"{model} step",
+        name=" ".join([model, *map(str, (network or {}).values()), "step"]),
         shape=f"{batch_size}x{side}x{side}x{channels}, {optimizer}",
         function=lambda *arguments: step()[0](*arguments),
         arguments=lambda: (*jax.eval_shape(step()[1]), batch()),

@@ -11,9 +11,6 @@ from jax import lax
 from ferjax.ops.depthwise import depthwise_conv
 from ferjax.ops.forms import own_form
 
-# With fewer input channels there is little to turn (BUILD.md).
-_TURNED_FROM = 16
-
 _NHWC = lax.ConvDimensionNumbers((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))
 _CHWN = lax.ConvDimensionNumbers((3, 0, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))
 
@@ -33,19 +30,19 @@ def conv_general_dilated(
 ) -> jax.Array:
     """Returns `lax.conv_general_dilated` of the same arguments, in ferjax's form where it has one.
 
-    Linen's convolution takes this function as its field of the same name. The forms are for CPU,
-    images [B, H, W, C] without dilation, and
+    Linen's convolution takes this function as its field of the same name. The forms are for images
+    [B, H, W, C] without dilation, where `ops.forms` says so:
 
     - one kernel a channel, equal strides: `depthwise_conv`;
-    - at least 16 channels, one group: a kernel gradient that turns its input in a loop.
+    - one group: a kernel gradient that turns its input in a loop.
     """
     numbers = lax.conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers)
     dilated = {*(lhs_dilation or (1,)), *(rhs_dilation or (1,))} != {1}
     special = dilated or any(value is not None for value in arguments.values())
-    if numbers == _NHWC and not special and own_form("cpu"):
+    if numbers == _NHWC and not special:
         channels, strides = lhs.shape[-1], (window_strides[0], window_strides[1])
         edges = _edges(lhs, rhs, strides, padding)
-        if feature_group_count == 1 and channels >= _TURNED_FROM:
+        if feature_group_count == 1 and own_form("conv", channels):
             return _turned_conv(lhs, rhs, strides, edges)
         one_each = feature_group_count == channels == rhs.shape[-1]
         if one_each and rhs.shape[0] == rhs.shape[1] and strides[0] == strides[1]:

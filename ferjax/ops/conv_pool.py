@@ -1,15 +1,11 @@
 """Convolution, bias, ReLU and max pool as one operation: Awei's residual jumper (P5)."""
 
 import jax
-from jax import lax
 
+from ferjax.ops.conv import conv_general_dilated
 from ferjax.ops.conv_pool_tiles import tiled_conv_relu_max_pool
 from ferjax.ops.forms import own_form
 from ferjax.ops.pool import max_pool
-
-# From this window on the tiled form is the faster one (BUILD.md). It looks up every winner's patch
-# by itself; under a smaller window winners are so dense that products over the whole map are cheap.
-_TILED_FROM = 8
 
 
 def conv_relu_max_pool(
@@ -35,7 +31,7 @@ def conv_relu_max_pool(
     _, h, w, _ = x.shape
     if h % window or w % window:
         raise ValueError(f"window {window} does not divide the {h}x{w} map")
-    if window >= _TILED_FROM and own_form("cpu", "gpu"):
+    if own_form("conv_relu_max_pool", window):
         return tiled_conv_relu_max_pool(x, kernel, bias, window)
     return conv_relu_max_pool_plain(x, kernel, bias, window=window)
 
@@ -49,5 +45,5 @@ def conv_relu_max_pool_plain(
     `window`² times smaller.
     """
     dims = ("NHWC", "HWIO", "NHWC")
-    y = lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=dims)
+    y = conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=dims)
     return jax.nn.relu(max_pool(y, window) + bias[None, None, None])

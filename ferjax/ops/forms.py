@@ -2,19 +2,56 @@
 
 import contextlib
 import contextvars
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import jax
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Where an operation's own form is taken.
+
+    Attributes:
+      platforms: jax's names of them; TPU never needs one.
+      least: the smallest size, in the operation's own measure.
+      most: the largest.
+    """
+
+    platforms: tuple[str, ...]
+    least: float = 0
+    most: float = math.inf
+
+
+# Filled from measurements (BUILD.md, "Which form"), never by measuring at run time: processes that
+# share a run must agree. The jumper's is for memory too, so a GPU takes it unmeasured.
+DOMAINS: dict[str, Domain] = {
+    # side of the pooling window: under a small one winners are dense, and dense products cheap
+    "conv_relu_max_pool": Domain(("cpu", "gpu"), least=8),
+    # side of the window: each of its places is one pass over the map
+    "max_pool": Domain(("cpu",), most=8),
+    # channels
+    "depthwise": Domain(("cpu",)),
+    # input channels: with fewer there is little to turn
+    "conv": Domain(("cpu",), least=16),
+}
 
 _plain = contextvars.ContextVar("plain", default=False)
 
 
-def own_form(*platforms: str) -> bool:
-    """Returns whether an operation takes its own form: on these platforms, unless switched off.
+def own_form(operation: str, size: int) -> bool:
+    """Returns whether an operation of this size takes its own form on the default backend.
 
     Asked while tracing, so a compiled function keeps the form it was traced with.
+
+    Args:
+      operation: a key of `DOMAINS`.
+      size: in the measure named there.
     """
-    return jax.default_backend() in platforms and not _plain.get()
+    domain = DOMAINS[operation]
+    here = jax.default_backend() in domain.platforms and not _plain.get()
+    return here and domain.least <= size <= domain.most
 
 
 @contextlib.contextmanager

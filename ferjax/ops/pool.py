@@ -9,9 +9,6 @@ from jax import lax
 from ferjax.ops.forms import own_form
 from ferjax.ops.taps import join_taps, taps
 
-# Each place in the window is one pass over the map; above this `reduce_window` is no slower.
-_LARGEST_WINDOW = 8
-
 
 def max_pool(
     x: jax.Array, window: int, *, stride: int | None = None, padding: int = 0
@@ -40,7 +37,7 @@ def max_pool(
     if stride is None and (h % window or w % window):
         raise ValueError(f"window {window} does not divide the {h}x{w} map")
     stride = stride or window
-    if window <= _LARGEST_WINDOW and own_form("cpu"):
+    if own_form("max_pool", window):
         return _max_pool(x, window, stride, padding)
     return max_pool_plain(x, window, stride=stride, padding=padding)
 

@@ -11,6 +11,7 @@ from ferjax.bench.case import Case
 from ferjax.bench.op_case import op_case
 from ferjax.bench.train_case import random_batch, step_parts, train_case
 from ferjax.bench.work import work_of
+from ferjax.models.awei import JUMPERS
 from ferjax.ops.conv_pool import conv_relu_max_pool
 
 _BATCH, _SIDE, _FILTERS, _WINDOW = 8, 224, 512, 32
@@ -21,21 +22,23 @@ def cases() -> tuple[Case, ...]:
     return (
         _jumper("jumper of the image", inputs=3, wrt=(1, 2), quick=True),
         _jumper("jumper of conv1", inputs=32, wrt=(0, 1, 2)),
-        awei_step(),
+        *map(awei_step, JUMPERS),
     )
 
 
-def awei_step() -> Case:
-    """Returns the training step of the whole network, with its jumper from the image."""
+def awei_step(jumper: str = "input") -> Case:
+    """Returns the training step of the whole network with one of its jumpers."""
+    fused = {"input": 3, "conv1": 32}.get(jumper)
     return train_case(
         "awei",
         side=_SIDE,
         channels=3,
         batch_size=_BATCH,
         optimizer="adam",
-        twin=lambda: torch_nets.awei("input", _SIDE),
-        flops=lambda: _trunk_flops() + jumper_flops(3, 1),
-        memory=True,
+        twin=lambda: torch_nets.awei(jumper, _SIDE),
+        network={"jumper": jumper},
+        flops=fused and (lambda: _trunk_flops() + jumper_flops(fused, 1 if fused == 3 else 2)),
+        memory=jumper == "input",
     )
 
 
