@@ -15,6 +15,8 @@ from jax import lax
 
 # Pixels of a tile, over the batch: 16 MB of 512 filters, about a cache's size (BUILD.md).
 _TILE_PIXELS = 8192
+# Groups in which a window's winner is sought (BUILD.md).
+_GROUPS = 16
 
 
 class _Tiles(NamedTuple):
@@ -48,22 +50,37 @@ def _forward(
 ) -> tuple[jax.Array, tuple[jax.Array, ...]]:
     tiles = _cut(x.shape, window)
     padded, matrix = _padded(x, kernel), kernel.reshape(-1, kernel.shape[-1])
-    area = window * window
-    # Narrow integers make the search for the winner's place a third of the forward pass cheaper.
-    place_dtype = jnp.int16 if area < 2**15 else jnp.int32
 
     def winners(_: None, n: jax.Array) -> tuple[None, tuple[jax.Array, jax.Array]]:
         patches = _windows(_patches(_tile(padded, n, tiles, kernel), kernel), tiles)
         y = jnp.einsum("bwpk,kf->bwpf", patches, matrix, preferred_element_type=_wide(x))
-        best = y.max(2)
-        places = lax.broadcasted_iota(place_dtype, y.shape, 2)
-        # The first that is not less than the best, which is also true of NaN.
-        place = jnp.where(y < best[:, :, None], place_dtype(area), places).min(2)
-        return None, (best, place)
+        return None, _best(y)
 
     _, (best, place) = lax.scan(winners, None, jnp.arange(tiles.down * tiles.across))
     y = jax.nn.relu(_join(best, tiles) + bias[None, None, None].astype(best.dtype)).astype(x.dtype)
     return y, (x, kernel, y, place)
+
+
+def _best(y: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Returns the maxima [B, windows, F] of [B, windows, window², F], and each one's place.
+
+    The maxima of groups of pixels come out of the same pass over y, so the place need only be
+    sought in the group that holds the best.
+    """
+    *outer, area, features = y.shape
+    groups = max(n for n in range(1, _GROUPS + 1) if area % n == 0)
+    grouped = y.reshape(*outer, groups, area // groups, features)
+    tops = grouped.reshape(-1, *grouped.shape[-2:]).max(1).reshape(*outer, groups, features)
+    best = tops.max(2)
+    group = _first(tops, best)
+    held = jnp.take_along_axis(grouped, group[:, :, None, None], 2, mode="promise_in_bounds")
+    return best, group * (area // groups) + _first(held[:, :, 0], best)
+
+
+def _first(y: jax.Array, best: jax.Array) -> jax.Array:
+    """Returns the first index along axis 2 that is not less than the best: 0 where that is NaN."""
+    index = lax.broadcasted_iota(jnp.int32, y.shape, 2)
+    return jnp.where(y < best[:, :, None], y.shape[2], index).min(2)
 
 
 def _backward(
