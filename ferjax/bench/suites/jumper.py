@@ -1,5 +1,6 @@
 """Suite `jumper`: P5's residual jumper as one operation, and the network around it."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -7,7 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ferjax.bench import torch_nets
-from ferjax.bench.case import Case
+from ferjax.bench.case import OURS, Case
 from ferjax.bench.op_case import op_case
 from ferjax.bench.train_case import random_batch, step_parts, train_case
 from ferjax.bench.work import work_of
@@ -27,9 +28,12 @@ def cases() -> tuple[Case, ...]:
 
 
 def awei_step(jumper: str = "input") -> Case:
-    """Returns the training step of the whole network with one of its jumpers."""
+    """Returns the training step of the whole network with one of its jumpers.
+
+    Only that of P5 has peers: the others are there to compare the jumpers.
+    """
     fused = {"input": 3, "conv1": 32}.get(jumper)
-    return train_case(
+    case = train_case(
         "awei",
         side=_SIDE,
         channels=3,
@@ -40,6 +44,8 @@ def awei_step(jumper: str = "input") -> Case:
         flops=fused and (lambda: _trunk_flops() + jumper_flops(fused, 1 if fused == 3 else 2)),
         memory=jumper == "input",
     )
+    alone = {"sides": {OURS: case.sides[OURS]}, "peers": ()}
+    return case if jumper == "input" else dataclasses.replace(case, **alone)
 
 
 def jumper_flops(inputs: int, gradients: int) -> float:
