@@ -34,8 +34,7 @@ _LIU = dict(
     jumper="input",
     dropout=0.5,
 )
-# P5 on two cores: a small input, zero-mean, and P5's own suggestion of a staged jumper, which costs
-# less than half of the single 32x32 pool's step there.
+# P5 on two cores: a small input, zero-mean, and P5's own suggestion of a staged jumper.
 _LIU_SMALL = {
     **_LIU,
     "jumper": "staged",
