@@ -26,17 +26,19 @@ def draw_speedups(results: Sequence[CaseResult], path: Path, title: str) -> None
     Raises:
       UserError: the file cannot be written.
     """
-    bars = [(r, peer, speedup(r, peer)) for r in results for peer in _COLOURS]
-    logs = [math.log2(value) for _, _, value in bars if value]
+    bars = [
+        (row + (k - 0.5) * _BAR, math.log2(value), peer)
+        for row, result in enumerate(results)
+        for k, peer in enumerate(_COLOURS)
+        if (value := speedup(result, peer))
+    ]
+    logs = [length for _, length, _ in bars]
     low, high = math.floor(min([-1, *logs])), math.ceil(max([1, *logs]))
     height = 0.42 * len(results)
     with page(path, _LEFT + _WIDTH + 0.4, height + 1.2, title) as figure:
         axes = axes_at(figure, _LEFT, 0.55, _WIDTH, height)
-        for row, result in enumerate(results):
-            for k, peer in enumerate(_COLOURS):
-                value = speedup(result, peer)
-                if value:
-                    _draw_bar(axes, row + (k - 0.5) * _BAR, math.log2(value), peer)
+        for bar in bars:
+            _draw_bar(axes, *bar)
         axes.set_xlim(low - 0.5, high + 0.5)
         _scale(axes, low, high)
         axes.set_ylim(len(results) - 0.45, -0.55)

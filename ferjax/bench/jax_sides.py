@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from ferjax.bench.case import Run
-from ferjax.ops.forms import plain_forms
+from ferjax.ops.forms import plainly
 from ferjax.sharding import compiled, data_mesh
 
 Shapes = Sequence[tuple[int, ...]]
@@ -24,16 +24,11 @@ def compile_ahead(
       plain: whether operations take their plain forms, under default compiler options.
       **jit_arguments: of `jax.jit`.
     """
-
-    # jit remembers traces by function, and a trace keeps the form it was made with.
-    def fresh(*values: Any) -> Any:
-        return function(*values)
-
-    if not plain:
-        ours: Any = compiled(fresh, data_mesh(jax.devices()[:1]), **jit_arguments)
-        return ours.lower(*arguments).compile()
-    with plain_forms():
-        return jax.jit(fresh, **jit_arguments).lower(*arguments).compile()
+    if plain:
+        step: Any = jax.jit(plainly(function), **jit_arguments)
+    else:
+        step = compiled(function, data_mesh(jax.devices()[:1]), **jit_arguments)
+    return step.lower(*arguments).compile()
 
 
 def forward_backward(op: Callable[..., jax.Array], wrt: tuple[int, ...]) -> Callable[..., Any]:

@@ -105,12 +105,11 @@ def _page(
         chosen = [result for result in results if result.suite == suite]
         parts += [f"## Suite {suite}", _ratio_table(chosen), _side_table(chosen)]
     rows = [
-        [escape(result.name), escape(setting), value if isinstance(value, str) else _seconds(value)]
+        [*map(escape, (result.name, setting, value if isinstance(value, str) else _seconds(value)))]
         for result in results
         for setting, value in result.trials.items()
     ]
     if rows:
-        rows = [[name, setting, escape(value)] for name, setting, value in rows]
         parts += ["## What PyTorch was tried with", table(["case", "setting", "time"], rows, 2)]
     rates = [
         ["float32 matrix products", f"{ceilings.flops / 1e9:.0f} GFLOP/s"],

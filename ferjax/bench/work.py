@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from ferjax.bench.case import Case
-from ferjax.ops.forms import plain_forms
+from ferjax.ops.forms import plainly
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,7 @@ def case_work(case: Case) -> Work:
 
 def work_of(function: Callable[..., Any], *arguments: Any) -> Work:
     """Returns the least work of a function of abstract arguments, traced in its plain form."""
-
-    # jit remembers traces by function: this one must not be handed to who wants ferjax's form.
-    def fresh(*values: Any) -> Any:
-        return function(*values)
-
-    with plain_forms():
-        closed = jax.make_jaxpr(fresh)(*arguments)
+    closed = jax.make_jaxpr(plainly(function))(*arguments)
     arrays = (*closed.in_avals, *closed.out_avals)
     return Work(_flops(closed.jaxpr), sum(a.size * a.dtype.itemsize for a in arrays))
 

@@ -11,6 +11,7 @@ from flax.linen.dtypes import promote_dtype
 from ferjax.ops.batch_norm import batch_norm, normalize
 from ferjax.ops.conv import conv_general_dilated
 from ferjax.ops.conv_pool import conv_relu_max_pool
+from ferjax.ops.precision import sum_dtype
 
 # Linen's convolution, its sums in the form that suits platform and shape.
 Conv = partial(nn.Conv, conv_general_dilated=conv_general_dilated)
@@ -74,4 +75,4 @@ class ConvReluMaxPool(nn.Module):
 
 def full_precision(x: jax.Array) -> jax.Array:
     """Returns `x` in at least float32: logits are never computed in half precision."""
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    return x.astype(sum_dtype(x))

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ferjax.ops.precision import sum_dtype
+
 
 def batch_norm(
     x: jax.Array, scale: jax.Array, bias: jax.Array, eps: float
@@ -57,7 +59,7 @@ def _batch_norm(x: jax.Array, scale: jax.Array, bias: jax.Array, eps: float) -> 
 def _forward(
     x: jax.Array, scale: jax.Array, bias: jax.Array, eps: float
 ) -> tuple[tuple[jax.Array, jax.Array, jax.Array], tuple[jax.Array, ...]]:
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    wide = x.astype(sum_dtype(x))
     axes = tuple(range(x.ndim - 1))
     mean = wide.mean(axes)
     variance = jnp.maximum((wide * wide).mean(axes) - mean * mean, 0)

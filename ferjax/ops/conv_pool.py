@@ -5,7 +5,7 @@ import jax
 from ferjax.ops.conv import conv_general_dilated
 from ferjax.ops.conv_pool_tiles import tiled_conv_relu_max_pool
 from ferjax.ops.forms import own_form
-from ferjax.ops.pool import max_pool
+from ferjax.ops.pool import check_tiling, max_pool
 
 
 def conv_relu_max_pool(
@@ -28,9 +28,7 @@ def conv_relu_max_pool(
     Raises:
       ValueError: `window` does not divide H or W.
     """
-    _, h, w, _ = x.shape
-    if h % window or w % window:
-        raise ValueError(f"window {window} does not divide the {h}x{w} map")
+    check_tiling(x, window)
     if own_form("conv_relu_max_pool", window):
         return tiled_conv_relu_max_pool(x, kernel, bias, window)
     return conv_relu_max_pool_plain(x, kernel, bias, window=window)

@@ -13,6 +13,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ferjax.ops.precision import sum_dtype
+from ferjax.ops.taps import join_taps, taps
+
 # Pixels of a tile, over the batch: 16 MB of 512 filters, about a cache's size (BUILD.md).
 _TILE_PIXELS = 8192
 # Groups in which a window's winner is sought (BUILD.md).
@@ -53,7 +56,7 @@ def _forward(
 
     def winners(_: None, n: jax.Array) -> tuple[None, tuple[jax.Array, jax.Array]]:
         patches = _windows(_patches(_tile(padded, n, tiles, kernel), kernel), tiles)
-        y = jnp.einsum("bwpk,kf->bwpf", patches, matrix, preferred_element_type=_wide(x))
+        y = jnp.einsum("bwpk,kf->bwpf", patches, matrix, preferred_element_type=sum_dtype(x))
         return None, _best(y)
 
     _, (best, place) = lax.scan(winners, None, jnp.arange(tiles.down * tiles.across))
@@ -88,7 +91,7 @@ def _backward(
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     x, kernel, y, place = residuals
     tiles = _cut(x.shape, window)
-    gradient = jnp.where(y > 0, gradient, 0).astype(_wide(x))
+    gradient = jnp.where(y > 0, gradient, 0).astype(sum_dtype(x))
     per_tile = _split(gradient, tiles), _places_in_tile(place, tiles)
     # Two loops, so that the input's is dropped where nobody asks for it.
     return (
@@ -143,24 +146,16 @@ def _input_gradient(
             empty = jnp.zeros((pixels, rows.shape[1]), gradient.dtype)
             return empty.at[place].add(won.reshape(len(place), -1), mode="promise_in_bounds")
 
-        p = jax.vmap(patches)(gradient, place)
-        p = p.reshape(-1, tiles.height, tiles.width, k, k, channels)
-        at = _corner(n, tiles)
-        tile = sum(
-            jnp.pad(p[:, :, :, u, v], ((0, 0), (u, k - 1 - u), (v, k - 1 - v), (0, 0)))
-            for u in range(k)
-            for v in range(k)
-        )
-        return lax.dynamic_update_slice(total, _tile(total, n, tiles, kernel) + tile, at), None
+        seen = jax.vmap(patches)(gradient, place)
+        seen = seen.reshape(-1, tiles.height, tiles.width, k * k, channels)
+        parts = [seen[:, :, :, tap] for tap in range(k * k)]
+        before = _tile(total, n, tiles, kernel)
+        tile = join_taps(parts, k, 1, (0, 0), before.shape[1:3])
+        return lax.dynamic_update_slice(total, before + tile, _corner(n, tiles)), None
 
     total, _ = lax.scan(add, padded, (jnp.arange(len(place)), gradient, place))
     low = (k - 1) // 2
     return total[:, low : low + x.shape[1], low : low + x.shape[2]]
-
-
-def _wide(x: jax.Array) -> jax.typing.DTypeLike:
-    """Returns the dtype of sums: that of x, or float32 where x is half precision."""
-    return jnp.promote_types(x.dtype, jnp.float32)
 
 
 def _cut(shape: tuple[int, ...], window: int) -> _Tiles:
@@ -196,10 +191,7 @@ def _tile(padded: jax.Array, n: jax.Array, tiles: _Tiles, kernel: jax.Array) -> 
 
 def _patches(tile: jax.Array, kernel: jax.Array) -> jax.Array:
     """Returns [B, height, width, k·k·C]: the patch that the kernel sees at each pixel."""
-    k = kernel.shape[0]
-    h, w = tile.shape[1] - k + 1, tile.shape[2] - k + 1
-    shifted = [tile[:, u : u + h, v : v + w] for u in range(k) for v in range(k)]
-    return jnp.concatenate(shifted, -1)
+    return jnp.concatenate(taps(tile, len(kernel), 1), -1)
 
 
 def _windows(pixels: jax.Array, tiles: _Tiles) -> jax.Array:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ferjax.ops.forms import own_form
+from ferjax.ops.precision import sum_dtype
 from ferjax.ops.taps import join_taps, taps
 
 Padding = tuple[tuple[int, int], tuple[int, int]]
@@ -52,7 +53,7 @@ def depthwise_conv_plain(
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _depthwise(x: jax.Array, kernel: jax.Array, stride: int, padding: Padding) -> jax.Array:
-    k, wide = len(kernel), _wide(x)
+    k, wide = len(kernel), sum_dtype(x)
     seen = taps(_pad(x, padding), k, stride)
     weights = kernel.reshape(k * k, 1, 1, 1, -1).astype(wide)
     products = (a * b for a, b in zip(seen, weights, strict=True))
@@ -85,7 +86,7 @@ def _input_gradient(
     padding: Padding,
     sides: tuple[int, ...],
 ) -> jax.Array:
-    k, wide = len(kernel), _wide(gradient)
+    k, wide = len(kernel), sum_dtype(gradient)
     weights = kernel.reshape(k * k, 1, 1, 1, -1).astype(wide)
     low = (padding[0][0], padding[1][0])
     return join_taps([gradient * weight for weight in weights], k, stride, low, sides)
@@ -121,14 +122,10 @@ def _kernel_gradient(
         ]
         return added, None
 
-    zeros = jnp.zeros((shards, *row), _wide(x))
+    zeros = jnp.zeros((shards, *row), sum_dtype(x))
     totals, _ = lax.scan(add, [zeros] * (k * k), jnp.arange(images * blocks))
     return jnp.stack([total.sum((0, 1)) for total in totals]).reshape(k, k, 1, -1)
 
 
 def _pad(x: jax.Array, padding: Padding) -> jax.Array:
     return jnp.pad(x, ((0, 0), *padding, (0, 0)))
-
-
-def _wide(x: jax.Array) -> jax.typing.DTypeLike:
-    return jnp.promote_types(x.dtype, jnp.float32)

@@ -3,8 +3,9 @@
 import contextlib
 import contextvars
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 
@@ -62,3 +63,16 @@ def plain_forms() -> Iterator[None]:
         yield
     finally:
         _plain.reset(token)
+
+
+def plainly(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a function that takes the plain forms.
+
+    A new one at each call: jit remembers traces by function, and a trace keeps its forms.
+    """
+
+    def plain(*arguments: Any) -> Any:
+        with plain_forms():
+            return function(*arguments)
+
+    return plain

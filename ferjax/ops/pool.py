@@ -33,13 +33,19 @@ def max_pool(
     Raises:
       ValueError: disjoint windows do not tile the map.
     """
-    _, h, w, _ = x.shape
-    if stride is None and (h % window or w % window):
-        raise ValueError(f"window {window} does not divide the {h}x{w} map")
+    if stride is None:
+        check_tiling(x, window)
     stride = stride or window
     if own_form("max_pool", window):
         return _max_pool(x, window, stride, padding)
     return max_pool_plain(x, window, stride=stride, padding=padding)
+
+
+def check_tiling(x: jax.Array, window: int) -> None:
+    """Raises `ValueError` where disjoint windows do not tile the map x [B, H, W, C]."""
+    _, h, w, _ = x.shape
+    if h % window or w % window:
+        raise ValueError(f"window {window} does not divide the {h}x{w} map")
 
 
 def max_pool_plain(x: jax.Array, window: int, *, stride: int, padding: int = 0) -> jax.Array:

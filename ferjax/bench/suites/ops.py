@@ -2,15 +2,13 @@
 
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 from jax import lax
 
 from ferjax.bench.case import Case
 from ferjax.bench.op_case import op_case
 from ferjax.ops.conv import conv_general_dilated
-from ferjax.ops.depthwise import depthwise_conv
-from ferjax.ops.pool import max_pool
+from ferjax.ops.depthwise import depthwise_conv, depthwise_conv_plain
+from ferjax.ops.pool import max_pool, max_pool_plain
 
 _DIMS = ("NHWC", "HWIO", "NHWC")
 _QUICK = ("max pool 2x2", "depthwise 112x112x32 k3", "conv 3x3 16x16x128")
@@ -53,11 +51,6 @@ def cases() -> tuple[Case, ...]:
 
 
 def _pool(name: str, shape: tuple[int, ...], window: int, stride: int, edge: int) -> Case:
-    def plain(x: jax.Array) -> jax.Array:
-        spatial = ((0, 0), (edge, edge), (edge, edge), (0, 0))
-        windows, strides = (1, window, window, 1), (1, stride, stride, 1)
-        return lax.reduce_window(x, -jnp.inf, lax.max, windows, strides, spatial)
-
     def torch(x: Any) -> Any:
         from torch.nn import functional
 
@@ -67,7 +60,7 @@ def _pool(name: str, shape: tuple[int, ...], window: int, stride: int, edge: int
         name,
         [shape],
         ours=lambda x: max_pool(x, window, stride=stride, padding=edge),
-        plain=plain,
+        plain=lambda x: max_pool_plain(x, window, stride=stride, padding=edge),
         torch=torch,
         wrt=(0,),
         quick=name in _QUICK,
@@ -79,15 +72,7 @@ def _depthwise(side: int, channels: int, size: int, stride: int, edge: tuple[int
     step = f" s{stride}" if stride > 1 else ""
     name = f"depthwise {side}x{side}x{channels} k{size}{step}{'' if same else ' SAME'}"
 
-    def plain(x: jax.Array, kernel: jax.Array) -> jax.Array:
-        return lax.conv_general_dilated(
-            x,
-            kernel,
-            (stride, stride),
-            (edge, edge),
-            dimension_numbers=_DIMS,
-            feature_group_count=channels,
-        )
+    form: dict[str, Any] = dict(stride=stride, padding=(edge, edge))
 
     def torch(x: Any, kernel: Any) -> Any:
         from torch.nn import functional
@@ -100,8 +85,8 @@ def _depthwise(side: int, channels: int, size: int, stride: int, edge: tuple[int
     return op_case(
         name,
         [(8, side, side, channels), (size, size, 1, channels)],
-        ours=lambda x, kernel: depthwise_conv(x, kernel, stride=stride, padding=(edge, edge)),
-        plain=plain,
+        ours=lambda x, kernel: depthwise_conv(x, kernel, **form),
+        plain=lambda x, kernel: depthwise_conv_plain(x, kernel, **form),
         torch=torch,
         wrt=(0, 1),
         quick=name in _QUICK,
