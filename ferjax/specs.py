@@ -15,8 +15,11 @@ class InputSpec:
         host resizes to where images differ.
       size: side of the square the device resizes to, pixels.
       channels: 1 (grey) or 3 (RGB).
-      mean: per channel, on the scale where 255 is 1; subtracted.
-      std: per channel, on the same scale; divided by.
+      mean: per channel of the network, on the scale where 255 is 1; subtracted.
+      std: per channel of the network, on the same scale; divided by.
+      order: `rgb` or `bgr`, of the network's channels.
+      interpolation: `bilinear` or `bicubic`, of the device's resize; antialiased.
+      guide: how the same resized pixels become the input of a second, guiding network, or None.
     """
 
     storage: tuple[int, int]
@@ -24,6 +27,9 @@ class InputSpec:
     channels: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    order: str = "rgb"
+    interpolation: str = "bilinear"
+    guide: "InputSpec | None" = None
 
 
 def spec_to_json(spec: InputSpec) -> dict[str, Any]:
@@ -34,4 +40,6 @@ def spec_to_json(spec: InputSpec) -> dict[str, Any]:
 def spec_from_json(values: Mapping[str, Any]) -> InputSpec:
     """Returns the spec that `spec_to_json` wrote, lists turned back into tuples."""
     fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    if guide := fields.get("guide"):
+        fields["guide"] = spec_from_json(guide)
     return InputSpec(**fields)

@@ -6,7 +6,8 @@ from typing import Any
 import jax
 from flax import linen as nn
 
-from ferjax.models.layers import BatchNorm, Conv, full_precision
+from ferjax.models.heads import head
+from ferjax.models.layers import BatchNorm, Conv
 from ferjax.ops.pool import max_pool
 
 
@@ -28,7 +29,7 @@ class DepthCNN(nn.Module):
     """P4's CNN of `depth` blocks: 3x3 convolution, batch norm, ReLU, 2x2 max pool.
 
     Attributes:
-      num_classes: number of logits.
+      num_classes: number of logits; 0 returns what would enter the head instead.
       depth: number of blocks, 3 to 6.
       widths: filters of the blocks, as many as the deepest net has.
       hidden: width of the fully connected layer.
@@ -60,14 +61,14 @@ class DepthCNN(nn.Module):
         x = nn.Dropout(self.dropout, deterministic=not train, name="dropout1")(x)
         x = nn.relu(nn.Dense(self.hidden, dtype=self.dtype, name="dense")(x))
         x = nn.Dropout(self.dropout, deterministic=not train, name="dropout2")(x)
-        return nn.Dense(self.num_classes, name="head")(full_precision(x))
+        return head(x, self.num_classes)
 
 
 class BaseCNN(nn.Module):
     """P3's base CNN: two 5x5 VALID convolutions, each max-pooled by 2 then ReLU, two dense layers.
 
     Attributes:
-      num_classes: number of logits.
+      num_classes: number of logits; 0 returns what would enter the head instead.
       widths: filters of the two convolutions.
       hidden: width of the fully connected layer.
       dropout: rate over whole channels after the second convolution, and before the head.
@@ -91,4 +92,4 @@ class BaseCNN(nn.Module):
         x = x.reshape(x.shape[0], -1)
         x = nn.relu(nn.Dense(self.hidden, dtype=self.dtype, name="dense")(x))
         x = nn.Dropout(self.dropout, deterministic=not train, name="dropout")(x)
-        return nn.Dense(self.num_classes, name="head")(full_precision(x))
+        return head(x, self.num_classes)

@@ -5,8 +5,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from flax.linen.dtypes import promote_dtype
+from jax import lax
 
 from ferjax.ops.batch_norm import batch_norm, normalize
 from ferjax.ops.conv import conv_general_dilated
@@ -71,6 +73,37 @@ class ConvReluMaxPool(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
         x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
         return conv_relu_max_pool(x, kernel, bias, window=self.window)
+
+
+def adaptive_mean_pool(x: jax.Array, side: int) -> jax.Array:
+    """Returns the means of `side` x `side` bins that cover the map, as torch's AdaptiveAvgPool2d.
+
+    Bin i of n rows holds rows floor(i n / side) up to, not with, ceil((i + 1) n / side): bins
+    overlap where `side` does not divide n, and repeat where n is smaller.
+
+    Args:
+      x: float [B, H, W, C].
+      side: bins in each direction.
+
+    Returns:
+      float [B, side, side, C].
+    """
+    if x.shape[1:3] == (side, side):
+        return x
+    wide = full_precision(x)
+    rows, columns = (jnp.asarray(_bins(size, side), wide.dtype) for size in x.shape[1:3])
+    # HIGHEST: a GPU's default TF32 product would round activations to 10 bits.
+    means = jnp.einsum("ih,jw,bhwc->bijc", rows, columns, wide, precision=lax.Precision.HIGHEST)
+    return means.astype(x.dtype)
+
+
+def _bins(size: int, count: int) -> np.ndarray:
+    """Returns the bins' weights, float64 [count, size]; each row sums to 1."""
+    start = np.arange(count) * size // count
+    stop = -(-np.arange(1, count + 1) * size // count)
+    place = np.arange(size)
+    inside = (start[:, None] <= place) & (place < stop[:, None])
+    return inside / inside.sum(1, keepdims=True)
 
 
 def full_precision(x: jax.Array) -> jax.Array:

@@ -1,16 +1,19 @@
 """Every network by name: how to build it and what images it takes."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import jax
+import jax.numpy as jnp
 from flax import linen as nn
 
 from ferjax.errors import UserError, unknown_name
-from ferjax.models.awei import JUMPERS, Awei
+from ferjax.models import efficientnet, resnet, vgg
+from ferjax.models.awei import GUIDES, JUMPERS, Awei
 from ferjax.models.cnn import BaseCNN, DepthCNN, pooled_sides
-from ferjax.models.resnet import ResNet18, ResNet50
+from ferjax.tree import flatten
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,9 @@ class ModelEntry:
       sides: the same in words.
       channels: the number of image channels it demands, or None for any.
       choices: allowed values of fields that are names.
+      family: whose tables convert foreign weights: `resnet`, `vgg` or `efficientnet`; None: none.
+      source_fields: the module fields that foreign weights set, and no flag.
+      frozen: regular expression on paths of parameters that are never trained, or None.
     """
 
     build: Callable[..., nn.Module]
@@ -34,6 +40,9 @@ class ModelEntry:
     sides: str
     channels: int | None = None
     choices: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    family: str | None = None
+    source_fields: tuple[str, ...] = ()
+    frozen: str | None = None
 
 
 def _depth_cnn(depth: int) -> ModelEntry:
@@ -46,25 +55,38 @@ def _depth_cnn(depth: int) -> ModelEntry:
     )
 
 
-def _resnet(build: Callable[..., nn.Module], paper: str) -> ModelEntry:
-    return ModelEntry(
-        build=build,
-        paper=paper,
-        fields=(),
-        takes_side=lambda side: side >= 32,
-        sides="at least 32",
-    )
-
+# Five halvings each.
+_imagenet = partial(ModelEntry, takes_side=lambda side: side >= 32, sides="at least 32")
+_resnet = partial(
+    _imagenet,
+    fields=("dropout", "head_widths"),
+    family="resnet",
+    source_fields=("conv_bias", "stride_on_3x3", "bn_eps", "bn_momentum"),
+)
+_vgg = partial(
+    _imagenet,
+    fields=("dropout", "head_widths", "pooling"),
+    choices={"pooling": vgg.POOLINGS},
+    family="vgg",
+)
+_efficientnet = partial(
+    _imagenet,
+    fields=("dropout", "head_widths"),
+    choices={"padding": efficientnet.PADDINGS},
+    family="efficientnet",
+    source_fields=("padding", "bn_eps", "bn_momentum"),
+)
 
 MODELS: dict[str, ModelEntry] = {
     "awei": ModelEntry(
         build=Awei,
         paper="P5 Liu: residual-jumper network",
-        fields=("dropout", "jumper"),
+        fields=("dropout", "guide", "jumper"),
         takes_side=lambda side: side >= 32 and side % 32 == 0,
         sides="a multiple of 32",
         channels=3,
-        choices={"jumper": JUMPERS},
+        choices={"guide": GUIDES, "jumper": JUMPERS},
+        frozen="guide/.*",
     ),
     "base_cnn": ModelEntry(
         build=BaseCNN,
@@ -77,8 +99,16 @@ MODELS: dict[str, ModelEntry] = {
     "cnn4": _depth_cnn(4),
     "cnn5": _depth_cnn(5),
     "cnn6": _depth_cnn(6),
-    "resnet18": _resnet(ResNet18, "P3 Farahani: ResNet18"),
-    "resnet50": _resnet(ResNet50, "P1 Kumari: ResNet50"),
+    "efficientnet_b0": _efficientnet(efficientnet.EfficientNetB0, "Tan and Le 2019"),
+    "efficientnet_b1": _efficientnet(efficientnet.EfficientNetB1, "P2 IUT: EfficientNet-B1"),
+    "efficientnet_b2": _efficientnet(efficientnet.EfficientNetB2, "Tan and Le 2019"),
+    "resnet18": _resnet(resnet.ResNet18, "P3 Farahani: ResNet18"),
+    "resnet34": _resnet(resnet.ResNet34, "He et al. 2016"),
+    "resnet50": _resnet(resnet.ResNet50, "P1 Kumari: ResNet50"),
+    "resnet101": _resnet(resnet.ResNet101, "He et al. 2016"),
+    "resnet152": _resnet(resnet.ResNet152, "He et al. 2016"),
+    "vgg16": _vgg(vgg.VGG16, "P5 Liu: the guiding network"),
+    "vgg19": _vgg(vgg.VGG19, "Simonyan and Zisserman 2015"),
 }
 
 
@@ -94,22 +124,48 @@ def create_model(name: str, num_classes: int, **fields: object) -> nn.Module:
 
     Args:
       name: a key of `MODELS`.
-      num_classes: number of logits, at least 2.
-      **fields: fields of the module; `dtype` is one of every module.
+      num_classes: number of logits, at least 2; or 0 for what would enter the last layer.
+      **fields: fields of the module; `dtype` is one of every module. Lists count as tuples, so
+        that fields may come from JSON.
 
     Raises:
       UserError: unknown name, a field the network lacks, or a value it does not know.
     """
     entry = model_entry(name)
+    fields = {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
     for field, value in fields.items():
-        if field not in (*entry.fields, "dtype"):
-            takes = ", ".join(entry.fields) or "no such flag"
+        if field not in (*entry.fields, *entry.source_fields, "dtype"):
+            takes = ", ".join(entry.fields)
             raise UserError(f"--{field}={value}: {name} has no {field}. It takes: {takes}.")
         if field in entry.choices and value not in entry.choices[field]:
             raise unknown_name(f"--{field}", str(value), entry.choices[field])
-    if num_classes < 2:
-        raise UserError(f"{name}: {num_classes} classes given, at least 2 expected.")
+        if field == "head_widths" and isinstance(value, Sequence) and min(value, default=1) < 1:
+            found = ",".join(map(str, value))
+            raise UserError(f"--head_widths={found}: every width is at least 1.")
+    if num_classes < 0 or num_classes == 1:
+        raise UserError(f"{name}: {num_classes} classes given, at least 2 expected (0: features).")
     return entry.build(num_classes=num_classes, **fields)
+
+
+def abstract_variables(name: str, num_classes: int, **fields: object) -> dict[str, tuple[int, ...]]:
+    """Returns {path: shape} of every variable of a network for RGB images; nothing is computed.
+
+    At the smallest side the network takes: only `awei`'s and the CNNs' `dense` depend on it.
+
+    Args:
+      name: a key of `MODELS`.
+      num_classes: as in `create_model`.
+      **fields: as in `create_model`.
+
+    Raises:
+      UserError: as `create_model`.
+    """
+    model = create_model(name, num_classes, **fields)
+    side = _next_side(model_entry(name), 1)
+    image = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
+    init = partial(model.init, train=False)
+    tree = jax.eval_shape(init, jax.random.key(0), image)
+    return {path: leaf.shape for path, leaf in flatten(tree).items()}
 
 
 def check_image(name: str, side: int, channels: int) -> None:
@@ -117,8 +173,7 @@ def check_image(name: str, side: int, channels: int) -> None:
     entry = model_entry(name)
     if not entry.takes_side(side):
         below = next((s for s in range(side - 1, 0, -1) if entry.takes_side(s)), None)
-        above = next(s for s in range(max(side, 1), side + 1025) if entry.takes_side(s))
-        near = " or ".join(str(s) for s in (below, above) if s)
+        near = " or ".join(str(s) for s in (below, _next_side(entry, max(side, 1))) if s)
         raise UserError(
             f"--image_size={side}: the strides of {name} do not fit it (its side must be"
             f" {entry.sides}). Nearest that work: {near}."
@@ -128,3 +183,8 @@ def check_image(name: str, side: int, channels: int) -> None:
             f"--channels={channels}: {name} takes {entry.channels} channels."
             f" Leave the flag out, or give {entry.channels}."
         )
+
+
+def _next_side(entry: ModelEntry, side: int) -> int:
+    """Returns the smallest side from `side` on that the network takes."""
+    return next(s for s in range(side, side + 1025) if entry.takes_side(s))

@@ -1,4 +1,4 @@
-"""Residual networks, as torchvision builds them ("v1.5": the bottleneck strides in its 3x3)."""
+"""Residual networks, as torchvision ("v1.5") and as Keras ("v1") build them."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,6 +7,7 @@ from typing import Any
 import jax
 from flax import linen as nn
 
+from ferjax.models.heads import classify
 from ferjax.models.layers import BatchNorm, Conv, full_precision
 from ferjax.ops.pool import max_pool
 
@@ -15,6 +16,7 @@ from ferjax.ops.pool import max_pool
 BLOCKS: dict[str, tuple[tuple[int, int, bool], ...]] = {
     "basic": ((3, 1, True), (3, 1, False)),
     "bottleneck": ((1, 1, False), (3, 1, True), (1, 4, False)),
+    "bottleneck_v1": ((1, 1, True), (3, 1, False), (1, 4, False)),
 }
 
 # He's initialisation by what a kernel feeds, which keeps the scale of the gradients.
@@ -58,10 +60,14 @@ class ResNet(nn.Module):
     """Residual network: 7x7 stem and max pool, stages of blocks, global average pool, head.
 
     Attributes:
-      num_classes: number of logits; 0 returns the pooled features instead.
+      num_classes: number of logits; 0 returns what would enter the head instead.
       stage_sizes: number of blocks in each stage; every stage but the first halves the map.
-      block: kind of block, a key of `BLOCKS`.
+      block: kind of block, `basic` or `bottleneck`.
       widths: filters of each stage, before a bottleneck's expansion; the stem has the first's.
+      head_widths: widths of the dense layers before the head.
+      dropout: rate after each of these, or before the head where there are none.
+      conv_bias: whether convolutions have a bias, as Keras's do.
+      stride_on_3x3: whether a bottleneck strides in its 3x3; else in its first 1x1, as Keras's.
       bn_eps: added to the variance in batch norm.
       bn_momentum: share of the running statistics kept at a step (torch's momentum is 1 - this).
       dtype: computation dtype; None takes the promotion of input and parameters.
@@ -74,6 +80,10 @@ class ResNet(nn.Module):
     stage_sizes: tuple[int, ...]
     block: str
     widths: tuple[int, ...] = (64, 128, 256, 512)
+    head_widths: tuple[int, ...] = ()
+    dropout: float = 0.0
+    conv_bias: bool = False
+    stride_on_3x3: bool = True
     bn_eps: float = 1e-5
     bn_momentum: float = 0.9
     dtype: Any = None
@@ -88,7 +98,7 @@ class ResNet(nn.Module):
                 (side, side),
                 stride,
                 padding=side // 2,  # not SAME, which pads an even map at its end only
-                use_bias=False,
+                use_bias=self.conv_bias,
                 kernel_init=_INIT,
                 dtype=self.dtype,
                 name=name,
@@ -104,17 +114,26 @@ class ResNet(nn.Module):
         x = conv(self.widths[0], 7, 2, "stem_conv")(x)
         x = nn.relu(norm(name="stem_bn")(x))
         x = max_pool(x, 3, stride=2, padding=1)
+        v1 = self.block == "bottleneck" and not self.stride_on_3x3
+        block = "bottleneck_v1" if v1 else self.block
         stages = zip(self.stage_sizes, self.widths, strict=True)
         for stage, (size, width) in enumerate(stages, start=1):
             for i in range(size):
                 stride = 2 if i == 0 and stage > 1 else 1
                 name = f"stage{stage}_block{i}"
-                x = ResidualBlock(self.block, width, stride, conv, norm, name=name)(x)
-        features = full_precision(x).mean((1, 2))
-        if not self.num_classes:
-            return features
-        return nn.Dense(self.num_classes, name="head")(features)
+                x = ResidualBlock(block, width, stride, conv, norm, name=name)(x)
+        return classify(
+            full_precision(x).mean((1, 2)),
+            self.num_classes,
+            widths=self.head_widths,
+            dropout=self.dropout,
+            train=train,
+            dtype=self.dtype,
+        )
 
 
 ResNet18 = partial(ResNet, stage_sizes=(2, 2, 2, 2), block="basic")
+ResNet34 = partial(ResNet, stage_sizes=(3, 4, 6, 3), block="basic")
 ResNet50 = partial(ResNet, stage_sizes=(3, 4, 6, 3), block="bottleneck")
+ResNet101 = partial(ResNet, stage_sizes=(3, 4, 23, 3), block="bottleneck")
+ResNet152 = partial(ResNet, stage_sizes=(3, 8, 36, 3), block="bottleneck")

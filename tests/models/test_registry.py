@@ -13,7 +13,7 @@ import pytest
 from ferjax.errors import UserError
 from ferjax.models.awei import JUMPERS
 from ferjax.models.cnn import pooled_sides
-from ferjax.models.registry import MODELS, check_image, create_model
+from ferjax.models.registry import MODELS, abstract_variables, check_image, create_model
 
 # One network a row: name, fields, sides it is tried at, channels.
 CASES: list[tuple[str, dict[str, Any], tuple[int, ...], tuple[int, ...]]] = [
@@ -21,12 +21,14 @@ CASES: list[tuple[str, dict[str, Any], tuple[int, ...], tuple[int, ...]]] = [
     ("base_cnn", {}, (16, 28, 48), (1, 3)),
     *((f"cnn{depth}", {}, (6, 12, 48), (1, 3)) for depth in range(3, 7)),
     *((f"resnet{depth}", {}, (32, 65), (1, 3)) for depth in (18, 50)),
+    ("vgg16", {}, (32, 65), (1, 3)),
+    ("vgg16", {"pooling": "mean", "head_widths": ()}, (33,), (3,)),
+    ("efficientnet_b0", {"head_widths": (16,)}, (32, 65), (3,)),
 ]
-NAMES = [f"{name}-{fields['jumper']}" if fields else name for name, fields, *_ in CASES]
+NAMES = ["-".join([name, *map(str, fields.values())]) for name, fields, *_ in CASES]
+# The ImageNet families are tried in small, in files of their own.
 DROPPING = {
-    name: case
-    for name, case in zip(NAMES, CASES, strict=True)
-    if "dropout" in MODELS[case[0]].fields
+    name: case for name, case in zip(NAMES, CASES, strict=True) if MODELS[case[0]].family is None
 }
 
 
@@ -200,6 +202,8 @@ def test_pooled_sides_at_48() -> None:
         ("cnn3", 49, "48 or 56"),
         ("cnn6", 50, "48 or 64"),
         ("resnet18", 31, "32"),
+        ("vgg19", 31, "32"),
+        ("efficientnet_b1", 8, "32"),
     ],
 )
 def test_a_refused_size_names_the_nearest_that_work(name: str, side: int, near: str) -> None:
@@ -212,9 +216,12 @@ def test_a_refused_size_names_the_nearest_that_work(name: str, side: int, near: 
 
 
 def test_every_accepted_size_is_one_the_network_runs_at() -> None:
-    for name, entry in MODELS.items():
+    smallest = ("resnet18", "vgg16", "efficientnet_b0")
+    for name in (n for n, entry in MODELS.items() if entry.family is None or n in smallest):
+        entry = MODELS[name]
         channels = entry.channels or 1
-        for side in filter(entry.takes_side, range(1, 50)):
+        sides = (32, 33, 47) if entry.family else range(1, 50)
+        for side in filter(entry.takes_side, sides):
             assert shapes(name, side, channels)["params/head/kernel"][1] == 7
 
 
@@ -225,8 +232,13 @@ def test_every_accepted_size_is_one_the_network_runs_at() -> None:
         (("awei", 7, {"jumper": "stagged"}), "--jumper 'stagged'. Did you mean 'staged'?"),
         (("cnn3", 7, {"jumper": "input"}), "--jumper=input: cnn3 has no jumper. It takes: dropout"),
         (("cnn3", 7, {"depth": 4}), "--depth=4: cnn3 has no depth"),
-        (("resnet18", 7, {"dropout": 0.5}), "resnet18 has no dropout. It takes: no such flag."),
+        (("resnet18", 7, {"pooling": "mean"}), "resnet18 has no pooling. It takes: dropout, head_"),
+        (("vgg16", 7, {"conv_bias": True}), "vgg16 has no conv_bias"),
+        (("vgg16", 7, {"pooling": "men"}), "--pooling 'men'. Did you mean 'mean'?"),
+        (("efficientnet_b0", 7, {"padding": "sane"}), "--padding 'sane'. Did you mean 'same'?"),
+        (("resnet50", 7, {"head_widths": (64, 0)}), "--head_widths=64,0: every width is at least"),
         (("base_cnn", 1, {}), "base_cnn: 1 classes given, at least 2"),
+        (("resnet18", -1, {}), "resnet18: -1 classes given, at least 2"),
     ],
 )
 def test_what_a_network_lacks_is_refused(arguments: tuple, words: str) -> None:
@@ -238,3 +250,51 @@ def test_what_a_network_lacks_is_refused(arguments: tuple, words: str) -> None:
 def test_awei_refuses_grey_images() -> None:
     with pytest.raises(UserError, match="--channels=1: awei takes 3 channels"):
         check_image("awei", 64, 1)
+
+
+@pytest.mark.parametrize("name", [name for name, entry in MODELS.items() if entry.family is None])
+def test_no_classes_means_what_would_enter_the_head(
+    name: str, random_variables: Callable[..., Any]
+) -> None:
+    variables = random_variables(create_model(name, 7), 32, 3)
+    image = np.random.default_rng(1).random((2, 32, 32, 3), np.float32)
+    features, logits = (
+        jax.jit(functools.partial(create_model(name, k).apply, train=False))(variables, image)
+        for k in (0, 7)
+    )
+    head = variables["params"]["head"]
+    assert (features.shape, features.dtype) == ((2, len(head["kernel"])), jnp.float32)
+    expected = np.asarray(features) @ head["kernel"] + head["bias"]
+    np.testing.assert_allclose(logits, expected, atol=1e-5 * np.abs(expected).max(), rtol=0)
+
+
+def test_families_are_what_foreign_weights_fit() -> None:
+    families = {name: re.sub(r"(_b)?\d+$", "", name) for name in MODELS}
+    for name, entry in MODELS.items():
+        known = families[name] in ("resnet", "vgg", "efficientnet")
+        assert entry.family == (families[name] if known else None)
+        # Weights' own fields are taken, and are no flags.
+        assert not set(entry.fields) & set(entry.source_fields)
+        module = entry.build(num_classes=7)
+        assert all(hasattr(module, field) for field in (*entry.fields, *entry.source_fields))
+
+
+def test_source_fields_and_lists_reach_the_module() -> None:
+    fields: dict[str, Any] = dict(conv_bias=True, stride_on_3x3=False, bn_eps=1.001e-5)
+    model: Any = create_model("resnet50", 7, **fields, bn_momentum=0.99, head_widths=[8, 4])
+    assert {name: getattr(model, name) for name in fields} == fields
+    assert (model.bn_momentum, model.head_widths) == (0.99, (8, 4))
+    model = create_model("efficientnet_b1", 7, padding="same", bn_eps=1e-3)
+    assert (model.padding, model.bn_eps, model.dropout) == ("same", 1e-3, 0.2)
+
+
+def test_abstract_variables_are_those_of_init() -> None:
+    assert abstract_variables("resnet18", 7) == shapes("resnet18", 64, 3)
+    assert abstract_variables("vgg16", 7, head_widths=(8,)) == shapes(
+        "vgg16", 224, 3, head_widths=(8,)
+    )
+    assert abstract_variables("awei", 0) == {
+        path: shape
+        for path, shape in shapes("awei", 32, 3).items()
+        if not path.startswith("params/head/")
+    }

@@ -1,4 +1,4 @@
-"""ResNet18 and ResNet50: names, counts, features, precision and initialisation."""
+"""Residual networks: names, counts, features, strides, precision and initialisation."""
 
 import re
 from collections.abc import Callable
@@ -10,7 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ferjax.models.resnet import ResNet, ResNet18, ResNet50
+from ferjax.models.capture import capture
+from ferjax.models.resnet import ResNet, ResNet18, ResNet34, ResNet50, ResNet101, ResNet152
+
+COUNTS = [
+    (ResNet18, 11_689_512),
+    (ResNet34, 21_797_672),
+    (ResNet50, 25_557_032),
+    (ResNet101, 44_549_160),
+    (ResNet152, 60_192_808),
+]
 
 
 def shapes(model: Any, channels: int = 3) -> dict[str, tuple[int, ...]]:
@@ -30,7 +39,7 @@ def conv_norm(conv: str, norm_name: str, *kernel: int) -> dict[str, tuple[int, .
     return {f"params/{conv}/kernel": kernel, **norm(norm_name, kernel[-1])}
 
 
-@pytest.mark.parametrize(("build", "count"), [(ResNet18, 11_689_512), (ResNet50, 25_557_032)])
+@pytest.mark.parametrize(("build", "count"), COUNTS)
 def test_parameter_counts_are_the_published_ones(build: Any, count: int) -> None:
     sizes = {k: v for k, v in shapes(build(num_classes=1000)).items() if k.startswith("params/")}
     assert sum(int(np.prod(shape)) for shape in sizes.values()) == count
@@ -61,10 +70,61 @@ def test_parameter_names_are_the_public_format() -> None:
     }
 
 
-@pytest.mark.parametrize("build", [ResNet18, ResNet50])
+@pytest.mark.parametrize("build", [build for build, _ in COUNTS])
 def test_every_submodule_is_named(build: Any) -> None:
     # Linen's own names are the class and a number: Conv_0.
     assert not [path for path in shapes(build(num_classes=7)) if re.search(r"[A-Z]|_\d+/", path)]
+
+
+def test_conv_bias_is_one_of_every_convolution() -> None:
+    fields: dict[str, Any] = dict(stage_sizes=(1, 1), block="bottleneck", widths=(8, 16))
+    plain, given = shapes(ResNet(7, **fields)), shapes(ResNet(7, **fields, conv_bias=True))
+    kernels = {path: shape for path, shape in plain.items() if len(shape) == 4}
+    biases = {path.replace("kernel", "bias"): shape[-1:] for path, shape in kernels.items()}
+    assert given == {**plain, **biases}
+
+
+@pytest.mark.parametrize(
+    ("block", "on_3x3", "sides"),
+    [
+        ("bottleneck", True, (8, 4, 4)),
+        ("bottleneck", False, (4, 4, 4)),
+        ("basic", True, (4, 4)),
+        ("basic", False, (4, 4)),
+    ],
+)
+def test_where_a_block_strides(
+    block: str, on_3x3: bool, sides: tuple[int, ...], random_variables: Callable[..., Any]
+) -> None:
+    fields: dict[str, Any] = dict(stage_sizes=(1, 1), block=block, widths=(4, 4))
+    model = ResNet(7, **fields, stride_on_3x3=on_3x3)
+    variables = random_variables(model, 32, 3)
+    image = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
+    run = partial(capture, model, pattern=r"stage2_block0(/(conv\d|downsample_conv))?")
+    seen = {
+        name: value.shape[1] for name, value in jax.eval_shape(run, variables, image)[1].items()
+    }
+    assert seen.pop("stage2_block0") == seen.pop("stage2_block0/downsample_conv") == 4
+    assert tuple(seen[f"stage2_block0/conv{i}"] for i in range(1, len(sides) + 1)) == sides
+
+
+@pytest.mark.parametrize(("block", "on_3x3"), [("basic", True), ("bottleneck", False)])
+def test_gradients_reach_every_parameter(
+    block: str, on_3x3: bool, random_variables: Callable[..., Any]
+) -> None:
+    model = ResNet(7, (1, 1), block, (4, 8), head_widths=(6,), dropout=0.1, stride_on_3x3=on_3x3)
+    variables = random_variables(model, 33, 3)
+    image = np.random.default_rng(1).random((4, 33, 33, 3), np.float32)
+
+    def loss_fn(params: Any) -> Any:
+        run = {**variables, "params": params}
+        rngs = {"dropout": jax.random.key(0)}
+        logits, _ = model.apply(run, image, train=True, rngs=rngs, mutable=["batch_stats"])
+        return (jnp.asarray(logits) ** 2).mean()
+
+    gradients = jax.jit(jax.grad(loss_fn))(variables["params"])
+    dead = [path for path, g in jax.tree_util.tree_leaves_with_path(gradients) if not np.any(g)]
+    assert not dead
 
 
 def test_no_classes_means_pooled_features(random_variables: Callable[..., Any]) -> None:

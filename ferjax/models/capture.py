@@ -1,0 +1,65 @@
+"""Any intermediate activation of a network, by the name of the submodule that returns it."""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+from flax import linen as nn
+
+from ferjax.errors import UserError
+from ferjax.tree import flatten
+
+
+def capture(
+    model: nn.Module, variables: Mapping[str, Any], images: Any, pattern: str
+) -> tuple[jax.Array, dict[str, Any]]:
+    """Returns the logits, and what the submodules whose names match the pattern return.
+
+    The network runs in evaluation mode. May be called under `jax.jit`, model and pattern static.
+
+    Args:
+      model: the network.
+      variables: its variables.
+      images: its input, float [B, H, W, C].
+      pattern: regular expression that matches the whole of a name: `stage3_block1`,
+        `stage1_block0/conv1`, `stage._block0/bn.`.
+
+    Returns:
+      float [B, num_classes], and {name: output}.
+
+    Raises:
+      UserError: no regular expression, or one that matches no submodule.
+    """
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise UserError(f"pattern {pattern!r} is no regular expression: {error}.") from None
+    names: list[str] = []
+
+    def wanted(module: nn.Module, method: str) -> bool:
+        if method != "__call__" or not module.path:
+            return False
+        names.append("/".join(module.path))
+        return expression.fullmatch(names[-1]) is not None
+
+    logits, state = model.apply(
+        variables, images, train=False, capture_intermediates=wanted, mutable=["intermediates"]
+    )
+    tree: Any = state.get("intermediates", {})
+    calls = flatten(tree)
+    outputs = {name.removesuffix("/__call__"): output for name, (output,) in calls.items()}
+    if not outputs:
+        raise _no_match(type(model).__name__, pattern, names)
+    return logits, outputs
+
+
+def _no_match(network: str, pattern: str, names: Sequence[str]) -> UserError:
+    near = difflib.get_close_matches(pattern, names, n=3, cutoff=0.5)
+    if near:
+        hint = f"Did you mean {' or '.join(map(repr, near))}?"
+    else:
+        tops = dict.fromkeys(name.split("/")[0] for name in names)
+        hint = f"Its uppermost layers: {', '.join(tops)}."
+    return UserError(f"no layer of {network} matches {pattern!r}. {hint}")

@@ -1,0 +1,201 @@
+"""EfficientNets B0 to B2: one table of stages, widened and deepened."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+from flax import linen as nn
+
+from ferjax.models.heads import classify
+from ferjax.models.layers import BatchNorm, Conv, full_precision
+
+PADDINGS = ("symmetric", "same")
+
+_INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+# A channel of a depthwise kernel [k, k, 1, C] feeds k² outputs, not k² C.
+_DEPTHWISE_INIT = nn.initializers.variance_scaling(
+    2.0, "fan_out", "normal", in_axis=-1, out_axis=-2
+)
+# Uniform within ±1 / sqrt(outputs).
+_DENSE_INIT = nn.initializers.variance_scaling(1 / 3, "fan_out", "uniform")
+
+
+class Stage(NamedTuple):
+    """A run of blocks at one resolution.
+
+    Attributes:
+      expansion: channels inside a block, over those that enter it.
+      kernel: side of the depthwise kernel.
+      stride: of the first block.
+      width: channels that leave each block, before scaling.
+      repeats: number of blocks, before scaling.
+    """
+
+    expansion: int
+    kernel: int
+    stride: int
+    width: int
+    repeats: int
+
+
+STAGES = (
+    Stage(1, 3, 1, 16, 1),
+    Stage(6, 3, 2, 24, 2),
+    Stage(6, 5, 2, 40, 2),
+    Stage(6, 3, 2, 80, 3),
+    Stage(6, 5, 1, 112, 3),
+    Stage(6, 5, 2, 192, 4),
+    Stage(6, 3, 1, 320, 1),
+)
+
+
+def round_filters(filters: int, factor: float) -> int:
+    """Returns `filters` times `factor`, to the nearest multiple of 8 that loses at most a tenth."""
+    wanted = filters * factor
+    rounded = max(8, int(wanted + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * wanted else rounded
+
+
+def round_repeats(repeats: int, factor: float) -> int:
+    """Returns `repeats` times `factor`, rounded up."""
+    return math.ceil(repeats * factor)
+
+
+class MBConv(nn.Module):
+    """Inverted bottleneck: expand 1x1, depthwise, squeeze and excite, project 1x1, shortcut.
+
+    Attributes:
+      expansion: channels inside over channels in; at 1 there is no expansion to compute.
+      kernel: side of the depthwise kernel.
+      stride: of the depthwise convolution.
+      width: channels out.
+      conv: (filters, side of the kernel, stride, name) → convolution; with `depthwise=True` one
+        kernel a channel.
+      norm: (name=) → batch norm.
+      dtype: computation dtype; None takes the promotion of input and parameters.
+    """
+
+    expansion: int
+    kernel: int
+    stride: int
+    width: int
+    conv: Callable[..., nn.Module]
+    norm: Callable[..., nn.Module]
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps float [B, H, W, C] to [B, ceil(H / stride), ceil(W / stride), width]."""
+        inputs, channels = x, x.shape[-1]
+        inside = channels * self.expansion
+        if self.expansion > 1:
+            x = self.conv(inside, 1, 1, "expand_conv")(x)
+            x = nn.silu(self.norm(name="expand_bn")(x))
+        x = self.conv(inside, self.kernel, self.stride, "dw_conv", depthwise=True)(x)
+        x = nn.silu(self.norm(name="dw_bn")(x))
+        # The squeeze is of what enters the block, not of what it expands to.
+        dense = partial(nn.Dense, dtype=self.dtype, kernel_init=_INIT)
+        gate = full_precision(x).mean((1, 2))
+        gate = nn.silu(dense(max(1, channels // 4), name="se_reduce")(gate))
+        gate = nn.sigmoid(dense(inside, name="se_expand")(gate))
+        x = x * gate[:, None, None, :]
+        x = self.conv(self.width, 1, 1, "project_conv")(x)
+        x = self.norm(name="project_bn")(x)
+        return x + inputs if self.stride == 1 and channels == self.width else x
+
+
+class EfficientNet(nn.Module):
+    """EfficientNet: stem, stages of inverted bottlenecks, 1x1 top, global average pool, head.
+
+    Attributes:
+      num_classes: number of logits; 0 returns what would enter the head instead.
+      width_factor: multiplies all widths.
+      depth_factor: multiplies the numbers of blocks.
+      stages: the table before scaling.
+      stem_width: filters of the stem, before scaling.
+      top_width: filters of the last convolution, before scaling.
+      padding: `symmetric`: k // 2 zeros on both sides, as PyTorch's; `same`: TensorFlow's, which
+        gives an even map at stride 2 the odd zero at its end.
+      head_widths: widths of the dense layers before the head.
+      dropout: rate after each of these, or before the head where there are none.
+      bn_eps: added to the variance in batch norm.
+      bn_momentum: share of the running statistics kept at a step (torch's momentum is 1 - this).
+      dtype: computation dtype; None takes the promotion of input and parameters.
+
+    References:
+      Tan and Le, EfficientNet: rethinking model scaling for convolutional neural networks, 2019,
+      table 1.
+    """
+
+    num_classes: int
+    width_factor: float = 1.0
+    depth_factor: float = 1.0
+    stages: tuple[Stage, ...] = STAGES
+    stem_width: int = 32
+    top_width: int = 1280
+    padding: str = "symmetric"
+    head_widths: tuple[int, ...] = ()
+    dropout: float = 0.2
+    bn_eps: float = 1e-5
+    bn_momentum: float = 0.9
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Maps images float [B, H, W, C] to logits, or features, float [B, K], at least float32."""
+
+        def conv(
+            features: int, side: int, stride: int, name: str, *, depthwise: bool = False
+        ) -> nn.Module:
+            return Conv(
+                features,
+                (side, side),
+                stride,
+                padding="SAME" if self.padding == "same" else side // 2,
+                feature_group_count=features if depthwise else 1,
+                use_bias=False,
+                kernel_init=_DEPTHWISE_INIT if depthwise else _INIT,
+                dtype=self.dtype,
+                name=name,
+            )
+
+        norm = partial(
+            BatchNorm,
+            use_running_average=not train,
+            momentum=self.bn_momentum,
+            epsilon=self.bn_eps,
+            dtype=self.dtype,
+        )
+        widen = partial(round_filters, factor=self.width_factor)
+        x = conv(widen(self.stem_width), 3, 2, "stem_conv")(x)
+        x = nn.silu(norm(name="stem_bn")(x))
+        for number, stage in enumerate(self.stages, start=1):
+            for i in range(round_repeats(stage.repeats, self.depth_factor)):
+                x = MBConv(
+                    stage.expansion,
+                    stage.kernel,
+                    stage.stride if i == 0 else 1,
+                    widen(stage.width),
+                    conv,
+                    norm,
+                    self.dtype,
+                    name=f"stage{number}_block{i}",
+                )(x)
+        x = conv(widen(self.top_width), 1, 1, "top_conv")(x)
+        x = nn.silu(norm(name="top_bn")(x))
+        return classify(
+            full_precision(x).mean((1, 2)),
+            self.num_classes,
+            widths=self.head_widths,
+            dropout=self.dropout,
+            train=train,
+            dtype=self.dtype,
+            init=_DENSE_INIT,
+        )
+
+
+EfficientNetB0 = EfficientNet
+EfficientNetB1 = partial(EfficientNet, depth_factor=1.1)
+EfficientNetB2 = partial(EfficientNet, width_factor=1.1, depth_factor=1.2, dropout=0.3)

@@ -1,0 +1,70 @@
+"""What stands between a network's pooled features and its logits."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+from flax import linen as nn
+
+from ferjax.models.layers import full_precision
+
+# Linen's own for dense layers.
+_INIT = nn.initializers.lecun_normal()
+
+
+def head(
+    features: jax.Array, num_classes: int, *, init: nn.initializers.Initializer = _INIT
+) -> Any:
+    """Returns logits, or the features where no classes are asked for, in at least float32.
+
+    To be called in a module's `__call__`, whose parameters then hold `head`.
+
+    Args:
+      features: float [B, F].
+      num_classes: number of logits; 0 returns the features.
+      init: of the kernel.
+
+    Returns:
+      float [B, num_classes] or [B, F].
+    """
+    features = full_precision(features)
+    if not num_classes:
+        return features
+    return nn.Dense(num_classes, kernel_init=init, name="head")(features)
+
+
+def classify(
+    features: jax.Array,
+    num_classes: int,
+    *,
+    widths: Sequence[int],
+    dropout: float,
+    train: bool,
+    dtype: Any = None,
+    init: nn.initializers.Initializer = _INIT,
+) -> Any:
+    """Returns `head` of the features behind dense layers with ReLU and dropout.
+
+    Dropout follows every hidden layer; without any it stands before the head. To be called in a
+    module's `__call__`, whose parameters then hold `head_dense1`, ... and `head`.
+
+    Args:
+      features: float [B, F].
+      num_classes: number of logits; 0 returns what would enter the head.
+      widths: of the hidden layers.
+      dropout: rate.
+      train: whether to drop.
+      dtype: computation dtype of the hidden layers; None takes the promotion of input and
+        parameters.
+      init: of the kernels.
+
+    Returns:
+      float [B, num_classes], or [B, last width or F], at least float32.
+    """
+    for i, width in enumerate(widths, start=1):
+        dense = nn.Dense(width, kernel_init=init, dtype=dtype, name=f"head_dense{i}")
+        features = nn.relu(dense(features))
+        features = nn.Dropout(dropout, deterministic=not train, name=f"dropout{i}")(features)
+    if not widths:
+        features = nn.Dropout(dropout, deterministic=not train, name="dropout")(features)
+    return head(features, num_classes, init=init)

@@ -1,0 +1,42 @@
+"""Trees of variables, addressed by flat path: stage1_block0/conv1/kernel."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from flax import traverse_util
+
+
+def flatten(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns path → leaf of a nested mapping; empty branches are left out."""
+    return traverse_util.flatten_dict(dict(tree), sep="/")
+
+
+def unflatten(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the nested dict of path → leaf."""
+    return traverse_util.unflatten_dict(dict(flat), sep="/")
+
+
+def split_tree(
+    tree: Mapping[str, Any], pattern: str | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the tree in two: leaves whose path does not match, and leaves whose path does.
+
+    Args:
+      tree: nested mapping.
+      pattern: regular expression on the whole path; None matches nothing.
+    """
+    if pattern is None:
+        return dict(tree), {}
+    flat = flatten(tree)
+    matched = {path: leaf for path, leaf in flat.items() if re.fullmatch(pattern, path)}
+    rest = {path: leaf for path, leaf in flat.items() if path not in matched}
+    return unflatten(rest), unflatten(matched)
+
+
+def merge_trees(*trees: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns one tree with the leaves of all; of a path given twice the last leaf counts."""
+    merged: dict[str, Any] = {}
+    for tree in trees:
+        merged |= flatten(tree)
+    return unflatten(merged)

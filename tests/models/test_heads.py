@@ -1,0 +1,126 @@
+"""The head that the families share: layers, dropout, precision, features."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen as nn
+
+from ferjax.models.efficientnet import EfficientNet, Stage
+from ferjax.models.heads import classify
+from ferjax.models.resnet import ResNet
+from ferjax.models.vgg import VGG
+
+TINY: dict[str, Callable[..., Any]] = {
+    "resnet": partial(ResNet, stage_sizes=(1,), block="basic", widths=(8,)),
+    "vgg": partial(VGG, stage_sizes=(1, 1), widths=(4, 8), head_widths=()),
+    "vgg-mean": partial(VGG, stage_sizes=(1, 1), widths=(4, 8), head_widths=(), pooling="mean"),
+    "efficientnet": partial(EfficientNet, stages=(Stage(1, 3, 1, 8, 1),), top_width=16),
+}
+
+
+class Classifier(nn.Module):
+    """`classify` as a network of its own."""
+
+    num_classes: int = 7
+    widths: tuple[int, ...] = ()
+    dropout: float = 0.0
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        return classify(
+            x,
+            self.num_classes,
+            widths=self.widths,
+            dropout=self.dropout,
+            train=train,
+            dtype=self.dtype,
+        )
+
+
+FEATURES = np.random.default_rng(0).standard_normal((3, 9)).astype(np.float32)
+WIDTHS = [(), (5,), (6, 5)]
+
+
+def parameters(widths: tuple[int, ...]) -> dict[str, Any]:
+    variables = Classifier(widths=widths).init(jax.random.key(1), FEATURES, train=False)
+    return jax.tree.map(np.asarray, dict(variables))
+
+
+@pytest.mark.parametrize("widths", WIDTHS)
+def test_evaluation_is_dense_relu_dense_by_hand(widths: tuple[int, ...]) -> None:
+    variables = parameters(widths)
+    names = [f"head_dense{i}" for i in range(1, len(widths) + 1)]
+    assert set(variables["params"]) == {*names, "head"}
+    expected = FEATURES
+    for name in names:
+        layer = variables["params"][name]
+        expected = np.maximum(expected @ layer["kernel"] + layer["bias"], 0)
+    run = partial(Classifier(0, widths, 0.5).apply, variables, train=False)
+    np.testing.assert_allclose(run(FEATURES), expected, atol=1e-5)
+    head = variables["params"]["head"]
+    logits = Classifier(7, widths, 0.5).apply(variables, FEATURES, train=False)
+    np.testing.assert_allclose(logits, expected @ head["kernel"] + head["bias"], atol=1e-5)
+
+
+@pytest.mark.parametrize("widths", WIDTHS[:2])
+def test_dropout_is_once_before_the_head(widths: tuple[int, ...]) -> None:
+    variables = parameters(widths)
+    kept = Classifier(0, widths, 0.5).apply(variables, FEATURES, train=False)
+    model = Classifier(0, widths, 0.5)
+    for seed in range(3):
+        found = model.apply(variables, FEATURES, train=True, rngs={"dropout": jax.random.key(seed)})
+        dropped = np.asarray(found) == 0
+        assert dropped.any()
+        assert not dropped.all()
+        # Each value is dropped or doubled, so nothing was dropped before the hidden layer.
+        np.testing.assert_allclose(found, np.where(dropped, 0, 2 * np.asarray(kept)), rtol=1e-6)
+
+
+def test_dropout_follows_every_hidden_layer() -> None:
+    widths = (64, 64)
+    variables, key = parameters(widths), {"dropout": jax.random.key(0)}
+    model = Classifier(7, widths, 0.25)
+    _, state = model.apply(
+        variables, FEATURES, train=True, rngs=key, capture_intermediates=True, mutable=True
+    )
+    seen: Any = state["intermediates"]
+    for i in (1, 2):
+        before = np.maximum(seen[f"head_dense{i}"]["__call__"][0], 0)
+        after = np.asarray(seen[f"dropout{i}"]["__call__"][0])
+        lost = (after == 0) & (before > 0)
+        assert 0.1 < lost.sum() / (before > 0).sum() < 0.4
+        np.testing.assert_allclose(after[~lost], before[~lost] / 0.75, rtol=1e-6)
+
+
+def test_half_precision_is_of_the_hidden_layers_only() -> None:
+    variables = parameters((64,))
+    logits, state = Classifier(widths=(64,), dtype=jnp.bfloat16).apply(
+        variables, FEATURES, train=False, capture_intermediates=True, mutable=True
+    )
+    seen: Any = state["intermediates"]
+    assert seen["head_dense1"]["__call__"][0].dtype == jnp.bfloat16
+    assert logits.dtype == jnp.float32
+    exact = Classifier(widths=(64,)).apply(variables, FEATURES, train=False)
+    assert 0 < np.abs(logits - exact).max() < 0.05 * np.abs(exact).max()
+
+
+@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("widths", WIDTHS[:2])
+def test_no_classes_means_what_would_enter_the_head(
+    name: str, widths: tuple[int, ...], random_variables: Callable[..., Any]
+) -> None:
+    build = partial(TINY[name], head_widths=widths)
+    variables = random_variables(build(num_classes=7), 33, 3)
+    image = np.random.default_rng(1).random((2, 33, 33, 3), np.float32)
+    features = jax.jit(partial(build(num_classes=0).apply, train=False))(variables, image)
+    logits = jax.jit(partial(build(num_classes=7).apply, train=False))(variables, image)
+    head = variables["params"]["head"]
+    assert (features.shape, features.dtype) == ((2, len(head["kernel"])), jnp.float32)
+    expected = np.asarray(features) @ head["kernel"] + head["bias"]
+    np.testing.assert_allclose(logits, expected, atol=1e-5 * np.abs(expected).max(), rtol=0)
