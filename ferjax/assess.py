@@ -1,7 +1,7 @@
 """Evaluate checkpoints and write what they showed: scores, pictures, protocol."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +61,11 @@ def assess_run(task: Task, run_dir: Path) -> dict[str, Any]:
     figures.append(
         {"file": "batch.png", "caption": "The first training batch as the network sees it"}
     )
+    origin = list(task.start.origin) if task.start else "random initialisation"
     report = {
         "title": title,
         "summary": summarise(results),
-        "protocol": describe_protocol(config, task.bundle, task.spec),
+        "protocol": describe_protocol(config, task.bundle, task.spec, origin),
         "results": results,
         "config": asdict(config),
         "environment": describe_environment(
@@ -206,5 +207,6 @@ def _draw_first_batch(task: Task, path: Path, title: str) -> None:
     batch = TrainBatches(train, config.batch_size, config.seed, config.epochs)[0]
     key = stream_key(config.seed, "augment", 0)
     geometry = draw_geometry(AUGMENTS[config.augment], key, batch["index"], train.shape[:2])
-    images = denormalize(prepare(batch["image"], task.spec, geometry), task.spec)
+    spec = replace(task.spec, guide=None)
+    images = denormalize(prepare(batch["image"], spec, geometry), spec)
     draw_batch(np.asarray(images), batch["label"], task.bundle.classes, path, f"{title}: a batch")

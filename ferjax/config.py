@@ -2,121 +2,134 @@
 
 import dataclasses
 import json
-import math
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ferjax.errors import UserError, unknown_name
+from ferjax.config_fields import check_field, config_field
+from ferjax.errors import UserError
 
 # JAX makes keys from 32 bits: a larger seed would repeat a smaller one's run.
 _LARGEST_SEED = 2**32 - 1
-
-
-def _field(
-    default: Any,
-    help: str,
-    *,
-    choices: tuple[Any, ...] | None = None,
-    low: float | None = None,
-    high: float | None = None,
-    above: float | None = None,
-    free: bool = False,
-) -> Any:
-    """Returns a dataclass field; `free` fields may differ between a run and its resumption."""
-    metadata = dict(help=help, choices=choices, low=low, high=high, above=above, free=free)
-    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """Everything that decides a training run. One flag of `launch.train` for each field."""
 
-    model: str = _field("", "Network; see --list.")
-    dataset: str = _field("", "Data set; see --list.")
-    data_dir: str | None = _field(
+    model: str = config_field("", "Network; see --list.")
+    dataset: str = config_field("", "Data set; see --list.")
+    data_dir: str | None = config_field(
         None,
         "Data set's folder (or csv file). Default: $FERJAX_DATA/<dataset>, then data/<dataset>.",
         free=True,
     )
-    workdir: str | None = _field(
+    workdir: str | None = config_field(
         None, "Run directory. Default: runs/<model>-<dataset>-<recipe>-s<seed>.", free=True
     )
-    recipe: str | None = _field(
+    recipe: str | None = config_field(
         None, "Named recipe. Default: the paper's for this model and data set, else 'default'."
     )
-    epochs: int = _field(20, "Passes over the training split.", low=1)
-    batch_size: int = _field(64, "Images a step, over all devices together.", low=1)
-    learning_rate: float = _field(1e-3, "Peak learning rate; never rescaled.", above=0)
-    optimizer: str = _field("adam", "Optimizer.", choices=("sgd", "adam", "adamw"))
-    momentum: float = _field(0.9, "Momentum of sgd; 0 for none.", low=0, high=1)
-    weight_decay: float = _field(
+    epochs: int = config_field(20, "Passes over the training split.", low=1)
+    batch_size: int = config_field(64, "Images a step, over all devices together.", low=1)
+    learning_rate: float = config_field(1e-3, "Peak learning rate; never rescaled.", above=0)
+    optimizer: str = config_field("adam", "Optimizer.", choices=("sgd", "adam", "adamw"))
+    momentum: float = config_field(0.9, "Momentum of sgd; 0 for none.", low=0, high=1)
+    weight_decay: float = config_field(
         0.0, "On kernels only: decoupled with adamw, else added to the gradient.", low=0
     )
-    schedule: str = _field(
+    schedule: str = config_field(
         "constant", "Learning rate over the run.", choices=("constant", "cosine", "one_cycle")
     )
-    warmup_epochs: float = _field(0.0, "Linear warm-up, in epochs; not with one_cycle.", low=0)
-    image_size: int | None = _field(None, "Side of the network's input, pixels.", low=1)
-    channels: int | None = _field(
+    warmup_epochs: float = config_field(
+        0.0, "Linear warm-up, in epochs; not with one_cycle.", low=0
+    )
+    image_size: int | None = config_field(None, "Side of the network's input, pixels.", low=1)
+    channels: int | None = config_field(
         None, "1 (grey) or 3 (RGB). Default: the data set's.", choices=(1, 3)
     )
-    normalization: str = _field(
-        "unit",
-        "unit: [0, 1]; dataset: minus mean, over deviation of the training split per channel.",
-        choices=("unit", "dataset"),
+    normalization: str | None = config_field(
+        None,
+        "unit: [0, 1]; dataset: minus mean, over deviation of the training split per channel;"
+        " weights: as the pretrained weights were trained. Default: weights where there are, else"
+        " unit.",
+        choices=("unit", "dataset", "weights"),
     )
-    augment: str = _field(
+    pretrained: str | None = config_field(
+        None,
+        "Start from these weights: imagenet (the network's default), a name of launch.convert"
+        " --list, a URL, a file, or a folder of launch.convert. With --guide: the guide's.",
+    )
+    offline: bool = config_field(
+        False, "Download nothing; weights must be in the cache.", free=True
+    )
+    augment: str = config_field(
         "none",
         "On the training split: flip; standard: flip and shift by up to a tenth of the side.",
         choices=("none", "flip", "standard"),
     )
-    precision: str = _field(
+    precision: str = config_field(
         "f32",
         "bf16: activations in bfloat16; f64 needs JAX_ENABLE_X64=1.",
         choices=("f32", "bf16", "f64"),
     )
-    label_smoothing: float = _field(
+    label_smoothing: float = config_field(
         0.0, "Share of the target spread over all classes.", low=0, high=1
     )
-    class_weights: str = _field(
+    class_weights: str = config_field(
         "none",
         "Loss weight of a class; inverse: N / (K * count).",
         choices=("none", "inverse"),
     )
-    dropout: float | None = _field(None, "Dropout rate. Default: the network's.", low=0, high=1)
-    jumper: str | None = _field(None, "Residual jumper of awei. Default: input.")
-    num_classes: int | None = _field(
+    dropout: float | None = config_field(
+        None, "Dropout rate. Default: the network's.", low=0, high=1
+    )
+    jumper: str | None = config_field(None, "Residual jumper of awei. Default: input.")
+    guide: str | None = config_field(
+        None, "none, or vgg16: a frozen network whose features awei adds. Default: none."
+    )
+    guide_input: str = config_field(
+        "weights",
+        "weights: the guide sees the image as its weights were trained; shared: as awei does.",
+        choices=("weights", "shared"),
+    )
+    pooling: str | None = config_field(
+        None, "Of vgg: flatten (7x7, the published classifier) or mean. Default: flatten."
+    )
+    head_widths: tuple[int, ...] | None = config_field(
+        None, "Comma list: dense layers between features and logits. Default: the network's."
+    )
+    num_classes: int | None = config_field(
         None, "Of synthetic: 7, or 8 with contempt. Default: 7.", low=2
     )
-    limit: int | None = _field(None, "Use this many images of each split, stratified.", low=1)
-    val_fraction: float = _field(
+    limit: int | None = config_field(None, "Use this many images of each split, stratified.", low=1)
+    val_fraction: float = config_field(
         0.1, "Share of train held out as val where the data set has none.", above=0, high=0.9
     )
-    split_seed: int = _field(0, "Seed of that cut, apart from --seed.", low=0)
-    seed: int = _field(
+    split_seed: int = config_field(0, "Seed of that cut, apart from --seed.", low=0)
+    seed: int = config_field(
         0,
         "Seed of initialisation, order, augmentation and dropout.",
         low=0,
         high=_LARGEST_SEED,
     )
-    seeds: tuple[int, ...] = _field(
+    seeds: tuple[int, ...] = config_field(
         (),
         "Comma list: train once for each seed, in WORKDIR/seed_N, and report mean and deviation.",
     )
-    eval_every: int = _field(1, "Evaluate on val every so many epochs; each epoch is saved.", low=1)
-    save_minutes: float = _field(
+    eval_every: int = config_field(
+        1, "Evaluate on val every so many epochs; each epoch is saved.", low=1
+    )
+    save_minutes: float = config_field(
         10.0, "Save within an epoch every so many minutes.", above=0, free=True
     )
-    resume: bool = _field(False, "Continue the run in --workdir, or start it.", free=True)
-    smoke: bool = _field(False, "Shrink the recipe to under a minute, to see that all works.")
-    progress: bool = _field(True, "Progress bars on a terminal.", free=True)
+    resume: bool = config_field(False, "Continue the run in --workdir, or start it.", free=True)
+    smoke: bool = config_field(False, "Shrink the recipe to under a minute, to see that all works.")
+    progress: bool = config_field(True, "Progress bars on a terminal.", free=True)
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            _check(field, getattr(self, field.name))
+            check_field(field, getattr(self, field.name))
         if self.schedule == "one_cycle" and self.warmup_epochs:
             raise UserError(
                 f"--warmup_epochs={self.warmup_epochs}: one_cycle has a warm-up of its own."
@@ -143,49 +156,22 @@ class EvalConfig:
     Without `dataset`, `data_dir` and `split` the run's own report is made anew.
     """
 
-    workdir: str = _field("", "Run directory to evaluate.")
-    dataset: str | None = _field(None, "Data set. Default: the run's own.")
-    data_dir: str | None = _field(None, "Data set's folder (or csv file). Default: the run's own.")
-    split: str | None = _field(
+    workdir: str = config_field("", "Run directory to evaluate.")
+    dataset: str | None = config_field(None, "Data set. Default: the run's own.")
+    data_dir: str | None = config_field(
+        None, "Data set's folder (or csv file). Default: the run's own."
+    )
+    split: str | None = config_field(
         None,
         "Split. Default: test, or val where there is no test.",
         choices=("train", "val", "test"),
     )
-    checkpoint: str = _field("selected", "Which parameters.", choices=("selected", "last"))
-    progress: bool = _field(True, "Progress bars on a terminal.")
+    checkpoint: str = config_field("selected", "Which parameters.", choices=("selected", "last"))
+    progress: bool = config_field(True, "Progress bars on a terminal.")
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            _check(field, getattr(self, field.name))
-
-
-def field_type(field: dataclasses.Field) -> tuple[type, bool]:
-    """Returns a config field's type without None, and whether None is allowed."""
-    if isinstance(field.type, types.UnionType):
-        return typing.get_args(field.type)[0], True
-    return typing.get_origin(field.type) or typing.cast(type, field.type), False
-
-
-def _check(field: dataclasses.Field, value: Any) -> None:
-    kind, optional = field_type(field)
-    if value is None and optional:
-        return
-    flag, rule = f"--{field.name}={value}", field.metadata
-    accepted = (int, float) if kind is float else kind
-    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
-        raise UserError(f"{flag}: {kind.__name__} expected, found {type(value).__name__}.")
-    if rule["choices"] and value not in rule["choices"]:
-        raise unknown_name(f"--{field.name}", str(value), map(str, rule["choices"]))
-    if isinstance(value, float) and not math.isfinite(value):
-        raise UserError(f"{flag}: a finite number expected.")
-    bounds = [
-        ("at least", rule["low"], lambda v, b: v >= b),
-        ("at most", rule["high"], lambda v, b: v <= b),
-        ("above", rule["above"], lambda v, b: v > b),
-    ]
-    for words, bound, holds in bounds:
-        if bound is not None and not holds(value, bound):
-            raise UserError(f"{flag}: expected {words} {bound}.")
+            check_field(field, getattr(self, field.name))
 
 
 def config_to_json(config: TrainConfig) -> str:

@@ -18,6 +18,7 @@ from ferjax.augment import AUGMENTS
 from ferjax.config import EvalConfig, TrainConfig
 from ferjax.data.pipeline import TrainBatches, iterate
 from ferjax.errors import UserError
+from ferjax.pretrained import start_to_json
 from ferjax.report.document import write_seeds_report
 from ferjax.report.seeds import seeds_report
 from ferjax.sharding import Devices, compiled, devices_for, put_batch, replicated
@@ -91,7 +92,16 @@ def _train(task: Task, run_dir: Path) -> None:
         config.optimizer, schedule, momentum=config.momentum, weight_decay=config.weight_decay
     )
     dtype = np.float64 if config.precision == "f64" else np.float32
-    state = create_state(task.model, optimizer, task.spec, config.seed, mesh, dtype)
+    state = create_state(
+        task.model,
+        optimizer,
+        task.spec,
+        config.seed,
+        mesh,
+        dtype,
+        frozen=task.frozen,
+        given=task.start and task.start.variables,
+    )
 
     def placed_zeros() -> Sums:
         # Sums straight from the host are another type to jit, which would compile a second time.
@@ -158,6 +168,7 @@ def _compiled_step(
         augment=AUGMENTS[config.augment],
         label_smoothing=config.label_smoothing,
         seed=config.seed,
+        frozen=task.frozen,
     )
     return compiled(step, mesh, donate_argnums=(0, 1), out_shardings=replicated(mesh))
 
@@ -179,6 +190,7 @@ def _meta(task: Task, state: TrainState, host: HostState, per_epoch: int) -> dic
         "fields": task.fields,
         "classes": list(task.bundle.classes),
         "spec": spec_to_json(task.spec),
+        "start": task.start and start_to_json(task.start),
         "epoch": int(state.step) // per_epoch,
         "best": host.best,
         "sums": [np.asarray(value).item() for value in host.sums],

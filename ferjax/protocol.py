@@ -14,9 +14,16 @@ _ABSURD_GAP = 0.15
 
 
 def describe_protocol(
-    config: TrainConfig, bundle: DatasetBundle, spec: InputSpec
+    config: TrainConfig, bundle: DatasetBundle, spec: InputSpec, origin: str | list[str]
 ) -> dict[str, str | list[str]]:
-    """Returns the protocol block of a report (DESIGN principle 4), name by name."""
+    """Returns the protocol block of a report (DESIGN principle 4), name by name.
+
+    Args:
+      config: the run's.
+      bundle: splits and classes.
+      spec: how images become input.
+      origin: where the initial weights come from.
+    """
     recipe = RECIPES.get(config.recipe or "")
     splits = [
         f"{name}: {bundle.sources[name]} ({len(split):,} images)"
@@ -32,13 +39,19 @@ def describe_protocol(
         "test-time augmentation": "none",
         "classes": list(bundle.classes),
         "recipe": f"{config.recipe}" + (f" ({recipe.source})" if recipe else ""),
-        "weights' origin": "random initialisation",
+        "weights' origin": origin,
         "crop origin": bundle.crops,
         "input": f"{size} → {spec.size}x{spec.size}, {spec.channels} channel(s),"
-        f" mean {_numbers(spec.mean)}, deviation {_numbers(spec.std)}",
+        f" {_normalization(spec)}"
+        + (f"; guide: {_normalization(spec.guide)}" if spec.guide else ""),
         "training augmentation": config.augment,
         "train/test overlap": overlaps(bundle),
     }
+
+
+def _normalization(spec: InputSpec) -> str:
+    text = f"mean {_numbers(spec.mean)}, deviation {_numbers(spec.std)}, {spec.interpolation}"
+    return text + (", BGR" if spec.order == "bgr" else "")
 
 
 def _numbers(values: tuple[float, ...]) -> str:

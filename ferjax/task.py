@@ -16,8 +16,9 @@ from ferjax.data.registry import load_dataset
 from ferjax.data.split import DatasetBundle, Split, subset
 from ferjax.data.splitting import stratified_sample
 from ferjax.errors import UserError
+from ferjax.inputs import input_spec
 from ferjax.models.registry import check_image, create_model, model_entry
-from ferjax.preprocess import to_channels
+from ferjax.pretrained import Start, start_of
 from ferjax.sharding import Devices, check_batch_size, compiled, data_mesh, replicated
 from ferjax.specs import InputSpec
 from ferjax.train.evaluate import collect_logits
@@ -32,8 +33,10 @@ class Task:
     Attributes:
       config: the run's.
       bundle: splits and classes.
-      fields: the module fields the config sets, JSON values.
+      fields: the module fields that config and weights set, JSON values.
       model: the Linen module.
+      frozen: regular expression on paths of parameters that are never trained, or None.
+      start: the weights it starts from, or None.
       spec: how images become its input.
       mesh: the devices.
       logits_of: (variables, split) → logits float [N, K], compiled once for the whole run.
@@ -43,6 +46,8 @@ class Task:
     bundle: DatasetBundle
     fields: dict[str, Any]
     model: nn.Module
+    frozen: str | None
+    start: Start | None
     spec: InputSpec
     mesh: Mesh
     logits_of: Callable[[Any, Split], np.ndarray]
@@ -62,15 +67,21 @@ def prepare_task(config: TrainConfig, devices: Devices | None = None) -> Task:
         raise UserError("image_size is missing; `ferjax.recipes.resolve` fills it from a recipe.")
     if config.precision == "f64" and not jax.config.read("jax_enable_x64"):
         raise UserError("--precision=f64 needs the environment variable JAX_ENABLE_X64=1.")
-    fields = {name: getattr(config, name) for name in ("dropout", "jumper")}
-    fields = {name: value for name, value in fields.items() if value is not None}
-    if config.precision == "bf16":
-        fields["dtype"] = "bfloat16"
+    fields = _module_fields(config)
     create_model(config.model, 2, **fields)
-    demanded = model_entry(config.model).channels
+    entry = model_entry(config.model)
+    demanded = 3 if config.pretrained else entry.channels
     check_image(config.model, config.image_size, config.channels or demanded or 1)
+    if demanded and config.channels not in (None, demanded):
+        raise UserError(
+            f"--channels={config.channels}: --pretrained={config.pretrained} takes {demanded}."
+            " Leave the flag out: grey images are repeated."
+        )
     mesh = data_mesh(devices)
     check_batch_size(config.batch_size, mesh)
+    start = start_of(config, fields)
+    if start:
+        fields = {**start.fields, **fields}
 
     bundle = load_dataset(
         config.dataset,
@@ -89,13 +100,19 @@ def prepare_task(config: TrainConfig, devices: Devices | None = None) -> Task:
             f" Give at most {len(train) // mesh.size * mesh.size or mesh.size}."
         )
     channels = config.channels or demanded or train.shape[2]
-    mean, std = (0.0,) * channels, (1.0,) * channels
-    if config.normalization == "dataset":
-        mean, std = channel_statistics(train, channels)
-    spec = InputSpec(train.shape[:2], config.image_size, channels, mean, std)
+    spec = input_spec(config, train, channels, start)
     model = create_model(config.model, len(bundle.classes), **fields)
     logits_of = evaluator(model, spec, mesh, config.batch_size, config.progress)
-    return Task(config, bundle, fields, model, spec, mesh, logits_of)
+    return Task(config, bundle, fields, model, entry.frozen, start, spec, mesh, logits_of)
+
+
+def _module_fields(config: TrainConfig) -> dict[str, Any]:
+    """Returns the module fields that a config sets."""
+    names = ("dropout", "guide", "head_widths", "jumper", "pooling")
+    fields = {name: getattr(config, name) for name in names}
+    if config.precision == "bf16":
+        fields["dtype"] = "bfloat16"
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _limited(bundle: DatasetBundle, limit: int, seed: int) -> DatasetBundle:
@@ -105,23 +122,6 @@ def _limited(bundle: DatasetBundle, limit: int, seed: int) -> DatasetBundle:
     }
     note = f"--limit={limit}: every split was cut to at most {limit} images, stratified"
     return replace(bundle, splits=splits, notes=(*bundle.notes, note))
-
-
-def channel_statistics(
-    split: Split, channels: int, chunk: int = 512
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Returns mean and standard deviation of each channel over all pixels, where 255 is 1."""
-    total, squares = np.zeros(channels), np.zeros(channels)
-    for start in range(0, len(split), chunk):
-        images = split.read(np.arange(start, min(start + chunk, len(split))))
-        images = np.asarray(to_channels(images, channels), np.float64) / 255
-        total += images.sum((0, 1, 2))
-        squares += (images**2).sum((0, 1, 2))
-    mean = total / (len(split) * split.shape[0] * split.shape[1])
-    variance = squares / (len(split) * split.shape[0] * split.shape[1]) - mean**2
-    # A channel that never varies is left on its scale.
-    std = np.sqrt(np.where(variance > 1e-12, variance, 1.0))
-    return tuple(mean.tolist()), tuple(std.tolist())
 
 
 def process_shard() -> Shard:

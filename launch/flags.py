@@ -5,7 +5,7 @@ from typing import Any
 
 from absl import flags
 
-from ferjax.config import field_type
+from ferjax.config_fields import field_type
 from ferjax.errors import UserError
 
 # absl then counts the flags as the entry point's own, which is what --help lists.
@@ -43,8 +43,10 @@ def given_flags(config: type) -> dict[str, Any]:
         if not flag.present:
             continue
         given[field.name] = flag.value
-        if field_type(field)[0] is tuple:
-            given[field.name] = _integers(field.name, str(flag.value))
+        kind, optional = field_type(field)
+        if kind is tuple:
+            none = optional and not flag.value
+            given[field.name] = () if none else _integers(field.name, str(flag.value))
     return given
 
 

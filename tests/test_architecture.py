@@ -17,8 +17,10 @@ LAYERS = {
     "ferjax.emotions": 0,
     "ferjax.specs": 0,
     "ferjax.config": 0,
+    "ferjax.config_fields": 0,
     "ferjax.recipes": 0,
     "ferjax.rng": 1,
+    "ferjax.tree": 1,
     "ferjax.sharding": 1,
     "ferjax.preprocess": 1,
     "ferjax.augment": 1,
@@ -31,6 +33,9 @@ LAYERS = {
     "ferjax.report": 3,
     "ferjax.bench": 4,
     "ferjax.task": 4,
+    "ferjax.pretrained": 4,
+    "ferjax.inputs": 4,
+    "ferjax.conversion": 4,
     "ferjax.assess": 4,
     "ferjax.protocol": 4,
     "ferjax.experiment": 4,
@@ -38,9 +43,28 @@ LAYERS = {
     "launch": 5,
 }
 STRANGERS = ("ferjax.models", "ferjax.data", "ferjax.convert")
-OPTIONAL = {"torch", "torchvision", "timm", "h5py", "keras", "cv2", "tensorflow", "gradio"}
+OPTIONAL = {
+    "cv2",
+    "gradio",
+    "h5py",
+    "huggingface_hub",
+    "keras",
+    "tensorflow",
+    "timm",
+    "torch",
+    "torchvision",
+    "transformers",
+}
 # Numpy only: what runs in data workers and what writes reports must not start a backend.
-NO_JAX = ("ferjax.data", "ferjax.report", "ferjax.config", "ferjax.recipes", "ferjax.specs")
+NO_JAX = (
+    "ferjax.config",
+    "ferjax.config_fields",
+    "ferjax.convert",
+    "ferjax.data",
+    "ferjax.recipes",
+    "ferjax.report",
+    "ferjax.specs",
+)
 
 FILES = sorted([*(ROOT / "ferjax").rglob("*.py"), *(ROOT / "launch").glob("*.py")])
 ENTRY_POINTS = [path for path in FILES if "__main__" in path.read_text("utf-8")]

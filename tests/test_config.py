@@ -14,14 +14,14 @@ from ferjax.config import (
     TrainConfig,
     config_from_json,
     config_to_json,
-    field_type,
     make_config,
     resume_conflicts,
 )
+from ferjax.config_fields import field_type
 from ferjax.errors import UserError
 
 FIELDS = {field.name: field for field in dataclasses.fields(TrainConfig)}
-FREE = {"data_dir", "workdir", "save_minutes", "resume", "progress"}
+FREE = {"data_dir", "offline", "workdir", "save_minutes", "resume", "progress"}
 # name → (values refused, a part of the message that says what was expected).
 REFUSED: dict[str, tuple[list[Any], str]] = {
     "epochs": ([0, -3], "at least 1"),
@@ -34,7 +34,8 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "warmup_epochs": ([-1.0], "at least 0"),
     "image_size": ([0], "at least 1"),
     "channels": ([0, 2, 4], "1, 3"),
-    "normalization": (["imagenet"], "dataset, unit"),
+    "normalization": (["imagenet"], "dataset, unit, weights"),
+    "guide_input": (["own"], "shared, weights"),
     "augment": (["flips"], "flip, none, standard"),
     "precision": (["f16"], "bf16, f32, f64"),
     "label_smoothing": ([1.01], "at most 1"),
@@ -178,6 +179,7 @@ def test_only_free_fields_may_differ_on_resume() -> None:
     old = TrainConfig(model="cnn3", dataset="synthetic", schedule="cosine")
     other: dict[str, Any] = dict(model="cnn4", dataset="rafdb", recipe="default", seeds=(3,))
     other |= dict.fromkeys(("data_dir", "workdir"), "elsewhere")
+    other |= dict(pretrained="imagenet", guide="vgg16", pooling="mean", head_widths=(8,))
     other |= dict(jumper="double", channels=3, image_size=96, dropout=0.1, num_classes=8, limit=7)
     for name, field in FIELDS.items():
         value = getattr(old, name)

@@ -1,5 +1,6 @@
 """Device preprocessing against jax.image.resize, numpy slices and hand numbers."""
 
+import dataclasses
 import json
 
 import jax
@@ -8,13 +9,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from ferjax import preprocess
 from ferjax.preprocess import Geometry, denormalize, normalize, prepare, to_channels
 from ferjax.specs import InputSpec, spec_from_json, spec_to_json
 
 # As the library runs it, and one compilation a shape instead of twenty.
-resample = jax.jit(preprocess.resample, static_argnums=1)
+resample = jax.jit(preprocess.resample, static_argnums=(1, 3))
 
 
 def pixels(*shape: int, seed: int = 0) -> np.ndarray:
@@ -45,12 +47,40 @@ def test_grey_is_repeated_and_rgb_weighed_by_601() -> None:
 
 
 @settings(max_examples=6, deadline=None)
-@given(height=st.integers(1, 70), width=st.integers(1, 70), size=st.integers(1, 70))
-def test_a_plain_resize_is_jax_image_resize(height: int, width: int, size: int) -> None:
+@given(
+    height=st.integers(1, 70),
+    width=st.integers(1, 70),
+    size=st.integers(1, 70),
+    method=st.sampled_from([("bilinear", "linear"), ("bicubic", "cubic")]),
+)
+def test_a_plain_resize_is_jax_image_resize(
+    height: int, width: int, size: int, method: tuple[str, str]
+) -> None:
     images = pixels(1, height, width, 2).astype(np.float32)
-    expected = jax.image.resize(images, (1, size, size, 2), "linear", antialias=True)
+    expected = jax.image.resize(images, (1, size, size, 2), method[1], antialias=True)
     # Two parts in a million of the range: one rounding for each of the sums they differ in.
-    np.testing.assert_allclose(resample(images, size), expected, rtol=0, atol=5e-4)
+    found = resample(images, size, None, method[0])
+    np.testing.assert_allclose(found, expected, rtol=0, atol=5e-4)
+
+
+@pytest.mark.parametrize(("ours", "pillow"), [("bilinear", 2), ("bicubic", 3)])
+@pytest.mark.parametrize("size", [24, 31, 64])
+def test_a_plain_resize_is_pillows_to_its_rounding(ours: str, pillow: int, size: int) -> None:
+    # Little contrast: between its two passes Pillow clips what overshoots.
+    image = pixels(48, 48) // 4 + 96
+    expected = Image.fromarray(image).resize((size, size), Image.Resampling(pillow))
+    spec = InputSpec((48, 48), size, 1, (0.0,), (1 / 255,), interpolation=ours)
+    found = np.asarray(prepare(image[None, :, :, None], spec))[0, :, :, 0]
+    # It also rounds to bytes after each of them.
+    np.testing.assert_allclose(found, np.asarray(expected, np.float32), rtol=0, atol=1.6)
+
+
+@settings(max_examples=10, deadline=None)
+@given(down=st.integers(-5, 5), right=st.integers(-5, 5))
+def test_whole_pixel_shifts_copy_under_bicubic_too(down: int, right: int) -> None:
+    images = pixels(1, 24, 24, 1).astype(np.float32)
+    result = resample(images, 24, geometry([False], [(down, right)], 24), "bicubic")
+    np.testing.assert_allclose(result[0], moved(images[0], down, right), rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("moving", [None, Geometry(jnp.zeros(2, bool), jnp.zeros((2, 2)))])
@@ -125,6 +155,23 @@ def test_normalize_is_the_formula_and_denormalize_its_inverse() -> None:
     assert float(denormalize(100 + result, SPEC).max()) == 1
 
 
+def test_bgr_networks_see_blue_first_with_their_own_mean() -> None:
+    caffe = InputSpec((5, 5), 5, 3, (0.4, 0.5, 0.6), (1 / 255,) * 3, order="bgr")
+    images = pixels(2, 5, 5, 3)
+    expected = images[..., ::-1].astype(np.float64) - 255 * np.array(caffe.mean)
+    result = prepare(images, caffe)
+    np.testing.assert_allclose(result, expected, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(denormalize(result, caffe), images / 255, rtol=0, atol=1e-6)
+
+
+def test_a_guide_gets_the_same_moved_pixels_normalised_in_its_own_way() -> None:
+    guide = InputSpec((40, 36), 32, 3, (0.1, 0.2, 0.3), (2.0, 3.0, 4.0), order="bgr")
+    images, moving = pixels(2, 40, 36, 3), geometry([True, False], [(2, 1), (0, 3)], 40)
+    own, guided = prepare(images, dataclasses.replace(SPEC, guide=guide), moving)
+    np.testing.assert_array_equal(own, prepare(images, SPEC, moving))
+    np.testing.assert_array_equal(guided, prepare(images, guide, moving))
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_prepare_makes_float32_of_the_spec_size(channels: int) -> None:
     spec = InputSpec((40, 36), 32, channels, (0.5,) * channels, (0.25,) * channels)
@@ -137,4 +184,11 @@ def test_prepare_makes_float32_of_the_spec_size(channels: int) -> None:
 
 
 def test_spec_survives_json() -> None:
-    assert spec_from_json(json.loads(json.dumps(spec_to_json(SPEC)))) == SPEC
+    both = dataclasses.replace(SPEC, guide=SPEC, order="bgr", interpolation="bicubic")
+    for spec in (SPEC, both):
+        assert spec_from_json(json.loads(json.dumps(spec_to_json(spec)))) == spec
+
+
+def test_a_spec_of_an_older_run_still_opens() -> None:
+    old = {"storage": [40, 36], "size": 32, "channels": 3, "mean": [0.5, 0.4, 0.3]}
+    assert spec_from_json({**old, "std": [0.25, 0.2, 0.5]}) == SPEC

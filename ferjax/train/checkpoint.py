@@ -76,6 +76,13 @@ def restore_checkpoint(
     return restored["state"], restored["meta"]
 
 
+def latest_meta(run_dir: Path) -> dict[str, Any] | None:
+    """Returns the latest checkpoint's meta, or None where a run has saved none yet."""
+    if not any((run_dir / "checkpoints").glob("[0-9]*")):
+        return None
+    return read_meta(run_dir)[1]
+
+
 def read_meta(run_dir: Path) -> tuple[int, dict[str, Any]]:
     """Returns the latest checkpoint's step and meta.
 

@@ -1,5 +1,6 @@
 """`TrainState`, and nothing else: what a run is at a step."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -12,6 +13,7 @@ from jax.sharding import Mesh
 from ferjax.rng import stream_key
 from ferjax.sharding import replicated
 from ferjax.specs import InputSpec
+from ferjax.tree import merge_trees, split_tree, unflatten
 
 
 @struct.dataclass
@@ -36,7 +38,8 @@ class TrainState:
 def init_variables(model: nn.Module, spec: InputSpec, seed: int) -> dict[str, Any]:
     """Returns freshly initialised variables, a function of model, input and seed alone."""
     image = jnp.zeros((1, spec.size, spec.size, spec.channels))
-    return dict(model.init(stream_key(seed, "init"), image, train=False))
+    inputs = (image, image) if spec.guide else image
+    return dict(model.init(stream_key(seed, "init"), inputs, train=False))
 
 
 def create_state(
@@ -46,6 +49,9 @@ def create_state(
     seed: int,
     mesh: Mesh,
     dtype: Any = jnp.float32,
+    *,
+    frozen: str | None = None,
+    given: Mapping[str, Any] | None = None,
 ) -> TrainState:
     """Returns the state at step 0, born on the mesh.
 
@@ -56,16 +62,19 @@ def create_state(
       seed: the run's seed.
       mesh: where the state lives, replicated.
       dtype: of parameters and statistics, float32 or float64.
+      frozen: regular expression on paths of parameters that are never trained: they get no slots.
+      given: values by flat path (`params/stem_conv/kernel`) instead of the initialised ones.
     """
 
-    def init() -> TrainState:
-        variables = jax.tree.map(lambda x: x.astype(dtype), init_variables(model, spec, seed))
+    def init(given: Mapping[str, Any]) -> TrainState:
+        variables = merge_trees(init_variables(model, spec, seed), unflatten(given))
+        variables = jax.tree.map(lambda x: jnp.asarray(x, dtype), variables)
         params = variables["params"]
         return TrainState(
             step=jnp.zeros((), jnp.int32),
             params=params,
             batch_stats=variables.get("batch_stats", {}),
-            opt_state=optimizer.init(params),
+            opt_state=optimizer.init(split_tree(params, frozen)[0]),
         )
 
-    return jax.jit(init, out_shardings=replicated(mesh))()
+    return jax.jit(init, out_shardings=replicated(mesh))(dict(given or {}))

@@ -15,6 +15,7 @@ from ferjax.rng import stream_key
 from ferjax.specs import InputSpec
 from ferjax.train.losses import cross_entropy
 from ferjax.train.state import TrainState
+from ferjax.tree import merge_trees, split_tree
 
 NEVER = np.iinfo(np.int32).max
 
@@ -55,6 +56,7 @@ def train_step(
     label_smoothing: float,
     class_weights: np.ndarray | None,
     seed: int,
+    frozen: str | None = None,
 ) -> tuple[TrainState, Sums]:
     """Returns state and sums after one step.
 
@@ -69,14 +71,17 @@ def train_step(
       label_smoothing: 0 to 1.
       class_weights: float [K] or None.
       seed: the run's seed; this step's keys are derived from it.
+      frozen: regular expression on paths of parameters that stay as they are.
     """
     shape = batch["image"].shape[1:3]
     key = stream_key(seed, "augment", state.step)
     images = prepare(batch["image"], spec, draw_geometry(augment, key, batch["index"], shape))
 
-    def loss_fn(params: Any) -> tuple[jax.Array, tuple[Any, Any, jax.Array]]:
+    trained, kept = split_tree(state.params, frozen)
+
+    def loss_fn(trained: Any) -> tuple[jax.Array, tuple[Any, Any, jax.Array]]:
         logits, updates = model.apply(
-            {"params": params, "batch_stats": state.batch_stats},
+            {"params": merge_trees(trained, kept), "batch_stats": state.batch_stats},
             images,
             train=True,
             rngs={"dropout": stream_key(seed, "dropout", state.step)},
@@ -94,12 +99,12 @@ def train_step(
         return loss, (logits, updates.get("batch_stats", {}), weights.sum())
 
     gradient_fn = jax.value_and_grad(loss_fn, has_aux=True)
-    (loss, (logits, batch_stats, weight)), gradients = gradient_fn(state.params)
-    updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+    (loss, (logits, batch_stats, weight)), gradients = gradient_fn(trained)
+    updates, opt_state = optimizer.update(gradients, state.opt_state, trained)
     correct = (logits.argmax(-1) == batch["label"]) & batch["mask"]
     after = TrainState(
         step=state.step + 1,
-        params=optax.apply_updates(state.params, updates),
+        params=merge_trees(optax.apply_updates(trained, updates), kept),
         batch_stats=batch_stats,
         opt_state=opt_state,
     )

@@ -10,7 +10,8 @@ import pytest
 from absl import flags
 
 import launch.train
-from ferjax.config import TrainConfig, field_type
+from ferjax.config import TrainConfig
+from ferjax.config_fields import field_type
 from ferjax.data.registry import dataset_entries
 from ferjax.errors import UserError
 from ferjax.models.registry import MODELS

@@ -178,3 +178,43 @@ def test_predict_step_is_the_network_on_prepared_images() -> None:
     head = jax.tree.map(np.asarray, state.params["head"])
     pixels = (images.reshape(6, -1) / 255 - 0.5) / 0.25
     np.testing.assert_allclose(logits, pixels @ head["kernel"] + head["bias"], rtol=1e-4, atol=1e-5)
+
+
+class TwoLayers(nn.Module):
+    """A layer under a frozen name, then the head."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        x = nn.relu(nn.Dense(5, name="guide")(x.reshape(x.shape[0], -1)))
+        return nn.Dense(3, name="head")(x)
+
+
+def test_frozen_parameters_keep_every_bit_and_have_no_slots() -> None:
+    model, frozen = TwoLayers(), "guide/.*"
+    optimizer = make_optimizer("adam", make_schedule("constant", LEARNING_RATE, 1))
+    mesh = data_mesh(jax.devices()[:1])
+    _, step = setup(model=model, optimizer=optimizer, frozen=frozen)
+    state = create_state(model, optimizer, SPEC, 0, mesh, frozen=frozen)
+    paths = [jax.tree_util.keystr(k) for k, _ in jax.tree.leaves_with_path(state.opt_state)]
+    assert any("head" in path for path in paths)
+    assert not any("guide" in path for path in paths)
+    after, _ = step(state, zero_sums(), batch())
+    jax.tree.map(np.testing.assert_array_equal, after.params["guide"], state.params["guide"])
+    assert (after.params["head"]["kernel"] != state.params["head"]["kernel"]).all()
+    assert jax.tree.structure(after) == jax.tree.structure(state)
+
+    # What is trained takes the step it would take if all were.
+    whole = create_state(model, optimizer, SPEC, 0, mesh)
+    free, _ = setup(model=model, optimizer=optimizer)[1](whole, zero_sums(), batch())
+    assert_trees_close(after.params["head"], free.params["head"])
+
+
+def test_given_values_take_the_place_of_the_initialised() -> None:
+    optimizer = make_optimizer("adam", make_schedule("constant", LEARNING_RATE, 1))
+    kernel = np.full((64, 5), 3, np.float32)
+    given = {"params/guide/kernel": kernel}
+    mesh = data_mesh(jax.devices()[:1])
+    state = create_state(TwoLayers(), optimizer, SPEC, 0, mesh, given=given)
+    plain = create_state(TwoLayers(), optimizer, SPEC, 0, mesh)
+    np.testing.assert_array_equal(state.params["guide"]["kernel"], kernel)
+    jax.tree.map(np.testing.assert_array_equal, state.params["head"], plain.params["head"])

@@ -1,0 +1,55 @@
+"""What a config's field is: a default, a help text, and the values it takes."""
+
+import dataclasses
+import math
+import types
+import typing
+from typing import Any
+
+from ferjax.errors import UserError, unknown_name
+
+
+def config_field(
+    default: Any,
+    help: str,
+    *,
+    choices: tuple[Any, ...] | None = None,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    free: bool = False,
+) -> Any:
+    """Returns a dataclass field; `free` fields may differ between a run and its resumption."""
+    metadata = dict(help=help, choices=choices, low=low, high=high, above=above, free=free)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def field_type(field: dataclasses.Field) -> tuple[type, bool]:
+    """Returns a config field's type without None, and whether None is allowed."""
+    kind, optional = field.type, isinstance(field.type, types.UnionType)
+    if optional:
+        kind = typing.get_args(kind)[0]
+    return typing.get_origin(kind) or typing.cast(type, kind), optional
+
+
+def check_field(field: dataclasses.Field, value: Any) -> None:
+    """Raises `UserError` where a field does not take a value."""
+    kind, optional = field_type(field)
+    if value is None and optional:
+        return
+    flag, rule = f"--{field.name}={value}", field.metadata
+    accepted = (int, float) if kind is float else kind
+    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+        raise UserError(f"{flag}: {kind.__name__} expected, found {type(value).__name__}.")
+    if rule["choices"] and value not in rule["choices"]:
+        raise unknown_name(f"--{field.name}", str(value), map(str, rule["choices"]))
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{flag}: a finite number expected.")
+    bounds = [
+        ("at least", rule["low"], lambda v, b: v >= b),
+        ("at most", rule["high"], lambda v, b: v <= b),
+        ("above", rule["above"], lambda v, b: v > b),
+    ]
+    for words, bound, holds in bounds:
+        if bound is not None and not holds(value, bound):
+            raise UserError(f"{flag}: expected {words} {bound}.")

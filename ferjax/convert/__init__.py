@@ -1,0 +1,1 @@
+"""Foreign weights to ferjax variables, and back: strict in both directions."""

@@ -1,0 +1,351 @@
+"""Weights from a name, an address, a file or a folder: fetched and converted once, then read."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from ferjax.convert import catalogue, hub, origin
+from ferjax.convert.cache import cached_names, entry_folder
+from ferjax.convert.hashes import file_digest
+from ferjax.convert.rules import export
+from ferjax.convert.tables import find_table
+from ferjax.convert.weights import Pretrained, load_pretrained, save_pretrained
+from ferjax.errors import UserError
+from ferjax.models.registry import abstract_variables
+
+Variables = dict[str, np.ndarray]
+
+
+def network(model: str, num_classes: int, **fields: Any) -> Variables:
+    """Returns random variables of a network."""
+    rng = np.random.default_rng(0)
+    shapes = abstract_variables(model, num_classes, **fields)
+    return {path: rng.standard_normal(shape, np.float32) for path, shape in shapes.items()}
+
+
+def foreign(variables: Variables, model: str, kind: str, path: Path) -> Path:
+    """Writes variables as another library would."""
+    save_file(export(variables, find_table(model, kind)), path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("FERJAX_OFFLINE", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("FERJAX_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="module")
+def resnet18() -> Variables:
+    return network("resnet18", 5)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory, resnet18: Variables) -> Path:
+    """Returns a folder with foreign files."""
+    folder = tmp_path_factory.mktemp("files")
+    foreign(resnet18, "resnet18", "torchvision", folder / "resnet18.safetensors")
+    headless = {path: leaf for path, leaf in resnet18.items() if "/head/" not in path}
+    foreign(headless, "resnet18", "torchvision", folder / "headless.safetensors")
+    return folder
+
+
+class Server(ThreadingHTTPServer):
+    asked: list[str]
+
+
+@pytest.fixture
+def server(files: Path) -> Iterator[Server]:
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given, directory=str(files))
+
+        def log_message(self, *_: Any) -> None:
+            running.asked.append(self.path)
+
+    with Server(("127.0.0.1", 0), Handler) as running:
+        running.asked = []
+        thread = Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def load(source: str | Path, model: str = "resnet18", **given: Any) -> Pretrained:
+    return load_pretrained(source, model, abstract_variables, progress=False, **given)
+
+
+def same(found: Variables, expected: Variables) -> None:
+    assert found.keys() == expected.keys()
+    for path, leaf in expected.items():
+        np.testing.assert_array_equal(found[path], leaf)
+
+
+def test_a_local_file_is_converted_once(
+    files: Path, tmp_path: Path, resnet18: Variables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = files / "resnet18.safetensors"
+    found = load(file)
+    same(found.variables, resnet18)
+    assert (found.model, found.num_classes) == ("resnet18", 5)
+    assert found.input == find_table("resnet18", "torchvision").input
+    assert found.source["sha256"] == file_digest(file)
+    assert found.source["path"] == str(file)
+    assert cached_names() == {f"{file_digest(file)[:16]}-resnet18"}
+    # A copy is the same weights: nothing is converted, but its own path is said.
+    copy = tmp_path / "copy.pth"
+    copy.write_bytes(file.read_bytes())
+    monkeypatch.setattr("ferjax.convert.weights.open_source", None)
+    again = load(str(copy))
+    same(again.variables, resnet18)
+    assert (again.name, again.source["path"]) == (str(copy), str(copy))
+
+
+def test_a_file_without_its_head(files: Path, resnet18: Variables) -> None:
+    found = load(files / "headless.safetensors")
+    assert found.num_classes is None
+    same(found.variables, {p: leaf for p, leaf in resnet18.items() if "/head/" not in p})
+
+
+def test_vgg_without_its_head_averages_its_map(tmp_path: Path) -> None:
+    variables = network("vgg16", 0, pooling="mean", head_widths=())
+    found = load(foreign(variables, "vgg16", "torchvision", tmp_path / "vgg.pth"), "vgg16")
+    same(found.variables, variables)
+    assert found.fields == {"pooling": "mean", "head_widths": ()}
+    assert found.num_classes is None
+
+
+def test_the_kind_decides_where_the_keys_do_not(tmp_path: Path) -> None:
+    variables = network("efficientnet_b0", 3)
+    file = foreign(variables, "efficientnet_b0", "timm", tmp_path / "some.safetensors")
+    guessed = load(file, "efficientnet_b0")
+    assert guessed.source["kind"] == "timm"
+    assert any("timm_tf" in note for note in guessed.notes)
+    told = load(file, "efficientnet_b0", kind="timm_tf")
+    assert told.fields["padding"] == "same"
+    assert not told.notes
+    assert len(cached_names()) == 2
+
+
+def test_an_address_is_fetched_once(server: Server, root: Path, resnet18: Variables) -> None:
+    url = f"http://127.0.0.1:{server.server_port}/resnet18.safetensors?download=1"
+    same(load(url).variables, resnet18)
+    assert len(server.asked) == 1
+    again = load(url, offline=True)
+    same(again.variables, resnet18)
+    assert again.source["url"] == url
+    assert len(server.asked) == 1
+    assert not [*(root / "downloads").iterdir()], "the raw file goes once it is converted"
+
+
+@pytest.fixture
+def named(server: Server, files: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Returns a catalogue name whose file the local server has."""
+    name = "resnet18.tv_in1k"
+    spec = dataclasses.replace(
+        catalogue.CATALOGUE[name],
+        url=f"http://127.0.0.1:{server.server_port}/resnet18.safetensors",
+        hash=f"sha256:{file_digest(files / 'resnet18.safetensors')[:8]}",
+    )
+    monkeypatch.setitem(catalogue.CATALOGUE, name, spec)
+    return name
+
+
+def test_all_names_of_an_entry_are_one(named: str, server: Server) -> None:
+    found = [load(word) for word in ("imagenet", "tv_in1k", named)]
+    assert len(server.asked) == 1
+    assert {weights.name for weights in found} == {named} == cached_names()
+    spec = catalogue.CATALOGUE[named]
+    assert found[0].input == spec.input
+    source = found[0].source
+    assert [source[k] for k in ("url", "license", "citation")] == [
+        spec.url,
+        "BSD-3-Clause",
+        spec.citation,
+    ]
+
+
+def test_a_name_goes_before_a_file_of_the_same_name(
+    named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "imagenet").mkdir()
+    assert load("imagenet").name == named
+    with pytest.raises(UserError, match=r"imagenet: no model\.json there"):
+        load("./imagenet")
+
+
+@pytest.mark.parametrize("variable", [None, "FERJAX_OFFLINE", "HF_HUB_OFFLINE"])
+def test_offline_without_a_cached_entry_says_what_to_do(
+    named: str, server: Server, variable: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if variable:
+        monkeypatch.setenv(variable, "1")
+    with pytest.raises(UserError, match=r"resnet18\.tv_in1k: not in the cache .*and offline"):
+        load("imagenet", offline=variable is None)
+    assert not server.asked
+
+
+def test_a_wrong_hash_converts_nothing(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = dataclasses.replace(catalogue.CATALOGUE[named], hash="sha256:00000000")
+    monkeypatch.setitem(catalogue.CATALOGUE, named, spec)
+    with pytest.raises(UserError, match="expected 00000000"):
+        load(named)
+    assert not cached_names()
+
+
+def test_the_hub_is_asked_unless_its_client_has_the_file(
+    files: Path, root: Path, resnet18: Variables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = files / "resnet18.safetensors"
+    monkeypatch.setattr(origin, "hub_cached", lambda repository, file: local)
+    found = load("a1_in1k", offline=True)
+    same(found.variables, resnet18)
+    assert found.source["url"].startswith("https://huggingface.co/timm/resnet18.a1_in1k/")
+    assert local.exists(), "the client's own copy stays"
+
+    def fetched(repository: str, file: str, folder: Path) -> Path:
+        assert (repository, file) == ("timm/resnet18.a2_in1k", "model.safetensors")
+        (folder / file).write_bytes(local.read_bytes())
+        return folder / file
+
+    monkeypatch.setattr(origin, "hub_cached", hub.hub_cached)
+    monkeypatch.setattr(origin, "hub_download", fetched)
+    same(load("resnet18.a2_in1k").variables, resnet18)
+    assert not [*(root / "downloads").iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("source", "given", "message"),
+    [
+        ("tv_in1", {}, r"unknown weights of resnet18: 'resnet18\.tv_in1'.*mean 'resnet18.tv_in1k'"),
+        ("resnet50.tv_in1k", {}, r"weights of resnet50, not of resnet18"),
+        ("imagenet", {"model": "awei"}, r"holds no weights of awei"),
+        ("imagenet", {"kind": "keras"}, r"of kind torchvision, not keras"),
+        ("missing.pth", {}, r"missing\.pth: no such file"),
+        (Path("imagenet"), {}, r"imagenet: no such file"),
+        ("https://127.0.0.1:1/x.pth", {"offline": True}, r"not in the cache"),
+    ],
+)
+def test_what_is_not_there_is_named(source: str | Path, given: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        load(source, **given)
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://a.b/models/resnet18-f37072fd.pth?x=1#y", "resnet18-f37072fd.pth"),
+        ("https://a.b/..", "weights"),
+        ("https://a.b", "weights"),
+        ("https://a.b/a%2F..%2Fb", "a_2F.._2Fb"),
+        (f"https://a.b/{'x' * 300}.pth", "x" * 96 + ".pth"),
+    ],
+)
+def test_no_address_names_a_file_elsewhere(url: str, name: str, tmp_path: Path) -> None:
+    asked: list[Path] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(origin, "download", lambda url, file, **_: asked.append(file))
+        origin.fetch(origin.resolve(url, "resnet18", None), tmp_path, offline=False, progress=False)
+    assert asked == [tmp_path / name]
+
+
+def test_a_file_that_may_not_be_read_is_named(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(path: Path) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(origin, "file_digest", forbidden)
+    with pytest.raises(UserError, match=r"resnet18\.safetensors cannot be read: Permission"):
+        load(files / "resnet18.safetensors")
+
+
+def test_another_network_s_file_is_refused(files: Path) -> None:
+    with pytest.raises(UserError, match=r"looks like resnet18 .*expected resnet50"):
+        load(files / "resnet18.safetensors", "resnet50")
+    assert not cached_names()
+
+
+def test_a_saved_folder_is_read_as_it_is(files: Path, tmp_path: Path) -> None:
+    found = load(files / "resnet18.safetensors")
+    folder = save_pretrained(tmp_path / "own", found)
+    for path in (folder, folder / "model.safetensors", str(folder / "model.json")):
+        again = load(path)
+        same(again.variables, found.variables)
+        assert dataclasses.replace(again, variables={}) == dataclasses.replace(found, variables={})
+    with pytest.raises(UserError, match=r"own: weights of resnet18, expected resnet50"):
+        load(folder, "resnet50")
+    values = json.loads((folder / "model.json").read_text())
+    del values["input"]
+    (folder / "model.json").write_text(json.dumps(values))
+    with pytest.raises(UserError, match=r"lacks or garbles 'input'"):
+        load(folder)
+
+
+def test_a_cache_that_may_only_be_read_serves_what_it_has(
+    named: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(named)
+
+    def forbidden(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    # Not by mode bits: root, as which tests often run, writes everywhere.
+    monkeypatch.setattr(Path, "mkdir", forbidden)
+    assert load(named).name == named
+    with pytest.raises(UserError, match=r"cache .* cannot be written: Permission denied"):
+        load("a1_in1k")
+
+
+WORKER = """
+import sys
+from ferjax.convert import weights
+from ferjax.models.registry import abstract_variables
+convert = weights.convert
+weights.convert = lambda *given: print("converted") or convert(*given)
+print("ready", flush=True); sys.stdin.readline()
+found = weights.load_pretrained(sys.argv[1], "resnet18", abstract_variables, progress=False)
+print(len(found.variables))
+"""
+
+
+def test_two_processes_fetch_and_convert_once(server: Server, resnet18: Variables) -> None:
+    url = f"http://127.0.0.1:{server.server_port}/resnet18.safetensors"
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", WORKER, url],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    assert all(child.stdout and child.stdout.readline() == "ready\n" for child in children)
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write("\n")
+        child.stdin.flush()
+    said = sorted(child.communicate(timeout=120)[0] for child in children)
+    assert said == [f"{len(resnet18)}\n", f"converted\n{len(resnet18)}\n"]
+    assert len(server.asked) == 1
+
+
+def test_a_killed_conversion_is_made_again(files: Path, resnet18: Variables) -> None:
+    key = f"{file_digest(files / 'resnet18.safetensors')[:16]}-resnet18"
+    dead = entry_folder(key).with_name(f".{key}.1.tmp")
+    dead.mkdir(parents=True)
+    (dead / "model.safetensors").write_bytes(b"half")
+    same(load(files / "resnet18.safetensors").variables, resnet18)
+    assert not dead.exists()
