@@ -1,7 +1,7 @@
 """Evaluate checkpoints and write what they showed: scores, pictures, protocol."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +207,5 @@ def _draw_first_batch(task: Task, path: Path, title: str) -> None:
     batch = TrainBatches(train, config.batch_size, config.seed, config.epochs)[0]
     key = stream_key(config.seed, "augment", 0)
     geometry = draw_geometry(AUGMENTS[config.augment], key, batch["index"], train.shape[:2])
-    spec = replace(task.spec, guide=None)
-    images = denormalize(prepare(batch["image"], spec, geometry), spec)
+    images = denormalize(prepare(batch["image"], task.spec, geometry), task.spec)
     draw_batch(np.asarray(images), batch["label"], task.bundle.classes, path, f"{title}: a batch")

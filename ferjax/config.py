@@ -174,6 +174,33 @@ class EvalConfig:
             check_field(field, getattr(self, field.name))
 
 
+@dataclass(frozen=True)
+class ConvertConfig:
+    """What `launch.convert` converts. One flag for each field."""
+
+    model: str = config_field("", "Network; see --list.")
+    source: str = config_field(
+        "",
+        "File of torchvision, timm, transformers or Keras weights, a URL, or a name of --list;"
+        " with --to: a run, or converted weights.",
+    )
+    out: str | None = config_field(
+        None, "New folder for the converted weights; with --to: new .safetensors file."
+    )
+    kind: str | None = config_field(
+        None, "Whose names the file's keys are, where the file does not tell (timm or timm_tf)."
+    )
+    to: str | None = config_field(None, "The way back.", choices=("torchvision",))
+    dry_run: bool = config_field(False, "Show the mapping and write nothing.")
+    verify: bool = config_field(False, "Compare logits with the source's own library.")
+    offline: bool = config_field(False, "Download nothing.")
+    progress: bool = config_field(True, "Progress bars on a terminal.")
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            check_field(field, getattr(self, field.name))
+
+
 def config_to_json(config: TrainConfig) -> str:
     """Returns the config as the text of `config.json`."""
     return json.dumps(dataclasses.asdict(config), indent=1) + "\n"

@@ -30,10 +30,13 @@ def input_spec(config: TrainConfig, train: Split, channels: int, start: Start | 
     assert config.image_size is not None
     unit = (0.0,) * channels, (1.0,) * channels
     spec = InputSpec(train.shape[:2], config.image_size, channels, *unit)
-    theirs = start and replace(
-        start.input, storage=spec.storage, size=spec.size, channels=channels, guide=None
-    )
-    own = spec if start is None or start.guides else theirs
+    guided = start is not None and start.guides
+    theirs = spec
+    if start:
+        theirs = replace(
+            start.input, storage=spec.storage, size=spec.size, channels=channels, guide=None
+        )
+    own = spec if guided else theirs
     normalization = config.normalization or ("unit" if own is spec else "weights")
     if normalization == "weights" and own is spec:
         raise UserError(
@@ -45,7 +48,7 @@ def input_spec(config: TrainConfig, train: Split, channels: int, start: Start | 
         turn = -1 if own.order == "bgr" else 1
         mean, std = (values[::turn] for values in channel_statistics(train, channels))
     own = replace(own, mean=mean, std=std)
-    if start and start.guides:
+    if guided:
         own = replace(own, guide=own if config.guide_input == "shared" else theirs)
     return own
 

@@ -129,17 +129,32 @@ def _ordered(images: jax.Array, spec: InputSpec) -> jax.Array:
 
 def prepare(
     images: jax.Array | np.ndarray, spec: InputSpec, geometry: Geometry | None = None
-) -> jax.Array | tuple[jax.Array, jax.Array]:
+) -> jax.Array:
     """Returns network input float32 [B, size, size, channels] from uint8 [B, H, W, 1 or 3].
 
-    Order: grey/RGB, geometry and resize as one resample, normalisation. Where the spec has a
-    guide the same pixels come twice, as (input, guide's input), each normalised in its own way.
+    Order: grey/RGB, geometry and resize as one resample, normalisation.
     """
-    images = to_channels(images, spec.channels)
-    images = resample(images, spec.size, geometry, spec.interpolation)
-    if spec.interpolation == "bicubic":
-        images = jnp.clip(images, 0, 255)  # It overshoots at edges, and bytes cannot.
-    own = normalize(images, spec).astype(jnp.float32)
+    return normalize(_resized(images, spec, geometry), spec).astype(jnp.float32)
+
+
+def network_input(
+    images: jax.Array | np.ndarray, spec: InputSpec, geometry: Geometry | None = None
+) -> jax.Array | tuple[jax.Array, jax.Array]:
+    """Returns what the network is called with: `prepare`'s, or a pair where the spec has a guide.
+
+    The guide sees the same moved and resized pixels, normalised in its own way.
+    """
+    pixels = _resized(images, spec, geometry)
+    own = normalize(pixels, spec).astype(jnp.float32)
     if spec.guide is None:
         return own
-    return own, normalize(images, spec.guide).astype(jnp.float32)
+    return own, normalize(pixels, spec.guide).astype(jnp.float32)
+
+
+def _resized(
+    images: jax.Array | np.ndarray, spec: InputSpec, geometry: Geometry | None
+) -> jax.Array:
+    pixels = to_channels(images, spec.channels)
+    pixels = resample(pixels, spec.size, geometry, spec.interpolation)
+    # A cubic overshoots at edges, and bytes cannot.
+    return jnp.clip(pixels, 0, 255) if spec.interpolation == "bicubic" else pixels

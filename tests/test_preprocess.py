@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ferjax import preprocess
-from ferjax.preprocess import Geometry, denormalize, normalize, prepare, to_channels
+from ferjax.preprocess import (
+    Geometry,
+    denormalize,
+    network_input,
+    normalize,
+    prepare,
+    to_channels,
+)
 from ferjax.specs import InputSpec, spec_from_json, spec_to_json
 
 # As the library runs it, and one compilation a shape instead of twenty.
@@ -167,9 +174,10 @@ def test_bgr_networks_see_blue_first_with_their_own_mean() -> None:
 def test_a_guide_gets_the_same_moved_pixels_normalised_in_its_own_way() -> None:
     guide = InputSpec((40, 36), 32, 3, (0.1, 0.2, 0.3), (2.0, 3.0, 4.0), order="bgr")
     images, moving = pixels(2, 40, 36, 3), geometry([True, False], [(2, 1), (0, 3)], 40)
-    own, guided = prepare(images, dataclasses.replace(SPEC, guide=guide), moving)
+    own, guided = network_input(images, dataclasses.replace(SPEC, guide=guide), moving)
     np.testing.assert_array_equal(own, prepare(images, SPEC, moving))
     np.testing.assert_array_equal(guided, prepare(images, guide, moving))
+    np.testing.assert_array_equal(network_input(images, SPEC, moving), own)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -32,13 +32,21 @@ def open_keras(path: Path) -> Source:
         content = io.BytesIO(_unpacked(path)) if zipfile.is_zipfile(path) else None
         with h5py.File(content or path, "r") as file:
             container = "keras 3 h5" if "layers" in file else "keras legacy h5"
-            places = dict(_keras3(file) if "layers" in file else _legacy(file))
+            pairs = [*(_keras3(file) if "layers" in file else _legacy(file))]
+            places = dict(pairs)
             leaves = {key: _leaf(file[place]) for key, place in places.items()}
-    except (OSError, RuntimeError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, RuntimeError, KeyError, AttributeError, zipfile.BadZipFile) as error:
         raise UserError(
             f"{path} ({path.stat().st_size:,} bytes) is a damaged or truncated HDF5 file "
             f"({error}). Download or copy it again."
         ) from None
+    if len(places) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise UserError(
+            f"{path} has two layers named {twice.rpartition('/')[0]!r}, expected one network with "
+            "a name for each layer. Save the network itself, not one around it."
+        )
     if not leaves:
         raise UserError(
             f"{path} is HDF5 without weights of Keras layers, expected what Keras's save_weights "

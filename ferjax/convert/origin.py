@@ -102,12 +102,25 @@ def fetch(origin: Origin, folder: Path, *, offline: bool, progress: bool) -> Pat
         )
     if spec and spec.hub:
         return hub_download(spec.hub, spec.hub_file or "", folder)
-    url, hash = (spec.url, spec.hash) if spec else (origin.url, None)
+    url, hash = (spec.url, spec.hash) if spec else _stated(origin.url or "")
     file = folder / _file_name(url or "")
     # Without a hash an older answer, perhaps an error page, is as good as nothing.
     if not (hash and file.exists()):
         download(url or "", file, hash=hash, progress=progress)
     return file
+
+
+def _stated(url: str) -> tuple[str, str | None]:
+    """Returns an address, and the hash that its fragment states: `...#sha256=<digits>`."""
+    url, _, fragment = url.partition("#")
+    if not fragment:
+        return url, None
+    if not re.fullmatch(r"sha256=[0-9a-f]{8,64}|md5=[0-9a-f]{32}", fragment):
+        raise UserError(
+            f"{url}#{fragment}: after # a hash is expected, sha256= or md5= and its hexadecimal"
+            " digits. Correct it or leave it out."
+        )
+    return url, fragment.replace("=", ":")
 
 
 def address(origin: Origin) -> dict[str, str]:

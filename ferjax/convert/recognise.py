@@ -102,7 +102,7 @@ def _table(source: Source, kind: str | None) -> tuple[Table, tuple[str, ...]]:
         return equals[hint], ()
     first = next(iter(equals.values()))
     others = [other for other in equals if equals[other].fields != first.fields]
-    guess = f"taken as {first.kind}; its keys are those of {', '.join(others)} too: name the kind"
+    guess = f"taken as {first.kind}; {', '.join(others)} has the same keys: give the kind if it is"
     return first, (guess,) if others else ()
 
 

@@ -5,7 +5,7 @@ Our variables have one flat namespace: `params/stage1_block0/conv1/kernel`,
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,6 +103,8 @@ def match(
     Raises:
       UserError: listing everything that does not fit.
     """
+    _check_patterns(reinit, "reinit")
+    _check_patterns(ignore, "ignore")
     problems: list[str] = []
     assigned: dict[str, Assignment] = {}
     spared = {path for path in target if fits(reinit, path.partition("/")[2])}
@@ -111,11 +113,11 @@ def match(
             continue
         found = targets_of(key, table)
         if len(found) != 1:
-            paths = " and ".join(path for path, _ in found)
-            problems.append(f"{key!r} fits {f'several rules: {paths}' if paths else 'no rule'}")
+            several = " and ".join(path for path, _ in found)
+            problems.append(f"{key!r} fits {f'several rules: {several}' if found else 'no rule'}")
             continue
         path, layout = found[0]
-        if path in spared or fits(reinit, path.partition("/")[2]):
+        if fits(reinit, path.partition("/")[2]):
             continue
         if path not in target:
             problems.append(f"{key!r} would be {path}, which the network does not have")
@@ -126,7 +128,8 @@ def match(
             problems.extend(_misfits(assigned[path], leaf))
     missing = [path for path in target if path not in assigned and path not in spared]
     problems.extend(f"nothing in the file for {path} {target[path]}" for path in missing)
-    problems.extend(_idle(reinit, [path.partition("/")[2] for path in target], "reinit", "path"))
+    paths = (path.partition("/")[2] for path in target)
+    problems.extend(_idle(reinit, paths, "reinit", "path"))
     problems.extend(_idle(ignore, source, "ignore", "key of the file"))
     _refuse(
         problems,
@@ -134,6 +137,18 @@ def match(
         "Give the model and the number of classes that the file was written for.",
     )
     return tuple(assigned.values())
+
+
+def _check_patterns(patterns: Sequence[str], option: str) -> None:
+    """Raises unless every pattern is a regular expression."""
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise UserError(
+                f"{option} pattern {pattern!r} is no regular expression: {error}. "
+                "Expected one that a whole name fits, such as head/.*"
+            ) from None
 
 
 def _misfits(planned: Assignment, leaf: Leaf) -> Iterator[str]:
@@ -152,8 +167,9 @@ def _misfits(planned: Assignment, leaf: Leaf) -> Iterator[str]:
         )
 
 
-def _idle(patterns: Sequence[str], texts: Any, option: str, kind: str) -> list[str]:
+def _idle(patterns: Sequence[str], texts: Iterable[str], option: str, kind: str) -> list[str]:
     """Returns a problem for each pattern that nothing fits: a slip of the pen."""
+    texts = list(texts)
     idle = [p for p in patterns if not any(re.fullmatch(p, text) for text in texts)]
     return [f"{option} pattern {pattern!r} fits no {kind}" for pattern in idle]
 

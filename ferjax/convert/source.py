@@ -21,7 +21,8 @@ class Source:
       path: the file.
       container: `torch zip`, `torch legacy`, `safetensors`, `keras 3 h5` or `keras legacy h5`.
       leaves: its arrays by key, unread.
-      read: key → the array, float32 where floating; it may be a view of the file: copy it to keep it.
+      read: key → the array, float32 where floating. It may be a view of the file: copy it to
+        keep it.
       notes: what was unwrapped, left out or converted, for the user.
       metadata: what else is known: `config` (a config.json beside it), `normalization` (mean and
         variance of Keras's layer), `safetensors` (the file's own).

@@ -14,7 +14,8 @@ from ferjax.convert.hashes import file_digest
 from ferjax.convert.origin import Origin, address, fetch, resolve
 from ferjax.convert.readers import open_source
 from ferjax.convert.recognise import recognise
-from ferjax.convert.rules import convert, match
+from ferjax.convert.rules import Assignment, Table, convert, match
+from ferjax.convert.source import Source
 from ferjax.convert.store import load_weights, save_weights
 from ferjax.errors import UserError
 from ferjax.specs import InputSpec, spec_from_json, spec_to_json
@@ -82,7 +83,8 @@ def load_pretrained(
         with locked_entry(origin.key) as raw:
             if not is_cached(origin.key):  # else another process made it meanwhile
                 file = fetch(origin, raw, offline=offline, progress=progress)
-                save_pretrained(entry_folder(origin.key), _convert(file, origin, model, abstract))
+                plan = plan_conversion(file, origin, model, abstract)
+                save_pretrained(entry_folder(origin.key), carry_out(plan))
     found = _read(entry_folder(origin.key), model)
     # The entry of a local file is its content's; it may have had another name then.
     said = {**found.source, "name": origin.name, **address(origin)}
@@ -131,8 +133,41 @@ def _read(path: Path, model: str) -> Pretrained:
     return found
 
 
-def _convert(file: Path, origin: Origin, model: str, abstract: Abstract) -> Pretrained:
-    """Returns a foreign file's arrays as the variables of the network it was written for."""
+@dataclass(frozen=True)
+class Plan:
+    """A conversion that fits, not carried out yet.
+
+    Attributes:
+      file: the foreign file.
+      source: the file, opened.
+      origin: where it comes from.
+      table: by which rules.
+      assignments: what becomes what.
+      model: ferjax's name of the network.
+      fields: module fields that the weights need.
+      input: how the weights were trained to see images.
+      num_classes: of the head in the file; None without one.
+      notes: what was unwrapped, left out, guessed or converted.
+    """
+
+    file: Path
+    source: Source
+    origin: Origin
+    table: Table
+    assignments: tuple[Assignment, ...]
+    model: str
+    fields: dict[str, Any]
+    input: InputSpec
+    num_classes: int | None
+    notes: tuple[str, ...]
+
+
+def plan_conversion(file: Path, origin: Origin, model: str, abstract: Abstract) -> Plan:
+    """Returns how a foreign file becomes the variables of the network it was written for.
+
+    Raises:
+      UserError: no readable weights, another network's, or arrays that do not fit.
+    """
     source = open_source(file)
     found = recognise(source, model, origin.kind)
     table, spec = found.table, origin.spec
@@ -141,21 +176,37 @@ def _convert(file: Path, origin: Origin, model: str, abstract: Abstract) -> Pret
     # Without a head the network is asked for its features, so nothing of it stays unassigned.
     target = abstract(model, found.num_classes or 0, **fields)
     where = spec.name if spec else str(file)
-    variables = convert(source.read, match(source.leaves, table, target, where=where))
-    return Pretrained(
-        name=origin.name,
+    return Plan(
+        file=file,
+        source=source,
+        origin=origin,
+        table=table,
+        assignments=match(source.leaves, table, target, where=where),
         model=model,
-        variables=variables,
         fields=fields,
         input=spec.input if spec else table.input,
         num_classes=found.num_classes,
+        notes=(*source.notes, *found.notes),
+    )
+
+
+def carry_out(plan: Plan) -> Pretrained:
+    """Returns the weights that a plan makes."""
+    spec, origin = plan.origin.spec, plan.origin
+    return Pretrained(
+        name=origin.name,
+        model=plan.model,
+        variables=convert(plan.source.read, plan.assignments),
+        fields=plan.fields,
+        input=plan.input,
+        num_classes=plan.num_classes,
         source={
             "name": origin.name,
-            "kind": table.kind,
+            "kind": plan.table.kind,
             **address(origin),
-            "sha256": origin.sha256 or file_digest(file),
+            "sha256": file_digest(plan.file),
             "license": spec.license if spec else None,
             "citation": spec.citation if spec else None,
         },
-        notes=(*source.notes, *found.notes),
+        notes=plan.notes,
     )

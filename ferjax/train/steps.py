@@ -1,5 +1,6 @@
 """The pure step functions: one training step, one batch of logits."""
 
+import typing
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ import optax
 from flax import linen as nn
 
 from ferjax.augment import Augment, draw_geometry
-from ferjax.preprocess import prepare
+from ferjax.preprocess import network_input
 from ferjax.rng import stream_key
 from ferjax.specs import InputSpec
 from ferjax.train.losses import cross_entropy
@@ -75,7 +76,8 @@ def train_step(
     """
     shape = batch["image"].shape[1:3]
     key = stream_key(seed, "augment", state.step)
-    images = prepare(batch["image"], spec, draw_geometry(augment, key, batch["index"], shape))
+    geometry = draw_geometry(augment, key, batch["index"], shape)
+    images = network_input(batch["image"], spec, geometry)
 
     trained, kept = split_tree(state.params, frozen)
 
@@ -104,7 +106,7 @@ def train_step(
     correct = (logits.argmax(-1) == batch["label"]) & batch["mask"]
     after = TrainState(
         step=state.step + 1,
-        params=merge_trees(optax.apply_updates(trained, updates), kept),
+        params=merge_trees(typing.cast(Any, optax.apply_updates(trained, updates)), kept),
         batch_stats=batch_stats,
         opt_state=opt_state,
     )
@@ -121,4 +123,4 @@ def predict_step(
     variables: Mapping[str, Any], images: jax.Array, *, model: nn.Module, spec: InputSpec
 ) -> jax.Array:
     """Returns logits float [B, K] for uint8 images [B, H, W, C], in evaluation mode."""
-    return jnp.asarray(model.apply(variables, prepare(images, spec), train=False))
+    return jnp.asarray(model.apply(variables, network_input(images, spec), train=False))

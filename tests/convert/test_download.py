@@ -3,12 +3,10 @@
 import errno
 import hashlib
 import shutil
+import socket
 import sys
 import types
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -19,66 +17,15 @@ from ferjax.convert.download import download
 from ferjax.convert.hub import hub_cached, hub_download
 from ferjax.errors import UserError
 
+Server = Any  # the fixture's, see conftest.py
 CONTENT = np.random.default_rng(0).bytes(3_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
-class Server(ThreadingHTTPServer):
-    """Serves one file; what it does wrong, and what it was asked, are attributes."""
-
-    content = CONTENT
-    etag: str | None = '"one"'
-    ranges = True  # whether it honours Range
-    cuts: list[int]  # bytes after which each of the next answers is cut
-    refuse: list[int]  # statuses of the next answers
-    asked: list[str | None]  # the Range of every request
-
-    def handle_error(self, *_: Any) -> None:
-        """Says nothing: a client that hangs up is part of the tests."""
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/file.bin"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        server, wanted = self.server, self.headers.get("Range")
-        server.asked.append(wanted)
-        if self.path != "/file.bin" or server.refuse:
-            return self.send_error(server.refuse.pop(0) if server.refuse else 404)
-        size, begin = len(server.content), 0
-        same = self.headers.get("If-Range") in (None, server.etag)
-        if wanted and server.ranges and same:
-            begin = int(wanted.removeprefix("bytes=").removesuffix("-"))
-            if begin >= size:
-                return self.send_error(416)
-            self.send_response(206)
-            self.send_header("Content-Range", f"bytes {begin}-{size - 1}/{size}")
-        else:
-            self.send_response(200)
-        self.send_header("Content-Length", str(size - begin))
-        if server.etag:
-            self.send_header("ETag", server.etag)
-        self.end_headers()
-        cut = server.cuts.pop(0) if server.cuts else size
-        self.wfile.write(server.content[begin:][:cut])
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
 @pytest.fixture
-def server() -> Iterator[Server]:
-    with Server(("127.0.0.1", 0), Handler) as running:
-        running.cuts, running.refuse, running.asked = [], [], []
-        thread = Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
+def server(server: Server) -> Server:
+    server.content = CONTENT
+    return server
 
 
 def fetch(server: Server, folder: Path, **given: Any) -> bytes:
@@ -179,8 +126,8 @@ def test_another_hash_removes_the_file(server: Server, tmp_path: Path) -> None:
 
 
 def test_no_connection_is_an_error(tmp_path: Path) -> None:
-    with Server(("127.0.0.1", 0), Handler) as closed:
-        url = closed.url
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/file.bin"
     with pytest.raises(UserError, match=r"no connection.*after 2 attempts"):
         download(url, tmp_path / "x", progress=False, retries=1, pause_s=0.0)
 

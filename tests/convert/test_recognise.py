@@ -108,7 +108,7 @@ def test_ports_from_tensorflow_are_told_apart(
     assert found.table.kind == (kind or "timm")
     assert bool(found.table.fields) == (kind == "timm_tf")
     assert found.notes == (
-        () if kind else ("taken as timm; its keys are those of timm_tf too: name the kind",)
+        () if kind else ("taken as timm; timm_tf has the same keys: give the kind if it is",)
     )
 
 

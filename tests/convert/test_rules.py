@@ -119,6 +119,10 @@ def test_all_problems_come_at_once() -> None:
     assert "... and 7 more" in message
 
 
+def test_patterns_are_regular_expressions() -> None:
+    assert "reinit pattern '*head' is no regular expression" in refusal(reinit=("*head",))
+
+
 def test_export_is_strict() -> None:
     with pytest.raises(UserError, match=r"params/jumper/kernel has no name in it"):
         export({"params/jumper/kernel": np.zeros((2, 2), np.float32)}, TABLE)
