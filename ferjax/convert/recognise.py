@@ -39,14 +39,14 @@ class Recognised:
       table: the rules of its kind; `input` is refined by what the file says.
       model: our name of the network.
       num_classes: logits of its head, None without a head.
-      with_top: whether it has the head.
+      hidden: whether it has dense layers between features and head.
       notes: what was guessed, for the user.
     """
 
     table: Table
     model: str
     num_classes: int | None
-    with_top: bool
+    hidden: bool
     notes: tuple[str, ...]
 
 
@@ -76,7 +76,7 @@ def recognise(source: Source, model: str | None = None, kind: str | None = None)
         ),
         model=found,
         num_classes=head[-1] if head else None,
-        with_top=head is not None,
+        hidden="params/head_dense1/kernel" in shapes,
         notes=notes,
     )
 

@@ -1,5 +1,6 @@
 """The library that published a file, as the judge of its conversion."""
 
+import contextlib
 import importlib
 import os
 from collections.abc import Callable, Mapping
@@ -57,7 +58,7 @@ def reference_logits(
     except ImportError as error:
         raise UserError(
             f"--verify: {kind} weights are checked against a library that is not installed"
-            f" ({error.name}). Run: pip install 'ferjax[parity]'"
+            f" ({error.name or error}). Run: pip install 'ferjax[parity]'"
         ) from None
 
 
@@ -72,14 +73,22 @@ def _torch_module(source: Source, module: Any, images: np.ndarray, spec: InputSp
     x = torch.from_numpy(x.astype(np.float32).transpose(0, 3, 1, 2).copy())
     with torch.no_grad():
         outputs = module.eval()(x)
-    return getattr(outputs, "logits", outputs).numpy()
+    for name in ("logits", "pooler_output"):  # transformers' networks return an object
+        outputs = getattr(outputs, name, outputs)
+    return outputs.flatten(1).numpy()
 
 
 def _torchvision(
     source: Source, model: str, num_classes: int | None, spec: InputSpec, images: np.ndarray
 ) -> np.ndarray:
+    import torch
+
     models = import_torchvision("torchvision.models")
-    return _torch_module(source, models.get_model(model, num_classes=num_classes), images, spec)
+    module = models.get_model(model, num_classes=num_classes or 1000)
+    if num_classes is None:
+        setattr(module, "fc" if hasattr(module, "fc") else "classifier", torch.nn.Identity())
+        module.avgpool = torch.nn.AdaptiveAvgPool2d(1)
+    return _torch_module(source, module, images, spec)
 
 
 def _timm(prefix: str) -> Callable[..., np.ndarray]:
@@ -96,13 +105,20 @@ def _timm(prefix: str) -> Callable[..., np.ndarray]:
 def _transformers(
     source: Source, model: str, num_classes: int | None, spec: InputSpec, images: np.ndarray
 ) -> np.ndarray:
-    transformers = import_torchvision("transformers")
+    with contextlib.suppress(ImportError):
+        import_torchvision("torchvision")  # transformers looks for it, and stumbles where it does
+    import transformers
+
     depths, layer, widths = _TRANSFORMERS[model]
     config = transformers.ResNetConfig(
         depths=depths, layer_type=layer, hidden_sizes=widths, num_labels=num_classes or 2
     )
-    whole = transformers.ResNetForImageClassification(config)
-    return _torch_module(source, whole, images, spec)
+    whole = any(key.startswith("resnet.") for key in source.leaves)
+    network = transformers.ResNetForImageClassification if whole else transformers.ResNetModel
+    module = network(config)
+    if whole and num_classes is None:
+        module.classifier = module.classifier[:1]  # its flattening alone
+    return _torch_module(source, module, images, spec)
 
 
 def _keras(
@@ -125,7 +141,7 @@ def _keras(
     for layer in network.layers:
         if isinstance(layer, keras.layers.Normalization):
             # ImageNet's weights come with one more division, which no weights file holds.
-            layer.set_weights([np.asarray(spec.mean), np.square(spec.std), 0])
+            layer.set_weights([np.asarray(spec.mean), np.square(spec.std), np.zeros(())])
             layer.finalize_state()
     inputs = applications.preprocess_input(images.astype(np.float32))
     return np.asarray(network(inputs, training=False))

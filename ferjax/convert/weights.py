@@ -23,7 +23,7 @@ from ferjax.specs import InputSpec, spec_from_json, spec_to_json
 # (model, num_classes, **fields) → flat path → shape.
 Abstract = Callable[..., Mapping[str, tuple[int, ...]]]
 
-# What a network needs so that nothing is left of it before a head that the file lacks.
+# What a network needs so that nothing stands before a head that the file lacks.
 _WITHOUT_TOP: dict[str, dict[str, Any]] = {"vgg": {"pooling": "mean", "head_widths": ()}}
 
 
@@ -171,7 +171,8 @@ def plan_conversion(file: Path, origin: Origin, model: str, abstract: Abstract) 
     source = open_source(file)
     found = recognise(source, model, origin.kind)
     table, spec = found.table, origin.spec
-    headless = {} if found.with_top else _WITHOUT_TOP.get(table.family, {})
+    trunk_alone = found.num_classes is None and not found.hidden
+    headless = _WITHOUT_TOP.get(table.family, {}) if trunk_alone else {}
     fields = {**table.fields, **headless, **(spec.fields if spec else {})}
     # Without a head the network is asked for its features, so nothing of it stays unassigned.
     target = abstract(model, found.num_classes or 0, **fields)

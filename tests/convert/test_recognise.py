@@ -49,7 +49,7 @@ CASES = [(model, table) for table in TABLES for model in table.models]
 def test_every_model_of_every_kind(model: str, table: Table, classes: int | None) -> None:
     file = source(leaves_of(model, table, classes))
     found = recognise(file, model, table.kind)
-    expected = Recognised(found.table, model, classes, classes is not None, ())
+    expected = Recognised(found.table, model, classes, hidden=False, notes=())
     assert found == expected
     assert found.table == table
     # Without the kind: one of those that write this file just so, with the same rules.
@@ -152,3 +152,13 @@ def test_tables_are_found_by_model_and_kind() -> None:
         find_table("resnet50", "tim")
     with pytest.raises(UserError, match=r"unknown model with foreign weights 'awei'"):
         find_table("awei", "keras")
+
+
+def test_a_classifier_without_its_last_layer_is_no_bare_trunk() -> None:
+    # timm writes VGG so where it is made for features alone.
+    table = find_table("vgg16", "timm")
+    leaves = leaves_of("vgg16", table, None)
+    shapes = {"pre_logits.fc1.weight": (4096, 512, 7, 7), "pre_logits.fc1.bias": (4096,)}
+    whole = {**leaves, **{key: Leaf(shape, "float32") for key, shape in shapes.items()}}
+    assert (recognise(source(whole)).num_classes, recognise(source(whole)).hidden) == (None, True)
+    assert not recognise(source(leaves)).hidden

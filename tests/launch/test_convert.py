@@ -1,0 +1,134 @@
+"""`launch.convert` as its user meets it: mapping, folder, judge, the way back, and refusals."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from ferjax.convert.export import to_torchvision
+from ferjax.models.registry import abstract_variables
+
+ROOT = Path(__file__).resolve().parents[2]
+Convert = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def convert(tmp_path: Path) -> Convert:
+    """Returns a function (*flags) → exit status, output, errors of `launch.convert`."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "FERJAX_CACHE": str(tmp_path / "cache"),
+        "FERJAX_OFFLINE": "1",
+    }
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "launch.convert", *arguments],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stdout, done.stderr
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, np.ndarray]:
+    """Returns a resnet18 with 5 classes as torchvision names it, random but of a sane scale."""
+    rng = np.random.default_rng(0)
+    variables = {
+        path: np.abs(rng.standard_normal(shape, np.float32)) / max(1, np.prod(shape[:-1])) ** 0.5
+        for path, shape in abstract_variables("resnet18", 5).items()
+    }
+    variables = {path: leaf.astype(np.float32) for path, leaf in variables.items()}
+    return to_torchvision(variables, "resnet18", {})[0]
+
+
+@pytest.fixture
+def file(tmp_path: Path, state: dict[str, np.ndarray]) -> str:
+    save_file(state, tmp_path / "resnet18.safetensors")
+    return "resnet18.safetensors"
+
+
+def test_there_and_back(
+    convert: Convert, file: str, state: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    mapping = ("layer2.0.downsample.0.weight", "1x1x64x128", "stage2_block0/downsample_conv/kernel")
+    dry = convert("--model=resnet18", f"--source={file}", "--dry_run")
+    assert dry[0] == 0
+    assert all(word in dry[1] for word in (*mapping, "5 classes", "nothing was written"))
+    code, output, _ = convert("--model=resnet18", f"--source={file}", "--out=r18")
+    assert code == 0
+    assert all(word in output for word in (*mapping, "--model=resnet18 --pretrained=r18"))
+    about = json.loads((tmp_path / "r18" / "model.json").read_text())
+    assert (about["model"], about["source"]["kind"]) == ("resnet18", "torchvision")
+
+    code, output, _ = convert("--source=r18", "--to=torchvision", "--out=back.safetensors")
+    assert (code, "resnet18(num_classes=5)" in output) == (0, True)
+    back = load_file(tmp_path / "back.safetensors")
+    assert back.keys() == state.keys()
+    for key, array in state.items():
+        np.testing.assert_array_equal(back[key], array)
+    beside = json.loads((tmp_path / "back.json").read_text())
+    assert beside["input"]["mean"] == [0.485, 0.456, 0.406]
+    assert beside["build"] == ["net = torchvision.models.resnet18(num_classes=5)"]
+
+
+def test_the_list_shows_what_is_published_and_what_is_cached(convert: Convert) -> None:
+    code, output, _ = convert("--list", "--model=resnet50")
+    assert code == 0
+    rows = {line.split()[0]: line for line in output.splitlines()}
+    assert "(imagenet)" in rows["resnet50.tv_in1k"]
+    assert "BSD-3-Clause" in rows["resnet50.tv2_in1k"]
+    assert not [name for name in rows if not name.startswith("resnet50.")]
+    assert "cached" not in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--source=FILE",), "--model is missing"),
+        (("--model=resnet18",), "--source is missing"),
+        (("--model=resnet18", "--source=FILE"), "--out is missing"),
+        (("--model=resnet50", "--source=FILE", "--dry_run"), "looks like resnet18"),
+        (("--model=cnn3", "--source=FILE", "--dry_run"), "expected cnn3"),
+        (("--model=resnet18", "--source=FILE", "--out=cache"), "--out=cache exists already"),
+        (("--model=resnet18", "--source=none.pth", "--dry_run"), "no such file"),
+        (("--model=resnet18", "--source=tv_in1", "--dry_run"), "Did you mean 'resnet18.tv_in1k'"),
+        (("--model=resnet18", "--source=imagenet", "--dry_run"), "offline"),
+        (("--model=resnet18", "--source=FILE", "--kind=tim", "--dry_run"), "Did you mean 'timm'"),
+        (("--to=torchvision", "--source=cache", "--out=x.safetensors"), "no checkpoints/ there"),
+        (("--to=torchvision", "--source=cache", "--out=x.pth"), "a .safetensors file"),
+        (("--to=onnx", "--source=FILE"), "--to 'onnx'"),
+        (("--list", "--model=resnet5"), "Did you mean 'resnet50'"),
+    ],
+)
+def test_every_mistake_is_one_line(
+    convert: Convert, file: str, arguments: tuple[str, ...], words: str, tmp_path: Path
+) -> None:
+    (tmp_path / "cache").mkdir()
+    code, _, errors = convert(*(word.replace("FILE", file) for word in arguments))
+    assert code == 1
+    assert errors.startswith("error: ")
+    assert words in errors
+    assert not list((tmp_path / "cache").iterdir())
+
+
+@pytest.mark.parity
+def test_the_judge_is_the_sources_own_library(convert: Convert, file: str) -> None:
+    if not importlib.util.find_spec("torchvision"):
+        pytest.skip("torchvision is not installed")
+    code, output, _ = convert("--model=resnet18", f"--source={file}", "--verify")
+    assert code == 0
+    assert "logits differ from torchvision's by" in output
