@@ -12,6 +12,7 @@ from ferjax.models.registry import MODELS, check_image, create_model
 from ferjax.recipes import DEFAULTS, RECIPES, paper_recipe, resolve
 
 FIELDS = {field.name for field in dataclasses.fields(TrainConfig)}
+MODULE_FIELDS = ("dropout", "head_widths", "jumper", "pooling")
 # PAPERS.md, "Not printed → ferjax's default", and what each paper prints.
 P3_BASE = dict(
     optimizer="sgd", learning_rate=0.1, momentum=0.5, batch_size=64, epochs=30, image_size=120
@@ -81,7 +82,7 @@ def test_names_and_data_sets_are_known(name: str) -> None:
 @pytest.mark.parametrize(("name", "model", "settings"), EVERY, ids=[e[0] for e in EVERY])
 def test_settings_fit_the_network(name: str, model: str, settings: dict[str, Any]) -> None:
     assert set(settings) <= FIELDS
-    fields = {key: settings[key] for key in ("dropout", "jumper") if key in settings}
+    fields = {key: settings[key] for key in MODULE_FIELDS if key in settings}
     create_model(model, 7, **fields)
     check_image(model, settings["image_size"], MODELS[model].channels or 1)
 

@@ -248,7 +248,7 @@ def test_what_is_not_there_is_named(source: str | Path, given: Any, message: str
 @pytest.mark.parametrize(
     ("url", "name"),
     [
-        ("https://a.b/models/resnet18-f37072fd.pth?x=1#y", "resnet18-f37072fd.pth"),
+        ("https://a.b/models/resnet18-f37072fd.pth?x=1#sha256=f37072fd", "resnet18-f37072fd.pth"),
         ("https://a.b/..", "weights"),
         ("https://a.b", "weights"),
         ("https://a.b/a%2F..%2Fb", "a_2F.._2Fb"),
