@@ -118,10 +118,8 @@ def _share(source: Source, table: Table) -> float:
 
 def _hint(source: Source) -> str | None:
     """Returns the kind that timm's config.json or the file's own name speaks of."""
-    config = source.metadata.get("config", {})
-    architecture = str(config.get("architecture", ""))
-    names = (architecture,) if architecture else (source.path.name, source.path.parent.name)
-    if any("tf_" in name for name in names) or "tf_efficientnet" in str(source.path):
+    architecture = str(source.metadata.get("config", {}).get("architecture", ""))
+    if re.search(r"(?<![a-z])tf_(efficientnet|b\d)", architecture or str(source.path)):
         return "timm_tf"
     return "timm" if architecture else None
 
