@@ -95,10 +95,11 @@ def _for_network(weights: Pretrained, fields: Mapping[str, Any]) -> Start:
             f"--pretrained={weights.name}: {len(misfits)} of the network's variables are not in"
             f" it or have another shape, {misfits[0]} first. Convert the weights again."
         )
+    hidden: set[str] = set()
     if missing:
         fitting = {path: leaf for path, leaf in fitting.items() if not _HIDDEN.fullmatch(path)}
-    hidden = sorted({path.split("/")[1] for path in missing})
-    origin = (*_origin(weights), f"new, at random: {', '.join((*hidden, 'head'))}")
+        hidden = {path.split("/")[1] for path in wanted if path not in fitting}
+    origin = (*_origin(weights), f"new, at random: {', '.join((*sorted(hidden), 'head'))}")
     return Start(fitting, weights.fields, weights.input, origin)
 
 
