@@ -84,7 +84,7 @@ def _torchvision(
     import torch
 
     models = import_torchvision("torchvision.models")
-    module = models.get_model(model, num_classes=num_classes or 1000)
+    module: Any = models.get_model(model, num_classes=num_classes or 1000)
     if num_classes is None:
         setattr(module, "fc" if hasattr(module, "fc") else "classifier", torch.nn.Identity())
         module.avgpool = torch.nn.AdaptiveAvgPool2d(1)
@@ -115,7 +115,7 @@ def _transformers(
     )
     whole = any(key.startswith("resnet.") for key in source.leaves)
     network = transformers.ResNetForImageClassification if whole else transformers.ResNetModel
-    module = network(config)
+    module: Any = network(config)
     if whole and num_classes is None:
         module.classifier = module.classifier[:1]  # its flattening alone
     return _torch_module(source, module, images, spec)
