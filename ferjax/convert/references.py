@@ -110,9 +110,9 @@ def _transformers(
     import transformers
 
     depths, layer, widths = _TRANSFORMERS[model]
-    config = transformers.ResNetConfig(
-        depths=depths, layer_type=layer, hidden_sizes=widths, num_labels=num_classes or 2
-    )
+    shape: dict[str, Any] = dict(depths=depths, layer_type=layer, hidden_sizes=widths)
+    shape["num_labels"] = num_classes or 2
+    config = transformers.ResNetConfig(**shape)
     whole = any(key.startswith("resnet.") for key in source.leaves)
     network = transformers.ResNetForImageClassification if whole else transformers.ResNetModel
     module: Any = network(config)
