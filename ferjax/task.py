@@ -79,9 +79,6 @@ def prepare_task(config: TrainConfig, devices: Devices | None = None) -> Task:
         )
     mesh = data_mesh(devices)
     check_batch_size(config.batch_size, mesh)
-    start = start_of(config, fields)
-    if start:
-        fields = {**start.fields, **fields}
 
     bundle = load_dataset(
         config.dataset,
@@ -99,6 +96,10 @@ def prepare_task(config: TrainConfig, devices: Devices | None = None) -> Task:
             f"--batch_size={config.batch_size} is more than the {len(train)} training images."
             f" Give at most {len(train) // mesh.size * mesh.size or mesh.size}."
         )
+    # Last: it may download half a gigabyte.
+    start = start_of(config, fields)
+    if start:
+        fields = {**start.fields, **fields}
     channels = config.channels or demanded or train.shape[2]
     spec = input_spec(config, train, channels, start)
     model = create_model(config.model, len(bundle.classes), **fields)
