@@ -1,10 +1,7 @@
-"""`TrainConfig`: the one source of flags, defaults, help, JSON and validation."""
+"""`TrainConfig` and its like: the one source of flags, defaults, help and validation."""
 
 import dataclasses
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ferjax.config_fields import check_field, config_field
 from ferjax.errors import UserError
@@ -199,51 +196,3 @@ class ConvertConfig:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             check_field(field, getattr(self, field.name))
-
-
-def config_to_json(config: TrainConfig) -> str:
-    """Returns the config as the text of `config.json`."""
-    return json.dumps(dataclasses.asdict(config), indent=1) + "\n"
-
-
-def config_from_json(text: str, where: str) -> TrainConfig:
-    """Returns the config that `config_to_json` wrote.
-
-    Args:
-      text: the JSON text.
-      where: the file it came from, for the error.
-
-    Raises:
-      UserError: no JSON, or a field this version does not know.
-    """
-    try:
-        values = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{where}: not valid JSON ({error}). Was it edited by hand?") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{where}: a JSON object expected, found {type(values).__name__}.")
-    known = {field.name for field in dataclasses.fields(TrainConfig)}
-    for name in values:
-        if name not in known:
-            raise UserError(f"{where}: field {name!r} is not known to this version of ferjax.")
-    return make_config(values)
-
-
-def make_config(values: Mapping[str, Any]) -> TrainConfig:
-    """Returns a config from plain values, lists turned into tuples."""
-    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    return TrainConfig(**fields)
-
-
-def resume_conflicts(old: TrainConfig, new: TrainConfig) -> list[str]:
-    """Returns what forbids resuming run `old` under `new`, one `field: old → new` each.
-
-    Fields that do not decide the numbers may differ; `epochs` may grow under a constant schedule.
-    """
-    conflicts = []
-    for field in dataclasses.fields(TrainConfig):
-        a, b = getattr(old, field.name), getattr(new, field.name)
-        grows = field.name == "epochs" and new.schedule == "constant" and b >= a
-        if a != b and not field.metadata["free"] and not grows:
-            conflicts.append(f"{field.name}: {a} → {b}")
-    return conflicts

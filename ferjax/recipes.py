@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ferjax.config import TrainConfig, make_config
+from ferjax.config import TrainConfig
+from ferjax.config_json import make_config
 from ferjax.errors import UserError, unknown_name
 
 # P4 prints neither optimizer, learning rate, batch, epochs nor augmentation: ferjax's readings.

@@ -18,6 +18,7 @@ LAYERS = {
     "ferjax.specs": 0,
     "ferjax.config": 0,
     "ferjax.config_fields": 0,
+    "ferjax.config_json": 0,
     "ferjax.recipes": 0,
     "ferjax.rng": 1,
     "ferjax.tree": 1,
@@ -59,6 +60,7 @@ OPTIONAL = {
 NO_JAX = (
     "ferjax.config",
     "ferjax.config_fields",
+    "ferjax.config_json",
     "ferjax.convert",
     "ferjax.data",
     "ferjax.recipes",

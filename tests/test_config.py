@@ -9,15 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ferjax.config import (
-    EvalConfig,
-    TrainConfig,
-    config_from_json,
-    config_to_json,
-    make_config,
-    resume_conflicts,
-)
+from ferjax.config import EvalConfig, TrainConfig
 from ferjax.config_fields import field_type
+from ferjax.config_json import config_from_json, config_to_json, make_config, resume_conflicts
 from ferjax.errors import UserError
 
 FIELDS = {field.name: field for field in dataclasses.fields(TrainConfig)}

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from ferjax import experiment
-from ferjax.config import TrainConfig, config_from_json
+from ferjax.config import TrainConfig
+from ferjax.config_json import config_from_json
 from ferjax.emotions import EMOTIONS
 from ferjax.errors import UserError
 from ferjax.experiment import run_train

@@ -5,7 +5,8 @@ import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
-from ferjax.config import TrainConfig, config_from_json, config_to_json, resume_conflicts
+from ferjax.config import TrainConfig
+from ferjax.config_json import config_from_json, config_to_json, resume_conflicts
 from ferjax.errors import UserError
 
 CONFIG_FILE = "config.json"
