@@ -65,9 +65,10 @@ def test_a_plain_resize_is_jax_image_resize(
 ) -> None:
     images = pixels(1, height, width, 2).astype(np.float32)
     expected = jax.image.resize(images, (1, size, size, 2), method[1], antialias=True)
-    # Two parts in a million of the range: one rounding for each of the sums they differ in.
     found = resample(images, size, None, method[0])
-    np.testing.assert_allclose(found, expected, rtol=0, atol=5e-4)
+    # A few parts in a million of the range: one rounding for each of the sums they differ in, and
+    # of a source position 50 pixels out, on which a cubic's weights hang more steeply.
+    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-3)
 
 
 @pytest.mark.parametrize(("ours", "pillow"), [("bilinear", 2), ("bicubic", 3)])
