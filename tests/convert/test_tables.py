@@ -119,7 +119,7 @@ def test_transformers(
     check(on_meta(lambda: transformers.ResNetForImageClassification(config)), model, "transformers")
     trunk = on_meta(lambda: transformers.ResNetModel(config))
     found = recognise(trunk, model)
-    assert (found.table.kind, found.with_top, found.num_classes) == ("transformers", False, None)
+    assert (found.table.kind, found.hidden, found.num_classes) == ("transformers", False, None)
     target = target_of(model, found.table)
     assigned = match(trunk.leaves, found.table, target, reinit=("head/.*",), where="w")
     assert len(assigned) == len(target) - 2
@@ -133,7 +133,7 @@ def test_trunks_alone(torchvision_models: Any, model: str) -> None:
         k: v for k, v in source.leaves.items() if not k.startswith(("fc", "pre", "head", "cl"))
     }
     found = recognise(Source(source.path, "torch zip", trunk, source.read, (), {}), model)
-    assert (found.with_top, found.num_classes) == (False, None)
+    assert (found.hidden, found.num_classes) == (False, None)
     features = target_of(model, found.table, 7, head_widths=())
     if model == "vgg16":
         features = target_of(model, found.table, 7, head_widths=(), pooling="mean")
