@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ferjax.augment import AUGMENTS, draw_geometry
+from ferjax.augment import AUGMENTS, draw
 from ferjax.config import EvalConfig, TrainConfig
-from ferjax.data.pipeline import TrainBatches
 from ferjax.data.registry import load_dataset
 from ferjax.data.split import DatasetBundle, Split, subset
 from ferjax.errors import UserError, unknown_name
@@ -25,7 +24,7 @@ from ferjax.report.per_class import draw_per_class
 from ferjax.report.scores import scores
 from ferjax.rng import stream_key
 from ferjax.sharding import data_mesh, devices_for
-from ferjax.task import Task, evaluate_split, evaluator
+from ferjax.task import Task, evaluate_split, evaluator, train_batches
 from ferjax.train.metrics import Evaluation, evaluation, restrict_classes
 from ferjax.train.writer import read_lines
 
@@ -107,7 +106,7 @@ def assess_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
     if wanted not in bundle.splits:
         raise unknown_name(f"--split of {name}", wanted, bundle.splits)
     split, mesh = bundle.splits[wanted], data_mesh(devices_for(own.batch_size))
-    logits_of = evaluator(run.model, run.spec, mesh, own.batch_size, config.progress)
+    logits_of = evaluator(run.model, run.spec, mesh, own.batch_size, config.progress, config.tta)
     logits, labels, kept, classes = restrict_classes(
         logits_of(run.variables, split), split.labels, run.classes, bundle.classes
     )
@@ -117,7 +116,8 @@ def assess_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
             f" ({', '.join(run.classes)}) with images in {wanted}; at least 2 are needed."
         )
     result = evaluation(logits, labels)
-    directory = run_dir / "evaluations" / f"{name}-{wanted}"
+    tta = "" if config.tta == "none" else f"-{config.tta}"
+    directory = run_dir / "evaluations" / f"{name}-{wanted}{tta}"
     directory.mkdir(parents=True, exist_ok=True)
     title = f"{own.model}, trained on {own.dataset}, on {name} {wanted}"
     results = {wanted: {config.checkpoint: _scores(result, classes, run.epoch)}}
@@ -136,7 +136,7 @@ def assess_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
             "split": f"{wanted}: {bundle.sources[wanted]}, {len(labels):,} images",
             "layout": bundle.layout,
             "classes": list(classes),
-            "test-time augmentation": "none",
+            "test-time augmentation": config.tta,
             "trained on": own.dataset,
         },
         "results": results,
@@ -158,13 +158,14 @@ def _bundle_to_evaluate(
     """Returns the data set's name and bundle: the run's own, cut as the run cut it, or another."""
     name = config.dataset or own.dataset
     same = name == own.dataset
+    kept = ("num_classes", "labels", "folds", "fold") if same else ()
     bundle = load_dataset(
         name,
         config.data_dir or (own.data_dir if same else None),
         image_size=run.spec.size,
-        num_classes=own.num_classes if same else None,
         val_fraction=own.val_fraction,
         split_seed=own.split_seed,
+        **{option: getattr(own, option) for option in kept},
     )
     return name, bundle
 
@@ -193,7 +194,7 @@ def _draw_mistakes(
         result.labels[worst],
         result.predicted[worst],
         confidence[worst],
-        [split.ids[i] for i in worst],
+        [split.ids[i] for i in map(int, worst)],
         classes,
         directory / "mistakes.png",
         f"{title}: most confident errors on {split.name}",
@@ -204,8 +205,8 @@ def _draw_mistakes(
 def _draw_first_batch(task: Task, path: Path, title: str) -> None:
     """Draws step 0's batch after augmentation, turned back into displayable images."""
     config, train = task.config, task.bundle.splits["train"]
-    batch = TrainBatches(train, config.batch_size, config.seed, config.epochs)[0]
+    batch = train_batches(config, train)[0]
     key = stream_key(config.seed, "augment", 0)
-    geometry = draw_geometry(AUGMENTS[config.augment], key, batch["index"], train.shape[:2])
-    images = denormalize(prepare(batch["image"], task.spec, geometry), task.spec)
+    drawn = draw(AUGMENTS[config.augment], key, batch["index"], train.shape[:2])
+    images = denormalize(prepare(batch["image"], task.spec, *drawn), task.spec)
     draw_batch(np.asarray(images), batch["label"], task.bundle.classes, path, f"{title}: a batch")

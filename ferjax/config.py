@@ -62,8 +62,15 @@ class TrainConfig:
     )
     augment: str = config_field(
         "none",
-        "On the training split: flip; standard: flip and shift by up to a tenth of the side.",
-        choices=("none", "flip", "standard"),
+        "On the training split: flip; standard: flip, shift by up to a tenth of the side; paper:"
+        " flip, turn by up to 0.2 of a full turn (P2); strong: all of these, crops, colour,"
+        " erasing, mixup and cutmix.",
+        choices=("none", "flip", "standard", "paper", "strong"),
+    )
+    loss: str = config_field(
+        "cross_entropy",
+        "Training loss; multi_target is for ferplus with --labels=multi_target.",
+        choices=("cross_entropy", "focal", "multi_target"),
     )
     precision: str = config_field(
         "f32",
@@ -75,8 +82,8 @@ class TrainConfig:
     )
     class_weights: str = config_field(
         "none",
-        "Loss weight of a class; inverse: N / (K * count).",
-        choices=("none", "inverse"),
+        "Loss weight of a class; inverse: N / (K * count); effective: by effective number.",
+        choices=("none", "inverse", "effective"),
     )
     dropout: float | None = config_field(
         None, "Dropout rate. Default: the network's.", low=0, high=1
@@ -97,8 +104,29 @@ class TrainConfig:
         None, "Comma list: dense layers between features and logits. Default: the network's."
     )
     num_classes: int | None = config_field(
-        None, "Of synthetic: 7, or 8 with contempt. Default: 7.", low=2
+        None, "Of synthetic: 7, or 8 with contempt; of ckplus: 6, 7 or 8. Default: 7.", low=2
     )
+    labels: str | None = config_field(
+        None,
+        "How ferplus's votes become training labels: majority, probability, crossentropy or"
+        " multi_target. Default: majority.",
+    )
+    folds: int | None = config_field(
+        None,
+        "Cut train and val anew into so many folds, by person where the data set names persons,"
+        " train on each in WORKDIR/fold_NN, and report mean, deviation and the pooled matrix.",
+        low=3,
+    )
+    fold: int | None = config_field(
+        None, "Of --folds, this one alone: it is test, the next is val.", low=1
+    )
+    cache_dir: str | None = config_field(
+        None, "Folder of decoded images: made once, mapped by every later run.", free=True
+    )
+    on_bad_image: str = config_field(
+        "error", "An unreadable image: error, or skip and count it.", choices=("error", "skip")
+    )
+    balance: bool = config_field(False, "Draw every class equally often in training.")
     limit: int | None = config_field(None, "Use this many images of each split, stratified.", low=1)
     val_fraction: float = config_field(
         0.1, "Share of train held out as val where the data set has none.", above=0, high=0.9
@@ -142,6 +170,13 @@ class TrainConfig:
                     f"--seeds names {seed!r}: expected whole numbers, at least 0 and at most"
                     f" {_LARGEST_SEED}."
                 )
+        if self.loss == "multi_target" and self.label_smoothing:
+            raise UserError(
+                f"--label_smoothing={self.label_smoothing}: multi_target smooths by itself (FER+)."
+                " Leave the flag out."
+            )
+        if self.fold is not None and self.fold > (self.folds or 0):
+            raise UserError(f"--fold={self.fold} of --folds={self.folds}: expected 1 to --folds.")
         if len(set(self.seeds)) < len(self.seeds):
             raise UserError(f"--seeds={','.join(map(str, self.seeds))} names a seed twice.")
 
@@ -163,34 +198,8 @@ class EvalConfig:
         "Split. Default: test, or val where there is no test.",
         choices=("train", "val", "test"),
     )
+    tta: str = config_field("none", "Test-time augmentation.", choices=("none", "flip", "ten_crop"))
     checkpoint: str = config_field("selected", "Which parameters.", choices=("selected", "last"))
-    progress: bool = config_field(True, "Progress bars on a terminal.")
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            check_field(field, getattr(self, field.name))
-
-
-@dataclass(frozen=True)
-class ConvertConfig:
-    """What `launch.convert` converts. One flag for each field."""
-
-    model: str = config_field("", "Network; see --list.")
-    source: str = config_field(
-        "",
-        "File of torchvision, timm, transformers or Keras weights, a URL, or a name of --list;"
-        " with --to: a run, or converted weights.",
-    )
-    out: str | None = config_field(
-        None, "New folder for the converted weights; with --to: new .safetensors file."
-    )
-    kind: str | None = config_field(
-        None, "Whose names the file's keys are, where the file does not tell (timm or timm_tf)."
-    )
-    to: str | None = config_field(None, "The way back.", choices=("torchvision",))
-    dry_run: bool = config_field(False, "Show the mapping and write nothing.")
-    verify: bool = config_field(False, "Compare logits with the source's own library.")
-    offline: bool = config_field(False, "Download nothing.")
     progress: bool = config_field(True, "Progress bars on a terminal.")
 
     def __post_init__(self) -> None:

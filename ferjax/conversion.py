@@ -11,7 +11,6 @@ import jax
 import numpy as np
 from safetensors.numpy import save
 
-from ferjax.config import ConvertConfig
 from ferjax.convert.export import to_torchvision
 from ferjax.convert.origin import Origin, fetch, resolve
 from ferjax.convert.references import reference_logits
@@ -23,6 +22,7 @@ from ferjax.predict import load_run
 from ferjax.preprocess import prepare
 from ferjax.report.files import write_atomically
 from ferjax.specs import spec_to_json
+from ferjax.tool_configs import ConvertConfig
 from ferjax.tree import flatten, unflatten
 
 # Largest difference of logits, over the largest logit, that counts as the same network.

@@ -18,9 +18,13 @@ _ALIASES = {
     "disgusted": "disgust",
     "fearful": "fear",
     "afraid": "fear",
+    "scared": "fear",
     "happy": "happiness",
+    "joy": "happiness",
+    "joyful": "happiness",
     "sad": "sadness",
     "surprised": "surprise",
+    "suprise": "surprise",  # as many copies of the data sets spell it
     "contemptuous": "contempt",
 }
 

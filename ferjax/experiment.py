@@ -16,18 +16,17 @@ import ferjax
 from ferjax.assess import assess_run, assess_split
 from ferjax.augment import AUGMENTS
 from ferjax.config import EvalConfig, TrainConfig
-from ferjax.data.pipeline import TrainBatches, iterate
+from ferjax.data.pipeline import iterate
 from ferjax.errors import UserError
 from ferjax.pretrained import start_to_json
-from ferjax.report.document import write_seeds_report
-from ferjax.report.seeds import seeds_report
+from ferjax.several import runs_of, train_several
 from ferjax.sharding import Devices, compiled, devices_for, put_batch, replicated
 from ferjax.specs import spec_to_json
-from ferjax.task import Task, evaluate_split, prepare_task, process_shard
+from ferjax.task import Task, evaluate_split, prepare_task, train_batches
 from ferjax.train.checkpoint import open_checkpoints, restore_checkpoint, save_checkpoint
 from ferjax.train.interrupt import interrupt_requests
 from ferjax.train.loop import HostState, Parts, Plan, fit
-from ferjax.train.losses import inverse_class_weights
+from ferjax.train.losses import CLASS_WEIGHTS
 from ferjax.train.metrics import Evaluation
 from ferjax.train.optim import make_optimizer, make_schedule
 from ferjax.train.rundir import check_run_dir, locked_run_dir, read_config
@@ -47,7 +46,8 @@ def run_train(config: TrainConfig, devices: Devices | None = None) -> dict[str, 
     """Trains, or resumes, and reports; returns the report, with its `path`.
 
     Args:
-      config: from `ferjax.recipes.resolve`. With `seeds`, one run for each and a top report.
+      config: from `ferjax.recipes.resolve`. With `seeds` or `folds`, one run for each and a top
+        report.
       devices: to train on; None for all of all hosts.
 
     Raises:
@@ -55,8 +55,8 @@ def run_train(config: TrainConfig, devices: Devices | None = None) -> dict[str, 
       KeyboardInterrupt: stopped by the user; the state has been saved.
     """
     check_run_dir(config)
-    if config.seeds:
-        return _train_seeds(config, devices)
+    if runs_of(config)[1]:
+        return train_several(config, functools.partial(run_train, devices=devices))
     if finished := _finished_report(config):
         return finished
     task = prepare_task(config, devices)
@@ -80,7 +80,7 @@ def _train(task: Task, run_dir: Path) -> None:
     """Trains the task from the directory's latest checkpoint, or from the start."""
     config, mesh, classes = task.config, task.mesh, task.bundle.classes
     train, val = task.bundle.splits["train"], task.bundle.splits["val"]
-    batches = TrainBatches(train, config.batch_size, config.seed, config.epochs, process_shard())
+    batches = train_batches(config, train)
     per_epoch = batches.steps_per_epoch
     schedule = make_schedule(
         config.schedule,
@@ -155,13 +155,12 @@ def _compiled_step(
 ) -> Callable[[TrainState, Sums, Any], tuple[TrainState, Sums]]:
     """Returns the training step, compiled once for the whole run."""
     config, mesh = task.config, task.mesh
-    weights = None
-    if config.class_weights == "inverse":
-        labels = task.bundle.splits["train"].labels
-        weights = inverse_class_weights(np.bincount(labels, minlength=len(task.bundle.classes)))
+    labels = task.bundle.splits["train"].labels
+    counts = np.bincount(labels, minlength=len(task.bundle.classes))
     step = functools.partial(
         train_step,
-        class_weights=weights,
+        class_weights=CLASS_WEIGHTS[config.class_weights](counts),
+        loss=config.loss,
         model=task.model,
         optimizer=optimizer,
         spec=task.spec,
@@ -201,8 +200,8 @@ def _meta(task: Task, state: TrainState, host: HostState, per_epoch: int) -> dic
 def run_evaluate(config: EvalConfig) -> dict[str, Any]:
     """Evaluates a run on any split or data set; returns the report, with its `path`.
 
-    Without data set, folder and split the run's own report is made anew; else the report goes to
-    RUN/evaluations/<dataset>-<split>/.
+    Without data set, folder, split and test-time augmentation the run's own report is made anew;
+    else the report goes to RUN/evaluations/<dataset>-<split>[-<tta>]/.
 
     Raises:
       UserError: no such run, split or data, or no class in common.
@@ -211,19 +210,8 @@ def run_evaluate(config: EvalConfig) -> dict[str, Any]:
         raise UserError("--workdir is missing: the folder of a ferjax run.")
     run_dir = Path(config.workdir)
     own = read_config(run_dir)
-    if config.dataset is None and config.data_dir is None and config.split is None:
+    given = (config.dataset, config.data_dir, config.split)
+    if given == (None, None, None) and config.tta == "none":
         own = replace(own, progress=config.progress)
         return assess_run(prepare_task(own, devices_for(own.batch_size)), run_dir)
     return assess_split(config, own)
-
-
-def _train_seeds(config: TrainConfig, devices: Devices | None) -> dict[str, Any]:
-    """Trains once for each seed in WORKDIR/seed_N and reports mean and sample deviation."""
-    top = Path(config.workdir or "")
-    reports = {}
-    with locked_run_dir(config):
-        for seed in config.seeds:
-            folder = str(top / f"seed_{seed}")
-            reports[seed] = run_train(replace(config, seed=seed, seeds=(), workdir=folder), devices)
-    report = seeds_report(reports)
-    return {**report, "path": str(write_seeds_report(report, top))}

@@ -22,6 +22,7 @@ from ferjax.specs import InputSpec, spec_from_json
 from ferjax.train.checkpoint import read_meta, restore_variables
 from ferjax.train.state import init_variables
 from ferjax.train.steps import predict_step
+from ferjax.tta import VIEWS
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,10 @@ def _stack(images: list[np.ndarray], spec: InputSpec) -> np.ndarray:
 
 
 def load_predictor(
-    run_dir: str | Path, checkpoint: str = "selected", batch_size: int = 64
+    run_dir: str | Path,
+    checkpoint: str = "selected",
+    batch_size: int = 64,
+    tta: str = "none",
 ) -> Predictor:
     """Returns a run's network as a callable on uint8 images.
 
@@ -141,17 +145,20 @@ def load_predictor(
       run_dir: the run's directory; nothing else is needed.
       checkpoint: `selected` (best on val) or `last`.
       batch_size: images a forward pass.
+      tta: test-time augmentation: `none`, `flip` or `ten_crop`.
 
     Raises:
       UserError: no such directory, or no such checkpoint yet.
     """
+    if tta not in VIEWS:
+        raise unknown_name("--tta", tta, VIEWS)
     if batch_size < 1:
         raise UserError(f"--batch_size={batch_size}: expected at least 1.")
     run, mesh = load_run(run_dir, checkpoint), data_mesh(jax.local_devices()[:1])
     variables = jax.device_put(run.variables, replicated(mesh))
 
     def probabilities(variables: Any, images: jax.Array) -> jax.Array:
-        logits = predict_step(variables, images, model=run.model, spec=run.spec)
+        logits = predict_step(variables, images, model=run.model, spec=run.spec, tta=tta)
         return jax.nn.softmax(logits).astype(jnp.float32)
 
     function = compiled(probabilities, mesh)

@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from ferjax.config import TrainConfig
 from ferjax.data.overlap import exact_overlap
 from ferjax.data.split import DatasetBundle
 from ferjax.recipes import RECIPES
 from ferjax.specs import InputSpec
+from ferjax.train.losses import CLASS_WEIGHTS
 
 # A network this much better on val than on test points at a leak or a broken split.
 _ABSURD_GAP = 0.15
@@ -45,8 +48,26 @@ def describe_protocol(
         f" {_normalization(spec)}"
         + (f"; guide: {_normalization(spec.guide)}" if spec.guide else ""),
         "training augmentation": config.augment,
+        "classes as trained": effective_classes(config, bundle),
         "train/test overlap": overlaps(bundle),
     }
+
+
+def effective_classes(config: TrainConfig, bundle: DatasetBundle) -> str:
+    """Returns each class's share of the training images, and of what the loss sees of them."""
+    labels = bundle.splits["train"].labels
+    counts = np.bincount(labels, minlength=len(bundle.classes))
+    weights = CLASS_WEIGHTS[config.class_weights](counts)
+    seen = (counts > 0).astype(float) if config.balance else counts.astype(float)
+    seen = seen if weights is None else seen * weights
+    shares = zip(bundle.classes, counts / counts.sum(), seen / seen.sum(), strict=True)
+    parts = [f"{name} {100 * own:.1f} → {100 * felt:.1f} %" for name, own, felt in shares]
+    ways = ["balanced sampling"] * config.balance
+    ways += [f"{config.class_weights} weights"] * (weights is not None)
+    ways += [config.loss] * (config.loss != "cross_entropy")
+    if not ways:
+        return "as they are"
+    return f"{', '.join(ways)}: {', '.join(parts)}"
 
 
 def _normalization(spec: InputSpec) -> str:

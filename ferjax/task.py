@@ -11,7 +11,7 @@ from flax import linen as nn
 from jax.sharding import Mesh
 
 from ferjax.config import TrainConfig
-from ferjax.data.pipeline import EvalBatches, Shard, iterate
+from ferjax.data.pipeline import EvalBatches, Shard, TrainBatches, iterate
 from ferjax.data.registry import load_dataset
 from ferjax.data.split import DatasetBundle, Split, subset
 from ferjax.data.splitting import stratified_sample
@@ -84,9 +84,14 @@ def prepare_task(config: TrainConfig, devices: Devices | None = None) -> Task:
         config.dataset,
         config.data_dir,
         image_size=config.image_size,
-        num_classes=config.num_classes,
         val_fraction=config.val_fraction,
         split_seed=config.split_seed,
+        folds=config.folds,
+        fold=config.fold,
+        on_bad_image=config.on_bad_image,
+        cache_dir=config.cache_dir,
+        num_classes=config.num_classes,
+        labels=config.labels,
     )
     if config.limit:
         bundle = _limited(bundle, config.limit, config.split_seed)
@@ -125,16 +130,34 @@ def _limited(bundle: DatasetBundle, limit: int, seed: int) -> DatasetBundle:
     return replace(bundle, splits=splits, notes=(*bundle.notes, note))
 
 
+def train_batches(config: TrainConfig, train: Split) -> TrainBatches:
+    """Returns the batches of a run's training split, this process's rows of them."""
+    return TrainBatches(
+        train,
+        config.batch_size,
+        config.seed,
+        config.epochs,
+        process_shard(),
+        balance=config.balance,
+        draw_labels=config.labels == "probability",
+    )
+
+
 def process_shard() -> Shard:
     """Returns this process's share of every global batch."""
     return Shard(jax.process_index(), jax.process_count())
 
 
 def evaluator(
-    model: nn.Module, spec: InputSpec, mesh: Mesh, batch_size: int, progress: bool
+    model: nn.Module,
+    spec: InputSpec,
+    mesh: Mesh,
+    batch_size: int,
+    progress: bool,
+    tta: str = "none",
 ) -> Callable[[Any, Split], np.ndarray]:
     """Returns (variables, split) → logits float [N, K]; compiled once for all calls."""
-    function = functools.partial(predict_step, model=model, spec=spec)
+    function = functools.partial(predict_step, model=model, spec=spec, tta=tta)
     function = compiled(function, mesh, out_shardings=replicated(mesh))
 
     def logits(variables: Any, split: Split) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 from absl import flags
 
-from ferjax.config import ConvertConfig
 from ferjax.conversion import run_convert, run_export
+from ferjax.tool_configs import ConvertConfig
 from launch.app import refuse_arguments, run
 from launch.catalogue import mapping, weights_catalogue
 from launch.flags import define_flags, given_flags

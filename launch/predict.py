@@ -11,6 +11,7 @@ from launch.app import run
 flags.DEFINE_string("workdir", None, "Run directory of the network.")
 flags.DEFINE_string("out", None, "CSV file to write. Default: standard output.")
 flags.DEFINE_string("checkpoint", "selected", "Which parameters: selected or last.")
+flags.DEFINE_string("tta", "none", "Test-time augmentation: none, flip or ten_crop.")
 flags.DEFINE_integer("batch_size", 64, "Images a forward pass.")
 
 
@@ -21,7 +22,7 @@ def main(arguments: list[str]) -> None:
         raise UserError("--workdir is missing: the folder of a ferjax run.")
     if not arguments:
         raise UserError("no images given. Name files or folders after the flags.")
-    predictor = load_predictor(values.workdir, values.checkpoint, values.batch_size)
+    predictor = load_predictor(values.workdir, values.checkpoint, values.batch_size, values.tta)
     rows = predict_files(predictor, [Path(argument) for argument in arguments])
     write_predictions(rows, predictor.classes, Path(values.out) if values.out else None)
 

@@ -34,7 +34,8 @@ def test_awei_trains_on_rafdb(
     report = json.loads((tmp_path / "run" / "report.json").read_text("utf-8"))
     protocol = report["protocol"]
     assert protocol["recipe"] == "liu_awei_rafdb (P5 Liu)"
-    assert layout in protocol["data set"].lower()
+    words = {"official": "official", "kaggle": "class folders in train/, test/"}
+    assert words[layout] in protocol["data set"].lower()
     assert protocol["classes"] == CLASSES
     assert protocol["input"].startswith(f"100x100 → {side}x{side}, 3 channel(s)")
     assert "aligned faces as released" in protocol["crop origin"]

@@ -15,7 +15,7 @@ from ferjax.config_json import config_from_json, config_to_json, make_config, re
 from ferjax.errors import UserError
 
 FIELDS = {field.name: field for field in dataclasses.fields(TrainConfig)}
-FREE = {"data_dir", "offline", "workdir", "save_minutes", "resume", "progress"}
+FREE = {"cache_dir", "data_dir", "offline", "workdir", "save_minutes", "resume", "progress"}
 # name → (values refused, a part of the message that says what was expected).
 REFUSED: dict[str, tuple[list[Any], str]] = {
     "epochs": ([0, -3], "at least 1"),
@@ -30,10 +30,14 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "channels": ([0, 2, 4], "1, 3"),
     "normalization": (["imagenet"], "dataset, unit, weights"),
     "guide_input": (["own"], "shared, weights"),
-    "augment": (["flips"], "flip, none, standard"),
+    "folds": ([2, 0], "at least 3"),
+    "fold": ([0], "at least 1"),
+    "on_bad_image": (["drop"], "error, skip"),
+    "augment": (["flips"], "flip, none, paper, standard, strong"),
+    "loss": (["hinge"], "cross_entropy, focal, multi_target"),
     "precision": (["f16"], "bf16, f32, f64"),
     "label_smoothing": ([1.01], "at most 1"),
-    "class_weights": (["balanced"], "inverse, none"),
+    "class_weights": (["balanced"], "effective, inverse, none"),
     "dropout": ([1.5], "at most 1"),
     "num_classes": ([1], "at least 2"),
     "limit": ([0], "at least 1"),
@@ -69,9 +73,9 @@ def values(field: dataclasses.Field) -> st.SearchStrategy[Any]:
     return st.none() | strategy if optional else strategy
 
 
-# Two rules bind fields together; the strategies keep them.
+# Four rules bind fields together; the strategies keep them.
 configs = st.fixed_dictionaries({name: values(field) for name, field in FIELDS.items()}).map(
-    lambda v: TrainConfig(**{**v, "warmup_epochs": 0.0})
+    lambda v: TrainConfig(**{**v, "warmup_epochs": 0.0, "fold": None, "loss": "focal"})
 )
 
 
@@ -170,9 +174,10 @@ def test_lists_become_tuples() -> None:
 
 
 def test_only_free_fields_may_differ_on_resume() -> None:
-    old = TrainConfig(model="cnn3", dataset="synthetic", schedule="cosine")
+    old = TrainConfig(model="cnn3", dataset="synthetic", schedule="cosine", folds=4)
     other: dict[str, Any] = dict(model="cnn4", dataset="rafdb", recipe="default", seeds=(3,))
-    other |= dict.fromkeys(("data_dir", "workdir"), "elsewhere")
+    other |= dict.fromkeys(("cache_dir", "data_dir", "workdir"), "elsewhere")
+    other |= dict(labels="majority", fold=2)
     other |= dict(pretrained="imagenet", guide="vgg16", pooling="mean", head_widths=(8,))
     other |= dict(jumper="double", channels=3, image_size=96, dropout=0.1, num_classes=8, limit=7)
     for name, field in FIELDS.items():
@@ -197,3 +202,9 @@ def test_epochs_may_grow_under_a_constant_schedule_alone() -> None:
     assert resume_conflicts(long, short) == ["epochs: 5 → 2"]
     cosine = [dataclasses.replace(config, schedule="cosine") for config in (short, long)]
     assert resume_conflicts(*cosine) == ["epochs: 2 → 5"]
+
+
+@pytest.mark.parametrize("given", [{"fold": 1}, {"fold": 6, "folds": 5}])
+def test_a_fold_is_one_of_the_folds(given: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="expected 1 to --folds"):
+        TrainConfig(**given)

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ferjax import preprocess
+from ferjax import geometry as geometry_module
+from ferjax.colour import Colour, erase, recolour
+from ferjax.geometry import Geometry
 from ferjax.preprocess import (
-    Geometry,
     denormalize,
     network_input,
     normalize,
@@ -23,7 +24,7 @@ from ferjax.preprocess import (
 from ferjax.specs import InputSpec, spec_from_json, spec_to_json
 
 # As the library runs it, and one compilation a shape instead of twenty.
-resample = jax.jit(preprocess.resample, static_argnums=(1, 3))
+resample = jax.jit(geometry_module.resample, static_argnums=(1, 3))
 
 
 def pixels(*shape: int, seed: int = 0) -> np.ndarray:
@@ -179,6 +180,17 @@ def test_a_guide_gets_the_same_moved_pixels_normalised_in_its_own_way() -> None:
     np.testing.assert_array_equal(own, prepare(images, SPEC, moving))
     np.testing.assert_array_equal(guided, prepare(images, guide, moving))
     np.testing.assert_array_equal(network_input(images, SPEC, moving), own)
+
+
+def test_the_order_is_channels_geometry_colour_erasing_normalisation() -> None:
+    images, moving = pixels(2, 40, 36, 1), geometry([True, False], [(2, 1), (0, 3)], 40)
+    colour = Colour(jnp.array([1.3, 0.7]), jnp.array([0.5, 1.5]))
+    boxes = jnp.array([[0.2, 0.2, 0.6, 0.9], [0.0, 0.0, 0.0, 0.0]])
+    found = network_input(images, SPEC, moving, colour, boxes)
+    steps = resample(to_channels(images, 3), 32, moving)
+    steps = normalize(erase(recolour(steps, colour), boxes), SPEC)
+    np.testing.assert_allclose(found, steps, rtol=0, atol=1e-4)
+    np.testing.assert_array_equal(found, prepare(images, SPEC, moving, colour, boxes))
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -9,7 +9,7 @@ Run = Callable[[], Any]
 # Makes inputs, compiles, and returns the run.
 Build = Callable[[], Run]
 
-OURS, XLA, TORCH = "ferjax", "plain XLA", "PyTorch"
+OURS, XLA, TORCH, BARE = "ferjax", "plain XLA", "PyTorch", "bare loop"
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,12 @@ class Case:
     Attributes:
       name: unique within its suite.
       shape: the shapes in words.
-      function: ferjax's own form, a pure jax function.
-      arguments: returns the abstract arguments of `function`.
+      function: ferjax's own form, a pure jax function; None where nothing runs on the device.
+      arguments: returns the abstract arguments of `function`; none where there is none.
       sides: label → builder; ferjax's first.
       peers: the settings to try for PyTorch.
       flops: what the mathematics needs, where that is less than the plain form computes.
+      bytes: what must move, where there is no function to tell.
       images: per run, where a rate in images a second makes sense.
       memory: whether peak memory is measured too, which takes a process a side.
       quick: whether a quick run holds it.
@@ -46,11 +47,12 @@ class Case:
 
     name: str
     shape: str
-    function: Callable[..., Any]
+    function: Callable[..., Any] | None
     arguments: Callable[[], tuple[Any, ...]]
     sides: Mapping[str, Build]
     peers: tuple[Peer, ...] = ()
     flops: Callable[[], float] | None = field(default=None, repr=False)
+    bytes: int = 0
     images: int | None = None
     memory: bool = False
     quick: bool = False

@@ -13,7 +13,7 @@ from typing import Any
 
 import jax
 
-from ferjax.bench.case import OURS, TORCH, XLA
+from ferjax.bench.case import BARE, OURS, TORCH, XLA
 from ferjax.bench.ceilings import Ceilings
 from ferjax.bench.chart import draw_speedups
 from ferjax.bench.measure import spread
@@ -24,6 +24,7 @@ from ferjax.report.tables import escape, table
 
 _LABELS = (OURS, XLA, TORCH)
 _HEADER = ["case", f"vs {XLA}", f"vs {TORCH}", "vs floor", *_LABELS]
+_BARE = [f"vs {BARE}", BARE]
 _MEMORY = [f"memory of {XLA}", f"memory of {TORCH}"]
 _EXPLANATION = """\
 Every number is float32, forward and backward. A speedup above 1 means that ferjax is faster: the
@@ -33,7 +34,9 @@ its rounds; ± is half of (longest - shortest) over the median. *Plain XLA* is t
 larger of two times: the least arithmetic over the measured rate of matrix products, and the bytes
 of arguments and results over the measured rate of memory; *vs floor* is ferjax's time over it.
 Memory is what a run takes on top of its inputs, parameters and program, at its peak, in a process
-of its own; a peer's column says how many times that of ferjax it takes."""
+of its own; a peer's column says how many times that of ferjax it takes. The suite *input* runs on
+the processor alone and counts images: *bare loop* is the least that reads the same images into
+arrays, with as many threads; PyTorch's side is a DataLoader; its memory includes opening."""
 
 
 def write_report(
@@ -88,6 +91,9 @@ def _cells(result: CaseResult) -> list[str]:
 def _rows(results: Sequence[CaseResult]) -> list[list[str]]:
     """Returns header and cells; the columns of memory only where it was measured."""
     rows = [_HEADER, *map(_cells, results)]
+    if any(BARE in result.seconds for result in results):
+        bare = [[_times(speedup(r, BARE)), _seconds(median(r, BARE))] for r in results]
+        rows = [row + more for row, more in zip(rows, [_BARE, *bare], strict=True)]
     if not any(result.peak_bytes for result in results):
         return rows
     memory = [[_times(memory_ratio(r, XLA)), _times(memory_ratio(r, TORCH))] for r in results]

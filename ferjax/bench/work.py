@@ -26,6 +26,8 @@ class Work:
 
 def case_work(case: Case) -> Work:
     """Returns the least work of a case, its own count of operations first."""
+    if case.function is None:
+        return Work(0.0, case.bytes)
     work = work_of(case.function, *case.arguments())
     return Work(case.flops(), work.bytes) if case.flops else work
 

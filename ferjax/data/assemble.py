@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ferjax.data.fingerprints import PUBLISHED, check_counts
+from ferjax.data.fingerprints import check_counts
+from ferjax.data.published import PUBLISHED
 from ferjax.data.split import DatasetBundle, Split
 from ferjax.data.splitting import hold_out
 from ferjax.errors import UserError

@@ -21,8 +21,9 @@ def cached(split: Split, limit_bytes: int = 4 << 30) -> Split:
 
     def read(indices: np.ndarray) -> np.ndarray:
         indices = np.asarray(indices)
-        missing = np.unique(indices[~present[indices]])
-        if missing.size:
+        known = present[indices]
+        if not known.all():
+            missing = np.unique(indices[~known])
             # Two threads may decode the same image: both write the same bytes, and `present` is
             # set only after them, so no lock is needed.
             images[missing] = split.read(missing)

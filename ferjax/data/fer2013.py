@@ -10,23 +10,40 @@ from pathlib import Path
 import numpy as np
 
 from ferjax.data.assemble import assemble
-from ferjax.data.files import class_folders, layout_error
+from ferjax.data.fer2013_csv import (
+    CLASSES,
+    CSV_EMOTIONS,
+    MERGED,
+    WHOLE_FILES,
+    is_split_csv,
+    split_csvs,
+    whole_csv,
+)
+from ferjax.data.files import class_folders, layout_error, visible
 from ferjax.data.images import image_split
-from ferjax.data.pixel_csv import SIDE, USAGES, read_pixel_csv
+from ferjax.data.numbering import name_numbers
+from ferjax.data.pixel_csv import SIDE, USAGES
 from ferjax.data.split import DatasetBundle, Split, subset
-from ferjax.emotions import ordered_classes
 from ferjax.errors import UserError
 
-# The csv's numbering, 0 to 6. Class folders in alphabetical order number differently.
-CSV_EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
-_CLASSES = ordered_classes(CSV_EMOTIONS)
-_MERGED = "PublicTest+PrivateTest"
-_ROLES = {"Training": "train", "PublicTest": "val", "PrivateTest": "test", _MERGED: "test"}
-_CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
+_ROLES = {"Training": "train", "PublicTest": "val", "PrivateTest": "test", MERGED: "test"}
+# Split folder → what its images may be, by the start of their names.
+_FOLDERS = {
+    "train": ("Training",),
+    "val": ("PublicTest",),
+    "valid": ("PublicTest",),
+    "validation": ("PublicTest",),
+    "test": ("PublicTest", "PrivateTest"),
+}
+_SCHEMES = {
+    "as in fer2013.csv": CSV_EMOTIONS,
+    "alphabetical": ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"),
+}
 LAYOUTS = (
     "fer2013.csv or icml_face_data.csv (columns emotion, pixels, Usage)",
-    "train/ and test/ holding one folder for each class (angry, disgust, fear, ...)",
-    "either of them inside fer2013/",
+    "train.csv with or without val.csv and test.csv (columns emotion, pixels)",
+    "train/ and test/, also val/, holding one folder for each class (angry, disgust, fear, ...)",
+    "any of them inside fer2013/",
 )
 SOURCE = (
     "Kaggle (data set msambare/fer2013, or the competition "
@@ -38,6 +55,7 @@ def load(
     data_dir: Path | str,
     *,
     storage_size: int = SIDE,
+    on_bad_image: str = "error",
     val_fraction: float = 0.1,
     split_seed: int = 0,
 ) -> DatasetBundle:
@@ -47,8 +65,9 @@ def load(
     train; a note says so. Where PrivateTest is not on disk there is no test split, and a note.
 
     Args:
-      data_dir: the csv file, or the folder that holds it or train/ and test/.
+      data_dir: the csv file, or the folder that holds it, train.csv, or train/ and test/.
       storage_size: side that images of differing sizes are stored in (folders only).
+      on_bad_image: `error`, or `skip`: files with broken headers are passed over.
       val_fraction: share of train that becomes val where PublicTest is not on disk.
       split_seed: seed of that cut.
 
@@ -56,14 +75,18 @@ def load(
       UserError: no known layout, a broken row or file, or labels that look permuted.
     """
     path, beside = _find(Path(data_dir))
-    if path.is_dir():
-        found, notes = _from_folders(path, storage_size), ()
-        layout = "class folders in train/ and test/ (Kaggle)"
-    else:
-        found = _from_csv(path)
+    if path.is_file():
+        whole, usage, notes = whole_csv(path)
         layout = f"{path.name} (emotion, pixels, Usage)"
-        notes = tuple(f"{path.name} was read, {other} beside it was not" for other in beside)
-    if _MERGED in found:
+        notes = (*(f"{path.name} was read, {other} beside it was not" for other in beside), *notes)
+    elif (path / "train.csv").is_file():
+        whole, usage, notes = split_csvs(path)
+        layout = "a csv file for each split (emotion, pixels)"
+        notes = (*(f"train.csv was read, {other} beside it was not" for other in beside), *notes)
+    else:
+        whole, usage, notes, layout = _from_folders(path, storage_size, on_bad_image)
+    found = _by_usage(whole, usage)
+    if MERGED in found:
         notes += (
             "test is PublicTest and PrivateTest merged: the file names do not say which is which",
         )
@@ -71,7 +94,7 @@ def load(
         "fer2013",
         found,
         _ROLES,
-        _CLASSES,
+        CLASSES,
         layout=layout,
         where=str(path),
         val_fraction=val_fraction,
@@ -81,54 +104,82 @@ def load(
 
 
 def _find(data_dir: Path) -> tuple[Path, list[str]]:
-    """Returns the csv file or the folder of train/, and what else lies beside a csv file."""
+    """Returns the csv file, or the folder of train.csv or train/, and what else lies beside it."""
     if data_dir.is_file() and data_dir.suffix.lower() == ".csv":
-        return data_dir, []
+        if not is_split_csv(data_dir) or not data_dir.with_name("train.csv").is_file():
+            return data_dir, []
+        return data_dir.parent, []
     for root in (data_dir, data_dir / "fer2013"):
-        csv_files = [root / name for name in _CSV_NAMES if (root / name).is_file()]
+        csv_files = [root / name for name in WHOLE_FILES if (root / name).is_file()]
         folders = [f"{name}/" for name in ("train", "test") if (root / name).is_dir()]
+        # The csv first: it always tells PublicTest from PrivateTest.
         if csv_files:
-            # The csv first: it always tells PublicTest from PrivateTest.
             return csv_files[0], [path.name for path in csv_files[1:]] + folders
+        if (root / "train.csv").is_file():
+            return root, folders
         if "train/" in folders:
             return root, []
     raise layout_error("FER2013", data_dir, LAYOUTS, SOURCE)
 
 
-def _from_csv(path: Path) -> dict[str, Split]:
-    """Returns usage → split, all of whose pixels are in memory."""
-    rows = read_pixel_csv(path, len(CSV_EMOTIONS))
-    to_class = np.array([_CLASSES.index(name) for name in CSV_EMOTIONS], np.int32)
-    ids = tuple(f"{path.name}:{row}" for row in range(1, len(rows.emotion) + 1))
-    images = rows.images
-    shape = (SIDE, SIDE, 1)
-    whole = Split("all", to_class[rows.emotion], ids, shape, lambda indices: images[indices])
-    return _by_usage(whole, rows.usage)
-
-
-def _from_folders(root: Path, storage_size: int) -> dict[str, Split]:
-    """Returns usage → split of train/<class>/ and test/<class>/."""
+def _from_folders(
+    root: Path, storage_size: int, on_bad_image: str
+) -> tuple[Split, np.ndarray, tuple[str, ...], str]:
+    """Reads train/<class>/, test/<class>/ and the like: faces, usages [N], notes, layout."""
     paths: list[Path] = []
-    labels: list[int] = []
+    keys: list[str] = []
     usages: list[str] = []
-    for folder, unmarked in (("train", "Training"), ("test", _MERGED)):
-        if not (root / folder).is_dir():
-            continue
-        files = class_folders(root / folder, {name: name for name in _CLASSES})
-        paths += (here := [path for name in _CLASSES for path in files[name]])
-        labels += [k for k, name in enumerate(_CLASSES) for _ in files[name]]
-        usages += _usages(here, root / folder, unmarked)
+    folders = [name for name in _FOLDERS if (root / name).is_dir()]
+    for folder in folders:
+        unmarked = MERGED if folder == "test" and len(folders) == 2 else _FOLDERS[folder][-1]
+        files = class_folders(root / folder, _folder_names(root / folder))
+        paths += (here := [path for group in files.values() for path in group])
+        keys += [key for key, group in files.items() for _ in group]
+        usages += _usages(here, root / folder, _FOLDERS[folder], unmarked)
+    layout = f"class folders in {'/, '.join(folders)}/ (Kaggle)"
+    names = dict(zip(CLASSES, CLASSES, strict=True))
+    if numbered := [key for key in keys if key not in names]:
+        if len(numbered) < len(keys):
+            raise UserError(
+                f"{root}: class folders are named in one split and numbered in another; rename the "
+                "numbered ones by emotion (anger, disgust, ...)"
+            )
+        counts: dict[str, dict[str, int]] = {}
+        for usage, key in zip(usages, keys, strict=True):
+            per_class = counts.setdefault(usage, {})
+            per_class[key] = per_class.get(key, 0) + 1
+        names, scheme = name_numbers("fer2013", counts, _SCHEMES, str(root))
+        layout += f", numbered {scheme} (told by the counts)"
+    labels = np.array([CLASSES.index(names[key]) for key in keys], np.int32)
     ids = [path.relative_to(root).as_posix() for path in paths]
-    whole = image_split("all", paths, np.array(labels), ids, storage_size)
-    return _by_usage(whole, np.array(usages))
+    # Classes in the list's order within each split, whatever the folders are called.
+    order = sorted(
+        range(len(keys)), key=lambda i: (folders.index(ids[i].split("/")[0]), labels[i], i)
+    )
+    whole = image_split(
+        "all",
+        [paths[i] for i in order],
+        labels[order],
+        [ids[i] for i in order],
+        storage_size,
+        on_bad_image=on_bad_image,
+    )
+    return whole, np.array(usages)[order], (), layout
 
 
-def _usages(paths: list[Path], folder: Path, unmarked: str) -> list[str]:
+def _folder_names(folder: Path) -> dict[str, str]:
+    """Returns class folder name → class name, or → number where the folders are numbered."""
+    entries = [entry.name for entry in visible(folder) if entry.is_dir()]
+    if entries and all(name.isdecimal() for name in entries):
+        return {str(k): str(k) for k in range(len(CLASSES))}
+    return {name: name for name in CLASSES}
+
+
+def _usages(paths: list[Path], folder: Path, allowed: tuple[str, ...], unmarked: str) -> list[str]:
     """Returns each file's usage by its name's prefix; `unmarked` where no file has a prefix."""
     prefixes = [path.name.partition("_")[0] for path in paths]
     if not set(prefixes) & set(USAGES):
         return [unmarked] * len(paths)
-    allowed = unmarked.split("+")
     for path, prefix in zip(paths, prefixes, strict=True):
         if prefix not in allowed:
             raise UserError(

@@ -5,68 +5,28 @@ from itertools import permutations
 
 import numpy as np
 
+from ferjax.data.published import PUBLISHED
 from ferjax.emotions import ordered_classes
 from ferjax.errors import UserError
 
-# Data set → its own split names → images of each class.
-# FER2013: counted in fer2013.csv. RAF-DB: counted in EmoLabel/list_patition_label.txt.
-PUBLISHED: dict[str, dict[str, dict[str, int]]] = {
-    "fer2013": {
-        "Training": {
-            "anger": 3995,
-            "disgust": 436,
-            "fear": 4097,
-            "happiness": 7215,
-            "sadness": 4830,
-            "surprise": 3171,
-            "neutral": 4965,
-        },
-        "PublicTest": {
-            "anger": 467,
-            "disgust": 56,
-            "fear": 496,
-            "happiness": 895,
-            "sadness": 653,
-            "surprise": 415,
-            "neutral": 607,
-        },
-        "PrivateTest": {
-            "anger": 491,
-            "disgust": 55,
-            "fear": 528,
-            "happiness": 879,
-            "sadness": 594,
-            "surprise": 416,
-            "neutral": 626,
-        },
-    },
-    "rafdb": {
-        "train": {
-            "anger": 705,
-            "disgust": 717,
-            "fear": 281,
-            "happiness": 4772,
-            "sadness": 1982,
-            "surprise": 1290,
-            "neutral": 2524,
-        },
-        "test": {
-            "anger": 162,
-            "disgust": 160,
-            "fear": 74,
-            "happiness": 1185,
-            "sadness": 478,
-            "surprise": 329,
-            "neutral": 680,
-        },
-    },
-}
+# Data set → a split that users cut from a published one → that one.
+_PARTS = {"rafdb": {"val": "train"}}
 
 
 def published_counts(dataset: str, split: str) -> dict[str, int]:
     """Returns the published images of each class; `a+b` names two splits merged into one."""
     parts = [PUBLISHED[dataset][part] for part in split.split("+")]
     return {name: sum(part[name] for part in parts) for name in parts[0]}
+
+
+def whole_splits(dataset: str, found: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+    """Returns the counts of `found` with each part of a published split added to it."""
+    whole: dict[str, dict[str, int]] = {}
+    for split, counts in found.items():
+        total = whole.setdefault(_PARTS.get(dataset, {}).get(split, split), {})
+        for name, count in counts.items():
+            total[name] = total.get(name, 0) + count
+    return whole
 
 
 def check_counts(
@@ -89,6 +49,7 @@ def check_counts(
     Raises:
       UserError: the labels look permuted.
     """
+    found = whole_splits(dataset, found)
     published = {split: published_counts(dataset, split) for split in found}
     names = ordered_classes(next(iter(PUBLISHED[dataset].values())))
     have = np.array([[counts.get(n, 0) for n in names] for counts in found.values()])

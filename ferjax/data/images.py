@@ -1,12 +1,15 @@
 """Image files as uint8 arrays: the one decoder and the one host resize of the library."""
 
+import os
 import struct
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from ferjax.data.names import Names
 from ferjax.data.split import Split
 from ferjax.errors import UserError
 
@@ -16,9 +19,17 @@ _DECODE_ERRORS = (
     SyntaxError,
     ValueError,
     EOFError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
     struct.error,
     Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
 )
+# Below so many images a thread costs more than it brings.
+_IMAGES_PER_THREAD = 4
 _GREY_MODES = frozenset({"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F"})
 _EXIF_ORIENTATION = 0x0112
 _TRANSPOSE = {
@@ -35,6 +46,8 @@ _TRANSPOSE = {
 def read_image(path: Path, size: tuple[int, int] | None, channels: int) -> np.ndarray:
     """Decodes one image file, upright, in the wanted size and number of channels.
 
+    Alpha is dropped, not composited; of an animation the first picture counts.
+
     Args:
       path: a file in any format Pillow reads; 16-bit greys are scaled to 8 bits.
       size: (H, W) of the result, None for the file's own size.
@@ -44,17 +57,57 @@ def read_image(path: Path, size: tuple[int, int] | None, channels: int) -> np.nd
       uint8 [H, W, channels], values 0 to 255.
 
     Raises:
-      UserError: the file is missing, empty, truncated or no image.
+      UserError: the file is missing, empty, truncated, beyond Pillow's limit of pixels or no image,
+        may not be read, or has 32-bit pixels, whose range nothing tells.
     """
+    mode = "L" if channels == 1 else "RGB"
     try:
         with Image.open(path) as file:
             turn = _TRANSPOSE.get(_orientation(file))
-            image = _eight_bit(file).convert("L" if channels == 1 else "RGB")
+            file.load()
+            image = file if file.mode == mode else _eight_bit(file).convert(mode)
+            pixels = np.asarray(image if turn is None else image.transpose(turn))
     except _DECODE_ERRORS as error:
         raise _unreadable(path, error) from error
-    pixels = np.asarray(image if turn is None else image.transpose(turn))
     pixels = pixels.reshape(*pixels.shape[:2], channels)
     return pixels if size is None else resize_image(pixels, size)
+
+
+def read_images(
+    paths: Sequence[Path], size: tuple[int, int], channels: int, threads: int | None = None
+) -> np.ndarray:
+    """Decodes image files in threads: Pillow decodes and resizes without the interpreter's lock.
+
+    Args:
+      paths: B files.
+      size: (H, W) of the results.
+      channels: 1 or 3.
+      threads: how many decode; None: one for each core this process may use.
+
+    Returns:
+      uint8 [B, H, W, channels].
+
+    Raises:
+      UserError: one of the files cannot be read.
+    """
+    images = np.empty((len(paths), *size, channels), np.uint8)
+    threads = min(threads or usable_cores(), len(paths) // _IMAGES_PER_THREAD)
+
+    def work(first: int) -> None:
+        for k in range(first, len(paths), max(1, threads)):
+            images[k] = read_image(paths[k], size, channels)
+
+    if threads < 2:
+        work(0)
+        return images
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, range(threads)))
+    return images
+
+
+def usable_cores() -> int:
+    """Returns how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -91,7 +144,14 @@ def image_header(path: Path) -> tuple[int, int, int]:
 
 
 def image_split(
-    name: str, paths: Sequence[Path], labels: np.ndarray, ids: Sequence[str], storage_size: int
+    name: str,
+    paths: Sequence[Path],
+    labels: np.ndarray,
+    ids: Sequence[str],
+    storage_size: int,
+    *,
+    on_bad_image: str = "error",
+    threads: int | None = None,
 ) -> Split:
     """Returns the split whose images are the files `paths`, decoded each time they are read.
 
@@ -104,23 +164,29 @@ def image_split(
       labels: int [N], indexes into the class list.
       ids: N names a person can find the image by.
       storage_size: the side of the square that images of differing sizes are stored in.
+      on_bad_image: `error`, or `skip`: broken headers are passed over here, and it is for
+        `bad_images.skip_unreadable` to leave the images out.
+      threads: of one `read`; None: one for each core.
 
     Raises:
       UserError: a file is missing or no image (also by the split's `read`, on broken pixels).
     """
-    headers = {image_header(path) for path in paths}
+    headers: set[tuple[int, int, int]] = set()
+    for number, path in enumerate(paths, start=1):
+        try:
+            headers.add(image_header(path))
+        except UserError:
+            if on_bad_image == "error" or (number == len(paths) and not headers):
+                raise
     sizes = {header[:2] for header in headers}
     size = sizes.pop() if len(sizes) == 1 else (storage_size, storage_size)
     channels = max((header[2] for header in headers), default=1)
-    shape = (*size, channels)
 
     def read(indices: np.ndarray) -> np.ndarray:
-        images = np.empty((len(indices), *shape), np.uint8)
-        for image, index in zip(images, indices, strict=True):
-            image[:] = read_image(paths[index], size, channels)
-        return images
+        return read_images([paths[i] for i in indices], size, channels, threads)
 
-    return Split(name, np.asarray(labels, np.int32), tuple(ids), shape, read)
+    names = ids if isinstance(ids, Names) else tuple(ids)
+    return Split(name, np.asarray(labels, np.int32), names, (*size, channels), read)
 
 
 def _orientation(file: Image.Image) -> int:
@@ -130,19 +196,32 @@ def _orientation(file: Image.Image) -> int:
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
-    """Returns a 16-bit grey image scaled to 8 bits (Pillow's own conversion clips at 255)."""
-    if not image.mode.startswith("I;16"):
-        return image
-    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    """Returns an image whose `convert` neither clips nor warns."""
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode == "I" and image.format == "PPM":  # Pillow scales its samples to 16 bits
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError("32-bit pixels, expected 8 or 16 bits")
+    if image.mode in ("P", "PA", "RGBa") or "transparency" in image.info:
+        return image.convert("RGBA")
+    return image.convert("LA") if image.mode == "La" else image
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:
     """Returns the error for a file that is not there, is empty or does not decode."""
     path = Path(path)
+    if isinstance(error, PermissionError):
+        return UserError(f"{path}: permission denied; make the file and its folder readable")
     if not path.is_file():
         return UserError(f"{path}: no such image file")
     if path.stat().st_size == 0:
         return UserError(f"{path}: the file is empty (0 bytes), expected an image; copy it again")
     size = f"{path.stat().st_size:,} bytes"
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return UserError(
+            f"{path}: too many pixels for a face ({size}), the limit is "
+            f"{2 * (Image.MAX_IMAGE_PIXELS or 0):,}; crop or shrink the image"
+        )
     reason = "not an image" if isinstance(error, Image.UnidentifiedImageError) else f"{error}"
     return UserError(f"{path}: cannot be read as an image ({size}: {reason}); copy it again")

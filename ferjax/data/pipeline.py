@@ -1,20 +1,25 @@
-"""Batches through Grain: a source whose element i is the i-th whole batch of a run or evaluation.
+"""Batches through Grain, random access by the step of a run or the number in an evaluation.
 
-Grain costs some 50 µs an element whatever it holds, so its elements are batches, each one gather.
+Grain costs some 50 µs an element whatever it holds: its elements are batches, and where batches are
+small several of them, read at once and cut apart.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import grain
 import numpy as np
 
+from ferjax.data.sampling import balanced_order, drawn_labels, shuffled_order
 from ferjax.data.split import Split
+from ferjax.errors import UserError
 
-# One reader thread: decoding holds the interpreter lock, and more threads are slower. The buffer
-# bridges a checkpoint's or a slow disk's pause.
-_READ_OPTIONS = grain.ReadOptions(num_threads=1, prefetch_buffer_size=8)
+# Batches of one Grain element: up to 8, as far as they fit into these bytes.
+_TOGETHER, _ELEMENT_BYTES = 8, 16 << 20
+# What is read ahead bridges a checkpoint's or a slow disk's pause and stays within these bytes.
+_AHEAD_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -30,13 +35,34 @@ class Shard:
         return slice(self.index * share, (self.index + 1) * share)
 
 
-def _batch(split: Split, positions: np.ndarray, mask: np.ndarray) -> dict[str, Any]:
-    return {
-        "image": split.read(positions),
-        "label": split.labels[positions].astype(np.int32),
-        "mask": mask,
-        "index": positions.astype(np.int32),
-    }
+@dataclass(frozen=True)
+class _Rows:
+    """What a batch holds: positions int [B] in the split, mask bool [B], labels [N] if drawn."""
+
+    positions: np.ndarray
+    mask: np.ndarray
+    labels: np.ndarray | None = None
+
+
+def _read(split: Split, batches: Sequence[_Rows]) -> list[dict[str, Any]]:
+    """Returns batches of equal size, all of their images from one read of the split."""
+    positions = np.concatenate([rows.positions for rows in batches])
+    images, index = split.read(positions), positions.astype(np.int32)
+    size, read = len(batches[0].positions), []
+    for number, rows in enumerate(batches):
+        part = slice(number * size, (number + 1) * size)
+        labels = split.labels if rows.labels is None else rows.labels
+        batch = {
+            "image": images[part],
+            "label": labels[rows.positions].astype(np.int32, copy=False),
+            "mask": rows.mask,
+            "index": index[part],
+        }
+        # Labels that were drawn from the targets stand for them.
+        if split.targets is not None and rows.labels is None:
+            batch["target"] = split.targets[rows.positions].astype(np.float32, copy=False)
+        read.append(batch)
+    return read
 
 
 @dataclass(frozen=True)
@@ -45,6 +71,20 @@ class TrainBatches:
 
     Each epoch is a permutation of its own; the remainder that fills no batch is left out of that
     epoch, and other images are left out of the next.
+
+    Attributes:
+      split: what to train on.
+      batch_size: rows of the global batch.
+      seed: of orders and drawn labels.
+      epochs: how many to give.
+      shard: the rows of this process.
+      balance: each epoch draws as many images as the split has, with replacement, every class
+        that occurs with equal probability, instead of a permutation.
+      draw_labels: each epoch draws one label an image from its row of `split.targets`; batches then
+        have that `label` and no `target`.
+
+    Raises:
+      UserError: `draw_labels` without targets.
     """
 
     split: Split
@@ -52,6 +92,19 @@ class TrainBatches:
     seed: int
     epochs: int
     shard: Shard = Shard()
+    balance: bool = False
+    draw_labels: bool = False
+    # The epoch in use → its order and labels: drawing them takes as long as a hundred gathers.
+    _drawn: dict[int, tuple[np.ndarray, np.ndarray | None]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        if self.draw_labels and self.split.targets is None:
+            raise UserError(
+                f"labels cannot be drawn: the {self.split.name} split has hard labels only. "
+                "Expected a data set with soft labels, as ferplus has; leave the option out."
+            )
 
     @property
     def steps_per_epoch(self) -> int:
@@ -62,12 +115,27 @@ class TrainBatches:
         return self.epochs * self.steps_per_epoch
 
     def __getitem__(self, step: int) -> dict[str, Any]:
-        epoch, position = divmod(int(step), self.steps_per_epoch)
-        generator = np.random.Generator(np.random.Philox(key=[self.seed, epoch]))
-        order = generator.permutation(len(self.split))
-        positions = order[position * self.batch_size :][: self.batch_size]
+        return _read(self.split, [self.rows(step)])[0]
+
+    def rows(self, step: int) -> _Rows:
+        """Returns what the batch of a step holds, without reading it."""
+        epoch, number = divmod(int(step), self.steps_per_epoch)
+        order, labels = self._drawn.get(epoch) or self._draw(epoch)
+        positions = order[number * self.batch_size :][: self.batch_size]
         positions = positions[self.shard.rows(self.batch_size)]
-        return _batch(self.split, positions, np.ones(len(positions), bool))
+        return _Rows(positions, np.ones(len(positions), bool), labels)
+
+    def _draw(self, epoch: int) -> tuple[np.ndarray, np.ndarray | None]:
+        order = (
+            balanced_order(self.split.labels, self.seed, epoch)
+            if self.balance
+            else shuffled_order(len(self.split), self.seed, epoch)
+        )
+        targets = self.split.targets if self.draw_labels else None
+        drawn = order, None if targets is None else drawn_labels(targets, self.seed, epoch)
+        self._drawn.clear()
+        self._drawn[epoch] = drawn
+        return drawn
 
 
 @dataclass(frozen=True)
@@ -82,21 +150,48 @@ class EvalBatches:
         return -(-len(self.split) // self.batch_size)
 
     def __getitem__(self, number: int) -> dict[str, Any]:
+        return _read(self.split, [self.rows(number)])[0]
+
+    def rows(self, number: int) -> _Rows:
+        """Returns what a batch holds, without reading it."""
         positions = np.arange(self.batch_size) + int(number) * self.batch_size
         positions = positions[self.shard.rows(self.batch_size)]
         mask = positions < len(self.split)
-        return _batch(self.split, np.where(mask, positions, 0), mask)
+        return _Rows(np.where(mask, positions, 0), mask)
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """A Grain source whose element i is the i-th list of `size` batches, counted from `start`."""
+
+    batches: TrainBatches | EvalBatches
+    start: int
+    size: int
+
+    def __len__(self) -> int:
+        return -(-max(0, len(self.batches) - self.start) // self.size)
+
+    def __getitem__(self, number: int) -> list[dict[str, Any]]:
+        first = self.start + int(number) * self.size
+        steps = range(first, min(first + self.size, len(self.batches)))
+        return _read(self.batches.split, [self.batches.rows(step) for step in steps])
 
 
 def iterate(batches: TrainBatches | EvalBatches, start: int = 0) -> Iterator[dict[str, Any]]:
     """Yields the batches from element `start` on, read ahead in a thread.
 
     Batches are dictionaries of this process's rows: `image` uint8 [B, H, W, C], `label` int32 [B],
-    `mask` bool [B], `index` int32 [B] (position in the split).
+    `mask` bool [B], `index` int32 [B] (position in the split) and, where the split has soft labels,
+    `target` float32 [B, K].
 
     Raises:
       UserError: from the split's `read`, for an image that cannot be read.
     """
-    source: Sequence[Any] = batches  # pyright: ignore[reportAssignmentType]
-    dataset = grain.MapDataset.source(source)[start:]
-    yield from dataset.to_iter_dataset(_READ_OPTIONS)
+    nbytes = prod(batches.split.shape) * batches.batch_size // batches.shard.count
+    together = min(_TOGETHER, max(1, _ELEMENT_BYTES // max(1, nbytes)))
+    ahead = min(8, max(2, _AHEAD_BYTES // max(1, together * nbytes)))
+    source: Any = _Groups(batches, start, together)
+    # One thread: gathers hold the interpreter lock, and decoding has threads of its own.
+    options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=ahead)
+    for group in grain.MapDataset.source(source).to_iter_dataset(options):
+        yield from group

@@ -1,18 +1,22 @@
 """Csv files whose rows are 48×48 grey images: fer2013.csv and its relatives."""
 
-import csv
+import hashlib
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ferjax.data.csv_rows import csv_header, named_rows
 from ferjax.errors import UserError
 
 SIDE = 48
 USAGES = ("Training", "PublicTest", "PrivateTest")
 _COLUMNS = ("emotion", "pixels", "Usage")
+_HINT = (
+    " (fer2013.csv and icml_face_data.csv have them; the competition's train.csv has no Usage, its "
+    "test.csv no emotion either)"
+)
 
 
 @dataclass(frozen=True)
@@ -30,12 +34,13 @@ class PixelRows:
     images: np.ndarray
 
 
-def read_pixel_csv(path: Path, num_emotions: int) -> PixelRows:
+def read_pixel_csv(path: Path, num_emotions: int, usage: str | None = None) -> PixelRows:
     """Reads the columns emotion, pixels and Usage, in any order, names stripped of spaces.
 
     Args:
       path: the csv file, UTF-8 with or without a byte order mark.
       num_emotions: emotions are numbered 0 to num_emotions - 1.
+      usage: what every row is where there is no column Usage; None: there must be one.
 
     Raises:
       UserError: no such columns, no rows, or a row whose emotion, pixels or usage is none; the
@@ -45,22 +50,24 @@ def read_pixel_csv(path: Path, num_emotions: int) -> PixelRows:
     usages: list[str] = []
     pixels: list[bytes] = []
     numbers = {str(i): i for i in range(num_emotions)}
+    named = usage is None or "Usage" in csv_header(path)
     # Text that is no number is an error in new numpy and a DeprecationWarning in older ones.
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)
-        for place, emotion, text, usage in _rows(path):
+        for place, fields in named_rows(path, _COLUMNS if named else _COLUMNS[:2], _HINT):
+            emotion, text, row_usage = fields if named else (*fields, usage)
             if emotion not in numbers:
                 raise UserError(
                     f"{place}: emotion {emotion!r}, expected a whole number from 0 to "
                     f"{num_emotions - 1}; correct the row or download the file again"
                 )
-            if usage not in USAGES:
+            if row_usage not in USAGES:
                 raise UserError(
-                    f"{place}: Usage {usage!r}, expected {', '.join(USAGES)}; correct the row or "
-                    "download the file again"
+                    f"{place}: Usage {row_usage!r}, expected {', '.join(USAGES)}; correct the row "
+                    "or download the file again"
                 )
             emotions.append(numbers[emotion])
-            usages.append(usage)
+            usages.append(row_usage)
             pixels.append(_pixels(text, place))
     if not pixels:
         raise UserError(f"{path}: a header and no rows; download the file again")
@@ -68,37 +75,18 @@ def read_pixel_csv(path: Path, num_emotions: int) -> PixelRows:
     return PixelRows(np.array(emotions, np.int32), np.array(usages), images)
 
 
-def _rows(path: Path) -> Iterator[tuple[str, str, str, str]]:
-    """Yields (place in words, emotion, pixels, usage) of each row that is not blank."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            header = [name.strip() for name in next(reader, [])]
-            columns = [header.index(name) for name in _COLUMNS if name in header]
-            if len(columns) < len(_COLUMNS):
-                raise UserError(
-                    f"{path}: columns {', '.join(header)[:200] or 'none'}; expected "
-                    f"{', '.join(_COLUMNS)} (fer2013.csv and icml_face_data.csv have them, the "
-                    "competition's train.csv and test.csv do not)"
-                )
-            row = 0
-            for fields in reader:
-                if not fields:
-                    continue
-                row += 1
-                place = f"{path}: row {row} (line {reader.line_num})"
-                if len(fields) != len(header):
-                    raise UserError(
-                        f"{place}: {len(fields)} fields, expected {len(header)} as in the header; "
-                        "the file may be cut off: download it again"
-                    )
-                emotion, pixels, usage = (fields[i] for i in columns)
-                yield place, emotion.strip(), pixels, usage.strip()
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(
-            f"{path}: not a readable csv file ({error}); expected UTF-8 text with the columns "
-            f"{', '.join(_COLUMNS)}"
-        ) from error
+def repeated_rows(rows: PixelRows) -> tuple[int, int]:
+    """Returns how many rows show an earlier row's picture, and how many of them another emotion."""
+    first: dict[bytes, int] = {}
+    repeats = conflicts = 0
+    for image, emotion in zip(rows.images, rows.emotion.tolist(), strict=True):
+        key = hashlib.blake2b(image.tobytes(), digest_size=16).digest()
+        if key in first:
+            repeats += 1
+            conflicts += first[key] != emotion
+        else:
+            first[key] = emotion
+    return repeats, conflicts
 
 
 def _pixels(text: str, place: str) -> bytes:

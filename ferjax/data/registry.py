@@ -4,28 +4,49 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from ferjax.data import fer2013, rafdb, synthetic
+from ferjax.data import ckplus, fer2013, ferplus, folder, rafdb, sfew, synthetic
+from ferjax.data.bad_images import skip_unreadable
 from ferjax.data.cache import cached
+from ferjax.data.exclude import without_listed
+from ferjax.data.refold import refold
 from ferjax.data.split import DatasetBundle
+from ferjax.data.stored import stored
 from ferjax.errors import UserError, unknown_name
 
 
 @dataclass(frozen=True)
 class DatasetEntry:
-    """A registered data set: its loader from files on disk, and what `--list` says of it."""
+    """A registered data set.
+
+    Attributes:
+      load: from files on disk.
+      layouts: what it recognises, in words.
+      source: where to get it.
+      options: what `load` takes beside a folder, a storage size and the validation cut.
+    """
 
     load: Callable[..., DatasetBundle]
     layouts: tuple[str, ...]
     source: str
+    options: tuple[str, ...] = ()
 
 
 DATASETS: dict[str, DatasetEntry] = {
+    "ckplus": DatasetEntry(
+        ckplus.load, ckplus.LAYOUTS, ckplus.SOURCE, options=("num_classes", "folds", "fold")
+    ),
     "fer2013": DatasetEntry(fer2013.load, fer2013.LAYOUTS, fer2013.SOURCE),
+    "ferplus": DatasetEntry(ferplus.load, ferplus.LAYOUTS, ferplus.SOURCE, options=("labels",)),
+    "folder": DatasetEntry(folder.load, folder.LAYOUTS, folder.SOURCE),
     "rafdb": DatasetEntry(rafdb.load, rafdb.LAYOUTS, rafdb.SOURCE),
+    "sfew": DatasetEntry(sfew.load, sfew.LAYOUTS, sfew.SOURCE),
 }
 
-_SYNTHETIC = DatasetEntry(synthetic.load, ("none: drawn by the library",), "built in")
+_SYNTHETIC = DatasetEntry(
+    synthetic.load, ("none: drawn by the library",), "built in", options=("num_classes",)
+)
 
 
 def dataset_entries() -> dict[str, DatasetEntry]:
@@ -38,42 +59,74 @@ def load_dataset(
     data_dir: str | Path | None = None,
     *,
     image_size: int = 64,
-    num_classes: int | None = None,
     val_fraction: float = 0.1,
     split_seed: int = 0,
+    folds: int | None = None,
+    fold: int | None = None,
+    on_bad_image: str = "error",
+    cache_dir: str | Path | None = None,
+    **options: Any,
 ) -> DatasetBundle:
-    """Returns the splits and class list of a data set; decoded images stay in memory.
+    """Returns the splits and class list of a data set; every image is decoded once.
+
+    Images that an `exclude.txt` in its folder lists are left out.
 
     Args:
       name: a key of `dataset_entries()`.
       data_dir: its folder, or csv file. None: $FERJAX_DATA/<name>, then data/<name>.
       image_size: side to which the host resizes where images differ in size, and at which
         synthetic faces are drawn.
-      num_classes: of `synthetic`: 7, or 8 with contempt.
       val_fraction: share of train held out as `val` where the set has none, stratified.
-      split_seed: seed of that cut.
+      split_seed: seed of that cut, and of stratified folds.
+      folds: cut train and val anew into so many folds, by person where the set names persons.
+      fold: which of them is test, from 1 on; the next is val.
+      on_bad_image: `error`, or `skip` unreadable images, which reads all of them first.
+      cache_dir: folder of memory-mapped stores of decoded images, each made where it is not there
+        yet. None: decoded images stay in memory.
+      **options: of this data set (`DatasetEntry.options`); None counts as not given.
 
     Raises:
-      UserError: unknown name, no or a wrong layout, unreadable files, permuted labels.
+      UserError: unknown name or option, no or a wrong layout, unreadable files, permuted labels.
     """
+    entries = dataset_entries()
+    if name not in entries:
+        raise unknown_name("dataset", name, entries)
+    own = entries[name].options
+    given = {key: value for key, value in options.items() if value is not None}
+    for key, value in given.items():
+        if key not in own:
+            raise UserError(f"--{key}={value}: {name} has its own. Leave the flag out.")
+    if "folds" in own and folds:
+        given |= {"folds": folds, "fold": fold or 1}
     if name == "synthetic":
         if data_dir:
             raise UserError(
                 f"--data_dir={data_dir}: synthetic faces are drawn, not read. Leave the flag out."
             )
-        bundle = synthetic.load(size=image_size, num_classes=num_classes or 7)
-    elif name in DATASETS:
-        if num_classes:
-            raise UserError(f"--num_classes={num_classes}: {name} has its own. Leave the flag out.")
-        bundle = DATASETS[name].load(
-            _find(name, data_dir),
+        path, bundle = None, synthetic.load(size=image_size, **given)
+    else:
+        path = _find(name, data_dir)
+        bundle = entries[name].load(
+            path,
             storage_size=image_size,
+            on_bad_image=on_bad_image,
             val_fraction=val_fraction,
             split_seed=split_seed,
+            **given,
         )
-    else:
-        raise unknown_name("dataset", name, dataset_entries())
+        bundle = without_listed(bundle, path)
+    if folds and "folds" not in own:
+        bundle = refold(bundle, fold or 1, folds, seed=split_seed)
+    if cache_dir and path:
+        return stored(bundle, Path(cache_dir), name, path, on_bad_image)
+    if on_bad_image == "skip":
+        return skip_unreadable(bundle, cached)
     return replace(bundle, splits={key: cached(split) for key, split in bundle.splits.items()})
+
+
+def data_path(name: str, data_dir: str | Path | None = None) -> Path | None:
+    """Returns where a data set lies, None for `synthetic`; raises `UserError` where it does not."""
+    return None if name == "synthetic" else _find(name, data_dir)
 
 
 def _find(name: str, data_dir: str | Path | None) -> Path:

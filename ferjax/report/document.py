@@ -40,15 +40,16 @@ def write_report(report: Mapping[str, Any], directory: Path) -> Path:
     return _write(report, parts, directory)
 
 
-def write_seeds_report(report: Mapping[str, Any], directory: Path) -> Path:
-    """Writes the report of one experiment under several seeds; returns its `report.md`.
+def write_several_report(report: Mapping[str, Any], directory: Path) -> Path:
+    """Writes the report of one experiment under several seeds or folds; returns its `report.md`.
 
     Args:
-      report: `title`, `summary`, `seeds` [int], `rows` [{`seed`, `directory` (relative),
-        `<split>_<which>_<score>`: number ...}], `mean` and `deviation` {`<split>_<which>_<score>`:
-        number or None}, `protocol`, `warnings`. The keys of `mean` are the table's columns. Scores
-        are rates in [0, 1], except those that end in `loss` or `epoch`.
-      directory: the directory that holds the seeds' run directories.
+      report: `title`, `summary`, `kind` (`seed` or `fold`), `rows` [{kind: number, `directory`
+        (relative), `<split>_<which>_<score>`: number ...}], `mean` and `deviation`
+        {`<split>_<which>_<score>`: number or None}, `pooled` (`scores(...)` or None), `figures`,
+        `protocol`, `warnings`. The keys of `mean` are the table's columns. Scores are rates in
+        [0, 1], except those that end in `loss` or `epoch`.
+      directory: the directory that holds the runs' directories.
 
     Raises:
       UserError: a file cannot be written.
@@ -56,9 +57,12 @@ def write_seeds_report(report: Mapping[str, Any], directory: Path) -> Path:
     report = plain(report)
     parts = [
         *sections.heading(report),
-        *sections.seeds_table(report),
+        *sections.several_table(report),
         *sections.protocol(report["protocol"]),
+        *sections.figures(report.get("figures", [])),
     ]
+    if pooled := report.get("pooled"):
+        parts += sections.class_details("all folds' test images", pooled)
     return _write(report, parts, directory)
 
 

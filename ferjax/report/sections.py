@@ -58,7 +58,12 @@ def figures(entries: Sequence[Mapping[str, str]]) -> Iterator[str]:
 
 def details(split: str, scores: Mapping[str, Any]) -> Iterator[str]:
     """Yields the selected epoch's scores per class on one split and its confusion matrix."""
-    yield f"## Per class on {escape(split)}, selected epoch {scores['epoch']}"
+    yield from class_details(f"{split}, selected epoch {scores['epoch']}", scores)
+
+
+def class_details(where: str, scores: Mapping[str, Any]) -> Iterator[str]:
+    """Yields scores per class and the confusion matrix, of the images that `where` names."""
+    yield f"## Per class on {escape(where)}"
     rows = [
         [escape(row["class"]), *(percentage(row[rate]) for rate in RATES), f"{row['support']}"]
         for row in scores["per_class"]
@@ -95,23 +100,23 @@ def folded(title: str, content: Mapping[str, Any]) -> Iterator[str]:
         yield f"<details><summary>{title}</summary>\n\n```json\n{text}\n```\n\n</details>"
 
 
-def seeds_table(report: Mapping[str, Any]) -> Iterator[str]:
-    """Yields the rows of several seeds, then their mean and sample standard deviation."""
-    columns = [key for key in report["mean"] if key not in ("seed", "directory")]
+def several_table(report: Mapping[str, Any]) -> Iterator[str]:
+    """Yields the rows of several seeds or folds, then mean and sample standard deviation."""
+    columns, kind = list(report["mean"]), report["kind"]
     rows = []
     for row in report["rows"]:
         link = f"[{escape(row['directory'])}]({quote(row['directory'])}/report.md)"
-        cells = [seed_cell(column, row.get(column)) for column in columns]
-        rows.append([f"{row['seed']}", link, *cells])
-    for kind in ("mean", "deviation"):
-        cells = [seed_cell(column, report[kind].get(column)) for column in columns]
-        rows.append(bold([kind, "", *cells]))
+        cells = [score_cell(column, row.get(column)) for column in columns]
+        rows.append([f"{row[kind]}", link, *cells])
+    for name in ("mean", "deviation"):
+        cells = [score_cell(column, report[name].get(column)) for column in columns]
+        rows.append(bold([name, "", *cells]))
     yield "## Results"
-    yield table(["seed", "run", *(column.replace("_", " ") for column in columns)], rows, 2)
+    yield table([kind, "run", *(column.replace("_", " ") for column in columns)], rows, 2)
 
 
-def seed_cell(column: str, value: float | None) -> str:
-    """Returns one number of a seeds table: losses and epochs as they are, rates in percent."""
+def score_cell(column: str, value: float | None) -> str:
+    """Returns one number of a table of runs: losses and epochs as they are, rates in percent."""
     if column.endswith("loss"):
         return decimal(value)
     return decimal(value, 1) if column.endswith("epoch") else percentage(value)

@@ -1,5 +1,6 @@
 """Orbax checkpoints: the latest and the best of a run, each `state` and JSON `meta`."""
 
+import shutil
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,9 +31,13 @@ def open_checkpoints(run_dir: Path) -> ocp.CheckpointManager:
         # Without best_fn Orbax ignores metrics on disk, and a resumed run would drop its best.
         best_fn=cast(Any, _rank),
         preservation_policy=_policies.AnyPreservationPolicy([_policies.LatestN(1), best]),
-        cleanup_tmp_directories=True,
     )
-    return ocp.CheckpointManager((run_dir / "checkpoints").resolve(), options=options)
+    folder = (run_dir / "checkpoints").resolve()
+    if jax.process_index() == 0:
+        # What a kill left half-written. Orbax's own clean-up races with itself now and then.
+        for torn in folder.glob("*.orbax-checkpoint-tmp*"):
+            shutil.rmtree(torn, ignore_errors=True)
+    return ocp.CheckpointManager(folder, options=options)
 
 
 def save_checkpoint(

@@ -1,14 +1,28 @@
-"""Training losses."""
+"""Training losses on labels or soft targets, and class weights against imbalance."""
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
+from ferjax.errors import UserError
+
+_FOCUS = 2.0
+_EPSILON = 0.001
+
+
+def soft_targets(targets: jax.Array, classes: int) -> jax.Array:
+    """Returns targets as float [B, K]: labels int [B] become 1 and 0, soft ones stay."""
+    if jnp.issubdtype(targets.dtype, jnp.integer):
+        return jax.nn.one_hot(targets, classes)
+    return jnp.asarray(targets)
+
 
 def cross_entropy(
     logits: jax.Array,
-    labels: jax.Array,
+    targets: jax.Array,
     *,
     label_smoothing: float = 0.0,
     class_weights: np.ndarray | None = None,
@@ -19,17 +33,89 @@ def cross_entropy(
 
     Args:
       logits: float [B, K].
-      labels: int [B].
+      targets: labels int [B], or shares of the classes float [B, K], rows summing to 1.
       label_smoothing: share of the target spread evenly over all classes, 0 to 1.
-      class_weights: float [K], or None for 1 everywhere.
+      class_weights: float [K], or None for 1 everywhere. A soft target weighs the mean of its
+        classes.
 
     Returns:
       loss float [B] and weight float [B].
     """
-    targets = optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1]), label_smoothing)
-    losses = optax.softmax_cross_entropy(logits, targets.astype(logits.dtype))
-    weights = jnp.ones_like(losses) if class_weights is None else jnp.asarray(class_weights)[labels]
-    return losses, weights.astype(losses.dtype)
+    smooth = optax.smooth_labels(soft_targets(targets, logits.shape[-1]), label_smoothing)
+    losses = optax.softmax_cross_entropy(logits, smooth.astype(logits.dtype))
+    return losses, _weights(targets, class_weights, losses)
+
+
+def focal(
+    logits: jax.Array,
+    targets: jax.Array,
+    *,
+    label_smoothing: float = 0.0,
+    class_weights: np.ndarray | None = None,
+    gamma: float = _FOCUS,
+) -> tuple[jax.Array, jax.Array]:
+    """Returns cross-entropy whose every term counts (1 - p)^gamma: what is learnt counts less.
+
+    Arguments and result as of `cross_entropy`.
+
+    References:
+      Lin et al., Focal Loss for Dense Object Detection, ICCV 2017.
+    """
+    smooth = optax.smooth_labels(soft_targets(targets, logits.shape[-1]), label_smoothing)
+    likely = jax.nn.log_softmax(logits)
+    # 1 - p, without the cancellation near p = 1.
+    terms = (-jnp.expm1(likely)) ** gamma * likely
+    losses = -(smooth.astype(logits.dtype) * terms).sum(-1)
+    return losses, _weights(targets, class_weights, losses)
+
+
+def multi_target(
+    logits: jax.Array,
+    targets: jax.Array,
+    *,
+    label_smoothing: float = 0.0,
+    class_weights: np.ndarray | None = None,
+) -> tuple[jax.Array, jax.Array]:
+    """Returns -log max(t * p) of each example: one of the targets has to be found, any of them.
+
+    t is 0.999 * target + 0.001, so that a network sure of a wrong class keeps a gradient.
+    Arguments and result as of `cross_entropy`, with `targets` of 0 and 1 where they are soft.
+
+    Raises:
+      UserError: with label smoothing, which a maximum would turn into another loss.
+
+    References:
+      Barsoum et al., Training Deep Networks for Facial Expression Recognition with Crowd-Sourced
+      Label Distribution, ICMI 2016, and its code.
+    """
+    if label_smoothing:
+        raise UserError(
+            f"--loss=multi_target takes no --label_smoothing (found {label_smoothing}): the best"
+            " of its targets counts. Leave the flag out, or use --loss=cross_entropy."
+        )
+    allowed = (1 - _EPSILON) * soft_targets(targets, logits.shape[-1]).astype(
+        logits.dtype
+    ) + _EPSILON
+    losses = -(jnp.log(allowed) + jax.nn.log_softmax(logits)).max(-1)
+    return losses, _weights(targets, class_weights, losses)
+
+
+LOSSES: dict[str, Callable[..., tuple[jax.Array, jax.Array]]] = {
+    "cross_entropy": cross_entropy,
+    "focal": focal,
+    "multi_target": multi_target,
+}
+
+
+def _weights(targets: jax.Array, class_weights: np.ndarray | None, losses: jax.Array) -> jax.Array:
+    """Returns the weight of each example, float [B], in the losses' dtype."""
+    if class_weights is None:
+        return jnp.ones_like(losses)
+    weights = jnp.asarray(class_weights)
+    if jnp.issubdtype(targets.dtype, jnp.integer):
+        return weights[targets].astype(losses.dtype)
+    # Several targets of 1 weigh their classes' mean, not their sum.
+    return ((targets * weights[None]).sum(-1) / targets.sum(-1)).astype(losses.dtype)
 
 
 def inverse_class_weights(counts: np.ndarray) -> np.ndarray:
@@ -40,3 +126,29 @@ def inverse_class_weights(counts: np.ndarray) -> np.ndarray:
     """
     mean = counts.sum() / len(counts)
     return np.where(counts > 0, mean / np.maximum(counts, 1), 0.0)
+
+
+def effective_class_weights(counts: np.ndarray, beta: float = 0.999) -> np.ndarray:
+    """Returns (1 - beta) / (1 - beta^count), scaled to average 1 over the classes.
+
+    Between no weights (beta 0) and inverse ones (beta towards 1). A class without images weighs 0
+    and is left out of the average.
+
+    Args:
+      counts: int [K], training images of each class.
+      beta: 0 to below 1: no class has more than 1 / (1 - beta) effective images.
+
+    References:
+      Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019.
+    """
+    present = counts > 0
+    weights = np.where(present, (1 - beta) / (1 - beta ** np.maximum(counts, 1)), 0.0)
+    return weights * present.sum() / weights.sum()
+
+
+# --class_weights → weights by the training images of each class.
+CLASS_WEIGHTS: dict[str, Callable[[np.ndarray], np.ndarray | None]] = {
+    "none": lambda counts: None,
+    "inverse": inverse_class_weights,
+    "effective": effective_class_weights,
+}

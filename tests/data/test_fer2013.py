@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from ferjax.data.fer2013 import load
-from ferjax.data.fingerprints import PUBLISHED
+from ferjax.data.published import PUBLISHED
 from ferjax.data.split import DatasetBundle
 from ferjax.errors import UserError
 
@@ -148,6 +148,114 @@ def test_missing_and_wrong_folders_are_explained(tmp_path: Path) -> None:
             assert part in str(caught.value)
 
 
+def write_split_csv(path: Path, rows: list[int | None], first: int, usage: str = "") -> None:
+    """Writes one row an emotion (None: no such column); row i shows face(first + i)."""
+    columns = ["emotion"] * (None not in rows) + ["pixels"] + ["Usage"] * bool(usage)
+    lines = [",".join(columns)]
+    for i, emotion in enumerate(rows):
+        fields = [] if emotion is None else [str(emotion)]
+        fields.append(" ".join(map(str, face(first + i).ravel())))
+        lines.append(",".join([*fields, *([usage] * bool(usage))]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes("\r\n".join([*lines, ""]).encode("utf-8-sig"))
+
+
+@pytest.mark.parametrize("usages", [("", "", ""), USAGES])
+@pytest.mark.parametrize("root", [".", "fer2013"])
+def test_a_csv_for_each_split(tmp_path: Path, root: str, usages: tuple[str, ...]) -> None:
+    folder = tmp_path / root
+    for name, usage, first in zip(("train", "val", "test"), usages, (0, 10, 20), strict=True):
+        write_split_csv(folder / f"{name}.csv", [6, 3], first, usage)
+    bundle = load(tmp_path)
+    assert list(bundle.sources.values()) == list(USAGES)
+    for name, first in (("train", 0), ("val", 10), ("test", 20)):
+        split = bundle.splits[name]
+        assert [CLASSES[label] for label in split.labels] == ["neutral", "happiness"]
+        assert split.ids == (f"{name}.csv:1", f"{name}.csv:2")
+        np.testing.assert_array_equal(split.read(np.array([1]))[0, ..., 0], face(first + 1))
+
+
+def test_the_competitions_files(tmp_path: Path) -> None:
+    write_split_csv(tmp_path / "train.csv", [0] * 10, 0)
+    write_split_csv(tmp_path / "test.csv", [None] * 3, 50)
+    for given in (tmp_path, tmp_path / "train.csv"):
+        bundle = load(given)
+        assert {role: len(split) for role, split in bundle.splits.items()} == {"train": 9, "val": 1}
+        assert bundle.notes[0].startswith("test.csv has no emotions (the competition's)")
+        assert "no test split: PrivateTest is not on disk" in bundle.notes
+
+
+def test_a_labelled_test_csv_without_val_is_both_tests(tmp_path: Path) -> None:
+    write_split_csv(tmp_path / "train.csv", [0] * 10, 0)
+    write_split_csv(tmp_path / "test.csv", [1, 2], 50)
+    bundle = load(tmp_path)
+    assert bundle.sources["test"] == "PublicTest+PrivateTest"
+    assert any("merged" in note for note in bundle.notes)
+
+
+def test_rows_of_another_split_are_refused(tmp_path: Path) -> None:
+    write_split_csv(tmp_path / "train.csv", [0], 0)
+    write_split_csv(tmp_path / "val.csv", [0], 1, "PrivateTest")
+    with pytest.raises(UserError, match=r"val\.csv: rows whose Usage is PrivateTest, expected Pub"):
+        load(tmp_path)
+
+
+def test_a_train_csv_with_all_usages_is_a_whole_set(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "train.csv", [(0, usage) for usage in USAGES])
+    assert list(load(path).splits) == ["train", "val", "test"]
+    with pytest.raises(UserError, match=r"holds all splits is named fer2013\.csv"):
+        load(tmp_path)
+
+
+def test_repeated_pictures_are_noted(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "fer2013.csv", [(e, "Training") for e in (0, 0, 3, 3)])
+    lines = path.read_text().splitlines()
+    lines += [lines[1], "4" + lines[2][1:], "0" + lines[3][1:]]
+    path.write_text("\n".join([*lines, ""]))
+    note = "fer2013.csv: 3 of 7 rows show the same picture as an earlier row, 2 of them under"
+    assert load(path).notes[0].startswith(note)
+
+
+def test_validation_folders(tmp_path: Path) -> None:
+    for split in ("train", "valid", "test"):
+        write_folders(tmp_path, split, ("a.png",))
+    bundle = load(tmp_path)
+    assert list(bundle.sources.values()) == list(USAGES)
+    assert bundle.splits["val"].ids[0] == "valid/angry/a.png"
+
+
+# Published counts cut to a few images: class k has k + 1.
+SMALL = {usage: {name: 1 + k for k, name in enumerate(CLASSES)} for usage in USAGES}
+ALPHABETICAL = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
+
+
+def write_numbered(root: Path, order: tuple[str, ...], prefixes: tuple[str, ...]) -> Path:
+    for prefix in prefixes:
+        split = "train" if prefix == "Training" else "test"
+        for number, name in enumerate(order):
+            folder = root / split / str(number)
+            folder.mkdir(parents=True, exist_ok=True)
+            for i in range(SMALL[prefix][name]):
+                Image.fromarray(face(i)).save(folder / f"{prefix}_{i}.png")
+    return root
+
+
+@pytest.mark.parametrize("order", [CLASSES, ALPHABETICAL])
+def test_numbered_folders_are_told_by_the_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: tuple[str, ...]
+) -> None:
+    monkeypatch.setitem(PUBLISHED, "fer2013", SMALL)
+    bundle = load(write_numbered(tmp_path, order, USAGES))
+    assert ("alphabetical" if order == ALPHABETICAL else "as in fer2013.csv") in bundle.layout
+    for split in bundle.splits.values():
+        assert np.bincount(split.labels).tolist() == [1, 2, 3, 4, 5, 6, 7]
+        for label, name in zip(split.labels, split.ids, strict=True):
+            assert order[int(name.split("/")[1])] == CLASSES[label]
+    (tmp_path / "train" / "3" / "Training_0.png").unlink()
+    with pytest.raises(UserError, match=r"numbered from 0.*alphabetical: 0 anger.*Rename"):
+        load(tmp_path)
+
+
 @pytest.fixture(scope="module")
 def real(faces: Path) -> dict[str, DatasetBundle]:
     return {layout: load(faces / layout) for layout in ("csv", "folders")}
@@ -157,10 +265,8 @@ def real(faces: Path) -> dict[str, DatasetBundle]:
 def test_real_counts_are_notes_not_errors(real: dict[str, DatasetBundle]) -> None:
     for bundle in real.values():
         assert {role: len(s) for role, s in bundle.splits.items()} == {"train": 28558, "val": 3579}
-        assert [note.partition(",")[0] for note in bundle.notes[:2]] == [
-            "Training: 28",
-            "PublicTest: 3",
-        ]
+        counts = [note for note in bundle.notes if "published" in note]
+        assert [note.partition(",")[0] for note in counts] == ["Training: 28", "PublicTest: 3"]
         assert "no test split: PrivateTest is not on disk" in bundle.notes
 
 

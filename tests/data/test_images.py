@@ -1,12 +1,20 @@
 """Decoding, orientation, resizing and image splits, against Pillow and plain arithmetic."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from ferjax.data.images import image_header, image_split, read_image, resize_image
+from ferjax.data.images import (
+    image_header,
+    image_split,
+    read_image,
+    read_images,
+    resize_image,
+)
 from ferjax.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -48,6 +56,121 @@ def test_sixteen_bit_grey_is_scaled_not_clipped(tmp_path: Path) -> None:
     path = save(tmp_path / "wide.png", wide)
     assert image_header(path) == (6, 9, 1)
     np.testing.assert_array_equal(read_image(path, None, 1)[..., 0], GREY)
+
+
+def test_sixteen_bit_pgm_is_scaled_too(tmp_path: Path) -> None:
+    path = tmp_path / "wide.pgm"
+    path.write_bytes(b"P5 9 6 65535\n" + (GREY.astype(">u2") * 257).tobytes())
+    np.testing.assert_array_equal(read_image(path, None, 1)[..., 0], GREY)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_32_bit_pixels_are_refused(tmp_path: Path, dtype: type) -> None:
+    path = save(tmp_path / "deep.tif", GREY.astype(dtype))
+    with pytest.raises(UserError, match=r"deep\.tif.*32-bit pixels, expected 8 or 16"):
+        read_image(path, None, 1)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_alpha_is_dropped(tmp_path: Path, channels: int) -> None:
+    whole = save(tmp_path / "rgb.png", RGB)
+    expected = read_image(whole, None, channels)
+    for alpha in (0, 77, 255):
+        plane = np.full((6, 9, 1), alpha, np.uint8)
+        path = save(tmp_path / "rgba.png", np.concatenate([RGB, plane], axis=-1))
+        np.testing.assert_array_equal(read_image(path, None, channels), expected)
+        grey = np.stack([GREY, plane[..., 0]], axis=-1)
+        Image.fromarray(grey, "LA").save(tmp_path / "la.png")
+        np.testing.assert_array_equal(read_image(tmp_path / "la.png", None, 1)[..., 0], GREY)
+
+
+def test_transparent_palettes_decode_without_a_warning(tmp_path: Path) -> None:
+    image = Image.fromarray(RGB).quantize(16)
+    image.save(tmp_path / "p.png")
+    expected = read_image(tmp_path / "p.png", None, 3)
+    image.save(tmp_path / "p.png", transparency=bytes(range(16)))
+    np.testing.assert_array_equal(read_image(tmp_path / "p.png", None, 3), expected)
+
+
+def test_cmyk_jpeg_looks_like_its_rgb(tmp_path: Path) -> None:
+    flat = np.full((8, 8, 3), (200, 60, 30), np.uint8)
+    path = tmp_path / "cmyk.jpg"
+    Image.fromarray(flat).convert("CMYK").save(path, quality=100)
+    assert image_header(path) == (8, 8, 3)
+    assert np.abs(read_image(path, None, 3).astype(int) - flat).max() <= 3
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".png", ".webp"])
+def test_of_an_animation_the_first_picture_counts(tmp_path: Path, suffix: str) -> None:
+    frames = [Image.fromarray(np.full((6, 9), value, np.uint8)) for value in (50, 150, 250)]
+    path = tmp_path / f"moving{suffix}"
+    options = {"lossless": True} if suffix == ".webp" else {}
+    frames[0].save(path, save_all=True, append_images=frames[1:], **options)
+    with Image.open(path) as file:
+        assert file.n_frames == 3
+    assert np.abs(read_image(path, None, 1).astype(int) - 50).max() <= 1
+
+
+def bomb(width: int, height: int) -> bytes:
+    """Returns a PNG of black pixels, written by hand: zeros compress a thousandfold."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        check = zlib.crc32(name + body)
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", check)
+
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    rows = zlib.compress(bytes((width + 7) // 8 + 1) * height)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def test_a_decompression_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.png"
+    path.write_bytes(bomb(20_000, 20_000))
+    assert path.stat().st_size < 100_000
+    for read in (image_header, lambda path: read_image(path, (8, 8), 1)):
+        with pytest.raises(UserError, match=r"bomb\.png: too many pixels for a face .*178,956,970"):
+            read(path)
+
+
+def test_a_file_one_may_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save(tmp_path / "locked.png", RGB)
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    # The user who runs the tests may be root, whom nothing is refused.
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(UserError, match=r"locked\.png: permission denied; make"):
+        read_image(path, None, 3)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5, None])
+@pytest.mark.parametrize("count", [0, 1, 3, 23])
+def test_threads_read_what_one_reads(tmp_path: Path, threads: int | None, count: int) -> None:
+    paths = [save(tmp_path / f"{i}.png", RGB + np.uint8(i)) for i in range(count)]
+    images = read_images(paths, (6, 9), 3, threads)
+    assert images.shape == (count, 6, 9, 3)
+    for i, image in enumerate(images):
+        np.testing.assert_array_equal(image, RGB + np.uint8(i))
+
+
+def test_an_error_in_a_thread_is_the_users(tmp_path: Path) -> None:
+    paths = [save(tmp_path / f"{i}.png", RGB) for i in range(20)]
+    paths[13].write_bytes(b"")
+    with pytest.raises(UserError, match=r"13\.png: the file is empty"):
+        read_images(paths, (6, 9), 3, threads=3)
+
+
+def test_a_split_can_pass_over_broken_headers(tmp_path: Path) -> None:
+    paths = [save(tmp_path / f"{i}.png", RGB) for i in range(3)]
+    paths[1].write_bytes(b"<html>")
+    labels, ids = np.zeros(3, int), ["0", "1", "2"]
+    split = image_split("train", paths, labels, ids, 12, on_bad_image="skip")
+    assert (len(split), split.shape) == (3, (6, 9, 3))
+    np.testing.assert_array_equal(split.read(np.array([0, 2])), [RGB, RGB])
+    with pytest.raises(UserError, match=r"1\.png.*not an image"):
+        split.read(np.array([1]))
 
 
 # Orientation → how the stored pixels must be turned to stand upright (EXIF 2.3, table 4.6.4).

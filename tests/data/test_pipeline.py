@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ferjax.data import pipeline
 from ferjax.data.pipeline import EvalBatches, Shard, TrainBatches, iterate
+from ferjax.data.sampling import drawn_labels
 from ferjax.data.split import Split
 from ferjax.errors import UserError
 
@@ -70,27 +72,121 @@ def test_images_left_out_of_one_epoch_come_in_others() -> None:
     assert set(np.concatenate([batches[i]["index"] for i in range(8)])) == set(range(10))
 
 
-@pytest.mark.parametrize("start", [0, 1, 3, 7, 8])
-def test_iteration_is_random_access_from_any_start(start: int) -> None:
-    batches = TrainBatches(numbered(21), 5, 3, epochs=2)
-    expected = [batches[i] for i in reversed(range(start, len(batches)))][::-1]
-    found = list(iterate(batches, start))
-    assert len(found) == len(expected)
-    for one, other in zip(found, expected, strict=True):
+def soft(count: int) -> Split:
+    """Returns `numbered` with targets: image i is of class i mod 7 or the next, three to one."""
+    split, targets = numbered(count), np.zeros((count, 7), np.float32)
+    targets[np.arange(count), split.labels] = 0.75
+    targets[np.arange(count), (split.labels + 1) % 7] = 0.25
+    return replace(split, targets=targets)
+
+
+KINDS: dict[str, Callable[[int, int], TrainBatches | EvalBatches]] = {
+    "train": lambda size, seed: TrainBatches(soft(45), size, seed, epochs=3),
+    "balanced": lambda size, seed: TrainBatches(soft(45), size, seed, epochs=3, balance=True),
+    "drawn": lambda size, seed: TrainBatches(soft(45), size, seed, epochs=3, draw_labels=True),
+    "eval": lambda size, seed: EvalBatches(soft(45), size),
+}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.sampled_from([*KINDS]),
+    st.integers(1, 12),
+    st.integers(0, 2**40),
+    st.floats(0, 1),
+    st.integers(1, 40),
+)
+def test_a_resumed_run_sees_what_the_whole_one_saw(
+    kind: str, size: int, seed: int, share: float, together: int
+) -> None:
+    whole = list(iterate(KINDS[kind](size, seed)))
+    start = int(share * len(whole))
+    # Neither how many batches travel together nor the order of asking shows in them.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "_TOGETHER", together)
+        found = list(iterate(KINDS[kind](size, seed), start))
+    again = KINDS[kind](size, seed)
+    asked = [again[i] for i in reversed(range(start, len(again)))][::-1]
+    assert len(whole) == len(again)
+    for one, other, third in zip(found, asked, whole[start:], strict=True):
         assert_same(one, other)
+        assert_same(one, third)
 
 
-@pytest.mark.parametrize("count", [2, 4])
-@pytest.mark.parametrize("kind", ["train", "eval"])
-def test_shards_together_are_the_whole_batch_in_order(kind: str, count: int) -> None:
-    batches: dict[str, TrainBatches | EvalBatches] = {
-        "train": TrainBatches(numbered(27), 8, 5, epochs=2),
-        "eval": EvalBatches(numbered(27), 8),
-    }
-    whole = batches[kind]
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from([*KINDS]), st.integers(1, 4), st.integers(1, 5), st.integers(0, 99))
+def test_shards_together_are_the_whole_batch_in_order(
+    kind: str, count: int, share: int, step: int
+) -> None:
+    whole = KINDS[kind](share * count, 5)
     parts = [replace(whole, shard=Shard(index, count)) for index in range(count)]
-    for i in range(len(whole)):
-        assert_same(joined([part[i] for part in parts]), whole[i])
+    step %= len(whole)
+    assert_same(joined([part[step] for part in parts]), whole[step])
+
+
+def test_targets_travel_with_their_images() -> None:
+    split = soft(21)
+    for batches in (TrainBatches(split, 6, 0, epochs=2), EvalBatches(split, 6)):
+        for batch in iterate(batches):
+            assert batch["target"].dtype == np.float32
+            np.testing.assert_array_equal(batch["target"], split.targets[batch["index"]])
+    assert "target" not in TrainBatches(numbered(21), 6, 0, epochs=2)[0]
+
+
+def test_balanced_epochs_show_classes_alike() -> None:
+    labels = np.repeat([0, 2, 5], [4000, 400, 40]).astype(np.int32)
+    split = replace(numbered(7), labels=labels, ids=tuple(map(str, range(4440))))
+    split = replace(split, read=lambda rows: np.zeros((len(rows), 2, 3, 1), np.uint8))
+    batches = TrainBatches(split, 444, 1, epochs=2, balance=True)
+    epochs = [joined([batches[10 * e + i] for i in range(10)]) for e in range(2)]
+    for epoch in epochs:
+        counts = np.bincount(epoch["label"], minlength=6)
+        assert counts[[1, 3, 4]].sum() == 0
+        # Each count is binomial(4440, 1/3): a deviation of 31.
+        assert np.abs(counts[[0, 2, 5]] - 1480).max() < 160
+        np.testing.assert_array_equal(epoch["label"], labels[epoch["index"]])
+        # Within a class too all images are alike: 37 draws each of the rarest.
+        assert np.bincount(epoch["index"], minlength=4440)[4400:].min() > 10
+    assert not np.array_equal(epochs[0]["index"], epochs[1]["index"])
+
+
+def test_drawn_labels_follow_the_targets() -> None:
+    split = soft(7)
+    batches = TrainBatches(split, 7, 3, epochs=4000, draw_labels=True)
+    drawn = np.zeros((7, 7))
+    for step in range(4000):
+        batch = batches[step]
+        assert "target" not in batch
+        assert batch["label"].dtype == np.int32
+        drawn[batch["index"], batch["label"]] += 1
+    assert split.targets is not None
+    # A deviation of sqrt(4000 * 0.75 * 0.25) = 27.
+    assert np.abs(drawn - 4000 * split.targets).max() < 140
+    assert (drawn[split.targets == 0] == 0).all()
+
+
+def test_an_image_has_one_label_an_epoch_in_any_order() -> None:
+    split = soft(45)
+    plain = TrainBatches(split, 45, 3, epochs=2, draw_labels=True)
+    balanced = replace(plain, balance=True)
+    for epoch in range(2):
+        label = dict(zip(plain[epoch]["index"].tolist(), plain[epoch]["label"], strict=True))
+        batch = balanced[epoch]
+        assert [label[i] for i in batch["index"].tolist()] == batch["label"].tolist()
+    assert (np.sort(plain[0]["index"]) == np.sort(plain[1]["index"])).all()
+
+
+def test_labels_are_drawn_from_targets_only() -> None:
+    with pytest.raises(UserError, match="the train split has hard labels only"):
+        TrainBatches(numbered(9), 3, 0, epochs=1, draw_labels=True)
+
+
+@given(st.integers(0, 9), st.lists(st.integers(0, 5), min_size=1, max_size=30))
+def test_drawn_labels_have_a_positive_target(seed: int, votes: list[int]) -> None:
+    targets = np.array([votes, votes[::-1]], np.float32) + 0
+    targets[:, 0] += 1e-3
+    labels = drawn_labels(np.tile(targets / 7, (20, 1)), seed, 0)
+    assert (np.tile(targets, (20, 1))[np.arange(40), labels] > 0).all()
 
 
 @given(st.integers(1, 40), st.integers(1, 40))

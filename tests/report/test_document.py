@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ferjax.errors import UserError
-from ferjax.report.document import plain, write_report, write_seeds_report
+from ferjax.report.document import plain, write_report, write_several_report
 from ferjax.report.scores import scores
 from ferjax.report.tables import escape, table
 
@@ -50,7 +50,7 @@ REPORT = {
 SEEDS = {
     "title": "three seeds",
     "summary": "test 70.00 ± 1.00 %",
-    "seeds": [0, 1],
+    "kind": "seed",
     "rows": [
         {"seed": 0, "directory": "seed_0", "test_selected_accuracy": 0.69, "val_last_loss": 1.25},
         {"seed": 1, "directory": "seed_1", "test_selected_accuracy": 0.71, "val_last_loss": 1.5},
@@ -98,7 +98,7 @@ def test_report_page(tmp_path):
 
 
 def test_every_table_is_rectangular(tmp_path):
-    pages = [write_report(REPORT, tmp_path), write_seeds_report(SEEDS, tmp_path / "seeds")]
+    pages = [write_report(REPORT, tmp_path), write_several_report(SEEDS, tmp_path / "seeds")]
     for page in pages:
         for block in page.read_text("utf-8").split("\n\n"):
             assert len({len(row) for row in rows_of(block)}) <= 1
@@ -124,7 +124,7 @@ def test_a_second_report_replaces_the_first(tmp_path):
 
 
 def test_seeds_report(tmp_path):
-    page = write_seeds_report(SEEDS, tmp_path).read_text("utf-8")
+    page = write_several_report(SEEDS, tmp_path).read_text("utf-8")
     rows = rows_of(page)
     assert ["seed", "run", "test selected accuracy", "val last loss"] in rows
     assert ["0", "[seed_0](seed_0/report.md)", "69.00 %", "1.2500"] in rows

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from ferjax.augment import AUGMENTS
+from ferjax.augment import AUGMENTS, Augment
+from ferjax.mixing import draw_mix
+from ferjax.rng import stream_key
 from ferjax.sharding import compiled, data_mesh, put_batch, replicated
 from ferjax.specs import InputSpec
+from ferjax.train.losses import LOSSES
 from ferjax.train.optim import make_optimizer, make_schedule
 from ferjax.train.state import TrainState, create_state
 from ferjax.train.steps import NEVER, Sums, predict_step, train_step, zero_sums
@@ -133,7 +136,12 @@ def test_broken_is_the_first_step_whose_loss_is_not_finite() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"model": Linear(dropout=0.5)}, {"augment": AUGMENTS["standard"]}]
+    "changes",
+    [
+        {"model": Linear(dropout=0.5)},
+        {"augment": AUGMENTS["standard"]},
+        {"augment": Augment(mixup=1.0)},
+    ],
 )
 def test_randomness_follows_from_seed_and_step_alone(changes: dict[str, Any]) -> None:
     state, step = setup(**changes)
@@ -178,6 +186,78 @@ def test_predict_step_is_the_network_on_prepared_images() -> None:
     head = jax.tree.map(np.asarray, state.params["head"])
     pixels = (images.reshape(6, -1) / 255 - 0.5) / 0.25
     np.testing.assert_allclose(logits, pixels @ head["kernel"] + head["bias"], rtol=1e-4, atol=1e-5)
+
+
+def test_predict_step_averages_views() -> None:
+    state, _ = setup()
+    variables, images = {"params": state.params}, batch()["image"]
+    predict = functools.partial(predict_step, variables, model=Linear(0.9), spec=SPEC)
+    both = [jax.nn.softmax(predict(views)) for views in (images, images[:, :, ::-1])]
+    found = predict(images, tta="flip")
+    np.testing.assert_allclose(jax.nn.softmax(found), np.mean(both, 0), rtol=1e-4)
+    np.testing.assert_array_equal(predict(images, tta="none"), predict(images))
+    crops = jax.nn.softmax(predict(images, tta="ten_crop"))
+    np.testing.assert_allclose(crops.sum(1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_target_takes_the_place_of_the_label(loss: str) -> None:
+    state, step = setup(loss=loss)
+    data = batch()
+    plain, sums = step(state, zero_sums(), data)
+    hot, hot_sums = step(
+        state, zero_sums(), data | {"target": np.eye(3, dtype=np.float32)[data["label"]]}
+    )
+    assert_trees_close(hot, plain)
+    assert_trees_close(hot_sums, sums)
+    turned = np.roll(np.eye(3, dtype=np.float32), 1, 1)[data["label"]]
+    other, other_sums = step(state, zero_sums(), data | {"target": turned})
+    assert (other.params["head"]["kernel"] != plain.params["head"]["kernel"]).any()
+    # Accuracy goes by the label still.
+    assert other_sums.correct == sums.correct
+
+
+def test_a_mixed_step_is_a_step_on_blended_images_and_targets() -> None:
+    data = batch(8)
+    state, step = setup(augment=Augment(mixup=1.0))
+    after, sums = jax.jit(step)(state, zero_sums(), data)
+    mixed = jax.jit(draw_mix, static_argnums=(0, 1, 5))
+    mix = mixed(1.0, 0.0, stream_key(0, "augment", 0), data["index"], data["mask"], 8)
+    share, partner = np.asarray(mix.share), np.asarray(mix.partner)
+    head = {k: np.asarray(v, np.float64) for k, v in state.params["head"].items()}
+    pixels = (data["image"].reshape(8, -1) / 255 - 0.5) / 0.25
+    pixels = share[:, None] * pixels + (1 - share[:, None]) * pixels[partner]
+    hot = np.eye(3)[data["label"]]
+    targets = share[:, None] * hot + (1 - share[:, None]) * hot[partner]
+    logits = pixels @ head["kernel"] + head["bias"]
+    softmax = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    np.testing.assert_allclose(sums.loss, -(targets * np.log(softmax)).sum(), rtol=1e-4)
+    slope = (softmax - targets) / 8
+    new = after.params["head"]
+    np.testing.assert_allclose(new["bias"], head["bias"] - 0.1 * slope.sum(0), atol=1e-5)
+    most = np.where(share >= 0.5, data["label"], data["label"][partner])
+    assert sums.correct == (logits.argmax(1) == most).sum()
+
+
+def test_masked_rows_change_nothing_of_a_strong_step() -> None:
+    state, step = setup(augment=AUGMENTS["strong"], loss="focal")
+    step = jax.jit(step)
+    data = batch(9)
+    data["mask"] = np.arange(9) < 6
+    other = data | {"image": data["image"].copy(), "label": data["label"].copy()}
+    other["image"][6:], other["label"][6:] = 7, 0
+    assert_trees_close(step(state, zero_sums(), data), step(state, zero_sums(), other), 1e-6)
+
+
+def test_a_strong_step_is_the_same_on_four_devices() -> None:
+    found = []
+    for devices in (1, 4):
+        mesh = data_mesh(jax.devices()[:devices])
+        state, step = setup(augment=AUGMENTS["strong"])
+        state, sums = jax.device_put((state, zero_sums()), replicated(mesh))
+        step = compiled(step, mesh, out_shardings=replicated(mesh))
+        found.append(jax.tree.map(np.asarray, step(state, sums, put_batch(batch(8), mesh))))
+    assert_trees_close(*found, 1e-5)
 
 
 class TwoLayers(nn.Module):

@@ -1,0 +1,1 @@
+"""Faces out of photographs: detection, crops, alignment. Needs the extra `faces` (OpenCV)."""

@@ -1,0 +1,73 @@
+"""Several runs of one experiment, by seed or by fold, as one report."""
+
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ferjax.report.scores import scores
+
+# Kind of series → name of a run's folder.
+_FOLDERS = {"seed": "seed_{}", "fold": "fold_{:02}"}
+
+
+def run_folder(kind: str, number: int) -> str:
+    """Returns the name of one run's folder; `kind` is `seed` or `fold`."""
+    return _FOLDERS[kind].format(number)
+
+
+def several_report(kind: str, reports: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns the top report of runs that differ in their seed or fold.
+
+    Args:
+      kind: `seed` or `fold`.
+      reports: number → report of the run in `run_folder(kind, number)`.
+
+    Returns:
+      What `write_several_report` takes: accuracy and macro-F1 of every split and checkpoint, a row
+      a run, their mean, and their sample standard deviation (None where there is one run). Of folds
+      also `pooled`: the scores of all test images, each predicted by the one run that had not seen
+      it.
+    """
+    rows = [
+        {kind: number, "directory": run_folder(kind, number), **_rates(report["results"])}
+        for number, report in reports.items()
+    ]
+    columns = {k: [row[k] for row in rows] for k in rows[0] if k not in (kind, "directory")}
+    mean = {key: statistics.fmean(numbers) for key, numbers in columns.items()}
+    deviation = {
+        key: statistics.stdev(numbers) if len(numbers) > 1 else None
+        for key, numbers in columns.items()
+    }
+    head = next(k for k in ("test_selected_accuracy", "val_selected_accuracy") if k in mean)
+    spread = deviation[head]
+    spread_text = "" if spread is None else f" ± {100 * spread:.2f}"
+    first = next(iter(reports.values()))
+    return {
+        "title": f"{first['title']}, {len(rows)} {kind}s",
+        "summary": f"{head.replace('_', ' ')}: {100 * mean[head]:.2f}{spread_text} %"
+        " (mean ± sample standard deviation)",
+        "kind": kind,
+        "rows": rows,
+        "mean": mean,
+        "deviation": deviation,
+        "pooled": _pooled(reports) if kind == "fold" else None,
+        "protocol": {**first["protocol"], f"{kind}s": [str(number) for number in reports]},
+        "warnings": sorted({text for report in reports.values() for text in report["warnings"]}),
+    }
+
+
+def _rates(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, float]:
+    return {
+        f"{split}_{which}_{name}": value
+        for split, kinds in results.items()
+        for which, found in kinds.items()
+        for name, value in (("accuracy", found["accuracy"]), ("macro_f1", found["macro"]["f1"]))
+    }
+
+
+def _pooled(reports: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns the scores of the folds' summed confusion matrices, at each one's selected epoch."""
+    tests = [report["results"]["test"]["selected"] for report in reports.values()]
+    return scores(np.sum([test["confusion"] for test in tests], 0), tests[0]["classes"])

@@ -1,0 +1,89 @@
+"""What every data set gets on its way out of the registry: lists, stores, bad images, folds."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ferjax.data.registry import data_path, load_dataset
+from ferjax.data.split import DatasetBundle
+from ferjax.errors import UserError
+
+CLASSES = ("anger", "fear", "happiness")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Returns class folders of 12 small images each, every one of its own grey."""
+    root = tmp_path / "faces"
+    for k, name in enumerate(CLASSES):
+        (root / name).mkdir(parents=True)
+        for i in range(12):
+            Image.new("L", (8, 8), 20 * i + k).save(root / name / f"im{i}.png")
+    return root
+
+
+def load(tree: Path, **given: object) -> DatasetBundle:
+    return load_dataset("folder", tree, image_size=8, **given)  # pyright: ignore[reportArgumentType]
+
+
+def pixels(bundle: DatasetBundle) -> dict[str, list[int]]:
+    """Returns split → the greys of its images, in order."""
+    return {
+        name: split.read(np.arange(len(split)))[:, 0, 0, 0].tolist()
+        for name, split in bundle.splits.items()
+    }
+
+
+def test_what_exclude_txt_lists_is_left_out(tree: Path) -> None:
+    (tree / "exclude.txt").write_text("# no faces\nanger/im3.png\n./fear/im0.png\n")
+    found = load(tree)
+    ids = [name for split in found.splits.values() for name in split.ids]
+    assert len(ids) == 34
+    assert not {"anger/im3.png", "fear/im0.png"} & set(ids)
+    assert "2 images left out by exclude.txt" in found.notes
+    (tree / "exclude.txt").write_text("anger/im99.png\n")
+    with pytest.raises(UserError, match=r"line 1: no image 'anger/im99\.png'"):
+        load(tree)
+
+
+def test_stores_hold_the_same_pixels_and_are_made_once(tree: Path, tmp_path: Path) -> None:
+    plain, cache = load(tree), tmp_path / "cache"
+    first = load(tree, cache_dir=cache)
+    folders = sorted(path.name for path in cache.iterdir() if not path.name.startswith("."))
+    stamps = [path.stat().st_mtime_ns for path in cache.rglob("*") if path.is_file()]
+    again = load(tree, cache_dir=cache)
+    assert pixels(first) == pixels(plain) == pixels(again)
+    assert [path.stat().st_mtime_ns for path in cache.rglob("*") if path.is_file()] == stamps
+    # Other files, another store: a stale one is never read.
+    Image.new("L", (8, 8), 255).save(tree / "anger" / "im0.png")
+    assert 255 in sum(pixels(load(tree, cache_dir=cache)).values(), [])  # noqa: RUF017
+    later = sorted(path.name for path in cache.iterdir() if not path.name.startswith("."))
+    assert set(folders) < set(later)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_bad_images_stop_or_are_counted(tree: Path, tmp_path: Path, cached: bool) -> None:
+    (tree / "fear" / "im5.png").write_bytes(b"")
+    given = {"cache_dir": tmp_path / "cache"} if cached else {}
+    with pytest.raises(UserError, match=r"im5\.png"):
+        load(tree, **given)
+    found = load(tree, on_bad_image="skip", **given)
+    assert sum(len(split) for split in found.splits.values()) == 35
+    assert any("1 unreadable image skipped: fear/im5.png" in note for note in found.notes)
+    pixels(found)
+
+
+def test_folds_of_a_folder(tree: Path) -> None:
+    tests = [pixels(load(tree, folds=4, fold=k))["test"] for k in range(1, 5)]
+    everything = sum(pixels(load(tree)).values(), [])  # noqa: RUF017
+    assert sorted(grey for fold in tests for grey in fold) == sorted(everything)
+
+
+def test_where_a_data_set_lies(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert data_path("folder", tree) == tree
+    assert data_path("synthetic") is None
+    monkeypatch.setenv("FERJAX_DATA", str(tree.parent))
+    (tree.parent / "sfew").mkdir()
+    assert data_path("sfew") == tree.parent / "sfew"
