@@ -4,9 +4,10 @@ References:
   Viola and Jones, "Rapid Object Detection using a Boosted Cascade of Simple Features", 2001.
 """
 
+import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -90,7 +91,7 @@ def choice_rule(name: str) -> Callable[[Sequence[Box], tuple[int, int]], Box]:
 def _cascade(file: str, scale: float, neighbours: int, smallest: int) -> Detector:
     """Returns one of the cascades that OpenCV 4 brings along."""
     try:
-        import cv2
+        cv2: Any = importlib.import_module("cv2")
     except ImportError:
         raise UserError(
             "finding faces needs OpenCV, which is not installed. Run: pip install 'ferjax[faces]'"
