@@ -28,6 +28,7 @@ _DECODE_ERRORS = (
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,
 )
+_THREADED_PIXELS = 96 * 96
 # Below so many images a thread costs more than it brings.
 _IMAGES_PER_THREAD = 4
 _GREY_MODES = frozenset({"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F"})
@@ -105,6 +106,15 @@ def read_images(
     return images
 
 
+def decode_threads(pixels: int) -> int:
+    """Returns how many threads decode files of so many pixels fastest.
+
+    A tiny file is mostly Python, whose lock two threads pass to and fro: 48x48 faces take 1.75
+    times as long in two (BUILD.md).
+    """
+    return usable_cores() if pixels >= _THREADED_PIXELS else 1
+
+
 def usable_cores() -> int:
     """Returns how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -166,7 +176,7 @@ def image_split(
       storage_size: the side of the square that images of differing sizes are stored in.
       on_bad_image: `error`, or `skip`: broken headers are passed over here, and it is for
         `bad_images.skip_unreadable` to leave the images out.
-      threads: of one `read`; None: one for each core.
+      threads: of one `read`; None: as `decode_threads` has it for the largest.
 
     Raises:
       UserError: a file is missing or no image (also by the split's `read`, on broken pixels).
@@ -181,6 +191,8 @@ def image_split(
     sizes = {header[:2] for header in headers}
     size = sizes.pop() if len(sizes) == 1 else (storage_size, storage_size)
     channels = max((header[2] for header in headers), default=1)
+    most = max((height * width for height, width, _ in headers), default=0)
+    threads = threads or decode_threads(most)
 
     def read(indices: np.ndarray) -> np.ndarray:
         return read_images([paths[i] for i in indices], size, channels, threads)

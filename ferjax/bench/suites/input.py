@@ -14,7 +14,7 @@ from PIL import Image
 
 from ferjax.bench.case import BARE, OURS, Case, Peer, Run
 from ferjax.bench.torch_input import file_loader, gather_loader, item_loader
-from ferjax.data.images import image_split, usable_cores
+from ferjax.data.images import decode_threads, image_split
 from ferjax.data.pipeline import TrainBatches, iterate
 from ferjax.data.split import Split
 from ferjax.data.store import build_store, open_store, stored_split
@@ -63,7 +63,7 @@ def _cached(name: str, ours: Callable[[], Run], quick: bool = False, memory: boo
 
 
 def _decoding(kind: str, side: int, channels: int, quick: bool = False) -> Case:
-    mode, threads = "L" if channels == 1 else "RGB", usable_cores()
+    mode, threads = "L" if channels == 1 else "RGB", decode_threads(side * side)
 
     def ours() -> Run:
         paths = image_folder(kind, side, channels)
