@@ -57,8 +57,17 @@ def class_folders(
 
 
 def visible(folder: Path) -> list[Path]:
-    """Returns a folder's entries in natural order, without hidden and system files."""
-    entries = (e for e in Path(folder).iterdir() if not e.name.startswith("."))
+    """Returns a folder's entries in natural order, without hidden and system files.
+
+    Raises:
+      UserError: the folder may not be read.
+    """
+    try:
+        entries = [e for e in Path(folder).iterdir() if not e.name.startswith(".")]
+    except OSError as error:
+        raise UserError(
+            f"{folder}: the folder cannot be read ({error.strerror}). Check its permissions."
+        ) from None
     return sorted((e for e in entries if e.name.lower() not in _JUNK), key=_natural)
 
 

@@ -87,3 +87,14 @@ def test_layout_error_has_all_four_parts(tmp_path: Path) -> None:
     text = str(layout_error("FERX", tmp_path, ["x.csv", "train/"], "example.org"))
     for part in (f"--data_dir={tmp_path}", "is empty", "x.csv; train/", "from example.org"):
         assert part in text
+
+
+def test_a_folder_that_may_not_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", forbidden)
+    with pytest.raises(UserError, match=r"cannot be read \(Permission denied\)"):
+        class_folders(tmp_path)
