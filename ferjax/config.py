@@ -1,9 +1,8 @@
 """`TrainConfig` and its like: the one source of flags, defaults, help and validation."""
 
-import dataclasses
 from dataclasses import dataclass
 
-from ferjax.config_fields import check_field, config_field
+from ferjax.config_fields import check_fields, config_field
 from ferjax.errors import UserError
 
 # JAX makes keys from 32 bits: a larger seed would repeat a smaller one's run.
@@ -153,8 +152,7 @@ class TrainConfig:
     progress: bool = config_field(True, "Progress bars on a terminal.", free=True)
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            check_field(field, getattr(self, field.name))
+        check_fields(self)
         if self.schedule == "one_cycle" and self.warmup_epochs:
             raise UserError(
                 f"--warmup_epochs={self.warmup_epochs}: one_cycle has a warm-up of its own."
@@ -203,5 +201,4 @@ class EvalConfig:
     progress: bool = config_field(True, "Progress bars on a terminal.")
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            check_field(field, getattr(self, field.name))
+        check_fields(self)

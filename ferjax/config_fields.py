@@ -32,8 +32,13 @@ def field_type(field: dataclasses.Field) -> tuple[type, bool]:
     return typing.get_origin(kind) or typing.cast(type, kind), optional
 
 
-def check_field(field: dataclasses.Field, value: Any) -> None:
-    """Raises `UserError` where a field does not take a value."""
+def check_fields(config: Any) -> None:
+    """Raises `UserError` where a field of a config does not take its value."""
+    for field in dataclasses.fields(config):
+        _check(field, getattr(config, field.name))
+
+
+def _check(field: dataclasses.Field, value: Any) -> None:
     kind, optional = field_type(field)
     if value is None and optional:
         return

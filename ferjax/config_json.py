@@ -7,6 +7,7 @@ from typing import Any
 
 from ferjax.config import TrainConfig
 from ferjax.errors import UserError
+from ferjax.specs import tupled
 
 
 def config_to_json(config: TrainConfig) -> str:
@@ -39,8 +40,7 @@ def config_from_json(text: str, where: str) -> TrainConfig:
 
 def make_config(values: Mapping[str, Any]) -> TrainConfig:
     """Returns a config from plain values, lists turned into tuples."""
-    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    return TrainConfig(**fields)
+    return TrainConfig(**tupled(values))
 
 
 def resume_conflicts(old: TrainConfig, new: TrainConfig) -> list[str]:

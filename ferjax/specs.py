@@ -37,9 +37,14 @@ def spec_to_json(spec: InputSpec) -> dict[str, Any]:
     return dataclasses.asdict(spec)
 
 
+def tupled(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns JSON values as fields: lists become tuples, which frozen dataclasses hold."""
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+
+
 def spec_from_json(values: Mapping[str, Any]) -> InputSpec:
     """Returns the spec that `spec_to_json` wrote, lists turned back into tuples."""
-    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    fields = tupled(values)
     if guide := fields.get("guide"):
         fields["guide"] = spec_from_json(guide)
     return InputSpec(**fields)

@@ -1,9 +1,8 @@
 """What the tools around training take: one flag for each field."""
 
-import dataclasses
 from dataclasses import dataclass
 
-from ferjax.config_fields import check_field, config_field
+from ferjax.config_fields import check_fields, config_field
 
 
 @dataclass(frozen=True)
@@ -29,8 +28,7 @@ class ConvertConfig:
     progress: bool = config_field(True, "Progress bars on a terminal.")
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            check_field(field, getattr(self, field.name))
+        check_fields(self)
 
 
 @dataclass(frozen=True)
@@ -66,5 +64,4 @@ class PrepareConfig:
     progress: bool = config_field(True, "Progress bars on a terminal.")
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            check_field(field, getattr(self, field.name))
+        check_fields(self)

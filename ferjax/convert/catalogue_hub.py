@@ -1,12 +1,7 @@
 """Weights on the Hugging Face hub: timm's many recipes, and Microsoft's ports of He's ResNets."""
 
-from ferjax.convert.weight_spec import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
-    WeightSpec,
-    citation,
-    image_input,
-)
+from ferjax.convert.inputs import IMAGENET_MEAN, IMAGENET_STD
+from ferjax.convert.weight_spec import WeightSpec, citation, image_input
 
 _TIMM = "Wightman, PyTorch Image Models, 2019"
 _TRANSFORMERS = "Wolf et al., Transformers, EMNLP 2020"

@@ -1,5 +1,6 @@
 """The ImageNet weights of Keras' applications, with and without their classifier."""
 
+from ferjax.convert.inputs import CAFFE
 from ferjax.convert.weight_spec import WeightSpec, citation, image_input
 from ferjax.specs import InputSpec
 
@@ -7,14 +8,6 @@ _LIBRARY = "Chollet et al., Keras, 2015"
 _STORAGE = "https://storage.googleapis.com"
 _OLD = f"{_STORAGE}/tensorflow/keras-applications"
 
-# Blue, green, red; nothing but the mean is taken away: Caffe's way.
-_CAFFE = image_input(
-    224,
-    "bilinear",
-    mean=(103.939 / 255, 116.779 / 255, 123.68 / 255),
-    std=(1 / 255,) * 3,
-    order="bgr",
-)
 # (model, address without the ending, md5 with the classifier, md5 without, input, license).
 _ROWS = (
     (
@@ -22,7 +15,7 @@ _ROWS = (
         f"{_OLD}/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels",
         "64373286793e3c8b2b4e3219cbf3544b",
         "6d6bbae143d832006294945121d1f1fc",
-        _CAFFE,
+        CAFFE,
         "CC-BY-4.0",
     ),
     (
@@ -30,7 +23,7 @@ _ROWS = (
         f"{_OLD}/vgg19/vgg19_weights_tf_dim_ordering_tf_kernels",
         "cbe5617147190e668d6c5d5026f83318",
         "253f8cb515780f3b799900260a226db6",
-        _CAFFE,
+        CAFFE,
         "CC-BY-4.0",
     ),
     (
@@ -38,7 +31,7 @@ _ROWS = (
         f"{_OLD}/resnet/resnet50_weights_tf_dim_ordering_tf_kernels",
         "2cb95161c43110f7111970584f804107",
         "4d473c1dd8becc155b73f8504c6f6626",
-        _CAFFE,
+        CAFFE,
         "MIT",
     ),
     (
@@ -46,7 +39,7 @@ _ROWS = (
         f"{_OLD}/resnet/resnet101_weights_tf_dim_ordering_tf_kernels",
         "f1aeb4b969a6efcfb50fad2f0c20cfc5",
         "88cf7a10940856eca736dc7b7e228a21",
-        _CAFFE,
+        CAFFE,
         "MIT",
     ),
     (
@@ -54,7 +47,7 @@ _ROWS = (
         f"{_OLD}/resnet/resnet152_weights_tf_dim_ordering_tf_kernels",
         "100835be76be38e30d865e96f2aaae62",
         "ee4c566cf9a93f14d82f913c2dc6dd0c",
-        _CAFFE,
+        CAFFE,
         "MIT",
     ),
     (

@@ -9,8 +9,9 @@ import numpy as np
 from ferjax.errors import UserError
 from ferjax.specs import InputSpec
 
-_DEVIATION = (0.229, 0.224, 0.225)
-IMAGENET = InputSpec((224, 224), 224, 3, mean=(0.485, 0.456, 0.406), std=_DEVIATION)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+IMAGENET = InputSpec((224, 224), 224, 3, IMAGENET_MEAN, IMAGENET_STD)
 IMAGENET_BICUBIC = dataclasses.replace(IMAGENET, interpolation="bicubic")
 # Caffe's habit: blue first, the mean of ImageNet's pixels subtracted, 0 to 255 otherwise.
 CAFFE = InputSpec(
@@ -31,7 +32,7 @@ def keras_input(
     Keras ships its ImageNet weights with the deviation in the variance's place and divides by its
     root once more, in a layer without weights; so the deviation is the stored "variance" itself.
     """
-    shipped = len(variance) == len(_DEVIATION) and np.allclose(variance, _DEVIATION, atol=1e-6)
+    shipped = len(variance) == 3 and np.allclose(variance, IMAGENET_STD, atol=1e-6)
     std = variance if shipped else np.sqrt(variance)
     return tuple(map(float, mean)), tuple(map(float, std))
 

@@ -5,10 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ferjax.convert.inputs import IMAGENET_MEAN, IMAGENET_STD
 from ferjax.specs import InputSpec
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 # Prefix of a model's name → the paper of its architecture.
 _PAPERS = {

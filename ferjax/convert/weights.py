@@ -18,7 +18,7 @@ from ferjax.convert.rules import Assignment, Table, convert, match
 from ferjax.convert.source import Source
 from ferjax.convert.store import load_weights, save_weights
 from ferjax.errors import UserError
-from ferjax.specs import InputSpec, spec_from_json, spec_to_json
+from ferjax.specs import InputSpec, spec_from_json, spec_to_json, tupled
 
 # (model, num_classes, **fields) → flat path → shape.
 Abstract = Callable[..., Mapping[str, tuple[int, ...]]]
@@ -113,9 +113,7 @@ def _read(path: Path, model: str) -> Pretrained:
             name=sidecar["name"],
             model=sidecar["model"],
             variables=variables,
-            fields={
-                k: tuple(v) if isinstance(v, list) else v for k, v in sidecar["fields"].items()
-            },
+            fields=tupled(sidecar["fields"]),
             input=spec_from_json(sidecar["input"]),
             num_classes=sidecar["num_classes"],
             source=sidecar["source"],
@@ -205,7 +203,7 @@ def carry_out(plan: Plan) -> Pretrained:
             "name": origin.name,
             "kind": plan.table.kind,
             **address(origin),
-            "sha256": file_digest(plan.file),
+            "sha256": origin.sha256 or file_digest(plan.file),
             "license": spec.license if spec else None,
             "citation": spec.citation if spec else None,
         },

@@ -10,7 +10,7 @@ from ferjax.errors import UserError, unknown_name
 IMAGE_SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".webp", ".pgm", ".ppm", ".tif", ".tiff"}
 )
-_JUNK = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 
 
 def class_folders(
@@ -68,7 +68,7 @@ def visible(folder: Path) -> list[Path]:
         raise UserError(
             f"{folder}: the folder cannot be read ({error.strerror}). Check its permissions."
         ) from None
-    return sorted((e for e in entries if e.name.lower() not in _JUNK), key=_natural)
+    return sorted((e for e in entries if e.name.lower() not in SYSTEM_FILES), key=_natural)
 
 
 def holds(path: Path, most: int = 8) -> str:

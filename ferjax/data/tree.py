@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ferjax.data.files import IMAGE_SUFFIXES
+from ferjax.data.files import IMAGE_SUFFIXES, SYSTEM_FILES
 from ferjax.data.listing import Collector, Listing, shown
 from ferjax.errors import UserError
 
@@ -19,7 +19,6 @@ SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
-_SYSTEM = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 
 # Folder seen, by device and inode → its path.
 _Seen = dict[tuple[int, int], str]
@@ -127,4 +126,4 @@ def _entries(folder: str, seen: _Seen) -> "list[tuple[os.DirEntry[str], bool]]":
 
 
 def _is_visible(name: str) -> bool:
-    return not name.startswith(".") and name.lower() not in _SYSTEM
+    return not name.startswith(".") and name.lower() not in SYSTEM_FILES

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from ferjax.data.bad_images import ON_BAD_IMAGE
 from ferjax.data.exclude import EXCLUDE, excluded, read_exclude
 from ferjax.data.files import holds, image_files
 from ferjax.data.images import image_header, read_image
@@ -23,7 +24,6 @@ RECORD, FACELESS = "crops.csv", "no_face.txt"
 _COLUMNS = ("file", "crop", "faces", "left", "top", "width", "height", "degrees", "decision")
 # What becomes of images without a face → the decision in the record.
 NO_FACE = {"keep": "kept whole", "drop": "dropped", "list": "listed"}
-ON_BAD_IMAGE = ("error", "skip")
 
 
 @dataclass(frozen=True)

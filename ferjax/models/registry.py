@@ -13,6 +13,7 @@ from ferjax.errors import UserError, unknown_name
 from ferjax.models import efficientnet, resnet, vgg
 from ferjax.models.awei import GUIDES, JUMPERS, Awei
 from ferjax.models.cnn import BaseCNN, DepthCNN, pooled_sides
+from ferjax.specs import tupled
 from ferjax.tree import flatten
 
 
@@ -132,7 +133,7 @@ def create_model(name: str, num_classes: int, **fields: object) -> nn.Module:
       UserError: unknown name, a field the network lacks, or a value it does not know.
     """
     entry = model_entry(name)
-    fields = {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
+    fields = tupled(fields)
     for field, value in fields.items():
         if field not in (*entry.fields, *entry.source_fields, "dtype"):
             takes = ", ".join(entry.fields)
