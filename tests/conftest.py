@@ -24,6 +24,7 @@ import pytest
 from PIL import Image
 
 from ferjax.config import TrainConfig
+from ferjax.convert.references import import_torchvision
 from ferjax.data.split import Split
 from ferjax.data.synthetic import render_faces
 from ferjax.emotions import EMOTIONS
@@ -38,6 +39,15 @@ def faces() -> Path:
     if not given or not (Path(given) / "csv" / "fer2013.csv").is_file():
         pytest.skip("FERJAX_FACES names no folder with csv/fer2013.csv and folders/")
     return Path(given)
+
+
+@pytest.fixture(scope="session")
+def torchvision_models() -> Any:
+    """Returns torchvision.models; timm and transformers import beside it from then on."""
+    try:
+        return import_torchvision("torchvision.models")
+    except ImportError:
+        pytest.skip("needs torchvision")
 
 
 @pytest.fixture(scope="session")

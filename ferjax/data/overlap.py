@@ -26,5 +26,9 @@ def _digests(split: Split) -> Iterator[bytes]:
     """Yields a 16-byte hash of each image's pixels, in the order of the split."""
     for start in range(0, len(split), _CHUNK):
         positions = np.arange(start, min(start + _CHUNK, len(split)))
-        for image in split.read(positions):
-            yield blake2b(image.tobytes(), digest_size=16).digest()
+        yield from map(pixel_digest, split.read(positions))
+
+
+def pixel_digest(image: np.ndarray) -> bytes:
+    """Returns a 16-byte hash of an image's shape and pixels."""
+    return blake2b(repr(image.shape).encode() + image.tobytes(), digest_size=16).digest()

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import blake2b
 
 import numpy as np
 from PIL import Image
 
+from ferjax.data.overlap import pixel_digest
 from ferjax.data.perceptual_hash import THUMBNAIL, grey, perceptual_hash, thumbnails
 from ferjax.data.split import Split
 from ferjax.errors import UserError
@@ -55,8 +55,7 @@ def pixel_facts(split: Split) -> PixelFacts:
     for where, images in _chunks(split, unreadable):
         light = grey(images)
         positions.append(where)
-        shape = repr(images.shape[1:]).encode()
-        digests += [blake2b(shape + x.tobytes(), digest_size=16).digest() for x in images]
+        digests += map(pixel_digest, images)
         hashes.append(perceptual_hash(light))
         small.append(thumbnails(light).round().astype(np.uint8))
         same.append(np.array([_is_grey(x) for x in images]))

@@ -17,19 +17,10 @@ BATCH = 4
 SIZES = {ResNet18: ("basic", (2, 2, 2, 2)), ResNet50: ("bottleneck", (3, 4, 6, 3))}
 
 
-@pytest.fixture(scope="module")
-def resnets() -> Any:
+@pytest.fixture
+def resnets(torchvision_models: Any) -> Any:
     """Returns torchvision.models.resnet."""
-    try:
-        return pytest.importorskip("torchvision.models.resnet")
-    except RuntimeError:
-        # A wheel built for CUDA lacks two operators beside a CPU torch; declaring them is enough.
-        library = torch.library.Library("torchvision", "DEF")
-        for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        module = pytest.importorskip("torchvision.models.resnet")
-        module.operators = library  # They live as long as it does.
-        return module
+    return torchvision_models.resnet
 
 
 def torchvision_net(resnets: Any, kind: str, sizes: tuple[int, ...]) -> Any:

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from ferjax.convert.origin import resolve
-from ferjax.convert.references import import_torchvision
 from ferjax.convert.templates import translate
 from ferjax.convert.weights import Pretrained, carry_out, plan_conversion
 from ferjax.models.capture import capture
@@ -192,12 +191,3 @@ def run_torch() -> Callable[..., Outputs]:
 
 def _keep(kept: dict[str, np.ndarray], name: str, _: Any, __: Any, output: Any) -> None:
     kept[name] = output.numpy().transpose(0, 2, 3, 1)
-
-
-@pytest.fixture(scope="session")
-def torchvision_models() -> Any:
-    """Returns torchvision.models; timm and transformers import beside it from then on."""
-    try:
-        return import_torchvision("torchvision.models")
-    except ImportError:
-        pytest.skip("needs torchvision")
