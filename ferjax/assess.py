@@ -40,7 +40,7 @@ def assess_run(task: Task, run_dir: Path) -> dict[str, Any]:
     runs = {which: load_run(run_dir, which) for which in ("last", "selected")}
     found = _evaluate(task, runs)
     results = {
-        name: {which: _scores(e, classes, runs[which].epoch) for which, e in kinds.items()}
+        name: {k: _scores(e, classes, runs[k.partition("+")[0]].epoch) for k, e in kinds.items()}
         for name, kinds in found.items()
     }
     title = f"{config.model} on {config.dataset}"
@@ -78,16 +78,27 @@ def assess_run(task: Task, run_dir: Path) -> dict[str, Any]:
 
 
 def _evaluate(task: Task, runs: Mapping[str, LoadedRun]) -> dict[str, dict[str, Evaluation]]:
-    """Returns split → checkpoint → evaluation; the last epoch is often the selected one too."""
-    by_step = {run.step: run for run in runs.values()}
-    found = {}
+    """Returns split → checkpoint → evaluation; the last epoch is often the selected one too.
+
+    With test-time augmentation also `<checkpoint>+<tta>`, after the plain ones.
+    """
+    by_step, config = {run.step: run for run in runs.values()}, task.config
+    ways = {"": task.logits_of}
+    if config.tta != "none":
+        size, shown = config.batch_size, config.progress
+        ways[f"+{config.tta}"] = evaluator(
+            task.model, task.spec, task.mesh, size, shown, config.tta
+        )
+    found: dict[str, dict[str, Evaluation]] = {}
     for name in ("val", "test"):
         if split := task.bundle.splits.get(name):
-            evaluations = {
-                step: evaluate_split(task.logits_of, run.variables, split)
-                for step, run in by_step.items()
-            }
-            found[name] = {which: evaluations[run.step] for which, run in runs.items()}
+            found[name] = {}
+            for suffix, logits_of in ways.items():
+                evaluations = {
+                    step: evaluate_split(logits_of, run.variables, split)
+                    for step, run in by_step.items()
+                }
+                found[name] |= {which + suffix: evaluations[r.step] for which, r in runs.items()}
     return found
 
 

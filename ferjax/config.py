@@ -7,6 +7,8 @@ from ferjax.errors import UserError
 
 # JAX makes keys from 32 bits: a larger seed would repeat a smaller one's run.
 _LARGEST_SEED = 2**32 - 1
+# `tta.VIEWS` by name; that module needs JAX.
+_TTA = ("none", "flip", "ten_crop")
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,13 @@ class TrainConfig:
         0.1, "Share of train held out as val where the data set has none.", above=0, high=0.9
     )
     split_seed: int = config_field(0, "Seed of that cut, apart from --seed.", low=0)
+    tta: str = config_field(
+        "none",
+        "Test-time augmentation: the report holds its numbers beside the plain ones; selection"
+        " stays on plain val accuracy.",
+        choices=_TTA,
+        free=True,
+    )
     seed: int = config_field(
         0,
         "Seed of initialisation, order, augmentation and dropout.",
@@ -196,7 +205,7 @@ class EvalConfig:
         "Split. Default: test, or val where there is no test.",
         choices=("train", "val", "test"),
     )
-    tta: str = config_field("none", "Test-time augmentation.", choices=("none", "flip", "ten_crop"))
+    tta: str = config_field("none", "Test-time augmentation.", choices=_TTA)
     checkpoint: str = config_field("selected", "Which parameters.", choices=("selected", "last"))
     progress: bool = config_field(True, "Progress bars on a terminal.")
 

@@ -66,12 +66,13 @@ def run_train(config: TrainConfig, devices: Devices | None = None) -> dict[str, 
 
 
 def _finished_report(config: TrainConfig) -> dict[str, Any] | None:
-    """Returns the report of a run that has nothing left to train, or None."""
+    """Returns the report of a run that has nothing left to train or to evaluate, or None."""
     path = Path(config.workdir or "") / "report.json"
     if not path.is_file():
         return None
     report = json.loads(path.read_text(encoding="utf-8"))
-    if report["config"]["epochs"] < config.epochs:
+    own = report["config"]
+    if own["epochs"] < config.epochs or own.get("tta", "none") != config.tta:
         return None
     return {**report, "path": str(path.with_suffix(".md"))}
 

@@ -11,6 +11,7 @@ from ferjax.data.split import DatasetBundle
 from ferjax.recipes import RECIPES
 from ferjax.specs import InputSpec
 from ferjax.train.losses import CLASS_WEIGHTS
+from ferjax.tta import VIEWS
 
 # A network this much better on val than on test points at a leak or a broken split.
 _ABSURD_GAP = 0.15
@@ -36,10 +37,11 @@ def describe_protocol(
     return {
         "data set": f"{config.dataset}, {bundle.layout}",
         "splits": splits,
-        "selection": "highest val accuracy, ties to the earlier epoch; the last epoch beside it",
+        "selection": "highest val accuracy, ties to the earlier epoch; the last epoch beside it"
+        + ("; without test-time augmentation" if config.tta != "none" else ""),
         "test": "read once, after training" if "test" in bundle.splits else "not on disk",
         "seeds": str(config.seed),
-        "test-time augmentation": "none",
+        "test-time augmentation": _test_views(config.tta),
         "classes": list(bundle.classes),
         "recipe": f"{config.recipe}" + (f" ({recipe.source})" if recipe else ""),
         "weights' origin": origin,
@@ -68,6 +70,15 @@ def effective_classes(config: TrainConfig, bundle: DatasetBundle) -> str:
     if not ways:
         return "as they are"
     return f"{', '.join(ways)}: {', '.join(parts)}"
+
+
+def _test_views(tta: str) -> str:
+    if tta == "none":
+        return tta
+    return (
+        f"{tta}, mean probabilities of {len(VIEWS[tta])} views: in the rows that end in +{tta};"
+        " selection and all other numbers and figures are without"
+    )
 
 
 def _normalization(spec: InputSpec) -> str:
@@ -114,7 +125,8 @@ def summarise(results: Mapping[str, Mapping[str, Any]]) -> str:
     """Returns the headline in one line: accuracy and macro-F1 of every split, test first."""
     parts = []
     for name, kinds in reversed(list(results.items())):
-        which, shown = list(kinds.items())[-1]
+        which = "selected" if "selected" in kinds else next(iter(kinds))
+        shown = kinds[which]
         text = (
             f"{name} accuracy {100 * shown['accuracy']:.2f} %, macro-F1"
             f" {100 * shown['macro']['f1']:.2f} % ({which} epoch {shown['epoch']}"
@@ -122,5 +134,8 @@ def summarise(results: Mapping[str, Mapping[str, Any]]) -> str:
         last = kinds.get("last", shown)
         if last["epoch"] != shown["epoch"]:
             text += f"; last epoch {last['epoch']}: {100 * last['accuracy']:.2f} %"
+        for kind, found in kinds.items():
+            if kind.startswith(f"{which}+"):
+                text += f"; {kind.partition('+')[2]}: {100 * found['accuracy']:.2f} %"
         parts.append(text + ")")
     return "; ".join(parts)

@@ -15,7 +15,7 @@ from ferjax.config_json import config_from_json, config_to_json, make_config, re
 from ferjax.errors import UserError
 
 FIELDS = {field.name: field for field in dataclasses.fields(TrainConfig)}
-FREE = {"cache_dir", "data_dir", "offline", "workdir", "save_minutes", "resume", "progress"}
+FREE = {"cache_dir", "data_dir", "offline", "workdir", "save_minutes", "resume", "progress", "tta"}
 # name → (values refused, a part of the message that says what was expected).
 REFUSED: dict[str, tuple[list[Any], str]] = {
     "epochs": ([0, -3], "at least 1"),
@@ -38,6 +38,7 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "precision": (["f16"], "bf16, f32, f64"),
     "label_smoothing": ([1.01], "at most 1"),
     "class_weights": (["balanced"], "effective, inverse, none"),
+    "tta": (["mirror"], "flip, none, ten_crop"),
     "dropout": ([1.5], "at most 1"),
     "num_classes": ([1], "at least 2"),
     "limit": ([0], "at least 1"),

@@ -19,6 +19,8 @@ from ferjax.emotions import EMOTIONS
 from ferjax.errors import UserError
 from ferjax.experiment import run_evaluate, run_train
 from ferjax.predict import load_predictor
+from ferjax.report.tables import escape
+from ferjax.tta import VIEWS
 
 Tiny = Callable[..., TrainConfig]
 
@@ -100,6 +102,57 @@ def test_without_flags_the_report_is_made_anew(
     assert set(after) == set(kept)
     rewritten = {name for name in kept if after[name] != kept[name]}
     assert rewritten <= {"report.json", "report.md"} | {n for n in kept if n.endswith(".png")}
+
+
+@pytest.mark.parametrize("tta", ["flip", "ten_crop"])
+def test_a_runs_own_report_holds_test_time_augmentation_beside_the_plain_numbers(
+    tta: str, run_dir: Path, tiny_config: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A finished run gets it by --resume --tta, without a step of training."""
+    monkeypatch.undo()
+    plain, kept = report_of(run_dir), digests(run_dir)
+    config = tiny_config(run_dir, model="cnn3", image_size=48, resume=True, tta=tta)
+    report = run_train(config)
+    assert report["path"] == str(run_dir / "report.md")
+    after = digests(run_dir)
+    data = [name for name in kept if name.startswith(("checkpoints/", "metrics"))]
+    assert {name: after[name] for name in data} == {name: kept[name] for name in data}
+    for name, kinds in report["results"].items():
+        assert list(kinds) == ["last", "selected", f"last+{tta}", f"selected+{tta}"]
+        for which in ("last", "selected"):
+            assert kinds[which] == plain["results"][name][which]
+            scores = kinds[f"{which}+{tta}"]
+            assert scores["epoch"] == kinds[which]["epoch"]
+            assert scores["count"] == kinds[which]["count"]
+            assert scores["loss"] != kinds[which]["loss"]
+    assert "without test-time augmentation" in report["protocol"]["selection"]
+    assert f"+{tta}" in report["protocol"]["test-time augmentation"]
+    assert f"{len(VIEWS[tta])} views" in report["protocol"]["test-time augmentation"]
+    assert f"; {tta}: " in report["summary"]
+    assert f"| {escape(f'selected+{tta}')} |" in (run_dir / "report.md").read_text("utf-8")
+    again = run_evaluate(EvalConfig(str(run_dir), progress=False))
+    assert again["results"] == report["results"] == report_of(run_dir)["results"]
+    assert again["protocol"] == report["protocol"]
+    assert run_train(config)["results"] == report["results"]
+
+
+def test_augmented_numbers_of_the_report_are_the_predictors(
+    tmp_path: Path, tiny_config: Tiny
+) -> None:
+    config = tiny_config(tmp_path / "run", smoke=False, epochs=2, batch_size=8, tta="flip")
+    report = run_train(config)
+    test = load_dataset("synthetic", image_size=32).splits["test"]
+    images, rows = test.read(np.arange(len(test))), np.arange(len(test))
+    for which in ("last", "selected"):
+        predictor = load_predictor(tmp_path / "run", which)
+        # The oracle mirrors by hand.
+        found = (predictor(images) + predictor(images[:, :, ::-1])) / 2
+        confusion = np.zeros((7, 7), int)
+        np.add.at(confusion, (test.labels, found.argmax(-1)), 1)
+        scores = report["results"]["test"][f"{which}+flip"]
+        assert scores["confusion"] == confusion.tolist()
+        loss = -np.log(found[rows, test.labels]).mean()
+        assert scores["loss"] == pytest.approx(loss, rel=1e-4)
 
 
 def test_images_of_a_class_the_network_lacks_are_left_out(

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ferjax.config import EvalConfig, TrainConfig
 from ferjax.errors import UserError
 from ferjax.geometry import resample
 from ferjax.preprocess import network_input
@@ -41,6 +42,12 @@ def test_other_sizes_keep_the_proportion() -> None:
     window = np.asarray(view_geometry("ten_crop", 224).window)
     np.testing.assert_allclose(window, round(0.9167 * 224) / 224)
     assert view_geometry("flip", 224).window.tolist() == [[1, 1], [1, 1]]
+
+
+def test_the_flags_offer_every_view() -> None:
+    for config in (TrainConfig, EvalConfig):
+        field = next(field for field in dataclasses.fields(config) if field.name == "tta")
+        assert set(field.metadata["choices"]) == set(VIEWS)
 
 
 def test_none_is_the_network_bit_for_bit() -> None:

@@ -17,9 +17,9 @@ def write_report(report: Mapping[str, Any], directory: Path) -> Path:
 
     Args:
       report: `title`, `summary`, `protocol` {name: str or list of str}, `results` {split: {`last`
-        and/or `selected`: `scores(...)` with `epoch` and `loss`}}, `config`, `environment`,
-        `warnings` and `notes` (lists of str), `figures` (list of {`file` relative to `directory`,
-        `caption`}).
+        and/or `selected`, and the same with `+<tta>`: `scores(...)` with `epoch` and `loss`}},
+        `config`, `environment`, `warnings` and `notes` (lists of str), `figures` (list of {`file`
+        relative to `directory`, `caption`}).
       directory: the run directory.
 
     Raises:
