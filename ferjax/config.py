@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 
 from ferjax.config_fields import check_fields, config_field
-from ferjax.errors import UserError
+from ferjax.config_rules import LARGEST_SEED, check_together
 
-# JAX makes keys from 32 bits: a larger seed would repeat a smaller one's run.
-_LARGEST_SEED = 2**32 - 1
 # `tta.VIEWS` by name; that module needs JAX.
 _TTA = ("none", "flip", "ten_crop")
 
@@ -28,19 +26,85 @@ class TrainConfig:
     recipe: str | None = config_field(
         None, "Named recipe. Default: the paper's for this model and data set, else 'default'."
     )
-    epochs: int = config_field(20, "Passes over the training split.", low=1)
-    batch_size: int = config_field(64, "Images a step, over all devices together.", low=1)
-    learning_rate: float = config_field(1e-3, "Peak learning rate; never rescaled.", above=0)
-    optimizer: str = config_field("adam", "Optimizer.", choices=("sgd", "adam", "adamw"))
-    momentum: float = config_field(0.9, "Momentum of sgd; 0 for none.", low=0, high=1)
-    weight_decay: float = config_field(
-        0.0, "On kernels only: decoupled with adamw, else added to the gradient.", low=0
+    epochs: int | tuple[int, ...] = config_field(
+        20, "Passes over the training split. A comma list makes phases, one value each.", low=1
     )
-    schedule: str = config_field(
-        "constant", "Learning rate over the run.", choices=("constant", "cosine", "one_cycle")
+    batch_size: int = config_field(64, "Images a step, over all devices together.", low=1)
+    learning_rate: float | tuple[float, ...] = config_field(
+        1e-3, "Peak learning rate; never rescaled. One value, or one a phase.", above=0
+    )
+    optimizer: str = config_field(
+        "adam",
+        "Optimizer; nesterov is sgd with Nesterov's momentum, sam sharpness-aware sgd.",
+        choices=("sgd", "nesterov", "adam", "adamw", "radam", "lamb", "sam", "muon"),
+    )
+    momentum: float = config_field(0.9, "Momentum of sgd, nesterov, sam; 0: none.", low=0, high=1)
+    weight_decay: float = config_field(
+        0.0,
+        "On kernels only: decoupled with adamw, lamb and muon, else added to the gradient.",
+        low=0,
+    )
+    schedule: str | tuple[str, ...] = config_field(
+        "constant",
+        "Learning rate over the run, or over each phase. One value, or one a phase.",
+        choices=(
+            "constant",
+            "step",
+            "exponential",
+            "inverse_time",
+            "cosine",
+            "one_cycle",
+            "plateau",
+        ),
+    )
+    decay_rate: float | None = config_field(
+        None,
+        "Of step, exponential and plateau: factor; of inverse_time: share a step. Default: 0.1,"
+        " 0.95, 0.1; 1e-6.",
+        above=0,
+    )
+    decay_epochs: float | None = config_field(
+        None,
+        "Epochs between two such factors; of plateau: evaluations without gain before one."
+        " Default: 30, 1; 10.",
+        above=0,
     )
     warmup_epochs: float = config_field(
-        0.0, "Linear warm-up, in epochs; not with one_cycle.", low=0
+        0.0, "Linear warm-up, in epochs of each phase; not with one_cycle.", low=0
+    )
+    clip_norm: float | None = config_field(None, "Largest norm of the whole gradient.", above=0)
+    accumulate: int = config_field(
+        1, "Parts that a batch is cut into, whose gradients are summed: less memory.", low=1
+    )
+    ema: float | None = config_field(
+        None,
+        "Decay, a step, of a moving average of the parameters, which is then what is selected and"
+        " reported, the raw ones beside it.",
+        above=0,
+        high=1,
+    )
+    patience: int | None = config_field(
+        None, "Stop a phase after so many evaluations without gain on val.", low=1
+    )
+    freeze: str | tuple[str, ...] = config_field(
+        "none",
+        "What is not trained: none, all_but_head, or a regular expression on whole parameter"
+        " paths. One value, or one a phase.",
+    )
+    backbone_factor: float = config_field(
+        1.0, "Learning rate of all but the head, over the head's.", above=0
+    )
+    layer_decay: float = config_field(
+        1.0, "Learning rate of a layer, over that of the next one towards the head.", above=0
+    )
+    feature_cache: str = config_field(
+        "auto",
+        "Keep on disk what a frozen branch makes of each image: auto, where that is exact, pays"
+        " and fits.",
+        choices=("auto", "on", "off"),
+    )
+    feature_gigabytes: float = config_field(
+        8.0, "Most that --feature_cache=auto may fill.", above=0, free=True
     )
     image_size: int | None = config_field(None, "Side of the network's input, pixels.", low=1)
     channels: int | None = config_field(
@@ -56,7 +120,8 @@ class TrainConfig:
     pretrained: str | None = config_field(
         None,
         "Start from these weights: imagenet (the network's default), a name of launch.convert"
-        " --list, a URL, a file, or a folder of launch.convert. With --guide: the guide's.",
+        " --list, a URL, a file, a folder of launch.convert, or another run's directory. With"
+        " --guide: the guide's.",
     )
     offline: bool = config_field(
         False, "Download nothing; weights must be in the cache.", free=True
@@ -88,6 +153,13 @@ class TrainConfig:
     )
     dropout: float | None = config_field(
         None, "Dropout rate. Default: the network's.", low=0, high=1
+    )
+    stochastic_depth: float | None = config_field(
+        None,
+        "Of efficientnet: probability that the deepest block is left out, falling to 0 at the"
+        " first. Default: 0.",
+        low=0,
+        high=1,
     )
     jumper: str | None = config_field(None, "Residual jumper of awei. Default: input.")
     guide: str | None = config_field(
@@ -144,11 +216,17 @@ class TrainConfig:
         0,
         "Seed of initialisation, order, augmentation and dropout.",
         low=0,
-        high=_LARGEST_SEED,
+        high=LARGEST_SEED,
     )
     seeds: tuple[int, ...] = config_field(
         (),
         "Comma list: train once for each seed, in WORKDIR/seed_N, and report mean and deviation.",
+    )
+    on_nan: str = config_field(
+        "stop",
+        "A loss that is not finite: stop; rollback: back to the last checkpoint, once, with a tenth"
+        " of the learning rate.",
+        choices=("stop", "rollback"),
     )
     eval_every: int = config_field(
         1, "Evaluate on val every so many epochs; each epoch is saved.", low=1
@@ -162,30 +240,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.schedule == "one_cycle" and self.warmup_epochs:
-            raise UserError(
-                f"--warmup_epochs={self.warmup_epochs}: one_cycle has a warm-up of its own."
-                " Leave the flag out, or use --schedule=cosine."
-            )
-        if self.warmup_epochs > self.epochs:
-            raise UserError(
-                f"--warmup_epochs={self.warmup_epochs} is longer than --epochs={self.epochs}."
-            )
-        for seed in self.seeds:
-            if not isinstance(seed, int) or not 0 <= seed <= _LARGEST_SEED:
-                raise UserError(
-                    f"--seeds names {seed!r}: expected whole numbers, at least 0 and at most"
-                    f" {_LARGEST_SEED}."
-                )
-        if self.loss == "multi_target" and self.label_smoothing:
-            raise UserError(
-                f"--label_smoothing={self.label_smoothing}: multi_target smooths by itself (FER+)."
-                " Leave the flag out."
-            )
-        if self.fold is not None and self.fold > (self.folds or 0):
-            raise UserError(f"--fold={self.fold} of --folds={self.folds}: expected 1 to --folds.")
-        if len(set(self.seeds)) < len(self.seeds):
-            raise UserError(f"--seeds={','.join(map(str, self.seeds))} names a seed twice.")
+        check_together(self)
 
 
 @dataclass(frozen=True)

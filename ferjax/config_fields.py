@@ -25,17 +25,32 @@ def config_field(
 
 
 def field_type(field: dataclasses.Field) -> tuple[type, bool]:
-    """Returns a config field's type without None, and whether None is allowed."""
-    kind, optional = field.type, isinstance(field.type, types.UnionType)
-    if optional:
-        kind = typing.get_args(kind)[0]
-    return typing.get_origin(kind) or typing.cast(type, kind), optional
+    """Returns a config field's type, of one value, without None, and whether None is allowed."""
+    kind, others = field.type, ()
+    if isinstance(kind, types.UnionType):
+        kind, *others = typing.get_args(kind)
+    return typing.get_origin(kind) or typing.cast(type, kind), types.NoneType in others
+
+
+def is_per_phase(field: dataclasses.Field) -> bool:
+    """Returns whether a field takes one value for all phases of training, or a tuple of them."""
+    union = isinstance(field.type, types.UnionType)
+    return union and any(typing.get_origin(kind) is tuple for kind in typing.get_args(field.type))
+
+
+def values_of(value: Any) -> tuple[Any, ...]:
+    """Returns the values of a field that takes one a phase; a single one counts as a tuple."""
+    return value if isinstance(value, tuple) else (value,)
 
 
 def check_fields(config: Any) -> None:
     """Raises `UserError` where a field of a config does not take its value."""
     for field in dataclasses.fields(config):
-        _check(field, getattr(config, field.name))
+        value = getattr(config, field.name)
+        if is_per_phase(field) and value == ():
+            raise UserError(f"--{field.name}: at least one value is expected.")
+        for one in values_of(value) if is_per_phase(field) else (value,):
+            _check(field, one)
 
 
 def _check(field: dataclasses.Field, value: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ferjax.config import TrainConfig
 from ferjax.errors import UserError
+from ferjax.phases import phases_of
 from ferjax.specs import tupled
 
 
@@ -46,12 +47,20 @@ def make_config(values: Mapping[str, Any]) -> TrainConfig:
 def resume_conflicts(old: TrainConfig, new: TrainConfig) -> list[str]:
     """Returns what forbids resuming run `old` under `new`, one `field: old → new` each.
 
-    Fields that do not decide the numbers may differ; `epochs` may grow under a constant schedule.
+    Fields that do not decide the numbers may differ; the epochs of the last phase may grow under a
+    constant schedule.
     """
     conflicts = []
     for field in dataclasses.fields(TrainConfig):
         a, b = getattr(old, field.name), getattr(new, field.name)
-        grows = field.name == "epochs" and new.schedule == "constant" and b >= a
+        grows = field.name == "epochs" and _grows(old, new)
         if a != b and not field.metadata["free"] and not grows:
             conflicts.append(f"{field.name}: {a} → {b}")
     return conflicts
+
+
+def _grows(old: TrainConfig, new: TrainConfig) -> bool:
+    """Returns whether the last phase alone is longer in `new`, at a constant rate."""
+    *before, last = phases_of(old)
+    *again, longer = phases_of(new)
+    return before == again and longer.schedule == "constant" and longer.epochs >= last.epochs

@@ -1,15 +1,20 @@
 """absl flags generated from a config dataclass: one flag a field, nothing written twice."""
 
 import dataclasses
+import re
+from collections.abc import Callable
 from typing import Any
 
 from absl import flags
 
-from ferjax.config_fields import field_type
+from ferjax.config_fields import field_type, is_per_phase, values_of
 from ferjax.errors import UserError
 
 # absl then counts the flags as the entry point's own, which is what --help lists.
 flags.disclaim_key_flags()
+
+# A comma within brackets belongs to a regular expression.
+_COMMA = re.compile(r",(?![^(\[{]*[)\]}])")
 
 
 def define_flags(config: type) -> None:
@@ -20,6 +25,8 @@ def define_flags(config: type) -> None:
         help_text = field.metadata["help"]
         if field.metadata["choices"]:
             help_text += f" One of: {', '.join(map(str, field.metadata['choices']))}."
+        if is_per_phase(field):
+            kind, default = str, ",".join(map(str, values_of(default)))
         define = {
             bool: flags.DEFINE_boolean,
             int: flags.DEFINE_integer,
@@ -35,7 +42,7 @@ def given_flags(config: type) -> dict[str, Any]:
     """Returns the fields whose flags stand on the command line.
 
     Raises:
-      UserError: a comma list that is not one of integers.
+      UserError: a comma list whose parts are not of the field's type.
     """
     given = {}
     for field in dataclasses.fields(config):
@@ -44,14 +51,18 @@ def given_flags(config: type) -> dict[str, Any]:
             continue
         given[field.name] = flag.value
         kind, optional = field_type(field)
-        if kind is tuple:
+        if is_per_phase(field):
+            parts = _parsed(field.name, str(flag.value), kind)
+            given[field.name] = parts if len(parts) > 1 else parts[0]
+        elif kind is tuple:
             none = optional and not flag.value
-            given[field.name] = () if none else _integers(field.name, str(flag.value))
+            given[field.name] = () if none else _parsed(field.name, str(flag.value), int)
     return given
 
 
-def _integers(name: str, text: str) -> tuple[int, ...]:
+def _parsed(name: str, text: str, kind: Callable[[str], Any]) -> tuple[Any, ...]:
     try:
-        return tuple(int(part) for part in text.split(","))
+        return tuple(kind(part) for part in _COMMA.split(text))
     except ValueError:
-        raise UserError(f"--{name}={text}: a comma list of integers is expected.") from None
+        plural = {int: "integers", float: "numbers"}[kind]
+        raise UserError(f"--{name}={text}: a comma list of {plural} is expected.") from None
