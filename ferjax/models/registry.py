@@ -27,6 +27,8 @@ class ModelEntry:
       fields: the module fields a user may set.
       takes_side: whether an image side (pixels) fits its strides.
       sides: the same in words.
+      layers: regular expressions on whole parameter paths from input to head, which is the last;
+        groups are numbers that order the layers within one. Each path matches exactly one.
       channels: the number of image channels it demands, or None for any.
       choices: allowed values of fields that are names.
       family: whose tables convert foreign weights: `resnet`, `vgg` or `efficientnet`; None: none.
@@ -39,11 +41,29 @@ class ModelEntry:
     fields: tuple[str, ...]
     takes_side: Callable[[int], bool]
     sides: str
+    layers: tuple[str, ...]
     channels: int | None = None
     choices: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     family: str | None = None
     source_fields: tuple[str, ...] = ()
     frozen: str | None = None
+
+
+_HEAD = r"head(?:_dense\d+)?/.*"
+_BLOCKS = (r"stem_(?:conv|bn)/.*", r"stage(\d+)_block(\d+)/.*")
+_PLAIN = (r"(?:conv|bn)(\d+)/.*", r"dense/.*", _HEAD)
+# A jumper stands beside the block whose output it joins: `jumper` and `jumper2` block 5, `jumper1`
+# block 3 (that of `double`, which only feeds `jumper2`, for its width). The guide is never trained.
+_AWEI = (
+    r"guide/.*",
+    r"conv1/.*",
+    r"conv2/.*",
+    r"(?:conv3|jumper1)/.*",
+    r"conv4/.*",
+    r"(?:conv5|jumper2?)/.*",
+    r"dense/.*",
+    _HEAD,
+)
 
 
 def _depth_cnn(depth: int) -> ModelEntry:
@@ -53,6 +73,7 @@ def _depth_cnn(depth: int) -> ModelEntry:
         fields=("dropout",),
         takes_side=lambda side: side >= 6 and all(pooled_sides(side, depth)),
         sides="from 6 on, even as long as its half is at least 3, once a block",
+        layers=_PLAIN,
     )
 
 
@@ -60,18 +81,21 @@ def _depth_cnn(depth: int) -> ModelEntry:
 _imagenet = partial(ModelEntry, takes_side=lambda side: side >= 32, sides="at least 32")
 _resnet = partial(
     _imagenet,
+    layers=(*_BLOCKS, _HEAD),
     fields=("dropout", "head_widths"),
     family="resnet",
     source_fields=("conv_bias", "stride_on_3x3", "bn_eps", "bn_momentum"),
 )
 _vgg = partial(
     _imagenet,
+    layers=(r"stage(\d+)/conv(\d+)/.*", _HEAD),
     fields=("dropout", "head_widths", "pooling"),
     choices={"pooling": vgg.POOLINGS},
     family="vgg",
 )
 _efficientnet = partial(
     _imagenet,
+    layers=(*_BLOCKS, r"top_(?:conv|bn)/.*", _HEAD),
     fields=("dropout", "head_widths"),
     choices={"padding": efficientnet.PADDINGS},
     family="efficientnet",
@@ -85,6 +109,7 @@ MODELS: dict[str, ModelEntry] = {
         fields=("dropout", "guide", "jumper"),
         takes_side=lambda side: side >= 32 and side % 32 == 0,
         sides="a multiple of 32",
+        layers=_AWEI,
         channels=3,
         choices={"guide": GUIDES, "jumper": JUMPERS},
         frozen="guide/.*",
@@ -95,6 +120,7 @@ MODELS: dict[str, ModelEntry] = {
         fields=("dropout",),
         takes_side=lambda side: side >= 16 and side % 4 == 0,
         sides="a multiple of 4, from 16 on",
+        layers=_PLAIN,
     ),
     "cnn3": _depth_cnn(3),
     "cnn4": _depth_cnn(4),
