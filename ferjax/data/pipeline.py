@@ -45,8 +45,9 @@ class _Rows:
 
 
 def _read(split: Split, batches: Sequence[_Rows]) -> list[dict[str, Any]]:
-    """Returns batches of equal size, all of their images from one read of the split."""
+    """Returns batches of equal size, all of their images and features from one read each."""
     positions = np.concatenate([rows.positions for rows in batches])
+    features = None if split.features is None else split.features[positions]
     images, index = split.read(positions), positions.astype(np.int32)
     size, read = len(batches[0].positions), []
     for number, rows in enumerate(batches):
@@ -61,6 +62,8 @@ def _read(split: Split, batches: Sequence[_Rows]) -> list[dict[str, Any]]:
         # Labels that were drawn from the targets stand for them.
         if split.targets is not None and rows.labels is None:
             batch["target"] = split.targets[rows.positions].astype(np.float32, copy=False)
+        if features is not None:
+            batch["feature"] = features[part]
         read.append(batch)
     return read
 
@@ -182,12 +185,14 @@ def iterate(batches: TrainBatches | EvalBatches, start: int = 0) -> Iterator[dic
 
     Batches are dictionaries of this process's rows: `image` uint8 [B, H, W, C], `label` int32 [B],
     `mask` bool [B], `index` int32 [B] (position in the split) and, where the split has soft labels,
-    `target` float32 [B, K].
+    `target` float32 [B, K], where it has features, `feature` float32 [B, V, ...].
 
     Raises:
       UserError: from the split's `read`, for an image that cannot be read.
     """
-    nbytes = prod(batches.split.shape) * batches.batch_size // batches.shard.count
+    split, rows = batches.split, batches.batch_size // batches.shard.count
+    features = 0 if split.features is None else 4 * prod(split.features.shape[1:])
+    nbytes = rows * (prod(split.shape) + features)
     together = min(_TOGETHER, max(1, _ELEMENT_BYTES // max(1, nbytes)))
     ahead = min(8, max(2, _AHEAD_BYTES // max(1, together * nbytes)))
     source: Any = _Groups(batches, start, together)

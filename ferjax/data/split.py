@@ -10,6 +10,25 @@ from ferjax.errors import UserError
 
 
 @dataclass(frozen=True)
+class LazyRows:
+    """Rows of arrays too large to copy, indexed as one array is and gathered only then.
+
+    Attributes:
+      shape: of the whole, rows first.
+      read: int [B] rows → float32 [B, ...].
+    """
+
+    shape: tuple[int, ...]
+    read: Callable[[np.ndarray], np.ndarray]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        return self.read(rows)
+
+
+@dataclass(frozen=True)
 class Split:
     """One split of a data set.
 
@@ -22,6 +41,8 @@ class Split:
         naming the file of an image that cannot be read.
       targets: float32 [N, K] soft labels, or None where `labels` say all.
       subjects: str [N], the person of each image, or None where the data set does not tell.
+      features: float32 [N, V, ...], what a frozen branch makes of each image, and of its mirror
+        image where V is 2; indexed by int [B] positions. None where nothing is stored.
     """
 
     name: str
@@ -31,6 +52,7 @@ class Split:
     read: Callable[[np.ndarray], np.ndarray]
     targets: np.ndarray | None = None
     subjects: np.ndarray | None = None
+    features: np.ndarray | LazyRows | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -66,16 +88,8 @@ def joined(splits: Sequence[Split], name: str) -> Split:
     if len({split.shape for split in splits}) > 1:
         sizes = ", ".join(f"{split.name} {split.shape}" for split in splits)
         raise UserError(f"splits of different image sizes cannot be cut anew: {sizes}")
-    starts = np.cumsum([0, *(len(split) for split in splits)])
-
-    def read(indices: np.ndarray) -> np.ndarray:
-        indices = np.asarray(indices)
-        images = np.empty((len(indices), *splits[0].shape), np.uint8)
-        for split, start in zip(splits, starts, strict=False):
-            own = (indices >= start) & (indices < start + len(split))
-            if own.any():
-                images[own] = split.read(indices[own] - start)
-        return images
+    counts = [len(split) for split in splits]
+    features = [split.features for split in splits if split.features is not None]
 
     def stacked(arrays: list[np.ndarray | None]) -> np.ndarray | None:
         whole = [array for array in arrays if array is not None]
@@ -86,15 +100,43 @@ def joined(splits: Sequence[Split], name: str) -> Split:
         np.concatenate([split.labels for split in splits]),
         tuple(id for split in splits for id in split.ids),
         splits[0].shape,
-        read,
+        _read_in_turn([split.read for split in splits], counts, splits[0].shape, np.uint8),
         stacked([split.targets for split in splits]),
         stacked([split.subjects for split in splits]),
+        _features_in_turn(features, counts) if len(features) == len(splits) else None,
     )
+
+
+def _features_in_turn(parts: Sequence[np.ndarray | LazyRows], counts: Sequence[int]) -> LazyRows:
+    row = parts[0].shape[1:]
+    read = _read_in_turn([part.__getitem__ for part in parts], counts, row, np.float32)
+    return LazyRows((sum(counts), *row), read)
+
+
+def _read_in_turn(
+    reads: Sequence[Callable[[np.ndarray], np.ndarray]],
+    counts: Sequence[int],
+    row: tuple[int, ...],
+    dtype: type,
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns what reads rows of this shape, the first `counts[0]` by the first of `reads`, etc."""
+    starts = np.cumsum([0, *counts])
+
+    def read(indices: np.ndarray) -> np.ndarray:
+        indices = np.asarray(indices)
+        rows = np.empty((len(indices), *row), dtype)
+        for one, start, stop in zip(reads, starts, starts[1:], strict=False):
+            own = (indices >= start) & (indices < stop)
+            if own.any():
+                rows[own] = one(indices[own] - start)
+        return rows
+
+    return read
 
 
 def subset(split: Split, positions: np.ndarray, name: str | None = None) -> Split:
     """Returns the images of `split` at int positions [M], in that order, as their own split."""
-    positions = np.asarray(positions)
+    positions, features = np.asarray(positions), split.features
     return replace(
         split,
         name=name or split.name,
@@ -103,6 +145,21 @@ def subset(split: Split, positions: np.ndarray, name: str | None = None) -> Spli
         read=lambda indices: split.read(positions[np.asarray(indices)]),
         targets=None if split.targets is None else split.targets[positions],
         subjects=None if split.subjects is None else split.subjects[positions],
+        features=None
+        if features is None
+        else LazyRows((len(positions), *features.shape[1:]), lambda i: features[positions[i]]),
+    )
+
+
+def without_images(split: Split) -> Split:
+    """Returns `split` with black images of one pixel, uint8 [B, 1, 1, 1]: nothing is decoded.
+
+    For a network that reads the split's features instead.
+    """
+    return replace(
+        split,
+        shape=(1, 1, 1),
+        read=lambda indices: np.zeros((len(indices), 1, 1, 1), np.uint8),
     )
 
 

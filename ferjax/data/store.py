@@ -6,7 +6,6 @@ not at all, and is verified when it is opened.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import math
@@ -23,11 +22,11 @@ import numpy as np
 from ferjax.data.bad_images import BadImage, read_blocks, without
 from ferjax.data.images import resize_image
 from ferjax.data.split import Split
+from ferjax.data.store_files import locked, reserve, sampled_blocks
 from ferjax.errors import UserError
 
 _VERSION = 1
 _PIXELS, _RECORD = "images.u8", "store.json"
-_SAMPLED_BLOCKS = 16
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ def build_store(
     if not len(split):
         raise UserError(f"{folder}: the {split.name} split has no images to store")
     try:
-        with _locked(folder):
+        with locked(folder):
             if folder.exists():
                 try:
                     return open_store(folder, key)
@@ -164,7 +163,7 @@ def open_store(folder: Path, key: str) -> Store:
     # A plain array on the mapping: numpy's memmap class makes every gather slower.
     images = np.asarray(np.memmap(path, np.uint8, "r", shape=shape))
     sums, rows = record["crc32"], record["rows per block"]
-    for block in np.unique(np.linspace(0, len(sums) - 1, _SAMPLED_BLOCKS).astype(int)).tolist():
+    for block in sampled_blocks(len(sums)):
         if zlib.crc32(images[block * rows : (block + 1) * rows].data) != sums[block]:
             raise UserError(f"{path}: damaged (checksum of block {block}); ask for a rebuild")
     bad = {int(position): BadImage(**one) for position, one in record["bad"].items()}
@@ -200,8 +199,7 @@ def _write(split: Split, raw: Path, key: str, size: int | None, on_bad_image: st
     found: dict[int, BadImage] = {}
     sums, rows = [], []
     with open(raw / _PIXELS, "wb") as file:
-        if hasattr(os, "posix_fallocate"):  # a full disk is known before the work
-            os.posix_fallocate(file.fileno(), 0, len(split) * math.prod(shape))
+        reserve(file.fileno(), len(split) * math.prod(shape))
         for positions, images, bad in read_blocks(split, on_bad_image):
             if images.shape[1:] != shape:
                 images = np.stack([resize_image(image, shape[:2]) for image in images])
@@ -221,12 +219,3 @@ def _write(split: Split, raw: Path, key: str, size: int | None, on_bad_image: st
         "bad": {position: vars(one) for position, one in found.items()},
     }
     (raw / _RECORD).write_text(json.dumps(record) + "\n", "utf-8")
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Holds the lock of a store's folder; it goes with the process that holds it."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(folder.parent / f".{folder.name}.lock", "a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
