@@ -2,11 +2,15 @@
 
 import dataclasses
 import math
+import re
 import types
 import typing
 from typing import Any
 
 from ferjax.errors import UserError, unknown_name
+
+# A comma within brackets belongs to a regular expression.
+_COMMA = re.compile(r",(?![^(\[{]*[)\]}])")
 
 
 def config_field(
@@ -34,8 +38,8 @@ def field_type(field: dataclasses.Field) -> tuple[type, bool]:
 
 def is_per_phase(field: dataclasses.Field) -> bool:
     """Returns whether a field takes one value for all phases of training, or a tuple of them."""
-    union = isinstance(field.type, types.UnionType)
-    return union and any(typing.get_origin(kind) is tuple for kind in typing.get_args(field.type))
+    _, *others = typing.get_args(field.type) or (field.type,)
+    return any(typing.get_origin(kind) is tuple for kind in others)
 
 
 def values_of(value: Any) -> tuple[Any, ...]:
@@ -43,14 +47,39 @@ def values_of(value: Any) -> tuple[Any, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
+def parse_list(field: dataclasses.Field, text: str) -> Any:
+    """Returns the value that a comma list stands for, of a field that takes a tuple.
+
+    Where a field takes one value or a tuple, a list of one is that value.
+
+    Raises:
+      UserError: a part that is not of the field's type.
+    """
+    kind, optional = field_type(field)
+    if kind is tuple:
+        if optional and not text:
+            return ()
+        kind = int
+    try:
+        parts = tuple(kind(part) for part in _COMMA.split(text))
+    except ValueError:
+        plural = {int: "integers", float: "numbers"}[kind]
+        raise UserError(f"--{field.name}={text}: a comma list of {plural} is expected.") from None
+    return parts[0] if is_per_phase(field) and len(parts) == 1 else parts
+
+
 def check_fields(config: Any) -> None:
     """Raises `UserError` where a field of a config does not take its value."""
     for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if is_per_phase(field) and value == ():
-            raise UserError(f"--{field.name}: at least one value is expected.")
-        for one in values_of(value) if is_per_phase(field) else (value,):
-            _check(field, one)
+        check_field(field, getattr(config, field.name))
+
+
+def check_field(field: dataclasses.Field, value: Any) -> None:
+    """Raises `UserError` where a config's field does not take a value."""
+    if is_per_phase(field) and value == ():
+        raise UserError(f"--{field.name}: at least one value is expected.")
+    for one in values_of(value) if is_per_phase(field) else (value,):
+        _check(field, one)
 
 
 def _check(field: dataclasses.Field, value: Any) -> None:

@@ -1,20 +1,14 @@
 """absl flags generated from a config dataclass: one flag a field, nothing written twice."""
 
 import dataclasses
-import re
-from collections.abc import Callable
 from typing import Any
 
 from absl import flags
 
-from ferjax.config_fields import field_type, is_per_phase, values_of
-from ferjax.errors import UserError
+from ferjax.config_fields import field_type, is_per_phase, parse_list, values_of
 
 # absl then counts the flags as the entry point's own, which is what --help lists.
 flags.disclaim_key_flags()
-
-# A comma within brackets belongs to a regular expression.
-_COMMA = re.compile(r",(?![^(\[{]*[)\]}])")
 
 
 def define_flags(config: type) -> None:
@@ -49,20 +43,6 @@ def given_flags(config: type) -> dict[str, Any]:
         flag = flags.FLAGS[field.name]
         if not flag.present:
             continue
-        given[field.name] = flag.value
-        kind, optional = field_type(field)
-        if is_per_phase(field):
-            parts = _parsed(field.name, str(flag.value), kind)
-            given[field.name] = parts if len(parts) > 1 else parts[0]
-        elif kind is tuple:
-            none = optional and not flag.value
-            given[field.name] = () if none else _parsed(field.name, str(flag.value), int)
+        listed = is_per_phase(field) or field_type(field)[0] is tuple
+        given[field.name] = parse_list(field, str(flag.value)) if listed else flag.value
     return given
-
-
-def _parsed(name: str, text: str, kind: Callable[[str], Any]) -> tuple[Any, ...]:
-    try:
-        return tuple(kind(part) for part in _COMMA.split(text))
-    except ValueError:
-        plural = {int: "integers", float: "numbers"}[kind]
-        raise UserError(f"--{name}={text}: a comma list of {plural} is expected.") from None
