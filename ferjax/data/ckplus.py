@@ -1,4 +1,4 @@
-"""CK+: 327 labelled sequences of 118 people, as CK+48's crops or the original frames.
+"""CK+: 327 labelled sequences of 118 people, as CK+48's crops, original frames or a csv copy.
 
 References:
   Lucey et al., "The Extended Cohn-Kanade Dataset (CK+): A complete dataset for action unit and
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ferjax.data.assemble import assemble
+from ferjax.data.ckplus_csv import FILE, csv_bundle, find_csv
 from ferjax.data.ckplus_files import Frame, crop_frames, find_tree, sequence_frames
 from ferjax.data.files import layout_error
 from ferjax.data.fingerprints import check_counts
@@ -23,6 +24,7 @@ from ferjax.errors import UserError
 LAYOUTS = (
     "folders anger, contempt, disgust, fear, happy, sadness, surprise, also inside CK+48/ (CK+48)",
     "cohn-kanade-images/ and Emotion/, each holding S005/001/ and so on (original)",
+    f"{FILE}, or another csv file (columns emotion, pixels, also Usage; it names no persons)",
 )
 SOURCE = (
     "Kaggle (data set shawon10/ckplus holds CK+48) or the Affect Analysis Group, University of "
@@ -47,23 +49,25 @@ def load(
     num_classes: int = 7,
     last_frames: int = 3,
     fold: int = 1,
-    folds: int = 10,
+    folds: int | None = None,
 ) -> DatasetBundle:
     """Loads one fold of CK+ by the published rule: fold k holds every tenth person from the k-th.
 
     People are sorted by id. test = fold `fold`, val = the next one, train = the others, so nobody
     and no sequence is in two splits. Folds are of the people who show one of the classes.
 
+    A csv copy names no persons, so it has none of this: see `csv_bundle`.
+
     Args:
-      data_dir: the folder of CK+48 or of the original tree.
+      data_dir: the folder of CK+48 or of the original tree, or a csv copy.
       storage_size: side that images of differing sizes are stored in (original frames).
       on_bad_image: `error`, or `skip`: files with broken headers are passed over.
-      val_fraction: without effect, as val is a fold.
-      split_seed: without effect, as the ids fix the folds.
-      num_classes: 6 (without contempt), 7, or 8 (first frames as neutral, original tree only).
-      last_frames: frames from each sequence's end that carry its label.
+      val_fraction: without effect, as val is a fold; of a csv copy without PublicTest, its share.
+      split_seed: without effect, as the ids fix the folds; of a csv copy, of its cuts.
+      num_classes: 6 (without contempt), 7, or 8 (first frames as neutral; not CK+48).
+      last_frames: frames from each sequence's end that carry its label; a csv copy has its own.
       fold: 1 to `folds`.
-      folds: 3 or more.
+      folds: 3 or more. None: 10; of a csv copy, its own splits.
 
     Raises:
       UserError: no known layout, absent or misnamed files, an unknown label, or a number out of
@@ -73,10 +77,20 @@ def load(
         raise UserError(f"num_classes={num_classes}: CK+ has 6 (no contempt), 7 or 8 (neutral)")
     if last_frames < 1:
         raise UserError(f"last_frames={last_frames}: expected 1 or more, 3 in most papers")
-    data_dir = Path(data_dir)
-    tree = find_tree(data_dir)
+    data_dir, classes = Path(data_dir), ordered_classes(_CLASSES[num_classes])
+    tree, copy = find_tree(data_dir), find_csv(data_dir)
     if tree is None:
-        raise layout_error("CK+", data_dir, LAYOUTS, SOURCE)
+        if copy is None:
+            raise layout_error("CK+", data_dir, LAYOUTS, SOURCE)
+        return csv_bundle(
+            copy,
+            classes,
+            val_fraction=val_fraction,
+            split_seed=split_seed,
+            fold=fold,
+            folds=folds,
+        )
+    folds = folds or 10
     if tree.labels is None:
         if num_classes == 8:
             raise UserError(
@@ -89,7 +103,8 @@ def load(
         frames = sequence_frames(tree.images, tree.labels, last_frames, neutral=num_classes == 8)
         layout, crops = "original sequences (cohn-kanade-images and Emotion)", "whole frames"
     notes = _check(frames, last_frames, tree.root)
-    classes = ordered_classes(_CLASSES[num_classes])
+    if copy:
+        notes += (f"{copy.name} beside it was not read: it names no persons",)
     frames = [frame for frame in frames if frame.emotion in classes]
     pool = image_split(
         "all",

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from ferjax.data.csv_rows import csv_header
-from ferjax.data.pixel_csv import SIDE, PixelRows, read_pixel_csv, repeated_rows
+from ferjax.data.pixel_csv import PixelRows, read_pixel_csv
+from ferjax.data.pixel_split import pixel_split, repeats_note, row_ids
 from ferjax.data.split import Split
 from ferjax.emotions import ordered_classes
 from ferjax.errors import UserError
@@ -33,7 +34,8 @@ def whole_csv(path: Path) -> tuple[Split, np.ndarray, tuple[str, ...]]:
       UserError: no such columns, or a broken row.
     """
     rows = read_pixel_csv(path, len(CSV_EMOTIONS))
-    return _split(rows, _ids(path, rows)), rows.usage, _repeats(rows, path.name)
+    whole = pixel_split(rows, row_ids(path, rows), CSV_EMOTIONS, CLASSES)
+    return whole, rows.usage, repeats_note(rows, path.name)
 
 
 def split_csvs(folder: Path) -> tuple[Split, np.ndarray, tuple[str, ...]]:
@@ -70,12 +72,13 @@ def split_csvs(folder: Path) -> tuple[Split, np.ndarray, tuple[str, ...]]:
         merged = "Usage" not in header and name == "test.csv" and "PublicTest" not in usage
         usage += [MERGED] * len(rows.usage) if merged else rows.usage.tolist()
         parts.append(rows)
-        ids += _ids(path, rows)
+        ids += row_ids(path, rows)
     emotion, images = (
         np.concatenate([getattr(rows, field) for rows in parts]) for field in ("emotion", "images")
     )
     rows = PixelRows(emotion, np.array(usage), images)
-    return _split(rows, ids), rows.usage, notes + _repeats(rows, folder.name)
+    whole = pixel_split(rows, ids, CSV_EMOTIONS, CLASSES)
+    return whole, rows.usage, notes + repeats_note(rows, folder.name)
 
 
 def is_split_csv(path: Path) -> bool:
@@ -83,28 +86,3 @@ def is_split_csv(path: Path) -> bool:
     if path.name not in _SPLIT_FILES:
         return False
     return path.name != "train.csv" or "Usage" not in csv_header(path)
-
-
-def _split(rows: PixelRows, ids: list[str]) -> Split:
-    """Returns the rows as one split."""
-    to_class = np.array([CLASSES.index(name) for name in CSV_EMOTIONS], np.int32)
-    images = rows.images
-    shape = (SIDE, SIDE, 1)
-    return Split("all", to_class[rows.emotion], tuple(ids), shape, lambda indices: images[indices])
-
-
-def _ids(path: Path, rows: PixelRows) -> list[str]:
-    """Returns file.csv:row for each row, from 1."""
-    return [f"{path.name}:{row}" for row in range(1, len(rows.emotion) + 1)]
-
-
-def _repeats(rows: PixelRows, name: str) -> tuple[str, ...]:
-    """Returns the note on rows that repeat a picture, if there are any."""
-    repeats, conflicts = repeated_rows(rows)
-    if not repeats:
-        return ()
-    labels = f", {conflicts:,} of them under another label" if conflicts else ""
-    return (
-        f"{name}: {repeats:,} of {len(rows.emotion):,} rows show the same picture as an earlier "
-        f"row{labels}; all are kept",
-    )

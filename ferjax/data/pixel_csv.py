@@ -1,6 +1,5 @@
 """Csv files whose rows are 48×48 grey images: fer2013.csv and its relatives."""
 
-import hashlib
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,20 +72,6 @@ def read_pixel_csv(path: Path, num_emotions: int, usage: str | None = None) -> P
         raise UserError(f"{path}: a header and no rows; download the file again")
     images = np.frombuffer(b"".join(pixels), np.uint8).reshape(-1, SIDE, SIDE, 1)
     return PixelRows(np.array(emotions, np.int32), np.array(usages), images)
-
-
-def repeated_rows(rows: PixelRows) -> tuple[int, int]:
-    """Returns how many rows show an earlier row's picture, and how many of them another emotion."""
-    first: dict[bytes, int] = {}
-    repeats = conflicts = 0
-    for image, emotion in zip(rows.images, rows.emotion.tolist(), strict=True):
-        key = hashlib.blake2b(image.tobytes(), digest_size=16).digest()
-        if key in first:
-            repeats += 1
-            conflicts += first[key] != emotion
-        else:
-            first[key] = emotion
-    return repeats, conflicts
 
 
 def _pixels(text: str, place: str) -> bytes:

@@ -12,8 +12,11 @@ def _of(names: tuple[str, ...], *counts: int) -> dict[str, int]:
 # FER2013: counted in fer2013.csv. FER+: majority labels of fer2013new.csv (the label.csv lists of
 # the same release differ from it in some rows). RAF-DB: counted in list_patition_label.txt. CK+:
 # three frames of each of 327 sequences. SFEW: the aligned 2.0; sfew1 is the first, as P3 counts it.
+# ckextended.csv: as its page on Kaggle counts it (davilsena/ckdataset, 920 rows): one frame of each
+# of CK+'s 327 labelled sequences, and a neutral one of each of all 593.
 PUBLISHED: dict[str, dict[str, dict[str, int]]] = {
     "ckplus": {"all": _of(_CKPLUS, 135, 177, 75, 207, 84, 249, 54)},
+    "ckextended": {"all": _of(_EIGHT, 45, 59, 25, 69, 28, 83, 593, 18)},
     "fer2013": {
         "Training": _of(_SEVEN, 3995, 436, 4097, 7215, 4830, 3171, 4965),
         "PublicTest": _of(_SEVEN, 467, 56, 496, 895, 653, 415, 607),

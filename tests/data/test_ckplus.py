@@ -1,4 +1,4 @@
-"""CK+48 and the original sequences, made here with as many people and sequences as released."""
+"""CK+48, the original sequences and csv copies, made here as large as released."""
 
 import re
 import shutil
@@ -10,6 +10,8 @@ from PIL import Image
 
 from ferjax.data.ckplus import load
 from ferjax.data.published import PUBLISHED
+from ferjax.data.registry import load_dataset
+from ferjax.data.split import DatasetBundle, Split
 from ferjax.emotions import EMOTIONS
 from ferjax.errors import UserError
 
@@ -246,3 +248,167 @@ def test_swapped_folders_do_not_count_like_ckplus(
     (root / "S").rmdir()
     with pytest.raises(UserError, match="labels of ckplus look permuted over all"):
         load(tmp_path)
+
+
+# Class → rows of ckextended.csv, by its page on Kaggle; emotion 0, 1, 2, ... in this order.
+ROWS = dict(zip(EMOTIONS, (45, 59, 25, 69, 28, 83, 593, 18), strict=True))
+USAGES = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
+
+
+def csv_copy(
+    path: Path,
+    counts: dict[str, int] = ROWS,
+    numbered: tuple[str, ...] = EMOTIONS,
+    usage: bool = True,
+) -> Path:
+    """Writes a csv copy; row i shows its class (pixel 0: 10 and its place in EMOTIONS) and i.
+
+    Every tenth row is PublicTest, the one after it PrivateTest.
+    """
+    names = [name for name, n in counts.items() for _ in range(n)]
+    np.random.default_rng(0).shuffle(names)
+    rest = " 7" * (48 * 48 - 3)
+    lines = [f"emotion,pixels{',Usage' * usage}"]
+    for i, name in enumerate(names):
+        own = {0: "PublicTest", 1: "PrivateTest"}.get(i % 10, "Training")
+        pixels = f"{10 + EMOTIONS.index(name)} {i // 256} {i % 256}{rest}"
+        lines.append(f"{numbered.index(name)},{pixels}{f',{own}' * usage}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def shown(split: Split) -> tuple[list[str], list[int]]:
+    """Returns the class and the row, from 0, that each image itself shows."""
+    pixels = split.read(np.arange(len(split))).reshape(len(split), -1).astype(int)
+    return [EMOTIONS[v - 10] for v in pixels[:, 0]], (256 * pixels[:, 1] + pixels[:, 2]).tolist()
+
+
+def assert_says_nobody_is_known(bundle: DatasetBundle) -> None:
+    assert bundle.notes[0].startswith("PERSONS ARE UNKNOWN")
+    assert "the same person may be in train, val and test" in bundle.notes[0]
+    assert "persons unknown" in bundle.layout
+    assert all(split.subjects is None for split in bundle.splits.values())
+
+
+@pytest.mark.parametrize("num_classes", [6, 7, 8])
+def test_a_csv_copys_usage_makes_the_splits(tmp_path: Path, num_classes: int) -> None:
+    path = csv_copy(tmp_path / "CK+" / "ckextended.csv")
+    bundle = load(tmp_path, num_classes=num_classes)
+    wanted = {6: SEVEN[:6], 7: SEVEN, 8: EMOTIONS}[num_classes]
+    assert bundle.classes == wanted
+    assert counts(bundle) == {name: ROWS[name] for name in wanted}
+    assert_says_nobody_is_known(bundle)
+    every: list[int] = []
+    for own, role in USAGES.items():
+        split = bundle.splits[role]
+        names, rows = shown(split)
+        assert names == [wanted[label] for label in split.labels]
+        assert split.ids == tuple(f"{path.name}:{row + 1}" for row in rows)
+        assert {min(row % 10, 2) for row in rows} == {"Training": {2}, "PublicTest": {0}}.get(
+            own, {1}
+        )
+        assert bundle.sources[role] == f"{own} (persons unknown)"
+        every += rows
+    assert len(set(every)) == len(every)
+    told = [note for note in bundle.notes if "left out" in note]
+    assert (
+        told
+        == {
+            6: [
+                "ckextended.csv: rows of other classes are left out: 593 of neutral, 18 of contempt"
+            ],
+            7: ["ckextended.csv: rows of other classes are left out: 593 of neutral"],
+            8: [],
+        }[num_classes]
+    )
+    assert not any("published" in note for note in bundle.notes)
+
+
+def test_a_csv_copy_without_usage_is_cut_by_class(tmp_path: Path) -> None:
+    path = csv_copy(tmp_path / "mine.csv", usage=False)
+    bundle = load(path, num_classes=8, val_fraction=0.2, split_seed=3)
+    assert_says_nobody_is_known(bundle)
+    sizes = {role: np.bincount(s.labels).tolist() for role, s in bundle.splits.items()}
+    assert sizes["test"] == [max(round(n / 10), 1) for n in ROWS.values()]
+    left = [n - k for n, k in zip(ROWS.values(), sizes["test"], strict=True)]
+    assert sizes["val"] == [round(n / 5) for n in left]
+    assert "stratified 0.1 of all (split seed 3, persons unknown)" in bundle.sources["test"]
+    rows = [set(shown(split)[1]) for split in bundle.splits.values()]
+    assert sum(map(len, rows)) == len(set.union(*rows)) == 920
+    again = load(path, num_classes=8, val_fraction=0.2, split_seed=3)
+    other = load(path, num_classes=8, val_fraction=0.2, split_seed=4)
+    assert again.splits["test"].ids == bundle.splits["test"].ids != other.splits["test"].ids
+
+
+def test_folds_of_a_csv_copy_are_by_class_and_say_so(tmp_path: Path) -> None:
+    path = csv_copy(tmp_path / "ckextended.csv")
+    tested: list[str] = []
+    for fold in (1, 2, 3, 4):
+        bundle = load(path, fold=fold, folds=4)
+        assert_says_nobody_is_known(bundle)
+        assert bundle.sources["test"] == f"fold {fold} of 4 (stratified, persons unknown)"
+        assert np.ptp([np.bincount(s.labels) for s in bundle.splits.values()][1:], 0).max() <= 1
+        tested += bundle.splits["test"].ids
+    assert len(tested) == len(set(tested)) == 327
+
+
+def test_beside_images_that_name_persons_a_csv_copy_is_not_read(tmp_path: Path) -> None:
+    root = original(tmp_path / "x", sequences(scale=9))
+    csv_copy(root / "ckextended.csv")
+    bundle = load(root, folds=3)
+    assert "original" in bundle.layout
+    assert "ckextended.csv beside it was not read: it names no persons" in bundle.notes
+
+
+def test_a_csv_copy_with_another_numbering_is_refused(tmp_path: Path) -> None:
+    """The numbering of CK+'s own label files, and neutral and contempt exchanged."""
+    for k, numbered in enumerate((CANONICAL, (*EMOTIONS[:6], "contempt", "neutral"))):
+        path = csv_copy(tmp_path / f"{k}.csv", numbered=numbered)
+        with pytest.raises(UserError, match="labels of ckextended look permuted over all"):
+            load(path, num_classes=6)
+
+
+def test_without_neutral_rows_six_is_not_taken_for_neutral(tmp_path: Path) -> None:
+    """CK+48 was also numbered 0 to 6 with contempt last."""
+    seven = {name: 3 * ROWS[name] for name in SEVEN}
+    path = csv_copy(tmp_path / "a.csv", seven, numbered=SEVEN)
+    with pytest.raises(UserError, match=r"a\.csv: no row's emotion is 7 \(contempt\).*6 is cont"):
+        load(path)
+    assert "neutral" not in load(path, num_classes=6).classes
+    right = csv_copy(tmp_path / "b.csv", seven)
+    assert counts(load(right)) == seven
+    assert not any("published" in note for note in load(right).notes)
+    with pytest.raises(UserError, match=r"b\.csv: no row's emotion is 6 \(neutral\)"):
+        load(right, num_classes=8)
+
+
+def test_a_smaller_csv_copy_is_told_with_its_numbers(tmp_path: Path) -> None:
+    fewer = {**ROWS, "neutral": 123}
+    notes = load(csv_copy(tmp_path / "a.csv", fewer)).notes
+    assert "all: 450 images, 920 published (neutral -470)" in notes
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ("8,{},Training", "emotion '8', expected a whole number from 0 to 7"),
+        ("0,{},Test", "Usage 'Test', expected Training, PublicTest, PrivateTest"),
+        ("0,1 2 3,Training", "3 values in pixels, expected 2,304"),
+    ],
+)
+def test_a_csv_copys_broken_row(tmp_path: Path, row: str, says: str) -> None:
+    path = csv_copy(tmp_path / "a.csv")
+    with open(path, "a") as file:
+        file.write(row.format(" ".join(["0"] * 2304)) + "\n")
+    with pytest.raises(UserError, match=rf"a\.csv: row 921 .*{says}"):
+        load(path)
+
+
+def test_the_registry_reads_a_csv_copy(tmp_path: Path) -> None:
+    csv_copy(tmp_path / "ckextended.csv")
+    plain = load_dataset("ckplus", tmp_path)
+    assert plain.sources["val"] == "PublicTest (persons unknown)"
+    folded = load_dataset("ckplus", tmp_path, folds=5, fold=2, num_classes=8)
+    assert folded.sources["test"].startswith("fold 2 of 5")
+    assert_says_nobody_is_known(folded)
