@@ -12,7 +12,7 @@ import numpy as np
 
 from ferjax.data.store_files import sync_folder, write_lasting
 
-_LINE = re.compile(r"(\d{1,18}) (\d{1,18}) ([0-9a-f]{8})\n")
+_LINE = re.compile(rb"(\d{1,18}) (\d{1,18}) ([0-9a-f]{8})")
 
 
 @dataclass(frozen=True)
@@ -35,17 +35,11 @@ class Block:
 
 
 def read_journal(path: Path, total: int) -> list[Block]:
-    """Returns the blocks within `total` rows that a journal names, no two with a row in common."""
-    text = path.read_text("latin-1") if path.is_file() else ""
-    blocks, taken = [], np.zeros(total, bool)
-    for match in map(_LINE.fullmatch, text.splitlines(keepends=True)):
-        if match:
-            block = Block(int(match[1]), int(match[2]), int(match[3], 16))
-            inside = 0 < block.count <= total - block.first
-            if inside and not taken[block.rows].any():
-                taken[block.rows] = True
-                blocks.append(block)
-    return blocks
+    """Returns the blocks within `total` rows that a journal names; damage may make some overlap."""
+    *whole, _ = path.read_bytes().split(b"\n") if path.is_file() else [b""]
+    lines = map(_LINE.fullmatch, whole)
+    blocks = [Block(int(line[1]), int(line[2]), int(line[3], 16)) for line in lines if line]
+    return [block for block in blocks if 0 < block.count <= total - block.first]
 
 
 def write_journal(path: Path, blocks: list[Block]) -> None:

@@ -14,6 +14,7 @@ import os
 import shutil
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -104,33 +105,28 @@ def fill_store(
     with contextlib.ExitStack() as held:
         with _user_errors(folder, shape):
             # A complete store is opened without the lock: its folder may be read-only.
-            if folder.exists() and (features := _complete(folder, record, shape)) is not None:
+            if (features := _complete(folder, record, shape)) is not None:
                 return features
             held.enter_context(locked(folder))
+            if (features := _complete(folder, record, shape)) is not None:
+                return features  # filled while this process waited
             if not folder.exists():
                 _create(folder, record)
-            _check_record(folder, record)
             (folder / _DATA).touch()
             data = held.enter_context(open(folder / _DATA, "r+b", buffering=0))
-            if not _has_size(folder, shape):
-                reserve(data.fileno(), stored_bytes(shape))
-                os.ftruncate(data.fileno(), stored_bytes(shape))
-            features = _mapped(folder, shape)
-            named = read_journal(folder / _JOURNAL, shape[0])
-            blocks = [one for one in named if _holds(features, one)]
-            # What does not hold is forgotten before it is computed again.
-            write_journal(folder / _JOURNAL, blocks)
+            blocks = _kept(folder, data, shape)
             journal = held.enter_context(open(folder / _JOURNAL, "ab", buffering=0))
+        missing = missing_rows(blocks, shape[0], block)
         bar = tqdm(
             total=shape[0],
-            initial=sum(one.count for one in blocks),
+            initial=shape[0] - sum(count for _, count in missing),
             desc=progress,
             unit="image",
             disable=True if progress is None else None,
             leave=False,
         )
         held.enter_context(bar)
-        for first, count in missing_rows(blocks, shape[0], block):
+        for first, count in missing:
             rows = np.ascontiguousarray(compute(np.arange(first, first + count)), "<f4")
             if rows.shape != (count, *shape[1:]):
                 raise ValueError(f"features of shape {rows.shape}, not {(count, *shape[1:])}")
@@ -139,18 +135,34 @@ def fill_store(
                 write_lasting(data, rows.data)
                 write_lasting(journal, Block(first, count, zlib.crc32(rows.data)).line)
             bar.update(count)
-    return features
+    return _mapped(folder, shape)
 
 
 def _complete(folder: Path, record: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray | None:
     """Returns the features of a store that lacks none and holds wherever it is sampled."""
+    if not folder.exists():
+        return None
     _check_record(folder, record)
     blocks = read_journal(folder / _JOURNAL, shape[0])
-    if missing_rows(blocks, shape[0], shape[0]) or not _has_size(folder, shape):
+    whole = sum(one.count for one in blocks) == shape[0]  # and so none overlap, where none miss
+    if not whole or missing_rows(blocks, shape[0], shape[0]) or not _has_size(folder, shape):
         return None
     features = _mapped(folder, shape)
     sample = (blocks[number] for number in sampled_blocks(len(blocks)))
     return features if all(_holds(features, one) for one in sample) else None
+
+
+def _kept(folder: Path, data: FileIO, shape: tuple[int, ...]) -> list[Block]:
+    """Makes the data as long as they shall be; returns the blocks that hold, all verified."""
+    if not _has_size(folder, shape):
+        reserve(data.fileno(), stored_bytes(shape))
+        os.ftruncate(data.fileno(), stored_bytes(shape))
+    features = _mapped(folder, shape)
+    named = read_journal(folder / _JOURNAL, shape[0])
+    blocks = [one for one in named if _holds(features, one)]
+    # What does not hold is forgotten before it is computed again.
+    write_journal(folder / _JOURNAL, blocks)
+    return blocks
 
 
 def _mapped(folder: Path, shape: tuple[int, ...]) -> np.ndarray:
