@@ -1,7 +1,9 @@
 """Batches: permutations that follow from the seed, shards, padding, random access, errors."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,8 @@ from hypothesis import strategies as st
 from ferjax.data import pipeline
 from ferjax.data.pipeline import EvalBatches, Shard, TrainBatches, iterate
 from ferjax.data.sampling import drawn_labels
-from ferjax.data.split import Split
+from ferjax.data.split import Split, subset, without_images
+from ferjax.data.split import joined as joined_splits
 from ferjax.errors import UserError
 
 
@@ -80,11 +83,19 @@ def soft(count: int) -> Split:
     return replace(split, targets=targets)
 
 
+def featured(count: int) -> Split:
+    """Returns `soft` with two vectors of features an image, unlike any other image's."""
+    features = np.arange(count * 2 * 3, dtype=np.float32).reshape(count, 2, 3)
+    return replace(soft(count), features=features)
+
+
 KINDS: dict[str, Callable[[int, int], TrainBatches | EvalBatches]] = {
     "train": lambda size, seed: TrainBatches(soft(45), size, seed, epochs=3),
     "balanced": lambda size, seed: TrainBatches(soft(45), size, seed, epochs=3, balance=True),
     "drawn": lambda size, seed: TrainBatches(soft(45), size, seed, epochs=3, draw_labels=True),
     "eval": lambda size, seed: EvalBatches(soft(45), size),
+    "features": lambda size, seed: TrainBatches(featured(45), size, seed, epochs=3),
+    "features, eval": lambda size, seed: EvalBatches(featured(45), size),
 }
 
 
@@ -131,6 +142,70 @@ def test_targets_travel_with_their_images() -> None:
             assert batch["target"].dtype == np.float32
             np.testing.assert_array_equal(batch["target"], split.targets[batch["index"]])
     assert "target" not in TrainBatches(numbered(21), 6, 0, epochs=2)[0]
+
+
+def batches_of(split: Split) -> list[TrainBatches | EvalBatches]:
+    return [TrainBatches(split, 6, 0, epochs=2), EvalBatches(split, 6)]
+
+
+def test_features_travel_with_their_images() -> None:
+    split = featured(21)
+    assert isinstance(split.features, np.ndarray)
+    for batches in batches_of(split):
+        for batch in iterate(batches):
+            assert batch["feature"].dtype == np.float32
+            np.testing.assert_array_equal(batch["feature"], split.features[batch["index"]])
+            np.testing.assert_array_equal(batch["image"][:, 0, 0, 0], batch["index"])
+    assert "feature" not in TrainBatches(soft(21), 6, 0, epochs=2)[0]
+
+
+def test_parts_of_splits_gather_only_what_is_asked_for(tmp_path: Path) -> None:
+    # Mapped 64 GiB, almost all of them a hole.
+    count, row = 1 << 15, (1, 1 << 19)
+    (tmp_path / "f").touch()
+    os.truncate(tmp_path / "f", 4 * count * np.prod(row))
+    features = np.memmap(tmp_path / "f", np.float32, "r+", shape=(count, *row))
+    features[5, 0, 7], features[-1, 0, 7] = 5, 9
+    labels, ids = np.zeros(count, np.int32), ("",) * count
+    split = Split("train", labels, ids, (1, 1, 1), failing, features=features)
+    backwards = subset(split, np.arange(count)[::-1])
+    part = subset(backwards, np.array([count - 6, 0]))
+    assert part.features is not None
+    assert (len(part.features), part.features.shape) == (2, (2, *row))
+    batch = EvalBatches(without_images(part), 3)[0]
+    assert batch["feature"][:, 0, 7].tolist() == [5, 9, 5]
+    assert batch["feature"].sum() == 19
+    both = joined_splits([part, backwards], "both")
+    assert both.features is not None
+    assert both.features.shape == (count + 2, *row)
+    assert both.features[np.array([2, 1, 3, count - 4])][:, 0, 7].tolist() == [9, 9, 0, 5]
+    assert joined_splits([part, replace(split, features=None)], "both").features is None
+
+
+def test_a_split_without_images_keeps_the_rest() -> None:
+    split = featured(21)
+    bare = without_images(replace(split, read=failing))
+    assert bare.shape == (1, 1, 1)
+    for one, other in zip(batches_of(bare), batches_of(split), strict=True):
+        for batch, whole in zip(iterate(one), iterate(other), strict=True):
+            assert batch["image"].dtype == np.uint8
+            assert not batch["image"].any()
+            assert batch["image"].shape == (6, 1, 1, 1)
+            assert_same({**batch, "image": 0}, {**whole, "image": 0})
+
+
+def test_bytes_of_features_bound_what_is_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+
+    def counting(rows: np.ndarray) -> np.ndarray:
+        read.append(len(rows))
+        return np.zeros((len(rows), 1, 1, 1), np.uint8)
+
+    split = replace(without_images(featured(48)), read=counting)
+    # Four images of 1 + 24 bytes are a hundred: three batches fit.
+    monkeypatch.setattr(pipeline, "_ELEMENT_BYTES", 300)
+    list(iterate(EvalBatches(split, 4)))
+    assert read == [12] * 4
 
 
 def test_balanced_epochs_show_classes_alike() -> None:
