@@ -1,5 +1,6 @@
 """Convolution for training, in the form that suits platform and shape."""
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -10,6 +11,7 @@ from jax import lax
 
 from ferjax.ops.depthwise import depthwise_conv
 from ferjax.ops.forms import own_form
+from ferjax.ops.small_map_conv import small_map_conv
 
 _NHWC = lax.ConvDimensionNumbers((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))
 _CHWN = lax.ConvDimensionNumbers((3, 0, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))
@@ -34,6 +36,7 @@ def conv_general_dilated(
     [B, H, W, C] without dilation, where `ops.forms` says so:
 
     - one kernel a channel, equal strides: `depthwise_conv`;
+    - one group, fewer pixels than the kernel has places: `small_map_conv`;
     - one group: a kernel gradient that turns its input in a loop.
     """
     numbers = lax.conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers)
@@ -42,6 +45,8 @@ def conv_general_dilated(
     if numbers == _NHWC and not special:
         channels, strides = lhs.shape[-1], (window_strides[0], window_strides[1])
         edges = _edges(lhs, rhs, strides, padding)
+        if feature_group_count == 1 and own_form("small_map_conv", _lacking(lhs, rhs, strides)):
+            return small_map_conv(lhs, rhs, strides, edges)
         if feature_group_count == 1 and own_form("conv", channels):
             return _turned_conv(lhs, rhs, strides, edges)
         one_each = feature_group_count == channels == rhs.shape[-1]
@@ -58,6 +63,12 @@ def conv_general_dilated(
         feature_group_count,
         **arguments,
     )
+
+
+def _lacking(lhs: jax.Array, rhs: jax.Array, strides: tuple[int, int]) -> int:
+    """Returns how many pixels the coarser map has less than the kernel has places."""
+    pixels = math.prod(-(-side // s) for side, s in zip(lhs.shape[1:3], strides, strict=True))
+    return math.prod(rhs.shape[:2]) - pixels
 
 
 def _edges(

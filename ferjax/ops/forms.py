@@ -34,6 +34,8 @@ DOMAINS: dict[str, Domain] = {
     "max_pool": Domain(("cpu",), most=8),
     # channels
     "depthwise": Domain(("cpu",)),
+    # places of the kernel more than pixels of the map
+    "small_map_conv": Domain(("cpu",), least=1),
     # input channels: with fewer there is little to turn
     "conv": Domain(("cpu",), least=16),
 }
