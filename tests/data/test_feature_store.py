@@ -167,6 +167,20 @@ def test_a_lost_file_is_made_anew(tmp_path: Path, name: str) -> None:
     fill(tmp_path / "s")
 
 
+@pytest.mark.parametrize(("number", "line"), [(1, b"1 49 00000000"), (48, b"48 9 %08x")])
+def test_a_line_that_promises_too_much_is_not_believed(
+    tmp_path: Path, number: int, line: bytes
+) -> None:
+    fill(tmp_path / "s", block=1)
+    path = tmp_path / "s" / "journal"
+    lines = path.read_bytes().splitlines()
+    lines[number] = line % zlib.crc32(FEATURES[48:].tobytes()) if b"%" in line else line
+    path.write_bytes(b"\n".join(lines[:-1]) + b"\n")
+    log: list[int] = []
+    fill(tmp_path / "s", log)
+    assert log == [number, 49]
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -303,7 +317,8 @@ def test_a_full_disk_is_known_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(code: int) -> None:
-        def full(*_: int) -> None:
+        def full(file: int, start: int, nbytes: int) -> None:
+            os.ftruncate(file, nbytes // 2)  # the C library's own way may have got so far
             raise OSError(code, os.strerror(code))
 
         monkeypatch.setattr(os, "posix_fallocate", full)
