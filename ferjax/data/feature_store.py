@@ -81,6 +81,8 @@ def fill_store(
 
     Of several processes one computes and the others wait, so `compute` must not wait for them. A
     killed one is continued: blocks whose checksum holds are kept, whatever `block` was then.
+    Of a complete store up to 16 blocks are verified; where one is damaged, or rows are missing, all
+    are, and only what does not hold is computed again.
 
     Args:
       folder: the store's own folder, named by `key`; what else may be there is never touched.

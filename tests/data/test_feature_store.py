@@ -151,8 +151,8 @@ def test_damage_at_any_point_costs_the_damaged_blocks_alone(
             interrupted(folder, after, block)
         else:
             fill(folder, block=block)
-        for name, *rest in damages:
-            damage(folder / name, *rest)
+        for name, how, where, mask in damages:
+            damage(folder / name, how, where, mask)
         held, log = held_rows(folder), []
         fill(folder, log, block=then)
         assert sorted(log) == sorted({*range(50)} - held)
