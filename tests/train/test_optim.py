@@ -10,6 +10,7 @@ import numpy as np
 import optax
 import pytest
 
+from ferjax.config import TrainConfig
 from ferjax.errors import UserError
 from ferjax.train.groups import since_labels
 from ferjax.train.optim import OPTIMIZERS, carry_over, make_optimizer, needs_gradient
@@ -147,6 +148,11 @@ def test_decoupled_decay_shrinks_by_rate_times_decay(name: str) -> None:
 
 def test_sam_alone_needs_a_gradient_function() -> None:
     assert [name for name in OPTIMIZERS if needs_gradient(name)] == ["sam"]
+
+
+def test_the_flag_offers_every_optimizer() -> None:
+    choices = TrainConfig.__dataclass_fields__["optimizer"].metadata["choices"]
+    assert set(choices) == set(OPTIMIZERS)
 
 
 def test_an_unknown_optimizer_is_refused() -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ferjax.config import TrainConfig
 from ferjax.errors import UserError
 from ferjax.train.schedules import SCHEDULES, make_schedule
 
@@ -159,6 +160,11 @@ def test_rates_are_float32_for_every_kind_of_step(name: str, x64: bool) -> None:
 def test_a_decay_of_a_schedule_without_is_refused(name: str, flag: str) -> None:
     with pytest.raises(UserError, match=rf"--decay_{flag}=0.5: --schedule={name} has none \(step"):
         rates(name, 0.1, 5, **{f"decay_{flag}": 0.5})
+
+
+def test_the_flag_offers_every_schedule() -> None:
+    choices = TrainConfig.__dataclass_fields__["schedule"].metadata["choices"]
+    assert set(choices) == set(SCHEDULES)
 
 
 def test_an_unknown_schedule_is_refused() -> None:
