@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ferjax.data.decode_pool import DecodePool, decode_pool
 from ferjax.data.names import Names
 from ferjax.data.split import Split
 from ferjax.errors import UserError
@@ -75,15 +76,20 @@ def read_image(path: Path, size: tuple[int, int] | None, channels: int) -> np.nd
 
 
 def read_images(
-    paths: Sequence[Path], size: tuple[int, int], channels: int, threads: int | None = None
+    paths: Sequence[Path],
+    size: tuple[int, int],
+    channels: int,
+    threads: int | None = None,
+    pool: DecodePool | None = None,
 ) -> np.ndarray:
-    """Decodes image files in threads: Pillow decodes and resizes without the interpreter's lock.
+    """Decodes image files here, in threads, and in processes where there is a pool of them.
 
     Args:
       paths: B files.
       size: (H, W) of the results.
       channels: 1 or 3.
       threads: how many decode; None: one for each core this process may use.
+      pool: takes what it can; the pixels and the errors are the same.
 
     Returns:
       uint8 [B, H, W, channels].
@@ -92,17 +98,18 @@ def read_images(
       UserError: one of the files cannot be read.
     """
     images = np.empty((len(paths), *size, channels), np.uint8)
-    threads = min(threads or usable_cores(), len(paths) // _IMAGES_PER_THREAD)
+    rows = pool.read(paths, images) if pool else range(len(paths))
+    threads = min(threads or usable_cores(), len(rows) // _IMAGES_PER_THREAD)
 
     def work(first: int) -> None:
-        for k in range(first, len(paths), max(1, threads)):
+        for k in rows[first :: max(1, threads)]:
             images[k] = read_image(paths[k], size, channels)
 
     if threads < 2:
         work(0)
         return images
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, range(threads)))
+    with ThreadPoolExecutor(threads) as executor:
+        list(executor.map(work, range(threads)))
     return images
 
 
@@ -176,7 +183,8 @@ def image_split(
       storage_size: the side of the square that images of differing sizes are stored in.
       on_bad_image: `error`, or `skip`: broken headers are passed over here, and it is for
         `bad_images.skip_unreadable` to leave the images out.
-      threads: of one `read`; None: as `decode_threads` has it for the largest.
+      threads: of one `read`; None: as `decode_threads` has it for the largest, and processes once
+        many files have been read (`decode_pool`).
 
     Raises:
       UserError: a file is missing or no image (also by the split's `read`, on broken pixels).
@@ -192,10 +200,11 @@ def image_split(
     size = sizes.pop() if len(sizes) == 1 else (storage_size, storage_size)
     channels = max((header[2] for header in headers), default=1)
     most = max((height * width for height, width, _ in headers), default=0)
-    threads = threads or decode_threads(most)
+    few = threads or decode_threads(most)
 
     def read(indices: np.ndarray) -> np.ndarray:
-        return read_images([paths[i] for i in indices], size, channels, threads)
+        pool = None if threads else decode_pool(usable_cores())
+        return read_images([paths[i] for i in indices], size, channels, few, pool)
 
     names = ids if isinstance(ids, Names) else tuple(ids)
     return Split(name, np.asarray(labels, np.int32), names, (*size, channels), read)
