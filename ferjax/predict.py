@@ -48,12 +48,13 @@ class LoadedRun:
     meta: dict[str, Any]
 
 
-def load_run(run_dir: str | Path, checkpoint: str = "selected") -> LoadedRun:
+def load_run(run_dir: str | Path, checkpoint: str = "selected", *, raw: bool = False) -> LoadedRun:
     """Returns the network of a run, from its checkpoints alone.
 
     Args:
       run_dir: the run's directory.
       checkpoint: `selected` (best on val) or `last`.
+      raw: the parameters as trained, also where the run selects by their moving average.
 
     Raises:
       UserError: no such directory, or no such checkpoint yet.
@@ -70,7 +71,8 @@ def load_run(run_dir: str | Path, checkpoint: str = "selected") -> LoadedRun:
     spec, classes = spec_from_json(meta["spec"]), tuple(meta["classes"])
     model = create_model(meta["model"], len(classes), **meta["fields"])
     abstract = jax.eval_shape(lambda: init_variables(model, spec, seed=0))
-    variables = restore_variables(run_dir, step, abstract)
+    averaged = meta["averaged"] and not raw
+    variables = restore_variables(run_dir, step, abstract, averaged=averaged)
     return LoadedRun(model, variables, spec, classes, step, epoch, meta)
 
 

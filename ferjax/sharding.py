@@ -52,14 +52,15 @@ def put_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Arra
     return {name: put(rows) for name, rows in batch.items()}
 
 
-def check_batch_size(batch_size: int, mesh: Mesh) -> None:
-    """Raises `UserError` where the devices do not divide the global batch."""
+def check_batch_size(batch_size: int, mesh: Mesh, parts: int = 1) -> None:
+    """Raises `UserError` where the devices do not divide the global batch, or a part of it."""
     devices = mesh.size
-    if batch_size % devices:
-        low = batch_size // devices * devices
-        near = " or ".join(str(size) for size in (low, low + devices) if size)
+    if batch_size % (devices * parts):
+        low = batch_size // (devices * parts) * devices * parts
+        near = " or ".join(str(size) for size in (low, low + devices * parts) if size)
+        times = f" times --accumulate={parts}" if parts > 1 else ""
         raise UserError(
-            f"--batch_size={batch_size} is not a multiple of the {devices} devices."
+            f"--batch_size={batch_size} is not a multiple of the {devices} devices{times}."
             f" Nearest that work: {near}."
         )
 

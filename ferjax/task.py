@@ -1,6 +1,5 @@
 """A config made concrete: data set, network and devices, checked against each other."""
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,11 +17,14 @@ from ferjax.data.splitting import stratified_sample
 from ferjax.errors import UserError
 from ferjax.inputs import input_spec
 from ferjax.models.registry import check_image, create_model, model_entry
+from ferjax.phases import phases_of, total_epochs
 from ferjax.pretrained import Start, start_of
 from ferjax.sharding import Devices, check_batch_size, compiled, data_mesh, replicated
 from ferjax.specs import InputSpec
 from ferjax.train.evaluate import collect_logits
+from ferjax.train.freezing import check_frozen, frozen_pattern
 from ferjax.train.metrics import Evaluation, evaluation
+from ferjax.train.state import init_variables
 from ferjax.train.steps import predict_step
 
 
@@ -35,7 +37,9 @@ class Task:
       bundle: splits and classes.
       fields: the module fields that config and weights set, JSON values.
       model: the Linen module.
-      frozen: regular expression on paths of parameters that are never trained, or None.
+      shapes: tree of the network's parameters, shapes only.
+      frozen: for each phase, a regular expression on paths of the parameters that it does not
+        train, or None.
       start: the weights it starts from, or None.
       spec: how images become its input.
       mesh: the devices.
@@ -46,11 +50,17 @@ class Task:
     bundle: DatasetBundle
     fields: dict[str, Any]
     model: nn.Module
-    frozen: str | None
+    shapes: dict[str, Any]
+    frozen: tuple[str | None, ...]
     start: Start | None
     spec: InputSpec
     mesh: Mesh
     logits_of: Callable[[Any, Split], np.ndarray]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Returns the number of whole batches in the training split."""
+        return len(self.bundle.splits["train"]) // self.config.batch_size
 
 
 def prepare_task(config: TrainConfig, devices: Devices | None = None) -> Task:
@@ -78,7 +88,7 @@ def prepare_task(config: TrainConfig, devices: Devices | None = None) -> Task:
             " Leave the flag out: grey images are repeated."
         )
     mesh = data_mesh(devices)
-    check_batch_size(config.batch_size, mesh)
+    check_batch_size(config.batch_size, mesh, config.accumulate)
 
     bundle = load_dataset(
         config.dataset,
@@ -108,13 +118,23 @@ def prepare_task(config: TrainConfig, devices: Devices | None = None) -> Task:
     channels = config.channels or demanded or train.shape[2]
     spec = input_spec(config, train, channels, start)
     model = create_model(config.model, len(bundle.classes), **fields)
+    shapes = jax.eval_shape(lambda: init_variables(model, spec, config.seed))["params"]
+    frozen = _frozen(config, shapes)
     logits_of = evaluator(model, spec, mesh, config.batch_size, config.progress)
-    return Task(config, bundle, fields, model, entry.frozen, start, spec, mesh, logits_of)
+    return Task(config, bundle, fields, model, shapes, frozen, start, spec, mesh, logits_of)
+
+
+def _frozen(config: TrainConfig, shapes: dict[str, Any]) -> tuple[str | None, ...]:
+    """Returns what each phase freezes, checked against the network."""
+    always = model_entry(config.model).frozen
+    for phase in phases_of(config):
+        check_frozen(shapes, phase.freeze, always)
+    return tuple(frozen_pattern(phase.freeze, always) for phase in phases_of(config))
 
 
 def _module_fields(config: TrainConfig) -> dict[str, Any]:
     """Returns the module fields that a config sets."""
-    names = ("dropout", "guide", "head_widths", "jumper", "pooling")
+    names = ("dropout", "guide", "head_widths", "jumper", "pooling", "stochastic_depth")
     fields = {name: getattr(config, name) for name in names}
     if config.precision == "bf16":
         fields["dtype"] = "bfloat16"
@@ -136,7 +156,7 @@ def train_batches(config: TrainConfig, train: Split) -> TrainBatches:
         train,
         config.batch_size,
         config.seed,
-        config.epochs,
+        total_epochs(config),
         process_shard(),
         balance=config.balance,
         draw_labels=config.labels == "probability",
@@ -157,7 +177,17 @@ def evaluator(
     tta: str = "none",
 ) -> Callable[[Any, Split], np.ndarray]:
     """Returns (variables, split) → logits float [N, K]; compiled once for all calls."""
-    function = functools.partial(predict_step, model=model, spec=spec, tta=tta)
+
+    def plainly(variables: Any, batch: Any) -> jax.Array:
+        return predict_step(variables, batch["image"], model=model, spec=spec, tta=tta)
+
+    return evaluator_of(plainly, mesh, batch_size, progress)
+
+
+def evaluator_of(
+    function: Callable[[Any, Any], jax.Array], mesh: Mesh, batch_size: int, progress: bool
+) -> Callable[[Any, Split], np.ndarray]:
+    """Returns (variables, split) → logits float [N, K] of (variables, batch) → logits."""
     function = compiled(function, mesh, out_shardings=replicated(mesh))
 
     def logits(variables: Any, split: Split) -> np.ndarray:

@@ -14,7 +14,8 @@ from ferjax.bench.torch_peer import train_peers
 from ferjax.models.registry import create_model, model_entry
 from ferjax.sharding import data_mesh, replicated
 from ferjax.specs import InputSpec
-from ferjax.train.optim import make_optimizer, make_schedule
+from ferjax.train.optim import make_optimizer
+from ferjax.train.schedules import make_schedule
 from ferjax.train.state import create_state
 from ferjax.train.steps import train_step, zero_sums
 
@@ -83,12 +84,13 @@ def step_parts(
     network = create_model(model, _CLASSES, **dropout, **(fields or {}))
     spec = InputSpec((side, side), side, channels, mean=(0.0,) * channels, std=(1.0,) * channels)
     decay = 0.01 if optimizer == "adamw" else 0.0
-    updates = make_optimizer(optimizer, make_schedule("constant", _RATE, 1), weight_decay=decay)
+    updates = make_optimizer(optimizer, weight_decay=decay)
     mesh = data_mesh(jax.devices()[:1])
     step = functools.partial(
         train_step,
         model=network,
         optimizer=updates,
+        rate=make_schedule("constant", _RATE, 1),
         spec=spec,
         augment=AUGMENTS["none"],
         label_smoothing=0.0,

@@ -9,7 +9,7 @@ import jax
 from flax import linen as nn
 
 from ferjax.models.heads import classify
-from ferjax.models.layers import BatchNorm, Conv, full_precision
+from ferjax.models.layers import BatchNorm, Conv, StochasticDepth, full_precision
 
 PADDINGS = ("symmetric", "same")
 
@@ -74,6 +74,7 @@ class MBConv(nn.Module):
       conv: (filters, side of the kernel, stride, name) → convolution; with `depthwise=True` one
         kernel a channel.
       norm: (name=) → batch norm.
+      drop: (name=) → what may leave the branch beside a shortcut out.
       dtype: computation dtype; None takes the promotion of input and parameters.
     """
 
@@ -83,6 +84,7 @@ class MBConv(nn.Module):
     width: int
     conv: Callable[..., nn.Module]
     norm: Callable[..., nn.Module]
+    drop: Callable[..., nn.Module]
     dtype: Any = None
 
     @nn.compact
@@ -103,7 +105,9 @@ class MBConv(nn.Module):
         x = x * gate[:, None, None, :]
         x = self.conv(self.width, 1, 1, "project_conv")(x)
         x = self.norm(name="project_bn")(x)
-        return x + inputs if self.stride == 1 and channels == self.width else x
+        if self.stride > 1 or channels != self.width:
+            return x
+        return self.drop(name="drop")(x) + inputs
 
 
 class EfficientNet(nn.Module):
@@ -120,6 +124,7 @@ class EfficientNet(nn.Module):
         gives an even map at stride 2 the odd zero at its end.
       head_widths: widths of the dense layers before the head.
       dropout: rate after each of these, or before the head where there are none.
+      stochastic_depth: probability, times a block's number over their count, of leaving it out.
       bn_eps: added to the variance in batch norm.
       bn_momentum: share of the running statistics kept at a step (torch's momentum is 1 - this).
       dtype: computation dtype; None takes the promotion of input and parameters.
@@ -138,6 +143,7 @@ class EfficientNet(nn.Module):
     padding: str = "symmetric"
     head_widths: tuple[int, ...] = ()
     dropout: float = 0.2
+    stochastic_depth: float = 0.0
     bn_eps: float = 1e-5
     bn_momentum: float = 0.9
     dtype: Any = None
@@ -171,8 +177,11 @@ class EfficientNet(nn.Module):
         widen = partial(round_filters, factor=self.width_factor)
         x = conv(widen(self.stem_width), 3, 2, "stem_conv")(x)
         x = nn.silu(norm(name="stem_bn")(x))
-        for number, stage in enumerate(self.stages, start=1):
-            for i in range(round_repeats(stage.repeats, self.depth_factor)):
+        repeats = [round_repeats(stage.repeats, self.depth_factor) for stage in self.stages]
+        rates = iter(self.stochastic_depth * k / sum(repeats) for k in range(sum(repeats)))
+        for number, (stage, count) in enumerate(zip(self.stages, repeats, strict=True), start=1):
+            for i in range(count):
+                drop = partial(StochasticDepth, next(rates), deterministic=not train)
                 x = MBConv(
                     stage.expansion,
                     stage.kernel,
@@ -180,6 +189,7 @@ class EfficientNet(nn.Module):
                     widen(stage.width),
                     conv,
                     norm,
+                    drop,
                     self.dtype,
                     name=f"stage{number}_block{i}",
                 )(x)

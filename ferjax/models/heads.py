@@ -68,3 +68,36 @@ def classify(
     if not widths:
         features = nn.Dropout(dropout, deterministic=not train, name="dropout")(features)
     return head(features, num_classes, init=init)
+
+
+class Head(nn.Module):
+    """`classify` alone, for features that are known: parameters are named as in a whole network.
+
+    Attributes:
+      num_classes: number of logits.
+      widths: of the hidden layers.
+      dropout: rate.
+      dtype: computation dtype of the hidden layers.
+    """
+
+    num_classes: int
+    widths: tuple[int, ...] = ()
+    dropout: float = 0.0
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, features: jax.Array, *, train: bool) -> jax.Array:
+        """Maps float [B, F] to logits [B, num_classes]."""
+        return classify(
+            features,
+            self.num_classes,
+            widths=self.widths,
+            dropout=self.dropout,
+            train=train,
+            dtype=self.dtype,
+        )
+
+
+def head_of(network: Any) -> Head:
+    """Returns the head of a network that ends in `classify`, as a module of its own."""
+    return Head(network.num_classes, network.head_widths, network.dropout, network.dtype)

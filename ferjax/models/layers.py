@@ -35,21 +35,45 @@ class BatchNorm(nn.Module):
     dtype: Any = None
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps float [..., C] to the same shape."""
+    def __call__(self, x: jax.Array, *, still: bool = False) -> jax.Array:
+        """Maps float [..., C] to the same shape; `still`: as if `use_running_average`."""
         width = (x.shape[-1],)
         mean = self.variable("batch_stats", "mean", jnp.zeros, width)
         variance = self.variable("batch_stats", "var", jnp.ones, width)
         scale = self.param("scale", nn.initializers.ones, width)
         bias = self.param("bias", nn.initializers.zeros, width)
         x = x.astype(self.dtype or jnp.result_type(x, scale))
-        if self.use_running_average:
+        if self.use_running_average or still:
             return normalize(x, mean.value, variance.value, scale, bias, self.epsilon)
         y, *batch = batch_norm(x, scale, bias, self.epsilon)
         if not self.is_initializing():
             for running, new in zip((mean, variance), batch, strict=True):
                 running.value = self.momentum * running.value + (1 - self.momentum) * new
         return y
+
+
+class StochasticDepth(nn.Module):
+    """Leaves a residual branch out, image by image, and scales what stays to the same mean.
+
+    Attributes:
+      rate: probability of leaving it out.
+      deterministic: whether nothing is left out.
+
+    References:
+      Huang et al., Deep networks with stochastic depth, 2016.
+    """
+
+    rate: float
+    deterministic: bool
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, still: bool = False) -> jax.Array:
+        """Maps float [B, ...] to the same shape; `still`: as if `deterministic`."""
+        if self.deterministic or still or not self.rate:
+            return x
+        shape = (x.shape[0],) + (1,) * (x.ndim - 1)
+        kept = jax.random.bernoulli(self.make_rng("dropout"), 1 - self.rate, shape)
+        return jnp.where(kept, x / (1 - self.rate), jnp.zeros_like(x))
 
 
 class ConvReluMaxPool(nn.Module):

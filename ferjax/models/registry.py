@@ -96,7 +96,7 @@ _vgg = partial(
 _efficientnet = partial(
     _imagenet,
     layers=(*_BLOCKS, r"top_(?:conv|bn)/.*", _HEAD),
-    fields=("dropout", "head_widths"),
+    fields=("dropout", "head_widths", "stochastic_depth"),
     choices={"padding": efficientnet.PADDINGS},
     family="efficientnet",
     source_fields=("padding", "bn_eps", "bn_momentum"),

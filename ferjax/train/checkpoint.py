@@ -64,21 +64,22 @@ def save_checkpoint(
     manager.save(step, args=items, metrics=metrics)
 
 
-def restore_checkpoint(
-    manager: ocp.CheckpointManager, step: int, like: TrainState
-) -> tuple[TrainState, dict[str, Any]]:
-    """Returns state and meta saved at `step`, placed and typed as `like`.
+def restore_meta(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
+    """Returns the meta saved at `step`."""
+    items = ocp.args.Composite(meta=ocp.args.JsonRestore())
+    return manager.restore(step, args=items)["meta"]
+
+
+def restore_checkpoint(manager: ocp.CheckpointManager, step: int, like: TrainState) -> TrainState:
+    """Returns the state saved at `step`, placed and typed as `like`.
 
     The state comes back on `like`'s devices, whatever devices it was saved from.
     """
     abstract = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like
     )
-    items = ocp.args.Composite(
-        state=ocp.args.StandardRestore(abstract), meta=ocp.args.JsonRestore()
-    )
-    restored = manager.restore(step, args=items)
-    return restored["state"], restored["meta"]
+    items = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
+    return manager.restore(step, args=items)["state"]
 
 
 def latest_meta(run_dir: Path) -> dict[str, Any] | None:
@@ -101,17 +102,19 @@ def read_meta(run_dir: Path) -> tuple[int, dict[str, Any]]:
         step = manager.latest_step()
         if step is None:
             raise UserError(f"{run_dir}: no finished checkpoint yet. Let the run save one epoch.")
-        items = ocp.args.Composite(meta=ocp.args.JsonRestore())
-        return step, manager.restore(step, args=items)["meta"]
+        return step, restore_meta(manager, step)
 
 
-def restore_variables(run_dir: Path, step: int, abstract: dict[str, Any]) -> dict[str, Any]:
+def restore_variables(
+    run_dir: Path, step: int, abstract: dict[str, Any], *, averaged: bool = False
+) -> dict[str, Any]:
     """Returns the numpy variables saved at `step`, without the optimizer's slots.
 
     Args:
       run_dir: the run's directory.
       step: of a checkpoint that is there.
       abstract: shapes of `params` and, where the network has them, `batch_stats`.
+      averaged: whether the moving average of what was trained is taken.
 
     Raises:
       UserError: the checkpoint's shapes are not the network's.

@@ -12,7 +12,7 @@ from ferjax.sharding import put_batch
 
 
 def collect_logits(
-    logits_fn: Callable[[Any, jax.Array], jax.Array],
+    logits_fn: Callable[[Any, Mapping[str, jax.Array]], jax.Array],
     variables: Mapping[str, Any],
     batches: Iterable[Mapping[str, Any]],
     mesh: Mesh,
@@ -23,7 +23,8 @@ def collect_logits(
     """Returns logits float [count, K] in the split's order, the same in every process.
 
     Args:
-      logits_fn: compiled (variables, uint8 images) → logits, replicated over the mesh.
+      logits_fn: compiled (variables, batch) → logits, replicated over the mesh; the batch holds
+        `image` and, where the split has them, `feature`.
       variables: `params` and `batch_stats`.
       batches: this process's rows of the padded batches, in order.
       mesh: to put them on.
@@ -33,5 +34,6 @@ def collect_logits(
     bar = tqdm(
         batches, desc=progress, unit="batch", leave=False, disable=None if progress else True
     )
-    rows = [logits_fn(variables, put_batch({"image": b["image"]}, mesh)["image"]) for b in bar]
+    inputs = ({name: b[name] for name in ("image", "feature") if name in b} for b in bar)
+    rows = [logits_fn(variables, put_batch(batch, mesh)) for batch in inputs]
     return np.concatenate([np.asarray(row) for row in rows])[:count]

@@ -10,19 +10,42 @@ from tqdm import tqdm
 
 from ferjax.errors import UserError
 from ferjax.train.metrics import Evaluation
+from ferjax.train.plateau import Plateau, after_evaluation
 from ferjax.train.state import TrainState
 from ferjax.train.steps import NEVER, Sums
+
+# A run that diverged is taken up again at this share of its learning rate.
+_LOWER = 0.1
+
+
+class Diverged(UserError):
+    """A loss or a parameter is not finite."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long to train, and when to look up from it."""
+    """How long to train in one phase, and when to look up from it.
 
-    epochs: int
+    Attributes:
+      last: the epoch after which the phase ends, counted from the start of the run.
+      of: the run's epochs, for display.
+      steps_per_epoch: whole batches in the training split.
+      batch_size: rows of the global batch.
+      eval_every: epochs between evaluations.
+      save_seconds: between two saves within an epoch.
+      patience: evaluations without gain after which the phase ends early, or None.
+      plateau: (patience, factor) of the schedule of that name, or None.
+      progress: whether to show a bar on a terminal.
+    """
+
+    last: int
+    of: int
     steps_per_epoch: int
     batch_size: int
     eval_every: int
     save_seconds: float
+    patience: int | None = None
+    plateau: tuple[int, float] | None = None
     progress: bool = False
 
 
@@ -34,11 +57,26 @@ class HostState:
       sums: of the epoch under way.
       best: `epoch`, `step`, `accuracy` of the best evaluation so far; empty before the first.
       seconds: spent training so far, over all resumptions.
+      starts: for each phase begun, how many epochs were finished before it.
+      waited: evaluations since the best of this phase, and that one's accuracy.
+      plateau: of the schedule of that name, in this phase.
+      retries: how often the run was taken back after it diverged.
+      notes: what the report should say of the run's course.
     """
 
     sums: Sums
     best: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    starts: tuple[int, ...] = (0,)
+    waited: tuple[int, float] = (0, -1.0)
+    plateau: Plateau = field(default_factory=Plateau)
+    retries: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def scale(self) -> float:
+        """Returns the share of the scheduled learning rate that is taken."""
+        return self.plateau.scale * _LOWER**self.retries
 
 
 @dataclass(frozen=True)
@@ -46,37 +84,44 @@ class Parts:
     """The functions that the loop drives.
 
     Attributes:
-      train_step: (state, sums, batch) → (state, sums).
+      train_step: (state, sums, batch, scale) → (state, sums).
       zero_sums: () → the sums that an epoch starts with, placed as `train_step` returns them.
+      place: number → the same as `train_step` takes it.
       batches: device batches from the state's step on.
-      evaluate: (state) → evaluation of the selection split.
+      evaluate: (state) → evaluation of the selection split, and of the raw parameters where it is
+        their average that is evaluated.
       save: (state, host, accuracy or None) → starts a checkpoint.
-      log_train: (epoch, step, sums, images a second) → writes a line.
-      log_eval: (epoch, step, evaluation) → writes a line.
+      log_train: (epoch, step, sums, images a second, scale) → writes a line.
+      log_eval: (epoch, step, evaluation, raw evaluation or None) → writes a line.
       interrupted: () → whether the user asked to stop.
+      watch: (epoch, accuracy) → told of every evaluation, after its save.
     """
 
-    train_step: Callable[[TrainState, Sums, Any], tuple[TrainState, Sums]]
+    train_step: Callable[[TrainState, Sums, Any, Any], tuple[TrainState, Sums]]
     zero_sums: Callable[[], Sums]
+    place: Callable[[float], Any]
     batches: Iterator[Any]
-    evaluate: Callable[[TrainState], Evaluation]
+    evaluate: Callable[[TrainState], tuple[Evaluation, Evaluation | None]]
     save: Callable[[TrainState, HostState, float | None], None]
-    log_train: Callable[[int, int, Sums, float], None]
-    log_eval: Callable[[int, int, Evaluation], None]
+    log_train: Callable[[int, int, Sums, float, float], None]
+    log_eval: Callable[[int, int, Evaluation, Evaluation | None], None]
     interrupted: Callable[[], bool]
+    watch: Callable[[int, float], None]
 
 
-def fit(state: TrainState, host: HostState, plan: Plan, parts: Parts) -> TrainState:
-    """Returns the state after `plan.epochs` epochs.
+def fit(
+    state: TrainState, host: HostState, plan: Plan, parts: Parts
+) -> tuple[TrainState, HostState]:
+    """Returns state and host at the end of a phase.
 
     Args:
-      state: at any step; the epoch under way is finished first.
+      state: at any step of the phase; the epoch under way is finished first.
       host: as saved with that state.
       plan: durations.
       parts: the functions to drive.
 
     Raises:
-      UserError: a loss is not finite.
+      Diverged: a loss is not finite.
       KeyboardInterrupt: the user asked to stop; the state has been saved.
     """
     started = time.monotonic() - host.seconds
@@ -84,28 +129,45 @@ def fit(state: TrainState, host: HostState, plan: Plan, parts: Parts) -> TrainSt
     if first == 0 and int(host.sums.count):
         # Saved between an epoch's last step and its evaluation: that epoch is still under way.
         finished, first = finished - 1, plan.steps_per_epoch
-    for epoch in range(finished + 1, plan.epochs + 1):
+    for epoch in range(finished + 1, plan.last + 1):
+        if plan.patience and host.waited[0] >= plan.patience:
+            break
         began = time.monotonic()
         state, host = _train_epoch(state, host, plan, parts, epoch, first, started)
-        _check_finite(host.sums, plan)
+        check_finite(host.sums, plan.steps_per_epoch)
         images = (plan.steps_per_epoch - first) * plan.batch_size
         rate = images / (time.monotonic() - began)
         first = 0
         step = int(state.step)
-        parts.log_train(epoch, step, host.sums, rate)
+        parts.log_train(epoch, step, host.sums, rate, host.scale)
         host, accuracy = replace(host, sums=parts.zero_sums()), None
-        if epoch % plan.eval_every == 0 or epoch == plan.epochs:
-            evaluation = parts.evaluate(state)
+        if epoch % plan.eval_every == 0 or epoch == plan.last:
+            evaluation, raw = parts.evaluate(state)
             if not math.isfinite(evaluation.loss):
-                raise _diverged(step, epoch)
-            parts.log_eval(epoch, step, evaluation)
+                raise diverged(step, epoch)
+            parts.log_eval(epoch, step, evaluation, raw)
             accuracy = evaluation.accuracy
-            if accuracy > host.best.get("accuracy", -1.0):
-                best = {"epoch": epoch, "step": step, "accuracy": accuracy}
-                host = replace(host, best=best)
+            host = _after_evaluation(host, plan, epoch, step, accuracy)
         host = replace(host, seconds=time.monotonic() - started)
         parts.save(state, host, accuracy)
-    return state
+        if accuracy is not None:
+            parts.watch(epoch, accuracy)
+    return state, host
+
+
+def _after_evaluation(
+    host: HostState, plan: Plan, epoch: int, step: int, accuracy: float
+) -> HostState:
+    """Returns the host that has seen an evaluation."""
+    if accuracy > host.best.get("accuracy", -1.0):
+        host = replace(host, best={"epoch": epoch, "step": step, "accuracy": accuracy})
+    count, best = host.waited
+    host = replace(host, waited=(0, accuracy) if accuracy > best else (count + 1, best))
+    if plan.plateau is None:
+        return host
+    patience, factor = plan.plateau
+    seen = after_evaluation(host.plateau, accuracy, patience=patience, factor=factor)
+    return replace(host, plateau=seen)
 
 
 def _train_epoch(
@@ -119,28 +181,29 @@ def _train_epoch(
 ) -> tuple[TrainState, HostState]:
     """Runs an epoch from its step `first` on; asks the device for its sums about once a second."""
     sums = host.sums
+    scale = parts.place(host.scale)
     looked = saved = time.monotonic()
     with tqdm(
         total=plan.steps_per_epoch,
         initial=first,
-        desc=f"epoch {epoch}/{plan.epochs}",
+        desc=f"epoch {epoch}/{plan.of}",
         unit="step",
         disable=None if plan.progress else True,
         leave=False,
     ) as bar:
         for position in range(first + 1, plan.steps_per_epoch + 1):
-            state, sums = parts.train_step(state, sums, next(parts.batches))
+            state, sums = parts.train_step(state, sums, next(parts.batches), scale)
             bar.update()
             now = time.monotonic()
             if now - looked > 1:
-                _check_finite(sums, plan)
+                check_finite(sums, plan.steps_per_epoch)
                 bar.set_postfix(loss=f"{sums.loss / sums.weight:.3f}", refresh=False)
                 looked = now
             interrupted = parts.interrupted()
             # The save after an epoch's evaluation is due at its last step anyway.
             due = now - saved > plan.save_seconds and position < plan.steps_per_epoch
             if interrupted or due:
-                _check_finite(sums, plan)
+                check_finite(sums, plan.steps_per_epoch)
                 parts.save(state, replace(host, sums=sums, seconds=now - started), None)
                 saved = now
             if interrupted:
@@ -148,14 +211,16 @@ def _train_epoch(
     return state, replace(host, sums=sums)
 
 
-def _check_finite(sums: Sums, plan: Plan) -> None:
+def check_finite(sums: Sums, steps_per_epoch: int) -> None:
+    """Raises `Diverged` where a step's loss was not finite."""
     broken = int(sums.broken)
     if broken != NEVER:
-        raise _diverged(broken + 1, broken // plan.steps_per_epoch + 1)
+        raise diverged(broken + 1, broken // steps_per_epoch + 1)
 
 
-def _diverged(step: int, epoch: int) -> UserError:
-    return UserError(
+def diverged(step: int, epoch: int) -> Diverged:
+    """Returns the error of a run whose loss, or a parameter, is not finite at a step."""
+    return Diverged(
         f"the loss is not finite at step {step} (epoch {epoch}). Training stopped; the last good"
-        " checkpoint is kept. Try a lower --learning_rate, or --warmup_epochs."
+        " checkpoint is kept. Try a lower --learning_rate, --warmup_epochs, or --on_nan=rollback."
     )

@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 from ferjax.rng import stream_key
 from ferjax.sharding import replicated
 from ferjax.specs import InputSpec
+from ferjax.train.optim import carry_over
 from ferjax.tree import merge_trees, split_tree, unflatten
 
 
@@ -25,7 +26,7 @@ class TrainState:
       params: parameters.
       batch_stats: running statistics of batch norms; empty where there are none.
       opt_state: the optimizer's.
-      ema: moving average of the parameters, or None.
+      ema: moving average of the trained parameters, or None.
     """
 
     step: jax.Array
@@ -52,6 +53,7 @@ def create_state(
     *,
     frozen: str | None = None,
     given: Mapping[str, Any] | None = None,
+    ema: bool = False,
 ) -> TrainState:
     """Returns the state at step 0, born on the mesh.
 
@@ -64,17 +66,63 @@ def create_state(
       dtype: of parameters and statistics, float32 or float64.
       frozen: regular expression on paths of parameters that are never trained: they get no slots.
       given: values by flat path (`params/stem_conv/kernel`) instead of the initialised ones.
+      ema: whether a moving average of the trained parameters is kept.
     """
 
     def init(given: Mapping[str, Any]) -> TrainState:
         variables = merge_trees(init_variables(model, spec, seed), unflatten(given))
         variables = jax.tree.map(lambda x: jnp.asarray(x, dtype), variables)
         params = variables["params"]
+        trained = split_tree(params, frozen)[0]
         return TrainState(
             step=jnp.zeros((), jnp.int32),
             params=params,
             batch_stats=variables.get("batch_stats", {}),
-            opt_state=optimizer.init(split_tree(params, frozen)[0]),
+            opt_state=optimizer.init(trained),
+            # A copy: one buffer cannot be donated twice.
+            ema=jax.tree.map(jnp.copy, trained) if ema else None,
         )
 
     return jax.jit(init, out_shardings=replicated(mesh))(dict(given or {}))
+
+
+def next_phase(
+    state: TrainState, optimizer: optax.GradientTransformation, frozen: str | None, mesh: Mesh
+) -> TrainState:
+    """Returns a state at the start of another phase: what it trains has slots, new or kept.
+
+    Args:
+      state: at the end of the phase before.
+      optimizer: of the new phase.
+      frozen: regular expression on paths of parameters that the new phase does not train.
+      mesh: where the state lives, replicated.
+    """
+
+    def begin(state: TrainState) -> TrainState:
+        trained = split_tree(state.params, frozen)[0]
+        averages = None if state.ema is None else carry_over(state.ema, trained)
+        opt_state = carry_over(state.opt_state, optimizer.init(trained))
+        return state.replace(opt_state=opt_state, ema=averages)
+
+    return jax.jit(begin, out_shardings=replicated(mesh))(state)
+
+
+def averaged_parameters(ema: Any, params: Any, step: jax.Array, decay: float) -> Any:
+    """Returns the moving average after a step.
+
+    In the first steps the decay is (1 + step) / (10 + step) where that is less, so that the start
+    is soon forgotten (as TensorFlow's ExponentialMovingAverage with `num_updates`).
+
+    Args:
+      ema: before it, a tree.
+      params: after it, the same tree.
+      step: int scalar, steps taken before it.
+      decay: 0 to 1.
+    """
+    kept = jnp.minimum(decay, (1 + step) / (10 + step))
+    return jax.tree.map(lambda a, p: (kept * a + (1 - kept) * p).astype(p.dtype), ema, params)
+
+
+def evaluated_params(state: TrainState) -> Any:
+    """Returns the parameters that are evaluated: where there is one, the moving average."""
+    return state.params if state.ema is None else merge_trees(state.params, state.ema)

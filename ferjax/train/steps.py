@@ -11,16 +11,21 @@ import optax
 from flax import linen as nn
 
 from ferjax.augment import Augment, draw
+from ferjax.geometry import Geometry
 from ferjax.mixing import dominant, draw_mix, mix_inputs, mix_targets
 from ferjax.preprocess import network_input
 from ferjax.rng import stream_key
 from ferjax.specs import InputSpec
+from ferjax.train.accumulate import Summed, accumulated
+from ferjax.train.forward import evaluation_logits, training_logits
 from ferjax.train.losses import LOSSES, soft_targets
-from ferjax.train.state import TrainState
+from ferjax.train.state import TrainState, averaged_parameters
 from ferjax.tree import merge_trees, split_tree
 from ferjax.tta import averaged
 
 NEVER = np.iinfo(np.int32).max
+# What a batch's features stand for where they are all that enters the head.
+TRUNK = "trunk"
 
 
 class Sums(NamedTuple):
@@ -51,9 +56,11 @@ def train_step(
     state: TrainState,
     sums: Sums,
     batch: Mapping[str, jax.Array],
+    scale: jax.Array | float = 1.0,
     *,
     model: nn.Module,
-    optimizer: optax.GradientTransformation,
+    optimizer: optax.GradientTransformationExtraArgs,
+    rate: optax.Schedule,
     spec: InputSpec,
     augment: Augment,
     label_smoothing: float,
@@ -61,6 +68,10 @@ def train_step(
     seed: int,
     frozen: str | None = None,
     loss: str = "cross_entropy",
+    known: str | None = None,
+    factors: Any = None,
+    accumulate: int = 1,
+    ema: float | None = None,
 ) -> tuple[TrainState, Sums]:
     """Returns state and sums after one step.
 
@@ -68,64 +79,102 @@ def train_step(
       state: before the step.
       sums: the epoch's so far.
       batch: `image` uint8 [B, H, W, C], `label` int32 [B], `mask` bool [B], `index` int32 [B];
-        optional `target` float32 [B, K], soft labels that the loss takes in the place of `label`.
-      model: the network.
-      optimizer: whose slots `state` holds.
+        optional `target` float32 [B, K], soft labels that the loss takes in the place of `label`;
+        with `known` also `feature` float32 [B, V, ...].
+      scale: of the learning rate, what the host has learnt on the way.
+      model: the network, or with `known="trunk"` its head alone.
+      optimizer: from `make_optimizer`, whose slots `state` holds; its updates are those of rate 1.
+      rate: the learning rate by the run's step.
       spec: how images become input.
       augment: the preset.
       label_smoothing: 0 to 1.
       class_weights: float [K] or None.
       seed: the run's seed; this step's keys are derived from it.
-      frozen: regular expression on paths of parameters that stay as they are.
+      frozen: regular expression on paths of parameters that stay as they are: they are not
+        differentiated, and what is below all that is trained has no backward pass.
       loss: a name of `LOSSES`.
+      known: what `feature` stands for: `trunk`, all that enters the head, or the path of a
+        submodule; None where everything is computed.
+      factors: tree of each trained parameter's share of the rate, or None for 1 throughout.
+      accumulate: parts that the batch is cut into, one after the other through the network.
+      ema: decay of the moving average that `state.ema` holds.
     """
     shape, labels = batch["image"].shape[1:3], batch["label"]
     key = stream_key(seed, "augment", state.step)
-    images = network_input(batch["image"], spec, *draw(augment, key, batch["index"], shape))
+    drawn = draw(augment, key, batch["index"], shape)
+    feature = _known_feature(batch, drawn.geometry) if known else None
     targets = batch.get("target", labels)
+    inputs = feature if known == TRUNK else network_input(batch["image"], spec, *drawn)
     mix = draw_mix(augment.mixup, augment.cutmix, key, batch["index"], batch["mask"], spec.size)
     if mix is not None:
-        images, labels = mix_inputs(images, mix), dominant(labels, mix)
-
+        inputs, labels = mix_inputs(inputs, mix), dominant(labels, mix)
+        classes = typing.cast(Any, model).num_classes
+        targets = mix_targets(soft_targets(targets, classes), mix)
     trained, kept = split_tree(state.params, frozen)
 
-    def loss_fn(trained: Any) -> tuple[jax.Array, tuple[Any, Any, jax.Array]]:
-        logits, updates = model.apply(
-            {"params": merge_trees(trained, kept), "batch_stats": state.batch_stats},
-            images,
-            train=True,
-            rngs={"dropout": stream_key(seed, "dropout", state.step)},
-            mutable=["batch_stats"],
+    def part_loss(
+        trained: Any, batch_stats: Any, part: Mapping[str, Any], key: jax.Array
+    ) -> tuple[jax.Array, tuple[jax.Array, jax.Array, Any]]:
+        """Returns the sum of weighted losses; and of weights, of hits, and the statistics."""
+        logits, batch_stats = training_logits(
+            model,
+            merge_trees(trained, kept),
+            batch_stats,
+            part["inputs"],
+            key,
+            frozen=frozen,
+            known={known: part["feature"]} if known and known != TRUNK else None,
         )
-        soft = targets if mix is None else mix_targets(soft_targets(targets, logits.shape[-1]), mix)
         losses, weights = LOSSES[loss](
             logits,
-            soft,
+            part["targets"],
             label_smoothing=label_smoothing,
             class_weights=class_weights,
         )
-        weights = weights * batch["mask"]
-        # Weights of zero throughout (a batch of masked rows) must not divide by zero.
-        mean = (losses * weights).sum() / jnp.maximum(weights.sum(), 1e-12)
-        return mean, (logits, updates.get("batch_stats", {}), weights.sum())
+        weights = weights * part["mask"]
+        hits = (logits.argmax(-1) == part["labels"]) & part["mask"]
+        return (losses * weights).sum(), (weights.sum(), hits.sum(dtype=jnp.int32), batch_stats)
 
-    gradient_fn = jax.value_and_grad(loss_fn, has_aux=True)
-    (mean, (logits, batch_stats, weight)), gradients = gradient_fn(trained)
-    updates, opt_state = optimizer.update(gradients, state.opt_state, trained)
-    correct = (logits.argmax(-1) == labels) & batch["mask"]
+    whole = {"inputs": inputs, "targets": targets, "labels": labels, "mask": batch["mask"]}
+    if known and known != TRUNK:
+        whole["feature"] = feature
+    key = stream_key(seed, "dropout", state.step)
+
+    def summed(trained: Any) -> tuple[Summed, Any]:
+        return accumulated(part_loss, trained, state.batch_stats, whole, key, accumulate)
+
+    found, gradients = summed(trained)
+    more = {"grad_fn": lambda trained, _: summed(trained)[1]}
+    updates, opt_state = optimizer.update(gradients, state.opt_state, trained, **more)
+    now = rate(state.step) * scale
+    updates = jax.tree.map(lambda u: (u * now).astype(u.dtype), updates)
+    if factors is not None:
+        updates = jax.tree.map(lambda u, factor: (u * factor).astype(u.dtype), updates, factors)
+    trained = typing.cast(Any, optax.apply_updates(trained, updates))
+    mean = found.loss / jnp.maximum(found.weight, 1e-12)
     after = TrainState(
         step=state.step + 1,
-        params=merge_trees(typing.cast(Any, optax.apply_updates(trained, updates)), kept),
-        batch_stats=batch_stats,
+        params=merge_trees(trained, kept),
+        batch_stats=found.batch_stats,
         opt_state=opt_state,
+        ema=averaged_parameters(state.ema, trained, state.step, ema) if ema else None,
     )
     return after, Sums(
-        loss=sums.loss + mean * weight,
-        weight=sums.weight + weight,
-        correct=sums.correct + correct.sum(dtype=jnp.int32),
+        loss=sums.loss + found.loss,
+        weight=sums.weight + found.weight,
+        correct=sums.correct + found.correct,
         count=sums.count + batch["mask"].sum(dtype=jnp.int32),
         broken=jnp.where(jnp.isfinite(mean), sums.broken, jnp.minimum(sums.broken, state.step)),
     )
+
+
+def _known_feature(batch: Mapping[str, jax.Array], geometry: Geometry | None) -> jax.Array:
+    """Returns each image's stored feature [B, ...]: its mirror image's where that was drawn."""
+    stored = batch["feature"]
+    if stored.shape[1] == 1 or geometry is None:
+        return stored[:, 0]
+    flip = geometry.flip.reshape(-1, *(1,) * (stored.ndim - 2))
+    return jnp.where(flip, stored[:, 1], stored[:, 0])
 
 
 def predict_step(
@@ -143,3 +192,27 @@ def predict_step(
     return averaged(
         lambda inputs: jnp.asarray(model.apply(variables, inputs, train=False)), images, spec, tta
     )
+
+
+def known_step(
+    variables: Mapping[str, Any],
+    batch: Mapping[str, jax.Array],
+    *,
+    model: nn.Module,
+    spec: InputSpec,
+    known: str,
+) -> jax.Array:
+    """Returns logits float [B, K] in evaluation mode, a frozen branch's outputs being stored.
+
+    Args:
+      variables: of `model`; more than it has does no harm.
+      batch: `image` uint8 [B, H, W, C] and `feature` float32 [B, V, ...].
+      model: as in `train_step`.
+      spec: how images become input.
+      known: as in `train_step`.
+    """
+    feature = batch["feature"][:, 0]
+    if known == TRUNK:
+        return jnp.asarray(model.apply(variables, feature, train=False))
+    inputs = network_input(batch["image"], spec)
+    return evaluation_logits(model, variables, inputs, {known: feature})

@@ -30,13 +30,23 @@ def train_line(
 
 
 def eval_line(
-    epoch: int, step: int, result: Evaluation, split: str, classes: Sequence[str]
+    epoch: int,
+    step: int,
+    result: Evaluation,
+    split: str,
+    classes: Sequence[str],
+    raw: Evaluation | None = None,
 ) -> dict[str, Any]:
-    """Returns the line of an evaluation, with the recall of every emotion by name."""
+    """Returns the line of an evaluation, with the recall of every emotion by name.
+
+    Where it is of averaged parameters, `raw` holds the same of those that were averaged.
+    """
+    place = {"step": step, "epoch": epoch, "split": split}
+    return {**place, **_scores(result, classes), **({"raw": _scores(raw, classes)} if raw else {})}
+
+
+def _scores(result: Evaluation, classes: Sequence[str]) -> dict[str, Any]:
     return {
-        "step": step,
-        "epoch": epoch,
-        "split": split,
         "loss": result.loss,
         "accuracy": result.accuracy,
         "recall": recall_by_class(result.confusion, classes),

@@ -1,0 +1,127 @@
+"""What one phase of a task trains with: optimizer, learning rate, compiled step."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import optax
+
+from ferjax.augment import AUGMENTS
+from ferjax.config import TrainConfig
+from ferjax.known import Known
+from ferjax.models.registry import model_entry
+from ferjax.phases import Phase, phases_of
+from ferjax.sharding import compiled, replicated
+from ferjax.task import Task
+from ferjax.train.groups import rate_factors, since_labels
+from ferjax.train.losses import CLASS_WEIGHTS
+from ferjax.train.optim import make_optimizer
+from ferjax.train.schedules import SCHEDULES, make_schedule
+from ferjax.train.state import TrainState
+from ferjax.train.steps import Sums, train_step
+from ferjax.tree import split_tree
+
+
+def phase_optimizer(task: Task, index: int) -> optax.GradientTransformationExtraArgs:
+    """Returns the optimizer of a phase, with slots for what it trains.
+
+    Args:
+      task: the run's.
+      index: the phase's, from 0.
+    """
+    config, trained = task.config, split_tree(task.shapes, task.frozen[index])[0]
+    return make_optimizer(
+        config.optimizer,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        clip_norm=config.clip_norm,
+        labels=since_labels(task.frozen, index, trained),
+    )
+
+
+def phase_rate(
+    config: TrainConfig, index: int, start: int, steps_per_epoch: int
+) -> Callable[[Any], Any]:
+    """Returns the learning rate as a function of the run's step, in one phase.
+
+    Args:
+      config: the run's.
+      index: the phase's, from 0.
+      start: the run's step at which the phase began.
+      steps_per_epoch: whole batches in the training split.
+
+    Raises:
+      UserError: a decay that none of the run's schedules has.
+    """
+    phase = phases_of(config)[index]
+    schedule = make_schedule(
+        phase.schedule,
+        phase.learning_rate,
+        phase.epochs * steps_per_epoch,
+        steps_per_epoch=steps_per_epoch,
+        warmup_steps=round(config.warmup_epochs * steps_per_epoch),
+        **_decay(config, phase.schedule),
+    )
+    return lambda step: schedule(step - start)
+
+
+def _decay(config: TrainConfig, schedule: str) -> dict[str, float | None]:
+    """Returns the decay flags that concern a schedule: another phase's may have others."""
+    names = {phase.schedule for phase in phases_of(config)}
+    given = {}
+    for field in ("decay_rate", "decay_epochs"):
+        takers = [name for name in names if getattr(SCHEDULES[name], field) is not None]
+        given[field] = getattr(config, field) if schedule in takers or not takers else None
+    return given
+
+
+def plateau_of(config: TrainConfig, phase: Phase) -> tuple[int, float] | None:
+    """Returns patience, in evaluations, and factor of a phase's plateau schedule, if it is one."""
+    if phase.schedule != "plateau":
+        return None
+    entry = SCHEDULES["plateau"]
+    patience, factor = (
+        getattr(config, field) or getattr(entry, field) for field in ("decay_epochs", "decay_rate")
+    )
+    return round(patience), factor
+
+
+def compiled_step(
+    task: Task, index: int, known: Known, rate: Callable[[Any], Any]
+) -> Callable[[TrainState, Sums, Any, Any], tuple[TrainState, Sums]]:
+    """Returns the training step of a phase, compiled once for all of it.
+
+    Args:
+      task: the run's.
+      index: the phase's, from 0.
+      known: what is not computed but read.
+      rate: from `phase_rate`.
+    """
+    config = task.config
+    labels = task.bundle.splits["train"].labels
+    counts = np.bincount(labels, minlength=len(task.bundle.classes))
+    factors = rate_factors(
+        task.shapes,
+        model_entry(config.model).layers,
+        backbone_factor=config.backbone_factor,
+        layer_decay=config.layer_decay,
+    )
+    step = functools.partial(
+        train_step,
+        model=known.model,
+        optimizer=phase_optimizer(task, index),
+        rate=rate,
+        spec=task.spec,
+        augment=AUGMENTS[config.augment],
+        label_smoothing=config.label_smoothing,
+        class_weights=CLASS_WEIGHTS[config.class_weights](counts),
+        seed=config.seed,
+        frozen=task.frozen[index],
+        loss=config.loss,
+        known=known.branch,
+        factors=factors and split_tree(factors, task.frozen[index])[0],
+        accumulate=config.accumulate,
+        ema=config.ema,
+    )
+    return compiled(step, task.mesh, donate_argnums=(0, 1), out_shardings=replicated(task.mesh))

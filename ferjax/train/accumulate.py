@@ -1,0 +1,87 @@
+"""A batch's loss and gradient, summed over parts that go through the network one by one."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+
+class Summed(NamedTuple):
+    """What a batch adds up to.
+
+    Attributes:
+      loss: float scalar, sum of the weighted losses.
+      weight: float scalar, sum of the weights.
+      correct: int32 scalar, hits.
+      batch_stats: running statistics after the last part.
+    """
+
+    loss: Any
+    weight: Any
+    correct: Any
+    batch_stats: Any
+
+
+def accumulated(
+    part_loss: Callable[..., tuple[jax.Array, tuple[jax.Array, jax.Array, Any]]],
+    trained: Any,
+    batch_stats: Any,
+    batch: Mapping[str, Any],
+    key: jax.Array,
+    parts: int,
+) -> tuple[Summed, Any]:
+    """Returns the sums over a batch, and the gradient of its weighted mean loss.
+
+    Without batch norm and dropout neither depends on the number of parts; a batch norm sees each
+    part alone, as a smaller batch.
+
+    Args:
+      part_loss: (trained, batch_stats, part, key) → sum of weighted losses, (sum of weights, hits,
+        batch_stats); differentiated in its first argument.
+      trained: parameters.
+      batch_stats: running statistics before the batch.
+      batch: arrays [B, ...], nested in any way.
+      key: of dropout; every part of several gets one of its own.
+      parts: that B is cut into, equal ones; every part has rows of every device.
+    """
+    gradient_fn = jax.value_and_grad(part_loss, has_aux=True)
+
+    def one(batch_stats: Any, part: Any, key: jax.Array) -> tuple[Summed, Any]:
+        (loss, (weight, correct, batch_stats)), gradients = gradient_fn(
+            trained, batch_stats, part, key
+        )
+        return Summed(loss, weight, correct, batch_stats), gradients
+
+    if parts == 1:
+        found, gradients = one(batch_stats, batch, key)
+    else:
+        found, gradients = _scanned(one, batch_stats, batch, key, parts)
+    total = jnp.maximum(found.weight, 1e-12)  # a batch of masked rows must not divide by zero
+    return found, jax.tree.map(lambda g: g / total.astype(g.dtype), gradients)
+
+
+def _scanned(
+    one: Callable[..., tuple[Summed, Any]],
+    batch_stats: Any,
+    batch: Mapping[str, Any],
+    key: jax.Array,
+    parts: int,
+) -> tuple[Summed, Any]:
+    def cut(x: jax.Array) -> jax.Array:
+        # Every parts-th row: a device's rows stay on it.
+        return x.reshape(-1, parts, *x.shape[1:]).swapaxes(0, 1)
+
+    def add(carry: tuple[Summed, Any], part: tuple[Any, jax.Array]) -> tuple[Any, None]:
+        (before, gradients), (rows, number) = carry, part
+        found, more = one(before.batch_stats, rows, jax.random.fold_in(key, number))
+        sums = (a + b for a, b in zip(before[:3], found[:3], strict=True))
+        return (Summed(*sums, found.batch_stats), jax.tree.map(jnp.add, gradients, more)), None
+
+    rows = jax.tree.map(cut, batch)
+    first = jax.eval_shape(one, batch_stats, jax.tree.map(lambda x: x[0], rows), key)
+    zero = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), first)
+    start = (zero[0]._replace(batch_stats=batch_stats), zero[1])
+    # On CPU a convolution inside a loop falls to a naive kernel, tens of times slower.
+    unroll = parts if jax.default_backend() == "cpu" else 1
+    return jax.lax.scan(add, start, (rows, jnp.arange(parts)), unroll=unroll)[0]
