@@ -45,7 +45,7 @@ def audit(
       JSON types: `dataset layout crops notes classes files obtain`; `splits` {name: `source images
       shape counts {class: n} unreadable [{id, reason}] grey plain [id] mean [C] deviation [C]`};
       `published` [{`name splits found published`}], class counts beside the published ones;
-      `duplicates` and `near_duplicates`, see `duplicate_facts`.
+      `duplicates`, `near_duplicates` and `mirrored`, see `duplicate_facts`.
 
     Raises:
       UserError: `distance` or `correlation` is out of range.

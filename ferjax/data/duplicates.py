@@ -1,12 +1,20 @@
 """Which pictures occur more than once, within and across splits, and under which labels."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from ferjax.data.near_duplicates import connected, near_pairs
+from ferjax.data.group_facts import (
+    across_facts,
+    conflicts_first,
+    groups_of,
+    members,
+    within_facts,
+)
+from ferjax.data.mirrored import mirrored_summary, two_sided
+from ferjax.data.near_duplicates import connected, mirrored_pairs, near_pairs
 from ferjax.data.pixel_facts import PixelFacts
 from ferjax.data.split import DatasetBundle
 
@@ -17,7 +25,8 @@ def duplicate_facts(
     """Groups the images of all splits by picture.
 
     Exact duplicates have the same pixels. Near duplicates are the same or nearly so: linked by
-    nearness, directly or through others. So they include the exact ones.
+    nearness, directly or through others. So they include the exact ones. Mirrored duplicates are
+    near to one another's mirror image, and are none of these.
 
     Args:
       bundle: the data set.
@@ -26,13 +35,14 @@ def duplicate_facts(
       correlation: least correlation of their thumbnails.
 
     Returns:
-      `duplicates` and `near_duplicates`, each with
+      `duplicates`, `near_duplicates` and `mirrored`, each with
       `within` {split: {`groups`, `images` in them, `surplus` = images - groups, `conflicts` =
       groups with more than one label}} of groups cut down to one split,
       `across` [{`a`, `b`, `groups` with images of both, `a_images`, `b_images` in those,
       `conflicts` = groups where a label in a differs from one in b}] for each two splits, and
-      `groups` [[{`split`, `position`, `id`, `label`}]], label conflicts first. `near_duplicates`
-      adds `distance` and `correlation`.
+      `groups` [[{`split`, `position`, `id`, `label`}]], label conflicts first. The members of
+      `mirrored` have `mirrored` too: whether they show the first one's mirror image. The latter two
+      add `distance` and `correlation`.
     """
     images = [(name, int(position)) for name in facts for position in facts[name].positions]
     _, first, picture = np.unique(
@@ -40,67 +50,41 @@ def duplicate_facts(
         return_index=True,
         return_inverse=True,
     )
-    hashes = np.concatenate([f.hashes for f in facts.values()])[first]
-    small = np.concatenate([f.thumbnails for f in facts.values()])[first]
-    pairs = near_pairs(hashes, small.astype(np.float32), distance, correlation)
-    scene = connected(len(first), pairs)
-    near = _summary(bundle, images, _groups(scene[picture]))
+    hashes, turned, small = (
+        np.concatenate([getattr(f, field) for f in facts.values()])[first]
+        for field in ("hashes", "mirrored", "thumbnails")
+    )
+    small = small.astype(np.float32)
+    near = near_pairs(hashes, small, distance, correlation)
+    mirrored = mirrored_pairs(hashes, turned, small, distance, correlation)
+    group, side = two_sided(len(first), near, mirrored)
+    limits = {"distance": distance, "correlation": correlation}
+    scene = connected(len(first), near)
     return {
-        "duplicates": _summary(bundle, images, _groups(picture)),
-        "near_duplicates": {"distance": distance, "correlation": correlation, **near},
+        "duplicates": _summary(bundle, images, picture),
+        "near_duplicates": {**limits, **_summary(bundle, images, scene[picture])},
+        "mirrored": {**limits, **mirrored_summary(bundle, images, group[picture], side[picture])},
     }
 
 
-def _groups(member_of: np.ndarray) -> list[np.ndarray]:
-    """Returns the positions of each value of int [N] that occurs more than once."""
-    order = np.argsort(member_of, kind="stable")
-    cuts = np.flatnonzero(np.diff(member_of[order])) + 1
-    groups = [group for group in np.split(order, cuts) if len(group) > 1]
-    return sorted(groups, key=lambda group: group[0])
-
-
 def _summary(
-    bundle: DatasetBundle, images: list[tuple[str, int]], groups: list[np.ndarray]
+    bundle: DatasetBundle, images: Sequence[tuple[str, int]], member_of: np.ndarray
 ) -> dict[str, Any]:
     """Returns `within`, `across` and `groups` of `duplicate_facts`."""
-    listed = [[_member(bundle, *images[k]) for k in group] for group in groups]
+    listed = [members(bundle, images, group) for group in groups_of(member_of)]
     parts = [
         {name: [m["label"] for m in group if m["split"] == name] for name in bundle.splits}
         for group in listed
     ]
-    listed.sort(key=lambda group: len({member["label"] for member in group}) == 1)
+    within = {name: [part[name] for part in parts] for name in bundle.splits}
     return {
-        "within": {name: _within([part[name] for part in parts]) for name in bundle.splits},
-        "across": [_across(a, b, parts) for a, b in combinations(bundle.splits, 2)],
-        "groups": listed,
-    }
-
-
-def _member(bundle: DatasetBundle, name: str, position: int) -> dict[str, Any]:
-    split = bundle.splits[name]
-    label = bundle.classes[split.labels[position]]
-    return {"split": name, "position": position, "id": split.ids[position], "label": label}
-
-
-def _within(groups: list[list[str]]) -> dict[str, int]:
-    groups = [labels for labels in groups if len(labels) > 1]
-    images = sum(map(len, groups))
-    conflicts = sum(len(set(labels)) > 1 for labels in groups)
-    return {
-        "groups": len(groups),
-        "images": images,
-        "surplus": images - len(groups),
-        "conflicts": conflicts,
-    }
-
-
-def _across(a: str, b: str, parts: list[dict[str, list[str]]]) -> dict[str, Any]:
-    shared = [(part[a], part[b]) for part in parts if part[a] and part[b]]
-    return {
-        "a": a,
-        "b": b,
-        "groups": len(shared),
-        "a_images": sum(len(x) for x, _ in shared),
-        "b_images": sum(len(y) for _, y in shared),
-        "conflicts": sum(len({*x, *y}) > 1 for x, y in shared),
+        "within": {
+            name: within_facts([labels for labels in groups if len(labels) > 1])
+            for name, groups in within.items()
+        },
+        "across": [
+            across_facts(a, b, [(part[a], part[b]) for part in parts if part[a] and part[b]])
+            for a, b in combinations(bundle.splits, 2)
+        ],
+        "groups": conflicts_first(listed),
     }

@@ -23,6 +23,7 @@ class PixelFacts:
       positions: int64 [M], ascending positions in the split.
       digests: M hashes of the decoded pixels and their shape.
       hashes: uint64 [M], perceptual.
+      mirrored: uint64 [M], the same of the images mirrored left to right.
       thumbnails: uint8 [M, 256], grey.
       grey: bool [M], all channels are equal.
       plain: bool [M], all pixels are equal.
@@ -34,6 +35,7 @@ class PixelFacts:
     positions: np.ndarray
     digests: tuple[bytes, ...]
     hashes: np.ndarray
+    mirrored: np.ndarray
     thumbnails: np.ndarray
     grey: np.ndarray
     plain: np.ndarray
@@ -49,7 +51,8 @@ def pixel_facts(split: Split) -> PixelFacts:
     """
     unreadable: list[tuple[int, str]] = []
     positions, digests = [np.zeros(0, np.int64)], []
-    hashes, small = [np.zeros(0, np.uint64)], [np.zeros((0, THUMBNAIL**2), np.uint8)]
+    hashes, mirrored = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
+    small = [np.zeros((0, THUMBNAIL**2), np.uint8)]
     same, plain = [np.zeros(0, bool)], [np.zeros(0, bool)]
     histogram = np.zeros((split.shape[-1], 256), np.int64)
     for where, images in _chunks(split, unreadable):
@@ -57,6 +60,7 @@ def pixel_facts(split: Split) -> PixelFacts:
         positions.append(where)
         digests += map(pixel_digest, images)
         hashes.append(perceptual_hash(light))
+        mirrored.append(perceptual_hash(light[:, :, ::-1]))
         small.append(thumbnails(light).round().astype(np.uint8))
         same.append(np.array([_is_grey(x) for x in images]))
         plain.append(np.array([(x == x[:1, :1]).all() for x in images]))
@@ -72,6 +76,7 @@ def pixel_facts(split: Split) -> PixelFacts:
         np.concatenate(positions),
         tuple(digests),
         np.concatenate(hashes),
+        np.concatenate(mirrored),
         np.concatenate(small),
         np.concatenate(same),
         np.concatenate(plain),

@@ -1,4 +1,4 @@
-"""The audit of a data set as `audit.json`, `audit.md` and three pictures."""
+"""The audit of a data set as `audit.json`, `audit.md` and up to four pictures."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ from ferjax.report.files import write_atomically
 from ferjax.report.histogram import draw_class_histogram
 from ferjax.report.style import class_colours
 
-_CONFLICTS_DRAWN, _GROUP_DRAWN = 40, 6
+_GROUPS_DRAWN, _GROUP_DRAWN = 40, 6
 
 
 def write_audit(audit: Mapping[str, Any], bundle: DatasetBundle, directory: Path) -> Path:
@@ -23,7 +23,7 @@ def write_audit(audit: Mapping[str, Any], bundle: DatasetBundle, directory: Path
 
     Beside it: `audit.json`, `classes.png` (class histogram), `samples.png` (images of each class,
     the same ones each time) and, where there are any, `conflicts.png` (duplicates whose labels
-    differ).
+    differ) and `mirrored.png` (copies that are mirrored).
 
     Args:
       audit: of `ferjax.data.audit.audit`.
@@ -43,11 +43,16 @@ def write_audit(audit: Mapping[str, Any], bundle: DatasetBundle, directory: Path
     rows = list(_samples(bundle, broken))
     draw_sheet(rows, directory / "samples.png", f"{name}: images of each class of train")
     pictures["samples.png"] = "Images of each class of train, drawn at random."
-    groups = [_cells(bundle, group) for group in _conflicts(report)]
-    if groups:
-        title = f"{name}: one picture, two labels"
-        draw_sheet(groups, directory / "conflicts.png", title, _caption(report))
-        pictures["conflicts.png"] = f"Duplicates whose labels differ. {_caption(report)}"
+    copies = {
+        "conflicts": (_conflicts(report), "duplicates whose labels differ"),
+        "mirrored": (report["mirrored"]["groups"], "copies that are mirrored"),
+    }
+    for file, (groups, what) in copies.items():
+        if groups:
+            drawn = [_cells(bundle, group) for group in groups[:_GROUPS_DRAWN]]
+            shown = f"{len(drawn)} of {len(groups):,} groups, at most {_GROUP_DRAWN} images of each"
+            draw_sheet(drawn, directory / f"{file}.png", f"{name}: {what}", shown)
+            pictures[f"{file}.png"] = f"{what.capitalize()}. {shown}"
     encoded = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     write_atomically(directory / "audit.json", encoded.encode())
     text = "\n\n".join(audit_sections.document(report, classes, pictures)) + "\n"
@@ -68,16 +73,17 @@ def _samples(bundle: DatasetBundle, broken: set[str]) -> Iterator[list[Cell]]:
 
 
 def _conflicts(report: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
-    """Returns the groups of (near) duplicates with more than one label, those to be drawn."""
+    """Returns the groups of (near) duplicates with more than one label."""
     groups = report["near_duplicates"]["groups"]
-    return [g for g in groups if len({m["label"] for m in g}) > 1][:_CONFLICTS_DRAWN]
+    return [g for g in groups if len({m["label"] for m in g}) > 1]
 
 
 def _cells(bundle: DatasetBundle, group: list[dict[str, Any]]) -> list[Cell]:
-    """Returns the thumbnails of one group, at least one of each label among the first few."""
-    firsts = {member["label"]: member for member in reversed(group)}.values()
+    """Returns the thumbnails of one group, at least one of each label and side among the first."""
+    firsts = {(m["label"], m.get("mirrored")): m for m in reversed(group)}.values()
     others = [member for member in group if member not in firsts]
     shown = sorted([*firsts, *others][:_GROUP_DRAWN], key=group.index)
+    shown.sort(key=lambda member: member.get("mirrored", False))
     colours = class_colours(bundle.classes)
     return [
         Cell(
@@ -87,10 +93,3 @@ def _cells(bundle: DatasetBundle, group: list[dict[str, Any]]) -> list[Cell]:
         )
         for member in shown
     ]
-
-
-def _caption(report: Mapping[str, Any]) -> str:
-    total = sum(len({m["label"] for m in g}) > 1 for g in report["near_duplicates"]["groups"])
-    return (
-        f"{min(total, _CONFLICTS_DRAWN)} of {total:,} groups, at most {_GROUP_DRAWN} images of each"
-    )

@@ -30,6 +30,7 @@ def document(
     yield from _counts(audit, classes)
     yield from _pixels(audit)
     yield from _duplicates(audit)
+    yield from _mirrored(audit)
     yield from _conflicts(audit)
     yield from _unreadable(audit)
     figures = [{"file": file, "caption": caption} for file, caption in pictures.items()]
@@ -61,6 +62,10 @@ def findings(audit: Mapping[str, Any]) -> list[str]:
                 f"in both {one['a']} and {one['b']}: {copies} of {one['b']} pixel by pixel, "
                 f"{more['b_images']:,} ({100 * share:.1f} %) at least nearly"
             )
+    for pair in audit["mirrored"]["across"]:
+        if pair["groups"]:
+            images, verb = pair["b_images"], "is" if pair["b_images"] == 1 else "are"
+            said.append(f"{_number(images, 'image')} of {pair['b']} {verb} in {pair['a']} mirrored")
     conflicts = sum(len({m["label"] for m in group}) > 1 for group in near["groups"])
     if conflicts:
         times = _number(conflicts, "picture")
@@ -117,21 +122,36 @@ def _duplicates(audit: Mapping[str, Any]) -> Iterator[str]:
         f"{near['distance']} bits apart and a correlation of {near['correlation']:g} or more at "
         "16×16 pixels), the exact ones included."
     )
+    yield _copies({"exact": audit["duplicates"], "near": near})
+
+
+def _mirrored(audit: Mapping[str, Any]) -> Iterator[str]:
+    facts = audit["mirrored"]
+    if facts["groups"]:
+        yield "## Mirrored duplicates"
+        yield (
+            "One picture is nearly the other's mirror image, by the same measure, and they are not "
+            "near as they are. Copies that face the same way count above, not here."
+        )
+        yield _copies({"mirrored": facts})
+
+
+def _copies(kinds: Mapping[str, Mapping[str, Any]]) -> str:
+    """Returns the table of each kind of copies, within each split and across each two."""
     header = ["", "kind", "pictures", "images of them", "labels differ"]
-    rows = []
-    kinds = {"exact": audit["duplicates"], "near": near}
-    for name in audit["splits"]:
+    rows, first = [], next(iter(kinds.values()))
+    for name in first["within"]:
         for kind, facts in kinds.items():
             cell = facts["within"][name]
             numbers = (cell[key] for key in ("groups", "images", "conflicts"))
             rows.append([f"within {escape(name)}", kind, *(f"{n:,}" for n in numbers)])
-    for k, pair in enumerate(near["across"]):
+    for k, pair in enumerate(first["across"]):
         for kind, facts in kinds.items():
             cell = facts["across"][k]
             images = f"{cell['a_images']:,} + {cell['b_images']:,}"
             where = f"{escape(pair['a'])} and {escape(pair['b'])}"
             rows.append([where, kind, f"{cell['groups']:,}", images, f"{cell['conflicts']:,}"])
-    yield table(header, rows, numbers_from=2)
+    return table(header, rows, numbers_from=2)
 
 
 def _conflicts(audit: Mapping[str, Any]) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """The audit's page, record and pictures, from a set made by hand."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,13 +65,44 @@ def test_page_record_and_pictures(tmp_path: Path) -> None:
         assert said in text
 
 
+def test_mirrored_copies_have_a_section_and_a_sheet(tmp_path: Path) -> None:
+    made = bundle(conflict=False)
+    train, val = made.splits["train"], made.splits["val"]
+    slope = np.linspace(0.4, 1, 48)[:, None]  # drawn faces are nearly symmetric
+
+    def lit(indices: np.ndarray) -> np.ndarray:
+        return (train.read(indices) * slope).astype(np.uint8)
+
+    def mirrored(indices: np.ndarray) -> np.ndarray:
+        return lit(np.asarray(indices) + 1)[:, :, ::-1]
+
+    splits = {"train": replace(train, read=lit), "val": replace(val, read=mirrored)}
+    text, record = written(replace(made, splits=splits), tmp_path)
+    assert (tmp_path / "mirrored.png").is_file()
+    assert "](mirrored.png)" in text
+    for said in (
+        "> - 3 images of val are in train mirrored",
+        "## Mirrored duplicates",
+        "| within train | mirrored | 0 | 0 | 0 |",
+        "| train and val | mirrored | 3 | 3 + 3 | 1 |",
+        "3 of 3 groups",
+    ):
+        assert said in text
+    assert [one["groups"] for one in record["near_duplicates"]["across"]] == [0]
+    assert [[m["mirrored"] for m in group] for group in record["mirrored"]["groups"]] == [
+        [False, True]
+    ] * 3
+
+
 def test_nothing_to_say(tmp_path: Path) -> None:
     made = load(size=48, counts={"train": 14, "val": 7})
     text, record = written(made, tmp_path)
     assert findings(record) == []
     assert "WARNING" not in text
     assert "Where to get" not in text
+    assert "Mirrored" not in text
     assert not (tmp_path / "conflicts.png").exists()
+    assert not (tmp_path / "mirrored.png").exists()
 
 
 def test_unreadable_images_are_listed_and_not_drawn(tmp_path: Path) -> None:
