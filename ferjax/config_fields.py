@@ -9,9 +9,6 @@ from typing import Any
 
 from ferjax.errors import UserError, unknown_name
 
-# A comma within brackets belongs to a regular expression.
-_COMMA = re.compile(r",(?![^(\[{]*[)\]}])")
-
 
 def config_field(
     default: Any,
@@ -47,6 +44,18 @@ def values_of(value: Any) -> tuple[Any, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
+def split_outside_brackets(text: str, separator: str) -> list[str]:
+    """Returns the parts between separators; those in brackets belong to a regular expression."""
+    parts, depth = [""], 0
+    for character in re.findall(r"\\.|.", text, re.DOTALL):
+        depth += (character in "([{") - (character in ")]}")
+        if character == separator and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts
+
+
 def parse_list(field: dataclasses.Field, text: str) -> Any:
     """Returns the value that a comma list stands for, of a field that takes a tuple.
 
@@ -61,7 +70,7 @@ def parse_list(field: dataclasses.Field, text: str) -> Any:
             return ()
         kind = int
     try:
-        parts = tuple(kind(part) for part in _COMMA.split(text))
+        parts = tuple(kind(part) for part in split_outside_brackets(text, ","))
     except ValueError:
         plural = {int: "integers", float: "numbers"}[kind]
         raise UserError(f"--{field.name}={text}: a comma list of {plural} is expected.") from None

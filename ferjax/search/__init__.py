@@ -1,0 +1,1 @@
+"""Hyper-parameter search: many runs of one model on one data set, the best by val accuracy."""
