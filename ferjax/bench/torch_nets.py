@@ -1,9 +1,8 @@
 """The networks once more as PyTorch modules: peers of the benchmarks, oracles of the tests."""
 
-import functools
-import importlib
-import sys
 from typing import Any
+
+from ferjax.convert.references import import_torchvision
 
 
 def _conv3(inputs: int, width: int, bias: bool = True) -> Any:
@@ -115,28 +114,5 @@ def awei(jumper: str, side: int) -> Any:
 
 def resnet(depth: int) -> Any:
     """Returns torchvision's ResNet of 18 or 50 layers, untrained, with 7 logits."""
-    try:
-        models = importlib.import_module("torchvision.models")
-    except RuntimeError as error:
-        if "torchvision::nms" not in str(error):
-            raise
-        _stub_torchvision_operators()
-        models = importlib.import_module("torchvision.models")
+    models = import_torchvision("torchvision.models")
     return getattr(models, f"resnet{depth}")(weights=None, num_classes=7)
-
-
-@functools.cache
-def _stub_torchvision_operators() -> Any:
-    """Declares the operators that torchvision built for CUDA lacks beside a CPU torch.
-
-    The networks call none of them. Cached, since torch forgets a library that nobody holds.
-    """
-    import torch
-
-    for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
-        del sys.modules[name]
-    importlib.invalidate_caches()
-    library = torch.library.Library("torchvision", "DEF")
-    for name in ("nms", "qnms"):
-        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    return library

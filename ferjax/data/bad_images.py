@@ -1,14 +1,11 @@
 """Images that cannot be read: finding them before training, and leaving them out by name."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from ferjax.data.images import read_image, usable_cores
 from ferjax.data.split import DatasetBundle, Split, subset
 from ferjax.errors import UserError
 
@@ -21,32 +18,12 @@ class BadImage:
     """An image that cannot be read.
 
     Attributes:
-      name: its path, or its id in a split.
+      name: its id in the split.
       reason: the whole message, with the file, what was found and what to do.
     """
 
     name: str
     reason: str
-
-
-def scan(paths: Sequence[Path], threads: int | None = None) -> list[BadImage]:
-    """Decodes every file in threads; returns those that cannot be read, in the order of `paths`.
-
-    Args:
-      paths: image files.
-      threads: how many decode; None: one for each core this process may use.
-    """
-
-    def check(path: Path) -> BadImage | None:
-        try:
-            read_image(path, None, 3)
-        except UserError as error:
-            return BadImage(str(path), str(error))
-        return None
-
-    with ThreadPoolExecutor(threads or usable_cores()) as pool:
-        results = tqdm(pool.map(check, paths), "checks", len(paths), disable=None, leave=False)
-        return [bad for bad in results if bad]
 
 
 def read_blocks(

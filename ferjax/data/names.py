@@ -1,6 +1,6 @@
 """Many names in one block of bytes: a million of them without a million Python objects."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import overload
@@ -66,11 +66,3 @@ class Files(Sequence[Path]):
         if isinstance(index, slice):
             return Files(self.root, self.names[index])
         return self.root / self.names.raw(index).decode("utf-8", "surrogateescape")
-
-
-def pack(names: Iterable[str]) -> Names:
-    """Returns strings as `Names`; file names as Python gives them, surrogate escapes included."""
-    encoded = [name.encode("utf-8", "surrogateescape") for name in names]
-    lengths = np.array([len(name) for name in encoded], np.uint16)
-    starts = np.cumsum(lengths, dtype=np.uint32) - lengths
-    return Names(b"".join(encoded), starts.astype(np.uint32), lengths)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ferjax.data.bad_images import read_blocks, scan, skip_unreadable, skipped_note, without
+from ferjax.data.bad_images import BadImage, read_blocks, skip_unreadable, skipped_note, without
 from ferjax.data.cache import cached
 from ferjax.data.images import image_header, image_split, read_image
 from ferjax.data.split import DatasetBundle, Split
@@ -36,15 +36,6 @@ def paths(tmp_path: Path) -> list[Path]:
 def make_split(paths: list[Path]) -> Split:
     labels, names = np.arange(len(paths)) % 2, [p.name for p in paths]
     return image_split("train", paths, labels, names, 24, on_bad_image="skip")
-
-
-@pytest.mark.parametrize("threads", [1, 3])
-def test_scan_names_each_in_order(paths: list[Path], threads: int) -> None:
-    found = scan([*paths, paths[0].parent / "gone.png"], threads)
-    names = [Path(bad.name).name for bad in found]
-    assert names == ["b.png", "d.png", "e.jpg", "f.png", "gone.png"]
-    assert all(bad.reason.startswith(bad.name) for bad in found)
-    assert "0 bytes" in found[0].reason
 
 
 def test_skipping_leaves_them_out_and_says_so(paths: list[Path]) -> None:
@@ -73,6 +64,8 @@ def test_nothing_left_is_an_error(paths: list[Path]) -> None:
     split = replace(make_split([paths[0], paths[5]]))
     (_, _, found), *_ = read_blocks(split, "skip")
     assert [*found] == [1]
+    assert found[1].name == "f.png"
+    assert found[1].reason.startswith(str(paths[5]))
     with pytest.raises(UserError, match=r"none of the 1 images of train can be read: .*f\.png"):
         without(replace(split, labels=split.labels[:1], ids=split.ids[:1]), {0: found[1]})
 
@@ -84,8 +77,8 @@ def test_policies(paths: list[Path]) -> None:
         list(read_blocks(make_split(paths), "keep"))
 
 
-def test_the_note_is_short(paths: list[Path]) -> None:
-    found = scan([paths[1]] * 9)
+def test_the_note_is_short() -> None:
+    found = [BadImage(f"{k}.png", "broken") for k in range(9)]
     assert skipped_note(found).startswith("9 unreadable images skipped: ")
     assert skipped_note(found).endswith(" and 4 more")
     assert skipped_note(found[:1]).startswith("1 unreadable image skipped: ")

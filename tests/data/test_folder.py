@@ -14,7 +14,8 @@ from PIL import Image
 
 from ferjax.data.folder import load
 from ferjax.data.list_file import read_list
-from ferjax.data.names import Files, pack
+from ferjax.data.listing import Collector
+from ferjax.data.names import Files, Names
 from ferjax.errors import UserError
 
 
@@ -350,19 +351,25 @@ def test_any_bytes_are_a_list_or_a_user_error(
 FILE_NAMES = st.binary(min_size=1, max_size=20).map(lambda b: b.decode("utf-8", "surrogateescape"))
 
 
-@given(st.lists(FILE_NAMES, max_size=20), st.data())
+def packed(texts: list[str]) -> Names:
+    collector = Collector("here")
+    for text in texts:
+        collector.add(text, {"label": "sad"})
+    return collector.listing(Path("x")).names
+
+
+@given(st.lists(FILE_NAMES, min_size=1, max_size=20, unique=True), st.data())
 def test_names_behave_as_the_tuple_they_stand_for(texts: list[str], data: st.DataObject) -> None:
-    names = pack(texts)
+    names = packed(texts)
     truth = tuple(os.fsencode(t).decode("utf-8", "backslashreplace") for t in texts)
     assert tuple(names) == truth
     assert len(names) == len(truth)
     part = slice(*data.draw(st.tuples(*[st.none() | st.integers(-25, 25)] * 2)))
     assert tuple(names[part]) == truth[part]
-    assert [path.name for path in Files(Path("x"), pack(["a/é", "b"]))] == ["é", "b"]
-    if truth:
-        positions = data.draw(st.lists(st.integers(0, len(truth) - 1)))
-        assert tuple(names.take(np.array(positions, int))) == tuple(truth[i] for i in positions)
-        assert names[-1] == truth[-1]
+    assert [path.name for path in Files(Path("x"), packed(["a/é", "b"]))] == ["é", "b"]
+    positions = data.draw(st.lists(st.integers(0, len(truth) - 1)))
+    assert tuple(names.take(np.array(positions, int))) == tuple(truth[i] for i in positions)
+    assert names[-1] == truth[-1]
     with pytest.raises(IndexError):
         names[len(truth)]
 
