@@ -37,7 +37,8 @@ from ferjax.train.steps import TRUNK, known_step
 from ferjax.tree import flatten, split_tree
 
 _GUIDE = "guide"
-_BLOCK = 64
+# Images a forward pass, and rows that are put on disk together.
+_BATCH, _BLOCK = 64, 512
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def _folder(task: Task) -> Path:
 def _branch_function(
     task: Task, branch: str, variables: Mapping[str, Any], mirrored: bool
 ) -> tuple[Callable[[np.ndarray, int], np.ndarray], tuple[int, ...]]:
-    """Returns (images uint8 [_BLOCK, H, W, C], variants) → features, and the shape of one."""
+    """Returns (images uint8 [B, H, W, C], variants) → features [B, V, ...], and one's shape."""
     module, held = _branch_module(task, branch, variables)
 
     def features(variables: Any, images: jax.Array, flips: tuple[bool, ...]) -> jax.Array:
@@ -167,9 +168,10 @@ def _branch_function(
     width = jax.eval_shape(lambda v, x: features(v, x, (False,)), held, image).shape[2:]
 
     def compute(images: np.ndarray, variants: int) -> np.ndarray:
-        padding = ((0, _BLOCK - len(images)), (0, 0), (0, 0), (0, 0))
-        found = run(held, np.pad(images, padding), (False, True)[:variants])
-        return np.asarray(found)[: len(images)]
+        padded = np.pad(images, ((0, -len(images) % _BATCH), (0, 0), (0, 0), (0, 0)))
+        flips = (False, True)[:variants]
+        parts = [run(held, part, flips) for part in np.split(padded, len(padded) // _BATCH)]
+        return np.concatenate([np.asarray(part) for part in parts])[: len(images)]
 
     return compute, width
 

@@ -36,7 +36,7 @@ class LoadedRun:
       classes: names of its logits.
       step: at which these parameters were saved.
       epoch: the finished epochs behind these parameters.
-      meta: all of the latest checkpoint's meta.
+      meta: all of that checkpoint's meta.
     """
 
     model: nn.Module
@@ -68,11 +68,12 @@ def load_run(run_dir: str | Path, checkpoint: str = "selected", *, raw: bool = F
         if not meta["best"]:
             raise UserError(f"{run_dir}: no epoch has been evaluated yet, so none is selected.")
         step, epoch = meta["best"]["step"], meta["best"]["epoch"]
+        meta = read_meta(run_dir, step)[1]
     spec, classes = spec_from_json(meta["spec"]), tuple(meta["classes"])
     model = create_model(meta["model"], len(classes), **meta["fields"])
     abstract = jax.eval_shape(lambda: init_variables(model, spec, seed=0))
-    averaged = meta["averaged"] and not raw
-    variables = restore_variables(run_dir, step, abstract, averaged=averaged)
+    averaged = () if raw else meta.get("averaged", ())
+    variables = restore_variables(run_dir, step, abstract, averaged)
     return LoadedRun(model, variables, spec, classes, step, epoch, meta)
 
 

@@ -16,9 +16,9 @@ from ferjax.data.pipeline import iterate
 from ferjax.known import known_branch
 from ferjax.phase_parts import compiled_step, phase_optimizer, phase_rate, plateau_of
 from ferjax.phases import phases_of, total_epochs
-from ferjax.pretrained import start_to_json
 from ferjax.sharding import put_batch, replicated
 from ferjax.specs import spec_to_json
+from ferjax.start import start_to_json
 from ferjax.task import Task, evaluate_split, train_batches
 from ferjax.train.checkpoint import (
     open_checkpoints,
@@ -33,6 +33,7 @@ from ferjax.train.plateau import Plateau
 from ferjax.train.state import TrainState, create_state, evaluated_params, next_phase
 from ferjax.train.steps import Sums, zero_sums
 from ferjax.train.writer import append_line, cut_back, eval_line, train_line
+from ferjax.tree import flatten
 
 # (epoch, val accuracy) → None, after every evaluation.
 Watch = Callable[[int, float], None]
@@ -221,7 +222,7 @@ def _meta(task: Task, state: TrainState, host: HostState) -> dict[str, Any]:
         "spec": spec_to_json(task.spec),
         "start": task.start and start_to_json(task.start),
         "epoch": int(state.step) // task.steps_per_epoch,
-        "averaged": state.ema is not None,
+        "averaged": sorted(flatten(state.ema or {})),
         "best": host.best,
         "sums": [np.asarray(value).item() for value in host.sums],
         "seconds": host.seconds,

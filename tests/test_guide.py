@@ -23,7 +23,8 @@ from ferjax.models.vgg import VGG16Trunk
 from ferjax.predict import load_predictor, load_run
 from ferjax.sharding import data_mesh
 from ferjax.specs import InputSpec
-from ferjax.train.optim import make_optimizer, make_schedule
+from ferjax.train.optim import make_optimizer
+from ferjax.train.schedules import make_schedule
 from ferjax.train.state import create_state
 from ferjax.train.steps import train_step, zero_sums
 from ferjax.tree import flatten
@@ -81,7 +82,7 @@ def test_the_guide_gets_no_gradient_even_where_all_are_asked_for(
 def step_of(guide: str) -> Any:
     """Returns the compiled training step's HLO text, and its state's paths."""
     model = create_model("awei", 7, guide=guide, jumper="none")
-    optimizer = make_optimizer("adam", make_schedule("constant", 1e-3, 1))
+    optimizer = make_optimizer("adam")
     spec = GUIDED if guide == "vgg16" else SPEC
     mesh = data_mesh(jax.devices()[:1])
     state = jax.eval_shape(lambda: create_state(model, optimizer, spec, 0, mesh, frozen=FROZEN))
@@ -89,6 +90,7 @@ def step_of(guide: str) -> Any:
         train_step,
         model=model,
         optimizer=optimizer,
+        rate=make_schedule("constant", 1e-3, 1),
         spec=spec,
         augment=AUGMENTS["flip"],
         label_smoothing=0.0,

@@ -1,6 +1,7 @@
 """Orbax checkpoints: the latest and the best of a run, each `state` and JSON `meta`."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ import orbax.checkpoint as ocp
 
 from ferjax.errors import UserError
 from ferjax.train.state import TrainState
+from ferjax.tree import flatten, merge_trees, unflatten
 
 _policies = ocp.checkpoint_managers
 
@@ -89,8 +91,8 @@ def latest_meta(run_dir: Path) -> dict[str, Any] | None:
     return read_meta(run_dir)[1]
 
 
-def read_meta(run_dir: Path) -> tuple[int, dict[str, Any]]:
-    """Returns the latest checkpoint's step and meta.
+def read_meta(run_dir: Path, step: int | None = None) -> tuple[int, dict[str, Any]]:
+    """Returns a checkpoint's step and meta; the latest's where no step is named.
 
     Raises:
       UserError: the run holds no checkpoint.
@@ -99,14 +101,14 @@ def read_meta(run_dir: Path) -> tuple[int, dict[str, Any]]:
     if not path.is_dir():
         raise UserError(f"{run_dir}: no checkpoints/ there. Give the folder of a ferjax run.")
     with ocp.CheckpointManager(path, item_names=("state", "meta")) as manager:
-        step = manager.latest_step()
+        step = manager.latest_step() if step is None else step
         if step is None:
             raise UserError(f"{run_dir}: no finished checkpoint yet. Let the run save one epoch.")
         return step, restore_meta(manager, step)
 
 
 def restore_variables(
-    run_dir: Path, step: int, abstract: dict[str, Any], *, averaged: bool = False
+    run_dir: Path, step: int, abstract: dict[str, Any], averaged: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Returns the numpy variables saved at `step`, without the optimizer's slots.
 
@@ -114,17 +116,21 @@ def restore_variables(
       run_dir: the run's directory.
       step: of a checkpoint that is there.
       abstract: shapes of `params` and, where the network has them, `batch_stats`.
-      averaged: whether the moving average of what was trained is taken.
+      averaged: flat paths of the parameters whose moving average is taken in their place.
 
     Raises:
       UserError: the checkpoint's shapes are not the network's.
     """
     handlers = {"state": ocp.PyTreeCheckpointHandler()}
-    as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), abstract)
-    items = ocp.args.PyTreeRestore(item=abstract, restore_args=as_numpy, partial_restore=True)
+    flat = flatten(abstract["params"])
+    wanted = {**abstract, "ema": unflatten({path: flat[path] for path in averaged})}
+    wanted = {name: tree for name, tree in wanted.items() if tree}
+    as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), wanted)
+    items = ocp.args.PyTreeRestore(item=wanted, restore_args=as_numpy, partial_restore=True)
     path = (run_dir / "checkpoints").resolve()
     with ocp.CheckpointManager(path, item_handlers=handlers) as manager:
         variables = manager.restore(step, args=ocp.args.Composite(state=items))["state"]
+    variables["params"] = merge_trees(variables["params"], variables.pop("ema", {}))
     jax.tree.map_with_path(
         lambda where, found, like: _check_shape(run_dir, where, found, like), variables, abstract
     )

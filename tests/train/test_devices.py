@@ -19,7 +19,8 @@ from ferjax.augment import AUGMENTS
 from ferjax.models.registry import create_model
 from ferjax.sharding import compiled, data_mesh, put_batch, replicated
 from ferjax.specs import InputSpec
-from ferjax.train.optim import make_optimizer, make_schedule
+from ferjax.train.optim import make_optimizer
+from ferjax.train.schedules import make_schedule
 from ferjax.train.state import create_state
 from ferjax.train.steps import train_step, zero_sums
 
@@ -31,11 +32,12 @@ def losses(devices: int, steps: int, dtype: Any) -> list[float]:
     """Returns each step's loss, with batch norm, dropout and augmentation on."""
     mesh = data_mesh(jax.devices()[:devices])
     model = create_model("cnn3", CLASSES)
-    optimizer = make_optimizer("sgd", make_schedule("constant", 0.01, steps))
+    optimizer = make_optimizer("sgd")
     step = functools.partial(
         train_step,
         model=model,
         optimizer=optimizer,
+        rate=make_schedule("constant", 0.01, steps),
         spec=SPEC,
         augment=AUGMENTS["standard"],
         label_smoothing=0.1,

@@ -16,7 +16,8 @@ from ferjax.rng import stream_key
 from ferjax.sharding import compiled, data_mesh, put_batch, replicated
 from ferjax.specs import InputSpec
 from ferjax.train.losses import LOSSES
-from ferjax.train.optim import make_optimizer, make_schedule
+from ferjax.train.optim import make_optimizer
+from ferjax.train.schedules import make_schedule
 from ferjax.train.state import TrainState, create_state
 from ferjax.train.steps import NEVER, Sums, predict_step, train_step, zero_sums
 
@@ -28,6 +29,7 @@ class Linear(nn.Module):
     """Three logits, linear in the pixels."""
 
     dropout: float = 0.0
+    num_classes: int = 3
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -49,10 +51,11 @@ def batch(count: int = 6, seed: int = 0) -> dict[str, np.ndarray]:
 def setup(**changes: Any) -> tuple[TrainState, Callable[..., tuple[TrainState, Sums]]]:
     """Returns a state at step 0, and the step function."""
     model = changes.pop("model", Linear())
-    optimizer = make_optimizer("sgd", make_schedule("constant", LEARNING_RATE, 1), momentum=0)
+    optimizer = make_optimizer("sgd", momentum=0)
     arguments: dict[str, Any] = {
         "model": model,
         "optimizer": optimizer,
+        "rate": make_schedule("constant", LEARNING_RATE, 1),
         "spec": SPEC,
         "augment": AUGMENTS["none"],
         "label_smoothing": 0.0,
@@ -271,7 +274,7 @@ class TwoLayers(nn.Module):
 
 def test_frozen_parameters_keep_every_bit_and_have_no_slots() -> None:
     model, frozen = TwoLayers(), "guide/.*"
-    optimizer = make_optimizer("adam", make_schedule("constant", LEARNING_RATE, 1))
+    optimizer = make_optimizer("adam")
     mesh = data_mesh(jax.devices()[:1])
     _, step = setup(model=model, optimizer=optimizer, frozen=frozen)
     state = create_state(model, optimizer, SPEC, 0, mesh, frozen=frozen)
@@ -290,7 +293,7 @@ def test_frozen_parameters_keep_every_bit_and_have_no_slots() -> None:
 
 
 def test_given_values_take_the_place_of_the_initialised() -> None:
-    optimizer = make_optimizer("adam", make_schedule("constant", LEARNING_RATE, 1))
+    optimizer = make_optimizer("adam")
     kernel = np.full((64, 5), 3, np.float32)
     given = {"params/guide/kernel": kernel}
     mesh = data_mesh(jax.devices()[:1])
