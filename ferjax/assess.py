@@ -14,7 +14,7 @@ from ferjax.data.split import DatasetBundle, Split, subset
 from ferjax.errors import UserError, unknown_name
 from ferjax.predict import LoadedRun, load_run
 from ferjax.preprocess import denormalize, prepare
-from ferjax.protocol import describe_protocol, summarise, warnings_of
+from ferjax.protocol import describe_phases, describe_protocol, summarise, warnings_of
 from ferjax.report.confusion import draw_confusion
 from ferjax.report.curves import draw_curves
 from ferjax.report.document import write_report
@@ -38,6 +38,10 @@ def assess_run(task: Task, run_dir: Path) -> dict[str, Any]:
     """
     config, classes = task.config, task.bundle.classes
     runs = {which: load_run(run_dir, which) for which in ("last", "selected")}
+    if config.ema is not None:
+        raw = {f"raw {which}": load_run(run_dir, which, raw=True) for which in runs}
+        # What is selected stands last: it is the headline.
+        runs = {**raw, **runs}
     found = _evaluate(task, runs)
     results = {
         name: {k: _scores(e, classes, runs[k.partition("+")[0]].epoch) for k, e in kinds.items()}
@@ -64,7 +68,11 @@ def assess_run(task: Task, run_dir: Path) -> dict[str, Any]:
     report = {
         "title": title,
         "summary": summarise(results),
-        "protocol": describe_protocol(config, task.bundle, task.spec, origin),
+        "protocol": {
+            **describe_protocol(config, task.bundle, task.spec, origin),
+            "phases": describe_phases(config, task.shapes, task.frozen),
+            "course": [*runs["last"].meta["notes"]] or "as planned",
+        },
         "results": results,
         "config": asdict(config),
         "environment": describe_environment(
@@ -82,7 +90,9 @@ def _evaluate(task: Task, runs: Mapping[str, LoadedRun]) -> dict[str, dict[str, 
 
     With test-time augmentation also `<checkpoint>+<tta>`, after the plain ones.
     """
-    by_step, config = {run.step: run for run in runs.values()}, task.config
+    config = task.config
+    # The last epoch is often the selected one too; raw parameters are others.
+    distinct = {(run.step, which.startswith("raw")): run for which, run in runs.items()}
     ways = {"": task.logits_of}
     if config.tta != "none":
         size, shown = config.batch_size, config.progress
@@ -95,10 +105,13 @@ def _evaluate(task: Task, runs: Mapping[str, LoadedRun]) -> dict[str, dict[str, 
             found[name] = {}
             for suffix, logits_of in ways.items():
                 evaluations = {
-                    step: evaluate_split(logits_of, run.variables, split)
-                    for step, run in by_step.items()
+                    key: evaluate_split(logits_of, run.variables, split)
+                    for key, run in distinct.items()
                 }
-                found[name] |= {which + suffix: evaluations[r.step] for which, r in runs.items()}
+                found[name] |= {
+                    which + suffix: evaluations[run.step, which.startswith("raw")]
+                    for which, run in runs.items()
+                }
     return found
 
 

@@ -1,6 +1,6 @@
 """What a report says about how its numbers came to be, and when they should be doubted."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,9 +8,11 @@ import numpy as np
 from ferjax.config import TrainConfig
 from ferjax.data.overlap import exact_overlap
 from ferjax.data.split import DatasetBundle
+from ferjax.phases import phases_of
 from ferjax.recipes import RECIPES
 from ferjax.specs import InputSpec
 from ferjax.train.losses import CLASS_WEIGHTS
+from ferjax.tree import flatten, split_tree
 from ferjax.tta import VIEWS
 
 # A network this much better on val than on test points at a leak or a broken split.
@@ -37,8 +39,7 @@ def describe_protocol(
     return {
         "data set": f"{config.dataset}, {bundle.layout}",
         "splits": splits,
-        "selection": "highest val accuracy, ties to the earlier epoch; the last epoch beside it"
-        + ("; without test-time augmentation" if config.tta != "none" else ""),
+        "selection": _selection(config),
         "test": "read once, after training" if "test" in bundle.splits else "not on disk",
         "seeds": str(config.seed),
         "test-time augmentation": _test_views(config.tta),
@@ -53,6 +54,42 @@ def describe_protocol(
         "classes as trained": effective_classes(config, bundle),
         "train/test overlap": overlaps(bundle),
     }
+
+
+def describe_phases(
+    config: TrainConfig, shapes: Mapping[str, Any], frozen: Sequence[str | None]
+) -> list[str]:
+    """Returns a line for each phase: how long, how fast, and what of the network it trains.
+
+    Args:
+      config: the run's.
+      shapes: tree of the network's parameters.
+      frozen: for each phase, the pattern of what it does not train.
+    """
+
+    def count(tree: Mapping[str, Any]) -> int:
+        return sum(leaf.size for leaf in flatten(tree).values())
+
+    lines = []
+    for number, (phase, pattern) in enumerate(zip(phases_of(config), frozen, strict=True), start=1):
+        trained = count(split_tree(shapes, pattern)[0])
+        lines.append(
+            f"{number}: {phase.epochs} epochs, {config.optimizer} at {phase.learning_rate:g},"
+            f" {phase.schedule}; trains {trained:,} of {count(shapes):,} parameters"
+            + (f", frozen: {phase.freeze}" if phase.freeze != "none" else "")
+        )
+    return lines
+
+
+def _selection(config: TrainConfig) -> str:
+    text = "highest val accuracy, ties to the earlier epoch; the last epoch beside it"
+    if config.ema is not None:
+        text += (
+            f"; of the parameters' moving average (decay {config.ema:g}), the raw ones beside it"
+        )
+    if config.patience:
+        text += f"; a phase ends after {config.patience} evaluations without gain"
+    return text + ("; without test-time augmentation" if config.tta != "none" else "")
 
 
 def effective_classes(config: TrainConfig, bundle: DatasetBundle) -> str:
