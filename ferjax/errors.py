@@ -1,6 +1,7 @@
 """The one error a user of ferjax can cause, and the nearest-name suggestion it carries."""
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -18,3 +19,11 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return UserError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(known)}.")
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Returns whether an error says that host or device has no memory left."""
+    # By name: this module knows no jax.
+    if type(error).__name__ == "JaxRuntimeError":
+        return bool(re.search("RESOURCE_EXHAUSTED|[Oo]ut of memory", str(error)))
+    return isinstance(error, MemoryError)

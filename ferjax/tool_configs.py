@@ -65,3 +65,39 @@ class PrepareConfig:
 
     def __post_init__(self) -> None:
         check_fields(self)
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """How `launch.search` searches, beside the settings of every trial. One flag for each field."""
+
+    trials: int = config_field(
+        20, "Trials of the study in all, those of earlier commands included.", low=1, free=True
+    )
+    space: str | None = config_field(
+        None,
+        "What varies: field=low:high, field=log:low:high, field=a|b|c, separated by commas."
+        " Default: learning rate, weight decay, label smoothing, augmentation and optimizer, where"
+        " no flag gives them.",
+    )
+    sampler: str = config_field(
+        "tpe",
+        "tpe: tree-structured Parzen estimator, random for the first ten trials; random.",
+        choices=("tpe", "random"),
+    )
+    pruner: str = config_field(
+        "median",
+        "median: end a trial whose best val accuracy so far is below the median of the finished"
+        " ones' at the same epoch, after five trials and a quarter of the epochs; none.",
+        choices=("median", "none"),
+    )
+    search_seed: int = config_field(0, "Seed of what is drawn, apart from --seed.", low=0)
+    workers: int = config_field(
+        1, "Processes on this machine that share the study.", low=1, free=True
+    )
+    out: str | None = config_field(
+        None, "The study's folder. Default: runs/search-<model>-<dataset>.", free=True
+    )
+
+    def __post_init__(self) -> None:
+        check_fields(self)

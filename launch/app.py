@@ -1,7 +1,6 @@
 """How every entry point runs: flags, one line for a user's error, exit codes."""
 
 import logging
-import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import jax
 from absl import app, flags
 
-from ferjax.errors import UserError
+from ferjax.errors import UserError, ran_out_of_memory
 from ferjax.experiment import enable_compile_cache
 
 
@@ -38,9 +37,7 @@ def run(main: Callable[[list[str]], Any]) -> None:
         print("stopped; the same command with --resume continues from here", file=sys.stderr)
         sys.exit(130)
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
-        if isinstance(error, MemoryError) or re.search(
-            "RESOURCE_EXHAUSTED|[Oo]ut of memory", str(error)
-        ):
+        if ran_out_of_memory(error):
             sys.exit(f"error: {out_of_memory()}")
         raise
 

@@ -48,6 +48,7 @@ LAYERS = {
     "ferjax.protocol": 4,
     "ferjax.experiment": 4,
     "ferjax.predict": 4,
+    "ferjax.search": 4,
     "launch": 5,
 }
 STRANGERS = ("ferjax.models", "ferjax.data", "ferjax.convert")
@@ -57,6 +58,7 @@ OPTIONAL = {
     "h5py",
     "huggingface_hub",
     "keras",
+    "optuna",
     "tensorflow",
     "timm",
     "torch",

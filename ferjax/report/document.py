@@ -37,7 +37,7 @@ def write_report(report: Mapping[str, Any], directory: Path) -> Path:
     parts += sections.notes(report["notes"])
     parts += sections.folded("Configuration", report["config"])
     parts += sections.folded("Environment", report["environment"])
-    return _write(report, parts, directory)
+    return write_page(report, parts, directory)
 
 
 def write_several_report(report: Mapping[str, Any], directory: Path) -> Path:
@@ -63,7 +63,7 @@ def write_several_report(report: Mapping[str, Any], directory: Path) -> Path:
     ]
     if pooled := report.get("pooled"):
         parts += sections.class_details("all folds' test images", pooled)
-    return _write(report, parts, directory)
+    return write_page(report, parts, directory)
 
 
 def plain(value: Any) -> Any:
@@ -79,7 +79,12 @@ def plain(value: Any) -> Any:
     return value if isinstance(value, (str, int, bool, type(None))) else str(value)
 
 
-def _write(report: Mapping[str, Any], parts: Iterable[str], directory: Path) -> Path:
+def write_page(report: Mapping[str, Any], parts: Iterable[str], directory: Path) -> Path:
+    """Writes JSON values as `report.json` and Markdown parts as `report.md`; returns the latter.
+
+    Raises:
+      UserError: a file cannot be written.
+    """
     encoded = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     write_atomically(Path(directory) / "report.json", encoded.encode())
     page = "\n\n".join(parts) + "\n"

@@ -1,0 +1,39 @@
+"""Search hyper-parameters: python -m launch.search --model=cnn4 --dataset=synthetic --trials=20."""
+
+import sys
+
+from ferjax.config import TrainConfig
+from ferjax.search.run import run_search
+from ferjax.search.workers import run_workers
+from ferjax.tool_configs import SearchConfig
+from launch.app import refuse_arguments, run
+from launch.flags import define_flags, given_flags
+
+define_flags(SearchConfig)
+define_flags(TrainConfig)
+
+
+def main(arguments: list[str]) -> None:
+    """Searches, here or in several processes; prints the best trial and the report's path."""
+    refuse_arguments(arguments)
+    config, given = SearchConfig(**given_flags(SearchConfig)), given_flags(TrainConfig)
+    try:
+        if config.workers > 1:
+            # Of two equal flags the last counts.
+            own = [sys.executable, "-m", "launch.search", *sys.argv[1:], "--workers=1"]
+            report = run_workers(config, given, own)
+        else:
+            report = run_search(config, given)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+    for warning in report["warnings"]:
+        print(f"warning: {warning}")
+    print(report["summary"])
+    if report["command"]:
+        print(report["command"])
+    print(report["path"])
+
+
+if __name__ == "__main__":
+    run(main)

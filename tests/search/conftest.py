@@ -1,0 +1,74 @@
+"""A stand-in for training: the accuracy of an epoch is a formula of the settings."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ferjax.config import TrainConfig
+from ferjax.report.scores import scores
+from ferjax.search.run import run_search
+from ferjax.tool_configs import SearchConfig
+
+GIVEN = {"model": "cnn3", "dataset": "synthetic", "epochs": 4, "progress": False}
+Formula = Callable[[TrainConfig, int], float]
+
+
+def learning_rate_matters(config: TrainConfig, epoch: int) -> float:
+    """Returns an accuracy that is highest at a learning rate of 0.003, and grows by the epoch."""
+    assert isinstance(config.learning_rate, float)
+    distance = math.log10(config.learning_rate / 3e-3)
+    return math.exp(-(distance**2)) * (0.8 + 0.01 * epoch)
+
+
+def stand_in(formula: Formula = learning_rate_matters) -> Callable[..., dict[str, Any]]:
+    """Returns what takes the place of `run_train`: reports by `formula`, leaves report.json."""
+
+    def train(config: TrainConfig, watch: Callable[[int, float], None]) -> dict[str, Any]:
+        run_dir = Path(config.workdir or "")
+        run_dir.mkdir(parents=True, exist_ok=True)
+        assert isinstance(config.epochs, int)
+        found = [formula(config, epoch) for epoch in range(1, config.epochs + 1)]
+        for epoch, accuracy in enumerate(found, 1):
+            watch(epoch, accuracy)
+        shown = {**scores([[3, 1], [0, 2]], ["anger", "fear"]), "epoch": 1, "loss": 1.0}
+        val = {**shown, "accuracy": max(found)}
+        report = {
+            "results": {
+                split: {"last": own, "selected": own}
+                for split, own in (("val", val), ("test", {**val, "accuracy": 0.125}))
+            },
+            "protocol": {"splits": ["train: 9", "val: 6", "test: 6"], "data set": "synthetic"},
+            "environment": {"git commit": "abc"},
+            "warnings": ["a warning of the run"],
+        }
+        (run_dir / "report.json").write_text(json.dumps(report))
+        return report
+
+    return train
+
+
+@pytest.fixture
+def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """Returns a function (train, **SearchConfig's or TrainConfig's fields) → the search's report.
+
+    Nothing is drawn and nothing compiled is freed, which would take most of the time.
+    """
+    monkeypatch.setattr("ferjax.search.trial.forget_programs", lambda: None)
+    monkeypatch.setattr("ferjax.report.trials.draw_trials", lambda *_: None)
+
+    def call(
+        train: Callable[..., dict[str, Any]] | None = None,
+        *,
+        prepare: Callable[[TrainConfig], Any] = lambda config: None,
+        given: dict[str, Any] | None = None,
+        **own: Any,
+    ) -> dict[str, Any]:
+        config = SearchConfig(**{"out": str(tmp_path / "study"), "trials": 6, **own})
+        given = {**GIVEN, **(given or {})}
+        return run_search(config, given, train=train or stand_in(), prepare=prepare)
+
+    return call
