@@ -1,4 +1,7 @@
-"""The PyTorch side of suite `input`: DataLoader over images in memory and over files."""
+"""The peers of suite `input`: bare decoding, DataLoader over images in memory and over files.
+
+Workers are spawned and import it, so it imports little.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,8 +31,20 @@ class TorchItems:
         return self.images[index], torch.as_tensor(index)
 
 
+def decode_file(path: Path, mode: str) -> np.ndarray:
+    """Decodes a file with Pillow and nothing else; returns uint8 [H, W] or [H, W, 3]."""
+    with Image.open(path) as file:
+        return np.asarray(file if file.mode == mode else file.convert(mode))
+
+
+def decode_files(paths: Sequence[Path], mode: str) -> None:
+    """Decodes files and keeps none."""
+    for path in paths:
+        decode_file(path, mode)
+
+
 class TorchFiles:
-    """A map-style data set of PyTorch that decodes a file an item."""
+    """A map-style data set of PyTorch that decodes a file an item, or a list of them."""
 
     def __init__(self, paths: Sequence[Path], mode: str) -> None:
         self.paths, self.mode = paths, mode
@@ -37,11 +52,13 @@ class TorchFiles:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, index: int) -> tuple[Any, int]:
+    def __getitem__(self, index: Any) -> tuple[Any, Any]:
         import torch
 
-        with Image.open(self.paths[index]) as file:
-            return torch.from_numpy(np.array(file.convert(self.mode))), 0
+        if isinstance(index, int):
+            return torch.from_numpy(np.array(decode_file(self.paths[index], self.mode))), 0
+        pixels = np.stack([decode_file(self.paths[k], self.mode) for k in index])
+        return torch.from_numpy(pixels), torch.zeros(len(index))
 
 
 def item_loader(images: np.ndarray, batch_size: int, workers: int) -> Run:
@@ -55,17 +72,25 @@ def item_loader(images: np.ndarray, batch_size: int, workers: int) -> Run:
 def gather_loader(images: np.ndarray, batch_size: int, workers: int) -> Run:
     """Returns an epoch over images in memory [N, ...], each item a gather of a whole batch."""
     import torch
-    from torch.utils.data import BatchSampler, RandomSampler
 
     items = TorchItems(torch.from_numpy(images))
-    sampler = BatchSampler(RandomSampler(range(len(images))), batch_size, drop_last=True)
-    return _loader(items, workers, batch_size=None, sampler=sampler)
+    return _loader(items, workers, batch_size=None, sampler=_batches(len(images), batch_size))
 
 
-def file_loader(paths: Sequence[Path], mode: str, batch_size: int, workers: int) -> Run:
-    """Returns an epoch over files decoded by Pillow in `mode`, one an item."""
+def file_loader(
+    paths: Sequence[Path], mode: str, batch_size: int, workers: int, whole: bool = False
+) -> Run:
+    """Returns an epoch over files decoded by Pillow in `mode`, one an item, or a `whole` batch."""
     files = TorchFiles(paths, mode)
-    return _loader(files, workers, batch_size=batch_size, shuffle=True, drop_last=True)
+    if not whole:
+        return _loader(files, workers, batch_size=batch_size, shuffle=True, drop_last=True)
+    return _loader(files, workers, batch_size=None, sampler=_batches(len(paths), batch_size))
+
+
+def _batches(count: int, batch_size: int) -> Any:
+    from torch.utils.data import BatchSampler, RandomSampler
+
+    return BatchSampler(RandomSampler(range(count)), batch_size, drop_last=True)
 
 
 def _loader(dataset: Any, workers: int, **how: Any) -> Run:

@@ -68,10 +68,11 @@ def read_image(path: Path, size: tuple[int, int] | None, channels: int) -> np.nd
             turn = _TRANSPOSE.get(_orientation(file))
             file.load()
             image = file if file.mode == mode else _eight_bit(file).convert(mode)
-            pixels = np.asarray(image if turn is None else image.transpose(turn))
+            image = image if turn is None else image.transpose(turn)
+            pixels = np.frombuffer(image.tobytes(), np.uint8)
     except _DECODE_ERRORS as error:
         raise _unreadable(path, error) from error
-    pixels = pixels.reshape(*pixels.shape[:2], channels)
+    pixels = pixels.reshape(image.height, image.width, channels)
     return pixels if size is None else resize_image(pixels, size)
 
 

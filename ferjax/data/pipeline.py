@@ -165,18 +165,19 @@ class EvalBatches:
 
 @dataclass(frozen=True)
 class _Groups:
-    """A Grain source whose element i is the i-th list of `size` batches, counted from `start`."""
+    """A Grain source of lists of `size` batches from `start` on; the first, awaited, has but one."""
 
     batches: TrainBatches | EvalBatches
     start: int
     size: int
 
     def __len__(self) -> int:
-        return -(-max(0, len(self.batches) - self.start) // self.size)
+        left = len(self.batches) - self.start
+        return 1 + -(-(left - 1) // self.size) if left > 0 else 0
 
     def __getitem__(self, number: int) -> list[dict[str, Any]]:
-        first = self.start + int(number) * self.size
-        steps = range(first, min(first + self.size, len(self.batches)))
+        end = self.start + int(number) * self.size + 1
+        steps = range(max(self.start, end - self.size), min(end, len(self.batches)))
         return _read(self.batches.split, [self.batches.rows(step) for step in steps])
 
 

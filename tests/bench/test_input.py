@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ferjax.bench.case import BARE, OURS
 from ferjax.bench.suites import input as suite
 from ferjax.bench.torch_input import TorchFiles, TorchItems
 from ferjax.bench.work import Work, case_work
@@ -24,7 +23,7 @@ print(extra_peak(case.sides["ferjax"]))
 
 def test_cases_say_what_they_move() -> None:
     cases = {case.name: case for case in suite.cases()}
-    assert len(cases) == 6
+    assert len(cases) == 7
     assert all(case.function is None for case in cases.values())
     case = cases["cached faces, store to batch"]
     assert case.images == 4 * 29_952
@@ -43,6 +42,8 @@ def test_all_sides_decode_the_same(kind: str, side: int, channels: int) -> None:
     pytest.importorskip("torch")
     pixels, _ = TorchFiles(paths, mode)[4]
     np.testing.assert_array_equal(pixels.numpy().reshape(ours[4].shape), ours[4])
+    pixels, _ = TorchFiles(paths, mode)[[4, 0]]
+    np.testing.assert_array_equal(pixels.numpy().reshape(ours[:2].shape), ours[[4, 0]])
 
 
 def test_peers_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +55,9 @@ def test_peers_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suite, "_BATCH", 16)
     suite.item_loader(images, 16, 0)()
     suite.gather_loader(images, 16, 0)()
-    suite.file_loader(suite.image_folder("png", 48, 1, 16), "L", 16, 0)()
+    paths = suite.image_folder("png", 48, 1, 16)
+    for whole in (False, True):
+        suite.file_loader(paths, "L", 16, 0, whole)()
 
 
 def test_sides_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,10 +66,9 @@ def test_sides_run(monkeypatch: pytest.MonkeyPatch) -> None:
     for memo in (suite._pixels, suite._store_folder):
         memo.cache_clear()
     try:
-        for case in suite.cases()[:4]:
-            for side in (OURS, BARE):
-                if side in case.sides:
-                    case.sides[side]()()
+        for case in (*suite.cases()[:4], suite.cases()[-1]):
+            for build in case.sides.values():
+                build()()
     finally:
         for memo in (suite._pixels, suite._store_folder):
             memo.cache_clear()

@@ -205,7 +205,8 @@ def test_bytes_of_features_bound_what_is_read_at_once(monkeypatch: pytest.Monkey
     # Four images of 1 + 24 bytes are a hundred: three batches fit.
     monkeypatch.setattr(pipeline, "_ELEMENT_BYTES", 300)
     list(iterate(EvalBatches(split, 4)))
-    assert read == [12] * 4
+    # The first comes alone, so that it comes soon.
+    assert read == [4, 12, 12, 12, 8]
 
 
 def test_balanced_epochs_show_classes_alike() -> None:

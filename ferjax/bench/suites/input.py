@@ -2,10 +2,11 @@
 
 import atexit
 import functools
+import multiprocessing
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,14 @@ import numpy as np
 from PIL import Image
 
 from ferjax.bench.case import BARE, OURS, Case, Peer, Run
-from ferjax.bench.torch_input import file_loader, gather_loader, item_loader
-from ferjax.data.images import decode_threads, image_split
+from ferjax.bench.torch_input import (
+    decode_file,
+    decode_files,
+    file_loader,
+    gather_loader,
+    item_loader,
+)
+from ferjax.data.images import decode_threads, image_split, usable_cores
 from ferjax.data.pipeline import TrainBatches, iterate
 from ferjax.data.split import Split
 from ferjax.data.store import build_store, open_store, stored_split
@@ -35,6 +42,7 @@ def cases() -> tuple[Case, ...]:
         _decoding("png", 48, 1, quick=True),
         _decoding("jpeg", 100, 3),
         _decoding("jpeg", 224, 3),
+        _first_batch("jpeg", 224, 3),
     )
 
 
@@ -63,46 +71,85 @@ def _cached(name: str, ours: Callable[[], Run], quick: bool = False, memory: boo
 
 
 def _decoding(kind: str, side: int, channels: int, quick: bool = False) -> Case:
-    mode, threads = "L" if channels == 1 else "RGB", decode_threads(side * side)
+    mode, workers = "L" if channels == 1 else "RGB", usable_cores()
 
     def ours() -> Run:
-        paths = image_folder(kind, side, channels)
-        ids = [path.name for path in paths]
-        split = image_split("train", paths, np.zeros(len(paths)), ids, side, threads=threads)
-        return lambda: _consume(iterate(TrainBatches(split, _BATCH, 0, epochs=1)))
+        batches = _files(image_folder(kind, side, channels), side)
+
+        def run() -> None:
+            _consume(iterate(batches))
+
+        for _ in range(3):  # our processes start after a while, as PyTorch's do in its warm-up
+            run()
+        return run
 
     def bare() -> Run:
         paths = image_folder(kind, side, channels)
-        return lambda: decode_loop(paths, mode, threads)
+        return lambda: decode_loop(paths, mode, workers)
 
-    def peer(workers: int) -> Run:
-        return file_loader(image_folder(kind, side, channels), mode, _BATCH, workers)
+    def in_processes() -> Run:
+        paths, context = image_folder(kind, side, channels), multiprocessing.get_context("spawn")
+        executor = ProcessPoolExecutor(workers, context)
+        parts = [(paths[k::workers], mode) for k in range(workers)]
+        return lambda: list(executor.map(decode_files, *zip(*parts, strict=True)))
 
+    def peer(workers: int, whole: bool) -> Run:
+        return file_loader(image_folder(kind, side, channels), mode, _BATCH, workers, whole)
+
+    settings = {
+        f"{size} an item, {count} workers": functools.partial(peer, count, size == "a batch")
+        for count in (0, workers)
+        for size in ("an image", "a batch")
+    }
     return Case(
         name=f"{kind.upper()} files {side}x{side}, decoded",
         shape=f"{_FILES:,} files of {side}x{side}x{channels}, batches of {_BATCH}",
         function=None,
         arguments=tuple,
-        sides={OURS: ours, BARE: bare},
-        peers=tuple(
-            Peer(f"{workers} workers", lambda workers=workers: peer(workers))
-            for workers in (0, threads)
-        ),
+        sides={OURS: ours, BARE: bare, f"{BARE} in processes": in_processes},
+        peers=tuple(Peer(setting, build) for setting, build in settings.items()),
         bytes=_FILES * side * side * channels,
         images=_FILES,
         quick=quick,
     )
 
 
+def _first_batch(kind: str, side: int, channels: int) -> Case:
+    mode = "L" if channels == 1 else "RGB"
+
+    def paths() -> Sequence[Path]:
+        return image_folder(kind, side, channels)[:_BATCH]
+
+    def ours() -> Run:
+        batches = _files(paths(), side, decode_threads(side * side))
+        return lambda: _consume(iterate(batches))
+
+    def peer() -> Run:
+        return file_loader(paths(), mode, _BATCH, workers=0, whole=True)
+
+    return Case(
+        name=f"{kind.upper()} files {side}x{side}, the first batch",
+        shape=f"{_BATCH} files of {side}x{side}x{channels}, before any process has started",
+        function=None,
+        arguments=tuple,
+        sides={OURS: ours, BARE: lambda: lambda: decode_loop(paths(), mode, usable_cores())},
+        peers=(Peer("a batch an item, 0 workers", peer),),
+        bytes=_BATCH * side * side * channels,
+        images=_BATCH,
+    )
+
+
+def _files(paths: Sequence[Path], side: int, threads: int | None = None) -> TrainBatches:
+    ids = [path.name for path in paths]
+    split = image_split("train", paths, np.zeros(len(paths)), ids, side, threads=threads)
+    return TrainBatches(split, _BATCH, 0, epochs=1)
+
+
 def decode_loop(paths: Sequence[Path], mode: str, threads: int) -> list[list[np.ndarray]]:
     """Decodes files with Pillow and nothing else; returns uint8 arrays, a list a thread."""
 
-    def decode(path: Path) -> np.ndarray:
-        with Image.open(path) as file:
-            return np.asarray(file.convert(mode))
-
     def work(part: Sequence[Path]) -> list[np.ndarray]:
-        return [decode(path) for path in part]
+        return [decode_file(path, mode) for path in part]
 
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(work, [paths[k::threads] for k in range(threads)]))
