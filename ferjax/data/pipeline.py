@@ -165,7 +165,7 @@ class EvalBatches:
 
 @dataclass(frozen=True)
 class _Groups:
-    """A Grain source of lists of `size` batches from `start` on; the first, awaited, has but one."""
+    """A Grain source of lists of `size` batches from `start` on; the first list has one alone."""
 
     batches: TrainBatches | EvalBatches
     start: int
