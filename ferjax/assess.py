@@ -49,7 +49,8 @@ def assess_run(task: Task, run_dir: Path) -> dict[str, Any]:
     }
     title = f"{config.model} on {config.dataset}"
     lines, epoch = read_lines(run_dir), runs["selected"].epoch
-    draw_curves(lines, run_dir / "curves.png", epoch, title)
+    meta = runs["last"].meta
+    draw_curves(lines, run_dir / "curves.png", epoch, title, meta["starts"])
     draw_per_class(lines, classes, run_dir / "per_class.png", title)
     _draw_first_batch(task, run_dir / "batch.png", title)
     figures = [
@@ -71,13 +72,11 @@ def assess_run(task: Task, run_dir: Path) -> dict[str, Any]:
         "protocol": {
             **describe_protocol(config, task.bundle, task.spec, origin),
             "phases": describe_phases(config, task.shapes, task.frozen),
-            "course": [*runs["last"].meta["notes"]] or "as planned",
+            "course": [*meta["notes"]] or "as planned",
         },
         "results": results,
         "config": asdict(config),
-        "environment": describe_environment(
-            list(task.mesh.devices.flat), runs["last"].meta["seconds"]
-        ),
+        "environment": describe_environment(list(task.mesh.devices.flat), meta["seconds"]),
         "warnings": warnings_of(config, results),
         "notes": list(task.bundle.notes),
         "figures": figures,

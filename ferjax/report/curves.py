@@ -22,7 +22,11 @@ _COLOURS = {"train": "#8A949E", "val": "#0072B2"}
 
 
 def draw_curves(
-    lines: Sequence[Mapping[str, Any]], path: Path, selected_epoch: int | None, title: str
+    lines: Sequence[Mapping[str, Any]],
+    path: Path,
+    selected_epoch: int | None,
+    title: str,
+    starts: Sequence[int] = (0,),
 ) -> None:
     """Draws two panels, loss and accuracy, for train and val, with the selected epoch marked.
 
@@ -31,6 +35,7 @@ def draw_curves(
       path: the PNG to write.
       selected_epoch: the epoch whose weights were selected, or None to mark none.
       title: the figure's title.
+      starts: for each phase of training, the epochs finished before it.
 
     Raises:
       UserError: the file cannot be written.
@@ -44,6 +49,8 @@ def draw_curves(
             axes = axes_at(figure, 0.55 + 4.55 * k, 0.55, 2.95, 2.45)
             axes.set_title(key.capitalize())
             _panel(axes, key, curves)
+            for number, start in enumerate(starts[1:], start=2):
+                _mark_phase(axes, number, start)
             if selected_epoch is not None:
                 _mark(axes, key, curves["val"], selected_epoch)
 
@@ -89,3 +96,17 @@ def _mark(axes: Axes, key: str, val: Series, epoch: int) -> None:
     )
     note = f"selected: epoch {epoch}, {_number(key, float(value))}"
     axes.set_title(note, loc="right", size=8, weight="normal", color=MUTED)
+
+
+def _mark_phase(axes: Axes, number: int, start: int) -> None:
+    axes.axvline(start + 0.5, color=MUTED, linewidth=0.6, alpha=0.6, zorder=1)
+    place = {"xy": (start + 0.5, 1), "xycoords": ("data", "axes fraction")}
+    axes.annotate(
+        f"phase {number}",
+        **place,
+        xytext=(3, -3),
+        textcoords="offset points",
+        size=7,
+        color=MUTED,
+        va="top",
+    )
