@@ -44,19 +44,20 @@ def run_workers(
     with _started(search, command) as children, _bar(search) as bar:
         while any(child.poll() is None for child in children):
             time.sleep(_LOOK_SECONDS)
-            for number, child in enumerate(children, 1):
-                if child.returncode == 1 and (error := _error(_log(search, number))):
-                    raise UserError(f"worker {number}: {error}")
+            _raise_error(search, children)
             if check_study(search):
                 show(bar, trial_rows(search, open_study(search)))
-    dead = [k for k, child in enumerate(children, 1) if child.returncode]
+    _raise_error(search, children)
     path = search.out / "report.json"
-    report = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"rows": []}
-    if dead:
+    rows = trial_rows(search, open_study(search)) if check_study(search) else []
+    dead = [k for k, child in enumerate(children, 1) if child.returncode]
+    # What one worker left, another has gone on with.
+    if dead and sum(row["state"] != "running" for row in rows) < config.trials:
         raise UserError(
             f"worker {dead[0]} ended with status {children[dead[0] - 1].returncode}; what it said"
             f" stands in {_log(search, dead[0])}. The same command goes on from here."
         )
+    report = json.loads(path.read_text(encoding="utf-8"))
     return {**report, "path": str(path.with_suffix(".md"))}
 
 
@@ -64,10 +65,14 @@ def _log(search: Search, number: int) -> Path:
     return search.out / WORKERS / f"worker_{number}.log"
 
 
-def _error(log: Path) -> str | None:
-    """Returns the one line that a worker ended with, where it was a user's error."""
-    last = log.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
-    return last.removeprefix("error: ") if last.startswith("error: ") else None
+def _raise_error(search: Search, children: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Raises the user's error that a worker ended with, if one did."""
+    for number, child in enumerate(children, 1):
+        if child.poll() == 1:
+            said = _log(search, number).read_text(encoding="utf-8", errors="replace")
+            last = said.strip().rpartition("\n")[2]
+            if last.startswith("error: "):
+                raise UserError(f"worker {number}: {last.removeprefix('error: ')}")
 
 
 def _bar(search: Search) -> Any:

@@ -24,16 +24,17 @@ def learning_rate_matters(config: TrainConfig, epoch: int) -> float:
     return math.exp(-(distance**2)) * (0.8 + 0.01 * epoch)
 
 
-def stand_in(formula: Formula = learning_rate_matters) -> Callable[..., dict[str, Any]]:
+def stand_in(formula: Formula) -> Callable[..., dict[str, Any]]:
     """Returns what takes the place of `run_train`: reports by `formula`, leaves report.json."""
 
     def train(config: TrainConfig, watch: Callable[[int, float], None]) -> dict[str, Any]:
         run_dir = Path(config.workdir or "")
         run_dir.mkdir(parents=True, exist_ok=True)
         assert isinstance(config.epochs, int)
-        found = [formula(config, epoch) for epoch in range(1, config.epochs + 1)]
-        for epoch, accuracy in enumerate(found, 1):
-            watch(epoch, accuracy)
+        found = []
+        for epoch in range(1, config.epochs + 1):
+            found.append(formula(config, epoch))
+            watch(epoch, found[-1])
         shown = {**scores([[3, 1], [0, 2]], ["anger", "fear"]), "epoch": 1, "loss": 1.0}
         val = {**shown, "accuracy": max(found)}
         report = {
@@ -52,8 +53,14 @@ def stand_in(formula: Formula = learning_rate_matters) -> Callable[..., dict[str
 
 
 @pytest.fixture
+def matters() -> Formula:
+    """Returns the formula (config, epoch) → accuracy in which the learning rate matters."""
+    return learning_rate_matters
+
+
+@pytest.fixture
 def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
-    """Returns a function (train, **SearchConfig's or TrainConfig's fields) → the search's report.
+    """Returns a function (formula, **SearchConfig's or TrainConfig's fields) → search's report.
 
     Nothing is drawn and nothing compiled is freed, which would take most of the time.
     """
@@ -61,14 +68,15 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dic
     monkeypatch.setattr("ferjax.report.trials.draw_trials", lambda *_: None)
 
     def call(
-        train: Callable[..., dict[str, Any]] | None = None,
+        formula: Formula = learning_rate_matters,
         *,
         prepare: Callable[[TrainConfig], Any] = lambda config: None,
         given: dict[str, Any] | None = None,
         **own: Any,
     ) -> dict[str, Any]:
         config = SearchConfig(**{"out": str(tmp_path / "study"), "trials": 6, **own})
-        given = {**GIVEN, **(given or {})}
-        return run_search(config, given, train=train or stand_in(), prepare=prepare)
+        return run_search(
+            config, {**GIVEN, **(given or {})}, train=stand_in(formula), prepare=prepare
+        )
 
     return call

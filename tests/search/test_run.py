@@ -2,8 +2,6 @@
 
 import json
 import math
-import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,13 +10,11 @@ import pytest
 
 from ferjax.config import TrainConfig
 from ferjax.errors import UserError
-from ferjax.recipes import resolve
 from ferjax.train.loop import Diverged
-
-from .conftest import learning_rate_matters, stand_in
 
 pytest.importorskip("optuna")
 Search = Callable[..., dict[str, Any]]
+Formula = Callable[[TrainConfig, int], float]
 RATE = "learning_rate=log:1e-5:1.0"
 
 
@@ -64,17 +60,14 @@ def test_tpe_closes_in_on_the_best(search: Search) -> None:
     assert report["best"]["accuracy"] > 0.8
 
 
-def test_a_bad_trial_ends_early_and_costs_no_more(search: Search) -> None:
+def test_a_bad_trial_ends_early_and_costs_no_more(search: Search, matters: Formula) -> None:
     seen: list[tuple[str, int]] = []
 
-    def train(config: TrainConfig, watch: Callable[[int, float], None]) -> dict[str, Any]:
-        def noted(epoch: int, accuracy: float) -> None:
-            seen.append((Path(config.workdir or "").name, epoch))
-            watch(epoch, accuracy)
+    def formula(config: TrainConfig, epoch: int) -> float:
+        seen.append((Path(config.workdir or "").name, epoch))
+        return matters(config, epoch)
 
-        return stand_in()(config, noted)
-
-    report = search(train, sampler="random", trials=20, space=RATE, given={"epochs": 8})
+    report = search(formula, sampler="random", trials=20, space=RATE, given={"epochs": 8})
     pruned = [row for row in report["rows"] if row["state"] == "pruned"]
     assert "pruned" not in states(report)[:5]
     assert len(pruned) >= 3
@@ -108,7 +101,7 @@ def test_a_trial_that_cannot_be_trained_is_failed_and_counted(
             raise error
         return 0.5
 
-    report = search(stand_in(formula), trials=3)
+    report = search(formula, trials=3)
     assert states(report) == ["complete", "failed", "complete"]
     failed = report["rows"][1]
     assert reason in failed["failure"]
@@ -151,30 +144,28 @@ def test_data_that_vanish_end_the_search_and_fail_no_trial(search: Search, tmp_p
         return 0.5
 
     with pytest.raises(UserError, match="does not exist"):
-        search(stand_in(formula), prepare=prepare)
+        search(formula, prepare=prepare)
     there[:] = [True, True]
-    assert states(search(stand_in(formula), prepare=prepare)) == ["complete"] * 6
+    assert states(search(formula, prepare=prepare)) == ["complete"] * 6
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, RuntimeError])
 def test_a_trial_that_was_cut_off_goes_on_under_its_number(
-    search: Search, stop: type[BaseException]
+    search: Search, matters: Formula, stop: type[BaseException]
 ) -> None:
     cut, trained = [True], []
 
     def formula(config: TrainConfig, epoch: int) -> float:
+        if epoch == 1:
+            trained.append(config)
         if str(config.workdir).endswith("trial_0002") and epoch == 3 and cut:
             cut.clear()
             raise stop("cut off")
-        return learning_rate_matters(config, epoch)
-
-    def train(config: TrainConfig, watch: Callable[[int, float], None]) -> dict[str, Any]:
-        trained.append(config)
-        return stand_in(formula)(config, watch)
+        return matters(config, epoch)
 
     with pytest.raises(stop):
-        search(train, space=RATE, pruner="none")
-    report = search(train, space=RATE, pruner="none")
+        search(formula, space=RATE, pruner="none")
+    report = search(formula, space=RATE, pruner="none")
     assert states(report) == ["complete"] * 6
     assert [str(config.workdir)[-4:] for config in trained] == [
         *("0000", "0001", "0002", "0002", "0003", "0004", "0005")
@@ -191,8 +182,8 @@ def test_a_trial_that_kills_its_process_is_given_up(search: Search) -> None:
 
     for _ in range(3):
         with pytest.raises(RuntimeError):
-            search(stand_in(formula), trials=3)
-    report = search(stand_in(formula), trials=3)
+            search(formula, trials=3)
+    report = search(formula, trials=3)
     assert states(report) == ["complete", "failed", "complete"]
     assert report["rows"][1]["failure"] == "its process died 3 times"
 
@@ -207,19 +198,21 @@ def test_ctrl_c_is_no_death(search: Search) -> None:
 
     for _ in range(4):
         with pytest.raises(KeyboardInterrupt):
-            search(stand_in(formula), trials=1)
-    assert states(search(stand_in(formula), trials=1)) == ["complete"]
+            search(formula, trials=1)
+    assert states(search(formula, trials=1)) == ["complete"]
 
 
-def test_test_is_shown_of_the_best_alone_and_only_in_the_end(search: Search) -> None:
+def test_test_is_shown_of_the_best_alone_and_only_in_the_end(
+    search: Search, matters: Formula
+) -> None:
     def formula(config: TrainConfig, epoch: int) -> float:
         folder = Path(config.workdir or "").parent
         if str(config.workdir).endswith("trial_0003") and (folder / "report.json").is_file():
             early.append((folder / "report.json").read_text())
-        return learning_rate_matters(config, epoch)
+        return matters(config, epoch)
 
     early: list[str] = []
-    report = search(stand_in(formula), trials=4, pruner="none")
+    report = search(formula, trials=4, pruner="none")
     before = json.loads(early[0])
     assert list(before["results"]) == ["val"]
     assert before["warnings"] == ["unfinished: 3 of 4 trials"]
@@ -237,104 +230,7 @@ def test_test_is_shown_of_the_best_alone_and_only_in_the_end(search: Search) -> 
 
 
 def test_ties_go_to_the_earlier_trial(search: Search) -> None:
-    assert search(stand_in(lambda config, epoch: 0.25))["best"]["number"] == 0
-
-
-def test_the_command_of_the_best_gives_its_config(search: Search) -> None:
-    space = (
-        "learning_rate=log:1e-5:1e-1, batch_size=8:64, balance=true|false, dropout=default|0.5,"
-        " head_widths=512|512,256, optimizer=sgd|adamw"
-    )
-    trained: dict[str, TrainConfig] = {}
-
-    def formula(config: TrainConfig, epoch: int) -> float:
-        trained[Path(config.workdir or "").name] = config
-        return learning_rate_matters(config, epoch)
-
-    report = search(
-        stand_in(formula), space=space, trials=4, given={"augment": "flip", "offline": True}
-    )
-    from absl import flags
-
-    import launch.train  # noqa: F401 (defines the flags)
-    from launch.flags import given_flags
-
-    program, _, module, *words = shlex.split(report["command"])
-    assert (program, module) == ("python", "launch.train")
-    flags.FLAGS.unparse_flags()
-    flags.FLAGS(["train", *words])
-    found = resolve(given_flags(TrainConfig))
-    flags.FLAGS.unparse_flags()
-    own = trained[report["best"]["directory"]]
-    same = {"workdir": None, "resume": False, "progress": False}
-    assert {**vars(found), **same} == {**vars(own), **same}
-    assert found.workdir != own.workdir
-
-
-def test_another_search_is_refused_in_the_same_folder(search: Search) -> None:
-    search(trials=1, space=RATE)
-    for change, words in (
-        ({"space": "learning_rate=log:1e-5:0.5"}, ["space: ", "1.0 → ", "0.5"]),
-        ({"space": "momentum=0:0.9"}, ["momentum=0.0:0.9"]),
-        ({"given": {"model": "cnn4"}}, ["model: cnn3 → cnn4"]),
-        ({"given": {"dataset": "fer2013"}}, ["dataset: synthetic → fer2013"]),
-        ({"given": {"epochs": 9}}, ["epochs: 4 → 9"]),
-        ({"sampler": "random"}, ["sampler: tpe → random"]),
-        ({"search_seed": 1}, ["search_seed: 0 → 1"]),
-    ):
-        with pytest.raises(UserError) as error:
-            search(**{"trials": 2, "space": RATE, **change})
-        assert not [word for word in (*words, "another --out") if word not in str(error.value)]
-    more = search(trials=2, space="learning_rate=log:0.00001:1", given={"cache_dir": "c"})
-    assert states(more) == ["complete"] * 2
-
-
-def test_fewer_trials_than_there_are_change_nothing(search: Search) -> None:
-    search(trials=3)
-    assert len(search(trials=2)["rows"]) == 3
-
-
-def test_a_folder_of_something_else_is_refused(search: Search, tmp_path: Path) -> None:
-    (tmp_path / "study").mkdir()
-    (tmp_path / "study" / "thesis.tex").write_text("mine")
-    with pytest.raises(UserError, match=r"--out=.*thesis\.tex.*Nothing was written"):
-        search()
-    assert [path.name for path in (tmp_path / "study").iterdir()] == ["thesis.tex"]
-    with pytest.raises(UserError, match="is a file"):
-        search(out=str(tmp_path / "study" / "thesis.tex"))
-
-
-@pytest.mark.parametrize(
-    ("own", "words"),
-    [
-        ({"given": {"workdir": "x"}}, ["--workdir", "--out"]),
-        ({"given": {"seeds": (1, 2)}}, ["--seeds", "a trial is one"]),
-        ({"given": {"folds": 5}}, ["--folds", "one --fold"]),
-        ({"given": {"learning_rate": 0.1}, "space": RATE}, ["learning_rate is given"]),
-        ({"given": {"epochs": 0}}, ["--epochs=0"]),
-        ({"space": "lr=1:2"}, ["unknown field in --space 'lr'"]),
-        ({"trials": 0}, ["--trials=0"]),
-        ({"sampler": "tpa"}, ["'tpa'", "Did you mean 'tpe'"]),
-    ],
-)
-def test_settings_that_cannot_be_searched(
-    search: Search, own: dict[str, Any], words: list[str], tmp_path: Path
-) -> None:
-    with pytest.raises(UserError) as error:
-        search(**own)
-    assert not [word for word in words if word not in str(error.value)], error.value
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_given_field_does_not_vary_by_default(search: Search) -> None:
-    report = search(trials=2, given={"optimizer": "adam", "weight_decay": 0.0, "resume": True})
-    assert set(report["fields"]) == {"learning_rate", "label_smoothing", "augment"}
-
-
-def test_a_missing_optuna_names_the_extra(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(UserError, match=r"pip install 'ferjax\[search\]'"):
-        search()
+    assert search(lambda config, epoch: 0.25)["best"]["number"] == 0
 
 
 def test_a_missing_report_of_the_best_is_named(search: Search) -> None:
