@@ -8,15 +8,16 @@ from ferjax.config import TrainConfig
 from ferjax.data.split import Split
 from ferjax.errors import UserError
 from ferjax.preprocess import to_channels
-from ferjax.pretrained import Start
 from ferjax.specs import InputSpec
+from ferjax.start import Start
 
 
 def input_spec(config: TrainConfig, train: Split, channels: int, start: Start | None) -> InputSpec:
     """Returns the input of a run's network, and of its guide where it has one.
 
     Channel order, interpolation and normalisation are the weights', the size is the config's, and
-    `config.normalization` overrides mean and deviation. A guide's weights decide about the guide.
+    `config.normalization` overrides mean and deviation. A guide's weights decide about the guide;
+    a guided run that was started from brings its guide's input with it.
 
     Args:
       config: the run's, with an `image_size`.
@@ -30,13 +31,12 @@ def input_spec(config: TrainConfig, train: Split, channels: int, start: Start | 
     assert config.image_size is not None
     unit = (0.0,) * channels, (1.0,) * channels
     spec = InputSpec(train.shape[:2], config.image_size, channels, *unit)
-    guided = start is not None and start.guides
-    theirs = spec
+    theirs, guide = spec, None
     if start:
-        theirs = replace(
-            start.input, storage=spec.storage, size=spec.size, channels=channels, guide=None
-        )
-    own = spec if guided else theirs
+        here = dict(storage=spec.storage, size=spec.size, channels=channels)
+        theirs = replace(start.input, **here, guide=None)
+        guide = theirs if start.guides else start.input.guide and replace(start.input.guide, **here)
+    own = spec if start and start.guides else theirs
     normalization = config.normalization or ("unit" if own is spec else "weights")
     if normalization == "weights" and own is spec:
         raise UserError(
@@ -48,8 +48,8 @@ def input_spec(config: TrainConfig, train: Split, channels: int, start: Start | 
         turn = -1 if own.order == "bgr" else 1
         mean, std = (values[::turn] for values in channel_statistics(train, channels))
     own = replace(own, mean=mean, std=std)
-    if guided:
-        own = replace(own, guide=own if config.guide_input == "shared" else theirs)
+    if guide:
+        own = replace(own, guide=own if config.guide_input == "shared" else guide)
     return own
 
 

@@ -18,9 +18,10 @@ from ferjax.errors import UserError
 from ferjax.inputs import input_spec
 from ferjax.models.registry import check_image, create_model, model_entry
 from ferjax.phases import phases_of, total_epochs
-from ferjax.pretrained import Start, start_of
+from ferjax.pretrained import demanded_channels, start_of
 from ferjax.sharding import Devices, check_batch_size, compiled, data_mesh, replicated
 from ferjax.specs import InputSpec
+from ferjax.start import Start
 from ferjax.train.evaluate import collect_logits
 from ferjax.train.freezing import check_frozen, frozen_pattern
 from ferjax.train.metrics import Evaluation, evaluation
@@ -79,14 +80,8 @@ def prepare_task(config: TrainConfig, devices: Devices | None = None) -> Task:
         raise UserError("--precision=f64 needs the environment variable JAX_ENABLE_X64=1.")
     fields = _module_fields(config)
     create_model(config.model, 2, **fields)
-    entry = model_entry(config.model)
-    demanded = 3 if config.pretrained else entry.channels
+    demanded = demanded_channels(config)
     check_image(config.model, config.image_size, config.channels or demanded or 1)
-    if demanded and config.channels not in (None, demanded):
-        raise UserError(
-            f"--channels={config.channels}: --pretrained={config.pretrained} takes {demanded}."
-            " Leave the flag out: grey images are repeated."
-        )
     mesh = data_mesh(devices)
     check_batch_size(config.batch_size, mesh, config.accumulate)
 
@@ -112,7 +107,7 @@ def prepare_task(config: TrainConfig, devices: Devices | None = None) -> Task:
             f" Give at most {len(train) // mesh.size * mesh.size or mesh.size}."
         )
     # Last: it may download half a gigabyte.
-    start = start_of(config, fields)
+    start = start_of(config, fields, bundle.classes)
     if start:
         fields = {**start.fields, **fields}
     channels = config.channels or demanded or train.shape[2]

@@ -15,7 +15,8 @@ from ferjax.data.split import Split
 from ferjax.errors import UserError
 from ferjax.inputs import input_spec
 from ferjax.models.registry import abstract_variables
-from ferjax.pretrained import Start, start_from_json, start_of, start_to_json
+from ferjax.pretrained import start_of
+from ferjax.start import Start, start_from_json, start_to_json
 from ferjax.specs import InputSpec
 
 CAFFE = InputSpec((224, 224), 224, 3, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), "bgr", "bicubic")
@@ -37,7 +38,7 @@ def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Star
         monkeypatch.setattr(ferjax.pretrained, "load_pretrained", lambda *_, **__: weights)
         model = "awei" if guide else weights.model
         given: dict[str, Any] = dict(model=model, guide=guide, workdir=str(tmp_path))
-        found = start_of(TrainConfig(pretrained="imagenet", **given), fields)
+        found = start_of(TrainConfig(pretrained="imagenet", **given), fields, ("fear", "anger"))
         assert found
         return found
 

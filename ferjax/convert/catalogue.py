@@ -24,6 +24,11 @@ DEFAULT_TAGS: dict[str, str] = {
 }
 
 
+def is_catalogued(name: str, model: str) -> bool:
+    """Returns whether `find_weights` knows a name; the network may still be another's."""
+    return name == "imagenet" or name in CATALOGUE or f"{model}.{name}" in CATALOGUE
+
+
 def find_weights(name: str, model: str) -> WeightSpec:
     """Returns the catalogue's entry for a network.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ferjax.convert.cache import cache_root
-from ferjax.convert.catalogue import CATALOGUE, find_weights
+from ferjax.convert.catalogue import find_weights, is_catalogued
 from ferjax.convert.download import download
 from ferjax.convert.hashes import file_digest
 from ferjax.convert.hub import hub_cached, hub_download
@@ -61,7 +61,7 @@ def resolve(source: str | Path, model: str, kind: str | None) -> Origin:
     if text.lower().startswith(("http://", "https://")):
         key = f"{hashlib.sha256(text.encode()).hexdigest()[:16]}-{ending}"
         return Origin(text, key, kind, url=text)
-    named = text == "imagenet" or text in CATALOGUE or f"{model}.{text}" in CATALOGUE
+    named = is_catalogued(text, model)
     path = Path(source).expanduser()
     if isinstance(source, Path) or (not named and (_looks_like_file(text) or path.exists())):
         if not path.exists():
