@@ -10,22 +10,45 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ferjax.config import EvalConfig, TrainConfig
-from ferjax.config_fields import field_type
+from ferjax.config_fields import field_type, is_per_phase, parse_list
 from ferjax.config_json import config_from_json, config_to_json, make_config, resume_conflicts
 from ferjax.errors import UserError
+from ferjax.phases import Phase, phases_of, total_epochs
 
 FIELDS = {field.name: field for field in dataclasses.fields(TrainConfig)}
-FREE = {"cache_dir", "data_dir", "offline", "workdir", "save_minutes", "resume", "progress", "tta"}
+FREE = {
+    "cache_dir",
+    "data_dir",
+    "feature_gigabytes",
+    "offline",
+    "progress",
+    "resume",
+    "save_minutes",
+    "tta",
+    "workdir",
+}
+PER_PHASE = {"epochs", "learning_rate", "schedule", "freeze"}
+SCHEDULES = "constant, cosine, exponential, inverse_time, one_cycle, plateau, step"
 # name → (values refused, a part of the message that says what was expected).
 REFUSED: dict[str, tuple[list[Any], str]] = {
-    "epochs": ([0, -3], "at least 1"),
+    "epochs": ([0, -3, (3, 0)], "at least 1"),
     "batch_size": ([0, -8], "at least 1"),
-    "learning_rate": ([0.0, -1e-3], "above 0"),
-    "optimizer": (["adamm", "SGD", ""], "adam, adamw, sgd"),
-    "momentum": ([-0.1], "at least 0"),
+    "learning_rate": ([0.0, -1e-3, (1e-3, 0.0)], "above 0"),
+    "optimizer": (["adamm", "SGD", ""], "adam, adamw, lamb, muon, nesterov, radam, sam, sgd"),
+    "momentum": ([-0.1, 1.1], "at "),
     "weight_decay": ([-1e-9], "at least 0"),
-    "schedule": (["cosin"], "constant, cosine, one_cycle"),
+    "schedule": (["cosin", ("constant", "cosin")], SCHEDULES),
+    "decay_rate": ([0.0, -0.1], "above 0"),
+    "decay_epochs": ([0.0], "above 0"),
     "warmup_epochs": ([-1.0], "at least 0"),
+    "clip_norm": ([0.0, -1.0], "above 0"),
+    "accumulate": ([0], "at least 1"),
+    "ema": ([0.0, 1.01], "expected "),
+    "patience": ([0, -1], "at least 1"),
+    "backbone_factor": ([0.0, -1.0], "above 0"),
+    "layer_decay": ([0.0], "above 0"),
+    "feature_cache": (["yes"], "auto, off, on"),
+    "feature_gigabytes": ([0.0], "above 0"),
     "image_size": ([0], "at least 1"),
     "channels": ([0, 2, 4], "1, 3"),
     "normalization": (["imagenet"], "dataset, unit, weights"),
@@ -40,11 +63,13 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "class_weights": (["balanced"], "effective, inverse, none"),
     "tta": (["mirror"], "flip, none, ten_crop"),
     "dropout": ([1.5], "at most 1"),
+    "stochastic_depth": ([-0.1, 1.5], "at "),
     "num_classes": ([1], "at least 2"),
     "limit": ([0], "at least 1"),
     "val_fraction": ([0.0], "above 0"),
     "split_seed": ([-1], "at least 0"),
     "seed": ([-1, 2**32], "at "),
+    "on_nan": (["ignore"], "rollback, stop"),
     "eval_every": ([0], "at least 1"),
     "save_minutes": ([0.0], "above 0"),
 }
@@ -69,14 +94,26 @@ def values(field: dataclasses.Field) -> st.SearchStrategy[Any]:
         strategy = numbers(field)
     elif kind is tuple:
         strategy = st.lists(st.integers(0, 99), unique=True, max_size=3).map(tuple)
+    elif field.name == "freeze":
+        strategy = st.sampled_from(["none", "all_but_head", r"stage(1|2)_.*", "a{1,2}"])
     else:
         strategy = st.booleans() if kind is bool else st.text(max_size=8)
     return st.none() | strategy if optional else strategy
 
 
-# Four rules bind fields together; the strategies keep them.
-configs = st.fixed_dictionaries({name: values(field) for name, field in FIELDS.items()}).map(
-    lambda v: TrainConfig(**{**v, "warmup_epochs": 0.0, "fold": None, "loss": "focal"})
+def phased(count: int) -> st.SearchStrategy[dict[str, Any]]:
+    """Returns values of the fields that may have one a phase: one for all, or `count`."""
+    one = {name: values(FIELDS[name]) for name in PER_PHASE}
+    many = {n: s | st.lists(s, min_size=count, max_size=count).map(tuple) for n, s in one.items()}
+    return st.fixed_dictionaries(many)
+
+
+# Five rules bind fields together; the strategies keep them.
+TOGETHER: dict[str, Any] = dict(warmup_epochs=0.0, fold=None, loss="focal", accumulate=1)
+configs = st.builds(
+    lambda plain, phases: TrainConfig(**{**plain, **phases, **TOGETHER}),
+    st.fixed_dictionaries({n: values(f) for n, f in FIELDS.items() if n not in PER_PHASE}),
+    st.integers(1, 4).flatmap(phased),
 )
 
 
@@ -94,6 +131,8 @@ def test_json_round_trip(config: TrainConfig) -> None:
         ('{"epoch": 3}', "'epoch' is not known"),
         ('{"epochs": 0}', "--epochs=0"),
         ('{"epochs": "3"}', "int expected, found str"),
+        ('{"epochs": [3, "3"]}', "int expected, found str"),
+        ('{"freeze": []}', "--freeze: at least one value is expected"),
         ("[1, 2]", "object"),
         ("3", "object"),
     ],
@@ -124,7 +163,8 @@ def test_out_of_range_names_the_flag(name: str, value: Any, words: str) -> None:
     with pytest.raises(UserError, match=f"--{name}") as caught:
         make_config({name: value})
     assert words in str(caught.value)
-    assert str(value) in str(caught.value)
+    # Of a list the wrong value is named, which stands last here.
+    assert str(value[-1] if isinstance(value, tuple) else value) in str(caught.value)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -163,6 +203,12 @@ def test_whole_numbers_are_floats_too() -> None:
         (dict(seeds=(0, -1)), "names -1"),
         (dict(seeds=(0, 2**32)), "names 4294967296"),
         (dict(seeds=(0.5,)), "names 0.5"),
+        (dict(schedule=("constant", "one_cycle"), warmup_epochs=1.0), "a warm-up of its own"),
+        (dict(warmup_epochs=3.0, epochs=(5, 2)), "longer than --epochs=2"),
+        (dict(freeze="stem_(.*"), r"--freeze=stem_\(\.\*: no regular expression"),
+        (dict(freeze=("none", "[a")), r"--freeze=\[a: no regular expression"),
+        (dict(accumulate=3, batch_size=64), "Batch sizes that it does: 63 or 66"),
+        (dict(accumulate=8, batch_size=4), "Batch sizes that it does: 8"),
     ],
 )
 def test_fields_that_do_not_go_together(fields: dict[str, Any], words: str) -> None:
@@ -170,8 +216,64 @@ def test_fields_that_do_not_go_together(fields: dict[str, Any], words: str) -> N
         TrainConfig(**fields)
 
 
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        (dict(epochs=(2, 3), freeze=("none",) * 3), "--epochs=2,3 has 2 values and --freeze has 3"),
+        (
+            dict(learning_rate=(1e-3, 1e-4, 1e-5), schedule=("cosine", "constant")),
+            "--schedule=cosine,constant has 2 values and --learning_rate has 3",
+        ),
+    ],
+)
+def test_lists_of_another_length_are_refused(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=f"{words}: give one value for all phases, or 3, one a"):
+        TrainConfig(**fields)
+
+
+def test_one_value_counts_in_every_phase() -> None:
+    assert phases_of(TrainConfig()) == (Phase(20, 1e-3, "constant", "none"),)
+    config = TrainConfig(epochs=(2, 3), learning_rate=(1e-2, 1e-3), freeze=("all_but_head", "none"))
+    assert phases_of(config) == (
+        Phase(2, 1e-2, "constant", "all_but_head"),
+        Phase(3, 1e-3, "constant", "none"),
+    )
+    assert total_epochs(config) == 5
+    assert total_epochs(TrainConfig(epochs=4, learning_rate=(0.1, 0.2, 0.3))) == 12
+
+
+def test_per_phase_fields_are_known_by_their_type() -> None:
+    assert {name for name, field in FIELDS.items() if is_per_phase(field)} == PER_PHASE
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("epochs", "5", 5),
+        ("epochs", "5,10", (5, 10)),
+        ("learning_rate", "1e-3,1e-5", (1e-3, 1e-5)),
+        ("schedule", "cosine,constant", ("cosine", "constant")),
+        ("freeze", "a{1,2}/.*", "a{1,2}/.*"),
+        ("freeze", r"(a|b[,x])_\(,c,none", (r"(a|b[,x])_\(", "c", "none")),
+        ("seeds", "3", (3,)),
+        ("head_widths", "", ()),
+    ],
+)
+def test_comma_lists(name: str, text: str, value: Any) -> None:
+    assert parse_list(FIELDS[name], text) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "kind"), [("epochs", "5,x", "integers"), ("learning_rate", "1,", "numbers")]
+)
+def test_comma_lists_of_something_else_are_refused(name: str, text: str, kind: str) -> None:
+    with pytest.raises(UserError, match=f"--{name}={text}: a comma list of {kind} is expected"):
+        parse_list(FIELDS[name], text)
+
+
 def test_lists_become_tuples() -> None:
     assert make_config({"seeds": [0, 1]}).seeds == (0, 1)
+    assert make_config({"epochs": [1, 2], "freeze": ["none", "x"]}).freeze == ("none", "x")
 
 
 def test_only_free_fields_may_differ_on_resume() -> None:
@@ -181,6 +283,8 @@ def test_only_free_fields_may_differ_on_resume() -> None:
     other |= dict(labels="majority", fold=2)
     other |= dict(pretrained="imagenet", guide="vgg16", pooling="mean", head_widths=(8,))
     other |= dict(jumper="double", channels=3, image_size=96, dropout=0.1, num_classes=8, limit=7)
+    other |= dict(accumulate=2, decay_rate=0.5, decay_epochs=2.0, clip_norm=1.0, ema=0.9)
+    other |= dict(patience=3, freeze="all_but_head", stochastic_depth=0.2)
     for name, field in FIELDS.items():
         value = getattr(old, name)
         if name in other:
@@ -203,6 +307,23 @@ def test_epochs_may_grow_under_a_constant_schedule_alone() -> None:
     assert resume_conflicts(long, short) == ["epochs: 5 → 2"]
     cosine = [dataclasses.replace(config, schedule="cosine") for config in (short, long)]
     assert resume_conflicts(*cosine) == ["epochs: 2 → 5"]
+
+
+def test_the_last_phase_may_grow_under_a_constant_schedule_alone() -> None:
+    def config(*epochs: int, schedule: Any = "constant") -> TrainConfig:
+        rates = tuple(0.1**k for k in range(len(epochs)))
+        return TrainConfig(epochs=epochs, learning_rate=rates, schedule=schedule)
+
+    assert resume_conflicts(config(2, 3), config(2, 5)) == []
+    assert resume_conflicts(config(2, 3), config(4, 3)) == ["epochs: (2, 3) → (4, 3)"]
+    assert resume_conflicts(config(2, 5), config(2, 3)) == ["epochs: (2, 5) → (2, 3)"]
+    mixed = ("cosine", "constant")
+    assert resume_conflicts(config(2, 3, schedule=mixed), config(2, 5, schedule=mixed)) == []
+    mixed = ("constant", "cosine")
+    found = resume_conflicts(config(2, 3, schedule=mixed), config(2, 5, schedule=mixed))
+    assert found == ["epochs: (2, 3) → (2, 5)"]
+    # Another phase is another run.
+    assert resume_conflicts(TrainConfig(epochs=2), TrainConfig(epochs=(2, 2)))
 
 
 @pytest.mark.parametrize("given", [{"fold": 1}, {"fold": 6, "folds": 5}])
