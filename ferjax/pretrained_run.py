@@ -211,7 +211,7 @@ def _origin(config: TrainConfig, folder: Path, run: LoadedRun) -> list[str]:
     lines = [
         f"run {config.pretrained}: {own.model} trained on {own.dataset} (recipe {own.recipe}, seed"
         f" {own.seed}), selected epoch {run.epoch}, val accuracy {100 * best['accuracy']:.2f} %"
-        + (", averaged parameters" if run.meta["averaged"] else ""),
+        + (", averaged parameters" if run.meta.get("averaged") else ""),
         f"its classes: {', '.join(run.classes)}",
     ]
     same = own.dataset == config.dataset
