@@ -12,7 +12,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("README.md", "BUILD.md")
-COMMAND = re.compile(r"\bpython[0-9.]* -m launch\.(\w+)([^\n`|]*)")
+# A bar ends a command, unless it is quoted.
+COMMAND = re.compile(r"\bpython[0-9.]* -m launch\.(\w+)((?:'[^'\n]*'|[^\n`|'])*)")
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)\)")
 # Parses each command line given as JSON; a config that it gives must resolve too.
 SCRIPT = """
@@ -20,6 +21,8 @@ import importlib, json, sys
 from absl import flags
 from ferjax.config import EvalConfig, TrainConfig
 from ferjax.recipes import resolve
+from ferjax.search.plan import plan_search
+from ferjax.tool_configs import SearchConfig
 from launch.flags import given_flags
 name, lines = sys.argv[1], json.loads(sys.argv[2])
 importlib.import_module(f"launch.{name}")
@@ -28,6 +31,8 @@ for arguments in lines:
     flags.FLAGS([name, *arguments])
     if name == "train" and not flags.FLAGS.list:
         resolve(given_flags(TrainConfig))
+    if name == "search":
+        plan_search(SearchConfig(**given_flags(SearchConfig)), given_flags(TrainConfig))
     if name == "evaluate":
         EvalConfig(**given_flags(EvalConfig))
 """
@@ -45,7 +50,8 @@ def commands(text: str) -> dict[str, list[list[str]]]:
 
 def test_commands_are_found() -> None:
     text = "`python -m launch.a --x=1 [--y=2 ...]`\n.venv/bin/python -m launch.b \\\n  --z  # why\n"
-    assert commands(text) == {"a": [["--x=1", "--y=2"]], "b": [["--z"]]}
+    text += "| python -m launch.c --s='a=1|2, b' | x |\n"
+    assert commands(text) == {"a": [["--x=1", "--y=2"]], "b": [["--z"]], "c": [["--s=a=1|2, b"]]}
 
 
 @pytest.mark.parametrize("page", PAGES)
