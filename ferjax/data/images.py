@@ -1,6 +1,5 @@
 """Image files as uint8 arrays: the one decoder and the one host resize of the library."""
 
-import os
 import struct
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ferjax.data.cores import usable_cores
 from ferjax.data.decode_pool import DecodePool, decode_pool
 from ferjax.data.names import Names
 from ferjax.data.split import Split
@@ -123,11 +123,6 @@ def decode_threads(pixels: int) -> int:
     return usable_cores() if pixels >= _THREADED_PIXELS else 1
 
 
-def usable_cores() -> int:
-    """Returns how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resizes uint8 [h, w, C], C 1 or 3, to uint8 [H, W, C] for `size` (H, W).
 
@@ -201,10 +196,10 @@ def image_split(
     size = sizes.pop() if len(sizes) == 1 else (storage_size, storage_size)
     channels = max((header[2] for header in headers), default=1)
     most = max((height * width for height, width, _ in headers), default=0)
-    few = threads or decode_threads(most)
+    few, cores = threads or decode_threads(most), usable_cores()
 
     def read(indices: np.ndarray) -> np.ndarray:
-        pool = None if threads else decode_pool(usable_cores())
+        pool = None if threads else decode_pool(cores)
         return read_images([paths[i] for i in indices], size, channels, few, pool)
 
     names = ids if isinstance(ids, Names) else tuple(ids)

@@ -21,7 +21,8 @@ from ferjax.bench.torch_input import (
     gather_loader,
     item_loader,
 )
-from ferjax.data.images import decode_threads, image_split, usable_cores
+from ferjax.data.cores import usable_cores
+from ferjax.data.images import decode_threads, image_split
 from ferjax.data.pipeline import TrainBatches, iterate
 from ferjax.data.split import Split
 from ferjax.data.store import build_store, open_store, stored_split
