@@ -84,7 +84,7 @@ def start_of(
         known = ", ".join(name for name, entry in MODELS.items() if entry.family)
         raise UserError(
             f"--pretrained={config.pretrained} is no run, and no weights are published for {model}."
-            f" Leave the flag out, name a run of {model}, or take one of: {known}."
+            f" Give none, name a run of {model}, or take one of: {known}."
         )
     weights = load_pretrained(
         config.pretrained or "",

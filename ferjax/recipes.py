@@ -35,6 +35,7 @@ _LIU = dict(
     jumper="input",
     dropout=0.5,
 )
+_LIU_GUIDED = {**_LIU, "guide": "vgg16", "pretrained": "imagenet"}
 # P5 on two cores: a small input, zero-mean, and P5's own suggestion of a staged jumper.
 _LIU_SMALL = {
     **_LIU,
@@ -45,28 +46,32 @@ _LIU_SMALL = {
     "schedule": "one_cycle",
     "normalization": "dataset",
 }
-# P3's base CNN; batch and epochs are readings.
-_FARAHANI_BASE = dict(
+# P3; batch and epochs are readings.
+_FARAHANI = dict(
     optimizer="sgd",
     learning_rate=0.1,
-    momentum=0.5,
+    momentum=0.9,
     batch_size=64,
     epochs=30,
     image_size=120,
     normalization="dataset",
-    dropout=0.5,
 )
-# P1 and P3's residual networks; P3's batch is a reading. On two cores and from random weights a
-# third of their 30 epochs (a reading too) is what a default can ask for.
-_RESNET = dict(optimizer="sgd", momentum=0.9, epochs=10)
-_KUMARI_SMALL = {**_RESNET, "learning_rate": 0.01, "batch_size": 16, "image_size": 128}
-_FARAHANI_SMALL = {
-    **_RESNET,
-    "learning_rate": 0.1,
-    "batch_size": 64,
-    "image_size": 120,
-    "normalization": "dataset",
-}
+_FARAHANI_BASE = {**_FARAHANI, "momentum": 0.5, "dropout": 0.5}
+_FARAHANI_RESNET = {**_FARAHANI, "pretrained": "imagenet"}
+# What P3 concludes; which layers are early is a reading: the stem and two of the four stages.
+_FARAHANI_FROZEN = {**_FARAHANI_RESNET, "freeze": r"stem_.*|stage[12]_.*"}
+# On two cores and from random weights a third of the epochs is what a default can ask for.
+_FARAHANI_SMALL = {**_FARAHANI, "epochs": 10}
+_KUMARI_SMALL = dict(
+    optimizer="sgd",
+    learning_rate=0.01,
+    momentum=0.9,
+    batch_size=16,
+    epochs=10,
+    image_size=128,
+)
+# P1; optimizer, epochs and the width of the extra layer on top are readings.
+_KUMARI = {**_KUMARI_SMALL, "epochs": 30, "head_widths": (512,), "pretrained": "imagenet"}
 # With random weights nothing asks for the published classifier, nine tenths of all parameters.
 _VGG_SMALL = dict(
     optimizer="sgd",
@@ -87,6 +92,23 @@ _IUT_SMALL = dict(
     image_size=128,
     dropout=0.5,
 )
+# P2 worked with Keras: its weights, the share of blocks that it leaves out, its decay of the rate,
+# and its first 200 layers, which end within a block.
+_IUT = {
+    **_IUT_SMALL,
+    "image_size": 224,
+    "augment": "paper",
+    "pretrained": "keras_in1k_notop",
+    "stochastic_depth": 0.2,
+    "epochs": (50, 100),
+    "learning_rate": (1e-3, 1e-5),
+    "schedule": "inverse_time",
+    "decay_rate": 1e-6,
+    "freeze": (
+        "all_but_head",
+        r"stem_.*|stage[1-4]_.*|stage5_block0/.*|stage5_block1/(expand|dw|se)_.*",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -99,15 +121,31 @@ class Recipe:
     source: str
 
 
-# Measured minutes and accuracies stand in BUILD.md's results table.
+# <paper>_<model>_<dataset>, and for a variant of a paper's system _<variant> behind it: of a pair
+# the first is taken where none is named. Architecture and hyper-parameters are the papers', splits
+# are ferjax's. Measured minutes and accuracies stand in BUILD.md's results table.
 RECIPES: dict[str, Recipe] = {
-    # python -m launch.train --model=awei --dataset=rafdb
-    "liu_awei_rafdb": Recipe("awei", "rafdb", _LIU, "P5 Liu"),
+    # python -m launch.train --model=resnet50 --dataset=ckplus
+    "kumari_resnet50_ckplus": Recipe("resnet50", "ckplus", _KUMARI, "P1 Kumari"),
+    # python -m launch.train --model=resnet50 --dataset=fer2013
+    "kumari_resnet50_fer2013": Recipe("resnet50", "fer2013", _KUMARI, "P1 Kumari"),
+    # python -m launch.train --model=efficientnet_b1 --dataset=fer2013
+    "iut_efficientnet_b1_fer2013": Recipe("efficientnet_b1", "fer2013", _IUT, "P2 IUT"),
+    # python -m launch.train --model=base_cnn --dataset=sfew
+    "farahani_base_cnn_sfew": Recipe("base_cnn", "sfew", _FARAHANI_BASE, "P3 Farahani"),
+    # python -m launch.train --model=resnet18 --dataset=sfew
+    "farahani_resnet18_sfew": Recipe("resnet18", "sfew", _FARAHANI_RESNET, "P3 Farahani"),
+    # python -m launch.train --recipe=farahani_resnet18_sfew_frozen
+    "farahani_resnet18_sfew_frozen": Recipe("resnet18", "sfew", _FARAHANI_FROZEN, "P3 Farahani"),
     # python -m launch.train --model=cnn3 --dataset=fer2013, and so on
     "yang_cnn3_fer2013": Recipe("cnn3", "fer2013", _YANG_SHALLOW, "P4 Yang"),
     "yang_cnn4_fer2013": Recipe("cnn4", "fer2013", _YANG_SHALLOW, "P4 Yang"),
     "yang_cnn5_fer2013": Recipe("cnn5", "fer2013", _YANG_FLIP, "P4 Yang"),
     "yang_cnn6_fer2013": Recipe("cnn6", "fer2013", _YANG, "P4 Yang"),
+    # python -m launch.train --model=awei --dataset=rafdb
+    "liu_awei_rafdb": Recipe("awei", "rafdb", _LIU, "P5 Liu"),
+    # python -m launch.train --recipe=liu_awei_rafdb_guided
+    "liu_awei_rafdb_guided": Recipe("awei", "rafdb", _LIU_GUIDED, "P5 Liu"),
 }
 
 # What recipe `default` means for each model: its paper's settings at a size any machine can train.

@@ -10,14 +10,20 @@ import jax
 import numpy as np
 import pytest
 
+import ferjax.training
 from ferjax.convert.origin import resolve
 from ferjax.convert.templates import translate
 from ferjax.convert.weights import Pretrained, carry_out, plan_conversion
+from ferjax.experiment import run_train
 from ferjax.models.capture import capture
 from ferjax.models.registry import abstract_variables, create_model
+from ferjax.recipes import resolve as resolve_recipe
+from ferjax.train.checkpoint import save_checkpoint
 from ferjax.tree import flatten, unflatten
 
 Outputs = Mapping[str, np.ndarray]
+# A report, and parameters and statistics by flat path after each epoch, counted from 1.
+Trained = tuple[dict[str, Any], dict[int, dict[str, np.ndarray]]]
 
 STAGES = r"stage\d+(_block\d+)?"
 # (library, family) → its name of the submodule that returns one of our stages or blocks.
@@ -38,6 +44,29 @@ def folder() -> Iterator[Path]:
     """Returns a folder that is gone after the test: some files hold half a gigabyte."""
     with tempfile.TemporaryDirectory() as name:
         yield Path(name)
+
+
+@pytest.fixture
+def train_recipe(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, tmp_path: Path
+) -> Callable[..., Trained]:
+    """Returns a function (recipe, its data, ...) → what its smoke run showed, on one device."""
+    monkeypatch.setenv("FERJAX_CACHE", str(folder / "cache"))
+
+    def train(recipe: str, data_dir: Path, **given: Any) -> Trained:
+        states = {}
+
+        def keep(manager: Any, state: Any, meta: Any, accuracy: float | None = None) -> None:
+            held = {"params": state.params, "batch_stats": state.batch_stats}
+            states[meta["epoch"]] = {path: np.array(leaf) for path, leaf in flatten(held).items()}
+            save_checkpoint(manager, state, meta, accuracy)
+
+        monkeypatch.setattr(ferjax.training, "save_checkpoint", keep)
+        plain = dict(smoke=True, progress=False, workdir=str(tmp_path / "run"))
+        config = resolve_recipe(dict(recipe=recipe, data_dir=str(data_dir), **plain, **given))
+        return run_train(config, jax.devices()[:1]), states
+
+    return train
 
 
 @pytest.fixture(scope="session")
