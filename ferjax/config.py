@@ -120,8 +120,8 @@ class TrainConfig:
     pretrained: str | None = config_field(
         None,
         "Start from these weights: imagenet (the network's default), a name of launch.convert"
-        " --list, a URL, a file, a folder of launch.convert, or another run's directory. With"
-        " --guide: the guide's.",
+        " --list, a URL, a file, a folder of launch.convert, or another run's directory, whose"
+        " outputs are kept by emotion; none declines a recipe's. With --guide: the guide's.",
     )
     offline: bool = config_field(
         False, "Download nothing; weights must be in the cache.", free=True

@@ -66,7 +66,7 @@ def test_the_share_of_blocks_left_out_is_kerass(keras_applications: Any) -> None
 
     base = keras_applications.EfficientNetB1(weights=None, include_top=False)
     rates = [la.rate for la in base.layers if isinstance(la, keras.layers.Dropout)]
-    # The last of 23 blocks, counted from 0, has no shortcut... see models/efficientnet.py.
+    # Of 23 blocks, numbered from 0, the last is left out most often.
     assert max(rates) == pytest.approx(resolve({"recipe": RECIPE}).stochastic_depth * 22 / 23)
 
 
