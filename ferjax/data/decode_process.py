@@ -59,7 +59,7 @@ class DecodeProcess:
                 stdout=subprocess.PIPE,
                 env=os.environ | _SETTINGS,
                 pass_fds=[self._board],
-                start_new_session=True,  # Ctrl-C is for the parent
+                process_group=0,  # Ctrl-C is for the parent
             )
         except BaseException:
             os.close(self._board)
