@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -50,13 +50,6 @@ def pool(running: DecodePool, paths: list[Path]) -> DecodePool:
     return running
 
 
-@pytest.fixture
-def new_children() -> Callable[[], set[int]]:
-    """Returns a function → the children that were started since."""
-    old = children()
-    return lambda: children() - old
-
-
 def wait_for(pool: DecodePool, paths: list[Path]) -> None:
     images = np.empty((len(paths), 4, 4, 1), np.uint8)
     eventually(lambda: not pool.read(paths, images))
@@ -70,23 +63,13 @@ def eventually(done: Callable[[], object]) -> None:
     raise AssertionError("nothing happened within 30 seconds")
 
 
-def children(pid: int | None = None) -> set[int]:
-    """Returns the processes whose parent is `pid`, those that have ended apart."""
-    found = set()
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, parent = stat.read_text("utf-8", "replace").rpartition(")")[2].split()[:2]
-        except OSError:  # it has gone
-            continue
-        if int(parent) == (pid or os.getpid()) and state != "Z":
-            found.add(int(stat.parent.name))
-    return found
+def pids(pool: DecodePool) -> set[int]:
+    return {process._process.pid for process in pool._processes}
 
 
-def zombies() -> list[int]:
-    stats = (path.read_text("utf-8", "replace") for path in Path("/proc").glob("[0-9]*/stat"))
-    fields = [(stat.split()[0], *stat.rpartition(")")[2].split()[:2]) for stat in stats]
-    return [int(pid) for pid, state, parent in fields if (state, int(parent)) == ("Z", os.getpid())]
+def gone(pids: Iterable[int]) -> bool:
+    """Returns whether processes have ended and were waited for."""
+    return not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -152,29 +135,29 @@ def test_a_decoder_that_the_parent_alone_has(
 
 def test_a_killed_process_is_replaced(pool: DecodePool, paths: list[Path]) -> None:
     expected = read_images(paths, (20, 20), 3, 1)
-    first = children()
-    for pid in first:
+    killed = pids(pool)
+    for pid in killed:
         os.kill(pid, signal.SIGKILL)
     np.testing.assert_array_equal(read_images(paths, (20, 20), 3, 1, pool), expected)
     wait_for(pool, paths)
-    assert len(children()) == 2
-    assert not children() & first
-    assert not zombies()
+    assert len(pids(pool)) == 2
+    assert gone(killed)
 
 
 def test_killed_while_they_decode(pool: DecodePool, paths: list[Path]) -> None:
     many = paths * 10
     expected = read_images(many, (64, 64), 3, 1)
     with ThreadPoolExecutor(1) as executor:
-        for killed in (1, 2, 1):
+        for count in (1, 2, 1):
             wait_for(pool, paths)
+            killed = [*pids(pool)][:count]
             reading = executor.submit(read_images, many, (64, 64), 3, 1, pool)
             time.sleep(0.01)
-            for pid in [*children()][:killed]:
+            for pid in killed:
                 os.kill(pid, signal.SIGKILL)
             np.testing.assert_array_equal(reading.result(timeout=30), expected)
-    assert len(children()) <= 2
-    assert not zombies()
+    wait_for(pool, paths)
+    assert gone(killed)
 
 
 def test_a_file_that_kills_is_named(
@@ -210,46 +193,41 @@ def test_threads_share_a_pool(pool: DecodePool, paths: list[Path]) -> None:
         list(executor.map(work, range(3)))
 
 
-def test_processes_start_when_they_pay(
-    paths: list[Path], new_children: Callable[[], set[int]]
-) -> None:
+def test_processes_start_when_they_pay(paths: list[Path]) -> None:
     images = np.empty((30, 4, 4, 1), np.uint8)
     with closing(DecodePool(2, start_after=60)) as pool:
         for _ in range(2):
             assert len(pool.read(paths, images)) == 30
-            assert not new_children()
+            assert not pids(pool)
         wait_for(pool, paths)
-        assert len(new_children()) == 2
-    assert not new_children()
-    assert not zombies()
+        started = pids(pool)
+        assert len(started) == 2
+    assert gone(started)
     assert len(pool.read(paths, images)) == 30
+    assert not pids(pool)
 
 
 @pytest.mark.parametrize("executable", ["/no/such/python", "/bin/false", ""])
 def test_without_processes_the_caller_reads_all(
-    paths: list[Path],
-    monkeypatch: pytest.MonkeyPatch,
-    new_children: Callable[[], set[int]],
-    executable: str,
+    paths: list[Path], monkeypatch: pytest.MonkeyPatch, executable: str
 ) -> None:
     monkeypatch.setattr(sys, "executable", executable)
-    expected = read_images(paths, (20, 20), 3, 1)
+    images = np.empty((30, 4, 4, 1), np.uint8)
     with closing(DecodePool(2, start_after=0)) as pool:
-        for _ in range(20):
-            np.testing.assert_array_equal(read_images(paths, (20, 20), 3, 1, pool), expected)
-            time.sleep(0.01)
-        eventually(lambda: not new_children())
+        assert len(pool.read(paths, images)) == 30
+        eventually(lambda: pool.read(paths, images) and not pids(pool))
+        assert len(pool.read(paths, images)) == 30
 
 
 def test_a_frozen_program_and_one_core_start_none(
-    paths: list[Path], monkeypatch: pytest.MonkeyPatch, new_children: Callable[[], set[int]]
+    paths: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pools = [DecodePool(1, start_after=0)]
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     pools.append(DecodePool(4, start_after=0))
     for pool in pools:
         assert len(pool.read(paths, np.empty((30, 4, 4, 1), np.uint8))) == 30
-    assert not new_children()
+        assert not pids(pool)
 
 
 def test_splits_of_a_process_share_one_pool() -> None:
