@@ -9,8 +9,11 @@ import pytest
 from ferjax.config import TrainConfig
 from ferjax.data.registry import dataset_entries
 from ferjax.errors import UserError
-from ferjax.models.registry import MODELS, check_image, create_model
+from ferjax.models.registry import MODELS, abstract_variables, check_image, create_model
+from ferjax.phases import phases_of
 from ferjax.recipes import DEFAULTS, RECIPES, paper_recipe, resolve
+from ferjax.train.freezing import check_frozen
+from ferjax.tree import unflatten
 
 FIELDS = {field.name for field in dataclasses.fields(TrainConfig)}
 MODULE_FIELDS = ("dropout", "guide", "head_widths", "jumper", "pooling", "stochastic_depth")
@@ -140,6 +143,15 @@ def test_settings_fit_the_network(name: str, model: str, settings: dict[str, Any
     fields = {key: settings[key] for key in MODULE_FIELDS if key in settings}
     create_model(model, 7, **fields)
     check_image(model, settings["image_size"], MODELS[model].channels or 1)
+
+
+@pytest.mark.parametrize("name", [n for n, r in RECIPES.items() if "freeze" in r.settings])
+def test_what_a_recipe_freezes_is_there(name: str) -> None:
+    config = resolve({"recipe": name})
+    shapes = abstract_variables(config.model, 7)
+    params = {k.removeprefix("params/"): v for k, v in shapes.items() if k.startswith("params/")}
+    for phase in phases_of(config):
+        check_frozen(unflatten(params), phase.freeze, MODELS[config.model].frozen)
 
 
 def test_precedence_is_default_recipe_smoke_given() -> None:
