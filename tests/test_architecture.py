@@ -42,6 +42,7 @@ LAYERS = {
     "ferjax.bench": 4,
     "ferjax.task": 4,
     "ferjax.known": 4,
+    "ferjax.frozen_branch": 4,
     "ferjax.phase_parts": 4,
     "ferjax.training": 4,
     "ferjax.start": 4,

@@ -58,13 +58,12 @@ def stored_bytes(shape: tuple[int, ...]) -> int:
     return 4 * math.prod(shape)
 
 
-def free_bytes(folder: Path) -> int:
-    """Returns the bytes a store in `folder` may take: the disk's free ones and those it has."""
-    folder = Path(folder).absolute()
+def free_bytes(*folders: Path) -> int:
+    """Returns the bytes stores may take in `folders`, on one disk: its free ones and theirs."""
+    data = [Path(folder).absolute() / _DATA for folder in folders]
     # Unlike Path's, these say no of what may not be looked at.
-    nearest = next(path for path in (folder, *folder.parents) if os.path.exists(path))
-    data = folder / _DATA
-    taken = data.stat().st_blocks * 512 if os.path.isfile(data) else 0
+    nearest = next(path for path in data[0].parents if os.path.exists(path))
+    taken = sum(path.stat().st_blocks * 512 for path in data if os.path.isfile(path))
     return shutil.disk_usage(nearest).free + taken
 
 

@@ -69,7 +69,8 @@ def _intercepted(
         module, path = context.module, context.module.path
         if context.method_name == "__call__":
             if (name := "/".join(path)) in known:
-                return known[name]
+                # Stored in float32, whatever the module computes in.
+                return known[name].astype(getattr(module, "dtype", None) or known[name].dtype)
             # Stochastic depth has no parameters of its own; its block has.
             owner = name if isinstance(module, BatchNorm) else "/".join(path[:-1])
             if isinstance(module, BatchNorm | StochasticDepth) and owner in still:
