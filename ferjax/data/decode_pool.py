@@ -23,8 +23,8 @@ from ferjax.errors import UserError
 # To start a process takes as long as it then saves on so many images.
 _START_AFTER = 2048
 _IMAGES_PER_PROCESS = 4
-# What a process is asked for at a time: it stays in a core's cache until the parent fetches it.
-_RUN_BYTES, _RUN_ROWS = 1 << 20, 32
+# What a process is asked for at a time: it stays in the cache until the parent fetches it.
+_RUN_BYTES = 1 << 20
 
 
 class DecodePool:
@@ -90,7 +90,7 @@ class DecodePool:
         self, processes: Sequence[DecodeProcess], paths: Sequence[Path], images: np.ndarray
     ) -> Sequence[int]:
         here = _working_directory()  # as of now; the processes have that of their start
-        most = max(1, min(_RUN_ROWS, _RUN_BYTES // images[0].nbytes))
+        most = max(1, _RUN_BYTES // images[0].nbytes)
         todo, left, tried = deque(_runs(len(paths), len(processes), most)), [], set()
         with selectors.DefaultSelector() as selector:
             for process in processes:
@@ -152,10 +152,13 @@ def _pool_of(pid: int, count: int) -> DecodePool:
 
 
 def _runs(rows: int, processes: int, most: int) -> list[range]:
-    """Returns runs of up to `most` rows, shorter towards the end, so that all end together."""
-    runs, first = [], 0
+    """Returns runs of up to `most` rows, shorter towards the end, so that all end together.
+
+    The shortest are not too short: on busy cores an answer waits for the parent's turn.
+    """
+    runs, first, least = [], 0, max(1, rows // (16 * processes))
     while first < rows:
-        length = max(1, min(most, (rows - first) // (4 * processes)))
+        length = min(most, max(least, (rows - first) // (2 * processes)), rows - first)
         runs.append(range(first, first + length))
         first += length
     return runs

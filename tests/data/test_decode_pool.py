@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from ferjax.data import decode_process
-from ferjax.data.decode_pool import DecodePool, decode_pool
+from ferjax.data.decode_pool import DecodePool, _runs, decode_pool
 from ferjax.data.images import read_images
 from ferjax.errors import UserError
 
@@ -330,3 +330,17 @@ def test_an_interrupt_is_the_parents_alone(small: list[Path], tmp_path: Path) ->
     assert errors.count("KeyboardInterrupt") == 1
     assert errors.endswith("KeyboardInterrupt\n")
     eventually(lambda: not alive(pids))
+
+
+@pytest.mark.parametrize("rows", [8, 9, 128, 1024])
+@pytest.mark.parametrize("processes", [2, 3, 64])
+@pytest.mark.parametrize("most", [1, 6, 5000])
+def test_runs_cover_the_rows_and_get_shorter(rows: int, processes: int, most: int) -> None:
+    runs = _runs(rows, processes, most)
+    assert [row for run in runs for row in run] == [*range(rows)]
+    lengths = [len(run) for run in runs]
+    assert lengths == sorted(lengths, reverse=True)
+    assert lengths[0] <= most
+    # No process is left to do a large part alone, and none is asked for crumbs.
+    assert lengths[0] <= max(1, rows // (2 * processes))
+    assert len(lengths) <= max(16 * processes, rows / most) + 8
