@@ -236,9 +236,11 @@ def test_splits_of_a_process_share_one_pool() -> None:
 
 # No `if __name__ == "__main__"`: what starts processes must not run this file again.
 SCRIPT = """
-import os, pathlib, subprocess, sys, threading, time
+import os, pathlib, signal, subprocess, sys, threading, time
 import numpy as np
 from ferjax.data.images import image_split
+# A program begun in the background of a script has it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 print("begins", flush=True)
 paths = sorted(pathlib.Path(sys.argv[1]).iterdir()) * 15
 split = image_split("train", paths, np.zeros(len(paths)), [str(k) for k in range(len(paths))], 16)
@@ -267,6 +269,14 @@ def start(paths: list[Path], cwd: Path, rest: str) -> tuple[subprocess.Popen[str
     assert program.stdout
     assert program.stdout.readline() == "begins\n"
     return program, [*map(int, program.stdout.readline().split())]
+
+
+def ended(program: subprocess.Popen[str]) -> tuple[str, str]:
+    """Returns what a program printed; one that does not end is killed."""
+    try:
+        return program.communicate(timeout=60)
+    finally:
+        program.kill()
 
 
 def alive(pids: list[int]) -> set[int]:
@@ -308,7 +318,7 @@ time.sleep(0.3)
 @pytest.mark.parametrize("rest", [FORK, THREAD])
 def test_a_program_ends_without_noise(small: list[Path], tmp_path: Path, rest: str) -> None:
     program, pids = start(small, tmp_path, rest)
-    out, errors = program.communicate(timeout=30)
+    out, errors = ended(program)
     assert (program.returncode, out, errors) == (0, "", "")
     assert len(pids) >= 2
     assert not alive(pids)
@@ -318,7 +328,7 @@ def test_processes_end_with_a_killed_parent(small: list[Path], tmp_path: Path) -
     program, pids = start(small, tmp_path, "while True: split.read(np.arange(len(paths)))")
     assert len(alive(pids)) >= 2
     program.kill()
-    _, errors = program.communicate(timeout=30)
+    _, errors = ended(program)
     assert errors == ""
     eventually(lambda: not alive(pids))
 
@@ -326,7 +336,7 @@ def test_processes_end_with_a_killed_parent(small: list[Path], tmp_path: Path) -
 def test_an_interrupt_is_the_parents_alone(small: list[Path], tmp_path: Path) -> None:
     program, pids = start(small, tmp_path, "while True: split.read(np.arange(len(paths)))")
     os.killpg(program.pid, signal.SIGINT)
-    _, errors = program.communicate(timeout=30)
+    _, errors = ended(program)
     assert errors.count("KeyboardInterrupt") == 1
     assert errors.endswith("KeyboardInterrupt\n")
     eventually(lambda: not alive(pids))
