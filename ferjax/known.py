@@ -62,17 +62,24 @@ class _Store:
     shape: tuple[int, ...]
 
 
-def known_branch(task: Task, index: int, variables: Mapping[str, Any]) -> Known:
+def known_branch(
+    task: Task,
+    index: int,
+    variables: Mapping[str, Any],
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Known:
     """Returns what a phase works with; features that are not stored yet are computed here.
 
     Args:
       task: the run's.
       index: the phase's, from 0.
       variables: `params` and `batch_stats` at its start.
+      interrupted: () → whether the user asked to stop.
 
     Raises:
       UserError: `--feature_cache=on` where that is impossible or not exact; a store that cannot be
         read or written.
+      KeyboardInterrupt: the user asked to stop; what is stored is kept.
     """
     config, splits = task.config, task.bundle.splits
     if config.feature_cache == "on":
@@ -85,7 +92,7 @@ def known_branch(task: Task, index: int, variables: Mapping[str, Any]) -> Known:
     if isinstance(decided, str):
         return replace(computed, note=f"frozen {name} is computed at every step: {decided}")
     branch, stores = decided
-    train, val = (_filled(store, branch, config.progress) for store in stores)
+    train, val = (_filled(store, branch, config.progress, interrupted) for store in stores)
     model = head_of(task.model) if name == TRUNK else task.model
 
     def logits(variables: Any, batch: Any) -> jax.Array:
@@ -154,13 +161,21 @@ def _store(task: Task, name: str, branch: Branch, shape: tuple[int, ...]) -> _St
     return _Store(split, root / f"{config.dataset}-{name}-{branch.name}-{key[:12]}", key, shape)
 
 
-def _filled(store: _Store, branch: Branch, progress: bool) -> Split:
+def _filled(
+    store: _Store, branch: Branch, progress: bool, interrupted: Callable[[], bool]
+) -> Split:
     """Returns a split with its features, from the store or from the network."""
+
+    def compute(positions: np.ndarray) -> np.ndarray:
+        if interrupted():
+            raise KeyboardInterrupt
+        return branch.compute(store.split.read(positions), store.shape[1])
+
     features = fill_store(
         store.folder,
         store.key,
         store.shape,
-        lambda positions: branch.compute(store.split.read(positions), store.shape[1]),
+        compute,
         block=_BLOCK,
         progress=f"{branch.name} of {store.split.name}" if progress else None,
     )

@@ -128,7 +128,8 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
     index = len(host.starts) - 1
     phase = phases_of(config)[index]
     rate = phase_rate(config, index, host.starts[index] * per_epoch, per_epoch)
-    known = known_branch(task, index, {"params": state.params, "batch_stats": state.batch_stats})
+    variables = {"params": state.params, "batch_stats": state.batch_stats}
+    known = known_branch(task, index, variables, run.interrupted)
     if known.note and known.note not in host.notes:
         host = replace(host, notes=(*host.notes, known.note))
 
@@ -149,7 +150,8 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
 
     def save(state: TrainState, host: HostState, accuracy: float | None) -> None:
         if not _all_finite(state.params):
-            raise diverged(int(state.step), int(state.step) // per_epoch)
+            step = int(state.step)
+            raise diverged(step, (step - 1) // per_epoch + 1)
         save_checkpoint(run.manager, state, _meta(task, state, host), accuracy)
 
     batches = iterate(train_batches(config, known.train), int(state.step))

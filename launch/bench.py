@@ -6,7 +6,7 @@ from ferjax.bench.report import terminal_table
 from ferjax.bench.run import run_bench
 from launch.app import refuse_arguments, run
 
-flags.DEFINE_string("suite", None, "One of: input, jumper, ops, train. Default: all.")
+flags.DEFINE_string("suite", None, "One of: guide, input, jumper, ops, train. Default: all.")
 flags.DEFINE_string("cases", None, "Regular expression: only the cases whose names hold it.")
 flags.DEFINE_boolean("quick", False, "The main cases, fewer rounds: under 3 minutes.")
 flags.DEFINE_string("out", None, "New folder for the report. Default: bench/<suite>-<date>-<time>.")

@@ -1,22 +1,27 @@
 """The bar chart: times faster than each peer, on a scale where half and twice are equal."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from ferjax.bench.case import TORCH, XLA
-from ferjax.bench.result import CaseResult, speedup
+from ferjax.bench.result import CaseResult, peers_of, speedup
 from ferjax.report.style import INK, MUTED, axes_at, darker, page
 
 _COLOURS = {XLA: "#0072B2", TORCH: "#D55E00"}
-_BAR, _LEFT, _WIDTH = 0.34, 2.5, 6.0
+# Of the other peers, in the order in which they come.
+_MORE = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# What a case's bars take of its row together; inches.
+_BARS, _LEFT, _WIDTH = 0.68, 2.5, 6.0
 
 
 def draw_speedups(results: Sequence[CaseResult], path: Path, title: str) -> None:
-    """Draws a pair of bars a case, from 1 to the right where ferjax is faster, else to the left.
+    """Draws a bar a peer for each case, from 1 to the right where ferjax is faster, else leftwards.
 
     Args:
       results: from the top down.
@@ -26,19 +31,16 @@ def draw_speedups(results: Sequence[CaseResult], path: Path, title: str) -> None
     Raises:
       UserError: the file cannot be written.
     """
-    bars = [
-        (row + (k - 0.5) * _BAR, math.log2(value), peer)
-        for row, result in enumerate(results)
-        for k, peer in enumerate(_COLOURS)
-        if (value := speedup(result, peer))
-    ]
-    logs = [length for _, length, _ in bars]
+    peers, more = peers_of(results), itertools.cycle(_MORE)
+    colours = {peer: _COLOURS.get(peer) or next(more) for peer in peers}
+    bars = [bar for row, result in enumerate(results) for bar in _bars(row, result, peers)]
+    logs = [bar.log for bar in bars]
     low, high = math.floor(min([-1, *logs])), math.ceil(max([1, *logs]))
     height = 0.42 * len(results)
     with page(path, _LEFT + _WIDTH + 0.4, height + 1.2, title) as figure:
         axes = axes_at(figure, _LEFT, 0.55, _WIDTH, height)
         for bar in bars:
-            _draw_bar(axes, *bar)
+            _draw_bar(axes, bar, colours[bar.peer])
         axes.set_xlim(low - 0.5, high + 0.5)
         _scale(axes, low, high)
         axes.set_ylim(len(results) - 0.45, -0.55)
@@ -46,29 +48,47 @@ def draw_speedups(results: Sequence[CaseResult], path: Path, title: str) -> None
         axes.tick_params(axis="y", labelcolor=INK)
         axes.axvline(0, color=MUTED, linewidth=1)
         axes.set_xlabel("times faster than the peer (left of 1: slower)")
-        handles = [axes.barh(0, 0, color=colour, label=peer) for peer, colour in _COLOURS.items()]
+        handles = [axes.barh(0, 0, color=colour, label=peer) for peer, colour in colours.items()]
         figure.legend(
             handles=handles,
             loc="upper left",
             bbox_to_anchor=(_LEFT / (_LEFT + _WIDTH + 0.4), 1 - 0.42 / (height + 1.2)),
-            ncols=2,
+            ncols=max(1, len(peers)),
             frameon=False,
             borderpad=0,
             borderaxespad=0,
         )
 
 
-def _draw_bar(axes: Axes, place: float, length: float, peer: str) -> None:
-    axes.barh(place, length, height=0.9 * _BAR, color=_COLOURS[peer])
+class _Bar(NamedTuple):
+    """Where a bar lies, how high it is, the logarithm of its ratio, and whose it is."""
+
+    place: float
+    height: float
+    log: float
+    peer: str
+
+
+def _bars(row: int, result: CaseResult, peers: Sequence[str]) -> list[_Bar]:
+    found = {peer: value for peer in peers if (value := speedup(result, peer))}
+    height, middle = _BARS / max(2, len(found)), (len(found) - 1) / 2
+    return [
+        _Bar(row + (k - middle) * height, height, math.log2(value), peer)
+        for k, (peer, value) in enumerate(found.items())
+    ]
+
+
+def _draw_bar(axes: Axes, bar: _Bar, colour: str) -> None:
+    axes.barh(bar.place, bar.log, height=0.9 * bar.height, color=colour)
     axes.annotate(
-        f"{2**length:.2g}" if 2**length < 10 else f"{2**length:.0f}",
-        (length, place),
-        xytext=(3 if length >= 0 else -3, 0),
+        f"{2**bar.log:.2g}" if 2**bar.log < 10 else f"{2**bar.log:.0f}",
+        (bar.log, bar.place),
+        xytext=(3 if bar.log >= 0 else -3, 0),
         textcoords="offset points",
-        ha="left" if length >= 0 else "right",
+        ha="left" if bar.log >= 0 else "right",
         va="center",
         size=7,
-        color=darker(_COLOURS[peer]),
+        color=darker(colour),
     )
 
 

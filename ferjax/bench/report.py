@@ -13,19 +13,23 @@ from typing import Any
 
 import jax
 
-from ferjax.bench.case import BARE, OURS, TORCH, XLA
+from ferjax.bench.case import OURS, TORCH
 from ferjax.bench.ceilings import Ceilings
 from ferjax.bench.chart import draw_speedups
 from ferjax.bench.measure import spread
-from ferjax.bench.result import CaseResult, median, memory_ratio, over_floor, speedup, to_json
+from ferjax.bench.result import (
+    CaseResult,
+    median,
+    memory_ratio,
+    over_floor,
+    peers_of,
+    speedup,
+    to_json,
+)
 from ferjax.report.environment import describe_environment
 from ferjax.report.files import write_atomically
 from ferjax.report.tables import escape, table
 
-_LABELS = (OURS, XLA, TORCH)
-_HEADER = ["case", f"vs {XLA}", f"vs {TORCH}", "vs floor", *_LABELS]
-_BARE = [f"vs {BARE}", BARE]
-_MEMORY = [f"memory of {XLA}", f"memory of {TORCH}"]
 _EXPLANATION = """\
 Every number is float32, forward and backward. A speedup above 1 means that ferjax is faster: the
 median of the rounds' ratios, each of two runs that followed one another. A time is the median of
@@ -36,7 +40,9 @@ of arguments and results over the measured rate of memory; *vs floor* is ferjax'
 Memory is what a run takes on top of its inputs, parameters and program, at its peak, in a process
 of its own; a peer's column says how many times that of ferjax it takes. The suite *input* runs on
 the processor alone and counts images: *bare loop* is the least that reads the same images into
-arrays, with as many threads; PyTorch's side is a DataLoader; its memory includes opening."""
+arrays, with as many threads; PyTorch's side is a DataLoader; its memory includes opening. In the
+suite *guide* the peers are ferjax's own steps: *computed* does the frozen branch's forward pass,
+*no guide* has no such branch, *trained whole* freezes nothing."""
 
 
 def write_report(
@@ -71,8 +77,18 @@ def write_report(
 
 
 def terminal_table(results: Sequence[CaseResult]) -> str:
-    """Returns the results as aligned columns of text."""
-    cells = _rows(results)
+    """Returns the results as aligned columns of text, a table a suite."""
+    return "\n\n".join(_aligned(_rows(chosen)) for chosen in _by_suite(results).values())
+
+
+def _by_suite(results: Sequence[CaseResult]) -> dict[str, list[CaseResult]]:
+    suites: dict[str, list[CaseResult]] = {}
+    for result in results:
+        suites.setdefault(result.suite, []).append(result)
+    return suites
+
+
+def _aligned(cells: list[list[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []
     for name, *numbers in cells:
@@ -82,22 +98,18 @@ def terminal_table(results: Sequence[CaseResult]) -> str:
     return "\n".join(lines)
 
 
-def _cells(result: CaseResult) -> list[str]:
-    times = [_seconds(median(result, label)) for label in _LABELS]
-    ratios = [speedup(result, XLA), speedup(result, TORCH), over_floor(result)]
-    return [result.name, *map(_times, ratios), *times]
-
-
 def _rows(results: Sequence[CaseResult]) -> list[list[str]]:
-    """Returns header and cells; the columns of memory only where it was measured."""
-    rows = [_HEADER, *map(_cells, results)]
-    if any(BARE in result.seconds for result in results):
-        bare = [[_times(speedup(r, BARE)), _seconds(median(r, BARE))] for r in results]
-        rows = [row + more for row, more in zip(rows, [_BARE, *bare], strict=True)]
-    if not any(result.peak_bytes for result in results):
-        return rows
-    memory = [[_times(memory_ratio(r, XLA)), _times(memory_ratio(r, TORCH))] for r in results]
-    return [row + more for row, more in zip(rows, [_MEMORY, *memory], strict=True)]
+    """Returns header and cells, with a column for each peer that any of the results has."""
+    peers = peers_of(results)
+    weighed = [peer for peer in peers if any(peer in result.peak_bytes for result in results)]
+    header = ["case", *(f"vs {peer}" for peer in peers), "vs floor", OURS, *peers]
+    rows = [header + [f"memory of {peer}" for peer in weighed]]
+    for result in results:
+        ratios = [*(speedup(result, peer) for peer in peers), over_floor(result)]
+        times = [_seconds(median(result, label)) for label in (OURS, *peers)]
+        memory = [_times(memory_ratio(result, peer)) for peer in weighed]
+        rows.append([result.name, *map(_times, ratios), *times, *memory])
+    return rows
 
 
 def _page(
@@ -106,9 +118,8 @@ def _page(
     parts = ["# Benchmarks of ferjax", f"`{stamp['command line']}`"]
     if note:
         parts.append(f"> {escape(note)}.")
-    parts += ["![Speedups over plain XLA and PyTorch](bench.png)", _EXPLANATION]
-    for suite in dict.fromkeys(result.suite for result in results):
-        chosen = [result for result in results if result.suite == suite]
+    parts += ["![Speedups over the peers](bench.png)", _EXPLANATION]
+    for suite, chosen in _by_suite(results).items():
         parts += [f"## Suite {suite}", _ratio_table(chosen), _side_table(chosen)]
     rows = [
         [*map(escape, (result.name, setting, value if isinstance(value, str) else _seconds(value)))]

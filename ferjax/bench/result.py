@@ -1,10 +1,11 @@
 """What was measured of a case, and the ratios that follow from it."""
 
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ferjax.bench.case import OURS
+from ferjax.bench.case import OURS, TORCH, XLA
 from ferjax.bench.measure import paired_ratios, spread
 from ferjax.bench.work import Work
 
@@ -36,6 +37,12 @@ class CaseResult:
     setting: str = ""
     trials: dict[str, float | str] = field(default_factory=dict)
     images: int | None = None
+
+
+def peers_of(results: Sequence[CaseResult]) -> list[str]:
+    """Returns the labels of all peers that any of the results has: XLA and PyTorch first."""
+    found = dict.fromkeys(label for result in results for label in result.seconds if label != OURS)
+    return [*(p for p in (XLA, TORCH) if p in found), *(p for p in found if p not in (XLA, TORCH))]
 
 
 def median(result: CaseResult, label: str) -> float | None:

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -11,13 +12,14 @@ from ferjax.augment import AUGMENTS
 from ferjax.bench.case import OURS, XLA, Case, Run
 from ferjax.bench.jax_sides import compile_ahead
 from ferjax.bench.torch_peer import train_peers
+from ferjax.models.heads import head_of
 from ferjax.models.registry import create_model, model_entry
 from ferjax.sharding import data_mesh, replicated
 from ferjax.specs import InputSpec
 from ferjax.train.optim import make_optimizer
 from ferjax.train.schedules import make_schedule
 from ferjax.train.state import create_state
-from ferjax.train.steps import train_step, zero_sums
+from ferjax.train.steps import TRUNK, train_step, zero_sums
 
 _CLASSES = 7
 _RATE = 1e-3
@@ -50,7 +52,7 @@ def train_case(
     batch = functools.partial(random_batch, side, channels, batch_size)
 
     def build(plain: bool) -> Run:
-        return _step_run(*step(), batch(), plain=plain)
+        return step_run(*step(), batch(), plain=plain)
 
     return Case(
         name=" ".join([model, *map(str, (network or {}).values()), "step"]),
@@ -70,6 +72,8 @@ def step_parts(
     channels: int,
     optimizer: str,
     fields: Mapping[str, object] | None = None,
+    frozen: str | None = None,
+    known: str | None = None,
 ) -> tuple[Callable[..., Any], Callable[[], Any]]:
     """Returns the pure step (state, sums, batch) → (state, sums), and what makes the first two.
 
@@ -79,16 +83,19 @@ def step_parts(
       channels: of the images.
       optimizer: as in `train_case`.
       fields: of the network, beside a dropout of 0.
+      frozen: as in `train_step`.
+      known: as in `train_step`.
     """
     dropout = {"dropout": 0.0} if "dropout" in model_entry(model).fields else {}
     network = create_model(model, _CLASSES, **dropout, **(fields or {}))
     spec = InputSpec((side, side), side, channels, mean=(0.0,) * channels, std=(1.0,) * channels)
+    spec = replace(spec, guide=spec) if "guide" in (fields or {}) else spec
     decay = 0.01 if optimizer == "adamw" else 0.0
     updates = make_optimizer(optimizer, weight_decay=decay)
     mesh = data_mesh(jax.devices()[:1])
     step = functools.partial(
         train_step,
-        model=network,
+        model=head_of(network) if known == TRUNK else network,
         optimizer=updates,
         rate=make_schedule("constant", _RATE, 1),
         spec=spec,
@@ -96,8 +103,14 @@ def step_parts(
         label_smoothing=0.0,
         class_weights=None,
         seed=0,
+        frozen=frozen,
+        known=known,
     )
-    return step, lambda: (create_state(network, updates, spec, 0, mesh), zero_sums())
+
+    def begin() -> Any:
+        return create_state(network, updates, spec, 0, mesh, frozen=frozen), zero_sums()
+
+    return step, begin
 
 
 def random_batch(side: int, channels: int, batch_size: int) -> dict[str, np.ndarray]:
@@ -111,13 +124,21 @@ def random_batch(side: int, channels: int, batch_size: int) -> dict[str, np.ndar
     }
 
 
-def _step_run(
+def step_run(
     step: Callable[..., Any],
     begin: Callable[[], Any],
     batch: dict[str, np.ndarray],
     *,
     plain: bool,
 ) -> Run:
+    """Returns a run of one step, from where the one before left the state.
+
+    Args:
+      step: from `step_parts`.
+      begin: from `step_parts`.
+      batch: on the host.
+      plain: as in `compile_ahead`.
+    """
     place = replicated(data_mesh(jax.devices()[:1]))
     state, sums, placed = jax.device_put((*begin(), batch), place)
     arguments = (state, sums, placed)

@@ -1,6 +1,8 @@
 """Ratios by hand, and the files that a bench leaves."""
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,8 @@ FULL = CaseResult(
     images=8,
 )
 BARE = CaseResult("train", "bare", "1", Work(0, 4), 0.001, {OURS: (0.01,), XLA: (0.02,)})
+ALONE = replace(BARE, seconds={OURS: (0.01,)})
+FOUR = replace(FULL, seconds={**FULL.seconds, "computed": (9.0,), "no guide": (0.9,)})
 RESULTS = [FULL, BARE]
 
 
@@ -50,7 +54,8 @@ def test_json_of_a_result() -> None:
 
 
 def test_terminal_table_is_aligned() -> None:
-    lines = terminal_table(RESULTS).splitlines()
+    ops = replace(BARE, suite="ops")
+    lines = terminal_table([FULL, ops]).splitlines()
     assert len(lines) == 4
     assert len({len(line) for line in lines}) == 1
     assert "3.5x" in lines[2]
@@ -58,7 +63,17 @@ def test_terminal_table_is_aligned() -> None:
     assert "memory" not in terminal_table([BARE])
 
 
-@pytest.mark.parametrize("results", [RESULTS, [BARE]])
+def test_a_table_a_suite_has_a_column_for_each_of_its_own_peers() -> None:
+    guide = CaseResult("guide", "g", "1", Work(0, 4), 0.001, {OURS: (1.0,), "no guide": (0.9,)})
+    ops, train, own = terminal_table([FULL, BARE, guide, replace(FULL, name="b")]).split("\n\n")
+    assert [line.split()[0] for line in ops.splitlines()[2:]] == ["a|b", "b"]
+    assert ("PyTorch" in ops, "PyTorch" in train, "plain XLA" in train) == (True, False, True)
+    header, _, row = own.splitlines()
+    assert re.split(r"  +", header.strip()) == ["case", "vs no guide", "vs floor", OURS, "no guide"]
+    assert row.split() == ["g", "0.9x", "1000x", "1.00", "s", "900", "ms"]
+
+
+@pytest.mark.parametrize("results", [RESULTS, [BARE], [ALONE], [FOUR]])
 def test_files(tmp_path: Path, results: list[CaseResult]) -> None:
     folder = tmp_path / "new" / "bench"
     write_report(folder, results, Ceilings(2e11, 1e10), "PyTorch is not installed", 60.0)
@@ -73,7 +88,7 @@ def test_files(tmp_path: Path, results: list[CaseResult]) -> None:
     assert "200 GFLOP/s" in page
     widths = [line.count("|") - line.count("\\|") for line in page.splitlines() if line[:1] == "|"]
     assert min(widths) >= 3
-    if FULL in results:
+    if FULL in results or FOUR in results:
         assert "a\\|b" in page
         assert "did not run: why \\| ever" in page
     with Image.open(folder / "bench.png") as picture:

@@ -21,11 +21,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_selection() -> None:
     everything = registry.select(None, None, False)
-    assert {suite for suite, _ in everything} == {"input", "jumper", "ops", "train"}
+    assert {suite for suite, _ in everything} == {"guide", "input", "jumper", "ops", "train"}
     assert len({case.name for _, case in everything}) == len(everything)
     assert registry.select("train", "awei", False)[0][0] == "train"
     quick = registry.select(None, None, True)
-    assert {suite for suite, _ in quick} == {"input", "jumper", "ops", "train"}
+    assert {suite for suite, _ in quick} == {"guide", "input", "jumper", "ops", "train"}
     assert len(quick) < len(everything) / 3
     assert [case.name for _, case in registry.select("train", "CNN[34]", True)] == [
         "cnn3 step",
@@ -36,7 +36,11 @@ def test_selection() -> None:
 @pytest.mark.parametrize(
     ("suite", "pattern", "words"),
     [
-        ("op", None, r"unknown --suite 'op'\. Did you mean 'ops'\? Known: input, jumper, ops"),
+        (
+            "op",
+            None,
+            r"unknown --suite 'op'\. Did you mean 'ops'\? Known: guide, input, jumper, ops",
+        ),
         ("ops", "(", r"--cases=\(: not a regular expression"),
         ("ops", "cnn3", r"--cases=cnn3 matches no case\. Cases: max pool 2x2;"),
     ],
@@ -79,5 +83,5 @@ def test_the_command_line_says_what_is_wrong() -> None:
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 1
-    known = "input, jumper, ops, train"
+    known = "guide, input, jumper, ops, train"
     assert done.stderr.strip() == f"error: unknown --suite 'speed'. Known: {known}."
