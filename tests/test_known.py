@@ -440,6 +440,20 @@ def stopping(after: int, log: list[int]) -> Callable[..., Branch]:
     return of
 
 
+def test_ctrl_c_stops_between_two_blocks(
+    make_task: Callable[..., Task], computed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known, "_BLOCK", 8)
+    task = make_task("trunk", feature_cache="on")
+    variables = variables_of(task)
+    asked = iter([False, False, True])
+    with pytest.raises(KeyboardInterrupt):
+        known_branch(task, 0, variables, lambda: next(asked))
+    assert computed == [8] * 2
+    known_branch(task, 0, variables)
+    assert computed == [8] * 6
+
+
 def metrics(run_dir: Path) -> list[dict[str, Any]]:
     """Returns the lines of metrics.jsonl without the one value that is a matter of time."""
     lines = read_lines(run_dir)
