@@ -13,6 +13,7 @@ from ferjax.assess import assess_run, assess_split
 from ferjax.config import EvalConfig, TrainConfig
 from ferjax.config_json import make_config
 from ferjax.errors import UserError
+from ferjax.known import check_feature_cache
 from ferjax.phases import total_epochs
 from ferjax.several import runs_of, train_several
 from ferjax.sharding import Devices, devices_for
@@ -50,6 +51,7 @@ def run_train(
     if finished := _finished_report(config):
         return finished
     task = prepare_task(config, devices)
+    check_feature_cache(task)
     with locked_run_dir(config) as run_dir:
         train_run(task, run_dir, watch)
         return assess_run(task, run_dir)

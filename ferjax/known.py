@@ -62,6 +62,19 @@ class _Store:
     shape: tuple[int, ...]
 
 
+def check_feature_cache(task: Task) -> None:
+    """Raises `UserError` where no phase can have what `--feature_cache=on` asks for."""
+    if task.config.feature_cache != "on":
+        return
+    if not any(frozen_branch(task, index) for index in range(len(task.frozen))):
+        raise UserError(
+            "--feature_cache=on: no branch of the network is frozen whole. It takes --guide=vgg16,"
+            " or --freeze=all_but_head on a resnet, vgg or efficientnet."
+        )
+    if reason := _inexact(task.config):
+        raise UserError(f"--feature_cache=on: {reason}. Change that, or leave the flag at auto.")
+
+
 def known_branch(
     task: Task,
     index: int,
@@ -77,13 +90,10 @@ def known_branch(
       interrupted: () → whether the user asked to stop.
 
     Raises:
-      UserError: `--feature_cache=on` where that is impossible or not exact; a store that cannot be
-        read or written.
+      UserError: a store that cannot be read or written.
       KeyboardInterrupt: the user asked to stop; what is stored is kept.
     """
     config, splits = task.config, task.bundle.splits
-    if config.feature_cache == "on":
-        _check_on(task)
     computed = Known(None, task.model, splits["train"], splits["val"], task.logits_of)
     name = frozen_branch(task, index)
     if name is None:
@@ -104,17 +114,6 @@ def known_branch(
     note = f"frozen {name} is computed once for each {each}: {where}"
     logits_of = evaluator_of(logits, task.mesh, config.batch_size, config.progress)
     return Known(name, model, train, val, logits_of, note)
-
-
-def _check_on(task: Task) -> None:
-    """Raises `UserError` where no phase can have what `--feature_cache=on` asks for."""
-    if not any(frozen_branch(task, index) for index in range(len(task.frozen))):
-        raise UserError(
-            "--feature_cache=on: no branch of the network is frozen whole. It takes --guide=vgg16,"
-            " or --freeze=all_but_head on a resnet, vgg or efficientnet."
-        )
-    if reason := _inexact(task.config):
-        raise UserError(f"--feature_cache=on: {reason}. Change that, or leave the flag at auto.")
 
 
 def _inexact(config: TrainConfig) -> str:

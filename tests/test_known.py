@@ -366,11 +366,12 @@ def test_auto_minds_the_disk_and_what_it_has_there_already(
     ],
 )
 def test_on_is_refused_where_it_cannot_be(
-    given: dict[str, Any], words: str, make_task: Callable[..., Task]
+    given: dict[str, Any], words: str, tmp_path: Path, tiny_config: Callable[..., Any]
 ) -> None:
-    task = make_task("guide", **{**dict(guide=None, jumper=None), **given, "feature_cache": "on"})
+    config = tiny_config(tmp_path / "run", **given, feature_cache="on")
     with pytest.raises(UserError, match=f"--feature_cache=on: {re.escape(words)}"):
-        known_branch(task, 0, variables_of(task))
+        run_train(config)
+    assert not (tmp_path / "run").exists()
 
 
 def test_where_nothing_is_frozen_nothing_is_said(make_task: Callable[..., Task]) -> None:
