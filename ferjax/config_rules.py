@@ -10,6 +10,12 @@ from ferjax.phases import phases_of
 # JAX makes keys from 32 bits: a larger seed would repeat a smaller one's run.
 LARGEST_SEED = 2**32 - 1
 
+# The schedules of `train.schedules` that take each flag; that module needs JAX.
+DECAYS = {
+    "decay_rate": ("step", "exponential", "inverse_time", "plateau"),
+    "decay_epochs": ("step", "exponential", "plateau"),
+}
+
 
 def check_together(config: Any) -> None:
     """Raises `UserError` where fields of a `TrainConfig` do not fit each other."""
@@ -33,6 +39,13 @@ def _check_phases(config: Any) -> None:
             )
         if warmup > phase.epochs:
             raise UserError(f"--warmup_epochs={warmup} is longer than --epochs={phase.epochs}.")
+    for flag, takers in DECAYS.items():
+        value, schedules = getattr(config, flag), values_of(config.schedule)
+        if value is not None and not set(schedules) & set(takers):
+            raise UserError(
+                f"--{flag}={value}: --schedule={','.join(schedules)} has none"
+                f" ({', '.join(takers)} do). Leave the flag out."
+            )
     for pattern in values_of(config.freeze):
         try:
             re.compile(pattern)

@@ -9,6 +9,7 @@ import optax
 
 from ferjax.augment import AUGMENTS
 from ferjax.config import TrainConfig
+from ferjax.config_rules import DECAYS
 from ferjax.known import Known
 from ferjax.models.registry import model_entry
 from ferjax.phases import Phase, phases_of
@@ -50,9 +51,6 @@ def phase_rate(
       index: the phase's, from 0.
       start: the run's step at which the phase began.
       steps_per_epoch: whole batches in the training split.
-
-    Raises:
-      UserError: a decay that none of the run's schedules has.
     """
     phase = phases_of(config)[index]
     schedule = make_schedule(
@@ -67,13 +65,11 @@ def phase_rate(
 
 
 def _decay(config: TrainConfig, schedule: str) -> dict[str, float | None]:
-    """Returns the decay flags that concern a schedule: another phase's may have others."""
-    names = {phase.schedule for phase in phases_of(config)}
-    given = {}
-    for field in ("decay_rate", "decay_epochs"):
-        takers = [name for name in names if getattr(SCHEDULES[name], field) is not None]
-        given[field] = getattr(config, field) if schedule in takers or not takers else None
-    return given
+    """Returns the decay flags that a schedule takes: they may be another phase's."""
+    return {
+        flag: getattr(config, flag) if schedule in takers else None
+        for flag, takers in DECAYS.items()
+    }
 
 
 def plateau_of(config: TrainConfig, phase: Phase) -> tuple[int, float] | None:

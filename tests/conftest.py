@@ -1,7 +1,9 @@
 """Four simulated CPU devices for every test, and the fixtures that tests share."""
 
+import contextlib
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +23,23 @@ if not os.environ.get("FERJAX_TEST_GPU"):
 import jax
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 
+from ferjax import training
 from ferjax.config import TrainConfig
 from ferjax.convert.references import import_torchvision
 from ferjax.data.split import Split
 from ferjax.data.synthetic import render_faces
 from ferjax.emotions import EMOTIONS
 from ferjax.experiment import run_train
+from ferjax.predict import load_run
 from ferjax.recipes import resolve
+from ferjax.train.writer import read_lines
+
+# How long an example takes is the machine's affair.
+settings.register_profile("ferjax", deadline=None)
+settings.load_profile("ferjax")
 
 
 @pytest.fixture(scope="session")
@@ -103,6 +113,49 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory, tiny_config: Callable[...
     run_dir = tmp_path_factory.mktemp("tiny") / "run"
     run_train(tiny_config(run_dir, model="cnn3", image_size=48))
     return run_dir
+
+
+@pytest.fixture(scope="session")
+def assert_same_run() -> Callable[[Path, Path], None]:
+    """Returns a function (run, run) that holds one against the other, bit for bit."""
+
+    def metrics(run_dir: Path) -> list[dict[str, Any]]:
+        """Returns the lines of metrics.jsonl without the one value that is a matter of time."""
+        lines = read_lines(run_dir)
+        return [{k: v for k, v in line.items() if k != "images_per_second"} for line in lines]
+
+    def check(one: Path, other: Path) -> None:
+        assert metrics(one) == metrics(other)
+        a, b = (load_run(run, "last") for run in (one, other))
+        assert a.meta["averaged"] == b.meta["averaged"]
+        for which in ("last", "selected"):
+            for raw in (False, True) if a.meta["averaged"] else (False,):
+                a, b = (load_run(run, which, raw=raw) for run in (one, other))
+                assert a.epoch == b.epoch
+                jax.tree.map(np.testing.assert_array_equal, a.variables, b.variables)
+        a, b = (json.loads((run / "report.json").read_text("utf-8")) for run in (one, other))
+        for part in ("results", "protocol", "summary", "warnings"):
+            assert a[part] == b[part]
+
+    return check
+
+
+@pytest.fixture
+def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Any]:
+    """Returns a function (steps) → context in which runs are asked to stop after that many."""
+
+    @contextlib.contextmanager
+    def stopping(steps: int) -> Iterator[None]:
+        @contextlib.contextmanager
+        def requests() -> Iterator[Callable[[], bool]]:
+            looks = iter(range(1, 1_000_000))
+            yield lambda: next(looks) == steps
+
+        with monkeypatch.context() as patch:
+            patch.setattr(training, "interrupt_requests", requests)
+            yield
+
+    return stopping
 
 
 @pytest.fixture(scope="session")

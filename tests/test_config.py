@@ -108,8 +108,9 @@ def phased(count: int) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(many)
 
 
-# Five rules bind fields together; the strategies keep them.
+# Rules bind fields together; the strategies keep them.
 TOGETHER: dict[str, Any] = dict(warmup_epochs=0.0, fold=None, loss="focal", accumulate=1)
+TOGETHER |= dict(decay_rate=None, decay_epochs=None)
 configs = st.builds(
     lambda plain, phases: TrainConfig(**{**plain, **phases, **TOGETHER}),
     st.fixed_dictionaries({n: values(f) for n, f in FIELDS.items() if n not in PER_PHASE}),
@@ -205,6 +206,11 @@ def test_whole_numbers_are_floats_too() -> None:
         (dict(seeds=(0.5,)), "names 0.5"),
         (dict(schedule=("constant", "one_cycle"), warmup_epochs=1.0), "a warm-up of its own"),
         (dict(warmup_epochs=3.0, epochs=(5, 2)), "longer than --epochs=2"),
+        (dict(decay_rate=0.5), r"--decay_rate=0.5: --schedule=constant has none \(step, "),
+        (
+            dict(decay_epochs=2.0, schedule=("cosine", "inverse_time")),
+            r"--decay_epochs=2.0: --schedule=cosine,inverse_time has none \(step, exponential, pl",
+        ),
         (dict(freeze="stem_(.*"), r"--freeze=stem_\(\.\*: no regular expression"),
         (dict(freeze=("none", "[a")), r"--freeze=\[a: no regular expression"),
         (dict(accumulate=3, batch_size=64), "Batch sizes that it does: 63 or 66"),
@@ -242,6 +248,11 @@ def test_one_value_counts_in_every_phase() -> None:
     assert total_epochs(TrainConfig(epochs=4, learning_rate=(0.1, 0.2, 0.3))) == 12
 
 
+def test_a_decay_may_be_one_phases_alone() -> None:
+    config = TrainConfig(schedule=("step", "constant"), decay_rate=0.5, decay_epochs=3.0)
+    assert (config.decay_rate, config.decay_epochs) == (0.5, 3.0)
+
+
 def test_per_phase_fields_are_known_by_their_type() -> None:
     assert {name for name, field in FIELDS.items() if is_per_phase(field)} == PER_PHASE
 
@@ -277,7 +288,7 @@ def test_lists_become_tuples() -> None:
 
 
 def test_only_free_fields_may_differ_on_resume() -> None:
-    old = TrainConfig(model="cnn3", dataset="synthetic", schedule="cosine", folds=4)
+    old = TrainConfig(model="cnn3", dataset="synthetic", schedule="step", folds=4)
     other: dict[str, Any] = dict(model="cnn4", dataset="rafdb", recipe="default", seeds=(3,))
     other |= dict.fromkeys(("cache_dir", "data_dir", "workdir"), "elsewhere")
     other |= dict(labels="majority", fold=2)

@@ -1,6 +1,7 @@
 """Whole runs on tiny synthetic data: what a run directory holds, options, seeds, refusals."""
 
 import json
+import re
 import statistics
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ferjax import experiment
+from ferjax import phase_parts
 from ferjax.config import TrainConfig
 from ferjax.config_json import config_from_json
 from ferjax.emotions import EMOTIONS
@@ -90,6 +91,11 @@ def test_protocol_block_is_complete(tiny_run: Path) -> None:
     assert protocol["weights' origin"] == "random initialisation"
     assert protocol["crop origin"]
     assert any("test images are in train" in line for line in protocol["train/test overlap"])
+    (phase,) = protocol["phases"]
+    assert re.fullmatch(
+        r"1: 2 epochs, adamw at 0\.002, one_cycle; trains ([\d,]+) of \1 parameters", phase
+    )
+    assert protocol["course"] == "as planned"
     for split in ("val", "test"):
         assert set(report["results"][split]) == {"last", "selected"}
         for scores in report["results"][split].values():
@@ -179,7 +185,7 @@ def test_diverged_run_keeps_its_last_good_checkpoint(
     def jump(*_: Any, **__: Any) -> Callable[[Any], Any]:
         return lambda step: jax.numpy.where(step < 4, 1e-3, 1e30)
 
-    monkeypatch.setattr(experiment, "make_schedule", jump)
+    monkeypatch.setattr(phase_parts, "make_schedule", jump)
     with pytest.raises(UserError, match=r"loss is not finite at step [67] \(epoch 2\)"):
         run_train(tiny_config(tmp_path / "run"), one())
     run = load_run(tmp_path / "run", "last")

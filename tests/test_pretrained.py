@@ -16,8 +16,8 @@ from ferjax.errors import UserError
 from ferjax.inputs import input_spec
 from ferjax.models.registry import abstract_variables
 from ferjax.pretrained import start_of
-from ferjax.start import Start, start_from_json, start_to_json
 from ferjax.specs import InputSpec
+from ferjax.start import Start, start_from_json, start_to_json
 
 CAFFE = InputSpec((224, 224), 224, 3, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), "bgr", "bicubic")
 SOURCE = {"kind": "keras", "url": "https://a.b/c.h5", "sha256": "12", "license": "MIT"}

@@ -1,6 +1,5 @@
 """A run that is stopped and resumed is the run that was never stopped, bit for bit."""
 
-import json
 import os
 import signal
 import subprocess
@@ -15,47 +14,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ferjax import experiment
 from ferjax.config import TrainConfig
 from ferjax.errors import UserError
 from ferjax.experiment import run_train
-from ferjax.predict import load_run
 from ferjax.train.checkpoint import open_checkpoints, save_checkpoint
 from ferjax.train.state import TrainState
 from ferjax.train.writer import read_lines
 
 ROOT = Path(__file__).resolve().parents[1]
 Tiny = Callable[..., TrainConfig]
-
-
-def metrics(run_dir: Path) -> list[dict[str, Any]]:
-    """Returns the lines of metrics.jsonl without the one value that is a matter of time."""
-    lines = read_lines(run_dir)
-    return [{k: v for k, v in line.items() if k != "images_per_second"} for line in lines]
-
-
-def assert_same_run(one: Path, other: Path) -> None:
-    assert metrics(one) == metrics(other)
-    for which in ("last", "selected"):
-        a, b = load_run(one, which), load_run(other, which)
-        assert a.epoch == b.epoch
-        jax.tree.map(np.testing.assert_array_equal, a.variables, b.variables)
-    a, b = (json.loads((run / "report.json").read_text("utf-8")) for run in (one, other))
-    assert a["results"] == b["results"]
-
-
-def stop_after(steps: int) -> Any:
-    """Returns a replacement of `interrupt_requests` that asks to stop after so many steps."""
-
-    class Requests:
-        def __enter__(self) -> Callable[[], bool]:
-            looks = iter(range(1, 1_000_000))
-            return lambda: next(looks) == steps
-
-        def __exit__(self, *_: Any) -> None:
-            pass
-
-    return Requests
+Same = Callable[[Path, Path], None]
 
 
 @pytest.fixture(scope="session")
@@ -73,32 +41,31 @@ def test_interrupted_run_resumes_bit_for_bit(
     tmp_path: Path,
     tiny_config: Tiny,
     undisturbed: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    stop_after: Callable[[int], Any],
+    assert_same_run: Same,
 ) -> None:
     config = tiny_config(tmp_path / "run", model="cnn3", image_size=48, resume=True)
     for steps in stops:
-        with monkeypatch.context() as patch:
-            patch.setattr(experiment, "interrupt_requests", stop_after(steps))
-            with pytest.raises(KeyboardInterrupt):
-                run_train(config, jax.devices()[:1])
+        with stop_after(steps), pytest.raises(KeyboardInterrupt):
+            run_train(config, jax.devices()[:1])
     run_train(config, jax.devices()[:1])
     assert_same_run(tmp_path / "run", undisturbed)
 
 
 def test_run_moves_to_other_devices(
-    tmp_path: Path, tiny_config: Tiny, undisturbed: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tiny_config: Tiny, undisturbed: Path, stop_after: Callable[[int], Any]
 ) -> None:
     config = tiny_config(tmp_path / "run", model="cnn3", image_size=48, resume=True)
-    monkeypatch.setattr(experiment, "interrupt_requests", stop_after(6))
-    with pytest.raises(KeyboardInterrupt):
+    with stop_after(6), pytest.raises(KeyboardInterrupt):
         run_train(config, jax.devices()[:1])
-    monkeypatch.undo()
     run_train(config)
-    for ours, theirs in zip(metrics(tmp_path / "run"), metrics(undisturbed), strict=True):
+    for ours, theirs in zip(read_lines(tmp_path / "run"), read_lines(undisturbed), strict=True):
         assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-3)
 
 
-def test_epochs_may_grow_under_a_constant_schedule(tmp_path: Path, tiny_config: Tiny) -> None:
+def test_epochs_may_grow_under_a_constant_schedule(
+    tmp_path: Path, tiny_config: Tiny, assert_same_run: Same
+) -> None:
     devices = jax.devices()[:1]
     long = tiny_config(tmp_path / "long", epochs=3)
     assert long.schedule == "constant"
@@ -173,7 +140,9 @@ def unkilled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run_dir
 
 
-def test_killed_run_resumes_bit_for_bit(tmp_path: Path, unkilled: Path) -> None:
+def test_killed_run_resumes_bit_for_bit(
+    tmp_path: Path, unkilled: Path, assert_same_run: Same
+) -> None:
     run_dir, rng = tmp_path / "run", np.random.default_rng()
     for after in (0, 16):
         process = start(run_dir)
@@ -188,7 +157,9 @@ def test_killed_run_resumes_bit_for_bit(tmp_path: Path, unkilled: Path) -> None:
     assert_same_run(run_dir, unkilled)
 
 
-def test_ctrl_c_saves_and_a_second_process_is_refused(tmp_path: Path, unkilled: Path) -> None:
+def test_ctrl_c_saves_and_a_second_process_is_refused(
+    tmp_path: Path, unkilled: Path, assert_same_run: Same
+) -> None:
     run_dir = tmp_path / "run"
     process = start(run_dir)
     wait_for_checkpoint(process, run_dir, 0)

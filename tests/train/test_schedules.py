@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ferjax.config import TrainConfig
+from ferjax.config_rules import DECAYS
 from ferjax.errors import UserError
 from ferjax.train.schedules import SCHEDULES, make_schedule
 
@@ -160,6 +161,12 @@ def test_rates_are_float32_for_every_kind_of_step(name: str, x64: bool) -> None:
 def test_a_decay_of_a_schedule_without_is_refused(name: str, flag: str) -> None:
     with pytest.raises(UserError, match=rf"--decay_{flag}=0.5: --schedule={name} has none \(step"):
         rates(name, 0.1, 5, **{f"decay_{flag}": 0.5})
+
+
+@pytest.mark.parametrize("flag", DECAYS)
+def test_the_config_knows_who_takes_a_decay(flag: str) -> None:
+    takers = [name for name, entry in SCHEDULES.items() if getattr(entry, flag) is not None]
+    assert list(DECAYS[flag]) == takers
 
 
 def test_the_flag_offers_every_schedule() -> None:
