@@ -75,8 +75,13 @@ def _scanned(
     def add(carry: tuple[Summed, Any], part: tuple[Any, jax.Array]) -> tuple[Any, None]:
         (before, gradients), (rows, number) = carry, part
         found, more = one(before.batch_stats, rows, jax.random.fold_in(key, number))
-        sums = (a + b for a, b in zip(before[:3], found[:3], strict=True))
-        return (Summed(*sums, found.batch_stats), jax.tree.map(jnp.add, gradients, more)), None
+        summed = Summed(
+            before.loss + found.loss,
+            before.weight + found.weight,
+            before.correct + found.correct,
+            found.batch_stats,
+        )
+        return (summed, jax.tree.map(jnp.add, gradients, more)), None
 
     rows = jax.tree.map(cut, batch)
     first = jax.eval_shape(one, batch_stats, jax.tree.map(lambda x: x[0], rows), key)

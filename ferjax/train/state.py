@@ -1,5 +1,6 @@
 """`TrainState`, and nothing else: what a run is at a step."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -102,7 +103,7 @@ def next_phase(
         trained = split_tree(state.params, frozen)[0]
         averages = None if state.ema is None else carry_over(state.ema, trained)
         opt_state = carry_over(state.opt_state, optimizer.init(trained))
-        return state.replace(opt_state=opt_state, ema=averages)
+        return dataclasses.replace(state, opt_state=opt_state, ema=averages)
 
     return jax.jit(begin, out_shardings=replicated(mesh))(state)
 

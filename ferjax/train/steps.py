@@ -104,7 +104,7 @@ def train_step(
     drawn = draw(augment, key, batch["index"], shape)
     feature = _known_feature(batch, drawn.geometry) if known else None
     targets = batch.get("target", labels)
-    inputs = feature if known == TRUNK else network_input(batch["image"], spec, *drawn)
+    inputs: Any = feature if known == TRUNK else network_input(batch["image"], spec, *drawn)
     mix = draw_mix(augment.mixup, augment.cutmix, key, batch["index"], batch["mask"], spec.size)
     if mix is not None:
         inputs, labels = mix_inputs(inputs, mix), dominant(labels, mix)
