@@ -9,7 +9,7 @@ import pytest
 
 from ferjax.errors import UserError
 from ferjax.models.registry import create_model
-from ferjax.sharding import data_mesh
+from ferjax.sharding import data_mesh, replicated
 from ferjax.specs import InputSpec
 from ferjax.train.checkpoint import (
     open_checkpoints,
@@ -19,11 +19,12 @@ from ferjax.train.checkpoint import (
     restore_variables,
     save_checkpoint,
 )
-from ferjax.train.optim import make_optimizer
-from ferjax.train.state import TrainState, create_state
+from ferjax.train.optim import OPTIMIZERS, make_optimizer
+from ferjax.train.state import TrainState, create_state, init_variables
 
 MODEL = create_model("cnn3", 7)
 SPEC = InputSpec((6, 6), 6, 1, (0.5,), (0.25,))
+PARAMS = jax.eval_shape(lambda: init_variables(MODEL, SPEC, 0))["params"]
 
 
 def new_state(devices: int = 1, step: int = 0, fill: float | None = None) -> TrainState:
@@ -99,6 +100,28 @@ def test_a_save_is_unharmed_by_donating_the_state(tmp_path: Path) -> None:
         manager.wait_until_finished()
         restored = restore_checkpoint(manager, 1, new_state())
     assert_equal(restored, before)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizers_state_comes_back(tmp_path: Path, name: str) -> None:
+    """With averages beside it, and slots of two phases."""
+    mesh = data_mesh(jax.devices()[:1])
+    labels = jax.tree.map(lambda _: "phase1", PARAMS)
+    labels["conv1"]["kernel"] = "phase2"
+    optimizer = make_optimizer(name, weight_decay=0.1, clip_norm=1.0, labels=labels)
+    shapes = jax.eval_shape(lambda: create_state(MODEL, optimizer, SPEC, 0, mesh, ema=True))
+    numbers = iter(range(1, 1000))
+
+    def draw(like: jax.ShapeDtypeStruct) -> jax.Array:
+        return jax.device_put(np.full(like.shape, next(numbers), like.dtype), replicated(mesh))
+
+    saved = jax.tree.map(draw, shapes)
+    with open_checkpoints(tmp_path) as manager:
+        save_checkpoint(manager, saved, {}, 0.5)
+        manager.wait_until_finished()
+        restored = restore_checkpoint(manager, int(saved.step), jax.tree.map(draw, shapes))
+    assert jax.tree.structure(restored) == jax.tree.structure(saved)
+    assert_equal(restored, saved)
 
 
 def variables_of(state: TrainState) -> dict[str, Any]:

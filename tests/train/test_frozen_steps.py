@@ -18,7 +18,7 @@ from ferjax.sharding import data_mesh
 from ferjax.specs import InputSpec
 from ferjax.train.optim import OPTIMIZERS, make_optimizer
 from ferjax.train.schedules import make_schedule
-from ferjax.train.state import TrainState, averaged_parameters, create_state
+from ferjax.train.state import TrainState, averaged_parameters, create_state, next_phase
 from ferjax.train.steps import predict_step, train_step, zero_sums
 from ferjax.tree import flatten, split_tree
 
@@ -155,6 +155,24 @@ def test_the_average_follows_the_trained_parameters() -> None:
         )
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-5), state.ema, expected)
     assert (state.ema["head"]["kernel"] != state.params["head"]["kernel"]).any()
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_step_returns_the_state_it_takes(name: str) -> None:
+    """In type and weakness of type, or the second step would be compiled anew."""
+    given: dict[str, Any] = dict(weight_decay=0.1, clip_norm=1.0)
+    first, step = setup(name, HEAD_ALONE, shapes_only=True, ema=0.9, **given)
+    optimizer, mesh = make_optimizer(name, **given), data_mesh(jax.devices()[:1])
+    second = jax.eval_shape(lambda state: next_phase(state, optimizer, None, mesh), first)
+    _, whole = setup(name, None, shapes_only=True, ema=0.9, **given)
+
+    def kinds(tree: Any) -> Any:
+        return jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype, leaf.weak_type), tree)
+
+    for state, take in ((first, step), (second, whole)):
+        after, sums = jax.eval_shape(take, state, zero_sums(), batch(), np.float32(1))
+        assert kinds(after) == kinds(state)
+        assert kinds(sums) == jax.tree.map(lambda x: (x.shape, x.dtype, False), zero_sums())
 
 
 RESNET: dict[str, Any] = {
