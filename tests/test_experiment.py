@@ -194,6 +194,19 @@ def test_diverged_run_keeps_its_last_good_checkpoint(
     assert [line["epoch"] for line in read_lines(tmp_path / "run")] == [1, 1]
 
 
+def test_a_save_within_an_epoch_looks_at_the_parameters(
+    tmp_path: Path, tiny_config: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Step 6 has a finite loss still, and parameters that are not; step 5 was saved."""
+    jump = lambda *_, **__: lambda step: jax.numpy.where(step < 5, 1e-3, jax.numpy.inf)  # noqa: E731
+    monkeypatch.setattr(phase_parts, "make_schedule", jump)
+    with pytest.raises(UserError, match=r"not finite at step 6 \(epoch 2\)"):
+        run_train(tiny_config(tmp_path / "run", save_minutes=1e-9), one())
+    run = load_run(tmp_path / "run", "last")
+    assert (run.step, run.epoch) == (5, 1)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(run.variables))
+
+
 def test_hopeless_learning_rate_names_the_step(tmp_path: Path, tiny_config: Tiny) -> None:
     config = tiny_config(tmp_path / "run", optimizer="sgd", learning_rate=1e30)
     with pytest.raises(UserError, match=r"at step [23] \(epoch 1\).*lower --learning_rate"):

@@ -205,12 +205,12 @@ def test_loaders_take_the_averages(phased: Path, which: str) -> None:
     assert np.abs(found - jax.nn.softmax(others)).max() > 1e-4
 
 
-def jumping(monkeypatch: pytest.MonkeyPatch, at: int, times: int) -> None:
-    """Lets the learning rate explode from a step on, in as many attempts."""
-    attempts = iter(range(100))
+def jumping(monkeypatch: pytest.MonkeyPatch, at: int, *broken_ones: int) -> None:
+    """Lets the learning rate explode from a step of a phase on, in these attempts at a phase."""
+    attempts = iter(range(1, 100))
 
     def make(*_: Any, **__: Any) -> Callable[[Any], Any]:
-        broken = next(attempts) < times
+        broken = next(attempts) in broken_ones
         return lambda step: jax.numpy.where(step < at, 1e-3, 1e30 if broken else 2e-3)
 
     monkeypatch.setattr(phase_parts, "make_schedule", make)
@@ -251,6 +251,22 @@ def test_a_run_without_a_checkpoint_is_taken_back_to_its_start(
     )
 
 
+def test_a_jump_in_the_second_phase_goes_back_to_its_start(
+    tmp_path: Path, tiny_config: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The checkpoint is the first phase's last, and that phase is not trained again."""
+    jumping(monkeypatch, 1, 2)
+    config = tiny_config(
+        tmp_path / "run", on_nan="rollback", epochs=1, freeze=("conv1/.*", "none"), ema=0.5
+    )
+    train(config)
+    meta = meta_of(tmp_path / "run")
+    assert (meta["starts"], meta["epoch"], meta["retries"]) == ([0, 1], 2, 1)
+    assert meta["notes"] == ["the loss was not finite: taken back to step 4, once"]
+    rates = [x["learning_rate"] for x in read_lines(tmp_path / "run") if x["split"] == "train"]
+    assert rates == pytest.approx([2e-3, 2e-4])
+
+
 def test_a_second_jump_ends_the_run_also_after_a_resume(
     tmp_path: Path,
     tiny_config: Tiny,
@@ -258,7 +274,7 @@ def test_a_second_jump_ends_the_run_also_after_a_resume(
     stop_after: Callable[[int], Any],
 ) -> None:
     config = tiny_config(tmp_path / "run", on_nan="rollback", epochs=3, resume=True)
-    jumping(monkeypatch, 5, 2)
+    jumping(monkeypatch, 5, 1, 2)
     with pytest.raises(Diverged, match=r"not finite at step [678] \(epoch 2\)"):
         train(config)
     assert load_run(tmp_path / "run", "last").epoch == 1
