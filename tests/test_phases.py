@@ -44,9 +44,9 @@ def one() -> list[Any]:
     return jax.devices()[:1]
 
 
-def train(config: TrainConfig) -> None:
+def train(config: TrainConfig, devices: list[Any] | None) -> None:
     """Trains without the report, which takes as long as a tiny run."""
-    task = prepare_task(config, one())
+    task = prepare_task(config, devices)
     with locked_run_dir(config) as run_dir:
         train_run(task, run_dir)
 
@@ -242,7 +242,7 @@ def test_a_run_without_a_checkpoint_is_taken_back_to_its_start(
     tmp_path: Path, tiny_config: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jumping(monkeypatch, 1, 1)
-    train(tiny_config(tmp_path / "run", on_nan="rollback", epochs=1))
+    train(tiny_config(tmp_path / "run", on_nan="rollback", epochs=1), one())
     assert meta_of(tmp_path / "run")["notes"] == [
         "the loss was not finite: taken back to step 0, once"
     ]
@@ -259,7 +259,7 @@ def test_a_jump_in_the_second_phase_goes_back_to_its_start(
     config = tiny_config(
         tmp_path / "run", on_nan="rollback", epochs=1, freeze=("conv1/.*", "none"), ema=0.5
     )
-    train(config)
+    train(config, one())
     meta = meta_of(tmp_path / "run")
     assert (meta["starts"], meta["epoch"], meta["retries"]) == ([0, 1], 2, 1)
     assert meta["notes"] == ["the loss was not finite: taken back to step 4, once"]
@@ -276,18 +276,18 @@ def test_a_second_jump_ends_the_run_also_after_a_resume(
     config = tiny_config(tmp_path / "run", on_nan="rollback", epochs=3, resume=True)
     jumping(monkeypatch, 5, 1, 2)
     with pytest.raises(Diverged, match=r"not finite at step [678] \(epoch 2\)"):
-        train(config)
+        train(config, one())
     assert load_run(tmp_path / "run", "last").epoch == 1
 
     # Taken back once, then stopped: the next process remembers.
     shutil.rmtree(tmp_path / "run")
     jumping(monkeypatch, 5, 1)
     with stop_after(12), pytest.raises(KeyboardInterrupt):
-        train(config)
+        train(config, one())
     assert meta_of(tmp_path / "run")["retries"] == 1
     jumping(monkeypatch, 5, 1)
     with pytest.raises(Diverged):
-        train(config)
+        train(config, one())
     kept = load_run(tmp_path / "run", "last")
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(kept.variables))
 
@@ -313,6 +313,37 @@ def test_a_phase_that_no_longer_gains_ends_early(
     # Over is over: there is nothing to resume.
     assert run_train(config, one())["path"] == report["path"]
     assert told == [1, 2, 3, 4, 5, 6]
+
+
+def test_everything_at_once_on_four_devices(
+    tmp_path: Path, tiny_config: Tiny, traces: list[int]
+) -> None:
+    given: dict[str, Any] = dict(
+        optimizer="sam",
+        accumulate=2,
+        clip_norm=1.0,
+        weight_decay=1e-3,
+        layer_decay=0.5,
+        backbone_factor=0.5,
+        ema=0.9,
+        epochs=(2, 1),
+        schedule=("step", "cosine"),
+        learning_rate=(1e-2, 1e-3),
+        decay_rate=0.5,
+        decay_epochs=1.0,
+        freeze=("conv1/.*", "none"),
+        class_weights="inverse",
+        on_nan="rollback",
+        patience=5,
+    )
+    config = tiny_config(tmp_path / "run", **given)
+    train(config, None)
+    assert len(traces) == 2
+    lines = read_lines(tmp_path / "run")
+    rates = [line["learning_rate"] for line in lines if line["split"] == "train"]
+    last = 1e-3 * (1 + np.cos(np.pi * 3 / 4)) / 2
+    assert rates == pytest.approx([1e-2, 5e-3, last], rel=1e-5)
+    assert meta_of(tmp_path / "run")["notes"] == []
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ CASES: dict[str, tuple[tuple[str, ...], list[str]]] = {
     "dataset": (("--model=awei", "--dataset=rafbd"), ["'rafbd'", "Did you mean 'rafdb'"]),
     "recipe": (("--recipe=liu_awei",), ["Did you mean 'liu_awei_rafdb'"]),
     "optimizer": ((*PAIR, "--optimizer=adamax"), ["--optimizer 'adamax'", "Did you mean"]),
-    "number": ((*PAIR, "--epochs=x"), ["--epochs=x", "invalid literal"]),
+    "number": ((*PAIR, "--epochs=x"), ["--epochs=x", "comma list of integers"]),
     "boolean": ((*PAIR, "--resume=maybe"), ["--resume=maybe"]),
     "nan": ((*PAIR, "--learning_rate=nan"), ["--learning_rate=nan", "finite"]),
     "seeds": ((*PAIR, "--seeds=1,x"), ["--seeds=1,x", "comma list of integers"]),

@@ -1,4 +1,8 @@
-"""An image's logits do not depend on the batch it came in, nor on where in it."""
+"""An image's logits do not depend on the batch it came in, nor on where in it.
+
+To the bit, but for maps smaller than the kernel: their product stacks pixels over the batch
+(`ops.small_map_conv`), and the last rows of a matrix are summed in another order.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,18 +20,21 @@ COUNT = 11
 
 
 @pytest.mark.parametrize(
-    ("name", "fields", "side"),
+    ("name", "fields", "side", "rounding"),
     [
-        ("cnn6", {}, 48),
-        ("base_cnn", {}, 28),
-        ("awei", {"jumper": "staged"}, 32),
-        ("resnet18", {}, 32),
+        ("cnn6", {}, 48, 0.0),
+        ("base_cnn", {}, 28, 0.0),
+        ("awei", {"jumper": "staged"}, 64, 0.0),
+        ("awei", {"jumper": "staged"}, 32, 1e-5),
+        ("resnet18", {}, 96, 0.0),
+        ("resnet18", {}, 32, 1e-5),
     ],
 )
 def test_logits_do_not_depend_on_the_batch(
     name: str,
     fields: dict[str, Any],
     side: int,
+    rounding: float,
     make_split: Callable[..., Any],
     random_variables: Callable[..., Any],
 ) -> None:
@@ -43,13 +50,15 @@ def test_logits_do_not_depend_on_the_batch(
     assert logits.shape == (COUNT, 7)
     for seed in range(3):
         order = np.random.default_rng(seed).permutation(COUNT)
-        np.testing.assert_array_equal(
-            logits_of(variables, make_split(images[order])), logits[order]
-        )
+        assert_near(logits_of(variables, make_split(images[order])), logits[order], rounding)
     # Alone in a padded batch.
-    np.testing.assert_array_equal(logits_of(variables, make_split(images[9:10])), logits[9:10])
+    assert_near(logits_of(variables, make_split(images[9:10])), logits[9:10], rounding)
 
     for batch_size, devices in ((2, 1), (12, 4)):
         other = evaluator(model, spec, data_mesh(jax.devices()[:devices]), batch_size, False)
-        found = other(variables, make_split(images))
-        np.testing.assert_allclose(found, logits, atol=1e-5 * np.abs(logits).max(), rtol=0)
+        assert_near(other(variables, make_split(images)), logits, 1e-5)
+
+
+def assert_near(found: np.ndarray, expected: np.ndarray, rounding: float) -> None:
+    """Within a share of the largest logit; to the bit at 0."""
+    np.testing.assert_allclose(found, expected, atol=rounding * np.abs(expected).max(), rtol=0)
