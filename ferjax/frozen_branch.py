@@ -15,7 +15,7 @@ from ferjax.geometry import Geometry
 from ferjax.models.registry import create_model, model_entry
 from ferjax.models.vgg import VGG16Trunk
 from ferjax.preprocess import network_input
-from ferjax.sharding import compiled, data_mesh, replicated
+from ferjax.sharding import data_mesh, replicated
 from ferjax.specs import spec_to_json
 from ferjax.task import Task
 from ferjax.train.freezing import HEAD
@@ -75,7 +75,7 @@ def branch_of(task: Task, name: str, variables: Mapping[str, Any]) -> Branch:
     # One process fills a store while others wait: its own devices are all it may use.
     mesh = data_mesh(jax.local_devices()[:1])
     placed = jax.device_put(held, replicated(mesh))
-    run = compiled(features, mesh)
+    run = jax.jit(features)
 
     def compute(images: np.ndarray, variants: int) -> np.ndarray:
         padded = np.pad(images, ((0, -len(images) % _BATCH), (0, 0), (0, 0), (0, 0)))

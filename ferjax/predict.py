@@ -17,7 +17,7 @@ from ferjax.data.files import image_files
 from ferjax.data.images import image_header, read_image, resize_image
 from ferjax.errors import UserError, unknown_name
 from ferjax.models.registry import create_model
-from ferjax.sharding import compiled, data_mesh, replicated
+from ferjax.sharding import data_mesh, replicated
 from ferjax.specs import InputSpec, spec_from_json
 from ferjax.train.checkpoint import read_meta, restore_variables
 from ferjax.train.state import init_variables
@@ -164,7 +164,7 @@ def load_predictor(
         logits = predict_step(variables, images, model=run.model, spec=run.spec, tta=tta)
         return jax.nn.softmax(logits).astype(jnp.float32)
 
-    function = compiled(probabilities, mesh)
+    function = jax.jit(probabilities)
     return Predictor(run.classes, run.spec, batch_size, lambda images: function(variables, images))
 
 

@@ -19,7 +19,7 @@ from ferjax.inputs import input_spec
 from ferjax.models.registry import check_image, create_model, model_entry
 from ferjax.phases import phases_of, total_epochs
 from ferjax.pretrained import demanded_channels, start_of
-from ferjax.sharding import Devices, check_batch_size, compiled, data_mesh, replicated
+from ferjax.sharding import Devices, check_batch_size, data_mesh, replicated
 from ferjax.specs import InputSpec
 from ferjax.start import Start
 from ferjax.train.evaluate import collect_logits
@@ -183,7 +183,7 @@ def evaluator_of(
     function: Callable[[Any, Any], jax.Array], mesh: Mesh, batch_size: int, progress: bool
 ) -> Callable[[Any, Split], np.ndarray]:
     """Returns (variables, split) → logits float [N, K] of (variables, batch) → logits."""
-    function = compiled(function, mesh, out_shardings=replicated(mesh))
+    function = jax.jit(function, out_shardings=replicated(mesh))
 
     def logits(variables: Any, split: Split) -> np.ndarray:
         variables = jax.device_put(variables, replicated(mesh))
