@@ -1,4 +1,4 @@
-"""The one error a user of ferjax can cause, and the nearest-name suggestion it carries."""
+"""The one error a user can cause, the nearest name it suggests, and the end a scheduler asks."""
 
 import difflib
 import re
@@ -11,6 +11,10 @@ class UserError(Exception):
     The message names the file or flag, what was found, what was expected and what to do.
     `launch` prints it as one line and exits with status 1.
     """
+
+
+class Terminated(KeyboardInterrupt):
+    """A signal other than Ctrl-C's asked the process to end: a scheduler, or a closed terminal."""
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:

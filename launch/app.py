@@ -8,7 +8,7 @@ from typing import Any
 import jax
 from absl import app, flags
 
-from ferjax.errors import UserError, ran_out_of_memory
+from ferjax.errors import Terminated, UserError, ran_out_of_memory
 from ferjax.experiment import enable_compile_cache
 
 
@@ -24,7 +24,7 @@ def run(main: Callable[[list[str]], Any]) -> None:
     """Parses flags, calls `main` with what is left of the command line, and exits.
 
     Exit status: 0; 1 for a `UserError`, printed as one line, or for memory that ran out; 130 for
-    Ctrl-C.
+    Ctrl-C, 143 for SIGTERM or SIGHUP.
     """
     logging.getLogger("absl").setLevel(logging.ERROR)
     try:
@@ -33,9 +33,9 @@ def run(main: Callable[[list[str]], Any]) -> None:
         main(arguments[1:])
     except UserError as error:
         sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         print("stopped; the same command with --resume continues from here", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(143 if isinstance(error, Terminated) else 130)
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
         if ran_out_of_memory(error):
             sys.exit(f"error: {out_of_memory()}")

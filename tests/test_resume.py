@@ -157,8 +157,9 @@ def test_killed_run_resumes_bit_for_bit(
     assert_same_run(run_dir, unkilled)
 
 
-def test_ctrl_c_saves_and_a_second_process_is_refused(
-    tmp_path: Path, unkilled: Path, assert_same_run: Same
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_a_second_process_is_refused(
+    number: signal.Signals, tmp_path: Path, unkilled: Path, assert_same_run: Same
 ) -> None:
     run_dir = tmp_path / "run"
     process = start(run_dir)
@@ -168,9 +169,9 @@ def test_ctrl_c_saves_and_a_second_process_is_refused(
     assert rival.returncode == 1
     assert errors.startswith("error: --workdir=")
     assert "another run is writing there" in errors
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=120)
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert "--resume" in errors
     assert "Traceback" not in errors
     assert 0 < max(checkpoints(run_dir)) < 64

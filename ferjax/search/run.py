@@ -13,6 +13,7 @@ from ferjax.search.summary import best_row, study_report, trial_rows
 from ferjax.search.trial import Prepare, Train, check_settings, run_trial
 from ferjax.task import prepare_task
 from ferjax.tool_configs import SearchConfig
+from ferjax.train.interrupt import ending_as_ctrl_c
 
 
 def run_search(
@@ -40,6 +41,7 @@ def run_search(
     study = open_study(search)
     total, shown = config.trials, search.base.progress
     with (
+        ending_as_ctrl_c(),
         present(search.out) as worker,
         tqdm(total=total, desc="trials", unit="trial", disable=None if shown else True) as bar,
     ):

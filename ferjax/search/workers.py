@@ -18,6 +18,7 @@ from ferjax.search.run import show
 from ferjax.search.study import import_optuna, open_study
 from ferjax.search.summary import trial_rows
 from ferjax.tool_configs import SearchConfig
+from ferjax.train.interrupt import ending_as_ctrl_c
 
 _LOOK_SECONDS = 1.0
 
@@ -89,7 +90,7 @@ def _started(search: Search, command: Sequence[str]) -> Iterator[list[subprocess
         _log(search, 1).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--out={search.out} cannot be written: {error.strerror}.") from None
-    with _ending_as_ctrl_c():
+    with ending_as_ctrl_c():
         try:
             for number in range(1, count + 1):
                 with open(_log(search, number), "ab") as log:
@@ -112,8 +113,8 @@ def _started(search: Search, command: Sequence[str]) -> Iterator[list[subprocess
 
 
 def _stop(children: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Asks the workers to save and end; asked again by Ctrl-C, ends them at once."""
-    for how in (signal.SIGINT, signal.SIGTERM):
+    """Asks the workers to save and end; asked again, ends them at once."""
+    for how in (signal.SIGTERM, signal.SIGKILL):
         for child in children:
             if child.poll() is None:
                 child.send_signal(how)
@@ -121,21 +122,3 @@ def _stop(children: Sequence[subprocess.Popen[bytes]]) -> None:
             for child in children:
                 child.wait()
             return
-
-
-@contextlib.contextmanager
-def _ending_as_ctrl_c() -> Iterator[None]:
-    """Turns the signals that end a process into `KeyboardInterrupt`, so that no worker is left."""
-    # A signal that is ignored, as under nohup, stays so.
-    ending = [
-        number
-        for number in (signal.SIGTERM, signal.SIGHUP)
-        if signal.getsignal(number) == signal.SIG_DFL
-    ]
-    for number in ending:
-        signal.signal(number, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        for number in ending:
-            signal.signal(number, signal.SIG_DFL)

@@ -1,29 +1,70 @@
-"""Ctrl-C as a request that the loop honours between two steps."""
+"""Signals that end a process: as requests that a loop honours between two steps, or as Ctrl-C."""
 
 import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
+
+from ferjax.errors import Terminated
+
+_HANGUP = getattr(signal, "SIGHUP", signal.SIGTERM)  # not on Windows
+_ENDING = {signal.SIGINT, signal.SIGTERM, _HANGUP}
 
 
 @contextlib.contextmanager
 def interrupt_requests() -> Iterator[Callable[[], bool]]:
-    """Yields a function that tells whether Ctrl-C was pressed; a second Ctrl-C stops at once.
+    """Yields a function that tells whether a signal asked to end; a second one ends at once.
 
+    The signals are SIGINT (Ctrl-C), SIGTERM (a scheduler) and SIGHUP (a terminal that closed). The
+    `KeyboardInterrupt` of a block that was asked by another than Ctrl-C leaves as `Terminated`.
     Outside the main thread Python allows no handlers, and the function always answers no.
     """
-    pressed = False
+    asked: list[int] = []
 
     def handle(number: int, frame: object) -> None:
-        nonlocal pressed
-        pressed = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        asked.append(number)
+        if len(asked) > 1:
+            _raise(number, frame)
 
+    with _handled(handle):
+        try:
+            yield lambda: bool(asked)
+        except KeyboardInterrupt:
+            if asked:
+                raise _error_of(asked[0]) from None
+            raise
+
+
+@contextlib.contextmanager
+def ending_as_ctrl_c() -> Iterator[None]:
+    """Turns the signals that end a process into `KeyboardInterrupt`, so that nothing is left."""
+    with _handled(_raise):
+        yield
+
+
+@contextlib.contextmanager
+def _handled(handler: Callable[[int, Any], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
+        yield
         return
-    previous = signal.signal(signal.SIGINT, handle)
+    # None is a handler that another language has set: it cannot be set again from here.
+    before = {number: signal.getsignal(number) or signal.SIG_DFL for number in _ENDING}
+    # A hangup that is ignored, as under nohup, stays so.
+    if before.get(_HANGUP) == signal.SIG_IGN:
+        del before[_HANGUP]
+    for number in before:
+        signal.signal(number, handler)
     try:
-        yield lambda: pressed
+        yield
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, previous in before.items():
+            signal.signal(number, previous)
+
+
+def _raise(number: int, frame: object) -> None:
+    raise _error_of(number)
+
+
+def _error_of(number: int) -> KeyboardInterrupt:
+    return KeyboardInterrupt() if number == signal.SIGINT else Terminated()

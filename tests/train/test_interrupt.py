@@ -1,4 +1,4 @@
-"""Ctrl-C: a request first, a stop the second time, and nothing left behind."""
+"""Ctrl-C and SIGTERM: a request first, a stop the second time, and nothing left behind."""
 
 import os
 import signal
@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from ferjax.train.interrupt import interrupt_requests
+from ferjax.errors import Terminated
+from ferjax.train.interrupt import ending_as_ctrl_c, interrupt_requests
 
 
 def press() -> None:
@@ -23,6 +24,45 @@ def test_first_press_is_a_request_and_the_second_stops() -> None:
             press()
         assert interrupted()
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_scheduler_asks_as_ctrl_c_does(number: int) -> None:
+    before = signal.getsignal(number)
+
+    def asked(again: bool) -> None:
+        with interrupt_requests() as interrupted:
+            os.kill(os.getpid(), number)
+            assert interrupted()
+            if again:
+                press()
+            raise KeyboardInterrupt
+
+    for again in (False, True):
+        with pytest.raises(Terminated):
+            asked(again)
+    assert signal.getsignal(number) is before
+
+
+def test_what_ends_a_process_ends_a_block_as_ctrl_c() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Terminated), ending_as_ctrl_c():
+        os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt) as caught, ending_as_ctrl_c():
+        press()
+    assert not isinstance(caught.value, Terminated)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_hangup_that_is_ignored_stays_so() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interrupt_requests() as interrupted:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not interrupted()
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_the_handler_is_put_back_after_an_error() -> None:
