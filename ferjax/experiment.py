@@ -2,12 +2,9 @@
 
 import functools
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import jax
 
 from ferjax.assess import assess_run, assess_split
 from ferjax.config import EvalConfig, TrainConfig
@@ -20,13 +17,6 @@ from ferjax.sharding import Devices, devices_for
 from ferjax.task import prepare_task
 from ferjax.train.rundir import check_run_dir, locked_run_dir, read_config
 from ferjax.training import Watch, train_run
-
-
-def enable_compile_cache() -> None:
-    """Keeps compiled programs between processes, in $JAX_COMPILATION_CACHE_DIR or ~/.cache."""
-    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        folder = Path.home() / ".cache" / "ferjax" / "compiled"
-        jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
 def run_train(

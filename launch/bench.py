@@ -2,8 +2,6 @@
 
 from absl import flags
 
-from ferjax.bench.report import terminal_table
-from ferjax.bench.run import run_bench
 from launch.app import refuse_arguments, run
 
 flags.DEFINE_string("suite", None, "One of: guide, input, jumper, ops, train. Default: all.")
@@ -15,6 +13,9 @@ flags.DEFINE_string("out", None, "New folder for the report. Default: bench/<sui
 def main(arguments: list[str]) -> None:
     """Measures, prints the table and the report's path."""
     refuse_arguments(arguments)
+    from ferjax.bench.report import terminal_table
+    from ferjax.bench.run import run_bench
+
     values = flags.FLAGS
     results, folder = run_bench(values.suite, values.cases, values.quick, values.out)
     print(terminal_table(results))

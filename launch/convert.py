@@ -2,10 +2,8 @@
 
 from absl import flags
 
-from ferjax.conversion import run_convert, run_export
 from ferjax.tool_configs import ConvertConfig
 from launch.app import refuse_arguments, run
-from launch.catalogue import mapping, weights_catalogue
 from launch.flags import define_flags, given_flags
 
 define_flags(ConvertConfig)
@@ -15,6 +13,9 @@ flags.DEFINE_boolean("list", False, "Show the catalogue and what of it is cached
 def main(arguments: list[str]) -> None:
     """Prints the mapping and what was checked and written; with --to the lines that load it."""
     refuse_arguments(arguments)
+    from ferjax.conversion import run_convert, run_export
+    from launch.catalogue import mapping, weights_catalogue
+
     if flags.FLAGS.list:
         print(weights_catalogue(flags.FLAGS.model))
         return

@@ -1,7 +1,6 @@
 """Evaluate a run on any split or data: python -m launch.evaluate --workdir=RUN --split=test."""
 
 from ferjax.config import EvalConfig
-from ferjax.experiment import run_evaluate
 from launch.app import refuse_arguments, run
 from launch.flags import define_flags, given_flags
 
@@ -11,6 +10,8 @@ define_flags(EvalConfig)
 def main(arguments: list[str]) -> None:
     """Evaluates and prints the headline and the report's path."""
     refuse_arguments(arguments)
+    from ferjax.experiment import run_evaluate
+
     report = run_evaluate(EvalConfig(**given_flags(EvalConfig)))
     print(report["summary"])
     print(report["path"])

@@ -5,7 +5,6 @@ from pathlib import Path
 from absl import flags
 
 from ferjax.errors import UserError
-from ferjax.predict import load_predictor, predict_files, write_predictions
 from launch.app import run
 
 flags.DEFINE_string("workdir", None, "Run directory of the network.")
@@ -22,6 +21,8 @@ def main(arguments: list[str]) -> None:
         raise UserError("--workdir is missing: the folder of a ferjax run.")
     if not arguments:
         raise UserError("no images given. Name files or folders after the flags.")
+    from ferjax.predict import load_predictor, predict_files, write_predictions
+
     predictor = load_predictor(values.workdir, values.checkpoint, values.batch_size, values.tta)
     rows = predict_files(predictor, [Path(argument) for argument in arguments])
     write_predictions(rows, predictor.classes, Path(values.out) if values.out else None)

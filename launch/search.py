@@ -3,8 +3,7 @@
 import sys
 
 from ferjax.config import TrainConfig
-from ferjax.search.run import run_search
-from ferjax.search.workers import run_workers
+from ferjax.errors import Terminated
 from ferjax.tool_configs import SearchConfig
 from launch.app import refuse_arguments, run
 from launch.flags import define_flags, given_flags
@@ -16,6 +15,9 @@ define_flags(TrainConfig)
 def main(arguments: list[str]) -> None:
     """Searches, here or in several processes; prints the best trial and the report's path."""
     refuse_arguments(arguments)
+    from ferjax.search.run import run_search
+    from ferjax.search.workers import run_workers
+
     config, given = SearchConfig(**given_flags(SearchConfig)), given_flags(TrainConfig)
     try:
         if config.workers > 1:
@@ -24,9 +26,9 @@ def main(arguments: list[str]) -> None:
             report = run_workers(config, given, own)
         else:
             report = run_search(config, given)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         print("stopped; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(143 if isinstance(error, Terminated) else 130)
     for warning in report["warnings"]:
         print(f"warning: {warning}")
     print(report["summary"])

@@ -3,10 +3,8 @@
 from absl import flags
 
 from ferjax.config import TrainConfig
-from ferjax.experiment import run_train
 from ferjax.recipes import resolve
 from launch.app import refuse_arguments, run
-from launch.catalogue import catalogue
 from launch.flags import define_flags, given_flags
 
 define_flags(TrainConfig)
@@ -16,10 +14,14 @@ flags.DEFINE_boolean("list", False, "Show models, data sets and recipes, and sto
 def main(arguments: list[str]) -> None:
     """Resolves the config, says which recipe it took, trains, prints the report's path."""
     if flags.FLAGS.list:
+        from launch.catalogue import catalogue
+
         print(catalogue())
         return
     refuse_arguments(arguments)
     config = resolve(given_flags(TrainConfig))
+    from ferjax.experiment import run_train
+
     print(f"recipe {config.recipe}, run directory {config.workdir}")
     report = run_train(config)
     for warning in report["warnings"]:

@@ -14,7 +14,7 @@ from ferjax.train.writer import read_lines
 CLASSES = ["anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral"]
 SIZES = [
     pytest.param("kaggle", 64, 8, id="kaggle-64"),
-    pytest.param("official", 224, 8, id="official-224"),
+    pytest.param("official", 224, 8, id="official-224", marks=pytest.mark.slow),
     pytest.param("kaggle", 224, 8, id="kaggle-224", marks=pytest.mark.slow),
     pytest.param("official", 64, 8, id="official-64", marks=pytest.mark.slow),
 ]

@@ -164,11 +164,13 @@ def test_a_signal_saves_and_a_second_process_is_refused(
     run_dir = tmp_path / "run"
     process = start(run_dir)
     wait_for_checkpoint(process, run_dir, 0)
+    process.send_signal(signal.SIGSTOP)  # or it has finished before the rival has imported jax
     rival = start(run_dir)
     _, errors = rival.communicate(timeout=120)
     assert rival.returncode == 1
     assert errors.startswith("error: --workdir=")
     assert "another run is writing there" in errors
+    process.send_signal(signal.SIGCONT)
     process.send_signal(number)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 128 + number

@@ -18,7 +18,7 @@ import sys
 from ferjax.bench.registry import find_case
 from ferjax.bench.case import find_build
 from ferjax.bench.memory import extra_peak
-from ferjax.experiment import enable_compile_cache
+from ferjax.compile_cache import enable_compile_cache
 suite, case, label, setting = sys.argv[1:]
 enable_compile_cache()
 print("peak", extra_peak(find_build(find_case(suite, case), label, setting), label))

@@ -1,0 +1,133 @@
+"""One run in several processes: how they join, what process 0 does for all, how they end."""
+
+import importlib
+import json
+import os
+import signal
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from ferjax.errors import UserError
+from ferjax.rendezvous import meet
+
+T = TypeVar("T")
+
+# A process that hangs or whose machine died ends the others after so long.
+_HEARTBEAT_SECONDS = 10
+# Process 0 reports while the others wait to end.
+_SHUTDOWN_SECONDS = 600
+
+
+def join(
+    coordinator: str | None, count: int | None, number: int | None, seconds: float = 120
+) -> None:
+    """Joins this process to the others of its run; call it before anything computes.
+
+    Args:
+      coordinator: `host:port` of process 0; with None this and the rest are taken from what started
+        the process: Slurm, Open MPI, Kubernetes or a TPU's machines, as JAX detects them.
+      count: of processes.
+      number: of this one, from 0.
+      seconds: to wait for the others.
+
+    Raises:
+      UserError: nothing was detected, values that cannot be, or processes that do not come.
+    """
+    if coordinator is None:
+        coordinator, count, number = _detected()
+    elif count is None or number is None:
+        raise UserError("--coordinator needs --num_processes and --process_id beside it.")
+    if count < 1 or not 0 <= number < count:
+        raise UserError(
+            f"--process_id={number} with --num_processes={count}: expected 0 to {count - 1}."
+        )
+    if count == 1:
+        return
+    meet(coordinator, count, number, seconds)
+    jax.distributed.initialize(
+        coordinator,
+        num_processes=count,
+        process_id=number,
+        initialization_timeout=60,
+        heartbeat_timeout_seconds=_HEARTBEAT_SECONDS,
+        shutdown_timeout_seconds=_SHUTDOWN_SECONDS,
+    )
+
+
+def _detected() -> tuple[str, int, int]:
+    """Returns coordinator, count and number as JAX finds them in the environment."""
+    # JAX tells nobody what it detects; but processes that are to meet first must know.
+    environment = importlib.import_module("jax._src.clusters").ClusterEnv
+    found = environment.auto_detect_unset_distributed_params(None, None, None, None, None, 60)
+    coordinator, count, number = found[:3]
+    if coordinator is None or count is None or number is None:
+        raise UserError(
+            "--distributed: neither Slurm, Open MPI, Kubernetes nor TPU machines were detected."
+            " Start the command by srun or mpirun, or give --coordinator=host:port"
+            " --num_processes=N --process_id=K."
+        )
+    return coordinator, count, number
+
+
+def is_first() -> bool:
+    """Returns whether this is process 0, which alone writes reports and speaks to the user."""
+    return jax.process_index() == 0
+
+
+def on_first(function: Callable[[], T]) -> T:
+    """Returns, in all processes, what process 0's function returns; the others wait for it.
+
+    Args:
+      function: called in process 0 alone; returns JSON values.
+
+    Raises:
+      UserError: what the function raised, in all processes.
+    """
+    if jax.process_count() == 1:
+        return function()
+    outcome: dict[str, Any] = {}
+    if is_first():
+        try:
+            outcome = {"value": function()}
+        except UserError as error:
+            outcome = {"error": str(error)}
+    outcome = _told_by_first(outcome)
+    if "error" in outcome:
+        raise UserError(outcome["error"])
+    return outcome["value"]
+
+
+def _told_by_first(value: Any) -> Any:
+    text = np.frombuffer(json.dumps(value).encode(), np.uint8)
+    size = int(multihost_utils.broadcast_one_to_all(np.int32(text.size)))
+    padded = np.zeros(size, np.uint8)
+    padded[: text.size if is_first() else 0] = text if is_first() else 0
+    return json.loads(np.asarray(multihost_utils.broadcast_one_to_all(padded)).tobytes())
+
+
+def asked_to_end(asked_here: bool, step: int) -> bool:
+    """Returns whether all processes are to end after this step: one of them was asked to.
+
+    Args:
+      asked_here: whether this process was, otherwise than by SIGTERM, which JAX takes for itself
+        where processes have joined.
+      step: the same in all processes at each call.
+    """
+    if jax.process_count() == 1:
+        return asked_here
+    if asked_here:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return multihost_utils.reached_preemption_sync_point(step)
+
+
+def leave(status: int) -> None:
+    """Ends this process at once where others are joined: at exit JAX would wait for them.
+
+    They notice within seconds, by their next exchange or by the heartbeat that is missing.
+    """
+    if jax.distributed.is_initialized() and jax.process_count() > 1:
+        os._exit(status)
