@@ -14,6 +14,7 @@ from ferjax.data.split import DatasetBundle, Split, subset
 from ferjax.errors import UserError, unknown_name
 from ferjax.predict import LoadedRun, load_run
 from ferjax.preprocess import denormalize, prepare
+from ferjax.processes import on_first
 from ferjax.protocol import describe_phases, describe_protocol, summarise, warnings_of
 from ferjax.report.confusion import draw_confusion
 from ferjax.report.curves import draw_curves
@@ -36,13 +37,23 @@ def assess_run(task: Task, run_dir: Path) -> dict[str, Any]:
 
     Returns the report, with the `path` of its report.md.
     """
-    config, classes = task.config, task.bundle.classes
+    config = task.config
     runs = {which: load_run(run_dir, which) for which in ("last", "selected")}
     if config.ema is not None:
         raw = {f"raw {which}": load_run(run_dir, which, raw=True) for which in runs}
         # What is selected stands last: it is the headline.
         runs = {**raw, **runs}
     found = _evaluate(task, runs)
+    return on_first(lambda: _write_run_report(task, run_dir, runs, found))
+
+
+def _write_run_report(
+    task: Task,
+    run_dir: Path,
+    runs: Mapping[str, LoadedRun],
+    found: Mapping[str, Mapping[str, Evaluation]],
+) -> dict[str, Any]:
+    config, classes = task.config, task.bundle.classes
     results = {
         name: {k: _scores(e, classes, runs[k.partition("+")[0]].epoch) for k, e in kinds.items()}
         for name, kinds in found.items()
@@ -129,7 +140,8 @@ def assess_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
     if wanted not in bundle.splits:
         raise unknown_name(f"--split of {name}", wanted, bundle.splits)
     split, mesh = bundle.splits[wanted], data_mesh(devices_for(own.batch_size))
-    logits_of = evaluator(run.model, run.spec, mesh, own.batch_size, config.progress, config.tta)
+    batch_size = -(-own.batch_size // mesh.size) * mesh.size
+    logits_of = evaluator(run.model, run.spec, mesh, batch_size, config.progress, config.tta)
     logits, labels, kept, classes = restrict_classes(
         logits_of(run.variables, split), split.labels, run.classes, bundle.classes
     )
@@ -139,40 +151,44 @@ def assess_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
             f" ({', '.join(run.classes)}) with images in {wanted}; at least 2 are needed."
         )
     result = evaluation(logits, labels)
-    tta = "" if config.tta == "none" else f"-{config.tta}"
-    directory = run_dir / "evaluations" / f"{name}-{wanted}{tta}"
-    directory.mkdir(parents=True, exist_ok=True)
-    title = f"{own.model}, trained on {own.dataset}, on {name} {wanted}"
-    results = {wanted: {config.checkpoint: _scores(result, classes, run.epoch)}}
-    shown = subset(split, np.flatnonzero(kept))
-    notes = [*bundle.notes]
-    if not kept.all():
-        notes.append(f"{(~kept).sum():,} images of classes the network lacks were left out")
-    if classes != run.classes:
-        notes.append(f"scored over the shared classes only: {', '.join(classes)}")
-    report = {
-        "title": title,
-        "summary": summarise(results),
-        "protocol": {
-            "run": str(run_dir),
-            "parameters": f"{config.checkpoint} epoch, {run.epoch}",
-            "split": f"{wanted}: {bundle.sources[wanted]}, {len(labels):,} images",
-            "layout": bundle.layout,
-            "classes": list(classes),
-            "test-time augmentation": config.tta,
-            "trained on": own.dataset,
-        },
-        "results": results,
-        "config": asdict(config),
-        "environment": describe_environment(list(mesh.devices.flat), run.meta["seconds"]),
-        "warnings": [],
-        "notes": notes,
-        "figures": [
-            _draw_confusion(result, classes, directory, wanted, title),
-            _draw_mistakes(result, shown, classes, directory, title),
-        ],
-    }
-    return {**report, "path": str(write_report(report, directory))}
+
+    def write() -> dict[str, Any]:
+        tta = "" if config.tta == "none" else f"-{config.tta}"
+        directory = run_dir / "evaluations" / f"{name}-{wanted}{tta}"
+        directory.mkdir(parents=True, exist_ok=True)
+        title = f"{own.model}, trained on {own.dataset}, on {name} {wanted}"
+        results = {wanted: {config.checkpoint: _scores(result, classes, run.epoch)}}
+        shown = subset(split, np.flatnonzero(kept))
+        notes = [*bundle.notes]
+        if not kept.all():
+            notes.append(f"{(~kept).sum():,} images of classes the network lacks were left out")
+        if classes != run.classes:
+            notes.append(f"scored over the shared classes only: {', '.join(classes)}")
+        report = {
+            "title": title,
+            "summary": summarise(results),
+            "protocol": {
+                "run": str(run_dir),
+                "parameters": f"{config.checkpoint} epoch, {run.epoch}",
+                "split": f"{wanted}: {bundle.sources[wanted]}, {len(labels):,} images",
+                "layout": bundle.layout,
+                "classes": list(classes),
+                "test-time augmentation": config.tta,
+                "trained on": own.dataset,
+            },
+            "results": results,
+            "config": asdict(config),
+            "environment": describe_environment(list(mesh.devices.flat), run.meta["seconds"]),
+            "warnings": [],
+            "notes": notes,
+            "figures": [
+                _draw_confusion(result, classes, directory, wanted, title),
+                _draw_mistakes(result, shown, classes, directory, title),
+            ],
+        }
+        return {**report, "path": str(write_report(report, directory))}
+
+    return on_first(write)
 
 
 def _bundle_to_evaluate(

@@ -17,10 +17,10 @@ from ferjax.convert.references import reference_logits
 from ferjax.convert.store import is_saved, load_weights
 from ferjax.convert.weights import Plan, Pretrained, carry_out, plan_conversion, save_pretrained
 from ferjax.errors import UserError
+from ferjax.files import write_atomically
 from ferjax.models.registry import abstract_variables, create_model
 from ferjax.predict import load_run
 from ferjax.preprocess import prepare
-from ferjax.report.files import write_atomically
 from ferjax.specs import spec_to_json
 from ferjax.tool_configs import ConvertConfig
 from ferjax.tree import flatten, unflatten

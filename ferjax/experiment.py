@@ -12,6 +12,7 @@ from ferjax.config_json import make_config
 from ferjax.errors import UserError
 from ferjax.known import check_feature_cache
 from ferjax.phases import total_epochs
+from ferjax.processes import on_first
 from ferjax.several import runs_of, train_several
 from ferjax.sharding import Devices, devices_for
 from ferjax.task import prepare_task
@@ -35,10 +36,10 @@ def run_train(
       UserError: anything in config or data that cannot work, or a loss that is not finite.
       KeyboardInterrupt: stopped by the user; the state has been saved.
     """
-    check_run_dir(config)
+    on_first(lambda: check_run_dir(config))
     if runs_of(config)[1]:
         return train_several(config, functools.partial(run_train, devices=devices, watch=watch))
-    if finished := _finished_report(config):
+    if finished := on_first(lambda: _finished_report(config)):
         return finished
     task = prepare_task(config, devices)
     check_feature_cache(task)

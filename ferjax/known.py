@@ -24,6 +24,7 @@ from ferjax.errors import UserError
 from ferjax.frozen_branch import Branch, branch_of, frozen_branch
 from ferjax.models.heads import head_of
 from ferjax.phases import phases_of
+from ferjax.processes import on_first
 from ferjax.task import Task, evaluator_of
 from ferjax.train.steps import TRUNK, known_step
 
@@ -147,7 +148,7 @@ def _stores(
         return f"{need / 1e9:.3g} GB are more than --feature_gigabytes={limit:g}"
     # Last: it reads every image.
     stores = tuple(_store(task, split, branch, shape) for split, shape in shapes.items())
-    if auto and need > (free := free_bytes(*(store.folder for store in stores))):
+    if auto and need > (free := on_first(lambda: free_bytes(*(store.folder for store in stores)))):
         return f"{need / 1e9:.3g} GB are more than the {free / 1e9:.3g} that the disk has"
     return branch, stores
 

@@ -1,6 +1,7 @@
 """One run in several processes: how they join, what process 0 does for all, how they end."""
 
 import importlib
+import itertools
 import json
 import os
 import signal
@@ -8,7 +9,6 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import jax
-import numpy as np
 from jax.experimental import multihost_utils
 
 from ferjax.errors import UserError
@@ -18,8 +18,11 @@ T = TypeVar("T")
 
 # A process that hangs or whose machine died ends the others after so long.
 _HEARTBEAT_SECONDS = 10
-# Process 0 reports while the others wait to end.
-_SHUTDOWN_SECONDS = 600
+_SHUTDOWN_SECONDS = 60
+# A report of many images takes minutes; a process 0 that has died is noticed by its heartbeat.
+_PATIENCE_MILLISECONDS = 24 * 3600 * 1000
+# What process 0 tells has a key of its own; all processes come to each call in the same order.
+_CALLS = itertools.count()
 
 
 def join(
@@ -73,6 +76,11 @@ def _detected() -> tuple[str, int, int]:
     return coordinator, count, number
 
 
+def joined() -> bool:
+    """Returns whether this process is one of several of a run."""
+    return jax.distributed.is_initialized() and jax.process_count() > 1
+
+
 def is_first() -> bool:
     """Returns whether this is process 0, which alone writes reports and speaks to the user."""
     return jax.process_index() == 0
@@ -102,11 +110,13 @@ def on_first(function: Callable[[], T]) -> T:
 
 
 def _told_by_first(value: Any) -> Any:
-    text = np.frombuffer(json.dumps(value).encode(), np.uint8)
-    size = int(multihost_utils.broadcast_one_to_all(np.int32(text.size)))
-    padded = np.zeros(size, np.uint8)
-    padded[: text.size if is_first() else 0] = text if is_first() else 0
-    return json.loads(np.asarray(multihost_utils.broadcast_one_to_all(padded)).tobytes())
+    # By the coordinator, which waits as long as it takes; an exchange of arrays gives up in 30 s.
+    client = importlib.import_module("jax._src.distributed").global_state.client
+    key = f"ferjax/{next(_CALLS)}"
+    if is_first():
+        client.key_value_set(key, json.dumps(value))
+        return value
+    return json.loads(client.blocking_key_value_get(key, _PATIENCE_MILLISECONDS))
 
 
 def asked_to_end(asked_here: bool, step: int) -> bool:
@@ -129,5 +139,5 @@ def leave(status: int) -> None:
 
     They notice within seconds, by their next exchange or by the heartbeat that is missing.
     """
-    if jax.distributed.is_initialized() and jax.process_count() > 1:
+    if joined():
         os._exit(status)

@@ -31,8 +31,13 @@ def data_mesh(devices: Devices | None = None) -> Mesh:
 
 
 def devices_for(batch_size: int) -> Devices:
-    """Returns as many devices as divide the batch: a run is read on machines it was not made on."""
+    """Returns as many devices as divide the batch: a run is read on machines it was not made on.
+
+    Of joined processes all devices are returned: each has to take part.
+    """
     devices = jax.devices()
+    if jax.process_count() > 1:
+        return devices
     return devices[: math.gcd(batch_size, len(devices))]
 
 

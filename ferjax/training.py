@@ -16,6 +16,7 @@ from ferjax.data.pipeline import iterate
 from ferjax.known import known_branch
 from ferjax.phase_parts import compiled_step, phase_optimizer, phase_rate, plateau_of
 from ferjax.phases import phases_of, total_epochs
+from ferjax.processes import asked_to_end, on_first
 from ferjax.sharding import put_batch, replicated
 from ferjax.specs import spec_to_json
 from ferjax.start import start_to_json
@@ -47,7 +48,7 @@ class _Run:
       task: what is trained.
       run_dir: where.
       manager: of its checkpoints.
-      interrupted: () → whether the user asked to stop.
+      interrupted: () → whether the user asked this process to stop.
       watch: told of every evaluation.
     """
 
@@ -70,7 +71,8 @@ def train_run(task: Task, run_dir: Path, watch: Watch | None = None) -> None:
       Diverged: a loss or parameter that is not finite; with `--on_nan=rollback` a second time.
       KeyboardInterrupt: the user asked to stop; the state has been saved.
     """
-    with open_checkpoints(run_dir) as manager, interrupt_requests() as interrupted:
+    joined = jax.process_count() > 1
+    with open_checkpoints(run_dir) as manager, interrupt_requests(joined) as interrupted:
         run = _Run(task, run_dir, manager, interrupted, watch or (lambda epoch, accuracy: None))
         state, host = _left(run)
         while True:
@@ -164,7 +166,8 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
         save=save,
         log_train=log_train,
         log_eval=log_eval,
-        interrupted=run.interrupted,
+        interrupted=lambda step: asked_to_end(run.interrupted(), step),
+        agree=on_first,
         watch=run.watch,
     )
     plan = Plan(

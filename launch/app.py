@@ -5,13 +5,20 @@ than Python's own start.
 """
 
 import logging
+import re
 import sys
+import traceback
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from absl import app, flags
 
 from ferjax.errors import Terminated, UserError, ran_out_of_memory
+
+# As in sysexits.h: an internal error; a failure that may not occur again.
+CRASHED, LOST_PEER = 70, 75
+# In an error's text: JAX gives it several types.
+_LOST = "Gloo|NCCL|[Cc]oordination ?[Ss]ervice|[Cc]onnection|heartbeat"
 
 
 def _parse(argv: Sequence[str]) -> list[str]:
@@ -26,7 +33,8 @@ def run(main: Callable[[list[str]], Any]) -> None:
     """Parses flags, calls `main` with what is left of the command line, and exits.
 
     Exit status: 0; 1 for a `UserError`, printed as one line, or for memory that ran out; 130 for
-    Ctrl-C, 143 for SIGTERM or SIGHUP.
+    Ctrl-C, 143 for SIGTERM or SIGHUP; `CRASHED` for what should not happen; `LOST_PEER` where
+    another process of the run has ended.
     """
     logging.getLogger("absl").setLevel(logging.ERROR)
     try:
@@ -36,14 +44,34 @@ def run(main: Callable[[list[str]], Any]) -> None:
         enable_compile_cache()
         main(arguments[1:])
     except UserError as error:
-        sys.exit(f"error: {error}")
+        _exit(1, f"error: {error}")
     except KeyboardInterrupt as error:
-        print("stopped; the same command with --resume continues from here", file=sys.stderr)
-        sys.exit(143 if isinstance(error, Terminated) else 130)
+        stopped = "stopped; the same command with --resume continues from here"
+        _exit(143 if isinstance(error, Terminated) else 130, stopped)
     except Exception as error:
         if ran_out_of_memory(error):
-            sys.exit(f"error: {out_of_memory()}")
-        raise
+            _exit(1, f"error: {out_of_memory()}")
+        if lost := _lost_peer(error):
+            _exit(LOST_PEER, f"error: {lost}")
+        traceback.print_exc()
+        _exit(CRASHED)
+
+
+def _exit(status: int, message: str = "") -> NoReturn:
+    """Ends the process with a message, at once where others are joined to it."""
+    if message:
+        print(message, file=sys.stderr)
+    if "ferjax.processes" in sys.modules:
+        sys.modules["ferjax.processes"].leave(status)
+    sys.exit(status)
+
+
+def _lost_peer(error: Exception) -> str:
+    """Returns what to say where an exchange failed because another process is gone, or nothing."""
+    processes = sys.modules.get("ferjax.processes")
+    if not processes or not processes.joined() or not re.search(_LOST, str(error)):
+        return ""
+    return "another process of this run has ended; it has said why. --resume continues from here."
 
 
 def out_of_memory() -> str:

@@ -3,6 +3,7 @@
 from ferjax.config import EvalConfig
 from launch.app import refuse_arguments, run
 from launch.flags import define_flags, given_flags
+from launch.join import join_processes, say
 
 define_flags(EvalConfig)
 
@@ -10,11 +11,12 @@ define_flags(EvalConfig)
 def main(arguments: list[str]) -> None:
     """Evaluates and prints the headline and the report's path."""
     refuse_arguments(arguments)
+    join_processes()
     from ferjax.experiment import run_evaluate
 
     report = run_evaluate(EvalConfig(**given_flags(EvalConfig)))
-    print(report["summary"])
-    print(report["path"])
+    say(report["summary"])
+    say(report["path"])
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from ferjax.config import TrainConfig
 from ferjax.recipes import resolve
 from launch.app import refuse_arguments, run
 from launch.flags import define_flags, given_flags
+from launch.join import join_processes, say
 
 define_flags(TrainConfig)
 flags.DEFINE_boolean("list", False, "Show models, data sets and recipes, and stop.")
@@ -19,15 +20,16 @@ def main(arguments: list[str]) -> None:
         print(catalogue())
         return
     refuse_arguments(arguments)
+    join_processes()
     config = resolve(given_flags(TrainConfig))
     from ferjax.experiment import run_train
 
-    print(f"recipe {config.recipe}, run directory {config.workdir}")
+    say(f"recipe {config.recipe}, run directory {config.workdir}")
     report = run_train(config)
     for warning in report["warnings"]:
-        print(f"warning: {warning}")
-    print(report["summary"])
-    print(report["path"])
+        say(f"warning: {warning}")
+    say(report["summary"])
+    say(report["path"])
 
 
 if __name__ == "__main__":

@@ -147,7 +147,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Any]:
     @contextlib.contextmanager
     def stopping(steps: int) -> Iterator[None]:
         @contextlib.contextmanager
-        def requests() -> Iterator[Callable[[], bool]]:
+        def requests(joined: bool) -> Iterator[Callable[[], bool]]:
             looks = iter(range(1, 1_000_000))
             yield lambda: next(looks) == steps
 

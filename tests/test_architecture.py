@@ -23,6 +23,7 @@ LAYERS = {
     "ferjax.phases": 0,
     "ferjax.tool_configs": 0,
     "ferjax.recipes": 0,
+    "ferjax.files": 0,
     "ferjax.rendezvous": 0,
     "ferjax.compile_cache": 1,
     "ferjax.processes": 1,

@@ -26,8 +26,8 @@ from ferjax.bench.result import (
     speedup,
     to_json,
 )
+from ferjax.files import write_atomically
 from ferjax.report.environment import describe_environment
-from ferjax.report.files import write_atomically
 from ferjax.report.tables import escape, table
 
 _EXPLANATION = """\

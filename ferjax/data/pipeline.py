@@ -18,8 +18,9 @@ from ferjax.errors import UserError
 
 # Batches of one Grain element: up to 8, as far as they fit into these bytes.
 _TOGETHER, _ELEMENT_BYTES = 8, 16 << 20
-# What is read ahead bridges a checkpoint's or a slow disk's pause and stays within these bytes.
-_AHEAD_BYTES = 64 << 20
+# What is read ahead bridges a pause of the disk, and is still in the processor's cache when used.
+_AHEAD_BYTES = 8 << 20
+_THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,8 @@ class TrainBatches:
     shard: Shard = Shard()
     balance: bool = False
     draw_labels: bool = False
-    # The epoch in use → its order and labels: drawing them takes as long as a hundred gathers.
+    # An epoch in use → its order and labels: drawing them takes as long as a hundred gathers. Two,
+    # as one thread may read the end of an epoch while another begins the next.
     _drawn: dict[int, tuple[np.ndarray, np.ndarray | None]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -136,7 +138,8 @@ class TrainBatches:
         )
         targets = self.split.targets if self.draw_labels else None
         drawn = order, None if targets is None else drawn_labels(targets, self.seed, epoch)
-        self._drawn.clear()
+        for other in {*self._drawn} - {epoch - 1, epoch + 1}:
+            self._drawn.pop(other, None)
         self._drawn[epoch] = drawn
         return drawn
 
@@ -182,7 +185,7 @@ class _Groups:
 
 
 def iterate(batches: TrainBatches | EvalBatches, start: int = 0) -> Iterator[dict[str, Any]]:
-    """Yields the batches from element `start` on, read ahead in a thread.
+    """Yields the batches from element `start` on, read ahead in threads.
 
     Batches are dictionaries of this process's rows: `image` uint8 [B, H, W, C], `label` int32 [B],
     `mask` bool [B], `index` int32 [B] (position in the split) and, where the split has soft labels,
@@ -197,7 +200,7 @@ def iterate(batches: TrainBatches | EvalBatches, start: int = 0) -> Iterator[dic
     together = min(_TOGETHER, max(1, _ELEMENT_BYTES // max(1, nbytes)))
     ahead = min(8, max(2, _AHEAD_BYTES // max(1, together * nbytes)))
     source: Any = _Groups(batches, start, together)
-    # One thread: gathers hold the interpreter lock, and decoding has threads of its own.
-    options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=ahead)
+    # Gathers from a store let go of the interpreter lock; decoding has threads of its own.
+    options = grain.ReadOptions(num_threads=_THREADS, prefetch_buffer_size=ahead)
     for group in grain.MapDataset.source(source).to_iter_dataset(options):
         yield from group

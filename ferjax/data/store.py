@@ -174,7 +174,9 @@ def stored_split(split: Split, store: Store) -> Split:
     """Returns `split` reading from the store, without the images that it could not read."""
     images = store.images
     shape = (images.shape[1], images.shape[2], images.shape[3])
-    return without(replace(split, shape=shape, read=lambda rows: images[rows]), store.bad)
+    return without(
+        replace(split, shape=shape, read=lambda rows: images.take(rows, axis=0)), store.bad
+    )
 
 
 def _record(folder: Path) -> dict[str, Any]:

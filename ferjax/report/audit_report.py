@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ferjax.data.split import DatasetBundle
+from ferjax.files import write_atomically
 from ferjax.report import audit_sections
 from ferjax.report.contact_sheet import COLUMNS, Cell, draw_sheet
 from ferjax.report.document import plain
-from ferjax.report.files import write_atomically
 from ferjax.report.histogram import draw_class_histogram
 from ferjax.report.style import class_colours
 

@@ -14,7 +14,7 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 from ferjax.data.files import image_files
 from ferjax.data.images import image_header, read_image
 from ferjax.errors import UserError
-from ferjax.report.files import write_atomically
+from ferjax.files import write_atomically
 from ferjax.report.labels import shorten
 from ferjax.report.style import FAINT, INK, MUTED
 

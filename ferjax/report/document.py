@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ferjax.files import write_atomically
 from ferjax.report import sections
-from ferjax.report.files import write_atomically
 
 
 def write_report(report: Mapping[str, Any], directory: Path) -> Path:

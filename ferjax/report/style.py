@@ -14,7 +14,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ferjax.report.files import write_atomically
+from ferjax.files import write_atomically
 
 # Okabe and Ito's colour-blind-safe set, its yellow (illegible on white) replaced by wine.
 EMOTION_COLOURS = {

@@ -9,8 +9,8 @@ from typing import Any
 import ferjax
 from ferjax.config import TrainConfig
 from ferjax.errors import UserError
+from ferjax.files import write_atomically
 from ferjax.recipes import resolve
-from ferjax.report.files import write_atomically
 from ferjax.search.space import DEFAULT_SPACE, Space, format_space, parse_space, settings_of
 from ferjax.tool_configs import SearchConfig
 

@@ -10,6 +10,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from ferjax.errors import UserError
+from ferjax.processes import on_first
 from ferjax.train.state import TrainState
 from ferjax.tree import flatten, merge_trees, unflatten
 
@@ -35,11 +36,14 @@ def open_checkpoints(run_dir: Path) -> ocp.CheckpointManager:
         preservation_policy=_policies.AnyPreservationPolicy([_policies.LatestN(1), best]),
     )
     folder = (run_dir / "checkpoints").resolve()
-    if jax.process_index() == 0:
-        # What a kill left half-written. Orbax's own clean-up races with itself now and then.
-        for torn in folder.glob("*.orbax-checkpoint-tmp*"):
-            shutil.rmtree(torn, ignore_errors=True)
+    on_first(lambda: _remove_torn(folder))
     return ocp.CheckpointManager(folder, options=options)
+
+
+def _remove_torn(folder: Path) -> None:
+    """Removes what a kill left half-written. Orbax's own clean-up races with itself at times."""
+    for torn in folder.glob("*.orbax-checkpoint-tmp*"):
+        shutil.rmtree(torn, ignore_errors=True)
 
 
 def save_checkpoint(

@@ -4,6 +4,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from ferjax.errors import Terminated
@@ -13,12 +14,16 @@ _ENDING = {signal.SIGINT, signal.SIGTERM, _HANGUP}
 
 
 @contextlib.contextmanager
-def interrupt_requests() -> Iterator[Callable[[], bool]]:
+def interrupt_requests(joined: bool = False) -> Iterator[Callable[[], bool]]:
     """Yields a function that tells whether a signal asked to end; a second one ends at once.
 
     The signals are SIGINT (Ctrl-C), SIGTERM (a scheduler) and SIGHUP (a terminal that closed). The
     `KeyboardInterrupt` of a block that was asked by another than Ctrl-C leaves as `Terminated`.
     Outside the main thread Python allows no handlers, and the function always answers no.
+
+    Args:
+      joined: whether several processes run as one: SIGTERM is then left to JAX, which tells all of
+        them (`processes.asked_to_end`), and whatever else asks to end ends them in its name.
     """
     asked: list[int] = []
 
@@ -27,10 +32,12 @@ def interrupt_requests() -> Iterator[Callable[[], bool]]:
         if len(asked) > 1:
             _raise(number, frame)
 
-    with _handled(handle):
+    with _handled(handle, {signal.SIGTERM} if joined else set()):
         try:
             yield lambda: bool(asked)
         except KeyboardInterrupt:
+            if joined:
+                raise Terminated from None
             if asked:
                 raise _error_of(asked[0]) from None
             raise
@@ -44,12 +51,14 @@ def ending_as_ctrl_c() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _handled(handler: Callable[[int, Any], None]) -> Iterator[None]:
+def _handled(
+    handler: Callable[[int, Any], None], but: AbstractSet[int] = frozenset()
+) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     # None is a handler that another language has set: it cannot be set again from here.
-    before = {number: signal.getsignal(number) or signal.SIG_DFL for number in _ENDING}
+    before = {number: signal.getsignal(number) or signal.SIG_DFL for number in _ENDING - but}
     # A hangup that is ignored, as under nohup, stays so.
     if before.get(_HANGUP) == signal.SIG_IGN:
         del before[_HANGUP]

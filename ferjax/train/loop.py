@@ -1,8 +1,9 @@
 """The training loop: next batch → step → log → evaluate → save, everything injected."""
 
+import functools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +15,8 @@ from ferjax.train.plateau import Plateau, after_evaluation
 from ferjax.train.state import TrainState
 from ferjax.train.steps import NEVER, Sums
 
+# Between two looks at the sums, which wait for the device.
+_LOOK_SECONDS = 1.0
 # A run that diverged is taken up again at this share of its learning rate.
 _LOWER = 0.1
 
@@ -93,7 +96,8 @@ class Parts:
       save: (state, host, accuracy or None) → starts a checkpoint.
       log_train: (epoch, step, sums, images a second, scale) → writes a line.
       log_eval: (epoch, step, evaluation, raw evaluation or None) → writes a line.
-      interrupted: () → whether the user asked to stop.
+      interrupted: (step) → whether the user asked to stop, the same in all processes.
+      agree: (function) → what process 0's returns: the clock's say, that all may do the same.
       watch: (epoch, accuracy) → told of every evaluation, after its save.
     """
 
@@ -105,7 +109,8 @@ class Parts:
     save: Callable[[TrainState, HostState, float | None], None]
     log_train: Callable[[int, int, Sums, float, float], None]
     log_eval: Callable[[int, int, Evaluation, Evaluation | None], None]
-    interrupted: Callable[[], bool]
+    interrupted: Callable[[int], bool]
+    agree: Callable[[Callable[[], tuple[bool, int]]], Sequence[Any]]
     watch: Callable[[int, float], None]
 
 
@@ -179,10 +184,11 @@ def _train_epoch(
     first: int,
     started: float,
 ) -> tuple[TrainState, HostState]:
-    """Runs an epoch from its step `first` on; asks the device for its sums about once a second."""
+    """Runs an epoch from its step `first` on; looks at its sums about once a second."""
     sums = host.sums
     scale = parts.place(host.scale)
     looked = saved = time.monotonic()
+    before, look_at = first, first + 1
     with tqdm(
         total=plan.steps_per_epoch,
         initial=first,
@@ -194,21 +200,39 @@ def _train_epoch(
         for position in range(first + 1, plan.steps_per_epoch + 1):
             state, sums = parts.train_step(state, sums, next(parts.batches), scale)
             bar.update()
-            now = time.monotonic()
-            if now - looked > 1:
+            due = False
+            if position >= look_at:
                 check_finite(sums, plan.steps_per_epoch)
                 bar.set_postfix(loss=f"{sums.loss / sums.weight:.3f}", refresh=False)
-                looked = now
-            interrupted = parts.interrupted()
+                now = time.monotonic()
+                due, steps = parts.agree(
+                    functools.partial(_clock, plan, now - saved, now - looked, position - before)
+                )
+                before, looked, look_at = position, now, position + steps
+            interrupted = parts.interrupted((epoch - 1) * plan.steps_per_epoch + position)
             # The save after an epoch's evaluation is due at its last step anyway.
-            due = now - saved > plan.save_seconds and position < plan.steps_per_epoch
-            if interrupted or due:
+            if interrupted or (due and position < plan.steps_per_epoch):
                 check_finite(sums, plan.steps_per_epoch)
-                parts.save(state, replace(host, sums=sums, seconds=now - started), None)
-                saved = now
+                saved = time.monotonic()
+                parts.save(state, replace(host, sums=sums, seconds=saved - started), None)
             if interrupted:
                 raise KeyboardInterrupt
     return state, replace(host, sums=sums)
+
+
+def _clock(plan: Plan, unsaved: float, taken: float, steps: int) -> tuple[bool, int]:
+    """Returns whether a save is due, and after how many steps to look again.
+
+    Args:
+      plan: durations.
+      unsaved: seconds since the last save.
+      taken: seconds since the last look.
+      steps: taken meanwhile.
+    """
+    between = min(_LOOK_SECONDS, plan.save_seconds)
+    # At most twice as many as before: what went fast for a moment may go slowly now.
+    again = min(2 * steps, int(steps / max(taken, 1e-6) * between))
+    return unsaved > plan.save_seconds, max(1, again)
 
 
 def check_finite(sums: Sums, steps_per_epoch: int) -> None:

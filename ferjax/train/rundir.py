@@ -8,6 +8,8 @@ from pathlib import Path
 from ferjax.config import TrainConfig
 from ferjax.config_json import config_from_json, config_to_json, resume_conflicts
 from ferjax.errors import UserError
+from ferjax.files import write_atomically
+from ferjax.processes import on_first
 
 CONFIG_FILE = "config.json"
 _LOCK_FILE = ".lock"
@@ -52,9 +54,18 @@ def check_run_dir(config: TrainConfig) -> None:
 def locked_run_dir(config: TrainConfig) -> Iterator[Path]:
     """Creates the workdir, writes its config.json and holds its lock; yields its path.
 
+    Of several joined processes the first does so for all.
+
     Raises:
-      UserError: another process is writing there, or the folder cannot be made.
+      UserError: another run is writing there, or the folder cannot be made.
     """
+    with contextlib.ExitStack() as held:
+        on_first(lambda: held.enter_context(_locked(config)))
+        yield Path(config.workdir or "")
+
+
+@contextlib.contextmanager
+def _locked(config: TrainConfig) -> Iterator[None]:
     run_dir = Path(config.workdir or "")
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
@@ -68,5 +79,5 @@ def locked_run_dir(config: TrainConfig) -> Iterator[Path]:
             raise UserError(
                 f"--workdir={run_dir}: another run is writing there. Wait for it, or give another."
             ) from None
-        (run_dir / CONFIG_FILE).write_text(config_to_json(config), encoding="utf-8")
-        yield run_dir
+        write_atomically(run_dir / CONFIG_FILE, config_to_json(config).encode())
+        yield

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-
+from ferjax.files import write_atomically
+from ferjax.processes import is_first
 from ferjax.train.metrics import Evaluation, recall_by_class
 from ferjax.train.steps import Sums
 
@@ -55,7 +55,7 @@ def _scores(result: Evaluation, classes: Sequence[str]) -> dict[str, Any]:
 
 def append_line(run_dir: Path, line: Mapping[str, Any]) -> None:
     """Appends one object to RUN/metrics.jsonl and flushes it to disk; process 0 alone writes."""
-    if jax.process_index():
+    if not is_first():
         return
     with open(run_dir / METRICS_FILE, "a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
@@ -77,9 +77,8 @@ def read_lines(run_dir: Path) -> list[dict[str, Any]]:
 
 def cut_back(run_dir: Path, step: int) -> None:
     """Drops the lines after `step`, so that a resumed run writes them again."""
-    if jax.process_index():
+    if not is_first():
         return
     kept = [line for line in read_lines(run_dir) if line["step"] <= step]
-    part = run_dir / (METRICS_FILE + ".part")
-    part.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-    os.replace(part, run_dir / METRICS_FILE)
+    text = "".join(json.dumps(line) + "\n" for line in kept)
+    write_atomically(run_dir / METRICS_FILE, text.encode())

@@ -52,7 +52,8 @@ class Fakes:
                 ("train", epoch, step, int(sums.count), scale)
             ),
             log_eval=lambda epoch, step, result, raw: self.lines.append(("val", epoch, step)),
-            interrupted=lambda: len(self.scales) == self.stop_at,
+            interrupted=lambda step: len(self.scales) == self.stop_at,
+            agree=lambda say: say(),
             watch=self.told,
         )
 
