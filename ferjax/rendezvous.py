@@ -79,7 +79,7 @@ def _wait_for_others(host: str, port: int, count: int, seconds: float) -> None:
                 come[-1] = peer
                 wrong = f"--num_processes={count} here, {theirs} in process {number}"
                 raise _refusal(come, f"{wrong}: give all the same.")
-            if number in come or number not in range(1, count):
+            if number in come or not isinstance(number, int) or not 0 < number < count:
                 come[-1] = peer
                 raise _refusal(come, f"--process_id={number} was given to two processes.")
             come[number] = peer
