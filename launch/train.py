@@ -7,6 +7,7 @@ from ferjax.recipes import resolve
 from launch.app import refuse_arguments, run
 from launch.flags import define_flags, given_flags
 from launch.join import join_processes, say
+from launch.restart import restart_after_crashes
 
 define_flags(TrainConfig)
 flags.DEFINE_boolean("list", False, "Show models, data sets and recipes, and stop.")
@@ -20,6 +21,7 @@ def main(arguments: list[str]) -> None:
         print(catalogue())
         return
     refuse_arguments(arguments)
+    restart_after_crashes("launch.train")
     join_processes()
     config = resolve(given_flags(TrainConfig))
     from ferjax.experiment import run_train

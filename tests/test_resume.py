@@ -103,13 +103,13 @@ def test_other_settings_are_refused_and_nothing_is_written(
     assert {p: p.read_bytes() for p in tiny_run.rglob("*") if p.is_file()} == before
 
 
-def start(run_dir: Path) -> subprocess.Popen[str]:
+def start(run_dir: Path, *more: str) -> subprocess.Popen[str]:
     """Starts (or resumes) a training process of 4 epochs of 16 steps that saves within epochs."""
     flags = dict(model="cnn3", dataset="synthetic", image_size=48, limit=256, epochs=4)
     flags |= dict(batch_size=16, save_minutes=0.01, workdir=run_dir)
     command = [sys.executable, "-m", "launch.train", *(f"--{k}={v}" for k, v in flags.items())]
     return subprocess.Popen(
-        [*command, "--resume"],
+        [*command, "--resume", *more],
         cwd=ROOT,
         env={**os.environ, "JAX_NUM_CPU_DEVICES": "1"},
         stdout=subprocess.PIPE,
@@ -155,6 +155,34 @@ def test_killed_run_resumes_bit_for_bit(
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     assert_same_run(run_dir, unkilled)
+
+
+def test_a_command_with_restarts_goes_on_after_a_kill(
+    tmp_path: Path, unkilled: Path, assert_same_run: Same
+) -> None:
+    run_dir = tmp_path / "run"
+    process = start(run_dir, "--restarts=2")
+    for after in (0, 16):
+        wait_for_checkpoint(process, run_dir, after)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(children[0]), signal.SIGKILL)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    assert errors.count("ended with status -9: starting again") == 2
+    assert_same_run(run_dir, unkilled)
+
+
+def test_restarts_end_with_what_is_final_and_pass_signals_on(tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    process = start(run_dir, "--restarts=2", "--optimizer=none")
+    _, errors = process.communicate(timeout=120)
+    assert (process.returncode, errors.count("error: ")) == (1, 1)
+    process = start(run_dir, "--restarts=2")
+    wait_for_checkpoint(process, run_dir, 0)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 143
+    assert "starting again" not in errors
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
