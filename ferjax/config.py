@@ -234,6 +234,9 @@ class TrainConfig:
     save_minutes: float = config_field(
         10.0, "Save within an epoch every so many minutes.", above=0, free=True
     )
+    shard_params: bool = config_field(
+        False, "Split parameters and optimizer state over the devices.", free=True
+    )
     resume: bool = config_field(False, "Continue the run in --workdir, or start it.", free=True)
     smoke: bool = config_field(False, "Shrink the recipe to under a minute, to see that all works.")
     progress: bool = config_field(True, "Progress bars on a terminal.", free=True)

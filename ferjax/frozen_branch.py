@@ -65,7 +65,9 @@ def branch_of(task: Task, name: str, variables: Mapping[str, Any]) -> Branch:
       variables: `params` and `batch_stats` of the whole network.
     """
     network, fields, apply = _guide(task) if name == GUIDE else _trunk(task)
-    held = _held(name, variables)
+    # A copy of each: `--shard_params` leaves no process all of them.
+    held = jax.device_put(_held(name, variables), replicated(task.mesh))
+    held = jax.tree.map(np.asarray, held)
 
     def features(variables: Any, images: jax.Array, flip: jax.Array | None) -> jax.Array:
         geometry = None if flip is None else Geometry(flip, jnp.zeros((1, 2)))
@@ -118,13 +120,11 @@ def _trunk(task: Task) -> _Network:
 
 
 def _held(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns those of a network's variables that a branch has, as numpy arrays."""
+    """Returns those of a network's variables that a branch has."""
     if name == GUIDE:
-        held = {"params": variables["params"][GUIDE]}
-    else:
-        params = split_tree(variables["params"], HEAD)[0]
-        held = {"params": params, "batch_stats": variables["batch_stats"]}
-    return jax.tree.map(np.asarray, held)
+        return {"params": variables["params"][GUIDE]}
+    params = split_tree(variables["params"], HEAD)[0]
+    return {"params": params, "batch_stats": variables["batch_stats"]}
 
 
 def _digest(held: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 import optax
 
@@ -84,7 +85,7 @@ def plateau_of(config: TrainConfig, phase: Phase) -> tuple[int, float] | None:
 
 
 def compiled_step(
-    task: Task, index: int, known: Known, rate: Callable[[Any], Any]
+    task: Task, index: int, known: Known, rate: Callable[[Any], Any], state: TrainState
 ) -> Callable[[TrainState, Sums, Any, Any], tuple[TrainState, Sums]]:
     """Returns the training step of a phase, compiled once for all of it.
 
@@ -93,6 +94,7 @@ def compiled_step(
       index: the phase's, from 0.
       known: what is not computed but read.
       rate: from `phase_rate`.
+      state: the phase's; what the step returns is placed as it is.
     """
     config = task.config
     labels = task.bundle.splits["train"].labels
@@ -120,4 +122,5 @@ def compiled_step(
         accumulate=config.accumulate,
         ema=config.ema,
     )
-    return compiled(step, task.mesh, donate_argnums=(0, 1), out_shardings=replicated(task.mesh))
+    placement = jax.tree.map(lambda leaf: leaf.sharding, state), replicated(task.mesh)
+    return compiled(step, task.mesh, donate_argnums=(0, 1), out_shardings=placement)

@@ -20,6 +20,9 @@ _log = logging.getLogger(__name__)
 _CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDUCE"}
 
 
+# Elements; what is smaller costs more to gather than it saves.
+_SPLIT_FROM = 1024
+
 # jax.Device objects; type checkers take that name for a variable.
 Devices = Sequence[Any]
 
@@ -44,6 +47,26 @@ def devices_for(batch_size: int) -> Devices:
 def replicated(mesh: Mesh) -> NamedSharding:
     """Returns the placement of parameters: a copy on every device."""
     return NamedSharding(mesh, PartitionSpec())
+
+
+def state_placement(shapes: Any, mesh: Mesh, split: bool) -> Any:
+    """Returns where each array of a state lives.
+
+    Args:
+      shapes: tree of arrays or of what has their shapes.
+      mesh: of the run.
+      split: whether arrays are split over the devices, along their longest axis that the devices
+        divide; what is small, or has no such axis, is replicated all the same.
+    """
+
+    def place(leaf: Any) -> NamedSharding:
+        longest = sorted(range(leaf.ndim), key=lambda axis: -leaf.shape[axis])
+        fitting = [axis for axis in longest if leaf.shape[axis] % mesh.size == 0]
+        if not split or not fitting or leaf.size < _SPLIT_FROM:
+            return replicated(mesh)
+        return NamedSharding(mesh, PartitionSpec(*[None] * fitting[0], "data"))
+
+    return jax.tree.map(place, shapes)
 
 
 def batch_sharded(mesh: Mesh) -> NamedSharding:

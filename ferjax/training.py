@@ -104,13 +104,14 @@ def _left(run: _Run) -> tuple[TrainState, HostState]:
         frozen=task.frozen[0],
         given=task.start and task.start.variables,
         ema=task.config.ema is not None,
+        split=task.config.shard_params,
     )
     host = HostState(_placed_zeros(task))
     if (latest := run.manager.latest_step()) is not None:
         host = _restored_host(restore_meta(run.manager, latest), host.sums)
         index = len(host.starts) - 1
         if index:
-            state = next_phase(state, phase_optimizer(task, index), task.frozen[index], task.mesh)
+            state = _begun(task, state, index)
         state = restore_checkpoint(run.manager, latest, state)
     cut_back(run.run_dir, int(state.step))
     return state, host
@@ -119,9 +120,15 @@ def _left(run: _Run) -> tuple[TrainState, HostState]:
 def _next(task: Task, state: TrainState, host: HostState) -> tuple[TrainState, HostState]:
     """Returns state and host at the start of the phase that follows theirs."""
     index = len(host.starts)
-    state = next_phase(state, phase_optimizer(task, index), task.frozen[index], task.mesh)
+    state = _begun(task, state, index)
     starts = (*host.starts, int(state.step) // task.steps_per_epoch)
     return state, replace(host, starts=starts, waited=(0, -1.0), plateau=Plateau())
+
+
+def _begun(task: Task, state: TrainState, index: int) -> TrainState:
+    """Returns a state as phase `index` begins with it."""
+    optimizer, split = phase_optimizer(task, index), task.config.shard_params
+    return next_phase(state, optimizer, task.frozen[index], task.mesh, split=split)
 
 
 def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainState, HostState]:
@@ -158,7 +165,7 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
 
     batches = iterate(train_batches(config, known.train), int(state.step))
     parts = Parts(
-        train_step=compiled_step(task, index, known, rate),
+        train_step=compiled_step(task, index, known, rate, state),
         zero_sums=functools.partial(_placed_zeros, task),
         place=lambda number: jax.device_put(_dtype(task)(number), replicated(task.mesh)),
         batches=(put_batch(batch, task.mesh) for batch in batches),

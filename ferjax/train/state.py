@@ -12,7 +12,7 @@ from flax import struct
 from jax.sharding import Mesh
 
 from ferjax.rng import stream_key
-from ferjax.sharding import replicated
+from ferjax.sharding import state_placement
 from ferjax.specs import InputSpec
 from ferjax.train.optim import carry_over
 from ferjax.tree import merge_trees, split_tree, unflatten
@@ -55,6 +55,7 @@ def create_state(
     frozen: str | None = None,
     given: Mapping[str, Any] | None = None,
     ema: bool = False,
+    split: bool = False,
 ) -> TrainState:
     """Returns the state at step 0, born on the mesh.
 
@@ -63,11 +64,12 @@ def create_state(
       optimizer: whose slots to make.
       spec: what the network takes.
       seed: the run's seed.
-      mesh: where the state lives, replicated.
+      mesh: where the state lives.
       dtype: of parameters and statistics, float32 or float64.
       frozen: regular expression on paths of parameters that are never trained: they get no slots.
       given: values by flat path (`params/stem_conv/kernel`) instead of the initialised ones.
       ema: whether a moving average of the trained parameters is kept.
+      split: whether its arrays are split over the mesh; else each device has a copy.
     """
 
     def init(given: Mapping[str, Any]) -> TrainState:
@@ -84,11 +86,18 @@ def create_state(
             ema=jax.tree.map(jnp.copy, trained) if ema else None,
         )
 
-    return jax.jit(init, out_shardings=replicated(mesh))(dict(given or {}))
+    values = dict(given or {})
+    placement = state_placement(jax.eval_shape(init, values), mesh, split)
+    return jax.jit(init, out_shardings=placement)(values)
 
 
 def next_phase(
-    state: TrainState, optimizer: optax.GradientTransformation, frozen: str | None, mesh: Mesh
+    state: TrainState,
+    optimizer: optax.GradientTransformation,
+    frozen: str | None,
+    mesh: Mesh,
+    *,
+    split: bool = False,
 ) -> TrainState:
     """Returns a state at the start of another phase: what it trains has slots, new or kept.
 
@@ -96,7 +105,8 @@ def next_phase(
       state: at the end of the phase before.
       optimizer: of the new phase.
       frozen: regular expression on paths of parameters that the new phase does not train.
-      mesh: where the state lives, replicated.
+      mesh: where the state lives.
+      split: whether its arrays are split over the mesh.
     """
 
     def begin(state: TrainState) -> TrainState:
@@ -105,7 +115,8 @@ def next_phase(
         opt_state = carry_over(state.opt_state, optimizer.init(trained))
         return dataclasses.replace(state, opt_state=opt_state, ema=averages)
 
-    return jax.jit(begin, out_shardings=replicated(mesh))(state)
+    placement = state_placement(jax.eval_shape(begin, state), mesh, split)
+    return jax.jit(begin, out_shardings=placement)(state)
 
 
 def averaged_parameters(ema: Any, params: Any, step: jax.Array, decay: float) -> Any:
