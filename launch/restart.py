@@ -37,12 +37,13 @@ def restart_after_crashes(module: str) -> None:
 
 def _supervise(command: Sequence[str], restarts: int) -> int:
     """Returns the exit status of the command's last run; a second and later run resumes."""
-    for number in range(restarts + 1):
-        status = _run([*command, "--resume"] if number else command)
-        if status in _FINAL or number == restarts:
+    status = _run(command)
+    for number in range(1, restarts + 1):
+        if status in _FINAL:
             break
-        left = f"{number + 1} of {restarts} restarts"
-        print(f"ended with status {status}: starting again ({left})", file=sys.stderr, flush=True)
+        again = f"starting again ({number} of {restarts} restarts)"
+        print(f"ended with status {status}: {again}", file=sys.stderr, flush=True)
+        status = _run([*command, "--resume"])
     # A signal's number becomes the status that a shell gives it.
     return 128 - status if status < 0 else status
 
