@@ -59,8 +59,7 @@ def _write_run_report(
         for name, kinds in found.items()
     }
     title = f"{config.model} on {config.dataset}"
-    lines, epoch = read_lines(run_dir), runs["selected"].epoch
-    meta = runs["last"].meta
+    lines, epoch, meta = read_lines(run_dir), runs["selected"].epoch, runs["last"].meta
     draw_curves(lines, run_dir / "curves.png", epoch, title, meta["starts"])
     draw_per_class(lines, classes, run_dir / "per_class.png", title)
     _draw_first_batch(task, run_dir / "batch.png", title)

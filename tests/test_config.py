@@ -23,6 +23,7 @@ FREE = {
     "offline",
     "progress",
     "resume",
+    "shard_params",
     "save_minutes",
     "tta",
     "workdir",
