@@ -118,7 +118,7 @@ def state_of(task: Task) -> Any:
 def losses(task: Task, known: Known, steps: int = 5) -> list[float]:
     """Returns the loss of each of the first steps of a run."""
     config, state, found = task.config, state_of(task), []
-    step = compiled_step(task, 0, known, phase_rate(config, 0, 0, task.steps_per_epoch))
+    step = compiled_step(task, 0, known, phase_rate(config, 0, 0, task.steps_per_epoch), state)
     batches = iterate(train_batches(config, known.train))
     for _ in range(steps):
         state, sums = step(state, zero_sums(), put_batch(next(batches), task.mesh), 1.0)
@@ -386,7 +386,7 @@ def test_nothing_of_a_known_branch_is_in_the_program(make_task: Callable[..., Ta
     counts = {}
     for cache in ("on", "off"):
         found = known_branch(of_cache(task, cache), 0, variables)
-        step = compiled_step(task, 0, found, phase_rate(task.config, 0, 0, 3))
+        step = compiled_step(task, 0, found, phase_rate(task.config, 0, 0, 3), state_of(task))
         batch = train_batches(task.config, found.train)[0]
         text = step.lower(state_of(task), zero_sums(), batch, 1.0).compile().as_text()
         counts[cache] = len(re.findall(r" convolution\(", text))
