@@ -55,7 +55,7 @@ def test_all_return_once_all_have_come_in_any_order(port: int) -> None:
 
 
 def test_who_is_missing_is_said_by_all(port: int) -> None:
-    said = together(process(port, 0, 4, 0.5), process(port, 2, 4, 0.5))
+    said = together(process(port, 0, 4, 2), process(port, 2, 4, 2))
     assert said[0] == said[1]
     assert "of 4 processes, processes 1, 3 did not come" in said[0]
 
