@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ferjax.assess import assess_run, assess_split
+from ferjax.assess import assess_run
+from ferjax.assess_split import assess_split
 from ferjax.config import EvalConfig, TrainConfig
 from ferjax.config_json import make_config
 from ferjax.errors import UserError

@@ -1,10 +1,13 @@
 """One run in several processes: how they join, what process 0 does for all, how they end."""
 
+import contextlib
 import importlib
 import itertools
 import json
 import os
 import signal
+import sys
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -19,6 +22,7 @@ T = TypeVar("T")
 # A process that hangs or whose machine died ends the others after so long.
 _HEARTBEAT_SECONDS = 10
 _SHUTDOWN_SECONDS = 60
+_LEAVE_SECONDS = 5
 # A report of many images takes minutes; a process 0 that has died is noticed by its heartbeat.
 _PATIENCE_MILLISECONDS = 24 * 3600 * 1000
 # What process 0 tells has a key of its own; all processes come to each call in the same order.
@@ -95,7 +99,7 @@ def on_first(function: Callable[[], T]) -> T:
     Raises:
       UserError: what the function raised, in all processes.
     """
-    if jax.process_count() == 1:
+    if not joined():
         return function()
     outcome: dict[str, Any] = {}
     if is_first():
@@ -111,12 +115,15 @@ def on_first(function: Callable[[], T]) -> T:
 
 def _told_by_first(value: Any) -> Any:
     # By the coordinator, which waits as long as it takes; an exchange of arrays gives up in 30 s.
-    client = importlib.import_module("jax._src.distributed").global_state.client
-    key = f"ferjax/{next(_CALLS)}"
+    client, key = _client(), f"ferjax/{next(_CALLS)}"
     if is_first():
         client.key_value_set(key, json.dumps(value))
         return value
     return json.loads(client.blocking_key_value_get(key, _PATIENCE_MILLISECONDS))
+
+
+def _client() -> Any:
+    return importlib.import_module("jax._src.distributed").global_state.client
 
 
 def asked_to_end(asked_here: bool, step: int) -> bool:
@@ -127,7 +134,7 @@ def asked_to_end(asked_here: bool, step: int) -> bool:
         where processes have joined.
       step: the same in all processes at each call.
     """
-    if jax.process_count() == 1:
+    if not joined():
         return asked_here
     if asked_here:
         os.kill(os.getpid(), signal.SIGTERM)
@@ -137,7 +144,25 @@ def asked_to_end(asked_here: bool, step: int) -> bool:
 def leave(status: int) -> None:
     """Ends this process at once where others are joined: at exit JAX would wait for them.
 
-    They notice within seconds, by their next exchange or by the heartbeat that is missing.
+    Process 0 goes last, since JAX aborts the others without it: it waits some seconds for those
+    that end by themselves. Those that do not notice by their next exchange or by the heartbeat.
     """
-    if joined():
-        os._exit(status)
+    if not joined():
+        return
+    sys.stdout.flush()
+    with contextlib.suppress(jax.errors.JaxRuntimeError):
+        _take_leave()
+    os._exit(status)
+
+
+def _take_leave() -> None:
+    client, key = _client(), "ferjax/left/{}"
+    if not is_first():
+        client.key_value_set(key.format(jax.process_index()), "")
+        return
+    end = time.monotonic() + _LEAVE_SECONDS
+    for number in range(1, jax.process_count()):
+        left = int(1000 * max(end - time.monotonic(), 0))
+        client.blocking_key_value_get(key.format(number), left)
+    # From what it said to its exit a process takes no time, but more than none.
+    time.sleep(0.2)

@@ -12,6 +12,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from ferjax.errors import UserError
+from ferjax.processes import joined
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def devices_for(batch_size: int) -> Devices:
     Of joined processes all devices are returned: each has to take part.
     """
     devices = jax.devices()
-    if jax.process_count() > 1:
+    if joined():
         return devices
     return devices[: math.gcd(batch_size, len(devices))]
 
@@ -49,20 +50,21 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
-def state_placement(shapes: Any, mesh: Mesh, split: bool) -> Any:
-    """Returns where each array of a state lives.
+def split_over(shapes: Any, mesh: Mesh) -> Any:
+    """Returns the placement of a state of which each device holds a share.
+
+    Arrays are split along their longest axis that the devices divide; what is small, or has no such
+    axis, is replicated.
 
     Args:
       shapes: tree of arrays or of what has their shapes.
       mesh: of the run.
-      split: whether arrays are split over the devices, along their longest axis that the devices
-        divide; what is small, or has no such axis, is replicated all the same.
     """
 
     def place(leaf: Any) -> NamedSharding:
         longest = sorted(range(leaf.ndim), key=lambda axis: -leaf.shape[axis])
         fitting = [axis for axis in longest if leaf.shape[axis] % mesh.size == 0]
-        if not split or not fitting or leaf.size < _SPLIT_FROM:
+        if not fitting or leaf.size < _SPLIT_FROM:
             return replicated(mesh)
         return NamedSharding(mesh, PartitionSpec(*[None] * fitting[0], "data"))
 

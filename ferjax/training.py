@@ -16,7 +16,7 @@ from ferjax.data.pipeline import iterate
 from ferjax.known import known_branch
 from ferjax.phase_parts import compiled_step, phase_optimizer, phase_rate, plateau_of
 from ferjax.phases import phases_of, total_epochs
-from ferjax.processes import asked_to_end, on_first
+from ferjax.processes import asked_to_end, joined, on_first
 from ferjax.sharding import put_batch, replicated
 from ferjax.specs import spec_to_json
 from ferjax.start import start_to_json
@@ -71,8 +71,7 @@ def train_run(task: Task, run_dir: Path, watch: Watch | None = None) -> None:
       Diverged: a loss or parameter that is not finite; with `--on_nan=rollback` a second time.
       KeyboardInterrupt: the user asked to stop; the state has been saved.
     """
-    joined = jax.process_count() > 1
-    with open_checkpoints(run_dir) as manager, interrupt_requests(joined) as interrupted:
+    with open_checkpoints(run_dir) as manager, interrupt_requests(joined()) as interrupted:
         run = _Run(task, run_dir, manager, interrupted, watch or (lambda epoch, accuracy: None))
         state, host = _left(run)
         while True:

@@ -47,7 +47,7 @@ def run(main: Callable[[list[str]], Any]) -> None:
         _exit(1, f"error: {error}")
     except KeyboardInterrupt as error:
         stopped = "stopped; the same command with --resume continues from here"
-        _exit(143 if isinstance(error, Terminated) else 130, stopped)
+        _exit(interrupt_status(error), stopped)
     except Exception as error:
         if ran_out_of_memory(error):
             _exit(1, f"error: {out_of_memory()}")
@@ -55,6 +55,11 @@ def run(main: Callable[[list[str]], Any]) -> None:
             _exit(LOST_PEER, f"error: {lost}")
         traceback.print_exc()
         _exit(CRASHED)
+
+
+def interrupt_status(error: KeyboardInterrupt) -> int:
+    """Returns the exit status of a process that was asked to end: by Ctrl-C, or otherwise."""
+    return 143 if isinstance(error, Terminated) else 130
 
 
 def _exit(status: int, message: str = "") -> NoReturn:

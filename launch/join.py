@@ -1,4 +1,4 @@
-"""Flags that join processes into one run, and the end of a process that others wait for."""
+"""Flags that join processes into one run, which speaks with one voice."""
 
 from absl import flags
 

@@ -3,9 +3,8 @@
 import sys
 
 from ferjax.config import TrainConfig
-from ferjax.errors import Terminated
 from ferjax.tool_configs import SearchConfig
-from launch.app import refuse_arguments, run
+from launch.app import interrupt_status, refuse_arguments, run
 from launch.flags import define_flags, given_flags
 
 define_flags(SearchConfig)
@@ -28,7 +27,7 @@ def main(arguments: list[str]) -> None:
             report = run_search(config, given)
     except KeyboardInterrupt as error:
         print("stopped; the same command goes on from here", file=sys.stderr)
-        sys.exit(143 if isinstance(error, Terminated) else 130)
+        sys.exit(interrupt_status(error))
     for warning in report["warnings"]:
         print(f"warning: {warning}")
     print(report["summary"])

@@ -57,6 +57,8 @@ LAYERS = {
     "ferjax.preparation": 4,
     "ferjax.conversion": 4,
     "ferjax.assess": 4,
+    "ferjax.assess_split": 4,
+    "ferjax.assessed": 4,
     "ferjax.protocol": 4,
     "ferjax.experiment": 4,
     "ferjax.predict": 4,

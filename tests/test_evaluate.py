@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import pytest
 
-from ferjax import assess
+from ferjax import assess_split
 from ferjax.config import EvalConfig, TrainConfig
 from ferjax.data import synthetic
 from ferjax.data.registry import load_dataset
@@ -160,7 +160,7 @@ def test_images_of_a_class_the_network_lacks_are_left_out(
 ) -> None:
     """A network of seven on faces of eight: 3 of 24 show contempt."""
     eight = synthetic.load(48, 8)
-    monkeypatch.setattr(assess, "load_dataset", lambda *_, **__: eight)
+    monkeypatch.setattr(assess_split, "load_dataset", lambda *_, **__: eight)
     report = run_evaluate(EvalConfig(str(run_dir), split="test", progress=False))
     scores = report["results"]["test"]["selected"]
     assert scores["count"] == 21
@@ -172,7 +172,7 @@ def test_classes_the_data_lack_are_left_out_of_the_softmax(run_of_eight: Path) -
     """A network of eight on faces of seven; it was trained in batches four devices cannot share."""
     monkeypatched = synthetic.load(32, 7)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(assess, "load_dataset", lambda *_, **__: monkeypatched)
+        patch.setattr(assess_split, "load_dataset", lambda *_, **__: monkeypatched)
         report = run_evaluate(EvalConfig(str(run_of_eight), split="test", progress=False))
     scores = report["results"]["test"]["selected"]
     assert scores["count"] == 24

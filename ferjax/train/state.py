@@ -1,7 +1,7 @@
 """`TrainState`, and nothing else: what a run is at a step."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -12,7 +12,7 @@ from flax import struct
 from jax.sharding import Mesh
 
 from ferjax.rng import stream_key
-from ferjax.sharding import state_placement
+from ferjax.sharding import replicated, split_over
 from ferjax.specs import InputSpec
 from ferjax.train.optim import carry_over
 from ferjax.tree import merge_trees, split_tree, unflatten
@@ -86,9 +86,7 @@ def create_state(
             ema=jax.tree.map(jnp.copy, trained) if ema else None,
         )
 
-    values = dict(given or {})
-    placement = state_placement(jax.eval_shape(init, values), mesh, split)
-    return jax.jit(init, out_shardings=placement)(values)
+    return _born(init, dict(given or {}), mesh, split)
 
 
 def next_phase(
@@ -115,8 +113,14 @@ def next_phase(
         opt_state = carry_over(state.opt_state, optimizer.init(trained))
         return dataclasses.replace(state, opt_state=opt_state, ema=averages)
 
-    placement = state_placement(jax.eval_shape(begin, state), mesh, split)
-    return jax.jit(begin, out_shardings=placement)(state)
+    return _born(begin, state, mesh, split)
+
+
+def _born(make: Callable[[Any], TrainState], argument: Any, mesh: Mesh, split: bool) -> TrainState:
+    """Returns `make(argument)`, each array made where it will live."""
+    # To know the shapes takes a trace, which is a second and more of a large network's start.
+    placement = split_over(jax.eval_shape(make, argument), mesh) if split else replicated(mesh)
+    return jax.jit(make, out_shardings=placement)(argument)
 
 
 def averaged_parameters(ema: Any, params: Any, step: jax.Array, decay: float) -> Any:
