@@ -4,8 +4,12 @@ from absl import flags
 
 from launch.app import refuse_arguments, run
 
-flags.DEFINE_string("suite", None, "One of: guide, input, jumper, ops, train. Default: all.")
-flags.DEFINE_string("cases", None, "Regular expression: only the cases whose names hold it.")
+flags.DEFINE_string(
+    "suite", None, "One of: guide, input, jumper, ops, scaling, train. Default: all but scaling."
+)
+flags.DEFINE_string(
+    "cases", None, "Regular expression: only the cases (scaling: networks) whose names hold it."
+)
 flags.DEFINE_boolean("quick", False, "The main cases, fewer rounds: under 3 minutes.")
 flags.DEFINE_string("out", None, "New folder for the report. Default: bench/<suite>-<date>-<time>.")
 
@@ -13,12 +17,20 @@ flags.DEFINE_string("out", None, "New folder for the report. Default: bench/<sui
 def main(arguments: list[str]) -> None:
     """Measures, prints the table and the report's path."""
     refuse_arguments(arguments)
+    from ferjax.bench.registry import SCALING
     from ferjax.bench.report import terminal_table
     from ferjax.bench.run import run_bench
+    from ferjax.bench.scaling.page import scaling_table
+    from ferjax.bench.scaling.run import run_scaling
 
     values = flags.FLAGS
-    results, folder = run_bench(values.suite, values.cases, values.quick, values.out)
-    print(terminal_table(results))
+    chosen = values.cases, values.quick, values.out
+    if values.suite == SCALING:
+        outcome, folder = run_scaling(*chosen)
+        print(scaling_table(outcome))
+    else:
+        results, folder = run_bench(values.suite, *chosen)
+        print(terminal_table(results))
     print(folder / "bench.md")
 
 

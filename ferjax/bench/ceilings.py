@@ -1,14 +1,13 @@
 """What this machine can do at best, measured: matrix products and copies in float32."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from ferjax.bench.work import Work
+from ferjax.machine import product_rate
 from ferjax.sharding import compiler_options
 
 # platform → side of the matrices, floats copied: large enough to leave the caches.
@@ -33,12 +32,10 @@ def measure_ceilings() -> Ceilings:
     """Returns the rates of the first device, each the best of several runs."""
     platform = jax.default_backend()
     side, floats = _SIZES.get(platform, _DEVICE_SIZES)
-    square, line = jnp.ones((side, side)), jnp.ones((floats,))
     # XLA has two libraries for matrix products on CPU; our compiler options choose between them.
     choices = [{}, compiler_options(platform)]
-    product = min(_product_seconds(square, options) for options in choices)
-    copy = _update_seconds(line)
-    return Ceilings(flops=2 * side**3 / product, bytes=2 * 4 * floats / copy)
+    flops = max(product_rate(side, jnp.float32, options) for options in choices)
+    return Ceilings(flops, bytes=2 * 4 * floats / _update_seconds(jnp.ones((floats,))))
 
 
 def floor_seconds(work: Work, ceilings: Ceilings) -> float:
@@ -46,21 +43,13 @@ def floor_seconds(work: Work, ceilings: Ceilings) -> float:
     return max(work.flops / ceilings.flops, work.bytes / ceilings.bytes)
 
 
-def _product_seconds(square: jax.Array, options: dict[str, str]) -> float:
-    multiply = jax.jit(jnp.matmul, compiler_options=options)
-    return _best_of(lambda _: multiply(square, square))
-
-
 def _update_seconds(line: jax.Array) -> float:
-    # In place: fresh memory would be paid for page by page.
-    return _best_of(jax.jit(lambda x: x + 1, donate_argnums=0), line)
-
-
-def _best_of(function: Callable[[Any], jax.Array], value: Any = None) -> float:
     """Returns the shortest of several runs, each on what the one before returned."""
+    # In place: fresh memory would be paid for page by page.
+    update = jax.jit(lambda x: x + 1, donate_argnums=0)
     times = []
     for _ in range(8):
         start = time.perf_counter()
-        value = jax.block_until_ready(function(value))
+        line = jax.block_until_ready(update(line))
         times.append(time.perf_counter() - start)
     return min(times)

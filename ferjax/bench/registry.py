@@ -14,6 +14,8 @@ SUITES: dict[str, Callable[[], tuple[Case, ...]]] = {
     "ops": ops.cases,
     "train": train.cases,
 }
+# Has no cases to measure side by side, but an entry of its own: scaling/run.py.
+SCALING = "scaling"
 
 
 def find_case(suite: str, name: str) -> Case:
@@ -56,5 +58,5 @@ def select(suite: str | None, pattern: str | None, quick: bool) -> list[tuple[st
 
 def _suite(name: str) -> tuple[Case, ...]:
     if name not in SUITES:
-        raise unknown_name("--suite", name, SUITES)
+        raise unknown_name("--suite", name, (*SUITES, SCALING))
     return SUITES[name]()

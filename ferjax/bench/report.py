@@ -64,7 +64,7 @@ def write_report(
     Raises:
       UserError: a file cannot be written.
     """
-    stamp = _environment(seconds)
+    stamp = environment(seconds)
     record = {
         "environment": stamp,
         "ceilings": {"flops per second": ceilings.flops, "bytes per second": ceilings.bytes},
@@ -78,7 +78,7 @@ def write_report(
 
 def terminal_table(results: Sequence[CaseResult]) -> str:
     """Returns the results as aligned columns of text, a table a suite."""
-    return "\n\n".join(_aligned(_rows(chosen)) for chosen in _by_suite(results).values())
+    return "\n\n".join(aligned(_rows(chosen)) for chosen in _by_suite(results).values())
 
 
 def _by_suite(results: Sequence[CaseResult]) -> dict[str, list[CaseResult]]:
@@ -88,12 +88,13 @@ def _by_suite(results: Sequence[CaseResult]) -> dict[str, list[CaseResult]]:
     return suites
 
 
-def _aligned(cells: list[list[str]]) -> str:
+def aligned(cells: list[list[str]]) -> str:
+    """Returns header and rows as columns of text, all but the first to the right."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []
     for name, *numbers in cells:
-        aligned = [n.rjust(w) for n, w in zip(numbers, widths[1:], strict=True)]
-        lines.append("  ".join([name.ljust(widths[0]), *aligned]))
+        padded = [n.rjust(w) for n, w in zip(numbers, widths[1:], strict=True)]
+        lines.append("  ".join([name.ljust(widths[0]), *padded]))
     lines.insert(1, "─" * len(lines[0]))
     return "\n".join(lines)
 
@@ -133,8 +134,7 @@ def _page(
         ["memory, read and written", f"{ceilings.bytes / 1e9:.1f} GB/s"],
     ]
     parts += ["## Ceilings of this machine", table(["measured", "rate"], rates)]
-    facts = [[escape(key), escape(_words(value))] for key, value in stamp.items()]
-    parts += ["## Environment", table(["what", "value"], facts, 2)]
+    parts += ["## Environment", environment_table(stamp)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -163,13 +163,20 @@ def _side_table(results: Sequence[CaseResult]) -> str:
     return table(["case", "shape", "side", "time", "rounds", "images/s", "memory"], rows, 3)
 
 
-def _environment(seconds: float) -> dict[str, Any]:
+def environment(seconds: float) -> dict[str, Any]:
+    """Returns what a report says of machine and versions, after so many seconds of wall time."""
     stamp = describe_environment(list(jax.devices()[:1]), seconds)
     stamp["wall time, minutes"] = stamp.pop("training wall time, minutes")
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         stamp["versions"]["torch"] = importlib.metadata.version("torch")
     stamp["processor"] = f"{_processor()}, {os.cpu_count()} cores"
     return stamp
+
+
+def environment_table(stamp: dict[str, Any]) -> str:
+    """Returns the stamp as a Markdown table."""
+    facts = [[escape(key), escape(_words(value))] for key, value in stamp.items()]
+    return table(["what", "value"], facts, 2)
 
 
 def _machine(stamp: dict[str, Any]) -> str:

@@ -53,7 +53,7 @@ def run_bench(
       UserError: a suite, case or folder that cannot be.
     """
     picked = select(suite, cases, quick)
-    folder = _free_folder(out or f"bench/{suite or 'all'}-{time.strftime('%Y%m%d-%H%M%S')}")
+    folder = free_folder(out, suite or "all")
     effort = QUICK if quick else FULL
     # XLA would else take most of a GPU's memory, and leave PyTorch none to run beside it.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
@@ -138,8 +138,14 @@ def try_peers(
     return Trials(seconds, best.setting, best.run)
 
 
-def _free_folder(name: str) -> Path:
-    """Returns the folder; raises `UserError` where it holds anything, or is a file."""
+def free_folder(out: str | None, suite: str) -> Path:
+    """Returns the report's folder; raises `UserError` where it holds anything, or is a file.
+
+    Args:
+      out: its name, or None for one of the suite and the time.
+      suite: what is measured.
+    """
+    name = out or f"bench/{suite}-{time.strftime('%Y%m%d-%H%M%S')}"
     folder = Path(name)
     if folder.is_file():
         raise UserError(f"--out={name} is a file: the name of a new folder is expected.")

@@ -83,5 +83,5 @@ def test_the_command_line_says_what_is_wrong() -> None:
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 1
-    known = "guide, input, jumper, ops, train"
+    known = "guide, input, jumper, ops, scaling, train"
     assert done.stderr.strip() == f"error: unknown --suite 'speed'. Known: {known}."

@@ -1,0 +1,1 @@
+"""How training scales over devices: measured where there are some, counted, and predicted."""
