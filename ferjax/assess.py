@@ -9,6 +9,7 @@ import numpy as np
 
 from ferjax.assessed import confusion_figure, epoch_scores, mistakes_figure
 from ferjax.augment import AUGMENTS, draw
+from ferjax.costs import describe_costs, describe_network
 from ferjax.predict import LoadedRun, load_run
 from ferjax.preprocess import denormalize, prepare
 from ferjax.processes import on_first
@@ -81,6 +82,8 @@ def _write_run_report(
         "results": results,
         "config": asdict(config),
         "environment": describe_environment(list(task.mesh.devices.flat), meta["seconds"]),
+        "network": describe_network(task.model, task.spec),
+        "costs": describe_costs(meta, lines, config.batch_size, task.mesh.size),
         "warnings": warnings_of(config, results),
         "notes": list(task.bundle.notes),
         "figures": figures,

@@ -234,6 +234,22 @@ class TrainConfig:
     save_minutes: float = config_field(
         10.0, "Save within an epoch every so many minutes.", above=0, free=True
     )
+    on_save_error: str = config_field(
+        "stop",
+        "A checkpoint or line that cannot be saved, as on a full disk: stop, the last good"
+        " checkpoint kept; continue: say so, train on, and try again at the next save.",
+        choices=("stop", "continue"),
+        free=True,
+    )
+    tensorboard: bool = config_field(
+        False, "Write the metrics to WORKDIR/tensorboard too (extra tensorboard).", free=True
+    )
+    profile: bool = config_field(
+        False,
+        "Trace 5 steady steps into WORKDIR/profile; open its perfetto_trace.json.gz at"
+        " https://ui.perfetto.dev.",
+        free=True,
+    )
     shard_params: bool = config_field(
         False, "Split parameters and optimizer state over the devices.", free=True
     )

@@ -9,11 +9,12 @@ from ferjax.config import TrainConfig
 from ferjax.errors import UserError
 from ferjax.phases import phases_of
 from ferjax.specs import tupled
+from ferjax.versions import FORMAT, KEY, upgraded_config
 
 
 def config_to_json(config: TrainConfig) -> str:
     """Returns the config as the text of `config.json`."""
-    return json.dumps(dataclasses.asdict(config), indent=1) + "\n"
+    return json.dumps({KEY: FORMAT, **dataclasses.asdict(config)}, indent=1) + "\n"
 
 
 def config_from_json(text: str, where: str) -> TrainConfig:
@@ -24,7 +25,7 @@ def config_from_json(text: str, where: str) -> TrainConfig:
       where: the file it came from, for the error.
 
     Raises:
-      UserError: no JSON, or a field this version does not know.
+      UserError: no JSON, or a format or field that this version does not know.
     """
     try:
         values = json.loads(text)
@@ -32,6 +33,7 @@ def config_from_json(text: str, where: str) -> TrainConfig:
         raise UserError(f"{where}: not valid JSON ({error}). Was it edited by hand?") from None
     if not isinstance(values, dict):
         raise UserError(f"{where}: a JSON object expected, found {type(values).__name__}.")
+    values = upgraded_config(values, where)
     known = {field.name for field in dataclasses.fields(TrainConfig)}
     for name in values:
         if name not in known:

@@ -19,6 +19,7 @@ from ferjax.sharding import Devices, devices_for
 from ferjax.task import prepare_task
 from ferjax.train.rundir import check_run_dir, locked_run_dir, read_config
 from ferjax.training import Watch, train_run
+from ferjax.versions import KEY, upgraded_config
 
 
 def run_train(
@@ -55,7 +56,7 @@ def _finished_report(config: TrainConfig) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     report = json.loads(path.read_text(encoding="utf-8"))
-    own = make_config(report["config"])
+    own = make_config(upgraded_config({KEY: report.get(KEY, 1), **report["config"]}, str(path)))
     if total_epochs(own) < total_epochs(config) or own.tta != config.tta:
         return None
     return {**report, "path": str(path.with_suffix(".md"))}

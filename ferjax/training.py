@@ -1,40 +1,39 @@
 """A task trained in its run directory: phase after phase, from wherever it was left."""
 
 import functools
+import logging
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import orbax.checkpoint as ocp
 
-import ferjax
 from ferjax.data.pipeline import iterate
 from ferjax.known import known_branch
+from ferjax.machine import matrix_ceiling, peak_memory
 from ferjax.phase_parts import compiled_step, phase_optimizer, phase_rate, plateau_of
 from ferjax.phases import phases_of, total_epochs
-from ferjax.processes import asked_to_end, joined, on_first
+from ferjax.processes import asked_to_end, is_first, joined, on_first
+from ferjax.program import Step, compiled_at_first, described, traced
+from ferjax.run_meta import checkpoint_meta, restored_host
 from ferjax.sharding import put_batch, replicated
-from ferjax.specs import spec_to_json
-from ferjax.start import start_to_json
 from ferjax.task import Task, evaluate_split, train_batches
-from ferjax.train.checkpoint import (
-    open_checkpoints,
-    restore_checkpoint,
-    restore_meta,
-    save_checkpoint,
-)
+from ferjax.train.checkpoint import restore_checkpoint, restore_meta
 from ferjax.train.interrupt import interrupt_requests
-from ferjax.train.loop import Diverged, HostState, Parts, Plan, diverged, fit
+from ferjax.train.loop import Diverged, diverged, fit
+from ferjax.train.loop_parts import HostState, Parts, Plan
 from ferjax.train.metrics import Evaluation
 from ferjax.train.plateau import Plateau
+from ferjax.train.record import Record, open_record
 from ferjax.train.state import TrainState, create_state, evaluated_params, next_phase
 from ferjax.train.steps import Sums, zero_sums
-from ferjax.train.writer import append_line, cut_back, eval_line, train_line
-from ferjax.tree import flatten
+from ferjax.train.timing import Spent, nothing_spent, timed
+from ferjax.train.writer import eval_line, train_line
+
+_log = logging.getLogger(__name__)
 
 # (epoch, val accuracy) → None, after every evaluation.
 Watch = Callable[[int, float], None]
@@ -47,16 +46,20 @@ class _Run:
     Attributes:
       task: what is trained.
       run_dir: where.
-      manager: of its checkpoints.
+      record: what it leaves on disk.
       interrupted: () → whether the user asked this process to stop.
       watch: told of every evaluation.
+      spent: its account of time.
+      program: what is known of the step under way, and of the machine.
     """
 
     task: Task
     run_dir: Path
-    manager: ocp.CheckpointManager
+    record: Record
     interrupted: Callable[[], bool]
     watch: Watch
+    spent: Spent = field(default_factory=nothing_spent)
+    program: dict[str, Any] = field(default_factory=dict)
 
 
 def train_run(task: Task, run_dir: Path, watch: Watch | None = None) -> None:
@@ -69,18 +72,23 @@ def train_run(task: Task, run_dir: Path, watch: Watch | None = None) -> None:
 
     Raises:
       Diverged: a loss or parameter that is not finite; with `--on_nan=rollback` a second time.
+      UserError: what could not be saved, unless `--on_save_error=continue` and a later save could.
       KeyboardInterrupt: the user asked to stop; the state has been saved.
     """
-    with open_checkpoints(run_dir) as manager, interrupt_requests(joined()) as interrupted:
-        run = _Run(task, run_dir, manager, interrupted, watch or (lambda epoch, accuracy: None))
+    config = task.config
+    with (
+        open_record(run_dir, config.on_save_error, config.tensorboard) as record,
+        interrupt_requests(joined()) as interrupted,
+    ):
+        run = _Run(task, run_dir, record, interrupted, watch or (lambda epoch, accuracy: None))
         state, host = _left(run)
         while True:
             try:
                 state, host = _train_phase(run, state, host)
             except Diverged:
-                if task.config.on_nan == "stop" or host.retries:
+                if config.on_nan == "stop" or host.retries:
                     raise
-                manager.wait_until_finished()
+                record.settle()
                 state, host = _left(run)
                 taken = f"the loss was not finite: taken back to step {int(state.step)}, once"
                 host = replace(host, retries=1, notes=(*host.notes, taken))
@@ -106,13 +114,15 @@ def _left(run: _Run) -> tuple[TrainState, HostState]:
         split=task.config.shard_params,
     )
     host = HostState(_placed_zeros(task))
-    if (latest := run.manager.latest_step()) is not None:
-        host = _restored_host(restore_meta(run.manager, latest), host.sums)
+    manager = run.record.manager
+    if (latest := manager.latest_step()) is not None:
+        host = restored_host(restore_meta(manager, latest), host.sums)
         index = len(host.starts) - 1
         if index:
             state = _begun(task, state, index)
-        state = restore_checkpoint(run.manager, latest, state)
-    cut_back(run.run_dir, int(state.step))
+        state = restore_checkpoint(manager, latest, state)
+    run.record.cut_back(int(state.step))
+    run.spent.update(host.spent)
     return state, host
 
 
@@ -148,23 +158,26 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
 
         return of(evaluated_params(state)), None if state.ema is None else of(state.params)
 
-    def log_train(epoch: int, step: int, sums: Sums, speed: float, scale: float) -> None:
+    def log_train(
+        epoch: int, step: int, sums: Sums, images: float, scale: float, seconds: Mapping[str, float]
+    ) -> None:
         learning_rate = np.asarray(rate(step - 1)).item() * scale
-        append_line(run.run_dir, train_line(epoch, step, sums, learning_rate, speed))
+        speed = _speed(run, images, seconds)
+        run.record.append(train_line(epoch, step, sums, learning_rate, speed))
 
     def log_eval(epoch: int, step: int, result: Evaluation, raw: Evaluation | None) -> None:
-        line = eval_line(epoch, step, result, "val", task.bundle.classes, raw)
-        append_line(run.run_dir, line)
+        run.record.append(eval_line(epoch, step, result, "val", task.bundle.classes, raw))
 
     def save(state: TrainState, host: HostState, accuracy: float | None) -> None:
         if not _all_finite(state.params):
             step = int(state.step)
             raise diverged(step, (step - 1) // per_epoch + 1)
-        save_checkpoint(run.manager, state, _meta(task, state, host), accuracy)
+        run.record.save(state, checkpoint_meta(task, state, host, run.program), accuracy)
 
     batches = iterate(train_batches(config, known.train), int(state.step))
     parts = Parts(
-        train_step=compiled_step(task, index, known, rate, state),
+        train_step=_step(run, compiled_step(task, index, known, rate, state)),
+        spent=run.spent,
         zero_sums=functools.partial(_placed_zeros, task),
         place=lambda number: jax.device_put(_dtype(task)(number), replicated(task.mesh)),
         batches=(put_batch(batch, task.mesh) for batch in batches),
@@ -190,6 +203,34 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
     return fit(state, host, plan, parts)
 
 
+def _step(run: _Run, jitted: Any) -> Step:
+    """Returns a phase's step: compiled when first called, and traced where that is asked for."""
+    config = run.task.config
+
+    def seen(facts: dict[str, Any]) -> None:
+        run.program.update(facts)
+        _log.info(described(facts, config.batch_size))
+
+    step = compiled_at_first(jitted, run.spent, seen)
+    return traced(step, run.run_dir / "profile") if config.profile and is_first() else step
+
+
+def _speed(run: _Run, images_per_second: float, seconds: Mapping[str, float]) -> dict[str, Any]:
+    """Returns what a train line says of its epoch's speed, time and memory."""
+    devices, program = list(run.task.mesh.devices.flat), run.program
+    if "ceiling" not in program:
+        bf16 = run.task.config.precision == "bf16"
+        with timed(run.spent, "compile"):
+            program["ceiling"] = matrix_ceiling(devices, jnp.bfloat16 if bf16 else jnp.float32)
+    flops = program.get("step_flops", 0.0) * images_per_second / run.task.config.batch_size
+    return {
+        "images_per_second": round(images_per_second, 1),
+        "flop_utilisation": round(flops / program["ceiling"], 4),
+        "seconds": {kind: round(value, 3) for kind, value in seconds.items()},
+        "peak_bytes": peak_memory(devices),
+    }
+
+
 def _dtype(task: Task) -> Any:
     """Returns the dtype of parameters and losses."""
     return np.float64 if task.config.precision == "f64" else np.float32
@@ -203,43 +244,3 @@ def _placed_zeros(task: Task) -> Sums:
 @jax.jit
 def _all_finite(tree: Any) -> jax.Array:
     return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]).all()
-
-
-def _restored_host(meta: Mapping[str, Any], like: Sums) -> HostState:
-    """Returns what a checkpoint's meta says of the host, sums typed and placed as `like`."""
-    sums = (
-        jax.device_put(np.asarray(value, zero.dtype), zero.sharding)
-        for value, zero in zip(meta["sums"], like, strict=True)
-    )
-    return HostState(
-        Sums(*sums),
-        best=meta["best"],
-        seconds=meta["seconds"],
-        starts=tuple(meta["starts"]),
-        waited=tuple(meta["waited"]),
-        plateau=Plateau(**meta["plateau"]),
-        retries=meta["retries"],
-        notes=tuple(meta["notes"]),
-    )
-
-
-def _meta(task: Task, state: TrainState, host: HostState) -> dict[str, Any]:
-    """Returns what a checkpoint holds beside the state: a loader's needs, and host values."""
-    return {
-        "ferjax": ferjax.__version__,
-        "model": task.config.model,
-        "fields": task.fields,
-        "classes": list(task.bundle.classes),
-        "spec": spec_to_json(task.spec),
-        "start": task.start and start_to_json(task.start),
-        "epoch": int(state.step) // task.steps_per_epoch,
-        "averaged": sorted(flatten(state.ema or {})),
-        "best": host.best,
-        "sums": [np.asarray(value).item() for value in host.sums],
-        "seconds": host.seconds,
-        "starts": list(host.starts),
-        "waited": list(host.waited),
-        "plateau": asdict(host.plateau),
-        "retries": host.retries,
-        "notes": list(host.notes),
-    }

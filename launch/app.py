@@ -36,7 +36,7 @@ def run(main: Callable[[list[str]], Any]) -> None:
     Ctrl-C, 143 for SIGTERM or SIGHUP; `CRASHED` for what should not happen; `LOST_PEER` where
     another process of the run has ended.
     """
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    _set_logs()
     try:
         arguments = _parse(sys.argv)
         from ferjax.compile_cache import enable_compile_cache
@@ -55,6 +55,15 @@ def run(main: Callable[[list[str]], Any]) -> None:
             _exit(LOST_PEER, f"error: {lost}")
         traceback.print_exc()
         _exit(CRASHED)
+
+
+def _set_logs() -> None:
+    """Sends warnings to standard error, and on a terminal what is worth knowing too."""
+    # Orbax logs the traceback of an error that it raises as well, asyncio those of its tasks.
+    for noisy in ("absl", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("ferjax").setLevel(logging.INFO if sys.stderr.isatty() else logging.WARNING)
 
 
 def interrupt_status(error: KeyboardInterrupt) -> int:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ferjax.files import write_atomically
-from ferjax.report import sections
+from ferjax.report import costs, sections
+from ferjax.versions import FORMAT, KEY
 
 
 def write_report(report: Mapping[str, Any], directory: Path) -> Path:
@@ -19,7 +20,8 @@ def write_report(report: Mapping[str, Any], directory: Path) -> Path:
       report: `title`, `summary`, `protocol` {name: str or list of str}, `results` {split: {`last`
         and/or `selected`, and the same with `+<tta>`: `scores(...)` with `epoch` and `loss`}},
         `config`, `environment`, `warnings` and `notes` (lists of str), `figures` (list of {`file`
-        relative to `directory`, `caption`}).
+        relative to `directory`, `caption`}), and of a run that was trained `network` and `costs`,
+        from `ferjax.costs`.
       directory: the run directory.
 
     Raises:
@@ -35,6 +37,8 @@ def write_report(report: Mapping[str, Any], directory: Path) -> Path:
     for split, kinds in report["results"].items():
         parts += sections.details(split, kinds.get("selected", kinds.get("last")))
     parts += sections.notes(report["notes"])
+    if "network" in report:
+        parts += [*costs.network(report["network"]), *costs.speed(report["costs"])]
     parts += sections.folded("Configuration", report["config"])
     parts += sections.folded("Environment", report["environment"])
     return write_page(report, parts, directory)
@@ -85,7 +89,9 @@ def write_page(report: Mapping[str, Any], parts: Iterable[str], directory: Path)
     Raises:
       UserError: a file cannot be written.
     """
-    encoded = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    encoded = (
+        json.dumps({KEY: FORMAT, **report}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    )
     write_atomically(Path(directory) / "report.json", encoded.encode())
     page = "\n\n".join(parts) + "\n"
     return write_atomically(Path(directory) / "report.md", page.encode())

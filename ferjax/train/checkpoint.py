@@ -1,5 +1,6 @@
 """Orbax checkpoints: the latest and the best of a run, each `state` and JSON `meta`."""
 
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +14,11 @@ from ferjax.errors import UserError
 from ferjax.processes import on_first
 from ferjax.train.state import TrainState
 from ferjax.tree import flatten, merge_trees, unflatten
+from ferjax.versions import upgraded_meta
 
 _policies = ocp.checkpoint_managers
+# Of a checkpoint that is being replaced by another of its step: "<this>.<step>".
+_ASIDE = "replaced"
 
 
 def _rank(metrics: dict[str, float]) -> tuple[float, float]:
@@ -36,14 +40,30 @@ def open_checkpoints(run_dir: Path) -> ocp.CheckpointManager:
         preservation_policy=_policies.AnyPreservationPolicy([_policies.LatestN(1), best]),
     )
     folder = (run_dir / "checkpoints").resolve()
-    on_first(lambda: _remove_torn(folder))
+    on_first(lambda: _mend(folder))
     return ocp.CheckpointManager(folder, options=options)
 
 
-def _remove_torn(folder: Path) -> None:
-    """Removes what a kill left half-written. Orbax's own clean-up races with itself at times."""
+def _mend(folder: Path) -> None:
+    """Removes what a kill left half-written or half-removed; puts back what was not replaced yet.
+
+    Orbax's own clean-up races with itself at times, and knows nothing of half-removed checkpoints.
+    """
     for torn in folder.glob("*.orbax-checkpoint-tmp*"):
         shutil.rmtree(torn, ignore_errors=True)
+    for aside in folder.glob(f"{_ASIDE}.*"):
+        place = folder / aside.suffix[1:]
+        shutil.rmtree(aside, ignore_errors=True) if place.exists() else aside.rename(place)
+    steps = {int(path.name): path for path in folder.glob("*") if path.name.isdecimal()}
+    files = {step: path / "metrics" / "metrics" for step, path in steps.items()}
+    ranks = {step: _rank(json.loads(f.read_text())) for step, f in files.items() if f.is_file()}
+    kept = {max(steps, default=None), max(ranks, key=lambda step: ranks[step], default=None)}
+    for surplus in steps.keys() - kept:
+        shutil.rmtree(steps[surplus], ignore_errors=True)
+
+
+def _set_aside(folder: Path, step: int) -> None:
+    (folder / str(step)).rename(folder / f"{_ASIDE}.{step}")
 
 
 def save_checkpoint(
@@ -63,29 +83,49 @@ def save_checkpoint(
     step = int(state.step)
     items = ocp.args.Composite(state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta))
     metrics = None if accuracy is None else {"accuracy": accuracy, "step": step}
-    # A finished epoch's save replaces one made at the same step for another reason.
-    if step in manager.all_steps():
-        manager.wait_until_finished()
-        manager.delete(step)
+    if step not in manager.all_steps():
+        manager.save(step, args=items, metrics=metrics)
+        return
+    # A finished epoch's save replaces one made at the same step for another reason: that one may
+    # be the only one, and goes when the new one is there.
+    folder = Path(manager.directory)
+    manager.wait_until_finished()
+    on_first(lambda: _set_aside(folder, step))
+    manager.reload()
     manager.save(step, args=items, metrics=metrics)
+    manager.wait_until_finished()
+    on_first(lambda: _mend(folder))
 
 
 def restore_meta(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
-    """Returns the meta saved at `step`."""
+    """Returns the meta saved at `step`, that of an older ferjax as if it were of this one."""
     items = ocp.args.Composite(meta=ocp.args.JsonRestore())
-    return manager.restore(step, args=items)["meta"]
+    meta = manager.restore(step, args=items)["meta"]
+    return upgraded_meta(meta, f"{manager.directory}/{step}")
 
 
 def restore_checkpoint(manager: ocp.CheckpointManager, step: int, like: TrainState) -> TrainState:
     """Returns the state saved at `step`, placed and typed as `like`.
 
     The state comes back on `like`'s devices, whatever devices it was saved from.
+
+    Raises:
+      UserError: it is of another optimizer, as an older ferjax built it.
     """
     abstract = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like
     )
     items = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
-    return manager.restore(step, args=items)["state"]
+    try:
+        return manager.restore(step, args=items)["state"]
+    except ValueError as error:
+        if "tree structures do not match" not in str(error):
+            raise
+        raise UserError(
+            f"{manager.directory}/{step}: parameters or optimizer are arranged as this ferjax does"
+            " not: it cannot be resumed. launch.evaluate and launch.predict read it, and"
+            " --pretrained=RUN starts a new run from it."
+        ) from error
 
 
 def latest_meta(run_dir: Path) -> dict[str, Any] | None:

@@ -79,5 +79,8 @@ def _locked(config: TrainConfig) -> Iterator[None]:
             raise UserError(
                 f"--workdir={run_dir}: another run is writing there. Wait for it, or give another."
             ) from None
+        # Half-written files of a process that was killed.
+        for torn in run_dir.glob(".*.tmp"):
+            torn.unlink(missing_ok=True)
         write_atomically(run_dir / CONFIG_FILE, config_to_json(config).encode())
         yield

@@ -1,5 +1,6 @@
 """metrics.jsonl: one JSON object a line, appended as a run goes."""
 
+import errno
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -15,9 +16,21 @@ METRICS_FILE = "metrics.jsonl"
 
 
 def train_line(
-    epoch: int, step: int, sums: Sums, learning_rate: float, images_per_second: float
+    epoch: int,
+    step: int,
+    sums: Sums,
+    learning_rate: float,
+    speed: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Returns the line of a training epoch: averages over its augmented batches."""
+    """Returns the line of a training epoch: averages over its augmented batches.
+
+    Args:
+      epoch: that has ended, from 1.
+      step: of the run.
+      sums: of the epoch.
+      learning_rate: of its last step.
+      speed: more fields: how fast that was, what the time went to, memory.
+    """
     return {
         "step": step,
         "epoch": epoch,
@@ -25,7 +38,7 @@ def train_line(
         "loss": float(sums.loss) / float(sums.weight),
         "accuracy": int(sums.correct) / int(sums.count),
         "learning_rate": learning_rate,
-        "images_per_second": round(images_per_second, 1),
+        **speed,
     }
 
 
@@ -53,14 +66,23 @@ def _scores(result: Evaluation, classes: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def append_line(run_dir: Path, line: Mapping[str, Any]) -> None:
-    """Appends one object to RUN/metrics.jsonl and flushes it to disk; process 0 alone writes."""
-    if not is_first():
-        return
-    with open(run_dir / METRICS_FILE, "a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+def append_lines(run_dir: Path, lines: Sequence[Mapping[str, Any]]) -> None:
+    """Appends objects to RUN/metrics.jsonl and flushes them to disk: all of them or none.
+
+    Raises:
+      OSError: the disk is full, or not to be written.
+    """
+    text = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    with open(run_dir / METRICS_FILE, "ab", buffering=0) as file:
+        size = file.tell()
+        try:
+            # A disk that fills up takes a part of it, without an error.
+            if file.write(text) < len(text):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(size)
+            raise
 
 
 def read_lines(run_dir: Path) -> list[dict[str, Any]]:

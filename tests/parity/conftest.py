@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-import ferjax.training
+import ferjax.train.record
 from ferjax.convert.origin import resolve
 from ferjax.convert.templates import translate
 from ferjax.convert.weights import Pretrained, carry_out, plan_conversion
@@ -61,7 +61,7 @@ def train_recipe(
             states[meta["epoch"]] = {path: np.array(leaf) for path, leaf in flatten(held).items()}
             save_checkpoint(manager, state, meta, accuracy)
 
-        monkeypatch.setattr(ferjax.training, "save_checkpoint", keep)
+        monkeypatch.setattr(ferjax.train.record, "save_checkpoint", keep)
         plain = dict(smoke=True, progress=False, workdir=str(tmp_path / "run"))
         config = resolve_recipe(dict(recipe=recipe, data_dir=str(data_dir), **plain, **given))
         return run_train(config, jax.devices()[:1]), states

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ferjax.train.loop import Diverged, HostState, Parts, Plan, fit
+from ferjax.train.loop import Diverged, fit
+from ferjax.train.loop_parts import HostState, Parts, Plan
 from ferjax.train.metrics import Evaluation
 from ferjax.train.plateau import Plateau
 from ferjax.train.state import TrainState
 from ferjax.train.steps import NEVER, Sums, zero_sums
+from ferjax.train.timing import Spent, nothing_spent
 
 STEPS = 2
 PLAN = Plan(last=9, of=9, steps_per_epoch=STEPS, batch_size=4, eval_every=1, save_seconds=1e9)
@@ -38,6 +40,8 @@ class Fakes:
     saves: list[tuple[TrainState, HostState, float | None]] = field(default_factory=list)
     lines: list[tuple[Any, ...]] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
+    spent: Spent = field(default_factory=nothing_spent)
+    seconds: list[dict[str, float]] = field(default_factory=list)
 
     def parts(self) -> Parts:
         """Returns them as the loop takes them."""
@@ -48,9 +52,8 @@ class Fakes:
             batches=iter(range(1000)),
             evaluate=self.evaluate,
             save=self.save,
-            log_train=lambda epoch, step, sums, speed, scale: self.lines.append(
-                ("train", epoch, step, int(sums.count), scale)
-            ),
+            spent=self.spent,
+            log_train=self.log_train,
             log_eval=lambda epoch, step, result, raw: self.lines.append(("val", epoch, step)),
             interrupted=lambda step: len(self.scales) == self.stop_at,
             agree=lambda say: say(),
@@ -80,6 +83,12 @@ class Fakes:
     def save(self, state: TrainState, host: HostState, accuracy: float | None) -> None:
         self.events.append("save")
         self.saves.append((state, host, accuracy))
+
+    def log_train(
+        self, epoch: int, step: int, sums: Sums, speed: float, scale: float, seconds: Any
+    ) -> None:
+        self.lines.append(("train", epoch, step, int(sums.count), scale))
+        self.seconds.append(seconds)
 
     def told(self, epoch: int, accuracy: float) -> None:
         self.events.append("watch")
@@ -253,7 +262,8 @@ def test_ctrl_c_saves_and_what_was_saved_goes_on_to_the_same_end(steps: int) -> 
     resumed = Fakes(scores=(10, 30, 20)[stopped.events.count("evaluate") :])
     after, found = fit(state, host, plan, resumed.parts())
     assert after.step == 6
-    assert replace(found, seconds=0) == replace(expected, seconds=0)
+    untimed = dict(seconds=0, spent={})
+    assert replace(found, **untimed) == replace(expected, **untimed)
     assert stopped.lines + resumed.lines == fakes.lines
 
 
@@ -272,3 +282,30 @@ def test_saves_within_an_epoch_are_due_by_the_clock() -> None:
         (8, False),
     ]
     assert [int(host.sums.count) for _, host, _ in fakes.saves] == [4, 8, 12, 0] * 2
+
+
+def test_the_time_of_a_run_is_accounted_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(np.arange(0.0, 1e4, 1.0))
+    for clock in ("monotonic", "perf_counter"):
+        monkeypatch.setattr(f"time.{clock}", lambda: float(next(now)))
+    fakes = Fakes()
+    _, host = run(fakes, replace(PLAN, last=3))
+    # Each look at the clock takes a second here: what a block takes is what it looks.
+    assert host.spent["evaluate"] == 3
+    assert host.spent["data"] == 3 * STEPS
+    assert host.spent["compile"] == 0
+    # The last save is not in the account that it saves.
+    assert (host.spent["save"], fakes.spent["save"]) == (2, 3)
+    for line, seconds in enumerate(fakes.seconds):
+        assert seconds["data"] == STEPS
+        # Of the epoch before: its line was written first.
+        assert (seconds["evaluate"], seconds["save"]) == ((1, 1) if line else (0, 0))
+        assert seconds["step"] > 0
+    assert sum(sum(seconds.values()) for seconds in fakes.seconds) < host.seconds
+
+
+def test_a_resumed_run_goes_on_with_its_account() -> None:
+    fakes = Fakes(spent=nothing_spent({"compile": 7.0}))
+    _, host = run(fakes, replace(PLAN, last=1), seconds=50.0)
+    assert host.spent["compile"] == 7
+    assert host.seconds > 50
