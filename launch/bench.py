@@ -5,7 +5,9 @@ from absl import flags
 from launch.app import refuse_arguments, run
 
 flags.DEFINE_string(
-    "suite", None, "One of: guide, input, jumper, ops, scaling, train. Default: all but scaling."
+    "suite",
+    None,
+    "One of: guide, input, jumper, loop, ops, scaling, train. Default: all but scaling.",
 )
 flags.DEFINE_string(
     "cases", None, "Regular expression: only the cases (scaling: networks) whose names hold it."

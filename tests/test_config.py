@@ -14,6 +14,7 @@ from ferjax.config_fields import field_type, is_per_phase, parse_list
 from ferjax.config_json import config_from_json, config_to_json, make_config, resume_conflicts
 from ferjax.errors import UserError
 from ferjax.phases import Phase, phases_of, total_epochs
+from ferjax.versions import KEY
 
 FIELDS = {field.name: field for field in dataclasses.fields(TrainConfig)}
 FREE = {
@@ -21,10 +22,13 @@ FREE = {
     "data_dir",
     "feature_gigabytes",
     "offline",
+    "on_save_error",
+    "profile",
     "progress",
     "resume",
     "shard_params",
     "save_minutes",
+    "tensorboard",
     "tta",
     "workdir",
 }
@@ -71,6 +75,7 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "split_seed": ([-1], "at least 0"),
     "seed": ([-1, 2**32], "at "),
     "on_nan": (["ignore"], "rollback, stop"),
+    "on_save_error": (["ignore"], "continue, stop"),
     "eval_every": ([0], "at least 1"),
     "save_minutes": ([0.0], "above 0"),
 }
@@ -122,7 +127,7 @@ configs = st.builds(
 @given(configs)
 def test_json_round_trip(config: TrainConfig) -> None:
     text = config_to_json(config)
-    assert set(json.loads(text)) == set(FIELDS)
+    assert set(json.loads(text)) == {KEY, *FIELDS}
     assert config_from_json(text, "config.json") == config
 
 

@@ -72,7 +72,14 @@ def test_metrics_lines_have_the_promised_keys(tiny_run: Path) -> None:
     assert [line["step"] for line in lines] == [4, 4, 8, 8]
     common = {"step", "epoch", "split", "loss", "accuracy"}
     for line in lines:
-        own = {"learning_rate", "images_per_second"} if line["split"] == "train" else {"recall"}
+        trained = {
+            "learning_rate",
+            "images_per_second",
+            "flop_utilisation",
+            "seconds",
+            "peak_bytes",
+        }
+        own = trained if line["split"] == "train" else {"recall"}
         assert set(line) == common | own
         assert 0 <= line["accuracy"] <= 1
     assert tuple(lines[1]["recall"]) == EMOTIONS[:7]

@@ -4,13 +4,14 @@ import re
 from collections.abc import Callable
 
 from ferjax.bench.case import Case
-from ferjax.bench.suites import guide, input, jumper, ops, train
+from ferjax.bench.suites import guide, input, jumper, loop, ops, train
 from ferjax.errors import UserError, unknown_name
 
 SUITES: dict[str, Callable[[], tuple[Case, ...]]] = {
     "guide": guide.cases,
     "input": input.cases,
     "jumper": jumper.cases,
+    "loop": loop.cases,
     "ops": ops.cases,
     "train": train.cases,
 }

@@ -89,9 +89,9 @@ def write_page(report: Mapping[str, Any], parts: Iterable[str], directory: Path)
     Raises:
       UserError: a file cannot be written.
     """
-    encoded = (
-        json.dumps({KEY: FORMAT, **report}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    )
+    page = write_atomically(Path(directory) / "report.md", ("\n\n".join(parts) + "\n").encode())
+    versioned = {KEY: FORMAT, **report}
+    encoded = json.dumps(versioned, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    # Last: a run that has it is finished.
     write_atomically(Path(directory) / "report.json", encoded.encode())
-    page = "\n\n".join(parts) + "\n"
-    return write_atomically(Path(directory) / "report.md", page.encode())
+    return page

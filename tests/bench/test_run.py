@@ -21,7 +21,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_selection() -> None:
     everything = registry.select(None, None, False)
-    assert {suite for suite, _ in everything} == {"guide", "input", "jumper", "ops", "train"}
+    assert {suite for suite, _ in everything} == {
+        "guide",
+        "input",
+        "jumper",
+        "loop",
+        "ops",
+        "train",
+    }
     assert len({case.name for _, case in everything}) == len(everything)
     assert registry.select("train", "awei", False)[0][0] == "train"
     quick = registry.select(None, None, True)
@@ -39,7 +46,7 @@ def test_selection() -> None:
         (
             "op",
             None,
-            r"unknown --suite 'op'\. Did you mean 'ops'\? Known: guide, input, jumper, ops",
+            r"unknown --suite 'op'\. Did you mean 'ops'\? Known: guide, input, jumper, loop, ops",
         ),
         ("ops", "(", r"--cases=\(: not a regular expression"),
         ("ops", "cnn3", r"--cases=cnn3 matches no case\. Cases: max pool 2x2;"),
@@ -83,5 +90,5 @@ def test_the_command_line_says_what_is_wrong() -> None:
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 1
-    known = "guide, input, jumper, ops, scaling, train"
+    known = "guide, input, jumper, loop, ops, scaling, train"
     assert done.stderr.strip() == f"error: unknown --suite 'speed'. Known: {known}."

@@ -11,6 +11,7 @@ from ferjax.errors import UserError
 from ferjax.report.document import plain, write_report, write_several_report
 from ferjax.report.scores import scores
 from ferjax.report.tables import escape, table
+from ferjax.versions import FORMAT, KEY
 
 CLASSES = ["anger", "a|b"]
 
@@ -71,7 +72,10 @@ def rows_of(page):
 def test_report_round_trip(tmp_path):
     page = write_report(REPORT, tmp_path / "run")
     assert page == tmp_path / "run" / "report.md"
-    assert json.loads((tmp_path / "run" / "report.json").read_text("utf-8")) == REPORT
+    assert json.loads((tmp_path / "run" / "report.json").read_text("utf-8")) == {
+        KEY: FORMAT,
+        **REPORT,
+    }
     assert {entry.name for entry in (tmp_path / "run").iterdir()} == {"report.json", "report.md"}
 
 

@@ -21,6 +21,7 @@ from ferjax.train.checkpoint import (
 )
 from ferjax.train.optim import OPTIMIZERS, make_optimizer
 from ferjax.train.state import TrainState, create_state, init_variables
+from ferjax.versions import FORMAT, KEY
 
 MODEL = create_model("cnn3", 7)
 SPEC = InputSpec((6, 6), 6, 1, (0.5,), (0.25,))
@@ -40,7 +41,7 @@ def save(run_dir: Path, saves: list[tuple[int, float | None]]) -> list[int]:
     """Saves a state filled with its step at each (step, accuracy); returns the steps kept."""
     with open_checkpoints(run_dir) as manager:
         for step, accuracy in saves:
-            meta = {"epoch": step, "accuracy": accuracy}
+            meta = {KEY: FORMAT, "epoch": step, "accuracy": accuracy}
             save_checkpoint(manager, new_state(step=step, fill=step), meta, accuracy)
         manager.wait_until_finished()
         return sorted(manager.all_steps())

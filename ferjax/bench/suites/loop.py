@@ -1,0 +1,118 @@
+"""Suite `loop`: an epoch through the training loop beside the same steps in a bare one."""
+
+import atexit
+import contextlib
+import itertools
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from ferjax.bench.case import BARE, OURS, Case, Run
+from ferjax.bench.jax_sides import compile_ahead
+from ferjax.bench.train_case import random_batch, step_parts
+from ferjax.machine import peak_memory
+from ferjax.sharding import data_mesh, replicated
+from ferjax.train.loop import fit
+from ferjax.train.loop_parts import HostState, Parts, Plan
+from ferjax.train.metrics import Evaluation
+from ferjax.train.record import open_record
+from ferjax.train.steps import zero_sums
+from ferjax.train.timing import nothing_spent
+from ferjax.train.writer import train_line
+
+# P4's smallest network, whose steps are the shortest: what is around them weighs most.
+_MODEL, _SIDE, _CHANNELS, _BATCH, _OPTIMIZER = "cnn3", 48, 1, 128, "adam"
+# FER2013 has 224; fewer weigh an epoch's line and checkpoint more.
+_STEPS = 100
+
+
+def cases() -> tuple[Case, ...]:
+    """Returns the suite."""
+    step, begin = step_parts(_MODEL, _SIDE, _CHANNELS, _OPTIMIZER)
+    batch = random_batch(_SIDE, _CHANNELS, _BATCH)
+    return (
+        Case(
+            name=f"{_MODEL}, an epoch",
+            shape=f"{_STEPS} steps of {_BATCH}x{_SIDE}x{_SIDE}x{_CHANNELS}",
+            function=None,
+            arguments=lambda: (),
+            sides={
+                OURS: lambda: _epochs(step, begin, batch),
+                BARE: lambda: _bare(step, begin, batch),
+            },
+            images=_STEPS * _BATCH,
+        ),
+    )
+
+
+def _compiled(step: Any, begin: Any, batch: dict[str, np.ndarray]) -> tuple[Any, Any, Any, Any]:
+    """Returns the compiled step, and state, sums and batch on the device."""
+    place = replicated(data_mesh(jax.devices()[:1]))
+    state, sums, placed = jax.device_put((*begin(), batch), place)
+    run = compile_ahead(
+        step, (state, sums, placed), plain=False, donate_argnums=(0, 1), out_shardings=place
+    )
+    return run, state, sums, placed
+
+
+def _bare(step: Any, begin: Any, batch: dict[str, np.ndarray]) -> Run:
+    """Returns a run of an epoch's steps and nothing else."""
+    run_step, state, sums, placed = _compiled(step, begin, batch)
+    held = [state, sums]
+    del state, sums  # donated
+
+    def run() -> Any:
+        for _ in range(_STEPS):
+            held[:] = run_step(*held, placed)
+        return jax.block_until_ready(held)
+
+    return run
+
+
+def _epochs(step: Any, begin: Any, batch: dict[str, np.ndarray]) -> Run:
+    """Returns a run of an epoch as `launch.train` has it, but for data and evaluation."""
+    run_step, state, sums, placed = _compiled(step, begin, batch)
+    del sums
+    place = replicated(data_mesh(jax.devices()[:1]))
+    stack = contextlib.ExitStack()
+    atexit.register(stack.close)
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ferjax-bench-")))
+    record = stack.enter_context(open_record(folder, "stop"))
+    seen = Evaluation(np.zeros(2, int), np.eye(2), 1.0)
+
+    def log(epoch: int, step: int, sums: Any, rate: float, scale: float, seconds: Any) -> None:
+        speed = {"seconds": dict(seconds), "peak_bytes": peak_memory(jax.devices()[:1])}
+        record.append(train_line(epoch, step, sums, scale, speed))
+
+    def save(state: Any, host: HostState, accuracy: float | None) -> None:
+        meta = {"epoch": int(state.step) // _STEPS, "best": host.best, "notes": []}
+        record.save(state, meta, accuracy)
+
+    parts = Parts(
+        train_step=lambda state, sums, batch, scale: run_step(state, sums, batch),
+        spent=nothing_spent(),
+        zero_sums=lambda: jax.device_put(zero_sums(), place),
+        place=float,
+        batches=itertools.repeat(placed),
+        evaluate=lambda state: (seen, None),
+        save=save,
+        log_train=log,
+        log_eval=lambda epoch, step, result, raw: None,
+        interrupted=lambda step: False,
+        agree=lambda say: say(),
+        watch=lambda epoch, accuracy: None,
+    )
+    held: Any = [state, HostState(parts.zero_sums())]
+    del state  # donated
+    plan = Plan(1, 1, _STEPS, _BATCH, eval_every=1, save_seconds=600.0, progress=True)
+
+    def run() -> Any:
+        epoch = int(held[0].step) // _STEPS + 1
+        held[:] = fit(held[0], held[1], replace(plan, last=epoch, of=epoch), parts)
+        return jax.block_until_ready(held[0])
+
+    return run
