@@ -141,7 +141,7 @@ def test_seeds_report(tmp_path):
 
 def test_an_unwritable_directory_is_the_users_error(tmp_path):
     (tmp_path / "run").write_text("a file, not a folder")
-    with pytest.raises(UserError, match=r"cannot write .*report\.json"):
+    with pytest.raises(UserError, match=r"cannot write .*report\.md"):
         write_report(REPORT, tmp_path / "run")
 
 
