@@ -125,6 +125,29 @@ def test_two_processes_are_one_run(
     assert counts(one) == counts(two) == expected
 
 
+def test_processes_share_decoded_images_and_a_frozen_branch_s_features(
+    tmp_path: Path, started: Started
+) -> None:
+    given: dict[str, Any] = dict(
+        model="resnet18",
+        image_size=32,
+        epochs=2,
+        augment="none",
+        freeze="all_but_head",
+        feature_cache="on",
+    )
+    for count, devices in ((2, 2), (1, 4)):
+        where = tmp_path / str(count)
+        finished(started(count, devices, workdir=where / "run", cache_dir=where / "kept", **given))
+    one, two = tmp_path / "1", tmp_path / "2"
+    assert losses(two / "run") == pytest.approx(losses(one / "run"), rel=1e-5)
+    assert counts(two / "run") == counts(one / "run")
+    # Each store once, under the same key, whoever made it: nothing is half-written or made twice.
+    names = [sorted(path.name for path in (run / "kept").iterdir()) for run in (one, two)]
+    assert names[0] == names[1]
+    assert any("trunk" in name for name in names[0])
+
+
 def test_sigterm_to_one_saves_all_at_one_step_and_one_process_goes_on(
     tmp_path: Path, started: Started
 ) -> None:

@@ -59,7 +59,8 @@ class Record:
         meta = {
             **meta,
             "best": self._best(meta, step, accuracy),
-            "notes": [*meta["notes"], *self._failures],
+            # Once each: a save that is tried again has them already.
+            "notes": [*dict.fromkeys([*meta["notes"], *self._failures])],
         }
         self._started = (step, state, meta, accuracy)
         try:
