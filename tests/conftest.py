@@ -120,16 +120,24 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory, tiny_config: Callable[...
 
 
 @pytest.fixture(scope="session")
-def assert_same_run() -> Callable[[Path, Path], None]:
+def timeless_lines() -> Callable[[Path], list[dict[str, Any]]]:
+    """Returns a function (run) → lines of metrics.jsonl without what is a matter of time."""
+
+    def lines(run_dir: Path) -> list[dict[str, Any]]:
+        found = read_lines(run_dir)
+        return [{k: v for k, v in line.items() if k not in SPEED} for line in found]
+
+    return lines
+
+
+@pytest.fixture(scope="session")
+def assert_same_run(
+    timeless_lines: Callable[[Path], list[dict[str, Any]]],
+) -> Callable[[Path, Path], None]:
     """Returns a function (run, run) that holds one against the other, bit for bit."""
 
-    def metrics(run_dir: Path) -> list[dict[str, Any]]:
-        """Returns the lines of metrics.jsonl without what is a matter of time and of memory."""
-        lines = read_lines(run_dir)
-        return [{k: v for k, v in line.items() if k not in SPEED} for line in lines]
-
     def check(one: Path, other: Path) -> None:
-        assert metrics(one) == metrics(other)
+        assert timeless_lines(one) == timeless_lines(other)
         a, b = (load_run(run, "last") for run in (one, other))
         assert a.meta["averaged"] == b.meta["averaged"]
         for which in ("last", "selected"):

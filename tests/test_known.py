@@ -455,14 +455,11 @@ def test_ctrl_c_stops_between_two_blocks(
     assert computed == [8] * 6
 
 
-def metrics(run_dir: Path) -> list[dict[str, Any]]:
-    """Returns the lines of metrics.jsonl without the one value that is a matter of time."""
-    lines = read_lines(run_dir)
-    return [{k: v for k, v in line.items() if k != "images_per_second"} for line in lines]
-
-
 def test_a_run_stopped_while_it_fills_is_the_run_that_was_not(
-    tmp_path: Path, tiny_config: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    tiny_config: Callable[..., Any],
+    timeless_lines: Callable[[Path], list[dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(known, "_BLOCK", 8)
 
@@ -483,7 +480,7 @@ def test_a_run_stopped_while_it_fills_is_the_run_that_was_not(
     resumed = train("stopped")
     assert log == [8] * 6
     one, other = (tmp_path / f"run {name}" for name in ("whole", "stopped"))
-    assert metrics(one) == metrics(other)
+    assert timeless_lines(one) == timeless_lines(other)
     assert report["results"] == resumed["results"]
     last = [load_run(run, "last").variables for run in (one, other)]
     jax.tree.map(np.testing.assert_array_equal, *last)
