@@ -30,12 +30,15 @@ def compiled_at_first(step: Any, spent: Spent, seen: Callable[[dict[str, Any]], 
 
     def call(*arguments: Any) -> tuple[Any, Any]:
         nonlocal program
-        if program is None:
-            with timed(spent, "compile"):
-                lowered = step.lower(*arguments)
-                program = lowered.compile()
-                seen(_facts(lowered, program))
-        return program(*arguments)
+        if program is not None:
+            return program(*arguments)
+        with timed(spent, "compile"):
+            lowered = step.lower(*arguments)
+            program = lowered.compile()
+            result = program(*arguments)
+            # While the device works on it.
+            seen(_facts(lowered, program))
+        return result
 
     return call
 

@@ -241,6 +241,15 @@ def _placed_zeros(task: Task) -> Sums:
     return jax.device_put(zero_sums(_dtype(task)), replicated(task.mesh))
 
 
+def _all_finite(tree: Any) -> bool:
+    """Returns whether no value of the parameters is infinite or no number."""
+    leaves = jax.tree.leaves(tree)
+    if any(not (leaf.is_fully_replicated or leaf.is_fully_addressable) for leaf in leaves):
+        return bool(_finite_on_devices(tree))
+    # On the host, where a save takes them anyway: to compile a large network's takes seconds.
+    return all(bool(np.isfinite(np.asarray(leaf)).all()) for leaf in leaves)
+
+
 @jax.jit
-def _all_finite(tree: Any) -> jax.Array:
+def _finite_on_devices(tree: Any) -> jax.Array:
     return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]).all()
