@@ -28,7 +28,13 @@ from ferjax.train.loop_parts import HostState, Parts, Plan
 from ferjax.train.metrics import Evaluation
 from ferjax.train.plateau import Plateau
 from ferjax.train.record import Record, open_record
-from ferjax.train.state import TrainState, create_state, evaluated_params, next_phase
+from ferjax.train.state import (
+    TrainState,
+    all_finite,
+    create_state,
+    evaluated_params,
+    next_phase,
+)
 from ferjax.train.steps import Sums, zero_sums
 from ferjax.train.timing import Spent, nothing_spent, timed
 from ferjax.train.writer import eval_line, train_line
@@ -169,7 +175,7 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
         run.record.append(eval_line(epoch, step, result, "val", task.bundle.classes, raw))
 
     def save(state: TrainState, host: HostState, accuracy: float | None) -> None:
-        if not _all_finite(state.params):
+        if not all_finite(state.params):
             step = int(state.step)
             raise diverged(step, (step - 1) // per_epoch + 1)
         run.record.save(state, checkpoint_meta(task, state, host, run.program), accuracy)
@@ -239,17 +245,3 @@ def _dtype(task: Task) -> Any:
 def _placed_zeros(task: Task) -> Sums:
     # Sums straight from the host are another type to jit, which would compile a second time.
     return jax.device_put(zero_sums(_dtype(task)), replicated(task.mesh))
-
-
-def _all_finite(tree: Any) -> bool:
-    """Returns whether no value of the parameters is infinite or no number."""
-    leaves = jax.tree.leaves(tree)
-    if any(not (leaf.is_fully_replicated or leaf.is_fully_addressable) for leaf in leaves):
-        return bool(_finite_on_devices(tree))
-    # On the host, where a save takes them anyway: to compile a large network's takes seconds.
-    return all(bool(np.isfinite(np.asarray(leaf)).all()) for leaf in leaves)
-
-
-@jax.jit
-def _finite_on_devices(tree: Any) -> jax.Array:
-    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]).all()

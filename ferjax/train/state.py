@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import linen as nn
 from flax import struct
@@ -142,3 +143,17 @@ def averaged_parameters(ema: Any, params: Any, step: jax.Array, decay: float) ->
 def evaluated_params(state: TrainState) -> Any:
     """Returns the parameters that are evaluated: where there is one, the moving average."""
     return state.params if state.ema is None else merge_trees(state.params, state.ema)
+
+
+def all_finite(tree: Any) -> bool:
+    """Returns whether no value of the parameters is infinite or no number."""
+    leaves = jax.tree.leaves(tree)
+    if any(not (leaf.is_fully_replicated or leaf.is_fully_addressable) for leaf in leaves):
+        return bool(_finite_on_devices(tree))
+    # On the host, where a save takes them anyway: to compile a large network's takes seconds.
+    return all(bool(np.isfinite(np.asarray(leaf)).all()) for leaf in leaves)
+
+
+@jax.jit
+def _finite_on_devices(tree: Any) -> jax.Array:
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]).all()

@@ -9,12 +9,14 @@ import optax
 import pytest
 from flax import linen as nn
 
-from ferjax.sharding import data_mesh
+from ferjax.sharding import batch_sharded, data_mesh, replicated
 from ferjax.specs import InputSpec
 from ferjax.train.groups import since_labels
 from ferjax.train.optim import make_optimizer
 from ferjax.train.state import (
     TrainState,
+    _finite_on_devices,
+    all_finite,
     averaged_parameters,
     create_state,
     evaluated_params,
@@ -165,3 +167,15 @@ def test_a_new_phases_state_may_be_donated_whole(devices: int) -> None:
     after = advance(state)
     jax.tree.map(lambda a, b: np.testing.assert_array_equal(a, b + 1), after, before)
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, None])
+@pytest.mark.parametrize("split", [False, True])
+def test_one_value_in_any_share_that_is_not_finite_is_found(bad: float | None, split: bool) -> None:
+    values = np.ones((8, 4), np.float32)
+    if bad is not None:
+        values[7, 3] = bad
+    mesh = data_mesh(jax.devices()[:4])
+    placement = batch_sharded(mesh) if split else replicated(mesh)
+    tree = {"a": jnp.ones(3), "b": jax.device_put(values, placement)}
+    assert all_finite(tree) == bool(_finite_on_devices(tree)) == (bad is None)
