@@ -13,8 +13,6 @@ from typing import Any
 
 import pytest
 
-from ferjax.config import EvalConfig
-from ferjax.experiment import run_evaluate
 from ferjax.predict import load_run
 from ferjax.train.writer import read_lines
 from launch.app import LOST_PEER
@@ -120,8 +118,9 @@ def test_two_processes_are_one_run(
     expected = counts(one)
     for run_dir in (one, two):
         (run_dir / "report.json").unlink()
-    run_evaluate(EvalConfig(workdir=str(two), progress=False))
-    finished(started(2, 2, command="evaluate", workdir=one))
+    x64 = given["x64"]
+    finished(started(1, 1, command="evaluate", x64=x64, workdir=two))
+    finished(started(2, 2, command="evaluate", x64=x64, workdir=one))
     assert counts(one) == counts(two) == expected
 
 
