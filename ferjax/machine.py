@@ -12,16 +12,20 @@ from ferjax.sharding import Devices, compiler_options
 _RUNS = 3
 
 
-def product_rate(side: int, dtype: Any, options: dict[str, str] | None = None) -> float:
-    """Returns operations a second of the best of some products of square matrices.
+def product_rate(side: int, dtype: Any) -> float:
+    """Returns operations a second of the best of some products of square matrices, on one device.
 
     Args:
       side: of the matrices.
       dtype: of their elements.
-      options: of the compiler.
     """
-    square = jnp.ones((side, side), dtype)
-    multiply = jax.jit(jnp.matmul, compiler_options=options or {})
+    square, options = jnp.ones((side, side), dtype), compiler_options(jax.default_backend())
+    # XLA has two libraries for matrix products on CPU; our compiler options choose between them.
+    return max(_rate(square, choice) for choice in ([{}, options] if options else [{}]))
+
+
+def _rate(square: jax.Array, options: dict[str, str]) -> float:
+    multiply, side = jax.jit(jnp.matmul, compiler_options=options), len(square)
     times = []
     for _ in range(_RUNS + 1):
         start = time.perf_counter()
@@ -40,12 +44,9 @@ def matrix_ceiling(devices: Devices, dtype: Any) -> float:
       devices: the run's, in all processes.
       dtype: that the network computes in.
     """
-    platform = devices[0].platform
-    if platform != "cpu":
+    if devices[0].platform != "cpu":
         return len(devices) * product_rate(8192, dtype)
-    # XLA has two libraries for matrix products on CPU; our compiler options choose between them.
-    rate = max(product_rate(1024, dtype, options) for options in ({}, compiler_options(platform)))
-    return rate * len({device.process_index for device in devices})
+    return product_rate(1024, dtype) * len({device.process_index for device in devices})
 
 
 def peak_memory(devices: Devices) -> dict[str, int]:

@@ -20,7 +20,7 @@ from ferjax.train.groups import rate_factors, since_labels
 from ferjax.train.losses import CLASS_WEIGHTS
 from ferjax.train.optim import make_optimizer
 from ferjax.train.schedules import SCHEDULES, make_schedule
-from ferjax.train.state import TrainState
+from ferjax.train.state import TrainState, create_state
 from ferjax.train.steps import Sums, train_step
 from ferjax.tree import split_tree
 
@@ -39,6 +39,22 @@ def phase_optimizer(task: Task, index: int) -> optax.GradientTransformationExtra
         weight_decay=config.weight_decay,
         clip_norm=config.clip_norm,
         labels=since_labels(task.frozen, index, trained),
+    )
+
+
+def first_state(task: Task) -> TrainState:
+    """Returns the state that a run starts with."""
+    return create_state(
+        task.model,
+        phase_optimizer(task, 0),
+        task.spec,
+        task.config.seed,
+        task.mesh,
+        task.dtype,
+        frozen=task.frozen[0],
+        given=task.start and task.start.variables,
+        ema=task.config.ema is not None,
+        split=task.config.shard_params,
     )
 
 

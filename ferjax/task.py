@@ -59,6 +59,11 @@ class Task:
     logits_of: Callable[[Any, Split], np.ndarray]
 
     @property
+    def dtype(self) -> Any:
+        """Returns the dtype of parameters and losses."""
+        return np.float64 if self.config.precision == "f64" else np.float32
+
+    @property
     def steps_per_epoch(self) -> int:
         """Returns the number of whole batches in the training split."""
         return len(self.bundle.splits["train"]) // self.config.batch_size

@@ -14,7 +14,7 @@ import numpy as np
 from ferjax.data.pipeline import iterate
 from ferjax.known import known_branch
 from ferjax.machine import matrix_ceiling, peak_memory
-from ferjax.phase_parts import compiled_step, phase_optimizer, phase_rate, plateau_of
+from ferjax.phase_parts import compiled_step, first_state, phase_optimizer, phase_rate, plateau_of
 from ferjax.phases import phases_of, total_epochs
 from ferjax.processes import asked_to_end, is_first, joined, on_first
 from ferjax.program import Step, compiled_at_first, described, traced
@@ -31,7 +31,6 @@ from ferjax.train.record import Record, open_record
 from ferjax.train.state import (
     TrainState,
     all_finite,
-    create_state,
     evaluated_params,
     next_phase,
 )
@@ -107,18 +106,7 @@ def train_run(task: Task, run_dir: Path, watch: Watch | None = None) -> None:
 def _left(run: _Run) -> tuple[TrainState, HostState]:
     """Returns state and host of the latest checkpoint, or those that a run starts with."""
     task = run.task
-    state = create_state(
-        task.model,
-        phase_optimizer(task, 0),
-        task.spec,
-        task.config.seed,
-        task.mesh,
-        _dtype(task),
-        frozen=task.frozen[0],
-        given=task.start and task.start.variables,
-        ema=task.config.ema is not None,
-        split=task.config.shard_params,
-    )
+    state = first_state(task)
     host = HostState(_placed_zeros(task))
     manager = run.record.manager
     if (latest := manager.latest_step()) is not None:
@@ -185,7 +173,7 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
         train_step=_step(run, compiled_step(task, index, known, rate, state)),
         spent=run.spent,
         zero_sums=functools.partial(_placed_zeros, task),
-        place=lambda number: jax.device_put(_dtype(task)(number), replicated(task.mesh)),
+        place=lambda number: jax.device_put(task.dtype(number), replicated(task.mesh)),
         batches=(put_batch(batch, task.mesh) for batch in batches),
         evaluate=evaluate,
         save=save,
@@ -237,11 +225,6 @@ def _speed(run: _Run, images_per_second: float, seconds: Mapping[str, float]) ->
     }
 
 
-def _dtype(task: Task) -> Any:
-    """Returns the dtype of parameters and losses."""
-    return np.float64 if task.config.precision == "f64" else np.float32
-
-
 def _placed_zeros(task: Task) -> Sums:
     # Sums straight from the host are another type to jit, which would compile a second time.
-    return jax.device_put(zero_sums(_dtype(task)), replicated(task.mesh))
+    return jax.device_put(zero_sums(task.dtype), replicated(task.mesh))

@@ -24,7 +24,7 @@ from ferjax.models.awei import Awei
 from ferjax.models.efficientnet import EfficientNet, Stage
 from ferjax.models.registry import MODELS, create_model
 from ferjax.models.resnet import ResNet
-from ferjax.phase_parts import compiled_step, phase_optimizer, phase_rate
+from ferjax.phase_parts import compiled_step, first_state, phase_rate
 from ferjax.predict import load_run
 from ferjax.preprocess import network_input
 from ferjax.sharding import put_batch
@@ -32,7 +32,6 @@ from ferjax.specs import InputSpec
 from ferjax.start import Start
 from ferjax.task import Task, prepare_task, train_batches
 from ferjax.train.forward import evaluation_logits
-from ferjax.train.state import create_state
 from ferjax.train.steps import zero_sums
 from ferjax.train.writer import read_lines
 from ferjax.tree import flatten, unflatten
@@ -99,25 +98,13 @@ def make_task(tmp_path: Path, tiny_config: Callable[..., Any]) -> Callable[..., 
 
 def variables_of(task: Task) -> dict[str, Any]:
     """Returns the variables that a run of the task starts with."""
-    state = state_of(task)
+    state = first_state(task)
     return {"params": state.params, "batch_stats": state.batch_stats}
-
-
-def state_of(task: Task) -> Any:
-    return create_state(
-        task.model,
-        phase_optimizer(task, 0),
-        task.spec,
-        task.config.seed,
-        task.mesh,
-        frozen=task.frozen[0],
-        given=task.start and task.start.variables,
-    )
 
 
 def losses(task: Task, known: Known, steps: int = 5) -> list[float]:
     """Returns the loss of each of the first steps of a run."""
-    config, state, found = task.config, state_of(task), []
+    config, state, found = task.config, first_state(task), []
     step = compiled_step(task, 0, known, phase_rate(config, 0, 0, task.steps_per_epoch), state)
     batches = iterate(train_batches(config, known.train))
     for _ in range(steps):
@@ -386,9 +373,9 @@ def test_nothing_of_a_known_branch_is_in_the_program(make_task: Callable[..., Ta
     counts = {}
     for cache in ("on", "off"):
         found = known_branch(of_cache(task, cache), 0, variables)
-        step = compiled_step(task, 0, found, phase_rate(task.config, 0, 0, 3), state_of(task))
+        step = compiled_step(task, 0, found, phase_rate(task.config, 0, 0, 3), first_state(task))
         batch = train_batches(task.config, found.train)[0]
-        text = step.lower(state_of(task), zero_sums(), batch, 1.0).compile().as_text()
+        text = step.lower(first_state(task), zero_sums(), batch, 1.0).compile().as_text()
         counts[cache] = len(re.findall(r" convolution\(", text))
     # Five forward, and no gradient below the head.
     assert counts == {"on": 0, "off": 6}

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 
 from ferjax.bench.work import Work
 from ferjax.machine import product_rate
-from ferjax.sharding import compiler_options
 
 # platform → side of the matrices, floats copied: large enough to leave the caches.
 _SIZES = {"cpu": (2048, 2**25)}
@@ -32,9 +31,7 @@ def measure_ceilings() -> Ceilings:
     """Returns the rates of the first device, each the best of several runs."""
     platform = jax.default_backend()
     side, floats = _SIZES.get(platform, _DEVICE_SIZES)
-    # XLA has two libraries for matrix products on CPU; our compiler options choose between them.
-    choices = [{}, compiler_options(platform)]
-    flops = max(product_rate(side, jnp.float32, options) for options in choices)
+    flops = product_rate(side, jnp.float32)
     return Ceilings(flops, bytes=2 * 4 * floats / _update_seconds(jnp.ones((floats,))))
 
 

@@ -46,15 +46,20 @@ def select(suite: str | None, pattern: str | None, quick: bool) -> list[tuple[st
     cases = list(first.values())
     if pattern is None:
         return [(name, case) for name, case in cases if case.quick or not quick]
-    try:
-        expression = re.compile(pattern, re.IGNORECASE)
-    except re.error as error:
-        raise UserError(f"--cases={pattern}: not a regular expression ({error}).") from None
+    expression = cases_expression(pattern)
     picked = [(name, case) for name, case in cases if expression.search(case.name)]
     if not picked:
         known = "; ".join(case.name for _, case in cases)
         raise UserError(f"--cases={pattern} matches no case. Cases: {known}.")
     return picked
+
+
+def cases_expression(pattern: str) -> re.Pattern[str]:
+    """Returns --cases compiled; raises `UserError` where it is no regular expression."""
+    try:
+        return re.compile(pattern, re.IGNORECASE)
+    except re.error as error:
+        raise UserError(f"--cases={pattern}: not a regular expression ({error}).") from None
 
 
 def _suite(name: str) -> tuple[Case, ...]:

@@ -130,29 +130,43 @@ def step_run(
     batch: dict[str, np.ndarray],
     *,
     plain: bool,
+    times: int = 1,
 ) -> Run:
-    """Returns a run of one step, from where the one before left the state.
+    """Returns a run of steps, from where the one before left the state.
 
     Args:
       step: from `step_parts`.
       begin: from `step_parts`.
       batch: on the host.
       plain: as in `compile_ahead`.
+      times: how many steps.
     """
-    place = replicated(data_mesh(jax.devices()[:1]))
-    state, sums, placed = jax.device_put((*begin(), batch), place)
-    arguments = (state, sums, placed)
-    run_step = compile_ahead(
-        step, arguments, plain=plain, donate_argnums=(0, 1), out_shardings=place
-    )
+    run_step, state, sums, placed = compiled_parts(step, begin, batch, plain=plain)
     held = [state, sums]
-    del state, sums, arguments  # donated
+    del state, sums  # donated
 
     def run() -> Any:
-        held[:] = run_step(*held, placed)
+        for _ in range(times):
+            held[:] = run_step(*held, placed)
         return jax.block_until_ready(held)
 
     return run
+
+
+def compiled_parts(
+    step: Callable[..., Any],
+    begin: Callable[[], Any],
+    batch: dict[str, np.ndarray],
+    *,
+    plain: bool,
+) -> tuple[Callable[..., Any], Any, Any, Any]:
+    """Returns the compiled step, and state, sums and batch on the first device; as `step_run`."""
+    place = replicated(data_mesh(jax.devices()[:1]))
+    state, sums, placed = jax.device_put((*begin(), batch), place)
+    run_step = compile_ahead(
+        step, (state, sums, placed), plain=plain, donate_argnums=(0, 1), out_shardings=place
+    )
+    return run_step, state, sums, placed
 
 
 def _sgd(parameters: Any, **form: Any) -> Any:

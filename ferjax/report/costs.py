@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ferjax.report.tables import escape, key_value_table, table
+from ferjax.report.tables import closed, escape, key_value_table, table
 
 _KINDS = {
     "step": "steps",
@@ -30,7 +30,7 @@ def network(facts: Mapping[str, Any]) -> Iterator[str]:
         [escape(name), f"{count:,}", f"{100 * count / total:.1f} %"]
         for name, count in facts["modules"].items()
     ]
-    yield _folded("Parameters by module", table(["module", "parameters", "share"], rows))
+    yield closed("Parameters by module", table(["module", "parameters", "share"], rows))
 
 
 def speed(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -71,7 +71,3 @@ def si(value: float, unit: str) -> str:
             return f"{value:.3g} {prefix}{unit}"
         value /= 1000
     return f"{value:.3g} P{unit}"
-
-
-def _folded(title: str, content: str) -> str:
-    return f"<details><summary>{title}</summary>\n\n{content}\n\n</details>"

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from ferjax.report.tables import bold, decimal, escape, key_value_table, percentage, table
+from ferjax.report.tables import bold, closed, decimal, escape, key_value_table, percentage, table
 
 RATES = ("precision", "recall", "f1")
 
@@ -97,7 +97,7 @@ def folded(title: str, content: Mapping[str, Any]) -> Iterator[str]:
     """Yields a mapping as JSON in a block that is closed until it is clicked."""
     if content:
         text = json.dumps(content, indent=1, ensure_ascii=False)
-        yield f"<details><summary>{title}</summary>\n\n```json\n{text}\n```\n\n</details>"
+        yield closed(title, f"```json\n{text}\n```")
 
 
 def several_table(report: Mapping[str, Any]) -> Iterator[str]:

@@ -42,6 +42,11 @@ def bold(cells: Iterable[str]) -> list[str]:
     return [f"**{cell}**" if cell else cell for cell in cells]
 
 
+def closed(title: str, content: str) -> str:
+    """Returns Markdown in a block that is closed until it is clicked."""
+    return f"<details><summary>{title}</summary>\n\n{content}\n\n</details>"
+
+
 def percentage(rate: float | None, digits: int = 2) -> str:
     """Returns a rate in [0, 1] as a percentage, or a dash where there is none."""
     return "–" if rate is None else f"{100 * rate:.{digits}f} %"

@@ -49,17 +49,27 @@ def _mend(folder: Path) -> None:
 
     Orbax's own clean-up races with itself at times, and knows nothing of half-removed checkpoints.
     """
-    for torn in folder.glob("*.orbax-checkpoint-tmp*"):
-        shutil.rmtree(torn, ignore_errors=True)
+    remove_torn(folder)
     for aside in folder.glob(f"{_ASIDE}.*"):
         place = folder / aside.suffix[1:]
         shutil.rmtree(aside, ignore_errors=True) if place.exists() else aside.rename(place)
-    steps = {int(path.name): path for path in folder.glob("*") if path.name.isdecimal()}
+    steps = saved_steps(folder)
     files = {step: path / "metrics" / "metrics" for step, path in steps.items()}
     ranks = {step: _rank(json.loads(f.read_text())) for step, f in files.items() if f.is_file()}
     kept = {max(steps, default=None), max(ranks, key=lambda step: ranks[step], default=None)}
     for surplus in steps.keys() - kept:
         shutil.rmtree(steps[surplus], ignore_errors=True)
+
+
+def remove_torn(folder: Path) -> None:
+    """Removes from a folder of checkpoints what was begun and not finished."""
+    for torn in folder.glob("*.orbax-checkpoint-tmp*"):
+        shutil.rmtree(torn, ignore_errors=True)
+
+
+def saved_steps(folder: Path) -> dict[int, Path]:
+    """Returns the finished checkpoints of a folder by their steps."""
+    return {int(path.name): path for path in folder.glob("*") if path.name.isdecimal()}
 
 
 def _set_aside(folder: Path, step: int) -> None:

@@ -14,7 +14,13 @@ import jax
 
 from ferjax.errors import UserError
 from ferjax.processes import is_first, joined
-from ferjax.train.checkpoint import open_checkpoints, restore_meta, save_checkpoint
+from ferjax.train.checkpoint import (
+    open_checkpoints,
+    remove_torn,
+    restore_meta,
+    save_checkpoint,
+    saved_steps,
+)
 from ferjax.train.state import TrainState
 from ferjax.train.tensorboard import Board, open_board
 from ferjax.train.writer import append_lines, cut_back
@@ -150,8 +156,9 @@ class Record:
 
     def _refuse(self, what: str, reason: str, error: Exception) -> NoReturn:
         folder = self.run_dir / "checkpoints"
-        _remove_torn(folder)
-        kept = max((int(path.name) for path in folder.glob("[0-9]*")), default=None)
+        # It may be what fills the disk.
+        remove_torn(folder)
+        kept = max(saved_steps(folder), default=None)
         last = "No checkpoint was there before" if kept is None else f"That of step {kept} is kept"
         else_ = "" if self._ends else "; or --on_save_error=continue trains on without"
         raise UserError(
@@ -203,12 +210,6 @@ def _probe(folder: Path, state: TrainState) -> None:
     need = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
     if shutil.disk_usage(folder).free < need:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def _remove_torn(folder: Path) -> None:
-    # It may be what fills the disk.
-    for torn in folder.glob("*.orbax-checkpoint-tmp*"):
-        shutil.rmtree(torn, ignore_errors=True)
 
 
 def _reason(error: Exception) -> str:

@@ -15,10 +15,10 @@ from ferjax.bench.scaling.layout import Workload
 from ferjax.bench.train_case import random_batch
 from ferjax.config_json import make_config
 from ferjax.known import Known
-from ferjax.phase_parts import compiled_step, phase_optimizer, phase_rate
+from ferjax.phase_parts import compiled_step, first_state, phase_rate
 from ferjax.sharding import Devices, batch_sharded, put_batch, replicated, split_over
 from ferjax.task import Task, prepare_task, process_shard
-from ferjax.train.state import TrainState, create_state
+from ferjax.train.state import TrainState
 from ferjax.train.steps import zero_sums
 
 
@@ -51,7 +51,7 @@ def train_program(workload: Workload, devices: Devices | None = None) -> Program
     """
     flags = dataclasses.asdict(workload)
     task = prepare_task(make_config({**flags, "dataset": "synthetic", "progress": False}), devices)
-    mesh, state = task.mesh, jax.eval_shape(lambda: _first_state(task))
+    mesh, state = task.mesh, jax.eval_shape(lambda: first_state(task))
     whole, rows = replicated(mesh), batch_sharded(mesh)
     split = (
         split_over(state, mesh) if workload.shard_params else jax.tree.map(lambda _: whole, state)
@@ -65,19 +65,6 @@ def train_program(workload: Workload, devices: Devices | None = None) -> Program
     rate = phase_rate(task.config, 0, 0, task.steps_per_epoch)
     step = compiled_step(task, 0, known, rate, state)
     return Program(task, step, inspect.unwrap(step), (state, sums, placed))
-
-
-def _first_state(task: Task) -> TrainState:
-    """Returns the state that a run begins with."""
-    return create_state(
-        task.model,
-        phase_optimizer(task, 0),
-        task.spec,
-        task.config.seed,
-        task.mesh,
-        frozen=task.frozen[0],
-        split=task.config.shard_params,
-    )
 
 
 def first_arguments(program: Program) -> tuple[TrainState, Any, dict[str, jax.Array]]:

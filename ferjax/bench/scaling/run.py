@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from ferjax.bench.measure import QUICK, Effort, measure
+from ferjax.bench.registry import cases_expression
 from ferjax.bench.run import free_folder
 from ferjax.bench.scaling.facts import facts_of, network_facts
 from ferjax.bench.scaling.layout import Layout, Scaling, Workload
@@ -115,10 +115,7 @@ def _matcher(pattern: str | None) -> Callable[[str], bool]:
     """Returns whether a network's name is asked for, checked to hold for one at least."""
     if pattern is None:
         return lambda name: True
-    try:
-        expression = re.compile(pattern, re.IGNORECASE)
-    except re.error as error:
-        raise UserError(f"--cases={pattern}: not a regular expression ({error}).") from None
+    expression = cases_expression(pattern)
     if not any(map(expression.search, suite.PREDICTED)):
         known = ", ".join(suite.PREDICTED)
         raise UserError(f"--cases={pattern} matches no network. Networks: {known}.")

@@ -11,8 +11,7 @@ import jax
 import numpy as np
 
 from ferjax.bench.case import BARE, OURS, Case, Run
-from ferjax.bench.jax_sides import compile_ahead
-from ferjax.bench.train_case import random_batch, step_parts
+from ferjax.bench.train_case import compiled_parts, random_batch, step_parts, step_run
 from ferjax.machine import peak_memory
 from ferjax.sharding import data_mesh, replicated
 from ferjax.train.loop import fit
@@ -41,7 +40,7 @@ def cases() -> tuple[Case, ...]:
             arguments=lambda: (),
             sides={
                 OURS: lambda: _epochs(step, begin, batch),
-                BARE: lambda: _bare(step, begin, batch),
+                BARE: lambda: step_run(step, begin, batch, plain=False, times=_STEPS),
             },
             bytes=_STEPS * batch["image"].nbytes,
             images=_STEPS * _BATCH,
@@ -49,36 +48,12 @@ def cases() -> tuple[Case, ...]:
     )
 
 
-def _compiled(step: Any, begin: Any, batch: dict[str, np.ndarray]) -> tuple[Any, Any, Any, Any]:
-    """Returns the compiled step, and state, sums and batch on the device."""
-    place = replicated(data_mesh(jax.devices()[:1]))
-    state, sums, placed = jax.device_put((*begin(), batch), place)
-    run = compile_ahead(
-        step, (state, sums, placed), plain=False, donate_argnums=(0, 1), out_shardings=place
-    )
-    return run, state, sums, placed
-
-
-def _bare(step: Any, begin: Any, batch: dict[str, np.ndarray]) -> Run:
-    """Returns a run of an epoch's steps and nothing else."""
-    run_step, state, sums, placed = _compiled(step, begin, batch)
-    held = [state, sums]
-    del state, sums  # donated
-
-    def run() -> Any:
-        for _ in range(_STEPS):
-            held[:] = run_step(*held, placed)
-        return jax.block_until_ready(held)
-
-    return run
-
-
 def _epochs(step: Any, begin: Any, batch: dict[str, np.ndarray]) -> Run:
     """Returns a run of an epoch as `launch.train` has it, but for data and evaluation.
 
     Its checkpoint goes to disk during the run that follows, as during an epoch.
     """
-    run_step, state, sums, placed = _compiled(step, begin, batch)
+    run_step, state, sums, placed = compiled_parts(step, begin, batch, plain=False)
     del sums
     place = replicated(data_mesh(jax.devices()[:1]))
     folder = tempfile.TemporaryDirectory(prefix="ferjax-bench-")
