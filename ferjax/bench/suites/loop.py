@@ -44,6 +44,7 @@ def cases() -> tuple[Case, ...]:
             },
             bytes=_STEPS * batch["image"].nbytes,
             images=_STEPS * _BATCH,
+            quick=True,
         ),
     )
 
