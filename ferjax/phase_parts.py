@@ -20,7 +20,7 @@ from ferjax.train.groups import rate_factors, since_labels
 from ferjax.train.losses import CLASS_WEIGHTS
 from ferjax.train.optim import make_optimizer
 from ferjax.train.schedules import SCHEDULES, make_schedule
-from ferjax.train.state import TrainState, create_state
+from ferjax.train.state import Meanwhile, TrainState, create_state
 from ferjax.train.steps import Sums, train_step
 from ferjax.tree import split_tree
 
@@ -42,8 +42,8 @@ def phase_optimizer(task: Task, index: int) -> optax.GradientTransformationExtra
     )
 
 
-def first_state(task: Task) -> TrainState:
-    """Returns the state that a run starts with."""
+def first_state(task: Task, meanwhile: Meanwhile | None = None) -> TrainState:
+    """Returns the state that a run starts with; `meanwhile` as `create_state` takes it."""
     return create_state(
         task.model,
         phase_optimizer(task, 0),
@@ -55,6 +55,7 @@ def first_state(task: Task) -> TrainState:
         given=task.start and task.start.variables,
         ema=task.config.ema is not None,
         split=task.config.shard_params,
+        meanwhile=meanwhile,
     )
 
 

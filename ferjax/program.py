@@ -16,11 +16,13 @@ Step = Callable[..., tuple[Any, Any]]
 _FIRST_TRACED, _TRACED = 11, 5
 
 
-def compiled_at_first(step: Any, spent: Spent, seen: Callable[[dict[str, Any]], None]) -> Step:
+def compiled_at_first(
+    lower: Callable[..., Any], spent: Spent, seen: Callable[[dict[str, Any]], None]
+) -> Step:
     """Returns a jitted step that is compiled, once, when it is first called.
 
     Args:
-      step: jitted.
+      lower: (its arguments) → the step, lowered.
       spent: the account of time that compiling goes to.
       seen: told of `step_flops`, the operations of a global step by XLA's cost analysis (a loop's
         body counts once), and `activation_bytes`, what a device holds within a step beside
@@ -33,7 +35,7 @@ def compiled_at_first(step: Any, spent: Spent, seen: Callable[[dict[str, Any]], 
         if program is not None:
             return program(*arguments)
         with timed(spent, "compile"):
-            lowered = step.lower(*arguments)
+            lowered = lower(*arguments)
             program = lowered.compile()
             result = program(*arguments)
             # While the device works on it.

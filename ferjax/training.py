@@ -2,24 +2,25 @@
 
 import functools
 import logging
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ferjax.data.pipeline import iterate
-from ferjax.known import known_branch
+from ferjax.frozen_branch import frozen_branch
 from ferjax.machine import matrix_ceiling, peak_memory
-from ferjax.phase_parts import compiled_step, first_state, phase_optimizer, phase_rate, plateau_of
+from ferjax.phase_parts import first_state, phase_optimizer, plateau_of
+from ferjax.phase_ready import Ready, placed, placed_zeros, ready_ahead, ready_phase
 from ferjax.phases import phases_of, total_epochs
 from ferjax.processes import asked_to_end, is_first, joined, on_first
 from ferjax.program import Step, compiled_at_first, described, traced
 from ferjax.run_meta import checkpoint_meta, restored_host
-from ferjax.sharding import put_batch, replicated
+from ferjax.sharding import put_batch
 from ferjax.task import Task, evaluate_split, train_batches
 from ferjax.train.checkpoint import restore_checkpoint, restore_meta
 from ferjax.train.interrupt import interrupt_requests
@@ -28,14 +29,9 @@ from ferjax.train.loop_parts import HostState, Parts, Plan
 from ferjax.train.metrics import Evaluation
 from ferjax.train.plateau import Plateau
 from ferjax.train.record import Record, open_record
-from ferjax.train.state import (
-    TrainState,
-    all_finite,
-    evaluated_params,
-    next_phase,
-)
-from ferjax.train.steps import Sums, zero_sums
-from ferjax.train.timing import Spent, nothing_spent, timed
+from ferjax.train.state import TrainState, all_finite, evaluated_params, next_phase
+from ferjax.train.steps import Sums
+from ferjax.train.timing import Spent, laps, nothing_spent, timed
 from ferjax.train.writer import eval_line, train_line
 
 _log = logging.getLogger(__name__)
@@ -55,7 +51,9 @@ class _Run:
       interrupted: () → whether the user asked this process to stop.
       watch: told of every evaluation.
       spent: its account of time.
+      lap: () → the seconds by kind since the last train line.
       program: what is known of the step under way, and of the machine.
+      ahead: phases that were made ready before there was a state.
     """
 
     task: Task
@@ -63,8 +61,10 @@ class _Run:
     record: Record
     interrupted: Callable[[], bool]
     watch: Watch
-    spent: Spent = field(default_factory=nothing_spent)
+    spent: Spent
+    lap: Callable[[], Spent]
     program: dict[str, Any] = field(default_factory=dict)
+    ahead: dict[int, Ready] = field(default_factory=dict)
 
 
 def train_run(task: Task, run_dir: Path, watch: Watch | None = None) -> None:
@@ -85,38 +85,53 @@ def train_run(task: Task, run_dir: Path, watch: Watch | None = None) -> None:
         open_record(run_dir, config.on_save_error, config.tensorboard) as record,
         interrupt_requests(joined()) as interrupted,
     ):
-        run = _Run(task, run_dir, record, interrupted, watch or (lambda epoch, accuracy: None))
+        watch, spent = watch or (lambda epoch, accuracy: None), nothing_spent()
+        run = _Run(task, run_dir, record, interrupted, watch, spent, laps(spent))
+        began = time.monotonic()
         state, host = _left(run)
         while True:
             try:
-                state, host = _train_phase(run, state, host)
+                state, host = _train_phase(run, state, host, began)
             except Diverged:
                 if config.on_nan == "stop" or host.retries:
                     raise
                 record.settle()
+                began = time.monotonic()
                 state, host = _left(run)
                 taken = f"the loss was not finite: taken back to step {int(state.step)}, once"
                 host = replace(host, retries=1, notes=(*host.notes, taken))
                 continue
             if len(host.starts) == len(task.frozen):
                 return
-            state, host = _next(task, state, host)
+            began = time.monotonic()
+            with timed(spent, "compile"):
+                state, host = _next(task, state, host)
 
 
 def _left(run: _Run) -> tuple[TrainState, HostState]:
     """Returns state and host of the latest checkpoint, or those that a run starts with."""
-    task = run.task
-    state = first_state(task)
-    host = HostState(_placed_zeros(task))
-    manager = run.record.manager
+    task, manager = run.task, run.record.manager
+    host, epochs = HostState(placed_zeros(task)), 0
     if (latest := manager.latest_step()) is not None:
-        host = restored_host(restore_meta(manager, latest), host.sums)
-        index = len(host.starts) - 1
+        meta = restore_meta(manager, latest)
+        host, epochs = restored_host(meta, host.sums), meta["epoch"]
+    run.spent.update(host.spent)
+    run.lap()
+    index, first = len(host.starts) - 1, phases_of(task.config)[0]
+
+    def get_ready(state: TrainState) -> Callable[[], object]:
+        run.ahead[0], compiling = ready_ahead(task, state)
+        return compiling
+
+    with timed(run.spent, "compile"):
+        # What is frozen may be known, which takes the state's values.
+        ahead = index == 0 and epochs < first.epochs and not frozen_branch(task, 0)
+        state = first_state(task, get_ready if ahead else None)
         if index:
             state = _begun(task, state, index)
+    if latest is not None:
         state = restore_checkpoint(manager, latest, state)
     run.record.cut_back(int(state.step))
-    run.spent.update(host.spent)
     return state, host
 
 
@@ -134,14 +149,24 @@ def _begun(task: Task, state: TrainState, index: int) -> TrainState:
     return next_phase(state, optimizer, task.frozen[index], task.mesh, split=split)
 
 
-def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainState, HostState]:
-    """Returns state and host at the end of the phase that they are in."""
+def _train_phase(
+    run: _Run, state: TrainState, host: HostState, began: float
+) -> tuple[TrainState, HostState]:
+    """Returns state and host at the end of the phase that they are in.
+
+    Args:
+      run: the run.
+      state: anywhere in the phase.
+      host: likewise.
+      began: when, on the monotonic clock, its time of `host.seconds` was over.
+    """
     task, config, per_epoch = run.task, run.task.config, run.task.steps_per_epoch
     index = len(host.starts) - 1
     phase = phases_of(config)[index]
-    rate = phase_rate(config, index, host.starts[index] * per_epoch, per_epoch)
-    variables = {"params": state.params, "batch_stats": state.batch_stats}
-    known = known_branch(task, index, variables, run.interrupted)
+    if (ready := run.ahead.pop(index, None)) is None:
+        with timed(run.spent, "data"):
+            ready = ready_phase(task, index, host.starts[index], state, run.interrupted)
+    known, rate = ready.known, ready.rate
     if known.note and known.note not in host.notes:
         host = replace(host, notes=(*host.notes, known.note))
 
@@ -152,11 +177,9 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
 
         return of(evaluated_params(state)), None if state.ema is None else of(state.params)
 
-    def log_train(
-        epoch: int, step: int, sums: Sums, images: float, scale: float, seconds: Mapping[str, float]
-    ) -> None:
+    def log_train(epoch: int, step: int, sums: Sums, images: float, scale: float) -> None:
         learning_rate = np.asarray(rate(step - 1)).item() * scale
-        speed = _speed(run, images, seconds)
+        speed = _speed(run, images)
         run.record.append(train_line(epoch, step, sums, learning_rate, speed))
 
     def log_eval(epoch: int, step: int, result: Evaluation, raw: Evaluation | None) -> None:
@@ -170,10 +193,10 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
 
     batches = iterate(train_batches(config, known.train), int(state.step))
     parts = Parts(
-        train_step=_step(run, compiled_step(task, index, known, rate, state)),
+        train_step=_step(run, ready.lower),
         spent=run.spent,
-        zero_sums=functools.partial(_placed_zeros, task),
-        place=lambda number: jax.device_put(task.dtype(number), replicated(task.mesh)),
+        zero_sums=functools.partial(placed_zeros, task),
+        place=functools.partial(placed, task),
         batches=(put_batch(batch, task.mesh) for batch in batches),
         evaluate=evaluate,
         save=save,
@@ -194,10 +217,11 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
         plateau=plateau_of(config, phase),
         progress=config.progress,
     )
+    host = replace(host, seconds=host.seconds + time.monotonic() - began)
     return fit(state, host, plan, parts)
 
 
-def _step(run: _Run, jitted: Any) -> Step:
+def _step(run: _Run, lower: Callable[..., Any]) -> Step:
     """Returns a phase's step: compiled when first called, and traced where that is asked for."""
     config = run.task.config
 
@@ -205,11 +229,11 @@ def _step(run: _Run, jitted: Any) -> Step:
         run.program.update(facts)
         _log.info(described(facts, config.batch_size))
 
-    step = compiled_at_first(jitted, run.spent, seen)
+    step = compiled_at_first(lower, run.spent, seen)
     return traced(step, run.run_dir / "profile") if config.profile and is_first() else step
 
 
-def _speed(run: _Run, images_per_second: float, seconds: Mapping[str, float]) -> dict[str, Any]:
+def _speed(run: _Run, images_per_second: float) -> dict[str, Any]:
     """Returns what a train line says of its epoch's speed, time and memory."""
     devices, program = list(run.task.mesh.devices.flat), run.program
     if "ceiling" not in program:
@@ -220,11 +244,6 @@ def _speed(run: _Run, images_per_second: float, seconds: Mapping[str, float]) ->
     return {
         "images_per_second": round(images_per_second, 1),
         "flop_utilisation": round(flops / program["ceiling"], 4),
-        "seconds": {kind: round(value, 3) for kind, value in seconds.items()},
+        "seconds": {kind: round(value, 3) for kind, value in run.lap().items()},
         "peak_bytes": peak_memory(devices),
     }
-
-
-def _placed_zeros(task: Task) -> Sums:
-    # Sums straight from the host are another type to jit, which would compile a second time.
-    return jax.device_put(zero_sums(task.dtype), replicated(task.mesh))

@@ -53,6 +53,7 @@ LAYERS = {
     "ferjax.run_meta": 4,
     "ferjax.frozen_branch": 4,
     "ferjax.phase_parts": 4,
+    "ferjax.phase_ready": 4,
     "ferjax.training": 4,
     "ferjax.start": 4,
     "ferjax.pretrained": 4,

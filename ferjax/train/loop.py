@@ -12,7 +12,7 @@ from ferjax.train.loop_parts import HostState, Parts, Plan
 from ferjax.train.plateau import after_evaluation
 from ferjax.train.state import TrainState
 from ferjax.train.steps import NEVER, Sums
-from ferjax.train.timing import accounted, since, timed
+from ferjax.train.timing import since, timed
 
 # Between two looks at the sums, which wait for the device.
 _LOOK_SECONDS = 1.0
@@ -42,7 +42,6 @@ def fit(
     if first == 0 and int(host.sums.count):
         # Saved between an epoch's last step and its evaluation: that epoch is still under way.
         finished, first = finished - 1, plan.steps_per_epoch
-    logged, at = time.monotonic(), dict(parts.spent)
     for epoch in range(finished + 1, plan.last + 1):
         if plan.patience and host.waited[0] >= plan.patience:
             break
@@ -50,12 +49,10 @@ def fit(
         state, host = _train_epoch(state, host, plan, parts, epoch, first, started)
         check_finite(host.sums, plan.steps_per_epoch)
         images = (plan.steps_per_epoch - first) * plan.batch_size
-        now, gone = time.monotonic(), since(parts.spent, before)
-        rate = images / (now - began - gone["compile"] - gone["save"])
-        seconds = accounted(since(parts.spent, at), now - logged)
-        first, logged, at = 0, now, dict(parts.spent)
-        step = int(state.step)
-        parts.log_train(epoch, step, host.sums, rate, host.scale, seconds)
+        gone = since(parts.spent, before)
+        rate = images / (time.monotonic() - began - gone["compile"] - gone["save"])
+        first, step = 0, int(state.step)
+        parts.log_train(epoch, step, host.sums, rate, host.scale)
         host, accuracy = replace(host, sums=parts.zero_sums()), None
         if epoch % plan.eval_every == 0 or epoch == plan.last:
             with timed(parts.spent, "evaluate"):

@@ -86,7 +86,7 @@ class Parts:
       evaluate: (state) → evaluation of the selection split, and of the raw parameters where it is
         their average that is evaluated.
       save: (state, host, accuracy or None) → starts a checkpoint.
-      log_train: (epoch, step, sums, images a second, scale, seconds by kind) → writes a line.
+      log_train: (epoch, step, sums, images a second, scale) → writes a line.
       log_eval: (epoch, step, evaluation, raw evaluation or None) → writes a line.
       interrupted: (step) → whether the user asked to stop, the same in all processes.
       agree: (function) → what process 0's returns: the clock's say, that all may do the same.
@@ -100,7 +100,7 @@ class Parts:
     batches: Iterator[Any]
     evaluate: Callable[[TrainState], tuple[Evaluation, Evaluation | None]]
     save: Callable[[TrainState, HostState, float | None], None]
-    log_train: Callable[[int, int, Sums, float, float, Mapping[str, float]], None]
+    log_train: Callable[[int, int, Sums, float, float], None]
     log_eval: Callable[[int, int, Evaluation, Evaluation | None], None]
     interrupted: Callable[[int], bool]
     agree: Callable[[Callable[[], tuple[bool, int]]], Sequence[Any]]

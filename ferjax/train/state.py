@@ -1,7 +1,9 @@
 """`TrainState`, and nothing else: what a run is at a step."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -17,6 +19,9 @@ from ferjax.sharding import replicated, split_over
 from ferjax.specs import InputSpec
 from ferjax.train.optim import carry_over
 from ferjax.tree import merge_trees, split_tree, unflatten
+
+# (a state's shapes and placement) → () → anything.
+Meanwhile = Callable[[Any], Callable[[], object]]
 
 
 @struct.dataclass
@@ -38,6 +43,8 @@ class TrainState:
     ema: Any = None
 
 
+# Jitted to be traced once: a task asks for its shapes, then a state for its values.
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def init_variables(model: nn.Module, spec: InputSpec, seed: int) -> dict[str, Any]:
     """Returns freshly initialised variables, a function of model, input and seed alone."""
     image = jnp.zeros((1, spec.size, spec.size, spec.channels))
@@ -57,6 +64,7 @@ def create_state(
     given: Mapping[str, Any] | None = None,
     ema: bool = False,
     split: bool = False,
+    meanwhile: Meanwhile | None = None,
 ) -> TrainState:
     """Returns the state at step 0, born on the mesh.
 
@@ -71,6 +79,8 @@ def create_state(
       given: values by flat path (`params/stem_conv/kernel`) instead of the initialised ones.
       ema: whether a moving average of the trained parameters is kept.
       split: whether its arrays are split over the mesh; else each device has a copy.
+      meanwhile: called with the state's shapes and placement while XLA compiles, in a thread, what
+        makes its values; what it returns is called in another one.
     """
 
     def init(given: Mapping[str, Any]) -> TrainState:
@@ -87,7 +97,7 @@ def create_state(
             ema=jax.tree.map(jnp.copy, trained) if ema else None,
         )
 
-    return _born(init, dict(given or {}), mesh, split)
+    return _born(init, dict(given or {}), mesh, split, meanwhile)
 
 
 def next_phase(
@@ -117,11 +127,27 @@ def next_phase(
     return _born(begin, state, mesh, split)
 
 
-def _born(make: Callable[[Any], TrainState], argument: Any, mesh: Mesh, split: bool) -> TrainState:
+def _born(
+    make: Callable[[Any], TrainState],
+    argument: Any,
+    mesh: Mesh,
+    split: bool,
+    meanwhile: Meanwhile | None = None,
+) -> TrainState:
     """Returns `make(argument)`, each array made where it will live."""
     # To know the shapes takes a trace, which is a second and more of a large network's start.
     placement = split_over(jax.eval_shape(make, argument), mesh) if split else replicated(mesh)
-    return jax.jit(make, out_shardings=placement)(argument)
+    jitted = jax.jit(make, out_shardings=placement)
+    if meanwhile is None:
+        return jitted(argument)
+    lowered = jitted.lower(argument)
+    with ThreadPoolExecutor(2) as aside:
+        program = aside.submit(lowered.compile)
+        more = aside.submit(meanwhile(lowered.out_info))
+        # Launched from this thread alone: the processes of a run must do so in one order.
+        state = program.result()(argument)
+        more.result()
+        return state
 
 
 def averaged_parameters(ema: Any, params: Any, step: jax.Array, decay: float) -> Any:

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 # Seconds by kind; a run has one, which grows.
 Spent = dict[str, float]
@@ -28,6 +28,19 @@ def timed(spent: Spent, kind: str) -> Iterator[None]:
 def since(spent: Mapping[str, float], before: Mapping[str, float]) -> Spent:
     """Returns the seconds of each kind since an earlier state of the same account."""
     return {kind: spent[kind] - before[kind] for kind in KINDS}
+
+
+def laps(spent: Spent) -> Callable[[], Spent]:
+    """Returns () → the seconds of each kind, `step` first, since its last call, or since now."""
+    at, before = time.monotonic(), dict(spent)
+
+    def lap() -> Spent:
+        nonlocal at, before
+        now, found = time.monotonic(), since(spent, before)
+        found, at, before = accounted(found, now - at), now, dict(spent)
+        return found
+
+    return lap
 
 
 def accounted(spent: Mapping[str, float], seconds: float) -> Spent:

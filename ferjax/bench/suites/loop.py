@@ -19,7 +19,7 @@ from ferjax.train.loop_parts import HostState, Parts, Plan
 from ferjax.train.metrics import Evaluation
 from ferjax.train.record import Record
 from ferjax.train.steps import zero_sums
-from ferjax.train.timing import nothing_spent
+from ferjax.train.timing import laps, nothing_spent
 from ferjax.train.writer import train_line
 
 # P4's smallest network, whose steps are the shortest: what is around them weighs most.
@@ -59,10 +59,12 @@ def _epochs(step: Any, begin: Any, batch: dict[str, np.ndarray]) -> Run:
     place = replicated(data_mesh(jax.devices()[:1]))
     folder = tempfile.TemporaryDirectory(prefix="ferjax-bench-")
     record = Record(Path(folder.name), "stop", tensorboard=False)
+    spent = nothing_spent()
+    lap = laps(spent)
     seen = Evaluation(np.zeros(2, int), np.eye(2), 1.0)
 
-    def log(epoch: int, step: int, sums: Any, rate: float, scale: float, seconds: Any) -> None:
-        speed = {"seconds": dict(seconds), "peak_bytes": peak_memory(jax.devices()[:1])}
+    def log(epoch: int, step: int, sums: Any, rate: float, scale: float) -> None:
+        speed = {"seconds": lap(), "peak_bytes": peak_memory(jax.devices()[:1])}
         record.append(train_line(epoch, step, sums, scale, speed))
 
     def save(state: Any, host: HostState, accuracy: float | None) -> None:
@@ -71,7 +73,7 @@ def _epochs(step: Any, begin: Any, batch: dict[str, np.ndarray]) -> Run:
 
     parts = Parts(
         train_step=lambda state, sums, batch, scale: run_step(state, sums, batch),
-        spent=nothing_spent(),
+        spent=spent,
         zero_sums=lambda: jax.device_put(zero_sums(), place),
         place=float,
         batches=itertools.repeat(placed),

@@ -1,0 +1,82 @@
+"""A phase made ready to train: what is known, its learning rate, its step; even without a state."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+
+from ferjax.known import Known, known_branch
+from ferjax.phase_parts import compiled_step, phase_rate
+from ferjax.sharding import put_batch, replicated
+from ferjax.task import Task, train_batches
+from ferjax.train.state import TrainState
+from ferjax.train.steps import Sums, zero_sums
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What a phase trains with.
+
+    Attributes:
+      known: what is not computed but read.
+      rate: the learning rate as a function of the run's step.
+      lower: (state, sums, batch, scale) → its step, lowered.
+    """
+
+    known: Known
+    rate: Callable[[Any], Any]
+    lower: Callable[..., Any]
+
+
+def ready_phase(
+    task: Task,
+    index: int,
+    start: int,
+    state: TrainState,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Ready:
+    """Returns what a phase trains with; features that it needs are computed here.
+
+    Args:
+      task: the run's.
+      index: the phase's, from 0.
+      start: epochs before it.
+      state: anywhere in it; only of a phase without a frozen branch its shapes are enough.
+      interrupted: () → whether the user asked to stop.
+
+    Raises:
+      UserError: a store of features that cannot be read or written.
+      KeyboardInterrupt: the user asked to stop; what is stored is kept.
+    """
+    variables = {"params": state.params, "batch_stats": state.batch_stats}
+    known = known_branch(task, index, variables, interrupted)
+    per_epoch = task.steps_per_epoch
+    rate = phase_rate(task.config, index, start * per_epoch, per_epoch)
+    step: Any = compiled_step(task, index, known, rate, state)
+    return Ready(known, rate, step.lower)
+
+
+def ready_ahead(task: Task, state: TrainState) -> tuple[Ready, Callable[[], object]]:
+    """Returns what the first phase trains with, with no state yet, and () → its step compiled.
+
+    Args:
+      task: the run's; the phase has no frozen branch.
+      state: shapes and placement.
+    """
+    ready = ready_phase(task, 0, 0, state)
+    batch = put_batch(train_batches(task.config, ready.known.train)[0], task.mesh)
+    lowered = ready.lower(state, placed_zeros(task), batch, placed(task, 1.0))
+    # It holds what it was compiled to: whoever compiles it again is given that.
+    return replace(ready, lower=lambda *arguments: lowered), lowered.compile
+
+
+def placed(task: Task, number: float) -> jax.Array:
+    """Returns a number as the step takes it."""
+    return jax.device_put(task.dtype(number), replicated(task.mesh))
+
+
+def placed_zeros(task: Task) -> Sums:
+    """Returns the sums at the start of an epoch as the step returns them."""
+    # Straight from the host they are another type to jit, which would compile a second time.
+    return jax.device_put(zero_sums(task.dtype), replicated(task.mesh))

@@ -1,0 +1,58 @@
+"""A run's first step is made ready while its first state is."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import pytest
+
+from ferjax import phase_parts
+from ferjax.config import TrainConfig
+from ferjax.experiment import run_train
+from ferjax.train.steps import train_step
+from ferjax.train.writer import read_lines
+
+Tiny = Callable[..., TrainConfig]
+
+
+@pytest.fixture
+def traces(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Returns a list that grows with every trace of a training step."""
+    seen: list[int] = []
+
+    def counted(*arguments: Any, **named: Any) -> Any:
+        seen.append(len(seen))
+        return train_step(*arguments, **named)
+
+    monkeypatch.setattr(phase_parts, "train_step", counted)
+    return seen
+
+
+def test_a_step_is_traced_once_and_its_time_accounted_for(
+    tmp_path: Path, tiny_config: Tiny, traces: list[int]
+) -> None:
+    report = run_train(tiny_config(tmp_path / "run"), jax.devices()[:1])
+    assert len(traces) == 1
+    lines = [line for line in read_lines(tmp_path / "run") if line["split"] == "train"]
+    assert lines[0]["seconds"]["compile"] > 0
+    # The second epoch's is of evaluation alone, which has no kind of its own there.
+    assert lines[1]["seconds"]["compile"] < lines[0]["seconds"]["compile"]
+    assert report["costs"]["seconds"]["compile"] >= lines[0]["seconds"]["compile"]
+
+
+def test_what_has_no_steps_left_compiles_none(
+    tmp_path: Path, tiny_config: Tiny, traces: list[int]
+) -> None:
+    config = tiny_config(tmp_path / "run", resume=True)
+    run_train(config, jax.devices()[:1])
+    traces.clear()
+    (tmp_path / "run" / "report.json").unlink()
+    run_train(config, jax.devices()[:1])
+    assert not traces
+
+
+def test_each_phase_is_traced_once(tmp_path: Path, tiny_config: Tiny, traces: list[int]) -> None:
+    config = tiny_config(tmp_path / "run", epochs=1, freeze=("conv1/.*", "none"))
+    run_train(config, jax.devices()[:1])
+    assert len(traces) == 2
