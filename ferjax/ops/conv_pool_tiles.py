@@ -6,6 +6,7 @@ gathered for the kernel's gradient and scattered for the input's. The batch stay
 its own throughout, so a batch-sharded input keeps its sharding.
 """
 
+import math
 from functools import partial
 from typing import NamedTuple
 
@@ -108,7 +109,12 @@ def _kernel_gradient(
     x: jax.Array, kernel: jax.Array, gradient: jax.Array, place: jax.Array, tiles: _Tiles
 ) -> jax.Array:
     """Returns [k, k, C, F]: the sum of the winners' patches, each times its gradient."""
-    padded, features = _padded(x, kernel), kernel.shape[-1]
+    padded, batch, features = _padded(x, kernel), len(x), kernel.shape[-1]
+
+    def windows_first(pixels: jax.Array) -> jax.Array:
+        pixels = pixels.reshape(batch, -1, features, math.prod(pixels.shape[2:]))
+        # Three dimensions: with a fourth XLA takes up to five times as long.
+        return pixels.swapaxes(0, 1).reshape(-1, batch * features, pixels.shape[-1])
 
     def add(total: jax.Array, item: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
         n, gradient, place = item
@@ -120,13 +126,13 @@ def _kernel_gradient(
             sizes = (*kernel.shape[:2], tile.shape[-1])
             return lax.gather(tile, corner, window, sizes, mode="promise_in_bounds")
 
-        # Three dimensions: with a fourth XLA takes five times as long.
-        won = jax.vmap(patches)(tile, place).reshape(-1, *total.shape)
-        return total + (won * gradient.reshape(-1, features, 1)).sum(0), None
+        won = windows_first(jax.vmap(patches)(tile, place))
+        return total + (won * windows_first(gradient.reshape(*place.shape, 1))).sum(0), None
 
-    start = jnp.zeros((features, kernel[..., 0].size), gradient.dtype)
+    # One for each image: devices that share the batch then sum theirs once, after the loop.
+    start = jnp.zeros((batch * features, kernel[..., 0].size), gradient.dtype)
     total, _ = lax.scan(add, start, (jnp.arange(len(place)), gradient, place))
-    return total.T.reshape(kernel.shape)
+    return total.reshape(batch, features, -1).sum(0).T.reshape(kernel.shape)
 
 
 def _input_gradient(

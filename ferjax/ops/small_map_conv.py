@@ -17,7 +17,8 @@ def small_map_conv(
 
     XLA swaps map and kernel where the map is the smaller, and on CPU its gradients then fall to a
     naive loop, tens of times slower. Each place of the kernel meets few pixels of such a map; they
-    are stacked over the batch. Padding is never multiplied.
+    are stacked behind the batch, which stays a dimension of its own: one split over devices keeps
+    its placement. Padding is never multiplied.
 
     Args:
       x: float [B, H, W, C].
@@ -38,10 +39,10 @@ def small_map_conv(
     for place, (down, right) in zip(places, product(rows, columns), strict=True):
         met = [(pixels[i][j], (o, p)) for (i, o), (j, p) in product(down, right)]
         if met:
-            stacked = jnp.concatenate([pixel for pixel, _ in met])
+            stacked = jnp.stack([pixel for pixel, _ in met], axis=1)
             found = jnp.matmul(stacked, place[0], preferred_element_type=dtype)
-            for (_, output), part in zip(met, jnp.split(found, len(met)), strict=True):
-                sums[output] = sums[output] + part
+            for number, (_, output) in enumerate(met):
+                sums[output] = sums[output] + found[:, number]
     shape = (x.shape[0], kernel.shape[-1])
     y = jnp.stack([jnp.broadcast_to(part, shape) for part in sums.values()], axis=1)
     return y.reshape(x.shape[0], tall, wide, -1).astype(x.dtype)

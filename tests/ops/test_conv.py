@@ -11,6 +11,7 @@ from flax import linen as nn
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from ferjax.bench.scaling.hlo import ALL_REDUCE, exchanges
 from ferjax.models.layers import Conv
 from ferjax.ops.forms import plain_forms
 from ferjax.sharding import batch_sharded, data_mesh, replicated
@@ -106,6 +107,20 @@ def test_under_vmap_remat_and_a_batch_sharded_mesh() -> None:
     placed = (jax.device_put(x, batch_sharded(mesh)), jax.device_put(kernel, replicated(mesh)))
     found = value_and_gradients(layer, *placed)
     jax.tree.map(np.testing.assert_array_equal, found, expected)
+
+
+def test_a_small_map_of_a_sharded_batch_stays_where_it_is() -> None:
+    x, kernel = arrays(8, (2, 2), 16, (3, 3, 16, 4))
+    layer, mesh = Conv(4, (3, 3), use_bias=False), data_mesh()
+    placed = (jax.device_put(x, batch_sharded(mesh)), jax.device_put(kernel, replicated(mesh)))
+
+    def loss(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        return (layer.apply({"params": {"kernel": kernel}}, x) ** 2).sum()
+
+    program = jax.jit(jax.grad(loss, (0, 1))).lower(*placed).compile()
+    moves = exchanges(program.as_text(), mesh.size)
+    assert {move.kind for move in moves} == {ALL_REDUCE}
+    assert sum(move.payload for move in moves) == 4 * kernel.size
 
 
 def test_the_input_is_turned_in_a_loop_unless_switched_off() -> None:
