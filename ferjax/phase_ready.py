@@ -8,7 +8,7 @@ import jax
 
 from ferjax.known import Known, known_branch
 from ferjax.phase_parts import compiled_step, phase_rate
-from ferjax.sharding import put_batch, replicated
+from ferjax.sharding import batch_sharded, replicated
 from ferjax.task import Task, train_batches
 from ferjax.train.state import TrainState
 from ferjax.train.steps import Sums, zero_sums
@@ -57,18 +57,28 @@ def ready_phase(
     return Ready(known, rate, step.lower)
 
 
-def ready_ahead(task: Task, state: TrainState) -> tuple[Ready, Callable[[], object]]:
-    """Returns what the first phase trains with, with no state yet, and () → its step compiled.
+def ready_ahead(task: Task, state: TrainState) -> Ready:
+    """Returns what the first phase trains with, its step compiled; nothing is put on devices.
 
     Args:
       task: the run's; the phase has no frozen branch.
       state: shapes and placement.
     """
     ready = ready_phase(task, 0, 0, state)
-    batch = put_batch(train_batches(task.config, ready.known.train)[0], task.mesh)
-    lowered = ready.lower(state, placed_zeros(task), batch, placed(task, 1.0))
+    rows = train_batches(task.config, ready.known.train)[0]
+    size = task.config.batch_size
+    batch = {name: _like(part, task, size, *part.shape[1:]) for name, part in rows.items()}
+    sums = jax.tree.map(lambda zero: _like(zero, task), zero_sums(task.dtype))
+    lowered = ready.lower(state, sums, batch, _like(task.dtype(1), task))
     # It holds what it was compiled to: whoever compiles it again is given that.
-    return replace(ready, lower=lambda *arguments: lowered), lowered.compile
+    lowered.compile()
+    return replace(ready, lower=lambda *arguments: lowered)
+
+
+def _like(array: Any, task: Task, *shape: int) -> jax.ShapeDtypeStruct:
+    """Returns what an array will be on the devices: split by rows, or a scalar on each."""
+    placement = (batch_sharded if shape else replicated)(task.mesh)
+    return jax.ShapeDtypeStruct(shape, array.dtype, sharding=placement)
 
 
 def placed(task: Task, number: float) -> jax.Array:

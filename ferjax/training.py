@@ -119,9 +119,8 @@ def _left(run: _Run) -> tuple[TrainState, HostState]:
     run.lap()
     index, first = len(host.starts) - 1, phases_of(task.config)[0]
 
-    def get_ready(state: TrainState) -> Callable[[], object]:
-        run.ahead[0], compiling = ready_ahead(task, state)
-        return compiling
+    def get_ready(state: TrainState) -> None:
+        run.ahead[0] = ready_ahead(task, state)
 
     with timed(run.spent, "compile"):
         # What is frozen may be known, which takes the state's values.

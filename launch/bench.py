@@ -12,7 +12,7 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "cases", None, "Regular expression: only the cases (scaling: networks) whose names hold it."
 )
-flags.DEFINE_boolean("quick", False, "The main cases, fewer rounds: under 3 minutes.")
+flags.DEFINE_boolean("quick", False, "The main cases, fewer rounds: 4 minutes on 2 cores.")
 flags.DEFINE_string("out", None, "New folder for the report. Default: bench/<suite>-<date>-<time>.")
 
 

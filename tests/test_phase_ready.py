@@ -35,10 +35,9 @@ def test_a_step_is_traced_once_and_its_time_accounted_for(
     report = run_train(tiny_config(tmp_path / "run"), jax.devices()[:1])
     assert len(traces) == 1
     lines = [line for line in read_lines(tmp_path / "run") if line["split"] == "train"]
-    assert lines[0]["seconds"]["compile"] > 0
-    # The second epoch's is of evaluation alone, which has no kind of its own there.
-    assert lines[1]["seconds"]["compile"] < lines[0]["seconds"]["compile"]
-    assert report["costs"]["seconds"]["compile"] >= lines[0]["seconds"]["compile"]
+    first, second = (line["seconds"]["compile"] for line in lines)
+    assert 0 <= second < first
+    assert report["costs"]["seconds"]["compile"] == pytest.approx(first + second, abs=2e-3)
 
 
 def test_what_has_no_steps_left_compiles_none(

@@ -140,7 +140,7 @@ def restore_checkpoint(manager: ocp.CheckpointManager, step: int, like: TrainSta
 
 def latest_meta(run_dir: Path) -> dict[str, Any] | None:
     """Returns the latest checkpoint's meta, or None where a run has saved none yet."""
-    if not any((run_dir / "checkpoints").glob("[0-9]*")):
+    if not saved_steps(run_dir / "checkpoints"):
         return None
     return read_meta(run_dir)[1]
 

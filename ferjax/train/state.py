@@ -20,8 +20,8 @@ from ferjax.specs import InputSpec
 from ferjax.train.optim import carry_over
 from ferjax.tree import merge_trees, split_tree, unflatten
 
-# (a state's shapes and placement) → () → anything.
-Meanwhile = Callable[[Any], Callable[[], object]]
+# Given a state's shapes and placement.
+Meanwhile = Callable[[Any], object]
 
 
 @struct.dataclass
@@ -79,8 +79,8 @@ def create_state(
       given: values by flat path (`params/stem_conv/kernel`) instead of the initialised ones.
       ema: whether a moving average of the trained parameters is kept.
       split: whether its arrays are split over the mesh; else each device has a copy.
-      meanwhile: called with the state's shapes and placement while XLA compiles, in a thread, what
-        makes its values; what it returns is called in another one.
+      meanwhile: called with the state's shapes and placement while a thread compiles what makes its
+        values, and makes them. It launches nothing itself: processes of a run must in one order.
     """
 
     def init(given: Mapping[str, Any]) -> TrainState:
@@ -141,13 +141,10 @@ def _born(
     if meanwhile is None:
         return jitted(argument)
     lowered = jitted.lower(argument)
-    with ThreadPoolExecutor(2) as aside:
-        program = aside.submit(lowered.compile)
-        more = aside.submit(meanwhile(lowered.out_info))
-        # Launched from this thread alone: the processes of a run must do so in one order.
-        state = program.result()(argument)
-        more.result()
-        return state
+    with ThreadPoolExecutor(1) as aside:
+        made = aside.submit(lambda: lowered.compile()(argument))
+        meanwhile(lowered.out_info)
+        return made.result()
 
 
 def averaged_parameters(ema: Any, params: Any, step: jax.Array, decay: float) -> Any:

@@ -80,7 +80,8 @@ def test_every_case_traces(suite: str, name: str) -> None:
     assert len(settings) >= 4 or XLA not in case.sides
 
 
-def test_names_are_unique_and_every_suite_has_a_quick_case() -> None:
+def test_names_are_unique_and_all_suites_but_the_loop_have_a_quick_case() -> None:
     assert len(set(CASES)) == len(CASES)
-    for cases in SUITES.values():
-        assert any(case.quick for case in cases())
+    # An epoch on either side takes a minute.
+    slow = {"loop"}
+    assert {name for name, cases in SUITES.items() if not any(c.quick for c in cases())} == slow

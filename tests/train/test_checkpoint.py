@@ -12,6 +12,7 @@ from ferjax.models.registry import create_model
 from ferjax.sharding import data_mesh, replicated
 from ferjax.specs import InputSpec
 from ferjax.train.checkpoint import (
+    latest_meta,
     open_checkpoints,
     read_meta,
     restore_checkpoint,
@@ -166,3 +167,8 @@ def test_no_checkpoint_is_the_users_error(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").mkdir()
     with pytest.raises(UserError, match="no finished checkpoint yet"):
         read_meta(tmp_path)
+
+
+def test_a_run_killed_in_its_first_save_has_no_meta_yet(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints" / "4.orbax-checkpoint-tmp-1").mkdir(parents=True)
+    assert latest_meta(tmp_path) is None

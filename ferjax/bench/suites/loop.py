@@ -44,7 +44,6 @@ def cases() -> tuple[Case, ...]:
             },
             bytes=_STEPS * batch["image"].nbytes,
             images=_STEPS * _BATCH,
-            quick=True,
         ),
     )
 
