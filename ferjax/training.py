@@ -87,30 +87,26 @@ def train_run(task: Task, run_dir: Path, watch: Watch | None = None) -> None:
     ):
         watch, spent = watch or (lambda epoch, accuracy: None), nothing_spent()
         run = _Run(task, run_dir, record, interrupted, watch, spent, laps(spent))
-        began = time.monotonic()
         state, host = _left(run)
         while True:
             try:
-                state, host = _train_phase(run, state, host, began)
+                state, host = _train_phase(run, state, host)
             except Diverged:
                 if config.on_nan == "stop" or host.retries:
                     raise
                 record.settle()
-                began = time.monotonic()
                 state, host = _left(run)
                 taken = f"the loss was not finite: taken back to step {int(state.step)}, once"
                 host = replace(host, retries=1, notes=(*host.notes, taken))
                 continue
             if len(host.starts) == len(task.frozen):
                 return
-            began = time.monotonic()
-            with timed(spent, "compile"):
-                state, host = _next(task, state, host)
+            state, host = _next(run, state, host)
 
 
 def _left(run: _Run) -> tuple[TrainState, HostState]:
     """Returns state and host of the latest checkpoint, or those that a run starts with."""
-    task, manager = run.task, run.record.manager
+    began, task, manager = time.monotonic(), run.task, run.record.manager
     host, epochs = HostState(placed_zeros(task)), 0
     if (latest := manager.latest_step()) is not None:
         meta = restore_meta(manager, latest)
@@ -131,15 +127,22 @@ def _left(run: _Run) -> tuple[TrainState, HostState]:
     if latest is not None:
         state = restore_checkpoint(manager, latest, state)
     run.record.cut_back(int(state.step))
-    return state, host
+    return state, _later(host, began)
 
 
-def _next(task: Task, state: TrainState, host: HostState) -> tuple[TrainState, HostState]:
+def _next(run: _Run, state: TrainState, host: HostState) -> tuple[TrainState, HostState]:
     """Returns state and host at the start of the phase that follows theirs."""
-    index = len(host.starts)
-    state = _begun(task, state, index)
+    began, task, index = time.monotonic(), run.task, len(host.starts)
+    with timed(run.spent, "compile"):
+        state = _begun(task, state, index)
     starts = (*host.starts, int(state.step) // task.steps_per_epoch)
-    return state, replace(host, starts=starts, waited=(0, -1.0), plateau=Plateau())
+    host = replace(host, starts=starts, waited=(0, -1.0), plateau=Plateau())
+    return state, _later(host, began)
+
+
+def _later(host: HostState, began: float) -> HostState:
+    """Returns the host that knows of the time since, beside what the loop counts itself."""
+    return replace(host, seconds=host.seconds + time.monotonic() - began)
 
 
 def _begun(task: Task, state: TrainState, index: int) -> TrainState:
@@ -148,18 +151,10 @@ def _begun(task: Task, state: TrainState, index: int) -> TrainState:
     return next_phase(state, optimizer, task.frozen[index], task.mesh, split=split)
 
 
-def _train_phase(
-    run: _Run, state: TrainState, host: HostState, began: float
-) -> tuple[TrainState, HostState]:
-    """Returns state and host at the end of the phase that they are in.
-
-    Args:
-      run: the run.
-      state: anywhere in the phase.
-      host: likewise.
-      began: when, on the monotonic clock, its time of `host.seconds` was over.
-    """
+def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainState, HostState]:
+    """Returns state and host at the end of the phase that they are in."""
     task, config, per_epoch = run.task, run.task.config, run.task.steps_per_epoch
+    began = time.monotonic()
     index = len(host.starts) - 1
     phase = phases_of(config)[index]
     if (ready := run.ahead.pop(index, None)) is None:
@@ -216,8 +211,7 @@ def _train_phase(
         plateau=plateau_of(config, phase),
         progress=config.progress,
     )
-    host = replace(host, seconds=host.seconds + time.monotonic() - began)
-    return fit(state, host, plan, parts)
+    return fit(state, _later(host, began), plan, parts)
 
 
 def _step(run: _Run, lower: Callable[..., Any]) -> Step:
