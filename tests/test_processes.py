@@ -124,6 +124,7 @@ def test_two_processes_are_one_run(
     assert counts(one) == counts(two) == expected
 
 
+@pytest.mark.slow
 def test_processes_share_decoded_images_and_a_frozen_branch_s_features(
     tmp_path: Path, started: Started
 ) -> None:
