@@ -65,9 +65,10 @@ def ready_ahead(task: Task, state: TrainState) -> Ready:
       state: shapes and placement.
     """
     ready = ready_phase(task, 0, 0, state)
-    rows = train_batches(task.config, ready.known.train)[0]
-    size = task.config.batch_size
-    batch = {name: _like(part, task, size, *part.shape[1:]) for name, part in rows.items()}
+    batches = train_batches(task.config, ready.known.train)
+    # Of one image: the loop reads the batch itself.
+    row, size = replace(batches, batch_size=batches.shard.count)[0], batches.batch_size
+    batch = {name: _like(part, task, size, *part.shape[1:]) for name, part in row.items()}
     sums = jax.tree.map(lambda zero: _like(zero, task), zero_sums(task.dtype))
     lowered = ready.lower(state, sums, batch, _like(task.dtype(1), task))
     # It holds what it was compiled to: whoever compiles it again is given that.
