@@ -6,20 +6,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ferjax.assess import assess_run
-from ferjax.assess_split import assess_split
-from ferjax.config import EvalConfig, TrainConfig
-from ferjax.config_json import make_config
+from ferjax.config.format_versions import KEY, upgraded_config
+from ferjax.config.json_file import make_config
+from ferjax.config.phases import total_epochs
+from ferjax.config.train_config import EvalConfig, TrainConfig
 from ferjax.errors import UserError
-from ferjax.known import check_feature_cache
-from ferjax.phases import total_epochs
-from ferjax.processes import on_first
-from ferjax.several import runs_of, train_several
-from ferjax.sharding import Devices, devices_for
-from ferjax.task import prepare_task
-from ferjax.train.rundir import check_run_dir, locked_run_dir, read_config
-from ferjax.training import Watch, train_run
-from ferjax.versions import KEY, upgraded_config
+from ferjax.evaluation.run_report import assess_run
+from ferjax.evaluation.split_report import assess_split
+from ferjax.runs.cached_features import check_feature_cache
+from ferjax.runs.seeds_and_folds import runs_of, train_several
+from ferjax.runs.task import prepare_task
+from ferjax.runs.train_phases import Watch, train_run
+from ferjax.runtime.processes import on_first
+from ferjax.runtime.sharding import Devices, devices_for
+from ferjax.training.run_directory.config_and_lock import check_run_dir, locked_run_dir, read_config
 
 
 def run_train(

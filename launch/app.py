@@ -39,7 +39,7 @@ def run(main: Callable[[list[str]], Any]) -> None:
     _set_logs()
     try:
         arguments = _parse(sys.argv)
-        from ferjax.compile_cache import enable_compile_cache
+        from ferjax.runtime.compile_cache import enable_compile_cache
 
         enable_compile_cache()
         main(arguments[1:])
@@ -75,14 +75,14 @@ def _exit(status: int, message: str = "") -> NoReturn:
     """Ends the process with a message, at once where others are joined to it."""
     if message:
         print(message, file=sys.stderr)
-    if "ferjax.processes" in sys.modules:
-        sys.modules["ferjax.processes"].leave(status)
+    if "ferjax.runtime.processes" in sys.modules:
+        sys.modules["ferjax.runtime.processes"].leave(status)
     sys.exit(status)
 
 
 def _lost_peer(error: Exception) -> str:
     """Returns what to say where an exchange failed because another process is gone, or nothing."""
-    processes = sys.modules.get("ferjax.processes")
+    processes = sys.modules.get("ferjax.runtime.processes")
     if not processes or not processes.joined() or not re.search(_LOST, str(error)):
         return ""
     return "another process of this run has ended; it has said why. --resume continues from here."

@@ -19,11 +19,11 @@ flags.DEFINE_string("out", None, "New folder for the report. Default: bench/<sui
 def main(arguments: list[str]) -> None:
     """Measures, prints the table and the report's path."""
     refuse_arguments(arguments)
-    from ferjax.bench.registry import SCALING
-    from ferjax.bench.report import terminal_table
-    from ferjax.bench.run import run_bench
-    from ferjax.bench.scaling.page import scaling_table
-    from ferjax.bench.scaling.run import run_scaling
+    from ferjax.bench.reporting.report_files import terminal_table
+    from ferjax.bench.run_suites import run_bench
+    from ferjax.bench.scaling.report_files import scaling_table
+    from ferjax.bench.scaling.run_scaling import run_scaling
+    from ferjax.bench.suite_registry import SCALING
 
     values = flags.FLAGS
     chosen = values.cases, values.quick, values.out

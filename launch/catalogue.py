@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ferjax.convert.catalogue import CATALOGUE, DEFAULT_TAGS
+from ferjax.convert.catalogue.find_weights import CATALOGUE, DEFAULT_TAGS
 from ferjax.convert.weights import Plan, cached_names
 from ferjax.data.registry import dataset_entries
 from ferjax.models.registry import MODELS, model_entry

@@ -2,7 +2,7 @@
 
 from absl import flags
 
-from ferjax.tool_configs import ConvertConfig
+from ferjax.config.tool_configs import ConvertConfig
 from launch.app import refuse_arguments, run
 from launch.flags import define_flags, given_flags
 
@@ -13,7 +13,7 @@ flags.DEFINE_boolean("list", False, "Show the catalogue and what of it is cached
 def main(arguments: list[str]) -> None:
     """Prints the mapping and what was checked and written; with --to the lines that load it."""
     refuse_arguments(arguments)
-    from ferjax.conversion import run_convert, run_export
+    from ferjax.tools.convert_weights import run_convert, run_export
     from launch.catalogue import mapping, weights_catalogue
 
     if flags.FLAGS.list:

@@ -5,7 +5,7 @@ from typing import Any
 
 from absl import flags
 
-from ferjax.config_fields import field_type, is_per_phase, parse_list, values_of
+from ferjax.config.fields import field_type, is_per_phase, parse_list, values_of
 
 # absl then counts the flags as the entry point's own, which is what --help lists.
 flags.disclaim_key_flags()

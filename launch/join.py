@@ -27,14 +27,14 @@ def join_processes() -> None:
         return
     if given and "coordinator" not in given:
         raise UserError(f"--{given[0]} needs --coordinator=host:port beside it.")
-    from ferjax.processes import join
+    from ferjax.runtime.processes import join
 
     join(values.coordinator, values.num_processes, values.process_id, values.join_seconds)
 
 
 def say(line: str) -> None:
     """Prints a line, once for all processes of a run."""
-    from ferjax.processes import is_first
+    from ferjax.runtime.processes import is_first
 
     if is_first():
         print(line)

@@ -2,8 +2,8 @@
 
 import sys
 
-from ferjax.config import TrainConfig
-from ferjax.tool_configs import SearchConfig
+from ferjax.config.tool_configs import SearchConfig
+from ferjax.config.train_config import TrainConfig
 from launch.app import interrupt_status, refuse_arguments, run
 from launch.flags import define_flags, given_flags
 
@@ -14,8 +14,8 @@ define_flags(TrainConfig)
 def main(arguments: list[str]) -> None:
     """Searches, here or in several processes; prints the best trial and the report's path."""
     refuse_arguments(arguments)
-    from ferjax.search.run import run_search
-    from ferjax.search.workers import run_workers
+    from ferjax.search.run_search import run_search
+    from ferjax.search.worker_processes import run_workers
 
     config, given = SearchConfig(**given_flags(SearchConfig)), given_flags(TrainConfig)
     try:

@@ -2,7 +2,7 @@
 
 from absl import flags
 
-from ferjax.config import TrainConfig
+from ferjax.config.train_config import TrainConfig
 from ferjax.recipes import resolve
 from launch.app import refuse_arguments, run
 from launch.flags import define_flags, given_flags

@@ -26,16 +26,16 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
-from ferjax import training
-from ferjax.config import TrainConfig
-from ferjax.convert.references import import_torchvision
-from ferjax.data.split import Split
-from ferjax.data.synthetic import render_faces
+from ferjax.config.train_config import TrainConfig
+from ferjax.convert.publisher_logits import import_torchvision
+from ferjax.data.splits.split import Split
+from ferjax.data.synthetic.load_synthetic import render_faces
 from ferjax.emotions import EMOTIONS
 from ferjax.experiment import run_train
 from ferjax.predict import load_run
 from ferjax.recipes import resolve
-from ferjax.train.writer import read_lines
+from ferjax.runs import train_phases
+from ferjax.training.run_directory.metrics_jsonl import read_lines
 
 # How long an example takes is the machine's affair.
 settings.register_profile("ferjax", deadline=None)
@@ -164,7 +164,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Any]:
             yield lambda: next(looks) == steps
 
         with monkeypatch.context() as patch:
-            patch.setattr(training, "interrupt_requests", requests)
+            patch.setattr(train_phases, "interrupt_requests", requests)
             yield
 
     return stopping

@@ -6,13 +6,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ferjax.data import ckplus, fer2013, ferplus, folder, rafdb, sfew, synthetic
-from ferjax.data.bad_images import skip_unreadable
-from ferjax.data.cache import cached
-from ferjax.data.exclude import without_listed
-from ferjax.data.refold import refold
-from ferjax.data.split import DatasetBundle
-from ferjax.data.stored import stored
+from ferjax.data.datasets import sfew, user_folder
+from ferjax.data.datasets.ckplus import load_ckplus
+from ferjax.data.datasets.fer2013 import load_fer2013
+from ferjax.data.datasets.ferplus import load_ferplus
+from ferjax.data.datasets.rafdb import load_rafdb
+from ferjax.data.splits.bad_images import skip_unreadable
+from ferjax.data.splits.exclude_file import without_listed
+from ferjax.data.splits.refold_splits import refold
+from ferjax.data.splits.split import DatasetBundle
+from ferjax.data.storage.bundle_from_stores import stored
+from ferjax.data.storage.memory_cache import cached
+from ferjax.data.synthetic import load_synthetic
 from ferjax.errors import UserError, unknown_name
 
 
@@ -35,17 +40,22 @@ class DatasetEntry:
 
 DATASETS: dict[str, DatasetEntry] = {
     "ckplus": DatasetEntry(
-        ckplus.load, ckplus.LAYOUTS, ckplus.SOURCE, options=("num_classes", "folds", "fold")
+        load_ckplus.load,
+        load_ckplus.LAYOUTS,
+        load_ckplus.SOURCE,
+        options=("num_classes", "folds", "fold"),
     ),
-    "fer2013": DatasetEntry(fer2013.load, fer2013.LAYOUTS, fer2013.SOURCE),
-    "ferplus": DatasetEntry(ferplus.load, ferplus.LAYOUTS, ferplus.SOURCE, options=("labels",)),
-    "folder": DatasetEntry(folder.load, folder.LAYOUTS, folder.SOURCE),
-    "rafdb": DatasetEntry(rafdb.load, rafdb.LAYOUTS, rafdb.SOURCE),
+    "fer2013": DatasetEntry(load_fer2013.load, load_fer2013.LAYOUTS, load_fer2013.SOURCE),
+    "ferplus": DatasetEntry(
+        load_ferplus.load, load_ferplus.LAYOUTS, load_ferplus.SOURCE, options=("labels",)
+    ),
+    "folder": DatasetEntry(user_folder.load, user_folder.LAYOUTS, user_folder.SOURCE),
+    "rafdb": DatasetEntry(load_rafdb.load, load_rafdb.LAYOUTS, load_rafdb.SOURCE),
     "sfew": DatasetEntry(sfew.load, sfew.LAYOUTS, sfew.SOURCE),
 }
 
 _SYNTHETIC = DatasetEntry(
-    synthetic.load, ("none: drawn by the library",), "built in", options=("num_classes",)
+    load_synthetic.load, ("none: drawn by the library",), "built in", options=("num_classes",)
 )
 
 
@@ -103,7 +113,7 @@ def load_dataset(
             raise UserError(
                 f"--data_dir={data_dir}: synthetic faces are drawn, not read. Leave the flag out."
             )
-        path, bundle = None, synthetic.load(size=image_size, **given)
+        path, bundle = None, load_synthetic.load(size=image_size, **given)
     else:
         path = _find(name, data_dir)
         bundle = entries[name].load(

@@ -9,7 +9,7 @@ import jax
 from flax import linen as nn
 
 from ferjax.errors import UserError
-from ferjax.tree import flatten
+from ferjax.runtime.variable_tree import flatten
 
 
 def capture(

@@ -13,8 +13,8 @@ from ferjax.errors import UserError, unknown_name
 from ferjax.models import efficientnet, resnet, vgg
 from ferjax.models.awei import GUIDES, JUMPERS, Awei
 from ferjax.models.cnn import BaseCNN, DepthCNN, pooled_sides
+from ferjax.runtime.variable_tree import flatten
 from ferjax.specs import tupled
-from ferjax.tree import flatten
 
 
 @dataclass(frozen=True)

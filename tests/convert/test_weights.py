@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from ferjax.convert import catalogue, hub, origin
-from ferjax.convert.cache import cached_names, entry_folder
-from ferjax.convert.hashes import file_digest
-from ferjax.convert.rules import export
-from ferjax.convert.tables import find_table
+from ferjax.convert.catalogue.find_weights import find_weights
+from ferjax.convert.converted.weights_cache import cached_names, entry_folder
+from ferjax.convert.fetching import hub_client, name_url_or_file
+from ferjax.convert.fetching.file_hashes import file_digest
+from ferjax.convert.rules.match_and_convert import export
+from ferjax.convert.tables.all_tables import find_table
 from ferjax.convert.weights import Pretrained, load_pretrained, save_pretrained
 from ferjax.errors import UserError
 from ferjax.models.registry import abstract_variables
@@ -156,11 +157,11 @@ def named(server: Server, files: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Returns a catalogue name whose file the local server has."""
     name = "resnet18.tv_in1k"
     spec = dataclasses.replace(
-        catalogue.CATALOGUE[name],
+        find_weights.CATALOGUE[name],
         url=f"http://127.0.0.1:{server.server_port}/resnet18.safetensors",
         hash=f"sha256:{file_digest(files / 'resnet18.safetensors')[:8]}",
     )
-    monkeypatch.setitem(catalogue.CATALOGUE, name, spec)
+    monkeypatch.setitem(find_weights.CATALOGUE, name, spec)
     return name
 
 
@@ -168,7 +169,7 @@ def test_all_names_of_an_entry_are_one(named: str, server: Server) -> None:
     found = [load(word) for word in ("imagenet", "tv_in1k", named)]
     assert len(server.asked) == 1
     assert {weights.name for weights in found} == {named} == cached_names()
-    spec = catalogue.CATALOGUE[named]
+    spec = find_weights.CATALOGUE[named]
     assert found[0].input == spec.input
     source = found[0].source
     assert [source[k] for k in ("url", "license", "citation")] == [
@@ -200,8 +201,8 @@ def test_offline_without_a_cached_entry_says_what_to_do(
 
 
 def test_a_wrong_hash_converts_nothing(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = dataclasses.replace(catalogue.CATALOGUE[named], hash="sha256:00000000")
-    monkeypatch.setitem(catalogue.CATALOGUE, named, spec)
+    spec = dataclasses.replace(find_weights.CATALOGUE[named], hash="sha256:00000000")
+    monkeypatch.setitem(find_weights.CATALOGUE, named, spec)
     with pytest.raises(UserError, match="expected 00000000"):
         load(named)
     assert not cached_names()
@@ -211,7 +212,7 @@ def test_the_hub_is_asked_unless_its_client_has_the_file(
     files: Path, root: Path, resnet18: Variables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     local = files / "resnet18.safetensors"
-    monkeypatch.setattr(origin, "hub_cached", lambda repository, file: local)
+    monkeypatch.setattr(name_url_or_file, "hub_cached", lambda repository, file: local)
     found = load("a1_in1k", offline=True)
     same(found.variables, resnet18)
     assert found.source["url"].startswith("https://huggingface.co/timm/resnet18.a1_in1k/")
@@ -222,8 +223,8 @@ def test_the_hub_is_asked_unless_its_client_has_the_file(
         (folder / file).write_bytes(local.read_bytes())
         return folder / file
 
-    monkeypatch.setattr(origin, "hub_cached", hub.hub_cached)
-    monkeypatch.setattr(origin, "hub_download", fetched)
+    monkeypatch.setattr(name_url_or_file, "hub_cached", hub_client.hub_cached)
+    monkeypatch.setattr(name_url_or_file, "hub_download", fetched)
     same(load("resnet18.a2_in1k").variables, resnet18)
     assert not [*(root / "downloads").iterdir()]
 
@@ -258,8 +259,10 @@ def test_what_is_not_there_is_named(source: str | Path, given: Any, message: str
 def test_no_address_names_a_file_elsewhere(url: str, name: str, tmp_path: Path) -> None:
     asked: list[Path] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(origin, "download", lambda url, file, **_: asked.append(file))
-        origin.fetch(origin.resolve(url, "resnet18", None), tmp_path, offline=False, progress=False)
+        patch.setattr(name_url_or_file, "download", lambda url, file, **_: asked.append(file))
+        name_url_or_file.fetch(
+            name_url_or_file.resolve(url, "resnet18", None), tmp_path, offline=False, progress=False
+        )
     assert asked == [tmp_path / name]
 
 
@@ -267,7 +270,7 @@ def test_a_file_that_may_not_be_read_is_named(files: Path, monkeypatch: pytest.M
     def forbidden(path: Path) -> str:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(origin, "file_digest", forbidden)
+    monkeypatch.setattr(name_url_or_file, "file_digest", forbidden)
     with pytest.raises(UserError, match=r"resnet18\.safetensors cannot be read: Permission"):
         load(files / "resnet18.safetensors")
 

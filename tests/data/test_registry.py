@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from ferjax.data.registry import data_path, load_dataset
-from ferjax.data.split import DatasetBundle
+from ferjax.data.splits.split import DatasetBundle
 from ferjax.errors import UserError
 
 CLASSES = ("anger", "fear", "happiness")

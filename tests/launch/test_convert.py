@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from ferjax.convert.export import to_torchvision
+from ferjax.convert.export_torchvision import to_torchvision
 from ferjax.models.registry import abstract_variables
 
 ROOT = Path(__file__).resolve().parents[2]

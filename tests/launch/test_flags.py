@@ -10,12 +10,12 @@ import pytest
 from absl import flags
 
 import launch.train
-from ferjax.config import TrainConfig
-from ferjax.config_fields import field_type, is_per_phase
+from ferjax.config.fields import field_type, is_per_phase
+from ferjax.config.phases import phases_of
+from ferjax.config.train_config import TrainConfig
 from ferjax.data.registry import dataset_entries
 from ferjax.errors import UserError
 from ferjax.models.registry import MODELS
-from ferjax.phases import phases_of
 from ferjax.recipes import RECIPES, resolve
 from launch.catalogue import catalogue
 from launch.flags import given_flags

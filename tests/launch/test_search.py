@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ferjax.train.writer import read_lines
+from ferjax.training.run_directory.metrics_jsonl import read_lines
 
 pytest.importorskip("optuna")
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from ferjax.models.registry import create_model
-from ferjax.sharding import data_mesh
+from ferjax.runs.task import evaluator
+from ferjax.runtime.sharding import data_mesh
 from ferjax.specs import InputSpec
-from ferjax.task import evaluator
 
 COUNT = 11
 

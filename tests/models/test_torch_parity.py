@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ferjax.bench import torch_nets
+from ferjax.bench.pytorch import networks
 from ferjax.models.registry import create_model
 
 torch = pytest.importorskip("torch")
@@ -58,11 +58,11 @@ def images(side: int, channels: int) -> tuple[np.ndarray, Any]:
 @pytest.mark.parametrize(
     ("name", "fields", "side", "channels", "build"),
     [
-        ("cnn3", {}, 48, 1, lambda: torch_nets.depth_cnn(3)),
-        ("cnn6", {}, 48, 1, lambda: torch_nets.depth_cnn(6)),
-        ("base_cnn", {}, 28, 1, torch_nets.base_cnn),
+        ("cnn3", {}, 48, 1, lambda: networks.depth_cnn(3)),
+        ("cnn6", {}, 48, 1, lambda: networks.depth_cnn(6)),
+        ("base_cnn", {}, 28, 1, networks.base_cnn),
         *(
-            ("awei", {"jumper": j}, 64, 3, lambda j=j: torch_nets.awei(j, 64))
+            ("awei", {"jumper": j}, 64, 3, lambda j=j: networks.awei(j, 64))
             for j in ("none", "input", "conv1", "staged", "double")
         ),
     ],
@@ -116,7 +116,7 @@ def test_training_logits_gradients_and_running_statistics(
 ) -> None:
     variables = random_variables(create_model(f"cnn{depth}", 7), 48, 1)
     ours, theirs = images(48, 1)
-    module = load(torch_nets.depth_cnn(depth), variables).train()
+    module = load(networks.depth_cnn(depth), variables).train()
     logits, stats, gradients = logits_and_gradients(f"cnn{depth}", variables, ours)
     output = module(theirs)
     (output**2).mean().backward()
@@ -136,9 +136,9 @@ def test_training_logits_gradients_and_running_statistics(
 @pytest.mark.parametrize(
     ("name", "fields", "side", "build"),
     [
-        ("base_cnn", {}, 28, torch_nets.base_cnn),
-        ("awei", {"jumper": "input"}, 64, lambda: torch_nets.awei("input", 64)),
-        ("awei", {"jumper": "staged"}, 64, lambda: torch_nets.awei("staged", 64)),
+        ("base_cnn", {}, 28, networks.base_cnn),
+        ("awei", {"jumper": "input"}, 64, lambda: networks.awei("input", 64)),
+        ("awei", {"jumper": "staged"}, 64, lambda: networks.awei("staged", 64)),
     ],
 )
 def test_gradients(

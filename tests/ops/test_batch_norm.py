@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ferjax.models.layers import BatchNorm
-from ferjax.sharding import batch_sharded, data_mesh
+from ferjax.runtime.sharding import batch_sharded, data_mesh
 
 FIELDS = {"momentum": 0.9, "epsilon": 1e-5}
 

@@ -11,10 +11,10 @@ from flax import linen as nn
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ferjax.bench.scaling.hlo import ALL_REDUCE, exchanges
+from ferjax.bench.scaling.hlo_exchanges import ALL_REDUCE, exchanges
 from ferjax.models.layers import Conv
 from ferjax.ops.forms import plain_forms
-from ferjax.sharding import batch_sharded, data_mesh, replicated
+from ferjax.runtime.sharding import batch_sharded, data_mesh, replicated
 
 
 def arrays(batch: int, sides: tuple[int, int], channels: int, kernel: tuple[int, ...]) -> tuple:

@@ -14,12 +14,12 @@ from jax import lax
 from jax.extend.core import Jaxpr, jaxprs_in_params
 from jax.sharding import PartitionSpec
 
-from ferjax.bench.scaling.hlo import ALL_REDUCE, exchanges
+from ferjax.bench.scaling.hlo_exchanges import ALL_REDUCE, exchanges
 from ferjax.ops import conv_pool_tiles
 from ferjax.ops.conv_pool import conv_relu_max_pool, conv_relu_max_pool_plain
 from ferjax.ops.conv_pool_tiles import tiled_conv_relu_max_pool
 from ferjax.ops.forms import plain_forms
-from ferjax.sharding import batch_sharded, data_mesh, replicated
+from ferjax.runtime.sharding import batch_sharded, data_mesh, replicated
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
 FORMS = [

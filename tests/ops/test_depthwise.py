@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ferjax.models.layers import Conv
 from ferjax.ops.depthwise import depthwise_conv, depthwise_conv_plain
 from ferjax.ops.forms import plain_forms
-from ferjax.sharding import batch_sharded, data_mesh, replicated
+from ferjax.runtime.sharding import batch_sharded, data_mesh, replicated
 
 Arrays = tuple[np.ndarray, np.ndarray]
 

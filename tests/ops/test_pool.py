@@ -14,7 +14,7 @@ from jax import lax
 from ferjax.models.layers import Conv
 from ferjax.ops.forms import plain_forms
 from ferjax.ops.pool import max_pool
-from ferjax.sharding import batch_sharded, data_mesh
+from ferjax.runtime.sharding import batch_sharded, data_mesh
 
 
 def reference(x: jax.Array, window: int, stride: int, padding: int) -> jax.Array:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from ferjax.config import TrainConfig
+from ferjax.config.tool_configs import SearchConfig
+from ferjax.config.train_config import TrainConfig
 from ferjax.report.scores import scores
-from ferjax.search.run import run_search
-from ferjax.tool_configs import SearchConfig
+from ferjax.search.run_search import run_search
 
 GIVEN = {"model": "cnn3", "dataset": "synthetic", "epochs": 4, "progress": False}
 Formula = Callable[[TrainConfig, int], float]
@@ -64,8 +64,8 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dic
 
     Nothing is drawn and nothing compiled is freed, which would take most of the time.
     """
-    monkeypatch.setattr("ferjax.search.trial.forget_programs", lambda: None)
-    monkeypatch.setattr("ferjax.report.trials.draw_trials", lambda *_: None)
+    monkeypatch.setattr("ferjax.search.run_trial.forget_programs", lambda: None)
+    monkeypatch.setattr("ferjax.report.pages.search_files.draw_trials", lambda *_: None)
 
     def call(
         formula: Formula = learning_rate_matters,

@@ -1,0 +1,52 @@
+"""What this machine can do at best, measured: matrix products and copies in float32."""
+
+import time
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from ferjax.bench.measuring.operation_counts import Work
+from ferjax.runtime.machine_limits import product_rate
+
+# platform → side of the matrices, floats copied: large enough to leave the caches.
+_SIZES = {"cpu": (2048, 2**25)}
+_DEVICE_SIZES = (8192, 2**28)
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """The measured rates.
+
+    Attributes:
+      flops: operations a second in a product of large float32 matrices.
+      bytes: bytes a second, read and written, when an array is updated in place.
+    """
+
+    flops: float
+    bytes: float
+
+
+def measure_ceilings() -> Ceilings:
+    """Returns the rates of the first device, each the best of several runs."""
+    platform = jax.default_backend()
+    side, floats = _SIZES.get(platform, _DEVICE_SIZES)
+    flops = product_rate(side, jnp.float32)
+    return Ceilings(flops, bytes=2 * 4 * floats / _update_seconds(jnp.ones((floats,))))
+
+
+def floor_seconds(work: Work, ceilings: Ceilings) -> float:
+    """Returns the seconds below which this machine cannot do the work."""
+    return max(work.flops / ceilings.flops, work.bytes / ceilings.bytes)
+
+
+def _update_seconds(line: jax.Array) -> float:
+    """Returns the shortest of several runs, each on what the one before returned."""
+    # In place: fresh memory would be paid for page by page.
+    update = jax.jit(lambda x: x + 1, donate_argnums=0)
+    times = []
+    for _ in range(8):
+        start = time.perf_counter()
+        line = jax.block_until_ready(update(line))
+        times.append(time.perf_counter() - start)
+    return min(times)

@@ -1,0 +1,88 @@
+"""Seconds of several sides, measured in turns so that a drift of the machine meets all alike."""
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ferjax.bench.measuring.case import Run
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure.
+
+    Attributes:
+      rounds: samples of each side.
+      least: samples that a side takes even where it outruns its budget.
+      budget: seconds a side may spend on its samples.
+      sample: seconds a sample takes at least; a shorter run is repeated and averaged.
+      compiled_peers: whether settings with torch.compile are tried.
+    """
+
+    rounds: int = 5
+    least: int = 3
+    budget: float = 25.0
+    sample: float = 0.1
+    compiled_peers: bool = True
+
+
+FULL = Effort()
+QUICK = Effort(rounds=3, least=2, budget=6.0, sample=0.05, compiled_peers=False)
+
+
+def measure(
+    sides: Mapping[str, Run],
+    effort: Effort = FULL,
+    *,
+    clock: Callable[[], float] = time.perf_counter,
+    tick: Callable[[str], None] = lambda label: None,
+) -> dict[str, tuple[float, ...]]:
+    """Returns the seconds of a run of each side, one number a round, in the order measured.
+
+    Every round runs every side once, so that the k-th numbers of two sides make a pair. A side
+    that has used up its budget sits out the later rounds.
+
+    Args:
+      sides: label → run.
+      effort: how long.
+      clock: seconds; a test gives its own.
+      tick: called with the label after the warm-up and after each sample.
+    """
+    repeats, samples = {}, {label: [] for label in sides}
+    for label, run in sides.items():
+        repeats[label] = max(1, math.ceil(effort.sample / max(warm_up(run, clock), 1e-6)))
+        tick(label)
+    for turn in range(effort.rounds):
+        for label, run in sides.items():
+            spent = repeats[label] * sum(samples[label])
+            if turn >= effort.least and spent > effort.budget:
+                continue
+            samples[label].append(_seconds(run, repeats[label], clock))
+            tick(label)
+    return {label: tuple(values) for label, values in samples.items()}
+
+
+def warm_up(run: Run, clock: Callable[[], float] = time.perf_counter) -> float:
+    """Runs until caches and allocators have settled; returns the seconds of the last run."""
+    first = _seconds(run, 1, clock)
+    # The second run of a step that takes seconds would tell nothing new.
+    return first if first > 1.0 else _seconds(run, 1, clock)
+
+
+def _seconds(run: Run, repeats: int, clock: Callable[[], float]) -> float:
+    start = clock()
+    for _ in range(repeats):
+        run()
+    return (clock() - start) / repeats
+
+
+def spread(values: Sequence[float]) -> float:
+    """Returns (largest - smallest) / median."""
+    return (max(values) - min(values)) / statistics.median(values)
+
+
+def paired_ratios(peer: Sequence[float], ours: Sequence[float]) -> list[float]:
+    """Returns peer / ours of every round that both took part in: above 1, ours is faster."""
+    return [a / b for a, b in zip(peer, ours, strict=False)]

@@ -1,0 +1,76 @@
+"""What a function has to do at least: its multiplications and the bytes that must move."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+
+from ferjax.bench.measuring.case import Case
+from ferjax.ops.forms import plainly
+
+
+@dataclass(frozen=True)
+class Work:
+    """The least work of one run.
+
+    Attributes:
+      flops: of convolutions and matrix products, a multiply-add as two.
+      bytes: of all arguments, read once, and all results, written once.
+    """
+
+    flops: float
+    bytes: float
+
+
+def case_work(case: Case) -> Work:
+    """Returns the least work of a case, its own count of operations first."""
+    if case.function is None:
+        return Work(0.0, case.bytes)
+    work = work_of(case.function, *case.arguments())
+    return Work(case.flops(), work.bytes) if case.flops else work
+
+
+def work_of(function: Callable[..., Any], *arguments: Any) -> Work:
+    """Returns the least work of a function of abstract arguments, traced in its plain form."""
+    closed = jax.make_jaxpr(plainly(function))(*arguments)
+    arrays = (*closed.in_avals, *closed.out_avals)
+    return Work(_flops(closed.jaxpr), sum(a.size * a.dtype.itemsize for a in arrays))
+
+
+def _flops(jaxpr: Any) -> float:
+    total = 0.0
+    for equation in jaxpr.eqns:
+        count = _COUNTS.get(equation.primitive.name)
+        if count:
+            total += count(equation)
+        repeats = equation.params["length"] if equation.primitive.name == "scan" else 1
+        total += repeats * sum(map(_flops, _inner(equation)))
+    return total
+
+
+def _inner(equation: Any) -> Iterator[Any]:
+    """Yields the jaxprs that an equation calls."""
+    for value in equation.params.values():
+        for item in value if isinstance(value, (tuple, list)) else (value,):
+            inner = getattr(item, "jaxpr", item)
+            if hasattr(inner, "eqns"):
+                yield inner
+
+
+def _convolution(equation: Any) -> float:
+    kernel, out = equation.invars[1].aval.shape, equation.outvars[0].aval
+    _, inputs, *window = (kernel[axis] for axis in equation.params["dimension_numbers"].rhs_spec)
+    # A strided convolution's input gradient convolves a map that is mostly inserted zeros.
+    zeros = math.prod(equation.params["lhs_dilation"])
+    return 2 * out.size * inputs * math.prod(window) / zeros
+
+
+def _product(equation: Any) -> float:
+    (contracted, _), _ = equation.params["dimension_numbers"]
+    lhs = equation.invars[0].aval.shape
+    return 2 * equation.outvars[0].aval.size * math.prod(lhs[axis] for axis in contracted)
+
+
+_COUNTS = {"conv_general_dilated": _convolution, "dot_general": _product}

@@ -1,0 +1,190 @@
+"""A case of one whole training step, from uint8 batch to updated parameters."""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from ferjax.bench.measuring.case import OURS, XLA, Case, Run
+from ferjax.bench.measuring.jax_sides import compile_ahead
+from ferjax.bench.measuring.pytorch_side import train_peers
+from ferjax.images.augment import AUGMENTS
+from ferjax.models.heads import head_of
+from ferjax.models.registry import create_model, model_entry
+from ferjax.runtime.sharding import data_mesh, replicated
+from ferjax.specs import InputSpec
+from ferjax.training.optimizers.learning_rate_schedules import make_schedule
+from ferjax.training.optimizers.optax_optimizers import make_optimizer
+from ferjax.training.state import create_state
+from ferjax.training.train_step import TRUNK, train_step, zero_sums
+
+_CLASSES = 7
+_RATE = 1e-3
+
+
+def train_case(
+    model: str,
+    side: int,
+    channels: int,
+    batch_size: int,
+    optimizer: str,
+    *,
+    twin: Callable[[], Any],
+    network: Mapping[str, object] | None = None,
+    **fields: Any,
+) -> Case:
+    """Returns the case of one training step, without dropout, whose masks are not PyTorch's.
+
+    Args:
+      model: the network's name.
+      side: of the images, pixels.
+      channels: of the images.
+      batch_size: images a step.
+      optimizer: `sgd` (momentum 0.9), `adam` or `adamw` (weight decay 0.01).
+      twin: returns the network as a PyTorch module.
+      network: fields of the network; their values stand in the case's name.
+      **fields: of `Case`.
+    """
+    step = functools.partial(step_parts, model, side, channels, optimizer, network)
+    batch = functools.partial(random_batch, side, channels, batch_size)
+
+    def build(plain: bool) -> Run:
+        return step_run(*step(), batch(), plain=plain)
+
+    return Case(
+        name=" ".join([model, *map(str, (network or {}).values()), "step"]),
+        shape=f"{batch_size}x{side}x{side}x{channels}, {optimizer}",
+        function=lambda *arguments: step()[0](*arguments),
+        arguments=lambda: (*jax.eval_shape(step()[1]), batch()),
+        sides={OURS: lambda: build(False), XLA: lambda: build(True)},
+        peers=train_peers(twin, _TORCH_OPTIMIZERS[optimizer], batch),
+        images=batch_size,
+        **fields,
+    )
+
+
+def step_parts(
+    model: str,
+    side: int,
+    channels: int,
+    optimizer: str,
+    fields: Mapping[str, object] | None = None,
+    frozen: str | None = None,
+    known: str | None = None,
+) -> tuple[Callable[..., Any], Callable[[], Any]]:
+    """Returns the pure step (state, sums, batch) → (state, sums), and what makes the first two.
+
+    Args:
+      model: the network's name.
+      side: of the images, pixels.
+      channels: of the images.
+      optimizer: as in `train_case`.
+      fields: of the network, beside a dropout of 0.
+      frozen: as in `train_step`.
+      known: as in `train_step`.
+    """
+    dropout = {"dropout": 0.0} if "dropout" in model_entry(model).fields else {}
+    network = create_model(model, _CLASSES, **dropout, **(fields or {}))
+    spec = InputSpec((side, side), side, channels, mean=(0.0,) * channels, std=(1.0,) * channels)
+    spec = replace(spec, guide=spec) if "guide" in (fields or {}) else spec
+    decay = 0.01 if optimizer == "adamw" else 0.0
+    updates = make_optimizer(optimizer, weight_decay=decay)
+    mesh = data_mesh(jax.devices()[:1])
+    step = functools.partial(
+        train_step,
+        model=head_of(network) if known == TRUNK else network,
+        optimizer=updates,
+        rate=make_schedule("constant", _RATE, 1),
+        spec=spec,
+        augment=AUGMENTS["none"],
+        label_smoothing=0.0,
+        class_weights=None,
+        seed=0,
+        frozen=frozen,
+        known=known,
+    )
+
+    def begin() -> Any:
+        return create_state(network, updates, spec, 0, mesh, frozen=frozen), zero_sums()
+
+    return step, begin
+
+
+def random_batch(side: int, channels: int, batch_size: int) -> dict[str, np.ndarray]:
+    """Returns a training batch as the pipeline hands it over: uint8 images, labels, no padding."""
+    rng = np.random.default_rng(0)
+    return {
+        "image": rng.integers(0, 256, (batch_size, side, side, channels), np.uint8),
+        "label": rng.integers(0, _CLASSES, batch_size, np.int32),
+        "mask": np.ones(batch_size, bool),
+        "index": np.arange(batch_size, dtype=np.int32),
+    }
+
+
+def step_run(
+    step: Callable[..., Any],
+    begin: Callable[[], Any],
+    batch: dict[str, np.ndarray],
+    *,
+    plain: bool,
+    times: int = 1,
+) -> Run:
+    """Returns a run of steps, from where the one before left the state.
+
+    Args:
+      step: from `step_parts`.
+      begin: from `step_parts`.
+      batch: on the host.
+      plain: as in `compile_ahead`.
+      times: how many steps.
+    """
+    run_step, state, sums, placed = compiled_parts(step, begin, batch, plain=plain)
+    held = [state, sums]
+    del state, sums  # donated
+
+    def run() -> Any:
+        for _ in range(times):
+            held[:] = run_step(*held, placed)
+        return jax.block_until_ready(held)
+
+    return run
+
+
+def compiled_parts(
+    step: Callable[..., Any],
+    begin: Callable[[], Any],
+    batch: dict[str, np.ndarray],
+    *,
+    plain: bool,
+) -> tuple[Callable[..., Any], Any, Any, Any]:
+    """Returns the compiled step, and state, sums and batch on the first device; as `step_run`."""
+    place = replicated(data_mesh(jax.devices()[:1]))
+    state, sums, placed = jax.device_put((*begin(), batch), place)
+    run_step = compile_ahead(
+        step, (state, sums, placed), plain=plain, donate_argnums=(0, 1), out_shardings=place
+    )
+    return run_step, state, sums, placed
+
+
+def _sgd(parameters: Any, **form: Any) -> Any:
+    import torch
+
+    return torch.optim.SGD(parameters, lr=_RATE, momentum=0.9, **form)
+
+
+def _adam(parameters: Any, **form: Any) -> Any:
+    import torch
+
+    return torch.optim.Adam(parameters, lr=_RATE, **form)
+
+
+def _adamw(parameters: Any, **form: Any) -> Any:
+    import torch
+
+    return torch.optim.AdamW(parameters, lr=_RATE, weight_decay=0.01, **form)
+
+
+_TORCH_OPTIMIZERS: dict[str, Callable[..., Any]] = {"sgd": _sgd, "adam": _adam, "adamw": _adamw}

@@ -1,0 +1,1 @@
+"""PyTorch peers of the benchmarks: networks and data loaders."""

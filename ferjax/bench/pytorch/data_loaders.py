@@ -1,0 +1,107 @@
+"""The peers of suite `input`: bare decoding, DataLoader over images in memory and over files.
+
+Workers are spawned and import it, so it imports little.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ferjax.bench.measuring.case import Run
+
+
+class TorchItems:
+    """A map-style data set of PyTorch: item i is (pixels, label) of image i, or of a list of them.
+
+    Workers are spawned and unpickle it, so it is a class of this module.
+    """
+
+    def __init__(self, images: Any) -> None:
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: Any) -> tuple[Any, Any]:
+        import torch
+
+        return self.images[index], torch.as_tensor(index)
+
+
+def decode_file(path: Path, mode: str) -> np.ndarray:
+    """Decodes a file with Pillow and nothing else; returns uint8 [H, W] or [H, W, 3]."""
+    with Image.open(path) as file:
+        return np.asarray(file if file.mode == mode else file.convert(mode))
+
+
+def decode_files(paths: Sequence[Path], mode: str) -> None:
+    """Decodes files and keeps none."""
+    for path in paths:
+        decode_file(path, mode)
+
+
+class TorchFiles:
+    """A map-style data set of PyTorch that decodes a file an item, or a list of them."""
+
+    def __init__(self, paths: Sequence[Path], mode: str) -> None:
+        self.paths, self.mode = paths, mode
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: Any) -> tuple[Any, Any]:
+        import torch
+
+        if isinstance(index, int):
+            return torch.from_numpy(np.array(decode_file(self.paths[index], self.mode))), 0
+        pixels = np.stack([decode_file(self.paths[k], self.mode) for k in index])
+        return torch.from_numpy(pixels), torch.zeros(len(index))
+
+
+def item_loader(images: np.ndarray, batch_size: int, workers: int) -> Run:
+    """Returns an epoch over images in memory [N, ...], one an item, collated by PyTorch."""
+    import torch
+
+    items = TorchItems(torch.from_numpy(images))
+    return _loader(items, workers, batch_size=batch_size, shuffle=True, drop_last=True)
+
+
+def gather_loader(images: np.ndarray, batch_size: int, workers: int) -> Run:
+    """Returns an epoch over images in memory [N, ...], each item a gather of a whole batch."""
+    import torch
+
+    items = TorchItems(torch.from_numpy(images))
+    return _loader(items, workers, batch_size=None, sampler=_batches(len(images), batch_size))
+
+
+def file_loader(
+    paths: Sequence[Path], mode: str, batch_size: int, workers: int, whole: bool = False
+) -> Run:
+    """Returns an epoch over files decoded by Pillow in `mode`, one an item, or a `whole` batch."""
+    files = TorchFiles(paths, mode)
+    if not whole:
+        return _loader(files, workers, batch_size=batch_size, shuffle=True, drop_last=True)
+    return _loader(files, workers, batch_size=None, sampler=_batches(len(paths), batch_size))
+
+
+def _batches(count: int, batch_size: int) -> Any:
+    from torch.utils.data import BatchSampler, RandomSampler
+
+    return BatchSampler(RandomSampler(range(count)), batch_size, drop_last=True)
+
+
+def _loader(dataset: Any, workers: int, **how: Any) -> Run:
+    from torch.utils.data import DataLoader
+
+    if workers:
+        how |= dict(num_workers=workers, persistent_workers=True, multiprocessing_context="spawn")
+    loader = DataLoader(dataset, **how)
+
+    def run() -> None:
+        for _ in loader:
+            pass
+
+    return run

@@ -1,0 +1,118 @@
+"""The networks once more as PyTorch modules: peers of the benchmarks, oracles of the tests."""
+
+from typing import Any
+
+from ferjax.convert.publisher_logits import import_torchvision
+
+
+def _conv3(inputs: int, width: int, bias: bool = True) -> Any:
+    from torch import nn
+
+    return nn.Conv2d(inputs, width, 3, padding=1, bias=bias)
+
+
+def depth_cnn(depth: int) -> Any:
+    """Returns P4's CNN of `depth` blocks at 48 px: the first four blocks pool."""
+    from torch import nn
+    from torch.nn import functional
+
+    class TorchDepthCNN(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            widths = [1, 32, 64, 128, 256, 512, 512]
+            for block in range(1, depth + 1):
+                setattr(self, f"conv{block}", _conv3(widths[block - 1], widths[block], bias=False))
+                setattr(self, f"bn{block}", nn.BatchNorm2d(widths[block]))
+            side = {3: 6, 4: 3, 5: 3, 6: 3}[depth]
+            self.dense = nn.Linear(side * side * widths[depth], 256)
+            self.head = nn.Linear(256, 7)
+
+        def forward(self, x: Any) -> Any:
+            for block in range(1, depth + 1):
+                x = getattr(self, f"bn{block}")(getattr(self, f"conv{block}")(x))
+                x = functional.relu(x, inplace=True)
+                if block <= 4:
+                    x = functional.max_pool2d(x, 2)
+            return self.head(functional.relu(self.dense(x.flatten(1)), inplace=True))
+
+    return TorchDepthCNN()
+
+
+def base_cnn() -> Any:
+    """Returns PyTorch's MNIST example, without its dropouts, at 28 px."""
+    from torch import nn
+    from torch.nn import functional
+
+    class TorchBaseCNN(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv1 = nn.Conv2d(1, 10, kernel_size=5)
+            self.conv2 = nn.Conv2d(10, 20, kernel_size=5)
+            self.dense = nn.Linear(320, 50)
+            self.head = nn.Linear(50, 7)
+
+        def forward(self, x: Any) -> Any:
+            x = functional.relu(functional.max_pool2d(self.conv1(x), 2))
+            x = functional.relu(functional.max_pool2d(self.conv2(x), 2))
+            return self.head(functional.relu(self.dense(x.view(-1, 320))))
+
+    return TorchBaseCNN()
+
+
+def awei(jumper: str, side: int) -> Any:
+    """Returns P5's network for images of `side` pixels, one line a wire."""
+    from torch import nn
+    from torch.nn import functional
+
+    def relu(x: Any) -> Any:
+        return functional.relu(x, inplace=True)
+
+    def jump(wire: Any, conv: Any, window: int) -> Any:
+        return functional.max_pool2d(relu(conv(wire)), window)
+
+    class TorchAwei(nn.Module):
+        conv1: Any
+        conv2: Any
+        conv3: Any
+        conv4: Any
+        conv5: Any
+
+        def __init__(self) -> None:
+            super().__init__()
+            widths = [(3, 32), (32, 64), (64, 128), (128, 256), (256, 512)]
+            for block, (inputs, width) in enumerate(widths, start=1):
+                setattr(self, f"conv{block}", _conv3(inputs, width))
+            if jumper in ("input", "conv1"):
+                self.jumper = _conv3({"input": 3, "conv1": 32}[jumper], 512)
+            if jumper in ("staged", "double"):
+                self.jumper1 = _conv3({"staged": 32, "double": 3}[jumper], 128)
+                self.jumper2 = _conv3(128, 512)
+            self.dense = nn.Linear((side // 32) ** 2 * 512, 1792)
+            self.head = nn.Linear(1792, 7)
+
+        def forward(self, x: Any) -> Any:
+            first = relu(self.conv1(x))
+            one = functional.max_pool2d(first, 2)
+            two = functional.max_pool2d(relu(self.conv2(one)), 2)
+            three = functional.max_pool2d(relu(self.conv3(two)), 2)
+            if jumper == "staged":
+                three = three + jump(one, self.jumper1, 4)
+            four = functional.max_pool2d(relu(self.conv4(three)), 2)
+            five = functional.max_pool2d(relu(self.conv5(four)), 2)
+            if jumper == "staged":
+                five = five + jump(three, self.jumper2, 4)
+            elif jumper == "input":
+                five = five + jump(x, self.jumper, 32)
+            elif jumper == "conv1":
+                five = five + jump(first, self.jumper, 32)
+            elif jumper == "double":
+                five = five + jump(jump(x, self.jumper1, 8), self.jumper2, 4)
+            return self.head(relu(self.dense(five.flatten(1))))
+
+    return TorchAwei()
+
+
+def resnet(depth: int) -> Any:
+    """Returns torchvision's ResNet of 18 or 50 layers, untrained, with 7 logits."""
+    models = import_torchvision("torchvision.models")
+    return getattr(models, f"resnet{depth}")(weights=None, num_classes=7)

@@ -1,0 +1,1 @@
+"""The results of a benchmark: bench.md, bench.json and the speed-up chart."""

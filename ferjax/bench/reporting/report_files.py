@@ -1,0 +1,211 @@
+"""The results for the terminal, for people (bench.md) and for programs (bench.json)."""
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from ferjax.bench.measuring.case import OURS, TORCH
+from ferjax.bench.measuring.case_result import (
+    CaseResult,
+    median,
+    memory_ratio,
+    over_floor,
+    peers_of,
+    speedup,
+    to_json,
+)
+from ferjax.bench.measuring.machine_ceilings import Ceilings
+from ferjax.bench.measuring.measure_in_turns import spread
+from ferjax.bench.reporting.speedup_chart import draw_speedups
+from ferjax.report.environment import describe_environment
+from ferjax.report.pages.markdown_tables import escape, table
+from ferjax.runtime.atomic_files import write_atomically
+
+_EXPLANATION = """\
+Every number is float32, forward and backward. A speedup above 1 means that ferjax is faster: the
+median of the rounds' ratios, each of two runs that followed one another. A time is the median of
+its rounds; ± is half of (longest - shortest) over the median. *Plain XLA* is the same written with
+`lax` under plain `jax.jit`; *PyTorch* runs the fastest of the settings below. The *floor* is the
+larger of two times: the least arithmetic over the measured rate of matrix products, and the bytes
+of arguments and results over the measured rate of memory; *vs floor* is ferjax's time over it.
+Memory is what a run takes on top of its inputs, parameters and program, at its peak, in a process
+of its own; a peer's column says how many times that of ferjax it takes. The suite *input* runs on
+the processor alone and counts images: *bare loop* is the least that reads the same images into
+arrays, with as many threads; PyTorch's side is a DataLoader; its memory includes opening. In the
+suite *guide* the peers are ferjax's own steps: *computed* does the frozen branch's forward pass,
+*no guide* has no such branch, *trained whole* freezes nothing."""
+
+
+def write_report(
+    folder: Path,
+    results: Sequence[CaseResult],
+    ceilings: Ceilings,
+    note: str | None,
+    seconds: float,
+) -> None:
+    """Writes bench.json, bench.md and bench.png.
+
+    Args:
+      folder: where to.
+      results: in order.
+      ceilings: of the machine.
+      note: why there is no PyTorch side, or None.
+      seconds: wall time so far.
+
+    Raises:
+      UserError: a file cannot be written.
+    """
+    stamp = environment(seconds)
+    record = {
+        "environment": stamp,
+        "ceilings": {"flops per second": ceilings.flops, "bytes per second": ceilings.bytes},
+        "note": note,
+        "cases": [to_json(result) for result in results],
+    }
+    write_atomically(folder / "bench.json", (json.dumps(record, indent=1) + "\n").encode())
+    write_atomically(folder / "bench.md", _page(results, ceilings, note, stamp).encode())
+    draw_speedups(results, folder / "bench.png", f"Speed of ferjax, {_machine(stamp)}")
+
+
+def terminal_table(results: Sequence[CaseResult]) -> str:
+    """Returns the results as aligned columns of text, a table a suite."""
+    return "\n\n".join(aligned(_rows(chosen)) for chosen in _by_suite(results).values())
+
+
+def _by_suite(results: Sequence[CaseResult]) -> dict[str, list[CaseResult]]:
+    suites: dict[str, list[CaseResult]] = {}
+    for result in results:
+        suites.setdefault(result.suite, []).append(result)
+    return suites
+
+
+def aligned(cells: list[list[str]]) -> str:
+    """Returns header and rows as columns of text, all but the first to the right."""
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = []
+    for name, *numbers in cells:
+        padded = [n.rjust(w) for n, w in zip(numbers, widths[1:], strict=True)]
+        lines.append("  ".join([name.ljust(widths[0]), *padded]))
+    lines.insert(1, "─" * len(lines[0]))
+    return "\n".join(lines)
+
+
+def _rows(results: Sequence[CaseResult]) -> list[list[str]]:
+    """Returns header and cells, with a column for each peer that any of the results has."""
+    peers = peers_of(results)
+    weighed = [peer for peer in peers if any(peer in result.peak_bytes for result in results)]
+    header = ["case", *(f"vs {peer}" for peer in peers), "vs floor", OURS, *peers]
+    rows = [header + [f"memory of {peer}" for peer in weighed]]
+    for result in results:
+        ratios = [*(speedup(result, peer) for peer in peers), over_floor(result)]
+        times = [_seconds(median(result, label)) for label in (OURS, *peers)]
+        memory = [_times(memory_ratio(result, peer)) for peer in weighed]
+        rows.append([result.name, *map(_times, ratios), *times, *memory])
+    return rows
+
+
+def _page(
+    results: Sequence[CaseResult], ceilings: Ceilings, note: str | None, stamp: dict[str, Any]
+) -> str:
+    parts = ["# Benchmarks of ferjax", f"`{stamp['command line']}`"]
+    if note:
+        parts.append(f"> {escape(note)}.")
+    parts += ["![Speedups over the peers](bench.png)", _EXPLANATION]
+    for suite, chosen in _by_suite(results).items():
+        parts += [f"## Suite {suite}", _ratio_table(chosen), _side_table(chosen)]
+    rows = [
+        [*map(escape, (result.name, setting, value if isinstance(value, str) else _seconds(value)))]
+        for result in results
+        for setting, value in result.trials.items()
+    ]
+    if rows:
+        parts += ["## What PyTorch was tried with", table(["case", "setting", "time"], rows, 2)]
+    rates = [
+        ["float32 matrix products", f"{ceilings.flops / 1e9:.0f} GFLOP/s"],
+        ["memory, read and written", f"{ceilings.bytes / 1e9:.1f} GB/s"],
+    ]
+    parts += ["## Ceilings of this machine", table(["measured", "rate"], rates)]
+    parts += ["## Environment", environment_table(stamp)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _ratio_table(results: Sequence[CaseResult]) -> str:
+    header, *rows = _rows(results)
+    return table(header, [[escape(name), *cells] for name, *cells in rows])
+
+
+def _side_table(results: Sequence[CaseResult]) -> str:
+    rows = []
+    for result in results:
+        for label, values in result.seconds.items():
+            middle, peak = statistics.median(values), result.peak_bytes.get(label)
+            setting = f" ({result.setting})" if label == TORCH else ""
+            rows.append(
+                [
+                    escape(result.name),
+                    escape(result.shape),
+                    escape(label + setting),
+                    f"{_seconds(middle)} ± {50 * spread(values):.0f} %",
+                    f"{len(values)}",
+                    f"{result.images / middle:.1f}" if result.images else "–",
+                    _megabytes(peak),
+                ]
+            )
+    return table(["case", "shape", "side", "time", "rounds", "images/s", "memory"], rows, 3)
+
+
+def environment(seconds: float) -> dict[str, Any]:
+    """Returns what a report says of machine and versions, after so many seconds of wall time."""
+    stamp = describe_environment(list(jax.devices()[:1]), seconds)
+    stamp["wall time, minutes"] = stamp.pop("training wall time, minutes")
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        stamp["versions"]["torch"] = importlib.metadata.version("torch")
+    stamp["processor"] = f"{_processor()}, {os.cpu_count()} cores"
+    return stamp
+
+
+def environment_table(stamp: dict[str, Any]) -> str:
+    """Returns the stamp as a Markdown table."""
+    facts = [[escape(key), escape(_words(value))] for key, value in stamp.items()]
+    return table(["what", "value"], facts, 2)
+
+
+def _machine(stamp: dict[str, Any]) -> str:
+    return stamp["processor"] if jax.default_backend() == "cpu" else stamp["devices"]
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        if found := re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE):
+            return found[1]
+    return platform.processor() or platform.machine()
+
+
+def _words(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {item}" for key, item in value.items())
+    return str(value)
+
+
+def _seconds(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.2f} s" if value >= 1 else f"{1000 * value:.3g} ms"
+
+
+def _times(ratio: float | None) -> str:
+    return "–" if ratio is None else f"{ratio:.3g}x" if ratio < 100 else f"{ratio:.0f}x"
+
+
+def _megabytes(count: int | None) -> str:
+    return "–" if count is None else f"{count / 1e6:.0f} MB"

@@ -1,0 +1,154 @@
+"""The harness: picks cases, measures them side by side, writes the report after each."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ferjax.bench.measuring.case import TORCH, Case, Peer, Run
+from ferjax.bench.measuring.case_result import CaseResult
+from ferjax.bench.measuring.machine_ceilings import Ceilings, floor_seconds, measure_ceilings
+from ferjax.bench.measuring.measure_in_turns import FULL, QUICK, Effort, measure, warm_up
+from ferjax.bench.measuring.operation_counts import case_work
+from ferjax.bench.measuring.peak_memory import fresh_peak
+from ferjax.bench.measuring.pytorch_side import missing_torch
+from ferjax.bench.reporting.report_files import write_report
+from ferjax.bench.suite_registry import select
+from ferjax.errors import UserError
+
+
+@dataclass(frozen=True)
+class Trials:
+    """PyTorch under each setting.
+
+    Attributes:
+      seconds: setting → seconds of a short trial, or why it did not run.
+      setting: the fastest, or "" where none ran.
+      run: its run.
+    """
+
+    seconds: dict[str, float | str]
+    setting: str = ""
+    run: Run | None = None
+
+
+def run_bench(
+    suite: str | None = None,
+    cases: str | None = None,
+    quick: bool = False,
+    out: str | None = None,
+) -> tuple[list[CaseResult], Path]:
+    """Measures and writes bench.json, bench.md and bench.png; returns results and folder.
+
+    Args:
+      suite: its name, or None for all.
+      cases: a regular expression that picks cases by name, or None.
+      quick: the main case or cases of each suite, fewer rounds.
+      out: the folder to write, new or empty; None for bench/<suite>-<date>-<time>.
+
+    Raises:
+      UserError: a suite, case or folder that cannot be.
+    """
+    picked = select(suite, cases, quick)
+    folder = free_folder(out, suite or "all")
+    effort = QUICK if quick else FULL
+    # XLA would else take most of a GPU's memory, and leave PyTorch none to run beside it.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    started, no_torch = time.monotonic(), missing_torch()
+    ceilings, results = measure_ceilings(), []
+    with tqdm(picked, unit="case", disable=None, leave=False) as bar:
+        for name, case in bar:
+            say = bar.set_postfix_str
+            results.append(measure_case(name, case, ceilings, effort, not no_torch, say))
+            write_report(folder, results, ceilings, no_torch, time.monotonic() - started)
+    return results, folder
+
+
+def measure_case(
+    suite: str,
+    case: Case,
+    ceilings: Ceilings,
+    effort: Effort,
+    with_torch: bool,
+    say: Callable[[str], None] = lambda text: None,
+) -> CaseResult:
+    """Returns the measurements of one case.
+
+    Args:
+      suite: the case's suite.
+      case: what to measure.
+      ceilings: of this machine.
+      effort: how long.
+      with_torch: whether PyTorch takes part.
+      say: shows progress.
+    """
+    work = case_work(case)
+    runs = {}
+    for label, build in case.sides.items():
+        say(f"{case.name}: builds {label}")
+        runs[label] = build()
+    peers = case.peers if with_torch else ()
+    trials = try_peers(peers, effort, lambda setting: say(f"{case.name}: tries {setting}"))
+    if trials.run:
+        runs[TORCH] = trials.run
+    seconds = measure(runs, effort, tick=lambda label: say(f"{case.name}: {label}"))
+    labels = list(runs) if case.memory else []
+    del runs
+    trials_seconds, setting = trials.seconds, trials.setting
+    del trials
+    peaks = {}
+    for label in labels:
+        say(f"{case.name}: memory of {label}")
+        peaks[label] = fresh_peak(suite, case.name, label, setting if label == TORCH else "")
+    return CaseResult(
+        suite=suite,
+        name=case.name,
+        shape=case.shape,
+        work=work,
+        floor=floor_seconds(work, ceilings),
+        seconds=seconds,
+        peak_bytes=peaks,
+        setting=setting,
+        trials=trials_seconds,
+        images=case.images,
+    )
+
+
+def try_peers(
+    peers: Sequence[Peer], effort: Effort, say: Callable[[str], None] = lambda setting: None
+) -> Trials:
+    """Returns the seconds of each setting in a short trial, and the fastest one's run."""
+    best, seconds = Trials({}), {}
+    for peer in peers:
+        if peer.compiled and not effort.compiled_peers:
+            continue
+        say(peer.setting)
+        try:
+            run = peer.build()
+            seconds[peer.setting] = min(warm_up(run), warm_up(run))
+        except Exception as error:  # whatever a foreign compiler throws, the others still count
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            seconds[peer.setting] = f"did not run: {first}"
+            continue
+        if not best.run or seconds[peer.setting] < seconds[best.setting]:
+            best = Trials(seconds, peer.setting, run)
+    return Trials(seconds, best.setting, best.run)
+
+
+def free_folder(out: str | None, suite: str) -> Path:
+    """Returns the report's folder; raises `UserError` where it holds anything, or is a file.
+
+    Args:
+      out: its name, or None for one of the suite and the time.
+      suite: what is measured.
+    """
+    name = out or f"bench/{suite}-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder = Path(name)
+    if folder.is_file():
+        raise UserError(f"--out={name} is a file: the name of a new folder is expected.")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise UserError(f"--out={name} is not empty: name a new folder, or empty this one.")
+    return folder

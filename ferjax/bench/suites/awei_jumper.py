@@ -1,0 +1,94 @@
+"""Suite `jumper`: P5's residual jumper as one operation, and the network around it."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ferjax.bench.measuring.case import OURS, Case
+from ferjax.bench.measuring.op_case import op_case
+from ferjax.bench.measuring.operation_counts import work_of
+from ferjax.bench.measuring.train_step_case import random_batch, step_parts, train_case
+from ferjax.bench.pytorch import networks
+from ferjax.models.awei import JUMPERS
+from ferjax.ops.conv_pool import conv_relu_max_pool
+
+_BATCH, _SIDE, _FILTERS, _WINDOW = 8, 224, 512, 32
+
+
+def cases() -> tuple[Case, ...]:
+    """Returns the suite."""
+    return (
+        _jumper("jumper of the image", inputs=3, wrt=(1, 2), quick=True),
+        _jumper("jumper of conv1", inputs=32, wrt=(0, 1, 2)),
+        *map(awei_step, JUMPERS),
+    )
+
+
+def awei_step(jumper: str = "input") -> Case:
+    """Returns the training step of the whole network with one of its jumpers.
+
+    Only that of P5 has peers: the others are there to compare the jumpers.
+    """
+    fused = {"input": 3, "conv1": 32}.get(jumper)
+    case = train_case(
+        "awei",
+        side=_SIDE,
+        channels=3,
+        batch_size=_BATCH,
+        optimizer="adam",
+        twin=lambda: networks.awei(jumper, _SIDE),
+        network={"jumper": jumper},
+        flops=fused and (lambda: _trunk_flops() + jumper_flops(fused, 1 if fused == 3 else 2)),
+        memory=jumper == "input",
+    )
+    alone = {"sides": {OURS: case.sides[OURS]}, "peers": ()}
+    return case if jumper == "input" else dataclasses.replace(case, **alone)
+
+
+def jumper_flops(inputs: int, gradients: int) -> float:
+    """Returns the operations of the jumper: a full convolution, and gradients of the winners only.
+
+    Args:
+      inputs: channels of its source.
+      gradients: how many of source and kernel get one. Only the pixel that won its pool has any
+        gradient to pass on, one in 32x32.
+    """
+    pixels = _BATCH * _SIDE**2
+    return 2 * 9 * inputs * _FILTERS * (pixels + gradients * pixels / _WINDOW**2)
+
+
+def _trunk_flops() -> float:
+    step, begin = step_parts("awei", _SIDE, 3, "adam", {"jumper": "none"})
+    return work_of(step, *jax.eval_shape(begin), random_batch(_SIDE, 3, _BATCH)).flops
+
+
+def _plain(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
+    dims = ("NHWC", "HWIO", "NHWC")
+    y = lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=dims)
+    y = jnp.maximum(y + bias[None, None, None], 0)
+    window = (1, _WINDOW, _WINDOW, 1)
+    return lax.reduce_window(y, -jnp.inf, lax.max, window, window, "VALID")
+
+
+def _torch(x: Any, kernel: Any, bias: Any) -> Any:
+    from torch.nn import functional
+
+    y = functional.relu(functional.conv2d(x, kernel, bias, padding=1), inplace=True)
+    return functional.max_pool2d(y, _WINDOW)
+
+
+def _jumper(name: str, inputs: int, wrt: tuple[int, ...], quick: bool = False) -> Case:
+    return op_case(
+        name,
+        [(_BATCH, _SIDE, _SIDE, inputs), (3, 3, inputs, _FILTERS), (_FILTERS,)],
+        ours=lambda x, kernel, bias: conv_relu_max_pool(x, kernel, bias, window=_WINDOW),
+        plain=_plain,
+        torch=_torch,
+        wrt=wrt,
+        flops=lambda: jumper_flops(inputs, len(wrt) - 1),
+        memory=True,
+        quick=quick,
+    )

@@ -1,0 +1,1 @@
+"""The catalogue of published weights: torchvision, timm, Microsoft and Keras."""

@@ -1,0 +1,59 @@
+"""Every published set of weights by name, and which one a network takes when none is named."""
+
+from ferjax.convert.catalogue.keras_weights import KERAS
+from ferjax.convert.catalogue.timm_weights import MICROSOFT, TIMM
+from ferjax.convert.catalogue.torchvision_weights import TORCHVISION
+from ferjax.convert.catalogue.weight_spec import WeightSpec
+from ferjax.errors import UserError, unknown_name
+
+CATALOGUE: dict[str, WeightSpec] = {
+    spec.name: spec for spec in (*TORCHVISION, *TIMM, *KERAS, *MICROSOFT)
+}
+# Model → what `imagenet` means for it.
+DEFAULT_TAGS: dict[str, str] = {
+    "resnet18": "resnet18.tv_in1k",
+    "resnet34": "resnet34.tv_in1k",
+    "resnet50": "resnet50.tv_in1k",
+    "resnet101": "resnet101.tv_in1k",
+    "resnet152": "resnet152.tv_in1k",
+    "vgg16": "vgg16.tv_in1k",
+    "vgg19": "vgg19.tv_in1k",
+    "efficientnet_b0": "efficientnet_b0.tv_in1k",
+    "efficientnet_b1": "efficientnet_b1.tv_in1k",
+    "efficientnet_b2": "efficientnet_b2.tv_in1k",
+}
+
+
+def is_catalogued(name: str, model: str) -> bool:
+    """Returns whether `find_weights` knows a name; the network may still be another's."""
+    return name == "imagenet" or name in CATALOGUE or f"{model}.{name}" in CATALOGUE
+
+
+def find_weights(name: str, model: str) -> WeightSpec:
+    """Returns the catalogue's entry for a network.
+
+    Args:
+      name: `imagenet` (the network's default), `model.tag`, or a tag of this network.
+      model: ferjax's name of the network.
+
+    Raises:
+      UserError: nothing is published for the network, the name is unknown, or is another network's.
+    """
+    if model not in DEFAULT_TAGS:
+        raise UserError(
+            f"{name!r}: the catalogue holds no weights of {model}. It holds some of"
+            f" {', '.join(DEFAULT_TAGS)}; give a file of your own, or train from scratch."
+        )
+    full = DEFAULT_TAGS[model] if name == "imagenet" else name
+    spec = CATALOGUE.get(full) or CATALOGUE.get(f"{model}.{full}")
+    if spec is None:
+        own = [known for known, entry in CATALOGUE.items() if entry.model == model]
+        # A tag alone is compared with tags, so that "tv_in1" finds its neighbour too.
+        whole = name if name.startswith(f"{model}.") else f"{model}.{name}"
+        raise unknown_name(f"weights of {model}:", whole, ["imagenet", *own])
+    if spec.model != model:
+        raise UserError(
+            f"{name!r} are weights of {spec.model}, not of {model}. Give imagenet for the"
+            f" default of {model}, or choose --model={spec.model}."
+        )
+    return spec

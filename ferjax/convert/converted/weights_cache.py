@@ -1,0 +1,71 @@
+"""Where converted weights are kept between runs, and who may write them there."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from ferjax.convert.converted.weights_folder import SIDECAR_FILE
+from ferjax.errors import UserError
+
+
+def cache_root() -> Path:
+    """Returns $FERJAX_CACHE, else $XDG_CACHE_HOME/ferjax, else ~/.cache/ferjax."""
+    if own := os.environ.get("FERJAX_CACHE"):
+        return Path(own).expanduser()
+    if xdg := os.environ.get("XDG_CACHE_HOME"):
+        return Path(xdg).expanduser() / "ferjax"
+    return Path.home() / ".cache" / "ferjax"
+
+
+def entry_folder(name: str) -> Path:
+    """Returns the folder of one entry, whether it is there yet or not."""
+    return cache_root() / "weights" / name
+
+
+def is_cached(name: str) -> bool:
+    """Returns whether an entry is there; entries appear whole."""
+    return (entry_folder(name) / SIDECAR_FILE).is_file()
+
+
+def cached_names() -> set[str]:
+    """Returns the names of all entries."""
+    folder = cache_root() / "weights"
+    return {e.name for e in folder.iterdir() if is_cached(e.name)} if folder.is_dir() else set()
+
+
+@contextlib.contextmanager
+def locked_entry(name: str) -> Iterator[Path]:
+    """Holds the lock of one entry, waiting for it; yields an empty folder for its raw files.
+
+    Of several processes that want an entry one makes it; the others wait here and then find it.
+    The lock goes with its process, so a killed one leaves nothing locked. The raw folder is removed
+    once the entry is there and kept where making it failed, so that a download can go on.
+
+    Raises:
+      UserError: the cache cannot be written.
+    """
+    root = cache_root()
+    raw, lock_file = root / "downloads" / name, root / "locks" / name
+    try:
+        for folder in (raw, lock_file.parent, entry_folder(name).parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        lock = open(lock_file, "a")  # noqa: SIM115 (held until the entry is there)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    except OSError as error:
+        raise UserError(
+            f"the cache {root} cannot be written: {error.strerror or error}. Set FERJAX_CACHE to a"
+            " folder that can."
+        ) from None
+    with lock:
+        # Whoever wrote these held this lock, and died.
+        for dead in entry_folder(name).parent.glob(f".{name}.*.tmp"):
+            shutil.rmtree(dead, ignore_errors=True)
+        raw.mkdir(parents=True, exist_ok=True)  # the process before may have removed it
+        try:
+            yield raw
+        finally:
+            if is_cached(name) or not any(raw.iterdir()):
+                shutil.rmtree(raw, ignore_errors=True)

@@ -1,0 +1,72 @@
+"""The way back: our variables as a torchvision state dict, and the lines that build its network."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ferjax.convert.rules.match_and_convert import export
+from ferjax.convert.tables.all_tables import find_table
+from ferjax.errors import UserError
+
+# What torchvision's networks fix, by our name of the module field.
+_FIXED = {"conv_bias": False, "stride_on_3x3": True, "padding": "symmetric", "bn_eps": 1e-5}
+# Family → attribute that holds the classifier.
+_CLASSIFIER = {"resnet": "fc", "vgg": "classifier", "efficientnet": "classifier"}
+_PUBLISHED_WIDTHS = {"resnet": (), "vgg": (4096, 4096), "efficientnet": ()}
+_HEAD = re.compile(r"params/head(_dense\d+)?/.*")
+
+
+def to_torchvision(
+    variables: Mapping[str, np.ndarray], model: str, fields: Mapping[str, Any]
+) -> tuple[dict[str, np.ndarray], str]:
+    """Returns the state dict, and Python lines that build a `net` which loads it strictly.
+
+    Args:
+      variables: flat path → array, of all variables of the network, its head among them.
+      model: our name of the network.
+      fields: the module fields it has.
+
+    Raises:
+      UserError: a network that torchvision cannot hold.
+    """
+    table = find_table(model, "torchvision")
+    held = ", ".join(
+        f"{name}={fields[name]} (torchvision: {fixed})"
+        for name, fixed in _FIXED.items()
+        if fields.get(name, fixed) != fixed
+    )
+    if held:
+        raise UserError(
+            f"{model} cannot be handed to torchvision: its network differs in {held}. Start from"
+            " weights of kind torchvision or timm to be able to."
+        )
+    if "params/head/kernel" not in variables:
+        raise UserError(f"{model}: no head among the variables; torchvision's networks have one.")
+    hidden = sum(bool(re.fullmatch(r"params/head_dense\d+/kernel", path)) for path in variables)
+    widths = tuple(variables[f"params/head_dense{i + 1}/kernel"].shape[1] for i in range(hidden))
+    classes = variables["params/head/kernel"].shape[1]
+    pooled = table.family == "vgg" and fields.get("pooling") == "mean"
+    if widths == _PUBLISHED_WIDTHS[table.family] and not pooled:
+        return export(variables, table), f"net = torchvision.models.{model}(num_classes={classes})"
+
+    body = {path: leaf for path, leaf in variables.items() if not _HEAD.fullmatch(path)}
+    attribute = _CLASSIFIER[table.family]
+    state, layers = export(body, table), []
+    for i, name in enumerate([*(f"head_dense{i + 1}" for i in range(hidden)), "head"]):
+        kernel, bias = (variables[f"params/{name}/{leaf}"] for leaf in ("kernel", "bias"))
+        if i == 0 and table.family == "vgg" and not pooled:
+            # Rows, columns, channels for us; channels first in torch.
+            kernel = kernel.reshape(7, 7, -1, kernel.shape[1]).transpose(2, 0, 1, 3)
+            kernel = kernel.reshape(-1, bias.size)
+        state[f"{attribute}.{3 * i}.weight"] = np.ascontiguousarray(kernel.T)
+        state[f"{attribute}.{3 * i}.bias"] = bias
+        layers.append(f"nn.Linear({kernel.shape[0]}, {bias.size})")
+    between = f", nn.ReLU(), nn.Dropout({fields.get('dropout', 0.5)}), "
+    lines = [
+        f"net = torchvision.models.{model}()",
+        *(["net.avgpool = nn.AdaptiveAvgPool2d(1)"] if pooled else []),
+        f"net.{attribute} = nn.Sequential({between.join(layers)})",
+    ]
+    return state, "\n".join(lines)

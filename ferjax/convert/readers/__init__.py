@@ -1,0 +1,1 @@
+"""Readers of foreign weight files: PyTorch, safetensors and Keras HDF5."""

@@ -1,0 +1,99 @@
+"""Opening a file of foreign weights: what it is shows in its content, never in its name."""
+
+import dataclasses
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ferjax.convert.readers.keras_file import open_keras
+from ferjax.convert.readers.pytorch_file import open_torch
+from ferjax.convert.readers.safetensors_file import open_safetensors
+from ferjax.convert.readers.source_file import Source
+from ferjax.errors import UserError
+
+_EXPECTED = "expected weights: PyTorch (.pth, .bin), safetensors, or Keras (.h5, .keras)"
+_TORCH_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # a pickled magic number
+# Beginnings of what is sometimes found in the weights' place, and what to do.
+_STRANGERS: tuple[tuple[bytes, str], ...] = (
+    (b"<!doctype", "an HTML page; the download led to a web page. Get the file itself"),
+    (b"<html", "an HTML page; the download led to a web page. Get the file itself"),
+    (b"<?xml", "an XML page; the download led to a message. Get the file itself"),
+    (b"version https://git-lfs", "a Git LFS pointer, not the file. Fetch it: git lfs pull"),
+    (b"\x93numpy", "one numpy array"),
+    (b"\x1f\x8b", "a gzip archive. Unpack it first"),
+    (b"\x80", "a plain pickle, which is never opened. Save it by torch.save(model.state_dict())"),
+)
+
+
+def open_source(path: Path) -> Source:
+    """Opens a file of weights; reads its keys and shapes, not its arrays.
+
+    Raises:
+      UserError: no such file, or none of weights, or damaged, or a package is missing to read it.
+    """
+    if path.is_dir():
+        raise UserError(f"{path} is a folder, expected one file of weights. Name the file in it.")
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file. Check the path of the weights.") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from None
+    source = _opened(path, head)
+    config = _config(path.with_name("config.json"))
+    return dataclasses.replace(source, metadata={**source.metadata, **config})
+
+
+def _opened(path: Path, head: bytes) -> Source:
+    """Returns the file opened by the reader that its first bytes call for."""
+    if not head:
+        raise UserError(f"{path} is empty, {_EXPECTED}. Download or copy it again.")
+    if head.startswith(b"PK\x03\x04"):
+        return _opened_zip(path)
+    if head.startswith(b"\x89HDF\r\n\x1a\n"):
+        return open_keras(path)
+    if head.startswith(_TORCH_LEGACY):
+        return open_torch(path, mapped=False)
+    # The length of the header, then the header: JSON.
+    if head[8:9] == b"{" and head[5:8] == bytes(3):
+        return open_safetensors(path)
+    text = head.lstrip().lower()
+    found = next((what for start, what in _STRANGERS if text.startswith(start)), None)
+    raise UserError(f"{path} is {found or 'of no known format'}; {_EXPECTED}.")
+
+
+def _opened_zip(path: Path) -> Source:
+    """Returns a zip archive opened by what its members say it is."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name.rpartition("/")[2] for name in archive.namelist()]
+    except (zipfile.BadZipFile, OSError) as error:
+        raise UserError(
+            f"{path} ({path.stat().st_size:,} bytes) is a damaged or truncated archive, of "
+            f"PyTorch or Keras ({error}). Download or copy it again."
+        ) from None
+    if "model.weights.h5" in names:
+        return open_keras(path)
+    if "constants.pkl" in names:
+        raise UserError(f"{path} is a TorchScript program; save its state_dict() instead.")
+    if "data.pkl" in names:
+        return open_torch(path, mapped=True)
+    arrays = any(name.endswith(".npy") for name in names)
+    raise UserError(f"{path} is {'an npz of numpy' if arrays else 'a zip archive'}; {_EXPECTED}.")
+
+
+def _config(path: Path) -> Mapping[str, Any]:
+    """Returns the metadata of a config.json beside the weights, as Hugging Face lays them out."""
+    try:
+        config = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{path} describes the weights beside it but is no JSON ({error}). Correct it or move "
+            "it away."
+        ) from None
+    return {"config": config} if isinstance(config, dict) else {}

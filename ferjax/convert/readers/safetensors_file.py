@@ -1,0 +1,59 @@
+"""Safetensors files, by their header: each array is mapped while it is read, and no longer."""
+
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from ferjax.convert.readers.source_file import Source, dtype_notes, without_prefixes
+from ferjax.convert.rules.match_and_convert import Leaf
+from ferjax.errors import UserError
+
+_DTYPES: dict[str, str] = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+_DTYPES |= {f"{c}{b}": f"{n}int{b}" for c, n in (("I", ""), ("U", "u")) for b in (8, 16, 32, 64)}
+_DTYPES |= {"BOOL": "bool"}
+
+
+def open_safetensors(path: Path) -> Source:
+    """Opens a safetensors file.
+
+    Raises:
+      UserError: the file is damaged or truncated.
+    """
+    try:
+        # Checks that header and size agree; the arrays are mapped below, without a copy.
+        with safe_open(str(path), framework="numpy") as file:
+            metadata = {"safetensors": file.metadata()} if file.metadata() else {}
+    except (SafetensorError, OSError) as error:
+        raise UserError(
+            f"{path} ({path.stat().st_size:,} bytes) is a damaged or truncated safetensors file "
+            f"({error}). Download or copy it again."
+        ) from None
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    names, unwrapped = without_prefixes(header)
+    leaves = {name: _leaf(**header[key]) for name, key in names.items()}
+
+    def read(name: str) -> np.ndarray:
+        leaf = leaves[name]
+        # numpy has no bfloat16: it is the upper half of a float32.
+        half = leaf.dtype == "bfloat16"
+        dtype = np.dtype("uint16" if half else leaf.dtype).newbyteorder("<")
+        if 0 in leaf.shape:
+            return np.zeros(leaf.shape, dtype)
+        start = 8 + length + header[names[name]]["data_offsets"][0]
+        array = np.asarray(np.memmap(path, dtype, "c", start, leaf.shape or (1,)))
+        array = array.reshape(leaf.shape)
+        if half:
+            return (array.astype(np.uint32) << 16).view(np.float32)
+        return array.astype(np.float32, copy=False) if "float" in leaf.dtype else array
+
+    return Source(path, "safetensors", leaves, read, (*unwrapped, *dtype_notes(leaves)), metadata)
+
+
+def _leaf(dtype: str, shape: list[int], **_: object) -> Leaf:
+    return Leaf(tuple(shape), _DTYPES.get(dtype, dtype))

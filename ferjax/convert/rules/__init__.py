@@ -1,0 +1,1 @@
+"""The conversion engine: name templates, axis layouts, strict matching in both directions."""

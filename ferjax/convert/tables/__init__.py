@@ -1,0 +1,1 @@
+"""Conversion tables: foreign variable names beside ours, one file an architecture."""

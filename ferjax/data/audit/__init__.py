@@ -1,0 +1,1 @@
+"""The audit of a data set: counts, duplicates, near duplicates, mirrored copies, split overlap."""

@@ -1,0 +1,1 @@
+"""CK+ (Extended Cohn-Kanade): its three layouts on disk."""

@@ -1,0 +1,161 @@
+"""The labelled frames of CK+ on disk: CK+48's class folders, or sequences and label files."""
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from ferjax.data.reading.class_folders import IMAGE_SUFFIXES, class_folders, holds, visible
+from ferjax.emotions import canonical_name
+from ferjax.errors import UserError
+
+# Label k of an _emotion.txt is NUMBERED[k]; no file says 0.
+NUMBERED = (
+    "neutral",
+    "anger",
+    "contempt",
+    "disgust",
+    "fear",
+    "happiness",
+    "sadness",
+    "surprise",
+)
+_NAMED = {name: name for name in NUMBERED[1:]}
+_FRAME = re.compile(r"(S\d{3})_(\d{3})_(\d+)")  # subject, sequence, number of the frame
+_CROP_ROOTS = (".", "CK+48", "ck/CK+48", "CK+/CK+48")
+_ROOTS = (".", "CK+", "ck+")
+_IMAGES = ("cohn-kanade-images", "extended-cohn-kanade-images/cohn-kanade-images")
+_LABELS = ("Emotion", "Emotion_labels/Emotion", "Emotion_labels")
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Where CK+ lies: the folder of images, and of label files (None: CK+48's class folders)."""
+
+    root: Path
+    images: Path
+    labels: Path | None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One labelled image: its file, emotion, person (S005) and sequence (S005_001)."""
+
+    path: Path
+    emotion: str
+    subject: str
+    sequence: str
+
+
+def find_tree(data_dir: Path) -> Tree | None:
+    """Returns where the original sequences or else CK+48's crops lie below `data_dir`.
+
+    Raises:
+      UserError: the images are there, their labels are not.
+    """
+    for root in (data_dir / name for name in _ROOTS):
+        for images in (root / name for name in _IMAGES):
+            if images.is_dir():
+                labels = next((root / name for name in _LABELS if (root / name).is_dir()), None)
+                if labels is None:
+                    raise UserError(
+                        f"{images}: no labels beside it, {root} {holds(root)}; expected Emotion/. "
+                        "Unpack Emotion_labels.zip there"
+                    )
+                return Tree(root, images, labels)
+    for root in (data_dir / name for name in _CROP_ROOTS):
+        if root.is_dir() and any(canonical_name(e.name) in _NAMED for e in visible(root)):
+            return Tree(root, root, None)
+    return None
+
+
+def crop_frames(root: Path, last_frames: int) -> list[Frame]:
+    """Lists CK+48, the last frames of each sequence only.
+
+    Raises:
+      UserError: class folders or file names that are not CK+48's, a sequence in two classes, or
+        fewer frames of a sequence than asked for.
+    """
+    sequences: dict[str, list[Frame]] = defaultdict(list)
+    for emotion, paths in class_folders(root, _NAMED).items():
+        for path in paths:
+            frame = _frame(path, emotion)
+            sequences[frame.sequence].append(frame)
+    kept: list[Frame] = []
+    for sequence, frames in sorted(sequences.items()):
+        if len({frame.emotion for frame in frames}) > 1:
+            classes = " and ".join(sorted({frame.emotion for frame in frames}))
+            raise UserError(
+                f"{root}: sequence {sequence} is in {classes}, expected one; copy CK+48 again"
+            )
+        if len(frames) < last_frames:
+            raise UserError(
+                f"{root}: {len(frames)} frames of {sequence}, last_frames={last_frames} asked for; "
+                "CK+48 has 3 of each. Ask for fewer or give the original sequences"
+            )
+        kept += sorted(frames, key=lambda frame: frame.path.name)[-last_frames:]
+    return kept
+
+
+def sequence_frames(images: Path, labels: Path, last_frames: int, *, neutral: bool) -> list[Frame]:
+    """Lists the last frames of each labelled sequence, and its first as neutral where asked for.
+
+    Raises:
+      UserError: no label files, one that is not understood, a labelled sequence that is not there
+        or too short, or images that are named otherwise.
+    """
+    files = sorted(f for f in labels.glob("*/*/*_emotion.txt") if not f.name.startswith("."))
+    if not files:
+        raise UserError(
+            f"{labels}: no label files such as S005/001/S005_001_00000011_emotion.txt, it "
+            f"{holds(labels, 3)}; unpack Emotion_labels.zip there"
+        )
+    frames: list[Frame] = []
+    wanted = last_frames + neutral
+    for file in files:
+        emotion, sequence = _emotion(file), Path(file.parent.parent.name, file.parent.name)
+        folder = images / sequence
+        here = visible(folder) if folder.is_dir() else []
+        paths = [path for path in here if path.suffix.lower() in IMAGE_SUFFIXES]
+        if len(paths) < wanted:
+            raise UserError(
+                f"{folder}: {len(paths)} images, {file.name} labels them and {wanted} are wanted; "
+                "unpack the images again or ask for fewer last_frames"
+            )
+        for path in paths:
+            if _frame(path, emotion).sequence != "_".join(sequence.parts):
+                raise UserError(f"{path}: this image belongs to another sequence; move it")
+        if neutral:
+            frames.append(_frame(paths[0], "neutral"))
+        frames += [_frame(path, emotion) for path in paths[-last_frames:]]
+    subjects = [file.parent for file in files]
+    if len(set(subjects)) < len(subjects):
+        twice = next(folder for folder in subjects if subjects.count(folder) > 1)
+        raise UserError(f"{twice}: two label files for one sequence; remove the wrong one")
+    return frames
+
+
+def _frame(path: Path, emotion: str) -> Frame:
+    """Returns the frame that the name of `path` tells."""
+    match = _FRAME.fullmatch(path.stem)
+    if match is None:
+        raise UserError(
+            f"{path}: expected a name such as S010_004_00000017{path.suffix}, which tells person, "
+            "sequence and frame; give images named otherwise as --dataset=folder"
+        )
+    return Frame(path, emotion, match[1], f"{match[1]}_{match[2]}")
+
+
+def _emotion(file: Path) -> str:
+    """Reads a label file such as `   3.0000000e+00`."""
+    try:
+        text = file.read_text("ascii", "replace").strip()
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read ({error}); check its permissions") from error
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if number not in range(1, len(NUMBERED)):
+        raise UserError(f"{file}: {text[:40]!r}, expected a number from 1 to 7; unpack it again")
+    return NUMBERED[int(number)]

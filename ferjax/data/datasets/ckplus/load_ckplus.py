@@ -1,0 +1,158 @@
+"""CK+: 327 labelled sequences of 118 people, as CK+48's crops, original frames or a csv copy.
+
+References:
+  Lucey et al., "The Extended Cohn-Kanade Dataset (CK+): A complete dataset for action unit and
+  emotion-specified expression", CVPR Workshops 2010.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ferjax.data.datasets.assemble import assemble
+from ferjax.data.datasets.check_counts import check_counts
+from ferjax.data.datasets.ckplus.csv_copies import FILE, csv_bundle, find_csv
+from ferjax.data.datasets.ckplus.frames_on_disk import (
+    Frame,
+    crop_frames,
+    find_tree,
+    sequence_frames,
+)
+from ferjax.data.decoding.image_file import image_split
+from ferjax.data.reading.class_folders import layout_error
+from ferjax.data.splits.folds import fold_splits
+from ferjax.data.splits.split import DatasetBundle
+from ferjax.emotions import ordered_classes
+from ferjax.errors import UserError
+
+LAYOUTS = (
+    "folders anger, contempt, disgust, fear, happy, sadness, surprise, also inside CK+48/ (CK+48)",
+    "cohn-kanade-images/ and Emotion/, each holding S005/001/ and so on (original)",
+    f"{FILE}, or another csv file (columns emotion, pixels, also Usage; it names no persons)",
+)
+SOURCE = (
+    "Kaggle (data set shawon10/ckplus holds CK+48) or the Affect Analysis Group, University of "
+    "Pittsburgh (original, on request)"
+)
+# Class count → classes, as the literature counts them.
+_CLASSES = {
+    6: ("anger", "disgust", "fear", "happiness", "sadness", "surprise"),
+    7: ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "contempt"),
+    8: ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral", "contempt"),
+}
+_PUBLISHED_FRAMES = 3  # of each sequence, in CK+48 and most papers
+
+
+def load(
+    data_dir: Path | str,
+    *,
+    storage_size: int = 48,
+    on_bad_image: str = "error",
+    val_fraction: float = 0.1,
+    split_seed: int = 0,
+    num_classes: int = 7,
+    last_frames: int = 3,
+    fold: int = 1,
+    folds: int | None = None,
+) -> DatasetBundle:
+    """Loads one fold of CK+ by the published rule: fold k holds every tenth person from the k-th.
+
+    People are sorted by id. test = fold `fold`, val = the next one, train = the others, so nobody
+    and no sequence is in two splits. Folds are of the people who show one of the classes.
+
+    A csv copy names no persons, so it has none of this: see `csv_bundle`.
+
+    Args:
+      data_dir: the folder of CK+48 or of the original tree, or a csv copy.
+      storage_size: side that images of differing sizes are stored in (original frames).
+      on_bad_image: `error`, or `skip`: files with broken headers are passed over.
+      val_fraction: without effect, as val is a fold; of a csv copy without PublicTest, its share.
+      split_seed: without effect, as the ids fix the folds; of a csv copy, of its cuts.
+      num_classes: 6 (without contempt), 7, or 8 (first frames as neutral; not CK+48).
+      last_frames: frames from each sequence's end that carry its label; a csv copy has its own.
+      fold: 1 to `folds`.
+      folds: 3 or more. None: 10; of a csv copy, its own splits.
+
+    Raises:
+      UserError: no known layout, absent or misnamed files, an unknown label, or a number out of
+        range.
+    """
+    if num_classes not in _CLASSES:
+        raise UserError(f"num_classes={num_classes}: CK+ has 6 (no contempt), 7 or 8 (neutral)")
+    if last_frames < 1:
+        raise UserError(f"last_frames={last_frames}: expected 1 or more, 3 in most papers")
+    data_dir, classes = Path(data_dir), ordered_classes(_CLASSES[num_classes])
+    tree, copy = find_tree(data_dir), find_csv(data_dir)
+    if tree is None:
+        if copy is None:
+            raise layout_error("CK+", data_dir, LAYOUTS, SOURCE)
+        return csv_bundle(
+            copy,
+            classes,
+            val_fraction=val_fraction,
+            split_seed=split_seed,
+            fold=fold,
+            folds=folds,
+        )
+    folds = folds or 10
+    if tree.labels is None:
+        if num_classes == 8:
+            raise UserError(
+                f"{tree.images}: CK+48 holds no neutral faces, so no 8 classes; give 7, or the "
+                "original sequences, whose first frames are neutral"
+            )
+        frames, crops = crop_frames(tree.images, last_frames), "48×48 crops as released (CK+48)"
+        layout = "CK+48 class folders"
+    else:
+        frames = sequence_frames(tree.images, tree.labels, last_frames, neutral=num_classes == 8)
+        layout, crops = "original sequences (cohn-kanade-images and Emotion)", "whole frames"
+    notes = _check(frames, last_frames, tree.root)
+    if copy:
+        notes += (f"{copy.name} beside it was not read: it names no persons",)
+    frames = [frame for frame in frames if frame.emotion in classes]
+    pool = image_split(
+        "all",
+        [frame.path for frame in frames],
+        np.array([classes.index(frame.emotion) for frame in frames], np.int32),
+        [frame.path.relative_to(tree.root).as_posix() for frame in frames],
+        storage_size,
+        on_bad_image=on_bad_image,
+    )
+    subjects = np.array([frame.subject for frame in frames])
+    pool = replace(pool, subjects=subjects)
+    parts = fold_splits(pool, fold, folds)
+    own = {
+        "train": f"the other {folds - 2} of {folds} folds",
+        "val": f"fold {fold % folds + 1} of {folds}",
+        "test": f"fold {fold} of {folds}",
+    }
+    people = len(np.unique(subjects))
+    sequences = len({frame.sequence for frame in frames})
+    return assemble(
+        "ckplus, one fold",  # counts were checked on the whole: a fold has none of its own
+        {own[role]: part for role, part in parts.items()},
+        {name: role for role, name in own.items()},
+        classes,
+        layout=layout,
+        where=str(tree.root),
+        val_fraction=val_fraction,
+        split_seed=split_seed,
+        notes=(
+            *notes,
+            f"{folds} folds by person (sorted ids, every {folds}th): {people} people, {sequences} "
+            f"sequences, last {last_frames} frames of each"
+            + ", first frame as neutral"
+            * (num_classes == 8),
+        ),
+        crops=crops,
+    )
+
+
+def _check(frames: list[Frame], last_frames: int, where: Path) -> tuple[str, ...]:
+    """Compares class counts with the published, which are those of three frames a sequence."""
+    if last_frames != _PUBLISHED_FRAMES:
+        return ()
+    emotions = [frame.emotion for frame in frames]
+    counts = {name: emotions.count(name) for name in _CLASSES[7]}
+    return check_counts("ckplus", {"all": counts}, str(where))

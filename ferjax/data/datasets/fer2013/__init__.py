@@ -1,0 +1,1 @@
+"""FER2013: csv files and class folders."""

@@ -1,0 +1,1 @@
+"""FER+: vote files, and the four rules that turn votes into labels."""

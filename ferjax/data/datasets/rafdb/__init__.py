@@ -1,0 +1,1 @@
+"""RAF-DB: the official lists, split folders and label csv files."""

@@ -1,0 +1,1 @@
+"""Image files decoded to uint8 arrays: one decoder and resize, run in several processes."""

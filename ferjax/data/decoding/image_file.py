@@ -1,0 +1,244 @@
+"""Image files as uint8 arrays: the one decoder and the one host resize of the library."""
+
+import struct
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ferjax.data.decoding.process_pool import DecodePool, decode_pool
+from ferjax.data.decoding.usable_cores import usable_cores
+from ferjax.data.splits.name_block import Names
+from ferjax.data.splits.split import Split
+from ferjax.errors import UserError
+
+# What Pillow raises on truncated, foreign or hostile files; each decoder has its own taste.
+_DECODE_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
+_THREADED_PIXELS = 96 * 96
+# Below so many images a thread costs more than it brings.
+_IMAGES_PER_THREAD = 4
+_GREY_MODES = frozenset({"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F"})
+_EXIF_ORIENTATION = 0x0112
+_TRANSPOSE = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def read_image(path: Path, size: tuple[int, int] | None, channels: int) -> np.ndarray:
+    """Decodes one image file, upright, in the wanted size and number of channels.
+
+    Alpha is dropped, not composited; of an animation the first picture counts.
+
+    Args:
+      path: a file in any format Pillow reads; 16-bit greys are scaled to 8 bits.
+      size: (H, W) of the result, None for the file's own size.
+      channels: 1 (grey, ITU-R 601 weights) or 3 (RGB; grey is repeated).
+
+    Returns:
+      uint8 [H, W, channels], values 0 to 255.
+
+    Raises:
+      UserError: the file is missing, empty, truncated, beyond Pillow's limit of pixels or no image,
+        may not be read, or has 32-bit pixels, whose range nothing tells.
+    """
+    mode = "L" if channels == 1 else "RGB"
+    try:
+        with Image.open(path) as file:
+            turn = _TRANSPOSE.get(_orientation(file))
+            file.load()
+            image = file if file.mode == mode else _eight_bit(file).convert(mode)
+            image = image if turn is None else image.transpose(turn)
+            pixels = np.frombuffer(image.tobytes(), np.uint8)
+    except _DECODE_ERRORS as error:
+        raise _unreadable(path, error) from error
+    pixels = pixels.reshape(image.height, image.width, channels)
+    return pixels if size is None else resize_image(pixels, size)
+
+
+def read_images(
+    paths: Sequence[Path],
+    size: tuple[int, int],
+    channels: int,
+    threads: int | None = None,
+    pool: DecodePool | None = None,
+) -> np.ndarray:
+    """Decodes image files here, in threads, and in processes where there is a pool of them.
+
+    Args:
+      paths: B files.
+      size: (H, W) of the results.
+      channels: 1 or 3.
+      threads: how many decode; None: one for each core this process may use.
+      pool: takes what it can; the pixels and the errors are the same.
+
+    Returns:
+      uint8 [B, H, W, channels].
+
+    Raises:
+      UserError: one of the files cannot be read.
+    """
+    images = np.empty((len(paths), *size, channels), np.uint8)
+    rows = pool.read(paths, images) if pool else range(len(paths))
+    threads = min(threads or usable_cores(), len(rows) // _IMAGES_PER_THREAD)
+
+    def work(first: int) -> None:
+        for k in rows[first :: max(1, threads)]:
+            images[k] = read_image(paths[k], size, channels)
+
+    if threads < 2:
+        work(0)
+        return images
+    with ThreadPoolExecutor(threads) as executor:
+        list(executor.map(work, range(threads)))
+    return images
+
+
+def decode_threads(pixels: int) -> int:
+    """Returns how many threads decode files of so many pixels fastest.
+
+    A tiny file is mostly Python, whose lock two threads pass to and fro: 48x48 faces take 1.75
+    times as long in two (BUILD.md).
+    """
+    return usable_cores() if pixels >= _THREADED_PIXELS else 1
+
+
+def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resizes uint8 [h, w, C], C 1 or 3, to uint8 [H, W, C] for `size` (H, W).
+
+    The filter is Pillow's bilinear: a triangle as wide as the reduction, so it is antialiased; it
+    is what the device's resample does when enlarging, and unlike bicubic it cannot ring, which on
+    uint8 would clip at bright edges. An image of that size already is returned as it is.
+    """
+    if image.shape[:2] == tuple(size):
+        return image
+    channels = image.shape[-1]
+    source = Image.fromarray(image[..., 0] if channels == 1 else image)
+    resized = source.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    return np.asarray(resized).reshape(*size, channels)
+
+
+def image_header(path: Path) -> tuple[int, int, int]:
+    """Returns (H, W, channels) of an upright image file without decoding its pixels.
+
+    Channels are as stored: 1 for grey files, 3 for all others.
+
+    Raises:
+      UserError: the file is missing, empty or no image.
+    """
+    try:
+        with Image.open(path) as file:
+            turned = _orientation(file) >= 5
+            width, height = file.size
+            channels = 1 if file.mode in _GREY_MODES else 3
+    except _DECODE_ERRORS as error:
+        raise _unreadable(path, error) from error
+    return (width, height, channels) if turned else (height, width, channels)
+
+
+def image_split(
+    name: str,
+    paths: Sequence[Path],
+    labels: np.ndarray,
+    ids: Sequence[str],
+    storage_size: int,
+    *,
+    on_bad_image: str = "error",
+    threads: int | None = None,
+) -> Split:
+    """Returns the split whose images are the files `paths`, decoded each time they are read.
+
+    Every header is opened once, here. Where all files share one size it is kept, else each is
+    resized to (storage_size, storage_size); there are 3 channels unless every file is grey.
+
+    Args:
+      name: the split's name.
+      paths: N image files.
+      labels: int [N], indexes into the class list.
+      ids: N names a person can find the image by.
+      storage_size: the side of the square that images of differing sizes are stored in.
+      on_bad_image: `error`, or `skip`: broken headers are passed over here, and it is for
+        `bad_images.skip_unreadable` to leave the images out.
+      threads: of one `read`; None: as `decode_threads` has it for the largest, and processes once
+        many files have been read (`decode_pool`).
+
+    Raises:
+      UserError: a file is missing or no image (also by the split's `read`, on broken pixels).
+    """
+    headers: set[tuple[int, int, int]] = set()
+    for number, path in enumerate(paths, start=1):
+        try:
+            headers.add(image_header(path))
+        except UserError:
+            if on_bad_image == "error" or (number == len(paths) and not headers):
+                raise
+    sizes = {header[:2] for header in headers}
+    size = sizes.pop() if len(sizes) == 1 else (storage_size, storage_size)
+    channels = max((header[2] for header in headers), default=1)
+    most = max((height * width for height, width, _ in headers), default=0)
+    few, cores = threads or decode_threads(most), usable_cores()
+
+    def read(indices: np.ndarray) -> np.ndarray:
+        pool = None if threads else decode_pool(cores)
+        return read_images([paths[i] for i in indices], size, channels, few, pool)
+
+    names = ids if isinstance(ids, Names) else tuple(ids)
+    return Split(name, np.asarray(labels, np.int32), names, (*size, channels), read)
+
+
+def _orientation(file: Image.Image) -> int:
+    """Returns the EXIF orientation 1 to 8; 1 where the header has none."""
+    # Asking a PNG without EXIF for it would decode the pixels; TIFF is turned by Pillow itself.
+    return file.getexif().get(_EXIF_ORIENTATION, 1) if "exif" in file.info else 1
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """Returns an image whose `convert` neither clips nor warns."""
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode == "I" and image.format == "PPM":  # Pillow scales its samples to 16 bits
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError("32-bit pixels, expected 8 or 16 bits")
+    if image.mode in ("P", "PA", "RGBa") or "transparency" in image.info:
+        return image.convert("RGBA")
+    return image.convert("LA") if image.mode == "La" else image
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    """Returns the error for a file that is not there, is empty or does not decode."""
+    path = Path(path)
+    if isinstance(error, PermissionError):
+        return UserError(f"{path}: permission denied; make the file and its folder readable")
+    if not path.is_file():
+        return UserError(f"{path}: no such image file")
+    if path.stat().st_size == 0:
+        return UserError(f"{path}: the file is empty (0 bytes), expected an image; copy it again")
+    size = f"{path.stat().st_size:,} bytes"
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return UserError(
+            f"{path}: too many pixels for a face ({size}), the limit is "
+            f"{2 * (Image.MAX_IMAGE_PIXELS or 0):,}; crop or shrink the image"
+        )
+    reason = "not an image" if isinstance(error, Image.UnidentifiedImageError) else f"{error}"
+    return UserError(f"{path}: cannot be read as an image ({size}: {reason}); copy it again")

@@ -1,0 +1,1 @@
+"""Files on disk that data sets are made of: class folders, path lists, csv files of pixels."""

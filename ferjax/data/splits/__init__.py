@@ -1,0 +1,1 @@
+"""Splits of a data set: the `Split` type, validation cuts, folds, exclusions, bad images."""

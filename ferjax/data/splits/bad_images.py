@@ -1,0 +1,114 @@
+"""Images that cannot be read: finding them before training, and leaving them out by name."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from tqdm import tqdm
+
+from ferjax.data.splits.split import DatasetBundle, Split, subset
+from ferjax.errors import UserError
+
+ON_BAD_IMAGE = ("error", "skip")
+_BLOCK = 256
+
+
+@dataclass(frozen=True)
+class BadImage:
+    """An image that cannot be read.
+
+    Attributes:
+      name: its id in the split.
+      reason: the whole message, with the file, what was found and what to do.
+    """
+
+    name: str
+    reason: str
+
+
+def read_blocks(
+    split: Split, on_bad_image: str = "error"
+) -> Iterator[tuple[np.ndarray, np.ndarray, dict[int, BadImage]]]:
+    """Reads a split from first to last; yields (positions, images, bad) of each block.
+
+    Args:
+      split: what to read.
+      on_bad_image: `error`: the first image that cannot be read ends it. `skip`: it is among `bad`,
+        position → which and why, and black in `images`.
+
+    Raises:
+      UserError: an image that cannot be read, under `error`; an unknown policy.
+    """
+    if on_bad_image not in ON_BAD_IMAGE:
+        known = " or ".join(ON_BAD_IMAGE)
+        raise UserError(f"--on_bad_image={on_bad_image}: unknown, expected {known}")
+    bar = tqdm(total=len(split), desc=split.name, unit="image", disable=None, leave=False)
+    with bar:
+        for start in range(0, len(split), _BLOCK):
+            positions = np.arange(start, min(start + _BLOCK, len(split)))
+            yield positions, *_read_block(split, positions, on_bad_image)
+            bar.update(len(positions))
+
+
+def _read_block(
+    split: Split, positions: np.ndarray, on_bad_image: str
+) -> tuple[np.ndarray, dict[int, BadImage]]:
+    try:
+        return split.read(positions), {}
+    except UserError:
+        if on_bad_image == "error":
+            raise
+    images, bad = np.zeros((len(positions), *split.shape), np.uint8), {}
+    for row, position in enumerate(map(int, positions)):
+        try:
+            images[row] = split.read(positions[row : row + 1])[0]
+        except UserError as error:
+            bad[position] = BadImage(split.ids[position], str(error))
+    return images, bad
+
+
+def without(split: Split, bad: Mapping[int, BadImage]) -> Split:
+    """Returns `split` without the images at the positions `bad`.
+
+    Raises:
+      UserError: none is left.
+    """
+    if not bad:
+        return split
+    good = np.setdiff1d(np.arange(len(split)), [*bad])
+    if not good.size:
+        reason = next(iter(bad.values())).reason
+        raise UserError(f"none of the {len(split):,} images of {split.name} can be read: {reason}")
+    return subset(split, good)
+
+
+def skipped_note(bad: Sequence[BadImage], most: int = 5) -> str:
+    """Returns "3 unreadable images skipped: a, b, c", with the first `most` names."""
+    names = ", ".join(one.name for one in bad[:most])
+    more = f" and {len(bad) - most:,} more" if len(bad) > most else ""
+    return f"{len(bad):,} unreadable image{'s' * (len(bad) > 1)} skipped: {names}{more}"
+
+
+def skip_unreadable(
+    bundle: DatasetBundle, keep: Callable[[Split], Split] = lambda split: split
+) -> DatasetBundle:
+    """Returns the bundle without the images that cannot be read, with a note that counts them.
+
+    Every image is read once, by the split's own `read`.
+
+    Args:
+      bundle: whose files were listed with `on_bad_image="skip"`.
+      keep: what keeps decoded images (`cache.cached`), so that this reading is the only one.
+
+    Raises:
+      UserError: a split of which no image can be read.
+    """
+    splits, notes = {}, []
+    for name, split in bundle.splits.items():
+        kept, found = keep(split), {}
+        for _, _, bad in read_blocks(kept, "skip"):
+            found |= bad
+        splits[name] = without(kept, found)
+        if found:
+            notes.append(f"{name}: {skipped_note(list(found.values()))}")
+    return replace(bundle, splits=splits, notes=(*bundle.notes, *notes))

@@ -1,0 +1,123 @@
+"""Folds of a pool of images: stratified by class, or by person so that no face is on both sides."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ferjax.data.splits.split import Split, subset
+from ferjax.data.splits.stratified_cut import hold_out, stratified_cut
+from ferjax.errors import UserError
+
+
+def k_folds(labels: np.ndarray, k: int, seed: int) -> list[np.ndarray]:
+    """Deals the images of every class onto k folds.
+
+    Fold sizes differ by at most one image, and so do each class's shares of them.
+
+    Args:
+      labels: int [N] class indexes.
+      k: number of folds, 2 to N.
+      seed: of a Philox generator, 0 or more; the same seed gives the same folds on every machine.
+
+    Returns:
+      k arrays of ascending int64 positions, disjoint, together 0 to N-1.
+
+    Raises:
+      UserError: `k` or `seed` is out of range.
+    """
+    labels = np.asarray(labels)
+    _check_count(k, len(labels), "images")
+    if seed < 0:
+        raise UserError(f"split_seed={seed}: expected 0 or more")
+    order = np.random.Generator(np.random.Philox(seed)).permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]
+    return [np.sort(order[i::k]) for i in range(k)]
+
+
+def subject_folds(subjects: Sequence[str] | np.ndarray, k: int) -> list[np.ndarray]:
+    """Deals people onto k folds: fold i (from 0) is every k-th of the sorted ids, from the i-th on.
+
+    Args:
+      subjects: str [N], the person of each image.
+      k: number of folds, 2 to the number of people.
+
+    Returns:
+      k arrays of ascending int64 positions, disjoint, together 0 to N-1; no person is in two.
+
+    Raises:
+      UserError: `k` is out of range.
+
+    References:
+      The rule of CK+'s ten folds, as in Meng, Peng, Wang and Qiao, "Frame Attention Networks for
+      Facial Expression Recognition in Videos", ICIP 2019 (subjects in ascending order, step 10).
+    """
+    people, person = np.unique(np.asarray(subjects), return_inverse=True)
+    _check_count(k, len(people), "people")
+    return [np.flatnonzero(person % k == i) for i in range(k)]
+
+
+def fold_splits(pool: Split, fold: int, folds: int, *, seed: int = 0) -> dict[str, Split]:
+    """Returns `train`, `val` and `test` of one fold: test is it, val the next, train the others.
+
+    Folds are by person where the pool knows them, else stratified by class. After the last fold
+    comes the first.
+
+    Args:
+      pool: all images.
+      fold: 1 to `folds`.
+      folds: 3 or more, as one tests and one selects.
+      seed: of stratified folds.
+
+    Raises:
+      UserError: `fold`, `folds` or `seed` is out of range.
+    """
+    if folds < 3:
+        raise UserError(
+            f"folds={folds}: expected 3 or more: one tests, one selects, the others train"
+        )
+    if not 1 <= fold <= folds:
+        raise UserError(f"fold={fold}: expected 1 to {folds}")
+    if pool.subjects is None:
+        parts = k_folds(pool.labels, folds, seed)
+    else:
+        parts = subject_folds(pool.subjects, folds)
+    test, val = parts[fold - 1], parts[fold % folds]
+    train = np.ones(len(pool), bool)
+    train[test] = train[val] = False
+    return {
+        "train": subset(pool, np.flatnonzero(train), "train"),
+        "val": subset(pool, val, "val"),
+        "test": subset(pool, test, "test"),
+    }
+
+
+def stratified_splits(
+    pool: Split, *, test_fraction: float, val_fraction: float = 0.0, seed: int = 0
+) -> dict[str, Split]:
+    """Returns `train`, `test` and, where its share is above 0, `val`, each class cut alike.
+
+    Args:
+      pool: all images.
+      test_fraction: share of the pool, above 0 and below 1.
+      val_fraction: share of the pool; with the test's, below 1.
+      seed: of both cuts.
+
+    Raises:
+      UserError: shares or seed out of range.
+    """
+    if not 0 < test_fraction < 1 or not 0 <= val_fraction < 1 - test_fraction:
+        raise UserError(
+            f"test_fraction={test_fraction}, val_fraction={val_fraction}: expected shares that "
+            "leave some for train, say 0.2 and 0.1"
+        )
+    kept, held = stratified_cut(pool.labels, test_fraction, seed)
+    splits = {"train": subset(pool, kept, "train"), "test": subset(pool, held, "test")}
+    if val_fraction:
+        share = val_fraction / (1 - test_fraction)
+        splits["train"], splits["val"] = hold_out(splits["train"], share, seed)
+    return splits
+
+
+def _check_count(k: int, available: int, what: str) -> None:
+    if not 2 <= k <= available:
+        raise UserError(f"folds={k}: expected 2 to {available:,}, the number of {what}")

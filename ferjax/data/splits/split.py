@@ -1,0 +1,170 @@
+"""What every reader returns: splits that read uint8 batches, and the bundle they form."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ferjax.data.splits.name_block import Names
+from ferjax.errors import UserError
+
+
+@dataclass(frozen=True)
+class LazyRows:
+    """Rows of arrays too large to copy, indexed as one array is and gathered only then.
+
+    Attributes:
+      shape: of the whole, rows first.
+      read: int [B] rows → float32 [B, ...].
+    """
+
+    shape: tuple[int, ...]
+    read: Callable[[np.ndarray], np.ndarray]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        return self.read(rows)
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of a data set.
+
+    Attributes:
+      name: `train`, `val` or `test`.
+      labels: int32 [N], indexes into the bundle's class list.
+      ids: N names a person can find the image by (relative path, or `file.csv:row`).
+      shape: (H, W, C) of every image that `read` returns; C is 1 (grey) or 3 (RGB).
+      read: int [B] positions in the split → uint8 [B, H, W, C], values 0 to 255; raises `UserError`
+        naming the file of an image that cannot be read.
+      targets: float32 [N, K] soft labels, or None where `labels` say all.
+      subjects: str [N], the person of each image, or None where the data set does not tell.
+      features: float32 [N, V, ...], what a frozen branch makes of each image, and of its mirror
+        image where V is 2; indexed by int [B] positions. None where nothing is stored.
+    """
+
+    name: str
+    labels: np.ndarray
+    ids: Sequence[str]
+    shape: tuple[int, int, int]
+    read: Callable[[np.ndarray], np.ndarray]
+    targets: np.ndarray | None = None
+    subjects: np.ndarray | None = None
+    features: np.ndarray | LazyRows | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class DatasetBundle:
+    """The splits of a data set, its class list, and what a report says about both.
+
+    Attributes:
+      splits: by name; `train` and `val` always, `test` where its files are on disk.
+      classes: canonical emotion names, in canonical order.
+      layout: the layout that was recognised on disk, in words.
+      sources: for each split, where its images come from, in the data set's own words.
+      notes: remarks for the report (missing test split, counts that are not the published ones).
+      crops: who cut the faces out, and how.
+    """
+
+    splits: dict[str, Split]
+    classes: tuple[str, ...]
+    layout: str
+    sources: dict[str, str]
+    notes: tuple[str, ...] = ()
+    crops: str = "as released"
+
+
+def joined(splits: Sequence[Split], name: str) -> Split:
+    """Returns the images of several splits, one after the other, as one split.
+
+    Raises:
+      UserError: they differ in size or channels.
+    """
+    if len({split.shape for split in splits}) > 1:
+        sizes = ", ".join(f"{split.name} {split.shape}" for split in splits)
+        raise UserError(f"splits of different image sizes cannot be cut anew: {sizes}")
+    counts = [len(split) for split in splits]
+    features = [split.features for split in splits if split.features is not None]
+
+    def stacked(arrays: list[np.ndarray | None]) -> np.ndarray | None:
+        whole = [array for array in arrays if array is not None]
+        return np.concatenate(whole) if len(whole) == len(splits) else None
+
+    return Split(
+        name,
+        np.concatenate([split.labels for split in splits]),
+        tuple(id for split in splits for id in split.ids),
+        splits[0].shape,
+        _read_in_turn([split.read for split in splits], counts, splits[0].shape, np.uint8),
+        stacked([split.targets for split in splits]),
+        stacked([split.subjects for split in splits]),
+        _features_in_turn(features, counts) if len(features) == len(splits) else None,
+    )
+
+
+def _features_in_turn(parts: Sequence[np.ndarray | LazyRows], counts: Sequence[int]) -> LazyRows:
+    row = parts[0].shape[1:]
+    read = _read_in_turn([part.__getitem__ for part in parts], counts, row, np.float32)
+    return LazyRows((sum(counts), *row), read)
+
+
+def _read_in_turn(
+    reads: Sequence[Callable[[np.ndarray], np.ndarray]],
+    counts: Sequence[int],
+    row: tuple[int, ...],
+    dtype: type,
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns what reads rows of this shape, the first `counts[0]` by the first of `reads`, etc."""
+    starts = np.cumsum([0, *counts])
+
+    def read(indices: np.ndarray) -> np.ndarray:
+        indices = np.asarray(indices)
+        rows = np.empty((len(indices), *row), dtype)
+        for one, start, stop in zip(reads, starts, starts[1:], strict=False):
+            own = (indices >= start) & (indices < stop)
+            if own.any():
+                rows[own] = one(indices[own] - start)
+        return rows
+
+    return read
+
+
+def subset(split: Split, positions: np.ndarray, name: str | None = None) -> Split:
+    """Returns the images of `split` at int positions [M], in that order, as their own split."""
+    positions, features = np.asarray(positions), split.features
+    return replace(
+        split,
+        name=name or split.name,
+        labels=split.labels[positions],
+        ids=_taken(split.ids, positions),
+        read=lambda indices: split.read(positions[np.asarray(indices)]),
+        targets=None if split.targets is None else split.targets[positions],
+        subjects=None if split.subjects is None else split.subjects[positions],
+        features=None
+        if features is None
+        else LazyRows((len(positions), *features.shape[1:]), lambda i: features[positions[i]]),
+    )
+
+
+def without_images(split: Split) -> Split:
+    """Returns `split` with black images of one pixel, uint8 [B, 1, 1, 1]: nothing is decoded.
+
+    For a network that reads the split's features instead.
+    """
+    return replace(
+        split,
+        shape=(1, 1, 1),
+        read=lambda indices: np.zeros((len(indices), 1, 1, 1), np.uint8),
+    )
+
+
+def _taken(ids: Sequence[str], positions: np.ndarray) -> Sequence[str]:
+    # A million names stay in one block of bytes.
+    if isinstance(ids, Names):
+        return ids.take(positions)
+    return tuple(ids[i] for i in map(int, positions))

@@ -1,0 +1,223 @@
+"""Decoded images on disk: one raw uint8 file that processes map into memory and share.
+
+A store is a folder with `images.u8` (uint8 [N, H, W, C], row after row) and `store.json`, which
+says what it holds, which key it was built under and the CRC-32 of every block. It appears whole or
+not at all, and is verified when it is opened.
+"""
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import shutil
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ferjax.data.decoding.image_file import resize_image
+from ferjax.data.splits.bad_images import BadImage, read_blocks, without
+from ferjax.data.splits.split import Split
+from ferjax.data.storage.locks_and_writes import locked, reserve, sampled_blocks
+from ferjax.errors import UserError
+
+_VERSION = 1
+_PIXELS, _RECORD = "images.u8", "store.json"
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open store.
+
+    Attributes:
+      images: uint8 [N, H, W, C], mapped from the file, read-only.
+      bad: position → the image that could not be read when the store was built; black in `images`.
+      record: the contents of store.json.
+    """
+
+    images: np.ndarray
+    bad: dict[int, BadImage]
+    record: dict[str, Any]
+
+
+def tree_signature(root: Path) -> str:
+    """Returns the sha256 of all files' relative paths, sizes and modification times.
+
+    Args:
+      root: a folder, or a single file. Hidden entries do not count.
+
+    Raises:
+      UserError: nothing is there.
+    """
+    root = Path(root)
+    if not root.exists():
+        raise UserError(f"{root}: no such file or folder")
+    digest = hashlib.sha256()
+    for path, status in sorted(_files(root) if root.is_dir() else [(root.name, root.stat())]):
+        line = f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n"
+        digest.update(line.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def _files(root: Path) -> Iterator[tuple[str, os.stat_result]]:
+    for folder, subfolders, names in os.walk(root):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        for name in names:
+            path = os.path.join(folder, name)
+            with contextlib.suppress(FileNotFoundError):  # a dangling link
+                if not name.startswith("."):
+                    yield os.path.relpath(path, root), os.stat(path)
+
+
+def store_key(
+    split: Split, signature: str, size: int | None = None, options: Mapping[str, Any] | None = None
+) -> str:
+    """Returns the sha256 of all that decides a store's pixels.
+
+    Args:
+      split: its ids and shape count.
+      signature: of the files it is read from (`tree_signature`).
+      size: the side of the stored images, None for the split's own size.
+      options: of the reader, crops and so on, as JSON values.
+    """
+    facts = [_VERSION, list(split.ids), split.shape, signature, size, dict(options or {})]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def build_store(
+    split: Split,
+    folder: Path,
+    key: str,
+    *,
+    size: int | None = None,
+    on_bad_image: str = "error",
+    rebuild: bool = False,
+) -> Store:
+    """Returns the store in `folder`, decoding every image of `split` once if it is not there yet.
+
+    Of several processes one builds it and the others wait. A killed one leaves nothing behind.
+
+    Args:
+      split: what to decode; its `read` has threads of its own.
+      folder: the store's own folder; only a store is ever replaced, and only with `rebuild`.
+      key: what the images follow from (`store_key`).
+      size: the side they are resized to, None for the split's own size.
+      on_bad_image: `error`, or `skip`, which lists them in `Store.bad`.
+      rebuild: whether a store with another key or a damaged one is replaced.
+
+    Raises:
+      UserError: an empty split, an image that cannot be read, a folder that is no store or one with
+        another key, no room or no right to write.
+    """
+    folder = Path(folder)
+    if not len(split):
+        raise UserError(f"{folder}: the {split.name} split has no images to store")
+    try:
+        with locked(folder):
+            if folder.exists():
+                try:
+                    return open_store(folder, key)
+                except UserError:
+                    if not rebuild or not (folder / _RECORD).is_file():
+                        raise
+            raw = folder.parent / f".{folder.name}.building"
+            shutil.rmtree(raw, ignore_errors=True)  # whoever wrote it held this lock, and died
+            try:
+                _write(split, raw / "new", key, size, on_bad_image)
+                if folder.exists():
+                    folder.rename(raw / "old")
+                (raw / "new").rename(folder)
+            finally:
+                shutil.rmtree(raw, ignore_errors=True)
+    except OSError as error:
+        raise UserError(
+            f"{folder}: the store cannot be written ({error.strerror or error}); make room, or name"
+            " a folder that can be written"
+        ) from error
+    return open_store(folder, key)
+
+
+def open_store(folder: Path, key: str) -> Store:
+    """Returns the store in `folder` after checking version, key, size and a sample of its blocks.
+
+    Raises:
+      UserError: no store is there, it is damaged, or it was built from other files or options.
+    """
+    folder = Path(folder)
+    record = _record(folder)
+    if record["key"] != key:
+        raise UserError(
+            f"{folder}: this store was built from other files or options (key "
+            f"{record['key'][:12]}, wanted {key[:12]}); ask for a rebuild, or name another folder"
+        )
+    path, shape = folder / _PIXELS, tuple(record["shape"])
+    found = path.stat().st_size if path.is_file() else 0
+    if found != math.prod(shape):
+        raise UserError(
+            f"{path}: {found:,} bytes, expected {math.prod(shape):,}; ask for a rebuild"
+        )
+    # A plain array on the mapping: numpy's memmap class makes every gather slower.
+    images = np.asarray(np.memmap(path, np.uint8, "r", shape=shape))
+    sums, rows = record["crc32"], record["rows per block"]
+    for block in sampled_blocks(len(sums)):
+        if zlib.crc32(images[block * rows : (block + 1) * rows].data) != sums[block]:
+            raise UserError(f"{path}: damaged (checksum of block {block}); ask for a rebuild")
+    bad = {int(position): BadImage(**one) for position, one in record["bad"].items()}
+    return Store(images, bad, record)
+
+
+def stored_split(split: Split, store: Store) -> Split:
+    """Returns `split` reading from the store, without the images that it could not read."""
+    images = store.images
+    shape = (images.shape[1], images.shape[2], images.shape[3])
+    return without(
+        replace(split, shape=shape, read=lambda rows: images.take(rows, axis=0)), store.bad
+    )
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    try:
+        record = json.loads((folder / _RECORD).read_text("utf-8"))
+        version = record["version"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(
+            f"{folder}: no image store, {_RECORD} is missing or broken; name another folder, or "
+            "remove this one and build it anew"
+        ) from None
+    if version != _VERSION:
+        raise UserError(
+            f"{folder}: a store of version {version}, expected {_VERSION}; ask for a rebuild"
+        )
+    return record
+
+
+def _write(split: Split, raw: Path, key: str, size: int | None, on_bad_image: str) -> None:
+    shape = (size, size, split.shape[2]) if size else split.shape
+    raw.mkdir(parents=True)
+    found: dict[int, BadImage] = {}
+    sums, rows = [], []
+    with open(raw / _PIXELS, "wb") as file:
+        reserve(file.fileno(), len(split) * math.prod(shape))
+        for positions, images, bad in read_blocks(split, on_bad_image):
+            if images.shape[1:] != shape:
+                images = np.stack([resize_image(image, shape[:2]) for image in images])
+            found |= bad
+            sums.append(zlib.crc32(images.data))
+            rows.append(len(positions))
+            file.write(images.data)
+        file.flush()
+        os.fsync(file.fileno())
+    record = {
+        "version": _VERSION,
+        "key": key,
+        "shape": [len(split), *shape],
+        "dtype": "uint8",
+        "rows per block": rows[0],
+        "crc32": sums,
+        "bad": {position: vars(one) for position, one in found.items()},
+    }
+    (raw / _RECORD).write_text(json.dumps(record) + "\n", "utf-8")

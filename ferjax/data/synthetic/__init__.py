@@ -1,0 +1,1 @@
+"""The built-in data set `synthetic`: faces drawn from facial action units."""

@@ -1,0 +1,196 @@
+"""Draws whole synthetic portraits: background, shoulders, head, features, hair, then the light."""
+
+import numpy as np
+
+from ferjax.data.synthetic import draw_eyes_brows_mouth as features
+from ferjax.data.synthetic.antialiased_shapes import (
+    cover,
+    egg,
+    ellipse,
+    over,
+    pixel_grid,
+    share,
+    spot,
+)
+from ferjax.data.synthetic.draw_eyes_brows_mouth import Canvas, Colours, Face, rgb
+from ferjax.data.synthetic.face_parameters import BACKGROUNDS, CLOTHES, EYES, HAIRS, SKINS, palette
+
+_BLACK, _RED = rgb(0.08, 0.05, 0.06), rgb(0.72, 0.18, 0.22)
+
+
+def _mix(one: np.ndarray, other: np.ndarray, share: np.ndarray | float) -> np.ndarray:
+    share = share[..., None] if isinstance(share, np.ndarray) else share
+    return one + share * (other - one)
+
+
+def _colours(face: Face) -> Colours:
+    skin = palette(SKINS, face["skin"], blend=True)
+    hair = palette(HAIRS, face["hair_colour"])
+    return Colours(
+        skin=skin,
+        shade=skin * rgb(0.84, 0.74, 0.70),
+        line=skin * rgb(0.52, 0.40, 0.38),
+        lips=_mix(skin * rgb(0.86, 0.62, 0.60), _RED, share(face["makeup"] > 0.5, 0.6, 0.15)),
+        hair=hair,
+        brow=_mix(hair, _BLACK, 0.45),
+        iris=palette(EYES, face["eye_colour"]),
+    )
+
+
+def _background(face: Face, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    one = palette(BACKGROUNDS, face["background"])
+    other = palette(BACKGROUNDS, (face["background"] * 7.3) % 1)
+    angle = face["background_angle"]
+    ramp = 0.5 + 0.5 * (x * np.cos(angle) + y * np.sin(angle))
+    image = one + (ramp * 0.55)[:, None] * (other - one)
+    halo = spot(x - 0.5 * np.sin(3 * angle), y + 0.4, 1.3, 1.3)
+    return image + 0.12 * halo[:, None]
+
+
+def _body(image: np.ndarray, face: Face, colours: Colours, x: np.ndarray, y: np.ndarray,
+          at: Canvas) -> np.ndarray:  # fmt: skip
+    clothes = palette(CLOTHES, face["clothes"])
+    shoulders = ellipse(x, y - 1.42, 0.95, 0.62)
+    image = over(image, clothes, cover(shoulders, at.pixel))
+    neck = np.maximum(np.abs(x) - 0.52 * face["head_width"], np.maximum(-y, y - 0.92))
+    collar = ellipse(x, y - 0.88, 0.58 * face["head_width"], 0.13)
+    image = over(image, colours.shade, cover(np.minimum(neck, collar), at.pixel))
+    return image
+
+
+def _head_outline(face: Face, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
+    bottom = face["head_bottom"] + face["chin"]
+    return egg(
+        x, y, face["head_width"], face["head_top"], bottom, face["jaw_taper"], face["jaw_square"]
+    )
+
+
+def _curl(face: Face, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    phase = face["hair_phase"]
+    return face["curl"] * np.sin(x * 21 + phase) * np.sin(y * 19 + 2 * phase) * 1.6
+
+
+def _hair_shape(face: Face, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Returns the distance to the mass of hair: the skull grown, with sides down to a length."""
+    grown = face["volume"]
+    cap = ellipse(x, y + 0.04, face["head_width"] + grown, face["head_top"] + 0.02 + grown)
+    sides = np.maximum(np.abs(x) - face["head_width"] - grown * 0.95, -y - 0.04)
+    mass = np.minimum(cap, sides)
+    bun = np.where(
+        face["bun"] > 0, ellipse(x, y + face["head_top"] + 0.13, 0.22, 0.18), np.float32(1)
+    )
+    return np.minimum(np.maximum(mass, y - face["length"]), bun) + _curl(face, x, y)
+
+
+def _ears(image: np.ndarray, face: Face, colours: Colours, at: Canvas, x: np.ndarray,
+          y: np.ndarray) -> np.ndarray:  # fmt: skip
+    sideways = np.abs(x) - face["head_width"] - 0.01
+    ear = ellipse(sideways, y - 0.02, face["ear_size"] * 0.62, face["ear_size"] * 1.15)
+    image = over(image, colours.skin, cover(ear, at.pixel))
+    lobe = ellipse(sideways, y - 0.02, face["ear_size"] * 0.34, face["ear_size"] * 0.75)
+    return over(image, colours.shade, cover(lobe, at.pixel))
+
+
+def _head(image: np.ndarray, colours: Colours, at: Canvas, outline: np.ndarray, u: np.ndarray,
+          v: np.ndarray) -> np.ndarray:  # fmt: skip
+    image = over(image, colours.skin, cover(outline, at.pixel))
+    # Roundness: the rim of the head turns away from the viewer, the forehead towards the light.
+    rim = np.clip((u * u + v * v - 0.55) * 1.6, 0, 1) * cover(outline, at.pixel)
+    return over(image, colours.shade, rim * 0.85)
+
+
+def _beard(image: np.ndarray, face: Face, colours: Colours, at: Canvas,
+           outline: np.ndarray) -> np.ndarray:  # fmt: skip
+    grown = share((face["beard"] > 0.55) & (face["makeup"] < 0.5))
+    full = face["beard"] > 0.78
+    # Under the nose, then in an arc up the cheeks to the ears.
+    edge = face["mouth_y"] - 0.11 - 2.2 * np.maximum(at.mirrored - 0.12, 0) ** 2
+    whole = np.maximum(outline - 0.015, edge - at.y)
+    goatee = np.maximum(ellipse(at.x, at.y - face["mouth_y"] - 0.12, 0.27, 0.27), outline - 0.01)
+    shape = np.where(full, whole, goatee)
+    density = grown * share((face["beard"] * 37) % 1 > 0.5, 0.88, 0.42)
+    return over(image, colours.brow, cover(shape, at.pixel * 1.6) * density)
+
+
+def _fringe(image: np.ndarray, face: Face, colours: Colours, at: Canvas, x: np.ndarray,
+            y: np.ndarray, mass: np.ndarray, outline: np.ndarray) -> np.ndarray:  # fmt: skip
+    aside = x - face["hair_part"]
+    line = (
+        -face["hairline"]
+        + 0.62 * np.minimum(x * x, 0.5)
+        - face["sweep"] * np.exp(-np.abs(aside) * 5)
+        + _curl(face, y, x)
+    )
+    front = np.maximum(mass, np.minimum(y - line, face["head_width"] * 0.93 - np.abs(x)))
+    # Shaved hair is a tint of the skull and stays on it.
+    shaved = face["volume"] == 0
+    front = np.where(shaved, np.maximum(front, outline), front)
+    alpha = share(shaved, 0.5, 1.0) * cover(front, at.pixel)
+    image = over(image, colours.hair, alpha)
+    sheen = spot(x - 0.12, y + 0.70, 0.45, 0.10) + 0.5 * spot(x + 0.2, y + 0.62, 0.3, 0.06)
+    image = image + (alpha * sheen * 0.16)[:, None]
+    worn = share(face["cap"] > 0)
+    cloth = palette(CLOTHES, (face["clothes"] * 3.7) % 1)
+    crown = ellipse(x, y + 0.10, face["head_width"] + 0.08, face["head_top"] + 0.10)
+    crown = np.maximum(crown, y + 0.46 - 0.12 * x * x)
+    image = over(image, cloth, worn * cover(crown, at.pixel))
+    band = np.maximum(
+        np.abs(y + 0.47 - 0.12 * x * x) - 0.065, np.abs(x) - face["head_width"] - 0.02
+    )
+    return over(image, cloth * 0.78, worn * cover(band, at.pixel))
+
+
+def _light(image: np.ndarray, face: Face, noise: np.ndarray, u: np.ndarray,
+           v: np.ndarray) -> np.ndarray:  # fmt: skip
+    angle = face["light_angle"]
+    towards = np.clip(u, -1.3, 1.3) * np.cos(angle) + np.clip(v, -1.3, 1.3) * np.sin(angle)
+    image = image * (face["gain"] * (1.0 + face["light"] * towards))[:, None]
+    tint = np.concatenate([1 + face["warmth"], np.ones_like(face["warmth"]), 1 - face["warmth"]], 1)
+    image = (image * tint[..., None].reshape(-1, 3, 1, 1) - 0.5) * face["contrast"][:, None] + 0.5
+    return image + (face["noise"] * noise)[:, None]
+
+
+def render(face: Face, noise: np.ndarray) -> np.ndarray:
+    """Draws portraits.
+
+    Args:
+      face: parameters as `face_model.sample_faces` returns them, float32 [B, 1, 1] each.
+      noise: standard normal float32 [B, S, S], the grain of the sensor.
+
+    Returns:
+      Uint8 [B, S, S, 3], RGB.
+    """
+    size = noise.shape[-1]
+    across, down = pixel_grid(size)
+    shifted_x, shifted_y = (
+        (across - face["shift_x"]) / face["scale"],
+        (down - face["shift_y"]) / face["scale"],
+    )
+    cos, sin = np.cos(face["rotation"]), np.sin(face["rotation"])
+    x, y = cos * shifted_x + sin * shifted_y, cos * shifted_y - sin * shifted_x
+    # Turning the head moves its features but not its outline.
+    bulge = np.clip(1.0 - (x / face["head_width"]) ** 2, 0.0, 1.0)
+    turned_x = x - face["yaw"] * bulge
+    turned_y = y - face["pitch"] * bulge
+    pixel = np.float32(2.0 / size) / face["scale"]
+    at = Canvas(turned_x, turned_y, np.abs(turned_x), np.sign(turned_x), pixel)
+    colours = _colours(face)
+    outline, u, v = _head_outline(face, x, y)
+    mass = _hair_shape(face, x, y)
+    image = _background(face, across, down)
+    image = over(image, colours.hair * 0.72, cover(mass, pixel) * share(face["volume"] > 0))
+    image = _body(image, face, colours, shifted_x * 0.9 + x * 0.1, shifted_y, at)
+    image = _ears(image, face, colours, at, x, y)
+    image = _head(image, colours, at, outline, u, v)
+    image = features.draw_cheeks(image, at, face, colours)
+    image = features.draw_folds(image, at, face, colours)
+    image = _beard(image, face, colours, at, outline)
+    image = features.draw_nose(image, at, face, colours)
+    image = features.draw_mouth(image, at, face, colours)
+    image = features.draw_eyes(image, at, face, colours)
+    image = _fringe(image, face, colours, at, x, y, mass, outline)
+    image = features.draw_brows(image, at, face, colours)
+    image = features.draw_glasses(image, at, face, colours)
+    image = _light(image, face, noise, u, v)
+    image = np.clip(image * 255.0 + 0.5, 0.0, 255.0).astype(np.uint8)
+    return np.ascontiguousarray(image.transpose(0, 2, 3, 1))

@@ -1,0 +1,70 @@
+"""What a network holds and costs, and where a run's time went: the report's engineering half."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from ferjax.ops.forms import plainly
+from ferjax.specs import InputSpec
+from ferjax.training.state import init_variables
+from ferjax.training.wall_time import accounted
+
+
+def describe_network(model: nn.Module, spec: InputSpec) -> dict[str, Any]:
+    """Returns the network's parameters by module and its operations an image.
+
+    `modules` {top-level module: parameters}, `parameters`, and where XLA tells `forward_flops`, of
+    one image in evaluation, a multiply-add as two.
+
+    Args:
+      model: of a run.
+      spec: how images become its input.
+    """
+    variables = jax.eval_shape(lambda: init_variables(model, spec, seed=0))
+    modules = {
+        name: sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
+        for name, tree in variables["params"].items()
+    }
+    image = jax.ShapeDtypeStruct((1, spec.size, spec.size, spec.channels), jnp.float32)
+    inputs = (image, image) if spec.guide else image
+    # An op's plain form: XLA counts the body of a loop over tiles once.
+    forward = plainly(lambda variables, inputs: model.apply(variables, inputs, train=False))
+    cost = jax.jit(forward).lower(variables, inputs).cost_analysis() or {}
+    facts = {"modules": modules, "parameters": sum(modules.values())}
+    return {**facts, "forward_flops": cost["flops"]} if "flops" in cost else facts
+
+
+def describe_costs(
+    meta: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], batch_size: int, devices: int
+) -> dict[str, Any]:
+    """Returns where a run's wall time went, how fast it was, and the memory that it took.
+
+    `seconds` {what: s}, and where they are known: `images_per_second` and `flop_utilisation`, the
+    medians of its epochs, `step_flops`, `ceiling` FLOP/s, `activation_bytes` an image,
+    `peak_bytes` {`host`, `device`}.
+
+    Args:
+      meta: of the last checkpoint.
+      lines: of metrics.jsonl.
+      batch_size: of the run.
+      devices: how many.
+    """
+    program = meta["program"]
+    trained = [line for line in lines if line["split"] == "train"]
+    facts: dict[str, Any] = {"seconds": accounted(meta["spent"], meta["seconds"])}
+    for name in ("images_per_second", "flop_utilisation"):
+        if values := [line[name] for line in trained if name in line]:
+            facts[name] = float(np.median(values))
+    for name in ("step_flops", "ceiling"):
+        if name in program:
+            facts[name] = program[name]
+    if "activation_bytes" in program:
+        facts["activation_bytes"] = program["activation_bytes"] * devices / batch_size
+    if trained and "peak_bytes" in trained[-1]:
+        facts["peak_bytes"] = trained[-1]["peak_bytes"]
+    return facts

@@ -1,0 +1,178 @@
+"""What a report says about how its numbers came to be, and when they should be doubted."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ferjax.config.phases import phases_of
+from ferjax.config.train_config import TrainConfig
+from ferjax.data.audit.split_overlap import exact_overlap
+from ferjax.data.splits.split import DatasetBundle
+from ferjax.images.test_time_augmentation import VIEWS
+from ferjax.recipes import RECIPES
+from ferjax.runtime.variable_tree import flatten, split_tree
+from ferjax.specs import InputSpec
+from ferjax.training.losses import CLASS_WEIGHTS
+
+# A network this much better on val than on test points at a leak or a broken split.
+_ABSURD_GAP = 0.15
+
+
+def describe_protocol(
+    config: TrainConfig, bundle: DatasetBundle, spec: InputSpec, origin: str | list[str]
+) -> dict[str, str | list[str]]:
+    """Returns the protocol block of a report (DESIGN principle 4), name by name.
+
+    Args:
+      config: the run's.
+      bundle: splits and classes.
+      spec: how images become input.
+      origin: where the initial weights come from.
+    """
+    recipe = RECIPES.get(config.recipe or "")
+    splits = [
+        f"{name}: {bundle.sources[name]} ({len(split):,} images)"
+        for name, split in bundle.splits.items()
+    ]
+    size = "x".join(str(side) for side in spec.storage)
+    return {
+        "data set": f"{config.dataset}, {bundle.layout}",
+        "splits": splits,
+        "selection": _selection(config),
+        "test": "read once, after training" if "test" in bundle.splits else "not on disk",
+        "seeds": str(config.seed),
+        "test-time augmentation": _test_views(config.tta),
+        "classes": list(bundle.classes),
+        "recipe": f"{config.recipe}" + (f" ({recipe.source})" if recipe else ""),
+        "weights' origin": origin,
+        "crop origin": bundle.crops,
+        "input": f"{size} → {spec.size}x{spec.size}, {spec.channels} channel(s),"
+        f" {_normalization(spec)}"
+        + (f"; guide: {_normalization(spec.guide)}" if spec.guide else ""),
+        "training augmentation": config.augment,
+        "classes as trained": effective_classes(config, bundle),
+        "train/test overlap": overlaps(bundle),
+    }
+
+
+def describe_phases(
+    config: TrainConfig, shapes: Mapping[str, Any], frozen: Sequence[str | None]
+) -> list[str]:
+    """Returns a line for each phase: how long, how fast, and what of the network it trains.
+
+    Args:
+      config: the run's.
+      shapes: tree of the network's parameters.
+      frozen: for each phase, the pattern of what it does not train.
+    """
+
+    def count(tree: Mapping[str, Any]) -> int:
+        return sum(leaf.size for leaf in flatten(tree).values())
+
+    lines = []
+    for number, (phase, pattern) in enumerate(zip(phases_of(config), frozen, strict=True), start=1):
+        trained = count(split_tree(shapes, pattern)[0])
+        lines.append(
+            f"{number}: {phase.epochs} epochs, {config.optimizer} at {phase.learning_rate:g},"
+            f" {phase.schedule}; trains {trained:,} of {count(shapes):,} parameters"
+            + (f", frozen: {phase.freeze}" if phase.freeze != "none" else "")
+        )
+    return lines
+
+
+def _selection(config: TrainConfig) -> str:
+    text = "highest val accuracy, ties to the earlier epoch; the last epoch beside it"
+    if config.ema is not None:
+        text += (
+            f"; of the parameters' moving average (decay {config.ema:g}), the raw ones beside it"
+        )
+    if config.patience:
+        text += f"; a phase ends after {config.patience} evaluations without gain"
+    return text + ("; without test-time augmentation" if config.tta != "none" else "")
+
+
+def effective_classes(config: TrainConfig, bundle: DatasetBundle) -> str:
+    """Returns each class's share of the training images, and of what the loss sees of them."""
+    labels = bundle.splits["train"].labels
+    counts = np.bincount(labels, minlength=len(bundle.classes))
+    weights = CLASS_WEIGHTS[config.class_weights](counts)
+    seen = (counts > 0).astype(float) if config.balance else counts.astype(float)
+    seen = seen if weights is None else seen * weights
+    shares = zip(bundle.classes, counts / counts.sum(), seen / seen.sum(), strict=True)
+    parts = [f"{name} {100 * own:.1f} → {100 * felt:.1f} %" for name, own, felt in shares]
+    ways = ["balanced sampling"] * config.balance
+    ways += [f"{config.class_weights} weights"] * (weights is not None)
+    ways += [config.loss] * (config.loss != "cross_entropy")
+    if not ways:
+        return "as they are"
+    return f"{', '.join(ways)}: {', '.join(parts)}"
+
+
+def _test_views(tta: str) -> str:
+    if tta == "none":
+        return tta
+    return (
+        f"{tta}, mean probabilities of {len(VIEWS[tta])} views: in the rows that end in +{tta};"
+        " selection and all other numbers and figures are without"
+    )
+
+
+def _normalization(spec: InputSpec) -> str:
+    text = f"mean {_numbers(spec.mean)}, deviation {_numbers(spec.std)}, {spec.interpolation}"
+    return text + (", BGR" if spec.order == "bgr" else "")
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return " ".join(f"{value:.4g}" for value in values)
+
+
+def overlaps(bundle: DatasetBundle) -> list[str]:
+    """Returns, for each pair of splits, how many images of the later occur in the earlier."""
+    names, lines = list(bundle.splits), []
+    for i, early in enumerate(names):
+        for late in names[i + 1 :]:
+            shared = len(exact_overlap(bundle.splits[early], bundle.splits[late]))
+            lines.append(f"{shared:,} of {len(bundle.splits[late]):,} {late} images are in {early}")
+    return lines
+
+
+def warnings_of(config: TrainConfig, results: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Returns what a reader must know before believing the numbers."""
+    found = []
+    if config.smoke or config.limit:
+        found.append("smoke or limited run: the numbers say nothing about the network")
+    if "test" not in results:
+        found.append("no test split: the selected epoch's val accuracy is optimistic")
+    else:
+        val, test = (results[name]["selected"]["accuracy"] for name in ("val", "test"))
+        if abs(val - test) > _ABSURD_GAP:
+            found.append(
+                f"val accuracy {100 * val:.1f} % and test accuracy {100 * test:.1f} % are further"
+                " apart than chance explains: look for a leak, or for splits of different origin"
+            )
+    for name, kinds in results.items():
+        recalls = [row["recall"] for row in kinds["selected"]["per_class"] if row["support"]]
+        if recalls and max(recalls) == 1 and sum(recalls) == 1:
+            found.append(f"on {name} the network predicts one class for every image")
+    return found
+
+
+def summarise(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """Returns the headline in one line: accuracy and macro-F1 of every split, test first."""
+    parts = []
+    for name, kinds in reversed(list(results.items())):
+        which = "selected" if "selected" in kinds else next(iter(kinds))
+        shown = kinds[which]
+        text = (
+            f"{name} accuracy {100 * shown['accuracy']:.2f} %, macro-F1"
+            f" {100 * shown['macro']['f1']:.2f} % ({which} epoch {shown['epoch']}"
+        )
+        last = kinds.get("last", shown)
+        if last["epoch"] != shown["epoch"]:
+            text += f"; last epoch {last['epoch']}: {100 * last['accuracy']:.2f} %"
+        for kind, found in kinds.items():
+            if kind.startswith(f"{which}+"):
+                text += f"; {kind.partition('+')[2]}: {100 * found['accuracy']:.2f} %"
+        parts.append(text + ")")
+    return "; ".join(parts)

@@ -1,0 +1,131 @@
+"""Evaluate checkpoints and write what they showed: scores, pictures, protocol."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ferjax.evaluation.network_costs import describe_costs, describe_network
+from ferjax.evaluation.protocol import describe_phases, describe_protocol, summarise, warnings_of
+from ferjax.evaluation.scores_and_figures import confusion_figure, epoch_scores, mistakes_figure
+from ferjax.images.augment import AUGMENTS, draw
+from ferjax.images.preprocess import denormalize, prepare
+from ferjax.predict import LoadedRun, load_run
+from ferjax.report.environment import describe_environment
+from ferjax.report.figures.image_grids import draw_batch
+from ferjax.report.figures.per_class_curves import draw_per_class
+from ferjax.report.figures.training_curves import draw_curves
+from ferjax.report.pages.report_files import write_report
+from ferjax.runs.task import Task, evaluate_split, evaluator, train_batches
+from ferjax.runtime.processes import on_first
+from ferjax.runtime.random_keys import stream_key
+from ferjax.training.metrics import Evaluation
+from ferjax.training.run_directory.metrics_jsonl import read_lines
+
+
+def assess_run(task: Task, run_dir: Path) -> dict[str, Any]:
+    """Evaluates a run's last and selected parameters on val and test and writes its report.
+
+    Returns the report, with the `path` of its report.md.
+    """
+    config = task.config
+    runs = {which: load_run(run_dir, which) for which in ("last", "selected")}
+    if config.ema is not None:
+        raw = {f"raw {which}": load_run(run_dir, which, raw=True) for which in runs}
+        # What is selected stands last: it is the headline.
+        runs = {**raw, **runs}
+    found = _evaluate(task, runs)
+    return on_first(lambda: _write_run_report(task, run_dir, runs, found))
+
+
+def _write_run_report(
+    task: Task,
+    run_dir: Path,
+    runs: Mapping[str, LoadedRun],
+    found: Mapping[str, Mapping[str, Evaluation]],
+) -> dict[str, Any]:
+    config, classes = task.config, task.bundle.classes
+    results = {
+        name: {
+            k: epoch_scores(e, classes, runs[k.partition("+")[0]].epoch) for k, e in kinds.items()
+        }
+        for name, kinds in found.items()
+    }
+    title = f"{config.model} on {config.dataset}"
+    lines, epoch, meta = read_lines(run_dir), runs["selected"].epoch, runs["last"].meta
+    draw_curves(lines, run_dir / "curves.png", epoch, title, meta["starts"])
+    draw_per_class(lines, classes, run_dir / "per_class.png", title)
+    _draw_first_batch(task, run_dir / "batch.png", title)
+    figures = [
+        {"file": "curves.png", "caption": "Loss and accuracy over the epochs"},
+        {"file": "per_class.png", "caption": "Accuracy of each emotion on val over the epochs"},
+    ]
+    for name, kinds in found.items():
+        figures.append(confusion_figure(kinds["selected"], classes, run_dir, name, title))
+    shown = "test" if "test" in found else "val"
+    split = task.bundle.splits[shown]
+    figures.append(mistakes_figure(found[shown]["selected"], split, classes, run_dir, title))
+    figures.append(
+        {"file": "batch.png", "caption": "The first training batch as the network sees it"}
+    )
+    origin = list(task.start.origin) if task.start else "random initialisation"
+    report = {
+        "title": title,
+        "summary": summarise(results),
+        "protocol": {
+            **describe_protocol(config, task.bundle, task.spec, origin),
+            "phases": describe_phases(config, task.shapes, task.frozen),
+            "course": [*meta["notes"]] or "as planned",
+        },
+        "results": results,
+        "config": asdict(config),
+        "environment": describe_environment(list(task.mesh.devices.flat), meta["seconds"]),
+        "network": describe_network(task.model, task.spec),
+        "costs": describe_costs(meta, lines, config.batch_size, task.mesh.size),
+        "warnings": warnings_of(config, results),
+        "notes": list(task.bundle.notes),
+        "figures": figures,
+    }
+    return {**report, "path": str(write_report(report, run_dir))}
+
+
+def _evaluate(task: Task, runs: Mapping[str, LoadedRun]) -> dict[str, dict[str, Evaluation]]:
+    """Returns split → checkpoint → evaluation; the last epoch is often the selected one too.
+
+    With test-time augmentation also `<checkpoint>+<tta>`, after the plain ones.
+    """
+    config = task.config
+    # The last epoch is often the selected one too; raw parameters are others.
+    distinct = {(run.step, which.startswith("raw")): run for which, run in runs.items()}
+    ways = {"": task.logits_of}
+    if config.tta != "none":
+        size, shown = config.batch_size, config.progress
+        ways[f"+{config.tta}"] = evaluator(
+            task.model, task.spec, task.mesh, size, shown, config.tta
+        )
+    found: dict[str, dict[str, Evaluation]] = {}
+    for name in ("val", "test"):
+        if split := task.bundle.splits.get(name):
+            found[name] = {}
+            for suffix, logits_of in ways.items():
+                evaluations = {
+                    key: evaluate_split(logits_of, run.variables, split)
+                    for key, run in distinct.items()
+                }
+                found[name] |= {
+                    which + suffix: evaluations[run.step, which.startswith("raw")]
+                    for which, run in runs.items()
+                }
+    return found
+
+
+def _draw_first_batch(task: Task, path: Path, title: str) -> None:
+    """Draws step 0's batch after augmentation, turned back into displayable images."""
+    config, train = task.config, task.bundle.splits["train"]
+    batch = train_batches(config, train)[0]
+    key = stream_key(config.seed, "augment", 0)
+    drawn = draw(AUGMENTS[config.augment], key, batch["index"], train.shape[:2])
+    images = denormalize(prepare(batch["image"], task.spec, *drawn), task.spec)
+    draw_batch(np.asarray(images), batch["label"], task.bundle.classes, path, f"{title}: a batch")

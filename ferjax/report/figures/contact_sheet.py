@@ -1,0 +1,202 @@
+"""Sheets of thumbnails with file names: to look a data set through, class by class."""
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageColor, ImageDraw, ImageFont
+
+from ferjax.data.decoding.image_file import image_header, read_image
+from ferjax.data.reading.class_folders import image_files
+from ferjax.errors import UserError
+from ferjax.report.figures.line_end_labels import shorten
+from ferjax.report.figures.style import FAINT, INK, MUTED
+from ferjax.runtime.atomic_files import write_atomically
+
+COLUMNS, ROWS = 12, 10
+# A 48-pixel face is shown at twice its size.
+_SIDE, _GAP, _LINE, _EDGE, _TOP = 96, 16, 13, 18, 64
+_PANEL = "#F1F3F4"
+
+
+class Cell(NamedTuple):
+    """One thumbnail: uint8 [H, W, C], C 1 or 3, the lines under it, the colour of its bar."""
+
+    image: np.ndarray
+    lines: tuple[str, ...]
+    colour: str = FAINT
+
+
+def draw_sheet(
+    groups: Sequence[Sequence[Cell]],
+    path: Path,
+    title: str,
+    subtitle: str = "",
+    columns: int = COLUMNS,
+) -> Path:
+    """Draws thumbnails row by row; groups of more than one lie on a panel and stay on one row.
+
+    Args:
+      groups: cells that belong together, at most `columns` each.
+      path: the PNG to write.
+      title: printed large; `subtitle` under it, in grey.
+      subtitle: what the reader should do with the sheet.
+      columns: thumbnails in a row.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    places, rows = _flow([len(group) for group in groups], columns)
+    lines = max((len(cell.lines) for group in groups for cell in group), default=0)
+    high, wide = _SIDE + 6 + lines * _LINE, _SIDE + _GAP
+    size = 2 * _EDGE + columns * wide - _GAP, _TOP + max(rows, 1) * (high + _GAP) + _EDGE - _GAP
+    picture = Image.new("RGB", size, "white")
+    pen = ImageDraw.Draw(picture)
+    bars: list[tuple[int, int, str]] = []
+    _line(pen, (_EDGE, 14), title, _font(19, bold=True), INK, size[0] - 2 * _EDGE)
+    _line(pen, (_EDGE, 40), subtitle, _font(11), MUTED, size[0] - 2 * _EDGE)
+    for group, (row, column) in zip(groups, places, strict=True):
+        left, top = _EDGE + column * wide, _TOP + row * (high + _GAP)
+        if len(group) > 1:
+            right = left + len(group) * wide - _GAP
+            panel = (left - 4, top - 4, right + 3, top + high + 3)
+            pen.rounded_rectangle(panel, 5, fill=_PANEL)
+        for k, cell in enumerate(group):
+            _cell(picture, pen, cell, left + k * wide, top)
+            bars.append((left + k * wide, top + _SIDE + 1, cell.colour))
+    buffer = io.BytesIO()
+    _indexed(picture, bars).save(buffer, "PNG")
+    return write_atomically(path, buffer.getvalue())
+
+
+def draw_contact_sheets(
+    root: Path,
+    directory: Path,
+    *,
+    columns: int = COLUMNS,
+    rows: int = ROWS,
+    exclude: str = "exclude.txt",
+    progress: Callable[[int], None] = lambda images: None,
+) -> list[Path]:
+    """Draws all images below a folder with their file names, class by class.
+
+    Args:
+      root: the folder; the images of each folder below it are a class.
+      directory: where the sheets go: the images of train/anger to train/anger_01.png and on.
+      columns: thumbnails in a row.
+      rows: rows on a sheet.
+      exclude: the file that the reader may list images in, as the sheets are to call it.
+      progress: called with the number of images of each sheet once it is drawn.
+
+    Returns:
+      The sheets, in order. A file that is no image has an empty cell that says so.
+
+    Raises:
+      UserError: no images below `root`, or a sheet cannot be written.
+    """
+    root, drawn = Path(root), []
+    for folder, files in groupby(image_files(root), lambda path: path.parent):
+        name = folder.relative_to(root)
+        paths = list(files)
+        pages = [paths[k : k + columns * rows] for k in range(0, len(paths), columns * rows)]
+        for number, page in enumerate(pages, 1):
+            target = Path(directory) / name.parent / f"{name.name or 'images'}_{number:02d}.png"
+            shown = (name if name.name else root).as_posix()
+            title = f"{shown}: {len(paths):,} images, sheet {number} of {len(pages)}"
+            example = (name / page[0].name).as_posix()
+            subtitle = f"Leave an image out: write its path, like {example}, into {exclude}"
+            drawn.append(draw_sheet([[_thumbnail(p)] for p in page], target, title, subtitle))
+            progress(len(page))
+    return drawn
+
+
+def _flow(sizes: Sequence[int], columns: int) -> tuple[list[tuple[int, int]], int]:
+    """Returns (row, column) of each group's first cell, and the number of rows."""
+    places: list[tuple[int, int]] = []
+    row = column = 0
+    for size in sizes:
+        if column + size > columns and column:
+            row, column = row + 1, 0
+        places.append((row, column))
+        column += size
+    return places, row + 1 if sizes else 0
+
+
+def _thumbnail(path: Path) -> Cell:
+    """Returns the cell of an image file: its name, or that it cannot be read."""
+    try:
+        image = read_image(path, None, image_header(path)[2])
+    except UserError:
+        return Cell(np.full((2, 2, 1), 255, np.uint8), ("cannot be read", *_wrapped(path.name)))
+    return Cell(image, tuple(_wrapped(path.name)))
+
+
+def _wrapped(name: str) -> Iterator[str]:
+    """Yields a file name in one or two lines, cut at its last separator that fits a thumbnail."""
+    font, fits = _font(10), len(name)
+    while fits > 1 and font.getlength(name[:fits]) > _SIDE:
+        fits -= 1
+    if fits < len(name):
+        fits = max(name.rfind(mark, 1, fits) + 1 for mark in "_- ") or fits
+    yield name[:fits]
+    if rest := name[fits:]:
+        yield shorten(rest, 16, tail=True)
+
+
+def _cell(picture: Image.Image, pen: ImageDraw.ImageDraw, cell: Cell, left: int, top: int) -> None:
+    """Draws one thumbnail, as large as fits its square, and its lines."""
+    grey = cell.image.shape[-1] == 1
+    image = Image.fromarray(cell.image[..., 0] if grey else cell.image).convert("RGB")
+    scale = _SIDE / max(image.size)
+    width, height = (max(1, round(scale * length)) for length in image.size)
+    image = image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    picture.paste(image, (left + (_SIDE - width) // 2, top + (_SIDE - height) // 2))
+    for k, text in enumerate(cell.lines):
+        place = left, top + _SIDE + 6 + k * _LINE
+        _line(pen, place, text, _font(10), INK if k == 0 else MUTED, _SIDE + _GAP // 2)
+
+
+def _indexed(picture: Image.Image, bars: Sequence[tuple[int, int, str]]) -> Image.Image:
+    """Returns the picture in at most 256 colours, with bars at (left, top) in exactly theirs."""
+    # True colour is three times the bytes; chosen by frequency, a thin bar's colour would be lost.
+    colours = sorted({colour for _, _, colour in bars})
+    kept = 256 - len(colours)
+    indexed = picture.quantize(kept, dither=Image.Dither.NONE)
+    palette = (indexed.getpalette() or [])[: 3 * kept]
+    palette += [0] * (3 * kept - len(palette))
+    for colour in colours:
+        palette += ImageColor.getrgb(colour)[:3]
+    indexed.putpalette(palette)
+    pen = ImageDraw.Draw(indexed)
+    for left, top, colour in bars:
+        box = (left, top, left + _SIDE - 1, top + 2)
+        pen.rectangle(box, fill=kept + colours.index(colour))
+    return indexed
+
+
+def _line(
+    pen: ImageDraw.ImageDraw,
+    place: tuple[int, int],
+    text: str,
+    font: ImageFont.FreeTypeFont,
+    colour: str,
+    room: int,
+) -> None:
+    """Writes a line, cut where it would leave its room; names need not be valid Unicode."""
+    text = text.encode("utf-8", "replace").decode()
+    limit = len(text)
+    while limit > 1 and font.getlength(shorten(text, limit)) > room:
+        limit -= 1
+    pen.text(place, shorten(text, limit), fill=colour, font=font)
+
+
+@cache
+def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """Returns the font of the figures, which matplotlib brings along."""
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)

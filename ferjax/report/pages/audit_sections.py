@@ -1,0 +1,191 @@
+"""The parts of `audit.md`: each function turns one piece of the audit into Markdown."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ferjax.report.pages import run_sections
+from ferjax.report.pages.markdown_tables import bold, decimal, escape, key_value_table, table
+
+_LISTED = 40
+
+
+def document(
+    audit: Mapping[str, Any], classes: Sequence[str], pictures: Mapping[str, str]
+) -> Iterator[str]:
+    """Yields the whole page.
+
+    Args:
+      audit: of `ferjax.data.audit.audit_dataset.audit`, as JSON types.
+      classes: the class list.
+      pictures: file → caption.
+    """
+    images = sum(facts["images"] for facts in audit["splits"].values())
+    yield from run_sections.heading(
+        {
+            "title": f"Audit of {audit['dataset']}",
+            "summary": f"{images:,} images in {len(classes)} classes; {audit['layout']}.",
+            "warnings": findings(audit),
+        }
+    )
+    yield from _counts(audit, classes)
+    yield from _pixels(audit)
+    yield from _duplicates(audit)
+    yield from _mirrored(audit)
+    yield from _conflicts(audit)
+    yield from _unreadable(audit)
+    figures = [{"file": file, "caption": caption} for file, caption in pictures.items()]
+    yield from run_sections.figures(figures)
+    if audit["obtain"]:
+        yield f"## Where to get {escape(audit['dataset'])}\n\n{escape(audit['obtain'])}"
+
+
+def findings(audit: Mapping[str, Any]) -> list[str]:
+    """Returns what should be known before training, a sentence each; nothing where all is well."""
+    said = list(audit["notes"])
+    broken = len(_broken(audit))
+    if broken:
+        said.append(f"{_number(broken, 'image')} cannot be read")
+    for name, facts in audit["splits"].items():
+        empty = [key for key, count in facts["counts"].items() if not count]
+        if empty:
+            said.append(f"{name} has no image of {', '.join(empty)}")
+        if facts["plain"]:
+            verb = "shows" if len(facts["plain"]) == 1 else "show"
+            blank = _number(len(facts["plain"]), "image")
+            said.append(f"{blank} of {name} {verb} one grey level")
+    exact, near = audit["duplicates"], audit["near_duplicates"]
+    for one, more in zip(exact["across"], near["across"], strict=True):
+        if more["groups"]:
+            share = more["b_images"] / audit["splits"][one["b"]]["images"]
+            copies = _number(one["b_images"], "image")
+            said.append(
+                f"in both {one['a']} and {one['b']}: {copies} of {one['b']} pixel by pixel, "
+                f"{more['b_images']:,} ({100 * share:.1f} %) at least nearly"
+            )
+    for pair in audit["mirrored"]["across"]:
+        if pair["groups"]:
+            images, verb = pair["b_images"], "is" if pair["b_images"] == 1 else "are"
+            said.append(f"{_number(images, 'image')} of {pair['b']} {verb} in {pair['a']} mirrored")
+    conflicts = sum(len({m["label"] for m in group}) > 1 for group in near["groups"])
+    if conflicts:
+        times = _number(conflicts, "picture")
+        said.append(f"labels differ among the copies, exact or near, of {times}")
+    return said
+
+
+def _counts(audit: Mapping[str, Any], classes: Sequence[str]) -> Iterator[str]:
+    yield "## Images of each class"
+    splits = audit["splits"]
+    rows = [[escape(key), *(f"{f['counts'][key]:,}" for f in splits.values())] for key in classes]
+    rows.append(bold(["all", *(f"{facts['images']:,}" for facts in splits.values())]))
+    yield table(
+        ["class", *(f"{escape(n)} ({escape(f['source'])})" for n, f in splits.items())], rows
+    )
+    for row in audit["published"]:
+        found, published = row["found"], row["published"]
+        gaps = [f"{k} {found.get(k, 0) - published[k]:+,}" for k in published]
+        gaps = [gap for gap in gaps if not gap.endswith("+0")]
+        verdict = f"differ from the published ones by {', '.join(gaps)}" if gaps else "as published"
+        yield f"Counts of {escape(row['name'])} ({' + '.join(row['splits'])}): {verdict}."
+
+
+def _pixels(audit: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Pixels"
+    header = ["split", "read as", "grey in fact", "mean", "deviation"]
+    rows = []
+    for name, facts in audit["splits"].items():
+        height, width, channels = facts["shape"]
+        shape = f"{height}×{width} {'grey' if channels == 1 else 'RGB'}"
+        read = facts["images"] - len(facts["unreadable"])
+        grey = f"{facts['grey']:,} of {read:,}"
+        rows.append([escape(name), shape, grey, *map(_values, (facts["mean"], facts["deviation"]))])
+    yield table(header, rows, numbers_from=2)
+    yield "Mean and deviation of each channel over all pixels, in [0, 1]."
+    if (files := audit["files"]) is not None:
+        sizes = [f"{size} ({count:,})" for size, count in files["sizes"].items()]
+        more = [f"and {len(sizes) - 8:,} other sizes"] if len(sizes) > 8 else []
+        kinds = [f"{suffix} ({count:,})" for suffix, count in files["suffixes"].items()]
+        census = {
+            "image files": f"{files['files']:,}",
+            "formats": ", ".join(kinds),
+            "grey, colour": f"{files['grey']:,}, {files['colour']:,}",
+            "sizes (height x width)": ", ".join(sizes[:8] + more),
+        }
+        yield key_value_table(census, ("on disk", "found"))
+
+
+def _duplicates(audit: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Duplicates"
+    near = audit["near_duplicates"]
+    yield (
+        "Exact: the same pixels. Near: the same picture at least nearly (64-bit DCT hashes at most "
+        f"{near['distance']} bits apart and a correlation of {near['correlation']:g} or more at "
+        "16×16 pixels), the exact ones included."
+    )
+    yield _copies({"exact": audit["duplicates"], "near": near})
+
+
+def _mirrored(audit: Mapping[str, Any]) -> Iterator[str]:
+    facts = audit["mirrored"]
+    if facts["groups"]:
+        yield "## Mirrored duplicates"
+        yield (
+            "One picture is nearly the other's mirror image, by the same measure, and they are not "
+            "near as they are. Copies that face the same way count above, not here."
+        )
+        yield _copies({"mirrored": facts})
+
+
+def _copies(kinds: Mapping[str, Mapping[str, Any]]) -> str:
+    """Returns the table of each kind of copies, within each split and across each two."""
+    header = ["", "kind", "pictures", "images of them", "labels differ"]
+    rows, first = [], next(iter(kinds.values()))
+    for name in first["within"]:
+        for kind, facts in kinds.items():
+            cell = facts["within"][name]
+            numbers = (cell[key] for key in ("groups", "images", "conflicts"))
+            rows.append([f"within {escape(name)}", kind, *(f"{n:,}" for n in numbers)])
+    for k, pair in enumerate(first["across"]):
+        for kind, facts in kinds.items():
+            cell = facts["across"][k]
+            images = f"{cell['a_images']:,} + {cell['b_images']:,}"
+            where = f"{escape(pair['a'])} and {escape(pair['b'])}"
+            rows.append([where, kind, f"{cell['groups']:,}", images, f"{cell['conflicts']:,}"])
+    return table(header, rows, numbers_from=2)
+
+
+def _conflicts(audit: Mapping[str, Any]) -> Iterator[str]:
+    groups = [g for g in audit["near_duplicates"]["groups"] if len({m["label"] for m in g}) > 1]
+    if groups:
+        yield "## Pictures with more than one label"
+        lines = [
+            "- " + "; ".join(escape(f"{m['id']} ({m['split']}): {m['label']}") for m in group)
+            for group in groups[:_LISTED]
+        ]
+        if len(groups) > _LISTED:
+            lines.append(f"- and {len(groups) - _LISTED:,} more in `audit.json`")
+        yield "\n".join(lines)
+
+
+def _unreadable(audit: Mapping[str, Any]) -> Iterator[str]:
+    if broken := _broken(audit):
+        yield "## Images that cannot be read"
+        lines = [f"- {escape(reason)}" for reason in broken[:_LISTED]]
+        if len(broken) > _LISTED:
+            lines.append(f"- and {len(broken) - _LISTED:,} more in `audit.json`")
+        yield "\n".join(lines)
+
+
+def _broken(audit: Mapping[str, Any]) -> list[str]:
+    """Returns the reasons of all unreadable images, one a file even if found twice."""
+    items = [item for facts in audit["splits"].values() for item in facts["unreadable"]]
+    items += audit["files"]["unreadable"] if audit["files"] else []
+    return list(dict.fromkeys(item["reason"] for item in items))
+
+
+def _values(values: Sequence[float] | None) -> str:
+    return "–" if values is None else ", ".join(decimal(value) for value in values)
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' * (count != 1)}"

@@ -1,0 +1,97 @@
+"""What a person opens after a run: `report.md`, and the same facts as `report.json`."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ferjax.config.format_versions import FORMAT, KEY
+from ferjax.report.pages import cost_sections, run_sections
+from ferjax.runtime.atomic_files import write_atomically
+
+
+def write_report(report: Mapping[str, Any], directory: Path) -> Path:
+    """Writes the report of one run and returns the path of its `report.md`.
+
+    Args:
+      report: `title`, `summary`, `protocol` {name: str or list of str}, `results` {split: {`last`
+        and/or `selected`, and the same with `+<tta>`: `scores(...)` with `epoch` and `loss`}},
+        `config`, `environment`, `warnings` and `notes` (lists of str), `figures` (list of {`file`
+        relative to `directory`, `caption`}), and of a run that was trained `network` and `costs`,
+        from `ferjax.evaluation.network_costs`.
+      directory: the run directory.
+
+    Raises:
+      UserError: a file cannot be written.
+    """
+    report = plain(report)
+    parts = [
+        *run_sections.heading(report),
+        *run_sections.headline(report["results"]),
+        *run_sections.protocol(report["protocol"]),
+        *run_sections.figures(report["figures"]),
+    ]
+    for split, kinds in report["results"].items():
+        parts += run_sections.details(split, kinds.get("selected", kinds.get("last")))
+    parts += run_sections.notes(report["notes"])
+    if "network" in report:
+        parts += [*cost_sections.network(report["network"]), *cost_sections.speed(report["costs"])]
+    parts += run_sections.folded("Configuration", report["config"])
+    parts += run_sections.folded("Environment", report["environment"])
+    return write_page(report, parts, directory)
+
+
+def write_several_report(report: Mapping[str, Any], directory: Path) -> Path:
+    """Writes the report of one experiment under several seeds or folds; returns its `report.md`.
+
+    Args:
+      report: `title`, `summary`, `kind` (`seed` or `fold`), `rows` [{kind: number, `directory`
+        (relative), `<split>_<which>_<score>`: number ...}], `mean` and `deviation`
+        {`<split>_<which>_<score>`: number or None}, `pooled` (`scores(...)` or None), `figures`,
+        `protocol`, `warnings`. The keys of `mean` are the table's columns. Scores are rates in
+        [0, 1], except those that end in `loss` or `epoch`.
+      directory: the directory that holds the runs' directories.
+
+    Raises:
+      UserError: a file cannot be written.
+    """
+    report = plain(report)
+    parts = [
+        *run_sections.heading(report),
+        *run_sections.several_table(report),
+        *run_sections.protocol(report["protocol"]),
+        *run_sections.figures(report.get("figures", [])),
+    ]
+    if pooled := report.get("pooled"):
+        parts += run_sections.class_details("all folds' test images", pooled)
+    return write_page(report, parts, directory)
+
+
+def plain(value: Any) -> Any:
+    """Returns `value` as JSON types: arrays become lists, other objects text, NaN and inf null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, (np.ndarray, np.generic)):
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, (str, int, bool, type(None))) else str(value)
+
+
+def write_page(report: Mapping[str, Any], parts: Iterable[str], directory: Path) -> Path:
+    """Writes JSON values as `report.json` and Markdown parts as `report.md`; returns the latter.
+
+    Raises:
+      UserError: a file cannot be written.
+    """
+    page = write_atomically(Path(directory) / "report.md", ("\n\n".join(parts) + "\n").encode())
+    versioned = {KEY: FORMAT, **report}
+    encoded = json.dumps(versioned, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    # Last: a run that has it is finished.
+    write_atomically(Path(directory) / "report.json", encoded.encode())
+    return page

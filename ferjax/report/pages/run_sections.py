@@ -1,0 +1,130 @@
+"""The parts of a report page: each function turns one piece of the report into Markdown."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from ferjax.report.pages.markdown_tables import (
+    bold,
+    closed,
+    decimal,
+    escape,
+    key_value_table,
+    percentage,
+    table,
+)
+
+RATES = ("precision", "recall", "f1")
+
+
+def heading(report: Mapping[str, Any]) -> Iterator[str]:
+    """Yields title, summary, and the warnings in a block nobody overlooks."""
+    yield f"# {escape(report['title'])}"
+    yield escape(report["summary"])
+    if report["warnings"]:
+        lines = ["> [!WARNING]", *(f"> - {escape(warning)}" for warning in report["warnings"])]
+        yield "\n".join(lines)
+
+
+def headline(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iterator[str]:
+    """Yields the table of all splits, last and selected epoch; the selected rows are bold."""
+    header = ["split", "weights", "epoch", "accuracy", "mean-class accuracy"]
+    header += ["macro F1", "weighted F1", "loss", "images"]
+    rows = []
+    for split, kinds in results.items():
+        for kind, scores in kinds.items():
+            rates = (
+                scores["accuracy"],
+                scores["mean_class_accuracy"],
+                scores["macro"]["f1"],
+                scores["weighted"]["f1"],
+            )
+            cells = [escape(split), escape(kind), f"{scores['epoch']}", *map(percentage, rates)]
+            cells += [decimal(scores["loss"]), f"{scores['count']}"]
+            rows.append(bold(cells) if kind == "selected" else cells)
+    yield "## Results"
+    yield table(header, rows, numbers_from=2)
+
+
+def protocol(pairs: Mapping[str, Any]) -> Iterator[str]:
+    """Yields the protocol: what was measured on what, and how the weights were chosen."""
+    if pairs:
+        yield "## Protocol"
+        yield key_value_table(pairs, ("protocol", "this run"))
+
+
+def figures(entries: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    """Yields the pictures, by links relative to the report, each over its caption."""
+    if entries:
+        yield "## Figures"
+    for entry in entries:
+        caption = escape(entry["caption"])
+        alternative = caption.replace("[", "\\[").replace("]", "\\]")
+        yield f"![{alternative}]({quote(entry['file'])})\n\n*{caption}*"
+
+
+def details(split: str, scores: Mapping[str, Any]) -> Iterator[str]:
+    """Yields the selected epoch's scores per class on one split and its confusion matrix."""
+    yield from class_details(f"{split}, selected epoch {scores['epoch']}", scores)
+
+
+def class_details(where: str, scores: Mapping[str, Any]) -> Iterator[str]:
+    """Yields scores per class and the confusion matrix, of the images that `where` names."""
+    yield f"## Per class on {escape(where)}"
+    rows = [
+        [escape(row["class"]), *(percentage(row[rate]) for rate in RATES), f"{row['support']}"]
+        for row in scores["per_class"]
+    ]
+    for name in ("macro", "weighted"):
+        rates = (percentage(scores[name][rate]) for rate in RATES)
+        rows.append(bold([f"{name} average", *rates, f"{scores['count']}"]))
+    yield table(["class", "precision", "recall", "F1", "images"], rows)
+    yield "Confusion matrix, in images: rows are true classes, columns are predicted ones."
+    yield confusion_table(scores["confusion"], scores["classes"])
+
+
+def confusion_table(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
+    """Returns the confusion matrix as a table with its diagonal in bold."""
+    names = [escape(name) for name in classes]
+    rows = [
+        [names[i], *(f"**{count}**" if i == j else f"{count}" for j, count in enumerate(row))]
+        for i, row in enumerate(confusion)
+    ]
+    return table(["true ↓ predicted →", *names], rows)
+
+
+def notes(entries: Sequence[str]) -> Iterator[str]:
+    """Yields the remarks as a list."""
+    if entries:
+        yield "## Notes"
+        yield "\n".join(f"- {escape(note)}" for note in entries)
+
+
+def folded(title: str, content: Mapping[str, Any]) -> Iterator[str]:
+    """Yields a mapping as JSON in a block that is closed until it is clicked."""
+    if content:
+        text = json.dumps(content, indent=1, ensure_ascii=False)
+        yield closed(title, f"```json\n{text}\n```")
+
+
+def several_table(report: Mapping[str, Any]) -> Iterator[str]:
+    """Yields the rows of several seeds or folds, then mean and sample standard deviation."""
+    columns, kind = list(report["mean"]), report["kind"]
+    rows = []
+    for row in report["rows"]:
+        link = f"[{escape(row['directory'])}]({quote(row['directory'])}/report.md)"
+        cells = [score_cell(column, row.get(column)) for column in columns]
+        rows.append([f"{row[kind]}", link, *cells])
+    for name in ("mean", "deviation"):
+        cells = [score_cell(column, report[name].get(column)) for column in columns]
+        rows.append(bold([name, "", *cells]))
+    yield "## Results"
+    yield table([kind, "run", *(column.replace("_", " ") for column in columns)], rows, 2)
+
+
+def score_cell(column: str, value: float | None) -> str:
+    """Returns one number of a table of runs: losses and epochs as they are, rates in percent."""
+    if column.endswith("loss"):
+        return decimal(value)
+    return decimal(value, 1) if column.endswith("epoch") else percentage(value)

@@ -1,0 +1,183 @@
+"""Frozen branches computed once an image: where that is exact and pays, and what is read then."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from flax import linen as nn
+
+from ferjax.images.augment import AUGMENTS, Augment
+from ferjax.config.train_config import TrainConfig
+from ferjax.convert.converted.weights_cache import cache_root
+from ferjax.data.storage.feature_store import (
+    content_digest,
+    feature_key,
+    fill_store,
+    free_bytes,
+    stored_bytes,
+)
+from ferjax.data.splits.split import Split, without_images
+from ferjax.errors import UserError
+from ferjax.runs.frozen_branch import Branch, branch_of, frozen_branch
+from ferjax.models.heads import head_of
+from ferjax.config.phases import phases_of
+from ferjax.runtime.processes import on_first
+from ferjax.runs.task import Task, evaluator_of
+from ferjax.training.train_step import TRUNK, known_step
+
+# Images whose features are put on disk together: what a kill can cost.
+_BLOCK = 128
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a phase trains and evaluates with.
+
+    Attributes:
+      branch: as `train_step`'s `known`, or None where everything is computed.
+      model: as `train_step`'s.
+      train: the training split; with a branch it holds features.
+      val: likewise.
+      logits_of: (variables, split) → logits of `val`'s like.
+      note: what was decided and why, for the report; empty where nothing is frozen.
+    """
+
+    branch: str | None
+    model: nn.Module
+    train: Split
+    val: Split
+    logits_of: Callable[[Any, Split], np.ndarray]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class _Store:
+    """Where the features of a split are kept, under which key, in which shape [N, V, ...]."""
+
+    split: Split
+    folder: Path
+    key: str
+    shape: tuple[int, ...]
+
+
+def check_feature_cache(task: Task) -> None:
+    """Raises `UserError` where no phase can have what `--feature_cache=on` asks for."""
+    if task.config.feature_cache != "on":
+        return
+    if not any(frozen_branch(task, index) for index in range(len(task.frozen))):
+        raise UserError(
+            "--feature_cache=on: no branch of the network is frozen whole. It takes --guide=vgg16,"
+            " or --freeze=all_but_head on a resnet, vgg or efficientnet."
+        )
+    if reason := _inexact(task.config):
+        raise UserError(f"--feature_cache=on: {reason}. Change that, or leave the flag at auto.")
+
+
+def known_branch(
+    task: Task,
+    index: int,
+    variables: Mapping[str, Any],
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Known:
+    """Returns what a phase works with; features that are not stored yet are computed here.
+
+    Args:
+      task: the run's.
+      index: the phase's, from 0.
+      variables: `params` and `batch_stats` at its start.
+      interrupted: () → whether the user asked to stop.
+
+    Raises:
+      UserError: a store that cannot be read or written.
+      KeyboardInterrupt: the user asked to stop; what is stored is kept.
+    """
+    config, splits = task.config, task.bundle.splits
+    computed = Known(None, task.model, splits["train"], splits["val"], task.logits_of)
+    name = frozen_branch(task, index)
+    if name is None:
+        return computed
+    decided = _stores(task, index, name, variables)
+    if isinstance(decided, str):
+        return replace(computed, note=f"frozen {name} is computed at every step: {decided}")
+    branch, stores = decided
+    train, val = (_filled(store, branch, config.progress, interrupted) for store in stores)
+    model = head_of(task.model) if name == TRUNK else task.model
+
+    def logits(variables: Any, batch: Any) -> jax.Array:
+        return known_step(variables, batch, model=model, spec=task.spec, known=name)
+
+    each = "image and its mirror image" if stores[0].shape[1] == 2 else "image"
+    size = sum(stored_bytes(store.shape) for store in stores) / 1e9
+    where = f"{size:.3g} GB in {stores[0].folder.parent}"
+    note = f"frozen {name} is computed once for each {each}: {where}"
+    logits_of = evaluator_of(logits, task.mesh, config.batch_size, config.progress)
+    return Known(name, model, train, val, logits_of, note)
+
+
+def _inexact(config: TrainConfig) -> str:
+    """Returns why stored features are not what every step would compute, or nothing."""
+    if replace(AUGMENTS[config.augment], flip=False) != Augment():
+        return f"--augment={config.augment} draws another image at every step; none and flip do not"
+    if config.precision == "f64":
+        return "--precision=f64 has more digits than the float32 that is stored"
+    return ""
+
+
+def _stores(
+    task: Task, index: int, name: str, variables: Mapping[str, Any]
+) -> tuple[Branch, tuple[_Store, ...]] | str:
+    """Returns a branch and the stores of train and val, or why there shall be none."""
+    config, auto = task.config, task.config.feature_cache == "auto"
+    if config.feature_cache == "off":
+        return "--feature_cache=off"
+    if reason := _inexact(config):
+        return reason
+    variants, epochs = 1 + AUGMENTS[config.augment].flip, phases_of(config)[index].epochs
+    if auto and epochs <= variants:
+        return f"to store it takes {variants} passes, and the phase has {epochs} epochs"
+    branch = branch_of(task, name, variables)
+    shapes = {
+        split: (len(task.bundle.splits[split]), count, *branch.shape)
+        for split, count in (("train", variants), ("val", 1))
+    }
+    need, limit = sum(map(stored_bytes, shapes.values())), config.feature_gigabytes
+    if auto and need > limit * 1e9:
+        return f"{need / 1e9:.3g} GB are more than --feature_gigabytes={limit:g}"
+    # Last: it reads every image.
+    stores = tuple(_store(task, split, branch, shape) for split, shape in shapes.items())
+    if auto and need > (free := on_first(lambda: free_bytes(*(store.folder for store in stores)))):
+        return f"{need / 1e9:.3g} GB are more than the {free / 1e9:.3g} that the disk has"
+    return branch, stores
+
+
+def _store(task: Task, name: str, branch: Branch, shape: tuple[int, ...]) -> _Store:
+    config, split = task.config, task.bundle.splits[name]
+    images = content_digest(split)
+    key = feature_key({**branch.facts, "variants": shape[1], "images": images})
+    root = Path(config.cache_dir) if config.cache_dir else cache_root() / "features"
+    return _Store(split, root / f"{config.dataset}-{name}-{branch.name}-{key[:12]}", key, shape)
+
+
+def _filled(
+    store: _Store, branch: Branch, progress: bool, interrupted: Callable[[], bool]
+) -> Split:
+    """Returns a split with its features, from the store or from the network."""
+
+    def compute(positions: np.ndarray) -> np.ndarray:
+        if interrupted():
+            raise KeyboardInterrupt
+        return branch.compute(store.split.read(positions), store.shape[1])
+
+    features = fill_store(
+        store.folder,
+        store.key,
+        store.shape,
+        compute,
+        block=_BLOCK,
+        progress=f"{branch.name} of {store.split.name}" if progress else None,
+    )
+    split = replace(store.split, features=features)
+    return without_images(split) if branch.name == TRUNK else split

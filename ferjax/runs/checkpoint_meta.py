@@ -1,0 +1,73 @@
+"""The meta of a checkpoint: what a run knows beside its state, as JSON values, and back."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import jax
+import numpy as np
+
+import ferjax
+from ferjax.specs import spec_to_json
+from ferjax.runs.initial_weights import start_to_json
+from ferjax.runs.task import Task
+from ferjax.training.loop_interface import HostState
+from ferjax.training.optimizers.plateau import Plateau
+from ferjax.training.state import TrainState
+from ferjax.training.train_step import Sums
+from ferjax.training.wall_time import nothing_spent
+from ferjax.runtime.variable_tree import flatten
+from ferjax.config.format_versions import FORMAT, KEY
+
+
+def restored_host(meta: Mapping[str, Any], like: Sums) -> HostState:
+    """Returns what a checkpoint's meta says of the host, sums typed and placed as `like`."""
+    sums = (
+        jax.device_put(np.asarray(value, zero.dtype), zero.sharding)
+        for value, zero in zip(meta["sums"], like, strict=True)
+    )
+    return HostState(
+        Sums(*sums),
+        best=meta["best"],
+        seconds=meta["seconds"],
+        spent=nothing_spent(meta["spent"]),
+        starts=tuple(meta["starts"]),
+        waited=tuple(meta["waited"]),
+        plateau=Plateau(**meta["plateau"]),
+        retries=meta["retries"],
+        notes=tuple(meta["notes"]),
+    )
+
+
+def checkpoint_meta(
+    task: Task, state: TrainState, host: HostState, program: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns what a checkpoint holds beside the state: a loader's needs, and host values.
+
+    Args:
+      task: the run's.
+      state: that is saved.
+      host: saved with it.
+      program: what is known of the step under way, from `program.compiled_at_first`.
+    """
+    return {
+        KEY: FORMAT,
+        "ferjax": ferjax.__version__,
+        "model": task.config.model,
+        "fields": task.fields,
+        "classes": list(task.bundle.classes),
+        "spec": spec_to_json(task.spec),
+        "start": task.start and start_to_json(task.start),
+        "epoch": int(state.step) // task.steps_per_epoch,
+        "averaged": sorted(flatten(state.ema or {})),
+        "best": host.best,
+        "sums": [np.asarray(value).item() for value in host.sums],
+        "seconds": host.seconds,
+        "spent": dict(host.spent),
+        "program": dict(program),
+        "starts": list(host.starts),
+        "waited": list(host.waited),
+        "plateau": asdict(host.plateau),
+        "retries": host.retries,
+        "notes": list(host.notes),
+    }

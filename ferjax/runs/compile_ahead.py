@@ -1,0 +1,93 @@
+"""A phase made ready to train: what is known, its learning rate, its step; even without a state."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+
+from ferjax.runs.cached_features import Known, known_branch
+from ferjax.runs.phase_setup import compiled_step, phase_rate
+from ferjax.runtime.sharding import batch_sharded, replicated
+from ferjax.runs.task import Task, train_batches
+from ferjax.training.state import TrainState
+from ferjax.training.train_step import Sums, zero_sums
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What a phase trains with.
+
+    Attributes:
+      known: what is not computed but read.
+      rate: the learning rate as a function of the run's step.
+      lower: (state, sums, batch, scale) → its step, lowered.
+    """
+
+    known: Known
+    rate: Callable[[Any], Any]
+    lower: Callable[..., Any]
+
+
+def ready_phase(
+    task: Task,
+    index: int,
+    start: int,
+    state: TrainState,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Ready:
+    """Returns what a phase trains with; features that it needs are computed here.
+
+    Args:
+      task: the run's.
+      index: the phase's, from 0.
+      start: epochs before it.
+      state: anywhere in it; only of a phase without a frozen branch its shapes are enough.
+      interrupted: () → whether the user asked to stop.
+
+    Raises:
+      UserError: a store of features that cannot be read or written.
+      KeyboardInterrupt: the user asked to stop; what is stored is kept.
+    """
+    variables = {"params": state.params, "batch_stats": state.batch_stats}
+    known = known_branch(task, index, variables, interrupted)
+    per_epoch = task.steps_per_epoch
+    rate = phase_rate(task.config, index, start * per_epoch, per_epoch)
+    step: Any = compiled_step(task, index, known, rate, state)
+    return Ready(known, rate, step.lower)
+
+
+def ready_ahead(task: Task, state: TrainState) -> Ready:
+    """Returns what the first phase trains with, its step compiled; nothing is put on devices.
+
+    Args:
+      task: the run's; the phase has no frozen branch.
+      state: shapes and placement.
+    """
+    ready = ready_phase(task, 0, 0, state)
+    batches = train_batches(task.config, ready.known.train)
+    # Of one image: the loop reads the batch itself.
+    row, size = replace(batches, batch_size=batches.shard.count)[0], batches.batch_size
+    batch = {name: _like(part, task, size, *part.shape[1:]) for name, part in row.items()}
+    sums = jax.tree.map(lambda zero: _like(zero, task), zero_sums(task.dtype))
+    lowered = ready.lower(state, sums, batch, _like(task.dtype(1), task))
+    # It holds what it was compiled to: whoever compiles it again is given that.
+    lowered.compile()
+    return replace(ready, lower=lambda *arguments: lowered)
+
+
+def _like(array: Any, task: Task, *shape: int) -> jax.ShapeDtypeStruct:
+    """Returns what an array will be on the devices: split by rows, or a scalar on each."""
+    placement = (batch_sharded if shape else replicated)(task.mesh)
+    return jax.ShapeDtypeStruct(shape, array.dtype, sharding=placement)
+
+
+def placed(task: Task, number: float) -> jax.Array:
+    """Returns a number as the step takes it."""
+    return jax.device_put(task.dtype(number), replicated(task.mesh))
+
+
+def placed_zeros(task: Task) -> Sums:
+    """Returns the sums at the start of an epoch as the step returns them."""
+    # Straight from the host they are another type to jit, which would compile a second time.
+    return jax.device_put(zero_sums(task.dtype), replicated(task.mesh))

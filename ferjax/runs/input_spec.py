@@ -1,0 +1,70 @@
+"""How a run's images become input: its weights' way, unless the config says otherwise."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ferjax.config.train_config import TrainConfig
+from ferjax.data.splits.split import Split
+from ferjax.errors import UserError
+from ferjax.images.preprocess import to_channels
+from ferjax.specs import InputSpec
+from ferjax.runs.initial_weights import Start
+
+
+def input_spec(config: TrainConfig, train: Split, channels: int, start: Start | None) -> InputSpec:
+    """Returns the input of a run's network, and of its guide where it has one.
+
+    Channel order, interpolation and normalisation are the weights', the size is the config's, and
+    `config.normalization` overrides mean and deviation. A guide's weights decide about the guide;
+    a guided run that was started from brings its guide's input with it.
+
+    Args:
+      config: the run's, with an `image_size`.
+      train: the training split, for its size and statistics.
+      channels: 1 or 3.
+      start: the weights, or None.
+
+    Raises:
+      UserError: the weights' normalisation asked for where the network starts from none.
+    """
+    assert config.image_size is not None
+    unit = (0.0,) * channels, (1.0,) * channels
+    spec = InputSpec(train.shape[:2], config.image_size, channels, *unit)
+    theirs, guide = spec, None
+    if start:
+        here = dict(storage=spec.storage, size=spec.size, channels=channels)
+        theirs = replace(start.input, **here, guide=None)
+        guide = theirs if start.guides else start.input.guide and replace(start.input.guide, **here)
+    own = spec if start and start.guides else theirs
+    normalization = config.normalization or ("unit" if own is spec else "weights")
+    if normalization == "weights" and own is spec:
+        raise UserError(
+            "--normalization=weights: the network starts from no weights. Give --pretrained, or"
+            " --normalization=unit or dataset."
+        )
+    mean, std = (own.mean, own.std) if normalization == "weights" else unit
+    if normalization == "dataset":
+        turn = -1 if own.order == "bgr" else 1
+        mean, std = (values[::turn] for values in channel_statistics(train, channels))
+    own = replace(own, mean=mean, std=std)
+    if guide:
+        own = replace(own, guide=own if config.guide_input == "shared" else guide)
+    return own
+
+
+def channel_statistics(
+    split: Split, channels: int, chunk: int = 512
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Returns mean and standard deviation of each channel over all pixels, where 255 is 1."""
+    total, squares = np.zeros(channels), np.zeros(channels)
+    for start in range(0, len(split), chunk):
+        images = split.read(np.arange(start, min(start + chunk, len(split))))
+        images = np.asarray(to_channels(images, channels), np.float64) / 255
+        total += images.sum((0, 1, 2))
+        squares += (images**2).sum((0, 1, 2))
+    mean = total / (len(split) * split.shape[0] * split.shape[1])
+    variance = squares / (len(split) * split.shape[0] * split.shape[1]) - mean**2
+    # A channel that never varies is left on its scale.
+    std = np.sqrt(np.where(variance > 1e-12, variance, 1.0))
+    return tuple(mean.tolist()), tuple(std.tolist())

@@ -1,0 +1,143 @@
+"""What one phase of a task trains with: optimizer, learning rate, compiled step."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+
+from ferjax.images.augment import AUGMENTS
+from ferjax.config.train_config import TrainConfig
+from ferjax.config.field_combinations import DECAYS
+from ferjax.runs.cached_features import Known
+from ferjax.models.registry import model_entry
+from ferjax.config.phases import Phase, phases_of
+from ferjax.runtime.sharding import compiled, replicated
+from ferjax.runs.task import Task
+from ferjax.training.optimizers.parameter_groups import rate_factors, since_labels
+from ferjax.training.losses import CLASS_WEIGHTS
+from ferjax.training.optimizers.optax_optimizers import make_optimizer
+from ferjax.training.optimizers.learning_rate_schedules import SCHEDULES, make_schedule
+from ferjax.training.state import Meanwhile, TrainState, create_state
+from ferjax.training.train_step import Sums, train_step
+from ferjax.runtime.variable_tree import split_tree
+
+
+def phase_optimizer(task: Task, index: int) -> optax.GradientTransformationExtraArgs:
+    """Returns the optimizer of a phase, with slots for what it trains.
+
+    Args:
+      task: the run's.
+      index: the phase's, from 0.
+    """
+    config, trained = task.config, split_tree(task.shapes, task.frozen[index])[0]
+    return make_optimizer(
+        config.optimizer,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        clip_norm=config.clip_norm,
+        labels=since_labels(task.frozen, index, trained),
+    )
+
+
+def first_state(task: Task, meanwhile: Meanwhile | None = None) -> TrainState:
+    """Returns the state that a run starts with; `meanwhile` as `create_state` takes it."""
+    return create_state(
+        task.model,
+        phase_optimizer(task, 0),
+        task.spec,
+        task.config.seed,
+        task.mesh,
+        task.dtype,
+        frozen=task.frozen[0],
+        given=task.start and task.start.variables,
+        ema=task.config.ema is not None,
+        split=task.config.shard_params,
+        meanwhile=meanwhile,
+    )
+
+
+def phase_rate(
+    config: TrainConfig, index: int, start: int, steps_per_epoch: int
+) -> Callable[[Any], Any]:
+    """Returns the learning rate as a function of the run's step, in one phase.
+
+    Args:
+      config: the run's.
+      index: the phase's, from 0.
+      start: the run's step at which the phase began.
+      steps_per_epoch: whole batches in the training split.
+    """
+    phase = phases_of(config)[index]
+    schedule = make_schedule(
+        phase.schedule,
+        phase.learning_rate,
+        phase.epochs * steps_per_epoch,
+        steps_per_epoch=steps_per_epoch,
+        warmup_steps=round(config.warmup_epochs * steps_per_epoch),
+        **_decay(config, phase.schedule),
+    )
+    return lambda step: schedule(step - start)
+
+
+def _decay(config: TrainConfig, schedule: str) -> dict[str, float | None]:
+    """Returns the decay flags that a schedule takes: they may be another phase's."""
+    return {
+        flag: getattr(config, flag) if schedule in takers else None
+        for flag, takers in DECAYS.items()
+    }
+
+
+def plateau_of(config: TrainConfig, phase: Phase) -> tuple[int, float] | None:
+    """Returns patience, in evaluations, and factor of a phase's plateau schedule, if it is one."""
+    if phase.schedule != "plateau":
+        return None
+    entry = SCHEDULES["plateau"]
+    patience, factor = (
+        getattr(config, field) or getattr(entry, field) for field in ("decay_epochs", "decay_rate")
+    )
+    return round(patience), factor
+
+
+def compiled_step(
+    task: Task, index: int, known: Known, rate: Callable[[Any], Any], state: TrainState
+) -> Callable[[TrainState, Sums, Any, Any], tuple[TrainState, Sums]]:
+    """Returns the training step of a phase, compiled once for all of it.
+
+    Args:
+      task: the run's.
+      index: the phase's, from 0.
+      known: what is not computed but read.
+      rate: from `phase_rate`.
+      state: the phase's; what the step returns is placed as it is.
+    """
+    config = task.config
+    labels = task.bundle.splits["train"].labels
+    counts = np.bincount(labels, minlength=len(task.bundle.classes))
+    factors = rate_factors(
+        task.shapes,
+        model_entry(config.model).layers,
+        backbone_factor=config.backbone_factor,
+        layer_decay=config.layer_decay,
+    )
+    step = functools.partial(
+        train_step,
+        model=known.model,
+        optimizer=phase_optimizer(task, index),
+        rate=rate,
+        spec=task.spec,
+        augment=AUGMENTS[config.augment],
+        label_smoothing=config.label_smoothing,
+        class_weights=CLASS_WEIGHTS[config.class_weights](counts),
+        seed=config.seed,
+        frozen=task.frozen[index],
+        loss=config.loss,
+        known=known.branch,
+        factors=factors and split_tree(factors, task.frozen[index])[0],
+        accumulate=config.accumulate,
+        ema=config.ema,
+    )
+    placement = jax.tree.map(lambda leaf: leaf.sharding, state), replicated(task.mesh)
+    return compiled(step, task.mesh, donate_argnums=(0, 1), out_shardings=placement)

@@ -1,0 +1,206 @@
+"""A config made concrete: data set, network and devices, checked against each other."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import numpy as np
+from flax import linen as nn
+from jax.sharding import Mesh
+
+from ferjax.config.train_config import TrainConfig
+from ferjax.data.pipeline.grain_batches import EvalBatches, Shard, TrainBatches, iterate
+from ferjax.data.registry import load_dataset
+from ferjax.data.splits.split import DatasetBundle, Split, subset
+from ferjax.data.splits.stratified_cut import stratified_sample
+from ferjax.errors import UserError
+from ferjax.runs.input_spec import input_spec
+from ferjax.models.registry import check_image, create_model, model_entry
+from ferjax.config.phases import phases_of, total_epochs
+from ferjax.runs.pretrained_weights import demanded_channels, start_of
+from ferjax.runtime.sharding import Devices, check_batch_size, data_mesh, replicated
+from ferjax.specs import InputSpec
+from ferjax.runs.initial_weights import Start
+from ferjax.training.split_logits import collect_logits
+from ferjax.training.freezing import check_frozen, frozen_pattern
+from ferjax.training.metrics import Evaluation, evaluation
+from ferjax.training.state import init_variables
+from ferjax.training.train_step import predict_step
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a run works with.
+
+    Attributes:
+      config: the run's.
+      bundle: splits and classes.
+      fields: the module fields that config and weights set, JSON values.
+      model: the Linen module.
+      shapes: tree of the network's parameters, shapes only.
+      frozen: for each phase, a regular expression on paths of the parameters that it does not
+        train, or None.
+      start: the weights it starts from, or None.
+      spec: how images become its input.
+      mesh: the devices.
+      logits_of: (variables, split) → logits float [N, K], compiled once for the whole run.
+    """
+
+    config: TrainConfig
+    bundle: DatasetBundle
+    fields: dict[str, Any]
+    model: nn.Module
+    shapes: dict[str, Any]
+    frozen: tuple[str | None, ...]
+    start: Start | None
+    spec: InputSpec
+    mesh: Mesh
+    logits_of: Callable[[Any, Split], np.ndarray]
+
+    @property
+    def dtype(self) -> Any:
+        """Returns the dtype of parameters and losses."""
+        return np.float64 if self.config.precision == "f64" else np.float32
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Returns the number of whole batches in the training split."""
+        return len(self.bundle.splits["train"]) // self.config.batch_size
+
+
+def prepare_task(config: TrainConfig, devices: Devices | None = None) -> Task:
+    """Returns the task of a config; whatever cannot fit together is refused before any work.
+
+    Args:
+      config: from `recipes.resolve`.
+      devices: to compute on; None for all of all hosts.
+
+    Raises:
+      UserError: names, sizes, files or labels that do not fit.
+    """
+    if config.image_size is None:
+        raise UserError("image_size is missing; `ferjax.recipes.resolve` fills it from a recipe.")
+    if config.precision == "f64" and not jax.config.read("jax_enable_x64"):
+        raise UserError("--precision=f64 needs the environment variable JAX_ENABLE_X64=1.")
+    fields = _module_fields(config)
+    create_model(config.model, 2, **fields)
+    demanded = demanded_channels(config)
+    check_image(config.model, config.image_size, config.channels or demanded or 1)
+    mesh = data_mesh(devices)
+    check_batch_size(config.batch_size, mesh, config.accumulate)
+
+    bundle = load_dataset(
+        config.dataset,
+        config.data_dir,
+        image_size=config.image_size,
+        val_fraction=config.val_fraction,
+        split_seed=config.split_seed,
+        folds=config.folds,
+        fold=config.fold,
+        on_bad_image=config.on_bad_image,
+        cache_dir=config.cache_dir,
+        num_classes=config.num_classes,
+        labels=config.labels,
+    )
+    if config.limit:
+        bundle = _limited(bundle, config.limit, config.split_seed)
+    train = bundle.splits["train"]
+    if len(train) < config.batch_size:
+        raise UserError(
+            f"--batch_size={config.batch_size} is more than the {len(train)} training images."
+            f" Give at most {len(train) // mesh.size * mesh.size or mesh.size}."
+        )
+    # Last: it may download half a gigabyte.
+    start = start_of(config, fields, bundle.classes)
+    if start:
+        fields = {**start.fields, **fields}
+    channels = config.channels or demanded or train.shape[2]
+    spec = input_spec(config, train, channels, start)
+    model = create_model(config.model, len(bundle.classes), **fields)
+    shapes = jax.eval_shape(lambda: init_variables(model, spec, config.seed))["params"]
+    frozen = _frozen(config, shapes)
+    logits_of = evaluator(model, spec, mesh, config.batch_size, config.progress)
+    return Task(config, bundle, fields, model, shapes, frozen, start, spec, mesh, logits_of)
+
+
+def _frozen(config: TrainConfig, shapes: dict[str, Any]) -> tuple[str | None, ...]:
+    """Returns what each phase freezes, checked against the network."""
+    always = model_entry(config.model).frozen
+    for phase in phases_of(config):
+        check_frozen(shapes, phase.freeze, always)
+    return tuple(frozen_pattern(phase.freeze, always) for phase in phases_of(config))
+
+
+def _module_fields(config: TrainConfig) -> dict[str, Any]:
+    """Returns the module fields that a config sets."""
+    names = ("dropout", "guide", "head_widths", "jumper", "pooling", "stochastic_depth")
+    fields = {name: getattr(config, name) for name in names}
+    if config.precision == "bf16":
+        fields["dtype"] = "bfloat16"
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _limited(bundle: DatasetBundle, limit: int, seed: int) -> DatasetBundle:
+    splits = {
+        name: subset(split, stratified_sample(split.labels, limit, seed))
+        for name, split in bundle.splits.items()
+    }
+    note = f"--limit={limit}: every split was cut to at most {limit} images, stratified"
+    return replace(bundle, splits=splits, notes=(*bundle.notes, note))
+
+
+def train_batches(config: TrainConfig, train: Split) -> TrainBatches:
+    """Returns the batches of a run's training split, this process's rows of them."""
+    return TrainBatches(
+        train,
+        config.batch_size,
+        config.seed,
+        total_epochs(config),
+        process_shard(),
+        balance=config.balance,
+        draw_labels=config.labels == "probability",
+    )
+
+
+def process_shard() -> Shard:
+    """Returns this process's share of every global batch."""
+    return Shard(jax.process_index(), jax.process_count())
+
+
+def evaluator(
+    model: nn.Module,
+    spec: InputSpec,
+    mesh: Mesh,
+    batch_size: int,
+    progress: bool,
+    tta: str = "none",
+) -> Callable[[Any, Split], np.ndarray]:
+    """Returns (variables, split) → logits float [N, K]; compiled once for all calls."""
+
+    def plainly(variables: Any, batch: Any) -> jax.Array:
+        return predict_step(variables, batch["image"], model=model, spec=spec, tta=tta)
+
+    return evaluator_of(plainly, mesh, batch_size, progress)
+
+
+def evaluator_of(
+    function: Callable[[Any, Any], jax.Array], mesh: Mesh, batch_size: int, progress: bool
+) -> Callable[[Any, Split], np.ndarray]:
+    """Returns (variables, split) → logits float [N, K] of (variables, batch) → logits."""
+    function = jax.jit(function, out_shardings=replicated(mesh))
+
+    def logits(variables: Any, split: Split) -> np.ndarray:
+        variables = jax.device_put(variables, replicated(mesh))
+        batches = iterate(EvalBatches(split, batch_size, process_shard()))
+        name = split.name if progress else None
+        return collect_logits(function, variables, batches, mesh, len(split), progress=name)
+
+    return logits
+
+
+def evaluate_split(
+    logits_of: Callable[[Any, Split], np.ndarray], variables: Any, split: Split
+) -> Evaluation:
+    """Returns what `variables` predict on a split of the network's own classes."""
+    return evaluation(logits_of(variables, split), split.labels)

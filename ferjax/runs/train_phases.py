@@ -1,0 +1,242 @@
+"""A task trained in its run directory: phase after phase, from wherever it was left."""
+
+import functools
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from ferjax.data.pipeline.grain_batches import iterate
+from ferjax.runs.frozen_branch import frozen_branch
+from ferjax.runtime.machine_limits import matrix_ceiling, peak_memory
+from ferjax.runs.phase_setup import first_state, phase_optimizer, plateau_of
+from ferjax.runs.compile_ahead import Ready, placed, placed_zeros, ready_ahead, ready_phase
+from ferjax.config.phases import phases_of, total_epochs
+from ferjax.runtime.processes import asked_to_end, is_first, joined, on_first
+from ferjax.runs.compiled_step import Step, compiled_at_first, described, traced
+from ferjax.runs.checkpoint_meta import checkpoint_meta, restored_host
+from ferjax.runtime.sharding import put_batch
+from ferjax.runs.task import Task, evaluate_split, train_batches
+from ferjax.training.run_directory.checkpoints import restore_checkpoint, restore_meta
+from ferjax.training.interrupt_signals import interrupt_requests
+from ferjax.training.loop import Diverged, diverged, fit
+from ferjax.training.loop_interface import HostState, Parts, Plan
+from ferjax.training.metrics import Evaluation
+from ferjax.training.optimizers.plateau import Plateau
+from ferjax.training.run_directory.disk_errors import Record, open_record
+from ferjax.training.state import TrainState, all_finite, evaluated_params, next_phase
+from ferjax.training.train_step import Sums
+from ferjax.training.wall_time import Spent, laps, nothing_spent, timed
+from ferjax.training.run_directory.metrics_jsonl import eval_line, train_line
+
+_log = logging.getLogger(__name__)
+
+# (epoch, val accuracy) → None, after every evaluation.
+Watch = Callable[[int, float], None]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What all phases of a run share.
+
+    Attributes:
+      task: what is trained.
+      run_dir: where.
+      record: what it leaves on disk.
+      interrupted: () → whether the user asked this process to stop.
+      watch: told of every evaluation.
+      spent: its account of time.
+      lap: () → the seconds by kind since the last train line.
+      program: what is known of the step under way, and of the machine.
+      ahead: phases that were made ready before there was a state.
+    """
+
+    task: Task
+    run_dir: Path
+    record: Record
+    interrupted: Callable[[], bool]
+    watch: Watch
+    spent: Spent
+    lap: Callable[[], Spent]
+    program: dict[str, Any] = field(default_factory=dict)
+    ahead: dict[int, Ready] = field(default_factory=dict)
+
+
+def train_run(task: Task, run_dir: Path, watch: Watch | None = None) -> None:
+    """Trains from the directory's latest checkpoint, or from the start, to the end.
+
+    Args:
+      task: from `prepare_task`.
+      run_dir: locked.
+      watch: called after each evaluation and its save; what it raises ends the run.
+
+    Raises:
+      Diverged: a loss or parameter that is not finite; with `--on_nan=rollback` a second time.
+      UserError: what could not be saved, unless `--on_save_error=continue` and a later save could.
+      KeyboardInterrupt: the user asked to stop; the state has been saved.
+    """
+    config = task.config
+    with (
+        open_record(run_dir, config.on_save_error, config.tensorboard) as record,
+        interrupt_requests(joined()) as interrupted,
+    ):
+        watch, spent = watch or (lambda epoch, accuracy: None), nothing_spent()
+        run = _Run(task, run_dir, record, interrupted, watch, spent, laps(spent))
+        state, host = _left(run)
+        while True:
+            try:
+                state, host = _train_phase(run, state, host)
+            except Diverged:
+                if config.on_nan == "stop" or host.retries:
+                    raise
+                record.settle()
+                state, host = _left(run)
+                taken = f"the loss was not finite: taken back to step {int(state.step)}, once"
+                host = replace(host, retries=1, notes=(*host.notes, taken))
+                continue
+            if len(host.starts) == len(task.frozen):
+                return
+            state, host = _next(run, state, host)
+
+
+def _left(run: _Run) -> tuple[TrainState, HostState]:
+    """Returns state and host of the latest checkpoint, or those that a run starts with."""
+    began, task, manager = time.monotonic(), run.task, run.record.manager
+    host, epochs = HostState(placed_zeros(task)), 0
+    if (latest := manager.latest_step()) is not None:
+        meta = restore_meta(manager, latest)
+        host, epochs = restored_host(meta, host.sums), meta["epoch"]
+    run.spent.update(host.spent)
+    run.lap()
+    index, first = len(host.starts) - 1, phases_of(task.config)[0]
+
+    def get_ready(state: TrainState) -> None:
+        run.ahead[0] = ready_ahead(task, state)
+
+    with timed(run.spent, "compile"):
+        # What is frozen may be known, which takes the state's values.
+        ahead = index == 0 and epochs < first.epochs and not frozen_branch(task, 0)
+        state = first_state(task, get_ready if ahead else None)
+        if index:
+            state = _begun(task, state, index)
+    if latest is not None:
+        state = restore_checkpoint(manager, latest, state)
+    run.record.cut_back(int(state.step))
+    return state, _later(host, began)
+
+
+def _next(run: _Run, state: TrainState, host: HostState) -> tuple[TrainState, HostState]:
+    """Returns state and host at the start of the phase that follows theirs."""
+    began, task, index = time.monotonic(), run.task, len(host.starts)
+    with timed(run.spent, "compile"):
+        state = _begun(task, state, index)
+    starts = (*host.starts, int(state.step) // task.steps_per_epoch)
+    host = replace(host, starts=starts, waited=(0, -1.0), plateau=Plateau())
+    return state, _later(host, began)
+
+
+def _later(host: HostState, began: float) -> HostState:
+    """Returns the host that knows of the time since, beside what the loop counts itself."""
+    return replace(host, seconds=host.seconds + time.monotonic() - began)
+
+
+def _begun(task: Task, state: TrainState, index: int) -> TrainState:
+    """Returns a state as phase `index` begins with it."""
+    optimizer, split = phase_optimizer(task, index), task.config.shard_params
+    return next_phase(state, optimizer, task.frozen[index], task.mesh, split=split)
+
+
+def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainState, HostState]:
+    """Returns state and host at the end of the phase that they are in."""
+    task, config, per_epoch = run.task, run.task.config, run.task.steps_per_epoch
+    began = time.monotonic()
+    index = len(host.starts) - 1
+    phase = phases_of(config)[index]
+    if (ready := run.ahead.pop(index, None)) is None:
+        with timed(run.spent, "data"):
+            ready = ready_phase(task, index, host.starts[index], state, run.interrupted)
+    known, rate = ready.known, ready.rate
+    if known.note and known.note not in host.notes:
+        host = replace(host, notes=(*host.notes, known.note))
+
+    def evaluate(state: TrainState) -> tuple[Evaluation, Evaluation | None]:
+        def of(params: Any) -> Evaluation:
+            variables = {"params": params, "batch_stats": state.batch_stats}
+            return evaluate_split(known.logits_of, variables, known.val)
+
+        return of(evaluated_params(state)), None if state.ema is None else of(state.params)
+
+    def log_train(epoch: int, step: int, sums: Sums, images: float, scale: float) -> None:
+        learning_rate = np.asarray(rate(step - 1)).item() * scale
+        speed = _speed(run, images)
+        run.record.append(train_line(epoch, step, sums, learning_rate, speed))
+
+    def log_eval(epoch: int, step: int, result: Evaluation, raw: Evaluation | None) -> None:
+        run.record.append(eval_line(epoch, step, result, "val", task.bundle.classes, raw))
+
+    def save(state: TrainState, host: HostState, accuracy: float | None) -> None:
+        if not all_finite(state.params):
+            step = int(state.step)
+            raise diverged(step, (step - 1) // per_epoch + 1)
+        run.record.save(state, checkpoint_meta(task, state, host, run.program), accuracy)
+
+    batches = iterate(train_batches(config, known.train), int(state.step))
+    parts = Parts(
+        train_step=_step(run, ready.lower),
+        spent=run.spent,
+        zero_sums=functools.partial(placed_zeros, task),
+        place=functools.partial(placed, task),
+        batches=(put_batch(batch, task.mesh) for batch in batches),
+        evaluate=evaluate,
+        save=save,
+        log_train=log_train,
+        log_eval=log_eval,
+        interrupted=lambda step: asked_to_end(run.interrupted(), step),
+        agree=on_first,
+        watch=run.watch,
+    )
+    plan = Plan(
+        last=host.starts[index] + phase.epochs,
+        of=total_epochs(config),
+        steps_per_epoch=per_epoch,
+        batch_size=config.batch_size,
+        eval_every=config.eval_every,
+        save_seconds=60 * config.save_minutes,
+        patience=config.patience,
+        plateau=plateau_of(config, phase),
+        progress=config.progress,
+    )
+    return fit(state, _later(host, began), plan, parts)
+
+
+def _step(run: _Run, lower: Callable[..., Any]) -> Step:
+    """Returns a phase's step: compiled when first called, and traced where that is asked for."""
+    config = run.task.config
+
+    def seen(facts: dict[str, Any]) -> None:
+        run.program.update(facts)
+        _log.info(described(facts, config.batch_size))
+
+    step = compiled_at_first(lower, run.spent, seen)
+    return traced(step, run.run_dir / "profile") if config.profile and is_first() else step
+
+
+def _speed(run: _Run, images_per_second: float) -> dict[str, Any]:
+    """Returns what a train line says of its epoch's speed, time and memory."""
+    devices, program = list(run.task.mesh.devices.flat), run.program
+    if "ceiling" not in program:
+        bf16 = run.task.config.precision == "bf16"
+        with timed(run.spent, "compile"):
+            program["ceiling"] = matrix_ceiling(devices, jnp.bfloat16 if bf16 else jnp.float32)
+    flops = program.get("step_flops", 0.0) * images_per_second / run.task.config.batch_size
+    return {
+        "images_per_second": round(images_per_second, 1),
+        "flop_utilisation": round(flops / program["ceiling"], 4),
+        "seconds": {kind: round(value, 3) for kind, value in run.lap().items()},
+        "peak_bytes": peak_memory(devices),
+    }

@@ -1,0 +1,1 @@
+"""Devices and processes: mesh, joined hosts, compile cache, random keys, atomic files."""

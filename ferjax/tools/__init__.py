@@ -1,0 +1,1 @@
+"""What `launch.prepare` and `launch.convert` do: audits, face crops, caches, weight conversion."""

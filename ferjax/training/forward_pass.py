@@ -1,0 +1,80 @@
+"""A network's forward pass where parts of it are frozen (and still) or known (and not run)."""
+
+import contextlib
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from ferjax.models.layers import BatchNorm, StochasticDepth
+from ferjax.training.freezing import still_modules
+
+
+def training_logits(
+    model: nn.Module,
+    params: Mapping[str, Any],
+    batch_stats: Mapping[str, Any],
+    inputs: Any,
+    key: jax.Array,
+    *,
+    frozen: str | None = None,
+    known: Mapping[str, jax.Array] | None = None,
+) -> tuple[jax.Array, Any]:
+    """Returns logits float [B, K] and the running statistics after the batch.
+
+    Batch norms none of whose parameters is trained normalise by their running statistics and leave
+    them alone; stochastic depth leaves out no block of which nothing is trained.
+
+    Args:
+      model: the network.
+      params: all of its parameters.
+      batch_stats: its running statistics.
+      inputs: what it is called with.
+      key: of dropout and stochastic depth.
+      frozen: regular expression on paths of parameters that are not trained, or None.
+      known: submodule path → what it returns for these inputs, in the place of running it.
+    """
+    with _intercepted(still_modules(params, frozen), known or {}):
+        logits, updates = model.apply(
+            {"params": params, "batch_stats": batch_stats},
+            inputs,
+            train=True,
+            rngs={"dropout": key},
+            mutable=["batch_stats"],
+        )
+    return logits, updates.get("batch_stats", {})
+
+
+def evaluation_logits(
+    model: nn.Module, variables: Mapping[str, Any], inputs: Any, known: Mapping[str, jax.Array]
+) -> jax.Array:
+    """Returns logits float [B, K] in evaluation mode; arguments as of `training_logits`."""
+    with _intercepted((), known):
+        return jnp.asarray(model.apply(variables, inputs, train=False))
+
+
+def _intercepted(
+    still: Collection[str], known: Mapping[str, jax.Array]
+) -> contextlib.AbstractContextManager[None]:
+    """Returns the context in which modules that are `still` or `known` are so."""
+
+    def intercept(
+        run: Callable[..., Any],
+        arguments: Any,
+        keywords: Any,
+        context: nn.module.InterceptorContext,
+    ) -> Any:
+        module, path = context.module, context.module.path
+        if context.method_name == "__call__":
+            if (name := "/".join(path)) in known:
+                # Stored in float32, whatever the module computes in.
+                return known[name].astype(getattr(module, "dtype", None) or known[name].dtype)
+            # Stochastic depth has no parameters of its own; its block has.
+            owner = name if isinstance(module, BatchNorm) else "/".join(path[:-1])
+            if isinstance(module, BatchNorm | StochasticDepth) and owner in still:
+                keywords = {**keywords, "still": True}
+        return run(*arguments, **keywords)
+
+    return nn.intercept_methods(intercept)

@@ -1,0 +1,74 @@
+"""Which parameters a phase trains, and what the modules around the others do meanwhile."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ferjax.errors import UserError
+from ferjax.runtime.variable_tree import flatten
+
+# What stands between pooled features and logits, as `models.heads.classify` names it.
+HEAD = r"head(_dense\d+)?/.*"
+
+_NAMED: dict[str, str | None] = {"none": None, "all_but_head": rf"(?!{HEAD}).*"}
+
+
+def frozen_pattern(freeze: str, always: str | None) -> str | None:
+    """Returns the regular expression on parameter paths that a phase does not train, or None.
+
+    Args:
+      freeze: `none`, `all_but_head`, or a regular expression on whole paths.
+      always: the network's own (`ModelEntry.frozen`).
+    """
+    parts = [part for part in (always, _NAMED.get(freeze, freeze)) if part]
+    return "|".join(f"(?:{part})" for part in parts) or None
+
+
+def check_frozen(params: Mapping[str, Any], freeze: str, always: str | None) -> None:
+    """Raises `UserError` unless `freeze` makes sense for these parameters.
+
+    It must match some of them and leave some, and a module with running statistics is trained
+    whole or not at all.
+
+    Args:
+      params: the network's, values or shapes, as a tree.
+      freeze: as in `frozen_pattern`.
+      always: as there.
+    """
+    paths = list(flatten(params))
+    if freeze not in _NAMED and not any(re.fullmatch(freeze, path) for path in paths):
+        tops = ", ".join(dict.fromkeys(path.split("/")[0] for path in paths))
+        raise UserError(
+            f"--freeze={freeze} matches no parameter. It is held against whole paths such as"
+            f" {paths[0]}; uppermost layers: {tops}."
+        )
+    pattern = frozen_pattern(freeze, always)
+    frozen = {path for path in paths if pattern and re.fullmatch(pattern, path)}
+    if len(frozen) == len(paths):
+        raise UserError(f"--freeze={freeze} matches every parameter: nothing would be trained.")
+    scales = {path.removesuffix("/scale") for path in paths if path.endswith("/scale")}
+    for norm in scales:
+        if (f"{norm}/scale" in frozen) != (f"{norm}/bias" in frozen):
+            raise UserError(
+                f"--freeze={freeze} freezes one half of batch norm {norm}. Match both of its"
+                f" parameters ({norm}/.*) or none."
+            )
+
+
+def still_modules(params: Mapping[str, Any], pattern: str | None) -> frozenset[str]:
+    """Returns the paths of all modules none of whose parameters is trained.
+
+    Args:
+      params: the network's parameters.
+      pattern: of what is frozen, or None.
+    """
+    if pattern is None:
+        return frozenset()
+    trained, every = set(), set()
+    for path in flatten(params):
+        parts = path.split("/")[:-1]
+        above = {"/".join(parts[:depth]) for depth in range(1, len(parts) + 1)}
+        every |= above
+        if not re.fullmatch(pattern, path):
+            trained |= above
+    return frozenset(every - trained)

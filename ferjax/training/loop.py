@@ -1,0 +1,170 @@
+"""The training loop: next batch → step → log → evaluate → save, everything injected."""
+
+import functools
+import math
+import time
+from dataclasses import replace
+
+from tqdm import tqdm
+
+from ferjax.errors import UserError
+from ferjax.training.loop_interface import HostState, Parts, Plan
+from ferjax.training.optimizers.plateau import after_evaluation
+from ferjax.training.state import TrainState
+from ferjax.training.train_step import NEVER, Sums
+from ferjax.training.wall_time import since, timed
+
+# Between two looks at the sums, which wait for the device.
+_LOOK_SECONDS = 1.0
+
+
+class Diverged(UserError):
+    """A loss or a parameter is not finite."""
+
+
+def fit(
+    state: TrainState, host: HostState, plan: Plan, parts: Parts
+) -> tuple[TrainState, HostState]:
+    """Returns state and host at the end of a phase.
+
+    Args:
+      state: at any step of the phase; the epoch under way is finished first.
+      host: as saved with that state.
+      plan: durations.
+      parts: the functions to drive.
+
+    Raises:
+      Diverged: a loss is not finite.
+      KeyboardInterrupt: the user asked to stop; the state has been saved.
+    """
+    started = time.monotonic() - host.seconds
+    finished, first = divmod(int(state.step), plan.steps_per_epoch)
+    if first == 0 and int(host.sums.count):
+        # Saved between an epoch's last step and its evaluation: that epoch is still under way.
+        finished, first = finished - 1, plan.steps_per_epoch
+    for epoch in range(finished + 1, plan.last + 1):
+        if plan.patience and host.waited[0] >= plan.patience:
+            break
+        began, before = time.monotonic(), dict(parts.spent)
+        state, host = _train_epoch(state, host, plan, parts, epoch, first, started)
+        check_finite(host.sums, plan.steps_per_epoch)
+        images = (plan.steps_per_epoch - first) * plan.batch_size
+        gone = since(parts.spent, before)
+        rate = images / (time.monotonic() - began - gone["compile"] - gone["save"])
+        first, step = 0, int(state.step)
+        parts.log_train(epoch, step, host.sums, rate, host.scale)
+        host, accuracy = replace(host, sums=parts.zero_sums()), None
+        if epoch % plan.eval_every == 0 or epoch == plan.last:
+            with timed(parts.spent, "evaluate"):
+                evaluation, raw = parts.evaluate(state)
+            if not math.isfinite(evaluation.loss):
+                raise diverged(step, epoch)
+            parts.log_eval(epoch, step, evaluation, raw)
+            accuracy = evaluation.accuracy
+            host = _after_evaluation(host, plan, epoch, step, accuracy)
+        host = _save(state, host, parts, started, accuracy)
+        if accuracy is not None:
+            parts.watch(epoch, accuracy)
+    return state, host
+
+
+def _after_evaluation(
+    host: HostState, plan: Plan, epoch: int, step: int, accuracy: float
+) -> HostState:
+    """Returns the host that has seen an evaluation."""
+    if accuracy > host.best.get("accuracy", -1.0):
+        host = replace(host, best={"epoch": epoch, "step": step, "accuracy": accuracy})
+    count, best = host.waited
+    host = replace(host, waited=(0, accuracy) if accuracy > best else (count + 1, best))
+    if plan.plateau is None:
+        return host
+    patience, factor = plan.plateau
+    seen = after_evaluation(host.plateau, accuracy, patience=patience, factor=factor)
+    return replace(host, plateau=seen)
+
+
+def _train_epoch(
+    state: TrainState,
+    host: HostState,
+    plan: Plan,
+    parts: Parts,
+    epoch: int,
+    first: int,
+    started: float,
+) -> tuple[TrainState, HostState]:
+    """Runs an epoch from its step `first` on; looks at its sums about once a second."""
+    sums = host.sums
+    scale = parts.place(host.scale)
+    looked = saved = time.monotonic()
+    before, look_at = first, first + 1
+    with tqdm(
+        total=plan.steps_per_epoch,
+        initial=first,
+        desc=f"epoch {epoch}/{plan.of}",
+        unit="step",
+        disable=None if plan.progress else True,
+        leave=False,
+    ) as bar:
+        for position in range(first + 1, plan.steps_per_epoch + 1):
+            with timed(parts.spent, "data"):
+                batch = next(parts.batches)
+            state, sums = parts.train_step(state, sums, batch, scale)
+            bar.update()
+            due = False
+            if position >= look_at:
+                check_finite(sums, plan.steps_per_epoch)
+                bar.set_postfix(loss=f"{sums.loss / sums.weight:.3f}", refresh=False)
+                now = time.monotonic()
+                due, steps = parts.agree(
+                    functools.partial(_clock, plan, now - saved, now - looked, position - before)
+                )
+                before, looked, look_at = position, now, position + steps
+            interrupted = parts.interrupted((epoch - 1) * plan.steps_per_epoch + position)
+            # The save after an epoch's evaluation is due at its last step anyway.
+            if interrupted or (due and position < plan.steps_per_epoch):
+                check_finite(sums, plan.steps_per_epoch)
+                saved = time.monotonic()
+                _save(state, replace(host, sums=sums), parts, started, None)
+            if interrupted:
+                raise KeyboardInterrupt
+    return state, replace(host, sums=sums)
+
+
+def _save(
+    state: TrainState, host: HostState, parts: Parts, started: float, accuracy: float | None
+) -> HostState:
+    """Starts a checkpoint; returns the host as it knows the time."""
+    host = replace(host, seconds=time.monotonic() - started, spent=dict(parts.spent))
+    with timed(parts.spent, "save"):
+        parts.save(state, host, accuracy)
+    return host
+
+
+def _clock(plan: Plan, unsaved: float, taken: float, steps: int) -> tuple[bool, int]:
+    """Returns whether a save is due, and after how many steps to look again.
+
+    Args:
+      plan: durations.
+      unsaved: seconds since the last save.
+      taken: seconds since the last look.
+      steps: taken meanwhile.
+    """
+    between = min(_LOOK_SECONDS, plan.save_seconds)
+    # At most twice as many as before: what went fast for a moment may go slowly now.
+    again = min(2 * steps, int(steps / max(taken, 1e-6) * between))
+    return unsaved > plan.save_seconds, max(1, again)
+
+
+def check_finite(sums: Sums, steps_per_epoch: int) -> None:
+    """Raises `Diverged` where a step's loss was not finite."""
+    broken = int(sums.broken)
+    if broken != NEVER:
+        raise diverged(broken + 1, broken // steps_per_epoch + 1)
+
+
+def diverged(step: int, epoch: int) -> Diverged:
+    """Returns the error of a run whose loss, or a parameter, is not finite at a step."""
+    return Diverged(
+        f"the loss is not finite at step {step} (epoch {epoch}). Training stopped; the last good"
+        " checkpoint is kept. Try a lower --learning_rate, --warmup_epochs, or --on_nan=rollback."
+    )

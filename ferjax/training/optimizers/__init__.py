@@ -1,0 +1,1 @@
+"""Optimizers, learning-rate schedules, plateau, and groups of parameters."""

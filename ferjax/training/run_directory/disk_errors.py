@@ -1,0 +1,224 @@
+"""What a run under way leaves on disk, and what happens where the disk refuses it."""
+
+import contextlib
+import errno
+import logging
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import jax
+
+from ferjax.errors import UserError
+from ferjax.runtime.processes import is_first, joined
+from ferjax.training.run_directory.checkpoints import (
+    open_checkpoints,
+    remove_torn,
+    restore_meta,
+    save_checkpoint,
+    saved_steps,
+)
+from ferjax.training.run_directory.metrics_jsonl import append_lines, cut_back
+from ferjax.training.run_directory.tensorboard import Board, open_board
+from ferjax.training.state import TrainState
+
+_log = logging.getLogger(__name__)
+# What Orbax, and TensorStore below it, raise where a disk is full, gone or not to be written.
+_REFUSALS = (OSError, ValueError)
+
+
+class Record:
+    """Checkpoints and metrics.jsonl of a run, from `open_record`.
+
+    Attributes:
+      run_dir: where they are.
+      manager: of the checkpoints; another one after a failure.
+    """
+
+    def __init__(self, run_dir: Path, on_error: str, tensorboard: bool) -> None:
+        self.run_dir = run_dir
+        self.manager = open_checkpoints(run_dir)
+        self._on_error = on_error
+        self._ends = False
+        self._failures: list[str] = []
+        self._unwritten: list[Mapping[str, Any]] = []
+        self._started: tuple[int, TrainState, dict[str, Any], float | None] | None = None
+        self._shows = tensorboard and is_first()
+        self._board: Board | None = None
+
+    def save(self, state: TrainState, meta: dict[str, Any], accuracy: float | None) -> None:
+        """Starts a checkpoint, in the background, once the one before is on disk.
+
+        Args:
+          state: may be donated to the next step right away.
+          meta: JSON values; failures to save join its `notes`, and its `best` is one that is there.
+          accuracy: on the selection split at this step; None for a save within an epoch.
+
+        Raises:
+          UserError: this one, or the one before, could not be saved, and the run does not go on.
+        """
+        self.settle()
+        step = int(state.step)
+        meta = {
+            **meta,
+            "best": self._best(meta, step, accuracy),
+            # Once each: a save that is tried again has them already.
+            "notes": [*dict.fromkeys([*meta["notes"], *self._failures])],
+        }
+        self._started = (step, state, meta, accuracy)
+        try:
+            _probe(self.run_dir / "checkpoints", state)
+            save_checkpoint(self.manager, state, meta, accuracy)
+        except _REFUSALS as error:
+            self._failed(f"the checkpoint of step {step}", error)
+
+    def settle(self) -> None:
+        """Waits until the checkpoint that was started last is on disk.
+
+        Raises:
+          UserError: it could not be saved, and the run does not go on.
+        """
+        try:
+            self.manager.wait_until_finished()
+        except _REFUSALS as error:
+            step = self._started[0] if self._started else 0
+            self._failed(f"the checkpoint of step {step}", error)
+
+    def append(self, line: Mapping[str, Any]) -> None:
+        """Appends a line to metrics.jsonl, after those that could not be written before.
+
+        Raises:
+          UserError: it cannot be written, and the run does not go on.
+        """
+        if not is_first():
+            return
+        if self._board:
+            self._board(line)
+        self._unwritten.append(line)
+        try:
+            append_lines(self.run_dir, self._unwritten)
+            self._unwritten.clear()
+        except OSError as error:
+            self._failed("a line of metrics.jsonl", error)
+
+    def cut_back(self, step: int) -> None:
+        """Drops the lines after `step`: the run goes on from there."""
+        self._unwritten = [line for line in self._unwritten if line["step"] <= step]
+        cut_back(self.run_dir, step)
+        self._board = open_board(self.run_dir) if self._shows else None
+
+    def finish(self) -> None:
+        """Waits for the last checkpoint; one that could not be saved, and lines, are tried again.
+
+        Raises:
+          UserError: that failed too; what is there is kept.
+        """
+        self.settle()
+        self._ends = True
+        if self._started and self._started[0] not in self.manager.all_steps():
+            self.save(*self._started[1:])
+            self.settle()
+        if self._unwritten:
+            self.append(self._unwritten.pop())
+
+    def close(self) -> None:
+        """Lets go of the checkpoints."""
+        self.manager.close()
+
+    def _best(self, meta: dict[str, Any], step: int, accuracy: float | None) -> dict[str, Any]:
+        """Returns the best evaluation, or the best one whose checkpoint could be saved."""
+        best = meta["best"]
+        if not best or best["step"] in (step, *self.manager.all_steps()):
+            return best
+        kept = self.manager.best_step()
+        found = [] if kept is None else [restore_meta(self.manager, kept)["best"]]
+        if accuracy is not None:
+            found.append({"epoch": meta["epoch"], "step": step, "accuracy": accuracy})
+        return max(found, key=lambda one: one["accuracy"], default={})
+
+    def _failed(self, what: str, error: Exception) -> None:
+        """Says what could not be saved and why; ends the run unless it goes on."""
+        reason = _reason(error)
+        if self._ends or self._on_error == "stop":
+            self._refuse(what, reason, error)
+        failure = f"{what} could not be saved ({reason}); training went on"
+        if failure not in self._failures:
+            self._failures.append(failure)
+            _log.warning("%s: %s", self.run_dir, failure)
+        if "checkpoint" in what:
+            # After a failure a manager counts a checkpoint that is not there, and forgets others.
+            with contextlib.suppress(*_REFUSALS):
+                self.manager.close()
+            self.manager = open_checkpoints(self.run_dir)
+
+    def _refuse(self, what: str, reason: str, error: Exception) -> NoReturn:
+        folder = self.run_dir / "checkpoints"
+        # It may be what fills the disk.
+        remove_torn(folder)
+        kept = max(saved_steps(folder), default=None)
+        last = "No checkpoint was there before" if kept is None else f"That of step {kept} is kept"
+        else_ = "" if self._ends else "; or --on_save_error=continue trains on without"
+        raise UserError(
+            f"{self.run_dir}: {what} could not be saved: {reason}. {last}. Make room there, then"
+            f" --resume{else_}."
+        ) from error
+
+
+@contextlib.contextmanager
+def open_record(run_dir: Path, on_error: str, tensorboard: bool = False) -> Iterator[Record]:
+    """Yields the record of a run that trains now; at the end of the block all of it is on disk.
+
+    Args:
+      run_dir: locked.
+      on_error: what a failure to save does: `stop` raises, `continue` is said and noted, until the
+        end of the run.
+      tensorboard: whether the lines go to RUN/tensorboard too.
+
+    Raises:
+      UserError: what could not be saved; no `tensorboard` is installed; or several processes are
+        to go on.
+    """
+    if on_error == "continue" and joined():
+        raise UserError(
+            "--on_save_error=continue works in one process: others would wait for the one that"
+            " failed. Leave it at stop; --restarts starts all of them again."
+        )
+    record = Record(run_dir, on_error, tensorboard)
+    try:
+        try:
+            yield record
+        except KeyboardInterrupt:
+            # Who stopped a run is told that it was saved.
+            record.finish()
+            raise
+        record.finish()
+    except BaseException:
+        with contextlib.suppress(*_REFUSALS):
+            record.close()
+        raise
+    record.close()
+
+
+def _probe(folder: Path, state: TrainState) -> None:
+    """Raises `OSError` where a state has no place: Orbax says so late, and in hundreds of lines."""
+    probe = folder / f".probe.{os.getpid()}"
+    probe.mkdir(parents=True)
+    probe.rmdir()
+    need = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+    if shutil.disk_usage(folder).free < need:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _reason(error: Exception) -> str:
+    """Returns in the system's words why a disk refused."""
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    # TensorStore's errors are `ValueError` with the number in the text.
+    if found := re.search(r"os_error_code='(\d+)'", str(error)):
+        return os.strerror(int(found[1]))
+    if "RESOURCE_EXHAUSTED" in str(error):
+        return os.strerror(errno.ENOSPC)
+    return " ".join(str(error).split())[:200]

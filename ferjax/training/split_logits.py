@@ -1,0 +1,39 @@
+"""Logits of a whole split, batch by padded batch."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from tqdm import tqdm
+
+from ferjax.runtime.sharding import put_batch
+
+
+def collect_logits(
+    logits_fn: Callable[[Any, Mapping[str, jax.Array]], jax.Array],
+    variables: Mapping[str, Any],
+    batches: Iterable[Mapping[str, Any]],
+    mesh: Mesh,
+    count: int,
+    *,
+    progress: str | None = None,
+) -> np.ndarray:
+    """Returns logits float [count, K] in the split's order, the same in every process.
+
+    Args:
+      logits_fn: compiled (variables, batch) → logits, replicated over the mesh; the batch holds
+        `image` and, where the split has them, `feature`.
+      variables: `params` and `batch_stats`.
+      batches: this process's rows of the padded batches, in order.
+      mesh: to put them on.
+      count: images in the split; rows beyond it are padding.
+      progress: the name on a progress bar, or None for none.
+    """
+    bar = tqdm(
+        batches, desc=progress, unit="batch", leave=False, disable=None if progress else True
+    )
+    inputs = ({name: b[name] for name in ("image", "feature") if name in b} for b in bar)
+    rows = [logits_fn(variables, put_batch(batch, mesh)) for batch in inputs]
+    return np.concatenate([np.asarray(row) for row in rows])[:count]

@@ -1,0 +1,182 @@
+"""`TrainState`, and nothing else: what a run is at a step."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import linen as nn
+from flax import struct
+from jax.sharding import Mesh
+
+from ferjax.runtime.random_keys import stream_key
+from ferjax.runtime.sharding import replicated, split_over
+from ferjax.runtime.variable_tree import merge_trees, split_tree, unflatten
+from ferjax.specs import InputSpec
+from ferjax.training.optimizers.optax_optimizers import carry_over
+
+# Given a state's shapes and placement.
+Meanwhile = Callable[[Any], object]
+
+
+@struct.dataclass
+class TrainState:
+    """The state of a run.
+
+    Attributes:
+      step: int32 scalar, steps taken.
+      params: parameters.
+      batch_stats: running statistics of batch norms; empty where there are none.
+      opt_state: the optimizer's.
+      ema: moving average of the trained parameters, or None.
+    """
+
+    step: jax.Array
+    params: Any
+    batch_stats: Any
+    opt_state: Any
+    ema: Any = None
+
+
+# Jitted to be traced once: a task asks for its shapes, then a state for its values.
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def init_variables(model: nn.Module, spec: InputSpec, seed: int) -> dict[str, Any]:
+    """Returns freshly initialised variables, a function of model, input and seed alone."""
+    image = jnp.zeros((1, spec.size, spec.size, spec.channels))
+    inputs = (image, image) if spec.guide else image
+    return dict(model.init(stream_key(seed, "init"), inputs, train=False))
+
+
+def create_state(
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    spec: InputSpec,
+    seed: int,
+    mesh: Mesh,
+    dtype: Any = jnp.float32,
+    *,
+    frozen: str | None = None,
+    given: Mapping[str, Any] | None = None,
+    ema: bool = False,
+    split: bool = False,
+    meanwhile: Meanwhile | None = None,
+) -> TrainState:
+    """Returns the state at step 0, born on the mesh.
+
+    Args:
+      model: the network.
+      optimizer: whose slots to make.
+      spec: what the network takes.
+      seed: the run's seed.
+      mesh: where the state lives.
+      dtype: of parameters and statistics, float32 or float64.
+      frozen: regular expression on paths of parameters that are never trained: they get no slots.
+      given: values by flat path (`params/stem_conv/kernel`) instead of the initialised ones.
+      ema: whether a moving average of the trained parameters is kept.
+      split: whether its arrays are split over the mesh; else each device has a copy.
+      meanwhile: called with the state's shapes and placement while a thread compiles what makes its
+        values, and makes them. It launches nothing itself: processes of a run must in one order.
+    """
+
+    def init(given: Mapping[str, Any]) -> TrainState:
+        variables = merge_trees(init_variables(model, spec, seed), unflatten(given))
+        variables = jax.tree.map(lambda x: jnp.asarray(x, dtype), variables)
+        params = variables["params"]
+        trained = split_tree(params, frozen)[0]
+        return TrainState(
+            step=jnp.zeros((), jnp.int32),
+            params=params,
+            batch_stats=variables.get("batch_stats", {}),
+            opt_state=optimizer.init(trained),
+            # A copy: one buffer cannot be donated twice.
+            ema=jax.tree.map(jnp.copy, trained) if ema else None,
+        )
+
+    return _born(init, dict(given or {}), mesh, split, meanwhile)
+
+
+def next_phase(
+    state: TrainState,
+    optimizer: optax.GradientTransformation,
+    frozen: str | None,
+    mesh: Mesh,
+    *,
+    split: bool = False,
+) -> TrainState:
+    """Returns a state at the start of another phase: what it trains has slots, new or kept.
+
+    Args:
+      state: at the end of the phase before.
+      optimizer: of the new phase.
+      frozen: regular expression on paths of parameters that the new phase does not train.
+      mesh: where the state lives.
+      split: whether its arrays are split over the mesh.
+    """
+
+    def begin(state: TrainState) -> TrainState:
+        trained = split_tree(state.params, frozen)[0]
+        averages = None if state.ema is None else carry_over(state.ema, trained)
+        opt_state = carry_over(state.opt_state, optimizer.init(trained))
+        return dataclasses.replace(state, opt_state=opt_state, ema=averages)
+
+    return _born(begin, state, mesh, split)
+
+
+def _born(
+    make: Callable[[Any], TrainState],
+    argument: Any,
+    mesh: Mesh,
+    split: bool,
+    meanwhile: Meanwhile | None = None,
+) -> TrainState:
+    """Returns `make(argument)`, each array made where it will live."""
+    # To know the shapes takes a trace, which is a second and more of a large network's start.
+    placement = split_over(jax.eval_shape(make, argument), mesh) if split else replicated(mesh)
+    jitted = jax.jit(make, out_shardings=placement)
+    if meanwhile is None:
+        return jitted(argument)
+    lowered = jitted.lower(argument)
+    with ThreadPoolExecutor(1) as aside:
+        made = aside.submit(lambda: lowered.compile()(argument))
+        meanwhile(lowered.out_info)
+        return made.result()
+
+
+def averaged_parameters(ema: Any, params: Any, step: jax.Array, decay: float) -> Any:
+    """Returns the moving average after a step.
+
+    In the first steps the decay is (1 + step) / (10 + step) where that is less, so that the start
+    is soon forgotten (as TensorFlow's ExponentialMovingAverage with `num_updates`).
+
+    Args:
+      ema: before it, a tree.
+      params: after it, the same tree.
+      step: int scalar, steps taken before it.
+      decay: 0 to 1.
+    """
+    kept = jnp.minimum(decay, (1 + step) / (10 + step))
+    return jax.tree.map(lambda a, p: (kept * a + (1 - kept) * p).astype(p.dtype), ema, params)
+
+
+def evaluated_params(state: TrainState) -> Any:
+    """Returns the parameters that are evaluated: where there is one, the moving average."""
+    return state.params if state.ema is None else merge_trees(state.params, state.ema)
+
+
+def all_finite(tree: Any) -> bool:
+    """Returns whether no value of the parameters is infinite or no number."""
+    leaves = jax.tree.leaves(tree)
+    if any(not (leaf.is_fully_replicated or leaf.is_fully_addressable) for leaf in leaves):
+        return bool(_finite_on_devices(tree))
+    # On the host, where a save takes them anyway: to compile a large network's takes seconds.
+    return all(bool(np.isfinite(np.asarray(leaf)).all()) for leaf in leaves)
+
+
+@jax.jit
+def _finite_on_devices(tree: Any) -> jax.Array:
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)]).all()

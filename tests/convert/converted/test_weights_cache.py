@@ -1,0 +1,122 @@
+"""The cache lies where the environment says, and its entries are made once, whole, by one."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ferjax.convert.converted.weights_cache import (
+    cache_root,
+    cached_names,
+    entry_folder,
+    is_cached,
+    locked_entry,
+)
+from ferjax.convert.converted.weights_folder import load_weights, save_weights
+from ferjax.errors import UserError
+
+ENTRY = "resnet18.tv_in1k"
+
+WORKER = """
+import sys, time
+import numpy as np
+from ferjax.convert.converted.weights_cache import entry_folder, is_cached, locked_entry
+from ferjax.convert.converted.weights_folder import load_weights, save_weights
+print("ready", flush=True); sys.stdin.readline()
+with locked_entry(sys.argv[1]):
+    if not is_cached(sys.argv[1]):
+        print("made", flush=True)
+        time.sleep(0.3)
+        save_weights(entry_folder(sys.argv[1]), {"a": np.arange(9, dtype=np.float32)}, {})
+print(int(load_weights(entry_folder(sys.argv[1]))[0]["a"].sum()))
+"""
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FERJAX_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_where_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cache_root() == tmp_path / "cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache_root() == tmp_path / "cache"
+    monkeypatch.delenv("FERJAX_CACHE")
+    assert cache_root() == tmp_path / "xdg" / "ferjax"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_root() == tmp_path / ".cache" / "ferjax"
+
+
+def make() -> None:
+    save_weights(entry_folder(ENTRY), {"a": np.zeros(2, np.float32)}, {})
+
+
+def test_an_entry_once_made_is_found(root: Path) -> None:
+    assert not cached_names()
+    with locked_entry(ENTRY) as raw:
+        (raw / "download.pth").touch()
+        make()
+    assert is_cached(ENTRY)
+    assert cached_names() == {ENTRY}
+    assert not raw.exists(), "the raw download goes once it is converted"
+
+
+def test_a_download_survives_a_failed_conversion() -> None:
+    with locked_entry(ENTRY) as raw:
+        (raw / "download.pth.part").touch()
+    assert not is_cached(ENTRY)
+    with locked_entry(ENTRY) as raw:
+        assert (raw / "download.pth.part").exists()
+
+
+def test_the_lock_goes_when_making_the_entry_fails() -> None:
+    with pytest.raises(ZeroDivisionError), locked_entry(ENTRY):
+        _ = 1 // 0
+    with locked_entry(ENTRY):  # does not wait for ever
+        pass
+
+
+def test_what_a_dead_process_left_half_made_is_not_trusted(root: Path) -> None:
+    dead = root / "weights" / f".{ENTRY}.1.tmp"
+    dead.mkdir(parents=True)
+    (dead / "model.json").write_text("{}")
+    assert not is_cached(ENTRY)
+    with locked_entry(ENTRY):
+        make()
+    assert cached_names() == {ENTRY}
+    assert not dead.exists()
+
+
+def test_a_cache_that_cannot_be_written_names_the_variable(root: Path) -> None:
+    root.write_text("a file in the way")
+    with (
+        pytest.raises(UserError, match=r"cache cannot be written.*FERJAX_CACHE"),
+        locked_entry("x"),
+    ):
+        pass
+
+
+def test_of_two_processes_one_makes_and_both_read(root: Path) -> None:
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", WORKER, ENTRY],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for child in children:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write("\n")
+        child.stdin.flush()
+    said = sorted(child.communicate(timeout=60)[0] for child in children)
+    assert said == ["36\n", "made\n36\n"]
+    assert load_weights(entry_folder(ENTRY))[0]["a"].sum() == 36

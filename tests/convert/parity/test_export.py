@@ -1,0 +1,103 @@
+"""The way back: torchvision loads what is exported, strictly, and computes the same."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from ferjax.convert.export_torchvision import to_torchvision
+from ferjax.convert.tables.all_tables import find_table
+from ferjax.convert.weights import Pretrained
+from ferjax.errors import UserError
+from ferjax.models.registry import MODELS, create_model
+from ferjax.runtime.variable_tree import flatten
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.parity
+
+CLASSES, SIDE = 7, 65
+BOUNDS = {"resnet": 1e-5, "vgg": 1e-5, "efficientnet": 1e-4}
+
+
+def rebuilt(models: Any, state: dict[str, np.ndarray], build: str) -> Any:
+    """Returns the network that the lines build, with the exported weights."""
+    names: dict[str, Any] = {"torchvision": SimpleNamespace(models=models), "nn": torch.nn}
+    exec(build, names)
+    network = names["net"]
+    network.load_state_dict({key: torch.tensor(array) for key, array in state.items()}, strict=True)
+    return network.eval()
+
+
+def noise() -> np.ndarray:
+    return np.random.default_rng(1).standard_normal((2, SIDE, SIDE, 3), np.float32)
+
+
+@pytest.mark.parametrize("model", ["resnet18", "resnet50", "vgg16", "efficientnet_b0"])
+def test_a_converted_file_comes_back_bit_for_bit(
+    torchvision_models: Any,
+    torch_network: Callable[..., Any],
+    load: Callable[..., Pretrained],
+    folder: Path,
+    model: str,
+) -> None:
+    module = torch_network(lambda: torchvision_models.get_model(model, num_classes=CLASSES))
+    original = module.state_dict()
+    torch.save(original, folder / "w.pth")
+    weights = load(folder / "w.pth", model)
+    state, build = to_torchvision(weights.variables, model, weights.fields)
+    kept = {key for key in original if not key.endswith("num_batches_tracked")}
+    assert state.keys() == kept
+    for key, array in state.items():
+        np.testing.assert_array_equal(array, original[key].numpy(), err_msg=key)
+    rebuilt(torchvision_models, state, build)
+
+
+@pytest.mark.parametrize(
+    ("model", "fields"),
+    [
+        ("resnet18", {}),
+        ("resnet18", {"head_widths": (16,)}),
+        ("efficientnet_b0", {}),
+        ("efficientnet_b0", {"head_widths": (16, 12), "dropout": 0.5}),
+        ("vgg16", {"head_widths": (16,)}),
+        ("vgg16", {"head_widths": (), "pooling": "mean"}),
+        ("vgg19", {"head_widths": (16,), "pooling": "mean"}),
+    ],
+    ids=str,
+)
+def test_logits(
+    torchvision_models: Any,
+    random_variables: Callable[..., Any],
+    model: str,
+    fields: dict[str, Any],
+) -> None:
+    network = create_model(model, CLASSES, **fields)
+    variables = random_variables(network, SIDE, 3)
+    state, build = to_torchvision(flatten(variables), model, fields)
+    ours = np.asarray(jax.jit(lambda v, x: network.apply(v, x, train=False))(variables, noise()))
+    with torch.no_grad():
+        images = torch.from_numpy(noise().transpose(0, 3, 1, 2).copy())
+        theirs = rebuilt(torchvision_models, state, build)(images).numpy()
+    error = np.abs(ours - theirs).max() / np.abs(theirs).max()
+    assert error <= BOUNDS[MODELS[model].family]
+
+
+@pytest.mark.parametrize(
+    ("model", "kind", "named"),
+    [
+        ("resnet50", "keras", "conv_bias=True"),
+        ("efficientnet_b0", "keras", "padding=same"),
+        ("efficientnet_b0", "timm_tf", "bn_eps=0.001"),
+    ],
+)
+def test_what_torchvision_cannot_hold_is_refused(
+    random_variables: Callable[..., Any], model: str, kind: str, named: str
+) -> None:
+    fields = find_table(model, kind).fields
+    variables = flatten(random_variables(create_model(model, CLASSES, **fields), 32, 3))
+    with pytest.raises(UserError, match=named):
+        to_torchvision(variables, model, fields)

@@ -1,0 +1,107 @@
+"""Every network with the weights of torchvision, timm and transformers, stage by stage."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ferjax.convert.publisher_logits import import_torchvision
+from ferjax.models.registry import MODELS
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.parity
+
+CLASSES = 7
+BOUNDS = {"resnet": 1e-5, "vgg": 1e-5, "efficientnet": 1e-4}
+NAMES = [name for name, entry in MODELS.items() if entry.family]
+RESNETS = [name for name in NAMES if name.startswith("resnet")]
+EFFICIENTNETS = [name for name in NAMES if name.startswith("efficientnet")]
+
+# Batch and side. A stride splits an even map otherwise than an odd one.
+ODD = (5, 65)
+SHAPES = [ODD, *(pytest.param(s, marks=pytest.mark.slow) for s in ((1, 65), (1, 64), (5, 64)))]
+
+
+def noise(batch: int, side: int) -> np.ndarray:
+    return np.random.default_rng(1).standard_normal((batch, side, side, 3), np.float32)
+
+
+def compare(
+    request: pytest.FixtureRequest, module: Any, file: Path, model: str, kind: str, images: Any
+) -> None:
+    """Asserts that our network with the file's weights computes what the module does."""
+    load, run_ours, run_torch, worst = map(
+        request.getfixturevalue, ("load", "run_ours", "run_torch", "worst")
+    )
+    weights, family = load(file, model), MODELS[model].family
+    assert weights.source["kind"] == kind
+    assert weights.num_classes == CLASSES
+    theirs = run_torch(module, kind.removesuffix("_tf"), family, images)
+    if len(images) > 1:  # else parity would be that of constants
+        assert np.ptp(theirs["logits"], 0).max() >= 0.01 * np.abs(theirs["logits"]).max()
+    error, tensor = worst(run_ours(weights, images), theirs)
+    assert error <= BOUNDS[family], tensor
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("model", NAMES)
+def test_torchvision(
+    request: pytest.FixtureRequest,
+    torchvision_models: Any,
+    torch_network: Callable[..., Any],
+    folder: Path,
+    model: str,
+    shape: tuple[int, int],
+) -> None:
+    module = torch_network(lambda: torchvision_models.get_model(model, num_classes=CLASSES))
+    # Files of 2019 and before are plain pickles, not archives.
+    torch.save(
+        module.state_dict(), folder / "w.pth", _use_new_zipfile_serialization=model != "resnet34"
+    )
+    compare(request, module, folder / "w.pth", model, "torchvision", noise(*shape))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("name", [*NAMES, *(f"tf_{name}" for name in EFFICIENTNETS)])
+def test_timm(
+    request: pytest.FixtureRequest,
+    torchvision_models: Any,
+    torch_network: Callable[..., Any],
+    folder: Path,
+    name: str,
+    shape: tuple[int, int],
+) -> None:
+    timm = import_torchvision("timm")
+    pytest.importorskip("huggingface_hub")
+    module = torch_network(lambda: timm.create_model(name, num_classes=CLASSES))
+    # As on the hub: safetensors, and beside it a config.json that names the network.
+    timm.models.save_for_hf(module, folder, safe_serialization=True)
+    model = name.removeprefix("tf_")
+    kind = "timm" if model == name else "timm_tf"
+    compare(request, module, folder / "model.safetensors", model, kind, noise(*shape))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("model", RESNETS)
+def test_transformers(
+    request: pytest.FixtureRequest,
+    torchvision_models: Any,
+    torch_network: Callable[..., Any],
+    folder: Path,
+    model: str,
+    shape: tuple[int, int],
+) -> None:
+    transformers = import_torchvision("transformers")
+    depths = {"18": [2, 2, 2, 2], "101": [3, 4, 23, 3], "152": [3, 8, 36, 3]}
+    basic = model in ("resnet18", "resnet34")
+    config = transformers.ResNetConfig(
+        depths=depths.get(model.removeprefix("resnet"), [3, 4, 6, 3]),
+        layer_type="basic" if basic else "bottleneck",
+        hidden_sizes=[64, 128, 256, 512] if basic else [256, 512, 1024, 2048],
+        num_labels=CLASSES,
+    )
+    module = torch_network(lambda: transformers.ResNetForImageClassification(config))
+    module.save_pretrained(folder)
+    compare(request, module, folder / "model.safetensors", model, "transformers", noise(*shape))

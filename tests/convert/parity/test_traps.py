@@ -1,0 +1,165 @@
+"""Ways in which a conversion looks right and is not: each is seen to matter, and avoided.
+
+Right answers lie within `BAR`, trapped ones at least 100 times as far off.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from flax import linen as nn
+
+from ferjax.convert.publisher_logits import import_torchvision
+from ferjax.convert.weights import Pretrained
+from ferjax.images.preprocess import prepare
+from ferjax.models import resnet
+from ferjax.models.layers import Conv
+from ferjax.models.registry import create_model
+from ferjax.runtime.variable_tree import flatten, unflatten
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.parity
+
+BAR = 1e-5
+TRAPPED = 100 * BAR
+
+
+def noise(batch: int, side: int) -> np.ndarray:
+    return np.random.default_rng(1).standard_normal((batch, side, side, 3), np.float32)
+
+
+def run(module: Any, images: Any) -> np.ndarray:
+    """Returns a torch module's logits."""
+    with torch.no_grad():
+        return module(torch.from_numpy(np.asarray(images).transpose(0, 3, 1, 2).copy())).numpy()
+
+
+def logits(weights: Pretrained, images: Any, **fields: Any) -> np.ndarray:
+    """Returns ours, with some of the fields that the weights need changed."""
+    network = create_model(weights.model, weights.num_classes or 0, **{**weights.fields, **fields})
+    apply = jax.jit(lambda v, x: network.apply(v, x, train=False))
+    return np.asarray(apply(unflatten(weights.variables), images))
+
+
+def distance(ours: Any, theirs: Any) -> float:
+    return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+
+
+@pytest.fixture
+def convert_timm(
+    torchvision_models: Any,
+    torch_network: Callable[..., Any],
+    load: Callable[..., Pretrained],
+    folder: Path,
+) -> Callable[[str, str], tuple[Any, Pretrained]]:
+    """Returns a function (timm's name, ours) → timm's network, and its weights for ours."""
+    timm = import_torchvision("timm")
+    pytest.importorskip("huggingface_hub")
+
+    def convert(name: str, model: str) -> tuple[Any, Pretrained]:
+        module = torch_network(lambda: timm.create_model(name, num_classes=7))
+        timm.models.save_for_hf(module, folder, safe_serialization=True)
+        return module, load(folder / "model.safetensors", model)
+
+    return convert
+
+
+def test_trap_1_and_2_momentum_and_the_biased_variance(
+    convert_timm: Callable[..., tuple[Any, Pretrained]],
+) -> None:
+    module, before = convert_timm("resnet18", "resnet18")
+    images = noise(2, 33)
+    run(module.train(), images)
+    theirs = module.state_dict()["layer4.1.bn2.running_var"].numpy()
+    name, n = "batch_stats/stage4_block1/bn2/var", 2 * 2 * 2
+
+    def step(**fields: Any) -> np.ndarray:
+        network = create_model("resnet18", 7, **fields)
+        variables = unflatten(before.variables)
+        _, updates = network.apply(variables, images, train=True, mutable=["batch_stats"])
+        return np.asarray(flatten(updates)[name])
+
+    old = before.variables[name]
+
+    def unbiased(new: np.ndarray, momentum: float) -> np.ndarray:
+        return momentum * old + (new - momentum * old) * n / (n - 1)
+
+    right = step()
+    assert distance(unbiased(right, 0.9), theirs) <= BAR
+    # 1: what torch calls momentum 0.1 is ours of 0.9.
+    assert distance(unbiased(step(bn_momentum=0.1), 0.1), theirs) >= TRAPPED
+    # 2: torch multiplies the variance that it keeps, and not the one that it divides by.
+    assert distance(right, theirs) >= TRAPPED
+
+
+@pytest.mark.parametrize(("prefix", "right", "wrong"), [("", 1e-5, 1e-3), ("tf_", 1e-3, 1e-5)])
+def test_trap_3_epsilon(
+    convert_timm: Callable[..., tuple[Any, Pretrained]], prefix: str, right: float, wrong: float
+) -> None:
+    module, weights = convert_timm(f"{prefix}efficientnet_b0", "efficientnet_b0")
+    images = noise(1, 64)
+    theirs = run(module, images)
+    assert distance(logits(weights, images), theirs) <= BAR
+    assert distance(logits(weights, images, bn_eps=right), theirs) <= BAR
+    assert distance(logits(weights, images, bn_eps=wrong), theirs) >= TRAPPED
+
+
+@pytest.mark.parametrize(("prefix", "wrong"), [("", "same"), ("tf_", "symmetric")])
+def test_trap_4_padding_of_even_maps(
+    convert_timm: Callable[..., tuple[Any, Pretrained]], prefix: str, wrong: str
+) -> None:
+    module, weights = convert_timm(f"{prefix}efficientnet_b0", "efficientnet_b0")
+    even, odd = noise(1, 64), noise(1, 65)
+    assert distance(logits(weights, even), run(module, even)) <= BAR
+    assert distance(logits(weights, even, padding=wrong), run(module, even)) >= TRAPPED
+    # 65, 33, 17, 9, 5, 3: no map is even, and the trap does not show.
+    assert distance(logits(weights, odd, padding=wrong), run(module, odd)) <= BAR
+
+
+@pytest.mark.parametrize("layer", ["Conv", "max_pool"])
+def test_trap_4_same_padding_in_a_resnet(
+    convert_timm: Callable[..., tuple[Any, Pretrained]],
+    monkeypatch: pytest.MonkeyPatch,
+    layer: str,
+) -> None:
+    module, weights = convert_timm("resnet18", "resnet18")
+    even, odd = noise(1, 64), noise(1, 65)
+    assert distance(logits(weights, even), run(module, even)) <= BAR
+    same: dict[str, Callable[..., Any]] = {
+        "Conv": lambda *args, padding, **options: Conv(*args, padding="SAME", **options),
+        "max_pool": lambda x, side, *, stride, padding: nn.max_pool(
+            x, (side, side), (stride, stride), "SAME"
+        ),
+    }
+    monkeypatch.setattr(resnet, layer, same[layer])
+    assert distance(logits(weights, even), run(module, even)) >= TRAPPED
+    assert distance(logits(weights, odd), run(module, odd)) <= BAR
+
+
+def test_trap_10_every_tag_has_its_own_input(
+    convert_timm: Callable[..., tuple[Any, Pretrained]],
+) -> None:
+    timm = import_torchvision("timm")
+    images = np.random.default_rng(1).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    specs = []
+    for tag in ("ft_in1k", "ra4_e3600_r240_in1k"):
+        module, weights = convert_timm(f"efficientnet_b1.{tag}", "efficientnet_b1")
+        theirs = timm.data.resolve_model_data_config(module)
+        spec = weights.input
+        assert spec.size == theirs["input_size"][-1]
+        assert (spec.mean, spec.std, spec.interpolation) == (
+            theirs["mean"],
+            theirs["std"],
+            theirs["interpolation"],
+        )
+        specs.append(dataclasses.replace(spec, size=64))
+    assert specs[0].mean != specs[1].mean
+    normalized = (images / 255 - theirs["mean"]) / theirs["std"]
+    expected = run(module, normalized.astype(np.float32))
+    wrong, right = (logits(weights, prepare(images, spec)) for spec in specs)
+    assert distance(right, expected) <= BAR
+    assert distance(wrong, expected) >= TRAPPED

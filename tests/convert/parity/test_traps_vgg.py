@@ -1,0 +1,106 @@
+"""The traps of flattened maps: VGG's classifier, its order of channels and its pooling."""
+
+import dataclasses
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ferjax.convert.readers.open_file import open_source
+from ferjax.convert.rules.axis_layouts import OI_TO_IO
+from ferjax.convert.rules.match_and_convert import convert, match
+from ferjax.convert.tables.all_tables import find_table
+from ferjax.convert.weights import Pretrained
+from ferjax.errors import UserError
+from ferjax.models.registry import abstract_variables
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.parity
+
+BAR = 1e-5
+TRAPPED = 100 * BAR
+MODEL = "vgg16"
+TABLE = find_table(MODEL, "torchvision")
+POOLED = {"pooling": "mean", "head_widths": ()}
+
+
+@pytest.fixture(scope="module")
+def published(
+    torchvision_models: Any, torch_network: Callable[..., Any]
+) -> Iterator[tuple[Any, Path]]:
+    """Returns torchvision's VGG16 and the file of its weights."""
+    module = torch_network(lambda: torchvision_models.vgg16(num_classes=7))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "w.pth"
+        torch.save(module.state_dict(), path)
+        yield module, path
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    return np.random.default_rng(1).standard_normal((2, 48, 48, 3), np.float32)
+
+
+def test_trap_8_flattened_channels_are_reordered(
+    published: tuple[Any, Path],
+    images: np.ndarray,
+    load: Callable[..., Pretrained],
+    run_ours: Callable[..., Any],
+    run_torch: Callable[..., Any],
+    worst: Callable[..., tuple[float, str]],
+) -> None:
+    module, path = published
+    weights = load(path, MODEL)
+    theirs = run_torch(module, "torchvision", "vgg", images)
+    assert worst(run_ours(weights, images), theirs)[0] <= BAR
+
+    # A plain transpose gives the same shape, so nothing but the numbers would tell.
+    rules = tuple(
+        dataclasses.replace(rule, layout=OI_TO_IO)
+        if rule.target == "params/head_dense1/kernel"
+        else rule
+        for rule in TABLE.rules
+    )
+    assert rules != TABLE.rules
+    source = open_source(path)
+    plain = match(
+        source.leaves,
+        dataclasses.replace(TABLE, rules=rules),
+        abstract_variables(MODEL, 7),
+        where="w.pth",
+    )
+    first = [a for a in plain if a.target == "params/head_dense1/kernel"]
+    variables = {**weights.variables, **convert(source.read, first)}
+    trapped = run_ours(dataclasses.replace(weights, variables=variables), images)
+    assert worst({"logits": trapped["logits"]}, {"logits": theirs["logits"]})[0] >= TRAPPED
+
+
+def test_trap_9_the_adaptive_pool_before_the_classifier(
+    published: tuple[Any, Path],
+    images: np.ndarray,
+    load: Callable[..., Pretrained],
+    run_ours: Callable[..., Any],
+    run_torch: Callable[..., Any],
+    worst: Callable[..., tuple[float, str]],
+) -> None:
+    module, path = published
+    source = open_source(path)
+    pooled = abstract_variables(MODEL, 0, **POOLED)
+    # The published classifier on pooled features is refused, not cut to fit.
+    with pytest.raises(UserError, match=r"head_dense1/kernel, which the network does not have"):
+        match(source.leaves, TABLE, pooled, where="w.pth")
+
+    # The trunk alone is torchvision's, up to the mean of its last map.
+    trunk = match(source.leaves, TABLE, pooled, ignore=(r"classifier\..*",), where="w.pth")
+    weights = dataclasses.replace(
+        load(path, MODEL),
+        variables=convert(source.read, trunk),
+        fields=POOLED,
+        num_classes=None,
+    )
+    theirs = dict(run_torch(module, "torchvision", "vgg", images))
+    theirs["logits"] = theirs["stage5"].mean((1, 2))
+    assert worst(run_ours(weights, images), theirs)[0] <= BAR

@@ -1,0 +1,105 @@
+"""What torch.save writes: wrapped, hostile, or no weights at all."""
+
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ferjax.convert.readers.open_file import open_source
+from ferjax.convert.rules.match_and_convert import Leaf
+from ferjax.errors import UserError
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.parity
+
+
+def write(path: Path, container: str, saved: Any) -> Path:
+    torch.save(saved, path, _use_new_zipfile_serialization=container == "torch zip")
+    return path
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        open_source(path)
+    return str(caught.value)
+
+
+class Hostile:
+    """A pickle that makes a file when it is loaded."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.marker),)
+
+
+@pytest.mark.parametrize("container", ["torch zip", "torch legacy"])
+def test_code_is_refused_and_never_run(container: str, tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+    path = write(tmp_path / "a.pth", container, {"w": torch.zeros(2), "x": Hostile(marker)})
+    message = refusal(path)
+    assert not marker.exists()
+    assert "mkdir" in message
+    assert "refused" in message
+    with path.open("rb") as file:  # the trap itself works
+        torch.load(file, weights_only=False)
+    assert marker.exists()
+
+
+@pytest.mark.parametrize("container", ["torch zip", "torch legacy"])
+def test_whole_modules_are_refused(container: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.pth", container, torch.nn.Linear(2, 3))
+    message = refusal(path)
+    assert "torch.nn.modules.linear.Linear" in message
+    assert "state_dict()" in message
+
+
+def test_torchscript_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.pt", "w") as archive:
+        for name in ("a/data.pkl", "a/constants.pkl", "a/code/net.py"):
+            archive.writestr(name, "")
+    assert "TorchScript" in refusal(tmp_path / "a.pt")
+
+
+@pytest.mark.parametrize("wrapper", ["state_dict", "model", "model_state_dict", "model_ema"])
+def test_wrapped_states_are_unwrapped_and_said(wrapper: str, tmp_path: Path) -> None:
+    state = {"module._orig_mod.fc.weight": torch.ones(2, 2), "module._orig_mod.note": "text"}
+    saved = {wrapper: state, "epoch": 3, "optimizer": {"lr": 0.1}}
+    source = open_source(write(tmp_path / "a.pth", "torch zip", saved))
+    assert [*source.leaves] == ["fc.weight"]
+    np.testing.assert_array_equal(source.read("fc.weight"), np.ones((2, 2)))
+    assert source.notes == (
+        f"keys unwrapped from {wrapper!r}; left out: epoch, optimizer",
+        "not tensors, left out: module._orig_mod.note",
+        "prefix 'module._orig_mod.' taken off every key",
+    )
+
+
+@pytest.mark.parametrize("saved", [[1, 2], {"epoch": 3}, {}])
+def test_torch_files_without_a_state_are_refused(saved: Any, tmp_path: Path) -> None:
+    assert "expected a state dict" in refusal(write(tmp_path / "a.pth", "torch zip", saved))
+
+
+def test_bfloat16_is_read(tmp_path: Path) -> None:
+    from safetensors.torch import save_file as save_torch
+
+    values = torch.linspace(-3, 3, 7).to(torch.bfloat16)
+    save_torch({"w": values}, tmp_path / "a.safetensors")
+    paths = (tmp_path / "a.safetensors", write(tmp_path / "a.pth", "torch zip", {"w": values}))
+    for source in map(open_source, paths):
+        assert source.leaves == {"w": Leaf((7,), "bfloat16")}
+        np.testing.assert_array_equal(source.read("w"), values.float().numpy())
+        assert source.notes == ("bfloat16 → float32",)
+
+
+def test_renewed_mapping_reads_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ferjax.convert.readers.pytorch_file._MAPPED_BYTES", 16)
+    state = {f"w{i}": torch.full((8,), float(i)) for i in range(5)}
+    source = open_source(write(tmp_path / "a.pth", "torch zip", state))
+    kept = {key: source.read(key) for key in [*state, *state]}
+    for key, tensor in state.items():
+        np.testing.assert_array_equal(kept[key], tensor.numpy())

@@ -1,0 +1,75 @@
+"""Choosing among faces, and OpenCV's cascades where OpenCV is installed."""
+
+import sys
+import types
+
+import numpy as np
+import pytest
+
+from ferjax.data.synthetic.load_synthetic import render_faces
+from ferjax.errors import UserError
+from ferjax.faces.viola_jones import Box, central, choice_rule, haar_eyes, haar_faces, largest
+
+SMALL, LARGE = Box(90, 90, 20, 20), Box(0, 0, 60, 60)
+# Of the drawn faces, those that the cascade finds at this size.
+FOUND = [0, 3, 7, 8, 10]
+
+
+def scene(face: int, left: int = 60, top: int = 40, size: int = 128) -> np.ndarray:
+    drawn = render_faces(np.array([face % 7]), np.array([face]), size)[0]
+    image = np.full((240, 320, 3), 110, np.uint8)
+    image[top : top + size, left : left + size] = drawn
+    return image
+
+
+def test_rules() -> None:
+    for boxes in ([SMALL, LARGE], [LARGE, SMALL]):
+        assert largest(boxes, (200, 200)) == LARGE
+        assert central(boxes, (200, 200)) == SMALL
+        assert central(boxes, (60, 60)) == LARGE
+
+
+def test_ties_do_not_follow_the_order_of_detection() -> None:
+    a, b = Box(10, 10, 20, 20), Box(70, 10, 20, 20)
+    for rule in (largest, central):
+        assert rule([a, b], (100, 100)) == rule([b, a], (100, 100)) == a
+
+
+def test_rules_by_name() -> None:
+    assert choice_rule("centre") is central
+    with pytest.raises(UserError, match=r"face rule 'center'. Did you mean 'centre'"):
+        choice_rule("center")
+
+
+@pytest.mark.parametrize("face", FOUND)
+def test_haar_finds_drawn_faces(face: int) -> None:
+    pytest.importorskip("cv2")
+    boxes = haar_faces()(scene(face)[..., 0])
+    assert len(boxes) >= 1
+    box = largest(boxes, (240, 320))
+    assert abs(box.centre[0] - 124) < 40
+    assert abs(box.centre[1] - 104) < 40
+    assert all(isinstance(value, int) for value in box)
+
+
+def test_haar_finds_nothing_in_nothing() -> None:
+    pytest.importorskip("cv2")
+    blank = np.full((100, 100), 90, np.uint8)
+    assert list(haar_faces()(blank)) == []
+    assert list(haar_eyes()(blank)) == []
+    # Smaller than any face can be.
+    assert list(haar_faces()(blank[:3, :3])) == []
+
+
+def test_without_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(UserError, match=r"pip install 'ferjax\[faces\]'"):
+        haar_faces()
+
+
+def test_opencv_five_has_no_cascades(monkeypatch: pytest.MonkeyPatch) -> None:
+    five = types.ModuleType("cv2")
+    five.__file__, five.__version__ = "/nowhere/cv2/__init__.py", "5.0.0"  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "cv2", five)
+    with pytest.raises(UserError, match=r"OpenCV 5.0.0 has no haarcascade_frontalface"):
+        haar_faces()

@@ -1,0 +1,211 @@
+"""A run that is stopped and resumed is the run that was never stopped, bit for bit."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ferjax.config.train_config import TrainConfig
+from ferjax.errors import UserError
+from ferjax.experiment import run_train
+from ferjax.training.run_directory.checkpoints import open_checkpoints, save_checkpoint
+from ferjax.training.state import TrainState
+from ferjax.training.run_directory.metrics_jsonl import read_lines
+
+ROOT = Path(__file__).resolve().parents[2]
+Tiny = Callable[..., TrainConfig]
+Same = Callable[[Path, Path], None]
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, tiny_config: Tiny) -> Path:
+    """Returns a run of 2 epochs of 4 steps: cnn3, whose batch statistics are state too."""
+    run_dir = tmp_path_factory.mktemp("undisturbed") / "run"
+    run_train(tiny_config(run_dir, model="cnn3", image_size=48), jax.devices()[:1])
+    return run_dir
+
+
+# 4 and 8 lie between an epoch's last step and its evaluation.
+@pytest.mark.parametrize("stops", [(3, 2), (4,), (5, 3), (8,)])
+def test_interrupted_run_resumes_bit_for_bit(
+    stops: tuple[int, ...],
+    tmp_path: Path,
+    tiny_config: Tiny,
+    undisturbed: Path,
+    stop_after: Callable[[int], Any],
+    assert_same_run: Same,
+) -> None:
+    config = tiny_config(tmp_path / "run", model="cnn3", image_size=48, resume=True)
+    for steps in stops:
+        with stop_after(steps), pytest.raises(KeyboardInterrupt):
+            run_train(config, jax.devices()[:1])
+    run_train(config, jax.devices()[:1])
+    assert_same_run(tmp_path / "run", undisturbed)
+
+
+def test_run_moves_to_other_devices(
+    tmp_path: Path, tiny_config: Tiny, undisturbed: Path, stop_after: Callable[[int], Any]
+) -> None:
+    config = tiny_config(tmp_path / "run", model="cnn3", image_size=48, resume=True)
+    with stop_after(6), pytest.raises(KeyboardInterrupt):
+        run_train(config, jax.devices()[:1])
+    run_train(config)
+    for ours, theirs in zip(read_lines(tmp_path / "run"), read_lines(undisturbed), strict=True):
+        assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-3)
+
+
+def test_epochs_may_grow_under_a_constant_schedule(
+    tmp_path: Path, tiny_config: Tiny, assert_same_run: Same
+) -> None:
+    devices = jax.devices()[:1]
+    long = tiny_config(tmp_path / "long", epochs=3)
+    assert long.schedule == "constant"
+    run_train(long, devices)
+    run_train(tiny_config(tmp_path / "grown", epochs=1), devices)
+    report = run_train(tiny_config(tmp_path / "grown", epochs=3, resume=True), devices)
+    assert report["config"]["epochs"] == 3
+    assert_same_run(tmp_path / "grown", tmp_path / "long")
+
+
+def test_the_best_checkpoint_survives_a_resume(tmp_path: Path) -> None:
+    """Epoch 1 stays the best; its accuracy is known to the next process too."""
+    for step, accuracy in ((1, 0.9), (2, 0.5), (3, None), (4, 0.7)):
+        with open_checkpoints(tmp_path) as manager:
+            state = TrainState(jnp.array(step), {"w": jnp.ones(2)}, {}, {})
+            save_checkpoint(manager, state, {"epoch": step}, accuracy)
+        assert sorted(checkpoints(tmp_path)) == sorted({1, step})
+
+
+def test_other_settings_are_refused_and_nothing_is_written(
+    tiny_run: Path, tiny_config: Tiny
+) -> None:
+    before = {p: p.read_bytes() for p in tiny_run.rglob("*") if p.is_file()}
+    given: dict[str, Any] = dict(model="cnn3", image_size=48)
+    cases: list[tuple[dict[str, Any], str]] = [
+        (dict(resume=True, learning_rate=0.5, seed=1), "learning_rate: 0.002 → 0.5; seed: 0 → 1"),
+        (dict(resume=True, epochs=5), "epochs: 2 → 5"),
+        (dict(batch_size=4), "batch_size: 8 → 4"),
+        ({}, "already holds this run.*add --resume"),
+    ]
+    for changed, words in cases:
+        with pytest.raises(UserError, match=words) as caught:
+            run_train(tiny_config(tiny_run, **given, **changed))
+        assert "Nothing was written" in str(caught.value)
+    assert {p: p.read_bytes() for p in tiny_run.rglob("*") if p.is_file()} == before
+
+
+def start(run_dir: Path, *more: str) -> subprocess.Popen[str]:
+    """Starts (or resumes) a training process of 4 epochs of 16 steps that saves within epochs."""
+    flags = dict(model="cnn3", dataset="synthetic", image_size=48, limit=256, epochs=4)
+    flags |= dict(batch_size=16, save_minutes=0.01, workdir=run_dir)
+    command = [sys.executable, "-m", "launch.train", *(f"--{k}={v}" for k, v in flags.items())]
+    return subprocess.Popen(
+        [*command, "--resume", *more],
+        cwd=ROOT,
+        env={**os.environ, "JAX_NUM_CPU_DEVICES": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def checkpoints(run_dir: Path) -> Iterator[int]:
+    """Yields the steps of the finished checkpoints."""
+    folder = run_dir / "checkpoints"
+    yield from (int(p.name) for p in folder.glob("*") if p.name.isdecimal())
+
+
+def wait_for_checkpoint(process: subprocess.Popen[str], run_dir: Path, after: int) -> None:
+    """Waits until there is a checkpoint beyond step `after`."""
+    while process.poll() is None and max(checkpoints(run_dir), default=0) <= after:
+        time.sleep(0.05)
+    assert process.poll() is None, process.communicate()
+
+
+@pytest.fixture(scope="module")
+def unkilled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run_dir = tmp_path_factory.mktemp("unkilled") / "run"
+    process = start(run_dir)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return run_dir
+
+
+def test_killed_run_resumes_bit_for_bit(
+    tmp_path: Path, unkilled: Path, assert_same_run: Same
+) -> None:
+    run_dir, rng = tmp_path / "run", np.random.default_rng()
+    for after in (0, 16):
+        process = start(run_dir)
+        wait_for_checkpoint(process, run_dir, after)
+        time.sleep(float(rng.uniform(0, 0.6)))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+    process = start(run_dir)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    assert_same_run(run_dir, unkilled)
+
+
+def test_a_command_with_restarts_goes_on_after_a_kill(
+    tmp_path: Path, unkilled: Path, assert_same_run: Same
+) -> None:
+    run_dir = tmp_path / "run"
+    process = start(run_dir, "--restarts=2")
+    for after in (0, 16):
+        wait_for_checkpoint(process, run_dir, after)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(children[0]), signal.SIGKILL)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    assert errors.count("ended with status -9: starting again") == 2
+    assert_same_run(run_dir, unkilled)
+
+
+def test_restarts_end_with_what_is_final_and_pass_signals_on(tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    process = start(run_dir, "--restarts=2", "--optimizer=none")
+    _, errors = process.communicate(timeout=120)
+    assert (process.returncode, errors.count("error: ")) == (1, 1)
+    process = start(run_dir, "--restarts=2")
+    wait_for_checkpoint(process, run_dir, 0)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 143
+    assert "starting again" not in errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_a_second_process_is_refused(
+    number: signal.Signals, tmp_path: Path, unkilled: Path, assert_same_run: Same
+) -> None:
+    run_dir = tmp_path / "run"
+    process = start(run_dir)
+    wait_for_checkpoint(process, run_dir, 0)
+    process.send_signal(signal.SIGSTOP)  # or it has finished before the rival has imported jax
+    rival = start(run_dir)
+    _, errors = rival.communicate(timeout=120)
+    assert rival.returncode == 1
+    assert errors.startswith("error: --workdir=")
+    assert "another run is writing there" in errors
+    process.send_signal(signal.SIGCONT)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 128 + number
+    assert "--resume" in errors
+    assert "Traceback" not in errors
+    assert 0 < max(checkpoints(run_dir)) < 64
+    process = start(run_dir)
+    process.communicate(timeout=300)
+    assert process.returncode == 0
+    assert_same_run(run_dir, unkilled)

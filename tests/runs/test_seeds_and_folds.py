@@ -1,0 +1,42 @@
+"""Which runs a config stands for."""
+
+from typing import Any
+
+import pytest
+
+from ferjax.config.train_config import TrainConfig
+from ferjax.runs.seeds_and_folds import runs_of
+
+
+def config(**given: Any) -> TrainConfig:
+    return TrainConfig(model="cnn3", dataset="ckplus", workdir="runs/a", **given)
+
+
+def test_a_single_run_is_no_series() -> None:
+    assert not runs_of(config())[1]
+    assert not runs_of(config(folds=5, fold=2))[1]
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "folders"),
+    [
+        ({"seeds": (3, 0)}, "seed", {3: "runs/a/seed_3", 0: "runs/a/seed_0"}),
+        ({"folds": 3}, "fold", {k: f"runs/a/fold_0{k}" for k in (1, 2, 3)}),
+    ],
+)
+def test_each_run_of_a_series_is_an_ordinary_one(
+    given: dict[str, Any], kind: str, folders: dict[int, str]
+) -> None:
+    found, runs = runs_of(config(**given))
+    assert found == kind
+    assert {number: run.workdir for number, run in runs.items()} == folders
+    assert not any(runs_of(run)[1] for run in runs.values())
+    assert [getattr(run, kind) for run in runs.values()] == list(folders)
+
+
+def test_with_both_each_seed_holds_the_folds() -> None:
+    _, seeds = runs_of(config(seeds=(1, 2), folds=4))
+    kind, folds = runs_of(seeds[2])
+    assert kind == "fold"
+    assert folds[4].workdir == "runs/a/seed_2/fold_04"
+    assert (folds[4].seed, folds[4].fold) == (2, 4)

@@ -1,0 +1,32 @@
+"""The mesh, the placements on it, and the batch sizes it divides."""
+
+import jax
+import numpy as np
+import pytest
+
+from ferjax.errors import UserError
+from ferjax.runtime.sharding import check_batch_size, compiled, data_mesh, put_batch, replicated
+
+
+def test_a_batch_is_split_over_the_devices_in_order() -> None:
+    mesh = data_mesh(jax.devices()[:4])
+    rows = np.arange(8)
+    array = put_batch({"label": rows}, mesh)["label"]
+    np.testing.assert_array_equal(array, rows)
+    shards = sorted(array.addressable_shards, key=lambda shard: shard.index[0].start)
+    assert [shard.data.tolist() for shard in shards] == [[0, 1], [2, 3], [4, 5], [6, 7]]
+
+
+def test_compiled_functions_reduce_over_the_whole_batch() -> None:
+    mesh = data_mesh(jax.devices()[:4])
+    total = compiled(lambda x: x.sum(), mesh, out_shardings=replicated(mesh))
+    assert int(total(put_batch({"x": np.arange(8)}, mesh)["x"])) == 28
+
+
+@pytest.mark.parametrize(("size", "near"), [(6, "4 or 8"), (2, "4"), (13, "12 or 16")])
+def test_a_batch_the_devices_do_not_divide_is_refused(size: int, near: str) -> None:
+    mesh = data_mesh(jax.devices()[:4])
+    with pytest.raises(UserError, match=rf"--batch_size={size} .*4 devices.* work: {near}\.$"):
+        check_batch_size(size, mesh)
+    for good in map(int, near.split(" or ")):
+        check_batch_size(good, mesh)

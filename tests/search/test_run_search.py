@@ -1,0 +1,240 @@
+"""The search as a whole, over a stand-in for training: what is drawn, ended, failed, resumed."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ferjax.config.train_config import TrainConfig
+from ferjax.errors import UserError
+from ferjax.training.loop import Diverged
+
+pytest.importorskip("optuna")
+Search = Callable[..., dict[str, Any]]
+Formula = Callable[[TrainConfig, int], float]
+RATE = "learning_rate=log:1e-5:1.0"
+
+
+def values(report: dict[str, Any]) -> list[dict[str, Any]]:
+    return [row["values"] for row in report["rows"]]
+
+
+def states(report: dict[str, Any]) -> list[str]:
+    return [row["state"] for row in report["rows"]]
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_one_worker_repeats_itself(search: Search, tmp_path: Path, sampler: str) -> None:
+    own = {"sampler": sampler, "trials": 14}
+    first, second, other = (
+        search(out=str(tmp_path / name), search_seed=seed, **own)
+        for name, seed in (("a", 0), ("b", 0), ("c", 1))
+    )
+    assert values(first) == values(second)
+    assert values(first) != values(other)
+    assert states(first).count("complete") >= 5
+    rates = [row["learning_rate"] for row in values(first)]
+    assert len(set(rates)) == 14
+    assert 1e-4 <= min(rates) < max(rates) <= 1e-1
+
+
+def test_a_trial_draws_the_same_however_the_search_was_cut(search: Search) -> None:
+    whole = search(sampler="random", trials=5, pruner="none", space=RATE, search_seed=3)
+    out = str(Path(whole["path"]).parent / "again")
+    for trials in (2, 3, 5):
+        cut = search(
+            sampler="random", trials=trials, pruner="none", space=RATE, search_seed=3, out=out
+        )
+        assert values(cut) == values(whole)[:trials]
+
+
+def test_tpe_closes_in_on_the_best(search: Search) -> None:
+    report = search(sampler="tpe", trials=40, pruner="none", space=RATE)
+    distances = [abs(math.log10(row["learning_rate"] / 3e-3)) for row in values(report)]
+    # Of numbers drawn evenly by order of magnitude the mean distance is that of the whole range.
+    evenly = (math.log10(3e-3 / 1e-5) ** 2 + math.log10(1 / 3e-3) ** 2) / 2 / 5
+    assert sum(distances[20:]) / 20 < 0.6 * evenly
+    assert report["best"]["accuracy"] > 0.8
+
+
+def test_a_bad_trial_ends_early_and_costs_no_more(search: Search, matters: Formula) -> None:
+    seen: list[tuple[str, int]] = []
+
+    def formula(config: TrainConfig, epoch: int) -> float:
+        seen.append((Path(config.workdir or "").name, epoch))
+        return matters(config, epoch)
+
+    report = search(formula, sampler="random", trials=20, space=RATE, given={"epochs": 8})
+    pruned = [row for row in report["rows"] if row["state"] == "pruned"]
+    assert "pruned" not in states(report)[:5]
+    assert len(pruned) >= 3
+    # A quarter of the epochs is never enough to judge by; the last one has nothing left to save.
+    assert all(2 <= row["epochs"] < 8 for row in pruned)
+    for row in report["rows"]:
+        assert max(epoch for name, epoch in seen if name == row["directory"]) == row["epochs"]
+    best = max(row["accuracy"] for row in report["rows"] if row["state"] == "complete")
+    assert all(row["accuracy"] < best for row in pruned)
+
+
+def test_without_a_pruner_every_trial_runs_to_its_end(search: Search) -> None:
+    report = search(sampler="random", trials=12, pruner="none", space=RATE)
+    assert states(report) == ["complete"] * 12
+    assert {row["epochs"] for row in report["rows"]} == {4}
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (Diverged("the loss is not finite at step 3"), "not finite at step 3"),
+        (UserError("--batch_size=6: 4 devices"), "--batch_size=6: 4 devices"),
+        (MemoryError(), "memory ran out"),
+    ],
+)
+def test_a_trial_that_cannot_be_trained_is_failed_and_counted(
+    search: Search, error: Exception, reason: str
+) -> None:
+    def formula(config: TrainConfig, epoch: int) -> float:
+        if str(config.workdir).endswith("trial_0001") and epoch == 2:
+            raise error
+        return 0.5
+
+    report = search(formula, trials=3)
+    assert states(report) == ["complete", "failed", "complete"]
+    failed = report["rows"][1]
+    assert reason in failed["failure"]
+    assert (failed["accuracy"], report["best"]["number"]) == (None, 0)
+    assert f"trial 1: {failed['failure']}" in Path(report["path"]).read_text()
+
+
+def test_values_that_do_not_go_together_fail_their_own_trial(search: Search) -> None:
+    space = "schedule=cosine|one_cycle, warmup_epochs=0.5:1"
+    report = search(trials=6, space=space, sampler="random")
+    for row in report["rows"]:
+        cycle = row["values"]["schedule"] == "one_cycle"
+        assert (row["state"] == "failed") == cycle
+        assert not cycle or "one_cycle has a warm-up of its own" in row["failure"]
+    assert {"complete", "failed"} <= set(states(report))
+
+
+def test_what_no_trial_can_work_with_ends_the_search_before_anything_is_written(
+    search: Search, tmp_path: Path
+) -> None:
+    def prepare(config: TrainConfig) -> None:
+        raise UserError(f"unknown data set {config.dataset!r}")
+
+    with pytest.raises(UserError, match="unknown data set 'synthetic'"):
+        search(prepare=prepare)
+    assert not list(tmp_path.iterdir())
+
+
+def test_data_that_vanish_end_the_search_and_fail_no_trial(search: Search, tmp_path: Path) -> None:
+    there = [True]
+
+    def prepare(config: TrainConfig) -> None:
+        if not there[0]:
+            raise UserError("--data_dir=x does not exist")
+
+    def formula(config: TrainConfig, epoch: int) -> float:
+        if str(config.workdir).endswith("trial_0002") and len(there) == 1:
+            there[0] = False
+            raise UserError("--data_dir=x does not exist")
+        return 0.5
+
+    with pytest.raises(UserError, match="does not exist"):
+        search(formula, prepare=prepare)
+    there[:] = [True, True]
+    assert states(search(formula, prepare=prepare)) == ["complete"] * 6
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, RuntimeError])
+def test_a_trial_that_was_cut_off_goes_on_under_its_number(
+    search: Search, matters: Formula, stop: type[BaseException]
+) -> None:
+    cut, trained = [True], []
+
+    def formula(config: TrainConfig, epoch: int) -> float:
+        if epoch == 1:
+            trained.append(config)
+        if str(config.workdir).endswith("trial_0002") and epoch == 3 and cut:
+            cut.clear()
+            raise stop("cut off")
+        return matters(config, epoch)
+
+    with pytest.raises(stop):
+        search(formula, space=RATE, pruner="none")
+    report = search(formula, space=RATE, pruner="none")
+    assert states(report) == ["complete"] * 6
+    assert [str(config.workdir)[-4:] for config in trained] == [
+        *("0000", "0001", "0002", "0002", "0003", "0004", "0005")
+    ]
+    assert trained[2] == trained[3]
+    assert trained[2].resume
+
+
+def test_a_trial_that_kills_its_process_is_given_up(search: Search) -> None:
+    def formula(config: TrainConfig, epoch: int) -> float:
+        if str(config.workdir).endswith("trial_0001"):
+            raise RuntimeError("killed")
+        return 0.5
+
+    for _ in range(3):
+        with pytest.raises(RuntimeError):
+            search(formula, trials=3)
+    report = search(formula, trials=3)
+    assert states(report) == ["complete", "failed", "complete"]
+    assert report["rows"][1]["failure"] == "its process died 3 times"
+
+
+def test_ctrl_c_is_no_death(search: Search) -> None:
+    left = [KeyboardInterrupt] * 4
+
+    def formula(config: TrainConfig, epoch: int) -> float:
+        if left:
+            raise left.pop()
+        return 0.5
+
+    for _ in range(4):
+        with pytest.raises(KeyboardInterrupt):
+            search(formula, trials=1)
+    assert states(search(formula, trials=1)) == ["complete"]
+
+
+def test_test_is_shown_of_the_best_alone_and_only_in_the_end(
+    search: Search, matters: Formula
+) -> None:
+    def formula(config: TrainConfig, epoch: int) -> float:
+        folder = Path(config.workdir or "").parent
+        if str(config.workdir).endswith("trial_0003") and (folder / "report.json").is_file():
+            early.append((folder / "report.json").read_text())
+        return matters(config, epoch)
+
+    early: list[str] = []
+    report = search(formula, trials=4, pruner="none")
+    before = json.loads(early[0])
+    assert list(before["results"]) == ["val"]
+    assert before["warnings"] == ["unfinished: 3 of 4 trials"]
+    assert "follow when all trials have ended" in before["protocol"]["test"]
+    assert "12.50" not in before["summary"]
+
+    best = max(report["rows"], key=lambda row: row["accuracy"])
+    assert report["best"] == best
+    assert list(report["results"]) == ["val", "test"]
+    assert "12.50 %" in report["summary"]
+    assert "selected on val among 4" in report["summary"]
+    assert report["warnings"] == ["a warning of the run"]
+    stored = json.loads(Path(report["path"]).with_suffix(".json").read_text())
+    assert stored["rows"] == report["rows"]
+
+
+def test_ties_go_to_the_earlier_trial(search: Search) -> None:
+    assert search(lambda config, epoch: 0.25)["best"]["number"] == 0
+
+
+def test_a_missing_report_of_the_best_is_named(search: Search) -> None:
+    report = search(trials=1)
+    (Path(report["path"]).parent / "trial_0000" / "report.json").unlink()
+    with pytest.raises(UserError, match=r"trial_0000/report\.json.*Put it back"):
+        search(trials=1)

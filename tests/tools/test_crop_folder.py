@@ -1,0 +1,205 @@
+"""A tree of photographs to a tree of crops: what is written, what is left out, what is refused."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ferjax.data.decoding.image_file import read_image
+from ferjax.errors import UserError
+from ferjax.faces.crop_face import CropPlan
+from ferjax.faces.viola_jones import Box, haar_eyes, haar_faces, largest
+from ferjax.tools.crop_folder import crop_folder
+
+
+def bright(image: np.ndarray) -> list[Box]:
+    """Detects the bounding box of bright pixels: a face of the photographs below."""
+    rows, columns = np.nonzero(image > 200)
+    if not rows.size:
+        return []
+    left, top = int(columns.min()), int(rows.min())
+    return [Box(left, top, int(columns.max()) - left + 1, int(rows.max()) - top + 1)]
+
+
+PLAN = CropPlan(bright, largest, margin=5)
+
+
+def photograph(path: Path, mode: str = "RGB", face: bool = True) -> None:
+    picture = Image.new(mode, (80, 60), 50 if mode == "L" else (50, 60, 70))
+    if face:
+        picture.paste(255 if mode == "L" else (255, 255, 255), (30, 20, 50, 40))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(path, quality=100)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    root = tmp_path / "source"
+    photograph(root / "train" / "anger" / "a.jpg")
+    photograph(root / "train" / "anger" / "b.png", "L")
+    photograph(root / "train" / "fear" / "a.jpg", face=False)
+    photograph(root / "test" / "fear" / "c.PNG")
+    (root / "readme.txt").write_text("not an image")
+    return root
+
+
+def crop(source: Path, **given: Any) -> dict[str, int]:
+    return crop_folder(source, source.with_name("out"), PLAN, progress=False, **given)
+
+
+def record(out: Path) -> dict[str, dict[str, str]]:
+    with (out / "crops.csv").open(newline="", encoding="utf-8") as file:
+        return {row["file"]: row for row in csv.DictReader(file)}
+
+
+def files(out: Path) -> list[str]:
+    return sorted(p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file())
+
+
+def test_keeps_folders_and_names(source: Path) -> None:
+    assert crop(source) == {"cropped": 3, "kept whole": 1}
+    out = source.with_name("out")
+    crops = ["test/fear/c.png", "train/anger/a.png", "train/anger/b.png", "train/fear/a.png"]
+    assert files(out) == ["crops.csv", *crops]
+    assert read_image(out / crops[0], None, 3).shape == (30, 30, 3)
+    whole = read_image(source / "train" / "fear" / "a.jpg", None, 3)
+    np.testing.assert_array_equal(read_image(out / crops[3], None, 3), whole)
+    with Image.open(out / "train" / "anger" / "b.png") as grey:
+        assert grey.mode == "L"
+    rows = record(out)
+    row = rows["train/anger/b.png"]
+    assert (row["crop"], row["faces"], row["decision"]) == ("train/anger/b.png", "1", "cropped")
+    assert [row[k] for k in ("left", "top", "width", "height")] == ["25", "15", "30", "30"]
+    assert rows["train/fear/a.jpg"]["faces"] == "0"
+    assert sorted(source.parent.iterdir()) == [out, source]
+
+
+@pytest.mark.parametrize(("choice", "decision"), [("drop", "dropped"), ("list", "listed")])
+def test_images_without_a_face(source: Path, choice: str, decision: str) -> None:
+    assert crop(source, no_face=choice) == {"cropped": 3, decision: 1}
+    out = source.with_name("out")
+    assert not (out / "train" / "fear").exists()
+    assert record(out)["train/fear/a.jpg"]["decision"] == decision
+    assert (out / "no_face.txt").exists() == (choice == "list")
+    if choice == "list":
+        # Fit to be used as exclude.txt as it is.
+        assert (out / "no_face.txt").read_text() == "train/fear/a.jpg\n"
+
+
+def test_exclude_names_images_or_their_crops(source: Path) -> None:
+    text = "﻿# looked at\n\ntrain\\anger\\a.png\r\n./test/fear/c.PNG\n"
+    (source / "exclude.txt").write_text(text, "utf-8")
+    assert crop(source) == {"cropped": 1, "excluded": 2, "kept whole": 1}
+    out = source.with_name("out")
+    assert files(out) == ["crops.csv", "train/anger/b.png", "train/fear/a.png"]
+    assert record(out)["train/anger/a.jpg"]["decision"] == "excluded"
+
+
+def test_exclude_elsewhere(source: Path, tmp_path: Path) -> None:
+    (source / "exclude.txt").write_text("train/fear/a.jpg")
+    (tmp_path / "mine.txt").write_text("train/anger/b.png")
+    assert crop(source, exclude=tmp_path / "mine.txt")["excluded"] == 1
+    assert record(source.with_name("out"))["train/anger/b.png"]["decision"] == "excluded"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"# x\nfear/a.jpg", r"exclude.txt, line 2: no image 'fear/a.jpg'.*'train/fear/a.jpg'"),
+        (b"\xff\xfe\x00", r"exclude.txt: cannot be read \(not UTF-8 text\)"),
+    ],
+)
+def test_a_bad_exclude_is_refused(source: Path, content: bytes, said: str) -> None:
+    (source / "exclude.txt").write_bytes(content)
+    with pytest.raises(UserError, match=said):
+        crop(source)
+    assert not source.with_name("out").exists()
+
+
+def test_a_missing_exclude_is_refused(source: Path) -> None:
+    with pytest.raises(UserError, match=r"gone.txt: cannot be read \(No such file"):
+        crop(source, exclude=source / "gone.txt")
+
+
+def test_bad_images(source: Path) -> None:
+    (source / "train" / "fear" / "z.jpg").write_bytes(b"\xff\xd8 no")
+    with pytest.raises(UserError, match=r"z.jpg: cannot be read as an image"):
+        crop(source)
+    assert sorted(source.parent.iterdir()) == [source], "nothing half done stays"
+    assert crop(source, on_bad_image="skip")["unreadable"] == 1
+    assert record(source.with_name("out"))["train/fear/z.jpg"]["decision"] == "unreadable"
+
+
+def test_nothing_is_overwritten(source: Path) -> None:
+    crop(source)
+    mine = source.with_name("out") / "train" / "anger" / "a.png"
+    mine.write_bytes(b"mine")
+    with pytest.raises(UserError, match=r"out holds .*Give another one"):
+        crop(source)
+    assert mine.read_bytes() == b"mine"
+    empty = source.with_name("empty")
+    empty.mkdir()
+    crop_folder(source, empty, PLAN, progress=False)
+    assert (empty / "crops.csv").exists()
+
+
+@pytest.mark.parametrize("out", [".", "deeper/out", ".."])
+def test_folders_in_each_other_are_refused(source: Path, out: str) -> None:
+    with pytest.raises(UserError, match=r"one in the other|Give another one"):
+        crop_folder(source, source / out, PLAN, progress=False)
+
+
+def test_names_that_meet_keep_their_suffix(source: Path) -> None:
+    photograph(source / "train" / "anger" / "A.jpeg")
+    photograph(source / "train" / "anger" / "b.bmp")
+    crop(source)
+    crops = [p.name for p in (source.with_name("out") / "train" / "anger").iterdir()]
+    assert sorted(crops) == ["A.jpeg.png", "a.jpg.png", "b.bmp.png", "b.png.png"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [({"no_face": "kep"}, "Did you mean 'keep'"), ({"on_bad_image": "stop"}, "error, skip")],
+)
+def test_unknown_choices(source: Path, given: dict[str, str], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        crop(source, **given)
+
+
+def test_no_source(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such folder"):
+        crop(tmp_path / "gone")
+    (tmp_path / "void").mkdir()
+    with pytest.raises(UserError, match="no images in this folder"):
+        crop(tmp_path / "void")
+
+
+def test_a_place_that_cannot_be_written(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot write .*file.out"):
+        crop_folder(source, tmp_path / "file" / "out", PLAN, progress=False)
+
+
+@pytest.mark.faces
+def test_real_faces_in_scenes(faces: Path, tmp_path: Path) -> None:
+    pytest.importorskip("cv2")
+    kept = sorted((faces / "folders" / "test" / "happy").glob("*.png"))[:20]
+    kept = kept or sorted((faces / "folders" / "test").rglob("*.png"))[:20]
+    for path in kept:
+        scene = Image.new("L", (400, 300), 120)
+        with Image.open(path) as face:
+            scene.paste(face.resize((144, 144), Image.Resampling.BICUBIC), (180, 90))
+        (tmp_path / "in" / "happy").mkdir(parents=True, exist_ok=True)
+        scene.save(tmp_path / "in" / "happy" / path.name)
+    plan = CropPlan(haar_faces(), largest, square=True, eyes=haar_eyes())
+    counts = crop_folder(tmp_path / "in", tmp_path / "out", plan, progress=False)
+    assert counts["cropped"] >= 12
+    for row in record(tmp_path / "out").values():
+        if row["decision"] == "cropped":
+            left, top, width, height = (int(row[k]) for k in ("left", "top", "width", "height"))
+            assert width == height
+            assert abs(left + width / 2 - 252) < 40
+            assert abs(top + height / 2 - 162) < 40
