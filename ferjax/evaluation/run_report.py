@@ -12,12 +12,12 @@ from ferjax.evaluation.protocol import describe_phases, describe_protocol, summa
 from ferjax.evaluation.scores_and_figures import confusion_figure, epoch_scores, mistakes_figure
 from ferjax.images.augment import AUGMENTS, draw
 from ferjax.images.preprocess import denormalize, prepare
-from ferjax.predict import LoadedRun, load_run
 from ferjax.report.environment import describe_environment
 from ferjax.report.figures.image_grids import draw_batch
 from ferjax.report.figures.per_class_curves import draw_per_class
 from ferjax.report.figures.training_curves import draw_curves
 from ferjax.report.pages.report_files import write_report
+from ferjax.runs.load_run import LoadedRun, load_run
 from ferjax.runs.task import Task, evaluate_split, evaluator, train_batches
 from ferjax.runtime.processes import on_first
 from ferjax.runtime.random_keys import stream_key

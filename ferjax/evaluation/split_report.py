@@ -12,9 +12,9 @@ from ferjax.data.splits.split import DatasetBundle, Split, subset
 from ferjax.errors import UserError, unknown_name
 from ferjax.evaluation.protocol import summarise
 from ferjax.evaluation.scores_and_figures import confusion_figure, epoch_scores, mistakes_figure
-from ferjax.predict import LoadedRun, load_run
 from ferjax.report.environment import describe_environment
 from ferjax.report.pages.report_files import write_report
+from ferjax.runs.load_run import LoadedRun, load_run
 from ferjax.runs.task import evaluator
 from ferjax.runtime.processes import on_first
 from ferjax.runtime.sharding import data_mesh, devices_for

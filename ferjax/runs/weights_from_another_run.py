@@ -14,7 +14,7 @@ from ferjax.convert.catalogue.find_weights import is_catalogued
 from ferjax.convert.converted.weights_folder import is_saved
 from ferjax.errors import UserError
 from ferjax.models.registry import create_model, model_entry
-from ferjax.predict import LoadedRun, load_run
+from ferjax.runs.load_run import LoadedRun, load_run
 from ferjax.report.pages.seeds_and_folds_report import run_folder
 from ferjax.runs.seeds_and_folds import runs_of
 from ferjax.specs import InputSpec

@@ -20,7 +20,7 @@ from ferjax.convert.weights import Plan, Pretrained, carry_out, plan_conversion,
 from ferjax.errors import UserError
 from ferjax.images.preprocess import prepare
 from ferjax.models.registry import abstract_variables, create_model
-from ferjax.predict import load_run
+from ferjax.runs.load_run import load_run
 from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.variable_tree import flatten, unflatten
 from ferjax.specs import spec_to_json

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ferjax.data.audit.audit_dataset import audit, file_census, pixel_pass
+from ferjax.data.audit import pixel_pass
+from ferjax.data.audit.audit_dataset import audit, file_census
 from ferjax.data.audit.split_overlap import exact_overlap
 from ferjax.data.datasets.assemble import assemble
 from ferjax.data.datasets.fer2013 import load_fer2013

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ferjax.data.audit.audit_dataset import split_overlap
+from ferjax.data.audit import split_overlap
 from ferjax.data.audit.split_overlap import exact_overlap
 from ferjax.data.splits.split import Split
 

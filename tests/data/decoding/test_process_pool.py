@@ -166,7 +166,7 @@ def test_a_file_that_kills_is_named(
 ) -> None:
     boot = worker_handle._BOOT.replace(
         "serve(int(board))",
-        "from ferjax.data import decode_worker as worker\n"
+        "from ferjax.data.decoding import worker_main as worker\n"
         "import os\n"
         "read = worker.read_image\n"
         "worker.read_image = lambda n, *a: os.abort() if 'kill' in n else read(n, *a)\n"

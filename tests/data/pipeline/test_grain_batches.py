@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ferjax.data.pipeline import grain_batches
 from ferjax.data.pipeline.epoch_order import drawn_labels
 from ferjax.data.pipeline.grain_batches import (
     EvalBatches,
     Shard,
     TrainBatches,
-    grain_batches,
     iterate,
 )
 from ferjax.data.splits.split import Split, subset, without_images
