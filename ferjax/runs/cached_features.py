@@ -9,9 +9,10 @@ import jax
 import numpy as np
 from flax import linen as nn
 
-from ferjax.images.augment import AUGMENTS, Augment
+from ferjax.config.phases import phases_of
 from ferjax.config.train_config import TrainConfig
 from ferjax.convert.converted.weights_cache import cache_root
+from ferjax.data.splits.split import Split, without_images
 from ferjax.data.storage.feature_store import (
     content_digest,
     feature_key,
@@ -19,13 +20,12 @@ from ferjax.data.storage.feature_store import (
     free_bytes,
     stored_bytes,
 )
-from ferjax.data.splits.split import Split, without_images
 from ferjax.errors import UserError
-from ferjax.runs.frozen_branch import Branch, branch_of, frozen_branch
+from ferjax.images.augment import AUGMENTS, Augment
 from ferjax.models.heads import head_of
-from ferjax.config.phases import phases_of
-from ferjax.runtime.processes import on_first
+from ferjax.runs.frozen_branch import Branch, branch_of, frozen_branch
 from ferjax.runs.task import Task, evaluator_of
+from ferjax.runtime.processes import on_first
 from ferjax.training.train_step import TRUNK, known_step
 
 # Images whose features are put on disk together: what a kill can cost.

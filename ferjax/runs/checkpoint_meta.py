@@ -8,16 +8,16 @@ import jax
 import numpy as np
 
 import ferjax
-from ferjax.specs import spec_to_json
+from ferjax.config.format_versions import FORMAT, KEY
 from ferjax.runs.initial_weights import start_to_json
 from ferjax.runs.task import Task
+from ferjax.runtime.variable_tree import flatten
+from ferjax.specs import spec_to_json
 from ferjax.training.loop_interface import HostState
 from ferjax.training.optimizers.plateau import Plateau
 from ferjax.training.state import TrainState
 from ferjax.training.train_step import Sums
 from ferjax.training.wall_time import nothing_spent
-from ferjax.runtime.variable_tree import flatten
-from ferjax.config.format_versions import FORMAT, KEY
 
 
 def restored_host(meta: Mapping[str, Any], like: Sums) -> HostState:

@@ -8,8 +8,8 @@ import jax
 
 from ferjax.runs.cached_features import Known, known_branch
 from ferjax.runs.phase_setup import compiled_step, phase_rate
-from ferjax.runtime.sharding import batch_sharded, replicated
 from ferjax.runs.task import Task, train_batches
+from ferjax.runtime.sharding import batch_sharded, replicated
 from ferjax.training.state import TrainState
 from ferjax.training.train_step import Sums, zero_sums
 

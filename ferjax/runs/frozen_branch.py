@@ -12,15 +12,15 @@ from flax import linen as nn
 
 import ferjax
 from ferjax.images.geometry import Geometry
+from ferjax.images.preprocess import network_input
 from ferjax.models.registry import create_model, model_entry
 from ferjax.models.vgg import VGG16Trunk
-from ferjax.images.preprocess import network_input
-from ferjax.runtime.sharding import data_mesh, replicated
-from ferjax.specs import spec_to_json
 from ferjax.runs.task import Task
+from ferjax.runtime.sharding import data_mesh, replicated
+from ferjax.runtime.variable_tree import flatten, split_tree
+from ferjax.specs import spec_to_json
 from ferjax.training.freezing import HEAD
 from ferjax.training.train_step import TRUNK
-from ferjax.runtime.variable_tree import flatten, split_tree
 
 GUIDE = "guide"
 # Images a forward pass. More are no faster on CPU, and 64 through VGG16 at 224 px take 2 GB.

@@ -8,8 +8,8 @@ from ferjax.config.train_config import TrainConfig
 from ferjax.data.splits.split import Split
 from ferjax.errors import UserError
 from ferjax.images.preprocess import to_channels
-from ferjax.specs import InputSpec
 from ferjax.runs.initial_weights import Start
+from ferjax.specs import InputSpec
 
 
 def input_spec(config: TrainConfig, train: Split, channels: int, start: Start | None) -> InputSpec:

@@ -8,21 +8,21 @@ import jax
 import numpy as np
 import optax
 
-from ferjax.images.augment import AUGMENTS
-from ferjax.config.train_config import TrainConfig
 from ferjax.config.field_combinations import DECAYS
-from ferjax.runs.cached_features import Known
-from ferjax.models.registry import model_entry
 from ferjax.config.phases import Phase, phases_of
-from ferjax.runtime.sharding import compiled, replicated
+from ferjax.config.train_config import TrainConfig
+from ferjax.images.augment import AUGMENTS
+from ferjax.models.registry import model_entry
+from ferjax.runs.cached_features import Known
 from ferjax.runs.task import Task
-from ferjax.training.optimizers.parameter_groups import rate_factors, since_labels
+from ferjax.runtime.sharding import compiled, replicated
+from ferjax.runtime.variable_tree import split_tree
 from ferjax.training.losses import CLASS_WEIGHTS
-from ferjax.training.optimizers.optax_optimizers import make_optimizer
 from ferjax.training.optimizers.learning_rate_schedules import SCHEDULES, make_schedule
+from ferjax.training.optimizers.optax_optimizers import make_optimizer
+from ferjax.training.optimizers.parameter_groups import rate_factors, since_labels
 from ferjax.training.state import Meanwhile, TrainState, create_state
 from ferjax.training.train_step import Sums, train_step
-from ferjax.runtime.variable_tree import split_tree
 
 
 def phase_optimizer(task: Task, index: int) -> optax.GradientTransformationExtraArgs:

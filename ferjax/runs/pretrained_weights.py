@@ -8,8 +8,13 @@ from ferjax.config.train_config import TrainConfig
 from ferjax.convert.weights import Pretrained, load_pretrained
 from ferjax.errors import UserError
 from ferjax.models.registry import MODELS, abstract_variables, model_entry
-from ferjax.runs.weights_from_another_run import channels_of_run, named_run, start_of_run, weights_model
 from ferjax.runs.initial_weights import Start, as_guide, fit_variables, start_from_json
+from ferjax.runs.weights_from_another_run import (
+    channels_of_run,
+    named_run,
+    start_of_run,
+    weights_model,
+)
 from ferjax.training.run_directory.checkpoints import latest_meta
 
 

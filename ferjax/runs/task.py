@@ -9,22 +9,22 @@ import numpy as np
 from flax import linen as nn
 from jax.sharding import Mesh
 
+from ferjax.config.phases import phases_of, total_epochs
 from ferjax.config.train_config import TrainConfig
 from ferjax.data.pipeline.grain_batches import EvalBatches, Shard, TrainBatches, iterate
 from ferjax.data.registry import load_dataset
 from ferjax.data.splits.split import DatasetBundle, Split, subset
 from ferjax.data.splits.stratified_cut import stratified_sample
 from ferjax.errors import UserError
-from ferjax.runs.input_spec import input_spec
 from ferjax.models.registry import check_image, create_model, model_entry
-from ferjax.config.phases import phases_of, total_epochs
+from ferjax.runs.initial_weights import Start
+from ferjax.runs.input_spec import input_spec
 from ferjax.runs.pretrained_weights import demanded_channels, start_of
 from ferjax.runtime.sharding import Devices, check_batch_size, data_mesh, replicated
 from ferjax.specs import InputSpec
-from ferjax.runs.initial_weights import Start
-from ferjax.training.split_logits import collect_logits
 from ferjax.training.freezing import check_frozen, frozen_pattern
 from ferjax.training.metrics import Evaluation, evaluation
+from ferjax.training.split_logits import collect_logits
 from ferjax.training.state import init_variables
 from ferjax.training.train_step import predict_step
 

@@ -11,28 +11,28 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from ferjax.data.pipeline.grain_batches import iterate
-from ferjax.runs.frozen_branch import frozen_branch
-from ferjax.runtime.machine_limits import matrix_ceiling, peak_memory
-from ferjax.runs.phase_setup import first_state, phase_optimizer, plateau_of
-from ferjax.runs.compile_ahead import Ready, placed, placed_zeros, ready_ahead, ready_phase
 from ferjax.config.phases import phases_of, total_epochs
-from ferjax.runtime.processes import asked_to_end, is_first, joined, on_first
-from ferjax.runs.compiled_step import Step, compiled_at_first, described, traced
+from ferjax.data.pipeline.grain_batches import iterate
 from ferjax.runs.checkpoint_meta import checkpoint_meta, restored_host
-from ferjax.runtime.sharding import put_batch
+from ferjax.runs.compile_ahead import Ready, placed, placed_zeros, ready_ahead, ready_phase
+from ferjax.runs.compiled_step import Step, compiled_at_first, described, traced
+from ferjax.runs.frozen_branch import frozen_branch
+from ferjax.runs.phase_setup import first_state, phase_optimizer, plateau_of
 from ferjax.runs.task import Task, evaluate_split, train_batches
-from ferjax.training.run_directory.checkpoints import restore_checkpoint, restore_meta
+from ferjax.runtime.machine_limits import matrix_ceiling, peak_memory
+from ferjax.runtime.processes import asked_to_end, is_first, joined, on_first
+from ferjax.runtime.sharding import put_batch
 from ferjax.training.interrupt_signals import interrupt_requests
 from ferjax.training.loop import Diverged, diverged, fit
 from ferjax.training.loop_interface import HostState, Parts, Plan
 from ferjax.training.metrics import Evaluation
 from ferjax.training.optimizers.plateau import Plateau
+from ferjax.training.run_directory.checkpoints import restore_checkpoint, restore_meta
 from ferjax.training.run_directory.disk_errors import Record, open_record
+from ferjax.training.run_directory.metrics_jsonl import eval_line, train_line
 from ferjax.training.state import TrainState, all_finite, evaluated_params, next_phase
 from ferjax.training.train_step import Sums
 from ferjax.training.wall_time import Spent, laps, nothing_spent, timed
-from ferjax.training.run_directory.metrics_jsonl import eval_line, train_line
 
 _log = logging.getLogger(__name__)
 

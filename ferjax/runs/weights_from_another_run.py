@@ -14,15 +14,15 @@ from ferjax.convert.catalogue.find_weights import is_catalogued
 from ferjax.convert.converted.weights_folder import is_saved
 from ferjax.errors import UserError
 from ferjax.models.registry import create_model, model_entry
-from ferjax.runs.load_run import LoadedRun, load_run
 from ferjax.report.pages.seeds_and_folds_report import run_folder
-from ferjax.runs.seeds_and_folds import runs_of
-from ferjax.specs import InputSpec
 from ferjax.runs.initial_weights import Start, as_guide, fit_variables
+from ferjax.runs.load_run import LoadedRun, load_run
+from ferjax.runs.seeds_and_folds import runs_of
+from ferjax.runtime.variable_tree import flatten
+from ferjax.specs import InputSpec
 from ferjax.training.run_directory.checkpoints import latest_meta
 from ferjax.training.run_directory.config_and_lock import CONFIG_FILE, read_config
 from ferjax.training.state import init_variables
-from ferjax.runtime.variable_tree import flatten
 
 _HEAD = "params/head/"
 # How a network is trained, not what it is.

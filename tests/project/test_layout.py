@@ -46,7 +46,7 @@ MOST_LINES = 250
 # One literal table that a reader wants whole: the dataclass that every flag is a field of.
 LONGER = {"ferjax.config.train_config": 300}
 # Folders of tests that no package of the same name stands behind.
-OTHER_TESTS = {"project", "launch", "examples"}
+OTHER_TESTS = {Path("project"), Path("launch"), Path("examples")}
 
 FILES = sorted([*(ROOT / "ferjax").rglob("*.py"), *(ROOT / "launch").glob("*.py")])
 ENTRY_POINTS = [path for path in FILES if "__main__" in path.read_text("utf-8")]
@@ -160,7 +160,7 @@ def test_tests_mirror_the_packages() -> None:
         folder
         for folder in folders
         # A suite of a package (convert/parity, runs/kills) lies below the package's tests.
-        if not {folder, *folder.parents} & packages and folder.name not in OTHER_TESTS
+        if folder != Path() and not {folder, *folder.parents} & packages | OTHER_TESTS
     }
     assert not strangers, f"tests without a package of that name: {strangers}"
     # A package whose modules lie in subpackages is tested there.

@@ -13,29 +13,28 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from ferjax.runs import cached_features
-from ferjax.runs import task
 from ferjax.data.pipeline.grain_batches import iterate
 from ferjax.errors import UserError
 from ferjax.experiment import run_train
-from ferjax.runs.frozen_branch import Branch, branch_of
-from ferjax.runs.cached_features import Known, known_branch
+from ferjax.images.preprocess import network_input
 from ferjax.models import vgg
 from ferjax.models.awei import Awei
 from ferjax.models.efficientnet import EfficientNet, Stage
 from ferjax.models.registry import MODELS, create_model
 from ferjax.models.resnet import ResNet
-from ferjax.runs.phase_setup import compiled_step, first_state, phase_rate
 from ferjax.predict import load_run
-from ferjax.images.preprocess import network_input
-from ferjax.runtime.sharding import put_batch
-from ferjax.specs import InputSpec
+from ferjax.runs import cached_features, task
+from ferjax.runs.cached_features import Known, known_branch
+from ferjax.runs.frozen_branch import Branch, branch_of
 from ferjax.runs.initial_weights import Start
+from ferjax.runs.phase_setup import compiled_step, first_state, phase_rate
 from ferjax.runs.task import Task, prepare_task, train_batches
-from ferjax.training.forward_pass import evaluation_logits
-from ferjax.training.train_step import zero_sums
-from ferjax.training.run_directory.metrics_jsonl import read_lines
+from ferjax.runtime.sharding import put_batch
 from ferjax.runtime.variable_tree import flatten, unflatten
+from ferjax.specs import InputSpec
+from ferjax.training.forward_pass import evaluation_logits
+from ferjax.training.run_directory.metrics_jsonl import read_lines
+from ferjax.training.train_step import zero_sums
 
 CAFFE = InputSpec((32, 32), 32, 3, (0.4, 0.45, 0.5), (0.2, 0.25, 0.3), order="bgr")
 GUIDE: dict[str, Any] = dict(model="awei", guide="vgg16", jumper="none", pretrained="here")
@@ -106,7 +105,9 @@ def variables_of(task: Task) -> dict[str, Any]:
 def losses(task: Task, known: Known, steps: int = 5) -> list[float]:
     """Returns the loss of each of the first steps of a run."""
     config, state, found = task.config, first_state(task), []
-    step = compiled_step(task, 0, cached_features, phase_rate(config, 0, 0, task.steps_per_epoch), state)
+    step = compiled_step(
+        task, 0, cached_features, phase_rate(config, 0, 0, task.steps_per_epoch), state
+    )
     batches = iterate(train_batches(config, cached_features.train))
     for _ in range(steps):
         state, sums = step(state, zero_sums(), put_batch(next(batches), task.mesh), 1.0)

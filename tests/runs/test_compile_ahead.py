@@ -7,11 +7,11 @@ from typing import Any
 import jax
 import pytest
 
-from ferjax.runs import phase_setup
 from ferjax.config.train_config import TrainConfig
 from ferjax.experiment import run_train
-from ferjax.training.train_step import train_step
+from ferjax.runs import phase_setup
 from ferjax.training.run_directory.metrics_jsonl import read_lines
+from ferjax.training.train_step import train_step
 
 Tiny = Callable[..., TrainConfig]
 

@@ -12,22 +12,22 @@ import jax
 import numpy as np
 import pytest
 
-from ferjax.images.augment import AUGMENTS
 from ferjax.config.train_config import EvalConfig
 from ferjax.convert.converted.weights_folder import load_weights
 from ferjax.convert.weights import Pretrained, save_pretrained
 from ferjax.errors import UserError
 from ferjax.experiment import run_evaluate, run_train
+from ferjax.images.augment import AUGMENTS
 from ferjax.models.registry import MODELS, abstract_variables, create_model
 from ferjax.models.vgg import VGG16Trunk
 from ferjax.predict import load_predictor, load_run
 from ferjax.runtime.sharding import data_mesh
+from ferjax.runtime.variable_tree import flatten
 from ferjax.specs import InputSpec
-from ferjax.training.optimizers.optax_optimizers import make_optimizer
 from ferjax.training.optimizers.learning_rate_schedules import make_schedule
+from ferjax.training.optimizers.optax_optimizers import make_optimizer
 from ferjax.training.state import create_state
 from ferjax.training.train_step import train_step, zero_sums
-from ferjax.runtime.variable_tree import flatten
 
 CAFFE = InputSpec((224, 224), 224, 3, (0.4, 0.45, 0.5), (0.2, 0.25, 0.3), order="bgr")
 SPEC = InputSpec((32, 32), 32, 3, (0.0,) * 3, (1.0,) * 3)

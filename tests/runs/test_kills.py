@@ -13,7 +13,11 @@ import jax.numpy as jnp
 import pytest
 
 from ferjax.config.train_config import TrainConfig
-from ferjax.training.run_directory.checkpoints import open_checkpoints, restore_meta, save_checkpoint
+from ferjax.training.run_directory.checkpoints import (
+    open_checkpoints,
+    restore_meta,
+    save_checkpoint,
+)
 from ferjax.training.run_directory.config_and_lock import locked_run_dir
 from ferjax.training.state import TrainState
 

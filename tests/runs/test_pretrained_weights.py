@@ -13,11 +13,11 @@ from ferjax.config.train_config import TrainConfig
 from ferjax.convert.weights import Pretrained
 from ferjax.data.splits.split import Split
 from ferjax.errors import UserError
-from ferjax.runs.input_spec import input_spec
 from ferjax.models.registry import abstract_variables
+from ferjax.runs.initial_weights import Start, start_from_json, start_to_json
+from ferjax.runs.input_spec import input_spec
 from ferjax.runs.pretrained_weights import start_of
 from ferjax.specs import InputSpec
-from ferjax.runs.initial_weights import Start, start_from_json, start_to_json
 
 CAFFE = InputSpec((224, 224), 224, 3, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), "bgr", "bicubic")
 SOURCE = {"kind": "keras", "url": "https://a.b/c.h5", "sha256": "12", "license": "MIT"}
@@ -35,7 +35,9 @@ def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Star
     """Returns a function (weights, fields of the run) → its start."""
 
     def make(weights: Pretrained, guide: str | None = None, **fields: Any) -> Start:
-        monkeypatch.setattr(ferjax.runs.pretrained_weights, "load_pretrained", lambda *_, **__: weights)
+        monkeypatch.setattr(
+            ferjax.runs.pretrained_weights, "load_pretrained", lambda *_, **__: weights
+        )
         model = "awei" if guide else weights.model
         given: dict[str, Any] = dict(model=model, guide=guide, workdir=str(tmp_path))
         found = start_of(TrainConfig(pretrained="imagenet", **given), fields, ("fear", "anger"))

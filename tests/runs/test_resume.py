@@ -18,8 +18,8 @@ from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
 from ferjax.experiment import run_train
 from ferjax.training.run_directory.checkpoints import open_checkpoints, save_checkpoint
-from ferjax.training.state import TrainState
 from ferjax.training.run_directory.metrics_jsonl import read_lines
+from ferjax.training.state import TrainState
 
 ROOT = Path(__file__).resolve().parents[2]
 Tiny = Callable[..., TrainConfig]

@@ -15,8 +15,8 @@ from ferjax.models.registry import create_model
 from ferjax.predict import load_run
 from ferjax.runtime.sharding import data_mesh
 from ferjax.specs import InputSpec
-from ferjax.training.state import TrainState, create_state
 from ferjax.training.run_directory.metrics_jsonl import read_lines
+from ferjax.training.state import TrainState, create_state
 
 
 def bytes_on_a_device(state: TrainState) -> int:

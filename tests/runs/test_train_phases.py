@@ -11,20 +11,20 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
-from ferjax.runs import phase_setup
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
 from ferjax.experiment import run_train
 from ferjax.predict import load_predictor, load_run
+from ferjax.runs import phase_setup
 from ferjax.runs.task import prepare_task
-from ferjax.training.run_directory.checkpoints import latest_meta
-from ferjax.training.loop import Diverged
-from ferjax.training.run_directory.config_and_lock import locked_run_dir
-from ferjax.training.state import init_variables
-from ferjax.training.train_step import predict_step
-from ferjax.training.run_directory.metrics_jsonl import read_lines
 from ferjax.runs.train_phases import train_run
 from ferjax.runtime.variable_tree import flatten
+from ferjax.training.loop import Diverged
+from ferjax.training.run_directory.checkpoints import latest_meta
+from ferjax.training.run_directory.config_and_lock import locked_run_dir
+from ferjax.training.run_directory.metrics_jsonl import read_lines
+from ferjax.training.state import init_variables
+from ferjax.training.train_step import predict_step
 
 Tiny = Callable[..., TrainConfig]
 FROZEN = "(conv1|bn1)/.*"

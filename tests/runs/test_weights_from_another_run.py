@@ -12,21 +12,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ferjax.config.train_config import EvalConfig, TrainConfig
 from ferjax.config.json_file import config_to_json
+from ferjax.config.train_config import EvalConfig, TrainConfig
 from ferjax.errors import UserError
 from ferjax.experiment import run_evaluate, run_train
-from ferjax.runs.input_spec import input_spec
 from ferjax.models.registry import create_model
 from ferjax.predict import load_run
-from ferjax.runs.pretrained_weights import demanded_channels, start_of
 from ferjax.recipes import resolve
-from ferjax.specs import InputSpec, spec_to_json
 from ferjax.runs.initial_weights import Start, start_from_json, start_to_json
+from ferjax.runs.input_spec import input_spec
+from ferjax.runs.pretrained_weights import demanded_channels, start_of
 from ferjax.runs.task import prepare_task
+from ferjax.runtime.variable_tree import flatten
+from ferjax.specs import InputSpec, spec_to_json
 from ferjax.training.run_directory.checkpoints import open_checkpoints, save_checkpoint
 from ferjax.training.state import TrainState, init_variables
-from ferjax.runtime.variable_tree import flatten
 
 CLASSES = ("anger", "fear", "happiness", "neutral")
 CAFFE = InputSpec((48, 48), 32, 3, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), "bgr", "bicubic")

@@ -1,0 +1,1 @@
+"""The life of a run: task, initial weights, phases, cached features, checkpoints, seeds, folds."""

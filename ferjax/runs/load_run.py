@@ -1,0 +1,66 @@
+"""Load a trained network from its run directory: model, parameters, input and class names."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+from flax import linen as nn
+
+from ferjax.errors import UserError, unknown_name
+from ferjax.models.registry import create_model
+from ferjax.specs import InputSpec, spec_from_json
+from ferjax.training.run_directory.checkpoints import read_meta, restore_variables
+from ferjax.training.state import init_variables
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A trained network with what it needs to be used.
+
+    Attributes:
+      model: the Linen module.
+      variables: `params` and `batch_stats`, numpy.
+      spec: how images become its input.
+      classes: names of its logits.
+      step: at which these parameters were saved.
+      epoch: the finished epochs behind these parameters.
+      meta: all of that checkpoint's meta.
+    """
+
+    model: nn.Module
+    variables: dict[str, Any]
+    spec: InputSpec
+    classes: tuple[str, ...]
+    step: int
+    epoch: int
+    meta: dict[str, Any]
+
+
+def load_run(run_dir: str | Path, checkpoint: str = "selected", *, raw: bool = False) -> LoadedRun:
+    """Returns the network of a run, from its checkpoints alone.
+
+    Args:
+      run_dir: the run's directory.
+      checkpoint: `selected` (best on val) or `last`.
+      raw: the parameters as trained, also where the run selects by their moving average.
+
+    Raises:
+      UserError: no such directory, or no such checkpoint yet.
+    """
+    if checkpoint not in ("selected", "last"):
+        raise unknown_name("--checkpoint", checkpoint, ("selected", "last"))
+    run_dir = Path(run_dir)
+    step, meta = read_meta(run_dir)
+    epoch = meta["epoch"]
+    if checkpoint == "selected":
+        if not meta["best"]:
+            raise UserError(f"{run_dir}: no epoch has been evaluated yet, so none is selected.")
+        step, epoch = meta["best"]["step"], meta["best"]["epoch"]
+        meta = read_meta(run_dir, step)[1]
+    spec, classes = spec_from_json(meta["spec"]), tuple(meta["classes"])
+    model = create_model(meta["model"], len(classes), **meta["fields"])
+    abstract = jax.eval_shape(lambda: init_variables(model, spec, seed=0))
+    averaged = () if raw else meta.get("averaged", ())
+    variables = restore_variables(run_dir, step, abstract, averaged)
+    return LoadedRun(model, variables, spec, classes, step, epoch, meta)
