@@ -105,10 +105,8 @@ def variables_of(task: Task) -> dict[str, Any]:
 def losses(task: Task, known: Known, steps: int = 5) -> list[float]:
     """Returns the loss of each of the first steps of a run."""
     config, state, found = task.config, first_state(task), []
-    step = compiled_step(
-        task, 0, cached_features, phase_rate(config, 0, 0, task.steps_per_epoch), state
-    )
-    batches = iterate(train_batches(config, cached_features.train))
+    step = compiled_step(task, 0, known, phase_rate(config, 0, 0, task.steps_per_epoch), state)
+    batches = iterate(train_batches(config, known.train))
     for _ in range(steps):
         state, sums = step(state, zero_sums(), put_batch(next(batches), task.mesh), 1.0)
         found.append(float(sums.loss / sums.weight))
