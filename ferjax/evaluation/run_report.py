@@ -10,8 +10,8 @@ import numpy as np
 from ferjax.evaluation.network_costs import describe_costs, describe_network
 from ferjax.evaluation.protocol import describe_phases, describe_protocol, summarise, warnings_of
 from ferjax.evaluation.scores_and_figures import confusion_figure, epoch_scores, mistakes_figure
-from ferjax.images.augment import AUGMENTS, draw
-from ferjax.images.preprocess import denormalize, prepare
+from ferjax.images.augmented_input import augment
+from ferjax.images.preprocess import denormalize
 from ferjax.report.environment import describe_environment
 from ferjax.report.figures.image_grids import draw_batch
 from ferjax.report.figures.per_class_curves import draw_per_class
@@ -126,6 +126,6 @@ def _draw_first_batch(task: Task, path: Path, title: str) -> None:
     config, train = task.config, task.bundle.splits["train"]
     batch = train_batches(config, train)[0]
     key = stream_key(config.seed, "augment", 0)
-    drawn = draw(AUGMENTS[config.augment], key, batch["index"], train.shape[:2])
-    images = denormalize(prepare(batch["image"], task.spec, *drawn), task.spec)
+    inputs = augment(batch["image"], task.spec, config.augment, key, batch["index"])
+    images = denormalize(inputs, task.spec)
     draw_batch(np.asarray(images), batch["label"], task.bundle.classes, path, f"{title}: a batch")

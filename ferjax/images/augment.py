@@ -8,10 +8,13 @@ from typing import NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 
+from ferjax.config.registered_names import find, register
 from ferjax.images.colour import Colour
 from ferjax.images.geometry import Geometry
 
 T = TypeVar("T")
+# (key, images uint8 [B, H, W, C], index int32 [B]) → images of that shape, uint8 or float 0 to 255.
+Augmentation = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 
 # `split` of an image's key gave flip and shift theirs before there was more to draw; folding in
 # these numbers leaves those draws as they were.
@@ -73,6 +76,25 @@ AUGMENTS: dict[str, Augment] = {
         cutmix=1.0,
     ),
 }
+
+
+def register_augmentation(name: str, augmentation: Augment | Augmentation) -> None:
+    """Adds a preset, or a function on image batches, of the user's own for `--augment=NAME`.
+
+    A function (key, images uint8 [B, H, W, C], index int32 [B]) → images of the same shape, uint8
+    or float in [0, 255], runs on the device inside the training step, before resize and
+    normalisation. Draw with `jax.random.fold_in(key, index)`, so that an image's augmentation does
+    not depend on the batch or the number of devices.
+
+    Raises:
+      UserError: the name is one of ferjax's own, or no identifier.
+    """
+    register("augment", name, augmentation, AUGMENTS)
+
+
+def find_augmentation(name: str) -> Augment | Augmentation:
+    """Returns a preset or a registered function by name; raises `UserError` where there is none."""
+    return find("augment", name, AUGMENTS)
 
 
 class Draw(NamedTuple):

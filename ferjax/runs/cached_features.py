@@ -21,12 +21,12 @@ from ferjax.data.storage.feature_store import (
     stored_bytes,
 )
 from ferjax.errors import UserError
-from ferjax.images.augment import AUGMENTS, Augment
+from ferjax.images.augment import Augment, find_augmentation
 from ferjax.models.heads import head_of
 from ferjax.runs.frozen_branch import Branch, branch_of, frozen_branch
 from ferjax.runs.task import Task, evaluator_of
 from ferjax.runtime.processes import on_first
-from ferjax.training.train_step import TRUNK, known_step
+from ferjax.training.train_step import TRUNK, predict_step_from_features
 
 # Images whose features are put on disk together: what a kill can cost.
 _BLOCK = 128
@@ -107,7 +107,9 @@ def known_branch(
     model = head_of(task.model) if name == TRUNK else task.model
 
     def logits(variables: Any, batch: Any) -> jax.Array:
-        return known_step(variables, batch, model=model, spec=task.spec, known=name)
+        return predict_step_from_features(
+            variables, batch, model=model, spec=task.spec, stored_branch=name
+        )
 
     each = "image and its mirror image" if stores[0].shape[1] == 2 else "image"
     size = sum(stored_bytes(store.shape) for store in stores) / 1e9
@@ -119,7 +121,8 @@ def known_branch(
 
 def _inexact(config: TrainConfig) -> str:
     """Returns why stored features are not what every step would compute, or nothing."""
-    if replace(AUGMENTS[config.augment], flip=False) != Augment():
+    augment = find_augmentation(config.augment)
+    if not isinstance(augment, Augment) or replace(augment, flip=False) != Augment():
         return f"--augment={config.augment} draws another image at every step; none and flip do not"
     if config.precision == "f64":
         return "--precision=f64 has more digits than the float32 that is stored"
@@ -135,7 +138,8 @@ def _stores(
         return "--feature_cache=off"
     if reason := _inexact(config):
         return reason
-    variants, epochs = 1 + AUGMENTS[config.augment].flip, phases_of(config)[index].epochs
+    flips = getattr(find_augmentation(config.augment), "flip", False)
+    variants, epochs = 1 + flips, phases_of(config)[index].epochs
     if auto and epochs <= variants:
         return f"to store it takes {variants} passes, and the phase has {epochs} epochs"
     branch = branch_of(task, name, variables)
