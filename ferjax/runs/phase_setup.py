@@ -1,4 +1,4 @@
-"""What one phase of a task trains with: optimizer, learning rate, compiled step."""
+"""Optimizer, learning rate, initial state and jitted training step of a phase."""
 
 import functools
 from collections.abc import Callable
@@ -26,11 +26,11 @@ from ferjax.training.train_step import StepSettings, Sums, train_step
 
 
 def phase_optimizer(task: Task, index: int) -> optax.GradientTransformationExtraArgs:
-    """Returns the optimizer of a phase, with slots for what it trains.
+    """Returns the optimizer of a phase, with state for the parameters that the phase trains.
 
     Args:
-      task: the run's.
-      index: the phase's, from 0.
+      task: of the run.
+      index: of the phase, from 0.
     """
     config, trained = task.config, split_tree(task.shapes, task.frozen[index])[0]
     return make_optimizer(
@@ -83,7 +83,7 @@ def phase_rate(
 
 
 def _decay(config: TrainConfig, schedule: str) -> dict[str, float | None]:
-    """Returns the decay flags that a schedule takes: they may be another phase's."""
+    """Returns the decay flags that a schedule takes; flags of other phases' schedules are None."""
     return {
         flag: getattr(config, flag) if schedule in takers else None
         for flag, takers in DECAYS.items()
@@ -107,11 +107,11 @@ def compiled_step(
     """Returns the training step of a phase, compiled once for all of it.
 
     Args:
-      task: the run's.
-      index: the phase's, from 0.
-      known: what is not computed but read.
+      task: of the run.
+      index: of the phase, from 0.
+      known: model and splits of the phase, with cached features or without.
       rate: from `phase_rate`.
-      state: the phase's; what the step returns is placed as it is.
+      state: of the phase; the step returns states with the same placement.
     """
     config = task.config
     labels = task.bundle.splits["train"].labels

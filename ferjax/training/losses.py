@@ -1,4 +1,4 @@
-"""Training losses on labels or soft targets, and class weights against imbalance."""
+"""Training losses on labels or soft targets, and class weights against class imbalance."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Optimizers from optax, at a learning rate of 1: the training step scales their updates."""
+"""Optimizers by name, built from optax at a learning rate of 1."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
