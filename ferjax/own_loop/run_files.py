@@ -89,6 +89,8 @@ class OwnRun:
     ) -> float:
         """Writes an epoch's lines to metrics.jsonl and saves a checkpoint; returns val accuracy.
 
+        Lines and checkpoint are on disk when it returns.
+
         Args:
           epoch: finished epochs, from 1.
           state: after the epoch.
@@ -106,6 +108,7 @@ class OwnRun:
         if result.accuracy > self.best.get("accuracy", -1.0):
             self.best.update(epoch=epoch, step=step, accuracy=result.accuracy)
         save_checkpoint(self.manager, state, self._meta(epoch, state), result.accuracy)
+        self.manager.wait_until_finished()
         return result.accuracy
 
     def _meta(self, epoch: int, state: TrainState) -> dict[str, Any]:
