@@ -29,8 +29,7 @@ def distil(
     data = data or ferjax.load_dataset("synthetic", image_size=teacher.spec.storage[0])
     train, val = data.splits["train"], data.splits["val"]
     student = ferjax.create_model("base_cnn", len(data.classes))
-    steps = epochs * (len(train) // batch_size)
-    optimizer = optax.adam(optax.cosine_decay_schedule(1e-3, steps))
+    optimizer = optax.adam(1e-3)
 
     def loss_fn(params, images, soft, labels, key):
         logits = student.apply({"params": params}, images, train=True, rngs={"dropout": key})
