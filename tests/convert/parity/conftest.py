@@ -15,7 +15,7 @@ from ferjax.convert.fetching.name_url_or_file import resolve
 from ferjax.convert.rules.name_templates import translate
 from ferjax.convert.weights import Pretrained, carry_out, plan_conversion
 from ferjax.experiment import run_train
-from ferjax.models.capture import capture
+from ferjax.models.intermediate_activations import capture_activations
 from ferjax.models.registry import abstract_variables, create_model
 from ferjax.recipes import resolve as resolve_recipe
 from ferjax.runtime.variable_tree import flatten, unflatten
@@ -84,7 +84,7 @@ def load() -> Callable[[Path, str], Pretrained]:
 def run_ours() -> Callable[..., Outputs]:
     """Returns a function (weights, images) → logits, and what every stage or block returns."""
     # One program for all files of one network.
-    run = jax.jit(capture, static_argnums=(0, 3))
+    run = jax.jit(capture_activations, static_argnums=(0, 3))
 
     def outputs(weights: Pretrained, images: np.ndarray, **fields: Any) -> Outputs:
         network = create_model(
