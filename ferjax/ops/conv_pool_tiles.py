@@ -63,8 +63,8 @@ def _forward(
         return None, _max_and_position(y)
 
     _, (best, position) = lax.scan(winners, None, jnp.arange(tiles.down * tiles.across))
-    bias = bias[None, None, None].astype(best.dtype)
-    y = jax.nn.relu(_join_tiles(best, tiles) + bias).astype(x.dtype)
+    y = _join_tiles(best, tiles)
+    y = jax.nn.relu(y + bias[None, None, None].astype(best.dtype)).astype(x.dtype)
     return y, (x, kernel, y, position)
 
 
