@@ -87,9 +87,9 @@ def load_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
         tensors = load_file(file)
     except FileNotFoundError:
-        raise UserError(f"{folder}: {SIDECAR_FILE} without {TENSORS_FILE}. {_RETRY}") from None
+        raise UserError(f"{folder}: {SIDECAR_FILE} without {TENSORS_FILE}. {_ADVICE}") from None
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{file} is truncated or damaged ({error}). {_RETRY}") from None
+        raise UserError(f"{file} is truncated or damaged ({error}). {_ADVICE}") from None
     shapes = {name: list(tensor.shape) for name, tensor in tensors.items()}
     wrong = sorted(
         name
@@ -100,7 +100,7 @@ def load_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         raise UserError(
             f"{file}: {len(wrong)} arrays are not what {SIDECAR_FILE} says, {wrong[0]!r} first:"
             f" {shapes.get(wrong[0], 'missing')} found,"
-            f" {sidecar['tensors'].get(wrong[0], 'none')} expected. {_RETRY}"
+            f" {sidecar['tensors'].get(wrong[0], 'none')} expected. {_ADVICE}"
         )
     return tensors, sidecar
 
@@ -115,7 +115,7 @@ def is_saved(path: Path) -> bool:
     return sidecar.is_file() and FORMAT in sidecar.read_text("utf-8", errors="replace")
 
 
-_RETRY = "Delete this folder and convert the weights again."
+_ADVICE = "Delete this folder and convert the weights again."
 
 
 def _read_sidecar(path: Path) -> dict[str, Any]:
@@ -128,13 +128,13 @@ def _read_sidecar(path: Path) -> dict[str, Any]:
             " weights file of another library."
         ) from None
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}). {_RETRY}") from None
+        raise UserError(f"{path} cannot be read ({error}). {_ADVICE}") from None
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise UserError(f"{path}: its format is not {FORMAT!r}; it describes something else.")
     if values.get("version") != VERSION or not isinstance(values.get("tensors"), dict):
         raise UserError(
             f"{path}: version {values.get('version')!r} of the format, written by ferjax"
-            f" {values.get('ferjax')}; this ferjax reads version {VERSION}. {_RETRY}"
+            f" {values.get('ferjax')}; this ferjax reads version {VERSION}. {_ADVICE}"
         )
     return values
 

@@ -204,5 +204,6 @@ def test_hub_downloads_and_their_errors(tmp_path: Path, monkeypatch: pytest.Monk
     fake.try_to_load_from_cache = lambda repository, file: None
     monkeypatch.setitem(sys.modules, "huggingface_hub", fake)
     assert hub_download("timm/there", "a", tmp_path).read_bytes() == CONTENT
-    with pytest.raises(UserError, match=r"timm/gone: a could not be downloaded \(404 Client Err"):
+    message = r"co/timm/gone: a could not be downloaded \(404 Client Err"
+    with pytest.raises(UserError, match=message):
         hub_download("timm/gone", "a", tmp_path)
