@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from ferjax.ops.forms import plainly
+from ferjax.ops.choose_implementation import with_plain_implementations
 from ferjax.specs import InputSpec
 from ferjax.training.state import init_variables
 from ferjax.training.wall_time import accounted
@@ -33,7 +33,9 @@ def describe_network(model: nn.Module, spec: InputSpec) -> dict[str, Any]:
     image = jax.ShapeDtypeStruct((1, spec.size, spec.size, spec.channels), jnp.float32)
     inputs = (image, image) if spec.guide else image
     # In plain form, because XLA counts the body of a loop over tiles only once.
-    forward = plainly(lambda variables, inputs: model.apply(variables, inputs, train=False))
+    forward = with_plain_implementations(
+        lambda variables, inputs: model.apply(variables, inputs, train=False)
+    )
     cost = jax.jit(forward).lower(variables, inputs).cost_analysis() or {}
     facts = {"modules": modules, "parameters": sum(modules.values())}
     return {**facts, "forward_flops": cost["flops"]} if "flops" in cost else facts

@@ -22,7 +22,7 @@ from ferjax.data.storage.feature_store import (
 )
 from ferjax.errors import UserError
 from ferjax.images.augment import Augment, find_augmentation
-from ferjax.models.heads import head_of
+from ferjax.models.heads import build_head
 from ferjax.runs.frozen_branch import Branch, branch_of, frozen_branch
 from ferjax.runs.task import Task, evaluator_of
 from ferjax.runtime.processes import on_first
@@ -104,7 +104,7 @@ def known_branch(
         return replace(computed, note=f"frozen {name} is computed at every step: {decided}")
     branch, stores = decided
     train, val = (_filled(store, branch, config.progress, interrupted) for store in stores)
-    model = head_of(task.model) if name == TRUNK else task.model
+    model = build_head(task.model) if name == TRUNK else task.model
 
     def logits(variables: Any, batch: Any) -> jax.Array:
         return predict_step_from_features(

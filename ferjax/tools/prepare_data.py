@@ -13,7 +13,7 @@ from ferjax.data.registry import data_path, dataset_entries, load_dataset
 from ferjax.data.splits.split import DatasetBundle
 from ferjax.errors import UserError
 from ferjax.faces.crop_face import CropPlan
-from ferjax.faces.viola_jones import choice_rule, haar_eyes, haar_faces
+from ferjax.faces.viola_jones import haar_eyes, haar_faces, selection_rule
 from ferjax.images.augment import find_augmentation
 from ferjax.images.augmented_input import augment
 from ferjax.images.preprocess import denormalize
@@ -86,7 +86,7 @@ def _crops(config: PrepareConfig, out: Path) -> list[str]:
         raise UserError(f"{sheets} exists already. Nothing was written; give another --out.")
     plan = CropPlan(
         haar_faces(),
-        choice_rule(config.rule),
+        selection_rule(config.rule),
         margin=config.margin,
         eyes=haar_eyes() if config.align else None,
     )

@@ -79,7 +79,7 @@ def _intercepted(
             # Stochastic depth has no parameters of its own; its block has.
             owner = name if isinstance(module, BatchNorm) else "/".join(path[:-1])
             if isinstance(module, BatchNorm | StochasticDepth) and owner in still:
-                keywords = {**keywords, "still": True}
+                keywords = {**keywords, "frozen": True}
         return run(*arguments, **keywords)
 
     return nn.intercept_methods(intercept)

@@ -12,7 +12,7 @@ from ferjax.bench.measuring.case import OURS, XLA, Case, Run
 from ferjax.bench.measuring.jax_sides import compile_ahead
 from ferjax.bench.measuring.pytorch_side import train_peers
 from ferjax.images.augment import AUGMENTS
-from ferjax.models.heads import head_of
+from ferjax.models.heads import build_head
 from ferjax.models.registry import create_model, model_entry
 from ferjax.runtime.sharding import data_mesh, replicated
 from ferjax.specs import InputSpec
@@ -94,7 +94,7 @@ def step_parts(
     updates = make_optimizer(optimizer, weight_decay=decay)
     mesh = data_mesh(jax.devices()[:1])
     settings = StepSettings(
-        model=head_of(network) if known == TRUNK else network,
+        model=build_head(network) if known == TRUNK else network,
         optimizer=updates,
         rate=make_schedule("constant", _RATE, 1),
         spec=spec,
