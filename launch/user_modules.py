@@ -21,7 +21,7 @@ def import_user_modules() -> None:
     Raises:
       UserError: no such module.
     """
-    for name in flags.FLAGS["import"].value:
+    for name in flags.FLAGS["import"].value or ():
         if "" not in sys.path:
             sys.path.insert(0, "")
         try:
