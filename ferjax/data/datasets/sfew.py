@@ -12,7 +12,7 @@ import numpy as np
 from ferjax.data.datasets.assemble import assemble
 from ferjax.data.datasets.check_counts import check_counts
 from ferjax.data.decoding.image_file import image_split
-from ferjax.data.reading.class_folders import class_folders, layout_error, visible
+from ferjax.data.reading.class_folders import class_folders, layout_error, visible_entries
 from ferjax.data.splits.folds import stratified_splits
 from ferjax.data.splits.split import DatasetBundle, Split, subset
 from ferjax.emotions import canonical_name, ordered_classes
@@ -149,7 +149,7 @@ def _place(root: Path, own: str, places: tuple[str, ...]) -> Path | None:
 def _has_classes(folder: Path) -> bool:
     if not folder.is_dir():
         return False
-    return any(e.is_dir() and canonical_name(e.name) in _NAMED for e in visible(folder))
+    return any(e.is_dir() and canonical_name(e.name) in _NAMED for e in visible_entries(folder))
 
 
 def _test_note(root: Path) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ferjax.data.decoding.process_pool import DecodePool, decode_pool
 from ferjax.data.decoding.usable_cores import usable_cores
-from ferjax.data.splits.name_block import Names
+from ferjax.data.splits.compact_names import Names
 from ferjax.data.splits.split import Split
 from ferjax.errors import UserError
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ferjax.data.splits.name_block import Names
+from ferjax.data.splits.compact_names import Names
 from ferjax.errors import UserError
 
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ferjax.data.datasets.user_folder import load
-from ferjax.data.reading.listing import Collector
+from ferjax.data.reading.image_listing import ListingBuilder
 from ferjax.data.reading.path_label_list import read_list
-from ferjax.data.splits.name_block import Files, Names
+from ferjax.data.splits.compact_names import Files, Names
 from ferjax.errors import UserError
 
 
@@ -352,10 +352,10 @@ FILE_NAMES = st.binary(min_size=1, max_size=20).map(lambda b: b.decode("utf-8", 
 
 
 def packed(texts: list[str]) -> Names:
-    collector = Collector("here")
+    builder = ListingBuilder("here")
     for text in texts:
-        collector.add(text, {"label": "sad"})
-    return collector.listing(Path("x")).names
+        builder.add(text, {"label": "sad"})
+    return builder.listing(Path("x")).names
 
 
 @given(st.lists(FILE_NAMES, min_size=1, max_size=20, unique=True), st.data())

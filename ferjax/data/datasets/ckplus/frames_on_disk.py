@@ -5,7 +5,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from ferjax.data.reading.class_folders import IMAGE_SUFFIXES, class_folders, holds, visible
+from ferjax.data.reading.class_folders import (
+    IMAGE_SUFFIXES,
+    class_folders,
+    describe_path,
+    visible_entries,
+)
 from ferjax.emotions import canonical_name
 from ferjax.errors import UserError
 
@@ -59,12 +64,12 @@ def find_tree(data_dir: Path) -> Tree | None:
                 labels = next((root / name for name in _LABELS if (root / name).is_dir()), None)
                 if labels is None:
                     raise UserError(
-                        f"{images}: no labels beside it, {root} {holds(root)}; expected Emotion/. "
-                        "Unpack Emotion_labels.zip there"
+                        f"{images}: no labels beside it, {root} {describe_path(root)}; expected "
+                        "Emotion/. Unpack Emotion_labels.zip there"
                     )
                 return Tree(root, images, labels)
     for root in (data_dir / name for name in _CROP_ROOTS):
-        if root.is_dir() and any(canonical_name(e.name) in _NAMED for e in visible(root)):
+        if root.is_dir() and any(canonical_name(e.name) in _NAMED for e in visible_entries(root)):
             return Tree(root, root, None)
     return None
 
@@ -108,14 +113,14 @@ def sequence_frames(images: Path, labels: Path, last_frames: int, *, neutral: bo
     if not files:
         raise UserError(
             f"{labels}: no label files such as S005/001/S005_001_00000011_emotion.txt, it "
-            f"{holds(labels, 3)}; unpack Emotion_labels.zip there"
+            f"{describe_path(labels, 3)}; unpack Emotion_labels.zip there"
         )
     frames: list[Frame] = []
     wanted = last_frames + neutral
     for file in files:
         emotion, sequence = _emotion(file), Path(file.parent.parent.name, file.parent.name)
         folder = images / sequence
-        here = visible(folder) if folder.is_dir() else []
+        here = visible_entries(folder) if folder.is_dir() else []
         paths = [path for path in here if path.suffix.lower() in IMAGE_SUFFIXES]
         if len(paths) < wanted:
             raise UserError(

@@ -21,7 +21,7 @@ from ferjax.data.datasets.fer2013.csv_layouts import (
 )
 from ferjax.data.datasets.numbered_folders import name_numbers
 from ferjax.data.decoding.image_file import image_split
-from ferjax.data.reading.class_folders import class_folders, layout_error, visible
+from ferjax.data.reading.class_folders import class_folders, layout_error, visible_entries
 from ferjax.data.reading.pixel_csv import SIDE, USAGES
 from ferjax.data.splits.split import DatasetBundle, Split, subset
 from ferjax.errors import UserError
@@ -169,7 +169,7 @@ def _from_folders(
 
 def _folder_names(folder: Path) -> dict[str, str]:
     """Returns class folder name → class name, or → number where the folders are numbered."""
-    entries = [entry.name for entry in visible(folder) if entry.is_dir()]
+    entries = [entry.name for entry in visible_entries(folder) if entry.is_dir()]
     if entries and all(name.isdecimal() for name in entries):
         return {str(k): str(k) for k in range(len(CLASSES))}
     return {name: name for name in CLASSES}

@@ -8,7 +8,7 @@ import numpy as np
 
 from ferjax.data.datasets.ferplus.votes_to_labels import CLASSES, COLUMNS, vote_labels
 from ferjax.data.decoding.image_file import image_split
-from ferjax.data.reading.class_folders import holds, layout_error
+from ferjax.data.reading.class_folders import describe_path, layout_error
 from ferjax.data.reading.csv_rows import csv_records, named_rows
 from ferjax.data.reading.pixel_csv import SIDE, read_pixel_csv
 from ferjax.data.splits.split import Split, subset
@@ -69,9 +69,9 @@ def find_votes(
     if lists or labelled:
         here = lists[0] if lists else labelled[0] / "FER2013Train" / "label.csv"
         raise UserError(
-            f"{here}: votes without faces, {here.parent} {holds(here.parent)}. Put fer2013.csv "
-            f"({ROWS:,} rows, from Kaggle) beside fer2013new.csv, or draw the faces beside each "
-            "label.csv with FERPlus's generate_training_data.py"
+            f"{here}: votes without faces, {here.parent} {describe_path(here.parent)}. Put "
+            f"fer2013.csv ({ROWS:,} rows, from Kaggle) beside fer2013new.csv, or draw the faces "
+            "beside each label.csv with FERPlus's generate_training_data.py"
         )
     raise layout_error("FER+", data_dir, layouts, source)
 

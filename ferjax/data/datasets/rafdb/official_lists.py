@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ferjax.data.reading.class_folders import holds, visible
+from ferjax.data.reading.class_folders import describe_path, visible_entries
 from ferjax.errors import UserError
 
 # Label k, 1 to 7, is NUMBERED[k - 1], in the list files and in Kaggle's folder names.
@@ -52,8 +52,8 @@ def read_lists(root: Path) -> tuple[list[Entry], str, str]:
     if absent:
         raise UserError(
             f"{folder}: {len(absent):,} of the {len(listed):,} images that {lists[0].as_posix()} "
-            f"lists are absent, first {absent[0][1].name}; {folder.name} {holds(folder, 3)}. "
-            f"Unpack {name}.zip again"
+            f"lists are absent, first {absent[0][1].name}; {folder.name} {describe_path(folder, 3)}"
+            f". Unpack {name}.zip again"
         )
     kind = "official" if lists == [LIST] else "APViT's lists"
     listing = " and ".join(path.as_posix() for path in lists)
@@ -62,7 +62,7 @@ def read_lists(root: Path) -> tuple[list[Entry], str, str]:
 
 def _names(folder: Path) -> set[str]:
     """Returns the names of what is in a folder, none where there is no folder."""
-    return {path.name for path in visible(folder)} if folder.is_dir() else set()
+    return {path.name for path in visible_entries(folder)} if folder.is_dir() else set()
 
 
 def _file_name(stem: str, present: set[str], folder: str) -> str:

@@ -7,7 +7,7 @@ from ferjax.data.datasets.check_counts import published_counts
 from ferjax.data.datasets.numbered_folders import name_numbers
 from ferjax.data.datasets.rafdb.label_csv import BY_NAME, ONE_BASED, ZERO_BASED, labels_csv
 from ferjax.data.datasets.rafdb.official_lists import NUMBERED, Entry
-from ferjax.data.reading.class_folders import IMAGE_SUFFIXES, class_folders, visible
+from ferjax.data.reading.class_folders import IMAGE_SUFFIXES, class_folders, visible_entries
 from ferjax.errors import UserError
 
 # Split folder → own split name.
@@ -66,7 +66,7 @@ def read_folders(root: Path) -> tuple[list[Entry], str, tuple[str, ...]]:
     entries = [(own[name], key, path) for name in folders if own[name] for key, path in read[name]]
     _check_prefixes(entries)
     entries, numbered = _name_classes(root, entries)
-    flat = not any(entry.is_dir() for entry in visible(root / folders[0]))
+    flat = not any(entry.is_dir() for entry in visible_entries(root / folders[0]))
     kind = "flat folders and csv files of labels" if flat else "class folders"
     return entries, f"{kind} in {'/, '.join(folders)}/{numbered}", notes
 
@@ -76,7 +76,7 @@ def _split_folder(root: Path, name: str) -> list[tuple[str, Path]]:
     folder = root / name
     table = next((p for p in _tables(root, name) if p.is_file()), None)
     labels = labels_csv(table) if table else {}
-    subfolders = [entry.name for entry in visible(folder) if entry.is_dir()]
+    subfolders = [entry.name for entry in visible_entries(folder) if entry.is_dir()]
     if subfolders:
         if not all(name.isdecimal() for name in subfolders):
             scheme = BY_NAME
@@ -87,7 +87,9 @@ def _split_folder(root: Path, name: str) -> list[tuple[str, Path]]:
         if table and scheme is not ZERO_BASED:
             _compare(images, labels, table)
         return images
-    present = {path.name: path for path in visible(folder) if path.suffix.lower() in IMAGE_SUFFIXES}
+    present = {
+        path.name: path for path in visible_entries(folder) if path.suffix.lower() in IMAGE_SUFFIXES
+    }
     if table is None or not labels:
         raise UserError(
             f"{folder}: no class folders, and no {name}_labels.csv with rows in {root} or beside "
