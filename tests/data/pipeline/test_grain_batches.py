@@ -19,8 +19,7 @@ from ferjax.data.pipeline.grain_batches import (
     TrainBatches,
     iterate,
 )
-from ferjax.data.splits.split import Split, subset, without_images
-from ferjax.data.splits.split import joined as joined_splits
+from ferjax.data.splits.split import Split, join_splits, subset, without_images
 from ferjax.errors import UserError
 
 
@@ -180,11 +179,11 @@ def test_parts_of_splits_gather_only_what_is_asked_for(tmp_path: Path) -> None:
     batch = EvalBatches(without_images(part), 3)[0]
     assert batch["feature"][:, 0, 7].tolist() == [5, 9, 5]
     assert batch["feature"].sum() == 19
-    both = joined_splits([part, backwards], "both")
+    both = join_splits([part, backwards], "both")
     assert both.features is not None
     assert both.features.shape == (count + 2, *row)
     assert both.features[np.array([2, 1, 3, count - 4])][:, 0, 7].tolist() == [9, 9, 0, 5]
-    assert joined_splits([part, replace(split, features=None)], "both").features is None
+    assert join_splits([part, replace(split, features=None)], "both").features is None
 
 
 def test_a_split_without_images_keeps_the_rest() -> None:
