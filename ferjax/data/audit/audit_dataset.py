@@ -9,8 +9,7 @@ from typing import Any
 from ferjax.data.audit.duplicates_summary import summarise_duplicates
 from ferjax.data.audit.near_duplicate_pairs import CORRELATION, DISTANCE
 from ferjax.data.audit.pixel_statistics import PixelStatistics, compute_pixel_statistics
-from ferjax.data.datasets.check_counts import published_counts
-from ferjax.data.datasets.published_counts import PUBLISHED
+from ferjax.data.datasets.published_class_counts import PUBLISHED, published_counts
 from ferjax.data.decoding.image_file import image_header
 from ferjax.data.reading.class_folders import image_files
 from ferjax.data.splits.split import DatasetBundle, Split

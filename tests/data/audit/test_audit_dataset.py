@@ -12,7 +12,7 @@ from PIL import Image
 from ferjax.data.audit import pixel_statistics
 from ferjax.data.audit.audit_dataset import audit, file_census
 from ferjax.data.audit.split_overlap import exact_overlap
-from ferjax.data.datasets.assemble import assemble
+from ferjax.data.datasets.assemble_splits import assemble
 from ferjax.data.datasets.fer2013 import load_fer2013
 from ferjax.data.splits.split import DatasetBundle, Split
 from ferjax.data.synthetic.load_synthetic import render_faces
