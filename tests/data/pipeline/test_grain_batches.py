@@ -1,4 +1,4 @@
-"""Batches: permutations that follow from the seed, shards, padding, random access, errors."""
+"""Batches: permutations by seed, shards, padding, random access, drawn labels, errors."""
 
 import os
 from collections.abc import Callable
@@ -111,14 +111,14 @@ KINDS: dict[str, Callable[[int, int], TrainBatches | EvalBatches]] = {
     st.floats(0, 1),
     st.integers(1, 40),
 )
-def test_a_resumed_run_sees_what_the_whole_one_saw(
+def test_a_resumed_run_gets_the_batches_of_the_whole_run(
     kind: str, size: int, seed: int, share: float, together: int
 ) -> None:
     whole = list(iterate(KINDS[kind](size, seed)))
     start = int(share * len(whole))
-    # Neither how many batches travel together nor the order of asking shows in them.
+    # Batches do not depend on the batches per element or on the order of requests.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(grain_batches, "_TOGETHER", together)
+        patch.setattr(grain_batches, "_BATCHES_PER_ELEMENT", together)
         found = list(iterate(KINDS[kind](size, seed), start))
     again = KINDS[kind](size, seed)
     asked = [again[i] for i in reversed(range(start, len(again)))][::-1]
@@ -139,7 +139,7 @@ def test_shards_together_are_the_whole_batch_in_order(
     assert_same(joined([part[step] for part in parts]), whole[step])
 
 
-def test_targets_travel_with_their_images() -> None:
+def test_targets_stay_with_their_images() -> None:
     split = soft(21)
     for batches in (TrainBatches(split, 6, 0, epochs=2), EvalBatches(split, 6)):
         for batch in iterate(batches):
@@ -152,7 +152,7 @@ def batches_of(split: Split) -> list[TrainBatches | EvalBatches]:
     return [TrainBatches(split, 6, 0, epochs=2), EvalBatches(split, 6)]
 
 
-def test_features_travel_with_their_images() -> None:
+def test_features_stay_with_their_images() -> None:
     split = featured(21)
     assert isinstance(split.features, np.ndarray)
     for batches in batches_of(split):
@@ -209,7 +209,7 @@ def test_bytes_of_features_bound_what_is_read_at_once(monkeypatch: pytest.Monkey
     # Four images of 1 + 24 bytes are a hundred: three batches fit.
     monkeypatch.setattr(grain_batches, "_ELEMENT_BYTES", 300)
     list(iterate(EvalBatches(split, 4)))
-    # The first comes alone, so that it comes soon.
+    # The first batch is read alone, so that it is available early.
     assert read == [4, 12, 12, 12, 8]
 
 
@@ -222,7 +222,7 @@ def test_balanced_epochs_show_classes_alike() -> None:
     for epoch in epochs:
         counts = np.bincount(epoch["label"], minlength=6)
         assert counts[[1, 3, 4]].sum() == 0
-        # Each count is binomial(4440, 1/3): a deviation of 31.
+        # Each count is binomial(4440, 1/3), with a standard deviation of 31.
         assert np.abs(counts[[0, 2, 5]] - 1480).max() < 160
         np.testing.assert_array_equal(epoch["label"], labels[epoch["index"]])
         # Within a class too all images are alike: 37 draws each of the rarest.
@@ -240,7 +240,7 @@ def test_drawn_labels_follow_the_targets() -> None:
         assert batch["label"].dtype == np.int32
         drawn[batch["index"], batch["label"]] += 1
     assert split.targets is not None
-    # A deviation of sqrt(4000 * 0.75 * 0.25) = 27.
+    # The standard deviation is sqrt(4000 * 0.75 * 0.25) = 27.
     assert np.abs(drawn - 4000 * split.targets).max() < 140
     assert (drawn[split.targets == 0] == 0).all()
 
