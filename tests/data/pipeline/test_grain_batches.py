@@ -208,6 +208,8 @@ def test_bytes_of_features_bound_what_is_read_at_once(monkeypatch: pytest.Monkey
     split = replace(without_images(featured(48)), read=counting)
     # Four images of 1 + 24 bytes are a hundred: three batches fit.
     monkeypatch.setattr(grain_batches, "_ELEMENT_BYTES", 300)
+    # One thread, so that reads are recorded in their order.
+    monkeypatch.setattr(grain_batches, "_THREADS", 1)
     list(iterate(EvalBatches(split, 4)))
     # The first batch is read alone, so that it is available early.
     assert read == [4, 12, 12, 12, 8]
