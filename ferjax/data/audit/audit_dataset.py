@@ -45,7 +45,7 @@ def audit(
     Returns:
       JSON types: `dataset layout crops notes classes files obtain`; `splits` {name: `source images
       shape counts {class: n} unreadable [{id, reason}] grey plain [id] mean [C] deviation [C]`};
-      `published` [{`name splits found published`}], class counts beside the published ones;
+      `published` [{`name splits found published`}], class counts with the published ones;
       `duplicates`, `near_duplicates` and `mirrored`, see `summarise_duplicates`.
 
     Raises:
