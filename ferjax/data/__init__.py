@@ -1,1 +1,7 @@
-"""Readers, splits and the input pipeline: uint8 batches from files on disk."""
+"""Data sets: from files on disk to uint8 batches.
+
+`registry` loads a data set by name; `datasets` has one loader for each data set, `synthetic` draws
+one; `reading` reads folders, lists and csv files; `decoding` decodes image files; `splits` defines
+`Split` and cuts splits and folds; `storage` keeps decoded images and features; `pipeline` makes
+batches; `audit` finds duplicates and other problems of a data set.
+"""

@@ -1,4 +1,4 @@
-"""Every data set by name: how to load it, where it lies, where to get it."""
+"""Registry of data sets by name: loads one, finds its folder, states where to get it."""
 
 import os
 from collections.abc import Callable
@@ -27,10 +27,11 @@ class DatasetEntry:
     """A registered data set.
 
     Attributes:
-      load: from files on disk.
-      layouts: what it recognises, in words.
-      source: where to get it.
-      options: what `load` takes beside a folder, a storage size and the validation cut.
+      load: loads the data set from files on disk.
+      layouts: descriptions of the layouts on disk that `load` recognises.
+      source: where to get the data set.
+      options: further options of `load`, besides the folder, the storage size and the validation
+        cut.
       on_disk: whether it is read from a folder; else `load` is called with None as the folder.
     """
 
@@ -115,24 +116,24 @@ def load_dataset(
 ) -> DatasetBundle:
     """Returns the splits and class list of a data set; every image is decoded once.
 
-    Images that an `exclude.txt` in its folder lists are left out.
+    Images that are listed in a file `exclude.txt` in its folder are left out.
 
     Args:
       name: a key of `dataset_entries()`.
-      data_dir: its folder, or csv file. None: $FERJAX_DATA/<name>, then data/<name>.
-      image_size: side to which the host resizes where images differ in size, and at which
-        synthetic faces are drawn.
-      val_fraction: share of train held out as `val` where the set has none, stratified.
-      split_seed: seed of that cut, and of stratified folds.
-      folds: cut train and val anew into so many folds, by person where the set names persons.
-      fold: which of them is test, from 1 on; the next is val.
-      on_bad_image: `error`, or `skip` unreadable images, which reads all of them first.
-      cache_dir: folder of memory-mapped stores of decoded images, each made where it is not there
-        yet. None: decoded images stay in memory.
-      **options: of this data set (`DatasetEntry.options`); None counts as not given.
+      data_dir: its folder or csv file. None: $FERJAX_DATA/<name>, then data/<name>.
+      image_size: side to which images are resized if they differ in size, and at which synthetic
+        faces are drawn.
+      val_fraction: share of train held out as `val`, stratified, if the data set has no `val`.
+      split_seed: seed of that cut and of stratified folds.
+      folds: number of folds that replace train and val, by subject if the data set has subjects.
+      fold: which fold is test, from 1 on; the next one is val.
+      on_bad_image: `error`, or `skip` to leave out unreadable images, which reads all images first.
+      cache_dir: folder of memory-mapped stores of decoded images; stores that do not exist are
+        built. None: decoded images are kept in memory.
+      **options: options of this data set (`DatasetEntry.options`); None means not given.
 
     Raises:
-      UserError: unknown name or option, no or a wrong layout, unreadable files, permuted labels.
+      UserError: unknown name or option, no known layout, unreadable files, permuted labels.
     """
     entry = find("dataset", name, DATASETS)
     own = entry.options

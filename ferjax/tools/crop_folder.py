@@ -14,7 +14,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from ferjax.data.decoding.image_file import image_header, read_image
-from ferjax.data.reading.class_folders import holds, image_files
+from ferjax.data.reading.class_folders import describe_path, image_files
 from ferjax.data.splits.bad_images import ON_BAD_IMAGE
 from ferjax.data.splits.exclude_file import EXCLUDE, excluded, read_exclude
 from ferjax.errors import UserError, unknown_name
@@ -116,7 +116,8 @@ def _check_folders(source: Path, out: Path) -> None:
         raise UserError(f"{source}: no such folder; expected the data set's class folders")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(
-            f"{out} {holds(out)}: crops are written to a new folder. Give another one, or move it"
+            f"{out} {describe_path(out)}: crops are written to a new folder. Give another one, "
+            "or move it"
         )
     a, b = source.resolve(), out.resolve()
     if a == b or a in b.parents or b in a.parents:

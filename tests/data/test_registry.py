@@ -1,4 +1,4 @@
-"""What every data set gets on its way out of the registry: lists, stores, bad images, folds."""
+"""`load_dataset` for every data set: exclude.txt, stores, unreadable images, folds, its folder."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The audit of a data set: what is in it, what is broken, what occurs twice."""
+"""Audits a data set: class counts, image sizes, unreadable files, pixel statistics, duplicates."""
 
 import re
 from collections import Counter
@@ -6,18 +6,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ferjax.data.audit.exact_and_near_duplicates import duplicate_facts
-from ferjax.data.audit.near_pairs import CORRELATION, DISTANCE
-from ferjax.data.audit.pixel_pass import PixelFacts, pixel_facts
-from ferjax.data.datasets.check_counts import published_counts
-from ferjax.data.datasets.published_counts import PUBLISHED
+from ferjax.data.audit.duplicates_summary import summarise_duplicates
+from ferjax.data.audit.near_duplicate_pairs import CORRELATION, DISTANCE
+from ferjax.data.audit.pixel_statistics import PixelStatistics, compute_pixel_statistics
+from ferjax.data.datasets.published_class_counts import PUBLISHED, published_counts
 from ferjax.data.decoding.image_file import image_header
 from ferjax.data.reading.class_folders import image_files
 from ferjax.data.splits.split import DatasetBundle, Split
 from ferjax.errors import UserError
 
-# How `assemble` words the sources of a val cut from train.
-_CUT = re.compile(r"^(?P<a>\S+) without the validation cut$|^stratified \S+ of (?P<b>\S+) \(")
+# Matches the sources that `assemble` writes if it cut val from train.
+_CUT_SOURCE = re.compile(
+    r"^(?P<a>\S+) without the validation cut$|^stratified \S+ of (?P<b>\S+) \("
+)
 
 
 def audit(
@@ -30,22 +31,22 @@ def audit(
     obtain: str = "",
     progress: Callable[[str], None] = lambda name: None,
 ) -> dict[str, Any]:
-    """Reads every image of a data set once and returns what a person should know before training.
+    """Reads every image of a data set once and returns its audit.
 
     Args:
       dataset: the data set's name, as in `PUBLISHED`.
-      bundle: as loaded.
-      distance: bits of the perceptual hashes in which near duplicates may differ.
-      correlation: least correlation of the thumbnails of near duplicates.
-      files: `file_census` of the folder, where the data set is image files.
+      bundle: the loaded data set.
+      distance: number of bits in which the perceptual hashes of near duplicates may differ.
+      correlation: smallest correlation of the thumbnails of near duplicates.
+      files: `file_census` of the folder, if the data set consists of image files.
       obtain: where and how to get the data set.
       progress: called with each split's name before it is read.
 
     Returns:
       JSON types: `dataset layout crops notes classes files obtain`; `splits` {name: `source images
       shape counts {class: n} unreadable [{id, reason}] grey plain [id] mean [C] deviation [C]`};
-      `published` [{`name splits found published`}], class counts beside the published ones;
-      `duplicates`, `near_duplicates` and `mirrored`, see `duplicate_facts`.
+      `published` [{`name splits found published`}], class counts with the published ones;
+      `duplicates`, `near_duplicates` and `mirrored`, see `summarise_duplicates`.
 
     Raises:
       UserError: `distance` or `correlation` is out of range.
@@ -54,10 +55,10 @@ def audit(
         raise UserError(f"distance={distance} of near duplicates: expected 0 to 16 bits of 64")
     if not 0 < correlation <= 1:
         raise UserError(f"correlation={correlation} of near duplicates: expected 0 to 1")
-    facts: dict[str, PixelFacts] = {}
+    statistics: dict[str, PixelStatistics] = {}
     for name, split in bundle.splits.items():
         progress(name)
-        facts[name] = pixel_facts(split)
+        statistics[name] = compute_pixel_statistics(split)
     return {
         "dataset": dataset,
         "layout": bundle.layout,
@@ -65,13 +66,13 @@ def audit(
         "notes": list(bundle.notes),
         "classes": list(bundle.classes),
         "splits": {
-            name: _split_facts(split, facts[name], bundle, bundle.sources[name])
+            name: _describe_split(split, statistics[name], bundle, bundle.sources[name])
             for name, split in bundle.splits.items()
         },
-        "published": _published(dataset, bundle),
+        "published": _compare_with_published(dataset, bundle),
         "files": None if files is None else dict(files),
         "obtain": obtain,
-        **duplicate_facts(bundle, facts, distance, correlation),
+        **summarise_duplicates(bundle, statistics, distance, correlation),
     }
 
 
@@ -92,13 +93,13 @@ def file_census(folder: Path) -> dict[str, Any]:
     unreadable: list[dict[str, str]] = []
     for path in paths:
         try:
-            height, width, stored = image_header(path)
+            height, width, channel_count = image_header(path)
         except UserError as error:
             name = path.relative_to(folder).as_posix() if path != folder else path.name
             unreadable.append({"id": name, "reason": str(error)})
         else:
             sizes[f"{height}x{width}"] += 1
-            channels[stored] += 1
+            channels[channel_count] += 1
     return {
         "files": len(paths),
         "grey": channels[1],
@@ -109,41 +110,43 @@ def file_census(folder: Path) -> dict[str, Any]:
     }
 
 
-def _split_facts(
-    split: Split, facts: PixelFacts, bundle: DatasetBundle, source: str
+def _describe_split(
+    split: Split, statistics: PixelStatistics, bundle: DatasetBundle, source: str
 ) -> dict[str, Any]:
-    """Returns what `audit` says of one split."""
+    """Returns the entry of one split in the result of `audit`."""
     return {
         "source": source,
         "images": len(split),
         "shape": list(split.shape),
-        "counts": _counts(split, bundle.classes),
-        "unreadable": [{"id": split.ids[k], "reason": why} for k, why in facts.unreadable],
-        "grey": int(facts.grey.sum()),
-        "plain": [split.ids[k] for k in facts.positions[facts.plain]],
-        "mean": facts.mean.tolist() if len(facts.positions) else None,
-        "deviation": facts.deviation.tolist() if len(facts.positions) else None,
+        "counts": _count_classes(split, bundle.classes),
+        "unreadable": [
+            {"id": split.ids[k], "reason": reason} for k, reason in statistics.unreadable
+        ],
+        "grey": int(statistics.grey.sum()),
+        "plain": [split.ids[k] for k in statistics.positions[statistics.plain]],
+        "mean": statistics.mean.tolist() if len(statistics.positions) else None,
+        "deviation": statistics.standard_deviation.tolist() if len(statistics.positions) else None,
     }
 
 
-def _counts(split: Split, classes: tuple[str, ...]) -> dict[str, int]:
+def _count_classes(split: Split, classes: tuple[str, ...]) -> dict[str, int]:
     """Returns class name → number of images."""
     return {name: int((split.labels == k).sum()) for k, name in enumerate(classes)}
 
 
-def _published(dataset: str, bundle: DatasetBundle) -> list[dict[str, Any]]:
-    """Returns found and published counts of each of the data set's own splits that is whole."""
-    owners: dict[str, list[str]] = {}
+def _compare_with_published(dataset: str, bundle: DatasetBundle) -> list[dict[str, Any]]:
+    """Returns found and published class counts of each complete split that the data set defines."""
+    roles_of: dict[str, list[str]] = {}
     for name, source in bundle.sources.items():
-        cut = _CUT.match(source)
-        owners.setdefault((cut["a"] or cut["b"]) if cut else source, []).append(name)
-    known = PUBLISHED.get(dataset, {})
+        cut = _CUT_SOURCE.match(source)
+        roles_of.setdefault((cut["a"] or cut["b"]) if cut else source, []).append(name)
+    published_splits = PUBLISHED.get(dataset, {})
     rows = []
-    for own, names in owners.items():
-        if not set(own.split("+")) <= set(known):
+    for original, names in roles_of.items():
+        if not set(original.split("+")) <= set(published_splits):
             continue
-        parts = [_counts(bundle.splits[name], bundle.classes) for name in names]
+        parts = [_count_classes(bundle.splits[name], bundle.classes) for name in names]
         found = {key: sum(part[key] for part in parts) for key in bundle.classes}
-        published = published_counts(dataset, own)
-        rows.append({"name": own, "splits": names, "found": found, "published": published})
+        published = published_counts(dataset, original)
+        rows.append({"name": original, "splits": names, "found": found, "published": published})
     return rows

@@ -1,4 +1,4 @@
-"""Groups of images of a bundle in figures: how many within a split, how many across two."""
+"""Groups of duplicate images: their members, and counts within a split and across two splits."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,45 +7,47 @@ import numpy as np
 
 from ferjax.data.splits.split import DatasetBundle
 
-Members = list[dict[str, Any]]
+Group = list[dict[str, Any]]
 
 
-def members(bundle: DatasetBundle, images: Sequence[tuple[str, int]], group: np.ndarray) -> Members:
+def group_members(
+    bundle: DatasetBundle, images: Sequence[tuple[str, int]], group: np.ndarray
+) -> Group:
     """Returns `split`, `position`, `id` and `label` of each image of a group.
 
     Args:
       bundle: the data set.
-      images: (split, position) of every image.
-      group: int [G], which of `images` belong to it.
+      images: (split, position in the split) of every image.
+      group: int [G], indexes of the members in `images`.
     """
-    listed = []
+    rows = []
     for name, position in (images[k] for k in group):
         split = bundle.splits[name]
         label = bundle.classes[split.labels[position]]
-        listed.append(
+        rows.append(
             {"split": name, "position": position, "id": split.ids[position], "label": label}
         )
-    return listed
+    return rows
 
 
-def groups_of(member_of: np.ndarray) -> list[np.ndarray]:
-    """Returns the positions of each value of int [N] that occurs more than once."""
-    order = np.argsort(member_of, kind="stable")
-    cuts = np.flatnonzero(np.diff(member_of[order])) + 1
+def groups_from_ids(group_of: np.ndarray) -> list[np.ndarray]:
+    """Returns the positions of each value of `group_of`, int [N], that occurs more than once."""
+    order = np.argsort(group_of, kind="stable")
+    cuts = np.flatnonzero(np.diff(group_of[order])) + 1
     groups = [group for group in np.split(order, cuts) if len(group) > 1]
     return sorted(groups, key=lambda group: group[0])
 
 
-def conflicts_first(groups: list[Members]) -> list[Members]:
-    """Returns the groups, those of more than one label before the others."""
+def conflicts_first(groups: list[Group]) -> list[Group]:
+    """Returns the groups; those with more than one label come first."""
     return sorted(groups, key=lambda group: len({member["label"] for member in group}) == 1)
 
 
-def within_facts(groups: Sequence[Sequence[str]]) -> dict[str, int]:
+def count_within(groups: Sequence[Sequence[str]]) -> dict[str, int]:
     """Returns `groups`, `images` in them, `surplus` = images - groups, and `conflicts`.
 
     Args:
-      groups: the labels of each group; conflicts are groups with more than one.
+      groups: the labels of each group. A conflict is a group with more than one label.
     """
     images = sum(map(len, groups))
     return {
@@ -56,15 +58,15 @@ def within_facts(groups: Sequence[Sequence[str]]) -> dict[str, int]:
     }
 
 
-def across_facts(
+def count_across(
     a: str, b: str, shared: Sequence[tuple[Sequence[str], Sequence[str]]]
 ) -> dict[str, Any]:
     """Returns `a`, `b`, `groups`, `a_images` and `b_images` in them, and `conflicts`.
 
     Args:
       a: name of a split.
-      b: name of another.
-      shared: of each group with images of both, their labels in a and in b.
+      b: name of another split.
+      shared: (labels in a, labels in b) of each group that has images of both.
     """
     return {
         "a": a,

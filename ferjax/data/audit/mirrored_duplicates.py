@@ -1,4 +1,4 @@
-"""Groups of pictures of which some are the mirror images of others."""
+"""Groups of mirrored duplicates: images of which some are mirror images of the others."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -7,78 +7,80 @@ from typing import Any
 import numpy as np
 
 from ferjax.data.audit.duplicate_groups import (
-    Members,
-    across_facts,
+    Group,
     conflicts_first,
-    groups_of,
-    members,
-    within_facts,
+    count_across,
+    count_within,
+    group_members,
+    groups_from_ids,
 )
-from ferjax.data.audit.near_pairs import connected
+from ferjax.data.audit.near_duplicate_pairs import connected_components
 from ferjax.data.splits.split import DatasetBundle
 
 
-def two_sided(count: int, near: np.ndarray, mirrored: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Groups pictures by nearness, as they are or mirrored; tells the two sides of each group.
+def group_mirrored(
+    count: int, near: np.ndarray, mirrored: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Groups images that are similar, unmirrored or mirrored, and finds both sides of each group.
 
     Args:
-      count: number of pictures, N.
-      near: int [P, 2], pairs that are nearly the same as they are.
-      mirrored: int [Q, 2], pairs of which one is nearly the other's mirror image. Pairs that `near`
-        joins already, directly or through others, do not count.
+      count: number of images, N.
+      near: int [P, 2], pairs of near duplicates.
+      mirrored: int [Q, 2], pairs of mirrored duplicates. Pairs that `near` connects already,
+        directly or through other images, are ignored.
 
     Returns:
-      int64 [N], the first member of each picture's group, and bool [N], whether it shows that
-      member's mirror image.
+      int64 [N], the first member of each image's group, and bool [N], whether the image shows the
+      mirror image of that member.
     """
-    scene = connected(count, near)
-    mirrored = mirrored[scene[mirrored[:, 0]] != scene[mirrored[:, 1]]]
-    # Every picture twice, as it is and turned: a mirrored pair joins one's picture and the other's
-    # turned one, so that each side of a group becomes a component.
-    turn = np.array([0, count])
-    sides = [near, near + count, mirrored + turn, mirrored + turn[::-1]]
-    side = connected(2 * count, np.concatenate(sides))[:count]
-    group = connected(count, np.concatenate([near, mirrored]))
+    near_group = connected_components(count, near)
+    mirrored = mirrored[near_group[mirrored[:, 0]] != near_group[mirrored[:, 1]]]
+    # Every image is two nodes: unmirrored and mirrored. A mirrored pair connects the unmirrored
+    # node of one with the mirrored node of the other, so each side of a group is a component.
+    offset = np.array([0, count])
+    sides = [near, near + count, mirrored + offset, mirrored + offset[::-1]]
+    side = connected_components(2 * count, np.concatenate(sides))[:count]
+    group = connected_components(count, np.concatenate([near, mirrored]))
     return group, side != side[group]
 
 
-def mirrored_summary(
+def summarise_mirrored(
     bundle: DatasetBundle,
     images: Sequence[tuple[str, int]],
     group: np.ndarray,
-    turned: np.ndarray,
+    is_mirrored: np.ndarray,
 ) -> dict[str, Any]:
-    """Returns `within`, `across` and `groups` of `duplicate_facts`, of mirrored pictures.
+    """Returns `within`, `across` and `groups` of `summarise_duplicates` for mirrored duplicates.
 
-    A group counts in a split, or across two, where it has images of both sides there. Copies on
-    one side alone are duplicates, not mirrored ones.
+    A group counts in a split, or across two splits, if it has images of both sides there. Copies on
+    one side only are duplicates, not mirrored duplicates.
 
     Args:
       bundle: the data set.
-      images: (split, position) of each of the N images.
-      group: int [N], of `two_sided`.
-      turned: bool [N], likewise.
+      images: (split, position in the split) of each of the N images.
+      group: int [N], as `group_mirrored` returns it.
+      is_mirrored: bool [N], as `group_mirrored` returns it.
     """
-    listed: list[Members] = []
-    for where in groups_of(group):
-        side = (turned[where] != turned[where[0]]).tolist()
+    groups: list[Group] = []
+    for positions in groups_from_ids(group):
+        side = (is_mirrored[positions] != is_mirrored[positions[0]]).tolist()
         if any(side):
-            both = zip(members(bundle, images, where), side, strict=True)
-            listed.append([{**member, "mirrored": other} for member, other in both])
+            both = zip(group_members(bundle, images, positions), side, strict=True)
+            groups.append([{**member, "mirrored": other} for member, other in both])
     names = list(bundle.splits)
-    within = {name: [_labels(one, name, name) for one in listed] for name in names}
+    within = {name: [_labels(members, name, name) for members in groups] for name in names}
     across = [
-        (a, b, [(_labels(one, a, b), _labels(one, b, a)) for one in listed])
+        (a, b, [(_labels(members, a, b), _labels(members, b, a)) for members in groups])
         for a, b in combinations(names, 2)
     ]
     return {
-        "within": {name: within_facts([x for x in labels if x]) for name, labels in within.items()},
-        "across": [across_facts(a, b, [x for x in pairs if x[0]]) for a, b, pairs in across],
-        "groups": conflicts_first(listed),
+        "within": {name: count_within([x for x in labels if x]) for name, labels in within.items()},
+        "across": [count_across(a, b, [x for x in pairs if x[0]]) for a, b, pairs in across],
+        "groups": conflicts_first(groups),
     }
 
 
-def _labels(group: Members, split: str, other: str) -> list[str]:
+def _labels(group: Group, split: str, other: str) -> list[str]:
     """Returns the labels of the group's images in `split` whose other side is in `other`."""
     sides = {member["mirrored"] for member in group if member["split"] == other}
     return [m["label"] for m in group if m["split"] == split and (not m["mirrored"]) in sides]

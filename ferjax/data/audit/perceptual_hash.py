@@ -1,10 +1,10 @@
-"""What a picture looks like in 64 bits, and in 16×16 pixels to check what the bits suggest."""
+"""Perceptual hash of an image (64-bit DCT hash), and its 16×16 grey thumbnail."""
 
 import numpy as np
 
 THUMBNAIL = 16
 _REDUCED, _LOW = 32, 8
-# ITU-R 601, as Pillow's conversion to grey.
+# ITU-R 601 weights, as in Pillow's conversion to grey.
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -17,9 +17,9 @@ def grey(images: np.ndarray) -> np.ndarray:
 def perceptual_hash(images: np.ndarray) -> np.ndarray:
     """Returns the 64-bit DCT hash of each image.
 
-    The image is averaged down to 32×32; bit k says whether the k-th of its 8×8 lowest cosine
-    coefficients, row by row, is above their median. Scaling, recompression, and small changes of
-    light flip few bits.
+    The image is averaged down to 32×32. Bit k is set if the k-th of its 8×8 lowest DCT
+    coefficients, row by row, is above their median. Scaling, recompression and small changes of
+    light change few bits.
 
     Args:
       images: float32 [N, H, W], grey.
@@ -30,7 +30,7 @@ def perceptual_hash(images: np.ndarray) -> np.ndarray:
     References:
       Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010.
     """
-    rows, columns = (_cosines() @ area_weights(side, _REDUCED) for side in images.shape[1:])
+    rows, columns = (_dct_basis() @ area_weights(side, _REDUCED) for side in images.shape[1:])
     low = (rows @ images @ columns.T).reshape(len(images), _LOW * _LOW)
     bits = low > np.median(low, axis=1, keepdims=True)
     return np.packbits(bits, axis=1).view(">u8")[:, 0].astype(np.uint64)
@@ -42,19 +42,19 @@ def thumbnails(images: np.ndarray) -> np.ndarray:
     return (rows @ images @ columns.T).reshape(len(images), THUMBNAIL**2)
 
 
-def area_weights(size: int, wanted: int) -> np.ndarray:
-    """Returns float32 [wanted, size]: output pixel i is the mean of the input it covers.
+def area_weights(size: int, new_size: int) -> np.ndarray:
+    """Returns float32 [new_size, size]: output pixel i is the mean of the input that it covers.
 
-    Works for enlarging too, where it repeats pixels.
+    It also enlarges, by repeating pixels.
     """
-    edges = np.arange(wanted + 1) * (size / wanted)
+    edges = np.arange(new_size + 1) * (size / new_size)
     low, high = edges[:-1, None], edges[1:, None]
     pixels = np.arange(size)
     covered = np.minimum(high, pixels + 1) - np.maximum(low, pixels)
-    return (np.maximum(covered, 0) * (wanted / size)).astype(np.float32)
+    return (np.maximum(covered, 0) * (new_size / size)).astype(np.float32)
 
 
-def _cosines() -> np.ndarray:
+def _dct_basis() -> np.ndarray:
     """Returns float32 [8, 32], the 8 lowest orthonormal DCT-II basis vectors."""
     angles = np.pi / _REDUCED * np.outer(np.arange(_LOW), np.arange(_REDUCED) + 0.5)
     basis = np.cos(angles) * np.sqrt(2 / _REDUCED)

@@ -1,4 +1,4 @@
-"""Images that two splits share, pixel by pixel."""
+"""Finds identical images in two splits (leakage) by a hash of their pixels."""
 
 from collections.abc import Iterator
 from hashlib import blake2b
@@ -13,13 +13,13 @@ _CHUNK = 512
 def exact_overlap(a: Split, b: Split) -> tuple[int, ...]:
     """Returns the positions in `b`, ascending, of images whose pixels also occur in `a`.
 
-    Images of splits that differ in shape are never equal. Reads every image of both splits, a few
+    Splits whose images differ in shape share none. Every image of both splits is read, a few
     hundred at a time.
     """
     if a.shape != b.shape:
         return ()
-    seen = set(_digests(a))
-    return tuple(position for position, digest in enumerate(_digests(b)) if digest in seen)
+    digests_of_a = set(_digests(a))
+    return tuple(position for position, digest in enumerate(_digests(b)) if digest in digests_of_a)
 
 
 def _digests(split: Split) -> Iterator[bytes]:

@@ -1,19 +1,19 @@
-"""Any images of the user's own: class folders, or a list of paths and labels."""
+"""Loads a user's own images (`--dataset=folder`): class folders, or a list of paths and labels."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from ferjax.data.datasets.assemble import assemble
-from ferjax.data.datasets.user_class_names import class_list
+from ferjax.data.datasets.assemble_splits import assemble
+from ferjax.data.datasets.classes_txt import class_list
 from ferjax.data.decoding.image_file import image_split
 from ferjax.data.reading.class_folders import layout_error
 from ferjax.data.reading.folder_walk import list_tree
-from ferjax.data.reading.listing import Listing
+from ferjax.data.reading.image_listing import Listing
 from ferjax.data.reading.path_label_list import LIST_SUFFIXES, read_list
+from ferjax.data.splits.compact_names import Files
 from ferjax.data.splits.folds import subject_folds
-from ferjax.data.splits.name_block import Files
 from ferjax.data.splits.split import DatasetBundle, Split, subset
 from ferjax.errors import UserError
 
@@ -35,20 +35,20 @@ def load(
 ) -> DatasetBundle:
     """Loads class folders or a list; classes that are emotions get their canonical names.
 
-    The class list is the emotions in canonical order, then other names alphabetically. Where no
-    val is given it is cut from train: by person where the list knows them (every k-th of the
-    sorted ids, k = 1/`val_fraction`, from the `split_seed`-th on), else stratified.
+    The class list has emotions in canonical order, then other names alphabetically. If there is no
+    val, it is cut from train. The cut is by subject if the list has subjects (every k-th of the
+    sorted ids from the `split_seed`-th on, k = 1/`val_fraction`), else stratified by class.
 
     Args:
       data_dir: the folder, or the list file.
-      storage_size: side that images of differing sizes are stored in.
-      on_bad_image: `error`, or `skip`: files with broken headers are passed over.
-      val_fraction: share of train that becomes val where none is given.
-      split_seed: of that cut.
+      storage_size: side that images of different sizes are resized to.
+      on_bad_image: `error`, or `skip`: files with broken headers are ignored.
+      val_fraction: share of train that becomes val if there is none.
+      split_seed: seed of that cut.
 
     Raises:
-      UserError: nothing to read there, classes that are numbers without a classes.txt, fewer than
-        two, a class without training images, or what `list_tree` and `read_list` refuse.
+      UserError: no images, numbered classes without a classes.txt, fewer than two classes, a class
+        without training images, or an error of `list_tree` or `read_list`.
     """
     data_dir = Path(data_dir)
     if data_dir.is_file() and data_dir.suffix.lower() in LIST_SUFFIXES:
@@ -59,25 +59,25 @@ def load(
         layout = f"class folders{inside}"
     else:
         raise layout_error("images", data_dir, LAYOUTS, SOURCE)
-    classes, of_label = class_list(listing.columns["label"].values, listing.root)
+    classes, class_of_label = class_list(listing.columns["label"].values, listing.root)
     if len(classes) < 2:
         raise UserError(
             f"{data_dir}: one class only, {', '.join(classes)}; expected two or more. A list of "
             "images goes in as the file itself: --data_dir=LIST.csv"
         )
-    whole = _whole(listing, of_label, storage_size, on_bad_image)
-    found, roles, notes = _splits(whole, listing), _ROLES, listing.notes
-    _check_classes(found, classes, data_dir)
-    if whole.subjects is None:
+    pool = _load_all(listing, class_of_label, storage_size, on_bad_image)
+    splits_found, roles, notes = _split_by_column(pool, listing), _ROLES, listing.notes
+    _check_classes(splits_found, classes, data_dir)
+    if pool.subjects is None:
         pass
-    elif "val" in found:
-        notes += _shared_people(found)
+    elif "val" in splits_found:
+        notes += _shared_subject_notes(splits_found)
     else:
-        found, roles = _val_by_person(found, val_fraction, split_seed)
-        notes += _shared_people(found)
+        splits_found, roles = _cut_val_by_subject(splits_found, val_fraction, split_seed)
+        notes += _shared_subject_notes(splits_found)
     return assemble(
         "folder",
-        found,
+        splits_found,
         roles,
         classes,
         layout=layout,
@@ -89,66 +89,69 @@ def load(
     )
 
 
-def _whole(listing: Listing, of_label: np.ndarray, storage_size: int, on_bad_image: str) -> Split:
+def _load_all(
+    listing: Listing, class_of_label: np.ndarray, storage_size: int, on_bad_image: str
+) -> Split:
     """Returns all images as one split."""
-    labels = of_label[listing.columns["label"].codes]
+    labels = class_of_label[listing.columns["label"].codes]
     files = Files(listing.root, listing.names)
-    whole = image_split(
-        "all", files, labels, listing.names, storage_size, on_bad_image=on_bad_image
-    )
-    people = listing.columns.get("subject")
-    if people is None:
-        return whole
-    return replace(whole, subjects=np.array(people.values)[people.codes])
+    pool = image_split("all", files, labels, listing.names, storage_size, on_bad_image=on_bad_image)
+    subjects = listing.columns.get("subject")
+    if subjects is None:
+        return pool
+    return replace(pool, subjects=np.array(subjects.values)[subjects.codes])
 
 
-def _splits(whole: Split, listing: Listing) -> dict[str, Split]:
+def _split_by_column(pool: Split, listing: Listing) -> dict[str, Split]:
     """Returns the splits that the column `split` names, or all images as `train`."""
     column = listing.columns.get("split")
     if column is None:
-        return {"train": replace(whole, name="train")}
-    of_split = {name: np.flatnonzero(column.codes == k) for k, name in enumerate(column.values)}
-    return {name: subset(whole, of_split[name], name) for name in _ROLES if name in of_split}
+        return {"train": replace(pool, name="train")}
+    positions_of = {name: np.flatnonzero(column.codes == k) for k, name in enumerate(column.values)}
+    return {name: subset(pool, positions_of[name], name) for name in _ROLES if name in positions_of}
 
 
-def _check_classes(found: dict[str, Split], classes: tuple[str, ...], where: Path) -> None:
-    if "train" not in found:
-        return  # assemble says so
-    lost = sorted(set(range(len(classes))) - set(found["train"].labels.tolist()))
-    if lost:
+def _check_classes(splits_found: dict[str, Split], classes: tuple[str, ...], where: Path) -> None:
+    if "train" not in splits_found:
+        return  # `assemble` raises the error
+    absent = sorted(set(range(len(classes))) - set(splits_found["train"].labels.tolist()))
+    if absent:
         raise UserError(
-            f"{where}: no training images of {', '.join(classes[k] for k in lost)}, only others; "
+            f"{where}: no training images of {', '.join(classes[k] for k in absent)}, only others; "
             "add some, or take the class out of every split"
         )
 
 
-def _val_by_person(
-    found: dict[str, Split], fraction: float, seed: int
+def _cut_val_by_subject(
+    splits_found: dict[str, Split], fraction: float, seed: int
 ) -> tuple[dict[str, Split], dict[str, str]]:
-    """Cuts val from train so that nobody is in both; returns own name → split, own name → role."""
+    """Cuts val from train by subject; returns original name → split and original name → role."""
     if not 0 < fraction < 1:
         raise UserError(f"val_fraction={fraction}: expected a number above 0 and below 1, say 0.1")
-    train = found["train"]
+    train = splits_found["train"]
     k = max(2, round(1 / fraction))
     val = subject_folds(train.subjects if train.subjects is not None else (), k)[seed % k]
     kept = np.setdiff1d(np.arange(len(train)), val)
-    own = {"train": "train without the people of val", "val": f"one in {k} of the people of train"}
+    source_of = {
+        "train": "train without the people of val",
+        "val": f"one in {k} of the people of train",
+    }
     parts = {"train": subset(train, kept), "val": subset(train, val, "val")}
-    splits = {own.get(name, name): split for name, split in {**found, **parts}.items()}
-    return splits, {own.get(name, name): name for name in _ROLES}
+    splits = {source_of.get(name, name): split for name, split in {**splits_found, **parts}.items()}
+    return splits, {source_of.get(name, name): name for name in _ROLES}
 
 
-def _shared_people(found: dict[str, Split]) -> tuple[str, ...]:
-    """Returns a note for each two splits that show the same people."""
-    people = {
-        own: set(np.unique(split.subjects).tolist())
-        for own, split in found.items()
+def _shared_subject_notes(splits_found: dict[str, Split]) -> tuple[str, ...]:
+    """Returns a note for each pair of splits that share subjects."""
+    subjects = {
+        name: set(np.unique(split.subjects).tolist())
+        for name, split in splits_found.items()
         if split.subjects is not None
     }
-    pairs = [(a, b) for i, a in enumerate(people) for b in list(people)[i + 1 :]]
+    pairs = [(a, b) for i, a in enumerate(subjects) for b in list(subjects)[i + 1 :]]
     return tuple(
-        f"{len(people[a] & people[b]):,} people are in {a} and in {b}: the splits are not "
+        f"{len(subjects[a] & subjects[b]):,} people are in {a} and in {b}: the splits are not "
         "subject-independent"
         for a, b in pairs
-        if people[a] & people[b]
+        if subjects[a] & subjects[b]
     )

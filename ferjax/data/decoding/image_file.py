@@ -1,4 +1,4 @@
-"""Image files as uint8 arrays: the one decoder and the one host resize of the library."""
+"""Decodes and resizes image files to uint8 arrays; reads image headers; splits of image files."""
 
 import struct
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from PIL import Image
 
 from ferjax.data.decoding.process_pool import DecodePool, decode_pool
 from ferjax.data.decoding.usable_cores import usable_cores
-from ferjax.data.splits.name_block import Names
+from ferjax.data.splits.compact_names import Names
 from ferjax.data.splits.split import Split
 from ferjax.errors import UserError
 
-# What Pillow raises on truncated, foreign or hostile files; each decoder has its own taste.
+# Exceptions that Pillow raises on truncated, foreign or malicious files; decoders differ in them.
 _DECODE_ERRORS = (
     OSError,
     SyntaxError,
@@ -30,7 +30,7 @@ _DECODE_ERRORS = (
     Image.DecompressionBombWarning,
 )
 _THREADED_PIXELS = 96 * 96
-# Below so many images a thread costs more than it brings.
+# With fewer images per thread, a thread costs more time than it saves.
 _IMAGES_PER_THREAD = 4
 _GREY_MODES = frozenset({"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F"})
 _EXIF_ORIENTATION = 0x0112
@@ -46,29 +46,29 @@ _TRANSPOSE = {
 
 
 def read_image(path: Path, size: tuple[int, int] | None, channels: int) -> np.ndarray:
-    """Decodes one image file, upright, in the wanted size and number of channels.
+    """Decodes one image file, upright, in the given size and number of channels.
 
-    Alpha is dropped, not composited; of an animation the first picture counts.
+    Alpha is dropped, not composited. Of an animation the first frame is used.
 
     Args:
       path: a file in any format Pillow reads; 16-bit greys are scaled to 8 bits.
-      size: (H, W) of the result, None for the file's own size.
+      size: (H, W) of the result, None for the size of the file.
       channels: 1 (grey, ITU-R 601 weights) or 3 (RGB; grey is repeated).
 
     Returns:
       uint8 [H, W, channels], values 0 to 255.
 
     Raises:
-      UserError: the file is missing, empty, truncated, beyond Pillow's limit of pixels or no image,
-        may not be read, or has 32-bit pixels, whose range nothing tells.
+      UserError: the file is missing, empty, truncated, not an image, larger than Pillow's limit of
+        pixels, not permitted to be read, or has 32-bit pixels, whose range is unknown.
     """
     mode = "L" if channels == 1 else "RGB"
     try:
         with Image.open(path) as file:
-            turn = _TRANSPOSE.get(_orientation(file))
+            transpose = _TRANSPOSE.get(_orientation(file))
             file.load()
             image = file if file.mode == mode else _eight_bit(file).convert(mode)
-            image = image if turn is None else image.transpose(turn)
+            image = image if transpose is None else image.transpose(transpose)
             pixels = np.frombuffer(image.tobytes(), np.uint8)
     except _DECODE_ERRORS as error:
         raise _unreadable(path, error) from error
@@ -83,14 +83,14 @@ def read_images(
     threads: int | None = None,
     pool: DecodePool | None = None,
 ) -> np.ndarray:
-    """Decodes image files here, in threads, and in processes where there is a pool of them.
+    """Decodes image files in threads of this process, and in the processes of a pool if given.
 
     Args:
       paths: B files.
       size: (H, W) of the results.
       channels: 1 or 3.
-      threads: how many decode; None: one for each core this process may use.
-      pool: takes what it can; the pixels and the errors are the same.
+      threads: number of threads. None: one for each core that this process may use.
+      pool: decodes what it can; pixels and errors are the same with it.
 
     Returns:
       uint8 [B, H, W, channels].
@@ -102,23 +102,23 @@ def read_images(
     rows = pool.read(paths, images) if pool else range(len(paths))
     threads = min(threads or usable_cores(), len(rows) // _IMAGES_PER_THREAD)
 
-    def work(first: int) -> None:
+    def decode_every_nth(first: int) -> None:
         for k in rows[first :: max(1, threads)]:
             images[k] = read_image(paths[k], size, channels)
 
     if threads < 2:
-        work(0)
+        decode_every_nth(0)
         return images
     with ThreadPoolExecutor(threads) as executor:
-        list(executor.map(work, range(threads)))
+        list(executor.map(decode_every_nth, range(threads)))
     return images
 
 
 def decode_threads(pixels: int) -> int:
-    """Returns how many threads decode files of so many pixels fastest.
+    """Returns the number of threads that decode files with this many pixels fastest.
 
-    A tiny file is mostly Python, whose lock two threads pass to and fro: 48x48 faces take 1.75
-    times as long in two (BUILD.md).
+    A small file takes mostly Python code, and threads wait for the interpreter lock: 48x48 faces
+    take 1.75 times as long in two threads (BUILD.md).
     """
     return usable_cores() if pixels >= _THREADED_PIXELS else 1
 
@@ -126,9 +126,9 @@ def decode_threads(pixels: int) -> int:
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resizes uint8 [h, w, C], C 1 or 3, to uint8 [H, W, C] for `size` (H, W).
 
-    The filter is Pillow's bilinear: a triangle as wide as the reduction, so it is antialiased; it
-    is what the device's resample does when enlarging, and unlike bicubic it cannot ring, which on
-    uint8 would clip at bright edges. An image of that size already is returned as it is.
+    The filter is Pillow's bilinear: a triangle as wide as the reduction, so it is antialiased. When
+    enlarging it equals the resample on the device. Unlike bicubic it does not overshoot, which
+    would clip uint8 at bright edges. An image that has this size is returned unchanged.
     """
     if image.shape[:2] == tuple(size):
         return image
@@ -141,19 +141,19 @@ def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def image_header(path: Path) -> tuple[int, int, int]:
     """Returns (H, W, channels) of an upright image file without decoding its pixels.
 
-    Channels are as stored: 1 for grey files, 3 for all others.
+    Channels are those of the file: 1 for grey files, 3 for all others.
 
     Raises:
-      UserError: the file is missing, empty or no image.
+      UserError: the file is missing, empty or not an image.
     """
     try:
         with Image.open(path) as file:
-            turned = _orientation(file) >= 5
+            swaps_sides = _orientation(file) >= 5
             width, height = file.size
             channels = 1 if file.mode in _GREY_MODES else 3
     except _DECODE_ERRORS as error:
         raise _unreadable(path, error) from error
-    return (width, height, channels) if turned else (height, width, channels)
+    return (width, height, channels) if swaps_sides else (height, width, channels)
 
 
 def image_split(
@@ -168,22 +168,23 @@ def image_split(
 ) -> Split:
     """Returns the split whose images are the files `paths`, decoded each time they are read.
 
-    Every header is opened once, here. Where all files share one size it is kept, else each is
-    resized to (storage_size, storage_size); there are 3 channels unless every file is grey.
+    This function opens every header once. If all files have the same size, it is kept; else each
+    image is resized to (storage_size, storage_size). The images have 3 channels, or 1 if all files
+    are grey.
 
     Args:
       name: the split's name.
       paths: N image files.
       labels: int [N], indexes into the class list.
-      ids: N names a person can find the image by.
-      storage_size: the side of the square that images of differing sizes are stored in.
-      on_bad_image: `error`, or `skip`: broken headers are passed over here, and it is for
-        `bad_images.skip_unreadable` to leave the images out.
-      threads: of one `read`; None: as `decode_threads` has it for the largest, and processes once
-        many files have been read (`decode_pool`).
+      ids: N names that identify the images to a user.
+      storage_size: the side of the square that images of different sizes are resized to.
+      on_bad_image: `error`, or `skip` to ignore broken headers; `bad_images.skip_unreadable` then
+        leaves the images out.
+      threads: number of threads of one `read`. None: `decode_threads` of the largest image, and
+        processes after many files have been read (`decode_pool`).
 
     Raises:
-      UserError: a file is missing or no image (also by the split's `read`, on broken pixels).
+      UserError: a file is missing or not an image; `read` of the split raises it for broken pixels.
     """
     headers: set[tuple[int, int, int]] = set()
     for number, path in enumerate(paths, start=1):
@@ -195,25 +196,25 @@ def image_split(
     sizes = {header[:2] for header in headers}
     size = sizes.pop() if len(sizes) == 1 else (storage_size, storage_size)
     channels = max((header[2] for header in headers), default=1)
-    most = max((height * width for height, width, _ in headers), default=0)
-    few, cores = threads or decode_threads(most), usable_cores()
+    largest = max((height * width for height, width, _ in headers), default=0)
+    num_threads, cores = threads or decode_threads(largest), usable_cores()
 
     def read(indices: np.ndarray) -> np.ndarray:
         pool = None if threads else decode_pool(cores)
-        return read_images([paths[i] for i in indices], size, channels, few, pool)
+        return read_images([paths[i] for i in indices], size, channels, num_threads, pool)
 
     names = ids if isinstance(ids, Names) else tuple(ids)
     return Split(name, np.asarray(labels, np.int32), names, (*size, channels), read)
 
 
 def _orientation(file: Image.Image) -> int:
-    """Returns the EXIF orientation 1 to 8; 1 where the header has none."""
-    # Asking a PNG without EXIF for it would decode the pixels; TIFF is turned by Pillow itself.
+    """Returns the EXIF orientation 1 to 8; 1 if the header has none."""
+    # getexif of a PNG without EXIF would decode its pixels. Pillow itself rotates TIFF files.
     return file.getexif().get(_EXIF_ORIENTATION, 1) if "exif" in file.info else 1
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
-    """Returns an image whose `convert` neither clips nor warns."""
+    """Returns an 8-bit image; its method `convert` neither clips nor warns."""
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode == "I" and image.format == "PPM":  # Pillow scales its samples to 16 bits
@@ -226,7 +227,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:
-    """Returns the error for a file that is not there, is empty or does not decode."""
+    """Returns the error for a file that is missing, empty or cannot be decoded."""
     path = Path(path)
     if isinstance(error, PermissionError):
         return UserError(f"{path}: permission denied; make the file and its folder readable")

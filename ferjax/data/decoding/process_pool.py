@@ -1,8 +1,8 @@
-"""Many files decoded by processes, which share no interpreter lock as threads do.
+"""A pool of processes that decode image files in parallel, without a shared interpreter lock.
 
-What the processes do not decode is left to the caller: all until enough files have been read for
-them to pay, all where none can be started, and files they cannot read, so that an error is raised
-by the caller's own decoder.
+The pool leaves some files to the caller: all files until enough have been read to make processes
+worthwhile, all files if no process can be started, and files that a process cannot read, so that
+the decoder of the caller raises the error.
 """
 
 import atexit
@@ -20,25 +20,27 @@ import numpy as np
 from ferjax.data.decoding.worker_handle import DONE, ENDED, DecodeProcess
 from ferjax.errors import UserError
 
-# To start a process takes as long as it then saves on so many images.
+# Starting a process takes as long as it saves on this many images.
 _START_AFTER = 2048
 _IMAGES_PER_PROCESS = 4
-# What a process is asked for at a time: it stays in the cache until the parent fetches it.
+# Bytes per request; so few that they stay in the processor's cache until the parent reads them.
 _RUN_BYTES = 1 << 20
 
 
 class DecodePool:
-    """Up to `count` decoding processes. Any thread may read; reads take turns.
+    """Up to `count` decoding processes. Any thread may call `read`; one call runs at a time.
 
     Args:
-      count: of processes, at most.
-      start_after: how many images are read, and left to the caller, before any process starts.
+      count: largest number of processes.
+      start_after: number of images that are left to the caller before any process is started.
     """
 
     def __init__(self, count: int, start_after: int = _START_AFTER) -> None:
-        # A frozen program's executable is the program; Windows passes no descriptors on.
-        able = os.name == "posix" and bool(sys.executable) and not getattr(sys, "frozen", False)
-        self._count = count if able and count > 1 else 0
+        # In a frozen program sys.executable is not Python; Windows cannot pass file descriptors.
+        can_start = (
+            os.name == "posix" and bool(sys.executable) and not getattr(sys, "frozen", False)
+        )
+        self._count = count if can_start and count > 1 else 0
         self._start_after = start_after
         self._processes: list[DecodeProcess] = []
         self._lock, self._owner = threading.Lock(), os.getpid()
@@ -50,29 +52,29 @@ class DecodePool:
           UserError: a file that ended two processes.
         """
         with self._lock:
-            processes = self._ready(min(self._count, len(paths) // _IMAGES_PER_PROCESS))
+            processes = self._ready_processes(min(self._count, len(paths) // _IMAGES_PER_PROCESS))
             self._start_after -= len(paths)
             if not processes:
                 return range(len(paths))
             try:
-                return self._share(processes, paths, images)
-            except BaseException:  # interrupts too: what is still to be answered is nobody's
+                return self._decode_in_processes(processes, paths, images)
+            except BaseException:  # interrupts too, because pending answers would be read by nobody
                 self._stop(self._processes)
                 raise
 
     def close(self) -> None:
-        """Ends the processes; later reads are left to their callers."""
-        if os.getpid() != self._owner:  # a fork's copy
+        """Ends the processes; later reads are left to the callers."""
+        if os.getpid() != self._owner:  # a copy in a forked process
             return
-        # A thread may finish its read; one that hangs must not keep the program from ending.
+        # Another thread may finish its read, but one that hangs must not prevent the exit.
         locked = self._lock.acquire(timeout=2)
         self._count = 0
         self._stop(self._processes)
         if locked:
             self._lock.release()
 
-    def _ready(self, wanted: int) -> list[DecodeProcess]:
-        """Returns so many processes if they are ready, else none; starts those that lack."""
+    def _ready_processes(self, wanted: int) -> list[DecodeProcess]:
+        """Returns `wanted` processes if all are ready, else []; starts those that are missing."""
         if wanted < 2 or self._start_after > 0:
             return []
         self._stop([process for process in self._processes if process.ended()])
@@ -81,44 +83,49 @@ class DecodePool:
                 self._processes.append(DecodeProcess())
             processes = self._processes[:wanted]
             return processes if all(process.ready() for process in processes) else []
-        except OSError:  # none can be started here, or what starts is not our worker
+        except OSError:  # no process can be started, or it is not our worker
             self._count = 0
             self._stop(self._processes)
             return []
 
-    def _share(
+    def _decode_in_processes(
         self, processes: Sequence[DecodeProcess], paths: Sequence[Path], images: np.ndarray
     ) -> Sequence[int]:
-        here = _working_directory()  # as of now; the processes have that of their start
-        most = max(1, _RUN_BYTES // images[0].nbytes)
-        todo, left, tried = deque(_runs(len(paths), len(processes), most)), [], set()
+        # The processes keep the directory of their start, so they get absolute names.
+        directory = _working_directory()
+        run_length = max(1, _RUN_BYTES // images[0].nbytes)
+        pending = deque(_runs(len(paths), len(processes), run_length))
+        left_to_caller: list[int] = []
+        tried: set[int] = set()
         with selectors.DefaultSelector() as selector:
             for process in processes:
-                process.prepare(images.shape[1:], most)
+                process.prepare(images.shape[1:], run_length)
                 selector.register(process.answers, selectors.EVENT_READ, process)
             while True:
                 alive: list[DecodeProcess] = [key.data for key in selector.get_map().values()]
                 for process in alive:
-                    while todo and len(process.runs) < process.SLOTS:
-                        run = todo.popleft()
-                        process.ask(run, [os.path.join(here, paths[row]) for row in run])
+                    while pending and len(process.runs) < process.SLOTS:
+                        run = pending.popleft()
+                        process.ask(run, [os.path.join(directory, paths[row]) for row in run])
                 if not any(process.runs for process in alive):
-                    return sorted([*left, *(row for run in todo for row in run)])
+                    return sorted([*left_to_caller, *(row for run in pending for row in run)])
                 for key, _ in selector.select():
                     process = key.data
                     answer = process.answer()
                     if answer == ENDED:
                         selector.unregister(process.answers)
-                        todo.extendleft(self._again(process, paths, tried))
+                        pending.extendleft(self._runs_to_repeat(process, paths, tried))
                         continue
                     pixels, run = process.pixels(), process.runs.popleft()
                     if answer == DONE:
                         images[run.start : run.stop] = pixels
                     else:
-                        left.extend(run)
+                        left_to_caller.extend(run)
 
-    def _again(self, process: DecodeProcess, paths: Sequence[Path], tried: set[int]) -> list[range]:
-        """Returns the runs of a process that has ended, of the one under way each row by itself."""
+    def _runs_to_repeat(
+        self, process: DecodeProcess, paths: Sequence[Path], tried: set[int]
+    ) -> list[range]:
+        """Returns the runs of a process that has ended; its current run is divided into rows."""
         under_way, *others = process.runs or [range(0)]
         status = self._stop([process])
         if len(under_way) == 1 and under_way[0] in tried:
@@ -145,16 +152,16 @@ def decode_pool(count: int) -> DecodePool:
 
 @functools.cache
 def _pool_of(pid: int, count: int) -> DecodePool:
-    """Returns a process's own pool: a fork must not talk to its parent's children."""
+    """Returns the pool of one process; a forked process must not use the pool of its parent."""
     pool = DecodePool(count)
     atexit.register(pool.close)
     return pool
 
 
 def _runs(rows: int, processes: int, most: int) -> list[range]:
-    """Returns runs of up to `most` rows, shorter towards the end, so that all end together.
+    """Returns runs of up to `most` rows; later runs are shorter, so that processes end together.
 
-    The shortest are not too short: on busy cores an answer waits for the parent's turn.
+    Runs have a minimal length, because on busy cores every answer waits for the parent.
     """
     runs, first, least = [], 0, max(1, rows // (16 * processes))
     while first < rows:
@@ -167,5 +174,5 @@ def _runs(rows: int, processes: int, most: int) -> list[range]:
 def _working_directory() -> str:
     try:
         return os.getcwd()
-    except FileNotFoundError:  # removed: then names are absolute, or cannot be read
+    except FileNotFoundError:  # the directory was removed; only absolute names can be read
         return ""

@@ -1,4 +1,4 @@
-"""A process that decodes files, as its parent sees it."""
+"""Parent side of a decoding process: starts it, sends requests, reads its pixels, stops it."""
 
 import contextlib
 import math
@@ -14,31 +14,31 @@ from pathlib import Path
 
 import numpy as np
 
-# What a process answers: first that it is up, then whether it has done a run.
+# Answers of a process: ready after its start, then done or failed for each run; empty at its end.
 READY, DONE, FAILED, ENDED = b"r", b"d", b"f", b""
-# No `site` and no main module: the child gets the parent's search path and imports what it needs.
+# The child runs without `site` and without a main module; it gets the parent's search path.
 _BOOT = """import sys
 board, *sys.path[:] = sys.argv[1:]
 from ferjax.data.decoding.worker_main import serve
 serve(int(board))"""
-_SETTINGS = {
-    # NumPy's linear algebra would start a thread a core in every process.
+_ENVIRONMENT = {
+    # Otherwise NumPy's linear algebra starts a thread per core in every process.
     **dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
-    # What glibc gives back to the system after each image it zeroes again for the next: 224x224
-    # images then take 2.4 times as long.
+    # Otherwise glibc returns memory to the system after each image and gets it zeroed for the next:
+    # 224x224 images then take 2.4 times as long.
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(128 << 20),
 }
 
 
 class DecodeProcess:
-    """A child that decodes runs of a batch's rows to a board, memory that both sides map.
+    """A child process that decodes runs of rows of a batch into memory shared with its parent.
 
-    It has two runs at a time: one it decodes, while its parent fetches another from the board.
+    It has up to two runs: it decodes one while its parent copies the other.
 
     Attributes:
-      answers: a descriptor: readable when the oldest run is done, and when the process has ended.
-      runs: those it was asked for, oldest first.
+      answers: a file descriptor, readable when the oldest run is done or the process has ended.
+      runs: the requested runs, oldest first.
 
     Raises:
       OSError: no process can be started.
@@ -47,22 +47,22 @@ class DecodeProcess:
     SLOTS = 2
 
     def __init__(self) -> None:
-        self._board = _unnamed_file()
-        # Its last entry is where an import hook, as of an editable install, found ferjax.
+        self._shared_file = _unnamed_file()
+        # The last entry is needed if an import hook (editable install) found ferjax.
         path = [*map(os.path.abspath, sys.path), str(Path(__file__).parents[2])]
         options = ["-P", "-S", "-X", f"utf8={sys.flags.utf8_mode}", "-c", _BOOT]
         try:
             self._process = subprocess.Popen(
-                [sys.executable, *options, str(self._board), *path],
+                [sys.executable, *options, str(self._shared_file), *path],
                 bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                env=os.environ | _SETTINGS,
-                pass_fds=[self._board],
-                process_group=0,  # Ctrl-C is for the parent
+                env=os.environ | _ENVIRONMENT,
+                pass_fds=[self._shared_file],
+                process_group=0,  # so that Ctrl-C reaches only the parent
             )
         except BaseException:
-            os.close(self._board)
+            os.close(self._shared_file)
             raise
         assert self._process.stdin
         assert self._process.stdout
@@ -71,30 +71,30 @@ class DecodeProcess:
         os.set_blocking(self.answers, False)
         self.runs: deque[range] = deque()
         self._memory: mmap.mmap | bytes = b""
-        self._shape, self._slot, self._asked, self._ready = (0, 0, 0), 0, 0, False
+        self._shape, self._slot_bytes, self._num_requests, self._ready = (0, 0, 0), 0, 0, False
 
-    def prepare(self, shape: tuple[int, int, int], most: int) -> None:
-        """Makes room for runs of up to `most` images of `shape` (H, W, C)."""
-        self._shape, self._slot = shape, most * math.prod(shape)
-        if len(self._memory) < self.SLOTS * self._slot:
-            os.ftruncate(self._board, self.SLOTS * self._slot)
-            self._memory = mmap.mmap(self._board, self.SLOTS * self._slot)
+    def prepare(self, shape: tuple[int, int, int], run_length: int) -> None:
+        """Makes the shared memory large enough for `run_length` images of `shape` (H, W, C)."""
+        self._shape, self._slot_bytes = shape, run_length * math.prod(shape)
+        if len(self._memory) < self.SLOTS * self._slot_bytes:
+            os.ftruncate(self._shared_file, self.SLOTS * self._slot_bytes)
+            self._memory = mmap.mmap(self._shared_file, self.SLOTS * self._slot_bytes)
 
     def ask(self, run: range, names: Sequence[str]) -> None:
-        """Asks for the rows `run`, which are in the files `names`; a dead process is not told."""
-        start = self._asked % self.SLOTS * self._slot
+        """Requests the rows `run`, whose files are `names`; a process that has ended is ignored."""
+        start = self._num_requests % self.SLOTS * self._slot_bytes
         request = pickle.dumps((names, self._shape[:2], self._shape[2], start))
         self.runs.append(run)
-        self._asked += 1
+        self._num_requests += 1
         with contextlib.suppress(BrokenPipeError):
             while request:
                 request = request[os.write(self._requests, request) :]
 
     def ready(self) -> bool:
-        """Returns whether the process is up: its imports take a moment.
+        """Returns whether the process has started; its imports take a moment.
 
         Raises:
-          OSError: it ended instead.
+          OSError: the process ended during its start.
         """
         if not self._ready:
             with contextlib.suppress(BlockingIOError):
@@ -104,27 +104,27 @@ class DecodeProcess:
         return self._ready
 
     def ended(self) -> bool:
-        """Returns whether the process is no more."""
+        """Returns whether the process has ended."""
         return self._process.poll() is not None
 
     def answer(self) -> bytes:
         """Returns the answer to the oldest run.
 
         Raises:
-          BlockingIOError: there is none yet.
+          BlockingIOError: there is no answer yet.
         """
         return os.read(self.answers, 1)
 
     def pixels(self) -> np.ndarray:
-        """Returns the oldest run's images, uint8 [b, H, W, C], valid until `ask`."""
-        start = (self._asked - len(self.runs)) % self.SLOTS * self._slot
+        """Returns the images of the oldest run, uint8 [b, H, W, C], valid until the next `ask`."""
+        start = (self._num_requests - len(self.runs)) % self.SLOTS * self._slot_bytes
         return np.ndarray((len(self.runs[0]), *self._shape), np.uint8, self._memory, start)
 
     def stop(self) -> int:
-        """Ends the process, which only ever reads files; returns its exit status."""
+        """Kills the process, which only reads files, and returns its exit status."""
         self._process.kill()
         with self._process:
-            os.close(self._board)
+            os.close(self._shared_file)
         return self._process.returncode
 
 

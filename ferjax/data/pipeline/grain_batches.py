@@ -1,7 +1,7 @@
-"""Batches through Grain, random access by the step of a run or the number in an evaluation.
+"""Training and evaluation batches through Grain, with random access by step.
 
-Grain costs some 50 µs an element whatever it holds: its elements are batches, and where batches are
-small several of them, read at once and cut apart.
+Grain takes about 50 µs per element of any size. So an element is a batch, or several small batches
+that are read at once and then divided.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,9 +16,9 @@ from ferjax.data.pipeline.epoch_order import balanced_order, drawn_labels, shuff
 from ferjax.data.splits.split import Split
 from ferjax.errors import UserError
 
-# Batches of one Grain element: up to 8, as far as they fit into these bytes.
-_TOGETHER, _ELEMENT_BYTES = 8, 16 << 20
-# What is read ahead bridges a pause of the disk, and is still in the processor's cache when used.
+# A Grain element has up to this many batches, if they fit into this many bytes.
+_BATCHES_PER_ELEMENT, _ELEMENT_BYTES = 8, 16 << 20
+# Bytes read ahead: enough for a pause of the disk, few enough to stay in the processor's cache.
 _AHEAD_BYTES = 8 << 20
 _THREADS = 2
 
@@ -37,16 +37,16 @@ class Shard:
 
 
 @dataclass(frozen=True)
-class _Rows:
-    """What a batch holds: positions int [B] in the split, mask bool [B], labels [N] if drawn."""
+class _BatchRows:
+    """Rows of a batch: positions int [B] in the split, mask bool [B], labels [N] if drawn."""
 
     positions: np.ndarray
     mask: np.ndarray
     labels: np.ndarray | None = None
 
 
-def _read(split: Split, batches: Sequence[_Rows]) -> list[dict[str, Any]]:
-    """Returns batches of equal size, all of their images and features from one read each."""
+def _read_batches(split: Split, batches: Sequence[_BatchRows]) -> list[dict[str, Any]]:
+    """Returns batches of equal size; images and features are read once for all of them."""
     positions = np.concatenate([rows.positions for rows in batches])
     features = None if split.features is None else split.features[positions]
     images, index = split.read(positions), positions.astype(np.int32)
@@ -60,7 +60,7 @@ def _read(split: Split, batches: Sequence[_Rows]) -> list[dict[str, Any]]:
             "mask": rows.mask,
             "index": index[part],
         }
-        # Labels that were drawn from the targets stand for them.
+        # Labels that were drawn from the targets replace them.
         if split.targets is not None and rows.labels is None:
             batch["target"] = split.targets[rows.positions].astype(np.float32, copy=False)
         if features is not None:
@@ -71,21 +71,21 @@ def _read(split: Split, batches: Sequence[_Rows]) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class TrainBatches:
-    """Training batches: element i is the batch of step i, following from (seed, i) alone.
+    """Training batches: element i is the batch of step i and depends only on (seed, i).
 
-    Each epoch is a permutation of its own; the remainder that fills no batch is left out of that
-    epoch, and other images are left out of the next.
+    Each epoch has another permutation. The remainder that does not fill a batch is left out of that
+    epoch; in the next epoch other images are left out.
 
     Attributes:
-      split: what to train on.
+      split: the training split.
       batch_size: rows of the global batch.
-      seed: of orders and drawn labels.
-      epochs: how many to give.
+      seed: seed of orders and drawn labels.
+      epochs: number of epochs.
       shard: the rows of this process.
       balance: each epoch draws as many images as the split has, with replacement, every class
         that occurs with equal probability, instead of a permutation.
-      draw_labels: each epoch draws one label an image from its row of `split.targets`; batches then
-        have that `label` and no `target`.
+      draw_labels: each epoch draws one label for each image from its row of `split.targets`;
+        batches then have that `label` and no `target`.
 
     Raises:
       UserError: `draw_labels` without targets.
@@ -98,8 +98,8 @@ class TrainBatches:
     shard: Shard = Shard()
     balance: bool = False
     draw_labels: bool = False
-    # An epoch in use → its order and labels: drawing them takes as long as a hundred gathers. Two,
-    # as one thread may read the end of an epoch while another begins the next.
+    # Epoch in use → its order and labels, because drawing them takes as long as reading a hundred
+    # batches. Two epochs are kept: one thread may read the end of one and another start the next.
     _drawn: dict[int, tuple[np.ndarray, np.ndarray | None]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -120,15 +120,15 @@ class TrainBatches:
         return self.epochs * self.steps_per_epoch
 
     def __getitem__(self, step: int) -> dict[str, Any]:
-        return _read(self.split, [self.rows(step)])[0]
+        return _read_batches(self.split, [self.rows(step)])[0]
 
-    def rows(self, step: int) -> _Rows:
-        """Returns what the batch of a step holds, without reading it."""
+    def rows(self, step: int) -> _BatchRows:
+        """Returns the rows of the batch of a step, without reading images."""
         epoch, number = divmod(int(step), self.steps_per_epoch)
         order, labels = self._drawn.get(epoch) or self._draw(epoch)
         positions = order[number * self.batch_size :][: self.batch_size]
         positions = positions[self.shard.rows(self.batch_size)]
-        return _Rows(positions, np.ones(len(positions), bool), labels)
+        return _BatchRows(positions, np.ones(len(positions), bool), labels)
 
     def _draw(self, epoch: int) -> tuple[np.ndarray, np.ndarray | None]:
         order = (
@@ -156,40 +156,40 @@ class EvalBatches:
         return -(-len(self.split) // self.batch_size)
 
     def __getitem__(self, number: int) -> dict[str, Any]:
-        return _read(self.split, [self.rows(number)])[0]
+        return _read_batches(self.split, [self.rows(number)])[0]
 
-    def rows(self, number: int) -> _Rows:
-        """Returns what a batch holds, without reading it."""
+    def rows(self, number: int) -> _BatchRows:
+        """Returns the rows of a batch, without reading images."""
         positions = np.arange(self.batch_size) + int(number) * self.batch_size
         positions = positions[self.shard.rows(self.batch_size)]
         mask = positions < len(self.split)
-        return _Rows(np.where(mask, positions, 0), mask)
+        return _BatchRows(np.where(mask, positions, 0), mask)
 
 
 @dataclass(frozen=True)
-class _Groups:
-    """A Grain source of lists of `size` batches from `start` on; the first list has one alone."""
+class _BatchGroups:
+    """A Grain source of lists of `size` batches from batch `start` on; the first list has one."""
 
     batches: TrainBatches | EvalBatches
     start: int
     size: int
 
     def __len__(self) -> int:
-        left = len(self.batches) - self.start
-        return 1 + -(-(left - 1) // self.size) if left > 0 else 0
+        remaining = len(self.batches) - self.start
+        return 1 + -(-(remaining - 1) // self.size) if remaining > 0 else 0
 
     def __getitem__(self, number: int) -> list[dict[str, Any]]:
         end = self.start + int(number) * self.size + 1
         steps = range(max(self.start, end - self.size), min(end, len(self.batches)))
-        return _read(self.batches.split, [self.batches.rows(step) for step in steps])
+        return _read_batches(self.batches.split, [self.batches.rows(step) for step in steps])
 
 
 def iterate(batches: TrainBatches | EvalBatches, start: int = 0) -> Iterator[dict[str, Any]]:
     """Yields the batches from element `start` on, read ahead in threads.
 
     Batches are dictionaries of this process's rows: `image` uint8 [B, H, W, C], `label` int32 [B],
-    `mask` bool [B], `index` int32 [B] (position in the split) and, where the split has soft labels,
-    `target` float32 [B, K], where it has features, `feature` float32 [B, V, ...].
+    `mask` bool [B], `index` int32 [B] (position in the split), where the split has soft labels,
+    `target` float32 [B, K], and where it has features, `feature` float32 [B, V, ...].
 
     Raises:
       UserError: from the split's `read`, for an image that cannot be read.
@@ -197,10 +197,10 @@ def iterate(batches: TrainBatches | EvalBatches, start: int = 0) -> Iterator[dic
     split, rows = batches.split, batches.batch_size // batches.shard.count
     features = 0 if split.features is None else 4 * prod(split.features.shape[1:])
     nbytes = rows * (prod(split.shape) + features)
-    together = min(_TOGETHER, max(1, _ELEMENT_BYTES // max(1, nbytes)))
-    ahead = min(8, max(2, _AHEAD_BYTES // max(1, together * nbytes)))
-    source: Any = _Groups(batches, start, together)
-    # Gathers from a store let go of the interpreter lock; decoding has threads of its own.
-    options = grain.ReadOptions(num_threads=_THREADS, prefetch_buffer_size=ahead)
+    batches_per_element = min(_BATCHES_PER_ELEMENT, max(1, _ELEMENT_BYTES // max(1, nbytes)))
+    elements_ahead = min(8, max(2, _AHEAD_BYTES // max(1, batches_per_element * nbytes)))
+    source: Any = _BatchGroups(batches, start, batches_per_element)
+    # Reading from a store releases the interpreter lock; decoding uses its own threads.
+    options = grain.ReadOptions(num_threads=_THREADS, prefetch_buffer_size=elements_ahead)
     for group in grain.MapDataset.source(source).to_iter_dataset(options):
         yield from group

@@ -1,4 +1,4 @@
-"""Rows of csv files, each with the place an error can name, and refusals instead of tracebacks."""
+"""Reads rows of csv files, each with its file, row and line number for error messages."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -8,14 +8,14 @@ from ferjax.errors import UserError
 
 
 def csv_records(path: Path, first_row: int = 1) -> Iterator[tuple[str, list[str]]]:
-    """Yields (place in words, fields) of each row that is not blank.
+    """Yields (location for messages, fields) of each row that is not blank.
 
     Args:
-      path: the csv file, UTF-8 with or without a byte order mark, lines ended in any way.
-      first_row: number of the first row: 0 where it is a header, which is not counted.
+      path: the csv file, UTF-8 with or without a byte order mark, with any line ends.
+      first_row: number of the first row; 0 if it is a header, which is not counted.
 
     Raises:
-      UserError: the file is missing or no csv text.
+      UserError: the file is missing or is not csv text.
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
@@ -33,10 +33,10 @@ def csv_records(path: Path, first_row: int = 1) -> Iterator[tuple[str, list[str]
 
 
 def csv_header(path: Path) -> list[str]:
-    """Returns the fields of the first row, without the spaces around them; none of an empty file.
+    """Returns the fields of the first row, stripped of spaces; an empty list for an empty file.
 
     Raises:
-      UserError: the file is missing or no csv text.
+      UserError: the file is missing or is not csv text.
     """
     return [name.strip() for name in next(csv_records(path), ("", []))[1]]
 
@@ -44,28 +44,28 @@ def csv_header(path: Path) -> list[str]:
 def named_rows(
     path: Path, columns: Sequence[str], hint: str = ""
 ) -> Iterator[tuple[str, list[str]]]:
-    """Yields (place in words, the fields of `columns`, stripped) of each row below the header.
+    """Yields (location for messages, stripped fields of `columns`) of each row after the header.
 
     Args:
-      path: the csv file; its columns may stand in any order and be more than `columns`.
-      columns: names to look for in the header, whose names are stripped of spaces.
-      hint: what the error for other columns adds.
+      path: the csv file; its columns may be in any order, and there may be more of them.
+      columns: names to look for in the header, after its names are stripped of spaces.
+      hint: text that is appended to the error for missing columns.
 
     Raises:
-      UserError: no such columns, or a row with more or fewer fields than the header.
+      UserError: a column is missing, or a row has more or fewer fields than the header.
     """
     rows = csv_records(path, first_row=0)
     header = [name.strip() for name in next(rows, ("", []))[1]]
-    places = [header.index(name) for name in columns if name in header]
-    if len(places) < len(columns):
+    indices = [header.index(name) for name in columns if name in header]
+    if len(indices) < len(columns):
         raise UserError(
             f"{path}: columns {', '.join(header)[:200] or 'none'}; expected {', '.join(columns)}"
             f"{hint}"
         )
-    for place, fields in rows:
+    for location, fields in rows:
         if len(fields) != len(header):
             raise UserError(
-                f"{place}: {len(fields)} fields, expected {len(header)} as in the header; the file "
-                "may be cut off: download it again"
+                f"{location}: {len(fields)} fields, expected {len(header)} as in the header; the "
+                "file may be cut off: download it again"
             )
-        yield place, [fields[i].strip() for i in places]
+        yield location, [fields[i].strip() for i in indices]

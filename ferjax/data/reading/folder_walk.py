@@ -1,14 +1,14 @@
-"""The images below class folders, found with one listing of each folder and no file opened."""
+"""Lists the images of a user's class folders, also inside train/, val/ and test/; opens no file."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from ferjax.data.reading.class_folders import IMAGE_SUFFIXES, SYSTEM_FILES
-from ferjax.data.reading.listing import Collector, Listing, shown
+from ferjax.data.reading.image_listing import Listing, ListingBuilder, printable_name
 from ferjax.errors import UserError
 
-# What trees and lists call their splits → ours.
+# Name of a split in folders and lists, lower-cased → the name in ferjax.
 SPLIT_NAMES = {
     "train": "train",
     "training": "train",
@@ -20,84 +20,89 @@ SPLIT_NAMES = {
     "testing": "test",
 }
 
-# Folder seen, by device and inode → its path.
-_Seen = dict[tuple[int, int], str]
+# (device, inode) of each folder that was visited → its path.
+_Visited = dict[tuple[int, int], str]
 
 
 def list_tree(root: Path) -> Listing:
-    """Lists a folder of class folders, or of train/, val/ and test/ that each hold them.
+    """Lists a folder of class folders, or one of train/, val/ and test/ with class folders in each.
 
-    Images may lie at any depth below their class folder. Hidden and system files are passed over;
-    other files that are no images are too, with a note. Names sort by code point.
+    Images may be at any depth below their class folder. Hidden and system files are ignored. Other
+    files that are not images are ignored too, with a note. Names are sorted by code point.
 
     Raises:
-      UserError: an image with no class, an empty class folder, a link that leads nowhere or to a
-        folder listed already, a folder that cannot be read, an unknown split or two of one kind.
+      UserError: an image without a class, an empty class folder, a broken link or a link to a
+        folder that was listed already, a folder that cannot be read, an unknown split folder, or
+        two folders for one split.
     """
     root = Path(root)
-    seen: _Seen = {}
-    strangers: list[str] = []
-    collected = Collector(str(root))
-    tops = _folders(str(root), seen)
-    given = {name: SPLIT_NAMES.get(name.lower()) for name in tops}
-    if "train" in given.values():
-        for name, split in given.items():
-            if split is None or [*given.values()].count(split) > 1:
+    visited: _Visited = {}
+    other_files: list[str] = []
+    builder = ListingBuilder(str(root))
+    top_folders = _folders(str(root), visited)
+    split_of = {name: SPLIT_NAMES.get(name.lower()) for name in top_folders}
+    if "train" in split_of.values():
+        for name, split in split_of.items():
+            if split is None or [*split_of.values()].count(split) > 1:
                 raise UserError(
                     f"{root / name}: beside a folder for train there may be one for val and one "
-                    f"for test, found {', '.join(map(shown, given))}; move or merge"
+                    f"for test, found {', '.join(map(printable_name, split_of))}; move or merge"
                 )
-            for label in _folders(str(root / name), seen):
-                columns = {"label": shown(label), "split": split}
-                _collect(collected, root, f"{name}/{label}", columns, seen, strangers)
+            for label in _folders(str(root / name), visited):
+                columns = {"label": printable_name(label), "split": split}
+                _add_images(builder, root, f"{name}/{label}", columns, visited, other_files)
     else:
-        for label in tops:
-            _collect(collected, root, label, {"label": shown(label)}, seen, strangers)
-    if not len(collected):
+        for label in top_folders:
+            _add_images(
+                builder, root, label, {"label": printable_name(label)}, visited, other_files
+            )
+    if not len(builder):
         raise UserError(
             f"{root}: no class folders; expected one folder of images for each class, or train/, "
             "val/ and test/ holding them"
         )
     notes = ()
-    if strangers:
-        first = shown(strangers[0])
-        notes = (f"{len(strangers):,} files that are no images were passed over, first {first}",)
-    return collected.listing(root, notes)
+    if other_files:
+        first = printable_name(other_files[0])
+        notes = (f"{len(other_files):,} files that are no images were passed over, first {first}",)
+    return builder.listing(root, notes)
 
 
-def _collect(
-    collected: Collector,
+def _add_images(
+    builder: ListingBuilder,
     root: Path,
     name: str,
     columns: dict[str, str],
-    seen: _Seen,
-    strangers: list[str],
+    visited: _Visited,
+    other_files: list[str],
 ) -> None:
     """Adds the images below root/name."""
-    before = len(collected)
-    for image in _images(str(root), name, seen, strangers):
-        collected.add(image, columns)
-    if len(collected) == before:
+    before = len(builder)
+    for image in _images(str(root), name, visited, other_files):
+        builder.add(image, columns)
+    if len(builder) == before:
         raise UserError(f"{root / name}: no images in this class folder; fill it or remove it")
 
 
-def _folders(folder: str, seen: _Seen) -> list[str]:
-    """Returns the names of the folders in `folder`, which may hold no images itself."""
-    entries = _entries(folder, seen)
-    lost = next((entry for entry, is_folder in entries if not is_folder and _is_image(entry)), None)
-    if lost is not None:
-        raise UserError(f"{lost.path}: an image beside the class folders has no class; move it")
+def _folders(folder: str, visited: _Visited) -> list[str]:
+    """Returns the names of the folders in `folder`; images directly in `folder` are an error."""
+    entries = _entries(folder, visited)
+    stray = next(
+        (entry for entry, is_folder in entries if not is_folder and _is_image(entry)), None
+    )
+    if stray is not None:
+        raise UserError(f"{stray.path}: an image beside the class folders has no class; move it")
     return [entry.name for entry, is_folder in entries if is_folder]
 
 
-def _images(root: str, name: str, seen: _Seen, strangers: list[str]) -> Iterator[str]:
-    """Yields the images below root/name, relative to root; other files go to `strangers`."""
-    for entry, is_folder in _entries(f"{root}/{name}", seen):
+def _images(root: str, name: str, visited: _Visited, other_files: list[str]) -> Iterator[str]:
+    """Yields the images below root/name, relative to root; appends others to `other_files`."""
+    for entry, is_folder in _entries(f"{root}/{name}", visited):
         inner = f"{name}/{entry.name}"
         if is_folder:
-            yield from _images(root, inner, seen, strangers)
+            yield from _images(root, inner, visited, other_files)
         elif not _is_image(entry):
-            strangers.append(inner)
+            other_files.append(inner)
         elif entry.is_file():
             yield inner
         else:
@@ -108,11 +113,11 @@ def _is_image(entry: "os.DirEntry[str]") -> bool:
     return os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES
 
 
-def _entries(folder: str, seen: _Seen) -> "list[tuple[os.DirEntry[str], bool]]":
-    """Returns a folder's visible entries by name, each with whether it is a folder."""
+def _entries(folder: str, visited: _Visited) -> "list[tuple[os.DirEntry[str], bool]]":
+    """Returns (entry, whether it is a folder) of a folder's visible entries, sorted by name."""
     try:
         status = os.stat(folder)
-        first = seen.setdefault((status.st_dev, status.st_ino), folder)
+        first = visited.setdefault((status.st_dev, status.st_ino), folder)
         if first != folder:
             raise UserError(f"{folder}: a link to {first}, which is listed already; remove it")
         with os.scandir(folder) as found:

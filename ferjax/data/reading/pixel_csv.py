@@ -1,4 +1,4 @@
-"""Csv files whose rows are 48×48 grey images: fer2013.csv and its relatives."""
+"""Reads csv files whose rows are 48×48 grey images: fer2013.csv and files of the same format."""
 
 import warnings
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ class PixelRows:
     """The rows of a pixel csv, in file order.
 
     Attributes:
-      emotion: int32 [N], the file's own numbers.
-      usage: [N], each a name of `USAGES`.
+      emotion: int32 [N], the numbers in the file.
+      usage: str [N], each a name of `USAGES`.
       images: uint8 [N, 48, 48, 1], values 0 to 255.
     """
 
@@ -39,59 +39,59 @@ def read_pixel_csv(path: Path, num_emotions: int, usage: str | None = None) -> P
     Args:
       path: the csv file, UTF-8 with or without a byte order mark.
       num_emotions: emotions are numbered 0 to num_emotions - 1.
-      usage: what every row is where there is no column Usage; None: there must be one.
+      usage: the usage of every row if the file has no column Usage. None: the column is required.
 
     Raises:
-      UserError: no such columns, no rows, or a row whose emotion, pixels or usage is none; the
-        message names the file, the row (1-based, header not counted) and the line.
+      UserError: a column is missing, there are no rows, or a row has an invalid emotion, usage or
+        pixels; the message names the file, the row (from 1, without the header) and the line.
     """
     emotions: list[int] = []
     usages: list[str] = []
     pixels: list[bytes] = []
     numbers = {str(i): i for i in range(num_emotions)}
-    named = usage is None or "Usage" in csv_header(path)
-    # Text that is no number is an error in new numpy and a DeprecationWarning in older ones.
+    has_usage = usage is None or "Usage" in csv_header(path)
+    # Text that is not a number is an error in new NumPy and a DeprecationWarning in older versions.
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)
-        for place, fields in named_rows(path, _COLUMNS if named else _COLUMNS[:2], _HINT):
-            emotion, text, row_usage = fields if named else (*fields, usage)
+        for location, fields in named_rows(path, _COLUMNS if has_usage else _COLUMNS[:2], _HINT):
+            emotion, text, row_usage = fields if has_usage else (*fields, usage)
             if emotion not in numbers:
                 raise UserError(
-                    f"{place}: emotion {emotion!r}, expected a whole number from 0 to "
+                    f"{location}: emotion {emotion!r}, expected a whole number from 0 to "
                     f"{num_emotions - 1}; correct the row or download the file again"
                 )
             if row_usage not in USAGES:
                 raise UserError(
-                    f"{place}: Usage {row_usage!r}, expected {', '.join(USAGES)}; correct the row "
-                    "or download the file again"
+                    f"{location}: Usage {row_usage!r}, expected {', '.join(USAGES)}; correct the "
+                    "row or download the file again"
                 )
             emotions.append(numbers[emotion])
             usages.append(row_usage)
-            pixels.append(_pixels(text, place))
+            pixels.append(_parse_pixels(text, location))
     if not pixels:
         raise UserError(f"{path}: a header and no rows; download the file again")
     images = np.frombuffer(b"".join(pixels), np.uint8).reshape(-1, SIDE, SIDE, 1)
     return PixelRows(np.array(emotions, np.int32), np.array(usages), images)
 
 
-def _pixels(text: str, place: str) -> bytes:
-    """Returns the 48×48 bytes written as whole numbers in `text`."""
+def _parse_pixels(text: str, location: str) -> bytes:
+    """Returns the 48×48 pixel bytes that `text` lists as decimal numbers."""
     try:
         values = np.fromstring(text, np.int64, sep=" ")
     except (ValueError, DeprecationWarning):
         words = text.split()
         wrong = next((word for word in words if not word.isdecimal()), text[:20])
-        raise _bad_pixels(place, repr(wrong)) from None
+        raise _pixel_error(location, repr(wrong)) from None
     if values.size != SIDE * SIDE:
-        raise _bad_pixels(place, f"{values.size:,} values")
+        raise _pixel_error(location, f"{values.size:,} values")
     if (values >> 8).any():
-        raise _bad_pixels(place, f"the value {values[(values >> 8) != 0][0]}")
+        raise _pixel_error(location, f"the value {values[(values >> 8) != 0][0]}")
     return values.astype(np.uint8).tobytes()
 
 
-def _bad_pixels(place: str, found: str) -> UserError:
-    """Returns the error for a pixels field that holds `found`."""
+def _pixel_error(location: str, problem: str) -> UserError:
+    """Returns the error for a field `pixels` that contains `problem`."""
     return UserError(
-        f"{place}: {found} in pixels, expected {SIDE * SIDE:,} whole numbers from 0 to 255 "
+        f"{location}: {problem} in pixels, expected {SIDE * SIDE:,} whole numbers from 0 to 255 "
         f"separated by spaces ({SIDE}x{SIDE} grey); download the file again"
     )

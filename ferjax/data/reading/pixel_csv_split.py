@@ -1,4 +1,4 @@
-"""Rows of a pixel csv as one split in memory, their names, and a note on pictures that repeat."""
+"""Makes a split in memory of the rows of a pixel csv; counts rows that repeat an image."""
 
 import hashlib
 from pathlib import Path
@@ -12,12 +12,13 @@ from ferjax.data.splits.split import Split
 def pixel_split(
     rows: PixelRows, ids: list[str], numbered: tuple[str, ...], classes: tuple[str, ...]
 ) -> Split:
-    """Returns the rows as one split `all`.
+    """Returns the rows as one split with the name `all`.
 
     Args:
-      rows: N of them.
-      ids: N names.
-      numbered: class of the file's emotion 0, 1, 2, ...; all of those in `rows` are in `classes`.
+      rows: N rows.
+      ids: N image names.
+      numbered: classes of the emotions 0, 1, 2, ... of the file. Every emotion that occurs in
+        `rows` must be in `classes`.
       classes: the class list that the split's labels index.
     """
     to_class = np.array([classes.index(n) if n in classes else -1 for n in numbered], np.int32)
@@ -27,13 +28,13 @@ def pixel_split(
 
 
 def row_ids(path: Path, rows: PixelRows) -> list[str]:
-    """Returns file.csv:row for each row, from 1."""
+    """Returns the image name "file.csv:row" of each row, counted from 1."""
     return [f"{path.name}:{row}" for row in range(1, len(rows.emotion) + 1)]
 
 
 def repeats_note(rows: PixelRows, name: str) -> tuple[str, ...]:
-    """Returns the note on rows of the file `name` that repeat a picture, if there are any."""
-    repeats, conflicts = _repeated_rows(rows)
+    """Returns a note that counts the rows of file `name` that repeat an image, or no note."""
+    repeats, conflicts = _count_repeated_rows(rows)
     if not repeats:
         return ()
     labels = f", {conflicts:,} of them under another label" if conflicts else ""
@@ -43,8 +44,8 @@ def repeats_note(rows: PixelRows, name: str) -> tuple[str, ...]:
     )
 
 
-def _repeated_rows(rows: PixelRows) -> tuple[int, int]:
-    """Returns how many rows show an earlier row's picture, and how many of them another emotion."""
+def _count_repeated_rows(rows: PixelRows) -> tuple[int, int]:
+    """Returns how many rows repeat an earlier image, and how many of these have another emotion."""
     first: dict[bytes, int] = {}
     repeats = conflicts = 0
     for image, emotion in zip(rows.images, rows.emotion.tolist(), strict=True):

@@ -1,4 +1,4 @@
-"""Images that cannot be read: finding them before training, and leaving them out by name."""
+"""Finds unreadable images before training, and leaves them out (`--on_bad_image=skip`)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,8 +18,8 @@ class BadImage:
     """An image that cannot be read.
 
     Attributes:
-      name: its id in the split.
-      reason: the whole message, with the file, what was found and what to do.
+      name: the id of the image in the split.
+      reason: the whole error message: the file, what is wrong with it and what to do.
     """
 
     name: str
@@ -32,16 +32,16 @@ def read_blocks(
     """Reads a split from first to last; yields (positions, images, bad) of each block.
 
     Args:
-      split: what to read.
-      on_bad_image: `error`: the first image that cannot be read ends it. `skip`: it is among `bad`,
-        position → which and why, and black in `images`.
+      split: the split to read.
+      on_bad_image: `error` raises at the first unreadable image. `skip` puts it into `bad`
+        (position → `BadImage`); in `images` it is black.
 
     Raises:
-      UserError: an image that cannot be read, under `error`; an unknown policy.
+      UserError: an unreadable image with `error`; an unknown value of `on_bad_image`.
     """
     if on_bad_image not in ON_BAD_IMAGE:
-        known = " or ".join(ON_BAD_IMAGE)
-        raise UserError(f"--on_bad_image={on_bad_image}: unknown, expected {known}")
+        allowed = " or ".join(ON_BAD_IMAGE)
+        raise UserError(f"--on_bad_image={on_bad_image}: unknown, expected {allowed}")
     bar = tqdm(total=len(split), desc=split.name, unit="image", disable=None, leave=False)
     with bar:
         for start in range(0, len(split), _BLOCK):
@@ -67,11 +67,11 @@ def _read_block(
     return images, bad
 
 
-def without(split: Split, bad: Mapping[int, BadImage]) -> Split:
+def without_bad(split: Split, bad: Mapping[int, BadImage]) -> Split:
     """Returns `split` without the images at the positions `bad`.
 
     Raises:
-      UserError: none is left.
+      UserError: no image remains.
     """
     if not bad:
         return split
@@ -94,21 +94,22 @@ def skip_unreadable(
 ) -> DatasetBundle:
     """Returns the bundle without the images that cannot be read, with a note that counts them.
 
-    Every image is read once, by the split's own `read`.
+    Every image is read once.
 
     Args:
-      bundle: whose files were listed with `on_bad_image="skip"`.
-      keep: what keeps decoded images (`cache.cached`), so that this reading is the only one.
+      bundle: a data set whose files were listed with `on_bad_image="skip"`.
+      keep: adds a cache of decoded images to a split (`memory_cache.cached`), so that no image is
+        decoded again.
 
     Raises:
-      UserError: a split of which no image can be read.
+      UserError: no image of a split can be read.
     """
     splits, notes = {}, []
     for name, split in bundle.splits.items():
-        kept, found = keep(split), {}
-        for _, _, bad in read_blocks(kept, "skip"):
-            found |= bad
-        splits[name] = without(kept, found)
-        if found:
-            notes.append(f"{name}: {skipped_note(list(found.values()))}")
+        readable, all_bad = keep(split), {}
+        for _, _, bad in read_blocks(readable, "skip"):
+            all_bad |= bad
+        splits[name] = without_bad(readable, all_bad)
+        if all_bad:
+            notes.append(f"{name}: {skipped_note(list(all_bad.values()))}")
     return replace(bundle, splits=splits, notes=(*bundle.notes, *notes))

@@ -1,4 +1,4 @@
-"""`exclude.txt`: the images that a person has looked at and wants left out."""
+"""Reads `exclude.txt`, the user's list of images to leave out, and leaves them out."""
 
 import difflib
 from collections.abc import Iterable
@@ -14,46 +14,46 @@ EXCLUDE = "exclude.txt"
 
 
 def read_exclude(path: Path) -> dict[str, int]:
-    """Reads a list of images, one relative path a line; blank lines and # comments do not count.
+    """Reads a list of images, one relative path per line; ignores blank lines and # comments.
 
     Returns:
-      Path with forward slashes → the line it stands on.
+      Path with forward slashes → its line number.
 
     Raises:
-      UserError: the file cannot be read or is no text.
+      UserError: the file cannot be read or is not text.
     """
     try:
-        # utf-8-sig: editors on Windows put a mark in front.
+        # utf-8-sig, because editors on Windows write a byte order mark.
         lines = Path(path).read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise UserError(
             f"{path}: cannot be read ({reason}); expected a text file with one relative path a line"
         ) from None
-    listed = [line.strip().replace("\\", "/").removeprefix("./") for line in lines]
+    lines = [line.strip().replace("\\", "/").removeprefix("./") for line in lines]
     return {
-        line: number for number, line in enumerate(listed, 1) if line and not line.startswith("#")
+        line: number for number, line in enumerate(lines, 1) if line and not line.startswith("#")
     }
 
 
-def excluded(listed: dict[str, int], known: dict[str, str], where: Path) -> frozenset[str]:
+def excluded(line_of: dict[str, int], image_of: dict[str, str], where: Path) -> frozenset[str]:
     """Returns the images that a list leaves out.
 
     Args:
-      listed: of `read_exclude`.
-      known: each name by which an image may be listed → the image.
-      where: the list, for messages.
+      line_of: path → line number, as `read_exclude` returns it.
+      image_of: every name that the list may use for an image → the image.
+      where: path of the list, for messages.
 
     Raises:
       UserError: a line names no image.
     """
-    for name, line in listed.items():
-        if name not in known:
+    for name, line in line_of.items():
+        if name not in image_of:
             raise UserError(
-                f"{where}, line {line}: no image {name!r}.{_hint(name, known)} Expected paths "
+                f"{where}, line {line}: no image {name!r}.{_hint(name, image_of)} Expected paths "
                 "relative to the data set's folder, as on the contact sheets"
             )
-    return frozenset(known[name] for name in listed)
+    return frozenset(image_of[name] for name in line_of)
 
 
 def without_listed(bundle: DatasetBundle, data_dir: Path) -> DatasetBundle:
@@ -65,19 +65,19 @@ def without_listed(bundle: DatasetBundle, data_dir: Path) -> DatasetBundle:
     path = data_dir / EXCLUDE
     if not path.is_file():
         return bundle
-    known = {name: name for split in bundle.splits.values() for name in split.ids}
-    out = excluded(read_exclude(path), known, path)
+    image_of = {name: name for split in bundle.splits.values() for name in split.ids}
+    left_out = excluded(read_exclude(path), image_of, path)
     splits = {
-        name: subset(split, np.flatnonzero([image not in out for image in split.ids]))
+        name: subset(split, np.flatnonzero([image not in left_out for image in split.ids]))
         for name, split in bundle.splits.items()
     }
-    note = f"{len(out):,} images left out by {EXCLUDE}"
+    note = f"{len(left_out):,} images left out by {EXCLUDE}"
     return replace(bundle, splits=splits, notes=(*bundle.notes, note))
 
 
-def _hint(name: str, known: Iterable[str]) -> str:
-    """Returns the nearest path; among 30,000 of them only same-named files are compared."""
+def _hint(name: str, image_of: Iterable[str]) -> str:
+    """Returns a hint with the most similar path; compares only paths with the same file name."""
     last = name.rpartition("/")[2]
-    same = [other for other in known if other.rpartition("/")[2] == last]
-    near = difflib.get_close_matches(name, same, n=1, cutoff=0.0)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    same_file_name = [other for other in image_of if other.rpartition("/")[2] == last]
+    closest = difflib.get_close_matches(name, same_file_name, n=1, cutoff=0.0)
+    return f" Did you mean {closest[0]!r}?" if closest else ""

@@ -1,4 +1,4 @@
-"""Folds of a pool of images: stratified by class, or by person so that no face is on both sides."""
+"""Cross-validation folds: stratified by class, or by subject so that no subject is in two folds."""
 
 from collections.abc import Sequence
 
@@ -10,17 +10,17 @@ from ferjax.errors import UserError
 
 
 def k_folds(labels: np.ndarray, k: int, seed: int) -> list[np.ndarray]:
-    """Deals the images of every class onto k folds.
+    """Distributes the images of every class over k folds.
 
-    Fold sizes differ by at most one image, and so do each class's shares of them.
+    Fold sizes differ by at most one image, and so do the images of each class in the folds.
 
     Args:
       labels: int [N] class indexes.
       k: number of folds, 2 to N.
-      seed: of a Philox generator, 0 or more; the same seed gives the same folds on every machine.
+      seed: seed of a Philox generator, 0 or more; it gives the same folds on every machine.
 
     Returns:
-      k arrays of ascending int64 positions, disjoint, together 0 to N-1.
+      k arrays of ascending int64 positions; they are disjoint and together 0 to N-1.
 
     Raises:
       UserError: `k` or `seed` is out of range.
@@ -35,14 +35,15 @@ def k_folds(labels: np.ndarray, k: int, seed: int) -> list[np.ndarray]:
 
 
 def subject_folds(subjects: Sequence[str] | np.ndarray, k: int) -> list[np.ndarray]:
-    """Deals people onto k folds: fold i (from 0) is every k-th of the sorted ids, from the i-th on.
+    """Distributes subjects over k folds: fold i, from 0, is every k-th sorted id from the i-th on.
 
     Args:
-      subjects: str [N], the person of each image.
-      k: number of folds, 2 to the number of people.
+      subjects: str [N], the subject of each image.
+      k: number of folds, 2 to the number of subjects.
 
     Returns:
-      k arrays of ascending int64 positions, disjoint, together 0 to N-1; no person is in two.
+      k arrays of ascending int64 positions; they are disjoint, together 0 to N-1, and no subject
+      is in two of them.
 
     Raises:
       UserError: `k` is out of range.
@@ -51,22 +52,22 @@ def subject_folds(subjects: Sequence[str] | np.ndarray, k: int) -> list[np.ndarr
       The rule of CK+'s ten folds, as in Meng, Peng, Wang and Qiao, "Frame Attention Networks for
       Facial Expression Recognition in Videos", ICIP 2019 (subjects in ascending order, step 10).
     """
-    people, person = np.unique(np.asarray(subjects), return_inverse=True)
-    _check_count(k, len(people), "people")
-    return [np.flatnonzero(person % k == i) for i in range(k)]
+    ids, subject = np.unique(np.asarray(subjects), return_inverse=True)
+    _check_count(k, len(ids), "people")
+    return [np.flatnonzero(subject % k == i) for i in range(k)]
 
 
 def fold_splits(pool: Split, fold: int, folds: int, *, seed: int = 0) -> dict[str, Split]:
-    """Returns `train`, `val` and `test` of one fold: test is it, val the next, train the others.
+    """Returns `train`, `val` and `test`: test is fold `fold`, val the next, train the others.
 
-    Folds are by person where the pool knows them, else stratified by class. After the last fold
-    comes the first.
+    Folds are by subject if the pool has subjects, else stratified by class. The fold after the last
+    is the first.
 
     Args:
       pool: all images.
       fold: 1 to `folds`.
-      folds: 3 or more, as one tests and one selects.
-      seed: of stratified folds.
+      folds: 3 or more, because one fold is test and one is val.
+      seed: seed of stratified folds.
 
     Raises:
       UserError: `fold`, `folds` or `seed` is out of range.
@@ -94,13 +95,13 @@ def fold_splits(pool: Split, fold: int, folds: int, *, seed: int = 0) -> dict[st
 def stratified_splits(
     pool: Split, *, test_fraction: float, val_fraction: float = 0.0, seed: int = 0
 ) -> dict[str, Split]:
-    """Returns `train`, `test` and, where its share is above 0, `val`, each class cut alike.
+    """Returns `train`, `test` and, if `val_fraction` is above 0, `val`, stratified by class.
 
     Args:
       pool: all images.
       test_fraction: share of the pool, above 0 and below 1.
-      val_fraction: share of the pool; with the test's, below 1.
-      seed: of both cuts.
+      val_fraction: share of the pool; both shares together are below 1.
+      seed: seed of both cuts.
 
     Raises:
       UserError: shares or seed out of range.

@@ -1,35 +1,36 @@
-"""A data set's own splits cut anew into folds."""
+"""Replaces the splits of a data set by cross-validation folds (`--folds`, `--fold`)."""
 
 from dataclasses import replace
 
 from ferjax.data.splits.folds import fold_splits
-from ferjax.data.splits.split import DatasetBundle, joined
+from ferjax.data.splits.split import DatasetBundle, join_splits
 
 
 def refold(bundle: DatasetBundle, fold: int, folds: int, *, seed: int) -> DatasetBundle:
-    """Returns the bundle with `train`, `val` and `test` cut from its train and val images.
+    """Returns the bundle with `train`, `val` and `test` made of folds of its train and val images.
 
-    Fold `fold` tests, the next selects, the others train; by person where the data set names
-    persons, else stratified. Its own test split stays out of it, and a note says so.
+    Fold `fold` is test, the next fold is val, the others are train. Folds are by subject if the
+    data set has subjects, else stratified by class. The test split of the data set is not used, and
+    a note says so.
 
     Args:
-      bundle: as the data set has it.
+      bundle: the data set with its original splits.
       fold: 1 to `folds`.
       folds: 3 or more.
-      seed: of stratified folds.
+      seed: seed of stratified folds.
 
     Raises:
       UserError: `fold` or `folds` out of range, or splits of different image sizes.
     """
-    pool = joined([bundle.splits["train"], bundle.splits["val"]], "pool")
+    pool = join_splits([bundle.splits["train"], bundle.splits["val"]], "pool")
     splits = fold_splits(pool, fold, folds, seed=seed)
     cut = "by person" if pool.subjects is not None else f"stratified, split seed {seed}"
-    own = " and ".join(sorted({bundle.sources["train"], bundle.sources["val"]}))
-    after = fold % folds + 1
+    original = " and ".join(sorted({bundle.sources["train"], bundle.sources["val"]}))
+    next_fold = fold % folds + 1
     sources = {
-        "train": f"{own} without folds {fold} and {after} of {folds} ({cut})",
-        "val": f"fold {after} of {folds} of {own}",
-        "test": f"fold {fold} of {folds} of {own}",
+        "train": f"{original} without folds {fold} and {next_fold} of {folds} ({cut})",
+        "val": f"fold {next_fold} of {folds} of {original}",
+        "test": f"fold {fold} of {folds} of {original}",
     }
     notes = bundle.notes
     if "test" in bundle.splits:

@@ -1,21 +1,21 @@
-"""What every reader returns: splits that read uint8 batches, and the bundle they form."""
+"""The types `Split` (labels, ids, a function that reads images) and `DatasetBundle`; subsets."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ferjax.data.splits.name_block import Names
+from ferjax.data.splits.compact_names import Names
 from ferjax.errors import UserError
 
 
 @dataclass(frozen=True)
 class LazyRows:
-    """Rows of arrays too large to copy, indexed as one array is and gathered only then.
+    """Rows of arrays that are too large to copy; they are indexed like an array and read then.
 
     Attributes:
-      shape: of the whole, rows first.
-      read: int [B] rows → float32 [B, ...].
+      shape: shape of all rows, rows first.
+      read: int [B] row numbers → float32 [B, ...].
     """
 
     shape: tuple[int, ...]
@@ -35,14 +35,14 @@ class Split:
     Attributes:
       name: `train`, `val` or `test`.
       labels: int32 [N], indexes into the bundle's class list.
-      ids: N names a person can find the image by (relative path, or `file.csv:row`).
+      ids: N names that identify the images to a user (relative path, or `file.csv:row`).
       shape: (H, W, C) of every image that `read` returns; C is 1 (grey) or 3 (RGB).
       read: int [B] positions in the split → uint8 [B, H, W, C], values 0 to 255; raises `UserError`
         naming the file of an image that cannot be read.
-      targets: float32 [N, K] soft labels, or None where `labels` say all.
-      subjects: str [N], the person of each image, or None where the data set does not tell.
-      features: float32 [N, V, ...], what a frozen branch makes of each image, and of its mirror
-        image where V is 2; indexed by int [B] positions. None where nothing is stored.
+      targets: float32 [N, K] soft labels, or None if there are only hard labels.
+      subjects: str [N], the subject (person) of each image, or None if they are not known.
+      features: float32 [N, V, ...], output of a frozen branch for each image and, if V is 2, for
+        its mirror image; indexed by int [B] positions. None if no features are stored.
     """
 
     name: str
@@ -60,15 +60,15 @@ class Split:
 
 @dataclass(frozen=True)
 class DatasetBundle:
-    """The splits of a data set, its class list, and what a report says about both.
+    """The splits of a data set, its class list, and remarks on both for reports.
 
     Attributes:
-      splits: by name; `train` and `val` always, `test` where its files are on disk.
+      splits: name → split; `train` and `val` always, `test` if its files are on disk.
       classes: canonical emotion names, in canonical order.
-      layout: the layout that was recognised on disk, in words.
-      sources: for each split, where its images come from, in the data set's own words.
+      layout: description of the layout that was recognised on disk.
+      sources: split name → where its images come from, in the terms of the data set.
       notes: remarks for the report (missing test split, counts that are not the published ones).
-      crops: who cut the faces out, and how.
+      crops: how the faces were cropped, and by whom.
     """
 
     splits: dict[str, Split]
@@ -79,11 +79,11 @@ class DatasetBundle:
     crops: str = "as released"
 
 
-def joined(splits: Sequence[Split], name: str) -> Split:
+def join_splits(splits: Sequence[Split], name: str) -> Split:
     """Returns the images of several splits, one after the other, as one split.
 
     Raises:
-      UserError: they differ in size or channels.
+      UserError: their images differ in size or channels.
     """
     if len({split.shape for split in splits}) > 1:
         sizes = ", ".join(f"{split.name} {split.shape}" for split in splits)
@@ -100,48 +100,50 @@ def joined(splits: Sequence[Split], name: str) -> Split:
         np.concatenate([split.labels for split in splits]),
         tuple(id for split in splits for id in split.ids),
         splits[0].shape,
-        _read_in_turn([split.read for split in splits], counts, splits[0].shape, np.uint8),
+        _concatenate_reads([split.read for split in splits], counts, splits[0].shape, np.uint8),
         stacked([split.targets for split in splits]),
         stacked([split.subjects for split in splits]),
-        _features_in_turn(features, counts) if len(features) == len(splits) else None,
+        _concatenate_features(features, counts) if len(features) == len(splits) else None,
     )
 
 
-def _features_in_turn(parts: Sequence[np.ndarray | LazyRows], counts: Sequence[int]) -> LazyRows:
+def _concatenate_features(
+    parts: Sequence[np.ndarray | LazyRows], counts: Sequence[int]
+) -> LazyRows:
     row = parts[0].shape[1:]
-    read = _read_in_turn([part.__getitem__ for part in parts], counts, row, np.float32)
+    read = _concatenate_reads([part.__getitem__ for part in parts], counts, row, np.float32)
     return LazyRows((sum(counts), *row), read)
 
 
-def _read_in_turn(
+def _concatenate_reads(
     reads: Sequence[Callable[[np.ndarray], np.ndarray]],
     counts: Sequence[int],
     row: tuple[int, ...],
     dtype: type,
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Returns what reads rows of this shape, the first `counts[0]` by the first of `reads`, etc."""
+    """Returns a function that reads rows of all parts; part i has `counts[i]` rows."""
     starts = np.cumsum([0, *counts])
 
     def read(indices: np.ndarray) -> np.ndarray:
         indices = np.asarray(indices)
         rows = np.empty((len(indices), *row), dtype)
-        for one, start, stop in zip(reads, starts, starts[1:], strict=False):
-            own = (indices >= start) & (indices < stop)
-            if own.any():
-                rows[own] = one(indices[own] - start)
+        for read_part, start, stop in zip(reads, starts, starts[1:], strict=False):
+            in_part = (indices >= start) & (indices < stop)
+            if in_part.any():
+                rows[in_part] = read_part(indices[in_part] - start)
         return rows
 
     return read
 
 
 def subset(split: Split, positions: np.ndarray, name: str | None = None) -> Split:
-    """Returns the images of `split` at int positions [M], in that order, as their own split."""
+    """Returns the images of `split` at int positions [M], in that order, as a split."""
     positions, features = np.asarray(positions), split.features
     return replace(
         split,
         name=name or split.name,
         labels=split.labels[positions],
-        ids=_taken(split.ids, positions),
+        ids=_take_ids(split.ids, positions),
         read=lambda indices: split.read(positions[np.asarray(indices)]),
         targets=None if split.targets is None else split.targets[positions],
         subjects=None if split.subjects is None else split.subjects[positions],
@@ -152,9 +154,9 @@ def subset(split: Split, positions: np.ndarray, name: str | None = None) -> Spli
 
 
 def without_images(split: Split) -> Split:
-    """Returns `split` with black images of one pixel, uint8 [B, 1, 1, 1]: nothing is decoded.
+    """Returns `split` with black images of one pixel, uint8 [B, 1, 1, 1]; nothing is decoded.
 
-    For a network that reads the split's features instead.
+    It is for a network that reads the features of the split instead of its images.
     """
     return replace(
         split,
@@ -163,8 +165,8 @@ def without_images(split: Split) -> Split:
     )
 
 
-def _taken(ids: Sequence[str], positions: np.ndarray) -> Sequence[str]:
-    # A million names stay in one block of bytes.
+def _take_ids(ids: Sequence[str], positions: np.ndarray) -> Sequence[str]:
+    # Names stay compact: a million of them are one block of bytes.
     if isinstance(ids, Names):
         return ids.take(positions)
     return tuple(ids[i] for i in map(int, positions))

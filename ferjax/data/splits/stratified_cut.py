@@ -1,4 +1,4 @@
-"""Stratified cuts of a split: the same seed gives the same images, class by class."""
+"""Stratified validation cut and stratified sample of a split, reproducible by seed."""
 
 import numpy as np
 
@@ -7,18 +7,18 @@ from ferjax.errors import UserError
 
 
 def stratified_cut(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cuts `fraction` of every class off.
+    """Holds out `fraction` of every class.
 
-    Of a class of n images round(fraction·n) are held out, at least 1 and at most n-1 where n is 2
-    or more; a class of one image is kept.
+    Of a class of n images round(fraction·n) are held out, at least 1 and at most n-1 if n is 2 or
+    more. A class with one image is kept.
 
     Args:
       labels: int [N] class indexes.
       fraction: share to hold out, above 0 and below 1.
-      seed: of a Philox generator, 0 or more; the same seed gives the same cut on every machine.
+      seed: seed of a Philox generator, 0 or more; it gives the same cut on every machine.
 
     Returns:
-      (kept, held_out): ascending int64 positions, disjoint, together 0 to N-1.
+      (kept, held_out): ascending int64 positions; they are disjoint and together 0 to N-1.
 
     Raises:
       UserError: `fraction` or `seed` is out of range.
@@ -35,21 +35,21 @@ def stratified_cut(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.n
 def stratified_sample(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     """Returns ascending int64 positions of `count` images whose class shares are those of `labels`.
 
-    Every class keeps an image while `count` is at least the number of classes; a smaller sample is
-    part of every larger one with the same seed. All positions where `count` is N or more.
+    Every class has an image if `count` is at least the number of classes. A smaller sample is part
+    of every larger sample with the same seed. If `count` is N or more, all positions are returned.
 
     Raises:
       UserError: `count` is below 1, or `seed` below 0.
     """
     if count < 1:
         raise UserError(f"a sample of {count} images was asked for: expected 1 or more")
-    # Image r of a class of n stands at (r + 0.5)/n of the way, so a cut at any point takes the same
-    # share of every class; the first of each class moves to the very front.
-    turn = np.empty(len(labels))
+    # Image r of a class of n images has rank (r + 0.5)/n, so the images below any rank are the same
+    # share of every class. The first image of each class has a negative rank and comes first.
+    rank = np.empty(len(labels))
     for positions in _shuffled_classes(labels, seed):
-        turn[positions] = (np.arange(len(positions)) + 0.5) / len(positions)
-        turn[positions[0]] = -len(positions)
-    return np.sort(np.argsort(turn, kind="stable")[:count])
+        rank[positions] = (np.arange(len(positions)) + 0.5) / len(positions)
+        rank[positions[0]] = -len(positions)
+    return np.sort(np.argsort(rank, kind="stable")[:count])
 
 
 def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:

@@ -1,7 +1,7 @@
-"""Which rows of a file are complete: a text line for each block, written after its rows.
+"""The journal of a feature store: one text line with a checksum for each complete block of rows.
 
-A line is "first count crc32", decimal, decimal and 8 hexadecimal digits. The file may end or be
-damaged anywhere: what is no whole line promises nothing.
+A line is "first count crc32": two decimal numbers and 8 hexadecimal digits. It is written after its
+rows. The journal may be truncated or damaged anywhere; what is not a whole line is ignored.
 """
 
 import re
@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ferjax.data.storage.locks_and_writes import sync_folder, write_lasting
+from ferjax.data.storage.locks_and_writes import sync_folder, write_durably
 
 _LINE = re.compile(rb"(\d{1,18}) (\d{1,18}) ([0-9a-f]{8})")
 
 
 @dataclass(frozen=True)
 class Block:
-    """Rows `first` to `first + count - 1`, complete with this CRC-32 of their bytes."""
+    """Complete rows `first` to `first + count - 1`, and the CRC-32 of their bytes."""
 
     first: int
     count: int
@@ -25,17 +25,17 @@ class Block:
 
     @property
     def rows(self) -> slice:
-        """Returns the slice of its rows."""
+        """Returns the rows of the block as a slice."""
         return slice(self.first, self.first + self.count)
 
     @property
     def line(self) -> bytes:
-        """Returns its line of the journal."""
+        """Returns the line of the block in the journal."""
         return f"{self.first} {self.count} {self.crc32:08x}\n".encode()
 
 
 def read_journal(path: Path, total: int) -> list[Block]:
-    """Returns the blocks within `total` rows that a journal names; damage may make some overlap."""
+    """Returns the blocks in a journal that lie within `total` rows; a damaged one may overlap."""
     *whole, _ = path.read_bytes().split(b"\n") if path.is_file() else [b""]
     lines = map(_LINE.fullmatch, whole)
     blocks = [Block(int(line[1]), int(line[2]), int(line[3], 16)) for line in lines if line]
@@ -43,23 +43,23 @@ def read_journal(path: Path, total: int) -> list[Block]:
 
 
 def write_journal(path: Path, blocks: list[Block]) -> None:
-    """Makes a journal name these blocks and no other, at once.
+    """Replaces a journal atomically, so that it lists exactly these blocks.
 
     Raises:
-      OSError: it cannot be written, and is as before.
+      OSError: the journal cannot be written; it stays as it was.
     """
     text = b"".join(block.line for block in blocks)
     if path.is_file() and path.read_bytes() == text:
         return
     new = path.with_name(f"{path.name}.new")
     with open(new, "wb", buffering=0) as file:
-        write_lasting(file, text)
+        write_durably(file, text)
     new.replace(path)
     sync_folder(path.parent)
 
 
 def missing_rows(blocks: list[Block], total: int, most: int) -> list[tuple[int, int]]:
-    """Returns (first, count) of all rows in no block, in order, at most `most` rows at a time."""
+    """Returns (first, count) of the rows in no block, in order, at most `most` rows in each."""
     missing = np.ones(total, bool)
     for block in blocks:
         missing[block.rows] = False

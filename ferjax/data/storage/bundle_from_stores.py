@@ -1,4 +1,4 @@
-"""A bundle whose images come from memory-mapped stores, made where they are not there yet."""
+"""Makes a data set read its images from memory-mapped stores; builds stores that do not exist."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,20 +11,20 @@ from ferjax.data.storage.image_store import build_store, store_key, stored_split
 def stored(
     bundle: DatasetBundle, cache_dir: Path, dataset: str, data_dir: Path, on_bad_image: str
 ) -> DatasetBundle:
-    """Returns the bundle reading decoded images from `cache_dir`, one store a split.
+    """Returns the bundle with its images read from stores in `cache_dir`, one store for each split.
 
-    A store's folder is named by what its pixels follow from (files, images, size, crops), so a
-    stale one is never opened; nothing in `cache_dir` is ever replaced.
+    The folder name of a store contains a hash of all that decides its pixels (files, images, size,
+    crops). So an outdated store is never opened, and nothing in `cache_dir` is ever replaced.
 
     Args:
-      bundle: as read from files.
+      bundle: the data set, read from files.
       cache_dir: the folder of the stores.
-      dataset: its name.
-      data_dir: the files, whose names, sizes and times sign the stores.
-      on_bad_image: `error`, or `skip`, which leaves unreadable images out with a note.
+      dataset: name of the data set.
+      data_dir: folder of its files; their names, sizes and times are part of the hash.
+      on_bad_image: `error`, or `skip` to leave unreadable images out with a note.
 
     Raises:
-      UserError: an image that cannot be read, a damaged store, no room or no right to write.
+      UserError: an image that cannot be read, a damaged store, a full disk, no permission to write.
     """
     signature = tree_signature(data_dir)
     splits, notes = {}, [*bundle.notes]

@@ -1,9 +1,9 @@
-"""Frozen features on disk: computed once an image, continued after a kill, mapped and shared.
+"""Feature store on disk: features of a frozen network, computed once per image, memory-mapped.
 
-A store is a folder with `features.f32` (little-endian float32 [N, V, ...], reserved whole),
-`features.json`, which says what it holds and under which key, and `journal`, a line for each block
-of rows that is complete. A line follows its rows onto the disk, so whatever stops the filling, the
-journal never promises what is not there.
+A store is a folder with three files. `features.f32` is little-endian float32 [N, V, ...], allocated
+at full length. `features.json` states its version, key and shape. `journal` has a line for each
+complete block of rows. A line is written after its rows are on disk, so the journal never lists
+rows that are not there, whatever stops the process. A store that was interrupted is continued.
 """
 
 import contextlib
@@ -25,11 +25,11 @@ from ferjax.data.splits.bad_images import read_blocks
 from ferjax.data.splits.split import Split
 from ferjax.data.storage.block_journal import Block, missing_rows, read_journal, write_journal
 from ferjax.data.storage.locks_and_writes import (
-    locked,
-    reserve,
+    folder_lock,
+    reserve_disk_space,
     sampled_blocks,
     sync_folder,
-    write_lasting,
+    write_durably,
 )
 from ferjax.errors import UserError
 
@@ -50,24 +50,24 @@ def content_digest(split: Split) -> str:
 
 
 def feature_key(parts: Mapping[str, Any]) -> str:
-    """Returns the sha256 of all that decides a store's features, and of this format's version.
+    """Returns the sha256 of all that decides the features, and of the version of this format.
 
     Args:
-      parts: by name, as JSON values: weights, network, input, variants, images (`content_digest`).
+      parts: JSON values by name: weights, network, input, variants, images (`content_digest`).
     """
     facts = json.dumps([_VERSION, dict(parts)], sort_keys=True)
     return hashlib.sha256(facts.encode()).hexdigest()
 
 
 def stored_bytes(shape: tuple[int, ...]) -> int:
-    """Returns the bytes that float32 features of this shape take on disk."""
+    """Returns the number of bytes that float32 features of this shape take on disk."""
     return 4 * math.prod(shape)
 
 
 def free_bytes(*folders: Path) -> int:
-    """Returns the bytes stores may take in `folders`, on one disk: its free ones and theirs."""
+    """Returns the bytes that stores in `folders`, on one disk, may use: free and already used."""
     data = [Path(folder).absolute() / _DATA for folder in folders]
-    # Unlike Path's, these say no of what may not be looked at.
+    # Unlike the methods of Path, these return False for paths that may not be accessed.
     nearest = next(path for path in data[0].parents if os.path.exists(path))
     taken = sum(path.stat().st_blocks * 512 for path in data if os.path.isfile(path))
     return shutil.disk_usage(nearest).free + taken
@@ -82,47 +82,49 @@ def fill_store(
     block: int,
     progress: str | None = None,
 ) -> np.ndarray:
-    """Returns the features in `folder`, computing those that are not there yet.
+    """Returns the features in `folder` after computing those that are missing.
 
-    Of several processes one computes and the others wait, so `compute` must not wait for them. A
-    killed one is continued: blocks whose checksum holds are kept, whatever `block` was then.
-    Of a complete store up to 16 blocks are verified; where one is damaged, or rows are missing, all
-    are, and only what does not hold is computed again.
+    If several processes call this, one computes and the others wait, so `compute` must not wait for
+    them. A store of a killed process is continued: blocks with a correct checksum are kept, with
+    any `block`. Up to 16 blocks of a complete store are verified. If one of them is damaged or rows
+    are missing, all blocks are verified and only the damaged or missing rows are computed again.
 
     Args:
-      folder: the store's own folder, named by `key`; what else may be there is never touched.
-      key: what the features follow from (`feature_key`).
-      shape: (N, V, ...) of them all.
+      folder: the folder of this store only, named by `key`; other files in it are never touched.
+      key: hash of all that decides the features (`feature_key`).
+      shape: (N, V, ...) of all features.
       compute: int64 [B] consecutive positions in the split, B at most `block` → float32
         [B, V, ...].
-      block: rows computed at once, which a kill can cost; each block waits for the disk twice.
-      progress: what the progress bar says, None for no bar.
+      block: rows that are computed at once. A kill loses at most one block; each block calls
+        fsync twice.
+      progress: text of the progress bar, None for no bar.
 
     Returns:
       float32 [N, V, ...], mapped from the file, read-only.
 
     Raises:
-      UserError: no rows, a folder that is no store or has another key, no room or no right to
-        write. Whatever `compute` raises. Complete blocks stay in either case.
+      UserError: no rows, a folder that is not a store or has another key, a full disk, or no
+        permission to write. Exceptions of `compute` pass through. Complete blocks are kept in
+        both cases.
     """
     folder, shape = Path(folder), tuple(map(int, shape))
     record = {"version": _VERSION, "key": key, "shape": [*shape]}
     if not math.prod(shape):
         raise UserError(f"{folder}: there are no features to store, their shape is {shape}")
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as resources:
         with _user_errors(folder, shape):
-            # A complete store is opened without the lock: its folder may be read-only.
-            if (features := _complete(folder, record, shape)) is not None:
+            # A complete store is opened without the lock, because its folder may be read-only.
+            if (features := _open_complete(folder, record, shape)) is not None:
                 return features
-            held.enter_context(locked(folder))
-            if (features := _complete(folder, record, shape)) is not None:
-                return features  # filled while this process waited
+            resources.enter_context(folder_lock(folder))
+            if (features := _open_complete(folder, record, shape)) is not None:
+                return features  # another process filled it
             if not folder.exists():
-                _create(folder, record)
+                _create_store(folder, record)
             (folder / _DATA).touch()
-            data = held.enter_context(open(folder / _DATA, "r+b", buffering=0))
-            blocks = _kept(folder, data, shape)
-            journal = held.enter_context(open(folder / _JOURNAL, "ab", buffering=0))
+            data = resources.enter_context(open(folder / _DATA, "r+b", buffering=0))
+            blocks = _verify_blocks(folder, data, shape)
+            journal = resources.enter_context(open(folder / _JOURNAL, "ab", buffering=0))
         missing = missing_rows(blocks, shape[0], block)
         bar = tqdm(
             total=shape[0],
@@ -132,47 +134,50 @@ def fill_store(
             disable=True if progress is None else None,
             leave=False,
         )
-        held.enter_context(bar)
+        resources.enter_context(bar)
         for first, count in missing:
             rows = np.ascontiguousarray(compute(np.arange(first, first + count)), "<f4")
             if rows.shape != (count, *shape[1:]):
                 raise ValueError(f"features of shape {rows.shape}, not {(count, *shape[1:])}")
             with _user_errors(folder, shape):
                 data.seek(first * stored_bytes(shape[1:]))
-                write_lasting(data, rows.data)
-                write_lasting(journal, Block(first, count, zlib.crc32(rows.data)).line)
+                write_durably(data, rows.data)
+                write_durably(journal, Block(first, count, zlib.crc32(rows.data)).line)
             bar.update(count)
-    return _mapped(folder, shape)
+    return _map_features(folder, shape)
 
 
-def _complete(folder: Path, record: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray | None:
-    """Returns the features of a store that lacks none and holds wherever it is sampled."""
+def _open_complete(
+    folder: Path, record: Mapping[str, Any], shape: tuple[int, ...]
+) -> np.ndarray | None:
+    """Returns the features of a complete store whose sampled blocks are undamaged, else None."""
     if not folder.exists():
         return None
     _check_record(folder, record)
     blocks = read_journal(folder / _JOURNAL, shape[0])
-    whole = sum(one.count for one in blocks) == shape[0]  # and so none overlap, where none miss
-    if not whole or missing_rows(blocks, shape[0], shape[0]) or not _has_size(folder, shape):
+    # With this sum and no missing row, no two blocks overlap.
+    all_listed = sum(one.count for one in blocks) == shape[0]
+    if not all_listed or missing_rows(blocks, shape[0], shape[0]) or not _has_size(folder, shape):
         return None
-    features = _mapped(folder, shape)
+    features = _map_features(folder, shape)
     sample = (blocks[number] for number in sampled_blocks(len(blocks)))
-    return features if all(_holds(features, one) for one in sample) else None
+    return features if all(_checksum_matches(features, one) for one in sample) else None
 
 
-def _kept(folder: Path, data: FileIO, shape: tuple[int, ...]) -> list[Block]:
-    """Makes the data as long as they shall be; returns the blocks that hold, all verified."""
+def _verify_blocks(folder: Path, data: FileIO, shape: tuple[int, ...]) -> list[Block]:
+    """Gives the data file its full length; returns the blocks whose checksums are correct."""
     if not _has_size(folder, shape):
-        reserve(data.fileno(), stored_bytes(shape))
+        reserve_disk_space(data.fileno(), stored_bytes(shape))
         os.ftruncate(data.fileno(), stored_bytes(shape))
-    features = _mapped(folder, shape)
-    named = read_journal(folder / _JOURNAL, shape[0])
-    blocks = [one for one in named if _holds(features, one)]
-    # What does not hold is forgotten before it is computed again.
+    features = _map_features(folder, shape)
+    listed = read_journal(folder / _JOURNAL, shape[0])
+    blocks = [one for one in listed if _checksum_matches(features, one)]
+    # Damaged blocks are removed from the journal before they are computed again.
     write_journal(folder / _JOURNAL, blocks)
     return blocks
 
 
-def _mapped(folder: Path, shape: tuple[int, ...]) -> np.ndarray:
+def _map_features(folder: Path, shape: tuple[int, ...]) -> np.ndarray:
     # A plain array on the mapping: numpy's memmap class makes every gather slower.
     return np.asarray(np.memmap(folder / _DATA, "<f4", "r", shape=shape))
 
@@ -182,7 +187,7 @@ def _has_size(folder: Path, shape: tuple[int, ...]) -> bool:
     return path.is_file() and path.stat().st_size == stored_bytes(shape)
 
 
-def _holds(features: np.ndarray, block: Block) -> bool:
+def _checksum_matches(features: np.ndarray, block: Block) -> bool:
     return zlib.crc32(features[block.rows].data) == block.crc32
 
 
@@ -202,19 +207,19 @@ def _check_record(folder: Path, expected: Mapping[str, Any]) -> None:
         )
 
 
-def _create(folder: Path, record: Mapping[str, Any]) -> None:
-    """Makes the folder of a store without rows; it appears with its record or not at all."""
-    raw = folder.parent / f".{folder.name}.building"
-    shutil.rmtree(raw, ignore_errors=True)  # whoever wrote it held this lock, and died
+def _create_store(folder: Path, record: Mapping[str, Any]) -> None:
+    """Creates the folder of a store without rows; the folder appears together with its record."""
+    temporary = folder.parent / f".{folder.name}.building"
+    shutil.rmtree(temporary, ignore_errors=True)  # left by a process that held this lock
     try:
-        raw.mkdir()
-        with open(raw / _RECORD, "wb", buffering=0) as file:
-            write_lasting(file, json.dumps(record).encode() + b"\n")
-        sync_folder(raw)
-        raw.rename(folder)
+        temporary.mkdir()
+        with open(temporary / _RECORD, "wb", buffering=0) as file:
+            write_durably(file, json.dumps(record).encode() + b"\n")
+        sync_folder(temporary)
+        temporary.rename(folder)
         sync_folder(folder.parent)
     finally:
-        shutil.rmtree(raw, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextlib.contextmanager

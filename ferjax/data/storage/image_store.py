@@ -1,8 +1,8 @@
-"""Decoded images on disk: one raw uint8 file that processes map into memory and share.
+"""Image store on disk: decoded images in one raw uint8 file that processes map and share.
 
-A store is a folder with `images.u8` (uint8 [N, H, W, C], row after row) and `store.json`, which
-says what it holds, which key it was built under and the CRC-32 of every block. It appears whole or
-not at all, and is verified when it is opened.
+A store is a folder with two files: `images.u8` is uint8 [N, H, W, C], row after row; `store.json`
+states its shape, its key and the CRC-32 of every block. The folder appears only when it is
+complete, and a sample of its blocks is verified when it is opened.
 """
 
 import contextlib
@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from ferjax.data.decoding.image_file import resize_image
-from ferjax.data.splits.bad_images import BadImage, read_blocks, without
+from ferjax.data.splits.bad_images import BadImage, read_blocks, without_bad
 from ferjax.data.splits.split import Split
-from ferjax.data.storage.locks_and_writes import locked, reserve, sampled_blocks
+from ferjax.data.storage.locks_and_writes import folder_lock, reserve_disk_space, sampled_blocks
 from ferjax.errors import UserError
 
 _VERSION = 1
@@ -35,7 +35,7 @@ class Store:
 
     Attributes:
       images: uint8 [N, H, W, C], mapped from the file, read-only.
-      bad: position → the image that could not be read when the store was built; black in `images`.
+      bad: position → an image that could not be read when the store was built; black in `images`.
       record: the contents of store.json.
     """
 
@@ -45,30 +45,32 @@ class Store:
 
 
 def tree_signature(root: Path) -> str:
-    """Returns the sha256 of all files' relative paths, sizes and modification times.
+    """Returns the sha256 of the relative paths, sizes and modification times of all files.
 
     Args:
-      root: a folder, or a single file. Hidden entries do not count.
+      root: a folder, or a single file. Hidden entries are ignored.
 
     Raises:
-      UserError: nothing is there.
+      UserError: `root` does not exist.
     """
     root = Path(root)
     if not root.exists():
         raise UserError(f"{root}: no such file or folder")
     digest = hashlib.sha256()
-    for path, status in sorted(_files(root) if root.is_dir() else [(root.name, root.stat())]):
+    for path, status in sorted(
+        _visible_files(root) if root.is_dir() else [(root.name, root.stat())]
+    ):
         line = f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n"
         digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
-def _files(root: Path) -> Iterator[tuple[str, os.stat_result]]:
+def _visible_files(root: Path) -> Iterator[tuple[str, os.stat_result]]:
     for folder, subfolders, names in os.walk(root):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         for name in names:
             path = os.path.join(folder, name)
-            with contextlib.suppress(FileNotFoundError):  # a dangling link
+            with contextlib.suppress(FileNotFoundError):  # a broken link
                 if not name.startswith("."):
                     yield os.path.relpath(path, root), os.stat(path)
 
@@ -79,10 +81,10 @@ def store_key(
     """Returns the sha256 of all that decides a store's pixels.
 
     Args:
-      split: its ids and shape count.
-      signature: of the files it is read from (`tree_signature`).
+      split: the split to store; its ids and shape are part of the key.
+      signature: `tree_signature` of the files that it is read from.
       size: the side of the stored images, None for the split's own size.
-      options: of the reader, crops and so on, as JSON values.
+      options: further options such as crops, as JSON values.
     """
     facts = [_VERSION, list(split.ids), split.shape, signature, size, dict(options or {})]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
@@ -97,42 +99,42 @@ def build_store(
     on_bad_image: str = "error",
     rebuild: bool = False,
 ) -> Store:
-    """Returns the store in `folder`, decoding every image of `split` once if it is not there yet.
+    """Returns the store in `folder`; builds it if it does not exist, decoding every image once.
 
-    Of several processes one builds it and the others wait. A killed one leaves nothing behind.
+    If several processes call this, one builds and the others wait. A killed build leaves no store.
 
     Args:
-      split: what to decode; its `read` has threads of its own.
-      folder: the store's own folder; only a store is ever replaced, and only with `rebuild`.
-      key: what the images follow from (`store_key`).
-      size: the side they are resized to, None for the split's own size.
-      on_bad_image: `error`, or `skip`, which lists them in `Store.bad`.
-      rebuild: whether a store with another key or a damaged one is replaced.
+      split: the split to decode; its `read` uses its own threads.
+      folder: the folder of this store only; only a store is replaced, and only with `rebuild`.
+      key: hash of all that decides the pixels (`store_key`).
+      size: the side that images are resized to, None for the split's own size.
+      on_bad_image: `error`, or `skip` to list unreadable images in `Store.bad`.
+      rebuild: whether to replace a damaged store or one with another key.
 
     Raises:
-      UserError: an empty split, an image that cannot be read, a folder that is no store or one with
-        another key, no room or no right to write.
+      UserError: an empty split, an image that cannot be read, a folder that is not a store or has
+        another key, a full disk, or no permission to write.
     """
     folder = Path(folder)
     if not len(split):
         raise UserError(f"{folder}: the {split.name} split has no images to store")
     try:
-        with locked(folder):
+        with folder_lock(folder):
             if folder.exists():
                 try:
                     return open_store(folder, key)
                 except UserError:
                     if not rebuild or not (folder / _RECORD).is_file():
                         raise
-            raw = folder.parent / f".{folder.name}.building"
-            shutil.rmtree(raw, ignore_errors=True)  # whoever wrote it held this lock, and died
+            temporary = folder.parent / f".{folder.name}.building"
+            shutil.rmtree(temporary, ignore_errors=True)  # left by a process that held this lock
             try:
-                _write(split, raw / "new", key, size, on_bad_image)
+                _write_store(split, temporary / "new", key, size, on_bad_image)
                 if folder.exists():
-                    folder.rename(raw / "old")
-                (raw / "new").rename(folder)
+                    folder.rename(temporary / "old")
+                (temporary / "new").rename(folder)
             finally:
-                shutil.rmtree(raw, ignore_errors=True)
+                shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
         raise UserError(
             f"{folder}: the store cannot be written ({error.strerror or error}); make room, or name"
@@ -145,10 +147,10 @@ def open_store(folder: Path, key: str) -> Store:
     """Returns the store in `folder` after checking version, key, size and a sample of its blocks.
 
     Raises:
-      UserError: no store is there, it is damaged, or it was built from other files or options.
+      UserError: there is no store, it is damaged, or it was built from other files or options.
     """
     folder = Path(folder)
-    record = _record(folder)
+    record = _read_record(folder)
     if record["key"] != key:
         raise UserError(
             f"{folder}: this store was built from other files or options (key "
@@ -171,15 +173,15 @@ def open_store(folder: Path, key: str) -> Store:
 
 
 def stored_split(split: Split, store: Store) -> Split:
-    """Returns `split` reading from the store, without the images that it could not read."""
+    """Returns `split` with its images read from the store, without the unreadable images."""
     images = store.images
     shape = (images.shape[1], images.shape[2], images.shape[3])
-    return without(
+    return without_bad(
         replace(split, shape=shape, read=lambda rows: images.take(rows, axis=0)), store.bad
     )
 
 
-def _record(folder: Path) -> dict[str, Any]:
+def _read_record(folder: Path) -> dict[str, Any]:
     try:
         record = json.loads((folder / _RECORD).read_text("utf-8"))
         version = record["version"]
@@ -195,13 +197,15 @@ def _record(folder: Path) -> dict[str, Any]:
     return record
 
 
-def _write(split: Split, raw: Path, key: str, size: int | None, on_bad_image: str) -> None:
+def _write_store(
+    split: Split, temporary: Path, key: str, size: int | None, on_bad_image: str
+) -> None:
     shape = (size, size, split.shape[2]) if size else split.shape
-    raw.mkdir(parents=True)
+    temporary.mkdir(parents=True)
     found: dict[int, BadImage] = {}
     sums, rows = [], []
-    with open(raw / _PIXELS, "wb") as file:
-        reserve(file.fileno(), len(split) * math.prod(shape))
+    with open(temporary / _PIXELS, "wb") as file:
+        reserve_disk_space(file.fileno(), len(split) * math.prod(shape))
         for positions, images, bad in read_blocks(split, on_bad_image):
             if images.shape[1:] != shape:
                 images = np.stack([resize_image(image, shape[:2]) for image in images])
@@ -220,4 +224,4 @@ def _write(split: Split, raw: Path, key: str, size: int | None, on_bad_image: st
         "crc32": sums,
         "bad": {position: vars(one) for position, one in found.items()},
     }
-    (raw / _RECORD).write_text(json.dumps(record) + "\n", "utf-8")
+    (temporary / _RECORD).write_text(json.dumps(record) + "\n", "utf-8")

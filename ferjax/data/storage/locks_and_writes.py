@@ -1,4 +1,4 @@
-"""What stores on disk share: a folder's lock, room taken ahead, lasting writes, sampled blocks."""
+"""Folder lock, disk space reservation and durable (fsync) writes, for the stores on disk."""
 
 import contextlib
 import errno
@@ -14,11 +14,11 @@ _SAMPLED_BLOCKS = 16
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Holds the lock of a store's folder, waiting for it; it goes with the process that holds it.
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Waits for the lock of a store's folder and holds it; it is released if the process ends.
 
     Raises:
-      OSError: the folder's parent cannot be made or written.
+      OSError: the folder's parent cannot be created or written.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with open(folder.parent / f".{folder.name}.lock", "a") as lock:
@@ -26,11 +26,11 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def reserve(file: int, nbytes: int) -> None:
-    """Takes the first `nbytes` of an open file from the disk, so that a full one is known early.
+def reserve_disk_space(file: int, nbytes: int) -> None:
+    """Reserves the first `nbytes` of an open file on disk, so that a full disk is known early.
 
     Raises:
-      OSError: they are not there; the file is as long as before.
+      OSError: there is not enough space; the file keeps its length.
     """
     if not hasattr(os, "posix_fallocate"):
         return
@@ -39,16 +39,16 @@ def reserve(file: int, nbytes: int) -> None:
         os.posix_fallocate(file, 0, nbytes)
     except OSError as error:
         os.ftruncate(file, before)
-        # Some file systems cannot reserve: there the write itself has to tell.
+        # Some file systems cannot reserve space. There the write itself fails if the disk is full.
         if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
             raise
 
 
-def write_lasting(file: FileIO, content: bytes | memoryview) -> None:
-    """Writes all of `content` at the position of an unbuffered file, and waits for the disk.
+def write_durably(file: FileIO, content: bytes | memoryview) -> None:
+    """Writes all of `content` at the current position of an unbuffered file and calls fsync.
 
     Raises:
-      OSError: no room; no later write or close tries again.
+      OSError: the disk is full; no later write or close tries again.
     """
     rest = memoryview(content).cast("B")
     while rest:
@@ -57,7 +57,7 @@ def write_lasting(file: FileIO, content: bytes | memoryview) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes the names in a folder last through a power cut, as fsync does a file's bytes."""
+    """Calls fsync on a folder, so that the names in it survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -66,5 +66,5 @@ def sync_folder(folder: Path) -> None:
 
 
 def sampled_blocks(count: int) -> list[int]:
-    """Returns which of `count` blocks are verified when a store is opened: up to 16, spread."""
+    """Returns which of `count` blocks are verified when a store is opened: up to 16."""
     return np.unique(np.linspace(0, count - 1, _SAMPLED_BLOCKS).astype(int)).tolist()

@@ -1,1 +1,8 @@
-"""The built-in data set `synthetic`: faces drawn from facial action units."""
+"""The built-in data set `synthetic`: human faces that are drawn, each with a known emotion.
+
+`load_synthetic` makes the splits; `face_parameters` samples identity, hair style, colours, pose and
+light; `action_units` turns an emotion into movements of the face (FACS); `draw_head_hair_light`
+draws background, shoulders, head, ears, beard, hair, cap and light; `draw_eyes_brows_mouth` draws
+eyes, eyebrows, nose, mouth, cheeks, skin folds and glasses; `antialiased_shapes` holds the drawing
+primitives.
+"""

@@ -1,15 +1,15 @@
-"""From an emotion to a moved face: the facial action coding system as three literal tables.
+"""Facial action units (FACS): which units an emotion shows, and how each moves the face.
 
 References:
   Ekman and Friesen, Facial Action Coding System, 1978: the units, and the emotions' prototypes as
-  its investigator's guide predicts them. A leading `U` here marks a one-sided unit.
+  its investigator's guide predicts them. In this file a leading `U` marks a one-sided unit.
 """
 
 from collections.abc import Mapping
 
 import numpy as np
 
-# Each tuple holds alternatives, of which a face shows one; "" is none of them.
+# Each inner tuple lists alternatives. A face shows exactly one of them; "" means no unit.
 PROTOTYPES: dict[str, tuple[tuple[str, ...], ...]] = {
     "anger": (("4",), ("5",), ("7",), ("23", "24")),
     "disgust": (("9",), ("10",), ("15",), ("16",)),
@@ -42,8 +42,8 @@ NAMES = {
     "U14": "dimpler, one side",
 }
 
-# What a unit at full intensity adds to the face at rest. Lengths are in half picture widths with
-# y pointing down; lids are in eye heights; teeth, folds and cheeks are strengths in [0, 1].
+# What a unit at full intensity adds to the neutral face. Lengths are in half image widths, and y
+# points down. Lids are in eye heights. Teeth, folds and cheeks are strengths in [0, 1].
 MOVES: dict[str, dict[str, float]] = {
     "1": {"brow_inner": -0.15, "brow_middle": -0.05, "forehead": 0.4},
     "2": {"brow_outer": -0.12, "brow_middle": -0.13, "brow_inner": -0.03, "forehead": 0.6},
@@ -74,8 +74,8 @@ MOVES: dict[str, dict[str, float]] = {
     "U14": {"smirk": -0.02, "dimple": 1.0},
 }
 
-# Units that change in company: a jaw that drops in surprise rounds the mouth, in fear it does not.
-TOGETHER: dict[tuple[str, ...], dict[str, float]] = {
+# Corrections for units that occur together: a jaw drop rounds the mouth in surprise, not in fear.
+COMBINATIONS: dict[tuple[str, ...], dict[str, float]] = {
     ("1", "2", "4"): {"brow_inner": -0.06, "brow_outer": 0.12, "brow_middle": 0.05},
     ("1", "4", "15"): {"brow_inner": -0.06, "brow_outer": 0.05, "lid_upper": -0.35},
     ("5", "26"): {"mouth_width": -0.075},
@@ -92,11 +92,11 @@ def action_units(
     Args:
       emotion: a canonical name, one of `PROTOTYPES`.
       intensity: [B], strength of the whole expression in [0, 1].
-      choices: [B] in [0, 1), picks among the alternatives of a prototype.
-      variation: [B, 6] in [0, 1), weakens a face's units by up to 15 % each.
+      choices: [B] in [0, 1), selects among the alternatives of a prototype.
+      variation: [B, 6] in [0, 1), weakens each unit of a face by up to 15 %.
 
     Returns:
-      Unit → float array [B] in [0, 1], zero where a face shows an alternative instead.
+      Unit → float array [B] in [0, 1]. It is zero where a face shows another alternative.
     """
     units: dict[str, np.ndarray] = {}
     for column, alternatives in enumerate(PROTOTYPES[emotion]):
@@ -108,12 +108,12 @@ def action_units(
 
 
 def displacements(units: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns how far action units [B] move each part of the face, by part, [B] each."""
+    """Returns part of the face → float [B], how far the action units move that part."""
     moves = [(strength, MOVES[unit]) for unit, strength in units.items()]
     moves += [
-        (np.minimum.reduce([units[unit] for unit in together]), change)
-        for together, change in TOGETHER.items()
-        if all(unit in units for unit in together)
+        (np.minimum.reduce([units[unit] for unit in combination]), change)
+        for combination, change in COMBINATIONS.items()
+        if all(unit in units for unit in combination)
     ]
     moved: dict[str, np.ndarray] = {}
     for strength, change in moves:

@@ -1,8 +1,8 @@
-"""Antialiased drawing on pixel grids, batched: signed distances, coverage and compositing.
+"""Antialiased drawing of shapes on pixel grids: signed distances, alpha coverage, compositing.
 
-A batch of B pictures of S×S pixels is drawn at once. Coordinates `x`, `y` are float32 [B, S, S]
-(or broadcast to it), every parameter is a scalar or float32 [B, 1, 1], and lengths are in the units
-of the coordinates. A shape is its signed distance, negative inside; `cover` turns it into alpha.
+B images of S×S pixels are drawn at once. Coordinates `x`, `y` are float32 [B, S, S] or broadcast to
+it. Every parameter is a scalar or float32 [B, 1, 1]. Lengths are in the units of the coordinates. A
+shape is given by its signed distance, which is negative inside; `cover` converts it to alpha.
 """
 
 import numpy as np
@@ -11,19 +11,19 @@ Array = np.ndarray
 
 
 def pixel_grid(size: int) -> tuple[Array, Array]:
-    """Returns the pixel centres of a square picture, float32 x [1, 1, S] and y [1, S, 1] in ±1."""
+    """Returns the pixel centres of a square image, float32 x [1, 1, S] and y [1, S, 1] in ±1."""
     centres = ((np.arange(size, dtype=np.float32) + 0.5) * (2.0 / size) - 1.0).astype(np.float32)
     return centres[None, None, :], centres[None, :, None]
 
 
 def cover(distance: Array, pixel: Array | float) -> Array:
-    """Returns alpha in [0, 1] for a signed distance: an edge `pixel` wide, centred on zero."""
+    """Returns alpha in [0, 1] for a signed distance; the edge is `pixel` wide, centred on zero."""
     return np.clip(0.5 - distance * (1.0 / pixel), 0.0, 1.0)
 
 
-def share(condition: Array, yes: float = 1.0, no: float = 0.0) -> Array:
-    """Returns float32 `yes` where the condition holds, else `no`; never widens to float64."""
-    return np.where(condition, np.float32(yes), np.float32(no))
+def where_float32(condition: Array, true: float = 1.0, false: float = 0.0) -> Array:
+    """Returns float32 `true` where the condition holds, else `false`; never widens to float64."""
+    return np.where(condition, np.float32(true), np.float32(false))
 
 
 def over(image: Array, colour: Array, alpha: Array) -> Array:
@@ -37,21 +37,22 @@ def over(image: Array, colour: Array, alpha: Array) -> Array:
 def ellipse(x: Array, y: Array, half_width: Array | float, half_height: Array | float) -> Array:
     """Returns an approximate distance to an ellipse round the origin, zero on its outline.
 
-    It is exact for a circle; else edges come out softer at the sharp ends and harder between.
+    It is exact for a circle. For other ellipses edges are softer at the narrow ends and harder
+    between them.
     """
-    # One division a face and not one a pixel, here and below.
+    # This divides once per face instead of once per pixel; the functions below do the same.
     u, v = x * (1.0 / half_width), y * (1.0 / half_height)
-    # A Python power, because np.sqrt of two Python floats would widen everything to float64.
+    # A Python power: np.sqrt of two Python floats would widen everything to float64.
     return (np.sqrt(u * u + v * v) - 1.0) * (half_width * half_height) ** 0.5
 
 
 def egg(
     x: Array, y: Array, width: Array, top: Array, bottom: Array, taper: Array, square: Array
 ) -> tuple[Array, Array, Array]:
-    """Returns a head's outline and the unit coordinates inside it.
+    """Returns the outline of an egg-shaped head and unit coordinates inside it.
 
-    An ellipse of two half-heights, narrowed towards positive y by `taper` and squared off by
-    `square` in [0, 1) (the squircle u² + v² - square·u²v² = 1 of Fernandez-Guasti, 1992).
+    The shape is an ellipse of two half-heights. `taper` narrows it towards positive y. `square` in
+    [0, 1) squares it off (the squircle u² + v² - square·u²v² = 1 of Fernandez-Guasti, 1992).
 
     Returns:
       The approximate signed distance, and `u`, `v` that reach ±1 on the outline.
@@ -64,7 +65,7 @@ def egg(
 
 
 def spot(x: Array, y: Array, half_width: Array | float, half_height: Array | float) -> Array:
-    """Returns a soft round spot at the origin: 1 in its middle, smoothly 0 on the ellipse."""
+    """Returns a soft spot at the origin: 1 in its centre, falling smoothly to 0 on the ellipse."""
     u, v = x * (1.0 / half_width), y * (1.0 / half_height)
     fall = np.clip(1.0 - u * u - v * v, 0.0, None)
     return fall * fall
@@ -73,28 +74,28 @@ def spot(x: Array, y: Array, half_width: Array | float, half_height: Array | flo
 def arch(t: Array, roundness: Array | float) -> tuple[Array, Array]:
     """Returns the arch (1 - t²)(1 + roundness·t²), zero at t = ±1, and its derivative.
 
-    It goes on below zero outside, so an upper and a lower arch close a shape without clipping.
+    It is negative beyond t = ±1, so an upper and a lower arch close a shape without clipping.
     """
     tt = t * t
     return (1.0 - tt) * (1.0 + roundness * tt), 2.0 * t * (roundness - 1.0 - 2.0 * roundness * tt)
 
 
 def below(y: Array, curve: Array, slope: Array) -> Array:
-    """Returns the signed distance to the region under y = `curve`(x), where y points down."""
+    """Returns the signed distance to the region below y = `curve`(x); y points down."""
     return (curve - y) / np.sqrt(1.0 + slope * slope)
 
 
 def stroke(
     along: Array, across: Array, bend: Array | float, length: Array | float, width: Array | float
 ) -> Array:
-    """Returns the signed distance to a bent line that tapers towards both of its ends.
+    """Returns the signed distance to a curved line that tapers towards both of its ends.
 
     Args:
-      along: coordinate along the line, 0 in its middle.
+      along: coordinate along the line, 0 at its centre.
       across: coordinate across the line, 0 at its ends.
-      bend: how far the middle lies to the positive side of `across`.
+      bend: how far the centre lies to the positive side of `across`.
       length: half of the length.
-      width: half of the width, in the middle.
+      width: half of the width at the centre.
     """
     t = along * (1.0 / length)
     rise = 1.0 - t * t

@@ -1,4 +1,4 @@
-"""The features of a synthetic face, each laid over the picture so far: what the emotion moves."""
+"""Draws eyes, eyebrows, nose, mouth, cheeks, skin folds and glasses of synthetic faces."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,22 +11,22 @@ from ferjax.data.synthetic.antialiased_shapes import (
     cover,
     ellipse,
     over,
-    share,
     spot,
     stroke,
+    where_float32,
 )
 
 Face = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Canvas:
-    """Where the pixels of B pictures lie on their faces, float32 [B, S, S] each.
+class FaceGrid:
+    """Coordinates of the pixels of B images on their faces, float32 [B, S, S] each.
 
     Attributes:
-      x: to the right of the middle of the face, after the turn of the head.
-      y: below the middle of the face.
-      mirrored: |x|; both eyes are drawn as one.
+      x: distance to the right of the centre of the face, after the rotation of the head.
+      y: distance below the centre of the face.
+      mirrored: |x|; with it both eyes are drawn at once.
       side: the sign of x.
       pixel: width of a pixel, [B, 1, 1].
     """
@@ -64,19 +64,19 @@ TONGUE = rgb(0.83, 0.36, 0.38)
 BLUSH = rgb(0.91, 0.36, 0.33)
 
 
-def draw_cheeks(image: np.ndarray, at: Canvas, face: Face, colours: Colours) -> np.ndarray:
-    """Returns the faces with blushing cheeks (AU6) and some freckles."""
-    x, y = at.mirrored - face["eye_apart"] - 0.06, at.y - 0.17 + 0.03 * face["cheeks"]
+def draw_cheeks(image: np.ndarray, grid: FaceGrid, face: Face, colours: Colours) -> np.ndarray:
+    """Returns the images with blushing cheeks (AU6) and some freckles drawn."""
+    x, y = grid.mirrored - face["eye_apart"] - 0.06, grid.y - 0.17 + 0.03 * face["cheeks"]
     glow = spot(x, y, 0.20, 0.15)
     image = over(image, BLUSH, glow * (0.16 + 0.16 * face["cheeks"] + 0.1 * face["makeup"]))
-    dots = np.sin(at.x * 58 + 11 * at.y) * np.sin(at.y * 64 - 7 * at.x)
+    dots = np.sin(grid.x * 58 + 11 * grid.y) * np.sin(grid.y * 64 - 7 * grid.x)
     dots = np.clip(dots * 3 - 2, 0, 1) * spot(x, y + 0.05, 0.22, 0.12)
     return over(image, colours.shade, dots * np.clip(face["freckles"], 0, 1))
 
 
-def draw_folds(image: np.ndarray, at: Canvas, face: Face, colours: Colours) -> np.ndarray:
-    """Returns the faces with the lines that action units crease into the skin."""
-    x, y, pixel, width = at.mirrored, at.y, at.pixel, 0.011
+def draw_folds(image: np.ndarray, grid: FaceGrid, face: Face, colours: Colours) -> np.ndarray:
+    """Returns the images with the skin folds drawn that action units cause."""
+    x, y, pixel, width = grid.mirrored, grid.y, grid.pixel, 0.011
     brow = face["eye_y"] - face["brow_lift"]
     forehead = np.minimum(
         stroke(x, y - brow + 0.19, -0.03, 0.30, width),
@@ -107,30 +107,30 @@ def draw_folds(image: np.ndarray, at: Canvas, face: Face, colours: Colours) -> n
     return over(image, colours.line, alpha)
 
 
-def draw_nose(image: np.ndarray, at: Canvas, face: Face, colours: Colours) -> np.ndarray:
-    """Returns the faces with a nose: its shaded side, tip, wings and nostrils."""
-    x, y, width, pixel = at.mirrored, at.y - face["nose_y"], face["nose_width"], at.pixel
-    # The turned-away side of the bridge lies in shade; without a turn neither does.
-    away = at.x * np.sign(face["yaw"]) - 0.02
+def draw_nose(image: np.ndarray, grid: FaceGrid, face: Face, colours: Colours) -> np.ndarray:
+    """Returns the images with a nose drawn: its shaded side, tip, wings and nostrils."""
+    x, y, width, pixel = grid.mirrored, grid.y - face["nose_y"], face["nose_width"], grid.pixel
+    # The side of the bridge that faces away is shaded; with yaw 0 neither side is.
+    away = grid.x * np.sign(face["yaw"]) - 0.02
     ridge = spot(away + 0.16 * y - 0.045, y + 0.13, 0.055, 0.26)
     image = over(image, colours.shade, ridge * np.minimum(np.abs(face["yaw"]) * 8, 0.7))
-    image = over(image, colours.shade, 0.75 * spot(at.x, y - 0.035, width * 1.35, 0.075))
-    tip = cover(ellipse(at.x, y, width * 0.62, 0.056), pixel * 2)
+    image = over(image, colours.shade, 0.75 * spot(grid.x, y - 0.035, width * 1.35, 0.075))
+    tip = cover(ellipse(grid.x, y, width * 0.62, 0.056), pixel * 2)
     wings = cover(ellipse(x - width * 0.72, y - 0.008, width * 0.42, 0.040), pixel * 2)
     image = over(image, colours.skin, np.maximum(tip, wings))
     outline = stroke(y - 0.002, x - width * 1.02, 0.022, 0.042, 0.010)
     nostril = ellipse(x - width * 0.5, y - 0.034, width * 0.27, 0.014)
     image = over(image, colours.line, cover(np.minimum(outline, nostril), pixel) * 0.85)
-    shine = spot(at.x + 0.25 * width, y + 0.02, 0.03, 0.03)
+    shine = spot(grid.x + 0.25 * width, y + 0.02, 0.03, 0.03)
     return over(image, WHITE, 0.35 * shine)
 
 
-def draw_mouth(image: np.ndarray, at: Canvas, face: Face, colours: Colours) -> np.ndarray:
-    """Returns the faces with a mouth: two lips round an opening with teeth and tongue."""
-    x, y = at.x, at.y - face["mouth_y"]
+def draw_mouth(image: np.ndarray, grid: FaceGrid, face: Face, colours: Colours) -> np.ndarray:
+    """Returns the images with a mouth drawn: lips around an opening with teeth and tongue."""
+    x, y = grid.x, grid.y - face["mouth_y"]
     width, round_, thick = face["mouth_width"], face["lip_round"], face["lip_thickness"]
     t = x / width
-    # One corner rises in contempt; both curve away from the middle as a parabola.
+    # In contempt one corner rises. Both curve away from the centre as a parabola.
     corner = face["corner"] + face["smirk"] * (t * np.sign(face["side"]) > 0)
     line, line_slope = corner * t * t - 0.35 * face["corner"], corner * 2.0 * t
     rise, rise_slope = arch(t, round_)
@@ -149,15 +149,15 @@ def draw_mouth(image: np.ndarray, at: Canvas, face: Face, colours: Colours) -> n
     inner = np.maximum(np.maximum(opening["upper"], -opening["lower"]), np.abs(x) - width)
     under = spot(x, y - face["lip_lower"] - thick - 0.045, width * 0.7, 0.04)
     image = over(image, colours.shade, 0.7 * under)
-    image = over(image, colours.lips, cover(lips, at.pixel))
-    # The upper lip lies in shade, and a closed mouth still shows its line.
-    shaded = 0.22 * cover(np.maximum(lips, -opening["upper"]), at.pixel)
-    image = over(image, MOUTH, np.maximum(shaded, cover(inner - 0.013, at.pixel)))
+    image = over(image, colours.lips, cover(lips, grid.pixel))
+    # The upper lip is shaded, and a closed mouth still shows a line.
+    shaded = 0.22 * cover(np.maximum(lips, -opening["upper"]), grid.pixel)
+    image = over(image, MOUTH, np.maximum(shaded, cover(inner - 0.013, grid.pixel)))
     depth = face["lip_lower"]
     tongue = np.maximum(inner, ellipse(x, y - depth - 0.02, width * 0.62, 0.35 * depth + 0.03))
-    image = over(image, TONGUE, cover(tongue, at.pixel) * np.clip(depth * 12 - 0.5, 0, 1))
-    upper = cover(np.maximum(inner, -opening["upper teeth"]), at.pixel)
-    lower = cover(np.maximum(inner, opening["lower teeth"]), at.pixel)
+    image = over(image, TONGUE, cover(tongue, grid.pixel) * np.clip(depth * 12 - 0.5, 0, 1))
+    upper = cover(np.maximum(inner, -opening["upper teeth"]), grid.pixel)
+    lower = cover(np.maximum(inner, opening["lower teeth"]), grid.pixel)
     upper = upper * np.minimum(face["teeth_upper"] * 1.4, 1)
     lower = lower * np.minimum(face["teeth_lower"] * 1.2, 1)
     image = over(image, TEETH, np.maximum(upper, lower))
@@ -165,9 +165,9 @@ def draw_mouth(image: np.ndarray, at: Canvas, face: Face, colours: Colours) -> n
     return over(image, colours.line, pit * 0.8 * face["dimple"])
 
 
-def draw_eyes(image: np.ndarray, at: Canvas, face: Face, colours: Colours) -> np.ndarray:
-    """Returns the faces with eyes: sockets, whites, iris, pupil, lids and lashes."""
-    x, y, pixel = at.mirrored - face["eye_apart"], at.y - face["eye_y"], at.pixel
+def draw_eyes(image: np.ndarray, grid: FaceGrid, face: Face, colours: Colours) -> np.ndarray:
+    """Returns the images with eyes drawn: sockets, whites, iris, pupil, lids and lashes."""
+    x, y, pixel = grid.mirrored - face["eye_apart"], grid.y - face["eye_y"], grid.pixel
     width, height = face["eye_width"], face["eye_height"]
     t = x / width
     rise, rise_slope = arch(t, 0.45)
@@ -179,17 +179,17 @@ def draw_eyes(image: np.ndarray, at: Canvas, face: Face, colours: Colours) -> np
     opening = np.maximum(upper, -lower)
     white = cover(opening, pixel)
     image = over(image, WHITE, white)
-    eye_x, eye_y = x - at.side * face["gaze_x"], y - face["gaze_y"]
+    eye_x, eye_y = x - grid.side * face["gaze_x"], y - face["gaze_y"]
     radius = np.sqrt(eye_x * eye_x + eye_y * eye_y)
     image = over(image, colours.iris, white * cover(radius - face["iris_size"], pixel))
     pupil = cover(radius - 0.52 * face["iris_size"], pixel)
-    # The lid throws a shadow on the upper white.
+    # The lid casts a shadow on the upper part of the white.
     pupil = white * np.maximum(pupil, 0.25 * cover(-upper - 0.03, 0.03))
     image = over(image, DARK, pupil)
-    glint = np.maximum(np.abs(eye_x + at.side * 0.022), np.abs(eye_y + 0.026)) - 0.015
+    glint = np.maximum(np.abs(eye_x + grid.side * 0.022), np.abs(eye_y + 0.026)) - 0.015
     image = over(image, WHITE, white * cover(glint, pixel))
     within = np.abs(x) - width
-    lashes = share(face["makeup"] > 0.5, 0.022, 0.012)
+    lashes = where_float32(face["makeup"] > 0.5, 0.022, 0.012)
     under = np.maximum(np.abs(lower) - 0.007, within)
     crease = np.maximum(np.abs(upper - 0.042) - 0.007, np.abs(x) - width * 0.85)
     lines = np.maximum(cover(under, pixel) * 0.75, cover(crease, pixel) * 0.5)
@@ -198,14 +198,14 @@ def draw_eyes(image: np.ndarray, at: Canvas, face: Face, colours: Colours) -> np
     return over(image, DARK, cover(lid, pixel) * 0.95)
 
 
-def draw_brows(image: np.ndarray, at: Canvas, face: Face, colours: Colours) -> np.ndarray:
-    """Returns the faces with eyebrows: a tapered line through an inner, middle and outer point."""
+def draw_brows(image: np.ndarray, grid: FaceGrid, face: Face, colours: Colours) -> np.ndarray:
+    """Returns the images with eyebrows drawn: tapered curves through three points."""
     inner = face["eye_apart"] - face["eye_width"] * 0.95 + face["brow_apart"]
     outer = face["eye_apart"] + face["eye_width"] * 1.25
-    t = (at.mirrored - inner) / (outer - inner)
+    t = (grid.mirrored - inner) / (outer - inner)
     level = face["eye_y"] - face["brow_lift"]
     first, last = level + 0.01 + face["brow_inner"], level + 0.02 + face["brow_outer"]
-    # Quadratic Lagrange polynomial through t = 0, 0.5 and 1.
+    # A quadratic Lagrange polynomial through t = 0, 0.5 and 1.
     middle = level - face["brow_arch"] + face["brow_middle"]
     bend = 2 * first - 4 * middle + 2 * last
     tilt = last - first - bend
@@ -213,22 +213,22 @@ def draw_brows(image: np.ndarray, at: Canvas, face: Face, colours: Colours) -> n
     inside = np.clip(t, 0, 1)
     half = face["brow_width"] * (1.2 - 0.75 * inside) * (1 - 0.7 * (2 * inside - 1) ** 8)
     ends = (np.abs(t - 0.5) - 0.5) * (outer - inner)
-    distance = np.maximum(np.abs(below(at.y, curve, slope)) - half, ends)
-    return over(image, colours.brow, cover(distance, at.pixel) * 0.94)
+    distance = np.maximum(np.abs(below(grid.y, curve, slope)) - half, ends)
+    return over(image, colours.brow, cover(distance, grid.pixel) * 0.94)
 
 
-def draw_glasses(image: np.ndarray, at: Canvas, face: Face, colours: Colours) -> np.ndarray:
-    """Returns the faces, some of them with glasses."""
-    worn = share(face["glasses"] > 0.8)
-    x, y = at.mirrored - face["eye_apart"], at.y - face["eye_y"] - 0.01
-    # Round frames for some, rounded boxes for others: between a circle and a square norm.
+def draw_glasses(image: np.ndarray, grid: FaceGrid, face: Face, colours: Colours) -> np.ndarray:
+    """Returns the images; the faces whose parameter `glasses` is above 0.8 wear glasses."""
+    alpha = where_float32(face["glasses"] > 0.8)
+    x, y = grid.mirrored - face["eye_apart"], grid.y - face["eye_y"] - 0.01
+    # Frames are circles above 0.9, else boxes with rounded corners.
     box = np.maximum(np.abs(x) - 0.135, np.abs(y) - 0.105)
     corner = np.sqrt(np.maximum(np.abs(x) - 0.135, 0) ** 2 + np.maximum(np.abs(y) - 0.105, 0) ** 2)
     square = np.where(corner > 0, corner, box) - 0.055
     circle = np.sqrt(x * x + y * y) - 0.185
     lens = np.where(face["glasses"] > 0.9, circle, square)
-    bridge = stroke(at.x, y + 0.03, -0.02, face["eye_apart"] - 0.17, 0.015)
+    bridge = stroke(grid.x, y + 0.03, -0.02, face["eye_apart"] - 0.17, 0.015)
     arms = np.maximum(np.abs(y + 0.04) - 0.013, np.abs(x - 0.28) - 0.10)
     frame = np.minimum(np.minimum(np.abs(lens) - 0.013, bridge), arms)
-    image = over(image, WHITE, 0.10 * worn * cover(lens, at.pixel))
-    return over(image, DARK, 0.92 * worn * cover(frame, at.pixel))
+    image = over(image, WHITE, 0.10 * alpha * cover(lens, grid.pixel))
+    return over(image, DARK, 0.92 * alpha * cover(frame, grid.pixel))

@@ -1,4 +1,4 @@
-"""Draws whole synthetic portraits: background, shoulders, head, features, hair, then the light."""
+"""Draws whole synthetic portraits: background, shoulders, head, ears, beard, hair, cap, light."""
 
 import numpy as np
 
@@ -9,35 +9,37 @@ from ferjax.data.synthetic.antialiased_shapes import (
     ellipse,
     over,
     pixel_grid,
-    share,
     spot,
+    where_float32,
 )
-from ferjax.data.synthetic.draw_eyes_brows_mouth import Canvas, Colours, Face, rgb
+from ferjax.data.synthetic.draw_eyes_brows_mouth import Colours, Face, FaceGrid, rgb
 from ferjax.data.synthetic.face_parameters import BACKGROUNDS, CLOTHES, EYES, HAIRS, SKINS, palette
 
 _BLACK, _RED = rgb(0.08, 0.05, 0.06), rgb(0.72, 0.18, 0.22)
 
 
-def _mix(one: np.ndarray, other: np.ndarray, share: np.ndarray | float) -> np.ndarray:
-    share = share[..., None] if isinstance(share, np.ndarray) else share
-    return one + share * (other - one)
+def _blend(first: np.ndarray, second: np.ndarray, amount: np.ndarray | float) -> np.ndarray:
+    amount = amount[..., None] if isinstance(amount, np.ndarray) else amount
+    return first + amount * (second - first)
 
 
-def _colours(face: Face) -> Colours:
+def _choose_colours(face: Face) -> Colours:
     skin = palette(SKINS, face["skin"], blend=True)
     hair = palette(HAIRS, face["hair_colour"])
     return Colours(
         skin=skin,
         shade=skin * rgb(0.84, 0.74, 0.70),
         line=skin * rgb(0.52, 0.40, 0.38),
-        lips=_mix(skin * rgb(0.86, 0.62, 0.60), _RED, share(face["makeup"] > 0.5, 0.6, 0.15)),
+        lips=_blend(
+            skin * rgb(0.86, 0.62, 0.60), _RED, where_float32(face["makeup"] > 0.5, 0.6, 0.15)
+        ),
         hair=hair,
-        brow=_mix(hair, _BLACK, 0.45),
+        brow=_blend(hair, _BLACK, 0.45),
         iris=palette(EYES, face["eye_colour"]),
     )
 
 
-def _background(face: Face, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _draw_background(face: Face, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     one = palette(BACKGROUNDS, face["background"])
     other = palette(BACKGROUNDS, (face["background"] * 7.3) % 1)
     angle = face["background_angle"]
@@ -47,14 +49,15 @@ def _background(face: Face, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return image + 0.12 * halo[:, None]
 
 
-def _body(image: np.ndarray, face: Face, colours: Colours, x: np.ndarray, y: np.ndarray,
-          at: Canvas) -> np.ndarray:  # fmt: skip
+def _draw_shoulders_and_neck(
+    image: np.ndarray, face: Face, colours: Colours, x: np.ndarray, y: np.ndarray, grid: FaceGrid
+) -> np.ndarray:
     clothes = palette(CLOTHES, face["clothes"])
     shoulders = ellipse(x, y - 1.42, 0.95, 0.62)
-    image = over(image, clothes, cover(shoulders, at.pixel))
+    image = over(image, clothes, cover(shoulders, grid.pixel))
     neck = np.maximum(np.abs(x) - 0.52 * face["head_width"], np.maximum(-y, y - 0.92))
     collar = ellipse(x, y - 0.88, 0.58 * face["head_width"], 0.13)
-    image = over(image, colours.shade, cover(np.minimum(neck, collar), at.pixel))
+    image = over(image, colours.shade, cover(np.minimum(neck, collar), grid.pixel))
     return image
 
 
@@ -65,83 +68,102 @@ def _head_outline(face: Face, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray,
     )
 
 
-def _curl(face: Face, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _curl_offset(face: Face, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     phase = face["hair_phase"]
     return face["curl"] * np.sin(x * 21 + phase) * np.sin(y * 19 + 2 * phase) * 1.6
 
 
-def _hair_shape(face: Face, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Returns the distance to the mass of hair: the skull grown, with sides down to a length."""
-    grown = face["volume"]
-    cap = ellipse(x, y + 0.04, face["head_width"] + grown, face["head_top"] + 0.02 + grown)
-    sides = np.maximum(np.abs(x) - face["head_width"] - grown * 0.95, -y - 0.04)
+def _hair_distance(face: Face, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Returns the signed distance to the hair: the enlarged skull, with sides down to a length."""
+    volume = face["volume"]
+    cap = ellipse(x, y + 0.04, face["head_width"] + volume, face["head_top"] + 0.02 + volume)
+    sides = np.maximum(np.abs(x) - face["head_width"] - volume * 0.95, -y - 0.04)
     mass = np.minimum(cap, sides)
     bun = np.where(
         face["bun"] > 0, ellipse(x, y + face["head_top"] + 0.13, 0.22, 0.18), np.float32(1)
     )
-    return np.minimum(np.maximum(mass, y - face["length"]), bun) + _curl(face, x, y)
+    return np.minimum(np.maximum(mass, y - face["length"]), bun) + _curl_offset(face, x, y)
 
 
-def _ears(image: np.ndarray, face: Face, colours: Colours, at: Canvas, x: np.ndarray,
-          y: np.ndarray) -> np.ndarray:  # fmt: skip
+def _draw_ears(
+    image: np.ndarray, face: Face, colours: Colours, grid: FaceGrid, x: np.ndarray, y: np.ndarray
+) -> np.ndarray:
     sideways = np.abs(x) - face["head_width"] - 0.01
     ear = ellipse(sideways, y - 0.02, face["ear_size"] * 0.62, face["ear_size"] * 1.15)
-    image = over(image, colours.skin, cover(ear, at.pixel))
+    image = over(image, colours.skin, cover(ear, grid.pixel))
     lobe = ellipse(sideways, y - 0.02, face["ear_size"] * 0.34, face["ear_size"] * 0.75)
-    return over(image, colours.shade, cover(lobe, at.pixel))
+    return over(image, colours.shade, cover(lobe, grid.pixel))
 
 
-def _head(image: np.ndarray, colours: Colours, at: Canvas, outline: np.ndarray, u: np.ndarray,
-          v: np.ndarray) -> np.ndarray:  # fmt: skip
-    image = over(image, colours.skin, cover(outline, at.pixel))
-    # Roundness: the rim of the head turns away from the viewer, the forehead towards the light.
-    rim = np.clip((u * u + v * v - 0.55) * 1.6, 0, 1) * cover(outline, at.pixel)
+def _draw_head(
+    image: np.ndarray,
+    colours: Colours,
+    grid: FaceGrid,
+    outline: np.ndarray,
+    u: np.ndarray,
+    v: np.ndarray,
+) -> np.ndarray:
+    image = over(image, colours.skin, cover(outline, grid.pixel))
+    # Shading that makes the head look round: its rim is darker.
+    rim = np.clip((u * u + v * v - 0.55) * 1.6, 0, 1) * cover(outline, grid.pixel)
     return over(image, colours.shade, rim * 0.85)
 
 
-def _beard(image: np.ndarray, face: Face, colours: Colours, at: Canvas,
-           outline: np.ndarray) -> np.ndarray:  # fmt: skip
-    grown = share((face["beard"] > 0.55) & (face["makeup"] < 0.5))
+def _draw_beard(
+    image: np.ndarray, face: Face, colours: Colours, grid: FaceGrid, outline: np.ndarray
+) -> np.ndarray:
+    has_beard = where_float32((face["beard"] > 0.55) & (face["makeup"] < 0.5))
     full = face["beard"] > 0.78
-    # Under the nose, then in an arc up the cheeks to the ears.
-    edge = face["mouth_y"] - 0.11 - 2.2 * np.maximum(at.mirrored - 0.12, 0) ** 2
-    whole = np.maximum(outline - 0.015, edge - at.y)
-    goatee = np.maximum(ellipse(at.x, at.y - face["mouth_y"] - 0.12, 0.27, 0.27), outline - 0.01)
+    # A full beard starts under the nose and rises in an arc over the cheeks to the ears.
+    edge = face["mouth_y"] - 0.11 - 2.2 * np.maximum(grid.mirrored - 0.12, 0) ** 2
+    whole = np.maximum(outline - 0.015, edge - grid.y)
+    goatee = np.maximum(
+        ellipse(grid.x, grid.y - face["mouth_y"] - 0.12, 0.27, 0.27), outline - 0.01
+    )
     shape = np.where(full, whole, goatee)
-    density = grown * share((face["beard"] * 37) % 1 > 0.5, 0.88, 0.42)
-    return over(image, colours.brow, cover(shape, at.pixel * 1.6) * density)
+    density = has_beard * where_float32((face["beard"] * 37) % 1 > 0.5, 0.88, 0.42)
+    return over(image, colours.brow, cover(shape, grid.pixel * 1.6) * density)
 
 
-def _fringe(image: np.ndarray, face: Face, colours: Colours, at: Canvas, x: np.ndarray,
-            y: np.ndarray, mass: np.ndarray, outline: np.ndarray) -> np.ndarray:  # fmt: skip
-    aside = x - face["hair_part"]
+def _draw_front_hair_and_cap(
+    image: np.ndarray,
+    face: Face,
+    colours: Colours,
+    grid: FaceGrid,
+    x: np.ndarray,
+    y: np.ndarray,
+    mass: np.ndarray,
+    outline: np.ndarray,
+) -> np.ndarray:
+    from_parting = x - face["hair_part"]
     line = (
         -face["hairline"]
         + 0.62 * np.minimum(x * x, 0.5)
-        - face["sweep"] * np.exp(-np.abs(aside) * 5)
-        + _curl(face, y, x)
+        - face["sweep"] * np.exp(-np.abs(from_parting) * 5)
+        + _curl_offset(face, y, x)
     )
     front = np.maximum(mass, np.minimum(y - line, face["head_width"] * 0.93 - np.abs(x)))
-    # Shaved hair is a tint of the skull and stays on it.
+    # Shaved hair is a tint of the skull and does not extend beyond it.
     shaved = face["volume"] == 0
     front = np.where(shaved, np.maximum(front, outline), front)
-    alpha = share(shaved, 0.5, 1.0) * cover(front, at.pixel)
+    alpha = where_float32(shaved, 0.5, 1.0) * cover(front, grid.pixel)
     image = over(image, colours.hair, alpha)
     sheen = spot(x - 0.12, y + 0.70, 0.45, 0.10) + 0.5 * spot(x + 0.2, y + 0.62, 0.3, 0.06)
     image = image + (alpha * sheen * 0.16)[:, None]
-    worn = share(face["cap"] > 0)
+    has_cap = where_float32(face["cap"] > 0)
     cloth = palette(CLOTHES, (face["clothes"] * 3.7) % 1)
     crown = ellipse(x, y + 0.10, face["head_width"] + 0.08, face["head_top"] + 0.10)
     crown = np.maximum(crown, y + 0.46 - 0.12 * x * x)
-    image = over(image, cloth, worn * cover(crown, at.pixel))
+    image = over(image, cloth, has_cap * cover(crown, grid.pixel))
     band = np.maximum(
         np.abs(y + 0.47 - 0.12 * x * x) - 0.065, np.abs(x) - face["head_width"] - 0.02
     )
-    return over(image, cloth * 0.78, worn * cover(band, at.pixel))
+    return over(image, cloth * 0.78, has_cap * cover(band, grid.pixel))
 
 
-def _light(image: np.ndarray, face: Face, noise: np.ndarray, u: np.ndarray,
-           v: np.ndarray) -> np.ndarray:  # fmt: skip
+def _apply_light(
+    image: np.ndarray, face: Face, noise: np.ndarray, u: np.ndarray, v: np.ndarray
+) -> np.ndarray:
     angle = face["light_angle"]
     towards = np.clip(u, -1.3, 1.3) * np.cos(angle) + np.clip(v, -1.3, 1.3) * np.sin(angle)
     image = image * (face["gain"] * (1.0 + face["light"] * towards))[:, None]
@@ -151,11 +173,11 @@ def _light(image: np.ndarray, face: Face, noise: np.ndarray, u: np.ndarray,
 
 
 def render(face: Face, noise: np.ndarray) -> np.ndarray:
-    """Draws portraits.
+    """Draws portraits of B faces.
 
     Args:
-      face: parameters as `face_model.sample_faces` returns them, float32 [B, 1, 1] each.
-      noise: standard normal float32 [B, S, S], the grain of the sensor.
+      face: parameters as `face_parameters.sample_faces` returns them, float32 [B, 1, 1] each.
+      noise: standard normal float32 [B, S, S], the noise of the camera sensor.
 
     Returns:
       Uint8 [B, S, S, 3], RGB.
@@ -168,29 +190,31 @@ def render(face: Face, noise: np.ndarray) -> np.ndarray:
     )
     cos, sin = np.cos(face["rotation"]), np.sin(face["rotation"])
     x, y = cos * shifted_x + sin * shifted_y, cos * shifted_y - sin * shifted_x
-    # Turning the head moves its features but not its outline.
+    # Rotating the head moves its features but not its outline.
     bulge = np.clip(1.0 - (x / face["head_width"]) ** 2, 0.0, 1.0)
-    turned_x = x - face["yaw"] * bulge
-    turned_y = y - face["pitch"] * bulge
+    face_x = x - face["yaw"] * bulge
+    face_y = y - face["pitch"] * bulge
     pixel = np.float32(2.0 / size) / face["scale"]
-    at = Canvas(turned_x, turned_y, np.abs(turned_x), np.sign(turned_x), pixel)
-    colours = _colours(face)
+    grid = FaceGrid(face_x, face_y, np.abs(face_x), np.sign(face_x), pixel)
+    colours = _choose_colours(face)
     outline, u, v = _head_outline(face, x, y)
-    mass = _hair_shape(face, x, y)
-    image = _background(face, across, down)
-    image = over(image, colours.hair * 0.72, cover(mass, pixel) * share(face["volume"] > 0))
-    image = _body(image, face, colours, shifted_x * 0.9 + x * 0.1, shifted_y, at)
-    image = _ears(image, face, colours, at, x, y)
-    image = _head(image, colours, at, outline, u, v)
-    image = features.draw_cheeks(image, at, face, colours)
-    image = features.draw_folds(image, at, face, colours)
-    image = _beard(image, face, colours, at, outline)
-    image = features.draw_nose(image, at, face, colours)
-    image = features.draw_mouth(image, at, face, colours)
-    image = features.draw_eyes(image, at, face, colours)
-    image = _fringe(image, face, colours, at, x, y, mass, outline)
-    image = features.draw_brows(image, at, face, colours)
-    image = features.draw_glasses(image, at, face, colours)
-    image = _light(image, face, noise, u, v)
+    mass = _hair_distance(face, x, y)
+    image = _draw_background(face, across, down)
+    image = over(image, colours.hair * 0.72, cover(mass, pixel) * where_float32(face["volume"] > 0))
+    image = _draw_shoulders_and_neck(
+        image, face, colours, shifted_x * 0.9 + x * 0.1, shifted_y, grid
+    )
+    image = _draw_ears(image, face, colours, grid, x, y)
+    image = _draw_head(image, colours, grid, outline, u, v)
+    image = features.draw_cheeks(image, grid, face, colours)
+    image = features.draw_folds(image, grid, face, colours)
+    image = _draw_beard(image, face, colours, grid, outline)
+    image = features.draw_nose(image, grid, face, colours)
+    image = features.draw_mouth(image, grid, face, colours)
+    image = features.draw_eyes(image, grid, face, colours)
+    image = _draw_front_hair_and_cap(image, face, colours, grid, x, y, mass, outline)
+    image = features.draw_brows(image, grid, face, colours)
+    image = features.draw_glasses(image, grid, face, colours)
+    image = _apply_light(image, face, noise, u, v)
     image = np.clip(image * 255.0 + 0.5, 0.0, 255.0).astype(np.uint8)
     return np.ascontiguousarray(image.transpose(0, 2, 3, 1))

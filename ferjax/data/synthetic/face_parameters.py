@@ -1,15 +1,15 @@
-"""The parameters of a synthetic face: who it is, how it was photographed, what it shows.
+"""Random parameters of synthetic faces: identity, hair style, colours, pose, light, expression.
 
-Every number comes from a counter-based generator keyed by (seed, identity) and stepped by the
-emotion, so a face is the same in whatever batch it is drawn.
+Every number comes from a counter-based generator. Its key is (seed, identity) and its counter
+follows from the emotion, so a face is the same in every batch.
 """
 
 import numpy as np
 
-from ferjax.data.synthetic.action_units import MOVES, TOGETHER, action_units, displacements
+from ferjax.data.synthetic.action_units import COMBINATIONS, MOVES, action_units, displacements
 from ferjax.emotions import EMOTIONS
 
-# Uniform ranges of what makes a person. Lengths are in half picture widths, y points down.
+# Uniform ranges of what identifies a person. Lengths are in half image widths, y points down.
 PERSON: dict[str, tuple[float, float]] = {
     "head_width": (0.53, 0.64),
     "head_top": (0.70, 0.78),
@@ -44,7 +44,7 @@ PERSON: dict[str, tuple[float, float]] = {
     "clothes": (0.0, 1.0),
 }
 
-# Uniform ranges of one photograph of a person.
+# Uniform ranges of what differs between two photographs of a person.
 SHOT: dict[str, tuple[float, float]] = {
     "rotation": (-0.35, 0.35),
     "shift_x": (-0.06, 0.06),
@@ -80,9 +80,10 @@ BACKGROUNDS = (
     "6f7fa3", "4d5d6c", "a3b18a", "39404d",
 )  # fmt: skip
 
-# Hair by style: volume beyond the skull, length below the ears (y it reaches), hairline height
-# (larger shows more forehead), fringe sweep, curl of the outline, bun on top, cap worn.
-_HAIR = ("volume", "length", "hairline", "sweep", "curl", "bun", "cap")
+# Hair styles, in columns: volume beyond the skull; length (the y that the hair reaches); height of
+# the hairline (larger shows more forehead); sweep of the fringe; curl of the outline; whether there
+# is a bun; whether a cap is worn.
+_HAIR_COLUMNS = ("volume", "length", "hairline", "sweep", "curl", "bun", "cap")
 HAIR_STYLES: dict[str, tuple[float, ...]] = {
     "cap": (0.06, 0.00, 0.44, 0.00, 0.0, 0, 1),
     "shaved": (0.0, -0.30, 0.50, 0.00, 0.0, 0, 0),
@@ -95,33 +96,37 @@ HAIR_STYLES: dict[str, tuple[float, ...]] = {
     "long": (0.10, 1.10, 0.47, 0.12, 0.0, 0, 0),
 }
 
-_REST = {part: 0.0 for moves in (*MOVES.values(), *TOGETHER.values()) for part in moves} | {
+_NEUTRAL_PARTS = {
+    part: 0.0 for moves in (*MOVES.values(), *COMBINATIONS.values()) for part in moves
+} | {
     "lid_upper": 1.0,
     "lid_lower": 0.72,
 }
 
 
-def generator(seed: int, identity: int, stream: int) -> np.random.Generator:
-    """Returns the generator of one face's stream: 0 the person, then two for every emotion."""
+def face_generator(seed: int, identity: int, stream: int) -> np.random.Generator:
+    """Returns the random generator of a face: stream 0 is the person, two follow per emotion."""
     key = np.array([seed, identity], np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, stream]))
 
 
-def _spread(table: dict[str, tuple[float, float]], uniforms: np.ndarray) -> dict[str, np.ndarray]:
+def _scale_to_ranges(
+    table: dict[str, tuple[float, float]], uniforms: np.ndarray
+) -> dict[str, np.ndarray]:
     return {
         name: low + (high - low) * uniforms[:, column]
         for column, (name, (low, high)) in enumerate(table.items())
     }
 
 
-def _expression(
-    labels: np.ndarray, shot: dict[str, np.ndarray], varied: np.ndarray
+def _expression_parts(
+    labels: np.ndarray, shot: dict[str, np.ndarray], variation: np.ndarray
 ) -> dict[str, np.ndarray]:
-    parts = {part: np.full(len(labels), rest) for part, rest in _REST.items()}
+    parts = {part: np.full(len(labels), value) for part, value in _NEUTRAL_PARTS.items()}
     for label in np.unique(labels):
         faces = np.flatnonzero(labels == label)
         units = action_units(
-            EMOTIONS[label], shot["intensity"][faces], shot["choice"][faces], varied[faces]
+            EMOTIONS[label], shot["intensity"][faces], shot["choice"][faces], variation[faces]
         )
         for part, moved in displacements(units).items():
             parts[part][faces] += moved
@@ -133,29 +138,31 @@ def sample_faces(labels: np.ndarray, identities: np.ndarray, seed: int) -> dict[
 
     Args:
       labels: int [B], indexes into `EMOTIONS`.
-      identities: int [B], numbers of persons, 0 or more.
-      seed: of the whole data set, 0 or more.
+      identities: int [B], numbers of the drawn persons, 0 or more.
+      seed: seed of the whole data set, 0 or more.
 
     Returns:
       Float32 [B, 1, 1] each: `PERSON`, `SHOT`, the hair, and the parts of the face after the
-      action units have moved them. Parts that both have add up (`nose_y`, `mouth_width`, ...).
+      action units have moved them. Values that both set are added (`nose_y`, `mouth_width`, ...).
     """
     pairs = list(zip(identities.tolist(), labels.tolist(), strict=True))
-    person = _spread(
-        PERSON, np.stack([generator(seed, i, 0).random(len(PERSON)) for i, _ in pairs])
+    person = _scale_to_ranges(
+        PERSON, np.stack([face_generator(seed, i, 0).random(len(PERSON)) for i, _ in pairs])
     )
     count = len(SHOT) + _VARIED_UNITS
-    drawn = np.stack([generator(seed, i, 1 + 2 * label).random(count) for i, label in pairs])
-    shot = _spread(SHOT, drawn)
-    # Styles stand from short to long; made-up faces wear the longer ones more often.
-    place = 0.55 * person["hair_style"] + 0.45 * person["makeup"]
-    style = (place * len(HAIR_STYLES)).astype(np.int64)
-    hair = dict(zip(_HAIR, np.array(list(HAIR_STYLES.values()))[style].T, strict=True))
-    # The darker the skin, the rarer are fair hair and light eyes.
+    uniforms = np.stack(
+        [face_generator(seed, i, 1 + 2 * label).random(count) for i, label in pairs]
+    )
+    shot = _scale_to_ranges(SHOT, uniforms)
+    # Styles are ordered from short to long. Faces with makeup have longer hair more often.
+    position = 0.55 * person["hair_style"] + 0.45 * person["makeup"]
+    style = (position * len(HAIR_STYLES)).astype(np.int64)
+    hair = dict(zip(_HAIR_COLUMNS, np.array(list(HAIR_STYLES.values()))[style].T, strict=True))
+    # Fair hair and light eyes are rarer the darker the skin is.
     for name in ("hair_colour", "eye_colour"):
         person[name] = person[name] * (1.0 - 0.6 * person["skin"])
     face = {**person, **shot, **hair}
-    for part, value in _expression(labels, shot, drawn[:, len(SHOT) :]).items():
+    for part, value in _expression_parts(labels, shot, uniforms[:, len(SHOT) :]).items():
         face[part] = face.get(part, 0.0) + value
     return {name: value.astype(np.float32)[:, None, None] for name, value in face.items()}
 
@@ -166,11 +173,11 @@ def palette(colours: tuple[str, ...], position: np.ndarray, blend: bool = False)
     Args:
       colours: hexadecimal RGB.
       position: [B, 1, 1] in [0, 1), from the first colour to the last.
-      blend: mixes neighbours instead of taking the one below.
+      blend: interpolate between neighbouring colours instead of taking the lower one.
     """
     table = np.array([list(bytes.fromhex(c)) for c in colours], np.float32) / 255
-    place = position.reshape(-1) * (len(colours) - 1 if blend else len(colours))
-    low = np.clip(place.astype(np.int64), 0, len(colours) - 1)
-    mix = (place - low)[:, None] if blend else np.float32(0)
+    index = position.reshape(-1) * (len(colours) - 1 if blend else len(colours))
+    low = np.clip(index.astype(np.int64), 0, len(colours) - 1)
+    mix = (index - low)[:, None] if blend else np.float32(0)
     chosen = table[low] + mix * (table[np.minimum(low + 1, len(colours) - 1)] - table[low])
     return chosen.astype(np.float32)[:, :, None, None]

@@ -1,7 +1,7 @@
-"""The built-in data set `synthetic`: drawn human faces whose features follow their emotion.
+"""Loads the built-in data set `synthetic`: drawn human faces in 7 or 8 emotion classes.
 
-It needs no download and no disk: images are drawn when they are read. Pose, light, background and
-the person vary so much that a linear model on pixels fails, while a small CNN succeeds.
+It needs no download and no disk, because images are drawn when they are read. Pose, light,
+background and person vary so much that a linear model on pixels fails and a small CNN succeeds.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,33 +10,33 @@ import numpy as np
 
 from ferjax.data.splits.split import DatasetBundle, Split
 from ferjax.data.synthetic.draw_head_hair_light import render
-from ferjax.data.synthetic.face_parameters import generator, sample_faces
+from ferjax.data.synthetic.face_parameters import face_generator, sample_faces
 from ferjax.emotions import EMOTIONS
 from ferjax.errors import UserError
 
 COUNTS: Mapping[str, int] = {"train": 5000, "val": 1000, "test": 1000}
 SMALLEST_SIZE = 32
 
-# Persons are numbered per split from here on, so a split never depends on the others' counts.
+# The first person of each split, so that a split does not depend on the sizes of the others.
 _FIRST_IDENTITY = {"train": 0, "val": 1 << 32, "test": 2 << 32}
-# Pixels drawn at once: few enough for the arrays of a chunk to stay in the processor's cache.
+# Pixels drawn at once; so few that the arrays of a chunk stay in the processor's cache.
 _CHUNK_PIXELS = 1 << 15
 
 
-def _grain(label: int, identity: int, size: int, seed: int) -> np.ndarray:
-    return generator(seed, identity, 2 + 2 * label).standard_normal((size, size), np.float32)
+def _sensor_noise(label: int, identity: int, size: int, seed: int) -> np.ndarray:
+    return face_generator(seed, identity, 2 + 2 * label).standard_normal((size, size), np.float32)
 
 
 def render_faces(
     labels: np.ndarray, identities: np.ndarray, size: int, seed: int = 0
 ) -> np.ndarray:
-    """Draws faces. Each depends on its own label and identity, the size and the seed alone.
+    """Draws faces. Each depends only on its label and identity, the size and the seed.
 
     Args:
       labels: int [B], indexes into `ferjax.emotions.EMOTIONS`.
-      identities: int [B], numbers of persons, 0 or more.
-      size: side of the pictures, at least 32.
-      seed: of all persons, 0 or more.
+      identities: int [B], numbers of the drawn persons, 0 or more.
+      size: side of the images in pixels, at least 32.
+      seed: seed of all persons, 0 or more.
 
     Returns:
       Uint8 [B, size, size, 3], RGB.
@@ -55,16 +55,18 @@ def render_faces(
     if not len(images):
         return images
     faces = sample_faces(np.asarray(labels), np.asarray(identities), seed)
-    who = list(zip(np.asarray(labels).tolist(), np.asarray(identities).tolist(), strict=True))
+    pairs = list(zip(np.asarray(labels).tolist(), np.asarray(identities).tolist(), strict=True))
     chunk = max(1, _CHUNK_PIXELS // size**2)
-    for start in range(0, len(who), chunk):
+    for start in range(0, len(pairs), chunk):
         part = slice(start, start + chunk)
-        noise = np.stack([_grain(label, identity, size, seed) for label, identity in who[part]])
+        noise = np.stack(
+            [_sensor_noise(label, identity, size, seed) for label, identity in pairs[part]]
+        )
         images[part] = render({name: value[part] for name, value in faces.items()}, noise)
     return images
 
 
-def _reader(
+def _face_reader(
     labels: np.ndarray, first: int, size: int, seed: int
 ) -> Callable[[np.ndarray], np.ndarray]:
     def read(indices: np.ndarray) -> np.ndarray:
@@ -74,12 +76,12 @@ def _reader(
     return read
 
 
-def _split(name: str, count: int, size: int, num_classes: int, seed: int) -> Split:
+def _make_split(name: str, count: int, size: int, num_classes: int, seed: int) -> Split:
     first = _FIRST_IDENTITY[name]
     order = np.random.default_rng([seed, first])
     labels = order.permutation(np.arange(count, dtype=np.int32) % num_classes)
     ids = tuple(f"synthetic/{name}/{i:05d}" for i in range(count))
-    return Split(name, labels, ids, (size, size, 3), _reader(labels, first, size, seed))
+    return Split(name, labels, ids, (size, size, 3), _face_reader(labels, first, size, seed))
 
 
 def load(
@@ -88,13 +90,14 @@ def load(
     counts: Mapping[str, int] | None = None,
     seed: int = 0,
 ) -> DatasetBundle:
-    """Returns the synthetic data set: RGB uint8 faces of as many persons as there are images.
+    """Returns the synthetic data set: RGB uint8 faces, each of another person.
 
     Args:
-      size: side of the pictures, at least 32.
+      size: side of the images in pixels, at least 32.
       num_classes: 7, or 8 to add contempt.
-      counts: images by split, default `COUNTS`; `train` and `val` always, `test` if wanted.
-      seed: of all persons, 0 or more; another seed draws other people.
+      counts: number of images by split, `COUNTS` by default. `train` and `val` are required, `test`
+        is optional.
+      seed: seed of all persons, 0 or more; another seed draws other persons.
 
     Raises:
       UserError: a size, class count, seed, split name or image count that cannot be drawn.
@@ -111,16 +114,16 @@ def load(
             f"splits of the synthetic data set are train, val and optionally test; found"
             f" {', '.join(counts) or 'none'}. Give a count for each by these names."
         )
-    short = {name: count for name, count in counts.items() if count < num_classes}
-    if short:
+    too_small = {name: count for name, count in counts.items() if count < num_classes}
+    if too_small:
         raise UserError(
             f"each split of the synthetic data set needs one image a class, {num_classes}; found"
-            f" {short}. Ask for more images."
+            f" {too_small}. Ask for more images."
         )
     render_faces(np.zeros(0, np.int32), np.zeros(0, np.int64), size, seed)
     return DatasetBundle(
         splits={
-            name: _split(name, counts[name], size, num_classes, seed)
+            name: _make_split(name, counts[name], size, num_classes, seed)
             for name in COUNTS
             if name in counts
         },

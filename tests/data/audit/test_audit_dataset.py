@@ -1,4 +1,4 @@
-"""The audit of small sets made by hand, where every number is known."""
+"""The audit of small data sets made by hand, for which every number is known."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ferjax.data.audit import pixel_pass
+from ferjax.data.audit import pixel_statistics
 from ferjax.data.audit.audit_dataset import audit, file_census
 from ferjax.data.audit.split_overlap import exact_overlap
-from ferjax.data.datasets.assemble import assemble
+from ferjax.data.datasets.assemble_splits import assemble
 from ferjax.data.datasets.fer2013 import load_fer2013
 from ferjax.data.splits.split import DatasetBundle, Split
 from ferjax.data.synthetic.load_synthetic import render_faces
@@ -89,7 +89,7 @@ def test_pixels(drawn: np.ndarray) -> None:
 
 def test_chunks_do_not_show(twins: DatasetBundle, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = audit("mine", twins)
-    monkeypatch.setattr(pixel_pass, "_CHUNK_PIXELS", 4 * 64 * 64)
+    monkeypatch.setattr(pixel_statistics, "_CHUNK_PIXELS", 4 * 64 * 64)
     assert audit("mine", twins) == whole
 
 

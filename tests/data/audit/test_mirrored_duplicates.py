@@ -1,4 +1,4 @@
-"""Mirrored copies: made ones are found, symmetric faces are not, groups against reachability."""
+"""Mirrored duplicates: they are found, symmetric faces are not; groups by reachability."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from ferjax.data.audit.audit_dataset import audit
-from ferjax.data.audit.mirrored_duplicates import two_sided
-from ferjax.data.audit.near_pairs import close_pairs, mirrored_pairs
+from ferjax.data.audit.mirrored_duplicates import group_mirrored
+from ferjax.data.audit.near_duplicate_pairs import close_pairs, find_mirrored_pairs
 from ferjax.data.audit.perceptual_hash import grey, perceptual_hash, thumbnails
 from ferjax.data.datasets.fer2013 import load_fer2013
 from ferjax.data.splits.split import DatasetBundle, Split
@@ -29,7 +29,7 @@ def mirror(image: np.ndarray) -> np.ndarray:
 def found_in(images: np.ndarray, **given: Any) -> list[list[int]]:
     light = grey(images)
     hashes = perceptual_hash(light), perceptual_hash(light[:, :, ::-1].copy())
-    return mirrored_pairs(*hashes, thumbnails(light), **given).tolist()
+    return find_mirrored_pairs(*hashes, thumbnails(light), **given).tolist()
 
 
 @pytest.fixture(scope="module")
@@ -113,10 +113,10 @@ def test_close_pairs_of_two_lists_are_those_of_comparing_all(
 def test_a_group_has_two_sides() -> None:
     # 0 ~ 1 ~ 2 near; 2 | 3 and 4 | 0 mirrored; 5 | 6; 7 alone; 8 | 9 mirrored but near through 10.
     near = np.array([[0, 1], [1, 2], [8, 10], [9, 10]])
-    group, turned = two_sided(11, near, np.array([[2, 3], [0, 4], [5, 6], [8, 9]]))
+    group, turned = group_mirrored(11, near, np.array([[2, 3], [0, 4], [5, 6], [8, 9]]))
     assert group.tolist() == [0, 0, 0, 0, 0, 5, 5, 7, 8, 8, 8]
     assert np.flatnonzero(turned).tolist() == [3, 4, 6]
-    group, turned = two_sided(3, np.zeros((0, 2), np.int64), np.zeros((0, 2), np.int64))
+    group, turned = group_mirrored(3, np.zeros((0, 2), np.int64), np.zeros((0, 2), np.int64))
     assert (group.tolist(), turned.any()) == ([0, 1, 2], False)
 
 
@@ -125,13 +125,13 @@ pairs = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=6)
 
 @given(st.lists(st.booleans(), min_size=10, max_size=10), pairs)
 def test_sides_are_those_of_the_pictures(turned: list[bool], links: list[tuple[int, int]]) -> None:
-    """Any links that agree with which picture is turned: sides are told relative to the first."""
+    """For any links that agree with `turned`, sides are relative to the first image."""
     links = [(a, b) for a, b in links if a != b]
     of_kind = [
         np.array([link for link in links if (turned[link[0]] != turned[link[1]]) == kind], np.int64)
         for kind in (False, True)
     ]
-    group, side = two_sided(10, of_kind[0].reshape(-1, 2), of_kind[1].reshape(-1, 2))
+    group, side = group_mirrored(10, of_kind[0].reshape(-1, 2), of_kind[1].reshape(-1, 2))
     reach = np.eye(10, dtype=bool)
     for a, b in links:
         reach[a, b] = reach[b, a] = True
@@ -186,7 +186,7 @@ def test_copies_on_one_side_alone_are_not_mirrored(
 
 @pytest.mark.faces
 def test_real_faces(faces: Path) -> None:
-    """All of these groups were looked at: each shows one picture and its mirror image."""
+    """All of these groups were checked by eye: each shows an image and its mirror image."""
     facts = audit("fer2013", load_fer2013.load(faces / "csv"))["mirrored"]
     assert len(facts["groups"]) == 11
     assert facts["within"]["train"]["groups"] == 9

@@ -1,4 +1,4 @@
-"""SFEW 2.0, raw and aligned, and 1.0, made here in the places they are unpacked to."""
+"""SFEW 2.0, raw and aligned, and 1.0, generated in all folders that they may be unpacked to."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ferjax.data.datasets.published_counts import PUBLISHED
+from ferjax.data.datasets.published_class_counts import PUBLISHED
 from ferjax.data.datasets.sfew import load
 from ferjax.errors import UserError
 

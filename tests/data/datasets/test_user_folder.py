@@ -1,4 +1,4 @@
-"""A user's own images: class folders and lists, and what is wrong with them."""
+"""A user's own images: class folders, lists, classes.txt, and every error in them."""
 
 import contextlib
 import json
@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ferjax.data.datasets.user_folder import load
-from ferjax.data.reading.listing import Collector
+from ferjax.data.reading.image_listing import ListingBuilder
 from ferjax.data.reading.path_label_list import read_list
-from ferjax.data.splits.name_block import Files, Names
+from ferjax.data.splits.compact_names import Files, Names
 from ferjax.errors import UserError
 
 
@@ -25,7 +25,7 @@ def still(path: Path, value: int = 0) -> None:
 
 
 def fill(root: Path, *folders: str, each: int = 4) -> Path:
-    """Writes `each` images in every folder; their grey is 10 times the folder's place."""
+    """Writes `each` images in every folder; their grey is 10 times the folder's index."""
     for k, folder in enumerate(folders):
         for i in range(each):
             still(root / folder / f"{i}.png", 10 * k)
@@ -121,12 +121,14 @@ def test_zero_padded_numbers(tmp_path: Path) -> None:
         ((), "no class folders"),
     ],
 )
-def test_trees_that_do_not_add_up(tmp_path: Path, folders: tuple[str, ...], says: str) -> None:
+def test_inconsistent_folders_are_refused(
+    tmp_path: Path, folders: tuple[str, ...], says: str
+) -> None:
     with pytest.raises(UserError, match=says):
         load(fill(tmp_path, *folders))
 
 
-def test_what_is_in_the_wrong_place(tmp_path: Path) -> None:
+def test_misplaced_and_missing_images_are_refused(tmp_path: Path) -> None:
     fill(tmp_path, "sad", "happy")
     (tmp_path / "fear").mkdir()
     with pytest.raises(UserError, match="fear: no images in this class folder"):
@@ -352,14 +354,14 @@ FILE_NAMES = st.binary(min_size=1, max_size=20).map(lambda b: b.decode("utf-8", 
 
 
 def packed(texts: list[str]) -> Names:
-    collector = Collector("here")
+    builder = ListingBuilder("here")
     for text in texts:
-        collector.add(text, {"label": "sad"})
-    return collector.listing(Path("x")).names
+        builder.add(text, {"label": "sad"})
+    return builder.listing(Path("x")).names
 
 
 @given(st.lists(FILE_NAMES, min_size=1, max_size=20, unique=True), st.data())
-def test_names_behave_as_the_tuple_they_stand_for(texts: list[str], data: st.DataObject) -> None:
+def test_names_behave_like_a_tuple_of_str(texts: list[str], data: st.DataObject) -> None:
     names = packed(texts)
     truth = tuple(os.fsencode(t).decode("utf-8", "backslashreplace") for t in texts)
     assert tuple(names) == truth

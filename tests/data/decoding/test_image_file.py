@@ -101,7 +101,7 @@ def test_cmyk_jpeg_looks_like_its_rgb(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".png", ".webp"])
-def test_of_an_animation_the_first_picture_counts(tmp_path: Path, suffix: str) -> None:
+def test_of_an_animation_the_first_frame_is_used(tmp_path: Path, suffix: str) -> None:
     frames = [Image.fromarray(np.full((6, 9), value, np.uint8)) for value in (50, 150, 250)]
     path = tmp_path / f"moving{suffix}"
     options = {"lossless": True} if suffix == ".webp" else {}
@@ -133,13 +133,13 @@ def test_a_decompression_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
             read(path)
 
 
-def test_a_file_one_may_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_without_read_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save(tmp_path / "locked.png", RGB)
 
     def refuse(*arguments: object, **options: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    # The user who runs the tests may be root, whom nothing is refused.
+    # The user who runs the tests may be root, who may read every file.
     monkeypatch.setattr("builtins.open", refuse)
     with pytest.raises(UserError, match=r"locked\.png: permission denied; make"):
         read_image(path, None, 3)
@@ -162,7 +162,7 @@ def test_an_error_in_a_thread_is_the_users(tmp_path: Path) -> None:
         read_images(paths, (6, 9), 3, threads=3)
 
 
-def test_a_split_can_pass_over_broken_headers(tmp_path: Path) -> None:
+def test_a_split_can_ignore_broken_headers(tmp_path: Path) -> None:
     paths = [save(tmp_path / f"{i}.png", RGB) for i in range(3)]
     paths[1].write_bytes(b"<html>")
     labels, ids = np.zeros(3, int), ["0", "1", "2"]
@@ -173,7 +173,7 @@ def test_a_split_can_pass_over_broken_headers(tmp_path: Path) -> None:
         split.read(np.array([1]))
 
 
-# Orientation → how the stored pixels must be turned to stand upright (EXIF 2.3, table 4.6.4).
+# Orientation → transposition that makes the stored pixels upright (EXIF 2.3, table 4.6.4).
 UPRIGHT = {
     1: lambda a: a,
     2: lambda a: a[:, ::-1],

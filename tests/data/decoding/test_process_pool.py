@@ -1,4 +1,4 @@
-"""Decoding processes: the pixels and errors of one thread, no process that outlives its parent."""
+"""Decoding processes: pixels and errors are those of one thread; none outlives its parent."""
 
 import os
 import signal
@@ -115,7 +115,7 @@ def test_errors_are_those_of_one_thread(
             read_images(chosen, (20, 20), 3, 1, given)
         messages.append(str(caught.value))
     assert messages[0] == messages[1]
-    # The runs around a bad file are left, and no more.
+    # Only the runs that contain a bad file are left to the caller.
     images = np.empty((len(chosen), 20, 20, 3), np.uint8)
     left = set(pool.read(chosen, images))
     assert {30, 61} <= left
@@ -242,7 +242,7 @@ import numpy as np
 from ferjax.data.decoding.usable_cores import usable_cores
 from ferjax.data.decoding.process_pool import decode_pool
 from ferjax.data.decoding.image_file import image_split
-# A program begun in the background of a script has it ignored.
+# A program that a script starts in the background ignores SIGINT.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 print("begins", flush=True)
 paths = sorted(pathlib.Path(sys.argv[1]).iterdir()) * 15
@@ -360,6 +360,6 @@ def test_runs_cover_the_rows_and_get_shorter(rows: int, processes: int, most: in
     lengths = [len(run) for run in runs]
     assert lengths == sorted(lengths, reverse=True)
     assert lengths[0] <= most
-    # No process is left to do a large part alone, and none is asked for crumbs.
+    # No run is a large part of all rows, and there are not too many runs.
     assert lengths[0] <= max(1, rows // (2 * processes))
     assert len(lengths) <= max(16 * processes, rows / most) + 8

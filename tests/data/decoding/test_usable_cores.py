@@ -1,4 +1,4 @@
-"""Cores that may be used: affinity, and a container's quota."""
+"""Number of usable cores: CPU affinity and the quota of a container."""
 
 import os
 from pathlib import Path

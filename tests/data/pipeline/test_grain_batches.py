@@ -1,4 +1,4 @@
-"""Batches: permutations that follow from the seed, shards, padding, random access, errors."""
+"""Batches: permutations by seed, shards, padding, random access, drawn labels, errors."""
 
 import os
 from collections.abc import Callable
@@ -19,8 +19,7 @@ from ferjax.data.pipeline.grain_batches import (
     TrainBatches,
     iterate,
 )
-from ferjax.data.splits.split import Split, subset, without_images
-from ferjax.data.splits.split import joined as joined_splits
+from ferjax.data.splits.split import Split, join_splits, subset, without_images
 from ferjax.errors import UserError
 
 
@@ -112,14 +111,14 @@ KINDS: dict[str, Callable[[int, int], TrainBatches | EvalBatches]] = {
     st.floats(0, 1),
     st.integers(1, 40),
 )
-def test_a_resumed_run_sees_what_the_whole_one_saw(
+def test_a_resumed_run_gets_the_batches_of_the_whole_run(
     kind: str, size: int, seed: int, share: float, together: int
 ) -> None:
     whole = list(iterate(KINDS[kind](size, seed)))
     start = int(share * len(whole))
-    # Neither how many batches travel together nor the order of asking shows in them.
+    # Batches do not depend on the batches per element or on the order of requests.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(grain_batches, "_TOGETHER", together)
+        patch.setattr(grain_batches, "_BATCHES_PER_ELEMENT", together)
         found = list(iterate(KINDS[kind](size, seed), start))
     again = KINDS[kind](size, seed)
     asked = [again[i] for i in reversed(range(start, len(again)))][::-1]
@@ -140,7 +139,7 @@ def test_shards_together_are_the_whole_batch_in_order(
     assert_same(joined([part[step] for part in parts]), whole[step])
 
 
-def test_targets_travel_with_their_images() -> None:
+def test_targets_stay_with_their_images() -> None:
     split = soft(21)
     for batches in (TrainBatches(split, 6, 0, epochs=2), EvalBatches(split, 6)):
         for batch in iterate(batches):
@@ -153,7 +152,7 @@ def batches_of(split: Split) -> list[TrainBatches | EvalBatches]:
     return [TrainBatches(split, 6, 0, epochs=2), EvalBatches(split, 6)]
 
 
-def test_features_travel_with_their_images() -> None:
+def test_features_stay_with_their_images() -> None:
     split = featured(21)
     assert isinstance(split.features, np.ndarray)
     for batches in batches_of(split):
@@ -180,11 +179,11 @@ def test_parts_of_splits_gather_only_what_is_asked_for(tmp_path: Path) -> None:
     batch = EvalBatches(without_images(part), 3)[0]
     assert batch["feature"][:, 0, 7].tolist() == [5, 9, 5]
     assert batch["feature"].sum() == 19
-    both = joined_splits([part, backwards], "both")
+    both = join_splits([part, backwards], "both")
     assert both.features is not None
     assert both.features.shape == (count + 2, *row)
     assert both.features[np.array([2, 1, 3, count - 4])][:, 0, 7].tolist() == [9, 9, 0, 5]
-    assert joined_splits([part, replace(split, features=None)], "both").features is None
+    assert join_splits([part, replace(split, features=None)], "both").features is None
 
 
 def test_a_split_without_images_keeps_the_rest() -> None:
@@ -209,8 +208,10 @@ def test_bytes_of_features_bound_what_is_read_at_once(monkeypatch: pytest.Monkey
     split = replace(without_images(featured(48)), read=counting)
     # Four images of 1 + 24 bytes are a hundred: three batches fit.
     monkeypatch.setattr(grain_batches, "_ELEMENT_BYTES", 300)
+    # One thread, so that reads are recorded in their order.
+    monkeypatch.setattr(grain_batches, "_THREADS", 1)
     list(iterate(EvalBatches(split, 4)))
-    # The first comes alone, so that it comes soon.
+    # The first batch is read alone, so that it is available early.
     assert read == [4, 12, 12, 12, 8]
 
 
@@ -223,7 +224,7 @@ def test_balanced_epochs_show_classes_alike() -> None:
     for epoch in epochs:
         counts = np.bincount(epoch["label"], minlength=6)
         assert counts[[1, 3, 4]].sum() == 0
-        # Each count is binomial(4440, 1/3): a deviation of 31.
+        # Each count is binomial(4440, 1/3), with a standard deviation of 31.
         assert np.abs(counts[[0, 2, 5]] - 1480).max() < 160
         np.testing.assert_array_equal(epoch["label"], labels[epoch["index"]])
         # Within a class too all images are alike: 37 draws each of the rarest.
@@ -241,7 +242,7 @@ def test_drawn_labels_follow_the_targets() -> None:
         assert batch["label"].dtype == np.int32
         drawn[batch["index"], batch["label"]] += 1
     assert split.targets is not None
-    # A deviation of sqrt(4000 * 0.75 * 0.25) = 27.
+    # The standard deviation is sqrt(4000 * 0.75 * 0.25) = 27.
     assert np.abs(drawn - 4000 * split.targets).max() < 140
     assert (drawn[split.targets == 0] == 0).all()
 

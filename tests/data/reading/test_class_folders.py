@@ -1,13 +1,13 @@
-"""Class folders: order, what is passed over, and every refusal."""
+"""Class folders: order of images, files that are ignored, and every error."""
 
 from pathlib import Path
 
 import pytest
 
-from ferjax.data.reading.class_folders import class_folders, holds, layout_error
+from ferjax.data.reading.class_folders import class_folders, describe_path, layout_error
 from ferjax.errors import UserError
 
-KNOWN = {"anger": "anger", "happiness": "happiness"}
+CLASSES = {"anger": "anger", "happiness": "happiness"}
 
 
 def tree(root: Path, *files: str) -> Path:
@@ -21,13 +21,13 @@ def test_natural_order_and_aliases(tmp_path: Path) -> None:
     tree(
         tmp_path, "Happy/im10.png", "Happy/im2.PNG", "Happy/im1.jpeg", "angry/b.jpg", "angry/a.bmp"
     )
-    found = class_folders(tmp_path, KNOWN)
+    found = class_folders(tmp_path, CLASSES)
     assert list(found) == ["anger", "happiness"]
     assert [path.name for path in found["happiness"]] == ["im1.jpeg", "im2.PNG", "im10.png"]
     assert [path.name for path in found["anger"]] == ["a.bmp", "b.jpg"]
 
 
-def test_any_names_where_none_are_known(tmp_path: Path) -> None:
+def test_any_folder_names_where_no_classes_are_given(tmp_path: Path) -> None:
     tree(tmp_path, "tired/a.png", "sad/a.png")
     assert sorted(class_folders(tmp_path)) == ["sadness", "tired"]
 
@@ -40,10 +40,10 @@ def test_numbered_folders(tmp_path: Path) -> None:
     }
 
 
-def test_junk_and_lists_are_passed_over(tmp_path: Path) -> None:
+def test_system_files_and_lists_are_ignored(tmp_path: Path) -> None:
     tree(tmp_path, "anger/a.png", "anger/.DS_Store", "anger/._a.png", "anger/Thumbs.db")
     tree(tmp_path, "happy/a.png", "happy/desktop.ini", ".git/x", "__MACOSX/x", "labels.csv")
-    found = class_folders(tmp_path, KNOWN)
+    found = class_folders(tmp_path, CLASSES)
     assert {name: len(paths) for name, paths in found.items()} == {"anger": 1, "happiness": 1}
 
 
@@ -61,9 +61,9 @@ def test_junk_and_lists_are_passed_over(tmp_path: Path) -> None:
         (["labels.csv"], "no folder for anger, happiness; it holds labels.csv"),
     ],
 )
-def test_refusals_name_what_is_wrong(tmp_path: Path, files: list[str], words: str) -> None:
+def test_errors_name_what_is_wrong(tmp_path: Path, files: list[str], words: str) -> None:
     with pytest.raises(UserError) as caught:
-        class_folders(tree(tmp_path, *files), KNOWN)
+        class_folders(tree(tmp_path, *files), CLASSES)
     assert words in str(caught.value)
     assert str(tmp_path) in str(caught.value)
 
@@ -73,14 +73,14 @@ def test_no_class_at_all_is_refused(tmp_path: Path) -> None:
         class_folders(tmp_path)
 
 
-def test_holds_says_what_is_there(tmp_path: Path) -> None:
-    assert holds(tmp_path / "x") == "does not exist"
-    assert holds(tmp_path) == "is empty"
+def test_contents_are_described(tmp_path: Path) -> None:
+    assert describe_path(tmp_path / "x") == "does not exist"
+    assert describe_path(tmp_path) == "is empty"
     tree(tmp_path, "a/b", "c10", "c9", ".hidden")
-    assert holds(tmp_path) == "holds a/, c9, c10"
-    assert holds(tmp_path, most=1) == "holds a/ and 2 more"
+    assert describe_path(tmp_path) == "holds a/, c9, c10"
+    assert describe_path(tmp_path, most=1) == "holds a/ and 2 more"
     (tmp_path / "c9").write_bytes(bytes(2000))
-    assert holds(tmp_path / "c9") == "is a file of 2,000 bytes"
+    assert describe_path(tmp_path / "c9") == "is a file of 2,000 bytes"
 
 
 def test_layout_error_has_all_four_parts(tmp_path: Path) -> None:

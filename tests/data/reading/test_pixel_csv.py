@@ -1,4 +1,4 @@
-"""Pixel csv files: what is accepted, and every refusal with its row and line."""
+"""Pixel csv files: accepted formats, and every error with its row and line."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def test_columns_in_any_order(
 
 
 SHORT = TEXTS[0].rpartition(" ")[0]
-PLACE = "a.csv: row 2 (line 4)"
+LOCATION = "a.csv: row 2 (line 4)"
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_bad_rows_are_named(tmp_path: Path, row: str, words: str) -> None:
     )
     with pytest.raises(UserError) as caught:
         read_pixel_csv(path, 7)
-    assert PLACE in str(caught.value)
+    assert LOCATION in str(caught.value)
     assert words in str(caught.value)
 
 
@@ -86,7 +86,9 @@ def test_bad_rows_are_named(tmp_path: Path, row: str, words: str) -> None:
         (b'emotion,pixels,Usage\n0,"' + b"1 " * 99999, "not a readable csv file"),
     ],
 )
-def test_files_that_are_none_are_refused(tmp_path: Path, content: bytes, words: str) -> None:
+def test_files_that_are_no_pixel_csv_are_refused(
+    tmp_path: Path, content: bytes, words: str
+) -> None:
     (path := tmp_path / "a.csv").write_bytes(content)
     with pytest.raises(UserError) as caught:
         read_pixel_csv(path, 7)

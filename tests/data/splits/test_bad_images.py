@@ -1,4 +1,4 @@
-"""Unreadable images: found, named, counted, left out; hostile bytes never end in a traceback."""
+"""Unreadable images are found, named, counted and left out; no bytes lead to a traceback."""
 
 import io
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from ferjax.data.splits.bad_images import (
     read_blocks,
     skip_unreadable,
     skipped_note,
-    without,
+    without_bad,
 )
 from ferjax.data.splits.split import DatasetBundle, Split
 from ferjax.data.storage.memory_cache import cached
@@ -73,7 +73,7 @@ def test_nothing_left_is_an_error(paths: list[Path]) -> None:
     assert found[1].name == "f.png"
     assert found[1].reason.startswith(str(paths[5]))
     with pytest.raises(UserError, match=r"none of the 1 images of train can be read: .*f\.png"):
-        without(replace(split, labels=split.labels[:1], ids=split.ids[:1]), {0: found[1]})
+        without_bad(replace(split, labels=split.labels[:1], ids=split.ids[:1]), {0: found[1]})
 
 
 def test_policies(paths: list[Path]) -> None:

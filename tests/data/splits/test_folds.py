@@ -1,4 +1,4 @@
-"""Properties of folds, and CK+'s published rule."""
+"""Cross-validation folds: by class, by subject, and the published rule of CK+."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A data set's splits joined and cut anew: every image once in test, nobody on two sides."""
+"""Splits replaced by folds: every image is in test once, and no subject is in two splits."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,7 +8,7 @@ import pytest
 
 from ferjax.data.registry import load_dataset
 from ferjax.data.splits.refold_splits import refold
-from ferjax.data.splits.split import DatasetBundle, Split, joined, subset
+from ferjax.data.splits.split import DatasetBundle, Split, join_splits, subset
 from ferjax.errors import UserError
 
 Make = Callable[..., Split]
@@ -31,40 +31,40 @@ def bundle(make_split: Make) -> DatasetBundle:
     return DatasetBundle(splits, ("anger", "fear", "neutral"), "made", dict.fromkeys(sizes, "its"))
 
 
-def seen(split: Split) -> list[int]:
+def read_numbers(split: Split) -> list[int]:
     return split.read(np.arange(len(split)))[:, 0, 0, 0].tolist()
 
 
 def test_joined_splits_read_what_each_reads(bundle: DatasetBundle) -> None:
-    pool = joined([bundle.splits["val"], bundle.splits["train"]], "pool")
+    pool = join_splits([bundle.splits["val"], bundle.splits["train"]], "pool")
     order = np.random.default_rng(1).permutation(len(pool))
     expected = np.array([*range(40, 53), *range(40)])
-    assert seen(subset(pool, order)) == expected[order].tolist()
+    assert read_numbers(subset(pool, order)) == expected[order].tolist()
     labels = [*bundle.splits["val"].labels, *bundle.splits["train"].labels]
     np.testing.assert_array_equal(pool.labels, labels)
 
 
-def test_what_only_one_of_them_knows_is_not_known(bundle: DatasetBundle) -> None:
+def test_subjects_of_only_one_split_are_dropped(bundle: DatasetBundle) -> None:
     train, val = bundle.splits["train"], bundle.splits["val"]
     named = replace(train, subjects=np.array(["a"] * 40), targets=np.eye(3, dtype=np.float32)[:0])
-    assert joined([named, val], "pool").subjects is None
-    both = joined([named, replace(val, subjects=np.array(["b"] * 13))], "pool")
+    assert join_splits([named, val], "pool").subjects is None
+    both = join_splits([named, replace(val, subjects=np.array(["b"] * 13))], "pool")
     assert both.subjects is not None
     assert both.subjects.tolist() == ["a"] * 40 + ["b"] * 13
 
 
 def test_every_image_of_train_and_val_tests_once(bundle: DatasetBundle) -> None:
     cut = [refold(bundle, k, 5, seed=0) for k in range(1, 6)]
-    assert sorted(n for fold in cut for n in seen(fold.splits["test"])) == list(range(53))
+    assert sorted(n for fold in cut for n in read_numbers(fold.splits["test"])) == list(range(53))
     for k, fold in enumerate(cut):
-        parts = [seen(fold.splits[name]) for name in ("train", "val", "test")]
+        parts = [read_numbers(fold.splits[name]) for name in ("train", "val", "test")]
         assert sorted(n for part in parts for n in part) == list(range(53))
-        assert parts[1] == seen(cut[(k + 1) % 5].splits["test"])
+        assert parts[1] == read_numbers(cut[(k + 1) % 5].splits["test"])
         assert "own test split (its) is not used" in fold.notes[-1]
         assert fold.sources["test"] == f"fold {k + 1} of 5 of its"
 
 
-def test_nobody_is_on_two_sides(bundle: DatasetBundle) -> None:
+def test_no_subject_is_in_two_splits(bundle: DatasetBundle) -> None:
     people = np.array([f"S{k // 4:03}" for k in range(53)])
     splits = {
         "train": replace(bundle.splits["train"], subjects=people[:40]),
@@ -80,7 +80,7 @@ def test_nobody_is_on_two_sides(bundle: DatasetBundle) -> None:
 def test_images_of_two_sizes_are_no_pool(bundle: DatasetBundle, make_split: Make) -> None:
     other = make_split(np.zeros((3, 5, 4, 1), np.uint8), name="val")
     with pytest.raises(UserError, match="different image sizes"):
-        joined([bundle.splits["train"], other], "pool")
+        join_splits([bundle.splits["train"], other], "pool")
 
 
 def test_folds_of_any_data_set_and_options_of_each_alone() -> None:

@@ -1,4 +1,4 @@
-"""Properties of the stratified cuts."""
+"""Stratified validation cuts and samples: shares of classes, reproducibility, errors."""
 
 import numpy as np
 import pytest

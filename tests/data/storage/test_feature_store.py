@@ -1,4 +1,4 @@
-"""The feature store: whatever stops or damages it, it returns what a fresh computation does."""
+"""The feature store: after any kill or damage it returns what a new computation returns."""
 
 import errno
 import hashlib
@@ -55,7 +55,7 @@ def uncomputed(positions: np.ndarray) -> np.ndarray:
     raise AssertionError("computed twice")
 
 
-def test_computed_once_and_mapped_from_then_on(tmp_path: Path) -> None:
+def test_features_are_computed_once_and_then_mapped(tmp_path: Path) -> None:
     log: list[int] = []
     fill(tmp_path / "a" / "s", log)
     assert log == [*range(50)]
@@ -161,14 +161,14 @@ def test_damage_at_any_point_costs_the_damaged_blocks_alone(
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_lost_file_is_made_anew(tmp_path: Path, name: str) -> None:
+def test_a_lost_file_is_made_again(tmp_path: Path, name: str) -> None:
     fill(tmp_path / "s")
     (tmp_path / "s" / name).unlink()
     fill(tmp_path / "s")
 
 
 @pytest.mark.parametrize(("number", "line"), [(1, b"1 49 00000000"), (48, b"48 9 %08x")])
-def test_a_line_that_promises_too_much_is_not_believed(
+def test_a_journal_line_with_a_wrong_range_is_ignored(
     tmp_path: Path, number: int, line: bytes
 ) -> None:
     fill(tmp_path / "s", block=1)
@@ -185,7 +185,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import numpy as np
-from ferjax.data import block_journal, feature_store, store_files
+from ferjax.data.storage import block_journal, feature_store, locks_and_writes
 
 folder, rows = Path(sys.argv[1]), np.arange(120, dtype=np.float32).reshape(20, 1, 6)
 log = []
@@ -215,12 +215,12 @@ def dying(deadline):
         return counted
     def halves(file, content):
         whole = memoryview(content).cast("B")
-        store_files.write_lasting(file, whole[: len(whole) // 2])
+        locks_and_writes.write_durably(file, whole[: len(whole) // 2])
         step()
-        store_files.write_lasting(file, whole[len(whole) // 2 :])
+        locks_and_writes.write_durably(file, whole[len(whole) // 2 :])
     for name in ("fsync", "ftruncate", "posix_fallocate", "mkdir", "rename", "replace"):
         setattr(os, name, around(getattr(os, name)))
-    feature_store.write_lasting = block_journal.write_lasting = halves
+    feature_store.write_durably = block_journal.write_durably = halves
 
 deadline, status = 0, 1
 while status:
@@ -313,12 +313,12 @@ def test_what_is_no_store_is_never_touched(tmp_path: Path) -> None:
         fill_store(tmp_path / "t", "k", (0, 2, 3), uncomputed, block=7)
 
 
-def test_a_full_disk_is_known_before_the_work(
+def test_a_full_disk_is_reported_before_the_computation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(code: int) -> None:
         def full(file: int, start: int, nbytes: int) -> None:
-            os.ftruncate(file, nbytes // 2)  # the C library's own way may have got so far
+            os.ftruncate(file, nbytes // 2)  # the C library's fallback may have written this much
             raise OSError(code, os.strerror(code))
 
         monkeypatch.setattr(os, "posix_fallocate", full)
@@ -327,7 +327,7 @@ def test_a_full_disk_is_known_before_the_work(
     with pytest.raises(UserError, match=r"\(No space left on device\); they take 1,200 bytes"):
         fill_store(tmp_path / "s", "k", FEATURES.shape, uncomputed, block=7)
     assert (tmp_path / "s" / "features.f32").stat().st_size == 0
-    # A file system that cannot reserve is filled as it goes.
+    # A file system that cannot reserve space is filled without a reservation.
     refuse(errno.EOPNOTSUPP)
     fill(tmp_path / "s")
 
@@ -399,8 +399,8 @@ def test_features_of_another_shape_are_no_features(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"\(7, 3\), not \(7, 2, 3\)"):
         fill_store(tmp_path / "s", "k", FEATURES.shape, lambda p: FEATURES[p, 0], block=7)
     # Other layouts and types of the right one are.
-    turned = np.asfortranarray(FEATURES.astype(np.float64))
-    found = fill_store(tmp_path / "s", "k", FEATURES.shape, lambda p: turned[p], block=7)
+    transposed = np.asfortranarray(FEATURES.astype(np.float64))
+    found = fill_store(tmp_path / "s", "k", FEATURES.shape, lambda p: transposed[p], block=7)
     np.testing.assert_array_equal(found, FEATURES)
 
 

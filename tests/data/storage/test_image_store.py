@@ -1,4 +1,4 @@
-"""The store on disk: its pixels, what it refuses, and what several processes make of it."""
+"""The image store: its pixels, its errors, and several processes that build one store."""
 
 import os
 import shutil
@@ -143,7 +143,7 @@ build_store(split, Path(folder), "k")
 
 
 def test_one_of_several_processes_builds(tmp_path: Path) -> None:
-    # What a killed process leaves behind goes with the next.
+    # What a killed process leaves behind is removed by the next.
     (tmp_path / ".s.building").mkdir()
     command = [sys.executable, "-c", BUILDER, str(tmp_path / "s"), str(tmp_path / "log")]
     children = [subprocess.Popen(command, cwd=ROOT) for _ in range(2)]

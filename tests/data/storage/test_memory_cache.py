@@ -1,4 +1,4 @@
-"""The cache returns what the split returns, and asks for each image once."""
+"""The memory cache returns what the split returns, and reads each image once."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""The action units of each emotion, and where they move a face."""
+"""Action units: every emotion has a prototype, and its units move the right parts of a face."""
 
 import numpy as np
 
@@ -54,5 +54,5 @@ def test_units_of_the_prototypes_move_brows_lids_and_mouth_the_right_way():
     assert value["nose_wrinkles"]["disgust"] > 0.5
     assert value["smirk"]["contempt"] < 0
     assert all(value["smirk"][emotion] == 0 for emotion in EMOTIONS if emotion != "contempt")
-    # One person stays that person.
+    # The identity does not depend on the emotion.
     assert len(set(value["head_width"].values())) == len(set(value["skin"].values())) == 1

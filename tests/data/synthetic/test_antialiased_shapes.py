@@ -10,9 +10,9 @@ from ferjax.data.synthetic.antialiased_shapes import (
     ellipse,
     over,
     pixel_grid,
-    share,
     spot,
     stroke,
+    where_float32,
 )
 
 
@@ -31,7 +31,7 @@ def test_edges_are_about_one_pixel_wide(size):
     assert soft in (1, 2)
 
 
-def test_a_stroke_is_bent_and_ends_where_it_is_told():
+def test_a_stroke_is_bent_and_ends_at_its_given_length():
     x, y = pixel_grid(400)
     inside = stroke(x, y, 0.3, 0.5, 0.02)[0] < 0
     rows, columns = np.nonzero(inside)
@@ -63,5 +63,5 @@ def test_over_mixes_by_alpha():
 def test_nothing_widens_to_float64():
     x, y = pixel_grid(32)
     shapes = (ellipse(x, y, 0.3, 0.5), spot(x, y, 0.3, 0.5), stroke(x, y, 0.1, 0.5, 0.02))
-    shapes += (share(x > 0, 0.3), cover(x, 0.1), *arch(x, 0.4))
+    shapes += (where_float32(x > 0, 0.3), cover(x, 0.1), *arch(x, 0.4))
     assert all(shape.dtype == np.float32 for shape in shapes)

@@ -1,4 +1,4 @@
-"""The drawn faces: deterministic, independent of the batch, balanced, and neither easy nor hard."""
+"""The data set `synthetic`: reproducible, independent of the batch, balanced, medium hard."""
 
 import warnings
 
@@ -45,7 +45,7 @@ def test_a_face_depends_on_itself_alone_not_on_its_batch(faces, seed, data):
     np.testing.assert_array_equal(images[i], alone[0])
 
 
-def test_seed_identity_and_label_each_change_the_picture():
+def test_seed_identity_and_label_each_change_the_image():
     face = draw([3], [5])
     for other in (draw([3], [5], seed=1), draw([3], [6]), draw([4], [5])):
         assert difference(face, other).mean() > 5
@@ -59,8 +59,8 @@ def test_any_size_draws_with_contrast_and_without_saturation(size):
     assert ((images == 0) | (images == 255)).mean() < 0.2
 
 
-def test_a_small_picture_is_the_large_one_scaled_down():
-    # Without the sensor's grain, which is drawn per pixel.
+def test_a_small_image_is_the_large_one_scaled_down():
+    # Without the sensor noise, which is drawn per pixel.
     faces = sample_faces(np.arange(8), np.arange(8), seed=0)
     small = render(faces, np.zeros((8, 32, 32), np.float32))
     large = render(faces, np.zeros((8, 128, 128), np.float32))
@@ -68,11 +68,11 @@ def test_a_small_picture_is_the_large_one_scaled_down():
     assert difference(small, shrunk).mean() < 5
 
 
-def test_moving_the_lip_corners_changes_a_small_part_of_the_picture():
+def test_moving_the_lip_corners_changes_a_small_part_of_the_image():
     faces = sample_faces(np.zeros(1, int), np.array([7]), seed=0)
     calm = faces | {"corner": faces["corner"] * 0 - 0.12}
-    grain = np.zeros((1, 64, 64), np.float32)
-    changed = difference(render(faces, grain), render(calm, grain)).max(-1)[0] > 8
+    no_noise = np.zeros((1, 64, 64), np.float32)
+    changed = difference(render(faces, no_noise), render(calm, no_noise)).max(-1)[0] > 8
     assert 5 < changed.sum() < 0.1 * changed.size
 
 
@@ -153,7 +153,7 @@ def test_what_cannot_be_drawn_is_refused(arguments, words):
     assert all(word in str(error.value) for word in words)
 
 
-# Hardness: shapes must be seen, pixels alone must not do.
+# Difficulty: a linear model on pixels must not solve the task.
 
 
 def linear_accuracy(train, test):

@@ -1,11 +1,11 @@
-"""CK+ as others' csv copies: FER2013's columns, one picture a row, and nobody named."""
+"""Reads csv copies of CK+ (ckextended.csv): the columns of FER2013, without subjects."""
 
 from pathlib import Path
 
 import numpy as np
 
-from ferjax.data.datasets.assemble import assemble
-from ferjax.data.datasets.check_counts import check_counts
+from ferjax.data.datasets.assemble_splits import assemble
+from ferjax.data.datasets.check_class_counts import check_counts
 from ferjax.data.reading.csv_rows import csv_header
 from ferjax.data.reading.pixel_csv import PixelRows, read_pixel_csv
 from ferjax.data.reading.pixel_csv_split import pixel_split, repeats_note, row_ids
@@ -14,7 +14,7 @@ from ferjax.data.splits.split import DatasetBundle, Split, subset
 from ferjax.errors import UserError
 
 FILE = "ckextended.csv"
-# FER2013's numbering, and contempt after it.
+# The numbering of FER2013, then contempt.
 _NUMBERED = (
     "anger",
     "disgust",
@@ -26,8 +26,8 @@ _NUMBERED = (
     "contempt",
 )
 _ROLES = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
-_TEST_SHARE = 0.1  # as the copies with a column Usage have it
-_UNKNOWN = "persons unknown"
+_TEST_SHARE = 0.1  # as in the copies that have a column Usage
+_UNKNOWN_SUBJECTS = "persons unknown"
 
 
 def csv_bundle(
@@ -39,44 +39,48 @@ def csv_bundle(
     fold: int,
     folds: int | None,
 ) -> DatasetBundle:
-    """Returns the bundle of a csv copy of CK+, whose notes say that persons are unknown.
+    """Returns the bundle of a csv copy of CK+; its notes say that subjects are unknown.
 
-    Training, PublicTest and PrivateTest of a column Usage are train, val and test. Without that
-    column a tenth of all becomes test and a share of the others val, each stratified; with `folds`
-    all rows are cut into stratified folds, whatever their Usage.
+    If there is a column Usage, Training, PublicTest and PrivateTest are train, val and test.
+    Without it a tenth of all images becomes test and a share of the others val, both stratified.
+    With `folds` all rows are distributed over stratified folds and Usage is ignored.
 
     Args:
-      path: the csv file; emotions 0 to 7 are FER2013's and contempt.
-      classes: those asked for; rows of others are left out, and a note counts them.
-      val_fraction: share of train that becomes val where there is no PublicTest.
-      split_seed: of the stratified cuts and folds.
+      path: the csv file; emotions 0 to 6 are as in FER2013, 7 is contempt.
+      classes: the class list; rows of other classes are left out, and a note counts them.
+      val_fraction: share of train that becomes val if there is no PublicTest.
+      split_seed: seed of the stratified cuts and folds.
       fold: 1 to `folds`.
-      folds: 3 or more, or None for the file's own splits.
+      folds: 3 or more, or None for the splits of the file.
 
     Raises:
-      UserError: no such columns, a broken row, a class without rows, labels that look permuted, or
-        a number out of range.
+      UserError: a column is missing, a row is broken, a class has no rows, labels look permuted, or
+        a number is out of range.
     """
-    named = "Usage" in csv_header(path)
-    rows = read_pixel_csv(path, len(_NUMBERED), None if named else "Training")
+    has_usage = "Usage" in csv_header(path)
+    rows = read_pixel_csv(path, len(_NUMBERED), None if has_usage else "Training")
     emotions = rows.emotion.tolist()
     counts = {name: emotions.count(number) for number, name in enumerate(_NUMBERED)}
-    notes = (*_check(counts, classes, path), *repeats_note(rows, path.name))
-    kept = np.flatnonzero(np.isin(rows.emotion, [_NUMBERED.index(name) for name in classes]))
+    notes = (*_check_numbering(counts, classes, path), *repeats_note(rows, path.name))
+    kept_positions = np.flatnonzero(
+        np.isin(rows.emotion, [_NUMBERED.index(name) for name in classes])
+    )
     left_out = {name: n for name, n in counts.items() if n and name not in classes}
     if left_out:
-        told = ", ".join(f"{n:,} of {name}" for name, n in left_out.items())
-        notes += (f"{path.name}: rows of other classes are left out: {told}",)
+        left_out_text = ", ".join(f"{n:,} of {name}" for name, n in left_out.items())
+        notes += (f"{path.name}: rows of other classes are left out: {left_out_text}",)
     ids = row_ids(path, rows)
-    kept_rows = PixelRows(rows.emotion[kept], rows.usage[kept], rows.images[kept])
-    pool = pixel_split(kept_rows, [ids[i] for i in map(int, kept)], _NUMBERED, classes)
-    found, roles = _splits(pool, kept_rows.usage if named else None, fold, folds, split_seed)
+    kept_rows = PixelRows(
+        rows.emotion[kept_positions], rows.usage[kept_positions], rows.images[kept_positions]
+    )
+    pool = pixel_split(kept_rows, [ids[i] for i in map(int, kept_positions)], _NUMBERED, classes)
+    splits, roles = _splits(pool, kept_rows.usage if has_usage else None, fold, folds, split_seed)
     return assemble(
-        "ckplus, one cut",  # counts were checked on the whole: a cut has none of its own
-        found,
+        "ckplus, one cut",  # no published counts: they were checked before the cut
+        splits,
         roles,
         classes,
-        layout=f"{path.name} (emotion, pixels{', Usage' * named}), {_UNKNOWN}",
+        layout=f"{path.name} (emotion, pixels{', Usage' * has_usage}), {_UNKNOWN_SUBJECTS}",
         where=str(path),
         val_fraction=val_fraction,
         split_seed=split_seed,
@@ -95,26 +99,34 @@ def csv_bundle(
 def _splits(
     pool: Split, usage: np.ndarray | None, fold: int, folds: int | None, seed: int
 ) -> tuple[dict[str, Split], dict[str, str]]:
-    """Returns own name → split, and own name → role."""
+    """Returns original name → split, and original name → role."""
     if folds:
-        after = f"fold {fold % folds + 1} of {folds} (stratified, {_UNKNOWN})"
-        this = f"fold {fold} of {folds} (stratified, {_UNKNOWN})"
-        own = {"train": f"the other {folds - 2} of {folds} folds", "val": after, "test": this}
-        found = {own[r]: part for r, part in fold_splits(pool, fold, folds, seed=seed).items()}
-        return found, {name: role for role, name in own.items()}
+        val_name = f"fold {fold % folds + 1} of {folds} (stratified, {_UNKNOWN_SUBJECTS})"
+        test_name = f"fold {fold} of {folds} (stratified, {_UNKNOWN_SUBJECTS})"
+        source_of = {
+            "train": f"the other {folds - 2} of {folds} folds",
+            "val": val_name,
+            "test": test_name,
+        }
+        splits = {
+            source_of[r]: part for r, part in fold_splits(pool, fold, folds, seed=seed).items()
+        }
+        return splits, {name: role for role, name in source_of.items()}
     if usage is None:
         parts = stratified_splits(pool, test_fraction=_TEST_SHARE, seed=seed)
-        share = f"stratified {_TEST_SHARE} of all (split seed {seed}, {_UNKNOWN})"
-        own = {"train": "all but the test cut", "test": share}
-        found = {own[role]: part for role, part in parts.items()}
-        return found, {name: role for role, name in own.items()}
-    own = {name: f"{name} ({_UNKNOWN})" for name in _ROLES}
-    found = {own[n]: subset(pool, np.flatnonzero(usage == n), n) for n in _ROLES}
-    return found, {own[name]: role for name, role in _ROLES.items()}
+        share = f"stratified {_TEST_SHARE} of all (split seed {seed}, {_UNKNOWN_SUBJECTS})"
+        source_of = {"train": "all but the test cut", "test": share}
+        splits = {source_of[role]: part for role, part in parts.items()}
+        return splits, {name: role for role, name in source_of.items()}
+    source_of = {name: f"{name} ({_UNKNOWN_SUBJECTS})" for name in _ROLES}
+    splits = {source_of[n]: subset(pool, np.flatnonzero(usage == n), n) for n in _ROLES}
+    return splits, {source_of[name]: role for name, role in _ROLES.items()}
 
 
-def _check(counts: dict[str, int], classes: tuple[str, ...], path: Path) -> tuple[str, ...]:
-    """Refuses a numbering that is not this one; returns notes on counts that differ."""
+def _check_numbering(
+    counts: dict[str, int], classes: tuple[str, ...], path: Path
+) -> tuple[str, ...]:
+    """Refuses other numberings; returns notes on class counts that differ."""
     missing = [f"{_NUMBERED.index(n)} ({n})" for n in _NUMBERED if n in classes and not counts[n]]
     if missing:
         # CK+48 was also numbered 0 to 6 with contempt last.
@@ -131,8 +143,8 @@ def _check(counts: dict[str, int], classes: tuple[str, ...], path: Path) -> tupl
 
 
 def find_csv(data_dir: Path) -> Path | None:
-    """Returns the csv file that `data_dir` is, or the one in it or in a folder CK+ there."""
+    """Returns `data_dir` if it is a csv file, else ckextended.csv in it or in its folder CK+."""
     if data_dir.is_file() and data_dir.suffix.lower() == ".csv":
         return data_dir
-    places = (data_dir / root / FILE for root in (".", "CK+", "ck+"))
-    return next((path for path in places if path.is_file()), None)
+    candidates = (data_dir / root / FILE for root in (".", "CK+", "ck+"))
+    return next((path for path in candidates if path.is_file()), None)

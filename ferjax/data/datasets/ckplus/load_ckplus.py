@@ -1,4 +1,4 @@
-"""CK+: 327 labelled sequences of 118 people, as CK+48's crops, original frames or a csv copy.
+"""Loads CK+: 327 labelled sequences of 118 subjects; original frames, CK+48 crops or a csv copy.
 
 References:
   Lucey et al., "The Extended Cohn-Kanade Dataset (CK+): A complete dataset for action unit and
@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ferjax.data.datasets.assemble import assemble
-from ferjax.data.datasets.check_counts import check_counts
+from ferjax.data.datasets.assemble_splits import assemble
+from ferjax.data.datasets.check_class_counts import check_counts
 from ferjax.data.datasets.ckplus.csv_copies import FILE, csv_bundle, find_csv
-from ferjax.data.datasets.ckplus.frames_on_disk import (
+from ferjax.data.datasets.ckplus.sequences_and_ck48_crops import (
     Frame,
     crop_frames,
     find_tree,
@@ -35,7 +35,7 @@ SOURCE = (
     "Kaggle (data set shawon10/ckplus holds CK+48) or the Affect Analysis Group, University of "
     "Pittsburgh (original, on request)"
 )
-# Class count → classes, as the literature counts them.
+# Number of classes → classes, as in the literature.
 _CLASSES = {
     6: ("anger", "disgust", "fear", "happiness", "sadness", "surprise"),
     7: ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "contempt"),
@@ -56,23 +56,23 @@ def load(
     fold: int = 1,
     folds: int | None = None,
 ) -> DatasetBundle:
-    """Loads one fold of CK+ by the published rule: fold k holds every tenth person from the k-th.
+    """Loads one fold of CK+ by the published rule: fold k has every tenth subject from the k-th on.
 
-    People are sorted by id. test = fold `fold`, val = the next one, train = the others, so nobody
-    and no sequence is in two splits. Folds are of the people who show one of the classes.
+    Subjects are sorted by id. test = fold `fold`, val = the next fold, train = the others, so no
+    subject and no sequence is in two splits. Only subjects with an image of the classes count.
 
-    A csv copy names no persons, so it has none of this: see `csv_bundle`.
+    A csv copy has no subjects; `csv_bundle` states its splits.
 
     Args:
       data_dir: the folder of CK+48 or of the original tree, or a csv copy.
-      storage_size: side that images of differing sizes are stored in (original frames).
-      on_bad_image: `error`, or `skip`: files with broken headers are passed over.
-      val_fraction: without effect, as val is a fold; of a csv copy without PublicTest, its share.
-      split_seed: without effect, as the ids fix the folds; of a csv copy, of its cuts.
+      storage_size: side that images of different sizes are resized to (original frames).
+      on_bad_image: `error`, or `skip`: files with broken headers are ignored.
+      val_fraction: share of val in a csv copy without PublicTest; otherwise val is a fold.
+      split_seed: seed of the cuts of a csv copy; otherwise the ids determine the folds.
       num_classes: 6 (without contempt), 7, or 8 (first frames as neutral; not CK+48).
-      last_frames: frames from each sequence's end that carry its label; a csv copy has its own.
+      last_frames: number of frames at the end of a sequence that have its label (not csv copies).
       fold: 1 to `folds`.
-      folds: 3 or more. None: 10; of a csv copy, its own splits.
+      folds: 3 or more. None: 10, or the splits of a csv copy.
 
     Raises:
       UserError: no known layout, absent or misnamed files, an unknown label, or a number out of
@@ -83,12 +83,12 @@ def load(
     if last_frames < 1:
         raise UserError(f"last_frames={last_frames}: expected 1 or more, 3 in most papers")
     data_dir, classes = Path(data_dir), ordered_classes(_CLASSES[num_classes])
-    tree, copy = find_tree(data_dir), find_csv(data_dir)
+    tree, csv_copy = find_tree(data_dir), find_csv(data_dir)
     if tree is None:
-        if copy is None:
+        if csv_copy is None:
             raise layout_error("CK+", data_dir, LAYOUTS, SOURCE)
         return csv_bundle(
-            copy,
+            csv_copy,
             classes,
             val_fraction=val_fraction,
             split_seed=split_seed,
@@ -107,9 +107,9 @@ def load(
     else:
         frames = sequence_frames(tree.images, tree.labels, last_frames, neutral=num_classes == 8)
         layout, crops = "original sequences (cohn-kanade-images and Emotion)", "whole frames"
-    notes = _check(frames, last_frames, tree.root)
-    if copy:
-        notes += (f"{copy.name} beside it was not read: it names no persons",)
+    notes = _check_class_counts(frames, last_frames, tree.root)
+    if csv_copy:
+        notes += (f"{csv_copy.name} beside it was not read: it names no persons",)
     frames = [frame for frame in frames if frame.emotion in classes]
     pool = image_split(
         "all",
@@ -122,17 +122,17 @@ def load(
     subjects = np.array([frame.subject for frame in frames])
     pool = replace(pool, subjects=subjects)
     parts = fold_splits(pool, fold, folds)
-    own = {
+    source_of = {
         "train": f"the other {folds - 2} of {folds} folds",
         "val": f"fold {fold % folds + 1} of {folds}",
         "test": f"fold {fold} of {folds}",
     }
-    people = len(np.unique(subjects))
+    num_subjects = len(np.unique(subjects))
     sequences = len({frame.sequence for frame in frames})
     return assemble(
-        "ckplus, one fold",  # counts were checked on the whole: a fold has none of its own
-        {own[role]: part for role, part in parts.items()},
-        {name: role for role, name in own.items()},
+        "ckplus, one fold",  # no published counts: they were checked before the folds
+        {source_of[role]: part for role, part in parts.items()},
+        {name: role for role, name in source_of.items()},
         classes,
         layout=layout,
         where=str(tree.root),
@@ -140,8 +140,8 @@ def load(
         split_seed=split_seed,
         notes=(
             *notes,
-            f"{folds} folds by person (sorted ids, every {folds}th): {people} people, {sequences} "
-            f"sequences, last {last_frames} frames of each"
+            f"{folds} folds by person (sorted ids, every {folds}th): {num_subjects} people, "
+            f"{sequences} sequences, last {last_frames} frames of each"
             + ", first frame as neutral"
             * (num_classes == 8),
         ),
@@ -149,8 +149,8 @@ def load(
     )
 
 
-def _check(frames: list[Frame], last_frames: int, where: Path) -> tuple[str, ...]:
-    """Compares class counts with the published, which are those of three frames a sequence."""
+def _check_class_counts(frames: list[Frame], last_frames: int, where: Path) -> tuple[str, ...]:
+    """Compares class counts with the published ones, which are of three frames per sequence."""
     if last_frames != _PUBLISHED_FRAMES:
         return ()
     emotions = [frame.emotion for frame in frames]

@@ -1,4 +1,4 @@
-"""FER2013 as csv: one file with a column Usage, or a file for each split."""
+"""Reads FER2013 as csv: fer2013.csv with a column Usage, or train.csv, val.csv and test.csv."""
 
 from pathlib import Path
 
@@ -11,12 +11,12 @@ from ferjax.data.splits.split import Split
 from ferjax.emotions import ordered_classes
 from ferjax.errors import UserError
 
-# The csv's numbering, 0 to 6. Class folders in alphabetical order number differently.
+# Classes of the numbers 0 to 6 in the csv. Class folders numbered alphabetically differ from this.
 CSV_EMOTIONS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 CLASSES = ordered_classes(CSV_EMOTIONS)
 MERGED = "PublicTest+PrivateTest"
 WHOLE_FILES = ("fer2013.csv", "icml_face_data.csv")
-# File of one split → what its rows may be, where it has a column Usage.
+# File of one split → the values that its column Usage may have, if there is one.
 _SPLIT_FILES = {
     "train.csv": ("Training",),
     "val.csv": ("PublicTest",),
@@ -24,31 +24,31 @@ _SPLIT_FILES = {
 }
 
 
-def whole_csv(path: Path) -> tuple[Split, np.ndarray, tuple[str, ...]]:
-    """Reads a csv file that holds all splits.
+def read_whole_csv(path: Path) -> tuple[Split, np.ndarray, tuple[str, ...]]:
+    """Reads a csv file that contains all splits.
 
     Returns:
-      The faces of all splits, in memory; the usage of each, str [N]; remarks for the report.
+      One split with all images, in memory; the usage of each image, str [N]; notes for the report.
 
     Raises:
-      UserError: no such columns, or a broken row.
+      UserError: a column is missing, or a row is broken.
     """
     rows = read_pixel_csv(path, len(CSV_EMOTIONS))
-    whole = pixel_split(rows, row_ids(path, rows), CSV_EMOTIONS, CLASSES)
-    return whole, rows.usage, repeats_note(rows, path.name)
+    pool = pixel_split(rows, row_ids(path, rows), CSV_EMOTIONS, CLASSES)
+    return pool, rows.usage, repeats_note(rows, path.name)
 
 
-def split_csvs(folder: Path) -> tuple[Split, np.ndarray, tuple[str, ...]]:
-    """Reads train.csv and, where they are, val.csv and test.csv.
+def read_split_csvs(folder: Path) -> tuple[Split, np.ndarray, tuple[str, ...]]:
+    """Reads train.csv and, if they exist, val.csv and test.csv.
 
-    Without a column Usage val.csv is PublicTest, and test.csv is PrivateTest beside a val.csv, else
-    both merged. A test.csv without emotions (the competition's) is not used.
+    Without a column Usage val.csv is PublicTest. test.csv is PrivateTest if there is a val.csv,
+    else both merged. A test.csv without emotions (the one of the competition) is not used.
 
     Returns:
-      As of `whole_csv`.
+      The same as `read_whole_csv`.
 
     Raises:
-      UserError: no such columns, a broken row, or rows of one split in another's file.
+      UserError: a column is missing, a row is broken, or a file has rows of another split.
     """
     parts: list[PixelRows] = []
     ids: list[str] = []
@@ -63,10 +63,10 @@ def split_csvs(folder: Path) -> tuple[Split, np.ndarray, tuple[str, ...]]:
             notes += (f"{name} has no emotions (the competition's): it is not used",)
             continue
         rows = read_pixel_csv(path, len(CSV_EMOTIONS), allowed[-1])
-        strange = set(rows.usage.tolist()) - set(allowed)
-        if strange:
+        unexpected = set(rows.usage.tolist()) - set(allowed)
+        if unexpected:
             raise UserError(
-                f"{path}: rows whose Usage is {', '.join(sorted(strange))}, expected "
+                f"{path}: rows whose Usage is {', '.join(sorted(unexpected))}, expected "
                 f"{' or '.join(allowed)}; a file that holds all splits is named fer2013.csv"
             )
         merged = "Usage" not in header and name == "test.csv" and "PublicTest" not in usage
@@ -77,12 +77,12 @@ def split_csvs(folder: Path) -> tuple[Split, np.ndarray, tuple[str, ...]]:
         np.concatenate([getattr(rows, field) for rows in parts]) for field in ("emotion", "images")
     )
     rows = PixelRows(emotion, np.array(usage), images)
-    whole = pixel_split(rows, ids, CSV_EMOTIONS, CLASSES)
-    return whole, rows.usage, notes + repeats_note(rows, folder.name)
+    pool = pixel_split(rows, ids, CSV_EMOTIONS, CLASSES)
+    return pool, rows.usage, notes + repeats_note(rows, folder.name)
 
 
 def is_split_csv(path: Path) -> bool:
-    """Returns whether `path` is one of the files that `split_csvs` reads, and not a whole set."""
+    """Returns whether `path` is a file of `read_split_csvs` without rows of other splits."""
     if path.name not in _SPLIT_FILES:
         return False
     return path.name != "train.csv" or "Usage" not in csv_header(path)

@@ -1,4 +1,4 @@
-"""FER2013: 35,887 grey 48×48 faces in seven classes, as csv or as class folders.
+"""Loads FER2013: 35,887 grey 48×48 faces in seven classes, as csv or as class folders.
 
 References:
   Goodfellow et al., "Challenges in Representation Learning: A report on three machine learning
@@ -9,25 +9,25 @@ from pathlib import Path
 
 import numpy as np
 
-from ferjax.data.datasets.assemble import assemble
+from ferjax.data.datasets.assemble_splits import assemble
 from ferjax.data.datasets.fer2013.csv_layouts import (
     CLASSES,
     CSV_EMOTIONS,
     MERGED,
     WHOLE_FILES,
     is_split_csv,
-    split_csvs,
-    whole_csv,
+    read_split_csvs,
+    read_whole_csv,
 )
-from ferjax.data.datasets.numbered_folders import name_numbers
+from ferjax.data.datasets.numbered_folders import identify_numbered_classes
 from ferjax.data.decoding.image_file import image_split
-from ferjax.data.reading.class_folders import class_folders, layout_error, visible
+from ferjax.data.reading.class_folders import class_folders, layout_error, visible_entries
 from ferjax.data.reading.pixel_csv import SIDE, USAGES
 from ferjax.data.splits.split import DatasetBundle, Split, subset
 from ferjax.errors import UserError
 
 _ROLES = {"Training": "train", "PublicTest": "val", "PrivateTest": "test", MERGED: "test"}
-# Split folder → what its images may be, by the start of their names.
+# Split folder → the prefixes (usages) that the names of its images may have.
 _FOLDERS = {
     "train": ("Training",),
     "val": ("PublicTest",),
@@ -61,38 +61,39 @@ def load(
 ) -> DatasetBundle:
     """Loads FER2013: train = Training, val = PublicTest, test = PrivateTest.
 
-    Where file names do not tell PublicTest from PrivateTest, test is both, and val is cut from
-    train; a note says so. Where PrivateTest is not on disk there is no test split, and a note.
+    If file names do not distinguish PublicTest from PrivateTest, test is both merged, val is cut
+    from train, and a note says so. If PrivateTest is not on disk, there is no test split
+    but a note.
 
     Args:
-      data_dir: the csv file, or the folder that holds it, train.csv, or train/ and test/.
-      storage_size: side that images of differing sizes are stored in (folders only).
-      on_bad_image: `error`, or `skip`: files with broken headers are passed over.
-      val_fraction: share of train that becomes val where PublicTest is not on disk.
+      data_dir: the csv file, or the folder with that file, train.csv, or train/ and test/.
+      storage_size: side that images of different sizes are resized to (folders only).
+      on_bad_image: `error`, or `skip`: files with broken headers are ignored.
+      val_fraction: share of train that becomes val if PublicTest is not on disk.
       split_seed: seed of that cut.
 
     Raises:
       UserError: no known layout, a broken row or file, or labels that look permuted.
     """
-    path, beside = _find(Path(data_dir))
+    path, ignored = _find_layout(Path(data_dir))
     if path.is_file():
-        whole, usage, notes = whole_csv(path)
+        pool, usage, notes = read_whole_csv(path)
         layout = f"{path.name} (emotion, pixels, Usage)"
-        notes = (*(f"{path.name} was read, {other} beside it was not" for other in beside), *notes)
+        notes = (*(f"{path.name} was read, {other} beside it was not" for other in ignored), *notes)
     elif (path / "train.csv").is_file():
-        whole, usage, notes = split_csvs(path)
+        pool, usage, notes = read_split_csvs(path)
         layout = "a csv file for each split (emotion, pixels)"
-        notes = (*(f"train.csv was read, {other} beside it was not" for other in beside), *notes)
+        notes = (*(f"train.csv was read, {other} beside it was not" for other in ignored), *notes)
     else:
-        whole, usage, notes, layout = _from_folders(path, storage_size, on_bad_image)
-    found = _by_usage(whole, usage)
-    if MERGED in found:
+        pool, usage, notes, layout = _read_folders(path, storage_size, on_bad_image)
+    splits = _split_by_usage(pool, usage)
+    if MERGED in splits:
         notes += (
             "test is PublicTest and PrivateTest merged: the file names do not say which is which",
         )
     return assemble(
         "fer2013",
-        found,
+        splits,
         _ROLES,
         CLASSES,
         layout=layout,
@@ -103,8 +104,8 @@ def load(
     )
 
 
-def _find(data_dir: Path) -> tuple[Path, list[str]]:
-    """Returns the csv file, or the folder of train.csv or train/, and what else lies beside it."""
+def _find_layout(data_dir: Path) -> tuple[Path, list[str]]:
+    """Returns the csv file, or the folder with train.csv or train/; and names that are ignored."""
     if data_dir.is_file() and data_dir.suffix.lower() == ".csv":
         if not is_split_csv(data_dir) or not data_dir.with_name("train.csv").is_file():
             return data_dir, []
@@ -112,7 +113,7 @@ def _find(data_dir: Path) -> tuple[Path, list[str]]:
     for root in (data_dir, data_dir / "fer2013"):
         csv_files = [root / name for name in WHOLE_FILES if (root / name).is_file()]
         folders = [f"{name}/" for name in ("train", "test") if (root / name).is_dir()]
-        # The csv first: it always tells PublicTest from PrivateTest.
+        # The csv file comes first, because it always distinguishes PublicTest from PrivateTest.
         if csv_files:
             return csv_files[0], [path.name for path in csv_files[1:]] + folders
         if (root / "train.csv").is_file():
@@ -122,20 +123,20 @@ def _find(data_dir: Path) -> tuple[Path, list[str]]:
     raise layout_error("FER2013", data_dir, LAYOUTS, SOURCE)
 
 
-def _from_folders(
+def _read_folders(
     root: Path, storage_size: int, on_bad_image: str
 ) -> tuple[Split, np.ndarray, tuple[str, ...], str]:
-    """Reads train/<class>/, test/<class>/ and the like: faces, usages [N], notes, layout."""
+    """Reads train/<class>/, test/<class>/ and so on; returns images, usages [N], notes, layout."""
     paths: list[Path] = []
     keys: list[str] = []
     usages: list[str] = []
     folders = [name for name in _FOLDERS if (root / name).is_dir()]
     for folder in folders:
         unmarked = MERGED if folder == "test" and len(folders) == 2 else _FOLDERS[folder][-1]
-        files = class_folders(root / folder, _folder_names(root / folder))
-        paths += (here := [path for group in files.values() for path in group])
+        files = class_folders(root / folder, _class_folder_names(root / folder))
+        paths += (folder_paths := [path for group in files.values() for path in group])
         keys += [key for key, group in files.items() for _ in group]
-        usages += _usages(here, root / folder, _FOLDERS[folder], unmarked)
+        usages += _usages_by_prefix(folder_paths, root / folder, _FOLDERS[folder], unmarked)
     layout = f"class folders in {'/, '.join(folders)}/ (Kaggle)"
     names = dict(zip(CLASSES, CLASSES, strict=True))
     if numbered := [key for key in keys if key not in names]:
@@ -148,15 +149,15 @@ def _from_folders(
         for usage, key in zip(usages, keys, strict=True):
             per_class = counts.setdefault(usage, {})
             per_class[key] = per_class.get(key, 0) + 1
-        names, scheme = name_numbers("fer2013", counts, _SCHEMES, str(root))
+        names, scheme = identify_numbered_classes("fer2013", counts, _SCHEMES, str(root))
         layout += f", numbered {scheme} (told by the counts)"
     labels = np.array([CLASSES.index(names[key]) for key in keys], np.int32)
     ids = [path.relative_to(root).as_posix() for path in paths]
-    # Classes in the list's order within each split, whatever the folders are called.
+    # Within a split the classes are in the order of the class list, not of the folder names.
     order = sorted(
         range(len(keys)), key=lambda i: (folders.index(ids[i].split("/")[0]), labels[i], i)
     )
-    whole = image_split(
+    pool = image_split(
         "all",
         [paths[i] for i in order],
         labels[order],
@@ -164,19 +165,21 @@ def _from_folders(
         storage_size,
         on_bad_image=on_bad_image,
     )
-    return whole, np.array(usages)[order], (), layout
+    return pool, np.array(usages)[order], (), layout
 
 
-def _folder_names(folder: Path) -> dict[str, str]:
-    """Returns class folder name → class name, or → number where the folders are numbered."""
-    entries = [entry.name for entry in visible(folder) if entry.is_dir()]
+def _class_folder_names(folder: Path) -> dict[str, str]:
+    """Returns class folder name → class name, or → number if the folders are numbered."""
+    entries = [entry.name for entry in visible_entries(folder) if entry.is_dir()]
     if entries and all(name.isdecimal() for name in entries):
         return {str(k): str(k) for k in range(len(CLASSES))}
     return {name: name for name in CLASSES}
 
 
-def _usages(paths: list[Path], folder: Path, allowed: tuple[str, ...], unmarked: str) -> list[str]:
-    """Returns each file's usage by its name's prefix; `unmarked` where no file has a prefix."""
+def _usages_by_prefix(
+    paths: list[Path], folder: Path, allowed: tuple[str, ...], unmarked: str
+) -> list[str]:
+    """Returns the usage of each file by the prefix of its name, `unmarked` if no file has one."""
     prefixes = [path.name.partition("_")[0] for path in paths]
     if not set(prefixes) & set(USAGES):
         return [unmarked] * len(paths)
@@ -190,7 +193,7 @@ def _usages(paths: list[Path], folder: Path, allowed: tuple[str, ...], unmarked:
     return prefixes
 
 
-def _by_usage(whole: Split, usage: np.ndarray) -> dict[str, Split]:
-    """Returns each usage that occurs → its images."""
+def _split_by_usage(pool: Split, usage: np.ndarray) -> dict[str, Split]:
+    """Returns usage → its images, for each usage that occurs."""
     order = [name for name in _ROLES if (usage == name).any()]
-    return {name: subset(whole, np.flatnonzero(usage == name), name) for name in order}
+    return {name: subset(pool, np.flatnonzero(usage == name), name) for name in order}

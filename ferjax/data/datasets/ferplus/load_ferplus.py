@@ -1,8 +1,8 @@
-"""FER+: FER2013's faces under the votes of ten people each, in eight classes.
+"""Loads FER+: the images of FER2013 with ten votes each, in eight classes.
 
 References:
   Barsoum et al., ICMI 2016, https://arxiv.org/abs/1608.01041 and
-  https://github.com/microsoft/FERPlus (both layouts read here).
+  https://github.com/microsoft/FERPlus (both of its layouts are read).
 """
 
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ferjax.data.datasets.assemble import assemble
-from ferjax.data.datasets.check_counts import check_counts
-from ferjax.data.datasets.ferplus.vote_files import FOLDERS, Voted, find_votes
+from ferjax.data.datasets.assemble_splits import assemble
+from ferjax.data.datasets.check_class_counts import check_counts
+from ferjax.data.datasets.ferplus.vote_files import FOLDERS, VotedImages, find_votes
 from ferjax.data.datasets.ferplus.votes_to_labels import CLASSES, vote_labels
 from ferjax.data.reading.pixel_csv import SIDE
 from ferjax.data.splits.split import DatasetBundle, Split, subset
@@ -40,14 +40,14 @@ def load(
 ) -> DatasetBundle:
     """Loads FER+: train = FER2013Train, val = FER2013Valid, test = FER2013Test.
 
-    Faces without a label by the rule are left out. val and test follow the majority rule whatever
-    train does. Where FER2013Test is not on disk there is no test split, and a note.
+    Images without a label by the rule are left out. val and test always use the majority rule. If
+    FER2013Test is not on disk, there is no test split but a note.
 
     Args:
       data_dir: the folder of either layout.
-      storage_size: side that images of differing sizes are stored in (PNG files only).
-      on_bad_image: `error`, or `skip`: files with broken headers are passed over.
-      val_fraction: share of train that becomes val where FER2013Valid is not on disk.
+      storage_size: side that images of different sizes are resized to (PNG files only).
+      on_bad_image: `error`, or `skip`: files with broken headers are ignored.
+      val_fraction: share of train that becomes val if FER2013Valid is not on disk.
       split_seed: seed of that cut.
       labels: the rule of the training labels: `majority`, `probability`, `crossentropy` or
         `multi_target`. All but the first give the training split `targets` float32 [N, 8].
@@ -56,14 +56,14 @@ def load(
       UserError: no known layout, a broken row or file, or an unknown rule.
     """
     voted = find_votes(Path(data_dir), storage_size, on_bad_image, LAYOUTS, SOURCE)
-    majority = {own: _labelled(voted, own, "majority") for own in FOLDERS.values()}
-    found = {**majority, "FER2013Train": _labelled(voted, "FER2013Train", labels)}
+    majority = {folder: _labelled(voted, folder, "majority") for folder in FOLDERS.values()}
+    splits = {**majority, "FER2013Train": _labelled(voted, "FER2013Train", labels)}
     roles = {"FER2013Train": "train", "FER2013Valid": "val", "FER2013Test": "test"}
-    # The published counts are those of majority labels: checked here, in every mode.
-    counts = {own: _counts(split) for own, split in majority.items() if len(split)}
+    # The published counts are of majority labels, so they are checked here with every rule.
+    counts = {folder: _count_classes(split) for folder, split in majority.items() if len(split)}
     bundle = assemble(
         f"ferplus {labels}",
-        found,
+        splits,
         roles,
         CLASSES,
         layout=voted.layout,
@@ -74,26 +74,28 @@ def load(
     )
     if bundle.splits["val"].targets is None:
         return bundle
-    val = _hard(bundle.splits["val"], majority["FER2013Train"])
+    val = _with_majority_labels(bundle.splits["val"], majority["FER2013Train"])
     return replace(bundle, splits={**bundle.splits, "val": val})
 
 
-def _labelled(voted: Voted, own: str, mode: str) -> Split:
-    """Returns the faces of one own split that have a label by the rule `mode`."""
-    part = subset(voted.split, np.flatnonzero(voted.own == own), own)
-    kept, labels, targets = vote_labels(voted.votes[voted.own == own], mode)
+def _labelled(voted: VotedImages, folder: str, mode: str) -> Split:
+    """Returns the images of one folder that have a label by the rule `mode`."""
+    part = subset(voted.split, np.flatnonzero(voted.folders == folder), folder)
+    kept, labels, targets = vote_labels(voted.votes[voted.folders == folder], mode)
     part = replace(part, labels=labels, targets=None if mode == "majority" else targets)
     return subset(part, np.flatnonzero(kept))
 
 
-def _hard(val: Split, majority: Split) -> Split:
-    """Returns the faces of `val`, cut from soft labels, that have a majority label, under it."""
-    known: Mapping[str, int] = dict(zip(majority.ids, majority.labels.tolist(), strict=True))
-    part = subset(val, np.flatnonzero([name in known for name in val.ids]))
-    hard = np.array([known[name] for name in part.ids], np.int32)
-    return replace(part, labels=hard, targets=None)
+def _with_majority_labels(val: Split, majority: Split) -> Split:
+    """Returns the images of `val`, cut from soft labels, that have a majority label, with it."""
+    majority_label_of: Mapping[str, int] = dict(
+        zip(majority.ids, majority.labels.tolist(), strict=True)
+    )
+    part = subset(val, np.flatnonzero([name in majority_label_of for name in val.ids]))
+    hard_labels = np.array([majority_label_of[name] for name in part.ids], np.int32)
+    return replace(part, labels=hard_labels, targets=None)
 
 
-def _counts(split: Split) -> dict[str, int]:
+def _count_classes(split: Split) -> dict[str, int]:
     """Returns class name → number of images."""
     return dict(zip(CLASSES, np.bincount(split.labels, minlength=8).tolist(), strict=True))

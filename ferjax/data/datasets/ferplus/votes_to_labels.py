@@ -1,4 +1,4 @@
-"""FER+: from the votes of ten people on a face to its label, by the four rules of the release.
+"""Converts FER+ votes to labels: majority, probability, crossentropy and multi_target rules.
 
 References:
   Barsoum, Zhang, Canton Ferrer and Zhang, "Training Deep Networks for Facial Expression
@@ -11,7 +11,7 @@ import numpy as np
 from ferjax.emotions import ordered_classes
 from ferjax.errors import unknown_name
 
-# The columns of votes, as released. The last two are no emotions.
+# The columns of votes, as released. The last two are not emotions.
 COLUMNS = (
     "neutral",
     "happiness",
@@ -30,14 +30,14 @@ MODES = ("majority", "probability", "crossentropy", "multi_target")
 
 
 def vote_labels(votes: np.ndarray, mode: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Turns votes into labels. A single vote for a column counts as none, in every mode.
+    """Converts votes to labels. In every mode a single vote for a column counts as no vote.
 
     `majority`: the column with more than half of the votes. `crossentropy`, `probability`: the
-    highest columns, equal ones together, until they hold three quarters of the votes or are three;
-    dropped where they hold no more than half or are more than three. (In `probability` training
-    draws one class from the target each time.) `multi_target`: all columns with 30 % or more;
-    dropped where they hold no more than half. A face whose highest column is unknown or NF is
-    dropped in every mode.
+    highest columns, equal ones together, until they have three quarters of the votes or there are
+    three. The image is dropped if they have at most half of the votes or are more than three. (With
+    `probability`, training draws one class from the target in each epoch.) `multi_target`: all
+    columns with 30 % or more; the image is dropped if they have at most half of the votes. In every
+    mode an image whose highest column is unknown or NF is dropped.
 
     Args:
       votes: int [N, 10], 0 or more, columns as in `COLUMNS`.
@@ -45,13 +45,13 @@ def vote_labels(votes: np.ndarray, mode: str) -> tuple[np.ndarray, np.ndarray, n
 
     Returns:
       kept: bool [N].
-      labels: int32 [N], the highest class of each kept face, an index into `CLASSES`; of equal
-        ones the first in `COLUMNS`. 0 where not kept.
-      targets: float32 [N, 8], columns as in `CLASSES`: shares that sum to 1, in `multi_target` 0
-        or 1; zeros where not kept.
+      labels: int32 [N], the highest class of each kept image, an index into `CLASSES`; of equal
+        classes the first in `COLUMNS`. 0 if not kept.
+      targets: float32 [N, 8], columns as in `CLASSES`: shares that sum to 1, with
+        `multi_target` 0 or 1; zeros if not kept.
 
     Raises:
-      UserError: `mode` is none of `MODES`.
+      UserError: `mode` is not in `MODES`.
     """
     if mode not in MODES:
         raise unknown_name("FER+ labels", mode, MODES)
@@ -83,27 +83,27 @@ def _majority(counts: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _highest(counts: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the counts [N, 10] of the highest columns, and whether they tell enough, bool [N]."""
-    left = counts.copy()
+    """Returns the counts [N, 10] of the highest columns, and whether they are valid, bool [N]."""
+    remaining = counts.copy()
     chosen = np.zeros_like(counts)
-    open_ = np.ones(len(counts), bool)
-    lone = np.zeros(len(counts), bool)
-    for _ in range(3):  # each turn takes at least one column
+    active = np.ones(len(counts), bool)
+    no_emotion_first = np.zeros(len(counts), bool)
+    for _ in range(3):  # each iteration takes at least one column
         columns = (chosen > 0).sum(axis=1)
-        going = open_ & (4 * chosen.sum(axis=1) < 3 * total) & (columns < 3)
-        top = (left == left.max(axis=1, keepdims=True)) & going[:, None]
-        chosen[:, :8] += np.where(top[:, :8], left[:, :8], 0)
-        left[top] = 0
-        # Unknown and NF end the choice. After an emotion, or level with one, they count for
-        # nothing; ahead of all they are the label, so the face is dropped.
+        selecting = active & (4 * chosen.sum(axis=1) < 3 * total) & (columns < 3)
+        top = (remaining == remaining.max(axis=1, keepdims=True)) & selecting[:, None]
+        chosen[:, :8] += np.where(top[:, :8], remaining[:, :8], 0)
+        remaining[top] = 0
+        # Unknown and NF end the selection. If an emotion came earlier or is equal, they are
+        # ignored. If they come first, they are the label and the image is dropped.
         stop = top[:, 8:].any(axis=1)
-        lone |= stop & ~chosen.any(axis=1)
-        open_ &= ~stop
+        no_emotion_first |= stop & ~chosen.any(axis=1)
+        active &= ~stop
     enough = 2 * chosen.sum(axis=1) > total
-    return chosen, enough & ~lone & ((chosen > 0).sum(axis=1) <= 3)
+    return chosen, enough & ~no_emotion_first & ((chosen > 0).sum(axis=1) <= 3)
 
 
 def _thirty_percent(counts: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the counts [N, 10] of 30 % or more, and whether they tell enough, bool [N]."""
+    """Returns the counts [N, 10] of 30 % or more, and whether they are valid, bool [N]."""
     chosen = np.where(10 * counts >= 3 * total[:, None], counts, 0)
     return chosen, 2 * chosen.sum(axis=1) > total

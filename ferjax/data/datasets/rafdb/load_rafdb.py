@@ -1,4 +1,4 @@
-"""RAF-DB, basic emotions: 15,339 aligned faces in seven classes, as lists or as folders.
+"""Loads RAF-DB (basic emotions): 15,339 aligned faces in seven classes, as lists or folders.
 
 References:
   Li, Deng and Du, "Reliable Crowdsourcing and Deep Locality-Preserving Learning for Expression
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ferjax.data.datasets.assemble import assemble
+from ferjax.data.datasets.assemble_splits import assemble
 from ferjax.data.datasets.rafdb.official_lists import LIST, NUMBERED, Entry, has_lists, read_lists
 from ferjax.data.datasets.rafdb.split_folders import read_folders
 from ferjax.data.decoding.image_file import image_split
@@ -44,30 +44,37 @@ def load(
 ) -> DatasetBundle:
     """Loads RAF-DB: test = its test split, val = a stratified cut of its train split.
 
-    Somebody's own val/ or valid/ folder is val instead, unless it holds the test images. Where the
-    test files are not on disk there is no test split, and a note says so.
+    If there is a folder val/ or valid/, it is val instead, unless it contains the test images. If
+    the test files are not on disk, there is no test split but a note.
 
     Args:
-      data_dir: the folder of one of `LAYOUTS`, or the one that holds it.
-      storage_size: side that images of differing sizes are stored in; 100×100 as released.
-      on_bad_image: `error`, or `skip`: files with broken headers are passed over.
+      data_dir: the folder of one of `LAYOUTS`, or its parent folder.
+      storage_size: side that images of different sizes are resized to; the release is 100×100.
+      on_bad_image: `error`, or `skip`: files with broken headers are ignored.
       val_fraction: share of train that becomes val.
       split_seed: seed of that cut.
 
     Raises:
       UserError: no known layout, a bad line, absent or broken files, or labels that look permuted.
     """
-    root, layout, crops, entries, notes = _find(Path(data_dir))
-    names = np.array([own for own, _, _ in entries])
+    root, layout, crops, entries, notes = _find_layout(Path(data_dir))
+    split_names = np.array([split_name for split_name, _, _ in entries])
     paths = [path for _, _, path in entries]
     labels = np.array([_CLASSES.index(name) for _, name, _ in entries])
     ids = [path.relative_to(root).as_posix() for path in paths]
-    whole = image_split("all", paths, labels, ids, storage_size, on_bad_image=on_bad_image)
-    # A val folder is somebody's own cut of train; the data set has none.
-    roles = {own: own for own in ("train", "val", "test") if own != "val" or "val" in names}
+    pool = image_split("all", paths, labels, ids, storage_size, on_bad_image=on_bad_image)
+    # The data set has no val split; a folder val/ is a cut of train that somebody made.
+    roles = {
+        split_name: split_name
+        for split_name in ("train", "val", "test")
+        if split_name != "val" or "val" in split_names
+    }
     return assemble(
         "rafdb",
-        {own: subset(whole, np.flatnonzero(names == own), own) for own in roles},
+        {
+            split_name: subset(pool, np.flatnonzero(split_names == split_name), split_name)
+            for split_name in roles
+        },
         roles,
         _CLASSES,
         layout=layout,
@@ -79,8 +86,8 @@ def load(
     )
 
 
-def _find(data_dir: Path) -> tuple[Path, str, str, list[Entry], tuple[str, ...]]:
-    """Returns the tree's root, its layout, who cut the faces out, every image, and notes."""
+def _find_layout(data_dir: Path) -> tuple[Path, str, str, list[Entry], tuple[str, ...]]:
+    """Returns the root folder, its layout, how the faces were cropped, every image, and notes."""
     for root in (data_dir / name for name in _LIST_ROOTS):
         if has_lists(root):
             entries, layout, crops = read_lists(root)

@@ -1,8 +1,8 @@
-"""RAF-DB as list files beside folders of pictures: the official tree, and APViT's lists."""
+"""Reads RAF-DB in the official layout, list_patition_label.txt and Image/; also APViT's lists."""
 
 from pathlib import Path
 
-from ferjax.data.reading.class_folders import holds, visible
+from ferjax.data.reading.class_folders import describe_path, visible_entries
 from ferjax.errors import UserError
 
 # Label k, 1 to 7, is NUMBERED[k - 1], in the list files and in Kaggle's folder names.
@@ -10,81 +10,81 @@ NUMBERED = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neu
 BY_NUMBER = {str(k): name for k, name in enumerate(NUMBERED, start=1)}
 LIST = Path("EmoLabel", "list_patition_label.txt")  # sic, as released
 _SPLIT_LISTS = (Path("EmoLabel", "train.txt"), Path("EmoLabel", "test.txt"))
-# Folder of pictures → what a report says of them. The first that is there is read.
-_PICTURES = {
+# Image folder → what reports say about its crops. The first that exists is read.
+_IMAGE_FOLDERS = {
     "Image/aligned": "aligned faces as released",
     "Image/aligned_224": "faces re-aligned to 224x224 (APViT's)",
     "Image/original": "original pictures as released, faces not cut out",
 }
-_OWN = ("train", "test")
+_SPLIT_NAMES = ("train", "test")
 
-# One image: own split name, class name (or number, where only the counts tell), file.
+# One image: split name, class name (or number, if only the counts identify it), file.
 Entry = tuple[str, str, Path]
 
 
 def has_lists(root: Path) -> bool:
-    """Returns whether the list files of either release lie under `root`."""
+    """Returns whether the list files of the official release or of APViT are below `root`."""
     return (root / LIST).is_file() or (root / _SPLIT_LISTS[0]).is_file()
 
 
 def read_lists(root: Path) -> tuple[list[Entry], str, str]:
-    """Lists the images of the list files; without test where no test file is on disk.
+    """Reads the entries of the list files, without test if no test image is on disk.
 
     Returns:
-      The entries, the layout in words, and who cut the faces out.
+      The entries, the layout, and how the faces were cropped.
 
     Raises:
-      UserError: a bad line, or images that are listed and absent.
+      UserError: a broken line, or listed images that are absent.
     """
     lists = [LIST] if (root / LIST).is_file() else [p for p in _SPLIT_LISTS if (root / p).is_file()]
-    pictures = {name: _names(root / name) for name in _PICTURES}
-    name = next((name for name, files in pictures.items() if files), "Image/aligned")
-    folder, present = root / name, pictures[name]
+    files_in = {name: _file_names(root / name) for name in _IMAGE_FOLDERS}
+    name = next((name for name, files in files_in.items() if files), "Image/aligned")
+    folder, present = root / name, files_in[name]
     listed = [
-        (own, emotion, folder / _file_name(stem, present, name))
-        for own, emotion, stem in _listed([root / path for path in lists])
+        (split, emotion, folder / _file_name(stem, present, name))
+        for split, emotion, stem in _read_entries([root / path for path in lists])
     ]
-    absent = [(own, path) for own, _, path in listed if path.name not in present]
-    tests = sum(own == "test" for own, _, _ in listed)
-    if sum(own == "test" for own, _ in absent) == tests:
+    absent = [(split, path) for split, _, path in listed if path.name not in present]
+    tests = sum(split == "test" for split, _, _ in listed)
+    if sum(split == "test" for split, _ in absent) == tests:
         listed = [entry for entry in listed if entry[0] != "test"]
-        absent = [(own, path) for own, path in absent if own != "test"]
+        absent = [(split, path) for split, path in absent if split != "test"]
     if absent:
         raise UserError(
             f"{folder}: {len(absent):,} of the {len(listed):,} images that {lists[0].as_posix()} "
-            f"lists are absent, first {absent[0][1].name}; {folder.name} {holds(folder, 3)}. "
-            f"Unpack {name}.zip again"
+            f"lists are absent, first {absent[0][1].name}; {folder.name} {describe_path(folder, 3)}"
+            f". Unpack {name}.zip again"
         )
     kind = "official" if lists == [LIST] else "APViT's lists"
     listing = " and ".join(path.as_posix() for path in lists)
-    return listed, f"{kind} ({listing} and {name})", _PICTURES[name]
+    return listed, f"{kind} ({listing} and {name})", _IMAGE_FOLDERS[name]
 
 
-def _names(folder: Path) -> set[str]:
-    """Returns the names of what is in a folder, none where there is no folder."""
-    return {path.name for path in visible(folder)} if folder.is_dir() else set()
+def _file_names(folder: Path) -> set[str]:
+    """Returns the names of the entries of a folder; an empty set if it does not exist."""
+    return {path.name for path in visible_entries(folder)} if folder.is_dir() else set()
 
 
 def _file_name(stem: str, present: set[str], folder: str) -> str:
-    """Returns the file of one listed image, as releases spell it; the usual one if none is there.
+    """Returns the file name of one listed image; the usual one if no spelling of it exists.
 
-    Lists say train_00001.jpg or train_00001_aligned.jpg, and so do folders, independently.
+    Both lists and folders use train_00001.jpg or train_00001_aligned.jpg, independently.
     """
     usual = f"{stem}_aligned.jpg" if folder == "Image/aligned" else f"{stem}.jpg"
     spellings = (usual, f"{stem}_aligned.jpg", f"{stem}.jpg", f"{stem}_aligned.png", f"{stem}.png")
     return next((name for name in spellings if name in present), usual)
 
 
-def _listed(paths: list[Path]) -> list[tuple[str, str, str]]:
-    """Reads lines like `train_00001.jpg 5`; fields after the second are other lists' extras."""
+def _read_entries(paths: list[Path]) -> list[tuple[str, str, str]]:
+    """Reads lines like `train_00001.jpg 5`; fields after the second are ignored."""
     entries: dict[str, tuple[str, str, str]] = {}
     for path in paths:
-        for number, line in enumerate(_lines(path), start=1):
+        for number, line in enumerate(_read_lines(path), start=1):
             fields = line.split()
             if not fields:
                 continue
-            own = fields[0].partition("_")[0]
-            if len(fields) < 2 or own not in _OWN or fields[1] not in BY_NUMBER:
+            split = fields[0].partition("_")[0]
+            if len(fields) < 2 or split not in _SPLIT_NAMES or fields[1] not in BY_NUMBER:
                 raise UserError(
                     f"{path}:{number}: {line[:60]!r}, expected a train_ or test_ image name and a "
                     "label from 1 to 7; download the list again"
@@ -92,13 +92,13 @@ def _listed(paths: list[Path]) -> list[tuple[str, str, str]]:
             stem = Path(fields[0]).stem.removesuffix("_aligned")
             if stem in entries:
                 raise UserError(f"{path}:{number}: {fields[0]} is listed twice; remove one line")
-            entries[stem] = own, BY_NUMBER[fields[1]], stem
+            entries[stem] = split, BY_NUMBER[fields[1]], stem
         if not entries:
             raise UserError(f"{path}: no images are listed; download the list again")
     return list(entries.values())
 
 
-def _lines(path: Path) -> list[str]:
+def _read_lines(path: Path) -> list[str]:
     """Returns the lines of a text file, with or without a byte order mark."""
     try:
         return path.read_text("utf-8-sig", "replace").splitlines()

@@ -1,18 +1,18 @@
-"""RAF-DB as train, val and test folders: of class folders, or flat beside csv files of labels."""
+"""Reads RAF-DB in train/, val/ and test/ folders (Kaggle): class folders or a label csv."""
 
 from collections import Counter
 from pathlib import Path
 
-from ferjax.data.datasets.check_counts import published_counts
-from ferjax.data.datasets.numbered_folders import name_numbers
-from ferjax.data.datasets.rafdb.label_csv import BY_NAME, ONE_BASED, ZERO_BASED, labels_csv
+from ferjax.data.datasets.numbered_folders import identify_numbered_classes
+from ferjax.data.datasets.published_class_counts import published_counts
+from ferjax.data.datasets.rafdb.label_csv import BY_NAME, ONE_BASED, ZERO_BASED, read_labels_csv
 from ferjax.data.datasets.rafdb.official_lists import NUMBERED, Entry
-from ferjax.data.reading.class_folders import IMAGE_SUFFIXES, class_folders, visible
+from ferjax.data.reading.class_folders import IMAGE_SUFFIXES, class_folders, visible_entries
 from ferjax.errors import UserError
 
-# Split folder → own split name.
+# Split folder → split name.
 _SPLITS = {"train": "train", "valid": "val", "val": "val", "test": "test"}
-# Numberings from 0 that are in use. Of DACL's, only these four are documented.
+# Numberings from 0 that are in use. For DACL's only these four numbers are documented.
 SCHEMES = {
     "the official labels less 1": NUMBERED,
     "EfficientFace's": (
@@ -38,35 +38,42 @@ SCHEMES = {
 
 
 def read_folders(root: Path) -> tuple[list[Entry], str, tuple[str, ...]]:
-    """Lists train/, valid/ or val/, and test/.
+    """Lists the images of train/, valid/ or val/, and test/.
 
-    A valid/ that holds the test images (names test_..., or as many as published) is test.
+    A valid/ that contains the test images (named test_..., or as many as published) is test.
 
     Returns:
-      The entries, the layout in words, remarks for the report.
+      The entries, the layout, notes for the report.
 
     Raises:
-      UserError: classes that cannot be told, labels that contradict each other, absent files, or
-        images of one split in another's folder.
+      UserError: classes that cannot be identified, labels that contradict each other, absent
+        files, or images in the folder of another split.
     """
     folders = [name for name in _SPLITS if (root / name).is_dir()]
-    read = {name: _split_folder(root, name) for name in folders}
-    own = {name: _SPLITS[name] for name in folders}
+    images_in = {name: _split_folder(root, name) for name in folders}
+    split_of = {name: _SPLITS[name] for name in folders}
     notes: tuple[str, ...] = ()
     for name in folders:
-        if own[name] == "val" and _holds_test([path for _, path in read[name]], folders):
+        if split_of[name] == "val" and _is_test_split(
+            [path for _, path in images_in[name]], folders
+        ):
             if "test" in folders:
                 notes += (f"{name}/ holds test images as test/ does: it is not used",)
-                own[name] = ""
+                split_of[name] = ""
             else:
                 notes += (f"{name}/ holds the test images: it is test, val is cut from train",)
-                own[name] = "test"
-        elif list(own.values()).count(own[name]) > 1:
+                split_of[name] = "test"
+        elif list(split_of.values()).count(split_of[name]) > 1:
             raise UserError(f"{root}: val/ and valid/ are both there; remove or rename one")
-    entries = [(own[name], key, path) for name in folders if own[name] for key, path in read[name]]
+    entries = [
+        (split_of[name], key, path)
+        for name in folders
+        if split_of[name]
+        for key, path in images_in[name]
+    ]
     _check_prefixes(entries)
     entries, numbered = _name_classes(root, entries)
-    flat = not any(entry.is_dir() for entry in visible(root / folders[0]))
+    flat = not any(entry.is_dir() for entry in visible_entries(root / folders[0]))
     kind = "flat folders and csv files of labels" if flat else "class folders"
     return entries, f"{kind} in {'/, '.join(folders)}/{numbered}", notes
 
@@ -74,9 +81,9 @@ def read_folders(root: Path) -> tuple[list[Entry], str, tuple[str, ...]]:
 def _split_folder(root: Path, name: str) -> list[tuple[str, Path]]:
     """Returns (class name or number from 0, file) of every image of one split folder."""
     folder = root / name
-    table = next((p for p in _tables(root, name) if p.is_file()), None)
-    labels = labels_csv(table) if table else {}
-    subfolders = [entry.name for entry in visible(folder) if entry.is_dir()]
+    label_csv = next((p for p in _label_csv_paths(root, name) if p.is_file()), None)
+    labels = read_labels_csv(label_csv) if label_csv else {}
+    subfolders = [entry.name for entry in visible_entries(folder) if entry.is_dir()]
     if subfolders:
         if not all(name.isdecimal() for name in subfolders):
             scheme = BY_NAME
@@ -84,11 +91,13 @@ def _split_folder(root: Path, name: str) -> list[tuple[str, Path]]:
             scheme = ZERO_BASED if any(int(name) == 0 for name in subfolders) else ONE_BASED
         files = class_folders(folder, scheme)
         images = [(key, path) for key, paths in files.items() for path in paths]
-        if table and scheme is not ZERO_BASED:
-            _compare(images, labels, table)
+        if label_csv and scheme is not ZERO_BASED:
+            _check_against_folders(images, labels, label_csv)
         return images
-    present = {path.name: path for path in visible(folder) if path.suffix.lower() in IMAGE_SUFFIXES}
-    if table is None or not labels:
+    present = {
+        path.name: path for path in visible_entries(folder) if path.suffix.lower() in IMAGE_SUFFIXES
+    }
+    if label_csv is None or not labels:
         raise UserError(
             f"{folder}: no class folders, and no {name}_labels.csv with rows in {root} or beside "
             "it; get one of them (column 1 image name, column 2 label)"
@@ -97,30 +106,32 @@ def _split_folder(root: Path, name: str) -> list[tuple[str, Path]]:
     unlisted = [image for image in present if image not in labels]
     if absent or unlisted:
         raise UserError(
-            f"{table}: {len(absent):,} of its {len(labels):,} images are not in {folder}"
+            f"{label_csv}: {len(absent):,} of its {len(labels):,} images are not in {folder}"
             f"{f', first {absent[0]}' if absent else ''}; {len(unlisted):,} images there are not "
             f"listed{f', first {unlisted[0]}' if unlisted else ''}. Copy both again"
         )
     return [(label, present[image]) for image, label in labels.items()]
 
 
-def _tables(root: Path, name: str) -> tuple[Path, ...]:
-    """Returns where the labels of a split folder may lie: inside or beside the root."""
+def _label_csv_paths(root: Path, name: str) -> tuple[Path, ...]:
+    """Returns where the label csv of a split folder may be: in the root or in its parent."""
     return tuple(place / f"{name}_labels.csv" for place in (root, root.parent))
 
 
-def _compare(images: list[tuple[str, Path]], labels: dict[str, str], table: Path) -> None:
-    """Refuses a csv of labels that contradicts the class folders; numbers from 0 say nothing."""
+def _check_against_folders(
+    images: list[tuple[str, Path]], labels: dict[str, str], label_csv: Path
+) -> None:
+    """Refuses a label csv that contradicts the class folders; numbers from 0 are not compared."""
     for name, path in images:
         label = labels.get(path.name, name)
         if label != name and label in BY_NAME:
             raise UserError(
-                f"{table}: {path.name} is {label}, but it lies in the folder of {name} ({path}); "
-                "one of the two is from another copy. Get the data set again"
+                f"{label_csv}: {path.name} is {label}, but it lies in the folder of {name} "
+                f"({path}); one of the two is from another copy. Get the data set again"
             )
 
 
-def _holds_test(paths: list[Path], folders: list[str]) -> bool:
+def _is_test_split(paths: list[Path], folders: list[str]) -> bool:
     """Returns whether the images of a validation folder are RAF-DB's test split."""
     prefixes = {path.name.partition("_")[0] for path in paths}
     if prefixes & {"train", "test"}:
@@ -130,17 +141,17 @@ def _holds_test(paths: list[Path], folders: list[str]) -> bool:
 
 
 def _check_prefixes(entries: list[Entry]) -> None:
-    """Refuses images whose names say that they are of another split."""
-    for own, _, path in entries:
+    """Refuses images whose names begin with the name of another split."""
+    for split, _, path in entries:
         prefix = path.name.partition("_")[0]
-        if prefix in ("train", "test") and prefix != {"val": "train"}.get(own, own):
+        if prefix in ("train", "test") and prefix != {"val": "train"}.get(split, split):
             raise UserError(
-                f"{path}: an image of RAF-DB's {prefix} split among those of {own}; move it back"
+                f"{path}: an image of RAF-DB's {prefix} split among those of {split}; move it back"
             )
 
 
 def _name_classes(root: Path, entries: list[Entry]) -> tuple[list[Entry], str]:
-    """Returns the entries with numbers from 0 named by the counts, and words for the layout."""
+    """Returns the entries with numbers replaced by class names, and a text for the layout."""
     numbered = [key not in BY_NAME for _, key, _ in entries]
     if not any(numbered):
         return entries, ""
@@ -150,9 +161,9 @@ def _name_classes(root: Path, entries: list[Entry]) -> tuple[list[Entry], str]:
             "another; rename them all by emotion (anger, disgust, ...)"
         )
     counts = {
-        own: Counter(key for other, key, _ in entries if other == own)
-        for own in dict.fromkeys(own for own, _, _ in entries)
+        split: Counter(key for other, key, _ in entries if other == split)
+        for split in dict.fromkeys(split for split, _, _ in entries)
     }
-    names, scheme = name_numbers("rafdb", counts, SCHEMES, str(root))
-    words = f", numbered from 0: {scheme} numbering, told by the counts"
-    return [(own, names[key], path) for own, key, path in entries], words
+    names, scheme = identify_numbered_classes("rafdb", counts, SCHEMES, str(root))
+    layout_text = f", numbered from 0: {scheme} numbering, told by the counts"
+    return [(split, names[key], path) for split, key, path in entries], layout_text

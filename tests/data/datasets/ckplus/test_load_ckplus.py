@@ -1,4 +1,4 @@
-"""CK+48, the original sequences and csv copies, made here as large as released."""
+"""CK+48, the original sequences and csv copies, generated with the counts of the release."""
 
 import re
 import shutil
@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from ferjax.data.datasets.ckplus.load_ckplus import load
-from ferjax.data.datasets.published_counts import PUBLISHED
+from ferjax.data.datasets.published_class_counts import PUBLISHED
 from ferjax.data.registry import load_dataset
 from ferjax.data.splits.split import DatasetBundle, Split
 from ferjax.emotions import EMOTIONS
@@ -164,13 +164,13 @@ def test_eight_classes_have_first_frames_as_neutral(tmp_path: Path, labels: str)
         ({"folds": 119}, "2 to 118, the number of people"),
     ],
 )
-def test_what_ck48_cannot_give(ck48: Path, given: dict[str, int], says: str) -> None:
+def test_options_that_ck48_does_not_support(ck48: Path, given: dict[str, int], says: str) -> None:
     with pytest.raises(UserError, match=says):
         load(ck48, **given)
 
 
 @pytest.mark.parametrize("text", ["8.0", "0.0", "3.5", "", "three", "nan", "inf", "1e400"])
-def test_labels_that_are_none(tmp_path: Path, text: str) -> None:
+def test_invalid_labels_are_refused(tmp_path: Path, text: str) -> None:
     root = original(tmp_path / "x", [("S005", "001", 3)])
     file = root / "Emotion" / "S005" / "001" / "S005_001_00000006_emotion.txt"
     file.write_text(text)
@@ -261,7 +261,7 @@ def csv_copy(
     numbered: tuple[str, ...] = EMOTIONS,
     usage: bool = True,
 ) -> Path:
-    """Writes a csv copy; row i shows its class (pixel 0: 10 and its place in EMOTIONS) and i.
+    """Writes a csv copy; row i shows its class (pixel 0: 10 plus its index in EMOTIONS) and i.
 
     Every tenth row is PublicTest, the one after it PrivateTest.
     """
@@ -284,7 +284,7 @@ def shown(split: Split) -> tuple[list[str], list[int]]:
     return [EMOTIONS[v - 10] for v in pixels[:, 0]], (256 * pixels[:, 1] + pixels[:, 2]).tolist()
 
 
-def assert_says_nobody_is_known(bundle: DatasetBundle) -> None:
+def assert_subjects_are_unknown(bundle: DatasetBundle) -> None:
     assert bundle.notes[0].startswith("PERSONS ARE UNKNOWN")
     assert "the same person may be in train, val and test" in bundle.notes[0]
     assert "persons unknown" in bundle.layout
@@ -298,7 +298,7 @@ def test_a_csv_copys_usage_makes_the_splits(tmp_path: Path, num_classes: int) ->
     wanted = {6: SEVEN[:6], 7: SEVEN, 8: EMOTIONS}[num_classes]
     assert bundle.classes == wanted
     assert counts(bundle) == {name: ROWS[name] for name in wanted}
-    assert_says_nobody_is_known(bundle)
+    assert_subjects_are_unknown(bundle)
     every: list[int] = []
     for own, role in USAGES.items():
         split = bundle.splits[role]
@@ -328,7 +328,7 @@ def test_a_csv_copys_usage_makes_the_splits(tmp_path: Path, num_classes: int) ->
 def test_a_csv_copy_without_usage_is_cut_by_class(tmp_path: Path) -> None:
     path = csv_copy(tmp_path / "mine.csv", usage=False)
     bundle = load(path, num_classes=8, val_fraction=0.2, split_seed=3)
-    assert_says_nobody_is_known(bundle)
+    assert_subjects_are_unknown(bundle)
     sizes = {role: np.bincount(s.labels).tolist() for role, s in bundle.splits.items()}
     assert sizes["test"] == [max(round(n / 10), 1) for n in ROWS.values()]
     left = [n - k for n, k in zip(ROWS.values(), sizes["test"], strict=True)]
@@ -346,7 +346,7 @@ def test_folds_of_a_csv_copy_are_by_class_and_say_so(tmp_path: Path) -> None:
     tested: list[str] = []
     for fold in (1, 2, 3, 4):
         bundle = load(path, fold=fold, folds=4)
-        assert_says_nobody_is_known(bundle)
+        assert_subjects_are_unknown(bundle)
         assert bundle.sources["test"] == f"fold {fold} of 4 (stratified, persons unknown)"
         assert np.ptp([np.bincount(s.labels) for s in bundle.splits.values()][1:], 0).max() <= 1
         tested += bundle.splits["test"].ids
@@ -383,7 +383,7 @@ def test_without_neutral_rows_six_is_not_taken_for_neutral(tmp_path: Path) -> No
         load(right, num_classes=8)
 
 
-def test_a_smaller_csv_copy_is_told_with_its_numbers(tmp_path: Path) -> None:
+def test_a_smaller_csv_copy_gets_a_note_with_its_counts(tmp_path: Path) -> None:
     fewer = {**ROWS, "neutral": 123}
     notes = load(csv_copy(tmp_path / "a.csv", fewer)).notes
     assert "all: 450 images, 920 published (neutral -470)" in notes
@@ -411,4 +411,4 @@ def test_the_registry_reads_a_csv_copy(tmp_path: Path) -> None:
     assert plain.sources["val"] == "PublicTest (persons unknown)"
     folded = load_dataset("ckplus", tmp_path, folds=5, fold=2, num_classes=8)
     assert folded.sources["test"].startswith("fold 2 of 5")
-    assert_says_nobody_is_known(folded)
+    assert_subjects_are_unknown(folded)

@@ -1,4 +1,4 @@
-"""FER2013 from csv files and class folders made here, and from the real faces where they are."""
+"""FER2013 from generated csv files and class folders, and from real faces if they are on disk."""
 
 from itertools import islice
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from ferjax.data.datasets.fer2013.load_fer2013 import load
-from ferjax.data.datasets.published_counts import PUBLISHED
+from ferjax.data.datasets.published_class_counts import PUBLISHED
 from ferjax.data.splits.split import DatasetBundle
 from ferjax.errors import UserError
 
@@ -30,7 +30,7 @@ def write_csv(path: Path, rows: list[tuple[int, str]]) -> Path:
 
 
 def write_folders(root: Path, split: str, names: tuple[str, ...]) -> Path:
-    """Writes split/<class>/<name> for every class; the first pixel is the class's place."""
+    """Writes split/<class>/<name> for every class; the first pixel is the index of the class."""
     for k, folder in enumerate(FOLDERS):
         for i, name in enumerate(names):
             image = face(100 * k + i)
@@ -207,7 +207,7 @@ def test_a_train_csv_with_all_usages_is_a_whole_set(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-def test_repeated_pictures_are_noted(tmp_path: Path) -> None:
+def test_repeated_images_are_noted(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "fer2013.csv", [(e, "Training") for e in (0, 0, 3, 3)])
     lines = path.read_text().splitlines()
     lines += [lines[1], "4" + lines[2][1:], "0" + lines[3][1:]]
@@ -241,7 +241,7 @@ def write_numbered(root: Path, order: tuple[str, ...], prefixes: tuple[str, ...]
 
 
 @pytest.mark.parametrize("order", [CLASSES, ALPHABETICAL])
-def test_numbered_folders_are_told_by_the_counts(
+def test_numbered_folders_are_identified_by_the_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: tuple[str, ...]
 ) -> None:
     monkeypatch.setitem(PUBLISHED, "fer2013", SMALL)

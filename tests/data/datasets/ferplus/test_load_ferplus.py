@@ -1,4 +1,4 @@
-"""FER+ in both layouts of the release, made here, and the real label.csv layout where it is."""
+"""FER+ in both layouts of the release, generated, and real label.csv files if they are on disk."""
 
 import csv
 import shutil
@@ -121,8 +121,8 @@ def test_fer2013new_layout(tmp_path: Path, labels: str, end: str, mark: str) -> 
 def test_a_clone_of_the_repository_with_the_faces_above_it(tmp_path: Path) -> None:
     write_csvs(tmp_path)
     write_folders(tmp_path / "FERPlus" / "data")
-    for picture in tmp_path.rglob("*.png"):
-        picture.unlink()
+    for image_file in tmp_path.rglob("*.png"):
+        image_file.unlink()
     shutil.move(tmp_path / "fer2013new.csv", tmp_path / "FERPlus" / "fer2013new.csv")
     check(load(tmp_path))
 
@@ -131,16 +131,16 @@ def test_old_lists_have_no_box(tmp_path: Path) -> None:
     check(load(write_folders(tmp_path, box="")))
 
 
-def test_lists_without_pictures_say_how_to_get_them(tmp_path: Path) -> None:
+def test_lists_without_images_say_how_to_get_them(tmp_path: Path) -> None:
     write_folders(tmp_path)
-    for picture in tmp_path.rglob("*.png"):
-        picture.unlink()
+    for image_file in tmp_path.rglob("*.png"):
+        image_file.unlink()
     with pytest.raises(UserError, match=r"votes without faces.*generate_training_data\.py"):
         load(tmp_path)
 
 
 @pytest.mark.parametrize("labels", ["majority", "crossentropy"])
-def test_without_test_and_val_pictures(tmp_path: Path, labels: str) -> None:
+def test_without_test_and_val_images(tmp_path: Path, labels: str) -> None:
     write_folders(tmp_path)
     (tmp_path / "FER2013Train" / "label.csv").write_text(
         "".join(
@@ -151,8 +151,8 @@ def test_without_test_and_val_pictures(tmp_path: Path, labels: str) -> None:
     for row in range(40):
         Image.fromarray(face(row)).save(tmp_path / "FER2013Train" / name(row))
     for own in ("FER2013Valid", "FER2013Test"):
-        for picture in (tmp_path / own).glob("*.png"):
-            picture.unlink()
+        for image_file in (tmp_path / own).glob("*.png"):
+            image_file.unlink()
     bundle = load(tmp_path, val_fraction=0.3, labels=labels)
     assert list(bundle.splits) == ["train", "val"]
     assert "no test split: FER2013Test is not on disk" in bundle.notes
@@ -206,7 +206,7 @@ def test_spoilt_lists_are_read_or_refused(
     assert str(path) in refused
 
 
-def test_some_absent_pictures_are_counted(tmp_path: Path) -> None:
+def test_some_absent_images_are_counted(tmp_path: Path) -> None:
     write_folders(tmp_path)
     (tmp_path / "FER2013Train" / name(2)).unlink()
     with pytest.raises(UserError, match=r"1 of the 10 images .* absent, first fer0000002\.png"):
@@ -229,16 +229,16 @@ def test_a_shortened_fer2013_csv_is_refused(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-def reverse(lines: list[str]) -> list[str]:
+def reverse_rows(lines: list[str]) -> list[str]:
     return [lines[0], *lines[:0:-1]]
 
 
-def turn(lines: list[str]) -> list[str]:
+def rotate_rows(lines: list[str]) -> list[str]:
     return [lines[0], *(lines[1 + (i + 3) % 11 + i // 11 * 11] for i in range(33))]
 
 
 @pytest.mark.parametrize(
-    ("reorder", "words"), [(reverse, "Usage 'Training', but"), (turn, "agree with")]
+    ("reorder", "words"), [(reverse_rows, "Usage 'Training', but"), (rotate_rows, "agree with")]
 )
 @pytest.mark.usefixtures("few_rows")
 def test_a_reordered_fer2013_csv_is_refused(

@@ -1,4 +1,4 @@
-"""The four rules of FER+ against a plain reading of them, and the counts of the real votes."""
+"""The four label rules of FER+ against a simple implementation, and counts of the real votes."""
 
 import csv
 from pathlib import Path
@@ -16,26 +16,26 @@ from ferjax.errors import UserError
 UNKNOWN = 8
 
 
-def by_hand(votes: list[int], mode: str) -> dict[int, int] | None:
+def simple_rule(votes: list[int], mode: str) -> dict[int, int] | None:
     """Returns column → votes that count for one face, or None where it is dropped."""
-    left = {column: n for column, n in enumerate(votes) if n > 1}
-    total = sum(left.values())
+    remaining = {column: n for column, n in enumerate(votes) if n > 1}
+    total = sum(remaining.values())
     chosen: dict[int, int] = {}
     if mode == "majority":
-        chosen = {column: n for column, n in left.items() if n > 0.5 * total}
+        chosen = {column: n for column, n in remaining.items() if n > 0.5 * total}
     elif mode == "multi_target":
-        chosen = {column: n for column, n in left.items() if n / total >= 0.3}
+        chosen = {column: n for column, n in remaining.items() if n / total >= 0.3}
     else:
         taken = 0
-        while left and len(chosen) < 3 and taken < 0.75 * total:
-            peak = max(left.values())
-            peaks = [column for column in sorted(left) if left[column] == peak]
+        while remaining and len(chosen) < 3 and taken < 0.75 * total:
+            peak = max(remaining.values())
+            peaks = [column for column in sorted(remaining) if remaining[column] == peak]
             chosen |= {column: peak for column in peaks if column < UNKNOWN}
             if peaks[-1] >= UNKNOWN:
                 chosen = chosen or {peaks[-1]: peak}
                 break
             taken += peak * len(peaks)
-            left = {column: n for column, n in left.items() if column not in peaks}
+            remaining = {column: n for column, n in remaining.items() if column not in peaks}
         if len(chosen) > 3:
             return None
     if sum(chosen.values()) <= 0.5 * total or not chosen:
@@ -49,7 +49,7 @@ def check(votes: np.ndarray, mode: str) -> None:
     kept, labels, targets = vote_labels(votes, mode)
     assert (labels.dtype, targets.dtype) == (np.int32, np.float32)
     for row, (face, keep) in enumerate(zip(votes.tolist(), kept, strict=True)):
-        wanted = by_hand(face, mode)
+        wanted = simple_rule(face, mode)
         assert (wanted is not None) == keep, (mode, face)
         expected = np.zeros(8)
         for column, n in (wanted or {}).items():

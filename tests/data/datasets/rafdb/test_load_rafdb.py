@@ -1,4 +1,4 @@
-"""RAF-DB in the official and the Kaggle tree, made here with real JPEG files."""
+"""RAF-DB in the official and the Kaggle layouts, generated as JPEG files."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ferjax.data.datasets.published_counts import PUBLISHED
-from ferjax.data.datasets.rafdb.label_csv import labels_csv
+from ferjax.data.datasets.published_class_counts import PUBLISHED
+from ferjax.data.datasets.rafdb.label_csv import read_labels_csv
 from ferjax.data.datasets.rafdb.load_rafdb import load
 from ferjax.data.splits.split import DatasetBundle
 from ferjax.errors import UserError
@@ -140,7 +140,7 @@ def test_aligned_is_read_before_the_others(tmp_path: Path) -> None:
         ("original", "original pictures as released, faces not cut out"),
     ],
 )
-def test_other_pictures(tmp_path: Path, folder: str, crops: str, suffix: str) -> None:
+def test_other_image_folders(tmp_path: Path, folder: str, crops: str, suffix: str) -> None:
     root = official(tmp_path, TRAIN + TEST)
     (root / "Image" / "aligned").rename(root / "Image" / folder)
     for path in (root / "Image" / folder).iterdir():
@@ -225,7 +225,7 @@ def test_spoilt_csv_files_are_read_or_refused(
     text = path.read_bytes()
     path.write_bytes(text[:start] + inserted + text[start + length :])
     try:
-        rows = labels_csv(path)
+        rows = read_labels_csv(path)
     except UserError as error:
         refused = str(error)
     else:
@@ -306,7 +306,7 @@ SMALL = {
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", [1, 2])
 @pytest.mark.parametrize("cut", [False, True])
-def test_numbers_from_zero_are_told_by_the_counts(
+def test_numbers_from_zero_are_identified_by_the_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str, width: int, cut: bool
 ) -> None:
     monkeypatch.setitem(PUBLISHED, "rafdb", SMALL)
@@ -331,7 +331,7 @@ def test_numbers_from_zero_are_told_by_the_counts(
         assert [CLASSES[label] for label in split.labels] == shown
 
 
-def test_numbers_from_zero_that_the_counts_do_not_tell(tmp_path: Path) -> None:
+def test_numbers_from_zero_that_the_counts_do_not_identify(tmp_path: Path) -> None:
     root = kaggle(tmp_path / "x", [(name, label - 1) for name, label in TRAIN])
     with pytest.raises(UserError) as caught:
         load(root)

@@ -1,4 +1,4 @@
-"""Hashes against SciPy's DCT, pairs against a comparison of all, groups against networks."""
+"""Near duplicates: hashes against SciPy's DCT, pairs and groups against brute force."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ferjax.data.audit.near_pairs import close_pairs, connected, near_pairs
+from ferjax.data.audit.near_duplicate_pairs import (
+    close_pairs,
+    connected_components,
+    find_near_pairs,
+)
 from ferjax.data.audit.perceptual_hash import area_weights, grey, perceptual_hash, thumbnails
 from ferjax.data.synthetic.load_synthetic import render_faces
 
@@ -16,7 +20,7 @@ def drawn(count: int, size: int = 64) -> np.ndarray:
 
 
 def near(images: np.ndarray, **given: float) -> list[list[int]]:
-    return near_pairs(perceptual_hash(images), thumbnails(images), **given).tolist()
+    return find_near_pairs(perceptual_hash(images), thumbnails(images), **given).tolist()
 
 
 def test_hash_is_the_dct_of_the_reduced_image() -> None:
@@ -68,7 +72,7 @@ def test_connected_is_reachability(edges: list[tuple[int, int]]) -> None:
     for k in range(12):
         reach |= reach[:, [k]] & reach[[k], :]
     pairs = np.array(edges, np.int64).reshape(-1, 2)
-    assert connected(12, pairs).tolist() == reach.argmax(axis=1).tolist()
+    assert connected_components(12, pairs).tolist() == reach.argmax(axis=1).tolist()
 
 
 def test_finds_a_picture_again_whatever_was_done_to_it() -> None:

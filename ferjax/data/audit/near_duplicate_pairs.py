@@ -1,34 +1,34 @@
-"""Pictures that are nearly the same: close hashes, confirmed on small copies of the pictures."""
+"""Finds pairs of near and mirrored duplicates: close perceptual hashes, similar thumbnails."""
 
 import math
 
 import numpy as np
 
-# Hamming distance of 64-bit hashes and correlation of 16×16 thumbnails of what counts as the same
-# picture. Looked at in FER2013: two people in one pose, on one background, reach 0.95; one picture
-# with a watermark, a crop shifted by a pixel or other light seldom falls below 0.93. Of mirrored
-# pairs all 30 of 0.95 or more were looked at and show one picture; at 0.946 the first does not.
+# Near duplicates have at most this Hamming distance of their 64-bit hashes and at least this
+# correlation of their 16×16 thumbnails. Checked by eye in FER2013: two subjects in one pose on one
+# background reach 0.95. One image with a watermark, shifted by a pixel or in other light is seldom
+# below 0.93. All 30 mirrored pairs of 0.95 or more show one image; the first false pair has 0.946.
 DISTANCE, CORRELATION = 8, 0.96
-# A thumbnail that varies less, in grey levels, is a plain surface: its hash is noise.
+# Thumbnails with a smaller standard deviation, in grey levels, are plain; their hash is noise.
 _PLAIN = 2.0
 _CHUNK = 1 << 16
 
 
-def near_pairs(
+def find_near_pairs(
     hashes: np.ndarray,
     thumbnails: np.ndarray,
     distance: int = DISTANCE,
     correlation: float = CORRELATION,
 ) -> np.ndarray:
-    """Returns the pairs of images that are nearly the same, identical ones among them.
+    """Returns the pairs of images that are near duplicates, including identical images.
 
-    Images with next to no contrast are near to none.
+    Images with almost no contrast are never near duplicates.
 
     Args:
-      hashes: uint64 [N], of `perceptual_hash`.
+      hashes: uint64 [N], as `perceptual_hash` returns them.
       thumbnails: float32 [N, 256], of the same images.
-      distance: most bits that differ, 0 to 63.
-      correlation: least correlation of the thumbnails, at most 1.
+      distance: largest number of different bits, 0 to 63.
+      correlation: smallest correlation of the thumbnails, at most 1.
 
     Returns:
       int64 [P, 2], positions i < j, in ascending order.
@@ -42,24 +42,24 @@ def near_pairs(
     return np.concatenate(kept)
 
 
-def mirrored_pairs(
+def find_mirrored_pairs(
     hashes: np.ndarray,
     mirrored: np.ndarray,
     thumbnails: np.ndarray,
     distance: int = DISTANCE,
     correlation: float = CORRELATION,
 ) -> np.ndarray:
-    """Returns the pairs of images of which one is nearly the other's mirror image.
+    """Returns the pairs of images of which one is nearly the mirror image of the other.
 
-    A picture that is symmetric is no copy of itself, and two that are more alike as they are than
-    mirrored are no mirrored copies: faces are nearly symmetric.
+    A symmetric image is not a copy of itself. Two images that are more similar unmirrored than
+    mirrored are not mirrored duplicates, because faces are nearly symmetric.
 
     Args:
-      hashes: uint64 [N], of `perceptual_hash`.
-      mirrored: uint64 [N], of the same images mirrored left to right.
-      thumbnails: float32 [N, 256], of the same images as they are.
-      distance: most bits that differ, 0 to 63.
-      correlation: least correlation of one thumbnail with the other mirrored, at most 1.
+      hashes: uint64 [N], as `perceptual_hash` returns them.
+      mirrored: uint64 [N], hashes of the same images mirrored left to right.
+      thumbnails: float32 [N, 256], of the unmirrored images.
+      distance: largest number of different bits, 0 to 63.
+      correlation: smallest correlation of one thumbnail with the mirrored other one, at most 1.
 
     Returns:
       int64 [P, 2], positions i < j, in ascending order.
@@ -70,31 +70,33 @@ def mirrored_pairs(
     pairs = np.unique(pairs, axis=0).reshape(-1, 2)
     a, b = thumbnails[pairs[:, 0]], thumbnails[pairs[:, 1]]
     side = math.isqrt(thumbnails.shape[1])
-    turned = _correlations(a, b.reshape(-1, side, side)[:, :, ::-1].reshape(b.shape))
-    return pairs[(turned >= correlation) & (turned > _correlations(a, b))]
+    mirrored_correlation = _correlations(a, b.reshape(-1, side, side)[:, :, ::-1].reshape(b.shape))
+    return pairs[
+        (mirrored_correlation >= correlation) & (mirrored_correlation > _correlations(a, b))
+    ]
 
 
 def close_pairs(hashes: np.ndarray, distance: int, others: np.ndarray | None = None) -> np.ndarray:
     """Returns all pairs of hashes that differ in at most `distance` bits.
 
-    The bits are cut into `distance` + 1 bands: two hashes that near agree in at least one whole
-    band, so only those that share a band are compared.
+    The bits are divided into `distance` + 1 bands. Two hashes that are this close agree in at least
+    one whole band, so only hashes that share a band are compared.
 
     Args:
       hashes: uint64 [N].
       distance: 0 to 63.
-      others: uint64 [M], whose hashes are the second of each pair; None: `hashes` itself.
+      others: uint64 [M], the hashes that are second in each pair. None: `hashes` itself.
 
     Returns:
       int64 [P, 2], positions, in ascending order; i < j where `others` is None.
     """
     edges = np.arange(distance + 2) * 64 // (distance + 1)
-    found = [np.zeros((0, 2), np.int64)]
+    pair_blocks = [np.zeros((0, 2), np.int64)]
     for low, high in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        mine = _by_band(hashes, low, high)
-        theirs = mine if others is None else _by_band(others, low, high)
-        for key in mine.keys() & theirs.keys():
-            rows, columns = mine[key], theirs[key]
+        bands = _positions_by_band(hashes, low, high)
+        other_bands = bands if others is None else _positions_by_band(others, low, high)
+        for key in bands.keys() & other_bands.keys():
+            rows, columns = bands[key], other_bands[key]
             if others is None and len(rows) == 1:
                 continue
             values = (hashes if others is None else others)[columns]
@@ -102,15 +104,17 @@ def close_pairs(hashes: np.ndarray, distance: int, others: np.ndarray | None = N
             for start in range(0, len(rows), step):
                 part = rows[start : start + step]
                 near = np.bitwise_count(hashes[part][:, None] ^ values) <= distance
-                # Few are: finding them in the flat array is twenty times as fast as by row.
+                # Few are near: np.flatnonzero is twenty times as fast as np.nonzero on the rows.
                 row, column = np.divmod(np.flatnonzero(near), len(columns))
                 pairs = np.stack([part[row], columns[column]], axis=1)
-                found.append(pairs if others is not None else pairs[pairs[:, 0] < pairs[:, 1]])
-    return np.unique(np.concatenate(found), axis=0)
+                pair_blocks.append(
+                    pairs if others is not None else pairs[pairs[:, 0] < pairs[:, 1]]
+                )
+    return np.unique(np.concatenate(pair_blocks), axis=0)
 
 
-def _by_band(hashes: np.ndarray, low: int, high: int) -> dict[int, np.ndarray]:
-    """Returns bits `low` to `high` of the hashes → ascending positions of those that have them."""
+def _positions_by_band(hashes: np.ndarray, low: int, high: int) -> dict[int, np.ndarray]:
+    """Returns value of the bits `low` to `high` → ascending positions of the hashes with it."""
     band = (hashes >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1)
     order = np.argsort(band, kind="stable")
     keys, starts = np.unique(band[order], return_index=True)
@@ -121,7 +125,7 @@ def _by_band(hashes: np.ndarray, low: int, high: int) -> dict[int, np.ndarray]:
     }
 
 
-def connected(count: int, pairs: np.ndarray) -> np.ndarray:
+def connected_components(count: int, pairs: np.ndarray) -> np.ndarray:
     """Returns int64 [count]: the smallest member of each node's component in the graph `pairs`.
 
     Args:

@@ -1,4 +1,4 @@
-"""One pass over the pixels of a split: who cannot be read, statistics, digests and hashes."""
+"""Reads all pixels of a split once: mean, standard deviation, hashes, unreadable images."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,25 +11,25 @@ from ferjax.data.audit.split_overlap import pixel_digest
 from ferjax.data.splits.split import Split
 from ferjax.errors import UserError
 
-# Pixels read at once: the float copies of a chunk stay within some 10 MB, which is also fastest.
+# Pixels read at once: the float copies of a chunk take about 10 MB, which is also fastest.
 _CHUNK_PIXELS = 1 << 19
 
 
 @dataclass(frozen=True)
-class PixelFacts:
-    """What the pixels of a split tell, for its M images that can be read.
+class PixelStatistics:
+    """Statistics of the pixels of a split, for its M images that can be read.
 
     Attributes:
       positions: int64 [M], ascending positions in the split.
       digests: M hashes of the decoded pixels and their shape.
       hashes: uint64 [M], perceptual.
-      mirrored: uint64 [M], the same of the images mirrored left to right.
+      mirrored: uint64 [M], perceptual hashes of the images mirrored left to right.
       thumbnails: uint8 [M, 256], grey.
-      grey: bool [M], all channels are equal.
-      plain: bool [M], all pixels are equal.
+      grey: bool [M], whether all channels are equal.
+      plain: bool [M], whether all pixels are equal.
       mean: float64 [C], in [0, 1], over all pixels; NaN where M is 0.
-      deviation: float64 [C], likewise.
-      unreadable: (position, the error) of each image that cannot be read.
+      standard_deviation: float64 [C], over all pixels; NaN where M is 0.
+      unreadable: (position, error message) of each image that cannot be read.
     """
 
     positions: np.ndarray
@@ -40,14 +40,14 @@ class PixelFacts:
     grey: np.ndarray
     plain: np.ndarray
     mean: np.ndarray
-    deviation: np.ndarray
+    standard_deviation: np.ndarray
     unreadable: tuple[tuple[int, str], ...]
 
 
-def pixel_facts(split: Split) -> PixelFacts:
+def compute_pixel_statistics(split: Split) -> PixelStatistics:
     """Reads every image of a split once, a chunk at a time.
 
-    Images that raise `UserError` are noted and left out of everything else.
+    Images that raise `UserError` are listed as unreadable and left out of all else.
     """
     unreadable: list[tuple[int, str]] = []
     positions, digests = [np.zeros(0, np.int64)], []
@@ -55,9 +55,9 @@ def pixel_facts(split: Split) -> PixelFacts:
     small = [np.zeros((0, THUMBNAIL**2), np.uint8)]
     same, plain = [np.zeros(0, bool)], [np.zeros(0, bool)]
     histogram = np.zeros((split.shape[-1], 256), np.int64)
-    for where, images in _chunks(split, unreadable):
+    for positions_read, images in _read_chunks(split, unreadable):
         light = grey(images)
-        positions.append(where)
+        positions.append(positions_read)
         digests += map(pixel_digest, images)
         hashes.append(perceptual_hash(light))
         mirrored.append(perceptual_hash(light[:, :, ::-1]))
@@ -65,14 +65,14 @@ def pixel_facts(split: Split) -> PixelFacts:
         same.append(np.array([_is_grey(x) for x in images]))
         plain.append(np.array([(x == x[:1, :1]).all() for x in images]))
         tall = images.reshape(-1, *images.shape[2:])
-        picture = Image.fromarray(tall[..., 0] if tall.shape[-1] == 1 else tall)
-        histogram += np.reshape(picture.histogram(), histogram.shape)
+        stacked = Image.fromarray(tall[..., 0] if tall.shape[-1] == 1 else tall)
+        histogram += np.reshape(stacked.histogram(), histogram.shape)
     with np.errstate(invalid="ignore"):
         frequency = histogram / np.float64(histogram.sum(axis=1, keepdims=True))
     levels = np.arange(256) / 255
     mean = frequency @ levels
-    deviation = np.sqrt((frequency * (levels - mean[:, None]) ** 2).sum(axis=1))
-    return PixelFacts(
+    standard_deviation = np.sqrt((frequency * (levels - mean[:, None]) ** 2).sum(axis=1))
+    return PixelStatistics(
         np.concatenate(positions),
         tuple(digests),
         np.concatenate(hashes),
@@ -81,7 +81,7 @@ def pixel_facts(split: Split) -> PixelFacts:
         np.concatenate(same),
         np.concatenate(plain),
         mean,
-        deviation,
+        standard_deviation,
         tuple(unreadable),
     )
 
@@ -92,21 +92,21 @@ def _is_grey(image: np.ndarray) -> bool:
     return all(np.array_equal(first, image[..., c]) for c in range(1, image.shape[-1]))
 
 
-def _chunks(
+def _read_chunks(
     split: Split, unreadable: list[tuple[int, str]]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields (positions, images) of what can be read; appends the rest to `unreadable`."""
+    """Yields (positions, images) of the readable images; appends the others to `unreadable`."""
     step = max(1, _CHUNK_PIXELS // (split.shape[0] * split.shape[1]))
     for start in range(0, len(split), step):
-        where = np.arange(start, min(start + step, len(split)))
+        positions_read = np.arange(start, min(start + step, len(split)))
         try:
-            yield where, split.read(where)
+            yield positions_read, split.read(positions_read)
         except UserError:
-            # Only a chunk with a broken image is read image by image.
-            for k in range(len(where)):
+            # Only a chunk with a broken image is read one image at a time.
+            for k in range(len(positions_read)):
                 try:
-                    image = split.read(where[k : k + 1])
+                    image = split.read(positions_read[k : k + 1])
                 except UserError as error:
-                    unreadable.append((int(where[k]), str(error)))
+                    unreadable.append((int(positions_read[k]), str(error)))
                 else:
-                    yield where[k : k + 1], image
+                    yield positions_read[k : k + 1], image

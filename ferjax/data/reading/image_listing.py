@@ -1,4 +1,4 @@
-"""What images a folder or a list holds, row by row in compact columns, with no file opened."""
+"""A compact table of images: file name, label, split, subject; names that repeat are refused."""
 
 import os
 import zlib
@@ -9,38 +9,41 @@ from pathlib import Path
 
 import numpy as np
 
-from ferjax.data.splits.name_block import Names
+from ferjax.data.splits.compact_names import Names
 from ferjax.errors import UserError
 
 _CHUNK = 1 << 12
-# Column → the type of its codes, and the most values that it can sensibly have.
+# Column → the array type code of its codes, and the largest plausible number of distinct values.
 _COLUMNS = {"label": ("B", 250), "split": ("B", 3), "subject": ("I", 1 << 32)}
 _NUMPY = {"B": np.uint8, "I": np.uint32}
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of few values: uint codes [N] that index `values`, in order of appearance."""
+    """A column with few distinct values: unsigned codes [N] that index `values`.
+
+    `values` are in order of first appearance.
+    """
 
     codes: np.ndarray
     values: tuple[str, ...]
 
     def counts(self) -> dict[str, int]:
         """Returns value → number of rows."""
-        found = np.zeros(len(self.values), np.int64)
-        for first in range(0, len(self.codes), _CHUNK):  # bincount copies to int64
-            found += np.bincount(self.codes[first : first + _CHUNK], minlength=len(self.values))
-        return dict(zip(self.values, found.tolist(), strict=True))
+        counts = np.zeros(len(self.values), np.int64)
+        for first in range(0, len(self.codes), _CHUNK):  # bincount makes an int64 copy
+            counts += np.bincount(self.codes[first : first + _CHUNK], minlength=len(self.values))
+        return dict(zip(self.values, counts.tolist(), strict=True))
 
 
 @dataclass(frozen=True)
 class Listing:
-    """N images, none of them opened yet.
+    """N images that have not been opened yet.
 
     Attributes:
-      root: what relative names are relative to.
-      names: the images.
-      columns: `label` always, `split` and `subject` where known.
+      root: the folder that the names are relative to.
+      names: file names of the images.
+      columns: `label` always, `split` and `subject` where they are given.
       notes: remarks for the report.
     """
 
@@ -53,11 +56,11 @@ class Listing:
         return len(self.names)
 
 
-class Collector:
-    """Gathers the rows of a listing one at a time, at some ten bytes a row beside the names."""
+class ListingBuilder:
+    """Builds a listing row by row; a row takes about ten bytes in addition to its name."""
 
     def __init__(self, where: str) -> None:
-        """Begins an empty one; `where` names the file or folder in errors."""
+        """Makes an empty builder; `where` is the file or folder that errors name."""
         self._where = where
         self._text = bytearray()
         self._starts = array("I")
@@ -72,7 +75,8 @@ class Collector:
         """Adds one image; every row must have the same columns.
 
         Raises:
-          UserError: a name that is too long, other columns than the first row's, too many values.
+          UserError: a name that is too long, columns that differ from the first row's, or too
+            many distinct values.
         """
         if not self._starts:
             self._codes = {key: array(_COLUMNS[key][0]) for key in columns}
@@ -92,10 +96,10 @@ class Collector:
         self._lengths.append(len(raw))
         self._text += raw
         for key, value in columns.items():
-            known = self._values[key]
-            code = known.get(value)
+            code_of = self._values[key]
+            code = code_of.get(value)
             if code is None:
-                code = known[value] = len(known)
+                code = code_of[value] = len(code_of)
                 if code >= _COLUMNS[key][1]:
                     raise UserError(
                         f"{self._where}: more than {_COLUMNS[key][1]:,} values of {key}, such as "
@@ -104,18 +108,18 @@ class Collector:
             self._codes[key].append(code)
 
     def listing(self, root: Path, notes: tuple[str, ...] = ()) -> Listing:
-        """Returns the rows.
+        """Returns the listing of all rows.
 
         Raises:
-          UserError: there are none, or one name occurs twice.
+          UserError: there are no rows, or a name occurs twice.
         """
         if not self._starts:
             raise UserError(f"{self._where}: no images are listed; expected one in each row")
         starts = np.frombuffer(self._starts, np.uint32)
         names = Names(self._text, starts, np.frombuffer(self._lengths, np.uint16))
-        twice = next(_repeated(names), None)
-        if twice is not None:
-            raise UserError(f"{self._where}: {twice} is listed twice; remove one of the rows")
+        repeated = next(_repeated_names(names), None)
+        if repeated is not None:
+            raise UserError(f"{self._where}: {repeated} is listed twice; remove one of the rows")
         columns = {
             key: Column(np.frombuffer(codes, _NUMPY[codes.typecode]), tuple(self._values[key]))
             for key, codes in self._codes.items()
@@ -123,20 +127,23 @@ class Collector:
         return Listing(root, names, columns, notes)
 
 
-def _repeated(names: Names) -> Iterator[str]:
-    """Yields each name that occurred before; checksums first, as a set of all would be large."""
+def _repeated_names(names: Names) -> Iterator[str]:
+    """Yields each name that occurred before.
+
+    Checksums are compared first, because a set of all names would take much memory.
+    """
     sums = np.fromiter((zlib.crc32(names.raw(i)) for i in range(len(names))), np.uint32, len(names))
     sums.sort()
     suspects = set(sums[1:][sums[1:] == sums[:-1]].tolist())
-    seen: set[bytes] = set()
+    earlier: set[bytes] = set()
     for i in range(len(names) if suspects else 0):
         raw = names.raw(i)
         if zlib.crc32(raw) in suspects:
-            if raw in seen:
+            if raw in earlier:
                 yield names[i]
-            seen.add(raw)
+            earlier.add(raw)
 
 
-def shown(name: str) -> str:
-    r"""Returns a file name as text that any encoder takes: odd bytes as `\xff`."""
+def printable_name(name: str) -> str:
+    r"""Returns a file name that can be printed: bytes that are not UTF-8 become `\xff`."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -1,4 +1,4 @@
-"""Published counts: permuted labels are refused, smaller copies are not."""
+"""Class counts against published ones: permuted labels are refused, smaller copies are not."""
 
 from itertools import permutations
 
@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ferjax.data.datasets.check_counts import check_counts, published_counts
+from ferjax.data.datasets.check_class_counts import check_counts
+from ferjax.data.datasets.published_class_counts import published_counts
 from ferjax.errors import UserError
 
-# Those whose classes all differ in number; two of FER+'s classes have as many images.
+# Data sets whose classes all have different counts; in FER+ two classes have equal counts.
 DATASETS = st.sampled_from(["fer2013", "rafdb"])
 TOTALS = {
     ("fer2013", "Training"): 28709,
@@ -57,7 +58,7 @@ def test_every_permutation_of_the_full_counts_is_refused(
 
 @settings(deadline=None)
 @given(DATASETS, st.floats(0, 1), st.data())
-def test_a_part_of_every_class_is_remarked_on_not_refused(
+def test_a_part_of_every_class_gets_a_note_and_no_error(
     dataset: str, share: float, data: st.DataObject
 ) -> None:
     splits = data.draw(st.lists(st.sampled_from(splits_of(dataset)), min_size=1, unique=True))
@@ -70,7 +71,7 @@ def test_a_part_of_every_class_is_remarked_on_not_refused(
 
 @settings(deadline=None)
 @given(DATASETS, st.integers(0, 50), st.data())
-def test_small_subsets_of_any_distribution_are_remarked_on(
+def test_small_subsets_of_any_distribution_get_a_note(
     dataset: str, most: int, data: st.DataObject
 ) -> None:
     split = splits_of(dataset)[0]
@@ -78,7 +79,7 @@ def test_small_subsets_of_any_distribution_are_remarked_on(
     assert len(check_counts(dataset, {split: found}, "x.csv")) == 1
 
 
-def test_random_subsets_of_any_size_are_remarked_on() -> None:
+def test_random_subsets_of_any_size_get_a_note() -> None:
     rng = np.random.default_rng(0)
     for dataset, split in TOTALS:
         counts = published_counts(dataset, split)

@@ -1,15 +1,20 @@
-"""The labelled frames of CK+ on disk: CK+48's class folders, or sequences and label files."""
+"""Lists the labelled frames of CK+: original sequences with label files, or CK+48 class folders."""
 
 import re
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from ferjax.data.reading.class_folders import IMAGE_SUFFIXES, class_folders, holds, visible
+from ferjax.data.reading.class_folders import (
+    IMAGE_SUFFIXES,
+    class_folders,
+    describe_path,
+    visible_entries,
+)
 from ferjax.emotions import canonical_name
 from ferjax.errors import UserError
 
-# Label k of an _emotion.txt is NUMBERED[k]; no file says 0.
+# Label k in a file _emotion.txt is NUMBERED[k]; no file has 0.
 NUMBERED = (
     "neutral",
     "anger",
@@ -21,7 +26,7 @@ NUMBERED = (
     "surprise",
 )
 _NAMED = {name: name for name in NUMBERED[1:]}
-_FRAME = re.compile(r"(S\d{3})_(\d{3})_(\d+)")  # subject, sequence, number of the frame
+_FRAME = re.compile(r"(S\d{3})_(\d{3})_(\d+)")  # subject, sequence, frame number
 _CROP_ROOTS = (".", "CK+48", "ck/CK+48", "CK+/CK+48")
 _ROOTS = (".", "CK+", "ck+")
 _IMAGES = ("cohn-kanade-images", "extended-cohn-kanade-images/cohn-kanade-images")
@@ -30,7 +35,7 @@ _LABELS = ("Emotion", "Emotion_labels/Emotion", "Emotion_labels")
 
 @dataclass(frozen=True)
 class Tree:
-    """Where CK+ lies: the folder of images, and of label files (None: CK+48's class folders)."""
+    """Folders of CK+: images, and label files (None: `images` has the class folders of CK+48)."""
 
     root: Path
     images: Path
@@ -39,7 +44,7 @@ class Tree:
 
 @dataclass(frozen=True)
 class Frame:
-    """One labelled image: its file, emotion, person (S005) and sequence (S005_001)."""
+    """One labelled image: its file, emotion, subject (S005) and sequence (S005_001)."""
 
     path: Path
     emotion: str
@@ -48,10 +53,10 @@ class Frame:
 
 
 def find_tree(data_dir: Path) -> Tree | None:
-    """Returns where the original sequences or else CK+48's crops lie below `data_dir`.
+    """Returns the folders of the original sequences, else of CK+48, below `data_dir`.
 
     Raises:
-      UserError: the images are there, their labels are not.
+      UserError: the images exist but their labels do not.
     """
     for root in (data_dir / name for name in _ROOTS):
         for images in (root / name for name in _IMAGES):
@@ -59,27 +64,27 @@ def find_tree(data_dir: Path) -> Tree | None:
                 labels = next((root / name for name in _LABELS if (root / name).is_dir()), None)
                 if labels is None:
                     raise UserError(
-                        f"{images}: no labels beside it, {root} {holds(root)}; expected Emotion/. "
-                        "Unpack Emotion_labels.zip there"
+                        f"{images}: no labels beside it, {root} {describe_path(root)}; expected "
+                        "Emotion/. Unpack Emotion_labels.zip there"
                     )
                 return Tree(root, images, labels)
     for root in (data_dir / name for name in _CROP_ROOTS):
-        if root.is_dir() and any(canonical_name(e.name) in _NAMED for e in visible(root)):
+        if root.is_dir() and any(canonical_name(e.name) in _NAMED for e in visible_entries(root)):
             return Tree(root, root, None)
     return None
 
 
 def crop_frames(root: Path, last_frames: int) -> list[Frame]:
-    """Lists CK+48, the last frames of each sequence only.
+    """Lists the last frames of each sequence of CK+48.
 
     Raises:
-      UserError: class folders or file names that are not CK+48's, a sequence in two classes, or
-        fewer frames of a sequence than asked for.
+      UserError: class folders or file names that differ from CK+48, a sequence in two classes, or a
+        sequence with too few frames.
     """
     sequences: dict[str, list[Frame]] = defaultdict(list)
     for emotion, paths in class_folders(root, _NAMED).items():
         for path in paths:
-            frame = _frame(path, emotion)
+            frame = _parse_frame(path, emotion)
             sequences[frame.sequence].append(frame)
     kept: list[Frame] = []
     for sequence, frames in sorted(sequences.items()):
@@ -98,36 +103,36 @@ def crop_frames(root: Path, last_frames: int) -> list[Frame]:
 
 
 def sequence_frames(images: Path, labels: Path, last_frames: int, *, neutral: bool) -> list[Frame]:
-    """Lists the last frames of each labelled sequence, and its first as neutral where asked for.
+    """Lists the last frames of each labelled sequence, and its first frame if `neutral`.
 
     Raises:
-      UserError: no label files, one that is not understood, a labelled sequence that is not there
-        or too short, or images that are named otherwise.
+      UserError: no label files, a broken label file, a labelled sequence that is missing or too
+        short, or images with other names.
     """
     files = sorted(f for f in labels.glob("*/*/*_emotion.txt") if not f.name.startswith("."))
     if not files:
         raise UserError(
             f"{labels}: no label files such as S005/001/S005_001_00000011_emotion.txt, it "
-            f"{holds(labels, 3)}; unpack Emotion_labels.zip there"
+            f"{describe_path(labels, 3)}; unpack Emotion_labels.zip there"
         )
     frames: list[Frame] = []
     wanted = last_frames + neutral
     for file in files:
-        emotion, sequence = _emotion(file), Path(file.parent.parent.name, file.parent.name)
+        emotion, sequence = _read_label(file), Path(file.parent.parent.name, file.parent.name)
         folder = images / sequence
-        here = visible(folder) if folder.is_dir() else []
-        paths = [path for path in here if path.suffix.lower() in IMAGE_SUFFIXES]
+        entries = visible_entries(folder) if folder.is_dir() else []
+        paths = [path for path in entries if path.suffix.lower() in IMAGE_SUFFIXES]
         if len(paths) < wanted:
             raise UserError(
                 f"{folder}: {len(paths)} images, {file.name} labels them and {wanted} are wanted; "
                 "unpack the images again or ask for fewer last_frames"
             )
         for path in paths:
-            if _frame(path, emotion).sequence != "_".join(sequence.parts):
+            if _parse_frame(path, emotion).sequence != "_".join(sequence.parts):
                 raise UserError(f"{path}: this image belongs to another sequence; move it")
         if neutral:
-            frames.append(_frame(paths[0], "neutral"))
-        frames += [_frame(path, emotion) for path in paths[-last_frames:]]
+            frames.append(_parse_frame(paths[0], "neutral"))
+        frames += [_parse_frame(path, emotion) for path in paths[-last_frames:]]
     subjects = [file.parent for file in files]
     if len(set(subjects)) < len(subjects):
         twice = next(folder for folder in subjects if subjects.count(folder) > 1)
@@ -135,8 +140,8 @@ def sequence_frames(images: Path, labels: Path, last_frames: int, *, neutral: bo
     return frames
 
 
-def _frame(path: Path, emotion: str) -> Frame:
-    """Returns the frame that the name of `path` tells."""
+def _parse_frame(path: Path, emotion: str) -> Frame:
+    """Returns the frame with the subject and sequence in the name of `path`."""
     match = _FRAME.fullmatch(path.stem)
     if match is None:
         raise UserError(
@@ -146,7 +151,7 @@ def _frame(path: Path, emotion: str) -> Frame:
     return Frame(path, emotion, match[1], f"{match[1]}_{match[2]}")
 
 
-def _emotion(file: Path) -> str:
+def _read_label(file: Path) -> str:
     """Reads a label file such as `   3.0000000e+00`."""
     try:
         text = file.read_text("ascii", "replace").strip()

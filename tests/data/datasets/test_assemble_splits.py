@@ -1,11 +1,11 @@
-"""Roles, validation cuts, notes and sources of an assembled bundle."""
+"""Splits assembled to a bundle: roles, the validation cut, notes and sources."""
 
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ferjax.data.datasets.assemble import assemble
+from ferjax.data.datasets.assemble_splits import assemble
 from ferjax.data.splits.split import DatasetBundle, Split
 from ferjax.errors import UserError
 

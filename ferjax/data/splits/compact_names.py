@@ -1,4 +1,4 @@
-"""Many names in one block of bytes: a million of them without a million Python objects."""
+"""A compact sequence of image names: a million names in one block of bytes, without str objects."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Names(Sequence[str]):
-    r"""N strings, six bytes each beside their text; slices and `take` share the text.
+    r"""N strings that take six bytes each in addition to their text.
 
-    Bytes that are no UTF-8 (file names may hold any) show as `\xff`, so that a report can print
-    every name; `Files` opens them as they are.
+    Slices and `take` share the text. File names may contain bytes that are not UTF-8, which are
+    shown as `\xff` so that reports can print them. `Files` opens files by their original bytes.
 
     Attributes:
-      text: UTF-8 of all names, joined, undecodable bytes of file names as they are on disk.
-      starts: uint32 [N], where each begins.
-      lengths: uint16 [N], bytes of each.
+      text: UTF-8 of all names, concatenated; undecodable bytes are as on disk.
+      starts: uint32 [N], the start of each name in `text`.
+      lengths: uint16 [N], the number of bytes of each name.
     """
 
     text: bytes | bytearray
@@ -50,7 +50,7 @@ class Names(Sequence[str]):
 
 @dataclass(frozen=True, eq=False)
 class Files(Sequence[Path]):
-    """The files of a folder that go by `names`: joined to it when asked for, not before."""
+    """The paths of the files `names` in the folder `root`; a path is made when it is indexed."""
 
     root: Path
     names: Names

@@ -1,0 +1,93 @@
+"""Makes a bundle with `train`, `val` and `test` of the splits of a data set; cuts a missing val."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from ferjax.data.datasets.check_class_counts import check_counts
+from ferjax.data.datasets.published_class_counts import PUBLISHED
+from ferjax.data.splits.split import DatasetBundle, Split
+from ferjax.data.splits.stratified_cut import hold_out
+from ferjax.errors import UserError
+
+
+def assemble(
+    dataset: str,
+    by_source: Mapping[str, Split],
+    roles: Mapping[str, str],
+    classes: tuple[str, ...],
+    *,
+    layout: str,
+    where: str,
+    val_fraction: float,
+    split_seed: int,
+    notes: tuple[str, ...] = (),
+    crops: str = "as released",
+) -> DatasetBundle:
+    """Returns the bundle of a data set whose splits have the names that the data set gives them.
+
+    Class counts are checked if they are published. If no split has the role `val`, it is cut from
+    train, stratified by class. If no split has the role `test`, a note says so.
+
+    Args:
+      dataset: the data set's name, as in `PUBLISHED`.
+      by_source: original name → split. The name `a+b` stands for two splits that are merged. Empty
+        splits are ignored.
+      roles: original name → `train`, `val` or `test`, for all splits that the data set defines. If
+        two have the same role, messages use the first.
+      classes: the class list that the labels index.
+      layout: description of the layout that was recognised.
+      where: the file or folder, for messages.
+      val_fraction: share of train that is held out if there is no validation split.
+      split_seed: seed of that cut.
+      notes: earlier remarks, which come first.
+      crops: how the faces were cropped, and by whom.
+
+    Raises:
+      UserError: no training images, labels that look permuted, or a bad fraction or seed.
+    """
+    by_source = {source: split for source, split in by_source.items() if len(split)}
+    source_of = {roles[source]: source for source in by_source}
+    if "train" not in source_of:
+        raise UserError(
+            f"{where}: no training images ({_source_with_role(roles, 'train')}), found "
+            f"{', '.join(by_source) or 'nothing'}; get the whole data set"
+        )
+    if dataset in PUBLISHED:
+        notes += check_counts(
+            dataset,
+            {source: _count_classes(by_source[source], classes) for source in by_source},
+            where,
+        )
+    splits = {role: replace(by_source[source], name=role) for role, source in source_of.items()}
+    sources = dict(source_of)
+    if "val" not in splits:
+        train = source_of["train"]
+        splits["train"], splits["val"] = hold_out(splits["train"], val_fraction, split_seed)
+        sources["train"] = f"{train} without the validation cut"
+        sources["val"] = f"stratified {val_fraction:.4g} of {train} (split seed {split_seed})"
+        if "val" in roles.values():
+            notes += (f"no validation split on disk: val is a {sources['val']}",)
+    if "test" not in splits:
+        notes += (f"no test split: {_source_with_role(roles, 'test')} is not on disk",)
+    order = [role for role in ("train", "val", "test") if role in splits]
+    return DatasetBundle(
+        {role: splits[role] for role in order},
+        classes,
+        layout,
+        {role: sources[role] for role in order},
+        tuple(notes),
+        crops,
+    )
+
+
+def _source_with_role(roles: Mapping[str, str], wanted: str) -> str:
+    """Returns the first original name with the role `wanted`."""
+    return next(source for source, role in roles.items() if role == wanted)
+
+
+def _count_classes(split: Split, classes: tuple[str, ...]) -> dict[str, int]:
+    """Returns class name → number of images."""
+    counts = np.bincount(split.labels, minlength=len(classes))
+    return dict(zip(classes, counts.tolist(), strict=True))

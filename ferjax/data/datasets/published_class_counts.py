@@ -1,0 +1,45 @@
+"""Table of the published number of images of each class, by data set and original split name."""
+
+_SEVEN = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
+_EIGHT = (*_SEVEN, "contempt")
+_CKPLUS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "contempt")
+
+
+def _by_class(names: tuple[str, ...], *counts: int) -> dict[str, int]:
+    return dict(zip(names, counts, strict=True))
+
+
+# Sources. fer2013: counted in fer2013.csv. ferplus: majority labels of fer2013new.csv (label.csv of
+# the same release differs in some rows). rafdb: counted in list_patition_label.txt. ckplus: three
+# frames of each of 327 sequences. sfew: release 2.0, aligned. sfew1: release 1.0, as counted
+# by P3. ckextended: ckextended.csv as counted on its Kaggle page (davilsena/ckdataset, 920 rows),
+# one frame of each of the 327 labelled sequences of CK+ and a neutral one of each of all 593.
+PUBLISHED: dict[str, dict[str, dict[str, int]]] = {
+    "ckplus": {"all": _by_class(_CKPLUS, 135, 177, 75, 207, 84, 249, 54)},
+    "ckextended": {"all": _by_class(_EIGHT, 45, 59, 25, 69, 28, 83, 593, 18)},
+    "fer2013": {
+        "Training": _by_class(_SEVEN, 3995, 436, 4097, 7215, 4830, 3171, 4965),
+        "PublicTest": _by_class(_SEVEN, 467, 56, 496, 895, 653, 415, 607),
+        "PrivateTest": _by_class(_SEVEN, 491, 55, 528, 879, 594, 416, 626),
+    },
+    "ferplus": {
+        "FER2013Train": _by_class(_EIGHT, 2100, 119, 532, 7287, 3014, 3149, 8740, 119),
+        "FER2013Valid": _by_class(_EIGHT, 287, 24, 62, 865, 351, 415, 1182, 13),
+        "FER2013Test": _by_class(_EIGHT, 273, 18, 83, 893, 384, 396, 1090, 16),
+    },
+    "rafdb": {
+        "train": _by_class(_SEVEN, 705, 717, 281, 4772, 1982, 1290, 2524),
+        "test": _by_class(_SEVEN, 162, 160, 74, 1185, 478, 329, 680),
+    },
+    "sfew": {
+        "Train": _by_class(_SEVEN, 178, 52, 78, 184, 161, 94, 144),
+        "Val": _by_class(_SEVEN, 77, 23, 46, 72, 73, 56, 84),
+    },
+    "sfew1": {"all": _by_class(_SEVEN, 100, 75, 100, 100, 100, 100, 100)},
+}
+
+
+def published_counts(dataset: str, split: str) -> dict[str, int]:
+    """Returns class → published number of images; `a+b` stands for two merged splits."""
+    parts = [PUBLISHED[dataset][part] for part in split.split("+")]
+    return {name: sum(part[name] for part in parts) for name in parts[0]}
