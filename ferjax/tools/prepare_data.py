@@ -20,7 +20,7 @@ from ferjax.report.figures.contact_sheet import draw_contact_sheets
 from ferjax.report.figures.image_grids import draw_batch
 from ferjax.report.pages.audit_files import write_audit
 from ferjax.report.pages.audit_sections import findings
-from ferjax.report.pages.report_files import plain
+from ferjax.report.pages.report_files import to_json_types
 from ferjax.runtime.random_keys import stream_key
 from ferjax.specs import InputSpec
 from ferjax.tools.crop_folder import crop_folder
@@ -72,7 +72,7 @@ def _audit(config: PrepareConfig, out: Path) -> list[str]:
 
         found = audit(config.dataset, bundle, files=files, obtain=entry.source, progress=progress)
     page = write_audit(found, bundle, out)
-    return [*findings(plain(found)), str(page)]
+    return [*findings(to_json_types(found)), str(page)]
 
 
 def _crops(config: PrepareConfig, out: Path) -> list[str]:
