@@ -76,14 +76,14 @@ def _exit(status: int, message: str = "") -> NoReturn:
     if message:
         print(message, file=sys.stderr)
     if "ferjax.runtime.processes" in sys.modules:
-        sys.modules["ferjax.runtime.processes"].leave(status)
+        sys.modules["ferjax.runtime.processes"].exit_at_once(status)
     sys.exit(status)
 
 
 def _lost_peer(error: Exception) -> str:
     """Returns what to say where an exchange failed because another process is gone, or nothing."""
     processes = sys.modules.get("ferjax.runtime.processes")
-    if not processes or not processes.joined() or not re.search(_LOST, str(error)):
+    if not processes or not processes.is_distributed() or not re.search(_LOST, str(error)):
         return ""
     return "another process of this run has ended; it has said why. --resume continues from here."
 

@@ -27,9 +27,11 @@ def join_processes() -> None:
         return
     if given and "coordinator" not in given:
         raise UserError(f"--{given[0]} needs --coordinator=host:port beside it.")
-    from ferjax.runtime.processes import join
+    from ferjax.runtime import processes
 
-    join(values.coordinator, values.num_processes, values.process_id, values.join_seconds)
+    processes.join_processes(
+        values.coordinator, values.num_processes, values.process_id, values.join_seconds
+    )
 
 
 def say(line: str) -> None:

@@ -13,7 +13,7 @@ from ferjax.bench.scaling.hlo_exchanges import exchanges
 from ferjax.bench.scaling.ring_traffic import traffic
 from ferjax.errors import UserError
 from ferjax.runtime.compile_cache import enable_compile_cache
-from ferjax.runtime.processes import join, leave
+from ferjax.runtime.processes import exit_at_once, join_processes
 from ferjax.specs import tupled
 
 # What begins the lines that are answers: libraries print, too.
@@ -33,7 +33,7 @@ def serve(coordinator: str, count: int, number: int, asked: TextIO | None = None
       asked: where the questions come from; None for standard input.
     """
     enable_compile_cache()
-    join(coordinator, count, number)
+    join_processes(coordinator, count, number)
     held: list[Any] = []
     step = None
     for line in asked or sys.stdin:
@@ -56,4 +56,4 @@ def serve(coordinator: str, count: int, number: int, asked: TextIO | None = None
         except UserError as error:
             answer = {"error": str(error)}
         print(MARK, json.dumps(answer), flush=True)
-    leave(0)
+    exit_at_once(0)
