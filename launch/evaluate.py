@@ -1,6 +1,6 @@
 """Evaluate a run on any split or data: python -m launch.evaluate --workdir=RUN --split=test."""
 
-from ferjax.config.train_config import EvalConfig
+from ferjax.config.tool_configs import EvalConfig
 from launch.app import refuse_arguments, run
 from launch.flags import define_flags, given_flags
 from launch.join import join_processes, say

@@ -127,7 +127,7 @@ def _check_folders(source: Path, out: Path) -> None:
 
 
 def _crop_names(files: Sequence[str], source: Path) -> dict[str, str]:
-    """Returns file → crop: the path with suffix .png, or with .png appended if two would be equal."""
+    """Returns file → crop: the path as .png, or with .png appended where two would be equal."""
     stems = Counter(Path(file).with_suffix(".png").as_posix().lower() for file in files)
     names = {}
     for file in files:

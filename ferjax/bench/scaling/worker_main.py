@@ -14,7 +14,7 @@ from ferjax.bench.scaling.ring_traffic import traffic
 from ferjax.errors import UserError
 from ferjax.runtime.compile_cache import enable_compile_cache
 from ferjax.runtime.processes import exit_at_once, join_processes
-from ferjax.specs import tupled
+from ferjax.specs import lists_to_tuples
 
 # What begins the lines that are answers: libraries print, too.
 MARK = "scaling:"
@@ -47,7 +47,7 @@ def serve(coordinator: str, count: int, number: int, asked: TextIO | None = None
             else:
                 # The state before goes first: two would take twice the memory.
                 held.clear()
-                program = train_program(Workload(**tupled(question["workload"])))
+                program = train_program(Workload(**lists_to_tuples(question["workload"])))
                 step = program.step.lower(*program.arguments).compile()
                 sums = traffic(exchanges(step.as_text(), jax.device_count()))
                 answer["traffic"] = [dataclasses.asdict(entry) for entry in sums]
