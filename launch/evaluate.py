@@ -9,7 +9,7 @@ define_flags(EvalConfig)
 
 
 def main(arguments: list[str]) -> None:
-    """Evaluates and prints the headline and the report's path."""
+    """Evaluates, and prints the summary and the path of the report."""
     refuse_arguments(arguments)
     join_processes()
     from ferjax.experiment import run_evaluate
