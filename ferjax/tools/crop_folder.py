@@ -123,7 +123,7 @@ def _check_folders(source: Path, out: Path) -> None:
         )
     a, b = source.resolve(), out.resolve()
     if a == b or a in b.parents or b in a.parents:
-        raise UserError(f"{out} and {source} are one in the other; give a separate folder")
+        raise UserError(f"{out} and {source}: one contains the other; give a separate folder")
 
 
 def _crop_names(files: Sequence[str], source: Path) -> dict[str, str]:
