@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from ferjax.config.train_config import EvalConfig, TrainConfig
+    from ferjax.config.tool_configs import EvalConfig
+    from ferjax.config.train_config import TrainConfig
     from ferjax.convert.weights import load_pretrained
     from ferjax.data.registry import load_dataset, register_dataset
     from ferjax.data.splits.from_arrays import bundle_from_arrays, split_from_arrays
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "Augment": ("ferjax.images.augment", "Augment"),
     "DatasetBundle": ("ferjax.data.splits.split", "DatasetBundle"),
-    "EvalConfig": ("ferjax.config.train_config", "EvalConfig"),
+    "EvalConfig": ("ferjax.config.tool_configs", "EvalConfig"),
     "InputSpec": ("ferjax.specs", "InputSpec"),
     "Split": ("ferjax.data.splits.split", "Split"),
     "TrainConfig": ("ferjax.config.train_config", "TrainConfig"),

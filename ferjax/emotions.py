@@ -1,4 +1,4 @@
-"""Canonical emotion names, their order, and the other spellings data sets use."""
+"""Emotion names: the canonical names, their order, and synonyms and spellings of data sets."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ EMOTIONS = (
     "contempt",
 )
 
-_ALIASES = {
+_SYNONYMS = {
     "angry": "anger",
     "disgusted": "disgust",
     "fearful": "fear",
@@ -24,15 +24,15 @@ _ALIASES = {
     "joyful": "happiness",
     "sad": "sadness",
     "surprised": "surprise",
-    "suprise": "surprise",  # as many copies of the data sets spell it
+    "suprise": "surprise",  # many copies of the data sets spell it this way
     "contemptuous": "contempt",
 }
 
 
 def canonical_name(name: str) -> str:
-    """Returns the canonical emotion for `name`, or the lower-cased name where it is no emotion."""
+    """Returns the canonical emotion for `name`, or the name in lower case if it is no emotion."""
     key = name.strip().lower()
-    return _ALIASES.get(key, key)
+    return _SYNONYMS.get(key, key)
 
 
 def ordered_classes(names: Iterable[str]) -> tuple[str, ...]:

@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ferjax.config.format_versions import KEY, upgraded_config
+from ferjax.config.format_versions import KEY, upgrade_config
 from ferjax.config.json_file import make_config
 from ferjax.config.phases import total_epochs
-from ferjax.config.train_config import EvalConfig, TrainConfig
+from ferjax.config.tool_configs import EvalConfig
+from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
 from ferjax.evaluation.run_report import assess_run
 from ferjax.evaluation.split_report import assess_split
@@ -56,7 +57,7 @@ def _finished_report(config: TrainConfig) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     report = json.loads(path.read_text(encoding="utf-8"))
-    own = make_config(upgraded_config({KEY: report.get(KEY, 1), **report["config"]}, str(path)))
+    own = make_config(upgrade_config({KEY: report.get(KEY, 1), **report["config"]}, str(path)))
     if total_epochs(own) < total_epochs(config) or own.tta != config.tta:
         return None
     return {**report, "path": str(path.with_suffix(".md"))}

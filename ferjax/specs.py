@@ -1,4 +1,4 @@
-"""What a network expects of its input: the contract that travels with every checkpoint."""
+"""InputSpec: size, channels, normalization and resizing of a network's input, stored as JSON."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -8,18 +8,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class InputSpec:
-    """How uint8 images become a network's input.
+    """How uint8 images become the input of a network. Every checkpoint contains it.
 
     Attributes:
-      storage: (H, W) at which the host hands images over: the data set's own size, or the size the
-        host resizes to where images differ.
-      size: side of the square the device resizes to, pixels.
+      storage: (H, W) of the images that the host sends to the device: the size of the data set's
+        images, or the size to which the host resizes images of different sizes.
+      size: side in pixels of the square to which the device resizes.
       channels: 1 (grey) or 3 (RGB).
-      mean: per channel of the network, on the scale where 255 is 1; subtracted.
-      std: per channel of the network, on the same scale; divided by.
-      order: `rgb` or `bgr`, of the network's channels.
-      interpolation: `bilinear` or `bicubic`, of the device's resize; antialiased.
-      guide: how the same resized pixels become the input of a second, guiding network, or None.
+      mean: one value per channel of the network, on the scale where 255 is 1; it is subtracted.
+      std: one value per channel of the network, on the same scale; it divides.
+      order: order of the network's channels, `rgb` or `bgr`.
+      interpolation: of the resizing on the device, `bilinear` or `bicubic`; antialiased.
+      guide: how the same resized pixels become the input of the frozen guide network, or None.
     """
 
     storage: tuple[int, int]
@@ -37,14 +37,14 @@ def spec_to_json(spec: InputSpec) -> dict[str, Any]:
     return dataclasses.asdict(spec)
 
 
-def tupled(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns JSON values as fields: lists become tuples, which frozen dataclasses hold."""
+def lists_to_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns JSON values as fields of a frozen dataclass: lists become tuples."""
     return {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
 
 
 def spec_from_json(values: Mapping[str, Any]) -> InputSpec:
-    """Returns the spec that `spec_to_json` wrote, lists turned back into tuples."""
-    fields = tupled(values)
+    """Returns the spec from the JSON values of `spec_to_json`."""
+    fields = lists_to_tuples(values)
     if guide := fields.get("guide"):
         fields["guide"] = spec_from_json(guide)
     return InputSpec(**fields)

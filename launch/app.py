@@ -1,7 +1,7 @@
-"""How every entry point runs: flags, one line for a user's error, exit codes.
+"""Runs an entry point: parses flags, prints a user's error as one line, sets the exit status.
 
-An entry point imports what computes in its `main`: --help and a misspelt flag then take no longer
-than Python's own start.
+Entry points import JAX and the modules that use it inside `main`, so that --help and a misspelt
+flag take no longer than the start of Python.
 """
 
 import logging
@@ -15,9 +15,9 @@ from absl import app, flags
 
 from ferjax.errors import Terminated, UserError, ran_out_of_memory
 
-# As in sysexits.h: an internal error; a failure that may not occur again.
+# Exit statuses as in sysexits.h: an internal error; a temporary failure.
 CRASHED, LOST_PEER = 70, 75
-# In an error's text: JAX gives it several types.
+# Text of the error when another process is lost; JAX raises several types.
 _LOST = "Gloo|NCCL|[Cc]oordination ?[Ss]ervice|[Cc]onnection|heartbeat"
 
 
@@ -30,11 +30,11 @@ def _parse(argv: Sequence[str]) -> list[str]:
 
 
 def run(main: Callable[[list[str]], Any]) -> None:
-    """Parses flags, calls `main` with what is left of the command line, and exits.
+    """Parses flags, calls `main` with the other words of the command line, and exits.
 
-    Exit status: 0; 1 for a `UserError`, printed as one line, or for memory that ran out; 130 for
-    Ctrl-C, 143 for SIGTERM or SIGHUP; `CRASHED` for what should not happen; `LOST_PEER` where
-    another process of the run has ended.
+    Exit status: 0; 1 for a `UserError`, printed as one line, or if memory ran out; 130 for Ctrl-C;
+    143 for SIGTERM or SIGHUP; `CRASHED` for an internal error; `LOST_PEER` if another process of
+    the run has ended.
     """
     _set_logs()
     try:
@@ -58,45 +58,45 @@ def run(main: Callable[[list[str]], Any]) -> None:
 
 
 def _set_logs() -> None:
-    """Sends warnings to standard error, and on a terminal what is worth knowing too."""
-    # Orbax logs the traceback of an error that it raises as well, asyncio those of its tasks.
-    for noisy in ("absl", "asyncio"):
-        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    """Logs warnings to standard error, and on a terminal also ferjax's information messages."""
+    # Orbax logs the traceback of an error and raises it too; asyncio logs those of its tasks.
+    for name in ("absl", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.basicConfig(format="%(message)s")
     logging.getLogger("ferjax").setLevel(logging.INFO if sys.stderr.isatty() else logging.WARNING)
 
 
 def interrupt_status(error: KeyboardInterrupt) -> int:
-    """Returns the exit status of a process that was asked to end: by Ctrl-C, or otherwise."""
+    """Returns the exit status of an interrupted process: 130 for Ctrl-C, 143 for a signal."""
     return 143 if isinstance(error, Terminated) else 130
 
 
 def _exit(status: int, message: str = "") -> NoReturn:
-    """Ends the process with a message, at once where others are joined to it."""
+    """Ends the process with a message; at once if it belongs to a multi-process run."""
     if message:
         print(message, file=sys.stderr)
     if "ferjax.runtime.processes" in sys.modules:
-        sys.modules["ferjax.runtime.processes"].leave(status)
+        sys.modules["ferjax.runtime.processes"].exit_at_once(status)
     sys.exit(status)
 
 
 def _lost_peer(error: Exception) -> str:
-    """Returns what to say where an exchange failed because another process is gone, or nothing."""
+    """Returns the message if an error means that another process has ended, else an empty text."""
     processes = sys.modules.get("ferjax.runtime.processes")
-    if not processes or not processes.joined() or not re.search(_LOST, str(error)):
+    if not processes or not processes.is_distributed() or not re.search(_LOST, str(error)):
         return ""
-    return "another process of this run has ended; it has said why. --resume continues from here."
+    return "another process of this run has ended; see its output. --resume continues the run."
 
 
 def out_of_memory() -> str:
-    """Returns what to do about memory that ran out: half of the batch size, where there is one."""
+    """Returns the message if memory ran out; it suggests half of the batch size if there is one."""
     batch_size = flags.FLAGS["batch_size"].value if "batch_size" in flags.FLAGS else None
     advice = f"Try --batch_size={batch_size // 2}" if batch_size else "Try a smaller --batch_size"
     return f"memory ran out. {advice}, or a smaller --image_size."
 
 
 def refuse_arguments(arguments: list[str]) -> None:
-    """Raises `UserError` for words that are no flags: every setting is a --flag=value."""
+    """Raises `UserError` for words that are not flags: every setting is a --flag=value."""
     if arguments:
         raise UserError(
             f"unexpected argument {arguments[0]!r}: settings are given as --flag=value."

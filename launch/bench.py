@@ -1,4 +1,4 @@
-"""Speed and memory beside plain XLA and PyTorch: python -m launch.bench --suite=ops --quick."""
+"""Benchmarks against plain XLA and PyTorch: python -m launch.bench --suite=ops --quick."""
 
 from absl import flags
 
@@ -10,14 +10,14 @@ flags.DEFINE_string(
     "One of: guide, input, jumper, loop, ops, scaling, train. Default: all but scaling.",
 )
 flags.DEFINE_string(
-    "cases", None, "Regular expression: only the cases (scaling: networks) whose names hold it."
+    "cases", None, "Regular expression: only cases (scaling: networks) whose names contain it."
 )
-flags.DEFINE_boolean("quick", False, "The main cases, fewer rounds: 4 minutes on 2 cores.")
+flags.DEFINE_boolean("quick", False, "The main cases only, fewer rounds: 4 minutes on 2 cores.")
 flags.DEFINE_string("out", None, "New folder for the report. Default: bench/<suite>-<date>-<time>.")
 
 
 def main(arguments: list[str]) -> None:
-    """Measures, prints the table and the report's path."""
+    """Measures, and prints the table and the path of the report."""
     refuse_arguments(arguments)
     from ferjax.bench.reporting.report_files import terminal_table
     from ferjax.bench.run_suites import run_bench
@@ -26,12 +26,12 @@ def main(arguments: list[str]) -> None:
     from ferjax.bench.suite_registry import SCALING
 
     values = flags.FLAGS
-    chosen = values.cases, values.quick, values.out
+    options = values.cases, values.quick, values.out
     if values.suite == SCALING:
-        outcome, folder = run_scaling(*chosen)
-        print(scaling_table(outcome))
+        result, folder = run_scaling(*options)
+        print(scaling_table(result))
     else:
-        results, folder = run_bench(values.suite, *chosen)
+        results, folder = run_bench(values.suite, *options)
         print(terminal_table(results))
     print(folder / "bench.md")
 

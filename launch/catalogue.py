@@ -1,4 +1,4 @@
-"""What `--list` shows, and the table that `launch.convert` prints."""
+"""Text of `--list`: models, data sets, recipes, weights; mapping table of `launch.convert`."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from ferjax.recipes import DEFAULTS, RECIPES
 
 
 def catalogue() -> str:
-    """Returns models, data sets and recipes, one paragraph each."""
+    """Returns the lists of models, data sets and recipes as text."""
     width = max(map(len, (*all_models(), *dataset_entries())))
     lines = ["Models (--model)"]
     for name, entry in all_models().items():
@@ -20,7 +20,7 @@ def catalogue() -> str:
         first, *others = (f"layout: {layout}" for layout in entry.layouts)
         lines.append(f"  {name:<{width}} {first}")
         lines += [f"{'':<{width + 3}}{line}" for line in (*others, f"get it: {entry.source}")]
-    lines.append("\nRecipes (--recipe; the paper's is taken where model and data set name one)")
+    lines.append("\nRecipes (--recipe; default: the paper's recipe for this model and data set)")
     for name, recipe in RECIPES.items():
         settings = " ".join(f"{key}={value}" for key, value in recipe.settings.items())
         lines.append(f"  {name:<18} {recipe.source}: {settings}")
@@ -31,7 +31,7 @@ def catalogue() -> str:
 
 
 def weights_catalogue(model: str | None) -> str:
-    """Returns published weights, a line each; those of one network where it is named.
+    """Returns the published weights, one line each; with `model` only those of this network.
 
     Raises:
       UserError: an unknown network.
@@ -51,18 +51,18 @@ def weights_catalogue(model: str | None) -> str:
         for name, spec in CATALOGUE.items()
         if model in (None, "", spec.model)
     ]
-    return _columns(rows) if rows else f"no weights are published for {model}"
+    return _format_columns(rows) if rows else f"no weights are published for {model}"
 
 
-def mapping(plan: ConversionPlan) -> str:
-    """Returns what becomes what, a line an array, then how the network must be built."""
+def mapping_table(plan: ConversionPlan) -> str:
+    """Returns a line for each array (source, target, shapes), then how to build the network."""
     rows = [
         (
             a.source,
-            _shape(plan.source.leaves[a.source].shape),
+            _format_shape(plan.source.leaves[a.source].shape),
             a.layout.name,
             a.target,
-            _shape(a.shape),
+            _format_shape(a.shape),
         )
         for a in plan.assignments
     ]
@@ -71,7 +71,7 @@ def mapping(plan: ConversionPlan) -> str:
     classes = f"{plan.num_classes} classes" if plan.num_classes else "no head"
     return "\n".join(
         [
-            _columns(rows),
+            _format_columns(rows),
             f"{plan.model} of kind {plan.table.kind}, {classes}: {len(rows)} arrays, {left_out}"
             f" left out by name ({', '.join(plan.table.ignore)})",
             *([f"module fields: {fields}"] if fields else []),
@@ -80,11 +80,11 @@ def mapping(plan: ConversionPlan) -> str:
     )
 
 
-def _shape(shape: tuple[int, ...]) -> str:
+def _format_shape(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) or "1"
 
 
-def _columns(rows: Sequence[Sequence[str]]) -> str:
+def _format_columns(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)) for row in rows)
     return "\n".join(line.rstrip() for line in lines)

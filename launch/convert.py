@@ -1,4 +1,4 @@
-"""Foreign weights to ferjax's, and back: python -m launch.convert --model=M --source=F --out=D."""
+"""Convert pretrained weights, or export: python -m launch.convert --model=M --source=F --out=D."""
 
 from absl import flags
 
@@ -7,14 +7,16 @@ from launch.app import refuse_arguments, run
 from launch.flags import define_flags, given_flags
 
 define_flags(ConvertConfig)
-flags.DEFINE_boolean("list", False, "Show the catalogue and what of it is cached, and stop.")
+flags.DEFINE_boolean(
+    "list", False, "Show the published weights and which are in the cache, and stop."
+)
 
 
 def main(arguments: list[str]) -> None:
-    """Prints the mapping and what was checked and written; with --to the lines that load it."""
+    """Converts and prints the mapping and the result; with --to the lines that load the file."""
     refuse_arguments(arguments)
     from ferjax.tools.convert_weights import run_convert, run_export
-    from launch.catalogue import mapping, weights_catalogue
+    from launch.catalogue import mapping_table, weights_catalogue
 
     if flags.FLAGS.list:
         print(weights_catalogue(flags.FLAGS.model))
@@ -22,14 +24,15 @@ def main(arguments: list[str]) -> None:
     config = ConvertConfig(**given_flags(ConvertConfig))
     if config.to:
         path, build = run_export(config)
-        print(f"{path}, for a network built like this:\n{build}")
+        print(f"{path}; build the network like this:\n{build}")
         return
-    done = run_convert(config)
-    print(mapping(done.plan))
-    if done.error is not None:
-        print(f"logits differ from {done.plan.table.kind}'s by {done.error:.1e} of the largest")
-    if done.folder:
-        print(f"{done.folder}: use it with --model={config.model} --pretrained={done.folder}")
+    result = run_convert(config)
+    print(mapping_table(result.plan))
+    if result.error is not None:
+        kind, error = result.plan.table.kind, result.error
+        print(f"logits differ from those of {kind} by {error:.1e} of the largest")
+    if result.folder:
+        print(f"{result.folder}: use it with --model={config.model} --pretrained={result.folder}")
     else:
         print("nothing was written")
 

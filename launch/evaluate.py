@@ -1,6 +1,6 @@
 """Evaluate a run on any split or data: python -m launch.evaluate --workdir=RUN --split=test."""
 
-from ferjax.config.train_config import EvalConfig
+from ferjax.config.tool_configs import EvalConfig
 from launch.app import refuse_arguments, run
 from launch.flags import define_flags, given_flags
 from launch.join import join_processes, say
@@ -10,7 +10,7 @@ define_flags(EvalConfig)
 
 
 def main(arguments: list[str]) -> None:
-    """Evaluates and prints the headline and the report's path."""
+    """Evaluates, and prints the summary and the path of the report."""
     refuse_arguments(arguments)
     join_processes()
     import_user_modules()

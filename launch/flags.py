@@ -1,4 +1,4 @@
-"""absl flags generated from a config dataclass: one flag a field, nothing written twice."""
+"""absl flags generated from the fields of a config dataclass, and the fields that were given."""
 
 import dataclasses
 from typing import Any
@@ -7,7 +7,7 @@ from absl import flags
 
 from ferjax.config.fields import field_type, is_per_phase, parse_list, values_of
 
-# absl then counts the flags as the entry point's own, which is what --help lists.
+# absl then attributes the flags to the entry point, so that --help lists them.
 flags.disclaim_key_flags()
 
 
@@ -28,15 +28,15 @@ def define_flags(config: type) -> None:
             str: flags.DEFINE_string,
             tuple: flags.DEFINE_string,
         }[kind]
-        # An empty string as default would read as a value given.
+        # An empty string as default would look like a given value.
         define(field.name, default if default != "" else None, help_text)
 
 
 def given_flags(config: type) -> dict[str, Any]:
-    """Returns the fields whose flags stand on the command line.
+    """Returns the fields whose flags are on the command line, with their values.
 
     Raises:
-      UserError: a comma list whose parts are not of the field's type.
+      UserError: a comma list with parts of the wrong type.
     """
     given = {}
     for field in dataclasses.fields(config):

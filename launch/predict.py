@@ -1,4 +1,4 @@
-"""Emotions of images: python -m launch.predict --workdir=RUN [--out=p.csv] FILES_OR_FOLDER."""
+"""Predict emotions of images: python -m launch.predict --workdir=RUN [--out=p.csv] IMAGES."""
 
 from pathlib import Path
 
@@ -8,15 +8,17 @@ from ferjax.errors import UserError
 from launch.app import run
 from launch.user_modules import import_user_modules
 
-flags.DEFINE_string("workdir", None, "Run directory of the network.")
+flags.DEFINE_string("workdir", None, "Run directory of the trained network.")
 flags.DEFINE_string("out", None, "CSV file to write. Default: standard output.")
-flags.DEFINE_string("checkpoint", "selected", "Which parameters: selected or last.")
+flags.DEFINE_string(
+    "checkpoint", "selected", "Which checkpoint's parameters to use: selected or last."
+)
 flags.DEFINE_string("tta", "none", "Test-time augmentation: none, flip or ten_crop.")
-flags.DEFINE_integer("batch_size", 64, "Images a forward pass.")
+flags.DEFINE_integer("batch_size", 64, "Images per forward pass.")
 
 
 def main(arguments: list[str]) -> None:
-    """Writes a row an image: file, most probable emotion, a probability for every emotion."""
+    """Writes one row for each image: file, most probable emotion, probability of each emotion."""
     values = flags.FLAGS
     if not values.workdir:
         raise UserError("--workdir is missing: the folder of a ferjax run.")

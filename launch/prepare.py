@@ -1,4 +1,4 @@
-"""Look at data, cut faces out, decode once: python -m launch.prepare --dataset=sfew --audit."""
+"""Audit data, crop faces, fill the cache: python -m launch.prepare --dataset=sfew --audit."""
 
 from ferjax.config.tool_configs import PrepareConfig
 from launch.app import refuse_arguments, run
@@ -9,7 +9,7 @@ define_flags(PrepareConfig)
 
 
 def main(arguments: list[str]) -> None:
-    """Does what the flags ask for; prints what was found, and where the result lies."""
+    """Runs the requested task; prints its findings and the path of the result."""
     refuse_arguments(arguments)
     import_user_modules()
     from ferjax.tools.prepare_data import run_prepare

@@ -1,4 +1,4 @@
-"""A command that starts again from its last checkpoint when it crashes, or when a peer is lost."""
+"""--restarts: run a command again with --resume after a crash or the loss of another process."""
 
 import contextlib
 import ctypes
@@ -12,22 +12,22 @@ from types import FrameType
 from absl import flags
 
 _SUPERVISED = "FERJAX_SUPERVISED"
-# Done, refused, or asked to end: to start again would not help, or is not wanted.
+# Exit statuses after which there is no restart: finished, user's error, or asked to end.
 _FINAL = {0, 1, 2, 130, 143, -signal.SIGINT, -signal.SIGTERM}
 _SET_PARENT_DEATH_SIGNAL = 1  # of Linux's prctl
 
 flags.DEFINE_integer(
-    "restarts", 0, "How often to start again from the last checkpoint after a crash or a lost peer."
+    "restarts", 0, "How often to restart from the last checkpoint after a crash or a lost process."
 )
 
 
 def restart_after_crashes(module: str) -> None:
-    """Runs this process's own command in a child, again after each crash, and exits as it did.
+    """Runs the command of this process in a child process and restarts it after each crash.
 
-    Returns at once where --restarts is 0, and in the child.
+    Exits with the status of the child. Returns at once if --restarts is 0, and in the child.
 
     Args:
-      module: what `python -m` started.
+      module: the module that `python -m` started.
     """
     if os.environ.get(_SUPERVISED):
         _end_with_parent()
@@ -36,27 +36,27 @@ def restart_after_crashes(module: str) -> None:
 
 
 def _supervise(command: Sequence[str], restarts: int) -> int:
-    """Returns the exit status of the command's last run; a second and later run resumes."""
+    """Returns the exit status of the last run of the command; the second and later runs resume."""
     status = _run(command)
     for number in range(1, restarts + 1):
         if status in _FINAL:
             break
-        again = f"starting again ({number} of {restarts} restarts)"
-        print(f"ended with status {status}: {again}", file=sys.stderr, flush=True)
+        restart = f"restarting ({number} of {restarts} restarts)"
+        print(f"ended with status {status}: {restart}", file=sys.stderr, flush=True)
         status = _run([*command, "--resume"])
-    # A signal's number becomes the status that a shell gives it.
+    # The number of a signal becomes the status that a shell reports.
     return 128 - status if status < 0 else status
 
 
 def _run(command: Sequence[str]) -> int:
-    """Returns the status of a command that is told to end when this process is."""
+    """Runs a command, forwards SIGTERM and SIGHUP to it, and returns its exit status."""
     child = subprocess.Popen(command, env={**os.environ, _SUPERVISED: "1"})
 
-    def tell(number: int, frame: FrameType | None) -> None:
+    def forward(number: int, frame: FrameType | None) -> None:
         child.send_signal(number)
 
-    # A terminal's Ctrl-C reaches the child by itself.
-    handlers = {signal.SIGTERM: tell, signal.SIGHUP: tell, signal.SIGINT: signal.SIG_IGN}
+    # Ctrl-C on a terminal reaches the child without forwarding.
+    handlers = {signal.SIGTERM: forward, signal.SIGHUP: forward, signal.SIGINT: signal.SIG_IGN}
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         return child.wait()
@@ -66,6 +66,6 @@ def _run(command: Sequence[str]) -> int:
 
 
 def _end_with_parent() -> None:
-    """Has the system end this process, by SIGTERM, when its parent dies; only Linux can."""
+    """Lets Linux send SIGTERM to this process when its parent dies; does nothing elsewhere."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)

@@ -13,7 +13,7 @@ define_flags(TrainConfig)
 
 
 def main(arguments: list[str]) -> None:
-    """Searches, here or in several processes; prints the best trial and the report's path."""
+    """Searches, here or in worker processes; prints the best trial and the path of the report."""
     refuse_arguments(arguments)
     import_user_modules()
     from ferjax.search.run_search import run_search
@@ -22,13 +22,13 @@ def main(arguments: list[str]) -> None:
     config, given = SearchConfig(**given_flags(SearchConfig)), given_flags(TrainConfig)
     try:
         if config.workers > 1:
-            # Of two equal flags the last counts.
-            own = [sys.executable, "-m", "launch.search", *sys.argv[1:], "--workers=1"]
-            report = run_workers(config, given, own)
+            # If a flag is given twice, the last one counts.
+            command = [sys.executable, "-m", "launch.search", *sys.argv[1:], "--workers=1"]
+            report = run_workers(config, given, command)
         else:
             report = run_search(config, given)
     except KeyboardInterrupt as error:
-        print("stopped; the same command goes on from here", file=sys.stderr)
+        print("stopped; the same command continues the search", file=sys.stderr)
         sys.exit(interrupt_status(error))
     for warning in report["warnings"]:
         print(f"warning: {warning}")

@@ -15,7 +15,7 @@ flags.DEFINE_boolean("list", False, "Show models, data sets and recipes, and sto
 
 
 def main(arguments: list[str]) -> None:
-    """Resolves the config, says which recipe it took, trains, prints the report's path."""
+    """Resolves the config, prints the recipe, trains, prints the path of the report."""
     if flags.FLAGS.list:
         import_user_modules()
         from launch.catalogue import catalogue

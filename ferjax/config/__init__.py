@@ -1,1 +1,1 @@
-"""What a user asks for: configuration dataclasses, flags, checks, JSON files and formats."""
+"""Configuration: dataclasses behind the flags, validation, config.json and its format versions."""

@@ -1,4 +1,4 @@
-"""What binds several fields of a `TrainConfig` together."""
+"""Validation across fields of a `TrainConfig`: phases, batch size, seeds and folds, loss."""
 
 import re
 from typing import Any
@@ -7,25 +7,25 @@ from ferjax.config.fields import values_of
 from ferjax.config.phases import phases_of
 from ferjax.errors import UserError
 
-# JAX makes keys from 32 bits: a larger seed would repeat a smaller one's run.
+# JAX makes keys from 32 bits: a larger seed would give the same run as a smaller one.
 LARGEST_SEED = 2**32 - 1
 
-# The schedules of `train.schedules` that take each flag; that module needs JAX.
+# Flag → the learning rate schedules that use it. The schedules' own module imports JAX.
 DECAYS = {
     "decay_rate": ("step", "exponential", "inverse_time", "plateau"),
     "decay_epochs": ("step", "exponential", "plateau"),
 }
 
 
-def check_together(config: Any) -> None:
-    """Raises `UserError` where fields of a `TrainConfig` do not fit each other."""
+def check_combinations(config: Any) -> None:
+    """Raises `UserError` if fields of a `TrainConfig` do not fit each other."""
     _check_phases(config)
     _check_batch(config)
     _check_series(config)
     if config.loss == "multi_target" and config.label_smoothing:
         raise UserError(
-            f"--label_smoothing={config.label_smoothing}: multi_target smooths by itself (FER+)."
-            " Leave the flag out."
+            f"--label_smoothing={config.label_smoothing}: --loss=multi_target (FER+) smooths the"
+            " labels itself. Leave the flag out."
         )
 
 
@@ -39,18 +39,18 @@ def _check_phases(config: Any) -> None:
             )
         if warmup > phase.epochs:
             raise UserError(f"--warmup_epochs={warmup} is longer than --epochs={phase.epochs}.")
-    for flag, takers in DECAYS.items():
+    for flag, users in DECAYS.items():
         value, schedules = getattr(config, flag), values_of(config.schedule)
-        if value is not None and not set(schedules) & set(takers):
+        if value is not None and not set(schedules) & set(users):
             raise UserError(
-                f"--{flag}={value}: --schedule={','.join(schedules)} has none"
-                f" ({', '.join(takers)} do). Leave the flag out."
+                f"--{flag}={value}: --schedule={','.join(schedules)} does not use it"
+                f" ({', '.join(users)} do). Leave the flag out."
             )
     for pattern in values_of(config.freeze):
         try:
             re.compile(pattern)
         except re.error as error:
-            raise UserError(f"--freeze={pattern}: no regular expression ({error}).") from None
+            raise UserError(f"--freeze={pattern}: not a regular expression ({error}).") from None
 
 
 def _check_batch(config: Any) -> None:
@@ -59,8 +59,8 @@ def _check_batch(config: Any) -> None:
         low = size // parts * parts
         near = " or ".join(str(number) for number in (low, low + parts) if number)
         raise UserError(
-            f"--accumulate={parts} does not divide --batch_size={size}. Batch sizes that it does:"
-            f" {near}."
+            f"--accumulate={parts} does not divide --batch_size={size}. Nearest batch sizes that"
+            f" work: {near}."
         )
 
 
@@ -68,10 +68,9 @@ def _check_series(config: Any) -> None:
     for seed in config.seeds:
         if not isinstance(seed, int) or not 0 <= seed <= LARGEST_SEED:
             raise UserError(
-                f"--seeds names {seed!r}: expected whole numbers, at least 0 and at most"
-                f" {LARGEST_SEED}."
+                f"--seeds contains {seed!r}: expected integers from 0 to {LARGEST_SEED}."
             )
     if len(set(config.seeds)) < len(config.seeds):
-        raise UserError(f"--seeds={','.join(map(str, config.seeds))} names a seed twice.")
+        raise UserError(f"--seeds={','.join(map(str, config.seeds))} contains a seed twice.")
     if config.fold is not None and config.fold > (config.folds or 0):
         raise UserError(f"--fold={config.fold} of --folds={config.folds}: expected 1 to --folds.")

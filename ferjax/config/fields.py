@@ -1,4 +1,4 @@
-"""What a config's field is: a default, a help text, and the values it takes."""
+"""Fields of a config: default, help, bounds, choices, types, comma lists, and their checks."""
 
 import dataclasses
 import math
@@ -21,13 +21,23 @@ def config_field(
     above: float | None = None,
     free: bool = False,
 ) -> Any:
-    """Returns a dataclass field; `free` fields may differ between a run and its resumption."""
+    """Returns a dataclass field with its help and the rules for its values.
+
+    Args:
+      default: the default value.
+      help: the help text of the flag, a sentence.
+      choices: the allowed values; None allows all.
+      low: smallest allowed number.
+      high: largest allowed number.
+      above: the number must be greater than this.
+      free: whether the field may change when a run is resumed; such fields do not change results.
+    """
     metadata = dict(help=help, choices=choices, low=low, high=high, above=above, free=free)
     return dataclasses.field(default=default, metadata=metadata)
 
 
 def field_type(field: dataclasses.Field) -> tuple[type, bool]:
-    """Returns a config field's type, of one value, without None, and whether None is allowed."""
+    """Returns the type of one value of a field, without None, and whether None is allowed."""
     kind, others = field.type, ()
     if isinstance(kind, types.UnionType):
         kind, *others = typing.get_args(kind)
@@ -35,18 +45,18 @@ def field_type(field: dataclasses.Field) -> tuple[type, bool]:
 
 
 def is_per_phase(field: dataclasses.Field) -> bool:
-    """Returns whether a field takes one value for all phases of training, or a tuple of them."""
+    """Returns whether a field takes either one value for all training phases or one per phase."""
     _, *others = typing.get_args(field.type) or (field.type,)
     return any(typing.get_origin(kind) is tuple for kind in others)
 
 
 def values_of(value: Any) -> tuple[Any, ...]:
-    """Returns the values of a field that takes one a phase; a single one counts as a tuple."""
+    """Returns the value of a per-phase field as a tuple; a single value becomes a tuple of one."""
     return value if isinstance(value, tuple) else (value,)
 
 
 def split_outside_brackets(text: str, separator: str) -> list[str]:
-    """Returns the parts between separators; those in brackets belong to a regular expression."""
+    """Splits a text at separators outside brackets; a regular expression may contain others."""
     parts, depth = [""], 0
     for character in re.findall(r"\\.|.", text, re.DOTALL):
         depth += (character in "([{") - (character in ")]}")
@@ -58,9 +68,9 @@ def split_outside_brackets(text: str, separator: str) -> list[str]:
 
 
 def parse_list(field: dataclasses.Field, text: str) -> Any:
-    """Returns the value that a comma list stands for, of a field that takes a tuple.
+    """Parses a comma list as the value of a field that takes a tuple.
 
-    Where a field takes one value or a tuple, a list of one is that value.
+    For a field that takes one value or a tuple, a list of one becomes that value.
 
     Raises:
       UserError: a part that is not of the field's type.
@@ -79,20 +89,20 @@ def parse_list(field: dataclasses.Field, text: str) -> Any:
 
 
 def check_fields(config: Any) -> None:
-    """Raises `UserError` where a field of a config does not take its value."""
+    """Raises `UserError` if the value of any field of a config is not allowed."""
     for field in dataclasses.fields(config):
         check_field(field, getattr(config, field.name))
 
 
 def check_field(field: dataclasses.Field, value: Any) -> None:
-    """Raises `UserError` where a config's field does not take a value."""
+    """Raises `UserError` if a field does not allow a value."""
     if is_per_phase(field) and value == ():
         raise UserError(f"--{field.name}: at least one value is expected.")
     for one in values_of(value) if is_per_phase(field) else (value,):
-        _check(field, one)
+        _check_one_value(field, one)
 
 
-def _check(field: dataclasses.Field, value: Any) -> None:
+def _check_one_value(field: dataclasses.Field, value: Any) -> None:
     kind, optional = field_type(field)
     if value is None and optional:
         return

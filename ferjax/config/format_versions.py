@@ -1,7 +1,7 @@
-"""The format of what a run leaves on disk, and how that of an older ferjax is read.
+"""Format versions of files in a run directory, and upgrades from older formats.
 
-1: until November 2026, and not written anywhere. 2: `format` in config.json, in a checkpoint's meta
-and in report.json; meta of phases, averages and time.
+Format 1: until November 2026; the files contain no version. Format 2: `format` in config.json, in
+the meta of a checkpoint and in report.json; the meta also has phases, averages and times.
 """
 
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ from ferjax.errors import UserError
 FORMAT = 2
 KEY = "format"
 
-# What a checkpoint's meta lacked in format 1, and what that stood for.
-_META = {
+# Keys that the meta of a checkpoint did not have in format 1, and the values that they stand for.
+_ADDED_TO_META = {
     "start": None,
     "starts": [0],
     "waited": [0, -1.0],
@@ -26,36 +26,44 @@ _META = {
 }
 
 
-def upgraded_config(values: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Returns the fields of a config.json of any format as this version's.
+def upgrade_config(values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Returns the fields of a config.json of any format in the present format.
+
+    Args:
+      values: the content of config.json.
+      where: the file, for the error.
 
     Raises:
-      UserError: it is of a later format.
+      UserError: the format is newer than this version.
     """
     values = dict(values)
-    old = _format(values, where) == 1
+    old = _pop_format(values, where) == 1
     if old and values.get("normalization") == "unit" and not values.get("pretrained"):
-        # It was the default then; None stands for the same now.
+        # "unit" was the default in format 1; the default is None now and means the same.
         values["normalization"] = None
     return values
 
 
-def upgraded_meta(meta: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Returns a checkpoint's meta of any format as this version's.
+def upgrade_meta(meta: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Returns the meta of a checkpoint of any format in the present format.
+
+    Args:
+      meta: JSON values from the checkpoint.
+      where: the checkpoint, for the error.
 
     Raises:
-      UserError: it is of a later format.
+      UserError: the format is newer than this version.
     """
     meta = dict(meta)
-    return {**_META, **meta} if _format(meta, where) == 1 else meta
+    return {**_ADDED_TO_META, **meta} if _pop_format(meta, where) == 1 else meta
 
 
-def _format(values: dict[str, Any], where: str) -> int:
-    """Takes the format out of what was read, and returns it."""
-    found = values.pop(KEY, 1)
-    if not isinstance(found, int) or found > FORMAT:
+def _pop_format(values: dict[str, Any], where: str) -> int:
+    """Removes the format from the values and returns it."""
+    version = values.pop(KEY, 1)
+    if not isinstance(version, int) or version > FORMAT:
         raise UserError(
-            f"{where}: format {found} is of a later ferjax; this one reads 1 to {FORMAT}. Install"
+            f"{where}: format {version} is of a later ferjax; this one reads 1 to {FORMAT}. Install"
             " the version that wrote it, or a later one."
         )
-    return found
+    return version

@@ -1,19 +1,19 @@
-"""A run's config on disk, and whether two configs are of one run."""
+"""config.json of a run: writing, reading, and which fields may change when a run is resumed."""
 
 import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any
 
-from ferjax.config.format_versions import FORMAT, KEY, upgraded_config
+from ferjax.config.format_versions import FORMAT, KEY, upgrade_config
 from ferjax.config.phases import phases_of
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
-from ferjax.specs import tupled
+from ferjax.specs import lists_to_tuples
 
 
 def config_to_json(config: TrainConfig) -> str:
-    """Returns the config as the text of `config.json`."""
+    """Returns the text of `config.json`."""
     return json.dumps({KEY: FORMAT, **dataclasses.asdict(config)}, indent=1) + "\n"
 
 
@@ -22,10 +22,10 @@ def config_from_json(text: str, where: str) -> TrainConfig:
 
     Args:
       text: the JSON text.
-      where: the file it came from, for the error.
+      where: the file, for the error.
 
     Raises:
-      UserError: no JSON, or a format or field that this version does not know.
+      UserError: invalid JSON, or a format or field unknown to this version.
     """
     try:
         values = json.loads(text)
@@ -33,36 +33,41 @@ def config_from_json(text: str, where: str) -> TrainConfig:
         raise UserError(f"{where}: not valid JSON ({error}). Was it edited by hand?") from None
     if not isinstance(values, dict):
         raise UserError(f"{where}: a JSON object expected, found {type(values).__name__}.")
-    values = upgraded_config(values, where)
-    known = {field.name for field in dataclasses.fields(TrainConfig)}
+    values = upgrade_config(values, where)
+    names = {field.name for field in dataclasses.fields(TrainConfig)}
     for name in values:
-        if name not in known:
-            raise UserError(f"{where}: field {name!r} is not known to this version of ferjax.")
+        if name not in names:
+            raise UserError(f"{where}: field {name!r} is unknown to this version of ferjax.")
     return make_config(values)
 
 
 def make_config(values: Mapping[str, Any]) -> TrainConfig:
-    """Returns a config from plain values, lists turned into tuples."""
-    return TrainConfig(**tupled(values))
+    """Returns a config from JSON values; lists become tuples.
+
+    Raises:
+      UserError: a value that its field does not allow.
+    """
+    return TrainConfig(**lists_to_tuples(values))
 
 
 def resume_conflicts(old: TrainConfig, new: TrainConfig) -> list[str]:
-    """Returns what forbids resuming run `old` under `new`, one `field: old → new` each.
+    """Returns the fields that forbid resuming run `old` with `new`, each as `field: old → new`.
 
-    Fields that do not decide the numbers may differ; the epochs of the last phase may grow under a
-    constant schedule.
+    Fields that do not change results (`free`) may differ. The last phase may get more epochs if its
+    schedule is constant.
     """
     conflicts = []
     for field in dataclasses.fields(TrainConfig):
         a, b = getattr(old, field.name), getattr(new, field.name)
-        grows = field.name == "epochs" and _grows(old, new)
-        if a != b and not field.metadata["free"] and not grows:
+        extended = field.name == "epochs" and _only_extends_last_phase(old, new)
+        if a != b and not field.metadata["free"] and not extended:
             conflicts.append(f"{field.name}: {a} → {b}")
     return conflicts
 
 
-def _grows(old: TrainConfig, new: TrainConfig) -> bool:
-    """Returns whether the last phase alone is longer in `new`, at a constant rate."""
-    *before, last = phases_of(old)
-    *again, longer = phases_of(new)
-    return before == again and longer.schedule == "constant" and longer.epochs >= last.epochs
+def _only_extends_last_phase(old: TrainConfig, new: TrainConfig) -> bool:
+    """Returns whether `new` differs in a longer last phase only, with a constant schedule."""
+    *old_phases, old_last = phases_of(old)
+    *new_phases, new_last = phases_of(new)
+    constant = new_last.schedule == "constant"
+    return old_phases == new_phases and constant and new_last.epochs >= old_last.epochs

@@ -1,4 +1,4 @@
-"""The phases of a run: stretches of epochs with a learning rate and a trained set of their own."""
+"""Training phases of a run: each has its epochs, learning rate, schedule and frozen parameters."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +14,10 @@ class Phase:
     """One phase of training.
 
     Attributes:
-      epochs: how many, at most.
-      learning_rate: its peak.
-      schedule: a name of `train.schedules.SCHEDULES`, over this phase alone.
-      freeze: `none`, `all_but_head`, or a regular expression on parameter paths.
+      epochs: the largest number of epochs.
+      learning_rate: the peak learning rate.
+      schedule: name of the learning rate schedule within this phase.
+      freeze: `none`, `all_but_head`, or a regular expression for parameter paths.
     """
 
     epochs: int
@@ -29,24 +29,24 @@ class Phase:
 def phases_of(config: Any) -> tuple[Phase, ...]:
     """Returns the phases of a `TrainConfig`, at least one.
 
-    A field with one value has it in every phase.
+    A field with one value has this value in every phase.
 
     Raises:
-      UserError: two fields whose lists differ in length.
+      UserError: two fields have lists of different lengths.
     """
     values = {name: values_of(getattr(config, name)) for name in _FIELDS}
     count = max(map(len, values.values()))
-    for name, found in values.items():
-        if len(found) not in (1, count):
+    for name, given in values.items():
+        if len(given) not in (1, count):
             longest = next(other for other in _FIELDS if len(values[other]) == count)
             raise UserError(
-                f"--{name}={','.join(map(str, found))} has {len(found)} values and --{longest} has"
-                f" {count}: give one value for all phases, or {count}, one a phase."
+                f"--{name}={','.join(map(str, given))} has {len(given)} values and --{longest} has"
+                f" {count}: give one value for all phases, or {count} values, one for each phase."
             )
-    columns = [found * (count // len(found)) for found in values.values()]
+    columns = [given * (count // len(given)) for given in values.values()]
     return tuple(Phase(*row) for row in zip(*columns, strict=True))
 
 
 def total_epochs(config: Any) -> int:
-    """Returns the epochs of all phases of a `TrainConfig` together."""
+    """Returns the sum of the epochs of all phases of a `TrainConfig`."""
     return sum(phase.epochs for phase in phases_of(config))

@@ -1,29 +1,59 @@
-"""What the tools around training take: one flag for each field."""
+"""Configs (flags) of launch.evaluate, launch.convert, launch.prepare and launch.search."""
 
 from dataclasses import dataclass
 
 from ferjax.config.fields import check_fields, config_field
+from ferjax.config.train_config import TTA
+
+
+@dataclass(frozen=True)
+class EvalConfig:
+    """Settings of `launch.evaluate`, one flag for each field.
+
+    Without `dataset`, `data_dir` and `split` the report of the run itself is written again.
+    """
+
+    workdir: str = config_field("", "Run directory to evaluate.")
+    dataset: str | None = config_field(None, "Data set. Default: that of the run.")
+    data_dir: str | None = config_field(
+        None, "Folder (or csv file) of the data set. Default: that of the run."
+    )
+    split: str | None = config_field(
+        None,
+        "Split. Default: test, or val where there is no test.",
+        choices=("train", "val", "test"),
+    )
+    tta: str = config_field("none", "Test-time augmentation.", choices=TTA)
+    checkpoint: str = config_field(
+        "selected", "Which checkpoint's parameters to use.", choices=("selected", "last")
+    )
+    progress: bool = config_field(True, "Progress bars on a terminal.")
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True)
 class ConvertConfig:
-    """What `launch.convert` converts. One flag for each field."""
+    """Settings of `launch.convert`, one flag for each field."""
 
     model: str = config_field("", "Network; see --list.")
     source: str = config_field(
         "",
-        "File of torchvision, timm, transformers or Keras weights, a URL, or a name of --list;"
-        " with --to: a run, or converted weights.",
+        "Weights file of torchvision, timm, transformers or Keras, a URL, or a name of --list;"
+        " with --to: a run directory, or converted weights.",
     )
     out: str | None = config_field(
         None, "New folder for the converted weights; with --to: new .safetensors file."
     )
     kind: str | None = config_field(
-        None, "Whose names the file's keys are, where the file does not tell (timm or timm_tf)."
+        None, "Library of the file, if its keys are ambiguous, such as timm or timm_tf."
     )
-    to: str | None = config_field(None, "The way back.", choices=("torchvision",))
+    to: str | None = config_field(
+        None, "Export to this library instead of converting.", choices=("torchvision",)
+    )
     dry_run: bool = config_field(False, "Show the mapping and write nothing.")
-    verify: bool = config_field(False, "Compare logits with the source's own library.")
+    verify: bool = config_field(False, "Compare logits with those of the source library.")
     offline: bool = config_field(False, "Download nothing.")
     progress: bool = config_field(True, "Progress bars on a terminal.")
 
@@ -33,33 +63,43 @@ class ConvertConfig:
 
 @dataclass(frozen=True)
 class PrepareConfig:
-    """What `launch.prepare` does with a data set. One flag for each field."""
+    """Settings of `launch.prepare`, one flag for each field."""
 
     dataset: str = config_field("", "Data set; see launch.train --list.")
     data_dir: str | None = config_field(
         None,
-        "Data set's folder (or csv file). Default: $FERJAX_DATA/<dataset>, then data/<dataset>;"
-        " of --crops: any folder of images.",
+        "Folder (or csv file) of the data set. Default: $FERJAX_DATA/<dataset>, then"
+        " data/<dataset>. For --crops: any folder of images.",
     )
-    out: str | None = config_field(None, "New folder. Default: prepared/<dataset>-<what>.")
+    out: str | None = config_field(None, "New folder. Default: prepared/<dataset>-<task>.")
     audit: bool = config_field(
-        False, "Counts, sizes, unreadable files, duplicates within and across splits."
+        False, "Report counts, sizes, unreadable files, duplicates within and across splits."
     )
-    crops: bool = config_field(False, "Cut faces out: Viola-Jones, a contact sheet per class.")
-    cache: bool = config_field(False, "Decode once into a memory-mapped store.")
-    preview: bool = config_field(False, "A sheet of what the network sees in training.")
-    margin: int = config_field(20, "Of --crops: pixels around the face's box.", low=0)
+    crops: bool = config_field(
+        False, "Crop faces (Viola-Jones detector), with a contact sheet for each class."
+    )
+    cache: bool = config_field(False, "Decode all images once into memory-mapped files.")
+    preview: bool = config_field(
+        False, "Draw training images as the network gets them, with augmentation."
+    )
+    margin: int = config_field(20, "For --crops: pixels around the box of the face.", low=0)
     rule: str = config_field(
-        "largest", "Of --crops: which of several faces.", choices=("largest", "centre")
+        "largest",
+        "For --crops: which face to take if there are several.",
+        choices=("largest", "centre"),
     )
-    align: bool = config_field(False, "Of --crops: turn the eyes level.")
+    align: bool = config_field(False, "For --crops: rotate the face until the eyes are level.")
     no_face: str = config_field(
-        "drop", "Of --crops: an image without a face.", choices=("drop", "keep")
+        "drop", "For --crops: what to do with an image without a face.", choices=("drop", "keep")
     )
-    image_size: int = config_field(64, "Side at which images of differing sizes are kept.", low=1)
-    augment: str = config_field("standard", "Of --preview: the preset.")
+    image_size: int = config_field(
+        64, "Side in pixels to which images are resized if their sizes differ.", low=1
+    )
+    augment: str = config_field("standard", "For --preview: the augmentation preset.")
     on_bad_image: str = config_field(
-        "error", "An unreadable image: error, or skip and count it.", choices=("error", "skip")
+        "error",
+        "What to do with an unreadable image: error, or skip and count it.",
+        choices=("error", "skip"),
     )
     progress: bool = config_field(True, "Progress bars on a terminal.")
 
@@ -69,34 +109,37 @@ class PrepareConfig:
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """How `launch.search` searches, beside the settings of every trial. One flag for each field."""
+    """Settings of `launch.search` itself, one flag for each field; trials use a `TrainConfig`."""
 
     trials: int = config_field(
-        20, "Trials of the study in all, those of earlier commands included.", low=1, free=True
+        20, "Total number of trials, including those of earlier commands.", low=1, free=True
     )
     space: str | None = config_field(
         None,
-        "What varies: field=low:high, field=log:low:high, field=a|b|c, separated by commas."
-        " Default: learning rate, weight decay, label smoothing, augmentation and optimizer, where"
-        " no flag gives them.",
+        "Search space: field=low:high, field=log:low:high, field=a|b|c, separated by commas."
+        " Default: learning rate, weight decay, label smoothing, augmentation and optimizer, except"
+        " those given as flags.",
     )
     sampler: str = config_field(
         "tpe",
-        "tpe: tree-structured Parzen estimator, random for the first ten trials; random.",
+        "tpe: tree-structured Parzen estimator, random for the first ten trials; random: random"
+        " search.",
         choices=("tpe", "random"),
     )
     pruner: str = config_field(
         "median",
-        "median: end a trial whose best val accuracy so far is below the median of the finished"
-        " ones' at the same epoch, after five trials and a quarter of the epochs; none.",
+        "median: stop a trial whose best val accuracy so far is below the median of the finished"
+        " trials at the same epoch, after five trials and a quarter of the epochs; none: never.",
         choices=("median", "none"),
     )
-    search_seed: int = config_field(0, "Seed of what is drawn, apart from --seed.", low=0)
+    search_seed: int = config_field(
+        0, "Seed of the sampler; --seed is the seed of training.", low=0
+    )
     workers: int = config_field(
-        1, "Processes on this machine that share the study.", low=1, free=True
+        1, "Number of processes on this machine that share the study.", low=1, free=True
     )
     out: str | None = config_field(
-        None, "The study's folder. Default: runs/search-<model>-<dataset>.", free=True
+        None, "Folder of the study. Default: runs/search-<model>-<dataset>.", free=True
     )
 
     def __post_init__(self) -> None:

@@ -18,7 +18,7 @@ from ferjax.convert.readers.source_file import Source
 from ferjax.convert.recognise_network import recognise
 from ferjax.convert.rules.match_and_convert import Assignment, Table, convert, match
 from ferjax.errors import UserError
-from ferjax.specs import InputSpec, spec_from_json, spec_to_json, tupled
+from ferjax.specs import InputSpec, lists_to_tuples, spec_from_json, spec_to_json
 
 # (model, num_classes, **fields) → flat path → shape.
 Abstract = Callable[..., Mapping[str, tuple[int, ...]]]
@@ -114,7 +114,7 @@ def _read(path: Path, model: str) -> Pretrained:
             name=sidecar["name"],
             model=sidecar["model"],
             variables=variables,
-            fields=tupled(sidecar["fields"]),
+            fields=lists_to_tuples(sidecar["fields"]),
             input=spec_from_json(sidecar["input"]),
             num_classes=sidecar["num_classes"],
             source=sidecar["source"],

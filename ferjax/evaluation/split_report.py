@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ferjax.config.train_config import EvalConfig, TrainConfig
+from ferjax.config.tool_configs import EvalConfig
+from ferjax.config.train_config import TrainConfig
 from ferjax.data.registry import load_dataset
 from ferjax.data.splits.split import DatasetBundle, Split, subset
 from ferjax.errors import UserError, unknown_name

@@ -15,7 +15,7 @@ from ferjax.models import efficientnet, resnet, vgg
 from ferjax.models.awei import GUIDES, JUMPERS, Awei
 from ferjax.models.cnn import BaseCNN, DepthCNN, pooled_sides
 from ferjax.runtime.variable_tree import flatten
-from ferjax.specs import tupled
+from ferjax.specs import lists_to_tuples
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ def create_model(name: str, num_classes: int, **fields: object) -> nn.Module:
         allowed.
     """
     entry = model_entry(name)
-    fields = tupled(fields)
+    fields = lists_to_tuples(fields)
     for field, value in fields.items():
         if field not in (*entry.fields, *entry.source_fields, "dtype"):
             takes = ", ".join(entry.fields)

@@ -1,5 +1,6 @@
-"""Named recipes: the hyper-parameters of each paper, and a default for every model."""
+"""Recipes: hyper-parameters of each paper, a default for every model, and their resolution."""
 
-from ferjax.recipes.papers import DEFAULTS, RECIPES, Recipe, paper_recipe, resolve
+from ferjax.recipes.papers import DEFAULTS, RECIPES, Recipe
+from ferjax.recipes.resolution import paper_recipe, resolve
 
 __all__ = ["DEFAULTS", "RECIPES", "Recipe", "paper_recipe", "resolve"]

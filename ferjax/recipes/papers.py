@@ -1,16 +1,12 @@
-"""Named recipes: each paper's hyper-parameters, and a default for every model."""
+"""Recipes: tables of each paper's hyper-parameters (P1 to P5), and a default for every model."""
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ferjax.config.json_file import make_config
-from ferjax.config.registered_names import find
-from ferjax.config.train_config import TrainConfig
-from ferjax.errors import UserError, unknown_name
-
-# P4 prints neither optimizer, learning rate, batch, epochs nor augmentation: ferjax's readings.
+# A value that a paper does not print is ferjax's choice, called a reading below.
+# P4 (Yang) prints neither optimizer, learning rate, batch size, epochs nor augmentation: all are
+# readings.
 _YANG = dict(
     optimizer="adamw",
     learning_rate=2e-3,
@@ -22,11 +18,11 @@ _YANG = dict(
     image_size=48,
     augment="standard",
 )
-# With cnn6's shift, smoothing and dropout the shallower nets under-fit (cnn3 at epoch 9: 47 % on
-# train, 52 % on val; without shift and smoothing 48 % and 52 % at epoch 8).
+# With shift, label smoothing and dropout of cnn6 the shallower networks under-fit (cnn3 at epoch 9:
+# 47 % on train, 52 % on val; without shift and smoothing 48 % and 52 % at epoch 8).
 _YANG_FLIP = {**_YANG, "augment": "flip", "label_smoothing": 0.0}
 _YANG_SHALLOW = {**_YANG_FLIP, "dropout": 0.25, "epochs": 10}
-# P5; optimizer and learning rate are readings.
+# P5 (Liu); optimizer and learning rate are readings.
 _LIU = dict(
     optimizer="adam",
     learning_rate=1e-3,
@@ -37,7 +33,7 @@ _LIU = dict(
     dropout=0.5,
 )
 _LIU_GUIDED = {**_LIU, "guide": "vgg16", "pretrained": "imagenet"}
-# P5 on two cores: a small input, zero-mean, and P5's own suggestion of a staged jumper.
+# P5 for two CPU cores: a small input with zero mean, and the staged jumper that P5 suggests.
 _LIU_SMALL = {
     **_LIU,
     "jumper": "staged",
@@ -47,7 +43,7 @@ _LIU_SMALL = {
     "schedule": "one_cycle",
     "normalization": "dataset",
 }
-# P3; batch and epochs are readings.
+# P3 (Farahani); batch size and epochs are readings.
 _FARAHANI = dict(
     optimizer="sgd",
     learning_rate=0.1,
@@ -59,9 +55,10 @@ _FARAHANI = dict(
 )
 _FARAHANI_BASE = {**_FARAHANI, "momentum": 0.5, "dropout": 0.5}
 _FARAHANI_RESNET = {**_FARAHANI, "pretrained": "imagenet"}
-# What P3 concludes; which layers are early is a reading: the stem and two of the four stages.
+# P3 concludes that early layers should be frozen. Which layers are early is a reading: the stem and
+# two of the four stages.
 _FARAHANI_FROZEN = {**_FARAHANI_RESNET, "freeze": r"stem_.*|stage[12]_.*"}
-# On two cores and from random weights a third of the epochs is what a default can ask for.
+# A default must be trainable on two CPU cores from random weights: a third of the epochs.
 _FARAHANI_SMALL = {**_FARAHANI, "epochs": 10}
 _KUMARI_SMALL = dict(
     optimizer="sgd",
@@ -71,9 +68,9 @@ _KUMARI_SMALL = dict(
     epochs=10,
     image_size=128,
 )
-# P1; optimizer, epochs and the width of the extra layer on top are readings.
+# P1 (Kumari); optimizer, epochs and the width of the additional dense layer are readings.
 _KUMARI = {**_KUMARI_SMALL, "epochs": 30, "head_widths": (512,), "pretrained": "imagenet"}
-# With random weights nothing asks for the published classifier, nine tenths of all parameters.
+# Random weights do not need the published classifier, which has nine tenths of all parameters.
 _VGG_SMALL = dict(
     optimizer="sgd",
     momentum=0.9,
@@ -84,7 +81,8 @@ _VGG_SMALL = dict(
     pooling="mean",
     head_widths=(),
 )
-# P2's head, optimizer's reading, rate and batch, at a size that two cores can train.
+# P2 (IUT): its head, learning rate and batch size; the optimizer is a reading. The image is small
+# enough for two CPU cores.
 _IUT_SMALL = dict(
     optimizer="adam",
     learning_rate=1e-3,
@@ -93,8 +91,8 @@ _IUT_SMALL = dict(
     image_size=128,
     dropout=0.5,
 )
-# P2 worked with Keras: its weights, the share of blocks that it leaves out, its decay of the rate,
-# and its first 200 layers, which end within a block.
+# P2 used Keras: hence the weights, the rate of stochastic depth, the decay of the learning rate,
+# and the 200 frozen layers, which end within a block.
 _IUT = {
     **_IUT_SMALL,
     "image_size": 224,
@@ -114,7 +112,14 @@ _IUT = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """A model and data set with the settings that differ from `TrainConfig`'s defaults."""
+    """A model and a data set with the settings that differ from the defaults of `TrainConfig`.
+
+    Attributes:
+      model: name of the model.
+      dataset: name of the data set.
+      settings: `TrainConfig` field → value.
+      source: the paper, such as `P5 Liu`.
+    """
 
     model: str
     dataset: str
@@ -122,9 +127,9 @@ class Recipe:
     source: str
 
 
-# <paper>_<model>_<dataset>, and for a variant of a paper's system _<variant> behind it: of a pair
-# the first is taken where none is named. Architecture and hyper-parameters are the papers', splits
-# are ferjax's. Measured minutes and accuracies stand in BUILD.md's results table.
+# Recipe name: <paper>_<model>_<dataset>, with _<variant> for a variant. Without --recipe the first
+# one of a model and data set is taken. Architecture and hyper-parameters are those of the papers,
+# splits are ferjax's. BUILD.md lists measured minutes and accuracies.
 RECIPES: dict[str, Recipe] = {
     # python -m launch.train --model=resnet50 --dataset=ckplus
     "kumari_resnet50_ckplus": Recipe("resnet50", "ckplus", _KUMARI, "P1 Kumari"),
@@ -149,7 +154,7 @@ RECIPES: dict[str, Recipe] = {
     "liu_awei_rafdb_guided": Recipe("awei", "rafdb", _LIU_GUIDED, "P5 Liu"),
 }
 
-# What recipe `default` means for each model: its paper's settings at a size any machine can train.
+# Recipe `default` of each model: the settings of its paper at a size that any machine can train.
 DEFAULTS: dict[str, Mapping[str, Any]] = {
     "awei": _LIU_SMALL,
     "base_cnn": _FARAHANI_BASE,
@@ -168,65 +173,3 @@ DEFAULTS: dict[str, Mapping[str, Any]] = {
     "vgg16": _VGG_SMALL,
     "vgg19": _VGG_SMALL,
 }
-
-# A few steps of anything: enough to see every part work.
-_SMOKE = dict(epochs=2, limit=32, batch_size=8, warmup_epochs=0.0, eval_every=1)
-
-
-def resolve(given: Mapping[str, Any]) -> TrainConfig:
-    """Returns the full config: default < recipe < smoke < what was given.
-
-    Args:
-      given: `TrainConfig` fields set explicitly. Needs `model` and `dataset`, or a `recipe` that
-        names them.
-
-    Raises:
-      UserError: an unknown model or recipe, a recipe of another model, or a value out of range.
-    """
-    name = given.get("recipe")
-    if name not in (None, "default", *RECIPES):
-        raise unknown_name("recipe", str(name), ("default", *RECIPES))
-    recipe = RECIPES.get(str(name))
-    model = given.get("model") or (recipe.model if recipe else "")
-    dataset = given.get("dataset") or (recipe.dataset if recipe else "")
-    for flag, value in (("model", model), ("dataset", dataset)):
-        if not value:
-            raise UserError(
-                f"--{flag} is missing. `python -m launch.train --list` shows the names."
-            )
-    own = find("model", model, DEFAULTS)
-    if recipe and recipe.model != model:
-        raise UserError(
-            f"--recipe={name} is for --model={recipe.model}, found --model={model}."
-            " Leave one of the two out."
-        )
-    name = name or paper_recipe(model, dataset)
-    settings = RECIPES[name].settings if name in RECIPES else DEFAULTS.get(model)
-    if settings is None:
-        # A registered network brings the settings of its recipe `default`.
-        settings = own.recipe
-    config = make_config(
-        {
-            **settings,
-            **(_SMOKE if given.get("smoke") else {}),
-            **given,
-            "model": model,
-            "dataset": dataset,
-            "recipe": name,
-        }
-    )
-    return dataclasses.replace(config, workdir=config.workdir or _default_workdir(config))
-
-
-def paper_recipe(model: str, dataset: str) -> str:
-    """Returns the name of the paper's recipe for a pair, or `default`."""
-    for name, recipe in RECIPES.items():
-        if (recipe.model, recipe.dataset) == (model, dataset):
-            return name
-    return "default"
-
-
-def _default_workdir(config: TrainConfig) -> str:
-    seeds = "-".join(str(seed) for seed in config.seeds or (config.seed,))
-    smoke = "-smoke" if config.smoke else ""
-    return f"runs/{config.model}-{config.dataset}-{config.recipe}-s{seeds}{smoke}"

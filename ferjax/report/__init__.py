@@ -1,1 +1,1 @@
-"""Pictures, tables and documents that a run leaves behind."""
+"""Reports: scores, figures (PNG), and pages (Markdown and JSON) of runs, audits and searches."""

@@ -1,4 +1,4 @@
-"""What a report stamps on itself: commit, versions, device, command line."""
+"""Environment of a run for its report: git commit, library versions, devices, command line."""
 
 import importlib.metadata
 import platform
@@ -13,11 +13,11 @@ _LIBRARIES = ("ferjax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "g
 
 
 def describe_environment(devices: list[Any], seconds: float) -> dict[str, Any]:
-    """Returns the stamp of this process.
+    """Returns the environment of this process as name → text, number or mapping, ready for JSON.
 
     Args:
-      devices: the JAX devices that computed.
-      seconds: wall time of training, over all resumptions.
+      devices: the JAX devices that computed, at least one.
+      seconds: wall time of training, summed over all resumptions.
     """
     kinds = sorted({device.device_kind for device in devices})
     return {
@@ -32,14 +32,14 @@ def describe_environment(devices: list[Any], seconds: float) -> dict[str, Any]:
 
 
 def command_line(argv: Sequence[str]) -> str:
-    """Returns the command that a person would type again, without the paths of this machine."""
+    """Returns the command line to type again, without the program's path on this machine."""
     program = Path(argv[0])
     head = ["python", "-m", f"launch.{program.stem}"]
     return shlex.join([*(head if program.parent.name == "launch" else [program.name]), *argv[1:]])
 
 
 def git_commit() -> str:
-    """Returns the commit of the checkout ferjax runs from, `+changes` if edited, or `unknown`."""
+    """Returns the git commit of ferjax's checkout, with ` +changes` if edited, or `unknown`."""
     package = Path(__file__).resolve().parents[2]
 
     def git(*arguments: str) -> str:

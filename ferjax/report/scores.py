@@ -1,4 +1,4 @@
-"""The numbers of a report, all of them read off one confusion matrix."""
+"""Classification scores from a confusion matrix: accuracy, precision, recall, F1, per class."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def scores(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
-    """Returns every score of a report as plain Python numbers, ready for JSON.
+    """Returns all scores of a report as plain Python numbers, ready for JSON.
 
     Args:
       confusion: int [K, K], rows = true class, columns = predicted class, counts of images.
@@ -17,7 +17,7 @@ def scores(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
       `accuracy`; `mean_class_accuracy` (mean recall over the classes that occur); `macro` and
       `weighted`, each with `precision`, `recall`, `f1`; `count`; `per_class`, a list of `class`,
       `precision`, `recall`, `f1`, `support`; `confusion` as nested lists; `classes`. All rates are
-      in [0, 1]; one that would divide by zero is 0.
+      in [0, 1]; a rate whose denominator is zero is 0.
 
     Raises:
       ValueError: the matrix is not [K, K] for these K classes.

@@ -9,8 +9,8 @@ import numpy as np
 
 from ferjax.config.train_config import TrainConfig
 from ferjax.report.figures.confusion_matrix import draw_confusion
-from ferjax.report.pages.report_files import write_several_report
-from ferjax.report.pages.seeds_and_folds_report import run_folder, several_report
+from ferjax.report.pages.report_files import write_seeds_and_folds_report
+from ferjax.report.pages.seeds_and_folds_report import run_folder, seeds_and_folds_report
 from ferjax.training.run_directory.config_and_lock import locked_run_dir
 
 
@@ -45,11 +45,11 @@ def train_several(
     kind, runs = runs_of(config)
     with locked_run_dir(config):
         reports = {number: train(run) for number, run in runs.items()}
-    report = several_report(kind, reports)
+    report = seeds_and_folds_report(kind, reports)
     if pooled := report["pooled"]:
         file = "confusion_pooled.png"
         confusion = np.array(pooled["confusion"])
         draw_confusion(confusion, pooled["classes"], top / file, f"{report['title']}: pooled")
         caption = "Confusion matrix of all folds' test images, selected epochs"
         report["figures"] = [{"file": file, "caption": caption}]
-    return {**report, "path": str(write_several_report(report, top))}
+    return {**report, "path": str(write_seeds_and_folds_report(report, top))}

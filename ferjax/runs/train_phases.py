@@ -19,8 +19,8 @@ from ferjax.runs.compiled_step import Step, compiled_at_first, described, traced
 from ferjax.runs.frozen_branch import frozen_branch
 from ferjax.runs.phase_setup import first_state, phase_optimizer, plateau_of
 from ferjax.runs.task import Task, evaluate_split, train_batches
-from ferjax.runtime.machine_limits import matrix_ceiling, peak_memory
-from ferjax.runtime.processes import asked_to_end, is_first, joined, on_first
+from ferjax.runtime.machine_limits import matmul_ceiling, peak_memory
+from ferjax.runtime.processes import is_distributed, is_first, on_first, stop_requested
 from ferjax.runtime.sharding import put_batch
 from ferjax.training.interrupt_signals import interrupt_requests
 from ferjax.training.loop import Diverged, diverged, fit
@@ -83,7 +83,7 @@ def train_run(task: Task, run_dir: Path, watch: Watch | None = None) -> None:
     config = task.config
     with (
         open_record(run_dir, config.on_save_error, config.tensorboard) as record,
-        interrupt_requests(joined()) as interrupted,
+        interrupt_requests(is_distributed()) as interrupted,
     ):
         watch, spent = watch or (lambda epoch, accuracy: None), nothing_spent()
         run = _Run(task, run_dir, record, interrupted, watch, spent, laps(spent))
@@ -198,7 +198,7 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
         save=save,
         log_train=log_train,
         log_eval=log_eval,
-        interrupted=lambda step: asked_to_end(run.interrupted(), step),
+        interrupted=lambda step: stop_requested(run.interrupted(), step),
         agree=on_first,
         watch=run.watch,
     )
@@ -234,7 +234,7 @@ def _speed(run: _Run, images_per_second: float) -> dict[str, Any]:
     if "ceiling" not in program:
         bf16 = run.task.config.precision == "bf16"
         with timed(run.spent, "compile"):
-            program["ceiling"] = matrix_ceiling(devices, jnp.bfloat16 if bf16 else jnp.float32)
+            program["ceiling"] = matmul_ceiling(devices, jnp.bfloat16 if bf16 else jnp.float32)
     flops = program.get("step_flops", 0.0) * images_per_second / run.task.config.batch_size
     return {
         "images_per_second": round(images_per_second, 1),

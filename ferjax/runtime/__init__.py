@@ -1,1 +1,1 @@
-"""Devices and processes: mesh, joined hosts, compile cache, random keys, atomic files."""
+"""Devices and processes: mesh, sharding, multi-host runs, compile cache, random keys, files."""

@@ -1,4 +1,4 @@
-"""Writing a file so that a reader sees the old one or the new one, never half of it."""
+"""Atomic file writing: a reader sees the old file or the new one, never a half-written one."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,9 @@ from ferjax.errors import UserError
 
 
 def write_atomically(path: Path, content: bytes) -> Path:
-    """Writes `content` to `path` through a temporary file beside it; makes missing folders.
+    """Writes `content` to `path` through a temporary file in the same folder; returns the path.
+
+    Missing folders are created.
 
     Raises:
       UserError: the file cannot be written (no permission, no space, a file where a folder goes).

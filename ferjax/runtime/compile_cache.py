@@ -1,4 +1,4 @@
-"""Compiled programs kept between processes."""
+"""JAX's persistent compilation cache: compiled programs are stored between processes."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ import jax
 
 
 def enable_compile_cache() -> None:
-    """Keeps compiled programs between processes, in $JAX_COMPILATION_CACHE_DIR or ~/.cache."""
+    """Stores compiled programs in $JAX_COMPILATION_CACHE_DIR, or else ~/.cache/ferjax/compiled."""
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         folder = Path.home() / ".cache" / "ferjax" / "compiled"
         jax.config.update("jax_compilation_cache_dir", str(folder))

@@ -1,4 +1,4 @@
-"""What this machine does at best in matrix products, and the memory that a process has taken."""
+"""Peak FLOP/s of this machine in matrix products (measured), and peak memory of a process."""
 
 import sys
 import time
@@ -12,19 +12,19 @@ from ferjax.runtime.sharding import Devices, compiler_options
 _RUNS = 3
 
 
-def product_rate(side: int, dtype: Any) -> float:
-    """Returns operations a second of the best of some products of square matrices, on one device.
+def matmul_rate(side: int, dtype: Any) -> float:
+    """Returns the highest measured FLOP/s of a product of square matrices on one device.
 
     Args:
-      side: of the matrices.
-      dtype: of their elements.
+      side: number of rows and columns of the matrices.
+      dtype: type of their elements.
     """
     square, options = jnp.ones((side, side), dtype), compiler_options(jax.default_backend())
-    # XLA has two libraries for matrix products on CPU; our compiler options choose between them.
-    return max(_rate(square, choice) for choice in ([{}, options] if options else [{}]))
+    # On CPU, XLA has two libraries for matrix products; compiler options choose between them.
+    return max(_measured_rate(square, choice) for choice in ([{}, options] if options else [{}]))
 
 
-def _rate(square: jax.Array, options: dict[str, str]) -> float:
+def _measured_rate(square: jax.Array, options: dict[str, str]) -> float:
     multiply, side = jax.jit(jnp.matmul, compiler_options=options), len(square)
     times = []
     for _ in range(_RUNS + 1):
@@ -34,26 +34,26 @@ def _rate(square: jax.Array, options: dict[str, str]) -> float:
     return 2 * side**3 / min(times[1:])
 
 
-def matrix_ceiling(devices: Devices, dtype: Any) -> float:
-    """Returns operations a second that all devices of a run do at best, by a measurement here.
+def matmul_ceiling(devices: Devices, dtype: Any) -> float:
+    """Returns the FLOP/s that all devices of a run reach together, from a measurement on one.
 
-    Takes a few tenths of a second. Simulated devices of a CPU share its cores: each process counts
-    once there.
+    This takes a few tenths of a second. Simulated devices of a CPU share its cores; on CPU each
+    process counts once.
 
     Args:
-      devices: the run's, in all processes.
-      dtype: that the network computes in.
+      devices: the devices of the run in all processes.
+      dtype: the type in which the network computes.
     """
     if devices[0].platform != "cpu":
-        return len(devices) * product_rate(8192, dtype)
-    return product_rate(1024, dtype) * len({device.process_index for device in devices})
+        return len(devices) * matmul_rate(8192, dtype)
+    return matmul_rate(1024, dtype) * len({device.process_index for device in devices})
 
 
 def peak_memory(devices: Devices) -> dict[str, int]:
-    """Returns the most bytes taken so far: of this process, and of its fullest device.
+    """Returns the peak memory so far in bytes: `host` of this process, `device` of its fullest one.
 
     Args:
-      devices: the run's; a CPU's tell nothing beside the process.
+      devices: the devices of the run. CPU devices report no memory; then `device` is missing.
     """
     peak = {}
     if sys.platform != "win32":
@@ -61,7 +61,7 @@ def peak_memory(devices: Devices) -> dict[str, int]:
 
         unit = 1 if sys.platform == "darwin" else 1024
         peak["host"] = unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    mine = [device for device in devices if device.process_index == jax.process_index()]
-    stats = [(device.memory_stats() or {}).get("peak_bytes_in_use") for device in mine]
-    known = [taken for taken in stats if taken is not None]
-    return {**peak, "device": max(known)} if known else peak
+    local = [device for device in devices if device.process_index == jax.process_index()]
+    stats = [(device.memory_stats() or {}).get("peak_bytes_in_use") for device in local]
+    reported = [taken for taken in stats if taken is not None]
+    return {**peak, "device": max(reported)} if reported else peak

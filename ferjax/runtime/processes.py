@@ -1,4 +1,4 @@
-"""One run in several processes: how they join, what process 0 does for all, how they end."""
+"""Multi-process runs (jax.distributed): joining, work of process 0 for all, stopping together."""
 
 import contextlib
 import importlib
@@ -15,46 +15,47 @@ import jax
 from jax.experimental import multihost_utils
 
 from ferjax.errors import UserError
-from ferjax.runtime.rendezvous import meet
+from ferjax.runtime.rendezvous import wait_for_all_processes
 
 T = TypeVar("T")
 
-# A process that hangs or whose machine died ends the others after so long.
+# When a process hangs or its machine dies, the other processes end after this time.
 _HEARTBEAT_SECONDS = 10
 _SHUTDOWN_SECONDS = 60
-_LEAVE_SECONDS = 5
-# A report of many images takes minutes; a process 0 that has died is noticed by its heartbeat.
-_PATIENCE_MILLISECONDS = 24 * 3600 * 1000
-# What process 0 tells has a key of its own; all processes come to each call in the same order.
+_EXIT_SECONDS = 5
+# How long to wait for process 0: a report on many images takes minutes. The heartbeat shows if
+# process 0 has died.
+_BROADCAST_MILLISECONDS = 24 * 3600 * 1000
+# Each value that process 0 sends has a new key; all processes make these calls in the same order.
 _CALLS = itertools.count()
 
 
-def join(
+def join_processes(
     coordinator: str | None, count: int | None, number: int | None, seconds: float = 120
 ) -> None:
-    """Joins this process to the others of its run; call it before anything computes.
+    """Joins this process to the others of its run; call it before the first computation.
 
     Args:
-      coordinator: `host:port` of process 0; with None this and the rest are taken from what started
-        the process: Slurm, Open MPI, Kubernetes or a TPU's machines, as JAX detects them.
-      count: of processes.
-      number: of this one, from 0.
-      seconds: to wait for the others.
+      coordinator: `host:port` of process 0. With None, this and the next two are taken from Slurm,
+        Open MPI, Kubernetes or TPU machines, as JAX detects them.
+      count: the number of processes.
+      number: the number of this process, from 0.
+      seconds: how long to wait for the others.
 
     Raises:
-      UserError: nothing was detected, values that cannot be, or processes that do not come.
+      UserError: nothing was detected, impossible values, or processes that do not come in time.
     """
     if coordinator is None:
-        coordinator, count, number = _detected()
+        coordinator, count, number = _detect_cluster()
     elif count is None or number is None:
-        raise UserError("--coordinator needs --num_processes and --process_id beside it.")
+        raise UserError("--coordinator also needs --num_processes and --process_id.")
     if count < 1 or not 0 <= number < count:
         raise UserError(
             f"--process_id={number} with --num_processes={count}: expected 0 to {count - 1}."
         )
     if count == 1:
         return
-    meet(coordinator, count, number, seconds)
+    wait_for_all_processes(coordinator, count, number, seconds)
     jax.distributed.initialize(
         coordinator,
         num_processes=count,
@@ -65,12 +66,13 @@ def join(
     )
 
 
-def _detected() -> tuple[str, int, int]:
+def _detect_cluster() -> tuple[str, int, int]:
     """Returns coordinator, count and number as JAX finds them in the environment."""
-    # JAX tells nobody what it detects; but processes that are to meet first must know.
+    # JAX has no public function for what it detects, and the rendezvous before
+    # jax.distributed.initialize needs it.
     environment = importlib.import_module("jax._src.clusters").ClusterEnv
-    found = environment.auto_detect_unset_distributed_params(None, None, None, None, None, 60)
-    coordinator, count, number = found[:3]
+    detected = environment.auto_detect_unset_distributed_params(None, None, None, None, None, 60)
+    coordinator, count, number = detected[:3]
     if coordinator is None or count is None or number is None:
         raise UserError(
             "--distributed: neither Slurm, Open MPI, Kubernetes nor TPU machines were detected."
@@ -80,26 +82,26 @@ def _detected() -> tuple[str, int, int]:
     return coordinator, count, number
 
 
-def joined() -> bool:
-    """Returns whether this process is one of several of a run."""
+def is_distributed() -> bool:
+    """Returns whether this process is one of several processes of a run."""
     return jax.distributed.is_initialized() and jax.process_count() > 1
 
 
 def is_first() -> bool:
-    """Returns whether this is process 0, which alone writes reports and speaks to the user."""
+    """Returns whether this is process 0, the only one that writes reports and prints messages."""
     return jax.process_index() == 0
 
 
 def on_first(function: Callable[[], T]) -> T:
-    """Returns, in all processes, what process 0's function returns; the others wait for it.
+    """Calls a function in process 0 and returns its result in all processes, which wait for it.
 
     Args:
-      function: called in process 0 alone; returns JSON values.
+      function: called in process 0 only; returns JSON values.
 
     Raises:
-      UserError: what the function raised, in all processes.
+      UserError: raised in all processes if the function raised it.
     """
-    if not joined():
+    if not is_distributed():
         return function()
     outcome: dict[str, Any] = {}
     if is_first():
@@ -107,62 +109,64 @@ def on_first(function: Callable[[], T]) -> T:
             outcome = {"value": function()}
         except UserError as error:
             outcome = {"error": str(error)}
-    outcome = _told_by_first(outcome)
+    outcome = _broadcast_from_first(outcome)
     if "error" in outcome:
         raise UserError(outcome["error"])
     return outcome["value"]
 
 
-def _told_by_first(value: Any) -> Any:
-    # By the coordinator, which waits as long as it takes; an exchange of arrays gives up in 30 s.
+def _broadcast_from_first(value: Any) -> Any:
+    # Sent through the coordinator, which waits long enough; an exchange of arrays fails after 30 s.
     client, key = _client(), f"ferjax/{next(_CALLS)}"
     if is_first():
         client.key_value_set(key, json.dumps(value))
         return value
-    return json.loads(client.blocking_key_value_get(key, _PATIENCE_MILLISECONDS))
+    return json.loads(client.blocking_key_value_get(key, _BROADCAST_MILLISECONDS))
 
 
 def _client() -> Any:
     return importlib.import_module("jax._src.distributed").global_state.client
 
 
-def asked_to_end(asked_here: bool, step: int) -> bool:
-    """Returns whether all processes are to end after this step: one of them was asked to.
+def stop_requested(requested_here: bool, step: int) -> bool:
+    """Returns whether all processes stop after this step, because one of them was asked to.
 
     Args:
-      asked_here: whether this process was, otherwise than by SIGTERM, which JAX takes for itself
-        where processes have joined.
-      step: the same in all processes at each call.
+      requested_here: whether this process was asked to stop by anything but SIGTERM. In a
+        multi-process run JAX handles SIGTERM itself.
+      step: the step, which is equal in all processes at each call.
     """
-    if not joined():
-        return asked_here
-    if asked_here:
+    if not is_distributed():
+        return requested_here
+    if requested_here:
         os.kill(os.getpid(), signal.SIGTERM)
     return multihost_utils.reached_preemption_sync_point(step)
 
 
-def leave(status: int) -> None:
-    """Ends this process at once where others are joined: at exit JAX would wait for them.
+def exit_at_once(status: int) -> None:
+    """Ends this process at once in a multi-process run; a normal exit would wait for the others.
 
-    Process 0 goes last, since JAX aborts the others without it: it waits some seconds for those
-    that end by themselves. Those that do not notice by their next exchange or by the heartbeat.
+    Does nothing in a run of one process. Process 0 ends last, because JAX aborts the others without
+    it: it waits some seconds for processes that end by themselves. The other processes notice the
+    end at their next exchange or by the heartbeat.
     """
-    if not joined():
+    if not is_distributed():
         return
     sys.stdout.flush()
     with contextlib.suppress(jax.errors.JaxRuntimeError):
-        _take_leave()
+        _wait_until_others_end()
     os._exit(status)
 
 
-def _take_leave() -> None:
+def _wait_until_others_end() -> None:
+    """Process 0 waits until the others announce their end; they announce it and return."""
     client, key = _client(), "ferjax/left/{}"
     if not is_first():
         client.key_value_set(key.format(jax.process_index()), "")
         return
-    end = time.monotonic() + _LEAVE_SECONDS
+    end = time.monotonic() + _EXIT_SECONDS
     for number in range(1, jax.process_count()):
-        left = int(1000 * max(end - time.monotonic(), 0))
-        client.blocking_key_value_get(key.format(number), left)
-    # From what it said to its exit a process takes no time, but more than none.
+        milliseconds = int(1000 * max(end - time.monotonic(), 0))
+        client.blocking_key_value_get(key.format(number), milliseconds)
+    # A process takes a short time from its announcement to its exit.
     time.sleep(0.2)

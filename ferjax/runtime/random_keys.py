@@ -1,4 +1,4 @@
-"""Random keys, derived and never stored: fold_in(fold_in(key(seed), stream), step)."""
+"""JAX random keys from seed, stream and step: fold_in(fold_in(key(seed), stream), step)."""
 
 import jax
 
@@ -6,10 +6,10 @@ STREAMS = {"init": 0, "augment": 1, "dropout": 2}
 
 
 def stream_key(seed: int, stream: str, step: jax.Array | int = 0) -> jax.Array:
-    """Returns the key of a named stream at a step: the same in every process and after a resume.
+    """Returns the key of a named stream at a step, the same in every process and after resuming.
 
     Args:
-      seed: the run's seed.
+      seed: the seed of the run.
       stream: a key of `STREAMS`.
       step: int scalar, may be traced.
     """

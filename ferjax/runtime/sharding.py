@@ -1,4 +1,4 @@
-"""The device mesh, the placements on it, and how functions are compiled for it."""
+"""Device mesh, sharding of parameters and batches over it, and jit with our compiler options."""
 
 import functools
 import logging
@@ -12,78 +12,83 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from ferjax.errors import UserError
-from ferjax.runtime.processes import joined
+from ferjax.runtime.processes import is_distributed
 
 _log = logging.getLogger(__name__)
 
-# jaxlib 0.10 hands CPU convolutions to YNNPACK, whose weight gradients are 4 times slower than
-# Eigen's; fusing reductions alone gives them back. Other jaxlibs may not know the option.
+# jaxlib 0.10 runs CPU convolutions with YNNPACK; its weight gradients are 4 times slower than those
+# of Eigen. With this option only reductions are fused, and convolutions use Eigen again. Other
+# versions of jaxlib may not know the option.
 _CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDUCE"}
 
 
-# Elements; what is smaller costs more to gather than it saves.
+# Number of elements. To split a smaller array costs more in gathering than it saves in memory.
 _SPLIT_FROM = 1024
 
-# jax.Device objects; type checkers take that name for a variable.
+# jax.Device objects; type checkers treat that name as a variable.
 Devices = Sequence[Any]
 
 
 def data_mesh(devices: Devices | None = None) -> Mesh:
-    """Returns a mesh with one axis, `data`, over the given devices, or all of all hosts."""
+    """Returns a mesh with one axis, `data`, over the given devices; None: all of all hosts."""
     devices = jax.devices() if devices is None else devices
     return jax.make_mesh((len(devices),), ("data",), (AxisType.Auto,), devices=devices)
 
 
 def devices_for(batch_size: int) -> Devices:
-    """Returns as many devices as divide the batch: a run is read on machines it was not made on.
+    """Returns as many devices as divide the batch size.
 
-    Of joined processes all devices are returned: each has to take part.
+    A run may be evaluated on another machine than the one that trained it. In a multi-process run
+    all devices are returned, because each process must take part.
     """
     devices = jax.devices()
-    if joined():
+    if is_distributed():
         return devices
     return devices[: math.gcd(batch_size, len(devices))]
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """Returns the placement of parameters: a copy on every device."""
+    """Returns the sharding of parameters: a copy on every device."""
     return NamedSharding(mesh, PartitionSpec())
 
 
 def split_over(shapes: Any, mesh: Mesh) -> Any:
-    """Returns the placement of a state of which each device holds a share.
+    """Returns the sharding of a training state that is split over the devices.
 
-    Arrays are split along their longest axis that the devices divide; what is small, or has no such
-    axis, is replicated.
+    Each array is split along its longest axis that the number of devices divides. Small arrays, and
+    arrays without such an axis, are replicated.
 
     Args:
-      shapes: tree of arrays or of what has their shapes.
-      mesh: of the run.
+      shapes: tree of arrays or of `jax.ShapeDtypeStruct`.
+      mesh: the mesh of the run.
+
+    Returns:
+      A tree of `NamedSharding`.
     """
 
-    def place(leaf: Any) -> NamedSharding:
+    def sharding_of(leaf: Any) -> NamedSharding:
         longest = sorted(range(leaf.ndim), key=lambda axis: -leaf.shape[axis])
         fitting = [axis for axis in longest if leaf.shape[axis] % mesh.size == 0]
         if not fitting or leaf.size < _SPLIT_FROM:
             return replicated(mesh)
         return NamedSharding(mesh, PartitionSpec(*[None] * fitting[0], "data"))
 
-    return jax.tree.map(place, shapes)
+    return jax.tree.map(sharding_of, shapes)
 
 
 def batch_sharded(mesh: Mesh) -> NamedSharding:
-    """Returns the placement of a batch: rows split over the devices."""
+    """Returns the sharding of a batch: its rows are split over the devices."""
     return NamedSharding(mesh, PartitionSpec("data"))
 
 
 def put_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
-    """Returns the global batch on the mesh, from this process's rows of it."""
+    """Returns the global batch on the mesh; `batch` has the rows of this process."""
     put = functools.partial(jax.make_array_from_process_local_data, batch_sharded(mesh))
     return {name: put(rows) for name, rows in batch.items()}
 
 
 def check_batch_size(batch_size: int, mesh: Mesh, parts: int = 1) -> None:
-    """Raises `UserError` where the devices do not divide the global batch, or a part of it."""
+    """Raises `UserError` if the devices do not divide the global batch, or one of its parts."""
     devices = mesh.size
     if batch_size % (devices * parts):
         low = batch_size // (devices * parts) * devices * parts
@@ -97,7 +102,7 @@ def check_batch_size(batch_size: int, mesh: Mesh, parts: int = 1) -> None:
 
 @functools.cache
 def compiler_options(platform: str) -> dict[str, str]:
-    """Returns a platform's compiler options, probed once: unknown ones are dropped and logged."""
+    """Returns the compiler options for a platform; options unknown to this jaxlib are dropped."""
     if platform != "cpu":
         return {}
     try:
@@ -109,10 +114,10 @@ def compiler_options(platform: str) -> dict[str, str]:
 
 
 def compiled(function: Callable[..., Any], mesh: Mesh, **jit_arguments: Any) -> Callable[..., Any]:
-    """Returns `jax.jit(function)` with this platform's compiler options, for gradients.
+    """Returns `jax.jit(function)` with the compiler options of the platform, for gradients.
 
-    Forward passes are jitted without: YNNPACK's are as fast, and give a row of a batch the same
-    bits wherever it stands, which Eigen's products do not at every batch size.
+    Forward passes are jitted without them: with YNNPACK they are as fast, and a row of a batch has
+    the same bits at every position, which Eigen does not guarantee at every batch size.
     """
     options = compiler_options(mesh.devices.flat[0].platform)
     return jax.jit(function, compiler_options=options, **jit_arguments)

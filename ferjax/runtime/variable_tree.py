@@ -1,4 +1,4 @@
-"""Trees of variables, addressed by flat path: stage1_block0/conv1/kernel."""
+"""Trees of variables by flat path (stage1_block0/conv1/kernel): flatten, split, merge."""
 
 import re
 from collections.abc import Mapping
@@ -8,23 +8,23 @@ from flax import traverse_util
 
 
 def flatten(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns path → leaf of a nested mapping; empty branches are left out."""
+    """Returns path → leaf of a nested mapping, without empty branches."""
     return traverse_util.flatten_dict(dict(tree), sep="/")
 
 
 def unflatten(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the nested dict of path → leaf."""
+    """Returns the nested dict of a mapping path → leaf."""
     return traverse_util.unflatten_dict(dict(flat), sep="/")
 
 
 def split_tree(
     tree: Mapping[str, Any], pattern: str | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Returns the tree in two: leaves whose path does not match, and leaves whose path does.
+    """Returns two trees: leaves whose path does not match the pattern, and leaves that match.
 
     Args:
       tree: nested mapping.
-      pattern: regular expression on the whole path; None matches nothing.
+      pattern: regular expression for the whole path; None matches nothing.
     """
     if pattern is None:
         return dict(tree), {}
@@ -35,7 +35,7 @@ def split_tree(
 
 
 def merge_trees(*trees: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns one tree with the leaves of all; of a path given twice the last leaf counts."""
+    """Returns one tree with the leaves of all; the last tree with a path determines its leaf."""
     merged: dict[str, Any] = {}
     for tree in trees:
         merged |= flatten(tree)

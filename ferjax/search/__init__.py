@@ -1,1 +1,1 @@
-"""Hyper-parameter search: many runs of one model on one data set, the best by val accuracy."""
+"""Hyper-parameter search (Optuna): trials of one model on one data set, best val accuracy wins."""

@@ -1,4 +1,4 @@
-"""The study on disk: its journal, and which worker has which trial."""
+"""The Optuna study on disk: journal, file locks, workers that claim trials, samplers."""
 
 import contextlib
 import fcntl
@@ -13,22 +13,22 @@ import numpy as np
 
 from ferjax.config.tool_configs import SearchConfig
 from ferjax.errors import UserError
-from ferjax.search.search_plan import LOCK_FILE, WORKERS, Search, check_study, write_study
+from ferjax.search.search_plan import LOCK_FILE, WORKERS, Search, study_exists, write_study
 from ferjax.search.search_space import Choice, Range, Space
 
 _JOURNAL = "journal.log"
-# A trial whose process dies this often is what kills it.
-_DEATHS = 3
+# A trial is failed once it has been started this often and its process died each time.
+_MAX_STARTS = 3
 
 
 class _FlockLock:
-    """A lock as Optuna's journal expects one; unlike Optuna's own it ends with its process."""
+    """A lock for Optuna's journal. Unlike Optuna's locks, it is released if its process dies."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._held = path, contextlib.ExitStack()
 
     def acquire(self) -> bool:
-        self._held.enter_context(locked(self._path))
+        self._held.enter_context(file_lock(self._path))
         return True
 
     def release(self) -> None:
@@ -36,15 +36,15 @@ class _FlockLock:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Waits for the lock on a file, holds it, and makes the file where it is missing."""
+def file_lock(path: Path) -> Iterator[None]:
+    """Waits for the lock on a file and holds it; creates the file if it is missing."""
     with open(path, "a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def import_optuna() -> Any:
-    """Returns the package optuna, quiet.
+    """Returns the package optuna, with its log messages below errors switched off.
 
     Raises:
       UserError: it is not installed.
@@ -61,17 +61,17 @@ def import_optuna() -> Any:
 
 
 def open_study(search: Search) -> Any:
-    """Returns the `optuna.Study` of a search, begun where its folder is new.
+    """Returns the `optuna.Study` of a search; creates it if its folder is new.
 
     Raises:
       UserError: optuna is missing, or the folder holds something else or cannot be written.
     """
     optuna = import_optuna()
-    check_study(search)
+    study_exists(search)
     try:
         search.out.mkdir(parents=True, exist_ok=True)
-        with locked(search.out / LOCK_FILE):
-            if not check_study(search):
+        with file_lock(search.out / LOCK_FILE):
+            if not study_exists(search):
                 write_study(search)
             path = search.out / _JOURNAL
             lock = _FlockLock(search.out / f"{LOCK_FILE}.journal")
@@ -87,19 +87,19 @@ def open_study(search: Search) -> Any:
 
 
 @contextlib.contextmanager
-def present(out: Path) -> Iterator[str]:
-    """Yields a new worker's name; others see that it lives by the lock on its file."""
+def worker_lock(out: Path) -> Iterator[str]:
+    """Yields the name of a new worker; the lock on its file shows others that it is running."""
     name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     path = out / WORKERS / f"{name}.lock"
     path.parent.mkdir(exist_ok=True)
-    with locked(path):
+    with file_lock(path):
         try:
             yield name
         finally:
             path.unlink()
 
 
-def _lives(out: Path, worker: str | None) -> bool:
+def _is_running(out: Path, worker: str | None) -> bool:
     path = out / WORKERS / f"{worker}.lock"
     if not path.exists():
         return False
@@ -112,58 +112,59 @@ def _lives(out: Path, worker: str | None) -> bool:
     return False
 
 
-def claim(search: Search, study: Any, worker: str) -> Any:
-    """Returns the `optuna.Trial` that a worker is to run next, or None where there is none.
+def claim_trial(search: Search, study: Any, worker: str) -> Any:
+    """Returns the `optuna.Trial` that a worker runs next, or None if there is none.
 
-    First what a worker that is gone left unfinished, under its own number; then new trials, until
-    the study has as many as were asked for. One worker claims at a time.
+    Unfinished trials of workers that are no longer running come first and keep their number. Then
+    new trials are created, until the study has `trials` of them. A lock lets one worker claim at a
+    time.
     """
     optuna = import_optuna()
     running, fail = optuna.trial.TrialState.RUNNING, optuna.trial.TrialState.FAIL
-    with locked(search.out / LOCK_FILE):
+    with file_lock(search.out / LOCK_FILE):
         trials = study.get_trials(deepcopy=False)
-        for found in trials:
-            if found.state != running or _lives(search.out, found.user_attrs.get("worker")):
+        for old in trials:
+            if old.state != running or _is_running(search.out, old.user_attrs.get("worker")):
                 continue
-            study.sampler = make_sampler(search.config, found.number)
-            trial = optuna.Trial(study, found._trial_id)
-            if trial.user_attrs.get("starts", 0) < _DEATHS:
-                return _taken(trial, worker)
-            trial.set_user_attr("failure", f"its process died {_DEATHS} times")
+            study.sampler = build_sampler(search.config, old.number)
+            trial = optuna.Trial(study, old._trial_id)
+            if trial.user_attrs.get("starts", 0) < _MAX_STARTS:
+                return _mark_claimed(trial, worker)
+            trial.set_user_attr("failure", f"its process died {_MAX_STARTS} times")
             study.tell(trial, state=fail)
         if len(trials) >= search.config.trials:
             return None
-        study.sampler = make_sampler(search.config, len(trials))
+        study.sampler = build_sampler(search.config, len(trials))
         trial = study.ask()
-        draw(trial, search.space)
-        return _taken(trial, worker)
+        suggest_point(trial, search.space)
+        return _mark_claimed(trial, worker)
 
 
-def _taken(trial: Any, worker: str) -> Any:
+def _mark_claimed(trial: Any, worker: str) -> Any:
     trial.set_user_attr("worker", worker)
     trial.set_user_attr("starts", trial.user_attrs.get("starts", 0) + 1)
     return trial
 
 
-def draw(trial: Any, space: Space) -> dict[str, Any]:
-    """Returns the point of the space at which a trial lies: field → number or choice's text."""
-    return {name: _suggested(trial, name, values) for name, values in space.items()}
+def suggest_point(trial: Any, space: Space) -> dict[str, Any]:
+    """Returns the point of a trial in the search space: field → number, or text of the choice."""
+    return {name: _suggest(trial, name, values) for name, values in space.items()}
 
 
-def _suggested(trial: Any, name: str, values: Range | Choice) -> Any:
+def _suggest(trial: Any, name: str, values: Range | Choice) -> Any:
     if isinstance(values, Choice):
         return trial.suggest_categorical(name, values.texts)
     suggest = trial.suggest_int if isinstance(values.low, int) else trial.suggest_float
     return suggest(name, values.low, values.high, log=values.log)
 
 
-def make_sampler(config: SearchConfig, number: int) -> Any:
-    """Returns the sampler of one trial; what it draws follows from the seed and the number.
+def build_sampler(config: SearchConfig, number: int) -> Any:
+    """Returns the sampler of one trial, which depends on search seed and trial number alone.
 
-    Of `tpe` also from the trials that have finished or are under way.
+    What `tpe` draws depends also on the trials that are finished or running.
     """
     samplers = import_optuna().samplers
-    own = int(np.random.SeedSequence([config.search_seed, number]).generate_state(1)[0])
+    seed = int(np.random.SeedSequence([config.search_seed, number]).generate_state(1)[0])
     if config.sampler == "random":
-        return samplers.RandomSampler(seed=own)
-    return samplers.TPESampler(seed=own)
+        return samplers.RandomSampler(seed=seed)
+    return samplers.TPESampler(seed=seed)

@@ -1,4 +1,4 @@
-"""One trial: a point of the space, trained in a run directory of its own, and what came of it."""
+"""Runs one trial of a search: trains its settings, prunes it, and records how it ended."""
 
 import functools
 import gc
@@ -11,9 +11,9 @@ import jax
 from ferjax.config.phases import total_epochs
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError, ran_out_of_memory
-from ferjax.search.optuna_study import draw, import_optuna
+from ferjax.search.optuna_study import import_optuna, suggest_point
 from ferjax.search.search_plan import Search, trial_config
-from ferjax.search.search_space import middle
+from ferjax.search.search_space import middle_point
 from ferjax.training.loop import Diverged
 
 Train = Callable[..., dict[str, Any]]
@@ -21,66 +21,66 @@ Prepare = Callable[[TrainConfig], Any]
 
 
 def check_settings(search: Search, prepare: Prepare) -> None:
-    """Raises `UserError` where not even the middle of the space can be trained."""
-    prepare(trial_config(search, middle(search.space), 0))
+    """Raises `UserError` if the middle point of the space cannot be trained."""
+    prepare(trial_config(search, middle_point(search.space), 0))
 
 
 def run_trial(search: Search, study: Any, trial: Any, train: Train, prepare: Prepare) -> None:
-    """Trains at a trial's point, or goes on with it, and tells the study how it ended.
+    """Trains, or continues, a trial with its settings and records its end in the study.
 
-    A trial that cannot be trained counts as failed, with its reason.
+    A trial that cannot be trained is recorded as failed, with the reason.
 
     Args:
-      search: what is searched.
-      study: of `open_study`.
-      trial: of `claim`.
+      search: the search.
+      study: from `open_study`.
+      trial: from `claim_trial`.
       train: `experiment.run_train`.
       prepare: `task.prepare_task`.
 
     Raises:
       UserError: the settings that all trials share do not work (any more).
-      KeyboardInterrupt: stopped by the user; the trial goes on when it is claimed again.
+      KeyboardInterrupt: stopped by the user; the trial continues when it is claimed again.
     """
     optuna = import_optuna()
-    before, began = trial.user_attrs.get("seconds", 0.0), time.monotonic()
-    ending, failure, doubted = {}, None, False
+    earlier_seconds, started = trial.user_attrs.get("seconds", 0.0), time.monotonic()
+    result, failure, settings_suspect = {}, None, False
     try:
-        config = trial_config(search, draw(trial, search.space), trial.number)
+        config = trial_config(search, suggest_point(trial, search.space), trial.number)
         epochs = total_epochs(config)
-        study.pruner = _pruner(search.config.pruner, epochs)
-        report = train(config, watch=functools.partial(_watch, trial, epochs))
-        ending = {"values": report["results"]["val"]["selected"]["accuracy"]}
+        study.pruner = _build_pruner(search.config.pruner, epochs)
+        report = train(config, watch=functools.partial(_report_and_prune, trial, epochs))
+        result = {"values": report["results"]["val"]["selected"]["accuracy"]}
     except optuna.TrialPruned:
-        ending = {"state": optuna.trial.TrialState.PRUNED}
+        result = {"state": optuna.trial.TrialState.PRUNED}
     except KeyboardInterrupt:
         trial.set_user_attr("starts", trial.user_attrs["starts"] - 1)
         raise
     except UserError as error:
-        failure, doubted = str(error), not isinstance(error, Diverged)
+        failure, settings_suspect = str(error), not isinstance(error, Diverged)
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
         if not ran_out_of_memory(error):
             raise
         failure = "memory ran out"
     finally:
-        trial.set_user_attr("seconds", before + time.monotonic() - began)
-        forget_programs()
-    if doubted:
-        # Where it is not this trial's own values that fail, all others would fail too.
+        trial.set_user_attr("seconds", earlier_seconds + time.monotonic() - started)
+        clear_compiled_programs()
+    if settings_suspect:
+        # If the shared settings cause the error, all other trials would fail too.
         check_settings(search, prepare)
     if failure:
         trial.set_user_attr("failure", failure)
-        ending = {"state": optuna.trial.TrialState.FAIL}
-    study.tell(trial, **ending)
+        result = {"state": optuna.trial.TrialState.FAIL}
+    study.tell(trial, **result)
 
 
-def forget_programs() -> None:
-    """Frees what a trial compiled: programs of its own, which no other trial uses."""
+def clear_compiled_programs() -> None:
+    """Frees the compiled programs of a trial, which no other trial uses."""
     jax.clear_caches()
     gc.collect()
 
 
-def _watch(trial: Any, epochs: int, epoch: int, accuracy: float) -> None:
-    """Tells the study of an evaluation, and ends a trial that will come to nothing."""
+def _report_and_prune(trial: Any, epochs: int, epoch: int, accuracy: float) -> None:
+    """Reports the val accuracy of an epoch to the study; raises `TrialPruned` on its advice."""
     # A resumed run may evaluate an epoch again.
     if epoch not in trial.study.trials[trial.number].intermediate_values:
         trial.report(accuracy, epoch)
@@ -88,8 +88,8 @@ def _watch(trial: Any, epochs: int, epoch: int, accuracy: float) -> None:
         raise import_optuna().TrialPruned
 
 
-def _pruner(name: str, epochs: int) -> Any:
-    """Returns the pruner of a trial of so many epochs, the first quarter of which never count."""
+def _build_pruner(name: str, epochs: int) -> Any:
+    """Returns the pruner for trials of `epochs` epochs; it never prunes in the first quarter."""
     pruners = import_optuna().pruners
     if name == "none":
         return pruners.NopPruner()

@@ -1,4 +1,4 @@
-"""What a search is asked to do, and whether a folder holds the study of it."""
+"""Plan of a hyper-parameter search: settings, search space, study folder and its `study.json`."""
 
 import json
 from collections.abc import Mapping
@@ -12,23 +12,29 @@ from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
 from ferjax.recipes import resolve
 from ferjax.runtime.atomic_files import write_atomically
-from ferjax.search.search_space import DEFAULT_SPACE, Space, format_space, parse_space, settings_of
+from ferjax.search.search_space import (
+    DEFAULT_SPACE,
+    Space,
+    format_space,
+    parse_space,
+    settings_from_point,
+)
 
 STUDY_FILE = "study.json"
-# Processes' own files, which do not make a folder a study.
+# Files of the processes; a folder that holds only these is not yet a study.
 WORKERS, LOCK_FILE = "workers", ".lock"
 
 
 @dataclass(frozen=True)
 class Search:
-    """A search, checked as far as that goes without data.
+    """A search whose settings have been checked, as far as this is possible without data.
 
     Attributes:
       config: how to search.
-      fixed: `TrainConfig` fields given for every trial.
-      base: those as a full config.
-      space: what varies.
-      out: the study's folder.
+      fixed: `TrainConfig` fields set explicitly, the same in every trial.
+      base: the full config with these fields.
+      space: the search space.
+      out: the folder of the study.
     """
 
     config: SearchConfig
@@ -39,31 +45,36 @@ class Search:
 
 
 def plan_search(config: SearchConfig, given: Mapping[str, Any]) -> Search:
-    """Returns the search of two sets of flags.
+    """Returns the search for two sets of flags.
 
     Args:
       config: how to search.
-      given: `TrainConfig` fields set explicitly: those of every trial.
+      given: `TrainConfig` fields set explicitly, used in every trial.
 
     Raises:
-      UserError: settings that no trial can have, or a field that is given and varies.
+      UserError: settings that no trial can have, or a field that is both given and varied.
     """
     fixed = {name: value for name, value in given.items() if name != "resume"}
     if "workdir" in fixed:
-        raise UserError("--workdir: each trial has a folder of its own. Give the study's as --out.")
+        raise UserError(
+            "--workdir: each trial has its own folder. Give the study's folder as --out."
+        )
     base = resolve(fixed)
     if base.seeds or (base.folds and base.fold is None):
         raise UserError(
-            "--seeds and --folds make several runs, and a trial is one. Search first, then train"
-            " what is best with them; or give one --fold."
+            "--seeds and --folds make several runs, but a trial is one run. Search first, then"
+            " train the best settings with these flags; or give one --fold."
         )
     space = parse_space(config.space or DEFAULT_SPACE)
-    both = [name for name in space if name in fixed]
-    if both and config.space:
-        raise UserError(f"--space varies {both[0]}, and --{both[0]} is given: leave one out.")
-    space = {name: values for name, values in space.items() if name not in both}
+    given_too = [name for name in space if name in fixed]
+    if given_too and config.space:
+        name = given_too[0]
+        raise UserError(f"--space varies {name}, and --{name} is given: leave one of them out.")
+    space = {name: values for name, values in space.items() if name not in given_too}
     if not space:
-        raise UserError("nothing varies: every field of the default space is given. Give --space.")
+        raise UserError(
+            "there is nothing to search: every field of the default space is given. Give --space."
+        )
     out = Path(config.out or f"runs/search-{base.model}-{base.dataset}")
     return Search(config, fixed, base, space, out)
 
@@ -74,18 +85,18 @@ def trial_folder(number: int) -> str:
 
 
 def trial_config(search: Search, point: Mapping[str, Any], number: int) -> TrainConfig:
-    """Returns the config of a trial at a point of the space.
+    """Returns the config of a trial at a point of the search space.
 
     Raises:
-      UserError: values that do not go together.
+      UserError: values that do not fit each other.
     """
-    settings = settings_of(search.space, point)
-    place = {"workdir": str(search.out / trial_folder(number)), "resume": True}
-    return resolve({**search.fixed, **settings, **place})
+    settings = settings_from_point(search.space, point)
+    workdir = {"workdir": str(search.out / trial_folder(number)), "resume": True}
+    return resolve({**search.fixed, **settings, **workdir})
 
 
-def check_study(search: Search) -> bool:
-    """Returns whether the folder holds this study; False where it is new or empty.
+def study_exists(search: Search) -> bool:
+    """Returns whether the folder holds this study; False if it is new or empty.
 
     Raises:
       UserError: the folder holds another study, or something else.
@@ -106,9 +117,9 @@ def check_study(search: Search) -> bool:
         old = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise UserError(f"{path}: not valid JSON ({error}). Was it edited by hand?") from None
-    new = _identity(search)
-    # A field that is younger than the study had its default then.
-    before = {**_plain(_defaults(search)), **old}
+    new = _shared_settings(search)
+    # A field that was added to ferjax after the study was made had its default value in it.
+    before = {**_json_round_trip(_defaults(search)), **old}
     differ = [f"{k}: {before[k]} → {v}" for k, v in new.items() if before[k] != v]
     if differ:
         raise UserError(
@@ -119,21 +130,21 @@ def check_study(search: Search) -> bool:
 
 
 def write_study(search: Search) -> None:
-    """Writes down what a new study is of.
+    """Writes `study.json`, with the settings that all trials of a new study share.
 
     Raises:
       UserError: the folder cannot be written.
     """
-    stamp = {"ferjax": ferjax.__version__, **_identity(search)}
+    stamp = {"ferjax": ferjax.__version__, **_shared_settings(search)}
     text = json.dumps(stamp, indent=1, ensure_ascii=False) + "\n"
     write_atomically(search.out / STUDY_FILE, text.encode())
 
 
-def _identity(search: Search) -> dict[str, Any]:
-    """Returns what makes trials comparable."""
+def _shared_settings(search: Search) -> dict[str, Any]:
+    """Returns the settings that all trials share, and the space, as JSON values."""
     configs = {**asdict(search.base), **asdict(search.config)}
-    own = {name: configs[name] for name in _defaults(search)}
-    return _plain({**own, "space": format_space(search.space)})
+    shared = {name: configs[name] for name in _defaults(search)}
+    return _json_round_trip({**shared, "space": format_space(search.space)})
 
 
 def _defaults(search: Search) -> dict[str, Any]:
@@ -145,6 +156,6 @@ def _defaults(search: Search) -> dict[str, Any]:
     }
 
 
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns values as JSON reads them back."""
+def _json_round_trip(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the values as they are after writing and reading JSON (tuples become lists)."""
     return json.loads(json.dumps(values))

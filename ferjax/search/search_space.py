@@ -1,4 +1,4 @@
-"""What a search varies: one line of text, read strictly against `TrainConfig`'s fields."""
+"""Search space: parses and checks --space, with ranges and choices of `TrainConfig` fields."""
 
 import dataclasses
 import math
@@ -21,14 +21,15 @@ DEFAULT_SPACE = (
     "learning_rate=log:1e-4:1e-1, weight_decay=log:1e-6:1e-2, label_smoothing=0:0.2,"
     " augment=none|flip|standard, optimizer=sgd|adam|adamw"
 )
-# The choice that leaves a field to the recipe.
+# The choice that keeps the value of the recipe.
 DEFAULT = "default"
 
 _FIELDS = {field.name: field for field in dataclasses.fields(TrainConfig)}
-_IMAGES = "trials would be judged on different images"
+_IMAGES = "trials would be evaluated on different images"
 _SERIES = "a trial is one run"
 _STUDY = "a study is of one model on one data set"
-# Fields that every trial must share, beside those that decide no numbers.
+# Fields that must be equal in all trials, with the reason. Fields that do not influence the results
+# must be equal too.
 _SHARED = {
     "model": _STUDY,
     "dataset": _STUDY,
@@ -43,8 +44,8 @@ _SHARED = {
     "folds": _SERIES,
     "seeds": _SERIES,
 }
-# A comma that begins the next field.
-_NEXT = re.compile(r",\s*(?=\w+\s*=)")
+# The comma before the next field.
+_SEPARATOR = re.compile(r",\s*(?=\w+\s*=)")
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,9 @@ class Range:
     """All numbers from `low` to `high`, both included.
 
     Attributes:
-      low: smallest value; an int, as is `high`, where whole numbers alone are meant.
+      low: smallest value; `low` and `high` are int in a range of whole numbers.
       high: largest value.
-      log: drawn evenly by order of magnitude, not by value.
+      log: whether values are drawn uniformly in the logarithm.
     """
 
     low: float
@@ -64,7 +65,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of several values, as the flag's text; `default` leaves the field to the recipe."""
+    """One of several values, as texts of the flag; `default` keeps the value of the recipe."""
 
     texts: tuple[str, ...]
 
@@ -73,76 +74,77 @@ Space = Mapping[str, Range | Choice]
 
 
 def parse_space(text: str) -> dict[str, Range | Choice]:
-    """Returns the fields that a line varies, in its order.
+    """Returns the search space of the text of --space: field → range or choice, in its order.
 
     Args:
       text: `field=low:high`, `field=log:low:high` or `field=a|b|c`, separated by commas. A range of
-        a whole-number field holds whole numbers. `default` among the choices leaves the flag out.
+        an integer field contains integers only. The choice `default` keeps the recipe's value.
 
     Raises:
-      UserError: a field that is unknown, given twice or shared by all trials, or a range or value
-        that it does not take.
+      UserError: a field that is unknown, given twice or not searchable, or a range or value that
+        the field does not accept.
     """
     space: dict[str, Range | Choice] = {}
-    for part in _NEXT.split(text.strip()):
+    for part in _SEPARATOR.split(text.strip()):
         name, equals, values = (word.strip() for word in part.partition("="))
         if not equals:
             raise UserError(
-                f"--space: {part!r} is no field=values. An example: --space='{DEFAULT_SPACE}'"
+                f"--space: {part!r} is not of the form field=values. An example:"
+                f" --space='{DEFAULT_SPACE}'"
             )
         if name not in _FIELDS:
-            raise unknown_name("field in --space", name, varied_fields())
-        if name not in varied_fields():
-            reason = _SHARED.get(name, "it decides no numbers")
+            raise unknown_name("field in --space", name, searchable_fields())
+        if name not in searchable_fields():
+            reason = _SHARED.get(name, "it does not change the results")
             raise UserError(f"--space: {name} cannot vary: {reason}. Give it as a flag: --{name}.")
         if name in space:
             raise UserError(f"--space names {name} twice.")
-        space[name] = _parsed(name, values)
+        space[name] = _parse_range_or_choice(name, values)
     return space
 
 
-def varied_fields() -> list[str]:
-    """Returns the fields that a space may name."""
+def searchable_fields() -> list[str]:
+    """Returns the names of the `TrainConfig` fields that --space may vary."""
     free = {name for name, field in _FIELDS.items() if field.metadata["free"]}
     return [name for name in _FIELDS if name not in free and name not in _SHARED]
 
 
 def format_space(space: Space) -> str:
-    """Returns the line that `parse_space` reads as `space`."""
-    return ", ".join(f"{name}={_formatted(values)}" for name, values in space.items())
+    """Returns the text that `parse_space` reads as `space`."""
+    return ", ".join(f"{name}={_format_values(values)}" for name, values in space.items())
 
 
-def settings_of(space: Space, point: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a point as `TrainConfig` fields.
+def settings_from_point(space: Space, point: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the `TrainConfig` fields of a point of the search space.
 
     Args:
-      space: what varies.
-      point: field → number drawn from its range, or text drawn from its choices. Numbers that are
-        not whole are rounded to four digits, so that a table shows what was used.
+      space: the search space.
+      point: field → number drawn from its range, or text drawn from its choices. Floats are
+        rounded to four significant digits, so that a table shows the value that was used.
     """
     settings = {}
     for name, drawn in point.items():
         values = space[name]
         if isinstance(values, Range):
-            settings[name] = _rounded(drawn, values)
+            settings[name] = _rounded_and_clipped(drawn, values)
         elif drawn != DEFAULT:
-            settings[name] = _value(name, drawn)
+            settings[name] = _parse_value(name, drawn)
     return settings
 
 
-def middle(space: Space) -> dict[str, Any]:
-    """Returns a point of the space: first choices, and ranges' middles by order or by value."""
+def middle_point(space: Space) -> dict[str, Any]:
+    """Returns the middle of the space: first choices, (geometric) means of the ranges."""
     return {
-        name: values.texts[0] if isinstance(values, Choice) else _middle(values)
+        name: values.texts[0] if isinstance(values, Choice) else _middle_of_range(values)
         for name, values in space.items()
     }
 
 
-def _parsed(name: str, text: str) -> Range | Choice:
+def _parse_range_or_choice(name: str, text: str) -> Range | Choice:
     kind = field_type(_FIELDS[name])[0]
     texts = tuple(part.strip() for part in split_outside_brackets(text, "|"))
     if len(texts) > 1:
-        return _choice(name, texts)
+        return _parse_choice(name, texts)
     if kind not in (int, float):
         raise UserError(f"--space: {name}={text}: choices are expected, as in {name}=a|b.")
     numbers = text.removeprefix("log:").split(":")
@@ -150,27 +152,27 @@ def _parsed(name: str, text: str) -> Range | Choice:
         raise UserError(
             f"--space: {name}={text}: expected low:high, log:low:high, or choices as in a|b."
         )
-    low, high = (_value(name, number.strip()) for number in numbers)
+    low, high = (_parse_value(name, number.strip()) for number in numbers)
     if not low < high:
         raise UserError(f"--space: {name}={text}: {low} is not below {high}.")
-    found = Range(low, high, text.startswith("log:"))
-    if found.log and low <= 0:
-        raise UserError(f"--space: {name}={text}: a logarithmic range begins above 0.")
-    return found
+    values = Range(low, high, text.startswith("log:"))
+    if values.log and low <= 0:
+        raise UserError(f"--space: {name}={text}: a logarithmic range must begin above 0.")
+    return values
 
 
-def _choice(name: str, texts: Iterable[str]) -> Choice:
-    found: dict[Any, str] = {}
+def _parse_choice(name: str, texts: Iterable[str]) -> Choice:
+    by_value: dict[Any, str] = {}
     for text in texts:
-        value = DEFAULT if text == DEFAULT else _value(name, text)
-        if value in found:
-            raise UserError(f"--space: {name} has {found[value]} and {text}, the same value.")
-        found[value] = text
-    return Choice(tuple(found.values()))
+        value = DEFAULT if text == DEFAULT else _parse_value(name, text)
+        if value in by_value:
+            raise UserError(f"--space: {name} has {by_value[value]} and {text}, the same value.")
+        by_value[value] = text
+    return Choice(tuple(by_value.values()))
 
 
-def _value(name: str, text: str) -> Any:
-    """Returns a field's value from the text of its flag, checked."""
+def _parse_value(name: str, text: str) -> Any:
+    """Returns the checked value of a field from the text of its flag."""
     field = _FIELDS[name]
     kind = field_type(field)[0]
     if is_per_phase(field) or kind is tuple:
@@ -187,24 +189,26 @@ def _value(name: str, text: str) -> Any:
                 f"--space: {name}={text}: {kind.__name__} expected, found {text!r}."
             ) from None
     if value == "":
-        raise UserError(f"--space: {name} has an empty choice. Write {DEFAULT} for the recipe's.")
+        raise UserError(
+            f"--space: {name} has an empty choice. Write {DEFAULT} for the recipe's value."
+        )
     check_field(field, value)
     return value
 
 
-def _formatted(values: Range | Choice) -> str:
+def _format_values(values: Range | Choice) -> str:
     if isinstance(values, Choice):
         return "|".join(values.texts)
     return f"{'log:' * values.log}{values.low!r}:{values.high!r}"
 
 
-def _middle(values: Range) -> float:
+def _middle_of_range(values: Range) -> float:
     low, high = values.low, values.high
     middle = math.sqrt(low * high) if values.log else (low + high) / 2
     return round(middle) if isinstance(low, int) else middle
 
 
-def _rounded(number: float, values: Range) -> float:
+def _rounded_and_clipped(number: float, values: Range) -> float:
     if isinstance(values.low, int):
         return round(number)
     return min(max(float(f"{number:.4g}"), values.low), values.high)

@@ -1,4 +1,4 @@
-"""What a study has found, as plain values: a row a trial, the best of them, the report."""
+"""Summary of a search: one row for each trial, the best trial, its command line, the report."""
 
 import json
 import shlex
@@ -10,28 +10,28 @@ from typing import Any
 
 from ferjax.errors import UserError
 from ferjax.search.search_plan import Search, trial_folder
-from ferjax.search.search_space import Choice, format_space, settings_of
+from ferjax.search.search_space import Choice, format_space, settings_from_point
 
-# Optuna's states → words.
+# Optuna's trial state → its name in the report.
 _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
-# Flags of the search's own display and folders, of no use to the run that repeats its best trial.
-_OWN = ("progress",)
+# Flags of the display, which the command line of the best trial leaves out.
+_DISPLAY = ("progress",)
 
 
 def trial_rows(search: Search, study: Any) -> list[dict[str, Any]]:
-    """Returns a row for each trial, in their order.
+    """Returns a row for each trial, by number.
 
-    `number`, `state` (complete, pruned, failed, running), `accuracy` (val, in [0, 1]: of the
-    selected epoch; the best so far of a trial that did not complete; or None), `epochs` finished,
-    `minutes`, `failure` (the reason, or None), `directory`, `values` {field: number, choice's text,
-    or None}.
+    A row has `number`, `state` (complete, pruned, failed, running), `accuracy` (on val, in [0, 1]:
+    of the selected epoch; for a trial that did not complete the best so far, or None), `epochs`
+    (finished ones), `minutes`, `failure` (the reason, or None), `directory`, and `values` {field:
+    number, text of the choice, or None}.
     """
     return [_row(search, trial) for trial in study.get_trials(deepcopy=False)]
 
 
 def _row(search: Search, trial: Any) -> dict[str, Any]:
     state, reported = _STATES[trial.state.name], trial.intermediate_values
-    settings = settings_of(search.space, trial.params)
+    settings = settings_from_point(search.space, trial.params)
     so_far = None if state == "failed" else max(reported.values(), default=None)
     return {
         "number": trial.number,
@@ -49,16 +49,16 @@ def _row(search: Search, trial: Any) -> dict[str, Any]:
 
 
 def best_row(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """Returns the complete trial of highest val accuracy, ties to the earlier, or None."""
+    """Returns the complete trial with the highest val accuracy (the first of equals), or None."""
     complete = [row for row in rows if row["state"] == "complete"]
     return max(complete, key=lambda row: row["accuracy"], default=None)
 
 
 def best_command(search: Search, row: Mapping[str, Any]) -> str:
-    """Returns the command line that trains a trial again, in a run directory of its own."""
+    """Returns the command line that trains a trial again, in a new run directory."""
     point = {name: value for name, value in row["values"].items() if value is not None}
-    given = {**search.fixed, **settings_of(search.space, point)}
-    flags = [_flag(name, value) for name, value in given.items() if name not in _OWN]
+    given = {**search.fixed, **settings_from_point(search.space, point)}
+    flags = [_flag(name, value) for name, value in given.items() if name not in _DISPLAY]
     return shlex.join(["python", "-m", "launch.train", *flags])
 
 
@@ -69,9 +69,9 @@ def _flag(name: str, value: Any) -> str:
 
 
 def study_report(search: Search, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Returns what `report.trials.write_trials_report` takes.
+    """Returns the report for `report.pages.search_files.write_trials_report`.
 
-    The test split's numbers are the best trial's alone, and not there before every trial has ended.
+    Test results are those of the best trial only, and appear only after all trials have ended.
     """
     total = search.config.trials
     states = Counter(row["state"] for row in rows)
@@ -104,8 +104,8 @@ def _run_report(path: Path) -> dict[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(
-            f"{path}: the best trial's report cannot be read ({error.strerror}). Put it back: the"
-            " study counts that trial as complete."
+            f"{path}: the report of the best trial cannot be read ({error.strerror}). Put it back:"
+            " the study counts this trial as complete."
         ) from None
 
 
@@ -126,18 +126,18 @@ def _protocol(
 ) -> dict[str, Any]:
     config, of_best = search.config, best_run.get("protocol", {})
     ended = ", ".join(f"{states[word]} {word}" for word in _STATES.values() if states[word])
-    when = "stand here, all trials having ended" if done else "follow when all trials have ended"
-    test = f"not read by the search (each trial's own report has its); the best trial's {when}"
+    when = "are in this report" if done else "follow when all trials have ended"
+    test = f"not used by the search; test results of the best trial {when}"
     if best_run and "test" not in best_run["results"]:
         test = "not on disk"
-    kept = ("data set", "splits", "classes", "recipe", "weights' origin", "train/test overlap")
+    copied = ("data set", "splits", "classes", "recipe", "weights' origin", "train/test overlap")
     return {
         "space": [format_space({name: values}) for name, values in search.space.items()],
         "sampler": f"{config.sampler}, search seed {config.search_seed}",
         "pruner": config.pruner,
         "trials": ended or "none",
         "selection": "highest val accuracy of a trial's selected epoch, ties to the earlier trial;"
-        " that number is optimistic, the more so the more trials",
+        " this accuracy is optimistic, the more so the more trials there are",
         "test": test,
-        **{name: of_best[name] for name in kept if name in of_best},
+        **{name: of_best[name] for name in copied if name in of_best},
     }

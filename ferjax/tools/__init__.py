@@ -1,1 +1,1 @@
-"""What `launch.prepare` and `launch.convert` do: audits, face crops, caches, weight conversion."""
+"""Tools of `launch.prepare` and `launch.convert`: audit, face crops, cache, weight conversion."""

@@ -1,4 +1,4 @@
-"""What `launch.convert` does: plan, judge, write; and the way back to torchvision."""
+"""Converts pretrained weights to ferjax (`launch.convert`), verifies, exports to torchvision."""
 
 import contextlib
 import json
@@ -31,19 +31,19 @@ from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.variable_tree import flatten, unflatten
 from ferjax.specs import spec_to_json
 
-# Largest difference of logits, over the largest logit, that counts as the same network.
+# Largest difference of logits, relative to the largest logit, at which networks count as equal.
 _BOUNDS = {"resnet": 1e-5, "vgg": 1e-5, "efficientnet": 1e-4}
 _IMAGES = 2
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """What a conversion did.
+    """The result of a conversion.
 
     Attributes:
-      plan: what becomes what.
-      error: largest difference of logits from the source's own library, relative; None: not asked.
-      folder: what was written, None where nothing was.
+      plan: which source array becomes which parameter.
+      error: largest relative difference of logits from the source library, None without --verify.
+      folder: the written folder, or None.
     """
 
     plan: ConversionPlan
@@ -52,11 +52,11 @@ class Conversion:
 
 
 def run_convert(config: ConvertConfig) -> Conversion:
-    """Converts foreign weights into a folder that `--pretrained` takes.
+    """Converts weights of another library into a folder that `--pretrained` accepts.
 
     Raises:
-      UserError: weights that cannot be had or do not fit, logits that differ from the source's
-        own library, or a folder that exists.
+      UserError: weights that are not available or do not fit, logits that differ from those of the
+        source library, or a folder that exists already.
     """
     for flag in ("model", "source"):
         if not getattr(config, flag):
@@ -69,54 +69,56 @@ def run_convert(config: ConvertConfig) -> Conversion:
     origin = resolve(config.source, config.model, config.kind)
     if origin.path and (origin.path.is_dir() or is_saved(origin.path)):
         raise UserError(
-            f"--source={origin.path} holds converted weights already: --pretrained takes it as it"
-            " is, and --to=torchvision turns it back."
+            f"--source={origin.path} holds converted weights already: use it with --pretrained, or"
+            " export it with --to=torchvision."
         )
     with _file_of(origin, config) as file:
         plan = plan_conversion(file, origin, config.model, abstract_variables)
         if config.dry_run and not config.verify:
             return Conversion(plan, None, None)
         weights = run_conversion(plan)
-        error = _judge(plan, weights) if config.verify else None
+        error = _verify_logits(plan, weights) if config.verify else None
     write = out and not config.dry_run
     return Conversion(plan, error, save_pretrained(out, weights) if out and write else None)
 
 
 @contextlib.contextmanager
 def _file_of(origin: Origin, config: ConvertConfig) -> Iterator[Path]:
-    """Yields the origin's file: a local one, or fetched for as long as it is needed."""
+    """Yields the local source file; a downloaded file is deleted at the end of the block."""
     with tempfile.TemporaryDirectory(prefix="ferjax-") as folder:
         yield fetch(origin, Path(folder), offline=config.offline, progress=config.progress)
 
 
-def _judge(plan: ConversionPlan, weights: Pretrained) -> float:
-    """Returns how far our logits are from those of the source's own library.
+def _verify_logits(plan: ConversionPlan, weights: Pretrained) -> float:
+    """Returns the largest relative difference of our logits from those of the source library.
 
     Raises:
-      UserError: further than rounding explains, or the library is not installed.
+      UserError: a difference that rounding does not explain, or the library is not installed.
     """
     side, rng = weights.input.size, np.random.default_rng(0)
     images = rng.integers(0, 256, (_IMAGES, side, side, 3), np.uint8)
     kind, model, classes = plan.table.kind, weights.model, weights.num_classes
-    theirs = reference_logits(plan.source, kind, model, classes, weights.input, images)
+    reference = reference_logits(plan.source, kind, model, classes, weights.input, images)
     network = create_model(model, classes or 0, **weights.fields)
     variables = unflatten(weights.variables)
     apply = jax.jit(lambda v, x: network.apply(v, prepare(x, weights.input), train=False))
-    ours = np.asarray(apply(variables, images))
-    error = float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+    logits = np.asarray(apply(variables, images))
+    error = float(np.abs(logits - reference).max() / np.abs(reference).max())
     bound = _BOUNDS[plan.table.family]
     if not error <= bound:
         raise UserError(
-            f"--verify: logits differ from {kind}'s by {error:.1e} of the largest, at most"
-            f" {bound:.0e} expected. Nothing was written; is --kind={kind} what the file is of?"
+            f"--verify: logits differ from those of {kind} by {error:.1e} of the largest logit; at"
+            f" most {bound:.0e} is expected. Nothing was written; is the file really of"
+            f" --kind={kind}?"
         )
     return error
 
 
 def run_export(config: ConvertConfig) -> tuple[Path, str]:
-    """Writes a run, or converted weights, as a torchvision state dict, and a JSON file beside it.
+    """Exports a run, or converted weights, as a torchvision state dict with a JSON file.
 
-    Returns the file and the Python lines that build the network which loads it.
+    Returns:
+      The path of the file, and the Python lines that build the network and load it.
 
     Raises:
       UserError: no such run, a network that torchvision cannot hold, or a file that exists.
@@ -126,8 +128,8 @@ def run_export(config: ConvertConfig) -> tuple[Path, str]:
     out = Path(config.out)
     if out.suffix != ".safetensors":
         raise UserError(f"--out={out}: the name of a .safetensors file is expected.")
-    beside = out.with_suffix(".json")
-    for file in (out, beside):
+    description = out.with_suffix(".json")
+    for file in (out, description):
         if file.exists():
             raise UserError(f"{file} exists already. Nothing was written; give another --out.")
     source = Path(config.source)
@@ -145,5 +147,5 @@ def run_export(config: ConvertConfig) -> tuple[Path, str]:
     state, build = to_torchvision(variables, model, fields)
     text = json.dumps({"build": build.splitlines(), **about}, indent=1) + "\n"
     write_atomically(out, save(state))
-    write_atomically(beside, text.encode())
+    write_atomically(description, text.encode())
     return out, build

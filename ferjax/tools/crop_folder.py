@@ -1,4 +1,4 @@
-"""A tree of photographs to the same tree of face crops, with a record of every decision."""
+"""Crops faces out of a folder of photographs (`launch.prepare --crops`), logged in `crops.csv`."""
 
 import csv
 import io
@@ -22,24 +22,25 @@ from ferjax.faces.crop_face import Crop, CropPlan, crop_face
 
 RECORD, FACELESS = "crops.csv", "no_face.txt"
 _COLUMNS = ("file", "crop", "faces", "left", "top", "width", "height", "degrees", "decision")
-# What becomes of images without a face → the decision in the record.
+# The option for images without a face → the decision in crops.csv.
 NO_FACE = {"keep": "kept whole", "drop": "dropped", "list": "listed"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of `crops.csv`: the image, its crop (empty if none), and what was decided."""
+    """One line of `crops.csv`: image, crop (empty if none), detected face, and decision."""
 
     file: str
     crop: str
-    found: Crop | None
+    detected: Crop | None
     decision: str
 
     def cells(self) -> list[str]:
         """Returns the cells of the line, in the order of its columns."""
-        box = ["", "", "", ""] if self.found is None or not self.found.box else self.found.box
-        faces = "" if self.found is None else self.found.faces
-        degrees = f"{self.found.degrees:.1f}" if self.found and self.found.box else ""
+        detected = self.detected
+        box = ["", "", "", ""] if detected is None or not detected.box else detected.box
+        faces = "" if detected is None else detected.faces
+        degrees = f"{detected.degrees:.1f}" if detected and detected.box else ""
         return [str(c) for c in (self.file, self.crop, faces, *box, degrees, self.decision)]
 
 
@@ -53,21 +54,21 @@ def crop_folder(
     on_bad_image: str = "error",
     progress: bool = True,
 ) -> dict[str, int]:
-    """Cuts the face out of every image below `source` and writes the same tree of PNGs.
+    """Crops the face out of every image below `source` and writes the same tree of PNG files.
 
-    `out` appears when all is done, or not at all. Beside the crops it holds `crops.csv` (each
-    image, its box, faces found, decision) and, with no_face=list, `no_face.txt`.
+    `out` is created only when all crops are done. It also holds `crops.csv` (each image, its box,
+    number of detected faces, decision) and, with no_face=list, `no_face.txt`.
 
     Args:
-      source: a folder of class folders; anything below it that is an image counts.
-      out: the new folder; must not exist or be empty.
-      plan: how faces are found and cut.
-      no_face: what becomes of images without a face: `keep` (whole), `drop`, or `list` (left out
-        and written to `no_face.txt`).
-      exclude: list of images to leave out; None: `exclude.txt` in `source`, where there is one.
-        Paths may be the images' or their crops'.
+      source: a folder of class folders; every image file below it counts.
+      out: the new folder; it must not exist, or be empty.
+      plan: how faces are detected and cropped.
+      no_face: for images without a face: `keep` (the whole image), `drop`, or `list` (leave the
+        image out and list it in `no_face.txt`).
+      exclude: file that lists images to leave out; None: `exclude.txt` in `source`, if it exists.
+        Its paths may be those of images or of crops.
       on_bad_image: `error`, or `skip` to leave unreadable images out.
-      progress: show a bar on a terminal.
+      progress: whether to show a progress bar on a terminal.
 
     Returns:
       Decision → number of images; the decisions are `cropped`, `kept whole`, `dropped`, `listed`,
@@ -82,9 +83,9 @@ def crop_folder(
     if on_bad_image not in ON_BAD_IMAGE:
         raise unknown_name("choice for bad images:", on_bad_image, ON_BAD_IMAGE)
     _check_folders(source, out)
-    names = _names([p.relative_to(source).as_posix() for p in image_files(source)], source)
-    left_out = _left_out(source, exclude, names)
-    # Beside `out`, so that moving it there is one step.
+    names = _crop_names([p.relative_to(source).as_posix() for p in image_files(source)], source)
+    left_out = _excluded_files(source, exclude, names)
+    # In the same folder as `out`, so that one rename moves it there.
     work = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
         try:
@@ -95,8 +96,10 @@ def crop_folder(
                     if file in left_out:
                         rows.append(Row(file, "", None, "excluded"))
                     else:
-                        rows.append(_one(source, work, file, crop, plan, no_face, on_bad_image))
-            (work / RECORD).write_bytes(_record(rows))
+                        rows.append(
+                            _crop_image(source, work, file, crop, plan, no_face, on_bad_image)
+                        )
+            (work / RECORD).write_bytes(_crops_csv(rows))
             if listed := [row.file for row in rows if row.decision == NO_FACE["list"]]:
                 (work / FACELESS).write_text("\n".join([*listed, ""]), "utf-8", "surrogateescape")
             os.replace(work, out)
@@ -111,21 +114,20 @@ def crop_folder(
 
 
 def _check_folders(source: Path, out: Path) -> None:
-    """Refuses an `out` that holds something, or that lies in `source` or around it."""
+    """Raises `UserError` if `out` is not empty, or if it is inside `source` or contains it."""
     if not source.is_dir():
         raise UserError(f"{source}: no such folder; expected the data set's class folders")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(
-            f"{out} {describe_path(out)}: crops are written to a new folder. Give another one, "
-            "or move it"
+            f"{out} {describe_path(out)}: crops are written to a new folder. Give another one, or move this"
         )
     a, b = source.resolve(), out.resolve()
     if a == b or a in b.parents or b in a.parents:
-        raise UserError(f"{out} and {source} lie one in the other; give a folder apart from it")
+        raise UserError(f"{out} and {source}: one contains the other; give a separate folder")
 
 
-def _names(files: Sequence[str], source: Path) -> dict[str, str]:
-    """Returns each file → its crop: the same path as .png, or with .png behind where two meet."""
+def _crop_names(files: Sequence[str], source: Path) -> dict[str, str]:
+    """Returns file → crop: the path as .png, or with .png appended where two would be equal."""
     stems = Counter(Path(file).with_suffix(".png").as_posix().lower() for file in files)
     names = {}
     for file in files:
@@ -137,16 +139,16 @@ def _names(files: Sequence[str], source: Path) -> dict[str, str]:
     return names
 
 
-def _left_out(source: Path, exclude: Path | None, names: dict[str, str]) -> frozenset[str]:
-    """Returns the files that the list leaves out."""
+def _excluded_files(source: Path, exclude: Path | None, names: dict[str, str]) -> frozenset[str]:
+    """Returns the files that the exclude file leaves out."""
     if exclude is None and not (source / EXCLUDE).exists():
         return frozenset()
     path = source / EXCLUDE if exclude is None else Path(exclude)
-    known = {crop: file for file, crop in names.items()} | {file: file for file in names}
-    return excluded(read_exclude(path), known, path)
+    by_name = {crop: file for file, crop in names.items()} | {file: file for file in names}
+    return excluded(read_exclude(path), by_name, path)
 
 
-def _one(
+def _crop_image(
     source: Path, work: Path, file: str, crop: str, plan: CropPlan, no_face: str, on_bad: str
 ) -> Row:
     """Crops one image and writes it; returns its row."""
@@ -157,20 +159,20 @@ def _one(
         if on_bad == "error":
             raise
         return Row(file, "", None, "unreadable")
-    found = crop_face(image, plan)
-    if found.image is None and no_face != "keep":
-        return Row(file, "", found, NO_FACE[no_face])
-    _write(image if found.image is None else found.image, work / crop)
-    return Row(file, crop, found, NO_FACE["keep"] if found.image is None else "cropped")
+    detected = crop_face(image, plan)
+    if detected.image is None and no_face != "keep":
+        return Row(file, "", detected, NO_FACE[no_face])
+    _write_png(image if detected.image is None else detected.image, work / crop)
+    return Row(file, crop, detected, NO_FACE["keep"] if detected.image is None else "cropped")
 
 
-def _write(image: np.ndarray, path: Path) -> None:
+def _write_png(image: np.ndarray, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path, "PNG")
 
 
-def _record(rows: Sequence[Row]) -> bytes:
-    """Returns `crops.csv`; names that are not Unicode keep their bytes."""
+def _crops_csv(rows: Sequence[Row]) -> bytes:
+    """Returns the content of `crops.csv`; names that are not Unicode keep their bytes."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)

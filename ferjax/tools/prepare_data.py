@@ -1,4 +1,4 @@
-"""What `launch.prepare` does with a data set before training: audit, crops, cache, preview."""
+"""Prepares a data set before training (`launch.prepare`): audit, face crops, cache, preview."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +21,7 @@ from ferjax.report.figures.contact_sheet import draw_contact_sheets
 from ferjax.report.figures.image_grids import draw_batch
 from ferjax.report.pages.audit_files import write_audit
 from ferjax.report.pages.audit_sections import findings
-from ferjax.report.pages.report_files import plain
+from ferjax.report.pages.report_files import to_json_types
 from ferjax.runtime.random_keys import stream_key
 from ferjax.specs import InputSpec
 from ferjax.tools.crop_folder import crop_folder
@@ -30,26 +30,26 @@ _PREVIEWED = 64
 
 
 def run_prepare(config: PrepareConfig) -> list[str]:
-    """Does one of the four things; returns lines to print, the last of them where the result is.
+    """Runs the requested task; returns lines to print, the last of which is the result's path.
 
     Raises:
-      UserError: none or several asked for, no such data, a folder that exists, or what the data
-        themselves do not allow.
+      UserError: no task or several tasks requested, no such data, a folder that is not empty, or
+        data for which the task is impossible.
     """
-    asked = [name for name in _TASKS if getattr(config, name)]
-    if len(asked) != 1:
+    requested = [name for name in _TASKS if getattr(config, name)]
+    if len(requested) != 1:
         flags = ", ".join(f"--{name}" for name in _TASKS)
-        raise UserError(f"one of {flags} is expected, found {len(asked)}.")
+        raise UserError(f"exactly one of {flags} is expected, found {len(requested)}.")
     if not config.dataset and not (config.crops and config.data_dir):
-        raise UserError("--dataset is missing; with --crops --data_dir is enough.")
-    what = asked[0]
-    out = Path(config.out or f"prepared/{config.dataset or 'faces'}-{what}")
-    if what != "cache" and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"--out={out} holds something already. Nothing was written; give another.")
-    return _TASKS[what](config, out)
+        raise UserError("--dataset is missing. (For --crops, --data_dir is enough.)")
+    task = requested[0]
+    out = Path(config.out or f"prepared/{config.dataset or 'faces'}-{task}")
+    if task != "cache" and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"--out={out} is not empty. Nothing was written; give another folder.")
+    return _TASKS[task](config, out)
 
 
-def _bundle(config: PrepareConfig, cache_dir: Path | None = None) -> DatasetBundle:
+def _load_bundle(config: PrepareConfig, cache_dir: Path | None = None) -> DatasetBundle:
     return load_dataset(
         config.dataset,
         config.data_dir,
@@ -59,9 +59,9 @@ def _bundle(config: PrepareConfig, cache_dir: Path | None = None) -> DatasetBund
     )
 
 
-def _audit(config: PrepareConfig, out: Path) -> list[str]:
-    """Writes audit.md, audit.json and pictures."""
-    bundle = _bundle(config)
+def _write_audit(config: PrepareConfig, out: Path) -> list[str]:
+    """Writes audit.md, audit.json and figures."""
+    bundle = _load_bundle(config)
     path = data_path(config.dataset, config.data_dir)
     files = file_census(path) if path and path.is_dir() and not any(path.glob("*.csv")) else None
     entry = dataset_entries()[config.dataset]
@@ -71,16 +71,16 @@ def _audit(config: PrepareConfig, out: Path) -> list[str]:
             bar.set_description(name)
             bar.update()
 
-        found = audit(config.dataset, bundle, files=files, obtain=entry.source, progress=progress)
-    page = write_audit(found, bundle, out)
-    return [*findings(plain(found)), str(page)]
+        result = audit(config.dataset, bundle, files=files, obtain=entry.source, progress=progress)
+    page = write_audit(result, bundle, out)
+    return [*findings(to_json_types(result)), str(page)]
 
 
-def _crops(config: PrepareConfig, out: Path) -> list[str]:
-    """Writes the tree of face crops, and beside it a contact sheet of each class."""
+def _write_crops(config: PrepareConfig, out: Path) -> list[str]:
+    """Writes the folder of face crops, and a second folder with a contact sheet of each class."""
     source = data_path(config.dataset, config.data_dir)
     if source is None:
-        raise UserError(f"--dataset={config.dataset}: drawn faces need no crops.")
+        raise UserError(f"--dataset={config.dataset}: synthetic faces need no crops.")
     sheets = out.with_name(f"{out.name}-sheets")
     if sheets.exists():
         raise UserError(f"{sheets} exists already. Nothing was written; give another --out.")
@@ -101,24 +101,24 @@ def _crops(config: PrepareConfig, out: Path) -> list[str]:
     pages = draw_contact_sheets(out, sheets)
     return [
         *(f"{count:,} images {decision}" for decision, count in counts.items()),
-        f"look at the {len(pages)} contact sheets in {sheets}, list what is no face in"
-        f" {out / 'exclude.txt'}; training leaves it out",
+        f"check the {len(pages)} contact sheets in {sheets} and list images that show no face in"
+        f" {out / 'exclude.txt'}; training leaves them out",
         str(out),
     ]
 
 
-def _cache(config: PrepareConfig, out: Path) -> list[str]:
-    """Decodes every image once into memory-mapped stores."""
-    bundle = _bundle(config, cache_dir=out)
+def _write_cache(config: PrepareConfig, out: Path) -> list[str]:
+    """Decodes every image once into memory-mapped files."""
+    bundle = _load_bundle(config, cache_dir=out)
     lines = [f"{name}: {len(split):,} images of {split.shape}" for name, split in
              bundle.splits.items()]  # fmt: skip
     return [*lines, *bundle.notes, f"use it with --cache_dir={out}", str(out)]
 
 
-def _preview(config: PrepareConfig, out: Path) -> list[str]:
-    """Draws what the network sees in training under a preset."""
+def _draw_preview(config: PrepareConfig, out: Path) -> list[str]:
+    """Draws training images under an augmentation preset, as the network gets them."""
     find_augmentation(config.augment)
-    bundle = _bundle(config)
+    bundle = _load_bundle(config)
     train = bundle.splits["train"]
     index = np.linspace(0, len(train) - 1, min(_PREVIEWED, len(train))).astype(np.int32)
     channels = train.shape[2]
@@ -126,7 +126,7 @@ def _preview(config: PrepareConfig, out: Path) -> list[str]:
         train.shape[:2], config.image_size, channels, (0.0,) * channels, (1.0,) * channels
     )
     key = stream_key(0, "augment", 0)
-    # Mixing is of the whole step; the sheet shows each image's own changes.
+    # Mixup and cutmix belong to the training step; this figure shows the changes of single images.
     inputs = augment(jnp.asarray(train.read(index)), spec, config.augment, key, jnp.asarray(index))
     images = denormalize(inputs, spec)
     path = out / f"preview_{config.augment}.png"
@@ -136,8 +136,8 @@ def _preview(config: PrepareConfig, out: Path) -> list[str]:
 
 
 _TASKS: dict[str, Callable[[PrepareConfig, Path], list[str]]] = {
-    "audit": _audit,
-    "crops": _crops,
-    "cache": _cache,
-    "preview": _preview,
+    "audit": _write_audit,
+    "crops": _write_crops,
+    "cache": _write_cache,
+    "preview": _draw_preview,
 }

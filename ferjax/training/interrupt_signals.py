@@ -23,7 +23,7 @@ def interrupt_requests(joined: bool = False) -> Iterator[Callable[[], bool]]:
 
     Args:
       joined: whether several processes run as one: SIGTERM is then left to JAX, which tells all of
-        them (`processes.asked_to_end`), and whatever else asks to end ends them in its name.
+        them (`processes.stop_requested`), and whatever else asks to end ends them in its name.
     """
     asked: list[int] = []
 

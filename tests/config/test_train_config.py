@@ -1,4 +1,4 @@
-"""`TrainConfig`: JSON, bounds and choices, and what may change when a run is resumed."""
+"""`TrainConfig`: JSON, bounds and choices, phases, and fields that may change on resume."""
 
 import dataclasses
 import json
@@ -13,7 +13,8 @@ from ferjax.config.fields import field_type, is_per_phase, parse_list
 from ferjax.config.format_versions import KEY
 from ferjax.config.json_file import config_from_json, config_to_json, make_config, resume_conflicts
 from ferjax.config.phases import Phase, phases_of, total_epochs
-from ferjax.config.train_config import EvalConfig, TrainConfig
+from ferjax.config.tool_configs import EvalConfig
+from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
 
 FIELDS = {field.name: field for field in dataclasses.fields(TrainConfig)}
@@ -34,7 +35,7 @@ FREE = {
 }
 PER_PHASE = {"epochs", "learning_rate", "schedule", "freeze"}
 SCHEDULES = "constant, cosine, exponential, inverse_time, one_cycle, plateau, step"
-# name → (values refused, a part of the message that says what was expected).
+# name → (invalid values, a part of the message that names the expected values).
 REFUSED: dict[str, tuple[list[Any], str]] = {
     "epochs": ([0, -3, (3, 0)], "at least 1"),
     "batch_size": ([0, -8], "at least 1"),
@@ -82,17 +83,16 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
 
 
 def numbers(field: dataclasses.Field) -> st.SearchStrategy[Any]:
-    """Returns values of a numeric field that its bounds allow."""
+    """Returns a strategy for the values of a numeric field within its bounds."""
     rule = field.metadata
     low = rule["low"] if rule["low"] is not None else rule["above"]
     if field_type(field)[0] is int:
         return st.integers(low, min(rule["high"] or 10**6, 10**6))
-    shut = rule["low"] is None
-    return st.floats(low, rule["high"] or 1e6, exclude_min=shut)
+    return st.floats(low, rule["high"] or 1e6, exclude_min=rule["low"] is None)
 
 
 def values(field: dataclasses.Field) -> st.SearchStrategy[Any]:
-    """Returns values that a field allows, None among them where it does."""
+    """Returns a strategy for the values that a field allows, with None if it is allowed."""
     kind, optional = field_type(field)
     if field.metadata["choices"]:
         strategy = st.sampled_from(field.metadata["choices"])
@@ -107,20 +107,20 @@ def values(field: dataclasses.Field) -> st.SearchStrategy[Any]:
     return st.none() | strategy if optional else strategy
 
 
-def phased(count: int) -> st.SearchStrategy[dict[str, Any]]:
-    """Returns values of the fields that may have one a phase: one for all, or `count`."""
+def per_phase_values(count: int) -> st.SearchStrategy[dict[str, Any]]:
+    """Returns values of the per-phase fields: one value for all phases, or `count` values."""
     one = {name: values(FIELDS[name]) for name in PER_PHASE}
     many = {n: s | st.lists(s, min_size=count, max_size=count).map(tuple) for n, s in one.items()}
     return st.fixed_dictionaries(many)
 
 
-# Rules bind fields together; the strategies keep them.
-TOGETHER: dict[str, Any] = dict(warmup_epochs=0.0, fold=None, loss="focal", accumulate=1)
-TOGETHER |= dict(decay_rate=None, decay_epochs=None)
+# Fields that must fit each other get these values.
+FIXED: dict[str, Any] = dict(warmup_epochs=0.0, fold=None, loss="focal", accumulate=1)
+FIXED |= dict(decay_rate=None, decay_epochs=None)
 configs = st.builds(
-    lambda plain, phases: TrainConfig(**{**plain, **phases, **TOGETHER}),
+    lambda plain, phases: TrainConfig(**{**plain, **phases, **FIXED}),
     st.fixed_dictionaries({n: values(f) for n, f in FIELDS.items() if n not in PER_PHASE}),
-    st.integers(1, 4).flatmap(phased),
+    st.integers(1, 4).flatmap(per_phase_values),
 )
 
 
@@ -135,7 +135,7 @@ def test_json_round_trip(config: TrainConfig) -> None:
     ("text", "words"),
     [
         ('{"epochs": 3', "not valid JSON"),
-        ('{"epoch": 3}', "'epoch' is not known"),
+        ('{"epoch": 3}', "'epoch' is unknown"),
         ('{"epochs": 0}', "--epochs=0"),
         ('{"epochs": "3"}', "int expected, found str"),
         ('{"epochs": [3, "3"]}', "int expected, found str"),
@@ -164,13 +164,13 @@ def test_every_bounded_field_is_in_the_table() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value", "words"),
-    [(name, value, words) for name, (found, words) in REFUSED.items() for value in found],
+    [(name, value, words) for name, (invalid, words) in REFUSED.items() for value in invalid],
 )
 def test_out_of_range_names_the_flag(name: str, value: Any, words: str) -> None:
     with pytest.raises(UserError, match=f"--{name}") as caught:
         make_config({name: value})
     assert words in str(caught.value)
-    # Of a list the wrong value is named, which stands last here.
+    # The message names the wrong value of a list, which is the last one here.
     assert str(value[-1] if isinstance(value, tuple) else value) in str(caught.value)
 
 
@@ -206,24 +206,25 @@ def test_whole_numbers_are_floats_too() -> None:
     [
         (dict(schedule="one_cycle", warmup_epochs=1.0), "one_cycle has a warm-up of its own"),
         (dict(warmup_epochs=3.0, epochs=2), "longer than --epochs=2"),
-        (dict(seeds=(1, 0, 1)), "names a seed twice"),
-        (dict(seeds=(0, -1)), "names -1"),
-        (dict(seeds=(0, 2**32)), "names 4294967296"),
-        (dict(seeds=(0.5,)), "names 0.5"),
+        (dict(seeds=(1, 0, 1)), "contains a seed twice"),
+        (dict(seeds=(0, -1)), "contains -1"),
+        (dict(seeds=(0, 2**32)), "contains 4294967296"),
+        (dict(seeds=(0.5,)), "contains 0.5"),
         (dict(schedule=("constant", "one_cycle"), warmup_epochs=1.0), "a warm-up of its own"),
         (dict(warmup_epochs=3.0, epochs=(5, 2)), "longer than --epochs=2"),
-        (dict(decay_rate=0.5), r"--decay_rate=0.5: --schedule=constant has none \(step, "),
+        (dict(decay_rate=0.5), r"--decay_rate=0.5: --schedule=constant does not use it \(step, "),
         (
             dict(decay_epochs=2.0, schedule=("cosine", "inverse_time")),
-            r"--decay_epochs=2.0: --schedule=cosine,inverse_time has none \(step, exponential, pl",
+            r"--decay_epochs=2.0: --schedule=cosine,inverse_time does not use it \(step, "
+            r"exponential, pl",
         ),
-        (dict(freeze="stem_(.*"), r"--freeze=stem_\(\.\*: no regular expression"),
-        (dict(freeze=("none", "[a")), r"--freeze=\[a: no regular expression"),
-        (dict(accumulate=3, batch_size=64), "Batch sizes that it does: 63 or 66"),
-        (dict(accumulate=8, batch_size=4), "Batch sizes that it does: 8"),
+        (dict(freeze="stem_(.*"), r"--freeze=stem_\(\.\*: not a regular expression"),
+        (dict(freeze=("none", "[a")), r"--freeze=\[a: not a regular expression"),
+        (dict(accumulate=3, batch_size=64), "Nearest batch sizes that work: 63 or 66"),
+        (dict(accumulate=8, batch_size=4), "Nearest batch sizes that work: 8"),
     ],
 )
-def test_fields_that_do_not_go_together(fields: dict[str, Any], words: str) -> None:
+def test_fields_that_do_not_fit_each_other(fields: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=words):
         TrainConfig(**fields)
 
@@ -238,12 +239,13 @@ def test_fields_that_do_not_go_together(fields: dict[str, Any], words: str) -> N
         ),
     ],
 )
-def test_lists_of_another_length_are_refused(fields: dict[str, Any], words: str) -> None:
-    with pytest.raises(UserError, match=f"{words}: give one value for all phases, or 3, one a"):
+def test_lists_of_different_lengths_are_refused(fields: dict[str, Any], words: str) -> None:
+    expected = f"{words}: give one value for all phases, or 3 values, one for each phase"
+    with pytest.raises(UserError, match=expected):
         TrainConfig(**fields)
 
 
-def test_one_value_counts_in_every_phase() -> None:
+def test_one_value_applies_to_every_phase() -> None:
     assert phases_of(TrainConfig()) == (Phase(20, 1e-3, "constant", "none"),)
     config = TrainConfig(epochs=(2, 3), learning_rate=(1e-2, 1e-3), freeze=("all_but_head", "none"))
     assert phases_of(config) == (
@@ -254,12 +256,12 @@ def test_one_value_counts_in_every_phase() -> None:
     assert total_epochs(TrainConfig(epochs=4, learning_rate=(0.1, 0.2, 0.3))) == 12
 
 
-def test_a_decay_may_be_one_phases_alone() -> None:
+def test_a_decay_may_apply_to_one_phase_only() -> None:
     config = TrainConfig(schedule=("step", "constant"), decay_rate=0.5, decay_epochs=3.0)
     assert (config.decay_rate, config.decay_epochs) == (0.5, 3.0)
 
 
-def test_per_phase_fields_are_known_by_their_type() -> None:
+def test_per_phase_fields_are_recognised_by_their_type() -> None:
     assert {name for name, field in FIELDS.items() if is_per_phase(field)} == PER_PHASE
 
 
@@ -283,7 +285,7 @@ def test_comma_lists(name: str, text: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "kind"), [("epochs", "5,x", "integers"), ("learning_rate", "1,", "numbers")]
 )
-def test_comma_lists_of_something_else_are_refused(name: str, text: str, kind: str) -> None:
+def test_comma_lists_of_the_wrong_type_are_refused(name: str, text: str, kind: str) -> None:
     with pytest.raises(UserError, match=f"--{name}={text}: a comma list of {kind} is expected"):
         parse_list(FIELDS[name], text)
 
@@ -318,7 +320,7 @@ def test_only_free_fields_may_differ_on_resume() -> None:
         assert conflicts == expected, name
 
 
-def test_epochs_may_grow_under_a_constant_schedule_alone() -> None:
+def test_epochs_may_grow_only_with_a_constant_schedule() -> None:
     short, long = TrainConfig(epochs=2), TrainConfig(epochs=5)
     assert resume_conflicts(short, long) == []
     assert resume_conflicts(long, short) == ["epochs: 5 → 2"]
@@ -326,7 +328,7 @@ def test_epochs_may_grow_under_a_constant_schedule_alone() -> None:
     assert resume_conflicts(*cosine) == ["epochs: 2 → 5"]
 
 
-def test_the_last_phase_may_grow_under_a_constant_schedule_alone() -> None:
+def test_the_last_phase_may_grow_only_with_a_constant_schedule() -> None:
     def config(*epochs: int, schedule: Any = "constant") -> TrainConfig:
         rates = tuple(0.1**k for k in range(len(epochs)))
         return TrainConfig(epochs=epochs, learning_rate=rates, schedule=schedule)
@@ -337,9 +339,9 @@ def test_the_last_phase_may_grow_under_a_constant_schedule_alone() -> None:
     mixed = ("cosine", "constant")
     assert resume_conflicts(config(2, 3, schedule=mixed), config(2, 5, schedule=mixed)) == []
     mixed = ("constant", "cosine")
-    found = resume_conflicts(config(2, 3, schedule=mixed), config(2, 5, schedule=mixed))
-    assert found == ["epochs: (2, 3) → (2, 5)"]
-    # Another phase is another run.
+    conflicts = resume_conflicts(config(2, 3, schedule=mixed), config(2, 5, schedule=mixed))
+    assert conflicts == ["epochs: (2, 3) → (2, 5)"]
+    # An additional phase is not allowed.
     assert resume_conflicts(TrainConfig(epochs=2), TrainConfig(epochs=(2, 2)))
 
 

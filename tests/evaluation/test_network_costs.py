@@ -4,7 +4,7 @@ import pytest
 
 from ferjax.evaluation.network_costs import describe_costs, describe_network
 from ferjax.models.registry import create_model
-from ferjax.report.pages.cost_sections import network, si, speed
+from ferjax.report.pages.cost_sections import network, speed, with_prefix
 from ferjax.specs import InputSpec
 
 
@@ -83,4 +83,4 @@ def test_the_network_s_page_lists_its_modules() -> None:
     ],
 )
 def test_numbers_have_three_digits(value: float, words: str) -> None:
-    assert si(value, "B") == words
+    assert with_prefix(value, "B") == words

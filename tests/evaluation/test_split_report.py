@@ -11,7 +11,8 @@ import jax
 import numpy as np
 import pytest
 
-from ferjax.config.train_config import EvalConfig, TrainConfig
+from ferjax.config.tool_configs import EvalConfig
+from ferjax.config.train_config import TrainConfig
 from ferjax.data.registry import load_dataset
 from ferjax.data.synthetic import load_synthetic
 from ferjax.emotions import EMOTIONS

@@ -1,4 +1,4 @@
-"""The north-star command: Awei on RAF-DB, from the files as released to a report."""
+"""Training of Awei on RAF-DB with the paper's recipe, from the released file layout to a report."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""`launch.convert` as its user meets it: mapping, folder, judge, the way back, and refusals."""
+"""`launch.convert` as a process: mapping, converted folder, --verify, export, and errors."""
 
 import importlib.util
 import json
@@ -45,7 +45,7 @@ def convert(tmp_path: Path) -> Convert:
 
 @pytest.fixture(scope="module")
 def state() -> dict[str, np.ndarray]:
-    """Returns a resnet18 with 5 classes as torchvision names it, random but of a sane scale."""
+    """Returns a random resnet18 with 5 classes as a torchvision state dict, scaled by fan-in."""
     rng = np.random.default_rng(0)
     variables = {
         path: np.abs(rng.standard_normal(shape, np.float32)) / max(1, np.prod(shape[:-1])) ** 0.5
@@ -61,7 +61,7 @@ def file(tmp_path: Path, state: dict[str, np.ndarray]) -> str:
     return "resnet18.safetensors"
 
 
-def test_there_and_back(
+def test_conversion_and_export_round_trip(
     convert: Convert, file: str, state: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
     mapping = ("layer2.0.downsample.0.weight", "1x1x64x128", "stage2_block0/downsample_conv/kernel")
@@ -80,12 +80,12 @@ def test_there_and_back(
     assert back.keys() == state.keys()
     for key, array in state.items():
         np.testing.assert_array_equal(back[key], array)
-    beside = json.loads((tmp_path / "back.json").read_text())
-    assert beside["input"]["mean"] == [0.485, 0.456, 0.406]
-    assert beside["build"] == ["net = torchvision.models.resnet18(num_classes=5)"]
+    description = json.loads((tmp_path / "back.json").read_text())
+    assert description["input"]["mean"] == [0.485, 0.456, 0.406]
+    assert description["build"] == ["net = torchvision.models.resnet18(num_classes=5)"]
 
 
-def test_the_list_shows_what_is_published_and_what_is_cached(convert: Convert) -> None:
+def test_the_list_shows_published_and_cached_weights(convert: Convert) -> None:
     code, output, _ = convert("--list", "--model=resnet50")
     assert code == 0
     rows = {line.split()[0]: line for line in output.splitlines()}
@@ -114,7 +114,7 @@ def test_the_list_shows_what_is_published_and_what_is_cached(convert: Convert) -
         (("--list", "--model=resnet5"), "Did you mean 'resnet50'"),
     ],
 )
-def test_every_mistake_is_one_line(
+def test_every_error_is_one_line(
     convert: Convert, file: str, arguments: tuple[str, ...], words: str, tmp_path: Path
 ) -> None:
     (tmp_path / "cache").mkdir()
@@ -126,9 +126,9 @@ def test_every_mistake_is_one_line(
 
 
 @pytest.mark.parity
-def test_the_judge_is_the_sources_own_library(convert: Convert, file: str) -> None:
+def test_verify_compares_with_the_source_library(convert: Convert, file: str) -> None:
     if not importlib.util.find_spec("torchvision"):
         pytest.skip("torchvision is not installed")
     code, output, _ = convert("--model=resnet18", f"--source={file}", "--verify")
     assert code == 0
-    assert "logits differ from torchvision's by" in output
+    assert "logits differ from those of torchvision by" in output

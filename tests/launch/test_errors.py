@@ -1,4 +1,4 @@
-"""What a hostile user meets: one line that names the flag or file, exit status 1, no traceback."""
+"""Errors of a user: one line that names the flag or file, exit status 1, no traceback."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ from launch.app import run
 ROOT = Path(launch.train.__file__).parents[1]
 Train = Callable[..., str]
 PAIR = ("--model=cnn3", "--dataset=synthetic", "--smoke")
-# Wrong before anything is read: arguments → words of the message.
+# Name of the case → arguments that are wrong before any file is read, words of the message.
 CASES: dict[str, tuple[tuple[str, ...], list[str]]] = {
     "flag": (("--modell=awei",), ["Unknown command line flag 'modell'", "Did you mean: model"]),
     "positional": ((*PAIR, "awei"), ["unexpected argument 'awei'", "--flag=value"]),
@@ -98,7 +98,7 @@ def test_wrong_settings(
     assert not list(tmp_path.iterdir()), "something was written"
 
 
-def test_data_folder_that_holds_something_else(train: Train, tmp_path: Path) -> None:
+def test_a_data_folder_of_another_layout(train: Train, tmp_path: Path) -> None:
     (tmp_path / "photos" / "summer").mkdir(parents=True)
     message = train("--model=awei", "--dataset=rafdb", "--data_dir=photos")
     for word in ("--data_dir=photos", "holds summer/", "Image/aligned", "licence on request"):
@@ -111,7 +111,7 @@ def test_broken_images_are_named(
     tree = make_rafdb(tmp_path / "raf")
     folder = tree / "DATASET" / "train" / "3"
     flags = ("--model=base_cnn", "--dataset=rafdb", "--data_dir=raf", "--workdir=run")
-    (folder / "notes.png").write_text("this is no picture")
+    (folder / "notes.png").write_text("this is not an image")
     message = train(*flags)
     assert "raf/DATASET/train/3/notes.png" in message
     assert "not an image" in message
@@ -124,7 +124,7 @@ def test_broken_images_are_named(
 
 
 def test_permuted_labels_are_named(train: Train, tmp_path: Path) -> None:
-    """90 pictures of fear in test are more than were published; disgust has 160."""
+    """Test has 90 images of fear, more than were published; disgust has 160."""
     for split in ("train", "test"):
         for label in range(1, 8):
             folder = tmp_path / "raf" / split / str(label)

@@ -1,4 +1,4 @@
-"""Flags are the config's fields: same names, defaults and help."""
+"""Flags equal the fields of the config: names, defaults and help; parsing; --list and --help."""
 
 import dataclasses
 import subprocess
@@ -36,14 +36,14 @@ def _fresh() -> Iterator[None]:
 def test_every_field_has_its_flag(field: dataclasses.Field) -> None:
     flag = FLAGS[field.name]
     default = None if field.default in ((), "") else field.default
-    # A comma list is text; absl knows none of several numbers or one.
+    # A comma list is text, because absl has no flag for one or several numbers.
     assert flag.default == (str(default) if is_per_phase(field) else default)
     assert flag.help.startswith(field.metadata["help"])
     for choice in field.metadata["choices"] or ():
         assert str(choice) in flag.help
 
 
-def test_only_what_is_on_the_command_line_is_given() -> None:
+def test_given_flags_are_those_on_the_command_line() -> None:
     FLAGS(["train"])
     assert given_flags(TrainConfig) == {}
     FLAGS.unparse_flags()
@@ -55,7 +55,7 @@ def test_only_what_is_on_the_command_line_is_given() -> None:
     ]
 
 
-def test_a_list_makes_phases() -> None:
+def test_a_comma_list_gives_phases() -> None:
     FLAGS(
         [
             "train",
@@ -80,13 +80,13 @@ def test_a_list_makes_phases() -> None:
     ("flag", "kind"),
     [("epochs=5,ten", "integers"), ("epochs=", "integers"), ("learning_rate=fast", "numbers")],
 )
-def test_phases_of_another_type_are_refused(flag: str, kind: str) -> None:
+def test_phases_of_the_wrong_type_are_refused(flag: str, kind: str) -> None:
     FLAGS(["train", f"--{flag}"])
     with pytest.raises(UserError, match=f"--{flag}: a comma list of {kind}"):
         given_flags(TrainConfig)
 
 
-def test_a_bare_command_line_resolves() -> None:
+def test_a_short_command_line_resolves() -> None:
     FLAGS(["train", "--model=awei", "--dataset=rafdb", "--smoke"])
     config = resolve(given_flags(TrainConfig))
     assert (config.recipe, config.epochs, config.image_size) == ("liu_awei_rafdb", 2, 224)
@@ -99,7 +99,7 @@ def test_seeds_are_integers(text: str) -> None:
         given_flags(TrainConfig)
 
 
-def test_catalogue_names_everything() -> None:
+def test_catalogue_names_all_models_data_sets_and_recipes() -> None:
     text = catalogue()
     for name in (*MODELS, *dataset_entries(), *RECIPES):
         assert f"  {name} " in text

@@ -1,4 +1,4 @@
-"""`launch.search` as its user meets it: two processes on one study, a line for a mistake."""
+"""`launch.search` as a process: two workers on one study, and one line for a user's error."""
 
 import json
 import os
@@ -35,10 +35,12 @@ def search(tmp_path: Path) -> Run:
     return call
 
 
-def test_two_workers_find_the_rate_that_does_not_diverge(search: Run, tmp_path: Path) -> None:
+def test_two_workers_find_the_learning_rate_that_does_not_diverge(
+    search: Run, tmp_path: Path
+) -> None:
     # Random search with this seed draws one of each.
-    own = ("--space=learning_rate=1e-3|1e30", "--sampler=random", "--search_seed=0")
-    done = search(*TINY, *own, "--trials=2", "--workers=2")
+    options = ("--space=learning_rate=1e-3|1e30", "--sampler=random", "--search_seed=0")
+    done = search(*TINY, *options, "--trials=2", "--workers=2")
     assert done.returncode == 0, done.stderr
     out = tmp_path / "runs" / "search-base_cnn-synthetic"
     report = json.loads((out / "report.json").read_text())
@@ -61,7 +63,7 @@ def test_two_workers_find_the_rate_that_does_not_diverge(search: Run, tmp_path: 
         ((*TINY, "--space=lr=1:2"), ["unknown field in --space 'lr'", "learning_rate"]),
     ],
 )
-def test_a_mistake_is_one_line(
+def test_an_error_is_one_line(
     search: Run, tmp_path: Path, arguments: tuple[str, ...], words: list[str]
 ) -> None:
     done = search(*arguments)

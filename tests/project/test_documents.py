@@ -19,7 +19,8 @@ LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)\)")
 SCRIPT = """
 import importlib, json, sys
 from absl import flags
-from ferjax.config.train_config import EvalConfig, TrainConfig
+from ferjax.config.tool_configs import EvalConfig
+from ferjax.config.train_config import TrainConfig
 from ferjax.recipes import resolve
 from ferjax.search.search_plan import plan_search
 from ferjax.config.tool_configs import SearchConfig

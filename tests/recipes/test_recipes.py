@@ -1,4 +1,4 @@
-"""Recipes: the papers' values, precedence, and which recipe a command takes."""
+"""Recipes: values of the papers, precedence, and which recipe a command line selects."""
 
 import dataclasses
 import re
@@ -17,7 +17,7 @@ from ferjax.training.freezing import check_frozen
 
 FIELDS = {field.name for field in dataclasses.fields(TrainConfig)}
 MODULE_FIELDS = ("dropout", "guide", "head_widths", "jumper", "pooling", "stochastic_depth")
-# PAPERS.md, "Not printed → ferjax's default", and what each paper prints.
+# The values that each paper prints, and ferjax's choices for the others.
 P1 = dict(
     optimizer="sgd",
     learning_rate=0.01,
@@ -62,7 +62,7 @@ P3_RESNET = {
 }
 P3_DEFAULT = {**P3_RESNET, "epochs": 10, "pretrained": None}
 P4 = dict(optimizer="adamw", schedule="one_cycle", learning_rate=2e-3, batch_size=128, epochs=15)
-# The one departure, measured: BUILD.md, "Decisions".
+# The one deviation from the paper; it was measured (BUILD.md, "Decisions").
 P4_SHALLOW = {**P4, "epochs": 10, "dropout": 0.25}
 P5 = dict(
     optimizer="adam", learning_rate=1e-3, batch_size=8, epochs=20, image_size=224, dropout=0.5
@@ -91,7 +91,7 @@ EVERY = [
         ("resnet50", "synthetic", "default", P1_DEFAULT),
     ],
 )
-def test_values_are_the_papers(
+def test_values_equal_the_papers(
     model: str, dataset: str, recipe: str, values: dict[str, Any]
 ) -> None:
     config = resolve({"model": model, "dataset": dataset})
@@ -107,7 +107,7 @@ def test_the_papers_dropout_and_jumper() -> None:
         assert network.dropout == 0.5
 
 
-def test_variants_differ_from_their_papers_recipe_in_what_their_name_says() -> None:
+def test_variants_differ_from_their_recipe_only_in_the_named_setting() -> None:
     for name, changed in {
         "farahani_resnet18_sfew_frozen": {"freeze": r"stem_.*|stage[12]_.*"},
         "liu_awei_rafdb_guided": {"guide": "vgg16", "pretrained": "imagenet"},
@@ -121,12 +121,12 @@ def test_a_recipes_weights_can_be_declined() -> None:
     assert resolve({"recipe": "farahani_resnet18_sfew", "pretrained": "none"}).pretrained == "none"
 
 
-def test_every_model_has_a_default_and_no_other() -> None:
+def test_exactly_the_models_have_a_default() -> None:
     assert set(DEFAULTS) == set(MODELS)
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_names_and_data_sets_are_known(name: str) -> None:
+def test_recipe_names_follow_the_pattern_and_exist(name: str) -> None:
     recipe = RECIPES[name]
     paper, model, dataset = name.split("_", 1)[0], recipe.model, recipe.dataset
     plain = f"{paper}_{model}_{dataset}"
@@ -146,7 +146,7 @@ def test_settings_fit_the_network(name: str, model: str, settings: dict[str, Any
 
 
 @pytest.mark.parametrize("name", [n for n, r in RECIPES.items() if "freeze" in r.settings])
-def test_what_a_recipe_freezes_is_there(name: str) -> None:
+def test_frozen_parameters_of_a_recipe_exist(name: str) -> None:
     config = resolve({"recipe": name})
     shapes = abstract_variables(config.model, 7)
     params = {k.removeprefix("params/"): v for k, v in shapes.items() if k.startswith("params/")}
@@ -170,7 +170,7 @@ def test_precedence_is_default_recipe_smoke_given() -> None:
 
 @pytest.mark.parametrize("smoke", [False, True])
 @pytest.mark.parametrize("model", DEFAULTS)
-def test_a_bare_pair_is_enough(model: str, smoke: bool) -> None:
+def test_model_and_data_set_are_enough(model: str, smoke: bool) -> None:
     config = resolve({"model": model, "dataset": "synthetic", "smoke": smoke})
     assert config.recipe == "default"
     assert config.workdir == f"runs/{model}-synthetic-default-s0" + "-smoke" * smoke
@@ -179,8 +179,8 @@ def test_a_bare_pair_is_enough(model: str, smoke: bool) -> None:
 def test_a_recipe_names_model_and_data_set() -> None:
     config = resolve({"recipe": "liu_awei_rafdb"})
     assert (config.model, config.dataset) == ("awei", "rafdb")
-    elsewhere = resolve({"recipe": "yang_cnn3_fer2013", "dataset": "synthetic"})
-    assert (elsewhere.dataset, elsewhere.batch_size) == ("synthetic", 128)
+    other = resolve({"recipe": "yang_cnn3_fer2013", "dataset": "synthetic"})
+    assert (other.dataset, other.batch_size) == ("synthetic", 128)
     assert resolve({"recipe": "default", "model": "awei", "dataset": "rafdb"}).image_size == 64
 
 
@@ -205,6 +205,6 @@ def test_seeds_name_the_default_workdir() -> None:
         ),
     ],
 )
-def test_refused(given: dict[str, Any], words: str) -> None:
+def test_wrong_settings_are_refused(given: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=words):
         resolve(given)

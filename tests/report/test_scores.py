@@ -1,3 +1,5 @@
+"""Classification scores against scikit-learn and the papers' printed confusion matrices."""
+
 import json
 
 import numpy as np
@@ -29,7 +31,7 @@ def images(matrix):
 
 
 def parse(text):
-    """Returns one of P1's printed matrices, which have rows = predicted, in our orientation."""
+    """Returns one of P1's printed matrices (rows = predicted) transposed to rows = true."""
     return np.array([[int(cell) for cell in row.split()] for row in text.split("/")]).T
 
 
@@ -37,38 +39,38 @@ def parse(text):
 def test_scores_equal_scikit_learn(matrix):
     true, predicted = images(matrix)
     labels = list(range(len(matrix)))
-    found = scores(matrix, names(len(matrix)))
+    result = scores(matrix, names(len(matrix)))
     assert (confusion_matrix(true, predicted, labels=labels) == matrix).all()
-    assert found["accuracy"] == pytest.approx(accuracy_score(true, predicted))
+    assert result["accuracy"] == pytest.approx(accuracy_score(true, predicted))
     per_class = precision_recall_fscore_support(true, predicted, labels=labels, zero_division=0)
     for rate, expected in zip(("precision", "recall", "f1", "support"), per_class, strict=True):
-        assert [row[rate] for row in found["per_class"]] == pytest.approx(expected.tolist())
+        assert [row[rate] for row in result["per_class"]] == pytest.approx(expected.tolist())
     for average in ("macro", "weighted"):
         expected = precision_recall_fscore_support(
             true, predicted, labels=labels, average=average, zero_division=0
         )
-        assert tuple(found[average].values()) == pytest.approx(expected[:3])
+        assert tuple(result[average].values()) == pytest.approx(expected[:3])
 
 
 @given(matrices.filter(np.any))
-# It warns of predicted classes that never occur.
+# scikit-learn warns of predicted classes that never occur.
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_mean_class_accuracy_equals_scikit_learn(matrix):
-    found = scores(matrix, names(len(matrix)))["mean_class_accuracy"]
-    assert found == pytest.approx(balanced_accuracy_score(*images(matrix)))
+    result = scores(matrix, names(len(matrix)))["mean_class_accuracy"]
+    assert result == pytest.approx(balanced_accuracy_score(*images(matrix)))
 
 
 def test_no_image_scores_zero():
-    found = scores(np.zeros((2, 2), int), names(2))
-    assert found["accuracy"] == found["mean_class_accuracy"] == found["weighted"]["f1"] == 0
+    result = scores(np.zeros((2, 2), int), names(2))
+    assert result["accuracy"] == result["mean_class_accuracy"] == result["weighted"]["f1"] == 0
 
 
 @given(matrices)
 def test_scores_are_json_and_finite(matrix):
-    found = scores(matrix, names(len(matrix)))
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert found["count"] == matrix.sum()
-    assert found["confusion"] == matrix.tolist()
+    result = scores(matrix, names(len(matrix)))
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    assert result["count"] == matrix.sum()
+    assert result["confusion"] == matrix.tolist()
 
 
 def test_kumari_ck_plus():
@@ -77,12 +79,12 @@ def test_kumari_ck_plus():
         "38 0 0 0 0 0 0 / 0 14 0 0 0 1 1 / 0 0 53 0 0 0 0 / 0 0 0 21 0 0 0 / "
         "1 2 0 0 62 0 0 / 1 0 0 0 0 24 0 / 0 0 0 1 0 0 74"
     )
-    found = scores(matrix, classes)
-    recall = {row["class"]: round(100 * row["recall"], 1) for row in found["per_class"]}
+    result = scores(matrix, classes)
+    recall = {row["class"]: round(100 * row["recall"], 1) for row in result["per_class"]}
     assert list(recall.values()) == [95.0, 87.5, 100, 95.5, 100, 96.0, 98.7]
     assert list(recall) == classes
-    assert round(100 * found["accuracy"], 1) == 97.6
-    assert found["count"] == 293
+    assert round(100 * result["accuracy"], 1) == 97.6
+    assert result["count"] == 293
 
 
 def test_kumari_fer2013():
@@ -91,21 +93,21 @@ def test_kumari_fer2013():
         "57 6 69 2840 187 96 82 / 262 11 257 156 1528 542 67 / 170 25 415 73 262 1099 19 / "
         "18 1 200 56 19 16 1105"
     )
-    found = scores(matrix, names(7))
-    recall = [round(100 * row["recall"], 1) for row in found["per_class"]]
+    result = scores(matrix, names(7))
+    recall = [round(100 * row["recall"], 1) for row in result["per_class"]]
     assert recall == [60.4, 43.6, 27.3, 86.3, 68.6, 49.5, 72.5]
-    assert round(100 * found["accuracy"], 1) == 62.8
-    assert found["count"] == 12909
+    assert round(100 * result["accuracy"], 1) == 62.8
+    assert result["count"] == 12909
 
 
 def test_a_class_that_never_occurs_counts_in_macro_but_not_in_mean_class_accuracy():
-    found = scores(np.array([[4, 0, 0], [0, 4, 0], [0, 0, 0]]), names(3))
-    assert found["mean_class_accuracy"] == 1
-    assert found["macro"]["recall"] == pytest.approx(2 / 3)
-    assert found["weighted"]["recall"] == 1
+    result = scores(np.array([[4, 0, 0], [0, 4, 0], [0, 0, 0]]), names(3))
+    assert result["mean_class_accuracy"] == 1
+    assert result["macro"]["recall"] == pytest.approx(2 / 3)
+    assert result["weighted"]["recall"] == 1
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (3, 3), (4,), (0, 0)])
-def test_a_matrix_of_another_shape_is_refused(shape):
+def test_a_matrix_of_the_wrong_shape_is_refused(shape):
     with pytest.raises(ValueError, match=r"2 classes must be \[K, K\]"):
         scores(np.zeros(shape, int), names(2))

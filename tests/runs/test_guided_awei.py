@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from ferjax.config.train_config import EvalConfig
+from ferjax.config.tool_configs import EvalConfig
 from ferjax.convert.converted.weights_folder import load_weights
 from ferjax.convert.weights import Pretrained, save_pretrained
 from ferjax.errors import UserError

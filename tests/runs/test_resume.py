@@ -168,7 +168,7 @@ def test_a_command_with_restarts_goes_on_after_a_kill(
         os.kill(int(children[0]), signal.SIGKILL)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
-    assert errors.count("ended with status -9: starting again") == 2
+    assert errors.count("ended with status -9: restarting") == 2
     assert_same_run(run_dir, unkilled)
 
 
@@ -182,7 +182,7 @@ def test_restarts_end_with_what_is_final_and_pass_signals_on(tmp_path: Path) -> 
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 143
-    assert "starting again" not in errors
+    assert "restarting" not in errors
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

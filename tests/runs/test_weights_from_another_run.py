@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from ferjax.config.json_file import config_to_json
-from ferjax.config.train_config import EvalConfig, TrainConfig
+from ferjax.config.tool_configs import EvalConfig
+from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
 from ferjax.experiment import run_evaluate, run_train
 from ferjax.models.registry import create_model

@@ -1,4 +1,4 @@
-"""The mesh, the placements on it, and the batch sizes it divides."""
+"""Device mesh: sharding of a batch, compiled functions, batch sizes that it divides."""
 
 import jax
 import numpy as np
@@ -24,7 +24,7 @@ def test_compiled_functions_reduce_over_the_whole_batch() -> None:
 
 
 @pytest.mark.parametrize(("size", "near"), [(6, "4 or 8"), (2, "4"), (13, "12 or 16")])
-def test_a_batch_the_devices_do_not_divide_is_refused(size: int, near: str) -> None:
+def test_a_batch_size_that_the_devices_do_not_divide_is_refused(size: int, near: str) -> None:
     mesh = data_mesh(jax.devices()[:4])
     with pytest.raises(UserError, match=rf"--batch_size={size} .*4 devices.* work: {near}\.$"):
         check_batch_size(size, mesh)

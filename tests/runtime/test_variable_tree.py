@@ -1,4 +1,4 @@
-"""Trees by flat path: split by pattern and put together again."""
+"""Trees of variables by flat path: flatten, split by pattern, merge."""
 
 import re
 from typing import Any
@@ -29,7 +29,7 @@ def test_flat_paths_name_every_leaf(tree: dict[str, Any]) -> None:
 
 
 @given(TREES, st.sampled_from([None, "guide/.*", ".*conv1", "a", "nothing"]))
-def test_a_split_is_by_whole_paths_and_is_undone_by_merging(
+def test_splitting_matches_whole_paths_and_merging_is_its_inverse(
     tree: dict[str, Any], pattern: str | None
 ) -> None:
     rest, matched = split_tree(tree, pattern)
@@ -38,6 +38,6 @@ def test_a_split_is_by_whole_paths_and_is_undone_by_merging(
     assert not any(pattern and re.fullmatch(pattern, path) for path in flatten(rest))
 
 
-def test_of_a_path_given_twice_the_last_leaf_counts() -> None:
+def test_the_last_leaf_of_a_path_counts() -> None:
     old, new = {"a": {"b": np.zeros(1)}, "c": 1}, {"a": {"b": 2}}
     assert merge_trees(old, new) == {"a": {"b": 2}, "c": 1}

@@ -1,4 +1,4 @@
-"""A stand-in for training: the accuracy of an epoch is a formula of the settings."""
+"""A fake training function: the accuracy of an epoch is a formula of the settings."""
 
 import json
 import math
@@ -24,23 +24,23 @@ def learning_rate_matters(config: TrainConfig, epoch: int) -> float:
     return math.exp(-(distance**2)) * (0.8 + 0.01 * epoch)
 
 
-def stand_in(formula: Formula) -> Callable[..., dict[str, Any]]:
-    """Returns what takes the place of `run_train`: reports by `formula`, leaves report.json."""
+def fake_train(formula: Formula) -> Callable[..., dict[str, Any]]:
+    """Returns a replacement of `run_train` with accuracies from `formula`; writes report.json."""
 
     def train(config: TrainConfig, watch: Callable[[int, float], None]) -> dict[str, Any]:
         run_dir = Path(config.workdir or "")
         run_dir.mkdir(parents=True, exist_ok=True)
         assert isinstance(config.epochs, int)
-        found = []
+        accuracies = []
         for epoch in range(1, config.epochs + 1):
-            found.append(formula(config, epoch))
-            watch(epoch, found[-1])
-        shown = {**scores([[3, 1], [0, 2]], ["anger", "fear"]), "epoch": 1, "loss": 1.0}
-        val = {**shown, "accuracy": max(found)}
+            accuracies.append(formula(config, epoch))
+            watch(epoch, accuracies[-1])
+        result = {**scores([[3, 1], [0, 2]], ["anger", "fear"]), "epoch": 1, "loss": 1.0}
+        val = {**result, "accuracy": max(accuracies)}
         report = {
             "results": {
-                split: {"last": own, "selected": own}
-                for split, own in (("val", val), ("test", {**val, "accuracy": 0.125}))
+                split: {"last": result, "selected": result}
+                for split, result in (("val", val), ("test", {**val, "accuracy": 0.125}))
             },
             "protocol": {"splits": ["train: 9", "val: 6", "test: 6"], "data set": "synthetic"},
             "environment": {"git commit": "abc"},
@@ -53,18 +53,18 @@ def stand_in(formula: Formula) -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture
-def matters() -> Formula:
-    """Returns the formula (config, epoch) → accuracy in which the learning rate matters."""
+def rate_formula() -> Formula:
+    """Returns the formula (config, epoch) → accuracy, which depends on the learning rate."""
     return learning_rate_matters
 
 
 @pytest.fixture
 def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
-    """Returns a function (formula, **SearchConfig's or TrainConfig's fields) → search's report.
+    """Returns a function (formula, **fields of SearchConfig) → report of the search.
 
-    Nothing is drawn and nothing compiled is freed, which would take most of the time.
+    It draws no figure and does not clear compiled programs, which would take most of the time.
     """
-    monkeypatch.setattr("ferjax.search.run_trial.forget_programs", lambda: None)
+    monkeypatch.setattr("ferjax.search.run_trial.clear_compiled_programs", lambda: None)
     monkeypatch.setattr("ferjax.report.pages.search_files.draw_trials", lambda *_: None)
 
     def call(
@@ -72,11 +72,11 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dic
         *,
         prepare: Callable[[TrainConfig], Any] = lambda config: None,
         given: dict[str, Any] | None = None,
-        **own: Any,
+        **fields: Any,
     ) -> dict[str, Any]:
-        config = SearchConfig(**{"out": str(tmp_path / "study"), "trials": 6, **own})
+        config = SearchConfig(**{"out": str(tmp_path / "study"), "trials": 6, **fields})
         return run_search(
-            config, {**GIVEN, **(given or {})}, train=stand_in(formula), prepare=prepare
+            config, {**GIVEN, **(given or {})}, train=fake_train(formula), prepare=prepare
         )
 
     return call

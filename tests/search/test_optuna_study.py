@@ -1,4 +1,4 @@
-"""Who has which trial: workers of one study never share one, and none is left behind."""
+"""Trials of a study: no two workers run the same one, and unfinished trials are claimed again."""
 
 import signal
 import subprocess
@@ -9,13 +9,19 @@ from typing import Any
 import pytest
 
 from ferjax.config.tool_configs import SearchConfig
-from ferjax.search.optuna_study import claim, draw, make_sampler, open_study, present
+from ferjax.search.optuna_study import (
+    build_sampler,
+    claim_trial,
+    open_study,
+    suggest_point,
+    worker_lock,
+)
 from ferjax.search.search_plan import Search, plan_search
-from ferjax.search.search_space import settings_of
+from ferjax.search.search_space import settings_from_point
 
 optuna = pytest.importorskip("optuna")
 ROOT = Path(__file__).parents[2]
-# Dies while it holds the lock on the journal.
+# A process that dies while it holds the lock on the journal.
 HOLDER = """
 import os, signal, sys
 from pathlib import Path
@@ -32,49 +38,51 @@ def search(tmp_path: Path) -> Search:
     return plan_search(config, GIVEN)
 
 
-def test_workers_share_no_trial(search: Search) -> None:
+def test_no_two_workers_claim_the_same_trial(search: Search) -> None:
     first, second = open_study(search), open_study(search)
-    with present(search.out) as one, present(search.out) as two:
-        claims = [claim(search, *who) for who in 3 * [(first, one), (second, two)]]
+    with worker_lock(search.out) as one, worker_lock(search.out) as two:
+        claims = [claim_trial(search, *worker) for worker in 3 * [(first, one), (second, two)]]
     assert [trial and trial.number for trial in claims] == [0, 1, 2, 3, 4, None]
 
 
-def test_what_a_worker_left_is_claimed_first_and_by_one(search: Search) -> None:
+def test_unfinished_trials_are_claimed_first_and_once(search: Search) -> None:
     first, second = open_study(search), open_study(search)
-    with present(search.out) as gone:
-        left = claim(search, first, gone)
-        drawn = draw(left, search.space)
-        with present(search.out) as one, present(search.out) as two:
-            assert claim(search, second, one).number == 1
-            assert claim(search, second, two).number == 2
-    with present(search.out) as one, present(search.out) as two:
-        claims = [claim(search, second, name) for name in (one, two, one, two)]
+    with worker_lock(search.out) as dead:
+        unfinished = claim_trial(search, first, dead)
+        drawn = suggest_point(unfinished, search.space)
+        with worker_lock(search.out) as one, worker_lock(search.out) as two:
+            assert claim_trial(search, second, one).number == 1
+            assert claim_trial(search, second, two).number == 2
+    with worker_lock(search.out) as one, worker_lock(search.out) as two:
+        claims = [claim_trial(search, second, name) for name in (one, two, one, two)]
         assert [trial.number for trial in claims] == [0, 1, 2, 3]
-        assert draw(claims[0], search.space) == drawn
+        assert suggest_point(claims[0], search.space) == drawn
     assert not [path for path in (search.out / "workers").iterdir() if path.suffix == ".lock"]
 
 
-def test_a_worker_that_vanished_without_its_file_is_gone(search: Search) -> None:
+def test_a_worker_without_its_lock_file_counts_as_dead(search: Search) -> None:
     study = open_study(search)
-    with present(search.out) as one:
-        claim(search, study, one)
+    with worker_lock(search.out) as one:
+        claim_trial(search, study, one)
         for path in (search.out / "workers").iterdir():
             path.unlink()
-        with present(search.out) as two:
-            assert claim(search, study, two).number == 0
+        with worker_lock(search.out) as two:
+            assert claim_trial(search, study, two).number == 0
         path.touch()
 
 
-def test_a_claim_that_was_cut_off_is_drawn_to_its_end(search: Search) -> None:
+def test_an_interrupted_claim_is_completed(search: Search) -> None:
     study = open_study(search)
     study.ask()
-    with present(search.out) as one:
-        trial = claim(search, study, one)
+    with worker_lock(search.out) as one:
+        trial = claim_trial(search, study, one)
         assert trial.number == 0
-        assert set(settings_of(search.space, draw(trial, search.space))) == {"batch_size"}
+        assert set(settings_from_point(search.space, suggest_point(trial, search.space))) == {
+            "batch_size"
+        }
 
 
-def test_the_lock_of_a_process_that_dies_is_free(search: Search) -> None:
+def test_the_lock_of_a_dead_process_is_released(search: Search) -> None:
     study = open_study(search)
     path = study._storage._backend._lock._path
     done = subprocess.run([sys.executable, "-c", HOLDER, str(path)], cwd=ROOT)
@@ -83,9 +91,9 @@ def test_the_lock_of_a_process_that_dies_is_free(search: Search) -> None:
 
 
 @pytest.mark.parametrize("name", ["random", "tpe"])
-def test_what_is_drawn_follows_from_seed_and_number(name: str) -> None:
+def test_samples_depend_on_seed_and_trial_number(name: str) -> None:
     def drawn(seed: int, number: int) -> Any:
-        sampler = make_sampler(SearchConfig(sampler=name, search_seed=seed), number)
+        sampler = build_sampler(SearchConfig(sampler=name, search_seed=seed), number)
         return optuna.create_study(sampler=sampler).ask().suggest_float("x", 0, 1)
 
     assert drawn(1, 2) == drawn(1, 2)

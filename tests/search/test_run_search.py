@@ -1,4 +1,4 @@
-"""The search as a whole, over a stand-in for training: what is drawn, ended, failed, resumed."""
+"""A whole search with a fake training function: sampling, pruning, failures, resumption, report."""
 
 import json
 import math
@@ -27,10 +27,12 @@ def states(report: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
-def test_one_worker_repeats_itself(search: Search, tmp_path: Path, sampler: str) -> None:
-    own = {"sampler": sampler, "trials": 14}
+def test_a_search_with_one_worker_is_reproducible(
+    search: Search, tmp_path: Path, sampler: str
+) -> None:
+    options = {"sampler": sampler, "trials": 14}
     first, second, other = (
-        search(out=str(tmp_path / name), search_seed=seed, **own)
+        search(out=str(tmp_path / name), search_seed=seed, **options)
         for name, seed in (("a", 0), ("b", 0), ("c", 1))
     )
     assert values(first) == values(second)
@@ -41,40 +43,42 @@ def test_one_worker_repeats_itself(search: Search, tmp_path: Path, sampler: str)
     assert 1e-4 <= min(rates) < max(rates) <= 1e-1
 
 
-def test_a_trial_draws_the_same_however_the_search_was_cut(search: Search) -> None:
+def test_samples_do_not_depend_on_how_the_search_was_split(search: Search) -> None:
     whole = search(sampler="random", trials=5, pruner="none", space=RATE, search_seed=3)
     out = str(Path(whole["path"]).parent / "again")
     for trials in (2, 3, 5):
-        cut = search(
+        part = search(
             sampler="random", trials=trials, pruner="none", space=RATE, search_seed=3, out=out
         )
-        assert values(cut) == values(whole)[:trials]
+        assert values(part) == values(whole)[:trials]
 
 
-def test_tpe_closes_in_on_the_best(search: Search) -> None:
+def test_tpe_approaches_the_best_value(search: Search) -> None:
     report = search(sampler="tpe", trials=40, pruner="none", space=RATE)
     distances = [abs(math.log10(row["learning_rate"] / 3e-3)) for row in values(report)]
-    # Of numbers drawn evenly by order of magnitude the mean distance is that of the whole range.
-    evenly = (math.log10(3e-3 / 1e-5) ** 2 + math.log10(1 / 3e-3) ** 2) / 2 / 5
-    assert sum(distances[20:]) / 20 < 0.6 * evenly
+    # Numbers drawn uniformly in the logarithm have this mean distance.
+    uniform = (math.log10(3e-3 / 1e-5) ** 2 + math.log10(1 / 3e-3) ** 2) / 2 / 5
+    assert sum(distances[20:]) / 20 < 0.6 * uniform
     assert report["best"]["accuracy"] > 0.8
 
 
-def test_a_bad_trial_ends_early_and_costs_no_more(search: Search, matters: Formula) -> None:
-    seen: list[tuple[str, int]] = []
+def test_a_bad_trial_is_pruned_and_not_trained_further(
+    search: Search, rate_formula: Formula
+) -> None:
+    evaluated: list[tuple[str, int]] = []
 
     def formula(config: TrainConfig, epoch: int) -> float:
-        seen.append((Path(config.workdir or "").name, epoch))
-        return matters(config, epoch)
+        evaluated.append((Path(config.workdir or "").name, epoch))
+        return rate_formula(config, epoch)
 
     report = search(formula, sampler="random", trials=20, space=RATE, given={"epochs": 8})
     pruned = [row for row in report["rows"] if row["state"] == "pruned"]
     assert "pruned" not in states(report)[:5]
     assert len(pruned) >= 3
-    # A quarter of the epochs is never enough to judge by; the last one has nothing left to save.
+    # The first quarter of the epochs is never pruned; after the last epoch pruning saves nothing.
     assert all(2 <= row["epochs"] < 8 for row in pruned)
     for row in report["rows"]:
-        assert max(epoch for name, epoch in seen if name == row["directory"]) == row["epochs"]
+        assert max(epoch for name, epoch in evaluated if name == row["directory"]) == row["epochs"]
     best = max(row["accuracy"] for row in report["rows"] if row["state"] == "complete")
     assert all(row["accuracy"] < best for row in pruned)
 
@@ -93,7 +97,7 @@ def test_without_a_pruner_every_trial_runs_to_its_end(search: Search) -> None:
         (MemoryError(), "memory ran out"),
     ],
 )
-def test_a_trial_that_cannot_be_trained_is_failed_and_counted(
+def test_a_trial_that_cannot_be_trained_counts_as_failed(
     search: Search, error: Exception, reason: str
 ) -> None:
     def formula(config: TrainConfig, epoch: int) -> float:
@@ -109,7 +113,7 @@ def test_a_trial_that_cannot_be_trained_is_failed_and_counted(
     assert f"trial 1: {failed['failure']}" in Path(report["path"]).read_text()
 
 
-def test_values_that_do_not_go_together_fail_their_own_trial(search: Search) -> None:
+def test_values_that_do_not_fit_each_other_fail_only_their_trial(search: Search) -> None:
     space = "schedule=cosine|one_cycle, warmup_epochs=0.5:1"
     report = search(trials=6, space=space, sampler="random")
     for row in report["rows"]:
@@ -119,7 +123,7 @@ def test_values_that_do_not_go_together_fail_their_own_trial(search: Search) -> 
     assert {"complete", "failed"} <= set(states(report))
 
 
-def test_what_no_trial_can_work_with_ends_the_search_before_anything_is_written(
+def test_settings_that_no_trial_can_use_end_the_search_before_any_write(
     search: Search, tmp_path: Path
 ) -> None:
     def prepare(config: TrainConfig) -> None:
@@ -130,38 +134,38 @@ def test_what_no_trial_can_work_with_ends_the_search_before_anything_is_written(
     assert not list(tmp_path.iterdir())
 
 
-def test_data_that_vanish_end_the_search_and_fail_no_trial(search: Search, tmp_path: Path) -> None:
-    there = [True]
+def test_missing_data_end_the_search_and_fail_no_trial(search: Search, tmp_path: Path) -> None:
+    exists = [True]
 
     def prepare(config: TrainConfig) -> None:
-        if not there[0]:
+        if not exists[0]:
             raise UserError("--data_dir=x does not exist")
 
     def formula(config: TrainConfig, epoch: int) -> float:
-        if str(config.workdir).endswith("trial_0002") and len(there) == 1:
-            there[0] = False
+        if str(config.workdir).endswith("trial_0002") and len(exists) == 1:
+            exists[0] = False
             raise UserError("--data_dir=x does not exist")
         return 0.5
 
     with pytest.raises(UserError, match="does not exist"):
         search(formula, prepare=prepare)
-    there[:] = [True, True]
+    exists[:] = [True, True]
     assert states(search(formula, prepare=prepare)) == ["complete"] * 6
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, RuntimeError])
-def test_a_trial_that_was_cut_off_goes_on_under_its_number(
-    search: Search, matters: Formula, stop: type[BaseException]
+def test_an_interrupted_trial_continues_under_its_number(
+    search: Search, rate_formula: Formula, stop: type[BaseException]
 ) -> None:
-    cut, trained = [True], []
+    interrupt, trained = [True], []
 
     def formula(config: TrainConfig, epoch: int) -> float:
         if epoch == 1:
             trained.append(config)
-        if str(config.workdir).endswith("trial_0002") and epoch == 3 and cut:
-            cut.clear()
-            raise stop("cut off")
-        return matters(config, epoch)
+        if str(config.workdir).endswith("trial_0002") and epoch == 3 and interrupt:
+            interrupt.clear()
+            raise stop("interrupted")
+        return rate_formula(config, epoch)
 
     with pytest.raises(stop):
         search(formula, space=RATE, pruner="none")
@@ -174,7 +178,7 @@ def test_a_trial_that_was_cut_off_goes_on_under_its_number(
     assert trained[2].resume
 
 
-def test_a_trial_that_kills_its_process_is_given_up(search: Search) -> None:
+def test_a_trial_that_kills_its_process_fails_after_three_starts(search: Search) -> None:
     def formula(config: TrainConfig, epoch: int) -> float:
         if str(config.workdir).endswith("trial_0001"):
             raise RuntimeError("killed")
@@ -188,12 +192,12 @@ def test_a_trial_that_kills_its_process_is_given_up(search: Search) -> None:
     assert report["rows"][1]["failure"] == "its process died 3 times"
 
 
-def test_ctrl_c_is_no_death(search: Search) -> None:
-    left = [KeyboardInterrupt] * 4
+def test_ctrl_c_does_not_count_as_a_dead_process(search: Search) -> None:
+    interrupts = [KeyboardInterrupt] * 4
 
     def formula(config: TrainConfig, epoch: int) -> float:
-        if left:
-            raise left.pop()
+        if interrupts:
+            raise interrupts.pop()
         return 0.5
 
     for _ in range(4):
@@ -202,14 +206,14 @@ def test_ctrl_c_is_no_death(search: Search) -> None:
     assert states(search(formula, trials=1)) == ["complete"]
 
 
-def test_test_is_shown_of_the_best_alone_and_only_in_the_end(
-    search: Search, matters: Formula
+def test_test_results_are_those_of_the_best_trial_and_appear_at_the_end(
+    search: Search, rate_formula: Formula
 ) -> None:
     def formula(config: TrainConfig, epoch: int) -> float:
         folder = Path(config.workdir or "").parent
         if str(config.workdir).endswith("trial_0003") and (folder / "report.json").is_file():
             early.append((folder / "report.json").read_text())
-        return matters(config, epoch)
+        return rate_formula(config, epoch)
 
     early: list[str] = []
     report = search(formula, trials=4, pruner="none")
@@ -233,7 +237,7 @@ def test_ties_go_to_the_earlier_trial(search: Search) -> None:
     assert search(lambda config, epoch: 0.25)["best"]["number"] == 0
 
 
-def test_a_missing_report_of_the_best_is_named(search: Search) -> None:
+def test_a_missing_report_of_the_best_trial_is_an_error(search: Search) -> None:
     report = search(trials=1)
     (Path(report["path"]).parent / "trial_0000" / "report.json").unlink()
     with pytest.raises(UserError, match=r"trial_0000/report\.json.*Put it back"):

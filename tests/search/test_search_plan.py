@@ -1,4 +1,4 @@
-"""What a search takes, what it varies, and what it refuses before anything is written."""
+"""Plan of a search: accepted settings, varied fields, and errors before anything is written."""
 
 import shlex
 import sys
@@ -21,7 +21,9 @@ Formula = Callable[[TrainConfig, int], float]
 RATE = "learning_rate=log:1e-5:1.0"
 
 
-def test_the_command_of_the_best_gives_its_config(search: Search, matters: Formula) -> None:
+def test_the_command_line_of_the_best_trial_gives_its_config(
+    search: Search, rate_formula: Formula
+) -> None:
     space = (
         "learning_rate=log:1e-5:1e-1, batch_size=8:64, balance=true|false, dropout=default|0.5,"
         " head_widths=512|512,256, optimizer=sgd|adamw"
@@ -30,19 +32,19 @@ def test_the_command_of_the_best_gives_its_config(search: Search, matters: Formu
 
     def formula(config: TrainConfig, epoch: int) -> float:
         trained[Path(config.workdir or "").name] = config
-        return matters(config, epoch)
+        return rate_formula(config, epoch)
 
     report = search(formula, space=space, trials=4, given={"augment": "flip", "offline": True})
     program, _, module, *words = shlex.split(report["command"])
     assert (program, module) == ("python", "launch.train")
     flags.FLAGS.unparse_flags()
     flags.FLAGS(["train", *words])
-    found = resolve(given_flags(TrainConfig))
+    resolved = resolve(given_flags(TrainConfig))
     flags.FLAGS.unparse_flags()
-    own = trained[report["best"]["directory"]]
-    same = {"workdir": None, "resume": False, "progress": False}
-    assert {**vars(found), **same} == {**vars(own), **same}
-    assert found.workdir != own.workdir
+    config = trained[report["best"]["directory"]]
+    ignored = {"workdir": None, "resume": False, "progress": False}
+    assert {**vars(resolved), **ignored} == {**vars(config), **ignored}
+    assert resolved.workdir != config.workdir
 
 
 def test_another_search_is_refused_in_the_same_folder(search: Search) -> None:
@@ -63,12 +65,12 @@ def test_another_search_is_refused_in_the_same_folder(search: Search) -> None:
     assert len(more["rows"]) == 2
 
 
-def test_fewer_trials_than_there_are_change_nothing(search: Search) -> None:
+def test_fewer_trials_than_exist_change_nothing(search: Search) -> None:
     search(trials=3)
     assert len(search(trials=2)["rows"]) == 3
 
 
-def test_a_folder_of_something_else_is_refused(search: Search, tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_refused(search: Search, tmp_path: Path) -> None:
     (tmp_path / "study").mkdir()
     (tmp_path / "study" / "thesis.tex").write_text("mine")
     with pytest.raises(UserError, match=r"--out=.*thesis\.tex.*Nothing was written"):
@@ -79,7 +81,7 @@ def test_a_folder_of_something_else_is_refused(search: Search, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("own", "words"),
+    ("options", "words"),
     [
         ({"given": {"workdir": "x"}}, ["--workdir", "--out"]),
         ({"given": {"seeds": (1, 2)}}, ["--seeds", "a trial is one"]),
@@ -92,10 +94,10 @@ def test_a_folder_of_something_else_is_refused(search: Search, tmp_path: Path) -
     ],
 )
 def test_settings_that_cannot_be_searched(
-    search: Search, own: dict[str, Any], words: list[str], tmp_path: Path
+    search: Search, options: dict[str, Any], words: list[str], tmp_path: Path
 ) -> None:
     with pytest.raises(UserError) as error:
-        search(**own)
+        search(**options)
     assert not [word for word in words if word not in str(error.value)], error.value
     assert not list(tmp_path.iterdir())
 

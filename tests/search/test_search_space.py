@@ -1,4 +1,4 @@
-"""The line that says what varies: read strictly, written back the same."""
+"""Search space: strict parsing of --space, round trip, values of the fields, rounding."""
 
 import dataclasses
 from typing import Any
@@ -15,10 +15,10 @@ from ferjax.search.search_space import (
     Choice,
     Range,
     format_space,
-    middle,
+    middle_point,
     parse_space,
-    settings_of,
-    varied_fields,
+    searchable_fields,
+    settings_from_point,
 )
 
 FIELDS = {field.name: field for field in dataclasses.fields(TrainConfig)}
@@ -35,7 +35,7 @@ def ranges(low: float, high: float, whole: bool, log: bool | None = None) -> st.
 def choices(*texts: str) -> st.SearchStrategy:
     """Returns a strategy for choices among texts."""
     some = st.lists(st.sampled_from(texts), min_size=2, unique=True)
-    return some.map(lambda found: Choice(tuple(found)))
+    return some.map(lambda texts: Choice(tuple(texts)))
 
 
 SPACES = st.fixed_dictionaries(
@@ -67,9 +67,9 @@ def test_round_trip_and_values(space: dict[str, Range | Choice], data: st.DataOb
         )
         for name, values in space.items()
     }
-    for where in (point, middle(space)):
-        settings = settings_of(space, where)
-        assert set(settings) == {name for name, drawn in where.items() if drawn != "default"}
+    for sample in (point, middle_point(space)):
+        settings = settings_from_point(space, sample)
+        assert set(settings) == {name for name, drawn in sample.items() if drawn != "default"}
         for name, value in settings.items():
             check_field(FIELDS[name], value)
             values = space[name]
@@ -78,7 +78,7 @@ def test_round_trip_and_values(space: dict[str, Range | Choice], data: st.DataOb
                 assert type(value) is type(values.low)
 
 
-def test_what_is_read() -> None:
+def test_parsing() -> None:
     text = "learning_rate=log:1e-4:0.1,batch_size = log:8:64 ,  dropout=default|0.5, freeze=a|(b|c)"
     assert parse_space(text) == {
         "learning_rate": Range(1e-4, 0.1, log=True),
@@ -88,57 +88,57 @@ def test_what_is_read() -> None:
     }
 
 
-def test_values_are_those_of_the_flags() -> None:
+def test_values_equal_those_of_the_flags() -> None:
     texts = "epochs=5|5,10, head_widths=512|512,256, balance=true|false, learning_rate=0.1|1e-3,1"
     space = parse_space(texts)
     last = {name: values.texts[-1] for name, values in space.items() if isinstance(values, Choice)}
-    assert settings_of(space, last) == {
+    assert settings_from_point(space, last) == {
         "epochs": (5, 10),
         "head_widths": (512, 256),
         "balance": False,
         "learning_rate": (1e-3, 1.0),
     }
-    assert settings_of(space, {"epochs": "5", "learning_rate": "0.1"}) == {
+    assert settings_from_point(space, {"epochs": "5", "learning_rate": "0.1"}) == {
         "epochs": 5,
         "learning_rate": 0.1,
     }
 
 
-def test_numbers_are_rounded_to_what_a_table_shows() -> None:
+def test_numbers_are_rounded_to_four_digits() -> None:
     space = parse_space("learning_rate=log:1e-4:1e-1, momentum=0.123456:0.9")
     point = {"learning_rate": 0.0012345678, "momentum": 0.1234561}
-    assert settings_of(space, point) == {"learning_rate": 0.001235, "momentum": 0.1235}
-    assert settings_of(space, {"momentum": 0.123456}) == {"momentum": 0.1235}
-    assert settings_of(parse_space("momentum=0.12349:0.5"), {"momentum": 0.12349}) == {
+    assert settings_from_point(space, point) == {"learning_rate": 0.001235, "momentum": 0.1235}
+    assert settings_from_point(space, {"momentum": 0.123456}) == {"momentum": 0.1235}
+    assert settings_from_point(parse_space("momentum=0.12349:0.5"), {"momentum": 0.12349}) == {
         "momentum": 0.1235
     }
-    assert settings_of(parse_space("momentum=0.12351:0.5"), {"momentum": 0.12352}) == {
+    assert settings_from_point(parse_space("momentum=0.12351:0.5"), {"momentum": 0.12352}) == {
         "momentum": 0.12351
     }
 
 
 def test_middle() -> None:
     space = parse_space("learning_rate=log:1e-4:1e-2, batch_size=8:24, optimizer=adamw|sgd")
-    assert middle(space) == pytest.approx(
+    assert middle_point(space) == pytest.approx(
         {"learning_rate": 1e-3, "batch_size": 16, "optimizer": "adamw"}
     )
 
 
 def test_the_default_space_can_be_read() -> None:
     space = parse_space(DEFAULT_SPACE)
-    assert set(space) <= set(varied_fields())
+    assert set(space) <= set(searchable_fields())
     assert parse_space(format_space(space)) == space
 
 
 REFUSED: dict[str, list[Any]] = {
-    "": ["no field=values", "learning_rate=log:"],
-    "optimizer": ["'optimizer' is no field=values"],
+    "": ["not of the form field=values", "learning_rate=log:"],
+    "optimizer": ["'optimizer' is not of the form field=values"],
     "optimiser=sgd|adam": ["'optimiser'", "Did you mean 'optimizer'"],
     "model=cnn3|cnn4": ["model cannot vary", "one model", "--model"],
     "dataset=a|b": ["dataset cannot vary"],
     "seeds=1|2": ["seeds cannot vary", "a trial is one run"],
     "val_fraction=0.1:0.2": ["val_fraction cannot vary", "different images"],
-    "progress=true|false": ["progress cannot vary", "decides no numbers"],
+    "progress=true|false": ["progress cannot vary", "does not change the results"],
     "momentum=0:0.9, momentum=0:0.5": ["momentum twice"],
     "learning_rate=0.1": ["low:high"],
     "learning_rate=1:2:3": ["low:high"],
@@ -163,14 +163,14 @@ REFUSED: dict[str, list[Any]] = {
 
 
 @pytest.mark.parametrize("text", REFUSED)
-def test_refused(text: str) -> None:
+def test_wrong_spaces_are_refused(text: str) -> None:
     with pytest.raises(UserError) as error:
         parse_space(text)
     assert not [word for word in REFUSED[text] if word not in str(error.value)], error.value
 
 
-def test_every_field_may_vary_or_says_why_not() -> None:
+def test_every_field_is_searchable_or_has_a_reason() -> None:
     for name in FIELDS:
-        if name not in varied_fields():
+        if name not in searchable_fields():
             with pytest.raises(UserError, match=f"{name} cannot vary: .*Give it as a flag"):
                 parse_space(f"{name}=a|b")

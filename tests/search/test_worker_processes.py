@@ -1,4 +1,4 @@
-"""Several processes on one study, each over a stand-in for training."""
+"""Worker processes of one search, each with a fake training function: crash, error, SIGTERM."""
 
 import os
 import signal
@@ -17,13 +17,13 @@ from ferjax.search.worker_processes import run_workers
 
 pytest.importorskip("optuna")
 HERE = Path(__file__).parent
-# A worker: folder of conftest, study, what happens.
+# A worker; its arguments are the folder of conftest.py, the study and what happens.
 SCRIPT = """
 import os, signal, sys, time
 from pathlib import Path
 folder, out, what = sys.argv[1:]
 sys.path.insert(0, folder)
-from conftest import GIVEN, learning_rate_matters, stand_in
+from conftest import GIVEN, learning_rate_matters, fake_train
 import ferjax.report.pages.search_files
 from ferjax.errors import Terminated, UserError
 from ferjax.search.run_search import run_search
@@ -33,7 +33,7 @@ ferjax.report.pages.search_files.draw_trials = lambda *_: None
 
 def formula(config, epoch):
     name = Path(config.workdir).name
-    # Both workers are at work before the first trial ends.
+    # The first trial ends after both workers have started one.
     while name == "trial_0000" and not Path(out, "trial_0001").exists():
         time.sleep(0.05)
     if what == "die" and name == "trial_0001" and not Path(out, "died").exists():
@@ -49,7 +49,7 @@ def prepare(config):
 
 try:
     config = SearchConfig(out=out, trials=6, pruner="none")
-    run_search(config, GIVEN, train=stand_in(formula), prepare=prepare)
+    run_search(config, GIVEN, train=fake_train(formula), prepare=prepare)
 except UserError as error:
     sys.exit(f"error: {error}")
 """
@@ -71,7 +71,7 @@ def workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., di
     return call
 
 
-def test_two_workers_fill_one_study_and_one_goes_on_with_what_the_other_left(
+def test_two_workers_share_one_study_and_one_finishes_the_trial_of_the_other(
     workers: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
     report = workers("die")
@@ -83,7 +83,7 @@ def test_two_workers_fill_one_study_and_one_goes_on_with_what_the_other_left(
     assert Path(report["path"]).is_file()
 
 
-def test_a_worker_that_refuses_speaks_for_all(
+def test_the_error_of_one_worker_is_raised(
     workers: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match=r"worker \d: no such data"):
@@ -91,7 +91,7 @@ def test_a_worker_that_refuses_speaks_for_all(
     assert not (tmp_path / "study" / "study.json").exists()
 
 
-def test_ending_the_search_ends_its_workers(
+def test_stopping_the_search_stops_its_workers(
     workers: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
     def end() -> None:
@@ -103,6 +103,6 @@ def test_ending_the_search_ends_its_workers(
     threading.Thread(target=end, daemon=True).start()
     with pytest.raises(Terminated):
         workers("wait")
-    # A worker's file stands as long as it lives.
+    # The lock file of a worker exists as long as the worker runs.
     assert not list((tmp_path / "study" / "workers").glob("*.lock"))
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL

@@ -1,4 +1,4 @@
-"""A tree of photographs to a tree of crops: what is written, what is left out, what is refused."""
+"""Face crops of a folder of photographs: files written, images left out, errors."""
 
 import csv
 from pathlib import Path
@@ -16,7 +16,7 @@ from ferjax.tools.crop_folder import crop_folder
 
 
 def bright(image: np.ndarray) -> list[Box]:
-    """Detects the bounding box of bright pixels: a face of the photographs below."""
+    """Detects the bounding box of bright pixels, which is the face in the images below."""
     rows, columns = np.nonzero(image > 200)
     if not rows.size:
         return []
@@ -28,11 +28,11 @@ PLAN = CropPlan(bright, largest, margin=5)
 
 
 def photograph(path: Path, mode: str = "RGB", face: bool = True) -> None:
-    picture = Image.new(mode, (80, 60), 50 if mode == "L" else (50, 60, 70))
+    image = Image.new(mode, (80, 60), 50 if mode == "L" else (50, 60, 70))
     if face:
-        picture.paste(255 if mode == "L" else (255, 255, 255), (30, 20, 50, 40))
+        image.paste(255 if mode == "L" else (255, 255, 255), (30, 20, 50, 40))
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, quality=100)
+    image.save(path, quality=100)
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_images_without_a_face(source: Path, choice: str, decision: str) -> None
     assert record(out)["train/fear/a.jpg"]["decision"] == decision
     assert (out / "no_face.txt").exists() == (choice == "list")
     if choice == "list":
-        # Fit to be used as exclude.txt as it is.
+        # The file can be used as exclude.txt without changes.
         assert (out / "no_face.txt").read_text() == "train/fear/a.jpg\n"
 
 
@@ -98,7 +98,7 @@ def test_exclude_names_images_or_their_crops(source: Path) -> None:
     assert record(out)["train/anger/a.jpg"]["decision"] == "excluded"
 
 
-def test_exclude_elsewhere(source: Path, tmp_path: Path) -> None:
+def test_exclude_file_in_another_folder(source: Path, tmp_path: Path) -> None:
     (source / "exclude.txt").write_text("train/fear/a.jpg")
     (tmp_path / "mine.txt").write_text("train/anger/b.png")
     assert crop(source, exclude=tmp_path / "mine.txt")["excluded"] == 1
@@ -106,20 +106,20 @@ def test_exclude_elsewhere(source: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"# x\nfear/a.jpg", r"exclude.txt, line 2: no image 'fear/a.jpg'.*'train/fear/a.jpg'"),
         (b"\xff\xfe\x00", r"exclude.txt: cannot be read \(not UTF-8 text\)"),
     ],
 )
-def test_a_bad_exclude_is_refused(source: Path, content: bytes, said: str) -> None:
+def test_a_bad_exclude_file_is_refused(source: Path, content: bytes, message: str) -> None:
     (source / "exclude.txt").write_bytes(content)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         crop(source)
     assert not source.with_name("out").exists()
 
 
-def test_a_missing_exclude_is_refused(source: Path) -> None:
+def test_a_missing_exclude_file_is_refused(source: Path) -> None:
     with pytest.raises(UserError, match=r"gone.txt: cannot be read \(No such file"):
         crop(source, exclude=source / "gone.txt")
 
@@ -128,7 +128,7 @@ def test_bad_images(source: Path) -> None:
     (source / "train" / "fear" / "z.jpg").write_bytes(b"\xff\xd8 no")
     with pytest.raises(UserError, match=r"z.jpg: cannot be read as an image"):
         crop(source)
-    assert sorted(source.parent.iterdir()) == [source], "nothing half done stays"
+    assert sorted(source.parent.iterdir()) == [source], "an unfinished folder remains"
     assert crop(source, on_bad_image="skip")["unreadable"] == 1
     assert record(source.with_name("out"))["train/fear/z.jpg"]["decision"] == "unreadable"
 
@@ -147,12 +147,12 @@ def test_nothing_is_overwritten(source: Path) -> None:
 
 
 @pytest.mark.parametrize("out", [".", "deeper/out", ".."])
-def test_folders_in_each_other_are_refused(source: Path, out: str) -> None:
-    with pytest.raises(UserError, match=r"one in the other|Give another one"):
+def test_nested_folders_are_refused(source: Path, out: str) -> None:
+    with pytest.raises(UserError, match=r"one contains the other|Give another one"):
         crop_folder(source, source / out, PLAN, progress=False)
 
 
-def test_names_that_meet_keep_their_suffix(source: Path) -> None:
+def test_equal_names_keep_their_suffix(source: Path) -> None:
     photograph(source / "train" / "anger" / "A.jpeg")
     photograph(source / "train" / "anger" / "b.bmp")
     crop(source)
@@ -161,15 +161,15 @@ def test_names_that_meet_keep_their_suffix(source: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [({"no_face": "kep"}, "Did you mean 'keep'"), ({"on_bad_image": "stop"}, "error, skip")],
 )
-def test_unknown_choices(source: Path, given: dict[str, str], said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_unknown_choices(source: Path, given: dict[str, str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         crop(source, **given)
 
 
-def test_no_source(tmp_path: Path) -> None:
+def test_missing_and_empty_source_folders(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such folder"):
         crop(tmp_path / "gone")
     (tmp_path / "void").mkdir()
@@ -177,7 +177,7 @@ def test_no_source(tmp_path: Path) -> None:
         crop(tmp_path / "void")
 
 
-def test_a_place_that_cannot_be_written(source: Path, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written(source: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot write .*file.out"):
         crop_folder(source, tmp_path / "file" / "out", PLAN, progress=False)
@@ -186,9 +186,9 @@ def test_a_place_that_cannot_be_written(source: Path, tmp_path: Path) -> None:
 @pytest.mark.faces
 def test_real_faces_in_scenes(faces: Path, tmp_path: Path) -> None:
     pytest.importorskip("cv2")
-    kept = sorted((faces / "folders" / "test" / "happy").glob("*.png"))[:20]
-    kept = kept or sorted((faces / "folders" / "test").rglob("*.png"))[:20]
-    for path in kept:
+    files = sorted((faces / "folders" / "test" / "happy").glob("*.png"))[:20]
+    files = files or sorted((faces / "folders" / "test").rglob("*.png"))[:20]
+    for path in files:
         scene = Image.new("L", (400, 300), 120)
         with Image.open(path) as face:
             scene.paste(face.resize((144, 144), Image.Resampling.BICUBIC), (180, 90))

@@ -1,4 +1,4 @@
-"""`launch.prepare`'s four tasks on made and drawn images."""
+"""The four tasks of `launch.prepare` (audit, crops, cache, preview) on synthetic images."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ from ferjax.tools.prepare_data import run_prepare
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """Returns class folders of drawn faces, one of them twice under two labels."""
+    """Returns class folders of synthetic faces; one face is there twice, with two labels."""
     labels = np.arange(24) % 3
     faces = render_faces(labels, np.arange(24), size=40)
     root = tmp_path / "faces"
@@ -36,20 +36,20 @@ def prepare(**given: Any) -> list[str]:
     return run_prepare(PrepareConfig(progress=False, **given))
 
 
-def test_the_audit_finds_what_was_planted(tree: Path, tmp_path: Path) -> None:
+def test_the_audit_finds_the_planted_duplicate(tree: Path, tmp_path: Path) -> None:
     given: dict[str, Any] = dict(dataset="folder", data_dir=str(tree), audit=True)
     lines = prepare(**given, out=str(tmp_path / "audit"), image_size=40)
     assert lines[-1] == str(tmp_path / "audit" / "audit.md")
-    found = json.loads((tmp_path / "audit" / "audit.json").read_text())
-    assert (found["files"]["files"], found["files"]["sizes"]) == (25, {"40x40": 25})
+    result = json.loads((tmp_path / "audit" / "audit.json").read_text())
+    assert (result["files"]["files"], result["files"]["sizes"]) == (25, {"40x40": 25})
     assert "labels differ" in " ".join(lines)
     for name in ("classes.png", "samples.png", "conflicts.png"):
         Image.open(tmp_path / "audit" / name).verify()
-    with pytest.raises(UserError, match="holds something already"):
+    with pytest.raises(UserError, match="is not empty"):
         prepare(**given, out=str(tmp_path / "audit"))
 
 
-def test_crops_come_with_sheets_beside_them_and_load(
+def test_crops_have_contact_sheets_and_can_be_loaded(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     box = Box(10, 8, 20, 24)
@@ -64,7 +64,7 @@ def test_crops_come_with_sheets_beside_them_and_load(
     assert bundle.splits["train"].shape == (32, 28, 3)
 
 
-def test_the_cache_is_what_training_maps(tree: Path, tmp_path: Path) -> None:
+def test_the_cache_has_a_file_for_each_split(tree: Path, tmp_path: Path) -> None:
     given: dict[str, Any] = dict(dataset="folder", data_dir=str(tree), image_size=40)
     lines = prepare(**given, cache=True, out=str(tmp_path / "cache"))
     assert any("--cache_dir" in line for line in lines)
@@ -72,7 +72,7 @@ def test_the_cache_is_what_training_maps(tree: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("augment", ["none", "strong"])
-def test_the_preview_is_a_picture(augment: str, tmp_path: Path) -> None:
+def test_the_preview_is_an_image(augment: str, tmp_path: Path) -> None:
     out = tmp_path / "preview"
     given: dict[str, Any] = dict(dataset="synthetic", image_size=32, augment=augment)
     (path,) = prepare(**given, preview=True, out=str(out))
@@ -86,12 +86,12 @@ def test_the_preview_is_a_picture(augment: str, tmp_path: Path) -> None:
         ({"dataset": "synthetic"}, "one of --audit, --crops, --cache, --preview"),
         ({"dataset": "synthetic", "audit": True, "cache": True}, "found 2"),
         ({"audit": True}, "--dataset is missing"),
-        ({"dataset": "synthetic", "crops": True}, "drawn faces need no crops"),
+        ({"dataset": "synthetic", "crops": True}, "synthetic faces need no crops"),
         ({"dataset": "synthetic", "preview": True, "augment": "wild"}, "Known: flip, none"),
         ({"dataset": "folder", "data_dir": "nowhere", "audit": True}, "nowhere"),
     ],
 )
-def test_mistakes_are_named(
+def test_errors_name_the_problem(
     given: dict[str, Any], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from ferjax.bench.measuring.operation_counts import Work
-from ferjax.runtime.machine_limits import product_rate
+from ferjax.runtime.machine_limits import matmul_rate
 
 # platform → side of the matrices, floats copied: large enough to leave the caches.
 _SIZES = {"cpu": (2048, 2**25)}
@@ -31,7 +31,7 @@ def measure_ceilings() -> Ceilings:
     """Returns the rates of the first device, each the best of several runs."""
     platform = jax.default_backend()
     side, floats = _SIZES.get(platform, _DEVICE_SIZES)
-    flops = product_rate(side, jnp.float32)
+    flops = matmul_rate(side, jnp.float32)
     return Ceilings(flops, bytes=2 * 4 * floats / _update_seconds(jnp.ones((floats,))))
 
 

@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from ferjax.bench.measuring.case import TORCH, XLA
 from ferjax.bench.measuring.case_result import CaseResult, peers_of, speedup
-from ferjax.report.figures.style import INK, MUTED, axes_at, darker, page
+from ferjax.report.figures.style import INK, MUTED, axes_at, darker, saved_figure
 
 _COLOURS = {XLA: "#0072B2", TORCH: "#D55E00"}
 # Of the other peers, in the order in which they come.
@@ -37,7 +37,7 @@ def draw_speedups(results: Sequence[CaseResult], path: Path, title: str) -> None
     logs = [bar.log for bar in bars]
     low, high = math.floor(min([-1, *logs])), math.ceil(max([1, *logs]))
     height = 0.42 * len(results)
-    with page(path, _LEFT + _WIDTH + 0.4, height + 1.2, title) as figure:
+    with saved_figure(path, _LEFT + _WIDTH + 0.4, height + 1.2, title) as figure:
         axes = axes_at(figure, _LEFT, 0.55, _WIDTH, height)
         for bar in bars:
             _draw_bar(axes, bar, colours[bar.peer])

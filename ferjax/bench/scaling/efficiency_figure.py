@@ -19,7 +19,7 @@ from ferjax.bench.scaling.break_points import (
 from ferjax.bench.scaling.hardware_numbers import FABRICS, Fabric
 from ferjax.bench.scaling.measured_cases import PAPERS
 from ferjax.bench.scaling.network_facts import Facts
-from ferjax.report.figures.style import FAINT, INK, MUTED, axes_at, page
+from ferjax.report.figures.style import FAINT, INK, MUTED, axes_at, saved_figure
 
 Efficiency = Callable[[Facts, Fabric, int], float]
 
@@ -51,7 +51,7 @@ def draw_efficiency(networks: Sequence[Facts], path: Path, title: str) -> None:
     ]
     width = _LEFT + len(FABRICS) * (_PANEL + _GAP) + _LEGEND
     height = 1.0 + len(rows) * (_HIGH + 0.62)
-    with page(path, width, height, title) as figure:
+    with saved_figure(path, width, height, title) as figure:
         for row, (words, kept) in enumerate(rows):
             bottom = height - 0.98 - _HIGH - row * (_HIGH + 0.62)
             for column, fabric in enumerate(FABRICS):

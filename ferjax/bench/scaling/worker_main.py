@@ -13,8 +13,8 @@ from ferjax.bench.scaling.hlo_exchanges import exchanges
 from ferjax.bench.scaling.ring_traffic import traffic
 from ferjax.errors import UserError
 from ferjax.runtime.compile_cache import enable_compile_cache
-from ferjax.runtime.processes import join, leave
-from ferjax.specs import tupled
+from ferjax.runtime.processes import exit_at_once, join_processes
+from ferjax.specs import lists_to_tuples
 
 # What begins the lines that are answers: libraries print, too.
 MARK = "scaling:"
@@ -33,7 +33,7 @@ def serve(coordinator: str, count: int, number: int, asked: TextIO | None = None
       asked: where the questions come from; None for standard input.
     """
     enable_compile_cache()
-    join(coordinator, count, number)
+    join_processes(coordinator, count, number)
     held: list[Any] = []
     step = None
     for line in asked or sys.stdin:
@@ -47,7 +47,7 @@ def serve(coordinator: str, count: int, number: int, asked: TextIO | None = None
             else:
                 # The state before goes first: two would take twice the memory.
                 held.clear()
-                program = train_program(Workload(**tupled(question["workload"])))
+                program = train_program(Workload(**lists_to_tuples(question["workload"])))
                 step = program.step.lower(*program.arguments).compile()
                 sums = traffic(exchanges(step.as_text(), jax.device_count()))
                 answer["traffic"] = [dataclasses.asdict(entry) for entry in sums]
@@ -56,4 +56,4 @@ def serve(coordinator: str, count: int, number: int, asked: TextIO | None = None
         except UserError as error:
             answer = {"error": str(error)}
         print(MARK, json.dumps(answer), flush=True)
-    leave(0)
+    exit_at_once(0)

@@ -1,1 +1,1 @@
-"""The figures of a report: curves, confusion matrix, image grids, contact sheets."""
+"""Figures as PNG files: training curves, confusion matrix, image grids, contact sheets."""

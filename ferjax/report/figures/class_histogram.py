@@ -1,4 +1,4 @@
-"""How many images each class has, split by split."""
+"""Class histogram as a figure: the number of images of each class, one panel per split."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,9 +6,10 @@ from pathlib import Path
 from matplotlib.axes import Axes
 
 from ferjax.report.figures.line_end_labels import shorten
-from ferjax.report.figures.style import FAINT, INK, MUTED, axes_at, class_colours, page
+from ferjax.report.figures.style import FAINT, INK, MUTED, axes_at, class_colours, saved_figure
 
-_WIDE, _LEFT, _RIGHT, _BAR = 2.1, 1.15, 0.9, 0.26
+# In inches: width of a panel, margins left and right of it, height of a bar.
+_PANEL_WIDTH, _LEFT, _RIGHT, _BAR_HEIGHT = 2.1, 1.15, 0.9, 0.26
 
 
 def draw_class_histogram(counts: Mapping[str, Mapping[str, int]], path: Path, title: str) -> None:
@@ -23,33 +24,35 @@ def draw_class_histogram(counts: Mapping[str, Mapping[str, int]], path: Path, ti
       UserError: the file cannot be written.
     """
     classes = list(next(iter(counts.values())))
-    high = _BAR * len(classes)
-    width = _LEFT + len(counts) * (_WIDE + _RIGHT)
-    with page(path, width, high + 0.9, title) as figure:
-        for k, (split, found) in enumerate(counts.items()):
-            axes = axes_at(figure, _LEFT + k * (_WIDE + _RIGHT), 0.15, _WIDE, high)
-            _bars(axes, classes, [found[name] for name in classes])
-            axes.set_title(_summary(split, list(found.values())), fontsize=8.5)
+    height = _BAR_HEIGHT * len(classes)
+    width = _LEFT + len(counts) * (_PANEL_WIDTH + _RIGHT)
+    with saved_figure(path, width, height + 0.9, title) as figure:
+        for k, (split, by_class) in enumerate(counts.items()):
+            left = _LEFT + k * (_PANEL_WIDTH + _RIGHT)
+            axes = axes_at(figure, left, 0.15, _PANEL_WIDTH, height)
+            _draw_bars(axes, classes, [by_class[name] for name in classes])
+            axes.set_title(_panel_title(split, list(by_class.values())), fontsize=8.5)
             axes.set_yticklabels([shorten(n, 16) for n in classes] if k == 0 else [])
 
 
-def _bars(axes: Axes, classes: Sequence[str], values: Sequence[int]) -> None:
+def _draw_bars(axes: Axes, classes: Sequence[str], values: Sequence[int]) -> None:
     """Draws horizontal bars, the first class on top."""
-    places = range(len(classes))
+    positions = range(len(classes))
     colours = class_colours(classes)
-    axes.barh(places, values, height=0.72, color=[colours[name] for name in classes])
-    axes.set(ylim=(len(classes) - 0.5, -0.5), xlim=(0, max(*values, 1)), xticks=[], yticks=places)
+    axes.barh(positions, values, height=0.72, color=[colours[name] for name in classes])
+    axes.set(ylim=(len(classes) - 0.5, -0.5), xlim=(0, max(*values, 1)), xticks=[])
+    axes.set(yticks=positions)
     axes.grid(visible=False)
     axes.tick_params(axis="y", labelcolor=INK)
     axes.spines["bottom"].set_visible(False)
     axes.axvline(0, color=FAINT, linewidth=0.8)
     total = max(sum(values), 1)
-    for place, value in zip(places, values, strict=True):
+    for position, value in zip(positions, values, strict=True):
         text = f" {value:,}  ({100 * value / total:.1f} %)"
-        axes.text(value, place, text, va="center", size=7.5, color=MUTED)
+        axes.text(value, position, text, va="center", size=7.5, color=MUTED)
 
 
-def _summary(split: str, values: Sequence[int]) -> str:
-    """Returns "train: 28,709 images, 16.5 : 1", largest class to smallest."""
+def _panel_title(split: str, values: Sequence[int]) -> str:
+    """Returns "train: 28,709 images, 16.5 : 1", the ratio of the largest class to the smallest."""
     ratio = f", {max(values) / min(values):.3g} : 1" if min(values, default=0) else ""
     return f"{split}: {sum(values):,} images{ratio}"

@@ -1,4 +1,4 @@
-"""Sheets of thumbnails with file names: to look a data set through, class by class."""
+"""Contact sheets: pages of image thumbnails with file names, to inspect a data set by class."""
 
 import io
 from collections.abc import Callable, Iterator, Sequence
@@ -19,13 +19,14 @@ from ferjax.report.figures.style import FAINT, INK, MUTED
 from ferjax.runtime.atomic_files import write_atomically
 
 COLUMNS, ROWS = 12, 10
-# A 48-pixel face is shown at twice its size.
+# In pixels: side of a thumbnail (twice a 48-pixel face), gap between two, height of a line of text,
+# margin around the sheet, height of the title.
 _SIDE, _GAP, _LINE, _EDGE, _TOP = 96, 16, 13, 18, 64
 _PANEL = "#F1F3F4"
 
 
 class Cell(NamedTuple):
-    """One thumbnail: uint8 [H, W, C], C 1 or 3, the lines under it, the colour of its bar."""
+    """One thumbnail: uint8 [H, W, C] (C 1 or 3), lines of text under it, colour of its bar."""
 
     image: np.ndarray
     lines: tuple[str, ...]
@@ -39,7 +40,7 @@ def draw_sheet(
     subtitle: str = "",
     columns: int = COLUMNS,
 ) -> Path:
-    """Draws thumbnails row by row; groups of more than one lie on a panel and stay on one row.
+    """Draws thumbnails row by row; a group of several has a grey background and stays on one row.
 
     Args:
       groups: cells that belong together, at most `columns` each.
@@ -48,29 +49,32 @@ def draw_sheet(
       subtitle: what the reader should do with the sheet.
       columns: thumbnails in a row.
 
+    Returns:
+      The path of the PNG.
+
     Raises:
       UserError: the file cannot be written.
     """
-    places, rows = _flow([len(group) for group in groups], columns)
+    positions, rows = _row_and_column([len(group) for group in groups], columns)
     lines = max((len(cell.lines) for group in groups for cell in group), default=0)
-    high, wide = _SIDE + 6 + lines * _LINE, _SIDE + _GAP
-    size = 2 * _EDGE + columns * wide - _GAP, _TOP + max(rows, 1) * (high + _GAP) + _EDGE - _GAP
-    picture = Image.new("RGB", size, "white")
-    pen = ImageDraw.Draw(picture)
+    height, width = _SIDE + 6 + lines * _LINE, _SIDE + _GAP
+    size = 2 * _EDGE + columns * width - _GAP, _TOP + max(rows, 1) * (height + _GAP) + _EDGE - _GAP
+    sheet = Image.new("RGB", size, "white")
+    pen = ImageDraw.Draw(sheet)
     bars: list[tuple[int, int, str]] = []
-    _line(pen, (_EDGE, 14), title, _font(19, bold=True), INK, size[0] - 2 * _EDGE)
-    _line(pen, (_EDGE, 40), subtitle, _font(11), MUTED, size[0] - 2 * _EDGE)
-    for group, (row, column) in zip(groups, places, strict=True):
-        left, top = _EDGE + column * wide, _TOP + row * (high + _GAP)
+    _write_line(pen, (_EDGE, 14), title, _font(19, bold=True), INK, size[0] - 2 * _EDGE)
+    _write_line(pen, (_EDGE, 40), subtitle, _font(11), MUTED, size[0] - 2 * _EDGE)
+    for group, (row, column) in zip(groups, positions, strict=True):
+        left, top = _EDGE + column * width, _TOP + row * (height + _GAP)
         if len(group) > 1:
-            right = left + len(group) * wide - _GAP
-            panel = (left - 4, top - 4, right + 3, top + high + 3)
+            right = left + len(group) * width - _GAP
+            panel = (left - 4, top - 4, right + 3, top + height + 3)
             pen.rounded_rectangle(panel, 5, fill=_PANEL)
         for k, cell in enumerate(group):
-            _cell(picture, pen, cell, left + k * wide, top)
-            bars.append((left + k * wide, top + _SIDE + 1, cell.colour))
+            _draw_cell(sheet, pen, cell, left + k * width, top)
+            bars.append((left + k * width, top + _SIDE + 1, cell.colour))
     buffer = io.BytesIO()
-    _indexed(picture, bars).save(buffer, "PNG")
+    _with_palette(sheet, bars).save(buffer, "PNG")
     return write_atomically(path, buffer.getvalue())
 
 
@@ -87,14 +91,15 @@ def draw_contact_sheets(
 
     Args:
       root: the folder; the images of each folder below it are a class.
-      directory: where the sheets go: the images of train/anger to train/anger_01.png and on.
+      directory: the folder of the sheets; the images of train/anger go to train/anger_01.png,
+        train/anger_02.png and so on.
       columns: thumbnails in a row.
       rows: rows on a sheet.
-      exclude: the file that the reader may list images in, as the sheets are to call it.
+      exclude: name of the file in which the reader lists images to leave out, printed on the sheet.
       progress: called with the number of images of each sheet once it is drawn.
 
     Returns:
-      The sheets, in order. A file that is no image has an empty cell that says so.
+      The paths of the sheets, in order. A file that is no image has an empty cell that says so.
 
     Raises:
       UserError: no images below `root`, or a sheet cannot be written.
@@ -115,29 +120,29 @@ def draw_contact_sheets(
     return drawn
 
 
-def _flow(sizes: Sequence[int], columns: int) -> tuple[list[tuple[int, int]], int]:
+def _row_and_column(sizes: Sequence[int], columns: int) -> tuple[list[tuple[int, int]], int]:
     """Returns (row, column) of each group's first cell, and the number of rows."""
-    places: list[tuple[int, int]] = []
+    positions: list[tuple[int, int]] = []
     row = column = 0
     for size in sizes:
         if column + size > columns and column:
             row, column = row + 1, 0
-        places.append((row, column))
+        positions.append((row, column))
         column += size
-    return places, row + 1 if sizes else 0
+    return positions, row + 1 if sizes else 0
 
 
 def _thumbnail(path: Path) -> Cell:
-    """Returns the cell of an image file: its name, or that it cannot be read."""
+    """Returns the cell of an image file, with its name, or an empty one if it cannot be read."""
     try:
         image = read_image(path, None, image_header(path)[2])
     except UserError:
-        return Cell(np.full((2, 2, 1), 255, np.uint8), ("cannot be read", *_wrapped(path.name)))
-    return Cell(image, tuple(_wrapped(path.name)))
+        return Cell(np.full((2, 2, 1), 255, np.uint8), ("cannot be read", *_wrap_name(path.name)))
+    return Cell(image, tuple(_wrap_name(path.name)))
 
 
-def _wrapped(name: str) -> Iterator[str]:
-    """Yields a file name in one or two lines, cut at its last separator that fits a thumbnail."""
+def _wrap_name(name: str) -> Iterator[str]:
+    """Yields a file name in one or two lines, split at the last separator that fits the width."""
     font, fits = _font(10), len(name)
     while fits > 1 and font.getlength(name[:fits]) > _SIDE:
         fits -= 1
@@ -148,25 +153,28 @@ def _wrapped(name: str) -> Iterator[str]:
         yield shorten(rest, 16, tail=True)
 
 
-def _cell(picture: Image.Image, pen: ImageDraw.ImageDraw, cell: Cell, left: int, top: int) -> None:
-    """Draws one thumbnail, as large as fits its square, and its lines."""
+def _draw_cell(
+    sheet: Image.Image, pen: ImageDraw.ImageDraw, cell: Cell, left: int, top: int
+) -> None:
+    """Draws one thumbnail, as large as fits its square, and its lines of text."""
     grey = cell.image.shape[-1] == 1
     image = Image.fromarray(cell.image[..., 0] if grey else cell.image).convert("RGB")
     scale = _SIDE / max(image.size)
     width, height = (max(1, round(scale * length)) for length in image.size)
     image = image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)
-    picture.paste(image, (left + (_SIDE - width) // 2, top + (_SIDE - height) // 2))
+    sheet.paste(image, (left + (_SIDE - width) // 2, top + (_SIDE - height) // 2))
     for k, text in enumerate(cell.lines):
-        place = left, top + _SIDE + 6 + k * _LINE
-        _line(pen, place, text, _font(10), INK if k == 0 else MUTED, _SIDE + _GAP // 2)
+        position = left, top + _SIDE + 6 + k * _LINE
+        _write_line(pen, position, text, _font(10), INK if k == 0 else MUTED, _SIDE + _GAP // 2)
 
 
-def _indexed(picture: Image.Image, bars: Sequence[tuple[int, int, str]]) -> Image.Image:
-    """Returns the picture in at most 256 colours, with bars at (left, top) in exactly theirs."""
-    # True colour is three times the bytes; chosen by frequency, a thin bar's colour would be lost.
+def _with_palette(sheet: Image.Image, bars: Sequence[tuple[int, int, str]]) -> Image.Image:
+    """Returns the sheet in at most 256 colours, with bars at (left, top) in exact colours."""
+    # True colour takes three times the bytes. A palette chosen by frequency would lose the colours
+    # of the thin bars, so these have entries of their own.
     colours = sorted({colour for _, _, colour in bars})
     kept = 256 - len(colours)
-    indexed = picture.quantize(kept, dither=Image.Dither.NONE)
+    indexed = sheet.quantize(kept, dither=Image.Dither.NONE)
     palette = (indexed.getpalette() or [])[: 3 * kept]
     palette += [0] * (3 * kept - len(palette))
     for colour in colours:
@@ -179,24 +187,24 @@ def _indexed(picture: Image.Image, bars: Sequence[tuple[int, int, str]]) -> Imag
     return indexed
 
 
-def _line(
+def _write_line(
     pen: ImageDraw.ImageDraw,
-    place: tuple[int, int],
+    position: tuple[int, int],
     text: str,
     font: ImageFont.FreeTypeFont,
     colour: str,
-    room: int,
+    width: int,
 ) -> None:
-    """Writes a line, cut where it would leave its room; names need not be valid Unicode."""
+    """Writes a line of text, shortened to `width` pixels; names need not be valid Unicode."""
     text = text.encode("utf-8", "replace").decode()
     limit = len(text)
-    while limit > 1 and font.getlength(shorten(text, limit)) > room:
+    while limit > 1 and font.getlength(shorten(text, limit)) > width:
         limit -= 1
-    pen.text(place, shorten(text, limit), fill=colour, font=font)
+    pen.text(position, shorten(text, limit), fill=colour, font=font)
 
 
 @cache
 def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """Returns the font of the figures, which matplotlib brings along."""
+    """Returns the font of the figures, which is installed with matplotlib."""
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), size)

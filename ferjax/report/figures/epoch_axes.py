@@ -1,4 +1,4 @@
-"""Lines of `metrics.jsonl` turned into curves over epochs."""
+"""Curves over epochs from the lines of `metrics.jsonl`, and the epoch and percent axes."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -10,41 +10,41 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 
 class Series(NamedTuple):
-    """One value over epochs: two float arrays [n], epochs ascending and unique."""
+    """A curve: two float arrays [n], `epochs` (ascending, unique) and `values`."""
 
     epochs: np.ndarray
     values: np.ndarray
 
 
-def series(
+def series_from_lines(
     lines: Sequence[Mapping[str, Any]], split: str, value: Callable[[Mapping[str, Any]], Any]
 ) -> Series:
-    """Returns `value(line)` over the epochs of one split; the last line of an epoch counts.
+    """Returns the curve of `value(line)` over the epochs of one split.
 
-    Lines for which `value` is None or not finite are left out.
+    The last line of an epoch counts. Lines whose value is None or not finite are left out.
     """
-    found: dict[float, float] = {}
+    by_epoch: dict[float, float] = {}
     for line in lines:
         number = value(line) if line.get("split") == split else None
         if number is not None and math.isfinite(number):
-            found[float(line["epoch"])] = float(number)
-    epochs = sorted(found)
-    return Series(np.array(epochs, float), np.array([found[epoch] for epoch in epochs], float))
+            by_epoch[float(line["epoch"])] = float(number)
+    epochs = sorted(by_epoch)
+    return Series(np.array(epochs, float), np.array([by_epoch[epoch] for epoch in epochs], float))
 
 
 def draw_series(axes: Axes, curve: Series, colour: str, width: float, **style: Any) -> None:
-    """Draws a curve as a line, with a dot at every epoch while there are few of them."""
+    """Draws a curve as a line, with a dot at every epoch where there are at most 25."""
     marker = "o" if len(curve.epochs) <= 25 else ""
     axes.plot(*curve, color=colour, linewidth=width, marker=marker, markersize=width + 1.6, **style)
 
 
 def epoch_axis(axes: Axes, curves: Sequence[Series]) -> None:
-    """Fits the x axis to all curves, whole epochs only, and names it."""
+    """Fits the x axis to all curves, with ticks at whole epochs, and labels it."""
     epochs = np.concatenate([curve.epochs for curve in curves])
     first, last = (epochs.min(), epochs.max()) if len(epochs) else (1.0, 1.0)
-    # The right end stays tight: the labels continue the lines there.
-    room = (last - first) or 1.0
-    axes.set_xlim(first - 0.03 * room, last + 0.012 * room)
+    # The right margin is small because the labels continue the lines there.
+    length = (last - first) or 1.0
+    axes.set_xlim(first - 0.03 * length, last + 0.012 * length)
     if first == last:
         axes.set_xlim(first - 0.5, last + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
@@ -59,6 +59,6 @@ def percent_axis(axes: Axes, low: float = 0.0, high: float = 1.0) -> None:
 
 
 def empty_axes(axes: Axes, message: str) -> None:
-    """Writes `message` where there is nothing to draw."""
+    """Writes `message` in the middle of axes that have no data."""
     axes.set_axis_off()
     axes.text(0.5, 0.5, message, transform=axes.transAxes, ha="center", va="center", alpha=0.6)

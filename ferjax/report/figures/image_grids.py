@@ -1,4 +1,4 @@
-"""Walls of faces: what a batch looks like to the network, and what it got wrong."""
+"""Image grids as figures: an augmented training batch with labels, and misclassified images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,16 +10,25 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from ferjax.report.figures.line_end_labels import shorten
-from ferjax.report.figures.style import INK, MUTED, class_colours, darker, page, sheet
+from ferjax.report.figures.style import (
+    INK,
+    MUTED,
+    axes_in_inches,
+    class_colours,
+    darker,
+    saved_figure,
+)
 
 BATCH_LIMIT, MISTAKES_LIMIT = 32, 24
+# In inches: margin, gap between images, height of the title, margin at the bottom.
 _EDGE, _GAP, _TOP, _BOTTOM = 0.2, 0.1, 0.55, 0.1
-# Drawn at a whole multiple, 72 px keeps even a wall of colour photographs within SIZE_LIMIT.
+# Longest side of an image in pixels. With 72 even a grid of colour photographs stays within
+# SIZE_LIMIT.
 _PIXELS = 72
 
 
-class _Wall(NamedTuple):
-    """How a wall of faces is laid out, in inches."""
+class _Grid(NamedTuple):
+    """Layout of a grid: columns, side of an image and height of its caption in inches."""
 
     columns: int
     side: float
@@ -34,14 +43,14 @@ class _Wall(NamedTuple):
         return _TOP + rows * (self.side + self.caption + _GAP) + _BOTTOM
 
     def corner(self, k: int, count: int) -> tuple[float, float]:
-        """Returns left and bottom of face `k`, row by row from the top."""
+        """Returns left and bottom of image `k` in inches, row by row from the top."""
         row, column = divmod(k, self.columns)
         top = self.height(count) - _TOP - row * (self.side + self.caption + _GAP)
         return _EDGE + column * (self.side + _GAP), top - self.side
 
 
-_BATCH = _Wall(columns=8, side=0.9, caption=0.25)
-_MISTAKES = _Wall(columns=6, side=1.35, caption=0.5)
+_BATCH = _Grid(columns=8, side=0.9, caption=0.25)
+_MISTAKES = _Grid(columns=6, side=1.35, caption=0.5)
 
 
 def draw_batch(
@@ -62,13 +71,15 @@ def draw_batch(
     shown = np.clip(np.asarray(images[:BATCH_LIMIT], np.float32), 0, 1)
     colours = class_colours(classes)
     count = len(shown)
-    with page(path, _BATCH.width, _BATCH.height(count), title) as figure:
-        axes = sheet(figure)
+    with saved_figure(path, _BATCH.width, _BATCH.height(count), title) as figure:
+        axes = axes_in_inches(figure)
         for k, image in enumerate(shown):
             name = classes[int(labels[k])]
             x, y = _BATCH.corner(k, count)
-            _face(axes, (255 * image).round().astype(np.uint8), x, y, _BATCH.side, colours[name])
-            _caption(axes, x, y - 0.06, name, 16)
+            _draw_image(
+                axes, (255 * image).round().astype(np.uint8), x, y, _BATCH.side, colours[name]
+            )
+            _write_caption(axes, x, y - 0.06, name, 16)
 
 
 def draw_mistakes(
@@ -81,14 +92,14 @@ def draw_mistakes(
     path: Path,
     title: str,
 ) -> None:
-    """Draws the first 24 mistakes; the caller sorts them, the most confident first.
+    """Draws the first 24 misclassified images; the caller sorts them, the most confident first.
 
     Args:
-      images: uint8 [M, H, W, C]; C is 1 or 3. M = 0 draws a page that says so.
+      images: uint8 [M, H, W, C]; C is 1 or 3. With M = 0 the figure says that there are none.
       true: int [M], indexes into `classes`.
       predicted: int [M], indexes into `classes`.
       confidence: float [M], probability of the predicted class, in [0, 1].
-      ids: M names a person can find the images by.
+      ids: M names by which the reader finds the images.
       classes: the class list.
       path: the PNG to write.
       title: the figure's title.
@@ -98,49 +109,53 @@ def draw_mistakes(
     """
     count = min(len(images), MISTAKES_LIMIT)
     if not count:
-        with page(path, _MISTAKES.width, 1.6, title) as figure:
+        with saved_figure(path, _MISTAKES.width, 1.6, title) as figure:
             note = "No mistakes: every image of this split was recognised."
-            sheet(figure).text(
+            axes_in_inches(figure).text(
                 _MISTAKES.width / 2, 0.7, note, ha="center", va="center", color=MUTED
             )
         return
     colours = class_colours(classes)
-    with page(path, _MISTAKES.width, _MISTAKES.height(count), title) as figure:
-        axes = sheet(figure)
+    with saved_figure(path, _MISTAKES.width, _MISTAKES.height(count), title) as figure:
+        axes = axes_in_inches(figure)
         for k in range(count):
             wrong = classes[int(predicted[k])]
             x, y = _MISTAKES.corner(k, count)
-            _face(axes, np.asarray(images[k]), x, y, _MISTAKES.side, colours[wrong])
-            said = f"→ {shorten(wrong, 14)} {percent(float(confidence[k]))}"
-            _caption(axes, x, y - 0.06, classes[int(true[k])], 24)
-            _caption(axes, x, y - 0.2, said, 24, weight="bold", color=darker(colours[wrong]))
-            _caption(axes, x, y - 0.36, ids[k], 30, tail=True, size=5.5, color=MUTED)
+            _draw_image(axes, np.asarray(images[k]), x, y, _MISTAKES.side, colours[wrong])
+            prediction = f"→ {shorten(wrong, 14)} {percent(float(confidence[k]))}"
+            _write_caption(axes, x, y - 0.06, classes[int(true[k])], 24)
+            _write_caption(
+                axes, x, y - 0.2, prediction, 24, weight="bold", color=darker(colours[wrong])
+            )
+            _write_caption(axes, x, y - 0.36, ids[k], 30, tail=True, size=5.5, color=MUTED)
 
 
 def percent(rate: float) -> str:
-    """Returns a rate in [0, 1] as a whole percentage that reaches 0 and 100 only where it is."""
+    """Returns a rate in [0, 1] as a whole percentage; "0 %" and "100 %" only if exactly so."""
     whole = round(100 * rate)
     if rate > 0 and whole == 0:
         return "<1 %"
     return ">99 %" if rate < 1 and whole == 100 else f"{whole} %"
 
 
-def _face(axes: Axes, image: np.ndarray, x: float, y: float, side: float, colour: str) -> None:
-    """Draws a uint8 [H, W, C] image inside a square, over a bar in the colour of its class."""
-    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).convert("RGB")
-    # More pixels than the page has would only cost bytes.
-    picture.thumbnail((_PIXELS, _PIXELS), Image.Resampling.LANCZOS)
-    long = max(picture.size)
-    width, height = (side * length / long for length in picture.size)
+def _draw_image(
+    axes: Axes, image: np.ndarray, x: float, y: float, side: float, colour: str
+) -> None:
+    """Draws a uint8 [H, W, C] image inside a square, above a bar in the colour of its class."""
+    thumbnail = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).convert("RGB")
+    # More pixels than the figure shows would only make the file larger.
+    thumbnail.thumbnail((_PIXELS, _PIXELS), Image.Resampling.LANCZOS)
+    long = max(thumbnail.size)
+    width, height = (side * length / long for length in thumbnail.size)
     left, bottom = x + (side - width) / 2, y + (side - height) / 2
     extent = (left, left + width, bottom, bottom + height)
     limits = axes.get_xlim(), axes.get_ylim()
-    axes.imshow(np.asarray(picture), extent=extent, interpolation="nearest", aspect="auto")
+    axes.imshow(np.asarray(thumbnail), extent=extent, interpolation="nearest", aspect="auto")
     axes.set(xlim=limits[0], ylim=limits[1])
     axes.add_patch(Rectangle((x, y - 0.03), side, 0.03, facecolor=colour, edgecolor="none"))
 
 
-def _caption(
+def _write_caption(
     axes: Axes, x: float, y: float, text: str, limit: int, tail: bool = False, **style: Any
 ) -> None:
     style = {"size": 7.5, "color": INK, "va": "top", "ha": "left"} | style

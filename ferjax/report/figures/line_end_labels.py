@@ -1,4 +1,4 @@
-"""Names written at the ends of lines, so that a figure needs no legend."""
+"""Labels at the right ends of lines instead of a legend, without overlap; shortening of text."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,8 +10,8 @@ from matplotlib.lines import Line2D
 from ferjax.report.figures.style import darker
 
 
-class End(NamedTuple):
-    """The right end of a line, in data coordinates, and what is written beside it."""
+class LineEnd(NamedTuple):
+    """The right end of a line in data coordinates, and the text and colour of its label."""
 
     x: float
     y: float
@@ -20,13 +20,13 @@ class End(NamedTuple):
 
 
 def spread(values: Sequence[float], gap: float, low: float, high: float) -> np.ndarray:
-    """Moves values apart as little as possible (least squares), keeping their order.
+    """Moves values apart as little as possible (least squares) and keeps their order.
 
     Args:
-      values: n numbers in any order; equal ones keep the order they are given in.
-      gap: the least distance between neighbours; shrunk where n of them do not fit.
-      low: no result is below this.
-      high: no result is above this.
+      values: n numbers in any order; equal ones keep the order in which they are given.
+      gap: the smallest distance between neighbours; it is reduced if n values do not fit.
+      low: lower bound of the results.
+      high: upper bound of the results.
 
     Returns:
       float64 [n], in the order of `values`.
@@ -37,7 +37,7 @@ def spread(values: Sequence[float], gap: float, low: float, high: float) -> np.n
     gap = min(gap, (high - low) / max(count - 1, 1))
     order = np.argsort(values, kind="stable")
     offsets = gap * np.arange(count)
-    # With the gaps subtracted the question is isotonic regression: pool adjacent violators.
+    # With the gaps subtracted this is isotonic regression: pool adjacent violators.
     blocks: list[tuple[float, int]] = []
     for value in np.asarray(values, float)[order] - offsets:
         blocks.append((value, 1))
@@ -50,8 +50,8 @@ def spread(values: Sequence[float], gap: float, low: float, high: float) -> np.n
     return result
 
 
-def label_ends(axes: Axes, ends: Sequence[End], size: float = 8.0) -> None:
-    """Writes each line's text right of the axes, apart from each other, with a thin leader.
+def label_line_ends(axes: Axes, ends: Sequence[LineEnd], size: float = 8.0) -> None:
+    """Writes the label of each line right of the axes, with a thin line that leads to it.
 
     The limits of the axes must be final.
     """
@@ -72,12 +72,12 @@ def label_ends(axes: Axes, ends: Sequence[End], size: float = 8.0) -> None:
             clip_on=False,
         )
         axes.add_line(leader)
-        ink = darker(end.colour)
-        axes.text(right + 0.25 * inch, float(y), end.text, color=ink, size=size, va="center")
+        colour = darker(end.colour)
+        axes.text(right + 0.25 * inch, float(y), end.text, color=colour, size=size, va="center")
 
 
 def shorten(text: str, limit: int, tail: bool = False) -> str:
-    """Returns `text` in at most `limit` characters, the start or the tail of it."""
+    """Returns `text` in at most `limit` characters: its beginning, or with `tail` its end."""
     if len(text) <= limit:
         return text
     return "…" + text[1 - limit :] if tail else text[: limit - 1] + "…"

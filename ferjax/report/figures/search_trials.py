@@ -1,4 +1,4 @@
-"""The trials of a search: accuracy as the search went on, and over each field that varies."""
+"""Trials of a hyper-parameter search as a figure: accuracy by trial, and by each varied field."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,15 +10,16 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from ferjax.report.figures.epoch_axes import empty_axes, percent_axis
 from ferjax.report.figures.line_end_labels import shorten
-from ferjax.report.figures.style import INK, MUTED, RIGHT, WRONG, axes_at, page
+from ferjax.report.figures.style import CORRECT, INK, MUTED, WRONG, axes_at, saved_figure
 
-_COLUMNS, _WIDE, _HIGH = 3, 2.55, 1.75
+# In inches: width and height of a panel; left margin, gap, height of the first panel.
+_COLUMNS, _WIDTH, _HEIGHT = 3, 2.55, 1.75
 _LEFT, _GAP, _TOP = 0.6, 0.4, 2.3
-# State → marker, face and edge; complete trials are drawn last, on top.
-_LOOKS = {
+# State → marker, face colour and edge colour; complete trials are drawn last, on top.
+_MARKERS = {
     "running": ("o", "white", MUTED),
-    "pruned": ("o", "white", RIGHT),
-    "complete": ("o", RIGHT, RIGHT),
+    "pruned": ("o", "white", CORRECT),
+    "complete": ("o", CORRECT, CORRECT),
 }
 
 
@@ -28,12 +29,12 @@ def draw_trials(
     path: Path,
     title: str,
 ) -> None:
-    """Draws val accuracy over the trials' numbers with the best so far, and a panel a field.
+    """Draws val accuracy by trial number, with the best so far, and one panel for each field.
 
     Args:
       rows: `number`, `state` (complete, pruned, failed, running), `accuracy` in [0, 1] or None,
         `values` {field: number, text or None}.
-      fields: varied field → `choices` (texts in order), or `low`, `high` and `log` of its range.
+      fields: varied field → `choices` (texts in order), or `low`, `high` and `log` of a range.
       path: the PNG to write.
       title: the figure's title.
 
@@ -41,36 +42,36 @@ def draw_trials(
       UserError: the file cannot be written.
     """
     lines = -(-len(fields) // _COLUMNS)
-    below = lines * (_HIGH + 0.85)
-    width = _LEFT + _COLUMNS * _WIDE + (_COLUMNS - 1) * _GAP + 0.35
-    with page(path, width, below + _TOP + 1.35, title) as figure:
-        whole = width - _LEFT - 0.35
-        axes = axes_at(figure, _LEFT, below + 0.6, whole, _TOP)
+    below = lines * (_HEIGHT + 0.85)
+    width = _LEFT + _COLUMNS * _WIDTH + (_COLUMNS - 1) * _GAP + 0.35
+    with saved_figure(path, width, below + _TOP + 1.35, title) as figure:
+        full_width = width - _LEFT - 0.35
+        axes = axes_at(figure, _LEFT, below + 0.6, full_width, _TOP)
         scored = [row for row in rows if row["accuracy"] is not None]
         if not scored:
             empty_axes(axes, "no trial has been evaluated yet")
             return
-        limits = _limits([row["accuracy"] for row in scored])
-        _over_numbers(axes, rows, limits)
+        limits = _accuracy_limits([row["accuracy"] for row in scored])
+        _draw_by_number(axes, rows, limits)
         for k, (name, field) in enumerate(fields.items()):
             line, column = divmod(k, _COLUMNS)
-            left = _LEFT + column * (_WIDE + _GAP)
-            bottom = below - (line + 1) * (_HIGH + 0.85) + 0.5
-            panel = axes_at(figure, left, bottom, _WIDE, _HIGH)
-            _over_field(panel, scored, name, field, limits)
+            left = _LEFT + column * (_WIDTH + _GAP)
+            bottom = below - (line + 1) * (_HEIGHT + 0.85) + 0.5
+            panel = axes_at(figure, left, bottom, _WIDTH, _HEIGHT)
+            _draw_by_field(panel, scored, name, field, limits)
             if column:
                 panel.set_yticklabels([])
 
 
-def _limits(values: Sequence[float]) -> tuple[float, float]:
-    room = 0.08 * ((max(values) - min(values)) or 0.1)
-    return max(-0.01, min(values) - 1.5 * room), min(1.02, max(values) + room)
+def _accuracy_limits(values: Sequence[float]) -> tuple[float, float]:
+    margin = 0.08 * ((max(values) - min(values)) or 0.1)
+    return max(-0.01, min(values) - 1.5 * margin), min(1.02, max(values) + margin)
 
 
-def _over_numbers(
+def _draw_by_number(
     axes: Axes, rows: Sequence[Mapping[str, Any]], limits: tuple[float, float]
 ) -> None:
-    """Draws the search as it went on; failed trials are crosses at the bottom."""
+    """Draws accuracy by trial number; failed trials are crosses at the bottom."""
     percent_axis(axes, *limits)
     axes.set_title("Val accuracy")
     complete = [row for row in rows if row["state"] == "complete"]
@@ -81,9 +82,9 @@ def _over_numbers(
         axes.step(
             [*numbers, end], [*best, best[-1]], where="post", color=INK, lw=1.2, label="best so far"
         )
-    for state in _LOOKS:
-        own = [row for row in rows if row["state"] == state and row["accuracy"] is not None]
-        _dots(axes, state, [r["number"] for r in own], [r["accuracy"] for r in own])
+    for state in _MARKERS:
+        drawn = [row for row in rows if row["state"] == state and row["accuracy"] is not None]
+        _draw_dots(axes, state, [r["number"] for r in drawn], [r["accuracy"] for r in drawn])
     failed = [row["number"] for row in rows if row["state"] == "failed"]
     if failed:
         low = [limits[0]] * len(failed)
@@ -102,69 +103,70 @@ def _over_numbers(
     )
 
 
-def _over_field(
+def _draw_by_field(
     axes: Axes,
     scored: Sequence[Mapping[str, Any]],
     name: str,
     field: Mapping[str, Any],
     limits: tuple[float, float],
 ) -> None:
-    """Draws accuracy over one field's values; the best trial has a ring."""
+    """Draws accuracy by the values of one field; the best trial has a ring."""
     percent_axis(axes, *limits)
     axes.set_title(name)
-    known = [row for row in scored if row["values"][name] is not None]
-    places = _categories(axes, field["choices"]) if "choices" in field else None
-    if places is None:
-        _scale(axes, field)
-    for state in _LOOKS:
-        own = [row for row in known if row["state"] == state]
-        x = [_place(row, name, places, len(scored)) for row in own]
-        _dots(axes, state, x, [row["accuracy"] for row in own])
-    complete = [row for row in known if row["state"] == "complete"]
+    with_value = [row for row in scored if row["values"][name] is not None]
+    positions = _label_categories(axes, field["choices"]) if "choices" in field else None
+    if positions is None:
+        _fit_x_axis(axes, field)
+    for state in _MARKERS:
+        drawn = [row for row in with_value if row["state"] == state]
+        x = [_x_position(row, name, positions, len(scored)) for row in drawn]
+        _draw_dots(axes, state, x, [row["accuracy"] for row in drawn])
+    complete = [row for row in with_value if row["state"] == "complete"]
     if complete:
         best = max(complete, key=lambda row: row["accuracy"])
-        x = _place(best, name, places, len(scored))
+        x = _x_position(best, name, positions, len(scored))
         axes.plot(x, best["accuracy"], "o", ms=10, mfc="none", mec=INK, mew=1.2, zorder=5)
 
 
-def _scale(axes: Axes, field: Mapping[str, Any]) -> None:
+def _fit_x_axis(axes: Axes, field: Mapping[str, Any]) -> None:
     """Fits the x axis to a range, with a margin for the dots at its ends."""
     low, high = field["low"], field["high"]
     if not field["log"]:
-        room = 0.04 * (high - low)
-        axes.set_xlim(low - room, high + room)
+        margin = 0.04 * (high - low)
+        axes.set_xlim(low - margin, high + margin)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=isinstance(low, int)))
         return
-    room = (high / low) ** 0.04
+    factor = (high / low) ** 0.04
     axes.set_xscale("log")
-    axes.set_xlim(low / room, high * room)
-    # Within less than two decades whole powers of ten would be one tick or none.
-    parts = (1.0, 2.0, 5.0) if high < 100 * low else (1.0,)
-    axes.xaxis.set_major_locator(LogLocator(subs=parts, numticks=7))
+    axes.set_xlim(low / factor, high * factor)
+    # In a range of less than two decades, powers of ten alone would give one tick or none.
+    multiples = (1.0, 2.0, 5.0) if high < 100 * low else (1.0,)
+    axes.xaxis.set_major_locator(LogLocator(subs=multiples, numticks=7))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _categories(axes: Axes, choices: Sequence[str]) -> dict[str, int]:
-    places = {choice: k for k, choice in enumerate(choices)}
+def _label_categories(axes: Axes, choices: Sequence[str]) -> dict[str, int]:
+    """Labels the x axis with the choices; returns the x position of each."""
+    positions = {choice: k for k, choice in enumerate(choices)}
     size = 8.5 if len(choices) < 4 else 7.0
     labels = [shorten(choice, 38 // len(choices)) for choice in choices]
     axes.set_xticks(range(len(choices)), labels, size=size)
     axes.set_xlim(-0.5, len(choices) - 0.5)
-    return places
+    return positions
 
 
-def _place(
-    row: Mapping[str, Any], name: str, places: Mapping[str, int] | None, count: int
+def _x_position(
+    row: Mapping[str, Any], name: str, positions: Mapping[str, int] | None, count: int
 ) -> float:
-    """Returns where a trial stands; within a category later trials stand further right."""
-    if places is None:
+    """Returns the x position of a trial; within a category later trials are further right."""
+    if positions is None:
         return float(row["values"][name])
-    return places[row["values"][name]] + 0.5 * (row["number"] / max(count, 1) - 0.5)
+    return positions[row["values"][name]] + 0.5 * (row["number"] / max(count, 1) - 0.5)
 
 
-def _dots(axes: Axes, state: str, x: Sequence[float], y: Sequence[float]) -> None:
+def _draw_dots(axes: Axes, state: str, x: Sequence[float], y: Sequence[float]) -> None:
     if not len(x):
         return
-    marker, face, edge = _LOOKS[state]
+    marker, face, edge = _MARKERS[state]
     axes.plot(x, y, marker, ms=5, mfc=face, mec=edge, mew=1.2, label=state, zorder=3, clip_on=False)

@@ -1,4 +1,4 @@
-"""The look that all figures share: colours, typography, a page in inches, and how it is saved."""
+"""Style of all figures: colours, fonts, axes placed in inches, and saving as a small PNG."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from PIL import Image
 
 from ferjax.runtime.atomic_files import write_atomically
 
-# Okabe and Ito's colour-blind-safe set, its yellow (illegible on white) replaced by wine.
+# Okabe and Ito's colour-blind-safe set; wine replaces its yellow, which is illegible on white.
 EMOTION_COLOURS = {
     "anger": "#D55E00",
     "disgust": "#009E73",
@@ -30,7 +30,7 @@ EMOTION_COLOURS = {
 _OTHER_COLOURS = ("#332288", "#AA4499", "#117733", "#CC6677", "#44AA99", "#999933", "#88CCEE")
 
 INK, MUTED, FAINT = "#202124", "#5F6368", "#DADCE0"
-RIGHT, WRONG = "#0072B2", "#D55E00"
+CORRECT, WRONG = "#0072B2", "#D55E00"
 DPI = 160
 SIZE_LIMIT = 300_000
 
@@ -64,69 +64,69 @@ _RC: dict[Any, Any] = {
 
 
 def class_colours(classes: Sequence[str]) -> dict[str, str]:
-    """Returns one colour per class: the emotion's own, or the next spare one for another name."""
+    """Returns class → colour: the fixed colour of an emotion, the next free one for other names."""
     others = [name for name in classes if name not in EMOTION_COLOURS]
     spare = {name: _OTHER_COLOURS[i % len(_OTHER_COLOURS)] for i, name in enumerate(others)}
     return {name: EMOTION_COLOURS.get(name) or spare[name] for name in classes}
 
 
 def darker(colour: str) -> tuple[float, float, float]:
-    """Returns the colour mixed with black for text: thin strokes need more contrast than lines."""
+    """Returns the colour mixed with black, for text: thin strokes need more contrast than lines."""
     red, green, blue = to_rgb(colour)
     return 0.75 * red, 0.75 * green, 0.75 * blue
 
 
 @contextmanager
-def page(path: Path, width: float, height: float, title: str) -> Iterator[Figure]:
-    """Yields an empty figure of `width` x `height` inches with its title; saves it as a PNG.
+def saved_figure(path: Path, width: float, height: float, title: str) -> Iterator[Figure]:
+    """Yields an empty figure of `width` x `height` inches with its title, then saves it as a PNG.
 
     Raises:
       UserError: the file cannot be written.
     """
-    # The settings are read when artists are made and again when they are drawn.
+    # matplotlib reads the settings when artists are created and again when they are drawn.
     with matplotlib.rc_context(_RC):
         figure = Figure(figsize=(width, height), dpi=DPI)
         canvas = FigureCanvasAgg(figure)
         _write_title(figure, title)
         yield figure
         canvas.draw()
-        picture = Image.fromarray(np.asarray(canvas.buffer_rgba()))
-    write_atomically(path, encode_png(picture.convert("RGB")))
+        image = Image.fromarray(np.asarray(canvas.buffer_rgba()))
+    write_atomically(path, encode_png(image.convert("RGB")))
 
 
 def _write_title(figure: Figure, title: str) -> None:
-    wide, high = figure.get_size_inches()
-    place = {"x": 0.2 / wide, "y": 1 - 0.17 / high}
-    text = figure.text(**place, s=title, size=11.5, weight="bold", ha="left", va="top")
-    room = (wide - 0.4) * figure.dpi / text.get_window_extent().width
-    text.set_fontsize(11.5 * min(1.0, room))
+    figure_width, figure_height = figure.get_size_inches()
+    x, y = 0.2 / figure_width, 1 - 0.17 / figure_height
+    text = figure.text(x, y, title, size=11.5, weight="bold", ha="left", va="top")
+    scale = (figure_width - 0.4) * figure.dpi / text.get_window_extent().width
+    text.set_fontsize(11.5 * min(1.0, scale))
 
 
 def axes_at(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
-    """Returns new axes at a place given in inches from the figure's lower left corner."""
-    wide, high = figure.get_size_inches()
-    return figure.add_axes((left / wide, bottom / high, width / wide, height / high))
+    """Returns new axes at a position in inches from the figure's lower left corner."""
+    x, y = figure.get_size_inches()
+    return figure.add_axes((left / x, bottom / y, width / x, height / y))
 
 
-def sheet(figure: Figure) -> Axes:
-    """Returns invisible axes over the whole figure whose data coordinates are inches."""
-    wide, high = figure.get_size_inches()
-    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, wide), ylim=(0, high))
+def axes_in_inches(figure: Figure) -> Axes:
+    """Returns invisible axes over the whole figure, with data coordinates in inches."""
+    width, height = figure.get_size_inches()
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
     axes.set_axis_off()
     return axes
 
 
-def encode_png(picture: Image.Image) -> bytes:
-    """Returns an RGB picture as PNG: true colour within `SIZE_LIMIT` bytes, else fewer colours."""
-    encoded = _png(picture)
+def encode_png(image: Image.Image) -> bytes:
+    """Returns an RGB image as PNG: true colour within `SIZE_LIMIT` bytes, else fewer colours."""
+    encoded = _png(image)
     for colours in (256, 128, 64):
         if len(encoded) <= SIZE_LIMIT:
             break
-        encoded = _png(picture.quantize(colours, dither=Image.Dither.NONE))
+        encoded = _png(image.quantize(colours, dither=Image.Dither.NONE))
     return encoded
 
 
-def _png(picture: Image.Image) -> bytes:
+def _png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True, dpi=(DPI, DPI))
+    image.save(buffer, "PNG", optimize=True, dpi=(DPI, DPI))
     return buffer.getvalue()

@@ -1,1 +1,1 @@
-"""The pages of a report: Markdown and JSON of a run, a series of runs, an audit, a search."""
+"""Report pages in Markdown and JSON: of a run, of several seeds or folds, an audit, a search."""

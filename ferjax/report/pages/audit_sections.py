@@ -1,4 +1,4 @@
-"""The parts of `audit.md`: each function turns one piece of the audit into Markdown."""
+"""Sections of `audit.md`: counts, pixels, duplicates, label conflicts, unreadable, warnings."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -6,18 +6,19 @@ from typing import Any
 from ferjax.report.pages import run_sections
 from ferjax.report.pages.markdown_tables import bold, decimal, escape, key_value_table, table
 
-_LISTED = 40
+# The most lines of a list; the rest is in audit.json.
+_MAX_LISTED = 40
 
 
 def document(
-    audit: Mapping[str, Any], classes: Sequence[str], pictures: Mapping[str, str]
+    audit: Mapping[str, Any], classes: Sequence[str], figures: Mapping[str, str]
 ) -> Iterator[str]:
-    """Yields the whole page.
+    """Yields the sections of the whole page.
 
     Args:
       audit: of `ferjax.data.audit.audit_dataset.audit`, as JSON types.
       classes: the class list.
-      pictures: file → caption.
+      figures: file → caption.
     """
     images = sum(facts["images"] for facts in audit["splits"].values())
     yield from run_sections.heading(
@@ -33,44 +34,46 @@ def document(
     yield from _mirrored(audit)
     yield from _conflicts(audit)
     yield from _unreadable(audit)
-    figures = [{"file": file, "caption": caption} for file, caption in pictures.items()]
-    yield from run_sections.figures(figures)
+    yield from run_sections.figures(
+        [{"file": file, "caption": caption} for file, caption in figures.items()]
+    )
     if audit["obtain"]:
         yield f"## Where to get {escape(audit['dataset'])}\n\n{escape(audit['obtain'])}"
 
 
 def findings(audit: Mapping[str, Any]) -> list[str]:
-    """Returns what should be known before training, a sentence each; nothing where all is well."""
-    said = list(audit["notes"])
+    """Returns warnings about the data set, one sentence each; none if it has no problem."""
+    warnings = list(audit["notes"])
     broken = len(_broken(audit))
     if broken:
-        said.append(f"{_number(broken, 'image')} cannot be read")
+        warnings.append(f"{_count(broken, 'image')} cannot be read")
     for name, facts in audit["splits"].items():
         empty = [key for key, count in facts["counts"].items() if not count]
         if empty:
-            said.append(f"{name} has no image of {', '.join(empty)}")
+            warnings.append(f"{name} has no image of {', '.join(empty)}")
         if facts["plain"]:
             verb = "shows" if len(facts["plain"]) == 1 else "show"
-            blank = _number(len(facts["plain"]), "image")
-            said.append(f"{blank} of {name} {verb} one grey level")
+            blank = _count(len(facts["plain"]), "image")
+            warnings.append(f"{blank} of {name} {verb} one grey level")
     exact, near = audit["duplicates"], audit["near_duplicates"]
     for one, more in zip(exact["across"], near["across"], strict=True):
         if more["groups"]:
             share = more["b_images"] / audit["splits"][one["b"]]["images"]
-            copies = _number(one["b_images"], "image")
-            said.append(
-                f"in both {one['a']} and {one['b']}: {copies} of {one['b']} pixel by pixel, "
-                f"{more['b_images']:,} ({100 * share:.1f} %) at least nearly"
+            copies = _count(one["b_images"], "image")
+            warnings.append(
+                f"in both {one['a']} and {one['b']}: {copies} of {one['b']} with equal pixels, "
+                f"{more['b_images']:,} ({100 * share:.1f} %) including near duplicates"
             )
     for pair in audit["mirrored"]["across"]:
         if pair["groups"]:
             images, verb = pair["b_images"], "is" if pair["b_images"] == 1 else "are"
-            said.append(f"{_number(images, 'image')} of {pair['b']} {verb} in {pair['a']} mirrored")
+            copies = _count(images, "image")
+            warnings.append(f"{copies} of {pair['b']} {verb} in {pair['a']} as a mirror image")
     conflicts = sum(len({m["label"] for m in group}) > 1 for group in near["groups"])
     if conflicts:
-        times = _number(conflicts, "picture")
-        said.append(f"labels differ among the copies, exact or near, of {times}")
-    return said
+        groups = _count(conflicts, "group")
+        warnings.append(f"labels differ within {groups} of exact or near duplicates")
+    return warnings
 
 
 def _counts(audit: Mapping[str, Any], classes: Sequence[str]) -> Iterator[str]:
@@ -82,25 +85,27 @@ def _counts(audit: Mapping[str, Any], classes: Sequence[str]) -> Iterator[str]:
         ["class", *(f"{escape(n)} ({escape(f['source'])})" for n, f in splits.items())], rows
     )
     for row in audit["published"]:
-        found, published = row["found"], row["published"]
-        gaps = [f"{k} {found.get(k, 0) - published[k]:+,}" for k in published]
+        counts, published = row["found"], row["published"]
+        gaps = [f"{k} {counts.get(k, 0) - published[k]:+,}" for k in published]
         gaps = [gap for gap in gaps if not gap.endswith("+0")]
-        verdict = f"differ from the published ones by {', '.join(gaps)}" if gaps else "as published"
-        yield f"Counts of {escape(row['name'])} ({' + '.join(row['splits'])}): {verdict}."
+        result = f"differ from the published ones by {', '.join(gaps)}" if gaps else "as published"
+        yield f"Counts of {escape(row['name'])} ({' + '.join(row['splits'])}): {result}."
 
 
 def _pixels(audit: Mapping[str, Any]) -> Iterator[str]:
     yield "## Pixels"
-    header = ["split", "read as", "grey in fact", "mean", "deviation"]
+    header = ["split", "read as", "without colour", "mean", "standard deviation"]
     rows = []
     for name, facts in audit["splits"].items():
         height, width, channels = facts["shape"]
         shape = f"{height}×{width} {'grey' if channels == 1 else 'RGB'}"
         read = facts["images"] - len(facts["unreadable"])
         grey = f"{facts['grey']:,} of {read:,}"
-        rows.append([escape(name), shape, grey, *map(_values, (facts["mean"], facts["deviation"]))])
+        rows.append(
+            [escape(name), shape, grey, *map(_channels, (facts["mean"], facts["deviation"]))]
+        )
     yield table(header, rows, numbers_from=2)
-    yield "Mean and deviation of each channel over all pixels, in [0, 1]."
+    yield "Mean and standard deviation of each channel over all pixels, in [0, 1]."
     if (files := audit["files"]) is not None:
         sizes = [f"{size} ({count:,})" for size, count in files["sizes"].items()]
         more = [f"and {len(sizes) - 8:,} other sizes"] if len(sizes) > 8 else []
@@ -111,16 +116,16 @@ def _pixels(audit: Mapping[str, Any]) -> Iterator[str]:
             "grey, colour": f"{files['grey']:,}, {files['colour']:,}",
             "sizes (height x width)": ", ".join(sizes[:8] + more),
         }
-        yield key_value_table(census, ("on disk", "found"))
+        yield key_value_table(census, ("on disk", "count"))
 
 
 def _duplicates(audit: Mapping[str, Any]) -> Iterator[str]:
     yield "## Duplicates"
     near = audit["near_duplicates"]
     yield (
-        "Exact: the same pixels. Near: the same picture at least nearly (64-bit DCT hashes at most "
+        "Exact: equal pixels. Near: nearly equal images (64-bit DCT hashes at most "
         f"{near['distance']} bits apart and a correlation of {near['correlation']:g} or more at "
-        "16×16 pixels), the exact ones included."
+        "16×16 pixels); exact duplicates are included."
     )
     yield _copies({"exact": audit["duplicates"], "near": near})
 
@@ -130,15 +135,15 @@ def _mirrored(audit: Mapping[str, Any]) -> Iterator[str]:
     if facts["groups"]:
         yield "## Mirrored duplicates"
         yield (
-            "One picture is nearly the other's mirror image, by the same measure, and they are not "
-            "near as they are. Copies that face the same way count above, not here."
+            "One image is nearly equal to the mirror image of another by the same measure, and not "
+            "nearly equal to the other image itself. Copies that are not mirrored count above."
         )
         yield _copies({"mirrored": facts})
 
 
 def _copies(kinds: Mapping[str, Mapping[str, Any]]) -> str:
-    """Returns the table of each kind of copies, within each split and across each two."""
-    header = ["", "kind", "pictures", "images of them", "labels differ"]
+    """Returns the table of each kind of copies, within each split and across each two splits."""
+    header = ["", "kind", "groups", "images in them", "labels differ"]
     rows, first = [], next(iter(kinds.values()))
     for name in first["within"]:
         for kind, facts in kinds.items():
@@ -157,35 +162,35 @@ def _copies(kinds: Mapping[str, Mapping[str, Any]]) -> str:
 def _conflicts(audit: Mapping[str, Any]) -> Iterator[str]:
     groups = [g for g in audit["near_duplicates"]["groups"] if len({m["label"] for m in g}) > 1]
     if groups:
-        yield "## Pictures with more than one label"
+        yield "## Duplicates with different labels"
         lines = [
             "- " + "; ".join(escape(f"{m['id']} ({m['split']}): {m['label']}") for m in group)
-            for group in groups[:_LISTED]
+            for group in groups[:_MAX_LISTED]
         ]
-        if len(groups) > _LISTED:
-            lines.append(f"- and {len(groups) - _LISTED:,} more in `audit.json`")
+        if len(groups) > _MAX_LISTED:
+            lines.append(f"- and {len(groups) - _MAX_LISTED:,} more in `audit.json`")
         yield "\n".join(lines)
 
 
 def _unreadable(audit: Mapping[str, Any]) -> Iterator[str]:
     if broken := _broken(audit):
         yield "## Images that cannot be read"
-        lines = [f"- {escape(reason)}" for reason in broken[:_LISTED]]
-        if len(broken) > _LISTED:
-            lines.append(f"- and {len(broken) - _LISTED:,} more in `audit.json`")
+        lines = [f"- {escape(reason)}" for reason in broken[:_MAX_LISTED]]
+        if len(broken) > _MAX_LISTED:
+            lines.append(f"- and {len(broken) - _MAX_LISTED:,} more in `audit.json`")
         yield "\n".join(lines)
 
 
 def _broken(audit: Mapping[str, Any]) -> list[str]:
-    """Returns the reasons of all unreadable images, one a file even if found twice."""
+    """Returns the reasons why images are unreadable, one for each file."""
     items = [item for facts in audit["splits"].values() for item in facts["unreadable"]]
     items += audit["files"]["unreadable"] if audit["files"] else []
     return list(dict.fromkeys(item["reason"] for item in items))
 
 
-def _values(values: Sequence[float] | None) -> str:
+def _channels(values: Sequence[float] | None) -> str:
     return "–" if values is None else ", ".join(decimal(value) for value in values)
 
 
-def _number(count: int, noun: str) -> str:
+def _count(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"

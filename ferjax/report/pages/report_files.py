@@ -1,4 +1,4 @@
-"""What a person opens after a run: `report.md`, and the same facts as `report.json`."""
+"""Writes the report of a run, or of several seeds or folds: `report.md` and `report.json`."""
 
 import json
 import math
@@ -20,14 +20,14 @@ def write_report(report: Mapping[str, Any], directory: Path) -> Path:
       report: `title`, `summary`, `protocol` {name: str or list of str}, `results` {split: {`last`
         and/or `selected`, and the same with `+<tta>`: `scores(...)` with `epoch` and `loss`}},
         `config`, `environment`, `warnings` and `notes` (lists of str), `figures` (list of {`file`
-        relative to `directory`, `caption`}), and of a run that was trained `network` and `costs`,
-        from `ferjax.evaluation.network_costs`.
+        relative to `directory`, `caption`}), and for a training run `network` and `costs`, from
+        `ferjax.evaluation.network_costs`.
       directory: the run directory.
 
     Raises:
       UserError: a file cannot be written.
     """
-    report = plain(report)
+    report = to_json_types(report)
     parts = [
         *run_sections.heading(report),
         *run_sections.headline(report["results"]),
@@ -39,13 +39,13 @@ def write_report(report: Mapping[str, Any], directory: Path) -> Path:
     parts += run_sections.notes(report["notes"])
     if "network" in report:
         parts += [*cost_sections.network(report["network"]), *cost_sections.speed(report["costs"])]
-    parts += run_sections.folded("Configuration", report["config"])
-    parts += run_sections.folded("Environment", report["environment"])
+    parts += run_sections.collapsed_json("Configuration", report["config"])
+    parts += run_sections.collapsed_json("Environment", report["environment"])
     return write_page(report, parts, directory)
 
 
-def write_several_report(report: Mapping[str, Any], directory: Path) -> Path:
-    """Writes the report of one experiment under several seeds or folds; returns its `report.md`.
+def write_seeds_and_folds_report(report: Mapping[str, Any], directory: Path) -> Path:
+    """Writes the report of one experiment with several seeds or folds; returns its `report.md`.
 
     Args:
       report: `title`, `summary`, `kind` (`seed` or `fold`), `rows` [{kind: number, `directory`
@@ -53,15 +53,15 @@ def write_several_report(report: Mapping[str, Any], directory: Path) -> Path:
         {`<split>_<which>_<score>`: number or None}, `pooled` (`scores(...)` or None), `figures`,
         `protocol`, `warnings`. The keys of `mean` are the table's columns. Scores are rates in
         [0, 1], except those that end in `loss` or `epoch`.
-      directory: the directory that holds the runs' directories.
+      directory: the directory that contains the run directories.
 
     Raises:
       UserError: a file cannot be written.
     """
-    report = plain(report)
+    report = to_json_types(report)
     parts = [
         *run_sections.heading(report),
-        *run_sections.several_table(report),
+        *run_sections.runs_table(report),
         *run_sections.protocol(report["protocol"]),
         *run_sections.figures(report.get("figures", [])),
     ]
@@ -70,21 +70,21 @@ def write_several_report(report: Mapping[str, Any], directory: Path) -> Path:
     return write_page(report, parts, directory)
 
 
-def plain(value: Any) -> Any:
-    """Returns `value` as JSON types: arrays become lists, other objects text, NaN and inf null."""
+def to_json_types(value: Any) -> Any:
+    """Returns `value` as JSON types: arrays become lists, NaN and inf None, other objects text."""
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): to_json_types(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [to_json_types(item) for item in value]
     if isinstance(value, (np.ndarray, np.generic)):
-        return plain(value.tolist())
+        return to_json_types(value.tolist())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if isinstance(value, (str, int, bool, type(None))) else str(value)
 
 
 def write_page(report: Mapping[str, Any], parts: Iterable[str], directory: Path) -> Path:
-    """Writes JSON values as `report.json` and Markdown parts as `report.md`; returns the latter.
+    """Writes `report.md` from Markdown parts, then `report.json`; returns the path of the first.
 
     Raises:
       UserError: a file cannot be written.
@@ -92,6 +92,6 @@ def write_page(report: Mapping[str, Any], parts: Iterable[str], directory: Path)
     page = write_atomically(Path(directory) / "report.md", ("\n\n".join(parts) + "\n").encode())
     versioned = {KEY: FORMAT, **report}
     encoded = json.dumps(versioned, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    # Last: a run that has it is finished.
+    # report.json is written last: a run that has it is finished.
     write_atomically(Path(directory) / "report.json", encoded.encode())
     return page

@@ -1,4 +1,4 @@
-"""The parts of a report page: each function turns one piece of the report into Markdown."""
+"""Sections of `report.md`: results table, protocol, figures, per-class scores, confusion matrix."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from ferjax.report.pages.markdown_tables import (
     bold,
-    closed,
+    collapsed,
     decimal,
     escape,
     key_value_table,
@@ -19,7 +19,7 @@ RATES = ("precision", "recall", "f1")
 
 
 def heading(report: Mapping[str, Any]) -> Iterator[str]:
-    """Yields title, summary, and the warnings in a block nobody overlooks."""
+    """Yields title, summary, and the warnings in a highlighted block."""
     yield f"# {escape(report['title'])}"
     yield escape(report["summary"])
     if report["warnings"]:
@@ -28,7 +28,7 @@ def heading(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def headline(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iterator[str]:
-    """Yields the table of all splits, last and selected epoch; the selected rows are bold."""
+    """Yields the results table: each split at the last and at the selected epoch (in bold)."""
     header = ["split", "weights", "epoch", "accuracy", "mean-class accuracy"]
     header += ["macro F1", "weighted F1", "loss", "images"]
     rows = []
@@ -48,14 +48,14 @@ def headline(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iterator
 
 
 def protocol(pairs: Mapping[str, Any]) -> Iterator[str]:
-    """Yields the protocol: what was measured on what, and how the weights were chosen."""
+    """Yields the protocol: data, splits, and how the weights were selected."""
     if pairs:
         yield "## Protocol"
         yield key_value_table(pairs, ("protocol", "this run"))
 
 
 def figures(entries: Sequence[Mapping[str, str]]) -> Iterator[str]:
-    """Yields the pictures, by links relative to the report, each over its caption."""
+    """Yields the figures, as links relative to the report, each above its caption."""
     if entries:
         yield "## Figures"
     for entry in entries:
@@ -65,13 +65,13 @@ def figures(entries: Sequence[Mapping[str, str]]) -> Iterator[str]:
 
 
 def details(split: str, scores: Mapping[str, Any]) -> Iterator[str]:
-    """Yields the selected epoch's scores per class on one split and its confusion matrix."""
+    """Yields per-class scores and confusion matrix of one split at the selected epoch."""
     yield from class_details(f"{split}, selected epoch {scores['epoch']}", scores)
 
 
-def class_details(where: str, scores: Mapping[str, Any]) -> Iterator[str]:
-    """Yields scores per class and the confusion matrix, of the images that `where` names."""
-    yield f"## Per class on {escape(where)}"
+def class_details(images: str, scores: Mapping[str, Any]) -> Iterator[str]:
+    """Yields per-class scores and confusion matrix; `images` says of which images."""
+    yield f"## Per class on {escape(images)}"
     rows = [
         [escape(row["class"]), *(percentage(row[rate]) for rate in RATES), f"{row['support']}"]
         for row in scores["per_class"]
@@ -80,7 +80,7 @@ def class_details(where: str, scores: Mapping[str, Any]) -> Iterator[str]:
         rates = (percentage(scores[name][rate]) for rate in RATES)
         rows.append(bold([f"{name} average", *rates, f"{scores['count']}"]))
     yield table(["class", "precision", "recall", "F1", "images"], rows)
-    yield "Confusion matrix, in images: rows are true classes, columns are predicted ones."
+    yield "Confusion matrix, in images: rows are true classes, columns are predicted classes."
     yield confusion_table(scores["confusion"], scores["classes"])
 
 
@@ -95,36 +95,36 @@ def confusion_table(confusion: Sequence[Sequence[int]], classes: Sequence[str]) 
 
 
 def notes(entries: Sequence[str]) -> Iterator[str]:
-    """Yields the remarks as a list."""
+    """Yields the notes as a list."""
     if entries:
         yield "## Notes"
         yield "\n".join(f"- {escape(note)}" for note in entries)
 
 
-def folded(title: str, content: Mapping[str, Any]) -> Iterator[str]:
-    """Yields a mapping as JSON in a block that is closed until it is clicked."""
+def collapsed_json(title: str, content: Mapping[str, Any]) -> Iterator[str]:
+    """Yields a mapping as JSON in a block that is collapsed until the reader clicks on it."""
     if content:
         text = json.dumps(content, indent=1, ensure_ascii=False)
-        yield closed(title, f"```json\n{text}\n```")
+        yield collapsed(title, f"```json\n{text}\n```")
 
 
-def several_table(report: Mapping[str, Any]) -> Iterator[str]:
-    """Yields the rows of several seeds or folds, then mean and sample standard deviation."""
+def runs_table(report: Mapping[str, Any]) -> Iterator[str]:
+    """Yields a row for each seed or fold, then mean and sample standard deviation."""
     columns, kind = list(report["mean"]), report["kind"]
     rows = []
     for row in report["rows"]:
         link = f"[{escape(row['directory'])}]({quote(row['directory'])}/report.md)"
         cells = [score_cell(column, row.get(column)) for column in columns]
         rows.append([f"{row[kind]}", link, *cells])
-    for name in ("mean", "deviation"):
-        cells = [score_cell(column, report[name].get(column)) for column in columns]
+    for key, name in (("mean", "mean"), ("deviation", "standard deviation")):
+        cells = [score_cell(column, report[key].get(column)) for column in columns]
         rows.append(bold([name, "", *cells]))
     yield "## Results"
     yield table([kind, "run", *(column.replace("_", " ") for column in columns)], rows, 2)
 
 
 def score_cell(column: str, value: float | None) -> str:
-    """Returns one number of a table of runs: losses and epochs as they are, rates in percent."""
+    """Returns a cell of a table of runs: losses and epochs as numbers, rates as percentages."""
     if column.endswith("loss"):
         return decimal(value)
     return decimal(value, 1) if column.endswith("epoch") else percentage(value)

@@ -1,4 +1,4 @@
-"""A search's report: its best trial, all trials in a table, and a picture of them."""
+"""Writes the report of a hyper-parameter search: best trial, table and figure of all trials."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -8,42 +8,42 @@ from urllib.parse import quote
 from ferjax.report.figures.search_trials import draw_trials
 from ferjax.report.pages import run_sections
 from ferjax.report.pages.markdown_tables import bold, escape, percentage, table
-from ferjax.report.pages.report_files import plain, write_page
+from ferjax.report.pages.report_files import to_json_types, write_page
 
-_PICTURE = "trials.png"
+_FIGURE = "trials.png"
 
 
 def write_trials_report(report: Mapping[str, Any], directory: Path) -> Path:
-    """Writes `report.md`, `report.json` and `trials.png` of a search; returns the first's path.
+    """Writes `report.md`, `report.json` and `trials.png` of a search; returns path of `report.md`.
 
     Args:
-      report: `title`, `summary`, `warnings`, `rows` (of `search.summary.trial_rows`), `best` (one
-        of them, or None), `command` (that trains the best again, or None), `results` (the best
-        run's, as `write_report` takes them), `fields` (as `draw_trials` takes them), `protocol`,
-        `config` and `environment` (mappings).
-      directory: the study's folder, which holds the trials' run directories.
+      report: `title`, `summary`, `warnings`, `rows` (of `study_summary.trial_rows`), `best` (one of
+        them, or None), `command` (that trains the best trial again, or None), `results` (of the
+        best trial, as for `write_report`), `fields` (as for `draw_trials`), `protocol`, `config`
+        and `environment` (mappings).
+      directory: the folder of the study, which contains the run directories of the trials.
 
     Raises:
       UserError: a file cannot be written.
     """
-    report = plain(report)
-    draw_trials(report["rows"], report["fields"], directory / _PICTURE, report["title"])
-    caption = "Val accuracy of the trials, and over each field that varies"
-    report = {**report, "figures": [{"file": _PICTURE, "caption": caption}]}
+    report = to_json_types(report)
+    draw_trials(report["rows"], report["fields"], directory / _FIGURE, report["title"])
+    caption = "Val accuracy by trial, and by the value of each varied field"
+    report = {**report, "figures": [{"file": _FIGURE, "caption": caption}]}
     parts = [
         *run_sections.heading(report),
         *_best(report),
         *run_sections.figures(report["figures"]),
         *_trials(report),
         *run_sections.protocol(report["protocol"]),
-        *run_sections.folded("Settings of every trial", report["config"]),
-        *run_sections.folded("Environment of the best trial", report["environment"]),
+        *run_sections.collapsed_json("Settings of every trial", report["config"]),
+        *run_sections.collapsed_json("Environment of the best trial", report["environment"]),
     ]
     return write_page(report, parts, directory)
 
 
 def _best(report: Mapping[str, Any]) -> Iterator[str]:
-    """Yields the command line of the best trial, and what its run found."""
+    """Yields the command line of the best trial, and its results."""
     best = report["best"]
     if not best:
         return
@@ -54,7 +54,7 @@ def _best(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _trials(report: Mapping[str, Any]) -> Iterator[str]:
-    """Yields the table of all trials; the best one's row is bold, failures follow with reasons."""
+    """Yields the table of all trials, the best in bold, and the reasons of failed trials."""
     rows, best = report["rows"], report["best"]
     cells = [_cells(row, list(report["fields"])) for row in rows]
     if best:
@@ -62,7 +62,7 @@ def _trials(report: Mapping[str, Any]) -> Iterator[str]:
     yield "## Trials"
     header = ["trial", "state", "val accuracy", "epochs", "minutes"]
     yield table([*header, *map(escape, report["fields"])], cells, 2)
-    yield "Of a trial that did not complete, the highest val accuracy until then."
+    yield "A trial that did not complete is listed with its highest val accuracy so far."
     failed = [
         f"- trial {row['number']}: {escape(row['failure'])}" for row in rows if row["failure"]
     ]

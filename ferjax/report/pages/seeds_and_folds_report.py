@@ -1,4 +1,4 @@
-"""Several runs of one experiment, by seed or by fold, as one report."""
+"""Report of several seeds or folds: mean, standard deviation, pooled confusion matrix of folds."""
 
 import statistics
 from collections.abc import Mapping
@@ -13,22 +13,22 @@ _FOLDERS = {"seed": "seed_{}", "fold": "fold_{:02}"}
 
 
 def run_folder(kind: str, number: int) -> str:
-    """Returns the name of one run's folder; `kind` is `seed` or `fold`."""
+    """Returns the folder name of one run; `kind` is `seed` or `fold`."""
     return _FOLDERS[kind].format(number)
 
 
-def several_report(kind: str, reports: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
-    """Returns the top report of runs that differ in their seed or fold.
+def seeds_and_folds_report(kind: str, reports: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns the common report of runs that differ in their seed or fold.
 
     Args:
       kind: `seed` or `fold`.
-      reports: number → report of the run in `run_folder(kind, number)`.
+      reports: number of the seed or fold → report of the run in `run_folder(kind, number)`.
 
     Returns:
-      What `write_several_report` takes: accuracy and macro-F1 of every split and checkpoint, a row
-      a run, their mean, and their sample standard deviation (None where there is one run). Of folds
-      also `pooled`: the scores of all test images, each predicted by the one run that had not seen
-      it.
+      The report for `write_seeds_and_folds_report`: accuracy and macro-F1 of every split and
+      checkpoint, one row for each run, their mean, and their sample standard deviation (None for a
+      single run). For folds also `pooled`: the scores over the test images of all folds; each image
+      is predicted by the run that did not train on it.
     """
     rows = [
         {kind: number, "directory": run_folder(kind, number), **_rates(report["results"])}
@@ -62,12 +62,12 @@ def _rates(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, 
     return {
         f"{split}_{which}_{name}": value
         for split, kinds in results.items()
-        for which, found in kinds.items()
-        for name, value in (("accuracy", found["accuracy"]), ("macro_f1", found["macro"]["f1"]))
+        for which, result in kinds.items()
+        for name, value in (("accuracy", result["accuracy"]), ("macro_f1", result["macro"]["f1"]))
     }
 
 
 def _pooled(reports: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
-    """Returns the scores of the folds' summed confusion matrices, at each one's selected epoch."""
+    """Returns the scores of the sum of all folds' confusion matrices, at their selected epochs."""
     tests = [report["results"]["test"]["selected"] for report in reports.values()]
     return scores(np.sum([test["confusion"] for test in tests], 0), tests[0]["classes"])

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from ferjax.config.format_versions import upgraded_meta
+from ferjax.config.format_versions import upgrade_meta
 from ferjax.errors import UserError
 from ferjax.runtime.processes import on_first
 from ferjax.runtime.variable_tree import flatten, merge_trees, unflatten
@@ -111,7 +111,7 @@ def restore_meta(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
     """Returns the meta saved at `step`, upgraded to the current format."""
     items = ocp.args.Composite(meta=ocp.args.JsonRestore())
     meta = manager.restore(step, args=items)["meta"]
-    return upgraded_meta(meta, f"{manager.directory}/{step}")
+    return upgrade_meta(meta, f"{manager.directory}/{step}")
 
 
 def restore_checkpoint(manager: ocp.CheckpointManager, step: int, like: TrainState) -> TrainState:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import jax
 
 from ferjax.errors import UserError
-from ferjax.runtime.processes import is_first, joined
+from ferjax.runtime.processes import is_distributed, is_first
 from ferjax.training.run_directory.checkpoints import (
     open_checkpoints,
     remove_torn,
@@ -180,7 +180,7 @@ def open_record(run_dir: Path, on_error: str, tensorboard: bool = False) -> Iter
     Raises:
       UserError: a save failed; `tensorboard` is not installed; or `continue` in several processes.
     """
-    if on_error == "continue" and joined():
+    if on_error == "continue" and is_distributed():
         raise UserError(
             "--on_save_error=continue works in one process: others would wait for the one that"
             " failed. Leave it at stop; --restarts starts all of them again."

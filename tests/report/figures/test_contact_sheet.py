@@ -1,4 +1,4 @@
-"""Sheets of thumbnails: what stands where, in which colour, on how many pages."""
+"""Contact sheets and the class histogram: positions, colours and number of the images drawn."""
 
 from pathlib import Path
 
@@ -23,9 +23,9 @@ STEP = _SIDE + _GAP
 
 
 def pixels(path: Path) -> np.ndarray:
-    with Image.open(path) as picture:
-        assert picture.format == "PNG"
-        return np.asarray(picture.convert("RGB"))
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        return np.asarray(image.convert("RGB"))
 
 
 def thumbnail(page: np.ndarray, column: int, top: int = _TOP) -> np.ndarray:
@@ -46,7 +46,7 @@ def test_thumbnails_bars_and_rows(tmp_path: Path) -> None:
         assert abs(thumbnail(page, k).astype(int) - 40 * k).max() <= 3
         bar = page[_TOP + _SIDE + 2, _EDGE + k * STEP + 5]
         assert bar.tolist() == ([0, 0x9E, 0x73] if k == 1 else [0xD5, 0x5E, 0])
-    # The second row holds the other two.
+    # The second row has the other two cells.
     bars = (page == [0xD5, 0x5E, 0]).all(axis=2).sum(axis=1)
     assert len(np.unique(bars[bars > 0])) == 1
     assert (bars > 0).sum() == 6
@@ -62,20 +62,20 @@ def test_rare_colours_survive_among_colour_photographs(tmp_path: Path) -> None:
 def test_groups_stay_together_on_a_panel(tmp_path: Path) -> None:
     group = [Cell(grey(0), ("x",))] * 3
     page = pixels(draw_sheet([group, group], tmp_path / "s.png", "title", columns=4))
-    assert (thumbnail(page, 3) == 255).all(), "the second group would have been torn"
+    assert (thumbnail(page, 3) == 255).all(), "the second group was split over two rows"
     between = page[_TOP + 5, _EDGE + _SIDE + _GAP // 2]
     assert (between < 255).all()
     assert (page[_TOP + 5, _EDGE + 3 * STEP + 5] == 255).all()
 
 
-def test_odd_shapes_keep_their_proportions(tmp_path: Path) -> None:
+def test_images_of_unequal_sides_keep_their_aspect_ratio(tmp_path: Path) -> None:
     cells = [Cell(grey(0, 10, 40), ()), Cell(grey(0, 300, 100), ()), Cell(grey(0, 1, 1), ())]
     page = pixels(draw_sheet([[cell] for cell in cells], tmp_path / "s.png", "title"))
     dark = [(thumbnail(page, k) < 9).all(axis=2).sum() for k in range(3)]
     assert dark == pytest.approx([_SIDE * _SIDE / 4, _SIDE * _SIDE / 3, _SIDE * _SIDE], rel=0.05)
 
 
-def test_an_empty_sheet_and_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+def test_an_empty_sheet_and_a_path_that_cannot_be_written(tmp_path: Path) -> None:
     assert pixels(draw_sheet([], tmp_path / "s.png", "nothing")).min() < 100
     with pytest.raises(UserError, match=r"cannot write .*s.png"):
         draw_sheet([], tmp_path / "s.png" / "t.png", "nothing")
@@ -115,11 +115,11 @@ def test_histogram(tmp_path: Path, splits: int) -> None:
     draw_class_histogram(given, tmp_path / "h.png", "title")
     page = pixels(tmp_path / "h.png")
     assert page.shape[1] == pytest.approx(DPI * (1.15 + 3 * splits), abs=2)
-    # Neutral is black: one long bar a panel.
+    # Neutral is black: one long bar in each panel.
     black = (page < 5).all(axis=2).sum(axis=1).max()
     assert black == pytest.approx(splits * 2.1 * DPI, rel=0.1)
 
 
-def test_histogram_of_nothing(tmp_path: Path) -> None:
+def test_histogram_without_images(tmp_path: Path) -> None:
     draw_class_histogram({"train": {"anger": 0, "fear": 0}}, tmp_path / "h.png", "title")
     assert (tmp_path / "h.png").exists()

@@ -1,3 +1,5 @@
+"""Figures of a report: size, content and colours of each, and errors."""
+
 import json
 
 import matplotlib
@@ -8,7 +10,7 @@ from PIL import Image
 from ferjax.emotions import EMOTIONS
 from ferjax.errors import UserError
 from ferjax.report.figures.confusion_matrix import draw_confusion
-from ferjax.report.figures.epoch_axes import series
+from ferjax.report.figures.epoch_axes import series_from_lines
 from ferjax.report.figures.image_grids import draw_batch, draw_mistakes, percent
 from ferjax.report.figures.per_class_curves import draw_per_class
 from ferjax.report.figures.style import DPI, SIZE_LIMIT, class_colours
@@ -39,14 +41,14 @@ def photographs(count, side, channels):
     return np.clip(noisy, 0, 255).astype(np.uint8)
 
 
-def check(path, width, height, colours=10):
-    """Asserts that the file is a PNG of about that many inches with something drawn on it."""
+def check_png(path, width, height, colours=10):
+    """Asserts that the file is a PNG of about this size in inches with that many colours."""
     assert path.stat().st_size <= SIZE_LIMIT
-    with Image.open(path) as picture:
-        assert picture.format == "PNG"
-        assert picture.info["dpi"] == pytest.approx((DPI, DPI), abs=0.1)
-        assert picture.size == pytest.approx((DPI * width, DPI * height), abs=DPI)
-        small = np.asarray(picture.convert("RGB").resize((200, 200)))
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        assert image.info["dpi"] == pytest.approx((DPI, DPI), abs=0.1)
+        assert image.size == pytest.approx((DPI * width, DPI * height), abs=DPI)
+        small = np.asarray(image.convert("RGB").resize((200, 200)))
     assert len(np.unique(small.reshape(-1, 3), axis=0)) >= colours
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
@@ -54,27 +56,27 @@ def check(path, width, height, colours=10):
 @pytest.mark.parametrize("epochs", [0, 1, 2, 200])
 def test_curves(tmp_path, epochs):
     draw_curves(metrics(epochs), tmp_path / "curves.png", epochs or None, TITLE)
-    check(tmp_path / "curves.png", 9.2, 3.75)
+    check_png(tmp_path / "curves.png", 9.2, 3.75)
 
 
 @pytest.mark.parametrize("epochs", [0, 1, 200])
 def test_per_class(tmp_path, epochs):
     draw_per_class(metrics(epochs), EMOTIONS, tmp_path / "per_class.png", TITLE)
-    check(tmp_path / "per_class.png", 9.2, 4.7)
+    check_png(tmp_path / "per_class.png", 9.2, 4.7)
 
 
 def test_per_class_without_a_value_for_a_class(tmp_path):
     lines = metrics(3, EMOTIONS[:2])
     lines[-1]["recall"]["fear"] = None
     draw_per_class(lines, EMOTIONS[:4], tmp_path / "per_class.png", TITLE)
-    check(tmp_path / "per_class.png", 9.2, 4.7)
+    check_png(tmp_path / "per_class.png", 9.2, 4.7)
 
 
-def test_curves_accept_what_jsonl_holds(tmp_path):
+def test_curves_accept_none_and_nan_from_jsonl(tmp_path):
     lines = [json.loads(json.dumps(line)) for line in metrics(3)]
     lines += [{"step": 31, "epoch": 3.1, "split": "train", "loss": None, "accuracy": float("nan")}]
     draw_curves(lines, tmp_path / "curves.png", 99, TITLE)
-    check(tmp_path / "curves.png", 9.2, 3.75)
+    check_png(tmp_path / "curves.png", 9.2, 3.75)
 
 
 def test_series_orders_epochs_and_keeps_the_last_line_of_each():
@@ -86,9 +88,9 @@ def test_series_orders_epochs_and_keeps_the_last_line_of_each():
         {"split": "train", "epoch": 3, "loss": float("inf")},
         {"split": "train", "epoch": 4},
     ]
-    found = series(lines, "train", lambda line: line.get("loss"))
-    assert found.epochs.tolist() == [1, 2]
-    assert found.values.tolist() == [7, 6]
+    curve = series_from_lines(lines, "train", lambda line: line.get("loss"))
+    assert curve.epochs.tolist() == [1, 2]
+    assert curve.values.tolist() == [7, 6]
 
 
 @pytest.mark.parametrize(
@@ -98,12 +100,12 @@ def test_confusion_with_a_class_that_never_occurs(tmp_path, classes, side):
     matrix = np.arange(len(classes) ** 2).reshape(len(classes), -1)
     matrix[-1] = 0
     draw_confusion(matrix, classes, tmp_path / "confusion_val.png", TITLE * 5)
-    check(tmp_path / "confusion_val.png", side, side)
+    check_png(tmp_path / "confusion_val.png", side, side)
 
 
 def test_confusion_without_images(tmp_path):
     draw_confusion(np.zeros((7, 7), int), EMOTIONS[:7], tmp_path / "confusion_val.png", TITLE)
-    check(tmp_path / "confusion_val.png", 7.6, 7.5)
+    check_png(tmp_path / "confusion_val.png", 7.6, 7.5)
 
 
 @pytest.mark.parametrize(
@@ -114,15 +116,15 @@ def test_batch(tmp_path, count, side, channels, height):
     images = photographs(count, side, channels) / 255
     labels = np.arange(count) % 8
     draw_batch(images, labels, EMOTIONS, tmp_path / "batch.png", TITLE)
-    check(tmp_path / "batch.png", 8.3, height)
+    check_png(tmp_path / "batch.png", 8.3, height)
 
 
 def test_batch_clips_to_the_display_range(tmp_path):
     images = np.full((2, 8, 8, 3), 1.7)
     images[1] = -3.0
     draw_batch(images, np.array([0, 1]), EMOTIONS, tmp_path / "batch.png", TITLE)
-    with Image.open(tmp_path / "batch.png") as picture:
-        row = np.asarray(picture.convert("RGB"))[round(1.0 * DPI)]
+    with Image.open(tmp_path / "batch.png") as image:
+        row = np.asarray(image.convert("RGB"))[round(1.0 * DPI)]
     assert (row[round(0.65 * DPI)] == 255).all()
     assert (row[round(1.65 * DPI)] == 0).all()
 
@@ -138,14 +140,14 @@ def test_mistakes(tmp_path, count, shape, height):
     confidence = np.linspace(1, 0, count)
     path = tmp_path / "mistakes.png"
     draw_mistakes(images, true, predicted, confidence, ids, EMOTIONS, path, TITLE)
-    check(path, 9.0, height, colours=10 if count else 2)
+    check_png(path, 9.0, height, colours=10 if count else 2)
 
 
 @pytest.mark.parametrize(
     ("rate", "text"),
     [(0.97, "97 %"), (1, "100 %"), (0.999, ">99 %"), (0.001, "<1 %"), (0, "0 %"), (0.994, "99 %")],
 )
-def test_percent_is_round_only_where_the_rate_is(rate, text):
+def test_percent_is_0_or_100_only_for_exact_rates(rate, text):
     assert percent(rate) == text
 
 
@@ -157,7 +159,7 @@ def test_colours_are_one_per_class_and_fixed_per_emotion():
     assert not set(class_colours(EMOTIONS).values()) & {mixed["yawning"], mixed["sleeping"]}
 
 
-def test_figures_leave_the_settings_of_matplotlib_alone(tmp_path):
+def test_figures_do_not_change_the_settings_of_matplotlib(tmp_path):
     # Reading `backend` would make matplotlib choose one.
     names = [name for name in matplotlib.rcParams if name != "backend"]
     before = [matplotlib.rcParams[name] for name in names]

@@ -1,3 +1,5 @@
+"""Positions of line labels: gap, order, limits, least movement; shortened text."""
+
 import itertools
 
 import numpy as np
@@ -23,7 +25,7 @@ def test_spread_keeps_gap_order_and_limits(values, gap):
 
 
 @given(heights, st.floats(0, 0.1))
-def test_spread_leaves_values_that_are_apart(values, gap):
+def test_spread_does_not_move_values_that_are_apart(values, gap):
     assume(all(b - a >= gap for a, b in itertools.pairwise(sorted(values))))
     np.testing.assert_allclose(spread(values, gap, 0.0, 1.0), values, atol=1e-12)
 
@@ -52,7 +54,7 @@ def test_shorten_fits(text, limit, tail):
     assert (short == text) == (len(text) <= limit) or "…" in text
 
 
-def test_shorten_keeps_the_asked_end():
+def test_shorten_keeps_the_requested_end():
     assert shorten("abcdefgh", 4) == "abc…"
     assert shorten("abcdefgh", 4, tail=True) == "…fgh"
 

@@ -1,4 +1,4 @@
-"""The audit's page, record and pictures, from a set made by hand."""
+"""Audit of a small data set built by hand: page, JSON and figures."""
 
 import json
 from dataclasses import replace
@@ -34,26 +34,28 @@ def bundle(conflict: bool = True, broken: tuple[int, ...] = ()) -> DatasetBundle
     return DatasetBundle(splits, ("anger", "bored"), "by hand", sources, ("a note",))
 
 
-def written(made: DatasetBundle, directory: Path, **given: Any) -> tuple[str, dict[str, Any]]:
-    path = write_audit(audit("mine", made, **given), made, directory)
+def write(made: DatasetBundle, directory: Path, **options: Any) -> tuple[str, dict[str, Any]]:
+    """Audits a data set, writes the audit and returns page and JSON."""
+    path = write_audit(audit("mine", made, **options), made, directory)
     assert path == directory / "audit.md"
     return path.read_text("utf-8"), json.loads((directory / "audit.json").read_text("utf-8"))
 
 
-def test_page_record_and_pictures(tmp_path: Path) -> None:
+def test_page_json_and_figures(tmp_path: Path) -> None:
     made = bundle()
-    text, record = written(made, tmp_path, obtain="ask its owner")
+    text, record = write(made, tmp_path, obtain="ask its owner")
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"audit.md", "audit.json", "classes.png", "samples.png", "conflicts.png"}
     assert all(f"]({name})" in text for name in names if name.endswith(".png"))
     assert record["splits"]["train"]["counts"] == {"anger": 2, "bored": 3}
     assert record == json.loads(json.dumps(audit("mine", made, obtain="ask its owner")))
-    for said in (
+    for expected in (
         "# Audit of mine",
         "8 images in 2 classes; by hand.",
         "> - a note",
-        "> - in both train and val: 1 image of val pixel by pixel, 1 (33.3 %) at least nearly",
-        "> - labels differ among the copies, exact or near, of 1 picture",
+        "> - in both train and val: 1 image of val with equal pixels, 1 (33.3 %) including near"
+        " duplicates",
+        "> - labels differ within 1 group of exact or near duplicates",
         "| anger | 2 | 2 |",
         "| **all** | **5** | **3** |",
         "| within train | exact | 1 | 2 | 1 |",
@@ -62,41 +64,41 @@ def test_page_record_and_pictures(tmp_path: Path) -> None:
         "## Where to get mine",
         "ask its owner",
     ):
-        assert said in text
+        assert expected in text
 
 
-def test_mirrored_copies_have_a_section_and_a_sheet(tmp_path: Path) -> None:
+def test_mirrored_copies_have_a_section_and_a_figure(tmp_path: Path) -> None:
     made = bundle(conflict=False)
     train, val = made.splits["train"], made.splits["val"]
-    slope = np.linspace(0.4, 1, 48)[:, None]  # drawn faces are nearly symmetric
+    slope = np.linspace(0.4, 1, 48)[:, None]  # synthetic faces are nearly symmetric
 
-    def lit(indices: np.ndarray) -> np.ndarray:
+    def darkened(indices: np.ndarray) -> np.ndarray:
         return (train.read(indices) * slope).astype(np.uint8)
 
     def mirrored(indices: np.ndarray) -> np.ndarray:
-        return lit(np.asarray(indices) + 1)[:, :, ::-1]
+        return darkened(np.asarray(indices) + 1)[:, :, ::-1]
 
-    splits = {"train": replace(train, read=lit), "val": replace(val, read=mirrored)}
-    text, record = written(replace(made, splits=splits), tmp_path)
+    splits = {"train": replace(train, read=darkened), "val": replace(val, read=mirrored)}
+    text, record = write(replace(made, splits=splits), tmp_path)
     assert (tmp_path / "mirrored.png").is_file()
     assert "](mirrored.png)" in text
-    for said in (
-        "> - 3 images of val are in train mirrored",
+    for expected in (
+        "> - 3 images of val are in train as a mirror image",
         "## Mirrored duplicates",
         "| within train | mirrored | 0 | 0 | 0 |",
         "| train and val | mirrored | 3 | 3 + 3 | 1 |",
         "3 of 3 groups",
     ):
-        assert said in text
+        assert expected in text
     assert [one["groups"] for one in record["near_duplicates"]["across"]] == [0]
     assert [[m["mirrored"] for m in group] for group in record["mirrored"]["groups"]] == [
         [False, True]
     ] * 3
 
 
-def test_nothing_to_say(tmp_path: Path) -> None:
+def test_a_data_set_without_problems_has_no_warnings(tmp_path: Path) -> None:
     made = load(size=48, counts={"train": 14, "val": 7})
-    text, record = written(made, tmp_path)
+    text, record = write(made, tmp_path)
     assert findings(record) == []
     assert "WARNING" not in text
     assert "Where to get" not in text
@@ -114,19 +116,19 @@ def test_unreadable_images_are_listed_and_not_drawn(tmp_path: Path) -> None:
         "suffixes": {".png": 8},
         "unreadable": [{"id": "b.png", "reason": "b.png: cannot be read as an image"}],
     }
-    text, record = written(bundle(broken=(3,)), tmp_path, files=census)
+    text, record = write(bundle(broken=(3,)), tmp_path, files=census)
     assert "1 image cannot be read" in findings(record)
     assert text.count("b.png: cannot be read as an image") == 1
     assert "and 2 other sizes" in text
     assert "| .png (8) |" in text
 
 
-def test_nothing_can_be_read(tmp_path: Path) -> None:
-    text, _ = written(bundle(broken=tuple(range(5))), tmp_path)
+def test_no_image_of_train_can_be_read(tmp_path: Path) -> None:
+    text, _ = write(bundle(broken=tuple(range(5))), tmp_path)
     assert "| train | 48×48 RGB | 0 of 0 | – | – |" in text
 
 
-def test_empty_classes_are_said() -> None:
+def test_empty_classes_are_warned_of() -> None:
     made = load(size=48, counts={"train": 14, "val": 7}, num_classes=7)
     record = audit("mine", made)
     record["splits"]["val"]["counts"]["fear"] = 0
@@ -134,7 +136,7 @@ def test_empty_classes_are_said() -> None:
     assert findings(record) == ["val has no image of fear", "1 image of val shows one grey level"]
 
 
-def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     made = bundle()
     with pytest.raises(UserError, match="cannot write"):

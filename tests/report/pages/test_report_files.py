@@ -1,3 +1,5 @@
+"""Reports of runs and of seeds: page, JSON, escaping."""
+
 import copy
 import json
 import re
@@ -10,7 +12,11 @@ from hypothesis import strategies as st
 from ferjax.config.format_versions import FORMAT, KEY
 from ferjax.errors import UserError
 from ferjax.report.pages.markdown_tables import escape, table
-from ferjax.report.pages.report_files import plain, write_report, write_several_report
+from ferjax.report.pages.report_files import (
+    to_json_types,
+    write_report,
+    write_seeds_and_folds_report,
+)
 from ferjax.report.scores import scores
 
 CLASSES = ["anger", "a|b"]
@@ -102,7 +108,10 @@ def test_report_page(tmp_path):
 
 
 def test_every_table_is_rectangular(tmp_path):
-    pages = [write_report(REPORT, tmp_path), write_several_report(SEEDS, tmp_path / "seeds")]
+    pages = [
+        write_report(REPORT, tmp_path),
+        write_seeds_and_folds_report(SEEDS, tmp_path / "seeds"),
+    ]
     for page in pages:
         for block in page.read_text("utf-8").split("\n\n"):
             assert len({len(row) for row in rows_of(block)}) <= 1
@@ -128,12 +137,12 @@ def test_a_second_report_replaces_the_first(tmp_path):
 
 
 def test_seeds_report(tmp_path):
-    page = write_several_report(SEEDS, tmp_path).read_text("utf-8")
+    page = write_seeds_and_folds_report(SEEDS, tmp_path).read_text("utf-8")
     rows = rows_of(page)
     assert ["seed", "run", "test selected accuracy", "val last loss"] in rows
     assert ["0", "[seed_0](seed_0/report.md)", "69.00 %", "1.2500"] in rows
     assert ["**mean**", "", "**70.00 %**", "**1.3750**"] in rows
-    assert ["**deviation**", "", "**1.00 %**", "**–**"] in rows
+    assert ["**standard deviation**", "", "**1.00 %**", "**–**"] in rows
     saved = json.loads((tmp_path / "report.json").read_text("utf-8"))
     assert saved["deviation"]["val_last_loss"] is None
     assert saved["rows"] == SEEDS["rows"]
@@ -145,15 +154,15 @@ def test_an_unwritable_directory_is_the_users_error(tmp_path):
         write_report(REPORT, tmp_path / "run")
 
 
-def test_plain_leaves_nothing_that_json_lacks(tmp_path):
+def test_to_json_types_returns_only_json_types(tmp_path):
     value = {"a": np.float32(0.5), 1: (np.arange(2), float("inf")), "p": tmp_path, "t": True}
-    assert plain(value) == {"a": 0.5, "1": [[0, 1], None], "p": str(tmp_path), "t": True}
+    assert to_json_types(value) == {"a": 0.5, "1": [[0, 1], None], "p": str(tmp_path), "t": True}
 
 
 @given(st.lists(st.lists(st.text(), min_size=3, max_size=3), max_size=3))
-def test_escaped_cells_never_break_a_table(texts):
+def test_escaped_cells_keep_the_table_intact(texts):
     page = table(["x", "y", "z"], [[escape(text) for text in row] for row in texts])
-    # Characters that some programs take for line ends do not end a line in Markdown.
+    # Some programs treat other characters as line ends; Markdown does not.
     lines = page.split("\n")
     assert len(lines) == 2 + len(texts)
     for line in lines:

@@ -1,4 +1,4 @@
-"""A search's table and picture, from no trial to many."""
+"""Report of a hyper-parameter search: table and figure, with no trial, few and many."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ FIELDS: dict[str, dict[str, Any]] = {
 }
 
 
-def rows(count: int, states: tuple[str, ...] = ("complete", "pruned", "failed")) -> list[Any]:
+def make_rows(count: int, states: tuple[str, ...] = ("complete", "pruned", "failed")) -> list[Any]:
     random = np.random.default_rng(0)
     return [
         {
@@ -41,18 +41,18 @@ def rows(count: int, states: tuple[str, ...] = ("complete", "pruned", "failed"))
     ]
 
 
-def report(found: list[Any]) -> dict[str, Any]:
-    complete = [row for row in found if row["state"] == "complete"]
+def report(rows: list[Any]) -> dict[str, Any]:
+    complete = [row for row in rows if row["state"] == "complete"]
     best = max(complete, key=lambda row: row["accuracy"], default=None)
-    shown = {**scores(np.array([[3, 1], [0, 2]]), ["anger", "fear"]), "epoch": 1, "loss": 1.0}
+    result = {**scores(np.array([[3, 1], [0, 2]]), ["anger", "fear"]), "epoch": 1, "loss": 1.0}
     return {
         "title": "search: cnn3 on synthetic",
         "summary": "best",
         "warnings": [],
-        "rows": found,
+        "rows": rows,
         "best": best,
         "command": "python -m launch.train --model=cnn3" if best else None,
-        "results": {"val": {"selected": shown}} if best else {},
+        "results": {"val": {"selected": result}} if best else {},
         "fields": FIELDS,
         "protocol": {"trials": "9"},
         "config": {"model": "cnn3"},
@@ -61,30 +61,30 @@ def report(found: list[Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("count", [1, 2, 60])
-def test_report_and_picture(tmp_path: Path, count: int) -> None:
-    found = rows(count)
-    path = write_trials_report(report(found), tmp_path)
+def test_report_and_figure(tmp_path: Path, count: int) -> None:
+    trials = make_rows(count)
+    path = write_trials_report(report(trials), tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["report.json", "report.md", "trials.png"]
-    assert json.loads((tmp_path / "report.json").read_text())["rows"] == found
+    assert json.loads((tmp_path / "report.json").read_text())["rows"] == trials
     table = [line for line in path.read_text().splitlines() if line.startswith("|")]
     lines = [line for line in table if "trial_0" in line or "pruned" in line or "failed" in line]
     assert len(lines) == count
-    for row, line in zip(found, lines, strict=True):
+    for row, line in zip(trials, lines, strict=True):
         accuracy = "–" if row["accuracy"] is None else f"{100 * row['accuracy']:.2f} %"
         assert accuracy in line
         assert f"{row['values']['learning_rate']}" in line
-    with Image.open(tmp_path / "trials.png") as picture:
-        assert picture.size == pytest.approx((160 * 9.4, 160 * 8.85), abs=2)
-        small = np.asarray(picture.convert("RGB"))
-    # The dots' blue, and a cross's red where a trial failed.
-    assert (small == (0, 114, 178)).all(-1).sum() > 50
-    assert ((small == (213, 94, 0)).all(-1).sum() > 5) == (count > 2)
+    with Image.open(tmp_path / "trials.png") as image:
+        assert image.size == pytest.approx((160 * 9.4, 160 * 8.85), abs=2)
+        pixels = np.asarray(image.convert("RGB"))
+    # The dots are blue; a failed trial is a red cross.
+    assert (pixels == (0, 114, 178)).all(-1).sum() > 50
+    assert ((pixels == (213, 94, 0)).all(-1).sum() > 5) == (count > 2)
 
 
 def test_the_best_is_first_and_bold(tmp_path: Path) -> None:
-    found = rows(9)
-    text = write_trials_report(report(found), tmp_path).read_text()
-    best = max((r for r in found if r["state"] == "complete"), key=lambda row: row["accuracy"])
+    trials = make_rows(9)
+    text = write_trials_report(report(trials), tmp_path).read_text()
+    best = max((r for r in trials if r["state"] == "complete"), key=lambda row: row["accuracy"])
     assert text.index("python -m launch.train --model=cnn3") < text.index("## Trials")
     bold = [line for line in text.splitlines() if line.startswith("| **[")]
     assert len(bold) == 1
@@ -95,6 +95,6 @@ def test_the_best_is_first_and_bold(tmp_path: Path) -> None:
 @pytest.mark.parametrize("states", [("failed",), ("running",), ("pruned",)])
 def test_no_trial_completed(tmp_path: Path, states: tuple[str, ...]) -> None:
     for count in (0, 3):
-        text = write_trials_report(report(rows(count, states)), tmp_path).read_text()
+        text = write_trials_report(report(make_rows(count, states)), tmp_path).read_text()
         assert "launch.train" not in text
         assert "## Trials" in text

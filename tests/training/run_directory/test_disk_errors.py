@@ -188,7 +188,7 @@ def test_lines_that_were_refused_are_written_before_the_next(
 
 
 def test_of_several_processes_none_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ferjax.training.run_directory.disk_errors, "joined", lambda: True)
+    monkeypatch.setattr(ferjax.training.run_directory.disk_errors, "is_distributed", lambda: True)
     with (
         pytest.raises(UserError, match="on_save_error=continue works in one process"),
         open_record(tmp_path, "continue"),

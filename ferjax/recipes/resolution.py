@@ -1,0 +1,76 @@
+"""Resolves the config of a run from recipe and flags: default < recipe < smoke < given flag."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from ferjax.config.json_file import make_config
+from ferjax.config.registered_names import find
+from ferjax.config.train_config import TrainConfig
+from ferjax.errors import UserError, unknown_name
+from ferjax.recipes.papers import DEFAULTS, RECIPES
+
+# With --smoke: a few steps on a few images, enough to run every part once.
+_SMOKE = dict(epochs=2, limit=32, batch_size=8, warmup_epochs=0.0, eval_every=1)
+
+
+def resolve(given: Mapping[str, Any]) -> TrainConfig:
+    """Returns the full config of a run.
+
+    Precedence, lowest first: defaults of `TrainConfig`, recipe, smoke settings, given fields.
+
+    Args:
+      given: `TrainConfig` fields set explicitly. It needs `model` and `dataset`, or a `recipe` that
+        names them.
+
+    Raises:
+      UserError: an unknown model or recipe, a recipe for another model, or a value out of range.
+    """
+    name = given.get("recipe")
+    if name not in (None, "default", *RECIPES):
+        raise unknown_name("recipe", str(name), ("default", *RECIPES))
+    recipe = RECIPES.get(str(name))
+    model = given.get("model") or (recipe.model if recipe else "")
+    dataset = given.get("dataset") or (recipe.dataset if recipe else "")
+    for flag, value in (("model", model), ("dataset", dataset)):
+        if not value:
+            raise UserError(
+                f"--{flag} is missing. `python -m launch.train --list` shows the names."
+            )
+    own = find("model", model, DEFAULTS)
+    if recipe and recipe.model != model:
+        raise UserError(
+            f"--recipe={name} is for --model={recipe.model}, found --model={model}."
+            " Leave one of the two out."
+        )
+    name = name or paper_recipe(model, dataset)
+    settings = RECIPES[name].settings if name in RECIPES else DEFAULTS.get(model)
+    if settings is None:
+        # A registered network brings the settings of its recipe `default`.
+        settings = own.recipe
+    config = make_config(
+        {
+            **settings,
+            **(_SMOKE if given.get("smoke") else {}),
+            **given,
+            "model": model,
+            "dataset": dataset,
+            "recipe": name,
+        }
+    )
+    return dataclasses.replace(config, workdir=config.workdir or _default_workdir(config))
+
+
+def paper_recipe(model: str, dataset: str) -> str:
+    """Returns the name of a paper's recipe for this model and data set, or `default`."""
+    for name, recipe in RECIPES.items():
+        if (recipe.model, recipe.dataset) == (model, dataset):
+            return name
+    return "default"
+
+
+def _default_workdir(config: TrainConfig) -> str:
+    """Returns the run directory runs/<model>-<dataset>-<recipe>-s<seeds>[-smoke]."""
+    seeds = "-".join(str(seed) for seed in config.seeds or (config.seed,))
+    smoke = "-smoke" if config.smoke else ""
+    return f"runs/{config.model}-{config.dataset}-{config.recipe}-s{seeds}{smoke}"
