@@ -21,15 +21,15 @@ def main(arguments: list[str]) -> None:
     refuse_arguments(arguments)
     from ferjax.bench.reporting.report_files import terminal_table
     from ferjax.bench.run_suites import run_bench
-    from ferjax.bench.scaling.report_files import scaling_table
+    from ferjax.bench.scaling.report_files import scaling_tables
     from ferjax.bench.scaling.run_scaling import run_scaling
     from ferjax.bench.suite_registry import SCALING
 
     values = flags.FLAGS
     chosen = values.cases, values.quick, values.out
     if values.suite == SCALING:
-        outcome, folder = run_scaling(*chosen)
-        print(scaling_table(outcome))
+        result, folder = run_scaling(*chosen)
+        print(scaling_tables(result))
     else:
         results, folder = run_bench(values.suite, *chosen)
         print(terminal_table(results))
