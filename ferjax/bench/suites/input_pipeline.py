@@ -75,7 +75,7 @@ def _decoding(kind: str, side: int, channels: int, quick: bool = False) -> Case:
     mode, workers = "L" if channels == 1 else "RGB", usable_cores()
 
     def ours() -> Run:
-        batches = _files(image_folder(kind, side, channels), side)
+        batches = _files(image_folder(kind, side, channels, _FILES), side)
 
         def run() -> None:
             _consume(iterate(batches))
@@ -85,17 +85,19 @@ def _decoding(kind: str, side: int, channels: int, quick: bool = False) -> Case:
         return run
 
     def bare() -> Run:
-        paths = image_folder(kind, side, channels)
+        paths = image_folder(kind, side, channels, _FILES)
         return lambda: decode_loop(paths, mode, workers)
 
     def in_processes() -> Run:
-        paths, context = image_folder(kind, side, channels), multiprocessing.get_context("spawn")
+        paths = image_folder(kind, side, channels, _FILES)
+        context = multiprocessing.get_context("spawn")
         executor = ProcessPoolExecutor(workers, context)
         parts = [(paths[k::workers], mode) for k in range(workers)]
         return lambda: list(executor.map(decode_files, *zip(*parts, strict=True)))
 
     def peer(workers: int, whole: bool) -> Run:
-        return file_loader(image_folder(kind, side, channels), mode, _BATCH, workers, whole)
+        paths = image_folder(kind, side, channels, _FILES)
+        return file_loader(paths, mode, _BATCH, workers, whole)
 
     settings = {
         f"{size} an item, {count} workers": functools.partial(peer, count, size == "a batch")
@@ -119,7 +121,7 @@ def _first_batch(kind: str, side: int, channels: int) -> Case:
     mode = "L" if channels == 1 else "RGB"
 
     def paths() -> Sequence[Path]:
-        return image_folder(kind, side, channels)[:_BATCH]
+        return image_folder(kind, side, channels, _FILES)[:_BATCH]
 
     def ours() -> Run:
         batches = _files(paths(), side, decode_threads(side * side))
@@ -157,10 +159,11 @@ def decode_loop(paths: Sequence[Path], mode: str, threads: int) -> list[list[np.
 
 
 @functools.cache
-def image_folder(kind: str, side: int, channels: int, count: int = _FILES) -> tuple[Path, ...]:
+def image_folder(kind: str, side: int, channels: int, count: int) -> tuple[Path, ...]:
     """Returns files of drawn faces, in a folder that goes with the process."""
     folder = _temporary_folder()
-    faces = render_faces(np.arange(64) % 7, np.arange(64), size=side)
+    drawn = np.arange(min(64, count))
+    faces = render_faces(drawn % 7, drawn, size=side)
     faces = faces if channels == 3 else faces[..., 1]
     paths = tuple(folder / f"{number}.{kind}" for number in range(count))
     for number, path in enumerate(paths):

@@ -15,7 +15,7 @@ from ferjax.data.decoding.image_file import read_images
 ROOT = Path(__file__).resolve().parents[3]
 MEMORY = """
 from ferjax.bench.measuring.peak_memory import extra_peak
-from ferjax.bench.suites import input as suite
+from ferjax.bench.suites import input_pipeline as suite
 (case,) = [case for case in suite.cases() if case.memory]
 print(extra_peak(case.sides["ferjax"]))
 """
@@ -62,7 +62,8 @@ def test_peers_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_sides_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suite, "_CACHED", 300)
-    monkeypatch.setattr(suite, "_FILES", 128)
+    monkeypatch.setattr(suite, "_FILES", 32)
+    monkeypatch.setattr(suite, "_BATCH", 16)
     for memo in (suite._pixels, suite._store_folder):
         memo.cache_clear()
     try:
