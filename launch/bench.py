@@ -1,4 +1,4 @@
-"""Speed and memory beside plain XLA and PyTorch: python -m launch.bench --suite=ops --quick."""
+"""Benchmark speed and memory against plain XLA and PyTorch: python -m launch.bench --quick."""
 
 from absl import flags
 
@@ -17,7 +17,7 @@ flags.DEFINE_string("out", None, "New folder for the report. Default: bench/<sui
 
 
 def main(arguments: list[str]) -> None:
-    """Measures, prints the table and the report's path."""
+    """Measures; prints the tables and the path of the report."""
     refuse_arguments(arguments)
     from ferjax.bench.reporting.report_files import terminal_table
     from ferjax.bench.run_suites import run_bench

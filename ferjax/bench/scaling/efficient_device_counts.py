@@ -1,4 +1,4 @@
-"""Scaling efficiency, and the largest number of devices that each keep 80 % of it."""
+"""Scaling efficiency, weak and strong, and the most devices that keep 80 % efficiency."""
 
 import dataclasses
 import itertools

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ferjax.bench.measuring.measure_in_turns import QUICK, Effort, measure
+from ferjax.bench.measuring.interleaved_timing import QUICK, Effort, measure
 from ferjax.bench.run_suites import free_folder
 from ferjax.bench.scaling import scaling_cases as suite
 from ferjax.bench.scaling.report_files import write_scaling

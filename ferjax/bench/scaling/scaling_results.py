@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ferjax.bench.measuring.measure_in_turns import paired_ratios
+from ferjax.bench.measuring.interleaved_timing import paired_ratios
 from ferjax.bench.scaling.hlo_collectives import Traffic
 from ferjax.bench.scaling.scaling_cases import Layout, Scaling, Workload
 from ferjax.bench.scaling.step_costs import StepCosts

@@ -121,7 +121,7 @@ def serve(layout: Layout, number: int, port: int, pipe: Connection, log: Path) -
     jax.config.update("jax_num_cpu_devices", layout.each)
     enable_compile_cache()
     join(f"127.0.0.1:{port}", layout.processes, number)
-    held: list[Any] = []
+    inputs: list[Any] = []
     step: Any = None
     with contextlib.suppress(EOFError):
         while True:
@@ -130,16 +130,16 @@ def serve(layout: Layout, number: int, port: int, pipe: Connection, log: Path) -
             try:
                 if action == "step":
                     for _ in range(argument):
-                        held[:2] = step(*held)
-                    jax.block_until_ready(held)
+                        inputs[:2] = step(*inputs)
+                    jax.block_until_ready(inputs)
                 else:
                     # Two states would take twice the memory.
-                    held.clear()
+                    inputs.clear()
                     program = train_program(argument)
                     step = program.step.lower(*program.arguments).compile()
                     traffic = sum_traffic(read_collectives(step.as_text(), layout.devices))
                     if action == "load":
-                        held.extend(first_arguments(program))
+                        inputs.extend(first_arguments(program))
             except UserError as problem:
                 error = str(problem)
             pipe.send((error, traffic))

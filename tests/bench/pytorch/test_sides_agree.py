@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ferjax.bench.measuring.case import OURS, XLA, Case, Peer, find_build
-from ferjax.bench.measuring.measure_in_turns import QUICK
+from ferjax.bench.measuring.interleaved_timing import QUICK
 from ferjax.bench.measuring.op_case import op_case
 from ferjax.bench.measuring.train_step_case import train_case
 from ferjax.bench.pytorch import networks

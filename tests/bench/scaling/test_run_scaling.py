@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ferjax.bench.measuring.measure_in_turns import Effort
+from ferjax.bench.measuring.interleaved_timing import Effort
 from ferjax.bench.scaling import run_scaling
 from ferjax.bench.scaling import scaling_cases as suite
 from ferjax.bench.scaling.compile_train_step import first_arguments, train_program
