@@ -17,7 +17,7 @@ from ferjax.bench.scaling.efficient_device_counts import (
 )
 from ferjax.bench.scaling.scaling_cases import PAPERS
 from ferjax.bench.scaling.step_costs import StepCosts
-from ferjax.report.figures.style import FAINT, INK, MUTED, axes_at, page
+from ferjax.report.figures.style import FAINT, INK, page
 
 _ROWS: dict[str, Callable[[StepCosts, Cluster, int], float]] = {
     "the recipe's batch on each device": weak_efficiency,
@@ -28,7 +28,6 @@ _ROWS: dict[str, Callable[[StepCosts, Cluster, int], float]] = {
 _COUNTS = (1, 2, 4, *DEVICES)
 # The colours of Okabe and Ito, as in the other figures.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255")
-_PANEL, _HIGH, _GAP, _LEFT, _LEGEND = 2.1, 1.75, 0.28, 0.85, 1.45
 
 
 def draw_efficiency(networks: Sequence[StepCosts], path: Path, title: str) -> None:
@@ -43,32 +42,20 @@ def draw_efficiency(networks: Sequence[StepCosts], path: Path, title: str) -> No
       UserError: the file cannot be written.
     """
     networks = sorted(networks, key=lambda costs: costs.model not in PAPERS)
-    width = _LEFT + len(CLUSTERS) * (_PANEL + _GAP) + _LEGEND
-    height = 1.0 + len(_ROWS) * (_HIGH + 0.62)
-    with page(path, width, height, title) as figure:
-        for row, (words, efficiency) in enumerate(_ROWS.items()):
-            bottom = height - 0.98 - _HIGH - row * (_HIGH + 0.62)
-            for column, cluster in enumerate(CLUSTERS):
-                left = _LEFT + column * (_PANEL + _GAP)
-                axes = axes_at(figure, left, bottom, _PANEL, _HIGH)
+    with page(path, 14.2, 5.75, title) as figure:
+        panels = figure.subplots(len(_ROWS), len(CLUSTERS), sharex=True, sharey=True)
+        figure.subplots_adjust(0.06, 0.1, 0.89, 0.82, wspace=0.12, hspace=0.35)
+        for row, (words, efficiency) in zip(panels, _ROWS.items(), strict=True):
+            row[0].text(0, 1.05, words, transform=row[0].transAxes, color=INK, size=8)
+            row[0].set_ylabel("efficiency")
+            for axes, cluster in zip(row, CLUSTERS, strict=True):
                 _draw_panel(axes, networks, lambda c, n, f=efficiency, k=cluster: f(c, k, n))
-                if row == 0:
-                    axes.set_title(cluster.name, pad=20)
-                else:
-                    axes.set_xlabel("devices")
-                if column == 0:
-                    axes.text(0, 1.05, words, transform=axes.transAxes, color=INK, size=8)
-                else:
-                    axes.set_yticklabels([])
-        figure.text(0.2 / width, 0.5, "efficiency", rotation=90, va="center", color=MUTED, size=8.5)
-        figure.legend(
-            handles=figure.axes[0].get_lines()[1:],
-            loc="upper left",
-            bbox_to_anchor=(1 - (_LEGEND - 0.05) / width, 1 - 0.9 / height),
-            frameon=False,
-            borderpad=0,
-            handlelength=1.6,
-        )
+        for axes, cluster in zip(panels[0], CLUSTERS, strict=True):
+            axes.set_title(cluster.name, pad=20)
+        for axes in panels[-1]:
+            axes.set_xlabel("devices")
+        lines = panels[0][0].get_lines()[1:]
+        figure.legend(handles=lines, loc="upper left", bbox_to_anchor=(0.9, 0.85), frameon=False)
 
 
 def _draw_panel(

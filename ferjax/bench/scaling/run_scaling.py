@@ -12,6 +12,7 @@ from tqdm import tqdm
 from ferjax.bench.measuring.interleaved_timing import QUICK, Effort, measure
 from ferjax.bench.run_suites import free_folder
 from ferjax.bench.scaling import scaling_cases as suite
+from ferjax.bench.scaling.hlo_collectives import Traffic
 from ferjax.bench.scaling.report_files import write_scaling
 from ferjax.bench.scaling.scaling_cases import Layout, Scaling, Workload
 from ferjax.bench.scaling.scaling_results import Counted, Measured, ScalingResult
@@ -81,7 +82,13 @@ def measure_all(
     with contextlib.ExitStack() as stack:
         workers = {layout: stack.enter_context(start_workers(layout)) for layout in layouts}
         steps = [_measure(step, workers, effort) for step in _progress(measured, desc="measures")]
-        counts = [_count(step, workers) for step in _progress(counted, desc="counts")]
+        # A step that was measured has been compiled already.
+        compiled = {
+            step.scaling.workload: step.traffic.get(suite.COUNTED_ON)
+            for step in steps
+            if not step.scaling.weak
+        }
+        counts = [_count(s, workers, compiled.get(s)) for s in _progress(counted, desc="counts")]
     return tuple(steps), tuple(counts)
 
 
@@ -95,10 +102,12 @@ def _measure(scaling: Scaling, workers: Mapping[Layout, Workers], effort: Effort
     return Measured(scaling, {layout: seconds[str(layout)] for layout in scaling.layouts}, traffic)
 
 
-def _count(workload: Workload, workers: Mapping[Layout, Workers]) -> Counted:
+def _count(
+    workload: Workload, workers: Mapping[Layout, Workers], compiled: tuple[Traffic, ...] | None
+) -> Counted:
     expected, on = step_costs(workload).payload, workers[suite.COUNTED_ON]
-    split = dataclasses.replace(workload, shard_params=True)
-    return Counted(workload, on.layout.devices, expected, on.count(workload), on.count(split))
+    split = on.count(dataclasses.replace(workload, shard_params=True))
+    return Counted(workload, on.layout.devices, expected, compiled or on.count(workload), split)
 
 
 def _name_filter(pattern: str | None) -> Callable[[str], bool]:
