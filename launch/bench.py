@@ -1,4 +1,4 @@
-"""Benchmark speed and memory against plain XLA and PyTorch: python -m launch.bench --quick."""
+"""Speed and memory beside plain XLA and PyTorch: python -m launch.bench --suite=ops --quick."""
 
 from absl import flags
 
@@ -17,19 +17,19 @@ flags.DEFINE_string("out", None, "New folder for the report. Default: bench/<sui
 
 
 def main(arguments: list[str]) -> None:
-    """Measures; prints the tables and the path of the report."""
+    """Measures, prints the table and the report's path."""
     refuse_arguments(arguments)
     from ferjax.bench.reporting.report_files import terminal_table
     from ferjax.bench.run_suites import run_bench
-    from ferjax.bench.scaling.report_files import scaling_tables
+    from ferjax.bench.scaling.report_files import scaling_table
     from ferjax.bench.scaling.run_scaling import run_scaling
     from ferjax.bench.suite_registry import SCALING
 
     values = flags.FLAGS
     chosen = values.cases, values.quick, values.out
     if values.suite == SCALING:
-        result, folder = run_scaling(*chosen)
-        print(scaling_tables(result))
+        outcome, folder = run_scaling(*chosen)
+        print(scaling_table(outcome))
     else:
         results, folder = run_bench(values.suite, *chosen)
         print(terminal_table(results))

@@ -33,7 +33,7 @@ def case_work(case: Case) -> Work:
 
 
 def work_of(function: Callable[..., Any], *arguments: Any) -> Work:
-    """Returns the work of a function of abstract arguments, traced in its plain form."""
+    """Returns the least work of a function of abstract arguments, traced in its plain form."""
     closed = jax.make_jaxpr(plainly(function))(*arguments)
     arrays = (*closed.in_avals, *closed.out_avals)
     return Work(_flops(closed.jaxpr), sum(a.size * a.dtype.itemsize for a in arrays))

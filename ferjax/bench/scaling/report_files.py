@@ -71,7 +71,7 @@ def write_scaling(folder: Path, result: ScalingResult, seconds: float) -> None:
     draw_efficiency(result.networks, folder / "bench.png", title)
 
 
-def scaling_tables(result: ScalingResult) -> str:
+def scaling_table(result: ScalingResult) -> str:
     """Returns the measurements and the efficient numbers of devices as columns of text."""
     tables = (_measured_cells(result.measured), _network_cells(result.networks, _most_devices_cell))
     return "\n\n".join(aligned(cells) for cells in tables if len(cells) > 1)

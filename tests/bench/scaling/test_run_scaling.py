@@ -20,7 +20,7 @@ from ferjax.bench.scaling.hlo_collectives import (
     sum_traffic,
     wire_bytes,
 )
-from ferjax.bench.scaling.report_files import scaling_tables
+from ferjax.bench.scaling.report_files import scaling_table
 from ferjax.bench.scaling.scaling_cases import Layout, Scaling, Workload
 from ferjax.bench.scaling.scaling_results import Measured
 from ferjax.bench.scaling.step_costs import recipe_workload, step_costs
@@ -121,7 +121,7 @@ def test_a_tiny_measurement_and_its_report(tmp_path: Path, monkeypatch: pytest.M
         assert words in page
     widths = [line.count("|") - line.count("\\|") for line in page.splitlines() if line[:1] == "|"]
     assert min(widths) >= 3
-    assert "2 devices" in scaling_tables(result)
+    assert "2 devices" in scaling_table(result)
     with Image.open(folder / "bench.png") as image:
         assert image.size[0] > 1000
 
