@@ -73,7 +73,9 @@ def write_scaling(folder: Path, result: ScalingResult, seconds: float) -> None:
 
 def scaling_table(result: ScalingResult) -> str:
     """Returns the measurements and the efficient numbers of devices as columns of text."""
-    tables = (_measured_cells(result.measured), _network_cells(result.networks, _most_devices_cell))
+    counts = _network_cells(result.networks, _most_devices_cell)
+    counts[0][0] = f"devices that keep {100 * KEPT:.0f} %: weak / overlapped / strong scaling"
+    tables = (_measured_cells(result.measured), counts)
     return "\n\n".join(aligned(cells) for cells in tables if len(cells) > 1)
 
 
