@@ -1,1 +1,1 @@
-"""Benchmarks: every operation and training step beside plain XLA and PyTorch, in the same run."""
+"""Benchmarks of speed and memory: ferjax against plain XLA and PyTorch, measured in one run."""

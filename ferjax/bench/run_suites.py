@@ -1,4 +1,4 @@
-"""The harness: picks cases, measures them side by side, writes the report after each."""
+"""Benchmark harness: select cases, measure all sides, write the report after each case."""
 
 import os
 import time
@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from ferjax.bench.measuring.case import TORCH, Case, Peer, Run
 from ferjax.bench.measuring.case_result import CaseResult
+from ferjax.bench.measuring.interleaved_timing import FULL, QUICK, Effort, measure, warm_up
 from ferjax.bench.measuring.machine_ceilings import Ceilings, floor_seconds, measure_ceilings
-from ferjax.bench.measuring.measure_in_turns import FULL, QUICK, Effort, measure, warm_up
 from ferjax.bench.measuring.operation_counts import case_work
 from ferjax.bench.measuring.peak_memory import fresh_peak
 from ferjax.bench.measuring.pytorch_side import missing_torch
@@ -45,24 +45,24 @@ def run_bench(
 
     Args:
       suite: its name, or None for all.
-      cases: a regular expression that picks cases by name, or None.
-      quick: the main case or cases of each suite, fewer rounds.
+      cases: a regular expression that selects cases by name, or None.
+      quick: only the main cases of each suite, in fewer rounds.
       out: the folder to write, new or empty; None for bench/<suite>-<date>-<time>.
 
     Raises:
-      UserError: a suite, case or folder that cannot be.
+      UserError: an unknown suite, an expression that matches no case, or an unusable folder.
     """
     picked = select(suite, cases, quick)
     folder = free_folder(out, suite or "all")
     effort = QUICK if quick else FULL
-    # XLA would else take most of a GPU's memory, and leave PyTorch none to run beside it.
+    # By default XLA takes most of a GPU's memory and leaves none to PyTorch.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     started, no_torch = time.monotonic(), missing_torch()
     ceilings, results = measure_ceilings(), []
     with tqdm(picked, unit="case", disable=None, leave=False) as bar:
         for name, case in bar:
-            say = bar.set_postfix_str
-            results.append(measure_case(name, case, ceilings, effort, not no_torch, say))
+            show = bar.set_postfix_str
+            results.append(measure_case(name, case, ceilings, effort, not no_torch, show))
             write_report(folder, results, ceilings, no_torch, time.monotonic() - started)
     return results, folder
 
@@ -73,35 +73,35 @@ def measure_case(
     ceilings: Ceilings,
     effort: Effort,
     with_torch: bool,
-    say: Callable[[str], None] = lambda text: None,
+    show: Callable[[str], None] = lambda text: None,
 ) -> CaseResult:
     """Returns the measurements of one case.
 
     Args:
-      suite: the case's suite.
-      case: what to measure.
-      ceilings: of this machine.
-      effort: how long.
-      with_torch: whether PyTorch takes part.
-      say: shows progress.
+      suite: name of the case's suite.
+      case: the case to measure.
+      ceilings: measured rates of this machine.
+      effort: how long to measure.
+      with_torch: whether to measure PyTorch.
+      show: shows progress.
     """
     work = case_work(case)
     runs = {}
     for label, build in case.sides.items():
-        say(f"{case.name}: builds {label}")
+        show(f"{case.name}: builds {label}")
         runs[label] = build()
     peers = case.peers if with_torch else ()
-    trials = try_peers(peers, effort, lambda setting: say(f"{case.name}: tries {setting}"))
+    trials = try_peers(peers, effort, lambda setting: show(f"{case.name}: tries {setting}"))
     if trials.run:
         runs[TORCH] = trials.run
-    seconds = measure(runs, effort, tick=lambda label: say(f"{case.name}: {label}"))
+    seconds = measure(runs, effort, tick=lambda label: show(f"{case.name}: {label}"))
     labels = list(runs) if case.memory else []
     del runs
     trials_seconds, setting = trials.seconds, trials.setting
     del trials
     peaks = {}
     for label in labels:
-        say(f"{case.name}: memory of {label}")
+        show(f"{case.name}: memory of {label}")
         peaks[label] = fresh_peak(suite, case.name, label, setting if label == TORCH else "")
     return CaseResult(
         suite=suite,
@@ -118,18 +118,18 @@ def measure_case(
 
 
 def try_peers(
-    peers: Sequence[Peer], effort: Effort, say: Callable[[str], None] = lambda setting: None
+    peers: Sequence[Peer], effort: Effort, show: Callable[[str], None] = lambda setting: None
 ) -> Trials:
-    """Returns the seconds of each setting in a short trial, and the fastest one's run."""
+    """Returns the seconds of each setting in a short trial, and the run of the fastest one."""
     best, seconds = Trials({}), {}
     for peer in peers:
         if peer.compiled and not effort.compiled_peers:
             continue
-        say(peer.setting)
+        show(peer.setting)
         try:
             run = peer.build()
             seconds[peer.setting] = min(warm_up(run), warm_up(run))
-        except Exception as error:  # whatever a foreign compiler throws, the others still count
+        except Exception as error:  # a compiler of PyTorch may raise anything
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             seconds[peer.setting] = f"did not run: {first}"
             continue
@@ -139,11 +139,11 @@ def try_peers(
 
 
 def free_folder(out: str | None, suite: str) -> Path:
-    """Returns the report's folder; raises `UserError` where it holds anything, or is a file.
+    """Returns the report's folder; raises `UserError` if it is a file or not empty.
 
     Args:
-      out: its name, or None for one of the suite and the time.
-      suite: what is measured.
+      out: its name, or None for bench/<suite>-<date>-<time>.
+      suite: name of the suite.
     """
     name = out or f"bench/{suite}-{time.strftime('%Y%m%d-%H%M%S')}"
     folder = Path(name)

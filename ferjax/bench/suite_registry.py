@@ -1,4 +1,4 @@
-"""The suites by name, and how cases are picked from them."""
+"""Registry of benchmark suites, and selection of their cases by name."""
 
 import re
 from collections.abc import Callable
@@ -22,12 +22,12 @@ SUITES: dict[str, Callable[[], tuple[Case, ...]]] = {
     "ops": operations.cases,
     "train": training_steps.cases,
 }
-# Has no cases to measure side by side, but an entry of its own: scaling/run.py.
+# It has no cases with sides and is run by ferjax/bench/scaling/run_scaling.py.
 SCALING = "scaling"
 
 
 def find_case(suite: str, name: str) -> Case:
-    """Returns a case by its name; raises `UserError` where there is none."""
+    """Returns a case by its name; raises `UserError` for an unknown name."""
     cases = {case.name: case for case in _suite(suite)}
     if name not in cases:
         raise unknown_name(f"case of suite {suite}", name, cases)
@@ -35,17 +35,17 @@ def find_case(suite: str, name: str) -> Case:
 
 
 def select(suite: str | None, pattern: str | None, quick: bool) -> list[tuple[str, Case]]:
-    """Returns (suite, case) of all that is to be measured.
+    """Returns (suite, case) for all cases to measure.
 
     Args:
       suite: its name, or None for all.
-      pattern: a regular expression that names must hold, in any case of letters, or None.
-      quick: only the main cases, unless a pattern picks others.
+      pattern: a regular expression that matches in names, ignoring case, or None for all.
+      quick: only the main cases; ignored where there is a pattern.
 
     Raises:
-      UserError: no such suite, no valid expression, or nothing matches it.
+      UserError: an unknown suite, an invalid expression, or one that matches no case.
     """
-    # A case of two suites is measured once, in the first.
+    # A case that two suites have is measured once, in the first of them.
     first: dict[str, tuple[str, Case]] = {}
     for name in [suite] if suite else SUITES:
         for case in _suite(name):
@@ -56,13 +56,13 @@ def select(suite: str | None, pattern: str | None, quick: bool) -> list[tuple[st
     expression = cases_expression(pattern)
     picked = [(name, case) for name, case in cases if expression.search(case.name)]
     if not picked:
-        known = "; ".join(case.name for _, case in cases)
-        raise UserError(f"--cases={pattern} matches no case. Cases: {known}.")
+        names = "; ".join(case.name for _, case in cases)
+        raise UserError(f"--cases={pattern} matches no case. Cases: {names}.")
     return picked
 
 
 def cases_expression(pattern: str) -> re.Pattern[str]:
-    """Returns --cases compiled; raises `UserError` where it is no regular expression."""
+    """Returns --cases compiled; raises `UserError` for an invalid regular expression."""
     try:
         return re.compile(pattern, re.IGNORECASE)
     except re.error as error:

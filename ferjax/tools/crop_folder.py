@@ -119,7 +119,8 @@ def _check_folders(source: Path, out: Path) -> None:
         raise UserError(f"{source}: no such folder; expected the data set's class folders")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(
-            f"{out} {describe_path(out)}: crops are written to a new folder. Give another one, or move this"
+            f"{out} {describe_path(out)}: crops are written to a new folder. Give another one, or"
+            " move this"
         )
     a, b = source.resolve(), out.resolve()
     if a == b or a in b.parents or b in a.parents:

@@ -1,4 +1,4 @@
-"""The entry point: what it picks, what it refuses, and a tiny case from start to report."""
+"""Selection of benchmark cases, wrong choices, and a tiny case from measuring to its report."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 
 from ferjax.bench import run_suites, suite_registry
 from ferjax.bench.measuring.case import OURS, XLA
-from ferjax.bench.measuring.measure_in_turns import Effort
+from ferjax.bench.measuring.interleaved_timing import Effort
 from ferjax.bench.measuring.op_case import op_case
 from ferjax.errors import UserError
 
@@ -57,7 +57,7 @@ def test_wrong_choices(suite: str, pattern: str | None, words: str) -> None:
         run_suites.run_bench(suite, pattern)
 
 
-def test_a_users_files_are_safe(tmp_path: Path) -> None:
+def test_existing_files_are_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("x")
     with pytest.raises(UserError, match=r"--out=.* is not empty"):
         run_suites.run_bench("ops", out=str(tmp_path))
@@ -85,7 +85,7 @@ def test_a_tiny_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ("PyTorch" in result.seconds) == (record["note"] is None)
 
 
-def test_the_command_line_says_what_is_wrong() -> None:
+def test_an_unknown_suite_on_the_command_line() -> None:
     command = [sys.executable, "-m", "launch.bench", "--suite=speed"]
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)

@@ -11,7 +11,7 @@ from flax import linen as nn
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ferjax.bench.scaling.hlo_exchanges import ALL_REDUCE, exchanges
+from ferjax.bench.scaling.hlo_collectives import ALL_REDUCE, read_collectives
 from ferjax.models.layers import Conv
 from ferjax.ops.choose_implementation import plain_implementations
 from ferjax.runtime.sharding import batch_sharded, data_mesh, replicated
@@ -118,7 +118,7 @@ def test_a_small_map_of_a_sharded_batch_keeps_its_sharding() -> None:
         return (layer.apply({"params": {"kernel": kernel}}, x) ** 2).sum()
 
     program = jax.jit(jax.grad(loss, (0, 1))).lower(*placed).compile()
-    moves = exchanges(program.as_text(), mesh.size)
+    moves = read_collectives(program.as_text(), mesh.size)
     assert {move.kind for move in moves} == {ALL_REDUCE}
     assert sum(move.payload for move in moves) == 4 * kernel.size
 

@@ -14,7 +14,7 @@ from jax import lax
 from jax.extend.core import Jaxpr, jaxprs_in_params
 from jax.sharding import PartitionSpec
 
-from ferjax.bench.scaling.hlo_exchanges import ALL_REDUCE, exchanges
+from ferjax.bench.scaling.hlo_collectives import ALL_REDUCE, read_collectives
 from ferjax.ops import conv_pool_tiles
 from ferjax.ops.choose_implementation import plain_implementations
 from ferjax.ops.conv_pool import conv_relu_max_pool, conv_relu_max_pool_plain
@@ -233,8 +233,8 @@ def test_a_sharded_batch_keeps_its_sharding() -> None:
 
     program = jax.jit(value_and_gradient).lower(*placed).compile()
     assert mesh.size == 4
-    # The gradients of kernel and bias are summed over the devices once, not once for each tile.
-    moves = exchanges(program.as_text(), mesh.size)
+    # The gradients of kernel and bias are summed over the devices, once, not a tile at a time.
+    moves = read_collectives(program.as_text(), mesh.size)
     assert {(move.kind, move.times) for move in moves} == {(ALL_REDUCE, 1)}
     assert sum(move.payload for move in moves) == 4 * (inputs[1].size + inputs[2].size)
     y, gradients = program(*placed)

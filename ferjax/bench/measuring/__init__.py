@@ -1,1 +1,1 @@
-"""How a benchmark case is measured: its sides, time in turns, memory, operation counts."""
+"""Measuring a benchmark case: its sides, interleaved timing, peak memory, FLOP counts."""

@@ -1,12 +1,12 @@
-"""What is measured: a case, its sides, and the settings that are tried for the PyTorch side."""
+"""A benchmark case: the implementations (sides) that it compares, and PyTorch's settings."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# Runs once and returns what it computed when the device is done.
+# Runs once; returns the result when the device has finished.
 Run = Callable[[], Any]
-# Makes inputs, compiles, and returns the run.
+# Creates the inputs, compiles, and returns the run.
 Build = Callable[[], Run]
 
 OURS, XLA, TORCH, BARE = "ferjax", "plain XLA", "PyTorch", "bare loop"
@@ -17,9 +17,9 @@ class Peer:
     """PyTorch under one setting; the fastest of a case's peers becomes its PyTorch side.
 
     Attributes:
-      setting: in words, for the table.
+      setting: its name in the report's tables.
       build: its builder.
-      compiled: by torch.compile, which takes half a minute: not tried in a quick run.
+      compiled: whether torch.compile is used, which takes half a minute: not in a quick run.
     """
 
     setting: str
@@ -29,20 +29,20 @@ class Peer:
 
 @dataclass(frozen=True)
 class Case:
-    """One thing to measure on all sides.
+    """An operation, training step or input pipeline to measure on all sides.
 
     Attributes:
       name: unique within its suite.
-      shape: the shapes in words.
-      function: ferjax's own form, a pure jax function; None where nothing runs on the device.
-      arguments: returns the abstract arguments of `function`; none where there is none.
-      sides: label → builder; ferjax's first.
+      shape: the shapes as text.
+      function: ferjax's implementation, a pure jax function; None where nothing runs on the device.
+      arguments: returns the abstract arguments of `function`; an empty tuple without a function.
+      sides: label → builder; ferjax's comes first.
       peers: the settings to try for PyTorch.
-      flops: what the mathematics needs, where that is less than the plain form computes.
-      bytes: what must move, where there is no function to tell.
-      images: per run, where a rate in images a second makes sense.
-      memory: whether peak memory is measured too, which takes a process a side.
-      quick: whether a quick run holds it.
+      flops: the FLOPs that are needed, where they are fewer than the plain form computes.
+      bytes: the bytes that must move, where there is no function to count them in.
+      images: images per run, where images per second are a useful rate.
+      memory: whether peak memory is measured, which takes one process per side.
+      quick: whether it belongs to a quick run.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Case:
 
 
 def find_build(case: Case, label: str, setting: str = "") -> Build:
-    """Returns the builder of a side; `setting` names the peer where the side is PyTorch's."""
+    """Returns the builder of a side; `setting` selects the peer of the PyTorch side."""
     if label != TORCH:
         return case.sides[label]
     return next(peer.build for peer in case.peers if peer.setting == setting)

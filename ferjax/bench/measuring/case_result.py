@@ -1,4 +1,4 @@
-"""What was measured of a case, and the ratios that follow from it."""
+"""Result of a benchmark case: times, memory, speed-ups over the peers, JSON."""
 
 import statistics
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ferjax.bench.measuring.case import OURS, TORCH, XLA
-from ferjax.bench.measuring.measure_in_turns import paired_ratios, spread
+from ferjax.bench.measuring.interleaved_timing import paired_ratios, spread
 from ferjax.bench.measuring.operation_counts import Work
 
 
@@ -15,16 +15,16 @@ class CaseResult:
     """The measurements of one case.
 
     Attributes:
-      suite: its suite.
-      name: its name.
-      shape: its shapes, in words.
-      work: the least there is to do.
-      floor: seconds below which the measured ceilings do not allow it.
-      seconds: label → seconds of a run, one a round.
+      suite: name of its suite.
+      name: name of the case.
+      shape: its shapes as text.
+      work: the minimum of FLOPs and bytes.
+      floor: the least seconds that the machine's measured ceilings allow.
+      seconds: label → seconds of a run, one number per round.
       peak_bytes: label → extra memory of a run; empty where it was not measured.
-      setting: PyTorch's, the fastest of the trials.
+      setting: the PyTorch setting that was fastest in the trials.
       trials: setting → seconds in a short trial, or why it did not run.
-      images: per run, or None.
+      images: images per run, or None.
     """
 
     suite: str
@@ -40,9 +40,10 @@ class CaseResult:
 
 
 def peers_of(results: Sequence[CaseResult]) -> list[str]:
-    """Returns the labels of all peers that any of the results has: XLA and PyTorch first."""
-    found = dict.fromkeys(label for result in results for label in result.seconds if label != OURS)
-    return [*(p for p in (XLA, TORCH) if p in found), *(p for p in found if p not in (XLA, TORCH))]
+    """Returns the labels of all peers that any result has: XLA and PyTorch first."""
+    labels = dict.fromkeys(label for result in results for label in result.seconds if label != OURS)
+    first = [peer for peer in (XLA, TORCH) if peer in labels]
+    return [*first, *(peer for peer in labels if peer not in first)]
 
 
 def median(result: CaseResult, label: str) -> float | None:
@@ -51,7 +52,7 @@ def median(result: CaseResult, label: str) -> float | None:
 
 
 def speedup(result: CaseResult, peer: str) -> float | None:
-    """Returns how many times faster ferjax is: the median of the rounds' ratios."""
+    """Returns how many times faster than a peer ferjax is, the median of the rounds' ratios."""
     if peer not in result.seconds:
         return None
     return statistics.median(paired_ratios(result.seconds[peer], result.seconds[OURS]))
@@ -63,9 +64,9 @@ def over_floor(result: CaseResult) -> float:
 
 
 def memory_ratio(result: CaseResult, peer: str) -> float | None:
-    """Returns how many times less extra memory ferjax takes, or None where that is not known."""
-    theirs, ours = result.peak_bytes.get(peer), result.peak_bytes.get(OURS)
-    return theirs / ours if theirs and ours else None
+    """Returns a peer's extra memory over that of ferjax, or None where one was not measured."""
+    other, ours = result.peak_bytes.get(peer), result.peak_bytes.get(OURS)
+    return other / ours if other and ours else None
 
 
 def to_json(result: CaseResult) -> dict[str, Any]:
@@ -75,7 +76,7 @@ def to_json(result: CaseResult) -> dict[str, Any]:
             "median seconds": statistics.median(values),
             "spread": spread(values),
             "seconds": list(values),
-            "images per second": _rate(result, label),
+            "images per second": _images_per_second(result, label),
             "peak bytes": result.peak_bytes.get(label),
         }
         for label, values in result.seconds.items()
@@ -100,5 +101,5 @@ def to_json(result: CaseResult) -> dict[str, Any]:
     }
 
 
-def _rate(result: CaseResult, label: str) -> float | None:
+def _images_per_second(result: CaseResult, label: str) -> float | None:
     return result.images / statistics.median(result.seconds[label]) if result.images else None

@@ -1,4 +1,4 @@
-"""The JAX sides: ferjax's own form with its compiler options, and what plain XLA makes of it."""
+"""The JAX sides of a case: ferjax's operations and compiler options, or plain XLA's defaults."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,13 +16,13 @@ Shapes = Sequence[tuple[int, ...]]
 def compile_ahead(
     function: Callable[..., Any], arguments: tuple[Any, ...], *, plain: bool, **jit_arguments: Any
 ) -> Callable[..., Any]:
-    """Returns the function compiled for these arguments, as a run does or as plain XLA would.
+    """Returns the function compiled for these arguments, as in a run of ferjax or by plain XLA.
 
     Args:
-      function: pure.
+      function: a pure function.
       arguments: concrete or abstract.
-      plain: whether operations take their plain forms, under default compiler options.
-      **jit_arguments: of `jax.jit`.
+      plain: use the plain forms of operations and XLA's default compiler options.
+      **jit_arguments: passed to `jax.jit`.
     """
     if plain:
         step: Any = jax.jit(with_plain_implementations(function), **jit_arguments)

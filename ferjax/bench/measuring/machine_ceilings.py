@@ -1,4 +1,4 @@
-"""What this machine can do at best, measured: matrix products and copies in float32."""
+"""Roofline of this machine, measured: FLOP/s of matrix products and memory bandwidth, float32."""
 
 import time
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ class Ceilings:
     """The measured rates.
 
     Attributes:
-      flops: operations a second in a product of large float32 matrices.
-      bytes: bytes a second, read and written, when an array is updated in place.
+      flops: FLOP/s of a product of large float32 matrices.
+      bytes: bytes per second, read and written, when an array is updated in place.
     """
 
     flops: float
@@ -36,13 +36,13 @@ def measure_ceilings() -> Ceilings:
 
 
 def floor_seconds(work: Work, ceilings: Ceilings) -> float:
-    """Returns the seconds below which this machine cannot do the work."""
+    """Returns the least seconds that the ceilings allow for the work."""
     return max(work.flops / ceilings.flops, work.bytes / ceilings.bytes)
 
 
 def _update_seconds(line: jax.Array) -> float:
-    """Returns the shortest of several runs, each on what the one before returned."""
-    # In place: fresh memory would be paid for page by page.
+    """Returns the shortest time of 8 in-place updates of an array."""
+    # In place: the pages of newly allocated memory would be timed, too.
     update = jax.jit(lambda x: x + 1, donate_argnums=0)
     times = []
     for _ in range(8):

@@ -1,4 +1,4 @@
-"""A case of one operation, forward and backward, on three sides."""
+"""Benchmark case of one operation, forward and backward: ferjax, plain XLA, PyTorch."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,12 +24,12 @@ def op_case(
 
     Args:
       name: of the case.
-      shapes: of the arguments: image NHWC, kernel HWIO, bias.
+      shapes: shapes of the arguments: image NHWC, kernel HWIO, bias.
       ours: ferjax's operation.
-      plain: the same written with `lax`, as one would without ferjax.
-      torch: the same on NCHW and OIHW tensors.
-      wrt: the arguments that get a gradient.
-      **fields: of `Case`.
+      plain: the same operation written with `lax`.
+      torch: the same operation on NCHW and OIHW tensors.
+      wrt: positions of the arguments that get a gradient.
+      **fields: further fields of `Case`.
     """
     return Case(
         name=name,

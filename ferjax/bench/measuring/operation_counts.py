@@ -1,4 +1,4 @@
-"""What a function has to do at least: its multiplications and the bytes that must move."""
+"""Count FLOPs of convolutions and matrix products, and bytes, in the jaxpr of a function."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -13,11 +13,11 @@ from ferjax.ops.choose_implementation import with_plain_implementations
 
 @dataclass(frozen=True)
 class Work:
-    """The least work of one run.
+    """The minimum of work in one run.
 
     Attributes:
-      flops: of convolutions and matrix products, a multiply-add as two.
-      bytes: of all arguments, read once, and all results, written once.
+      flops: FLOPs of convolutions and matrix products; a multiply-add counts as two.
+      bytes: bytes of all arguments, read once, and of all results, written once.
     """
 
     flops: float
@@ -25,7 +25,7 @@ class Work:
 
 
 def case_work(case: Case) -> Work:
-    """Returns the least work of a case, its own count of operations first."""
+    """Returns the work of a case; its own `flops` or `bytes` count where it gives them."""
     if case.function is None:
         return Work(0.0, case.bytes)
     work = work_of(case.function, *case.arguments())
@@ -62,7 +62,7 @@ def _inner(equation: Any) -> Iterator[Any]:
 def _convolution(equation: Any) -> float:
     kernel, out = equation.invars[1].aval.shape, equation.outvars[0].aval
     _, inputs, *window = (kernel[axis] for axis in equation.params["dimension_numbers"].rhs_spec)
-    # A strided convolution's input gradient convolves a map that is mostly inserted zeros.
+    # The input gradient of a strided convolution convolves a map that is mostly inserted zeros.
     zeros = math.prod(equation.params["lhs_dilation"])
     return 2 * out.size * inputs * math.prod(window) / zeros
 

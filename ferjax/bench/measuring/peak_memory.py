@@ -1,4 +1,4 @@
-"""Peak memory of one run, in a process that has done nothing else."""
+"""Peak memory of one run, measured in a fresh process."""
 
 import ctypes
 import re
@@ -28,29 +28,29 @@ print("peak", extra_peak(find_build(find_case(suite, case), label, setting), lab
 def fresh_peak(suite: str, case: str, label: str, setting: str = "") -> int | None:
     """Returns the extra peak of a side in bytes, from a fresh process.
 
-    None where this platform tells nothing.
+    None where the platform does not report memory.
 
     Raises:
       UserError: the process failed.
     """
     command = [sys.executable, "-c", _CHILD, suite, case, label, setting]
     done = subprocess.run(command, capture_output=True, text=True)
-    found = re.search(r"^peak (\d+|None)$", done.stdout, re.MULTILINE)
-    if done.returncode or not found:
+    match = re.search(r"^peak (\d+|None)$", done.stdout, re.MULTILINE)
+    if done.returncode or not match:
         last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
         raise UserError(f"memory of {label} in {suite}/{case}: {last}")
-    return None if found[1] == "None" else int(found[1])
+    return None if match[1] == "None" else int(match[1])
 
 
 def extra_peak(build: Build, label: str = "") -> int | None:
-    """Returns the most memory two runs take on top of inputs, program and state, in bytes.
+    """Returns the peak memory of two runs beyond inputs, program and state, in bytes.
 
     Args:
-      build: the side's builder; what it takes to build and compile does not count.
-      label: the side, since libraries keep their own accounts of a GPU's memory.
+      build: the side's builder; the memory of building and compiling does not count.
+      label: the side's label: PyTorch and XLA each count the GPU memory that they allocate.
     """
     run = build()
-    read = _resident_meter if jax.default_backend() == "cpu" else _device_meter(label)
+    read = _read_resident if jax.default_backend() == "cpu" else _device_reader(label)
     before = read(True)
     for _ in range(2):
         run()
@@ -58,35 +58,35 @@ def extra_peak(build: Build, label: str = "") -> int | None:
     return None if before is None or after is None else max(0, after - before)
 
 
-def _resident_meter(start: bool) -> int | None:
-    """Returns the resident set at the start, and then its highest since, in bytes."""
+def _read_resident(start: bool) -> int | None:
+    """Returns the resident set size at the start, later its peak since then, in bytes."""
     try:
         if start:
-            _give_back_freed_memory()
+            _trim_heap()
             # 5 resets the high-water mark to what is resident now.
             Path("/proc/self/clear_refs").write_text("5")
         return _status("VmRSS" if start else "VmHWM")
     except OSError:
-        return _highest_ever()
+        return _peak_since_process_start()
 
 
 def _status(field: str) -> int:
     text = Path("/proc/self/status").read_text(encoding="utf-8")
-    found = re.search(rf"^{field}:\s*(\d+) kB", text, re.MULTILINE)
-    if not found:  # some sandboxes leave fields out
+    match = re.search(rf"^{field}:\s*(\d+) kB", text, re.MULTILINE)
+    if not match:  # some sandboxes leave fields out
         raise OSError(f"/proc/self/status has no {field}")
-    return 1024 * int(found[1])
+    return 1024 * int(match[1])
 
 
-def _give_back_freed_memory() -> None:
-    """Returns to the system what the compiler freed, else the run would reuse it unseen."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc alone has it
+def _trim_heap() -> None:
+    """Releases the memory that the compiler freed: the run could reuse it without a trace."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # only glibc has it
     if trim:
         trim(0)
 
 
-def _highest_ever() -> int | None:
-    """Returns the process's peak where there is no /proc; compiling counts then."""
+def _peak_since_process_start() -> int | None:
+    """Returns the peak of the whole process, compiling included, where there is no /proc."""
     try:
         import resource
     except ImportError:  # Windows
@@ -95,9 +95,9 @@ def _highest_ever() -> int | None:
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def _device_meter(label: str) -> Callable[[bool], int | None]:
+def _device_reader(label: str) -> Callable[[bool], int | None]:
     if label == TORCH:
-        return _cuda_meter
+        return _read_cuda
     device: Any = jax.devices()[0]
 
     def read(start: bool) -> int | None:
@@ -107,7 +107,7 @@ def _device_meter(label: str) -> Callable[[bool], int | None]:
     return read
 
 
-def _cuda_meter(start: bool) -> int | None:
+def _read_cuda(start: bool) -> int | None:
     import torch
 
     if start:

@@ -1,4 +1,4 @@
-"""The PyTorch side: operations and training steps under every setting worth trying."""
+"""The PyTorch side of a case: operations and training steps under each memory format and mode."""
 
 import importlib.util
 from collections.abc import Callable
@@ -17,12 +17,12 @@ _IMAGE, _KERNEL = (0, 3, 1, 2), (3, 2, 0, 1)
 
 @dataclass(frozen=True)
 class Setting:
-    """How PyTorch is told to work.
+    """Options of PyTorch.
 
     Attributes:
-      channels_last: memory format of images and kernels.
-      compiled: through torch.compile.
-      fused: the optimizer's one-kernel form, else its foreach form.
+      channels_last: whether images and kernels have the memory format channels_last.
+      compiled: whether torch.compile is used.
+      fused: the optimizer's fused form, else its foreach form; None without an optimizer.
     """
 
     channels_last: bool
@@ -49,7 +49,7 @@ _TRAIN_SETTINGS = (
 
 
 def missing_torch() -> str | None:
-    """Returns why there is no PyTorch side and what to do, or None where there is one."""
+    """Returns why there is no PyTorch side and how to get one, or None where there is one."""
     if importlib.util.find_spec("torch") is None:
         return "PyTorch is not installed; for its side: pip install 'ferjax[parity]'"
     if jax.default_backend() != "cpu":
@@ -66,10 +66,10 @@ def op_peers(
     """Returns an operation's peers, forward and backward.
 
     Args:
-      op: on tensors: an NCHW image, an OIHW kernel, a bias, as many as there are shapes.
-      ours: the same on NHWC and HWIO arrays; gives the gradient's shape.
-      shapes: of our arguments.
-      wrt: which of them get a gradient.
+      op: the operation on tensors: NCHW image, OIHW kernel, bias, as many as there are shapes.
+      ours: ferjax's operation on NHWC and HWIO arrays; gives the shape of the gradient.
+      shapes: shapes of its arguments.
+      wrt: positions of the arguments that get a gradient.
     """
 
     def peer(setting: Setting) -> Peer:
@@ -100,20 +100,20 @@ def train_peers(
 
 
 def _device() -> Any:
-    """Returns the torch device that answers to JAX's."""
+    """Returns the torch device that corresponds to JAX's backend."""
     import torch
 
     if jax.default_backend() == "cpu":
         return torch.device("cpu")
-    # XLA computes float32 products in TF32 by default; PyTorch would only do so in convolutions.
+    # XLA computes float32 products in TF32 by default; PyTorch does so only in convolutions.
     torch.set_float32_matmul_precision("high")
     return torch.device("cuda")
 
 
 def _compile(function: Any) -> Any:
-    """Returns the function through torch.compile, for fixed shapes and as a whole, or not at all.
+    """Returns the function through torch.compile, for fixed shapes and without graph breaks.
 
-    Cases share code, which PyTorch by default compiles 8 times and no more.
+    Cases share code, which PyTorch compiles at most 8 times by default.
     """
     import torch
     from torch import _dynamo
@@ -122,7 +122,7 @@ def _compile(function: Any) -> Any:
     return torch.compile(function, dynamic=False, fullgraph=True)
 
 
-def _wait() -> None:
+def _synchronize() -> None:
     import torch
 
     if jax.default_backend() != "cpu":
@@ -150,11 +150,11 @@ def _op_run(
     def run() -> Any:
         y = function(*inputs)
         gradients = torch.autograd.grad(y, chosen, dy)
-        _wait()
+        _synchronize()
         return y, gradients
 
     if setting.compiled:
-        run()  # compiles, which is no part of a run's time or memory
+        run()  # compiles: not a part of the run's time or memory
     return run
 
 
@@ -168,30 +168,30 @@ def _train_run(
 
     arrays = batch()
     torch.manual_seed(0)
-    net = module().train().to(_device(), memory_format=_memory_format(setting))
+    network = module().train().to(_device(), memory_format=_memory_format(setting))
     image = _tensor(arrays["image"].transpose(_IMAGE), setting)
     label = _tensor(arrays["label"], setting).long()
-    update = optimizer(net.parameters(), fused=setting.fused, foreach=not setting.fused)
-    _make_slots(net, update)
-    forward = _compile(net) if setting.compiled else net
+    update = optimizer(network.parameters(), fused=setting.fused, foreach=not setting.fused)
+    _create_slots(network, update)
+    forward = _compile(network) if setting.compiled else network
 
     def run() -> None:
         update.zero_grad(set_to_none=True)
         logits = forward(image.float() / 255)
         torch.nn.functional.cross_entropy(logits, label).backward()
         update.step()
-        _wait()
+        _synchronize()
 
     if setting.compiled:
         run()
     return run
 
 
-def _make_slots(net: Any, update: Any) -> None:
-    """Makes the optimizer's slots now, not in the first step: JAX has them from the start."""
+def _create_slots(network: Any, update: Any) -> None:
+    """Creates the optimizer's slots before the first step, as JAX does."""
     import torch
 
-    for parameter in net.parameters():
+    for parameter in network.parameters():
         parameter.grad = torch.zeros_like(parameter)
     update.step()
     update.zero_grad(set_to_none=True)

@@ -1,4 +1,4 @@
-"""A case of one whole training step, from uint8 batch to updated parameters."""
+"""Benchmark case of a whole training step, from a uint8 batch to updated parameters."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -36,17 +36,17 @@ def train_case(
     network: Mapping[str, object] | None = None,
     **fields: Any,
 ) -> Case:
-    """Returns the case of one training step, without dropout, whose masks are not PyTorch's.
+    """Returns the case of one training step, without dropout: PyTorch would draw other masks.
 
     Args:
       model: the network's name.
-      side: of the images, pixels.
-      channels: of the images.
-      batch_size: images a step.
+      side: side of the images, pixels.
+      channels: channels of the images.
+      batch_size: images per step.
       optimizer: `sgd` (momentum 0.9), `adam` or `adamw` (weight decay 0.01).
-      twin: returns the network as a PyTorch module.
-      network: fields of the network; their values stand in the case's name.
-      **fields: of `Case`.
+      twin: returns the same network as a PyTorch module.
+      network: fields of the network; their values appear in the case's name.
+      **fields: further fields of `Case`.
     """
     step = functools.partial(step_parts, model, side, channels, optimizer, network)
     batch = functools.partial(random_batch, side, channels, batch_size)
@@ -75,12 +75,12 @@ def step_parts(
     frozen: str | None = None,
     known: str | None = None,
 ) -> tuple[Callable[..., Any], Callable[[], Any]]:
-    """Returns the pure step (state, sums, batch) → (state, sums), and what makes the first two.
+    """Returns the pure step (state, sums, batch) → (state, sums), and what creates its first state.
 
     Args:
       model: the network's name.
-      side: of the images, pixels.
-      channels: of the images.
+      side: side of the images, pixels.
+      channels: channels of the images.
       optimizer: as in `train_case`.
       fields: of the network, beside a dropout of 0.
       frozen: as in `StepSettings`.
@@ -107,14 +107,17 @@ def step_parts(
     )
     step = functools.partial(train_step, settings=settings)
 
-    def begin() -> Any:
+    def init() -> Any:
         return create_state(network, updates, spec, 0, mesh, frozen=frozen), zero_sums()
 
-    return step, begin
+    return step, init
 
 
 def random_batch(side: int, channels: int, batch_size: int) -> dict[str, np.ndarray]:
-    """Returns a training batch as the pipeline hands it over: uint8 images, labels, no padding."""
+    """Returns a random training batch, as the input pipeline yields it, without padding.
+
+    `image` uint8 [B, H, W, C], `label` int32 [B], `mask` bool [B], `index` int32 [B].
+    """
     rng = np.random.default_rng(0)
     return {
         "image": rng.integers(0, 256, (batch_size, side, side, channels), np.uint8),
@@ -126,45 +129,45 @@ def random_batch(side: int, channels: int, batch_size: int) -> dict[str, np.ndar
 
 def step_run(
     step: Callable[..., Any],
-    begin: Callable[[], Any],
+    init: Callable[[], Any],
     batch: dict[str, np.ndarray],
     *,
     plain: bool,
     times: int = 1,
 ) -> Run:
-    """Returns a run of steps, from where the one before left the state.
+    """Returns a run of steps; each run continues with the state of the previous one.
 
     Args:
       step: from `step_parts`.
-      begin: from `step_parts`.
+      init: from `step_parts`.
       batch: on the host.
       plain: as in `compile_ahead`.
-      times: how many steps.
+      times: number of steps.
     """
-    run_step, state, sums, placed = compiled_parts(step, begin, batch, plain=plain)
-    held = [state, sums]
+    run_step, state, sums, placed = compiled_parts(step, init, batch, plain=plain)
+    current = [state, sums]
     del state, sums  # donated
 
     def run() -> Any:
         for _ in range(times):
-            held[:] = run_step(*held, placed)
-        return jax.block_until_ready(held)
+            current[:] = run_step(*current, placed)
+        return jax.block_until_ready(current)
 
     return run
 
 
 def compiled_parts(
     step: Callable[..., Any],
-    begin: Callable[[], Any],
+    init: Callable[[], Any],
     batch: dict[str, np.ndarray],
     *,
     plain: bool,
 ) -> tuple[Callable[..., Any], Any, Any, Any]:
     """Returns the compiled step, and state, sums and batch on the first device; as `step_run`."""
-    place = replicated(data_mesh(jax.devices()[:1]))
-    state, sums, placed = jax.device_put((*begin(), batch), place)
+    everywhere = replicated(data_mesh(jax.devices()[:1]))
+    state, sums, placed = jax.device_put((*init(), batch), everywhere)
     run_step = compile_ahead(
-        step, (state, sums, placed), plain=plain, donate_argnums=(0, 1), out_shardings=place
+        step, (state, sums, placed), plain=plain, donate_argnums=(0, 1), out_shardings=everywhere
     )
     return run_step, state, sums, placed
 

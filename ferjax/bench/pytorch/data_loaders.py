@@ -1,6 +1,6 @@
-"""The peers of suite `input`: bare decoding, DataLoader over images in memory and over files.
+"""PyTorch DataLoader and plain Pillow decoding: the peers of suite `input`.
 
-Workers are spawned and import it, so it imports little.
+Spawned workers import this module, so it imports little.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ from ferjax.bench.measuring.case import Run
 
 
 class TorchItems:
-    """A map-style data set of PyTorch: item i is (pixels, label) of image i, or of a list of them.
+    """A map-style data set of PyTorch: item i is (pixels, label) of an image or a list of images.
 
-    Workers are spawned and unpickle it, so it is a class of this module.
+    Spawned workers unpickle it, so it is a class of this module.
     """
 
     def __init__(self, images: Any) -> None:
@@ -44,7 +44,7 @@ def decode_files(paths: Sequence[Path], mode: str) -> None:
 
 
 class TorchFiles:
-    """A map-style data set of PyTorch that decodes a file an item, or a list of them."""
+    """A map-style data set of PyTorch that decodes one file per item, or a list of files."""
 
     def __init__(self, paths: Sequence[Path], mode: str) -> None:
         self.paths, self.mode = paths, mode
@@ -62,7 +62,7 @@ class TorchFiles:
 
 
 def item_loader(images: np.ndarray, batch_size: int, workers: int) -> Run:
-    """Returns an epoch over images in memory [N, ...], one an item, collated by PyTorch."""
+    """Returns an epoch over images in memory [N, ...], one image per item, collated by PyTorch."""
     import torch
 
     items = TorchItems(torch.from_numpy(images))
@@ -70,7 +70,7 @@ def item_loader(images: np.ndarray, batch_size: int, workers: int) -> Run:
 
 
 def gather_loader(images: np.ndarray, batch_size: int, workers: int) -> Run:
-    """Returns an epoch over images in memory [N, ...], each item a gather of a whole batch."""
+    """Returns an epoch over images in memory [N, ...], a whole batch per item."""
     import torch
 
     items = TorchItems(torch.from_numpy(images))
@@ -80,7 +80,7 @@ def gather_loader(images: np.ndarray, batch_size: int, workers: int) -> Run:
 def file_loader(
     paths: Sequence[Path], mode: str, batch_size: int, workers: int, whole: bool = False
 ) -> Run:
-    """Returns an epoch over files decoded by Pillow in `mode`, one an item, or a `whole` batch."""
+    """Returns an epoch over files, decoded by Pillow in `mode`: one or a `whole` batch per item."""
     files = TorchFiles(paths, mode)
     if not whole:
         return _loader(files, workers, batch_size=batch_size, shuffle=True, drop_last=True)

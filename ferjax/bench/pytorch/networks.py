@@ -1,4 +1,4 @@
-"""The networks once more as PyTorch modules: peers of the benchmarks, oracles of the tests."""
+"""PyTorch modules of the same networks: peers of the benchmarks, references of the tests."""
 
 from typing import Any
 
@@ -60,15 +60,15 @@ def base_cnn() -> Any:
 
 
 def awei(jumper: str, side: int) -> Any:
-    """Returns P5's network for images of `side` pixels, one line a wire."""
+    """Returns P5's network (awei) with one of its jumpers, for images of `side` pixels."""
     from torch import nn
     from torch.nn import functional
 
     def relu(x: Any) -> Any:
         return functional.relu(x, inplace=True)
 
-    def jump(wire: Any, conv: Any, window: int) -> Any:
-        return functional.max_pool2d(relu(conv(wire)), window)
+    def jump(x: Any, conv: Any, window: int) -> Any:
+        return functional.max_pool2d(relu(conv(x)), window)
 
     class TorchAwei(nn.Module):
         conv1: Any

@@ -1,4 +1,4 @@
-"""The results for the terminal, for people (bench.md) and for programs (bench.json)."""
+"""Benchmark report: bench.md, bench.json, and aligned tables for the terminal."""
 
 import contextlib
 import importlib.metadata
@@ -23,26 +23,26 @@ from ferjax.bench.measuring.case_result import (
     speedup,
     to_json,
 )
+from ferjax.bench.measuring.interleaved_timing import spread
 from ferjax.bench.measuring.machine_ceilings import Ceilings
-from ferjax.bench.measuring.measure_in_turns import spread
 from ferjax.bench.reporting.speedup_chart import draw_speedups
 from ferjax.report.environment import describe_environment
 from ferjax.report.pages.markdown_tables import escape, table
 from ferjax.runtime.atomic_files import write_atomically
 
 _EXPLANATION = """\
-Every number is float32, forward and backward. A speedup above 1 means that ferjax is faster: the
-median of the rounds' ratios, each of two runs that followed one another. A time is the median of
-its rounds; ± is half of (longest - shortest) over the median. *Plain XLA* is the same written with
-`lax` under plain `jax.jit`; *PyTorch* runs the fastest of the settings below. The *floor* is the
-larger of two times: the least arithmetic over the measured rate of matrix products, and the bytes
-of arguments and results over the measured rate of memory; *vs floor* is ferjax's time over it.
-Memory is what a run takes on top of its inputs, parameters and program, at its peak, in a process
-of its own; a peer's column says how many times that of ferjax it takes. The suite *input* runs on
-the processor alone and counts images: *bare loop* is the least that reads the same images into
-arrays, with as many threads; PyTorch's side is a DataLoader; its memory includes opening. In the
-suite *guide* the peers are ferjax's own steps: *computed* does the frozen branch's forward pass,
-*no guide* has no such branch, *trained whole* freezes nothing."""
+Every number is float32, forward and backward. A speedup above 1 means that ferjax is faster; it is
+the median of the ratios of all rounds, in which the sides run one after the other. A time is the
+median of its rounds; ± is half of (longest - shortest) over the median. *Plain XLA* is the same
+written with `lax` under `jax.jit`; *PyTorch* runs the fastest of the settings below. The *floor* is
+the longer of two times: the least FLOPs over the measured rate of matrix products, and the bytes of
+arguments and results over the measured memory bandwidth; *vs floor* is ferjax's time over it.
+Memory is the peak of a run beyond its inputs, parameters and program, in a process of its own; a
+peer's column is its memory over that of ferjax. The suite *input* runs on the host and counts
+images: *bare loop* only reads the same images into arrays, with as many threads; PyTorch's side is
+a DataLoader; its memory includes opening the store. In the suite *guide* the peers are steps of
+ferjax, too: *computed* runs the forward pass of the frozen branch, *no guide* has no frozen branch,
+*trained whole* freezes nothing."""
 
 
 def write_report(
@@ -55,9 +55,9 @@ def write_report(
     """Writes bench.json, bench.md and bench.png.
 
     Args:
-      folder: where to.
-      results: in order.
-      ceilings: of the machine.
+      folder: the folder to write to.
+      results: in the order of the tables.
+      ceilings: measured rates of the machine.
       note: why there is no PyTorch side, or None.
       seconds: wall time so far.
 
@@ -77,7 +77,7 @@ def write_report(
 
 
 def terminal_table(results: Sequence[CaseResult]) -> str:
-    """Returns the results as aligned columns of text, a table a suite."""
+    """Returns the results as aligned columns of text, one table per suite."""
     return "\n\n".join(aligned(_rows(chosen)) for chosen in _by_suite(results).values())
 
 
@@ -89,7 +89,7 @@ def _by_suite(results: Sequence[CaseResult]) -> dict[str, list[CaseResult]]:
 
 
 def aligned(cells: list[list[str]]) -> str:
-    """Returns header and rows as columns of text, all but the first to the right."""
+    """Returns header and rows as columns of text, all but the first aligned to the right."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []
     for name, *numbers in cells:
@@ -102,13 +102,13 @@ def aligned(cells: list[list[str]]) -> str:
 def _rows(results: Sequence[CaseResult]) -> list[list[str]]:
     """Returns header and cells, with a column for each peer that any of the results has."""
     peers = peers_of(results)
-    weighed = [peer for peer in peers if any(peer in result.peak_bytes for result in results)]
+    with_memory = [peer for peer in peers if any(peer in result.peak_bytes for result in results)]
     header = ["case", *(f"vs {peer}" for peer in peers), "vs floor", OURS, *peers]
-    rows = [header + [f"memory of {peer}" for peer in weighed]]
+    rows = [header + [f"memory of {peer}" for peer in with_memory]]
     for result in results:
         ratios = [*(speedup(result, peer) for peer in peers), over_floor(result)]
         times = [_seconds(median(result, label)) for label in (OURS, *peers)]
-        memory = [_times(memory_ratio(result, peer)) for peer in weighed]
+        memory = [_times(memory_ratio(result, peer)) for peer in with_memory]
         rows.append([result.name, *map(_times, ratios), *times, *memory])
     return rows
 
@@ -128,7 +128,10 @@ def _page(
         for setting, value in result.trials.items()
     ]
     if rows:
-        parts += ["## What PyTorch was tried with", table(["case", "setting", "time"], rows, 2)]
+        parts += [
+            "## Settings of PyTorch that were tried",
+            table(["case", "setting", "time"], rows, 2),
+        ]
     rates = [
         ["float32 matrix products", f"{ceilings.flops / 1e9:.0f} GFLOP/s"],
         ["memory, read and written", f"{ceilings.bytes / 1e9:.1f} GB/s"],
@@ -147,16 +150,16 @@ def _side_table(results: Sequence[CaseResult]) -> str:
     rows = []
     for result in results:
         for label, values in result.seconds.items():
-            middle, peak = statistics.median(values), result.peak_bytes.get(label)
+            median_seconds, peak = statistics.median(values), result.peak_bytes.get(label)
             setting = f" ({result.setting})" if label == TORCH else ""
             rows.append(
                 [
                     escape(result.name),
                     escape(result.shape),
                     escape(label + setting),
-                    f"{_seconds(middle)} ± {50 * spread(values):.0f} %",
+                    f"{_seconds(median_seconds)} ± {50 * spread(values):.0f} %",
                     f"{len(values)}",
-                    f"{result.images / middle:.1f}" if result.images else "–",
+                    f"{result.images / median_seconds:.1f}" if result.images else "–",
                     _megabytes(peak),
                 ]
             )
@@ -164,7 +167,7 @@ def _side_table(results: Sequence[CaseResult]) -> str:
 
 
 def environment(seconds: float) -> dict[str, Any]:
-    """Returns what a report says of machine and versions, after so many seconds of wall time."""
+    """Returns machine, versions, command line and wall time as JSON values."""
     stamp = describe_environment(list(jax.devices()[:1]), seconds)
     stamp["wall time, minutes"] = stamp.pop("training wall time, minutes")
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -174,9 +177,9 @@ def environment(seconds: float) -> dict[str, Any]:
 
 
 def environment_table(stamp: dict[str, Any]) -> str:
-    """Returns the stamp as a Markdown table."""
-    facts = [[escape(key), escape(_words(value))] for key, value in stamp.items()]
-    return table(["what", "value"], facts, 2)
+    """Returns `environment`'s values as a Markdown table."""
+    rows = [[escape(key), escape(_value_text(value))] for key, value in stamp.items()]
+    return table(["what", "value"], rows, 2)
 
 
 def _machine(stamp: dict[str, Any]) -> str:
@@ -186,12 +189,12 @@ def _machine(stamp: dict[str, Any]) -> str:
 def _processor() -> str:
     with contextlib.suppress(OSError):
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-        if found := re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE):
-            return found[1]
+        if match := re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE):
+            return match[1]
     return platform.processor() or platform.machine()
 
 
-def _words(value: object) -> str:
+def _value_text(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {item}" for key, item in value.items())
     return str(value)

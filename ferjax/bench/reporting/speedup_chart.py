@@ -1,4 +1,4 @@
-"""The bar chart: times faster than each peer, on a scale where half and twice are equal."""
+"""Bar chart of speed-ups over the peers, on a logarithmic scale."""
 
 import itertools
 import math
@@ -14,17 +14,17 @@ from ferjax.bench.measuring.case_result import CaseResult, peers_of, speedup
 from ferjax.report.figures.style import INK, MUTED, axes_at, darker, saved_figure
 
 _COLOURS = {XLA: "#0072B2", TORCH: "#D55E00"}
-# Of the other peers, in the order in which they come.
+# Colours of the other peers, in their order.
 _MORE = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-# What a case's bars take of its row together; inches.
+# The share of a row that its bars fill; then lengths in inches.
 _BARS, _LEFT, _WIDTH = 0.68, 2.5, 6.0
 
 
 def draw_speedups(results: Sequence[CaseResult], path: Path, title: str) -> None:
-    """Draws a bar a peer for each case, from 1 to the right where ferjax is faster, else leftwards.
+    """Draws one bar per case and peer, to the right of 1 where ferjax is faster, else to the left.
 
     Args:
-      results: from the top down.
+      results: from top to bottom.
       path: the PNG to write.
       title: the figure's title.
 
@@ -42,7 +42,7 @@ def draw_speedups(results: Sequence[CaseResult], path: Path, title: str) -> None
         for bar in bars:
             _draw_bar(axes, bar, colours[bar.peer])
         axes.set_xlim(low - 0.5, high + 0.5)
-        _scale(axes, low, high)
+        _label_axis(axes, low, high)
         axes.set_ylim(len(results) - 0.45, -0.55)
         axes.set_yticks(range(len(results)), [result.name for result in results])
         axes.tick_params(axis="y", labelcolor=INK)
@@ -61,28 +61,28 @@ def draw_speedups(results: Sequence[CaseResult], path: Path, title: str) -> None
 
 
 class _Bar(NamedTuple):
-    """Where a bar lies, how high it is, the logarithm of its ratio, and whose it is."""
+    """Position and height of a bar, the base-2 logarithm of its ratio, and the peer."""
 
-    place: float
+    position: float
     height: float
     log: float
     peer: str
 
 
 def _bars(row: int, result: CaseResult, peers: Sequence[str]) -> list[_Bar]:
-    found = {peer: value for peer in peers if (value := speedup(result, peer))}
-    height, middle = _BARS / max(2, len(found)), (len(found) - 1) / 2
+    ratios = {peer: value for peer in peers if (value := speedup(result, peer))}
+    height, middle = _BARS / max(2, len(ratios)), (len(ratios) - 1) / 2
     return [
         _Bar(row + (k - middle) * height, height, math.log2(value), peer)
-        for k, (peer, value) in enumerate(found.items())
+        for k, (peer, value) in enumerate(ratios.items())
     ]
 
 
 def _draw_bar(axes: Axes, bar: _Bar, colour: str) -> None:
-    axes.barh(bar.place, bar.log, height=0.9 * bar.height, color=colour)
+    axes.barh(bar.position, bar.log, height=0.9 * bar.height, color=colour)
     axes.annotate(
         f"{2**bar.log:.2g}" if 2**bar.log < 10 else f"{2**bar.log:.0f}",
-        (bar.log, bar.place),
+        (bar.log, bar.position),
         xytext=(3 if bar.log >= 0 else -3, 0),
         textcoords="offset points",
         ha="left" if bar.log >= 0 else "right",
@@ -92,7 +92,7 @@ def _draw_bar(axes: Axes, bar: _Bar, colour: str) -> None:
     )
 
 
-def _scale(axes: Axes, low: int, high: int) -> None:
+def _label_axis(axes: Axes, low: int, high: int) -> None:
     step = max(1, math.ceil((high - low) / 10))
     axes.set_xticks([k for k in range(low, high + 1) if k % step == 0])
     axes.xaxis.set_major_formatter(

@@ -1,1 +1,1 @@
-"""How training scales over devices: measured where there are some, counted, and predicted."""
+"""Multi-device scaling of a training step: measured, communication counted, predicted."""

@@ -1,4 +1,4 @@
-"""The training step of a workload, as a run compiles it, on whatever devices this process sees."""
+"""The training step of a run, ready to compile on this process's devices, with random inputs."""
 
 import dataclasses
 import functools
@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from ferjax.bench.measuring.train_step_case import random_batch
-from ferjax.bench.scaling.devices_and_workload import Workload
+from ferjax.bench.scaling.scaling_cases import Workload
 from ferjax.config.json_file import make_config
 from ferjax.runs.cached_features import Known
 from ferjax.runs.phase_setup import compiled_step, first_state, phase_rate
@@ -27,10 +27,10 @@ class Program:
     """A training step that has not been compiled yet.
 
     Attributes:
-      task: the run's.
+      task: the task of the run.
       step: the jitted function (state, sums, batch) → (state, sums).
-      function: the pure function beneath it.
-      arguments: abstract, each with its placement.
+      function: the pure function that it wraps.
+      arguments: abstract arguments with their shardings.
     """
 
     task: Task
@@ -43,11 +43,11 @@ def train_program(workload: Workload, devices: Devices | None = None) -> Program
     """Returns the step of a workload; nothing is computed.
 
     Args:
-      workload: the run's flags.
-      devices: to compute on; None for all of all processes.
+      workload: the flags of the run.
+      devices: the devices of the step; None for all devices of all processes.
 
     Raises:
-      UserError: flags that do not go together, or devices that do not divide the batch.
+      UserError: flags that contradict each other, or a batch that the devices do not divide.
     """
     flags = dataclasses.asdict(workload)
     task = prepare_task(make_config({**flags, "dataset": "synthetic", "progress": False}), devices)
@@ -56,10 +56,10 @@ def train_program(workload: Workload, devices: Devices | None = None) -> Program
     split = (
         split_over(state, mesh) if workload.shard_params else jax.tree.map(lambda _: whole, state)
     )
-    state = jax.tree.map(_placed, state, split)
+    state = jax.tree.map(_with_sharding, state, split)
     batch = random_batch(task.spec.size, task.bundle.splits["train"].shape[2], workload.batch_size)
-    sums = jax.tree.map(lambda leaf: _placed(leaf, whole), zero_sums())
-    placed = {name: _placed(array, rows) for name, array in batch.items()}
+    sums = jax.tree.map(lambda leaf: _with_sharding(leaf, whole), zero_sums())
+    placed = {name: _with_sharding(array, rows) for name, array in batch.items()}
     splits = task.bundle.splits
     known = Known(None, task.model, splits["train"], splits["val"], task.logits_of)
     rate = phase_rate(task.config, 0, 0, task.steps_per_epoch)
@@ -68,22 +68,22 @@ def train_program(workload: Workload, devices: Devices | None = None) -> Program
 
 
 def first_arguments(program: Program) -> tuple[TrainState, Any, dict[str, jax.Array]]:
-    """Returns a state of random weights, sums and a batch of random images, on the devices.
+    """Returns a state with random weights, zero sums and a batch of random images, on the devices.
 
-    Drawn by numpy: to compile the initialisers takes as long as to compile the step.
+    numpy draws them: compiling the initialisers would take as long as compiling the step.
     """
     task, shape = program.task, program.arguments[2]["image"].shape
     batch = random_batch(side=shape[1], channels=shape[3], batch_size=shape[0])
     rows = process_shard().rows(shape[0])
     batch = {name: array[rows] for name, array in batch.items()}
-    rng = np.random.default_rng(0)
-    state = jax.tree_util.tree_map_with_path(functools.partial(_drawn, rng), program.arguments[0])
+    draw = functools.partial(_draw_leaf, np.random.default_rng(0))
+    state = jax.tree_util.tree_map_with_path(draw, program.arguments[0])
     sums = jax.device_put(zero_sums(), replicated(task.mesh))
     return state, sums, put_batch(batch, task.mesh)
 
 
-def _drawn(rng: np.random.Generator, path: Any, like: Any) -> jax.Array:
-    """Returns an array of a state on its devices: as an initialiser would make it, or nearly."""
+def _draw_leaf(rng: np.random.Generator, path: Any, like: Any) -> jax.Array:
+    """Returns an array of the state on its devices: roughly as an initialiser would draw it."""
     names = [str(getattr(key, "key", getattr(key, "name", ""))) for key in path]
     ones = names[-1] in ("scale", "var") and names[0] != "opt_state"
     values = np.full(like.shape, ones, like.dtype)
@@ -93,6 +93,6 @@ def _drawn(rng: np.random.Generator, path: Any, like: Any) -> jax.Array:
     return jax.make_array_from_callback(like.shape, like.sharding, lambda rows: values[rows])
 
 
-def _placed(leaf: Any, placement: Any) -> jax.ShapeDtypeStruct:
+def _with_sharding(leaf: Any, sharding: Any) -> jax.ShapeDtypeStruct:
     dtype = np.dtype(leaf.dtype)
-    return jax.ShapeDtypeStruct(leaf.shape, dtype, sharding=placement)
+    return jax.ShapeDtypeStruct(leaf.shape, dtype, sharding=sharding)

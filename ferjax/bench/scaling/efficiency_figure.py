@@ -1,97 +1,78 @@
-"""The picture: predicted efficiency against devices, a panel an interconnect."""
+"""Figure of predicted scaling efficiency against the number of devices, a panel per cluster."""
 
 import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
 
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from ferjax.bench.scaling.break_points import (
+from ferjax.bench.scaling.cluster_hardware import CLUSTERS, Cluster
+from ferjax.bench.scaling.efficient_device_counts import (
     DEVICES,
     KEPT,
     LARGEST_BATCH,
-    efficiency,
-    shared_efficiency,
+    strong_efficiency,
+    weak_efficiency,
 )
-from ferjax.bench.scaling.hardware_numbers import FABRICS, Fabric
-from ferjax.bench.scaling.measured_cases import PAPERS
-from ferjax.bench.scaling.network_facts import Facts
-from ferjax.report.figures.style import FAINT, INK, MUTED, axes_at, saved_figure
+from ferjax.bench.scaling.scaling_cases import PAPERS
+from ferjax.bench.scaling.step_costs import StepCosts
+from ferjax.report.figures.style import FAINT, INK, saved_figure
 
-Efficiency = Callable[[Facts, Fabric, int], float]
-
+_ROWS: dict[str, Callable[[StepCosts, Cluster, int], float]] = {
+    "the recipe's batch on each device": weak_efficiency,
+    f"{LARGEST_BATCH:,} images per step, or all there are, shared by all devices": (
+        strong_efficiency
+    ),
+}
 _COUNTS = (1, 2, 4, *DEVICES)
-# Okabe and Ito's, as in the other figures.
+# The colours of Okabe and Ito, as in the other figures.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255")
-_PANEL, _HIGH, _GAP, _LEFT, _LEGEND = 2.1, 1.75, 0.28, 0.85, 1.45
 
 
-def draw_efficiency(networks: Sequence[Facts], path: Path, title: str) -> None:
-    """Draws two rows of panels: the recipe's batch on each device, and one batch shared by all.
+def draw_efficiency(networks: Sequence[StepCosts], path: Path, title: str) -> None:
+    """Draws two rows of panels: weak scaling and strong scaling, one line per network.
 
     Args:
-      networks: one line each.
+      networks: one line each; those of the papers are solid, the others dashed or dotted.
       path: the PNG to write.
       title: the figure's title.
 
     Raises:
       UserError: the file cannot be written.
     """
-    # The papers' are solid; their kin, which lie close to them, are dashed behind.
-    networks = sorted(networks, key=lambda facts: facts.model not in PAPERS)
-    rows: list[tuple[str, Efficiency]] = [
-        ("the recipe's batch on each device", efficiency),
-        (
-            f"{LARGEST_BATCH:,} images a step, or all there are, shared by all devices",
-            shared_efficiency,
-        ),
-    ]
-    width = _LEFT + len(FABRICS) * (_PANEL + _GAP) + _LEGEND
-    height = 1.0 + len(rows) * (_HIGH + 0.62)
-    with saved_figure(path, width, height, title) as figure:
-        for row, (words, kept) in enumerate(rows):
-            bottom = height - 0.98 - _HIGH - row * (_HIGH + 0.62)
-            for column, fabric in enumerate(FABRICS):
-                left = _LEFT + column * (_PANEL + _GAP)
-                axes = axes_at(figure, left, bottom, _PANEL, _HIGH)
-                _draw_panel(axes, networks, fabric, kept)
-                if row == 0:
-                    axes.set_title(fabric.name, pad=20)
-                if column == 0:
-                    axes.text(0, 1.05, words, transform=axes.transAxes, color=INK, size=8)
-                else:
-                    axes.set_yticklabels([])
-                if row == len(rows) - 1:
-                    axes.set_xlabel("devices")
-        figure.text(0.2 / width, 0.5, "efficiency", rotation=90, va="center", color=MUTED, size=8.5)
-        handles = [
-            Line2D([], [], color=colour, linestyle=line, label=facts.model)
-            for facts, (colour, line) in zip(networks, _styles(len(networks)), strict=True)
-        ]
-        figure.legend(
-            handles=handles,
-            loc="upper left",
-            bbox_to_anchor=(1 - (_LEGEND - 0.05) / width, 1 - 0.9 / height),
-            frameon=False,
-            borderpad=0,
-            handlelength=1.6,
-        )
+    networks = sorted(networks, key=lambda costs: costs.model not in PAPERS)
+    with saved_figure(path, 14.2, 5.75, title) as figure:
+        panels = figure.subplots(len(_ROWS), len(CLUSTERS), sharex=True, sharey=True)
+        figure.subplots_adjust(0.06, 0.1, 0.89, 0.82, wspace=0.12, hspace=0.35)
+        for row, (words, efficiency) in zip(panels, _ROWS.items(), strict=True):
+            row[0].text(0, 1.05, words, transform=row[0].transAxes, color=INK, size=8)
+            row[0].set_ylabel("efficiency")
+            for axes, cluster in zip(row, CLUSTERS, strict=True):
+                _draw_panel(axes, networks, lambda c, n, f=efficiency, k=cluster: f(c, k, n))
+        for axes, cluster in zip(panels[0], CLUSTERS, strict=True):
+            axes.set_title(cluster.name, pad=20)
+        for axes in panels[-1]:
+            axes.set_xlabel("devices")
+        lines = panels[0][0].get_lines()[1:]
+        figure.legend(handles=lines, loc="upper left", bbox_to_anchor=(0.9, 0.85), frameon=False)
 
 
-def _draw_panel(axes: Axes, networks: Sequence[Facts], fabric: Fabric, kept: Efficiency) -> None:
+def _draw_panel(
+    axes: Axes, networks: Sequence[StepCosts], efficiency: Callable[[StepCosts, int], float]
+) -> None:
     axes.axhline(KEPT, color=FAINT, linewidth=1, linestyle=(0, (4, 3)))
-    for facts, (colour, line) in zip(networks, _styles(len(networks)), strict=True):
+    styles = itertools.product(("-", "--", ":"), _COLOURS)
+    for costs, (line, colour) in zip(networks, styles, strict=False):
         solid = line == "-"
         axes.plot(
             _COUNTS,
-            [kept(facts, fabric, n) for n in _COUNTS],
+            [efficiency(costs, n) for n in _COUNTS],
             color=colour,
             linestyle=line,
             linewidth=1.5 if solid else 0.9,
             zorder=3 if solid else 2,
+            label=costs.model,
         )
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_locator(FixedLocator([1, 8, 64, 512]))
@@ -100,10 +81,3 @@ def _draw_panel(axes: Axes, networks: Sequence[Facts], fabric: Fabric, kept: Eff
     axes.set_xlim(1, max(_COUNTS))
     axes.set_ylim(0, 1.02)
     axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1], ["0", "20 %", "40 %", "60 %", "80 %", "100 %"])
-
-
-def _styles(count: int) -> list[tuple[str, Literal["-", "--", ":"]]]:
-    """Returns a colour and a line for each network."""
-    lines: tuple[Literal["-", "--", ":"], ...] = ("-", "--", ":")
-    pairs = itertools.product(lines, _COLOURS)
-    return [(colour, line) for line, colour in itertools.islice(pairs, count)]

@@ -1,4 +1,4 @@
-"""The prediction: seconds of a training step on n devices, and what they are made of.
+"""Predicted time of a training step on n devices: compute and all-reduce (ring, tree, torus).
 
     step(n)     = compute + norms(n) + max(0, gradient(n) - overlap x backward)
     compute     = max(batch x flops / (utilisation x peak), products x launch)
@@ -11,35 +11,34 @@
     hops(n)    = 2 a (n^(1/a) - 1) on a torus of a axes: 2 (n-1) in a ring
     efficiency  = step(1) / step(n),   images a second = n x batch / step(n)
 
-The batch a device stays the same (weak scaling). A tree reaches a ring's bandwidth (Sanders, Speck
-and Träff, Two-tree algorithms for full bandwidth broadcast, reduction and scan, 2009), so that the
-better of their latencies counts.
+The batch per device stays the same (weak scaling). A tree reaches a ring's bandwidth (Sanders,
+Speck and Träff, Two-tree algorithms for full bandwidth broadcast, reduction and scan, 2009), so
+that the better of their latencies counts.
 """
 
-import dataclasses
 import math
 from dataclasses import dataclass
 
-from ferjax.bench.scaling.hardware_numbers import Fabric, Link
-from ferjax.bench.scaling.network_facts import Facts
+from ferjax.bench.scaling.cluster_hardware import Cluster, Link
+from ferjax.bench.scaling.step_costs import StepCosts
 
 # A forward pass, and twice as much backward: the gradients of kernels and of inputs.
 _BACKWARD = 2 / 3
-# Float32 of two sums a channel.
+# Two float32 sums per channel.
 _NORM_BYTES = 8
 
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What a prediction takes for granted.
+    """The assumptions of a prediction.
 
     Attributes:
-      utilisation: share of the peak that convolutions reach.
-      launch: seconds that a convolution or product and what surrounds it take at least.
+      utilisation: share of the peak FLOP/s that convolutions reach.
+      launch: the least seconds of a convolution or product with the operations around it.
       reached: share of a link's bandwidth that collectives reach.
       start: seconds before the first byte of an all-reduce moves.
-      bucket: bytes of gradient that XLA sums at a time.
-      overlap: share of the backward pass during which gradients are summed.
+      bucket: bytes of gradients that XLA sums in one all-reduce.
+      overlap: share of the backward pass that overlaps with the sums of gradients.
     """
 
     # An assumption, as is the next: large convolutions in float32 reach about a third of the peak.
@@ -51,23 +50,23 @@ class Assumptions:
     start: float = 6.6e-6
     # XLA's default of xla_gpu_all_reduce_combine_threshold_bytes.
     bucket: int = 30 * 2**20
-    # The careful end: ferjax sets no flag of XLA that asks for overlap.
+    # The pessimistic end: ferjax sets no flag of XLA that asks for overlap.
     overlap: float = 0.0
 
 
 DEFAULT = Assumptions()
-# The other end: gradients are summed during the whole backward pass.
+# The optimistic end: gradients are summed during the whole backward pass.
 OVERLAPPED = Assumptions(overlap=1.0)
 
 
 @dataclass(frozen=True)
 class Step:
-    """Seconds of a predicted step.
+    """The seconds of a predicted step by what takes them.
 
     Attributes:
-      compute: of a device's images.
-      norms: of the sums of batch norms, which nothing hides.
-      gradient: of the sums of gradients, as far as the backward pass does not hide them.
+      compute: forward and backward pass of a device's images.
+      norms: all-reduces of batch norms, which cannot overlap with anything.
+      gradient: all-reduces of gradients, without what overlaps with the backward pass.
     """
 
     compute: float
@@ -81,60 +80,59 @@ class Step:
 
     @property
     def efficiency(self) -> float:
-        """Returns the share of a lone device's speed that each device keeps."""
+        """Returns the speed of each device over that of a single device, in (0, 1]."""
         return self.compute / self.seconds
 
 
 def predict(
-    facts: Facts, fabric: Fabric, devices: int, assumed: Assumptions = DEFAULT, wire: float = 1.0
+    costs: StepCosts, cluster: Cluster, devices: int, assumed: Assumptions = DEFAULT
 ) -> Step:
-    """Returns the predicted step of a network on some devices.
+    """Returns the predicted step of a network.
 
     Args:
-      facts: the network's.
-      fabric: what the devices are and how they are joined.
-      devices: how many, at least 1; whole nodes where they are more than one node.
-      assumed: the rest.
-      wire: what is sent for the gradient over what an all-reduce of it sends.
+      costs: the network's step.
+      cluster: the devices and their links.
+      devices: at least 1; beyond one node, a multiple of the node.
+      assumed: the assumptions.
     """
-    compute = compute_seconds(facts, fabric, assumed)
+    compute = compute_seconds(costs, cluster, assumed)
     norms = sum(
-        2 * all_reduce_seconds(_NORM_BYTES * channels, fabric, devices, assumed)
-        for channels in facts.norm_channels
+        2 * all_reduce_seconds(_NORM_BYTES * channels, cluster, devices, assumed)
+        for channels in costs.norm_channels
     )
-    # Those of a norm's scale and bias were summed with its second sum.
-    size = facts.gradient_bytes - _NORM_BYTES * sum(facts.norm_channels)
-    whole, rest = divmod(wire * size, assumed.bucket)
-    gradient = whole * all_reduce_seconds(assumed.bucket, fabric, devices, assumed)
-    gradient += all_reduce_seconds(rest, fabric, devices, assumed)
+    # The gradients of a norm's scale and bias are summed with its second sum.
+    size = costs.gradient_bytes - _NORM_BYTES * sum(costs.norm_channels)
+    whole, rest = divmod(size, assumed.bucket)
+    gradient = whole * all_reduce_seconds(assumed.bucket, cluster, devices, assumed)
+    gradient += all_reduce_seconds(rest, cluster, devices, assumed)
     hidden = assumed.overlap * _BACKWARD * compute
     return Step(compute, norms, max(0.0, gradient - hidden))
 
 
-def compute_seconds(facts: Facts, fabric: Fabric, assumed: Assumptions = DEFAULT) -> float:
+def compute_seconds(costs: StepCosts, cluster: Cluster, assumed: Assumptions = DEFAULT) -> float:
     """Returns the predicted seconds of a step on one device."""
-    arithmetic = facts.batch * facts.flops / (assumed.utilisation * fabric.accelerator.flops)
-    return max(arithmetic, facts.products * assumed.launch)
+    arithmetic = costs.batch * costs.flops / (assumed.utilisation * cluster.accelerator.flops)
+    return max(arithmetic, costs.products * assumed.launch)
 
 
 def all_reduce_seconds(
-    size: float, fabric: Fabric, devices: int, assumed: Assumptions = DEFAULT
+    size: float, cluster: Cluster, devices: int, assumed: Assumptions = DEFAULT
 ) -> float:
     """Returns the predicted seconds of one all-reduce.
 
     Args:
-      size: bytes, on each device.
-      fabric: the cluster.
-      devices: how many take part.
-      assumed: bandwidth's share and start.
+      size: bytes on each device.
+      cluster: the devices and their links.
+      devices: number of devices that take part.
+      assumed: gives `reached` and `start`.
     """
     if devices == 1:
         return 0.0
-    near = min(devices, fabric.node)
+    near = min(devices, cluster.node)
     far = math.ceil(devices / near)
-    seconds = assumed.start + _ring_seconds(size, fabric.inside, near, assumed)
-    if fabric.between and far > 1:
-        seconds += _ring_seconds(size / near, fabric.between, far, assumed)
+    seconds = assumed.start + _ring_seconds(size, cluster.inside, near, assumed)
+    if cluster.between and far > 1:
+        seconds += _ring_seconds(size / near, cluster.between, far, assumed)
     return seconds
 
 
@@ -144,28 +142,3 @@ def _ring_seconds(size: float, link: Link, count: int, assumed: Assumptions) -> 
     if link.level is not None:
         latency = min(latency, 2 * math.ceil(math.log2(count)) * link.level)
     return sent / (assumed.reached * link.bandwidth) + latency
-
-
-def batch_for(
-    facts: Facts, fabric: Fabric, devices: int, efficiency: float, assumed: Assumptions = DEFAULT
-) -> int:
-    """Returns the least images a device a step that keep an efficiency, found by doubling.
-
-    Args:
-      facts: the network's.
-      fabric: the cluster.
-      devices: how many.
-      efficiency: above 0 and below 1.
-      assumed: the rest.
-    """
-    batch = 1
-    while _with_batch(facts, batch, fabric, devices, assumed) < efficiency:
-        batch *= 2
-    return batch
-
-
-def _with_batch(
-    facts: Facts, batch: int, fabric: Fabric, devices: int, assumed: Assumptions
-) -> float:
-    changed = dataclasses.replace(facts, batch=batch)
-    return predict(changed, fabric, devices, assumed).efficiency

@@ -1,210 +1,214 @@
-"""The report of the suite: bench.md, bench.json, bench.png, and a table for the terminal."""
+"""Report of the scaling suite: bench.md, bench.json, bench.png, and the terminal's tables."""
 
 import dataclasses
 import json
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ferjax.bench.reporting.report_files import aligned, environment, environment_table
-from ferjax.bench.scaling import break_points_text, predict_step_time
-from ferjax.bench.scaling.break_points import DEVICES
+from ferjax.bench.scaling import predict_step_time
+from ferjax.bench.scaling.cluster_hardware import CLUSTERS, Cluster
 from ferjax.bench.scaling.efficiency_figure import draw_efficiency
-from ferjax.bench.scaling.hardware_numbers import FABRICS, Fabric
-from ferjax.bench.scaling.measured_results import Counted, Measured, Outcome
-from ferjax.bench.scaling.network_facts import Facts
-from ferjax.bench.scaling.predict_step_time import DEFAULT, predict
-from ferjax.bench.scaling.results_json import record
-from ferjax.report.pages.markdown_tables import escape, table
+from ferjax.bench.scaling.efficient_device_counts import (
+    DEVICES,
+    KEPT,
+    LARGEST_BATCH,
+    most_devices,
+    strong_efficiency,
+    weak_efficiency,
+)
+from ferjax.bench.scaling.hlo_collectives import wire_bytes
+from ferjax.bench.scaling.predict_step_time import DEFAULT, OVERLAPPED, predict
+from ferjax.bench.scaling.scaling_results import Counted, Measured, ScalingResult
+from ferjax.bench.scaling.step_costs import StepCosts
+from ferjax.report.pages.markdown_tables import table
 from ferjax.runtime.atomic_files import write_atomically
 
-# Bytes of loss, weight, hits and count, and room for as many again.
-_SCALARS = 32
-
 _MEASURED = """\
-The training step of a run, from a batch on the devices to the updated state, in processes of their
-own, which take turns. *Speed-up* is images a second over those of one device, the median of the
-rounds' ratios. **The devices are simulated and share the same cores: they cannot be faster than
-the cores are.** What is seen is what sharing costs. 1 means nothing; less, thinner slices,
-exchanges through memory, and between processes through Gloo and the loopback network; more, that
-one device left cores idle. It says nothing of real interconnects, and no prediction below rests on
-it."""
+The training step of a run, on a batch that is on the devices already, in processes that take
+turns. *Speed-up* is images per second over those of one device, the median of the rounds' ratios.
+**The devices are simulated and share the cores of this machine**: the table shows what the
+distribution costs (1: nothing) and nothing of real interconnects. No prediction below uses it."""
 _COUNTED = """\
-Every all-reduce, all-gather, reduce-scatter, all-to-all and permute in the optimized program,
-those in loops as often as they run. *Payload* is what is summed, gathered or passed on; *sent* is
-what each device puts on its wire in a ring: of n devices 2(n-1)/n of an all-reduce, (n-1)/n of the
-others. *From shapes* is 4 bytes for each trained parameter, and for each mean and variance of a
-batch norm: what the predictions take for networks that are not compiled here. With
-`--shard_params` XLA decides what is gathered and what is summed: a device holds less, and may send
-more where gradients are still summed whole and parameters gathered beside. (XLA for GPUs can make
-a reduce-scatter of a sum of which a share is used; that was not compiled here.)"""
-_MORE = """\
-**More than gradients and statistics: {names}.** A data-parallel step has nothing else to exchange
-but a few scalars: an operation's form on this platform does not keep the rows of a batch where
-they are, or sums over the devices inside a loop."""
+Every collective operation of the optimized program, those in loops as often as they run. *Sent* is
+what each device sends in a ring of n: 2(n-1)/n of the payload of an all-reduce, (n-1)/n of others.
+*Expected* is 4 bytes for each trained parameter and for each mean and variance of a batch norm, to
+which a step only adds a few scalars: the predictions rest on it. *Split* is `--shard_params`."""
 _PREDICTED = """\
 ```
 {formula}
 ```
 
-{assumed}
+Assumed, in seconds and bytes: {assumed}. Not modelled: memory, stragglers, congestion, input."""
+_EFFICIENCY = """\
+Percent of the speed of a single device that each of 8, 64 and 1,024 devices keeps, with the
+recipe's batch on each device (weak scaling) and no overlap of gradients with the backward pass."""
+_DEVICES = f"""\
+The most devices, up to {DEVICES[-1]:,}, that each keep {100 * KEPT:.0f} % of the speed of a single
+device: with the recipe's batch on each; the same, if all sums of gradients could overlap with the
+backward pass; and if the devices share {LARGEST_BATCH:,} images per step or the whole training
+split (strong scaling), as far as large batches are known to be harmless."""
 
-A faster device makes exchanges look worse, so that a share of the peak that is assumed too high is
-on the careful side: depthwise convolutions (efficientnet) wait for memory and reach less. XLA
-joins sums of norms that do not wait for one another, as beside a shortcut (resnet18: 34 for 20
-norms): the model joins none. Not modelled: the memory of a device, stragglers, congestion, the
-exchange of scalars, reading ahead."""
 
-
-def write_scaling(folder: Path, outcome: Outcome, seconds: float) -> None:
+def write_scaling(folder: Path, result: ScalingResult, seconds: float) -> None:
     """Writes bench.json, bench.md and bench.png.
 
     Args:
-      folder: where to.
-      outcome: what was found.
+      folder: the folder to write to.
+      result: of the suite.
       seconds: wall time.
 
     Raises:
       UserError: a file cannot be written.
     """
     stamp = environment(seconds)
-    values = {"environment": stamp, **record(outcome)}
-    write_atomically(folder / "bench.json", (json.dumps(values, indent=1) + "\n").encode())
-    write_atomically(folder / "bench.md", _page(outcome, stamp).encode())
+    record = json.dumps({"environment": stamp, **_to_json(result)}, indent=1)
+    write_atomically(folder / "bench.json", f"{record}\n".encode())
+    write_atomically(folder / "bench.md", _page(result, stamp).encode())
     title = "Predicted efficiency of training, float32, nothing overlapped"
-    draw_efficiency(outcome.networks, folder / "bench.png", title)
+    draw_efficiency(result.networks, folder / "bench.png", title)
 
 
-def scaling_table(outcome: Outcome) -> str:
-    """Returns what was measured, and where each network breaks, as columns of text."""
-    parts = [
-        aligned([header, *rows])
-        for header, rows in (
-            _measured_cells(outcome.measured),
-            break_points_text.summary_cells(outcome.networks),
-        )
-        if rows
-    ]
-    return "\n\n".join(parts)
+def scaling_table(result: ScalingResult) -> str:
+    """Returns the measurements and the efficient numbers of devices as columns of text."""
+    counts = _network_cells(result.networks, _most_devices_cell)
+    counts[0][0] = f"devices that keep {100 * KEPT:.0f} %: weak / overlapped / strong scaling"
+    tables = (_measured_cells(result.measured), counts)
+    return "\n\n".join(aligned(cells) for cells in tables if len(cells) > 1)
 
 
-def _page(outcome: Outcome, stamp: dict[str, Any]) -> str:
+def _to_json(result: ScalingResult) -> dict[str, Any]:
+    return {
+        "measured": [line for measured in result.measured for line in measured.to_json()],
+        "counted": [dataclasses.asdict(counted) for counted in result.counted],
+        "assumed": dataclasses.asdict(DEFAULT),
+        "interconnects": [dataclasses.asdict(cluster) for cluster in CLUSTERS],
+        "networks": [dataclasses.asdict(costs) for costs in result.networks],
+        "predicted": [_prediction(costs, c) for costs in result.networks for c in CLUSTERS],
+    }
+
+
+def _prediction(costs: StepCosts, cluster: Cluster) -> dict[str, Any]:
+    steps = {n: predict(costs, cluster, n) for n in (1, 2, 4, *DEVICES)}
+    return {
+        "network": costs.model,
+        "interconnect": cluster.name,
+        "steps": {
+            str(n): {
+                **dataclasses.asdict(step),
+                "efficiency": step.efficiency,
+                "images per second": n * costs.batch / step.seconds,
+            }
+            for n, step in steps.items()
+        },
+        **_most_devices(costs, cluster),
+    }
+
+
+def _page(result: ScalingResult, stamp: dict[str, Any]) -> str:
     parts = ["# Scaling of ferjax", f"`{stamp['command line']}`"]
     parts += ["![Predicted efficiency against devices](bench.png)"]
-    if outcome.measured:
+    if result.measured:
         parts += ["## Measured on this machine", _MEASURED]
-        parts += [table(*_measured_cells(outcome.measured), 2)]
-    if outcome.counted:
-        parts += ["## Bytes that a step moves, counted", _COUNTED, _counted_table(outcome.counted)]
-        names = [str(found.workload) for found in outcome.counted if found.excess > _SCALARS]
-        parts += [_MORE.format(names=", ".join(names))] if names else []
-    if outcome.networks:
-        parts += ["## The model", _model_text(), _fabric_table(), "## Predicted"]
-        parts += [_network_table(outcome.networks)]
-        for fabric in FABRICS:
-            parts += [f"### {fabric.name}", _predicted_table(outcome.networks, fabric)]
-        parts += break_points_text.sections(outcome.networks, outcome.split_wire)
+        parts += [_markdown(_measured_cells(result.measured), 2)]
+    if result.counted:
+        parts += ["## Bytes per step, counted", _COUNTED]
+        parts += [_markdown(_counted_cells(result.counted), 4)]
+    if result.networks:
+        # The formula is the module's own docstring, so that the two cannot differ.
+        formula = textwrap.dedent((predict_step_time.__doc__ or "").split("\n\n")[1])
+        assumed = ", ".join(f"*{k}* {v:g}" for k, v in dataclasses.asdict(DEFAULT).items())
+        parts += ["## Predicted", _PREDICTED.format(formula=formula, assumed=assumed)]
+        parts += ["\n".join(map(_describe_cluster, CLUSTERS))]
+        for title, words, cell in (
+            ("### Efficiency", _EFFICIENCY, _efficiencies),
+            (f"### Devices that keep {100 * KEPT:.0f} %", _DEVICES, _most_devices_cell),
+        ):
+            parts += [title, words, _markdown(_network_cells(result.networks, cell))]
     parts += ["## Environment", environment_table(stamp)]
     return "\n\n".join(parts) + "\n"
 
 
-def _measured_cells(measured: Sequence[Measured]) -> tuple[list[str], list[list[str]]]:
+def _markdown(cells: list[list[str]], numbers_from: int = 1) -> str:
+    return table(cells[0], cells[1:], numbers_from)
+
+
+def _measured_cells(measured: Sequence[Measured]) -> list[list[str]]:
     header = ["step", "on", "images a step", "ms a step", "images/s", "speed-up", "MB sent"]
     rows = [
         [
-            str(found.scaling),
-            str(layout),
-            str(found.scaling.batch_on(layout)),
-            f"{1000 * found.median(layout):.1f}",
-            f"{found.rate(layout):.0f}",
-            f"{found.speedup(layout):.2f}x",
-            f"{sum(entry.wire for entry in found.traffic[layout]) / 1e6:.2f}",
+            line["step"],
+            line["on"],
+            str(line["images a step"]),
+            f"{1000 * line['median seconds']:.1f}",
+            f"{line['images per second']:.0f}",
+            f"{line['speed-up over one device']:.2f}x",
+            f"{sum(entry['wire'] for entry in line['traffic']) / 1e6:.2f}",
         ]
-        for found in measured
-        for layout in found.scaling.layouts
+        for entries in measured
+        for line in entries.to_json()
     ]
-    return header, rows
+    return [header, *rows]
 
 
-def _counted_table(counted: Sequence[Counted]) -> str:
+def _counted_cells(counted: Sequence[Counted]) -> list[list[str]]:
+    header = ["step", "devices", "state", "collectives", "payload", "expected", "sent"]
     rows = [
         [
-            str(found.workload),
-            f"{found.devices}",
+            str(entry.workload),
+            f"{entry.devices}",
             state,
-            entry.kind,
-            f"{entry.count}",
-            f"{entry.payload:,}",
-            f"{found.facts.payload:,}" if entry is found.replicated[0] else "",
-            f"{entry.wire:,.0f}",
+            ", ".join(f"{part.count} {part.kind}" for part in traffic),
+            f"{sum(part.payload for part in traffic):,}",
+            f"{entry.expected:,}",
+            f"{wire_bytes(traffic):,.0f}",
         ]
-        for found in counted
-        for state, entries in (("replicated", found.replicated), ("split", found.split))
-        for entry in entries
+        for entry in counted
+        for state, traffic in (("replicated", entry.replicated), ("split", entry.split))
     ]
-    header = ["step", "devices", "state", "exchange", "count", "payload", "from shapes", "sent"]
-    return table(header, rows, 4)
+    return [header, *rows]
 
 
-def _model_text() -> str:
-    # The module's own text is the formula: it cannot differ from what the report says.
-    formula = textwrap.dedent((predict_step_time.__doc__ or "").split("\n\n")[1])
-    values = dataclasses.asdict(DEFAULT)
-    assumed = ", ".join(f"*{name}* {value:g}" for name, value in values.items())
-    return _PREDICTED.format(formula=formula, assumed=f"Assumed: {assumed}; seconds and bytes.")
+def _describe_cluster(cluster: Cluster) -> str:
+    chip, between = cluster.accelerator, ""
+    if cluster.between:
+        between = f", {cluster.between.bandwidth / 1e9:.3g} GB/s between nodes"
+    return (
+        f"- {cluster.name}: {cluster.node} devices a node ({chip.name}, {chip.flops / 1e12:.0f}"
+        f" TFLOP/s), each with {cluster.inside.bandwidth / 1e9:.3g} GB/s inside it{between}"
+    )
 
 
-def _fabric_table() -> str:
-    rows = []
-    for fabric in FABRICS:
-        links = [fabric.inside, *([fabric.between] if fabric.between else [])]
-        rows.append(
-            [
-                fabric.name,
-                f"{fabric.accelerator.name}, {fabric.accelerator.flops / 1e12:.0f} TFLOP/s",
-                f"{fabric.node}",
-                " / ".join(f"{link.bandwidth / 1e9:.3g}" for link in links),
-                " / ".join(f"{1e6 * link.hop:.3g}" for link in links),
-                f"{1e6 * links[-1].level:.3g}" if links[-1].level else "–",
-            ]
-        )
-    header = ["interconnect", "device", "a node", "GB/s a device inside / between"]
-    return table([*header, "hop, µs", "level, µs"], rows, 2)
-
-
-def _network_table(networks: Sequence[Facts]) -> str:
+def _network_cells(
+    networks: Sequence[StepCosts], cell: Callable[[StepCosts, Cluster], str]
+) -> list[list[str]]:
+    """Returns a header and a row per network, with one cell per cluster."""
+    header = ["network", "batch a device", "gradients, MB", *(c.name for c in CLUSTERS)]
     rows = [
         [
-            facts.model,
-            escape(facts.recipe),
-            f"{facts.image_size}",
-            f"{facts.batch}",
-            f"{facts.flops / 1e9:.2f}",
-            f"{facts.gradient_bytes / 1e6:.1f}",
-            f"{2 * len(facts.norm_channels)}",
-            f"{facts.state_bytes / 1e6:.0f}",
+            f"{costs.model}, {costs.image_size} px",
+            f"{costs.batch}",
+            f"{costs.gradient_bytes / 1e6:.1f}",
+            *(cell(costs, cluster) for cluster in CLUSTERS),
         ]
-        for facts in networks
+        for costs in networks
     ]
-    header = ["network", "recipe", "px", "batch a device", "GFLOP an image", "gradient, MB"]
-    return table([*header, "sums for batch norms", "state, MB"], rows, 2)
+    return [header, *rows]
 
 
-def _predicted_table(networks: Sequence[Facts], fabric: Fabric) -> str:
-    header = [
-        "network",
-        "step on one, ms",
-        *(f"{n:,}" for n in DEVICES),
-        "images/s on 8",
-        "on 1,024",
-    ]
-    rows = []
-    for facts in networks:
-        steps = {n: predict(facts, fabric, n) for n in (1, *DEVICES)}
-        kept = [
-            f"{1000 * steps[n].seconds:.2f} ms, {100 * steps[n].efficiency:.0f} %" for n in DEVICES
-        ]
-        rates = [f"{n * facts.batch / steps[n].seconds:,.0f}" for n in (8, 1024)]
-        rows.append([facts.model, f"{1000 * steps[1].seconds:.2f}", *kept, *rates])
-    return table(header, rows)
+def _efficiencies(costs: StepCosts, cluster: Cluster) -> str:
+    return ", ".join(f"{100 * weak_efficiency(costs, cluster, n):.0f}" for n in (8, 64, 1024))
+
+
+def _most_devices(costs: StepCosts, cluster: Cluster) -> dict[str, int]:
+    return {
+        "devices that keep 80 %": most_devices(weak_efficiency, costs, cluster),
+        "the same, overlapped": most_devices(weak_efficiency, costs, cluster, OVERLAPPED),
+        "the same, sharing the largest batch": most_devices(strong_efficiency, costs, cluster),
+    }
+
+
+def _most_devices_cell(costs: StepCosts, cluster: Cluster) -> str:
+    return " / ".join(f"{count:,}" for count in _most_devices(costs, cluster).values())

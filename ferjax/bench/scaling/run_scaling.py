@@ -1,49 +1,49 @@
-"""The suite from start to report: steps measured in other processes, counted, and predicted."""
+"""Run the scaling suite: measure steps in worker processes, count traffic, predict, report."""
 
 import contextlib
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TypeVar
 
 from tqdm import tqdm
 
-from ferjax.bench.measuring.measure_in_turns import QUICK, Effort, measure
+from ferjax.bench.measuring.interleaved_timing import QUICK, Effort, measure
 from ferjax.bench.run_suites import free_folder
-from ferjax.bench.scaling import measured_cases as suite
-from ferjax.bench.scaling.devices_and_workload import Layout, Scaling, Workload
-from ferjax.bench.scaling.measured_results import Counted, Measured, Outcome
-from ferjax.bench.scaling.network_facts import facts_of, network_facts
+from ferjax.bench.scaling import scaling_cases as suite
+from ferjax.bench.scaling.hlo_collectives import Traffic
 from ferjax.bench.scaling.report_files import write_scaling
-from ferjax.bench.scaling.ring_traffic import Traffic
-from ferjax.bench.scaling.worker_processes import Team, team
+from ferjax.bench.scaling.scaling_cases import Layout, Scaling, Workload
+from ferjax.bench.scaling.scaling_results import Counted, Measured, ScalingResult
+from ferjax.bench.scaling.step_costs import recipe_workload, step_costs
+from ferjax.bench.scaling.worker_processes import Workers, start_workers
 from ferjax.bench.suite_registry import cases_expression
 from ferjax.errors import UserError
 
-T = TypeVar("T")
 # A step of two processes may take seconds.
 FULL = Effort(budget=10.0, sample=0.0)
+_progress = functools.partial(tqdm, disable=None, leave=False)
 
 
 def run_scaling(
     cases: str | None = None, quick: bool = False, out: str | None = None
-) -> tuple[Outcome, Path]:
+) -> tuple[ScalingResult, Path]:
     """Measures, counts, predicts, and writes bench.json, bench.md and bench.png.
 
     Args:
       cases: a regular expression that picks networks by name, or None.
-      quick: one network measured and counted, those of the papers predicted.
+      quick: measures and counts one network and predicts those of the papers.
       out: the folder to write, new or empty; None for bench/scaling-<date>-<time>.
 
     Returns:
-      What was found, and the folder.
+      The results and the folder.
 
     Raises:
-      UserError: an expression that matches no network, a folder that cannot be, or a process that
-        has ended.
+      UserError: an expression that matches no network, an unusable folder, or a process that has
+        ended.
     """
-    wanted = _matcher(cases)
+    wanted = _name_filter(cases)
     steps = suite.QUICK_MEASURED if quick else suite.MEASURED
     measured = [scaling for scaling in steps if wanted(scaling.workload.model)]
     counted = [step for step in suite.COUNTED if wanted(step.model)]
@@ -52,75 +52,70 @@ def run_scaling(
         counted = [step for step in counted if step in suite.QUICK_COUNTED]
         networks = [name for name in networks if cases or name in suite.PAPERS]
     folder, started = free_folder(out, "scaling"), time.monotonic()
-    found, counts = measure_all(measured, counted, QUICK if quick else FULL)
-    facts = tuple(network_facts(n, suite.PREDICTED[n]) for n in _bar(networks, "traces"))
-    outcome = Outcome(found, counts, facts)
-    write_scaling(folder, outcome, time.monotonic() - started)
-    return outcome, folder
+    measurements, counts = measure_all(measured, counted, QUICK if quick else FULL)
+    costs = []
+    for name in _progress(networks, desc="traces"):
+        recipe, workload = recipe_workload(name, suite.PREDICTED[name])
+        costs.append(step_costs(workload, recipe, suite.PREDICTED[name]))
+    result = ScalingResult(measurements, counts, tuple(costs))
+    write_scaling(folder, result, time.monotonic() - started)
+    return result, folder
 
 
 def measure_all(
     measured: Iterable[Scaling], counted: Iterable[Workload], effort: Effort
 ) -> tuple[tuple[Measured, ...], tuple[Counted, ...]]:
-    """Returns what was measured and counted, the processes of each layout started once for all.
+    """Returns measurements and counts; the processes of each layout are started once for all.
 
     Args:
       measured: steps to run.
       counted: steps to compile.
-      effort: how long.
+      effort: how long to measure.
 
     Raises:
       UserError: a process has ended.
     """
     measured, counted = list(measured), list(counted)
     layouts = dict.fromkeys(layout for scaling in measured for layout in scaling.layouts)
+    if counted:
+        layouts[suite.COUNTED_ON] = None
     with contextlib.ExitStack() as stack:
-        teams = {layout: stack.enter_context(team(layout)) for layout in layouts}
-        found = [_measured(scaling, teams, effort) for scaling in _bar(measured, "measures")]
-        if counted and suite.COUNTED_ON not in teams:
-            teams[suite.COUNTED_ON] = stack.enter_context(team(suite.COUNTED_ON))
-        # What ran has been compiled already.
-        known = {
-            entry.scaling.workload: entry.traffic[suite.COUNTED_ON]
-            for entry in found
-            if suite.COUNTED_ON in entry.traffic and not entry.scaling.weak
+        workers = {layout: stack.enter_context(start_workers(layout)) for layout in layouts}
+        steps = [_measure(step, workers, effort) for step in _progress(measured, desc="measures")]
+        # A step that was measured has been compiled already.
+        compiled = {
+            step.scaling.workload: step.traffic.get(suite.COUNTED_ON)
+            for step in steps
+            if not step.scaling.weak
         }
-        counts = [
-            _counted(workload, teams[suite.COUNTED_ON], known.get(workload))
-            for workload in _bar(counted, "counts")
-        ]
-    return tuple(found), tuple(counts)
+        counts = [_count(s, workers, compiled.get(s)) for s in _progress(counted, desc="counts")]
+    return tuple(steps), tuple(counts)
 
 
-def _measured(scaling: Scaling, teams: Mapping[Layout, Team], effort: Effort) -> Measured:
+def _measure(scaling: Scaling, workers: Mapping[Layout, Workers], effort: Effort) -> Measured:
     traffic = {}
     for layout in scaling.layouts:
         batch = scaling.batch_on(layout)
         workload = dataclasses.replace(scaling.workload, batch_size=batch)
-        traffic[layout] = teams[layout].load(workload)
-    runs = {str(layout): teams[layout].step for layout in scaling.layouts}
-    seconds = measure(runs, effort)
-    by_layout = {layout: seconds[str(layout)] for layout in scaling.layouts}
-    return Measured(scaling, by_layout, traffic)
+        traffic[layout] = workers[layout].load(workload)
+    seconds = measure({str(layout): workers[layout].step for layout in scaling.layouts}, effort)
+    return Measured(scaling, {layout: seconds[str(layout)] for layout in scaling.layouts}, traffic)
 
 
-def _counted(workload: Workload, on: Team, known: tuple[Traffic, ...] | None) -> Counted:
-    replicated = on.count(workload) if known is None else known
+def _count(
+    workload: Workload, workers: Mapping[Layout, Workers], compiled: tuple[Traffic, ...] | None
+) -> Counted:
+    expected, on = step_costs(workload).payload, workers[suite.COUNTED_ON]
     split = on.count(dataclasses.replace(workload, shard_params=True))
-    facts = facts_of(workload, "as counted", "synthetic")
-    return Counted(workload, on.layout.devices, facts, replicated, split)
+    return Counted(workload, on.layout.devices, expected, compiled or on.count(workload), split)
 
 
-def _matcher(pattern: str | None) -> Callable[[str], bool]:
-    """Returns whether a network's name is asked for, checked to hold for one at least."""
+def _name_filter(pattern: str | None) -> Callable[[str], bool]:
+    """Returns a predicate of network names; raises `UserError` where it holds for none."""
     if pattern is None:
         return lambda name: True
     expression = cases_expression(pattern)
     if not any(map(expression.search, suite.PREDICTED)):
-        known = ", ".join(suite.PREDICTED)
-        raise UserError(f"--cases={pattern} matches no network. Networks: {known}.")
+        networks = ", ".join(suite.PREDICTED)
+        raise UserError(f"--cases={pattern} matches no network. Networks: {networks}.")
     return lambda name: bool(expression.search(name))
-
-
-def _bar(items: Iterable[T], what: str) -> Iterable[T]:
-    return tqdm(items, desc=what, disable=None, leave=False)

@@ -1,123 +1,149 @@
-"""The processes of a layout, started, asked and ended from outside."""
+"""Worker processes that compile, count and run training steps on simulated CPU devices."""
 
 import contextlib
-import dataclasses
-import json
+import multiprocessing
 import os
 import socket
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Any
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
 
-from ferjax.bench.scaling.devices_and_workload import Layout, Workload
-from ferjax.bench.scaling.ring_traffic import Traffic, traffic_of_json
-from ferjax.bench.scaling.worker_main import MARK
+import jax
+
+from ferjax.bench.scaling.compile_train_step import first_arguments, train_program
+from ferjax.bench.scaling.hlo_collectives import Traffic, read_collectives, sum_traffic
+from ferjax.bench.scaling.scaling_cases import Layout, Workload
 from ferjax.errors import UserError
+from ferjax.runtime.compile_cache import enable_compile_cache
+from ferjax.runtime.processes import exit_at_once, join_processes
 
-_CHILD = """
-import sys
-from ferjax.bench.scaling.worker_main import serve
-serve(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
-"""
 _END_SECONDS = 30
 
 
 @dataclass(frozen=True)
-class Team:
-    """The processes of a layout, which wait for what to do.
+class Workers:
+    """The processes of a layout, which wait for requests.
 
     Attributes:
-      layout: theirs.
-      children: in the order of their numbers.
-      errors: what each writes to its standard error.
+      layout: the layout.
+      children: the processes, in the order of their numbers.
+      pipes: the connection to each.
+      logs: the file to which each one's standard output and standard error go.
     """
 
     layout: Layout
-    children: Sequence[subprocess.Popen[str]]
-    errors: Sequence[IO[str]]
+    children: Sequence[BaseProcess]
+    pipes: Sequence[Connection]
+    logs: Sequence[Path]
 
     def count(self, workload: Workload) -> tuple[Traffic, ...]:
-        """Returns the traffic of a workload's step, compiled and not run."""
-        return self._compiled("count", workload)
+        """Compiles a workload's step and returns its traffic."""
+        return self._request("count", workload)
 
     def load(self, workload: Workload) -> tuple[Traffic, ...]:
-        """Makes a workload ready to run; returns the traffic of its step."""
-        return self._compiled("load", workload)
+        """Makes a workload's step ready to run and returns its traffic."""
+        return self._request("load", workload)
 
     def step(self, times: int = 1) -> None:
-        """Runs steps of what was loaded, in all processes, and returns when they are done."""
-        self._ask({"do": "step", "times": times})
+        """Runs steps of the loaded workload in all processes and returns when they are done."""
+        self._request("step", times)
 
-    def _compiled(self, what: str, workload: Workload) -> tuple[Traffic, ...]:
-        answer = self._ask({"do": what, "workload": dataclasses.asdict(workload)})
-        return traffic_of_json(answer["traffic"])
-
-    def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Returns process 0's answer, when all have answered."""
-        for child in self.children:
-            # One that has died says so where its answer is read.
-            with contextlib.suppress(BrokenPipeError):
-                print(json.dumps(question), file=child.stdin, flush=True)
-        answers = [self._answer(number) for number in range(len(self.children))]
+    def _request(self, action: str, argument: Any) -> tuple[Traffic, ...]:
+        """Returns process 0's answer when all processes have answered."""
+        for pipe in self.pipes:
+            # `_receive` reports a process that has died.
+            with contextlib.suppress(OSError):
+                pipe.send((action, argument))
+        answers = [self._receive(number) for number in range(len(self.pipes))]
         return answers[0]
 
-    def _answer(self, number: int) -> dict[str, Any]:
-        for line in self.children[number].stdout or ():
-            if line.startswith(MARK):
-                answer = json.loads(line.removeprefix(MARK))
-                if "error" in answer:
-                    raise UserError(f"scaling on {self.layout}: {answer['error']}")
-                return answer
-        status = self.children[number].wait()
-        self.errors[number].seek(0)
-        lines = self.errors[number].read().strip().splitlines() or [f"exit status {status}"]
-        raise UserError(f"scaling on {self.layout}, process {number} has ended: {lines[-1]}")
+    def _receive(self, number: int) -> tuple[Traffic, ...]:
+        try:
+            error, traffic = self.pipes[number].recv()
+        except (EOFError, OSError):
+            self.children[number].join()
+            status = f"exit status {self.children[number].exitcode}"
+            lines = self.logs[number].read_text("utf-8", "replace").strip().splitlines() or [status]
+            raise UserError(
+                f"scaling on {self.layout}, process {number} has ended: {lines[-1]}"
+            ) from None
+        if error:
+            raise UserError(f"scaling on {self.layout}: {error}")
+        return traffic
 
 
 @contextlib.contextmanager
-def team(layout: Layout) -> Iterator[Team]:
-    """Yields the processes of a layout, freshly started, and ends them.
-
-    Their devices are simulated ones of the CPU, whatever else the machine has.
-    """
-    devices = {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(layout.each)}
-    arguments = [f"127.0.0.1:{_free_port()}", str(layout.processes)]
-    with contextlib.ExitStack() as stack:
-        errors = [
-            stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8"))
-            for _ in range(layout.processes)
-        ]
-        children = [
-            subprocess.Popen(
-                [sys.executable, "-c", _CHILD, *arguments, str(number)],
-                env={**os.environ, **devices},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=error,
-                text=True,
-            )
-            for number, error in enumerate(errors)
-        ]
+def start_workers(layout: Layout) -> Iterator[Workers]:
+    """Yields the freshly started processes of a layout, and ends them."""
+    spawn = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory(prefix="ferjax-bench-") as folder:
+        logs = [Path(folder, f"{number}.log") for number in range(layout.processes)]
+        port, children, pipes = _free_port(), [], []
+        for number, log in enumerate(logs):
+            log.touch()
+            pipe, far_end = spawn.Pipe()
+            arguments = (layout, number, port, far_end, log)
+            children.append(spawn.Process(target=serve, args=arguments, daemon=True))
+            children[-1].start()
+            far_end.close()  # else the pipe would stay open when the process ends
+            pipes.append(pipe)
         try:
-            yield Team(layout, children, errors)
+            yield Workers(layout, children, pipes, logs)
         finally:
-            _end(children)
+            for pipe in pipes:
+                pipe.close()
+            for child in children:
+                child.join(_END_SECONDS)
+                child.kill()
+                child.join()
 
 
-def _end(children: Sequence[subprocess.Popen[str]]) -> None:
-    for child in children:
-        with contextlib.suppress(OSError):
-            child.stdin.close()  # type: ignore[union-attr]
-    for child in children:
-        try:
-            child.wait(_END_SECONDS)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-        child.stdout.close()  # type: ignore[union-attr]
+def serve(layout: Layout, number: int, port: int, pipe: Connection, log: Path) -> None:
+    """Runs in a worker: joins its layout and answers requests until the pipe is closed.
+
+    Its devices are simulated ones of the CPU, whatever else the machine has. A request is `count`
+    or `load` with a workload, or `step` with a number of steps; an answer is (error, traffic).
+
+    Args:
+      layout: the layout.
+      number: the worker's number, from 0.
+      port: where process 0 listens for the others.
+      pipe: for requests and answers.
+      log: the file for standard output and standard error.
+    """
+    for stream in (1, 2):
+        os.dup2(os.open(log, os.O_WRONLY | os.O_APPEND), stream)
+    jax.config.update("jax_platforms", "cpu")
+    jax.config.update("jax_num_cpu_devices", layout.each)
+    enable_compile_cache()
+    join_processes(f"127.0.0.1:{port}", layout.processes, number)
+    inputs: list[Any] = []
+    step: Any = None
+    with contextlib.suppress(EOFError):
+        while True:
+            action, argument = pipe.recv()
+            error, traffic = "", ()
+            try:
+                if action == "step":
+                    for _ in range(argument):
+                        inputs[:2] = step(*inputs)
+                    jax.block_until_ready(inputs)
+                else:
+                    # Two states would take twice the memory.
+                    inputs.clear()
+                    program = train_program(argument)
+                    step = program.step.lower(*program.arguments).compile()
+                    traffic = sum_traffic(read_collectives(step.as_text(), layout.devices))
+                    if action == "load":
+                        inputs.extend(first_arguments(program))
+            except UserError as problem:
+                error = str(problem)
+            pipe.send((error, traffic))
+    exit_at_once(0)
 
 
 def _free_port() -> int:

@@ -1,4 +1,4 @@
-"""Suite `jumper`: P5's residual jumper as one operation, and the network around it."""
+"""Suite `jumper`: P5's residual jumper as one operation, and whole steps of its network (awei)."""
 
 import dataclasses
 from typing import Any
@@ -30,7 +30,7 @@ def cases() -> tuple[Case, ...]:
 def awei_step(jumper: str = "input") -> Case:
     """Returns the training step of the whole network with one of its jumpers.
 
-    Only that of P5 has peers: the others are there to compare the jumpers.
+    Only P5's own jumper has peers: the others serve to compare the jumpers.
     """
     fused = {"input": 3, "conv1": 32}.get(jumper)
     case = train_case(
@@ -44,25 +44,26 @@ def awei_step(jumper: str = "input") -> Case:
         flops=fused and (lambda: _trunk_flops() + jumper_flops(fused, 1 if fused == 3 else 2)),
         memory=jumper == "input",
     )
-    alone = {"sides": {OURS: case.sides[OURS]}, "peers": ()}
-    return case if jumper == "input" else dataclasses.replace(case, **alone)
+    if jumper == "input":
+        return case
+    return dataclasses.replace(case, sides={OURS: case.sides[OURS]}, peers=())
 
 
 def jumper_flops(inputs: int, gradients: int) -> float:
-    """Returns the operations of the jumper: a full convolution, and gradients of the winners only.
+    """Returns the FLOPs of the jumper: a full convolution, and gradients of pooled maxima only.
 
     Args:
-      inputs: channels of its source.
-      gradients: how many of source and kernel get one. Only the pixel that won its pool has any
-        gradient to pass on, one in 32x32.
+      inputs: channels of its input.
+      gradients: how many of input and kernel get a gradient. It only flows through the maximum of
+        a pooling window, one pixel of 32x32.
     """
     pixels = _BATCH * _SIDE**2
     return 2 * 9 * inputs * _FILTERS * (pixels + gradients * pixels / _WINDOW**2)
 
 
 def _trunk_flops() -> float:
-    step, begin = step_parts("awei", _SIDE, 3, "adam", {"jumper": "none"})
-    return work_of(step, *jax.eval_shape(begin), random_batch(_SIDE, 3, _BATCH)).flops
+    step, init = step_parts("awei", _SIDE, 3, "adam", {"jumper": "none"})
+    return work_of(step, *jax.eval_shape(init), random_batch(_SIDE, 3, _BATCH)).flops
 
 
 def _plain(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:

@@ -1,4 +1,4 @@
-"""Suite `guide`: steps beside a frozen branch, read from a store, computed, or not there at all."""
+"""Suite `guide`: training steps with a frozen branch: features stored, computed, or no branch."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from ferjax.runs.frozen_branch import GUIDE
 from ferjax.training.freezing import frozen_pattern
 from ferjax.training.train_step import TRUNK
 
-# The peers are ferjax's own steps.
+# The peers are other steps of ferjax.
 COMPUTED, NO_GUIDE, WHOLE = "computed", "no guide", "trained whole"
 _BATCH = 8
 
@@ -24,14 +24,14 @@ class Step:
 
     Attributes:
       arguments: of `step_parts`.
-      feature: shape of what is stored of an image, where `known` is given.
+      feature: shape of an image's stored features, where `known` is given.
     """
 
     arguments: Mapping[str, Any]
     feature: tuple[int, ...] = ()
 
     def parts(self) -> tuple[Callable[..., Any], Callable[[], Any], dict[str, np.ndarray]]:
-        """Returns the step, what makes its state, and its batch."""
+        """Returns the step, the function that creates its state, and its batch."""
         batch = random_batch(self.arguments["side"], self.arguments["channels"], _BATCH)
         if self.feature:
             shape = (_BATCH, 1, *self.feature)
@@ -72,15 +72,15 @@ def steps() -> dict[str, dict[str, Step]]:
 
 
 def _case(name: str, sides: Mapping[str, Step]) -> Case:
-    ours, facts = sides[OURS], sides[OURS].arguments
+    ours, settings = sides[OURS], sides[OURS].arguments
 
     def arguments() -> tuple[Any, ...]:
-        _, begin, batch = ours.parts()
-        return *jax.eval_shape(begin), batch
+        _, init, batch = ours.parts()
+        return *jax.eval_shape(init), batch
 
     return Case(
         name=name,
-        shape=f"{_BATCH}x{facts['side']}x{facts['side']}x{facts['channels']}, {facts['optimizer']}",
+        shape="{0}x{side}x{side}x{channels}, {optimizer}".format(_BATCH, **settings),
         function=lambda *arguments: ours.parts()[0](*arguments),
         arguments=arguments,
         sides={label: step.build() for label, step in sides.items()},

@@ -1,4 +1,4 @@
-"""Suite `input`: from files and stores to batches, beside a bare loop and PyTorch's DataLoader."""
+"""Suite `input`: the input pipeline against a bare loop and PyTorch's DataLoader."""
 
 import atexit
 import functools
@@ -29,7 +29,7 @@ from ferjax.data.storage.image_store import build_store, open_store, stored_spli
 from ferjax.data.synthetic.load_synthetic import render_faces
 
 _BATCH, _CACHED, _FILES = 128, 30_000, 2048
-# Epochs of a run over what is cached: one alone would be half start-up.
+# Epochs of a run over cached images: half the time of a single one would be start-up.
 _EPOCHS = 4
 _FACE = (48, 48, 1)
 
@@ -75,27 +75,29 @@ def _decoding(kind: str, side: int, channels: int, quick: bool = False) -> Case:
     mode, workers = "L" if channels == 1 else "RGB", usable_cores()
 
     def ours() -> Run:
-        batches = _files(image_folder(kind, side, channels), side)
+        batches = _files(image_folder(kind, side, channels, _FILES), side)
 
         def run() -> None:
             _consume(iterate(batches))
 
-        for _ in range(3):  # our processes start after a while, as PyTorch's do in its warm-up
+        for _ in range(3):  # our processes start after some batches; PyTorch's in its warm-up
             run()
         return run
 
     def bare() -> Run:
-        paths = image_folder(kind, side, channels)
+        paths = image_folder(kind, side, channels, _FILES)
         return lambda: decode_loop(paths, mode, workers)
 
     def in_processes() -> Run:
-        paths, context = image_folder(kind, side, channels), multiprocessing.get_context("spawn")
+        paths = image_folder(kind, side, channels, _FILES)
+        context = multiprocessing.get_context("spawn")
         executor = ProcessPoolExecutor(workers, context)
         parts = [(paths[k::workers], mode) for k in range(workers)]
         return lambda: list(executor.map(decode_files, *zip(*parts, strict=True)))
 
     def peer(workers: int, whole: bool) -> Run:
-        return file_loader(image_folder(kind, side, channels), mode, _BATCH, workers, whole)
+        paths = image_folder(kind, side, channels, _FILES)
+        return file_loader(paths, mode, _BATCH, workers, whole)
 
     settings = {
         f"{size} an item, {count} workers": functools.partial(peer, count, size == "a batch")
@@ -119,7 +121,7 @@ def _first_batch(kind: str, side: int, channels: int) -> Case:
     mode = "L" if channels == 1 else "RGB"
 
     def paths() -> Sequence[Path]:
-        return image_folder(kind, side, channels)[:_BATCH]
+        return image_folder(kind, side, channels, _FILES)[:_BATCH]
 
     def ours() -> Run:
         batches = _files(paths(), side, decode_threads(side * side))
@@ -147,7 +149,7 @@ def _files(paths: Sequence[Path], side: int, threads: int | None = None) -> Trai
 
 
 def decode_loop(paths: Sequence[Path], mode: str, threads: int) -> list[list[np.ndarray]]:
-    """Decodes files with Pillow and nothing else; returns uint8 arrays, a list a thread."""
+    """Decodes files with Pillow and nothing else; returns uint8 arrays, a list per thread."""
 
     def work(part: Sequence[Path]) -> list[np.ndarray]:
         return [decode_file(path, mode) for path in part]
@@ -157,10 +159,11 @@ def decode_loop(paths: Sequence[Path], mode: str, threads: int) -> list[list[np.
 
 
 @functools.cache
-def image_folder(kind: str, side: int, channels: int, count: int = _FILES) -> tuple[Path, ...]:
-    """Returns files of drawn faces, in a folder that goes with the process."""
+def image_folder(kind: str, side: int, channels: int, count: int) -> tuple[Path, ...]:
+    """Returns files of synthetic faces, in a folder that is deleted when the process ends."""
     folder = _temporary_folder()
-    faces = render_faces(np.arange(64) % 7, np.arange(64), size=side)
+    drawn = np.arange(min(64, count))
+    faces = render_faces(drawn % 7, drawn, size=side)
     faces = faces if channels == 3 else faces[..., 1]
     paths = tuple(folder / f"{number}.{kind}" for number in range(count))
     for number, path in enumerate(paths):
@@ -176,7 +179,7 @@ def _pixels() -> np.ndarray:
 
 @functools.cache
 def _store_folder() -> Path:
-    """Returns the folder of a store of random pixels, which goes with the process."""
+    """Returns the folder of a store of random pixels; it is deleted when the process ends."""
     folder = _temporary_folder() / "store"
     pixels = _pixels()
     build_store(_split(lambda rows: pixels[rows]), folder, "bench")
@@ -206,7 +209,7 @@ def _epochs_of_open_store() -> Run:
 
 def _open_and_read(most: int | None) -> Run:
     _store_folder()
-    # The pixels that the store was made of would count as memory of before.
+    # The pixels from which the store was built would count as memory before the run.
     _pixels.cache_clear()
 
     def run() -> None:

@@ -1,4 +1,4 @@
-"""Suite `ops`: pooling, depthwise and plain convolutions at the shapes the networks have."""
+"""Suite `ops`: max pooling, depthwise and dense convolutions at the shapes of the networks."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ _POOLS = (
     ("max pool 2x2", (16, 64, 64, 64), 2, 2, 0),
     ("max pool 3x3 s2", (16, 64, 64, 64), 3, 2, 1),
 )
-# Of EfficientNet: side, channels, kernel, stride, padding; the last as TensorFlow's SAME pads.
+# EfficientNet: side, channels, kernel, stride, padding; the last one as TensorFlow's SAME pads.
 _DEPTHWISE = (
     (112, 32, 3, 1, (1, 1)),
     (112, 96, 3, 2, (1, 1)),
@@ -28,7 +28,7 @@ _DEPTHWISE = (
     (14, 480, 3, 1, (1, 1)),
     (112, 96, 3, 2, (0, 1)),
 )
-# Of ResNet-18 and -50 at 128 px: side, inputs, filters, kernel, stride.
+# ResNet-18 and -50 at 128 px: side, inputs, filters, kernel, stride.
 _CONVOLUTIONS = (
     (32, 64, 64, 3, 1),
     (16, 128, 128, 3, 1),
@@ -44,13 +44,15 @@ _CONVOLUTIONS = (
 def cases() -> tuple[Case, ...]:
     """Returns the suite."""
     return (
-        *(_pool(*row) for row in _POOLS),
-        *(_depthwise(*row) for row in _DEPTHWISE),
-        *(_convolution(*row) for row in _CONVOLUTIONS),
+        *(pool_case(*row) for row in _POOLS),
+        *(depthwise_case(*row) for row in _DEPTHWISE),
+        *(convolution_case(*row) for row in _CONVOLUTIONS),
     )
 
 
-def _pool(name: str, shape: tuple[int, ...], window: int, stride: int, edge: int) -> Case:
+def pool_case(name: str, shape: tuple[int, ...], window: int, stride: int, edge: int) -> Case:
+    """Returns a case of max pooling a map [N, H, W, C] that is padded by `edge` on all sides."""
+
     def torch(x: Any) -> Any:
         from torch.nn import functional
 
@@ -67,7 +69,16 @@ def _pool(name: str, shape: tuple[int, ...], window: int, stride: int, edge: int
     )
 
 
-def _depthwise(side: int, channels: int, size: int, stride: int, edge: tuple[int, int]) -> Case:
+def depthwise_case(side: int, channels: int, size: int, stride: int, edge: tuple[int, int]) -> Case:
+    """Returns a case of a depthwise convolution of 8 square maps.
+
+    Args:
+      side: of the maps, pixels.
+      channels: number of channels.
+      size: side of the kernel.
+      stride: in both directions.
+      edge: padding (before, after), the same in both directions.
+    """
     same = edge[0] == edge[1]
     step = f" s{stride}" if stride > 1 else ""
     name = f"depthwise {side}x{side}x{channels} k{size}{step}{'' if same else ' SAME'}"
@@ -93,7 +104,16 @@ def _depthwise(side: int, channels: int, size: int, stride: int, edge: tuple[int
     )
 
 
-def _convolution(side: int, inputs: int, filters: int, size: int, stride: int) -> Case:
+def convolution_case(side: int, inputs: int, filters: int, size: int, stride: int) -> Case:
+    """Returns a case of a convolution of 16 square maps, padded by half a kernel.
+
+    Args:
+      side: of the maps, pixels.
+      inputs: channels of the maps; 3 for an image, whose gradient is not computed.
+      filters: number of filters.
+      size: side of the kernel.
+      stride: in both directions.
+    """
     edge = (size // 2, size // 2)
     arguments: dict[str, Any] = dict(
         window_strides=(stride, stride), padding=(edge, edge), dimension_numbers=_DIMS
@@ -113,7 +133,7 @@ def _convolution(side: int, inputs: int, filters: int, size: int, stride: int) -
         ours=lambda x, kernel: conv_general_dilated(x, kernel, **arguments),
         plain=lambda x, kernel: lax.conv_general_dilated(x, kernel, **arguments),
         torch=torch,
-        # Training never asks for the gradient of the image.
+        # Training does not need the gradient of the image.
         wrt=(1,) if inputs == 3 else (0, 1),
         quick=name in _QUICK,
     )

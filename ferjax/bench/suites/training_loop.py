@@ -1,4 +1,4 @@
-"""Suite `loop`: an epoch through the training loop beside the same steps in a bare one."""
+"""Suite `loop`: an epoch of the training loop against the same steps in a bare loop."""
 
 import itertools
 import tempfile
@@ -27,15 +27,15 @@ from ferjax.training.run_directory.metrics_jsonl import train_line
 from ferjax.training.train_step import zero_sums
 from ferjax.training.wall_time import laps, nothing_spent
 
-# P4's smallest network, whose steps are the shortest: what is around them weighs most.
+# P4's smallest network: its steps are the shortest, so the cost around them shows most.
 _MODEL, _SIDE, _CHANNELS, _BATCH, _OPTIMIZER = "cnn3", 48, 1, 128, "adam"
-# FER2013 has 224; in fewer an epoch's line and checkpoint weigh more.
+# FER2013 has 224; with fewer steps the log line and the checkpoint of an epoch weigh more.
 _STEPS = 30
 
 
 def cases() -> tuple[Case, ...]:
     """Returns the suite."""
-    step, begin = step_parts(_MODEL, _SIDE, _CHANNELS, _OPTIMIZER)
+    step, init = step_parts(_MODEL, _SIDE, _CHANNELS, _OPTIMIZER)
     batch = random_batch(_SIDE, _CHANNELS, _BATCH)
     return (
         Case(
@@ -44,8 +44,8 @@ def cases() -> tuple[Case, ...]:
             function=None,
             arguments=lambda: (),
             sides={
-                OURS: lambda: _epochs(step, begin, batch),
-                BARE: lambda: step_run(step, begin, batch, plain=False, times=_STEPS),
+                OURS: lambda: _epochs(step, init, batch),
+                BARE: lambda: step_run(step, init, batch, plain=False, times=_STEPS),
             },
             bytes=_STEPS * batch["image"].nbytes,
             images=_STEPS * _BATCH,
@@ -53,19 +53,19 @@ def cases() -> tuple[Case, ...]:
     )
 
 
-def _epochs(step: Any, begin: Any, batch: dict[str, np.ndarray]) -> Run:
-    """Returns a run of an epoch as `launch.train` has it, but for data and evaluation.
+def _epochs(step: Any, init: Any, batch: dict[str, np.ndarray]) -> Run:
+    """Returns a run of an epoch as in `launch.train`, without input pipeline and evaluation.
 
-    Its checkpoint goes to disk during the run that follows, as during an epoch.
+    Its checkpoint is written during the next run, as in training during the next epoch.
     """
-    run_step, state, sums, placed = compiled_parts(step, begin, batch, plain=False)
+    run_step, state, sums, placed = compiled_parts(step, init, batch, plain=False)
     del sums
     place = replicated(data_mesh(jax.devices()[:1]))
     folder = tempfile.TemporaryDirectory(prefix="ferjax-bench-")
     record = Record(Path(folder.name), "stop", tensorboard=False)
     spent = nothing_spent()
     lap = laps(spent)
-    seen = Evaluation(np.zeros(2, int), np.eye(2), 1.0)
+    evaluation = Evaluation(np.zeros(2, int), np.eye(2), 1.0)
 
     def log(epoch: int, step: int, sums: Any, rate: float, scale: float) -> None:
         speed = {"seconds": lap(), "peak_bytes": peak_memory(jax.devices()[:1])}
@@ -81,7 +81,7 @@ def _epochs(step: Any, begin: Any, batch: dict[str, np.ndarray]) -> Run:
         zero_sums=lambda: jax.device_put(zero_sums(), place),
         place=float,
         batches=itertools.repeat(placed),
-        evaluate=lambda state: (seen, None),
+        evaluate=lambda state: (evaluation, None),
         save=save,
         log_train=log,
         log_eval=lambda epoch, step, result, raw: None,
@@ -89,20 +89,20 @@ def _epochs(step: Any, begin: Any, batch: dict[str, np.ndarray]) -> Run:
         agree=lambda say: say(),
         watch=lambda epoch, accuracy: None,
     )
-    held: Any = [state, HostState(parts.zero_sums())]
+    current: Any = [state, HostState(parts.zero_sums())]
     del state  # donated
     plan = Plan(1, 1, _STEPS, _BATCH, eval_every=1, save_seconds=600.0, progress=True)
 
     def run() -> Any:
-        epoch = int(held[0].step) // _STEPS + 1
-        held[:] = fit(held[0], held[1], replace(plan, last=epoch, of=epoch), parts)
-        return jax.block_until_ready(held[0])
+        epoch = int(current[0].step) // _STEPS + 1
+        current[:] = fit(current[0], current[1], replace(plan, last=epoch, of=epoch), parts)
+        return jax.block_until_ready(current[0])
 
     def close() -> None:
         record.settle()
         record.close()
         folder.cleanup()
 
-    # At the interpreter's end Orbax can finish nothing any more.
+    # When the interpreter exits, it is too late for Orbax to finish a checkpoint.
     weakref.finalize(run, close)
     return run

@@ -1,4 +1,4 @@
-"""Suite `train`: whole training steps of every network."""
+"""Suite `train`: whole training steps of cnn3 to cnn6, resnet18, resnet50 and awei."""
 
 from ferjax.bench.measuring.case import Case
 from ferjax.bench.measuring.train_step_case import train_case

@@ -1,4 +1,4 @@
-"""Operations and bytes of every case, against counts by hand."""
+"""FLOPs and bytes of the cases, against counts by hand; the roofline; every case traces."""
 
 import jax
 import jax.numpy as jnp
@@ -13,8 +13,12 @@ from ferjax.bench.suite_registry import SUITES, find_case
 from ferjax.bench.suites.awei_jumper import jumper_flops
 
 CASES = [(suite, case.name) for suite, cases in SUITES.items() for case in cases()]
+# The quick cases have one of each kind; the others repeat them at the shapes of other networks.
 TRACED = [
-    (suite, case.name) for suite, cases in SUITES.items() for case in cases() if case.function
+    pytest.param(suite, case.name, marks=() if case.quick else pytest.mark.slow)
+    for suite, cases in SUITES.items()
+    for case in cases()
+    if case.function
 ]
 # Multiply-adds of the forward pass, and how many times as much forward and backward take.
 MACS = {
@@ -56,7 +60,7 @@ def test_flops_inside_jit_and_scan() -> None:
     assert work_of(chain, square) == Work(flops=3 * 2 * 4**3, bytes=2 * 4 * 16)
 
 
-def test_floor_is_the_slower_of_arithmetic_and_memory() -> None:
+def test_floor_is_the_longer_of_arithmetic_and_memory_time() -> None:
     ceilings = Ceilings(flops=100, bytes=10)
     assert floor_seconds(Work(flops=300, bytes=20), ceilings) == 3
     assert floor_seconds(Work(flops=300, bytes=50), ceilings) == 5
@@ -75,9 +79,13 @@ def test_every_case_traces(suite: str, name: str) -> None:
     assert case.function is not None
     results = jax.eval_shape(case.function, *case.arguments())
     assert all(leaf.size for leaf in jax.tree.leaves(results))
-    settings = [peer.setting for peer in case.peers]
-    assert len(set(settings)) == len(settings)
-    assert len(settings) >= 4 or XLA not in case.sides
+
+
+def test_settings_of_pytorch_are_distinct_and_at_least_four_beside_plain_xla() -> None:
+    for case in (case for cases in SUITES.values() for case in cases() if case.function):
+        settings = [peer.setting for peer in case.peers]
+        assert len(set(settings)) == len(settings)
+        assert len(settings) >= 4 or XLA not in case.sides
 
 
 def test_names_are_unique_and_all_suites_but_the_loop_have_a_quick_case() -> None:

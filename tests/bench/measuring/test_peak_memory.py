@@ -1,4 +1,4 @@
-"""Peak memory of a known allocation, in a fresh process."""
+"""Peak memory of a known allocation, and errors of the fresh process."""
 
 import subprocess
 import sys
@@ -24,13 +24,13 @@ print(extra_peak(build))
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux alone can reset it")
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux only")
 def test_a_known_allocation() -> None:
     command = [sys.executable, "-c", SCRIPT]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert int(done.stdout) == pytest.approx(100e6, rel=0.2)
 
 
-def test_a_child_that_fails_is_told() -> None:
+def test_a_child_process_that_fails_is_reported() -> None:
     with pytest.raises(UserError, match=r"memory of ferjax in ops/nothing: .*unknown case"):
         fresh_peak("ops", "nothing", "ferjax")

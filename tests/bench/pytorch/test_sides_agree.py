@@ -1,4 +1,4 @@
-"""All sides of a case compute the same: else their times could not be compared."""
+"""All sides of a case compute the same values: else their times could not be compared."""
 
 from typing import Any
 
@@ -7,18 +7,24 @@ import numpy as np
 import pytest
 
 from ferjax.bench.measuring.case import OURS, XLA, Case, Peer, find_build
-from ferjax.bench.measuring.measure_in_turns import QUICK
+from ferjax.bench.measuring.interleaved_timing import QUICK
 from ferjax.bench.measuring.op_case import op_case
+from ferjax.bench.measuring.train_step_case import train_case
+from ferjax.bench.pytorch import networks
 from ferjax.bench.run_suites import try_peers
-from ferjax.bench.suite_registry import find_case
+from ferjax.bench.suites.operations import convolution_case, depthwise_case, pool_case
 
-NAMES = [
-    "max pool 3x3 s2",
-    "depthwise 7x7x1152 k5",
-    "depthwise 112x112x96 k3 s2 SAME",
-    "conv 3x3 32x32x64→128 s2",
-    "conv 7x7 128x128x3→64 s2",
-]
+# The kinds of cases that the suites have, small: which form ferjax takes is no matter here.
+CASES = {
+    case.name: case
+    for case in (
+        pool_case("max pool 3x3 s2", (2, 8, 8, 4), 3, 2, 1),
+        depthwise_case(7, 8, 5, 1, (2, 2)),
+        depthwise_case(8, 4, 3, 2, (0, 1)),
+        convolution_case(6, 4, 8, 3, 2),
+        convolution_case(16, 3, 4, 7, 2),
+    )
+}
 
 
 def assert_same(ours: Any, theirs: Any) -> None:
@@ -32,9 +38,9 @@ def as_ours(tensor: Any) -> np.ndarray:
     return tensor.detach().numpy().transpose(0, 2, 3, 1)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CASES)
 def test_operations_agree(name: str) -> None:
-    case = find_case("ops", name)
+    case = CASES[name]
     ours = jax.tree.map(np.asarray, case.sides[OURS]()())
     assert_same(ours, case.sides[XLA]()())
     pytest.importorskip("torch")
@@ -47,9 +53,11 @@ def test_operations_agree(name: str) -> None:
         assert_same(ours, (as_ours(y), (*images, *kernels)))
 
 
-def test_steps_train_on_every_side() -> None:
-    case = find_case("train", "cnn3 step")
-    assert len(case.shape.split(",")) == 2
+def test_each_run_of_a_training_case_takes_one_step() -> None:
+    case = train_case(
+        "base_cnn", side=28, channels=1, batch_size=4, optimizer="sgd", twin=networks.base_cnn
+    )
+    assert (case.name, case.shape) == ("base_cnn step", "4x28x28x1, sgd")
     run = case.sides[OURS]()
     state, _ = run()
     assert int(state.step) == 1
@@ -58,7 +66,7 @@ def test_steps_train_on_every_side() -> None:
     assert np.isfinite(sums.loss)
 
 
-def test_a_setting_that_fails_is_told_and_left_out() -> None:
+def test_a_setting_that_fails_is_reported_and_left_out() -> None:
     def broken() -> Any:
         raise RuntimeError("no compiler\nlong story")
 

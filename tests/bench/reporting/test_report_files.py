@@ -1,4 +1,4 @@
-"""Ratios by hand, and the files that a bench leaves."""
+"""Speed-ups and ratios by hand; tables, bench.json, bench.md and bench.png."""
 
 import json
 import re
@@ -69,7 +69,7 @@ def test_terminal_table_is_aligned() -> None:
     assert "memory" not in terminal_table([BARE])
 
 
-def test_a_table_a_suite_has_a_column_for_each_of_its_own_peers() -> None:
+def test_each_suite_has_a_table_with_a_column_per_peer() -> None:
     guide = CaseResult("guide", "g", "1", Work(0, 4), 0.001, {OURS: (1.0,), "no guide": (0.9,)})
     ops, train, own = terminal_table([FULL, BARE, guide, replace(FULL, name="b")]).split("\n\n")
     assert [line.split()[0] for line in ops.splitlines()[2:]] == ["a|b", "b"]
@@ -97,5 +97,5 @@ def test_files(tmp_path: Path, results: list[CaseResult]) -> None:
     if FULL in results or FOUR in results:
         assert "a\\|b" in page
         assert "did not run: why \\| ever" in page
-    with Image.open(folder / "bench.png") as picture:
-        assert picture.size[0] > 1000
+    with Image.open(folder / "bench.png") as image:
+        assert image.size[0] > 1000

@@ -1,4 +1,4 @@
-"""Suite `guide`: each side does the work that its name says, counted by hand."""
+"""Suite `guide`: the FLOPs of each side, counted by hand."""
 
 import jax
 import numpy as np
@@ -9,7 +9,7 @@ from ferjax.bench.suites.frozen_guide import COMPUTED, NO_GUIDE, WHOLE, Step, st
 from ferjax.models.registry import create_model
 
 SIDES = steps()
-# VGG16's convolutions at 224 px: side of the map, channels in and out.
+# Convolutions of VGG16 at 224 px: side of the map, input channels, output channels.
 VGG16 = [
     (224, 3, 64),
     (224, 64, 64),
@@ -24,8 +24,8 @@ VGG16 = [
 
 
 def flops(step: Step) -> float:
-    function, begin, batch = step.parts()
-    return work_of(function, *jax.eval_shape(begin), batch).flops
+    function, init, batch = step.parts()
+    return work_of(function, *jax.eval_shape(init), batch).flops
 
 
 def test_a_stored_guide_costs_nothing_and_a_computed_one_its_forward_pass() -> None:
@@ -37,13 +37,13 @@ def test_a_stored_guide_costs_nothing_and_a_computed_one_its_forward_pass() -> N
     assert flops(sides[COMPUTED]) == none + 2 * 8 * macs
 
 
-def test_of_a_stored_trunk_the_head_alone_is_left() -> None:
+def test_with_a_stored_trunk_only_the_head_is_computed() -> None:
     stored, head = SIDES["resnet50 head only, stored"], SIDES["resnet50 head only"]
     assert (stored[COMPUTED], stored[WHOLE]) == (head[OURS], head[WHOLE])
     # The head's product and its kernel's gradient.
     product = 2 * 8 * 2048 * 7
     assert flops(stored[OURS]) == 2 * product
-    # No gradient of anything below.
+    # No gradients below the head.
     model = create_model("resnet50", 7)
     image = jax.ShapeDtypeStruct((8, 128, 128, 3), np.float32)
     variables = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), image)

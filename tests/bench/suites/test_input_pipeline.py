@@ -1,4 +1,4 @@
-"""Suite `input`: every side gives the images it says, and the bars that no clock decides."""
+"""Suite `input`: every side yields the right images; memory of an open store is bounded."""
 
 import subprocess
 import sys
@@ -15,13 +15,13 @@ from ferjax.data.decoding.image_file import read_images
 ROOT = Path(__file__).resolve().parents[3]
 MEMORY = """
 from ferjax.bench.measuring.peak_memory import extra_peak
-from ferjax.bench.suites import input as suite
+from ferjax.bench.suites import input_pipeline as suite
 (case,) = [case for case in suite.cases() if case.memory]
 print(extra_peak(case.sides["ferjax"]))
 """
 
 
-def test_cases_say_what_they_move() -> None:
+def test_images_and_bytes_of_the_cases() -> None:
     cases = {case.name: case for case in suite.cases()}
     assert len(cases) == 7
     assert all(case.function is None for case in cases.values())
@@ -62,21 +62,22 @@ def test_peers_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_sides_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suite, "_CACHED", 300)
-    monkeypatch.setattr(suite, "_FILES", 128)
-    for memo in (suite._pixels, suite._store_folder):
-        memo.cache_clear()
+    monkeypatch.setattr(suite, "_FILES", 32)
+    monkeypatch.setattr(suite, "_BATCH", 16)
+    for cached in (suite._pixels, suite._store_folder):
+        cached.cache_clear()
     try:
         for case in (*suite.cases()[:4], suite.cases()[-1]):
             for build in case.sides.values():
                 build()()
     finally:
-        for memo in (suite._pixels, suite._store_folder):
-            memo.cache_clear()
+        for cached in (suite._pixels, suite._store_folder):
+            cached.cache_clear()
 
 
 def test_memory_of_an_open_store_is_bounded() -> None:
     done = subprocess.run(
         [sys.executable, "-c", MEMORY], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip().isdigit(), "no resident meter here"
+    assert done.stdout.strip().isdigit(), "the platform reports no memory"
     assert int(done.stdout) < 30_000 * 48 * 48 + 100e6

@@ -1,4 +1,4 @@
-"""Seconds of several sides, measured in turns so that a drift of the machine meets all alike."""
+"""Interleaved timing of several runs, so that a drift of the machine affects all of them."""
 
 import math
 import statistics
@@ -15,9 +15,9 @@ class Effort:
 
     Attributes:
       rounds: samples of each side.
-      least: samples that a side takes even where it outruns its budget.
-      budget: seconds a side may spend on its samples.
-      sample: seconds a sample takes at least; a shorter run is repeated and averaged.
+      least: samples that a side takes even where it exceeds its budget.
+      budget: seconds that a side may spend on its samples.
+      sample: the least seconds of a sample; a shorter run is repeated and averaged.
       compiled_peers: whether settings with torch.compile are tried.
     """
 
@@ -39,25 +39,25 @@ def measure(
     clock: Callable[[], float] = time.perf_counter,
     tick: Callable[[str], None] = lambda label: None,
 ) -> dict[str, tuple[float, ...]]:
-    """Returns the seconds of a run of each side, one number a round, in the order measured.
+    """Returns the seconds of a run of each side, one number per round.
 
     Every round runs every side once, so that the k-th numbers of two sides make a pair. A side
-    that has used up its budget sits out the later rounds.
+    that has used up its budget is left out of the later rounds.
 
     Args:
       sides: label → run.
-      effort: how long.
-      clock: seconds; a test gives its own.
+      effort: how long to measure.
+      clock: returns seconds.
       tick: called with the label after the warm-up and after each sample.
     """
     repeats, samples = {}, {label: [] for label in sides}
     for label, run in sides.items():
         repeats[label] = max(1, math.ceil(effort.sample / max(warm_up(run, clock), 1e-6)))
         tick(label)
-    for turn in range(effort.rounds):
+    for round_number in range(effort.rounds):
         for label, run in sides.items():
             spent = repeats[label] * sum(samples[label])
-            if turn >= effort.least and spent > effort.budget:
+            if round_number >= effort.least and spent > effort.budget:
                 continue
             samples[label].append(_seconds(run, repeats[label], clock))
             tick(label)
@@ -67,7 +67,7 @@ def measure(
 def warm_up(run: Run, clock: Callable[[], float] = time.perf_counter) -> float:
     """Runs until caches and allocators have settled; returns the seconds of the last run."""
     first = _seconds(run, 1, clock)
-    # The second run of a step that takes seconds would tell nothing new.
+    # A second run of a step that takes seconds would show nothing new.
     return first if first > 1.0 else _seconds(run, 1, clock)
 
 
@@ -84,5 +84,5 @@ def spread(values: Sequence[float]) -> float:
 
 
 def paired_ratios(peer: Sequence[float], ours: Sequence[float]) -> list[float]:
-    """Returns peer / ours of every round that both took part in: above 1, ours is faster."""
+    """Returns peer / ours for every round that has both: above 1, ours is faster."""
     return [a / b for a, b in zip(peer, ours, strict=False)]

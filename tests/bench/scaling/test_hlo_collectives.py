@@ -1,17 +1,20 @@
-"""Exchanges of programs written by hand, and the bytes of a ring by hand."""
+"""Collectives of an HLO program written by hand, and the bytes that a ring sends."""
 
 import pytest
 
-from ferjax.bench.scaling.hlo_exchanges import (
+from ferjax.bench.scaling.hlo_collectives import (
     ALL_GATHER,
     ALL_REDUCE,
     ALL_TO_ALL,
     PERMUTE,
     REDUCE_SCATTER,
-    Exchange,
-    exchanges,
+    Collective,
+    Traffic,
+    read_collectives,
+    ring_bytes,
+    sum_traffic,
+    wire_bytes,
 )
-from ferjax.bench.scaling.ring_traffic import Traffic, ring_bytes, traffic, wire_bytes
 from ferjax.errors import UserError
 
 PROGRAM = """HloModule jit_step, entry_computation_layout={(f32[8]{0})->f32[8]{0}}
@@ -62,29 +65,29 @@ backend_config={"known_trip_count":{"n":"5"}}
 """
 
 
-def test_a_program_by_hand() -> None:
-    found = exchanges(PROGRAM, devices=8)
+def test_collectives_of_a_program() -> None:
+    found = read_collectives(PROGRAM, devices=8)
     assert sorted(map(str, found)) == sorted(
         map(
             str,
             [
-                Exchange(ALL_REDUCE, 4 * 16, 8, 5),
-                Exchange(ALL_GATHER, 4 * 12, 2),
-                Exchange(ALL_REDUCE, 4 * 12 + 2 * 10 + 4, 4),
-                Exchange(REDUCE_SCATTER, 4 * 5 * 4, 4),
-                Exchange(ALL_GATHER, 4 * 8, 4),
-                Exchange(ALL_REDUCE, 4 * 7, 8),
-                Exchange(PERMUTE, 4 * 9, 2),
-                Exchange(ALL_TO_ALL, 12, 2),
-                Exchange(ALL_REDUCE, 4 * 50, 1),
+                Collective(ALL_REDUCE, 4 * 16, 8, 5),
+                Collective(ALL_GATHER, 4 * 12, 2),
+                Collective(ALL_REDUCE, 4 * 12 + 2 * 10 + 4, 4),
+                Collective(REDUCE_SCATTER, 4 * 5 * 4, 4),
+                Collective(ALL_GATHER, 4 * 8, 4),
+                Collective(ALL_REDUCE, 4 * 7, 8),
+                Collective(PERMUTE, 4 * 9, 2),
+                Collective(ALL_TO_ALL, 12, 2),
+                Collective(ALL_REDUCE, 4 * 50, 1),
             ],
         )
     )
 
 
-def test_sums_by_kind() -> None:
-    sums = {entry.kind: entry for entry in traffic(exchanges(PROGRAM, devices=8))}
-    # The all-reduce of a single device is none.
+def test_traffic_by_kind() -> None:
+    sums = {entry.kind: entry for entry in sum_traffic(read_collectives(PROGRAM, devices=8))}
+    # An all-reduce of a single device sends nothing.
     payload = 5 * 64 + 72 + 28
     wire = 2 * (7 / 8 * (5 * 64 + 28) + 3 / 4 * 72)
     assert sums[ALL_REDUCE].wire == pytest.approx(wire)
@@ -96,25 +99,25 @@ def test_sums_by_kind() -> None:
     assert wire_bytes(sums.values()) == pytest.approx(wire + 48 + 60 + 6 + 36)
 
 
-def test_a_ring_by_hand() -> None:
-    # 4 devices pass on parts of 25 bytes: 3 to sum, 3 to spread.
-    assert ring_bytes(Exchange(ALL_REDUCE, 100, 4)) == 150
-    assert ring_bytes(Exchange(ALL_GATHER, 100, 4)) == 75
-    assert ring_bytes(Exchange(REDUCE_SCATTER, 100, 4)) == 75
-    assert ring_bytes(Exchange(ALL_TO_ALL, 100, 4)) == 75
-    assert ring_bytes(Exchange(PERMUTE, 100, 2)) == 100
+def test_bytes_sent_in_a_ring() -> None:
+    # 4 devices pass on parts of 25 bytes: 3 to sum, 3 to spread the sums.
+    assert ring_bytes(Collective(ALL_REDUCE, 100, 4)) == 150
+    assert ring_bytes(Collective(ALL_GATHER, 100, 4)) == 75
+    assert ring_bytes(Collective(REDUCE_SCATTER, 100, 4)) == 75
+    assert ring_bytes(Collective(ALL_TO_ALL, 100, 4)) == 75
+    assert ring_bytes(Collective(PERMUTE, 100, 2)) == 100
 
 
-def test_what_cannot_be_counted_is_said() -> None:
+def test_a_program_that_cannot_be_counted_is_refused() -> None:
     endless = PROGRAM.replace('"known_trip_count":{"n":"5"}', '"other":{}')
-    with pytest.raises(UserError, match="loop of unknown length in the program exchanges"):
-        exchanges(endless, devices=8)
+    with pytest.raises(UserError, match="loop of unknown length in the program has a collective"):
+        read_collectives(endless, devices=8)
     odd = PROGRAM.replace("replica_groups=[2,4]<=[8]", "replica_groups=@maximal")
     with pytest.raises(UserError, match=r"unknown notation: replica_groups=@maximal"):
-        exchanges(odd, devices=8)
+        read_collectives(odd, devices=8)
 
 
-def test_a_silent_loop_of_unknown_length_is_no_matter() -> None:
+def test_a_loop_of_unknown_length_without_collectives_is_accepted() -> None:
     text = PROGRAM.replace('"known_trip_count":{"n":"5"}', '"other":{}')
-    silent = text.replace("all-reduce(%x), replica_groups={}, to_apply=%sum", "negate(%x)")
-    assert len(exchanges(silent, devices=8)) == 8
+    without = text.replace("all-reduce(%x), replica_groups={}, to_apply=%sum", "negate(%x)")
+    assert len(read_collectives(without, devices=8)) == 8

@@ -1,4 +1,4 @@
-"""What a prediction has to know of a network, from the shapes and the trace of its step."""
+"""Costs of a network's training step: FLOPs, gradient bytes, batch norms, bytes of state."""
 
 import dataclasses
 import math
@@ -10,34 +10,32 @@ import jax
 
 from ferjax.bench.measuring.operation_counts import work_of
 from ferjax.bench.scaling.compile_train_step import train_program
-from ferjax.bench.scaling.devices_and_workload import Workload
+from ferjax.bench.scaling.scaling_cases import Workload
 from ferjax.recipes import DEFAULTS, RECIPES, paper_recipe
 from ferjax.runtime.variable_tree import flatten, split_tree
 
 _FLOAT = 4
 # Settings of a recipe that decide how much a step computes or moves.
 _FLAGS = ("image_size", "batch_size", "optimizer", "jumper", "head_widths", "pooling")
-# Images of the trace: operations are proportional to them.
+# Images of the traced step: the number of operations is proportional to them.
 _TRACED = 4
 
 
 @dataclass(frozen=True)
-class Facts:
-    """A network's training step.
+class StepCosts:
+    """The costs of a network's training step, from the shapes and the trace of the step.
 
     Attributes:
       model: the network's name.
-      recipe: whose settings it has.
-      dataset: whose images it learns.
+      recipe: name of the recipe whose settings it has.
+      dataset: name of the data set that it trains on.
       image_size: side of its input, pixels.
-      batch: images a step on one device.
-      flops: of a step's convolutions and products, an image.
-      products: convolutions and products a step.
-      gradient_bytes: of all trained parameters, float32.
-      norm_channels: of each batch norm.
-      state_bytes: parameters, statistics and the optimizer's slots.
-      largest: path of the largest parameter.
-      largest_bytes: its.
+      batch: images per step on one device.
+      flops: FLOPs of a step's convolutions and matrix products, per image.
+      products: number of convolutions and matrix products in a step.
+      gradient_bytes: bytes of the gradients of all trained parameters, float32.
+      norm_channels: number of channels of each batch norm.
+      state_bytes: bytes of parameters, batch statistics and the optimizer's slots.
     """
 
     model: str
@@ -50,22 +48,18 @@ class Facts:
     gradient_bytes: int
     norm_channels: tuple[int, ...]
     state_bytes: int
-    largest: str
-    largest_bytes: int
 
     @property
     def payload(self) -> int:
-        """Returns the bytes that a replicated step sums over the devices, but for its scalars."""
+        """Returns the bytes that a replicated step sums over the devices, without its scalars."""
         # Means and variances; the gradients of scale and bias are among the gradients.
         return self.gradient_bytes + 2 * _FLOAT * sum(self.norm_channels)
 
 
 def recipe_workload(model: str, dataset: str) -> tuple[str, Workload]:
-    """Returns the recipe of a pair and the step it trains with, from random weights, unfrozen.
+    """Returns the paper's recipe for a network on a data set, and its step with nothing frozen.
 
-    Args:
-      model: the network's name.
-      dataset: the data set's; without a paper's recipe for the pair the network's default counts.
+    Where no paper has this pair, the network's default settings count.
     """
     recipe = paper_recipe(model, dataset)
     settings: Mapping[str, Any] = RECIPES[recipe].settings if recipe in RECIPES else DEFAULTS[model]
@@ -74,32 +68,14 @@ def recipe_workload(model: str, dataset: str) -> tuple[str, Workload]:
     return recipe, Workload(model=model, channels=channels, **flags)
 
 
-def network_facts(model: str, dataset: str) -> Facts:
-    """Returns the facts of a network under its paper's recipe; nothing is computed.
-
-    Args:
-      model: the network's name.
-      dataset: as in `recipe_workload`.
-    """
-    recipe, workload = recipe_workload(model, dataset)
-    return facts_of(workload, recipe, dataset)
-
-
-def facts_of(workload: Workload, recipe: str, dataset: str) -> Facts:
-    """Returns the facts of a step; its batch size is that of one device.
-
-    Args:
-      workload: the step.
-      recipe: whose settings it has, in words.
-      dataset: whose images it learns.
-    """
+def step_costs(workload: Workload, recipe: str = "", dataset: str = "") -> StepCosts:
+    """Returns the costs of a step, whose batch size is that of one device; compiles nothing."""
     traced = dataclasses.replace(workload, batch_size=_TRACED)
     program = train_program(traced, jax.devices()[:1])
     state = program.arguments[0]
     trained = flatten(split_tree(state.params, program.task.frozen[0])[0])
-    largest = max(trained, key=lambda path: math.prod(trained[path].shape))
     statistics = flatten(state.batch_stats)
-    return Facts(
+    return StepCosts(
         model=workload.model,
         recipe=recipe,
         dataset=dataset,
@@ -113,6 +89,4 @@ def facts_of(workload: Workload, recipe: str, dataset: str) -> Facts:
             leaf.shape[0] for path, leaf in statistics.items() if path.endswith("/mean")
         ),
         state_bytes=sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state)),
-        largest=largest,
-        largest_bytes=_FLOAT * math.prod(trained[largest].shape),
     )
