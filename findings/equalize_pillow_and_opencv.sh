@@ -69,8 +69,9 @@ PYTHON
 "$folder/venv/bin/pip" install --quiet --disable-pip-version-check \
   numpy==2.4.6 pillow==12.3.0 opencv-python-headless==4.14.0.94
 
-echo "Expected: two implementations of one textbook method agree up to rounding, and treat black and"
-echo "white alike."
-echo "Seen: they agree on a face without a background. Around a white one Pillow gives the face all"
-echo "levels and OpenCV the darkest 100; around a black one OpenCV all and Pillow the brightest 100."
+echo "Expected: two implementations of one textbook method agree up to rounding, and treat black"
+echo "and white alike."
+echo "Seen: they agree on a face without a background. Around a white one Pillow gives the face"
+echo "all levels and OpenCV the darkest 101; around a black one OpenCV gives it all and Pillow the"
+echo "brightest 100."
 "$folder/venv/bin/python" "$folder/check.py"

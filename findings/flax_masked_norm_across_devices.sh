@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Flax's BatchNorm with a mask and an axis name averages the devices' means, however many images each holds.
+# Flax's BatchNorm with mask and axis_name averages the devices' means, not the images'.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -55,8 +55,8 @@ PYTHON
 "$folder/venv/bin/pip" install --quiet --disable-pip-version-check \
   flax==0.12.8 jax==0.10.2 jaxlib==0.10.2 numpy==2.4.6
 
-echo "Expected: with axis_name, 'used to combine batch statistics from multiple devices', the masked"
-echo "statistics are those of all images, as they are in one program over both devices (plain jit)."
+echo "Expected: with axis_name, which combines the batch statistics of several devices, the masked"
+echo "statistics are those of all images, as in one program over both devices (plain jit)."
 echo "Seen: the devices' own means are averaged with equal weight. One image on a device counts as"
-echo "much as four on another, and a device that holds only padding makes the statistics NaN on all."
+echo "much as four on another; a device that holds only padding makes the statistics of all NaN."
 "$folder/venv/bin/python" "$folder/check.py"

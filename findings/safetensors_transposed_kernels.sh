@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# safetensors 0.8.0 saves a transposed NumPy array with its values in another order, and says nothing.
+# safetensors 0.8.0 saves a transposed NumPy array with its values in other places, silently.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

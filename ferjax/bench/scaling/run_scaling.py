@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from tqdm import tqdm
-
 from ferjax.bench.measuring.measure_in_turns import QUICK, Effort, measure
 from ferjax.bench.run_suites import free_folder
 from ferjax.bench.scaling import measured_cases as suite
@@ -20,6 +18,7 @@ from ferjax.bench.scaling.ring_traffic import Traffic
 from ferjax.bench.scaling.worker_processes import Team, team
 from ferjax.bench.suite_registry import cases_expression
 from ferjax.errors import UserError
+from ferjax.runtime.progress_bar import tqdm
 
 T = TypeVar("T")
 # A step of two processes may take seconds.
