@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from ferjax.bench.measuring.case import TORCH, Case, Peer, Run
 from ferjax.bench.measuring.case_result import CaseResult
 from ferjax.bench.measuring.interleaved_timing import FULL, QUICK, Effort, measure, warm_up
@@ -18,6 +16,7 @@ from ferjax.bench.measuring.pytorch_side import missing_torch
 from ferjax.bench.reporting.report_files import write_report
 from ferjax.bench.suite_registry import select
 from ferjax.errors import UserError
+from ferjax.runtime.progress_bar import tqdm
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tqdm import tqdm
-
 from ferjax.config.tool_configs import SearchConfig
 from ferjax.experiment import run_train
 from ferjax.report.pages.search_files import write_trials_report
 from ferjax.runs.task import prepare_task
+from ferjax.runtime.progress_bar import tqdm
 from ferjax.search.optuna_study import (
     claim_trial,
     file_lock,

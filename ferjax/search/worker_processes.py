@@ -10,10 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from ferjax.config.tool_configs import SearchConfig
 from ferjax.errors import UserError
+from ferjax.runtime.progress_bar import tqdm
 from ferjax.search.optuna_study import import_optuna, open_study
 from ferjax.search.run_search import update_progress_bar
 from ferjax.search.search_plan import WORKERS, Search, plan_search, study_exists

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from ferjax.data.decoding.image_file import image_header, read_image
 from ferjax.data.reading.class_folders import describe_path, image_files
@@ -19,6 +18,7 @@ from ferjax.data.splits.bad_images import ON_BAD_IMAGE
 from ferjax.data.splits.exclude_file import EXCLUDE, excluded, read_exclude
 from ferjax.errors import UserError, unknown_name
 from ferjax.faces.crop_face import Crop, CropPlan, crop_face
+from ferjax.runtime.progress_bar import tqdm
 
 RECORD, FACELESS = "crops.csv", "no_face.txt"
 _COLUMNS = ("file", "crop", "faces", "left", "top", "width", "height", "degrees", "decision")

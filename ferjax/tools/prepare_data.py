@@ -5,7 +5,6 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
 from ferjax.config.tool_configs import PrepareConfig
 from ferjax.data.audit.audit_dataset import audit, file_census
@@ -22,6 +21,7 @@ from ferjax.report.figures.image_grids import draw_batch
 from ferjax.report.pages.audit_files import write_audit
 from ferjax.report.pages.audit_sections import findings
 from ferjax.report.pages.report_files import to_json_types
+from ferjax.runtime.progress_bar import tqdm
 from ferjax.runtime.random_keys import stream_key
 from ferjax.specs import InputSpec
 from ferjax.tools.crop_folder import crop_folder

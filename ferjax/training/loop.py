@@ -5,9 +5,8 @@ import math
 import time
 from dataclasses import replace
 
-from tqdm import tqdm
-
 from ferjax.errors import UserError
+from ferjax.runtime.progress_bar import tqdm
 from ferjax.training.loop_interface import HostState, Parts, Plan
 from ferjax.training.optimizers.plateau import after_evaluation
 from ferjax.training.state import TrainState

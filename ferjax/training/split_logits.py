@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from tqdm import tqdm
 
+from ferjax.runtime.progress_bar import tqdm
 from ferjax.runtime.sharding import put_batch
 
 

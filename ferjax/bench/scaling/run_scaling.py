@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from tqdm import tqdm
-
 from ferjax.bench.measuring.interleaved_timing import QUICK, Effort, measure
 from ferjax.bench.run_suites import free_folder
 from ferjax.bench.scaling import scaling_cases as suite
@@ -20,6 +18,7 @@ from ferjax.bench.scaling.step_costs import recipe_workload, step_costs
 from ferjax.bench.scaling.worker_processes import Workers, start_workers
 from ferjax.bench.suite_registry import cases_expression
 from ferjax.errors import UserError
+from ferjax.runtime.progress_bar import tqdm
 
 # A step of two processes may take seconds.
 FULL = Effort(budget=10.0, sample=0.0)

@@ -12,11 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from tqdm import tqdm
-
 import ferjax
 from ferjax.convert.fetching.file_hashes import check_hash
 from ferjax.errors import UserError
+from ferjax.runtime.progress_bar import tqdm
 
 _BLOCK = 1 << 20
 _TIMEOUT_S = 30

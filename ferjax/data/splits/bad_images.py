@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from tqdm import tqdm
 
 from ferjax.data.splits.split import DatasetBundle, Split, subset
 from ferjax.errors import UserError
+from ferjax.runtime.progress_bar import tqdm
 
 ON_BAD_IMAGE = ("error", "skip")
 _BLOCK = 256

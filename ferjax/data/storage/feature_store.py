@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from ferjax.data.splits.bad_images import read_blocks
 from ferjax.data.splits.split import Split
@@ -32,6 +31,7 @@ from ferjax.data.storage.locks_and_writes import (
     write_durably,
 )
 from ferjax.errors import UserError
+from ferjax.runtime.progress_bar import tqdm
 
 _VERSION = 1
 _DATA, _RECORD, _JOURNAL = "features.f32", "features.json", "journal"

@@ -1,0 +1,28 @@
+"""A progress bar keeps quiet in a pipe, and in a notebook that lacks ipywidgets."""
+
+import subprocess
+import sys
+
+import pytest
+
+_BAR = """
+from ferjax.runtime.progress_bar import tqdm
+for _ in tqdm(range(3), disable=None):
+    pass
+"""
+# What tqdm looks at to see whether it runs in a notebook, here one without ipywidgets.
+_NOTEBOOK = """
+import sys, types
+shell = types.SimpleNamespace(config={"IPKernelApp": {}})
+sys.modules["IPython"] = types.SimpleNamespace(get_ipython=lambda: shell)
+sys.modules["ipykernel.zmqshell"] = types.ModuleType("zmqshell")
+sys.modules["ipywidgets"] = None
+"""
+
+
+@pytest.mark.parametrize("place", ["", _NOTEBOOK], ids=["pipe", "notebook"])
+def test_a_bar_that_cannot_be_shown_is_quiet(place: str) -> None:
+    # Not `-W error`: tqdm would catch that and go on.
+    command = [sys.executable, "-W", "always", "-c", place + _BAR]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
