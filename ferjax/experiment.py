@@ -1,4 +1,4 @@
-"""Train and evaluate: models and data composed into runs that leave a report."""
+"""Train and evaluate: `run_train` and `run_evaluate`, where a reader starts."""
 
 import functools
 import json
@@ -31,8 +31,8 @@ def run_train(
       config: from `ferjax.recipes.resolve`. With `seeds` or `folds`, one run for each and a top
         report.
       devices: to train on; None for all of all hosts.
-      watch: told of the epoch and val accuracy of every evaluation, after its save; what it raises
-        ends the run.
+      watch: called with epoch and val accuracy after every evaluation and its save; an exception
+        that it raises ends the run.
 
     Raises:
       UserError: anything in config or data that cannot work, or a loss that is not finite.
@@ -51,7 +51,7 @@ def run_train(
 
 
 def _finished_report(config: TrainConfig) -> dict[str, Any] | None:
-    """Returns the report of a run that has nothing left to train or to evaluate, or None."""
+    """Returns the report of a finished run that matches the config, or None."""
     path = Path(config.workdir or "") / "report.json"
     if not path.is_file():
         return None
@@ -65,8 +65,8 @@ def _finished_report(config: TrainConfig) -> dict[str, Any] | None:
 def run_evaluate(config: EvalConfig) -> dict[str, Any]:
     """Evaluates a run on any split or data set; returns the report, with its `path`.
 
-    Without data set, folder, split and test-time augmentation the run's own report is made anew;
-    else the report goes to RUN/evaluations/<dataset>-<split>[-<tta>]/.
+    Without data set, folder, split and test-time augmentation the run's own report is written
+    again; otherwise the report goes to RUN/evaluations/<dataset>-<split>[-<tta>]/.
 
     Raises:
       UserError: no such run, split or data, or no class in common.

@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 
 from ferjax.convert.catalogue.find_weights import CATALOGUE, DEFAULT_TAGS
-from ferjax.convert.weights import Plan, cached_names
+from ferjax.convert.weights import ConversionPlan, cached_names
 from ferjax.data.registry import dataset_entries
-from ferjax.models.registry import MODELS, model_entry
+from ferjax.models.registry import all_models, model_entry
 from ferjax.recipes import DEFAULTS, RECIPES
 
 
 def catalogue() -> str:
     """Returns models, data sets and recipes, one paragraph each."""
-    width = max(map(len, (*MODELS, *dataset_entries())))
+    width = max(map(len, (*all_models(), *dataset_entries())))
     lines = ["Models (--model)"]
-    for name, entry in MODELS.items():
+    for name, entry in all_models().items():
         lines.append(f"  {name:<{width}} {entry.paper}; image side {entry.sides}")
     lines.append("\nData sets (--dataset)")
     for name, entry in dataset_entries().items():
@@ -54,7 +54,7 @@ def weights_catalogue(model: str | None) -> str:
     return _columns(rows) if rows else f"no weights are published for {model}"
 
 
-def mapping(plan: Plan) -> str:
+def mapping(plan: ConversionPlan) -> str:
     """Returns what becomes what, a line an array, then how the network must be built."""
     rows = [
         (

@@ -4,6 +4,7 @@ from ferjax.config.train_config import EvalConfig
 from launch.app import refuse_arguments, run
 from launch.flags import define_flags, given_flags
 from launch.join import join_processes, say
+from launch.user_modules import import_user_modules
 
 define_flags(EvalConfig)
 
@@ -12,6 +13,7 @@ def main(arguments: list[str]) -> None:
     """Evaluates and prints the headline and the report's path."""
     refuse_arguments(arguments)
     join_processes()
+    import_user_modules()
     from ferjax.experiment import run_evaluate
 
     report = run_evaluate(EvalConfig(**given_flags(EvalConfig)))

@@ -6,6 +6,7 @@ from absl import flags
 
 from ferjax.errors import UserError
 from launch.app import run
+from launch.user_modules import import_user_modules
 
 flags.DEFINE_string("workdir", None, "Run directory of the network.")
 flags.DEFINE_string("out", None, "CSV file to write. Default: standard output.")
@@ -21,6 +22,7 @@ def main(arguments: list[str]) -> None:
         raise UserError("--workdir is missing: the folder of a ferjax run.")
     if not arguments:
         raise UserError("no images given. Name files or folders after the flags.")
+    import_user_modules()
     from ferjax.predict import load_predictor, predict_files, write_predictions
 
     predictor = load_predictor(values.workdir, values.checkpoint, values.batch_size, values.tta)

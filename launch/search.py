@@ -6,6 +6,7 @@ from ferjax.config.tool_configs import SearchConfig
 from ferjax.config.train_config import TrainConfig
 from launch.app import interrupt_status, refuse_arguments, run
 from launch.flags import define_flags, given_flags
+from launch.user_modules import import_user_modules
 
 define_flags(SearchConfig)
 define_flags(TrainConfig)
@@ -14,6 +15,7 @@ define_flags(TrainConfig)
 def main(arguments: list[str]) -> None:
     """Searches, here or in several processes; prints the best trial and the report's path."""
     refuse_arguments(arguments)
+    import_user_modules()
     from ferjax.search.run_search import run_search
     from ferjax.search.worker_processes import run_workers
 

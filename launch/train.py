@@ -8,6 +8,7 @@ from launch.app import refuse_arguments, run
 from launch.flags import define_flags, given_flags
 from launch.join import join_processes, say
 from launch.restart import restart_after_crashes
+from launch.user_modules import import_user_modules
 
 define_flags(TrainConfig)
 flags.DEFINE_boolean("list", False, "Show models, data sets and recipes, and stop.")
@@ -16,6 +17,7 @@ flags.DEFINE_boolean("list", False, "Show models, data sets and recipes, and sto
 def main(arguments: list[str]) -> None:
     """Resolves the config, says which recipe it took, trains, prints the report's path."""
     if flags.FLAGS.list:
+        import_user_modules()
         from launch.catalogue import catalogue
 
         print(catalogue())
@@ -23,6 +25,7 @@ def main(arguments: list[str]) -> None:
     refuse_arguments(arguments)
     restart_after_crashes("launch.train")
     join_processes()
+    import_user_modules()
     config = resolve(given_flags(TrainConfig))
     from ferjax.experiment import run_train
 

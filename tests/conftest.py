@@ -27,7 +27,7 @@ from hypothesis import settings
 from PIL import Image
 
 from ferjax.config.train_config import TrainConfig
-from ferjax.convert.publisher_logits import import_torchvision
+from ferjax.convert.reference_library import import_torchvision
 from ferjax.data.splits.split import Split
 from ferjax.data.synthetic.load_synthetic import render_faces
 from ferjax.emotions import EMOTIONS

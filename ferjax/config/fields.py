@@ -7,6 +7,7 @@ import types
 import typing
 from typing import Any
 
+from ferjax.config.registered_names import KINDS, registered
 from ferjax.errors import UserError, unknown_name
 
 
@@ -99,8 +100,11 @@ def _check(field: dataclasses.Field, value: Any) -> None:
     accepted = (int, float) if kind is float else kind
     if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
         raise UserError(f"{flag}: {kind.__name__} expected, found {type(value).__name__}.")
-    if rule["choices"] and value not in rule["choices"]:
-        raise unknown_name(f"--{field.name}", str(value), map(str, rule["choices"]))
+    choices = rule["choices"] or ()
+    if choices and field.name in KINDS:
+        choices = (*choices, *registered(field.name))
+    if choices and value not in choices:
+        raise unknown_name(f"--{field.name}", str(value), map(str, choices))
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"{flag}: a finite number expected.")
     bounds = [

@@ -1,1 +1,1 @@
-"""Foreign weights to ferjax variables, and back: strict in both directions."""
+"""Pretrained weights of other libraries (PyTorch, timm, Keras): download, conversion, export."""

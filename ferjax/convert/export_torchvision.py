@@ -1,4 +1,4 @@
-"""The way back: our variables as a torchvision state dict, and the lines that build its network."""
+"""Export to torchvision: ferjax variables as a state dict, and code that builds the network."""
 
 import re
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ from ferjax.convert.rules.match_and_convert import export
 from ferjax.convert.tables.all_tables import find_table
 from ferjax.errors import UserError
 
-# What torchvision's networks fix, by our name of the module field.
+# Module fields with a fixed value in torchvision's networks.
 _FIXED = {"conv_bias": False, "stride_on_3x3": True, "padding": "symmetric", "bn_eps": 1e-5}
-# Family → attribute that holds the classifier.
+# Family → attribute of torchvision's network that holds the classifier.
 _CLASSIFIER = {"resnet": "fc", "vgg": "classifier", "efficientnet": "classifier"}
 _PUBLISHED_WIDTHS = {"resnet": (), "vgg": (4096, 4096), "efficientnet": ()}
 _HEAD = re.compile(r"params/head(_dense\d+)?/.*")
@@ -21,26 +21,26 @@ _HEAD = re.compile(r"params/head(_dense\d+)?/.*")
 def to_torchvision(
     variables: Mapping[str, np.ndarray], model: str, fields: Mapping[str, Any]
 ) -> tuple[dict[str, np.ndarray], str]:
-    """Returns the state dict, and Python lines that build a `net` which loads it strictly.
+    """Returns the state dict, and Python lines that build a network `net` that loads it strictly.
 
     Args:
-      variables: flat path → array, of all variables of the network, its head among them.
-      model: our name of the network.
-      fields: the module fields it has.
+      variables: flat path → array, all variables of the network with its head.
+      model: ferjax's name of the network.
+      fields: the module fields of the network.
 
     Raises:
-      UserError: a network that torchvision cannot hold.
+      UserError: the variables have no head, or torchvision has no such network.
     """
     table = find_table(model, "torchvision")
-    held = ", ".join(
+    differences = ", ".join(
         f"{name}={fields[name]} (torchvision: {fixed})"
         for name, fixed in _FIXED.items()
         if fields.get(name, fixed) != fixed
     )
-    if held:
+    if differences:
         raise UserError(
-            f"{model} cannot be handed to torchvision: its network differs in {held}. Start from"
-            " weights of kind torchvision or timm to be able to."
+            f"{model} cannot be exported to torchvision: its network differs in {differences}."
+            " Start from weights of kind torchvision or timm to be able to."
         )
     if "params/head/kernel" not in variables:
         raise UserError(f"{model}: no head among the variables; torchvision's networks have one.")
@@ -57,7 +57,7 @@ def to_torchvision(
     for i, name in enumerate([*(f"head_dense{i + 1}" for i in range(hidden)), "head"]):
         kernel, bias = (variables[f"params/{name}/{leaf}"] for leaf in ("kernel", "bias"))
         if i == 0 and table.family == "vgg" and not pooled:
-            # Rows, columns, channels for us; channels first in torch.
+            # The flattened map is (rows, columns, channels) in ferjax, channels first in torch.
             kernel = kernel.reshape(7, 7, -1, kernel.shape[1]).transpose(2, 0, 1, 3)
             kernel = kernel.reshape(-1, bias.size)
         state[f"{attribute}.{3 * i}.weight"] = np.ascontiguousarray(kernel.T)

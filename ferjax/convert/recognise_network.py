@@ -1,20 +1,21 @@
-"""Which network a file of weights is of, and who wrote it: read off its keys and shapes."""
+"""Recognises the network and the library of a weights file by its keys and array shapes."""
 
 import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ferjax.convert.catalogue.publisher_input import refined
+from ferjax.convert.catalogue.input_specs import refine_input_spec
 from ferjax.convert.readers.source_file import Source
 from ferjax.convert.rules.axis_layouts import shape_after
-from ferjax.convert.rules.match_and_convert import Table, fits, targets_of
+from ferjax.convert.rules.match_and_convert import Table, find_targets, matches_any
 from ferjax.convert.tables.all_tables import TABLES
 from ferjax.errors import UserError, unknown_name
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-# What tells our networks apart: blocks, or convolutions, in each stage, and one kernel's shape.
+# What distinguishes the networks: the number of blocks, or of convolutions, in each stage, and the
+# shape of one kernel.
 FINGERPRINTS: dict[str, tuple[tuple[int, ...], str, tuple[int, ...]]] = {
     "resnet18": ((2, 2, 2, 2), "stage1_block0/conv1", (3, 3, 64, 64)),
     "resnet34": ((3, 4, 6, 3), "stage1_block0/conv1", (3, 3, 64, 64)),
@@ -27,20 +28,20 @@ FINGERPRINTS: dict[str, tuple[tuple[int, ...], str, tuple[int, ...]]] = {
     "efficientnet_b1": ((2, 3, 3, 4, 4, 5, 2), "top_conv", (1, 1, 320, 1280)),
     "efficientnet_b2": ((2, 3, 3, 4, 4, 5, 2), "top_conv", (1, 1, 352, 1408)),
 }
-# Share of a file's keys that a table must know before it is taken for one of its kind.
-_KNOWN_SHARE = 0.8
+# Share of a file's keys that the rules of a table must match for the table to be chosen.
+_MIN_MATCHED_SHARE = 0.8
 
 
 @dataclass(frozen=True)
 class Recognised:
-    """What a file is.
+    """The network and the library of a weights file.
 
     Attributes:
-      table: the rules of its kind; `input` is refined by what the file says.
-      model: our name of the network.
-      num_classes: logits of its head, None without a head.
-      hidden: whether it has dense layers between features and head.
-      notes: what was guessed, for the user.
+      table: the conversion table; `input` is refined by the file's metadata.
+      model: ferjax's name of the network.
+      num_classes: number of logits of the head, None without a head.
+      hidden: whether the file has dense layers between features and head.
+      notes: guesses that the user should check.
     """
 
     table: Table
@@ -51,30 +52,35 @@ class Recognised:
 
 
 def recognise(source: Source, model: str | None = None, kind: str | None = None) -> Recognised:
-    """Returns what a file is; `model` and `kind` are what it should be, where that is known.
+    """Returns the network and the conversion table of a file.
+
+    Args:
+      source: the opened file.
+      model: the expected network, or None.
+      kind: the expected kind of weights, or None.
 
     Raises:
-      UserError: the file is of no network known here, or of another than expected.
+      UserError: the network is not supported, or is not the expected one.
     """
     table, notes = _table(source, kind)
     shapes = _target_shapes(source, table)
-    found = _model(shapes)
-    if found is None:
+    recognised = _model(shapes)
+    if recognised is None:
         raise UserError(
-            f"{source.path}: its keys are those of {table.family} as {table.kind} writes it, but "
-            f"it is none of {', '.join(table.models)}: its stages hold {_depths(shapes)}."
+            f"{source.path}: its keys are those of {table.family} from {table.kind}, but it is "
+            f"none of {', '.join(table.models)}: its stages hold {_depths(shapes)}."
         )
-    if model and found != model:
+    if model and recognised != model:
         raise UserError(
-            f"{source.path} looks like {found} ({table.kind}), expected {model}. "
-            f"Give --model={found}, or weights of {model}."
+            f"{source.path} looks like {recognised} ({table.kind}), expected {model}. "
+            f"Give --model={recognised}, or weights of {model}."
         )
     head = shapes.get("params/head/kernel")
     return Recognised(
         table=dataclasses.replace(
-            table, input=refined(table.input, source.metadata, str(source.path))
+            table, input=refine_input_spec(table.input, source.metadata, str(source.path))
         ),
-        model=found,
+        model=recognised,
         num_classes=head[-1] if head else None,
         hidden="params/head_dense1/kernel" in shapes,
         notes=notes,
@@ -82,21 +88,21 @@ def recognise(source: Source, model: str | None = None, kind: str | None = None)
 
 
 def _table(source: Source, kind: str | None) -> tuple[Table, tuple[str, ...]]:
-    """Returns the table that knows most keys of a file, and notes on the choice."""
+    """Returns the table with rules for most keys of a file, and notes on the choice."""
     kinds = {table.kind for table in TABLES}
     if kind and kind not in kinds:
         raise unknown_name("kind of weights", kind, kinds)
     shares = {i: _share(source, t) for i, t in enumerate(TABLES) if kind in (None, t.kind)}
     best = max(shares.values())
-    if best < _KNOWN_SHARE:
+    if best < _MIN_MATCHED_SHARE:
         keys = ", ".join([*source.leaves][:4])
         models = ", ".join(FINGERPRINTS)
         raise UserError(
-            f"{source.path} ({source.container}) is of no network known here{_as(kind)}: its "
-            f"{len(source.leaves)} keys begin with {keys}. Known: {models}."
+            f"{source.path} ({source.container}) matches no supported network{_from(kind)}: its "
+            f"{len(source.leaves)} keys begin with {keys}. Supported: {models}."
         )
     equals = {TABLES[i].kind: TABLES[i] for i in shares if shares[i] == best}
-    # Two kinds may share all their keys: only what lies around the file tells them apart.
+    # Two kinds may have the same keys: then only config.json or the file's name distinguish them.
     hint = _hint(source)
     if hint in equals:
         return equals[hint], ()
@@ -106,18 +112,18 @@ def _table(source: Source, kind: str | None) -> tuple[Table, tuple[str, ...]]:
     return first, (guess,) if others else ()
 
 
-def _as(kind: str | None) -> str:
-    return f" as {kind} writes it" if kind else ""
+def _from(kind: str | None) -> str:
+    return f" from {kind}" if kind else ""
 
 
 def _share(source: Source, table: Table) -> float:
-    """Returns the share of a file's keys that a table knows."""
-    known = [key for key in source.leaves if fits(table.ignore, key) or targets_of(key, table)]
-    return len(known) / max(1, len(source.leaves))
+    """Returns the share of a file's keys that a table has a rule for."""
+    matched = [k for k in source.leaves if matches_any(table.ignore, k) or find_targets(k, table)]
+    return len(matched) / max(1, len(source.leaves))
 
 
 def _hint(source: Source) -> str | None:
-    """Returns the kind that timm's config.json or the file's own name speaks of."""
+    """Returns the kind that timm's config.json or the file's path indicates, or None."""
     architecture = str(source.metadata.get("config", {}).get("architecture", ""))
     if re.search(r"(?<![a-z])tf_(efficientnet|b\d)", architecture or str(source.path)):
         return "timm_tf"
@@ -125,10 +131,10 @@ def _hint(source: Source) -> str | None:
 
 
 def _target_shapes(source: Source, table: Table) -> Shapes:
-    """Returns the shapes of our variables that a file's arrays become, as far as they fit."""
+    """Returns the shapes of the variables that a file's arrays are converted to, if they fit."""
     shapes = {}
     for key, leaf in source.leaves.items():
-        for path, layout in targets_of(key, table)[:1]:
+        for path, layout in find_targets(key, table)[:1]:
             try:
                 shapes[path] = shape_after(layout, leaf.shape)
             except ValueError:
@@ -138,14 +144,14 @@ def _target_shapes(source: Source, table: Table) -> Shapes:
 
 def _depths(shapes: Shapes) -> tuple[int, ...]:
     """Returns the number of blocks, or of convolutions, in each stage."""
-    found = {re.match(r"params/(stage\d+)(?:_block|/conv)\d+", path) for path in shapes}
-    units = {(unit[0], unit[1]) for unit in found if unit}
+    matches = {re.match(r"params/(stage\d+)(?:_block|/conv)\d+", path) for path in shapes}
+    units = {(unit[0], unit[1]) for unit in matches if unit}
     stages = [stage for _, stage in sorted(units)]
     return tuple(stages.count(stage) for stage in sorted(set(stages)))
 
 
 def _model(shapes: Shapes) -> str | None:
-    """Returns our name of the network whose variables have these shapes."""
+    """Returns the name of the network that has variables of these shapes, or None."""
     for model, (depths, probe, shape) in FINGERPRINTS.items():
         if shapes.get(f"params/{probe}/kernel") == shape and _depths(shapes) == depths:
             return model

@@ -1,4 +1,4 @@
-"""Pretrained weights for a network from wherever they are: named, fetched, converted, kept."""
+"""Loads pretrained weights by name, URL, file or folder: downloads, converts and caches them."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -23,23 +23,23 @@ from ferjax.specs import InputSpec, spec_from_json, spec_to_json, tupled
 # (model, num_classes, **fields) → flat path → shape.
 Abstract = Callable[..., Mapping[str, tuple[int, ...]]]
 
-# What a network needs so that nothing stands before a head that the file lacks.
+# Module fields of networks without layers between features and head, for files without a head.
 _WITHOUT_TOP: dict[str, dict[str, Any]] = {"vgg": {"pooling": "mean", "head_widths": ()}}
 
 
 @dataclass(frozen=True)
 class Pretrained:
-    """Converted weights and what goes with them.
+    """Converted weights and their metadata.
 
     Attributes:
-      name: the catalogue's name, or what the user wrote.
+      name: name in the catalogue, or the source as the user wrote it.
       model: ferjax's name of the network.
-      variables: flat path, `params/head/kernel`, → float32 array; all of the network's.
+      variables: flat path (`params/head/kernel`) → float32 array, for all variables.
       fields: module fields that the weights need.
-      input: how the weights were trained to see images.
-      num_classes: of the head that came with them; None where none came.
-      source: name, kind, url or path, sha256, license and citation (None where unknown).
-      notes: what the user should know of the conversion, one line each.
+      input: size, normalisation and interpolation of the images that the weights were trained on.
+      num_classes: classes of the head in the file; None without a head.
+      source: name, kind, url or path, sha256, license and citation (None if unknown).
+      notes: remarks on the conversion for the user, one line each.
     """
 
     name: str
@@ -61,19 +61,19 @@ def load_pretrained(
     offline: bool = False,
     progress: bool = True,
 ) -> Pretrained:
-    """Returns weights for a network, from the cache where they have been converted before.
+    """Returns weights for a network; reads them from the cache if they were converted before.
 
     Args:
-      source: `imagenet` (the network's default), a name or tag of the catalogue, an http(s)
-        address, a file of another library, or a folder that `save_pretrained` wrote.
+      source: `imagenet` (the network's default), a name or tag of the catalogue, an http(s) URL,
+        a file of another library, or a folder that `save_pretrained` wrote.
       model: ferjax's name of the network.
-      abstract: (model, num_classes, **fields) → {flat path: shape} of the network to fill.
-      kind: whose names the file's keys are, where that cannot be told from the file.
-      offline: whether to refuse to fetch.
-      progress: whether to show a download's progress; on a terminal only.
+      abstract: (model, num_classes, **fields) → {flat path: shape} of the network's variables.
+      kind: the library that wrote the file, if it cannot be recognised from the file.
+      offline: whether downloads are forbidden.
+      progress: whether to show the progress of a download; on a terminal only.
 
     Raises:
-      UserError: an unknown name, another network's weights, a file that does not fit, no
+      UserError: an unknown name, weights of another network, a file that does not fit, no
         connection, or a cache that cannot be written.
     """
     origin = resolve(source, model, kind)
@@ -81,18 +81,19 @@ def load_pretrained(
         return _read(origin.path, model)
     if not is_cached(origin.key):
         with locked_entry(origin.key) as raw:
-            if not is_cached(origin.key):  # else another process made it meanwhile
+            if not is_cached(origin.key):  # another process may have made it while this one waited
                 file = fetch(origin, raw, offline=offline, progress=progress)
                 plan = plan_conversion(file, origin, model, abstract)
-                save_pretrained(entry_folder(origin.key), carry_out(plan))
-    found = _read(entry_folder(origin.key), model)
-    # The entry of a local file is its content's; it may have had another name then.
-    said = {**found.source, "name": origin.name, **address(origin)}
-    return dataclasses.replace(found, name=origin.name, source=said)
+                save_pretrained(entry_folder(origin.key), run_conversion(plan))
+    weights = _read(entry_folder(origin.key), model)
+    # The key of a local file depends on its content; the entry may have been made from a copy with
+    # another name.
+    provenance = {**weights.source, "name": origin.name, **address(origin)}
+    return dataclasses.replace(weights, name=origin.name, source=provenance)
 
 
 def save_pretrained(folder: Path, weights: Pretrained) -> Path:
-    """Writes weights as a folder that `load_pretrained` takes; raises `UserError` if it exists."""
+    """Writes weights to a folder that `load_pretrained` reads; raises `UserError` if it exists."""
     sidecar = {
         "name": weights.name,
         "model": weights.model,
@@ -106,10 +107,10 @@ def save_pretrained(folder: Path, weights: Pretrained) -> Path:
 
 
 def _read(path: Path, model: str) -> Pretrained:
-    """Returns what `save_pretrained` wrote, refusing another network's."""
+    """Reads a folder of `save_pretrained`; raises `UserError` if it is of another network."""
     variables, sidecar = load_weights(path)
     try:
-        found = Pretrained(
+        weights = Pretrained(
             name=sidecar["name"],
             model=sidecar["model"],
             variables=variables,
@@ -121,30 +122,30 @@ def _read(path: Path, model: str) -> Pretrained:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{path}: its model.json lacks or garbles {error}. Convert the weights again."
+            f"{path}: its model.json has no valid value for {error}. Convert the weights again."
         ) from None
-    if found.model != model:
+    if weights.model != model:
         raise UserError(
-            f"{path}: weights of {found.model}, expected {model}. Give --model={found.model}, or"
-            f" weights of {model}."
+            f"{path}: weights of {weights.model}, expected {model}. Give --model={weights.model},"
+            f" or weights of {model}."
         )
-    return found
+    return weights
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A conversion that fits, not carried out yet.
+class ConversionPlan:
+    """A checked conversion that has not been run yet.
 
     Attributes:
-      file: the foreign file.
-      source: the file, opened.
-      origin: where it comes from.
-      table: by which rules.
-      assignments: what becomes what.
+      file: the file of another library.
+      source: the opened file.
+      origin: the origin of the file.
+      table: the conversion rules.
+      assignments: which array becomes which variable.
       model: ferjax's name of the network.
       fields: module fields that the weights need.
-      input: how the weights were trained to see images.
-      num_classes: of the head in the file; None without one.
+      input: size, normalisation and interpolation of the images that the weights were trained on.
+      num_classes: classes of the head in the file; None without a head.
       notes: what was unwrapped, left out, guessed or converted.
     """
 
@@ -160,22 +161,23 @@ class Plan:
     notes: tuple[str, ...]
 
 
-def plan_conversion(file: Path, origin: Origin, model: str, abstract: Abstract) -> Plan:
-    """Returns how a foreign file becomes the variables of the network it was written for.
+def plan_conversion(file: Path, origin: Origin, model: str, abstract: Abstract) -> ConversionPlan:
+    """Returns a plan to convert a file of another library to the variables of a network.
 
     Raises:
-      UserError: no readable weights, another network's, or arrays that do not fit.
+      UserError: no readable weights, weights of another network, or arrays that do not fit.
     """
     source = open_source(file)
-    found = recognise(source, model, origin.kind)
-    table, spec = found.table, origin.spec
-    trunk_alone = found.num_classes is None and not found.hidden
-    headless = _WITHOUT_TOP.get(table.family, {}) if trunk_alone else {}
-    fields = {**table.fields, **headless, **(spec.fields if spec else {})}
-    # Without a head the network is asked for its features, so nothing of it stays unassigned.
-    target = abstract(model, found.num_classes or 0, **fields)
+    recognised = recognise(source, model, origin.kind)
+    table, spec = recognised.table, origin.spec
+    headless = recognised.num_classes is None and not recognised.hidden
+    headless_fields = _WITHOUT_TOP.get(table.family, {}) if headless else {}
+    fields = {**table.fields, **headless_fields, **(spec.fields if spec else {})}
+    # For a file without a head the target is the network without its head, so that every variable
+    # is assigned.
+    target = abstract(model, recognised.num_classes or 0, **fields)
     where = spec.name if spec else str(file)
-    return Plan(
+    return ConversionPlan(
         file=file,
         source=source,
         origin=origin,
@@ -184,13 +186,13 @@ def plan_conversion(file: Path, origin: Origin, model: str, abstract: Abstract) 
         model=model,
         fields=fields,
         input=spec.input if spec else table.input,
-        num_classes=found.num_classes,
-        notes=(*source.notes, *found.notes),
+        num_classes=recognised.num_classes,
+        notes=(*source.notes, *recognised.notes),
     )
 
 
-def carry_out(plan: Plan) -> Pretrained:
-    """Returns the weights that a plan makes."""
+def run_conversion(plan: ConversionPlan) -> Pretrained:
+    """Runs a planned conversion and returns the weights."""
     spec, origin = plan.origin.spec, plan.origin
     return Pretrained(
         name=origin.name,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ferjax.config.registered_names import find, register, registered
 from ferjax.data.datasets import sfew, user_folder
 from ferjax.data.datasets.ckplus import load_ckplus
 from ferjax.data.datasets.fer2013 import load_fer2013
@@ -18,7 +19,7 @@ from ferjax.data.splits.split import DatasetBundle
 from ferjax.data.storage.bundle_from_stores import stored
 from ferjax.data.storage.memory_cache import cached
 from ferjax.data.synthetic import load_synthetic
-from ferjax.errors import UserError, unknown_name
+from ferjax.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,18 @@ class DatasetEntry:
       layouts: what it recognises, in words.
       source: where to get it.
       options: what `load` takes beside a folder, a storage size and the validation cut.
+      on_disk: whether it is read from a folder; else `load` is called with None as the folder.
     """
 
     load: Callable[..., DatasetBundle]
     layouts: tuple[str, ...]
     source: str
     options: tuple[str, ...] = ()
+    on_disk: bool = True
+
+
+def _synthetic(path: None, *, storage_size: int, num_classes: int = 7, **_: Any) -> DatasetBundle:
+    return load_synthetic.load(size=storage_size, num_classes=num_classes)
 
 
 DATASETS: dict[str, DatasetEntry] = {
@@ -52,16 +59,45 @@ DATASETS: dict[str, DatasetEntry] = {
     "folder": DatasetEntry(user_folder.load, user_folder.LAYOUTS, user_folder.SOURCE),
     "rafdb": DatasetEntry(load_rafdb.load, load_rafdb.LAYOUTS, load_rafdb.SOURCE),
     "sfew": DatasetEntry(sfew.load, sfew.LAYOUTS, sfew.SOURCE),
+    "synthetic": DatasetEntry(
+        _synthetic,
+        ("none: drawn by the library",),
+        "built in",
+        options=("num_classes",),
+        on_disk=False,
+    ),
 }
 
-_SYNTHETIC = DatasetEntry(
-    load_synthetic.load, ("none: drawn by the library",), "built in", options=("num_classes",)
-)
+
+def register_dataset(
+    name: str,
+    load: Callable[..., DatasetBundle],
+    *,
+    layouts: tuple[str, ...] = ("files of your own",),
+    source: str = "your own",
+    options: tuple[str, ...] = (),
+    on_disk: bool = True,
+) -> None:
+    """Adds a data set of the user's own, for `load_dataset` and `launch.train --dataset=NAME`.
+
+    Args:
+      name: letters, digits and underscores.
+      load: (path or None, *, storage_size, on_bad_image, val_fraction, split_seed, **options) →
+        `DatasetBundle`; take `**_` for what it does not need. `bundle_from_arrays` makes one.
+      layouts: what it recognises on disk, in words, for messages.
+      source: where to get it, for messages.
+      options: fields of `TrainConfig` that `load` takes too, for instance `num_classes`.
+      on_disk: whether it is read from `--data_dir`; else `load` is called with None.
+
+    Raises:
+      UserError: the name is one of ferjax's own, or no identifier.
+    """
+    register("dataset", name, DatasetEntry(load, layouts, source, options, on_disk), DATASETS)
 
 
 def dataset_entries() -> dict[str, DatasetEntry]:
-    """Returns all data sets by name, those on disk and the synthetic one."""
-    return {**DATASETS, "synthetic": _SYNTHETIC}
+    """Returns every data set by name, ferjax's own and registered ones."""
+    return {**DATASETS, **registered("dataset")}
 
 
 def load_dataset(
@@ -98,32 +134,24 @@ def load_dataset(
     Raises:
       UserError: unknown name or option, no or a wrong layout, unreadable files, permuted labels.
     """
-    entries = dataset_entries()
-    if name not in entries:
-        raise unknown_name("dataset", name, entries)
-    own = entries[name].options
+    entry = find("dataset", name, DATASETS)
+    own = entry.options
     given = {key: value for key, value in options.items() if value is not None}
     for key, value in given.items():
         if key not in own:
             raise UserError(f"--{key}={value}: {name} has its own. Leave the flag out.")
     if "folds" in own and folds:
         given |= {"folds": folds, "fold": fold or 1}
-    if name == "synthetic":
-        if data_dir:
-            raise UserError(
-                f"--data_dir={data_dir}: synthetic faces are drawn, not read. Leave the flag out."
-            )
-        path, bundle = None, load_synthetic.load(size=image_size, **given)
-    else:
-        path = _find(name, data_dir)
-        bundle = entries[name].load(
-            path,
-            storage_size=image_size,
-            on_bad_image=on_bad_image,
-            val_fraction=val_fraction,
-            split_seed=split_seed,
-            **given,
-        )
+    path = data_path(name, data_dir)
+    bundle = entry.load(
+        path,
+        storage_size=image_size,
+        on_bad_image=on_bad_image,
+        val_fraction=val_fraction,
+        split_seed=split_seed,
+        **given,
+    )
+    if path:
         bundle = without_listed(bundle, path)
     if folds and "folds" not in own:
         bundle = refold(bundle, fold or 1, folds, seed=split_seed)
@@ -135,11 +163,18 @@ def load_dataset(
 
 
 def data_path(name: str, data_dir: str | Path | None = None) -> Path | None:
-    """Returns where a data set lies, None for `synthetic`; raises `UserError` where it does not."""
-    return None if name == "synthetic" else _find(name, data_dir)
+    """Returns the folder or file of a data set, None for one that is not read from disk.
 
-
-def _find(name: str, data_dir: str | Path | None) -> Path:
+    Raises:
+      UserError: an unknown data set, no such folder, or a folder for one that is drawn.
+    """
+    entry: DatasetEntry = find("dataset", name, DATASETS)
+    if not entry.on_disk:
+        if data_dir:
+            raise UserError(
+                f"--data_dir={data_dir}: {name} is not read from disk. Leave the flag out."
+            )
+        return None
     if data_dir:
         return Path(data_dir)
     candidates = [Path("data") / name]
@@ -147,7 +182,6 @@ def _find(name: str, data_dir: str | Path | None) -> Path:
         candidates.insert(0, Path(root) / name)
     found = next((path for path in candidates if path.exists()), None)
     if found is None:
-        entry = DATASETS[name]
         raise UserError(
             f"--data_dir is missing, and there is no {' or '.join(map(str, candidates))}."
             f" Expected: {'; '.join(entry.layouts)}. Where to get {name}: {entry.source}."

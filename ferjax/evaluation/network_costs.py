@@ -1,4 +1,4 @@
-"""What a network holds and costs, and where a run's time went: the report's engineering half."""
+"""Parameters, FLOPs and memory of a network, and the wall-time breakdown of a run."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from ferjax.ops.forms import plainly
+from ferjax.ops.choose_implementation import with_plain_implementations
 from ferjax.specs import InputSpec
 from ferjax.training.state import init_variables
 from ferjax.training.wall_time import accounted
@@ -32,8 +32,10 @@ def describe_network(model: nn.Module, spec: InputSpec) -> dict[str, Any]:
     }
     image = jax.ShapeDtypeStruct((1, spec.size, spec.size, spec.channels), jnp.float32)
     inputs = (image, image) if spec.guide else image
-    # An op's plain form: XLA counts the body of a loop over tiles once.
-    forward = plainly(lambda variables, inputs: model.apply(variables, inputs, train=False))
+    # In plain form, because XLA counts the body of a loop over tiles only once.
+    forward = with_plain_implementations(
+        lambda variables, inputs: model.apply(variables, inputs, train=False)
+    )
     cost = jax.jit(forward).lower(variables, inputs).cost_analysis() or {}
     facts = {"modules": modules, "parameters": sum(modules.values())}
     return {**facts, "forward_flops": cost["flops"]} if "flops" in cost else facts
@@ -42,9 +44,9 @@ def describe_network(model: nn.Module, spec: InputSpec) -> dict[str, Any]:
 def describe_costs(
     meta: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], batch_size: int, devices: int
 ) -> dict[str, Any]:
-    """Returns where a run's wall time went, how fast it was, and the memory that it took.
+    """Returns wall-time breakdown, speed and memory of a run.
 
-    `seconds` {what: s}, and where they are known: `images_per_second` and `flop_utilisation`, the
+    `seconds` {kind: s}, and where they are known: `images_per_second` and `flop_utilisation`, the
     medians of its epochs, `step_flops`, `ceiling` FLOP/s, `activation_bytes` an image,
     `peak_bytes` {`host`, `device`}.
 

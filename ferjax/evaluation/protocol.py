@@ -1,4 +1,4 @@
-"""What a report says about how its numbers came to be, and when they should be doubted."""
+"""The protocol section of a report: splits, selection, phases, overlap, warnings, headline."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Evaluate checkpoints and write what they showed: scores, pictures, protocol."""
+"""Evaluate a run's last and selected checkpoints and write its report with all figures."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -10,8 +10,8 @@ import numpy as np
 from ferjax.evaluation.network_costs import describe_costs, describe_network
 from ferjax.evaluation.protocol import describe_phases, describe_protocol, summarise, warnings_of
 from ferjax.evaluation.scores_and_figures import confusion_figure, epoch_scores, mistakes_figure
-from ferjax.images.augment import AUGMENTS, draw
-from ferjax.images.preprocess import denormalize, prepare
+from ferjax.images.augmented_input import augment
+from ferjax.images.preprocess import denormalize
 from ferjax.report.environment import describe_environment
 from ferjax.report.figures.image_grids import draw_batch
 from ferjax.report.figures.per_class_curves import draw_per_class
@@ -34,7 +34,7 @@ def assess_run(task: Task, run_dir: Path) -> dict[str, Any]:
     runs = {which: load_run(run_dir, which) for which in ("last", "selected")}
     if config.ema is not None:
         raw = {f"raw {which}": load_run(run_dir, which, raw=True) for which in runs}
-        # What is selected stands last: it is the headline.
+        # The selected parameters come last: they are the headline.
         runs = {**raw, **runs}
     found = _evaluate(task, runs)
     return on_first(lambda: _write_run_report(task, run_dir, runs, found))
@@ -97,7 +97,7 @@ def _evaluate(task: Task, runs: Mapping[str, LoadedRun]) -> dict[str, dict[str, 
     With test-time augmentation also `<checkpoint>+<tta>`, after the plain ones.
     """
     config = task.config
-    # The last epoch is often the selected one too; raw parameters are others.
+    # Each checkpoint is evaluated once, also where the last epoch is the selected one.
     distinct = {(run.step, which.startswith("raw")): run for which, run in runs.items()}
     ways = {"": task.logits_of}
     if config.tta != "none":
@@ -122,10 +122,10 @@ def _evaluate(task: Task, runs: Mapping[str, LoadedRun]) -> dict[str, dict[str, 
 
 
 def _draw_first_batch(task: Task, path: Path, title: str) -> None:
-    """Draws step 0's batch after augmentation, turned back into displayable images."""
+    """Draws the augmented batch of step 0, denormalised for display."""
     config, train = task.config, task.bundle.splits["train"]
     batch = train_batches(config, train)[0]
     key = stream_key(config.seed, "augment", 0)
-    drawn = draw(AUGMENTS[config.augment], key, batch["index"], train.shape[:2])
-    images = denormalize(prepare(batch["image"], task.spec, *drawn), task.spec)
+    inputs = augment(batch["image"], task.spec, config.augment, key, batch["index"])
+    images = denormalize(inputs, task.spec)
     draw_batch(np.asarray(images), batch["label"], task.bundle.classes, path, f"{title}: a batch")

@@ -1,4 +1,4 @@
-"""What an evaluation shows in a report: its scores and its pictures."""
+"""Scores, confusion matrix and most confident mistakes of one evaluation."""
 
 from collections.abc import Sequence
 from pathlib import Path

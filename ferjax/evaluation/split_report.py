@@ -1,4 +1,4 @@
-"""Evaluate a run's parameters on one split of any data set, and write what that showed."""
+"""Evaluate a run on one split of any data set and write a report of that evaluation."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,15 +23,15 @@ from ferjax.training.metrics import Evaluation, evaluation, restrict_classes
 
 @dataclass(frozen=True)
 class _Found:
-    """What an evaluation found, and on what.
+    """An evaluation and the images that it was computed on.
 
     Attributes:
-      dataset: its name.
+      dataset: name of the data set.
       bundle: the data set.
       split: the images that were scored.
-      left_out: how many others, of classes the network lacks.
-      classes: shared by network and data set.
-      result: over those.
+      left_out: number of images of classes that the network does not have.
+      classes: classes that network and data set share.
+      result: the evaluation over these classes.
       devices: that computed it.
     """
 

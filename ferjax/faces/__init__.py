@@ -1,1 +1,1 @@
-"""Faces out of photographs: detection, crops, alignment. Needs the extra `faces` (OpenCV)."""
+"""Face detection, cropping and alignment in photographs. Needs the extra `faces` (OpenCV)."""

@@ -1,4 +1,4 @@
-"""Turning a photograph so that the eyes of a face are level."""
+"""Face alignment: measures the angle of the eyes and rotates the photograph to level them."""
 
 import math
 from collections.abc import Sequence
@@ -9,21 +9,21 @@ from PIL import Image
 
 from ferjax.faces.viola_jones import Box
 
-# Of the face box: eyes lie in its upper part and well apart. A pair further from level than a
-# detected face can lean is not two eyes.
-_LOWEST_EYE, _LEAST_APART, _STEEPEST = 0.6, 0.25, 30.0
+# Fractions of the face box: eyes lie in its upper part, and not close to each other. A steeper pair
+# cannot be two eyes, because a face that is rotated so much is not detected.
+_LOWEST_EYE, _MIN_DISTANCE, _MAX_DEGREES = 0.6, 0.25, 30.0
 
 
 def eye_angle(eyes: Sequence[Box], face: Box) -> float | None:
-    """Returns the angle of the line through the eyes, or None where no two boxes can be the eyes.
+    """Returns the angle of the line through the eyes, or None if no two boxes can be the eyes.
 
     Args:
-      eyes: what an eye detector found inside the face, from the face's left upper corner.
-      face: the face.
+      eyes: boxes from an eye detector, relative to the upper left corner of the face.
+      face: box of the face.
 
     Returns:
-      Degrees, positive where the right eye of the picture is lower; within ±30. Of several pairs
-      the largest boxes count.
+      Degrees within ±30, positive if the eye on the right of the image is lower. If several pairs
+      are possible, the pair with the largest boxes is used.
     """
     upper = [eye for eye in eyes if eye.centre[1] < _LOWEST_EYE * face.height]
     pairs = []
@@ -31,33 +31,34 @@ def eye_angle(eyes: Sequence[Box], face: Box) -> float | None:
         (x1, y1), (x2, y2) = a.centre, b.centre
         angle = math.degrees(math.atan2(y2 - y1, x2 - x1))
         middle = face.width / 2
-        if x1 < middle < x2 and x2 - x1 > _LEAST_APART * face.width and abs(angle) <= _STEEPEST:
+        if x1 < middle < x2 and x2 - x1 > _MIN_DISTANCE * face.width and abs(angle) <= _MAX_DEGREES:
             pairs.append((a.width * a.height + b.width * b.height, angle))
     return max(pairs)[1] if pairs else None
 
 
-def cut_turned(
+def cut_rotated(
     image: np.ndarray, box: Box, centre: tuple[float, float], degrees: float
 ) -> np.ndarray:
-    """Cuts a box out of an image that was turned about a point.
+    """Crops a box from an image that is rotated about a point.
 
     Args:
-      image: uint8 [H, W, C], C 1 or 3; beyond its border its outermost pixels repeat.
-      box: what to cut, at least one pixel.
-      centre: (x, y), inside the box.
-      degrees: counter-clockwise, as the image is looked at.
+      image: uint8 [H, W, C], C 1 or 3; beyond its border the edge pixels are repeated.
+      box: the box to crop, at least one pixel.
+      centre: (x, y) of the rotation, inside the box.
+      degrees: angle, counter-clockwise.
 
     Returns:
       uint8 [box.height, box.width, C].
     """
-    # Only what can turn into the box is touched: photographs are large, faces in them small.
+    # Only the part that can rotate into the box is processed: photographs are much larger than
+    # the faces in them.
     reach = math.ceil(math.hypot(box.width, box.height)) + 1
     left, top = box.left - reach, box.top - reach
     rows = np.arange(top, box.top + box.height + reach).clip(0, image.shape[0] - 1)
     columns = np.arange(left, box.left + box.width + reach).clip(0, image.shape[1] - 1)
     window = image[rows[:, None], columns]
-    picture = Image.fromarray(window[..., 0] if window.shape[-1] == 1 else window)
+    source = Image.fromarray(window[..., 0] if window.shape[-1] == 1 else window)
     about = (centre[0] - left, centre[1] - top)
-    turned = picture.rotate(degrees, Image.Resampling.BILINEAR, center=about)
-    pixels = np.asarray(turned).reshape(window.shape)
+    rotated = source.rotate(degrees, Image.Resampling.BILINEAR, center=about)
+    pixels = np.asarray(rotated).reshape(window.shape)
     return pixels[reach : reach + box.height, reach : reach + box.width]

@@ -1,4 +1,4 @@
-"""Where the faces of a photograph are: Viola-Jones detection, and which of several to take.
+"""Face and eye detection with OpenCV's Haar cascades (Viola-Jones); selection of one face.
 
 References:
   Viola and Jones, "Rapid Object Detection using a Boosted Cascade of Simple Features", 2001.
@@ -17,7 +17,7 @@ _SMALLEST_FACE = 30
 
 
 class Box(NamedTuple):
-    """A rectangle in pixels: its left upper corner, and how far it reaches right and down."""
+    """A rectangle in pixels: its upper left corner, its width and height."""
 
     left: int
     top: int
@@ -26,19 +26,19 @@ class Box(NamedTuple):
 
     @property
     def centre(self) -> tuple[float, float]:
-        """(x, y) of the middle."""
+        """(x, y) of the centre."""
         return self.left + self.width / 2, self.top + self.height / 2
 
 
-# uint8 [H, W], grey → boxes, in any order.
+# Grey image, uint8 [H, W] → boxes, in any order.
 Detector = Callable[[np.ndarray], Sequence[Box]]
 
 
 def haar_faces(smallest: int = _SMALLEST_FACE) -> Detector:
-    """Returns OpenCV's Haar cascade for frontal faces.
+    """Returns a detector of frontal faces: OpenCV's Haar cascade.
 
     Args:
-      smallest: side in pixels below which nothing is taken for a face.
+      smallest: smallest side of a face, in pixels.
 
     Raises:
       UserError: OpenCV is not installed, or its version has no cascades.
@@ -47,7 +47,7 @@ def haar_faces(smallest: int = _SMALLEST_FACE) -> Detector:
 
 
 def haar_eyes() -> Detector:
-    """Returns OpenCV's Haar cascade for eyes, to be run on a face.
+    """Returns a detector of eyes in the crop of a face: OpenCV's Haar cascade.
 
     Raises:
       UserError: OpenCV is not installed, or its version has no cascades.
@@ -56,12 +56,12 @@ def haar_eyes() -> Detector:
 
 
 def largest(boxes: Sequence[Box], shape: tuple[int, int]) -> Box:
-    """Returns the box of the largest area; of equal ones the leftmost, then the uppermost."""
+    """Returns the box with the largest area; if several are equal, the leftmost, then uppermost."""
     return min(boxes, key=lambda box: (-box.width * box.height, box))
 
 
 def central(boxes: Sequence[Box], shape: tuple[int, int]) -> Box:
-    """Returns the box whose middle is nearest to that of an image of shape (H, W)."""
+    """Returns the box with its centre nearest to the centre of an image of shape (H, W)."""
     height, width = shape
 
     def distance(box: Box) -> float:
@@ -77,8 +77,8 @@ RULES: dict[str, Callable[[Sequence[Box], tuple[int, int]], Box]] = {
 }
 
 
-def choice_rule(name: str) -> Callable[[Sequence[Box], tuple[int, int]], Box]:
-    """Returns the rule that takes one of several faces, by its name in `RULES`.
+def selection_rule(name: str) -> Callable[[Sequence[Box], tuple[int, int]], Box]:
+    """Returns the rule that selects one of several faces, by its name in `RULES`.
 
     Raises:
       UserError: no rule has that name.
@@ -89,26 +89,26 @@ def choice_rule(name: str) -> Callable[[Sequence[Box], tuple[int, int]], Box]:
 
 
 def _cascade(file: str, scale: float, neighbours: int, smallest: int) -> Detector:
-    """Returns one of the cascades that OpenCV 4 brings along."""
+    """Returns a detector that runs one of the cascades that are packaged with OpenCV 4."""
     try:
         cv2: Any = importlib.import_module("cv2")
     except ImportError:
         raise UserError(
-            "finding faces needs OpenCV, which is not installed. Run: pip install 'ferjax[faces]'"
+            "Face detection needs OpenCV, which is not installed. Run: pip install 'ferjax[faces]'"
         ) from None
     # OpenCV 5 dropped both the files and the class.
     path = Path(cv2.__file__).parent / "data" / file
     if not path.is_file() or not hasattr(cv2, "CascadeClassifier"):
         raise UserError(
-            f"OpenCV {cv2.__version__} has no {file}: Haar cascades come with versions from 4.13 "
-            "to below 5. Run: pip install 'ferjax[faces]'"
+            f"OpenCV {cv2.__version__} has no {file}: Haar cascades are part of versions 4.13 to "
+            "4.x, not of 5. Run: pip install 'ferjax[faces]'"
         )
     cascade = cv2.CascadeClassifier(str(path))
 
     def detect(image: np.ndarray) -> list[Box]:
-        found = cascade.detectMultiScale(
+        rows = cascade.detectMultiScale(
             np.ascontiguousarray(image), scale, neighbours, minSize=(smallest, smallest)
         )
-        return [Box(*map(int, row)) for row in found]
+        return [Box(*map(int, row)) for row in rows]
 
     return detect

@@ -1,1 +1,1 @@
-"""From uint8 images to network input, on the device: resize, augmentation, normalisation, mixup."""
+"""Image processing on the device: resize, augmentation, normalisation, mixup, cutmix, TTA."""

@@ -1,4 +1,4 @@
-"""Changes to pixels where they stand, on the device: brightness, contrast, erased rectangles."""
+"""Pixel-wise changes on the device: brightness, contrast, grey conversion, random erasing."""
 
 from typing import NamedTuple
 
@@ -9,11 +9,11 @@ _LUMA_601 = (0.299, 0.587, 0.114)
 
 
 class Colour(NamedTuple):
-    """Per-image changes of colour, one row an image; 1 leaves an image as it is.
+    """Brightness and contrast factors, one row for each image; 1 changes nothing.
 
     Attributes:
-      brightness: float [B], factor of every pixel.
-      contrast: float [B], factor of every pixel's distance from the image's mean grey.
+      brightness: float [B], multiplies every pixel.
+      contrast: float [B], multiplies every pixel's distance from the image's mean grey.
     """
 
     brightness: jax.Array
@@ -27,11 +27,11 @@ def to_grey(images: jax.Array) -> jax.Array:
 
 
 def recolour(images: jax.Array, colour: Colour) -> jax.Array:
-    """Returns images brightened, then contrasted, each cut to [0, 255] as in torchvision.
+    """Returns images with brightness, then contrast changed; both clip to [0, 255] (torchvision).
 
     Args:
-      images: float [B, H, W, 1 or 3] on the scale of bytes.
-      colour: what to do with each.
+      images: float [B, H, W, 1 or 3], values in [0, 255].
+      colour: the factors of each image.
     """
     brightness, contrast = (factor[:, None, None, None] for factor in colour)
     images = jnp.clip(images * brightness, 0, 255)
@@ -41,11 +41,11 @@ def recolour(images: jax.Array, colour: Colour) -> jax.Array:
 
 
 def inside(boxes: jax.Array, size: int) -> jax.Array:
-    """Returns bool [B, size, size]: the pixels whose centre lies in each image's box.
+    """Returns a mask bool [B, size, size] of the pixels that have their centre in the image's box.
 
     Args:
-      boxes: float [B, 4], top, left, bottom, right in fractions of the side; an empty box where
-        bottom is top.
+      boxes: float [B, 4], top, left, bottom, right in fractions of the side; a box with equal top
+        and bottom is empty.
       size: side of the images, pixels.
     """
     centres = (jnp.arange(size) + 0.5) / size
@@ -56,14 +56,14 @@ def inside(boxes: jax.Array, size: int) -> jax.Array:
 
 
 def erase(images: jax.Array, boxes: jax.Array) -> jax.Array:
-    """Returns square images whose boxes hold the image's own mean colour.
+    """Returns square images with each image's box filled with its mean colour (random erasing).
 
-    The mean rather than Zhong et al.'s random bytes: no draw a pixel, no statistics of the data
-    set, and a guide network sees the same pixels.
+    Zhong et al. fill the box with random bytes. The mean needs neither a random value for each
+    pixel nor statistics of the data set, and a guide network gets the same pixels.
 
     Args:
       images: float [B, size, size, C].
-      boxes: float [B, 4] as `inside` takes them.
+      boxes: float [B, 4], see `inside`.
 
     References:
       Zhong et al., Random Erasing Data Augmentation, AAAI 2020.

@@ -1,22 +1,22 @@
-"""Mixup and cutmix on the device: every image and its target blended with another of its batch."""
+"""Mixup and cutmix on the device: blends each image and its target with another of the batch."""
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-# Folded into the step's key for what the whole batch shares: no image's index is as large.
+# Folded into the step's key for draws that the whole batch shares; no image has such an index.
 _BATCH = 2**32 - 1
 
 
 class Mix(NamedTuple):
-    """Who is blended with whom, and how much of each image is its own.
+    """The mixing partner and the mixing weights of each image.
 
     Attributes:
-      partner: int32 [B], the row blended in.
-      weight: float [B, S, S], share of the image's own pixel: one number for mixup, 1 outside and
-        0 inside a rectangle for cutmix.
-      share: float [B], its mean over the image, the share of the image's own target.
+      partner: int32 [B], the row that is blended in.
+      weight: float [B, S, S], weight of the image's original pixel: constant for mixup; 1 outside
+        and 0 inside a rectangle for cutmix.
+      share: float [B], mean of `weight` over the image: the weight of the original target.
     """
 
     partner: jax.Array
@@ -27,17 +27,17 @@ class Mix(NamedTuple):
 def draw_mix(
     mixup: float, cutmix: float, key: jax.Array, index: jax.Array, mask: jax.Array, size: int
 ) -> Mix | None:
-    """Returns how a global batch is mixed, or None where nothing is.
+    """Returns random mixing parameters for a global batch, or None if both alphas are 0.
 
-    The partners are one random cycle through the rows, which follows from the key and the batch's
-    size alone; the shares follow from key and index. Masked rows, and rows whose partner is masked,
-    stay whole. With both alphas every image tosses a coin.
+    The partners form one random cycle through the rows, which depends on the key and the size of
+    the batch alone; the shares depend on key and index. Masked rows, and rows with a masked
+    partner, are not mixed. With both alphas each image gets mixup or cutmix with equal probability.
 
     Args:
-      mixup: alpha of its Beta distribution; 0 for none.
-      cutmix: alpha of its; 0 for none.
-      key: the step's key.
-      index: int32 [B], each image's position in its split.
+      mixup: alpha of the Beta distribution for mixup; 0 for none.
+      cutmix: alpha of the Beta distribution for cutmix; 0 for none.
+      key: random key of the training step.
+      index: int32 [B], position of each image in its split.
       mask: bool [B], False for padding.
       size: side of the network's input, pixels.
 
@@ -49,26 +49,27 @@ def draw_mix(
         return None
     order_key, key = jax.random.split(jax.random.fold_in(key, _BATCH))
     order = jax.random.permutation(order_key, len(index)).astype(jnp.int32)
-    # One step round the circle: no image is its own partner.
+    # The partner is the next image of the cycle, so no image is its own partner.
     partner = jnp.zeros_like(order).at[order].set(jnp.roll(order, 1))
 
     def one(index: jax.Array) -> tuple[jax.Array, jax.Array]:
-        coin, share_key, place_key = jax.random.split(jax.random.fold_in(key, index), 3)
-        swaps = jax.random.bernoulli(coin, float(bool(cutmix)) / (bool(mixup) + bool(cutmix)))
-        alpha = jnp.where(swaps, cutmix or mixup, mixup or cutmix)
+        choice_key, share_key, box_key = jax.random.split(jax.random.fold_in(key, index), 3)
+        probability = float(bool(cutmix)) / (bool(mixup) + bool(cutmix))
+        use_cutmix = jax.random.bernoulli(choice_key, probability)
+        alpha = jnp.where(use_cutmix, cutmix or mixup, mixup or cutmix)
         share = jax.random.beta(share_key, alpha, alpha)
-        outside = _outside(share, place_key, size)
-        weight = jnp.where(swaps, outside.astype(share.dtype), share)
-        # Counted, not summed: a sum's last bit depends on how the batch is spread over devices.
-        return weight, jnp.where(swaps, outside.sum().astype(share.dtype) / size**2, share)
+        outside = _outside_box(share, box_key, size)
+        weight = jnp.where(use_cutmix, outside.astype(share.dtype), share)
+        # An integer count: the last bit of a float sum depends on how the batch is sharded.
+        return weight, jnp.where(use_cutmix, outside.sum().astype(share.dtype) / size**2, share)
 
     weight, share = jax.vmap(one)(index)
-    both = mask & mask[partner]
-    return Mix(partner, jnp.where(both[:, None, None], weight, 1), jnp.where(both, share, 1))
+    mixed = mask & mask[partner]
+    return Mix(partner, jnp.where(mixed[:, None, None], weight, 1), jnp.where(mixed, share, 1))
 
 
-def _outside(share: jax.Array, key: jax.Array, size: int) -> jax.Array:
-    """Returns bool [S, S], False in a square of area 1 - share, cut at the edges as Yun's is."""
+def _outside_box(share: jax.Array, key: jax.Array, size: int) -> jax.Array:
+    """Returns bool [S, S], False in a square of area 1 - share, clipped at the edges as by Yun."""
     half = jnp.floor(size * jnp.sqrt(1 - share) / 2)
     centre = jax.random.randint(key, (2, 1), 0, size)
     near = jnp.abs(jnp.arange(size)[None] + 0.5 - centre) < half
@@ -78,7 +79,7 @@ def _outside(share: jax.Array, key: jax.Array, size: int) -> jax.Array:
 def mix_inputs(
     inputs: jax.Array | tuple[jax.Array, jax.Array], mix: Mix
 ) -> jax.Array | tuple[jax.Array, jax.Array]:
-    """Returns network input blended, float [B, S, S, C]; of a pair (image, guide image), both."""
+    """Returns blended network input, float [B, S, S, C]; blends both of a pair (image, guide)."""
 
     def blend(images: jax.Array) -> jax.Array:
         weight = mix.weight[..., None].astype(images.dtype)
@@ -88,11 +89,11 @@ def mix_inputs(
 
 
 def mix_targets(targets: jax.Array, mix: Mix) -> jax.Array:
-    """Returns soft targets float [B, K] blended in the proportion of the pixels."""
+    """Returns soft targets float [B, K], blended by the same shares as the images."""
     share = mix.share[:, None].astype(targets.dtype)
     return share * targets + (1 - share) * targets[mix.partner]
 
 
 def dominant(labels: jax.Array, mix: Mix) -> jax.Array:
-    """Returns int [B], the label of the image that most of each blend is of."""
+    """Returns int [B], the label of the image with the larger share in each blend."""
     return jnp.where(mix.share >= 0.5, labels, labels[mix.partner])

@@ -1,4 +1,4 @@
-"""From uint8 images to network input, on the device: shared by train, evaluate and predict."""
+"""Preprocessing of uint8 images to network input: channels, resize, augmentation, normalisation."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from ferjax.specs import InputSpec
 
 
 def to_channels(images: jax.Array | np.ndarray, channels: int) -> jax.Array:
-    """Returns float32 images of 1 or 3 channels: grey is repeated, RGB is weighed by ITU-R 601.
+    """Returns float32 images of 1 or 3 channels: grey is repeated, RGB becomes ITU-R 601 luma.
 
     Args:
       images: [B, H, W, 1 or 3].
@@ -30,19 +30,19 @@ def _statistics(spec: InputSpec) -> tuple[jax.Array, jax.Array]:
 
 
 def normalize(images: jax.Array, spec: InputSpec) -> jax.Array:
-    """Returns (images / 255 - mean) / std, channel by channel, in the network's channel order."""
+    """Returns (images / 255 - mean) / std for each channel, in the network's channel order."""
     mean, std = _statistics(spec)
-    return (_ordered(images, spec) / 255 - mean) / std
+    return (_reorder_channels(images, spec) / 255 - mean) / std
 
 
 def denormalize(images: jax.Array, spec: InputSpec) -> jax.Array:
     """Returns network input as displayable images in [0, 1]: the inverse of `normalize`."""
     mean, std = _statistics(spec)
-    return jnp.clip(_ordered(images * std + mean, spec), 0, 1)
+    return jnp.clip(_reorder_channels(images * std + mean, spec), 0, 1)
 
 
-def _ordered(images: jax.Array, spec: InputSpec) -> jax.Array:
-    """Returns the channels turned round where the network wants BGR; its own inverse."""
+def _reorder_channels(images: jax.Array, spec: InputSpec) -> jax.Array:
+    """Returns the channels in reverse if the network takes BGR; the function is its own inverse."""
     return images[..., ::-1] if spec.order == "bgr" else images
 
 
@@ -55,14 +55,15 @@ def prepare(
 ) -> jax.Array:
     """Returns network input float32 [B, size, size, channels] from uint8 [B, H, W, 1 or 3].
 
-    Order: grey/RGB, geometry and resize as one resample, colour, erasing, normalisation.
+    Order: grey/RGB conversion, geometry and resize in one resample, colour, erasing,
+    normalisation.
 
     Args:
-      images: as the host hands them over.
-      spec: how they become input.
-      geometry: per-image moves, or None.
-      colour: per-image changes of colour, or None.
-      erased: float [B, 4], a box to erase of each image (`colour.inside`), or None.
+      images: the images as the data loader returns them.
+      spec: the size, channels and normalisation of the network's input.
+      geometry: geometric transformation of each image, or None.
+      colour: brightness and contrast of each image, or None.
+      erased: float [B, 4], a box to erase from each image (see `colour.inside`), or None.
     """
     return normalize(_pixels(images, spec, geometry, colour, erased), spec).astype(jnp.float32)
 
@@ -74,15 +75,15 @@ def network_input(
     colour: Colour | None = None,
     erased: jax.Array | None = None,
 ) -> jax.Array | tuple[jax.Array, jax.Array]:
-    """Returns what the network is called with: `prepare`'s, or a pair where the spec has a guide.
+    """Returns the network's input: as `prepare`, or a pair of arrays if the spec has a guide.
 
-    The guide sees the same moved, resized and recoloured pixels, normalised in its own way.
+    The guide network gets the same augmented pixels, normalised by the guide's own spec.
     """
     pixels = _pixels(images, spec, geometry, colour, erased)
-    own = normalize(pixels, spec).astype(jnp.float32)
+    inputs = normalize(pixels, spec).astype(jnp.float32)
     if spec.guide is None:
-        return own
-    return own, normalize(pixels, spec.guide).astype(jnp.float32)
+        return inputs
+    return inputs, normalize(pixels, spec.guide).astype(jnp.float32)
 
 
 def _pixels(
@@ -96,7 +97,7 @@ def _pixels(
     pixels = to_channels(images, spec.channels)
     pixels = resample(pixels, spec.size, geometry, spec.interpolation)
     if spec.interpolation == "bicubic":
-        # A cubic overshoots at edges, and bytes cannot.
+        # Cubic interpolation overshoots at edges, beyond the range of bytes.
         pixels = jnp.clip(pixels, 0, 255)
     pixels = pixels if colour is None else recolour(pixels, colour)
     return pixels if erased is None else erase(pixels, erased)

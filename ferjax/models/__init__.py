@@ -1,1 +1,1 @@
-"""Networks of the five papers, as pure Linen modules."""
+"""Neural networks as Flax Linen modules: ResNet, VGG, EfficientNet, Awei and small CNNs."""

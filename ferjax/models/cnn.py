@@ -1,4 +1,4 @@
-"""The depth-varied CNNs of P4 and the base CNN of P3."""
+"""Small plain CNNs: P4's with 3 to 6 convolutional layers (cnn3 to cnn6) and P3's base CNN."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,9 +12,9 @@ from ferjax.ops.pool import max_pool
 
 
 def pooled_sides(side: int, depth: int) -> Iterator[int]:
-    """Yields the map's side after each block: halved while half of it is at least 3 (P4).
+    """Yields the side of the map after each block: halved if the half is at least 3 (P4).
 
-    A side that ought to be halved and is odd yields 0, and ends the walk.
+    If a side is to be halved but is odd, the iterator yields 0 and stops.
     """
     for _ in range(depth):
         if side // 2 >= 3:
@@ -29,9 +29,9 @@ class DepthCNN(nn.Module):
     """P4's CNN of `depth` blocks: 3x3 convolution, batch norm, ReLU, 2x2 max pool.
 
     Attributes:
-      num_classes: number of logits; 0 returns what would enter the head instead.
+      num_classes: number of logits; 0 returns the features before the head instead.
       depth: number of blocks, 3 to 6.
-      widths: filters of the blocks, as many as the deepest net has.
+      widths: filters of the blocks, for the deepest network; the first `depth` are used.
       hidden: width of the fully connected layer.
       dropout: rate before and after the fully connected layer.
       dtype: computation dtype; None takes the promotion of input and parameters.
@@ -46,10 +46,10 @@ class DepthCNN(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Maps images float [B, S, S, C] to logits [B, num_classes]; S as `pooled_sides` says."""
+        """Maps images float [B, S, S, C] to logits [B, num_classes]; for S see `pooled_sides`."""
         sides = pooled_sides(x.shape[1], self.depth)
         for block, (width, side) in enumerate(zip(self.widths, sides, strict=False), start=1):
-            # The batch norm that follows has a bias of its own.
+            # No bias: the batch norm that follows has one.
             conv = Conv(width, (3, 3), use_bias=False, dtype=self.dtype, name=f"conv{block}")
             norm = BatchNorm(
                 use_running_average=not train, momentum=0.9, dtype=self.dtype, name=f"bn{block}"
@@ -68,10 +68,10 @@ class BaseCNN(nn.Module):
     """P3's base CNN: two 5x5 VALID convolutions, each max-pooled by 2 then ReLU, two dense layers.
 
     Attributes:
-      num_classes: number of logits; 0 returns what would enter the head instead.
+      num_classes: number of logits; 0 returns the features before the head instead.
       widths: filters of the two convolutions.
       hidden: width of the fully connected layer.
-      dropout: rate over whole channels after the second convolution, and before the head.
+      dropout: rate, of whole channels after the second convolution and of features before the head.
       dtype: computation dtype; None takes the promotion of input and parameters.
     """
 
@@ -83,7 +83,7 @@ class BaseCNN(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Maps images float [B, S, S, C], S a multiple of 4 from 16 on, to logits [B, K]."""
+        """Maps images float [B, S, S, C], S >= 16 a multiple of 4, to logits [B, num_classes]."""
         x = Conv(self.widths[0], (5, 5), padding="VALID", dtype=self.dtype, name="conv1")(x)
         x = nn.relu(max_pool(x, 2))
         x = Conv(self.widths[1], (5, 5), padding="VALID", dtype=self.dtype, name="conv2")(x)

@@ -1,4 +1,4 @@
-"""EfficientNets B0 to B2: one table of stages, widened and deepened."""
+"""EfficientNet B0, B1 and B2: inverted bottleneck blocks (MBConv), scaled in width and depth."""
 
 import math
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from ferjax.models.layers import BatchNorm, Conv, StochasticDepth, full_precisio
 PADDINGS = ("symmetric", "same")
 
 _INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
-# A channel of a depthwise kernel [k, k, 1, C] feeds k² outputs, not k² C.
+# The fan-out of one channel of a depthwise kernel [k, k, 1, C] is k², not k² C.
 _DEPTHWISE_INIT = nn.initializers.variance_scaling(
     2.0, "fan_out", "normal", in_axis=-1, out_axis=-2
 )
@@ -23,13 +23,13 @@ _DENSE_INIT = nn.initializers.variance_scaling(1 / 3, "fan_out", "uniform")
 
 
 class Stage(NamedTuple):
-    """A run of blocks at one resolution.
+    """A stage: successive blocks at one resolution.
 
     Attributes:
-      expansion: channels inside a block, over those that enter it.
+      expansion: ratio of the channels inside a block to its input channels.
       kernel: side of the depthwise kernel.
-      stride: of the first block.
-      width: channels that leave each block, before scaling.
+      stride: stride of the first block; the others have stride 1.
+      width: output channels of each block, before scaling.
       repeats: number of blocks, before scaling.
     """
 
@@ -52,7 +52,7 @@ STAGES = (
 
 
 def round_filters(filters: int, factor: float) -> int:
-    """Returns `filters` times `factor`, to the nearest multiple of 8 that loses at most a tenth."""
+    """Returns `filters` times `factor`, rounded to a multiple of 8 that is at most 10 % smaller."""
     wanted = filters * factor
     rounded = max(8, int(wanted + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * wanted else rounded
@@ -67,14 +67,14 @@ class MBConv(nn.Module):
     """Inverted bottleneck: expand 1x1, depthwise, squeeze and excite, project 1x1, shortcut.
 
     Attributes:
-      expansion: channels inside over channels in; at 1 there is no expansion to compute.
+      expansion: ratio of inner to input channels; with 1 there is no expanding convolution.
       kernel: side of the depthwise kernel.
-      stride: of the depthwise convolution.
-      width: channels out.
+      stride: stride of the depthwise convolution.
+      width: number of output channels.
       conv: (filters, side of the kernel, stride, name) → convolution; with `depthwise=True` one
-        kernel a channel.
+        kernel for each channel.
       norm: (name=) → batch norm.
-      drop: (name=) → what may leave the branch beside a shortcut out.
+      drop: (name=) → stochastic depth of the residual branch.
       dtype: computation dtype; None takes the promotion of input and parameters.
     """
 
@@ -97,7 +97,7 @@ class MBConv(nn.Module):
             x = nn.silu(self.norm(name="expand_bn")(x))
         x = self.conv(inside, self.kernel, self.stride, "dw_conv", depthwise=True)(x)
         x = nn.silu(self.norm(name="dw_bn")(x))
-        # The squeeze is of what enters the block, not of what it expands to.
+        # The squeezed width is a quarter of the block's input channels, not of the expanded ones.
         dense = partial(nn.Dense, dtype=self.dtype, kernel_init=_INIT)
         gate = full_precision(x).mean((1, 2))
         gate = nn.silu(dense(max(1, channels // 4), name="se_reduce")(gate))
@@ -114,19 +114,20 @@ class EfficientNet(nn.Module):
     """EfficientNet: stem, stages of inverted bottlenecks, 1x1 top, global average pool, head.
 
     Attributes:
-      num_classes: number of logits; 0 returns what would enter the head instead.
+      num_classes: number of logits; 0 returns the features before the head instead.
       width_factor: multiplies all widths.
       depth_factor: multiplies the numbers of blocks.
       stages: the table before scaling.
       stem_width: filters of the stem, before scaling.
       top_width: filters of the last convolution, before scaling.
-      padding: `symmetric`: k // 2 zeros on both sides, as PyTorch's; `same`: TensorFlow's, which
-        gives an even map at stride 2 the odd zero at its end.
+      padding: `symmetric`: k // 2 zeros on both sides, as in PyTorch; `same`: as in TensorFlow,
+        which at stride 2 pads an even map with one more zero at its end.
       head_widths: widths of the dense layers before the head.
-      dropout: rate after each of these, or before the head where there are none.
-      stochastic_depth: probability, times a block's number over their count, of leaving it out.
+      dropout: rate after each of these, or before the head if there are none.
+      stochastic_depth: largest probability of dropping a block's residual branch; block k of n
+        (from 0) is dropped with k / n times this probability.
       bn_eps: added to the variance in batch norm.
-      bn_momentum: share of the running statistics kept at a step (torch's momentum is 1 - this).
+      bn_momentum: weight of the old running statistics in a step (1 minus torch's momentum).
       dtype: computation dtype; None takes the promotion of input and parameters.
 
     References:

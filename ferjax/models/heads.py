@@ -1,4 +1,4 @@
-"""What stands between a network's pooled features and its logits."""
+"""Classification head: dense layers, dropout and logits after a network's pooled features."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,21 +8,21 @@ from flax import linen as nn
 
 from ferjax.models.layers import full_precision
 
-# Linen's own for dense layers.
+# Linen's default for dense layers.
 _INIT = nn.initializers.lecun_normal()
 
 
 def head(
     features: jax.Array, num_classes: int, *, init: nn.initializers.Initializer = _INIT
 ) -> Any:
-    """Returns logits, or the features where no classes are asked for, in at least float32.
+    """Returns logits, or the features if `num_classes` is 0, in at least float32.
 
-    To be called in a module's `__call__`, whose parameters then hold `head`.
+    Call this inside a module's `__call__`: it adds a submodule `head` to that module.
 
     Args:
       features: float [B, F].
       num_classes: number of logits; 0 returns the features.
-      init: of the kernel.
+      init: initializer of the kernel.
 
     Returns:
       float [B, num_classes] or [B, F].
@@ -43,20 +43,20 @@ def classify(
     dtype: Any = None,
     init: nn.initializers.Initializer = _INIT,
 ) -> Any:
-    """Returns `head` of the features behind dense layers with ReLU and dropout.
+    """Returns the logits of the features after dense layers with ReLU and dropout.
 
-    Dropout follows every hidden layer; without any it stands before the head. To be called in a
-    module's `__call__`, whose parameters then hold `head_dense1`, ... and `head`.
+    Dropout follows every hidden layer; if there is none, it comes before the head. Call this inside
+    a module's `__call__`: it adds submodules `head_dense1`, ... and `head` to that module.
 
     Args:
       features: float [B, F].
-      num_classes: number of logits; 0 returns what would enter the head.
-      widths: of the hidden layers.
-      dropout: rate.
-      train: whether to drop.
+      num_classes: number of logits; 0 returns the features before the head.
+      widths: widths of the hidden layers.
+      dropout: dropout rate.
+      train: whether dropout is active.
       dtype: computation dtype of the hidden layers; None takes the promotion of input and
         parameters.
-      init: of the kernels.
+      init: initializer of the kernels.
 
     Returns:
       float [B, num_classes], or [B, last width or F], at least float32.
@@ -71,12 +71,12 @@ def classify(
 
 
 class Head(nn.Module):
-    """`classify` alone, for features that are known: parameters are named as in a whole network.
+    """The head alone, for precomputed features; parameter names are those of the whole network.
 
     Attributes:
       num_classes: number of logits.
-      widths: of the hidden layers.
-      dropout: rate.
+      widths: widths of the hidden layers.
+      dropout: dropout rate.
       dtype: computation dtype of the hidden layers.
     """
 
@@ -98,6 +98,6 @@ class Head(nn.Module):
         )
 
 
-def head_of(network: Any) -> Head:
-    """Returns the head of a network that ends in `classify`, as a module of its own."""
+def build_head(network: Any) -> Head:
+    """Returns the head of a network that ends in `classify`, as a separate module."""
     return Head(network.num_classes, network.head_widths, network.dropout, network.dtype)

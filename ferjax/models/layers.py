@@ -1,4 +1,4 @@
-"""Layers that several networks share."""
+"""Layers that networks share: convolution, batch norm, stochastic depth, adaptive mean pool."""
 
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from ferjax.ops.conv import conv_general_dilated
 from ferjax.ops.conv_pool import conv_relu_max_pool
 from ferjax.ops.precision import sum_dtype
 
-# Linen's convolution, its sums in the form that suits platform and shape.
+# Linen's convolution, computed by the implementation that is fastest for the platform and shape.
 Conv = partial(nn.Conv, conv_general_dilated=conv_general_dilated)
 
 
@@ -23,8 +23,8 @@ class BatchNorm(nn.Module):
     """Batch normalisation over all but the last axis; parameters and statistics as in Linen's.
 
     Attributes:
-      use_running_average: whether to normalise by the running statistics, and leave them alone.
-      momentum: share of the running statistics kept at a step.
+      use_running_average: whether to normalise by the running statistics without updating them.
+      momentum: weight of the old running statistics in a step.
       epsilon: added to the variance.
       dtype: computation dtype; None takes the promotion of input and parameters.
     """
@@ -35,15 +35,15 @@ class BatchNorm(nn.Module):
     dtype: Any = None
 
     @nn.compact
-    def __call__(self, x: jax.Array, *, still: bool = False) -> jax.Array:
-        """Maps float [..., C] to the same shape; `still`: as if `use_running_average`."""
+    def __call__(self, x: jax.Array, *, frozen: bool = False) -> jax.Array:
+        """Maps float [..., C] to the same shape; `frozen` acts like `use_running_average`."""
         width = (x.shape[-1],)
         mean = self.variable("batch_stats", "mean", jnp.zeros, width)
         variance = self.variable("batch_stats", "var", jnp.ones, width)
         scale = self.param("scale", nn.initializers.ones, width)
         bias = self.param("bias", nn.initializers.zeros, width)
         x = x.astype(self.dtype or jnp.result_type(x, scale))
-        if self.use_running_average or still:
+        if self.use_running_average or frozen:
             return normalize(x, mean.value, variance.value, scale, bias, self.epsilon)
         y, *batch = batch_norm(x, scale, bias, self.epsilon)
         if not self.is_initializing():
@@ -53,11 +53,11 @@ class BatchNorm(nn.Module):
 
 
 class StochasticDepth(nn.Module):
-    """Leaves a residual branch out, image by image, and scales what stays to the same mean.
+    """Drops a residual branch at random for each image; scales the others to keep the mean.
 
     Attributes:
-      rate: probability of leaving it out.
-      deterministic: whether nothing is left out.
+      rate: probability that the branch is dropped.
+      deterministic: whether nothing is dropped.
 
     References:
       Huang et al., Deep networks with stochastic depth, 2016.
@@ -67,9 +67,9 @@ class StochasticDepth(nn.Module):
     deterministic: bool
 
     @nn.compact
-    def __call__(self, x: jax.Array, *, still: bool = False) -> jax.Array:
-        """Maps float [B, ...] to the same shape; `still`: as if `deterministic`."""
-        if self.deterministic or still or not self.rate:
+    def __call__(self, x: jax.Array, *, frozen: bool = False) -> jax.Array:
+        """Maps float [B, ...] to the same shape; `frozen` acts like `deterministic`."""
+        if self.deterministic or frozen or not self.rate:
             return x
         shape = (x.shape[0],) + (1,) * (x.ndim - 1)
         kept = jax.random.bernoulli(self.make_rng("dropout"), 1 - self.rate, shape)
@@ -77,7 +77,7 @@ class StochasticDepth(nn.Module):
 
 
 class ConvReluMaxPool(nn.Module):
-    """3x3 SAME convolution with bias, ReLU and a max pool over disjoint windows, as one operation.
+    """3x3 SAME convolution with bias, ReLU and max pool over disjoint windows, in one operation.
 
     Attributes:
       features: number of filters.
@@ -102,31 +102,31 @@ class ConvReluMaxPool(nn.Module):
 def adaptive_mean_pool(x: jax.Array, side: int) -> jax.Array:
     """Returns the means of `side` x `side` bins that cover the map, as torch's AdaptiveAvgPool2d.
 
-    Bin i of n rows holds rows floor(i n / side) up to, not with, ceil((i + 1) n / side): bins
-    overlap where `side` does not divide n, and repeat where n is smaller.
+    Of n rows bin i covers rows floor(i n / side) to ceil((i + 1) n / side), the end excluded. Bins
+    overlap if `side` does not divide n, and are repeated if n is smaller than `side`.
 
     Args:
       x: float [B, H, W, C].
-      side: bins in each direction.
+      side: number of bins in each direction.
 
     Returns:
       float [B, side, side, C].
     """
     if x.shape[1:3] == (side, side):
         return x
-    wide = full_precision(x)
-    rows, columns = (jnp.asarray(_bins(size, side), wide.dtype) for size in x.shape[1:3])
+    precise = full_precision(x)
+    rows, columns = (jnp.asarray(_bins(size, side), precise.dtype) for size in x.shape[1:3])
     # HIGHEST: a GPU's default TF32 product would round activations to 10 bits.
-    means = jnp.einsum("ih,jw,bhwc->bijc", rows, columns, wide, precision=lax.Precision.HIGHEST)
+    means = jnp.einsum("ih,jw,bhwc->bijc", rows, columns, precise, precision=lax.Precision.HIGHEST)
     return means.astype(x.dtype)
 
 
 def _bins(size: int, count: int) -> np.ndarray:
     """Returns the bins' weights, float64 [count, size]; each row sums to 1."""
-    start = np.arange(count) * size // count
+    first = np.arange(count) * size // count
     stop = -(-np.arange(1, count + 1) * size // count)
-    place = np.arange(size)
-    inside = (start[:, None] <= place) & (place < stop[:, None])
+    index = np.arange(size)
+    inside = (first[:, None] <= index) & (index < stop[:, None])
     return inside / inside.sum(1, keepdims=True)
 
 

@@ -1,7 +1,7 @@
-"""Every network by name: how to build it and what images it takes."""
+"""Model registry: builds a network by name, checks its fields and the image sizes it accepts."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from ferjax.config.registered_names import find, register, registered
 from ferjax.errors import UserError, unknown_name
 from ferjax.models import efficientnet, resnet, vgg
 from ferjax.models.awei import GUIDES, JUMPERS, Awei
@@ -23,17 +24,21 @@ class ModelEntry:
 
     Attributes:
       build: module class or partial of one; called with `num_classes` and the model's fields.
-      paper: where it comes from.
-      fields: the module fields a user may set.
-      takes_side: whether an image side (pixels) fits its strides.
-      sides: the same in words.
-      layers: regular expressions on whole parameter paths from input to head, which is the last;
-        groups are numbers that order the layers within one. Each path matches exactly one.
-      channels: the number of image channels it demands, or None for any.
-      choices: allowed values of fields that are names.
-      family: whose tables convert foreign weights: `resnet`, `vgg` or `efficientnet`; None: none.
-      source_fields: the module fields that foreign weights set, and no flag.
+      paper: the publication it comes from.
+      fields: the module fields that a user may set.
+      takes_side: returns whether the network accepts images of this side (pixels).
+      sides: the accepted sides in words, for error messages.
+      layers: regular expressions that match whole parameter paths, in order from the input to the
+        head, which is last. Groups are numbers that order the layers of one expression. Each path
+        matches exactly one expression.
+      channels: the required number of image channels, or None for any.
+      choices: field → allowed values, for fields with a fixed set of them.
+      family: `resnet`, `vgg` or `efficientnet`: the family of conversion tables for pretrained
+        weights of other libraries; None if there are none.
+      source_fields: module fields that are set by pretrained weights and not by a flag.
       frozen: regular expression on paths of parameters that are never trained, or None.
+      recipe: settings of the recipe `default`, of a registered network; ferjax's own stand in
+        `recipes.DEFAULTS`.
     """
 
     build: Callable[..., nn.Module]
@@ -47,13 +52,15 @@ class ModelEntry:
     family: str | None = None
     source_fields: tuple[str, ...] = ()
     frozen: str | None = None
+    recipe: Mapping[str, object] = dataclasses.field(default_factory=dict)
 
 
 _HEAD = r"head(?:_dense\d+)?/.*"
 _BLOCKS = (r"stem_(?:conv|bn)/.*", r"stage(\d+)_block(\d+)/.*")
 _PLAIN = (r"(?:conv|bn)(\d+)/.*", r"dense/.*", _HEAD)
-# A jumper stands beside the block whose output it joins: `jumper` and `jumper2` block 5, `jumper1`
-# block 3 (that of `double`, which only feeds `jumper2`, for its width). The guide is never trained.
+# A jumper has the same rank as the block to which its output is added: `jumper` and `jumper2` block
+# 5, `jumper1` block 3. The `jumper1` of `double` only feeds `jumper2`; it ranks with block 3
+# because it has the same width. The guide is never trained.
 _AWEI = (
     r"guide/.*",
     r"conv1/.*",
@@ -77,7 +84,7 @@ def _depth_cnn(depth: int) -> ModelEntry:
     )
 
 
-# Five halvings each.
+# Each of these networks halves the image five times.
 _imagenet = partial(ModelEntry, takes_side=lambda side: side >= 32, sides="at least 32")
 _resnet = partial(
     _imagenet,
@@ -139,11 +146,58 @@ MODELS: dict[str, ModelEntry] = {
 }
 
 
+def register_model(
+    name: str,
+    build: Callable[..., nn.Module],
+    *,
+    image_size: int = 48,
+    fields: tuple[str, ...] = (),
+    recipe: Mapping[str, object] | None = None,
+    layers: tuple[str, ...] = (".*",),
+    channels: int | None = None,
+    takes_side: Callable[[int], bool] = lambda side: side >= 1,
+    sides: str = "at least 1",
+) -> None:
+    """Adds a network of the user's own, for `create_model` and `launch.train --model=NAME`.
+
+    The module's `__call__(x, *, train)` takes float [B, S, S, C] and returns logits float [B, K].
+    Parameters of a last layer named `head` are what `--freeze=all_but_head` keeps training.
+
+    Args:
+      name: letters, digits and underscores.
+      build: module class or function; called with `num_classes=` and the given `fields`.
+      image_size: side of its input, pixels, where neither recipe nor flag says otherwise.
+      fields: fields of `TrainConfig` that it takes, for instance `("dropout",)`.
+      recipe: settings of `TrainConfig` of its recipe `default`.
+      layers: as in `ModelEntry`: for `--layer_decay`, from input to head.
+      channels: 1 or 3 where it demands that many, or None.
+      takes_side: whether an image side fits it.
+      sides: the same in words, for messages.
+
+    Raises:
+      UserError: the name is one of ferjax's own, or no identifier.
+    """
+    entry = ModelEntry(
+        build,
+        paper="your own",
+        fields=fields,
+        takes_side=takes_side,
+        sides=sides,
+        layers=layers,
+        channels=channels,
+        recipe={"image_size": image_size, **(recipe or {})},
+    )
+    register("model", name, entry, MODELS)
+
+
+def all_models() -> dict[str, ModelEntry]:
+    """Returns every network by name, ferjax's own and registered ones."""
+    return {**MODELS, **registered("model")}
+
+
 def model_entry(name: str) -> ModelEntry:
     """Returns the entry of a network; raises `UserError` naming the nearest where there is none."""
-    if name not in MODELS:
-        raise unknown_name("model", name, MODELS)
-    return MODELS[name]
+    return find("model", name, MODELS)
 
 
 def create_model(name: str, num_classes: int, **fields: object) -> nn.Module:
@@ -151,12 +205,13 @@ def create_model(name: str, num_classes: int, **fields: object) -> nn.Module:
 
     Args:
       name: a key of `MODELS`.
-      num_classes: number of logits, at least 2; or 0 for what would enter the last layer.
-      **fields: fields of the module; `dtype` is one of every module. Lists count as tuples, so
+      num_classes: number of logits, at least 2; or 0 for the features before the last layer.
+      **fields: fields of the module; every module has `dtype`. Lists are converted to tuples, so
         that fields may come from JSON.
 
     Raises:
-      UserError: unknown name, a field the network lacks, or a value it does not know.
+      UserError: unknown name, a field that the network does not have, or a value that is not
+        allowed.
     """
     entry = model_entry(name)
     fields = tupled(fields)
@@ -177,7 +232,8 @@ def create_model(name: str, num_classes: int, **fields: object) -> nn.Module:
 def abstract_variables(name: str, num_classes: int, **fields: object) -> dict[str, tuple[int, ...]]:
     """Returns {path: shape} of every variable of a network for RGB images; nothing is computed.
 
-    At the smallest side the network takes: only `awei`'s and the CNNs' `dense` depend on it.
+    The image has the smallest side that the network accepts: only the layer `dense` of `awei` and
+    of the small CNNs depends on the side.
 
     Args:
       name: a key of `MODELS`.
@@ -196,7 +252,7 @@ def abstract_variables(name: str, num_classes: int, **fields: object) -> dict[st
 
 
 def check_image(name: str, side: int, channels: int) -> None:
-    """Raises `UserError` where network `name` cannot take [side, side, channels] images."""
+    """Raises `UserError` if network `name` does not accept images [side, side, channels]."""
     entry = model_entry(name)
     if not entry.takes_side(side):
         below = next((s for s in range(side - 1, 0, -1) if entry.takes_side(s)), None)
@@ -213,5 +269,5 @@ def check_image(name: str, side: int, channels: int) -> None:
 
 
 def _next_side(entry: ModelEntry, side: int) -> int:
-    """Returns the smallest side from `side` on that the network takes."""
+    """Returns the smallest side that the network accepts and that is at least `side`."""
     return next(s for s in range(side, side + 1025) if entry.takes_side(s))

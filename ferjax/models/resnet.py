@@ -1,4 +1,4 @@
-"""Residual networks, as torchvision ("v1.5") and as Keras ("v1") build them."""
+"""ResNet 18, 34, 50, 101 and 152: residual networks as in torchvision ("v1.5") or Keras ("v1")."""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,25 +11,25 @@ from ferjax.models.heads import classify
 from ferjax.models.layers import BatchNorm, Conv, full_precision
 from ferjax.ops.pool import max_pool
 
-# A block's convolutions in order: side of the kernel, filters over the stage's width, and whether
-# the block's stride is taken here.
+# The convolutions of a block in order: side of the kernel, ratio of filters to the stage's width,
+# and whether this convolution has the block's stride.
 BLOCKS: dict[str, tuple[tuple[int, int, bool], ...]] = {
     "basic": ((3, 1, True), (3, 1, False)),
     "bottleneck": ((1, 1, False), (3, 1, True), (1, 4, False)),
     "bottleneck_v1": ((1, 1, True), (3, 1, False), (1, 4, False)),
 }
 
-# He's initialisation by what a kernel feeds, which keeps the scale of the gradients.
+# He's initialisation by fan-out, which keeps the scale of the gradients.
 _INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
 
 class ResidualBlock(nn.Module):
-    """relu(shortcut(x) + branch(x)), the branch being convolutions and batch norms.
+    """Residual block: relu(shortcut(x) + branch(x)); the branch is convolutions and batch norms.
 
     Attributes:
       kind: a key of `BLOCKS`.
       width: filters of the stage.
-      stride: 2 where the block halves the map, else 1.
+      stride: 2 if the block halves the map, else 1.
       conv: (filters, side of the kernel, stride, name) → convolution.
       norm: (name=) → batch norm.
     """
@@ -60,16 +60,18 @@ class ResNet(nn.Module):
     """Residual network: 7x7 stem and max pool, stages of blocks, global average pool, head.
 
     Attributes:
-      num_classes: number of logits; 0 returns what would enter the head instead.
+      num_classes: number of logits; 0 returns the features before the head instead.
       stage_sizes: number of blocks in each stage; every stage but the first halves the map.
       block: kind of block, `basic` or `bottleneck`.
-      widths: filters of each stage, before a bottleneck's expansion; the stem has the first's.
+      widths: filters of each stage, before the expansion of a bottleneck; the stem has as many
+        filters as the first stage.
       head_widths: widths of the dense layers before the head.
-      dropout: rate after each of these, or before the head where there are none.
-      conv_bias: whether convolutions have a bias, as Keras's do.
-      stride_on_3x3: whether a bottleneck strides in its 3x3; else in its first 1x1, as Keras's.
+      dropout: rate after each of these, or before the head if there are none.
+      conv_bias: whether convolutions have a bias, as in Keras.
+      stride_on_3x3: whether the 3x3 convolution of a bottleneck has the stride; if not, its first
+        1x1 convolution has it, as in Keras.
       bn_eps: added to the variance in batch norm.
-      bn_momentum: share of the running statistics kept at a step (torch's momentum is 1 - this).
+      bn_momentum: weight of the old running statistics in a step (1 minus torch's momentum).
       dtype: computation dtype; None takes the promotion of input and parameters.
 
     References:
@@ -97,7 +99,7 @@ class ResNet(nn.Module):
                 features,
                 (side, side),
                 stride,
-                padding=side // 2,  # not SAME, which pads an even map at its end only
+                padding=side // 2,  # SAME would pad an even map at its end only
                 use_bias=self.conv_bias,
                 kernel_init=_INIT,
                 dtype=self.dtype,

@@ -1,4 +1,4 @@
-"""VGG networks with biases and without batch norm, as torchvision builds them."""
+"""VGG16 and VGG19 without batch norm, as in torchvision, and the VGG16 trunk that guides Awei."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -13,7 +13,7 @@ from ferjax.ops.pool import max_pool
 
 POOLINGS = ("flatten", "mean")
 
-# Side of the map that the published classifier flattens: a 224 px image's after five halvings.
+# Side of the map that the published classifier flattens: 224 px halved five times.
 _SIDE = 7
 
 _WIDTHS = (64, 128, 256, 512, 512)
@@ -49,21 +49,21 @@ class VGGStage(nn.Module):
                 name=f"conv{i}",
             )
             x = nn.relu(conv(x))
-        # With its stride named the pool may leave an odd map's last row out.
+        # With an explicit stride the pool accepts an odd map and drops its last row and column.
         return max_pool(x, 2, stride=2)
 
 
 def run_stages(
     x: jax.Array, sizes: Sequence[int], widths: Sequence[int], dtype: Any = None
 ) -> jax.Array:
-    """Returns the last stage's map; the calling module's parameters then hold `stage1`, ..."""
+    """Returns the map of the last stage; adds submodules `stage1`, ... to the calling module."""
     for stage, (size, width) in enumerate(zip(sizes, widths, strict=True), start=1):
         x = VGGStage(size, width, dtype, name=f"stage{stage}")(x)
     return x
 
 
 class VGG16Trunk(nn.Module):
-    """The convolutions of VGG16, without what follows its last map.
+    """The convolutional part of VGG16, without pooling to features and without the classifier.
 
     Attributes:
       dtype: computation dtype; None takes the promotion of input and parameters.
@@ -81,13 +81,13 @@ class VGG(nn.Module):
     """VGG: stages of convolutions, pooling, dense layers, head.
 
     Attributes:
-      num_classes: number of logits; 0 returns what would enter the head instead.
+      num_classes: number of logits; 0 returns the features before the head instead.
       stage_sizes: number of convolutions in each stage; every stage halves the map.
       widths: filters of each stage.
-      pooling: `flatten`: adaptive mean pool to 7x7, rows then columns then channels; `mean`: the
-        mean of the whole map.
+      pooling: `flatten`: adaptive mean pool to 7x7, flattened as rows, columns, channels; `mean`:
+        global average pool.
       head_widths: widths of the dense layers before the head.
-      dropout: rate after each of these, or before the head where there are none.
+      dropout: rate after each of these, or before the head if there are none.
       dtype: computation dtype; None takes the promotion of input and parameters.
 
     References:

@@ -1,1 +1,1 @@
-"""Array operations that XLA lacks or lowers badly, each with its plain form."""
+"""Fast convolution, pooling and batch norm: custom implementations where XLA's are slow."""

@@ -1,4 +1,4 @@
-"""Batch normalisation whose backward pass needs the input and two rows of statistics, no more."""
+"""Batch normalisation with a custom gradient that saves only the input and its statistics."""
 
 from functools import partial
 from typing import Any
@@ -13,11 +13,11 @@ from ferjax.ops.precision import sum_dtype
 def batch_norm(
     x: jax.Array, scale: jax.Array, bias: jax.Array, eps: float
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Returns x normalised over all but its last axis, and the mean and variance of the batch.
+    """Returns x normalised over all axes but the last, and the mean and variance of the batch.
 
-    Left to itself XLA keeps x - mean for the backward pass: on CPU one more array of the size of x,
-    written in a pass of its own. No gradient flows through the returned statistics, which are for
-    running averages.
+    Without the custom gradient XLA saves x - mean for the backward pass: on CPU this is one more
+    array of the size of x, and one more pass over memory. No gradient flows through the returned
+    statistics; they are meant for running averages.
 
     Args:
       x: float [..., C].
@@ -46,7 +46,7 @@ def normalize(
     """Returns (x - mean) / sqrt(variance + eps) * scale + bias, in the dtype of x."""
     shape = (1,) * (x.ndim - 1) + (-1,)
     factor = lax.rsqrt(variance + eps) * scale
-    # One multiply-add. Written as x - mean first, XLA would share that with the backward pass.
+    # One multiply-add. With x - mean computed first, XLA would save that for the backward pass.
     y = x * factor.reshape(shape) + (bias - mean * factor).reshape(shape)
     return y.astype(x.dtype)
 
@@ -59,10 +59,10 @@ def _batch_norm(x: jax.Array, scale: jax.Array, bias: jax.Array, eps: float) -> 
 def _forward(
     x: jax.Array, scale: jax.Array, bias: jax.Array, eps: float
 ) -> tuple[tuple[jax.Array, jax.Array, jax.Array], tuple[jax.Array, ...]]:
-    wide = x.astype(sum_dtype(x))
+    x_accumulated = x.astype(sum_dtype(x))
     axes = tuple(range(x.ndim - 1))
-    mean = wide.mean(axes)
-    variance = jnp.maximum((wide * wide).mean(axes) - mean * mean, 0)
+    mean = x_accumulated.mean(axes)
+    variance = jnp.maximum((x_accumulated * x_accumulated).mean(axes) - mean * mean, 0)
     y = normalize(x, mean, variance, scale, bias, eps)
     return (y, mean, variance), (x, scale, bias, mean, lax.rsqrt(variance + eps))
 
@@ -71,17 +71,21 @@ def _backward(
     eps: float, residuals: tuple[jax.Array, ...], gradients: tuple[jax.Array, ...]
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Returns the gradients with respect to x, scale and bias (the paper's section 3)."""
-    x, scale, bias, mean, rate = residuals
+    x, scale, bias, mean, inverse_std = residuals
     axes, shape = tuple(range(x.ndim - 1)), (1,) * (x.ndim - 1) + (-1,)
     gradient = gradients[0].astype(mean.dtype)
-    by_bias = gradient.sum(axes)
-    by_scale = ((gradient * x).sum(axes) - mean * by_bias) * rate
-    # scale · rate · (gradient - its mean - its part along x), as multiply-adds of the two arrays.
-    count, factor = x.size // x.shape[-1], scale * rate
-    along = factor * rate * by_scale / count
-    offset = mean * along - factor * by_bias / count
-    by_x = gradient * factor.reshape(shape) - x * along.reshape(shape) + offset.reshape(shape)
-    return by_x.astype(x.dtype), by_scale.astype(scale.dtype), by_bias.astype(bias.dtype)
+    bias_gradient = gradient.sum(axes)
+    scale_gradient = ((gradient * x).sum(axes) - mean * bias_gradient) * inverse_std
+    # scale / std · (gradient - its mean - its component along x), as multiply-adds of two arrays.
+    count, factor = x.size // x.shape[-1], scale * inverse_std
+    slope = factor * inverse_std * scale_gradient / count
+    offset = mean * slope - factor * bias_gradient / count
+    x_gradient = gradient * factor.reshape(shape) - x * slope.reshape(shape) + offset.reshape(shape)
+    return (
+        x_gradient.astype(x.dtype),
+        scale_gradient.astype(scale.dtype),
+        bias_gradient.astype(bias.dtype),
+    )
 
 
 _batch_norm.defvjp(_forward, _backward)

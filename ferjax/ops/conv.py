@@ -1,4 +1,4 @@
-"""Convolution for training, in the form that suits platform and shape."""
+"""Convolution for training, by the implementation that is fastest for the platform and shape."""
 
 import math
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ferjax.ops.choose_implementation import use_custom_implementation
 from ferjax.ops.depthwise import depthwise_conv
-from ferjax.ops.forms import own_form
 from ferjax.ops.small_map_conv import small_map_conv
 
 _NHWC = lax.ConvDimensionNumbers((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))
@@ -30,28 +30,30 @@ def conv_general_dilated(
     feature_group_count: int = 1,
     **arguments: Any,
 ) -> jax.Array:
-    """Returns `lax.conv_general_dilated` of the same arguments, in ferjax's form where it has one.
+    """Returns `lax.conv_general_dilated` of the same arguments, by the fastest implementation.
 
-    Linen's convolution takes this function as its field of the same name. The forms are for images
-    [B, H, W, C] without dilation, where `ops.forms` says so:
+    Linen's convolution takes this function as its field of the same name. Custom implementations
+    exist for images [B, H, W, C] without dilation, where `choose_implementation` selects them:
 
-    - one kernel a channel, equal strides: `depthwise_conv`;
-    - one group, fewer pixels than the kernel has places: `small_map_conv`;
-    - one group: a kernel gradient that turns its input in a loop.
+    - one kernel for each channel, equal strides: `depthwise_conv`;
+    - one group, fewer pixels than the kernel has positions: `small_map_conv`;
+    - one group: `_transposed_input_conv`, whose kernel gradient transposes its input in a loop.
     """
     numbers = lax.conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers)
     dilated = {*(lhs_dilation or (1,)), *(rhs_dilation or (1,))} != {1}
-    special = dilated or any(value is not None for value in arguments.values())
-    if numbers == _NHWC and not special:
+    unsupported = dilated or any(value is not None for value in arguments.values())
+    if numbers == _NHWC and not unsupported:
         channels, strides = lhs.shape[-1], (window_strides[0], window_strides[1])
-        edges = _edges(lhs, rhs, strides, padding)
-        if feature_group_count == 1 and own_form("small_map_conv", _lacking(lhs, rhs, strides)):
-            return small_map_conv(lhs, rhs, strides, edges)
-        if feature_group_count == 1 and own_form("conv", channels):
-            return _turned_conv(lhs, rhs, strides, edges)
-        one_each = feature_group_count == channels == rhs.shape[-1]
-        if one_each and rhs.shape[0] == rhs.shape[1] and strides[0] == strides[1]:
-            return depthwise_conv(lhs, rhs, stride=strides[0], padding=edges)
+        explicit_padding = _explicit_padding(lhs, rhs, strides, padding)
+        if feature_group_count == 1:
+            missing = _missing_pixels(lhs, rhs, strides)
+            if use_custom_implementation("small_map_conv", missing):
+                return small_map_conv(lhs, rhs, strides, explicit_padding)
+            if use_custom_implementation("conv", channels):
+                return _transposed_input_conv(lhs, rhs, strides, explicit_padding)
+        depthwise = feature_group_count == channels == rhs.shape[-1]
+        if depthwise and rhs.shape[0] == rhs.shape[1] and strides[0] == strides[1]:
+            return depthwise_conv(lhs, rhs, stride=strides[0], padding=explicit_padding)
     return lax.conv_general_dilated(
         lhs,
         rhs,
@@ -65,13 +67,13 @@ def conv_general_dilated(
     )
 
 
-def _lacking(lhs: jax.Array, rhs: jax.Array, strides: tuple[int, int]) -> int:
-    """Returns how many pixels the coarser map has less than the kernel has places."""
+def _missing_pixels(lhs: jax.Array, rhs: jax.Array, strides: tuple[int, int]) -> int:
+    """Returns by how much the kernel's positions outnumber the pixels of the smaller map."""
     pixels = math.prod(-(-side // s) for side, s in zip(lhs.shape[1:3], strides, strict=True))
     return math.prod(rhs.shape[:2]) - pixels
 
 
-def _edges(
+def _explicit_padding(
     lhs: jax.Array,
     rhs: jax.Array,
     strides: tuple[int, int],
@@ -84,7 +86,7 @@ def _edges(
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _turned_conv(
+def _transposed_input_conv(
     x: jax.Array, kernel: jax.Array, strides: tuple[int, int], padding: Padding
 ) -> jax.Array:
     return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_NHWC)
@@ -93,7 +95,7 @@ def _turned_conv(
 def _forward(
     x: jax.Array, kernel: jax.Array, strides: tuple[int, int], padding: Padding
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return _turned_conv(x, kernel, strides, padding), (x, kernel)
+    return _transposed_input_conv(x, kernel, strides, padding), (x, kernel)
 
 
 def _backward(
@@ -102,28 +104,30 @@ def _backward(
     residuals: tuple[jax.Array, jax.Array],
     gradient: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
-    """Returns XLA's gradients, the kernel's from an input that is turned to [C, H, W, B] first.
+    """Returns XLA's gradients; the kernel's is computed from x transposed to [C, H, W, B].
 
-    XLA turns it anyway, and fuses that with whatever made x: batch norm and ReLU are then computed
-    again element by element, in the order of the turned array, at a tenth of their speed. What a
-    loop reads is a buffer, so the loop over rows stands between.
+    XLA transposes x in any case, and fuses that with the operations that computed x: batch norm
+    and ReLU then run again element by element, in the order of the transposed array, ten times
+    slower. A loop reads its input from a buffer, so the loop over rows prevents this fusion.
     """
     x, kernel = residuals
 
-    def of_input(x: jax.Array) -> jax.Array:
+    def conv_of_input(x: jax.Array) -> jax.Array:
         return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_NHWC)
 
     rows = lax.map(lambda i: x[:, i].transpose(2, 1, 0), jnp.arange(x.shape[1]))
-    turned = rows.swapaxes(0, 1)
+    transposed = rows.swapaxes(0, 1)
 
-    def of_kernel(kernel: jax.Array) -> jax.Array:
-        return lax.conv_general_dilated(turned, kernel, strides, padding, dimension_numbers=_CHWN)
+    def conv_of_kernel(kernel: jax.Array) -> jax.Array:
+        return lax.conv_general_dilated(
+            transposed, kernel, strides, padding, dimension_numbers=_CHWN
+        )
 
-    (by_x,), (by_kernel,) = (
-        jax.vjp(of_input, x)[1](gradient),
-        jax.vjp(of_kernel, kernel)[1](gradient),
+    (x_gradient,), (kernel_gradient,) = (
+        jax.vjp(conv_of_input, x)[1](gradient),
+        jax.vjp(conv_of_kernel, kernel)[1](gradient),
     )
-    return by_x, by_kernel
+    return x_gradient, kernel_gradient
 
 
-_turned_conv.defvjp(_forward, _backward)
+_transposed_input_conv.defvjp(_forward, _backward)

@@ -1,10 +1,10 @@
-"""Convolution, bias, ReLU and max pool as one operation: Awei's residual jumper (P5)."""
+"""Fused convolution + bias + ReLU + max pool in one operation: Awei's residual jumper (P5)."""
 
 import jax
 
+from ferjax.ops.choose_implementation import use_custom_implementation
 from ferjax.ops.conv import conv_general_dilated
 from ferjax.ops.conv_pool_tiles import tiled_conv_relu_max_pool
-from ferjax.ops.forms import own_form
 from ferjax.ops.pool import check_tiling, max_pool
 
 
@@ -13,8 +13,8 @@ def conv_relu_max_pool(
 ) -> jax.Array:
     """Returns max_pool(relu(conv(x, kernel, SAME) + bias)) over disjoint square windows.
 
-    Of equal maxima the first in row-major order gets the gradient; where the pooled value is not
-    above zero there is none. NaN passes on.
+    If several maxima are equal, the first in row-major order gets the gradient. Where the pooled
+    value is not above zero, the gradient is zero. NaN is propagated.
 
     Args:
       x: float [B, H, W, C], H and W multiples of `window`.
@@ -29,7 +29,7 @@ def conv_relu_max_pool(
       ValueError: `window` does not divide H or W.
     """
     check_tiling(x, window)
-    if own_form("conv_relu_max_pool", window):
+    if use_custom_implementation("conv_relu_max_pool", window):
         return tiled_conv_relu_max_pool(x, kernel, bias, window)
     return conv_relu_max_pool_plain(x, kernel, bias, window=window)
 
@@ -37,10 +37,10 @@ def conv_relu_max_pool(
 def conv_relu_max_pool_plain(
     x: jax.Array, kernel: jax.Array, bias: jax.Array, *, window: int
 ) -> jax.Array:
-    """Returns the same by three operations, holding the full-resolution map of all filters.
+    """Returns the same by three operations, which store the full-resolution map of all filters.
 
-    Adding the bias and clipping after the pool give the same bits, both being monotone, on a map
-    `window`² times smaller.
+    Bias and ReLU come after the pool: both are monotone, so the bits are the same, and the map is
+    `window`² times smaller there.
     """
     dims = ("NHWC", "HWIO", "NHWC")
     y = conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=dims)

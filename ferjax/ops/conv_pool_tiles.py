@@ -1,9 +1,10 @@
-"""The tiled form of convolution + bias + ReLU + max pool: the full-resolution map never exists.
+"""Memory-saving tiled implementation of convolution + bias + ReLU + max pool.
 
-Forward, a scan over tiles of a few windows each: the tile's patches times the kernel, of which only
-each window's maximum and its place are kept. Backward touches winners alone: their patches are
-gathered for the kernel's gradient and scattered for the input's. The batch stays a dimension of
-its own throughout, so a batch-sharded input keeps its sharding.
+The full-resolution map is never stored. The forward pass scans over tiles of a few pooling windows
+each: it multiplies the tile's patches by the kernel and keeps only the maximum (the "winner") of
+each window and its position. The backward pass reads only the winners: it gathers their patches for
+the gradient of the kernel and scatters them for the gradient of the input. The batch always keeps a
+dimension of its own, so a batch-sharded input keeps its sharding.
 """
 
 import math
@@ -15,11 +16,12 @@ import jax.numpy as jnp
 from jax import lax
 
 from ferjax.ops.precision import sum_dtype
-from ferjax.ops.taps import join_taps, taps
+from ferjax.ops.sliding_window import add_taps_back, taps
 
-# Pixels of a tile, over the batch: 16 MB of 512 filters, about a cache's size (BUILD.md).
+# Pixels of a tile, over the whole batch: with 512 filters 16 MB, about the size of a cache
+# (BUILD.md).
 _TILE_PIXELS = 8192
-# Groups in which a window's winner is sought (BUILD.md).
+# Number of groups in which the winner of a window is searched (BUILD.md).
 _GROUPS = 16
 
 
@@ -52,37 +54,38 @@ def tiled_conv_relu_max_pool(
 def _forward(
     x: jax.Array, kernel: jax.Array, bias: jax.Array, window: int
 ) -> tuple[jax.Array, tuple[jax.Array, ...]]:
-    tiles = _cut(x.shape, window)
-    padded, matrix = _padded(x, kernel), kernel.reshape(-1, kernel.shape[-1])
+    tiles = _tiling(x.shape, window)
+    padded, matrix = _pad_same(x, kernel), kernel.reshape(-1, kernel.shape[-1])
 
     def winners(_: None, n: jax.Array) -> tuple[None, tuple[jax.Array, jax.Array]]:
         patches = _windows(_patches(_tile(padded, n, tiles, kernel), kernel), tiles)
         y = jnp.einsum("bwpk,kf->bwpf", patches, matrix, preferred_element_type=sum_dtype(x))
-        return None, _best(y)
+        return None, _max_and_position(y)
 
-    _, (best, place) = lax.scan(winners, None, jnp.arange(tiles.down * tiles.across))
-    y = jax.nn.relu(_join(best, tiles) + bias[None, None, None].astype(best.dtype)).astype(x.dtype)
-    return y, (x, kernel, y, place)
+    _, (best, position) = lax.scan(winners, None, jnp.arange(tiles.down * tiles.across))
+    y = _join_tiles(best, tiles)
+    y = jax.nn.relu(y + bias[None, None, None].astype(best.dtype)).astype(x.dtype)
+    return y, (x, kernel, y, position)
 
 
-def _best(y: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Returns the maxima [B, windows, F] of [B, windows, window², F], and each one's place.
+def _max_and_position(y: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Returns the maxima [B, windows, F] of [B, windows, window², F], and their positions.
 
-    The maxima of groups of pixels come out of the same pass over y, so the place need only be
-    sought in the group that holds the best.
+    One pass over y gives the maxima of groups of pixels; the position then has to be searched
+    only in the group with the largest maximum.
     """
     *outer, area, features = y.shape
     groups = max(n for n in range(1, _GROUPS + 1) if area % n == 0)
     grouped = y.reshape(*outer, groups, area // groups, features)
-    tops = grouped.reshape(-1, *grouped.shape[-2:]).max(1).reshape(*outer, groups, features)
-    best = tops.max(2)
-    group = _first(tops, best)
-    held = jnp.take_along_axis(grouped, group[:, :, None, None], 2, mode="promise_in_bounds")
-    return best, group * (area // groups) + _first(held[:, :, 0], best)
+    group_maxima = grouped.reshape(-1, *grouped.shape[-2:]).max(1).reshape(*outer, groups, features)
+    best = group_maxima.max(2)
+    group = _first_maximum(group_maxima, best)
+    best_group = jnp.take_along_axis(grouped, group[:, :, None, None], 2, mode="promise_in_bounds")
+    return best, group * (area // groups) + _first_maximum(best_group[:, :, 0], best)
 
 
-def _first(y: jax.Array, best: jax.Array) -> jax.Array:
-    """Returns the first index along axis 2 that is not less than the best: 0 where that is NaN."""
+def _first_maximum(y: jax.Array, best: jax.Array) -> jax.Array:
+    """Returns the first index along axis 2 whose value is not below the maximum; 0 if it is NaN."""
     index = lax.broadcasted_iota(jnp.int32, y.shape, 2)
     return jnp.where(y < best[:, :, None], y.shape[2], index).min(2)
 
@@ -90,11 +93,11 @@ def _first(y: jax.Array, best: jax.Array) -> jax.Array:
 def _backward(
     window: int, residuals: tuple[jax.Array, ...], gradient: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    x, kernel, y, place = residuals
-    tiles = _cut(x.shape, window)
+    x, kernel, y, position = residuals
+    tiles = _tiling(x.shape, window)
     gradient = jnp.where(y > 0, gradient, 0).astype(sum_dtype(x))
-    per_tile = _split(gradient, tiles), _places_in_tile(place, tiles)
-    # Two loops, so that the input's is dropped where nobody asks for it.
+    per_tile = _split_into_tiles(gradient, tiles), _positions_in_tile(position, tiles)
+    # Two loops, so that XLA removes the one for the input where its gradient is not used.
     return (
         _input_gradient(x, kernel, *per_tile, tiles).astype(x.dtype),
         _kernel_gradient(x, kernel, *per_tile, tiles).astype(kernel.dtype),
@@ -106,10 +109,10 @@ tiled_conv_relu_max_pool.defvjp(_forward, _backward)
 
 
 def _kernel_gradient(
-    x: jax.Array, kernel: jax.Array, gradient: jax.Array, place: jax.Array, tiles: _Tiles
+    x: jax.Array, kernel: jax.Array, gradient: jax.Array, position: jax.Array, tiles: _Tiles
 ) -> jax.Array:
-    """Returns [k, k, C, F]: the sum of the winners' patches, each times its gradient."""
-    padded, batch, features = _padded(x, kernel), len(x), kernel.shape[-1]
+    """Returns [k, k, C, F]: the sum of the winners' patches, each multiplied by its gradient."""
+    padded, batch, features = _pad_same(x, kernel), len(x), kernel.shape[-1]
 
     def windows_first(pixels: jax.Array) -> jax.Array:
         pixels = pixels.reshape(batch, -1, features, math.prod(pixels.shape[2:]))
@@ -117,55 +120,56 @@ def _kernel_gradient(
         return pixels.swapaxes(0, 1).reshape(-1, batch * features, pixels.shape[-1])
 
     def add(total: jax.Array, item: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
-        n, gradient, place = item
+        n, gradient, position = item
         tile = _tile(padded, n, tiles, kernel)
 
-        def patches(tile: jax.Array, place: jax.Array) -> jax.Array:
-            corner = jnp.stack([place // tiles.width, place % tiles.width], -1)
+        def patches(tile: jax.Array, position: jax.Array) -> jax.Array:
+            corner = jnp.stack([position // tiles.width, position % tiles.width], -1)
             window = lax.GatherDimensionNumbers((1, 2, 3), (), (0, 1))
             sizes = (*kernel.shape[:2], tile.shape[-1])
             return lax.gather(tile, corner, window, sizes, mode="promise_in_bounds")
 
-        won = windows_first(jax.vmap(patches)(tile, place))
-        return total + (won * windows_first(gradient.reshape(*place.shape, 1))).sum(0), None
+        winners = windows_first(jax.vmap(patches)(tile, position))
+        return total + (winners * windows_first(gradient.reshape(*position.shape, 1))).sum(0), None
 
-    # One for each image: devices that share the batch then sum theirs once, after the loop.
-    start = jnp.zeros((batch * features, kernel[..., 0].size), gradient.dtype)
-    total, _ = lax.scan(add, start, (jnp.arange(len(place)), gradient, place))
+    # One sum for each image: devices that share the batch then add up theirs once, after the loop.
+    zeros = jnp.zeros((batch * features, kernel[..., 0].size), gradient.dtype)
+    total, _ = lax.scan(add, zeros, (jnp.arange(len(position)), gradient, position))
     return total.reshape(batch, features, -1).sum(0).T.reshape(kernel.shape)
 
 
 def _input_gradient(
-    x: jax.Array, kernel: jax.Array, gradient: jax.Array, place: jax.Array, tiles: _Tiles
+    x: jax.Array, kernel: jax.Array, gradient: jax.Array, position: jax.Array, tiles: _Tiles
 ) -> jax.Array:
-    """Returns [B, H, W, C]: every winner's kernel, times its gradient, at the winner's place."""
+    """Returns [B, H, W, C]: for each winner its kernel times its gradient, at its position."""
     k, _, channels, features = kernel.shape
     rows = kernel.reshape(-1, features).T.astype(gradient.dtype)
     pixels = tiles.height * tiles.width
-    padded = _padded(jnp.zeros(x.shape, gradient.dtype), kernel)
+    padded = _pad_same(jnp.zeros(x.shape, gradient.dtype), kernel)
 
     def add(total: jax.Array, item: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
-        n, gradient, place = item
+        n, gradient, position = item
 
-        def patches(gradient: jax.Array, place: jax.Array) -> jax.Array:
-            won = gradient.reshape(-1, features, 1) * rows[None]
+        def patches(gradient: jax.Array, position: jax.Array) -> jax.Array:
+            products = gradient.reshape(-1, features, 1) * rows[None]
             empty = jnp.zeros((pixels, rows.shape[1]), gradient.dtype)
-            return empty.at[place].add(won.reshape(len(place), -1), mode="promise_in_bounds")
+            products = products.reshape(len(position), -1)
+            return empty.at[position].add(products, mode="promise_in_bounds")
 
-        seen = jax.vmap(patches)(gradient, place)
-        seen = seen.reshape(-1, tiles.height, tiles.width, k * k, channels)
-        parts = [seen[:, :, :, tap] for tap in range(k * k)]
+        by_tap = jax.vmap(patches)(gradient, position)
+        by_tap = by_tap.reshape(-1, tiles.height, tiles.width, k * k, channels)
+        parts = [by_tap[:, :, :, tap] for tap in range(k * k)]
         before = _tile(total, n, tiles, kernel)
-        tile = join_taps(parts, k, 1, (0, 0), before.shape[1:3])
-        return lax.dynamic_update_slice(total, before + tile, _corner(n, tiles)), None
+        tile = add_taps_back(parts, k, 1, (0, 0), before.shape[1:3])
+        return lax.dynamic_update_slice(total, before + tile, _tile_corner(n, tiles)), None
 
-    total, _ = lax.scan(add, padded, (jnp.arange(len(place)), gradient, place))
+    total, _ = lax.scan(add, padded, (jnp.arange(len(position)), gradient, position))
     low = (k - 1) // 2
     return total[:, low : low + x.shape[1], low : low + x.shape[2]]
 
 
-def _cut(shape: tuple[int, ...], window: int) -> _Tiles:
-    """Returns the tiling of a map [B, H, W, C] whose tiles come nearest to `_TILE_PIXELS`."""
+def _tiling(shape: tuple[int, ...], window: int) -> _Tiles:
+    """Returns the tiling of a map [B, H, W, C] with the largest tiles within `_TILE_PIXELS`."""
     batch, rows, columns = shape[0], shape[1] // window, shape[2] // window
 
     def fitting(windows: int, area: int) -> int:
@@ -177,26 +181,26 @@ def _cut(shape: tuple[int, ...], window: int) -> _Tiles:
     return _Tiles(window, rows // down, columns // across, down, across)
 
 
-def _padded(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Returns x with the zeros that SAME puts around it."""
+def _pad_same(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Returns x with the zeros of SAME padding around it."""
     k = kernel.shape[0]
     edge = ((k - 1) // 2, k // 2)
     return jnp.pad(x, ((0, 0), edge, edge, (0, 0)))
 
 
-def _corner(n: jax.Array, tiles: _Tiles) -> tuple[jax.Array | int, ...]:
+def _tile_corner(n: jax.Array, tiles: _Tiles) -> tuple[jax.Array | int, ...]:
     return 0, n // tiles.across * tiles.height, n % tiles.across * tiles.width, 0
 
 
 def _tile(padded: jax.Array, n: jax.Array, tiles: _Tiles, kernel: jax.Array) -> jax.Array:
-    """Returns tile n of the padded map with the margin its patches need."""
+    """Returns tile n of the padded map, with the margin that its patches need."""
     margin = kernel.shape[0] - 1
     size = (len(padded), tiles.height + margin, tiles.width + margin, padded.shape[-1])
-    return lax.dynamic_slice(padded, _corner(n, tiles), size)
+    return lax.dynamic_slice(padded, _tile_corner(n, tiles), size)
 
 
 def _patches(tile: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Returns [B, height, width, k·k·C]: the patch that the kernel sees at each pixel."""
+    """Returns [B, height, width, k·k·C]: the patch that the kernel covers at each pixel."""
     return jnp.concatenate(taps(tile, len(kernel), 1), -1)
 
 
@@ -208,26 +212,26 @@ def _windows(pixels: jax.Array, tiles: _Tiles) -> jax.Array:
     return grid.swapaxes(2, 3).reshape(batch, -1, side * side, depth)
 
 
-def _join(per_tile: jax.Array, tiles: _Tiles) -> jax.Array:
-    """Returns the map [B, H / window, W / window, F] of a scan's [tiles, B, windows, F]."""
+def _join_tiles(per_tile: jax.Array, tiles: _Tiles) -> jax.Array:
+    """Returns the map [B, H / window, W / window, F] of tiles [tiles, B, windows, F]."""
     _, batch, _, features = per_tile.shape
     grid = per_tile.reshape(tiles.down, tiles.across, batch, tiles.rows, tiles.columns, features)
     grid = grid.transpose(2, 0, 3, 1, 4, 5)
     return grid.reshape(batch, tiles.down * tiles.rows, -1, features)
 
 
-def _split(joined: jax.Array, tiles: _Tiles) -> jax.Array:
-    """Returns the inverse of `_join`."""
+def _split_into_tiles(joined: jax.Array, tiles: _Tiles) -> jax.Array:
+    """Returns the inverse of `_join_tiles`."""
     batch, *_, features = joined.shape
     grid = joined.reshape(batch, tiles.down, tiles.rows, tiles.across, tiles.columns, features)
     grid = grid.transpose(1, 3, 0, 2, 4, 5)
     return grid.reshape(tiles.down * tiles.across, batch, -1, features)
 
 
-def _places_in_tile(place: jax.Array, tiles: _Tiles) -> jax.Array:
-    """Returns [tiles, B, windows·F], row-major pixels of a tile, of places within their window."""
-    count, batch, *_ = place.shape
-    window = lax.broadcasted_iota(jnp.int32, place.shape, 2)
-    row = window // tiles.columns * tiles.window + place // tiles.window
-    column = window % tiles.columns * tiles.window + place % tiles.window
+def _positions_in_tile(position: jax.Array, tiles: _Tiles) -> jax.Array:
+    """Returns [tiles, B, windows·F]: positions within a window as row-major pixels of the tile."""
+    count, batch, *_ = position.shape
+    window = lax.broadcasted_iota(jnp.int32, position.shape, 2)
+    row = window // tiles.columns * tiles.window + position // tiles.window
+    column = window % tiles.columns * tiles.window + position % tiles.window
     return (row * tiles.width + column).reshape(count, batch, -1)

@@ -1,4 +1,4 @@
-"""Depthwise convolution, every channel with a kernel of its own, as shifted multiply-adds."""
+"""Depthwise convolution (one kernel for each channel) as shifted multiply-adds, fast on CPU."""
 
 import functools
 import math
@@ -7,21 +7,21 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ferjax.ops.forms import own_form
+from ferjax.ops.choose_implementation import use_custom_implementation
 from ferjax.ops.precision import sum_dtype
-from ferjax.ops.taps import join_taps, taps
+from ferjax.ops.sliding_window import add_taps_back, taps
 
 Padding = tuple[tuple[int, int], tuple[int, int]]
 
-# The most rows of products that are summed before they meet the running sums (BUILD.md).
+# The most rows of products that are summed before they are added to the running sums (BUILD.md).
 _ROWS = 28
 
 
 def depthwise_conv(x: jax.Array, kernel: jax.Array, *, stride: int, padding: Padding) -> jax.Array:
     """Returns the convolution of each channel with its own kernel.
 
-    XLA's own takes 14 to 29 times as long on CPU, forward and backward (BUILD.md). Elsewhere this
-    is `depthwise_conv_plain`.
+    XLA's implementation takes 14 to 29 times as long on CPU, forward and backward (BUILD.md). On
+    other platforms this is `depthwise_conv_plain`.
 
     Args:
       x: float [B, H, W, C].
@@ -32,7 +32,7 @@ def depthwise_conv(x: jax.Array, kernel: jax.Array, *, stride: int, padding: Pad
     Returns:
       float [B, H', W', C], H' = (H + above + below - k) // stride + 1.
     """
-    if own_form("depthwise", x.shape[-1]):
+    if use_custom_implementation("depthwise", x.shape[-1]):
         return _depthwise(x, kernel, stride, padding)
     return depthwise_conv_plain(x, kernel, stride=stride, padding=padding)
 
@@ -53,10 +53,10 @@ def depthwise_conv_plain(
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _depthwise(x: jax.Array, kernel: jax.Array, stride: int, padding: Padding) -> jax.Array:
-    k, wide = len(kernel), sum_dtype(x)
-    seen = taps(_pad(x, padding), k, stride)
-    weights = kernel.reshape(k * k, 1, 1, 1, -1).astype(wide)
-    products = (a * b for a, b in zip(seen, weights, strict=True))
+    k, dtype = len(kernel), sum_dtype(x)
+    views = taps(_pad(x, padding), k, stride)
+    weights = kernel.reshape(k * k, 1, 1, 1, -1).astype(dtype)
+    products = (view * weight for view, weight in zip(views, weights, strict=True))
     return functools.reduce(jnp.add, products).astype(x.dtype)
 
 
@@ -86,20 +86,20 @@ def _input_gradient(
     padding: Padding,
     sides: tuple[int, ...],
 ) -> jax.Array:
-    k, wide = len(kernel), sum_dtype(gradient)
-    weights = kernel.reshape(k * k, 1, 1, 1, -1).astype(wide)
+    k, dtype = len(kernel), sum_dtype(gradient)
+    weights = kernel.reshape(k * k, 1, 1, 1, -1).astype(dtype)
     low = (padding[0][0], padding[1][0])
-    return join_taps([gradient * weight for weight in weights], k, stride, low, sides)
+    return add_taps_back([gradient * weight for weight in weights], k, stride, low, sides)
 
 
 def _kernel_gradient(
     x: jax.Array, gradient: jax.Array, k: int, stride: int, padding: Padding
 ) -> jax.Array:
-    """Returns [k, k, 1, C]: for each tap the sum of its products with the gradient.
+    """Returns [k, k, 1, C]: for each kernel tap the sum of its products with the gradient.
 
-    Block by block of an image's rows, which then stay in the cache for all taps, into running sums
-    as wide as a row: adding arrays is vectorised, summing one up is not. A batch that is sharded
-    gives one image of each shard at a time.
+    The loop goes over blocks of an image's rows, because a block stays in the cache for all taps.
+    The running sums are as wide as a row: adding two arrays is vectorised, summing up one array is
+    not. Of a sharded batch each step of the loop takes one image of each shard.
     """
     shards = math.gcd(len(x), jax.device_count())
     x, gradient = (a.reshape(shards, -1, *a.shape[1:]) for a in (_pad(x, padding), gradient))
@@ -110,17 +110,18 @@ def _kernel_gradient(
     def add(totals: list[jax.Array], n: jax.Array) -> tuple[list[jax.Array], None]:
         image, block = n // blocks, n % blocks
 
-        def cut(a: jax.Array, start: jax.Array, size: int) -> jax.Array:
+        def cut(a: jax.Array, first_row: jax.Array, size: int) -> jax.Array:
             sizes = (shards, 1, size, *a.shape[3:])
-            return lax.dynamic_slice(a, (0, image, start, 0, 0), sizes)[:, 0].astype(zeros.dtype)
+            rows = lax.dynamic_slice(a, (0, image, first_row, 0, 0), sizes)
+            return rows[:, 0].astype(zeros.dtype)
 
-        below = cut(x, block * rows * stride, (rows - 1) * stride + k)
-        above = cut(gradient, block * rows, rows)
-        added = [
-            total + sum(seen[:, i] * above[:, i] for i in range(rows))
-            for total, seen in zip(totals, taps(below, k, stride), strict=True)
+        input_rows = cut(x, block * rows * stride, (rows - 1) * stride + k)
+        gradient_rows = cut(gradient, block * rows, rows)
+        sums = [
+            total + sum(view[:, i] * gradient_rows[:, i] for i in range(rows))
+            for total, view in zip(totals, taps(input_rows, k, stride), strict=True)
         ]
-        return added, None
+        return sums, None
 
     zeros = jnp.zeros((shards, *row), sum_dtype(x))
     totals, _ = lax.scan(add, [zeros] * (k * k), jnp.arange(images * blocks))

@@ -1,4 +1,4 @@
-"""Max pooling whose gradient is dense arithmetic, not a scatter."""
+"""Max pooling with a custom gradient: dense arithmetic instead of XLA's slow scatter."""
 
 from functools import partial
 
@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ferjax.ops.forms import own_form
-from ferjax.ops.taps import join_taps, taps
+from ferjax.ops.choose_implementation import use_custom_implementation
+from ferjax.ops.sliding_window import add_taps_back, taps
 
 
 def max_pool(
@@ -15,41 +15,42 @@ def max_pool(
 ) -> jax.Array:
     """Returns the maxima of `window` x `window` squares.
 
-    Of equal maxima the first in row-major order gets the gradient, as in `reduce_window`. Asking
-    which input equals the maximum, as the gradient of `jnp.max` does, is not only another rule for
-    ties: XLA may compute input and maximum in two fusions, rounded differently, and then no input
-    does; behind a batch norm half of the gradient was lost.
+    If several maxima are equal, the first in row-major order gets the gradient, as in
+    `reduce_window`. The gradient of `jnp.max` instead compares each input with the maximum. That
+    does more than treat ties differently: XLA may compute input and maximum in two fusions with
+    different rounding, so that no input equals the maximum. After a batch norm half of the
+    gradient was lost in this way.
 
     Args:
       x: float [B, H, W, C].
       window: side of the square.
-      stride: step between squares; None: `window`, so that they are disjoint.
+      stride: step between squares; None: `window`, which makes the squares disjoint.
       padding: rows and columns of -inf on each side, fewer than `window`.
 
     Returns:
-      float [B, H', W', C], H' = (H + 2 padding - window) // stride + 1; NaN where a window holds
-      one.
+      float [B, H', W', C], H' = (H + 2 padding - window) // stride + 1; NaN where a window
+      contains NaN.
 
     Raises:
-      ValueError: disjoint windows do not tile the map.
+      ValueError: `stride` is None and `window` does not divide H or W.
     """
     if stride is None:
         check_tiling(x, window)
     stride = stride or window
-    if own_form("max_pool", window):
+    if use_custom_implementation("max_pool", window):
         return _max_pool(x, window, stride, padding)
     return max_pool_plain(x, window, stride=stride, padding=padding)
 
 
 def check_tiling(x: jax.Array, window: int) -> None:
-    """Raises `ValueError` where disjoint windows do not tile the map x [B, H, W, C]."""
+    """Raises `ValueError` if `window` does not divide height or width of the map x [B, H, W, C]."""
     _, h, w, _ = x.shape
     if h % window or w % window:
         raise ValueError(f"window {window} does not divide the {h}x{w} map")
 
 
 def max_pool_plain(x: jax.Array, window: int, *, stride: int, padding: int = 0) -> jax.Array:
-    """Returns the same by `reduce_window`; on CPU its gradient goes one element at a time."""
+    """Returns the same by `reduce_window`, whose gradient on CPU visits one element at a time."""
     edge = (padding, padding)
     return lax.reduce_window(
         x,
@@ -69,15 +70,15 @@ def _max_pool(x: jax.Array, window: int, stride: int, padding: int) -> jax.Array
 def _forward(
     x: jax.Array, window: int, stride: int, padding: int
 ) -> tuple[jax.Array, tuple[jax.Array, tuple[int, ...]]]:
-    """Returns the maxima, and where in its window each was: int8, row-major."""
+    """Returns the maxima, and for each its row-major position in its window, int8."""
     edge = (padding, padding)
     padded = jnp.pad(x, ((0, 0), edge, edge, (0, 0)), constant_values=-jnp.inf)
-    best, *rivals = taps(padded, window, stride)
-    place = jnp.zeros(best.shape, jnp.int8)
-    for n, rival in enumerate(rivals, start=1):
-        wins = (rival > best) | jnp.isnan(rival)
-        best, place = jnp.where(wins, rival, best), jnp.where(wins, jnp.int8(n), place)
-    return best, (place, x.shape[1:3])
+    best, *others = taps(padded, window, stride)
+    position = jnp.zeros(best.shape, jnp.int8)
+    for n, other in enumerate(others, start=1):
+        wins = (other > best) | jnp.isnan(other)
+        best, position = jnp.where(wins, other, best), jnp.where(wins, jnp.int8(n), position)
+    return best, (position, x.shape[1:3])
 
 
 def _backward(
@@ -87,9 +88,9 @@ def _backward(
     residuals: tuple[jax.Array, tuple[int, ...]],
     gradient: jax.Array,
 ) -> tuple[jax.Array]:
-    place, sides = residuals
-    won = [jnp.where(place == n, gradient, 0) for n in range(window * window)]
-    return (join_taps(won, window, stride, (padding, padding), sides),)
+    position, sides = residuals
+    parts = [jnp.where(position == n, gradient, 0) for n in range(window * window)]
+    return (add_taps_back(parts, window, stride, (padding, padding), sides),)
 
 
 _max_pool.defvjp(_forward, _backward)

@@ -1,9 +1,9 @@
-"""The precision of sums."""
+"""The dtype in which sums are accumulated: at least float32, also for half-precision input."""
 
 import jax
 import jax.numpy as jnp
 
 
 def sum_dtype(x: jax.Array) -> jax.typing.DTypeLike:
-    """Returns the dtype in which sums over x are kept: its own, or float32 if that is wider."""
+    """Returns the dtype in which sums over x are accumulated: that of x, but at least float32."""
     return jnp.promote_types(x.dtype, jnp.float32)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ferjax.config.json_file import make_config
+from ferjax.config.registered_names import find
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError, unknown_name
 
@@ -193,15 +194,17 @@ def resolve(given: Mapping[str, Any]) -> TrainConfig:
             raise UserError(
                 f"--{flag} is missing. `python -m launch.train --list` shows the names."
             )
-    if model not in DEFAULTS:
-        raise unknown_name("model", model, DEFAULTS)
+    own = find("model", model, DEFAULTS)
     if recipe and recipe.model != model:
         raise UserError(
             f"--recipe={name} is for --model={recipe.model}, found --model={model}."
             " Leave one of the two out."
         )
     name = name or paper_recipe(model, dataset)
-    settings = RECIPES[name].settings if name in RECIPES else DEFAULTS[model]
+    settings = RECIPES[name].settings if name in RECIPES else DEFAULTS.get(model)
+    if settings is None:
+        # A registered network brings the settings of its recipe `default`.
+        settings = own.recipe
     config = make_config(
         {
             **settings,

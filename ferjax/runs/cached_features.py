@@ -1,4 +1,4 @@
-"""Frozen branches computed once an image: where that is exact and pays, and what is read then."""
+"""Cached features of frozen branches: when they are stored, and what a phase reads instead."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -21,12 +21,12 @@ from ferjax.data.storage.feature_store import (
     stored_bytes,
 )
 from ferjax.errors import UserError
-from ferjax.images.augment import AUGMENTS, Augment
-from ferjax.models.heads import head_of
+from ferjax.images.augment import Augment, find_augmentation
+from ferjax.models.heads import build_head
 from ferjax.runs.frozen_branch import Branch, branch_of, frozen_branch
 from ferjax.runs.task import Task, evaluator_of
 from ferjax.runtime.processes import on_first
-from ferjax.training.train_step import TRUNK, known_step
+from ferjax.training.train_step import TRUNK, predict_step_from_features
 
 # Images whose features are put on disk together: what a kill can cost.
 _BLOCK = 128
@@ -34,14 +34,14 @@ _BLOCK = 128
 
 @dataclass(frozen=True)
 class Known:
-    """What a phase trains and evaluates with.
+    """Network and splits that a phase trains and evaluates, with cached features or without.
 
     Attributes:
-      branch: as `train_step`'s `known`, or None where everything is computed.
-      model: as `train_step`'s.
+      branch: `StepSettings.stored_branch`, or None where the whole network is computed.
+      model: the whole network, or its head alone where the trunk's features are stored.
       train: the training split; with a branch it holds features.
-      val: likewise.
-      logits_of: (variables, split) → logits of `val`'s like.
+      val: the validation split, likewise.
+      logits_of: (variables, split) → logits of a split such as `val`.
       note: what was decided and why, for the report; empty where nothing is frozen.
     """
 
@@ -55,7 +55,7 @@ class Known:
 
 @dataclass(frozen=True)
 class _Store:
-    """Where the features of a split are kept, under which key, in which shape [N, V, ...]."""
+    """The feature store of a split: its folder, its key, and the shape [N, V, ...] of the array."""
 
     split: Split
     folder: Path
@@ -64,7 +64,7 @@ class _Store:
 
 
 def check_feature_cache(task: Task) -> None:
-    """Raises `UserError` where no phase can have what `--feature_cache=on` asks for."""
+    """Raises `UserError` where no phase can cache features although `--feature_cache=on` asks."""
     if task.config.feature_cache != "on":
         return
     if not any(frozen_branch(task, index) for index in range(len(task.frozen))):
@@ -82,12 +82,12 @@ def known_branch(
     variables: Mapping[str, Any],
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Known:
-    """Returns what a phase works with; features that are not stored yet are computed here.
+    """Returns model and splits of a phase; features that are not stored yet are computed here.
 
     Args:
       task: the run's.
       index: the phase's, from 0.
-      variables: `params` and `batch_stats` at its start.
+      variables: `params` and `batch_stats` when the phase starts.
       interrupted: () → whether the user asked to stop.
 
     Raises:
@@ -104,10 +104,12 @@ def known_branch(
         return replace(computed, note=f"frozen {name} is computed at every step: {decided}")
     branch, stores = decided
     train, val = (_filled(store, branch, config.progress, interrupted) for store in stores)
-    model = head_of(task.model) if name == TRUNK else task.model
+    model = build_head(task.model) if name == TRUNK else task.model
 
     def logits(variables: Any, batch: Any) -> jax.Array:
-        return known_step(variables, batch, model=model, spec=task.spec, known=name)
+        return predict_step_from_features(
+            variables, batch, model=model, spec=task.spec, stored_branch=name
+        )
 
     each = "image and its mirror image" if stores[0].shape[1] == 2 else "image"
     size = sum(stored_bytes(store.shape) for store in stores) / 1e9
@@ -118,8 +120,9 @@ def known_branch(
 
 
 def _inexact(config: TrainConfig) -> str:
-    """Returns why stored features are not what every step would compute, or nothing."""
-    if replace(AUGMENTS[config.augment], flip=False) != Augment():
+    """Returns why stored features would differ from computed ones, or an empty string."""
+    augment = find_augmentation(config.augment)
+    if not isinstance(augment, Augment) or replace(augment, flip=False) != Augment():
         return f"--augment={config.augment} draws another image at every step; none and flip do not"
     if config.precision == "f64":
         return "--precision=f64 has more digits than the float32 that is stored"
@@ -129,13 +132,14 @@ def _inexact(config: TrainConfig) -> str:
 def _stores(
     task: Task, index: int, name: str, variables: Mapping[str, Any]
 ) -> tuple[Branch, tuple[_Store, ...]] | str:
-    """Returns a branch and the stores of train and val, or why there shall be none."""
+    """Returns a branch and the stores of train and val, or the reason for storing nothing."""
     config, auto = task.config, task.config.feature_cache == "auto"
     if config.feature_cache == "off":
         return "--feature_cache=off"
     if reason := _inexact(config):
         return reason
-    variants, epochs = 1 + AUGMENTS[config.augment].flip, phases_of(config)[index].epochs
+    flips = getattr(find_augmentation(config.augment), "flip", False)
+    variants, epochs = 1 + flips, phases_of(config)[index].epochs
     if auto and epochs <= variants:
         return f"to store it takes {variants} passes, and the phase has {epochs} epochs"
     branch = branch_of(task, name, variables)
@@ -164,7 +168,7 @@ def _store(task: Task, name: str, branch: Branch, shape: tuple[int, ...]) -> _St
 def _filled(
     store: _Store, branch: Branch, progress: bool, interrupted: Callable[[], bool]
 ) -> Split:
-    """Returns a split with its features, from the store or from the network."""
+    """Returns a split with its features, read from the store or computed by the network."""
 
     def compute(positions: np.ndarray) -> np.ndarray:
         if interrupted():

@@ -1,4 +1,4 @@
-"""The meta of a checkpoint: what a run knows beside its state, as JSON values, and back."""
+"""Checkpoint meta: the JSON values saved beside the training state, and their restoration."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -21,7 +21,7 @@ from ferjax.training.wall_time import nothing_spent
 
 
 def restored_host(meta: Mapping[str, Any], like: Sums) -> HostState:
-    """Returns what a checkpoint's meta says of the host, sums typed and placed as `like`."""
+    """Returns the host-side state of a checkpoint's meta, its sums typed and placed as `like`."""
     sums = (
         jax.device_put(np.asarray(value, zero.dtype), zero.sharding)
         for value, zero in zip(meta["sums"], like, strict=True)
@@ -42,13 +42,13 @@ def restored_host(meta: Mapping[str, Any], like: Sums) -> HostState:
 def checkpoint_meta(
     task: Task, state: TrainState, host: HostState, program: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Returns what a checkpoint holds beside the state: a loader's needs, and host values.
+    """Returns the JSON meta of a checkpoint: what loading the network needs, and host-side state.
 
     Args:
-      task: the run's.
-      state: that is saved.
-      host: saved with it.
-      program: what is known of the step under way, from `program.compiled_at_first`.
+      task: of the run.
+      state: the training state that is saved.
+      host: the host-side state that is saved with it.
+      program: facts about the compiled step and the machine, from `compiled_step`.
     """
     return {
         KEY: FORMAT,

@@ -1,4 +1,4 @@
-"""A phase made ready to train: what is known, its learning rate, its step; even without a state."""
+"""Prepare a training phase: cached features, learning rate, compiled step, even without a state."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,12 +16,12 @@ from ferjax.training.train_step import Sums, zero_sums
 
 @dataclass(frozen=True)
 class Ready:
-    """What a phase trains with.
+    """A phase that is ready to be trained.
 
     Attributes:
-      known: what is not computed but read.
+      known: model and splits, with cached features or without.
       rate: the learning rate as a function of the run's step.
-      lower: (state, sums, batch, scale) → its step, lowered.
+      lower: (state, sums, batch, scale) → the lowered training step.
     """
 
     known: Known
@@ -36,13 +36,13 @@ def ready_phase(
     state: TrainState,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Ready:
-    """Returns what a phase trains with; features that it needs are computed here.
+    """Returns a phase that is ready to be trained; features that it needs are computed here.
 
     Args:
-      task: the run's.
-      index: the phase's, from 0.
-      start: epochs before it.
-      state: anywhere in it; only of a phase without a frozen branch its shapes are enough.
+      task: of the run.
+      index: of the phase, from 0.
+      start: epochs before the phase.
+      state: at any step of the phase; without a frozen branch its shapes are enough.
       interrupted: () → whether the user asked to stop.
 
     Raises:
@@ -58,36 +58,36 @@ def ready_phase(
 
 
 def ready_ahead(task: Task, state: TrainState) -> Ready:
-    """Returns what the first phase trains with, its step compiled; nothing is put on devices.
+    """Returns the first phase, ready and with its step compiled; no array is put on devices.
 
     Args:
-      task: the run's; the phase has no frozen branch.
+      task: of the run; its first phase has no frozen branch.
       state: shapes and placement.
     """
     ready = ready_phase(task, 0, 0, state)
     batches = train_batches(task.config, ready.known.train)
-    # Of one image: the loop reads the batch itself.
+    # One image tells shapes and dtypes: the loop reads the batch itself.
     row, size = replace(batches, batch_size=batches.shard.count)[0], batches.batch_size
     batch = {name: _like(part, task, size, *part.shape[1:]) for name, part in row.items()}
     sums = jax.tree.map(lambda zero: _like(zero, task), zero_sums(task.dtype))
     lowered = ready.lower(state, sums, batch, _like(task.dtype(1), task))
-    # It holds what it was compiled to: whoever compiles it again is given that.
+    # A lowered function keeps its compiled program: compiling it again returns that one.
     lowered.compile()
     return replace(ready, lower=lambda *arguments: lowered)
 
 
 def _like(array: Any, task: Task, *shape: int) -> jax.ShapeDtypeStruct:
-    """Returns what an array will be on the devices: split by rows, or a scalar on each."""
+    """Returns shape, dtype and placement of an array on the devices: a batch, or a scalar."""
     placement = (batch_sharded if shape else replicated)(task.mesh)
     return jax.ShapeDtypeStruct(shape, array.dtype, sharding=placement)
 
 
 def placed(task: Task, number: float) -> jax.Array:
-    """Returns a number as the step takes it."""
+    """Returns a number on all devices, in the dtype of the task."""
     return jax.device_put(task.dtype(number), replicated(task.mesh))
 
 
 def placed_zeros(task: Task) -> Sums:
-    """Returns the sums at the start of an epoch as the step returns them."""
-    # Straight from the host they are another type to jit, which would compile a second time.
+    """Returns the sums at the start of an epoch, placed as the training step returns them."""
+    # Host scalars are another argument type to jit, which would compile a second time.
     return jax.device_put(zero_sums(task.dtype), replicated(task.mesh))

@@ -1,4 +1,4 @@
-"""The compiled step of a phase, what XLA says of it, and a trace of it."""
+"""The compiled training step: when it is compiled, XLA's cost analysis of it, profiler traces."""
 
 import logging
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from ferjax.training.wall_time import Spent, timed
 _log = logging.getLogger(__name__)
 # (state, sums, batch, scale) → (state, sums)
 Step = Callable[..., tuple[Any, Any]]
-# Of the steps that a process takes: the first ones compile, and fill caches and queues.
+# Steps are counted by process; the first ones compile and fill caches, so they are not traced.
 _FIRST_TRACED, _TRACED = 11, 5
 
 
@@ -22,11 +22,11 @@ def compiled_at_first(
     """Returns a jitted step that is compiled, once, when it is first called.
 
     Args:
-      lower: (its arguments) → the step, lowered.
-      spent: the account of time that compiling goes to.
-      seen: told of `step_flops`, the operations of a global step by XLA's cost analysis (a loop's
-        body counts once), and `activation_bytes`, what a device holds within a step beside
-        parameters, slots and the batch.
+      lower: (arguments of the step) → the lowered step.
+      spent: the wall-time breakdown to which compilation is added.
+      seen: called with `step_flops`, the operations of a global step by XLA's cost analysis (the
+        body of a loop counts once), and `activation_bytes`, the temporary memory of a step on each
+        device, without parameters, optimizer state and batch.
     """
     program: Any = None
 
@@ -38,7 +38,7 @@ def compiled_at_first(
             lowered = lower(*arguments)
             program = lowered.compile()
             result = program(*arguments)
-            # While the device works on it.
+            # The device works on the step meanwhile.
             seen(_facts(lowered, program))
         return result
 
@@ -46,8 +46,8 @@ def compiled_at_first(
 
 
 def _facts(lowered: Any, program: Any) -> dict[str, Any]:
-    """Returns what a backend knows of a program; some do not know all."""
-    # After optimisation, calls of a library have no operations any more.
+    """Returns the cost and memory analysis of a program; some backends do not provide all of it."""
+    # Of the lowered program: after optimisation XLA counts no operations of library calls.
     cost, memory = lowered.cost_analysis() or {}, program.memory_analysis()
     facts = {"step_flops": cost.get("flops"), "activation_bytes": None}
     if memory is not None:
@@ -56,7 +56,7 @@ def _facts(lowered: Any, program: Any) -> dict[str, Any]:
 
 
 def described(facts: dict[str, Any], batch_size: int) -> str:
-    """Returns a line that says what a step takes."""
+    """Returns a line with the operations and the memory of a training step."""
     parts = [f"a step of {batch_size} images"]
     if "step_flops" in facts:
         parts.append(f"{facts['step_flops'] / 1e9:.3g} GFLOP")
@@ -66,7 +66,7 @@ def described(facts: dict[str, Any], batch_size: int) -> str:
 
 
 def traced(step: Step, folder: Path) -> Step:
-    """Returns a step of which a few steady calls are traced into `folder`.
+    """Returns a step whose calls 11 to 15 are recorded by the JAX profiler into `folder`.
 
     Args:
       step: compiled.

@@ -1,4 +1,4 @@
-"""What a run starts from: values, and all that goes with them to its checkpoint and report."""
+"""Initial weights of a run: values by parameter path, and what goes with them to the report."""
 
 import re
 from collections.abc import Mapping
@@ -9,20 +9,20 @@ import numpy as np
 
 from ferjax.specs import InputSpec, spec_from_json, spec_to_json
 
-# Layers before the head, which only some networks have.
+# Hidden dense layers between pooled features and head, which only some networks have.
 _HIDDEN = re.compile(r"params/head_dense\d+/.*")
 
 
 @dataclass(frozen=True)
 class Start:
-    """Where a run's parameters come from.
+    """Initial weights of a run, and where they come from.
 
     Attributes:
-      variables: flat path → float32 array of the run's network; what is absent starts at random.
+      variables: flat path → float32 array; parameters that are absent are initialised randomly.
       fields: module fields that the weights need.
-      input: how the weights were trained to see images.
+      input: the InputSpec that the weights were trained with.
       origin: lines for the report: name, source, license, citation, what is new.
-      guides: whether they are those of a guide, and the network's own start at random.
+      guides: whether they are weights of the guide only; the network itself is then random.
     """
 
     variables: Mapping[str, np.ndarray]
@@ -34,12 +34,12 @@ class Start:
 
 @dataclass(frozen=True)
 class Fit:
-    """What of given variables a network takes; its head is another matter.
+    """The given variables that fit a network; its head is treated separately.
 
     Attributes:
-      variables: flat path → array, of those it takes.
-      misfits: paths before the hidden layers that are not given, or in another shape.
-      hidden: names of hidden layers that start at random.
+      variables: flat path → array, of the variables that fit.
+      misfits: paths before the hidden layers that are missing or have another shape.
+      hidden: names of hidden layers that are initialised randomly.
     """
 
     variables: dict[str, np.ndarray]
@@ -48,11 +48,11 @@ class Fit:
 
 
 def fit_variables(given: Mapping[str, np.ndarray], wanted: Mapping[str, tuple[int, ...]]) -> Fit:
-    """Returns what of `given` a network takes: hidden layers where all of them fit, else none.
+    """Returns the variables of `given` that fit a network; hidden layers only if all of them fit.
 
     Args:
       given: flat path → array.
-      wanted: flat path → shape of all that the network has but its head.
+      wanted: flat path → shape of every variable of the network except its head.
     """
     fitting = {
         path: given[path]
@@ -69,7 +69,7 @@ def fit_variables(given: Mapping[str, np.ndarray], wanted: Mapping[str, tuple[in
 
 
 def as_guide(variables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns the convolutions of a vgg as those of awei's guide, by flat path."""
+    """Returns the convolutions of a VGG network as those of awei's guide, by flat path."""
     return {
         path.replace("params/", "params/guide/", 1): leaf
         for path, leaf in variables.items()
@@ -78,7 +78,7 @@ def as_guide(variables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def start_to_json(start: Start) -> dict[str, Any]:
-    """Returns what a checkpoint keeps of a start: all but the values, which its state holds."""
+    """Returns initial weights as JSON for a checkpoint, without values: its state holds those."""
     return {
         "fields": dict(start.fields),
         "input": spec_to_json(start.input),
@@ -88,7 +88,7 @@ def start_to_json(start: Start) -> dict[str, Any]:
 
 
 def start_from_json(values: Mapping[str, Any]) -> Start:
-    """Returns the start that `start_to_json` wrote, without values."""
+    """Returns initial weights from JSON, without values: the checkpoint's state holds those."""
     return Start(
         variables={},
         fields=values["fields"],

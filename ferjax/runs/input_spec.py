@@ -1,4 +1,4 @@
-"""How a run's images become input: its weights' way, unless the config says otherwise."""
+"""The InputSpec of a run: the pretrained weights' own, unless the config overrides it."""
 
 from dataclasses import replace
 
@@ -13,30 +13,31 @@ from ferjax.specs import InputSpec
 
 
 def input_spec(config: TrainConfig, train: Split, channels: int, start: Start | None) -> InputSpec:
-    """Returns the input of a run's network, and of its guide where it has one.
+    """Returns the InputSpec of a run's network, and of its guide where it has one.
 
-    Channel order, interpolation and normalisation are the weights', the size is the config's, and
-    `config.normalization` overrides mean and deviation. A guide's weights decide about the guide;
-    a guided run that was started from brings its guide's input with it.
+    Channel order, interpolation and normalisation come from the initial weights, the size from the
+    config; `config.normalization` overrides mean and standard deviation. Weights of a guide set the
+    guide's spec only; initial weights from a guided run bring the spec of its guide.
 
     Args:
-      config: the run's, with an `image_size`.
+      config: of the run, with an `image_size`.
       train: the training split, for its size and statistics.
       channels: 1 or 3.
       start: the weights, or None.
 
     Raises:
-      UserError: the weights' normalisation asked for where the network starts from none.
+      UserError: the normalisation of weights is asked for, but there are none.
     """
     assert config.image_size is not None
     unit = (0.0,) * channels, (1.0,) * channels
     spec = InputSpec(train.shape[:2], config.image_size, channels, *unit)
-    theirs, guide = spec, None
+    of_weights, guide = spec, None
     if start:
-        here = dict(storage=spec.storage, size=spec.size, channels=channels)
-        theirs = replace(start.input, **here, guide=None)
-        guide = theirs if start.guides else start.input.guide and replace(start.input.guide, **here)
-    own = spec if start and start.guides else theirs
+        sizes = dict(storage=spec.storage, size=spec.size, channels=channels)
+        of_weights = replace(start.input, **sizes, guide=None)
+        of_guide = start.input.guide and replace(start.input.guide, **sizes)
+        guide = of_weights if start.guides else of_guide
+    own = spec if start and start.guides else of_weights
     normalization = config.normalization or ("unit" if own is spec else "weights")
     if normalization == "weights" and own is spec:
         raise UserError(
@@ -45,8 +46,8 @@ def input_spec(config: TrainConfig, train: Split, channels: int, start: Start | 
         )
     mean, std = (own.mean, own.std) if normalization == "weights" else unit
     if normalization == "dataset":
-        turn = -1 if own.order == "bgr" else 1
-        mean, std = (values[::turn] for values in channel_statistics(train, channels))
+        direction = -1 if own.order == "bgr" else 1
+        mean, std = (values[::direction] for values in channel_statistics(train, channels))
     own = replace(own, mean=mean, std=std)
     if guide:
         own = replace(own, guide=own if config.guide_input == "shared" else guide)
@@ -65,6 +66,6 @@ def channel_statistics(
         squares += (images**2).sum((0, 1, 2))
     mean = total / (len(split) * split.shape[0] * split.shape[1])
     variance = squares / (len(split) * split.shape[0] * split.shape[1]) - mean**2
-    # A channel that never varies is left on its scale.
+    # A constant channel would be divided by zero: it keeps its scale.
     std = np.sqrt(np.where(variance > 1e-12, variance, 1.0))
     return tuple(mean.tolist()), tuple(std.tolist())

@@ -1,4 +1,4 @@
-"""What one phase of a task trains with: optimizer, learning rate, compiled step."""
+"""Optimizer, learning rate, initial state and jitted training step of a phase."""
 
 import functools
 from collections.abc import Callable
@@ -11,26 +11,26 @@ import optax
 from ferjax.config.field_combinations import DECAYS
 from ferjax.config.phases import Phase, phases_of
 from ferjax.config.train_config import TrainConfig
-from ferjax.images.augment import AUGMENTS
+from ferjax.images.augment import find_augmentation
 from ferjax.models.registry import model_entry
 from ferjax.runs.cached_features import Known
 from ferjax.runs.task import Task
 from ferjax.runtime.sharding import compiled, replicated
 from ferjax.runtime.variable_tree import split_tree
-from ferjax.training.losses import CLASS_WEIGHTS
+from ferjax.training.losses import CLASS_WEIGHTS, find_loss
 from ferjax.training.optimizers.learning_rate_schedules import SCHEDULES, make_schedule
 from ferjax.training.optimizers.optax_optimizers import make_optimizer
 from ferjax.training.optimizers.parameter_groups import rate_factors, since_labels
 from ferjax.training.state import Meanwhile, TrainState, create_state
-from ferjax.training.train_step import Sums, train_step
+from ferjax.training.train_step import StepSettings, Sums, train_step
 
 
 def phase_optimizer(task: Task, index: int) -> optax.GradientTransformationExtraArgs:
-    """Returns the optimizer of a phase, with slots for what it trains.
+    """Returns the optimizer of a phase, with state for the parameters that the phase trains.
 
     Args:
-      task: the run's.
-      index: the phase's, from 0.
+      task: of the run.
+      index: of the phase, from 0.
     """
     config, trained = task.config, split_tree(task.shapes, task.frozen[index])[0]
     return make_optimizer(
@@ -83,7 +83,7 @@ def phase_rate(
 
 
 def _decay(config: TrainConfig, schedule: str) -> dict[str, float | None]:
-    """Returns the decay flags that a schedule takes: they may be another phase's."""
+    """Returns the decay flags that a schedule takes; flags of other phases' schedules are None."""
     return {
         flag: getattr(config, flag) if schedule in takers else None
         for flag, takers in DECAYS.items()
@@ -107,11 +107,11 @@ def compiled_step(
     """Returns the training step of a phase, compiled once for all of it.
 
     Args:
-      task: the run's.
-      index: the phase's, from 0.
-      known: what is not computed but read.
+      task: of the run.
+      index: of the phase, from 0.
+      known: model and splits of the phase, with cached features or without.
       rate: from `phase_rate`.
-      state: the phase's; what the step returns is placed as it is.
+      state: of the phase; the step returns states with the same placement.
     """
     config = task.config
     labels = task.bundle.splits["train"].labels
@@ -122,22 +122,22 @@ def compiled_step(
         backbone_factor=config.backbone_factor,
         layer_decay=config.layer_decay,
     )
-    step = functools.partial(
-        train_step,
+    settings = StepSettings(
         model=known.model,
         optimizer=phase_optimizer(task, index),
         rate=rate,
         spec=task.spec,
-        augment=AUGMENTS[config.augment],
+        seed=config.seed,
+        augment=find_augmentation(config.augment),
+        loss=find_loss(config.loss),
         label_smoothing=config.label_smoothing,
         class_weights=CLASS_WEIGHTS[config.class_weights](counts),
-        seed=config.seed,
         frozen=task.frozen[index],
-        loss=config.loss,
-        known=known.branch,
-        factors=factors and split_tree(factors, task.frozen[index])[0],
+        stored_branch=known.branch,
+        rate_factors=factors and split_tree(factors, task.frozen[index])[0],
         accumulate=config.accumulate,
         ema=config.ema,
     )
+    step = functools.partial(train_step, settings=settings)
     placement = jax.tree.map(lambda leaf: leaf.sharding, state), replicated(task.mesh)
     return compiled(step, task.mesh, donate_argnums=(0, 1), out_shardings=placement)

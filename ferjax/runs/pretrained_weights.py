@@ -1,4 +1,4 @@
-"""What a run starts from: published weights, another run, or what its own checkpoint says."""
+"""Initial weights from published weights, from another run, or from the own checkpoint."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One experiment as several runs, by seed or by fold, and the report above them."""
+"""One experiment as several runs, by seed or by cross-validation fold, and their joint report."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -15,9 +15,9 @@ from ferjax.training.run_directory.config_and_lock import locked_run_dir
 
 
 def runs_of(config: TrainConfig) -> tuple[str, dict[int, TrainConfig]]:
-    """Returns the kind of series and the configs of its runs by number; none for a single run.
+    """Returns `seed` or `fold`, and the config of each run by its number; none for a single run.
 
-    Seeds come first: with both, each seed's folder holds a series of folds.
+    With both seeds and folds, the folder of each seed holds a series of folds.
     """
     top = Path(config.workdir or "")
     if config.seeds:
@@ -35,7 +35,7 @@ def runs_of(config: TrainConfig) -> tuple[str, dict[int, TrainConfig]]:
 def train_several(
     config: TrainConfig, train: Callable[[TrainConfig], Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Trains every run of a series and writes the report above them; returns it, with its `path`.
+    """Trains every run of a series and writes their joint report; returns it, with its `path`.
 
     Args:
       config: with `seeds` or `folds`.

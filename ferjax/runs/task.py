@@ -1,4 +1,4 @@
-"""A config made concrete: data set, network and devices, checked against each other."""
+"""A config made concrete: data set, network, input and devices, checked against each other."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -31,18 +31,18 @@ from ferjax.training.train_step import predict_step
 
 @dataclass(frozen=True)
 class Task:
-    """What a run works with.
+    """Everything a run is made of, before it is trained.
 
     Attributes:
-      config: the run's.
+      config: of the run.
       bundle: splits and classes.
-      fields: the module fields that config and weights set, JSON values.
+      fields: module fields set by the config and by the initial weights, as JSON values.
       model: the Linen module.
       shapes: tree of the network's parameters, shapes only.
       frozen: for each phase, a regular expression on paths of the parameters that it does not
         train, or None.
-      start: the weights it starts from, or None.
-      spec: how images become its input.
+      start: the initial weights, or None for random initialisation.
+      spec: how images become network input.
       mesh: the devices.
       logits_of: (variables, split) → logits float [N, K], compiled once for the whole run.
     """
@@ -70,7 +70,7 @@ class Task:
 
 
 def prepare_task(config: TrainConfig, devices: Devices | None = None) -> Task:
-    """Returns the task of a config; whatever cannot fit together is refused before any work.
+    """Returns the task of a config; what does not fit together is refused before any training.
 
     Args:
       config: from `recipes.resolve`.
@@ -111,7 +111,7 @@ def prepare_task(config: TrainConfig, devices: Devices | None = None) -> Task:
             f"--batch_size={config.batch_size} is more than the {len(train)} training images."
             f" Give at most {len(train) // mesh.size * mesh.size or mesh.size}."
         )
-    # Last: it may download half a gigabyte.
+    # Last, because it may download half a gigabyte.
     start = start_of(config, fields, bundle.classes)
     if start:
         fields = {**start.fields, **fields}
@@ -125,7 +125,7 @@ def prepare_task(config: TrainConfig, devices: Devices | None = None) -> Task:
 
 
 def _frozen(config: TrainConfig, shapes: dict[str, Any]) -> tuple[str | None, ...]:
-    """Returns what each phase freezes, checked against the network."""
+    """Returns the frozen pattern of each phase, checked against the network."""
     always = model_entry(config.model).frozen
     for phase in phases_of(config):
         check_frozen(shapes, phase.freeze, always)
@@ -178,16 +178,23 @@ def evaluator(
 ) -> Callable[[Any, Split], np.ndarray]:
     """Returns (variables, split) → logits float [N, K]; compiled once for all calls."""
 
-    def plainly(variables: Any, batch: Any) -> jax.Array:
+    def predict(variables: Any, batch: Any) -> jax.Array:
         return predict_step(variables, batch["image"], model=model, spec=spec, tta=tta)
 
-    return evaluator_of(plainly, mesh, batch_size, progress)
+    return evaluator_of(predict, mesh, batch_size, progress)
 
 
 def evaluator_of(
     function: Callable[[Any, Any], jax.Array], mesh: Mesh, batch_size: int, progress: bool
 ) -> Callable[[Any, Split], np.ndarray]:
-    """Returns (variables, split) → logits float [N, K] of (variables, batch) → logits."""
+    """Returns (variables, split) → logits float [N, K], from a function of one batch.
+
+    Args:
+      function: (variables, batch) → logits float [B, K].
+      mesh: devices that share a batch.
+      batch_size: rows of the padded batches.
+      progress: whether to show a bar on a terminal.
+    """
     function = jax.jit(function, out_shardings=replicated(mesh))
 
     def logits(variables: Any, split: Split) -> np.ndarray:
@@ -202,5 +209,5 @@ def evaluator_of(
 def evaluate_split(
     logits_of: Callable[[Any, Split], np.ndarray], variables: Any, split: Split
 ) -> Evaluation:
-    """Returns what `variables` predict on a split of the network's own classes."""
+    """Returns the evaluation of `variables` on a split that has the network's own classes."""
     return evaluation(logits_of(variables, split), split.labels)

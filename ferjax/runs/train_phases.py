@@ -1,4 +1,4 @@
-"""A task trained in its run directory: phase after phase, from wherever it was left."""
+"""Train a task in its run directory: phase after phase, resumed from the latest checkpoint."""
 
 import functools
 import logging
@@ -36,7 +36,7 @@ from ferjax.training.wall_time import Spent, laps, nothing_spent, timed
 
 _log = logging.getLogger(__name__)
 
-# (epoch, val accuracy) → None, after every evaluation.
+# (epoch, val accuracy) → None, called after every evaluation.
 Watch = Callable[[int, float], None]
 
 
@@ -46,14 +46,14 @@ class _Run:
 
     Attributes:
       task: what is trained.
-      run_dir: where.
-      record: what it leaves on disk.
+      run_dir: the run directory.
+      record: saves checkpoints and metrics.
       interrupted: () → whether the user asked this process to stop.
-      watch: told of every evaluation.
-      spent: its account of time.
-      lap: () → the seconds by kind since the last train line.
-      program: what is known of the step under way, and of the machine.
-      ahead: phases that were made ready before there was a state.
+      watch: called after every evaluation.
+      spent: the wall-time breakdown.
+      lap: () → seconds by kind since the last train line.
+      program: facts about the compiled step and the machine.
+      ahead: phases that were prepared while the first state was computed, by index.
     """
 
     task: Task
@@ -68,16 +68,16 @@ class _Run:
 
 
 def train_run(task: Task, run_dir: Path, watch: Watch | None = None) -> None:
-    """Trains from the directory's latest checkpoint, or from the start, to the end.
+    """Trains to the end, from the latest checkpoint in the directory or from step 0.
 
     Args:
       task: from `prepare_task`.
-      run_dir: locked.
-      watch: called after each evaluation and its save; what it raises ends the run.
+      run_dir: the locked run directory.
+      watch: called after each evaluation and its save; an exception that it raises ends the run.
 
     Raises:
       Diverged: a loss or parameter that is not finite; with `--on_nan=rollback` a second time.
-      UserError: what could not be saved, unless `--on_save_error=continue` and a later save could.
+      UserError: a failed save, unless `--on_save_error=continue` and a later save succeeded.
       KeyboardInterrupt: the user asked to stop; the state has been saved.
     """
     config = task.config
@@ -87,7 +87,7 @@ def train_run(task: Task, run_dir: Path, watch: Watch | None = None) -> None:
     ):
         watch, spent = watch or (lambda epoch, accuracy: None), nothing_spent()
         run = _Run(task, run_dir, record, interrupted, watch, spent, laps(spent))
-        state, host = _left(run)
+        state, host = _restore_or_initialise(run)
         while True:
             try:
                 state, host = _train_phase(run, state, host)
@@ -95,17 +95,17 @@ def train_run(task: Task, run_dir: Path, watch: Watch | None = None) -> None:
                 if config.on_nan == "stop" or host.retries:
                     raise
                 record.settle()
-                state, host = _left(run)
-                taken = f"the loss was not finite: taken back to step {int(state.step)}, once"
-                host = replace(host, retries=1, notes=(*host.notes, taken))
+                state, host = _restore_or_initialise(run)
+                note = f"the loss was not finite: taken back to step {int(state.step)}, once"
+                host = replace(host, retries=1, notes=(*host.notes, note))
                 continue
             if len(host.starts) == len(task.frozen):
                 return
-            state, host = _next(run, state, host)
+            state, host = _enter_next_phase(run, state, host)
 
 
-def _left(run: _Run) -> tuple[TrainState, HostState]:
-    """Returns state and host of the latest checkpoint, or those that a run starts with."""
+def _restore_or_initialise(run: _Run) -> tuple[TrainState, HostState]:
+    """Returns the states of the latest checkpoint, or those at step 0."""
     began, task, manager = time.monotonic(), run.task, run.record.manager
     host, epochs = HostState(placed_zeros(task)), 0
     if (latest := manager.latest_step()) is not None:
@@ -119,40 +119,42 @@ def _left(run: _Run) -> tuple[TrainState, HostState]:
         run.ahead[0] = ready_ahead(task, state)
 
     with timed(run.spent, "compile"):
-        # What is frozen may be known, which takes the state's values.
+        # Cached features of a frozen branch need the values of the state, so they cannot be ahead.
         ahead = index == 0 and epochs < first.epochs and not frozen_branch(task, 0)
         state = first_state(task, get_ready if ahead else None)
         if index:
-            state = _begun(task, state, index)
+            state = _state_for_phase(task, state, index)
     if latest is not None:
         state = restore_checkpoint(manager, latest, state)
     run.record.cut_back(int(state.step))
-    return state, _later(host, began)
+    return state, _with_elapsed_seconds(host, began)
 
 
-def _next(run: _Run, state: TrainState, host: HostState) -> tuple[TrainState, HostState]:
-    """Returns state and host at the start of the phase that follows theirs."""
+def _enter_next_phase(
+    run: _Run, state: TrainState, host: HostState
+) -> tuple[TrainState, HostState]:
+    """Returns the states at the start of the next phase."""
     began, task, index = time.monotonic(), run.task, len(host.starts)
     with timed(run.spent, "compile"):
-        state = _begun(task, state, index)
+        state = _state_for_phase(task, state, index)
     starts = (*host.starts, int(state.step) // task.steps_per_epoch)
     host = replace(host, starts=starts, waited=(0, -1.0), plateau=Plateau())
-    return state, _later(host, began)
+    return state, _with_elapsed_seconds(host, began)
 
 
-def _later(host: HostState, began: float) -> HostState:
-    """Returns the host that knows of the time since, beside what the loop counts itself."""
+def _with_elapsed_seconds(host: HostState, began: float) -> HostState:
+    """Returns the host-side state with the seconds since `began` added."""
     return replace(host, seconds=host.seconds + time.monotonic() - began)
 
 
-def _begun(task: Task, state: TrainState, index: int) -> TrainState:
-    """Returns a state as phase `index` begins with it."""
+def _state_for_phase(task: Task, state: TrainState, index: int) -> TrainState:
+    """Returns the state at the start of phase `index`."""
     optimizer, split = phase_optimizer(task, index), task.config.shard_params
     return next_phase(state, optimizer, task.frozen[index], task.mesh, split=split)
 
 
 def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainState, HostState]:
-    """Returns state and host at the end of the phase that they are in."""
+    """Trains the current phase; returns the states at its end."""
     task, config, per_epoch = run.task, run.task.config, run.task.steps_per_epoch
     began = time.monotonic()
     index = len(host.starts) - 1
@@ -211,11 +213,11 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
         plateau=plateau_of(config, phase),
         progress=config.progress,
     )
-    return fit(state, _later(host, began), plan, parts)
+    return fit(state, _with_elapsed_seconds(host, began), plan, parts)
 
 
 def _step(run: _Run, lower: Callable[..., Any]) -> Step:
-    """Returns a phase's step: compiled when first called, and traced where that is asked for."""
+    """Returns the step of a phase: compiled on its first call, profiled with `--profile`."""
     config = run.task.config
 
     def seen(facts: dict[str, Any]) -> None:
@@ -227,7 +229,7 @@ def _step(run: _Run, lower: Callable[..., Any]) -> Step:
 
 
 def _speed(run: _Run, images_per_second: float) -> dict[str, Any]:
-    """Returns what a train line says of its epoch's speed, time and memory."""
+    """Returns the fields of a train line on speed, wall time and memory of its epoch."""
     devices, program = list(run.task.mesh.devices.flat), run.program
     if "ceiling" not in program:
         bf16 = run.task.config.precision == "bf16"

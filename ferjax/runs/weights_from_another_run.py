@@ -1,4 +1,4 @@
-"""What a run takes of another run: its network, and of its head the emotions that both know."""
+"""Initial weights from another ferjax run: trunk, input, and outputs matched by emotion name."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

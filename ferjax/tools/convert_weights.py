@@ -15,8 +15,14 @@ from ferjax.config.tool_configs import ConvertConfig
 from ferjax.convert.converted.weights_folder import is_saved, load_weights
 from ferjax.convert.export_torchvision import to_torchvision
 from ferjax.convert.fetching.name_url_or_file import Origin, fetch, resolve
-from ferjax.convert.publisher_logits import reference_logits
-from ferjax.convert.weights import Plan, Pretrained, carry_out, plan_conversion, save_pretrained
+from ferjax.convert.reference_library import reference_logits
+from ferjax.convert.weights import (
+    ConversionPlan,
+    Pretrained,
+    plan_conversion,
+    run_conversion,
+    save_pretrained,
+)
 from ferjax.errors import UserError
 from ferjax.images.preprocess import prepare
 from ferjax.models.registry import abstract_variables, create_model
@@ -40,7 +46,7 @@ class Conversion:
       folder: what was written, None where nothing was.
     """
 
-    plan: Plan
+    plan: ConversionPlan
     error: float | None
     folder: Path | None
 
@@ -70,7 +76,7 @@ def run_convert(config: ConvertConfig) -> Conversion:
         plan = plan_conversion(file, origin, config.model, abstract_variables)
         if config.dry_run and not config.verify:
             return Conversion(plan, None, None)
-        weights = carry_out(plan)
+        weights = run_conversion(plan)
         error = _judge(plan, weights) if config.verify else None
     write = out and not config.dry_run
     return Conversion(plan, error, save_pretrained(out, weights) if out and write else None)
@@ -83,7 +89,7 @@ def _file_of(origin: Origin, config: ConvertConfig) -> Iterator[Path]:
         yield fetch(origin, Path(folder), offline=config.offline, progress=config.progress)
 
 
-def _judge(plan: Plan, weights: Pretrained) -> float:
+def _judge(plan: ConversionPlan, weights: Pretrained) -> float:
     """Returns how far our logits are from those of the source's own library.
 
     Raises:

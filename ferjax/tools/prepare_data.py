@@ -11,11 +11,12 @@ from ferjax.config.tool_configs import PrepareConfig
 from ferjax.data.audit.audit_dataset import audit, file_census
 from ferjax.data.registry import data_path, dataset_entries, load_dataset
 from ferjax.data.splits.split import DatasetBundle
-from ferjax.errors import UserError, unknown_name
+from ferjax.errors import UserError
 from ferjax.faces.crop_face import CropPlan
-from ferjax.faces.viola_jones import choice_rule, haar_eyes, haar_faces
-from ferjax.images.augment import AUGMENTS, draw
-from ferjax.images.preprocess import denormalize, prepare
+from ferjax.faces.viola_jones import haar_eyes, haar_faces, selection_rule
+from ferjax.images.augment import find_augmentation
+from ferjax.images.augmented_input import augment
+from ferjax.images.preprocess import denormalize
 from ferjax.report.figures.contact_sheet import draw_contact_sheets
 from ferjax.report.figures.image_grids import draw_batch
 from ferjax.report.pages.audit_files import write_audit
@@ -85,7 +86,7 @@ def _crops(config: PrepareConfig, out: Path) -> list[str]:
         raise UserError(f"{sheets} exists already. Nothing was written; give another --out.")
     plan = CropPlan(
         haar_faces(),
-        choice_rule(config.rule),
+        selection_rule(config.rule),
         margin=config.margin,
         eyes=haar_eyes() if config.align else None,
     )
@@ -116,8 +117,7 @@ def _cache(config: PrepareConfig, out: Path) -> list[str]:
 
 def _preview(config: PrepareConfig, out: Path) -> list[str]:
     """Draws what the network sees in training under a preset."""
-    if config.augment not in AUGMENTS:
-        raise unknown_name("--augment", config.augment, AUGMENTS)
+    find_augmentation(config.augment)
     bundle = _bundle(config)
     train = bundle.splits["train"]
     index = np.linspace(0, len(train) - 1, min(_PREVIEWED, len(train))).astype(np.int32)
@@ -127,8 +127,8 @@ def _preview(config: PrepareConfig, out: Path) -> list[str]:
     )
     key = stream_key(0, "augment", 0)
     # Mixing is of the whole step; the sheet shows each image's own changes.
-    drawn = draw(AUGMENTS[config.augment], key, jnp.asarray(index), train.shape[:2])
-    images = denormalize(prepare(train.read(index), spec, *drawn), spec)
+    inputs = augment(jnp.asarray(train.read(index)), spec, config.augment, key, jnp.asarray(index))
+    images = denormalize(inputs, spec)
     path = out / f"preview_{config.augment}.png"
     title = f"{config.dataset} under --augment={config.augment}"
     draw_batch(np.asarray(images), train.labels[index], bundle.classes, path, title)

@@ -1,4 +1,4 @@
-"""A network's forward pass where parts of it are frozen (and still) or known (and not run)."""
+"""Forward pass of a partly frozen network: frozen batch norms, stored outputs of branches."""
 
 import contextlib
 from collections.abc import Callable, Collection, Mapping
@@ -24,8 +24,8 @@ def training_logits(
 ) -> tuple[jax.Array, Any]:
     """Returns logits float [B, K] and the running statistics after the batch.
 
-    Batch norms none of whose parameters is trained normalise by their running statistics and leave
-    them alone; stochastic depth leaves out no block of which nothing is trained.
+    A batch norm without trained parameters normalises by its running statistics and does not update
+    them; stochastic depth never drops a block without trained parameters.
 
     Args:
       model: the network.
@@ -34,7 +34,7 @@ def training_logits(
       inputs: what it is called with.
       key: of dropout and stochastic depth.
       frozen: regular expression on paths of parameters that are not trained, or None.
-      known: submodule path → what it returns for these inputs, in the place of running it.
+      known: submodule path → its stored output for these inputs; the submodule is not run.
     """
     with _intercepted(still_modules(params, frozen), known or {}):
         logits, updates = model.apply(
@@ -58,7 +58,12 @@ def evaluation_logits(
 def _intercepted(
     still: Collection[str], known: Mapping[str, jax.Array]
 ) -> contextlib.AbstractContextManager[None]:
-    """Returns the context in which modules that are `still` or `known` are so."""
+    """Returns a context in which frozen modules are frozen and stored outputs replace calls.
+
+    Args:
+      still: paths of modules without trained parameters.
+      known: submodule path → its stored output.
+    """
 
     def intercept(
         run: Callable[..., Any],
@@ -74,7 +79,7 @@ def _intercepted(
             # Stochastic depth has no parameters of its own; its block has.
             owner = name if isinstance(module, BatchNorm) else "/".join(path[:-1])
             if isinstance(module, BatchNorm | StochasticDepth) and owner in still:
-                keywords = {**keywords, "still": True}
+                keywords = {**keywords, "frozen": True}
         return run(*arguments, **keywords)
 
     return nn.intercept_methods(intercept)

@@ -1,4 +1,4 @@
-"""Which parameters a phase trains, and what the modules around the others do meanwhile."""
+"""Freezing: which parameters a phase trains, and which modules are frozen as a whole."""
 
 import re
 from collections.abc import Mapping
@@ -7,33 +7,32 @@ from typing import Any
 from ferjax.errors import UserError
 from ferjax.runtime.variable_tree import flatten
 
-# What stands between pooled features and logits, as `models.heads.classify` names it.
+# The layers between pooled features and logits, as `models.heads.classify` names them.
 HEAD = r"head(_dense\d+)?/.*"
 
 _NAMED: dict[str, str | None] = {"none": None, "all_but_head": rf"(?!{HEAD}).*"}
 
 
 def frozen_pattern(freeze: str, always: str | None) -> str | None:
-    """Returns the regular expression on parameter paths that a phase does not train, or None.
+    """Returns a regular expression that matches the paths of all frozen parameters, or None.
 
     Args:
       freeze: `none`, `all_but_head`, or a regular expression on whole paths.
-      always: the network's own (`ModelEntry.frozen`).
+      always: parameters that the network never trains (`ModelEntry.frozen`), or None.
     """
     parts = [part for part in (always, _NAMED.get(freeze, freeze)) if part]
     return "|".join(f"(?:{part})" for part in parts) or None
 
 
 def check_frozen(params: Mapping[str, Any], freeze: str, always: str | None) -> None:
-    """Raises `UserError` unless `freeze` makes sense for these parameters.
+    """Raises `UserError` unless `freeze` is valid for these parameters.
 
-    It must match some of them and leave some, and a module with running statistics is trained
-    whole or not at all.
+    It must match some parameters but not all, and both parameters of a batch norm or none.
 
     Args:
-      params: the network's, values or shapes, as a tree.
+      params: tree of the network's parameters, values or shapes.
       freeze: as in `frozen_pattern`.
-      always: as there.
+      always: as in `frozen_pattern`.
     """
     paths = list(flatten(params))
     if freeze not in _NAMED and not any(re.fullmatch(freeze, path) for path in paths):
@@ -56,7 +55,7 @@ def check_frozen(params: Mapping[str, Any], freeze: str, always: str | None) -> 
 
 
 def still_modules(params: Mapping[str, Any], pattern: str | None) -> frozenset[str]:
-    """Returns the paths of all modules none of whose parameters is trained.
+    """Returns the paths of all modules that have no trained parameter.
 
     Args:
       params: the network's parameters.

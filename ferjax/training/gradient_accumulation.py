@@ -1,4 +1,4 @@
-"""A batch's loss and gradient, summed over parts that go through the network one by one."""
+"""Gradient accumulation: loss and gradient of a batch, summed over equal parts of it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 
 class Summed(NamedTuple):
-    """What a batch adds up to.
+    """Sums over the parts of a batch.
 
     Attributes:
       loss: float scalar, sum of the weighted losses.
@@ -33,8 +33,8 @@ def accumulated(
 ) -> tuple[Summed, Any]:
     """Returns the sums over a batch, and the gradient of its weighted mean loss.
 
-    Without batch norm and dropout neither depends on the number of parts; a batch norm sees each
-    part alone, as a smaller batch.
+    Without batch norm and dropout the result does not depend on the number of parts. A batch norm
+    normalises each part by itself, as a smaller batch.
 
     Args:
       part_loss: (trained, batch_stats, part, key) → sum of weighted losses, (sum of weights, hits,
@@ -42,8 +42,8 @@ def accumulated(
       trained: parameters.
       batch_stats: running statistics before the batch.
       batch: arrays [B, ...], nested in any way.
-      key: of dropout; every part of several gets one of its own.
-      parts: that B is cut into, equal ones; every part has rows of every device.
+      key: random key of dropout; each part gets its own.
+      parts: number of equal parts of the batch; each part has rows of every device.
     """
     gradient_fn = jax.value_and_grad(part_loss, has_aux=True)
 
@@ -69,7 +69,7 @@ def _scanned(
     parts: int,
 ) -> tuple[Summed, Any]:
     def cut(x: jax.Array) -> jax.Array:
-        # Every parts-th row: a device's rows stay on it.
+        # Part i takes every parts-th row, so that no row moves to another device.
         return x.reshape(-1, parts, *x.shape[1:]).swapaxes(0, 1)
 
     def add(carry: tuple[Summed, Any], part: tuple[Any, jax.Array]) -> tuple[Any, None]:

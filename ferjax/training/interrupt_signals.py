@@ -1,4 +1,4 @@
-"""Signals that end a process: as requests that a loop honours between two steps, or as Ctrl-C."""
+"""Signals (Ctrl-C, SIGTERM, SIGHUP) as requests to stop that the loop answers between steps."""
 
 import contextlib
 import signal

@@ -1,4 +1,4 @@
-"""The training loop: next batch → step → log → evaluate → save, everything injected."""
+"""The training loop: next batch → step → log → evaluate → save; everything is passed in."""
 
 import functools
 import math
@@ -14,7 +14,7 @@ from ferjax.training.state import TrainState
 from ferjax.training.train_step import NEVER, Sums
 from ferjax.training.wall_time import since, timed
 
-# Between two looks at the sums, which wait for the device.
+# Seconds between two readings of the sums: reading them waits for the device.
 _LOOK_SECONDS = 1.0
 
 
@@ -25,13 +25,13 @@ class Diverged(UserError):
 def fit(
     state: TrainState, host: HostState, plan: Plan, parts: Parts
 ) -> tuple[TrainState, HostState]:
-    """Returns state and host at the end of a phase.
+    """Trains to the end of a phase; returns training state and host-side state.
 
     Args:
-      state: at any step of the phase; the epoch under way is finished first.
-      host: as saved with that state.
+      state: at any step of the phase; an unfinished epoch is finished first.
+      host: the host-side state that belongs to it.
       plan: durations.
-      parts: the functions to drive.
+      parts: the functions that the loop calls.
 
     Raises:
       Diverged: a loss is not finite.
@@ -40,7 +40,7 @@ def fit(
     started = time.monotonic() - host.seconds
     finished, first = divmod(int(state.step), plan.steps_per_epoch)
     if first == 0 and int(host.sums.count):
-        # Saved between an epoch's last step and its evaluation: that epoch is still under way.
+        # Saved after the last step of an epoch and before its evaluation: it is not finished.
         finished, first = finished - 1, plan.steps_per_epoch
     for epoch in range(finished + 1, plan.last + 1):
         if plan.patience and host.waited[0] >= plan.patience:
@@ -71,7 +71,7 @@ def fit(
 def _after_evaluation(
     host: HostState, plan: Plan, epoch: int, step: int, accuracy: float
 ) -> HostState:
-    """Returns the host that has seen an evaluation."""
+    """Returns the host-side state after an evaluation: best epoch, patience, plateau."""
     if accuracy > host.best.get("accuracy", -1.0):
         host = replace(host, best={"epoch": epoch, "step": step, "accuracy": accuracy})
     count, best = host.waited
@@ -92,7 +92,7 @@ def _train_epoch(
     first: int,
     started: float,
 ) -> tuple[TrainState, HostState]:
-    """Runs an epoch from its step `first` on; looks at its sums about once a second."""
+    """Runs an epoch from its step `first` on; reads its sums about once a second."""
     sums = host.sums
     scale = parts.place(host.scale)
     looked = saved = time.monotonic()
@@ -133,7 +133,7 @@ def _train_epoch(
 def _save(
     state: TrainState, host: HostState, parts: Parts, started: float, accuracy: float | None
 ) -> HostState:
-    """Starts a checkpoint; returns the host as it knows the time."""
+    """Starts to save a checkpoint; returns the host-side state with the seconds so far."""
     host = replace(host, seconds=time.monotonic() - started, spent=dict(parts.spent))
     with timed(parts.spent, "save"):
         parts.save(state, host, accuracy)
@@ -141,16 +141,16 @@ def _save(
 
 
 def _clock(plan: Plan, unsaved: float, taken: float, steps: int) -> tuple[bool, int]:
-    """Returns whether a save is due, and after how many steps to look again.
+    """Returns whether a save is due, and after how many steps to read the clock again.
 
     Args:
       plan: durations.
       unsaved: seconds since the last save.
-      taken: seconds since the last look.
-      steps: taken meanwhile.
+      taken: seconds since the last reading of the clock.
+      steps: steps since then.
     """
     between = min(_LOOK_SECONDS, plan.save_seconds)
-    # At most twice as many as before: what went fast for a moment may go slowly now.
+    # At most twice as many as before: the speed of the last steps may not last.
     again = min(2 * steps, int(steps / max(taken, 1e-6) * between))
     return unsaved > plan.save_seconds, max(1, again)
 

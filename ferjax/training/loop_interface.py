@@ -1,4 +1,4 @@
-"""What the training loop is given: durations, what the host remembers, functions to drive."""
+"""What the training loop is given: durations, host-side state, and the functions it calls."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,21 +10,21 @@ from ferjax.training.state import TrainState
 from ferjax.training.train_step import Sums
 from ferjax.training.wall_time import Spent, nothing_spent
 
-# A run that diverged is taken up again at this share of its learning rate.
+# Factor on the learning rate after a run that diverged is restarted from a checkpoint.
 _LOWER = 0.1
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long to train in one phase, and when to look up from it.
+    """Durations of one phase: epochs, evaluations, saves, patience.
 
     Attributes:
-      last: the epoch after which the phase ends, counted from the start of the run.
-      of: the run's epochs, for display.
+      last: the last epoch of the phase, counted from the start of the run.
+      of: number of epochs of the whole run, for display.
       steps_per_epoch: whole batches in the training split.
       batch_size: rows of the global batch.
       eval_every: epochs between evaluations.
-      save_seconds: between two saves within an epoch.
+      save_seconds: seconds between two saves within an epoch.
       patience: evaluations without gain after which the phase ends early, or None.
       plateau: (patience, factor) of the schedule of that name, or None.
       progress: whether to show a bar on a terminal.
@@ -43,18 +43,18 @@ class Plan:
 
 @dataclass(frozen=True)
 class HostState:
-    """What a run knows beside its `TrainState`, and what does not follow from the step.
+    """Host-side state of a run: saved with `TrainState`, and not derivable from the step.
 
     Attributes:
-      sums: of the epoch under way.
+      sums: of the unfinished epoch.
       best: `epoch`, `step`, `accuracy` of the best evaluation so far; empty before the first.
-      seconds: spent training so far, over all resumptions.
-      spent: of those, by what they went to; steps took the rest.
-      starts: for each phase begun, how many epochs were finished before it.
-      waited: evaluations since the best of this phase, and that one's accuracy.
-      plateau: of the schedule of that name, in this phase.
-      retries: how often the run was taken back after it diverged.
-      notes: what the report should say of the run's course.
+      seconds: wall time of training so far, over all resumptions.
+      spent: the same by kind of work; the rest is training steps.
+      starts: for each started phase, the number of epochs before it.
+      waited: evaluations since the best one of this phase, and the accuracy of that one.
+      plateau: state of the `plateau` schedule in this phase.
+      retries: how often the run was restarted from a checkpoint after it diverged.
+      notes: remarks on the course of the run, for the report.
     """
 
     sums: Sums
@@ -75,22 +75,22 @@ class HostState:
 
 @dataclass(frozen=True)
 class Parts:
-    """The functions that the loop drives.
+    """The functions that the loop calls.
 
     Attributes:
       train_step: (state, sums, batch, scale) → (state, sums).
-      spent: the run's account of time, to which the loop and the other parts add.
-      zero_sums: () → the sums that an epoch starts with, placed as `train_step` returns them.
-      place: number → the same as `train_step` takes it.
-      batches: device batches from the state's step on.
-      evaluate: (state) → evaluation of the selection split, and of the raw parameters where it is
-        their average that is evaluated.
+      spent: the wall-time breakdown of the run, to which the loop and these functions add.
+      zero_sums: () → sums at the start of an epoch, placed as `train_step` returns them.
+      place: number → scalar on the devices, as `train_step` takes it.
+      batches: batches on the devices, from the step of the state on.
+      evaluate: (state) → evaluation on the selection split; with a moving average also that of the
+        raw parameters, else None.
       save: (state, host, accuracy or None) → starts a checkpoint.
       log_train: (epoch, step, sums, images a second, scale) → writes a line.
       log_eval: (epoch, step, evaluation, raw evaluation or None) → writes a line.
-      interrupted: (step) → whether the user asked to stop, the same in all processes.
-      agree: (function) → what process 0's returns: the clock's say, that all may do the same.
-      watch: (epoch, accuracy) → told of every evaluation, after its save.
+      interrupted: (step) → whether the user asked to stop; the same in all processes.
+      agree: (function) → the value that process 0 computes, so that all processes act alike.
+      watch: (epoch, accuracy), called after every evaluation and its save.
     """
 
     train_step: Callable[[TrainState, Sums, Any, Any], tuple[TrainState, Sums]]

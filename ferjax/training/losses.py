@@ -1,4 +1,4 @@
-"""Training losses on labels or soft targets, and class weights against imbalance."""
+"""Training losses on labels or soft targets, and class weights against class imbalance."""
 
 from collections.abc import Callable
 
@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from ferjax.config.registered_names import find, register
 from ferjax.errors import UserError
 
 _FOCUS = 2.0
@@ -105,6 +106,20 @@ LOSSES: dict[str, Callable[..., tuple[jax.Array, jax.Array]]] = {
     "focal": focal,
     "multi_target": multi_target,
 }
+
+
+def register_loss(name: str, loss: Callable[..., tuple[jax.Array, jax.Array]]) -> None:
+    """Adds a loss of the user's own for `--loss=NAME`; arguments and result as of `cross_entropy`.
+
+    Raises:
+      UserError: the name is one of ferjax's own, or no identifier.
+    """
+    register("loss", name, loss, LOSSES)
+
+
+def find_loss(name: str) -> Callable[..., tuple[jax.Array, jax.Array]]:
+    """Returns a loss by name; raises `UserError` where there is none."""
+    return find("loss", name, LOSSES)
 
 
 def _weights(targets: jax.Array, class_weights: np.ndarray | None, losses: jax.Array) -> jax.Array:

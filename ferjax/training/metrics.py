@@ -1,4 +1,4 @@
-"""Metrics of an evaluation, from its logits: every image counted once, divided once."""
+"""Evaluation metrics computed from logits: accuracy, confusion matrix, loss, recall by class."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""`TrainState`, and nothing else: what a run is at a step."""
+"""`TrainState`: parameters, batch statistics, optimizer state, and how they are initialised."""
 
 import dataclasses
 import functools
@@ -20,19 +20,19 @@ from ferjax.runtime.variable_tree import merge_trees, split_tree, unflatten
 from ferjax.specs import InputSpec
 from ferjax.training.optimizers.optax_optimizers import carry_over
 
-# Given a state's shapes and placement.
+# Called with shapes and placement of the state while its values are being computed.
 Meanwhile = Callable[[Any], object]
 
 
 @struct.dataclass
 class TrainState:
-    """The state of a run.
+    """The training state: everything that a step changes.
 
     Attributes:
       step: int32 scalar, steps taken.
       params: parameters.
       batch_stats: running statistics of batch norms; empty where there are none.
-      opt_state: the optimizer's.
+      opt_state: state of the optimizer.
       ema: moving average of the trained parameters, or None.
     """
 
@@ -43,7 +43,7 @@ class TrainState:
     ema: Any = None
 
 
-# Jitted to be traced once: a task asks for its shapes, then a state for its values.
+# Jitted so that it is traced once, for the shapes of a task and for the values of a state.
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def init_variables(model: nn.Module, spec: InputSpec, seed: int) -> dict[str, Any]:
     """Returns freshly initialised variables, a function of model, input and seed alone."""
@@ -66,21 +66,21 @@ def create_state(
     split: bool = False,
     meanwhile: Meanwhile | None = None,
 ) -> TrainState:
-    """Returns the state at step 0, born on the mesh.
+    """Returns the state at step 0; every array is created on the devices that hold it.
 
     Args:
       model: the network.
-      optimizer: whose slots to make.
-      spec: what the network takes.
-      seed: the run's seed.
-      mesh: where the state lives.
+      optimizer: whose state to initialise.
+      spec: how images become network input.
+      seed: of the run.
+      mesh: the devices that hold the state.
       dtype: of parameters and statistics, float32 or float64.
-      frozen: regular expression on paths of parameters that are never trained: they get no slots.
+      frozen: regular expression on paths of parameters that are never trained: no optimizer state.
       given: values by flat path (`params/stem_conv/kernel`) instead of the initialised ones.
       ema: whether a moving average of the trained parameters is kept.
       split: whether its arrays are split over the mesh; else each device has a copy.
-      meanwhile: called with the state's shapes and placement while a thread compiles what makes its
-        values, and makes them. It launches nothing itself: processes of a run must in one order.
+      meanwhile: called with shapes and placement of the state while a thread compiles and runs its
+        initialisation. It must not launch computations: all processes of a run launch in one order.
     """
 
     def init(given: Mapping[str, Any]) -> TrainState:
@@ -108,13 +108,15 @@ def next_phase(
     *,
     split: bool = False,
 ) -> TrainState:
-    """Returns a state at the start of another phase: what it trains has slots, new or kept.
+    """Returns the state at the start of the next phase, with optimizer state for its parameters.
+
+    Optimizer state of parameters that both phases train is kept; that of others is new.
 
     Args:
-      state: at the end of the phase before.
+      state: at the end of the previous phase.
       optimizer: of the new phase.
       frozen: regular expression on paths of parameters that the new phase does not train.
-      mesh: where the state lives.
+      mesh: the devices that hold the state.
       split: whether its arrays are split over the mesh.
     """
 
@@ -134,8 +136,8 @@ def _born(
     split: bool,
     meanwhile: Meanwhile | None = None,
 ) -> TrainState:
-    """Returns `make(argument)`, each array made where it will live."""
-    # To know the shapes takes a trace, which is a second and more of a large network's start.
+    """Returns `make(argument)`, each array created on the devices that will hold it."""
+    # Shapes need a trace, which takes a second and more for a large network: only if split.
     placement = split_over(jax.eval_shape(make, argument), mesh) if split else replicated(mesh)
     jitted = jax.jit(make, out_shardings=placement)
     if meanwhile is None:
@@ -150,13 +152,13 @@ def _born(
 def averaged_parameters(ema: Any, params: Any, step: jax.Array, decay: float) -> Any:
     """Returns the moving average after a step.
 
-    In the first steps the decay is (1 + step) / (10 + step) where that is less, so that the start
-    is soon forgotten (as TensorFlow's ExponentialMovingAverage with `num_updates`).
+    In the first steps the decay is (1 + step) / (10 + step) if that is smaller, so that the initial
+    parameters are soon forgotten (as TensorFlow's ExponentialMovingAverage with `num_updates`).
 
     Args:
-      ema: before it, a tree.
-      params: after it, the same tree.
-      step: int scalar, steps taken before it.
+      ema: tree of averages before the step.
+      params: the same tree of parameters after the step.
+      step: int scalar, number of steps before this one.
       decay: 0 to 1.
     """
     kept = jnp.minimum(decay, (1 + step) / (10 + step))
@@ -164,7 +166,7 @@ def averaged_parameters(ema: Any, params: Any, step: jax.Array, decay: float) ->
 
 
 def evaluated_params(state: TrainState) -> Any:
-    """Returns the parameters that are evaluated: where there is one, the moving average."""
+    """Returns the parameters to evaluate: the moving average if there is one."""
     return state.params if state.ema is None else merge_trees(state.params, state.ema)
 
 
@@ -173,7 +175,7 @@ def all_finite(tree: Any) -> bool:
     leaves = jax.tree.leaves(tree)
     if any(not (leaf.is_fully_replicated or leaf.is_fully_addressable) for leaf in leaves):
         return bool(_finite_on_devices(tree))
-    # On the host, where a save takes them anyway: to compile a large network's takes seconds.
+    # On the host: a save copies them there anyway, and compiling the check takes seconds.
     return all(bool(np.isfinite(np.asarray(leaf)).all()) for leaf in leaves)
 
 

@@ -1,7 +1,8 @@
-"""The pure step functions: one training step, one batch of logits."""
+"""The training step and the prediction step: pure functions of state and batch."""
 
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -10,7 +11,7 @@ import numpy as np
 import optax
 from flax import linen as nn
 
-from ferjax.images.augment import Augment, draw
+from ferjax.images.augment import Augment, Augmentation, draw
 from ferjax.images.geometry import Geometry
 from ferjax.images.mixup_cutmix import dominant, draw_mix, mix_inputs, mix_targets
 from ferjax.images.preprocess import network_input
@@ -20,11 +21,11 @@ from ferjax.runtime.variable_tree import merge_trees, split_tree
 from ferjax.specs import InputSpec
 from ferjax.training.forward_pass import evaluation_logits, training_logits
 from ferjax.training.gradient_accumulation import Summed, accumulated
-from ferjax.training.losses import LOSSES, soft_targets
+from ferjax.training.losses import cross_entropy, soft_targets
 from ferjax.training.state import TrainState, averaged_parameters
 
 NEVER = np.iinfo(np.int32).max
-# What a batch's features stand for where they are all that enters the head.
+# The name of a frozen branch that is everything below the head.
 TRUNK = "trunk"
 
 
@@ -52,106 +53,116 @@ def zero_sums(dtype: Any = np.float32) -> Sums:
     return Sums(np.zeros((), dtype), np.zeros((), dtype), zero, zero, np.array(NEVER, np.int32))
 
 
+Loss = Callable[..., tuple[jax.Array, jax.Array]]
+
+
+@dataclass(frozen=True, eq=False)
+class StepSettings:
+    """Everything about a training step that is fixed when the step is compiled.
+
+    Attributes:
+      model: the network, or with `stored_branch="trunk"` its head alone.
+      optimizer: its updates are those of learning rate 1; `TrainState.opt_state` is its state.
+      rate: the learning rate as a function of the run's step.
+      spec: how images become network input.
+      seed: the run's seed; the random keys of every step are derived from it.
+      augment: a preset; or a function (key, uint8 images [B, H, W, C], int32 index [B]) → images
+        of the same shape, uint8 or float in [0, 255], which runs before `prepare`.
+      loss: (logits float [B, K], targets int [B] or float [B, K], *, label_smoothing,
+        class_weights) → loss float [B] and weight float [B] of every example.
+      label_smoothing: share of the target that is spread over all classes, 0 to 1.
+      class_weights: float [K], or None.
+      frozen: regular expression on paths of parameters that stay as they are. They are not
+        differentiated, and layers below all trained ones have no backward pass.
+      stored_branch: what `feature` in a batch stands for: `trunk`, all that enters the head, or
+        the path of a submodule; None where the whole network is computed.
+      rate_factors: tree with each trained parameter's share of the learning rate, or None for 1.
+      accumulate: number of parts that a batch is cut into; their gradients are summed.
+      ema: decay of the moving average in `TrainState.ema`, or None.
+    """
+
+    model: nn.Module
+    optimizer: optax.GradientTransformationExtraArgs
+    rate: optax.Schedule
+    spec: InputSpec
+    seed: int = 0
+    augment: Augment | Augmentation = Augment()  # noqa: RUF009 (a frozen dataclass)
+    loss: Loss = cross_entropy
+    label_smoothing: float = 0.0
+    class_weights: np.ndarray | None = None
+    frozen: str | None = None
+    stored_branch: str | None = None
+    rate_factors: Any = None
+    accumulate: int = 1
+    ema: float | None = None
+
+
 def train_step(
     state: TrainState,
     sums: Sums,
     batch: Mapping[str, jax.Array],
     scale: jax.Array | float = 1.0,
     *,
-    model: nn.Module,
-    optimizer: optax.GradientTransformationExtraArgs,
-    rate: optax.Schedule,
-    spec: InputSpec,
-    augment: Augment,
-    label_smoothing: float,
-    class_weights: np.ndarray | None,
-    seed: int,
-    frozen: str | None = None,
-    loss: str = "cross_entropy",
-    known: str | None = None,
-    factors: Any = None,
-    accumulate: int = 1,
-    ema: float | None = None,
+    settings: StepSettings,
 ) -> tuple[TrainState, Sums]:
-    """Returns state and sums after one step.
+    """Returns state and sums after one training step; a pure function, to be jitted by the caller.
 
     Args:
       state: before the step.
-      sums: the epoch's so far.
+      sums: the epoch's sums before the step.
       batch: `image` uint8 [B, H, W, C], `label` int32 [B], `mask` bool [B], `index` int32 [B];
-        optional `target` float32 [B, K], soft labels that the loss takes in the place of `label`;
-        with `known` also `feature` float32 [B, V, ...].
-      scale: of the learning rate, what the host has learnt on the way.
-      model: the network, or with `known="trunk"` its head alone.
-      optimizer: from `make_optimizer`, whose slots `state` holds; its updates are those of rate 1.
-      rate: the learning rate by the run's step.
-      spec: how images become input.
-      augment: the preset.
-      label_smoothing: 0 to 1.
-      class_weights: float [K] or None.
-      seed: the run's seed; this step's keys are derived from it.
-      frozen: regular expression on paths of parameters that stay as they are: they are not
-        differentiated, and what is below all that is trained has no backward pass.
-      loss: a name of `LOSSES`.
-      known: what `feature` stands for: `trunk`, all that enters the head, or the path of a
-        submodule; None where everything is computed.
-      factors: tree of each trained parameter's share of the rate, or None for 1 throughout.
-      accumulate: parts that the batch is cut into, one after the other through the network.
-      ema: decay of the moving average that `state.ema` holds.
+        optional `target` float32 [B, K], soft labels that replace `label` in the loss; with
+        `settings.stored_branch` also `feature` float32 [B, V, ...].
+      scale: factor on the learning rate, which the host changes (plateau, retry after NaN).
+      settings: what is fixed at compilation.
     """
-    shape, labels = batch["image"].shape[1:3], batch["label"]
-    key = stream_key(seed, "augment", state.step)
-    drawn = draw(augment, key, batch["index"], shape)
-    feature = _known_feature(batch, drawn.geometry) if known else None
-    targets = batch.get("target", labels)
-    inputs: Any = feature if known == TRUNK else network_input(batch["image"], spec, *drawn)
-    mix = draw_mix(augment.mixup, augment.cutmix, key, batch["index"], batch["mask"], spec.size)
-    if mix is not None:
-        inputs, labels = mix_inputs(inputs, mix), dominant(labels, mix)
-        classes = typing.cast(Any, model).num_classes
-        targets = mix_targets(soft_targets(targets, classes), mix)
-    trained, kept = split_tree(state.params, frozen)
+    inputs, targets, labels, feature = _inputs_and_targets(state, batch, settings)
+    branch = None if settings.stored_branch == TRUNK else settings.stored_branch
+    trained, kept = split_tree(state.params, settings.frozen)
 
     def part_loss(
         trained: Any, batch_stats: Any, part: Mapping[str, Any], key: jax.Array
     ) -> tuple[jax.Array, tuple[jax.Array, jax.Array, Any]]:
-        """Returns the sum of weighted losses; and of weights, of hits, and the statistics."""
+        """Returns the sum of weighted losses; sums of weights and hits; batch statistics."""
         logits, batch_stats = training_logits(
-            model,
+            settings.model,
             merge_trees(trained, kept),
             batch_stats,
             part["inputs"],
             key,
-            frozen=frozen,
-            known={known: part["feature"]} if known and known != TRUNK else None,
+            frozen=settings.frozen,
+            known={branch: part["feature"]} if branch else None,
         )
-        losses, weights = LOSSES[loss](
+        losses, weights = settings.loss(
             logits,
             part["targets"],
-            label_smoothing=label_smoothing,
-            class_weights=class_weights,
+            label_smoothing=settings.label_smoothing,
+            class_weights=settings.class_weights,
         )
         weights = weights * part["mask"]
         hits = (logits.argmax(-1) == part["labels"]) & part["mask"]
         return (losses * weights).sum(), (weights.sum(), hits.sum(dtype=jnp.int32), batch_stats)
 
     whole = {"inputs": inputs, "targets": targets, "labels": labels, "mask": batch["mask"]}
-    if known and known != TRUNK:
+    if branch:
         whole["feature"] = feature
-    key = stream_key(seed, "dropout", state.step)
+    key = stream_key(settings.seed, "dropout", state.step)
 
     def summed(trained: Any) -> tuple[Summed, Any]:
-        return accumulated(part_loss, trained, state.batch_stats, whole, key, accumulate)
+        parts = settings.accumulate
+        return accumulated(part_loss, trained, state.batch_stats, whole, key, parts)
 
     found, gradients = summed(trained)
+    # Sharpness-aware minimisation asks for the gradient at another point.
     more = {"grad_fn": lambda trained, _: summed(trained)[1]}
-    updates, opt_state = optimizer.update(gradients, state.opt_state, trained, **more)
-    now = rate(state.step) * scale
+    updates, opt_state = settings.optimizer.update(gradients, state.opt_state, trained, **more)
+    now = settings.rate(state.step) * scale
     updates = jax.tree.map(lambda u: (u * now).astype(u.dtype), updates)
-    if factors is not None:
+    if (factors := settings.rate_factors) is not None:
         updates = jax.tree.map(lambda u, factor: (u * factor).astype(u.dtype), updates, factors)
     trained = typing.cast(Any, optax.apply_updates(trained, updates))
     mean = found.loss / jnp.maximum(found.weight, 1e-12)
+    ema = settings.ema
     after = TrainState(
         step=state.step + 1,
         params=merge_trees(trained, kept),
@@ -168,8 +179,35 @@ def train_step(
     )
 
 
-def _known_feature(batch: Mapping[str, jax.Array], geometry: Geometry | None) -> jax.Array:
-    """Returns each image's stored feature [B, ...]: its mirror image's where that was drawn."""
+def _inputs_and_targets(
+    state: TrainState, batch: Mapping[str, jax.Array], settings: StepSettings
+) -> tuple[Any, jax.Array, jax.Array, jax.Array | None]:
+    """Returns network inputs, loss targets, labels and stored features of an augmented batch."""
+    images, labels, spec = batch["image"], batch["label"], settings.spec
+    targets = batch.get("target", labels)
+    key = stream_key(settings.seed, "augment", state.step)
+    if not isinstance(settings.augment, Augment):
+        return (
+            network_input(settings.augment(key, images, batch["index"]), spec),
+            targets,
+            labels,
+            None,
+        )
+    drawn = draw(settings.augment, key, batch["index"], images.shape[1:3])
+    feature = _drawn_feature(batch, drawn.geometry) if settings.stored_branch else None
+    trunk = settings.stored_branch == TRUNK
+    inputs: Any = feature if trunk else network_input(images, spec, *drawn)
+    mixup, cutmix = settings.augment.mixup, settings.augment.cutmix
+    mix = draw_mix(mixup, cutmix, key, batch["index"], batch["mask"], spec.size)
+    if mix is not None:
+        inputs, labels = mix_inputs(inputs, mix), dominant(labels, mix)
+        classes = typing.cast(Any, settings.model).num_classes
+        targets = mix_targets(soft_targets(targets, classes), mix)
+    return inputs, targets, labels, feature
+
+
+def _drawn_feature(batch: Mapping[str, jax.Array], geometry: Geometry | None) -> jax.Array:
+    """Returns each image's stored feature [B, ...], of its mirror image where a flip was drawn."""
     stored = batch["feature"]
     if stored.shape[1] == 1 or geometry is None:
         return stored[:, 0]
@@ -194,25 +232,25 @@ def predict_step(
     )
 
 
-def known_step(
+def predict_step_from_features(
     variables: Mapping[str, Any],
     batch: Mapping[str, jax.Array],
     *,
     model: nn.Module,
     spec: InputSpec,
-    known: str,
+    stored_branch: str,
 ) -> jax.Array:
-    """Returns logits float [B, K] in evaluation mode, a frozen branch's outputs being stored.
+    """Returns logits float [B, K] in evaluation mode from stored outputs of a frozen branch.
 
     Args:
       variables: of `model`; more than it has does no harm.
       batch: `image` uint8 [B, H, W, C] and `feature` float32 [B, V, ...].
-      model: as in `train_step`.
-      spec: how images become input.
-      known: as in `train_step`.
+      model: as in `StepSettings`.
+      spec: how images become network input.
+      stored_branch: as in `StepSettings`.
     """
     feature = batch["feature"][:, 0]
-    if known == TRUNK:
+    if stored_branch == TRUNK:
         return jnp.asarray(model.apply(variables, feature, train=False))
     inputs = network_input(batch["image"], spec)
-    return evaluation_logits(model, variables, inputs, {known: feature})
+    return evaluation_logits(model, variables, inputs, {stored_branch: feature})

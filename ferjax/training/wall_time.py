@@ -1,23 +1,23 @@
-"""Where a run's wall time goes: waiting for data, compiling, evaluating, saving; steps the rest."""
+"""Wall-time breakdown of a run: data, compilation, evaluation, saving; the rest is steps."""
 
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-# Seconds by kind; a run has one, which grows.
+# Seconds by kind of work; a run has one such dictionary, and its values grow.
 Spent = dict[str, float]
-# Beside these: `step`, what is left of the wall time.
+# The rest of the wall time is the kind `step`.
 KINDS = ("data", "compile", "evaluate", "save")
 
 
 def nothing_spent(before: Mapping[str, float] | None = None) -> Spent:
-    """Returns the seconds of a run that starts, or goes on from those of before."""
+    """Returns zero seconds of each kind, or those of an earlier part of the run."""
     return {kind: (before or {}).get(kind, 0.0) for kind in KINDS}
 
 
 @contextlib.contextmanager
 def timed(spent: Spent, kind: str) -> Iterator[None]:
-    """Adds the seconds that its block takes to those of a kind."""
+    """Adds the duration of its block to the seconds of a kind."""
     began = time.perf_counter()
     try:
         yield
@@ -26,12 +26,12 @@ def timed(spent: Spent, kind: str) -> Iterator[None]:
 
 
 def since(spent: Mapping[str, float], before: Mapping[str, float]) -> Spent:
-    """Returns the seconds of each kind since an earlier state of the same account."""
+    """Returns the seconds of each kind since an earlier copy of the same dictionary."""
     return {kind: spent[kind] - before[kind] for kind in KINDS}
 
 
 def laps(spent: Spent) -> Callable[[], Spent]:
-    """Returns () → the seconds of each kind, `step` first, since its last call, or since now."""
+    """Returns a function () → seconds of each kind, `step` first, since its last call."""
     at, before = time.monotonic(), dict(spent)
 
     def lap() -> Spent:
@@ -44,6 +44,6 @@ def laps(spent: Spent) -> Callable[[], Spent]:
 
 
 def accounted(spent: Mapping[str, float], seconds: float) -> Spent:
-    """Returns the seconds of each kind, `step` first, which add up to `seconds` of wall time."""
+    """Returns the seconds of each kind with `step` added, so that all sum to `seconds`."""
     kinds = {kind: spent.get(kind, 0.0) for kind in KINDS}
     return {"step": max(0.0, seconds - sum(kinds.values())), **kinds}

@@ -1,4 +1,4 @@
-"""Networks of other libraries, whose weights the converters take in, and a server of files."""
+"""Fixtures for weight conversion: random state dicts, and an HTTP server with faults."""
 
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,18 +21,18 @@ def random_state() -> Callable[..., dict[str, np.ndarray]]:
 
 
 class Server(ThreadingHTTPServer):
-    """Serves one file over HTTP; what it does wrong, and what it was asked, are attributes."""
+    """Serves one file over HTTP; attributes set its faults and record the requests."""
 
     content = b""
     name = "file.bin"
     etag: str | None = '"one"'
-    ranges = True  # whether it honours Range
-    cuts: list[int]  # bytes after which each of the next answers is cut
-    refuse: list[int]  # statuses of the next answers
-    asked: list[str | None]  # the Range of every request
+    ranges = True  # whether it supports Range
+    cuts: list[int]  # number of bytes after which each of the next responses is cut
+    refuse: list[int]  # error statuses of the next responses
+    requested_ranges: list[str | None]  # the Range header of every request
 
     def handle_error(self, *_: Any) -> None:
-        """Says nothing: a client that hangs up is part of the tests."""
+        """Prints nothing: a client that closes the connection is part of the tests."""
 
     @property
     def url(self) -> str:
@@ -43,26 +43,26 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        server, wanted = self.server, self.headers.get("Range")
-        server.asked.append(wanted)
+        server, range_header = self.server, self.headers.get("Range")
+        server.requested_ranges.append(range_header)
         if self.path != f"/{server.name}" or server.refuse:
             return self.send_error(server.refuse.pop(0) if server.refuse else 404)
-        size, begin = len(server.content), 0
-        same = self.headers.get("If-Range") in (None, server.etag)
-        if wanted and server.ranges and same:
-            begin = int(wanted.removeprefix("bytes=").removesuffix("-"))
-            if begin >= size:
+        size, offset = len(server.content), 0
+        unchanged = self.headers.get("If-Range") in (None, server.etag)
+        if range_header and server.ranges and unchanged:
+            offset = int(range_header.removeprefix("bytes=").removesuffix("-"))
+            if offset >= size:
                 return self.send_error(416)
             self.send_response(206)
-            self.send_header("Content-Range", f"bytes {begin}-{size - 1}/{size}")
+            self.send_header("Content-Range", f"bytes {offset}-{size - 1}/{size}")
         else:
             self.send_response(200)
-        self.send_header("Content-Length", str(size - begin))
+        self.send_header("Content-Length", str(size - offset))
         if server.etag:
             self.send_header("ETag", server.etag)
         self.end_headers()
         cut = server.cuts.pop(0) if server.cuts else size
-        self.wfile.write(server.content[begin:][:cut])
+        self.wfile.write(server.content[offset:][:cut])
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -71,7 +71,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server() -> Iterator[Server]:
     with Server(("127.0.0.1", 0), Handler) as running:
-        running.cuts, running.refuse, running.asked = [], [], []
+        running.cuts, running.refuse, running.requested_ranges = [], [], []
         thread = Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield running

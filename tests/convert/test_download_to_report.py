@@ -1,4 +1,4 @@
-"""The whole way without internet: a server, a cut connection, conversion, fine-tuning, report."""
+"""End to end with a local server: a cut download, conversion, fine-tuning and the report."""
 
 import hashlib
 import json
@@ -21,8 +21,8 @@ from ferjax.runtime.variable_tree import flatten
 SMALL: dict[str, Any] = dict(model="resnet18", image_size=32, batch_size=16, epochs=1)
 
 
-def drawn(classes: int) -> dict[str, np.ndarray]:
-    """Returns random variables of resnet18, statistics too."""
+def random_resnet18(classes: int) -> dict[str, np.ndarray]:
+    """Returns random variables of resnet18, including statistics."""
     rng = np.random.default_rng(0)
     shapes = abstract_variables("resnet18", classes)
     variables = {}
@@ -33,7 +33,7 @@ def drawn(classes: int) -> dict[str, np.ndarray]:
     return variables
 
 
-def made_by_torchvision(request: pytest.FixtureRequest, tmp_path: Path) -> bytes:
+def saved_by_torchvision(request: pytest.FixtureRequest, tmp_path: Path) -> bytes:
     torch = pytest.importorskip("torch")
     models = request.getfixturevalue("torchvision_models")
     torch.manual_seed(0)
@@ -43,16 +43,16 @@ def made_by_torchvision(request: pytest.FixtureRequest, tmp_path: Path) -> bytes
 
 @pytest.fixture(params=["export", pytest.param("torchvision", marks=pytest.mark.parity)])
 def served(request: pytest.FixtureRequest, server: Any, tmp_path: Path) -> Any:
-    """Returns a server of resnet18 weights, by torchvision itself or by our export of them."""
+    """Returns a server of resnet18 weights, saved by torchvision or by ferjax's export."""
     if request.param == "torchvision":
-        server.name, server.content = "resnet18.pth", made_by_torchvision(request, tmp_path)
+        server.name, server.content = "resnet18.pth", saved_by_torchvision(request, tmp_path)
     else:
-        state, _ = to_torchvision(drawn(1000), "resnet18", {})
+        state, _ = to_torchvision(random_resnet18(1000), "resnet18", {})
         server.name, server.content = "resnet18.safetensors", save(state)
     return server
 
 
-def test_an_address_is_fetched_once_and_trained_from(
+def test_a_url_is_downloaded_once_and_used_in_training(
     served: Any,
     tiny_config: Callable[..., Any],
     tmp_path: Path,
@@ -61,9 +61,9 @@ def test_an_address_is_fetched_once_and_trained_from(
     monkeypatch.setenv("FERJAX_CACHE", str(tmp_path / "cache"))
     sha256 = hashlib.sha256(served.content).hexdigest()
     served.cuts = [len(served.content) // 2]
-    given: dict[str, Any] = dict(**SMALL, pretrained=f"{served.url}#sha256={sha256}")
-    first = run_train(tiny_config(tmp_path / "first", **given, normalization="weights"))
-    assert served.asked == [None, f"bytes={len(served.content) // 2}-"]
+    options: dict[str, Any] = dict(**SMALL, pretrained=f"{served.url}#sha256={sha256}")
+    first = run_train(tiny_config(tmp_path / "first", **options, normalization="weights"))
+    assert served.requested_ranges == [None, f"bytes={len(served.content) // 2}-"]
     origin = first["protocol"]["weights' origin"]
     assert f"sha256 {sha256}" in origin
     assert served.url in origin[0]
@@ -74,42 +74,41 @@ def test_an_address_is_fetched_once_and_trained_from(
     assert run.spec.channels == 3
     assert load_predictor(tmp_path / "first")(np.zeros((1, 48, 48), np.uint8)).shape == (1, 7)
 
-    # The second run, and one that may not, touch no network.
-    second = run_train(tiny_config(tmp_path / "second", **given, normalization="weights"))
-    load_pretrained(given["pretrained"], "resnet18", abstract_variables, offline=True)
-    assert len(served.asked) == 2
+    # The second run, and an offline one, make no requests.
+    second = run_train(tiny_config(tmp_path / "second", **options, normalization="weights"))
+    load_pretrained(options["pretrained"], "resnet18", abstract_variables, offline=True)
+    assert len(served.requested_ranges) == 2
     assert second["results"] == first["results"]
 
     sidecar = next((tmp_path / "cache").rglob("model.json"))
-    about = json.loads(sidecar.read_text())
-    assert (about["model"], about["num_classes"]) == ("resnet18", 1000)
-    assert about["source"]["sha256"] == sha256
+    values = json.loads(sidecar.read_text())
+    assert (values["model"], values["num_classes"]) == ("resnet18", 1000)
+    assert values["source"]["sha256"] == sha256
     assert [path.name for path in (tmp_path / "cache").rglob("*.part")] == []
 
 
-def test_training_starts_from_the_weights_and_a_new_head(
+def test_training_starts_with_the_weights_and_a_new_head(
     served: Any, tiny_config: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FERJAX_CACHE", str(tmp_path / "cache"))
-    # One step too small to see: what the run holds is what it started from.
-    given: dict[str, Any] = dict(**{**SMALL, "batch_size": 32}, learning_rate=1e-12)
-    run_train(tiny_config(tmp_path / "run", **given, pretrained=served.url, head_widths=(16,)))
+    # One tiny step: the trained variables almost equal the initial ones.
+    options: dict[str, Any] = dict(**{**SMALL, "batch_size": 32}, learning_rate=1e-12)
+    run_train(tiny_config(tmp_path / "run", **options, pretrained=served.url, head_widths=(16,)))
     weights = load_pretrained(served.url, "resnet18", abstract_variables, offline=True)
-    held = flatten(load_run(tmp_path / "run", "last").variables)
-    assert held["params/head/kernel"].shape == (16, 7)
-    assert held["params/head_dense1/kernel"].shape == (512, 16)
+    trained = flatten(load_run(tmp_path / "run", "last").variables)
+    assert trained["params/head/kernel"].shape == (16, 7)
+    assert trained["params/head_dense1/kernel"].shape == (512, 16)
     for path, leaf in weights.variables.items():
         if path.startswith("params/") and "/head" not in path:
-            np.testing.assert_allclose(held[path], leaf, rtol=0, atol=1e-6)
+            np.testing.assert_allclose(trained[path], leaf, rtol=0, atol=1e-6)
 
 
-def test_a_hash_that_differs_is_refused_before_anything_is_converted(
+def test_a_wrong_hash_is_an_error_before_conversion(
     served: Any, tiny_config: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FERJAX_CACHE", str(tmp_path / "cache"))
-    given = SMALL
     for fragment, words in (("sha256=" + 64 * "0", "0000000"), ("sha1=00", "sha256=")):
-        config = tiny_config(tmp_path / "run", **given, pretrained=f"{served.url}#{fragment}")
+        config = tiny_config(tmp_path / "run", **SMALL, pretrained=f"{served.url}#{fragment}")
         with pytest.raises(UserError, match=words):
             run_train(config)
     assert not list((tmp_path / "cache").rglob("model.json"))

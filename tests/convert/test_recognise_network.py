@@ -1,4 +1,4 @@
-"""Recognition by keys and shapes alone: no file is needed, only what one would hold."""
+"""Recognition of network and library by keys and shapes, and of input specs by metadata."""
 
 import dataclasses
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ferjax.convert.catalogue.publisher_input import IMAGENET, keras_input, refined
+from ferjax.convert.catalogue.input_specs import IMAGENET, keras_normalization, refine_input_spec
 from ferjax.convert.readers.source_file import Source
 from ferjax.convert.recognise_network import FINGERPRINTS, Recognised, recognise
 from ferjax.convert.rules.match_and_convert import Leaf, Table, export
@@ -15,18 +15,18 @@ from ferjax.convert.tables.all_tables import TABLES, find_table
 from ferjax.errors import UserError
 
 
-def nothing(key: str) -> np.ndarray:
-    raise AssertionError(f"{key} was read: recognising takes keys and shapes alone")
+def forbidden_read(key: str) -> np.ndarray:
+    raise AssertionError(f"{key} was read: recognition uses keys and shapes only")
 
 
 def source(
     leaves: dict[str, Leaf], path: str = "w/weights.pth", metadata: dict[str, Any] | None = None
 ) -> Source:
-    return Source(Path(path), "torch zip", leaves, nothing, (), metadata or {})
+    return Source(Path(path), "torch zip", leaves, forbidden_read, (), metadata or {})
 
 
 def leaves_of(model: str, table: Table, classes: int | None = 1000) -> dict[str, Leaf]:
-    """Returns what recognition looks at, as `table` writes it: one kernel a layer and the head."""
+    """Returns the keys that recognition uses, named as in `table`: one kernel a layer, the head."""
     depths, probe, shape = FINGERPRINTS[model]
     unit = "stage{}/conv{}" if table.family == "vgg" else "stage{}_block{}/project_conv"
     if table.family == "resnet":
@@ -48,33 +48,33 @@ CASES = [(model, table) for table in TABLES for model in table.models]
 @pytest.mark.parametrize(("model", "table"), CASES, ids=lambda x: getattr(x, "kind", x))
 def test_every_model_of_every_kind(model: str, table: Table, classes: int | None) -> None:
     file = source(leaves_of(model, table, classes))
-    found = recognise(file, model, table.kind)
-    expected = Recognised(found.table, model, classes, hidden=False, notes=())
-    assert found == expected
-    assert found.table == table
-    # Without the kind: one of those that write this file just so, with the same rules.
+    recognised = recognise(file, model, table.kind)
+    expected = Recognised(recognised.table, model, classes, hidden=False, notes=())
+    assert recognised == expected
+    assert recognised.table == table
+    # Without the kind: one of the tables with the same keys and rules.
     guessed = recognise(file).table
     assert export({}, guessed) == {}
     equal = {"timm", "timm_tf"} if model.startswith("efficientnet") else {"torchvision", "timm"}
     assert guessed.kind == table.kind or {guessed.kind, table.kind} <= equal
 
 
-def test_another_model_is_refused() -> None:
+def test_another_model_is_an_error() -> None:
     file = source(leaves_of("resnet34", find_table("resnet34", "torchvision")))
     message = r"looks like resnet34 \(torchvision\), expected resnet50\. Give --model=resnet34"
     with pytest.raises(UserError, match=message):
         recognise(file, "resnet50")
 
 
-def test_unknown_networks_are_refused_with_their_keys() -> None:
+def test_the_error_for_an_unknown_network_lists_its_keys() -> None:
     file = source({f"blocks.{i}.attn.qkv.weight": Leaf((3,), "float32") for i in range(12)})
     with pytest.raises(UserError, match=r"12 keys begin with blocks\.0\.attn\.qkv\.weight"):
         recognise(file)
-    with pytest.raises(UserError, match=r"of no network known here"):
+    with pytest.raises(UserError, match=r"matches no supported network"):
         recognise(source({}))
 
 
-def test_unknown_sizes_are_refused() -> None:
+def test_unknown_sizes_are_an_error() -> None:
     leaves = leaves_of("resnet50", find_table("resnet50", "torchvision"))
     leaves["layer1.0.conv1.weight"] = Leaf((128, 64, 1, 1), "float32")  # a wide one
     with pytest.raises(UserError, match=r"none of resnet18.*stages hold \(3, 4, 6, 3\)"):
@@ -85,7 +85,7 @@ def test_kind_is_checked() -> None:
     file = source(leaves_of("resnet18", find_table("resnet18", "torchvision")))
     with pytest.raises(UserError, match=r"unknown kind of weights 'kears'.*Did you mean 'keras'"):
         recognise(file, kind="kears")
-    with pytest.raises(UserError, match=r"known here as keras writes it"):
+    with pytest.raises(UserError, match=r"matches no supported network from keras"):
         recognise(file, kind="keras")
 
 
@@ -100,46 +100,49 @@ def test_kind_is_checked() -> None:
         ("models--timm--tf_efficientnet_b0.in1k/snapshots/0/model.safetensors", {}, "timm_tf"),
     ],
 )
-def test_ports_from_tensorflow_are_told_apart(
+def test_ports_from_tensorflow_are_recognised(
     path: str, config: dict[str, str], kind: str | None
 ) -> None:
     leaves = leaves_of("efficientnet_b0", find_table("efficientnet_b0", "timm"))
-    found = recognise(source(leaves, path, {"config": config}))
-    assert found.table.kind == (kind or "timm")
-    assert bool(found.table.fields) == (kind == "timm_tf")
-    assert found.notes == (
+    recognised = recognise(source(leaves, path, {"config": config}))
+    assert recognised.table.kind == (kind or "timm")
+    assert bool(recognised.table.fields) == (kind == "timm_tf")
+    assert recognised.notes == (
         () if kind else ("taken as timm; timm_tf has the same keys: give the kind if it is",)
     )
 
 
 def test_input_of_keras_normalisation() -> None:
-    # What Keras ships: the deviation where the variance belongs, and a division by its root.
+    # Keras's published weights store the std as variance, and divide by its root a second time.
     image, mean = np.linspace(0, 1, 3), np.array([0.485, 0.456, 0.406])
-    shipped = np.array([0.229, 0.224, 0.225])
-    expected = (image - mean) / np.sqrt(shipped) / np.sqrt(shipped)
-    got_mean, got_std = keras_input(mean.tolist(), np.float32(shipped).tolist())
-    np.testing.assert_allclose((image - got_mean) / got_std, expected, rtol=1e-6)
-    # What an adapted layer holds: a variance.
-    assert keras_input([0.1, 0.2, 0.3], [4.0, 9.0, 16.0]) == ((0.1, 0.2, 0.3), (2.0, 3.0, 4.0))
+    published = np.array([0.229, 0.224, 0.225])
+    expected = (image - mean) / np.sqrt(published) / np.sqrt(published)
+    actual_mean, actual_std = keras_normalization(mean.tolist(), np.float32(published).tolist())
+    np.testing.assert_allclose((image - actual_mean) / actual_std, expected, rtol=1e-6)
+    # An adapted layer stores a variance.
+    assert keras_normalization([0.1, 0.2, 0.3], [4.0, 9.0, 16.0]) == (
+        (0.1, 0.2, 0.3),
+        (2.0, 3.0, 4.0),
+    )
     metadata = {"normalization": {"mean": [0, 0, 0], "variance": [4, 4, 4]}}
-    spec = refined(IMAGENET, metadata, "a.h5")
+    spec = refine_input_spec(IMAGENET, metadata, "a.h5")
     assert spec == dataclasses.replace(IMAGENET, mean=(0, 0, 0), std=(2, 2, 2))
 
 
-def test_input_of_timms_config() -> None:
+def test_input_of_timm_config() -> None:
     half = (0.5, 0.5, 0.5)
-    written = {
+    settings = {
         "mean": half, "std": half, "interpolation": "bicubic", "input_size": [3, 240, 240],
     }  # fmt: skip
     leaves = leaves_of("resnet18", find_table("resnet18", "torchvision"))
-    config = {"architecture": "resnet18", "pretrained_cfg": written}
-    found = recognise(source(leaves, metadata={"config": config})).table
-    assert found.kind == "timm"
-    assert found.input == dataclasses.replace(
+    config = {"architecture": "resnet18", "pretrained_cfg": settings}
+    recognised = recognise(source(leaves, metadata={"config": config})).table
+    assert recognised.kind == "timm"
+    assert recognised.input == dataclasses.replace(
         IMAGENET, storage=(240, 240), size=240, mean=half, std=half, interpolation="bicubic"
     )
     for bad in ({"mean": "a"}, {"mean": [1.0]}, {"input_size": []}, {"std": 3}):
-        with pytest.raises(UserError, match=r"config\.json beside w/weights\.pth: "):
+        with pytest.raises(UserError, match=r"config\.json next to w/weights\.pth: "):
             recognise(source(leaves, metadata={"config": {"pretrained_cfg": bad}}))
 
 
@@ -150,12 +153,12 @@ def test_tables_are_found_by_model_and_kind() -> None:
         find_table("resnet50", "timm_tf")
     with pytest.raises(UserError, match=r"unknown kind of weights 'tim'\. Did you mean 'timm'"):
         find_table("resnet50", "tim")
-    with pytest.raises(UserError, match=r"unknown model with foreign weights 'awei'"):
+    with pytest.raises(UserError, match=r"unknown model with weights of other libraries 'awei'"):
         find_table("awei", "keras")
 
 
-def test_a_classifier_without_its_last_layer_is_no_bare_trunk() -> None:
-    # timm writes VGG so where it is made for features alone.
+def test_a_classifier_without_its_last_layer_is_recognised() -> None:
+    # timm stores a VGG for features like this.
     table = find_table("vgg16", "timm")
     leaves = leaves_of("vgg16", table, None)
     shapes = {"pre_logits.fc1.weight": (4096, 512, 7, 7), "pre_logits.fc1.bias": (4096,)}

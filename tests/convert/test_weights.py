@@ -1,4 +1,4 @@
-"""Weights from a name, an address, a file or a folder: fetched and converted once, then read."""
+"""Pretrained weights by name, URL, file or folder: downloaded and converted once, then cached."""
 
 import dataclasses
 import json
@@ -34,8 +34,8 @@ def network(model: str, num_classes: int, **fields: Any) -> Variables:
     return {path: rng.standard_normal(shape, np.float32) for path, shape in shapes.items()}
 
 
-def foreign(variables: Variables, model: str, kind: str, path: Path) -> Path:
-    """Writes variables as another library would."""
+def write_source_file(variables: Variables, model: str, kind: str, path: Path) -> Path:
+    """Writes variables as a file of another library."""
     save_file(export(variables, find_table(model, kind)), path)
     return path
 
@@ -55,29 +55,29 @@ def resnet18() -> Variables:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory, resnet18: Variables) -> Path:
-    """Returns a folder with foreign files."""
+    """Returns a folder with files of another library."""
     folder = tmp_path_factory.mktemp("files")
-    foreign(resnet18, "resnet18", "torchvision", folder / "resnet18.safetensors")
+    write_source_file(resnet18, "resnet18", "torchvision", folder / "resnet18.safetensors")
     headless = {path: leaf for path, leaf in resnet18.items() if "/head/" not in path}
-    foreign(headless, "resnet18", "torchvision", folder / "headless.safetensors")
+    write_source_file(headless, "resnet18", "torchvision", folder / "headless.safetensors")
     return folder
 
 
 class Server(ThreadingHTTPServer):
-    asked: list[str]
+    requests: list[str]
 
 
 @pytest.fixture
 def server(files: Path) -> Iterator[Server]:
     class Handler(SimpleHTTPRequestHandler):
-        def __init__(self, *given: Any) -> None:
-            super().__init__(*given, directory=str(files))
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments, directory=str(files))
 
         def log_message(self, *_: Any) -> None:
-            running.asked.append(self.path)
+            running.requests.append(self.path)
 
     with Server(("127.0.0.1", 0), Handler) as running:
-        running.asked = []
+        running.requests = []
         thread = Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield running
@@ -85,76 +85,78 @@ def server(files: Path) -> Iterator[Server]:
         thread.join()
 
 
-def load(source: str | Path, model: str = "resnet18", **given: Any) -> Pretrained:
-    return load_pretrained(source, model, abstract_variables, progress=False, **given)
+def load(source: str | Path, model: str = "resnet18", **options: Any) -> Pretrained:
+    return load_pretrained(source, model, abstract_variables, progress=False, **options)
 
 
-def same(found: Variables, expected: Variables) -> None:
-    assert found.keys() == expected.keys()
+def assert_equal(actual: Variables, expected: Variables) -> None:
+    assert actual.keys() == expected.keys()
     for path, leaf in expected.items():
-        np.testing.assert_array_equal(found[path], leaf)
+        np.testing.assert_array_equal(actual[path], leaf)
 
 
 def test_a_local_file_is_converted_once(
     files: Path, tmp_path: Path, resnet18: Variables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = files / "resnet18.safetensors"
-    found = load(file)
-    same(found.variables, resnet18)
-    assert (found.model, found.num_classes) == ("resnet18", 5)
-    assert found.input == find_table("resnet18", "torchvision").input
-    assert found.source["sha256"] == file_digest(file)
-    assert found.source["path"] == str(file)
+    weights = load(file)
+    assert_equal(weights.variables, resnet18)
+    assert (weights.model, weights.num_classes) == ("resnet18", 5)
+    assert weights.input == find_table("resnet18", "torchvision").input
+    assert weights.source["sha256"] == file_digest(file)
+    assert weights.source["path"] == str(file)
     assert cached_names() == {f"{file_digest(file)[:16]}-resnet18"}
-    # A copy is the same weights: nothing is converted, but its own path is said.
+    # A copy has the same weights: nothing is converted, but its own path is reported.
     copy = tmp_path / "copy.pth"
     copy.write_bytes(file.read_bytes())
     monkeypatch.setattr("ferjax.convert.weights.open_source", None)
     again = load(str(copy))
-    same(again.variables, resnet18)
+    assert_equal(again.variables, resnet18)
     assert (again.name, again.source["path"]) == (str(copy), str(copy))
 
 
 def test_a_file_without_its_head(files: Path, resnet18: Variables) -> None:
-    found = load(files / "headless.safetensors")
-    assert found.num_classes is None
-    same(found.variables, {p: leaf for p, leaf in resnet18.items() if "/head/" not in p})
+    weights = load(files / "headless.safetensors")
+    assert weights.num_classes is None
+    assert_equal(weights.variables, {p: leaf for p, leaf in resnet18.items() if "/head/" not in p})
 
 
-def test_vgg_without_its_head_averages_its_map(tmp_path: Path) -> None:
+def test_vgg_without_its_head_uses_mean_pooling(tmp_path: Path) -> None:
     variables = network("vgg16", 0, pooling="mean", head_widths=())
-    found = load(foreign(variables, "vgg16", "torchvision", tmp_path / "vgg.pth"), "vgg16")
-    same(found.variables, variables)
-    assert found.fields == {"pooling": "mean", "head_widths": ()}
-    assert found.num_classes is None
+    weights = load(
+        write_source_file(variables, "vgg16", "torchvision", tmp_path / "vgg.pth"), "vgg16"
+    )
+    assert_equal(weights.variables, variables)
+    assert weights.fields == {"pooling": "mean", "head_widths": ()}
+    assert weights.num_classes is None
 
 
-def test_the_kind_decides_where_the_keys_do_not(tmp_path: Path) -> None:
+def test_the_kind_decides_if_the_keys_are_ambiguous(tmp_path: Path) -> None:
     variables = network("efficientnet_b0", 3)
-    file = foreign(variables, "efficientnet_b0", "timm", tmp_path / "some.safetensors")
+    file = write_source_file(variables, "efficientnet_b0", "timm", tmp_path / "some.safetensors")
     guessed = load(file, "efficientnet_b0")
     assert guessed.source["kind"] == "timm"
     assert any("timm_tf" in note for note in guessed.notes)
-    told = load(file, "efficientnet_b0", kind="timm_tf")
-    assert told.fields["padding"] == "same"
-    assert not told.notes
+    explicit = load(file, "efficientnet_b0", kind="timm_tf")
+    assert explicit.fields["padding"] == "assert_equal"
+    assert not explicit.notes
     assert len(cached_names()) == 2
 
 
-def test_an_address_is_fetched_once(server: Server, root: Path, resnet18: Variables) -> None:
+def test_a_url_is_downloaded_once(server: Server, root: Path, resnet18: Variables) -> None:
     url = f"http://127.0.0.1:{server.server_port}/resnet18.safetensors?download=1"
-    same(load(url).variables, resnet18)
-    assert len(server.asked) == 1
+    assert_equal(load(url).variables, resnet18)
+    assert len(server.requests) == 1
     again = load(url, offline=True)
-    same(again.variables, resnet18)
+    assert_equal(again.variables, resnet18)
     assert again.source["url"] == url
-    assert len(server.asked) == 1
-    assert not [*(root / "downloads").iterdir()], "the raw file goes once it is converted"
+    assert len(server.requests) == 1
+    assert not [*(root / "downloads").iterdir()], "the raw file is removed after conversion"
 
 
 @pytest.fixture
 def named(server: Server, files: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Returns a catalogue name whose file the local server has."""
+    """Returns a name in the catalogue; its file is on the local server."""
     name = "resnet18.tv_in1k"
     spec = dataclasses.replace(
         find_weights.CATALOGUE[name],
@@ -165,13 +167,13 @@ def named(server: Server, files: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return name
 
 
-def test_all_names_of_an_entry_are_one(named: str, server: Server) -> None:
-    found = [load(word) for word in ("imagenet", "tv_in1k", named)]
-    assert len(server.asked) == 1
-    assert {weights.name for weights in found} == {named} == cached_names()
+def test_all_names_of_weights_share_one_cache_entry(named: str, server: Server) -> None:
+    loaded = [load(name) for name in ("imagenet", "tv_in1k", named)]
+    assert len(server.requests) == 1
+    assert {weights.name for weights in loaded} == {named} == cached_names()
     spec = find_weights.CATALOGUE[named]
-    assert found[0].input == spec.input
-    source = found[0].source
+    assert loaded[0].input == spec.input
+    source = loaded[0].source
     assert [source[k] for k in ("url", "license", "citation")] == [
         spec.url,
         "BSD-3-Clause",
@@ -179,7 +181,7 @@ def test_all_names_of_an_entry_are_one(named: str, server: Server) -> None:
     ]
 
 
-def test_a_name_goes_before_a_file_of_the_same_name(
+def test_a_catalogue_name_has_priority_over_a_file(
     named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -190,14 +192,14 @@ def test_a_name_goes_before_a_file_of_the_same_name(
 
 
 @pytest.mark.parametrize("variable", [None, "FERJAX_OFFLINE", "HF_HUB_OFFLINE"])
-def test_offline_without_a_cached_entry_says_what_to_do(
+def test_offline_without_a_cache_entry_is_an_error(
     named: str, server: Server, variable: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if variable:
         monkeypatch.setenv(variable, "1")
     with pytest.raises(UserError, match=r"resnet18\.tv_in1k: not in the cache .*and offline"):
         load("imagenet", offline=variable is None)
-    assert not server.asked
+    assert not server.requests
 
 
 def test_a_wrong_hash_converts_nothing(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,24 +210,24 @@ def test_a_wrong_hash_converts_nothing(named: str, monkeypatch: pytest.MonkeyPat
     assert not cached_names()
 
 
-def test_the_hub_is_asked_unless_its_client_has_the_file(
+def test_a_file_in_the_hub_cache_is_not_downloaded(
     files: Path, root: Path, resnet18: Variables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     local = files / "resnet18.safetensors"
     monkeypatch.setattr(name_url_or_file, "hub_cached", lambda repository, file: local)
-    found = load("a1_in1k", offline=True)
-    same(found.variables, resnet18)
-    assert found.source["url"].startswith("https://huggingface.co/timm/resnet18.a1_in1k/")
-    assert local.exists(), "the client's own copy stays"
+    weights = load("a1_in1k", offline=True)
+    assert_equal(weights.variables, resnet18)
+    assert weights.source["url"].startswith("https://huggingface.co/timm/resnet18.a1_in1k/")
+    assert local.exists(), "the file in the hub's cache is kept"
 
-    def fetched(repository: str, file: str, folder: Path) -> Path:
+    def hub_download(repository: str, file: str, folder: Path) -> Path:
         assert (repository, file) == ("timm/resnet18.a2_in1k", "model.safetensors")
         (folder / file).write_bytes(local.read_bytes())
         return folder / file
 
     monkeypatch.setattr(name_url_or_file, "hub_cached", hub_client.hub_cached)
-    monkeypatch.setattr(name_url_or_file, "hub_download", fetched)
-    same(load("resnet18.a2_in1k").variables, resnet18)
+    monkeypatch.setattr(name_url_or_file, "hub_download", hub_download)
+    assert_equal(load("resnet18.a2_in1k").variables, resnet18)
     assert not [*(root / "downloads").iterdir()]
 
 
@@ -241,7 +243,7 @@ def test_the_hub_is_asked_unless_its_client_has_the_file(
         ("https://127.0.0.1:1/x.pth", {"offline": True}, r"not in the cache"),
     ],
 )
-def test_what_is_not_there_is_named(source: str | Path, given: Any, message: str) -> None:
+def test_missing_weights_are_an_error(source: str | Path, given: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
         load(source, **given)
 
@@ -256,17 +258,19 @@ def test_what_is_not_there_is_named(source: str | Path, given: Any, message: str
         (f"https://a.b/{'x' * 300}.pth", "x" * 96 + ".pth"),
     ],
 )
-def test_no_address_names_a_file_elsewhere(url: str, name: str, tmp_path: Path) -> None:
-    asked: list[Path] = []
+def test_a_url_cannot_name_a_file_outside_the_folder(url: str, name: str, tmp_path: Path) -> None:
+    requests: list[Path] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(name_url_or_file, "download", lambda url, file, **_: asked.append(file))
+        patch.setattr(name_url_or_file, "download", lambda url, file, **_: requests.append(file))
         name_url_or_file.fetch(
             name_url_or_file.resolve(url, "resnet18", None), tmp_path, offline=False, progress=False
         )
-    assert asked == [tmp_path / name]
+    assert requests == [tmp_path / name]
 
 
-def test_a_file_that_may_not_be_read_is_named(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_without_read_permission_is_an_error(
+    files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def forbidden(path: Path) -> str:
         raise PermissionError(13, "Permission denied")
 
@@ -275,29 +279,31 @@ def test_a_file_that_may_not_be_read_is_named(files: Path, monkeypatch: pytest.M
         load(files / "resnet18.safetensors")
 
 
-def test_another_network_s_file_is_refused(files: Path) -> None:
+def test_a_file_of_another_network_is_an_error(files: Path) -> None:
     with pytest.raises(UserError, match=r"looks like resnet18 .*expected resnet50"):
         load(files / "resnet18.safetensors", "resnet50")
     assert not cached_names()
 
 
-def test_a_saved_folder_is_read_as_it_is(files: Path, tmp_path: Path) -> None:
-    found = load(files / "resnet18.safetensors")
-    folder = save_pretrained(tmp_path / "own", found)
+def test_a_saved_folder_is_read_without_conversion(files: Path, tmp_path: Path) -> None:
+    weights = load(files / "resnet18.safetensors")
+    folder = save_pretrained(tmp_path / "own", weights)
     for path in (folder, folder / "model.safetensors", str(folder / "model.json")):
         again = load(path)
-        same(again.variables, found.variables)
-        assert dataclasses.replace(again, variables={}) == dataclasses.replace(found, variables={})
+        assert_equal(again.variables, weights.variables)
+        assert dataclasses.replace(again, variables={}) == dataclasses.replace(
+            weights, variables={}
+        )
     with pytest.raises(UserError, match=r"own: weights of resnet18, expected resnet50"):
         load(folder, "resnet50")
     values = json.loads((folder / "model.json").read_text())
     del values["input"]
     (folder / "model.json").write_text(json.dumps(values))
-    with pytest.raises(UserError, match=r"lacks or garbles 'input'"):
+    with pytest.raises(UserError, match=r"has no valid value for 'input'"):
         load(folder)
 
 
-def test_a_cache_that_may_only_be_read_serves_what_it_has(
+def test_a_read_only_cache_returns_its_entries(
     named: str, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load(named)
@@ -305,7 +311,7 @@ def test_a_cache_that_may_only_be_read_serves_what_it_has(
     def forbidden(*_: Any, **__: Any) -> None:
         raise PermissionError(13, "Permission denied")
 
-    # Not by mode bits: root, as which tests often run, writes everywhere.
+    # Not by file permissions: tests often run as root, which may write everywhere.
     monkeypatch.setattr(Path, "mkdir", forbidden)
     assert load(named).name == named
     with pytest.raises(UserError, match=r"cache .* cannot be written: Permission denied"):
@@ -317,14 +323,14 @@ import sys
 from ferjax.convert import weights
 from ferjax.models.registry import abstract_variables
 convert = weights.convert
-weights.convert = lambda *given: print("converted") or convert(*given)
+weights.convert = lambda *arguments: print("converted") or convert(*arguments)
 print("ready", flush=True); sys.stdin.readline()
-found = weights.load_pretrained(sys.argv[1], "resnet18", abstract_variables, progress=False)
-print(len(found.variables))
+loaded = weights.load_pretrained(sys.argv[1], "resnet18", abstract_variables, progress=False)
+print(len(loaded.variables))
 """
 
 
-def test_two_processes_fetch_and_convert_once(server: Server, resnet18: Variables) -> None:
+def test_two_processes_download_and_convert_once(server: Server, resnet18: Variables) -> None:
     url = f"http://127.0.0.1:{server.server_port}/resnet18.safetensors"
     children = [
         subprocess.Popen(
@@ -340,15 +346,15 @@ def test_two_processes_fetch_and_convert_once(server: Server, resnet18: Variable
         assert child.stdin is not None
         child.stdin.write("\n")
         child.stdin.flush()
-    said = sorted(child.communicate(timeout=120)[0] for child in children)
-    assert said == [f"{len(resnet18)}\n", f"converted\n{len(resnet18)}\n"]
-    assert len(server.asked) == 1
+    outputs = sorted(child.communicate(timeout=120)[0] for child in children)
+    assert outputs == [f"{len(resnet18)}\n", f"converted\n{len(resnet18)}\n"]
+    assert len(server.requests) == 1
 
 
-def test_a_killed_conversion_is_made_again(files: Path, resnet18: Variables) -> None:
+def test_an_interrupted_conversion_is_repeated(files: Path, resnet18: Variables) -> None:
     key = f"{file_digest(files / 'resnet18.safetensors')[:16]}-resnet18"
-    dead = entry_folder(key).with_name(f".{key}.1.tmp")
-    dead.mkdir(parents=True)
-    (dead / "model.safetensors").write_bytes(b"half")
-    same(load(files / "resnet18.safetensors").variables, resnet18)
-    assert not dead.exists()
+    incomplete = entry_folder(key).with_name(f".{key}.1.tmp")
+    incomplete.mkdir(parents=True)
+    (incomplete / "model.safetensors").write_bytes(b"half")
+    assert_equal(load(files / "resnet18.safetensors").variables, resnet18)
+    assert not incomplete.exists()

@@ -1,4 +1,4 @@
-"""Boxes, turning and the crop of one face, with detectors that see what the test says."""
+"""Face crops: margins, rotation to level eyes; with fake detectors that return given boxes."""
 
 import math
 
@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ferjax.faces.crop_face import CropPlan, crop_face, grow
-from ferjax.faces.level_eyes import cut_turned, eye_angle
+from ferjax.faces.crop_face import CropPlan, crop_face, expand_box
+from ferjax.faces.level_eyes import cut_rotated, eye_angle
 from ferjax.faces.viola_jones import Box, largest
 
 boxes = st.builds(
@@ -17,9 +17,9 @@ boxes = st.builds(
 FACE = Box(30, 20, 100, 100)
 
 
-def plan(found: list[Box], eyes: list[Box] | None = None, **given: object) -> CropPlan:
-    see = None if eyes is None else (lambda face: eyes)
-    return CropPlan(lambda image: found, largest, eyes=see, **given)  # type: ignore[arg-type]
+def plan(faces: list[Box], eyes: list[Box] | None = None, **fields: object) -> CropPlan:
+    detector = None if eyes is None else (lambda face: eyes)
+    return CropPlan(lambda image: faces, largest, eyes=detector, **fields)  # type: ignore[arg-type]
 
 
 @given(boxes, st.integers(0, 30))
@@ -30,16 +30,19 @@ def test_margin_is_clipped_at_the_border(box: Box, margin: int) -> None:
         True
     )
     inside = inside[margin : 60 + margin, margin : 80 + margin]
-    grown = grow(box, margin, (60, 80))
-    marked = np.zeros((60, 80), bool)
-    marked[grown.top : grown.top + grown.height, grown.left : grown.left + grown.width] = True
-    assert (marked == inside).all()
+    result = expand_box(box, margin, (60, 80))
+    mask = np.zeros((60, 80), bool)
+    mask[result.top : result.top + result.height, result.left : result.left + result.width] = True
+    assert (mask == inside).all()
 
 
 @given(boxes, st.integers(0, 30))
-def test_square_lies_inside_and_holds_what_it_can(box: Box, margin: int) -> None:
+def test_a_square_box_lies_inside_and_contains_the_plain_box(box: Box, margin: int) -> None:
     box = Box(box.left, box.top, min(box.width, 80 - box.left), min(box.height, 60 - box.top))
-    plain, square = grow(box, margin, (60, 80)), grow(box, margin, (60, 80), square=True)
+    plain, square = (
+        expand_box(box, margin, (60, 80)),
+        expand_box(box, margin, (60, 80), square=True),
+    )
     assert square.width == square.height == min(max(plain.width, plain.height), 60)
     assert 0 <= square.left <= 80 - square.width
     assert 0 <= square.top <= 60 - square.height
@@ -60,14 +63,14 @@ def test_no_face() -> None:
     assert (crop.image, crop.faces, crop.box) == (None, 0, None)
 
 
-def test_the_detector_sees_grey() -> None:
-    seen = []
+def test_the_detector_gets_a_grey_image() -> None:
+    inputs = []
     image = np.zeros((4, 5, 3), np.uint8)
     image[..., 1] = 200
-    crop_face(image, CropPlan(lambda light: seen.append(light) or [], largest))
-    assert seen[0].shape == (4, 5)
-    assert seen[0].dtype == np.uint8
-    assert (seen[0] == 117).all()
+    crop_face(image, CropPlan(lambda grey: inputs.append(grey) or [], largest))
+    assert inputs[0].shape == (4, 5)
+    assert inputs[0].dtype == np.uint8
+    assert (inputs[0] == 117).all()
 
 
 def eye(x: float, y: float, side: int = 20) -> Box:
@@ -79,7 +82,7 @@ def test_angle_of_the_eyes(degrees: float) -> None:
     dx, dy = 25 * math.cos(math.radians(degrees)), 25 * math.sin(math.radians(degrees))
     eyes = [eye(50 + dx, 40 + dy), eye(50 - dx, 40 - dy)]
     assert eye_angle(eyes, FACE) == pytest.approx(degrees, abs=1.5)
-    # A nostril, a mouth and a second, smaller guess change nothing.
+    # A nostril, a mouth and a second, smaller detection change nothing.
     others = [eye(45, 70), eye(60, 85), eye(75, 40, 6)]
     assert eye_angle([*others, *eyes], FACE) == eye_angle(eyes, FACE)
 
@@ -89,7 +92,7 @@ def test_angle_of_the_eyes(degrees: float) -> None:
     [[], [eye(25, 40)], [eye(25, 40), eye(40, 40)], [eye(25, 20), eye(75, 55)]],
     ids=["none", "one", "one side", "too steep"],
 )
-def test_no_angle_where_there_are_no_two_eyes(eyes: list[Box]) -> None:
+def test_no_angle_without_two_eyes(eyes: list[Box]) -> None:
     assert eye_angle(eyes, FACE) is None
 
 
@@ -106,17 +109,17 @@ def test_levels_the_eyes(degrees: float, channels: int) -> None:
     assert crop.image is not None
     assert crop.image.shape == (140, 140, channels)
     assert crop.degrees == pytest.approx(degrees, abs=1.5)
-    light = crop.image[..., 0].astype(float)
+    grey = crop.image[..., 0].astype(float)
     left, right = (
-        (part.sum(axis=1) @ np.arange(140)) / part.sum() for part in np.split(light, 2, 1)
+        (part.sum(axis=1) @ np.arange(140)) / part.sum() for part in np.split(grey, 2, 1)
     )
     assert left == pytest.approx(right, abs=1)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_turning_by_a_quarter_is_exact_and_repeats_the_border(channels: int) -> None:
+def test_rotation_by_90_degrees_is_exact_and_edges_are_repeated(channels: int) -> None:
     image = np.random.default_rng(0).integers(0, 256, (9, 9, channels), np.uint8)
     whole = Box(0, 0, 9, 9)
-    np.testing.assert_array_equal(cut_turned(image, whole, (4.5, 4.5), 90), np.rot90(image))
+    np.testing.assert_array_equal(cut_rotated(image, whole, (4.5, 4.5), 90), np.rot90(image))
     flat = np.full((9, 9, channels), 200, np.uint8)
-    assert (cut_turned(flat, whole, (1.0, 8.0), 33) == 200).all()
+    assert (cut_rotated(flat, whole, (1.0, 8.0), 33) == 200).all()

@@ -1,4 +1,4 @@
-"""Choosing among faces, and OpenCV's cascades where OpenCV is installed."""
+"""Selection of one face, and face detection with OpenCV's cascades if OpenCV is installed."""
 
 import sys
 import types
@@ -8,11 +8,11 @@ import pytest
 
 from ferjax.data.synthetic.load_synthetic import render_faces
 from ferjax.errors import UserError
-from ferjax.faces.viola_jones import Box, central, choice_rule, haar_eyes, haar_faces, largest
+from ferjax.faces.viola_jones import Box, central, haar_eyes, haar_faces, largest, selection_rule
 
 SMALL, LARGE = Box(90, 90, 20, 20), Box(0, 0, 60, 60)
-# Of the drawn faces, those that the cascade finds at this size.
-FOUND = [0, 3, 7, 8, 10]
+# The synthetic faces that the cascade detects at this size.
+DETECTED = [0, 3, 7, 8, 10]
 
 
 def scene(face: int, left: int = 60, top: int = 40, size: int = 128) -> np.ndarray:
@@ -29,20 +29,20 @@ def test_rules() -> None:
         assert central(boxes, (60, 60)) == LARGE
 
 
-def test_ties_do_not_follow_the_order_of_detection() -> None:
+def test_ties_do_not_depend_on_the_order_of_detection() -> None:
     a, b = Box(10, 10, 20, 20), Box(70, 10, 20, 20)
     for rule in (largest, central):
         assert rule([a, b], (100, 100)) == rule([b, a], (100, 100)) == a
 
 
 def test_rules_by_name() -> None:
-    assert choice_rule("centre") is central
+    assert selection_rule("centre") is central
     with pytest.raises(UserError, match=r"face rule 'center'. Did you mean 'centre'"):
-        choice_rule("center")
+        selection_rule("center")
 
 
-@pytest.mark.parametrize("face", FOUND)
-def test_haar_finds_drawn_faces(face: int) -> None:
+@pytest.mark.parametrize("face", DETECTED)
+def test_haar_detects_synthetic_faces(face: int) -> None:
     pytest.importorskip("cv2")
     boxes = haar_faces()(scene(face)[..., 0])
     assert len(boxes) >= 1
@@ -52,12 +52,12 @@ def test_haar_finds_drawn_faces(face: int) -> None:
     assert all(isinstance(value, int) for value in box)
 
 
-def test_haar_finds_nothing_in_nothing() -> None:
+def test_haar_detects_nothing_in_a_blank_image() -> None:
     pytest.importorskip("cv2")
     blank = np.full((100, 100), 90, np.uint8)
     assert list(haar_faces()(blank)) == []
     assert list(haar_eyes()(blank)) == []
-    # Smaller than any face can be.
+    # Smaller than the smallest face.
     assert list(haar_faces()(blank[:3, :3])) == []
 
 

@@ -1,4 +1,4 @@
-"""Mixup and cutmix: partners, shares, masks, and what a blend is made of."""
+"""Mixup and cutmix: partners, shares, masks, blended images and targets."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from ferjax.runtime.sharding import batch_sharded, data_mesh
 
 COUNT, SIZE = 64, 12
 INDEX = np.random.default_rng(0).permutation(5000)[:COUNT].astype(np.int32)
-jitted = jax.jit(mixup_cutmix.draw_mix, static_argnums=(0, 1, 5))
+compiled_draw_mix = jax.jit(mixup_cutmix.draw_mix, static_argnums=(0, 1, 5))
 
 
 def drawn(
@@ -19,7 +19,8 @@ def drawn(
 ) -> Mix:
     mask = np.ones(len(index), bool) if mask is None else mask
     return jax.tree.map(
-        np.asarray, jitted(mixup, cutmix, jax.random.key(seed), index, jnp.array(mask), SIZE)
+        np.asarray,
+        compiled_draw_mix(mixup, cutmix, jax.random.key(seed), index, jnp.array(mask), SIZE),
     )
 
 
@@ -27,14 +28,14 @@ def test_without_alphas_nothing_is_drawn() -> None:
     assert draw_mix(0, 0, jax.random.key(0), jnp.array(INDEX), jnp.ones(COUNT, bool), 4) is None
 
 
-def test_partners_are_one_cycle_that_follows_from_the_key() -> None:
+def test_partners_are_one_cycle_determined_by_the_key() -> None:
     partner = drawn(0.0, 1.0).partner
-    row, seen = 0, []
+    row, visited = 0, []
     for _ in range(COUNT):
-        seen.append(row)
+        visited.append(row)
         row = int(partner[row])
     assert row == 0
-    assert sorted(seen) == list(range(COUNT))
+    assert sorted(visited) == list(range(COUNT))
     np.testing.assert_array_equal(drawn(0.0, 1.0, index=INDEX[::-1].copy()).partner, partner)
     assert (drawn(0.0, 1.0, seed=1).partner != partner).mean() > 0.8
 
@@ -68,7 +69,7 @@ def test_cutmix_swaps_whole_rectangles() -> None:
         assert hole.sum() == hole.any(1).sum() * hole.any(0).sum()
 
 
-def test_with_both_about_half_are_swapped() -> None:
+def test_with_both_alphas_about_half_use_cutmix() -> None:
     weight = drawn(0.2, 1.0).weight
     blended = (weight.min((1, 2)) > 0) & (weight.max((1, 2)) < 1)
     assert 0.25 < blended.mean() < 0.75
@@ -83,8 +84,8 @@ def test_masked_rows_never_mix() -> None:
     images = np.random.default_rng(0).standard_normal((COUNT, SIZE, SIZE, 1), np.float32)
     blended = np.asarray(mix_inputs(jnp.array(images), Mix(*map(jnp.array, mix))))
     images[~mask] = 9
-    again = np.asarray(mix_inputs(jnp.array(images), Mix(*map(jnp.array, mix))))
-    np.testing.assert_array_equal(blended[mask], again[mask])
+    again_blended = np.asarray(mix_inputs(jnp.array(images), Mix(*map(jnp.array, mix))))
+    np.testing.assert_array_equal(blended[mask], again_blended[mask])
 
 
 def test_blends_by_hand() -> None:

@@ -1,4 +1,4 @@
-"""Test-time augmentation: where the crops lie, and what is averaged."""
+"""Test-time augmentation: positions of the crops, average over the views."""
 
 import dataclasses
 
@@ -29,7 +29,7 @@ def test_ten_crop_is_corners_and_centre_at_44_of_48_and_their_mirrors() -> None:
     found = resample(jnp.array(images), 48, geometry)
     corners = [(0, 0), (0, 4), (4, 0), (4, 4), (2, 2)]
     crops = [images[0, y : y + 44, x : x + 44] for y, x in corners]
-    # Ten-crop mirrors the image, then crops: the same pictures, left and right in turn.
+    # Ten-crop mirrors the image, then crops: the same crops, with left and right exchanged.
     mirrored = [images[0, y : y + 44, 4 - x : 48 - x][:, ::-1] for y, x in corners]
     expected = jax.image.resize(np.stack(crops + mirrored), (10, 48, 48, 1), "linear")
     found, expected = (np.asarray(x)[:, 1:-1, 1:-1] for x in (found, expected))
@@ -50,13 +50,13 @@ def test_the_flags_offer_every_view() -> None:
         assert set(field.metadata["choices"]) == set(VIEWS)
 
 
-def test_none_is_the_network_bit_for_bit() -> None:
+def test_none_returns_the_logits_bit_for_bit() -> None:
     np.testing.assert_array_equal(
         averaged(linear, IMAGES, SPEC, "none"), linear(network_input(IMAGES, SPEC))
     )
 
 
-def test_flip_is_the_log_of_the_mean_of_both_softmaxes() -> None:
+def test_flip_returns_the_log_of_the_mean_softmax() -> None:
     both = [linear(network_input(images, SPEC)) for images in (IMAGES, IMAGES[:, :, ::-1])]
     mean = np.mean([jax.nn.softmax(logits) for logits in both], 0)
     found = averaged(linear, IMAGES, SPEC, "flip")
@@ -66,7 +66,7 @@ def test_flip_is_the_log_of_the_mean_of_both_softmaxes() -> None:
     np.testing.assert_allclose(mirrored, found, rtol=1e-5, atol=1e-5)
 
 
-def test_ten_crop_is_the_mean_over_its_views() -> None:
+def test_ten_crop_returns_the_mean_over_its_views() -> None:
     geometry = view_geometry("ten_crop", 48)
     views = [jax.tree.map(lambda part, i=i: part[i : i + 1], geometry) for i in range(10)]
     every = [jax.nn.softmax(linear(network_input(IMAGES, SPEC, view))) for view in views]
@@ -75,7 +75,7 @@ def test_ten_crop_is_the_mean_over_its_views() -> None:
     assert len(VIEWS["ten_crop"]) == 10
 
 
-def test_a_guide_sees_the_same_views() -> None:
+def test_a_guide_gets_the_same_views() -> None:
     spec = dataclasses.replace(SPEC, guide=SPEC)
 
     def both(inputs: tuple[jax.Array, jax.Array]) -> jax.Array:
@@ -86,6 +86,6 @@ def test_a_guide_sees_the_same_views() -> None:
     )
 
 
-def test_a_wrong_name_is_told() -> None:
+def test_a_wrong_name_is_an_error() -> None:
     with pytest.raises(UserError, match="Did you mean 'ten_crop'"):
         averaged(linear, IMAGES, SPEC, "tencrop")

@@ -1,4 +1,4 @@
-"""An image's logits do not depend on the batch it came in, nor on where in it."""
+"""The logits of an image depend neither on its batch nor on its position in the batch."""
 
 from collections.abc import Callable
 from typing import Any
@@ -43,10 +43,10 @@ def test_logits_do_not_depend_on_the_batch(
     expected = logits_of(8, 2)(variables, make_split(images))
     assert expected.shape == (COUNT, 7)
     for size, devices in ((8, 2), (COUNT, 1), (12, 4)):
-        again = logits_of(size, devices)
-        logits = again(variables, make_split(images))
+        evaluate = logits_of(size, devices)
+        logits = evaluate(variables, make_split(images))
         np.testing.assert_allclose(logits, expected, atol=1e-5 * np.abs(expected).max(), rtol=0)
         order = np.random.default_rng(size).permutation(COUNT)
-        np.testing.assert_array_equal(again(variables, make_split(images[order])), logits[order])
-        # Alone in a padded batch.
-        np.testing.assert_array_equal(again(variables, make_split(images[9:10])), logits[9:10])
+        np.testing.assert_array_equal(evaluate(variables, make_split(images[order])), logits[order])
+        # The only image of a padded batch.
+        np.testing.assert_array_equal(evaluate(variables, make_split(images[9:10])), logits[9:10])

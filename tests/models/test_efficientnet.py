@@ -1,4 +1,4 @@
-"""EfficientNet: names, counts, scaling, paddings, its block by hand, gradients."""
+"""EfficientNet: parameter names and counts, scaling, padding, MBConv by hand, gradients."""
 
 import math
 import re
@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from jax import lax
 
-from ferjax.models.capture import capture
 from ferjax.models.efficientnet import (
     STAGES,
     EfficientNet,
@@ -21,6 +20,7 @@ from ferjax.models.efficientnet import (
     round_filters,
     round_repeats,
 )
+from ferjax.models.intermediate_activations import capture_activations
 from ferjax.models.registry import abstract_variables
 
 COUNTS = {
@@ -42,7 +42,7 @@ def test_parameter_counts_and_names(name: str, count: int) -> None:
     tree = abstract_variables(name, 1000)
     sizes = [math.prod(shape) for path, shape in tree.items() if path.startswith("params/")]
     assert sum(sizes) == count
-    # Linen's own names are the class and a number: Conv_0.
+    # Linen's automatic names are the class and a number: Conv_0.
     assert not [path for path in tree if re.search(r"[A-Z]|_\d+/", path)]
 
 
@@ -51,7 +51,7 @@ def test_widths_and_depths_of_b2_are_the_published_ones() -> None:
     assert [round_filters(32, 1.1), *widths] == [32, 16, 24, 48, 88, 120, 208, 352]
     assert round_filters(1280, 1.1) == 1408
     assert [round_repeats(stage.repeats, 1.2) for stage in STAGES] == [2, 3, 3, 4, 4, 5, 2]
-    assert round_filters(10, 1.0) == 16  # 8 would lose a fifth
+    assert round_filters(10, 1.0) == 16  # 8 would be 20 % smaller
 
 
 def norm(name: str, width: int) -> dict[str, tuple[int, ...]]:
@@ -89,16 +89,18 @@ def test_parameter_names_are_the_public_format(random_variables: Callable[..., A
 
 @pytest.mark.parametrize("side", [32, 33])
 @pytest.mark.parametrize("padding", ["same", "symmetric"])
-def test_paddings_are_xlas_same_and_half_the_kernel(
+def test_padding_is_same_or_half_the_kernel(
     padding: str, side: int, random_variables: Callable[..., Any]
 ) -> None:
     model = EfficientNet(7, **TINY, padding=padding)
     variables = random_variables(model, side, 3)
     pattern = r"stem_conv|stage2_block./(expand_bn|dw_conv)"
-    seen = jax.jit(partial(capture, model, pattern=pattern))(variables, images(side))[1]
+    activations = jax.jit(partial(capture_activations, model, pattern=pattern))(
+        variables, images(side)
+    )[1]
     steps = [("stem_conv", images(side), 3, 2)]
     for block, stride in (("stage2_block0", 2), ("stage2_block1", 1)):
-        inside = jax.nn.silu(seen[f"{block}/expand_bn"])
+        inside = jax.nn.silu(activations[f"{block}/expand_bn"])
         steps.append((f"{block}/dw_conv", inside, 5, stride))
     for name, x, k, stride in steps:
         kernel: Any = variables["params"]
@@ -113,16 +115,16 @@ def test_paddings_are_xlas_same_and_half_the_kernel(
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
             feature_group_count=x.shape[-1] if k == 5 else 1,
         )
-        close = 1e-5 * float(jnp.abs(expected).max())
-        np.testing.assert_allclose(seen[name], expected, atol=close, rtol=0)
+        tolerance = 1e-5 * float(jnp.abs(expected).max())
+        np.testing.assert_allclose(activations[name], expected, atol=tolerance, rtol=0)
 
 
-def test_a_block_is_the_papers_by_hand(random_variables: Callable[..., Any]) -> None:
+def test_a_block_equals_the_paper_computed_by_hand(random_variables: Callable[..., Any]) -> None:
     model = EfficientNet(7, **TINY)
     variables = random_variables(model, 32, 3)
-    run = partial(capture, model, pattern=r"stage2_block.(/(dw_bn|project_.*))?")
-    seen = jax.jit(run)(variables, images(32))[1]
-    seen = {name: np.asarray(value) for name, value in seen.items()}
+    run = partial(capture_activations, model, pattern=r"stage2_block.(/(dw_bn|project_.*))?")
+    activations = jax.jit(run)(variables, images(32))[1]
+    activations = {name: np.asarray(value) for name, value in activations.items()}
     block = variables["params"]["stage2_block1"]
 
     def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -131,17 +133,19 @@ def test_a_block_is_the_papers_by_hand(random_variables: Callable[..., Any]) -> 
     def dense(x: np.ndarray, layer: dict[str, np.ndarray]) -> np.ndarray:
         return x @ layer["kernel"] + layer["bias"]
 
-    inside = seen["stage2_block1/dw_bn"] * sigmoid(seen["stage2_block1/dw_bn"])
+    inside = activations["stage2_block1/dw_bn"] * sigmoid(activations["stage2_block1/dw_bn"])
     squeezed = dense(inside.mean((1, 2)), block["se_reduce"])
-    assert squeezed.shape == (2, 4)  # a quarter of the 16 that enter, not of the 32 inside
+    assert squeezed.shape == (2, 4)  # a quarter of the 16 input channels, not of the 32 expanded
     gate = sigmoid(dense(squeezed * sigmoid(squeezed), block["se_expand"]))
     projected = (inside * gate[:, None, None, :]) @ block["project_conv"]["kernel"][0, 0]
-    close = 1e-5 * np.abs(projected).max()
-    np.testing.assert_allclose(seen["stage2_block1/project_conv"], projected, atol=close)
-    output = seen["stage2_block1/project_bn"] + seen["stage2_block0"]
-    np.testing.assert_allclose(seen["stage2_block1"], output, rtol=1e-5)
-    # A block that strides has no shortcut.
-    np.testing.assert_array_equal(seen["stage2_block0"], seen["stage2_block0/project_bn"])
+    tolerance = 1e-5 * np.abs(projected).max()
+    np.testing.assert_allclose(activations["stage2_block1/project_conv"], projected, atol=tolerance)
+    output = activations["stage2_block1/project_bn"] + activations["stage2_block0"]
+    np.testing.assert_allclose(activations["stage2_block1"], output, rtol=1e-5)
+    # A block with a stride has no shortcut.
+    np.testing.assert_array_equal(
+        activations["stage2_block0"], activations["stage2_block0/project_bn"]
+    )
 
 
 @pytest.mark.parametrize("padding", ["same", "symmetric"])
@@ -158,17 +162,21 @@ def test_gradients_reach_every_parameter(
         return (jnp.asarray(logits) ** 2).mean()
 
     gradients = jax.jit(jax.grad(loss_fn))(variables["params"])
-    dead = [path for path, g in jax.tree_util.tree_leaves_with_path(gradients) if not np.any(g)]
-    assert not dead
+    zero_gradients = [
+        path for path, g in jax.tree_util.tree_leaves_with_path(gradients) if not np.any(g)
+    ]
+    assert not zero_gradients
 
 
-def test_half_precision_is_of_the_inside_only(random_variables: Callable[..., Any]) -> None:
+def test_logits_are_float32_with_half_precision_layers(
+    random_variables: Callable[..., Any],
+) -> None:
     variables = random_variables(EfficientNet(7, **TINY), 33, 3)
     exact = jax.jit(partial(EfficientNet(7, **TINY).apply, train=False))(variables, images(33))
     model = EfficientNet(7, **TINY, dtype=jnp.bfloat16)
-    run = partial(capture, model, pattern=r"stage._block.(/se_expand)?")
-    half, seen = jax.jit(run)(variables, images(33))
-    assert {value.dtype for value in seen.values()} == {jnp.dtype(jnp.bfloat16)}
+    run = partial(capture_activations, model, pattern=r"stage._block.(/se_expand)?")
+    half, activations = jax.jit(run)(variables, images(33))
+    assert {value.dtype for value in activations.values()} == {jnp.dtype(jnp.bfloat16)}
     assert half.dtype == jnp.float32
     assert 0 < np.abs(half - exact).max() < 0.05 * np.abs(exact).max()
     rngs = {"dropout": jax.random.key(0)}
@@ -189,7 +197,7 @@ def test_initialisation() -> None:
     np.testing.assert_allclose(head.mean(), 1 / 40, rtol=0.02)
 
 
-def test_b0_runs_at_its_smallest_side(random_variables: Callable[..., Any]) -> None:
+def test_b0_runs_at_the_smallest_side(random_variables: Callable[..., Any]) -> None:
     model = EfficientNetB0(num_classes=7)
     variables = random_variables(model, 32, 1)
     apply = jax.jit(partial(model.apply, train=False))

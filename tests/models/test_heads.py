@@ -1,4 +1,4 @@
-"""The head that the families share: layers, dropout, precision, features."""
+"""The classification head of the ImageNet networks: layers, dropout, precision, features."""
 
 from collections.abc import Callable
 from functools import partial
@@ -24,7 +24,7 @@ TINY: dict[str, Callable[..., Any]] = {
 
 
 class Classifier(nn.Module):
-    """`classify` as a network of its own."""
+    """`classify` as a separate network."""
 
     num_classes: int = 7
     widths: tuple[int, ...] = ()
@@ -71,7 +71,7 @@ def test_evaluation_is_dense_relu_dense_by_hand(widths: tuple[int, ...]) -> None
 @pytest.mark.parametrize("widths", WIDTHS[:2])
 def test_dropout_is_once_before_the_head(widths: tuple[int, ...]) -> None:
     variables = parameters(widths)
-    kept = Classifier(0, widths, 0.5).apply(variables, FEATURES, train=False)
+    features = Classifier(0, widths, 0.5).apply(variables, FEATURES, train=False)
     model = Classifier(0, widths, 0.5)
     for seed in range(3):
         found = model.apply(variables, FEATURES, train=True, rngs={"dropout": jax.random.key(seed)})
@@ -79,7 +79,7 @@ def test_dropout_is_once_before_the_head(widths: tuple[int, ...]) -> None:
         assert dropped.any()
         assert not dropped.all()
         # Each value is dropped or doubled, so nothing was dropped before the hidden layer.
-        np.testing.assert_allclose(found, np.where(dropped, 0, 2 * np.asarray(kept)), rtol=1e-6)
+        np.testing.assert_allclose(found, np.where(dropped, 0, 2 * np.asarray(features)), rtol=1e-6)
 
 
 def test_dropout_follows_every_hidden_layer() -> None:
@@ -89,22 +89,22 @@ def test_dropout_follows_every_hidden_layer() -> None:
     _, state = model.apply(
         variables, FEATURES, train=True, rngs=key, capture_intermediates=True, mutable=True
     )
-    seen: Any = state["intermediates"]
+    activations: Any = state["intermediates"]
     for i in (1, 2):
-        before = np.maximum(seen[f"head_dense{i}"]["__call__"][0], 0)
-        after = np.asarray(seen[f"dropout{i}"]["__call__"][0])
-        lost = (after == 0) & (before > 0)
-        assert 0.1 < lost.sum() / (before > 0).sum() < 0.4
-        np.testing.assert_allclose(after[~lost], before[~lost] / 0.75, rtol=1e-6)
+        before = np.maximum(activations[f"head_dense{i}"]["__call__"][0], 0)
+        after = np.asarray(activations[f"dropout{i}"]["__call__"][0])
+        dropped = (after == 0) & (before > 0)
+        assert 0.1 < dropped.sum() / (before > 0).sum() < 0.4
+        np.testing.assert_allclose(after[~dropped], before[~dropped] / 0.75, rtol=1e-6)
 
 
-def test_half_precision_is_of_the_hidden_layers_only() -> None:
+def test_only_hidden_layers_run_in_half_precision() -> None:
     variables = parameters((64,))
     logits, state = Classifier(widths=(64,), dtype=jnp.bfloat16).apply(
         variables, FEATURES, train=False, capture_intermediates=True, mutable=True
     )
-    seen: Any = state["intermediates"]
-    assert seen["head_dense1"]["__call__"][0].dtype == jnp.bfloat16
+    activations: Any = state["intermediates"]
+    assert activations["head_dense1"]["__call__"][0].dtype == jnp.bfloat16
     assert logits.dtype == jnp.float32
     exact = Classifier(widths=(64,)).apply(variables, FEATURES, train=False)
     assert 0 < np.abs(logits - exact).max() < 0.05 * np.abs(exact).max()
@@ -112,7 +112,7 @@ def test_half_precision_is_of_the_hidden_layers_only() -> None:
 
 @pytest.mark.parametrize("name", TINY)
 @pytest.mark.parametrize("widths", WIDTHS[:2])
-def test_no_classes_means_what_would_enter_the_head(
+def test_zero_classes_returns_the_features_before_the_head(
     name: str, widths: tuple[int, ...], random_variables: Callable[..., Any]
 ) -> None:
     build = partial(TINY[name], head_widths=widths)

@@ -15,7 +15,7 @@ from ferjax.models.awei import JUMPERS
 from ferjax.models.cnn import pooled_sides
 from ferjax.models.registry import MODELS, abstract_variables, check_image, create_model
 
-# One network a row: name, fields, sides it is tried at, channels.
+# One network in each row: name, fields, image sides to test, numbers of channels to test.
 CASES: list[tuple[str, dict[str, Any], tuple[int, ...], tuple[int, ...]]] = [
     *(("awei", {"jumper": jumper}, (32, 64), (3,)) for jumper in JUMPERS),
     ("base_cnn", {}, (16, 28, 48), (1, 3)),
@@ -26,8 +26,8 @@ CASES: list[tuple[str, dict[str, Any], tuple[int, ...], tuple[int, ...]]] = [
     ("efficientnet_b0", {"head_widths": (16,)}, (32, 65), (3,)),
 ]
 NAMES = ["-".join([name, *map(str, fields.values())]) for name, fields, *_ in CASES]
-# The ImageNet families are tried in small, in files of their own.
-DROPPING = {
+# The ImageNet families are tested with small networks, in one file each.
+PLAIN_NETWORKS = {
     name: case for name, case in zip(NAMES, CASES, strict=True) if MODELS[case[0]].family is None
 }
 
@@ -42,7 +42,7 @@ def shapes(name: str, side: int, channels: int, classes: int = 7, **fields: Any)
     return {jax.tree_util.keystr(k, simple=True, separator="/"): v.shape for k, v in leaves}
 
 
-def count(name: str, side: int, channels: int, **fields: Any) -> int:
+def parameter_count(name: str, side: int, channels: int, **fields: Any) -> int:
     tree = shapes(name, side, channels, **fields)
     return sum(int(np.prod(shape)) for path, shape in tree.items() if path.startswith("params/"))
 
@@ -64,7 +64,7 @@ def test_logits_are_float32_of_the_class_count(
 
 
 @pytest.mark.parametrize(
-    ("name", "fields", "sides", "channels"), DROPPING.values(), ids=DROPPING.keys()
+    ("name", "fields", "sides", "channels"), PLAIN_NETWORKS.values(), ids=PLAIN_NETWORKS.keys()
 )
 def test_dropout_in_training_only_and_gradients_everywhere(
     name: str,
@@ -92,9 +92,11 @@ def test_dropout_in_training_only_and_gradients_everywhere(
     (first, gradients), (second, _) = (training(variables["params"], key) for key in keys)
     assert (first != second).any()
     np.testing.assert_array_equal(first, training(variables["params"], keys[0])[0])
-    dead = [path for path, g in jax.tree_util.tree_leaves_with_path(gradients) if not np.any(g)]
-    assert not dead
-    # Evaluation asks for no dropout key, and so cannot drop.
+    zero_gradients = [
+        path for path, g in jax.tree_util.tree_leaves_with_path(gradients) if not np.any(g)
+    ]
+    assert not zero_gradients
+    # Evaluation is called without a dropout key, so it cannot drop anything.
     evaluate = functools.partial(model.apply, train=False)
     assert jax.eval_shape(evaluate, variables, image).shape == (4, 7)
 
@@ -157,7 +159,7 @@ def test_parameter_names_are_the_public_format() -> None:
     }
 
 
-def test_parameter_counts_by_hand() -> None:
+def test_parameter_counts_computed_by_hand() -> None:
     convolutions = (
         (9 * 3 + 1) * 32
         + (9 * 32 + 1) * 64
@@ -168,21 +170,27 @@ def test_parameter_counts_by_hand() -> None:
     # At 224 the trunk ends at 7x7x512 = 25,088.
     trunk = convolutions + (25_088 + 1) * 1792 + (1792 + 1) * 7
     assert trunk == 46_540_615
-    assert count("awei", 224, 3, jumper="none") == trunk
-    assert count("awei", 224, 3, jumper="input") == trunk + (9 * 3 + 1) * 512
-    assert count("awei", 224, 3, jumper="conv1") == trunk + (9 * 32 + 1) * 512
-    two = (9 * 128 + 1) * 512
-    assert count("awei", 224, 3, jumper="staged") == trunk + (9 * 32 + 1) * 128 + two
-    assert count("awei", 224, 3, jumper="double") == trunk + (9 * 3 + 1) * 128 + two
+    assert parameter_count("awei", 224, 3, jumper="none") == trunk
+    assert parameter_count("awei", 224, 3, jumper="input") == trunk + (9 * 3 + 1) * 512
+    assert parameter_count("awei", 224, 3, jumper="conv1") == trunk + (9 * 32 + 1) * 512
+    two_jumper_convolution = (9 * 128 + 1) * 512
+    assert (
+        parameter_count("awei", 224, 3, jumper="staged")
+        == trunk + (9 * 32 + 1) * 128 + two_jumper_convolution
+    )
+    assert (
+        parameter_count("awei", 224, 3, jumper="double")
+        == trunk + (9 * 3 + 1) * 128 + two_jumper_convolution
+    )
 
     widths = (32, 64, 128, 256, 512, 512)
     for depth, pooled in ((3, 6), (4, 3), (5, 3), (6, 3)):
         pairs = zip((1, *widths), widths[:depth], strict=False)
         blocks = sum(9 * inputs * width + 2 * width for inputs, width in pairs)
         dense = (pooled**2 * widths[depth - 1] + 1) * 256
-        assert count(f"cnn{depth}", 48, 1) == blocks + dense + (256 + 1) * 7
+        assert parameter_count(f"cnn{depth}", 48, 1) == blocks + dense + (256 + 1) * 7
     # 28 px is MNIST: PyTorch's example has 10 classes and 21,840 parameters.
-    assert count("base_cnn", 28, 1, classes=10) == 21_840
+    assert parameter_count("base_cnn", 28, 1, classes=10) == 21_840
 
 
 def test_pooled_sides_at_48() -> None:
@@ -191,7 +199,7 @@ def test_pooled_sides_at_48() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "side", "near"),
+    ("name", "side", "nearest"),
     [
         ("awei", 48, "32 or 64"),
         ("awei", 8, "32"),
@@ -206,16 +214,18 @@ def test_pooled_sides_at_48() -> None:
         ("efficientnet_b1", 8, "32"),
     ],
 )
-def test_a_refused_size_names_the_nearest_that_work(name: str, side: int, near: str) -> None:
+def test_the_error_for_a_wrong_size_names_the_nearest_valid_sizes(
+    name: str, side: int, nearest: str
+) -> None:
     channels = 3 if name == "awei" else 1
-    words = rf"--image_size={side}: .*{name}.* Nearest that work: {near}\.$"
+    words = rf"--image_size={side}: .*{name}.* Nearest that work: {nearest}\.$"
     with pytest.raises(UserError, match=words):
         check_image(name, side, channels)
-    for size in map(int, near.split(" or ")):
+    for size in map(int, nearest.split(" or ")):
         check_image(name, size, channels)
 
 
-def test_every_accepted_size_is_one_the_network_runs_at() -> None:
+def test_the_network_runs_at_every_accepted_size() -> None:
     smallest = ("resnet18", "vgg16", "efficientnet_b0")
     for name in (n for n, entry in MODELS.items() if entry.family is None or n in smallest):
         entry = MODELS[name]
@@ -241,19 +251,19 @@ def test_every_accepted_size_is_one_the_network_runs_at() -> None:
         (("resnet18", -1, {}), "resnet18: -1 classes given, at least 2"),
     ],
 )
-def test_what_a_network_lacks_is_refused(arguments: tuple, words: str) -> None:
+def test_unknown_names_fields_and_values_raise_errors(arguments: tuple, words: str) -> None:
     name, classes, fields = arguments
     with pytest.raises(UserError, match=re.escape(words)):
         create_model(name, classes, **fields)
 
 
-def test_awei_refuses_grey_images() -> None:
+def test_awei_rejects_grey_images() -> None:
     with pytest.raises(UserError, match="--channels=1: awei takes 3 channels"):
         check_image("awei", 64, 1)
 
 
 @pytest.mark.parametrize("name", [name for name, entry in MODELS.items() if entry.family is None])
-def test_no_classes_means_what_would_enter_the_head(
+def test_zero_classes_returns_the_features_before_the_head(
     name: str, random_variables: Callable[..., Any]
 ) -> None:
     variables = random_variables(create_model(name, 7), 32, 3)
@@ -268,12 +278,12 @@ def test_no_classes_means_what_would_enter_the_head(
     np.testing.assert_allclose(logits, expected, atol=1e-5 * np.abs(expected).max(), rtol=0)
 
 
-def test_families_are_what_foreign_weights_fit() -> None:
+def test_families_and_source_fields_of_pretrained_weights() -> None:
     families = {name: re.sub(r"(_b)?\d+$", "", name) for name in MODELS}
     for name, entry in MODELS.items():
         known = families[name] in ("resnet", "vgg", "efficientnet")
         assert entry.family == (families[name] if known else None)
-        # Weights' own fields are taken, and are no flags.
+        # The module takes the fields that weights set; they are not flags.
         assert not set(entry.fields) & set(entry.source_fields)
         module = entry.build(num_classes=7)
         assert all(hasattr(module, field) for field in (*entry.fields, *entry.source_fields))

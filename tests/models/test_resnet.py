@@ -1,4 +1,4 @@
-"""Residual networks: names, counts, features, strides, precision and initialisation."""
+"""ResNet: parameter names and counts, features, strides, precision and initialisation."""
 
 import re
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ferjax.models.capture import capture
+from ferjax.models.intermediate_activations import capture_activations
 from ferjax.models.resnet import ResNet, ResNet18, ResNet34, ResNet50, ResNet101, ResNet152
 
 COUNTS = [
@@ -72,16 +72,16 @@ def test_parameter_names_are_the_public_format() -> None:
 
 @pytest.mark.parametrize("build", [build for build, _ in COUNTS])
 def test_every_submodule_is_named(build: Any) -> None:
-    # Linen's own names are the class and a number: Conv_0.
+    # Linen's automatic names are the class and a number: Conv_0.
     assert not [path for path in shapes(build(num_classes=7)) if re.search(r"[A-Z]|_\d+/", path)]
 
 
-def test_conv_bias_is_one_of_every_convolution() -> None:
+def test_conv_bias_adds_a_bias_to_every_convolution() -> None:
     fields: dict[str, Any] = dict(stage_sizes=(1, 1), block="bottleneck", widths=(8, 16))
-    plain, given = shapes(ResNet(7, **fields)), shapes(ResNet(7, **fields, conv_bias=True))
+    plain, with_bias = shapes(ResNet(7, **fields)), shapes(ResNet(7, **fields, conv_bias=True))
     kernels = {path: shape for path, shape in plain.items() if len(shape) == 4}
     biases = {path.replace("kernel", "bias"): shape[-1:] for path, shape in kernels.items()}
-    assert given == {**plain, **biases}
+    assert with_bias == {**plain, **biases}
 
 
 @pytest.mark.parametrize(
@@ -93,19 +93,19 @@ def test_conv_bias_is_one_of_every_convolution() -> None:
         ("basic", False, (4, 4)),
     ],
 )
-def test_where_a_block_strides(
+def test_which_convolution_of_a_block_has_the_stride(
     block: str, on_3x3: bool, sides: tuple[int, ...], random_variables: Callable[..., Any]
 ) -> None:
     fields: dict[str, Any] = dict(stage_sizes=(1, 1), block=block, widths=(4, 4))
     model = ResNet(7, **fields, stride_on_3x3=on_3x3)
     variables = random_variables(model, 32, 3)
     image = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
-    run = partial(capture, model, pattern=r"stage2_block0(/(conv\d|downsample_conv))?")
-    seen = {
+    run = partial(capture_activations, model, pattern=r"stage2_block0(/(conv\d|downsample_conv))?")
+    sides_of = {
         name: value.shape[1] for name, value in jax.eval_shape(run, variables, image)[1].items()
     }
-    assert seen.pop("stage2_block0") == seen.pop("stage2_block0/downsample_conv") == 4
-    assert tuple(seen[f"stage2_block0/conv{i}"] for i in range(1, len(sides) + 1)) == sides
+    assert sides_of.pop("stage2_block0") == sides_of.pop("stage2_block0/downsample_conv") == 4
+    assert tuple(sides_of[f"stage2_block0/conv{i}"] for i in range(1, len(sides) + 1)) == sides
 
 
 @pytest.mark.parametrize(("block", "on_3x3"), [("basic", True), ("bottleneck", False)])
@@ -123,11 +123,13 @@ def test_gradients_reach_every_parameter(
         return (jnp.asarray(logits) ** 2).mean()
 
     gradients = jax.jit(jax.grad(loss_fn))(variables["params"])
-    dead = [path for path, g in jax.tree_util.tree_leaves_with_path(gradients) if not np.any(g)]
-    assert not dead
+    zero_gradients = [
+        path for path, g in jax.tree_util.tree_leaves_with_path(gradients) if not np.any(g)
+    ]
+    assert not zero_gradients
 
 
-def test_no_classes_means_pooled_features(random_variables: Callable[..., Any]) -> None:
+def test_zero_classes_returns_pooled_features(random_variables: Callable[..., Any]) -> None:
     small: dict[str, Any] = dict(stage_sizes=(1,), block="basic", widths=(8,))
     variables = random_variables(ResNet(7, **small), 33, 3)
     image = np.random.default_rng(1).random((2, 33, 33, 3), np.float32)
@@ -139,7 +141,9 @@ def test_no_classes_means_pooled_features(random_variables: Callable[..., Any]) 
     np.testing.assert_allclose(logits, expected, atol=1e-5 * np.abs(expected).max(), rtol=0)
 
 
-def test_half_precision_is_of_the_inside_only(random_variables: Callable[..., Any]) -> None:
+def test_logits_are_float32_with_half_precision_layers(
+    random_variables: Callable[..., Any],
+) -> None:
     small: dict[str, Any] = dict(stage_sizes=(1,), block="bottleneck", widths=(8,))
     variables = random_variables(ResNet(7, **small), 33, 3)
     image = np.random.default_rng(1).random((2, 33, 33, 3), np.float32)
@@ -153,7 +157,7 @@ def test_half_precision_is_of_the_inside_only(random_variables: Callable[..., An
     assert 0 < np.abs(half - exact).max() < 0.05 * np.abs(exact).max()
 
 
-def test_initialisation_is_hes_by_fan_out() -> None:
+def test_initialisation_is_he_normal_by_fan_out() -> None:
     model = ResNet(7, stage_sizes=(1,), block="basic", widths=(64,))
     tree = model.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)), train=False)
     for kernel in (
@@ -162,7 +166,7 @@ def test_initialisation_is_hes_by_fan_out() -> None:
     ):
         side, _, _, width = kernel.shape
         np.testing.assert_allclose(kernel.std(), np.sqrt(2 / (side**2 * width)), rtol=0.05)
-        # Not truncated, as torch's: the largest of thousands lies far out.
+        # Not a truncated normal, as in torch: the largest of thousands of values is far out.
         assert np.abs(kernel).max() > 3 * kernel.std()
     block = tree["params"]["stage1_block0"]
     for name in ("bn1", "bn2"):

@@ -1,4 +1,4 @@
-"""The networks against plain PyTorch modules that hold the same weights."""
+"""Parity with PyTorch: the networks against plain PyTorch modules with the same weights."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,7 +18,7 @@ BATCH = 4
 
 
 def torch_layout(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Returns our arrays by torch's names: HWIO → OIHW, HWC rows of the first dense → CHW."""
+    """Returns ferjax's arrays by torch's names: HWIO → OIHW, HWC rows of the first dense → CHW."""
     params, state = variables["params"], {}
     for name, leaves in params.items():
         kernel = leaves.get("kernel", leaves.get("scale"))
@@ -38,19 +38,19 @@ def torch_layout(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def load(module: Any, variables: Mapping[str, Any]) -> Any:
-    """Returns `module` with our weights."""
+    """Returns `module` with ferjax's weights."""
     state = torch_layout(variables).items()
     module.load_state_dict({k: torch.tensor(np.ascontiguousarray(v)) for k, v in state})
     return module
 
 
-def assert_close(ours: Any, theirs: Any) -> None:
-    theirs = theirs.detach().numpy()
-    assert np.abs(np.asarray(ours) - theirs).max() / np.abs(theirs).max() <= 1e-5
+def assert_close(actual: Any, tensor: Any) -> None:
+    expected = tensor.detach().numpy()
+    assert np.abs(np.asarray(actual) - expected).max() / np.abs(expected).max() <= 1e-5
 
 
 def images(side: int, channels: int) -> tuple[np.ndarray, Any]:
-    """Returns the same images for both: NHWC for us, NCHW for torch."""
+    """Returns the same images twice: NHWC for ferjax, NCHW for torch."""
     x = np.random.default_rng(1).random((BATCH, side, side, channels), np.float32)
     return x, torch.tensor(x.transpose(0, 3, 1, 2).copy())
 
@@ -77,10 +77,10 @@ def test_evaluation_logits(
 ) -> None:
     model = create_model(name, 7, **fields)
     variables = random_variables(model, side, channels)
-    ours, theirs = images(side, channels)
+    jax_images, torch_images = images(side, channels)
     module = load(build(), variables).eval()
-    logits = jax.jit(lambda v, x: model.apply(v, x, train=False))(variables, ours)
-    assert_close(logits, module(theirs))
+    logits = jax.jit(lambda v, x: model.apply(v, x, train=False))(variables, jax_images)
+    assert_close(logits, module(torch_images))
 
 
 def logits_and_gradients(
@@ -94,19 +94,19 @@ def logits_and_gradients(
         logits, updates = model.apply(run, x, train=True, mutable=["batch_stats"])
         return (jnp.asarray(logits) ** 2).mean(), (logits, updates)
 
-    # Under jit, as in a run: what XLA fuses has cost gradients before (see ops/pool.py).
+    # Under jit, as in training: XLA's fusions have lost gradients before (see ops/pool.py).
     gradients, (logits, updates) = jax.jit(jax.grad(loss_fn, has_aux=True))(variables["params"])
     return logits, updates.get("batch_stats", {}), jax.tree.map(np.asarray, gradients)
 
 
 def assert_gradients_close(gradients: Any, module: Any) -> None:
-    """Compares every parameter's gradient, in torch's layout."""
+    """Compares the gradient of every parameter, in torch's layout."""
     expected = {name: p.grad for name, p in module.named_parameters()}
     found = {k: v for k, v in torch_layout({"params": gradients}).items() if k in expected}
     assert found.keys() == expected.keys()
     for name, gradient in found.items():
-        wanted = expected[name].numpy()
-        error = np.abs(gradient - wanted).max() / np.abs(wanted).max()
+        expected_gradient = expected[name].numpy()
+        error = np.abs(gradient - expected_gradient).max() / np.abs(expected_gradient).max()
         assert error <= 1e-4, f"{name}: {error:.1e}"
 
 
@@ -115,10 +115,10 @@ def test_training_logits_gradients_and_running_statistics(
     depth: int, random_variables: Callable[..., Any]
 ) -> None:
     variables = random_variables(create_model(f"cnn{depth}", 7), 48, 1)
-    ours, theirs = images(48, 1)
+    jax_images, torch_images = images(48, 1)
     module = load(networks.depth_cnn(depth), variables).train()
-    logits, stats, gradients = logits_and_gradients(f"cnn{depth}", variables, ours)
-    output = module(theirs)
+    logits, stats, gradients = logits_and_gradients(f"cnn{depth}", variables, jax_images)
+    output = module(torch_images)
     (output**2).mean().backward()
     assert_close(logits, output)
     assert_gradients_close(gradients, module)
@@ -127,10 +127,10 @@ def test_training_logits_gradients_and_running_statistics(
         before, after = variables["batch_stats"][f"bn{block}"], stats[f"bn{block}"]
         norm = getattr(module, f"bn{block}")
         assert_close(after["mean"], norm.running_mean)
-        # Flax keeps the biased variance of the batch, torch n / (n - 1) times that.
+        # Flax stores the biased variance of the batch, torch n / (n - 1) times that.
         n = BATCH * sides[block - 1] ** 2
-        biased = (after["var"] - 0.9 * before["var"]) * n / (n - 1)
-        assert_close(0.9 * jnp.asarray(before["var"]) + biased, norm.running_var)
+        unbiased = (after["var"] - 0.9 * before["var"]) * n / (n - 1)
+        assert_close(0.9 * jnp.asarray(before["var"]) + unbiased, norm.running_var)
 
 
 @pytest.mark.parametrize(
@@ -150,8 +150,8 @@ def test_gradients(
 ) -> None:
     channels = 3 if name == "awei" else 1
     variables = random_variables(create_model(name, 7, **fields), side, channels)
-    ours, theirs = images(side, channels)
+    jax_images, torch_images = images(side, channels)
     module = load(build(), variables)
-    _, _, gradients = logits_and_gradients(name, variables, ours, **fields)
-    (module(theirs) ** 2).mean().backward()
+    _, _, gradients = logits_and_gradients(name, variables, jax_images, **fields)
+    (module(torch_images) ** 2).mean().backward()
     assert_gradients_close(gradients, module)

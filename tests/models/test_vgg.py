@@ -1,4 +1,4 @@
-"""VGG: names, counts, its pooling, precision, gradients and initialisation."""
+"""VGG: parameter names and counts, pooling, precision, gradients and initialisation."""
 
 import math
 from collections.abc import Callable
@@ -69,7 +69,7 @@ def test_adaptive_pool_is_the_mean_of_each_bin(height: int, width: int, side: in
     np.testing.assert_allclose(adaptive_mean_pool(jnp.asarray(x), side), expected, atol=1e-5)
 
 
-def test_adaptive_pool_leaves_a_map_of_the_side_alone() -> None:
+def test_adaptive_pool_returns_a_map_of_the_right_side_unchanged() -> None:
     x = jnp.ones((1, 7, 7, 2), jnp.bfloat16)
     assert adaptive_mean_pool(x, 7) is x
     assert adaptive_mean_pool(x, 3).dtype == jnp.bfloat16
@@ -79,7 +79,7 @@ def test_adaptive_pool_leaves_a_map_of_the_side_alone() -> None:
 def test_flatten_is_rows_then_columns_then_channels(
     side: int, random_variables: Callable[..., Any]
 ) -> None:
-    # Without dense layers the features are the flattened map: at 28 px it is 7x7 already.
+    # Without dense layers the features are the flattened map, which has 7x7 pixels at 28 px.
     fields = {**TINY, "head_widths": ()}
     variables = random_variables(VGG(7, **fields), side, 3)
     image = np.random.default_rng(1).random((2, side, side, 3), np.float32)
@@ -117,11 +117,15 @@ def test_gradients_reach_every_parameter(
         return (jnp.asarray(logits) ** 2).mean()
 
     gradients = jax.jit(jax.grad(loss_fn))(variables["params"])
-    dead = [path for path, g in jax.tree_util.tree_leaves_with_path(gradients) if not np.any(g)]
-    assert not dead
+    zero_gradients = [
+        path for path, g in jax.tree_util.tree_leaves_with_path(gradients) if not np.any(g)
+    ]
+    assert not zero_gradients
 
 
-def test_half_precision_is_of_the_inside_only(random_variables: Callable[..., Any]) -> None:
+def test_logits_are_float32_with_half_precision_layers(
+    random_variables: Callable[..., Any],
+) -> None:
     variables = random_variables(VGG(7, **TINY), 33, 3)
     image = np.random.default_rng(1).random((2, 33, 33, 3), np.float32)
     exact = VGG(7, **TINY).apply(variables, image, train=False)
@@ -134,7 +138,7 @@ def test_half_precision_is_of_the_inside_only(random_variables: Callable[..., An
     assert 0 < np.abs(half - exact).max() < 0.05 * np.abs(exact).max()
 
 
-def test_initialisation_is_torchvisions() -> None:
+def test_initialisation_equals_torchvision() -> None:
     model = VGG(100, stage_sizes=(1,), widths=(64,), head_widths=(32,))
     init = jax.jit(partial(model.init, train=False))
     tree = init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))["params"]

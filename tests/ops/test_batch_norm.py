@@ -1,4 +1,4 @@
-"""ferjax's batch normalisation against Linen's own: values, gradients, running statistics."""
+"""ferjax's batch normalisation against Linen's: values, gradients, running statistics."""
 
 from typing import Any
 
@@ -40,12 +40,12 @@ def run(layer: type[nn.Module], x: jax.Array, train: bool = True, **fields: Any)
     return y, updates.get("batch_stats", {}), gradients
 
 
-def assert_close(found: Any, expected: Any, tolerance: float = 1e-5) -> None:
+def assert_close(actual: Any, expected: Any, tolerance: float = 1e-5) -> None:
     """Compares every array, relative to its largest value."""
-    assert jax.tree.structure(found) == jax.tree.structure(expected)
-    for ours, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
-        scale = max(np.abs(theirs).max(), 1e-3)
-        np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance * scale)
+    assert jax.tree.structure(actual) == jax.tree.structure(expected)
+    for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
+        scale = max(np.abs(b).max(), 1e-3)
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * scale)
 
 
 @settings(max_examples=8, deadline=None)
@@ -54,7 +54,7 @@ def assert_close(found: Any, expected: Any, tolerance: float = 1e-5) -> None:
     mean=st.floats(-3, 3),
     train=st.booleans(),
 )
-def test_equals_linens(shape: list[int], mean: float, train: bool) -> None:
+def test_equals_linen(shape: list[int], mean: float, train: bool) -> None:
     x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     # Few rows make the input's gradient a small difference of large numbers.
     x = np.concatenate([x + mean, 2 * x[..., ::-1] - mean])
@@ -69,21 +69,21 @@ def test_double_precision_to_the_last_digits() -> None:
 
 def test_half_precision_keeps_its_statistics_in_full() -> None:
     x = jnp.asarray(np.random.default_rng(0).standard_normal((8, 6, 6, 4)), jnp.bfloat16)
-    found, expected = (run(layer, x, dtype=jnp.bfloat16) for layer in (BatchNorm, nn.BatchNorm))
-    assert found[0].dtype == found[2][1].dtype == jnp.bfloat16
-    assert all(a.dtype == jnp.float32 for a in jax.tree.leaves((found[1], found[2][0])))
-    assert_close(found[1], expected[1])
-    as_floats = [jax.tree.map(lambda a: np.asarray(a, np.float32), r) for r in (found, expected)]
+    actual, expected = (run(layer, x, dtype=jnp.bfloat16) for layer in (BatchNorm, nn.BatchNorm))
+    assert actual[0].dtype == actual[2][1].dtype == jnp.bfloat16
+    assert all(a.dtype == jnp.float32 for a in jax.tree.leaves((actual[1], actual[2][0])))
+    assert_close(actual[1], expected[1])
+    as_floats = [jax.tree.map(lambda a: np.asarray(a, np.float32), r) for r in (actual, expected)]
     assert_close(*as_floats, tolerance=0.02)
 
 
-def test_variables_are_linens() -> None:
+def test_variables_equal_those_of_linen() -> None:
     x = np.zeros((2, 3, 3, 5), np.float32)
-    found, expected = (
+    actual, expected = (
         layer(use_running_average=False).init(jax.random.key(0), x)
         for layer in (BatchNorm, nn.BatchNorm)
     )
-    jax.tree.map(np.testing.assert_array_equal, found, expected)
+    jax.tree.map(np.testing.assert_array_equal, actual, expected)
 
 
 @pytest.mark.parametrize("train", [True, False])
@@ -93,7 +93,7 @@ def test_a_sharded_batch_is_normalised_as_a_whole(train: bool) -> None:
     assert_close(run(BatchNorm, placed, train), run(BatchNorm, x, train))
 
 
-def test_the_input_alone_is_kept_for_the_backward_pass() -> None:
+def test_only_the_input_is_saved_for_the_backward_pass() -> None:
     x = np.ones((64, 8, 8, 16), np.float32)
     layer = BatchNorm(use_running_average=False)
     state = layer.init(jax.random.key(0), x)
@@ -101,5 +101,5 @@ def test_the_input_alone_is_kept_for_the_backward_pass() -> None:
     def forward(x: jax.Array) -> jax.Array:
         return layer.apply(state, x, mutable=["batch_stats"])[0]
 
-    kept = jax.eval_shape(lambda x: jax.vjp(forward, x)[1], x)
-    assert [leaf.shape for leaf in jax.tree.leaves(kept)].count(x.shape) == 1
+    residuals = jax.eval_shape(lambda x: jax.vjp(forward, x)[1], x)
+    assert [leaf.shape for leaf in jax.tree.leaves(residuals)].count(x.shape) == 1

@@ -1,4 +1,4 @@
-"""Linen's convolution through ferjax's forms against the same through XLA's."""
+"""Linen's convolution with ferjax's custom implementations against the same with XLA's."""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from ferjax.bench.scaling.hlo_exchanges import ALL_REDUCE, exchanges
 from ferjax.models.layers import Conv
-from ferjax.ops.forms import plain_forms
+from ferjax.ops.choose_implementation import plain_implementations
 from ferjax.runtime.sharding import batch_sharded, data_mesh, replicated
 
 
 def arrays(batch: int, sides: tuple[int, int], channels: int, kernel: tuple[int, ...]) -> tuple:
-    """Returns map and kernel of whole numbers, which every order of summing sums exactly."""
+    """Returns map and kernel of whole numbers, whose sums are exact in any order."""
     rng = np.random.default_rng(0)
     x = rng.integers(-3, 4, (batch, *sides, channels)).astype(np.float32)
     return x, rng.integers(-3, 4, kernel).astype(np.float32)
@@ -46,7 +46,7 @@ def value_and_gradients(layer: nn.Module, x: jax.Array, kernel: jax.Array) -> tu
     strides=st.tuples(st.integers(1, 2), st.integers(1, 2)),
     padding=st.sampled_from(["SAME", "VALID", 1, ((0, 1), (2, 0))]),
 )
-def test_equals_linens_own(
+def test_equals_linen(
     batch: int,
     sides: tuple[int, int],
     channels: int,
@@ -54,14 +54,14 @@ def test_equals_linens_own(
     strides: tuple[int, int],
     padding: str | int,
 ) -> None:
-    whole = {"VALID": (0, 0), 1: (2, 2), ((0, 1), (2, 0)): (1, 2)}.get(padding, k)
-    assume(all(side + more >= places for side, more, places in zip(sides, whole, k, strict=True)))
+    padded = {"VALID": (0, 0), 1: (2, 2), ((0, 1), (2, 0)): (1, 2)}.get(padding, k)
+    assume(all(side + pad >= size for side, pad, size in zip(sides, padded, k, strict=True)))
     x, kernel = arrays(batch, sides, channels, (*k, channels, 4))
     fields = {"kernel_size": k, "strides": strides, "padding": padding, "use_bias": False}
-    found, expected = (
+    actual, expected = (
         value_and_gradients(layer(4, **fields), x, kernel) for layer in (Conv, nn.Conv)
     )
-    jax.tree.map(np.testing.assert_array_equal, found, expected)
+    jax.tree.map(np.testing.assert_array_equal, actual, expected)
 
 
 @pytest.mark.parametrize(
@@ -69,24 +69,24 @@ def test_equals_linens_own(
     [{"kernel_dilation": 2}, {"input_dilation": 2}, {"feature_group_count": 2}],
     ids=["kernel dilation", "input dilation", "groups"],
 )
-def test_what_has_no_form_of_its_own_is_xlas(fields: dict[str, int]) -> None:
+def test_dilation_and_groups_use_xla(fields: dict[str, int]) -> None:
     groups = fields.get("feature_group_count", 1)
     x, kernel = arrays(2, (8, 8), 32, (3, 3, 32 // groups, 4))
     fields = {"kernel_size": (3, 3), "padding": 1, "use_bias": False, **fields}
-    found, expected = (
+    actual, expected = (
         value_and_gradients(layer(4, **fields), x, kernel) for layer in (Conv, nn.Conv)
     )
-    jax.tree.map(np.testing.assert_array_equal, found, expected)
+    jax.tree.map(np.testing.assert_array_equal, actual, expected)
 
 
 def test_half_precision() -> None:
     x, kernel = (jnp.asarray(a, jnp.bfloat16) for a in arrays(2, (6, 6), 16, (3, 3, 16, 4)))
     fields = {"kernel_size": (3, 3), "use_bias": False, "dtype": jnp.bfloat16}
-    found, expected = (
+    actual, expected = (
         value_and_gradients(layer(4, **fields), x, kernel) for layer in (Conv, nn.Conv)
     )
-    assert all(a.dtype == jnp.bfloat16 for a in jax.tree.leaves(found))
-    jax.tree.map(np.testing.assert_array_equal, found, expected)
+    assert all(a.dtype == jnp.bfloat16 for a in jax.tree.leaves(actual))
+    jax.tree.map(np.testing.assert_array_equal, actual, expected)
 
 
 def test_under_vmap_remat_and_a_batch_sharded_mesh() -> None:
@@ -98,18 +98,18 @@ def test_under_vmap_remat_and_a_batch_sharded_mesh() -> None:
         return (apply({"params": {"kernel": kernel}}, x) ** 2).sum()
 
     one = lambda variables, x: jax.checkpoint(layer.apply)(variables, x[None])[0]  # noqa: E731
-    found, wanted = (
+    actual, reference = (
         jax.jit(jax.grad(partial(loss, apply)))(kernel)
         for apply in (jax.vmap(one, (None, 0)), layer.apply)
     )
-    np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_array_equal(actual, reference)
     mesh = data_mesh()
     placed = (jax.device_put(x, batch_sharded(mesh)), jax.device_put(kernel, replicated(mesh)))
-    found = value_and_gradients(layer, *placed)
-    jax.tree.map(np.testing.assert_array_equal, found, expected)
+    actual = value_and_gradients(layer, *placed)
+    jax.tree.map(np.testing.assert_array_equal, actual, expected)
 
 
-def test_a_small_map_of_a_sharded_batch_stays_where_it_is() -> None:
+def test_a_small_map_of_a_sharded_batch_keeps_its_sharding() -> None:
     x, kernel = arrays(8, (2, 2), 16, (3, 3, 16, 4))
     layer, mesh = Conv(4, (3, 3), use_bias=False), data_mesh()
     placed = (jax.device_put(x, batch_sharded(mesh)), jax.device_put(kernel, replicated(mesh)))
@@ -123,10 +123,10 @@ def test_a_small_map_of_a_sharded_batch_stays_where_it_is() -> None:
     assert sum(move.payload for move in moves) == 4 * kernel.size
 
 
-def test_the_input_is_turned_in_a_loop_unless_switched_off() -> None:
+def test_the_input_is_transposed_in_a_loop_unless_switched_off() -> None:
     x, kernel = arrays(2, (6, 6), 16, (3, 3, 16, 4))
     layer = Conv(4, (3, 3), use_bias=False)
     gradient = lambda k: jax.grad(lambda k: layer.apply({"params": {"kernel": k}}, x).sum())(k)  # noqa: E731
     assert "scan" in str(jax.make_jaxpr(gradient)(kernel))
-    with plain_forms():
+    with plain_implementations():
         assert "scan" not in str(jax.make_jaxpr(lambda k: gradient(k))(kernel))

@@ -1,4 +1,4 @@
-"""Convolution + bias + ReLU + max pool, tiled and plain, against the four steps written out."""
+"""Convolution + bias + ReLU + max pool, tiled and plain, against the four steps one by one."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -16,9 +16,9 @@ from jax.sharding import PartitionSpec
 
 from ferjax.bench.scaling.hlo_exchanges import ALL_REDUCE, exchanges
 from ferjax.ops import conv_pool_tiles
+from ferjax.ops.choose_implementation import plain_implementations
 from ferjax.ops.conv_pool import conv_relu_max_pool, conv_relu_max_pool_plain
 from ferjax.ops.conv_pool_tiles import tiled_conv_relu_max_pool
-from ferjax.ops.forms import plain_forms
 from ferjax.runtime.sharding import batch_sharded, data_mesh, replicated
 
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -37,7 +37,7 @@ def convolved(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
     )
 
 
-def literal(x: jax.Array, kernel: jax.Array, bias: jax.Array, window: int) -> jax.Array:
+def reference(x: jax.Array, kernel: jax.Array, bias: jax.Array, window: int) -> jax.Array:
     y = jax.nn.relu(convolved(x, kernel, bias))
     shape = (1, window, window, 1)
     return lax.reduce_window(y, -np.inf, lax.max, shape, shape, "VALID")
@@ -46,7 +46,7 @@ def literal(x: jax.Array, kernel: jax.Array, bias: jax.Array, window: int) -> ja
 def arrays(
     shape: tuple[int, ...], features: int, *, k: int = 3, seed: int = 0, whole: bool = False
 ) -> Arrays:
-    """Returns image, kernel and bias: normal, or whole numbers that tie and sum exactly."""
+    """Returns image, kernel and bias: normal floats, or whole numbers (exact sums, many ties)."""
     rng = np.random.default_rng(seed)
     shapes = (shape, (k, k, shape[-1], features), (features,))
     if whole:
@@ -59,7 +59,7 @@ def arrays(
 def value_and_gradients(
     form: Callable[..., jax.Array], inputs: Arrays, window: int, weights: jax.Array
 ) -> tuple[jax.Array, tuple[jax.Array, ...]]:
-    """Returns the value, and the gradients of its weighted sum, under jit as in a run."""
+    """Returns the value, and the gradients of its weighted sum, under jit as in training."""
 
     def loss(*inputs: jax.Array) -> tuple[jax.Array, jax.Array]:
         y = form(*inputs, window)
@@ -104,7 +104,7 @@ def test_whole_numbers_full_of_ties_agree_exactly(
     inputs = arrays(shape, features, k=k, seed=k, whole=True)
     weights = np.random.default_rng(1).integers(-3, 4, (batch, rows, columns, features))
     weights = weights.astype(np.float32)
-    expected = value_and_gradients(literal, inputs, window, weights)
+    expected = value_and_gradients(reference, inputs, window, weights)
     with mock.patch.object(conv_pool_tiles, "_TILE_PIXELS", tile):
         for form in FORMS:
             found = value_and_gradients(form, inputs, window, weights)
@@ -125,25 +125,26 @@ def test_floats_agree_outside_near_ties(
 ) -> None:
     shape = (batch, rows * window, columns * window, channels)
     inputs = arrays(shape, features, k=k, seed=k)
-    # Where two values, or zero and the best, are one rounding apart, either gradient is right.
+    # Where the two largest values, or the largest and zero, differ by rounding only, both gradients
+    # are correct.
     scores = np.sort(windows(convolved(*inputs), window), -1)
     clear = np.abs(scores[..., -1]) > 1e-5
     if window > 1:
         clear &= scores[..., -1] - scores[..., -2] > 1e-5
     weights = np.random.default_rng(1).standard_normal(clear.shape, np.float32) * clear
-    value, gradients = value_and_gradients(literal, inputs, window, weights)
+    value, gradients = value_and_gradients(reference, inputs, window, weights)
     with mock.patch.object(conv_pool_tiles, "_TILE_PIXELS", tile):
         y, found = value_and_gradients(tiled_conv_relu_max_pool, inputs, window, weights)
     np.testing.assert_allclose(y, value, rtol=1e-5, atol=1e-5)
-    for ours, theirs in zip(found, gradients, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5 * np.abs(theirs).max())
+    for a, b in zip(found, gradients, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.abs(b).max())
 
 
-def test_the_first_form_is_the_default_and_can_be_switched_off() -> None:
+def test_tiled_is_the_default_and_can_be_switched_off() -> None:
     inputs = arrays((1, 16, 16, 3), 4)
     run = partial(conv_relu_max_pool, window=8)
     assert "scan" in str(jax.make_jaxpr(run)(*inputs))
-    with plain_forms():
+    with plain_implementations():
         assert "scan" not in str(jax.make_jaxpr(lambda *a: run(*a))(*inputs))
 
 
@@ -156,14 +157,14 @@ def test_a_window_below_zero_is_clipped_and_passes_no_gradient(form: Callable) -
 
 
 @both_forms
-def test_a_nan_reaches_the_windows_that_see_it(form: Callable) -> None:
+def test_a_nan_reaches_the_windows_that_read_it(form: Callable) -> None:
     x, kernel, bias = arrays((2, 12, 12, 2), 3, whole=True)
-    x[0, 4, 7, 1] = np.nan  # in the window of rows 4-7, columns 4-7; seen from row 3 and column 8
-    expected = np.isnan(literal(x, kernel, bias, 4))
+    x[0, 4, 7, 1] = np.nan  # in the window of rows 4-7, columns 4-7; read from row 3 and column 8
+    expected = np.isnan(reference(x, kernel, bias, 4))
     assert expected.sum() == 4 * 3
     y, gradients = value_and_gradients(form, (x, kernel, bias), 4, np.ones(expected.shape, "f"))
     np.testing.assert_array_equal(np.isnan(y), expected)
-    # As after ReLU written out: no gradient flows to where NaN came from.
+    # As with a separate ReLU: no gradient flows back to the NaN.
     assert np.isfinite(gradients[0]).all()
 
 
@@ -174,7 +175,7 @@ def test_half_precision(form: Callable, dtype: jnp.dtype) -> None:
     weights = jnp.ones((2, 2, 2, 4), dtype)
     y, gradients = value_and_gradients(form, inputs, 8, weights)
     value, expected = value_and_gradients(
-        literal, [a.astype("f") for a in inputs], 8, weights.astype("f")
+        reference, [a.astype("f") for a in inputs], 8, weights.astype("f")
     )
     assert all(a.dtype == dtype for a in (y, *gradients))
     # Whole numbers this small are exact in half precision too.
@@ -187,14 +188,14 @@ def test_double_precision() -> None:
     with jax.enable_x64(True):
         inputs = [a.astype(np.float64) for a in arrays((2, 16, 8, 3), 4)]
         found = value_and_gradients(tiled_conv_relu_max_pool, inputs, 8, np.ones((2, 2, 1, 4)))
-        expected = value_and_gradients(literal, inputs, 8, np.ones((2, 2, 1, 4)))
+        expected = value_and_gradients(reference, inputs, 8, np.ones((2, 2, 1, 4)))
         jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-12, atol=1e-12), found, expected)
 
 
 def test_under_vmap_of_images_and_of_kernels() -> None:
     x, kernel, bias = arrays((3, 2, 16, 16, 2), 4, whole=True)
     loss = lambda *a: (tiled_conv_relu_max_pool(*a, 8) ** 2).sum()  # noqa: E731
-    wanted = lambda *a: (literal(*a, 8) ** 2).sum()  # noqa: E731
+    wanted = lambda *a: (reference(*a, 8) ** 2).sum()  # noqa: E731
     kernels, biases = np.stack([kernel, -kernel, kernel + 1]), np.stack([bias, bias + 1, -bias])
     for axes, inputs in (
         ((0, None, None), (x, kernel, bias)),
@@ -215,11 +216,11 @@ def test_under_remat_and_scan() -> None:
         return lax.scan(step, jnp.zeros(()), x)[0]
 
     found = jax.jit(jax.grad(partial(loss, tiled_conv_relu_max_pool), (0, 1)))(kernel, bias)
-    expected = jax.jit(jax.grad(partial(loss, literal), (0, 1)))(kernel, bias)
+    expected = jax.jit(jax.grad(partial(loss, reference), (0, 1)))(kernel, bias)
     jax.tree.map(np.testing.assert_array_equal, found, expected)
 
 
-def test_a_sharded_batch_stays_where_it_is() -> None:
+def test_a_sharded_batch_keeps_its_sharding() -> None:
     mesh = data_mesh()
     # Four tiles.
     inputs = arrays((8, 64, 64, 3), 4, whole=True)
@@ -232,26 +233,26 @@ def test_a_sharded_batch_stays_where_it_is() -> None:
 
     program = jax.jit(value_and_gradient).lower(*placed).compile()
     assert mesh.size == 4
-    # The gradients of kernel and bias are summed over the devices, once, not a tile at a time.
+    # The gradients of kernel and bias are summed over the devices once, not once for each tile.
     moves = exchanges(program.as_text(), mesh.size)
     assert {(move.kind, move.times) for move in moves} == {(ALL_REDUCE, 1)}
     assert sum(move.payload for move in moves) == 4 * (inputs[1].size + inputs[2].size)
     y, gradients = program(*placed)
     assert y.sharding.spec == gradients[0].sharding.spec == PartitionSpec("data")
-    expected = value_and_gradients(literal, inputs, 16, np.ones(y.shape, "f"))
+    expected = value_and_gradients(reference, inputs, 16, np.ones(y.shape, "f"))
     jax.tree.map(np.testing.assert_array_equal, (y, gradients), expected)
 
 
-def values_of(jaxpr: Jaxpr) -> Iterator[tuple[int, ...]]:
-    """Yields the shape of every intermediate value, those of inner programs too."""
+def shapes_of_values(jaxpr: Jaxpr) -> Iterator[tuple[int, ...]]:
+    """Yields the shape of every intermediate value, including those of inner programs."""
     for equation in jaxpr.eqns:
         yield from (variable.aval.shape for variable in equation.outvars)
         for inner in jaxprs_in_params(equation.params):
-            yield from values_of(inner)
+            yield from shapes_of_values(inner)
 
 
 def test_the_full_map_never_exists() -> None:
-    """Awei's own size: 224 px, batch 8, 512 filters; compiled, not run."""
+    """The size that Awei uses: 224 px, batch 8, 512 filters; compiled, not run."""
     shapes = ((8, 224, 224, 3), (3, 3, 3, 512), (512,))
     inputs = [jax.ShapeDtypeStruct(shape, np.float32) for shape in shapes]
     full = 8 * 224 * 224 * 512
@@ -260,15 +261,15 @@ def test_the_full_map_never_exists() -> None:
         return jax.jit(jax.grad(lambda *a: form(*a, window=32).sum(), (1, 2)))
 
     jaxpr = jax.make_jaxpr(gradient(conv_relu_max_pool))(*inputs)
-    assert max(int(np.prod(shape)) for shape in values_of(jaxpr.jaxpr)) <= full / 40
+    assert max(int(np.prod(shape)) for shape in shapes_of_values(jaxpr.jaxpr)) <= full / 40
     tiled, plain = (
         gradient(form).lower(*inputs).compile()
         for form in (conv_relu_max_pool, conv_relu_max_pool_plain)
     )
     assert "224,224,512" not in tiled.as_text()
     assert "224,224,512" in plain.as_text()
-    extra, all_of_it = (p.memory_analysis().temp_size_in_bytes for p in (tiled, plain))
-    assert extra <= all_of_it / 15
+    tiled_bytes, plain_bytes = (p.memory_analysis().temp_size_in_bytes for p in (tiled, plain))
+    assert tiled_bytes <= plain_bytes / 15
 
 
 def test_window_must_divide() -> None:

@@ -12,15 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ferjax.models.layers import Conv
+from ferjax.ops.choose_implementation import plain_implementations
 from ferjax.ops.depthwise import depthwise_conv, depthwise_conv_plain
-from ferjax.ops.forms import plain_forms
 from ferjax.runtime.sharding import batch_sharded, data_mesh, replicated
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
 
 def arrays(batch: int, sides: tuple[int, int], channels: int, k: int) -> Arrays:
-    """Returns map and kernel of whole numbers, which every order of summing sums exactly."""
+    """Returns map and kernel of whole numbers, whose sums are exact in any order."""
     rng = np.random.default_rng(k)
     x, kernel = (rng.integers(-3, 4, s) for s in ((batch, *sides, channels), (k, k, 1, channels)))
     return x.astype(np.float32), kernel.astype(np.float32)
@@ -88,7 +88,7 @@ def test_both_padding_conventions_through_linen(k: int, padding: str, side: int)
     assert "conv_general_dilated" not in str(program)
 
 
-def test_half_precision_sums_in_full() -> None:
+def test_half_precision_sums_in_float32() -> None:
     x, kernel = (jnp.asarray(a, jnp.bfloat16) for a in arrays(4, (9, 9), 3, 3))
     conv = partial(depthwise_conv, stride=1, padding=((1, 1), (1, 1)))
     y, gradients = value_and_gradients(conv, x, kernel)
@@ -113,8 +113,8 @@ def test_under_vmap_remat_and_a_batch_sharded_mesh() -> None:
     assert not {move for move in ("all-gather", "all-to-all") if move in text}
 
 
-def test_the_plain_form_can_be_had() -> None:
+def test_the_plain_implementation_can_be_chosen() -> None:
     x, kernel = arrays(1, (5, 5), 2, 3)
     conv = lambda x: depthwise_conv(x, kernel, stride=1, padding=((1, 1), (1, 1)))  # noqa: E731
-    with plain_forms():
+    with plain_implementations():
         assert "feature_group_count=2" in str(jax.make_jaxpr(conv)(x))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jax import lax
 
 from ferjax.models.layers import Conv
-from ferjax.ops.forms import plain_forms
+from ferjax.ops.choose_implementation import plain_implementations
 from ferjax.ops.pool import max_pool
 from ferjax.runtime.sharding import batch_sharded, data_mesh
 
@@ -63,7 +63,7 @@ def test_equals_reduce_window(
     padding: int,
     ties: bool,
 ) -> None:
-    """Also of equal maxima the first gets the gradient: of three values most windows hold ties."""
+    """With only three different values most windows contain ties: the first gets the gradient."""
     shape = (batch, window + extra[0], window + extra[1], channels)
     rng = np.random.default_rng(window)
     x = rng.integers(0, 3, shape) if ties else rng.permutation(np.prod(shape)).reshape(shape)
@@ -84,17 +84,17 @@ def test_disjoint_windows_are_the_default() -> None:
 
 
 @pytest.mark.parametrize(("window", "stride", "padding"), [(2, 2, 0), (3, 2, 1)])
-def test_a_nan_is_passed_on(window: int, stride: int, padding: int) -> None:
-    for place in np.ndindex(4, 4):
+def test_a_nan_is_propagated(window: int, stride: int, padding: int) -> None:
+    for position in np.ndindex(4, 4):
         x = np.ones((1, 4, 4, 1), np.float32)
-        x[0, *place, 0] = np.nan
+        x[0, *position, 0] = np.nan
         found = max_pool(x, window, stride=stride, padding=padding)
         expected = np.isnan(reference(x, window, stride, padding))
         np.testing.assert_array_equal(np.isnan(found), expected)
 
 
 def test_behind_a_fused_batch_norm() -> None:
-    """What XLA fuses it may compute twice, rounded differently: no gradient may get lost."""
+    """XLA may compute a fused value twice, with different rounding: no gradient may get lost."""
     conv = Conv(8, (3, 3), name="conv")
     x = np.random.default_rng(0).standard_normal((4, 12, 12, 3), np.float32)
     kernel = conv.init(jax.random.key(0), x)
@@ -123,9 +123,9 @@ def test_under_vmap_remat_and_a_batch_sharded_mesh() -> None:
     assert "select-and-scatter" not in text
 
 
-def test_the_plain_form_can_be_had() -> None:
+def test_the_plain_implementation_can_be_chosen() -> None:
     x = np.ones((1, 4, 4, 1), np.float32)
-    with plain_forms():
+    with plain_implementations():
         assert "reduce_window" in str(jax.make_jaxpr(lambda x: max_pool(x, 2))(x))
     assert "reduce_window" not in str(jax.make_jaxpr(lambda x: max_pool(x, 2))(x))
 

@@ -27,7 +27,7 @@ from ferjax.specs import InputSpec
 from ferjax.training.optimizers.learning_rate_schedules import make_schedule
 from ferjax.training.optimizers.optax_optimizers import make_optimizer
 from ferjax.training.state import create_state
-from ferjax.training.train_step import train_step, zero_sums
+from ferjax.training.train_step import StepSettings, train_step, zero_sums
 
 CAFFE = InputSpec((224, 224), 224, 3, (0.4, 0.45, 0.5), (0.2, 0.25, 0.3), order="bgr")
 SPEC = InputSpec((32, 32), 32, 3, (0.0,) * 3, (1.0,) * 3)
@@ -86,8 +86,7 @@ def step_of(guide: str, known: str | None = None) -> Any:
     spec = GUIDED if guide == "vgg16" else SPEC
     mesh = data_mesh(jax.devices()[:1])
     state = jax.eval_shape(lambda: create_state(model, optimizer, spec, 0, mesh, frozen=FROZEN))
-    step = functools.partial(
-        train_step,
+    settings = StepSettings(
         model=model,
         optimizer=optimizer,
         rate=make_schedule("constant", 1e-3, 1),
@@ -97,8 +96,9 @@ def step_of(guide: str, known: str | None = None) -> Any:
         class_weights=None,
         seed=0,
         frozen=FROZEN,
-        known=known,
+        stored_branch=known,
     )
+    step = functools.partial(train_step, settings=settings)
     batch = {
         "image": jax.ShapeDtypeStruct((2, 32, 32, 3), np.uint8),
         "label": jax.ShapeDtypeStruct((2,), np.int32),

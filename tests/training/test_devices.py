@@ -22,7 +22,7 @@ from ferjax.specs import InputSpec
 from ferjax.training.optimizers.learning_rate_schedules import make_schedule
 from ferjax.training.optimizers.optax_optimizers import make_optimizer
 from ferjax.training.state import create_state
-from ferjax.training.train_step import train_step, zero_sums
+from ferjax.training.train_step import StepSettings, train_step, zero_sums
 
 SPEC = InputSpec((48, 48), 24, 1, (0.5,), (0.25,))
 BATCH, CLASSES = 16, 7
@@ -33,8 +33,7 @@ def losses(devices: int, steps: int, dtype: Any) -> list[float]:
     mesh = data_mesh(jax.devices()[:devices])
     model = create_model("cnn3", CLASSES)
     optimizer = make_optimizer("sgd")
-    step = functools.partial(
-        train_step,
+    settings = StepSettings(
         model=model,
         optimizer=optimizer,
         rate=make_schedule("constant", 0.01, steps),
@@ -44,6 +43,7 @@ def losses(devices: int, steps: int, dtype: Any) -> list[float]:
         class_weights=np.linspace(0.5, 1.5, CLASSES),
         seed=0,
     )
+    step = functools.partial(train_step, settings=settings)
     step = compiled(step, mesh, out_shardings=replicated(mesh))
     state = create_state(model, optimizer, SPEC, 0, mesh, dtype)
     rng, found = np.random.default_rng(0), []

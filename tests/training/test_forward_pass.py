@@ -158,7 +158,7 @@ def test_stochastic_depth_that_leaves_nothing_out() -> None:
     assert (depth(x, 0.9) != x).any()
     for found in (
         depth(x, 0.9, deterministic=True),
-        depth(x, 0.9, still=True),
+        depth(x, 0.9, frozen=True),
         # No randomness is asked for.
         StochasticDepth(0.0, deterministic=False).apply({}, x),
     ):

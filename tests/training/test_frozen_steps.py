@@ -20,7 +20,7 @@ from ferjax.specs import InputSpec
 from ferjax.training.optimizers.learning_rate_schedules import make_schedule
 from ferjax.training.optimizers.optax_optimizers import OPTIMIZERS, make_optimizer
 from ferjax.training.state import TrainState, averaged_parameters, create_state, next_phase
-from ferjax.training.train_step import predict_step, train_step, zero_sums
+from ferjax.training.train_step import StepSettings, predict_step, train_step, zero_sums
 
 SPEC = InputSpec((4, 4), 4, 1, (0.5,), (0.25,))
 HEAD_ALONE = "(?!head/).*"
@@ -78,7 +78,7 @@ def setup(
         "seed": 0,
         "frozen": frozen,
     }
-    return state, functools.partial(train_step, **arguments | given)
+    return state, functools.partial(train_step, settings=StepSettings(**arguments | given))
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -104,7 +104,7 @@ def test_a_step_takes_rate_scale_and_factor() -> None:
     factors = jax.tree.map(lambda _: 1.0, setup("sgd", None)[0].params)
     factors["stem_dense"]["kernel"], factors["head"]["bias"] = 0.25, 0.5
     state, plain = setup("sgd", None)
-    _, factored = setup("sgd", None, factors=factors)
+    _, factored = setup("sgd", None, rate_factors=factors)
     one, half, third = (
         jax.device_get(step(state, zero_sums(), batch(), scale)[0].params)
         for step, scale in ((plain, 1.0), (plain, 0.5), (factored, 1.0))

@@ -14,10 +14,11 @@ from ferjax.models.layers import BatchNorm
 from ferjax.runtime.sharding import compiled, data_mesh, put_batch, replicated
 from ferjax.specs import InputSpec
 from ferjax.training.gradient_accumulation import accumulated
+from ferjax.training.losses import LOSSES
 from ferjax.training.optimizers.learning_rate_schedules import make_schedule
 from ferjax.training.optimizers.optax_optimizers import make_optimizer
 from ferjax.training.state import TrainState, create_state
-from ferjax.training.train_step import Sums, train_step, zero_sums
+from ferjax.training.train_step import StepSettings, Sums, train_step, zero_sums
 
 SPEC = InputSpec((4, 4), 4, 1, (0.5,), (0.25,))
 WEIGHTS = np.array([0.2, 3.0, 1.0], np.float32)
@@ -71,7 +72,7 @@ def take(
         "seed": 0,
         "accumulate": parts,
     }
-    step = functools.partial(train_step, **arguments | given)
+    step = functools.partial(train_step, settings=StepSettings(**arguments | given))
     step = compiled(step, mesh, out_shardings=replicated(mesh))
     state = create_state(model, optimizer, SPEC, 0, mesh)
     sums = jax.device_put(zero_sums(), replicated(mesh))
@@ -102,7 +103,7 @@ def test_parts_add_up_to_the_batch(
 def test_a_mixed_batch_in_parts_is_the_mixed_batch() -> None:
     """Partners are drawn from the whole batch, before it is cut."""
     mixed = Augment(mixup=1.0)
-    one, other = (take(parts, augment=mixed, loss="focal") for parts in (1, 3))
+    one, other = (take(parts, augment=mixed, loss=LOSSES["focal"]) for parts in (1, 3))
     assert_close(one[0].params, other[0].params)
     assert_close(one[1], other[1])
 

@@ -19,7 +19,14 @@ from ferjax.training.losses import LOSSES
 from ferjax.training.optimizers.learning_rate_schedules import make_schedule
 from ferjax.training.optimizers.optax_optimizers import make_optimizer
 from ferjax.training.state import TrainState, create_state
-from ferjax.training.train_step import NEVER, Sums, predict_step, train_step, zero_sums
+from ferjax.training.train_step import (
+    NEVER,
+    StepSettings,
+    Sums,
+    predict_step,
+    train_step,
+    zero_sums,
+)
 
 SPEC = InputSpec((8, 8), 8, 1, (0.5,), (0.25,))
 LEARNING_RATE = 0.1
@@ -63,7 +70,7 @@ def setup(**changes: Any) -> tuple[TrainState, Callable[..., tuple[TrainState, S
         "seed": 0,
     }
     state = create_state(model, optimizer, SPEC, 0, data_mesh(jax.devices()[:1]))
-    return state, functools.partial(train_step, **arguments | changes)
+    return state, functools.partial(train_step, settings=StepSettings(**arguments | changes))
 
 
 def assert_trees_close(one: Any, other: Any, tolerance: float = 1e-6) -> None:
@@ -243,7 +250,7 @@ def test_a_mixed_step_is_a_step_on_blended_images_and_targets() -> None:
 
 
 def test_masked_rows_change_nothing_of_a_strong_step() -> None:
-    state, step = setup(augment=AUGMENTS["strong"], loss="focal")
+    state, step = setup(augment=AUGMENTS["strong"], loss=LOSSES["focal"])
     step = jax.jit(step)
     data = batch(9)
     data["mask"] = np.arange(9) < 6

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from ferjax.bench.measuring.case import Run
-from ferjax.ops.forms import plainly
+from ferjax.ops.choose_implementation import with_plain_implementations
 from ferjax.runtime.sharding import compiled, data_mesh
 
 Shapes = Sequence[tuple[int, ...]]
@@ -25,7 +25,7 @@ def compile_ahead(
       **jit_arguments: of `jax.jit`.
     """
     if plain:
-        step: Any = jax.jit(plainly(function), **jit_arguments)
+        step: Any = jax.jit(with_plain_implementations(function), **jit_arguments)
     else:
         step = compiled(function, data_mesh(jax.devices()[:1]), **jit_arguments)
     return step.lower(*arguments).compile()

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from ferjax.bench.measuring.case import Case
-from ferjax.ops.forms import plainly
+from ferjax.ops.choose_implementation import with_plain_implementations
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def case_work(case: Case) -> Work:
 
 def work_of(function: Callable[..., Any], *arguments: Any) -> Work:
     """Returns the least work of a function of abstract arguments, traced in its plain form."""
-    closed = jax.make_jaxpr(plainly(function))(*arguments)
+    closed = jax.make_jaxpr(with_plain_implementations(function))(*arguments)
     arrays = (*closed.in_avals, *closed.out_avals)
     return Work(_flops(closed.jaxpr), sum(a.size * a.dtype.itemsize for a in arrays))
 

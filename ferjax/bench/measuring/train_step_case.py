@@ -12,14 +12,14 @@ from ferjax.bench.measuring.case import OURS, XLA, Case, Run
 from ferjax.bench.measuring.jax_sides import compile_ahead
 from ferjax.bench.measuring.pytorch_side import train_peers
 from ferjax.images.augment import AUGMENTS
-from ferjax.models.heads import head_of
+from ferjax.models.heads import build_head
 from ferjax.models.registry import create_model, model_entry
 from ferjax.runtime.sharding import data_mesh, replicated
 from ferjax.specs import InputSpec
 from ferjax.training.optimizers.learning_rate_schedules import make_schedule
 from ferjax.training.optimizers.optax_optimizers import make_optimizer
 from ferjax.training.state import create_state
-from ferjax.training.train_step import TRUNK, train_step, zero_sums
+from ferjax.training.train_step import TRUNK, StepSettings, train_step, zero_sums
 
 _CLASSES = 7
 _RATE = 1e-3
@@ -83,8 +83,8 @@ def step_parts(
       channels: of the images.
       optimizer: as in `train_case`.
       fields: of the network, beside a dropout of 0.
-      frozen: as in `train_step`.
-      known: as in `train_step`.
+      frozen: as in `StepSettings`.
+      known: its `stored_branch`.
     """
     dropout = {"dropout": 0.0} if "dropout" in model_entry(model).fields else {}
     network = create_model(model, _CLASSES, **dropout, **(fields or {}))
@@ -93,9 +93,8 @@ def step_parts(
     decay = 0.01 if optimizer == "adamw" else 0.0
     updates = make_optimizer(optimizer, weight_decay=decay)
     mesh = data_mesh(jax.devices()[:1])
-    step = functools.partial(
-        train_step,
-        model=head_of(network) if known == TRUNK else network,
+    settings = StepSettings(
+        model=build_head(network) if known == TRUNK else network,
         optimizer=updates,
         rate=make_schedule("constant", _RATE, 1),
         spec=spec,
@@ -104,8 +103,9 @@ def step_parts(
         class_weights=None,
         seed=0,
         frozen=frozen,
-        known=known,
+        stored_branch=known,
     )
+    step = functools.partial(train_step, settings=settings)
 
     def begin() -> Any:
         return create_state(network, updates, spec, 0, mesh, frozen=frozen), zero_sums()

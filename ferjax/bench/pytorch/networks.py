@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ferjax.convert.publisher_logits import import_torchvision
+from ferjax.convert.reference_library import import_torchvision
 
 
 def _conv3(inputs: int, width: int, bias: bool = True) -> Any:

@@ -1,1 +1,1 @@
-"""The catalogue of published weights: torchvision, timm, Microsoft and Keras."""
+"""Catalogue of pretrained ImageNet weights: torchvision, timm, Microsoft (transformers), Keras."""

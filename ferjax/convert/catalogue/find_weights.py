@@ -1,4 +1,4 @@
-"""Every published set of weights by name, and which one a network takes when none is named."""
+"""Catalogue of pretrained weights by name and tag, and the default ("imagenet") of each network."""
 
 from ferjax.convert.catalogue.keras_weights import KERAS
 from ferjax.convert.catalogue.timm_weights import MICROSOFT, TIMM
@@ -9,7 +9,7 @@ from ferjax.errors import UserError, unknown_name
 CATALOGUE: dict[str, WeightSpec] = {
     spec.name: spec for spec in (*TORCHVISION, *TIMM, *KERAS, *MICROSOFT)
 }
-# Model → what `imagenet` means for it.
+# Model → full name of the weights that `imagenet` denotes.
 DEFAULT_TAGS: dict[str, str] = {
     "resnet18": "resnet18.tv_in1k",
     "resnet34": "resnet34.tv_in1k",
@@ -25,7 +25,7 @@ DEFAULT_TAGS: dict[str, str] = {
 
 
 def is_catalogued(name: str, model: str) -> bool:
-    """Returns whether `find_weights` knows a name; the network may still be another's."""
+    """Returns whether a name is in the catalogue, possibly for another network than `model`."""
     return name == "imagenet" or name in CATALOGUE or f"{model}.{name}" in CATALOGUE
 
 
@@ -37,20 +37,21 @@ def find_weights(name: str, model: str) -> WeightSpec:
       model: ferjax's name of the network.
 
     Raises:
-      UserError: nothing is published for the network, the name is unknown, or is another network's.
+      UserError: there are no weights for the network, the name is unknown, or belongs to another
+        network.
     """
     if model not in DEFAULT_TAGS:
         raise UserError(
-            f"{name!r}: the catalogue holds no weights of {model}. It holds some of"
-            f" {', '.join(DEFAULT_TAGS)}; give a file of your own, or train from scratch."
+            f"{name!r}: the catalogue holds no weights of {model}, only of"
+            f" {', '.join(DEFAULT_TAGS)}. Give a weights file, or train from scratch."
         )
     full = DEFAULT_TAGS[model] if name == "imagenet" else name
     spec = CATALOGUE.get(full) or CATALOGUE.get(f"{model}.{full}")
     if spec is None:
-        own = [known for known, entry in CATALOGUE.items() if entry.model == model]
-        # A tag alone is compared with tags, so that "tv_in1" finds its neighbour too.
-        whole = name if name.startswith(f"{model}.") else f"{model}.{name}"
-        raise unknown_name(f"weights of {model}:", whole, ["imagenet", *own])
+        names = [key for key, entry in CATALOGUE.items() if entry.model == model]
+        # A tag is compared with full names, so that a similar name is suggested for "tv_in1" too.
+        full_name = name if name.startswith(f"{model}.") else f"{model}.{name}"
+        raise unknown_name(f"weights of {model}:", full_name, ["imagenet", *names])
     if spec.model != model:
         raise UserError(
             f"{name!r} are weights of {spec.model}, not of {model}. Give imagenet for the"

@@ -1,6 +1,6 @@
-"""The ImageNet weights of Keras' applications, with and without their classifier."""
+"""Catalogue of Keras's ImageNet weights (keras.applications), with and without classifier."""
 
-from ferjax.convert.catalogue.publisher_input import CAFFE
+from ferjax.convert.catalogue.input_specs import CAFFE
 from ferjax.convert.catalogue.weight_spec import WeightSpec, citation, image_input
 from ferjax.specs import InputSpec
 
@@ -8,7 +8,7 @@ _LIBRARY = "Chollet et al., Keras, 2015"
 _STORAGE = "https://storage.googleapis.com"
 _OLD = f"{_STORAGE}/tensorflow/keras-applications"
 
-# (model, address without the ending, md5 with the classifier, md5 without, input, license).
+# (model, URL without its suffix, md5 with the classifier, md5 without, input, license).
 _ROWS = (
     (
         "vgg16",

@@ -1,6 +1,6 @@
-"""Weights on the Hugging Face hub: timm's many recipes, and Microsoft's ports of He's ResNets."""
+"""Catalogue of weights on the Hugging Face hub: timm, and Microsoft's ResNets (transformers)."""
 
-from ferjax.convert.catalogue.publisher_input import IMAGENET_MEAN, IMAGENET_STD
+from ferjax.convert.catalogue.input_specs import IMAGENET_MEAN, IMAGENET_STD
 from ferjax.convert.catalogue.weight_spec import WeightSpec, citation, image_input
 
 _TIMM = "Wightman, PyTorch Image Models, 2019"
@@ -8,8 +8,8 @@ _TRANSFORMERS = "Wolf et al., Transformers, EMNLP 2020"
 _APACHE, _NON_COMMERCIAL = "Apache-2.0", "CC-BY-NC-4.0"
 _DEPTHS = (18, 34, 50, 101, 152)
 
-# timm's networks (tag, depths, side, crop share, interpolation, license). What timm mirrors from
-# torchvision stands in catalogue_torchvision.py.
+# timm's ResNets (tag, depths, side, crop share, interpolation, license). Weights that timm copied
+# from torchvision are in torchvision_weights.py.
 _RESNETS = (
     ("a1_in1k", _DEPTHS, 224, 0.95, "bicubic", _APACHE),
     ("a1h_in1k", (50,), 176, 0.9, "bicubic", _APACHE),
@@ -30,8 +30,8 @@ _RESNETS = (
     ("ra_in1k", (50,), 224, 0.875, "bicubic", _APACHE),
     ("ram_in1k", (50,), 224, 0.875, "bicubic", _APACHE),
 )
-# timm's EfficientNets (repository, side, crop share); all bicubic and Apache-2.0. `tf_`: TensorFlow
-# weights, whose network pads as TensorFlow does.
+# timm's EfficientNets (repository, side, crop share); all bicubic and Apache-2.0. `tf_`: weights
+# from TensorFlow, for a network with TensorFlow's padding.
 _EFFICIENTNETS = (
     ("efficientnet_b0.ra4_e3600_r224_in1k", 224, 0.9),
     ("efficientnet_b0.ra_in1k", 224, 0.875),
@@ -42,8 +42,8 @@ _EFFICIENTNETS = (
     *((f"tf_efficientnet_b1.{tag}in1k", 240, 0.882) for tag in ("", "aa_", "ap_", "ns_jft_")),
     *((f"tf_efficientnet_b2.{tag}in1k", 260, 0.89) for tag in ("", "aa_", "ap_", "ns_jft_")),
 )
-# Tags trained on [-1, 1] instead of ImageNet's statistics.
-_HALVES = ("ra4_", "ap_")
+# Tags of weights that were trained with inputs in [-1, 1], not with ImageNet's mean and std.
+_UNIT_RANGE_TAGS = ("ra4_", "ap_")
 
 
 def _timm(
@@ -56,8 +56,8 @@ def _timm(
     arch, _, tag = repository.partition(".")
     model = arch.removeprefix("tf_")
     ported = arch != model
-    halves = tag.startswith(_HALVES)
-    mean, std = ((0.5,) * 3,) * 2 if halves else (IMAGENET_MEAN, IMAGENET_STD)
+    unit_range = tag.startswith(_UNIT_RANGE_TAGS)
+    mean, std = ((0.5,) * 3,) * 2 if unit_range else (IMAGENET_MEAN, IMAGENET_STD)
     return WeightSpec(
         name=f"{model}.{'tf_' * ported}{tag}",
         model=model,

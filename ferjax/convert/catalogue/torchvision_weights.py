@@ -1,4 +1,4 @@
-"""The ImageNet weights of torchvision, under the tags that timm gives them: tv_in1k, tv2_in1k."""
+"""Catalogue of torchvision's ImageNet weights, with timm's tags: tv_in1k, tv2_in1k."""
 
 from ferjax.convert.catalogue.weight_spec import WeightSpec, citation, image_input
 

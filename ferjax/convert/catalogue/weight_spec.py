@@ -1,14 +1,14 @@
-"""One published set of weights: where it lies, what it wants of its images, whose it is."""
+"""WeightSpec: URL, hash, input spec, license and citation of one set of pretrained weights."""
 
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ferjax.convert.catalogue.publisher_input import IMAGENET_MEAN, IMAGENET_STD
+from ferjax.convert.catalogue.input_specs import IMAGENET_MEAN, IMAGENET_STD
 from ferjax.specs import InputSpec
 
-# Prefix of a model's name → the paper of its architecture.
+# Prefix of a model's name → citation of the architecture's paper.
 _PAPERS = {
     "resnet": "He et al., Deep residual learning for image recognition, CVPR 2016",
     "vgg": (
@@ -27,17 +27,17 @@ class WeightSpec:
     """Published weights of one network.
 
     Attributes:
-      name: `model.tag`, the name users give.
+      name: `model.tag`, the name that users give.
       model: ferjax's name of the network.
-      kind: whose names the file's keys are: the `kind` of its rule table.
-      url: address of the file, or None where it is on the Hugging Face hub.
+      kind: the `kind` of the file's conversion table.
+      url: URL of the file, or None if it is on the Hugging Face hub.
       hub: repository id on the hub, or None.
-      hub_file: the file in that repository.
+      hub_file: name of the file in that repository.
       hash: `sha256:` or `md5:` and the leading hexadecimal digits that its publisher states; None
-        where the publisher states none.
-      with_top: whether the file holds the classifier.
-      input: how images become the network's input.
-      crop_pct: share of the shorter side that its publisher's evaluation crops; on record only,
+        if the publisher states none.
+      with_top: whether the file has the classifier.
+      input: size, normalisation and interpolation of the network's input.
+      crop_pct: share of the shorter side in the crop of the publisher's evaluation; not used here,
         because faces are not cropped again.
       license: SPDX identifier.
       citation: the network's paper and the library that published the weights.
@@ -70,7 +70,7 @@ def image_input(
     std: tuple[float, ...] = IMAGENET_STD,
     order: str = "rgb",
 ) -> InputSpec:
-    """Returns the spec of square colour images of `size` pixels; ImageNet's statistics at first."""
+    """Returns the input spec of square colour images; default: mean and std of ImageNet."""
     return InputSpec((size, size), size, 3, mean, std, order, interpolation)
 
 

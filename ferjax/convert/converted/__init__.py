@@ -1,1 +1,1 @@
-"""Converted weights on disk: the folder format, and the cache that keeps them."""
+"""Converted weights on disk: the file format (safetensors + JSON) and the cache folder."""

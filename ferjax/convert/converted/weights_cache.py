@@ -1,4 +1,4 @@
-"""Where converted weights are kept between runs, and who may write them there."""
+"""Cache folder of converted weights (FERJAX_CACHE): entries, file locks between processes."""
 
 import contextlib
 import fcntl
@@ -13,20 +13,20 @@ from ferjax.errors import UserError
 
 def cache_root() -> Path:
     """Returns $FERJAX_CACHE, else $XDG_CACHE_HOME/ferjax, else ~/.cache/ferjax."""
-    if own := os.environ.get("FERJAX_CACHE"):
-        return Path(own).expanduser()
+    if folder := os.environ.get("FERJAX_CACHE"):
+        return Path(folder).expanduser()
     if xdg := os.environ.get("XDG_CACHE_HOME"):
         return Path(xdg).expanduser() / "ferjax"
     return Path.home() / ".cache" / "ferjax"
 
 
 def entry_folder(name: str) -> Path:
-    """Returns the folder of one entry, whether it is there yet or not."""
+    """Returns the folder of one entry; the folder need not exist."""
     return cache_root() / "weights" / name
 
 
 def is_cached(name: str) -> bool:
-    """Returns whether an entry is there; entries appear whole."""
+    """Returns whether an entry exists; an entry that exists is complete."""
     return (entry_folder(name) / SIDECAR_FILE).is_file()
 
 
@@ -38,11 +38,12 @@ def cached_names() -> set[str]:
 
 @contextlib.contextmanager
 def locked_entry(name: str) -> Iterator[Path]:
-    """Holds the lock of one entry, waiting for it; yields an empty folder for its raw files.
+    """Waits for the lock of one entry and holds it; yields a folder for the entry's raw files.
 
-    Of several processes that want an entry one makes it; the others wait here and then find it.
-    The lock goes with its process, so a killed one leaves nothing locked. The raw folder is removed
-    once the entry is there and kept where making it failed, so that a download can go on.
+    If several processes need the same entry, one makes it, and the others wait here and then read
+    it. The lock ends with its process, so a killed process leaves nothing locked. The raw folder
+    is removed when the entry exists. If the conversion fails, the folder is kept, so that a
+    download can be resumed.
 
     Raises:
       UserError: the cache cannot be written.
@@ -52,7 +53,7 @@ def locked_entry(name: str) -> Iterator[Path]:
     try:
         for folder in (raw, lock_file.parent, entry_folder(name).parent):
             folder.mkdir(parents=True, exist_ok=True)
-        lock = open(lock_file, "a")  # noqa: SIM115 (held until the entry is there)
+        lock = open(lock_file, "a")  # noqa: SIM115 (held until the entry exists)
         fcntl.flock(lock, fcntl.LOCK_EX)
     except OSError as error:
         raise UserError(
@@ -60,9 +61,9 @@ def locked_entry(name: str) -> Iterator[Path]:
             " folder that can."
         ) from None
     with lock:
-        # Whoever wrote these held this lock, and died.
-        for dead in entry_folder(name).parent.glob(f".{name}.*.tmp"):
-            shutil.rmtree(dead, ignore_errors=True)
+        # A process that held this lock was killed while it wrote these.
+        for incomplete in entry_folder(name).parent.glob(f".{name}.*.tmp"):
+            shutil.rmtree(incomplete, ignore_errors=True)
         raw.mkdir(parents=True, exist_ok=True)  # the process before may have removed it
         try:
             yield raw

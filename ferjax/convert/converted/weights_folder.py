@@ -1,4 +1,4 @@
-"""The converted format: `model.safetensors` beside `model.json`, which says what it is."""
+"""File format of converted weights: `model.safetensors` and its metadata in `model.json`."""
 
 import json
 import os
@@ -21,18 +21,19 @@ TENSORS_FILE, SIDECAR_FILE = "model.safetensors", "model.json"
 def save_weights(
     folder: Path, tensors: Mapping[str, np.ndarray], sidecar: Mapping[str, Any]
 ) -> Path:
-    """Writes a folder of converted weights: whole, or not at all.
+    """Writes a folder of converted weights atomically.
 
     Args:
-      folder: where; must not exist, or be empty.
-      tensors: flat path, `params/head/kernel`, → float32 array.
-      sidecar: JSON values that say what the weights are; format, version and shapes are added.
+      folder: the new folder; it must not exist, or be empty.
+      tensors: flat path (`params/head/kernel`) → float32 array.
+      sidecar: JSON values for `model.json`; format, version and shapes are added.
 
     Returns:
       `folder`.
 
     Raises:
-      UserError: the folder holds something, or cannot be written.
+      UserError: the folder is not empty, or cannot be written.
+      ValueError: an array is not float32.
     """
     folder = Path(folder)
     wrong = [name for name, tensor in tensors.items() if tensor.dtype != np.float32]
@@ -44,7 +45,7 @@ def save_weights(
     text = json.dumps({**head, **sidecar, "tensors": shapes}, indent=1) + "\n"
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise _taken(folder)
+            raise _exists_error(folder)
         try:
             temporary.mkdir(parents=True)
             contiguous = {name: np.asarray(t, order="C") for name, t in tensors.items()}
@@ -58,7 +59,7 @@ def save_weights(
             shutil.rmtree(temporary, ignore_errors=True)
     except (OSError, SafetensorError) as error:
         if folder.is_dir() and any(folder.iterdir()):  # another process was first
-            raise _taken(folder) from None
+            raise _exists_error(folder) from None
         need = sum(tensor.nbytes for tensor in tensors.values())
         raise UserError(
             f"{folder}: the converted weights ({need:,} bytes) cannot be written:"
@@ -69,16 +70,16 @@ def save_weights(
 
 
 def load_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Reads what `save_weights` wrote.
+    """Reads a folder that `save_weights` wrote.
 
     Args:
       path: the folder, or one of its two files.
 
     Returns:
-      Flat path → float32 array, and the sidecar's JSON values.
+      Flat path → float32 array, and the JSON values of `model.json`.
 
     Raises:
-      UserError: no such weights, another format or version, a truncated or a foreign file.
+      UserError: no such weights, another format or version, or a truncated file.
     """
     folder = Path(path) if Path(path).is_dir() else Path(path).parent
     sidecar = _read_sidecar(folder / SIDECAR_FILE)
@@ -86,9 +87,9 @@ def load_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
         tensors = load_file(file)
     except FileNotFoundError:
-        raise UserError(f"{folder}: {SIDECAR_FILE} without {TENSORS_FILE}. {_AGAIN}") from None
+        raise UserError(f"{folder}: {SIDECAR_FILE} without {TENSORS_FILE}. {_ADVICE}") from None
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{file} is truncated or damaged ({error}). {_AGAIN}") from None
+        raise UserError(f"{file} is truncated or damaged ({error}). {_ADVICE}") from None
     shapes = {name: list(tensor.shape) for name, tensor in tensors.items()}
     wrong = sorted(
         name
@@ -99,51 +100,51 @@ def load_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         raise UserError(
             f"{file}: {len(wrong)} arrays are not what {SIDECAR_FILE} says, {wrong[0]!r} first:"
             f" {shapes.get(wrong[0], 'missing')} found,"
-            f" {sidecar['tensors'].get(wrong[0], 'none')} expected. {_AGAIN}"
+            f" {sidecar['tensors'].get(wrong[0], 'none')} expected. {_ADVICE}"
         )
     return tensors, sidecar
 
 
 def is_saved(path: Path) -> bool:
-    """Returns whether `path` is a folder, or a file of one, that `save_weights` wrote."""
+    """Returns whether `path` is a folder that `save_weights` wrote, or a file in such a folder."""
     path = Path(path)
     if path.is_file() and path.name not in (TENSORS_FILE, SIDECAR_FILE):
         return False
     sidecar = (path if path.is_dir() else path.parent) / SIDECAR_FILE
-    # Its first bytes are looked for, not parsed: a damaged one of ours must not pass for foreign.
+    # The text is searched, not parsed: a damaged ferjax file must not be taken for another format.
     return sidecar.is_file() and FORMAT in sidecar.read_text("utf-8", errors="replace")
 
 
-_AGAIN = "Delete this folder and convert the weights again."
+_ADVICE = "Delete this folder and convert the weights again."
 
 
 def _read_sidecar(path: Path) -> dict[str, Any]:
-    """Returns the sidecar's values after checking that they are of this format and version."""
+    """Returns the values of `model.json` after a check of format and version."""
     try:
         values = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise UserError(
-            f"{path.parent}: no {SIDECAR_FILE} there. Give a folder of converted weights, or the"
-            " foreign file itself."
+            f"{path.parent}: no {SIDECAR_FILE} there. Give a folder of converted weights, or a"
+            " weights file of another library."
         ) from None
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}). {_AGAIN}") from None
+        raise UserError(f"{path} cannot be read ({error}). {_ADVICE}") from None
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise UserError(f"{path}: its format is not {FORMAT!r}; it describes something else.")
     if values.get("version") != VERSION or not isinstance(values.get("tensors"), dict):
         raise UserError(
             f"{path}: version {values.get('version')!r} of the format, written by ferjax"
-            f" {values.get('ferjax')}; this ferjax reads version {VERSION}. {_AGAIN}"
+            f" {values.get('ferjax')}; this ferjax reads version {VERSION}. {_ADVICE}"
         )
     return values
 
 
-def _taken(folder: Path) -> UserError:
+def _exists_error(folder: Path) -> UserError:
     return UserError(f"{folder} exists already. Nothing was written; give a new folder.")
 
 
 def _sync(path: Path) -> None:
-    """Has the system write a file or a folder to the disk now, so that a rename may rely on it."""
+    """Flushes a file or a folder to disk (fsync), so that it is complete before a rename."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,1 +1,1 @@
-"""From a weight name, URL or path to a local file: downloads, hub client, hashes."""
+"""Downloads of weights files: resolves a name, URL or path; HTTP, Hugging Face hub, hashes."""

@@ -1,4 +1,4 @@
-"""Fetching one file over HTTP: resumed where it was cut, counted, and compared with its hash."""
+"""HTTP download of one file: resume, retries, progress bar, check of size and hash."""
 
 import errno
 import http.client
@@ -20,13 +20,13 @@ from ferjax.errors import UserError
 
 _BLOCK = 1 << 20
 _TIMEOUT_S = 30
-# What may be otherwise a moment later; any other refusal is final.
-_PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+# HTTP statuses after which a retry may succeed; any other error status is final.
+_RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class _Cut(Exception):
-    """The transfer ended early in a way that another attempt may mend; says how."""
+    """The transfer failed in a way that a retry may fix; the text says how."""
 
 
 def download(
@@ -38,25 +38,25 @@ def download(
     retries: int = 4,
     pause_s: float = 1.0,
 ) -> Path:
-    """Fetches `url` to the file `target`, which appears only when whole and as expected.
+    """Downloads `url` to the file `target`, which exists only when it is complete and checked.
 
-    What has come lies in `target` + `.part` until then; a later call goes on from there if the
-    server still has the same file (ETag or Last-Modified), or starts over.
+    Until then the downloaded bytes are in `target` + `.part`. A later call resumes there if the
+    server still has the same file (ETag or Last-Modified), and starts over otherwise.
 
     Args:
-      url: http or https address.
-      target: the file to make; its folder is made too.
-      hash: `sha256:` or `md5:` and leading hexadecimal digits that the file must have, or None.
-      progress: whether to show a bar; shown on a terminal only.
-      retries: attempts after the first, where the connection was cut or the server overloaded.
+      url: http or https URL.
+      target: the file to create; its folder is created too.
+      hash: `sha256:` or `md5:` and the leading hexadecimal digits of the file's hash, or None.
+      progress: whether to show a progress bar; on a terminal only.
+      retries: number of retries if the connection is cut or the server is overloaded.
       pause_s: seconds before the first retry; doubled before each further one.
 
     Raises:
-      UserError: no such address, no connection, a cut transfer after all attempts, a hash that
-        differs, a full disk, or a folder that cannot be written.
+      UserError: an invalid URL, no connection, a cut transfer after all attempts, a wrong hash, a
+        full disk, or a folder that cannot be written.
     """
     if not url.lower().startswith(("http://", "https://")):
-        raise UserError(f"{url}: only http and https addresses can be fetched.")
+        raise UserError(f"{url}: only http and https URLs can be downloaded.")
     part = target.with_name(f"{target.name}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -64,13 +64,13 @@ def download(
         raise _cannot_write(target.parent, error, 0) from None
     for attempt in range(retries + 1):
         try:
-            _attempt(url, part, progress, trusted=hash is not None)
+            _attempt(url, part, progress, has_hash=hash is not None)
             break
         except _Cut as cut:
             if attempt == retries:
                 raise UserError(
                     f"{url}: {cut}, after {attempt + 1} attempts. Check the connection and run"
-                    f" again: it goes on from what has come ({_size(part):,} bytes)."
+                    f" again: the download resumes after {_size(part):,} bytes."
                 ) from None
         time.sleep(pause_s * 2**attempt)
     if hash is not None:
@@ -80,75 +80,77 @@ def download(
     return target
 
 
-def _attempt(url: str, part: Path, progress: bool, *, trusted: bool) -> None:
-    """Asks once for what `part` lacks and appends it; raises `_Cut` where it ended early."""
+def _attempt(url: str, part: Path, progress: bool, *, has_hash: bool) -> None:
+    """Requests the missing bytes of `part` once and appends them; raises `_Cut` if it fails."""
     have, validator = _size(part), _validator(part)
     headers = {"User-Agent": f"ferjax/{ferjax.__version__}", "Accept-Encoding": "identity"}
-    # Without a validator a changed file would be joined to the old one's head, unless a hash tells.
-    if have and (validator or trusted):
+    # Without validator or hash, bytes of a changed file could be appended to those of the old file.
+    if have and (validator or has_hash):
         headers["Range"] = f"bytes={have}-"
         if validator:
             headers["If-Range"] = validator
     try:
         request = urllib.request.Request(url, headers=headers)
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:
-            begin, total = _span(response.status, response.headers, have, url)
-            _check_space(part, begin, total)
-            if not begin:
+            offset, total = _offset_and_total(response.status, response.headers, have, url)
+            _check_space(part, offset, total)
+            if not offset:
                 _start_over(part, response.headers)
-            _append(response, part, begin, total, progress)
+            _append(response, part, offset, total, progress)
     except urllib.error.HTTPError as error:
         error.close()
-        _refused(error, url, part)
+        _raise_http_error(error, url, part)
     except (ValueError, http.client.InvalidURL) as error:
-        raise UserError(f"{url!r} is no usable address: {error}.") from None
+        raise UserError(f"{url!r} is not a valid URL: {error}.") from None
     except (OSError, http.client.HTTPException) as error:
         raise _Cut(f"no connection, or it was cut ({_reason(error)})") from None
 
 
-def _span(status: int, headers: Mapping[str, str], have: int, url: str) -> tuple[int, int | None]:
-    """Returns where the answer's first byte goes, and the whole file's size where it is said."""
+def _offset_and_total(
+    status: int, headers: Mapping[str, str], have: int, url: str
+) -> tuple[int, int | None]:
+    """Returns the offset of the response's first byte, and the file's size if it is stated."""
     if status == 206:
-        span = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", headers.get("Content-Range", ""))
-        if span is None or int(span[1]) != have:
-            found = headers.get("Content-Range")
+        content_range = headers.get("Content-Range")
+        match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", content_range or "")
+        if match is None or int(match[1]) != have:
             raise UserError(
-                f"{url}: the server answered the range from byte {have} with {found!r}. Its answers"
-                " cannot be trusted; fetch the file by other means and give its path."
+                f"{url}: the server answered a request for bytes from {have} with the range"
+                f" {content_range!r}. Download the file in another way and give its path."
             )
-        return have, None if span[2] == "*" else int(span[2])
+        return have, None if match[2] == "*" else int(match[2])
     length = headers.get("Content-Length", "")
     return 0, int(length) if length.isdigit() else None
 
 
 def _append(
-    response: http.client.HTTPResponse, part: Path, begin: int, total: int | None, progress: bool
+    response: http.client.HTTPResponse, part: Path, offset: int, total: int | None, progress: bool
 ) -> None:
-    """Writes the answer's body from byte `begin` of `part` on, and checks that it is whole."""
+    """Writes the response's body to `part` at `offset`, and checks that it is complete."""
     try:
-        file = open(part, "r+b" if begin else "wb")  # noqa: SIM115 (closed below)
+        file = open(part, "r+b" if offset else "wb")  # noqa: SIM115 (closed below)
     except OSError as error:
         raise _cannot_write(part.parent, error, total or 0) from None
-    bar = tqdm(
+    progress_bar = tqdm(
         total=total,
-        initial=begin,
+        initial=offset,
         unit="B",
         unit_scale=True,
         desc=part.stem,
         disable=None if progress else True,
     )
-    with file, bar:
-        file.seek(begin)
+    with file, progress_bar:
+        file.seek(offset)
         while block := response.read(_BLOCK):
-            _write(file, block, part, (total or 0) - begin)
-            bar.update(len(block))
-        come = file.tell()
-    if total is not None and come != total:
-        raise _Cut(f"the transfer ended at byte {come:,} of {total:,}")
+            _write(file, block, part, (total or 0) - offset)
+            progress_bar.update(len(block))
+        received = file.tell()
+    if total is not None and received != total:
+        raise _Cut(f"the transfer ended at byte {received:,} of {total:,}")
 
 
 def _write(file: BinaryIO, block: bytes, part: Path, need: int) -> None:
-    """Writes one block; a disk's error is the user's to mend, not the connection's."""
+    """Writes one block; an error of the disk is a `UserError`, so it is not retried."""
     try:
         file.write(block)
         file.flush()
@@ -156,43 +158,43 @@ def _write(file: BinaryIO, block: bytes, part: Path, need: int) -> None:
         raise _cannot_write(part.parent, error, need) from None
 
 
-def _check_space(part: Path, begin: int, total: int | None) -> None:
-    """Raises `UserError` where what is still to come does not fit the disk."""
-    need = (total or 0) - begin
+def _check_space(part: Path, offset: int, total: int | None) -> None:
+    """Raises `UserError` if the remaining bytes do not fit on the disk."""
+    need = (total or 0) - offset
     if need > shutil.disk_usage(part.parent).free:
         raise _cannot_write(part.parent, OSError(errno.ENOSPC, ""), need)
 
 
 def _cannot_write(folder: Path, error: OSError, need: int) -> UserError:
     """Returns the error for a folder that is full or cannot be written."""
-    if error.errno in _FULL:
+    if error.errno in _DISK_FULL:
         free = shutil.disk_usage(folder).free
         return UserError(
             f"{folder}: no space left, {need:,} bytes needed and {free:,} free. Make room, or set"
             " FERJAX_CACHE to a folder on a larger disk."
         )
     return UserError(
-        f"{folder} cannot be written: {error.strerror or error}. Set FERJAX_CACHE to a folder"
-        " that can."
+        f"{folder} cannot be written: {error.strerror or error}. Set FERJAX_CACHE to a writable"
+        " folder."
     )
 
 
-def _refused(error: urllib.error.HTTPError, url: str, part: Path) -> None:
-    """Raises what an HTTP status means: `_Cut` where it may pass, else `UserError`."""
-    said = f"the server said {error.code} {error.reason}"
-    if error.code == 416:  # what has come does not belong to the file that is there now
+def _raise_http_error(error: urllib.error.HTTPError, url: str, part: Path) -> None:
+    """Raises `_Cut` for an HTTP status that a retry may fix, else `UserError`."""
+    reason = f"the server answered {error.code} {error.reason}"
+    if error.code == 416:  # the bytes in `part` do not belong to the server's current file
         part.unlink(missing_ok=True)
-        raise _Cut(said)
-    if error.code in _PASSING_STATUS:
-        raise _Cut(said)
+        raise _Cut(reason)
+    if error.code in _RETRY_STATUS:
+        raise _Cut(reason)
     raise UserError(
-        f"{url}: {said}. Check the address; where the file has moved, fetch it by other means and"
+        f"{url}: {reason}. Check the URL. If the file has moved, download it in another way and"
         " give its path."
     ) from None
 
 
 def _reason(error: Exception) -> str:
-    """Returns what a failed connection says for itself."""
+    """Returns the message of a connection error."""
     return str(getattr(error, "reason", None) or error) or type(error).__name__
 
 
@@ -205,17 +207,17 @@ def _validator_file(part: Path) -> Path:
 
 
 def _validator(part: Path) -> str | None:
-    """Returns the ETag, or the date, of the file that `part` is the head of."""
+    """Returns the ETag or the Last-Modified date of the file to which `part` belongs, or None."""
     file = _validator_file(part)
     return file.read_text("utf-8") or None if file.exists() else None
 
 
 def _start_over(part: Path, headers: Mapping[str, str]) -> None:
-    """Drops what has come, and keeps what tells this file from a later one."""
+    """Deletes the downloaded bytes and stores the validator of the server's current file."""
     tag = headers.get("ETag", "")
-    strong = "" if tag.startswith("W/") else tag  # a weak tag may not stand in If-Range
+    strong = "" if tag.startswith("W/") else tag  # If-Range allows no weak ETag
     try:
-        # In this order: the new validator must never stand beside the old file's head.
+        # In this order: the new validator must never exist together with bytes of the old file.
         part.unlink(missing_ok=True)
         _validator_file(part).write_text(strong or headers.get("Last-Modified", ""), "utf-8")
     except OSError as error:

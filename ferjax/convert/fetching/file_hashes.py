@@ -1,4 +1,4 @@
-"""Digests of files, and whether a file is the one its publisher meant."""
+"""File hashes (SHA-256, MD5): digest of a file, and check against a published hash."""
 
 import hashlib
 from pathlib import Path
@@ -9,30 +9,30 @@ from ferjax.errors import UserError
 def file_digest(path: Path, algorithm: str = "sha256") -> str:
     """Returns the hexadecimal digest of a file's bytes; `algorithm` is `sha256` or `md5`."""
     with open(path, "rb") as file:
-        # Here md5 tells files apart; nobody's safety rests on it.
+        # md5 only detects wrong or damaged files here; it is not used for security.
         return hashlib.file_digest(
             file, lambda: hashlib.new(algorithm, usedforsecurity=False)
         ).hexdigest()
 
 
 def check_hash(path: Path, expected: str, origin: str) -> None:
-    """Compares a file with the digest its publisher states.
+    """Compares a file with a published hash.
 
     Args:
       path: the file.
-      expected: `sha256:` or `md5:` and leading hexadecimal digits, eight at least in practice.
-      origin: where the file came from, for the error.
+      expected: `sha256:` or `md5:` and leading hexadecimal digits, in practice at least eight.
+      origin: the origin of the file, for the error message.
 
     Raises:
-      UserError: the digests differ. The file is removed: it can be trusted for nothing.
+      UserError: the hashes differ. The file is removed.
     """
     algorithm, _, digits = expected.partition(":")
-    found = file_digest(path, algorithm)
-    if not found.startswith(digits.lower()):
+    digest = file_digest(path, algorithm)
+    if not digest.startswith(digits.lower()):
         size = path.stat().st_size
         path.unlink()
         raise UserError(
-            f"{origin}: the {size:,} bytes that came have {algorithm} {found}, expected"
-            f" {digits}. The file was removed; try again, and if it fails again a proxy or the"
-            " publisher has changed it."
+            f"{origin}: the file of {size:,} bytes has {algorithm} {digest}, expected"
+            f" {digits}. The file was removed; try again. If it fails again, a proxy or the"
+            " publisher has changed the file."
         )

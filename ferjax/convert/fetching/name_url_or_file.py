@@ -1,4 +1,4 @@
-"""What a user's word for weights stands for, and how the file it names gets here."""
+"""Resolves --pretrained (weights name, URL or local file) and downloads the file if needed."""
 
 import hashlib
 import os
@@ -16,26 +16,26 @@ from ferjax.convert.fetching.file_hashes import file_digest
 from ferjax.convert.fetching.hub_client import hub_cached, hub_download
 from ferjax.errors import UserError
 
-# A word that ends so means a file, also where there is none.
+# A text with one of these suffixes is a file name, even if the file does not exist.
 _SUFFIXES = frozenset(
     {".bin", ".ckpt", ".h5", ".hdf5", ".keras", ".npz", ".pt", ".pth", ".safetensors"}
 )
-_OFFLINE = ("FERJAX_OFFLINE", "HF_HUB_OFFLINE")
-_NO = ("", "0", "false", "no", "off")
+_OFFLINE_VARIABLES = ("FERJAX_OFFLINE", "HF_HUB_OFFLINE")
+_FALSE_VALUES = ("", "0", "false", "no", "off")
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where weights come from; exactly one of `spec`, `url` and `path` is given.
+    """The origin of weights; exactly one of `spec`, `url` and `path` is given.
 
     Attributes:
-      name: as the user wrote it, or the catalogue's full name.
-      key: name of the cache's entry; empty for converted weights, which need none.
-      kind: of the rule table, or None where the file is to tell.
-      spec: the catalogue's entry.
-      url: address of a file that the catalogue does not know.
+      name: the source as the user wrote it, or the full name in the catalogue.
+      key: name of the cache entry; empty for converted weights, which need none.
+      kind: kind of the conversion table, or None to recognise it from the file.
+      spec: the entry of the catalogue.
+      url: URL of a file that is not in the catalogue.
       path: local file or folder.
-      sha256: of the foreign file at `path`, all 64 digits; None for everything else.
+      sha256: all 64 digits of the hash of a file of another library at `path`; None otherwise.
     """
 
     name: str
@@ -48,32 +48,33 @@ class Origin:
 
 
 def resolve(source: str | Path, model: str, kind: str | None) -> Origin:
-    """Returns what `source` stands for: a catalogue name, an address, or a file.
+    """Returns the origin that `source` denotes: a name in the catalogue, a URL, or a file.
 
-    A catalogue name goes before a file of the same name; `./name` means the file.
+    A name in the catalogue has priority over a file of the same name; `./name` denotes the file.
 
     Raises:
-      UserError: a name the catalogue does not have, a file that is not there, or a `kind` other
-        than the catalogue's.
+      UserError: a name that is not in the catalogue, a file that does not exist, or a `kind` that
+        differs from the catalogue's.
     """
     text = str(source)
-    ending = f"{model}-{kind}" if kind else model
+    suffix = f"{model}-{kind}" if kind else model
     if text.lower().startswith(("http://", "https://")):
-        key = f"{hashlib.sha256(text.encode()).hexdigest()[:16]}-{ending}"
+        key = f"{hashlib.sha256(text.encode()).hexdigest()[:16]}-{suffix}"
         return Origin(text, key, kind, url=text)
-    named = is_catalogued(text, model)
+    in_catalogue = is_catalogued(text, model)
     path = Path(source).expanduser()
-    if isinstance(source, Path) or (not named and (_looks_like_file(text) or path.exists())):
+    if isinstance(source, Path) or (not in_catalogue and (_looks_like_file(text) or path.exists())):
         if not path.exists():
             raise UserError(f"{path}: no such file or folder of weights. Check the path.")
-        # Content and not path: a file that changed is another entry, a copy is the same.
+        # The key depends on the content, not on the path: a changed file is a new entry, a copy of
+        # a file is the same entry.
         if path.is_dir() or is_saved(path):
             return Origin(text, "", kind, path=path)
         try:
             sha256 = file_digest(path)
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
-        return Origin(text, f"{sha256[:16]}-{ending}", kind, path=path, sha256=sha256)
+        return Origin(text, f"{sha256[:16]}-{suffix}", kind, path=path, sha256=sha256)
     spec = find_weights(text, model)
     if kind not in (None, spec.kind):
         raise UserError(f"{spec.name} is of kind {spec.kind}, not {kind}. Leave the kind out.")
@@ -81,20 +82,22 @@ def resolve(source: str | Path, model: str, kind: str | None) -> Origin:
 
 
 def fetch(origin: Origin, folder: Path, *, offline: bool, progress: bool) -> Path:
-    """Returns the origin's file: its own path, or fetched into `folder`.
+    """Returns the local file of an origin; downloads it to `folder` if it is not local.
 
-    What the Hugging Face client already has on this machine is used from there. Offline is also
-    what FERJAX_OFFLINE or HF_HUB_OFFLINE in the environment ask for.
+    A file in the cache of huggingface_hub is used there. The environment variables FERJAX_OFFLINE
+    and HF_HUB_OFFLINE also switch downloads off.
 
     Raises:
-      UserError: offline, or the file cannot be fetched.
+      UserError: a download is needed but forbidden, or fails.
     """
     if origin.path:
         return origin.path
     spec = origin.spec
     if spec and spec.hub and (cached := hub_cached(spec.hub, spec.hub_file or "")):
         return cached
-    if offline or any(os.environ.get(name, "0").lower() not in _NO for name in _OFFLINE):
+    if offline or any(
+        os.environ.get(name, "0").lower() not in _FALSE_VALUES for name in _OFFLINE_VARIABLES
+    ):
         raise UserError(
             f"{origin.name}: not in the cache {cache_root()}, and offline. Run once with a"
             f" connection, copy {cache_root() / 'weights' / origin.key} from a machine that has it,"
@@ -102,29 +105,29 @@ def fetch(origin: Origin, folder: Path, *, offline: bool, progress: bool) -> Pat
         )
     if spec and spec.hub:
         return hub_download(spec.hub, spec.hub_file or "", folder)
-    url, hash = (spec.url, spec.hash) if spec else _stated(origin.url or "")
+    url, hash = (spec.url, spec.hash) if spec else _split_hash(origin.url or "")
     file = folder / _file_name(url or "")
-    # Without a hash an older answer, perhaps an error page, is as good as nothing.
+    # Without a hash an earlier download cannot be checked (it may be an error page).
     if not (hash and file.exists()):
         download(url or "", file, hash=hash, progress=progress)
     return file
 
 
-def _stated(url: str) -> tuple[str, str | None]:
-    """Returns an address, and the hash that its fragment states: `...#sha256=<digits>`."""
+def _split_hash(url: str) -> tuple[str, str | None]:
+    """Returns a URL without its fragment, and the hash in the fragment: `...#sha256=<digits>`."""
     url, _, fragment = url.partition("#")
     if not fragment:
         return url, None
     if not re.fullmatch(r"sha256=[0-9a-f]{8,64}|md5=[0-9a-f]{32}", fragment):
         raise UserError(
             f"{url}#{fragment}: after # a hash is expected, sha256= or md5= and its hexadecimal"
-            " digits. Correct it or leave it out."
+            " digits. Correct it or remove it."
         )
     return url, fragment.replace("=", ":")
 
 
 def address(origin: Origin) -> dict[str, str]:
-    """Returns the origin as the sidecar says it: {"url": ...} or {"path": ...}."""
+    """Returns the origin as stored in model.json: {"url": ...} or {"path": ...}."""
     if origin.path:
         return {"path": str(origin.path.resolve())}
     if (spec := origin.spec) and spec.hub:
@@ -137,6 +140,6 @@ def _looks_like_file(text: str) -> bool:
 
 
 def _file_name(url: str) -> str:
-    """Returns the last part of an address's path, as a name that any file system takes."""
+    """Returns the last part of a URL's path, as a file name that is valid on any file system."""
     name = re.sub(r"[^\w.-]", "_", urlsplit(url).path.rpartition("/")[2])[-100:]
     return name if name.strip(".") else "weights"

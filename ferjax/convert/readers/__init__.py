@@ -1,1 +1,1 @@
-"""Readers of foreign weight files: PyTorch, safetensors and Keras HDF5."""
+"""Readers of weights files of other libraries: PyTorch, safetensors and Keras HDF5."""

@@ -1,4 +1,7 @@
-"""Keras's HDF5 files, of Keras 3 and before. A key is `<layer>/<i>`, i the order in the layer."""
+"""Reads Keras weights (.h5, .weights.h5, .keras): HDF5 files of Keras 3 and of older versions.
+
+A key is `<layer>/<i>`; i is the position of the array within the layer.
+"""
 
 import io
 import re
@@ -13,14 +16,14 @@ from ferjax.convert.readers.source_file import Source, dtype_notes
 from ferjax.convert.rules.match_and_convert import Leaf
 from ferjax.errors import UserError
 
-_INSIDE = "model.weights.h5"  # of a .keras archive
+_ARCHIVE_MEMBER = "model.weights.h5"  # of a .keras archive
 
 
 def open_keras(path: Path) -> Source:
-    """Opens `.weights.h5`, `.h5`, or a `.keras` archive around the former.
+    """Opens `.weights.h5`, `.h5`, or a `.keras` archive that contains the former.
 
     Raises:
-      UserError: h5py is missing, or the file is damaged or holds no layers of Keras.
+      UserError: h5py is missing, or the file is damaged or has no Keras layers.
     """
     try:
         import h5py
@@ -33,29 +36,29 @@ def open_keras(path: Path) -> Source:
         with h5py.File(content or path, "r") as file:
             container = "keras 3 h5" if "layers" in file else "keras legacy h5"
             pairs = [*(_keras3(file) if "layers" in file else _legacy(file))]
-            places = dict(pairs)
-            leaves = {key: _leaf(file[place]) for key, place in places.items()}
+            paths = dict(pairs)
+            leaves = {key: _leaf(file[inner_path]) for key, inner_path in paths.items()}
     except (OSError, RuntimeError, KeyError, AttributeError, zipfile.BadZipFile) as error:
         raise UserError(
             f"{path} ({path.stat().st_size:,} bytes) is a damaged or truncated HDF5 file "
             f"({error}). Download or copy it again."
         ) from None
-    if len(places) < len(pairs):
+    if len(paths) < len(pairs):
         keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        duplicate = next(key for key in keys if keys.count(key) > 1).rpartition("/")[0]
         raise UserError(
-            f"{path} has two layers named {twice.rpartition('/')[0]!r}, expected one network with "
-            "a name for each layer. Save the network itself, not one around it."
+            f"{path} has two layers named {duplicate!r}, expected one network with a name for each "
+            "layer. Save the inner network, not the network that contains it."
         )
     if not leaves:
         raise UserError(
-            f"{path} is HDF5 without weights of Keras layers, expected what Keras's save_weights "
-            "or save writes."
+            f"{path} is HDF5 without weights of Keras layers, expected a file that Keras's "
+            "save_weights or save wrote."
         )
 
     def read(name: str) -> np.ndarray:
         with h5py.File(content or path, "r") as file:
-            dataset: Any = file[places[name]]
+            dataset: Any = file[paths[name]]
             array = np.asarray(dataset[()])
         return array.astype(np.float32, copy=False) if "float" in leaves[name].dtype else array
 
@@ -74,33 +77,33 @@ def _leaf(dataset: Any) -> Leaf:
 def _unpacked(path: Path) -> bytes:
     """Returns the weights inside a .keras archive."""
     with zipfile.ZipFile(path) as archive:
-        return archive.read(_INSIDE)
+        return archive.read(_ARCHIVE_MEMBER)
 
 
 def _keras3(file: Any) -> Iterator[tuple[str, str]]:
-    """Yields (key, place) of each array: layers/<class>_<k>/vars/<i>, the name an attribute."""
-    places: list[str] = []
-    file["layers"].visit(lambda place: places.append(f"layers/{place}"))
-    for place in places:
-        group, _, index = place.rpartition("/")
+    """Yields (key, path) of each array: layers/<class>_<k>/vars/<i>; an attribute has the name."""
+    paths: list[str] = []
+    file["layers"].visit(lambda path: paths.append(f"layers/{path}"))
+    for path in paths:
+        group, _, index = path.rpartition("/")
         if group.endswith("/vars"):
-            yield f"{_text(file[group].attrs.get('name', group))}/{index}", place
+            yield f"{_text(file[group].attrs.get('name', group))}/{index}", path
 
 
 def _legacy(file: Any) -> Iterator[tuple[str, str]]:
-    """Yields (key, place) of each array: the order within a layer is the attribute's."""
+    """Yields (key, path) of each array, in the order of the attribute `weight_names`."""
     root = file.get("model_weights", file)
     for layer in _names(root, "layer_names"):
         weights = _names(root[layer], "weight_names")
         parents = [weight.rpartition("/")[0].rpartition("/")[2] or layer for weight in weights]
-        # A network nested in another stands as one layer; its own layers are in the names.
+        # A nested network is stored as one layer; the names of its layers are part of the weights'.
         owners = parents if len(set(parents)) > 1 else [layer] * len(weights)
         for i, (owner, weight) in enumerate(zip(owners, weights, strict=True)):
             yield f"{owner}/{i - owners.index(owner)}", f"{root.name}/{layer}/{weight}"
 
 
 def _names(group: Any, attribute: str) -> list[str]:
-    """Returns a list of names, which Keras cuts in pieces (`layer_names0` ...) if it is long."""
+    """Returns a list of names; Keras splits a long list into attributes `layer_names0`, ..."""
     pieces = [attribute] if attribute in group.attrs else []
     while f"{attribute}{len(pieces)}" in group.attrs:
         pieces.append(f"{attribute}{len(pieces)}")
@@ -108,5 +111,5 @@ def _names(group: Any, attribute: str) -> list[str]:
 
 
 def _text(name: Any) -> str:
-    """Returns an attribute's text, which older files hold as bytes."""
+    """Returns the text of an attribute; older files store it as bytes."""
     return name.decode() if isinstance(name, bytes) else str(name)

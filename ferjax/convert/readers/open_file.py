@@ -1,4 +1,4 @@
-"""Opening a file of foreign weights: what it is shows in its content, never in its name."""
+"""Opens a weights file and detects its format (PyTorch, safetensors, Keras) from its content."""
 
 import dataclasses
 import json
@@ -15,8 +15,8 @@ from ferjax.errors import UserError
 
 _EXPECTED = "expected weights: PyTorch (.pth, .bin), safetensors, or Keras (.h5, .keras)"
 _TORCH_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # a pickled magic number
-# Beginnings of what is sometimes found in the weights' place, and what to do.
-_STRANGERS: tuple[tuple[bytes, str], ...] = (
+# First bytes of files that are sometimes given instead of weights, and an advice for the user.
+_OTHER_FORMATS: tuple[tuple[bytes, str], ...] = (
     (b"<!doctype", "an HTML page; the download led to a web page. Get the file itself"),
     (b"<html", "an HTML page; the download led to a web page. Get the file itself"),
     (b"<?xml", "an XML page; the download led to a message. Get the file itself"),
@@ -28,10 +28,10 @@ _STRANGERS: tuple[tuple[bytes, str], ...] = (
 
 
 def open_source(path: Path) -> Source:
-    """Opens a file of weights; reads its keys and shapes, not its arrays.
+    """Opens a weights file; reads its keys and shapes, not its arrays.
 
     Raises:
-      UserError: no such file, or none of weights, or damaged, or a package is missing to read it.
+      UserError: no such file, no weights, a damaged file, or a package is missing to read it.
     """
     if path.is_dir():
         raise UserError(f"{path} is a folder, expected one file of weights. Name the file in it.")
@@ -42,37 +42,37 @@ def open_source(path: Path) -> Source:
         raise UserError(f"{path}: no such file. Check the path of the weights.") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from None
-    source = _opened(path, head)
+    source = _open_by_content(path, head)
     config = _config(path.with_name("config.json"))
     return dataclasses.replace(source, metadata={**source.metadata, **config})
 
 
-def _opened(path: Path, head: bytes) -> Source:
-    """Returns the file opened by the reader that its first bytes call for."""
+def _open_by_content(path: Path, head: bytes) -> Source:
+    """Opens the file with the reader that its first bytes indicate."""
     if not head:
         raise UserError(f"{path} is empty, {_EXPECTED}. Download or copy it again.")
     if head.startswith(b"PK\x03\x04"):
-        return _opened_zip(path)
+        return _open_zip(path)
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
         return open_keras(path)
     if head.startswith(_TORCH_LEGACY):
         return open_torch(path, mapped=False)
-    # The length of the header, then the header: JSON.
+    # Safetensors: the length of the header, then the header, which is JSON.
     if head[8:9] == b"{" and head[5:8] == bytes(3):
         return open_safetensors(path)
     text = head.lstrip().lower()
-    found = next((what for start, what in _STRANGERS if text.startswith(start)), None)
-    raise UserError(f"{path} is {found or 'of no known format'}; {_EXPECTED}.")
+    name = next((name for prefix, name in _OTHER_FORMATS if text.startswith(prefix)), None)
+    raise UserError(f"{path} is {name or 'of no known format'}; {_EXPECTED}.")
 
 
-def _opened_zip(path: Path) -> Source:
-    """Returns a zip archive opened by what its members say it is."""
+def _open_zip(path: Path) -> Source:
+    """Opens a zip archive with the reader that the names of its members indicate."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name.rpartition("/")[2] for name in archive.namelist()]
     except (zipfile.BadZipFile, OSError) as error:
         raise UserError(
-            f"{path} ({path.stat().st_size:,} bytes) is a damaged or truncated archive, of "
+            f"{path} ({path.stat().st_size:,} bytes) is a damaged or truncated archive of "
             f"PyTorch or Keras ({error}). Download or copy it again."
         ) from None
     if "model.weights.h5" in names:
@@ -86,14 +86,14 @@ def _opened_zip(path: Path) -> Source:
 
 
 def _config(path: Path) -> Mapping[str, Any]:
-    """Returns the metadata of a config.json beside the weights, as Hugging Face lays them out."""
+    """Returns metadata from config.json next to the weights, as on the Hugging Face hub."""
     try:
         config = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{path} describes the weights beside it but is no JSON ({error}). Correct it or move "
-            "it away."
+            f"{path} describes the weights in its folder but is not valid JSON ({error}). Correct "
+            "it or move it away."
         ) from None
     return {"config": config} if isinstance(config, dict) else {}

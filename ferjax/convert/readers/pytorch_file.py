@@ -1,4 +1,4 @@
-"""Files that torch.save wrote. They are pickles: nothing but tensors is ever rebuilt from them."""
+"""Reads PyTorch weights (.pth, .pt, .bin) safely: unpickles tensors only, never other objects."""
 
 import pickle
 import re
@@ -12,31 +12,34 @@ from ferjax.convert.readers.source_file import Source, dtype_notes, without_pref
 from ferjax.convert.rules.match_and_convert import Leaf
 from ferjax.errors import UserError
 
-# Where training scripts keep the network's state, averaged weights first.
+# Keys under which training scripts store the network's state dict; averaged weights come first.
 _WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")
-# Pages of a mapped file stay in memory as long as the mapping; it is renewed after as many bytes.
+# Pages of a memory-mapped file stay in memory as long as the mapping. So the file is mapped again
+# after this number of bytes.
 _MAPPED_BYTES = 64 << 20
 
 
 def open_torch(path: Path, *, mapped: bool) -> Source:
-    """Opens a file of torch.save: `mapped` for the zip format, which is read lazily.
+    """Opens a file of torch.save; `mapped`: it has the zip format and is read lazily.
 
     Raises:
-      UserError: torch is missing, or the file is damaged, holds code or no tensors.
+      UserError: torch is missing, or the file is damaged, has objects other than tensors, or has
+        no tensors.
     """
-    state, notes = _state(_load(path, mapped), path)
+    state, notes = _state_dict(_load(path, mapped), path)
     names, unwrapped = without_prefixes(state)
     leaves = {name: _leaf(state[key]) for name, key in names.items()}
-    left, touched = state, 0
+    tensors, bytes_read = state, 0
 
     def read(name: str) -> np.ndarray:
-        nonlocal left, touched
-        if touched > _MAPPED_BYTES or names[name] not in left:
-            left.clear()
-            left, touched = _state(_load(path, mapped), path)[0], 0
-        # What is not mapped is in memory already: handed over, it is freed once converted.
-        tensor = left[names[name]] if mapped else left.pop(names[name])
-        touched += tensor.nbytes if mapped else 0
+        nonlocal tensors, bytes_read
+        if bytes_read > _MAPPED_BYTES or names[name] not in tensors:
+            tensors.clear()
+            tensors, bytes_read = _state_dict(_load(path, mapped), path)[0], 0
+        # A tensor that is not mapped is already in memory. It is removed here, so that its memory
+        # is free after its conversion.
+        tensor = tensors[names[name]] if mapped else tensors.pop(names[name])
+        bytes_read += tensor.nbytes if mapped else 0
         tensor = tensor.detach()
         return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
 
@@ -55,7 +58,7 @@ def _leaf(tensor: Any) -> Leaf:
 
 
 def _load(path: Path, mapped: bool) -> Any:
-    """Returns what the file holds, as the loader that rebuilds tensors and containers alone."""
+    """Returns the file's content by torch's loader that builds only tensors and containers."""
     try:
         import torch
     except ImportError:
@@ -64,33 +67,33 @@ def _load(path: Path, mapped: bool) -> Any:
         ) from None
     try:
         with path.open("rb") as file:
-            # torch would go by the suffix if it saw this one.
+            # From a path with this suffix torch would expect the safetensors format.
             if mapped and path.suffix != ".safetensors":
                 return torch.load(str(path), map_location="cpu", weights_only=True, mmap=True)
             return torch.load(file, map_location="cpu", weights_only=True)
     except MemoryError:
         raise
     except pickle.UnpicklingError as error:
-        raise _refused(path, str(error)) from None
-    except Exception as error:  # a damaged pickle fails in any way there is
-        raise _damaged(path, str(error)) from None
+        raise _forbidden_object_error(path, str(error)) from None
+    except Exception as error:  # a damaged pickle may raise any exception
+        raise _damaged_file_error(path, str(error)) from None
 
 
-def _refused(path: Path, reason: str) -> UserError:
-    """Returns the error for a pickle that the loader stopped at."""
-    found = re.search(r"GLOBAL (\S+)|[Uu]nsupported class (\S+)|operand (\d+)", reason)
-    if not found:
-        return _damaged(path, reason)
-    what = next(filter(None, found.groups()))
+def _forbidden_object_error(path: Path, reason: str) -> UserError:
+    """Returns the error for a pickle with an object that the loader refuses to build."""
+    match = re.search(r"GLOBAL (\S+)|[Uu]nsupported class (\S+)|operand (\d+)", reason)
+    if not match:
+        return _damaged_file_error(path, reason)
+    name = next(filter(None, match.groups()))
     return UserError(
-        f"{path} holds more than tensors: it would run or build {what}, which was refused. "
-        "Expected a state dict: torch.save(model.state_dict(), file). Write one where the file "
-        "comes from, if you trust it."
+        f"{path} holds more than tensors: it would run or build {name}, which was refused. "
+        "Expected a state dict: torch.save(model.state_dict(), file). Write one on the machine "
+        "that made the file, if you trust it."
     )
 
 
-def _damaged(path: Path, reason: str) -> UserError:
-    """Returns the error for a file that ends early or makes no sense."""
+def _damaged_file_error(path: Path, reason: str) -> UserError:
+    """Returns the error for a truncated or damaged file."""
     first = (reason.strip().splitlines() or ["unexpected end"])[0]
     return UserError(
         f"{path} ({path.stat().st_size:,} bytes) is a damaged or truncated PyTorch file "
@@ -98,39 +101,39 @@ def _damaged(path: Path, reason: str) -> UserError:
     )
 
 
-def _state(loaded: Any, path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Returns the tensors by key out of whatever a training script put around them, and notes."""
+def _state_dict(loaded: Any, path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Returns the tensors by key, without the wrappers of a training script, and notes on those."""
     import torch
 
     notes: list[str] = []
     while isinstance(loaded, Mapping) and (
         name := next((w for w in _WRAPPERS if isinstance(loaded.get(w), Mapping)), None)
     ):
-        notes.append(f"keys unwrapped from {name!r}{_beside(loaded, name)}")
+        notes.append(f"keys unwrapped from {name!r}{_left_out(loaded, name)}")
         loaded = loaded[name]
     if not isinstance(loaded, Mapping):
         raise UserError(
             f"{path} holds one {type(loaded).__name__}, expected a state dict: tensors by name, "
-            "as torch.save(model.state_dict(), file) writes."
+            "as torch.save(model.state_dict(), file) writes it."
         )
     state = {str(key): v for key, v in loaded.items() if isinstance(v, torch.Tensor)}
     if not state:
         keys = ", ".join(map(repr, list(loaded)[:5])) or "nothing"
         raise UserError(
-            f"{path} holds no tensors under its keys ({keys}), expected a state dict, bare or "
+            f"{path} holds no tensors under its keys ({keys}), expected a state dict, directly or "
             f"under one of {', '.join(_WRAPPERS)}."
         )
     if others := [str(key) for key in loaded if str(key) not in state]:
-        notes.append(f"not tensors, left out: {_some(others)}")
+        notes.append(f"not tensors, left out: {_shorten(others)}")
     return state, tuple(notes)
 
 
-def _beside(loaded: Mapping[Any, Any], name: str) -> str:
-    """Returns the end of a note that names what lies beside the network's state."""
+def _left_out(loaded: Mapping[Any, Any], name: str) -> str:
+    """Returns the end of a note that lists the other keys next to the network's state."""
     others = [str(key) for key in loaded if key != name]
-    return f"; left out: {_some(others)}" if others else ""
+    return f"; left out: {_shorten(others)}" if others else ""
 
 
-def _some(names: list[str]) -> str:
-    """Returns the first names of a list, and how many there are."""
+def _shorten(names: list[str]) -> str:
+    """Returns the first six names of a list, and the number of names if there are more."""
     return ", ".join(names) if len(names) <= 6 else f"{', '.join(names[:6])} ... ({len(names)})"

@@ -1,4 +1,4 @@
-"""Safetensors files, by their header: each array is mapped while it is read, and no longer."""
+"""Reads safetensors weights; each array is memory-mapped only while it is read."""
 
 import json
 import struct
@@ -23,7 +23,7 @@ def open_safetensors(path: Path) -> Source:
       UserError: the file is damaged or truncated.
     """
     try:
-        # Checks that header and size agree; the arrays are mapped below, without a copy.
+        # Checks that header and file size agree; the arrays are mapped below, without a copy.
         with safe_open(str(path), framework="numpy") as file:
             metadata = {"safetensors": file.metadata()} if file.metadata() else {}
     except (SafetensorError, OSError) as error:
@@ -40,15 +40,15 @@ def open_safetensors(path: Path) -> Source:
 
     def read(name: str) -> np.ndarray:
         leaf = leaves[name]
-        # numpy has no bfloat16: it is the upper half of a float32.
-        half = leaf.dtype == "bfloat16"
-        dtype = np.dtype("uint16" if half else leaf.dtype).newbyteorder("<")
+        # numpy has no bfloat16, which is the upper half of a float32.
+        is_bfloat16 = leaf.dtype == "bfloat16"
+        dtype = np.dtype("uint16" if is_bfloat16 else leaf.dtype).newbyteorder("<")
         if 0 in leaf.shape:
             return np.zeros(leaf.shape, dtype)
-        start = 8 + length + header[names[name]]["data_offsets"][0]
-        array = np.asarray(np.memmap(path, dtype, "c", start, leaf.shape or (1,)))
+        offset = 8 + length + header[names[name]]["data_offsets"][0]
+        array = np.asarray(np.memmap(path, dtype, "c", offset, leaf.shape or (1,)))
         array = array.reshape(leaf.shape)
-        if half:
+        if is_bfloat16:
             return (array.astype(np.uint32) << 16).view(np.float32)
         return array.astype(np.float32, copy=False) if "float" in leaf.dtype else array
 

@@ -1,4 +1,4 @@
-"""A file of foreign weights, opened: what is in it, and how to read one array of it."""
+"""Source: an opened weights file of another library (keys, shapes, a function to read an array)."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -9,23 +9,23 @@ import numpy as np
 
 from ferjax.convert.rules.match_and_convert import Leaf
 
-# What training scripts and wrappers put before every key.
+# Prefixes that training scripts and wrappers add to every key.
 _PREFIXES = ("module.", "model.", "_orig_mod.")
 
 
 @dataclass(frozen=True)
 class Source:
-    """A file of weights.
+    """An opened weights file.
 
     Attributes:
       path: the file.
       container: `torch zip`, `torch legacy`, `safetensors`, `keras 3 h5` or `keras legacy h5`.
-      leaves: its arrays by key, unread.
-      read: key → the array, float32 where floating. It may be a view of the file: copy it to
-        keep it.
+      leaves: shape and dtype of its arrays by key.
+      read: key → the array; floating-point arrays as float32. The array may be a view of the file:
+        copy it to keep it.
       notes: what was unwrapped, left out or converted, for the user.
-      metadata: what else is known: `config` (a config.json beside it), `normalization` (mean and
-        variance of Keras's layer), `safetensors` (the file's own).
+      metadata: `config` (config.json in the same folder), `normalization` (mean and variance of
+        Keras's layer), `safetensors` (the file's metadata), as far as they exist.
     """
 
     path: Path
@@ -37,17 +37,17 @@ class Source:
 
 
 def without_prefixes(keys: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Returns each key without the wrappers' prefixes → the key, and a note if there were any."""
+    """Returns {key without the wrappers' prefixes: key}, and a note if there were prefixes."""
     names = {key: key for key in keys}
-    found: list[str] = []
+    prefixes: list[str] = []
     while names and (prefix := _shared_prefix(names)):
         names = {name.removeprefix(prefix): key for name, key in names.items()}
-        found.append(prefix)
-    return names, (f"prefix {''.join(found)!r} taken off every key",) if found else ()
+        prefixes.append(prefix)
+    return names, (f"prefix {''.join(prefixes)!r} taken off every key",) if prefixes else ()
 
 
 def _shared_prefix(names: Iterable[str]) -> str | None:
-    """Returns the wrappers' prefix that every name has."""
+    """Returns a wrapper's prefix that all names have, or None."""
     return next((p for p in _PREFIXES if all(name.startswith(p) for name in names)), None)
 
 

@@ -1,1 +1,1 @@
-"""The conversion engine: name templates, axis layouts, strict matching in both directions."""
+"""Conversion engine: name templates, axis layouts (transposes), strict matching of all arrays."""

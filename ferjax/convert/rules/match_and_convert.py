@@ -1,6 +1,6 @@
-"""The one strict engine: foreign arrays to our variables by a table of rules, and back.
+"""Matches arrays of other libraries with ferjax variables by rules; converts and exports them.
 
-Our variables have one flat namespace: `params/stage1_block0/conv1/kernel`,
+ferjax variables have one flat namespace: `params/stage1_block0/conv1/kernel`,
 `batch_stats/stage1_block0/bn1/mean`.
 """
 
@@ -16,12 +16,12 @@ from ferjax.convert.rules.name_templates import translate
 from ferjax.errors import UserError
 from ferjax.specs import InputSpec
 
-_SHOWN = 12  # problems
+_MAX_SHOWN = 12  # problems in an error message
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """One array of a source, unread: its shape and numpy's name of its dtype, or bfloat16."""
+    """Shape and dtype (numpy's name, or bfloat16) of one array of a source."""
 
     shape: tuple[int, ...]
     dtype: str
@@ -29,7 +29,7 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Rule:
-    """Source keys that become our variables; both sides are templates of the same fields."""
+    """Templates of a source's keys and of ferjax's variables, with the same fields."""
 
     source: str
     target: str
@@ -38,16 +38,16 @@ class Rule:
 
 @dataclass(frozen=True)
 class Table:
-    """How one kind of source writes one family of networks.
+    """The conversion rules for one family of networks from one kind of source (library).
 
     Attributes:
       family: `resnet`, `vgg` or `efficientnet`.
       kind: `torchvision`, `timm`, `timm_tf`, `transformers` or `keras`.
-      rules: a key fits exactly one; where several have one target, export writes the first.
-      ignore: full-match regexes of source keys that carry nothing of ours.
+      rules: each key matches exactly one; if several have the same target, `export` uses the first.
+      ignore: full-match regexes of source keys that are not converted.
       fields: module fields that a network with these weights needs.
-      input: how the source wants its images where nothing more is known.
-      models: our names of the networks it serves.
+      input: default input spec of the source's networks.
+      models: ferjax's names of the networks.
     """
 
     family: str
@@ -61,7 +61,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Assignment:
-    """One source array that becomes one variable, of this shape."""
+    """The conversion of one source array to one variable of this shape."""
 
     source: str
     target: str
@@ -69,14 +69,14 @@ class Assignment:
     shape: tuple[int, ...]
 
 
-def targets_of(key: str, table: Table) -> list[tuple[str, Layout]]:
-    """Returns the variable and layout of each rule that a source's key fits."""
-    found = [(translate(rule.source, rule.target, key), rule.layout) for rule in table.rules]
-    return [(target, layout) for target, layout in found if target is not None]
+def find_targets(key: str, table: Table) -> list[tuple[str, Layout]]:
+    """Returns the variable and the layout of each rule that matches a source's key."""
+    targets = [(translate(rule.source, rule.target, key), rule.layout) for rule in table.rules]
+    return [(target, layout) for target, layout in targets if target is not None]
 
 
-def fits(patterns: Sequence[str], text: str) -> bool:
-    """Returns whether the whole text fits one of the regexes."""
+def matches_any(patterns: Sequence[str], text: str) -> bool:
+    """Returns whether one of the regexes matches the whole text."""
     return any(re.fullmatch(pattern, text) for pattern in patterns)
 
 
@@ -89,35 +89,36 @@ def match(
     ignore: Sequence[str] = (),
     where: str,
 ) -> tuple[Assignment, ...]:
-    """Returns which array of the source becomes which variable: all of both, each once.
+    """Assigns each array of the source to one variable, and each variable to one array.
 
     Args:
       source: the source's arrays by key.
       table: the rules.
-      target: shapes of our variables by path.
+      target: shapes of the network's variables by path.
       reinit: full-match regexes of paths, without `params/` or `batch_stats/`, that keep their
-        initial values; what the source has for them is dropped.
-      ignore: full-match regexes of source keys to leave out, beside the table's own.
+        initial values; the source's arrays for them are not used.
+      ignore: full-match regexes of source keys to leave out, in addition to the table's.
       where: the source's name in messages.
 
     Raises:
-      UserError: listing everything that does not fit.
+      UserError: arrays or variables do not fit; the message lists them.
     """
     _check_patterns(reinit, "reinit")
     _check_patterns(ignore, "ignore")
     problems: list[str] = []
     assigned: dict[str, Assignment] = {}
-    spared = {path for path in target if fits(reinit, path.partition("/")[2])}
+    reinitialised = {path for path in target if matches_any(reinit, path.partition("/")[2])}
     for key, leaf in source.items():
-        if fits((*table.ignore, *ignore), key):
+        if matches_any((*table.ignore, *ignore), key):
             continue
-        found = targets_of(key, table)
-        if len(found) != 1:
-            several = " and ".join(path for path, _ in found)
-            problems.append(f"{key!r} fits {f'several rules: {several}' if found else 'no rule'}")
+        candidates = find_targets(key, table)
+        if len(candidates) != 1:
+            targets = " and ".join(path for path, _ in candidates)
+            rules = f"several rules: {targets}" if candidates else "no rule"
+            problems.append(f"{key!r} fits {rules}")
             continue
-        path, layout = found[0]
-        if fits(reinit, path.partition("/")[2]):
+        path, layout = candidates[0]
+        if matches_any(reinit, path.partition("/")[2]):
             continue
         if path not in target:
             problems.append(f"{key!r} would be {path}, which the network does not have")
@@ -125,15 +126,15 @@ def match(
             problems.append(f"{key!r} and {assigned[path].source!r} would both be {path}")
         else:
             assigned[path] = Assignment(key, path, layout, target[path])
-            problems.extend(_misfits(assigned[path], leaf))
-    missing = [path for path in target if path not in assigned and path not in spared]
+            problems.extend(_array_problems(assigned[path], leaf))
+    missing = [path for path in target if path not in assigned and path not in reinitialised]
     problems.extend(f"nothing in the file for {path} {target[path]}" for path in missing)
     paths = (path.partition("/")[2] for path in target)
-    problems.extend(_idle(reinit, paths, "reinit", "path"))
-    problems.extend(_idle(ignore, source, "ignore", "key of the file"))
-    _refuse(
+    problems.extend(_unused_patterns(reinit, paths, "reinit", "path"))
+    problems.extend(_unused_patterns(ignore, source, "ignore", "key of the file"))
+    _raise_problems(
         problems,
-        f"{where} does not fit the network, read as {table.kind} writes {table.family}",
+        f"{where} does not fit the network, read as {table.family} from {table.kind}",
         "Give the model and the number of classes that the file was written for.",
     )
     return tuple(assigned.values())
@@ -146,19 +147,19 @@ def _check_patterns(patterns: Sequence[str], option: str) -> None:
             re.compile(pattern)
         except re.error as error:
             raise UserError(
-                f"{option} pattern {pattern!r} is no regular expression: {error}. "
-                "Expected one that a whole name fits, such as head/.*"
+                f"{option} pattern {pattern!r} is not a regular expression: {error}. "
+                "Expected one that matches a whole name, such as head/.*"
             ) from None
 
 
-def _misfits(planned: Assignment, leaf: Leaf) -> Iterator[str]:
-    """Yields what is wrong with an array for the variable it should become."""
+def _array_problems(planned: Assignment, leaf: Leaf) -> Iterator[str]:
+    """Yields the problems of an array with the dtype or shape of its variable."""
     if "float" not in leaf.dtype:
         yield f"{planned.source!r} is {leaf.dtype}, expected floating-point numbers"
     try:
         shape = shape_after(planned.layout, leaf.shape)
     except ValueError:
-        yield f"{planned.source!r} has shape {leaf.shape}, not one for {planned.layout.name}"
+        yield f"{planned.source!r} has shape {leaf.shape}, not valid for {planned.layout.name}"
         return
     if shape != planned.shape:
         yield (
@@ -167,57 +168,59 @@ def _misfits(planned: Assignment, leaf: Leaf) -> Iterator[str]:
         )
 
 
-def _idle(patterns: Sequence[str], texts: Iterable[str], option: str, kind: str) -> list[str]:
-    """Returns a problem for each pattern that nothing fits: a slip of the pen."""
+def _unused_patterns(
+    patterns: Sequence[str], texts: Iterable[str], option: str, kind: str
+) -> list[str]:
+    """Returns a problem for each pattern without a match, which is probably a typing error."""
     texts = list(texts)
-    idle = [p for p in patterns if not any(re.fullmatch(p, text) for text in texts)]
-    return [f"{option} pattern {pattern!r} fits no {kind}" for pattern in idle]
+    unused = [p for p in patterns if not any(re.fullmatch(p, text) for text in texts)]
+    return [f"{option} pattern {pattern!r} fits no {kind}" for pattern in unused]
 
 
-def _refuse(problems: list[str], headline: str, advice: str) -> None:
-    """Raises the one error that lists all problems, if there are any."""
+def _raise_problems(problems: list[str], headline: str, advice: str) -> None:
+    """Raises one error that lists all problems, if there are any."""
     if not problems:
         return
-    more = [f"... and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
-    lines = [f"{headline} (problems: {len(problems)}):", *problems[:_SHOWN], *more]
+    more = [f"... and {len(problems) - _MAX_SHOWN} more"] if len(problems) > _MAX_SHOWN else []
+    lines = [f"{headline} (problems: {len(problems)}):", *problems[:_MAX_SHOWN], *more]
     raise UserError("\n  ".join(lines) + f"\n{advice}")
 
 
 def convert(
     read: Callable[[str], np.ndarray], assignments: Sequence[Assignment]
 ) -> dict[str, np.ndarray]:
-    """Returns our variables by path, float32, C-contiguous and their own; reads one at a time."""
+    """Returns ferjax's variables by path: float32, C-contiguous copies; reads one at a time."""
 
-    def laid_out(planned: Assignment) -> np.ndarray:
+    def convert_array(planned: Assignment) -> np.ndarray:
         array = read(planned.source)
-        ours = np.ascontiguousarray(planned.layout.forward(array), np.float32)
-        # A view of the file must not outlive the conversion: it keeps all of the file in memory.
-        return ours.copy() if np.may_share_memory(ours, array) else ours
+        converted = np.ascontiguousarray(planned.layout.forward(array), np.float32)
+        # A view of the file would keep the whole file in memory, so it is copied.
+        return converted.copy() if np.may_share_memory(converted, array) else converted
 
-    return {planned.target: laid_out(planned) for planned in assignments}
+    return {planned.target: convert_array(planned) for planned in assignments}
 
 
 def export(variables: Mapping[str, np.ndarray], table: Table) -> dict[str, np.ndarray]:
-    """Returns the source's arrays by key: the way back of `convert`, C-contiguous.
+    """Returns the source's arrays by key, C-contiguous: the inverse of `convert`.
 
     Raises:
-      UserError: listing every variable that no rule of the table writes.
+      UserError: the table has no rule for some variables; the message lists them.
     """
     arrays: dict[str, np.ndarray] = {}
     problems: list[str] = []
     for path, array in variables.items():
-        found = ((translate(rule.target, rule.source, path), rule.layout) for rule in table.rules)
-        key, layout = next(((key, layout) for key, layout in found if key), (None, None))
+        keys = ((translate(rule.target, rule.source, path), rule.layout) for rule in table.rules)
+        key, layout = next(((key, layout) for key, layout in keys if key), (None, None))
         if key is None or layout is None:
-            problems.append(f"{path} has no name in it")
+            problems.append(f"{path} has no rule")
             continue
         try:
-            arrays[key] = np.ascontiguousarray(layout.backward(array))
+            arrays[key] = np.ascontiguousarray(layout.inverse(array))
         except ValueError:
-            problems.append(f"{path} has shape {array.shape}, not one for {layout.name}")
-    _refuse(
+            problems.append(f"{path} has shape {array.shape}, not valid for {layout.name}")
+    _raise_problems(
         problems,
-        f"the variables cannot be written as {table.kind} writes {table.family}",
-        f"Give the variables of one of {', '.join(table.models)}, without layers of your own.",
+        f"the variables cannot be exported as {table.family} for {table.kind}",
+        f"Give the variables of one of {', '.join(table.models)}, without additional layers.",
     )
     return arrays

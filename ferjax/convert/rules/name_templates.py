@@ -1,7 +1,8 @@
-"""Names with numbers in them: `layer{s}.{b}.conv{i}.weight` ↔ `stage{s}_block{b}/conv{i}/kernel`.
+"""Translates names between templates: `layer{s}.{b}.weight` ↔ `stage{s}_block{b}/kernel`.
 
-A field is `{name}`, a whole number; `{name-1}` or `{name+1}`, that number moved; `{name:letter}`,
-that number as a letter, 0 = a. Two templates of the same fields translate into each other.
+A field is `{name}`, a whole number; `{name-1}` or `{name+1}`, that number with an offset;
+`{name:letter}`, that number as a letter, 0 = a. A name can be translated between two templates
+with the same fields.
 """
 
 import re
@@ -11,8 +12,8 @@ _FIELD = re.compile(r"\{(\w+)([+-]\d+)?(:letter)?\}")
 
 
 @cache
-def _compiled(template: str) -> tuple[re.Pattern[str], tuple[tuple[str, int, bool], ...]]:
-    """Returns the pattern of a template, and of each field its name, offset, whether a letter."""
+def _compile(template: str) -> tuple[re.Pattern[str], tuple[tuple[str, int, bool], ...]]:
+    """Returns the regex of a template, and for each field (name, offset, whether a letter)."""
     # `split` yields the text between fields and, after each, the field's three groups.
     parts = _FIELD.split(template)
     fields = tuple(
@@ -26,13 +27,13 @@ def _compiled(template: str) -> tuple[re.Pattern[str], tuple[tuple[str, int, boo
 
 
 def parse(template: str, text: str) -> dict[str, int] | None:
-    """Returns the fields' numbers where the whole text fits the template, else None."""
-    pattern, fields = _compiled(template)
-    found = pattern.fullmatch(text)
-    if not found:
+    """Returns {field: number} if the whole text matches the template, else None."""
+    pattern, fields = _compile(template)
+    match = pattern.fullmatch(text)
+    if not match:
         return None
     numbers: dict[str, int] = {}
-    for (name, offset, letter), value in zip(fields, found.groups(), strict=True):
+    for (name, offset, letter), value in zip(fields, match.groups(), strict=True):
         number = (ord(value) - ord("a") if letter else int(value)) - offset
         if number < 0 or numbers.setdefault(name, number) != number:
             return None
@@ -40,17 +41,17 @@ def parse(template: str, text: str) -> dict[str, int] | None:
 
 
 def fill(template: str, numbers: dict[str, int]) -> str:
-    """Returns the template with its fields filled in."""
+    """Returns the template with numbers in its fields."""
 
-    def written(field: re.Match[str]) -> str:
+    def format_field(field: re.Match[str]) -> str:
         name, offset, letter = field.groups()
         number = numbers[name] + int(offset or 0)
         return chr(ord("a") + number) if letter else str(number)
 
-    return _FIELD.sub(written, template)
+    return _FIELD.sub(format_field, template)
 
 
 def translate(template: str, other: str, text: str) -> str | None:
-    """Returns what `text`, an instance of `template`, is in `other`; None where it is none."""
+    """Translates `text` from one template to the other; None if it does not match `template`."""
     numbers = parse(template, text)
     return None if numbers is None else fill(other, numbers)

@@ -1,1 +1,1 @@
-"""Conversion tables: foreign variable names beside ours, one file an architecture."""
+"""Conversion tables: variable names of other libraries → ferjax's, one file per architecture."""

@@ -1,10 +1,10 @@
-"""Every table of rules there is."""
+"""List of all conversion tables, and look-up by model and library (torchvision, timm, Keras)."""
 
 from ferjax.convert.rules.match_and_convert import Table
 from ferjax.convert.tables import efficientnet, resnet, vgg
 from ferjax.errors import UserError, unknown_name
 
-# Of tables that fit a file equally well, recognition takes the first.
+# If several tables fit a file equally well, recognition takes the first.
 TABLES: tuple[Table, ...] = (
     resnet.TORCHVISION,
     resnet.TIMM,
@@ -21,15 +21,15 @@ TABLES: tuple[Table, ...] = (
 
 
 def find_table(model: str, kind: str) -> Table:
-    """Returns the table by which this kind of source writes the model.
+    """Returns the conversion table of a model for weights of this kind (library).
 
     Raises:
-      UserError: no such model or kind, or the kind does not write the model.
+      UserError: no such model or kind, or the library does not have the model.
     """
     by_kind = {table.kind: table for table in TABLES if model in table.models}
     if not by_kind:
-        known = {name for table in TABLES for name in table.models}
-        raise unknown_name("model with foreign weights", model, known)
+        names = {name for table in TABLES for name in table.models}
+        raise unknown_name("model with weights of other libraries", model, names)
     if kind in {table.kind for table in TABLES} and kind not in by_kind:
         raise UserError(f"{kind} has no {model}; expected one of {', '.join(by_kind)}.")
     if kind not in by_kind:

@@ -1,9 +1,9 @@
-"""EfficientNets as torchvision, timm (its own and TensorFlow's ported) and Keras write them."""
+"""Conversion tables of EfficientNet: torchvision, timm (also its TensorFlow ports) and Keras."""
 
 import dataclasses
 from collections.abc import Callable
 
-from ferjax.convert.catalogue.publisher_input import IMAGENET_BICUBIC
+from ferjax.convert.catalogue.input_specs import IMAGENET_BICUBIC
 from ferjax.convert.rules.axis_layouts import HWIO_TO_IO, KERAS_DEPTHWISE, OIHW_TO_IO
 from ferjax.convert.rules.match_and_convert import Rule, Table
 from ferjax.convert.tables.layer_rules import (
@@ -15,31 +15,31 @@ from ferjax.convert.tables.layer_rules import (
     torch_norm,
 )
 
-# TensorFlow's way, which its ports need too.
+# Module fields of TensorFlow's networks, and of timm's ports of them.
 _TENSORFLOW = {"padding": "same", "bn_eps": 1e-3, "bn_momentum": 0.99}
 
 
 def _stages(block: Callable[[int, str], tuple[Rule, ...]]) -> tuple[Rule, ...]:
-    """Returns the rules of all blocks. The first stage expands nothing: its names are its own."""
+    """Returns the rules of all blocks. Stage 1 has no expansion, so its names are different."""
     return tuple(rule for s in range(1, 8) for rule in block(s, f"stage{s}_block{{b}}"))
 
 
-def _torchvision(stage: int, ours: str) -> tuple[Rule, ...]:
-    """Returns the rules of one stage's blocks: a numbered sequence, expansion first if any."""
-    theirs = f"features.{stage}.{{b}}.block"
+def _torchvision(stage: int, target: str) -> tuple[Rule, ...]:
+    """Returns the rules of one stage's blocks: a numbered sequence that starts with expansion."""
+    source = f"features.{stage}.{{b}}.block"
     depthwise = 0 if stage == 1 else 1
     expand = (
-        *torch_conv(f"{theirs}.0.0", f"{ours}/expand_conv"),
-        *torch_norm(f"{theirs}.0.1", f"{ours}/expand_bn"),
+        *torch_conv(f"{source}.0.0", f"{target}/expand_conv"),
+        *torch_norm(f"{source}.0.1", f"{target}/expand_bn"),
     )
     return (
         *(expand if depthwise else ()),
-        *torch_conv(f"{theirs}.{depthwise}.0", f"{ours}/dw_conv"),
-        *torch_norm(f"{theirs}.{depthwise}.1", f"{ours}/dw_bn"),
-        *torch_dense(f"{theirs}.{depthwise + 1}.fc1", f"{ours}/se_reduce", OIHW_TO_IO),
-        *torch_dense(f"{theirs}.{depthwise + 1}.fc2", f"{ours}/se_expand", OIHW_TO_IO),
-        *torch_conv(f"{theirs}.{depthwise + 2}.0", f"{ours}/project_conv"),
-        *torch_norm(f"{theirs}.{depthwise + 2}.1", f"{ours}/project_bn"),
+        *torch_conv(f"{source}.{depthwise}.0", f"{target}/dw_conv"),
+        *torch_norm(f"{source}.{depthwise}.1", f"{target}/dw_bn"),
+        *torch_dense(f"{source}.{depthwise + 1}.fc1", f"{target}/se_reduce", OIHW_TO_IO),
+        *torch_dense(f"{source}.{depthwise + 1}.fc2", f"{target}/se_expand", OIHW_TO_IO),
+        *torch_conv(f"{source}.{depthwise + 2}.0", f"{target}/project_conv"),
+        *torch_norm(f"{source}.{depthwise + 2}.1", f"{target}/project_bn"),
     )
 
 
@@ -61,27 +61,27 @@ TORCHVISION = Table(
 )
 
 
-def _timm(stage: int, ours: str) -> tuple[Rule, ...]:
-    """Returns the rules of one stage's blocks; the first stage's are separable convolutions."""
-    theirs = f"blocks.{stage - 1}.{{b}}"
+def _timm(stage: int, target: str) -> tuple[Rule, ...]:
+    """Returns the rules of one stage's blocks; stage 1 has separable convolutions."""
+    source = f"blocks.{stage - 1}.{{b}}"
     separable = (
-        *torch_conv(f"{theirs}.conv_dw", f"{ours}/dw_conv"),
-        *torch_norm(f"{theirs}.bn1", f"{ours}/dw_bn"),
-        *torch_conv(f"{theirs}.conv_pw", f"{ours}/project_conv"),
-        *torch_norm(f"{theirs}.bn2", f"{ours}/project_bn"),
+        *torch_conv(f"{source}.conv_dw", f"{target}/dw_conv"),
+        *torch_norm(f"{source}.bn1", f"{target}/dw_bn"),
+        *torch_conv(f"{source}.conv_pw", f"{target}/project_conv"),
+        *torch_norm(f"{source}.bn2", f"{target}/project_bn"),
     )
     inverted = (
-        *torch_conv(f"{theirs}.conv_pw", f"{ours}/expand_conv"),
-        *torch_norm(f"{theirs}.bn1", f"{ours}/expand_bn"),
-        *torch_conv(f"{theirs}.conv_dw", f"{ours}/dw_conv"),
-        *torch_norm(f"{theirs}.bn2", f"{ours}/dw_bn"),
-        *torch_conv(f"{theirs}.conv_pwl", f"{ours}/project_conv"),
-        *torch_norm(f"{theirs}.bn3", f"{ours}/project_bn"),
+        *torch_conv(f"{source}.conv_pw", f"{target}/expand_conv"),
+        *torch_norm(f"{source}.bn1", f"{target}/expand_bn"),
+        *torch_conv(f"{source}.conv_dw", f"{target}/dw_conv"),
+        *torch_norm(f"{source}.bn2", f"{target}/dw_bn"),
+        *torch_conv(f"{source}.conv_pwl", f"{target}/project_conv"),
+        *torch_norm(f"{source}.bn3", f"{target}/project_bn"),
     )
     return (
         *(separable if stage == 1 else inverted),
-        *torch_dense(f"{theirs}.se.conv_reduce", f"{ours}/se_reduce", OIHW_TO_IO),
-        *torch_dense(f"{theirs}.se.conv_expand", f"{ours}/se_expand", OIHW_TO_IO),
+        *torch_dense(f"{source}.se.conv_reduce", f"{target}/se_reduce", OIHW_TO_IO),
+        *torch_dense(f"{source}.se.conv_expand", f"{target}/se_expand", OIHW_TO_IO),
     )
 
 
@@ -119,6 +119,6 @@ KERAS = dataclasses.replace(
         *keras_norm("top_bn", "top_bn"),
         *keras_dense("predictions", "head"),
     ),
-    ignore=(r"normalization(_\d+)?/[012]",),  # part of the input's spec, not of the network
+    ignore=(r"normalization(_\d+)?/[012]",),  # part of the input spec, not of the network
     fields=_TENSORFLOW,
 )

@@ -1,8 +1,8 @@
-"""Residual networks as torchvision, timm, transformers and Keras write them."""
+"""Conversion tables of ResNet: torchvision, timm, transformers and Keras."""
 
 import dataclasses
 
-from ferjax.convert.catalogue.publisher_input import CAFFE, IMAGENET, IMAGENET_BICUBIC
+from ferjax.convert.catalogue.input_specs import CAFFE, IMAGENET, IMAGENET_BICUBIC
 from ferjax.convert.rules.match_and_convert import Rule, Table
 from ferjax.convert.tables.layer_rules import (
     keras_conv,
@@ -14,7 +14,7 @@ from ferjax.convert.tables.layer_rules import (
 )
 
 _BLOCK = "stage{s}_block{b}"
-_COUNTERS = (r".*\.num_batches_tracked",)  # of batches seen: nothing depends on it at inference
+_COUNTERS = (r".*\.num_batches_tracked",)  # number of training batches; not used at inference
 
 TORCHVISION = Table(
     family="resnet",
@@ -38,7 +38,7 @@ TIMM = dataclasses.replace(TORCHVISION, kind="timm", input=IMAGENET_BICUBIC)
 
 
 def _transformers(prefix: str) -> tuple[Rule, ...]:
-    """Returns the rules of everything but the head; `prefix` is empty without a head."""
+    """Returns all rules except the head's; `prefix` is empty in files without a head."""
     layer = f"{prefix}encoder.stages.{{s-1}}.layers.{{b}}"
     return (
         *torch_conv(f"{prefix}embedder.embedder.convolution", "stem_conv"),
@@ -58,12 +58,12 @@ TRANSFORMERS = dataclasses.replace(
 )
 
 
-def _keras(theirs: str, ours: str) -> tuple[Rule, ...]:
+def _keras(source: str, target: str) -> tuple[Rule, ...]:
     """Returns the rules of one convolution of a block and of its batch norm."""
     block = "conv{s+1}_block{b+1}_"
     return (
-        *keras_conv(f"{block}{theirs}_conv", f"{_BLOCK}/{ours.format('conv')}", bias=True),
-        *keras_norm(f"{block}{theirs}_bn", f"{_BLOCK}/{ours.format('bn')}"),
+        *keras_conv(f"{block}{source}_conv", f"{_BLOCK}/{target.format('conv')}", bias=True),
+        *keras_norm(f"{block}{source}_bn", f"{_BLOCK}/{target.format('bn')}"),
     )
 
 
@@ -78,10 +78,10 @@ KERAS = Table(
         *_keras("2", "{}2"),
         *_keras("3", "{}3"),
         *keras_dense("predictions", "head"),
-        *keras_dense("probs", "head"),  # its name in the files that Keras ships
+        *keras_dense("probs", "head"),  # the layer's name in files that Keras publishes
     ),
     ignore=(),
-    # The first version: the block strides in its first 1x1.
+    # ResNet v1: the first 1x1 convolution of a block has the stride.
     fields={
         "conv_bias": True,
         "stride_on_3x3": False,

@@ -1,19 +1,19 @@
-"""VGG networks as torchvision, timm and Keras write them."""
+"""Conversion tables of VGG16 and VGG19: torchvision, timm and Keras."""
 
 import dataclasses
 from collections.abc import Iterator
 
-from ferjax.convert.catalogue.publisher_input import CAFFE, IMAGENET, IMAGENET_BICUBIC
+from ferjax.convert.catalogue.input_specs import CAFFE, IMAGENET, IMAGENET_BICUBIC
 from ferjax.convert.rules.axis_layouts import OIHW_TO_IO, chw_dense_to_hwc_dense, oihw_to_hwc_dense
 from ferjax.convert.rules.match_and_convert import Rule, Table
 from ferjax.convert.tables.layer_rules import keras_conv, keras_dense, torch_conv, torch_dense
 
-# Convolutions in each stage.
+# Number of convolutions in each stage.
 _DEPTHS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 
 
 def _features(depths: tuple[int, ...]) -> Iterator[Rule]:
-    """Yields the rules of the convolutions, which torch numbers through with all between them."""
+    """Yields the rules of the convolutions; torch's index also counts ReLU and pooling layers."""
     index = 0
     for stage, depth in enumerate(depths, start=1):
         for i in range(1, depth + 1):
@@ -23,7 +23,7 @@ def _features(depths: tuple[int, ...]) -> Iterator[Rule]:
 
 
 def _torchvision(model: str) -> Table:
-    """Returns the table of one depth: the numbers of its layers are its own."""
+    """Returns the table of one model; the indices of its layers depend on the depth."""
     return Table(
         family="vgg",
         kind="torchvision",
@@ -41,7 +41,7 @@ def _torchvision(model: str) -> Table:
 
 
 def _timm(model: str) -> Table:
-    """Returns the table of one depth, whose hidden dense layers are convolutions."""
+    """Returns the table of one model; in timm the hidden dense layers are convolutions."""
     return dataclasses.replace(
         _torchvision(model),
         kind="timm",

@@ -1,4 +1,4 @@
-"""Learning-rate schedules by name: rates as functions of the step within a phase."""
+"""Learning-rate schedules by name, as functions of the step within a phase."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

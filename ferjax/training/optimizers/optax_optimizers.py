@@ -1,4 +1,4 @@
-"""Optimizers from optax, at a learning rate of 1: the training step scales their updates."""
+"""Optimizers by name, built from optax at a learning rate of 1."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ import optax
 from optax import contrib
 from optax.contrib import MuonDimensionNumbers
 
-from ferjax.errors import unknown_name
+from ferjax.config.registered_names import find, register
 
 # Foret et al. 2021: the radius of the ball in which SAM looks for the highest loss.
 _SAM_RADIUS = 0.05
@@ -111,9 +111,7 @@ def make_optimizer(
       Foret et al., Sharpness-aware minimization, 2021 (`sam`); You et al., Large batch
       optimization, 2020 (`lamb`); Jordan et al., Muon, 2024; Liu et al., RAdam, 2020.
     """
-    if name not in OPTIMIZERS:
-        raise unknown_name("--optimizer", name, OPTIMIZERS)
-    one = OPTIMIZERS[name](momentum, weight_decay)
+    one = find("optimizer", name, OPTIMIZERS)(momentum, weight_decay)
     of = labels if labels is not None else lambda tree: jax.tree.map(lambda _: _LABEL, tree)
     names = {_LABEL} if labels is None else set(jax.tree.leaves(labels))
     optimizer = optax.chain(
@@ -125,6 +123,20 @@ def make_optimizer(
     # The small number keeps a gradient of zero, that of a batch of masked rows, from becoming NaN.
     climb = optax.chain(optax.normalize_by_update_norm(eps=1e-12), optax.sgd(_SAM_RADIUS))
     return contrib.sam(optimizer, climb, opaque_mode=True)
+
+
+def register_optimizer(name: str, build: Callable[[float, float], Any]) -> None:
+    """Adds an optimizer of the user's own for `--optimizer=NAME`.
+
+    Args:
+      name: letters, digits and underscores.
+      build: (momentum, weight_decay) → optax transformation with a learning rate of 1: the training
+        step multiplies its updates by the scheduled rate.
+
+    Raises:
+      UserError: the name is one of ferjax's own, or no identifier.
+    """
+    register("optimizer", name, build, OPTIMIZERS)
 
 
 def needs_gradient(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Groups of parameters: since when they are trained, and how fast for their depth."""
+"""Parameter groups: optimizer state by first trained phase, learning rate by layer depth."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,15 +13,15 @@ _SHOWN = 5
 def since_labels(
     patterns: Sequence[str | None], phase: int, params: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Returns a tree with, for each parameter, `phase1`, `phase2` ...: since when it is trained.
+    """Returns a tree of labels `phase1`, `phase2` ...: since which phase a parameter is trained.
 
-    That is the first of the unbroken run of phases up to this one that train it: parameters which
-    join later, or anew, get optimizer state of their own under it.
+    The label names the first of the consecutive phases up to this one that train the parameter.
+    Parameters that join later, or again, so get optimizer state and step counts of their own.
 
     Args:
-      patterns: of each phase, the regular expression on whole paths of what it freezes, or None.
-      phase: this one's index, from 0.
-      params: the parameters it trains.
+      patterns: for each phase a regular expression on paths of frozen parameters, or None.
+      phase: index of the current phase, from 0.
+      params: the parameters that it trains.
     """
 
     def first(path: str) -> int:
@@ -45,14 +45,14 @@ def rate_factors(
     A parameter d layers below the head has `backbone_factor * layer_decay**d`, the head 1.
 
     Args:
-      params: all of the network's, frozen or not, values or shapes: depth is counted over them.
+      params: all parameters of the network, also frozen ones: the depth is counted over them.
       layers: regular expressions on whole paths from the network's input to its head, which is the
         last one. Groups are numbers that order the layers within one expression.
-      backbone_factor: of all but the head.
-      layer_decay: of a layer, over the next one towards the head.
+      backbone_factor: factor on all layers except the head.
+      layer_decay: rate of a layer divided by that of the next layer towards the head.
 
     Raises:
-      UserError: parameters that stand in no layer, or in several.
+      UserError: parameters that match no layer, or several.
 
     References:
       Howard and Ruder, Universal language model fine-tuning, 2018; Clark et al., ELECTRA, 2020.

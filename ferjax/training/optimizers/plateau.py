@@ -1,4 +1,4 @@
-"""Lowering the learning rate where accuracy no longer rises: host values, after each evaluation."""
+"""The plateau schedule: a lower learning rate when val accuracy stops rising."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Orbax checkpoints: the latest and the best of a run, each `state` and JSON `meta`."""
+"""Orbax checkpoints of a run: the latest and the best, each with `state` and JSON `meta`."""
 
 import json
 import shutil
@@ -17,12 +17,12 @@ from ferjax.runtime.variable_tree import flatten, merge_trees, unflatten
 from ferjax.training.state import TrainState
 
 _policies = ocp.checkpoint_managers
-# Of a checkpoint that is being replaced by another of its step: "<this>.<step>".
+# Name of a checkpoint that is being replaced by another one of the same step: "replaced.<step>".
 _ASIDE = "replaced"
 
 
 def _rank(metrics: dict[str, float]) -> tuple[float, float]:
-    """Orders checkpoints by selection accuracy; of equals the earlier ranks higher."""
+    """Orders checkpoints by selection accuracy; of equal ones the earlier ranks higher."""
     return metrics["accuracy"], -metrics["step"]
 
 
@@ -45,9 +45,9 @@ def open_checkpoints(run_dir: Path) -> ocp.CheckpointManager:
 
 
 def _mend(folder: Path) -> None:
-    """Removes what a kill left half-written or half-removed; puts back what was not replaced yet.
+    """Removes half-written and half-removed checkpoints after a kill; restores replaced ones.
 
-    Orbax's own clean-up races with itself at times, and knows nothing of half-removed checkpoints.
+    Orbax's own clean-up sometimes races with itself and does not detect half-removed checkpoints.
     """
     remove_torn(folder)
     for aside in folder.glob(f"{_ASIDE}.*"):
@@ -62,7 +62,7 @@ def _mend(folder: Path) -> None:
 
 
 def remove_torn(folder: Path) -> None:
-    """Removes from a folder of checkpoints what was begun and not finished."""
+    """Removes unfinished checkpoints from a folder of checkpoints."""
     for torn in folder.glob("*.orbax-checkpoint-tmp*"):
         shutil.rmtree(torn, ignore_errors=True)
 
@@ -96,8 +96,8 @@ def save_checkpoint(
     if step not in manager.all_steps():
         manager.save(step, args=items, metrics=metrics)
         return
-    # A finished epoch's save replaces one made at the same step for another reason: that one may
-    # be the only one, and goes when the new one is there.
+    # The save after an epoch replaces an earlier one of the same step. That one may be the only
+    # checkpoint, so it is removed only when the new one is complete.
     folder = Path(manager.directory)
     manager.wait_until_finished()
     on_first(lambda: _set_aside(folder, step))
@@ -108,19 +108,19 @@ def save_checkpoint(
 
 
 def restore_meta(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
-    """Returns the meta saved at `step`, that of an older ferjax as if it were of this one."""
+    """Returns the meta saved at `step`, upgraded to the current format."""
     items = ocp.args.Composite(meta=ocp.args.JsonRestore())
     meta = manager.restore(step, args=items)["meta"]
     return upgraded_meta(meta, f"{manager.directory}/{step}")
 
 
 def restore_checkpoint(manager: ocp.CheckpointManager, step: int, like: TrainState) -> TrainState:
-    """Returns the state saved at `step`, placed and typed as `like`.
+    """Returns the state saved at `step`, with the dtypes and devices of `like`.
 
-    The state comes back on `like`'s devices, whatever devices it was saved from.
+    It may have been saved from any number of devices.
 
     Raises:
-      UserError: it is of another optimizer, as an older ferjax built it.
+      UserError: its structure differs, for instance because another optimizer made it.
     """
     abstract = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like
@@ -132,21 +132,21 @@ def restore_checkpoint(manager: ocp.CheckpointManager, step: int, like: TrainSta
         if "tree structures do not match" not in str(error):
             raise
         raise UserError(
-            f"{manager.directory}/{step}: parameters or optimizer are arranged as this ferjax does"
-            " not: it cannot be resumed. launch.evaluate and launch.predict read it, and"
-            " --pretrained=RUN starts a new run from it."
+            f"{manager.directory}/{step}: parameters or optimizer state have another structure than"
+            " this version of ferjax builds: it cannot be resumed. launch.evaluate and"
+            " launch.predict read it, and --pretrained=RUN starts a new run from it."
         ) from error
 
 
 def latest_meta(run_dir: Path) -> dict[str, Any] | None:
-    """Returns the latest checkpoint's meta, or None where a run has saved none yet."""
+    """Returns the meta of the latest checkpoint, or None if there is none yet."""
     if not saved_steps(run_dir / "checkpoints"):
         return None
     return read_meta(run_dir)[1]
 
 
 def read_meta(run_dir: Path, step: int | None = None) -> tuple[int, dict[str, Any]]:
-    """Returns a checkpoint's step and meta; the latest's where no step is named.
+    """Returns step and meta of a checkpoint, by default of the latest.
 
     Raises:
       UserError: the run holds no checkpoint.
@@ -164,13 +164,13 @@ def read_meta(run_dir: Path, step: int | None = None) -> tuple[int, dict[str, An
 def restore_variables(
     run_dir: Path, step: int, abstract: dict[str, Any], averaged: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Returns the numpy variables saved at `step`, without the optimizer's slots.
+    """Returns the variables saved at `step` as numpy arrays, without optimizer state.
 
     Args:
       run_dir: the run's directory.
-      step: of a checkpoint that is there.
-      abstract: shapes of `params` and, where the network has them, `batch_stats`.
-      averaged: flat paths of the parameters whose moving average is taken in their place.
+      step: of an existing checkpoint.
+      abstract: shapes of `params` and, if the network has them, `batch_stats`.
+      averaged: flat paths of the parameters whose moving average is returned instead.
 
     Raises:
       UserError: the checkpoint's shapes are not the network's.

@@ -1,4 +1,4 @@
-"""A run's directory: who may write in it, and whether it is this run's."""
+"""config.json and the lock of a run directory: whether a config may write or resume there."""
 
 import contextlib
 import fcntl

@@ -1,4 +1,4 @@
-"""What a run under way leaves on disk, and what happens where the disk refuses it."""
+"""Saving checkpoints and metrics during training, and what happens when the disk is full."""
 
 import contextlib
 import errno
@@ -26,16 +26,16 @@ from ferjax.training.run_directory.tensorboard import Board, open_board
 from ferjax.training.state import TrainState
 
 _log = logging.getLogger(__name__)
-# What Orbax, and TensorStore below it, raise where a disk is full, gone or not to be written.
+# Orbax and TensorStore raise these when a disk is full, removed or read-only.
 _REFUSALS = (OSError, ValueError)
 
 
 class Record:
-    """Checkpoints and metrics.jsonl of a run, from `open_record`.
+    """Saves checkpoints and metrics.jsonl of a run and handles disk errors; from `open_record`.
 
     Attributes:
-      run_dir: where they are.
-      manager: of the checkpoints; another one after a failure.
+      run_dir: the run directory.
+      manager: Orbax's checkpoint manager; replaced by a new one after a failure.
     """
 
     def __init__(self, run_dir: Path, on_error: str, tensorboard: bool) -> None:
@@ -50,22 +50,22 @@ class Record:
         self._board: Board | None = None
 
     def save(self, state: TrainState, meta: dict[str, Any], accuracy: float | None) -> None:
-        """Starts a checkpoint, in the background, once the one before is on disk.
+        """Starts to save a checkpoint in the background, after the previous one is on disk.
 
         Args:
           state: may be donated to the next step right away.
-          meta: JSON values; failures to save join its `notes`, and its `best` is one that is there.
+          meta: JSON values. Failed saves join its `notes`; its `best` is one that was saved.
           accuracy: on the selection split at this step; None for a save within an epoch.
 
         Raises:
-          UserError: this one, or the one before, could not be saved, and the run does not go on.
+          UserError: this checkpoint or the previous one could not be saved, and the run stops.
         """
         self.settle()
         step = int(state.step)
         meta = {
             **meta,
             "best": self._best(meta, step, accuracy),
-            # Once each: a save that is tried again has them already.
+            # Without repetitions: a repeated save has them already.
             "notes": [*dict.fromkeys([*meta["notes"], *self._failures])],
         }
         self._started = (step, state, meta, accuracy)
@@ -76,10 +76,10 @@ class Record:
             self._failed(f"the checkpoint of step {step}", error)
 
     def settle(self) -> None:
-        """Waits until the checkpoint that was started last is on disk.
+        """Waits until the last checkpoint is on disk.
 
         Raises:
-          UserError: it could not be saved, and the run does not go on.
+          UserError: it could not be saved, and the run stops.
         """
         try:
             self.manager.wait_until_finished()
@@ -88,10 +88,10 @@ class Record:
             self._failed(f"the checkpoint of step {step}", error)
 
     def append(self, line: Mapping[str, Any]) -> None:
-        """Appends a line to metrics.jsonl, after those that could not be written before.
+        """Appends a line to metrics.jsonl, after earlier lines that could not be written.
 
         Raises:
-          UserError: it cannot be written, and the run does not go on.
+          UserError: it cannot be written, and the run stops.
         """
         if not is_first():
             return
@@ -105,16 +105,16 @@ class Record:
             self._failed("a line of metrics.jsonl", error)
 
     def cut_back(self, step: int) -> None:
-        """Drops the lines after `step`: the run goes on from there."""
+        """Removes the lines after `step`, from which the run continues."""
         self._unwritten = [line for line in self._unwritten if line["step"] <= step]
         cut_back(self.run_dir, step)
         self._board = open_board(self.run_dir) if self._shows else None
 
     def finish(self) -> None:
-        """Waits for the last checkpoint; one that could not be saved, and lines, are tried again.
+        """Waits for the last checkpoint and repeats saves and lines that failed.
 
         Raises:
-          UserError: that failed too; what is there is kept.
+          UserError: they failed again; what was saved before is kept.
         """
         self.settle()
         self._ends = True
@@ -125,11 +125,11 @@ class Record:
             self.append(self._unwritten.pop())
 
     def close(self) -> None:
-        """Lets go of the checkpoints."""
+        """Closes the checkpoint manager."""
         self.manager.close()
 
     def _best(self, meta: dict[str, Any], step: int, accuracy: float | None) -> dict[str, Any]:
-        """Returns the best evaluation, or the best one whose checkpoint could be saved."""
+        """Returns the best evaluation whose checkpoint could be saved."""
         best = meta["best"]
         if not best or best["step"] in (step, *self.manager.all_steps()):
             return best
@@ -140,7 +140,7 @@ class Record:
         return max(found, key=lambda one: one["accuracy"], default={})
 
     def _failed(self, what: str, error: Exception) -> None:
-        """Says what could not be saved and why; ends the run unless it goes on."""
+        """Logs what could not be saved and why; raises where the run stops on errors."""
         reason = _reason(error)
         if self._ends or self._on_error == "stop":
             self._refuse(what, reason, error)
@@ -149,14 +149,14 @@ class Record:
             self._failures.append(failure)
             _log.warning("%s: %s", self.run_dir, failure)
         if "checkpoint" in what:
-            # After a failure a manager counts a checkpoint that is not there, and forgets others.
+            # After a failure Orbax's manager lists a missing checkpoint and forgets others.
             with contextlib.suppress(*_REFUSALS):
                 self.manager.close()
             self.manager = open_checkpoints(self.run_dir)
 
     def _refuse(self, what: str, reason: str, error: Exception) -> NoReturn:
         folder = self.run_dir / "checkpoints"
-        # It may be what fills the disk.
+        # A half-written checkpoint may be what fills the disk.
         remove_torn(folder)
         kept = max(saved_steps(folder), default=None)
         last = "No checkpoint was there before" if kept is None else f"That of step {kept} is kept"
@@ -169,17 +169,16 @@ class Record:
 
 @contextlib.contextmanager
 def open_record(run_dir: Path, on_error: str, tensorboard: bool = False) -> Iterator[Record]:
-    """Yields the record of a run that trains now; at the end of the block all of it is on disk.
+    """Yields the `Record` of a run in training; when the block ends, everything is on disk.
 
     Args:
       run_dir: locked.
-      on_error: what a failure to save does: `stop` raises, `continue` is said and noted, until the
-        end of the run.
-      tensorboard: whether the lines go to RUN/tensorboard too.
+      on_error: what a failed save does: `stop` raises; `continue` logs it, notes it for the report
+        and trains on.
+      tensorboard: whether the lines are also written to RUN/tensorboard.
 
     Raises:
-      UserError: what could not be saved; no `tensorboard` is installed; or several processes are
-        to go on.
+      UserError: a save failed; `tensorboard` is not installed; or `continue` in several processes.
     """
     if on_error == "continue" and joined():
         raise UserError(
@@ -191,7 +190,7 @@ def open_record(run_dir: Path, on_error: str, tensorboard: bool = False) -> Iter
         try:
             yield record
         except KeyboardInterrupt:
-            # Who stopped a run is told that it was saved.
+            # A user who stops a run is told that it was saved, so it must be.
             record.finish()
             raise
         record.finish()
@@ -203,7 +202,7 @@ def open_record(run_dir: Path, on_error: str, tensorboard: bool = False) -> Iter
 
 
 def _probe(folder: Path, state: TrainState) -> None:
-    """Raises `OSError` where a state has no place: Orbax says so late, and in hundreds of lines."""
+    """Raises `OSError` where a state does not fit: Orbax reports it late and at length."""
     probe = folder / f".probe.{os.getpid()}"
     probe.mkdir(parents=True)
     probe.rmdir()
@@ -213,7 +212,7 @@ def _probe(folder: Path, state: TrainState) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Returns in the system's words why a disk refused."""
+    """Returns the operating system's words for a disk error."""
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     # TensorStore's errors are `ValueError` with the number in the text.

@@ -1,4 +1,4 @@
-"""metrics.jsonl: one JSON object a line, appended as a run goes."""
+"""metrics.jsonl: one JSON object a line, appended during training, read back and cut back."""
 
 import errno
 import json

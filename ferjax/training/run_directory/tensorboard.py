@@ -1,4 +1,4 @@
-"""The lines of metrics.jsonl as TensorBoard's scalars (extra `tensorboard`)."""
+"""The lines of metrics.jsonl as TensorBoard scalars (extra `tensorboard`)."""
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping

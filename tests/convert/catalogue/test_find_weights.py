@@ -1,4 +1,4 @@
-"""The catalogue says what the libraries themselves say of their weights."""
+"""The catalogue of pretrained weights against the metadata of torchvision, timm and Keras."""
 
 import inspect
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def test_every_entry_is_complete(spec: WeightSpec) -> None:
     assert find_table(spec.model, spec.kind).kind == spec.kind
     assert bool(spec.url) != bool(spec.hub)
     assert bool(spec.hub) == bool(spec.hub_file)
-    # A plain address gives no other sign that the right bytes came.
+    # For a plain URL the hash is the only check that the file is right.
     assert spec.hub or spec.hash
     assert spec.source.startswith("https://")
     assert 0 < spec.crop_pct <= 1
@@ -43,7 +43,7 @@ def test_every_network_with_weights_has_a_default_with_its_head() -> None:
 
 
 @pytest.mark.parametrize("word", ["imagenet", "resnet50.tv_in1k", "tv_in1k"])
-def test_a_default_a_name_and_a_tag_are_found(word: str) -> None:
+def test_weights_are_found_by_default_name_and_tag(word: str) -> None:
     assert find_weights(word, "resnet50") is CATALOGUE["resnet50.tv_in1k"]
 
 
@@ -56,13 +56,13 @@ def test_a_default_a_name_and_a_tag_are_found(word: str) -> None:
         ("imagenet", "cnn3", "no weights of cnn3"),
     ],
 )
-def test_what_is_not_there_is_an_error(name: str, model: str, message: str) -> None:
+def test_unknown_weights_are_an_error(name: str, model: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         find_weights(name, model)
 
 
 @pytest.mark.parity
-def test_torchvision_says_the_same(torchvision_models: Any) -> None:
+def test_entries_equal_torchvision(torchvision_models: Any) -> None:
     tags = {"IMAGENET1K_V1": "tv_in1k", "IMAGENET1K_V2": "tv2_in1k"}
     published = {
         f"{model}.{tags[weights.name]}": weights
@@ -84,19 +84,19 @@ def test_torchvision_says_the_same(torchvision_models: Any) -> None:
 
 
 @pytest.mark.parity
-def test_timm_says_the_same(torchvision_models: Any) -> None:
+def test_entries_equal_timm(torchvision_models: Any) -> None:
     timm = pytest.importorskip("timm")
     archs = {f"{prefix}{model}" for model in DEFAULT_TAGS for prefix in ("", "tf_")}
     published = {
         name
         for name in timm.list_pretrained()
-        # What timm mirrors of torchvision comes from torchvision; bamboo has no ImageNet head.
+        # Copies of torchvision's weights are taken from torchvision; bamboo has no ImageNet head.
         if name.partition(".")[0] in archs
         and not name.endswith((".tv_in1k", ".tv2_in1k", "bamboo"))
     }
-    ours = {str(spec.hub).removeprefix("timm/"): spec for spec in of_kind("timm", "timm_tf")}
-    assert ours.keys() == published
-    for name, spec in ours.items():
+    entries = {str(spec.hub).removeprefix("timm/"): spec for spec in of_kind("timm", "timm_tf")}
+    assert entries.keys() == published
+    for name, spec in entries.items():
         config = timm.get_pretrained_cfg(name)
         assert spec.hub == config.hf_hub_id
         assert (spec.kind == "timm_tf") == name.startswith("tf_")
@@ -109,7 +109,7 @@ def test_timm_says_the_same(torchvision_models: Any) -> None:
 
 
 @pytest.mark.parity
-def test_keras_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_entries_equal_keras(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     pytest.importorskip("keras")
     from keras.src.applications import efficientnet, resnet, vgg16, vgg19
@@ -130,18 +130,18 @@ def test_keras_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
             assert md5 == module.WEIGHTS_HASHES[variant][not spec.with_top]
         if family == "efficientnet":
             assert spec.input.std == tuple(efficientnet.IMAGENET_STDDEV_RGB)
-            continue  # the network itself normalises
+            continue  # the network has normalisation layers
         expected = module.preprocess_input(pixels.copy())
         np.testing.assert_allclose(normalize(jnp.asarray(pixels), spec.input), expected, atol=1e-4)
 
 
-def test_keras_names_the_same_files_with_and_without_top() -> None:
+def test_names_of_keras_files_with_and_without_top() -> None:
     for spec in of_kind("keras"):
         assert str(spec.url).endswith("_notop.h5") != spec.with_top
         assert spec.name.endswith("_notop") != spec.with_top
 
 
-def test_microsoft_s_resnets_are_one_of_each_depth() -> None:
+def test_microsoft_has_one_resnet_of_each_depth() -> None:
     hubs = {spec.model: spec.hub for spec in of_kind("transformers")}
     depths = (18, 34, 50, 101, 152)
     assert hubs == {f"resnet{depth}": f"microsoft/resnet-{depth}" for depth in depths}

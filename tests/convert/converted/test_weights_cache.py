@@ -1,4 +1,4 @@
-"""The cache lies where the environment says, and its entries are made once, whole, by one."""
+"""Cache of converted weights: its location, atomic entries, locks between processes."""
 
 import subprocess
 import sys
@@ -40,7 +40,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def test_where_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_location_of_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cache_root() == tmp_path / "cache"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert cache_root() == tmp_path / "cache"
@@ -55,14 +55,14 @@ def make() -> None:
     save_weights(entry_folder(ENTRY), {"a": np.zeros(2, np.float32)}, {})
 
 
-def test_an_entry_once_made_is_found(root: Path) -> None:
+def test_an_entry_exists_after_it_is_made(root: Path) -> None:
     assert not cached_names()
     with locked_entry(ENTRY) as raw:
         (raw / "download.pth").touch()
         make()
     assert is_cached(ENTRY)
     assert cached_names() == {ENTRY}
-    assert not raw.exists(), "the raw download goes once it is converted"
+    assert not raw.exists(), "the raw download is removed after conversion"
 
 
 def test_a_download_survives_a_failed_conversion() -> None:
@@ -73,25 +73,25 @@ def test_a_download_survives_a_failed_conversion() -> None:
         assert (raw / "download.pth.part").exists()
 
 
-def test_the_lock_goes_when_making_the_entry_fails() -> None:
+def test_the_lock_is_released_after_a_failure() -> None:
     with pytest.raises(ZeroDivisionError), locked_entry(ENTRY):
         _ = 1 // 0
-    with locked_entry(ENTRY):  # does not wait for ever
+    with locked_entry(ENTRY):  # does not block
         pass
 
 
-def test_what_a_dead_process_left_half_made_is_not_trusted(root: Path) -> None:
-    dead = root / "weights" / f".{ENTRY}.1.tmp"
-    dead.mkdir(parents=True)
-    (dead / "model.json").write_text("{}")
+def test_an_incomplete_entry_of_a_killed_process_is_not_used(root: Path) -> None:
+    incomplete = root / "weights" / f".{ENTRY}.1.tmp"
+    incomplete.mkdir(parents=True)
+    (incomplete / "model.json").write_text("{}")
     assert not is_cached(ENTRY)
     with locked_entry(ENTRY):
         make()
     assert cached_names() == {ENTRY}
-    assert not dead.exists()
+    assert not incomplete.exists()
 
 
-def test_a_cache_that_cannot_be_written_names_the_variable(root: Path) -> None:
+def test_an_error_of_an_unwritable_cache_names_the_variable(root: Path) -> None:
     root.write_text("a file in the way")
     with (
         pytest.raises(UserError, match=r"cache cannot be written.*FERJAX_CACHE"),
@@ -100,7 +100,7 @@ def test_a_cache_that_cannot_be_written_names_the_variable(root: Path) -> None:
         pass
 
 
-def test_of_two_processes_one_makes_and_both_read(root: Path) -> None:
+def test_one_of_two_processes_makes_the_entry_and_both_read_it(root: Path) -> None:
     children = [
         subprocess.Popen(
             [sys.executable, "-c", WORKER, ENTRY],
@@ -117,6 +117,6 @@ def test_of_two_processes_one_makes_and_both_read(root: Path) -> None:
         assert child.stdin is not None
         child.stdin.write("\n")
         child.stdin.flush()
-    said = sorted(child.communicate(timeout=60)[0] for child in children)
-    assert said == ["36\n", "made\n36\n"]
+    outputs = sorted(child.communicate(timeout=60)[0] for child in children)
+    assert outputs == ["36\n", "made\n36\n"]
     assert load_weights(entry_folder(ENTRY))[0]["a"].sum() == 36

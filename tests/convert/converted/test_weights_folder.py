@@ -1,4 +1,4 @@
-"""Converted weights come back as they were, appear whole, and say what is wrong with them."""
+"""File format of converted weights: round trip, atomic writes, errors of damaged files."""
 
 import json
 import tempfile
@@ -30,31 +30,31 @@ def saved(tmp_path: Path) -> Path:
 
 
 @given(st.dictionaries(st.from_regex(r"\A[a-z0-9_]{1,5}(/[a-z0-9_]{1,5}){0,2}\Z"), ARRAYS))
-def test_every_array_comes_back_bit_by_bit(tensors: dict[str, np.ndarray]) -> None:
+def test_arrays_are_read_back_bit_for_bit(tensors: dict[str, np.ndarray]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        found, sidecar = load_weights(save_weights(Path(folder) / "w", tensors, SIDECAR))
-    assert found.keys() == tensors.keys()
+        tensors_read, sidecar = load_weights(save_weights(Path(folder) / "w", tensors, SIDECAR))
+    assert tensors_read.keys() == tensors.keys()
     for name, tensor in tensors.items():
-        assert found[name].dtype == np.float32
-        assert found[name].shape == tensor.shape
-        assert found[name].tobytes() == tensor.tobytes()
+        assert tensors_read[name].dtype == np.float32
+        assert tensors_read[name].shape == tensor.shape
+        assert tensors_read[name].tobytes() == tensor.tobytes()
     assert {key: sidecar[key] for key in SIDECAR} == SIDECAR
 
 
-def test_views_are_written_in_their_own_order(tmp_path: Path) -> None:
+def test_transposed_views_are_written_correctly(tmp_path: Path) -> None:
     view = TENSORS["params/head/kernel"].T
-    found, _ = load_weights(save_weights(tmp_path / "w", {"a": view}, {}))
-    np.testing.assert_array_equal(found["a"], view)
-    found["a"][0] = 7  # the caller owns what it read
+    tensors_read, _ = load_weights(save_weights(tmp_path / "w", {"a": view}, {}))
+    np.testing.assert_array_equal(tensors_read["a"], view)
+    tensors_read["a"][0] = 7  # the arrays are writable
 
 
 @pytest.mark.parametrize("part", [".", "model.safetensors", "model.json"])
-def test_the_folder_and_both_files_name_it(saved: Path, part: str) -> None:
+def test_the_folder_or_one_of_its_files_can_be_given(saved: Path, part: str) -> None:
     assert is_saved(saved / part)
     assert load_weights(saved / part)[0].keys() == TENSORS.keys()
 
 
-def test_foreign_files_are_not_taken_for_ours(tmp_path: Path) -> None:
+def test_files_of_another_format_are_not_accepted(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").touch()
     assert not is_saved(tmp_path / "model.safetensors")
     (tmp_path / "model.json").write_text('{"architecture": "resnet50"}')
@@ -73,18 +73,16 @@ def test_nothing_is_overwritten(saved: Path) -> None:
 
 
 def test_only_one_of_two_writers_wins(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # As if the other process had finished between this one's check and its rename.
-    seen = iter([False, True])
-    monkeypatch.setattr(Path, "exists", lambda path: next(seen))
+    # As if another process had finished between this one's check and its rename.
+    answers = iter([False, True])
+    monkeypatch.setattr(Path, "exists", lambda path: next(answers))
     with pytest.raises(UserError, match="exists already"):
         save_weights(saved, TENSORS, SIDECAR)
     monkeypatch.undo()
     assert [path.name for path in saved.parent.iterdir()] == [saved.name]
 
 
-def test_a_writer_that_fails_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_write_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
@@ -94,14 +92,14 @@ def test_a_writer_that_fails_leaves_nothing(
     assert not [*tmp_path.iterdir()]
 
 
-def test_a_truncated_file_is_named(saved: Path) -> None:
+def test_a_truncated_file_is_an_error(saved: Path) -> None:
     file = saved / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-4])
     with pytest.raises(UserError, match=r"model\.safetensors is truncated or damaged.*Delete"):
         load_weights(saved)
 
 
-def test_a_missing_half_is_named(saved: Path) -> None:
+def test_a_missing_file_is_an_error(saved: Path) -> None:
     (saved / "model.safetensors").unlink()
     with pytest.raises(UserError, match=r"model\.json without model\.safetensors"):
         load_weights(saved)
@@ -118,14 +116,14 @@ def test_a_missing_half_is_named(saved: Path) -> None:
         ({"tensors": None}, r"version 1 of the format"),
     ],
 )
-def test_a_sidecar_that_does_not_fit_is_refused(saved: Path, change: Any, message: str) -> None:
+def test_a_sidecar_that_does_not_fit_is_an_error(saved: Path, change: Any, message: str) -> None:
     path = saved / "model.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(UserError, match=message):
         load_weights(saved)
 
 
-def test_a_damaged_sidecar_is_named(saved: Path) -> None:
+def test_a_damaged_sidecar_is_an_error(saved: Path) -> None:
     path = saved / "model.json"
     path.write_text(path.read_text()[:-20])
     assert is_saved(saved)

@@ -1,4 +1,4 @@
-"""Networks of other libraries with random weights and statistics, and the user's way to ours."""
+"""Fixtures for parity tests: random networks of other libraries, conversion, outputs by stage."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -13,9 +13,9 @@ import pytest
 import ferjax.training.run_directory.disk_errors
 from ferjax.convert.fetching.name_url_or_file import resolve
 from ferjax.convert.rules.name_templates import translate
-from ferjax.convert.weights import Pretrained, carry_out, plan_conversion
+from ferjax.convert.weights import Pretrained, plan_conversion, run_conversion
 from ferjax.experiment import run_train
-from ferjax.models.capture import capture
+from ferjax.models.intermediate_activations import capture_activations
 from ferjax.models.registry import abstract_variables, create_model
 from ferjax.recipes import resolve as resolve_recipe
 from ferjax.runtime.variable_tree import flatten, unflatten
@@ -26,7 +26,7 @@ Outputs = Mapping[str, np.ndarray]
 Trained = tuple[dict[str, Any], dict[int, dict[str, np.ndarray]]]
 
 STAGES = r"stage\d+(_block\d+)?"
-# (library, family) → its name of the submodule that returns one of our stages or blocks.
+# (library, family) → template of the submodule that corresponds to one of ferjax's blocks.
 TORCH_BLOCKS = {
     ("torchvision", "resnet"): "layer{s}.{b}",
     ("timm", "resnet"): "layer{s}.{b}",
@@ -34,14 +34,14 @@ TORCH_BLOCKS = {
     ("torchvision", "efficientnet"): "features.{s}.{b}",
     ("timm", "efficientnet"): "blocks.{s-1}.{b}",
 }
-# Parts of the names of what branches are added to: shortcuts, and the first layer. In blocks bn1
-# is inside a branch, where the next norm undoes its scale.
+# Parts of the names of shortcuts and of the first layer, to which branches are added. In blocks
+# bn1 is inside a branch, where the next norm cancels its scale.
 SHORTCUTS = ("downsample", "shortcut", "_0_bn", "embedder", "conv1_bn", "bn1")
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Returns a folder that is gone after the test: some files hold half a gigabyte."""
+    """Returns a folder that is deleted after the test: some files have half a gigabyte."""
     with tempfile.TemporaryDirectory() as name:
         yield Path(name)
 
@@ -50,20 +50,20 @@ def folder() -> Iterator[Path]:
 def train_recipe(
     monkeypatch: pytest.MonkeyPatch, folder: Path, tmp_path: Path
 ) -> Callable[..., Trained]:
-    """Returns a function (recipe, its data, ...) → what its smoke run showed, on one device."""
+    """Returns a function (recipe, data folder, ...) → report and states of a smoke run."""
     monkeypatch.setenv("FERJAX_CACHE", str(folder / "cache"))
 
-    def train(recipe: str, data_dir: Path, **given: Any) -> Trained:
+    def train(recipe: str, data_dir: Path, **options: Any) -> Trained:
         states = {}
 
         def keep(manager: Any, state: Any, meta: Any, accuracy: float | None = None) -> None:
-            held = {"params": state.params, "batch_stats": state.batch_stats}
-            states[meta["epoch"]] = {path: np.array(leaf) for path, leaf in flatten(held).items()}
+            tree = {"params": state.params, "batch_stats": state.batch_stats}
+            states[meta["epoch"]] = {path: np.array(leaf) for path, leaf in flatten(tree).items()}
             save_checkpoint(manager, state, meta, accuracy)
 
         monkeypatch.setattr(ferjax.training.run_directory.disk_errors, "save_checkpoint", keep)
-        plain = dict(smoke=True, progress=False, workdir=str(tmp_path / "run"))
-        config = resolve_recipe(dict(recipe=recipe, data_dir=str(data_dir), **plain, **given))
+        smoke = dict(smoke=True, progress=False, workdir=str(tmp_path / "run"))
+        config = resolve_recipe(dict(recipe=recipe, data_dir=str(data_dir), **smoke, **options))
         return run_train(config, jax.devices()[:1]), states
 
     return train
@@ -71,20 +71,20 @@ def train_recipe(
 
 @pytest.fixture(scope="session")
 def load() -> Callable[[Path, str], Pretrained]:
-    """Returns a function (file, model) → its weights, by the way that a user's file takes."""
+    """Returns a function (file, model) → its weights, converted like a user's file."""
 
-    def loaded(path: Path, model: str) -> Pretrained:
+    def convert_file(path: Path, model: str) -> Pretrained:
         plan = plan_conversion(path, resolve(path, model, None), model, abstract_variables)
-        return carry_out(plan)
+        return run_conversion(plan)
 
-    return loaded
+    return convert_file
 
 
 @pytest.fixture(scope="session")
-def run_ours() -> Callable[..., Outputs]:
-    """Returns a function (weights, images) → logits, and what every stage or block returns."""
-    # One program for all files of one network.
-    run = jax.jit(capture, static_argnums=(0, 3))
+def run_ferjax() -> Callable[..., Outputs]:
+    """Returns a function (weights, images) → logits and outputs of every stage or block."""
+    # One compiled program for all files of one network.
+    run = jax.jit(capture_activations, static_argnums=(0, 3))
 
     def outputs(weights: Pretrained, images: np.ndarray, **fields: Any) -> Outputs:
         network = create_model(
@@ -98,7 +98,7 @@ def run_ours() -> Callable[..., Outputs]:
 
 @pytest.fixture(scope="session")
 def step_statistics() -> Callable[[Pretrained, Any], Outputs]:
-    """Returns a function (weights, images) → our running statistics after one step of training."""
+    """Returns a function (weights, images) → ferjax's running statistics after a training step."""
 
     def statistics(weights: Pretrained, images: Any) -> Outputs:
         network = create_model(weights.model, weights.num_classes, dropout=0.0, **weights.fields)
@@ -110,18 +110,23 @@ def step_statistics() -> Callable[[Pretrained, Any], Outputs]:
 
 
 @pytest.fixture(scope="session")
-def worst() -> Callable[[Outputs, Outputs], tuple[float, str]]:
-    """Returns a function (ours, theirs) → the worst tensor's max|a-b| / max|b|, and its name."""
+def largest_error() -> Callable[[Outputs, Outputs], tuple[float, str]]:
+    """Returns a function (a, b) → largest max|a-b| / max|b| of all tensors, and its tensor."""
 
-    def error(ours: Outputs, theirs: Outputs) -> tuple[float, str]:
-        assert ours.keys() == theirs.keys()
-        distances = {k: np.abs(ours[k] - theirs[k]).max() / np.abs(theirs[k]).max() for k in theirs}
+    def error(actual: Outputs, expected: Outputs) -> tuple[float, str]:
+        assert actual.keys() == expected.keys()
+        distances = {
+            key: np.abs(actual[key] - expected[key]).max() / np.abs(expected[key]).max()
+            for key in expected
+        }
         return max((float(distance), name) for name, distance in distances.items())
 
     return error
 
 
-def _drawn(rng: np.random.Generator, path: str, shape: tuple[int, ...], fan_in: int) -> np.ndarray:
+def _draw_parameters(
+    rng: np.random.Generator, path: str, shape: tuple[int, ...], fan_in: int
+) -> np.ndarray:
     """Returns random values for one array, by its path in PyTorch or Keras."""
     layer, _, name = path.replace("/", ".").rpartition(".")
     if name == "num_batches_tracked":
@@ -129,50 +134,52 @@ def _drawn(rng: np.random.Generator, path: str, shape: tuple[int, ...], fan_in: 
     noise = rng.standard_normal(shape, np.float32)
     if name in ("weight", "kernel") and len(shape) > 1:
         return noise * np.sqrt(2 / fan_in, dtype=np.float32)
-    # Branches weaker than shortcuts, as after training, do not amplify rounding errors block by
-    # block: 50 equally strong ones make 1e-7 into 4e-4, in either library.
+    # Branches are weaker than shortcuts, as after training, so that blocks do not amplify rounding
+    # errors: with 50 equally strong branches 1e-7 becomes 4e-4, in either library.
     scale = 1.0 if any(part in layer for part in SHORTCUTS) else 0.1
     return scale * (1 + 0.3 * noise) if name in ("weight", "gamma") else 0.1 * noise
 
 
-def _near(rng: np.random.Generator, mean: Any, var: Any) -> tuple[Any, Any]:
-    """Returns random running statistics near those of a batch, as either library's arrays.
+def _draw_statistics(rng: np.random.Generator, mean: Any, var: Any) -> tuple[Any, Any]:
+    """Returns random running statistics near those of a batch, as arrays of either library.
 
-    Far from them a deep network forgets its input: whatever it is fed, it returns the same, and
-    parity of that shows little.
+    With very different statistics the output of a deep network hardly depends on its input, and
+    parity of a constant shows little.
     """
     noise = rng.standard_normal((2, *mean.shape), np.float32)
     return mean + 0.3 * var**0.5 * noise[0], var * np.exp(0.3 * noise[1])
 
 
 @pytest.fixture(scope="session")
-def drawn() -> Callable[..., np.ndarray]:
-    """Returns the function that draws every library's parameters."""
-    return _drawn
+def draw_parameters() -> Callable[..., np.ndarray]:
+    """Returns the function that draws random parameters for every library."""
+    return _draw_parameters
 
 
 @pytest.fixture(scope="session")
-def near() -> Callable[..., tuple[Any, Any]]:
-    """Returns the function that draws every library's running statistics."""
-    return _near
+def draw_statistics() -> Callable[..., tuple[Any, Any]]:
+    """Returns the function that draws random running statistics for every library."""
+    return _draw_statistics
 
 
 @pytest.fixture(scope="session")
 def torch_network() -> Callable[..., Any]:
-    """Returns a function (builder of a torch module) → the module, random and in evaluation."""
+    """Returns a function (builder of a torch module) → the random module in evaluation mode."""
     torch = pytest.importorskip("torch")
 
     def build(builder: Callable[[], Any], seed: int = 0) -> Any:
-        with torch.device("meta"):  # The library's own draw would be overwritten.
+        with torch.device("meta"):  # no initialisation: it would be overwritten
             module = builder()
         module, rng = module.to_empty(device="cpu").eval(), np.random.default_rng(seed)
         for path, tensor in (*module.named_parameters(), *module.named_buffers()):
-            values = _drawn(rng, path, tuple(tensor.shape), int(np.prod(tensor.shape[1:])))
+            values = _draw_parameters(
+                rng, path, tuple(tensor.shape), int(np.prod(tensor.shape[1:]))
+            )
             tensor.data.copy_(torch.from_numpy(values))
 
         def adapt(norm: Any, inputs: tuple[Any]) -> None:
             values = inputs[0].numpy()
-            mean, var = _near(rng, values.mean((0, 2, 3)), values.var((0, 2, 3)))
+            mean, var = _draw_statistics(rng, values.mean((0, 2, 3)), values.var((0, 2, 3)))
             norm.running_mean.copy_(torch.from_numpy(mean))
             norm.running_var.copy_(torch.from_numpy(var))
 
@@ -190,33 +197,32 @@ def torch_network() -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def run_torch() -> Callable[..., Outputs]:
-    """Returns a function (module, library, family, images) → the same outputs as `run_ours`."""
+    """Returns a function (module, library, family, images) → the same outputs as `run_ferjax`."""
     torch = pytest.importorskip("torch")
 
     def outputs(module: Any, library: str, family: str, images: np.ndarray) -> Outputs:
-        kept: dict[str, np.ndarray] = {}
+        captured: dict[str, np.ndarray] = {}
         handles = []
         if family == "vgg":
             pools = [m for m in module.modules() if isinstance(m, torch.nn.MaxPool2d)]
             named = {f"stage{i}": pool for i, pool in enumerate(pools, start=1)}
         else:
-            theirs = TORCH_BLOCKS[library, family]
-            blocks = ((translate(theirs, "stage{s}_block{b}", n), m)
+            template = TORCH_BLOCKS[library, family]
+            blocks = ((translate(template, "stage{s}_block{b}", n), m)
                       for n, m in module.named_modules())  # fmt: skip
-            # torchvision's EfficientNet counts the convolution before and after among the stages.
+            # In torchvision's EfficientNet stages 0 and 8 are the first and last convolution.
             outside = ("stage0", "stage8") if family == "efficientnet" else ()
             named = {name: m for name, m in blocks if name and not name.startswith(outside)}
         for name, block in named.items():
-            keep = partial(_keep, kept, name)
-            handles.append(block.register_forward_hook(keep))
+            handles.append(block.register_forward_hook(partial(_capture, captured, name)))
         with torch.no_grad():
             logits = module(torch.from_numpy(images.transpose(0, 3, 1, 2).copy()))
         for handle in handles:
             handle.remove()
-        return {**kept, "logits": getattr(logits, "logits", logits).numpy()}
+        return {**captured, "logits": getattr(logits, "logits", logits).numpy()}
 
     return outputs
 
 
-def _keep(kept: dict[str, np.ndarray], name: str, _: Any, __: Any, output: Any) -> None:
-    kept[name] = output.numpy().transpose(0, 2, 3, 1)
+def _capture(captured: dict[str, np.ndarray], name: str, _: Any, __: Any, output: Any) -> None:
+    captured[name] = output.numpy().transpose(0, 2, 3, 1)

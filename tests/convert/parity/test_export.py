@@ -1,4 +1,4 @@
-"""The way back: torchvision loads what is exported, strictly, and computes the same."""
+"""Export to torchvision: bit-exact round trip, strict loading, equal logits, errors."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,8 +23,8 @@ CLASSES, SIDE = 7, 65
 BOUNDS = {"resnet": 1e-5, "vgg": 1e-5, "efficientnet": 1e-4}
 
 
-def rebuilt(models: Any, state: dict[str, np.ndarray], build: str) -> Any:
-    """Returns the network that the lines build, with the exported weights."""
+def rebuild(models: Any, state: dict[str, np.ndarray], build: str) -> Any:
+    """Returns the network that the code `build` makes, with the exported weights."""
     names: dict[str, Any] = {"torchvision": SimpleNamespace(models=models), "nn": torch.nn}
     exec(build, names)
     network = names["net"]
@@ -37,7 +37,7 @@ def noise() -> np.ndarray:
 
 
 @pytest.mark.parametrize("model", ["resnet18", "resnet50", "vgg16", "efficientnet_b0"])
-def test_a_converted_file_comes_back_bit_for_bit(
+def test_a_converted_file_is_exported_bit_for_bit(
     torchvision_models: Any,
     torch_network: Callable[..., Any],
     load: Callable[..., Pretrained],
@@ -49,11 +49,11 @@ def test_a_converted_file_comes_back_bit_for_bit(
     torch.save(original, folder / "w.pth")
     weights = load(folder / "w.pth", model)
     state, build = to_torchvision(weights.variables, model, weights.fields)
-    kept = {key for key in original if not key.endswith("num_batches_tracked")}
-    assert state.keys() == kept
+    keys = {key for key in original if not key.endswith("num_batches_tracked")}
+    assert state.keys() == keys
     for key, array in state.items():
         np.testing.assert_array_equal(array, original[key].numpy(), err_msg=key)
-    rebuilt(torchvision_models, state, build)
+    rebuild(torchvision_models, state, build)
 
 
 @pytest.mark.parametrize(
@@ -78,26 +78,26 @@ def test_logits(
     network = create_model(model, CLASSES, **fields)
     variables = random_variables(network, SIDE, 3)
     state, build = to_torchvision(flatten(variables), model, fields)
-    ours = np.asarray(jax.jit(lambda v, x: network.apply(v, x, train=False))(variables, noise()))
+    actual = np.asarray(jax.jit(lambda v, x: network.apply(v, x, train=False))(variables, noise()))
     with torch.no_grad():
         images = torch.from_numpy(noise().transpose(0, 3, 1, 2).copy())
-        theirs = rebuilt(torchvision_models, state, build)(images).numpy()
-    error = np.abs(ours - theirs).max() / np.abs(theirs).max()
+        expected = rebuild(torchvision_models, state, build)(images).numpy()
+    error = np.abs(actual - expected).max() / np.abs(expected).max()
     assert error <= BOUNDS[MODELS[model].family]
 
 
 @pytest.mark.parametrize(
-    ("model", "kind", "named"),
+    ("model", "kind", "words"),
     [
         ("resnet50", "keras", "conv_bias=True"),
         ("efficientnet_b0", "keras", "padding=same"),
         ("efficientnet_b0", "timm_tf", "bn_eps=0.001"),
     ],
 )
-def test_what_torchvision_cannot_hold_is_refused(
-    random_variables: Callable[..., Any], model: str, kind: str, named: str
+def test_networks_that_differ_from_torchvision_are_an_error(
+    random_variables: Callable[..., Any], model: str, kind: str, words: str
 ) -> None:
     fields = find_table(model, kind).fields
     variables = flatten(random_variables(create_model(model, CLASSES, **fields), 32, 3))
-    with pytest.raises(UserError, match=named):
+    with pytest.raises(UserError, match=words):
         to_torchvision(variables, model, fields)

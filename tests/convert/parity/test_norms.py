@@ -1,6 +1,6 @@
-"""Epsilon and momentum of every batch norm, read off the libraries' own networks.
+"""Epsilon and momentum of batch norm in every network, against the original libraries.
 
-Some are too close for logits to tell: Keras's ResNets add 1.001e-5, torchvision's 1e-5.
+Some values are too close for a test of logits: Keras's ResNets add 1.001e-5, torchvision's 1e-5.
 """
 
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ferjax.convert.publisher_logits import import_torchvision
+from ferjax.convert.reference_library import import_torchvision
 from ferjax.convert.tables.all_tables import find_table
 from ferjax.models.registry import MODELS, create_model
 
@@ -18,12 +18,12 @@ WITH_NORMS = [n for n, e in MODELS.items() if e.family in ("resnet", "efficientn
 EFFICIENTNETS = [n for n in WITH_NORMS if n.startswith("efficientnet")]
 
 
-def assert_same(model: str, kind: str, theirs: set[tuple[float, float]]) -> None:
-    """Asserts that their norms have one (epsilon, share kept at a step), which ours have too."""
+def assert_same(model: str, kind: str, expected: set[tuple[float, float]]) -> None:
+    """Asserts that all norms have one (epsilon, momentum in the sense of Flax), as in ferjax."""
     network: Any = create_model(model, 7, **find_table(model, kind).fields)
-    [(epsilon, kept)] = theirs
+    [(epsilon, momentum)] = expected
     assert network.bn_eps == pytest.approx(epsilon, rel=1e-9)
-    assert network.bn_momentum == pytest.approx(kept)
+    assert network.bn_momentum == pytest.approx(momentum)
 
 
 def torch_norms(build: Callable[[], Any]) -> set[tuple[float, float]]:
@@ -31,7 +31,7 @@ def torch_norms(build: Callable[[], Any]) -> set[tuple[float, float]]:
 
     with torch.device("meta"):
         layers = build().modules()
-    # What PyTorch calls momentum is the share replaced.
+    # PyTorch's momentum is the weight of the new statistics.
     return {(norm.eps, 1 - norm.momentum) for norm in layers if hasattr(norm, "running_var")}
 
 
@@ -46,7 +46,7 @@ def test_torchvision_and_timm(torchvision_models: Any, model: str) -> None:
 def test_timms_ports_from_tensorflow(torchvision_models: Any, model: str) -> None:
     timm = import_torchvision("timm")
     [(epsilon, _)] = torch_norms(lambda: timm.create_model(f"tf_{model}"))
-    # timm replaces a tenth, as in its own networks; TensorFlow, where they come from, a hundredth.
+    # timm has 0.9, as in its own networks; the original networks of TensorFlow have 0.99.
     assert_same(model, "timm_tf", {(epsilon, 0.99)})
 
 

@@ -1,6 +1,6 @@
-"""The recipes of P1, P3 and P5, from a file as torchvision writes it and faces on disk to a report.
+"""The recipes of P1, P3 and P5 end to end: from torchvision weights and image files to a report.
 
-P2's stand beside Keras, in keras/test_iut_recipe.py. Every weight is random, every face drawn.
+P2's recipe is tested in keras/test_iut_recipe.py. All weights are random, all faces synthetic.
 """
 
 import re
@@ -28,7 +28,7 @@ EMOTION = {"angry": "anger", "happy": "happiness", "sad": "sadness"}
 
 
 def draw_faces(files: list[Path], emotions: list[str], side: int = 48) -> None:
-    """Writes a face to each file."""
+    """Writes a synthetic face to each file."""
     labels = [EMOTIONS.index(EMOTION.get(name.lower(), name.lower())) for name in emotions]
     faces = render_faces(np.array(labels), np.arange(len(labels)), size=side)
     for file, face in zip(files, faces, strict=True):
@@ -38,13 +38,13 @@ def draw_faces(files: list[Path], emotions: list[str], side: int = 48) -> None:
 
 @pytest.fixture(scope="module")
 def ckplus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Returns a CK+48 of twenty people who show each emotion once, in three frames."""
+    """Returns a CK+48 of twenty subjects with each emotion once, in three frames."""
     root, files, emotions = tmp_path_factory.mktemp("ckplus"), [], []
     folders = ("anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")
-    for person in range(20):
+    for subject in range(20):
         for number, name in enumerate(folders, start=1):
             for frame in (15, 16, 17):
-                file = f"S{person:03}_{number:03}_{frame:08}.png"
+                file = f"S{subject:03}_{number:03}_{frame:08}.png"
                 files.append(root / "CK+48" / name / file)
                 emotions.append(name)
     draw_faces(files, emotions)
@@ -53,7 +53,7 @@ def ckplus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def sfew(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Returns a SFEW 2.0 of aligned faces."""
+    """Returns a SFEW 2.0 with aligned faces."""
     root, files, emotions = tmp_path_factory.mktemp("sfew"), [], []
     for split, each in (("Train", 8), ("Val", 2)):
         for name in ("Angry", "Disgust", "Fear", "Happy", "Neutral", "Sad", "Surprise"):
@@ -68,14 +68,14 @@ def sfew(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def weights_file(
     torchvision_models: Any, torch_network: Callable[..., Any], folder: Path
 ) -> Callable[[str, str], Path]:
-    """Returns a function (model, ending) → file of torchvision's network, with random weights."""
+    """Returns a function (model, suffix) → file of torchvision's network with random weights."""
 
-    def write(model: str, ending: str) -> Path:
+    def write(model: str, suffix: str) -> Path:
         state = torch_network(lambda: torchvision_models.get_model(model)).state_dict()
-        # The trunk of a vgg is a tenth of it.
+        # Without its classifier a VGG has a tenth of its size.
         state = {key: leaf for key, leaf in state.items() if not key.startswith("classifier")}
-        file = folder / f"{model}{ending}"
-        if ending == ".pth":
+        file = folder / f"{model}{suffix}"
+        if suffix == ".pth":
             torch.save(state, file)
         else:
             save_file({key: leaf.numpy() for key, leaf in state.items()}, file)
@@ -85,7 +85,7 @@ def weights_file(
 
 
 def check_report(report: dict[str, Any], recipe: str, file: Path | None, new: str = "") -> None:
-    """Asserts that a report says which recipe was run, and what it started from."""
+    """Asserts that a report names the recipe and the initial weights."""
     protocol = report["protocol"]
     assert protocol["recipe"].startswith(f"{recipe} (P")
     assert set(report["results"]) == {"val", "test"}
@@ -100,18 +100,18 @@ def check_report(report: dict[str, Any], recipe: str, file: Path | None, new: st
 
 
 def check_rates(report: dict[str, Any], rates: list[float]) -> None:
-    """Asserts each epoch's learning rate, as metrics.jsonl has it."""
+    """Asserts the learning rate of each epoch in metrics.jsonl."""
     lines = [line for line in read_lines(Path(report["path"]).parent) if line["split"] == "train"]
     assert [line["epoch"] for line in lines] == list(range(1, len(rates) + 1))
     np.testing.assert_allclose([line["learning_rate"] for line in lines], rates, rtol=1e-4)
 
 
 def check_frozen(states: dict[int, Any], weights: Pretrained, frozen: str) -> None:
-    """Asserts that what was frozen is the file's, to the last bit, and nothing else of the trunk.
+    """Asserts that exactly the frozen variables (except the head) equal the file's, bit for bit.
 
     Args:
       states: variables after each epoch, by flat path.
-      weights: the file's.
+      weights: the weights of the file.
       frozen: regular expression on paths of parameters and statistics.
     """
     for state in states.values():
@@ -155,7 +155,7 @@ def test_p3(
     report, states = train_recipe(recipe, sfew, pretrained=str(file), **size)
     check_report(report, recipe, file, "new, at random: head")
     check_rates(report, [0.1, 0.1])
-    # The images' own mean and deviation, not ImageNet's.
+    # Mean and standard deviation of the images, not ImageNet's.
     assert "mean 0.485" not in report["protocol"]["input"]
     check_frozen(states, load(file, "resnet18"), frozen)
 
@@ -185,7 +185,9 @@ def test_p5(
     assert "guide: mean 0.485 0.456 0.406" in report["protocol"]["input"]
     for path, leaf in load(file, "vgg16").variables.items():
         for epoch in (1, 2):
-            guided = states[epoch][path.replace("params/", "params/guide/")]
-            np.testing.assert_array_equal(guided, leaf)
-    moved = {path for path, leaf in states[1].items() if not np.array_equal(states[2][path], leaf)}
-    assert moved == {path for path in states[1] if not path.startswith("params/guide/")}
+            guide_leaf = states[epoch][path.replace("params/", "params/guide/")]
+            np.testing.assert_array_equal(guide_leaf, leaf)
+    changed = {
+        path for path, leaf in states[1].items() if not np.array_equal(states[2][path], leaf)
+    }
+    assert changed == {path for path in states[1] if not path.startswith("params/guide/")}

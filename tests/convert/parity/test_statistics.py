@@ -1,4 +1,4 @@
-"""What one step of training leaves in the running statistics, beside torchvision."""
+"""Running statistics of batch norm after one training step, against torchvision."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ferjax.convert.rules.match_and_convert import targets_of
+from ferjax.convert.rules.match_and_convert import find_targets
 from ferjax.convert.tables.all_tables import find_table
 from ferjax.convert.weights import Pretrained
 
@@ -24,12 +24,12 @@ def statistics(weights: Pretrained) -> Statistics:
 
 
 def count_values(module: Any, model: str) -> dict[str, int]:
-    """Returns, filled by the next pass: our name of a variance → numbers that it is over."""
+    """Returns {path of a variance: number of values in it}; the next forward pass fills it."""
     counts: dict[str, int] = {}
     table = find_table(model, "torchvision")
 
     def count(name: str, _: Any, inputs: Any, __: Any) -> None:
-        [(target, _)] = targets_of(f"{name}.running_var", table)
+        [(target, _)] = find_targets(f"{name}.running_var", table)
         counts[target] = inputs[0].numel() // inputs[0].shape[1]
 
     for name, layer in module.named_modules():
@@ -44,7 +44,7 @@ def test_torchvision(
     torch_network: Callable[..., Any],
     load: Callable[..., Pretrained],
     step_statistics: Callable[..., Statistics],
-    worst: Callable[..., tuple[float, str]],
+    largest_error: Callable[..., tuple[float, str]],
     folder: Path,
     model: str,
 ) -> None:
@@ -52,7 +52,7 @@ def test_torchvision(
 
     module = torch_network(lambda: torchvision_models.get_model(model, num_classes=7)).train()
     for layer in module.modules():
-        if hasattr(layer, "p"):  # of dropout and of stochastic depth
+        if hasattr(layer, "p"):  # dropout and stochastic depth
             layer.p = 0.0
     counts = count_values(module, model)
     images = np.random.default_rng(1).standard_normal((BATCH, SIDE, SIDE, 3), np.float32)
@@ -62,11 +62,11 @@ def test_torchvision(
     torch.save(module.state_dict(), folder / "after.pth")
     before, after = load(folder / "before.pth", model), load(folder / "after.pth", model)
 
-    ours = dict(step_statistics(before, images))
-    assert counts.keys() == {name for name in ours if name.endswith("/var")}
+    actual = dict(step_statistics(before, images))
+    assert counts.keys() == {name for name in actual if name.endswith("/var")}
     for name, n in counts.items():
-        # We keep the biased variance of the batch, torch n / (n - 1) times that.
-        kept = 0.9 * before.variables[name]
-        ours[name] = kept + (ours[name] - kept) * n / (n - 1)
-    error, name = worst(ours, statistics(after))
+        # ferjax stores the biased variance of the batch, torch n / (n - 1) times that.
+        decayed = 0.9 * before.variables[name]
+        actual[name] = decayed + (actual[name] - decayed) * n / (n - 1)
+    error, name = largest_error(actual, statistics(after))
     assert error <= BOUND, name

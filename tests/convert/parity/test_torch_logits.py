@@ -1,4 +1,4 @@
-"""Every network with the weights of torchvision, timm and transformers, stage by stage."""
+"""Parity of every network with torchvision, timm and transformers: stage outputs and logits."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ferjax.convert.publisher_logits import import_torchvision
+from ferjax.convert.reference_library import import_torchvision
 from ferjax.models.registry import MODELS
 
 torch = pytest.importorskip("torch")
@@ -19,7 +19,7 @@ NAMES = [name for name, entry in MODELS.items() if entry.family]
 RESNETS = [name for name in NAMES if name.startswith("resnet")]
 EFFICIENTNETS = [name for name in NAMES if name.startswith("efficientnet")]
 
-# Batch and side. A stride splits an even map otherwise than an odd one.
+# Batch and side. Padding with a stride differs between even and odd maps.
 ODD = (5, 65)
 SHAPES = [ODD, *(pytest.param(s, marks=pytest.mark.slow) for s in ((1, 65), (1, 64), (5, 64)))]
 
@@ -31,17 +31,17 @@ def noise(batch: int, side: int) -> np.ndarray:
 def compare(
     request: pytest.FixtureRequest, module: Any, file: Path, model: str, kind: str, images: Any
 ) -> None:
-    """Asserts that our network with the file's weights computes what the module does."""
-    load, run_ours, run_torch, worst = map(
-        request.getfixturevalue, ("load", "run_ours", "run_torch", "worst")
+    """Asserts that ferjax's network with the file's weights has the outputs of the module."""
+    load, run_ferjax, run_torch, largest_error = map(
+        request.getfixturevalue, ("load", "run_ferjax", "run_torch", "largest_error")
     )
     weights, family = load(file, model), MODELS[model].family
     assert weights.source["kind"] == kind
     assert weights.num_classes == CLASSES
-    theirs = run_torch(module, kind.removesuffix("_tf"), family, images)
-    if len(images) > 1:  # else parity would be that of constants
-        assert np.ptp(theirs["logits"], 0).max() >= 0.01 * np.abs(theirs["logits"]).max()
-    error, tensor = worst(run_ours(weights, images), theirs)
+    expected = run_torch(module, kind.removesuffix("_tf"), family, images)
+    if len(images) > 1:  # the outputs must depend on the image
+        assert np.ptp(expected["logits"], 0).max() >= 0.01 * np.abs(expected["logits"]).max()
+    error, tensor = largest_error(run_ferjax(weights, images), expected)
     assert error <= BOUNDS[family], tensor
 
 
@@ -56,7 +56,7 @@ def test_torchvision(
     shape: tuple[int, int],
 ) -> None:
     module = torch_network(lambda: torchvision_models.get_model(model, num_classes=CLASSES))
-    # Files of 2019 and before are plain pickles, not archives.
+    # Files of 2019 and earlier are plain pickles, not archives.
     torch.save(
         module.state_dict(), folder / "w.pth", _use_new_zipfile_serialization=model != "resnet34"
     )
@@ -76,7 +76,7 @@ def test_timm(
     timm = import_torchvision("timm")
     pytest.importorskip("huggingface_hub")
     module = torch_network(lambda: timm.create_model(name, num_classes=CLASSES))
-    # As on the hub: safetensors, and beside it a config.json that names the network.
+    # As on the hub: safetensors, and a config.json with the name of the network.
     timm.models.save_for_hf(module, folder, safe_serialization=True)
     model = name.removeprefix("tf_")
     kind = "timm" if model == name else "timm_tf"

@@ -1,6 +1,6 @@
-"""Ways in which a conversion looks right and is not: each is seen to matter, and avoided.
+"""Parity traps: mistakes of a conversion that give no error, but other numbers.
 
-Right answers lie within `BAR`, trapped ones at least 100 times as far off.
+Correct logits differ by at most `TOLERANCE`, logits with the mistake by at least 100 times that.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from ferjax.convert.publisher_logits import import_torchvision
+from ferjax.convert.reference_library import import_torchvision
 from ferjax.convert.weights import Pretrained
 from ferjax.images.preprocess import prepare
 from ferjax.models import resnet
@@ -24,8 +24,8 @@ from ferjax.runtime.variable_tree import flatten, unflatten
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.parity
 
-BAR = 1e-5
-TRAPPED = 100 * BAR
+TOLERANCE = 1e-5
+MIN_TRAP_ERROR = 100 * TOLERANCE
 
 
 def noise(batch: int, side: int) -> np.ndarray:
@@ -39,14 +39,14 @@ def run(module: Any, images: Any) -> np.ndarray:
 
 
 def logits(weights: Pretrained, images: Any, **fields: Any) -> np.ndarray:
-    """Returns ours, with some of the fields that the weights need changed."""
+    """Returns ferjax's logits, with `fields` in place of those that the weights need."""
     network = create_model(weights.model, weights.num_classes or 0, **{**weights.fields, **fields})
     apply = jax.jit(lambda v, x: network.apply(v, x, train=False))
     return np.asarray(apply(unflatten(weights.variables), images))
 
 
-def distance(ours: Any, theirs: Any) -> float:
-    return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+def distance(actual: Any, expected: Any) -> float:
+    return float(np.abs(actual - expected).max() / np.abs(expected).max())
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def convert_timm(
     load: Callable[..., Pretrained],
     folder: Path,
 ) -> Callable[[str, str], tuple[Any, Pretrained]]:
-    """Returns a function (timm's name, ours) → timm's network, and its weights for ours."""
+    """Returns a function (timm's name, ferjax's name) → timm's network, converted weights."""
     timm = import_torchvision("timm")
     pytest.importorskip("huggingface_hub")
 
@@ -74,7 +74,7 @@ def test_trap_1_and_2_momentum_and_the_biased_variance(
     module, before = convert_timm("resnet18", "resnet18")
     images = noise(2, 33)
     run(module.train(), images)
-    theirs = module.state_dict()["layer4.1.bn2.running_var"].numpy()
+    reference = module.state_dict()["layer4.1.bn2.running_var"].numpy()
     name, n = "batch_stats/stage4_block1/bn2/var", 2 * 2 * 2
 
     def step(**fields: Any) -> np.ndarray:
@@ -89,11 +89,11 @@ def test_trap_1_and_2_momentum_and_the_biased_variance(
         return momentum * old + (new - momentum * old) * n / (n - 1)
 
     right = step()
-    assert distance(unbiased(right, 0.9), theirs) <= BAR
-    # 1: what torch calls momentum 0.1 is ours of 0.9.
-    assert distance(unbiased(step(bn_momentum=0.1), 0.1), theirs) >= TRAPPED
-    # 2: torch multiplies the variance that it keeps, and not the one that it divides by.
-    assert distance(right, theirs) >= TRAPPED
+    assert distance(unbiased(right, 0.9), reference) <= TOLERANCE
+    # 1: torch's momentum 0.1 is 0.9 in Flax.
+    assert distance(unbiased(step(bn_momentum=0.1), 0.1), reference) >= MIN_TRAP_ERROR
+    # 2: torch stores the unbiased variance, but normalises by the biased one.
+    assert distance(right, reference) >= MIN_TRAP_ERROR
 
 
 @pytest.mark.parametrize(("prefix", "right", "wrong"), [("", 1e-5, 1e-3), ("tf_", 1e-3, 1e-5)])
@@ -102,10 +102,10 @@ def test_trap_3_epsilon(
 ) -> None:
     module, weights = convert_timm(f"{prefix}efficientnet_b0", "efficientnet_b0")
     images = noise(1, 64)
-    theirs = run(module, images)
-    assert distance(logits(weights, images), theirs) <= BAR
-    assert distance(logits(weights, images, bn_eps=right), theirs) <= BAR
-    assert distance(logits(weights, images, bn_eps=wrong), theirs) >= TRAPPED
+    reference = run(module, images)
+    assert distance(logits(weights, images), reference) <= TOLERANCE
+    assert distance(logits(weights, images, bn_eps=right), reference) <= TOLERANCE
+    assert distance(logits(weights, images, bn_eps=wrong), reference) >= MIN_TRAP_ERROR
 
 
 @pytest.mark.parametrize(("prefix", "wrong"), [("", "same"), ("tf_", "symmetric")])
@@ -114,10 +114,10 @@ def test_trap_4_padding_of_even_maps(
 ) -> None:
     module, weights = convert_timm(f"{prefix}efficientnet_b0", "efficientnet_b0")
     even, odd = noise(1, 64), noise(1, 65)
-    assert distance(logits(weights, even), run(module, even)) <= BAR
-    assert distance(logits(weights, even, padding=wrong), run(module, even)) >= TRAPPED
-    # 65, 33, 17, 9, 5, 3: no map is even, and the trap does not show.
-    assert distance(logits(weights, odd, padding=wrong), run(module, odd)) <= BAR
+    assert distance(logits(weights, even), run(module, even)) <= TOLERANCE
+    assert distance(logits(weights, even, padding=wrong), run(module, even)) >= MIN_TRAP_ERROR
+    # 65, 33, 17, 9, 5, 3: no map is even, so the mistake has no effect.
+    assert distance(logits(weights, odd, padding=wrong), run(module, odd)) <= TOLERANCE
 
 
 @pytest.mark.parametrize("layer", ["Conv", "max_pool"])
@@ -128,7 +128,7 @@ def test_trap_4_same_padding_in_a_resnet(
 ) -> None:
     module, weights = convert_timm("resnet18", "resnet18")
     even, odd = noise(1, 64), noise(1, 65)
-    assert distance(logits(weights, even), run(module, even)) <= BAR
+    assert distance(logits(weights, even), run(module, even)) <= TOLERANCE
     same: dict[str, Callable[..., Any]] = {
         "Conv": lambda *args, padding, **options: Conv(*args, padding="SAME", **options),
         "max_pool": lambda x, side, *, stride, padding: nn.max_pool(
@@ -136,8 +136,8 @@ def test_trap_4_same_padding_in_a_resnet(
         ),
     }
     monkeypatch.setattr(resnet, layer, same[layer])
-    assert distance(logits(weights, even), run(module, even)) >= TRAPPED
-    assert distance(logits(weights, odd), run(module, odd)) <= BAR
+    assert distance(logits(weights, even), run(module, even)) >= MIN_TRAP_ERROR
+    assert distance(logits(weights, odd), run(module, odd)) <= TOLERANCE
 
 
 def test_trap_10_every_tag_has_its_own_input(
@@ -148,18 +148,18 @@ def test_trap_10_every_tag_has_its_own_input(
     specs = []
     for tag in ("ft_in1k", "ra4_e3600_r240_in1k"):
         module, weights = convert_timm(f"efficientnet_b1.{tag}", "efficientnet_b1")
-        theirs = timm.data.resolve_model_data_config(module)
+        reference = timm.data.resolve_model_data_config(module)
         spec = weights.input
-        assert spec.size == theirs["input_size"][-1]
+        assert spec.size == reference["input_size"][-1]
         assert (spec.mean, spec.std, spec.interpolation) == (
-            theirs["mean"],
-            theirs["std"],
-            theirs["interpolation"],
+            reference["mean"],
+            reference["std"],
+            reference["interpolation"],
         )
         specs.append(dataclasses.replace(spec, size=64))
     assert specs[0].mean != specs[1].mean
-    normalized = (images / 255 - theirs["mean"]) / theirs["std"]
+    normalized = (images / 255 - reference["mean"]) / reference["std"]
     expected = run(module, normalized.astype(np.float32))
     wrong, right = (logits(weights, prepare(images, spec)) for spec in specs)
-    assert distance(right, expected) <= BAR
-    assert distance(wrong, expected) >= TRAPPED
+    assert distance(right, expected) <= TOLERANCE
+    assert distance(wrong, expected) >= MIN_TRAP_ERROR

@@ -1,4 +1,4 @@
-"""The traps of flattened maps: VGG's classifier, its order of channels and its pooling."""
+"""Parity traps of VGG: order of channels in the flattened map, adaptive pool, classifier."""
 
 import dataclasses
 import tempfile
@@ -20,8 +20,8 @@ from ferjax.models.registry import abstract_variables
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.parity
 
-BAR = 1e-5
-TRAPPED = 100 * BAR
+TOLERANCE = 1e-5
+MIN_TRAP_ERROR = 100 * TOLERANCE
 MODEL = "vgg16"
 TABLE = find_table(MODEL, "torchvision")
 POOLED = {"pooling": "mean", "head_widths": ()}
@@ -48,16 +48,16 @@ def test_trap_8_flattened_channels_are_reordered(
     published: tuple[Any, Path],
     images: np.ndarray,
     load: Callable[..., Pretrained],
-    run_ours: Callable[..., Any],
+    run_ferjax: Callable[..., Any],
     run_torch: Callable[..., Any],
-    worst: Callable[..., tuple[float, str]],
+    largest_error: Callable[..., tuple[float, str]],
 ) -> None:
     module, path = published
     weights = load(path, MODEL)
-    theirs = run_torch(module, "torchvision", "vgg", images)
-    assert worst(run_ours(weights, images), theirs)[0] <= BAR
+    expected = run_torch(module, "torchvision", "vgg", images)
+    assert largest_error(run_ferjax(weights, images), expected)[0] <= TOLERANCE
 
-    # A plain transpose gives the same shape, so nothing but the numbers would tell.
+    # A plain transpose gives the same shape, so only the numbers show the mistake.
     rules = tuple(
         dataclasses.replace(rule, layout=OI_TO_IO)
         if rule.target == "params/head_dense1/kernel"
@@ -74,26 +74,29 @@ def test_trap_8_flattened_channels_are_reordered(
     )
     first = [a for a in plain if a.target == "params/head_dense1/kernel"]
     variables = {**weights.variables, **convert(source.read, first)}
-    trapped = run_ours(dataclasses.replace(weights, variables=variables), images)
-    assert worst({"logits": trapped["logits"]}, {"logits": theirs["logits"]})[0] >= TRAPPED
+    trapped = run_ferjax(dataclasses.replace(weights, variables=variables), images)
+    assert (
+        largest_error({"logits": trapped["logits"]}, {"logits": expected["logits"]})[0]
+        >= MIN_TRAP_ERROR
+    )
 
 
 def test_trap_9_the_adaptive_pool_before_the_classifier(
     published: tuple[Any, Path],
     images: np.ndarray,
     load: Callable[..., Pretrained],
-    run_ours: Callable[..., Any],
+    run_ferjax: Callable[..., Any],
     run_torch: Callable[..., Any],
-    worst: Callable[..., tuple[float, str]],
+    largest_error: Callable[..., tuple[float, str]],
 ) -> None:
     module, path = published
     source = open_source(path)
     pooled = abstract_variables(MODEL, 0, **POOLED)
-    # The published classifier on pooled features is refused, not cut to fit.
+    # The published classifier does not fit pooled features; that is an error.
     with pytest.raises(UserError, match=r"head_dense1/kernel, which the network does not have"):
         match(source.leaves, TABLE, pooled, where="w.pth")
 
-    # The trunk alone is torchvision's, up to the mean of its last map.
+    # Without the classifier the network equals torchvision's, up to the mean of the last map.
     trunk = match(source.leaves, TABLE, pooled, ignore=(r"classifier\..*",), where="w.pth")
     weights = dataclasses.replace(
         load(path, MODEL),
@@ -101,6 +104,6 @@ def test_trap_9_the_adaptive_pool_before_the_classifier(
         fields=POOLED,
         num_classes=None,
     )
-    theirs = dict(run_torch(module, "torchvision", "vgg", images))
-    theirs["logits"] = theirs["stage5"].mean((1, 2))
-    assert worst(run_ours(weights, images), theirs)[0] <= BAR
+    expected = dict(run_torch(module, "torchvision", "vgg", images))
+    expected["logits"] = expected["stage5"].mean((1, 2))
+    assert largest_error(run_ferjax(weights, images), expected)[0] <= TOLERANCE

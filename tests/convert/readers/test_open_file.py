@@ -1,4 +1,4 @@
-"""Files of every format, whole, damaged, wrapped and hostile."""
+"""Weights files of every format: arrays, truncated files, other formats, missing packages."""
 
 import json
 import pickle
@@ -40,7 +40,7 @@ def write(path: Path, container: str, arrays: Any = None) -> Path:
 
 
 def write_keras(path: Path, container: str, arrays: dict[str, np.ndarray]) -> None:
-    """Writes each array as the one weight of a layer named after it."""
+    """Writes each array as the only weight of a layer with the array's name."""
     h5py = pytest.importorskip("h5py")
     with h5py.File(path, "w") as file:
         if container == "keras legacy h5":
@@ -56,7 +56,7 @@ def write_keras(path: Path, container: str, arrays: dict[str, np.ndarray]) -> No
                 group[f"{key}/kernel:0"] = array
 
 
-def refusal(path: Path) -> str:
+def error_message(path: Path) -> str:
     with pytest.raises(UserError) as caught:
         open_source(path)
     message = str(caught.value)
@@ -66,14 +66,14 @@ def refusal(path: Path) -> str:
 
 @pytest.mark.parametrize("container", FORMATS)
 def test_arrays_come_back_as_float32(container: str, tmp_path: Path) -> None:
-    # The suffix says nothing.
+    # The suffix is ignored.
     source = open_source(write(tmp_path / "weights.safetensors", container))
     assert source.container == container
     end = "/0" if container.startswith("keras") else ""
     assert source.leaves == {
         key + end: Leaf(array.shape, array.dtype.name) for key, array in ARRAYS.items()
     }
-    for _ in range(2):  # what was handed over is read again
+    for _ in range(2):  # an array can be read a second time
         for key, array in ARRAYS.items():
             read = source.read(key + end)
             assert read.dtype == (np.float32 if array.dtype.kind == "f" else array.dtype)
@@ -83,19 +83,19 @@ def test_arrays_come_back_as_float32(container: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("container", FORMATS)
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.95])
-def test_truncated_files_are_refused(container: str, share: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fraction", [0.1, 0.5, 0.95])
+def test_truncated_files_are_an_error(container: str, fraction: float, tmp_path: Path) -> None:
     arrays = {"w": np.zeros((64, 64), np.float32)}
     if container.startswith("torch"):
         torch = pytest.importorskip("torch")
         arrays = {"w": torch.zeros(64, 64)}
     path = write(tmp_path / "weights", container, arrays)
-    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    assert "truncated" in refusal(path)
+    path.write_bytes(path.read_bytes()[: int(fraction * path.stat().st_size)])
+    assert "truncated" in error_message(path)
 
 
 @pytest.mark.parametrize(
-    ("content", "found"),
+    ("content", "expected"),
     [
         (b"", "is empty"),
         (b"\n<!DOCTYPE html><html>", "an HTML page"),
@@ -106,39 +106,41 @@ def test_truncated_files_are_refused(container: str, share: float, tmp_path: Pat
         (pickle.dumps({"w": 1}), "a plain pickle, which is never opened"),
     ],
 )
-def test_strangers_are_named(content: bytes, found: str, tmp_path: Path) -> None:
+def test_errors_name_other_formats(content: bytes, expected: str, tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
     path.write_bytes(content)
-    assert found in refusal(path)
+    assert expected in error_message(path)
 
 
-def test_other_archives_folders_and_nothing(tmp_path: Path) -> None:
+def test_other_archives_folders_and_missing_files_are_errors(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", w=np.zeros(3))
-    assert "an npz of numpy" in refusal(tmp_path / "a.npz")
+    assert "an npz of numpy" in error_message(tmp_path / "a.npz")
     np.save(tmp_path / "a.npy", np.zeros(3))
-    assert "one numpy array" in refusal(tmp_path / "a.npy")
+    assert "one numpy array" in error_message(tmp_path / "a.npy")
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("readme.txt", "hello")
-    assert "a zip archive" in refusal(tmp_path / "a.zip")
-    assert "is a folder" in refusal(tmp_path)
-    assert "no such file" in refusal(tmp_path / "lost.pth")
+    assert "a zip archive" in error_message(tmp_path / "a.zip")
+    assert "is a folder" in error_message(tmp_path)
+    assert "no such file" in error_message(tmp_path / "lost.pth")
 
 
-def test_config_beside_the_file_is_metadata(tmp_path: Path) -> None:
+def test_config_json_next_to_the_file_is_metadata(tmp_path: Path) -> None:
     path = write(tmp_path / "model.safetensors", "safetensors")
     config = {"architecture": "tf_efficientnet_b0"}
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert open_source(path).metadata == {"config": config}
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(UserError, match=r"config\.json describes the weights beside it but is no"):
+    with pytest.raises(
+        UserError, match=r"config\.json describes the weights in its folder but is not"
+    ):
         open_source(path)
 
 
 @pytest.mark.parametrize(("container", "package"), [("torch zip", "torch"), (FORMATS[3], "h5py")])
-def test_missing_packages_are_named(
+def test_errors_name_missing_packages(
     container: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(tmp_path / "a", container)
     monkeypatch.setitem(sys.modules, package, None)
-    message = refusal(path)
+    message = error_message(path)
     assert f"needs {package}: pip install 'ferjax[convert]'" in message

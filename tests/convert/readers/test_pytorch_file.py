@@ -1,4 +1,4 @@
-"""What torch.save writes: wrapped, hostile, or no weights at all."""
+"""PyTorch files: wrapped state dicts, malicious pickles, files without weights, bfloat16."""
 
 import os
 import zipfile
@@ -21,14 +21,14 @@ def write(path: Path, container: str, saved: Any) -> Path:
     return path
 
 
-def refusal(path: Path) -> str:
+def error_message(path: Path) -> str:
     with pytest.raises(UserError) as caught:
         open_source(path)
     return str(caught.value)
 
 
-class Hostile:
-    """A pickle that makes a file when it is loaded."""
+class Malicious:
+    """An object that creates a folder when it is unpickled."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker
@@ -38,35 +38,35 @@ class Hostile:
 
 
 @pytest.mark.parametrize("container", ["torch zip", "torch legacy"])
-def test_code_is_refused_and_never_run(container: str, tmp_path: Path) -> None:
+def test_code_in_a_pickle_is_never_run(container: str, tmp_path: Path) -> None:
     marker = tmp_path / "ran"
-    path = write(tmp_path / "a.pth", container, {"w": torch.zeros(2), "x": Hostile(marker)})
-    message = refusal(path)
+    path = write(tmp_path / "a.pth", container, {"w": torch.zeros(2), "x": Malicious(marker)})
+    message = error_message(path)
     assert not marker.exists()
     assert "mkdir" in message
     assert "refused" in message
-    with path.open("rb") as file:  # the trap itself works
+    with path.open("rb") as file:  # with weights_only=False the code does run
         torch.load(file, weights_only=False)
     assert marker.exists()
 
 
 @pytest.mark.parametrize("container", ["torch zip", "torch legacy"])
-def test_whole_modules_are_refused(container: str, tmp_path: Path) -> None:
+def test_pickled_modules_are_an_error(container: str, tmp_path: Path) -> None:
     path = write(tmp_path / "a.pth", container, torch.nn.Linear(2, 3))
-    message = refusal(path)
+    message = error_message(path)
     assert "torch.nn.modules.linear.Linear" in message
     assert "state_dict()" in message
 
 
-def test_torchscript_is_refused(tmp_path: Path) -> None:
+def test_torchscript_is_an_error(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.pt", "w") as archive:
         for name in ("a/data.pkl", "a/constants.pkl", "a/code/net.py"):
             archive.writestr(name, "")
-    assert "TorchScript" in refusal(tmp_path / "a.pt")
+    assert "TorchScript" in error_message(tmp_path / "a.pt")
 
 
 @pytest.mark.parametrize("wrapper", ["state_dict", "model", "model_state_dict", "model_ema"])
-def test_wrapped_states_are_unwrapped_and_said(wrapper: str, tmp_path: Path) -> None:
+def test_wrapped_state_dicts_are_unwrapped_with_a_note(wrapper: str, tmp_path: Path) -> None:
     state = {"module._orig_mod.fc.weight": torch.ones(2, 2), "module._orig_mod.note": "text"}
     saved = {wrapper: state, "epoch": 3, "optimizer": {"lr": 0.1}}
     source = open_source(write(tmp_path / "a.pth", "torch zip", saved))
@@ -80,8 +80,8 @@ def test_wrapped_states_are_unwrapped_and_said(wrapper: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("saved", [[1, 2], {"epoch": 3}, {}])
-def test_torch_files_without_a_state_are_refused(saved: Any, tmp_path: Path) -> None:
-    assert "expected a state dict" in refusal(write(tmp_path / "a.pth", "torch zip", saved))
+def test_torch_files_without_a_state_dict_are_an_error(saved: Any, tmp_path: Path) -> None:
+    assert "expected a state dict" in error_message(write(tmp_path / "a.pth", "torch zip", saved))
 
 
 def test_bfloat16_is_read(tmp_path: Path) -> None:
@@ -96,10 +96,12 @@ def test_bfloat16_is_read(tmp_path: Path) -> None:
         assert source.notes == ("bfloat16 → float32",)
 
 
-def test_renewed_mapping_reads_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_mapped_again_gives_the_same_arrays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("ferjax.convert.readers.pytorch_file._MAPPED_BYTES", 16)
     state = {f"w{i}": torch.full((8,), float(i)) for i in range(5)}
     source = open_source(write(tmp_path / "a.pth", "torch zip", state))
-    kept = {key: source.read(key) for key in [*state, *state]}
+    arrays = {key: source.read(key) for key in [*state, *state]}
     for key, tensor in state.items():
-        np.testing.assert_array_equal(kept[key], tensor.numpy())
+        np.testing.assert_array_equal(arrays[key], tensor.numpy())

@@ -1,4 +1,4 @@
-"""Layouts against what they must do to a computation, and their way back."""
+"""Axis layouts: order of the axes, effect on a dense layer, inverse, shapes without memory."""
 
 import tracemalloc
 
@@ -17,7 +17,7 @@ from ferjax.convert.rules.axis_layouts import (
 
 SIDE = st.integers(1, 4)
 CASES: dict[str, tuple[Layout, tuple[int | None, ...], tuple[int, ...]]] = {
-    # layout, the source's shape (None: any size), which of its axes ours are
+    # layout, the source's shape (None: any size), the source axis of each result axis
     "keep": (axis_layouts.KEEP, (None, None), (0, 1)),
     "conv": (axis_layouts.OIHW_TO_HWIO, (None,) * 4, (2, 3, 1, 0)),
     "depthwise": (axis_layouts.OIHW_TO_HWIO, (None, 1, None, None), (2, 3, 1, 0)),
@@ -30,20 +30,20 @@ CASES: dict[str, tuple[Layout, tuple[int | None, ...], tuple[int, ...]]] = {
 
 @pytest.mark.parametrize("name", CASES)
 @given(sizes=st.tuples(SIDE, SIDE, SIDE, SIDE), seed=st.integers(0, 9))
-def test_axes_and_way_back(name: str, sizes: tuple[int, ...], seed: int) -> None:
+def test_order_of_axes_and_inverse(name: str, sizes: tuple[int, ...], seed: int) -> None:
     layout, fixed, axes = CASES[name]
     shape = tuple(f or s for f, s in zip(fixed, sizes, strict=False))
     source = np.random.default_rng(seed).standard_normal(shape, np.float32)
-    ours = layout.forward(source)
-    assert ours.shape == tuple(shape[axis] for axis in axes) == shape_after(layout, shape)
-    np.testing.assert_array_equal(layout.backward(ours), source)
-    # The same number under the same index of each axis.
-    at = tuple(int(n) - 1 for n in shape)
-    assert ours[tuple(at[axis] for axis in axes)] == source[at]
+    converted = layout.forward(source)
+    assert converted.shape == tuple(shape[axis] for axis in axes) == shape_after(layout, shape)
+    np.testing.assert_array_equal(layout.inverse(converted), source)
+    # The last element is still the last element.
+    index = tuple(int(n) - 1 for n in shape)
+    assert converted[tuple(index[axis] for axis in axes)] == source[index]
 
 
 @given(channels=SIDE, height=SIDE, width=SIDE, outputs=SIDE)
-def test_dense_after_flatten_sees_the_same_map(
+def test_a_dense_layer_after_flatten_gives_the_same_result(
     channels: int, height: int, width: int, outputs: int
 ) -> None:
     rng = np.random.default_rng(0)
@@ -53,10 +53,10 @@ def test_dense_after_flatten_sees_the_same_map(
     flat = image.transpose(1, 2, 0).ravel()
     dense, conv = chw_dense_to_hwc_dense(channels, height, width), oihw_to_hwc_dense(height, width)
     for layout, source in ((dense, kernel.reshape(outputs, -1)), (conv, kernel)):
-        ours = layout.forward(source)
-        np.testing.assert_array_equal(flat @ ours, expected)
-        np.testing.assert_array_equal(layout.backward(ours), source)
-        assert shape_after(layout, source.shape) == ours.shape
+        converted = layout.forward(source)
+        np.testing.assert_array_equal(flat @ converted, expected)
+        np.testing.assert_array_equal(layout.inverse(converted), source)
+        assert shape_after(layout, source.shape) == converted.shape
 
 
 @pytest.mark.parametrize(
@@ -71,12 +71,12 @@ def test_dense_after_flatten_sees_the_same_map(
         (chw_dense_to_hwc_dense(512, 7, 7), (4096, 512)),
     ],
 )
-def test_other_shapes_are_refused(layout: Layout, shape: tuple[int, ...]) -> None:
+def test_other_shapes_are_an_error(layout: Layout, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"."):
         shape_after(layout, shape)
 
 
-def test_shapes_cost_no_memory() -> None:
+def test_shape_after_needs_no_memory() -> None:
     tracemalloc.start()
     assert shape_after(chw_dense_to_hwc_dense(512, 7, 7), (4096, 25088)) == (25088, 4096)
     assert tracemalloc.get_traced_memory()[1] < 1 << 20

@@ -1,4 +1,4 @@
-"""The engine on a small table: what it converts, and everything it refuses."""
+"""Matching, conversion and export with a small table: results, and all errors."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ferjax.convert.catalogue.publisher_input import IMAGENET
+from ferjax.convert.catalogue.input_specs import IMAGENET
 from ferjax.convert.rules.axis_layouts import KEEP, OI_TO_IO
 from ferjax.convert.rules.match_and_convert import Leaf, Rule, Table, convert, export, match
 from ferjax.convert.rules.name_templates import fill, parse, translate
@@ -36,7 +36,7 @@ TARGET = {
 }
 
 
-def refusal(
+def error_message(
     source: Mapping[str, Leaf] = SOURCE,
     target: Mapping[str, tuple[int, ...]] = TARGET,
     rules: tuple[Rule, ...] = RULES,
@@ -52,40 +52,42 @@ def without(mapping: Mapping[str, Any], *keys: str) -> dict[str, Any]:
     return {key: value for key, value in mapping.items() if key not in keys}
 
 
-def test_every_array_finds_its_variable(random_state: Any) -> None:
+def test_every_array_is_converted_and_exported_back(random_state: Any) -> None:
     arrays = random_state({key: leaf.shape for key, leaf in SOURCE.items()})
     assignments = match(SOURCE, TABLE, TARGET, where="a.pth")
-    ours = convert(arrays.__getitem__, assignments)
-    assert {path: array.shape for path, array in ours.items()} == TARGET
-    np.testing.assert_array_equal(ours["params/stage1_block1/kernel"], arrays["layer0.b.weight"].T)
-    for array in ours.values():
+    converted = convert(arrays.__getitem__, assignments)
+    assert {path: array.shape for path, array in converted.items()} == TARGET
+    np.testing.assert_array_equal(
+        converted["params/stage1_block1/kernel"], arrays["layer0.b.weight"].T
+    )
+    for array in converted.values():
         assert array.dtype == np.float32
         assert array.flags.c_contiguous
         assert not any(np.shares_memory(array, other) for other in arrays.values())
-    back = export(ours, TABLE)
-    assert sorted(back) == sorted(without(SOURCE, "bn.counter"))
-    for key, array in back.items():
+    exported = export(converted, TABLE)
+    assert sorted(exported) == sorted(without(SOURCE, "bn.counter"))
+    for key, array in exported.items():
         np.testing.assert_array_equal(array, arrays[key])
 
 
-def test_fresh_head_takes_nothing_from_the_source() -> None:
+def test_a_reinitialised_head_uses_no_array_of_the_source() -> None:
     wide = {**TARGET, "params/head/kernel": (5, 3), "params/head/bias": (3,)}
-    trunk = match(SOURCE, TABLE, wide, reinit=("head/.*",), where="a.pth")
-    assert [a.target for a in trunk] == [p for p in TARGET if "stage" in p]
+    assignments_of_trunk = match(SOURCE, TABLE, wide, reinit=("head/.*",), where="a.pth")
+    assert [a.target for a in assignments_of_trunk] == [p for p in TARGET if "stage" in p]
     headless = without(SOURCE, "fc.weight", "fc.bias")
-    assert match(headless, TABLE, wide, reinit=("head/.*",), where="a.pth") == trunk
+    assert match(headless, TABLE, wide, reinit=("head/.*",), where="a.pth") == assignments_of_trunk
 
 
 def test_ignore_is_by_name() -> None:
     source = {**SOURCE, "aux.weight": Leaf((2, 2), "float32")}
-    assert "'aux.weight' fits no rule" in refusal(source)
+    assert "'aux.weight' fits no rule" in error_message(source)
     assert len(match(source, TABLE, TARGET, ignore=(r"aux\..*",), where="a.pth")) == len(TARGET)
     # A full match: a part of the name is not enough.
-    assert "'aux.weight' fits no rule" in refusal(source, ignore=("aux",))
+    assert "'aux.weight' fits no rule" in error_message(source, ignore=("aux",))
 
 
 @pytest.mark.parametrize(
-    ("changes", "found"),
+    ("changes", "expected"),
     [
         (
             {"rules": (*RULES, RULES[2]), "reinit": ("head/bias",)},
@@ -98,52 +100,52 @@ def test_ignore_is_by_name() -> None:
         ({"source": without(SOURCE, "fc.bias")}, "nothing in the file for params/head/bias (7,)"),
         ({"target": without(TARGET, "params/head/bias")}, "which the network does not have"),
         ({"source": {**SOURCE, "fc.bias": Leaf((8,), "float32")}}, "expected (7,)"),
-        ({"source": {**SOURCE, "fc.weight": Leaf((7,), "float32")}}, "not one for oi_to_io"),
+        ({"source": {**SOURCE, "fc.weight": Leaf((7,), "float32")}}, "not valid for oi_to_io"),
         ({"source": {**SOURCE, "fc.bias": Leaf((7,), "int8")}}, "'fc.bias' is int8"),
         ({"reinit": ("haed/.*",)}, "reinit pattern 'haed/.*' fits no path"),
         ({"ignore": (r"aux\..*",)}, r"ignore pattern 'aux\\..*' fits no key"),
     ],
 )
-def test_each_misfit_is_named(changes: dict[str, Any], found: str) -> None:
-    message = refusal(**changes)
-    assert message.startswith("a.pth does not fit the network, read as timm writes resnet")
+def test_each_problem_is_described(changes: dict[str, Any], expected: str) -> None:
+    message = error_message(**changes)
+    assert message.startswith("a.pth does not fit the network, read as resnet from timm")
     assert "(problems: 1)" in message
-    assert found in message
+    assert expected in message
 
 
-def test_all_problems_come_at_once() -> None:
+def test_all_problems_are_listed_in_one_error() -> None:
     source = {f"x{i}.weight": Leaf((1,), "float32") for i in range(15)}
-    message = refusal(source)
+    message = error_message(source)
     assert "(problems: 19)" in message
     assert message.count("fits no rule") == 12
     assert "... and 7 more" in message
 
 
 def test_patterns_are_regular_expressions() -> None:
-    assert "reinit pattern '*head' is no regular expression" in refusal(reinit=("*head",))
+    assert "reinit pattern '*head' is not a regular expression" in error_message(reinit=("*head",))
 
 
 def test_export_is_strict() -> None:
-    with pytest.raises(UserError, match=r"params/jumper/kernel has no name in it"):
+    with pytest.raises(UserError, match=r"params/jumper/kernel has no rule"):
         export({"params/jumper/kernel": np.zeros((2, 2), np.float32)}, TABLE)
-    with pytest.raises(UserError, match=r"head/kernel has shape \(2,\), not one for oi_to_io"):
+    with pytest.raises(UserError, match=r"head/kernel has shape \(2,\), not valid for oi_to_io"):
         export({"params/head/kernel": np.zeros(2, np.float32)}, TABLE)
 
 
 @given(s=st.integers(1, 30), b=st.integers(0, 25))
 def test_templates_translate_both_ways(s: int, b: int) -> None:
-    theirs, ours = "layer{s-1}.{b:letter}.w", "stage{s}_block{b}/w"
-    text = fill(theirs, {"s": s, "b": b})
+    source, target = "layer{s-1}.{b:letter}.w", "stage{s}_block{b}/w"
+    text = fill(source, {"s": s, "b": b})
     assert text == f"layer{s - 1}.{chr(97 + b)}.w"
-    assert parse(theirs, text) == {"s": s, "b": b}
-    assert translate(theirs, ours, text) == f"stage{s}_block{b}/w"
-    assert translate(ours, theirs, f"stage{s}_block{b}/w") == text
+    assert parse(source, text) == {"s": s, "b": b}
+    assert translate(source, target, text) == f"stage{s}_block{b}/w"
+    assert translate(target, source, f"stage{s}_block{b}/w") == text
 
 
 @pytest.mark.parametrize(
     ("template", "text"),
     [
-        ("layer{s}.w", "layer1xw"),  # a dot is a dot
+        ("layer{s}.w", "layer1xw"),  # a dot matches only a dot
         ("layer{s}.w", "layer1.w2"),
         ("layer{s}.w", "layer01.w"),
         ("layer{s+1}.w", "layer0.w"),
@@ -151,5 +153,5 @@ def test_templates_translate_both_ways(s: int, b: int) -> None:
         ("block{b:letter}", "block1"),
     ],
 )
-def test_other_texts_are_no_instances(template: str, text: str) -> None:
+def test_other_texts_do_not_match(template: str, text: str) -> None:
     assert parse(template, text) is None

@@ -1,6 +1,6 @@
-"""Every table against a network of the library that it speaks of: all keys, and back bit for bit.
+"""Conversion tables against networks of the real libraries: all keys, and bit-exact round trips.
 
-Weights are random: nothing is downloaded.
+The weights are random: nothing is downloaded.
 """
 
 import os
@@ -21,7 +21,7 @@ from ferjax.models.registry import abstract_variables
 pytestmark = pytest.mark.parity
 
 CLASSES = 1000
-# Parameters as torchvision and Keras state them.
+# Numbers of parameters as published by torchvision and Keras.
 PARAMETERS = {
     "resnet18": 11_689_512,
     "resnet34": 21_797_672,
@@ -34,12 +34,12 @@ PARAMETERS = {
     "efficientnet_b1": 7_794_184,
     "efficientnet_b2": 9_109_994,
 }
-LARGE = 1 << 22  # numbers in an array that is not drawn, only measured
+LARGE = 1 << 22  # arrays with more elements are not generated; only their shape is checked
 Shapes = Mapping[str, tuple[int, ...]]
 
 
 def as_source(state: Mapping[str, Any], name: str = "weights.pth") -> Source:
-    """Returns a state dict, on the meta device or not, as a file that holds it."""
+    """Returns a Source with the keys and shapes of a state dict (meta device or not)."""
     rng = np.random.default_rng(0)
     leaves = {
         key: Leaf(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
@@ -50,26 +50,26 @@ def as_source(state: Mapping[str, Any], name: str = "weights.pth") -> Source:
     return Source(Path(name), "torch zip", leaves, draw.__getitem__, (), {})
 
 
-def target_of(model: str, table: Table, classes: int = CLASSES, **given: Any) -> Shapes:
-    return abstract_variables(model, classes, **{**table.fields, **given})
+def target_of(model: str, table: Table, classes: int = CLASSES, **fields: Any) -> Shapes:
+    return abstract_variables(model, classes, **{**table.fields, **fields})
 
 
-def check(source: Source, model: str, kind: str, **given: Any) -> None:
-    """Asserts that the file is recognised, fits our network fully, and comes back bit for bit."""
-    found = recognise(source, model, kind)
-    assert (found.num_classes, found.table.kind) == (CLASSES, kind)
+def check(source: Source, model: str, kind: str, **fields: Any) -> None:
+    """Asserts that the file is recognised, fits the network, and survives a round trip exactly."""
+    recognised = recognise(source, model, kind)
+    assert (recognised.num_classes, recognised.table.kind) == (CLASSES, kind)
     assert recognise(source).model == model
-    target = target_of(model, found.table, **given)
-    assignments = match(source.leaves, found.table, target, where=str(source.path))
+    target = target_of(model, recognised.table, **fields)
+    assignments = match(source.leaves, recognised.table, target, where=str(source.path))
     assert {a.target for a in assignments} == set(target)
     left_out = set(source.leaves) - {a.source for a in assignments}
     assert all(k.endswith("num_batches_tracked") or k.startswith("norm") for k in left_out)
     small = [a for a in assignments if np.prod(a.shape, dtype=int) < LARGE]
-    ours = convert(source.read, small)
-    assert all(ours[a.target].shape == a.shape for a in small)
-    back = export(ours, found.table)
-    assert set(back) == {a.source for a in small}
-    for key, array in back.items():
+    converted = convert(source.read, small)
+    assert all(converted[a.target].shape == a.shape for a in small)
+    exported = export(converted, recognised.table)
+    assert set(exported) == {a.source for a in small}
+    for key, array in exported.items():
         np.testing.assert_array_equal(array, source.read(key), err_msg=key)
     if kind != "keras":  # Keras's convolutions have biases.
         sizes = [np.prod(s, dtype=int) for p, s in target.items() if p.startswith("params/")]
@@ -117,27 +117,31 @@ def test_transformers(
         depths=list(depths), hidden_sizes=widths.tolist(), layer_type=kind, num_labels=CLASSES
     )
     check(on_meta(lambda: transformers.ResNetForImageClassification(config)), model, "transformers")
-    trunk = on_meta(lambda: transformers.ResNetModel(config))
-    found = recognise(trunk, model)
-    assert (found.table.kind, found.hidden, found.num_classes) == ("transformers", False, None)
-    target = target_of(model, found.table)
-    assigned = match(trunk.leaves, found.table, target, reinit=("head/.*",), where="w")
+    headless = on_meta(lambda: transformers.ResNetModel(config))
+    recognised = recognise(headless, model)
+    assert (recognised.table.kind, recognised.hidden, recognised.num_classes) == (
+        "transformers",
+        False,
+        None,
+    )
+    target = target_of(model, recognised.table)
+    assigned = match(headless.leaves, recognised.table, target, reinit=("head/.*",), where="w")
     assert len(assigned) == len(target) - 2
 
 
 @pytest.mark.parametrize("model", ["resnet18", "vgg16", "efficientnet_b0"])
-def test_trunks_alone(torchvision_models: Any, model: str) -> None:
+def test_networks_without_a_head(torchvision_models: Any, model: str) -> None:
     timm = pytest.importorskip("timm")
     source = on_meta(lambda: timm.create_model(model))
-    trunk = {
+    headless = {
         k: v for k, v in source.leaves.items() if not k.startswith(("fc", "pre", "head", "cl"))
     }
-    found = recognise(Source(source.path, "torch zip", trunk, source.read, (), {}), model)
-    assert (found.hidden, found.num_classes) == (False, None)
-    features = target_of(model, found.table, 7, head_widths=())
+    recognised = recognise(Source(source.path, "torch zip", headless, source.read, (), {}), model)
+    assert (recognised.hidden, recognised.num_classes) == (False, None)
+    features = target_of(model, recognised.table, 7, head_widths=())
     if model == "vgg16":
-        features = target_of(model, found.table, 7, head_widths=(), pooling="mean")
-    assigned = match(trunk, found.table, features, reinit=("head/.*",), where="w")
+        features = target_of(model, recognised.table, 7, head_widths=(), pooling="mean")
+    assigned = match(headless, recognised.table, features, reinit=("head/.*",), where="w")
     assert len(assigned) == len(features) - 2
 
 
@@ -146,17 +150,17 @@ KERAS = {"resnet50": "ResNet50", "vgg16": "VGG16", "efficientnet_b1": "Efficient
 
 @pytest.fixture(scope="module")
 def keras_applications() -> Any:
-    """Returns keras.applications, on JAX: no other framework computes here."""
+    """Returns keras.applications with the JAX backend, the only one that is installed."""
     os.environ["KERAS_BACKEND"] = "jax"
     return pytest.importorskip("keras").applications
 
 
-# Keras reads its own variables in numpy's old way.
+# Keras reads its variables by a deprecated interface of numpy.
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("model", KERAS)
 def test_keras(keras_applications: Any, tmp_path: Path, model: str) -> None:
     pytest.importorskip("h5py")
-    # At 32 pixels VGG's first dense layer is small; its names are those of any size.
+    # At 32 pixels the first dense layer of VGG is small; names do not depend on the size.
     vgg = model == "vgg16"
     network = getattr(keras_applications, KERAS[model])(
         weights=None, classes=CLASSES, input_shape=(32, 32, 3)
@@ -171,20 +175,27 @@ def test_keras(keras_applications: Any, tmp_path: Path, model: str) -> None:
     for name, container in (("a.weights.h5", "keras 3 h5"), ("a.h5", "keras legacy h5")):
         source = open_source(tmp_path / name)
         assert source.container == container
-        found = recognise(source)
-        assert (found.model, found.num_classes, found.table.kind) == (model, CLASSES, "keras")
+        recognised = recognise(source)
+        assert (recognised.model, recognised.num_classes, recognised.table.kind) == (
+            model,
+            CLASSES,
+            "keras",
+        )
         if model.startswith("efficientnet"):
-            assert (found.table.input.mean, found.table.input.std) == ((0.0,) * 3, (1.0,) * 3)
+            assert (recognised.table.input.mean, recognised.table.input.std) == (
+                (0.0,) * 3,
+                (1.0,) * 3,
+            )
         assignments = match(source.leaves, table, target, where=name)
-        ours = convert(source.read, assignments)
-        assert set(ours) == set(target)
-        back = export(ours, table)
-        for key, array in back.items():
+        converted = convert(source.read, assignments)
+        assert set(converted) == set(target)
+        exported = export(converted, table)
+        for key, array in exported.items():
             np.testing.assert_array_equal(array, source.read(key), err_msg=key)
-        # The order within a layer is the order of Keras's own names.
+        # The order of arrays within a layer is the order of Keras's names.
         for (layer, variable), array in weights.items():
             names = ["kernel", "bias"]
             if "bn" in layer:
                 names = ["gamma", "beta", "moving_mean", "moving_variance"]
             if variable in names:
-                np.testing.assert_array_equal(back[f"{layer}/{names.index(variable)}"], array)
+                np.testing.assert_array_equal(exported[f"{layer}/{names.index(variable)}"], array)

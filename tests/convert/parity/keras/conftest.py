@@ -1,4 +1,4 @@
-"""Keras's networks with random weights and statistics, on JAX: no other framework computes here."""
+"""Fixtures for parity with Keras (on the JAX backend): random networks, training, outputs."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +13,7 @@ from ferjax.convert.rules.name_templates import translate
 
 Outputs = Mapping[str, np.ndarray]
 
-# Of two layers of one block the later counts: not every EfficientNet block ends in a sum.
+# If two layers of a block match, the later one is used: not every EfficientNet block ends in a sum.
 BLOCKS = (
     ("conv{s+1}_block{b+1}_out", "stage{s}_block{b}"),
     ("block{s}_pool", "stage{s}"),
@@ -24,11 +24,12 @@ BLOCKS = (
 
 @pytest.fixture(scope="module")
 def keras_applications() -> Iterator[Any]:
-    """Returns keras.applications, whose convolutions begin at zero as long as this lasts."""
+    """Returns keras.applications; during the fixture convolutions are initialised with zeros."""
     os.environ["KERAS_BACKEND"] = "jax"
     keras = pytest.importorskip("keras")
     with pytest.MonkeyPatch.context() as patch:
-        # Keras compiles a program for each shape it draws, only for `keras_network` to overwrite.
+        # Keras compiles a program for each shape that it initialises, and `keras_network`
+        # overwrites the values.
         patch.setattr(
             keras.initializers.VarianceScaling,
             "__call__",
@@ -39,9 +40,9 @@ def keras_applications() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def train_keras() -> Callable[..., None]:
-    """Returns a function (network, images) that updates its statistics by a step of training.
+    """Returns a function (network, images) that updates the statistics by one training step.
 
-    Without dropout, from then on.
+    It also switches dropout off for good.
     """
 
     def train(network: Any, images: np.ndarray) -> None:
@@ -51,7 +52,7 @@ def train_keras() -> Callable[..., None]:
             if isinstance(layer, keras.layers.Dropout):
                 layer.rate = 0.0
         trained, fixed = network.trainable_variables, network.non_trainable_variables
-        # Keras adds biases to batches, which ferjax's tests forbid themselves.
+        # Keras broadcasts biases to batches, which ferjax's tests forbid for ferjax.
         with jax.numpy_rank_promotion("allow"):
             step = jax.jit(partial(network.stateless_call, training=True))
             _, updates = step([v.value for v in trained], [v.value for v in fixed], images)
@@ -65,10 +66,10 @@ def train_keras() -> Callable[..., None]:
 def keras_network(
     keras_applications: Any,
     train_keras: Callable[..., None],
-    drawn: Callable[..., np.ndarray],
-    near: Callable[..., tuple[Any, Any]],
+    draw_parameters: Callable[..., np.ndarray],
+    draw_statistics: Callable[..., tuple[Any, Any]],
 ) -> Callable[..., Any]:
-    """Returns a function (name in keras.applications, images like its input) → it, random."""
+    """Returns a function (name in keras.applications, sample input) → network, random weights."""
 
     def build(name: str, images: np.ndarray, seed: int = 0, **options: Any) -> Any:
         import keras
@@ -79,22 +80,22 @@ def keras_network(
             if not weight.path.startswith("normalization"):
                 depth = 2 if "dwconv" in weight.path else len(weight.shape) - 1
                 fan_in = int(np.prod(weight.shape[:depth]))
-                weight.assign(drawn(rng, weight.path, tuple(weight.shape), fan_in))
+                weight.assign(draw_parameters(rng, weight.path, tuple(weight.shape), fan_in))
         norms = [la for la in network.layers if isinstance(la, keras.layers.BatchNormalization)]
         if not norms:
             return network
-        moments, usual = keras.layers.BatchNormalization._moments, norms[0].momentum
+        moments, momentum = keras.layers.BatchNormalization._moments, norms[0].momentum
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(
                 keras.layers.BatchNormalization,
                 "_moments",
-                lambda norm, x, mask: near(rng, *moments(norm, x, mask)),
+                lambda norm, x, mask: draw_statistics(rng, *moments(norm, x, mask)),
             )
             for norm in norms:
                 norm.momentum = 0.0
             train_keras(network, images)
         for norm in norms:
-            norm.momentum = usual
+            norm.momentum = momentum
         return network
 
     return build
@@ -102,25 +103,25 @@ def keras_network(
 
 @pytest.fixture(scope="session")
 def run_keras() -> Callable[..., Outputs]:
-    """Returns a function (network, its input) → the same outputs as `run_ours`."""
+    """Returns a function (network, its input) → the same outputs as `run_ferjax`."""
 
     def outputs(network: Any, images: np.ndarray) -> Outputs:
         import keras
 
-        wanted = {"logits": network.output}
+        tensors = {"logits": network.output}
         for layer in network.layers:
-            for theirs, ours in BLOCKS:
-                if name := translate(theirs, ours, layer.name):
-                    wanted[name] = layer.output
-        taps = keras.Model(network.inputs, wanted)
+            for keras_name, ferjax_name in BLOCKS:
+                if name := translate(keras_name, ferjax_name, layer.name):
+                    tensors[name] = layer.output
+        model = keras.Model(network.inputs, tensors)
         state = [[v.value for v in vs]
-                 for vs in (taps.trainable_variables, taps.non_trainable_variables)]  # fmt: skip
+                 for vs in (model.trainable_variables, model.non_trainable_variables)]  # fmt: skip
 
         def run(trained: Any, fixed: Any, x: Any) -> Any:
-            return taps.stateless_call(trained, fixed, x, training=False)[0]
+            return model.stateless_call(trained, fixed, x, training=False)[0]
 
         with jax.numpy_rank_promotion("allow"):  # as above
-            found = jax.jit(run)(*state, images)
-        return {name: np.asarray(value) for name, value in found.items()}
+            values = jax.jit(run)(*state, images)
+        return {name: np.asarray(value) for name, value in values.items()}
 
     return outputs

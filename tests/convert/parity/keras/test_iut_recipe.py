@@ -1,4 +1,4 @@
-"""P2's recipe beside Keras: which layers its phases freeze, and a run from Keras's own file."""
+"""P2's recipe against Keras: frozen layers of its phases, and training from a Keras file."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from PIL import Image
 
 from ferjax.config.phases import phases_of
 from ferjax.convert.fetching.file_hashes import file_digest
-from ferjax.convert.rules.match_and_convert import targets_of
+from ferjax.convert.rules.match_and_convert import find_targets
 from ferjax.convert.tables.efficientnet import KERAS
 from ferjax.convert.weights import Pretrained
 from ferjax.data.synthetic.load_synthetic import render_faces
@@ -23,7 +23,7 @@ from ferjax.training.run_directory.metrics_jsonl import read_lines
 pytest.importorskip("h5py")
 pytestmark = [
     pytest.mark.parity,
-    # Keras reads its own variables in numpy's old way.
+    # Keras reads its variables by a deprecated interface of numpy.
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]
 
@@ -34,11 +34,11 @@ PATTERNS = [
 
 
 def frozen_paths(network: Any) -> tuple[set[str], set[str]]:
-    """Returns our paths of the parameters in Keras's frozen layers, and of all parameters."""
+    """Returns ferjax's paths of the parameters in Keras's frozen layers, and of all parameters."""
     frozen, every = set(), set()
     for layer in network.layers:
         for index in range(len(layer.weights)):
-            for path, _ in targets_of(f"{layer.name}/{index}", KERAS):
+            for path, _ in find_targets(f"{layer.name}/{index}", KERAS):
                 if path.startswith("params/"):
                     every.add(path.removeprefix("params/"))
                     if not layer.trainable:
@@ -46,7 +46,7 @@ def frozen_paths(network: Any) -> tuple[set[str], set[str]]:
     return frozen, every
 
 
-def test_the_phases_freeze_what_p2_froze(keras_applications: Any) -> None:
+def test_the_phases_freeze_the_same_layers_as_p2(keras_applications: Any) -> None:
     base = keras_applications.EfficientNetB1(weights=None, include_top=False)
     assert len(base.layers) == 339
     for layer in base.layers[:200]:
@@ -61,21 +61,21 @@ def test_the_phases_freeze_what_p2_froze(keras_applications: Any) -> None:
         assert not any(re.fullmatch(pattern, head) for pattern in PATTERNS)
 
 
-def test_the_share_of_blocks_left_out_is_kerass(keras_applications: Any) -> None:
+def test_the_rate_of_stochastic_depth_equals_keras(keras_applications: Any) -> None:
     import keras
 
     base = keras_applications.EfficientNetB1(weights=None, include_top=False)
     rates = [la.rate for la in base.layers if isinstance(la, keras.layers.Dropout)]
-    # Of 23 blocks, numbered from 0, the last is left out most often.
+    # Of 23 blocks, numbered from 0, the last has the largest rate.
     assert max(rates) == pytest.approx(resolve({"recipe": RECIPE}).stochastic_depth * 22 / 23)
 
 
 @pytest.fixture
 def fer2013(tmp_path: Path) -> Path:
-    """Returns a FER2013 in the layout of Kaggle's folders."""
-    named = {"angry": "anger", "happy": "happiness", "sad": "sadness"}
+    """Returns a FER2013 in the folder layout of Kaggle."""
+    emotion_of = {"angry": "anger", "happy": "happiness", "sad": "sadness"}
     names = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
-    labels = np.array([EMOTIONS.index(named.get(name, name)) for name in names])
+    labels = np.array([EMOTIONS.index(emotion_of.get(name, name)) for name in names])
     for split, each, first in (("train", 8, 0), ("test", 2, 1000)):
         for k in range(each):
             faces = render_faces(labels, first + 7 * k + np.arange(7), size=48)
@@ -117,13 +117,13 @@ def test_p2(
 
     lines = [line for line in read_lines(run_dir) if line["split"] == "train"]
     assert [line["epoch"] for line in lines] == [1, 2, 3, 4]
-    # Four steps an epoch; the decay counts from the start of its phase.
+    # Four steps in each epoch; the decay starts with each phase.
     rates = [peak / (1 + 1e-6 * step) for peak in (1e-3, 1e-5) for step in (3, 7)]
     np.testing.assert_allclose([line["learning_rate"] for line in lines], rates, rtol=3e-7)
     before: Mapping[str, np.ndarray] = load(file, "efficientnet_b1").variables
     for epoch, pattern in zip((1, 2, 3, 4), np.repeat(PATTERNS, 2), strict=True):
         for path, leaf in before.items():
-            # Statistics stand still with the norm that they are of.
-            own = path.partition("/")[2].replace("/mean", "/scale").replace("/var", "/scale")
+            # Statistics are frozen together with the scale of their norm.
+            name = path.partition("/")[2].replace("/mean", "/scale").replace("/var", "/scale")
             same = np.array_equal(states[epoch][path], leaf)
-            assert same == bool(re.fullmatch(pattern, own)), (epoch, path)
+            assert same == bool(re.fullmatch(pattern, name)), (epoch, path)

@@ -1,4 +1,4 @@
-"""Every network that Keras has with its weights, stage by stage, from raw bytes to logits."""
+"""Parity of every network with Keras: stage outputs and logits, from uint8 images."""
 
 import dataclasses
 from collections.abc import Callable
@@ -14,13 +14,13 @@ from ferjax.models.registry import MODELS
 pytest.importorskip("h5py")
 pytestmark = [
     pytest.mark.parity,
-    # Keras reads its own variables in numpy's old way.
+    # Keras reads its variables by a deprecated interface of numpy.
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]
 
 CLASSES = 7
 BOUNDS = {"resnet": 1e-5, "vgg": 1e-5, "efficientnet": 1e-4}
-# Our name → module of keras.applications, network in it, file: Keras 3's or the one before.
+# ferjax's name → module of keras.applications, network in it, file of Keras 3 or an older format.
 NETWORKS = {
     "resnet50": ("resnet", "ResNet50", "a.weights.h5"),
     "resnet101": ("resnet", "ResNet101", "a.h5"),
@@ -40,9 +40,10 @@ def pixels(batch: int, side: int) -> np.ndarray:
 def compare(
     request: pytest.FixtureRequest, model: str, network: Any, folder: Path, images: np.ndarray
 ) -> int | None:
-    """Asserts that from the same bytes both compute the same; returns the classes of the file."""
-    keras_applications, load, run_ours, run_keras, worst = map(
-        request.getfixturevalue, ("keras_applications", "load", "run_ours", "run_keras", "worst")
+    """Asserts that both have the same outputs for the same images; returns the file's classes."""
+    keras_applications, load, run_ferjax, run_keras, largest_error = map(
+        request.getfixturevalue,
+        ("keras_applications", "load", "run_ferjax", "run_keras", "largest_error"),
     )
     module, _, name = NETWORKS[model]
     save = network.save_weights if name.endswith(".weights.h5") else network.save
@@ -50,12 +51,12 @@ def compare(
     weights = load(folder / name, model)
     assert weights.source["kind"] == "keras"
     spec = dataclasses.replace(weights.input, size=images.shape[1])
-    ours = run_ours(weights, prepare(images, spec))
+    actual = run_ferjax(weights, prepare(images, spec))
     inputs = getattr(keras_applications, module).preprocess_input(images.astype(np.float32))
-    theirs = run_keras(network, inputs)
-    if len(images) > 1:  # else parity would be that of constants
-        assert np.ptp(theirs["logits"], 0).max() >= 0.01 * np.abs(theirs["logits"]).max()
-    error, tensor = worst(ours, theirs)
+    expected = run_keras(network, inputs)
+    if len(images) > 1:  # the outputs must depend on the image
+        assert np.ptp(expected["logits"], 0).max() >= 0.01 * np.abs(expected["logits"]).max()
+    error, tensor = largest_error(actual, expected)
     assert error <= BOUNDS[MODELS[model].family], tensor
     return weights.num_classes
 
@@ -75,11 +76,11 @@ def test_logits(
 ) -> None:
     options = {"classes": CLASSES, "input_shape": (shape[1], shape[1], 3)}
     if vgg := model.startswith("vgg"):
-        # Keras's classifier demands 224 pixels: see below.
+        # Keras's classifier needs 224 pixels, see below.
         options = {**options, "include_top": False, "pooling": "avg"}
-    # Its EfficientNets take bytes as they are, the others about 127 less.
-    seen = pixels(8, shape[1]) - (0 if model.startswith("efficientnet") else 127.0)
-    network = keras_network(NETWORKS[model][1], seen.astype(np.float32), **options)
+    # Keras's EfficientNets take values from 0 to 255, the others subtract about 127 first.
+    sample = pixels(8, shape[1]) - (0 if model.startswith("efficientnet") else 127.0)
+    network = keras_network(NETWORKS[model][1], sample.astype(np.float32), **options)
     classes = compare(request, model, network, folder, pixels(*shape))
     assert classes == (None if vgg else CLASSES)
 

@@ -1,4 +1,4 @@
-"""Batch norm as Keras has it: its constants, and what one step of training leaves behind."""
+"""Batch norm against Keras: epsilon, momentum, running statistics after one training step."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ from ferjax.images.preprocess import normalize
 
 pytestmark = [
     pytest.mark.parity,
-    # Keras reads its own variables in numpy's old way.
+    # Keras reads its variables by a deprecated interface of numpy.
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]
 
@@ -31,7 +31,7 @@ def test_running_statistics(
     train_keras: Callable[..., None],
     load: Callable[..., Pretrained],
     step_statistics: Callable[..., Statistics],
-    worst: Callable[..., tuple[float, str]],
+    largest_error: Callable[..., tuple[float, str]],
     folder: Path,
 ) -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (BATCH, SIDE, SIDE, 3)).astype(np.float32)
@@ -42,9 +42,9 @@ def test_running_statistics(
     before = load(folder / "before.weights.h5", "efficientnet_b0")
     after = load(folder / "after.weights.h5", "efficientnet_b0")
 
-    # Keras keeps the biased variance as we do: nothing to correct.
-    ours = step_statistics(before, normalize(pixels[:, ::-1], before.input))
-    error, name = worst(ours, statistics(after))
+    # Keras stores the biased variance, as ferjax does: no correction is needed.
+    actual = step_statistics(before, normalize(pixels[:, ::-1], before.input))
+    error, name = largest_error(actual, statistics(after))
     assert error <= BOUND, name
 
 

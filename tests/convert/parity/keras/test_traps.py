@@ -1,4 +1,4 @@
-"""The traps of Keras's files: versions, bytes, hidden layers and depthwise kernels."""
+"""Parity traps of Keras: ResNet v1, BGR input, a hidden division, depthwise kernels."""
 
 import dataclasses
 from collections.abc import Callable
@@ -23,31 +23,31 @@ from ferjax.specs import InputSpec
 pytest.importorskip("h5py")
 pytestmark = [
     pytest.mark.parity,
-    # Keras reads its own variables in numpy's old way.
+    # Keras reads its variables by a deprecated interface of numpy.
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]
 
-BAR = 1e-5
-TRAPPED = 100 * BAR
+TOLERANCE = 1e-5
+MIN_TRAP_ERROR = 100 * TOLERANCE
 SIDE = 64
 IMAGES = np.random.default_rng(1).integers(0, 256, (8, SIDE, SIDE, 3), np.uint8)
 PIXELS = IMAGES.astype(np.float32)
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def logits(weights: Pretrained, spec: InputSpec, **fields: Any) -> np.ndarray:
-    """Returns ours from bytes, by a spec, with some of the fields that the weights need changed."""
+    """Returns ferjax's logits by an input spec, with `fields` in place of those of the weights."""
     network = create_model(weights.model, weights.num_classes or 0, **{**weights.fields, **fields})
     apply = jax.jit(lambda v, x: network.apply(v, x, train=False))
     images = prepare(IMAGES, dataclasses.replace(spec, size=SIDE))
     return np.asarray(apply(unflatten(weights.variables), images))
 
 
-def distance(ours: Any, theirs: Any) -> float:
-    return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+def distance(actual: Any, expected: Any) -> float:
+    return float(np.abs(actual - expected).max() / np.abs(expected).max())
 
 
-def test_trap_5_resnet_v1_and_caffes_bytes(
+def test_trap_5_resnet_v1_and_bgr_input(
     keras_applications: Any,
     keras_network: Callable[..., Any],
     run_keras: Callable[..., Any],
@@ -58,21 +58,24 @@ def test_trap_5_resnet_v1_and_caffes_bytes(
     network.save_weights(folder / "a.weights.h5")
     weights = load(folder / "a.weights.h5", "resnet50")
     inputs = keras_applications.resnet.preprocess_input(PIXELS.copy())
-    theirs = run_keras(network, inputs)["logits"]
+    expected = run_keras(network, inputs)["logits"]
     spec = weights.input
-    assert distance(logits(weights, spec), theirs) <= BAR
+    assert distance(logits(weights, spec), expected) <= TOLERANCE
 
-    # The stride in the 3x3 takes the same variables: nothing but the numbers would tell.
-    assert distance(logits(weights, spec, stride_on_3x3=True), theirs) >= TRAPPED
-    assert distance(logits(weights, dataclasses.replace(spec, order="rgb")), theirs) >= TRAPPED
+    # With the stride in the 3x3 the variables are the same, so only the numbers show the mistake.
+    assert distance(logits(weights, spec, stride_on_3x3=True), expected) >= MIN_TRAP_ERROR
+    assert (
+        distance(logits(weights, dataclasses.replace(spec, order="rgb")), expected)
+        >= MIN_TRAP_ERROR
+    )
     torch_style = find_table("resnet50", "torchvision").input
-    assert distance(logits(weights, torch_style), theirs) >= TRAPPED
+    assert distance(logits(weights, torch_style), expected) >= MIN_TRAP_ERROR
     source, table = open_source(folder / "a.weights.h5"), find_table("resnet50", "keras")
     with pytest.raises(UserError, match=r"stem_conv/bias, which the network does not have"):
         match(source.leaves, table, abstract_variables("resnet50", 7), where="a.weights.h5")
 
 
-def test_trap_6_imagenets_weights_bring_one_more_division(
+def test_trap_6_imagenet_weights_add_one_more_division(
     keras_applications: Any,
     keras_network: Callable[..., Any],
     run_keras: Callable[..., Any],
@@ -83,28 +86,32 @@ def test_trap_6_imagenets_weights_bring_one_more_division(
     import keras
 
     options = {"include_top": False, "pooling": "avg", "input_shape": (SIDE, SIDE, 3)}
-    seen = (PIXELS / 255 - MEAN) / DEVIATION * 255  # without the layers that come with the weights
-    random = keras_network("EfficientNetB0", seen.astype(np.float32), **options)
-    # As in the files that Keras ships: the deviation in the variance's place.
+    # The sample input of a network without the layers that come with the ImageNet weights.
+    sample = (PIXELS / 255 - MEAN) / STD * 255
+    random = keras_network("EfficientNetB0", sample.astype(np.float32), **options)
+    # As in the files that Keras publishes: the standard deviation is stored as the variance.
     (normalization,) = (
         layer for layer in random.layers if isinstance(layer, keras.layers.Normalization)
     )
-    normalization.set_weights([np.array(MEAN), np.array(DEVIATION), np.array(0)])
+    normalization.set_weights([np.array(MEAN), np.array(STD), np.array(0)])
     file = folder / "efficientnetb0_notop.h5"
     random.save(file)
     downloads = "keras.src.applications.efficientnet.file_utils.get_file"
     monkeypatch.setattr(downloads, lambda *_, **__: str(file))
     live = keras_applications.EfficientNetB0(weights="imagenet", **options)
-    theirs = run_keras(live, PIXELS)["logits"]
+    expected = run_keras(live, PIXELS)["logits"]
 
     weights = load(file, "efficientnet_b0")
     np.testing.assert_allclose(weights.input.mean, MEAN, rtol=1e-6)
-    np.testing.assert_allclose(weights.input.std, DEVIATION, rtol=1e-6)
-    assert distance(logits(weights, weights.input), theirs) <= BAR
-    once = dataclasses.replace(weights.input, std=tuple(np.sqrt(DEVIATION)))
-    assert distance(logits(weights, once), theirs) >= TRAPPED
-    # Bytes as the network takes them, its own layers left out.
-    assert distance(logits(weights, dataclasses.replace(once, mean=(0,) * 3)), theirs) >= TRAPPED
+    np.testing.assert_allclose(weights.input.std, STD, rtol=1e-6)
+    assert distance(logits(weights, weights.input), expected) <= TOLERANCE
+    once = dataclasses.replace(weights.input, std=tuple(np.sqrt(STD)))
+    assert distance(logits(weights, once), expected) >= MIN_TRAP_ERROR
+    # Values from 0 to 255 without the network's normalisation layers.
+    assert (
+        distance(logits(weights, dataclasses.replace(once, mean=(0,) * 3)), expected)
+        >= MIN_TRAP_ERROR
+    )
 
 
 def test_trap_7_depthwise_kernels_keep_their_channels_before_the_multiplier(
@@ -116,19 +123,19 @@ def test_trap_7_depthwise_kernels_keep_their_channels_before_the_multiplier(
     network = keras_network("EfficientNetB0", PIXELS, classes=7, input_shape=(SIDE, SIDE, 3))
     network.save_weights(folder / "a.weights.h5")
     weights = load(folder / "a.weights.h5", "efficientnet_b0")
-    theirs = run_keras(network, PIXELS)["logits"]
-    assert distance(logits(weights, weights.input), theirs) <= BAR
-    # 3: an epsilon of torch's, 4: torch's padding, at an even size.
-    assert distance(logits(weights, weights.input, bn_eps=1e-5), theirs) >= TRAPPED
-    assert distance(logits(weights, weights.input, padding="symmetric"), theirs) >= TRAPPED
+    expected = run_keras(network, PIXELS)["logits"]
+    assert distance(logits(weights, weights.input), expected) <= TOLERANCE
+    # 3: torch's epsilon; 4: torch's padding, at an even size.
+    assert distance(logits(weights, weights.input, bn_eps=1e-5), expected) >= MIN_TRAP_ERROR
+    assert distance(logits(weights, weights.input, padding="symmetric"), expected) >= MIN_TRAP_ERROR
 
     table = find_table("efficientnet_b0", "keras")
-    kept = tuple(
+    rules = tuple(
         dataclasses.replace(rule, layout=KEEP) if rule.layout == KERAS_DEPTHWISE else rule
         for rule in table.rules
     )
-    assert kept != table.rules
+    assert rules != table.rules
     target = abstract_variables("efficientnet_b0", 7, **table.fields)
     source = open_source(folder / "a.weights.h5")
     with pytest.raises(UserError, match=r"dwconv/0' has shape \(3, 3, 32, 1\)"):
-        match(source.leaves, dataclasses.replace(table, rules=kept), target, where="a.weights.h5")
+        match(source.leaves, dataclasses.replace(table, rules=rules), target, where="a.weights.h5")

@@ -1,4 +1,4 @@
-"""Any intermediate activation of a network, by the name of the submodule that returns it."""
+"""Intermediate activations (feature maps) of a network, selected by submodule name."""
 
 import difflib
 import re
@@ -12,40 +12,41 @@ from ferjax.errors import UserError
 from ferjax.runtime.variable_tree import flatten
 
 
-def capture(
+def capture_activations(
     model: nn.Module, variables: Mapping[str, Any], images: Any, pattern: str
 ) -> tuple[jax.Array, dict[str, Any]]:
-    """Returns the logits, and what the submodules whose names match the pattern return.
+    """Returns the logits, and the outputs of the submodules with names that match the pattern.
 
-    The network runs in evaluation mode. May be called under `jax.jit`, model and pattern static.
+    The network runs in evaluation mode. The function may be traced by `jax.jit` with `model` and
+    `pattern` static.
 
     Args:
       model: the network.
       variables: its variables.
       images: its input, float [B, H, W, C].
-      pattern: regular expression that matches the whole of a name: `stage3_block1`,
+      pattern: regular expression that must match a whole name: `stage3_block1`,
         `stage1_block0/conv1`, `stage._block0/bn.`.
 
     Returns:
       float [B, num_classes], and {name: output}.
 
     Raises:
-      UserError: no regular expression, or one that matches no submodule.
+      UserError: the pattern is not a valid regular expression, or matches no submodule.
     """
     try:
         expression = re.compile(pattern)
     except re.error as error:
-        raise UserError(f"pattern {pattern!r} is no regular expression: {error}.") from None
+        raise UserError(f"pattern {pattern!r} is not a regular expression: {error}.") from None
     names: list[str] = []
 
-    def wanted(module: nn.Module, method: str) -> bool:
+    def is_selected(module: nn.Module, method: str) -> bool:
         if method != "__call__" or not module.path:
             return False
         names.append("/".join(module.path))
         return expression.fullmatch(names[-1]) is not None
 
     logits, state = model.apply(
-        variables, images, train=False, capture_intermediates=wanted, mutable=["intermediates"]
+        variables, images, train=False, capture_intermediates=is_selected, mutable=["intermediates"]
     )
     tree: Any = state.get("intermediates", {})
     calls = flatten(tree)
@@ -56,10 +57,10 @@ def capture(
 
 
 def _no_match(network: str, pattern: str, names: Sequence[str]) -> UserError:
-    near = difflib.get_close_matches(pattern, names, n=3, cutoff=0.5)
-    if near:
-        hint = f"Did you mean {' or '.join(map(repr, near))}?"
+    suggestions = difflib.get_close_matches(pattern, names, n=3, cutoff=0.5)
+    if suggestions:
+        hint = f"Did you mean {' or '.join(map(repr, suggestions))}?"
     else:
-        tops = dict.fromkeys(name.split("/")[0] for name in names)
-        hint = f"Its uppermost layers: {', '.join(tops)}."
+        top_level = dict.fromkeys(name.split("/")[0] for name in names)
+        hint = f"Its top-level layers: {', '.join(top_level)}."
     return UserError(f"no layer of {network} matches {pattern!r}. {hint}")

@@ -1,4 +1,4 @@
-"""How the sources want their images, and what a file itself says about it."""
+"""Input specs of pretrained weights: mean, std, channel order, and their values in a file."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 IMAGENET = InputSpec((224, 224), 224, 3, IMAGENET_MEAN, IMAGENET_STD)
 IMAGENET_BICUBIC = dataclasses.replace(IMAGENET, interpolation="bicubic")
-# Caffe's habit: blue first, the mean of ImageNet's pixels subtracted, 0 to 255 otherwise.
+# As in Caffe: BGR order, values from 0 to 255 minus the mean pixel of ImageNet.
 CAFFE = InputSpec(
     (224, 224),
     224,
@@ -24,50 +24,51 @@ CAFFE = InputSpec(
 )
 
 
-def keras_input(
+def keras_normalization(
     mean: Sequence[float], variance: Sequence[float]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Returns mean and standard deviation that a Keras EfficientNet's first layers amount to.
+    """Returns mean and standard deviation of the first layers of a Keras EfficientNet.
 
-    Keras ships its ImageNet weights with the deviation in the variance's place and divides by its
-    root once more, in a layer without weights; so the deviation is the stored "variance" itself.
+    In its published ImageNet weights Keras stores the standard deviation as "variance", and divides
+    by its root a second time, in a layer without weights. So the standard deviation is the stored
+    "variance" itself.
     """
-    shipped = len(variance) == 3 and np.allclose(variance, IMAGENET_STD, atol=1e-6)
-    std = variance if shipped else np.sqrt(variance)
+    published = len(variance) == 3 and np.allclose(variance, IMAGENET_STD, atol=1e-6)
+    std = variance if published else np.sqrt(variance)
     return tuple(map(float, mean)), tuple(map(float, std))
 
 
-def refined(spec: InputSpec, metadata: Mapping[str, Any], where: str) -> InputSpec:
-    """Returns the spec with what a file's metadata says: timm's config, Keras's normalisation.
+def refine_input_spec(spec: InputSpec, metadata: Mapping[str, Any], where: str) -> InputSpec:
+    """Returns the spec with the values of a file's metadata: timm's config, Keras's normalisation.
 
     Raises:
-      UserError: the config.json beside the file says something that is no input.
+      UserError: config.json in the file's folder has invalid values.
     """
-    if found := metadata.get("normalization"):
-        mean, std = keras_input(found["mean"], found["variance"])
+    if values := metadata.get("normalization"):
+        mean, std = keras_normalization(values["mean"], values["variance"])
         return dataclasses.replace(spec, mean=mean, std=std)
     config = metadata.get("config", {}).get("pretrained_cfg")
     if not config:
         return spec
     try:
         size = int(config.get("input_size", (3, 0, spec.size))[-1])
-        known = config.get("interpolation") in ("bilinear", "bicubic")
+        supported = config.get("interpolation") in ("bilinear", "bicubic")
         changed = dataclasses.replace(
             spec,
             storage=(size, size),
             size=size,
             mean=tuple(float(v) for v in config.get("mean", spec.mean)),
             std=tuple(float(v) for v in config.get("std", spec.std)),
-            interpolation=config["interpolation"] if known else spec.interpolation,
+            interpolation=config["interpolation"] if supported else spec.interpolation,
         )
     except (AttributeError, TypeError, ValueError, IndexError) as error:
         raise UserError(
-            f"config.json beside {where}: pretrained_cfg has no usable input size, mean or std "
+            f"config.json next to {where}: pretrained_cfg has no usable input size, mean or std "
             f"({error}). Correct it or move it away."
         ) from None
     if len(changed.mean) != spec.channels or len(changed.std) != spec.channels:
         raise UserError(
-            f"config.json beside {where}: mean {changed.mean} and std {changed.std}, expected "
+            f"config.json next to {where}: mean {changed.mean} and std {changed.std}, expected "
             f"{spec.channels} numbers each. Correct it or move it away."
         )
     return changed

@@ -1,4 +1,4 @@
-"""Intermediate activations by name."""
+"""Intermediate activations selected by submodule name: shapes, values, errors."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from ferjax.errors import UserError
-from ferjax.models.capture import capture
 from ferjax.models.efficientnet import EfficientNet, Stage
+from ferjax.models.intermediate_activations import capture_activations
 from ferjax.models.registry import create_model
 from ferjax.models.resnet import ResNet
 from ferjax.models.vgg import VGG
 
-# A network, and the shapes of what one pattern captures at 32 px.
+# A network, a pattern, and the shapes of the activations that it captures at 32 px.
 CASES: dict[str, tuple[Any, str, dict[str, tuple[int, ...]]]] = {
     "resnet": (
         ResNet(7, (1, 1), "basic", widths=(8, 16)),
@@ -47,23 +47,27 @@ IMAGES = np.random.default_rng(1).random((2, 32, 32, 3), np.float32)
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_captures_what_the_pattern_names(name: str, random_variables: Callable[..., Any]) -> None:
+def test_captures_the_submodules_that_match_the_pattern(
+    name: str, random_variables: Callable[..., Any]
+) -> None:
     model, pattern, shapes = CASES[name]
     variables = random_variables(model, 32, 3)
-    logits, seen = jax.jit(partial(capture, model, pattern=pattern))(variables, IMAGES)
-    assert {key: value.shape for key, value in seen.items()} == shapes
-    plain = jax.jit(partial(model.apply, train=False))(variables, IMAGES)
-    np.testing.assert_allclose(logits, plain, atol=1e-5 * np.abs(plain).max(), rtol=0)
+    logits, activations = jax.jit(partial(capture_activations, model, pattern=pattern))(
+        variables, IMAGES
+    )
+    assert {key: value.shape for key, value in activations.items()} == shapes
+    expected = jax.jit(partial(model.apply, train=False))(variables, IMAGES)
+    np.testing.assert_allclose(logits, expected, atol=1e-5 * np.abs(expected).max(), rtol=0)
 
 
-def test_the_values_are_the_layers(random_variables: Callable[..., Any]) -> None:
+def test_the_values_are_the_outputs_of_the_layers(random_variables: Callable[..., Any]) -> None:
     model, _, _ = CASES["vgg"]
     variables = random_variables(model, 32, 3)
-    logits, seen = capture(model, variables, IMAGES, "head.*")
+    logits, activations = capture_activations(model, variables, IMAGES, "head.*")
     head = variables["params"]["head"]
-    hidden = np.maximum(seen["head_dense1"], 0)
+    hidden = np.maximum(activations["head_dense1"], 0)
     np.testing.assert_allclose(logits, hidden @ head["kernel"] + head["bias"], rtol=1e-4)
-    np.testing.assert_array_equal(seen["head"], logits)
+    np.testing.assert_array_equal(activations["head"], logits)
 
 
 @pytest.mark.parametrize(
@@ -71,14 +75,14 @@ def test_the_values_are_the_layers(random_variables: Callable[..., Any]) -> None
     [
         ("stage1/conv9", "no layer of VGG matches 'stage1/conv9'. Did you mean 'stage1/conv1'"),
         ("stage", "no layer of VGG matches 'stage'. Did you mean 'stage"),
-        ("qqqq", "Its uppermost layers: stage1, stage2, head_dense1, dropout1, head."),
-        ("stage(", "pattern 'stage(' is no regular expression: "),
+        ("qqqq", "Its top-level layers: stage1, stage2, head_dense1, dropout1, head."),
+        ("stage(", "pattern 'stage(' is not a regular expression: "),
     ],
 )
-def test_no_match_names_near_names(
+def test_an_error_suggests_similar_names(
     pattern: str, words: str, random_variables: Callable[..., Any]
 ) -> None:
     model, _, _ = CASES["vgg"]
     with pytest.raises(UserError) as error:
-        capture(model, random_variables(model, 32, 3), IMAGES, pattern)
+        capture_activations(model, random_variables(model, 32, 3), IMAGES, pattern)
     assert words in str(error.value)

@@ -1,4 +1,4 @@
-"""The taps of a window that slides over a map, and their transpose."""
+"""Sliding-window views of a map, one for each kernel tap, and their transpose (im2col, col2im)."""
 
 from collections.abc import Sequence
 
@@ -8,10 +8,10 @@ from jax import lax
 
 
 def taps(x: jax.Array, window: int, stride: int) -> list[jax.Array]:
-    """Returns what each place of a sliding window sees: `window`² strided views, row-major.
+    """Returns `window`² strided views of x, row-major: the pixels under each tap of the window.
 
     Args:
-      x: [B, H, W, C], padded already.
+      x: [B, H, W, C], already padded.
       window: side of the window.
       stride: step between windows.
 
@@ -24,21 +24,21 @@ def taps(x: jax.Array, window: int, stride: int) -> list[jax.Array]:
     ]
 
 
-def join_taps(
+def add_taps_back(
     parts: Sequence[jax.Array],
     window: int,
     stride: int,
     low: tuple[int, int],
     sides: tuple[int, ...],
 ) -> jax.Array:
-    """Returns the transpose of padding and `taps`: every part added back to where it was seen.
+    """Returns the transpose of padding followed by `taps`: adds each part to the pixels it covers.
 
-    Window i's place u lies on row stride · i + u - low, which is row i + down of the plane of every
-    `stride`-th row. The planes are summed one by one and interleaved at the end, so nothing is
-    scattered.
+    Tap u of window i lies on row stride · i + u - low. That is row i + down of the plane that
+    holds every `stride`-th row. The planes are summed one by one and interleaved at the end, so
+    no scatter is needed.
 
     Args:
-      parts: arrays [B, H', W', C], one for each place of the window, row-major.
+      parts: arrays [B, H', W', C], one for each tap of the window, row-major.
       window: side of the window.
       stride: step between windows.
       low: padding above and to the left.
@@ -54,8 +54,8 @@ def join_taps(
         (down, row), (right, column) = divmod(u - low[0], stride), divmod(v - low[1], stride)
         edges = [(0, 0, 0), (down, rows - part.shape[1] - down, 0)]
         edges += [(right, columns - part.shape[2] - right, 0), (0, 0, 0)]
-        placed = lax.pad(part, jnp.zeros((), part.dtype), edges)
-        planes[row, column] = planes[row, column] + placed if (row, column) in planes else placed
+        shifted = lax.pad(part, jnp.zeros((), part.dtype), edges)
+        planes[row, column] = planes[row, column] + shifted if (row, column) in planes else shifted
     batch, *_, channels = parts[0].shape
     empty = jnp.zeros((batch, rows, columns, channels), parts[0].dtype)
     grid = [[planes.get((i, j), empty) for j in range(stride)] for i in range(stride)]

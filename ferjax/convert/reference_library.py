@@ -1,4 +1,4 @@
-"""The library that published a file, as the judge of its conversion."""
+"""Verifies a conversion: logits of the original library (torchvision, timm, Keras, ...)."""
 
 import contextlib
 import importlib
@@ -12,7 +12,7 @@ from ferjax.convert.readers.open_file import Source
 from ferjax.errors import UserError
 from ferjax.specs import InputSpec
 
-# Keras's names of the networks: module of keras.applications, function in it.
+# Keras's names of the networks: the module of keras.applications and the function in it.
 _KERAS = {
     "resnet50": ("resnet", "ResNet50"),
     "resnet101": ("resnet", "ResNet101"),
@@ -23,7 +23,7 @@ _KERAS = {
     "efficientnet_b1": ("efficientnet", "EfficientNetB1"),
     "efficientnet_b2": ("efficientnet", "EfficientNetB2"),
 }
-# ResNet configurations of transformers: depths, kind of block, widths after the stem's 64.
+# ResNet configurations of transformers: depths, kind of block, widths; the stem has width 64.
 _TRANSFORMERS = {
     "resnet18": ([2, 2, 2, 2], "basic", [64, 128, 256, 512]),
     "resnet34": ([3, 4, 6, 3], "basic", [64, 128, 256, 512]),
@@ -37,14 +37,14 @@ _COUNTER = "num_batches_tracked"
 def reference_logits(
     source: Source, kind: str, model: str, num_classes: int | None, spec: InputSpec, images: Any
 ) -> np.ndarray:
-    """Returns what the source's own library computes with its weights.
+    """Returns the logits that the original library computes with the weights of a file.
 
     Args:
       source: the opened file.
-      kind: of its table.
+      kind: the kind of the file's conversion table.
       model: name of the network.
-      num_classes: of its head; None: no head, and the pooled features are returned.
-      spec: mean and deviation for libraries whose networks take normalised images.
+      num_classes: classes of the head; None: no head, and the pooled features are returned.
+      spec: mean and standard deviation, for libraries with networks that take normalised images.
       images: uint8 [N, S, S, 3].
 
     Returns:
@@ -63,7 +63,7 @@ def reference_logits(
 
 
 def _torch_module(source: Source, module: Any, images: np.ndarray, spec: InputSpec) -> np.ndarray:
-    """Returns the outputs of a torch module with the file's weights, all of them."""
+    """Returns the outputs of a torch module after strict loading of the file's weights."""
     import torch
 
     state = {k: torch.from_numpy(source.read(k)) for k in source.leaves if _COUNTER not in k}
@@ -106,7 +106,8 @@ def _transformers(
     source: Source, model: str, num_classes: int | None, spec: InputSpec, images: np.ndarray
 ) -> np.ndarray:
     with contextlib.suppress(ImportError):
-        import_torchvision("torchvision")  # transformers looks for it, and stumbles where it does
+        # transformers imports torchvision itself, and would fail there without this.
+        import_torchvision("torchvision")
     import transformers
 
     depths, layer, widths = _TRANSFORMERS[model]
@@ -117,7 +118,7 @@ def _transformers(
     network = transformers.ResNetForImageClassification if whole else transformers.ResNetModel
     module: Any = network(config)
     if whole and num_classes is None:
-        module.classifier = module.classifier[:1]  # its flattening alone
+        module.classifier = module.classifier[:1]  # only the flattening
     return _torch_module(source, module, images, spec)
 
 
@@ -140,7 +141,8 @@ def _keras(
     network.load_weights(str(source.path))
     for layer in network.layers:
         if isinstance(layer, keras.layers.Normalization):
-            # ImageNet's weights come with one more division, which no weights file holds.
+            # Keras builds one more division into its network with ImageNet weights; that division
+            # is not in any weights file.
             layer.set_weights([np.asarray(spec.mean), np.square(spec.std), np.zeros(())])
             layer.finalize_state()
     inputs = applications.preprocess_input(images.astype(np.float32))
@@ -148,10 +150,13 @@ def _keras(
 
 
 def import_torchvision(name: str) -> Any:
-    """Returns a module that needs torchvision, whose CUDA wheel lacks operators beside a CPU torch.
+    """Imports a module that needs torchvision, also if torchvision is for CUDA and torch for CPU.
+
+    In that combination torchvision has no compiled operators and its import fails; this function
+    declares the missing operators first.
 
     Raises:
-      ImportError: not installed.
+      ImportError: the module is not installed.
     """
     import torch
 
@@ -162,7 +167,7 @@ def import_torchvision(name: str) -> Any:
         for operator in ("nms", "qnms"):
             library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         module = importlib.import_module(name)
-        module.__dict__["_ferjax_operators"] = library  # They live as long as it does.
+        module.__dict__["_ferjax_operators"] = library  # keeps the operators alive
         return module
 
 

@@ -1,0 +1,1 @@
+"""Examples of ferjax in research code, run by tests/examples."""

@@ -1,0 +1,55 @@
+"""Names that a user's own module registers: networks, data sets, losses, augmentations, optimizers.
+
+ferjax's own names stand in literal tables beside what they name; these are the only ones that are
+added while a program runs. A module named by `launch.train --import=my_module` adds them.
+"""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from ferjax.errors import UserError, unknown_name
+
+# Fields of `TrainConfig` whose values can be registered.
+KINDS = ("model", "dataset", "loss", "augment", "optimizer")
+_REGISTERED: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+
+
+def register(kind: str, name: str, value: Any, built_in: Iterable[str]) -> None:
+    """Registers a value under a name; the same name may be registered again, as notebooks do.
+
+    Args:
+      kind: one of `KINDS`.
+      name: letters, digits and underscores.
+      value: what the name stands for.
+      built_in: ferjax's own names of this kind, which cannot be replaced.
+
+    Raises:
+      UserError: a name of ferjax's own, or one that is no identifier.
+    """
+    if name in built_in:
+        raise UserError(f"{kind} {name!r} is ferjax's own. Register yours under another name.")
+    if not name.isidentifier():
+        raise UserError(
+            f"{kind} {name!r}: expected letters, digits and underscores, say my_{kind}."
+        )
+    _REGISTERED[kind][name] = value
+
+
+def registered(kind: str) -> Mapping[str, Any]:
+    """Returns what users have registered of a kind, by name; a view that cannot be changed."""
+    return MappingProxyType(_REGISTERED[kind])
+
+
+def find(kind: str, name: str, built_in: Mapping[str, Any]) -> Any:
+    """Returns what a name stands for, ferjax's own or registered.
+
+    Raises:
+      UserError: an unknown name; the nearest known one is suggested.
+    """
+    if name in built_in:
+        return built_in[name]
+    if name in _REGISTERED[kind]:
+        return _REGISTERED[kind][name]
+    error = unknown_name(kind, name, [*built_in, *_REGISTERED[kind]])
+    raise UserError(f"{error} A {kind} of your own: --import=MODULE_THAT_REGISTERS_IT.")

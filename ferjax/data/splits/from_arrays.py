@@ -1,0 +1,89 @@
+"""Splits and data sets from arrays in memory, for data that no reader of ferjax knows."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ferjax.data.splits.split import DatasetBundle, Split
+from ferjax.data.splits.stratified_cut import hold_out
+from ferjax.errors import UserError
+
+# uint8 images [N, H, W, C] and int labels [N].
+Arrays = tuple[np.ndarray, np.ndarray]
+
+
+def split_from_arrays(
+    name: str, images: np.ndarray, labels: np.ndarray, ids: Sequence[str] | None = None
+) -> Split:
+    """Returns a split of images in memory.
+
+    Args:
+      name: `train`, `val` or `test`.
+      images: uint8 [N, H, W, 1 or 3], or grey images [N, H, W].
+      labels: int [N], from 0 on.
+      ids: N names by which a person finds an image; None: `<name>:<position>`.
+
+    Raises:
+      UserError: images of another dtype or shape, or counts that differ.
+    """
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
+        raise UserError(
+            f"images of {name}: uint8 [N, H, W, 1 or 3] expected, found {images.dtype}"
+            f" {list(images.shape)}."
+        )
+    if len(images) != len(labels):
+        raise UserError(f"{name}: {len(images)} images and {len(labels)} labels.")
+    names = tuple(f"{name}:{position}" for position in range(len(images))) if ids is None else ids
+    shape = (images.shape[1], images.shape[2], images.shape[3])
+    return Split(name, labels.astype(np.int32), names, shape, lambda indices: images[indices])
+
+
+def bundle_from_arrays(
+    classes: Sequence[str],
+    train: Arrays,
+    val: Arrays | None = None,
+    test: Arrays | None = None,
+    *,
+    val_fraction: float = 0.1,
+    split_seed: int = 0,
+    layout: str = "arrays in memory",
+) -> DatasetBundle:
+    """Returns a data set of images in memory; without `val` a stratified share of train is cut off.
+
+    Args:
+      classes: names of the labels, in the order of their numbers.
+      train: images and labels, as in `split_from_arrays`.
+      val: likewise, or None.
+      test: likewise, or None.
+      val_fraction: share of train that becomes `val` where none is given.
+      split_seed: seed of that cut.
+      layout: what the report says of where the images come from.
+
+    Raises:
+      UserError: images, labels or fractions that do not fit.
+    """
+    given = {"train": train, "val": val, "test": test}
+    splits = {
+        name: split_from_arrays(name, *arrays)
+        for name, arrays in given.items()
+        if arrays is not None
+    }
+    sources = dict.fromkeys(splits, layout)
+    for name, split in splits.items():
+        if len(split) and not 0 <= split.labels.min() <= split.labels.max() < len(classes):
+            raise UserError(
+                f"labels of {name} lie between {split.labels.min()} and {split.labels.max()}:"
+                f" expected 0 to {len(classes) - 1}, one for each of {', '.join(classes)}."
+            )
+    if "val" not in splits:
+        splits["train"], splits["val"] = hold_out(splits["train"], val_fraction, split_seed)
+        sources["val"] = f"stratified {val_fraction:.4g} of train (split seed {split_seed})"
+    order = [name for name in ("train", "val", "test") if name in splits]
+    return DatasetBundle(
+        {name: splits[name] for name in order},
+        tuple(classes),
+        layout,
+        {name: sources[name] for name in order},
+    )

@@ -1,0 +1,38 @@
+"""Augmented network input of a batch of uint8 images, by a preset or a function of the user's."""
+
+import jax
+
+from ferjax.images.augment import Augment, Augmentation, draw, find_augmentation
+from ferjax.images.preprocess import prepare
+from ferjax.specs import InputSpec
+
+
+def augment(
+    images: jax.Array,
+    spec: InputSpec,
+    augmentation: str | Augment | Augmentation,
+    key: jax.Array,
+    index: jax.Array,
+) -> jax.Array:
+    """Returns augmented network input float32 [B, size, size, channels], on the device.
+
+    Geometry and resize are one resample, then colour, erasing and normalisation. Mixup and cutmix
+    blend targets too and belong to the training step: they are not applied here.
+
+    Args:
+      images: uint8 [B, H, W, 1 or 3].
+      spec: how images become network input.
+      augmentation: a name (`flip`, `standard`, `paper`, `strong`, registered ones), a preset, or a
+        function as in `register_augmentation`.
+      key: random key of the step.
+      index: int32 [B], positions of the images in their split: an image's augmentation follows from
+        key and position alone.
+
+    Raises:
+      UserError: an unknown name.
+    """
+    if isinstance(augmentation, str):
+        augmentation = find_augmentation(augmentation)
+    if isinstance(augmentation, Augment):
+        return prepare(images, spec, *draw(augmentation, key, index, images.shape[1:3]))
+    return prepare(augmentation(key, images, index), spec)

@@ -1,0 +1,84 @@
+"""Chooses, by platform and size, whether an operation runs ferjax's custom code or plain XLA."""
+
+import contextlib
+import contextvars
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The platforms and sizes for which an operation takes its custom implementation.
+
+    Attributes:
+      platforms: jax's names of the platforms; none of the operations needs one on TPU.
+      least: the smallest size; what it counts is written next to the operation in `DOMAINS`.
+      most: the largest size.
+    """
+
+    platforms: tuple[str, ...]
+    least: float = 0
+    most: float = math.inf
+
+
+# Filled from measurements (BUILD.md, "Which form"), never by measuring at run time: all processes
+# of a run must make the same choice. `conv_relu_max_pool` also saves memory, so a GPU takes it
+# although its speed there was not measured.
+DOMAINS: dict[str, Domain] = {
+    # Size: side of the pooling window. In small windows the maxima are dense, and dense matrix
+    # products are cheaper.
+    "conv_relu_max_pool": Domain(("cpu", "gpu"), least=8),
+    # Size: side of the window. Each of its positions costs one pass over the map.
+    "max_pool": Domain(("cpu",), most=8),
+    # Size: number of channels.
+    "depthwise": Domain(("cpu",)),
+    # Size: positions of the kernel minus pixels of the map.
+    "small_map_conv": Domain(("cpu",), least=1),
+    # Size: number of input channels. With fewer of them there is little to transpose.
+    "conv": Domain(("cpu",), least=16),
+}
+
+_plain = contextvars.ContextVar("plain", default=False)
+
+
+def use_custom_implementation(operation: str, size: int) -> bool:
+    """Returns whether an operation of this size takes its custom implementation.
+
+    The answer depends on the default backend. It is used while tracing, so a compiled function
+    keeps the implementation that it was traced with.
+
+    Args:
+      operation: a key of `DOMAINS`.
+      size: what it counts is written next to the operation in `DOMAINS`.
+    """
+    domain = DOMAINS[operation]
+    available = jax.default_backend() in domain.platforms and not _plain.get()
+    return available and domain.least <= size <= domain.most
+
+
+@contextlib.contextmanager
+def plain_implementations() -> Iterator[None]:
+    """Makes all that is traced inside use XLA's implementations: for benchmarks and tests."""
+    token = _plain.set(True)
+    try:
+        yield
+    finally:
+        _plain.reset(token)
+
+
+def with_plain_implementations(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a function that uses XLA's implementations only.
+
+    Each call returns a new function: jit caches traces by function, and a trace keeps its
+    implementations.
+    """
+
+    def plain(*arguments: Any) -> Any:
+        with plain_implementations():
+            return function(*arguments)
+
+    return plain

@@ -1,0 +1,1 @@
+"""Parts for a training loop of your own: state, batches, step, metrics, checkpoints, report."""

@@ -1,0 +1,46 @@
+"""Batches of a split on the devices, for a training loop of your own."""
+
+from collections.abc import Iterator
+
+import jax
+from jax.sharding import Mesh
+
+from ferjax.data.pipeline.grain_batches import TrainBatches, iterate
+from ferjax.data.splits.split import Split
+from ferjax.runs.task import process_shard
+from ferjax.runtime.sharding import check_batch_size, data_mesh, put_batch
+
+
+def batches(
+    split: Split,
+    batch_size: int,
+    *,
+    epochs: int = 1,
+    seed: int = 0,
+    first_step: int = 0,
+    balance: bool = False,
+    mesh: Mesh | None = None,
+) -> Iterator[dict[str, jax.Array]]:
+    """Yields shuffled training batches on the devices, read ahead by Grain.
+
+    Batch i follows from (seed, i) alone, so a resumed loop passes `first_step=int(state.step)`.
+    A batch holds `image` uint8 [B, H, W, C], `label` int32 [B], `mask` bool [B], `index` int32 [B]
+    (position in the split) and, where the split has soft labels, `target` float32 [B, K].
+
+    Args:
+      split: to train on, for instance `load_dataset(...).splits["train"]`.
+      batch_size: rows over all devices together; the remainder of an epoch is left out.
+      epochs: passes over the split.
+      seed: of the order.
+      first_step: the first batch to yield.
+      balance: draw every class with equal probability instead of a permutation.
+      mesh: devices that share the rows; None: all.
+
+    Raises:
+      UserError: a batch size that the devices do not divide, or an image that cannot be read.
+    """
+    mesh = mesh or data_mesh()
+    check_batch_size(batch_size, mesh)
+    source = TrainBatches(split, batch_size, seed, epochs, process_shard(), balance=balance)
+    for batch in iterate(source, first_step):
+        yield put_batch(batch, mesh)

@@ -1,0 +1,207 @@
+"""Checkpoints, metrics.jsonl and the report of a training loop of your own.
+
+The directory is read by `load_run`, `load_predictor` and `launch.predict` as that of any run.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+import ferjax
+from ferjax.config.format_versions import FORMAT, KEY
+from ferjax.data.splits.split import Split
+from ferjax.errors import UserError
+from ferjax.evaluation.protocol import summarise
+from ferjax.evaluation.scores_and_figures import confusion_figure, epoch_scores, mistakes_figure
+from ferjax.report.environment import describe_environment
+from ferjax.report.figures.training_curves import draw_curves
+from ferjax.report.pages.report_files import write_report
+from ferjax.runtime.variable_tree import flatten
+from ferjax.specs import InputSpec, spec_to_json
+from ferjax.training.metrics import evaluation
+from ferjax.training.run_directory.checkpoints import (
+    open_checkpoints,
+    restore_checkpoint,
+    restore_meta,
+    save_checkpoint,
+)
+from ferjax.training.run_directory.metrics_jsonl import (
+    append_lines,
+    cut_back,
+    eval_line,
+    read_lines,
+    train_line,
+)
+from ferjax.training.state import TrainState
+from ferjax.training.train_step import Sums
+
+
+@dataclass(frozen=True)
+class OwnRun:
+    """The run directory of a training loop of your own; from `open_run`.
+
+    Attributes:
+      directory: holds `checkpoints/`, `metrics.jsonl` and the report.
+      model: the network's name, as `create_model` knows it.
+      fields: its module fields.
+      spec: how images become its input.
+      classes: names of its logits.
+      manager: of the checkpoints: the latest and the best are kept.
+      best: `epoch`, `step` and `accuracy` of the best evaluation so far; empty before the first.
+    """
+
+    directory: Path
+    model: str
+    fields: Mapping[str, Any]
+    spec: InputSpec
+    classes: tuple[str, ...]
+    manager: Any
+    best: dict[str, Any] = field(default_factory=dict)
+
+    def restore(self, state: TrainState) -> TrainState:
+        """Returns the state of the latest checkpoint, or `state` where there is none.
+
+        Args:
+          state: at step 0, as `init_state` returns it; its shapes and devices are kept.
+
+        Raises:
+          UserError: a checkpoint of another network or optimizer.
+        """
+        if (latest := self.manager.latest_step()) is None:
+            return state
+        self.best.update(restore_meta(self.manager, latest)["best"])
+        cut_back(self.directory, latest)
+        return restore_checkpoint(self.manager, latest, state)
+
+    def finish_epoch(
+        self,
+        epoch: int,
+        state: TrainState,
+        sums: Sums,
+        logits: np.ndarray,
+        labels: np.ndarray,
+        learning_rate: float = float("nan"),
+    ) -> float:
+        """Writes an epoch's lines to metrics.jsonl and saves a checkpoint; returns val accuracy.
+
+        Lines and checkpoint are on disk when it returns.
+
+        Args:
+          epoch: finished epochs, from 1.
+          state: after the epoch.
+          sums: of the epoch, from the training step.
+          logits: float [N, K] of the selection split (`val`).
+          labels: int [N] of that split.
+          learning_rate: for the log.
+        """
+        step, result = int(state.step), evaluation(np.asarray(logits), np.asarray(labels))
+        lines = [
+            train_line(epoch, step, sums, learning_rate, {}),
+            eval_line(epoch, step, result, "val", self.classes),
+        ]
+        append_lines(self.directory, lines)
+        if result.accuracy > self.best.get("accuracy", -1.0):
+            self.best.update(epoch=epoch, step=step, accuracy=result.accuracy)
+        save_checkpoint(self.manager, state, self._meta(epoch, state), result.accuracy)
+        self.manager.wait_until_finished()
+        return result.accuracy
+
+    def _meta(self, epoch: int, state: TrainState) -> dict[str, Any]:
+        return {
+            KEY: FORMAT,
+            "ferjax": ferjax.__version__,
+            "model": self.model,
+            "fields": dict(self.fields),
+            "classes": list(self.classes),
+            "spec": spec_to_json(self.spec),
+            "start": None,
+            "epoch": epoch,
+            "averaged": sorted(flatten(state.ema or {})),
+            "best": dict(self.best),
+        }
+
+
+@contextmanager
+def open_run(
+    directory: str | Path,
+    model: str,
+    spec: InputSpec,
+    classes: Sequence[str],
+    fields: Mapping[str, Any] | None = None,
+) -> Iterator[OwnRun]:
+    """Opens the run directory of an own training loop; leaving the block waits for its last save.
+
+    Args:
+      directory: new, or that of the same loop, which then goes on from its latest checkpoint.
+      model: the network's name, ferjax's own or registered, so that the run can be loaded again.
+      spec: how images become its input.
+      classes: names of its logits.
+      fields: module fields that the network was created with.
+
+    Raises:
+      UserError: the directory holds the run of another network, or other files.
+    """
+    path = Path(directory)
+    if path.is_dir() and any(path.iterdir()) and not (path / "checkpoints").is_dir():
+        raise UserError(f"{path} holds other files. Name a new folder, or that of an own run.")
+    path.mkdir(parents=True, exist_ok=True)
+    with open_checkpoints(path) as manager:
+        run = OwnRun(path, model, fields or {}, spec, tuple(classes), manager)
+        if (latest := manager.latest_step()) is not None:
+            meta = restore_meta(manager, latest)
+            if (meta["model"], tuple(meta["classes"])) != (run.model, run.classes):
+                raise UserError(
+                    f"{path} is a run of {meta['model']} on {', '.join(meta['classes'])}. Name"
+                    " another folder."
+                )
+        yield run
+
+
+def write_own_report(
+    run: OwnRun,
+    title: str,
+    logits: Mapping[str, np.ndarray],
+    splits: Mapping[str, Split],
+    protocol: Mapping[str, Any] | None = None,
+) -> Path:
+    """Writes report.md, report.json and pictures of an own loop; returns the path of report.md.
+
+    Args:
+      run: from `open_run`, after its last epoch.
+      title: of the report.
+      logits: split name → float [N, K] of the selected (or last) parameters.
+      splits: the same names → splits, for labels and images.
+      protocol: what the report should say of how the numbers came to be, by key.
+    """
+    lines, epoch = read_lines(run.directory), run.best.get("epoch", 0)
+    results, figures = {}, [{"file": "curves.png", "caption": "Loss and accuracy over the epochs"}]
+    draw_curves(lines, run.directory / "curves.png", epoch, title, (0,))
+    for name, values in logits.items():
+        result = evaluation(np.asarray(values), splits[name].labels)
+        results[name] = {"selected": epoch_scores(result, run.classes, epoch)}
+        figures.append(confusion_figure(result, run.classes, run.directory, name, title))
+    shown = list(logits)[-1]
+    result = evaluation(np.asarray(logits[shown]), splits[shown].labels)
+    figures.append(mistakes_figure(result, splits[shown], run.classes, run.directory, title))
+    report = {
+        "title": title,
+        "summary": summarise(results),
+        "protocol": {
+            "training loop": "the user's own",
+            "checkpoint selected by": "accuracy on val",
+            "classes": list(run.classes),
+            **(protocol or {}),
+        },
+        "results": results,
+        "config": {"model": run.model, **run.fields},
+        "environment": describe_environment(jax.devices(), 0.0),
+        "warnings": [],
+        "notes": [],
+        "figures": figures,
+    }
+    return write_report(report, run.directory)

@@ -1,0 +1,61 @@
+"""Names that users register: found beside ferjax's own, which they cannot replace."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ferjax
+from ferjax.config.registered_names import KINDS, register, registered
+from ferjax.data.registry import dataset_entries
+from ferjax.models.registry import all_models, model_entry
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gives every test empty registries."""
+    empty: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+    monkeypatch.setattr("ferjax.config.registered_names._REGISTERED", empty)
+
+
+def test_a_registered_name_is_taken_by_the_config_and_its_recipe() -> None:
+    ferjax.register_model("mine", lambda num_classes: None, image_size=40, recipe={"epochs": 3})
+    ferjax.register_loss("mine", lambda *_, **__: None)  # type: ignore[arg-type]
+    config = ferjax.resolve({"model": "mine", "dataset": "synthetic", "loss": "mine"})
+    assert (config.image_size, config.epochs, config.loss) == (40, 3, "mine")
+    assert "mine" in all_models()
+    with pytest.raises(ferjax.UserError, match=r"unknown --optimizer 'mine'"):
+        ferjax.resolve({"model": "mine", "dataset": "synthetic", "optimizer": "mine"})
+
+
+def test_a_registered_data_set_is_loaded_like_any_other() -> None:
+    images, labels = np.zeros((40, 8, 8), np.uint8), np.arange(40) % 2
+
+    def load(path: None, *, storage_size: int, val_fraction: float, **_: Any) -> Any:
+        return ferjax.bundle_from_arrays(("a", "b"), (images, labels), val_fraction=val_fraction)
+
+    ferjax.register_dataset("mine", load, on_disk=False)
+    bundle = ferjax.load_dataset("mine", val_fraction=0.25)
+    assert {name: len(split) for name, split in bundle.splits.items()} == {"train": 30, "val": 10}
+    assert "mine" in dataset_entries()
+    with pytest.raises(ferjax.UserError, match=r"--data_dir=x: mine is not read from disk"):
+        ferjax.load_dataset("mine", "x")
+
+
+@pytest.mark.parametrize("name", ["resnet18", "two words", ""])
+def test_own_and_odd_names_are_refused(name: str) -> None:
+    with pytest.raises(ferjax.UserError, match="model"):
+        ferjax.register_model(name, lambda num_classes: None)
+
+
+def test_a_name_may_be_registered_again_and_the_view_cannot_be_changed() -> None:
+    register("loss", "mine", 1, ())
+    register("loss", "mine", 2, ())
+    assert registered("loss")["mine"] == 2
+    with pytest.raises(TypeError):
+        registered("loss")["mine"] = 3  # type: ignore[index]
+
+
+def test_an_unknown_name_says_how_to_register_one() -> None:
+    with pytest.raises(ferjax.UserError, match=r"Did you mean 'resnet18'.*--import=MODULE"):
+        model_entry("resnet19x"[:8])

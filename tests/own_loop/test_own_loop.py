@@ -1,0 +1,94 @@
+"""An own loop on the public parts is the loop of `ferjax.train`, bit for bit."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+import ferjax
+from ferjax.config.train_config import TrainConfig
+from ferjax.runs.task import prepare_task
+from ferjax.training.optimizers.optax_optimizers import make_optimizer
+
+Tiny = Callable[..., TrainConfig]
+SETTINGS: dict[str, Any] = dict(
+    optimizer="adam", schedule="constant", learning_rate=1e-2, augment="flip", label_smoothing=0.1
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, tiny_config: Tiny) -> TrainConfig:
+    """Returns the config of a finished run of two epochs of four steps."""
+    config = tiny_config(tmp_path_factory.mktemp("own") / "run", **SETTINGS)
+    ferjax.train(config)
+    return config
+
+
+def test_an_own_loop_ends_with_the_parameters_of_a_run(trained: TrainConfig) -> None:
+    run = ferjax.load_run(str(trained.workdir), "last")
+    train = prepare_task(trained).bundle.splits["train"]
+    optimizer = make_optimizer("adam")
+    step = ferjax.make_train_step(
+        run.model, optimizer, run.spec, rate=1e-2, augment="flip", label_smoothing=0.1
+    )
+    state, sums = ferjax.init_state(run.model, optimizer, run.spec), ferjax.zero_sums()
+    for batch in ferjax.batches(train, trained.batch_size, epochs=2):
+        state, sums = step(state, sums, batch)
+    assert int(state.step) == run.step
+    jax.tree.map(np.testing.assert_array_equal, dict(state.params), run.variables["params"])
+
+
+def test_metrics_and_logits_are_those_of_the_report(trained: TrainConfig) -> None:
+    report = ferjax.evaluate(ferjax.EvalConfig(workdir=str(trained.workdir), progress=False))
+    run, val = ferjax.load_run(str(trained.workdir)), prepare_task(trained).bundle.splits["val"]
+    logits = ferjax.split_logits(run.model, run.spec, run.variables, val, batch_size=8)
+    own = ferjax.metrics(logits, val.labels, run.classes)
+    official = report["results"]["val"]["selected"]
+    assert {name: official[name] for name in own if name != "loss"} == {
+        name: own[name] for name in own if name != "loss"
+    }
+    assert own["loss"] == pytest.approx(official["loss"], rel=1e-5)
+
+
+def test_any_optax_optimizer_loss_and_augmentation_by_argument(trained: TrainConfig) -> None:
+    run = ferjax.load_run(str(trained.workdir))
+    train = prepare_task(trained).bundle.splits["train"]
+    optimizer = optax.sgd(0.1)
+
+    def constant_loss(logits: Any, targets: Any, **_: Any) -> tuple[Any, Any]:
+        return 0 * logits.sum(-1) + 2.0, jax.numpy.ones(len(logits))
+
+    step = ferjax.make_train_step(
+        run.model,
+        optimizer,
+        run.spec,
+        loss=constant_loss,
+        augment=lambda key, images, index: images * 0,
+    )
+    first = ferjax.init_state(run.model, optimizer, run.spec, seed=3)
+    before = jax.tree.map(np.asarray, first.params)
+    batch = next(ferjax.batches(train, 8))
+    state, sums = step(first, ferjax.zero_sums(), batch)
+    assert float(sums.loss / sums.weight) == 2.0
+    jax.tree.map(np.testing.assert_array_equal, dict(state.params), dict(before))
+
+
+def test_an_own_run_refuses_another_network_and_other_files(
+    tmp_path: Path, trained: TrainConfig
+) -> None:
+    run = ferjax.load_run(str(trained.workdir))
+    (tmp_path / "notes.txt").write_text("mine")
+    with (
+        pytest.raises(ferjax.UserError, match=r"holds other files"),
+        ferjax.open_run(tmp_path, "base_cnn", run.spec, run.classes),
+    ):
+        pass
+    with (
+        pytest.raises(ferjax.UserError, match=r"is a run of base_cnn"),
+        ferjax.open_run(str(trained.workdir), "cnn3", run.spec, run.classes),
+    ):
+        pass
