@@ -49,10 +49,14 @@ from ferjax.config.tool_configs import ConvertConfig, PrepareConfig, SearchConfi
 from launch.flags import given_flags
 name, lines = sys.argv[1], json.loads(sys.argv[2])
 importlib.import_module(f"launch.{name}")
+if "import" in flags.FLAGS:
+    from launch.user_modules import import_user_modules
 for page, arguments in lines:
     print(page, name, *arguments)
     flags.FLAGS.unparse_flags()
     flags.FLAGS([name, *arguments])
+    if "import" in flags.FLAGS:
+        import_user_modules()
     if name == "train" and not flags.FLAGS.list:
         resolve(given_flags(TrainConfig))
     if name == "search":
