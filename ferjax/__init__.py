@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from ferjax.images.augment import Augment, register_augmentation
     from ferjax.images.augmented_input import augment
     from ferjax.images.preprocess import prepare
-    from ferjax.models.registry import create_model, register_model
+    from ferjax.models.own_models import register_model
+    from ferjax.models.registry import create_model
     from ferjax.own_loop.data import batches
     from ferjax.own_loop.run_files import open_run, write_own_report
     from ferjax.own_loop.scores import metrics
@@ -63,7 +64,7 @@ _PUBLIC = {
     "register_augmentation": ("ferjax.images.augment", "register_augmentation"),
     "register_dataset": ("ferjax.data.registry", "register_dataset"),
     "register_loss": ("ferjax.training.losses", "register_loss"),
-    "register_model": ("ferjax.models.registry", "register_model"),
+    "register_model": ("ferjax.models.own_models", "register_model"),
     "register_optimizer": ("ferjax.training.optimizers.optax_optimizers", "register_optimizer"),
     "resolve": ("ferjax.recipes", "resolve"),
     "split_from_arrays": ("ferjax.data.splits.from_arrays", "split_from_arrays"),

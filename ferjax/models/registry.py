@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from ferjax.config.registered_names import find, register, registered
+from ferjax.config.registered_names import find, registered
 from ferjax.errors import UserError, unknown_name
 from ferjax.models import efficientnet, resnet, vgg
 from ferjax.models.awei import GUIDES, JUMPERS, Awei
@@ -144,50 +144,6 @@ MODELS: dict[str, ModelEntry] = {
     "vgg16": _vgg(vgg.VGG16, "P5 Liu: the guiding network"),
     "vgg19": _vgg(vgg.VGG19, "Simonyan and Zisserman 2015"),
 }
-
-
-def register_model(
-    name: str,
-    build: Callable[..., nn.Module],
-    *,
-    image_size: int = 48,
-    fields: tuple[str, ...] = (),
-    recipe: Mapping[str, object] | None = None,
-    layers: tuple[str, ...] = (".*",),
-    channels: int | None = None,
-    takes_side: Callable[[int], bool] = lambda side: side >= 1,
-    sides: str = "at least 1",
-) -> None:
-    """Adds a network of the user's own, for `create_model` and `launch.train --model=NAME`.
-
-    The module's `__call__(x, *, train)` takes float [B, S, S, C] and returns logits float [B, K].
-    Parameters of a last layer named `head` are what `--freeze=all_but_head` keeps training.
-
-    Args:
-      name: letters, digits and underscores.
-      build: module class or function; called with `num_classes=` and the given `fields`.
-      image_size: side of its input, pixels, where neither recipe nor flag says otherwise.
-      fields: fields of `TrainConfig` that it takes, for instance `("dropout",)`.
-      recipe: settings of `TrainConfig` of its recipe `default`.
-      layers: as in `ModelEntry`: for `--layer_decay`, from input to head.
-      channels: 1 or 3 where it demands that many, or None.
-      takes_side: whether an image side fits it.
-      sides: the same in words, for messages.
-
-    Raises:
-      UserError: the name is one of ferjax's own, or no identifier.
-    """
-    entry = ModelEntry(
-        build,
-        paper="your own",
-        fields=fields,
-        takes_side=takes_side,
-        sides=sides,
-        layers=layers,
-        channels=channels,
-        recipe={"image_size": image_size, **(recipe or {})},
-    )
-    register("model", name, entry, MODELS)
 
 
 def all_models() -> dict[str, ModelEntry]:

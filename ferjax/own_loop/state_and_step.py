@@ -16,7 +16,8 @@ from ferjax.runtime.sharding import compiled, data_mesh, replicated
 from ferjax.specs import InputSpec
 from ferjax.training.losses import find_loss
 from ferjax.training.state import TrainState, create_state
-from ferjax.training.train_step import Loss, StepSettings, Sums, train_step
+from ferjax.training.step_settings import Loss, StepSettings
+from ferjax.training.train_step import Sums, train_step
 
 # (state, sums, batch) → (state, sums)
 Step = Callable[..., tuple[TrainState, Sums]]

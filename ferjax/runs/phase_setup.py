@@ -22,7 +22,8 @@ from ferjax.training.optimizers.learning_rate_schedules import SCHEDULES, make_s
 from ferjax.training.optimizers.optax_optimizers import make_optimizer
 from ferjax.training.optimizers.parameter_groups import rate_factors, since_labels
 from ferjax.training.state import Meanwhile, TrainState, create_state
-from ferjax.training.train_step import StepSettings, Sums, train_step
+from ferjax.training.step_settings import StepSettings
+from ferjax.training.train_step import Sums, train_step
 
 
 def phase_optimizer(task: Task, index: int) -> optax.GradientTransformationExtraArgs:

@@ -1,8 +1,7 @@
 """The training step and the prediction step: pure functions of state and batch."""
 
 import typing
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +10,7 @@ import numpy as np
 import optax
 from flax import linen as nn
 
-from ferjax.images.augment import Augment, Augmentation, draw
+from ferjax.images.augment import Augment, draw
 from ferjax.images.geometry import Geometry
 from ferjax.images.mixup_cutmix import dominant, draw_mix, mix_inputs, mix_targets
 from ferjax.images.preprocess import network_input
@@ -21,8 +20,9 @@ from ferjax.runtime.variable_tree import merge_trees, split_tree
 from ferjax.specs import InputSpec
 from ferjax.training.forward_pass import evaluation_logits, training_logits
 from ferjax.training.gradient_accumulation import Summed, accumulated
-from ferjax.training.losses import cross_entropy, soft_targets
+from ferjax.training.losses import soft_targets
 from ferjax.training.state import TrainState, averaged_parameters
+from ferjax.training.step_settings import StepSettings
 
 NEVER = np.iinfo(np.int32).max
 # The name of a frozen branch that is everything below the head.
@@ -51,50 +51,6 @@ def zero_sums(dtype: Any = np.float32) -> Sums:
     """Returns the sums at the start of an epoch, on the host; `dtype` is that of the loss."""
     zero = np.zeros((), np.int32)
     return Sums(np.zeros((), dtype), np.zeros((), dtype), zero, zero, np.array(NEVER, np.int32))
-
-
-Loss = Callable[..., tuple[jax.Array, jax.Array]]
-
-
-@dataclass(frozen=True, eq=False)
-class StepSettings:
-    """Everything about a training step that is fixed when the step is compiled.
-
-    Attributes:
-      model: the network, or with `stored_branch="trunk"` its head alone.
-      optimizer: its updates are those of learning rate 1; `TrainState.opt_state` is its state.
-      rate: the learning rate as a function of the run's step.
-      spec: how images become network input.
-      seed: the run's seed; the random keys of every step are derived from it.
-      augment: a preset; or a function (key, uint8 images [B, H, W, C], int32 index [B]) → images
-        of the same shape, uint8 or float in [0, 255], which runs before `prepare`.
-      loss: (logits float [B, K], targets int [B] or float [B, K], *, label_smoothing,
-        class_weights) → loss float [B] and weight float [B] of every example.
-      label_smoothing: share of the target that is spread over all classes, 0 to 1.
-      class_weights: float [K], or None.
-      frozen: regular expression on paths of parameters that stay as they are. They are not
-        differentiated, and layers below all trained ones have no backward pass.
-      stored_branch: what `feature` in a batch stands for: `trunk`, all that enters the head, or
-        the path of a submodule; None where the whole network is computed.
-      rate_factors: tree with each trained parameter's share of the learning rate, or None for 1.
-      accumulate: number of parts that a batch is cut into; their gradients are summed.
-      ema: decay of the moving average in `TrainState.ema`, or None.
-    """
-
-    model: nn.Module
-    optimizer: optax.GradientTransformationExtraArgs
-    rate: optax.Schedule
-    spec: InputSpec
-    seed: int = 0
-    augment: Augment | Augmentation = Augment()  # noqa: RUF009 (a frozen dataclass)
-    loss: Loss = cross_entropy
-    label_smoothing: float = 0.0
-    class_weights: np.ndarray | None = None
-    frozen: str | None = None
-    stored_branch: str | None = None
-    rate_factors: Any = None
-    accumulate: int = 1
-    ema: float | None = None
 
 
 def train_step(

@@ -64,7 +64,8 @@ def test_distillation_in_an_own_loop_resumes_and_can_be_loaded(
     accuracy = distil(str(tiny_run), whole, epochs=2, **given)
     distil(str(tiny_run), cut, epochs=1, **given)
     assert distil(str(tiny_run), cut, epochs=2, **given) == accuracy
-    lines = [json.loads(line) for line in (tmp_path / "cut" / "metrics.jsonl").open()]
+    written = (tmp_path / "cut" / "metrics.jsonl").read_text("utf-8")
+    lines = [json.loads(line) for line in written.splitlines()]
     assert [(line["epoch"], line["split"]) for line in lines] == [
         (1, "train"),
         (1, "val"),

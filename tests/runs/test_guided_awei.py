@@ -27,7 +27,8 @@ from ferjax.specs import InputSpec
 from ferjax.training.optimizers.learning_rate_schedules import make_schedule
 from ferjax.training.optimizers.optax_optimizers import make_optimizer
 from ferjax.training.state import create_state
-from ferjax.training.train_step import StepSettings, train_step, zero_sums
+from ferjax.training.step_settings import StepSettings
+from ferjax.training.train_step import train_step, zero_sums
 
 CAFFE = InputSpec((224, 224), 224, 3, (0.4, 0.45, 0.5), (0.2, 0.25, 0.3), order="bgr")
 SPEC = InputSpec((32, 32), 32, 3, (0.0,) * 3, (1.0,) * 3)

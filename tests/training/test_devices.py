@@ -22,7 +22,8 @@ from ferjax.specs import InputSpec
 from ferjax.training.optimizers.learning_rate_schedules import make_schedule
 from ferjax.training.optimizers.optax_optimizers import make_optimizer
 from ferjax.training.state import create_state
-from ferjax.training.train_step import StepSettings, train_step, zero_sums
+from ferjax.training.step_settings import StepSettings
+from ferjax.training.train_step import train_step, zero_sums
 
 SPEC = InputSpec((48, 48), 24, 1, (0.5,), (0.25,))
 BATCH, CLASSES = 16, 7

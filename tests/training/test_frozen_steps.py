@@ -20,7 +20,8 @@ from ferjax.specs import InputSpec
 from ferjax.training.optimizers.learning_rate_schedules import make_schedule
 from ferjax.training.optimizers.optax_optimizers import OPTIMIZERS, make_optimizer
 from ferjax.training.state import TrainState, averaged_parameters, create_state, next_phase
-from ferjax.training.train_step import StepSettings, predict_step, train_step, zero_sums
+from ferjax.training.step_settings import StepSettings
+from ferjax.training.train_step import predict_step, train_step, zero_sums
 
 SPEC = InputSpec((4, 4), 4, 1, (0.5,), (0.25,))
 HEAD_ALONE = "(?!head/).*"

@@ -18,7 +18,8 @@ from ferjax.training.losses import LOSSES
 from ferjax.training.optimizers.learning_rate_schedules import make_schedule
 from ferjax.training.optimizers.optax_optimizers import make_optimizer
 from ferjax.training.state import TrainState, create_state
-from ferjax.training.train_step import StepSettings, Sums, train_step, zero_sums
+from ferjax.training.step_settings import StepSettings
+from ferjax.training.train_step import Sums, train_step, zero_sums
 
 SPEC = InputSpec((4, 4), 4, 1, (0.5,), (0.25,))
 WEIGHTS = np.array([0.2, 3.0, 1.0], np.float32)

@@ -19,14 +19,8 @@ from ferjax.training.losses import LOSSES
 from ferjax.training.optimizers.learning_rate_schedules import make_schedule
 from ferjax.training.optimizers.optax_optimizers import make_optimizer
 from ferjax.training.state import TrainState, create_state
-from ferjax.training.train_step import (
-    NEVER,
-    StepSettings,
-    Sums,
-    predict_step,
-    train_step,
-    zero_sums,
-)
+from ferjax.training.step_settings import StepSettings
+from ferjax.training.train_step import NEVER, Sums, predict_step, train_step, zero_sums
 
 SPEC = InputSpec((8, 8), 8, 1, (0.5,), (0.25,))
 LEARNING_RATE = 0.1

@@ -1,0 +1,52 @@
+"""Register a network of the user's own, for `create_model` and `launch.train --model=NAME`."""
+
+from collections.abc import Callable, Mapping
+
+from flax import linen as nn
+
+from ferjax.config.registered_names import register
+from ferjax.models.registry import MODELS, ModelEntry
+
+
+def register_model(
+    name: str,
+    build: Callable[..., nn.Module],
+    *,
+    image_size: int = 48,
+    fields: tuple[str, ...] = (),
+    recipe: Mapping[str, object] | None = None,
+    layers: tuple[str, ...] = (".*",),
+    channels: int | None = None,
+    takes_side: Callable[[int], bool] = lambda side: side >= 1,
+    sides: str = "at least 1",
+) -> None:
+    """Adds a network of the user's own, for `create_model` and `launch.train --model=NAME`.
+
+    The module's `__call__(x, *, train)` takes float [B, S, S, C] and returns logits float [B, K].
+    Parameters of a last layer named `head` are what `--freeze=all_but_head` keeps training.
+
+    Args:
+      name: letters, digits and underscores.
+      build: module class or function; called with `num_classes=` and the given `fields`.
+      image_size: side of its input, pixels, where neither recipe nor flag says otherwise.
+      fields: fields of `TrainConfig` that it takes, for instance `("dropout",)`.
+      recipe: settings of `TrainConfig` of its recipe `default`.
+      layers: as in `ModelEntry`: for `--layer_decay`, from input to head.
+      channels: 1 or 3 where it demands that many, or None.
+      takes_side: whether an image side fits it.
+      sides: the same in words, for messages.
+
+    Raises:
+      UserError: the name is one of ferjax's own, or no identifier.
+    """
+    entry = ModelEntry(
+        build,
+        paper="your own",
+        fields=fields,
+        takes_side=takes_side,
+        sides=sides,
+        layers=layers,
+        channels=channels,
+        recipe={"image_size": image_size, **(recipe or {})},
+    )
+    register("model", name, entry, MODELS)
