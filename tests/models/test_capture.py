@@ -50,16 +50,21 @@ IMAGES = np.random.default_rng(1).random((2, 32, 32, 3), np.float32)
 def test_captures_what_the_pattern_names(name: str, random_variables: Callable[..., Any]) -> None:
     model, pattern, shapes = CASES[name]
     variables = random_variables(model, 32, 3)
-    logits, seen = jax.jit(partial(capture, model, pattern=pattern))(variables, IMAGES)
+
+    @jax.jit
+    def both(variables: Any, images: jax.Array) -> tuple[Any, Any, Any]:
+        plain = model.apply(variables, images, train=False)
+        return *capture(model, variables, images, pattern), plain
+
+    logits, seen, plain = both(variables, IMAGES)
     assert {key: value.shape for key, value in seen.items()} == shapes
-    plain = jax.jit(partial(model.apply, train=False))(variables, IMAGES)
     np.testing.assert_allclose(logits, plain, atol=1e-5 * np.abs(plain).max(), rtol=0)
 
 
 def test_the_values_are_the_layers(random_variables: Callable[..., Any]) -> None:
     model, _, _ = CASES["vgg"]
     variables = random_variables(model, 32, 3)
-    logits, seen = capture(model, variables, IMAGES, "head.*")
+    logits, seen = jax.jit(partial(capture, model, pattern="head.*"))(variables, IMAGES)
     head = variables["params"]["head"]
     hidden = np.maximum(seen["head_dense1"], 0)
     np.testing.assert_allclose(logits, hidden @ head["kernel"] + head["bias"], rtol=1e-4)

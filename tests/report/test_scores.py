@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import (
@@ -33,6 +33,7 @@ def parse(text):
     return np.array([[int(cell) for cell in row.split()] for row in text.split("/")]).T
 
 
+@settings(max_examples=25)
 @given(matrices.filter(np.any))
 def test_scores_equal_scikit_learn(matrix):
     true, predicted = images(matrix)
@@ -50,6 +51,7 @@ def test_scores_equal_scikit_learn(matrix):
         assert tuple(found[average].values()) == pytest.approx(expected[:3])
 
 
+@settings(max_examples=40)
 @given(matrices.filter(np.any))
 # It warns of predicted classes that never occur.
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -63,6 +65,7 @@ def test_no_image_scores_zero():
     assert found["accuracy"] == found["mean_class_accuracy"] == found["weighted"]["f1"] == 0
 
 
+@settings(max_examples=40)
 @given(matrices)
 def test_scores_are_json_and_finite(matrix):
     found = scores(matrix, names(len(matrix)))
