@@ -5,12 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.metrics import (
-    accuracy_score,
-    balanced_accuracy_score,
-    confusion_matrix,
-    precision_recall_fscore_support,
-)
 
 from ferjax.report.scores import scores
 
@@ -36,18 +30,19 @@ def parse(text):
 @settings(max_examples=25)
 @given(matrices.filter(np.any))
 def test_scores_equal_scikit_learn(matrix):
+    from sklearn import metrics  # takes seconds, and other tests need not wait for it
+
     true, predicted = images(matrix)
     labels = list(range(len(matrix)))
     found = scores(matrix, names(len(matrix)))
-    assert (confusion_matrix(true, predicted, labels=labels) == matrix).all()
-    assert found["accuracy"] == pytest.approx(accuracy_score(true, predicted))
-    per_class = precision_recall_fscore_support(true, predicted, labels=labels, zero_division=0)
+    assert (metrics.confusion_matrix(true, predicted, labels=labels) == matrix).all()
+    assert found["accuracy"] == pytest.approx(metrics.accuracy_score(true, predicted))
+    support = metrics.precision_recall_fscore_support
+    per_class = support(true, predicted, labels=labels, zero_division=0)
     for rate, expected in zip(("precision", "recall", "f1", "support"), per_class, strict=True):
         assert [row[rate] for row in found["per_class"]] == pytest.approx(expected.tolist())
     for average in ("macro", "weighted"):
-        expected = precision_recall_fscore_support(
-            true, predicted, labels=labels, average=average, zero_division=0
-        )
+        expected = support(true, predicted, labels=labels, average=average, zero_division=0)
         assert tuple(found[average].values()) == pytest.approx(expected[:3])
 
 
@@ -56,8 +51,10 @@ def test_scores_equal_scikit_learn(matrix):
 # It warns of predicted classes that never occur.
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_mean_class_accuracy_equals_scikit_learn(matrix):
+    from sklearn import metrics
+
     found = scores(matrix, names(len(matrix)))["mean_class_accuracy"]
-    assert found == pytest.approx(balanced_accuracy_score(*images(matrix)))
+    assert found == pytest.approx(metrics.balanced_accuracy_score(*images(matrix)))
 
 
 def test_no_image_scores_zero():
