@@ -13,19 +13,21 @@ from ferjax.runtime.sharding import batch_sharded, data_mesh
 from ferjax.specs import InputSpec
 
 INDEX = np.arange(2000, dtype=np.int32)
+# One program for each augmentation and shape.
+jitted_geometry = jax.jit(draw_geometry, static_argnums=(0, 3))
+jitted_draw = jax.jit(draw_all, static_argnums=(0, 3))
 
 
 def draw_flip_and_shift(
     preset: str, key: int = 0, index: np.ndarray = INDEX
 ) -> tuple[np.ndarray, np.ndarray]:
-    run = jax.jit(lambda key, index: draw_geometry(AUGMENTS[preset], key, index, (48, 40)))
-    geometry = run(jax.random.key(key), jnp.array(index))
+    geometry = jitted_geometry(AUGMENTS[preset], jax.random.key(key), jnp.array(index), (48, 40))
     return np.asarray(geometry.flip), np.asarray(geometry.shift)
 
 
 def draw_batch(augment: Augment, key: int = 0, index: np.ndarray = INDEX) -> Draw:
-    run = jax.jit(lambda key, index: draw_all(augment, key, index, (48, 40)))
-    return jax.tree.map(np.asarray, run(jax.random.key(key), jnp.array(index)))
+    drawn = jitted_draw(augment, jax.random.key(key), jnp.array(index), (48, 40))
+    return jax.tree.map(np.asarray, drawn)
 
 
 def test_none_draws_nothing() -> None:

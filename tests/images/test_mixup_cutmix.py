@@ -54,7 +54,7 @@ def test_shares_depend_on_key_and_index_alone(alphas: tuple[float, float]) -> No
 @pytest.mark.parametrize("alpha", [0.2, 4.0])
 def test_mixup_shares_are_beta_distributed(alpha: float) -> None:
     index = np.arange(4000, dtype=np.int32)
-    mix = draw_mix(alpha, 0.0, jax.random.key(3), index, jnp.ones(4000, bool), 1)
+    mix = compiled_draw_mix(alpha, 0.0, jax.random.key(3), index, jnp.ones(4000, bool), 1)
     assert mix is not None
     share = np.asarray(mix.share)
     assert abs(share.mean() - 0.5) < 0.03

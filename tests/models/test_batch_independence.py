@@ -16,34 +16,34 @@ COUNT = 11
 
 
 @pytest.mark.parametrize(
-    ("name", "fields", "side"),
+    ("model", "channels", "side"),
     [
-        ("cnn6", {}, 48),
-        ("base_cnn", {}, 28),
-        ("awei", {"jumper": "staged"}, 32),
-        ("resnet18", {}, 32),
+        (create_model("cnn6", 7), 1, 48),
+        (create_model("base_cnn", 7), 1, 28),
+        (create_model("awei", 7, jumper="staged"), 3, 32),
+        (create_model("resnet18", 7), 1, 32),
     ],
+    ids=["cnn6", "base_cnn", "awei-staged", "resnet18"],
 )
 def test_logits_do_not_depend_on_the_batch(
-    name: str,
-    fields: dict[str, Any],
+    model: Any,
+    channels: int,
     side: int,
     make_split: Callable[..., Any],
     random_variables: Callable[..., Any],
 ) -> None:
-    channels = 3 if name == "awei" else 1
     spec = InputSpec((40, 40), side, channels, (0.5,) * channels, (0.25,) * channels)
-    model = create_model(name, 7, **fields)
     variables = random_variables(model, side, channels)
     images = np.random.default_rng(0).integers(0, 256, (COUNT, 40, 40, 1), np.uint8)
 
     def logits_of(size: int, devices: int) -> Callable[..., np.ndarray]:
         return evaluator(model, spec, data_mesh(jax.devices()[:devices]), size, False)
 
-    expected = logits_of(8, 2)(variables, make_split(images))
+    # By the batch's size: one program each.
+    runs = {size: logits_of(size, devices) for size, devices in ((8, 2), (COUNT, 1), (12, 4))}
+    expected = runs[8](variables, make_split(images))
     assert expected.shape == (COUNT, 7)
-    for size, devices in ((8, 2), (COUNT, 1), (12, 4)):
-        evaluate = logits_of(size, devices)
+    for size, evaluate in runs.items():
         logits = evaluate(variables, make_split(images))
         np.testing.assert_allclose(logits, expected, atol=1e-5 * np.abs(expected).max(), rtol=0)
         order = np.random.default_rng(size).permutation(COUNT)

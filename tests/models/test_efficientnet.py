@@ -148,7 +148,7 @@ def test_a_block_equals_the_paper_computed_by_hand(random_variables: Callable[..
     )
 
 
-@pytest.mark.parametrize("padding", ["same", "symmetric"])
+@pytest.mark.parametrize("padding", [pytest.param("same", marks=pytest.mark.slow), "symmetric"])
 def test_gradients_reach_every_parameter(
     padding: str, random_variables: Callable[..., Any]
 ) -> None:
@@ -172,10 +172,15 @@ def test_logits_are_float32_with_half_precision_layers(
     random_variables: Callable[..., Any],
 ) -> None:
     variables = random_variables(EfficientNet(7, **TINY), 33, 3)
-    exact = jax.jit(partial(EfficientNet(7, **TINY).apply, train=False))(variables, images(33))
     model = EfficientNet(7, **TINY, dtype=jnp.bfloat16)
-    run = partial(capture_activations, model, pattern=r"stage._block.(/se_expand)?")
-    half, activations = jax.jit(run)(variables, images(33))
+    layers = r"stage._block.(/se_expand)?"
+
+    @jax.jit
+    def both(variables: Any, image: jax.Array) -> tuple[Any, Any, Any]:
+        exact = EfficientNet(7, **TINY).apply(variables, image, train=False)
+        return exact, *capture_activations(model, variables, image, layers)
+
+    exact, half, activations = both(variables, images(33))
     assert {value.dtype for value in activations.values()} == {jnp.dtype(jnp.bfloat16)}
     assert half.dtype == jnp.float32
     assert 0 < np.abs(half - exact).max() < 0.05 * np.abs(exact).max()

@@ -48,8 +48,12 @@ WIDTHS = [(), (5,), (6, 5)]
 
 
 def parameters(widths: tuple[int, ...]) -> dict[str, Any]:
-    variables = Classifier(widths=widths).init(jax.random.key(1), FEATURES, train=False)
-    return jax.tree.map(np.asarray, dict(variables))
+    init = partial(Classifier(widths=widths).init, train=False)
+    rng = np.random.default_rng(1)
+    return jax.tree.map(
+        lambda leaf: (rng.standard_normal(leaf.shape) / 3).astype(leaf.dtype),
+        dict(jax.eval_shape(init, jax.random.key(1), FEATURES)),
+    )
 
 
 @pytest.mark.parametrize("widths", WIDTHS)
@@ -72,9 +76,9 @@ def test_evaluation_is_dense_relu_dense_by_hand(widths: tuple[int, ...]) -> None
 def test_dropout_is_once_before_the_head(widths: tuple[int, ...]) -> None:
     variables = parameters(widths)
     features = Classifier(0, widths, 0.5).apply(variables, FEATURES, train=False)
-    model = Classifier(0, widths, 0.5)
+    run = jax.jit(partial(Classifier(0, widths, 0.5).apply, train=True))
     for seed in range(3):
-        found = model.apply(variables, FEATURES, train=True, rngs={"dropout": jax.random.key(seed)})
+        found = run(variables, FEATURES, rngs={"dropout": jax.random.key(seed)})
         dropped = np.asarray(found) == 0
         assert dropped.any()
         assert not dropped.all()
@@ -86,9 +90,8 @@ def test_dropout_follows_every_hidden_layer() -> None:
     widths = (64, 64)
     variables, key = parameters(widths), {"dropout": jax.random.key(0)}
     model = Classifier(7, widths, 0.25)
-    _, state = model.apply(
-        variables, FEATURES, train=True, rngs=key, capture_intermediates=True, mutable=True
-    )
+    run = partial(model.apply, train=True, capture_intermediates=True, mutable=True)
+    _, state = jax.jit(run)(variables, FEATURES, rngs=key)
     activations: Any = state["intermediates"]
     for i in (1, 2):
         before = np.maximum(activations[f"head_dense{i}"]["__call__"][0], 0)
@@ -100,9 +103,9 @@ def test_dropout_follows_every_hidden_layer() -> None:
 
 def test_only_hidden_layers_run_in_half_precision() -> None:
     variables = parameters((64,))
-    logits, state = Classifier(widths=(64,), dtype=jnp.bfloat16).apply(
-        variables, FEATURES, train=False, capture_intermediates=True, mutable=True
-    )
+    run = partial(Classifier(widths=(64,), dtype=jnp.bfloat16).apply, train=False)
+    run = partial(run, capture_intermediates=True, mutable=True)
+    logits, state = jax.jit(run)(variables, FEATURES)
     activations: Any = state["intermediates"]
     assert activations["head_dense1"]["__call__"][0].dtype == jnp.bfloat16
     assert logits.dtype == jnp.float32
@@ -118,8 +121,9 @@ def test_zero_classes_returns_the_features_before_the_head(
     build = partial(TINY[name], head_widths=widths)
     variables = random_variables(build(num_classes=7), 33, 3)
     image = np.random.default_rng(1).random((2, 33, 33, 3), np.float32)
-    features = jax.jit(partial(build(num_classes=0).apply, train=False))(variables, image)
-    logits = jax.jit(partial(build(num_classes=7).apply, train=False))(variables, image)
+    features, logits = jax.jit(
+        lambda v, x: [build(num_classes=k).apply(v, x, train=False) for k in (0, 7)]
+    )(variables, image)
     head = variables["params"]["head"]
     assert (features.shape, features.dtype) == ((2, len(head["kernel"])), jnp.float32)
     expected = np.asarray(features) @ head["kernel"] + head["bias"]

@@ -52,18 +52,23 @@ def test_captures_the_submodules_that_match_the_pattern(
 ) -> None:
     model, pattern, shapes = CASES[name]
     variables = random_variables(model, 32, 3)
-    logits, activations = jax.jit(partial(capture_activations, model, pattern=pattern))(
-        variables, IMAGES
-    )
+
+    @jax.jit
+    def both(variables: Any, images: jax.Array) -> tuple[Any, Any, Any]:
+        plain = model.apply(variables, images, train=False)
+        return *capture_activations(model, variables, images, pattern), plain
+
+    logits, activations, plain = both(variables, IMAGES)
     assert {key: value.shape for key, value in activations.items()} == shapes
-    expected = jax.jit(partial(model.apply, train=False))(variables, IMAGES)
-    np.testing.assert_allclose(logits, expected, atol=1e-5 * np.abs(expected).max(), rtol=0)
+    np.testing.assert_allclose(logits, plain, atol=1e-5 * np.abs(plain).max(), rtol=0)
 
 
 def test_the_values_are_the_outputs_of_the_layers(random_variables: Callable[..., Any]) -> None:
     model, _, _ = CASES["vgg"]
     variables = random_variables(model, 32, 3)
-    logits, activations = capture_activations(model, variables, IMAGES, "head.*")
+    logits, activations = jax.jit(partial(capture_activations, model, pattern="head.*"))(
+        variables, IMAGES
+    )
     head = variables["params"]["head"]
     hidden = np.maximum(activations["head_dense1"], 0)
     np.testing.assert_allclose(logits, hidden @ head["kernel"] + head["bias"], rtol=1e-4)
@@ -83,6 +88,7 @@ def test_an_error_suggests_similar_names(
     pattern: str, words: str, random_variables: Callable[..., Any]
 ) -> None:
     model, _, _ = CASES["vgg"]
+    run = partial(capture_activations, model, pattern=pattern)
     with pytest.raises(UserError) as error:
-        capture_activations(model, random_variables(model, 32, 3), IMAGES, pattern)
+        jax.eval_shape(run, random_variables(model, 32, 3), IMAGES)
     assert words in str(error.value)

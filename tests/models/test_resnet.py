@@ -40,9 +40,12 @@ def conv_norm(conv: str, norm_name: str, *kernel: int) -> dict[str, tuple[int, .
 
 
 @pytest.mark.parametrize(("build", "count"), COUNTS)
-def test_parameter_counts_are_the_published_ones(build: Any, count: int) -> None:
-    sizes = {k: v for k, v in shapes(build(num_classes=1000)).items() if k.startswith("params/")}
-    assert sum(int(np.prod(shape)) for shape in sizes.values()) == count
+def test_parameter_counts_and_names(build: Any, count: int) -> None:
+    tree = shapes(build(num_classes=1000))
+    sizes = [int(np.prod(shape)) for path, shape in tree.items() if path.startswith("params/")]
+    assert sum(sizes) == count
+    # Linen's own names are the class and a number: Conv_0.
+    assert not [path for path in tree if re.search(r"[A-Z]|_\d+/", path)]
 
 
 def test_parameter_names_are_the_public_format() -> None:
@@ -70,13 +73,7 @@ def test_parameter_names_are_the_public_format() -> None:
     }
 
 
-@pytest.mark.parametrize("build", [build for build, _ in COUNTS])
-def test_every_submodule_is_named(build: Any) -> None:
-    # Linen's automatic names are the class and a number: Conv_0.
-    assert not [path for path in shapes(build(num_classes=7)) if re.search(r"[A-Z]|_\d+/", path)]
-
-
-def test_conv_bias_adds_a_bias_to_every_convolution() -> None:
+def test_conv_bias_is_one_of_every_convolution() -> None:
     fields: dict[str, Any] = dict(stage_sizes=(1, 1), block="bottleneck", widths=(8, 16))
     plain, with_bias = shapes(ResNet(7, **fields)), shapes(ResNet(7, **fields, conv_bias=True))
     kernels = {path: shape for path, shape in plain.items() if len(shape) == 4}
@@ -129,37 +126,25 @@ def test_gradients_reach_every_parameter(
     assert not zero_gradients
 
 
-def test_zero_classes_returns_pooled_features(random_variables: Callable[..., Any]) -> None:
-    small: dict[str, Any] = dict(stage_sizes=(1,), block="basic", widths=(8,))
-    variables = random_variables(ResNet(7, **small), 33, 3)
-    image = np.random.default_rng(1).random((2, 33, 33, 3), np.float32)
-    features = jax.jit(partial(ResNet(0, **small).apply, train=False))(variables, image)
-    logits = jax.jit(partial(ResNet(7, **small).apply, train=False))(variables, image)
-    assert (features.shape, features.dtype) == ((2, 8), jnp.float32)
-    head = variables["params"]["head"]
-    expected = np.asarray(features) @ head["kernel"] + head["bias"]
-    np.testing.assert_allclose(logits, expected, atol=1e-5 * np.abs(expected).max(), rtol=0)
-
-
-def test_logits_are_float32_with_half_precision_layers(
-    random_variables: Callable[..., Any],
-) -> None:
+def test_half_precision_is_of_the_inside_only(random_variables: Callable[..., Any]) -> None:
     small: dict[str, Any] = dict(stage_sizes=(1,), block="bottleneck", widths=(8,))
     variables = random_variables(ResNet(7, **small), 33, 3)
     image = np.random.default_rng(1).random((2, 33, 33, 3), np.float32)
-    exact = jax.jit(partial(ResNet(7, **small).apply, train=False))(variables, image)
     model = ResNet(7, **small, dtype=jnp.bfloat16)
-    apply = jax.jit(partial(model.apply, train=True, mutable=["batch_stats"]))
-    for leaf in jax.tree.leaves(apply(variables, image)):
+    apply = partial(model.apply, train=True, mutable=["batch_stats"])
+    for leaf in jax.tree.leaves(jax.eval_shape(apply, variables, image)):
         assert leaf.dtype == jnp.float32
-    half = jax.jit(partial(model.apply, train=False))(variables, image)
+    exact, half = jax.jit(
+        lambda v, x: [m.apply(v, x, train=False) for m in (ResNet(7, **small), model)]
+    )(variables, image)
     assert half.dtype == jnp.float32
     assert 0 < np.abs(half - exact).max() < 0.05 * np.abs(exact).max()
 
 
 def test_initialisation_is_he_normal_by_fan_out() -> None:
     model = ResNet(7, stage_sizes=(1,), block="basic", widths=(64,))
-    tree = model.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)), train=False)
+    init = jax.jit(partial(model.init, train=False))
+    tree = init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
     for kernel in (
         tree["params"]["stem_conv"]["kernel"],
         tree["params"]["stage1_block0"]["conv1"]["kernel"],

@@ -2,19 +2,27 @@
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 import pytest
 
-from ferjax.models.resnet import ResNet18, ResNet50
+from ferjax.models.resnet import ResNet, ResNet18, ResNet50
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.parity
 
 BATCH = 4
-SIZES = {ResNet18: ("basic", (2, 2, 2, 2)), ResNet50: ("bottleneck", (3, 4, 6, 3))}
+BLOCKS = ("basic", "bottleneck")
+# In each a block with a shortcut of its own and, in the first stage, one without.
+SMALL = {kind: partial(ResNet, stage_sizes=(2, 1, 1, 1), block=kind) for kind in BLOCKS}
+SIZES = {
+    **{build: (kind, (2, 1, 1, 1)) for kind, build in SMALL.items()},
+    ResNet18: ("basic", (2, 2, 2, 2)),
+    ResNet50: ("bottleneck", (3, 4, 6, 3)),
+}
 
 
 @pytest.fixture
@@ -101,11 +109,13 @@ def count_statistics(module: Any) -> dict[str, int]:
 @pytest.mark.parametrize(
     ("build", "dtype"),
     [
-        (ResNet18, np.float64),
-        (ResNet50, np.float64),
+        *((SMALL[kind], np.float64) for kind in BLOCKS),
         (ResNet18, np.float32),
+        pytest.param(ResNet18, np.float64, marks=pytest.mark.slow),
+        pytest.param(ResNet50, np.float64, marks=pytest.mark.slow),
         pytest.param(ResNet50, np.float32, marks=pytest.mark.slow),
     ],
+    ids=["basic-64", "bottleneck-64", "18-32", "18-64", "50-64", "50-32"],
 )
 def test_training_logits_gradients_and_running_statistics(
     build: Any, dtype: Any, resnets: Any, random_variables: Callable[..., Any]

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from ferjax.models.capture import capture
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ferjax.models.layers import adaptive_mean_pool
@@ -56,7 +57,9 @@ def test_parameters_do_not_depend_on_the_side() -> None:
     assert shapes(VGG16(num_classes=7), 32) == shapes(VGG16(num_classes=7), 224)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
+@example(height=7, width=20, side=7)
+@example(height=2, width=3, side=5)
 @given(height=st.integers(1, 20), width=st.integers(1, 20), side=st.integers(1, 8))
 def test_adaptive_pool_is_the_mean_of_each_bin(height: int, width: int, side: int) -> None:
     x = np.random.default_rng(height).standard_normal((2, height, width, 3)).astype(np.float32)
@@ -66,7 +69,8 @@ def test_adaptive_pool_is_the_mean_of_each_bin(height: int, width: int, side: in
         for j in range(side):
             columns = slice(math.floor(j * width / side), math.ceil((j + 1) * width / side))
             expected[:, i, j] = x[:, rows, columns].mean((1, 2))
-    np.testing.assert_allclose(adaptive_mean_pool(jnp.asarray(x), side), expected, atol=1e-5)
+    pooled = jax.jit(adaptive_mean_pool, static_argnums=1)(x, side)
+    np.testing.assert_allclose(pooled, expected, atol=1e-5)
 
 
 def test_adaptive_pool_returns_a_map_of_the_right_side_unchanged() -> None:
@@ -75,18 +79,21 @@ def test_adaptive_pool_returns_a_map_of_the_right_side_unchanged() -> None:
     assert adaptive_mean_pool(x, 3).dtype == jnp.bfloat16
 
 
-@pytest.mark.parametrize("side", [28, 30, 35])
+def features_and_map(model: VGG, variables: Any, image: np.ndarray) -> tuple[Any, Any]:
+    """Returns the features and the last stage's map."""
+    features, seen = jax.jit(partial(capture, model, pattern="stage2"))(variables, image)
+    return features, seen["stage2"]
+
+
+@pytest.mark.parametrize("side", [30, 35])
 def test_flatten_is_rows_then_columns_then_channels(
     side: int, random_variables: Callable[..., Any]
 ) -> None:
-    # Without dense layers the features are the flattened map, which has 7x7 pixels at 28 px.
+    # Without dense layers the features are the flattened map: at 30 px it is 7x7 already.
     fields = {**TINY, "head_widths": ()}
     variables = random_variables(VGG(7, **fields), side, 3)
     image = np.random.default_rng(1).random((2, side, side, 3), np.float32)
-    features, state = VGG(0, **fields).apply(
-        variables, image, train=False, capture_intermediates=True, mutable=["intermediates"]
-    )
-    stage: Any = state["intermediates"]["stage2"]["__call__"][0]
+    features, stage = features_and_map(VGG(0, **fields), variables, image)
     assert stage.shape == (2, side // 4, side // 4, 8)
     expected = np.asarray(adaptive_mean_pool(stage, 7)).reshape(2, -1)
     np.testing.assert_allclose(features, expected, rtol=1e-6)
@@ -96,18 +103,19 @@ def test_mean_pooling_is_over_the_whole_map(random_variables: Callable[..., Any]
     fields = {**TINY, "head_widths": (), "pooling": "mean"}
     variables = random_variables(VGG(7, **fields), 30, 3)
     image = np.random.default_rng(1).random((2, 30, 30, 3), np.float32)
-    features, state = VGG(0, **fields).apply(
-        variables, image, train=False, capture_intermediates=True, mutable=["intermediates"]
-    )
-    stage: Any = state["intermediates"]["stage2"]["__call__"][0]
+    features, stage = features_and_map(VGG(0, **fields), variables, image)
     np.testing.assert_allclose(features, np.asarray(stage).mean((1, 2)), rtol=1e-5)
 
 
-@pytest.mark.parametrize("pooling", ["flatten", "mean"])
+@pytest.mark.parametrize(
+    "fields",
+    [TINY, dict(stage_sizes=(1,), widths=(4,), head_widths=(), pooling="mean")],
+    ids=["flatten", "mean"],
+)
 def test_gradients_reach_every_parameter(
-    pooling: str, random_variables: Callable[..., Any]
+    fields: dict[str, Any], random_variables: Callable[..., Any]
 ) -> None:
-    model = VGG(7, **TINY, pooling=pooling)
+    model = VGG(7, **fields)
     variables = random_variables(model, 33, 3)
     image = np.random.default_rng(1).random((4, 33, 33, 3), np.float32)
 
@@ -128,12 +136,15 @@ def test_logits_are_float32_with_half_precision_layers(
 ) -> None:
     variables = random_variables(VGG(7, **TINY), 33, 3)
     image = np.random.default_rng(1).random((2, 33, 33, 3), np.float32)
-    exact = VGG(7, **TINY).apply(variables, image, train=False)
-    half, state = VGG(7, **TINY, dtype=jnp.bfloat16).apply(
-        variables, image, train=False, capture_intermediates=True, mutable=["intermediates"]
-    )
-    stages: Any = state["intermediates"]
-    assert stages["stage2"]["__call__"][0].dtype == jnp.bfloat16
+
+    @jax.jit
+    def both(variables: Any, image: jax.Array) -> tuple[Any, Any, Any]:
+        exact = VGG(7, **TINY).apply(variables, image, train=False)
+        model = VGG(7, **TINY, dtype=jnp.bfloat16)
+        return exact, *capture(model, variables, image, "stage2")
+
+    exact, half, seen = both(variables, image)
+    assert seen["stage2"].dtype == jnp.bfloat16
     assert half.dtype == jnp.float32
     assert 0 < np.abs(half - exact).max() < 0.05 * np.abs(exact).max()
 

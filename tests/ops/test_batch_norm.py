@@ -48,7 +48,7 @@ def assert_close(actual: Any, expected: Any, tolerance: float = 1e-5) -> None:
         np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * scale)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(
     shape=st.lists(st.integers(2, 9), min_size=2, max_size=4),
     mean=st.floats(-3, 3),

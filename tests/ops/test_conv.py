@@ -36,7 +36,7 @@ def value_and_gradients(layer: nn.Module, x: jax.Array, kernel: jax.Array) -> tu
     return y, gradients
 
 
-@settings(max_examples=16, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     batch=st.integers(1, 3),
     # Maps smaller than the kernel too.

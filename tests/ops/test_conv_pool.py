@@ -88,7 +88,7 @@ shapes = {
 }
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(**shapes)
 def test_whole_numbers_full_of_ties_agree_exactly(
     batch: int,
@@ -111,7 +111,7 @@ def test_whole_numbers_full_of_ties_agree_exactly(
             jax.tree.map(np.testing.assert_array_equal, found, expected)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(**shapes)
 def test_floats_agree_outside_near_ties(
     batch: int,

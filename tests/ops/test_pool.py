@@ -41,10 +41,11 @@ def value_and_gradient(
 def check(x: jax.Array, window: int, stride: int, padding: int) -> None:
     found = value_and_gradient(partial(max_pool, window=window, stride=stride, padding=padding), x)
     expected = value_and_gradient(lambda x: reference(x, window, stride, padding), x)
+    assert found[0].dtype == found[1].dtype == x.dtype
     jax.tree.map(np.testing.assert_array_equal, found, expected)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     batch=st.integers(1, 3),
     extra=st.tuples(st.integers(0, 7), st.integers(0, 7)),
@@ -70,12 +71,13 @@ def test_equals_reduce_window(
     check(x.astype(np.float32), window, stride, min(padding, window - 1))
 
 
-@pytest.mark.parametrize(("window", "stride", "padding"), [(2, 2, 0), (3, 2, 1)])
-@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.float32])
-def test_dtypes(window: int, stride: int, padding: int, dtype: jnp.dtype) -> None:
+@pytest.mark.parametrize(
+    ("window", "stride", "padding", "dtype"),
+    [(2, 2, 0, jnp.bfloat16), (3, 2, 1, jnp.bfloat16), (3, 2, 1, jnp.float16)],
+)
+def test_half_precision(window: int, stride: int, padding: int, dtype: jnp.dtype) -> None:
     x = jnp.asarray(np.random.default_rng(0).integers(-9, 9, (2, 12, 10, 3)), dtype)
     check(x, window, stride, padding)
-    assert max_pool(x, window, stride=stride, padding=padding).dtype == dtype
 
 
 def test_disjoint_windows_are_the_default() -> None:
@@ -97,10 +99,11 @@ def test_behind_a_fused_batch_norm() -> None:
     """XLA may compute a fused value twice, with different rounding: no gradient may get lost."""
     conv = Conv(8, (3, 3), name="conv")
     x = np.random.default_rng(0).standard_normal((4, 12, 12, 3), np.float32)
-    kernel = conv.init(jax.random.key(0), x)
+    rng = np.random.default_rng(1)
+    layer = {"kernel": rng.standard_normal((3, 3, 3, 8), np.float32), "bias": np.zeros(8, "f")}
 
     def loss(pool: Callable[[jax.Array], jax.Array], x: jax.Array) -> jax.Array:
-        y = conv.apply(kernel, x)
+        y = conv.apply({"params": layer}, x)
         y = (y - y.mean((0, 1, 2), keepdims=True)) / jnp.sqrt(y.var((0, 1, 2), keepdims=True))
         return (pool(jax.nn.relu(y)) ** 2).sum()
 

@@ -4,15 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.metrics import (
-    accuracy_score,
-    balanced_accuracy_score,
-    confusion_matrix,
-    precision_recall_fscore_support,
-)
 
 from ferjax.report.scores import scores
 
@@ -35,29 +29,34 @@ def parse(text):
     return np.array([[int(cell) for cell in row.split()] for row in text.split("/")]).T
 
 
+@settings(max_examples=25)
 @given(matrices.filter(np.any))
 def test_scores_equal_scikit_learn(matrix):
+    from sklearn import metrics  # takes seconds, and other tests need not wait for it
+
     true, predicted = images(matrix)
     labels = list(range(len(matrix)))
     result = scores(matrix, names(len(matrix)))
-    assert (confusion_matrix(true, predicted, labels=labels) == matrix).all()
-    assert result["accuracy"] == pytest.approx(accuracy_score(true, predicted))
-    per_class = precision_recall_fscore_support(true, predicted, labels=labels, zero_division=0)
+    assert (metrics.confusion_matrix(true, predicted, labels=labels) == matrix).all()
+    assert result["accuracy"] == pytest.approx(metrics.accuracy_score(true, predicted))
+    support = metrics.precision_recall_fscore_support
+    per_class = support(true, predicted, labels=labels, zero_division=0)
     for rate, expected in zip(("precision", "recall", "f1", "support"), per_class, strict=True):
         assert [row[rate] for row in result["per_class"]] == pytest.approx(expected.tolist())
     for average in ("macro", "weighted"):
-        expected = precision_recall_fscore_support(
-            true, predicted, labels=labels, average=average, zero_division=0
-        )
+        expected = support(true, predicted, labels=labels, average=average, zero_division=0)
         assert tuple(result[average].values()) == pytest.approx(expected[:3])
 
 
+@settings(max_examples=40)
 @given(matrices.filter(np.any))
 # scikit-learn warns of predicted classes that never occur.
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_mean_class_accuracy_equals_scikit_learn(matrix):
+    from sklearn import metrics
+
     result = scores(matrix, names(len(matrix)))["mean_class_accuracy"]
-    assert result == pytest.approx(balanced_accuracy_score(*images(matrix)))
+    assert result == pytest.approx(metrics.balanced_accuracy_score(*images(matrix)))
 
 
 def test_no_image_scores_zero():
@@ -65,6 +64,7 @@ def test_no_image_scores_zero():
     assert result["accuracy"] == result["mean_class_accuracy"] == result["weighted"]["f1"] == 0
 
 
+@settings(max_examples=40)
 @given(matrices)
 def test_scores_are_json_and_finite(matrix):
     result = scores(matrix, names(len(matrix)))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -29,6 +29,7 @@ def saved(tmp_path: Path) -> Path:
     return save_weights(tmp_path / "deep" / "weights", TENSORS, SIDECAR)
 
 
+@settings(max_examples=25)
 @given(st.dictionaries(st.from_regex(r"\A[a-z0-9_]{1,5}(/[a-z0-9_]{1,5}){0,2}\Z"), ARRAYS))
 def test_arrays_are_read_back_bit_for_bit(tensors: dict[str, np.ndarray]) -> None:
     with tempfile.TemporaryDirectory() as folder:

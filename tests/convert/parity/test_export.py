@@ -61,11 +61,11 @@ def test_a_converted_file_is_exported_bit_for_bit(
     [
         ("resnet18", {}),
         ("resnet18", {"head_widths": (16,)}),
-        ("efficientnet_b0", {}),
+        pytest.param("efficientnet_b0", {}, marks=pytest.mark.slow),
         ("efficientnet_b0", {"head_widths": (16, 12), "dropout": 0.5}),
         ("vgg16", {"head_widths": (16,)}),
         ("vgg16", {"head_widths": (), "pooling": "mean"}),
-        ("vgg19", {"head_widths": (16,), "pooling": "mean"}),
+        pytest.param("vgg19", {"head_widths": (16,), "pooling": "mean"}, marks=pytest.mark.slow),
     ],
     ids=str,
 )

@@ -140,7 +140,11 @@ def test_p1(
 
 @SIZES
 @pytest.mark.parametrize(
-    ("variant", "frozen"), [("", ""), ("_frozen", r"(stem_|stage[12]_).*")], ids=["all", "frozen"]
+    ("variant", "frozen"),
+    [
+        pytest.param("", "", marks=pytest.mark.slow, id="all"),  # P1's freezes nothing either
+        pytest.param("_frozen", r"(stem_|stage[12]_).*", id="frozen"),
+    ],
 )
 def test_p3(
     size: dict[str, Any],

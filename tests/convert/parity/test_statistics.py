@@ -38,7 +38,9 @@ def count_values(module: Any, model: str) -> dict[str, int]:
     return counts
 
 
-@pytest.mark.parametrize("model", ["resnet18", "resnet50", "efficientnet_b0"])
+@pytest.mark.parametrize(
+    "model", ["resnet18", pytest.param("resnet50", marks=pytest.mark.slow), "efficientnet_b0"]
+)
 def test_torchvision(
     torchvision_models: Any,
     torch_network: Callable[..., Any],

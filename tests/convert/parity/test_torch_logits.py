@@ -19,7 +19,19 @@ NAMES = [name for name, entry in MODELS.items() if entry.family]
 RESNETS = [name for name in NAMES if name.startswith("resnet")]
 EFFICIENTNETS = [name for name in NAMES if name.startswith("efficientnet")]
 
-# Batch and side. Padding with a stride differs between even and odd maps.
+# One of each family and kind of block; the others are only deeper or wider.
+REPRESENTATIVE = ("resnet18", "resnet50", "vgg16", "efficientnet_b0", "tf_efficientnet_b0")
+
+
+def representative(names: list[str]) -> list[Any]:
+    """Returns the names as parameters of a test, slow but for one of each kind."""
+    return [
+        pytest.param(name, marks=() if name in REPRESENTATIVE else pytest.mark.slow)
+        for name in names
+    ]
+
+
+# Batch and side. A stride splits an even map otherwise than an odd one.
 ODD = (5, 65)
 SHAPES = [ODD, *(pytest.param(s, marks=pytest.mark.slow) for s in ((1, 65), (1, 64), (5, 64)))]
 
@@ -46,7 +58,7 @@ def compare(
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("model", NAMES)
+@pytest.mark.parametrize("model", representative(NAMES))
 def test_torchvision(
     request: pytest.FixtureRequest,
     torchvision_models: Any,
@@ -58,13 +70,15 @@ def test_torchvision(
     module = torch_network(lambda: torchvision_models.get_model(model, num_classes=CLASSES))
     # Files of 2019 and earlier are plain pickles, not archives.
     torch.save(
-        module.state_dict(), folder / "w.pth", _use_new_zipfile_serialization=model != "resnet34"
+        module.state_dict(), folder / "w.pth", _use_new_zipfile_serialization=model != "resnet18"
     )
     compare(request, module, folder / "w.pth", model, "torchvision", noise(*shape))
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("name", [*NAMES, *(f"tf_{name}" for name in EFFICIENTNETS)])
+@pytest.mark.parametrize(
+    "name", representative([*NAMES, *(f"tf_{name}" for name in EFFICIENTNETS)])
+)
 def test_timm(
     request: pytest.FixtureRequest,
     torchvision_models: Any,
@@ -84,7 +98,7 @@ def test_timm(
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("model", RESNETS)
+@pytest.mark.parametrize("model", representative(RESNETS))
 def test_transformers(
     request: pytest.FixtureRequest,
     torchvision_models: Any,

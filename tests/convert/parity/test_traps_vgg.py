@@ -40,6 +40,12 @@ def published(
 
 
 @pytest.fixture(scope="module")
+def converted(published: tuple[Any, Path], load: Callable[..., Pretrained]) -> Pretrained:
+    """Returns the weights of that file, for our network."""
+    return load(published[1], MODEL)
+
+
+@pytest.fixture(scope="module")
 def images() -> np.ndarray:
     return np.random.default_rng(1).standard_normal((2, 48, 48, 3), np.float32)
 
@@ -47,13 +53,12 @@ def images() -> np.ndarray:
 def test_trap_8_flattened_channels_are_reordered(
     published: tuple[Any, Path],
     images: np.ndarray,
-    load: Callable[..., Pretrained],
+    converted: Pretrained,
     run_ferjax: Callable[..., Any],
     run_torch: Callable[..., Any],
     largest_error: Callable[..., tuple[float, str]],
 ) -> None:
-    module, path = published
-    weights = load(path, MODEL)
+    (module, path), weights = published, converted
     expected = run_torch(module, "torchvision", "vgg", images)
     assert largest_error(run_ferjax(weights, images), expected)[0] <= TOLERANCE
 
@@ -84,7 +89,7 @@ def test_trap_8_flattened_channels_are_reordered(
 def test_trap_9_the_adaptive_pool_before_the_classifier(
     published: tuple[Any, Path],
     images: np.ndarray,
-    load: Callable[..., Pretrained],
+    converted: Pretrained,
     run_ferjax: Callable[..., Any],
     run_torch: Callable[..., Any],
     largest_error: Callable[..., tuple[float, str]],
@@ -99,7 +104,7 @@ def test_trap_9_the_adaptive_pool_before_the_classifier(
     # Without the classifier the network equals torchvision's, up to the mean of the last map.
     trunk = match(source.leaves, TABLE, pooled, ignore=(r"classifier\..*",), where="w.pth")
     weights = dataclasses.replace(
-        load(path, MODEL),
+        converted,
         variables=convert(source.read, trunk),
         fields=POOLED,
         num_classes=None,

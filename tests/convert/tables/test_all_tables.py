@@ -4,7 +4,7 @@ The weights are random: nothing is downloaded.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,12 @@ PARAMETERS = {
     "efficientnet_b1": 7_794_184,
     "efficientnet_b2": 9_109_994,
 }
-LARGE = 1 << 22  # arrays with more elements are not generated; only their shape is checked
+LARGE = 1 << 22  # numbers in an array that is not drawn, only measured
+# One of each kind of block, and for blocks numbered with two digits resnet101.
+KINDS = ("resnet18", "resnet50", "resnet101", "vgg16", "efficientnet_b0")
+MODELS = [
+    pytest.param(model, marks=() if model in KINDS else pytest.mark.slow) for model in PARAMETERS
+]
 Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -84,12 +89,12 @@ def on_meta(build: Callable[[], Any]) -> Source:
         return as_source(build().state_dict())
 
 
-@pytest.mark.parametrize("model", PARAMETERS)
+@pytest.mark.parametrize("model", MODELS)
 def test_torchvision(torchvision_models: Any, model: str) -> None:
     check(on_meta(getattr(torchvision_models, model)), model, "torchvision")
 
 
-@pytest.mark.parametrize("model", PARAMETERS)
+@pytest.mark.parametrize("model", MODELS)
 def test_timm(torchvision_models: Any, model: str) -> None:
     timm = pytest.importorskip("timm")
     check(on_meta(lambda: timm.create_model(model)), model, "timm")
@@ -102,10 +107,10 @@ def test_timm(torchvision_models: Any, model: str) -> None:
     ("model", "kind", "depths"),
     [
         ("resnet18", "basic", (2, 2, 2, 2)),
-        ("resnet34", "basic", (3, 4, 6, 3)),
+        pytest.param("resnet34", "basic", (3, 4, 6, 3), marks=pytest.mark.slow),
         ("resnet50", "bottleneck", (3, 4, 6, 3)),
         ("resnet101", "bottleneck", (3, 4, 23, 3)),
-        ("resnet152", "bottleneck", (3, 8, 36, 3)),
+        pytest.param("resnet152", "bottleneck", (3, 8, 36, 3), marks=pytest.mark.slow),
     ],
 )
 def test_transformers(
@@ -145,14 +150,23 @@ def test_networks_without_a_head(torchvision_models: Any, model: str) -> None:
     assert len(assigned) == len(features) - 2
 
 
-KERAS = {"resnet50": "ResNet50", "vgg16": "VGG16", "efficientnet_b1": "EfficientNetB1"}
+KERAS = {"resnet50": "ResNet50", "vgg16": "VGG16", "efficientnet_b0": "EfficientNetB0"}
 
 
 @pytest.fixture(scope="module")
-def keras_applications() -> Any:
-    """Returns keras.applications with the JAX backend, the only one that is installed."""
+def keras_applications() -> Iterator[Any]:
+    """Returns keras.applications, on JAX: no other framework computes here."""
     os.environ["KERAS_BACKEND"] = "jax"
-    return pytest.importorskip("keras").applications
+    keras = pytest.importorskip("keras")
+    rng = np.random.default_rng(0)
+    with pytest.MonkeyPatch.context() as patch:
+        # By numpy: Keras compiles a program for each shape it draws.
+        patch.setattr(
+            keras.initializers.VarianceScaling,
+            "__call__",
+            lambda _, shape, dtype=None: rng.standard_normal(shape, np.float32),
+        )
+        yield keras.applications
 
 
 # Keras reads its variables by a deprecated interface of numpy.

@@ -53,7 +53,7 @@ def check_png(path, width, height, colours=10):
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
-@pytest.mark.parametrize("epochs", [0, 1, 2, 200])
+@pytest.mark.parametrize("epochs", [0, 1, 200])
 def test_curves(tmp_path, epochs):
     draw_curves(metrics(epochs), tmp_path / "curves.png", epochs or None, TITLE)
     check_png(tmp_path / "curves.png", 9.2, 3.75)

@@ -86,9 +86,8 @@ def fer2013(tmp_path: Path) -> Path:
     return tmp_path / "fer2013"
 
 
-@pytest.mark.parametrize(
-    "size", [pytest.param(32, id="32"), pytest.param(224, marks=pytest.mark.slow, id="full")]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [pytest.param(32, id="32"), pytest.param(224, id="full")])
 def test_p2(
     size: int,
     keras_network: Callable[..., Any],

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,16 @@ PIXELS = IMAGES.astype(np.float32)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
+@partial(jax.jit, static_argnums=0)  # one program for all weights of one network
+def apply(network: Any, variables: Any, images: Any) -> jax.Array:
+    return network.apply(variables, images, train=False)
+
+
 def logits(weights: Pretrained, spec: InputSpec, **fields: Any) -> np.ndarray:
     """Returns ferjax's logits by an input spec, with `fields` in place of those of the weights."""
     network = create_model(weights.model, weights.num_classes or 0, **{**weights.fields, **fields})
-    apply = jax.jit(lambda v, x: network.apply(v, x, train=False))
     images = prepare(IMAGES, dataclasses.replace(spec, size=SIDE))
-    return np.asarray(apply(unflatten(weights.variables), images))
+    return np.asarray(apply(network, unflatten(weights.variables), images))
 
 
 def distance(actual: Any, expected: Any) -> float:
