@@ -4,6 +4,8 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,10 @@ from ferjax.convert.publisher_logits import import_torchvision
 from ferjax.data.splits.split import Split
 from ferjax.data.synthetic.load_synthetic import render_faces
 from ferjax.emotions import EMOTIONS
+from ferjax.evaluation import run_report, scores_and_figures
 from ferjax.experiment import run_train
+from ferjax.models.cnn import DepthCNN
+from ferjax.models.registry import MODELS
 from ferjax.predict import load_run
 from ferjax.recipes import resolve
 from ferjax.runs import train_phases
@@ -40,6 +45,26 @@ from ferjax.training.run_directory.metrics_jsonl import read_lines
 # How long an example takes is the machine's affair.
 settings.register_profile("ferjax", deadline=None)
 settings.load_profile("ferjax")
+
+
+# Files whose tests wait for processes: begun first, or one worker waits for the other's last file.
+LONG = {"test_processes.py", "test_resume.py", "test_worker_processes.py"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the long files first."""
+    items.sort(key=lambda item: item.path.name not in LONG)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keeps a file's tests in one worker, where they share fixtures and what is compiled."""
+    if config.getvalue("dist") != "load":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False
+    return LoadFileScheduling(config, log)
 
 
 # Of a train line: how fast that was here.
@@ -109,6 +134,38 @@ def tiny_config() -> Callable[..., TrainConfig]:
         return resolve({**small, "progress": False, "workdir": str(workdir), **given})
 
     return make
+
+
+@pytest.fixture(scope="module")
+def toy_network() -> Iterator[None]:
+    """Registers `toy`: a single small block of cnn3's, which compiles in a third of its time."""
+    build = partial(DepthCNN, depth=1, widths=(8,), hidden=16)
+    MODELS["toy"] = replace(MODELS["cnn3"], build=build)
+    yield
+    del MODELS["toy"]
+
+
+@pytest.fixture(scope="session")
+def without_figures() -> Callable[[], Any]:
+    """Returns a function → context whose runs report without figures, half of their time."""
+
+    @contextlib.contextmanager
+    def patched() -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            for module in (run_report, scores_and_figures):
+                for name in vars(module).copy():
+                    if name.lstrip("_").startswith("draw_"):
+                        patch.setattr(module, name, lambda *_, **__: None)
+            yield
+
+    return patched
+
+
+@pytest.fixture
+def no_figures(without_figures: Callable[[], Any]) -> Iterator[None]:
+    """Leaves the figures of reports undrawn during the test."""
+    with without_figures():
+        yield
 
 
 @pytest.fixture(scope="session")

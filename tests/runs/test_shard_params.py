@@ -37,9 +37,13 @@ def test_a_device_holds_a_third_of_the_state_at_most(name: str, side: int, chann
 
 
 def test_the_run_is_the_same_and_its_checkpoints_are_exchanged(
-    tmp_path: Path, tiny_config: Callable[..., Any], stop_after: Callable[[int], Any]
+    tmp_path: Path,
+    tiny_config: Callable[..., Any],
+    stop_after: Callable[[int], Any],
+    toy_network: None,
+    no_figures: None,
 ) -> None:
-    given: dict[str, Any] = dict(model="cnn3", image_size=48, ema=0.9, freeze=("conv1.*", "none"))
+    given: dict[str, Any] = dict(model="toy", ema=0.9, freeze=("conv1.*", "none"))
     given |= dict(epochs=(1, 1), resume=True)
     runs = {name: tmp_path / name for name in ("whole", "shared", "stopped")}
     run_train(tiny_config(runs["whole"], **given))
