@@ -14,6 +14,7 @@ import pytest
 from ferjax.models.cnn import DepthCNN
 from ferjax.models.registry import MODELS
 from ferjax.predict import load_run
+from ferjax.recipes.papers import DEFAULTS
 from ferjax.training.run_directory.metrics_jsonl import read_lines
 
 # Of a train line: how fast that was here.
@@ -24,9 +25,10 @@ SPEED = {"images_per_second", "flop_utilisation", "seconds", "peak_bytes"}
 def toy_network() -> Iterator[None]:
     """Registers `toy`: a single small block of cnn3's, which compiles in a third of its time."""
     small = partial(DepthCNN, depth=1, widths=(8,), hidden=16)
-    MODELS["toy"] = replace(MODELS["cnn3"], build=small)
-    yield
-    del MODELS["toy"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MODELS, "toy", replace(MODELS["cnn3"], build=small))
+        patch.setitem(DEFAULTS, "toy", DEFAULTS["base_cnn"])
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,9 @@ ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.usefixtures("toy_network", "no_figures")
 Tiny = Callable[..., TrainConfig]
 Same = Callable[[Path, Path], None]
+# Batch statistics, two moments, random images, and rates that follow from the step.
+GIVEN: dict[str, Any] = dict(model="toy", optimizer="adamw", weight_decay=0.01, augment="standard")
+GIVEN |= dict(label_smoothing=0.1, schedule="one_cycle", learning_rate=2e-3)
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +38,10 @@ def undisturbed(
     toy_network: None,
     without_figures: Callable[[], Any],
 ) -> Path:
-    """Returns a run of 2 epochs of 4 steps of a network whose batch statistics are state too."""
+    """Returns a run of 2 epochs of 4 steps."""
     run_dir = tmp_path_factory.mktemp("undisturbed") / "run"
     with without_figures():
-        run_train(tiny_config(run_dir, model="toy"), jax.devices()[:1])
+        run_train(tiny_config(run_dir, **GIVEN), jax.devices()[:1])
     return run_dir
 
 
@@ -53,7 +56,7 @@ def test_interrupted_run_resumes_bit_for_bit(
 
     4 and 8 lie between an epoch's last step and its evaluation, the others within an epoch.
     """
-    config = tiny_config(tmp_path / "run", model="toy", resume=True)
+    config = tiny_config(tmp_path / "run", **GIVEN, resume=True)
     for steps, step in ((3, 3), (1, 4), (2, 6), (2, 8)):
         with stop_after(steps), pytest.raises(KeyboardInterrupt):
             run_train(config, jax.devices()[:1])
@@ -65,7 +68,7 @@ def test_interrupted_run_resumes_bit_for_bit(
 def test_run_moves_to_other_devices(
     tmp_path: Path, tiny_config: Tiny, undisturbed: Path, stop_after: Callable[[int], Any]
 ) -> None:
-    config = tiny_config(tmp_path / "run", model="toy", resume=True)
+    config = tiny_config(tmp_path / "run", **GIVEN, resume=True)
     with stop_after(6), pytest.raises(KeyboardInterrupt):
         run_train(config, jax.devices()[:1])
     run_train(config)

@@ -32,6 +32,10 @@ FROZEN = "(conv1|bn1)/.*"
 # Epochs of 4 steps.
 PHASES: dict[str, Any] = dict(
     model="toy",
+    optimizer="adamw",
+    weight_decay=0.01,
+    label_smoothing=0.1,
+    augment="standard",
     epochs=(2, 3),
     learning_rate=(2e-3, 5e-4),
     schedule=("constant", "cosine"),
