@@ -32,6 +32,7 @@ def test_awei_trains_on_rafdb(
     tmp_path: Path,
     make_rafdb: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
+    no_figures: None,
 ) -> None:
     if side == 64:
         # As small in its widths as in its input.
