@@ -1,8 +1,8 @@
 """Four simulated CPU devices for every test, and the fixtures that tests share."""
 
 import contextlib
-import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,10 @@ os.environ.setdefault(
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 if not os.environ.get("FERJAX_TEST_GPU"):
     os.environ["JAX_PLATFORMS"] = "cpu"
+    # Most of that is LLVM's optimising; with XLA_FLAGS= in the environment it is done.
+    os.environ.setdefault(
+        "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    )
 
 import jax
 import numpy as np
@@ -31,19 +35,31 @@ from ferjax.convert.reference_library import import_torchvision
 from ferjax.data.splits.split import Split
 from ferjax.data.synthetic.load_synthetic import render_faces
 from ferjax.emotions import EMOTIONS
+from ferjax.evaluation import run_report, scores_and_figures
 from ferjax.experiment import run_train
-from ferjax.predict import load_run
 from ferjax.recipes import resolve
 from ferjax.runs import train_phases
-from ferjax.training.run_directory.metrics_jsonl import read_lines
 
 # How long an example takes is the machine's affair.
 settings.register_profile("ferjax", deadline=None)
 settings.load_profile("ferjax")
 
 
-# Of a train line: how fast that was here.
-SPEED = {"images_per_second", "flop_utilisation", "seconds", "peak_bytes"}
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begins with the files that wait for processes, so that no worker is left alone with one."""
+    waiting = {"test_processes.py", "test_resume.py", "test_worker_processes.py"}
+    items.sort(key=lambda item: item.path.name not in waiting)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keeps a file's tests in one worker, where they share fixtures and what is compiled."""
+    if config.getvalue("dist") != "load":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False
+    return LoadFileScheduling(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -112,44 +128,33 @@ def tiny_config() -> Callable[..., TrainConfig]:
 
 
 @pytest.fixture(scope="session")
+def without_figures() -> Callable[[], Any]:
+    """Returns a function → context whose runs report without figures, half of their time."""
+
+    @contextlib.contextmanager
+    def patched() -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            for module in (run_report, scores_and_figures):
+                for name in [name for name in vars(module) if re.match("_?draw_", name)]:
+                    patch.setattr(module, name, lambda *_, **__: None)
+            yield
+
+    return patched
+
+
+@pytest.fixture
+def no_figures(without_figures: Callable[[], Any]) -> Iterator[None]:
+    """Leaves the figures of reports undrawn during the test."""
+    with without_figures():
+        yield
+
+
+@pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory, tiny_config: Callable[..., Any]) -> Path:
     """Returns the directory of a finished run of cnn3 on all devices. Copy it to change it."""
     run_dir = tmp_path_factory.mktemp("tiny") / "run"
     run_train(tiny_config(run_dir, model="cnn3", image_size=48))
     return run_dir
-
-
-@pytest.fixture(scope="session")
-def timeless_lines() -> Callable[[Path], list[dict[str, Any]]]:
-    """Returns a function (run) → lines of metrics.jsonl without what is a matter of time."""
-
-    def lines(run_dir: Path) -> list[dict[str, Any]]:
-        found = read_lines(run_dir)
-        return [{k: v for k, v in line.items() if k not in SPEED} for line in found]
-
-    return lines
-
-
-@pytest.fixture(scope="session")
-def assert_same_run(
-    timeless_lines: Callable[[Path], list[dict[str, Any]]],
-) -> Callable[[Path, Path], None]:
-    """Returns a function (run, run) that holds one against the other, bit for bit."""
-
-    def check(one: Path, other: Path) -> None:
-        assert timeless_lines(one) == timeless_lines(other)
-        a, b = (load_run(run, "last") for run in (one, other))
-        assert a.meta["averaged"] == b.meta["averaged"]
-        for which in ("last", "selected"):
-            for raw in (False, True) if a.meta["averaged"] else (False,):
-                a, b = (load_run(run, which, raw=raw) for run in (one, other))
-                assert a.epoch == b.epoch
-                jax.tree.map(np.testing.assert_array_equal, a.variables, b.variables)
-        a, b = (json.loads((run / "report.json").read_text("utf-8")) for run in (one, other))
-        for part in ("results", "protocol", "summary", "warnings"):
-            assert a[part] == b[part]
-
-    return check
 
 
 @pytest.fixture

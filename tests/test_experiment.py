@@ -133,7 +133,7 @@ def test_finished_run_is_returned_and_left_alone(tiny_run: Path, tiny_config: Ti
     assert {p: p.stat().st_mtime_ns for p in tiny_run.rglob("*")} == before
 
 
-def test_grey_bf16_and_inverse_weights(tmp_path: Path, tiny_config: Tiny) -> None:
+def test_grey_bf16_and_inverse_weights(tmp_path: Path, tiny_config: Tiny, no_figures: None) -> None:
     options: dict[str, Any] = dict(precision="bf16", class_weights="inverse", channels=1)
     run_train(tiny_config(tmp_path / "run", **options, label_smoothing=0.1), one())
     run = load_run(tmp_path / "run")
@@ -143,7 +143,7 @@ def test_grey_bf16_and_inverse_weights(tmp_path: Path, tiny_config: Tiny) -> Non
     assert run.meta["fields"]["dtype"] == "bfloat16"
 
 
-def test_statistics_and_contempt(tmp_path: Path, tiny_config: Tiny) -> None:
+def test_statistics_and_contempt(tmp_path: Path, tiny_config: Tiny, no_figures: None) -> None:
     """--normalization=dataset is mean and deviation of the training split; --limit cuts it."""
     config = tiny_config(tmp_path / "run", num_classes=8, limit=24, augment="standard")
     assert config.normalization == "dataset"

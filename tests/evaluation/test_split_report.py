@@ -38,11 +38,16 @@ def run_dir(tiny_run: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run_of_eight(tmp_path_factory: pytest.TempPathFactory, tiny_config: Tiny) -> Path:
+def run_of_eight(
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_config: Tiny,
+    without_figures: Callable[[], Any],
+) -> Path:
     """Returns a run that knows contempt, made on one device in batches of 6."""
     run_dir = tmp_path_factory.mktemp("eight") / "run"
     config = tiny_config(run_dir, num_classes=8, batch_size=6, epochs=1, normalization="unit")
-    run_train(config, jax.devices()[:1])
+    with without_figures():
+        run_train(config, jax.devices()[:1])
     return run_dir
 
 
@@ -106,6 +111,7 @@ def test_without_flags_the_report_is_made_anew(
 
 
 @pytest.mark.parametrize("tta", ["flip", "ten_crop"])
+@pytest.mark.usefixtures("no_figures")
 def test_a_runs_own_report_holds_test_time_augmentation_beside_the_plain_numbers(
     tta: str, run_dir: Path, tiny_config: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,6 +143,7 @@ def test_a_runs_own_report_holds_test_time_augmentation_beside_the_plain_numbers
     assert run_train(config)["results"] == report["results"]
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_augmented_numbers_of_the_report_are_the_predictors(
     tmp_path: Path, tiny_config: Tiny
 ) -> None:
@@ -156,6 +163,7 @@ def test_augmented_numbers_of_the_report_are_the_predictors(
         assert scores["loss"] == pytest.approx(loss, rel=1e-4)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_images_of_a_class_the_network_lacks_are_left_out(
     run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,6 +177,7 @@ def test_images_of_a_class_the_network_lacks_are_left_out(
     assert any("3 images of classes the network lacks" in note for note in report["notes"])
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_classes_the_data_lack_are_left_out_of_the_softmax(run_of_eight: Path) -> None:
     """A network of eight on faces of seven; it was trained in batches four devices cannot share."""
     monkeypatched = load_synthetic.load(32, 7)
@@ -186,12 +195,14 @@ def test_classes_the_data_lack_are_left_out_of_the_softmax(run_of_eight: Path) -
     assert scores["loss"] == pytest.approx(loss, rel=1e-5)
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_a_run_is_redrawn_on_devices_its_batch_does_not_fit(run_of_eight: Path) -> None:
     before = report_of(run_of_eight)["results"]
     run_evaluate(EvalConfig(str(run_of_eight), progress=False))
     assert report_of(run_of_eight)["results"].keys() == before.keys()
 
 
+@pytest.mark.usefixtures("no_figures")
 def test_another_data_set(run_dir: Path, tmp_path: Path, make_rafdb: Callable[..., Path]) -> None:
     tree = make_rafdb(tmp_path / "raf")
     config = EvalConfig(str(run_dir), dataset="rafdb", data_dir=str(tree), progress=False)

@@ -17,23 +17,18 @@ from ferjax.models.registry import abstract_variables
 
 ROOT = Path(__file__).resolve().parents[2]
 Convert = Callable[..., tuple[int, str, str]]
+Commands = Callable[..., list[tuple[int, str, str]]]
 
 
 @pytest.fixture
 def convert(tmp_path: Path) -> Convert:
     """Returns a function (*flags) → exit status, output, errors of `launch.convert`."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "FERJAX_CACHE": str(tmp_path / "cache"),
-        "FERJAX_OFFLINE": "1",
-    }
 
     def call(*arguments: str) -> tuple[int, str, str]:
         done = subprocess.run(
             [sys.executable, "-m", "launch.convert", *arguments],
             cwd=tmp_path,
-            env=environment,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **away(tmp_path)},
             capture_output=True,
             text=True,
         )
@@ -41,6 +36,11 @@ def convert(tmp_path: Path) -> Convert:
         return done.returncode, done.stdout, done.stderr
 
     return call
+
+
+def away(folder: Path) -> dict[str, str]:
+    """Returns an environment whose cache is the folder's, and that asks no server."""
+    return {"FERJAX_CACHE": str(folder / "cache"), "FERJAX_OFFLINE": "1"}
 
 
 @pytest.fixture(scope="module")
@@ -61,20 +61,26 @@ def file(tmp_path: Path, state: dict[str, np.ndarray]) -> str:
     return "resnet18.safetensors"
 
 
-def test_conversion_and_export_round_trip(
-    convert: Convert, file: str, state: dict[str, np.ndarray], tmp_path: Path
+def test_there_and_back(
+    commands: Commands, file: str, state: dict[str, np.ndarray], tmp_path: Path
 ) -> None:
     mapping = ("layer2.0.downsample.0.weight", "1x1x64x128", "stage2_block0/downsample_conv/kernel")
-    dry = convert("--model=resnet18", f"--source={file}", "--dry_run")
+    dry, there, back_again = commands(
+        "convert",
+        ("--model=resnet18", f"--source={file}", "--dry_run"),
+        ("--model=resnet18", f"--source={file}", "--out=r18"),
+        ("--source=r18", "--to=torchvision", "--out=back.safetensors"),
+        **away(tmp_path),
+    )
     assert dry[0] == 0
     assert all(word in dry[1] for word in (*mapping, "5 classes", "nothing was written"))
-    code, output, _ = convert("--model=resnet18", f"--source={file}", "--out=r18")
+    code, output, _ = there
     assert code == 0
     assert all(word in output for word in (*mapping, "--model=resnet18 --pretrained=r18"))
     about = json.loads((tmp_path / "r18" / "model.json").read_text())
     assert (about["model"], about["source"]["kind"]) == ("resnet18", "torchvision")
 
-    code, output, _ = convert("--source=r18", "--to=torchvision", "--out=back.safetensors")
+    code, output, _ = back_again
     assert (code, "resnet18(num_classes=5)" in output) == (0, True)
     back = load_file(tmp_path / "back.safetensors")
     assert back.keys() == state.keys()
@@ -95,33 +101,32 @@ def test_the_list_shows_published_and_cached_weights(convert: Convert) -> None:
     assert "cached" not in output
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("--source=FILE",), "--model is missing"),
-        (("--model=resnet18",), "--source is missing"),
-        (("--model=resnet18", "--source=FILE"), "--out is missing"),
-        (("--model=resnet50", "--source=FILE", "--dry_run"), "looks like resnet18"),
-        (("--model=cnn3", "--source=FILE", "--dry_run"), "expected cnn3"),
-        (("--model=resnet18", "--source=FILE", "--out=cache"), "--out=cache exists already"),
-        (("--model=resnet18", "--source=none.pth", "--dry_run"), "no such file"),
-        (("--model=resnet18", "--source=tv_in1", "--dry_run"), "Did you mean 'resnet18.tv_in1k'"),
-        (("--model=resnet18", "--source=imagenet", "--dry_run"), "offline"),
-        (("--model=resnet18", "--source=FILE", "--kind=tim", "--dry_run"), "Did you mean 'timm'"),
-        (("--to=torchvision", "--source=cache", "--out=x.safetensors"), "no checkpoints/ there"),
-        (("--to=torchvision", "--source=cache", "--out=x.pth"), "a .safetensors file"),
-        (("--to=onnx", "--source=FILE"), "--to 'onnx'"),
-        (("--list", "--model=resnet5"), "Did you mean 'resnet50'"),
-    ],
-)
-def test_every_error_is_one_line(
-    convert: Convert, file: str, arguments: tuple[str, ...], words: str, tmp_path: Path
-) -> None:
+MISTAKES: list[tuple[tuple[str, ...], str]] = [
+    (("--source=FILE",), "--model is missing"),
+    (("--model=resnet18",), "--source is missing"),
+    (("--model=resnet18", "--source=FILE"), "--out is missing"),
+    (("--model=resnet50", "--source=FILE", "--dry_run"), "looks like resnet18"),
+    (("--model=cnn3", "--source=FILE", "--dry_run"), "expected cnn3"),
+    (("--model=resnet18", "--source=FILE", "--out=cache"), "--out=cache exists already"),
+    (("--model=resnet18", "--source=none.pth", "--dry_run"), "no such file"),
+    (("--model=resnet18", "--source=tv_in1", "--dry_run"), "Did you mean 'resnet18.tv_in1k'"),
+    (("--model=resnet18", "--source=imagenet", "--dry_run"), "offline"),
+    (("--model=resnet18", "--source=FILE", "--kind=tim", "--dry_run"), "Did you mean 'timm'"),
+    (("--to=torchvision", "--source=cache", "--out=x.safetensors"), "no checkpoints/ there"),
+    (("--to=torchvision", "--source=cache", "--out=x.pth"), "a .safetensors file"),
+    (("--to=onnx", "--source=FILE"), "--to 'onnx'"),
+    (("--list", "--model=resnet5"), "Did you mean 'resnet50'"),
+]
+
+
+def test_every_mistake_is_one_line(commands: Commands, file: str, tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
-    code, _, errors = convert(*(word.replace("FILE", file) for word in arguments))
-    assert code == 1
-    assert errors.startswith("error: ")
-    assert words in errors
+    given = [[word.replace("FILE", file) for word in arguments] for arguments, _ in MISTAKES]
+    answers = commands("convert", *given, **away(tmp_path))
+    for (arguments, words), (code, _, errors) in zip(MISTAKES, answers, strict=True):
+        assert code == 1, arguments
+        assert errors.startswith("error: ")
+        assert words in errors
     assert not list((tmp_path / "cache").iterdir())
 
 

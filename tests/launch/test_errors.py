@@ -186,12 +186,8 @@ def test_workdir_of_another_run(train: Train, tiny_run: Path) -> None:
     ("command", "words"),
     [
         (["train", "--modell=awei"], "Did you mean: model"),
-        (["evaluate"], "--workdir is missing"),
-        (["evaluate", "--workdir=nowhere"], "nowhere: no config.json there"),
         (["evaluate", "extra"], "unexpected argument 'extra'"),
         (["predict", "a.png"], "--workdir is missing"),
-        (["predict", "--workdir=nowhere"], "no images given"),
-        (["predict", "--workdir=a", "--checkpoint=best", "a.png"], "--checkpoint 'best'"),
     ],
 )
 def test_processes_print_one_line(command: list[str], words: str, tmp_path: Path) -> None:
@@ -203,9 +199,44 @@ def test_processes_print_one_line(command: list[str], words: str, tmp_path: Path
         text=True,
         timeout=120,
     )
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert done.stderr.startswith("error: ")
-    assert done.stderr.count("\n") == 1
-    assert words in done.stderr
+    assert_one_line((done.returncode, done.stdout, done.stderr), words)
+    assert not list(tmp_path.iterdir())
+
+
+def assert_one_line(answer: tuple[int, str, str], words: str) -> None:
+    status, output, errors = answer
+    assert status == 1
+    assert output == ""
+    assert errors.startswith("error: ")
+    assert errors.count("\n") == 1
+    assert words in errors
+
+
+@pytest.mark.parametrize(
+    ("name", "cases"),
+    [
+        (
+            "evaluate",
+            {
+                (): "--workdir is missing",
+                ("--workdir=nowhere",): "nowhere: no config.json there",
+            },
+        ),
+        (
+            "predict",
+            {
+                ("--workdir=nowhere",): "no images given",
+                ("--workdir=a", "--checkpoint=best", "a.png"): "--checkpoint 'best'",
+            },
+        ),
+    ],
+)
+def test_entry_points_print_one_line(
+    name: str,
+    cases: dict[tuple[str, ...], str],
+    tmp_path: Path,
+    commands: Callable[..., list[tuple[int, str, str]]],
+) -> None:
+    for answer, words in zip(commands(name, *cases), cases.values(), strict=True):
+        assert_one_line(answer, words)
     assert not list(tmp_path.iterdir())

@@ -56,19 +56,19 @@ def test_two_workers_find_the_learning_rate_that_does_not_diverge(
     assert (out / "trials.png").stat().st_size > 5000
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (("--model=cnn3", "--dataset=fer2031"), ["'fer2031'", "Did you mean 'fer2013'"]),
-        ((*TINY, "--space=lr=1:2"), ["unknown field in --space 'lr'", "learning_rate"]),
-    ],
-)
-def test_an_error_is_one_line(
-    search: Run, tmp_path: Path, arguments: tuple[str, ...], words: list[str]
+MISTAKES: dict[tuple[str, ...], list[str]] = {
+    ("--model=cnn3", "--dataset=fer2031"): ["'fer2031'", "Did you mean 'fer2013'"],
+    (*TINY, "--space=lr=1:2"): ["unknown field in --space 'lr'", "learning_rate"],
+}
+
+
+def test_a_mistake_is_one_line(
+    commands: Callable[..., list[tuple[int, str, str]]], tmp_path: Path
 ) -> None:
-    done = search(*arguments)
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: ")
-    assert done.stderr.count("\n") == 1
-    assert not [word for word in words if word not in done.stderr], done.stderr
+    answers = commands("search", *MISTAKES)
+    for (status, _, errors), words in zip(answers, MISTAKES.values(), strict=True):
+        assert status == 1
+        assert errors.startswith("error: ")
+        assert errors.count("\n") == 1
+        assert not [word for word in words if word not in errors], errors
     assert not list(tmp_path.iterdir())

@@ -1,10 +1,7 @@
 """Trained networks as callables: the same probabilities as evaluation, whatever way in."""
 
-import csv
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import ferjax
 from ferjax.data.decoding.image_file import resize_image
 from ferjax.data.splits.split import Split
 from ferjax.data.synthetic.load_synthetic import render_faces
@@ -25,7 +21,6 @@ from ferjax.runs.task import evaluator
 from ferjax.runtime.sharding import data_mesh
 from ferjax.training.metrics import evaluation
 
-ROOT = Path(ferjax.__file__).parents[1]
 FACES = render_faces(np.arange(11) % 7, np.arange(11) + 500, size=48)
 
 
@@ -158,42 +153,6 @@ def test_csv_is_not_overwritten(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=words):
             write_predictions([], ("anger",), path)
     assert "odd, name.png" in out.read_text("utf-8")
-
-
-def test_command_line(tiny_run: Path, folder: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "launch.predict", f"--workdir={tiny_run}", "--batch_size=4"]
-
-    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        return subprocess.run(
-            [*command, *arguments],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-
-    done = call("--out=p.csv", "faces")
-    assert done.returncode == 0, done.stderr
-    with open(tmp_path / "p.csv", newline="", encoding="utf-8") as file:
-        header, *rows = csv.reader(file)
-    assert header == ["file", "emotion", *EMOTIONS[:7]]
-    assert [row[0] for row in rows] == [
-        "faces/a.png",
-        "faces/b.png",
-        "faces/d.bmp",
-        "faces/more/c.jpg",
-    ]
-    for row in rows:
-        numbers = [float(cell) for cell in row[2:]]
-        assert row[1] == EMOTIONS[int(np.argmax(numbers))]
-        assert sum(numbers) == pytest.approx(1, abs=1e-5)
-    before = (tmp_path / "p.csv").read_bytes()
-    refused = call("--out=p.csv", "faces")
-    assert refused.returncode == 1
-    assert "--out=p.csv exists already" in refused.stderr
-    assert (tmp_path / "p.csv").read_bytes() == before
 
 
 def test_a_run_needs_nothing_but_its_checkpoints(tiny_run: Path, tmp_path: Path) -> None:

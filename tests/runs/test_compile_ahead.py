@@ -13,6 +13,7 @@ from ferjax.runs import phase_setup
 from ferjax.training.run_directory.metrics_jsonl import read_lines
 from ferjax.training.train_step import train_step
 
+pytestmark = pytest.mark.usefixtures("toy_network", "no_figures")
 Tiny = Callable[..., TrainConfig]
 
 
@@ -32,26 +33,15 @@ def traces(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_a_step_is_traced_once_and_its_time_accounted_for(
     tmp_path: Path, tiny_config: Tiny, traces: list[int]
 ) -> None:
-    report = run_train(tiny_config(tmp_path / "run"), jax.devices()[:1])
+    config = tiny_config(tmp_path / "run", model="toy", resume=True)
+    report = run_train(config, jax.devices()[:1])
     assert len(traces) == 1
     lines = [line for line in read_lines(tmp_path / "run") if line["split"] == "train"]
     first, second = (line["seconds"]["compile"] for line in lines)
     assert 0 <= second < first
     assert report["costs"]["seconds"]["compile"] == pytest.approx(first + second, abs=2e-3)
-
-
-def test_what_has_no_steps_left_compiles_none(
-    tmp_path: Path, tiny_config: Tiny, traces: list[int]
-) -> None:
-    config = tiny_config(tmp_path / "run", resume=True)
-    run_train(config, jax.devices()[:1])
+    # What has no steps left compiles none.
     traces.clear()
     (tmp_path / "run" / "report.json").unlink()
     run_train(config, jax.devices()[:1])
     assert not traces
-
-
-def test_each_phase_is_traced_once(tmp_path: Path, tiny_config: Tiny, traces: list[int]) -> None:
-    config = tiny_config(tmp_path / "run", epochs=1, freeze=("conv1/.*", "none"))
-    run_train(config, jax.devices()[:1])
-    assert len(traces) == 2

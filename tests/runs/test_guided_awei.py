@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from ferjax.convert.weights import Pretrained, save_pretrained
 from ferjax.errors import UserError
 from ferjax.experiment import run_evaluate, run_train
 from ferjax.images.augment import AUGMENTS
+from ferjax.models import vgg
+from ferjax.models.awei import Awei
 from ferjax.models.registry import MODELS, abstract_variables, create_model
 from ferjax.models.vgg import VGG16Trunk
 from ferjax.predict import load_predictor, load_run
@@ -80,6 +83,7 @@ def test_the_guide_gets_no_gradient_even_where_all_are_asked_for(
     assert all(np.any(g) for path, g in gradients.items() if not path.startswith("guide"))
 
 
+@functools.cache
 def step_of(guide: str, known: str | None = None) -> Any:
     """Returns the compiled training step's HLO text, and its state's paths."""
     model = create_model("awei", 7, guide=guide, jumper="none")
@@ -127,9 +131,16 @@ def test_a_step_that_reads_the_guides_map_does_none_of_its_work() -> None:
     assert convolutions[0] == convolutions[1] > 5
 
 
-@pytest.fixture(scope="module")
-def vgg_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Returns a converted folder of random VGG16 convolutions, small enough to be sums of bytes."""
+@pytest.fixture
+def vgg_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_figures: None) -> Path:
+    """Returns a converted folder of random convolutions of a narrow VGG16, which guides Awei."""
+    widths = (2, 2, 2, 2, 6)
+    monkeypatch.setattr(vgg, "_WIDTHS", widths)
+    for name, build in (
+        ("awei", functools.partial(Awei, widths=(2, 3, 4, 5, 6), hidden=8)),
+        ("vgg16", functools.partial(vgg.VGG16, widths=widths)),
+    ):
+        monkeypatch.setitem(MODELS, name, replace(MODELS[name], build=build))
     rng = np.random.default_rng(0)
     fields: dict[str, Any] = {"pooling": "mean", "head_widths": ()}
     shapes = abstract_variables("vgg16", 0, **fields)
@@ -148,7 +159,7 @@ def vgg_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "citation": "Simonyan and Zisserman 2015",
     }
     weights = Pretrained("vgg16.test", "vgg16", variables, fields, CAFFE, None, source, ())
-    return save_pretrained(tmp_path_factory.mktemp("weights") / "vgg16", weights)
+    return save_pretrained(tmp_path / "weights" / "vgg16", weights)
 
 
 def test_a_guided_run_trains_resumes_and_reports_without_its_weights_file(

@@ -17,37 +17,50 @@ import pytest
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
 from ferjax.experiment import run_train
+from ferjax.predict import load_run
 from ferjax.training.run_directory.checkpoints import open_checkpoints, save_checkpoint
 from ferjax.training.run_directory.metrics_jsonl import read_lines
 from ferjax.training.state import TrainState
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.usefixtures("toy_network", "no_figures")
 Tiny = Callable[..., TrainConfig]
 Same = Callable[[Path, Path], None]
+# Batch statistics, two moments, random images, and rates that follow from the step.
+GIVEN: dict[str, Any] = dict(model="toy", optimizer="adamw", weight_decay=0.01, augment="standard")
+GIVEN |= dict(label_smoothing=0.1, schedule="one_cycle", learning_rate=2e-3)
 
 
-@pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, tiny_config: Tiny) -> Path:
-    """Returns a run of 2 epochs of 4 steps: cnn3, whose batch statistics are state too."""
+@pytest.fixture(scope="module")
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_config: Tiny,
+    toy_network: None,
+    without_figures: Callable[[], Any],
+) -> Path:
+    """Returns a run of 2 epochs of 4 steps."""
     run_dir = tmp_path_factory.mktemp("undisturbed") / "run"
-    run_train(tiny_config(run_dir, model="cnn3", image_size=48), jax.devices()[:1])
+    with without_figures():
+        run_train(tiny_config(run_dir, **GIVEN), jax.devices()[:1])
     return run_dir
 
 
-# 4 and 8 lie between an epoch's last step and its evaluation.
-@pytest.mark.parametrize("stops", [(3, 2), (4,), (5, 3), (8,)])
 def test_interrupted_run_resumes_bit_for_bit(
-    stops: tuple[int, ...],
     tmp_path: Path,
     tiny_config: Tiny,
     undisturbed: Path,
     stop_after: Callable[[int], Any],
     assert_same_run: Same,
 ) -> None:
-    config = tiny_config(tmp_path / "run", model="cnn3", image_size=48, resume=True)
-    for steps in stops:
+    """Stops after the steps 3, 4, 6 and 8, each time in what has resumed after the one before.
+
+    4 and 8 lie between an epoch's last step and its evaluation, the others within an epoch.
+    """
+    config = tiny_config(tmp_path / "run", **GIVEN, resume=True)
+    for steps, step in ((3, 3), (1, 4), (2, 6), (2, 8)):
         with stop_after(steps), pytest.raises(KeyboardInterrupt):
             run_train(config, jax.devices()[:1])
+        assert load_run(tmp_path / "run", "last").step == step
     run_train(config, jax.devices()[:1])
     assert_same_run(tmp_path / "run", undisturbed)
 
@@ -55,7 +68,7 @@ def test_interrupted_run_resumes_bit_for_bit(
 def test_run_moves_to_other_devices(
     tmp_path: Path, tiny_config: Tiny, undisturbed: Path, stop_after: Callable[[int], Any]
 ) -> None:
-    config = tiny_config(tmp_path / "run", model="cnn3", image_size=48, resume=True)
+    config = tiny_config(tmp_path / "run", **GIVEN, resume=True)
     with stop_after(6), pytest.raises(KeyboardInterrupt):
         run_train(config, jax.devices()[:1])
     run_train(config)
@@ -67,11 +80,12 @@ def test_epochs_may_grow_under_a_constant_schedule(
     tmp_path: Path, tiny_config: Tiny, assert_same_run: Same
 ) -> None:
     devices = jax.devices()[:1]
-    long = tiny_config(tmp_path / "long", epochs=3)
+    long = tiny_config(tmp_path / "long", model="toy", epochs=3)
     assert long.schedule == "constant"
     run_train(long, devices)
-    run_train(tiny_config(tmp_path / "grown", epochs=1), devices)
-    report = run_train(tiny_config(tmp_path / "grown", epochs=3, resume=True), devices)
+    run_train(tiny_config(tmp_path / "grown", model="toy", epochs=1), devices)
+    grown = tiny_config(tmp_path / "grown", model="toy", epochs=3, resume=True)
+    report = run_train(grown, devices)
     assert report["config"]["epochs"] == 3
     assert_same_run(tmp_path / "grown", tmp_path / "long")
 
@@ -104,9 +118,9 @@ def test_other_settings_are_refused_and_nothing_is_written(
 
 
 def start(run_dir: Path, *more: str) -> subprocess.Popen[str]:
-    """Starts (or resumes) a training process of 4 epochs of 16 steps that saves within epochs."""
-    flags = dict(model="cnn3", dataset="synthetic", image_size=48, limit=256, epochs=4)
-    flags |= dict(batch_size=16, save_minutes=0.01, workdir=run_dir)
+    """Starts (or resumes) a training process of 8 epochs of 16 steps that saves within epochs."""
+    flags = dict(model="cnn3", dataset="synthetic", image_size=32, limit=256, epochs=8)
+    flags |= dict(batch_size=16, save_minutes=0.003, workdir=run_dir)
     command = [sys.executable, "-m", "launch.train", *(f"--{k}={v}" for k, v in flags.items())]
     return subprocess.Popen(
         [*command, "--resume", *more],
@@ -140,6 +154,7 @@ def unkilled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run_dir
 
 
+@pytest.mark.slow
 def test_killed_run_resumes_bit_for_bit(
     tmp_path: Path, unkilled: Path, assert_same_run: Same
 ) -> None:
@@ -172,23 +187,16 @@ def test_a_command_with_restarts_goes_on_after_a_kill(
     assert_same_run(run_dir, unkilled)
 
 
-def test_restarts_end_with_what_is_final_and_pass_signals_on(tmp_path: Path) -> None:
-    run_dir = tmp_path / "run"
-    process = start(run_dir, "--restarts=2", "--optimizer=none")
+def test_a_refusal_is_final(tmp_path: Path) -> None:
+    process = start(tmp_path / "run", "--restarts=2", "--optimizer=none")
     _, errors = process.communicate(timeout=120)
     assert (process.returncode, errors.count("error: ")) == (1, 1)
-    process = start(run_dir, "--restarts=2")
-    wait_for_checkpoint(process, run_dir, 0)
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 143
-    assert "restarting" not in errors
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_and_a_second_process_is_refused(
-    number: signal.Signals, tmp_path: Path, unkilled: Path, assert_same_run: Same
+def test_signals_save_and_a_second_process_is_refused(
+    tmp_path: Path, unkilled: Path, assert_same_run: Same
 ) -> None:
+    """SIGINT to a training process; SIGTERM to a process with --restarts, which passes it on."""
     run_dir = tmp_path / "run"
     process = start(run_dir)
     wait_for_checkpoint(process, run_dir, 0)
@@ -199,12 +207,18 @@ def test_a_signal_saves_and_a_second_process_is_refused(
     assert errors.startswith("error: --workdir=")
     assert "another run is writing there" in errors
     process.send_signal(signal.SIGCONT)
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 128 + number
-    assert "--resume" in errors
-    assert "Traceback" not in errors
-    assert 0 < max(checkpoints(run_dir)) < 64
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before = max(checkpoints(run_dir))
+        if number == signal.SIGTERM:
+            process = start(run_dir, "--restarts=2")
+            wait_for_checkpoint(process, run_dir, before)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 128 + number
+        assert "--resume" in errors
+        assert "Traceback" not in errors
+        assert "starting again" not in errors
+        assert before <= max(checkpoints(run_dir)) < 128
     process = start(run_dir)
     process.communicate(timeout=300)
     assert process.returncode == 0

@@ -1,6 +1,7 @@
 """--shard_params: the same run with a share of the state on each device."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import optax
 import pytest
 
 from ferjax.experiment import run_train
+from ferjax.models.cnn import DepthCNN
 from ferjax.models.registry import create_model
 from ferjax.predict import load_run
-from ferjax.runtime.sharding import data_mesh
+from ferjax.runtime.sharding import data_mesh, split_over
 from ferjax.specs import InputSpec
 from ferjax.training.run_directory.metrics_jsonl import read_lines
 from ferjax.training.state import TrainState, create_state
@@ -27,19 +29,34 @@ def bytes_on_a_device(state: TrainState) -> int:
 @pytest.mark.parametrize(("name", "side", "channels"), [("awei", 32, 3), ("cnn6", 48, 1)])
 def test_a_device_holds_a_third_of_the_state_at_most(name: str, side: int, channels: int) -> None:
     spec = InputSpec((48, 48), side, channels, (0.5,) * channels, (0.25,) * channels)
-    model, optimizer = create_model(name, 7), optax.adam(1.0)
-    made = (
+    model, mesh = create_model(name, 7), data_mesh()
+    state = jax.eval_shape(lambda: create_state(model, optax.adam(1.0), spec, 0, mesh))
+    placed = jax.tree.leaves(split_over(state, mesh))
+    held = {"whole": 0, "shared": 0}
+    for leaf, placement in zip(jax.tree.leaves(state), placed, strict=True):
+        held["whole"] += leaf.dtype.itemsize * math.prod(leaf.shape)
+        held["shared"] += leaf.dtype.itemsize * math.prod(placement.shard_shape(leaf.shape))
+    assert held["shared"] <= 0.3 * held["whole"]
+
+
+def test_a_shared_state_is_the_whole_one() -> None:
+    spec = InputSpec((48, 48), 32, 1, (0.5,), (0.25,))
+    model, optimizer = DepthCNN(7, depth=1, widths=(8,), hidden=32), optax.adam(1.0)
+    whole, shared = (
         create_state(model, optimizer, spec, 0, data_mesh(), split=split) for split in (False, True)
     )
-    whole, shared = made
     assert bytes_on_a_device(shared) <= 0.3 * bytes_on_a_device(whole)
     jax.tree.map(np.testing.assert_array_equal, shared, whole)
 
 
 def test_the_run_is_the_same_and_its_checkpoints_are_exchanged(
-    tmp_path: Path, tiny_config: Callable[..., Any], stop_after: Callable[[int], Any]
+    tmp_path: Path,
+    tiny_config: Callable[..., Any],
+    stop_after: Callable[[int], Any],
+    toy_network: None,
+    no_figures: None,
 ) -> None:
-    given: dict[str, Any] = dict(model="cnn3", image_size=48, ema=0.9, freeze=("conv1.*", "none"))
+    given: dict[str, Any] = dict(model="toy", ema=0.9, freeze=("conv1.*", "none"))
     given |= dict(epochs=(1, 1), resume=True)
     runs = {name: tmp_path / name for name in ("whole", "shared", "stopped")}
     run_train(tiny_config(runs["whole"], **given))

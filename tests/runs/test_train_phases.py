@@ -26,12 +26,16 @@ from ferjax.training.run_directory.metrics_jsonl import read_lines
 from ferjax.training.state import init_variables
 from ferjax.training.train_step import predict_step
 
+pytestmark = pytest.mark.usefixtures("toy_network", "no_figures")
 Tiny = Callable[..., TrainConfig]
 FROZEN = "(conv1|bn1)/.*"
 # Epochs of 4 steps.
 PHASES: dict[str, Any] = dict(
-    model="cnn3",
-    image_size=32,
+    model="toy",
+    optimizer="adamw",
+    weight_decay=0.01,
+    label_smoothing=0.1,
+    augment="standard",
     epochs=(2, 3),
     learning_rate=(2e-3, 5e-4),
     schedule=("constant", "cosine"),
@@ -72,10 +76,16 @@ def traces(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def phased(tmp_path_factory: pytest.TempPathFactory, tiny_config: Tiny) -> Path:
+def phased(
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_config: Tiny,
+    toy_network: None,
+    without_figures: Callable[[], Any],
+) -> Path:
     """Returns an undisturbed run of two phases."""
     run_dir = tmp_path_factory.mktemp("phased") / "run"
-    run_train(tiny_config(run_dir, **PHASES), one())
+    with without_figures():
+        run_train(tiny_config(run_dir, **PHASES), one())
     return run_dir
 
 
@@ -150,7 +160,7 @@ def test_rates_and_reports_of_a_phased_run(phased: Path) -> None:
     assert second.startswith("2: 3 epochs, adamw at 0.0005, cosine; trains ")
     trained, everything = (int(x.replace(",", "")) for x in first.split("trains ")[1].split()[:3:2])
     # The first convolution's 3x3 kernels and its batch norm.
-    assert everything - trained == 3 * 3 * load_run(phased).spec.channels * 32 + 2 * 32
+    assert everything - trained == 3 * 3 * load_run(phased).spec.channels * 8 + 2 * 8
     assert report["protocol"]["course"] == "as planned"
     assert meta_of(phased)["starts"] == [0, 2]
     assert "moving average (decay 0.8)" in report["protocol"]["selection"]
@@ -220,7 +230,7 @@ def test_a_loss_that_jumps_once_is_survived(
     tmp_path: Path, tiny_config: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jumping(monkeypatch, 5, 1)
-    report = run_train(tiny_config(tmp_path / "run", on_nan="rollback"), one())
+    report = run_train(tiny_config(tmp_path / "run", model="toy", on_nan="rollback"), one())
     note = "the loss was not finite: taken back to step 4, once"
     assert report["protocol"]["course"] == [note]
     meta = meta_of(tmp_path / "run")
@@ -242,7 +252,7 @@ def test_a_run_without_a_checkpoint_is_taken_back_to_its_start(
     tmp_path: Path, tiny_config: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jumping(monkeypatch, 1, 1)
-    train(tiny_config(tmp_path / "run", on_nan="rollback", epochs=1), one())
+    train(tiny_config(tmp_path / "run", model="toy", on_nan="rollback", epochs=1), one())
     assert meta_of(tmp_path / "run")["notes"] == [
         "the loss was not finite: taken back to step 0, once"
     ]
@@ -257,7 +267,12 @@ def test_a_jump_in_the_second_phase_goes_back_to_its_start(
     """The checkpoint is the first phase's last, and that phase is not trained again."""
     jumping(monkeypatch, 1, 2)
     config = tiny_config(
-        tmp_path / "run", on_nan="rollback", epochs=1, freeze=("conv1/.*", "none"), ema=0.5
+        tmp_path / "run",
+        model="toy",
+        on_nan="rollback",
+        epochs=1,
+        freeze=("conv1/.*", "none"),
+        ema=0.5,
     )
     train(config, one())
     meta = meta_of(tmp_path / "run")
@@ -273,7 +288,7 @@ def test_a_second_jump_ends_the_run_also_after_a_resume(
     monkeypatch: pytest.MonkeyPatch,
     stop_after: Callable[[int], Any],
 ) -> None:
-    config = tiny_config(tmp_path / "run", on_nan="rollback", epochs=3, resume=True)
+    config = tiny_config(tmp_path / "run", model="toy", on_nan="rollback", epochs=3, resume=True)
     jumping(monkeypatch, 5, 1, 2)
     with pytest.raises(Diverged, match=r"not finite at step [678] \(epoch 2\)"):
         train(config, one())
@@ -299,7 +314,7 @@ def test_a_phase_that_no_longer_gains_ends_early(
     given: dict[str, Any] = dict(
         epochs=(9, 4), learning_rate=(1e-30, 1e-29), schedule=("plateau", "cosine"), patience=2
     )
-    given |= dict(optimizer="sgd", decay_epochs=0.4, freeze=("none", "all_but_head"))
+    given |= dict(optimizer="sgd", decay_epochs=0.4, freeze=("none", "all_but_head"), model="toy")
     config = tiny_config(tmp_path / "run", **given, resume=True)
     told = []
     report = run_train(config, one(), lambda epoch, accuracy: told.append(epoch))
@@ -319,6 +334,7 @@ def test_everything_at_once_on_four_devices(
     tmp_path: Path, tiny_config: Tiny, traces: list[int]
 ) -> None:
     given: dict[str, Any] = dict(
+        model="toy",
         optimizer="sam",
         accumulate=2,
         clip_norm=1.0,
@@ -351,6 +367,7 @@ def test_the_last_phase_may_grow(
     tmp_path: Path, tiny_config: Tiny, assert_same_run: Callable[[Path, Path], None]
 ) -> None:
     given: dict[str, Any] = dict(freeze=("conv1/.*", "none"), learning_rate=(1e-3, 1e-4))
+    given |= dict(model="toy")
     for run, lengths in (("grown", [(1, 1), (1, 2)]), ("long", [(1, 2)])):
         for epochs in lengths:
             run_train(tiny_config(tmp_path / run, epochs=epochs, resume=True, **given), one())

@@ -3,7 +3,8 @@
 import dataclasses
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
 from ferjax.experiment import run_evaluate, run_train
-from ferjax.models.registry import create_model
+from ferjax.models import vgg
+from ferjax.models.awei import Awei
+from ferjax.models.registry import MODELS, create_model
+from ferjax.models.resnet import ResNet
 from ferjax.predict import load_run
 from ferjax.recipes import resolve
 from ferjax.runs.initial_weights import Start, start_from_json, start_to_json
@@ -33,11 +37,31 @@ CLASSES = ("anger", "fear", "happiness", "neutral")
 CAFFE = InputSpec((48, 48), 32, 3, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), "bgr", "bicubic")
 HEAD = ("params/head/kernel", "params/head/bias")
 MakeRun = Callable[..., Path]
+pytestmark = pytest.mark.usefixtures("no_figures")
+# Narrow and shallow: what is compared are names, shapes and values.
+SMALL: dict[str, Callable[..., Any]] = {
+    "awei": partial(Awei, widths=(2, 3, 4, 5, 6), hidden=8),
+    "resnet18": partial(ResNet, stage_sizes=(1, 1, 1, 1), block="basic", widths=(4, 4, 8, 12)),
+    "resnet50": partial(ResNet, stage_sizes=(1, 1, 1, 3), block="bottleneck", widths=(4,) * 4),
+    "vgg16": partial(vgg.VGG, stage_sizes=(1,) * 5, widths=(2, 2, 2, 2, 6)),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_networks() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vgg, "_SIZES_16", (1,) * 5)
+        patch.setattr(vgg, "_WIDTHS", (2, 2, 2, 2, 6))
+        for name, build in SMALL.items():
+            patch.setitem(MODELS, name, dataclasses.replace(MODELS[name], build=build))
+        yield
 
 
 @pytest.fixture(scope="module")
 def make_run(
-    tmp_path_factory: pytest.TempPathFactory, random_variables: Callable[..., Any]
+    tmp_path_factory: pytest.TempPathFactory,
+    random_variables: Callable[..., Any],
+    small_networks: None,
 ) -> MakeRun:
     """Returns a function (model, ...) → directory of a run that was never trained, made once."""
     made: dict[str, Path] = {}

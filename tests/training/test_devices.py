@@ -16,7 +16,7 @@ import numpy as np
 
 import ferjax
 from ferjax.images.augment import AUGMENTS
-from ferjax.models.registry import create_model
+from ferjax.models.cnn import DepthCNN
 from ferjax.runtime.sharding import compiled, data_mesh, put_batch, replicated
 from ferjax.specs import InputSpec
 from ferjax.training.optimizers.learning_rate_schedules import make_schedule
@@ -32,7 +32,7 @@ BATCH, CLASSES = 16, 7
 def losses(devices: int, steps: int, dtype: Any) -> list[float]:
     """Returns each step's loss, with batch norm, dropout and augmentation on."""
     mesh = data_mesh(jax.devices()[:devices])
-    model = create_model("cnn3", CLASSES)
+    model = DepthCNN(CLASSES, depth=1, widths=(8,), hidden=16)
     optimizer = make_optimizer("sgd")
     settings = StepSettings(
         model=model,

@@ -52,6 +52,22 @@ def batch(seed: int = 0, side: int = 4) -> dict[str, np.ndarray]:
     }
 
 
+@functools.cache
+def begun(
+    model: nn.Module,
+    spec: InputSpec,
+    frozen: str | None,
+    name: str,
+    optional: tuple[tuple[str, float], ...],
+    ema: bool,
+    shapes_only: bool,
+) -> TrainState:
+    """Returns the state at step 0: to compile its initialisers takes as long as a test."""
+    optimizer, mesh = make_optimizer(name, **dict(optional)), data_mesh(jax.devices()[:1])
+    create = functools.partial(create_state, model, optimizer, spec, 0, mesh, frozen=frozen)
+    return jax.eval_shape(lambda: create(ema=ema)) if shapes_only else create(ema=ema)
+
+
 def setup(
     name: str, frozen: str | None, *, shapes_only: bool = False, **given: Any
 ) -> tuple[TrainState, Any]:
@@ -59,17 +75,8 @@ def setup(
     model, spec = given.setdefault("model", Layers()), given.setdefault("spec", SPEC)
     optional = {key: given.pop(key) for key in ("weight_decay", "clip_norm") if key in given}
     optimizer = make_optimizer(name, **optional)
-    create = functools.partial(
-        create_state,
-        model,
-        optimizer,
-        spec,
-        0,
-        data_mesh(jax.devices()[:1]),
-        frozen=frozen,
-        ema=given.get("ema") is not None,
-    )
-    state = jax.eval_shape(create) if shapes_only else create()
+    averaged = given.get("ema") is not None
+    state = begun(model, spec, frozen, name, tuple(optional.items()), averaged, shapes_only)
     arguments: dict[str, Any] = {
         "optimizer": optimizer,
         "rate": make_schedule("constant", RATE, 1),

@@ -49,6 +49,13 @@ def batch(count: int = 6, seed: int = 0) -> dict[str, np.ndarray]:
     }
 
 
+@functools.cache
+def begun(model: nn.Module) -> TrainState:
+    """Returns the state at step 0: to compile its initialisers takes as long as a test."""
+    optimizer = make_optimizer("sgd", momentum=0)
+    return create_state(model, optimizer, SPEC, 0, data_mesh(jax.devices()[:1]))
+
+
 def setup(**changes: Any) -> tuple[TrainState, Callable[..., tuple[TrainState, Sums]]]:
     """Returns a state at step 0, and the step function."""
     model = changes.pop("model", Linear())
@@ -63,8 +70,7 @@ def setup(**changes: Any) -> tuple[TrainState, Callable[..., tuple[TrainState, S
         "class_weights": None,
         "seed": 0,
     }
-    state = create_state(model, optimizer, SPEC, 0, data_mesh(jax.devices()[:1]))
-    return state, functools.partial(train_step, settings=StepSettings(**arguments | changes))
+    return begun(model), functools.partial(train_step, settings=StepSettings(**arguments | changes))
 
 
 def assert_trees_close(one: Any, other: Any, tolerance: float = 1e-6) -> None:

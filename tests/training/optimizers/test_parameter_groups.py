@@ -118,8 +118,11 @@ EXPECTED = {
         "dense/kernel": 1,
     },
 }
-CASES: list[tuple[str, dict[str, Any]]] = [
-    *((name, {}) for name in MODELS if name != "awei"),
+# More of the blocks of a shallower one, which take seconds to trace.
+DEEP = {"resnet101", "resnet152", "efficientnet_b1", "efficientnet_b2"}
+CASES: list[Any] = [
+    *((name, {}) for name in MODELS if name not in {"awei", *DEEP}),
+    *(pytest.param(name, {}, marks=pytest.mark.slow) for name in sorted(DEEP)),
     *((name, {"head_widths": (8, 8)}) for name in ("resnet18", "vgg16", "efficientnet_b0")),
     ("resnet50", {"conv_bias": True}),
     ("vgg16", {"pooling": "mean"}),

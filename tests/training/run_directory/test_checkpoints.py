@@ -1,5 +1,6 @@
 """Checkpoints: which are kept, what comes back, on which devices, and what a kill leaves."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,21 @@ SPEC = InputSpec((6, 6), 6, 1, (0.5,), (0.25,))
 PARAMS = jax.eval_shape(lambda: init_variables(MODEL, SPEC, 0))["params"]
 
 
+@functools.cache
+def drawn() -> TrainState:
+    """Returns a state of random values as numpy arrays: to initialise one would take seconds."""
+    mesh, rng = data_mesh(jax.devices()[:1]), np.random.default_rng(0)
+    shapes = jax.eval_shape(lambda: create_state(MODEL, make_optimizer("adam"), SPEC, 0, mesh))
+    return jax.tree.map(lambda x: np.asarray(rng.standard_normal(x.shape), x.dtype), shapes)
+
+
 def new_state(devices: int = 1, step: int = 0, fill: float | None = None) -> TrainState:
     """Returns a state on that many devices, all floats set to `fill` where one is given."""
-    optimizer = make_optimizer("adam")
-    state = create_state(MODEL, optimizer, SPEC, 0, data_mesh(jax.devices()[:devices]))
+    state = jax.tree.map(np.array, drawn())
     if fill is not None:
-        state = jax.tree.map(lambda x: (x * 0 + fill).astype(x.dtype), state)
-    return state.replace(step=state.step * 0 + step)
+        state = jax.tree.map(lambda x: np.full_like(x, fill), state)
+    state = state.replace(step=np.full_like(state.step, step))
+    return jax.device_put(state, replicated(data_mesh(jax.devices()[:devices])))
 
 
 def save(run_dir: Path, saves: list[tuple[int, float | None]]) -> list[int]:
@@ -134,7 +143,7 @@ def test_variables_come_back_as_numpy_without_the_optimizer(tmp_path: Path) -> N
     saved = new_state(4, step=3)
     with open_checkpoints(tmp_path) as manager:
         save_checkpoint(manager, saved, {}, 0.5)
-    abstract = jax.eval_shape(lambda: variables_of(new_state()))
+    abstract = jax.eval_shape(lambda: variables_of(drawn()))
     restored = restore_variables(tmp_path, 3, abstract)
     assert_equal(restored, variables_of(saved))
     assert {type(leaf) for leaf in jax.tree.leaves(restored)} == {np.ndarray}
@@ -142,7 +151,7 @@ def test_variables_come_back_as_numpy_without_the_optimizer(tmp_path: Path) -> N
 
 def test_variables_of_another_shape_are_refused(tmp_path: Path) -> None:
     save(tmp_path, [(1, 0.5)])
-    abstract = jax.eval_shape(lambda: variables_of(new_state()))
+    abstract = jax.eval_shape(lambda: variables_of(drawn()))
     abstract["params"]["head"]["kernel"] = jax.ShapeDtypeStruct((256, 8), np.float32)
     with pytest.raises(UserError) as caught:
         restore_variables(tmp_path, 1, abstract)
