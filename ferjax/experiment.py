@@ -12,10 +12,10 @@ from ferjax.config.phases import total_epochs
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
-from ferjax.evaluation.run_report import assess_run
-from ferjax.evaluation.split_report import assess_split
+from ferjax.evaluation.run_report import report_run
+from ferjax.evaluation.split_report import report_split
 from ferjax.runs.cached_features import check_feature_cache
-from ferjax.runs.seeds_and_folds import runs_of, train_several
+from ferjax.runs.seeds_and_folds import configs_of_series, train_series
 from ferjax.runs.task import prepare_task
 from ferjax.runs.train_phases import Watch, train_run
 from ferjax.runtime.processes import on_first
@@ -40,15 +40,15 @@ def run_train(
       KeyboardInterrupt: stopped by the user; the state has been saved.
     """
     on_first(lambda: check_run_dir(config))
-    if runs_of(config)[1]:
-        return train_several(config, functools.partial(run_train, devices=devices, watch=watch))
+    if configs_of_series(config)[1]:
+        return train_series(config, functools.partial(run_train, devices=devices, watch=watch))
     if finished := on_first(lambda: _finished_report(config)):
         return finished
     task = prepare_task(config, devices)
     check_feature_cache(task)
     with locked_run_dir(config) as run_dir:
         train_run(task, run_dir, watch)
-        return assess_run(task, run_dir)
+        return report_run(task, run_dir)
 
 
 def _finished_report(config: TrainConfig) -> dict[str, Any] | None:
@@ -79,5 +79,5 @@ def run_evaluate(config: EvalConfig) -> dict[str, Any]:
     given = (config.dataset, config.data_dir, config.split)
     if given == (None, None, None) and config.tta == "none":
         own = replace(own, progress=config.progress)
-        return assess_run(prepare_task(own, devices_for(own.batch_size)), run_dir)
-    return assess_split(config, own)
+        return report_run(prepare_task(own, devices_for(own.batch_size)), run_dir)
+    return report_split(config, own)

@@ -12,7 +12,7 @@ from flax import linen as nn
 from ferjax.ops.choose_implementation import with_plain_implementations
 from ferjax.specs import InputSpec
 from ferjax.training.state import init_variables
-from ferjax.training.wall_time import accounted
+from ferjax.training.wall_time import with_step_time
 
 
 def describe_network(model: nn.Module, spec: InputSpec) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def describe_costs(
     """
     program = meta["program"]
     trained = [line for line in lines if line["split"] == "train"]
-    facts: dict[str, Any] = {"seconds": accounted(meta["spent"], meta["seconds"])}
+    facts: dict[str, Any] = {"seconds": with_step_time(meta["spent"], meta["seconds"])}
     for name in ("images_per_second", "flop_utilisation"):
         if values := [line[name] for line in trained if name in line]:
             facts[name] = float(np.median(values))

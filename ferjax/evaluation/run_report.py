@@ -25,7 +25,7 @@ from ferjax.training.metrics import Evaluation
 from ferjax.training.run_directory.metrics_jsonl import read_lines
 
 
-def assess_run(task: Task, run_dir: Path) -> dict[str, Any]:
+def report_run(task: Task, run_dir: Path) -> dict[str, Any]:
     """Evaluates a run's last and selected parameters on val and test and writes its report.
 
     Returns the report, with the `path` of its report.md.
@@ -70,7 +70,7 @@ def _write_run_report(
     figures.append(
         {"file": "batch.png", "caption": "The first training batch as the network sees it"}
     )
-    origin = list(task.start.origin) if task.start else "random initialisation"
+    origin = list(task.initial_weights.origin) if task.initial_weights else "random initialisation"
     report = {
         "title": title,
         "summary": summarise(results),

@@ -45,7 +45,7 @@ class _Found:
     devices: list[Any]
 
 
-def assess_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
+def report_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
     """Evaluates a run's parameters on one split of any data set, under RUN/evaluations/.
 
     Where the class lists differ the shared classes alone are scored, the softmax renormalised over

@@ -38,7 +38,7 @@ from ferjax.training.run_directory.metrics_jsonl import (
     train_line,
 )
 from ferjax.training.state import TrainState
-from ferjax.training.train_step import Sums
+from ferjax.training.train_step import EpochSums
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class OwnRun:
         self,
         epoch: int,
         state: TrainState,
-        sums: Sums,
+        sums: EpochSums,
         logits: np.ndarray,
         labels: np.ndarray,
         learning_rate: float = float("nan"),

@@ -17,10 +17,10 @@ from ferjax.specs import InputSpec
 from ferjax.training.losses import find_loss
 from ferjax.training.state import TrainState, create_state
 from ferjax.training.step_settings import Loss, StepSettings
-from ferjax.training.train_step import Sums, train_step
+from ferjax.training.train_step import EpochSums, train_step
 
 # (state, sums, batch) → (state, sums)
-Step = Callable[..., tuple[TrainState, Sums]]
+Step = Callable[..., tuple[TrainState, EpochSums]]
 
 
 def init_state(

@@ -23,7 +23,7 @@ from ferjax.data.storage.feature_store import (
 from ferjax.errors import UserError
 from ferjax.images.augment import Augment, find_augmentation
 from ferjax.models.heads import build_head
-from ferjax.runs.frozen_branch import Branch, branch_of, frozen_branch
+from ferjax.runs.frozen_branch import FrozenBranch, build_frozen_branch, frozen_branch_name
 from ferjax.runs.task import Task, evaluator_of
 from ferjax.runtime.processes import on_first
 from ferjax.training.train_step import TRUNK, predict_step_from_features
@@ -33,7 +33,7 @@ _BLOCK = 128
 
 
 @dataclass(frozen=True)
-class Known:
+class PhaseInputs:
     """Network and splits that a phase trains and evaluates, with cached features or without.
 
     Attributes:
@@ -67,7 +67,7 @@ def check_feature_cache(task: Task) -> None:
     """Raises `UserError` where no phase can cache features although `--feature_cache=on` asks."""
     if task.config.feature_cache != "on":
         return
-    if not any(frozen_branch(task, index) for index in range(len(task.frozen))):
+    if not any(frozen_branch_name(task, index) for index in range(len(task.frozen))):
         raise UserError(
             "--feature_cache=on: no branch of the network is frozen whole. It takes --guide=vgg16,"
             " or --freeze=all_but_head on a resnet, vgg or efficientnet."
@@ -76,12 +76,12 @@ def check_feature_cache(task: Task) -> None:
         raise UserError(f"--feature_cache=on: {reason}. Change that, or leave the flag at auto.")
 
 
-def known_branch(
+def prepare_phase_inputs(
     task: Task,
     index: int,
     variables: Mapping[str, Any],
     interrupted: Callable[[], bool] = lambda: False,
-) -> Known:
+) -> PhaseInputs:
     """Returns model and splits of a phase; features that are not stored yet are computed here.
 
     Args:
@@ -95,8 +95,8 @@ def known_branch(
       KeyboardInterrupt: the user asked to stop; what is stored is kept.
     """
     config, splits = task.config, task.bundle.splits
-    computed = Known(None, task.model, splits["train"], splits["val"], task.logits_of)
-    name = frozen_branch(task, index)
+    computed = PhaseInputs(None, task.model, splits["train"], splits["val"], task.logits_of)
+    name = frozen_branch_name(task, index)
     if name is None:
         return computed
     decided = _stores(task, index, name, variables)
@@ -116,7 +116,7 @@ def known_branch(
     where = f"{size:.3g} GB in {stores[0].folder.parent}"
     note = f"frozen {name} is computed once for each {each}: {where}"
     logits_of = evaluator_of(logits, task.mesh, config.batch_size, config.progress)
-    return Known(name, model, train, val, logits_of, note)
+    return PhaseInputs(name, model, train, val, logits_of, note)
 
 
 def _inexact(config: TrainConfig) -> str:
@@ -131,7 +131,7 @@ def _inexact(config: TrainConfig) -> str:
 
 def _stores(
     task: Task, index: int, name: str, variables: Mapping[str, Any]
-) -> tuple[Branch, tuple[_Store, ...]] | str:
+) -> tuple[FrozenBranch, tuple[_Store, ...]] | str:
     """Returns a branch and the stores of train and val, or the reason for storing nothing."""
     config, auto = task.config, task.config.feature_cache == "auto"
     if config.feature_cache == "off":
@@ -142,7 +142,7 @@ def _stores(
     variants, epochs = 1 + flips, phases_of(config)[index].epochs
     if auto and epochs <= variants:
         return f"to store it takes {variants} passes, and the phase has {epochs} epochs"
-    branch = branch_of(task, name, variables)
+    branch = build_frozen_branch(task, name, variables)
     shapes = {
         split: (len(task.bundle.splits[split]), count, *branch.shape)
         for split, count in (("train", variants), ("val", 1))
@@ -157,7 +157,7 @@ def _stores(
     return branch, stores
 
 
-def _store(task: Task, name: str, branch: Branch, shape: tuple[int, ...]) -> _Store:
+def _store(task: Task, name: str, branch: FrozenBranch, shape: tuple[int, ...]) -> _Store:
     config, split = task.config, task.bundle.splits[name]
     images = content_digest(split)
     key = feature_key({**branch.facts, "variants": shape[1], "images": images})
@@ -166,7 +166,7 @@ def _store(task: Task, name: str, branch: Branch, shape: tuple[int, ...]) -> _St
 
 
 def _filled(
-    store: _Store, branch: Branch, progress: bool, interrupted: Callable[[], bool]
+    store: _Store, branch: FrozenBranch, progress: bool, interrupted: Callable[[], bool]
 ) -> Split:
     """Returns a split with its features, read from the store or computed by the network."""
 

@@ -9,28 +9,28 @@ import numpy as np
 
 import ferjax
 from ferjax.config.format_versions import FORMAT, KEY
-from ferjax.runs.initial_weights import start_to_json
+from ferjax.runs.initial_weights import initial_weights_to_json
 from ferjax.runs.task import Task
 from ferjax.runtime.variable_tree import flatten
 from ferjax.specs import spec_to_json
 from ferjax.training.loop_interface import HostState
 from ferjax.training.optimizers.plateau import Plateau
 from ferjax.training.state import TrainState
-from ferjax.training.train_step import Sums
-from ferjax.training.wall_time import nothing_spent
+from ferjax.training.train_step import EpochSums
+from ferjax.training.wall_time import zero_seconds
 
 
-def restored_host(meta: Mapping[str, Any], like: Sums) -> HostState:
+def host_state_from_meta(meta: Mapping[str, Any], like: EpochSums) -> HostState:
     """Returns the host-side state of a checkpoint's meta, its sums typed and placed as `like`."""
     sums = (
         jax.device_put(np.asarray(value, zero.dtype), zero.sharding)
         for value, zero in zip(meta["sums"], like, strict=True)
     )
     return HostState(
-        Sums(*sums),
+        EpochSums(*sums),
         best=meta["best"],
         seconds=meta["seconds"],
-        spent=nothing_spent(meta["spent"]),
+        spent=zero_seconds(meta["spent"]),
         starts=tuple(meta["starts"]),
         waited=tuple(meta["waited"]),
         plateau=Plateau(**meta["plateau"]),
@@ -57,7 +57,7 @@ def checkpoint_meta(
         "fields": task.fields,
         "classes": list(task.bundle.classes),
         "spec": spec_to_json(task.spec),
-        "start": task.start and start_to_json(task.start),
+        "start": task.initial_weights and initial_weights_to_json(task.initial_weights),
         "epoch": int(state.step) // task.steps_per_epoch,
         "averaged": sorted(flatten(state.ema or {})),
         "best": host.best,

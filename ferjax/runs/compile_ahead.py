@@ -6,16 +6,16 @@ from typing import Any
 
 import jax
 
-from ferjax.runs.cached_features import Known, known_branch
+from ferjax.runs.cached_features import PhaseInputs, prepare_phase_inputs
 from ferjax.runs.phase_setup import compiled_step, phase_rate
 from ferjax.runs.task import Task, train_batches
 from ferjax.runtime.sharding import batch_sharded, replicated
 from ferjax.training.state import TrainState
-from ferjax.training.train_step import Sums, zero_sums
+from ferjax.training.train_step import EpochSums, zero_sums
 
 
 @dataclass(frozen=True)
-class Ready:
+class PreparedPhase:
     """A phase that is ready to be trained.
 
     Attributes:
@@ -24,18 +24,18 @@ class Ready:
       lower: (state, sums, batch, scale) → the lowered training step.
     """
 
-    known: Known
+    known: PhaseInputs
     rate: Callable[[Any], Any]
     lower: Callable[..., Any]
 
 
-def ready_phase(
+def prepare_phase(
     task: Task,
     index: int,
     start: int,
     state: TrainState,
     interrupted: Callable[[], bool] = lambda: False,
-) -> Ready:
+) -> PreparedPhase:
     """Returns a phase that is ready to be trained; features that it needs are computed here.
 
     Args:
@@ -50,21 +50,21 @@ def ready_phase(
       KeyboardInterrupt: the user asked to stop; what is stored is kept.
     """
     variables = {"params": state.params, "batch_stats": state.batch_stats}
-    known = known_branch(task, index, variables, interrupted)
+    known = prepare_phase_inputs(task, index, variables, interrupted)
     per_epoch = task.steps_per_epoch
     rate = phase_rate(task.config, index, start * per_epoch, per_epoch)
     step: Any = compiled_step(task, index, known, rate, state)
-    return Ready(known, rate, step.lower)
+    return PreparedPhase(known, rate, step.lower)
 
 
-def ready_ahead(task: Task, state: TrainState) -> Ready:
+def prepare_first_phase_ahead(task: Task, state: TrainState) -> PreparedPhase:
     """Returns the first phase, ready and with its step compiled; no array is put on devices.
 
     Args:
       task: of the run; its first phase has no frozen branch.
       state: shapes and placement.
     """
-    ready = ready_phase(task, 0, 0, state)
+    ready = prepare_phase(task, 0, 0, state)
     batches = train_batches(task.config, ready.known.train)
     # One image tells shapes and dtypes: the loop reads the batch itself.
     row, size = replace(batches, batch_size=batches.shard.count)[0], batches.batch_size
@@ -87,7 +87,7 @@ def placed(task: Task, number: float) -> jax.Array:
     return jax.device_put(task.dtype(number), replicated(task.mesh))
 
 
-def placed_zeros(task: Task) -> Sums:
+def place_zero_sums(task: Task) -> EpochSums:
     """Returns the sums at the start of an epoch, placed as the training step returns them."""
     # Host scalars are another argument type to jit, which would compile a second time.
     return jax.device_put(zero_sums(task.dtype), replicated(task.mesh))

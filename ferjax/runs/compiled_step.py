@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from ferjax.training.wall_time import Spent, timed
+from ferjax.training.wall_time import SecondsByKind, timed
 
 _log = logging.getLogger(__name__)
 # (state, sums, batch, scale) → (state, sums)
@@ -16,8 +16,8 @@ Step = Callable[..., tuple[Any, Any]]
 _FIRST_TRACED, _TRACED = 11, 5
 
 
-def compiled_at_first(
-    lower: Callable[..., Any], spent: Spent, seen: Callable[[dict[str, Any]], None]
+def compile_on_first_call(
+    lower: Callable[..., Any], spent: SecondsByKind, seen: Callable[[dict[str, Any]], None]
 ) -> Step:
     """Returns a jitted step that is compiled, once, when it is first called.
 
@@ -38,7 +38,7 @@ def compiled_at_first(
             lowered = lower(*arguments)
             program = lowered.compile()
             result = program(*arguments)
-            # The device works on the step meanwhile.
+            # The device works on the step during_compilation.
             seen(_facts(lowered, program))
         return result
 
@@ -55,7 +55,7 @@ def _facts(lowered: Any, program: Any) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value is not None}
 
 
-def described(facts: dict[str, Any], batch_size: int) -> str:
+def describe_program(facts: dict[str, Any], batch_size: int) -> str:
     """Returns a line with the operations and the memory of a training step."""
     parts = [f"a step of {batch_size} images"]
     if "step_flops" in facts:
@@ -65,7 +65,7 @@ def described(facts: dict[str, Any], batch_size: int) -> str:
     return ", ".join(parts)
 
 
-def traced(step: Step, folder: Path) -> Step:
+def trace_steps(step: Step, folder: Path) -> Step:
     """Returns a step whose calls 11 to 15 are recorded by the JAX profiler into `folder`.
 
     Args:

@@ -30,7 +30,7 @@ _HEAD_FIELDS = ("dropout", "head_widths", "stochastic_depth")
 
 
 @dataclass(frozen=True)
-class Branch:
+class FrozenBranch:
     """A frozen branch with its weights.
 
     Attributes:
@@ -47,7 +47,7 @@ class Branch:
     compute: Callable[[np.ndarray, int], np.ndarray]
 
 
-def frozen_branch(task: Task, index: int) -> str | None:
+def frozen_branch_name(task: Task, index: int) -> str | None:
     """Returns the name of the branch that phase `index` freezes as a whole, or None."""
     trained = split_tree(task.shapes, task.frozen[index])[0]
     others, heads = split_tree(trained, HEAD)
@@ -56,7 +56,7 @@ def frozen_branch(task: Task, index: int) -> str | None:
     return GUIDE if GUIDE in task.shapes else None
 
 
-def branch_of(task: Task, name: str, variables: Mapping[str, Any]) -> Branch:
+def build_frozen_branch(task: Task, name: str, variables: Mapping[str, Any]) -> FrozenBranch:
     """Returns a frozen branch, computed in evaluation mode.
 
     Args:
@@ -97,7 +97,7 @@ def branch_of(task: Task, name: str, variables: Mapping[str, Any]) -> Branch:
         "ferjax": ferjax.__version__,
     }
     shape = jax.eval_shape(features, own, image, None).shape[1:]
-    return Branch(name, shape, facts, compute)
+    return FrozenBranch(name, shape, facts, compute)
 
 
 # Name of a branch's network, its module fields, and (variables, input) → features.

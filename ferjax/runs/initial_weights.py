@@ -14,7 +14,7 @@ _HIDDEN = re.compile(r"params/head_dense\d+/.*")
 
 
 @dataclass(frozen=True)
-class Start:
+class InitialWeights:
     """Initial weights of a run, and where they come from.
 
     Attributes:
@@ -33,21 +33,23 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Fit:
+class MatchedVariables:
     """The given variables that fit a network; its head is treated separately.
 
     Attributes:
       variables: flat path → array, of the variables that fit.
-      misfits: paths before the hidden layers that are missing or have another shape.
+      mismatched: paths before the hidden layers that are missing or have another shape.
       hidden: names of hidden layers that are initialised randomly.
     """
 
     variables: dict[str, np.ndarray]
-    misfits: tuple[str, ...]
+    mismatched: tuple[str, ...]
     hidden: tuple[str, ...]
 
 
-def fit_variables(given: Mapping[str, np.ndarray], wanted: Mapping[str, tuple[int, ...]]) -> Fit:
+def match_variables(
+    given: Mapping[str, np.ndarray], wanted: Mapping[str, tuple[int, ...]]
+) -> MatchedVariables:
     """Returns the variables of `given` that fit a network; hidden layers only if all of them fit.
 
     Args:
@@ -61,14 +63,14 @@ def fit_variables(given: Mapping[str, np.ndarray], wanted: Mapping[str, tuple[in
     }
     missing = [path for path in wanted if path not in fitting]
     if not missing:
-        return Fit(fitting, (), ())
+        return MatchedVariables(fitting, (), ())
     kept = {path: leaf for path, leaf in fitting.items() if not _HIDDEN.fullmatch(path)}
     hidden = {path.split("/")[1] for path in wanted if _HIDDEN.fullmatch(path)}
-    misfits = tuple(path for path in missing if not _HIDDEN.fullmatch(path))
-    return Fit(kept, misfits, tuple(sorted(hidden)))
+    mismatched = tuple(path for path in missing if not _HIDDEN.fullmatch(path))
+    return MatchedVariables(kept, mismatched, tuple(sorted(hidden)))
 
 
-def as_guide(variables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def guide_variables(variables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Returns the convolutions of a VGG network as those of awei's guide, by flat path."""
     return {
         path.replace("params/", "params/guide/", 1): leaf
@@ -77,7 +79,7 @@ def as_guide(variables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     }
 
 
-def start_to_json(start: Start) -> dict[str, Any]:
+def initial_weights_to_json(start: InitialWeights) -> dict[str, Any]:
     """Returns initial weights as JSON for a checkpoint, without values: its state holds those."""
     return {
         "fields": dict(start.fields),
@@ -87,9 +89,9 @@ def start_to_json(start: Start) -> dict[str, Any]:
     }
 
 
-def start_from_json(values: Mapping[str, Any]) -> Start:
+def initial_weights_from_json(values: Mapping[str, Any]) -> InitialWeights:
     """Returns initial weights from JSON, without values: the checkpoint's state holds those."""
-    return Start(
+    return InitialWeights(
         variables={},
         fields=values["fields"],
         input=spec_from_json(values["input"]),

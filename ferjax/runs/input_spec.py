@@ -8,11 +8,13 @@ from ferjax.config.train_config import TrainConfig
 from ferjax.data.splits.split import Split
 from ferjax.errors import UserError
 from ferjax.images.preprocess import to_channels
-from ferjax.runs.initial_weights import Start
+from ferjax.runs.initial_weights import InitialWeights
 from ferjax.specs import InputSpec
 
 
-def input_spec(config: TrainConfig, train: Split, channels: int, start: Start | None) -> InputSpec:
+def input_spec(
+    config: TrainConfig, train: Split, channels: int, start: InitialWeights | None
+) -> InputSpec:
     """Returns the InputSpec of a run's network, and of its guide where it has one.
 
     Channel order, interpolation and normalisation come from the initial weights, the size from the

@@ -13,17 +13,17 @@ from ferjax.config.phases import Phase, phases_of
 from ferjax.config.train_config import TrainConfig
 from ferjax.images.augment import find_augmentation
 from ferjax.models.registry import model_entry
-from ferjax.runs.cached_features import Known
+from ferjax.runs.cached_features import PhaseInputs
 from ferjax.runs.task import Task
 from ferjax.runtime.sharding import compiled, replicated
 from ferjax.runtime.variable_tree import split_tree
 from ferjax.training.losses import CLASS_WEIGHTS, find_loss
 from ferjax.training.optimizers.learning_rate_schedules import SCHEDULES, make_schedule
 from ferjax.training.optimizers.optax_optimizers import make_optimizer
-from ferjax.training.optimizers.parameter_groups import rate_factors, since_labels
-from ferjax.training.state import Meanwhile, TrainState, create_state
+from ferjax.training.optimizers.parameter_groups import optimizer_state_labels, rate_factors
+from ferjax.training.state import DuringCompilation, TrainState, create_state
 from ferjax.training.step_settings import StepSettings
-from ferjax.training.train_step import Sums, train_step
+from ferjax.training.train_step import EpochSums, train_step
 
 
 def phase_optimizer(task: Task, index: int) -> optax.GradientTransformationExtraArgs:
@@ -39,12 +39,12 @@ def phase_optimizer(task: Task, index: int) -> optax.GradientTransformationExtra
         momentum=config.momentum,
         weight_decay=config.weight_decay,
         clip_norm=config.clip_norm,
-        labels=since_labels(task.frozen, index, trained),
+        labels=optimizer_state_labels(task.frozen, index, trained),
     )
 
 
-def first_state(task: Task, meanwhile: Meanwhile | None = None) -> TrainState:
-    """Returns the state that a run starts with; `meanwhile` as `create_state` takes it."""
+def first_state(task: Task, during_compilation: DuringCompilation | None = None) -> TrainState:
+    """Returns the state that a run starts with; `during_compilation` as `create_state` takes it."""
     return create_state(
         task.model,
         phase_optimizer(task, 0),
@@ -53,10 +53,10 @@ def first_state(task: Task, meanwhile: Meanwhile | None = None) -> TrainState:
         task.mesh,
         task.dtype,
         frozen=task.frozen[0],
-        given=task.start and task.start.variables,
+        given=task.initial_weights and task.initial_weights.variables,
         ema=task.config.ema is not None,
         split=task.config.shard_params,
-        meanwhile=meanwhile,
+        during_compilation=during_compilation,
     )
 
 
@@ -103,8 +103,8 @@ def plateau_of(config: TrainConfig, phase: Phase) -> tuple[int, float] | None:
 
 
 def compiled_step(
-    task: Task, index: int, known: Known, rate: Callable[[Any], Any], state: TrainState
-) -> Callable[[TrainState, Sums, Any, Any], tuple[TrainState, Sums]]:
+    task: Task, index: int, known: PhaseInputs, rate: Callable[[Any], Any], state: TrainState
+) -> Callable[[TrainState, EpochSums, Any, Any], tuple[TrainState, EpochSums]]:
     """Returns the training step of a phase, compiled once for all of it.
 
     Args:

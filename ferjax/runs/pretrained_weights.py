@@ -8,17 +8,22 @@ from ferjax.config.train_config import TrainConfig
 from ferjax.convert.weights import Pretrained, load_pretrained
 from ferjax.errors import UserError
 from ferjax.models.registry import MODELS, abstract_variables, model_entry
-from ferjax.runs.initial_weights import Start, as_guide, fit_variables, start_from_json
+from ferjax.runs.initial_weights import (
+    InitialWeights,
+    guide_variables,
+    initial_weights_from_json,
+    match_variables,
+)
 from ferjax.runs.weights_from_another_run import (
     channels_of_run,
+    initial_weights_of_run,
     named_run,
-    start_of_run,
     weights_model,
 )
 from ferjax.training.run_directory.checkpoints import latest_meta
 
 
-def starts_at_random(config: TrainConfig) -> bool:
+def has_random_initialisation(config: TrainConfig) -> bool:
     """Returns whether a config names no weights; a recipe's are declined by `none`."""
     return config.pretrained in (None, "none")
 
@@ -35,13 +40,13 @@ def _own_meta(config: TrainConfig) -> dict[str, Any] | None:
     return meta
 
 
-def demanded_channels(config: TrainConfig) -> int | None:
+def required_channels(config: TrainConfig) -> int | None:
     """Returns the image channels that the weights demand, else the network, or None for any.
 
     Raises:
       UserError: `channels` says otherwise, or the weights are a run that cannot be taken.
     """
-    if starts_at_random(config):
+    if has_random_initialisation(config):
         return model_entry(config.model).channels
     if meta := _own_meta(config):
         return meta["spec"]["channels"]
@@ -56,9 +61,9 @@ def demanded_channels(config: TrainConfig) -> int | None:
     return demanded
 
 
-def start_of(
+def load_initial_weights(
     config: TrainConfig, fields: Mapping[str, Any], classes: Sequence[str]
-) -> Start | None:
+) -> InitialWeights | None:
     """Returns what a run starts from; None for random weights.
 
     A run that has saved a checkpoint needs neither cache nor network, nor the run it started from:
@@ -74,7 +79,7 @@ def start_of(
     """
     model = weights_model(config)
     guided = model != config.model
-    if starts_at_random(config):
+    if has_random_initialisation(config):
         if guided:
             raise UserError(
                 f"--guide={model} without --pretrained: a guide with random weights guides nowhere."
@@ -82,9 +87,9 @@ def start_of(
             )
         return None
     if meta := _own_meta(config):
-        return start_from_json(meta["start"])
+        return initial_weights_from_json(meta["start"])
     if run := named_run(config):
-        return start_of_run(config, run, fields, classes)
+        return initial_weights_of_run(config, run, fields, classes)
     if model_entry(model).family is None:
         known = ", ".join(name for name, entry in MODELS.items() if entry.family)
         raise UserError(
@@ -101,26 +106,28 @@ def start_of(
     return _for_guide(weights) if guided else _for_network(weights, fields)
 
 
-def _for_network(weights: Pretrained, fields: Mapping[str, Any]) -> Start:
+def _for_network(weights: Pretrained, fields: Mapping[str, Any]) -> InitialWeights:
     """Returns the weights without their head, for a network with `fields` and classes of its own.
 
     Hidden layers before the head are kept where all of them fit, else all are new.
     """
     wanted = abstract_variables(weights.model, 0, **{**weights.fields, **fields})
-    fit = fit_variables(weights.variables, wanted)
-    if fit.misfits:
+    fit = match_variables(weights.variables, wanted)
+    if fit.mismatched:
         raise UserError(
-            f"--pretrained={weights.name}: {len(fit.misfits)} of the network's variables are not in"
-            f" it or have another shape, {fit.misfits[0]} first. Convert the weights again."
+            f"--pretrained={weights.name}: {len(fit.mismatched)} of the network's variables are not"
+            f" in it or have another shape, {fit.mismatched[0]} first. Convert the weights again."
         )
     origin = (*_origin(weights), f"new, at random: {', '.join((*fit.hidden, 'head'))}")
-    return Start(fit.variables, weights.fields, weights.input, origin)
+    return InitialWeights(fit.variables, weights.fields, weights.input, origin)
 
 
-def _for_guide(weights: Pretrained) -> Start:
+def _for_guide(weights: Pretrained) -> InitialWeights:
     """Returns the convolutions of the weights as awei's guide."""
     origin = (*_origin(weights), "of the guide, frozen; everything else: random initialisation")
-    return Start(as_guide(weights.variables), {}, weights.input, origin, guides=True)
+    return InitialWeights(
+        guide_variables(weights.variables), {}, weights.input, origin, guides=True
+    )
 
 
 def _origin(weights: Pretrained) -> tuple[str, ...]:

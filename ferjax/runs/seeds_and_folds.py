@@ -14,7 +14,7 @@ from ferjax.report.pages.seeds_and_folds_report import run_folder, seeds_and_fol
 from ferjax.training.run_directory.config_and_lock import locked_run_dir
 
 
-def runs_of(config: TrainConfig) -> tuple[str, dict[int, TrainConfig]]:
+def configs_of_series(config: TrainConfig) -> tuple[str, dict[int, TrainConfig]]:
     """Returns `seed` or `fold`, and the config of each run by its number; none for a single run.
 
     With both seeds and folds, the folder of each seed holds a series of folds.
@@ -32,7 +32,7 @@ def runs_of(config: TrainConfig) -> tuple[str, dict[int, TrainConfig]]:
     return kind, named
 
 
-def train_several(
+def train_series(
     config: TrainConfig, train: Callable[[TrainConfig], Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Trains every run of a series and writes their joint report; returns it, with its `path`.
@@ -42,7 +42,7 @@ def train_several(
       train: config of one run → its report.
     """
     top = Path(config.workdir or "")
-    kind, runs = runs_of(config)
+    kind, runs = configs_of_series(config)
     with locked_run_dir(config):
         reports = {number: train(run) for number, run in runs.items()}
     report = seeds_and_folds_report(kind, reports)

@@ -17,9 +17,9 @@ from ferjax.data.splits.split import DatasetBundle, Split, subset
 from ferjax.data.splits.stratified_cut import stratified_sample
 from ferjax.errors import UserError
 from ferjax.models.registry import check_image, create_model, model_entry
-from ferjax.runs.initial_weights import Start
+from ferjax.runs.initial_weights import InitialWeights
 from ferjax.runs.input_spec import input_spec
-from ferjax.runs.pretrained_weights import demanded_channels, start_of
+from ferjax.runs.pretrained_weights import load_initial_weights, required_channels
 from ferjax.runtime.sharding import Devices, check_batch_size, data_mesh, replicated
 from ferjax.specs import InputSpec
 from ferjax.training.freezing import check_frozen, frozen_pattern
@@ -41,7 +41,7 @@ class Task:
       shapes: tree of the network's parameters, shapes only.
       frozen: for each phase, a regular expression on paths of the parameters that it does not
         train, or None.
-      start: the initial weights, or None for random initialisation.
+      initial_weights: the initial weights, or None for random initialisation.
       spec: how images become network input.
       mesh: the devices.
       logits_of: (variables, split) → logits float [N, K], compiled once for the whole run.
@@ -53,7 +53,7 @@ class Task:
     model: nn.Module
     shapes: dict[str, Any]
     frozen: tuple[str | None, ...]
-    start: Start | None
+    initial_weights: InitialWeights | None
     spec: InputSpec
     mesh: Mesh
     logits_of: Callable[[Any, Split], np.ndarray]
@@ -85,7 +85,7 @@ def prepare_task(config: TrainConfig, devices: Devices | None = None) -> Task:
         raise UserError("--precision=f64 needs the environment variable JAX_ENABLE_X64=1.")
     fields = _module_fields(config)
     create_model(config.model, 2, **fields)
-    demanded = demanded_channels(config)
+    demanded = required_channels(config)
     check_image(config.model, config.image_size, config.channels or demanded or 1)
     mesh = data_mesh(devices)
     check_batch_size(config.batch_size, mesh, config.accumulate)
@@ -112,7 +112,7 @@ def prepare_task(config: TrainConfig, devices: Devices | None = None) -> Task:
             f" Give at most {len(train) // mesh.size * mesh.size or mesh.size}."
         )
     # Last, because it may download half a gigabyte.
-    start = start_of(config, fields, bundle.classes)
+    start = load_initial_weights(config, fields, bundle.classes)
     if start:
         fields = {**start.fields, **fields}
     channels = config.channels or demanded or train.shape[2]

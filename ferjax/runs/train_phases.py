@@ -13,10 +13,16 @@ import numpy as np
 
 from ferjax.config.phases import phases_of, total_epochs
 from ferjax.data.pipeline.grain_batches import iterate
-from ferjax.runs.checkpoint_meta import checkpoint_meta, restored_host
-from ferjax.runs.compile_ahead import Ready, placed, placed_zeros, ready_ahead, ready_phase
-from ferjax.runs.compiled_step import Step, compiled_at_first, described, traced
-from ferjax.runs.frozen_branch import frozen_branch
+from ferjax.runs.checkpoint_meta import checkpoint_meta, host_state_from_meta
+from ferjax.runs.compile_ahead import (
+    PreparedPhase,
+    place_zero_sums,
+    placed,
+    prepare_first_phase_ahead,
+    prepare_phase,
+)
+from ferjax.runs.compiled_step import Step, compile_on_first_call, describe_program, trace_steps
+from ferjax.runs.frozen_branch import frozen_branch_name
 from ferjax.runs.phase_setup import first_state, phase_optimizer, plateau_of
 from ferjax.runs.task import Task, evaluate_split, train_batches
 from ferjax.runtime.machine_limits import matmul_ceiling, peak_memory
@@ -24,15 +30,15 @@ from ferjax.runtime.processes import is_distributed, is_first, on_first, stop_re
 from ferjax.runtime.sharding import put_batch
 from ferjax.training.interrupt_signals import interrupt_requests
 from ferjax.training.loop import Diverged, diverged, fit
-from ferjax.training.loop_interface import HostState, Parts, Plan
+from ferjax.training.loop_interface import HostState, LoopFunctions, LoopPlan
 from ferjax.training.metrics import Evaluation
 from ferjax.training.optimizers.plateau import Plateau
 from ferjax.training.run_directory.checkpoints import restore_checkpoint, restore_meta
-from ferjax.training.run_directory.disk_errors import Record, open_record
+from ferjax.training.run_directory.disk_errors import Record, open_run_record
 from ferjax.training.run_directory.metrics_jsonl import eval_line, train_line
 from ferjax.training.state import TrainState, all_finite, evaluated_params, next_phase
-from ferjax.training.train_step import Sums
-from ferjax.training.wall_time import Spent, laps, nothing_spent, timed
+from ferjax.training.train_step import EpochSums
+from ferjax.training.wall_time import SecondsByKind, lap_timer, timed, zero_seconds
 
 _log = logging.getLogger(__name__)
 
@@ -61,10 +67,10 @@ class _Run:
     record: Record
     interrupted: Callable[[], bool]
     watch: Watch
-    spent: Spent
-    lap: Callable[[], Spent]
+    spent: SecondsByKind
+    lap: Callable[[], SecondsByKind]
     program: dict[str, Any] = field(default_factory=dict)
-    ahead: dict[int, Ready] = field(default_factory=dict)
+    ahead: dict[int, PreparedPhase] = field(default_factory=dict)
 
 
 def train_run(task: Task, run_dir: Path, watch: Watch | None = None) -> None:
@@ -82,11 +88,11 @@ def train_run(task: Task, run_dir: Path, watch: Watch | None = None) -> None:
     """
     config = task.config
     with (
-        open_record(run_dir, config.on_save_error, config.tensorboard) as record,
+        open_run_record(run_dir, config.on_save_error, config.tensorboard) as record,
         interrupt_requests(is_distributed()) as interrupted,
     ):
-        watch, spent = watch or (lambda epoch, accuracy: None), nothing_spent()
-        run = _Run(task, run_dir, record, interrupted, watch, spent, laps(spent))
+        watch, spent = watch or (lambda epoch, accuracy: None), zero_seconds()
+        run = _Run(task, run_dir, record, interrupted, watch, spent, lap_timer(spent))
         state, host = _restore_or_initialise(run)
         while True:
             try:
@@ -107,20 +113,20 @@ def train_run(task: Task, run_dir: Path, watch: Watch | None = None) -> None:
 def _restore_or_initialise(run: _Run) -> tuple[TrainState, HostState]:
     """Returns the states of the latest checkpoint, or those at step 0."""
     began, task, manager = time.monotonic(), run.task, run.record.manager
-    host, epochs = HostState(placed_zeros(task)), 0
+    host, epochs = HostState(place_zero_sums(task)), 0
     if (latest := manager.latest_step()) is not None:
         meta = restore_meta(manager, latest)
-        host, epochs = restored_host(meta, host.sums), meta["epoch"]
+        host, epochs = host_state_from_meta(meta, host.sums), meta["epoch"]
     run.spent.update(host.spent)
     run.lap()
     index, first = len(host.starts) - 1, phases_of(task.config)[0]
 
     def get_ready(state: TrainState) -> None:
-        run.ahead[0] = ready_ahead(task, state)
+        run.ahead[0] = prepare_first_phase_ahead(task, state)
 
     with timed(run.spent, "compile"):
         # Cached features of a frozen branch need the values of the state, so they cannot be ahead.
-        ahead = index == 0 and epochs < first.epochs and not frozen_branch(task, 0)
+        ahead = index == 0 and epochs < first.epochs and not frozen_branch_name(task, 0)
         state = first_state(task, get_ready if ahead else None)
         if index:
             state = _state_for_phase(task, state, index)
@@ -161,7 +167,7 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
     phase = phases_of(config)[index]
     if (ready := run.ahead.pop(index, None)) is None:
         with timed(run.spent, "data"):
-            ready = ready_phase(task, index, host.starts[index], state, run.interrupted)
+            ready = prepare_phase(task, index, host.starts[index], state, run.interrupted)
     known, rate = ready.known, ready.rate
     if known.note and known.note not in host.notes:
         host = replace(host, notes=(*host.notes, known.note))
@@ -173,7 +179,7 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
 
         return of(evaluated_params(state)), None if state.ema is None else of(state.params)
 
-    def log_train(epoch: int, step: int, sums: Sums, images: float, scale: float) -> None:
+    def log_train(epoch: int, step: int, sums: EpochSums, images: float, scale: float) -> None:
         learning_rate = np.asarray(rate(step - 1)).item() * scale
         speed = _speed(run, images)
         run.record.append(train_line(epoch, step, sums, learning_rate, speed))
@@ -188,10 +194,10 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
         run.record.save(state, checkpoint_meta(task, state, host, run.program), accuracy)
 
     batches = iterate(train_batches(config, known.train), int(state.step))
-    parts = Parts(
+    parts = LoopFunctions(
         train_step=_step(run, ready.lower),
         spent=run.spent,
-        zero_sums=functools.partial(placed_zeros, task),
+        zero_sums=functools.partial(place_zero_sums, task),
         place=functools.partial(placed, task),
         batches=(put_batch(batch, task.mesh) for batch in batches),
         evaluate=evaluate,
@@ -202,7 +208,7 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
         agree=on_first,
         watch=run.watch,
     )
-    plan = Plan(
+    plan = LoopPlan(
         last=host.starts[index] + phase.epochs,
         of=total_epochs(config),
         steps_per_epoch=per_epoch,
@@ -222,10 +228,10 @@ def _step(run: _Run, lower: Callable[..., Any]) -> Step:
 
     def seen(facts: dict[str, Any]) -> None:
         run.program.update(facts)
-        _log.info(described(facts, config.batch_size))
+        _log.info(describe_program(facts, config.batch_size))
 
-    step = compiled_at_first(lower, run.spent, seen)
-    return traced(step, run.run_dir / "profile") if config.profile and is_first() else step
+    step = compile_on_first_call(lower, run.spent, seen)
+    return trace_steps(step, run.run_dir / "profile") if config.profile and is_first() else step
 
 
 def _speed(run: _Run, images_per_second: float) -> dict[str, Any]:

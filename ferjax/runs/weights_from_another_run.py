@@ -15,9 +15,9 @@ from ferjax.convert.converted.weights_folder import is_saved
 from ferjax.errors import UserError
 from ferjax.models.registry import create_model, model_entry
 from ferjax.report.pages.seeds_and_folds_report import run_folder
-from ferjax.runs.initial_weights import Start, as_guide, fit_variables
+from ferjax.runs.initial_weights import InitialWeights, guide_variables, match_variables
 from ferjax.runs.load_run import LoadedRun, load_run
-from ferjax.runs.seeds_and_folds import runs_of
+from ferjax.runs.seeds_and_folds import configs_of_series
 from ferjax.runtime.variable_tree import flatten
 from ferjax.specs import InputSpec
 from ferjax.training.run_directory.checkpoints import latest_meta
@@ -41,7 +41,7 @@ def named_run(config: TrainConfig) -> Path | None:
     text, folder = config.pretrained or "", Path(config.pretrained or "").expanduser()
     if is_catalogued(text, weights_model(config)) or not _is_run(folder):
         return None
-    kind, runs = runs_of(read_config(folder))
+    kind, runs = configs_of_series(read_config(folder))
     if runs:
         names = [run_folder(kind, number) for number in runs]
         raise UserError(
@@ -78,9 +78,9 @@ def channels_of_run(folder: Path) -> int:
     return meta["spec"]["channels"]
 
 
-def start_of_run(
+def initial_weights_of_run(
     config: TrainConfig, folder: Path, fields: Mapping[str, Any], classes: Sequence[str]
-) -> Start:
+) -> InitialWeights:
     """Returns what a run starts from: another run's selected parameters.
 
     Everything before the head is the other run's; hidden layers of other widths are new, and the
@@ -109,7 +109,7 @@ def start_of_run(
     return _for_network(config, folder, run, fields, classes)
 
 
-def _for_guide(config: TrainConfig, folder: Path, run: LoadedRun) -> Start:
+def _for_guide(config: TrainConfig, folder: Path, run: LoadedRun) -> InitialWeights:
     """Returns the convolutions of a run's network as awei's guide."""
     if run.spec.channels != 3:
         raise UserError(
@@ -121,8 +121,8 @@ def _for_guide(config: TrainConfig, folder: Path, run: LoadedRun) -> Start:
         "of the guide, frozen; everything else: random initialisation",
         *_before(run),
     )
-    variables = as_guide(flatten(run.variables))
-    return Start(variables, {}, run.spec, origin, guides=True)
+    variables = guide_variables(flatten(run.variables))
+    return InitialWeights(variables, {}, run.spec, origin, guides=True)
 
 
 def _for_network(
@@ -131,7 +131,7 @@ def _for_network(
     run: LoadedRun,
     fields: Mapping[str, Any],
     classes: Sequence[str],
-) -> Start:
+) -> InitialWeights:
     """Returns a run's whole network for one with `fields` and `classes` of its own."""
     assert config.image_size is not None
     needed = {name: value for name, value in run.meta["fields"].items() if name not in _FREE}
@@ -141,10 +141,10 @@ def _for_network(
     shapes = flatten(jax.eval_shape(lambda: init_variables(model, spec, config.seed)))
     wanted = {path: leaf.shape for path, leaf in shapes.items() if not path.startswith(_HEAD)}
     given = flatten(run.variables)
-    fit = fit_variables(given, wanted)
-    if fit.misfits:
+    fit = match_variables(given, wanted)
+    if fit.mismatched:
         raise UserError(
-            f"--image_size={config.image_size}: {fit.misfits[0]} of"
+            f"--image_size={config.image_size}: {fit.mismatched[0]} of"
             f" --pretrained={config.pretrained} does not fit it. Give"
             f" --image_size={run.spec.size}, at which that run was trained."
         )
@@ -160,7 +160,7 @@ def _for_network(
     }
     lines = (f"{words}: {', '.join(names)}" for words, names in said.items() if names)
     origin = (*_origin(config, folder, run), *lines, *_before(run))
-    return Start(variables, needed, run.spec, origin)
+    return InitialWeights(variables, needed, run.spec, origin)
 
 
 def _check_fields(config: TrainConfig, theirs: nn.Module, ours: nn.Module) -> None:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from ferjax.models.layers import BatchNorm, StochasticDepth
-from ferjax.training.freezing import still_modules
+from ferjax.training.freezing import untrained_modules
 
 
 def training_logits(
@@ -36,7 +36,7 @@ def training_logits(
       frozen: regular expression on paths of parameters that are not trained, or None.
       known: submodule path → its stored output for these inputs; the submodule is not run.
     """
-    with _intercepted(still_modules(params, frozen), known or {}):
+    with _intercepted(untrained_modules(params, frozen), known or {}):
         logits, updates = model.apply(
             {"params": params, "batch_stats": batch_stats},
             inputs,

@@ -54,7 +54,7 @@ def check_frozen(params: Mapping[str, Any], freeze: str, always: str | None) -> 
             )
 
 
-def still_modules(params: Mapping[str, Any], pattern: str | None) -> frozenset[str]:
+def untrained_modules(params: Mapping[str, Any], pattern: str | None) -> frozenset[str]:
     """Returns the paths of all modules that have no trained parameter.
 
     Args:

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 
 
-class Summed(NamedTuple):
-    """Sums over the parts of a batch.
+class BatchSums(NamedTuple):
+    """EpochSums over the parts of a batch.
 
     Attributes:
       loss: float scalar, sum of the weighted losses.
@@ -23,14 +23,14 @@ class Summed(NamedTuple):
     batch_stats: Any
 
 
-def accumulated(
+def accumulate_gradients(
     part_loss: Callable[..., tuple[jax.Array, tuple[jax.Array, jax.Array, Any]]],
     trained: Any,
     batch_stats: Any,
     batch: Mapping[str, Any],
     key: jax.Array,
     parts: int,
-) -> tuple[Summed, Any]:
+) -> tuple[BatchSums, Any]:
     """Returns the sums over a batch, and the gradient of its weighted mean loss.
 
     Without batch norm and dropout the result does not depend on the number of parts. A batch norm
@@ -47,35 +47,35 @@ def accumulated(
     """
     gradient_fn = jax.value_and_grad(part_loss, has_aux=True)
 
-    def one(batch_stats: Any, part: Any, key: jax.Array) -> tuple[Summed, Any]:
+    def one(batch_stats: Any, part: Any, key: jax.Array) -> tuple[BatchSums, Any]:
         (loss, (weight, correct, batch_stats)), gradients = gradient_fn(
             trained, batch_stats, part, key
         )
-        return Summed(loss, weight, correct, batch_stats), gradients
+        return BatchSums(loss, weight, correct, batch_stats), gradients
 
     if parts == 1:
         found, gradients = one(batch_stats, batch, key)
     else:
-        found, gradients = _scanned(one, batch_stats, batch, key, parts)
+        found, gradients = _scan_parts(one, batch_stats, batch, key, parts)
     total = jnp.maximum(found.weight, 1e-12)  # a batch of masked rows must not divide by zero
     return found, jax.tree.map(lambda g: g / total.astype(g.dtype), gradients)
 
 
-def _scanned(
-    one: Callable[..., tuple[Summed, Any]],
+def _scan_parts(
+    one: Callable[..., tuple[BatchSums, Any]],
     batch_stats: Any,
     batch: Mapping[str, Any],
     key: jax.Array,
     parts: int,
-) -> tuple[Summed, Any]:
+) -> tuple[BatchSums, Any]:
     def cut(x: jax.Array) -> jax.Array:
         # Part i takes every parts-th row, so that no row moves to another device.
         return x.reshape(-1, parts, *x.shape[1:]).swapaxes(0, 1)
 
-    def add(carry: tuple[Summed, Any], part: tuple[Any, jax.Array]) -> tuple[Any, None]:
+    def add(carry: tuple[BatchSums, Any], part: tuple[Any, jax.Array]) -> tuple[Any, None]:
         (before, gradients), (rows, number) = carry, part
         found, more = one(before.batch_stats, rows, jax.random.fold_in(key, number))
-        summed = Summed(
+        summed = BatchSums(
             before.loss + found.loss,
             before.weight + found.weight,
             before.correct + found.correct,

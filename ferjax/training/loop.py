@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from ferjax.errors import UserError
 from ferjax.runtime.progress_bar import tqdm
-from ferjax.training.loop_interface import HostState, Parts, Plan
+from ferjax.training.loop_interface import HostState, LoopFunctions, LoopPlan
 from ferjax.training.optimizers.plateau import after_evaluation
 from ferjax.training.state import TrainState
-from ferjax.training.train_step import NEVER, Sums
+from ferjax.training.train_step import NEVER, EpochSums
 from ferjax.training.wall_time import since, timed
 
 # Seconds between two readings of the sums: reading them waits for the device.
@@ -22,7 +22,7 @@ class Diverged(UserError):
 
 
 def fit(
-    state: TrainState, host: HostState, plan: Plan, parts: Parts
+    state: TrainState, host: HostState, plan: LoopPlan, parts: LoopFunctions
 ) -> tuple[TrainState, HostState]:
     """Trains to the end of a phase; returns training state and host-side state.
 
@@ -68,7 +68,7 @@ def fit(
 
 
 def _after_evaluation(
-    host: HostState, plan: Plan, epoch: int, step: int, accuracy: float
+    host: HostState, plan: LoopPlan, epoch: int, step: int, accuracy: float
 ) -> HostState:
     """Returns the host-side state after an evaluation: best epoch, patience, plateau."""
     if accuracy > host.best.get("accuracy", -1.0):
@@ -85,8 +85,8 @@ def _after_evaluation(
 def _train_epoch(
     state: TrainState,
     host: HostState,
-    plan: Plan,
-    parts: Parts,
+    plan: LoopPlan,
+    parts: LoopFunctions,
     epoch: int,
     first: int,
     started: float,
@@ -130,7 +130,7 @@ def _train_epoch(
 
 
 def _save(
-    state: TrainState, host: HostState, parts: Parts, started: float, accuracy: float | None
+    state: TrainState, host: HostState, parts: LoopFunctions, started: float, accuracy: float | None
 ) -> HostState:
     """Starts to save a checkpoint; returns the host-side state with the seconds so far."""
     host = replace(host, seconds=time.monotonic() - started, spent=dict(parts.spent))
@@ -139,7 +139,7 @@ def _save(
     return host
 
 
-def _clock(plan: Plan, unsaved: float, taken: float, steps: int) -> tuple[bool, int]:
+def _clock(plan: LoopPlan, unsaved: float, taken: float, steps: int) -> tuple[bool, int]:
     """Returns whether a save is due, and after how many steps to read the clock again.
 
     Args:
@@ -154,7 +154,7 @@ def _clock(plan: Plan, unsaved: float, taken: float, steps: int) -> tuple[bool, 
     return unsaved > plan.save_seconds, max(1, again)
 
 
-def check_finite(sums: Sums, steps_per_epoch: int) -> None:
+def check_finite(sums: EpochSums, steps_per_epoch: int) -> None:
     """Raises `Diverged` where a step's loss was not finite."""
     broken = int(sums.broken)
     if broken != NEVER:

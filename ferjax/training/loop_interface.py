@@ -7,15 +7,15 @@ from typing import Any
 from ferjax.training.metrics import Evaluation
 from ferjax.training.optimizers.plateau import Plateau
 from ferjax.training.state import TrainState
-from ferjax.training.train_step import Sums
-from ferjax.training.wall_time import Spent, nothing_spent
+from ferjax.training.train_step import EpochSums
+from ferjax.training.wall_time import SecondsByKind, zero_seconds
 
 # Factor on the learning rate after a run that diverged is restarted from a checkpoint.
 _LOWER = 0.1
 
 
 @dataclass(frozen=True)
-class Plan:
+class LoopPlan:
     """Durations of one phase: epochs, evaluations, saves, patience.
 
     Attributes:
@@ -57,10 +57,10 @@ class HostState:
       notes: remarks on the course of the run, for the report.
     """
 
-    sums: Sums
+    sums: EpochSums
     best: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
-    spent: Mapping[str, float] = field(default_factory=nothing_spent)
+    spent: Mapping[str, float] = field(default_factory=zero_seconds)
     starts: tuple[int, ...] = (0,)
     waited: tuple[int, float] = (0, -1.0)
     plateau: Plateau = field(default_factory=Plateau)
@@ -74,7 +74,7 @@ class HostState:
 
 
 @dataclass(frozen=True)
-class Parts:
+class LoopFunctions:
     """The functions that the loop calls.
 
     Attributes:
@@ -93,14 +93,14 @@ class Parts:
       watch: (epoch, accuracy), called after every evaluation and its save.
     """
 
-    train_step: Callable[[TrainState, Sums, Any, Any], tuple[TrainState, Sums]]
-    spent: Spent
-    zero_sums: Callable[[], Sums]
+    train_step: Callable[[TrainState, EpochSums, Any, Any], tuple[TrainState, EpochSums]]
+    spent: SecondsByKind
+    zero_sums: Callable[[], EpochSums]
     place: Callable[[float], Any]
     batches: Iterator[Any]
     evaluate: Callable[[TrainState], tuple[Evaluation, Evaluation | None]]
     save: Callable[[TrainState, HostState, float | None], None]
-    log_train: Callable[[int, int, Sums, float, float], None]
+    log_train: Callable[[int, int, EpochSums, float, float], None]
     log_eval: Callable[[int, int, Evaluation, Evaluation | None], None]
     interrupted: Callable[[int], bool]
     agree: Callable[[Callable[[], tuple[bool, int]]], Sequence[Any]]

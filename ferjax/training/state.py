@@ -21,7 +21,7 @@ from ferjax.specs import InputSpec
 from ferjax.training.optimizers.optax_optimizers import carry_over
 
 # Called with shapes and placement of the state while its values are being computed.
-Meanwhile = Callable[[Any], object]
+DuringCompilation = Callable[[Any], object]
 
 
 @struct.dataclass
@@ -64,7 +64,7 @@ def create_state(
     given: Mapping[str, Any] | None = None,
     ema: bool = False,
     split: bool = False,
-    meanwhile: Meanwhile | None = None,
+    during_compilation: DuringCompilation | None = None,
 ) -> TrainState:
     """Returns the state at step 0; every array is created on the devices that hold it.
 
@@ -79,8 +79,9 @@ def create_state(
       given: values by flat path (`params/stem_conv/kernel`) instead of the initialised ones.
       ema: whether a moving average of the trained parameters is kept.
       split: whether its arrays are split over the mesh; else each device has a copy.
-      meanwhile: called with shapes and placement of the state while a thread compiles and runs its
-        initialisation. It must not launch computations: all processes of a run launch in one order.
+      during_compilation: called with shapes and placement of the state while a thread compiles and
+        runs its initialisation. It must not launch computations: all processes of a run launch in
+        the same order.
     """
 
     def init(given: Mapping[str, Any]) -> TrainState:
@@ -97,7 +98,7 @@ def create_state(
             ema=jax.tree.map(jnp.copy, trained) if ema else None,
         )
 
-    return _born(init, dict(given or {}), mesh, split, meanwhile)
+    return _make_on_mesh(init, dict(given or {}), mesh, split, during_compilation)
 
 
 def next_phase(
@@ -126,26 +127,26 @@ def next_phase(
         opt_state = carry_over(state.opt_state, optimizer.init(trained))
         return dataclasses.replace(state, opt_state=opt_state, ema=averages)
 
-    return _born(begin, state, mesh, split)
+    return _make_on_mesh(begin, state, mesh, split)
 
 
-def _born(
+def _make_on_mesh(
     make: Callable[[Any], TrainState],
     argument: Any,
     mesh: Mesh,
     split: bool,
-    meanwhile: Meanwhile | None = None,
+    during_compilation: DuringCompilation | None = None,
 ) -> TrainState:
     """Returns `make(argument)`, each array created on the devices that will hold it."""
     # Shapes need a trace, which takes a second and more for a large network: only if split.
     placement = split_over(jax.eval_shape(make, argument), mesh) if split else replicated(mesh)
     jitted = jax.jit(make, out_shardings=placement)
-    if meanwhile is None:
+    if during_compilation is None:
         return jitted(argument)
     lowered = jitted.lower(argument)
     with ThreadPoolExecutor(1) as aside:
         made = aside.submit(lambda: lowered.compile()(argument))
-        meanwhile(lowered.out_info)
+        during_compilation(lowered.out_info)
         return made.result()
 
 

@@ -19,7 +19,7 @@ from ferjax.runtime.random_keys import stream_key
 from ferjax.runtime.variable_tree import merge_trees, split_tree
 from ferjax.specs import InputSpec
 from ferjax.training.forward_pass import evaluation_logits, training_logits
-from ferjax.training.gradient_accumulation import Summed, accumulated
+from ferjax.training.gradient_accumulation import BatchSums, accumulate_gradients
 from ferjax.training.losses import soft_targets
 from ferjax.training.state import TrainState, averaged_parameters
 from ferjax.training.step_settings import StepSettings
@@ -29,7 +29,7 @@ NEVER = np.iinfo(np.int32).max
 TRUNK = "trunk"
 
 
-class Sums(NamedTuple):
+class EpochSums(NamedTuple):
     """Running sums over an epoch's augmented training batches.
 
     Attributes:
@@ -47,20 +47,22 @@ class Sums(NamedTuple):
     broken: Any
 
 
-def zero_sums(dtype: Any = np.float32) -> Sums:
+def zero_sums(dtype: Any = np.float32) -> EpochSums:
     """Returns the sums at the start of an epoch, on the host; `dtype` is that of the loss."""
     zero = np.zeros((), np.int32)
-    return Sums(np.zeros((), dtype), np.zeros((), dtype), zero, zero, np.array(NEVER, np.int32))
+    return EpochSums(
+        np.zeros((), dtype), np.zeros((), dtype), zero, zero, np.array(NEVER, np.int32)
+    )
 
 
 def train_step(
     state: TrainState,
-    sums: Sums,
+    sums: EpochSums,
     batch: Mapping[str, jax.Array],
     scale: jax.Array | float = 1.0,
     *,
     settings: StepSettings,
-) -> tuple[TrainState, Sums]:
+) -> tuple[TrainState, EpochSums]:
     """Returns state and sums after one training step; a pure function, to be jitted by the caller.
 
     Args:
@@ -104,9 +106,9 @@ def train_step(
         whole["feature"] = feature
     key = stream_key(settings.seed, "dropout", state.step)
 
-    def summed(trained: Any) -> tuple[Summed, Any]:
+    def summed(trained: Any) -> tuple[BatchSums, Any]:
         parts = settings.accumulate
-        return accumulated(part_loss, trained, state.batch_stats, whole, key, parts)
+        return accumulate_gradients(part_loss, trained, state.batch_stats, whole, key, parts)
 
     found, gradients = summed(trained)
     # Sharpness-aware minimisation asks for the gradient at another point.
@@ -126,7 +128,7 @@ def train_step(
         opt_state=opt_state,
         ema=averaged_parameters(state.ema, trained, state.step, ema) if ema else None,
     )
-    return after, Sums(
+    return after, EpochSums(
         loss=sums.loss + found.loss,
         weight=sums.weight + found.weight,
         correct=sums.correct + found.correct,

@@ -5,18 +5,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 # Seconds by kind of work; a run has one such dictionary, and its values grow.
-Spent = dict[str, float]
+SecondsByKind = dict[str, float]
 # The rest of the wall time is the kind `step`.
 KINDS = ("data", "compile", "evaluate", "save")
 
 
-def nothing_spent(before: Mapping[str, float] | None = None) -> Spent:
+def zero_seconds(before: Mapping[str, float] | None = None) -> SecondsByKind:
     """Returns zero seconds of each kind, or those of an earlier part of the run."""
     return {kind: (before or {}).get(kind, 0.0) for kind in KINDS}
 
 
 @contextlib.contextmanager
-def timed(spent: Spent, kind: str) -> Iterator[None]:
+def timed(spent: SecondsByKind, kind: str) -> Iterator[None]:
     """Adds the duration of its block to the seconds of a kind."""
     began = time.perf_counter()
     try:
@@ -25,25 +25,25 @@ def timed(spent: Spent, kind: str) -> Iterator[None]:
         spent[kind] += time.perf_counter() - began
 
 
-def since(spent: Mapping[str, float], before: Mapping[str, float]) -> Spent:
+def since(spent: Mapping[str, float], before: Mapping[str, float]) -> SecondsByKind:
     """Returns the seconds of each kind since an earlier copy of the same dictionary."""
     return {kind: spent[kind] - before[kind] for kind in KINDS}
 
 
-def laps(spent: Spent) -> Callable[[], Spent]:
+def lap_timer(spent: SecondsByKind) -> Callable[[], SecondsByKind]:
     """Returns a function () → seconds of each kind, `step` first, since its last call."""
     at, before = time.monotonic(), dict(spent)
 
-    def lap() -> Spent:
+    def lap() -> SecondsByKind:
         nonlocal at, before
         now, found = time.monotonic(), since(spent, before)
-        found, at, before = accounted(found, now - at), now, dict(spent)
+        found, at, before = with_step_time(found, now - at), now, dict(spent)
         return found
 
     return lap
 
 
-def accounted(spent: Mapping[str, float], seconds: float) -> Spent:
+def with_step_time(spent: Mapping[str, float], seconds: float) -> SecondsByKind:
     """Returns the seconds of each kind with `step` added, so that all sum to `seconds`."""
     kinds = {kind: spent.get(kind, 0.0) for kind in KINDS}
     return {"step": max(0.0, seconds - sum(kinds.values())), **kinds}

@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from ferjax.models.capture import capture
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from ferjax.models.intermediate_activations import capture_activations
 from ferjax.models.layers import adaptive_mean_pool
 from ferjax.models.registry import abstract_variables
 from ferjax.models.vgg import VGG, VGG16
@@ -81,7 +81,7 @@ def test_adaptive_pool_returns_a_map_of_the_right_side_unchanged() -> None:
 
 def features_and_map(model: VGG, variables: Any, image: np.ndarray) -> tuple[Any, Any]:
     """Returns the features and the last stage's map."""
-    features, seen = jax.jit(partial(capture, model, pattern="stage2"))(variables, image)
+    features, seen = jax.jit(partial(capture_activations, model, pattern="stage2"))(variables, image)
     return features, seen["stage2"]
 
 
@@ -141,7 +141,7 @@ def test_logits_are_float32_with_half_precision_layers(
     def both(variables: Any, image: jax.Array) -> tuple[Any, Any, Any]:
         exact = VGG(7, **TINY).apply(variables, image, train=False)
         model = VGG(7, **TINY, dtype=jnp.bfloat16)
-        return exact, *capture(model, variables, image, "stage2")
+        return exact, *capture_activations(model, variables, image, "stage2")
 
     exact, half, seen = both(variables, image)
     assert seen["stage2"].dtype == jnp.bfloat16

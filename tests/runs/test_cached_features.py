@@ -24,9 +24,9 @@ from ferjax.models.registry import MODELS, create_model
 from ferjax.models.resnet import ResNet
 from ferjax.predict import load_run
 from ferjax.runs import cached_features, task
-from ferjax.runs.cached_features import Known, known_branch
-from ferjax.runs.frozen_branch import Branch, branch_of
-from ferjax.runs.initial_weights import Start
+from ferjax.runs.cached_features import PhaseInputs, prepare_phase_inputs
+from ferjax.runs.frozen_branch import FrozenBranch, build_frozen_branch
+from ferjax.runs.initial_weights import InitialWeights
 from ferjax.runs.phase_setup import compiled_step, first_state, phase_rate
 from ferjax.runs.task import Task, prepare_task, train_batches
 from ferjax.runtime.sharding import put_batch
@@ -64,14 +64,14 @@ def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, build in SMALL.items():
         monkeypatch.setitem(MODELS, name, replace(MODELS[name], build=build))
 
-    def start_of(config: Any, fields: Any, classes: Any) -> Start:
+    def load_initial_weights(config: Any, fields: Any, classes: Any) -> InitialWeights:
         model = create_model(config.model, len(classes), **fields)
         image = jax.ShapeDtypeStruct((1, 32, 32, 3), np.float32)
         init = partial(model.init, train=False)
         shapes = flatten(jax.eval_shape(init, jax.random.key(0), image))
-        return Start(drawn(shapes), {}, CAFFE, ("here",), guides=config.guide is not None)
+        return InitialWeights(drawn(shapes), {}, CAFFE, ("here",), guides=config.guide is not None)
 
-    monkeypatch.setattr(task, "start_of", start_of)
+    monkeypatch.setattr(task, "load_initial_weights", load_initial_weights)
 
 
 def drawn(shapes: dict[str, Any], seed: int = 0) -> dict[str, np.ndarray]:
@@ -101,11 +101,11 @@ def make_task(tmp_path: Path, tiny_config: Callable[..., Any]) -> Callable[..., 
 
 def variables_of(task: Task) -> dict[str, Any]:
     """Returns the variables that a run of the task starts with: they are all given to it."""
-    assert task.start
-    return {"batch_stats": {}, **unflatten(dict(task.start.variables))}
+    assert task.initial_weights
+    return {"batch_stats": {}, **unflatten(dict(task.initial_weights.variables))}
 
 
-def losses(task: Task, known: Known, steps: int = 5) -> list[float]:
+def losses(task: Task, known: PhaseInputs, steps: int = 5) -> list[float]:
     """Returns the loss of each of the first steps of a run."""
     config, state, found = task.config, first_state(task), []
     step = compiled_step(task, 0, known, phase_rate(config, 0, 0, task.steps_per_epoch), state)
@@ -139,7 +139,7 @@ def test_stored_features_train_and_evaluate_as_computed_ones_do(
     state = first_state(task)
     jax.tree.map(np.testing.assert_array_equal, state.params, variables["params"])
     stored, computed = (
-        known_branch(of_cache(task, cache), 0, variables) for cache in ("on", "off")
+        prepare_phase_inputs(of_cache(task, cache), 0, variables) for cache in ("on", "off")
     )
     assert (stored.branch, computed.branch) == (kind, None)
     assert computed.train is task.bundle.splits["train"]
@@ -175,7 +175,7 @@ def test_stored_are_the_features_of_each_image_and_its_mirror_image(
 ) -> None:
     task = make_task(kind, augment="flip", feature_cache="on")
     variables = variables_of(task)
-    stored = known_branch(task, 0, variables)
+    stored = prepare_phase_inputs(task, 0, variables)
     assert stored.train.features is not None
     assert stored.val.features is not None
     rows = np.arange(24)
@@ -207,7 +207,7 @@ def test_every_family_has_a_trunk(
     given = {"head_widths": None, "dropout": None, **fields}
     task = make_task("trunk", model=model, feature_cache="on", **given)
     variables = variables_of(task)
-    stored = known_branch(task, 0, variables)
+    stored = prepare_phase_inputs(task, 0, variables)
     assert stored.branch == "trunk"
     assert stored.val.shape == (1, 1, 1)
     theirs = task.logits_of(variables, task.bundle.splits["val"])
@@ -220,8 +220,8 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Returns the list of how many images each forward pass took; features are zeros."""
     counts: list[int] = []
 
-    def counted(*arguments: Any) -> Branch:
-        branch = branch_of(*arguments)
+    def counted(*arguments: Any) -> FrozenBranch:
+        branch = build_frozen_branch(*arguments)
 
         def compute(images: np.ndarray, variants: int) -> np.ndarray:
             counts.append(len(images))
@@ -229,7 +229,7 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
         return replace(branch, compute=compute)
 
-    monkeypatch.setattr(cached_features, "branch_of", counted)
+    monkeypatch.setattr(cached_features, "build_frozen_branch", counted)
     return counts
 
 
@@ -278,14 +278,14 @@ def test_a_store_is_read_where_all_that_its_features_follow_from_is_the_same(
 ) -> None:
     task = make_task(kind, feature_cache="on")
     variables = variables_of(task)
-    known_branch(task, 0, variables)
+    prepare_phase_inputs(task, 0, variables)
     assert computed == [24, 24]
     for what, (of_kind, change, images) in OTHERS.items():
         if of_kind == kind:
             computed.clear()
-            known_branch(change(task), 0, variables)
+            prepare_phase_inputs(change(task), 0, variables)
             assert sum(computed) == images, what
-            known_branch(task, 0, variables)
+            prepare_phase_inputs(task, 0, variables)
             assert sum(computed) == images, what
 
 
@@ -308,12 +308,12 @@ def test_one_bit_of_a_branchs_weights_makes_other_features(
 ) -> None:
     task = make_task(kind, feature_cache="on")
     variables = variables_of(task)
-    known_branch(task, 0, variables)
+    prepare_phase_inputs(task, 0, variables)
     for path, images in paths.items():
         computed.clear()
         flat = flatten(jax.tree.map(np.array, variables))
         flat[path].view(np.int32).flat[-1] ^= 1
-        known_branch(task, 0, unflatten(flat))
+        prepare_phase_inputs(task, 0, unflatten(flat))
         assert sum(computed) == images, path
 
 
@@ -336,7 +336,7 @@ def test_auto_says_why_it_stores_nothing(
     tmp_path: Path,
 ) -> None:
     task = make_task("guide", **given)
-    found = known_branch(task, 0, variables_of(task))
+    found = prepare_phase_inputs(task, 0, variables_of(task))
     assert found.branch is None
     assert found.note.startswith("frozen guide is computed at every step: ")
     assert words in found.note
@@ -352,12 +352,12 @@ def test_auto_minds_the_disk_and_what_it_has_there_already(
     usage = type("Usage", (), {"free": 0})
     with monkeypatch.context() as patch:
         patch.setattr("ferjax.data.storage.feature_store.shutil.disk_usage", lambda path: usage)
-        refused = known_branch(task, 0, variables)
+        refused = prepare_phase_inputs(task, 0, variables)
         assert "1.15e-06 GB are more than the 0 that the disk has" in refused.note
-    assert known_branch(task, 0, variables).branch == "guide"
+    assert prepare_phase_inputs(task, 0, variables).branch == "guide"
     # The features themselves have filled the disk: a resumed run goes on as it began.
     monkeypatch.setattr("ferjax.data.storage.feature_store.shutil.disk_usage", lambda path: usage)
-    assert known_branch(task, 0, variables).branch == "guide"
+    assert prepare_phase_inputs(task, 0, variables).branch == "guide"
     assert sum(computed) == 48
 
 
@@ -380,7 +380,7 @@ def test_on_is_refused_where_it_cannot_be(
 
 def test_where_nothing_is_frozen_nothing_is_said(make_task: Callable[..., Task]) -> None:
     task = make_task("trunk", freeze="none")
-    found = known_branch(task, 0, variables_of(task))
+    found = prepare_phase_inputs(task, 0, variables_of(task))
     assert (found.branch, found.note) == (None, "")
 
 
@@ -389,7 +389,7 @@ def test_nothing_of_a_known_branch_is_in_the_program(make_task: Callable[..., Ta
     variables = variables_of(task)
     counts = {}
     for cache in ("on", "off"):
-        found = known_branch(of_cache(task, cache), 0, variables)
+        found = prepare_phase_inputs(of_cache(task, cache), 0, variables)
         step = compiled_step(task, 0, found, phase_rate(task.config, 0, 0, 3), first_state(task))
         batch = train_batches(task.config, found.train)[0]
         text = step.lower(first_state(task), zero_sums(), batch, 1.0).compile().as_text()
@@ -428,11 +428,11 @@ def test_what_is_stored_has_the_dtype_that_it_is_computed_in(dtype: Any) -> None
     np.testing.assert_array_equal(found, expected)
 
 
-def stopping(after: int, log: list[int]) -> Callable[..., Branch]:
-    """Returns a `branch_of` that logs its forward passes' images, and fails in one of them."""
+def stopping(after: int, log: list[int]) -> Callable[..., FrozenBranch]:
+    """Returns a `build_frozen_branch` that logs the images it is given and fails in one pass."""
 
-    def of(*arguments: Any) -> Branch:
-        branch = branch_of(*arguments)
+    def of(*arguments: Any) -> FrozenBranch:
+        branch = build_frozen_branch(*arguments)
 
         def compute(images: np.ndarray, variants: int) -> np.ndarray:
             if len(log) == after:
@@ -453,9 +453,9 @@ def test_ctrl_c_stops_between_two_blocks(
     variables = variables_of(task)
     asked = iter([False, False, True])
     with pytest.raises(KeyboardInterrupt):
-        known_branch(task, 0, variables, lambda: next(asked))
+        prepare_phase_inputs(task, 0, variables, lambda: next(asked))
     assert computed == [8] * 2
-    known_branch(task, 0, variables)
+    prepare_phase_inputs(task, 0, variables)
     assert computed == [8] * 6
 
 
@@ -477,10 +477,10 @@ def test_a_run_stopped_while_it_fills_is_the_run_that_was_not(
     log: list[int] = []
     for after in (2, 5):  # in train, in val
         with monkeypatch.context() as patch:
-            patch.setattr(cached_features, "branch_of", stopping(after, log))
+            patch.setattr(cached_features, "build_frozen_branch", stopping(after, log))
             with pytest.raises(KeyboardInterrupt):
                 train("stopped")
-    monkeypatch.setattr(cached_features, "branch_of", stopping(6, log))
+    monkeypatch.setattr(cached_features, "build_frozen_branch", stopping(6, log))
     resumed = train("stopped")
     assert log == [8] * 6
     one, other = (tmp_path / f"run {name}" for name in ("whole", "stopped"))
@@ -512,7 +512,7 @@ def test_phases_that_train_the_branch_have_none(
 ) -> None:
     task = make_task("trunk", epochs=(2, 1), freeze=("all_but_head", "none"), feature_cache="on")
     variables = variables_of(task)
-    found = [known_branch(task, index, variables) for index in (0, 1)]
+    found = [prepare_phase_inputs(task, index, variables) for index in (0, 1)]
     assert [one.branch for one in found] == ["trunk", None]
     assert [bool(one.note) for one in found] == [True, False]
     assert sum(computed) == 48

@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ferjax.runs.compiled_step import compiled_at_first, described, traced
-from ferjax.training.wall_time import nothing_spent
+from ferjax.runs.compiled_step import compile_on_first_call, describe_program, trace_steps
+from ferjax.training.wall_time import zero_seconds
 
 SIDE = 64
 
@@ -17,8 +17,8 @@ def product(state: jax.Array, sums: jax.Array, batch: jax.Array) -> Any:
 
 
 def test_a_step_is_compiled_once_and_known() -> None:
-    spent, told = nothing_spent(), []
-    step = compiled_at_first(jax.jit(product).lower, spent, told.append)
+    spent, told = zero_seconds(), []
+    step = compile_on_first_call(jax.jit(product).lower, spent, told.append)
     assert spent["compile"] == 0
     state, sums = jnp.eye(SIDE), jnp.zeros(())
     for _ in range(3):
@@ -34,12 +34,14 @@ def test_a_step_is_compiled_once_and_known() -> None:
 
 def test_what_a_step_takes_is_said_in_a_line() -> None:
     facts = {"step_flops": 2.5e9, "activation_bytes": 4_000_000}
-    assert described(facts, 64) == ("a step of 64 images, 2.5 GFLOP, 4 MB of activations a device")
-    assert described({}, 64) == "a step of 64 images"
+    assert describe_program(facts, 64) == (
+        "a step of 64 images, 2.5 GFLOP, 4 MB of activations a device"
+    )
+    assert describe_program({}, 64) == "a step of 64 images"
 
 
 def test_a_trace_is_of_five_steady_steps(tmp_path: Path) -> None:
-    step = traced(jax.jit(product), tmp_path)
+    step = trace_steps(jax.jit(product), tmp_path)
     state, sums = jnp.eye(SIDE), jnp.zeros(())
     for number in range(1, 20):
         state, sums = step(state, sums, jnp.eye(SIDE))

@@ -14,9 +14,13 @@ from ferjax.convert.weights import Pretrained
 from ferjax.data.splits.split import Split
 from ferjax.errors import UserError
 from ferjax.models.registry import abstract_variables
-from ferjax.runs.initial_weights import Start, start_from_json, start_to_json
+from ferjax.runs.initial_weights import (
+    InitialWeights,
+    initial_weights_from_json,
+    initial_weights_to_json,
+)
 from ferjax.runs.input_spec import input_spec
-from ferjax.runs.pretrained_weights import start_of
+from ferjax.runs.pretrained_weights import load_initial_weights
 from ferjax.specs import InputSpec
 
 CAFFE = InputSpec((224, 224), 224, 3, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), "bgr", "bicubic")
@@ -31,16 +35,18 @@ def weights_of(model: str, **fields: Any) -> Pretrained:
 
 
 @pytest.fixture
-def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Start]:
+def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., InitialWeights]:
     """Returns a function (weights, fields of the run) → its start."""
 
-    def make(weights: Pretrained, guide: str | None = None, **fields: Any) -> Start:
+    def make(weights: Pretrained, guide: str | None = None, **fields: Any) -> InitialWeights:
         monkeypatch.setattr(
             ferjax.runs.pretrained_weights, "load_pretrained", lambda *_, **__: weights
         )
         model = "awei" if guide else weights.model
         given: dict[str, Any] = dict(model=model, guide=guide, workdir=str(tmp_path))
-        found = start_of(TrainConfig(pretrained="imagenet", **given), fields, ("fear", "anger"))
+        found = load_initial_weights(
+            TrainConfig(pretrained="imagenet", **given), fields, ("fear", "anger")
+        )
         assert found
         return found
 
@@ -60,7 +66,7 @@ def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Star
     ],
 )
 def test_the_head_is_new_and_hidden_layers_are_where_one_does_not_fit(
-    model: str, fields: dict[str, Any], new: str, start: Callable[..., Start]
+    model: str, fields: dict[str, Any], new: str, start: Callable[..., InitialWeights]
 ) -> None:
     found = start(weights_of(model), **fields)
     target = abstract_variables(model, 7, **fields)
@@ -74,17 +80,19 @@ def test_the_head_is_new_and_hidden_layers_are_where_one_does_not_fit(
     assert not any("citation" in line for line in found.origin)
 
 
-def test_a_trunk_of_another_shape_is_refused(start: Callable[..., Start]) -> None:
+def test_a_trunk_of_another_shape_is_refused(start: Callable[..., InitialWeights]) -> None:
     weights = weights_of("resnet18")
     short = {k: v for k, v in weights.variables.items() if "stage4_block1/conv2" not in k}
     with pytest.raises(UserError, match="stage4_block1/conv2/kernel first"):
         start(dataclasses.replace(weights, variables=short))
 
 
-def test_a_start_survives_the_checkpoint_without_its_values(start: Callable[..., Start]) -> None:
+def test_a_start_survives_the_checkpoint_without_its_values(
+    start: Callable[..., InitialWeights],
+) -> None:
     fields = {"conv_bias": True, "stride_on_3x3": False}
     for found in (start(weights_of("resnet50", **fields)), start(weights_of("vgg16"), "vgg16")):
-        kept = start_from_json(start_to_json(found))
+        kept = initial_weights_from_json(initial_weights_to_json(found))
         assert kept == dataclasses.replace(found, variables={})
 
 
@@ -114,7 +122,7 @@ def test_the_input_is_the_weights_but_for_what_the_config_says(
     normalization: str | None, mean: Any, std: Any, train: Split
 ) -> None:
     config = TrainConfig(image_size=64, normalization=normalization)
-    spec = input_spec(config, train, 3, Start({}, {}, CAFFE, ()))
+    spec = input_spec(config, train, 3, InitialWeights({}, {}, CAFFE, ()))
     assert (spec.storage, spec.size, spec.channels) == ((8, 6), 64, 3)
     assert (spec.order, spec.interpolation, spec.guide) == ("bgr", "bicubic", None)
     np.testing.assert_allclose(spec.mean, mean, atol=0.01)
@@ -127,9 +135,9 @@ def test_a_guides_weights_decide_about_the_guide_alone(
 ) -> None:
     config = TrainConfig(image_size=64, normalization=normalization)
     alone = input_spec(config, train, 3, None)
-    spec = input_spec(config, train, 3, Start({}, {}, CAFFE, (), guides=True))
+    spec = input_spec(config, train, 3, InitialWeights({}, {}, CAFFE, (), guides=True))
     assert dataclasses.replace(spec, guide=None) == alone
     assert spec.guide == dataclasses.replace(CAFFE, storage=(8, 6), size=64)
     weights = dataclasses.replace(config, normalization="weights")
     with pytest.raises(UserError, match="starts from no weights"):
-        input_spec(weights, train, 3, Start({}, {}, CAFFE, (), guides=True))
+        input_spec(weights, train, 3, InitialWeights({}, {}, CAFFE, (), guides=True))

@@ -24,9 +24,13 @@ from ferjax.models.registry import MODELS, create_model
 from ferjax.models.resnet import ResNet
 from ferjax.predict import load_run
 from ferjax.recipes import resolve
-from ferjax.runs.initial_weights import Start, start_from_json, start_to_json
+from ferjax.runs.initial_weights import (
+    InitialWeights,
+    initial_weights_from_json,
+    initial_weights_to_json,
+)
 from ferjax.runs.input_spec import input_spec
-from ferjax.runs.pretrained_weights import demanded_channels, start_of
+from ferjax.runs.pretrained_weights import load_initial_weights, required_channels
 from ferjax.runs.task import prepare_task
 from ferjax.runtime.variable_tree import flatten
 from ferjax.specs import InputSpec, spec_to_json
@@ -112,14 +116,14 @@ def start(
     classes: Sequence[str] = CLASSES,
     fields: dict[str, Any] | None = None,
     **given: Any,
-) -> Start:
+) -> InitialWeights:
     """Returns the start of a run that names another."""
     model = {"model": given.pop("model", "resnet18"), "dataset": "synthetic"}
     workdir = f"{folder}-new"
     config = resolve(
         {**model, "image_size": 32, "workdir": workdir, "pretrained": str(folder), **given}
     )
-    found = start_of(config, fields or {}, classes)
+    found = load_initial_weights(config, fields or {}, classes)
     assert found
     return found
 
@@ -204,7 +208,7 @@ def test_what_the_network_needs_comes_along_and_how_it_was_trained_does_not(
     assert found.fields == needed
     assert "params/stem_conv/bias" in found.variables
     assert "batch_stats/stage4_block2/bn3/var" in found.variables
-    kept = start_from_json(start_to_json(found))
+    kept = initial_weights_from_json(initial_weights_to_json(found))
     assert kept == dataclasses.replace(found, variables={})
 
 
@@ -222,16 +226,21 @@ def test_a_vgg_run_guides_under_its_own_input(
     folder = make_run("vgg16", pooling="mean", head_widths=())
     given = dict(model="awei", guide="vgg16", pretrained=str(folder), normalization="dataset")
     task = prepare_task(tiny_config(tmp_path / "new", **given))
-    assert task.start
-    assert task.start.guides
+    assert task.initial_weights
+    assert task.initial_weights.guides
     theirs = flatten(load_run(folder).variables["params"])
-    ours = {path.removeprefix("params/guide/"): v for path, v in task.start.variables.items()}
+    ours = {
+        path.removeprefix("params/guide/"): v for path, v in task.initial_weights.variables.items()
+    }
     assert ours.keys() == {path for path in theirs if not path.startswith("head")}
     for path, leaf in ours.items():
         np.testing.assert_array_equal(leaf, theirs[path])
     assert task.spec.guide == dataclasses.replace(CAFFE, storage=task.spec.storage)
     assert task.spec.order == "rgb"
-    assert "of the guide, frozen; everything else: random initialisation" in task.start.origin
+    assert (
+        "of the guide, frozen; everything else: random initialisation"
+        in task.initial_weights.origin
+    )
     assert task.frozen == ("(?:guide/.*)",)
 
 
@@ -248,10 +257,10 @@ def test_a_guided_run_brings_its_guide_and_the_guides_input(
     assert task.fields["guide"] == "vgg16"
     assert task.spec.mean == own.mean
     assert task.spec.guide == dataclasses.replace(CAFFE, storage=task.spec.storage)
-    assert task.start
-    assert "params/guide/stage1/conv1/kernel" in task.start.variables
+    assert task.initial_weights
+    assert "params/guide/stage1/conv1/kernel" in task.initial_weights.variables
     shared = dataclasses.replace(task.config, guide_input="shared")
-    spec = input_spec(shared, task.bundle.splits["train"], 3, task.start)
+    spec = input_spec(shared, task.bundle.splits["train"], 3, task.initial_weights)
     assert spec.guide == dataclasses.replace(spec, guide=None)
 
 
@@ -266,12 +275,12 @@ def test_channels_are_the_runs(make_run: MakeRun, tmp_path: Path) -> None:
         "workdir": str(tmp_path / "new"),
     }
     config = resolve({**given, "pretrained": str(folder)})
-    assert demanded_channels(config) == 1
-    assert demanded_channels(dataclasses.replace(config, channels=1)) == 1
+    assert required_channels(config) == 1
+    assert required_channels(dataclasses.replace(config, channels=1)) == 1
     words = f"--channels=3: --pretrained={folder} takes 1. Leave the flag out: colour images become"
     with pytest.raises(UserError, match=re.escape(words)):
-        demanded_channels(dataclasses.replace(config, channels=3))
-    assert demanded_channels(dataclasses.replace(config, pretrained="none")) is None
+        required_channels(dataclasses.replace(config, channels=3))
+    assert required_channels(dataclasses.replace(config, pretrained="none")) is None
     assert prepare_task(config).spec.mean == (0.5,)
 
 
@@ -375,10 +384,10 @@ def test_a_run_from_a_run_resumes_without_it_and_says_where_it_came_from(
     assert again["protocol"]["weights' origin"] == origin
     # Chains are kept, the latest first.
     task = prepare_task(tiny_config(tmp_path / "third", **given, pretrained=str(second)))
-    assert task.start
+    assert task.initial_weights
     assert task.spec == load_run(second).spec
-    assert "outputs new, at random" not in " ".join(task.start.origin[:3])
-    assert task.start.origin[3:] == (
+    assert "outputs new, at random" not in " ".join(task.initial_weights.origin[:3])
+    assert task.initial_weights.origin[3:] == (
         *(f"before that: {line}" for line in origin[:-1]),
         "before that: random initialisation",
     )

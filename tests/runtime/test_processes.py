@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import pytest
 
-from ferjax.config.train_config import EvalConfig
+from ferjax.config.tool_configs import EvalConfig
 from ferjax.experiment import run_evaluate, run_train
 from ferjax.predict import load_run
 from ferjax.recipes import resolve

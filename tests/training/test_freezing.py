@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ferjax.errors import UserError
 from ferjax.models.registry import MODELS, abstract_variables
 from ferjax.runtime.variable_tree import flatten, split_tree, unflatten
-from ferjax.training.freezing import check_frozen, frozen_pattern, still_modules
+from ferjax.training.freezing import check_frozen, frozen_pattern, untrained_modules
 
 PARAMS: dict[str, Any] = {
     "stem_conv": {"kernel": 0},
@@ -72,15 +72,15 @@ def test_what_makes_none_is_refused(freeze: str, always: str | None, words: str)
 
 
 def test_still_modules_by_hand() -> None:
-    assert still_modules(PARAMS, None) == frozenset()
-    assert still_modules(PARAMS, "stem_.*") == {"stem_conv", "stem_bn"}
+    assert untrained_modules(PARAMS, None) == frozenset()
+    assert untrained_modules(PARAMS, "stem_.*") == {"stem_conv", "stem_bn"}
     # One trained bias keeps its convolution and their block awake, not the batch norm beside it.
     pattern = "stage1_block0/(bn1/.*|conv1/kernel)"
-    assert still_modules(PARAMS, pattern) == {"stage1_block0/bn1"}
+    assert untrained_modules(PARAMS, pattern) == {"stage1_block0/bn1"}
     block = {"stage1_block0", "stage1_block0/bn1", "stage1_block0/conv1"}
-    assert still_modules(PARAMS, "stage1_block0/.*") == block
+    assert untrained_modules(PARAMS, "stage1_block0/.*") == block
     everything_else = {"stem_conv", "stem_bn", *block}
-    assert still_modules(PARAMS, frozen_pattern("all_but_head", None)) == everything_else
+    assert untrained_modules(PARAMS, frozen_pattern("all_but_head", None)) == everything_else
 
 
 PATHS = st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map("/".join)
@@ -99,7 +99,7 @@ def compatible(paths: list[str]) -> list[str]:
 def test_a_module_is_still_iff_none_of_its_parameters_is_trained(
     paths: list[str], pattern: str
 ) -> None:
-    found = still_modules(unflatten(dict.fromkeys(paths, 0)), pattern)
+    found = untrained_modules(unflatten(dict.fromkeys(paths, 0)), pattern)
     modules = {p[:cut] for p in paths for cut in range(len(p)) if p[cut] == "/"}
     for module in modules:
         inside = [path for path in paths if path.startswith(f"{module}/")]
@@ -117,7 +117,7 @@ def test_every_network_has_a_head_to_train(name: str, fields: dict[str, Any]) ->
     left = split_tree(variables["params"], frozen_pattern("all_but_head", always))[0]
     assert set(flatten(left)) == {"head/kernel", "head/bias"}
     if name == "awei":
-        assert "guide" in still_modules(variables["params"], always)
+        assert "guide" in untrained_modules(variables["params"], always)
     norms = {path.rpartition("/")[0] for path in flatten(variables.get("batch_stats", {}))}
     pattern = frozen_pattern("all_but_head", always)
-    assert norms <= still_modules(variables["params"], pattern)
+    assert norms <= untrained_modules(variables["params"], pattern)

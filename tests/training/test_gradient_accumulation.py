@@ -13,13 +13,13 @@ from ferjax.images.augment import AUGMENTS, Augment
 from ferjax.models.layers import BatchNorm
 from ferjax.runtime.sharding import compiled, data_mesh, put_batch, replicated
 from ferjax.specs import InputSpec
-from ferjax.training.gradient_accumulation import accumulated
+from ferjax.training.gradient_accumulation import accumulate_gradients
 from ferjax.training.losses import LOSSES
 from ferjax.training.optimizers.learning_rate_schedules import make_schedule
 from ferjax.training.optimizers.optax_optimizers import make_optimizer
 from ferjax.training.state import TrainState, create_state
 from ferjax.training.step_settings import StepSettings
-from ferjax.training.train_step import Sums, train_step, zero_sums
+from ferjax.training.train_step import EpochSums, train_step, zero_sums
 
 SPEC = InputSpec((4, 4), 4, 1, (0.5,), (0.25,))
 WEIGHTS = np.array([0.2, 3.0, 1.0], np.float32)
@@ -64,7 +64,7 @@ def begun(model: nn.Module, devices: int) -> TrainState:
 
 def take(
     parts: int, devices: int = 1, model: nn.Module | None = None, data: Any = None, **given: Any
-) -> tuple[TrainState, Sums]:
+) -> tuple[TrainState, EpochSums]:
     """Returns state and sums after one compiled step in so many parts."""
     model = model or Layers()
     optimizer = make_optimizer("sgd", momentum=0)
@@ -92,13 +92,13 @@ def assert_close(one: Any, other: Any, tolerance: float = 1e-6) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole() -> tuple[TrainState, Sums]:
+def whole() -> tuple[TrainState, EpochSums]:
     return take(1)
 
 
 @pytest.mark.parametrize(("parts", "devices"), [(2, 1), (4, 1), (8, 1), (1, 4), (6, 4)])
 def test_parts_add_up_to_the_batch(
-    parts: int, devices: int, whole: tuple[TrainState, Sums]
+    parts: int, devices: int, whole: tuple[TrainState, EpochSums]
 ) -> None:
     """At a rate of 1 without momentum the new parameters show the gradient."""
     state, sums = take(parts, devices)
@@ -144,12 +144,12 @@ def test_every_part_has_a_key_of_its_own() -> None:
         return trained * jax.random.uniform(key), (jnp.float32(1), jnp.int32(0), stats)
 
     key, data = jax.random.key(3), batch()
-    found, slope = accumulated(part_loss, jnp.float32(1), {}, data, key, 4)
+    found, slope = accumulate_gradients(part_loss, jnp.float32(1), {}, data, key, 4)
     expected = sum(float(jax.random.uniform(jax.random.fold_in(key, k))) for k in range(4))
     np.testing.assert_allclose(found.loss, expected, rtol=1e-6)
     np.testing.assert_allclose(slope, expected / 4, rtol=1e-6)
     # In one part the key is the step's own.
-    found, _ = accumulated(part_loss, jnp.float32(1), {}, data, key, 1)
+    found, _ = accumulate_gradients(part_loss, jnp.float32(1), {}, data, key, 1)
     np.testing.assert_allclose(found.loss, jax.random.uniform(key), rtol=1e-6)
 
 

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from ferjax.training.loop import Diverged, fit
-from ferjax.training.loop_interface import HostState, Parts, Plan
+from ferjax.training.loop_interface import HostState, LoopFunctions, LoopPlan
 from ferjax.training.metrics import Evaluation
 from ferjax.training.optimizers.plateau import Plateau
 from ferjax.training.state import TrainState
-from ferjax.training.train_step import NEVER, Sums, zero_sums
-from ferjax.training.wall_time import Spent, laps, nothing_spent
+from ferjax.training.train_step import NEVER, EpochSums, zero_sums
+from ferjax.training.wall_time import SecondsByKind, lap_timer, zero_seconds
 
 STEPS = 2
-PLAN = Plan(last=9, of=9, steps_per_epoch=STEPS, batch_size=4, eval_every=1, save_seconds=1e9)
+PLAN = LoopPlan(last=9, of=9, steps_per_epoch=STEPS, batch_size=4, eval_every=1, save_seconds=1e9)
 
 
 @dataclass
@@ -40,13 +40,13 @@ class Fakes:
     saves: list[tuple[TrainState, HostState, float | None]] = field(default_factory=list)
     lines: list[tuple[Any, ...]] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
-    spent: Spent = field(default_factory=nothing_spent)
+    spent: SecondsByKind = field(default_factory=zero_seconds)
     seconds: list[dict[str, float]] = field(default_factory=list)
-    lap: Callable[[], Spent] | None = None
+    lap: Callable[[], SecondsByKind] | None = None
 
-    def parts(self) -> Parts:
+    def parts(self) -> LoopFunctions:
         """Returns them as the loop takes them."""
-        return Parts(
+        return LoopFunctions(
             train_step=self.train_step,
             zero_sums=zero_sums,
             place=lambda number: ("placed", number),
@@ -62,8 +62,8 @@ class Fakes:
         )
 
     def train_step(
-        self, state: TrainState, sums: Sums, batch: Any, scale: Any
-    ) -> tuple[TrainState, Sums]:
+        self, state: TrainState, sums: EpochSums, batch: Any, scale: Any
+    ) -> tuple[TrainState, EpochSums]:
         placed, number = scale
         assert placed == "placed"
         self.scales.append(number)
@@ -85,7 +85,7 @@ class Fakes:
         self.events.append("save")
         self.saves.append((state, host, accuracy))
 
-    def log_train(self, epoch: int, step: int, sums: Sums, speed: float, scale: float) -> None:
+    def log_train(self, epoch: int, step: int, sums: EpochSums, speed: float, scale: float) -> None:
         self.lines.append(("train", epoch, step, int(sums.count), scale))
         if self.lap:
             self.seconds.append(self.lap())
@@ -99,7 +99,7 @@ def start(step: int = 0) -> TrainState:
     return TrainState(step=np.int32(step), params={}, batch_stats={}, opt_state={})
 
 
-def run(fakes: Fakes, plan: Plan = PLAN, step: int = 0, **host: Any) -> tuple[int, HostState]:
+def run(fakes: Fakes, plan: LoopPlan = PLAN, step: int = 0, **host: Any) -> tuple[int, HostState]:
     """Returns the epochs finished and the host at the end of the phase."""
     state, after = fit(start(step), HostState(zero_sums(), **host), plan, fakes.parts())
     return int(state.step) // STEPS, after
@@ -289,7 +289,7 @@ def test_the_time_of_a_run_is_accounted_for(monkeypatch: pytest.MonkeyPatch) -> 
     for clock in ("monotonic", "perf_counter"):
         monkeypatch.setattr(f"time.{clock}", lambda: float(next(now)))
     fakes = Fakes()
-    fakes.lap = laps(fakes.spent)
+    fakes.lap = lap_timer(fakes.spent)
     _, host = run(fakes, replace(PLAN, last=3))
     # Each look at the clock takes a second here: what a block takes is what it looks.
     assert host.spent["evaluate"] == 3
@@ -306,7 +306,7 @@ def test_the_time_of_a_run_is_accounted_for(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_resumed_run_goes_on_with_its_account() -> None:
-    fakes = Fakes(spent=nothing_spent({"compile": 7.0}))
+    fakes = Fakes(spent=zero_seconds({"compile": 7.0}))
     _, host = run(fakes, replace(PLAN, last=1), seconds=50.0)
     assert host.spent["compile"] == 7
     assert host.seconds > 50

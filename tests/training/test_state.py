@@ -15,7 +15,7 @@ from ferjax.runtime.sharding import batch_sharded, data_mesh, replicated
 from ferjax.runtime.variable_tree import flatten, merge_trees, split_tree
 from ferjax.specs import InputSpec
 from ferjax.training.optimizers.optax_optimizers import make_optimizer
-from ferjax.training.optimizers.parameter_groups import since_labels
+from ferjax.training.optimizers.parameter_groups import optimizer_state_labels
 from ferjax.training.state import (
     TrainState,
     _finite_on_devices,
@@ -110,7 +110,7 @@ def test_the_next_phase_keeps_what_goes_on_and_begins_what_is_new() -> None:
     mesh, state, optimizer = data_mesh(jax.devices()[:1]), None, None
     for phase, frozen in enumerate(patterns):
         before, trained = state, split_tree(abstract(), frozen)[0]
-        optimizer = make_optimizer("adam", labels=since_labels(patterns, phase, trained))
+        optimizer = make_optimizer("adam", labels=optimizer_state_labels(patterns, phase, trained))
         if before is None:
             state = new_state(frozen, optimizer)
         else:
@@ -143,10 +143,10 @@ def abstract() -> dict[str, Any]:
 
 def test_what_is_frozen_again_loses_slots_and_averages() -> None:
     patterns, mesh = [None, "stem/.*|middle/.*"], data_mesh(jax.devices()[:1])
-    optimizer = make_optimizer("adam", labels=since_labels(patterns, 0, abstract()))
+    optimizer = make_optimizer("adam", labels=optimizer_state_labels(patterns, 0, abstract()))
     state = trained_for(new_state(None, optimizer), optimizer, None, 2)
     left = split_tree(abstract(), patterns[1])[0]
-    optimizer = make_optimizer("adam", labels=since_labels(patterns, 1, left))
+    optimizer = make_optimizer("adam", labels=optimizer_state_labels(patterns, 1, left))
     after = next_phase(state, optimizer, patterns[1], mesh)
     assert set(after.ema) == {"head"}
     assert not [path for path in slots(after) if "stem" in path or "middle" in path]
@@ -188,7 +188,7 @@ def test_while_a_state_is_made_its_shapes_and_placement_are_told(split: bool) ->
     mesh = data_mesh(jax.devices()[:1])
     make = partial(create_state, Layers(), make_optimizer("sgd"), SPEC, 0, mesh, split=split)
     told: list[TrainState] = []
-    state = make(meanwhile=told.append)
+    state = make(during_compilation=told.append)
     jax.tree.map(np.testing.assert_array_equal, state, make())
     (abstract,) = told
     of = operator.attrgetter("shape", "dtype", "sharding")

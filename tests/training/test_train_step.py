@@ -20,7 +20,7 @@ from ferjax.training.optimizers.learning_rate_schedules import make_schedule
 from ferjax.training.optimizers.optax_optimizers import make_optimizer
 from ferjax.training.state import TrainState, create_state
 from ferjax.training.step_settings import StepSettings
-from ferjax.training.train_step import NEVER, Sums, predict_step, train_step, zero_sums
+from ferjax.training.train_step import NEVER, EpochSums, predict_step, train_step, zero_sums
 
 SPEC = InputSpec((8, 8), 8, 1, (0.5,), (0.25,))
 LEARNING_RATE = 0.1
@@ -56,7 +56,7 @@ def begun(model: nn.Module) -> TrainState:
     return create_state(model, optimizer, SPEC, 0, data_mesh(jax.devices()[:1]))
 
 
-def setup(**changes: Any) -> tuple[TrainState, Callable[..., tuple[TrainState, Sums]]]:
+def setup(**changes: Any) -> tuple[TrainState, Callable[..., tuple[TrainState, EpochSums]]]:
     """Returns a state at step 0, and the step function."""
     model = changes.pop("model", Linear())
     optimizer = make_optimizer("sgd", momentum=0)

@@ -14,7 +14,7 @@ import numpy as np
 from ferjax.bench.measuring.train_step_case import random_batch
 from ferjax.bench.scaling.scaling_cases import Workload
 from ferjax.config.json_file import make_config
-from ferjax.runs.cached_features import Known
+from ferjax.runs.cached_features import PhaseInputs
 from ferjax.runs.phase_setup import compiled_step, first_state, phase_rate
 from ferjax.runs.task import Task, prepare_task, process_shard
 from ferjax.runtime.sharding import Devices, batch_sharded, put_batch, replicated, split_over
@@ -61,7 +61,7 @@ def train_program(workload: Workload, devices: Devices | None = None) -> Program
     sums = jax.tree.map(lambda leaf: _with_sharding(leaf, whole), zero_sums())
     placed = {name: _with_sharding(array, rows) for name, array in batch.items()}
     splits = task.bundle.splits
-    known = Known(None, task.model, splits["train"], splits["val"], task.logits_of)
+    known = PhaseInputs(None, task.model, splits["train"], splits["val"], task.logits_of)
     rate = phase_rate(task.config, 0, 0, task.steps_per_epoch)
     step = compiled_step(task, 0, known, rate, state)
     return Program(task, step, inspect.unwrap(step), (state, sums, placed))

@@ -20,12 +20,12 @@ from ferjax.bench.measuring.train_step_case import (
 from ferjax.runtime.machine_limits import peak_memory
 from ferjax.runtime.sharding import data_mesh, replicated
 from ferjax.training.loop import fit
-from ferjax.training.loop_interface import HostState, Parts, Plan
+from ferjax.training.loop_interface import HostState, LoopFunctions, LoopPlan
 from ferjax.training.metrics import Evaluation
 from ferjax.training.run_directory.disk_errors import Record
 from ferjax.training.run_directory.metrics_jsonl import train_line
 from ferjax.training.train_step import zero_sums
-from ferjax.training.wall_time import laps, nothing_spent
+from ferjax.training.wall_time import lap_timer, zero_seconds
 
 # P4's smallest network: its steps are the shortest, so the cost around them shows most.
 _MODEL, _SIDE, _CHANNELS, _BATCH, _OPTIMIZER = "cnn3", 48, 1, 128, "adam"
@@ -63,8 +63,8 @@ def _epochs(step: Any, init: Any, batch: dict[str, np.ndarray]) -> Run:
     place = replicated(data_mesh(jax.devices()[:1]))
     folder = tempfile.TemporaryDirectory(prefix="ferjax-bench-")
     record = Record(Path(folder.name), "stop", tensorboard=False)
-    spent = nothing_spent()
-    lap = laps(spent)
+    spent = zero_seconds()
+    lap = lap_timer(spent)
     evaluation = Evaluation(np.zeros(2, int), np.eye(2), 1.0)
 
     def log(epoch: int, step: int, sums: Any, rate: float, scale: float) -> None:
@@ -75,7 +75,7 @@ def _epochs(step: Any, init: Any, batch: dict[str, np.ndarray]) -> Run:
         meta = {"epoch": int(state.step) // _STEPS, "best": host.best, "notes": []}
         record.save(state, meta, accuracy)
 
-    parts = Parts(
+    parts = LoopFunctions(
         train_step=lambda state, sums, batch, scale: run_step(state, sums, batch),
         spent=spent,
         zero_sums=lambda: jax.device_put(zero_sums(), place),
@@ -91,7 +91,7 @@ def _epochs(step: Any, init: Any, batch: dict[str, np.ndarray]) -> Run:
     )
     current: Any = [state, HostState(parts.zero_sums())]
     del state  # donated
-    plan = Plan(1, 1, _STEPS, _BATCH, eval_every=1, save_seconds=600.0, progress=True)
+    plan = LoopPlan(1, 1, _STEPS, _BATCH, eval_every=1, save_seconds=600.0, progress=True)
 
     def run() -> Any:
         epoch = int(current[0].step) // _STEPS + 1

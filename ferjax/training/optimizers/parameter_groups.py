@@ -10,7 +10,7 @@ from ferjax.runtime.variable_tree import flatten, unflatten
 _SHOWN = 5
 
 
-def since_labels(
+def optimizer_state_labels(
     patterns: Sequence[str | None], phase: int, params: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Returns a tree of labels `phase1`, `phase2` ...: since which phase a parameter is trained.

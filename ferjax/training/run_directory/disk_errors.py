@@ -31,7 +31,7 @@ _REFUSALS = (OSError, ValueError)
 
 
 class Record:
-    """Saves checkpoints and metrics.jsonl of a run and handles disk errors; from `open_record`.
+    """Saves checkpoints and metrics.jsonl of a run and handles disk errors; from `open_run_record`.
 
     Attributes:
       run_dir: the run directory.
@@ -168,7 +168,7 @@ class Record:
 
 
 @contextlib.contextmanager
-def open_record(run_dir: Path, on_error: str, tensorboard: bool = False) -> Iterator[Record]:
+def open_run_record(run_dir: Path, on_error: str, tensorboard: bool = False) -> Iterator[Record]:
     """Yields the `Record` of a run in training; when the block ends, everything is on disk.
 
     Args:

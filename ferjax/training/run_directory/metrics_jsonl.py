@@ -10,7 +10,7 @@ from typing import Any
 from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.processes import is_first
 from ferjax.training.metrics import Evaluation, recall_by_class
-from ferjax.training.train_step import Sums
+from ferjax.training.train_step import EpochSums
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -18,7 +18,7 @@ METRICS_FILE = "metrics.jsonl"
 def train_line(
     epoch: int,
     step: int,
-    sums: Sums,
+    sums: EpochSums,
     learning_rate: float,
     speed: Mapping[str, Any],
 ) -> dict[str, Any]:

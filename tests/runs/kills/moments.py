@@ -41,7 +41,7 @@ class Seen:
 
 
 def look(run_dir: Path) -> Seen:
-    """Returns what the directory shows now; files that vanish meanwhile are left out."""
+    """Returns what the directory shows now; files that vanish during_compilation are left out."""
     files = {path.name: path for path in _entries(run_dir)}
     saved = _entries(run_dir / "checkpoints")
     shown = [n for n in files if n.endswith((".png", ".tmp")) or n.startswith("report.")]

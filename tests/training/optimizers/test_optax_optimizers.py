@@ -20,7 +20,7 @@ from ferjax.training.optimizers.optax_optimizers import (
     make_optimizer,
     needs_gradient,
 )
-from ferjax.training.optimizers.parameter_groups import since_labels
+from ferjax.training.optimizers.parameter_groups import optimizer_state_labels
 
 STEPS = 10
 RATE = 0.01
@@ -184,7 +184,7 @@ def test_two_labels_are_two_optimizers(name: str) -> None:
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_no_labels_are_those_of_a_run_of_one_phase(name: str) -> None:
     params = draw(0)
-    labels = since_labels([None], 0, params)
+    labels = optimizer_state_labels([None], 0, params)
     states = [make_optimizer(name, labels=given).init(params) for given in (None, labels)]
     assert jax.tree.structure(states[0]) == jax.tree.structure(states[1])
 
@@ -199,7 +199,7 @@ def test_joining_late_equals_torch_add_param_group(name: str) -> None:
     theirs, state = None, None
     for phase, frozen in enumerate(patterns):
         trained, kept = split_tree(params, frozen)
-        labels = since_labels(patterns, phase, trained)
+        labels = optimizer_state_labels(patterns, phase, trained)
         optimizer = make_optimizer(name, weight_decay=0.05, labels=labels)
         fresh = optimizer.init(trained)
         state = fresh if state is None else jax.jit(carry_over)(state, fresh)

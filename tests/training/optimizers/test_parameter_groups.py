@@ -11,7 +11,7 @@ from ferjax.errors import UserError
 from ferjax.models.awei import JUMPERS
 from ferjax.models.registry import MODELS, abstract_variables
 from ferjax.runtime.variable_tree import flatten, unflatten
-from ferjax.training.optimizers.parameter_groups import rate_factors, since_labels
+from ferjax.training.optimizers.parameter_groups import optimizer_state_labels, rate_factors
 
 LAYERS = (r"stem/.*", r"stage(\d+)_block(\d+)/.*", r"head(?:_dense\d+)?/.*")
 PATHS = ["stem/kernel", "stage2_block0/bn/scale", "stage10_block0/kernel", "head/kernel"]
@@ -33,7 +33,9 @@ def test_labels_by_hand() -> None:
         {"head": 1, "stage": 5, "stem": 5},
     ]
     for phase, since in enumerate(expected):
-        labels = since_labels(patterns, phase, zeros(*(f"{name}/kernel" for name in since)))
+        labels = optimizer_state_labels(
+            patterns, phase, zeros(*(f"{name}/kernel" for name in since))
+        )
         assert labels == {name: {"kernel": f"phase{k}"} for name, k in since.items()}
 
 
@@ -42,7 +44,9 @@ def test_labels_name_the_start_of_the_last_unbroken_run(frozen: list[set[str]]) 
     patterns = ["|".join(map(re.escape, sorted(paths))) or None for paths in frozen]
     for phase, now in enumerate(frozen):
         trained = [path for path in PATHS if path not in now]
-        for path, label in flatten(since_labels(patterns, phase, zeros(*trained))).items():
+        for path, label in flatten(
+            optimizer_state_labels(patterns, phase, zeros(*trained))
+        ).items():
             since = int(label.removeprefix("phase")) - 1
             assert all(path not in paths for paths in frozen[since : phase + 1])
             assert since == 0 or path in frozen[since - 1]

@@ -14,7 +14,7 @@ import pytest
 import ferjax.training.run_directory.disk_errors
 from ferjax.errors import UserError
 from ferjax.training.run_directory.checkpoints import read_meta
-from ferjax.training.run_directory.disk_errors import Record, open_record
+from ferjax.training.run_directory.disk_errors import Record, open_run_record
 from ferjax.training.run_directory.metrics_jsonl import read_lines
 from ferjax.training.state import TrainState
 
@@ -65,7 +65,7 @@ def test_a_full_disk_stops_the_run_and_the_last_good_checkpoint_stays(tmp_path: 
     refusal = r"checkpoint of step 2 could not be saved: File too large\. That of step 1 is kept"
 
     def train() -> None:
-        with open_record(tmp_path, "stop") as record:
+        with open_run_record(tmp_path, "stop") as record:
             save_and_lose(record, 0.6)
 
     with pytest.raises(UserError, match=refusal):
@@ -77,7 +77,7 @@ def test_a_full_disk_stops_the_run_and_the_last_good_checkpoint_stays(tmp_path: 
 
 def test_a_failure_in_the_background_is_told_by_the_next_save(tmp_path: Path) -> None:
     def train() -> None:
-        with open_record(tmp_path, "stop") as record:
+        with open_run_record(tmp_path, "stop") as record:
             save(record, 1, 0.5)
             record.settle()
             with full_disk():
@@ -101,7 +101,7 @@ def raises(error: Exception) -> Any:
 def test_going_on_notes_the_failure_and_selects_what_is_there(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with open_record(tmp_path, "continue") as record:
+    with open_run_record(tmp_path, "continue") as record:
         save_and_lose(record, 0.9)
         assert steps_in(tmp_path) == {"1"}
         lost = {"epoch": 2, "step": 2, "accuracy": 0.9}
@@ -117,19 +117,19 @@ def test_going_on_notes_the_failure_and_selects_what_is_there(
 
 
 def test_the_best_of_what_is_there_may_be_the_present_one(tmp_path: Path) -> None:
-    with open_record(tmp_path, "continue") as record:
+    with open_run_record(tmp_path, "continue") as record:
         save_and_lose(record, 0.9)
         save(record, 3, 0.6, best={"epoch": 2, "step": 2, "accuracy": 0.9})
     assert read_meta(tmp_path)[1]["best"] == {"epoch": 3, "step": 3, "accuracy": 0.6}
 
 
 def test_the_last_checkpoint_is_tried_again_at_the_end(tmp_path: Path) -> None:
-    with open_record(tmp_path, "continue") as record:
+    with open_run_record(tmp_path, "continue") as record:
         save_and_lose(record, 0.6)
     assert read_meta(tmp_path)[0] == 2
 
     def train() -> None:
-        with open_record(tmp_path, "continue") as record, full_disk():
+        with open_run_record(tmp_path, "continue") as record, full_disk():
             save(record, 3, 0.7)
             record.finish()
 
@@ -140,7 +140,7 @@ def test_the_last_checkpoint_is_tried_again_at_the_end(tmp_path: Path) -> None:
 
 def test_who_stops_a_run_is_told_that_it_was_not_saved(tmp_path: Path) -> None:
     def train() -> None:
-        with full_disk(), open_record(tmp_path, "stop") as record:
+        with full_disk(), open_run_record(tmp_path, "stop") as record:
             save(record, 1, None)
             raise KeyboardInterrupt
 
@@ -153,7 +153,7 @@ def test_a_disk_without_room_or_not_to_be_written_is_known_before(
 ) -> None:
     usage = type("Usage", (), {"free": 1000})
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
-    with open_record(tmp_path, "stop") as record:
+    with open_run_record(tmp_path, "stop") as record:
         with pytest.raises(UserError, match="No space left on device"):
             save(record, 1, 0.5)
         monkeypatch.undo()
@@ -167,7 +167,7 @@ def test_lines_that_were_refused_are_written_before_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = OSError(28, "No space left on device")
-    with open_record(tmp_path, "continue") as record:
+    with open_run_record(tmp_path, "continue") as record:
         record.cut_back(0)
         record.append(LINE)
         with monkeypatch.context() as patch:
@@ -180,7 +180,7 @@ def test_lines_that_were_refused_are_written_before_the_next(
     monkeypatch.setattr(ferjax.training.run_directory.disk_errors, "append_lines", raises(full))
 
     def train() -> None:
-        with open_record(tmp_path, "stop") as record:
+        with open_run_record(tmp_path, "stop") as record:
             record.append(LINE)
 
     with pytest.raises(UserError, match=r"a line of metrics\.jsonl could not be saved: No space"):
@@ -191,6 +191,6 @@ def test_of_several_processes_none_goes_on(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(ferjax.training.run_directory.disk_errors, "is_distributed", lambda: True)
     with (
         pytest.raises(UserError, match="on_save_error=continue works in one process"),
-        open_record(tmp_path, "continue"),
+        open_run_record(tmp_path, "continue"),
     ):
         pass
