@@ -18,7 +18,7 @@ from ferjax.emotions import EMOTIONS
 from ferjax.errors import UserError
 from ferjax.experiment import run_train
 from ferjax.predict import load_predictor, load_run
-from ferjax.runs import phase_setup
+from ferjax.runs import phase_optimizer_and_step
 from ferjax.runs.task import prepare_task
 from ferjax.training.run_directory.config_and_lock import locked_run_dir
 from ferjax.training.run_directory.metrics_jsonl import read_lines
@@ -192,7 +192,7 @@ def test_diverged_run_keeps_its_last_good_checkpoint(
     def jump(*_: Any, **__: Any) -> Callable[[Any], Any]:
         return lambda step: jax.numpy.where(step < 4, 1e-3, 1e30)
 
-    monkeypatch.setattr(phase_setup, "make_schedule", jump)
+    monkeypatch.setattr(phase_optimizer_and_step, "make_schedule", jump)
     with pytest.raises(UserError, match=r"loss is not finite at step [67] \(epoch 2\)"):
         run_train(tiny_config(tmp_path / "run"), one())
     run = load_run(tmp_path / "run", "last")
@@ -206,7 +206,7 @@ def test_a_save_within_an_epoch_looks_at_the_parameters(
 ) -> None:
     """Step 6 has a finite loss still, and parameters that are not; step 5 was saved."""
     jump = lambda *_, **__: lambda step: jax.numpy.where(step < 5, 1e-3, jax.numpy.inf)  # noqa: E731
-    monkeypatch.setattr(phase_setup, "make_schedule", jump)
+    monkeypatch.setattr(phase_optimizer_and_step, "make_schedule", jump)
     with pytest.raises(UserError, match=r"not finite at step 6 \(epoch 2\)"):
         run_train(tiny_config(tmp_path / "run", save_minutes=1e-9), one())
     run = load_run(tmp_path / "run", "last")

@@ -8,7 +8,7 @@ from ferjax.config.train_config import TrainConfig
 from ferjax.convert.weights import Pretrained, load_pretrained
 from ferjax.errors import UserError
 from ferjax.models.registry import MODELS, abstract_variables, model_entry
-from ferjax.runs.initial_weights import (
+from ferjax.runs.pretrained_values import (
     InitialWeights,
     guide_variables,
     initial_weights_from_json,

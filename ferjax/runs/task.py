@@ -17,8 +17,8 @@ from ferjax.data.splits.split import DatasetBundle, Split, subset
 from ferjax.data.splits.stratified_cut import stratified_sample
 from ferjax.errors import UserError
 from ferjax.models.registry import check_image, create_model, model_entry
-from ferjax.runs.initial_weights import InitialWeights
 from ferjax.runs.input_spec import input_spec
+from ferjax.runs.pretrained_values import InitialWeights
 from ferjax.runs.pretrained_weights import load_initial_weights, required_channels
 from ferjax.runtime.sharding import Devices, check_batch_size, data_mesh, replicated
 from ferjax.specs import InputSpec

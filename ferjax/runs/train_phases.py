@@ -8,24 +8,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from ferjax.config.phases import phases_of, total_epochs
 from ferjax.data.pipeline.grain_batches import iterate
 from ferjax.runs.checkpoint_meta import checkpoint_meta, host_state_from_meta
-from ferjax.runs.compile_ahead import (
+from ferjax.runs.compiled_step import Step, compile_on_first_call, describe_program, trace_steps
+from ferjax.runs.epoch_speed import epoch_speed
+from ferjax.runs.frozen_branch import frozen_branch_name
+from ferjax.runs.phase_optimizer_and_step import first_state, phase_optimizer, plateau_of
+from ferjax.runs.prepare_phase import (
     PreparedPhase,
     place_zero_sums,
     placed,
     prepare_first_phase_ahead,
     prepare_phase,
 )
-from ferjax.runs.compiled_step import Step, compile_on_first_call, describe_program, trace_steps
-from ferjax.runs.frozen_branch import frozen_branch_name
-from ferjax.runs.phase_setup import first_state, phase_optimizer, plateau_of
 from ferjax.runs.task import Task, evaluate_split, train_batches
-from ferjax.runtime.machine_limits import matmul_ceiling, peak_memory
 from ferjax.runtime.processes import is_distributed, is_first, on_first, stop_requested
 from ferjax.runtime.sharding import put_batch
 from ferjax.training.interrupt_signals import interrupt_requests
@@ -181,7 +180,7 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
 
     def log_train(epoch: int, step: int, sums: EpochSums, images: float, scale: float) -> None:
         learning_rate = np.asarray(rate(step - 1)).item() * scale
-        speed = _speed(run, images)
+        speed = epoch_speed(task, images, run.program, run.spent, run.lap)
         run.record.append(train_line(epoch, step, sums, learning_rate, speed))
 
     def log_eval(epoch: int, step: int, result: Evaluation, raw: Evaluation | None) -> None:
@@ -232,19 +231,3 @@ def _step(run: _Run, lower: Callable[..., Any]) -> Step:
 
     step = compile_on_first_call(lower, run.spent, seen)
     return trace_steps(step, run.run_dir / "profile") if config.profile and is_first() else step
-
-
-def _speed(run: _Run, images_per_second: float) -> dict[str, Any]:
-    """Returns the fields of a train line on speed, wall time and memory of its epoch."""
-    devices, program = list(run.task.mesh.devices.flat), run.program
-    if "ceiling" not in program:
-        bf16 = run.task.config.precision == "bf16"
-        with timed(run.spent, "compile"):
-            program["ceiling"] = matmul_ceiling(devices, jnp.bfloat16 if bf16 else jnp.float32)
-    flops = program.get("step_flops", 0.0) * images_per_second / run.task.config.batch_size
-    return {
-        "images_per_second": round(images_per_second, 1),
-        "flop_utilisation": round(flops / program["ceiling"], 4),
-        "seconds": {kind: round(value, 3) for kind, value in run.lap().items()},
-        "peak_bytes": peak_memory(devices),
-    }

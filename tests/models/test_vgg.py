@@ -81,7 +81,9 @@ def test_adaptive_pool_returns_a_map_of_the_right_side_unchanged() -> None:
 
 def features_and_map(model: VGG, variables: Any, image: np.ndarray) -> tuple[Any, Any]:
     """Returns the features and the last stage's map."""
-    features, seen = jax.jit(partial(capture_activations, model, pattern="stage2"))(variables, image)
+    features, seen = jax.jit(partial(capture_activations, model, pattern="stage2"))(
+        variables, image
+    )
     return features, seen["stage2"]
 
 

@@ -14,12 +14,12 @@ from ferjax.convert.weights import Pretrained
 from ferjax.data.splits.split import Split
 from ferjax.errors import UserError
 from ferjax.models.registry import abstract_variables
-from ferjax.runs.initial_weights import (
+from ferjax.runs.input_spec import input_spec
+from ferjax.runs.pretrained_values import (
     InitialWeights,
     initial_weights_from_json,
     initial_weights_to_json,
 )
-from ferjax.runs.input_spec import input_spec
 from ferjax.runs.pretrained_weights import load_initial_weights
 from ferjax.specs import InputSpec
 

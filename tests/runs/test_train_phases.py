@@ -15,7 +15,7 @@ from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
 from ferjax.experiment import run_train
 from ferjax.predict import load_predictor, load_run
-from ferjax.runs import phase_setup
+from ferjax.runs import phase_optimizer_and_step
 from ferjax.runs.task import prepare_task
 from ferjax.runs.train_phases import train_run
 from ferjax.runtime.variable_tree import flatten
@@ -65,13 +65,13 @@ def meta_of(run_dir: Path) -> dict[str, Any]:
 def traces(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Returns a list that grows by one whenever a training step is traced."""
     found: list[int] = []
-    step = phase_setup.train_step
+    step = phase_optimizer_and_step.train_step
 
     def counted(*arguments: Any, **keywords: Any) -> Any:
         found.append(1)
         return step(*arguments, **keywords)
 
-    monkeypatch.setattr(phase_setup, "train_step", counted)
+    monkeypatch.setattr(phase_optimizer_and_step, "train_step", counted)
     return found
 
 
@@ -223,7 +223,7 @@ def jumping(monkeypatch: pytest.MonkeyPatch, at: int, *broken_ones: int) -> None
         broken = next(attempts) in broken_ones
         return lambda step: jax.numpy.where(step < at, 1e-3, 1e30 if broken else 2e-3)
 
-    monkeypatch.setattr(phase_setup, "make_schedule", make)
+    monkeypatch.setattr(phase_optimizer_and_step, "make_schedule", make)
 
 
 def test_a_loss_that_jumps_once_is_survived(

@@ -15,7 +15,7 @@ from ferjax.bench.measuring.train_step_case import random_batch
 from ferjax.bench.scaling.scaling_cases import Workload
 from ferjax.config.json_file import make_config
 from ferjax.runs.cached_features import PhaseInputs
-from ferjax.runs.phase_setup import compiled_step, first_state, phase_rate
+from ferjax.runs.phase_optimizer_and_step import compiled_step, first_state, phase_rate
 from ferjax.runs.task import Task, prepare_task, process_shard
 from ferjax.runtime.sharding import Devices, batch_sharded, put_batch, replicated, split_over
 from ferjax.training.state import TrainState

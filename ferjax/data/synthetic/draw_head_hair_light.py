@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ferjax.data.synthetic import draw_eyes_brows_mouth as features
+from ferjax.data.synthetic import draw_facial_features_and_wrinkles as features
 from ferjax.data.synthetic.antialiased_shapes import (
     cover,
     egg,
@@ -12,7 +12,7 @@ from ferjax.data.synthetic.antialiased_shapes import (
     spot,
     where_float32,
 )
-from ferjax.data.synthetic.draw_eyes_brows_mouth import Colours, Face, FaceGrid, rgb
+from ferjax.data.synthetic.draw_facial_features_and_wrinkles import Colours, Face, FaceGrid, rgb
 from ferjax.data.synthetic.face_parameters import BACKGROUNDS, CLOTHES, EYES, HAIRS, SKINS, palette
 
 _BLACK, _RED = rgb(0.08, 0.05, 0.06), rgb(0.72, 0.18, 0.22)

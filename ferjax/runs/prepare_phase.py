@@ -7,7 +7,7 @@ from typing import Any
 import jax
 
 from ferjax.runs.cached_features import PhaseInputs, prepare_phase_inputs
-from ferjax.runs.phase_setup import compiled_step, phase_rate
+from ferjax.runs.phase_optimizer_and_step import compiled_step, phase_rate
 from ferjax.runs.task import Task, train_batches
 from ferjax.runtime.sharding import batch_sharded, replicated
 from ferjax.training.state import TrainState

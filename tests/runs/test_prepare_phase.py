@@ -9,7 +9,7 @@ import pytest
 
 from ferjax.config.train_config import TrainConfig
 from ferjax.experiment import run_train
-from ferjax.runs import phase_setup
+from ferjax.runs import phase_optimizer_and_step
 from ferjax.training.run_directory.metrics_jsonl import read_lines
 from ferjax.training.train_step import train_step
 
@@ -26,7 +26,7 @@ def traces(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         seen.append(len(seen))
         return train_step(*arguments, **named)
 
-    monkeypatch.setattr(phase_setup, "train_step", counted)
+    monkeypatch.setattr(phase_optimizer_and_step, "train_step", counted)
     return seen
 
 
