@@ -35,5 +35,12 @@ def collect_logits(
         batches, desc=progress, unit="batch", leave=False, disable=None if progress else True
     )
     inputs = ({name: b[name] for name in ("image", "feature") if name in b} for b in bar)
-    rows = [logits_fn(variables, put_batch(batch, mesh)) for batch in inputs]
+    # Two programs in flight on several simulated CPU devices can wait for each other's exchanges
+    # until XLA aborts the process; elsewhere they overlap.
+    one_at_a_time = mesh.size > 1 and mesh.devices.flat[0].platform == "cpu"
+    rows = []
+    for batch in inputs:
+        rows.append(logits_fn(variables, put_batch(batch, mesh)))
+        if one_at_a_time:
+            rows[-1].block_until_ready()
     return np.concatenate([np.asarray(row) for row in rows])[:count]
