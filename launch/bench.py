@@ -19,8 +19,8 @@ flags.DEFINE_string("out", None, "New folder for the report. Default: bench/<sui
 def main(arguments: list[str]) -> None:
     """Measures, and prints the table and the path of the report."""
     refuse_arguments(arguments)
+    from ferjax.bench.measure_suites import run_bench
     from ferjax.bench.reporting.report_files import terminal_table
-    from ferjax.bench.run_suites import run_bench
     from ferjax.bench.scaling.report_files import scaling_table
     from ferjax.bench.scaling.run_scaling import run_scaling
     from ferjax.bench.suite_registry import SCALING

@@ -33,8 +33,8 @@ from ferjax.training.loop_interface import HostState, LoopFunctions, LoopPlan
 from ferjax.training.metrics import Evaluation
 from ferjax.training.optimizers.plateau import Plateau
 from ferjax.training.run_directory.checkpoints import restore_checkpoint, restore_meta
-from ferjax.training.run_directory.disk_errors import Record, open_run_record
 from ferjax.training.run_directory.metrics_jsonl import eval_line, train_line
+from ferjax.training.run_directory.save_with_disk_errors import Record, open_run_record
 from ferjax.training.state import TrainState, all_finite, evaluated_params, next_phase
 from ferjax.training.train_step import EpochSums
 from ferjax.training.wall_time import SecondsByKind, lap_timer, timed, zero_seconds

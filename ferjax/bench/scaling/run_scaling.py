@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from ferjax.bench.measure_suites import free_folder
 from ferjax.bench.measuring.interleaved_timing import QUICK, Effort, measure
-from ferjax.bench.run_suites import free_folder
 from ferjax.bench.scaling import scaling_cases as suite
 from ferjax.bench.scaling.hlo_collectives import Traffic
 from ferjax.bench.scaling.report_files import write_scaling

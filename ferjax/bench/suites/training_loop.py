@@ -22,8 +22,8 @@ from ferjax.runtime.sharding import data_mesh, replicated
 from ferjax.training.loop import fit
 from ferjax.training.loop_interface import HostState, LoopFunctions, LoopPlan
 from ferjax.training.metrics import Evaluation
-from ferjax.training.run_directory.disk_errors import Record
 from ferjax.training.run_directory.metrics_jsonl import train_line
+from ferjax.training.run_directory.save_with_disk_errors import Record
 from ferjax.training.train_step import zero_sums
 from ferjax.training.wall_time import lap_timer, zero_seconds
 

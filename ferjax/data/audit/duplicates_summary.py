@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ferjax.data.audit.duplicate_groups import (
+from ferjax.data.audit.count_duplicate_groups import (
     conflicts_first,
     count_across,
     count_within,

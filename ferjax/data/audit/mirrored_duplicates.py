@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ferjax.data.audit.duplicate_groups import (
+from ferjax.data.audit.count_duplicate_groups import (
     Group,
     conflicts_first,
     count_across,

@@ -10,7 +10,7 @@ from ferjax.data.datasets.classes_txt import class_list
 from ferjax.data.decoding.image_file import image_split
 from ferjax.data.reading.class_folders import layout_error
 from ferjax.data.reading.folder_walk import list_tree
-from ferjax.data.reading.image_listing import Listing
+from ferjax.data.reading.image_table_columns import Listing
 from ferjax.data.reading.path_label_list import LIST_SUFFIXES, read_list
 from ferjax.data.splits.compact_names import Files
 from ferjax.data.splits.folds import subject_folds

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ferjax.data.reading.class_folders import IMAGE_SUFFIXES, SYSTEM_FILES
-from ferjax.data.reading.image_listing import Listing, ListingBuilder, printable_name
+from ferjax.data.reading.image_table_columns import Listing, ListingBuilder, printable_name
 from ferjax.errors import UserError
 
 # Name of a split in folders and lists, lower-cased → the name in ferjax.

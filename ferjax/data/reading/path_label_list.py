@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ferjax.data.reading.class_folders import IMAGE_SUFFIXES
 from ferjax.data.reading.folder_walk import SPLIT_NAMES
-from ferjax.data.reading.image_listing import Listing, ListingBuilder
+from ferjax.data.reading.image_table_columns import Listing, ListingBuilder
 from ferjax.errors import UserError, unknown_name
 
 LIST_SUFFIXES = frozenset({".csv", ".jsonl", ".ndjson"})

@@ -6,12 +6,12 @@ import jax
 import numpy as np
 import pytest
 
+from ferjax.bench.measure_suites import try_peers
 from ferjax.bench.measuring.case import OURS, XLA, Case, Peer, find_build
 from ferjax.bench.measuring.interleaved_timing import QUICK
 from ferjax.bench.measuring.op_case import op_case
 from ferjax.bench.measuring.train_step_case import train_case
 from ferjax.bench.pytorch import networks
-from ferjax.bench.run_suites import try_peers
 from ferjax.bench.suites.operations import convolution_case, depthwise_case, pool_case
 
 # The kinds of cases that the suites have, small: which form ferjax takes is no matter here.

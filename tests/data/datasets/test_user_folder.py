@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ferjax.data.datasets.user_folder import load
-from ferjax.data.reading.image_listing import ListingBuilder
+from ferjax.data.reading.image_table_columns import ListingBuilder
 from ferjax.data.reading.path_label_list import read_list
 from ferjax.data.splits.compact_names import Files, Names
 from ferjax.errors import UserError

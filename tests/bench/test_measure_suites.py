@@ -10,7 +10,7 @@ from typing import Any
 import jax.numpy as jnp
 import pytest
 
-from ferjax.bench import run_suites, suite_registry
+from ferjax.bench import measure_suites, suite_registry
 from ferjax.bench.measuring.case import OURS, XLA
 from ferjax.bench.measuring.interleaved_timing import Effort
 from ferjax.bench.measuring.op_case import op_case
@@ -54,15 +54,15 @@ def test_selection() -> None:
 )
 def test_wrong_choices(suite: str, pattern: str | None, words: str) -> None:
     with pytest.raises(UserError, match=words):
-        run_suites.run_bench(suite, pattern)
+        measure_suites.run_bench(suite, pattern)
 
 
 def test_existing_files_are_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("x")
     with pytest.raises(UserError, match=r"--out=.* is not empty"):
-        run_suites.run_bench("ops", out=str(tmp_path))
+        measure_suites.run_bench("ops", out=str(tmp_path))
     with pytest.raises(UserError, match=r"mine\.txt is a file"):
-        run_suites.run_bench("ops", out=str(tmp_path / "mine.txt"))
+        measure_suites.run_bench("ops", out=str(tmp_path / "mine.txt"))
 
 
 def test_a_tiny_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,8 +75,8 @@ def test_a_tiny_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     case = op_case("relu", [(2, 4, 4, 3)], ours=relu, plain=relu, torch=torch, wrt=(0,), quick=True)
     monkeypatch.setattr(suite_registry, "SUITES", {"tiny": lambda: (case,)})
     monkeypatch.setattr("ferjax.bench.measuring.machine_ceilings._SIZES", {"cpu": (64, 2**10)})
-    monkeypatch.setattr(run_suites, "QUICK", Effort(rounds=3, sample=0, compiled_peers=False))
-    results, folder = run_suites.run_bench("tiny", quick=True, out=str(tmp_path / "out"))
+    monkeypatch.setattr(measure_suites, "QUICK", Effort(rounds=3, sample=0, compiled_peers=False))
+    results, folder = measure_suites.run_bench("tiny", quick=True, out=str(tmp_path / "out"))
     (result,) = results
     assert set(result.seconds) >= {OURS, XLA}
     assert all(len(values) == 3 for values in result.seconds.values())

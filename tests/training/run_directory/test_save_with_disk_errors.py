@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import ferjax.training.run_directory.disk_errors
+import ferjax.training.run_directory.save_with_disk_errors
 from ferjax.errors import UserError
 from ferjax.training.run_directory.checkpoints import read_meta
-from ferjax.training.run_directory.disk_errors import Record, open_run_record
 from ferjax.training.run_directory.metrics_jsonl import read_lines
+from ferjax.training.run_directory.save_with_disk_errors import Record, open_run_record
 from ferjax.training.state import TrainState
 
 # After one write has failed, TensorStore still reports the others to an event loop that is closed.
@@ -160,7 +160,7 @@ def test_a_disk_without_room_or_not_to_be_written_is_known_before(
     denied = PermissionError(13, "Permission denied")
     monkeypatch.setattr(Path, "mkdir", raises(denied))
     with pytest.raises(PermissionError):
-        ferjax.training.run_directory.disk_errors._probe(tmp_path, state_of(1))
+        ferjax.training.run_directory.save_with_disk_errors._probe(tmp_path, state_of(1))
 
 
 def test_lines_that_were_refused_are_written_before_the_next(
@@ -171,13 +171,17 @@ def test_lines_that_were_refused_are_written_before_the_next(
         record.cut_back(0)
         record.append(LINE)
         with monkeypatch.context() as patch:
-            patch.setattr(ferjax.training.run_directory.disk_errors, "append_lines", raises(full))
+            patch.setattr(
+                ferjax.training.run_directory.save_with_disk_errors, "append_lines", raises(full)
+            )
             record.append({**LINE, "step": 2})
             record.append({**LINE, "step": 3})
         assert [line["step"] for line in read_lines(tmp_path)] == [1]
         record.append({**LINE, "step": 4})
     assert [line["step"] for line in read_lines(tmp_path)] == [1, 2, 3, 4]
-    monkeypatch.setattr(ferjax.training.run_directory.disk_errors, "append_lines", raises(full))
+    monkeypatch.setattr(
+        ferjax.training.run_directory.save_with_disk_errors, "append_lines", raises(full)
+    )
 
     def train() -> None:
         with open_run_record(tmp_path, "stop") as record:
@@ -188,7 +192,9 @@ def test_lines_that_were_refused_are_written_before_the_next(
 
 
 def test_of_several_processes_none_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ferjax.training.run_directory.disk_errors, "is_distributed", lambda: True)
+    monkeypatch.setattr(
+        ferjax.training.run_directory.save_with_disk_errors, "is_distributed", lambda: True
+    )
     with (
         pytest.raises(UserError, match="on_save_error=continue works in one process"),
         open_run_record(tmp_path, "continue"),
