@@ -10,7 +10,6 @@ import jax
 import numpy as np
 import pytest
 
-import ferjax.training.run_directory.save_with_disk_errors
 from ferjax.convert.fetching.name_url_or_file import resolve
 from ferjax.convert.rules.name_templates import translate
 from ferjax.convert.weights import Pretrained, plan_conversion, run_conversion
@@ -19,6 +18,7 @@ from ferjax.models.intermediate_activations import capture_activations
 from ferjax.models.registry import abstract_variables, create_model
 from ferjax.recipes import resolve as resolve_recipe
 from ferjax.runtime.variable_tree import flatten, unflatten
+from ferjax.training.run_directory import save_with_disk_errors
 from ferjax.training.run_directory.checkpoints import save_checkpoint
 
 Outputs = Mapping[str, np.ndarray]
@@ -61,9 +61,7 @@ def train_recipe(
             states[meta["epoch"]] = {path: np.array(leaf) for path, leaf in flatten(tree).items()}
             save_checkpoint(manager, state, meta, accuracy)
 
-        monkeypatch.setattr(
-            ferjax.training.run_directory.save_with_disk_errors, "save_checkpoint", keep
-        )
+        monkeypatch.setattr(save_with_disk_errors, "save_checkpoint", keep)
         smoke = dict(smoke=True, progress=False, workdir=str(tmp_path / "run"))
         config = resolve_recipe(dict(recipe=recipe, data_dir=str(data_dir), **smoke, **options))
         return run_train(config, jax.devices()[:1]), states

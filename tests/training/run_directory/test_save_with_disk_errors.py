@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import ferjax.training.run_directory.save_with_disk_errors
 from ferjax.errors import UserError
+from ferjax.training.run_directory import save_with_disk_errors
 from ferjax.training.run_directory.checkpoints import read_meta
 from ferjax.training.run_directory.metrics_jsonl import read_lines
 from ferjax.training.run_directory.save_with_disk_errors import Record, open_run_record
@@ -171,17 +171,13 @@ def test_lines_that_were_refused_are_written_before_the_next(
         record.cut_back(0)
         record.append(LINE)
         with monkeypatch.context() as patch:
-            patch.setattr(
-                ferjax.training.run_directory.save_with_disk_errors, "append_lines", raises(full)
-            )
+            patch.setattr(save_with_disk_errors, "append_lines", raises(full))
             record.append({**LINE, "step": 2})
             record.append({**LINE, "step": 3})
         assert [line["step"] for line in read_lines(tmp_path)] == [1]
         record.append({**LINE, "step": 4})
     assert [line["step"] for line in read_lines(tmp_path)] == [1, 2, 3, 4]
-    monkeypatch.setattr(
-        ferjax.training.run_directory.save_with_disk_errors, "append_lines", raises(full)
-    )
+    monkeypatch.setattr(save_with_disk_errors, "append_lines", raises(full))
 
     def train() -> None:
         with open_run_record(tmp_path, "stop") as record:
@@ -192,9 +188,7 @@ def test_lines_that_were_refused_are_written_before_the_next(
 
 
 def test_of_several_processes_none_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        ferjax.training.run_directory.save_with_disk_errors, "is_distributed", lambda: True
-    )
+    monkeypatch.setattr(save_with_disk_errors, "is_distributed", lambda: True)
     with (
         pytest.raises(UserError, match="on_save_error=continue works in one process"),
         open_run_record(tmp_path, "continue"),
