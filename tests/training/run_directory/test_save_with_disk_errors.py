@@ -160,7 +160,7 @@ def test_a_disk_without_room_or_not_to_be_written_is_known_before(
     denied = PermissionError(13, "Permission denied")
     monkeypatch.setattr(Path, "mkdir", raises(denied))
     with pytest.raises(PermissionError):
-        ferjax.training.run_directory.save_with_disk_errors._probe(tmp_path, state_of(1))
+        save_with_disk_errors._probe(tmp_path, state_of(1))
 
 
 def test_lines_that_were_refused_are_written_before_the_next(
