@@ -173,8 +173,7 @@ def data_path(name: str, data_dir: str | Path | None = None) -> Path | None:
     if not entry.on_disk:
         if data_dir:
             raise UserError(
-                f"--data_dir={data_dir}: {name} is drawn by code, not read from disk. Leave the"
-                " flag out."
+                f"--data_dir={data_dir}: {name} is drawn, not read from disk. Leave the flag out."
             )
         return None
     if data_dir:

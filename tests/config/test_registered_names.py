@@ -38,7 +38,7 @@ def test_a_registered_data_set_is_loaded_like_any_other() -> None:
     bundle = ferjax.load_dataset("mine", val_fraction=0.25)
     assert {name: len(split) for name, split in bundle.splits.items()} == {"train": 30, "val": 10}
     assert "mine" in dataset_entries()
-    with pytest.raises(ferjax.UserError, match=r"--data_dir=x: mine is drawn by code, not read from disk"):
+    with pytest.raises(ferjax.UserError, match=r"--data_dir=x: mine is drawn, not read"):
         ferjax.load_dataset("mine", "x")
 
 

@@ -225,7 +225,7 @@ def test_another_data_set(run_dir: Path, tmp_path: Path, make_rafdb: Callable[..
         (dict(workdir="nowhere"), "nowhere: no config.json there"),
         (dict(dataset="rafbd"), "Did you mean 'rafdb'"),
         (dict(dataset="fer2013", data_dir="nowhere"), "--data_dir=nowhere"),
-        (dict(data_dir="nowhere"), "--data_dir=nowhere: synthetic is drawn by code, not read from disk"),
+        (dict(data_dir="nowhere"), "--data_dir=nowhere: synthetic is drawn, not read"),
     ],
 )
 def test_refused(given: dict[str, Any], words: str, tiny_run: Path) -> None:
