@@ -169,15 +169,17 @@ def data_path(name: str, data_dir: str | Path | None = None) -> Path | None:
     Raises:
       UserError: an unknown data set, no such folder, or a folder for one that is drawn.
     """
-    entry: DatasetEntry = find("dataset", name, DATASETS)
-    if not entry.on_disk:
+    entry = dataset_entries().get(name)
+    if entry and not entry.on_disk:
         if data_dir:
             raise UserError(
                 f"--data_dir={data_dir}: {name} is drawn, not read from disk. Leave the flag out."
             )
         return None
+    # Crops are cut from any folder, which needs no name of a data set.
     if data_dir:
         return Path(data_dir)
+    entry = find("dataset", name, DATASETS)
     candidates = [Path("data") / name]
     if root := os.environ.get("FERJAX_DATA"):
         candidates.insert(0, Path(root) / name)
