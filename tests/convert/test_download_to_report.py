@@ -55,6 +55,7 @@ def served(request: pytest.FixtureRequest, server: Any, tmp_path: Path) -> Any:
     return server
 
 
+@pytest.mark.slow
 def test_a_url_is_downloaded_once_and_used_in_training(
     served: Any,
     tiny_config: Callable[..., Any],

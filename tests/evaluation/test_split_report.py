@@ -110,7 +110,7 @@ def test_without_flags_the_report_is_made_anew(
     assert rewritten <= {"report.json", "report.md"} | {n for n in kept if n.endswith(".png")}
 
 
-@pytest.mark.parametrize("tta", ["flip", "ten_crop"])
+@pytest.mark.parametrize("tta", ["flip", pytest.param("ten_crop", marks=pytest.mark.slow)])
 @pytest.mark.usefixtures("no_figures")
 def test_a_runs_own_report_holds_test_time_augmentation_beside_the_plain_numbers(
     tta: str, run_dir: Path, tiny_config: Tiny, monkeypatch: pytest.MonkeyPatch

@@ -35,6 +35,7 @@ def search(tmp_path: Path) -> Run:
     return call
 
 
+@pytest.mark.slow
 def test_two_workers_find_the_learning_rate_that_does_not_diverge(
     search: Run, tmp_path: Path
 ) -> None:

@@ -123,7 +123,11 @@ ALL = dict(devices=4, accumulate=2, balance=True)
 # The trunk without mirror images is what the runs in phases below read.
 @pytest.mark.parametrize(
     ("kind", "augment", "given"),
-    [("guide", "none", {}), ("guide", "flip", ALL), ("trunk", "flip", ALL)],
+    [
+        pytest.param("guide", "none", {}, marks=pytest.mark.slow),
+        ("guide", "flip", ALL),
+        ("trunk", "flip", ALL),
+    ],
 )
 def test_stored_features_train_and_evaluate_as_computed_ones_do(
     kind: str, augment: str, given: dict[str, Any], make_task: Callable[..., Task]

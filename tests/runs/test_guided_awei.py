@@ -193,6 +193,7 @@ def test_a_guided_run_trains_resumes_and_reports_without_its_weights_file(
     assert json.loads((run_dir / "config.json").read_text())["guide"] == "vgg16"
 
 
+@pytest.mark.slow
 def test_shared_input_is_the_literal_reading(
     vgg_weights: Path, tiny_config: Callable[..., Any], tmp_path: Path
 ) -> None:

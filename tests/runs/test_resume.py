@@ -172,6 +172,7 @@ def test_killed_run_resumes_bit_for_bit(
     assert_same_run(run_dir, unkilled)
 
 
+@pytest.mark.slow
 def test_a_command_with_restarts_goes_on_after_a_kill(
     tmp_path: Path, unkilled: Path, assert_same_run: Same
 ) -> None:
@@ -193,6 +194,7 @@ def test_a_refusal_is_final(tmp_path: Path) -> None:
     assert (process.returncode, errors.count("error: ")) == (1, 1)
 
 
+@pytest.mark.slow
 def test_signals_save_and_a_second_process_is_refused(
     tmp_path: Path, unkilled: Path, assert_same_run: Same
 ) -> None:

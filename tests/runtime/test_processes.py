@@ -183,6 +183,7 @@ def test_sigterm_to_one_saves_all_at_one_step_and_one_process_goes_on(
     assert load_run(tmp_path / "run", "last").step > saved.step
 
 
+@pytest.mark.slow
 def test_a_killed_process_ends_the_other_within_seconds(tmp_path: Path, start: Start) -> None:
     processes = start(2, 1, workdir=tmp_path / "run", epochs=400, eval_every=400)
     wait_for_lines(processes, tmp_path / "run", 1)

@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import pytest
 
 import ferjax
 from ferjax.images.augment import AUGMENTS
@@ -67,6 +68,7 @@ def test_one_and_four_devices_train_alike() -> None:
     np.testing.assert_allclose(four, one, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_in_double_precision_they_agree_to_nine_digits() -> None:
     root = str(Path(ferjax.__file__).parents[1])
     done = subprocess.run(

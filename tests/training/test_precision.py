@@ -23,6 +23,7 @@ def train(config: TrainConfig) -> dict[str, dict[str, Any]]:
         return {line["split"]: line for line in read_lines(run_dir)}
 
 
+@pytest.mark.slow
 def test_a_tiny_network_learns_alike(
     tmp_path: Path, tiny_config: Callable[..., TrainConfig]
 ) -> None:

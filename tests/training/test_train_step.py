@@ -212,7 +212,7 @@ def test_predict_step_averages_views() -> None:
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_target_takes_the_place_of_the_label(loss: str) -> None:
-    state, step = setup(loss=loss)
+    state, step = setup(loss=LOSSES[loss])
     data = batch()
     plain, sums = step(state, zero_sums(), data)
     hot, hot_sums = step(

@@ -91,6 +91,7 @@ def test_costs_of_a_network() -> None:
     assert costs.flops == 2 * (2 * first + (2 * 54**2 + 58**2) * second + 3 * dense)
 
 
+@pytest.mark.slow
 def test_a_tiny_measurement_and_its_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = Scaling(TINY, weak=False, layouts=(ONE, TWO))
     monkeypatch.setattr(suite, "QUICK_MEASURED", (small,))
