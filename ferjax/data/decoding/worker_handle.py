@@ -49,7 +49,7 @@ class DecodeProcess:
     def __init__(self) -> None:
         self._shared_file = _unnamed_file()
         # The last entry is needed if an import hook (editable install) found ferjax.
-        path = [*map(os.path.abspath, sys.path), str(Path(__file__).parents[2])]
+        path = [*map(os.path.abspath, sys.path), str(Path(__file__).parents[3])]
         options = ["-P", "-S", "-X", f"utf8={sys.flags.utf8_mode}", "-c", _BOOT]
         try:
             self._process = subprocess.Popen(
