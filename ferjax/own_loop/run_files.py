@@ -181,13 +181,17 @@ def write_own_report(
     lines, epoch = read_lines(run.directory), run.best.get("epoch", 0)
     results, figures = {}, [{"file": "curves.png", "caption": "Loss and accuracy over the epochs"}]
     draw_curves(lines, run.directory / "curves.png", epoch, title, (0,))
-    for name, values in logits.items():
-        result = evaluation(np.asarray(values), splits[name].labels)
+    evaluations = {
+        name: evaluation(np.asarray(values), splits[name].labels) for name, values in logits.items()
+    }
+    for name, result in evaluations.items():
         results[name] = {"selected": epoch_scores(result, run.classes, epoch)}
         figures.append(confusion_figure(result, run.classes, run.directory, name, title))
-    shown = list(logits)[-1]
-    result = evaluation(np.asarray(logits[shown]), splits[shown].labels)
-    figures.append(mistakes_figure(result, splits[shown], run.classes, run.directory, title))
+    # The mistakes are those of the last split, which is test where there is one.
+    shown = list(evaluations)[-1]
+    figures.append(
+        mistakes_figure(evaluations[shown], splits[shown], run.classes, run.directory, title)
+    )
     report = {
         "title": title,
         "summary": summarise(results),
