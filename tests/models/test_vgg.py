@@ -87,7 +87,7 @@ def features_and_map(model: VGG, variables: Any, image: np.ndarray) -> tuple[Any
     return features, seen["stage2"]
 
 
-@pytest.mark.parametrize("side", [30, 35])
+@pytest.mark.parametrize("side", [pytest.param(28, marks=pytest.mark.slow), 30, 35])
 def test_flatten_is_rows_then_columns_then_channels(
     side: int, random_variables: Callable[..., Any]
 ) -> None:

@@ -68,7 +68,12 @@ def test_equals_the_grouped_convolution(
 
 @pytest.mark.parametrize(
     ("k", "padding", "side"),
-    [(3, "SAME", 12), (3, "torch", 12), (5, "SAME", 12), (5, "torch", 12), (3, "SAME", 13)],
+    [
+        *[(3, "SAME", 12), (3, "torch", 12), (5, "SAME", 12), (5, "torch", 12), (3, "SAME", 13)],
+        pytest.param(3, "torch", 13, marks=pytest.mark.slow),
+        pytest.param(5, "SAME", 13, marks=pytest.mark.slow),
+        pytest.param(5, "torch", 13, marks=pytest.mark.slow),
+    ],
 )
 def test_both_padding_conventions_through_linen(k: int, padding: str, side: int) -> None:
     """At stride 2 SAME pads an even map at its end only, torch on both sides."""

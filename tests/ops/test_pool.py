@@ -73,9 +73,14 @@ def test_equals_reduce_window(
 
 @pytest.mark.parametrize(
     ("window", "stride", "padding", "dtype"),
-    [(2, 2, 0, jnp.bfloat16), (3, 2, 1, jnp.bfloat16), (3, 2, 1, jnp.float16)],
+    [
+        *[(2, 2, 0, jnp.bfloat16), (3, 2, 1, jnp.bfloat16), (3, 2, 1, jnp.float16)],
+        pytest.param(2, 2, 0, jnp.float16, marks=pytest.mark.slow),
+        pytest.param(2, 2, 0, jnp.float32, marks=pytest.mark.slow),
+        pytest.param(3, 2, 1, jnp.float32, marks=pytest.mark.slow),
+    ],
 )
-def test_half_precision(window: int, stride: int, padding: int, dtype: jnp.dtype) -> None:
+def test_dtypes(window: int, stride: int, padding: int, dtype: jnp.dtype) -> None:
     x = jnp.asarray(np.random.default_rng(0).integers(-9, 9, (2, 12, 10, 3)), dtype)
     check(x, window, stride, padding)
 
