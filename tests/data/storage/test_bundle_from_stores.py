@@ -137,9 +137,11 @@ def test_a_reader_of_your_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         return bundle_from_arrays(("anger", "fear"), (images, labels))
 
     def files(path: Path, **_: object) -> DatasetBundle:
-        split = Split("train", np.zeros(2, np.int32), ("a", "b"), (8, 8, 1),
-                      lambda rows: np.stack([np.asarray(Image.open(path / "in" / "x.bmp"))[..., None]
-                                             for _ in rows]))  # fmt: skip
+        def read(rows: np.ndarray) -> np.ndarray:
+            image = np.asarray(Image.open(path / "in" / "x.bmp"))[..., None]
+            return np.stack([image for _ in rows])
+
+        split = Split("train", np.zeros(2, np.int32), ("a", "b"), (8, 8, 1), read)
         splits = {"train": split, "val": split}
         return DatasetBundle(splits, ("anger", "fear"), "own", dict.fromkeys(splits, "own"))
 

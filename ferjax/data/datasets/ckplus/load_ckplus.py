@@ -58,8 +58,8 @@ def load(
 ) -> DatasetBundle:
     """Loads one fold of CK+ by the published rule: fold k has every tenth subject from the k-th on.
 
-    Subjects are sorted by id. The cut is that of `fold_splits`: test = fold `fold`; of ten folds the
-    next is val and the other eight are train. No subject and no sequence is in two splits. Only
+    Subjects are sorted by id. The cut is that of `fold_splits`: test = fold `fold`; with ten folds
+    the next is val and the other eight are train. No subject and no sequence is in two splits. Only
     subjects with an image of the classes count.
 
     A csv copy has no subjects; `csv_bundle` states its splits.
