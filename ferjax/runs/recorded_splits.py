@@ -1,12 +1,12 @@
 """Holds a run to the images that it began with: records them, and compares them on a resume."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ferjax.config.train_config import TrainConfig
-from ferjax.data.splits.split import DatasetBundle
+from ferjax.data.splits.split import DatasetBundle, Split
 from ferjax.data.splits.split_record import (
     SplitRecord,
     count_trained_on,
@@ -62,24 +62,28 @@ def _check(config: TrainConfig, bundle: DatasetBundle) -> str:
     unknown = not (run_dir / SPLITS_FILE).is_file() and saved_steps(run_dir / "checkpoints")
     if recorded or other:
         now = _record_of(config, bundle)
-        if recorded and (found := differences(recorded, now)):
-            raise UserError(
-                f"--workdir={run_dir}: the data have changed since the run began:"
-                f" {'; '.join(found)}. Give the data as they were, or train a new run in another"
-                " --workdir."
-            )
+        if recorded:
+            _refuse_changes(run_dir, recorded, now)
         if other and (found := differences(other[1], now, pooled=True)):
             raise UserError(
-                f"--workdir={run_dir}: the data have changed since {other[0]}, a run of the same"
+                f"{run_dir}: the data have changed since {other[0]}, a run of the same"
                 f" series, began: {'; '.join(found)}. Give the data as they were, or start the"
                 " series anew in another folder."
             )
     if unknown and config.folds and config.folds * config.val_fraction < 1:
         raise UserError(
-            f"--workdir={run_dir}: an earlier version, whose val was a whole fold, began this run,"
-            " and it cannot go on with another val. Train a new run in another --workdir."
+            f"{run_dir}: an earlier version, whose val was a whole fold, began this run, and it"
+            " cannot go on with another val. Train a new run in another folder."
         )
     return NOT_RECORDED if unknown else ""
+
+
+def _refuse_changes(run_dir: Path, recorded: SplitRecord, now: SplitRecord) -> None:
+    if found := differences(recorded, now):
+        raise UserError(
+            f"{run_dir}: the data have changed since the run began: {'; '.join(found)}. Give the"
+            " data as they were, or train a new run in another folder."
+        )
 
 
 def _record_of(config: TrainConfig, bundle: DatasetBundle) -> SplitRecord:
@@ -118,6 +122,30 @@ def keep_splits(config: TrainConfig, bundle: DatasetBundle, run_dir: Path) -> No
             write_split_record(run_dir, _record_of(config, bundle))
 
     on_first(write)
+
+
+def hold_to_splits(run_dir: Path, classes: Sequence[str], splits: Mapping[str, Split]) -> None:
+    """Records the images of a training loop of one's own, or compares them with the record.
+
+    Args:
+      run_dir: the run directory; it exists.
+      classes: the class list that the labels index.
+      splits: name → split.
+
+    Raises:
+      UserError: the images are not those that the run began with.
+    """
+
+    def write_or_compare() -> None:
+        now, recorded = record_splits("", classes, splits, {}), read_split_record(run_dir)
+        if recorded:
+            _refuse_changes(run_dir, recorded, now)
+        elif saved_steps(run_dir / "checkpoints"):
+            _log.warning("%s: %s", run_dir, NOT_RECORDED)
+        else:
+            write_split_record(run_dir, now)
+
+    on_first(write_or_compare)
 
 
 def seen_by_pretrained(config: TrainConfig, bundle: DatasetBundle) -> list[str]:

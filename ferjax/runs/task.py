@@ -115,6 +115,12 @@ def prepare_task(
     elif config.limit:
         bundle = _limited(bundle, config.limit, config.split_seed)
     train = bundle.splits["train"]
+    if recorded and len(train) < config.batch_size:
+        raise UserError(
+            f"{len(train)} of the run's {len(recorded.splits['train'])} training images are in the"
+            " data, too few to draw its report again. Give the data as they were; --split judges"
+            " one split."
+        )
     if len(train) < config.batch_size:
         raise UserError(
             f"--batch_size={config.batch_size} is more than the {len(train)} training images."
