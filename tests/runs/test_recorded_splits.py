@@ -17,7 +17,9 @@ from ferjax.config.json_file import config_to_json
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
 from ferjax.data.registry import load_dataset
-from ferjax.data.splits.split import DatasetBundle
+from ferjax.data.splits.recorded_bundle import as_recorded, recorded_split
+from ferjax.data.splits.split import DatasetBundle, Split
+from ferjax.data.splits.split_record import differences, record_splits
 from ferjax.errors import UserError
 from ferjax.experiment import prepare_run, run_evaluate, run_train
 from ferjax.recipes import resolve
@@ -120,6 +122,85 @@ def test_a_copy_of_the_data_is_the_same(config: TrainConfig, data: Path, tmp_pat
     moved = replace(config, data_dir=str(tmp_path / "copy"), cache_dir=str(tmp_path / "cache"))
     check_splits(moved, load(moved))
     check_splits(moved, load(moved))  # read from the stores that the line above has built
+
+
+def test_a_list_whose_paths_have_moved_is_the_same(
+    config: TrainConfig, data: Path, tmp_path: Path
+) -> None:
+    def listing(root: Path) -> str:
+        rows = [f"{file},{file.parent.name}" for file in sorted(root.rglob("*.bmp"))]
+        (tmp_path / "list.csv").write_text("\n".join(["path,label", *rows]) + "\n")
+        return str(tmp_path / "list.csv")
+
+    config = replace(config, data_dir=listing(data))
+    begin(config)
+    shutil.move(data, tmp_path / "elsewhere")
+    listing(tmp_path / "elsewhere")
+    check_splits(config, load(config))
+    record = read_split_record(Path(config.workdir or ""))
+    assert record is not None
+    found = as_recorded(record, load(config))
+    assert [note for note in found.notes if "gone" in note or "other" in note] == []
+
+
+def test_the_own_report_finds_images_by_content_and_counts_the_others(
+    config: TrainConfig, data: Path
+) -> None:
+    begin(config)
+    record, before = read_split_record(Path(config.workdir or "")), load(config)
+    assert record is not None
+    pixels = {name: split.read(np.arange(len(split))) for name, split in before.splits.items()}
+    swap(data)
+    found = as_recorded(record, load(config))
+    for name, split in found.splits.items():
+        np.testing.assert_array_equal(split.read(np.arange(len(split))), pixels[name])
+        assert split.labels.tolist() == before.splits[name].labels.tolist()
+    assert "2 val images have another label now; judged by the run's own" in found.notes
+    swap(data)
+    image = record.splits["train"].ids[3]
+    picture(data / image, 1234)
+    (data / record.splits["train"].ids[4]).unlink()
+    add(data, range(30, 31), ("anger", "fear", "sadness"))
+    found = as_recorded(record, load(config))
+    assert found.classes == ("anger", "fear")
+    assert "1 train images have other content now than in the run" in found.notes
+    assert "1 of the 18 train images of the run are gone" in found.notes
+    assert any(note.startswith("3 images of the data are in no split") for note in found.notes)
+    for seed, file in enumerate(sorted(data.rglob("0*.bmp")), start=50_000):
+        file.unlink()
+        picture(file.with_name(f"x{file.name}"), seed)
+    with pytest.raises(UserError, match="none of the 18 train images of the run"):
+        as_recorded(record, load(config))
+
+
+def test_an_unfinished_run_of_few_folds_of_an_earlier_version(config: TrainConfig) -> None:
+    """Its val was a whole fold."""
+    config = replace(config, folds=5, fold=1)
+    begin(config)
+    run_dir = Path(config.workdir or "")
+    (run_dir / "splits.json").unlink()
+    (run_dir / "checkpoints" / "4").mkdir(parents=True)
+    with pytest.raises(UserError, match="whose val was a whole fold"):
+        check_splits(config, load(config))
+
+
+def test_names_that_occur_in_every_split(config: TrainConfig) -> None:
+    """A reader of the user's own may number the images of each split from 0, and store none."""
+
+    def split(name: str, count: int) -> Split:
+        images = np.full((count, 8, 8, 1), len(name), np.uint8)
+        labels = np.arange(count, dtype=np.int32) % 2
+        return Split(name, labels, [str(k) for k in range(count)], (8, 8, 1), images.__getitem__)
+
+    splits = {"train": split("train", 8), "val": split("val", 4), "test": split("test", 6)}
+    bundle = DatasetBundle(splits, ("anger", "fear"), "own", dict.fromkeys(splits, "own"))
+    record = record_splits("own", bundle.classes, splits, bundle.sources)
+    assert differences(record, record_splits("own", bundle.classes, splits, {})) == []
+    for name in splits:
+        assert recorded_split(record, bundle, name) == (bundle, ())
+        found = as_recorded(record, bundle).splits[name]
+        assert found.read(np.arange(len(found)))[0, 0, 0, 0] == len(name)
+        assert len(found) == len(splits[name])
 
 
 def test_rows_of_a_list_that_are_reordered_or_relabelled(

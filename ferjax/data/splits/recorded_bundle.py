@@ -17,20 +17,25 @@ _Place = tuple[str, int]
 def as_recorded(record: SplitRecord, bundle: DatasetBundle) -> DatasetBundle:
     """Returns the bundle with the splits and the class list that a run recorded.
 
-    It is for the run's own report. Images are found by name; notes count those that are gone and
-    those that have another label or content now.
+    It is for the run's own report. Images are found by name and content, else by content, else by
+    name; notes count those that are gone and those that have another label or content now.
 
     Raises:
       UserError: no image of a split of the run is there any more.
     """
-    place = {
-        image: (name, position)
-        for name, split in bundle.splits.items()
-        for position, image in enumerate(split.ids)
-    }
-    splits, notes = {}, []
+    places: dict[Hashable, _Place] = {}
+    for name, split in bundle.splits.items():
+        for position, key in enumerate(_keys(split.ids, fingerprints(split))):
+            for found_by in _found_by(name, *key):
+                places.setdefault(found_by, (name, position))
+    splits, notes, used = {}, [], set()
     for name, part in record.splits.items():
-        rows = [row for row, image in enumerate(part.ids) if image in place]
+        rows, found = [], []
+        for row, key in enumerate(_keys(part.ids, part.contents)):
+            place = next((places[k] for k in _found_by(name, *key) if k in places), None)
+            if place is not None:
+                rows.append(row)
+                found.append(place)
         if not rows:
             raise UserError(
                 f"none of the {len(part):,} {name} images of the run is in the data any more (first"
@@ -38,12 +43,12 @@ def as_recorded(record: SplitRecord, bundle: DatasetBundle) -> DatasetBundle:
             )
         ids = tuple(part.ids[row] for row in rows)
         kept = RecordedSplit(ids, part.labels[rows], part.contents[rows], part.source)
-        split = _gather(bundle, [place[image] for image in ids], name)
+        split = _gather(bundle, found, name)
+        used |= set(found)
         notes += _changes(name, len(part), kept, record.classes, split, bundle.classes)
         # Labels are those that the run learned; its class list may be another one now.
         splits[name] = replace(split, labels=kept.labels)
-    known = {image for part in record.splits.values() for image in part.ids}
-    if unused := sum(image not in known for image in place):
+    if unused := sum(map(len, bundle.splits.values())) - len(used):
         notes.append(
             f"{unused:,} images of the data are in no split of the run (added since, or left out by"
             " --limit): they are not judged here"
@@ -79,6 +84,8 @@ def recorded_split(
         for key in _keys(other.ids, other.contents)
     }
     wanted = _keys(part.ids, part.contents)
+    if wanted == keys[name]:
+        return bundle, ()
     found = [place[key] for key in wanted if key in place]
     moved_out = any(where != name for where, _ in found)
     moved_in = any(recorded_in.get(key, name) != name for key in keys[name])
@@ -107,7 +114,13 @@ def _gather(bundle: DatasetBundle, places: Sequence[_Place], name: str) -> Split
     return subset(pool, positions, name)
 
 
-def _keys(ids: Sequence[str], contents: np.ndarray) -> list[Hashable]:
+def _found_by(name: str, image: str, content: int) -> list[Hashable]:
+    """Returns what an image of the split `name` is found by, the surest first."""
+    known = [content] if content else []
+    return [(name, image, content), *known, (name, image), image]
+
+
+def _keys(ids: Sequence[str], contents: np.ndarray) -> list[tuple[str, int]]:
     return list(zip(ids, contents.tolist(), strict=True))
 
 

@@ -96,6 +96,8 @@ def differences(old: SplitRecord, new: SplitRecord, *, pooled: bool = False) -> 
       pooled: whether to compare the images of all splits as one set, as the folds of one data set
         share it; else split and order count too.
     """
+    if not pooled and _sequence(old) == _sequence(new):
+        return []  # under other names, perhaps: the same batches
     before, after = _images(old), _images(new)
     common = [name for name in before if name in after]
     pairs = {name: (before[name], after[name]) for name in common}
@@ -132,6 +134,15 @@ def differences(old: SplitRecord, new: SplitRecord, *, pooled: bool = False) -> 
     ):
         found.append("the same images in another order")
     return [text for text in found if text]
+
+
+def _sequence(record: SplitRecord) -> list[tuple[str, str, int | str]]:
+    """Returns split, class and content of each image in order; of unknown content the name."""
+    return [
+        (split, record.classes[label], content or name)
+        for split, part in record.splits.items()
+        for name, label, content in _rows(part)
+    ]
 
 
 def _images(record: SplitRecord) -> dict[str, _Image]:
