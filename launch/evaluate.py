@@ -17,6 +17,10 @@ def main(arguments: list[str]) -> None:
     from ferjax.experiment import run_evaluate
 
     report = run_evaluate(EvalConfig(**given_flags(EvalConfig)))
+    for warning in report["warnings"]:
+        say(f"warning: {warning}")
+    if "images trained on" in report["protocol"]:
+        say(f"images trained on: {report['protocol']['images trained on']}")
     say(report["summary"])
     say(report["path"])
 

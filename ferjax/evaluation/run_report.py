@@ -1,6 +1,6 @@
 """Evaluate a run's last and selected checkpoints and write its report with all figures."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,13 @@ from ferjax.training.metrics import Evaluation
 from ferjax.training.run_directory.metrics_jsonl import read_lines
 
 
-def report_run(task: Task, run_dir: Path) -> dict[str, Any]:
+def report_run(task: Task, run_dir: Path, warnings: Sequence[str] = ()) -> dict[str, Any]:
     """Evaluates a run's last and selected parameters on val and test and writes its report.
+
+    Args:
+      task: of the run, on the images that it was trained on.
+      run_dir: the run directory.
+      warnings: what a reader must know, besides the warnings that follow from the results.
 
     Returns the report, with the `path` of its report.md.
     """
@@ -37,7 +42,7 @@ def report_run(task: Task, run_dir: Path) -> dict[str, Any]:
         # The selected parameters come last: they are the headline.
         runs = {**raw, **runs}
     found = _evaluate(task, runs)
-    return on_first(lambda: _write_run_report(task, run_dir, runs, found))
+    return on_first(lambda: _write_run_report(task, run_dir, runs, found, warnings))
 
 
 def _write_run_report(
@@ -45,6 +50,7 @@ def _write_run_report(
     run_dir: Path,
     runs: Mapping[str, LoadedRun],
     found: Mapping[str, Mapping[str, Evaluation]],
+    warnings: Sequence[str],
 ) -> dict[str, Any]:
     config, classes = task.config, task.bundle.classes
     results = {
@@ -84,7 +90,7 @@ def _write_run_report(
         "environment": describe_environment(list(task.mesh.devices.flat), meta["seconds"]),
         "network": describe_network(task.model, task.spec),
         "costs": describe_costs(meta, lines, config.batch_size, task.mesh.size),
-        "warnings": warnings_of(config, results),
+        "warnings": [*warnings, *warnings_of(config, results)],
         "notes": list(task.bundle.notes),
         "figures": figures,
     }

@@ -13,6 +13,7 @@ from ferjax.data.splits.split import DatasetBundle, Split, subset
 from ferjax.errors import UserError, unknown_name
 from ferjax.evaluation.protocol import summarise
 from ferjax.evaluation.scores_and_figures import confusion_figure, epoch_scores, mistakes_figure
+from ferjax.evaluation.seen_in_training import describe_seen, split_to_judge
 from ferjax.report.environment import describe_environment
 from ferjax.report.pages.report_files import write_report
 from ferjax.runs.load_run import LoadedRun, load_run
@@ -20,6 +21,7 @@ from ferjax.runs.task import evaluator
 from ferjax.runtime.processes import on_first
 from ferjax.runtime.sharding import data_mesh, devices_for
 from ferjax.training.metrics import Evaluation, evaluation, restrict_classes
+from ferjax.training.run_directory.splits_file import read_split_record
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class _Found:
       classes: classes that network and data set share.
       result: the evaluation over these classes.
       devices: that computed it.
+      trained_on: how many of the images the run was trained on, in words.
+      warnings: what a reader must know before believing the numbers.
     """
 
     dataset: str
@@ -43,6 +47,8 @@ class _Found:
     classes: tuple[str, ...]
     result: Evaluation
     devices: list[Any]
+    trained_on: str
+    warnings: list[str]
 
 
 def report_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
@@ -59,6 +65,8 @@ def report_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
     wanted = config.split or ("test" if "test" in bundle.splits else "val")
     if wanted not in bundle.splits:
         raise unknown_name(f"--split of {name}", wanted, bundle.splits)
+    record = read_split_record(run_dir)
+    bundle, warnings = split_to_judge(record, bundle, wanted)
     split, mesh = bundle.splits[wanted], data_mesh(devices_for(own.batch_size))
     batch_size = -(-own.batch_size // mesh.size) * mesh.size
     logits_of = evaluator(run.model, run.spec, mesh, batch_size, config.progress, config.tta)
@@ -72,7 +80,9 @@ def report_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
         )
     shown, left_out = subset(split, np.flatnonzero(kept)), int((~kept).sum())
     result, devices = evaluation(logits, labels), list(mesh.devices.flat)
-    found = _Found(name, bundle, shown, left_out, classes, result, devices)
+    trained_on, seen = describe_seen(record, shown, name)
+    warnings += seen
+    found = _Found(name, bundle, shown, left_out, classes, result, devices, trained_on, warnings)
     return on_first(lambda: _write(config, own, run, found))
 
 
@@ -101,11 +111,12 @@ def _write(config: EvalConfig, own: TrainConfig, run: LoadedRun, found: _Found) 
             "classes": list(classes),
             "test-time augmentation": config.tta,
             "trained on": own.dataset,
+            "images trained on": found.trained_on,
         },
         "results": results,
         "config": asdict(config),
         "environment": describe_environment(found.devices, run.meta["seconds"]),
-        "warnings": [],
+        "warnings": found.warnings,
         "notes": notes,
         "figures": [
             confusion_figure(result, classes, directory, wanted, title),
