@@ -2,6 +2,7 @@
 
 import functools
 import json
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from ferjax.config.json_file import make_config
 from ferjax.config.phases import total_epochs
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
+from ferjax.data.splits.absent_classes import absent_class_warnings
+from ferjax.data.splits.split import DatasetBundle
 from ferjax.errors import UserError
 from ferjax.evaluation.run_report import report_run
 from ferjax.evaluation.split_report import report_split
@@ -21,6 +24,8 @@ from ferjax.runs.train_phases import Watch, train_run
 from ferjax.runtime.processes import on_first
 from ferjax.runtime.sharding import Devices, devices_for
 from ferjax.training.run_directory.config_and_lock import check_run_dir, locked_run_dir, read_config
+
+_log = logging.getLogger(__name__)
 
 
 def run_train(
@@ -46,9 +51,15 @@ def run_train(
         return finished
     task = prepare_task(config, devices)
     check_feature_cache(task)
+    on_first(lambda: _warn_of_absent_classes(task.bundle))
     with locked_run_dir(config) as run_dir:
         train_run(task, run_dir, watch)
         return report_run(task, run_dir)
+
+
+def _warn_of_absent_classes(bundle: DatasetBundle) -> None:
+    for warning in absent_class_warnings(bundle.splits, bundle.classes):
+        _log.warning("warning: %s", warning)
 
 
 def _finished_report(config: TrainConfig) -> dict[str, Any] | None:

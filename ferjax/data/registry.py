@@ -84,7 +84,8 @@ def register_dataset(
     Args:
       name: letters, digits and underscores.
       load: (path or None, *, storage_size, on_bad_image, val_fraction, split_seed, **options) →
-        `DatasetBundle`; take `**_` for what it does not need. `bundle_from_arrays` makes one.
+        `DatasetBundle`; take `**_` for what it does not need. `bundle_from_arrays` makes one. With
+        `val_fraction` 0 the data are only judged, and no val is cut.
       layouts: what it recognises on disk, in words, for messages.
       source: where to get it, for messages.
       options: fields of `TrainConfig` that `load` takes too, for instance `num_classes`.
@@ -123,7 +124,8 @@ def load_dataset(
       data_dir: its folder or csv file. None: $FERJAX_DATA/<name>, then data/<name>.
       image_size: side to which images are resized if they differ in size, and at which synthetic
         faces are drawn.
-      val_fraction: share of train held out as `val`, stratified, if the data set has no `val`.
+      val_fraction: share of train held out as `val`, stratified, if the data set has no `val`. 0:
+        the data are only judged, so that none is cut and `train` may be missing.
       split_seed: seed of that cut and of stratified folds.
       folds: number of folds that replace train and val, by subject if the data set has subjects.
       fold: which fold is test, from 1 on; the next one is val.

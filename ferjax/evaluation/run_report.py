@@ -84,7 +84,7 @@ def _write_run_report(
         "environment": describe_environment(list(task.mesh.devices.flat), meta["seconds"]),
         "network": describe_network(task.model, task.spec),
         "costs": describe_costs(meta, lines, config.batch_size, task.mesh.size),
-        "warnings": warnings_of(config, results),
+        "warnings": warnings_of(config, results, task.bundle),
         "notes": list(task.bundle.notes),
         "figures": figures,
     }

@@ -14,6 +14,7 @@ import numpy as np
 
 import ferjax
 from ferjax.config.format_versions import FORMAT, KEY
+from ferjax.data.splits.absent_classes import absent_class_warnings
 from ferjax.data.splits.split import Split
 from ferjax.errors import UserError
 from ferjax.evaluation.protocol import summarise
@@ -204,7 +205,7 @@ def write_own_report(
         "results": results,
         "config": {"model": run.model, **run.fields},
         "environment": describe_environment(jax.devices(), 0.0),
-        "warnings": [],
+        "warnings": absent_class_warnings(splits, run.classes),
         "notes": [],
         "figures": figures,
     }

@@ -72,7 +72,10 @@ def restrict_classes(
     return logits[kept][:, columns], translated[kept], kept, shared
 
 
-def recall_by_class(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, float]:
-    """Returns the share of each class's images predicted right, by name; 0 for an empty class."""
-    rates = np.diag(confusion) / np.maximum(confusion.sum(1), 1)
-    return {name: float(rate) for name, rate in zip(classes, rates, strict=True)}
+def recall_by_class(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, float | None]:
+    """Returns the share of each class's images predicted right, by name; None without images."""
+    hits, counts = np.diag(confusion).tolist(), confusion.sum(1).tolist()
+    return {
+        name: hit / count if count else None
+        for name, hit, count in zip(classes, hits, counts, strict=True)
+    }

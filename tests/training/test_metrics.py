@@ -80,4 +80,4 @@ def test_recall_by_class() -> None:
     expected = recall_score(labels, result.predicted, average=None)
     assert list(recall) == ["a", "b", "c"]
     np.testing.assert_allclose(list(recall.values()), expected)
-    assert recall_by_class(np.array([[3, 1], [0, 0]]), ("a", "b")) == {"a": 0.75, "b": 0.0}
+    assert recall_by_class(np.array([[3, 1], [0, 0]]), ("a", "b")) == {"a": 0.75, "b": None}

@@ -53,8 +53,17 @@ def stratified_sample(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 
 def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
-    """Returns `split` as a `train` and a `val` split, cut by `stratified_cut`."""
+    """Returns `split` as a `train` and a `val` split, cut by `stratified_cut`.
+
+    Raises:
+      UserError: `fraction` or `seed` is out of range, or no class has two images.
+    """
     kept, held = stratified_cut(split.labels, fraction, seed)
+    if not len(held):
+        raise UserError(
+            f"{split.name}: no class has two images ({len(split):,} in all), so none can be held"
+            " out as val. Give two or more of a class, or a val split."
+        )
     return subset(split, kept, "train"), subset(split, held, "val")
 
 

@@ -72,10 +72,13 @@ def details(split: str, scores: Mapping[str, Any]) -> Iterator[str]:
 def class_details(images: str, scores: Mapping[str, Any]) -> Iterator[str]:
     """Yields per-class scores and confusion matrix; `images` says of which images."""
     yield f"## Per class on {escape(images)}"
-    rows = [
-        [escape(row["class"]), *(percentage(row[rate]) for rate in RATES), f"{row['support']}"]
-        for row in scores["per_class"]
-    ]
+    predicted = [sum(column) for column in zip(*scores["confusion"], strict=True)]
+    rows = []
+    for row, count in zip(scores["per_class"], predicted, strict=True):
+        # A class that is neither true nor predicted is in no average, so it has no rates.
+        occurs = row["support"] or count
+        rates = (percentage(row[rate] if occurs else None) for rate in RATES)
+        rows.append([escape(row["class"]), *rates, f"{row['support']}"])
     for name in ("macro", "weighted"):
         rates = (percentage(scores[name][rate]) for rate in RATES)
         rows.append(bold([f"{name} average", *rates, f"{scores['count']}"]))
