@@ -12,7 +12,7 @@ from ferjax.config.json_file import make_config
 from ferjax.config.phases import total_epochs
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
-from ferjax.data.splits.absent_classes import absent_class_warnings
+from ferjax.data.splits.class_counts import absent_class_warnings
 from ferjax.data.splits.split import DatasetBundle
 from ferjax.errors import UserError
 from ferjax.evaluation.run_report import report_run
@@ -77,8 +77,9 @@ def _finished_report(config: TrainConfig) -> dict[str, Any] | None:
 def run_evaluate(config: EvalConfig) -> dict[str, Any]:
     """Evaluates a run on any split or data set; returns the report, with its `path`.
 
-    Without data set, folder, split and test-time augmentation the run's own report is written
-    again; otherwise the report goes to RUN/evaluations/<dataset>-<split>[-<tta>]/.
+    Without data set, folder, split and test-time augmentation, and with the selected checkpoint,
+    the run's own report is written again; otherwise the report goes to a folder in RUN/evaluations/
+    named by what is judged. No evaluation overwrites that of other images or parameters.
 
     Raises:
       UserError: no such run, split or data, or no class in common.
@@ -87,8 +88,9 @@ def run_evaluate(config: EvalConfig) -> dict[str, Any]:
         raise UserError("--workdir is missing: the folder of a ferjax run.")
     run_dir = Path(config.workdir)
     own = read_config(run_dir)
-    given = (config.dataset, config.data_dir, config.split)
-    if given == (None, None, None) and config.tta == "none":
+    given = (config.dataset, config.data_dir, config.split, config.on_bad_image)
+    if not any(given) and (config.tta, config.checkpoint) == ("none", "selected"):
         own = replace(own, progress=config.progress)
-        return report_run(prepare_task(own, devices_for(own.batch_size)), run_dir)
+        task, out = prepare_task(own, devices_for(own.batch_size)), config.out
+        return report_run(task, run_dir, Path(out) if out else None)
     return report_split(config, own)

@@ -154,6 +154,10 @@ def load_dataset(
         split_seed=split_seed,
         **given,
     )
+    if val_fraction == 0:
+        # A loader of the user's own may have cut an empty val.
+        found = {key: split for key, split in bundle.splits.items() if len(split)}
+        bundle = replace(bundle, splits=found)
     if path:
         bundle = without_listed(bundle, path)
     if folds and "folds" not in own:

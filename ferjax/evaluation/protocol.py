@@ -8,7 +8,7 @@ import numpy as np
 from ferjax.config.phases import phases_of
 from ferjax.config.train_config import TrainConfig
 from ferjax.data.audit.split_overlap import exact_overlap
-from ferjax.data.splits.absent_classes import absent_class_warnings
+from ferjax.data.splits.class_counts import absent_class_warnings
 from ferjax.data.splits.split import DatasetBundle
 from ferjax.images.test_time_augmentation import VIEWS
 from ferjax.recipes import RECIPES

@@ -21,8 +21,8 @@ SPLIT_NAMES = {
 }
 
 _NO_LABELS = (
-    "its images are in no class folders, so they have no labels to train on or to judge by; expected"
-    " one folder of images for each class. launch.predict names their emotions"
+    "its images are in no class folders, so they have no labels to train on or to judge by;"
+    " expected one folder of images for each class. launch.predict names their emotions"
 )
 
 # (device, inode) of each folder that was visited → its path.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ferjax.data.splits.absent_classes import absent_classes
+from ferjax.data.splits.class_counts import absent_classes
 from ferjax.data.splits.split import DatasetBundle, subset
 from ferjax.errors import UserError
 

@@ -53,11 +53,13 @@ def stratified_sample(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 
 def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
-    """Returns `split` as a `train` and a `val` split, cut by `stratified_cut`.
+    """Returns `split` as a `train` and a `val` split, cut by `stratified_cut`; val is empty for 0.
 
     Raises:
       UserError: `fraction` or `seed` is out of range, or no class has two images.
     """
+    if fraction == 0:  # the data are only judged
+        return subset(split, np.arange(len(split)), "train"), subset(split, np.arange(0), "val")
     kept, held = stratified_cut(split.labels, fraction, seed)
     if not len(held):
         raise UserError(

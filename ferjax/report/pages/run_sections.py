@@ -64,9 +64,9 @@ def figures(entries: Sequence[Mapping[str, str]]) -> Iterator[str]:
         yield f"![{alternative}]({quote(entry['file'])})\n\n*{caption}*"
 
 
-def details(split: str, scores: Mapping[str, Any]) -> Iterator[str]:
-    """Yields per-class scores and confusion matrix of one split at the selected epoch."""
-    yield from class_details(f"{split}, selected epoch {scores['epoch']}", scores)
+def details(split: str, scores: Mapping[str, Any], which: str) -> Iterator[str]:
+    """Yields per-class scores and confusion matrix of one split at the selected or last epoch."""
+    yield from class_details(f"{split}, {which} epoch {scores['epoch']}", scores)
 
 
 def class_details(images: str, scores: Mapping[str, Any]) -> Iterator[str]:

@@ -49,7 +49,7 @@ def test_folders_without_train_or_of_one_class(
     folders: tuple[str, ...], expected: dict[str, int], tmp_path: Path
 ) -> None:
     assert judged("folder", fill(tmp_path, *folders)) == expected
-    with pytest.raises(UserError, match="no training images|one class only"):
+    with pytest.raises(UserError, match=r"no training images|one class only"):
         load_dataset("folder", tmp_path)
 
 

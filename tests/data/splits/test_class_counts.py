@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ferjax.data.splits.absent_classes import absent_class_warnings, absent_classes
+from ferjax.data.splits.class_counts import absent_class_warnings, absent_classes
 from ferjax.data.splits.from_arrays import split_from_arrays
 from ferjax.data.splits.split import Split
 
