@@ -24,6 +24,7 @@ from ferjax.runs.train_phases import Watch, train_run
 from ferjax.runtime.processes import on_first
 from ferjax.runtime.sharding import Devices, devices_for
 from ferjax.training.run_directory.config_and_lock import check_run_dir, locked_run_dir, read_config
+from ferjax.training.run_directory.find_runs import check_is_run
 
 _log = logging.getLogger(__name__)
 
@@ -88,6 +89,8 @@ def run_evaluate(config: EvalConfig) -> dict[str, Any]:
         raise UserError("--workdir is missing: the folder of a ferjax run.")
     run_dir = Path(config.workdir)
     own = read_config(run_dir)
+    # Before the data are read: a series of seeds or folds has a config.json too.
+    check_is_run(run_dir)
     given = (config.dataset, config.data_dir, config.split, config.on_bad_image)
     if not any(given) and (config.tta, config.checkpoint) == ("none", "selected"):
         own = replace(own, progress=config.progress)
