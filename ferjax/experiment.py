@@ -2,6 +2,7 @@
 
 import functools
 import json
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from ferjax.config.json_file import make_config
 from ferjax.config.phases import total_epochs
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
+from ferjax.data.splits.class_counts import absent_class_warnings
+from ferjax.data.splits.split import DatasetBundle
 from ferjax.errors import UserError
 from ferjax.evaluation.run_report import report_run
 from ferjax.evaluation.split_report import report_split
@@ -22,7 +25,10 @@ from ferjax.runs.train_phases import Watch, train_run
 from ferjax.runtime.processes import on_first
 from ferjax.runtime.sharding import Devices, devices_for
 from ferjax.training.run_directory.config_and_lock import check_run_dir, locked_run_dir, read_config
+from ferjax.training.run_directory.find_runs import check_is_run
 from ferjax.training.run_directory.splits_file import read_split_record
+
+_log = logging.getLogger(__name__)
 
 
 def run_train(
@@ -48,6 +54,7 @@ def run_train(
         return finished
     task = prepare_run(config, devices)
     check_feature_cache(task)
+    on_first(lambda: _warn_of_absent_classes(task.bundle))
     with locked_run_dir(config) as run_dir:
         keep_splits(config, task.bundle, run_dir)
         train_run(task, run_dir, watch)
@@ -65,6 +72,11 @@ def prepare_run(config: TrainConfig, devices: Devices | None = None) -> Task:
     return replace(task, bundle=check_splits(config, task.bundle))
 
 
+def _warn_of_absent_classes(bundle: DatasetBundle) -> None:
+    for warning in absent_class_warnings(bundle.splits, bundle.classes):
+        _log.warning("warning: %s", warning)
+
+
 def _finished_report(config: TrainConfig) -> dict[str, Any] | None:
     """Returns the report of a finished run that matches the config, or None."""
     path = Path(config.workdir or "") / "report.json"
@@ -80,8 +92,9 @@ def _finished_report(config: TrainConfig) -> dict[str, Any] | None:
 def run_evaluate(config: EvalConfig) -> dict[str, Any]:
     """Evaluates a run on any split or data set; returns the report, with its `path`.
 
-    Without data set, folder, split and test-time augmentation the run's own report is written
-    again; otherwise the report goes to RUN/evaluations/<dataset>-<split>[-<tta>]/.
+    Without data set, folder, split and test-time augmentation, and with the selected checkpoint,
+    the run's own report is written again; otherwise the report goes to a folder in RUN/evaluations/
+    named by what is judged. No evaluation overwrites that of other images or parameters.
 
     Raises:
       UserError: no such run, split or data, or no class in common.
@@ -90,9 +103,12 @@ def run_evaluate(config: EvalConfig) -> dict[str, Any]:
         raise UserError("--workdir is missing: the folder of a ferjax run.")
     run_dir = Path(config.workdir)
     own = read_config(run_dir)
-    given = (config.dataset, config.data_dir, config.split)
-    if given == (None, None, None) and config.tta == "none":
+    # Before the data are read: a series of seeds or folds has a config.json too.
+    check_is_run(run_dir)
+    given = (config.dataset, config.data_dir, config.split, config.on_bad_image)
+    if not any(given) and (config.tta, config.checkpoint) == ("none", "selected"):
         own, recorded = replace(own, progress=config.progress), read_split_record(run_dir)
         task = prepare_task(own, devices_for(own.batch_size), recorded)
-        return report_run(task, run_dir, [] if recorded else [NOT_RECORDED])
+        out, warnings = config.out, [] if recorded else [NOT_RECORDED]
+        return report_run(task, run_dir, Path(out) if out else None, warnings)
     return report_split(config, own)

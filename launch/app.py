@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from absl import app, flags
 
 from ferjax.errors import Terminated, UserError, ran_out_of_memory
+from ferjax.training.interrupt_signals import holding_signals, repeating_ignored_interrupts
 
 # Exit statuses as in sysexits.h: an internal error; a temporary failure.
 CRASHED, LOST_PEER = 70, 75
@@ -37,17 +38,25 @@ def run(main: Callable[[list[str]], Any]) -> None:
     the run has ended.
     """
     _set_logs()
+    with repeating_ignored_interrupts():
+        _run(main)
+
+
+def _run(main: Callable[[list[str]], Any]) -> None:
     try:
         arguments = _parse(sys.argv)
-        from ferjax.runtime.compile_cache import enable_compile_cache
+        with holding_signals():
+            from ferjax.runtime.compile_cache import enable_compile_cache
 
-        enable_compile_cache()
+            enable_compile_cache()
         main(arguments[1:])
     except UserError as error:
         _exit(1, f"error: {error}")
     except KeyboardInterrupt as error:
-        stopped = "stopped; the same command with --resume continues from here"
-        _exit(interrupt_status(error), stopped)
+        # Only commands with --resume can go on where they stopped.
+        resumes = "resume" in flags.FLAGS
+        again = "; the same command with --resume continues from here" if resumes else ""
+        _exit(interrupt_status(error), f"stopped{again}")
     except Exception as error:
         if ran_out_of_memory(error):
             _exit(1, f"error: {out_of_memory()}")

@@ -10,13 +10,17 @@ define_flags(EvalConfig)
 
 
 def main(arguments: list[str]) -> None:
-    """Evaluates, and prints the summary and the path of the report."""
+    """Evaluates, and prints what was judged, warnings, the summary and the path of the report."""
     refuse_arguments(arguments)
     join_processes()
     import_user_modules()
     from ferjax.experiment import run_evaluate
 
     report = run_evaluate(EvalConfig(**given_flags(EvalConfig)))
+    for judged in report["judged"]:
+        say(f"judged: {judged}")
+    for note in report["notes"]:
+        say(f"note: {note}")
     for warning in report["warnings"]:
         say(f"warning: {warning}")
     if "images trained on" in report["protocol"]:

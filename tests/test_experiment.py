@@ -38,6 +38,8 @@ PROMISED = {
     "per_class.png",
     "batch.png",
     "mistakes.png",
+    "predictions_val.csv",
+    "predictions_test.csv",
 }
 
 

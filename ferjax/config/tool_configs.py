@@ -10,7 +10,8 @@ from ferjax.config.train_config import TTA
 class EvalConfig:
     """Settings of `launch.evaluate`, one flag for each field.
 
-    Without `dataset`, `data_dir` and `split` the report of the run itself is written again.
+    Without data set, folder, split and augmentation, and with the selected checkpoint, the report
+    of the run itself is written again.
     """
 
     workdir: str = config_field("", "Run directory to evaluate.")
@@ -20,12 +21,24 @@ class EvalConfig:
     )
     split: str | None = config_field(
         None,
-        "Split. Default: test, or val where there is no test.",
-        choices=("train", "val", "test"),
+        "Split; all: every image. Default: of the run's own data test, or val where there is no"
+        " test; of another data set or folder all, and no val is cut from it.",
+        choices=("train", "val", "test", "all"),
+    )
+    on_bad_image: str | None = config_field(
+        None,
+        "What to do with an unreadable image: error, or skip and count it. Default: for the run's"
+        " own data as in the run, else error.",
+        choices=("error", "skip"),
     )
     tta: str = config_field("none", "Test-time augmentation.", choices=TTA)
     checkpoint: str = config_field(
         "selected", "Which checkpoint's parameters to use.", choices=("selected", "last")
+    )
+    out: str | None = config_field(
+        None,
+        "Folder for the report. Default: RUN/evaluations/ and a name of data, split, augmentation"
+        " and checkpoint; for the run's own report RUN.",
     )
     progress: bool = config_field(True, "Progress bars on a terminal.")
 

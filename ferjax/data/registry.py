@@ -84,7 +84,8 @@ def register_dataset(
     Args:
       name: letters, digits and underscores.
       load: (path or None, *, storage_size, on_bad_image, val_fraction, split_seed, **options) →
-        `DatasetBundle`; take `**_` for what it does not need. `bundle_from_arrays` makes one.
+        `DatasetBundle`; take `**_` for what it does not need. `bundle_from_arrays` makes one. With
+        `val_fraction` 0 the data are only judged, and no val is cut.
       layouts: what it recognises on disk, in words, for messages.
       source: where to get it, for messages.
       options: fields of `TrainConfig` that `load` takes too, for instance `num_classes`.
@@ -124,7 +125,8 @@ def load_dataset(
       image_size: side to which images are resized if they differ in size, and at which synthetic
         faces are drawn.
       val_fraction: share of train held out as `val`, stratified, if the data set has no `val`; with
-        folds the share of all images that is `val`.
+        folds the share of all images that is `val`. 0: the data are only judged, so that none is
+        cut and `train` may be missing.
       split_seed: seed of that cut and of stratified folds.
       folds: number of folds that replace train and val, by subject if the data set has subjects.
       fold: which fold is test, from 1 on; val comes out of the next one (`fold_splits`).
@@ -153,6 +155,10 @@ def load_dataset(
         split_seed=split_seed,
         **given,
     )
+    if val_fraction == 0:
+        # A loader of the user's own may have cut an empty val.
+        found = {key: split for key, split in bundle.splits.items() if len(split)}
+        bundle = replace(bundle, splits=found)
     if path:
         bundle = without_listed(bundle, path)
     if folds and "folds" not in own:

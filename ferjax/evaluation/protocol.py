@@ -8,6 +8,7 @@ import numpy as np
 from ferjax.config.phases import phases_of
 from ferjax.config.train_config import TrainConfig
 from ferjax.data.audit.split_overlap import exact_overlap
+from ferjax.data.splits.class_counts import absent_class_warnings
 from ferjax.data.splits.split import DatasetBundle
 from ferjax.images.test_time_augmentation import VIEWS
 from ferjax.recipes import RECIPES
@@ -137,9 +138,11 @@ def overlaps(bundle: DatasetBundle) -> list[str]:
     return lines
 
 
-def warnings_of(config: TrainConfig, results: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def warnings_of(
+    config: TrainConfig, results: Mapping[str, Mapping[str, Any]], bundle: DatasetBundle
+) -> list[str]:
     """Returns what a reader must know before believing the numbers."""
-    found = []
+    found = absent_class_warnings(bundle.splits, bundle.classes)
     if config.smoke or config.limit:
         found.append("smoke or limited run: the numbers say nothing about the network")
     if "test" not in results:
@@ -153,7 +156,7 @@ def warnings_of(config: TrainConfig, results: Mapping[str, Mapping[str, Any]]) -
             )
     for name, kinds in results.items():
         recalls = [row["recall"] for row in kinds["selected"]["per_class"] if row["support"]]
-        if recalls and max(recalls) == 1 and sum(recalls) == 1:
+        if len(recalls) > 1 and max(recalls) == 1 and sum(recalls) == 1:
             found.append(f"on {name} the network predicts one class for every image")
     return found
 

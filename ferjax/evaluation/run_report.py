@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ferjax.data.splits.class_counts import describe_counts
+from ferjax.evaluation.evaluation_folder import check_out, inputs_digest, writable_folder
 from ferjax.evaluation.network_costs import describe_costs, describe_network
+from ferjax.evaluation.predictions_csv import COLUMNS, write_predictions_csv
 from ferjax.evaluation.protocol import describe_phases, describe_protocol, summarise, warnings_of
 from ferjax.evaluation.scores_and_figures import confusion_figure, epoch_scores, mistakes_figure
 from ferjax.images.augmented_input import augment
@@ -25,15 +28,21 @@ from ferjax.training.metrics import Evaluation
 from ferjax.training.run_directory.metrics_jsonl import read_lines
 
 
-def report_run(task: Task, run_dir: Path, warnings: Sequence[str] = ()) -> dict[str, Any]:
+def report_run(
+    task: Task, run_dir: Path, out: Path | None = None, warnings: Sequence[str] = ()
+) -> dict[str, Any]:
     """Evaluates a run's last and selected parameters on val and test and writes its report.
 
     Args:
       task: of the run, on the images that it was trained on.
-      run_dir: the run directory.
+      run_dir: its directory.
+      out: the folder that the report goes to; None: the run's directory.
       warnings: what a reader must know, besides the warnings that follow from the results.
 
     Returns the report, with the `path` of its report.md.
+
+    Raises:
+      UserError: `out` holds other files, or the folder cannot be written.
     """
     config = task.config
     runs = {which: load_run(run_dir, which) for which in ("last", "selected")}
@@ -41,15 +50,26 @@ def report_run(task: Task, run_dir: Path, warnings: Sequence[str] = ()) -> dict[
         raw = {f"raw {which}": load_run(run_dir, which, raw=True) for which in runs}
         # The selected parameters come last: they are the headline.
         runs = {**raw, **runs}
+    inputs = inputs_digest([str(run_dir.resolve()), *(run.step for run in runs.values())])
+    on_first(lambda: _check_folder(out or run_dir, out, inputs))
     found = _evaluate(task, runs)
-    return on_first(lambda: _write_run_report(task, run_dir, runs, found, warnings))
+    folder = out or run_dir
+    return on_first(lambda: _write_run_report(task, run_dir, folder, runs, found, inputs, warnings))
+
+
+def _check_folder(folder: Path, out: Path | None, inputs: str) -> None:
+    writable_folder(folder, "Give --out=DIR, a folder for the report elsewhere.")
+    if out:
+        check_out(out, inputs)
 
 
 def _write_run_report(
     task: Task,
     run_dir: Path,
+    folder: Path,
     runs: Mapping[str, LoadedRun],
     found: Mapping[str, Mapping[str, Evaluation]],
+    inputs: str,
     warnings: Sequence[str],
 ) -> dict[str, Any]:
     config, classes = task.config, task.bundle.classes
@@ -61,21 +81,25 @@ def _write_run_report(
     }
     title = f"{config.model} on {config.dataset}"
     lines, epoch, meta = read_lines(run_dir), runs["selected"].epoch, runs["last"].meta
-    draw_curves(lines, run_dir / "curves.png", epoch, title, meta["starts"])
-    draw_per_class(lines, classes, run_dir / "per_class.png", title)
-    _draw_first_batch(task, run_dir / "batch.png", title)
+    draw_curves(lines, folder / "curves.png", epoch, title, meta["starts"])
+    draw_per_class(lines, classes, folder / "per_class.png", title)
+    _draw_first_batch(task, folder / "batch.png", title)
     figures = [
         {"file": "curves.png", "caption": "Loss and accuracy over the epochs"},
         {"file": "per_class.png", "caption": "Accuracy of each emotion on val over the epochs"},
     ]
     for name, kinds in found.items():
-        figures.append(confusion_figure(kinds["selected"], classes, run_dir, name, title))
+        figures.append(confusion_figure(kinds["selected"], classes, folder, name, title))
     shown = "test" if "test" in found else "val"
     split = task.bundle.splits[shown]
-    figures.append(mistakes_figure(found[shown]["selected"], split, classes, run_dir, title))
+    figures.append(mistakes_figure(found[shown]["selected"], split, classes, folder, title))
     figures.append(
         {"file": "batch.png", "caption": "The first training batch as the network sees it"}
     )
+    predictions = [
+        write_predictions_csv(kinds["selected"], task.bundle.splits[name], classes, folder)
+        for name, kinds in found.items()
+    ]
     origin = list(task.initial_weights.origin) if task.initial_weights else "random initialisation"
     report = {
         "title": title,
@@ -84,17 +108,22 @@ def _write_run_report(
             **describe_protocol(config, task.bundle, task.spec, origin),
             "phases": describe_phases(config, task.shapes, task.frozen),
             "course": [*meta["notes"]] or "as planned",
+            "predictions": f"{', '.join(predictions)}: {COLUMNS}",
         },
+        "inputs": inputs,
+        "judged": [
+            f"{name}: {describe_counts(task.bundle.splits[name], classes)}" for name in found
+        ],
         "results": results,
         "config": asdict(config),
         "environment": describe_environment(list(task.mesh.devices.flat), meta["seconds"]),
         "network": describe_network(task.model, task.spec),
         "costs": describe_costs(meta, lines, config.batch_size, task.mesh.size),
-        "warnings": [*warnings, *warnings_of(config, results)],
+        "warnings": [*warnings, *warnings_of(config, results, task.bundle)],
         "notes": list(task.bundle.notes),
         "figures": figures,
     }
-    return {**report, "path": str(write_report(report, run_dir))}
+    return {**report, "path": str(write_report(report, folder))}
 
 
 def _evaluate(task: Task, runs: Mapping[str, LoadedRun]) -> dict[str, dict[str, Evaluation]]:

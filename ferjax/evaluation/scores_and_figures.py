@@ -21,12 +21,17 @@ def epoch_scores(result: Evaluation, classes: Sequence[str], epoch: int) -> dict
 
 
 def confusion_figure(
-    result: Evaluation, classes: Sequence[str], directory: Path, split: str, title: str
+    result: Evaluation,
+    classes: Sequence[str],
+    directory: Path,
+    split: str,
+    title: str,
+    epoch: str = "selected",
 ) -> dict[str, str]:
     """Draws the confusion matrix on a split; returns its file and caption."""
     file = f"confusion_{split}.png"
     draw_confusion(result.confusion, classes, directory / file, f"{title}: {split}")
-    return {"file": file, "caption": f"Confusion matrix on {split}, selected epoch"}
+    return {"file": file, "caption": f"Confusion matrix on {split}, {epoch} epoch"}
 
 
 def mistakes_figure(

@@ -1,6 +1,7 @@
-"""Evaluate a run on one split of any data set and write a report of that evaluation."""
+"""Evaluate a run on one split, or all images, of any data set; write that evaluation's report."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,15 @@ import numpy as np
 
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
-from ferjax.data.registry import load_dataset
-from ferjax.data.splits.split import DatasetBundle, Split, subset
-from ferjax.errors import UserError, unknown_name
+from ferjax.data.splits.class_counts import absent_class_warnings, describe_counts
+from ferjax.data.splits.split import Split, subset
+from ferjax.errors import UserError
+from ferjax.evaluation.evaluated_data import ALL, EvaluatedData, load_evaluated_data
+from ferjax.evaluation.evaluation_folder import evaluation_folder, inputs_digest, writable_folder
+from ferjax.evaluation.predictions_csv import COLUMNS, write_predictions_csv
 from ferjax.evaluation.protocol import summarise
 from ferjax.evaluation.scores_and_figures import confusion_figure, epoch_scores, mistakes_figure
-from ferjax.evaluation.seen_in_training import describe_seen, split_to_judge
+from ferjax.evaluation.seen_in_training import describe_seen
 from ferjax.report.environment import describe_environment
 from ferjax.report.pages.report_files import write_report
 from ferjax.runs.load_run import LoadedRun, load_run
@@ -29,116 +33,143 @@ class _Found:
     """An evaluation and the images that it was computed on.
 
     Attributes:
-      dataset: name of the data set.
-      bundle: the data set.
+      data: what was to be judged.
       split: the images that were scored.
-      left_out: number of images of classes that the network does not have.
-      classes: classes that network and data set share.
+      classes: the classes that were scored.
       result: the evaluation over these classes.
+      notes: what of the data was scored, for the report.
       devices: that computed it.
       trained_on: how many of the images the run was trained on, in words.
       warnings: what a reader must know before believing the numbers.
     """
 
-    dataset: str
-    bundle: DatasetBundle
+    data: EvaluatedData
     split: Split
-    left_out: int
     classes: tuple[str, ...]
     result: Evaluation
+    notes: list[str]
     devices: list[Any]
     trained_on: str
     warnings: list[str]
 
 
 def report_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
-    """Evaluates a run's parameters on one split of any data set, under RUN/evaluations/.
+    """Evaluates a run's parameters on a split, or all images, of any data set.
 
     Where the class lists differ the shared classes alone are scored, the softmax renormalised over
-    them; images of other classes are counted and left out.
+    them; images of other classes are counted and left out. Where only one class is shared, all of
+    the network's classes are scored.
 
     Returns the report, with the `path` of its report.md.
+
+    Raises:
+      UserError: no such data or split, no class in common, or a folder that cannot be written.
     """
     run_dir = Path(config.workdir)
-    run = load_run(run_dir, config.checkpoint)
-    name, bundle = _bundle_to_evaluate(config, own, run)
-    wanted = config.split or ("test" if "test" in bundle.splits else "val")
-    if wanted not in bundle.splits:
-        raise unknown_name(f"--split of {name}", wanted, bundle.splits)
-    record = read_split_record(run_dir)
-    bundle, warnings = split_to_judge(record, bundle, wanted)
-    split, mesh = bundle.splits[wanted], data_mesh(devices_for(own.batch_size))
+    run, record = load_run(run_dir, config.checkpoint), read_split_record(run_dir)
+    data = load_evaluated_data(config, own, run.spec.size, record)
+    _check_shared(data, run.classes)
+    on_first(lambda: _check_folder(config))
+    split, mesh = data.split, data_mesh(devices_for(own.batch_size))
     batch_size = -(-own.batch_size // mesh.size) * mesh.size
     logits_of = evaluator(run.model, run.spec, mesh, batch_size, config.progress, config.tta)
-    logits, labels, kept, classes = restrict_classes(
-        logits_of(run.variables, split), split.labels, run.classes, bundle.classes
+    logits = logits_of(run.variables, split)
+    scored, labels, kept, classes = restrict_classes(
+        logits, split.labels, run.classes, data.bundle.classes
     )
-    if len(classes) < 2 or not len(labels):
-        raise UserError(
-            f"--dataset={name}: it shares {len(classes)} of the run's classes"
-            f" ({', '.join(run.classes)}) with images in {wanted}; at least 2 are needed."
+    result, shown = evaluation(scored, labels), subset(split, np.flatnonzero(kept))
+    # Labels index the classes that were scored, in files and figures.
+    shown = replace(shown, labels=result.labels.astype(np.int32), targets=None)
+    notes = [*data.bundle.notes]
+    if left_out := int((~kept).sum()):
+        notes.append(f"{left_out:,} images of classes the network lacks were left out")
+    if classes != run.classes:
+        true = np.array([run.classes.index(name) for name in classes])[labels]
+        over_all = (logits[kept].argmax(-1) == true).mean()
+        notes.append(
+            f"scored over the shared classes only: {', '.join(classes)}; over all"
+            f" {len(run.classes)} classes of the network the accuracy is {100 * over_all:.2f} %"
         )
-    shown, left_out = subset(split, np.flatnonzero(kept)), int((~kept).sum())
-    result, devices = evaluation(logits, labels), list(mesh.devices.flat)
-    trained_on, seen = describe_seen(record, shown, name)
-    warnings += seen
-    found = _Found(name, bundle, shown, left_out, classes, result, devices, trained_on, warnings)
+    trained_on, seen = describe_seen(record, shown, data.dataset)
+    warnings = [*data.warnings, *seen]
+    devices = list(mesh.devices.flat)
+    found = _Found(data, shown, classes, result, notes, devices, trained_on, warnings)
     return on_first(lambda: _write(config, own, run, found))
 
 
+def _check_shared(data: EvaluatedData, classes: Sequence[str]) -> None:
+    """Raises `UserError` if no image shows a class of the network."""
+    occurring = {data.bundle.classes[label] for label in np.unique(data.split.labels)}
+    if not occurring & set(classes):
+        raise UserError(
+            f"--dataset={data.dataset}: none of its images in {data.split.name}"
+            f" ({', '.join(sorted(occurring))}) shows a class of the run ({', '.join(classes)})."
+        )
+
+
+def _evaluations(config: EvalConfig) -> Path:
+    return Path(config.workdir) / "evaluations"
+
+
+def _check_folder(config: EvalConfig) -> None:
+    """Raises `UserError` if the report could not be written, before anything is computed."""
+    if config.out:
+        writable_folder(Path(config.out), "Give another --out.")
+    else:
+        writable_folder(_evaluations(config), "Give --out=DIR, a folder for the report elsewhere.")
+
+
 def _write(config: EvalConfig, own: TrainConfig, run: LoadedRun, found: _Found) -> dict[str, Any]:
-    """Writes the report under the run's evaluations/; returns it, with its `path`."""
-    run_dir, wanted = Path(config.workdir), found.split.name
-    classes, result = found.classes, found.result
-    tta = "" if config.tta == "none" else f"-{config.tta}"
-    directory = run_dir / "evaluations" / f"{found.dataset}-{wanted}{tta}"
-    directory.mkdir(parents=True, exist_ok=True)
-    title = f"{own.model}, trained on {own.dataset}, on {found.dataset} {wanted}"
-    results = {wanted: {config.checkpoint: epoch_scores(result, classes, run.epoch)}}
-    notes = [*found.bundle.notes]
-    if found.left_out:
-        notes.append(f"{found.left_out:,} images of classes the network lacks were left out")
-    if classes != run.classes:
-        notes.append(f"scored over the shared classes only: {', '.join(classes)}")
-    report = {
+    """Writes the report into the folder of this evaluation; returns it, with its `path`."""
+    data, split, wanted = found.data, found.split, found.split.name
+    how = [config.tta] * (config.tta != "none") + ["last"] * (config.checkpoint == "last")
+    name = "-".join(filter(None, [data.dataset, data.place, wanted, *how]))
+    out = Path(config.out) if config.out else None
+    # A folder elsewhere may be given for several runs.
+    where = str(Path(config.workdir).resolve()) if out else ""
+    inputs = inputs_digest([where, run.step, data.dataset, wanted, how, found.classes], split)
+    with evaluation_folder(out, _evaluations(config), name, inputs) as directory:
+        report = {**_report(config, own, run, found, directory), "inputs": inputs}
+        return {**report, "path": str(write_report(report, directory))}
+
+
+def _report(
+    config: EvalConfig, own: TrainConfig, run: LoadedRun, found: _Found, directory: Path
+) -> dict[str, Any]:
+    """Returns the report of an evaluation; figures and predictions are written to `directory`."""
+    data, split, classes, result = found.data, found.split, found.classes, found.result
+    place = f" ({data.place})" if data.place else ""
+    title = f"{own.model}, trained on {own.dataset}, on {data.dataset}{place} {split.name}"
+    results = {split.name: {config.checkpoint: epoch_scores(result, classes, run.epoch)}}
+    which = data.source if split.name == ALL else split.name
+    judged = f"{which} of {data.dataset}{place}: {describe_counts(split, classes)}"
+    predictions = write_predictions_csv(result, split, classes, directory)
+    return {
         "title": title,
         "summary": summarise(results),
+        "judged": [judged],
         "protocol": {
-            "run": str(run_dir),
+            "run": str(Path(config.workdir)),
             "parameters": f"{config.checkpoint} epoch, {run.epoch}",
-            "split": f"{wanted}: {found.bundle.sources[wanted]}, {len(found.split):,} images",
-            "layout": found.bundle.layout,
+            "split": f"{split.name}: {data.source}, {len(split):,} images",
+            "judged": judged,
+            "layout": data.bundle.layout,
             "classes": list(classes),
             "test-time augmentation": config.tta,
             "trained on": own.dataset,
             "images trained on": found.trained_on,
+            "predictions": f"{predictions}: {COLUMNS}",
         },
         "results": results,
         "config": asdict(config),
         "environment": describe_environment(found.devices, run.meta["seconds"]),
-        "warnings": found.warnings,
-        "notes": notes,
+        "warnings": [
+            *found.warnings,
+            *absent_class_warnings({split.name: split}, classes, trained=None),
+        ],
+        "notes": found.notes,
         "figures": [
-            confusion_figure(result, classes, directory, wanted, title),
-            mistakes_figure(result, found.split, classes, directory, title),
+            confusion_figure(result, classes, directory, split.name, title, config.checkpoint),
+            mistakes_figure(result, split, classes, directory, title),
         ],
     }
-    return {**report, "path": str(write_report(report, directory))}
-
-
-def _bundle_to_evaluate(
-    config: EvalConfig, own: TrainConfig, run: LoadedRun
-) -> tuple[str, DatasetBundle]:
-    """Returns the data set's name and bundle: the run's own, cut as the run cut it, or another."""
-    name = config.dataset or own.dataset
-    same = name == own.dataset
-    kept = ("num_classes", "labels", "folds", "fold") if same else ()
-    bundle = load_dataset(
-        name,
-        config.data_dir or (own.data_dir if same else None),
-        image_size=run.spec.size,
-        val_fraction=own.val_fraction,
-        split_seed=own.split_seed,
-        **{option: getattr(own, option) for option in kept},
-    )
-    return name, bundle

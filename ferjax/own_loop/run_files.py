@@ -14,8 +14,10 @@ import numpy as np
 
 import ferjax
 from ferjax.config.format_versions import FORMAT, KEY
+from ferjax.data.splits.class_counts import absent_class_warnings
 from ferjax.data.splits.split import Split
 from ferjax.errors import UserError
+from ferjax.evaluation.predictions_csv import write_predictions_csv
 from ferjax.evaluation.protocol import summarise
 from ferjax.evaluation.scores_and_figures import confusion_figure, epoch_scores, mistakes_figure
 from ferjax.evaluation.seen_in_training import describe_seen
@@ -179,7 +181,9 @@ def write_own_report(
     splits: Mapping[str, Split],
     protocol: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Writes report.md, report.json and pictures of an own loop; returns the path of report.md.
+    """Writes the report of an own loop, its pictures and predictions_<split>.csv.
+
+    Returns the path of report.md; report.json is beside it.
 
     Args:
       run: from `open_run`, after its last epoch.
@@ -197,6 +201,7 @@ def write_own_report(
     for name, result in evaluations.items():
         results[name] = {"selected": epoch_scores(result, run.classes, epoch)}
         figures.append(confusion_figure(result, run.classes, run.directory, name, title))
+        write_predictions_csv(result, splits[name], run.classes, run.directory)
     # The mistakes are those of the last split, which is test where there is one.
     shown = list(evaluations)[-1]
     figures.append(
@@ -222,7 +227,8 @@ def write_own_report(
         "config": {"model": run.model, **run.fields},
         "environment": describe_environment(jax.devices(), 0.0),
         "warnings": [
-            f"{name}: {warning}" for name, (_, found) in seen.items() for warning in found
+            *(f"{name}: {warning}" for name, (_, found) in seen.items() for warning in found),
+            *absent_class_warnings(splits, run.classes),
         ],
         "notes": [],
         "figures": figures,

@@ -1,4 +1,9 @@
-"""Classification scores from a confusion matrix: accuracy, precision, recall, F1, per class."""
+"""Classification scores from a confusion matrix: accuracy, precision, recall, F1, per class.
+
+The rule for a class without images is scikit-learn's. Macro averages are over the classes that
+occur as true or as predicted class; mean-class accuracy (balanced accuracy) is over the classes
+that occur as true class. A class that occurs as neither counts nowhere.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,10 +19,11 @@ def scores(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
       classes: K names, in the order of the rows.
 
     Returns:
-      `accuracy`; `mean_class_accuracy` (mean recall over the classes that occur); `macro` and
-      `weighted`, each with `precision`, `recall`, `f1`; `count`; `per_class`, a list of `class`,
-      `precision`, `recall`, `f1`, `support`; `confusion` as nested lists; `classes`. All rates are
-      in [0, 1]; a rate whose denominator is zero is 0.
+      `accuracy`; `mean_class_accuracy` (mean recall over the classes with images); `macro` (over
+      the classes that occur as true or as predicted class) and `weighted`, each with `precision`,
+      `recall`, `f1`; `count`; `per_class`, a list of `class`, `precision`, `recall`, `f1`,
+      `support`; `confusion` as nested lists; `classes`. All rates are in [0, 1]; a rate whose
+      denominator is zero is 0.
 
     Raises:
       ValueError: the matrix is not [K, K] for these K classes.
@@ -30,11 +36,11 @@ def scores(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
         "f1": ratio(2 * hits, support + predicted),
     }
     count = int(support.sum())
-    occurs = support > 0
+    has_images, occurs = support > 0, support + predicted > 0
     return {
         "accuracy": float(ratio(hits.sum(), count)),
-        "mean_class_accuracy": float(ratio(rates["recall"][occurs].sum(), occurs.sum())),
-        "macro": {name: float(rate.mean()) for name, rate in rates.items()},
+        "mean_class_accuracy": float(ratio(rates["recall"] @ has_images, has_images.sum())),
+        "macro": {name: float(ratio(rate @ occurs, occurs.sum())) for name, rate in rates.items()},
         "weighted": {name: float(ratio(rate @ support, count)) for name, rate in rates.items()},
         "count": count,
         "per_class": [

@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
@@ -10,6 +11,7 @@ from typing import Any
 from ferjax.errors import Terminated
 
 _HANGUP = getattr(signal, "SIGHUP", signal.SIGTERM)  # not on Windows
+_AGAIN_SECONDS = 0.02
 _ENDING = {signal.SIGINT, signal.SIGTERM, _HANGUP}
 
 
@@ -48,6 +50,46 @@ def ending_as_ctrl_c() -> Iterator[None]:
     """Turns the signals that end a process into `KeyboardInterrupt`, so that nothing is left."""
     with _handled(_raise):
         yield
+
+
+@contextlib.contextmanager
+def repeating_ignored_interrupts() -> Iterator[None]:
+    """Sends a signal again whose `KeyboardInterrupt` Python ignored.
+
+    Where the interpreter happens to be in a callback of the garbage collector (JAX has one) or in a
+    finaliser, Python prints the exception, drops it and goes on.
+    """
+    before = sys.unraisablehook
+
+    def hook(ignored: Any) -> None:
+        if not isinstance(ignored.exc_value, KeyboardInterrupt):
+            before(ignored)
+            return
+        number = signal.SIGTERM if isinstance(ignored.exc_value, Terminated) else signal.SIGINT
+        main = threading.main_thread().ident
+        # Later, and from outside: what this hook raises is ignored too.
+        again = threading.Timer(_AGAIN_SECONDS, lambda: signal.pthread_kill(main or 0, number))
+        again.daemon = True
+        again.start()
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+@contextlib.contextmanager
+def holding_signals() -> Iterator[None]:
+    """Holds the signals that end a process back until the block is left.
+
+    Compiled code whose import is interrupted ends in another error, or in a crash.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

@@ -52,7 +52,8 @@ def restrict_classes(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[str, ...]]:
     """Returns logits and labels over the classes that a network and a data set share.
 
-    Leaving out logits renormalises the softmax over those that stay.
+    Leaving out logits renormalises the softmax over those that stay. Where one class is shared this
+    would make every probability 1, so that all of the network's classes stay.
 
     Args:
       logits: float [N, K], over `model_classes`.
@@ -62,9 +63,10 @@ def restrict_classes(
 
     Returns:
       logits [M, S] and labels [M] over the shared classes, bool [N] marking the M images that
-      stay (the others' class is not the network's), and the S shared names in the network's order.
+      stay (the others' class is not the network's), and the S names in the network's order.
     """
     shared = tuple(name for name in model_classes if name in classes)
+    shared = shared if len(shared) > 1 else tuple(model_classes)
     position = {name: i for i, name in enumerate(shared)}
     translated = np.array([position.get(name, -1) for name in classes])[labels]
     kept = translated >= 0
@@ -72,7 +74,10 @@ def restrict_classes(
     return logits[kept][:, columns], translated[kept], kept, shared
 
 
-def recall_by_class(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, float]:
-    """Returns the share of each class's images predicted right, by name; 0 for an empty class."""
-    rates = np.diag(confusion) / np.maximum(confusion.sum(1), 1)
-    return {name: float(rate) for name, rate in zip(classes, rates, strict=True)}
+def recall_by_class(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, float | None]:
+    """Returns the share of each class's images predicted right, by name; None without images."""
+    hits, counts = np.diag(confusion).tolist(), confusion.sum(1).tolist()
+    return {
+        name: hit / count if count else None
+        for name, hit, count in zip(classes, hits, counts, strict=True)
+    }

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ import pytest
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
 from ferjax.data.registry import load_dataset
+from ferjax.data.splits.split import join_splits
 from ferjax.data.synthetic import load_synthetic
 from ferjax.emotions import EMOTIONS
 from ferjax.errors import UserError
-from ferjax.evaluation import split_report
+from ferjax.evaluation import evaluated_data
 from ferjax.experiment import run_evaluate, run_train
 from ferjax.images.test_time_augmentation import VIEWS
 from ferjax.predict import load_predictor
@@ -67,7 +69,7 @@ def report_of(folder: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("split", "checkpoint", "count"),
-    [("test", "selected", 24), ("val", "last", 16), ("train", "selected", 40)],
+    [("test", "selected", 24), ("val", "last", 16), ("train", "selected", 40), ("all", "last", 80)],
 )
 def test_a_split_is_evaluated_beside_the_run(
     split: str, checkpoint: str, count: int, run_dir: Path
@@ -75,18 +77,21 @@ def test_a_split_is_evaluated_beside_the_run(
     before = digests(run_dir)
     config = EvalConfig(str(run_dir), split=split, checkpoint=checkpoint, progress=False)
     report = run_evaluate(config)
-    folder = run_dir / "evaluations" / f"synthetic-{split}"
+    suffix = "" if checkpoint == "selected" else "-last"
+    folder = run_dir / "evaluations" / f"synthetic-{split}{suffix}"
     assert report["path"] == str(folder / "report.md")
     assert {path.name for path in folder.iterdir()} == {
         "report.json",
         "report.md",
         f"confusion_{split}.png",
         "mistakes.png",
+        f"predictions_{split}.csv",
     }
     after = digests(run_dir)
     assert {name: after[name] for name in before} == before
     assert all(name.startswith("evaluations/") for name in set(after) - set(before))
-    images = load_dataset("synthetic", image_size=48).splits[split]
+    splits = load_dataset("synthetic", image_size=48).splits
+    images = join_splits(list(splits.values()), "all") if split == "all" else splits[split]
     predicted = load_predictor(run_dir, checkpoint)(images.read(np.arange(count))).argmax(-1)
     confusion = np.zeros((7, 7), int)
     np.add.at(confusion, (images.labels, predicted), 1)
@@ -109,6 +114,7 @@ def test_without_flags_the_report_is_made_anew(
     after = digests(run_dir)
     assert set(after) == set(kept)
     rewritten = {name for name in kept if after[name] != kept[name]}
+    assert not any(name.endswith(".csv") for name in rewritten)
     assert rewritten <= {"report.json", "report.md"} | {n for n in kept if n.endswith(".png")}
 
 
@@ -171,7 +177,7 @@ def test_images_of_a_class_the_network_lacks_are_left_out(
 ) -> None:
     """A network of seven on faces of eight: 3 of 24 show contempt."""
     eight = load_synthetic.load(48, 8)
-    monkeypatch.setattr(split_report, "load_dataset", lambda *_, **__: eight)
+    monkeypatch.setattr(evaluated_data, "load_dataset", lambda *_, **__: eight)
     report = run_evaluate(EvalConfig(str(run_dir), split="test", progress=False))
     scores = report["results"]["test"]["selected"]
     assert scores["count"] == 21
@@ -184,7 +190,7 @@ def test_classes_the_data_lack_are_left_out_of_the_softmax(run_of_eight: Path) -
     """A network of eight on faces of seven; it was trained in batches four devices cannot share."""
     monkeypatched = load_synthetic.load(32, 7)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(split_report, "load_dataset", lambda *_, **__: monkeypatched)
+        patch.setattr(evaluated_data, "load_dataset", lambda *_, **__: monkeypatched)
         report = run_evaluate(EvalConfig(str(run_of_eight), split="test", progress=False))
     scores = report["results"]["test"]["selected"]
     assert scores["count"] == 24
@@ -209,15 +215,20 @@ def test_another_data_set(run_dir: Path, tmp_path: Path, make_rafdb: Callable[..
     tree = make_rafdb(tmp_path / "raf")
     config = EvalConfig(str(run_dir), dataset="rafdb", data_dir=str(tree), progress=False)
     report = run_evaluate(config)
-    assert report["path"] == str(run_dir / "evaluations" / "rafdb-test" / "report.md")
-    assert report["results"]["test"]["selected"]["count"] == 7
+    assert report["path"] == str(run_dir / "evaluations" / "rafdb-raf-all" / "report.md")
+    assert report["results"]["all"]["selected"]["count"] == 42
     assert report["protocol"]["trained on"] == "synthetic"
+    assert report["protocol"]["split"] == "all: all images (train 35, test 7), 42 images"
+    (judged,) = report["judged"]
+    assert judged.startswith("all images (train 35, test 7) of rafdb (raf): 42 images: anger 6, ")
+    test = run_evaluate(replace(config, split="test"))
+    assert test["path"].endswith("evaluations/rafdb-raf-test/report.md")
+    assert test["results"]["test"]["selected"]["count"] == 7
     shutil.rmtree(tree / "DATASET" / "test")
-    report = run_evaluate(config)
-    assert report["path"].endswith("evaluations/rafdb-val/report.md")
-    missing = EvalConfig(config.workdir, "rafdb", str(tree), split="test", progress=False)
-    with pytest.raises(UserError, match=r"--split of rafdb 'test'.*Known: train, val"):
-        run_evaluate(missing)
+    with pytest.raises(UserError, match=r"--split of rafdb 'test'.*Known: all, train"):
+        run_evaluate(replace(config, split="test"))
+    with pytest.raises(UserError, match=r"--split=val: rafdb has no val there, only train, and no"):
+        run_evaluate(replace(config, split="val"))
 
 
 @pytest.mark.parametrize(

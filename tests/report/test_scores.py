@@ -44,7 +44,8 @@ def test_scores_equal_scikit_learn(matrix):
     for rate, expected in zip(("precision", "recall", "f1", "support"), per_class, strict=True):
         assert [row[rate] for row in result["per_class"]] == pytest.approx(expected.tolist())
     for average in ("macro", "weighted"):
-        expected = support(true, predicted, labels=labels, average=average, zero_division=0)
+        # Without `labels`: over the classes that occur in truth or prediction.
+        expected = support(true, predicted, average=average, zero_division=0)
         assert tuple(result[average].values()) == pytest.approx(expected[:3])
 
 
@@ -100,11 +101,21 @@ def test_kumari_fer2013():
     assert result["count"] == 12909
 
 
-def test_a_class_that_never_occurs_counts_in_macro_but_not_in_mean_class_accuracy():
+def test_a_class_that_never_occurs_counts_nowhere():
     result = scores(np.array([[4, 0, 0], [0, 4, 0], [0, 0, 0]]), names(3))
     assert result["mean_class_accuracy"] == 1
-    assert result["macro"]["recall"] == pytest.approx(2 / 3)
+    assert set(result["macro"].values()) == {1.0}
     assert result["weighted"]["recall"] == 1
+
+
+def test_a_class_that_is_only_predicted_counts_in_macro_but_not_in_mean_class_accuracy():
+    from sklearn import metrics
+
+    matrix = np.array([[3, 0, 1], [0, 4, 0], [0, 0, 0]])
+    result, pairs = scores(matrix, names(3)), images(matrix)
+    assert result["mean_class_accuracy"] == pytest.approx((3 / 4 + 1) / 2)
+    assert result["macro"]["f1"] == pytest.approx(metrics.f1_score(*pairs, average="macro"))
+    assert result["macro"]["f1"] == pytest.approx((6 / 7 + 1 + 0) / 3)
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (3, 3), (4,), (0, 0)])

@@ -1,13 +1,22 @@
 """Ctrl-C and SIGTERM: a request first, a stop the second time, and nothing left behind."""
 
+import gc
 import os
 import signal
+import sys
 import threading
+import time
+from collections.abc import Callable
 
 import pytest
 
 from ferjax.errors import Terminated
-from ferjax.training.interrupt_signals import ending_as_ctrl_c, interrupt_requests
+from ferjax.training.interrupt_signals import (
+    ending_as_ctrl_c,
+    holding_signals,
+    interrupt_requests,
+    repeating_ignored_interrupts,
+)
 
 
 def press() -> None:
@@ -83,3 +92,60 @@ def test_other_threads_always_hear_no() -> None:
     thread.start()
     thread.join()
     assert heard == [False]
+
+
+class _Dying:
+    """An object that is interrupted while it goes away."""
+
+    def __del__(self) -> None:
+        press()
+        time.sleep(0.01)
+
+
+def _press_in_garbage_collection() -> None:
+    def callback(phase: str, _: object) -> None:
+        if phase == "start":
+            gc.callbacks.remove(callback)
+            press()
+            time.sleep(0.01)
+
+    gc.callbacks.append(callback)
+    gc.collect()
+
+
+@pytest.mark.parametrize("swallow", [_press_in_garbage_collection, _Dying])
+def test_an_interrupt_that_python_ignores_comes_again(swallow: Callable[[], object]) -> None:
+    before = sys.unraisablehook
+    with repeating_ignored_interrupts():
+        swallow()
+        with pytest.raises(KeyboardInterrupt):
+            time.sleep(5)
+    assert sys.unraisablehook is before
+
+
+def test_other_ignored_errors_are_left_to_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda ignored: seen.append(ignored.exc_value))
+
+    class Broken:
+        def __del__(self) -> None:
+            raise ValueError("broken")
+
+    with repeating_ignored_interrupts():
+        Broken()
+    assert [str(error) for error in seen] == ["broken"]
+
+
+def test_signals_are_held_back_until_a_block_is_left() -> None:
+    reached = []
+
+    def interrupted_import() -> None:
+        with holding_signals():
+            # Other threads of the tests hold nothing back.
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            time.sleep(0.01)
+            reached.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_import()
+    assert reached

@@ -63,6 +63,20 @@ def test_restricted_classes_renormalise_and_leave_strangers_out() -> None:
     np.testing.assert_allclose(restricted.probabilities, renormalised, rtol=1e-12)
 
 
+def test_one_shared_class_is_scored_among_all_of_the_network() -> None:
+    """Alone its probability would be 1 for every image."""
+    model_classes = ("anger", "fear", "happiness")
+    logits, _ = example(6, 3)
+    labels = np.array([0, 0, 1, 0, 0, 1])
+    found, translated, kept, scored = restrict_classes(
+        logits, labels, model_classes, ("fear", "tired")
+    )
+    assert scored == model_classes
+    np.testing.assert_array_equal(kept, labels == 0)
+    np.testing.assert_array_equal(found, logits[kept])
+    assert translated.tolist() == [1] * 4
+
+
 def test_restricting_to_the_same_classes_changes_nothing() -> None:
     logits, labels = example(classes=3)
     names = ("anger", "fear", "neutral")
@@ -80,4 +94,4 @@ def test_recall_by_class() -> None:
     expected = recall_score(labels, result.predicted, average=None)
     assert list(recall) == ["a", "b", "c"]
     np.testing.assert_allclose(list(recall.values()), expected)
-    assert recall_by_class(np.array([[3, 1], [0, 0]]), ("a", "b")) == {"a": 0.75, "b": 0.0}
+    assert recall_by_class(np.array([[3, 1], [0, 0]]), ("a", "b")) == {"a": 0.75, "b": None}

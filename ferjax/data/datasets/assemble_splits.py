@@ -28,7 +28,8 @@ def assemble(
     """Returns the bundle of a data set whose splits have the names that the data set gives them.
 
     Class counts are checked if they are published. If no split has the role `val`, it is cut from
-    train, stratified by class. If no split has the role `test`, a note says so.
+    train, stratified by class. If no split has the role `test`, a note says so. Of data that are
+    only judged (`val_fraction` 0) the splits on disk are the bundle: none is cut, none is missed.
 
     Args:
       dataset: the data set's name, as in `PUBLISHED`.
@@ -39,17 +40,19 @@ def assemble(
       classes: the class list that the labels index.
       layout: description of the layout that was recognised.
       where: the file or folder, for messages.
-      val_fraction: share of train that is held out if there is no validation split.
+      val_fraction: share of train that is held out if there is no validation split; 0: the data
+        are only judged.
       split_seed: seed of that cut.
       notes: earlier remarks, which come first.
       crops: how the faces were cropped, and by whom.
 
     Raises:
-      UserError: no training images, labels that look permuted, or a bad fraction or seed.
+      UserError: no (training) images, labels that look permuted, or a bad fraction or seed.
     """
+    judged = val_fraction == 0
     by_source = {source: split for source, split in by_source.items() if len(split)}
     source_of = {roles[source]: source for source in by_source}
-    if "train" not in source_of:
+    if not source_of or (not judged and "train" not in source_of):
         raise UserError(
             f"{where}: no training images ({_source_with_role(roles, 'train')}), found "
             f"{', '.join(by_source) or 'nothing'}; get the whole data set"
@@ -62,14 +65,14 @@ def assemble(
         )
     splits = {role: replace(by_source[source], name=role) for role, source in source_of.items()}
     sources = dict(source_of)
-    if "val" not in splits:
+    if "val" not in splits and not judged:
         train = source_of["train"]
         splits["train"], splits["val"] = hold_out(splits["train"], val_fraction, split_seed)
         sources["train"] = f"{train} without the validation cut"
         sources["val"] = f"stratified {val_fraction:.4g} of {train} (split seed {split_seed})"
         if "val" in roles.values():
             notes += (f"no validation split on disk: val is a {sources['val']}",)
-    if "test" not in splits:
+    if "test" not in splits and not judged:
         notes += (f"no test split: {_source_with_role(roles, 'test')} is not on disk",)
     order = [role for role in ("train", "val", "test") if role in splits]
     return DatasetBundle(

@@ -5,6 +5,7 @@ References:
   and Benchmark", ICCV Workshops 2011.
 """
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -68,10 +69,12 @@ def load(
       UserError: no known layout, absent, misplaced or broken files, or labels that look permuted.
     """
     data_dir = Path(data_dir)
-    for root in (data_dir / name for name in _ROOTS):
+    # A copy of Val alone can be judged, but not trained on.
+    for wanted, name in product(_ROLES, _ROOTS):
+        root = data_dir / name
         for kind, patterns in _KINDS.items():
             folders = {source: _find_class_folders(root, source, patterns) for source in _ROLES}
-            if train := folders["Train"]:
+            if first := folders[wanted]:
                 splits = _release_2(
                     root,
                     {source: f for source, f in folders.items() if f},
@@ -83,7 +86,7 @@ def load(
                     splits,
                     _ROLES,
                     _CLASSES,
-                    layout=f"2.0, {kind} ({train.relative_to(root).as_posix()}/)",
+                    layout=f"2.0, {kind} ({first.relative_to(root).as_posix()}/)",
                     where=str(root),
                     val_fraction=val_fraction,
                     split_seed=split_seed,

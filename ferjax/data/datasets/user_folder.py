@@ -43,7 +43,8 @@ def load(
       data_dir: the folder, or the list file.
       storage_size: side that images of different sizes are resized to.
       on_bad_image: `error`, or `skip`: files with broken headers are ignored.
-      val_fraction: share of train that becomes val if there is none.
+      val_fraction: share of train that becomes val if there is none. 0: the data are only judged;
+        any split may be missing, and one class is enough.
       split_seed: seed of that cut.
 
     Raises:
@@ -60,17 +61,19 @@ def load(
     else:
         raise layout_error("images", data_dir, LAYOUTS, SOURCE)
     classes, class_of_label = class_list(listing.columns["label"].values, listing.root)
-    if len(classes) < 2:
+    judged = val_fraction == 0
+    if len(classes) < 2 and not judged:
         raise UserError(
             f"{data_dir}: one class only, {', '.join(classes)}; expected two or more. A list of "
             "images goes in as the file itself: --data_dir=LIST.csv"
         )
     pool = _load_all(listing, class_of_label, storage_size, on_bad_image)
     splits_found, roles, notes = _split_by_column(pool, listing), _ROLES, listing.notes
-    _check_classes(splits_found, classes, data_dir)
+    if not judged:
+        _check_classes(splits_found, classes, data_dir)
     if pool.subjects is None:
         pass
-    elif "val" in splits_found:
+    elif judged or "val" in splits_found:
         notes += _shared_subject_notes(splits_found)
     else:
         splits_found, roles = _cut_val_by_subject(splits_found, val_fraction, split_seed)

@@ -20,6 +20,11 @@ SPLIT_NAMES = {
     "testing": "test",
 }
 
+_NO_LABELS = (
+    "its images are in no class folders, so they have no labels to train on or to judge by;"
+    " expected one folder of images for each class. launch.predict names their emotions"
+)
+
 # (device, inode) of each folder that was visited → its path.
 _Visited = dict[tuple[int, int], str]
 
@@ -28,7 +33,8 @@ def list_tree(root: Path) -> Listing:
     """Lists a folder of class folders, or one of train/, val/ and test/ with class folders in each.
 
     Images may be at any depth below their class folder. Hidden and system files are ignored. Other
-    files that are not images are ignored too, with a note. Names are sorted by code point.
+    files that are not images are ignored too, with a note. So are a val/ or test/ whose images are
+    in no class folder: they have no labels. Names are sorted by code point.
 
     Raises:
       UserError: an image without a class, an empty class folder, a broken link or a link to a
@@ -40,15 +46,21 @@ def list_tree(root: Path) -> Listing:
     other_files: list[str] = []
     builder = ListingBuilder(str(root))
     top_folders = _folders(str(root), visited)
+    if top_folders is None:
+        raise UserError(f"{root}: {_NO_LABELS}")
+    unlabelled = []
     split_of = {name: SPLIT_NAMES.get(name.lower()) for name in top_folders}
-    if "train" in split_of.values():
+    if "train" in split_of.values() or (split_of and all(split_of.values())):
         for name, split in split_of.items():
             if split is None or [*split_of.values()].count(split) > 1:
                 raise UserError(
                     f"{root / name}: beside a folder for train there may be one for val and one "
                     f"for test, found {', '.join(map(printable_name, split_of))}; move or merge"
                 )
-            for label in _folders(str(root / name), visited):
+            labels = _folders(str(root / name), visited)
+            if labels is None:
+                unlabelled.append(name)
+            for label in labels or ():
                 columns = {"label": printable_name(label), "split": split}
                 _add_images(builder, root, f"{name}/{label}", columns, visited, other_files)
     else:
@@ -56,15 +68,17 @@ def list_tree(root: Path) -> Listing:
             _add_images(
                 builder, root, label, {"label": printable_name(label)}, visited, other_files
             )
+    if unlabelled and ("train" in map(split_of.get, unlabelled) or not len(builder)):
+        raise UserError(f"{root / unlabelled[0]}: {_NO_LABELS}")
     if not len(builder):
         raise UserError(
             f"{root}: no class folders; expected one folder of images for each class, or train/, "
             "val/ and test/ holding them"
         )
-    notes = ()
+    notes = tuple(f"{printable_name(name)}/ was not read: {_NO_LABELS}" for name in unlabelled)
     if other_files:
         first = printable_name(other_files[0])
-        notes = (f"{len(other_files):,} files that are no images were passed over, first {first}",)
+        notes += (f"{len(other_files):,} files that are no images were passed over, first {first}",)
     return builder.listing(root, notes)
 
 
@@ -84,12 +98,17 @@ def _add_images(
         raise UserError(f"{root / name}: no images in this class folder; fill it or remove it")
 
 
-def _folders(folder: str, visited: _Visited) -> list[str]:
-    """Returns the names of the folders in `folder`; images directly in `folder` are an error."""
+def _folders(folder: str, visited: _Visited) -> list[str] | None:
+    """Returns the names of the folders in `folder`, or None if it holds images and no folders.
+
+    Images beside folders are an error.
+    """
     entries = _entries(folder, visited)
     stray = next(
         (entry for entry, is_folder in entries if not is_folder and _is_image(entry)), None
     )
+    if stray is not None and not any(is_folder for _, is_folder in entries):
+        return None
     if stray is not None:
         raise UserError(f"{stray.path}: an image beside the class folders has no class; move it")
     return [entry.name for entry, is_folder in entries if is_folder]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ferjax.data.splits.class_counts import absent_classes
 from ferjax.data.splits.split import DatasetBundle, subset
 from ferjax.errors import UserError
 
@@ -59,8 +60,11 @@ def excluded(line_of: dict[str, int], image_of: dict[str, str], where: Path) -> 
 def without_listed(bundle: DatasetBundle, data_dir: Path) -> DatasetBundle:
     """Returns the bundle without the images that `exclude.txt` in its folder lists, with a note.
 
+    A class that is left without any image is taken out of the class list, and a note says so.
+
     Raises:
-      UserError: the list cannot be read, or a line names no image.
+      UserError: the list cannot be read, a line names no image, or the list leaves no image of a
+        split, or of a class no training image but others.
     """
     path = data_dir / EXCLUDE
     if not path.is_file():
@@ -71,8 +75,46 @@ def without_listed(bundle: DatasetBundle, data_dir: Path) -> DatasetBundle:
         name: subset(split, np.flatnonzero([image not in left_out for image in split.ids]))
         for name, split in bundle.splits.items()
     }
+    for name, split in splits.items():
+        if not len(split):
+            raise UserError(f"{path}: it leaves no image of {name}. Leave some in.")
     note = f"{len(left_out):,} images left out by {EXCLUDE}"
-    return replace(bundle, splits=splits, notes=(*bundle.notes, note))
+    kept = replace(bundle, splits=splits, notes=(*bundle.notes, note))
+    return _without_emptied_classes(bundle, kept, path)
+
+
+def _without_emptied_classes(
+    before: DatasetBundle, after: DatasetBundle, path: Path
+) -> DatasetBundle:
+    """Returns `after` without the classes that had training images only in `before`."""
+    if "train" not in after.splits:
+        return after
+    had = absent_classes(before.splits["train"], before.classes)
+    emptied = [
+        name for name in absent_classes(after.splits["train"], after.classes) if name not in had
+    ]
+    for name in emptied:
+        number = after.classes.index(name)
+        if rest := {k: n for k, s in after.splits.items() if (n := (s.labels == number).sum())}:
+            where = ", ".join(f"{count:,} in {split}" for split, count in rest.items())
+            raise UserError(
+                f"{path}: it leaves no training image of {name}, only others ({where}). List these"
+                " too, and the class is gone; or leave some training images in."
+            )
+    if not emptied:
+        return after
+    classes = tuple(name for name in after.classes if name not in emptied)
+    number_of = np.array([classes.index(n) if n in classes else -1 for n in after.classes])
+    splits = {
+        name: replace(
+            split,
+            labels=number_of[split.labels].astype(np.int32),
+            targets=None if split.targets is None else split.targets[:, number_of >= 0],
+        )
+        for name, split in after.splits.items()
+    }
+    note = f"{EXCLUDE} leaves no image of {', '.join(emptied)}: taken out of the classes"
+    return replace(after, splits=splits, classes=classes, notes=(*after.notes, note))
 
 
 def _hint(name: str, image_of: Iterable[str]) -> str:

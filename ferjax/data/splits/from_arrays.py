@@ -58,7 +58,7 @@ def bundle_from_arrays(
       train: images and labels, as in `split_from_arrays`.
       val: likewise, or None.
       test: likewise, or None.
-      val_fraction: share of train that becomes `val` where none is given.
+      val_fraction: share of train that becomes `val` where none is given; 0: none is cut.
       split_seed: seed of that cut.
       layout: what the report says of where the images come from.
 
@@ -78,7 +78,7 @@ def bundle_from_arrays(
                 f"labels of {name} lie between {split.labels.min()} and {split.labels.max()}:"
                 f" expected 0 to {len(classes) - 1}, one for each of {', '.join(classes)}."
             )
-    if "val" not in splits:
+    if "val" not in splits and val_fraction:
         splits["train"], splits["val"] = hold_out(splits["train"], val_fraction, split_seed)
         sources["val"] = f"stratified {val_fraction:.4g} of train (split seed {split_seed})"
     order = [name for name in ("train", "val", "test") if name in splits]

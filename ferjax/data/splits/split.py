@@ -72,7 +72,8 @@ class DatasetBundle:
     """The splits of a data set, its class list, and remarks on both for reports.
 
     Attributes:
-      splits: name → split; `train` and `val` always, `test` if its files are on disk.
+      splits: name → split; `train` and `val` always, `test` if its files are on disk. Of data that
+        are only judged, those on disk.
       classes: canonical emotion names, in canonical order.
       layout: description of the layout that was recognised on disk.
       sources: split name → where its images come from, in the terms of the data set.
@@ -96,7 +97,7 @@ def join_splits(splits: Sequence[Split], name: str) -> Split:
     """
     if len({split.shape for split in splits}) > 1:
         sizes = ", ".join(f"{split.name} {split.shape}" for split in splits)
-        raise UserError(f"splits of different image sizes cannot be cut anew: {sizes}")
+        raise UserError(f"splits of different image sizes cannot be joined: {sizes}")
     counts = [len(split) for split in splits]
     features = [split.features for split in splits if split.features is not None]
     originals = [split.originals for split in splits if split.originals is not None]

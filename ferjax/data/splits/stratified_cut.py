@@ -53,8 +53,19 @@ def stratified_sample(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 
 def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
-    """Returns `split` as a `train` and a `val` split, cut by `stratified_cut`."""
+    """Returns `split` as a `train` and a `val` split, cut by `stratified_cut`; val is empty for 0.
+
+    Raises:
+      UserError: `fraction` or `seed` is out of range, or no class has two images.
+    """
+    if fraction == 0:  # the data are only judged
+        return subset(split, np.arange(len(split)), "train"), subset(split, np.arange(0), "val")
     kept, held = stratified_cut(split.labels, fraction, seed)
+    if not len(held):
+        raise UserError(
+            f"{split.name}: no class has two images ({len(split):,} in all), so none can be held"
+            " out as val. Give two or more of a class, or a val split."
+        )
     return subset(split, kept, "train"), subset(split, held, "val")
 
 

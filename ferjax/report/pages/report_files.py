@@ -35,7 +35,8 @@ def write_report(report: Mapping[str, Any], directory: Path) -> Path:
         *run_sections.figures(report["figures"]),
     ]
     for split, kinds in report["results"].items():
-        parts += run_sections.details(split, kinds.get("selected", kinds.get("last")))
+        which = "selected" if "selected" in kinds else "last"
+        parts += run_sections.details(split, kinds[which], which)
     parts += run_sections.notes(report["notes"])
     if "network" in report:
         parts += [*cost_sections.network(report["network"]), *cost_sections.speed(report["costs"])]

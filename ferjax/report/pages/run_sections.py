@@ -64,18 +64,21 @@ def figures(entries: Sequence[Mapping[str, str]]) -> Iterator[str]:
         yield f"![{alternative}]({quote(entry['file'])})\n\n*{caption}*"
 
 
-def details(split: str, scores: Mapping[str, Any]) -> Iterator[str]:
-    """Yields per-class scores and confusion matrix of one split at the selected epoch."""
-    yield from class_details(f"{split}, selected epoch {scores['epoch']}", scores)
+def details(split: str, scores: Mapping[str, Any], which: str) -> Iterator[str]:
+    """Yields per-class scores and confusion matrix of one split at the selected or last epoch."""
+    yield from class_details(f"{split}, {which} epoch {scores['epoch']}", scores)
 
 
 def class_details(images: str, scores: Mapping[str, Any]) -> Iterator[str]:
     """Yields per-class scores and confusion matrix; `images` says of which images."""
     yield f"## Per class on {escape(images)}"
-    rows = [
-        [escape(row["class"]), *(percentage(row[rate]) for rate in RATES), f"{row['support']}"]
-        for row in scores["per_class"]
-    ]
+    predicted = [sum(column) for column in zip(*scores["confusion"], strict=True)]
+    rows = []
+    for row, count in zip(scores["per_class"], predicted, strict=True):
+        # A class that is neither true nor predicted is in no average, so it has no rates.
+        occurs = row["support"] or count
+        rates = (percentage(row[rate] if occurs else None) for rate in RATES)
+        rows.append([escape(row["class"]), *rates, f"{row['support']}"])
     for name in ("macro", "weighted"):
         rates = (percentage(scores[name][rate]) for rate in RATES)
         rows.append(bold([f"{name} average", *rates, f"{scores['count']}"]))

@@ -54,8 +54,22 @@ def seeds_and_folds_report(kind: str, reports: Mapping[int, Mapping[str, Any]]) 
         "deviation": deviation,
         "pooled": _pooled(reports) if kind == "fold" else None,
         "protocol": {**first["protocol"], f"{kind}s": [str(number) for number in reports]},
-        "warnings": sorted({text for report in reports.values() for text in report["warnings"]}),
+        "warnings": _warnings(kind, reports),
     }
+
+
+def _warnings(kind: str, reports: Mapping[int, Mapping[str, Any]]) -> list[str]:
+    """Returns the warnings of all runs; those of some runs only begin with their numbers."""
+    runs_of: dict[str, list[int]] = {}
+    for number, report in reports.items():
+        for text in report["warnings"]:
+            runs_of.setdefault(text, []).append(number)
+    return [
+        text
+        if len(numbers) == len(reports)
+        else f"{kind}{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}: {text}"
+        for text, numbers in sorted(runs_of.items())
+    ]
 
 
 def _rates(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, float]:

@@ -14,6 +14,7 @@ from ferjax.config.format_versions import upgrade_meta
 from ferjax.errors import UserError
 from ferjax.runtime.processes import on_first
 from ferjax.runtime.variable_tree import flatten, merge_trees, unflatten
+from ferjax.training.run_directory.find_runs import check_is_run
 from ferjax.training.state import TrainState
 
 _policies = ocp.checkpoint_managers
@@ -151,9 +152,8 @@ def read_meta(run_dir: Path, step: int | None = None) -> tuple[int, dict[str, An
     Raises:
       UserError: the run holds no checkpoint.
     """
+    check_is_run(run_dir)
     path = (run_dir / "checkpoints").resolve()
-    if not path.is_dir():
-        raise UserError(f"{run_dir}: no checkpoints/ there. Give the folder of a ferjax run.")
     with ocp.CheckpointManager(path, item_names=("state", "meta")) as manager:
         step = manager.latest_step() if step is None else step
         if step is None:

@@ -10,6 +10,7 @@ from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
 from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.processes import on_first
+from ferjax.training.run_directory.find_runs import where_runs_are
 
 CONFIG_FILE = "config.json"
 _LOCK_FILE = ".lock"
@@ -19,7 +20,7 @@ def read_config(run_dir: Path) -> TrainConfig:
     """Returns the config of a run; raises `UserError` where the folder is no run directory."""
     path = run_dir / CONFIG_FILE
     if not path.is_file():
-        raise UserError(f"{run_dir}: no {CONFIG_FILE} there. Give the folder of a ferjax run.")
+        raise UserError(f"{run_dir}: no {CONFIG_FILE} there. {where_runs_are(run_dir)}")
     return config_from_json(path.read_text(encoding="utf-8"), str(path))
 
 

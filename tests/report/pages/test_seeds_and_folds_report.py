@@ -48,3 +48,19 @@ def test_one_run_has_no_standard_deviation() -> None:
     summary = seeds_and_folds_report("seed", {7: report(CONFUSIONS[0])})
     assert set(summary["deviation"].values()) == {None}
     assert "±" not in summary["summary"].partition(" (")[0]
+
+
+def test_a_warning_of_some_runs_names_them() -> None:
+    reports = {k: report(c) for k, c in enumerate(CONFUSIONS, start=1)}
+    reports[2]["warnings"] = ["test has no image of fear", "w"]
+    reports[3]["warnings"] = ["test has no image of fear", "w", "z"]
+    found = seeds_and_folds_report("fold", reports)["warnings"]
+    assert found == ["folds 2, 3: test has no image of fear", "w", "fold 3: z"]
+
+
+def test_a_fold_without_a_class_can_reach_all_points() -> None:
+    """scikit-learn's macro-F1 of a fold that has no fear and is all right is 1."""
+    confusions = ([[4, 0], [0, 4]], [[8, 0], [0, 0]])
+    summary = seeds_and_folds_report("fold", {k: report(c) for k, c in enumerate(confusions)})
+    assert summary["mean"]["test_selected_macro_f1"] == 1
+    assert summary["pooled"]["macro"]["f1"] == 1

@@ -73,6 +73,11 @@ def read_split_csvs(folder: Path) -> tuple[Split, np.ndarray, tuple[str, ...]]:
         usage += [MERGED] * len(rows.usage) if merged else rows.usage.tolist()
         parts.append(rows)
         ids += row_ids(path, rows)
+    if not parts:
+        raise UserError(
+            f"{folder}: {'; '.join(notes)}, and no other file of train.csv, val.csv and test.csv is"
+            " there. launch.predict names the emotions of its faces"
+        )
     emotion, images = (
         np.concatenate([getattr(rows, field) for rows in parts]) for field in ("emotion", "images")
     )

@@ -22,6 +22,7 @@ from ferjax.data.datasets.fer2013.csv_layouts import (
 from ferjax.data.datasets.numbered_folders import identify_numbered_classes
 from ferjax.data.decoding.image_file import image_split
 from ferjax.data.reading.class_folders import class_folders, layout_error, visible_entries
+from ferjax.data.reading.csv_rows import csv_header
 from ferjax.data.reading.pixel_csv import SIDE, USAGES
 from ferjax.data.splits.split import DatasetBundle, Split, subset
 from ferjax.errors import UserError
@@ -80,7 +81,7 @@ def load(
         pool, usage, notes = read_whole_csv(path)
         layout = f"{path.name} (emotion, pixels, Usage)"
         notes = (*(f"{path.name} was read, {other} beside it was not" for other in ignored), *notes)
-    elif (path / "train.csv").is_file():
+    elif (path / "train.csv").is_file() or not any((path / name).is_dir() for name in _FOLDERS):
         pool, usage, notes = read_split_csvs(path)
         layout = "a csv file for each split (emotion, pixels)"
         notes = (*(f"train.csv was read, {other} beside it was not" for other in ignored), *notes)
@@ -107,10 +108,12 @@ def load(
 def _find_layout(data_dir: Path) -> tuple[Path, list[str]]:
     """Returns the csv file, or the folder with train.csv or train/; and names that are ignored."""
     if data_dir.is_file() and data_dir.suffix.lower() == ".csv":
-        if not is_split_csv(data_dir) or not data_dir.with_name("train.csv").is_file():
+        if not is_split_csv(data_dir):
             return data_dir, []
-        return data_dir.parent, []
-    for root in (data_dir, data_dir / "fer2013"):
+        alone = not data_dir.with_name("train.csv").is_file()
+        return (data_dir if alone and "Usage" in csv_header(data_dir) else data_dir.parent), []
+    roots = (data_dir, data_dir / "fer2013")
+    for root in roots:
         csv_files = [root / name for name in WHOLE_FILES if (root / name).is_file()]
         folders = [f"{name}/" for name in ("train", "test") if (root / name).is_dir()]
         # The csv file comes first, because it always distinguishes PublicTest from PrivateTest.
@@ -119,6 +122,10 @@ def _find_layout(data_dir: Path) -> tuple[Path, list[str]]:
         if (root / "train.csv").is_file():
             return root, folders
         if "train/" in folders:
+            return root, []
+    # A copy of the test images alone can be judged, but not trained on.
+    for root in roots:
+        if (root / "test").is_dir() or (root / "test.csv").is_file():
             return root, []
     raise layout_error("FER2013", data_dir, LAYOUTS, SOURCE)
 
@@ -132,7 +139,8 @@ def _read_folders(
     usages: list[str] = []
     folders = [name for name in _FOLDERS if (root / name).is_dir()]
     for folder in folders:
-        unmarked = MERGED if folder == "test" and len(folders) == 2 else _FOLDERS[folder][-1]
+        no_val = not set(folders) - {"train", "test"}
+        unmarked = MERGED if folder == "test" and no_val else _FOLDERS[folder][-1]
         files = class_folders(root / folder, _class_folder_names(root / folder))
         paths += (folder_paths := [path for group in files.values() for path in group])
         keys += [key for key, group in files.items() for _ in group]

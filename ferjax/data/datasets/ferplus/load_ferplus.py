@@ -72,9 +72,10 @@ def load(
         split_seed=split_seed,
         notes=(*voted.notes, *check_counts("ferplus", counts, voted.where)),
     )
-    if bundle.splits["val"].targets is None:
+    val = bundle.splits.get("val")
+    if val is None or val.targets is None:
         return bundle
-    val = _with_majority_labels(bundle.splits["val"], majority["FER2013Train"])
+    val = _with_majority_labels(val, majority["FER2013Train"])
     return replace(bundle, splits={**bundle.splits, "val": val})
 
 

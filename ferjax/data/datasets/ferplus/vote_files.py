@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -57,17 +58,22 @@ def find_votes(
       UserError: there is neither layout, a file is broken, or files do not belong together.
     """
     roots = [data_dir / name for name in _ROOTS]
-    labelled = [root for root in roots if (root / "FER2013Train" / "label.csv").is_file()]
-    with_images = [root for root in labelled if next((root / "FER2013Train").glob("*.png"), None)]
+    # FER2013Train first; a copy of another folder alone can be judged, but not trained on.
+    labelled = [
+        root / folder
+        for folder, root in product(FOLDERS.values(), roots)
+        if (root / folder / "label.csv").is_file()
+    ]
+    with_images = [folder for folder in labelled if next(folder.glob("*.png"), None)]
     if with_images:
-        return _read_folders(with_images[0], storage_size, on_bad_image)
+        return _read_folders(with_images[0].parent, storage_size, on_bad_image)
     lists = [root / "fer2013new.csv" for root in roots if (root / "fer2013new.csv").is_file()]
     faces = [root / "fer2013.csv" for root in (*(p.parent for p in lists), data_dir)]
     faces = [path for path in faces if path.is_file()]
     if lists and faces:
         return _read_csv_files(lists[0], faces[0])
     if lists or labelled:
-        path = lists[0] if lists else labelled[0] / "FER2013Train" / "label.csv"
+        path = lists[0] if lists else labelled[0] / "label.csv"
         raise UserError(
             f"{path}: votes without faces, {path.parent} {describe_path(path.parent)}. Put "
             f"fer2013.csv ({ROWS:,} rows, from Kaggle) beside fer2013new.csv, or draw the faces "

@@ -5,6 +5,7 @@ References:
   Recognition in the Wild", CVPR 2017. http://www.whdeng.cn/RAF/model1.html
 """
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -92,8 +93,9 @@ def _find_layout(data_dir: Path) -> tuple[Path, str, str, list[Entry], tuple[str
         if has_lists(root):
             entries, layout, crops = read_lists(root)
             return root, layout, crops, entries, ()
-    for root in (data_dir / name for name in _FOLDER_ROOTS):
-        if (root / "train").is_dir():
+    # A copy of the test images alone can be judged, but not trained on.
+    for split_name, name in product(("train", "test"), _FOLDER_ROOTS):
+        if ((root := data_dir / name) / split_name).is_dir():
             entries, layout, notes = read_folders(root)
             return root, layout, "aligned faces as released", entries, notes
     raise layout_error("RAF-DB", data_dir, LAYOUTS, SOURCE)

@@ -1,0 +1,90 @@
+"""The folder of an evaluation: named by what was judged; no evaluation overwrites another."""
+
+import contextlib
+import hashlib
+import itertools
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ferjax.data.splits.split import Split
+from ferjax.data.storage.feature_store import content_digest
+from ferjax.data.storage.locks_and_writes import folder_lock
+from ferjax.errors import UserError
+
+
+def inputs_digest(facts: Sequence[Any], split: Split | None = None) -> str:
+    """Returns the sha256 of what an evaluation is computed from.
+
+    Args:
+      facts: JSON values: the run, its checkpoint, the test-time augmentation.
+      split: the images: their names, labels and pixels count, not where they lie.
+    """
+    digest = hashlib.sha256(json.dumps(facts).encode())
+    if split is not None:
+        digest.update(json.dumps([*split.ids]).encode())
+        digest.update(split.labels.tobytes() + content_digest(split).encode())
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def evaluation_folder(out: Path | None, parent: Path, name: str, inputs: str) -> Iterator[Path]:
+    """Yields the folder to write an evaluation to.
+
+    It is new, or that of an earlier evaluation of the same inputs.
+
+    Args:
+      out: the folder that the user asks for, or None.
+      parent: where the folder goes otherwise.
+      name: of that folder; `-2`, `-3` and so on are added while it holds another evaluation.
+      inputs: from `inputs_digest`; the report holds it under `inputs`.
+
+    Raises:
+      UserError: `out` holds something else.
+    """
+    if out:
+        check_out(out, inputs)
+        yield out
+        return
+    # Of several processes that judge folders of one name each gets a folder of its own.
+    with folder_lock(parent / name):
+        names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+        folder = next(
+            folder for folder in map(parent.joinpath, names) if _inputs_of(folder) in (None, inputs)
+        )
+        folder.mkdir(exist_ok=True)
+        yield folder
+
+
+def check_out(out: Path, inputs: str) -> None:
+    """Raises `UserError` unless `--out` is new, empty, or holds an evaluation of `inputs`."""
+    found = [entry for entry in out.iterdir() if not entry.name.startswith(".")]
+    if found and _inputs_of(out) != inputs:
+        raise UserError(
+            f"--out={out} holds {found[0].name} and is no earlier result of this evaluation. Name a"
+            " new folder; nothing was written."
+        )
+
+
+def writable_folder(folder: Path, advice: str) -> None:
+    """Creates a folder and checks that files can be written there.
+
+    Raises:
+      UserError: they cannot; `advice` says what to do.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error.strerror}). {advice}") from None
+
+
+def _inputs_of(folder: Path) -> str | None:
+    """Returns the inputs of the evaluation in a folder; None where none was finished."""
+    path = folder / "report.json"
+    if not path.is_file():
+        return None
+    return json.loads(path.read_text(encoding="utf-8")).get("inputs", "")

@@ -1,0 +1,43 @@
+"""predictions_<split>.csv: what was predicted for each image, for tests of significance."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from ferjax.data.reading.image_table_columns import printable_name
+from ferjax.data.splits.split import Split
+from ferjax.runtime.atomic_files import write_atomically
+from ferjax.training.metrics import Evaluation
+
+COLUMNS = "file or row, true class, predicted class, probability of every class"
+
+
+def write_predictions_csv(
+    result: Evaluation, split: Split, classes: Sequence[str], directory: Path
+) -> str:
+    r"""Writes a row for each image of a split, in its order; returns the file's name.
+
+    The columns are `file` (the image's id: a path, or `file.csv:row`), `label`, `predicted`, and a
+    probability for each class. Fields are quoted where csv needs it; bytes of a file name that are
+    not UTF-8 are written as `\xff`.
+
+    Args:
+      result: of these images.
+      split: the images.
+      classes: names of the labels.
+      directory: where the file goes.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["file", "label", "predicted", *classes])
+    rows = zip(split.ids, result.labels, result.predicted, result.probabilities, strict=True)
+    for name, label, predicted, row in rows:
+        numbers = (f"{probability:.6f}" for probability in row)
+        writer.writerow([printable_name(name), classes[label], classes[predicted], *numbers])
+    file = f"predictions_{split.name}.csv"
+    write_atomically(directory / file, text.getvalue().encode())
+    return file
