@@ -11,13 +11,13 @@ import numpy as np
 from ferjax.convert.converted.weights_cache import cached_names as cached_names
 from ferjax.convert.converted.weights_cache import entry_folder, is_cached, locked_entry
 from ferjax.convert.converted.weights_folder import load_weights, save_weights
-from ferjax.convert.fetching.file_hashes import file_digest
 from ferjax.convert.fetching.name_url_or_file import Origin, address, fetch, resolve
 from ferjax.convert.readers.open_file import open_source
 from ferjax.convert.readers.source_file import Source
 from ferjax.convert.recognise_network import recognise
 from ferjax.convert.rules.match_and_convert import Assignment, Table, convert, match
 from ferjax.errors import UserError
+from ferjax.runtime.checksums import file_digest
 from ferjax.specs import InputSpec, lists_to_tuples, spec_from_json, spec_to_json
 
 # (model, num_classes, **fields) → flat path → shape.

@@ -15,7 +15,7 @@ from ferjax.evaluation.protocol import summarise
 from ferjax.evaluation.scores_and_figures import confusion_figure, epoch_scores, mistakes_figure
 from ferjax.report.environment import describe_environment
 from ferjax.report.pages.report_files import write_report
-from ferjax.runs.load_run import LoadedRun, load_run
+from ferjax.runs.load_run import LoadedRun, check_probabilities, load_run
 from ferjax.runs.task import evaluator
 from ferjax.runtime.processes import on_first
 from ferjax.runtime.sharding import data_mesh, devices_for
@@ -72,6 +72,7 @@ def report_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
         )
     shown, left_out = subset(split, np.flatnonzero(kept)), int((~kept).sum())
     result, devices = evaluation(logits, labels), list(mesh.devices.flat)
+    check_probabilities(result.probabilities, run_dir)
     found = _Found(name, bundle, shown, left_out, classes, result, devices)
     return on_first(lambda: _write(config, own, run, found))
 

@@ -17,12 +17,12 @@ from safetensors.numpy import save_file
 from ferjax.convert.catalogue import find_weights
 from ferjax.convert.converted.weights_cache import cached_names, entry_folder
 from ferjax.convert.fetching import hub_client, name_url_or_file
-from ferjax.convert.fetching.file_hashes import file_digest
 from ferjax.convert.rules.match_and_convert import export
 from ferjax.convert.tables.all_tables import find_table
 from ferjax.convert.weights import Pretrained, load_pretrained, save_pretrained
 from ferjax.errors import UserError
 from ferjax.models.registry import abstract_variables
+from ferjax.runtime.checksums import file_digest
 
 Variables = dict[str, np.ndarray]
 
