@@ -18,6 +18,7 @@ from ferjax.convert.recognise_network import recognise
 from ferjax.convert.rules.match_and_convert import Assignment, Table, convert, match
 from ferjax.errors import UserError
 from ferjax.runtime.checksums import file_digest
+from ferjax.runtime.finite_arrays import not_finite
 from ferjax.specs import InputSpec, lists_to_tuples, spec_from_json, spec_to_json
 
 # (model, num_classes, **fields) → flat path → shape.
@@ -107,7 +108,7 @@ def save_pretrained(folder: Path, weights: Pretrained) -> Path:
 
 
 def _read(path: Path, model: str) -> Pretrained:
-    """Reads a folder of `save_pretrained`; raises `UserError` if it is of another network."""
+    """Reads a folder of `save_pretrained`; raises `UserError` if it is of another network or NaN."""
     variables, sidecar = load_weights(path)
     try:
         weights = Pretrained(
@@ -124,6 +125,8 @@ def _read(path: Path, model: str) -> Pretrained:
         raise UserError(
             f"{path}: its model.json has no valid value for {error}. Convert the weights again."
         ) from None
+    if broken := not_finite(variables):
+        raise UserError(f"{path}: {broken}. Convert the weights again, from a file without these.")
     if weights.model != model:
         raise UserError(
             f"{path}: weights of {weights.model}, expected {model}. Give --model={weights.model},"
@@ -192,12 +195,22 @@ def plan_conversion(file: Path, origin: Origin, model: str, abstract: Abstract) 
 
 
 def run_conversion(plan: ConversionPlan) -> Pretrained:
-    """Runs a planned conversion and returns the weights."""
+    """Runs a planned conversion and returns the weights.
+
+    Raises:
+      UserError: weights that are NaN or infinite.
+    """
     spec, origin = plan.origin.spec, plan.origin
+    variables = convert(plan.source.read, plan.assignments)
+    if broken := not_finite(variables):
+        raise UserError(
+            f"{plan.file}: {broken}: the file is damaged, or its network diverged. Copy or download"
+            " it again, or take other weights."
+        )
     return Pretrained(
         name=origin.name,
         model=plan.model,
-        variables=convert(plan.source.read, plan.assignments),
+        variables=variables,
         fields=plan.fields,
         input=plan.input,
         num_classes=plan.num_classes,

@@ -1,4 +1,7 @@
-"""File format of converted weights: `model.safetensors` and its metadata in `model.json`."""
+"""File format of converted weights: `model.safetensors`, and its metadata in `model.json`.
+
+`SHA256SUMS` holds the checksums of both; weights of older versions have none.
+"""
 
 import json
 import os
@@ -13,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 import ferjax
 from ferjax.errors import UserError
+from ferjax.runtime.checksums import find_damage, write_checksums
 
 FORMAT, VERSION = "ferjax-weights", 1
 TENSORS_FILE, SIDECAR_FILE = "model.safetensors", "model.json"
@@ -51,7 +55,8 @@ def save_weights(
             contiguous = {name: np.asarray(t, order="C") for name, t in tensors.items()}
             save_file(contiguous, temporary / TENSORS_FILE)
             (temporary / SIDECAR_FILE).write_text(text, "utf-8")
-            for path in (temporary / TENSORS_FILE, temporary / SIDECAR_FILE, temporary):
+            sums = write_checksums(temporary)
+            for path in (temporary / TENSORS_FILE, temporary / SIDECAR_FILE, sums, temporary):
                 _sync(path)
             os.rename(temporary, folder)
             _sync(folder.parent)
@@ -79,7 +84,7 @@ def load_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
       Flat path → float32 array, and the JSON values of `model.json`.
 
     Raises:
-      UserError: no such weights, another format or version, or a truncated file.
+      UserError: no such weights, another format or version, or a damaged file.
     """
     folder = Path(path) if Path(path).is_dir() else Path(path).parent
     sidecar = _read_sidecar(folder / SIDECAR_FILE)
@@ -102,6 +107,8 @@ def load_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             f" {shapes.get(wrong[0], 'missing')} found,"
             f" {sidecar['tensors'].get(wrong[0], 'none')} expected. {_ADVICE}"
         )
+    if damage := find_damage(folder):
+        raise UserError(f"{folder}: {damage}. {_ADVICE}")
     return tensors, sidecar
 
 

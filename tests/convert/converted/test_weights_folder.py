@@ -130,3 +130,16 @@ def test_a_damaged_sidecar_is_an_error(saved: Path) -> None:
     assert is_saved(saved)
     with pytest.raises(UserError, match=r"model\.json cannot be read"):
         load_weights(saved)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model.json"])
+def test_a_changed_byte_is_an_error(saved: Path, name: str) -> None:
+    content = bytearray((saved / name).read_bytes())
+    place = content.rindex(b"5") if name == "model.json" else -2
+    content[place] ^= 1
+    (saved / name).write_bytes(content)
+    with pytest.raises(UserError, match=rf"weights: {name} is damaged .*Delete this folder"):
+        load_weights(saved)
+    # Weights of an older version open: they have no checksums.
+    (saved / "SHA256SUMS").unlink()
+    assert load_weights(saved)[0].keys() == TENSORS.keys()

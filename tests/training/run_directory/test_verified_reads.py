@@ -1,5 +1,6 @@
 """Damaged checkpoints: one sentence that names the file, and a checkpoint that is whole."""
 
+import itertools
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -63,20 +64,20 @@ def largest(run_dir: Path, step: int) -> Path:
     return max(files, key=lambda path: path.stat().st_size)
 
 
-@pytest.mark.parametrize("damage", [flip, cut, Path.unlink])
 @pytest.mark.parametrize(
     ("step", "way_out"),
     [(1, "the last checkpoint, of step 2"), (2, "goes on from its checkpoint of step 1")],
 )
 def test_every_damaged_file_is_named_with_a_way_out(
-    run_dir: Path, damage: Damage, step: int, way_out: str, tmp_path: Path
+    run_dir: Path, step: int, way_out: str, tmp_path: Path
 ) -> None:
     whole = tmp_path / "whole"
     shutil.copytree(run_dir / "checkpoints", whole)
     folder = run_dir / "checkpoints" / str(step)
     names = [path.relative_to(folder) for path in folder.glob("*/**/*") if path.is_file()]
     assert len(names) > 8
-    for name in names:
+    damages: list[Damage] = [flip, cut, Path.unlink]
+    for name, damage in zip(names, itertools.cycle(damages), strict=False):
         damage(folder / name)
         with pytest.raises(UserError) as caught:
             read_all(run_dir, step)
@@ -86,7 +87,7 @@ def test_every_damaged_file_is_named_with_a_way_out(
         shutil.copy(whole / str(step) / name, folder / name)
     read_all(run_dir, step)
     # What the message advises works.
-    damage(largest(run_dir, step))
+    flip(largest(run_dir, step))
     if step == 2:
         shutil.rmtree(folder)
     read_all(run_dir, 3 - step)
