@@ -10,7 +10,7 @@ import numpy as np
 
 from ferjax.convert.converted.weights_cache import cached_names as cached_names
 from ferjax.convert.converted.weights_cache import entry_folder, is_cached, locked_entry
-from ferjax.convert.converted.weights_folder import load_weights, save_weights
+from ferjax.convert.converted.weights_folder import check_undamaged, load_weights, save_weights
 from ferjax.convert.fetching.name_url_or_file import Origin, address, fetch, resolve
 from ferjax.convert.readers.open_file import open_source
 from ferjax.convert.readers.source_file import Source
@@ -108,7 +108,11 @@ def save_pretrained(folder: Path, weights: Pretrained) -> Path:
 
 
 def _read(path: Path, model: str) -> Pretrained:
-    """Reads a folder of `save_pretrained`; raises `UserError` if it is of another network or NaN."""
+    """Reads a folder of `save_pretrained`.
+
+    Raises:
+      UserError: weights of another network, that are damaged, or that are NaN or infinite.
+    """
     variables, sidecar = load_weights(path)
     try:
         weights = Pretrained(
@@ -125,6 +129,7 @@ def _read(path: Path, model: str) -> Pretrained:
         raise UserError(
             f"{path}: its model.json has no valid value for {error}. Convert the weights again."
         ) from None
+    check_undamaged(path)
     if broken := not_finite(variables):
         raise UserError(f"{path}: {broken}. Convert the weights again, from a file without these.")
     if weights.model != model:

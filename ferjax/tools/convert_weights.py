@@ -28,6 +28,7 @@ from ferjax.images.preprocess import prepare
 from ferjax.models.registry import abstract_variables, create_model
 from ferjax.runs.load_run import load_run
 from ferjax.runtime.atomic_files import write_atomically
+from ferjax.runtime.finite_arrays import not_finite
 from ferjax.runtime.variable_tree import flatten, unflatten
 from ferjax.specs import spec_to_json
 
@@ -142,6 +143,8 @@ def run_export(config: ConvertConfig) -> tuple[Path, str]:
         model, fields = run.meta["model"], run.meta["fields"]
         variables = {path: np.asarray(leaf) for path, leaf in flatten(run.variables).items()}
         about = {"classes": list(run.classes), "input": spec_to_json(run.spec)}
+    if broken := not_finite(variables):
+        raise UserError(f"{source}: {broken}. Nothing was written; export other weights.")
     if config.model and config.model != model:
         raise UserError(f"--model={config.model}: {source} holds {model}. Leave the flag out.")
     state, build = to_torchvision(variables, model, fields)

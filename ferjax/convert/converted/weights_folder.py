@@ -107,9 +107,15 @@ def load_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             f" {shapes.get(wrong[0], 'missing')} found,"
             f" {sidecar['tensors'].get(wrong[0], 'none')} expected. {_ADVICE}"
         )
-    if damage := find_damage(folder):
-        raise UserError(f"{folder}: {damage}. {_ADVICE}")
+    check_undamaged(folder, TENSORS_FILE)
     return tensors, sidecar
+
+
+def check_undamaged(path: Path, file: str = SIDECAR_FILE) -> None:
+    """Raises `UserError` unless a file of converted weights is as it was written."""
+    folder = path if path.is_dir() else path.parent
+    if damage := find_damage(folder, file):
+        raise UserError(f"{folder}: {damage}. {_ADVICE}")
 
 
 def is_saved(path: Path) -> bool:
