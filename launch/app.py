@@ -5,6 +5,7 @@ flag take no longer than the start of Python.
 """
 
 import logging
+import os
 import re
 import sys
 import traceback
@@ -17,6 +18,8 @@ from ferjax.errors import Terminated, UserError, ran_out_of_memory
 
 # Exit statuses as in sysexits.h: an internal error; a temporary failure.
 CRASHED, LOST_PEER = 70, 75
+# As a shell reports a process that SIGPIPE has ended: `launch.predict ... | head`.
+PIPE_CLOSED = 141
 # Text of the error when another process is lost; JAX raises several types.
 _LOST = "Gloo|NCCL|[Cc]oordination ?[Ss]ervice|[Cc]onnection|heartbeat"
 
@@ -25,6 +28,9 @@ def _parse(argv: Sequence[str]) -> list[str]:
     app.define_help_flags()
     try:
         return flags.FLAGS(argv)
+    except SystemExit:  # --help
+        sys.stdout.flush()
+        raise
     except flags.Error as error:
         raise UserError(f"{' '.join(str(error).split())} `--help` lists the flags.") from None
 
@@ -33,8 +39,8 @@ def run(main: Callable[[list[str]], Any]) -> None:
     """Parses flags, calls `main` with the other words of the command line, and exits.
 
     Exit status: 0; 1 for a `UserError`, printed as one line, or if memory ran out; 130 for Ctrl-C;
-    143 for SIGTERM or SIGHUP; `CRASHED` for an internal error; `LOST_PEER` if another process of
-    the run has ended.
+    143 for SIGTERM or SIGHUP; `PIPE_CLOSED` if nobody reads the output any more; `CRASHED` for an
+    internal error; `LOST_PEER` if another process of the run has ended.
     """
     _set_logs()
     try:
@@ -43,12 +49,15 @@ def run(main: Callable[[list[str]], Any]) -> None:
 
         enable_compile_cache()
         main(arguments[1:])
+        sys.stdout.flush()
     except UserError as error:
         _exit(1, f"error: {error}")
     except KeyboardInterrupt as error:
-        stopped = "stopped; the same command with --resume continues from here"
-        _exit(interrupt_status(error), stopped)
+        resumed = "; the same command with --resume continues from here"
+        _exit(interrupt_status(error), f"stopped{resumed if _can_resume() else ''}")
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads_output():
+            _exit(PIPE_CLOSED)
         if ran_out_of_memory(error):
             _exit(1, f"error: {out_of_memory()}")
         if lost := _lost_peer(error):
@@ -71,6 +80,21 @@ def interrupt_status(error: KeyboardInterrupt) -> int:
     return 143 if isinstance(error, Terminated) else 130
 
 
+def _can_resume() -> bool:
+    return "resume" in flags.FLAGS
+
+
+def _nobody_reads_output() -> bool:
+    """Returns whether standard output is a closed pipe; from then on it goes nowhere."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Otherwise Python would complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
+
+
 def _exit(status: int, message: str = "") -> NoReturn:
     """Ends the process with a message; at once if it belongs to a multi-process run."""
     if message:
@@ -85,7 +109,8 @@ def _lost_peer(error: Exception) -> str:
     processes = sys.modules.get("ferjax.runtime.processes")
     if not processes or not processes.is_distributed() or not re.search(_LOST, str(error)):
         return ""
-    return "another process of this run has ended; see its output. --resume continues the run."
+    resumed = " --resume continues the run." if _can_resume() else ""
+    return f"another process of this run has ended; see its output.{resumed}"
 
 
 def out_of_memory() -> str:

@@ -5,7 +5,6 @@
 
 import json
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 import ferjax
 from ferjax.errors import UserError
+from ferjax.runtime.atomic_files import temporary_beside
 from ferjax.runtime.checksums import find_damage, write_checksums
 
 FORMAT, VERSION = "ferjax-weights", 1
@@ -43,14 +43,13 @@ def save_weights(
     wrong = [name for name, tensor in tensors.items() if tensor.dtype != np.float32]
     if wrong:
         raise ValueError(f"not float32: {wrong}")
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     head = {"format": FORMAT, "version": VERSION, "ferjax": ferjax.__version__}
     shapes = {name: list(tensor.shape) for name, tensor in sorted(tensors.items())}
     text = json.dumps({**head, **sidecar, "tensors": shapes}, indent=1) + "\n"
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise _exists_error(folder)
-        try:
+        with temporary_beside(folder) as temporary:
             temporary.mkdir(parents=True)
             contiguous = {name: np.asarray(t, order="C") for name, t in tensors.items()}
             save_file(contiguous, temporary / TENSORS_FILE)
@@ -60,8 +59,6 @@ def save_weights(
                 _sync(path)
             os.rename(temporary, folder)
             _sync(folder.parent)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
     except (OSError, SafetensorError) as error:
         if folder.is_dir() and any(folder.iterdir()):  # another process was first
             raise _exists_error(folder) from None
