@@ -7,6 +7,7 @@ flag take no longer than the start of Python.
 import logging
 import os
 import re
+import select
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -86,13 +87,13 @@ def _can_resume() -> bool:
 
 def _nobody_reads_output() -> bool:
     """Returns whether standard output is a closed pipe; from then on it goes nowhere."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Otherwise Python would complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
+    waiting = select.poll()
+    waiting.register(sys.stdout, 0)
+    if not waiting.poll(0):
+        return False
+    # Otherwise Python would complain when it flushes at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
 
 
 def _exit(status: int, message: str = "") -> NoReturn:
