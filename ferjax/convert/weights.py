@@ -14,7 +14,7 @@ from ferjax.convert.converted.weights_folder import check_undamaged, load_weight
 from ferjax.convert.fetching.name_url_or_file import Origin, address, fetch, resolve
 from ferjax.convert.readers.open_file import open_source
 from ferjax.convert.readers.source_file import Source
-from ferjax.convert.recognise_network import recognise
+from ferjax.convert.recognise_network import network_within, recognise
 from ferjax.convert.rules.match_and_convert import Assignment, Table, convert, match
 from ferjax.errors import UserError
 from ferjax.runtime.checksums import file_digest
@@ -175,7 +175,7 @@ def plan_conversion(file: Path, origin: Origin, model: str, abstract: Abstract) 
     Raises:
       UserError: no readable weights, weights of another network, or arrays that do not fit.
     """
-    source = open_source(file)
+    source = network_within(open_source(file), origin.kind)
     recognised = recognise(source, model, origin.kind)
     table, spec = recognised.table, origin.spec
     headless = recognised.num_classes is None and not recognised.hidden
