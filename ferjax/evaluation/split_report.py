@@ -20,7 +20,7 @@ from ferjax.evaluation.scores_and_figures import confusion_figure, epoch_scores,
 from ferjax.evaluation.seen_in_training import describe_seen
 from ferjax.report.environment import describe_environment
 from ferjax.report.pages.report_files import write_report
-from ferjax.runs.load_run import LoadedRun, load_run
+from ferjax.runs.load_run import LoadedRun, check_probabilities, load_run
 from ferjax.runs.task import evaluator
 from ferjax.runtime.processes import on_first
 from ferjax.runtime.sharding import data_mesh, devices_for
@@ -78,6 +78,7 @@ def report_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
         logits, split.labels, run.classes, data.bundle.classes
     )
     result, shown = evaluation(scored, labels), subset(split, np.flatnonzero(kept))
+    check_probabilities(result.probabilities, run_dir)
     # Labels index the classes that were scored, in files and figures.
     shown = replace(shown, labels=result.labels.astype(np.int32), targets=None)
     notes = [*data.bundle.notes]

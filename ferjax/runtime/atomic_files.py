@@ -1,6 +1,11 @@
-"""Atomic file writing: a reader sees the old file or the new one, never a half-written one."""
+"""Atomic writing: a reader sees the old file or the new one, never a half-written one."""
 
+import contextlib
+import glob
 import os
+import re
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from ferjax.errors import UserError
@@ -15,7 +20,7 @@ def write_atomically(path: Path, content: bytes) -> Path:
       UserError: the file cannot be written (no permission, no space, a file where a folder goes).
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _temporary_name(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -29,3 +34,55 @@ def write_atomically(path: Path, content: bytes) -> Path:
             "Check that the run directory exists, is writable and has space left."
         ) from error
     return path
+
+
+@contextlib.contextmanager
+def temporary_beside(path: Path) -> Iterator[Path]:
+    """Yields the name of a temporary file or folder to build `path` in, and rename when complete.
+
+    What is left under that name is removed when the block ends, and what killed processes have left
+    for the same `path` before it begins.
+
+    Raises:
+      OSError: the folder of `path` cannot be listed.
+    """
+    remove_left_by_killed_processes(path)
+    temporary = _temporary_name(path)
+    try:
+        yield temporary
+    finally:
+        _remove(temporary)
+
+
+def remove_left_by_killed_processes(path: Path) -> None:
+    """Removes the temporary files and folders for `path` whose processes have ended.
+
+    Only one machine may write to `path` at a time: processes of others are taken for dead. So
+    `write_atomically`, by which several machines write the files of one study, does not call this.
+    """
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        number = re.fullmatch(r"(\d+)\.tmp", left.name.removeprefix(f".{path.name}."))
+        # A number may come back, in a container soon; this process has none in the making yet.
+        if number and (int(number[1]) == os.getpid() or not _is_alive(int(number[1]))):
+            _remove(left)
+
+
+def _temporary_name(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def _is_alive(process: int) -> bool:
+    """Returns whether a process of this number runs on this machine."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
+    shutil.rmtree(path, ignore_errors=True)
