@@ -61,9 +61,8 @@ def _run(main: Callable[[list[str]], Any]) -> None:
     except UserError as error:
         _exit(1, f"error: {error}")
     except KeyboardInterrupt as error:
-        # Only commands with --resume can go on where they stopped.
         resumed = "; the same command with --resume continues from here"
-        _exit(interrupt_status(error), f"stopped{resumed if 'resume' in flags.FLAGS else ''}")
+        _exit(interrupt_status(error), f"stopped{resumed if _can_resume() else ''}")
     except Exception as error:
         if isinstance(error, BrokenPipeError) and _nobody_reads_output():
             _exit(PIPE_CLOSED)
@@ -87,6 +86,11 @@ def _set_logs() -> None:
 def interrupt_status(error: KeyboardInterrupt) -> int:
     """Returns the exit status of an interrupted process: 130 for Ctrl-C, 143 for a signal."""
     return 143 if isinstance(error, Terminated) else 130
+
+
+def _can_resume() -> bool:
+    """Returns whether the command has a --resume to go on with where it stopped."""
+    return "resume" in flags.FLAGS
 
 
 def _nobody_reads_output() -> bool:
