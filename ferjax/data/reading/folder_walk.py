@@ -4,21 +4,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ferjax.data.reading.class_folders import IMAGE_SUFFIXES, SYSTEM_FILES
-from ferjax.data.reading.image_table_columns import Listing, ListingBuilder, printable_name
-from ferjax.errors import UserError
-
-# Name of a split in folders and lists, lower-cased → the name in ferjax.
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
-}
+from ferjax.data.reading.class_folders import unpacked, unread_lists
+from ferjax.data.reading.image_names import is_image, is_visible
+from ferjax.data.reading.image_table_columns import Listing, ListingBuilder
+from ferjax.data.reading.split_names import split_of
+from ferjax.errors import UserError, printable
 
 # (device, inode) of each folder that was visited → its path.
 _Visited = dict[tuple[int, int], str]
@@ -28,7 +18,8 @@ def list_tree(root: Path) -> Listing:
     """Lists a folder of class folders, or one of train/, val/ and test/ with class folders in each.
 
     Images may be at any depth below their class folder. Hidden and system files are ignored. Other
-    files that are not images are ignored too, with a note. Names are sorted by code point.
+    files that are not images, and lists beside the class folders, are ignored too, with a note.
+    Names are sorted by code point.
 
     Raises:
       UserError: an image without a class, an empty class folder, a broken link or a link to a
@@ -40,31 +31,32 @@ def list_tree(root: Path) -> Listing:
     other_files: list[str] = []
     builder = ListingBuilder(str(root))
     top_folders = _folders(str(root), visited)
-    split_of = {name: SPLIT_NAMES.get(name.lower()) for name in top_folders}
-    if "train" in split_of.values():
-        for name, split in split_of.items():
-            if split is None or [*split_of.values()].count(split) > 1:
+    splits = {name: split_of(name) for name in top_folders}
+    notes = unread_lists(root)
+    if "train" in splits.values():
+        for name, split in splits.items():
+            if split is None or [*splits.values()].count(split) > 1:
                 raise UserError(
                     f"{root / name}: beside a folder for train there may be one for val and one "
-                    f"for test, found {', '.join(map(printable_name, split_of))}; move or merge"
+                    f"for test, found {', '.join(map(printable, splits))}; move or merge"
                 )
-            for label in _folders(str(root / name), visited):
-                columns = {"label": printable_name(label), "split": split}
-                _add_images(builder, root, f"{name}/{label}", columns, visited, other_files)
+            inside = unpacked(root / name)
+            notes += unread_lists(inside)
+            for label in _folders(str(inside), visited):
+                folder = (inside / label).relative_to(root).as_posix()
+                columns = {"label": printable(label), "split": split}
+                _add_images(builder, root, folder, columns, visited, other_files)
     else:
         for label in top_folders:
-            _add_images(
-                builder, root, label, {"label": printable_name(label)}, visited, other_files
-            )
+            _add_images(builder, root, label, {"label": printable(label)}, visited, other_files)
     if not len(builder):
         raise UserError(
             f"{root}: no class folders; expected one folder of images for each class, or train/, "
             "val/ and test/ holding them"
         )
-    notes = ()
     if other_files:
-        first = printable_name(other_files[0])
-        notes = (f"{len(other_files):,} files that are no images were passed over, first {first}",)
+        first = printable(other_files[0])
+        notes += (f"{len(other_files):,} files that are no images were passed over, first {first}",)
     return builder.listing(root, notes)
 
 
@@ -88,7 +80,7 @@ def _folders(folder: str, visited: _Visited) -> list[str]:
     """Returns the names of the folders in `folder`; images directly in `folder` are an error."""
     entries = _entries(folder, visited)
     stray = next(
-        (entry for entry, is_folder in entries if not is_folder and _is_image(entry)), None
+        (entry for entry, is_folder in entries if not is_folder and is_image(entry.path)), None
     )
     if stray is not None:
         raise UserError(f"{stray.path}: an image beside the class folders has no class; move it")
@@ -101,16 +93,12 @@ def _images(root: str, name: str, visited: _Visited, other_files: list[str]) -> 
         inner = f"{name}/{entry.name}"
         if is_folder:
             yield from _images(root, inner, visited, other_files)
-        elif not _is_image(entry):
+        elif not is_image(entry.path):
             other_files.append(inner)
         elif entry.is_file():
             yield inner
         else:
             raise UserError(f"{entry.path}: a link that leads nowhere, or no file; remove it")
-
-
-def _is_image(entry: "os.DirEntry[str]") -> bool:
-    return os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES
 
 
 def _entries(folder: str, visited: _Visited) -> "list[tuple[os.DirEntry[str], bool]]":
@@ -121,14 +109,10 @@ def _entries(folder: str, visited: _Visited) -> "list[tuple[os.DirEntry[str], bo
         if first != folder:
             raise UserError(f"{folder}: a link to {first}, which is listed already; remove it")
         with os.scandir(folder) as found:
-            entries = sorted((e for e in found if _is_visible(e.name)), key=lambda e: e.name)
+            entries = sorted((e for e in found if is_visible(e.name)), key=lambda e: e.name)
         return [(entry, entry.is_dir()) for entry in entries]
     except OSError as error:
         raise UserError(
             f"{folder}: cannot be listed ({error.strerror}: {error.filename}); check its "
             "permissions and links"
         ) from error
-
-
-def _is_visible(name: str) -> bool:
-    return not name.startswith(".") and name.lower() not in SYSTEM_FILES

@@ -1,6 +1,5 @@
 """A compact table of images: file name, label, split, subject; names that repeat are refused."""
 
-import os
 import zlib
 from array import array
 from collections.abc import Iterator
@@ -142,8 +141,3 @@ def _repeated_names(names: Names) -> Iterator[str]:
             if raw in earlier:
                 yield names[i]
             earlier.add(raw)
-
-
-def printable_name(name: str) -> str:
-    r"""Returns a file name that can be printed: bytes that are not UTF-8 become `\xff`."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -17,7 +17,7 @@ def read_exclude(path: Path) -> dict[str, int]:
     """Reads a list of images, one relative path per line; ignores blank lines and # comments.
 
     Returns:
-      Path with forward slashes → its line number.
+      Path as it stands there → its line number.
 
     Raises:
       UserError: the file cannot be read or is not text.
@@ -30,7 +30,7 @@ def read_exclude(path: Path) -> dict[str, int]:
         raise UserError(
             f"{path}: cannot be read ({reason}); expected a text file with one relative path a line"
         ) from None
-    lines = [line.strip().replace("\\", "/").removeprefix("./") for line in lines]
+    lines = [line.strip() for line in lines]
     return {
         line: number for number, line in enumerate(lines, 1) if line and not line.startswith("#")
     }
@@ -47,26 +47,45 @@ def excluded(line_of: dict[str, int], image_of: dict[str, str], where: Path) -> 
     Raises:
       UserError: a line names no image.
     """
+    images = set()
     for name, line in line_of.items():
-        if name not in image_of:
+        # A backslash is a separator of Windows, or part of a name such as a\xff.png.
+        slashes = name.replace("\\", "/").removeprefix("./")
+        image = image_of.get(name, image_of.get(slashes))
+        if image is None:
             raise UserError(
-                f"{where}, line {line}: no image {name!r}.{_hint(name, image_of)} Expected paths "
-                "relative to the data set's folder, as on the contact sheets"
+                f"{where}, line {line}: no image {slashes!r}.{_hint(slashes, image_of)} Expected "
+                "paths relative to the data set's folder, as on the contact sheets"
             )
-    return frozenset(image_of[name] for name in line_of)
+        images.add(image)
+    return frozenset(images)
 
 
-def without_listed(bundle: DatasetBundle, data_dir: Path) -> DatasetBundle:
+def without_listed(bundle: DatasetBundle, data_dir: Path, read_from: Path) -> DatasetBundle:
     """Returns the bundle without the images that `exclude.txt` in its folder lists, with a note.
+
+    Args:
+      bundle: the data set.
+      data_dir: the folder, or the list, that the user gave.
+      read_from: the folder or list that was read, in `data_dir` or the same. The file may be in
+        either, and name images relative to either.
 
     Raises:
       UserError: the list cannot be read, or a line names no image.
     """
-    path = data_dir / EXCLUDE
-    if not path.is_file():
-        return bundle
+    if data_dir.is_file() and (data_dir.parent / EXCLUDE).is_file():
+        note = f"{EXCLUDE} beside {data_dir.name} not read: leave the rows themselves out"
+        return replace(bundle, notes=(*bundle.notes, note))
     image_of = {name: name for split in bundle.splits.values() for name in split.ids}
-    left_out = excluded(read_exclude(path), image_of, path)
+    if data_dir != read_from:
+        inside = read_from.relative_to(data_dir).as_posix()
+        image_of |= {f"{inside}/{name}": name for name in image_of}
+    left_out: frozenset[str] = frozenset()
+    for path in dict.fromkeys((data_dir / EXCLUDE, read_from / EXCLUDE)):
+        if path.is_file():
+            left_out |= excluded(read_exclude(path), image_of, path)
+    if not left_out:
+        return bundle
     splits = {
         name: subset(split, np.flatnonzero([image not in left_out for image in split.ids]))
         for name, split in bundle.splits.items()

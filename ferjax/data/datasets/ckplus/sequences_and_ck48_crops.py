@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ferjax.data.reading.class_folders import (
-    IMAGE_SUFFIXES,
     class_folders,
     describe_path,
     visible_entries,
 )
+from ferjax.data.reading.image_names import is_image
 from ferjax.emotions import canonical_name
 from ferjax.errors import UserError
 
@@ -121,7 +121,7 @@ def sequence_frames(images: Path, labels: Path, last_frames: int, *, neutral: bo
         emotion, sequence = _read_label(file), Path(file.parent.parent.name, file.parent.name)
         folder = images / sequence
         entries = visible_entries(folder) if folder.is_dir() else []
-        paths = [path for path in entries if path.suffix.lower() in IMAGE_SUFFIXES]
+        paths = [path for path in entries if is_image(path)]
         if len(paths) < wanted:
             raise UserError(
                 f"{folder}: {len(paths)} images, {file.name} labels them and {wanted} are wanted; "
