@@ -11,6 +11,7 @@ from ferjax.config.json_file import make_config
 from ferjax.config.phases import total_epochs
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
+from ferjax.data.splits.describe_bundle import describe_bundle
 from ferjax.errors import UserError
 from ferjax.evaluation.run_report import report_run
 from ferjax.evaluation.split_report import report_split
@@ -19,6 +20,7 @@ from ferjax.runs.seeds_and_folds import configs_of_series, train_series
 from ferjax.runs.task import prepare_task
 from ferjax.runs.train_phases import Watch, train_run
 from ferjax.runtime.processes import on_first
+from ferjax.runtime.progress_lines import say
 from ferjax.runtime.sharding import Devices, devices_for
 from ferjax.training.run_directory.config_and_lock import check_run_dir, locked_run_dir, read_config
 
@@ -45,6 +47,8 @@ def run_train(
     if finished := on_first(lambda: _finished_report(config)):
         return finished
     task = prepare_task(config, devices)
+    for line in describe_bundle(config.dataset, task.bundle):
+        say(line, config.progress and watch is None)  # a search says it once, not in each trial
     check_feature_cache(task)
     with locked_run_dir(config) as run_dir:
         train_run(task, run_dir, watch)

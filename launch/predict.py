@@ -28,8 +28,10 @@ def main(arguments: list[str]) -> None:
     from ferjax.predict import load_predictor, predict_files, write_predictions
 
     predictor = load_predictor(values.workdir, values.checkpoint, values.batch_size, values.tta)
-    rows = predict_files(predictor, [Path(argument) for argument in arguments])
-    write_predictions(rows, predictor.classes, Path(values.out) if values.out else None)
+    rows = predict_files(predictor, [Path(argument).expanduser() for argument in arguments])
+    write_predictions(
+        rows, predictor.classes, Path(values.out).expanduser() if values.out else None
+    )
 
 
 if __name__ == "__main__":

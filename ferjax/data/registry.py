@@ -159,8 +159,9 @@ def load_dataset(
             **given,
         ),
     )
-    if path and read_from:
-        bundle = without_listed(bundle, path, read_from)
+    for folder in dict.fromkeys((path, read_from)):
+        if folder and read_from:
+            bundle = without_listed(bundle, folder, read_from.relative_to(folder))
     if folds and "folds" not in own:
         bundle = refold(bundle, fold or 1, folds, seed=split_seed)
     if cache_dir and path:

@@ -12,7 +12,7 @@ from ferjax.data.decoding.process_pool import DecodePool, decode_pool
 from ferjax.data.decoding.usable_cores import usable_cores
 from ferjax.data.splits.compact_names import Names
 from ferjax.data.splits.split import Split
-from ferjax.errors import UserError
+from ferjax.errors import UserError, printable
 
 # Exceptions that Pillow raises on truncated, foreign or malicious files; decoders differ in them.
 _DECODE_ERRORS = (
@@ -29,6 +29,7 @@ _DECODE_ERRORS = (
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,
 )
+_OR_SKIP = ", or give --on_bad_image=skip to leave such images out"
 _THREADED_PIXELS = 96 * 96
 # With fewer images per thread, a thread costs more time than it saves.
 _IMAGES_PER_THREAD = 4
@@ -190,8 +191,10 @@ def image_split(
     for number, path in enumerate(paths, start=1):
         try:
             headers.add(image_header(path))
-        except UserError:
-            if on_bad_image == "error" or (number == len(paths) and not headers):
+        except UserError as error:
+            if on_bad_image == "error":
+                raise UserError(f"{error}{_OR_SKIP}") from error
+            if number == len(paths) and not headers:
                 raise
     sizes = {header[:2] for header in headers}
     size = sizes.pop() if len(sizes) == 1 else (storage_size, storage_size)
@@ -201,9 +204,14 @@ def image_split(
 
     def read(indices: np.ndarray) -> np.ndarray:
         pool = None if threads else decode_pool(cores)
-        return read_images([paths[i] for i in indices], size, channels, num_threads, pool)
+        try:
+            return read_images([paths[i] for i in indices], size, channels, num_threads, pool)
+        except UserError as error:
+            if on_bad_image == "error":
+                raise UserError(f"{error}{_OR_SKIP}") from error
+            raise
 
-    names = ids if isinstance(ids, Names) else tuple(ids)
+    names = ids if isinstance(ids, Names) else tuple(map(printable, ids))
     return Split(name, np.asarray(labels, np.int32), names, (*size, channels), read)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ferjax.data.reading.image_names import is_image, is_visible
-from ferjax.data.reading.split_names import split_of
+from ferjax.data.reading.split_names import split_named
 from ferjax.emotions import EMOTIONS, canonical_name
 from ferjax.errors import UserError, printable, unknown_name
 
@@ -90,7 +90,7 @@ def unpacked(folder: Path, splits: bool = False) -> Path:
 
     def known(name: str) -> bool:
         of_class = canonical_name(name) in EMOTIONS or name.isdecimal()
-        return of_class or (splits and split_of(name) is not None)
+        return of_class or (splits and split_named(name) is not None)
 
     folders = _folders(folder)
     if len(folders) == 1 and not known(folders[0].name):
@@ -98,6 +98,13 @@ def unpacked(folder: Path, splits: bool = False) -> Path:
         if any(known(entry.name) for entry in _folders(inner)):
             return inner
     return Path(folder)
+
+
+def namesake(folder: Path) -> Path:
+    """Returns `folder`, or the folder of the same name in it, where an archive is a level deeper."""
+    while (inner := folder / folder.name).is_dir():
+        folder = inner
+    return folder
 
 
 def only_folder(folder: Path) -> Path | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from ferjax.data.reading.class_folders import unpacked, unread_lists
 from ferjax.data.reading.image_names import is_image, is_visible
 from ferjax.data.reading.image_table_columns import Listing, ListingBuilder
-from ferjax.data.reading.split_names import split_of
+from ferjax.data.reading.split_names import split_named
 from ferjax.errors import UserError, printable
 
 # (device, inode) of each folder that was visited → its path.
@@ -31,20 +31,18 @@ def list_tree(root: Path) -> Listing:
     other_files: list[str] = []
     builder = ListingBuilder(str(root))
     top_folders = _folders(str(root), visited)
-    splits = {name: split_of(name) for name in top_folders}
-    notes = unread_lists(root)
-    if "train" in splits.values():
-        for name, split in splits.items():
-            if split is None or [*splits.values()].count(split) > 1:
+    split_of = {name: split_named(name) for name in top_folders}
+    if "train" in split_of.values():
+        for name, split in split_of.items():
+            if split is None or [*split_of.values()].count(split) > 1:
                 raise UserError(
                     f"{root / name}: beside a folder for train there may be one for val and one "
-                    f"for test, found {', '.join(map(printable, splits))}; move or merge"
+                    f"for test, found {', '.join(map(printable, split_of))}; move or merge"
                 )
             inside = unpacked(root / name)
-            notes += unread_lists(inside)
             for label in _folders(str(inside), visited):
-                folder = (inside / label).relative_to(root).as_posix()
                 columns = {"label": printable(label), "split": split}
+                folder = (inside / label).relative_to(root).as_posix()
                 _add_images(builder, root, folder, columns, visited, other_files)
     else:
         for label in top_folders:
@@ -54,6 +52,7 @@ def list_tree(root: Path) -> Listing:
             f"{root}: no class folders; expected one folder of images for each class, or train/, "
             "val/ and test/ holding them"
         )
+    notes = unread_lists(root)
     if other_files:
         first = printable(other_files[0])
         notes += (f"{len(other_files):,} files that are no images were passed over, first {first}",)

@@ -9,7 +9,7 @@ from types import NoneType
 from ferjax.data.reading.image_names import IMAGE_SUFFIXES
 from ferjax.data.reading.image_table_columns import Listing, ListingBuilder
 from ferjax.data.reading.portable_paths import path_on_this_system
-from ferjax.data.reading.split_names import SPLIT_NAMES, split_of
+from ferjax.data.reading.split_names import SPLIT_NAMES, split_named
 from ferjax.data.reading.spreadsheet_cells import is_blank
 from ferjax.errors import UserError, unknown_name
 
@@ -50,7 +50,7 @@ def read_list(path: Path) -> Listing:
                 unlabelled.append(line)
                 continue
             if "split" in row:
-                split = split_of(row["split"])
+                split = split_named(row["split"])
                 if split is None:
                     raise unknown_name(f"split in {path}:{line}:", row["split"], SPLIT_NAMES)
                 row["split"] = split

@@ -17,6 +17,6 @@ SPLIT_NAMES = {
 }
 
 
-def split_of(name: str) -> str | None:
+def split_named(name: str) -> str | None:
     """Returns `train`, `val` or `test` for a name like `Training` or `Public Test`, or None."""
     return SPLIT_NAMES.get(re.sub(r"[\s_-]", "", name.lower()))

@@ -61,31 +61,24 @@ def excluded(line_of: dict[str, int], image_of: dict[str, str], where: Path) -> 
     return frozenset(images)
 
 
-def without_listed(bundle: DatasetBundle, data_dir: Path, read_from: Path) -> DatasetBundle:
+def without_listed(bundle: DatasetBundle, data_dir: Path, inside: Path = Path()) -> DatasetBundle:
     """Returns the bundle without the images that `exclude.txt` in its folder lists, with a note.
 
-    Args:
-      bundle: the data set.
-      data_dir: the folder, or the list, that the user gave.
-      read_from: the folder or list that was read, in `data_dir` or the same. The file may be in
-        either, and name images relative to either.
+    If `inside` is the folder in `data_dir` that was read, a line may name an image relative to
+    either. Beside a list or a csv file the file is not read, which a note says.
 
     Raises:
       UserError: the list cannot be read, or a line names no image.
     """
-    if data_dir.is_file() and (data_dir.parent / EXCLUDE).is_file():
-        note = f"{EXCLUDE} beside {data_dir.name} not read: leave the rows themselves out"
+    path = data_dir / EXCLUDE
+    if data_dir.is_file() and data_dir.with_name(EXCLUDE).is_file():
+        note = f"{EXCLUDE} beside {data_dir.name} was not read: leave out the rows themselves"
         return replace(bundle, notes=(*bundle.notes, note))
-    image_of = {name: name for split in bundle.splits.values() for name in split.ids}
-    if data_dir != read_from:
-        inside = read_from.relative_to(data_dir).as_posix()
-        image_of |= {f"{inside}/{name}": name for name in image_of}
-    left_out: frozenset[str] = frozenset()
-    for path in dict.fromkeys((data_dir / EXCLUDE, read_from / EXCLUDE)):
-        if path.is_file():
-            left_out |= excluded(read_exclude(path), image_of, path)
-    if not left_out:
+    if not path.is_file():
         return bundle
+    image_of = {name: name for split in bundle.splits.values() for name in split.ids}
+    image_of |= {(inside / name).as_posix(): name for name in image_of}
+    left_out = excluded(read_exclude(path), image_of, path)
     splits = {
         name: subset(split, np.flatnonzero([image not in left_out for image in split.ids]))
         for name, split in bundle.splits.items()

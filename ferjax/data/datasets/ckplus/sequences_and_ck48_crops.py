@@ -8,6 +8,7 @@ from pathlib import Path
 from ferjax.data.reading.class_folders import (
     class_folders,
     describe_path,
+    namesake,
     visible_entries,
 )
 from ferjax.data.reading.image_names import is_image
@@ -67,7 +68,7 @@ def find_tree(data_dir: Path) -> Tree | None:
                         f"{images}: no labels beside it, {root} {describe_path(root)}; expected "
                         "Emotion/. Unpack Emotion_labels.zip there"
                     )
-                return Tree(root, images, labels)
+                return Tree(root, namesake(images), namesake(labels))
     for root in (data_dir / name for name in _CROP_ROOTS):
         if root.is_dir() and any(canonical_name(e.name) in _NAMED for e in visible_entries(root)):
             return Tree(root, root, None)

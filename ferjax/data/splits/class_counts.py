@@ -1,0 +1,47 @@
+"""Images of each class of a split in words, and warnings that name the classes without images."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ferjax.data.splits.split import Split
+
+_AVERAGES = (
+    "averages over classes leave it out (mean-class accuracy always, macro-F1 unless it is"
+    " predicted)"
+)
+
+
+def describe_counts(split: Split, classes: Sequence[str]) -> str:
+    """Returns "9 images: anger 4, fear 5"; classes without images are left out."""
+    counts = np.bincount(split.labels, minlength=len(classes)).tolist()
+    named = [f"{name} {n:,}" for name, n in zip(classes, counts, strict=True) if n]
+    return f"{len(split):,} images: {', '.join(named)}"
+
+
+def absent_classes(split: Split, classes: Sequence[str]) -> tuple[str, ...]:
+    """Returns the classes that no image of `split` shows; soft labels count as they are."""
+    counts = np.bincount(split.labels, minlength=len(classes)).astype(float)
+    if split.targets is not None:
+        counts = counts + split.targets.sum(0)
+    return tuple(name for name, count in zip(classes, counts, strict=True) if not count)
+
+
+def absent_class_warnings(
+    splits: Mapping[str, Split], classes: Sequence[str], trained: str | None = "train"
+) -> list[str]:
+    """Returns a warning for each split that lacks classes.
+
+    Args:
+      splits: name → split.
+      classes: the class list that the labels index.
+      trained: the split that is trained on: its warning says that the network cannot learn the
+        class, those of others what their scores leave out.
+    """
+    missing = {name: absent_classes(split, classes) for name, split in splits.items()}
+    return [
+        f"{name} has no image of {', '.join(absent)}: "
+        + ("the network cannot learn what it does not see" if name == trained else _AVERAGES)
+        for name, absent in missing.items()
+        if absent
+    ]
