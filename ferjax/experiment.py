@@ -48,7 +48,7 @@ def run_train(
         return finished
     task = prepare_task(config, devices)
     for line in describe_bundle(config.dataset, task.bundle):
-        say(line, config.progress and watch is None)  # a search says it once, not in each trial
+        say(line, watch is None)  # a search has said it before its trials
     check_feature_cache(task)
     with locked_run_dir(config) as run_dir:
         train_run(task, run_dir, watch)

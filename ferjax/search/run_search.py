@@ -47,7 +47,7 @@ def run_search(
     task = check_settings(search, prepare)
     if isinstance(task, Task):
         for line in describe_bundle(search.base.dataset, task.bundle):
-            say(line, search.base.progress)
+            say(line)
     study = open_study(search)
     total, progress = config.trials, search.base.progress
     with (

@@ -69,7 +69,7 @@ def _write_audit(config: PrepareConfig, out: Path) -> list[str]:
     # An audit lists every unreadable image, and leaves none out.
     bundle = _load_bundle(config, on_bad_image="list")
     for line in describe_bundle(config.dataset, replace(bundle, notes=())):
-        say(line, config.progress)  # notes are among the findings
+        say(line)  # notes are among the findings
     path = data_path(config.dataset, config.data_dir)
     files = file_census(path) if path and path.is_dir() and not any(path.glob("*.csv")) else None
     entry = dataset_entries()[config.dataset]

@@ -55,7 +55,7 @@ def _merged_note(class_of: Mapping[str, str]) -> str:
     for label, name in class_of.items():
         labels_of.setdefault(name, []).append(label)
     merged = [
-        f"{' and '.join(labels)} are one class, {name}"
+        f"{' and '.join(sorted(labels))} are one class, {name}"
         for name, labels in labels_of.items()
         if len(labels) > 1
     ]

@@ -130,7 +130,8 @@ def _cut_val_by_subject(
     if not 0 < fraction < 1:
         raise UserError(f"val_fraction={fraction}: expected a number above 0 and below 1, say 0.1")
     train = splits_found["train"]
-    k = max(2, round(1 / fraction))
+    people = len(np.unique(train.subjects if train.subjects is not None else ()))
+    k = max(2, min(round(1 / fraction), people))
     val = subject_folds(train.subjects if train.subjects is not None else (), k)[seed % k]
     kept = np.setdiff1d(np.arange(len(train)), val)
     source_of = {

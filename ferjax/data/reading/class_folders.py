@@ -101,7 +101,7 @@ def unpacked(folder: Path, splits: bool = False) -> Path:
 
 
 def namesake(folder: Path) -> Path:
-    """Returns `folder`, or the folder of the same name in it, where an archive is a level deeper."""
+    """Returns `folder`, or the folder of the same name in it that an archive was unpacked into."""
     while (inner := folder / folder.name).is_dir():
         folder = inner
     return folder
@@ -139,7 +139,7 @@ def unread_lists(folder: Path, *read: str) -> tuple[str, ...]:
     if not names:
         return ()
     shown = ", ".join(names[:3]) + f" and {len(names) - 3:,} more" * (len(names) > 3)
-    return (f"{shown} beside the class folders not read: the folders are the labels",)
+    return (f"beside the class folders, not read: {shown}; the folders are the labels",)
 
 
 def describe_path(path: Path, most: int = 8) -> str:

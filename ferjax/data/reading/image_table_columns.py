@@ -85,7 +85,10 @@ class ListingBuilder:
                 f"{self._where}: {name!r} has {', '.join(columns)}, the rows above it have "
                 f"{', '.join(self._codes)}; give every row the same"
             )
-        raw = name.encode("utf-8", "surrogateescape")
+        try:
+            raw = name.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            raise UserError(f"{self._where}: {name!r} is no name of a file; correct it") from None
         if len(raw) > 0xFFFF or len(self._text) > 0xFFFFFFFF:
             raise UserError(
                 f"{self._where}: row {len(self) + 1:,} has a name of {len(raw):,} bytes, "

@@ -11,7 +11,7 @@ from ferjax.data.reading.image_table_columns import Listing, ListingBuilder
 from ferjax.data.reading.portable_paths import path_on_this_system
 from ferjax.data.reading.split_names import SPLIT_NAMES, split_named
 from ferjax.data.reading.spreadsheet_cells import is_blank
-from ferjax.errors import UserError, unknown_name
+from ferjax.errors import UserError, printable, unknown_name
 
 LIST_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson"})
 # Column → header names that mean it. A csv without a header line has the columns in this order.
@@ -54,7 +54,9 @@ def read_list(path: Path) -> Listing:
                 if split is None:
                     raise unknown_name(f"split in {path}:{line}:", row["split"], SPLIT_NAMES)
                 row["split"] = split
-            nobody += is_blank(row.get("subject", "somebody"))
+            if is_blank(row.get("subject", "somebody")):
+                row["subject"], nobody = "", nobody + 1
+            row = {key: printable(value) for key, value in row.items()}
             builder.add(path_on_this_system(name, path.parent, f"{path}:{line}"), row)
     except (OSError, csv.Error) as error:
         raise UserError(f"{path}:{line + 1}: cannot be read ({error}); {_EXPECTED}") from error
