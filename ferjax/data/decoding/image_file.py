@@ -237,17 +237,18 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 def _unreadable(path: Path, error: Exception) -> UserError:
     """Returns the error for a file that is missing, empty or cannot be decoded."""
     path = Path(path)
+    name = printable(str(path))
     if isinstance(error, PermissionError):
-        return UserError(f"{path}: permission denied; make the file and its folder readable")
+        return UserError(f"{name}: permission denied; make the file and its folder readable")
     if not path.is_file():
-        return UserError(f"{path}: no such image file")
+        return UserError(f"{name}: no such image file")
     if path.stat().st_size == 0:
-        return UserError(f"{path}: the file is empty (0 bytes), expected an image; copy it again")
+        return UserError(f"{name}: the file is empty (0 bytes), expected an image; copy it again")
     size = f"{path.stat().st_size:,} bytes"
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return UserError(
-            f"{path}: too many pixels for a face ({size}), the limit is "
+            f"{name}: too many pixels for a face ({size}), the limit is "
             f"{2 * (Image.MAX_IMAGE_PIXELS or 0):,}; crop or shrink the image"
         )
     reason = "not an image" if isinstance(error, Image.UnidentifiedImageError) else f"{error}"
-    return UserError(f"{path}: cannot be read as an image ({size}: {reason}); copy it again")
+    return UserError(f"{name}: cannot be read as an image ({size}: {reason}); copy it again")
