@@ -1,8 +1,14 @@
-"""Errors: UserError (one line for the user), Terminated (SIGTERM), unknown names, out of memory."""
+"""Errors: UserError (one line for the user), Terminated (SIGTERM), unknown names, out of memory.
+
+Also `printable`, for names of files in messages and reports.
+"""
 
 import difflib
 import re
 from collections.abc import Iterable
+
+# Control characters, separators of lines, and surrogates.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class UserError(Exception):
@@ -12,9 +18,29 @@ class UserError(Exception):
     prints it as one line and exits with status 1.
     """
 
+    def __init__(self, message: str) -> None:
+        """Makes the error; names of files in `message` become printable."""
+        super().__init__("\n".join(map(printable, message.split("\n"))))
+
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM or SIGHUP asked the process to end: from a scheduler, or a closed terminal."""
+
+
+def printable(name: str) -> str:
+    r"""Returns the name of a file in one line of valid Unicode: `\n` and `\xff` are written out.
+
+    So any terminal, csv file and report takes it. `name` may be as the system gives it, with the
+    bytes that are not UTF-8 as surrogates.
+    """
+    return _UNPRINTABLE.sub(_escape, name)
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"
+    return match[0].encode("unicode_escape").decode("ascii")
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:

@@ -13,6 +13,7 @@ from ferjax.config.phases import total_epochs
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
 from ferjax.data.splits.class_counts import absent_class_warnings
+from ferjax.data.splits.describe_bundle import describe_bundle
 from ferjax.data.splits.split import DatasetBundle
 from ferjax.errors import UserError
 from ferjax.evaluation.run_report import report_run
@@ -23,6 +24,7 @@ from ferjax.runs.seeds_and_folds import configs_of_series, train_series
 from ferjax.runs.task import Task, prepare_task
 from ferjax.runs.train_phases import Watch, train_run
 from ferjax.runtime.processes import on_first
+from ferjax.runtime.progress_lines import say
 from ferjax.runtime.sharding import Devices, devices_for
 from ferjax.training.run_directory.config_and_lock import check_run_dir, locked_run_dir, read_config
 from ferjax.training.run_directory.find_runs import check_is_run
@@ -53,6 +55,8 @@ def run_train(
     if finished := on_first(lambda: _finished_report(config)):
         return finished
     task = prepare_run(config, devices)
+    for line in describe_bundle(config.dataset, task.bundle):
+        say(line, watch is None)  # a search has said it before its trials
     check_feature_cache(task)
     on_first(lambda: _warn_of_absent_classes(task.bundle))
     with locked_run_dir(config) as run_dir:

@@ -32,8 +32,8 @@ def main(arguments: list[str]) -> None:
     from ferjax.predict import load_predictor, predict_files
     from ferjax.predict.prediction_table import left_out, open_table, table
 
-    paths = [Path(argument) for argument in arguments]
-    with open_table(Path(values.out) if values.out else None) as write:
+    paths = [Path(argument).expanduser() for argument in arguments]
+    with open_table(Path(values.out).expanduser() if values.out else None) as write:
         predictor = load_predictor(values.workdir, values.checkpoint, values.batch_size, values.tta)
         rows = predict_files(predictor, paths, on_bad_image="skip")
         write(table(rows, predictor.classes))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import ferjax.experiment
 from ferjax.config.json_file import config_from_json
 from ferjax.config.train_config import TrainConfig
 from ferjax.emotions import EMOTIONS
@@ -240,3 +241,36 @@ def test_locked_workdir_is_refused(tmp_path: Path, tiny_config: Tiny) -> None:
         with pytest.raises(UserError, match="another run is writing there"):
             run_train(tiny_config(tmp_path / "run", resume=True, save_minutes=1.0), one())
         assert (tmp_path / "run" / "config.json").read_bytes() == before
+
+
+def test_a_run_begins_with_classes_counts_and_choices(
+    tmp_path: Path,
+    tiny_config: Tiny,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for k, name in enumerate(("joy", "happy", "sad", "backgrounds")):
+        (tmp_path / "faces" / name).mkdir(parents=True)
+        for i in range(10):
+            image = Image.new("L", (32, 32), 20 * k + i)
+            image.save(tmp_path / "faces" / name / f"{i}.png")
+    config = tiny_config(
+        tmp_path / "run",
+        dataset="folder",
+        data_dir=str(tmp_path / "faces"),
+        batch_size=4,
+        limit=None,
+    )
+    said: list[str] = []
+
+    def train(*_: object) -> None:
+        said.extend(capsys.readouterr().out.splitlines())
+
+    monkeypatch.setattr(ferjax.experiment, "train_run", train)
+    monkeypatch.setattr(ferjax.experiment, "report_run", lambda *_: {})
+    run_train(config)
+    assert "folder: class folders; 3 classes: happiness, sadness, backgrounds" in said
+    assert any(line.startswith("train: ") and "backgrounds" in line for line in said)
+    assert any(line.startswith("val: ") for line in said)
+    assert "note: happy and joy are one class, happiness" in said
+    assert any("no emotions" in line and "backgrounds (10 images)" in line for line in said)

@@ -145,7 +145,7 @@ def free_folder(out: str | None, suite: str) -> Path:
       suite: name of the suite.
     """
     name = out or f"bench/{suite}-{time.strftime('%Y%m%d-%H%M%S')}"
-    folder = Path(name)
+    folder = Path(name).expanduser()
     if folder.is_file():
         raise UserError(f"--out={name} is a file: the name of a new folder is expected.")
     if folder.is_dir() and any(folder.iterdir()):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ferjax.config.fields import check_fields, config_field
+from ferjax.config.fields import check_fields, config_field, expand_home
 from ferjax.config.train_config import TTA
 
 
@@ -43,6 +43,7 @@ class EvalConfig:
     progress: bool = config_field(True, "Progress bars on a terminal.")
 
     def __post_init__(self) -> None:
+        expand_home(self)
         check_fields(self)
 
 
@@ -71,6 +72,7 @@ class ConvertConfig:
     progress: bool = config_field(True, "Progress bars on a terminal.")
 
     def __post_init__(self) -> None:
+        expand_home(self)
         check_fields(self)
 
 
@@ -117,6 +119,7 @@ class PrepareConfig:
     progress: bool = config_field(True, "Progress bars on a terminal.")
 
     def __post_init__(self) -> None:
+        expand_home(self)
         check_fields(self)
 
 
@@ -156,4 +159,5 @@ class SearchConfig:
     )
 
     def __post_init__(self) -> None:
+        expand_home(self)
         check_fields(self)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ferjax.config.field_combinations import LARGEST_SEED, check_combinations
-from ferjax.config.fields import check_fields, config_field
+from ferjax.config.fields import check_fields, config_field, expand_home
 
 # The names of test-time augmentations; the module that defines them imports JAX.
 TTA = ("none", "flip", "ten_crop")
@@ -282,5 +282,6 @@ class TrainConfig:
     progress: bool = config_field(True, "Progress bars on a terminal.", free=True)
 
     def __post_init__(self) -> None:
+        expand_home(self)
         check_fields(self)
         check_combinations(self)

@@ -1,5 +1,7 @@
 """Registry of data sets by name: loads one, finds its folder, states where to get it."""
 
+import contextlib
+import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,6 +14,7 @@ from ferjax.data.datasets.ckplus import load_ckplus
 from ferjax.data.datasets.fer2013 import load_fer2013
 from ferjax.data.datasets.ferplus import load_ferplus
 from ferjax.data.datasets.rafdb import load_rafdb
+from ferjax.data.reading.class_folders import LayoutError, only_folder
 from ferjax.data.splits.bad_images import skip_unreadable
 from ferjax.data.splits.exclude_file import without_listed
 from ferjax.data.splits.refold_splits import refold
@@ -130,7 +133,8 @@ def load_dataset(
       split_seed: seed of that cut and of stratified folds.
       folds: number of folds that replace train and val, by subject if the data set has subjects.
       fold: which fold is test, from 1 on; val comes out of the next one (`fold_splits`).
-      on_bad_image: `error`, or `skip` to leave out unreadable images, which reads all images first.
+      on_bad_image: `error`; `skip` to leave out unreadable images, which reads all images first; or
+        `list` to leave them in, so that an audit meets them when it reads them.
       cache_dir: folder of memory-mapped stores of decoded images; stores that do not exist are
         built. None: decoded images are kept in memory.
       **options: options of this data set (`DatasetEntry.options`); None means not given.
@@ -147,27 +151,52 @@ def load_dataset(
     if "folds" in own and folds:
         given |= {"folds": folds, "fold": fold or 1}
     path = data_path(name, data_dir)
-    bundle = entry.load(
+    read_from, bundle = _load_at(
         path,
-        storage_size=image_size,
-        on_bad_image=on_bad_image,
-        val_fraction=val_fraction,
-        split_seed=split_seed,
-        **given,
+        functools.partial(
+            entry.load,
+            storage_size=image_size,
+            on_bad_image="error" if on_bad_image == "error" else "skip",
+            val_fraction=val_fraction,
+            split_seed=split_seed,
+            **given,
+        ),
     )
     if val_fraction == 0:
         # A loader of the user's own may have cut an empty val.
         found = {key: split for key, split in bundle.splits.items() if len(split)}
         bundle = replace(bundle, splits=found)
-    if path:
-        bundle = without_listed(bundle, path)
+    for folder in dict.fromkeys((path, read_from)):
+        if folder and read_from:
+            bundle = without_listed(bundle, folder, read_from.relative_to(folder))
     if folds and "folds" not in own:
         bundle = refold(bundle, fold or 1, folds, val_fraction=val_fraction, seed=split_seed)
     if cache_dir and path:
-        return stored(bundle, Path(cache_dir), name, path, on_bad_image)
+        return stored(bundle, Path(cache_dir).expanduser(), name, path, on_bad_image)
     if on_bad_image == "skip":
         return skip_unreadable(bundle, cached)
     return replace(bundle, splits={key: cached(split) for key, split in bundle.splits.items()})
+
+
+def _load_at(
+    path: Path | None, load: Callable[[Path | None], DatasetBundle]
+) -> tuple[Path | None, DatasetBundle]:
+    """Returns the folder that was read, and what `load` made of it.
+
+    That is `path`, or, if an archive was unpacked one or more levels too deep, the folder in it.
+    """
+    try:
+        return path, load(path)
+    except LayoutError:
+        inner = only_folder(path) if path else None
+        if inner is None:
+            raise
+        # The error for the folder that the user gave says more than that for the one in it.
+        with contextlib.suppress(LayoutError):
+            read_from, bundle = _load_at(inner, load)
+            note = f"read from {inner}, the only folder in {path}"
+            return read_from, replace(bundle, notes=(note, *bundle.notes))
+        raise
 
 
 def data_path(name: str, data_dir: str | Path | None = None) -> Path | None:
@@ -185,11 +214,11 @@ def data_path(name: str, data_dir: str | Path | None = None) -> Path | None:
         return None
     # Crops are cut from any folder, which needs no name of a data set.
     if data_dir:
-        return Path(data_dir)
+        return Path(data_dir).expanduser()
     entry = find("dataset", name, DATASETS)
     candidates = [Path("data") / name]
     if root := os.environ.get("FERJAX_DATA"):
-        candidates.insert(0, Path(root) / name)
+        candidates.insert(0, Path(root).expanduser() / name)
     found = next((path for path in candidates if path.exists()), None)
     if found is None:
         raise UserError(

@@ -5,8 +5,8 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from ferjax.data.reading.image_table_columns import printable_name
 from ferjax.data.splits.split import Split
+from ferjax.errors import printable
 from ferjax.runtime.atomic_files import write_atomically
 from ferjax.training.metrics import Evaluation
 
@@ -37,7 +37,7 @@ def write_predictions_csv(
     rows = zip(split.ids, result.labels, result.predicted, result.probabilities, strict=True)
     for name, label, predicted, row in rows:
         numbers = (f"{probability:.6f}" for probability in row)
-        writer.writerow([printable_name(name), classes[label], classes[predicted], *numbers])
+        writer.writerow([printable(name), classes[label], classes[predicted], *numbers])
     file = f"predictions_{split.name}.csv"
     write_atomically(directory / file, text.getvalue().encode())
     return file

@@ -156,7 +156,7 @@ def open_run(
       UserError: the directory holds the run of another network, or other files, or `splits` are not
         those that the loop began with.
     """
-    path = Path(directory)
+    path = Path(directory).expanduser()
     if path.is_dir() and any(path.iterdir()) and not (path / "checkpoints").is_dir():
         raise UserError(f"{path} holds other files. Name a new folder, or that of an own run.")
     path.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from ferjax.data.decoding.image_file import image_header, read_image
-from ferjax.data.reading.class_folders import image_files, is_image_file, visible_files
+from ferjax.data.reading.class_folders import image_files, visible_files
+from ferjax.data.reading.image_names import is_image
 from ferjax.data.splits.bad_images import ON_BAD_IMAGE
 from ferjax.errors import UserError, unknown_name
 from ferjax.predict.predictor import Predictor, padded_size
@@ -75,10 +76,10 @@ def left_out(rows: Sequence[Row], paths: Sequence[Path]) -> list[str]:
     """
     lines = [f"{error}; its row is empty" for _, error in rows if isinstance(error, UserError)]
     for folder in (path for path in paths if path.is_dir()):
-        others = [file for file in visible_files(folder) if not is_image_file(file)]
+        others = [file for file in visible_files(folder) if not is_image(file)]
         if others:
             first = others[0].relative_to(folder)
-            lines.append(f"{folder}: {len(others):,} files are no images by name, first {first}")
+            lines.append(f"{folder}: {len(others):,} files are no images, first {first}")
     return lines
 
 

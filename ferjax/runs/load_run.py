@@ -53,7 +53,7 @@ def load_run(run_dir: str | Path, checkpoint: str = "selected", *, raw: bool = F
     """
     if checkpoint not in ("selected", "last"):
         raise unknown_name("--checkpoint", checkpoint, ("selected", "last"))
-    run_dir = Path(run_dir)
+    run_dir = Path(run_dir).expanduser()
     step, meta = read_meta(run_dir)
     epoch = meta["epoch"]
     if checkpoint == "selected":

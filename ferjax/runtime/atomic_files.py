@@ -11,15 +11,18 @@ from pathlib import Path
 from ferjax.errors import UserError
 
 
-def write_atomically(path: Path, content: bytes) -> Path:
-    """Writes `content` to `path` through a temporary file in the same folder; returns the path.
+def write_atomically(path: Path, content: bytes | str) -> Path:
+    r"""Writes `content` to `path` through a temporary file in the same folder; returns the path.
 
-    Missing folders are created.
+    Missing folders are created. A text is written as UTF-8. The bytes of a path that are no UTF-8
+    are written as `\udcff`, which JSON reads as what it was.
 
     Raises:
       UserError: the file cannot be written (no permission, no space, a file where a folder goes).
     """
     path = Path(path)
+    if isinstance(content, str):
+        content = content.encode("utf-8", "backslashreplace")
     temporary = _temporary_name(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ferjax.config.tool_configs import SearchConfig
+from ferjax.data.splits.describe_bundle import describe_bundle
 from ferjax.experiment import prepare_run, run_train
 from ferjax.report.pages.search_files import write_trials_report
+from ferjax.runs.task import Task
 from ferjax.runtime.progress_bar import tqdm
+from ferjax.runtime.progress_lines import say
 from ferjax.search.optuna_study import (
     claim_trial,
     file_lock,
@@ -41,7 +44,10 @@ def run_search(
     """
     import_optuna()
     search = plan_search(config, given)
-    check_settings(search, prepare)
+    task = check_settings(search, prepare)
+    if isinstance(task, Task):
+        for line in describe_bundle(search.base.dataset, task.bundle):
+            say(line)
     study = open_study(search)
     total, progress = config.trials, search.base.progress
     with (

@@ -20,9 +20,9 @@ Train = Callable[..., dict[str, Any]]
 Prepare = Callable[[TrainConfig], Any]
 
 
-def check_settings(search: Search, prepare: Prepare) -> None:
-    """Raises `UserError` if the middle point of the space cannot be trained."""
-    prepare(trial_config(search, middle_point(search.space), 0))
+def check_settings(search: Search, prepare: Prepare) -> Any:
+    """Returns the task of the middle point of the space; raises `UserError` if there is none."""
+    return prepare(trial_config(search, middle_point(search.space), 0))
 
 
 def run_trial(search: Search, study: Any, trial: Any, train: Train, prepare: Prepare) -> None:

@@ -137,7 +137,7 @@ def write_study(search: Search) -> None:
     """
     stamp = {"ferjax": ferjax.__version__, **_shared_settings(search)}
     text = json.dumps(stamp, indent=1, ensure_ascii=False) + "\n"
-    write_atomically(search.out / STUDY_FILE, text.encode())
+    write_atomically(search.out / STUDY_FILE, text)
 
 
 def _shared_settings(search: Search) -> dict[str, Any]:

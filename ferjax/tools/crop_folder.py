@@ -15,7 +15,7 @@ from ferjax.data.decoding.image_file import image_header, read_image
 from ferjax.data.reading.class_folders import describe_path, image_files
 from ferjax.data.splits.bad_images import ON_BAD_IMAGE
 from ferjax.data.splits.exclude_file import EXCLUDE, excluded, read_exclude
-from ferjax.errors import UserError, unknown_name
+from ferjax.errors import UserError, printable, unknown_name
 from ferjax.faces.crop_face import Crop, CropPlan, crop_face
 from ferjax.runtime.atomic_files import temporary_beside
 from ferjax.runtime.progress_bar import tqdm
@@ -41,7 +41,8 @@ class Row:
         box = ["", "", "", ""] if detected is None or not detected.box else detected.box
         faces = "" if detected is None else detected.faces
         degrees = f"{detected.degrees:.1f}" if detected and detected.box else ""
-        return [str(c) for c in (self.file, self.crop, faces, *box, degrees, self.decision)]
+        names = printable(self.file), printable(self.crop)
+        return [*names, *(str(c) for c in (faces, *box, degrees, self.decision))]
 
 
 def crop_folder(
@@ -99,8 +100,8 @@ def crop_folder(
                             _crop_image(source, work, file, crop, plan, no_face, on_bad_image)
                         )
             (work / RECORD).write_bytes(_crops_csv(rows))
-            if listed := [row.file for row in rows if row.decision == NO_FACE["list"]]:
-                (work / FACELESS).write_text("\n".join([*listed, ""]), "utf-8", "surrogateescape")
+            if listed := [printable(row.file) for row in rows if row.decision == NO_FACE["list"]]:
+                (work / FACELESS).write_text("\n".join([*listed, ""]), "utf-8")
             os.replace(work, out)
     except OSError as error:
         raise UserError(
@@ -143,6 +144,7 @@ def _excluded_files(source: Path, exclude: Path | None, names: dict[str, str]) -
         return frozenset()
     path = source / EXCLUDE if exclude is None else Path(exclude)
     by_name = {crop: file for file, crop in names.items()} | {file: file for file in names}
+    by_name |= {printable(name): file for name, file in by_name.items()}
     return excluded(read_exclude(path), by_name, path)
 
 
@@ -170,9 +172,9 @@ def _write_png(image: np.ndarray, path: Path) -> None:
 
 
 def _crops_csv(rows: Sequence[Row]) -> bytes:
-    """Returns the content of `crops.csv`; names that are not Unicode keep their bytes."""
+    """Returns the content of `crops.csv`; names are printable, as in reports and exclude.txt."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
     writer.writerows(row.cells() for row in rows)
-    return text.getvalue().encode("utf-8", "surrogateescape")
+    return text.getvalue().encode("utf-8")

@@ -1,6 +1,7 @@
 """Prepares a data set before training (`launch.prepare`): audit, face crops, cache, preview."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ import numpy as np
 from ferjax.config.tool_configs import PrepareConfig
 from ferjax.data.audit.audit_dataset import audit, file_census
 from ferjax.data.registry import data_path, dataset_entries, load_dataset
+from ferjax.data.splits.describe_bundle import describe_bundle
 from ferjax.data.splits.split import DatasetBundle
 from ferjax.errors import UserError
 from ferjax.faces.crop_face import CropPlan
@@ -22,6 +24,7 @@ from ferjax.report.pages.audit_files import AUDIT_FILES, write_audit
 from ferjax.report.pages.audit_sections import findings
 from ferjax.report.pages.report_files import to_json_types
 from ferjax.runtime.progress_bar import tqdm
+from ferjax.runtime.progress_lines import say
 from ferjax.runtime.random_keys import stream_key
 from ferjax.specs import InputSpec
 from ferjax.tools.crop_folder import crop_folder
@@ -60,19 +63,24 @@ def _may_write_again(out: Path, task: str) -> bool:
     )
 
 
-def _load_bundle(config: PrepareConfig, cache_dir: Path | None = None) -> DatasetBundle:
+def _load_bundle(
+    config: PrepareConfig, cache_dir: Path | None = None, on_bad_image: str | None = None
+) -> DatasetBundle:
     return load_dataset(
         config.dataset,
         config.data_dir,
         image_size=config.image_size,
-        on_bad_image=config.on_bad_image,
+        on_bad_image=on_bad_image or config.on_bad_image,
         cache_dir=cache_dir,
     )
 
 
 def _write_audit(config: PrepareConfig, out: Path) -> list[str]:
     """Writes audit.md, audit.json and figures."""
-    bundle = _load_bundle(config)
+    # An audit lists every unreadable image, and leaves none out.
+    bundle = _load_bundle(config, on_bad_image="list")
+    for line in describe_bundle(config.dataset, replace(bundle, notes=())):
+        say(line)  # notes are among the findings
     path = data_path(config.dataset, config.data_dir)
     files = file_census(path) if path and path.is_dir() and not any(path.glob("*.csv")) else None
     entry = dataset_entries()[config.dataset]

@@ -1,5 +1,6 @@
-"""Temporary files: gone when a block ends, and swept after a process that was killed."""
+"""Atomic files: complete or absent, gone when a block ends, swept after a killed process."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,14 @@ import pytest
 
 from ferjax.errors import UserError
 from ferjax.runtime.atomic_files import temporary_beside, write_atomically
+
+
+def test_a_text_with_a_name_that_is_no_utf8_is_read_back(tmp_path: Path) -> None:
+    found = {"data_dir": "é/d\udcff", "n": 1}
+    path = write_atomically(tmp_path / "a" / "x.json", json.dumps(found, ensure_ascii=False))
+    assert json.loads(path.read_text("utf-8")) == found
+    assert [entry.name for entry in path.parent.iterdir()] == ["x.json"]
+    assert write_atomically(path, b"\xff").read_bytes() == b"\xff"
 
 
 def dead_process() -> int:

@@ -1,5 +1,6 @@
 """The four tasks of `launch.prepare` (audit, crops, cache, preview) on synthetic images."""
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -107,3 +108,57 @@ def test_errors_name_the_problem(
     with pytest.raises(UserError, match=words):
         prepare(**given)
     assert not any(tmp_path.iterdir())
+
+
+ODD = ["two\nlines.png", "a, b.png", "$x$|<b>*`.png", "\udcff.png", "é😀.png", "-x.png"]
+
+
+def test_odd_names_reach_every_file_that_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "d\udcfe\nx"
+    for label in (0, 1):
+        faces = render_faces(np.full(len(ODD), label), np.arange(len(ODD)), size=40)
+        (root / EMOTIONS[label]).mkdir(parents=True)
+        for name, face in zip(ODD, faces, strict=True):
+            Image.fromarray(face).save(root / EMOTIONS[label] / name)
+    Image.fromarray(faces[0]).save(root / EMOTIONS[0] / "again\n.png")
+    (root / EMOTIONS[0] / "bad\udcfd\n.png").write_bytes(b"no")
+    given: dict[str, Any] = dict(dataset="folder", data_dir=str(root), image_size=40)
+    prepare(**given, audit=True, out=str(tmp_path / "audit"))
+    found = json.loads((tmp_path / "audit" / "audit.json").read_text("utf-8"))
+    bad = [item["id"] for split in found["splits"].values() for item in split["unreadable"]]
+    assert bad == [r"anger/bad\xfd\n.png"]
+    page = (tmp_path / "audit" / "audit.md").read_text("utf-8")
+    assert r"bad\\xfd\\n.png" in page
+
+    box = Box(10, 8, 20, 24)
+    monkeypatch.setattr(ferjax.tools.prepare_data, "haar_faces", lambda: lambda image: [box])
+    out = tmp_path / "crops"
+    prepare(data_dir=str(root), crops=True, on_bad_image="skip", out=str(out))
+    with open(out / "crops.csv", newline="", encoding="utf-8") as file:
+        rows = {row["file"]: row["decision"] for row in csv.DictReader(file)}
+    assert len(rows) == 2 * len(ODD) + 2
+    assert rows[r"anger/bad\xfd\n.png"] == "unreadable"
+    assert rows["anger/a, b.png"] == rows[r"anger/two\nlines.png"] == "cropped"
+    # The names of the record can be written into exclude.txt.
+    (out / "exclude.txt").write_text("anger/two\\nlines.png\ndisgust/\\xff.png\n")
+    bundle = load_dataset("folder", out, image_size=32)
+    assert sum(len(split) for split in bundle.splits.values()) == 2 * len(ODD) + 1 - 2
+
+
+def test_the_audit_begins_with_classes_and_counts(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tree / "unlabelled").mkdir()
+    Image.new("L", (40, 40)).save(tree / "unlabelled" / "a.png")
+    Image.new("L", (40, 40)).save(tree / "unlabelled" / "b.png")
+    (tree / "labels.csv").write_text("path,label\n")
+    lines = prepare(
+        dataset="folder", data_dir=str(tree), image_size=40, audit=True, out=str(tmp_path / "a")
+    )
+    first, train, *_ = capsys.readouterr().out.splitlines()
+    assert first == "folder: class folders; 4 classes: anger, disgust, fear, unlabelled"
+    assert train == "train: 23 images: anger 7, disgust 8, fear 7, unlabelled 1"
+    assert any("unlabelled (2 images)" in line for line in lines)
+    assert any("not read: labels.csv" in line for line in lines)

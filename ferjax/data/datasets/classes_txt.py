@@ -1,50 +1,89 @@
 """Class list of a user's own labels; numbered classes get their names from classes.txt."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from ferjax.emotions import canonical_name, ordered_classes
+from ferjax.data.reading.spreadsheet_cells import is_number, whole_number
+from ferjax.emotions import EMOTIONS, canonical_name, ordered_classes
 from ferjax.errors import UserError
 
 _CLASSES_FILE = "classes.txt"
-_NUMBER_PATTERN = re.compile(r"[0-9]+")
 _NAMED_PATTERN = re.compile(r"([0-9]+)[\s,:=]+(\S.*)")
 
 
-def class_list(labels: Sequence[str], root: Path) -> tuple[tuple[str, ...], np.ndarray]:
-    """Returns the class list, and the index in it of each label.
+def class_list(
+    counts: Mapping[str, int], root: Path
+) -> tuple[tuple[str, ...], np.ndarray, tuple[str, ...]]:
+    """Returns the class list, the index in it of each label, and notes on choices that were made.
 
-    Labels that are numbers are looked up in classes.txt. Its lines are all `number name`, or all a
-    name only, counted from 0.
+    Labels that are numbers, also as spreadsheets write them (`3.0`), are looked up in classes.txt.
+    Its lines are all `number name`, or all a name only, counted from 0.
 
     Args:
-      labels: L different labels, as the user wrote them.
+      counts: L different labels, as the user wrote them → number of images.
       root: the folder in which classes.txt may be.
 
     Returns:
-      (K class names, emotions in canonical order and then the others; int32 [L]).
+      (K class names, emotions in canonical order and then the others; int32 [L]; notes on labels
+      that are merged and on classes that are no emotions).
 
     Raises:
-      UserError: a number has no name in classes.txt, or the file is not understood.
+      UserError: a number that is not whole or has no name in classes.txt, or the file is not
+        understood.
     """
-    numbers = sorted((label for label in labels if _NUMBER_PATTERN.fullmatch(label)), key=int)
-    names = _read_classes_txt(root / _CLASSES_FILE, numbers) if numbers else {}
-    class_names = [
-        canonical_name(names.get(int(label), label) if names else label) for label in labels
+    fraction = next((t for t in counts if is_number(t) and whole_number(t) is None), None)
+    if fraction is not None:
+        raise UserError(f"{root}: the class {fraction} is a number, but no whole one; correct it")
+    number_of = {label: n for label in counts if (n := whole_number(label)) is not None}
+    names = _read_classes_txt(root / _CLASSES_FILE, sorted({*number_of.values()}))
+    class_of = {
+        label: canonical_name(names[number_of[label]] if label in number_of else label)
+        for label in counts
+    }
+    classes = ordered_classes(class_of.values())
+    notes = _merged_note(class_of), _no_emotion_note(class_of, counts)
+    indices = np.array([classes.index(class_of[label]) for label in counts], np.int32)
+    return classes, indices, tuple(filter(None, notes))
+
+
+def _merged_note(class_of: Mapping[str, str]) -> str:
+    """Returns a note on labels that are one class, or an empty text."""
+    labels_of: dict[str, list[str]] = {}
+    for label, name in class_of.items():
+        labels_of.setdefault(name, []).append(label)
+    merged = [
+        f"{' and '.join(sorted(labels))} are one class, {name}"
+        for name, labels in labels_of.items()
+        if len(labels) > 1
     ]
-    classes = ordered_classes(class_names)
-    return classes, np.array([classes.index(name) for name in class_names], np.int32)
+    return "; ".join(merged)
 
 
-def _read_classes_txt(path: Path, numbers: list[str]) -> dict[int, str]:
-    """Reads number → name from classes.txt."""
+def _no_emotion_note(class_of: Mapping[str, str], counts: Mapping[str, int]) -> str:
+    """Returns a note on classes that are no emotions, or an empty text."""
+    others = [
+        f"{label} ({counts[label]:,} images)"
+        for label, name in class_of.items()
+        if name not in EMOTIONS
+    ]
+    if not others:
+        return ""
+    shown = ", ".join(others[:8]) + f" and {len(others) - 8:,} more" * (len(others) > 8)
+    return f"no emotions, but classes like the others: {shown}; move away what should be none"
+
+
+def _read_classes_txt(path: Path, numbers: list[int]) -> dict[int, str]:
+    """Reads number → name from classes.txt; it is not opened if there are no numbers."""
+    if not numbers:
+        return {}
     if not path.is_file():
         raise UserError(
-            f"{path.parent}: the classes are numbers ({', '.join(numbers[:10])}), whose meaning "
-            f"differs between data sets. Name them in {path}: one line `number name` for each"
+            f"{path.parent}: the classes are numbers ({', '.join(map(str, numbers[:10]))}), whose "
+            f"meaning differs between data sets. Name them in {path}: one line `number name` for "
+            "each"
         )
     names: dict[int, str] = {}
     text = path.read_text("utf-8-sig", "replace")
@@ -58,10 +97,10 @@ def _read_classes_txt(path: Path, numbers: list[str]) -> dict[int, str]:
         if number in names:
             raise UserError(f"{path}: {number} is named twice; remove a line")
         names[number] = name
-    unnamed = [number for number in numbers if int(number) not in names]
+    unnamed = [number for number in numbers if number not in names]
     if unnamed:
         raise UserError(
-            f"{path}: no name for {', '.join(unnamed[:10])}; it names "
+            f"{path}: no name for {', '.join(map(str, unnamed[:10]))}; it names "
             f"{', '.join(map(str, names)) or 'nothing'}. Add a line `number name` for each"
         )
     return names

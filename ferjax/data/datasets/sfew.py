@@ -13,7 +13,12 @@ import numpy as np
 from ferjax.data.datasets.assemble_splits import assemble
 from ferjax.data.datasets.check_class_counts import check_counts
 from ferjax.data.decoding.image_file import image_split
-from ferjax.data.reading.class_folders import class_folders, layout_error, visible_entries
+from ferjax.data.reading.class_folders import (
+    class_folders,
+    layout_error,
+    unread_lists,
+    visible_entries,
+)
 from ferjax.data.splits.folds import stratified_splits
 from ferjax.data.splits.split import DatasetBundle, Split, subset
 from ferjax.emotions import canonical_name, ordered_classes
@@ -90,7 +95,7 @@ def load(
                     where=str(root),
                     val_fraction=val_fraction,
                     split_seed=split_seed,
-                    notes=_unlabelled_test_note(root),
+                    notes=(*_unlabelled_test_note(root), *unread_lists(root)),
                     crops="aligned faces as released" if patterns is _ALIGNED else "as on disk",
                 )
         if _has_classes(root):
@@ -109,7 +114,7 @@ def load(
                 where=str(root),
                 val_fraction=val_fraction,
                 split_seed=split_seed,
-                notes=(*notes, f"SFEW 1.0 has no splits: test is a {share}"),
+                notes=(*notes, *unread_lists(root), f"SFEW 1.0 has no splits: test is a {share}"),
                 crops="as on disk",
             )
     raise layout_error("SFEW", data_dir, LAYOUTS, SOURCE)

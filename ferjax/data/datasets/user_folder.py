@@ -8,7 +8,7 @@ import numpy as np
 from ferjax.data.datasets.assemble_splits import assemble
 from ferjax.data.datasets.classes_txt import class_list
 from ferjax.data.decoding.image_file import image_split
-from ferjax.data.reading.class_folders import layout_error
+from ferjax.data.reading.class_folders import layout_error, unpacked
 from ferjax.data.reading.folder_walk import list_tree
 from ferjax.data.reading.image_table_columns import Listing
 from ferjax.data.reading.path_label_list import LIST_SUFFIXES, read_list
@@ -54,13 +54,14 @@ def load(
     data_dir = Path(data_dir)
     if data_dir.is_file() and data_dir.suffix.lower() in LIST_SUFFIXES:
         listing, layout = read_list(data_dir), f"list of images ({data_dir.name})"
-    elif data_dir.is_dir():
+    elif data_dir.is_dir() and unpacked(data_dir, splits=True) == data_dir:
         listing = list_tree(data_dir)
         inside = " in train/ and others" if "split" in listing.columns else ""
         layout = f"class folders{inside}"
     else:
         raise layout_error("images", data_dir, LAYOUTS, SOURCE)
-    classes, class_of_label = class_list(listing.columns["label"].values, listing.root)
+    counts = listing.columns["label"].counts()
+    classes, class_of_label, choices = class_list(counts, listing.root)
     judged = val_fraction == 0
     if len(classes) < 2 and not judged:
         raise UserError(
@@ -68,7 +69,7 @@ def load(
             "images goes in as the file itself: --data_dir=LIST.csv"
         )
     pool = _load_all(listing, class_of_label, storage_size, on_bad_image)
-    splits_found, roles, notes = _split_by_column(pool, listing), _ROLES, listing.notes
+    splits_found, roles, notes = _split_by_column(pool, listing), _ROLES, (*choices, *listing.notes)
     if not judged:
         _check_classes(splits_found, classes, data_dir)
     if pool.subjects is None:
@@ -132,7 +133,8 @@ def _cut_val_by_subject(
     if not 0 < fraction < 1:
         raise UserError(f"val_fraction={fraction}: expected a number above 0 and below 1, say 0.1")
     train = splits_found["train"]
-    k = max(2, round(1 / fraction))
+    people = len(np.unique(train.subjects if train.subjects is not None else ()))
+    k = max(2, min(round(1 / fraction), people))
     val = subject_folds(train.subjects if train.subjects is not None else (), k)[seed % k]
     kept = np.setdiff1d(np.arange(len(train)), val)
     source_of = {

@@ -12,7 +12,7 @@ from ferjax.data.decoding.process_pool import DecodePool, decode_pool
 from ferjax.data.decoding.usable_cores import usable_cores
 from ferjax.data.splits.compact_names import Names
 from ferjax.data.splits.split import Split
-from ferjax.errors import UserError
+from ferjax.errors import UserError, printable
 
 # Exceptions that Pillow raises on truncated, foreign or malicious files; decoders differ in them.
 _DECODE_ERRORS = (
@@ -29,6 +29,7 @@ _DECODE_ERRORS = (
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,
 )
+_OR_SKIP = ", or give --on_bad_image=skip to leave such images out"
 _THREADED_PIXELS = 96 * 96
 # With fewer images per thread, a thread costs more time than it saves.
 _IMAGES_PER_THREAD = 4
@@ -190,8 +191,10 @@ def image_split(
     for number, path in enumerate(paths, start=1):
         try:
             headers.add(image_header(path))
-        except UserError:
-            if on_bad_image == "error" or (number == len(paths) and not headers):
+        except UserError as error:
+            if on_bad_image == "error":
+                raise UserError(f"{error}{_OR_SKIP}") from error
+            if number == len(paths) and not headers:
                 raise
     sizes = {header[:2] for header in headers}
     size = sizes.pop() if len(sizes) == 1 else (storage_size, storage_size)
@@ -201,9 +204,14 @@ def image_split(
 
     def read(indices: np.ndarray) -> np.ndarray:
         pool = None if threads else decode_pool(cores)
-        return read_images([paths[i] for i in indices], size, channels, num_threads, pool)
+        try:
+            return read_images([paths[i] for i in indices], size, channels, num_threads, pool)
+        except UserError as error:
+            if on_bad_image == "error":
+                raise UserError(f"{error}{_OR_SKIP}") from error
+            raise
 
-    names = ids if isinstance(ids, Names) else tuple(ids)
+    names = ids if isinstance(ids, Names) else tuple(map(printable, ids))
     return Split(
         name,
         np.asarray(labels, np.int32),
@@ -236,17 +244,18 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 def _unreadable(path: Path, error: Exception) -> UserError:
     """Returns the error for a file that is missing, empty or cannot be decoded."""
     path = Path(path)
+    name = printable(str(path))
     if isinstance(error, PermissionError):
-        return UserError(f"{path}: permission denied; make the file and its folder readable")
+        return UserError(f"{name}: permission denied; make the file and its folder readable")
     if not path.is_file():
-        return UserError(f"{path}: no such image file")
+        return UserError(f"{name}: no such image file")
     if path.stat().st_size == 0:
-        return UserError(f"{path}: the file is empty (0 bytes), expected an image; copy it again")
+        return UserError(f"{name}: the file is empty (0 bytes), expected an image; copy it again")
     size = f"{path.stat().st_size:,} bytes"
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return UserError(
-            f"{path}: too many pixels for a face ({size}), the limit is "
+            f"{name}: too many pixels for a face ({size}), the limit is "
             f"{2 * (Image.MAX_IMAGE_PIXELS or 0):,}; crop or shrink the image"
         )
     reason = "not an image" if isinstance(error, Image.UnidentifiedImageError) else f"{error}"
-    return UserError(f"{path}: cannot be read as an image ({size}: {reason}); copy it again")
+    return UserError(f"{name}: cannot be read as an image ({size}: {reason}); copy it again")

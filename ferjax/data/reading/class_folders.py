@@ -1,18 +1,22 @@
 """Class folders on disk: lists their images; errors for missing classes and unknown layouts."""
 
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from ferjax.data.decoding.image_file import image_header
-from ferjax.emotions import canonical_name
-from ferjax.errors import UserError, unknown_name
+from ferjax.data.reading.image_names import is_image, is_visible
+from ferjax.data.reading.split_names import split_named
+from ferjax.emotions import EMOTIONS, canonical_name
+from ferjax.errors import UserError, printable, unknown_name
 
-IMAGE_SUFFIXES = frozenset(
-    {".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg"}
-    | {".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-)
-SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+# Files that may be lists of images, and those that ferjax itself reads or writes beside images.
+_LIST_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".xlsx", ".xls", ".txt"})
+_OWN_FILES = frozenset({"exclude.txt", "classes.txt", "crops.csv", "no_face.txt"})
+
+
+class LayoutError(UserError):
+    """A folder has no known layout of the data set; one in it may have."""
 
 
 def class_folders(
@@ -21,7 +25,7 @@ def class_folders(
     """Lists the images of a folder that contains one folder for each class.
 
     Hidden files and the system files of Windows and macOS are ignored. Files next to the class
-    folders are ignored too, unless they are images.
+    folders are ignored too, unless they are images (`unread_lists` names them).
 
     Args:
       root: the folder that contains the class folders.
@@ -37,6 +41,7 @@ def class_folders(
         there is a file that is not an image.
     """
     folders: dict[str, Path] = {}
+    root = unpacked(root)
     for entry in visible_entries(root):
         if entry.is_dir():
             key = canonical_name(entry.name)
@@ -46,7 +51,7 @@ def class_folders(
             if name in folders:
                 raise UserError(f"{folders[name]} and {entry} both mean {name!r}: merge them")
             folders[name] = entry
-        elif entry.suffix.lower() in IMAGE_SUFFIXES:
+        elif is_image(entry):
             raise UserError(f"{entry}: an image beside the class folders has no class; move it")
     names = list(folders) if classes is None else list(classes.values())
     missing = [name for name in names if name not in folders]
@@ -65,12 +70,76 @@ def visible_entries(folder: Path) -> list[Path]:
       UserError: the folder cannot be read.
     """
     try:
-        entries = [e for e in Path(folder).iterdir() if not e.name.startswith(".")]
+        entries = [e for e in Path(folder).iterdir() if is_visible(e.name)]
     except OSError as error:
         raise UserError(
             f"{folder}: the folder cannot be read ({error.strerror}). Check its permissions."
         ) from None
-    return sorted((e for e in entries if e.name.lower() not in SYSTEM_FILES), key=_natural_sort_key)
+    return sorted(entries, key=_natural_sort_key)
+
+
+def unpacked(folder: Path, splits: bool = False) -> Path:
+    """Returns `folder`, or the folder in it that an archive was unpacked into, at any depth.
+
+    That is the only folder in it, if that is no class, and holds folders of classes.
+
+    Args:
+      folder: what a user takes for the folder of the class folders.
+      splits: whether folders of splits may be there as well as those of classes.
+    """
+
+    def known(name: str) -> bool:
+        of_class = canonical_name(name) in EMOTIONS or name.isdecimal()
+        return of_class or (splits and split_named(name) is not None)
+
+    folders = _folders(folder)
+    if len(folders) == 1 and not known(folders[0].name):
+        inner = unpacked(folders[0], splits)
+        if any(known(entry.name) for entry in _folders(inner)):
+            return inner
+    return Path(folder)
+
+
+def namesake(folder: Path) -> Path:
+    """Returns `folder`, or the folder of the same name in it that an archive was unpacked into."""
+    while (inner := folder / folder.name).is_dir():
+        folder = inner
+    return folder
+
+
+def only_folder(folder: Path) -> Path | None:
+    """Returns the folder in `folder` if there is just one; None otherwise."""
+    folders = _folders(folder)
+    return folders[0] if len(folders) == 1 else None
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Returns the visible folders in `folder`; none if it cannot be listed."""
+    try:
+        with os.scandir(folder) as entries:
+            return [Path(e.path) for e in entries if is_visible(e.name) and e.is_dir()]
+    except OSError:
+        return []
+
+
+def unread_lists(folder: Path, *read: str) -> tuple[str, ...]:
+    """Returns a note that names the lists beside class folders, or no note if there are none.
+
+    Args:
+      folder: the folder of the class folders.
+      *read: names of files that were read.
+    """
+    names = [
+        printable(entry.name)
+        for entry in visible_entries(folder)
+        if entry.suffix.lower() in _LIST_SUFFIXES
+        and entry.name not in (*_OWN_FILES, *read)
+        and entry.is_file()
+    ]
+    if not names:
+        return ()
+    shown = ", ".join(names[:3]) + f" and {len(names) - 3:,} more" * (len(names) > 3)
+    return (f"beside the class folders, not read: {shown}; the folders are the labels",)
 
 
 def describe_path(path: Path, most: int = 8) -> str:
@@ -88,8 +157,7 @@ def describe_path(path: Path, most: int = 8) -> str:
 def image_files(path: Path) -> list[Path]:
     """Returns [path] for a file, or the sorted image files at any depth below a folder.
 
-    Hidden files and folders and the system files of Windows and macOS are ignored. A file without
-    suffix is an image if its content is one.
+    Hidden and system files are passed over, and links are followed, as all readers do.
 
     Raises:
       UserError: `path` does not exist, or the folder contains no images.
@@ -99,7 +167,7 @@ def image_files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise UserError(f"{path}: no such file or folder")
-    files = [file for file in visible_files(path) if is_image_file(file)]
+    files = [file for file in visible_files(path) if is_image(file)]
     if not files:
         raise UserError(f"{path}: no images in this folder; it {describe_path(path)}")
     return files
@@ -107,29 +175,21 @@ def image_files(path: Path) -> list[Path]:
 
 def visible_files(folder: Path) -> list[Path]:
     """Returns the sorted files at any depth below a folder, without hidden and system files."""
-    return sorted(
-        file
-        for file in folder.rglob("*")
-        if file.is_file()
-        and not any(
-            name.startswith(".") or name.lower() in SYSTEM_FILES
-            for name in file.relative_to(folder).parts
-        )
-    )
+    return sorted(_files_below(folder, ()))
 
 
-def is_image_file(path: Path) -> bool:
-    """Returns whether a file has the suffix of an image, or has none and is an image."""
-    if path.suffix:
-        return path.suffix.lower() in IMAGE_SUFFIXES
-    try:
-        image_header(path)
-    except UserError:
-        return False
-    return True
+def _files_below(folder: Path, parents: tuple[tuple[int, int], ...]) -> Iterator[Path]:
+    """Yields the files below a folder; a link to one of its parents is not followed."""
+    status = folder.stat()
+    place = status.st_dev, status.st_ino
+    for entry in () if place in parents else visible_entries(folder):
+        if entry.is_dir():
+            yield from _files_below(entry, (*parents, place))
+        else:
+            yield entry
 
 
-def layout_error(title: str, data_dir: Path, layouts: Iterable[str], source: str) -> UserError:
+def layout_error(title: str, data_dir: Path, layouts: Iterable[str], source: str) -> LayoutError:
     """Returns the error for a `data_dir` that has no known layout of the data set `title`.
 
     Args:
@@ -139,7 +199,7 @@ def layout_error(title: str, data_dir: Path, layouts: Iterable[str], source: str
       source: where to get the data set.
     """
     looked = "; ".join(layouts)
-    return UserError(
+    return LayoutError(
         f"--data_dir={data_dir}: no {title} found, it {describe_path(data_dir)}. Looked for: "
         f"{looked}. Get {title} from {source}, unpack it and give its folder as --data_dir."
     )
@@ -149,7 +209,7 @@ def _class_images(folder: Path) -> tuple[Path, ...]:
     """Returns the image files of one class folder."""
     entries = visible_entries(folder)
     for entry in entries:
-        if entry.is_dir() or entry.suffix.lower() not in IMAGE_SUFFIXES:
+        if entry.is_dir() or not is_image(entry):
             what = "a folder" if entry.is_dir() else f"a {entry.suffix or 'nameless'} file"
             raise UserError(f"{entry}: {what} among the images of a class; move it elsewhere")
     if not entries:

@@ -33,12 +33,12 @@ def csv_records(path: Path, first_row: int = 1) -> Iterator[tuple[str, list[str]
 
 
 def csv_header(path: Path) -> list[str]:
-    """Returns the fields of the first row, stripped of spaces; an empty list for an empty file.
+    """Returns the fields of the first row, stripped and in lower case; none for an empty file.
 
     Raises:
       UserError: the file is missing or is not csv text.
     """
-    return [name.strip() for name in next(csv_records(path), ("", []))[1]]
+    return [name.strip().lower() for name in next(csv_records(path), ("", []))[1]]
 
 
 def named_rows(
@@ -48,7 +48,7 @@ def named_rows(
 
     Args:
       path: the csv file; its columns may be in any order, and there may be more of them.
-      columns: names to look for in the header, after its names are stripped of spaces.
+      columns: names to look for in the header; spaces around its names and case do not matter.
       hint: text that is appended to the error for missing columns.
 
     Raises:
@@ -56,7 +56,8 @@ def named_rows(
     """
     rows = csv_records(path, first_row=0)
     header = [name.strip() for name in next(rows, ("", []))[1]]
-    indices = [header.index(name) for name in columns if name in header]
+    lower = [name.lower() for name in header]
+    indices = [lower.index(name.lower()) for name in columns if name.lower() in lower]
     if len(indices) < len(columns):
         raise UserError(
             f"{path}: columns {', '.join(header)[:200] or 'none'}; expected {', '.join(columns)}"

@@ -4,21 +4,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ferjax.data.reading.class_folders import IMAGE_SUFFIXES, SYSTEM_FILES
-from ferjax.data.reading.image_table_columns import Listing, ListingBuilder, printable_name
-from ferjax.errors import UserError
-
-# Name of a split in folders and lists, lower-cased → the name in ferjax.
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
-}
+from ferjax.data.reading.class_folders import unpacked, unread_lists
+from ferjax.data.reading.image_names import is_image, is_visible
+from ferjax.data.reading.image_table_columns import Listing, ListingBuilder
+from ferjax.data.reading.split_names import split_named
+from ferjax.errors import UserError, printable
 
 _NO_LABELS = (
     "its images are in no class folders, so they have no labels to train on or to judge by;"
@@ -33,8 +23,9 @@ def list_tree(root: Path) -> Listing:
     """Lists a folder of class folders, or one of train/, val/ and test/ with class folders in each.
 
     Images may be at any depth below their class folder. Hidden and system files are ignored. Other
-    files that are not images are ignored too, with a note. So are a val/ or test/ whose images are
-    in no class folder: they have no labels. Names are sorted by code point.
+    files that are not images, and lists beside the class folders, are ignored too, with a note. So
+    are a val/ or test/ whose images are in no class folder: they have no labels. Names are sorted
+    by code point.
 
     Raises:
       UserError: an image without a class, an empty class folder, a broken link or a link to a
@@ -49,25 +40,25 @@ def list_tree(root: Path) -> Listing:
     if top_folders is None:
         raise UserError(f"{root}: {_NO_LABELS}")
     unlabelled = []
-    split_of = {name: SPLIT_NAMES.get(name.lower()) for name in top_folders}
+    split_of = {name: split_named(name) for name in top_folders}
     if "train" in split_of.values() or (split_of and all(split_of.values())):
         for name, split in split_of.items():
             if split is None or [*split_of.values()].count(split) > 1:
                 raise UserError(
                     f"{root / name}: beside a folder for train there may be one for val and one "
-                    f"for test, found {', '.join(map(printable_name, split_of))}; move or merge"
+                    f"for test, found {', '.join(map(printable, split_of))}; move or merge"
                 )
-            labels = _folders(str(root / name), visited)
+            inside = unpacked(root / name)
+            labels = _folders(str(inside), visited)
             if labels is None:
                 unlabelled.append(name)
             for label in labels or ():
-                columns = {"label": printable_name(label), "split": split}
-                _add_images(builder, root, f"{name}/{label}", columns, visited, other_files)
+                columns = {"label": printable(label), "split": split}
+                folder = (inside / label).relative_to(root).as_posix()
+                _add_images(builder, root, folder, columns, visited, other_files)
     else:
         for label in top_folders:
-            _add_images(
-                builder, root, label, {"label": printable_name(label)}, visited, other_files
-            )
+            _add_images(builder, root, label, {"label": printable(label)}, visited, other_files)
     if unlabelled and ("train" in map(split_of.get, unlabelled) or not len(builder)):
         raise UserError(f"{root / unlabelled[0]}: {_NO_LABELS}")
     if not len(builder):
@@ -75,9 +66,10 @@ def list_tree(root: Path) -> Listing:
             f"{root}: no class folders; expected one folder of images for each class, or train/, "
             "val/ and test/ holding them"
         )
-    notes = tuple(f"{printable_name(name)}/ was not read: {_NO_LABELS}" for name in unlabelled)
+    notes = unread_lists(root)
+    notes += tuple(f"{printable(name)}/ was not read: {_NO_LABELS}" for name in unlabelled)
     if other_files:
-        first = printable_name(other_files[0])
+        first = printable(other_files[0])
         notes += (f"{len(other_files):,} files that are no images were passed over, first {first}",)
     return builder.listing(root, notes)
 
@@ -105,7 +97,7 @@ def _folders(folder: str, visited: _Visited) -> list[str] | None:
     """
     entries = _entries(folder, visited)
     stray = next(
-        (entry for entry, is_folder in entries if not is_folder and _is_image(entry)), None
+        (entry for entry, is_folder in entries if not is_folder and is_image(entry.path)), None
     )
     if stray is not None and not any(is_folder for _, is_folder in entries):
         return None
@@ -120,16 +112,12 @@ def _images(root: str, name: str, visited: _Visited, other_files: list[str]) -> 
         inner = f"{name}/{entry.name}"
         if is_folder:
             yield from _images(root, inner, visited, other_files)
-        elif not _is_image(entry):
+        elif not is_image(entry.path):
             other_files.append(inner)
         elif entry.is_file():
             yield inner
         else:
             raise UserError(f"{entry.path}: a link that leads nowhere, or no file; remove it")
-
-
-def _is_image(entry: "os.DirEntry[str]") -> bool:
-    return os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES
 
 
 def _entries(folder: str, visited: _Visited) -> "list[tuple[os.DirEntry[str], bool]]":
@@ -140,14 +128,10 @@ def _entries(folder: str, visited: _Visited) -> "list[tuple[os.DirEntry[str], bo
         if first != folder:
             raise UserError(f"{folder}: a link to {first}, which is listed already; remove it")
         with os.scandir(folder) as found:
-            entries = sorted((e for e in found if _is_visible(e.name)), key=lambda e: e.name)
+            entries = sorted((e for e in found if is_visible(e.name)), key=lambda e: e.name)
         return [(entry, entry.is_dir()) for entry in entries]
     except OSError as error:
         raise UserError(
             f"{folder}: cannot be listed ({error.strerror}: {error.filename}); check its "
             "permissions and links"
         ) from error
-
-
-def _is_visible(name: str) -> bool:
-    return not name.startswith(".") and name.lower() not in SYSTEM_FILES

@@ -1,6 +1,5 @@
 """A compact table of images: file name, label, split, subject; names that repeat are refused."""
 
-import os
 import zlib
 from array import array
 from collections.abc import Iterator
@@ -86,7 +85,10 @@ class ListingBuilder:
                 f"{self._where}: {name!r} has {', '.join(columns)}, the rows above it have "
                 f"{', '.join(self._codes)}; give every row the same"
             )
-        raw = name.encode("utf-8", "surrogateescape")
+        try:
+            raw = name.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            raise UserError(f"{self._where}: {name!r} is no name of a file; correct it") from None
         if len(raw) > 0xFFFF or len(self._text) > 0xFFFFFFFF:
             raise UserError(
                 f"{self._where}: row {len(self) + 1:,} has a name of {len(raw):,} bytes, "
@@ -142,8 +144,3 @@ def _repeated_names(names: Names) -> Iterator[str]:
             if raw in earlier:
                 yield names[i]
             earlier.add(raw)
-
-
-def printable_name(name: str) -> str:
-    r"""Returns a file name that can be printed: bytes that are not UTF-8 become `\xff`."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")

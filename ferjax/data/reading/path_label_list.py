@@ -4,13 +4,16 @@ import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import NoneType
 
-from ferjax.data.reading.class_folders import IMAGE_SUFFIXES
-from ferjax.data.reading.folder_walk import SPLIT_NAMES
+from ferjax.data.reading.image_names import IMAGE_SUFFIXES
 from ferjax.data.reading.image_table_columns import Listing, ListingBuilder
-from ferjax.errors import UserError, unknown_name
+from ferjax.data.reading.portable_paths import path_on_this_system
+from ferjax.data.reading.split_names import SPLIT_NAMES, split_named
+from ferjax.data.reading.spreadsheet_cells import is_blank
+from ferjax.errors import UserError, printable, unknown_name
 
-LIST_SUFFIXES = frozenset({".csv", ".jsonl", ".ndjson"})
+LIST_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson"})
 # Column → header names that mean it. A csv without a header line has the columns in this order.
 _HEADERS = {
     "path": ("path", "image", "image_path", "img_path", "file", "filename", "filepath"),
@@ -23,37 +26,55 @@ _EXPECTED = "expected path,label[,split][,subject]"
 
 
 def read_list(path: Path) -> Listing:
-    """Reads a list file row by row; paths are relative to its folder.
+    """Reads a list file row by row; paths are relative to its folder, also with Windows separators.
 
     A csv file may start with a header line, which may have more columns. Without a header line the
-    columns are path, label, split, subject in this order. A jsonl file has one object per line.
+    columns are path, label, split, subject in this order. Fields are separated by commas, or by the
+    semicolons or tabs of the first line. A jsonl file has one object per line. Rows without a label
+    (empty, `nan`, `null`, `-`, ...) are left out, and a note counts them.
 
     Raises:
-      UserError: a row is incomplete, truncated, repeated or not understood; the message names the
-        file and the line.
+      UserError: a row is incomplete, truncated, repeated or not understood, or no row has a label;
+        the message names the file and the line.
     """
     path = Path(path)
-    rows = _csv_rows(path) if path.suffix.lower() == ".csv" else _jsonl_rows(path)
+    jsonl = path.suffix.lower() in (".jsonl", ".ndjson")
     builder = ListingBuilder(str(path))
-    line, label = 0, ""
+    line, label, unlabelled, nobody = 0, "", [], 0
     try:
-        for line, row in rows:
-            for key in ("path", "label"):
-                if not row.get(key):
-                    raise UserError(f"{path}:{line}: no {key}; {_EXPECTED}")
-            name, label = row.pop("path"), row["label"]
+        for line, row in (_jsonl_rows if jsonl else _csv_rows)(path):
+            if not row.get("path"):
+                raise UserError(f"{path}:{line}: no path; {_EXPECTED}")
+            name, label = row.pop("path"), row.get("label", "")
+            if is_blank(label):
+                unlabelled.append(line)
+                continue
             if "split" in row:
-                split = row["split"].lower()
-                if split not in SPLIT_NAMES:
+                split = split_named(row["split"])
+                if split is None:
                     raise unknown_name(f"split in {path}:{line}:", row["split"], SPLIT_NAMES)
-                row["split"] = SPLIT_NAMES[split]
-            builder.add(name, row)
+                row["split"] = split
+            if is_blank(row.get("subject", "somebody")):
+                row["subject"], nobody = "", nobody + 1
+            row = {key: printable(value) for key, value in row.items()}
+            builder.add(path_on_this_system(name, path.parent, f"{path}:{line}"), row)
     except (OSError, csv.Error) as error:
         raise UserError(f"{path}:{line + 1}: cannot be read ({error}); {_EXPECTED}") from error
-    listing = builder.listing(path.parent)
+    cut = unlabelled and unlabelled[-1] == line and not _ends_with_newline(path)
+    if cut or (unlabelled and not len(builder)):
+        raise UserError(f"{path}:{unlabelled[-1]}: no label; {_EXPECTED}")
+    notes = []
+    if unlabelled:
+        notes.append(
+            f"{len(unlabelled):,} rows of {path.name} have no label and are left out, the first in "
+            f"line {unlabelled[0]:,}"
+        )
+    if nobody:
+        notes.append(f"{nobody:,} rows of {path.name} name no subject: they count as one person")
+    listing = builder.listing(path.parent, tuple(notes))
     counts = listing.columns["label"].counts()
     longer = any(other.startswith(label) and other != label for other in counts)
-    if counts[label] == 1 and longer and not _ends_with_newline(path):
+    if counts.get(label) == 1 and longer and not _ends_with_newline(path):
         raise UserError(
             f"{path}:{line}: the last row is cut: it ends in {label!r}, which no other row has, "
             "without a line end; copy the list again"
@@ -64,7 +85,10 @@ def read_list(path: Path) -> Listing:
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Yields (line number, column → text) of each row."""
     with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.reader(file, strict=True, skipinitialspace=True)
+        first = file.readline()
+        file.seek(0)
+        separator = next((s for s in ";\t" if s in first and "," not in first), ",")
+        reader = csv.reader(file, delimiter=separator, strict=True, skipinitialspace=True)
         columns: list[tuple[int, str]] = []
         width = 0
         for row in reader:
@@ -72,7 +96,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 continue
             if not columns:
                 width = len(row)
-                columns, header = _columns(path, row)
+                columns, header = _columns(path, row, separator)
                 if header:
                     continue
             if len(row) != width:
@@ -83,7 +107,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             yield reader.line_num, {key: row[i].strip() for i, key in columns}
 
 
-def _columns(path: Path, first: list[str]) -> tuple[list[tuple[int, str]], bool]:
+def _columns(path: Path, first: list[str], separator: str) -> tuple[list[tuple[int, str]], bool]:
     """Returns (index, name) of the columns, and whether `first` is a header line."""
     names = [name.strip().lower() for name in first]
     columns = [
@@ -94,7 +118,9 @@ def _columns(path: Path, first: list[str]) -> tuple[list[tuple[int, str]], bool]
         return columns, True
     if Path(names[0]).suffix in IMAGE_SUFFIXES and 2 <= len(names) <= len(_HEADERS):
         return list(enumerate(_HEADERS))[: len(names)], False
-    raise UserError(f"{path}:1: the first line is {','.join(first)[:80]!r}; {_EXPECTED}, each once")
+    raise UserError(
+        f"{path}:1: the first line is {separator.join(first)[:80]!r}; {_EXPECTED}, each once"
+    )
 
 
 def _jsonl_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
@@ -115,9 +141,15 @@ def _jsonl_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 if key.lower() in _COLUMN_OF_HEADER
             }
             for key, value in columns.items():
-                if not isinstance(value, (str, int)):
+                if not isinstance(value, (str, int, float, NoneType)):
                     raise UserError(f"{path}:{number}: {key} is {value!r}, expected a string")
-            yield number, {key: str(value).strip() for key, value in columns.items()}
+            yield (
+                number,
+                {
+                    key: "" if value is None else str(value).strip()
+                    for key, value in columns.items()
+                },
+            )
 
 
 def _ends_with_newline(path: Path) -> bool:

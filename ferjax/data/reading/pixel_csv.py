@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ferjax.data.reading.csv_rows import csv_header, named_rows
+from ferjax.data.reading.spreadsheet_cells import whole_number
 from ferjax.errors import UserError
 
 SIDE = 48
@@ -48,14 +49,14 @@ def read_pixel_csv(path: Path, num_emotions: int, usage: str | None = None) -> P
     emotions: list[int] = []
     usages: list[str] = []
     pixels: list[bytes] = []
-    numbers = {str(i): i for i in range(num_emotions)}
-    has_usage = usage is None or "Usage" in csv_header(path)
+    has_usage = usage is None or "usage" in csv_header(path)
     # Text that is not a number is an error in new NumPy and a DeprecationWarning in older versions.
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)
         for location, fields in named_rows(path, _COLUMNS if has_usage else _COLUMNS[:2], _HINT):
             emotion, text, row_usage = fields if has_usage else (*fields, usage)
-            if emotion not in numbers:
+            number = whole_number(emotion)
+            if number is None or not 0 <= number < num_emotions:
                 raise UserError(
                     f"{location}: emotion {emotion!r}, expected a whole number from 0 to "
                     f"{num_emotions - 1}; correct the row or download the file again"
@@ -65,7 +66,7 @@ def read_pixel_csv(path: Path, num_emotions: int, usage: str | None = None) -> P
                     f"{location}: Usage {row_usage!r}, expected {', '.join(USAGES)}; correct the "
                     "row or download the file again"
                 )
-            emotions.append(numbers[emotion])
+            emotions.append(number)
             usages.append(row_usage)
             pixels.append(_parse_pixels(text, location))
     if not pixels:

@@ -7,13 +7,16 @@ from typing import overload
 
 import numpy as np
 
+from ferjax.errors import printable
+
 
 @dataclass(frozen=True, eq=False)
 class Names(Sequence[str]):
     r"""N strings that take six bytes each in addition to their text.
 
-    Slices and `take` share the text. File names may contain bytes that are not UTF-8, which are
-    shown as `\xff` so that reports can print them. `Files` opens files by their original bytes.
+    Slices and `take` share the text. File names may contain line ends and bytes that are not UTF-8,
+    which are shown as `\n` and `\xff` so that reports can print them (`printable`). `Files` opens
+    files by their original bytes.
 
     Attributes:
       text: UTF-8 of all names, concatenated; undecodable bytes are as on disk.
@@ -35,7 +38,7 @@ class Names(Sequence[str]):
     def __getitem__(self, index: int | slice) -> "str | Names":
         if isinstance(index, slice):
             return Names(self.text, self.starts[index], self.lengths[index])
-        return self.raw(index).decode("utf-8", "backslashreplace")
+        return printable(self.raw(index).decode("utf-8", "surrogateescape"))
 
     def take(self, positions: np.ndarray) -> "Names":
         """Returns the names at int positions [M], in that order."""

@@ -18,7 +18,7 @@ def read_exclude(path: Path) -> dict[str, int]:
     """Reads a list of images, one relative path per line; ignores blank lines and # comments.
 
     Returns:
-      Path with forward slashes → its line number.
+      Path as it stands there → its line number.
 
     Raises:
       UserError: the file cannot be read or is not text.
@@ -31,7 +31,7 @@ def read_exclude(path: Path) -> dict[str, int]:
         raise UserError(
             f"{path}: cannot be read ({reason}); expected a text file with one relative path a line"
         ) from None
-    lines = [line.strip().replace("\\", "/").removeprefix("./") for line in lines]
+    lines = [line.strip() for line in lines]
     return {
         line: number for number, line in enumerate(lines, 1) if line and not line.startswith("#")
     }
@@ -48,28 +48,39 @@ def excluded(line_of: dict[str, int], image_of: dict[str, str], where: Path) -> 
     Raises:
       UserError: a line names no image.
     """
+    images = set()
     for name, line in line_of.items():
-        if name not in image_of:
+        # A backslash is a separator of Windows, or part of a name such as a\xff.png.
+        slashes = name.replace("\\", "/").removeprefix("./")
+        image = image_of.get(name, image_of.get(slashes))
+        if image is None:
             raise UserError(
-                f"{where}, line {line}: no image {name!r}.{_hint(name, image_of)} Expected paths "
-                "relative to the data set's folder, as on the contact sheets"
+                f"{where}, line {line}: no image {slashes!r}.{_hint(slashes, image_of)} Expected "
+                "paths relative to the data set's folder, as on the contact sheets"
             )
-    return frozenset(image_of[name] for name in line_of)
+        images.add(image)
+    return frozenset(images)
 
 
-def without_listed(bundle: DatasetBundle, data_dir: Path) -> DatasetBundle:
+def without_listed(bundle: DatasetBundle, data_dir: Path, inside: Path = Path()) -> DatasetBundle:
     """Returns the bundle without the images that `exclude.txt` in its folder lists, with a note.
 
-    A class that is left without any image is taken out of the class list, and a note says so.
+    A class that is left without any image is taken out of the class list, and a note says so. If
+    `inside` is the folder in `data_dir` that was read, a line may name an image relative to either.
+    Beside a list or a csv file the file is not read, which a note says.
 
     Raises:
       UserError: the list cannot be read, a line names no image, or the list leaves no image of a
         split, or of a class no training image but others.
     """
     path = data_dir / EXCLUDE
+    if data_dir.is_file() and data_dir.with_name(EXCLUDE).is_file():
+        note = f"{EXCLUDE} beside {data_dir.name} was not read: leave out the rows themselves"
+        return replace(bundle, notes=(*bundle.notes, note))
     if not path.is_file():
         return bundle
     image_of = {name: name for split in bundle.splits.values() for name in split.ids}
+    image_of |= {(inside / name).as_posix(): name for name in image_of}
     left_out = excluded(read_exclude(path), image_of, path)
     splits = {
         name: subset(split, np.flatnonzero([image not in left_out for image in split.ids]))

@@ -13,7 +13,7 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from ferjax.data.decoding.image_file import image_header, read_image
 from ferjax.data.reading.class_folders import image_files
-from ferjax.errors import UserError
+from ferjax.errors import UserError, printable
 from ferjax.report.figures.line_end_labels import shorten
 from ferjax.report.figures.style import FAINT, INK, MUTED
 from ferjax.runtime.atomic_files import write_atomically
@@ -111,9 +111,9 @@ def draw_contact_sheets(
         pages = [paths[k : k + columns * rows] for k in range(0, len(paths), columns * rows)]
         for number, page in enumerate(pages, 1):
             target = Path(directory) / name.parent / f"{name.name or 'images'}_{number:02d}.png"
-            shown = (name if name.name else root).as_posix()
+            shown = printable((name if name.name else root).as_posix())
             title = f"{shown}: {len(paths):,} images, sheet {number} of {len(pages)}"
-            example = (name / page[0].name).as_posix()
+            example = printable((name / page[0].name).as_posix())
             subtitle = f"Leave an image out: write its path, like {example}, into {exclude}"
             drawn.append(draw_sheet([[_thumbnail(p)] for p in page], target, title, subtitle))
             progress(len(page))
@@ -137,8 +137,10 @@ def _thumbnail(path: Path) -> Cell:
     try:
         image = read_image(path, None, image_header(path)[2])
     except UserError:
-        return Cell(np.full((2, 2, 1), 255, np.uint8), ("cannot be read", *_wrap_name(path.name)))
-    return Cell(image, tuple(_wrap_name(path.name)))
+        return Cell(
+            np.full((2, 2, 1), 255, np.uint8), ("cannot be read", *_wrap_name(printable(path.name)))
+        )
+    return Cell(image, tuple(_wrap_name(printable(path.name))))
 
 
 def _wrap_name(name: str) -> Iterator[str]:

@@ -65,9 +65,9 @@ def write_audit(audit: Mapping[str, Any], bundle: DatasetBundle, directory: Path
             draw_sheet(drawn, directory / f"{file}.png", f"{name}: {title}", shown)
             figures[f"{file}.png"] = f"{title.capitalize()}. {shown}"
     encoded = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    write_atomically(directory / "audit.json", encoded.encode())
+    write_atomically(directory / "audit.json", encoded)
     text = "\n\n".join(audit_sections.document(report, classes, figures)) + "\n"
-    return write_atomically(directory / "audit.md", text.encode())
+    return write_atomically(directory / "audit.md", text)
 
 
 def _sample_rows(bundle: DatasetBundle, broken: set[str]) -> Iterator[list[Cell]]:

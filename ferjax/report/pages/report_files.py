@@ -90,9 +90,9 @@ def write_page(report: Mapping[str, Any], parts: Iterable[str], directory: Path)
     Raises:
       UserError: a file cannot be written.
     """
-    page = write_atomically(Path(directory) / "report.md", ("\n\n".join(parts) + "\n").encode())
+    page = write_atomically(Path(directory) / "report.md", "\n\n".join(parts) + "\n")
     versioned = {KEY: FORMAT, **report}
     encoded = json.dumps(versioned, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     # report.json is written last: a run that has it is finished.
-    write_atomically(Path(directory) / "report.json", encoded.encode())
+    write_atomically(Path(directory) / "report.json", encoded)
     return page

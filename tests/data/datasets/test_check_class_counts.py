@@ -1,7 +1,5 @@
 """Class counts against published ones: permuted labels are refused, smaller copies are not."""
 
-from itertools import permutations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -71,12 +69,15 @@ def test_a_part_of_every_class_gets_a_note_and_no_error(
 
 @settings(deadline=None)
 @given(DATASETS, st.integers(0, 50), st.data())
-def test_small_subsets_of_any_distribution_get_a_note(
+def test_small_subsets_of_any_distribution_get_notes_and_no_error(
     dataset: str, most: int, data: st.DataObject
 ) -> None:
     split = splits_of(dataset)[0]
     found = {name: data.draw(st.integers(0, most)) for name in published_counts(dataset, split)}
-    assert len(check_counts(dataset, {split: found}, "x.csv")) == 1
+    gaps, *suspicion = check_counts(dataset, {split: found}, "x.csv")
+    assert gaps.startswith(f"{split}: ")
+    assert all("fit another order" in note for note in suspicion)
+    assert len(suspicion) <= 1
 
 
 def test_random_subsets_of_any_size_get_a_note() -> None:
@@ -127,21 +128,3 @@ def test_the_error_names_file_classes_and_counts() -> None:
     ):
         assert part in text
     assert "anger" not in text
-
-
-def test_refused_exactly_where_brute_force_finds_a_better_fit() -> None:
-    rng = np.random.default_rng(1)
-    counts = published_counts("rafdb", "test")
-    names, want = list(counts), np.array(list(counts.values()))
-    outcomes = set()
-    for _ in range(30):
-        have = np.maximum(want + rng.integers(-60, 60, 7), 0)
-        better = min(np.abs(have - want[list(p)]).sum() for p in permutations(range(7)))
-        refused = False
-        try:
-            check_counts("rafdb", {"test": dict(zip(names, have.tolist(), strict=True))}, "x")
-        except UserError:
-            refused = True
-        assert refused == (better < np.abs(have - want).sum())
-        outcomes.add(refused)
-    assert outcomes == {True, False}

@@ -58,7 +58,7 @@ def csv_bundle(
       UserError: a column is missing, a row is broken, a class has no rows, labels look permuted, or
         a number is out of range.
     """
-    has_usage = "Usage" in csv_header(path)
+    has_usage = "usage" in csv_header(path)
     rows = read_pixel_csv(path, len(_NUMBERED), None if has_usage else "Training")
     emotions = rows.emotion.tolist()
     counts = {name: emotions.count(number) for number, name in enumerate(_NUMBERED)}

@@ -20,7 +20,7 @@ from ferjax.data.datasets.ckplus.sequences_and_ck48_crops import (
     sequence_frames,
 )
 from ferjax.data.decoding.image_file import image_split
-from ferjax.data.reading.class_folders import layout_error
+from ferjax.data.reading.class_folders import layout_error, unread_lists
 from ferjax.data.splits.folds import describe_folds, fold_splits
 from ferjax.data.splits.split import DatasetBundle
 from ferjax.emotions import ordered_classes
@@ -106,10 +106,12 @@ def load(
             )
         frames, crops = crop_frames(tree.images, last_frames), "48×48 crops as released (CK+48)"
         layout = "CK+48 class folders"
+        other_lists = unread_lists(tree.images, FILE)
     else:
         frames = sequence_frames(tree.images, tree.labels, last_frames, neutral=num_classes == 8)
         layout, crops = "original sequences (cohn-kanade-images and Emotion)", "whole frames"
-    notes = _check_class_counts(frames, last_frames, tree.root)
+        other_lists = ()
+    notes = other_lists + _check_class_counts(frames, last_frames, tree.root)
     if csv_copy:
         notes += (f"{csv_copy.name} beside it was not read: it names no persons",)
     frames = [frame for frame in frames if frame.emotion in classes]

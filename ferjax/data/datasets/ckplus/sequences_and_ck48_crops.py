@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ferjax.data.reading.class_folders import (
-    IMAGE_SUFFIXES,
     class_folders,
     describe_path,
+    namesake,
     visible_entries,
 )
+from ferjax.data.reading.image_names import is_image
 from ferjax.emotions import canonical_name
 from ferjax.errors import UserError
 
@@ -67,7 +68,7 @@ def find_tree(data_dir: Path) -> Tree | None:
                         f"{images}: no labels beside it, {root} {describe_path(root)}; expected "
                         "Emotion/. Unpack Emotion_labels.zip there"
                     )
-                return Tree(root, images, labels)
+                return Tree(root, namesake(images), namesake(labels))
     for root in (data_dir / name for name in _CROP_ROOTS):
         if root.is_dir() and any(canonical_name(e.name) in _NAMED for e in visible_entries(root)):
             return Tree(root, root, None)
@@ -121,7 +122,7 @@ def sequence_frames(images: Path, labels: Path, last_frames: int, *, neutral: bo
         emotion, sequence = _read_label(file), Path(file.parent.parent.name, file.parent.name)
         folder = images / sequence
         entries = visible_entries(folder) if folder.is_dir() else []
-        paths = [path for path in entries if path.suffix.lower() in IMAGE_SUFFIXES]
+        paths = [path for path in entries if is_image(path)]
         if len(paths) < wanted:
             raise UserError(
                 f"{folder}: {len(paths)} images, {file.name} labels them and {wanted} are wanted; "

@@ -69,7 +69,7 @@ def read_split_csvs(folder: Path) -> tuple[Split, np.ndarray, tuple[str, ...]]:
                 f"{path}: rows whose Usage is {', '.join(sorted(unexpected))}, expected "
                 f"{' or '.join(allowed)}; a file that holds all splits is named fer2013.csv"
             )
-        merged = "Usage" not in header and name == "test.csv" and "PublicTest" not in usage
+        merged = "usage" not in header and name == "test.csv" and "PublicTest" not in usage
         usage += [MERGED] * len(rows.usage) if merged else rows.usage.tolist()
         parts.append(rows)
         ids += row_ids(path, rows)
@@ -90,4 +90,4 @@ def is_split_csv(path: Path) -> bool:
     """Returns whether `path` is a file of `read_split_csvs` without rows of other splits."""
     if path.name not in _SPLIT_FILES:
         return False
-    return path.name != "train.csv" or "Usage" not in csv_header(path)
+    return path.name != "train.csv" or "usage" not in csv_header(path)

@@ -21,7 +21,13 @@ from ferjax.data.datasets.fer2013.csv_layouts import (
 )
 from ferjax.data.datasets.numbered_folders import identify_numbered_classes
 from ferjax.data.decoding.image_file import image_split
-from ferjax.data.reading.class_folders import class_folders, layout_error, visible_entries
+from ferjax.data.reading.class_folders import (
+    class_folders,
+    layout_error,
+    unpacked,
+    unread_lists,
+    visible_entries,
+)
 from ferjax.data.reading.csv_rows import csv_header
 from ferjax.data.reading.pixel_csv import SIDE, USAGES
 from ferjax.data.splits.split import DatasetBundle, Split, subset
@@ -173,12 +179,12 @@ def _read_folders(
         storage_size,
         on_bad_image=on_bad_image,
     )
-    return pool, np.array(usages)[order], (), layout
+    return pool, np.array(usages)[order], unread_lists(root), layout
 
 
 def _class_folder_names(folder: Path) -> dict[str, str]:
     """Returns class folder name → class name, or → number if the folders are numbered."""
-    entries = [entry.name for entry in visible_entries(folder) if entry.is_dir()]
+    entries = [entry.name for entry in visible_entries(unpacked(folder)) if entry.is_dir()]
     if entries and all(name.isdecimal() for name in entries):
         return {str(k): str(k) for k in range(len(CLASSES))}
     return {name: name for name in CLASSES}

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ferjax.data.datasets.rafdb.official_lists import BY_NUMBER, NUMBERED
 from ferjax.data.reading.csv_rows import csv_records
+from ferjax.data.reading.spreadsheet_cells import whole_number
 from ferjax.emotions import canonical_name
 from ferjax.errors import UserError
 
@@ -25,8 +26,10 @@ def read_labels_csv(path: Path) -> dict[str, str]:
     allowed = {*BY_NAME, *ONE_BASED, *ZERO_BASED}
     rows: dict[str, tuple[str, str]] = {}
     for number, (location, fields) in enumerate(csv_records(path, first_row=0)):
-        image = Path(fields[0].strip()).name
+        image = Path(fields[0].strip().replace("\\", "/")).name
         label = canonical_name(fields[1]) if len(fields) > 1 else ""
+        if (value := whole_number(label)) is not None:  # 3.0 and 03 too
+            label = str(value)
         if number == 0 and label not in allowed:
             continue
         if not image or label not in allowed:

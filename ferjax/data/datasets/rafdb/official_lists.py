@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ferjax.data.reading.class_folders import describe_path, visible_entries
+from ferjax.data.reading.class_folders import describe_path, namesake, visible_entries
 from ferjax.errors import UserError
 
 # Label k, 1 to 7, is NUMBERED[k - 1], in the list files and in Kaggle's folder names.
@@ -37,9 +37,9 @@ def read_lists(root: Path) -> tuple[list[Entry], str, str]:
       UserError: a broken line, or listed images that are absent.
     """
     lists = [LIST] if (root / LIST).is_file() else [p for p in _SPLIT_LISTS if (root / p).is_file()]
-    files_in = {name: _file_names(root / name) for name in _IMAGE_FOLDERS}
+    files_in = {name: _file_names(namesake(root / name)) for name in _IMAGE_FOLDERS}
     name = next((name for name, files in files_in.items() if files), "Image/aligned")
-    folder, present = root / name, files_in[name]
+    folder, present = namesake(root / name), files_in[name]
     listed = [
         (split, emotion, folder / _file_name(stem, present, name))
         for split, emotion, stem in _read_entries([root / path for path in lists])

@@ -7,7 +7,8 @@ from ferjax.data.datasets.numbered_folders import identify_numbered_classes
 from ferjax.data.datasets.published_class_counts import published_counts
 from ferjax.data.datasets.rafdb.label_csv import BY_NAME, ONE_BASED, ZERO_BASED, read_labels_csv
 from ferjax.data.datasets.rafdb.official_lists import NUMBERED, Entry
-from ferjax.data.reading.class_folders import IMAGE_SUFFIXES, class_folders, visible_entries
+from ferjax.data.reading.class_folders import class_folders, unpacked, unread_lists, visible_entries
+from ferjax.data.reading.image_names import is_image
 from ferjax.errors import UserError
 
 # Split folder → split name.
@@ -74,13 +75,14 @@ def read_folders(root: Path) -> tuple[list[Entry], str, tuple[str, ...]]:
     _check_prefixes(entries)
     entries, numbered = _name_classes(root, entries)
     flat = not any(entry.is_dir() for entry in visible_entries(root / folders[0]))
+    notes += unread_lists(root, *(f"{name}_labels.csv" for name in folders))
     kind = "flat folders and csv files of labels" if flat else "class folders"
     return entries, f"{kind} in {'/, '.join(folders)}/{numbered}", notes
 
 
 def _split_folder(root: Path, name: str) -> list[tuple[str, Path]]:
     """Returns (class name or number from 0, file) of every image of one split folder."""
-    folder = root / name
+    folder = unpacked(root / name)
     label_csv = next((p for p in _label_csv_paths(root, name) if p.is_file()), None)
     labels = read_labels_csv(label_csv) if label_csv else {}
     subfolders = [entry.name for entry in visible_entries(folder) if entry.is_dir()]
@@ -94,9 +96,7 @@ def _split_folder(root: Path, name: str) -> list[tuple[str, Path]]:
         if label_csv and scheme is not ZERO_BASED:
             _check_against_folders(images, labels, label_csv)
         return images
-    present = {
-        path.name: path for path in visible_entries(folder) if path.suffix.lower() in IMAGE_SUFFIXES
-    }
+    present = {path.name: path for path in visible_entries(folder) if is_image(path)}
     if label_csv is None or not labels:
         raise UserError(
             f"{folder}: no class folders, and no {name}_labels.csv with rows in {root} or beside "

@@ -1,0 +1,43 @@
+"""Which entries of a folder are images, for every reader: by suffix, else by content."""
+
+import os
+from pathlib import Path
+
+from PIL import Image
+
+IMAGE_SUFFIXES = frozenset(
+    {
+        *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".pjpeg", ".pjp", ".gif", ".bmp", ".dib"),
+        *(".webp", ".pgm", ".ppm", ".pbm", ".pnm", ".tif", ".tiff"),
+    }
+)
+# What systems put beside a user's files; hidden ones, as ._a.png of macOS, are told by the dot.
+_SYSTEM_FILES = frozenset(
+    {
+        *("thumbs.db", "desktop.ini", "__macosx", "@eadir", "lost+found", "$recycle.bin"),
+        "system volume information",
+    }
+)
+# Formats that are recognised by content; each has a signature that no text begins with by chance.
+_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "PPM", "TIFF")
+
+
+def is_visible(name: str) -> bool:
+    """Returns whether an entry of a folder is neither hidden nor a file of the system's own."""
+    return not name.startswith(".") and name.lower() not in _SYSTEM_FILES
+
+
+def is_image(path: str | Path) -> bool:
+    """Returns whether a file is an image: by its suffix, which is not opened, else by its content.
+
+    Files named without a suffix, or with another one (`subject01.happy`), are opened.
+    """
+    if os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES:
+        return True
+    try:
+        if not os.path.isfile(path):
+            return False
+        with Image.open(path, formats=_FORMATS):
+            return True
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return False

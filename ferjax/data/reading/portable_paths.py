@@ -1,0 +1,34 @@
+"""Paths that a list names, as this system writes them: Windows separators, `~`, a leading `./`."""
+
+import os
+import re
+from pathlib import Path
+
+from ferjax.errors import UserError
+
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+
+
+def path_on_this_system(name: str, folder: Path, where: str) -> str:
+    r"""Returns a path that a list names, with this system's separators.
+
+    A backslash is a separator, unless a file has it in its name (elsewhere than on Windows).
+
+    Args:
+      name: the path, relative to `folder` or absolute.
+      folder: the folder of the list.
+      where: the line of the list, for messages.
+
+    Raises:
+      UserError: a path with a drive letter, on a system without them.
+    """
+    if os.name != "nt" and _DRIVE.match(name):
+        raise UserError(
+            f"{where}: {name!r} is a path on another computer. Write paths relative to the list's "
+            f"folder, {folder}"
+        )
+    if "\\" in name and not os.path.lexists(folder / name):
+        name = name.replace("\\", "/")
+    if name.startswith("~/"):
+        name = os.path.expanduser(name)
+    return name.removeprefix("./")
