@@ -1,4 +1,4 @@
-"""Names of files in errors and reports: one line of valid Unicode, as no file system promises."""
+"""Names of files in errors and reports become one line of valid Unicode."""
 
 import unicodedata
 
