@@ -18,6 +18,7 @@ from ferjax.report.pages.report_files import write_report
 from ferjax.runs.load_run import LoadedRun, load_run
 from ferjax.runs.task import evaluator
 from ferjax.runtime.processes import on_first
+from ferjax.runtime.progress_lines import say
 from ferjax.runtime.sharding import data_mesh, devices_for
 from ferjax.training.metrics import Evaluation, evaluation, restrict_classes
 
@@ -55,10 +56,12 @@ def report_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
     """
     run_dir = Path(config.workdir)
     run = load_run(run_dir, config.checkpoint)
+    say(f"reading {config.dataset or own.dataset}", config.progress)
     name, bundle = _bundle_to_evaluate(config, own, run)
     wanted = config.split or ("test" if "test" in bundle.splits else "val")
     if wanted not in bundle.splits:
         raise unknown_name(f"--split of {name}", wanted, bundle.splits)
+    say(f"evaluating {len(bundle.splits[wanted]):,} images of {wanted}", config.progress)
     split, mesh = bundle.splits[wanted], data_mesh(devices_for(own.batch_size))
     batch_size = -(-own.batch_size // mesh.size) * mesh.size
     logits_of = evaluator(run.model, run.spec, mesh, batch_size, config.progress, config.tta)

@@ -13,8 +13,19 @@ import numpy as np
 
 from ferjax.config.tool_configs import SearchConfig
 from ferjax.errors import UserError
-from ferjax.search.search_plan import LOCK_FILE, WORKERS, Search, study_exists, write_study
+from ferjax.runtime.move_aside import move_aside
+from ferjax.runtime.progress_lines import say
+from ferjax.search.search_plan import (
+    LOCK_FILE,
+    STUDY_FILE,
+    WORKERS,
+    Search,
+    changed_settings,
+    study_exists,
+    write_study,
+)
 from ferjax.search.search_space import Choice, Range, Space
+from ferjax.training.run_directory.config_and_lock import holds_results
 
 _JOURNAL = "journal.log"
 # A trial is failed once it has been started this often and its process died each time.
@@ -84,6 +95,23 @@ def open_study(search: Search) -> Any:
             )
     except OSError as error:
         raise UserError(f"--out={search.out} cannot be written: {error.strerror}.") from None
+
+
+def set_study_aside(search: Search) -> None:
+    """Moves another study out of the way: with `overwrite`, or if none of its trials has a result.
+
+    Raises:
+      UserError: a process searches there.
+    """
+    out = search.out
+    if not (out / STUDY_FILE).is_file():
+        return
+    empty = not any(holds_results(trial) for trial in out.glob("trial_*"))
+    if not search.overwrite and not (empty and changed_settings(search)):
+        return
+    if any(_is_running(out, path.stem) for path in (out / WORKERS).glob("*.lock")):
+        raise UserError(f"--out={out}: a search is running there. Wait for it, or give another.")
+    say(f"{out}: the earlier study was moved to {move_aside(out)}")
 
 
 @contextlib.contextmanager

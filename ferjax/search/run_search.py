@@ -13,6 +13,7 @@ from ferjax.search.optuna_study import (
     file_lock,
     import_optuna,
     open_study,
+    set_study_aside,
     worker_lock,
 )
 from ferjax.search.run_trial import Prepare, Train, check_settings, run_trial
@@ -43,6 +44,7 @@ def run_search(
     import_optuna()
     search = plan_search(config, given)
     check_settings(search, prepare)
+    set_study_aside(search)
     study = open_study(search)
     total, progress = config.trials, search.base.progress
     with (

@@ -13,7 +13,7 @@ from typing import Any
 from ferjax.config.tool_configs import SearchConfig
 from ferjax.errors import UserError
 from ferjax.runtime.progress_bar import tqdm
-from ferjax.search.optuna_study import import_optuna, open_study
+from ferjax.search.optuna_study import import_optuna, open_study, set_study_aside
 from ferjax.search.run_search import update_progress_bar
 from ferjax.search.search_plan import WORKERS, Search, plan_search, study_exists
 from ferjax.search.study_summary import trial_rows
@@ -41,6 +41,7 @@ def run_workers(
     """
     import_optuna()
     search = plan_search(config, given)
+    set_study_aside(search)
     study_exists(search)
     with _worker_processes(search, command) as children, _progress_bar(search) as bar:
         while any(child.poll() is None for child in children):

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,8 @@ from ferjax.images.preprocess import prepare
 from ferjax.models.registry import abstract_variables, create_model
 from ferjax.runs.load_run import load_run
 from ferjax.runtime.atomic_files import write_atomically
+from ferjax.runtime.move_aside import move_aside
+from ferjax.runtime.progress_lines import say
 from ferjax.runtime.variable_tree import flatten, unflatten
 from ferjax.specs import spec_to_json
 
@@ -64,8 +66,8 @@ def run_convert(config: ConvertConfig) -> Conversion:
     out = Path(config.out) if config.out else None
     if out is None and not (config.dry_run or config.verify):
         raise UserError("--out is missing: the new folder for the converted weights.")
-    if out and out.exists():
-        raise UserError(f"--out={out} exists already. Nothing was written; give another name.")
+    if out:
+        _check_out(config, [out], ours=is_saved(out))
     origin = resolve(config.source, config.model, config.kind)
     if origin.path and (origin.path.is_dir() or is_saved(origin.path)):
         raise UserError(
@@ -79,7 +81,27 @@ def run_convert(config: ConvertConfig) -> Conversion:
         weights = run_conversion(plan)
         error = _verify_logits(plan, weights) if config.verify else None
     write = out and not config.dry_run
+    if write:
+        _make_room([out])
     return Conversion(plan, error, save_pretrained(out, weights) if out and write else None)
+
+
+def _check_out(config: ConvertConfig, paths: Sequence[Path], *, ours: bool) -> None:
+    """Raises `UserError` where something exists that is not ferjax's to be moved aside."""
+    for path in paths:
+        if path.exists() and not (ours and config.overwrite):
+            way = ", or --overwrite to move this aside" if ours else ""
+            shown = f"--out={path}" if str(path) == config.out else path
+            raise UserError(
+                f"{shown} exists already. Nothing was written; give another --out{way}."
+            )
+
+
+def _make_room(paths: Sequence[Path]) -> None:
+    """Moves earlier results aside, which `_check_out` has allowed."""
+    for path in paths:
+        if path.exists():
+            say(f"{path}: the earlier result was moved to {move_aside(path)}")
 
 
 @contextlib.contextmanager
@@ -129,9 +151,9 @@ def run_export(config: ConvertConfig) -> tuple[Path, str]:
     if out.suffix != ".safetensors":
         raise UserError(f"--out={out}: the name of a .safetensors file is expected.")
     description = out.with_suffix(".json")
-    for file in (out, description):
-        if file.exists():
-            raise UserError(f"{file} exists already. Nothing was written; give another --out.")
+    files = [out, description]
+    ours = description.is_file() and '"build":' in description.read_text("utf-8", errors="replace")
+    _check_out(config, files, ours=ours)
     source = Path(config.source)
     if is_saved(source):
         variables, about = load_weights(source)
@@ -146,6 +168,7 @@ def run_export(config: ConvertConfig) -> tuple[Path, str]:
         raise UserError(f"--model={config.model}: {source} holds {model}. Leave the flag out.")
     state, build = to_torchvision(variables, model, fields)
     text = json.dumps({"build": build.splitlines(), **about}, indent=1) + "\n"
+    _make_room(files)
     write_atomically(out, save(state))
     write_atomically(description, text.encode())
     return out, build

@@ -21,10 +21,12 @@ from ferjax.report.figures.image_grids import draw_batch
 from ferjax.report.pages.audit_files import write_audit
 from ferjax.report.pages.audit_sections import findings
 from ferjax.report.pages.report_files import to_json_types
+from ferjax.runtime.move_aside import move_aside
 from ferjax.runtime.progress_bar import tqdm
+from ferjax.runtime.progress_lines import say
 from ferjax.runtime.random_keys import stream_key
 from ferjax.specs import InputSpec
-from ferjax.tools.crop_folder import crop_folder
+from ferjax.tools.crop_folder import RECORD, crop_folder
 
 _PREVIEWED = 64
 
@@ -44,9 +46,25 @@ def run_prepare(config: PrepareConfig) -> list[str]:
         raise UserError("--dataset is missing. (For --crops, --data_dir is enough.)")
     task = requested[0]
     out = Path(config.out or f"prepared/{config.dataset or 'faces'}-{task}")
-    if task != "cache" and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"--out={out} is not empty. Nothing was written; give another folder.")
+    if task != "cache":
+        _check_out(out, task, config.overwrite)
     return _TASKS[task](config, out)
+
+
+def _check_out(out: Path, task: str, overwrite: bool) -> None:
+    """Raises `UserError` unless a folder is new, or a result of this task to be moved aside."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    ours = out.is_dir() and any(out.glob(_WRITTEN[task]))
+    if not (ours and overwrite):
+        way = ", or --overwrite to move this one aside" if ours else ""
+        raise UserError(f"--out={out} is not empty. Nothing was written; give another folder{way}.")
+
+
+def _make_room(path: Path) -> None:
+    """Moves an earlier result aside, which `_check_out` has allowed."""
+    if path.is_dir() and any(path.iterdir()):
+        say(f"{path}: the earlier result was moved to {move_aside(path)}")
 
 
 def _load_bundle(config: PrepareConfig, cache_dir: Path | None = None) -> DatasetBundle:
@@ -72,6 +90,7 @@ def _write_audit(config: PrepareConfig, out: Path) -> list[str]:
             bar.update()
 
         result = audit(config.dataset, bundle, files=files, obtain=entry.source, progress=progress)
+    _make_room(out)
     page = write_audit(result, bundle, out)
     return [*findings(to_json_types(result)), str(page)]
 
@@ -82,8 +101,10 @@ def _write_crops(config: PrepareConfig, out: Path) -> list[str]:
     if source is None:
         raise UserError(f"--dataset={config.dataset}: synthetic faces need no crops.")
     sheets = out.with_name(f"{out.name}-sheets")
-    if sheets.exists():
-        raise UserError(f"{sheets} exists already. Nothing was written; give another --out.")
+    if sheets.exists() and not config.overwrite:
+        raise UserError(
+            f"{sheets} exists already. Nothing was written; give another --out, or --overwrite."
+        )
     plan = CropPlan(
         haar_faces(),
         selection_rule(config.rule),
@@ -97,7 +118,9 @@ def _write_crops(config: PrepareConfig, out: Path) -> list[str]:
         no_face=config.no_face,
         on_bad_image=config.on_bad_image,
         progress=config.progress,
+        make_room=_make_room,
     )
+    _make_room(sheets)
     pages = draw_contact_sheets(out, sheets)
     return [
         *(f"{count:,} images {decision}" for decision, count in counts.items()),
@@ -129,12 +152,15 @@ def _draw_preview(config: PrepareConfig, out: Path) -> list[str]:
     # Mixup and cutmix belong to the training step; this figure shows the changes of single images.
     inputs = augment(jnp.asarray(train.read(index)), spec, config.augment, key, jnp.asarray(index))
     images = denormalize(inputs, spec)
+    _make_room(out)
     path = out / f"preview_{config.augment}.png"
     title = f"{config.dataset} under --augment={config.augment}"
     draw_batch(np.asarray(images), train.labels[index], bundle.classes, path, title)
     return [str(path)]
 
 
+# A file by which a result of each task is known.
+_WRITTEN = {"audit": "audit.json", "crops": RECORD, "preview": "preview_*.png"}
 _TASKS: dict[str, Callable[[PrepareConfig, Path], list[str]]] = {
     "audit": _write_audit,
     "crops": _write_crops,
