@@ -60,7 +60,7 @@ def default_workdir(config: TrainConfig, plain: Mapping[str, Any]) -> str:
 def _text(name: str, value: Any) -> str:
     """Returns a change as a part of a file name."""
     short = _SHORT.get(name, name)
-    if value in (None, False, "none", ()):
+    if value is None or value is False or value in ("none", ()):
         return f"no{short}"
     if value is True:
         return short

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import socket
 import uuid
@@ -13,6 +14,7 @@ import numpy as np
 
 from ferjax.config.tool_configs import SearchConfig
 from ferjax.errors import UserError
+from ferjax.runtime.append_lines import drop_torn_line
 from ferjax.runtime.move_aside import move_aside
 from ferjax.runtime.progress_lines import say
 from ferjax.search.search_plan import (
@@ -33,13 +35,18 @@ _MAX_STARTS = 3
 
 
 class _FlockLock:
-    """A lock for Optuna's journal. Unlike Optuna's locks, it is released if its process dies."""
+    """A lock for Optuna's journal. Unlike Optuna's locks, it is released if its process dies.
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._held = path, contextlib.ExitStack()
+    Whoever takes it drops the line that a process which died while writing has left unfinished:
+    Optuna would write the next line behind it, and could read neither.
+    """
+
+    def __init__(self, journal: Path) -> None:
+        self._journal, self._held = journal, contextlib.ExitStack()
 
     def acquire(self) -> bool:
-        self._held.enter_context(file_lock(self._path))
+        self._held.enter_context(file_lock(self._journal.with_name(f"{LOCK_FILE}.journal")))
+        drop_torn_line(self._journal)
         return True
 
     def release(self) -> None:
@@ -85,7 +92,10 @@ def open_study(search: Search) -> Any:
             if not study_exists(search):
                 write_study(search)
             path = search.out / _JOURNAL
-            lock = _FlockLock(search.out / f"{LOCK_FILE}.journal")
+            lock = _FlockLock(path)
+            # Also before it is read for the first time.
+            lock.acquire()
+            lock.release()
             backend = optuna.storages.journal.JournalFileBackend(str(path), lock)
             return optuna.create_study(
                 storage=optuna.storages.JournalStorage(backend),
@@ -95,6 +105,11 @@ def open_study(search: Search) -> Any:
             )
     except OSError as error:
         raise UserError(f"--out={search.out} cannot be written: {error.strerror}.") from None
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{search.out / _JOURNAL}: a line is damaged ({error}). Delete it, or give --overwrite"
+            " to move this study aside and start anew."
+        ) from None
 
 
 def set_study_aside(search: Search) -> None:

@@ -99,7 +99,8 @@ def trial_config(search: Search, point: Mapping[str, Any], number: int) -> Train
     """
     settings = settings_from_point(search.space, point)
     workdir = {"workdir": str(search.out / trial_folder(number)), "resume": True}
-    return resolve({**search.fixed, **settings, **workdir})
+    # The search has a line for each trial and a bar of its own.
+    return resolve({**search.fixed, **settings, **workdir, "progress": False})
 
 
 def study_exists(search: Search) -> bool:
