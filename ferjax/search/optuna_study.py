@@ -42,11 +42,11 @@ class _FlockLock:
     """
 
     def __init__(self, journal: Path) -> None:
-        self._journal, self._held = journal, contextlib.ExitStack()
+        self._path, self._held = journal, contextlib.ExitStack()
 
     def acquire(self) -> bool:
-        self._held.enter_context(file_lock(self._journal.with_name(f"{LOCK_FILE}.journal")))
-        drop_torn_line(self._journal)
+        self._held.enter_context(file_lock(self._path.with_name(f"{LOCK_FILE}.journal")))
+        drop_torn_line(self._path)
         return True
 
     def release(self) -> None:
