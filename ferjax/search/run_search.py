@@ -22,7 +22,13 @@ from ferjax.search.optuna_study import (
 )
 from ferjax.search.run_trial import Prepare, Train, check_settings, run_trial
 from ferjax.search.search_plan import LOCK_FILE, plan_search
-from ferjax.search.study_summary import best_row, new_trial_lines, study_report, trial_rows
+from ferjax.search.study_summary import (
+    best_row,
+    ended_trials,
+    new_trial_lines,
+    study_report,
+    trial_rows,
+)
 from ferjax.training.interrupt_signals import ending_as_ctrl_c
 
 
@@ -50,7 +56,10 @@ def run_search(
     check_settings(search, prepare)
     set_study_aside(search)
     study = open_study(search)
-    total, progress, told = config.trials, search.base.progress, set()
+    total, progress = config.trials, search.base.progress
+    told = ended_trials(trial_rows(search, study))
+    if told:
+        say(f"{len(told)} of {total} trials have ended before", progress)
     with (
         ending_as_ctrl_c(),
         worker_lock(search.out) as worker,

@@ -48,6 +48,11 @@ def _row(search: Search, trial: Any) -> dict[str, Any]:
     }
 
 
+def ended_trials(rows: Sequence[Mapping[str, Any]]) -> set[int]:
+    """Returns the numbers of the trials that are not running."""
+    return {row["number"] for row in rows if row["state"] != "running"}
+
+
 def new_trial_lines(rows: Sequence[Mapping[str, Any]], total: int, told: set[int]) -> list[str]:
     """Returns a line for each trial that has ended since the last call.
 
@@ -56,10 +61,9 @@ def new_trial_lines(rows: Sequence[Mapping[str, Any]], total: int, told: set[int
       total: number of trials of the search.
       told: numbers of the trials that have had their line; those of the new ones are added.
     """
-    ended = [row for row in rows if row["state"] != "running"]
-    best, lines = best_row(rows), []
-    for row in ended:
-        if row["number"] in told:
+    ended, best, lines = ended_trials(rows), best_row(rows), []
+    for row in rows:
+        if row["number"] not in ended - told:
             continue
         told.add(row["number"])
         accuracy = "-" if row["accuracy"] is None else f"{100 * row['accuracy']:.1f} %"

@@ -17,7 +17,7 @@ from ferjax.runtime.progress_lines import say
 from ferjax.search.optuna_study import import_optuna, open_study, set_study_aside
 from ferjax.search.run_search import update_progress_bar
 from ferjax.search.search_plan import WORKERS, Search, plan_search, study_exists
-from ferjax.search.study_summary import new_trial_lines, trial_rows
+from ferjax.search.study_summary import ended_trials, new_trial_lines, trial_rows
 from ferjax.training.interrupt_signals import ending_as_ctrl_c
 
 _POLL_SECONDS = 1.0
@@ -45,6 +45,8 @@ def run_workers(
     set_study_aside(search)
     study_exists(search)
     told: set[int] = set()
+    if study_exists(search):
+        told |= ended_trials(trial_rows(search, open_study(search)))
     with _worker_processes(search, command) as children, _progress_bar(search) as bar:
         while any(child.poll() is None for child in children):
             time.sleep(_POLL_SECONDS)
