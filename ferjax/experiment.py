@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ferjax.config.format_versions import KEY, upgrade_config
-from ferjax.config.json_file import make_config
+from ferjax.config.json_file import config_of_report
 from ferjax.config.phases import total_epochs
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
@@ -49,11 +48,23 @@ def run_train(
       UserError: anything in config or data that cannot work, or a loss that is not finite.
       KeyboardInterrupt: stopped by the user; the state has been saved.
     """
-    on_first(lambda: check_run_dir(config))
-    if configs_of_series(config)[1]:
+    runs, first = configs_of_series(config)[1], config
+    while parts := configs_of_series(first)[1]:
+        first = next(iter(parts.values()))
+    try:
+        on_first(lambda: check_run_dir(config))
+    except UserError:
+        # What is wrong with the settings would be wrong in any other directory too.
+        prepare_task(first, devices)
+        raise
+    if runs:
+        if config.overwrite:
+            # Before the old series is moved aside.
+            prepare_task(first, devices)
         return train_series(config, functools.partial(run_train, devices=devices, watch=watch))
-    if finished := on_first(lambda: _finished_report(config)):
+    if config.resume and (finished := on_first(lambda: _finished_report(config))):
         return finished
+    say(f"reading {config.dataset}", config.progress)
     task = prepare_run(config, devices)
     for line in describe_bundle(config.dataset, task.bundle):
         say(line, watch is None)  # a search has said it before its trials
@@ -62,6 +73,7 @@ def run_train(
     with locked_run_dir(config) as run_dir:
         keep_splits(config, task.bundle, run_dir)
         train_run(task, run_dir, watch)
+        say("evaluating the last and the selected epoch for the report", config.progress)
         return report_run(task, run_dir)
 
 
@@ -87,7 +99,7 @@ def _finished_report(config: TrainConfig) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     report = json.loads(path.read_text(encoding="utf-8"))
-    own = make_config(upgrade_config({KEY: report.get(KEY, 1), **report["config"]}, str(path)))
+    own = config_of_report(report, str(path))
     if total_epochs(own) < total_epochs(config) or own.tta != config.tta:
         return None
     return {**report, "path": str(path.with_suffix(".md"))}

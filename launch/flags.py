@@ -43,6 +43,9 @@ def given_flags(config: type) -> dict[str, Any]:
         flag = flags.FLAGS[field.name]
         if not flag.present:
             continue
+        if field.name == "epochs" and str(flag.value).startswith("+"):
+            given[field.name] = flag.value  # more epochs, for `resolve`
+            continue
         listed = is_per_phase(field) or field_type(field)[0] is tuple
         given[field.name] = parse_list(field, str(flag.value)) if listed else flag.value
     return given

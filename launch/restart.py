@@ -43,7 +43,7 @@ def _supervise(command: Sequence[str], restarts: int) -> int:
             break
         restart = f"restarting ({number} of {restarts} restarts)"
         print(f"ended with status {status}: {restart}", file=sys.stderr, flush=True)
-        status = _run([*command, "--resume"])
+        status = _run([*command, "--nooverwrite", "--resume"])
     # The number of a signal becomes the status that a shell reports.
     return 128 - status if status < 0 else status
 

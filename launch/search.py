@@ -23,7 +23,8 @@ def main(arguments: list[str]) -> None:
     try:
         if config.workers > 1:
             # If a flag is given twice, the last one counts.
-            command = [sys.executable, "-m", "launch.search", *sys.argv[1:], "--workers=1"]
+            last = ["--nooverwrite", "--workers=1"]
+            command = [sys.executable, "-m", "launch.search", *sys.argv[1:], *last]
             report = run_workers(config, given, command)
         else:
             report = run_search(config, given)

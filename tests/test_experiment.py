@@ -234,6 +234,38 @@ def test_single_step_epochs_that_diverge_save_nothing(tmp_path: Path, tiny_confi
         load_run(tmp_path / "run")
 
 
+def test_a_failed_run_leaves_its_directory_free(
+    tmp_path: Path, tiny_config: Tiny, no_figures: None
+) -> None:
+    """The advice can be followed in the same directory; another error leaves a good run alone."""
+    run_dir = tmp_path / "run"
+    for k in range(12):
+        image = tmp_path / "faces" / EMOTIONS[k % 2] / f"{k}.png"
+        image.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (32, 32), 20 * k).save(image)
+    folds: dict[str, Any] = dict(dataset="folder", data_dir=str(tmp_path / "faces"), folds=50)
+    for _ in range(2):
+        with pytest.raises(UserError, match="--workdir is free: give the command again"):
+            run_train(tiny_config(run_dir, optimizer="sgd", learning_rate=1e30), one())
+    with pytest.raises(UserError, match="folds=50"):
+        run_train(tiny_config(run_dir, **folds), one())
+    run_train(tiny_config(run_dir, epochs=1), one())
+    assert [line["epoch"] for line in read_lines(run_dir)] == [1, 1]
+    before = {p: p.stat().st_mtime_ns for p in run_dir.rglob("*")}
+    cases: list[tuple[dict[str, Any], str]] = [
+        (dict(batch_size=64), "--batch_size=64 is more than the 32 training images"),
+        (dict(batch_size=64, overwrite=True), "--batch_size=64 is more than the 32"),
+        ({**folds, "overwrite": True}, "folds=50"),
+        (dict(image_size=33, resume=True), "--image_size=33"),
+        (dict(batch_size=16), "batch_size: 8 → 16"),
+    ]
+    for given, words in cases:
+        with pytest.raises(UserError, match=words):
+            run_train(tiny_config(run_dir, **{"epochs": 1, **given}), one())
+    assert {p: p.stat().st_mtime_ns for p in run_dir.rglob("*")} == before
+    assert {path.name for path in tmp_path.iterdir()} == {"faces", "run"}
+
+
 def test_locked_workdir_is_refused(tmp_path: Path, tiny_config: Tiny) -> None:
     config = tiny_config(tmp_path / "run", resume=True)
     with locked_run_dir(config):

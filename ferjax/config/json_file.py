@@ -41,6 +41,19 @@ def config_from_json(text: str, where: str) -> TrainConfig:
     return make_config(values)
 
 
+def config_of_report(report: Mapping[str, Any], where: str) -> TrainConfig:
+    """Returns the config of a run from the content of its report.json.
+
+    Args:
+      report: the content.
+      where: the file, for the error.
+
+    Raises:
+      UserError: a format or field unknown to this version.
+    """
+    return make_config(upgrade_config({KEY: report.get(KEY, 1), **report["config"]}, where))
+
+
 def make_config(values: Mapping[str, Any]) -> TrainConfig:
     """Returns a config from JSON values; lists become tuples.
 

@@ -66,6 +66,9 @@ class ConvertConfig:
     to: str | None = config_field(
         None, "Export to this library instead of converting.", choices=("torchvision",)
     )
+    overwrite: bool = config_field(
+        False, "Move what --out names to OUT.old-1, .old-2 and so on, if ferjax wrote it."
+    )
     dry_run: bool = config_field(False, "Show the mapping and write nothing.")
     verify: bool = config_field(False, "Compare logits with those of the source library.")
     offline: bool = config_field(False, "Download nothing.")
@@ -87,6 +90,10 @@ class PrepareConfig:
         " data/<dataset>. For --crops: any folder of images.",
     )
     out: str | None = config_field(None, "New folder. Default: prepared/<dataset>-<task>.")
+    overwrite: bool = config_field(
+        False,
+        "Move what --out names to OUT.old-1, .old-2 and so on, if ferjax wrote it.",
+    )
     audit: bool = config_field(
         False, "Report counts, sizes, unreadable files, duplicates within and across splits."
     )

@@ -22,13 +22,19 @@ class TrainConfig:
         free=True,
     )
     workdir: str | None = config_field(
-        None, "Run directory. Default: runs/<model>-<dataset>-<recipe>-s<seed>.", free=True
+        None,
+        "Run directory. Default: runs/<model>-<dataset>-<recipe>-s<seed>, followed by the flags"
+        " that change the recipe, like -lr0.01-noaugment.",
+        free=True,
     )
     recipe: str | None = config_field(
         None, "Name of a recipe. Default: the paper's for this model and data set, else 'default'."
     )
     epochs: int | tuple[int, ...] = config_field(
-        20, "Passes over the training split. A comma list gives one value for each phase.", low=1
+        20,
+        "Passes over the training split. A comma list gives one value for each phase. With"
+        " --resume, +N trains a finished run N longer, if its schedule is constant.",
+        low=1,
     )
     batch_size: int = config_field(64, "Images per step, on all devices together.", low=1)
     learning_rate: float | tuple[float, ...] = config_field(
@@ -247,6 +253,7 @@ class TrainConfig:
         "If the loss is not finite: stop; rollback: continue from the last checkpoint, once, with a"
         " tenth of the learning rate.",
         choices=("stop", "rollback"),
+        free=True,
     )
     eval_every: int = config_field(
         1, "Evaluate on val every this many epochs; each epoch is saved.", low=1
@@ -276,10 +283,17 @@ class TrainConfig:
     resume: bool = config_field(
         False, "Continue the run in --workdir, or start it if there is none.", free=True
     )
+    overwrite: bool = config_field(
+        False,
+        "Start anew where --workdir holds a run: that is moved to WORKDIR.old-1, .old-2 and so on.",
+        free=True,
+    )
     smoke: bool = config_field(
         False, "Shrink the recipe to under a minute, to check that everything works."
     )
-    progress: bool = config_field(True, "Progress bars on a terminal.", free=True)
+    progress: bool = config_field(
+        True, "A line for each epoch; on a terminal also progress bars.", free=True
+    )
 
     def __post_init__(self) -> None:
         expand_home(self)

@@ -23,6 +23,7 @@ from ferjax.report.pages.report_files import write_report
 from ferjax.runs.load_run import LoadedRun, check_probabilities, load_run
 from ferjax.runs.task import evaluator
 from ferjax.runtime.processes import on_first
+from ferjax.runtime.progress_lines import say
 from ferjax.runtime.sharding import data_mesh, devices_for
 from ferjax.training.metrics import Evaluation, evaluation, restrict_classes
 from ferjax.training.run_directory.splits_file import read_split_record
@@ -67,9 +68,11 @@ def report_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
     """
     run_dir = Path(config.workdir)
     run, record = load_run(run_dir, config.checkpoint), read_split_record(run_dir)
+    say(f"reading {config.dataset or own.dataset}", config.progress)
     data = load_evaluated_data(config, own, run.spec.size, record)
     _check_shared(data, run.classes)
     on_first(lambda: _check_folder(config))
+    say(f"evaluating {len(data.split):,} images of {data.split.name}", config.progress)
     split, mesh = data.split, data_mesh(devices_for(own.batch_size))
     batch_size = -(-own.batch_size // mesh.size) * mesh.size
     logits_of = evaluator(run.model, run.spec, mesh, batch_size, config.progress, config.tta)

@@ -78,6 +78,8 @@ class OwnRun:
           UserError: a checkpoint of another network or optimizer.
         """
         if (latest := self.manager.latest_step()) is None:
+            # Lines of a process that ended before its first checkpoint.
+            cut_back(self.directory, int(state.step))
             return state
         self.best.update(restore_meta(self.manager, latest)["best"])
         cut_back(self.directory, latest)

@@ -8,7 +8,10 @@ from ferjax.config.json_file import make_config
 from ferjax.config.registered_names import find
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError, unknown_name
+from ferjax.recipes.default_workdir import default_workdir
+from ferjax.recipes.lengthen_run import lengthened
 from ferjax.recipes.papers import DEFAULTS, RECIPES
+from ferjax.specs import lists_to_tuples
 
 # With --smoke: a few steps on a few images, enough to run every part once.
 _SMOKE = dict(epochs=2, limit=32, batch_size=8, warmup_epochs=0.0, eval_every=1)
@@ -21,10 +24,11 @@ def resolve(given: Mapping[str, Any]) -> TrainConfig:
 
     Args:
       given: `TrainConfig` fields set explicitly. It needs `model` and `dataset`, or a `recipe` that
-        names them.
+        names them. `epochs` may also be the text `+N`: N more than the finished run has.
 
     Raises:
-      UserError: an unknown model or recipe, a recipe for another model, or a value out of range.
+      UserError: an unknown model or recipe, a recipe for another model, a value out of range, or
+        a run that cannot be trained longer.
     """
     name = given.get("recipe")
     if name not in (None, "default", *RECIPES):
@@ -48,17 +52,15 @@ def resolve(given: Mapping[str, Any]) -> TrainConfig:
     if settings is None:
         # A registered network brings the settings of its recipe `default`.
         settings = own.recipe
-    config = make_config(
-        {
-            **settings,
-            **(_SMOKE if given.get("smoke") else {}),
-            **given,
-            "model": model,
-            "dataset": dataset,
-            "recipe": name,
-        }
-    )
-    return dataclasses.replace(config, workdir=config.workdir or _default_workdir(config))
+    plain = {**settings, **(_SMOKE if given.get("smoke") else {})}
+    more = given.get("epochs")
+    if isinstance(more, str):
+        given = {field: value for field, value in given.items() if field != "epochs"}
+    config = make_config({**plain, **given, "model": model, "dataset": dataset, "recipe": name})
+    defaults = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
+    workdir = config.workdir or default_workdir(config, lists_to_tuples({**defaults, **plain}))
+    config = dataclasses.replace(config, workdir=workdir)
+    return lengthened(config, more) if isinstance(more, str) else config
 
 
 def paper_recipe(model: str, dataset: str) -> str:
@@ -67,10 +69,3 @@ def paper_recipe(model: str, dataset: str) -> str:
         if (recipe.model, recipe.dataset) == (model, dataset):
             return name
     return "default"
-
-
-def _default_workdir(config: TrainConfig) -> str:
-    """Returns the run directory runs/<model>-<dataset>-<recipe>-s<seeds>[-smoke]."""
-    seeds = "-".join(str(seed) for seed in config.seeds or (config.seed,))
-    smoke = "-smoke" if config.smoke else ""
-    return f"runs/{config.model}-{config.dataset}-{config.recipe}-s{seeds}{smoke}"

@@ -26,6 +26,7 @@ from ferjax.models.heads import build_head
 from ferjax.runs.frozen_branch import FrozenBranch, build_frozen_branch, frozen_branch_name
 from ferjax.runs.task import Task, evaluator_of
 from ferjax.runtime.processes import on_first
+from ferjax.runtime.progress_lines import say
 from ferjax.training.train_step import TRUNK, predict_step_from_features
 
 # Images whose features are put on disk together: what a kill can cost.
@@ -103,6 +104,7 @@ def prepare_phase_inputs(
     if isinstance(decided, str):
         return replace(computed, note=f"frozen {name} is computed at every step: {decided}")
     branch, stores = decided
+    say(f"computing the features of the frozen {name} that are not stored yet", config.progress)
     train, val = (_filled(store, branch, config.progress, interrupted) for store in stores)
     model = build_head(task.model) if name == TRUNK else task.model
 

@@ -29,7 +29,10 @@ def has_random_initialisation(config: TrainConfig) -> bool:
 
 
 def _own_meta(config: TrainConfig) -> dict[str, Any] | None:
-    """Returns what the run's own latest checkpoint says, or None where it has saved none yet."""
+    """Returns what the run's own latest checkpoint says, or None where it has saved none yet.
+
+    With `overwrite` what is there is another run.
+    """
     own = Path(config.workdir or "")
     meta = latest_meta(own)
     if meta and Path(config.pretrained or "").expanduser().resolve() == own.resolve():
@@ -37,7 +40,7 @@ def _own_meta(config: TrainConfig) -> dict[str, Any] | None:
             f"--pretrained={config.pretrained} is this run's own --workdir. Give another run, or"
             " continue this one with --resume and its own settings."
         )
-    return meta
+    return None if config.overwrite else meta
 
 
 def required_channels(config: TrainConfig) -> int | None:

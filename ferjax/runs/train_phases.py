@@ -14,6 +14,7 @@ from ferjax.config.phases import phases_of, total_epochs
 from ferjax.data.pipeline.grain_batches import iterate
 from ferjax.runs.checkpoint_meta import checkpoint_meta, host_state_from_meta
 from ferjax.runs.compiled_step import Step, compile_on_first_call, describe_program, trace_steps
+from ferjax.runs.epoch_lines import epoch_line
 from ferjax.runs.epoch_speed import epoch_speed
 from ferjax.runs.frozen_branch import frozen_branch_name
 from ferjax.runs.phase_optimizer_and_step import first_state, phase_optimizer, plateau_of
@@ -26,9 +27,10 @@ from ferjax.runs.prepare_phase import (
 )
 from ferjax.runs.task import Task, evaluate_split, train_batches
 from ferjax.runtime.processes import is_distributed, is_first, on_first, stop_requested
+from ferjax.runtime.progress_lines import say
 from ferjax.runtime.sharding import put_batch
 from ferjax.training.interrupt_signals import interrupt_requests
-from ferjax.training.loop import Diverged, diverged, fit
+from ferjax.training.loop import Diverged, diverged, fit, with_advice
 from ferjax.training.loop_interface import HostState, LoopFunctions, LoopPlan
 from ferjax.training.metrics import Evaluation
 from ferjax.training.optimizers.plateau import Plateau
@@ -92,13 +94,14 @@ def train_run(task: Task, run_dir: Path, watch: Watch | None = None) -> None:
     ):
         watch, spent = watch or (lambda epoch, accuracy: None), zero_seconds()
         run = _Run(task, run_dir, record, interrupted, watch, spent, lap_timer(spent))
+        say("compiling the training step", config.progress)
         state, host = _restore_or_initialise(run)
         while True:
             try:
                 state, host = _train_phase(run, state, host)
-            except Diverged:
+            except Diverged as error:
                 if config.on_nan == "stop" or host.retries:
-                    raise
+                    raise with_advice(error, config.on_nan, record.manager.latest_step()) from None
                 record.settle()
                 state, host = _restore_or_initialise(run)
                 note = f"the loss was not finite: taken back to step {int(state.step)}, once"
@@ -178,13 +181,24 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
 
         return of(evaluated_params(state)), None if state.ema is None else of(state.params)
 
+    trained: dict[str, Any] = {}
+    last, of = host.starts[index] + phase.epochs, total_epochs(config)
+
+    def tell(train: dict[str, Any], val: dict[str, Any] | None) -> None:
+        say(epoch_line(of, per_epoch * config.batch_size, train, val), config.progress)
+
     def log_train(epoch: int, step: int, sums: EpochSums, images: float, scale: float) -> None:
         learning_rate = np.asarray(rate(step - 1)).item() * scale
         speed = epoch_speed(task, images, run.program, run.spent, run.lap)
-        run.record.append(train_line(epoch, step, sums, learning_rate, speed))
+        trained.update(train_line(epoch, step, sums, learning_rate, speed))
+        run.record.append(dict(trained))
+        if epoch % config.eval_every and epoch != last:
+            tell(trained, None)
 
     def log_eval(epoch: int, step: int, result: Evaluation, raw: Evaluation | None) -> None:
-        run.record.append(eval_line(epoch, step, result, "val", task.bundle.classes, raw))
+        line = eval_line(epoch, step, result, "val", task.bundle.classes, raw)
+        run.record.append(line)
+        tell(trained, line)
 
     def save(state: TrainState, host: HostState, accuracy: float | None) -> None:
         if not all_finite(state.params):
@@ -208,8 +222,8 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
         watch=run.watch,
     )
     plan = LoopPlan(
-        last=host.starts[index] + phase.epochs,
-        of=total_epochs(config),
+        last=last,
+        of=of,
         steps_per_epoch=per_epoch,
         batch_size=config.batch_size,
         eval_every=config.eval_every,

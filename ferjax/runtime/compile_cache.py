@@ -1,13 +1,60 @@
 """JAX's persistent compilation cache: compiled programs are stored between processes."""
 
+import glob
+import importlib
+import logging
 import os
+import re
+import warnings
 from pathlib import Path
+from typing import Any
 
 import jax
 
+_log = logging.getLogger(__name__)
+# JAX's warning names the program; the files of its entries begin with that name.
+_UNREADABLE = re.compile("Error reading persistent compilation cache entry for '([^']+)'")
+
 
 def enable_compile_cache() -> None:
-    """Stores compiled programs in $JAX_COMPILATION_CACHE_DIR, or else ~/.cache/ferjax/compiled."""
+    """Stores compiled programs in $JAX_COMPILATION_CACHE_DIR, or else ~/.cache/ferjax/compiled.
+
+    An entry that cannot be read, as a process leaves that was killed while writing it, is removed:
+    JAX would keep it, and warn at every start.
+    """
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         folder = Path.home() / ".cache" / "ferjax" / "compiled"
         jax.config.update("jax_compilation_cache_dir", str(folder))
+    shown = warnings.showwarning
+
+    def show(message: Any, *others: Any, **named: Any) -> None:
+        found = _UNREADABLE.match(str(message))
+        if not (found and remove_damaged_entries(found[1])):
+            shown(message, *others, **named)
+
+    warnings.showwarning = show
+
+
+def remove_damaged_entries(program: str) -> int:
+    """Removes the cached entries of a program that cannot be read; returns their number.
+
+    Where each can be unpacked, all are removed: one of them is damaged inside.
+    """
+    folder = Path(jax.config.jax_compilation_cache_dir or "")
+    entries = [*folder.glob(f"{glob.escape(program)}*-cache")]
+    damaged = [path for path in entries if not _can_be_unpacked(path)] or entries
+    for path in damaged:
+        path.unlink(missing_ok=True)
+    if damaged:
+        _log.info("%s: %d damaged programs of %s removed", folder, len(damaged), program)
+    return len(damaged)
+
+
+def _can_be_unpacked(path: Path) -> bool:
+    # JAX has no public function for this; how it packs depends on what is installed.
+    unpack = importlib.import_module("jax._src.compilation_cache").decompress_executable
+    try:
+        unpack(path.read_bytes())
+    except Exception:  # each packing has its own errors
+        return False
+    return True

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import socket
 import uuid
@@ -13,8 +14,20 @@ import numpy as np
 
 from ferjax.config.tool_configs import SearchConfig
 from ferjax.errors import UserError
-from ferjax.search.search_plan import LOCK_FILE, WORKERS, Search, study_exists, write_study
+from ferjax.runtime.append_lines import drop_torn_line
+from ferjax.runtime.move_aside import move_aside
+from ferjax.runtime.progress_lines import say
+from ferjax.search.search_plan import (
+    LOCK_FILE,
+    STUDY_FILE,
+    WORKERS,
+    Search,
+    changed_settings,
+    study_exists,
+    write_study,
+)
 from ferjax.search.search_space import Choice, Range, Space
+from ferjax.training.run_directory.config_and_lock import holds_results
 
 _JOURNAL = "journal.log"
 # A trial is failed once it has been started this often and its process died each time.
@@ -22,13 +35,18 @@ _MAX_STARTS = 3
 
 
 class _FlockLock:
-    """A lock for Optuna's journal. Unlike Optuna's locks, it is released if its process dies."""
+    """A lock for Optuna's journal. Unlike Optuna's locks, it is released if its process dies.
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._held = path, contextlib.ExitStack()
+    Whoever takes it drops the line that a process which died while writing has left unfinished:
+    Optuna would write the next line behind it, and could read neither.
+    """
+
+    def __init__(self, journal: Path) -> None:
+        self._path, self._held = journal, contextlib.ExitStack()
 
     def acquire(self) -> bool:
-        self._held.enter_context(file_lock(self._path))
+        self._held.enter_context(file_lock(self._path.with_name(f"{LOCK_FILE}.journal")))
+        drop_torn_line(self._path)
         return True
 
     def release(self) -> None:
@@ -74,7 +92,10 @@ def open_study(search: Search) -> Any:
             if not study_exists(search):
                 write_study(search)
             path = search.out / _JOURNAL
-            lock = _FlockLock(search.out / f"{LOCK_FILE}.journal")
+            lock = _FlockLock(path)
+            # Also before it is read for the first time.
+            lock.acquire()
+            lock.release()
             backend = optuna.storages.journal.JournalFileBackend(str(path), lock)
             return optuna.create_study(
                 storage=optuna.storages.JournalStorage(backend),
@@ -84,6 +105,28 @@ def open_study(search: Search) -> Any:
             )
     except OSError as error:
         raise UserError(f"--out={search.out} cannot be written: {error.strerror}.") from None
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{search.out / _JOURNAL}: a line is damaged ({error}). Delete it, or give --overwrite"
+            " to move this study aside and start anew."
+        ) from None
+
+
+def set_study_aside(search: Search) -> None:
+    """Moves another study out of the way: with `overwrite`, or if none of its trials has a result.
+
+    Raises:
+      UserError: a process searches there.
+    """
+    out = search.out
+    if not (out / STUDY_FILE).is_file():
+        return
+    empty = not any(holds_results(trial) for trial in out.glob("trial_*"))
+    if not search.overwrite and not (empty and changed_settings(search)):
+        return
+    if any(_is_running(out, path.stem) for path in (out / WORKERS).glob("*.lock")):
+        raise UserError(f"--out={out}: a search is running there. Wait for it, or give another.")
+    say(f"{out}: the earlier study was moved to {move_aside(out)}")
 
 
 @contextlib.contextmanager

@@ -1,9 +1,12 @@
 """Runs a hyper-parameter search: claims trials, trains them and updates the report."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from ferjax.config.phases import total_epochs
 from ferjax.config.tool_configs import SearchConfig
+from ferjax.config.train_config import TrainConfig
 from ferjax.data.splits.describe_bundle import describe_bundle
 from ferjax.experiment import prepare_run, run_train
 from ferjax.report.pages.search_files import write_trials_report
@@ -15,11 +18,18 @@ from ferjax.search.optuna_study import (
     file_lock,
     import_optuna,
     open_study,
+    set_study_aside,
     worker_lock,
 )
 from ferjax.search.run_trial import Prepare, Train, check_settings, run_trial
 from ferjax.search.search_plan import LOCK_FILE, plan_search
-from ferjax.search.study_summary import best_row, study_report, trial_rows
+from ferjax.search.study_summary import (
+    best_row,
+    ended_trials,
+    new_trial_lines,
+    study_report,
+    trial_rows,
+)
 from ferjax.training.interrupt_signals import ending_as_ctrl_c
 
 
@@ -48,8 +58,12 @@ def run_search(
     if isinstance(task, Task):
         for line in describe_bundle(search.base.dataset, task.bundle):
             say(line)
+    set_study_aside(search)
     study = open_study(search)
     total, progress = config.trials, search.base.progress
+    told = ended_trials(trial_rows(search, study))
+    if told:
+        say(f"{len(told)} of {total} trials have ended before", progress)
     with (
         ending_as_ctrl_c(),
         worker_lock(search.out) as worker,
@@ -61,10 +75,24 @@ def run_search(
                 report = study_report(search, rows)
                 path = write_trials_report(report, search.out)
             update_progress_bar(bar, rows)
+            for line in new_trial_lines(rows, total, told):
+                say(line, progress)
             trial = claim_trial(search, study, worker)
             if trial is None:
                 return {**report, "path": str(path)}
-            run_trial(search, study, trial, train, prepare)
+            run_trial(search, study, trial, functools.partial(_train, bar, train), prepare)
+
+
+def _train(
+    bar: Any, train: Train, config: TrainConfig, *, watch: Callable[[int, float], None]
+) -> dict[str, Any]:
+    """Trains a trial; the bar shows its epoch."""
+
+    def seen(epoch: int, accuracy: float) -> None:
+        bar.set_postfix_str(f"epoch {epoch}/{total_epochs(config)}, val {100 * accuracy:.1f} %")
+        watch(epoch, accuracy)
+
+    return train(config, watch=seen)
 
 
 def update_progress_bar(bar: Any, rows: list[dict[str, Any]]) -> None:

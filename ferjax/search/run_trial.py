@@ -56,7 +56,9 @@ def run_trial(search: Search, study: Any, trial: Any, train: Train, prepare: Pre
         trial.set_user_attr("starts", trial.user_attrs["starts"] - 1)
         raise
     except UserError as error:
-        failure, settings_suspect = str(error), not isinstance(error, Diverged)
+        settings_suspect = not isinstance(error, Diverged)
+        # What a single run could do about a loss that is not finite is no advice for a trial.
+        failure = str(error) if settings_suspect else str(error).partition(". ")[0]
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
         if not ran_out_of_memory(error):
             raise

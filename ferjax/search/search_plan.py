@@ -35,6 +35,7 @@ class Search:
       base: the full config with these fields.
       space: the search space.
       out: the folder of the study.
+      overwrite: whether an earlier study there is moved aside.
     """
 
     config: SearchConfig
@@ -42,6 +43,7 @@ class Search:
     base: TrainConfig
     space: Space
     out: Path
+    overwrite: bool = False
 
 
 def plan_search(config: SearchConfig, given: Mapping[str, Any]) -> Search:
@@ -54,10 +56,15 @@ def plan_search(config: SearchConfig, given: Mapping[str, Any]) -> Search:
     Raises:
       UserError: settings that no trial can have, or a field that is both given and varied.
     """
-    fixed = {name: value for name, value in given.items() if name != "resume"}
+    of_runs = ("resume", "overwrite")
+    fixed = {name: value for name, value in given.items() if name not in of_runs}
     if "workdir" in fixed:
         raise UserError(
             "--workdir: each trial has its own folder. Give the study's folder as --out."
+        )
+    if isinstance(fixed.get("epochs"), str):
+        raise UserError(
+            f"--epochs={fixed['epochs']}: trials are new runs. Give a number without +."
         )
     base = resolve(fixed)
     if base.seeds or (base.folds and base.fold is None):
@@ -76,7 +83,7 @@ def plan_search(config: SearchConfig, given: Mapping[str, Any]) -> Search:
             "there is nothing to search: every field of the default space is given. Give --space."
         )
     out = Path(config.out or f"runs/search-{base.model}-{base.dataset}")
-    return Search(config, fixed, base, space, out)
+    return Search(config, fixed, base, space, out, bool(given.get("overwrite")))
 
 
 def trial_folder(number: int) -> str:
@@ -92,7 +99,8 @@ def trial_config(search: Search, point: Mapping[str, Any], number: int) -> Train
     """
     settings = settings_from_point(search.space, point)
     workdir = {"workdir": str(search.out / trial_folder(number)), "resume": True}
-    return resolve({**search.fixed, **settings, **workdir})
+    # The search has a line for each trial and a bar of its own.
+    return resolve({**search.fixed, **settings, **workdir, "progress": False})
 
 
 def study_exists(search: Search) -> bool:
@@ -113,6 +121,21 @@ def study_exists(search: Search) -> bool:
                 " Nothing was written; give an empty or a new folder."
             )
         return False
+    if differ := changed_settings(search):
+        raise UserError(
+            f"--out={out} holds another study ({'; '.join(differ)}). Nothing was written; give"
+            " another --out, the study's own settings, or --overwrite to move it aside."
+        )
+    return True
+
+
+def changed_settings(search: Search) -> list[str]:
+    """Returns the settings in which the study on disk differs, each as `field: old → new`.
+
+    Raises:
+      UserError: its `study.json` is damaged.
+    """
+    path = search.out / STUDY_FILE
     try:
         old = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
@@ -120,13 +143,7 @@ def study_exists(search: Search) -> bool:
     new = _shared_settings(search)
     # A field that was added to ferjax after the study was made had its default value in it.
     before = {**_json_round_trip(_defaults(search)), **old}
-    differ = [f"{k}: {before[k]} → {v}" for k, v in new.items() if before[k] != v]
-    if differ:
-        raise UserError(
-            f"--out={out} holds another study ({'; '.join(differ)}). Nothing was written; give"
-            " another --out, or the study's own settings."
-        )
-    return True
+    return [f"{k}: {before[k]} → {v}" for k, v in new.items() if before[k] != v]
 
 
 def write_study(search: Search) -> None:

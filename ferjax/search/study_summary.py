@@ -48,6 +48,35 @@ def _row(search: Search, trial: Any) -> dict[str, Any]:
     }
 
 
+def ended_trials(rows: Sequence[Mapping[str, Any]]) -> set[int]:
+    """Returns the numbers of the trials that are not running."""
+    return {row["number"] for row in rows if row["state"] != "running"}
+
+
+def new_trial_lines(rows: Sequence[Mapping[str, Any]], total: int, told: set[int]) -> list[str]:
+    """Returns a line for each trial that has ended since the last call.
+
+    Args:
+      rows: from `trial_rows`.
+      total: number of trials of the search.
+      told: numbers of the trials that have had their line; those of the new ones are added.
+    """
+    ended, best, lines = ended_trials(rows), best_row(rows), []
+    for row in rows:
+        if row["number"] not in ended - told:
+            continue
+        told.add(row["number"])
+        accuracy = "-" if row["accuracy"] is None else f"{100 * row['accuracy']:.1f} %"
+        line = (
+            f"trial {row['number']} {row['state']}  val {accuracy}  {row['epochs']} epochs"
+            f"  {row['minutes']:.1f} min  {len(ended)} of {total} trials"
+        )
+        if best:
+            line += f"  best {100 * best['accuracy']:.1f} % (trial {best['number']})"
+        lines.append(line + (f"  ({row['failure']})" if row["failure"] else ""))
+    return lines
+
+
 def best_row(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """Returns the complete trial with the highest val accuracy (the first of equals), or None."""
     complete = [row for row in rows if row["state"] == "complete"]

@@ -13,10 +13,11 @@ from typing import Any
 from ferjax.config.tool_configs import SearchConfig
 from ferjax.errors import UserError
 from ferjax.runtime.progress_bar import tqdm
-from ferjax.search.optuna_study import import_optuna, open_study
+from ferjax.runtime.progress_lines import say
+from ferjax.search.optuna_study import import_optuna, open_study, set_study_aside
 from ferjax.search.run_search import update_progress_bar
 from ferjax.search.search_plan import WORKERS, Search, plan_search, study_exists
-from ferjax.search.study_summary import trial_rows
+from ferjax.search.study_summary import ended_trials, new_trial_lines, trial_rows
 from ferjax.training.interrupt_signals import ending_as_ctrl_c
 
 _POLL_SECONDS = 1.0
@@ -41,13 +42,20 @@ def run_workers(
     """
     import_optuna()
     search = plan_search(config, given)
+    set_study_aside(search)
     study_exists(search)
+    told: set[int] = set()
+    if study_exists(search):
+        told |= ended_trials(trial_rows(search, open_study(search)))
     with _worker_processes(search, command) as children, _progress_bar(search) as bar:
         while any(child.poll() is None for child in children):
             time.sleep(_POLL_SECONDS)
             _raise_worker_error(search, children)
             if study_exists(search):
-                update_progress_bar(bar, trial_rows(search, open_study(search)))
+                rows = trial_rows(search, open_study(search))
+                update_progress_bar(bar, rows)
+                for line in new_trial_lines(rows, config.trials, told):
+                    say(line, search.base.progress)
     _raise_worker_error(search, children)
     path = search.out / "report.json"
     rows = trial_rows(search, open_study(search)) if study_exists(search) else []

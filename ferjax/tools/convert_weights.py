@@ -3,7 +3,7 @@
 import contextlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,8 @@ from ferjax.models.registry import abstract_variables, create_model
 from ferjax.runs.load_run import load_run
 from ferjax.runtime.atomic_files import remove_left_by_killed_processes, write_atomically
 from ferjax.runtime.finite_arrays import not_finite
+from ferjax.runtime.move_aside import move_aside
+from ferjax.runtime.progress_lines import say
 from ferjax.runtime.variable_tree import flatten, unflatten
 from ferjax.specs import spec_to_json
 
@@ -66,8 +68,8 @@ def run_convert(config: ConvertConfig) -> Conversion:
     out = Path(config.out) if config.out else None
     if out is None and not (config.dry_run or config.verify):
         raise UserError("--out is missing: the new folder for the converted weights.")
-    if out and out.exists():
-        raise UserError(f"--out={out} exists already. Nothing was written; give another name.")
+    if out:
+        _check_out(config, [out], ours=is_saved(out))
     origin = resolve(config.source, config.model, config.kind)
     if origin.path and (origin.path.is_dir() or is_saved(origin.path)):
         raise UserError(
@@ -81,7 +83,27 @@ def run_convert(config: ConvertConfig) -> Conversion:
         weights = run_conversion(plan)
         error = _verify_logits(plan, weights) if config.verify else None
     write = out and not config.dry_run
+    if write:
+        _make_room([out])
     return Conversion(plan, error, save_pretrained(out, weights) if out and write else None)
+
+
+def _check_out(config: ConvertConfig, paths: Sequence[Path], *, ours: bool) -> None:
+    """Raises `UserError` where something exists that is not ferjax's to be moved aside."""
+    for path in paths:
+        if path.exists() and not (ours and config.overwrite):
+            way = ", or --overwrite to move this aside" if ours else ""
+            shown = f"--out={path}" if str(path) == config.out else path
+            raise UserError(
+                f"{shown} exists already. Nothing was written; give another --out{way}."
+            )
+
+
+def _make_room(paths: Sequence[Path]) -> None:
+    """Moves earlier results aside, which `_check_out` has allowed."""
+    for path in paths:
+        if path.exists():
+            say(f"{path}: the earlier result was moved to {move_aside(path)}")
 
 
 @contextlib.contextmanager
@@ -141,6 +163,10 @@ def run_export(config: ConvertConfig) -> tuple[Path, str]:
     out = Path(config.out)
     if out.suffix != ".safetensors":
         raise UserError(f"--out={out}: the name of a .safetensors file is expected.")
+    description = out.with_suffix(".json")
+    ours = description.is_file() and '"build":' in description.read_text("utf-8", errors="replace")
+    if out.exists() and description.exists():
+        _check_out(config, [description, out], ours=ours)
     source = Path(config.source)
     if is_saved(source):
         variables, about = load_weights(source)
@@ -157,20 +183,21 @@ def run_export(config: ConvertConfig) -> tuple[Path, str]:
         raise UserError(f"--model={config.model}: {source} holds {model}. Leave the flag out.")
     state, build = to_torchvision(variables, model, fields)
     text = json.dumps({"build": build.splitlines(), **about}, indent=1) + "\n"
-    _write_both({out.with_suffix(".json"): text.encode(), out: save(state)})
+    _write_both(config, {description: text.encode(), out: save(state)}, ours=ours)
     return out, build
 
 
-def _write_both(contents: Mapping[Path, bytes]) -> None:
+def _write_both(config: ConvertConfig, contents: Mapping[Path, bytes], *, ours: bool) -> None:
     """Writes the two files of an export, or the one that a killed export did not come to.
 
     Raises:
       UserError: both exist already, or one with another content.
     """
     present = [path for path in contents if path.exists()]
-    other = [path for path in present if not path.is_file() or path.read_bytes() != contents[path]]
-    if taken := other or (present if len(present) == len(contents) else []):
-        raise UserError(f"{taken[-1]} exists already. Nothing was written; give another --out.")
+    killed_between = len(present) == 1 and present[0].read_bytes() == contents[present[0]]
+    if not killed_between:
+        _check_out(config, present, ours=ours)
+        _make_room(present)
     for path, content in contents.items():
         remove_left_by_killed_processes(path)
         write_atomically(path, content)

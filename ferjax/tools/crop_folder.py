@@ -4,7 +4,7 @@ import csv
 import io
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +54,7 @@ def crop_folder(
     exclude: Path | None = None,
     on_bad_image: str = "error",
     progress: bool = True,
+    make_room: Callable[[Path], None] | None = None,
 ) -> dict[str, int]:
     """Crops the face out of every image below `source` and writes the same tree of PNG files.
 
@@ -70,6 +71,7 @@ def crop_folder(
         Its paths may be those of images or of crops.
       on_bad_image: `error`, or `skip` to leave unreadable images out.
       progress: whether to show a progress bar on a terminal.
+      make_room: moves an `out` that is not empty aside, when all crops are done; None refuses it.
 
     Returns:
       Decision → number of images; the decisions are `cropped`, `kept whole`, `dropped`, `listed`,
@@ -83,7 +85,7 @@ def crop_folder(
         raise unknown_name("choice for images without a face:", no_face, NO_FACE)
     if on_bad_image not in ON_BAD_IMAGE:
         raise unknown_name("choice for bad images:", on_bad_image, ON_BAD_IMAGE)
-    _check_folders(source, out)
+    _check_folders(source, out, filled=make_room is not None)
     names = _crop_names([p.relative_to(source).as_posix() for p in image_files(source)], source)
     left_out = _excluded_files(source, exclude, names)
     try:
@@ -102,6 +104,8 @@ def crop_folder(
             (work / RECORD).write_bytes(_crops_csv(rows))
             if listed := [printable(row.file) for row in rows if row.decision == NO_FACE["list"]]:
                 (work / FACELESS).write_text("\n".join([*listed, ""]), "utf-8")
+            if make_room:
+                make_room(out)
             os.replace(work, out)
     except OSError as error:
         raise UserError(
@@ -111,11 +115,11 @@ def crop_folder(
     return dict(Counter(row.decision for row in rows))
 
 
-def _check_folders(source: Path, out: Path) -> None:
-    """Raises `UserError` if `out` is not empty, or if it is inside `source` or contains it."""
+def _check_folders(source: Path, out: Path, *, filled: bool) -> None:
+    """Raises `UserError` if `out` is in `source` or contains it, or holds something unforeseen."""
     if not source.is_dir():
         raise UserError(f"{source}: no such folder; expected the data set's class folders")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if not filled and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(
             f"{out} {describe_path(out)}: crops are written to a new folder. Give another one, or"
             " move this"

@@ -23,11 +23,12 @@ from ferjax.report.figures.image_grids import draw_batch
 from ferjax.report.pages.audit_files import AUDIT_FILES, write_audit
 from ferjax.report.pages.audit_sections import findings
 from ferjax.report.pages.report_files import to_json_types
+from ferjax.runtime.move_aside import move_aside
 from ferjax.runtime.progress_bar import tqdm
 from ferjax.runtime.progress_lines import say
 from ferjax.runtime.random_keys import stream_key
 from ferjax.specs import InputSpec
-from ferjax.tools.crop_folder import crop_folder
+from ferjax.tools.crop_folder import RECORD, crop_folder
 
 _PREVIEWED = 64
 
@@ -47,20 +48,33 @@ def run_prepare(config: PrepareConfig) -> list[str]:
         raise UserError("--dataset is missing. (For --crops, --data_dir is enough.)")
     task = requested[0]
     out = Path(config.out or f"prepared/{config.dataset or 'faces'}-{task}")
-    if task != "cache" and out.exists() and not _may_write_again(out, task):
-        raise UserError(f"--out={out} is not empty. Nothing was written; give another folder.")
+    if task != "cache":
+        _check_out(out, task, config.overwrite)
     return _TASKS[task](config, out)
 
 
-def _may_write_again(out: Path, task: str) -> bool:
-    """Returns whether a folder holds nothing but what this task writes there, and can write again.
+def _check_out(out: Path, task: str, overwrite: bool) -> None:
+    """Raises `UserError` unless a folder is new, or holds a result of this task.
 
-    A finished audit or preview is replaced, and so is one that was killed.
+    An audit or a preview follows from the data: it is written again, also after a kill. Other
+    results must be asked to be moved aside.
     """
-    patterns = _REPEATED.get(task, ())
-    return out.is_dir() and all(
-        any(entry.match(pattern) for pattern in patterns) for entry in out.iterdir()
-    )
+    entries = [*out.iterdir()] if out.is_dir() else []
+    if not out.exists() or (out.is_dir() and not entries):
+        return
+    repeated = _REPEATED.get(task, ())
+    if entries and all(any(entry.match(pattern) for pattern in repeated) for entry in entries):
+        return
+    ours = out.is_dir() and any(out.glob(_WRITTEN[task]))
+    if not (ours and overwrite):
+        way = ", or --overwrite to move this one aside" if ours else ""
+        raise UserError(f"--out={out} is not empty. Nothing was written; give another folder{way}.")
+
+
+def _make_room(path: Path) -> None:
+    """Moves an earlier result aside, which `_check_out` has allowed."""
+    if path.is_dir() and any(path.iterdir()):
+        say(f"{path}: the earlier result was moved to {move_aside(path)}")
 
 
 def _load_bundle(
@@ -91,6 +105,8 @@ def _write_audit(config: PrepareConfig, out: Path) -> list[str]:
             bar.update()
 
         result = audit(config.dataset, bundle, files=files, obtain=entry.source, progress=progress)
+    if config.overwrite:
+        _make_room(out)
     page = write_audit(result, bundle, out)
     return [*findings(to_json_types(result)), str(page)]
 
@@ -101,8 +117,10 @@ def _write_crops(config: PrepareConfig, out: Path) -> list[str]:
     if source is None:
         raise UserError(f"--dataset={config.dataset}: synthetic faces need no crops.")
     sheets = out.with_name(f"{out.name}-sheets")
-    if sheets.exists():
-        raise UserError(f"{sheets} exists already. Nothing was written; give another --out.")
+    if sheets.exists() and not config.overwrite:
+        raise UserError(
+            f"{sheets} exists already. Nothing was written; give another --out, or --overwrite."
+        )
     plan = CropPlan(
         haar_faces(),
         selection_rule(config.rule),
@@ -116,7 +134,9 @@ def _write_crops(config: PrepareConfig, out: Path) -> list[str]:
         no_face=config.no_face,
         on_bad_image=config.on_bad_image,
         progress=config.progress,
+        make_room=_make_room,
     )
+    _make_room(sheets)
     pages = draw_contact_sheets(out, sheets)
     return [
         *(f"{count:,} images {decision}" for decision, count in counts.items()),
@@ -148,6 +168,8 @@ def _draw_preview(config: PrepareConfig, out: Path) -> list[str]:
     # Mixup and cutmix belong to the training step; this figure shows the changes of single images.
     inputs = augment(jnp.asarray(train.read(index)), spec, config.augment, key, jnp.asarray(index))
     images = denormalize(inputs, spec)
+    if config.overwrite:
+        _make_room(out)
     path = out / f"preview_{config.augment}.png"
     title = f"{config.dataset} under --augment={config.augment}"
     draw_batch(np.asarray(images), train.labels[index], bundle.classes, path, title)
@@ -159,6 +181,8 @@ _REPEATED = {
     "audit": (*AUDIT_FILES, ".*.tmp"),
     "preview": ("preview_*.png", ".*.tmp"),
 }
+# A file by which a result of each task is known.
+_WRITTEN = {"audit": "audit.json", "crops": RECORD, "preview": "preview_*.png"}
 _TASKS: dict[str, Callable[[PrepareConfig, Path], list[str]]] = {
     "audit": _write_audit,
     "crops": _write_crops,

@@ -163,7 +163,27 @@ def check_finite(sums: EpochSums, steps_per_epoch: int) -> None:
 
 def diverged(step: int, epoch: int) -> Diverged:
     """Returns the error of a run whose loss, or a parameter, is not finite at a step."""
+    return Diverged(f"the loss is not finite at step {step} (epoch {epoch}).")
+
+
+def with_advice(error: Diverged, on_nan: str, kept: int | None) -> Diverged:
+    """Returns the error of a run that stops, with what its user can do.
+
+    Args:
+      error: says where the loss was not finite.
+      on_nan: of the run's config.
+      kept: step of the latest checkpoint, or None.
+    """
+    again = "a lower --learning_rate, or --clip_norm=1"
+    if kept is None:
+        rollback = "" if on_nan == "rollback" else ", or --on_nan=rollback"
+        return Diverged(
+            f"{error} Training stopped before the first checkpoint, so --workdir is free: give the"
+            f" command again with {again}{rollback}."
+        )
+    rollback = " --resume --on_nan=rollback continues from it at a tenth of the learning rate."
     return Diverged(
-        f"the loss is not finite at step {step} (epoch {epoch}). Training stopped; the last good"
-        " checkpoint is kept. Try a lower --learning_rate, --warmup_epochs, or --on_nan=rollback."
+        f"{error} Training stopped; the checkpoint of step {kept} is kept."
+        f"{'' if on_nan == 'rollback' else rollback} A new run, in another --workdir or with"
+        f" --overwrite, can have {again}."
     )

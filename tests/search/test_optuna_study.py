@@ -3,16 +3,19 @@
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ferjax.config.tool_configs import SearchConfig
+from ferjax.errors import UserError
 from ferjax.search.optuna_study import (
     build_sampler,
     claim_trial,
     open_study,
+    set_study_aside,
     suggest_point,
     worker_lock,
 )
@@ -98,3 +101,66 @@ def test_samples_depend_on_seed_and_trial_number(name: str) -> None:
 
     assert drawn(1, 2) == drawn(1, 2)
     assert len({drawn(1, 2), drawn(1, 3), drawn(2, 1), drawn(2, 2)}) == 4
+
+
+def tear(search: Search) -> Path:
+    """Leaves half of a line in the journal, as a process that was killed while writing it."""
+    journal = search.out / "journal.log"
+    with open(journal, "ab") as file:
+        file.write(b'{"op_code":5,"worker_id":"abc","tri')
+    return journal
+
+
+def test_a_torn_line_of_the_journal_ends_no_study(search: Search) -> None:
+    study = open_study(search)
+    with worker_lock(search.out) as one:
+        claim_trial(search, study, one)
+    journal = tear(search)
+    study = open_study(search)
+    assert journal.read_bytes().endswith(b"}\n")
+    with worker_lock(search.out) as two:
+        assert claim_trial(search, study, two).number == 0
+
+
+def test_others_go_on_while_one_dies_writing(search: Search) -> None:
+    first, second = open_study(search), open_study(search)
+    with worker_lock(search.out) as one, worker_lock(search.out) as two:
+        assert claim_trial(search, first, one).number == 0
+        tear(search)
+        assert claim_trial(search, second, two).number == 1
+        tear(search)
+        assert claim_trial(search, first, one).number == 2
+        assert len(open_study(search).trials) == 3
+
+
+def test_a_line_glued_to_a_torn_one_is_named(search: Search) -> None:
+    """As an earlier ferjax left it."""
+    open_study(search)
+    with open(tear(search), "ab") as file:
+        file.write(b'{"op_code":5}\n{"op_code":5}\n')
+    with pytest.raises(UserError, match=r"journal\.log: a line is damaged.*--overwrite"):
+        open_study(search)
+
+
+def test_an_empty_study_gives_way_and_overwrite_moves_the_others(search: Search) -> None:
+    open_study(search)
+    other = replace(search, config=replace(search.config, search_seed=7))
+    same = replace(search, config=replace(search.config, trials=9))
+    set_study_aside(same)
+    assert (search.out / "study.json").exists()
+    set_study_aside(other)
+    assert not list(search.out.iterdir())
+    open_study(other)
+    (search.out / "trial_0000" / "checkpoints" / "8").mkdir(parents=True)
+    set_study_aside(search)
+    with pytest.raises(UserError, match=r"search_seed: 7 → 0.*--overwrite"):
+        open_study(search)
+    with (
+        worker_lock(search.out),
+        pytest.raises(UserError, match="a search is running there"),
+    ):
+        set_study_aside(replace(search, overwrite=True))
+    set_study_aside(replace(search, overwrite=True))
+    moved = search.out.with_name("study.old-2")
+    assert (moved / "trial_0000" / "checkpoints" / "8").is_dir()
+    open_study(search)

@@ -242,3 +242,21 @@ def test_a_missing_report_of_the_best_trial_is_an_error(search: Search) -> None:
     (Path(report["path"]).parent / "trial_0000" / "report.json").unlink()
     with pytest.raises(UserError, match=r"trial_0000/report\.json.*Put it back"):
         search(trials=1)
+
+
+def test_every_trial_has_its_line(
+    search: Search, rate_formula: Formula, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once, also where the search is continued; its runs show none of their own."""
+
+    def formula(config: TrainConfig, epoch: int) -> float:
+        assert not config.progress
+        return rate_formula(config, epoch)
+
+    for trials in (2, 3):
+        search(formula, trials=trials, given={"progress": True})
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("trial")]
+    assert [line.split()[1] for line in lines] == ["0", "1", "2"]
+    assert all("complete" in line and "best" in line for line in lines)
+    search(trials=3, given={"progress": False})
+    assert capsys.readouterr().out == ""

@@ -2,15 +2,19 @@
 
 import contextlib
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ferjax.config.json_file import config_from_json, config_to_json, resume_conflicts
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
 from ferjax.runtime.atomic_files import write_atomically
+from ferjax.runtime.move_aside import move_aside
 from ferjax.runtime.processes import on_first
+from ferjax.runtime.progress_lines import say
 from ferjax.training.run_directory.find_runs import where_runs_are
+from ferjax.training.run_directory.verified_reads import saved_steps
 
 CONFIG_FILE = "config.json"
 _LOCK_FILE = ".lock"
@@ -25,7 +29,55 @@ def read_config(run_dir: Path) -> TrainConfig:
 
 
 def check_run_dir(config: TrainConfig) -> None:
-    """Raises `UserError` unless `config` may write in its workdir: empty, or its own to resume."""
+    """Raises `UserError` unless `config` may write in its workdir.
+
+    It may where nothing is, where a run ended before its first checkpoint, in its own run with
+    `resume`, and with `overwrite` in place of any run.
+    """
+    if config.overwrite and config.resume:
+        raise UserError("--overwrite starts anew and --resume continues: leave one of them out.")
+    run_dir = Path(config.workdir or "")
+    _refuse_live_runs(run_dir, _run_dirs(run_dir))
+    _check_content(config)
+
+
+def holds_results(run_dir: Path) -> bool:
+    """Returns whether a run, or one of a series of seeds and folds, has a checkpoint or a report.
+
+    Where none has, a run ended before there was anything to keep.
+    """
+    return any(
+        (folder / "report.json").is_file() or saved_steps(folder / "checkpoints")
+        for folder in _run_dirs(run_dir)
+    )
+
+
+def _run_dirs(run_dir: Path) -> list[Path]:
+    """Returns a run directory and those of the seeds and folds in it."""
+    parts = ("seed_*", "fold_*", "seed_*/fold_*")
+    return [run_dir, *(path for part in parts for path in run_dir.glob(part))]
+
+
+def _refuse_live_runs(run_dir: Path, folders: Iterable[Path]) -> None:
+    """Raises `UserError` if a process holds the lock of one of the folders."""
+    for folder in folders:
+        try:
+            with open(folder / _LOCK_FILE) as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _live(run_dir) from None
+        except OSError:
+            continue  # no lock, or not for this user to read: taking it says so
+
+
+def _live(run_dir: Path) -> UserError:
+    return UserError(
+        f"--workdir={run_dir}: another run is writing there. Wait for it, or give another."
+    )
+
+
+def _check_content(config: TrainConfig) -> None:
+    """Raises `UserError` where a workdir holds what `config` may neither continue nor replace."""
     run_dir = Path(config.workdir or "")
     if run_dir.exists() and not run_dir.is_dir():
         raise UserError(f"--workdir={run_dir} is a file; a folder is expected.")
@@ -37,17 +89,28 @@ def check_run_dir(config: TrainConfig) -> None:
             f"--workdir={run_dir} holds {len(entries)} other entries ({entries[0].name} ...) and no"
             " ferjax run. Nothing was written; give an empty or a new folder."
         )
-    conflicts = resume_conflicts(read_config(run_dir), config)
+    old = read_config(run_dir)
+    if config.overwrite or not holds_results(run_dir):
+        return
+    ways = "give another --workdir, or --overwrite to move this run aside"
+    conflicts = resume_conflicts(old, config)
+    if conflicts and config.resume and [text.split(":")[0] for text in conflicts] == ["epochs"]:
+        raise UserError(
+            f"--workdir={run_dir} holds a run of other length ({conflicts[0]}). Only the last phase"
+            " of a constant schedule can be lengthened, and none shortened. Nothing was written; a"
+            f" new run can start from this one: --pretrained={run_dir} with another --workdir."
+        )
     if conflicts:
         raise UserError(
             f"--workdir={run_dir} holds a run with another configuration"
-            f" ({'; '.join(conflicts)}). Nothing was written; give another --workdir, or the run's"
-            " own settings with --resume."
+            f" ({'; '.join(conflicts)}). Nothing was written; {ways}, or give the run's own"
+            " settings with --resume."
         )
     if not config.resume:
+        other = f" on {old.data_dir}" if old.data_dir != config.data_dir else ""
         raise UserError(
-            f"--workdir={run_dir} already holds this run. Nothing was written; add --resume to"
-            " continue it, or give another --workdir."
+            f"--workdir={run_dir} already holds this run{other}. Nothing was written; add --resume"
+            f" to continue it, or {ways}."
         )
 
 
@@ -68,6 +131,26 @@ def locked_run_dir(config: TrainConfig) -> Iterator[Path]:
 @contextlib.contextmanager
 def _locked(config: TrainConfig) -> Iterator[None]:
     run_dir = Path(config.workdir or "")
+    with contextlib.ExitStack() as held:
+        held.enter_context(_lock(run_dir))
+        # Another process may have trained here since the first look.
+        _check_content(config)
+        if config.overwrite and holds_results(run_dir):
+            _refuse_live_runs(run_dir, _run_dirs(run_dir)[1:])
+            say(f"{run_dir}: the earlier run was moved to {move_aside(run_dir)}")
+            held.enter_context(_lock(run_dir))
+        # Half-written files of a process that was killed.
+        for torn in run_dir.glob(".*.tmp"):
+            torn.unlink(missing_ok=True)
+        # What is read from config.json from now on is of the new run.
+        own = replace(config, overwrite=False)
+        write_atomically(run_dir / CONFIG_FILE, config_to_json(own).encode())
+        yield
+
+
+@contextlib.contextmanager
+def _lock(run_dir: Path) -> Iterator[None]:
+    """Holds the lock of a run directory, which is created where it is missing."""
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
         lock = open(run_dir / _LOCK_FILE, "a")  # noqa: SIM115 (held for the whole run)
@@ -77,11 +160,5 @@ def _locked(config: TrainConfig) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(
-                f"--workdir={run_dir}: another run is writing there. Wait for it, or give another."
-            ) from None
-        # Half-written files of a process that was killed.
-        for torn in run_dir.glob(".*.tmp"):
-            torn.unlink(missing_ok=True)
-        write_atomically(run_dir / CONFIG_FILE, config_to_json(config).encode())
+            raise _live(run_dir) from None
         yield

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ferjax.errors import UserError
+from ferjax.runtime.append_lines import drop_torn_line
 from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.processes import is_first
 from ferjax.training.metrics import Evaluation, recall_by_class
@@ -73,6 +75,8 @@ def append_lines(run_dir: Path, lines: Sequence[Mapping[str, Any]]) -> None:
       OSError: the disk is full, or not to be written.
     """
     text = "".join(json.dumps(line) + "\n" for line in lines).encode()
+    # A run is killed in the middle of a line: without an end, the next one would continue it.
+    drop_torn_line(run_dir / METRICS_FILE)
     with open(run_dir / METRICS_FILE, "ab", buffering=0) as file:
         size = file.tell()
         try:
@@ -89,12 +93,25 @@ def read_lines(run_dir: Path) -> list[dict[str, Any]]:
     """Returns the objects of RUN/metrics.jsonl; none where there is no file.
 
     A last line that a kill left unfinished is left out.
+
+    Raises:
+      UserError: another line is damaged.
     """
     path = run_dir / METRICS_FILE
     if not path.exists():
         return []
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    return [_read_line(path, k, line) for k, line in enumerate(lines, 1) if line.endswith("\n")]
+
+
+def _read_line(path: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{path}, line {number}: not valid JSON ({error}). Delete this line, and the run opens"
+            " again without it."
+        ) from None
 
 
 def cut_back(run_dir: Path, step: int) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ferjax.errors import UserError
 from ferjax.training.run_directory.metrics_jsonl import (
     METRICS_FILE,
     append_lines,
@@ -33,6 +34,23 @@ def test_a_line_torn_by_a_kill_is_left_out(tmp_path: Path) -> None:
     cut_back(tmp_path, 30)
     append_lines(tmp_path, [{"step": 40}])
     assert read_lines(tmp_path) == [*LINES[:-1], {"step": 40}]
+
+
+def test_no_line_is_glued_to_a_torn_one(tmp_path: Path) -> None:
+    """A loop of one's own appends without having cut back."""
+    append_lines(tmp_path, LINES[:2])
+    path = tmp_path / METRICS_FILE
+    path.write_text(path.read_text()[:-5])
+    append_lines(tmp_path, LINES[2:])
+    assert read_lines(tmp_path) == [LINES[0], *LINES[2:]]
+
+
+def test_a_damaged_line_is_named(tmp_path: Path) -> None:
+    append_lines(tmp_path, LINES)
+    path = tmp_path / METRICS_FILE
+    path.write_text(path.read_text().replace('"step": 20', '"st', 1))
+    with pytest.raises(UserError, match=r"metrics\.jsonl, line 3: not valid JSON.*Delete"):
+        read_lines(tmp_path)
 
 
 def test_cut_back_keeps_lines_up_to_the_step(tmp_path: Path) -> None:

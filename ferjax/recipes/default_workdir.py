@@ -1,0 +1,76 @@
+"""The default run directory: model, data set, recipe, seed, and what changes the recipe."""
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ferjax.config.fields import values_of
+from ferjax.config.train_config import TrainConfig
+
+# Short forms of the flags that people vary most; other flags have their own names.
+_SHORT = {
+    "accumulate": "acc",
+    "batch_size": "bs",
+    "class_weights": "cw",
+    "clip_norm": "clip",
+    "image_size": "px",
+    "label_smoothing": "ls",
+    "learning_rate": "lr",
+    "warmup_epochs": "warmup",
+    "weight_decay": "wd",
+}
+# In every name, before the changes.
+_NAMED = ("model", "dataset", "recipe", "seed", "seeds", "smoke")
+_MOST_CHARACTERS = 80
+
+
+def default_workdir(config: TrainConfig, plain: Mapping[str, Any]) -> str:
+    """Returns runs/<model>-<dataset>-<recipe>-s<seeds>[-smoke][-<changes>].
+
+    A change is a flag whose value is not that of the recipe, like `lr0.01`, `noaugment` or
+    `optimizer_sgd`; for a value of other characters, such as a path, a digest is shown. Changes
+    that make a name too long are replaced by a digest of all. Flags that may differ when a run is
+    resumed are left out.
+
+    Args:
+      config: of the run.
+      plain: the fields of the same model, data set, recipe and seeds without other flags.
+    """
+    seeds = "-".join(str(seed) for seed in config.seeds or (config.seed,))
+    parts = ["smoke"] * config.smoke
+    changes = {
+        field.name: value
+        for field in dataclasses.fields(config)
+        if (value := getattr(config, field.name)) != plain[field.name]
+        and not field.metadata["free"]
+        and field.name not in _NAMED
+    }
+    texts = [_text(name, value) for name, value in changes.items()]
+    if len("-".join(texts)) > _MOST_CHARACTERS:
+        while len("-".join(texts)) > _MOST_CHARACTERS - 9:
+            texts.pop()
+        texts.append(_digest(changes))
+    name = [config.model, config.dataset, f"{config.recipe}", f"s{seeds}", *parts, *texts]
+    return f"runs/{'-'.join(name)}"
+
+
+def _text(name: str, value: Any) -> str:
+    """Returns a change as a part of a file name."""
+    short = _SHORT.get(name, name)
+    if value is None or value is False or value in ("none", ()):
+        return f"no{short}"
+    if value is True:
+        return short
+    shown = "+".join(
+        f"{one:.12g}" if isinstance(one, float) else str(one) for one in values_of(value)
+    )
+    if not re.fullmatch(r"[\w.+-]{1,30}", shown, re.ASCII):
+        return f"{short}_{_digest(value)}"
+    return f"{short}{'_' * (not shown[0].isdigit())}{shown}"
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:8]

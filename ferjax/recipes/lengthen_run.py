@@ -1,0 +1,63 @@
+"""`--epochs=+5`: train a finished run, or a finished series of runs, some epochs longer."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+from ferjax.config.fields import values_of
+from ferjax.config.json_file import config_of_report
+from ferjax.config.phases import phases_of, total_epochs
+from ferjax.config.train_config import TrainConfig
+from ferjax.errors import UserError
+
+# Where the single runs of a series lie; a single run lies in the directory itself.
+_PARTS = ("seed_*/fold_*", "seed_*", "fold_*", ".")
+
+
+def lengthened(config: TrainConfig, more: str) -> TrainConfig:
+    """Returns the config with the epochs of its finished run and some more in the last phase.
+
+    The epochs are counted from the last report, so the same command continues a lengthening that
+    was interrupted.
+
+    Args:
+      config: of the run, with its workdir; its epochs are not used.
+      more: `+` and a number.
+
+    Raises:
+      UserError: `more` is something else, the run is not finished, or its schedule has an end.
+    """
+    flag, run_dir = f"--epochs={more}", Path(config.workdir or "")
+    if not re.fullmatch(r"\+[1-9]\d*", more):
+        raise UserError(f"{flag}: a number of epochs, or +N to train a finished run N longer.")
+    if not config.resume:
+        raise UserError(f"{flag} trains a finished run longer, so it needs --resume.")
+    parts = [sorted(run_dir.glob(f"{part}/config.json")) for part in _PARTS]
+    runs = [path.parent for path in next(filter(None, parts), [])]
+    if not runs:
+        raise UserError(
+            f"{flag}: {run_dir} holds no run to train longer. Give the run's directory as"
+            " --workdir, or a number of epochs without +."
+        )
+    for run in runs:
+        if not (run / "report.json").is_file():
+            raise UserError(f"{flag}: {run} is not finished. --resume without {flag} continues it.")
+    reports = {run: json.loads((run / "report.json").read_text("utf-8")) for run in runs}
+    configs = {run: config_of_report(report, f"{run}") for run, report in reports.items()}
+    run, own = min(configs.items(), key=lambda item: total_epochs(item[1]))
+    schedule = phases_of(own)[-1].schedule
+    if schedule != "constant":
+        raise UserError(
+            f"{flag}: the learning rate of {run_dir} has ended with its schedule {schedule}; only a"
+            " constant one can go on. A new run can start from this one:"
+            f" --pretrained={run} --epochs={more[1:]} with another --workdir."
+        )
+    if reports[run]["results"]["val"]["last"]["epoch"] < total_epochs(own):
+        raise UserError(
+            f"{flag}: {run} was ended early by --patience={own.patience} and would end at once. A"
+            f" new run can start from it: --pretrained={run} with another --workdir."
+        )
+    *before, last = values_of(own.epochs)
+    epochs = (*before, last + int(more))
+    return dataclasses.replace(config, epochs=epochs if before else epochs[0])

@@ -1,0 +1,42 @@
+"""The line of an epoch that a log, a notebook or a terminal shows while a run trains."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+
+def epoch_line(
+    of: int, images: int, train: Mapping[str, Any], val: Mapping[str, Any] | None
+) -> str:
+    """Returns the line of a finished epoch; lines of one run have the same columns.
+
+    Args:
+      of: number of epochs of the run.
+      images: number of images of an epoch.
+      train: the epoch's train line of metrics.jsonl.
+      val: its line of the evaluation on val, or None if there was none.
+    """
+    epoch, speed = train["epoch"], train["images_per_second"]
+    # An epoch that was resumed after its last step has no speed.
+    seconds = images / speed if speed else math.inf
+    left = (of - epoch) * (seconds + train["seconds"]["evaluate"]) if epoch < of else 0.0
+    accuracy = "      -" if val is None else percent(val["accuracy"])
+    return (
+        f"epoch {epoch:>{len(str(of))}}/{of}  loss {train['loss']:.4f}"
+        f"  accuracy {percent(train['accuracy'])}  val {accuracy}"
+        f"  lr {train['learning_rate']:<8.3g}  {speed:,.0f} images/s  ETA {duration(left)}"
+    )
+
+
+def percent(rate: float) -> str:
+    """Returns a rate in [0, 1] as a percentage with one decimal, 7 characters wide."""
+    return f"{100 * rate:5.1f} %"
+
+
+def duration(seconds: float) -> str:
+    """Returns seconds as `m:ss` or `h:mm:ss`; a dash for infinity, which is an unknown number."""
+    if not math.isfinite(seconds):
+        return "-"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

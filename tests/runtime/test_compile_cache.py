@@ -1,0 +1,43 @@
+"""A torn program in the compile cache is replaced at the first start, and no start warns."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+_PROGRAMS = """
+import jax
+from ferjax.runtime.compile_cache import enable_compile_cache
+enable_compile_cache()
+
+@jax.jit
+def doubled(x):
+    return x + x
+
+print(doubled(21), doubled(2.0))
+"""
+
+
+def start(cache: Path) -> None:
+    environment = {"JAX_COMPILATION_CACHE_DIR": str(cache), "JAX_PLATFORMS": "cpu"}
+    environment |= {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    environment |= {"JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0"}
+    command = [sys.executable, "-W", "always", "-c", _PROGRAMS]
+    done = subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("42 4.0\n", "")
+
+
+def test_torn_entries_are_replaced_without_a_word(tmp_path: Path) -> None:
+    start(tmp_path)
+    sizes = {path: path.stat().st_size for path in tmp_path.glob("*doubled*-cache")}
+    assert len(sizes) == 2
+    torn, flipped = sizes
+    torn.write_bytes(torn.read_bytes()[:100])
+    damaged = bytearray(flipped.read_bytes())
+    damaged[len(damaged) // 2] ^= 255
+    flipped.write_bytes(damaged)
+    start(tmp_path)
+    assert min(path.stat().st_size / size for path, size in sizes.items()) > 0.9
+    start(tmp_path)
