@@ -1,4 +1,4 @@
-"""predictions_<split>.csv: one row an image, read back by csv, whatever the file names are."""
+"""predictions_<split>.csv: one row and one line an image, whatever the file names are."""
 
 import csv
 from dataclasses import replace
@@ -23,7 +23,7 @@ def test_rows_are_read_back(tmp_path: Path) -> None:
     with open(tmp_path / name, newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
     assert header == ["file", "label", "predicted", "anger", "a,b"]
-    assert [row[0] for row in rows] == [NAMES[0], r"bad\xff.png", *NAMES[2:]]
+    assert [row[0] for row in rows] == [r'a,"b"\n.png', r"bad\xff.png", *NAMES[2:]]
     assert [row[1] for row in rows] == ["anger", "anger", "a,b", "a,b"]
     assert [row[2] for row in rows] == ["anger", "a,b", "anger", "a,b"]
     expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)

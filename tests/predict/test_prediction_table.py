@@ -81,7 +81,7 @@ def test_what_counts_as_an_image(predictor: Predictor, folder: Path) -> None:
     names = [Path(file).relative_to(folder).as_posix() for file, _ in rows]
     assert names == ["a.png", "b.png", "d.bmp", "e.jfif", "f.GIF", "g", "more/c.jpg"]
     assert left_out(rows, [folder]) == [
-        f"{folder}: 2 files are no images by name, first LICENSE",
+        f"{folder}: 2 files are no images, first LICENSE",
     ]
 
 
