@@ -73,7 +73,7 @@ def _check(config: TrainConfig, bundle: DatasetBundle) -> str:
     if unknown and config.folds and config.folds * config.val_fraction < 1:
         raise UserError(
             f"{run_dir}: an earlier version, whose val was a whole fold, began this run, and it"
-            " cannot go on with another val. Train a new run in another folder."
+            " cannot go on with another val. Begin anew in another folder."
         )
     return NOT_RECORDED if unknown else ""
 
@@ -82,7 +82,7 @@ def _refuse_changes(run_dir: Path, recorded: SplitRecord, now: SplitRecord) -> N
     if found := differences(recorded, now):
         raise UserError(
             f"{run_dir}: the data have changed since the run began: {'; '.join(found)}. Give the"
-            " data as they were, or train a new run in another folder."
+            " data as they were, or begin anew in another folder."
         )
 
 

@@ -77,6 +77,8 @@ def test_bad_images_stop_or_are_counted(tree: Path, tmp_path: Path, cached: bool
 
 def test_folds_of_a_folder(tree: Path) -> None:
     tests = [pixels(load(tree, folds=4, fold=k))["test"] for k in range(1, 5)]
+    sources = load(tree, folds=4, fold=2).sources
+    assert sources["test"] == "train: fold 2 of 4, 25 % of all (stratified, split seed 0)"
     everything = sum(pixels(load(tree)).values(), [])  # noqa: RUF017
     assert sorted(grey for fold in tests for grey in fold) == sorted(everything)
 

@@ -27,7 +27,10 @@ def refold(
     pool = join_splits([bundle.splits["train"], bundle.splits["val"]], "pool")
     splits = fold_splits(pool, fold, folds, val_fraction=val_fraction, seed=seed)
     cut = "by person" if pool.subjects is not None else f"stratified, split seed {seed}"
-    original = " and ".join(sorted({bundle.sources["train"], bundle.sources["val"]}))
+    # A val that was cut from train goes back to it.
+    original, was_cut, _ = bundle.sources["train"].partition(" without the ")
+    if not was_cut:
+        original = " and ".join(sorted({bundle.sources["train"], bundle.sources["val"]}))
     sources = {
         name: f"{original}: {text} ({cut})"
         for name, text in describe_folds(splits, fold, folds).items()

@@ -96,8 +96,8 @@ def differences(old: SplitRecord, new: SplitRecord, *, pooled: bool = False) -> 
       pooled: whether to compare the images of all splits as one set, as the folds of one data set
         share it; else split and order count too.
     """
-    if not pooled and _sequence(old) == _sequence(new):
-        return []  # under other names, perhaps: the same batches
+    if _contents(old, pooled) == _contents(new, pooled):
+        return []  # perhaps under other names, which no batch knows
     before, after = _images(old), _images(new)
     common = [name for name in before if name in after]
     pairs = {name: (before[name], after[name]) for name in common}
@@ -136,13 +136,14 @@ def differences(old: SplitRecord, new: SplitRecord, *, pooled: bool = False) -> 
     return [text for text in found if text]
 
 
-def _sequence(record: SplitRecord) -> list[tuple[str, str, int | str]]:
-    """Returns split, class and content of each image in order; of unknown content the name."""
-    return [
-        (split, record.classes[label], content or name)
+def _contents(record: SplitRecord, pooled: bool) -> list[tuple[str, str, str]]:
+    """Returns split, class, and content or else name of each image; sorted if pooled."""
+    rows = [
+        ("" if pooled else split, record.classes[label], str(content) if content else name)
         for split, part in record.splits.items()
         for name, label, content in _rows(part)
     ]
+    return sorted(rows) if pooled else rows
 
 
 def _images(record: SplitRecord) -> dict[str, _Image]:

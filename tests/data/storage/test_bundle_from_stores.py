@@ -164,3 +164,21 @@ def test_a_link_to_a_folder_above_does_not_go_round(tmp_path: Path) -> None:
     grey(tmp_path / "a" / "x.bmp", 3)
     (tmp_path / "a" / "up").symlink_to(tmp_path)
     assert tree_signature(tmp_path) == tree_signature(tmp_path)
+
+
+@pytest.mark.parametrize("layout", ["kaggle", "official"])
+def test_another_reader_whose_images_are_links(
+    layout: str, make_rafdb: Callable[..., Path], tmp_path: Path
+) -> None:
+    tree, cache = make_rafdb(tmp_path / "data", layout), tmp_path / "cache"
+    store = tmp_path / "store"
+    store.mkdir()
+    for number, file in enumerate(sorted(tree.rglob("*_aligned.jpg"))):
+        file.rename(store / f"{number}.jpg")
+        file.symlink_to(store / f"{number}.jpg")
+    before = load_dataset("rafdb", tree, cache_dir=cache)
+    for file in store.iterdir():
+        Image.new("RGB", (100, 100), (9, 9, 9)).save(file, quality=95)
+    after = load_dataset("rafdb", tree, cache_dir=cache)
+    assert before.splits["test"].read(np.arange(7)).std() > 1
+    assert greys(after) == {9}
