@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ferjax.data.decoding.image_file import image_header, read_image
-from ferjax.data.reading.class_folders import image_files, is_image_file, visible_files
+from ferjax.data.reading.class_folders import image_files
 from ferjax.data.splits.bad_images import ON_BAD_IMAGE
 from ferjax.errors import UserError, unknown_name
 from ferjax.predict.predictor import Predictor, padded_size
@@ -74,11 +74,12 @@ def left_out(rows: Sequence[Row], paths: Sequence[Path]) -> list[str]:
       paths: the same files and folders.
     """
     lines = [f"{error}; its row is empty" for _, error in rows if isinstance(error, UserError)]
+    predicted = {file for file, _ in rows}
     for folder in (path for path in paths if path.is_dir()):
-        others = [file for file in visible_files(folder) if not is_image_file(file)]
-        if others:
-            first = others[0].relative_to(folder)
-            lines.append(f"{folder}: {len(others):,} files are no images by name, first {first}")
+        files = sorted(file.relative_to(folder) for file in folder.rglob("*") if file.is_file())
+        visible = [f for f in files if not any(part.startswith(".") for part in f.parts)]
+        if others := [file for file in visible if str(folder / file) not in predicted]:
+            lines.append(f"{folder}: files that are no images: {len(others):,}, first {others[0]}")
     return lines
 
 

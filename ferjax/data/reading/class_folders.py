@@ -88,8 +88,7 @@ def describe_path(path: Path, most: int = 8) -> str:
 def image_files(path: Path) -> list[Path]:
     """Returns [path] for a file, or the sorted image files at any depth below a folder.
 
-    Hidden files and folders and the system files of Windows and macOS are ignored. A file without
-    suffix is an image if its content is one.
+    Hidden and system files are ignored. A file without suffix is an image if its content is one.
 
     Raises:
       UserError: `path` does not exist, or the folder contains no images.
@@ -99,28 +98,18 @@ def image_files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise UserError(f"{path}: no such file or folder")
-    files = [file for file in visible_files(path) if is_image_file(file)]
+    files = sorted(f for f in path.rglob("*") if _is_visible(f.relative_to(path)) and _is_image(f))
     if not files:
         raise UserError(f"{path}: no images in this folder; it {describe_path(path)}")
     return files
 
 
-def visible_files(folder: Path) -> list[Path]:
-    """Returns the sorted files at any depth below a folder, without hidden and system files."""
-    return sorted(
-        file
-        for file in folder.rglob("*")
-        if file.is_file()
-        and not any(
-            name.startswith(".") or name.lower() in SYSTEM_FILES
-            for name in file.relative_to(folder).parts
-        )
-    )
+def _is_visible(path: Path) -> bool:
+    return not any(name.startswith(".") or name.lower() in SYSTEM_FILES for name in path.parts)
 
 
-def is_image_file(path: Path) -> bool:
-    """Returns whether a file has the suffix of an image, or has none and is an image."""
-    if path.suffix:
+def _is_image(path: Path) -> bool:
+    if path.suffix or not path.is_file():
         return path.suffix.lower() in IMAGE_SUFFIXES
     try:
         image_header(path)
