@@ -37,6 +37,9 @@ def report_run(task: Task, run_dir: Path) -> dict[str, Any]:
         # The selected parameters come last: they are the headline.
         runs = {**raw, **runs}
     found = _evaluate(task, runs)
+    for kinds in found.values():
+        for result in kinds.values():
+            check_probabilities(result.probabilities, run_dir)
     return on_first(lambda: _write_run_report(task, run_dir, runs, found))
 
 
@@ -114,8 +117,6 @@ def _evaluate(task: Task, runs: Mapping[str, LoadedRun]) -> dict[str, dict[str, 
                     key: evaluate_split(logits_of, run.variables, split)
                     for key, run in distinct.items()
                 }
-                for result in evaluations.values():
-                    check_probabilities(result.probabilities, config.workdir or "the network")
                 found[name] |= {
                     which + suffix: evaluations[run.step, which.startswith("raw")]
                     for which, run in runs.items()
