@@ -37,8 +37,9 @@ def main(arguments: list[str]) -> None:
     )
     from ferjax.predict.predictor import load_predictor
 
-    paths = [Path(argument) for argument in arguments]
-    with open_table(Path(values.out) if values.out else None) as write:
+    paths = [Path(argument).expanduser() for argument in arguments]
+    out = Path(values.out).expanduser() if values.out else None
+    with open_table(out) as write:
         predictor = load_predictor(values.workdir, values.checkpoint, values.batch_size, values.tta)
         rows = predict_readable_files(predictor, paths)
         write(table(rows, predictor.classes))
