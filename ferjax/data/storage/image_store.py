@@ -160,8 +160,8 @@ def open_store(folder: Path, key: str) -> Store:
     found = path.stat().st_size if path.is_file() else 0
     if found != math.prod(shape):
         raise UserError(
-            f"{path}: {found:,} bytes, expected {math.prod(shape):,}; remove its folder: it is built"
-            " again"
+            f"{path}: {found:,} bytes, expected {math.prod(shape):,}; remove its folder: it is"
+            " built again"
         )
     # A plain array on the mapping: numpy's memmap class makes every gather slower.
     images = np.asarray(np.memmap(path, np.uint8, "r", shape=shape))
@@ -195,7 +195,7 @@ def _read_record(folder: Path) -> dict[str, Any]:
         ) from None
     if version != _VERSION:
         raise UserError(
-            f"{folder}: a store of version {version}, expected {_VERSION}; remove it: it is built again"
+            f"{folder}: a store of version {version}, expected {_VERSION}; remove it to have it built"
         )
     return record
 
