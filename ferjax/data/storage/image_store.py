@@ -194,9 +194,7 @@ def _read_record(folder: Path) -> dict[str, Any]:
             "remove this one and build it anew"
         ) from None
     if version != _VERSION:
-        raise UserError(
-            f"{folder}: a store of version {version}, expected {_VERSION}; remove it to have it built"
-        )
+        raise UserError(f"{folder}: a store of version {version}, expected {_VERSION}; remove it")
     return record
 
 
