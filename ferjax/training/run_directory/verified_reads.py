@@ -57,7 +57,7 @@ def reading(folder: Path, step: int, item: str, passes: str = "") -> Iterator[No
         if passes and passes in str(error):
             raise
         reason = (str(error).splitlines() or [""])[0][:200]
-        raise _error(folder, step, f"{item} is damaged ({reason})") from error
+        raise _error(folder, step, f"{item} cannot be read ({reason})") from error
 
 
 def _error(folder: Path, step: int, damage: str) -> UserError:

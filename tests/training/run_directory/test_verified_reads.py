@@ -123,10 +123,10 @@ def test_checkpoints_of_older_versions_open(run_dir: Path) -> None:
         (run_dir / "checkpoints" / str(step) / SUMS_FILE).unlink()
         read_all(run_dir, step)
     cut(run_dir / "checkpoints" / "2" / "state" / "manifest.ocdbt")
-    with pytest.raises(UserError, match=r"2: state is damaged \(.*checkpoint of step 1"):
+    with pytest.raises(UserError, match=r"2: state cannot be read \(.*checkpoint of step 1"):
         read_all(run_dir, 2)
     (run_dir / "checkpoints" / "1" / "metrics" / "metrics").write_text("{")
-    with pytest.raises(UserError, match=r"1: metrics/metrics is damaged \("):
+    with pytest.raises(UserError, match=r"1: metrics/metrics cannot be read \("):
         read_all(run_dir, 2)
 
 
