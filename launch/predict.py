@@ -29,13 +29,19 @@ def main(arguments: list[str]) -> None:
     if not arguments:
         raise UserError("no images given. Name files or folders after the flags.")
     import_user_modules()
-    from ferjax.predict import load_predictor, predict_files
-    from ferjax.predict.prediction_table import left_out, open_table, table
+    from ferjax.predict.prediction_table import (
+        left_out,
+        open_table,
+        predict_readable_files,
+        table,
+    )
+    from ferjax.predict.predictor import load_predictor
 
     paths = [Path(argument).expanduser() for argument in arguments]
-    with open_table(Path(values.out).expanduser() if values.out else None) as write:
+    out = Path(values.out).expanduser() if values.out else None
+    with open_table(out) as write:
         predictor = load_predictor(values.workdir, values.checkpoint, values.batch_size, values.tta)
-        rows = predict_files(predictor, paths, on_bad_image="skip")
+        rows = predict_readable_files(predictor, paths)
         write(table(rows, predictor.classes))
     for line in left_out(rows, paths):
         print(f"warning: {line}", file=sys.stderr)

@@ -53,6 +53,9 @@ def report_run(
     inputs = inputs_digest([str(run_dir.resolve()), *(run.step for run in runs.values())])
     on_first(lambda: _check_folder(out or run_dir, out, inputs))
     found = _evaluate(task, runs)
+    for kinds in found.values():
+        for result in kinds.values():
+            check_probabilities(result.probabilities, run_dir)
     folder = out or run_dir
     return on_first(lambda: _write_run_report(task, run_dir, folder, runs, found, inputs, warnings))
 
@@ -149,8 +152,6 @@ def _evaluate(task: Task, runs: Mapping[str, LoadedRun]) -> dict[str, dict[str, 
                     key: evaluate_split(logits_of, run.variables, split)
                     for key, run in distinct.items()
                 }
-                for result in evaluations.values():
-                    check_probabilities(result.probabilities, config.workdir or "the network")
                 found[name] |= {
                     which + suffix: evaluations[run.step, which.startswith("raw")]
                     for which, run in runs.items()

@@ -12,9 +12,7 @@ import numpy as np
 
 from ferjax.data.decoding.image_file import image_header, read_image
 from ferjax.data.reading.class_folders import image_files, visible_files
-from ferjax.data.reading.image_names import is_image
-from ferjax.data.splits.bad_images import ON_BAD_IMAGE
-from ferjax.errors import UserError, unknown_name
+from ferjax.errors import UserError
 from ferjax.predict.predictor import Predictor, padded_size
 from ferjax.runtime.atomic_files import temporary_beside
 
@@ -22,69 +20,79 @@ from ferjax.runtime.atomic_files import temporary_beside
 Row = tuple[str, np.ndarray | UserError]
 
 
-def predict_files(
-    predictor: Predictor, paths: Sequence[Path], on_bad_image: str = "error"
-) -> list[Row]:
+def predict_files(predictor: Predictor, paths: Sequence[Path]) -> list[tuple[str, np.ndarray]]:
     """Returns (file, probabilities [K]) for every image named or below a named folder.
-
-    Args:
-      predictor: from `load_predictor`.
-      paths: image files, and folders.
-      on_bad_image: `error`, or `skip` to give an unreadable image its `UserError` instead of
-        probabilities, unless all of them are unreadable.
 
     Raises:
       UserError: a path that does not exist, a folder without images, or a file that is no image.
     """
-    if on_bad_image not in ON_BAD_IMAGE:
-        raise unknown_name("choice for bad images:", on_bad_image, ON_BAD_IMAGE)
-    files = [file for path in paths for file in image_files(path)]
-    # The last of several batches is as large as the others, so that nothing is compiled for it.
-    rows_of_batch = padded_size(len(files), predictor.batch_size)
-    rows: list[Row] = []
-    for start in range(0, len(files), predictor.batch_size):
-        names = files[start : start + predictor.batch_size]
-        found = [_read(file, on_bad_image) for file in names]
-        images = [image for image in found if isinstance(image, np.ndarray)]
-        probabilities = iter(predictor.padded_batch(images, rows_of_batch) if images else ())
-        rows += [
-            (str(file), image if isinstance(image, UserError) else next(probabilities))
-            for file, image in zip(names, found, strict=True)
-        ]
-    errors = [row for _, row in rows if isinstance(row, UserError)]
+    rows = _rows(predictor, paths, _read)
+    return [(file, found) for file, found in rows if isinstance(found, np.ndarray)]
+
+
+def predict_readable_files(predictor: Predictor, paths: Sequence[Path]) -> list[Row]:
+    """Returns what `predict_files` does, with its error for an image that cannot be read.
+
+    Raises:
+      UserError: a path that does not exist, a folder without images, or no image that can be read.
+    """
+
+    def read(file: Path) -> np.ndarray | UserError:
+        try:
+            return _read(file)
+        except UserError as error:
+            return error
+
+    rows = _rows(predictor, paths, read)
+    errors = [found for _, found in rows if isinstance(found, UserError)]
     if errors and len(errors) == len(rows):
         raise UserError(f"none of the {len(rows):,} images could be read; the first: {errors[0]}")
     return rows
 
 
-def _read(file: Path, on_bad_image: str) -> np.ndarray | UserError:
-    """Returns uint8 [H, W, C], or the error if it is not to be raised."""
-    try:
-        return read_image(file, None, image_header(file)[2])
-    except UserError as error:
-        if on_bad_image == "error":
-            raise
-        return error
+def _read(file: Path) -> np.ndarray:
+    return read_image(file, None, image_header(file)[2])
+
+
+def _rows(
+    predictor: Predictor, paths: Sequence[Path], read: Callable[[Path], np.ndarray | UserError]
+) -> list[Row]:
+    """Returns a row for every image named or below a named folder."""
+    files = [file for path in paths for file in image_files(path)]
+    # The last of several batches is as large as the others, so that nothing is compiled for it.
+    size = padded_size(len(files), predictor.batch_size)
+    rows: list[Row] = []
+    for start in range(0, len(files), size):
+        names = files[start : start + size]
+        found = [read(file) for file in names]
+        images = [image for image in found if isinstance(image, np.ndarray)]
+        probabilities = iter(predictor.padded_batch(images, size) if images else ())
+        rows += [
+            (str(file), next(probabilities) if isinstance(image, np.ndarray) else image)
+            for file, image in zip(names, found, strict=True)
+        ]
+    return rows
 
 
 def left_out(rows: Sequence[Row], paths: Sequence[Path]) -> list[str]:
     """Returns lines that say which files have no probabilities, and why.
 
     Args:
-      rows: from `predict_files`, with `on_bad_image="skip"`.
+      rows: from `predict_readable_files`.
       paths: the same files and folders.
     """
     lines = [f"{error}; its row is empty" for _, error in rows if isinstance(error, UserError)]
+    predicted = {file for file, _ in rows}
     for folder in (path for path in paths if path.is_dir()):
-        others = [file for file in visible_files(folder) if not is_image(file)]
-        if others:
-            first = others[0].relative_to(folder)
-            lines.append(f"{folder}: {len(others):,} files are no images, first {first}")
+        files = [file for file in visible_files(folder) if str(file) not in predicted]
+        if files:
+            first = files[0].relative_to(folder)
+            lines.append(f"{folder}: files that are no images: {len(files):,}, first {first}")
     return lines
 
 
 @contextlib.contextmanager
-def open_table(out: Path | None) -> Iterator[Callable[[str], None]]:
+def open_table(out: Path | None) -> Iterator[Callable[[str], object]]:
     """Yields a function (text) that writes the table; the file appears complete, or not at all.
 
     Args:
@@ -128,7 +136,7 @@ def table(rows: Sequence[Row], classes: Sequence[str]) -> str:
     The cells of a file that could not be read are empty.
 
     Args:
-      rows: from `predict_files`.
+      rows: from `predict_readable_files`.
       classes: names of the probabilities.
     """
     text = io.StringIO(newline="")
@@ -146,7 +154,7 @@ def write_predictions(rows: Sequence[Row], classes: Sequence[str], out: Path | N
     """Writes the `table` of predictions.
 
     Args:
-      rows: from `predict_files`.
+      rows: from `predict_files` or `predict_readable_files`.
       classes: names of the probabilities.
       out: the file, or None for standard output.
 

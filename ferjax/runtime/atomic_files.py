@@ -5,6 +5,7 @@ import glob
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,8 @@ def write_atomically(path: Path, content: bytes | str) -> Path:
     r"""Writes `content` to `path` through a temporary file in the same folder; returns the path.
 
     Missing folders are created. A text is written as UTF-8. The bytes of a path that are no UTF-8
-    are written as `\udcff`, which JSON reads as what it was.
+    are written as `\udcff`, which JSON reads as what it was. Temporary files of killed processes
+    are removed an hour later.
 
     Raises:
       UserError: the file cannot be written (no permission, no space, a file where a folder goes).
@@ -31,6 +33,8 @@ def write_atomically(path: Path, content: bytes | str) -> Path:
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+        # Several machines may write the files of one study, but none of them takes so long.
+        remove_left_by_killed_processes(path, seconds=3600)
     except OSError as error:
         raise UserError(
             f"cannot write {path}: {error.strerror or error}. "
@@ -57,17 +61,20 @@ def temporary_beside(path: Path) -> Iterator[Path]:
         _remove(temporary)
 
 
-def remove_left_by_killed_processes(path: Path) -> None:
+def remove_left_by_killed_processes(path: Path, seconds: float = 0) -> None:
     """Removes the temporary files and folders for `path` whose processes have ended.
 
-    Only one machine may write to `path` at a time: processes of others are taken for dead. So
-    `write_atomically`, by which several machines write the files of one study, does not call this.
+    Args:
+      path: of the result. Processes of other machines that write to it are taken for dead.
+      seconds: what was changed since then is left.
     """
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         number = re.fullmatch(r"(\d+)\.tmp", left.name.removeprefix(f".{path.name}."))
         # A number may come back, in a container soon; this process has none in the making yet.
-        if number and (int(number[1]) == os.getpid() or not _is_alive(int(number[1]))):
-            _remove(left)
+        ended = number and (int(number[1]) == os.getpid() or not _is_alive(int(number[1])))
+        with contextlib.suppress(FileNotFoundError):
+            if ended and time.time() - left.stat().st_mtime >= seconds:
+                _remove(left)
 
 
 def _temporary_name(path: Path) -> Path:

@@ -12,7 +12,7 @@ from PIL import Image
 from ferjax.data.synthetic.load_synthetic import render_faces
 from ferjax.errors import UserError
 from ferjax.predict import Predictor, load_predictor, predict_files, write_predictions
-from ferjax.predict.prediction_table import Row, left_out, open_table, table
+from ferjax.predict.prediction_table import Row, left_out, open_table, predict_readable_files, table
 
 FACES = render_faces(np.arange(11) % 7, np.arange(11) + 500, size=48)
 
@@ -81,7 +81,7 @@ def test_what_counts_as_an_image(predictor: Predictor, folder: Path) -> None:
     names = [Path(file).relative_to(folder).as_posix() for file, _ in rows]
     assert names == ["a.png", "b.png", "d.bmp", "e.jfif", "f.GIF", "g", "more/c.jpg"]
     assert left_out(rows, [folder]) == [
-        f"{folder}: 2 files are no images, first LICENSE",
+        f"{folder}: files that are no images: 2, first LICENSE",
     ]
 
 
@@ -89,7 +89,7 @@ def test_a_bad_image_loses_only_its_own_row(predictor: Predictor, folder: Path) 
     whole = dict(predict_files(predictor, [folder]))
     (folder / "a2.png").write_bytes((folder / "a.png").read_bytes()[:60])
     (folder / "empty.jpg").touch()
-    rows = predict_files(predictor, [folder], on_bad_image="skip")
+    rows = predict_readable_files(predictor, [folder])
     assert len(rows) == 6
     lines = table(rows, predictor.classes).splitlines()
     for (file, row), line in zip(rows, lines[1:], strict=True):
@@ -101,11 +101,11 @@ def test_a_bad_image_loses_only_its_own_row(predictor: Predictor, folder: Path) 
     first, second, third = left_out(rows, [folder])
     assert first.startswith(f"{folder / 'a2.png'}: cannot be read as an image")
     assert "empty.jpg: the file is empty" in second
-    assert "first notes.txt" in third
+    assert third == f"{folder}: files that are no images: 1, first notes.txt"
     with pytest.raises(UserError, match=r"a2\.png"):
         predict_files(predictor, [folder])
     with pytest.raises(UserError, match=r"none of the 2 images could be read; the first: .*a2"):
-        predict_files(predictor, [folder / "a2.png", folder / "empty.jpg"], on_bad_image="skip")
+        predict_readable_files(predictor, [folder / "a2.png", folder / "empty.jpg"])
 
 
 def test_the_table_appears_complete_or_not_at_all(tmp_path: Path) -> None:

@@ -47,6 +47,16 @@ def test_what_killed_processes_left_is_swept(name: str, tmp_path: Path) -> None:
     assert names(tmp_path) == sorted(kept)
 
 
+def test_small_files_are_swept_after_an_hour(tmp_path: Path) -> None:
+    """Until then another machine may be writing them."""
+    young, old = (tmp_path / f".report.md.{dead_process()}.tmp" for _ in range(2))
+    for path in (young, old):
+        path.touch()
+    os.utime(old, (0, 0))
+    write_atomically(tmp_path / "report.md", b"")
+    assert names(tmp_path) == [young.name, "report.md"]
+
+
 def test_a_renamed_result_stays(tmp_path: Path) -> None:
     with temporary_beside(tmp_path / "out") as temporary:
         temporary.write_text("new")

@@ -167,9 +167,11 @@ def _wrapper(loaded: Mapping[Any, Any], path: Path) -> Any:
     with most.
     """
     inner = {key: value for key, value in loaded.items() if isinstance(value, Mapping)}
-    if known := next((name for name in _WRAPPERS if name in inner), None):
-        return known
     counts = {key: len(_tensors(value)) for key, value in inner.items()}
+    for name in _WRAPPERS:
+        # A wrapper may lie in another one.
+        if counts.get(name) or any(isinstance(v, Mapping) for v in inner.get(name, {}).values()):
+            return name
     most = max(counts.values(), default=0)
     if most <= len(_tensors(loaded)):
         return None

@@ -160,20 +160,23 @@ def open_store(folder: Path, key: str) -> Store:
     if record["key"] != key:
         raise UserError(
             f"{folder}: this store was built from other files or options (key "
-            f"{record['key'][:12]}, wanted {key[:12]}); ask for a rebuild, or name another folder"
+            f"{record['key'][:12]}, wanted {key[:12]}); remove this folder, or name another"
         )
     path, shape = folder / _PIXELS, tuple(record["shape"])
     found = path.stat().st_size if path.is_file() else 0
     if found != math.prod(shape):
         raise UserError(
-            f"{path}: {found:,} bytes, expected {math.prod(shape):,}; ask for a rebuild"
+            f"{path}: {found:,} bytes, expected {math.prod(shape):,}; remove its folder: it is"
+            " built again"
         )
     # A plain array on the mapping: numpy's memmap class makes every gather slower.
     images = np.asarray(np.memmap(path, np.uint8, "r", shape=shape))
     sums, rows = record["crc32"], record["rows per block"]
     for block in sampled_blocks(len(sums)):
         if zlib.crc32(images[block * rows : (block + 1) * rows].data) != sums[block]:
-            raise UserError(f"{path}: damaged (checksum of block {block}); ask for a rebuild")
+            raise UserError(
+                f"{path}: damaged (checksum of block {block}); remove its folder: it is built again"
+            )
     bad = {int(position): BadImage(**one) for position, one in record["bad"].items()}
     return Store(images, bad, record)
 
@@ -197,9 +200,7 @@ def _read_record(folder: Path) -> dict[str, Any]:
             "remove this one and build it anew"
         ) from None
     if version != _VERSION:
-        raise UserError(
-            f"{folder}: a store of version {version}, expected {_VERSION}; ask for a rebuild"
-        )
+        raise UserError(f"{folder}: a store of version {version}, expected {_VERSION}; remove it")
     return record
 
 

@@ -18,27 +18,29 @@ def saved_steps(folder: Path) -> dict[int, Path]:
 
 
 def saved_metrics(folder: Path) -> dict[int, dict[str, float]]:
-    """Returns step → metrics of the checkpoints in a folder that were saved with metrics.
+    """Returns step → metrics of the checkpoints in a folder that have any.
+
+    A checkpoint without them was saved within an epoch, or a kill has left it half removed.
 
     Raises:
       UserError: the metrics of one are damaged; Orbax cannot open the folder then.
     """
     found: dict[int, dict[str, float]] = {}
     for step, path in saved_steps(folder).items():
-        with reading(folder, step, "metrics"):
-            if (file := path / "metrics" / "metrics").is_file():
+        if (file := path / "metrics" / "metrics").is_file():
+            with reading(folder, step, "metrics/metrics"):
                 found[step] = json.loads(file.read_text("utf-8"))
     return found
 
 
 @contextlib.contextmanager
 def reading(folder: Path, step: int, item: str, passes: str = "") -> Iterator[None]:
-    """Verifies one item of a checkpoint, then runs the block that reads it.
+    """Verifies a part of a checkpoint, then runs the block that reads it.
 
     Args:
       folder: the checkpoints of a run.
       step: of the checkpoint.
-      item: `state`, `meta` or `metrics`.
+      item: `state` or `meta`, or the path of a file.
       passes: an error with this text, where one is given, is no damage and passes through.
 
     Raises:
@@ -46,7 +48,7 @@ def reading(folder: Path, step: int, item: str, passes: str = "") -> Iterator[No
         and a checkpoint that is whole.
     """
     path = folder / str(step)
-    damage = find_damage(path, f"{item}/") if path.is_dir() else "the checkpoint is missing"
+    damage = find_damage(path, item) if path.is_dir() else "the checkpoint is missing"
     if damage:
         raise _error(folder, step, damage)
     try:
@@ -55,7 +57,7 @@ def reading(folder: Path, step: int, item: str, passes: str = "") -> Iterator[No
         if passes and passes in str(error):
             raise
         reason = (str(error).splitlines() or [""])[0][:200]
-        raise _error(folder, step, f"{item} is damaged ({reason})") from error
+        raise _error(folder, step, f"{item} cannot be read ({reason})") from error
 
 
 def _error(folder: Path, step: int, damage: str) -> UserError:

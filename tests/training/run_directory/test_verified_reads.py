@@ -74,7 +74,8 @@ def test_every_damaged_file_is_named_with_a_way_out(
     whole = tmp_path / "whole"
     shutil.copytree(run_dir / "checkpoints", whole)
     folder = run_dir / "checkpoints" / str(step)
-    names = [path.relative_to(folder) for path in folder.glob("*/**/*") if path.is_file()]
+    files = [*folder.glob("meta/**/*"), *folder.glob("state/**/*")]
+    names = [path.relative_to(folder) for path in files if path.is_file()]
     assert len(names) > 8
     damages: list[Damage] = [flip, cut, Path.unlink]
     for name, damage in zip(names, itertools.cycle(damages), strict=False):
@@ -86,6 +87,10 @@ def test_every_damaged_file_is_named_with_a_way_out(
         assert way_out in message
         shutil.copy(whole / str(step) / name, folder / name)
     read_all(run_dir, step)
+    flip(folder / "metrics" / "metrics")
+    with pytest.raises(UserError, match=rf"{folder}: metrics/metrics is damaged"):
+        read_all(run_dir, step)
+    shutil.copy(whole / str(step) / "metrics" / "metrics", folder / "metrics" / "metrics")
     # What the message advises works.
     flip(largest(run_dir, step))
     if step == 2:
@@ -118,10 +123,10 @@ def test_checkpoints_of_older_versions_open(run_dir: Path) -> None:
         (run_dir / "checkpoints" / str(step) / SUMS_FILE).unlink()
         read_all(run_dir, step)
     cut(run_dir / "checkpoints" / "2" / "state" / "manifest.ocdbt")
-    with pytest.raises(UserError, match=r"2: state is damaged \(.*checkpoint of step 1"):
+    with pytest.raises(UserError, match=r"2: state cannot be read \(.*checkpoint of step 1"):
         read_all(run_dir, 2)
-    cut(run_dir / "checkpoints" / "1" / "metrics" / "metrics")
-    with pytest.raises(UserError, match=r"1: metrics is damaged \("):
+    (run_dir / "checkpoints" / "1" / "metrics" / "metrics").write_text("{")
+    with pytest.raises(UserError, match=r"1: metrics/metrics cannot be read \("):
         read_all(run_dir, 2)
 
 
