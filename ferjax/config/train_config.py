@@ -238,8 +238,8 @@ class TrainConfig:
     )
     on_nan: str = config_field(
         "stop",
-        "If the loss is not finite: stop; rollback: continue from the last checkpoint, once, with a"
-        " tenth of the learning rate.",
+        "If loss, gradient or parameters are not finite: stop; rollback: continue from the last"
+        " checkpoint, once, with a tenth of the learning rate.",
         choices=("stop", "rollback"),
     )
     eval_every: int = config_field(
