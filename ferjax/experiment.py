@@ -2,10 +2,12 @@
 
 import functools
 import json
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ferjax.config.field_combinations import doubled_corrections
 from ferjax.config.format_versions import KEY, upgrade_config
 from ferjax.config.json_file import make_config
 from ferjax.config.phases import total_epochs
@@ -18,9 +20,11 @@ from ferjax.runs.cached_features import check_feature_cache
 from ferjax.runs.seeds_and_folds import configs_of_series, train_series
 from ferjax.runs.task import prepare_task
 from ferjax.runs.train_phases import Watch, train_run
-from ferjax.runtime.processes import on_first
+from ferjax.runtime.processes import is_first, on_first
 from ferjax.runtime.sharding import Devices, devices_for
 from ferjax.training.run_directory.config_and_lock import check_run_dir, locked_run_dir, read_config
+
+_log = logging.getLogger(__name__)
 
 
 def run_train(
@@ -44,6 +48,8 @@ def run_train(
         return train_series(config, functools.partial(run_train, devices=devices, watch=watch))
     if finished := on_first(lambda: _finished_report(config)):
         return finished
+    for sentence in doubled_corrections(config) if is_first() else ():
+        _log.warning("note: %s", sentence)
     task = prepare_task(config, devices)
     check_feature_cache(task)
     with locked_run_dir(config) as run_dir:

@@ -36,7 +36,8 @@ class TrainConfig:
     )
     optimizer: str = config_field(
         "adam",
-        "Optimizer; nesterov is sgd with Nesterov momentum, sam is sharpness-aware sgd.",
+        "Optimizer; nesterov is sgd with Nesterov momentum, sam is sharpness-aware sgd, muon leaves"
+        " head, biases and norms to Adam with Nesterov momentum.",
         choices=("sgd", "nesterov", "adam", "adamw", "radam", "lamb", "sam", "muon"),
     )
     momentum: float = config_field(0.9, "Momentum of sgd, nesterov, sam; 0: none.", low=0, high=1)
@@ -212,7 +213,9 @@ class TrainConfig:
         "What to do with an unreadable image: error, or skip and count it.",
         choices=("error", "skip"),
     )
-    balance: bool = config_field(False, "Draw every class equally often in training.")
+    balance: bool = config_field(
+        False, "Draw every class equally often in training: instead of --class_weights."
+    )
     limit: int | None = config_field(None, "Use this many images of each split, stratified.", low=1)
     val_fraction: float = config_field(
         0.1, "Share of train held out as val if the data set has none.", above=0, high=0.9
