@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ferjax.config.field_combinations import doubled_corrections
 from ferjax.config.json_file import config_of_report
 from ferjax.config.phases import total_epochs
 from ferjax.config.tool_configs import EvalConfig
@@ -22,7 +23,7 @@ from ferjax.runs.recorded_splits import NOT_RECORDED, check_splits, keep_splits
 from ferjax.runs.seeds_and_folds import configs_of_series, train_series
 from ferjax.runs.task import Task, prepare_task
 from ferjax.runs.train_phases import Watch, train_run
-from ferjax.runtime.processes import on_first
+from ferjax.runtime.processes import is_first, on_first
 from ferjax.runtime.progress_lines import say
 from ferjax.runtime.sharding import Devices, devices_for
 from ferjax.training.run_directory.config_and_lock import check_run_dir, locked_run_dir, read_config
@@ -64,6 +65,8 @@ def run_train(
         return train_series(config, functools.partial(run_train, devices=devices, watch=watch))
     if config.resume and (finished := on_first(lambda: _finished_report(config))):
         return finished
+    for sentence in doubled_corrections(config) if is_first() else ():
+        _log.warning("note: %s", sentence)
     say(f"reading {config.dataset}", config.progress)
     task = prepare_run(config, devices)
     for line in describe_bundle(config.dataset, task.bundle):

@@ -198,7 +198,10 @@ def test_diverged_run_keeps_its_last_good_checkpoint(
         return lambda step: jax.numpy.where(step < 4, 1e-3, 1e30)
 
     monkeypatch.setattr(phase_optimizer_and_step, "make_schedule", jump)
-    with pytest.raises(UserError, match=r"loss is not finite at step [67] \(epoch 2\)"):
+    with pytest.raises(
+        UserError,
+        match=r"the loss, a gradient or a parameter is not finite at step [67] \(epoch 2\)",
+    ):
         run_train(tiny_config(tmp_path / "run"), one())
     run = load_run(tmp_path / "run", "last")
     assert run.epoch == 1

@@ -29,6 +29,20 @@ def check_combinations(config: Any) -> None:
         )
 
 
+def doubled_corrections(config: Any) -> list[str]:
+    """Returns a sentence for each pair of flags of a `TrainConfig` that corrects one thing twice.
+
+    Such a pair is allowed, because each flag does what it says; its product is rarely meant.
+    """
+    if not config.balance or config.class_weights == "none":
+        return []
+    return [
+        f"--balance and --class_weights={config.class_weights} correct class imbalance twice: every"
+        " class is drawn equally often, and rare classes weigh more in the loss besides. One of the"
+        " two is enough."
+    ]
+
+
 def _check_phases(config: Any) -> None:
     warmup = config.warmup_epochs
     for phase in phases_of(config):

@@ -42,7 +42,8 @@ class TrainConfig:
     )
     optimizer: str = config_field(
         "adam",
-        "Optimizer; nesterov is sgd with Nesterov momentum, sam is sharpness-aware sgd.",
+        "Optimizer; nesterov is sgd with Nesterov momentum, sam is sharpness-aware sgd, muon leaves"
+        " head, biases and norms to Adam with Nesterov momentum.",
         choices=("sgd", "nesterov", "adam", "adamw", "radam", "lamb", "sam", "muon"),
     )
     momentum: float = config_field(0.9, "Momentum of sgd, nesterov, sam; 0: none.", low=0, high=1)
@@ -220,7 +221,9 @@ class TrainConfig:
         "What to do with an unreadable image: error, or skip and count it.",
         choices=("error", "skip"),
     )
-    balance: bool = config_field(False, "Draw every class equally often in training.")
+    balance: bool = config_field(
+        False, "Draw every class equally often in training: instead of --class_weights."
+    )
     limit: int | None = config_field(None, "Use this many images of each split, stratified.", low=1)
     val_fraction: float = config_field(
         0.1,
@@ -250,8 +253,8 @@ class TrainConfig:
     )
     on_nan: str = config_field(
         "stop",
-        "If the loss is not finite: stop; rollback: continue from the last checkpoint, once, with a"
-        " tenth of the learning rate.",
+        "If loss, gradient or parameters are not finite: stop; rollback: continue from the last"
+        " checkpoint, once, with a tenth of the learning rate.",
         choices=("stop", "rollback"),
         free=True,
     )

@@ -29,7 +29,8 @@ class Augment:
 
     Attributes:
       flip: whether to mirror half of the images, left to right.
-      shift: largest shift of the image in each direction, as a fraction of its side.
+      shift: largest shift of the image in each direction, as a fraction of its side; every whole
+        number of pixels up to it, its ends too, is equally likely.
       rotation: largest angle in both directions, as a fraction of a full circle (Keras'
         RandomRotation).
       zoom: the side of the visible window is multiplied by a factor between 1 - zoom and 1 + zoom.
@@ -137,8 +138,8 @@ def draw_geometry(
         flip_key, shift_key = jax.random.split(key)
         flip = jax.random.bernoulli(flip_key) & augment.flip
         side = jnp.array(shape)
-        largest = jnp.floor(augment.shift * side)
-        pixels = jnp.round(jax.random.uniform(shift_key, (2,), minval=-largest, maxval=largest))
+        largest = jnp.floor(augment.shift * side).astype(jnp.int32)
+        pixels = jax.random.randint(shift_key, (2,), -largest, largest + 1)
         geometry = Geometry(flip, pixels / side)
         if has_window:
             window, offset = _window(augment, key)

@@ -60,9 +60,11 @@ def _forward(
     x: jax.Array, scale: jax.Array, bias: jax.Array, eps: float
 ) -> tuple[tuple[jax.Array, jax.Array, jax.Array], tuple[jax.Array, ...]]:
     x_accumulated = x.astype(sum_dtype(x))
-    axes = tuple(range(x.ndim - 1))
+    axes, shape = tuple(range(x.ndim - 1)), (1,) * (x.ndim - 1) + (-1,)
     mean = x_accumulated.mean(axes)
-    variance = jnp.maximum((x_accumulated * x_accumulated).mean(axes) - mean * mean, 0)
+    # Not the mean of squares less the square of the mean: where the mean is 100 deviations that
+    # difference is 0.2 % off in float32, where it is 3,000 the result is noise.
+    variance = jnp.square(x_accumulated - mean.reshape(shape)).mean(axes)
     y = normalize(x, mean, variance, scale, bias, eps)
     return (y, mean, variance), (x, scale, bias, mean, lax.rsqrt(variance + eps))
 

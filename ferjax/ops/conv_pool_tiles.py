@@ -7,6 +7,7 @@ the gradient of the kernel and scatters them for the gradient of the input. The 
 dimension of its own, so a batch-sharded input keeps its sharding.
 """
 
+import functools
 import math
 from functools import partial
 from typing import NamedTuple
@@ -21,8 +22,9 @@ from ferjax.ops.sliding_window import add_taps_back, taps
 # Pixels of a tile, over the whole batch: with 512 filters 16 MB, about the size of a cache
 # (BUILD.md).
 _TILE_PIXELS = 8192
-# Number of groups in which the winner of a window is searched (BUILD.md).
-_GROUPS = 16
+# Number of groups in which the winner of a window is searched (BUILD.md), or more where a group
+# would have more pixels than can be compared in one expression that compiles quickly.
+_GROUPS, _GROUP_PIXELS = 16, 64
 
 
 class _Tiles(NamedTuple):
@@ -71,14 +73,21 @@ def _forward(
 def _max_and_position(y: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Returns the maxima [B, windows, F] of [B, windows, window², F], and their positions.
 
+    The maximum is NaN where one of the window's pixels is, and its position then 0.
+
     One pass over y gives the maxima of groups of pixels; the position then has to be searched
     only in the group with the largest maximum.
     """
     *outer, area, features = y.shape
-    groups = max(n for n in range(1, _GROUPS + 1) if area % n == 0)
+    divisors = [n for n in range(1, area + 1) if area % n == 0]
+    groups = max(
+        max(n for n in divisors if n <= _GROUPS),
+        min(n for n in divisors if area // n <= _GROUP_PIXELS),
+    )
     grouped = y.reshape(*outer, groups, area // groups, features)
-    group_maxima = grouped.reshape(-1, *grouped.shape[-2:]).max(1).reshape(*outer, groups, features)
-    best = group_maxima.max(2)
+    # Element by element, because jaxlib's reduction drops NaN on CPU (see `ops/pool.py`).
+    group_maxima = functools.reduce(jnp.maximum, jnp.unstack(grouped, axis=3))
+    best = jnp.where(jnp.isnan(group_maxima).any(2), jnp.nan, group_maxima.max(2))
     group = _first_maximum(group_maxima, best)
     best_group = jnp.take_along_axis(grouped, group[:, :, None, None], 2, mode="promise_in_bounds")
     return best, group * (area // groups) + _first_maximum(best_group[:, :, 0], best)

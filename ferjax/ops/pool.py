@@ -52,14 +52,17 @@ def check_tiling(x: jax.Array, window: int) -> None:
 def max_pool_plain(x: jax.Array, window: int, *, stride: int, padding: int = 0) -> jax.Array:
     """Returns the same by `reduce_window`, whose gradient on CPU visits one element at a time."""
     edge = (padding, padding)
-    return lax.reduce_window(
-        x,
-        -jnp.inf,
-        lax.max,
+    windows = (
         (1, window, window, 1),
         (1, stride, stride, 1),
         ((0, 0), edge, edge, (0, 0)),
     )
+    y = lax.reduce_window(x, -jnp.inf, lax.max, *windows)
+    if jax.default_backend() != "cpu":
+        return y
+    # jaxlib 0.10 turns maxima over disjoint windows, and over long axes, into a reduction that
+    # passes over NaN, and returns -inf where there is nothing else. Of truth values it is right.
+    return jnp.where(lax.reduce_window(jnp.isnan(x), False, lax.bitwise_or, *windows), jnp.nan, y)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))

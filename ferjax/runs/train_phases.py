@@ -83,7 +83,8 @@ def train_run(task: Task, run_dir: Path, watch: Watch | None = None) -> None:
       watch: called after each evaluation and its save; an exception that it raises ends the run.
 
     Raises:
-      Diverged: a loss or parameter that is not finite; with `--on_nan=rollback` a second time.
+      Diverged: a loss, gradient or parameter that is not finite; with `--on_nan=rollback` a second
+        time.
       UserError: a failed save, unless `--on_save_error=continue` and a later save succeeded.
       KeyboardInterrupt: the user asked to stop; the state has been saved.
     """
@@ -104,7 +105,8 @@ def train_run(task: Task, run_dir: Path, watch: Watch | None = None) -> None:
                     raise with_advice(error, config.on_nan, record.manager.latest_step()) from None
                 record.settle()
                 state, host = _restore_or_initialise(run)
-                note = f"the loss was not finite: taken back to step {int(state.step)}, once"
+                back = f"taken back to step {int(state.step)}, once"
+                note = f"the loss, a gradient or a parameter was not finite: {back}"
                 host = replace(host, retries=1, notes=(*host.notes, note))
                 continue
             if len(host.starts) == len(task.frozen):
@@ -203,7 +205,7 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
     def save(state: TrainState, host: HostState, accuracy: float | None) -> None:
         if not all_finite(state.params):
             step = int(state.step)
-            raise diverged(step, (step - 1) // per_epoch + 1)
+            raise diverged("a parameter", step, (step - 1) // per_epoch + 1)
         run.record.save(state, checkpoint_meta(task, state, host, run.program), accuracy)
 
     batches = iterate(train_batches(config, known.train), int(state.step))

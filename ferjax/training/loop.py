@@ -18,7 +18,7 @@ _LOOK_SECONDS = 1.0
 
 
 class Diverged(UserError):
-    """A loss or a parameter is not finite."""
+    """A loss, a gradient or a parameter is not finite."""
 
 
 def fit(
@@ -33,7 +33,7 @@ def fit(
       parts: the functions that the loop calls.
 
     Raises:
-      Diverged: a loss is not finite.
+      Diverged: a loss or a gradient is not finite.
       KeyboardInterrupt: the user asked to stop; the state has been saved.
     """
     started = time.monotonic() - host.seconds
@@ -57,7 +57,7 @@ def fit(
             with timed(parts.spent, "evaluate"):
                 evaluation, raw = parts.evaluate(state)
             if not math.isfinite(evaluation.loss):
-                raise diverged(step, epoch)
+                raise diverged("the val loss", step, epoch)
             parts.log_eval(epoch, step, evaluation, raw)
             accuracy = evaluation.accuracy
             host = _after_evaluation(host, plan, epoch, step, accuracy)
@@ -155,22 +155,24 @@ def _clock(plan: LoopPlan, unsaved: float, taken: float, steps: int) -> tuple[bo
 
 
 def check_finite(sums: EpochSums, steps_per_epoch: int) -> None:
-    """Raises `Diverged` where a step's loss was not finite."""
+    """Raises `Diverged` where a step's loss or gradient was not finite."""
     broken = int(sums.broken)
     if broken != NEVER:
-        raise diverged(broken + 1, broken // steps_per_epoch + 1)
+        raise diverged(
+            "the loss, a gradient or a parameter", broken + 1, broken // steps_per_epoch + 1
+        )
 
 
-def diverged(step: int, epoch: int) -> Diverged:
-    """Returns the error of a run whose loss, or a parameter, is not finite at a step."""
-    return Diverged(f"the loss is not finite at step {step} (epoch {epoch}).")
+def diverged(what: str, step: int, epoch: int) -> Diverged:
+    """Returns the error of a run in which `what` is not finite at a step."""
+    return Diverged(f"{what} is not finite at step {step} (epoch {epoch}).")
 
 
 def with_advice(error: Diverged, on_nan: str, kept: int | None) -> Diverged:
     """Returns the error of a run that stops, with what its user can do.
 
     Args:
-      error: says where the loss was not finite.
+      error: says what was not finite, and where.
       on_nan: of the run's config.
       kept: step of the latest checkpoint, or None.
     """

@@ -1,6 +1,7 @@
 """Training losses on labels or soft targets, and class weights against class imbalance."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,9 @@ from ferjax.errors import UserError
 
 _FOCUS = 2.0
 _EPSILON = 0.001
+# The weight of an example whose own class weighs nothing: its smoothed share of the other classes
+# still counts, as in PyTorch, and a sum of weights does not see it.
+_NOTHING = 1e-12
 
 
 def soft_targets(targets: jax.Array, classes: int) -> jax.Array:
@@ -30,7 +34,10 @@ def cross_entropy(
 ) -> tuple[jax.Array, jax.Array]:
     """Returns softmax cross-entropy and weight of each example.
 
-    The batch's loss is sum(loss * weight) / sum(weight): a weighted mean, as in PyTorch.
+    The batch's loss is sum(loss * weight) / sum(weight). For labels that is the weighted mean of
+    PyTorch's `CrossEntropyLoss`, also where they are smoothed: the weight of a class multiplies the
+    term of that class, and the sum of the labels' own weights divides. For soft targets, which
+    PyTorch divides by the number of examples, it is the mean weight of their classes.
 
     Args:
       logits: float [B, K].
@@ -42,9 +49,8 @@ def cross_entropy(
     Returns:
       loss float [B] and weight float [B].
     """
-    smooth = optax.smooth_labels(soft_targets(targets, logits.shape[-1]), label_smoothing)
-    losses = optax.softmax_cross_entropy(logits, smooth.astype(logits.dtype))
-    return losses, _weights(targets, class_weights, losses)
+    smooth, weights = _weighted_targets(logits, targets, label_smoothing, class_weights)
+    return optax.softmax_cross_entropy(logits, smooth), weights
 
 
 def focal(
@@ -62,12 +68,11 @@ def focal(
     References:
       Lin et al., Focal Loss for Dense Object Detection, ICCV 2017.
     """
-    smooth = optax.smooth_labels(soft_targets(targets, logits.shape[-1]), label_smoothing)
+    smooth, weights = _weighted_targets(logits, targets, label_smoothing, class_weights)
     likely = jax.nn.log_softmax(logits)
     # 1 - p, without the cancellation near p = 1.
     terms = (-jnp.expm1(likely)) ** gamma * likely
-    losses = -(smooth.astype(logits.dtype) * terms).sum(-1)
-    return losses, _weights(targets, class_weights, losses)
+    return -(smooth * terms).sum(-1), weights
 
 
 def multi_target(
@@ -97,8 +102,10 @@ def multi_target(
     allowed = (1 - _EPSILON) * soft_targets(targets, logits.shape[-1]).astype(
         logits.dtype
     ) + _EPSILON
-    losses = -(jnp.log(allowed) + jax.nn.log_softmax(logits)).max(-1)
-    return losses, _weights(targets, class_weights, losses)
+    likely = jnp.log(allowed) + jax.nn.log_softmax(logits)
+    # On CPU jaxlib's maximum passes over NaN (`ops/pool.py`).
+    losses = -jnp.where(jnp.isnan(likely).any(-1), jnp.nan, likely.max(-1))
+    return losses, _weights(targets, class_weights, losses.dtype)
 
 
 LOSSES: dict[str, Callable[..., tuple[jax.Array, jax.Array]]] = {
@@ -122,15 +129,31 @@ def find_loss(name: str) -> Callable[..., tuple[jax.Array, jax.Array]]:
     return find("loss", name, LOSSES)
 
 
-def _weights(targets: jax.Array, class_weights: np.ndarray | None, losses: jax.Array) -> jax.Array:
-    """Returns the weight of each example, float [B], in the losses' dtype."""
+def _weighted_targets(
+    logits: jax.Array,
+    targets: jax.Array,
+    label_smoothing: float,
+    class_weights: np.ndarray | None,
+) -> tuple[jax.Array, jax.Array]:
+    """Returns smoothed targets [B, K], times class weight / example's weight, and weights [B]."""
+    smooth = optax.smooth_labels(soft_targets(targets, logits.shape[-1]), label_smoothing)
+    weights = _weights(targets, class_weights, logits.dtype)
+    if class_weights is not None:
+        smooth = smooth * (jnp.asarray(class_weights)[None] / weights[:, None])
+    return smooth.astype(logits.dtype), weights
+
+
+def _weights(targets: jax.Array, class_weights: np.ndarray | None, dtype: Any) -> jax.Array:
+    """Returns the weight of each example, float [B]: of its label, or the mean of its targets."""
     if class_weights is None:
-        return jnp.ones_like(losses)
+        return jnp.ones(len(targets), dtype)
     weights = jnp.asarray(class_weights)
     if jnp.issubdtype(targets.dtype, jnp.integer):
-        return weights[targets].astype(losses.dtype)
-    # Several targets of 1 weigh their classes' mean, not their sum.
-    return ((targets * weights[None]).sum(-1) / targets.sum(-1)).astype(losses.dtype)
+        weights = weights[targets]
+    else:
+        # Several targets of 1 weigh their classes' mean, not their sum.
+        weights = (targets * weights[None]).sum(-1) / targets.sum(-1)
+    return jnp.maximum(weights, _NOTHING).astype(dtype)
 
 
 def inverse_class_weights(counts: np.ndarray) -> np.ndarray:

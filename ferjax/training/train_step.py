@@ -37,7 +37,8 @@ class EpochSums(NamedTuple):
       weight: float scalar, sum of the weights.
       correct: int32 scalar, images whose highest logit is their label (of a blend: of most of it).
       count: int32 scalar, images seen.
-      broken: int32 scalar, the first step whose loss was not finite, or `NEVER`.
+      broken: int32 scalar, the first step (from 0) whose loss, gradient or new parameters were not
+        finite, or `NEVER`.
     """
 
     loss: Any
@@ -119,7 +120,9 @@ def train_step(
     if (factors := settings.rate_factors) is not None:
         updates = jax.tree.map(lambda u, factor: (u * factor).astype(u.dtype), updates, factors)
     trained = typing.cast(Any, optax.apply_updates(trained, updates))
-    mean = found.loss / jnp.maximum(found.weight, 1e-12)
+    mean_loss = found.loss / jnp.maximum(found.weight, 1e-12)
+    # Parameters too: `sam` steps by another gradient than this one.
+    finite = jnp.isfinite(mean_loss) & _are_finite((gradients, trained))
     ema = settings.ema
     after = TrainState(
         step=state.step + 1,
@@ -133,8 +136,17 @@ def train_step(
         weight=sums.weight + found.weight,
         correct=sums.correct + found.correct,
         count=sums.count + batch["mask"].sum(dtype=jnp.int32),
-        broken=jnp.where(jnp.isfinite(mean), sums.broken, jnp.minimum(sums.broken, state.step)),
+        broken=jnp.where(finite, sums.broken, jnp.minimum(sums.broken, state.step)),
     )
+
+
+def _are_finite(tree: Any) -> jax.Array:
+    """Returns whether no value of a tree is infinite or no number, bool scalar.
+
+    The sum of what is not finite is not finite. A sum is vectorised on CPU, and keeps NaN; a
+    maximum loses it there, and `isfinite` of every value takes three times as long.
+    """
+    return jnp.isfinite(sum(leaf.sum() for leaf in jax.tree.leaves(tree)))
 
 
 def _inputs_and_targets(

@@ -71,6 +71,19 @@ def test_shifts_are_whole_pixels_up_to_a_tenth_of_each_side() -> None:
         assert set(column) == set(range(-4, 5))
 
 
+@pytest.mark.parametrize("augment", [AUGMENTS["standard"], Augment(shift=0.05)])
+def test_every_shift_is_equally_likely(augment: Augment) -> None:
+    """Rounding uniform numbers would give the two ends half of their share."""
+    index = jnp.arange(20000, dtype=jnp.int32)
+    geometry = jitted_geometry(augment, jax.random.key(3), index, (48, 40))
+    for side, column in zip((48, 40), np.asarray(geometry.shift).T, strict=True):
+        largest = int(augment.shift * side)
+        found, counts = np.unique(np.round(column * side), return_counts=True)
+        np.testing.assert_array_equal(found, np.arange(-largest, largest + 1))
+        expected = len(index) / len(found)
+        assert ((counts - expected) ** 2 / expected).sum() < 40  # chi-squared, 8 degrees at most
+
+
 def test_the_rotation_of_preset_paper_is_72_degrees_in_both_directions() -> None:
     geometry = draw_batch(AUGMENTS["paper"]).geometry
     assert geometry is not None

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ferjax.models.layers import BatchNorm
+from ferjax.ops.batch_norm import batch_norm
 from ferjax.runtime.sharding import batch_sharded, data_mesh
 
 FIELDS = {"momentum": 0.9, "epsilon": 1e-5}
@@ -103,3 +104,34 @@ def test_only_the_input_is_saved_for_the_backward_pass() -> None:
 
     residuals = jax.eval_shape(lambda x: jax.vjp(forward, x)[1], x)
     assert [leaf.shape for leaf in jax.tree.leaves(residuals)].count(x.shape) == 1
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("ratio", [0, 100, 1000, 3000])
+def test_a_mean_of_many_deviations_equals_torch(ratio: float) -> None:
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal((16, 12, 12, 8)) * 0.5 + 0.5 * ratio).astype(np.float32)
+    weights = rng.standard_normal(x.shape, np.float32)
+    scale, bias = 1 + rng.random(8, np.float32), rng.random(8, np.float32)
+
+    def loss(*inputs: jax.Array) -> tuple[jax.Array, Any]:
+        y, mean, variance = batch_norm(*inputs, 1e-5)
+        return (y * weights).sum(), (y, mean, variance)
+
+    gradients, (y, mean, variance) = jax.jit(jax.grad(loss, (0, 1, 2), has_aux=True))(
+        x, scale, bias
+    )
+    tensors = [torch.tensor(a, dtype=torch.float64).requires_grad_() for a in (x, scale, bias)]
+    theirs = torch.nn.functional.batch_norm(
+        tensors[0].permute(0, 3, 1, 2), None, None, *tensors[1:], training=True, eps=1e-5
+    ).permute(0, 2, 3, 1)
+    (theirs * torch.tensor(weights)).sum().backward()
+    np.testing.assert_allclose(variance, x.astype(np.float64).var((0, 1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(mean, x.astype(np.float64).mean((0, 1, 2)), rtol=1e-6, atol=1e-6)
+    # What is left is the rounding of x times 1 / deviation.
+    tolerance = 1e-6 * max(ratio, 10)
+    np.testing.assert_allclose(y, theirs.detach(), rtol=0, atol=tolerance)
+    for found, tensor in zip(gradients, tensors, strict=True):
+        size = np.abs(tensor.grad.numpy()).max()
+        np.testing.assert_allclose(found, tensor.grad, rtol=0, atol=10 * tolerance * size)

@@ -231,7 +231,7 @@ def test_a_loss_that_jumps_once_is_survived(
 ) -> None:
     jumping(monkeypatch, 5, 1)
     report = run_train(tiny_config(tmp_path / "run", model="toy", on_nan="rollback"), one())
-    note = "the loss was not finite: taken back to step 4, once"
+    note = "the loss, a gradient or a parameter was not finite: taken back to step 4, once"
     assert report["protocol"]["course"] == [note]
     meta = meta_of(tmp_path / "run")
     assert (meta["retries"], meta["notes"], meta["epoch"]) == (1, [note], 2)
@@ -254,7 +254,7 @@ def test_a_run_without_a_checkpoint_is_taken_back_to_its_start(
     jumping(monkeypatch, 1, 1)
     train(tiny_config(tmp_path / "run", model="toy", on_nan="rollback", epochs=1), one())
     assert meta_of(tmp_path / "run")["notes"] == [
-        "the loss was not finite: taken back to step 0, once"
+        "the loss, a gradient or a parameter was not finite: taken back to step 0, once"
     ]
     assert [line["learning_rate"] for line in read_lines(tmp_path / "run")[:1]] == pytest.approx(
         [2e-4]
@@ -277,7 +277,9 @@ def test_a_jump_in_the_second_phase_goes_back_to_its_start(
     train(config, one())
     meta = meta_of(tmp_path / "run")
     assert (meta["starts"], meta["epoch"], meta["retries"]) == ([0, 1], 2, 1)
-    assert meta["notes"] == ["the loss was not finite: taken back to step 4, once"]
+    assert meta["notes"] == [
+        "the loss, a gradient or a parameter was not finite: taken back to step 4, once"
+    ]
     rates = [x["learning_rate"] for x in read_lines(tmp_path / "run") if x["split"] == "train"]
     assert rates == pytest.approx([2e-3, 2e-4])
 

@@ -28,8 +28,15 @@ WEIGHTS = np.array([0.2, 3, 1, 0.5, 2, 0, 1], np.float32)
 @pytest.mark.parity
 @pytest.mark.parametrize(
     "arguments",
-    [{}, {"label_smoothing": 0.1}, {"label_smoothing": 1.0}, {"class_weights": WEIGHTS}],
-    ids=["plain", "smoothed", "uniform", "weighted"],
+    [
+        {},
+        {"label_smoothing": 0.1},
+        {"label_smoothing": 1.0},
+        {"class_weights": WEIGHTS},
+        {"label_smoothing": 0.1, "class_weights": WEIGHTS},
+        {"label_smoothing": 1.0, "class_weights": WEIGHTS},
+    ],
+    ids=["plain", "smoothed", "uniform", "weighted", "both", "uniform and weighted"],
 )
 def test_equals_torch(arguments: dict[str, Any]) -> None:
     torch = pytest.importorskip("torch")
@@ -43,6 +50,58 @@ def test_equals_torch(arguments: dict[str, Any]) -> None:
         label_smoothing=arguments.get("label_smoothing", 0.0),
     )
     np.testing.assert_allclose((losses * weights).sum() / weights.sum(), theirs, rtol=1e-6)
+
+
+def mean_loss(logits: Any, targets: Any, **arguments: Any) -> jax.Array:
+    losses, weights = cross_entropy(logits, targets, **arguments)
+    return (losses * weights).sum() / weights.sum()
+
+
+@pytest.mark.parity
+def test_the_gradient_with_smoothing_and_weights_equals_torchs() -> None:
+    torch = pytest.importorskip("torch")
+    arguments = {"label_smoothing": 0.1, "class_weights": WEIGHTS}
+    logits = torch.tensor(LOGITS, requires_grad=True)
+    torch.nn.functional.cross_entropy(
+        logits, torch.tensor(LABELS).long(), weight=torch.tensor(WEIGHTS), label_smoothing=0.1
+    ).backward()
+    found = jax.jit(jax.grad(lambda x: mean_loss(x, LABELS, **arguments)))(LOGITS)
+    np.testing.assert_allclose(found, logits.grad, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_weighted_soft_targets_sum_to_torchs(smoothing: float) -> None:
+    """The sums are equal; torch then divides by the number of examples, ferjax by the weights."""
+    torch = pytest.importorskip("torch")
+    arguments = {"label_smoothing": smoothing, "class_weights": WEIGHTS}
+    losses, weights = cross_entropy(LOGITS, jnp.array(SOFT), **arguments)
+    theirs = torch.nn.functional.cross_entropy(
+        torch.tensor(LOGITS),
+        torch.tensor(SOFT),
+        weight=torch.tensor(WEIGHTS),
+        label_smoothing=smoothing,
+        reduction="sum",
+    )
+    np.testing.assert_allclose((losses * weights).sum(), theirs, rtol=1e-5)
+    np.testing.assert_allclose(weights, SOFT @ WEIGHTS, rtol=1e-5)
+
+
+def test_smoothing_with_weights_by_hand() -> None:
+    """Two classes at log 1/4 and log 3/4, weights 2 and 6, a tenth spread: a twentieth to each."""
+    logits = jnp.log(jnp.array([[0.25, 0.75]] * 2))
+    weights = np.array([2.0, 6.0])
+    found = mean_loss(logits, jnp.array([0, 1]), label_smoothing=0.1, class_weights=weights)
+    quarter, most = -np.log(0.25), -np.log(0.75)
+    first = 0.95 * 2 * quarter + 0.05 * 6 * most
+    second = 0.05 * 2 * quarter + 0.95 * 6 * most
+    np.testing.assert_allclose(found, (first + second) / 8, rtol=1e-6)
+
+
+def test_weights_alone_change_no_bit_of_a_loss() -> None:
+    plain, weighted = (cross_entropy(LOGITS, LABELS, class_weights=w)[0] for w in (None, WEIGHTS))
+    counted = WEIGHTS[LABELS] > 0
+    np.testing.assert_array_equal(plain[counted], weighted[counted])
 
 
 def test_by_hand() -> None:

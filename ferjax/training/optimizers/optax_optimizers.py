@@ -65,7 +65,8 @@ def _lamb(momentum: float, decay: float) -> Any:
 
 
 def _muon(momentum: float, decay: float) -> Any:
-    muon = contrib.muon(1.0, muon_weight_dimension_numbers=_matrices)
+    # optax passes `nesterov` on to the Adam of the other parameters.
+    muon = contrib.muon(1.0, nesterov=True, muon_weight_dimension_numbers=_matrices)
     # Updates point downwards by now, hence the sign. Muon's own decay spares the head.
     return optax.chain(muon, optax.add_decayed_weights(-decay, _kernels)) if decay else muon
 
@@ -94,7 +95,8 @@ def make_optimizer(
 
     Args:
       name: a key of `OPTIMIZERS`. `muon` orthogonalises kernels of dense layers and convolutions
-        (inputs to outputs) and leaves the head, biases and batch norms to Adam. `sam` takes the
+        (inputs to outputs) and leaves the head, biases and batch norms to Adam; both with
+        Nesterov momentum, so that the latter is optax's `nadam`. `sam` takes the
         gradient where the loss rises most within a radius of 0.05, for all labels together.
       momentum: of `sgd`, `nesterov` and `sam`; 0 for none.
       weight_decay: on kernels only: decoupled with `adamw`, `lamb` (within its trust ratio) and

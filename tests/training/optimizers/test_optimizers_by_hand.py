@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from ferjax.runtime.variable_tree import flatten
@@ -80,6 +81,17 @@ def test_muon_by_hand() -> None:
             expected[path] = expected[path] - RATE * matrix.reshape(hat.shape)
     for path in ("conv1/kernel", "dense/kernel"):
         np.testing.assert_allclose(flatten(params)[path], expected[path], atol=1e-5)
+
+
+def test_what_muon_leaves_steps_as_optaxs_nadam() -> None:
+    one, other = make_optimizer("muon"), optax.nadam(1.0)
+    params = also = draw(0)
+    state, states = one.init(params), other.init(also)
+    for step in range(1, 4):
+        params, state = take(one, params, state, draw(step))
+        also, states = take(other, also, states, draw(step))
+    for path in ("head/kernel", "head/bias", "bn1/scale", "bn1/bias"):
+        np.testing.assert_allclose(flatten(params)[path], flatten(also)[path], rtol=1e-6)
 
 
 def test_muon_leaves_head_and_vectors_to_adam() -> None:
