@@ -89,6 +89,11 @@ def run_evaluate(config: EvalConfig) -> dict[str, Any]:
         raise UserError("--workdir is missing: the folder of a ferjax run.")
     run_dir = Path(config.workdir)
     own = read_config(run_dir)
+    if not (config.dataset or config.data_dir) and own.data_dir and not Path(own.data_dir).exists():
+        raise UserError(
+            f"{run_dir} was trained on {own.data_dir}, which is not there, seen from this folder."
+            " Give its place as --data_dir."
+        )
     given = (config.dataset, config.data_dir, config.split)
     if given == (None, None, None) and config.tta == "none":
         own = replace(own, progress=config.progress)

@@ -49,9 +49,10 @@ def find_weights(name: str, model: str) -> WeightSpec:
     spec = CATALOGUE.get(full) or CATALOGUE.get(f"{model}.{full}")
     if spec is None:
         names = [key for key, entry in CATALOGUE.items() if entry.model == model]
-        # A tag is compared with full names, so that a similar name is suggested for "tv_in1" too.
-        full_name = name if name.startswith(f"{model}.") else f"{model}.{name}"
-        raise unknown_name(f"weights of {model}:", full_name, ["imagenet", *names])
+        # A tag is compared with tags, a full name with full names.
+        tags = [key.removeprefix(f"{model}.") for key in names]
+        whole = name.startswith(f"{model}.")
+        raise unknown_name(f"weights of {model}:", name, ["imagenet", *(names if whole else tags)])
     if spec.model != model:
         raise UserError(
             f"{name!r} are weights of {spec.model}, not of {model}. Give imagenet for the"

@@ -58,7 +58,7 @@ def load(
         inside = " in train/ and others" if "split" in listing.columns else ""
         layout = f"class folders{inside}"
     else:
-        raise layout_error("images", data_dir, LAYOUTS, SOURCE)
+        raise layout_error("images", data_dir, LAYOUTS, None)
     classes, class_of_label = class_list(listing.columns["label"].values, listing.root)
     if len(classes) < 2:
         raise UserError(
