@@ -11,7 +11,7 @@ _EXTRAS = {"cuda": "cuda12", "gpu": "cuda12"}
 
 
 def wrong_setting(error: Exception) -> str:
-    """Returns the message if JAX cannot start with its environment variables, else an empty text."""
+    """Returns the message if JAX cannot start with its environment, else an empty text."""
     text = " ".join(str(error).split())
     if found := _VALUE.search(text):
         name = (found[1] or found[2]).upper()

@@ -36,7 +36,7 @@ def test_the_nearest_name_is_near(name: str, known: Any, near: str | None) -> No
     [
         ("imagnet", "Did you mean 'imagenet'"),
         ("resnet18.tv_in1", "Did you mean 'resnet18.tv_in1k'"),
-        ("tv_in1", "Did you mean 'tv_in1k'"),
+        ("tv_in1", "Did you mean 'resnet18.tv_in1k'"),
         ("openimages", "weights of resnet18: 'openimages'. Known: "),
     ],
 )

@@ -4,7 +4,7 @@ from ferjax.convert.catalogue.keras_weights import KERAS
 from ferjax.convert.catalogue.timm_weights import MICROSOFT, TIMM
 from ferjax.convert.catalogue.torchvision_weights import TORCHVISION
 from ferjax.convert.catalogue.weight_spec import WeightSpec
-from ferjax.errors import UserError, unknown_name
+from ferjax.errors import UserError, nearest, unknown_name
 
 CATALOGUE: dict[str, WeightSpec] = {
     spec.name: spec for spec in (*TORCHVISION, *TIMM, *KERAS, *MICROSOFT)
@@ -49,10 +49,10 @@ def find_weights(name: str, model: str) -> WeightSpec:
     spec = CATALOGUE.get(full) or CATALOGUE.get(f"{model}.{full}")
     if spec is None:
         names = [key for key, entry in CATALOGUE.items() if entry.model == model]
-        # A tag is compared with tags, a full name with full names.
+        # A tag is compared with tags: beside full names it would be near all of this network.
         tags = [key.removeprefix(f"{model}.") for key in names]
-        whole = name.startswith(f"{model}.")
-        raise unknown_name(f"weights of {model}:", name, ["imagenet", *(names if whole else tags)])
+        full_name = f"{model}.{name}" if nearest(name, tags) else name
+        raise unknown_name(f"weights of {model}:", full_name, ["imagenet", *names])
     if spec.model != model:
         raise UserError(
             f"{name!r} are weights of {spec.model}, not of {model}. Give imagenet for the"
