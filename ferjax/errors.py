@@ -3,7 +3,6 @@
 Also `printable`, for names of files in messages and reports.
 """
 
-import difflib
 import re
 from collections.abc import Iterable
 
@@ -46,9 +45,42 @@ def _escape(match: re.Match[str]) -> str:
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
     """Returns the error for a name that is not in `known`; it suggests the nearest known name."""
     known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    near = nearest(name, known)
+    hint = f" Did you mean {near!r}?" if near else ""
     return UserError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(known)}.")
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Returns the known name that `name` is a misspelling or the beginning of, or None.
+
+    A misspelling differs in a quarter of its letters at most, in one letter of a short name; case,
+    `-`, `_` and `.` do not count.
+    """
+    given = _letters(name)
+    distances = {other: _edits(given, _letters(other)) for other in known}
+    best = min(distances, key=lambda other: distances[other], default=None)
+    if given and best is not None and distances[best] <= max(1, round(len(given) / 4)):
+        return best
+    longer = [other for other in distances if len(given) > 2 and _letters(other).startswith(given)]
+    return min(longer, key=len, default=None)
+
+
+def _letters(name: str) -> str:
+    return re.sub("[-_. ]", "", name.lower())
+
+
+def _edits(a: str, b: str) -> int:
+    """Returns how many letters are inserted, left out, replaced, or swapped with the next one."""
+    rows = [list(range(len(b) + 1))]
+    for i, x in enumerate(a, 1):
+        row = [i]
+        for j, y in enumerate(b, 1):
+            least = min(rows[-1][j] + 1, row[-1] + 1, rows[-1][j - 1] + (x != y))
+            if i > 1 and j > 1 and (x, y) == (b[j - 2], a[i - 2]):
+                least = min(least, rows[-2][j - 2] + 1)
+            row.append(least)
+        rows.append(row)
+    return rows[-1][-1]
 
 
 def ran_out_of_memory(error: BaseException) -> bool:

@@ -124,6 +124,11 @@ def run_evaluate(config: EvalConfig) -> dict[str, Any]:
     own = read_config(run_dir)
     # Before the data are read: a series of seeds or folds has a config.json too.
     check_is_run(run_dir)
+    if not (config.dataset or config.data_dir) and own.data_dir and not Path(own.data_dir).exists():
+        raise UserError(
+            f"{run_dir} was trained on {own.data_dir}, which is not there, seen from this folder."
+            " Give its place as --data_dir."
+        )
     given = (config.dataset, config.data_dir, config.split, config.on_bad_image)
     if not any(given) and (config.tta, config.checkpoint) == ("none", "selected"):
         own, recorded = replace(own, progress=config.progress), read_split_record(run_dir)

@@ -4,6 +4,8 @@ Entry points import JAX and the modules that use it inside `main`, so that --hel
 flag take no longer than the start of Python.
 """
 
+import contextlib
+import io
 import logging
 import os
 import re
@@ -15,8 +17,10 @@ from typing import Any, NoReturn
 
 from absl import app, flags
 
-from ferjax.errors import Terminated, UserError, ran_out_of_memory
+from ferjax.errors import Terminated, UserError, nearest, ran_out_of_memory
+from ferjax.recipes.default_workdir import SHORT
 from ferjax.training.interrupt_signals import holding_signals, repeating_ignored_interrupts
+from launch.jax_settings import wrong_setting
 
 # Exit statuses as in sysexits.h: an internal error; a temporary failure.
 CRASHED, LOST_PEER = 70, 75
@@ -33,6 +37,14 @@ def _parse(argv: Sequence[str]) -> list[str]:
     except SystemExit:  # --help
         sys.stdout.flush()
         raise
+    except flags.UnrecognizedFlagError as error:
+        name = error.flagname
+        of_short = (flag for flag, short in SHORT.items() if short == name)
+        near = next(of_short, None) or nearest(name, flags.FLAGS)
+        hint = f" Did you mean: {near}?" if near in flags.FLAGS else ""
+        raise UserError(
+            f"Unknown command line flag {name!r}.{hint} `--help` lists the flags."
+        ) from None
     except flags.Error as error:
         raise UserError(f"{' '.join(str(error).split())} `--help` lists the flags.") from None
 
@@ -44,6 +56,7 @@ def run(main: Callable[[list[str]], Any]) -> None:
     143 for SIGTERM or SIGHUP; `PIPE_CLOSED` if nobody reads the output any more; `CRASHED` for an
     internal error; `LOST_PEER` if another process of the run has ended.
     """
+    _set_streams()
     _set_logs()
     with repeating_ignored_interrupts():
         _run(main)
@@ -66,12 +79,22 @@ def _run(main: Callable[[list[str]], Any]) -> None:
     except Exception as error:
         if isinstance(error, BrokenPipeError) and _nobody_reads_output():
             _exit(PIPE_CLOSED)
+        if wrong := wrong_setting(error):
+            _exit(1, f"error: {wrong}")
         if ran_out_of_memory(error):
             _exit(1, f"error: {out_of_memory()}")
         if lost := _lost_peer(error):
             _exit(LOST_PEER, f"error: {lost}")
         traceback.print_exc()
         _exit(CRASHED)
+
+
+def _set_streams() -> None:
+    """Lets a terminal or pipe that lacks a character show its code instead of ending the run."""
+    for stream in (sys.stdout, sys.stderr):
+        # Notebooks and tests put other objects there.
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _set_logs() -> None:
@@ -124,9 +147,25 @@ def _lost_peer(error: Exception) -> str:
 
 def out_of_memory() -> str:
     """Returns the message if memory ran out; it suggests half of the batch size if there is one."""
-    batch_size = flags.FLAGS["batch_size"].value if "batch_size" in flags.FLAGS else None
-    advice = f"Try --batch_size={batch_size // 2}" if batch_size else "Try a smaller --batch_size"
-    return f"memory ran out. {advice}, or a smaller --image_size."
+    size, ways = _batch_size(), []
+    if size and size > 1:
+        ways.append(f"--batch_size={size // 2}")
+    if "image_size" in flags.FLAGS:
+        ways.append("a smaller --image_size")
+    return f"memory ran out. Try {', or '.join([*ways, 'a machine with more of it'])}."
+
+
+def _batch_size() -> int | None:
+    """Returns the batch size of the command: that of its flag, else of its recipe."""
+    if "recipe" not in flags.FLAGS:
+        return flags.FLAGS["batch_size"].value if "batch_size" in flags.FLAGS else None
+    from ferjax.config.train_config import TrainConfig
+    from ferjax.recipes import resolve
+    from launch.flags import given_flags
+
+    with contextlib.suppress(UserError):
+        return resolve(given_flags(TrainConfig)).batch_size
+    return None
 
 
 def refuse_arguments(arguments: list[str]) -> None:

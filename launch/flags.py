@@ -6,19 +6,28 @@ from typing import Any
 from absl import flags
 
 from ferjax.config.fields import field_type, is_per_phase, parse_list, values_of
+from ferjax.config.train_config import TrainConfig
+from ferjax.recipes import DEFAULTS, RECIPES
 
 # absl then attributes the flags to the entry point, so that --help lists them.
 flags.disclaim_key_flags()
 
 
 def define_flags(config: type) -> None:
-    """Defines a flag for every field of a config dataclass, with its default and help."""
+    """Defines a flag for every field of a config dataclass, with its default and help.
+
+    The help of a flag that some recipe sets says that its default is the recipe's.
+    """
+    recipes = [*DEFAULTS.values(), *(recipe.settings for recipe in RECIPES.values())]
+    of_recipes = set().union(*recipes) if config is TrainConfig else set()
     for field in dataclasses.fields(config):
         kind, _ = field_type(field)
         default = None if kind is tuple else field.default
         help_text = field.metadata["help"]
         if field.metadata["choices"]:
             help_text += f" One of: {', '.join(map(str, field.metadata['choices']))}."
+        if field.name in of_recipes:
+            help_text += " Recipes set it: see --list."
         if is_per_phase(field):
             kind, default = str, ",".join(map(str, values_of(default)))
         define = {

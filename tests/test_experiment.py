@@ -14,10 +14,11 @@ from PIL import Image
 
 import ferjax.experiment
 from ferjax.config.json_file import config_from_json
+from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
 from ferjax.emotions import EMOTIONS
 from ferjax.errors import UserError
-from ferjax.experiment import run_train
+from ferjax.experiment import run_evaluate, run_train
 from ferjax.predict import load_predictor, load_run
 from ferjax.runs import phase_optimizer_and_step
 from ferjax.runs.task import prepare_task
@@ -309,3 +310,26 @@ def test_a_run_begins_with_classes_counts_and_choices(
     assert any(line.startswith("val: ") for line in said)
     assert "note: happy and joy are one class, happiness" in said
     assert any("no emotions" in line and "backgrounds (10 images)" in line for line in said)
+
+
+def test_a_run_is_evaluated_from_another_folder(
+    tmp_path: Path, tiny_config: Tiny, no_figures: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its data were named relative to the folder it was trained in; moved data are asked for."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for k in range(32):
+        image = Path("faces") / EMOTIONS[k % 2] / f"{k}.png"
+        image.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (32, 32), 8 * k).save(image)
+    run_train(tiny_config(Path("run"), dataset="folder", data_dir="faces", epochs=1), one())
+    monkeypatch.chdir(tmp_path / "there")
+    report = run_evaluate(EvalConfig(workdir="../here/run", split="val", progress=False))
+    assert report["results"]["val"]["selected"]["count"] > 0
+    (tmp_path / "here" / "faces").rename(tmp_path / "moved")
+    for given in ({}, {"split": "val"}):
+        with pytest.raises(UserError, match=r"was trained on .*here/faces.*Give its place as --d"):
+            run_evaluate(EvalConfig(workdir="../here/run", progress=False, **given))
+    moved = str(tmp_path / "moved")
+    run_evaluate(EvalConfig(workdir="../here/run", data_dir=moved, split="val", progress=False))

@@ -25,7 +25,7 @@ def check_combinations(config: Any) -> None:
     if config.loss == "multi_target" and config.label_smoothing:
         raise UserError(
             f"--label_smoothing={config.label_smoothing}: --loss=multi_target (FER+) smooths the"
-            " labels itself. Leave the flag out."
+            " labels itself. Give --label_smoothing=0."
         )
 
 
@@ -49,7 +49,7 @@ def _check_phases(config: Any) -> None:
         if phase.schedule == "one_cycle" and warmup:
             raise UserError(
                 f"--warmup_epochs={warmup}: one_cycle has a warm-up of its own."
-                " Leave the flag out, or use --schedule=cosine."
+                " Give --warmup_epochs=0, or use --schedule=cosine."
             )
         if warmup > phase.epochs:
             raise UserError(f"--warmup_epochs={warmup} is longer than --epochs={phase.epochs}.")

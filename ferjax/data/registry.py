@@ -223,6 +223,6 @@ def data_path(name: str, data_dir: str | Path | None = None) -> Path | None:
     if found is None:
         raise UserError(
             f"--data_dir is missing, and there is no {' or '.join(map(str, candidates))}."
-            f" Expected: {'; '.join(entry.layouts)}. Where to get {name}: {entry.source}."
+            f" Expected: {'; '.join(entry.layouts)}. Source of {name}: {entry.source}."
         )
     return found

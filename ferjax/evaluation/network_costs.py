@@ -10,6 +10,7 @@ import numpy as np
 from flax import linen as nn
 
 from ferjax.ops.choose_implementation import with_plain_implementations
+from ferjax.runtime.sharding import jit_is_disabled
 from ferjax.specs import InputSpec
 from ferjax.training.state import init_variables
 from ferjax.training.wall_time import with_step_time
@@ -36,7 +37,8 @@ def describe_network(model: nn.Module, spec: InputSpec) -> dict[str, Any]:
     forward = with_plain_implementations(
         lambda variables, inputs: model.apply(variables, inputs, train=False)
     )
-    cost = jax.jit(forward).lower(variables, inputs).cost_analysis() or {}
+    lowered = None if jit_is_disabled() else jax.jit(forward).lower(variables, inputs)
+    cost = (lowered.cost_analysis() if lowered else None) or {}
     facts = {"modules": modules, "parameters": sum(modules.values())}
     return {**facts, "forward_flops": cost["flops"]} if "flops" in cost else facts
 

@@ -1,5 +1,6 @@
 """The protocol section of a report: splits, selection, phases, overlap, warnings, headline."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from ferjax.config.phases import phases_of
 from ferjax.config.train_config import TrainConfig
 from ferjax.data.audit.split_overlap import exact_overlap
 from ferjax.data.splits.class_counts import absent_class_warnings
-from ferjax.data.splits.split import DatasetBundle
+from ferjax.data.splits.split import DatasetBundle, shared_subjects
 from ferjax.images.test_time_augmentation import VIEWS
 from ferjax.recipes import RECIPES
 from ferjax.runtime.variable_tree import flatten, split_tree
@@ -129,20 +130,36 @@ def _numbers(values: tuple[float, ...]) -> str:
 
 
 def overlaps(bundle: DatasetBundle) -> list[str]:
-    """Returns, for each pair of splits, how many images of the later occur in the earlier."""
-    names, lines = list(bundle.splits), []
-    for i, early in enumerate(names):
-        for late in names[i + 1 :]:
-            shared = len(exact_overlap(bundle.splits[early], bundle.splits[late]))
-            lines.append(f"{shared:,} of {len(bundle.splits[late]):,} {late} images are in {early}")
+    """Returns, for each pair of splits, how many images of the later occur in the earlier.
+
+    Where people are known, also how many are in both.
+    """
+    lines = []
+    for early, late in itertools.combinations(bundle.splits.values(), 2):
+        shared = len(exact_overlap(early, late))
+        line = f"{shared:,} of {len(late):,} {late.name} images are in {early.name}"
+        if early.subjects is not None and late.subjects is not None:
+            line += f"; {shared_subjects(early, late):,} people are in both"
+        lines.append(line)
     return lines
+
+
+def _people_warnings(bundle: DatasetBundle) -> list[str]:
+    """Returns a warning for each split that is judged and has people of train in it."""
+    train = bundle.splits["train"]
+    return [
+        f"{shared:,} people are in train and in {name}: the network may know the person, not the"
+        " emotion"
+        for name, split in bundle.splits.items()
+        if name != "train" and (shared := shared_subjects(train, split))
+    ]
 
 
 def warnings_of(
     config: TrainConfig, results: Mapping[str, Mapping[str, Any]], bundle: DatasetBundle
 ) -> list[str]:
     """Returns what a reader must know before believing the numbers."""
-    found = absent_class_warnings(bundle.splits, bundle.classes)
+    found = [*_people_warnings(bundle), *absent_class_warnings(bundle.splits, bundle.classes)]
     if config.smoke or config.limit:
         found.append("smoke or limited run: the numbers say nothing about the network")
     if "test" not in results:

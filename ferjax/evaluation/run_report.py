@@ -13,7 +13,7 @@ from ferjax.evaluation.network_costs import describe_costs, describe_network
 from ferjax.evaluation.predictions_csv import COLUMNS, write_predictions_csv
 from ferjax.evaluation.protocol import describe_phases, describe_protocol, summarise, warnings_of
 from ferjax.evaluation.scores_and_figures import confusion_figure, epoch_scores, mistakes_figure
-from ferjax.images.augmented_input import augment
+from ferjax.images.augmented_input import augment_and_mix
 from ferjax.images.preprocess import denormalize
 from ferjax.report.environment import describe_environment
 from ferjax.report.figures.image_grids import draw_batch
@@ -164,6 +164,7 @@ def _draw_first_batch(task: Task, path: Path, title: str) -> None:
     config, train = task.config, task.bundle.splits["train"]
     batch = train_batches(config, train)[0]
     key = stream_key(config.seed, "augment", 0)
-    inputs = augment(batch["image"], task.spec, config.augment, key, batch["index"])
-    images = denormalize(inputs, task.spec)
-    draw_batch(np.asarray(images), batch["label"], task.bundle.classes, path, f"{title}: a batch")
+    inputs, mix = augment_and_mix(batch["image"], task.spec, config.augment, key, batch["index"])
+    images = np.asarray(denormalize(inputs, task.spec))
+    labels, classes = batch["label"], task.bundle.classes
+    draw_batch(images, labels, classes, path, f"{title}: a batch", mix)

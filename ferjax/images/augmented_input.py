@@ -1,8 +1,10 @@
 """Augmented network input of a batch of uint8 images, by a preset or a function of the user's."""
 
 import jax
+import jax.numpy as jnp
 
 from ferjax.images.augment import Augment, Augmentation, draw, find_augmentation
+from ferjax.images.mixup_cutmix import Mix, draw_mix, mix_inputs
 from ferjax.images.preprocess import prepare
 from ferjax.specs import InputSpec
 
@@ -36,3 +38,37 @@ def augment(
     if isinstance(augmentation, Augment):
         return prepare(images, spec, *draw(augmentation, key, index, images.shape[1:3]))
     return prepare(augmentation(key, images, index), spec)
+
+
+def augment_and_mix(
+    images: jax.Array,
+    spec: InputSpec,
+    augmentation: str | Augment | Augmentation,
+    key: jax.Array,
+    index: jax.Array,
+) -> tuple[jax.Array, Mix | None]:
+    """Returns what a training step with this key feeds the network, and how images were blended.
+
+    Args:
+      images: uint8 [B, H, W, 1 or 3], a whole batch without padding.
+      spec: how images become network input.
+      augmentation: as in `augment`.
+      key: random key of the step.
+      index: int32 [B], positions of the images in their split.
+
+    Returns:
+      float32 [B, size, size, channels], and partners and shares of mixup and cutmix, or None.
+
+    Raises:
+      UserError: an unknown name.
+    """
+    if isinstance(augmentation, str):
+        augmentation = find_augmentation(augmentation)
+    inputs = augment(images, spec, augmentation, key, index)
+    if not isinstance(augmentation, Augment):
+        return inputs, None
+    whole = jnp.ones(len(index), bool)
+    mix = draw_mix(
+        augmentation.mixup, augmentation.cutmix, key, jnp.asarray(index), whole, spec.size
+    )
+    return (inputs, None) if mix is None else (jnp.asarray(mix_inputs(inputs, mix)), mix)

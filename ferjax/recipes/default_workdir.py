@@ -11,7 +11,7 @@ from ferjax.config.fields import values_of
 from ferjax.config.train_config import TrainConfig
 
 # Short forms of the flags that people vary most; other flags have their own names.
-_SHORT = {
+SHORT = {
     "accumulate": "acc",
     "batch_size": "bs",
     "class_weights": "cw",
@@ -59,7 +59,7 @@ def default_workdir(config: TrainConfig, plain: Mapping[str, Any]) -> str:
 
 def _text(name: str, value: Any) -> str:
     """Returns a change as a part of a file name."""
-    short = _SHORT.get(name, name)
+    short = SHORT.get(name, name)
     if value is None or value is False or value in ("none", ()):
         return f"no{short}"
     if value is True:

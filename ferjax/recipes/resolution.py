@@ -1,9 +1,12 @@
 """Resolves the config of a run from recipe and flags: default < recipe < smoke < given flag."""
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from ferjax.config.field_combinations import DECAYS
+from ferjax.config.fields import values_of
 from ferjax.config.json_file import make_config
 from ferjax.config.registered_names import find
 from ferjax.config.train_config import TrainConfig
@@ -52,15 +55,28 @@ def resolve(given: Mapping[str, Any]) -> TrainConfig:
     if settings is None:
         # A registered network brings the settings of its recipe `default`.
         settings = own.recipe
-    plain = {**settings, **(_SMOKE if given.get("smoke") else {})}
+    plain = _without_idle_decays({**settings, **(_SMOKE if given.get("smoke") else {})}, given)
     more = given.get("epochs")
     if isinstance(more, str):
         given = {field: value for field, value in given.items() if field != "epochs"}
-    config = make_config({**plain, **given, "model": model, "dataset": dataset, "recipe": name})
+    try:
+        config = make_config({**plain, **given, "model": model, "dataset": dataset, "recipe": name})
+    except UserError as error:
+        flag = re.match(r"--(\w+)", str(error))
+        if flag and flag[1] in plain and flag[1] not in given:
+            raise UserError(f"{error} (--{flag[1]} is set by the recipe {name}.)") from None
+        raise
     defaults = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
     workdir = config.workdir or default_workdir(config, lists_to_tuples({**defaults, **plain}))
     config = dataclasses.replace(config, workdir=workdir)
     return lengthened(config, more) if isinstance(more, str) else config
+
+
+def _without_idle_decays(plain: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a recipe's settings without the decay of a schedule that a given one replaces."""
+    used = set(values_of({**plain, **given}.get("schedule", "constant")))
+    idle = {name for name, schedules in DECAYS.items() if not used & set(schedules)}
+    return {name: value for name, value in plain.items() if name not in idle}
 
 
 def paper_recipe(model: str, dataset: str) -> str:

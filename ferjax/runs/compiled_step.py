@@ -2,11 +2,13 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
 
+from ferjax.runtime.sharding import jit_is_disabled
 from ferjax.training.wall_time import SecondsByKind, timed
 
 _log = logging.getLogger(__name__)
@@ -43,6 +45,30 @@ def compile_on_first_call(
         return result
 
     return call
+
+
+def lower_function(step: Any) -> Callable[..., Any]:
+    """Returns (arguments) → the lowered step; without jit an object that is used like it."""
+    return (lambda *_: _NotCompiled(step)) if jit_is_disabled() else step.lower
+
+
+@dataclass(frozen=True)
+class _NotCompiled:
+    """A step that runs operation by operation, in place of a lowered one and of its program."""
+
+    step: Step
+
+    def compile(self) -> "_NotCompiled":
+        return self
+
+    def __call__(self, *arguments: Any) -> tuple[Any, Any]:
+        return self.step(*arguments)
+
+    def cost_analysis(self) -> None:
+        return None
+
+    def memory_analysis(self) -> None:
+        return None
 
 
 def _facts(lowered: Any, program: Any) -> dict[str, Any]:

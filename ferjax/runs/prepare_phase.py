@@ -7,6 +7,7 @@ from typing import Any
 import jax
 
 from ferjax.runs.cached_features import PhaseInputs, prepare_phase_inputs
+from ferjax.runs.compiled_step import lower_function
 from ferjax.runs.phase_optimizer_and_step import compiled_step, phase_rate
 from ferjax.runs.task import Task, train_batches
 from ferjax.runtime.sharding import batch_sharded, replicated
@@ -54,7 +55,7 @@ def prepare_phase(
     per_epoch = task.steps_per_epoch
     rate = phase_rate(task.config, index, start * per_epoch, per_epoch)
     step: Any = compiled_step(task, index, known, rate, state)
-    return PreparedPhase(known, rate, step.lower)
+    return PreparedPhase(known, rate, lower_function(step))
 
 
 def prepare_first_phase_ahead(task: Task, state: TrainState) -> PreparedPhase:

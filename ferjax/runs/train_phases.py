@@ -28,7 +28,7 @@ from ferjax.runs.prepare_phase import (
 from ferjax.runs.task import Task, evaluate_split, train_batches
 from ferjax.runtime.processes import is_distributed, is_first, on_first, stop_requested
 from ferjax.runtime.progress_lines import say
-from ferjax.runtime.sharding import put_batch
+from ferjax.runtime.sharding import jit_is_disabled, put_batch
 from ferjax.training.interrupt_signals import interrupt_requests
 from ferjax.training.loop import Diverged, diverged, fit, with_advice
 from ferjax.training.loop_interface import HostState, LoopFunctions, LoopPlan
@@ -130,7 +130,8 @@ def _restore_or_initialise(run: _Run) -> tuple[TrainState, HostState]:
 
     with timed(run.spent, "compile"):
         # Cached features of a frozen branch need the values of the state, so they cannot be ahead.
-        ahead = index == 0 and epochs < first.epochs and not frozen_branch_name(task, 0)
+        begins = index == 0 and epochs < first.epochs and not jit_is_disabled()
+        ahead = begins and not frozen_branch_name(task, 0)
         state = first_state(task, get_ready if ahead else None)
         if index:
             state = _state_for_phase(task, state, index)
@@ -186,8 +187,8 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
     trained: dict[str, Any] = {}
     last, of = host.starts[index] + phase.epochs, total_epochs(config)
 
-    def tell(train: dict[str, Any], val: dict[str, Any] | None) -> None:
-        say(epoch_line(of, per_epoch * config.batch_size, train, val), config.progress)
+    def tell(val: dict[str, Any] | None) -> None:
+        say(epoch_line(of, per_epoch * config.batch_size, trained, val), config.progress)
 
     def log_train(epoch: int, step: int, sums: EpochSums, images: float, scale: float) -> None:
         learning_rate = np.asarray(rate(step - 1)).item() * scale
@@ -195,12 +196,12 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
         trained.update(train_line(epoch, step, sums, learning_rate, speed))
         run.record.append(dict(trained))
         if epoch % config.eval_every and epoch != last:
-            tell(trained, None)
+            tell(None)
 
     def log_eval(epoch: int, step: int, result: Evaluation, raw: Evaluation | None) -> None:
         line = eval_line(epoch, step, result, "val", task.bundle.classes, raw)
         run.record.append(line)
-        tell(trained, line)
+        tell(line)
 
     def save(state: TrainState, host: HostState, accuracy: float | None) -> None:
         if not all_finite(state.params):

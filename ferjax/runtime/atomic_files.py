@@ -38,7 +38,7 @@ def write_atomically(path: Path, content: bytes | str) -> Path:
     except OSError as error:
         raise UserError(
             f"cannot write {path}: {error.strerror or error}. "
-            "Check that the run directory exists, is writable and has space left."
+            "Check that its folder is writable and has space left."
         ) from error
     return path
 

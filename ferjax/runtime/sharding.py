@@ -113,6 +113,11 @@ def compiler_options(platform: str) -> dict[str, str]:
     return _CPU_OPTIONS
 
 
+def jit_is_disabled() -> bool:
+    """Returns whether JAX_DISABLE_JIT runs every operation by itself, for debugging."""
+    return jax.config.jax_disable_jit
+
+
 def compiled(function: Callable[..., Any], mesh: Mesh, **jit_arguments: Any) -> Callable[..., Any]:
     """Returns `jax.jit(function)` with the compiler options of the platform, for gradients.
 

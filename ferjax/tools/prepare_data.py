@@ -12,14 +12,15 @@ from ferjax.data.audit.audit_dataset import audit, file_census
 from ferjax.data.registry import data_path, dataset_entries, load_dataset
 from ferjax.data.splits.describe_bundle import describe_bundle
 from ferjax.data.splits.split import DatasetBundle
+from ferjax.data.splits.stratified_cut import stratified_sample
 from ferjax.errors import UserError
 from ferjax.faces.crop_face import CropPlan
 from ferjax.faces.viola_jones import haar_eyes, haar_faces, selection_rule
 from ferjax.images.augment import find_augmentation
-from ferjax.images.augmented_input import augment
+from ferjax.images.augmented_input import augment_and_mix
 from ferjax.images.preprocess import denormalize
 from ferjax.report.figures.contact_sheet import draw_contact_sheets
-from ferjax.report.figures.image_grids import draw_batch
+from ferjax.report.figures.image_grids import BATCH_LIMIT, draw_batch
 from ferjax.report.pages.audit_files import AUDIT_FILES, write_audit
 from ferjax.report.pages.audit_sections import findings
 from ferjax.report.pages.report_files import to_json_types
@@ -29,8 +30,6 @@ from ferjax.runtime.progress_lines import say
 from ferjax.runtime.random_keys import stream_key
 from ferjax.specs import InputSpec
 from ferjax.tools.crop_folder import RECORD, crop_folder
-
-_PREVIEWED = 64
 
 
 def run_prepare(config: PrepareConfig) -> list[str]:
@@ -159,20 +158,24 @@ def _draw_preview(config: PrepareConfig, out: Path) -> list[str]:
     find_augmentation(config.augment)
     bundle = _load_bundle(config)
     train = bundle.splits["train"]
-    index = np.linspace(0, len(train) - 1, min(_PREVIEWED, len(train))).astype(np.int32)
+    limit = max(BATCH_LIMIT, len(bundle.classes))
+    # Every class has an image among them; side by side, the images of a class can be compared.
+    index = stratified_sample(train.labels, limit, seed=0).astype(np.int32)
+    index = index[np.argsort(train.labels[index], kind="stable")]
     channels = train.shape[2]
     spec = InputSpec(
         train.shape[:2], config.image_size, channels, (0.0,) * channels, (1.0,) * channels
     )
     key = stream_key(0, "augment", 0)
-    # Mixup and cutmix belong to the training step; this figure shows the changes of single images.
-    inputs = augment(jnp.asarray(train.read(index)), spec, config.augment, key, jnp.asarray(index))
+    images, positions = jnp.asarray(train.read(index)), jnp.asarray(index)
+    inputs, mix = augment_and_mix(images, spec, config.augment, key, positions)
     images = denormalize(inputs, spec)
     if config.overwrite:
         _make_room(out)
     path = out / f"preview_{config.augment}.png"
     title = f"{config.dataset} under --augment={config.augment}"
-    draw_batch(np.asarray(images), train.labels[index], bundle.classes, path, title)
+    shown = np.asarray(images)
+    draw_batch(shown, train.labels[index], bundle.classes, path, title, mix, limit)
     return [str(path)]
 
 

@@ -97,7 +97,7 @@ def multi_target(
     if label_smoothing:
         raise UserError(
             f"--loss=multi_target takes no --label_smoothing (found {label_smoothing}): the best"
-            " of its targets counts. Leave the flag out, or use --loss=cross_entropy."
+            " of its targets counts. Give --label_smoothing=0, or use --loss=cross_entropy."
         )
     allowed = (1 - _EPSILON) * soft_targets(targets, logits.shape[-1]).astype(
         logits.dtype

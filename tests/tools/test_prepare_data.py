@@ -162,3 +162,47 @@ def test_the_audit_begins_with_classes_and_counts(
     assert train == "train: 23 images: anger 7, disgust 8, fear 7, unlabelled 1"
     assert any("unlabelled (2 images)" in line for line in lines)
     assert any("not read: labels.csv" in line for line in lines)
+
+
+@pytest.mark.parametrize("classes", [3, 40])
+def test_the_preview_holds_every_class_and_its_blends(
+    classes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Classes lie one after the other, and all but the first are rare."""
+    root, seen = tmp_path / "faces", {}
+    for k in range(classes):
+        folder = root / f"class{k:02}"
+        folder.mkdir(parents=True)
+        for number in range(40 if k == 0 else 3):
+            Image.new("L", (32, 32), 7 * (k + number) % 256).save(folder / f"{number}.png")
+
+    def draw(images: np.ndarray, labels: np.ndarray, *others: Any) -> None:
+        seen.update(labels=labels, mix=others[3], limit=others[4])
+
+    monkeypatch.setattr(ferjax.tools.prepare_data, "draw_batch", draw)
+    given: dict[str, Any] = dict(dataset="folder", data_dir=str(root), preview=True)
+    prepare(**given, augment="strong", image_size=32, out=str(tmp_path / "preview"))
+    assert set(seen["labels"][: seen["limit"]].tolist()) == set(range(classes))
+    assert len(seen["labels"]) == max(32, classes)
+    assert float(seen["mix"].share.min()) < 1
+    prepare(**given, augment="flip", image_size=32, out=str(tmp_path / "flip"))
+    assert seen["mix"] is None
+
+
+def test_overwrite_moves_an_earlier_result_aside(tree: Path, tmp_path: Path) -> None:
+    out, thesis = tmp_path / "preview", tmp_path / "thesis"
+    given: dict[str, Any] = dict(dataset="folder", data_dir=str(tree), preview=True, image_size=40)
+    prepare(**given, out=str(out), augment="none")
+    (out / "notes.txt").write_text("kept")
+    with pytest.raises(UserError, match="or --overwrite to move this one aside"):
+        prepare(**given, out=str(out))
+    with pytest.raises(UserError):
+        prepare(**{**given, "dataset": "nothing"}, out=str(out), overwrite=True)
+    prepare(**given, out=str(out), augment="flip", overwrite=True)
+    assert [path.name for path in out.iterdir()] == ["preview_flip.png"]
+    aside = sorted(path.name for path in (tmp_path / "preview.old-1").iterdir())
+    assert aside == ["notes.txt", "preview_none.png"]
+    thesis.mkdir()
+    (thesis / "chapter1.tex").write_text("Once")
+    with pytest.raises(UserError, match=r"is not empty.*another folder\.$"):
+        prepare(**given, out=str(thesis), overwrite=True)

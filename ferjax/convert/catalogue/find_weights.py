@@ -4,7 +4,7 @@ from ferjax.convert.catalogue.keras_weights import KERAS
 from ferjax.convert.catalogue.timm_weights import MICROSOFT, TIMM
 from ferjax.convert.catalogue.torchvision_weights import TORCHVISION
 from ferjax.convert.catalogue.weight_spec import WeightSpec
-from ferjax.errors import UserError, unknown_name
+from ferjax.errors import UserError, nearest, unknown_name
 
 CATALOGUE: dict[str, WeightSpec] = {
     spec.name: spec for spec in (*TORCHVISION, *TIMM, *KERAS, *MICROSOFT)
@@ -49,8 +49,9 @@ def find_weights(name: str, model: str) -> WeightSpec:
     spec = CATALOGUE.get(full) or CATALOGUE.get(f"{model}.{full}")
     if spec is None:
         names = [key for key, entry in CATALOGUE.items() if entry.model == model]
-        # A tag is compared with full names, so that a similar name is suggested for "tv_in1" too.
-        full_name = name if name.startswith(f"{model}.") else f"{model}.{name}"
+        # A tag is compared with tags: beside full names it would be near all of this network.
+        tags = [key.removeprefix(f"{model}.") for key in names]
+        full_name = f"{model}.{name}" if nearest(name, tags) else name
         raise unknown_name(f"weights of {model}:", full_name, ["imagenet", *names])
     if spec.model != model:
         raise UserError(

@@ -77,7 +77,7 @@ def resolve(source: str | Path, model: str, kind: str | None) -> Origin:
         return Origin(text, f"{sha256[:16]}-{suffix}", kind, path=path, sha256=sha256)
     spec = find_weights(text, model)
     if kind not in (None, spec.kind):
-        raise UserError(f"{spec.name} is of kind {spec.kind}, not {kind}. Leave the kind out.")
+        raise UserError(f"{spec.name} is of kind {spec.kind}, not {kind}. Leave --kind out.")
     return Origin(spec.name, spec.name, spec.kind, spec=spec)
 
 

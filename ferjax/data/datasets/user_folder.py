@@ -1,5 +1,6 @@
 """Loads a user's own images (`--dataset=folder`): class folders, or a list of paths and labels."""
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from ferjax.data.reading.image_table_columns import Listing
 from ferjax.data.reading.path_label_list import LIST_SUFFIXES, read_list
 from ferjax.data.splits.compact_names import Files
 from ferjax.data.splits.folds import subject_folds
-from ferjax.data.splits.split import DatasetBundle, Split, subset
+from ferjax.data.splits.split import DatasetBundle, Split, shared_subjects, subset
 from ferjax.errors import UserError
 
 LAYOUTS = (
@@ -59,7 +60,7 @@ def load(
         inside = " in train/ and others" if "split" in listing.columns else ""
         layout = f"class folders{inside}"
     else:
-        raise layout_error("images", data_dir, LAYOUTS, SOURCE)
+        raise layout_error("images", data_dir, LAYOUTS, None)
     counts = listing.columns["label"].counts()
     classes, class_of_label, choices = class_list(counts, listing.root)
     judged = val_fraction == 0
@@ -148,15 +149,8 @@ def _cut_val_by_subject(
 
 def _shared_subject_notes(splits_found: dict[str, Split]) -> tuple[str, ...]:
     """Returns a note for each pair of splits that share subjects."""
-    subjects = {
-        name: set(np.unique(split.subjects).tolist())
-        for name, split in splits_found.items()
-        if split.subjects is not None
-    }
-    pairs = [(a, b) for i, a in enumerate(subjects) for b in list(subjects)[i + 1 :]]
     return tuple(
-        f"{len(subjects[a] & subjects[b]):,} people are in {a} and in {b}: the splits are not "
-        "subject-independent"
-        for a, b in pairs
-        if subjects[a] & subjects[b]
+        f"{shared:,} people are in {a} and in {b}: the splits are not subject-independent"
+        for a, b in itertools.combinations(splits_found, 2)
+        if (shared := shared_subjects(splits_found[a], splits_found[b]))
     )

@@ -251,5 +251,9 @@ def _unreadable(path: Path, error: Exception) -> UserError:
             f"{name}: too many pixels for a face ({size}), the limit is "
             f"{2 * (Image.MAX_IMAGE_PIXELS or 0):,}; crop or shrink the image"
         )
-    reason = "not an image" if isinstance(error, Image.UnidentifiedImageError) else f"{error}"
-    return UserError(f"{name}: cannot be read as an image ({size}: {reason}); copy it again")
+    if isinstance(error, Image.UnidentifiedImageError):
+        return UserError(
+            f"{name}: cannot be read as an image ({size}: not an image); move it elsewhere, or copy"
+            " it again if it once was one"
+        )
+    return UserError(f"{name}: cannot be read as an image ({size}: {error}); copy it again")

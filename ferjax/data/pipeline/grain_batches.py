@@ -108,7 +108,7 @@ class TrainBatches:
         if self.draw_labels and self.split.targets is None:
             raise UserError(
                 f"labels cannot be drawn: the {self.split.name} split has hard labels only. "
-                "Expected a data set with soft labels, as ferplus has; leave the option out."
+                "Expected a data set with soft labels, as ferplus has; give other --labels."
             )
 
     @property

@@ -189,19 +189,22 @@ def _files_below(folder: Path, parents: tuple[tuple[int, int], ...]) -> Iterator
             yield entry
 
 
-def layout_error(title: str, data_dir: Path, layouts: Iterable[str], source: str) -> LayoutError:
+def layout_error(
+    title: str, data_dir: Path, layouts: Iterable[str], source: str | None
+) -> LayoutError:
     """Returns the error for a `data_dir` that has no known layout of the data set `title`.
 
     Args:
       title: the data set's common name.
       data_dir: the folder that the user gave.
       layouts: descriptions of the layouts that were looked for.
-      source: where to get the data set.
+      source: where to get the data set; None for images of the user's own.
     """
+    way = f"Get {title} from {source}, unpack it" if source else "Sort them in one of these ways"
     looked = "; ".join(layouts)
     return LayoutError(
         f"--data_dir={data_dir}: no {title} found, it {describe_path(data_dir)}. Looked for: "
-        f"{looked}. Get {title} from {source}, unpack it and give its folder as --data_dir."
+        f"{looked}. {way} and give the folder as --data_dir."
     )
 
 

@@ -189,3 +189,10 @@ def _take_ids(ids: Sequence[str], positions: np.ndarray) -> Sequence[str]:
     if isinstance(ids, Names):
         return ids.take(positions)
     return tuple(ids[i] for i in map(int, positions))
+
+
+def shared_subjects(a: Split, b: Split) -> int:
+    """Returns the number of people that two splits share; 0 where they are not known."""
+    if a.subjects is None or b.subjects is None:
+        return 0
+    return len(np.intersect1d(a.subjects, b.subjects))

@@ -34,8 +34,8 @@ _CENTRED: dict[str, Any] = {"ha": "center", "va": "center"}
 def draw_confusion(confusion: np.ndarray, classes: Sequence[str], path: Path, title: str) -> None:
     """Draws the matrix: rows = true class, columns = predicted class.
 
-    Each cell shows its count and its share of all images. Its shading is its share of the row: blue
-    on the diagonal, orange elsewhere. The right margin shows the recall of each row, the lower
+    Each cell shows its count and its share of the row, which is also its shading: blue on the
+    diagonal, orange elsewhere. The right margin shows the recall of each row, the lower
     margin the precision of each column, both above the share that was wrong; the corner shows the
     accuracy.
 
@@ -55,7 +55,7 @@ def draw_confusion(confusion: np.ndarray, classes: Sequence[str], path: Path, ti
     rows, columns, total = matrix.sum(axis=1), matrix.sum(axis=0), matrix.sum()
     recall, precision = ratio(np.diag(matrix), rows), ratio(np.diag(matrix), columns)
     accuracy = float(ratio(np.trace(matrix), total))
-    shade, share = ratio(matrix, rows[:, None]), ratio(matrix, total)
+    share = ratio(matrix, rows[:, None])
     width, height = _LEFT + side + _MARGIN + size + 0.35, _BELOW + size + _MARGIN + side + _ABOVE
     with saved_figure(path, width, height, title) as figure:
         axes = axes_in_inches(figure)
@@ -63,7 +63,7 @@ def draw_confusion(confusion: np.ndarray, classes: Sequence[str], path: Path, ti
         for i in range(count):
             y = top - (i + 1) * size
             for j in range(count):
-                colour = _COLOUR_MAPS[CORRECT if i == j else WRONG](shade[i, j])
+                colour = _COLOUR_MAPS[CORRECT if i == j else WRONG](share[i, j])
                 text = f"{matrix[i, j]:,}", f"{100 * share[i, j]:.1f} %"
                 _draw_cell(axes, _LEFT + j * size, y, size, colour, *text, i == j)
             _draw_rate(axes, right, y, size, float(recall[i]), rows[i] > 0)
@@ -86,7 +86,7 @@ def _draw_axis_names(axes: Axes, side: float, size: float, right: float, bottom:
     ]
     for x, y, text, style in texts:
         axes.text(x, y, text, color=MUTED, **style)
-    note = "cell: images and share of all · shading: share of the true class"
+    note = "cell: images, and their share of the true class, as is the shading"
     axes.text(_LEFT, 0.14, note, size=7, color=MUTED)
 
 

@@ -52,10 +52,12 @@ def epoch_axis(axes: Axes, curves: Sequence[Series]) -> None:
 
 
 def percent_axis(axes: Axes, low: float = 0.0, high: float = 1.0) -> None:
-    """Scales the y axis to rates between `low` and `high`, printed as whole percentages."""
+    """Scales the y axis to rates between `low` and `high`, printed as exact percentages."""
     axes.set_ylim(low, high)
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{100 * rate:.0f} %"))
+    # Half percents are printed as such: rounded, two ticks could have one label.
+    shown = FuncFormatter(lambda rate, _: f"{round(100 * rate, 6) + 0.0:g} %")
+    axes.yaxis.set_major_formatter(shown)
 
 
 def empty_axes(axes: Axes, message: str) -> None:

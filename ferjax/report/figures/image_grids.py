@@ -50,13 +50,20 @@ class _Grid(NamedTuple):
 
 
 _BATCH = _Grid(columns=8, side=0.9, caption=0.25)
+_MIXED = _Grid(columns=8, side=0.9, caption=0.39)
 _MISTAKES = _Grid(columns=6, side=1.35, caption=0.5)
 
 
 def draw_batch(
-    images: np.ndarray, labels: np.ndarray, classes: Sequence[str], path: Path, title: str
+    images: np.ndarray,
+    labels: np.ndarray,
+    classes: Sequence[str],
+    path: Path,
+    title: str,
+    mix: Any = None,
+    limit: int = BATCH_LIMIT,
 ) -> None:
-    """Draws the first 32 images of a batch with their labels.
+    """Draws the first images of a batch with their labels, blended ones with both and their shares.
 
     Args:
       images: float [B, H, W, C] in display range [0, 1] (values outside are clipped); C is 1 or 3.
@@ -64,22 +71,38 @@ def draw_batch(
       classes: the class list.
       path: the PNG to write.
       title: the figure's title.
+      mix: None, or how the batch was blended: `partner` int [B], the row that is blended in, and
+        `share` float [B], the share of the image's own label.
+      limit: how many images are drawn.
 
     Raises:
       UserError: the file cannot be written.
     """
-    shown = np.clip(np.asarray(images[:BATCH_LIMIT], np.float32), 0, 1)
+    shown = np.clip(np.asarray(images[:limit], np.float32), 0, 1)
     colours = class_colours(classes)
-    count = len(shown)
-    with saved_figure(path, _BATCH.width, _BATCH.height(count), title) as figure:
+    count, grid = len(shown), _BATCH if mix is None else _MIXED
+    with saved_figure(path, grid.width, grid.height(count), title) as figure:
         axes = axes_in_inches(figure)
         for k, image in enumerate(shown):
-            name = classes[int(labels[k])]
-            x, y = _BATCH.corner(k, count)
-            _draw_image(
-                axes, (255 * image).round().astype(np.uint8), x, y, _BATCH.side, colours[name]
-            )
-            _write_caption(axes, x, y - 0.06, name, 16)
+            x, y = grid.corner(k, count)
+            names = _names_with_shares(labels, classes, k, mix)
+            colour = colours[names[0][0]]
+            _draw_image(axes, (255 * image).round().astype(np.uint8), x, y, grid.side, colour)
+            for line, (name, share) in enumerate(names):
+                text = name if len(names) == 1 else f"{shorten(name, 11)} {percent(share)}"
+                _write_caption(axes, x, y - 0.06 - 0.14 * line, text, 16 if len(names) == 1 else 18)
+
+
+def _names_with_shares(
+    labels: np.ndarray, classes: Sequence[str], k: int, mix: Any
+) -> list[tuple[str, float]]:
+    """Returns the label of image `k`, of a blended image both labels, the larger share first."""
+    name = classes[int(labels[k])]
+    share = 1.0 if mix is None else float(mix.share[k])
+    if share == 1:
+        return [(name, share)]
+    other = classes[int(labels[int(mix.partner[k])])]
+    return sorted([(name, share), (other, 1 - share)], key=lambda pair: -pair[1])
 
 
 def draw_mistakes(

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -107,7 +108,7 @@ def _check_content(config: TrainConfig) -> None:
             " settings with --resume."
         )
     if not config.resume:
-        other = f" on {old.data_dir}" if old.data_dir != config.data_dir else ""
+        other = f" on {old.data_dir}" if old.data_dir != _to_record(config).data_dir else ""
         raise UserError(
             f"--workdir={run_dir} already holds this run{other}. Nothing was written; add --resume"
             f" to continue it, or {ways}."
@@ -142,10 +143,15 @@ def _locked(config: TrainConfig) -> Iterator[None]:
         # Half-written files of a process that was killed.
         for torn in run_dir.glob(".*.tmp"):
             torn.unlink(missing_ok=True)
-        # What is read from config.json from now on is of the new run.
-        own = replace(config, overwrite=False)
-        write_atomically(run_dir / CONFIG_FILE, config_to_json(own).encode())
+        write_atomically(run_dir / CONFIG_FILE, config_to_json(_to_record(config)).encode())
         yield
+
+
+def _to_record(config: TrainConfig) -> TrainConfig:
+    """Returns the config that is read from any folder, and never moves the run itself aside."""
+    paths = {name: getattr(config, name) for name in ("data_dir", "cache_dir")}
+    found = {name: os.path.abspath(path) for name, path in paths.items() if path}
+    return replace(config, overwrite=False, **found)
 
 
 @contextlib.contextmanager

@@ -1,16 +1,19 @@
 """Figures of a report: size, content and colours of each, and errors."""
 
 import json
+from types import SimpleNamespace
 
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
 
 from ferjax.emotions import EMOTIONS
 from ferjax.errors import UserError
+from ferjax.report.figures import confusion_matrix, image_grids
 from ferjax.report.figures.confusion_matrix import draw_confusion
-from ferjax.report.figures.epoch_axes import series_from_lines
+from ferjax.report.figures.epoch_axes import percent_axis, series_from_lines
 from ferjax.report.figures.image_grids import draw_batch, draw_mistakes, percent
 from ferjax.report.figures.per_class_curves import draw_per_class
 from ferjax.report.figures.style import DPI, SIZE_LIMIT, class_colours
@@ -171,3 +174,43 @@ def test_a_figure_that_cannot_be_written_is_the_users_error(tmp_path):
     (tmp_path / "run").write_text("a file, not a folder")
     with pytest.raises(UserError, match=r"cannot write .*run.curves\.png"):
         draw_curves(metrics(1), tmp_path / "run" / "curves.png", 1, TITLE)
+
+
+def test_half_percents_are_printed_as_such(tmp_path):
+    """The ticks of a narrow axis: 19 %, 19.5 %, 20 % and no label twice."""
+    figure, axes = plt.subplots()
+    for low, high, expected in ((0.188, 0.209, "19.5 %"), (-0.01, 1.01, "20 %"), (0.5, 0.504, "")):
+        percent_axis(axes, low, high)
+        figure.canvas.draw()
+        labels = [label.get_text() for label in axes.get_yticklabels()]
+        assert len(set(labels)) == len(labels)
+        assert not expected or expected in labels
+        for label, tick in zip(labels, axes.get_yticks(), strict=True):
+            assert float(label.removesuffix(" %")) == pytest.approx(100 * tick)
+    plt.close(figure)
+
+
+def test_cells_say_what_their_shading_says(tmp_path, monkeypatch):
+    """9 of 31 images of a rare class are 29 %, whatever the size of the set."""
+    cells = {}
+
+    def draw(axes, x, y, size, colour, count, share, strong):
+        cells[count] = share, colour[0]
+
+    monkeypatch.setattr(confusion_matrix, "_draw_cell", draw)
+    matrix = np.array([[300, 8], [22, 9]])
+    draw_confusion(matrix, ["anger", "disgust"], tmp_path / "c.png", "x")
+    shares = {count: share for count, (share, _) in cells.items()}
+    assert shares == {"300": "97.4 %", "8": "2.6 %", "22": "71.0 %", "9": "29.0 %"}
+    assert cells["300"][1] < cells["9"][1]
+
+
+def test_blended_images_have_both_labels(tmp_path, monkeypatch):
+    captions = []
+    monkeypatch.setattr(
+        image_grids, "_write_caption", lambda axes, x, y, text, *_, **__: captions.append(text)
+    )
+    mix = SimpleNamespace(partner=np.array([1, 2, 0]), share=np.array([0.75, 0.25, 1.0]))
+    names, labels = ["anger", "fear", "joy"], np.array([0, 1, 2])
+    draw_batch(np.zeros((3, 8, 8, 1)), labels, names, tmp_path / "b.png", "x", mix)
+    assert captions == ["anger 75 %", "fear 25 %", "joy 75 %", "fear 25 %", "joy"]
