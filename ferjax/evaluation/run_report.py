@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ferjax.data.splits.class_counts import describe_counts
-from ferjax.evaluation.evaluation_folder import check_out, inputs_digest, writable_folder
+from ferjax.evaluation.evaluation_folder import claim_out, inputs_digest, writable_folder
 from ferjax.evaluation.network_costs import describe_costs, describe_network
 from ferjax.evaluation.predictions_csv import COLUMNS, write_predictions_csv
 from ferjax.evaluation.protocol import describe_phases, describe_protocol, summarise, warnings_of
@@ -50,13 +50,13 @@ def report_run(task: Task, run_dir: Path, out: Path | None = None) -> dict[str, 
     inputs = inputs_digest([str(run_dir.resolve()), *(run.step for run in runs.values())])
     on_first(lambda: _check_folder(out or run_dir, out, inputs))
     found = _evaluate(task, runs)
-    return on_first(lambda: _write_run_report(task, run_dir, out or run_dir, runs, found, inputs))
+    return on_first(lambda: _write_run_report(task, run_dir, out or run_dir, runs, found))
 
 
 def _check_folder(folder: Path, out: Path | None, inputs: str) -> None:
     writable_folder(folder, "Give --out=DIR, a folder for the report elsewhere.")
     if out:
-        check_out(out, inputs)
+        claim_out(out, inputs)
 
 
 def _write_run_report(
@@ -65,7 +65,6 @@ def _write_run_report(
     folder: Path,
     runs: Mapping[str, LoadedRun],
     found: Mapping[str, Mapping[str, Evaluation]],
-    inputs: str,
 ) -> dict[str, Any]:
     config, classes = task.config, task.bundle.classes
     results = {
@@ -105,7 +104,6 @@ def _write_run_report(
             "course": [*meta["notes"]] or "as planned",
             "predictions": f"{', '.join(predictions)}: {COLUMNS}",
         },
-        "inputs": inputs,
         "judged": [
             f"{name}: {describe_counts(task.bundle.splits[name], classes)}" for name in found
         ],

@@ -119,7 +119,7 @@ def _write(config: EvalConfig, own: TrainConfig, run: LoadedRun, found: _Found) 
     where = str(Path(config.workdir).resolve()) if out else ""
     inputs = inputs_digest([where, run.step, data.dataset, wanted, how, found.classes], split)
     with evaluation_folder(out, _evaluations(config), name, inputs) as directory:
-        report = {**_report(config, own, run, found, directory), "inputs": inputs}
+        report = _report(config, own, run, found, directory)
         return {**report, "path": str(write_report(report, directory))}
 
 
