@@ -57,7 +57,9 @@ def distil(
         )
         return state.replace(step=state.step + 1, params=params, opt_state=slots), sums
 
-    with ferjax.open_run(workdir, "base_cnn", teacher.spec, data.classes) as run:
+    with ferjax.open_run(
+        workdir, "base_cnn", teacher.spec, data.classes, splits=data.splits
+    ) as run:
         state, sums = run.restore(ferjax.init_state(student, optimizer, teacher.spec)), None
         for batch in ferjax.batches(train, batch_size, epochs=epochs, first_step=int(state.step)):
             state, sums = step(state, sums or ferjax.zero_sums(), batch)

@@ -18,13 +18,15 @@ from ferjax.errors import UserError
 from ferjax.evaluation.run_report import report_run
 from ferjax.evaluation.split_report import report_split
 from ferjax.runs.cached_features import check_feature_cache
+from ferjax.runs.recorded_splits import NOT_RECORDED, check_splits, keep_splits
 from ferjax.runs.seeds_and_folds import configs_of_series, train_series
-from ferjax.runs.task import prepare_task
+from ferjax.runs.task import Task, prepare_task
 from ferjax.runs.train_phases import Watch, train_run
 from ferjax.runtime.processes import on_first
 from ferjax.runtime.sharding import Devices, devices_for
 from ferjax.training.run_directory.config_and_lock import check_run_dir, locked_run_dir, read_config
 from ferjax.training.run_directory.find_runs import check_is_run
+from ferjax.training.run_directory.splits_file import read_split_record
 
 _log = logging.getLogger(__name__)
 
@@ -50,10 +52,11 @@ def run_train(
         return train_series(config, functools.partial(run_train, devices=devices, watch=watch))
     if finished := on_first(lambda: _finished_report(config)):
         return finished
-    task = prepare_task(config, devices)
+    task = prepare_run(config, devices)
     check_feature_cache(task)
     on_first(lambda: _warn_of_absent_classes(task.bundle))
     with locked_run_dir(config) as run_dir:
+        keep_splits(config, task.bundle, run_dir)
         train_run(task, run_dir, watch)
         return report_run(task, run_dir)
 
@@ -61,6 +64,17 @@ def run_train(
 def _warn_of_absent_classes(bundle: DatasetBundle) -> None:
     for warning in absent_class_warnings(bundle.splits, bundle.classes):
         _log.warning("warning: %s", warning)
+
+
+def prepare_run(config: TrainConfig, devices: Devices | None = None) -> Task:
+    """Returns the task of a run, new or to be resumed, on the images that it began with.
+
+    Raises:
+      UserError: as `prepare_task`, or images that have changed since the run, or another run of its
+        series, began.
+    """
+    task = prepare_task(config, devices)
+    return replace(task, bundle=check_splits(config, task.bundle))
 
 
 def _finished_report(config: TrainConfig) -> dict[str, Any] | None:
@@ -93,7 +107,8 @@ def run_evaluate(config: EvalConfig) -> dict[str, Any]:
     check_is_run(run_dir)
     given = (config.dataset, config.data_dir, config.split, config.on_bad_image)
     if not any(given) and (config.tta, config.checkpoint) == ("none", "selected"):
-        own = replace(own, progress=config.progress)
-        task, out = prepare_task(own, devices_for(own.batch_size)), config.out
-        return report_run(task, run_dir, Path(out) if out else None)
+        own, recorded = replace(own, progress=config.progress), read_split_record(run_dir)
+        task = prepare_task(own, devices_for(own.batch_size), recorded)
+        out = Path(config.out) if config.out else None
+        return report_run(task, run_dir, [] if recorded else [NOT_RECORDED], out)
     return report_split(config, own)

@@ -23,6 +23,8 @@ def main(arguments: list[str]) -> None:
         say(f"note: {note}")
     for warning in report["warnings"]:
         say(f"warning: {warning}")
+    if "images trained on" in report["protocol"]:
+        say(f"images trained on: {report['protocol']['images trained on']}")
     say(report["summary"])
     say(report["path"])
 

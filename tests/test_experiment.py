@@ -25,6 +25,8 @@ from ferjax.training.run_directory.metrics_jsonl import read_lines
 
 Tiny = Callable[..., TrainConfig]
 PROMISED = {
+    "splits.csv.gz",
+    "splits.json",
     "config.json",
     "metrics.jsonl",
     "checkpoints",

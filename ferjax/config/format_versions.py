@@ -1,7 +1,8 @@
 """Format versions of files in a run directory, and upgrades from older formats.
 
 Format 1: until November 2026; the files contain no version. Format 2: `format` in config.json, in
-the meta of a checkpoint and in report.json; the meta also has phases, averages and times.
+the meta of a checkpoint, in report.json and splits.json; the meta also has phases, averages and
+times.
 """
 
 from collections.abc import Mapping
@@ -60,10 +61,15 @@ def upgrade_meta(meta: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 def _pop_format(values: dict[str, Any], where: str) -> int:
     """Removes the format from the values and returns it."""
-    version = values.pop(KEY, 1)
+    check_format(values, where)
+    return values.pop(KEY, 1)
+
+
+def check_format(values: Mapping[str, Any], where: str) -> None:
+    """Raises `UserError` if the format of JSON values, read from `where`, is of a later version."""
+    version = values.get(KEY, 1)
     if not isinstance(version, int) or version > FORMAT:
         raise UserError(
             f"{where}: format {version} is of a later ferjax; this one reads 1 to {FORMAT}. Install"
             " the version that wrote it, or a later one."
         )
-    return version

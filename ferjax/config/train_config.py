@@ -197,12 +197,14 @@ class TrainConfig:
     folds: int | None = config_field(
         None,
         "Cross-validation: split train and val into this many folds, by subject if the data set"
-        " names subjects, train one run for each in WORKDIR/fold_NN, and report mean, standard"
-        " deviation and the pooled confusion matrix.",
-        low=3,
+        " names subjects. Each fold is test once; val is --val_fraction of all images, out of the"
+        " next fold; all others are train: 80 % with 10 folds, 70 % with 5, 57 % with 3. One run"
+        " for each in WORKDIR/fold_NN, and a report of mean, standard deviation and the pooled"
+        " confusion matrix.",
+        low=2,
     )
     fold: int | None = config_field(
-        None, "Train only this one of --folds: it is test, the next fold is val.", low=1
+        None, "Train only this one of --folds: it is test, val comes out of the next.", low=1
     )
     cache_dir: str | None = config_field(
         None, "Folder of decoded images: written once, memory-mapped by later runs.", free=True
@@ -215,7 +217,11 @@ class TrainConfig:
     balance: bool = config_field(False, "Draw every class equally often in training.")
     limit: int | None = config_field(None, "Use this many images of each split, stratified.", low=1)
     val_fraction: float = config_field(
-        0.1, "Share of train held out as val if the data set has none.", above=0, high=0.9
+        0.1,
+        "Share of train held out as val if the data set has none; with --folds the share of all"
+        " images, at most one fold.",
+        above=0,
+        high=0.9,
     )
     split_seed: int = config_field(0, "Seed of the split into train and val, or folds.", low=0)
     tta: str = config_field(

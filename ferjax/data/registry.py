@@ -124,11 +124,12 @@ def load_dataset(
       data_dir: its folder or csv file. None: $FERJAX_DATA/<name>, then data/<name>.
       image_size: side to which images are resized if they differ in size, and at which synthetic
         faces are drawn.
-      val_fraction: share of train held out as `val`, stratified, if the data set has no `val`. 0:
-        the data are only judged, so that none is cut and `train` may be missing.
+      val_fraction: share of train held out as `val`, stratified, if the data set has no `val`; with
+        folds the share of all images that is `val`. 0: the data are only judged, so that none is
+        cut and `train` may be missing.
       split_seed: seed of that cut and of stratified folds.
       folds: number of folds that replace train and val, by subject if the data set has subjects.
-      fold: which fold is test, from 1 on; the next one is val.
+      fold: which fold is test, from 1 on; val comes out of the next one (`fold_splits`).
       on_bad_image: `error`, or `skip` to leave out unreadable images, which reads all images first.
       cache_dir: folder of memory-mapped stores of decoded images; stores that do not exist are
         built. None: decoded images are kept in memory.
@@ -161,7 +162,7 @@ def load_dataset(
     if path:
         bundle = without_listed(bundle, path)
     if folds and "folds" not in own:
-        bundle = refold(bundle, fold or 1, folds, seed=split_seed)
+        bundle = refold(bundle, fold or 1, folds, val_fraction=val_fraction, seed=split_seed)
     if cache_dir and path:
         return stored(bundle, Path(cache_dir), name, path, on_bad_image)
     if on_bad_image == "skip":

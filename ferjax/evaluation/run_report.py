@@ -1,6 +1,6 @@
 """Evaluate a run's last and selected checkpoints and write its report with all figures."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,15 @@ from ferjax.training.metrics import Evaluation
 from ferjax.training.run_directory.metrics_jsonl import read_lines
 
 
-def report_run(task: Task, run_dir: Path, out: Path | None = None) -> dict[str, Any]:
+def report_run(
+    task: Task, run_dir: Path, warnings: Sequence[str] = (), out: Path | None = None
+) -> dict[str, Any]:
     """Evaluates a run's last and selected parameters on val and test and writes its report.
 
     Args:
-      task: of the run.
-      run_dir: its directory.
+      task: of the run, on the images that it was trained on.
+      run_dir: the run directory.
+      warnings: what a reader must know, besides the warnings that follow from the results.
       out: the folder that the report goes to; None: the run's directory.
 
     Returns the report, with the `path` of its report.md.
@@ -50,7 +53,8 @@ def report_run(task: Task, run_dir: Path, out: Path | None = None) -> dict[str, 
     inputs = inputs_digest([str(run_dir.resolve()), *(run.step for run in runs.values())])
     on_first(lambda: _check_folder(out or run_dir, out, inputs))
     found = _evaluate(task, runs)
-    return on_first(lambda: _write_run_report(task, run_dir, out or run_dir, runs, found))
+    folder = out or run_dir
+    return on_first(lambda: _write_run_report(task, run_dir, folder, runs, found, warnings))
 
 
 def _check_folder(folder: Path, out: Path | None, inputs: str) -> None:
@@ -65,6 +69,7 @@ def _write_run_report(
     folder: Path,
     runs: Mapping[str, LoadedRun],
     found: Mapping[str, Mapping[str, Evaluation]],
+    warnings: Sequence[str],
 ) -> dict[str, Any]:
     config, classes = task.config, task.bundle.classes
     results = {
@@ -112,7 +117,7 @@ def _write_run_report(
         "environment": describe_environment(list(task.mesh.devices.flat), meta["seconds"]),
         "network": describe_network(task.model, task.spec),
         "costs": describe_costs(meta, lines, config.batch_size, task.mesh.size),
-        "warnings": warnings_of(config, results, task.bundle),
+        "warnings": [*warnings, *warnings_of(config, results, task.bundle)],
         "notes": list(task.bundle.notes),
         "figures": figures,
     }

@@ -17,6 +17,7 @@ from ferjax.evaluation.evaluation_folder import evaluation_folder, inputs_digest
 from ferjax.evaluation.predictions_csv import COLUMNS, write_predictions_csv
 from ferjax.evaluation.protocol import summarise
 from ferjax.evaluation.scores_and_figures import confusion_figure, epoch_scores, mistakes_figure
+from ferjax.evaluation.seen_in_training import describe_seen
 from ferjax.report.environment import describe_environment
 from ferjax.report.pages.report_files import write_report
 from ferjax.runs.load_run import LoadedRun, load_run
@@ -24,6 +25,7 @@ from ferjax.runs.task import evaluator
 from ferjax.runtime.processes import on_first
 from ferjax.runtime.sharding import data_mesh, devices_for
 from ferjax.training.metrics import Evaluation, evaluation, restrict_classes
+from ferjax.training.run_directory.splits_file import read_split_record
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class _Found:
       result: the evaluation over these classes.
       notes: what of the data was scored, for the report.
       devices: that computed it.
+      trained_on: how many of the images the run was trained on, in words.
+      warnings: what a reader must know before believing the numbers.
     """
 
     data: EvaluatedData
@@ -45,6 +49,8 @@ class _Found:
     result: Evaluation
     notes: list[str]
     devices: list[Any]
+    trained_on: str
+    warnings: list[str]
 
 
 def report_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
@@ -59,8 +65,9 @@ def report_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
     Raises:
       UserError: no such data or split, no class in common, or a folder that cannot be written.
     """
-    run = load_run(Path(config.workdir), config.checkpoint)
-    data = load_evaluated_data(config, own, run.spec.size)
+    run_dir = Path(config.workdir)
+    run, record = load_run(run_dir, config.checkpoint), read_split_record(run_dir)
+    data = load_evaluated_data(config, own, run.spec.size, record)
     _check_shared(data, run.classes)
     on_first(lambda: _check_folder(config))
     split, mesh = data.split, data_mesh(devices_for(own.batch_size))
@@ -83,7 +90,10 @@ def report_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
             f"scored over the shared classes only: {', '.join(classes)}; over all"
             f" {len(run.classes)} classes of the network the accuracy is {100 * over_all:.2f} %"
         )
-    found = _Found(data, shown, classes, result, notes, list(mesh.devices.flat))
+    trained_on, seen = describe_seen(record, shown, data.dataset)
+    warnings = [*data.warnings, *seen, *absent_class_warnings({split.name: shown}, classes, None)]
+    devices = list(mesh.devices.flat)
+    found = _Found(data, shown, classes, result, notes, devices, trained_on, warnings)
     return on_first(lambda: _write(config, own, run, found))
 
 
@@ -147,12 +157,13 @@ def _report(
             "classes": list(classes),
             "test-time augmentation": config.tta,
             "trained on": own.dataset,
+            "images trained on": found.trained_on,
             "predictions": f"{predictions}: {COLUMNS}",
         },
         "results": results,
         "config": asdict(config),
         "environment": describe_environment(found.devices, run.meta["seconds"]),
-        "warnings": absent_class_warnings({split.name: split}, classes, trained=None),
+        "warnings": found.warnings,
         "notes": found.notes,
         "figures": [
             confusion_figure(result, classes, directory, split.name, title, config.checkpoint),

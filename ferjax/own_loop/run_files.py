@@ -5,7 +5,7 @@ The directory is read by `load_run`, `load_predictor` and `launch.predict` as th
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,11 @@ from ferjax.errors import UserError
 from ferjax.evaluation.predictions_csv import write_predictions_csv
 from ferjax.evaluation.protocol import summarise
 from ferjax.evaluation.scores_and_figures import confusion_figure, epoch_scores, mistakes_figure
+from ferjax.evaluation.seen_in_training import describe_seen
 from ferjax.report.environment import describe_environment
 from ferjax.report.figures.training_curves import draw_curves
 from ferjax.report.pages.report_files import write_report
+from ferjax.runs.recorded_splits import hold_to_splits
 from ferjax.runtime.variable_tree import flatten
 from ferjax.specs import InputSpec, spec_to_json
 from ferjax.training.metrics import evaluation
@@ -39,6 +41,7 @@ from ferjax.training.run_directory.metrics_jsonl import (
     read_lines,
     train_line,
 )
+from ferjax.training.run_directory.splits_file import read_split_record
 from ferjax.training.state import TrainState
 from ferjax.training.train_step import EpochSums
 
@@ -135,6 +138,7 @@ def open_run(
     spec: InputSpec,
     classes: Sequence[str],
     fields: Mapping[str, Any] | None = None,
+    splits: Mapping[str, Split] | None = None,
 ) -> Iterator[OwnRun]:
     """Opens the run directory of an own training loop; leaving the block waits for its last save.
 
@@ -144,9 +148,13 @@ def open_run(
       spec: how images become its input.
       classes: names of its logits.
       fields: module fields that the network was created with.
+      splits: name → split that the loop trains and evaluates on, such as `bundle.splits`. Their
+        images are recorded, a loop that goes on is held to them, and the report counts how many of
+        the judged images were trained on.
 
     Raises:
-      UserError: the directory holds the run of another network, or other files.
+      UserError: the directory holds the run of another network, or other files, or `splits` are not
+        those that the loop began with.
     """
     path = Path(directory)
     if path.is_dir() and any(path.iterdir()) and not (path / "checkpoints").is_dir():
@@ -161,6 +169,8 @@ def open_run(
                     f"{path} is a run of {meta['model']} on {', '.join(meta['classes'])}. Name"
                     " another folder."
                 )
+        if splits is not None:
+            hold_to_splits(path, classes, splits)
         yield run
 
 
@@ -197,6 +207,12 @@ def write_own_report(
     figures.append(
         mistakes_figure(evaluations[shown], splits[shown], run.classes, run.directory, title)
     )
+    record = read_split_record(run.directory)
+    seen = {
+        name: describe_seen(record, replace(splits[name], name=name), "")
+        for name in (logits if record else ())
+    }
+    trained_on = [f"{name}: {text}" for name, (text, _) in seen.items()]
     report = {
         "title": title,
         "summary": summarise(results),
@@ -204,12 +220,16 @@ def write_own_report(
             "training loop": "the user's own",
             "checkpoint selected by": "accuracy on val",
             "classes": list(run.classes),
+            "images trained on": trained_on or "not recorded: give `open_run` the splits",
             **(protocol or {}),
         },
         "results": results,
         "config": {"model": run.model, **run.fields},
         "environment": describe_environment(jax.devices(), 0.0),
-        "warnings": absent_class_warnings(splits, run.classes),
+        "warnings": [
+            *absent_class_warnings(splits, run.classes),
+            *(f"{name}: {warning}" for name, (_, found) in seen.items() for warning in found),
+        ],
         "notes": [],
         "figures": figures,
     }

@@ -1,6 +1,6 @@
 """A config made concrete: data set, network, input and devices, checked against each other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,13 +13,16 @@ from ferjax.config.phases import phases_of, total_epochs
 from ferjax.config.train_config import TrainConfig
 from ferjax.data.pipeline.grain_batches import EvalBatches, Shard, TrainBatches, iterate
 from ferjax.data.registry import load_dataset
+from ferjax.data.splits.recorded_bundle import as_recorded
 from ferjax.data.splits.split import DatasetBundle, Split, subset
+from ferjax.data.splits.split_record import SplitRecord
 from ferjax.data.splits.stratified_cut import stratified_sample
 from ferjax.errors import UserError
 from ferjax.models.registry import check_image, create_model, model_entry
 from ferjax.runs.input_spec import input_spec
 from ferjax.runs.pretrained_values import InitialWeights
 from ferjax.runs.pretrained_weights import load_initial_weights, required_channels
+from ferjax.runs.recorded_splits import seen_by_pretrained
 from ferjax.runtime.sharding import Devices, check_batch_size, data_mesh, replicated
 from ferjax.specs import InputSpec
 from ferjax.training.freezing import check_frozen, frozen_pattern
@@ -69,12 +72,16 @@ class Task:
         return len(self.bundle.splits["train"]) // self.config.batch_size
 
 
-def prepare_task(config: TrainConfig, devices: Devices | None = None) -> Task:
+def prepare_task(
+    config: TrainConfig, devices: Devices | None = None, recorded: SplitRecord | None = None
+) -> Task:
     """Returns the task of a config; what does not fit together is refused before any training.
 
     Args:
       config: from `recipes.resolve`.
       devices: to compute on; None for all of all hosts.
+      recorded: the images of a run that was trained before, for its report; None to cut the splits
+        of the data as they are now.
 
     Raises:
       UserError: names, sizes, files or labels that do not fit.
@@ -103,9 +110,17 @@ def prepare_task(config: TrainConfig, devices: Devices | None = None) -> Task:
         num_classes=config.num_classes,
         labels=config.labels,
     )
-    if config.limit:
+    if recorded:
+        bundle = as_recorded(recorded, bundle)
+    elif config.limit:
         bundle = _limited(bundle, config.limit, config.split_seed)
     train = bundle.splits["train"]
+    if recorded and len(train) < config.batch_size:
+        raise UserError(
+            f"{len(train)} of the run's {len(recorded.splits['train'])} training images are in the"
+            " data, too few to draw its report again. Give the data as they were; --split judges"
+            " one split."
+        )
     if len(train) < config.batch_size:
         raise UserError(
             f"--batch_size={config.batch_size} is more than the {len(train)} training images."
@@ -115,6 +130,7 @@ def prepare_task(config: TrainConfig, devices: Devices | None = None) -> Task:
     start = load_initial_weights(config, fields, bundle.classes)
     if start:
         fields = {**start.fields, **fields}
+        bundle = _with_notes(bundle, seen_by_pretrained(config, bundle))
     channels = config.channels or demanded or train.shape[2]
     spec = input_spec(config, train, channels, start)
     model = create_model(config.model, len(bundle.classes), **fields)
@@ -147,7 +163,11 @@ def _limited(bundle: DatasetBundle, limit: int, seed: int) -> DatasetBundle:
         for name, split in bundle.splits.items()
     }
     note = f"--limit={limit}: every split was cut to at most {limit} images, stratified"
-    return replace(bundle, splits=splits, notes=(*bundle.notes, note))
+    return _with_notes(replace(bundle, splits=splits), [note])
+
+
+def _with_notes(bundle: DatasetBundle, notes: Sequence[str]) -> DatasetBundle:
+    return replace(bundle, notes=(*bundle.notes, *notes))
 
 
 def train_batches(config: TrainConfig, train: Split) -> TrainBatches:

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ferjax.config.tool_configs import SearchConfig
-from ferjax.experiment import run_train
+from ferjax.experiment import prepare_run, run_train
 from ferjax.report.pages.search_files import write_trials_report
-from ferjax.runs.task import prepare_task
 from ferjax.runtime.progress_bar import tqdm
 from ferjax.search.optuna_study import (
     claim_trial,
@@ -26,7 +25,7 @@ def run_search(
     given: Mapping[str, Any],
     *,
     train: Train = run_train,
-    prepare: Prepare = prepare_task,
+    prepare: Prepare = prepare_run,
 ) -> dict[str, Any]:
     """Starts or continues a search and reports; returns the report, with its `path`.
 

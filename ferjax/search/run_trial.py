@@ -35,7 +35,7 @@ def run_trial(search: Search, study: Any, trial: Any, train: Train, prepare: Pre
       study: from `open_study`.
       trial: from `claim_trial`.
       train: `experiment.run_train`.
-      prepare: `task.prepare_task`.
+      prepare: `experiment.prepare_run`.
 
     Raises:
       UserError: the settings that all trials share do not work (any more).

@@ -59,7 +59,7 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "channels": ([0, 2, 4], "1, 3"),
     "normalization": (["imagenet"], "dataset, unit, weights"),
     "guide_input": (["own"], "shared, weights"),
-    "folds": ([2, 0], "at least 3"),
+    "folds": ([1, 0], "at least 2"),
     "fold": ([0], "at least 1"),
     "on_bad_image": (["drop"], "error, skip"),
     "augment": (["flips"], "flip, none, paper, standard, strong"),

@@ -26,11 +26,12 @@ from ferjax.predict import load_predictor
 from ferjax.report.pages.markdown_tables import escape
 
 Tiny = Callable[..., TrainConfig]
+FEW = {"train": 40, "val": 16, "test": 24}
 
 
 @pytest.fixture(autouse=True)
 def _few_faces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load_synthetic, "COUNTS", {"train": 40, "val": 16, "test": 24})
+    monkeypatch.setattr(load_synthetic, "COUNTS", FEW)
 
 
 @pytest.fixture
@@ -48,7 +49,8 @@ def run_of_eight(
     """Returns a run that knows contempt, made on one device in batches of 6."""
     run_dir = tmp_path_factory.mktemp("eight") / "run"
     config = tiny_config(run_dir, num_classes=8, batch_size=6, epochs=1, normalization="unit")
-    with without_figures():
+    with without_figures(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(load_synthetic, "COUNTS", FEW)
         run_train(config, jax.devices()[:1])
     return run_dir
 

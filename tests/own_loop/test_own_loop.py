@@ -92,3 +92,30 @@ def test_an_own_run_refuses_another_network_and_other_files(
         ferjax.open_run(str(trained.workdir), "cnn3", run.spec, run.classes),
     ):
         pass
+
+
+def test_an_own_loop_is_held_to_the_images_it_began_with(
+    tmp_path: Path, trained: TrainConfig
+) -> None:
+    run = ferjax.load_run(str(trained.workdir))
+    images = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), np.uint8)
+    labels = np.arange(40) % len(run.classes)
+    data = ferjax.bundle_from_arrays(run.classes, (images, labels))
+    with ferjax.open_run(tmp_path, "base_cnn", run.spec, run.classes, splits=data.splits) as own:
+        val, train = data.splits["val"], data.splits["train"]
+        logits = {"val": np.eye(len(run.classes))[val.labels], "train": np.zeros((len(train), 7))}
+        page = ferjax.write_own_report(own, "own", logits, data.splits).read_text("utf-8")
+    assert f"val: 0 of the {len(val)} images judged" in page
+    assert f"train: {len(train)} of the {len(train)} images judged" in page
+    assert "too good" not in page
+    changed = ferjax.bundle_from_arrays(run.classes, (255 - images, labels))
+    with (
+        pytest.raises(ferjax.UserError, match="40 images with other content"),
+        ferjax.open_run(tmp_path, "base_cnn", run.spec, run.classes, splits=changed.splits),
+    ):
+        pass
+    # A val that was trained on, given to the report alone.
+    with ferjax.open_run(tmp_path, "base_cnn", run.spec, run.classes) as own:
+        leaked = {"val": train}
+        path = ferjax.write_own_report(own, "own", {"val": logits["train"]}, leaked)
+    assert "these scores are too good" in path.read_text("utf-8")

@@ -204,7 +204,14 @@ def image_split(
         return read_images([paths[i] for i in indices], size, channels, num_threads, pool)
 
     names = ids if isinstance(ids, Names) else tuple(ids)
-    return Split(name, np.asarray(labels, np.int32), names, (*size, channels), read)
+    return Split(
+        name,
+        np.asarray(labels, np.int32),
+        names,
+        (*size, channels),
+        read,
+        originals=lambda indices: [paths[i] for i in indices],
+    )
 
 
 def _orientation(file: Image.Image) -> int:

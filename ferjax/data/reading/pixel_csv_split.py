@@ -24,7 +24,8 @@ def pixel_split(
     to_class = np.array([classes.index(n) if n in classes else -1 for n in numbered], np.int32)
     images = rows.images
     shape = (SIDE, SIDE, 1)
-    return Split("all", to_class[rows.emotion], tuple(ids), shape, lambda indices: images[indices])
+    labels = to_class[rows.emotion]
+    return Split("all", labels, tuple(ids), shape, images.__getitem__, originals=images.__getitem__)
 
 
 def row_ids(path: Path, rows: PixelRows) -> list[str]:

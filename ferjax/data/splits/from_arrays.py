@@ -37,7 +37,8 @@ def split_from_arrays(
         raise UserError(f"{name}: {len(images)} images and {len(labels)} labels.")
     names = tuple(f"{name}:{position}" for position in range(len(images))) if ids is None else ids
     shape = (images.shape[1], images.shape[2], images.shape[3])
-    return Split(name, labels.astype(np.int32), names, shape, lambda indices: images[indices])
+    read = images.__getitem__
+    return Split(name, labels.astype(np.int32), names, shape, read, originals=read)
 
 
 def bundle_from_arrays(

@@ -2,35 +2,35 @@
 
 from dataclasses import replace
 
-from ferjax.data.splits.folds import fold_splits
+from ferjax.data.splits.folds import describe_folds, fold_splits
 from ferjax.data.splits.split import DatasetBundle, join_splits
 
 
-def refold(bundle: DatasetBundle, fold: int, folds: int, *, seed: int) -> DatasetBundle:
+def refold(
+    bundle: DatasetBundle, fold: int, folds: int, *, val_fraction: float = 0.1, seed: int
+) -> DatasetBundle:
     """Returns the bundle with `train`, `val` and `test` made of folds of its train and val images.
 
-    Fold `fold` is test, the next fold is val, the others are train. Folds are by subject if the
-    data set has subjects, else stratified by class. The test split of the data set is not used, and
-    a note says so.
+    The cut is that of `fold_splits`: fold `fold` is test, val comes out of the next one. The test
+    split of the data set is not used, and a note says so.
 
     Args:
       bundle: the data set with its original splits.
       fold: 1 to `folds`.
-      folds: 3 or more.
+      folds: 2 or more.
+      val_fraction: share of all images that is val.
       seed: seed of stratified folds.
 
     Raises:
       UserError: `fold` or `folds` out of range, or splits of different image sizes.
     """
     pool = join_splits([bundle.splits["train"], bundle.splits["val"]], "pool")
-    splits = fold_splits(pool, fold, folds, seed=seed)
+    splits = fold_splits(pool, fold, folds, val_fraction=val_fraction, seed=seed)
     cut = "by person" if pool.subjects is not None else f"stratified, split seed {seed}"
     original = " and ".join(sorted({bundle.sources["train"], bundle.sources["val"]}))
-    next_fold = fold % folds + 1
     sources = {
-        "train": f"{original} without folds {fold} and {next_fold} of {folds} ({cut})",
-        "val": f"fold {next_fold} of {folds} of {original}",
-        "test": f"fold {fold} of {folds} of {original}",
+        name: f"{original}: {text} ({cut})"
+        for name, text in describe_folds(splits, fold, folds).items()
     }
     notes = bundle.notes
     if "test" in bundle.splits:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -28,6 +29,10 @@ class LazyRows:
         return self.read(rows)
 
 
+# int [B] positions → the file, or the stored pixels, of each image.
+Originals = Callable[[np.ndarray], Sequence[Path | np.ndarray]]
+
+
 @dataclass(frozen=True)
 class Split:
     """One split of a data set.
@@ -43,6 +48,9 @@ class Split:
       subjects: str [N], the subject (person) of each image, or None if they are not known.
       features: float32 [N, V, ...], output of a frozen branch for each image and, if V is 2, for
         its mirror image; indexed by int [B] positions. None if no features are stored.
+      originals: int [B] positions → what is stored of each image: the path of its file, or uint8
+        pixels if it is a row of a larger file or array. None if nothing is stored (images that are
+        drawn) or it is not known.
     """
 
     name: str
@@ -53,6 +61,7 @@ class Split:
     targets: np.ndarray | None = None
     subjects: np.ndarray | None = None
     features: np.ndarray | LazyRows | None = None
+    originals: Originals | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -91,6 +100,7 @@ def join_splits(splits: Sequence[Split], name: str) -> Split:
         raise UserError(f"splits of different image sizes cannot be joined: {sizes}")
     counts = [len(split) for split in splits]
     features = [split.features for split in splits if split.features is not None]
+    originals = [split.originals for split in splits if split.originals is not None]
 
     def stacked(arrays: list[np.ndarray | None]) -> np.ndarray | None:
         whole = [array for array in arrays if array is not None]
@@ -105,7 +115,14 @@ def join_splits(splits: Sequence[Split], name: str) -> Split:
         stacked([split.targets for split in splits]),
         stacked([split.subjects for split in splits]),
         _concatenate_features(features, counts) if len(features) == len(splits) else None,
+        _concatenate_originals(originals, counts) if len(originals) == len(splits) else None,
     )
+
+
+def _concatenate_originals(parts: Sequence[Originals], counts: Sequence[int]) -> Originals:
+    part_of = np.repeat(np.arange(len(parts)), counts)
+    position = np.concatenate([np.arange(count) for count in counts])
+    return lambda indices: [parts[part_of[i]](position[i : i + 1])[0] for i in map(int, indices)]
 
 
 def _concatenate_features(
@@ -139,7 +156,7 @@ def _concatenate_reads(
 
 def subset(split: Split, positions: np.ndarray, name: str | None = None) -> Split:
     """Returns the images of `split` at int positions [M], in that order, as a split."""
-    positions, features = np.asarray(positions), split.features
+    positions, features, originals = np.asarray(positions), split.features, split.originals
     return replace(
         split,
         name=name or split.name,
@@ -151,6 +168,7 @@ def subset(split: Split, positions: np.ndarray, name: str | None = None) -> Spli
         features=None
         if features is None
         else LazyRows((len(positions), *features.shape[1:]), lambda i: features[positions[i]]),
+        originals=None if originals is None else lambda i: originals(positions[np.asarray(i)]),
     )
 
 

@@ -48,7 +48,7 @@ def tree_signature(root: Path) -> str:
     """Returns the sha256 of the relative paths, sizes and modification times of all files.
 
     Args:
-      root: a folder, or a single file. Hidden entries are ignored.
+      root: a folder, or a single file. Hidden entries are ignored, links are followed.
 
     Raises:
       UserError: `root` does not exist.
@@ -66,7 +66,13 @@ def tree_signature(root: Path) -> str:
 
 
 def _visible_files(root: Path) -> Iterator[tuple[str, os.stat_result]]:
-    for folder, subfolders, names in os.walk(root):
+    visited: set[tuple[int, int]] = set()
+    for folder, subfolders, names in os.walk(root, followlinks=True):
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in visited:  # a link to a folder that holds it
+            subfolders.clear()
+            continue
+        visited.add((status.st_dev, status.st_ino))
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         for name in names:
             path = os.path.join(folder, name)

@@ -59,9 +59,9 @@ def test_every_image_of_train_and_val_tests_once(bundle: DatasetBundle) -> None:
     for k, fold in enumerate(cut):
         parts = [read_numbers(fold.splits[name]) for name in ("train", "val", "test")]
         assert sorted(n for part in parts for n in part) == list(range(53))
-        assert parts[1] == read_numbers(cut[(k + 1) % 5].splits["test"])
+        assert set(parts[1]) < set(read_numbers(cut[(k + 1) % 5].splits["test"]))
         assert "own test split (its) is not used" in fold.notes[-1]
-        assert fold.sources["test"] == f"fold {k + 1} of 5 of its"
+        assert fold.sources["test"].startswith(f"its: fold {k + 1} of 5, ")
 
 
 def test_no_subject_is_in_two_splits(bundle: DatasetBundle) -> None:
@@ -86,8 +86,8 @@ def test_images_of_two_sizes_are_no_pool(bundle: DatasetBundle, make_split: Make
 def test_folds_of_any_data_set_and_options_of_each_alone() -> None:
     found = load_dataset("synthetic", image_size=32, folds=6, fold=6, num_classes=8)
     assert {name: len(split) for name, split in found.splits.items()} == {
-        "train": 4000,
-        "val": 1000,
+        "train": 4400,
+        "val": 600,
         "test": 1000,
     }
     assert len(found.classes) == 8

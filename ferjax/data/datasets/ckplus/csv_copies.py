@@ -9,7 +9,7 @@ from ferjax.data.datasets.check_class_counts import check_counts
 from ferjax.data.reading.csv_rows import csv_header
 from ferjax.data.reading.pixel_csv import PixelRows, read_pixel_csv
 from ferjax.data.reading.pixel_csv_split import pixel_split, repeats_note, row_ids
-from ferjax.data.splits.folds import fold_splits, stratified_splits
+from ferjax.data.splits.folds import describe_folds, fold_splits, stratified_splits
 from ferjax.data.splits.split import DatasetBundle, Split, subset
 from ferjax.errors import UserError
 
@@ -48,10 +48,11 @@ def csv_bundle(
     Args:
       path: the csv file; emotions 0 to 6 are as in FER2013, 7 is contempt.
       classes: the class list; rows of other classes are left out, and a note counts them.
-      val_fraction: share of train that becomes val if there is no PublicTest.
+      val_fraction: share of train that becomes val if there is no PublicTest; with `folds` the
+        share of all rows, at most one fold.
       split_seed: seed of the stratified cuts and folds.
       fold: 1 to `folds`.
-      folds: 3 or more, or None for the splits of the file.
+      folds: 2 or more, or None for the splits of the file.
 
     Raises:
       UserError: a column is missing, a row is broken, a class has no rows, labels look permuted, or
@@ -74,7 +75,8 @@ def csv_bundle(
         rows.emotion[kept_positions], rows.usage[kept_positions], rows.images[kept_positions]
     )
     pool = pixel_split(kept_rows, [ids[i] for i in map(int, kept_positions)], _NUMBERED, classes)
-    splits, roles = _splits(pool, kept_rows.usage if has_usage else None, fold, folds, split_seed)
+    usage = kept_rows.usage if has_usage else None
+    splits, roles = _splits(pool, usage, fold, folds, val_fraction, split_seed)
     return assemble(
         "ckplus, one cut",  # no published counts: they were checked before the cut
         splits,
@@ -97,20 +99,21 @@ def csv_bundle(
 
 
 def _splits(
-    pool: Split, usage: np.ndarray | None, fold: int, folds: int | None, seed: int
+    pool: Split,
+    usage: np.ndarray | None,
+    fold: int,
+    folds: int | None,
+    val_fraction: float,
+    seed: int,
 ) -> tuple[dict[str, Split], dict[str, str]]:
     """Returns original name → split, and original name → role."""
     if folds:
-        val_name = f"fold {fold % folds + 1} of {folds} (stratified, {_UNKNOWN_SUBJECTS})"
-        test_name = f"fold {fold} of {folds} (stratified, {_UNKNOWN_SUBJECTS})"
+        parts = fold_splits(pool, fold, folds, val_fraction=val_fraction, seed=seed)
         source_of = {
-            "train": f"the other {folds - 2} of {folds} folds",
-            "val": val_name,
-            "test": test_name,
+            role: f"{text} (stratified, {_UNKNOWN_SUBJECTS})"
+            for role, text in describe_folds(parts, fold, folds).items()
         }
-        splits = {
-            source_of[r]: part for r, part in fold_splits(pool, fold, folds, seed=seed).items()
-        }
+        splits = {source_of[role]: part for role, part in parts.items()}
         return splits, {name: role for role, name in source_of.items()}
     if usage is None:
         parts = stratified_splits(pool, test_fraction=_TEST_SHARE, seed=seed)

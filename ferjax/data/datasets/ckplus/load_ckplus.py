@@ -21,7 +21,7 @@ from ferjax.data.datasets.ckplus.sequences_and_ck48_crops import (
 )
 from ferjax.data.decoding.image_file import image_split
 from ferjax.data.reading.class_folders import layout_error
-from ferjax.data.splits.folds import fold_splits
+from ferjax.data.splits.folds import describe_folds, fold_splits
 from ferjax.data.splits.split import DatasetBundle
 from ferjax.emotions import ordered_classes
 from ferjax.errors import UserError
@@ -41,6 +41,7 @@ _CLASSES = {
     7: ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "contempt"),
     8: ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral", "contempt"),
 }
+_JUDGED_VAL_FRACTION = 0.1
 _PUBLISHED_FRAMES = 3  # of each sequence, in CK+48 and most papers
 
 
@@ -58,8 +59,9 @@ def load(
 ) -> DatasetBundle:
     """Loads one fold of CK+ by the published rule: fold k has every tenth subject from the k-th on.
 
-    Subjects are sorted by id. test = fold `fold`, val = the next fold, train = the others, so no
-    subject and no sequence is in two splits. Only subjects with an image of the classes count.
+    Subjects are sorted by id. The cut is that of `fold_splits`: test = fold `fold`; with ten folds
+    the next is val and the other eight are train. No subject and no sequence is in two splits. Only
+    subjects with an image of the classes count.
 
     A csv copy has no subjects; `csv_bundle` states its splits.
 
@@ -67,12 +69,13 @@ def load(
       data_dir: the folder of CK+48 or of the original tree, or a csv copy.
       storage_size: side that images of different sizes are resized to (original frames).
       on_bad_image: `error`, or `skip`: files with broken headers are ignored.
-      val_fraction: share of val in a csv copy without PublicTest; otherwise val is a fold.
+      val_fraction: share of all images that is val, at most one fold; in a csv copy without
+        PublicTest the share of train.
       split_seed: seed of the cuts of a csv copy; otherwise the ids determine the folds.
       num_classes: 6 (without contempt), 7, or 8 (first frames as neutral; not CK+48).
       last_frames: number of frames at the end of a sequence that have its label (not csv copies).
       fold: 1 to `folds`.
-      folds: 3 or more. None: 10, or the splits of a csv copy.
+      folds: 2 or more. None: 10, or the splits of a csv copy.
 
     Raises:
       UserError: no known layout, absent or misnamed files, an unknown label, or a number out of
@@ -121,12 +124,9 @@ def load(
     )
     subjects = np.array([frame.subject for frame in frames])
     pool = replace(pool, subjects=subjects)
-    parts = fold_splits(pool, fold, folds)
-    source_of = {
-        "train": f"the other {folds - 2} of {folds} folds",
-        "val": f"fold {fold % folds + 1} of {folds}",
-        "test": f"fold {fold} of {folds}",
-    }
+    # Of data that are only judged all folds are judged together, however they are cut.
+    parts = fold_splits(pool, fold, folds, val_fraction=val_fraction or _JUDGED_VAL_FRACTION)
+    source_of = describe_folds(parts, fold, folds)
     num_subjects = len(np.unique(subjects))
     sequences = len({frame.sequence for frame in frames})
     return assemble(

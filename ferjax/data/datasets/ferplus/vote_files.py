@@ -184,7 +184,8 @@ def _read_csv_files(list_path: Path, face_path: Path) -> VotedImages:
     ids = tuple(f"{face_path.name}:{row}" for row in range(1, ROWS + 1))
     images = faces.images
     zeros = np.zeros(ROWS, np.int32)
-    pool = Split("all", zeros, ids, (SIDE, SIDE, 1), lambda indices: images[indices])
+    read = images.__getitem__
+    pool = Split("all", zeros, ids, (SIDE, SIDE, 1), read, originals=read)
     _check_same_images(votes[with_name], faces.emotion[with_name], face_path)
     folders = np.array([FOLDERS[usage] for usage in faces.usage.tolist()])
     layout = f"{list_path.name} beside {face_path.name}"

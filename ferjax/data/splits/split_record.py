@@ -1,0 +1,185 @@
+"""What a run learned from: name, class and content of every image of its splits; what changed."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ferjax.data.splits.split import Split
+from ferjax.data.splits.stored_contents import fingerprints
+
+_EXAMPLES = 2
+
+
+@dataclass(frozen=True, eq=False)
+class RecordedSplit:
+    """The images of a split in their order, without pixels.
+
+    Attributes:
+      ids: N names, as in `Split`.
+      labels: int32 [N], indexes into the record's class list.
+      contents: uint64 [N], from `fingerprints`; 0 where unknown.
+      source: where the images come from, in the terms of the data set.
+    """
+
+    ids: tuple[str, ...]
+    labels: np.ndarray
+    contents: np.ndarray
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def digest(self) -> str:
+        """Returns the sha256 of names, labels and contents, in their order."""
+        digest = hashlib.sha256("\0".join(self.ids).encode("utf-8", "surrogateescape"))
+        digest.update(np.asarray(self.labels, "<i4").tobytes())
+        digest.update(np.asarray(self.contents, "<u8").tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class SplitRecord:
+    """The splits that a run was made of.
+
+    Attributes:
+      dataset: name of the data set; empty where it has none.
+      classes: the class list that the labels index.
+      splits: name → its images.
+    """
+
+    dataset: str
+    classes: tuple[str, ...]
+    splits: dict[str, RecordedSplit]
+
+
+def record_splits(
+    dataset: str,
+    classes: Sequence[str],
+    splits: Mapping[str, Split],
+    sources: Mapping[str, str],
+) -> SplitRecord:
+    """Returns the record of splits; each file is opened, and little of it is read.
+
+    Args:
+      dataset: name of the data set.
+      classes: the class list that the labels index.
+      splits: name → split.
+      sources: name → where its images come from.
+    """
+    recorded = {
+        name: RecordedSplit(
+            tuple(split.ids), split.labels, fingerprints(split), sources.get(name, "")
+        )
+        for name, split in splits.items()
+    }
+    return SplitRecord(dataset, tuple(classes), recorded)
+
+
+@dataclass(frozen=True)
+class _Image:
+    """Split, class name and content of an image."""
+
+    split: str
+    emotion: str
+    content: int
+
+
+def differences(old: SplitRecord, new: SplitRecord, *, pooled: bool = False) -> list[str]:
+    """Returns what distinguishes the images of two records, such as "3 images gone (a, b, ...)".
+
+    Args:
+      old: the record of a run.
+      new: that of the data as they are now.
+      pooled: whether to compare the images of all splits as one set, as the folds of one data set
+        share it; else split and order count too.
+    """
+    if not pooled and _sequence(old) == _sequence(new):
+        return []  # under other names, perhaps: the same batches
+    before, after = _images(old), _images(new)
+    common = [name for name in before if name in after]
+    pairs = {name: (before[name], after[name]) for name in common}
+    relabelled = {
+        name: f"{a.emotion} → {b.emotion}"
+        for name, (a, b) in pairs.items()
+        if a.emotion != b.emotion
+    }
+    changed = [
+        name
+        for name, (a, b) in pairs.items()
+        if name not in relabelled and a.content and b.content and a.content != b.content
+    ]
+    moved = {
+        name: f"{a.split} → {b.split}"
+        for name, (a, b) in pairs.items()
+        if not pooled and a.split != b.split
+    }
+    found = [
+        _count("added", [name for name in after if name not in before]),
+        _count("gone", [name for name in before if name not in after]),
+        _count("relabelled", [f"{name} {how}" for name, how in relabelled.items()]),
+        _count("with other content", changed),
+    ]
+    if old.classes != new.classes:
+        found.append(f"classes {', '.join(new.classes)} instead of {', '.join(old.classes)}")
+    if any(found):  # a cut of other images moves many others between the splits
+        return [text for text in found if text]
+    found.append(_count("in another split", [f"{name} {how}" for name, how in moved.items()]))
+    if (
+        not pooled
+        and not moved
+        and any(part.ids != new.splits[name].ids for name, part in old.splits.items())
+    ):
+        found.append("the same images in another order")
+    return [text for text in found if text]
+
+
+def _sequence(record: SplitRecord) -> list[tuple[str, str, int | str]]:
+    """Returns split, class and content of each image in order; of unknown content the name."""
+    return [
+        (split, record.classes[label], content or name)
+        for split, part in record.splits.items()
+        for name, label, content in _rows(part)
+    ]
+
+
+def _images(record: SplitRecord) -> dict[str, _Image]:
+    return {
+        name: _Image(split, record.classes[label], content)
+        for split, part in record.splits.items()
+        for name, label, content in _rows(part)
+    }
+
+
+def _rows(part: RecordedSplit) -> Iterator[tuple[str, int, int]]:
+    """Yields name, label and content of each image."""
+    return zip(part.ids, part.labels.tolist(), part.contents.tolist(), strict=True)
+
+
+def _count(what: str, names: Sequence[str]) -> str:
+    """Returns "3 images gone (a, b, ...)", or an empty text where there are none."""
+    if not names:
+        return ""
+    shown = ", ".join([*names[:_EXAMPLES], *["..."] * (len(names) > _EXAMPLES)])
+    return f"{len(names):,} image{'s' * (len(names) > 1)} {what} ({shown})"
+
+
+def count_trained_on(record: SplitRecord, split: Split, dataset: str) -> int:
+    """Returns how many images of a split are among the training images of a record.
+
+    Images are the same if their stored contents are, under any name. Where contents are not known
+    (drawn images), names of the same data set are compared.
+
+    Args:
+      record: of the run.
+      split: any images.
+      dataset: name of their data set.
+    """
+    train, contents = record.splits["train"], fingerprints(split)
+    seen = np.isin(contents, train.contents[train.contents > 0])
+    if dataset == record.dataset and not train.contents.all():
+        names = {name for name, _, content in _rows(train) if not content}
+        seen |= (contents == 0) & np.array([name in names for name in split.ids], bool)
+    return int(seen.sum())

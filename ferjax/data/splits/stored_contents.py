@@ -1,0 +1,84 @@
+"""Tells whether what is stored of the images of a split has changed, and which images are equal."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ferjax.data.splits.split import Split
+
+_BLOCK = 1024
+_THREADS = 8
+# The whole file of most face crops, and enough of a larger one.
+_END_BYTES = 1 << 13
+
+
+def fingerprints(split: Split) -> np.ndarray:
+    """Returns uint64 [N], a hash of what is stored of each image; 0 where that is not known.
+
+    Of a file these are its size and its first and last 8 KiB, so a copy has the same fingerprint
+    under any name and time. Of a row of a larger file or array it is all pixels.
+    """
+    if split.originals is None:
+        return np.zeros(len(split), np.uint64)
+    return np.fromiter(_map_originals(split, _fingerprint), np.uint64, len(split))
+
+
+def stored_state(split: Split) -> str | None:
+    """Returns the sha256 of size and time of each image's file, or of its stored pixels, in order.
+
+    Links are followed, and no file is opened. None if it is not known what is stored.
+    """
+    if split.originals is None:
+        return None
+    digest = hashlib.sha256()
+    for state in _map_originals(split, _state):
+        digest.update(state)
+    return digest.hexdigest()
+
+
+def _map_originals(split: Split, function: Callable[[Path | np.ndarray], Any]) -> Iterator[Any]:
+    """Yields the value of a function for what is stored of each image, in order."""
+    originals = split.originals
+    assert originals is not None
+
+    def of_block(first: int) -> list[Any]:
+        positions = np.arange(first, min(first + _BLOCK, len(split)))
+        return [function(original) for original in originals(positions)]
+
+    # Threads wait for slow disks together; on a fast one they cost nothing.
+    with ThreadPoolExecutor(_THREADS) as executor:
+        for block in executor.map(of_block, range(0, len(split), _BLOCK)):
+            yield from block
+
+
+def _fingerprint(original: Path | np.ndarray) -> int:
+    if isinstance(original, np.ndarray):
+        return _hash(repr(original.shape).encode() + original.tobytes())
+    try:
+        with open(original, "rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            start = file.read(_END_BYTES)
+            file.seek(max(_END_BYTES, size - _END_BYTES))
+            return _hash(b"%d " % size + start + file.read(_END_BYTES))
+    except OSError:
+        return 0  # what reads its pixels reports a missing file
+
+
+def _state(original: Path | np.ndarray) -> bytes:
+    if isinstance(original, np.ndarray):
+        return b"%d\n" % _fingerprint(original)
+    try:
+        status = os.stat(original)
+    except OSError:
+        return b"missing\n"
+    return b"%d %d\n" % (status.st_size, status.st_mtime_ns)
+
+
+def _hash(content: bytes) -> int:
+    # 0 stands for unknown.
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little") or 1

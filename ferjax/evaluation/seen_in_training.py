@@ -1,0 +1,33 @@
+"""Says how many of the images that are judged a run was trained on, and which split is judged."""
+
+from ferjax.data.splits.recorded_bundle import recorded_split
+from ferjax.data.splits.split import DatasetBundle, Split
+from ferjax.data.splits.split_record import SplitRecord, count_trained_on
+from ferjax.runs.recorded_splits import NOT_RECORDED
+
+
+def split_to_judge(
+    record: SplitRecord | None, bundle: DatasetBundle, name: str
+) -> tuple[DatasetBundle, list[str]]:
+    """Returns the bundle with the split as the run recorded it if it is cut anew, and warnings."""
+    if record is None:
+        return bundle, [NOT_RECORDED]
+    bundle, warnings = recorded_split(record, bundle, name)
+    return bundle, list(warnings)
+
+
+def describe_seen(record: SplitRecord | None, split: Split, dataset: str) -> tuple[str, list[str]]:
+    """Returns how many images of a split the run was trained on, and warnings where there are any.
+
+    Args:
+      record: of the run, or None where it recorded nothing.
+      split: the images that are judged.
+      dataset: name of their data set.
+    """
+    if record is None:
+        return "not recorded by the run", []
+    count = count_trained_on(record, split, dataset)
+    text = f"{count:,} of the {len(split):,} images judged"
+    if not count or split.name == "train":
+        return text, []
+    return text, [f"the run was trained on {text}: these scores are too good"]

@@ -1,0 +1,164 @@
+"""Holds a run to the images that it began with: records them, and compares them on a resume."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ferjax.config.train_config import TrainConfig
+from ferjax.data.splits.split import DatasetBundle, Split
+from ferjax.data.splits.split_record import (
+    SplitRecord,
+    count_trained_on,
+    differences,
+    record_splits,
+)
+from ferjax.errors import UserError
+from ferjax.runs.weights_from_another_run import named_run
+from ferjax.runtime.processes import on_first
+from ferjax.training.run_directory.checkpoints import saved_steps
+from ferjax.training.run_directory.config_and_lock import CONFIG_FILE, read_config
+from ferjax.training.run_directory.splits_file import (
+    SPLITS_FILE,
+    read_split_record,
+    write_split_record,
+)
+
+_log = logging.getLogger(__name__)
+
+# What the folder of several runs holds: seeds and folds, or the trials of a search.
+_SERIES = (CONFIG_FILE, "study.json")
+NOT_RECORDED = (
+    "an earlier version made this run and did not record its images: whether it learned from the"
+    " images that are there now is not known"
+)
+
+
+def check_splits(config: TrainConfig, bundle: DatasetBundle) -> DatasetBundle:
+    """Returns the bundle of a run if its images are those that the run began with.
+
+    The runs of a series (seeds, folds, trials of a search) are held to each other too. A run of an
+    earlier version, which has no record, gets a note.
+
+    Args:
+      config: of the run; its workdir may not exist yet.
+      bundle: the splits as the data are now.
+
+    Raises:
+      UserError: images were added, removed, relabelled, overwritten or cut otherwise.
+    """
+    note = on_first(lambda: _check(config, bundle))
+    if not note:
+        return bundle
+    _log.warning("%s: %s", config.workdir, note)
+    return replace(bundle, notes=(*bundle.notes, note))
+
+
+def _check(config: TrainConfig, bundle: DatasetBundle) -> str:
+    """Raises `UserError` for changed images; returns a note, or an empty text."""
+    run_dir = Path(config.workdir or "")
+    recorded = _record_in(run_dir, config)
+    other = next(_records_beside(run_dir, config), None)
+    unknown = not (run_dir / SPLITS_FILE).is_file() and saved_steps(run_dir / "checkpoints")
+    if recorded or other:
+        now = _record_of(config, bundle)
+        if recorded:
+            _refuse_changes(run_dir, recorded, now)
+        if other and (found := differences(other[1], now, pooled=True)):
+            raise UserError(
+                f"{run_dir}: the data have changed since {other[0]}, a run of the same"
+                f" series, began: {'; '.join(found)}. Give the data as they were, or start the"
+                " series anew in another folder."
+            )
+    if unknown and config.folds and config.folds * config.val_fraction < 1:
+        raise UserError(
+            f"{run_dir}: an earlier version, whose val was a whole fold, began this run, and it"
+            " cannot go on with another val. Train a new run in another folder."
+        )
+    return NOT_RECORDED if unknown else ""
+
+
+def _refuse_changes(run_dir: Path, recorded: SplitRecord, now: SplitRecord) -> None:
+    if found := differences(recorded, now):
+        raise UserError(
+            f"{run_dir}: the data have changed since the run began: {'; '.join(found)}. Give the"
+            " data as they were, or train a new run in another folder."
+        )
+
+
+def _record_of(config: TrainConfig, bundle: DatasetBundle) -> SplitRecord:
+    return record_splits(config.dataset, bundle.classes, bundle.splits, bundle.sources)
+
+
+def _record_in(run_dir: Path, config: TrainConfig) -> SplitRecord | None:
+    """Returns the record of a run, unless it learned from other labels (`--labels`) of images."""
+    if not (run_dir / SPLITS_FILE).is_file() or read_config(run_dir).labels != config.labels:
+        return None
+    return read_split_record(run_dir)
+
+
+def _records_beside(run_dir: Path, config: TrainConfig) -> Iterator[tuple[Path, SplitRecord]]:
+    """Yields the runs of the same series with their records, where `run_dir` is in a series."""
+    if config.limit and config.folds:
+        return  # each fold is limited to images of its own
+    top = run_dir
+    while top != top.parent and any((top.parent / name).is_file() for name in _SERIES):
+        top = top.parent
+    for pattern in () if top == run_dir else ("*", "*/*"):
+        for path in sorted(top.glob(f"{pattern}/{SPLITS_FILE}")):
+            if path.parent != run_dir and (record := _record_in(path.parent, config)):
+                yield path.parent, record
+
+
+def keep_splits(config: TrainConfig, bundle: DatasetBundle, run_dir: Path) -> None:
+    """Records the images of a run that has not begun yet; of several processes the first does.
+
+    Raises:
+      UserError: the folder cannot be written.
+    """
+
+    def write() -> None:
+        if not (run_dir / SPLITS_FILE).is_file() and not saved_steps(run_dir / "checkpoints"):
+            write_split_record(run_dir, _record_of(config, bundle))
+
+    on_first(write)
+
+
+def hold_to_splits(run_dir: Path, classes: Sequence[str], splits: Mapping[str, Split]) -> None:
+    """Records the images of a training loop of one's own, or compares them with the record.
+
+    Args:
+      run_dir: the run directory; it exists.
+      classes: the class list that the labels index.
+      splits: name → split.
+
+    Raises:
+      UserError: the images are not those that the run began with.
+    """
+
+    def write_or_compare() -> None:
+        now, recorded = record_splits("", classes, splits, {}), read_split_record(run_dir)
+        if recorded:
+            _refuse_changes(run_dir, recorded, now)
+        elif saved_steps(run_dir / "checkpoints"):
+            _log.warning("%s: %s", run_dir, NOT_RECORDED)
+        else:
+            write_split_record(run_dir, now)
+
+    on_first(write_or_compare)
+
+
+def seen_by_pretrained(config: TrainConfig, bundle: DatasetBundle) -> list[str]:
+    """Returns notes on val and test images that the run of `--pretrained` was trained on."""
+    folder = named_run(config)
+    record = read_split_record(folder) if folder else None
+    if record is None:
+        return []
+    judged = {name: split for name, split in bundle.splits.items() if name != "train"}
+    seen = {name: count_trained_on(record, split, config.dataset) for name, split in judged.items()}
+    return [
+        f"--pretrained={config.pretrained} was trained on {count:,} of the {len(judged[name]):,}"
+        f" {name} images: scores on {name} are too good"
+        for name, count in seen.items()
+        if count
+    ]

@@ -1,0 +1,111 @@
+"""splits.json and splits.csv.gz of a run directory: the images that the run learned from."""
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ferjax.config.format_versions import FORMAT, KEY, check_format
+from ferjax.data.splits.split_record import RecordedSplit, SplitRecord
+from ferjax.errors import UserError
+from ferjax.runtime.atomic_files import write_atomically
+
+SPLITS_FILE, IMAGES_FILE = "splits.json", "splits.csv.gz"
+_COLUMNS = ("split", "class", "content", "image")
+
+
+def write_split_record(run_dir: Path, record: SplitRecord) -> None:
+    """Writes the record of a run: a summary with digests, and a table with a row for each image.
+
+    The columns of the table are split, class, content (16 hexadecimal digits, empty if unknown) and
+    image; `pandas.read_csv` reads it.
+
+    Raises:
+      UserError: the folder cannot be written.
+    """
+    summary = {
+        KEY: FORMAT,
+        "dataset": record.dataset,
+        "classes": list(record.classes),
+        "splits": {name: _summary(part, record.classes) for name, part in record.splits.items()},
+    }
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for name, part in record.splits.items():
+        for image, label, content in zip(
+            part.ids, part.labels.tolist(), part.contents.tolist(), strict=True
+        ):
+            known = f"{content:016x}" if content else ""
+            writer.writerow((name, record.classes[label], known, image))
+    # Without a time in it, the same images give the same bytes.
+    table = gzip.compress(text.getvalue().encode("utf-8", "surrogateescape"), 6, mtime=0)
+    write_atomically(run_dir / IMAGES_FILE, table)
+    # Last: a reader that finds it finds both.
+    text_of_summary = json.dumps(summary, indent=1, ensure_ascii=False) + "\n"
+    write_atomically(run_dir / SPLITS_FILE, text_of_summary.encode())
+
+
+def _summary(part: RecordedSplit, classes: tuple[str, ...]) -> dict[str, Any]:
+    counts = np.bincount(part.labels, minlength=len(classes)).tolist()
+    return {
+        "images": len(part),
+        "classes": dict(zip(classes, counts, strict=True)),
+        "source": part.source,
+        "digest": part.digest,
+    }
+
+
+def read_split_record(run_dir: Path) -> SplitRecord | None:
+    """Returns what a run learned from, or None if it was not recorded.
+
+    Raises:
+      UserError: the two files are damaged or do not fit each other, or are of a later version.
+    """
+    path = run_dir / SPLITS_FILE
+    if not path.is_file():
+        return None
+    try:
+        summary = json.loads(path.read_text("utf-8"))
+        check_format(summary, str(path))
+        classes = tuple(summary["classes"])
+        rows = _read_table(run_dir / IMAGES_FILE, summary["splits"], classes)
+        if any(part.digest != summary["splits"][name]["digest"] for name, part in rows.items()):
+            raise ValueError("the digests differ")
+        return SplitRecord(summary["dataset"], classes, rows)
+    except (OSError, EOFError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise UserError(
+            f"{path} and {IMAGES_FILE} beside it are damaged or not of one run ({error}). They say"
+            " what the run learned from: copy both again, or move both away to go on without."
+        ) from None
+
+
+def _read_table(
+    path: Path, summaries: Mapping[str, Mapping[str, Any]], classes: tuple[str, ...]
+) -> dict[str, RecordedSplit]:
+    label_of = {name: label for label, name in enumerate(classes)}
+    found: dict[str, tuple[list[str], list[int], list[int]]] = {
+        name: ([], [], []) for name in summaries
+    }
+    with gzip.open(path, "rt", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        reader = csv.reader(file)
+        next(reader)
+        for split, emotion, content, image in reader:
+            ids, labels, contents = found[split]
+            ids.append(image)
+            labels.append(label_of[emotion])
+            contents.append(int(content, 16) if content else 0)
+    return {
+        name: RecordedSplit(
+            tuple(ids),
+            np.array(labels, np.int32),
+            np.array(contents, np.uint64),
+            summaries[name]["source"],
+        )
+        for name, (ids, labels, contents) in found.items()
+    }
