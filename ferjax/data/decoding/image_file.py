@@ -204,14 +204,8 @@ def image_split(
         return read_images([paths[i] for i in indices], size, channels, num_threads, pool)
 
     names = ids if isinstance(ids, Names) else tuple(ids)
-    return Split(
-        name,
-        np.asarray(labels, np.int32),
-        names,
-        (*size, channels),
-        read,
-        originals=lambda indices: [paths[i] for i in indices],
-    )
+    labels, shape = np.asarray(labels, np.int32), (*size, channels)
+    return Split(name, labels, names, shape, read, originals=lambda rows: [paths[i] for i in rows])
 
 
 def _orientation(file: Image.Image) -> int:
