@@ -5,7 +5,9 @@ flag take no longer than the start of Python.
 """
 
 import logging
+import os
 import re
+import select
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -18,6 +20,8 @@ from ferjax.training.interrupt_signals import holding_signals, repeating_ignored
 
 # Exit statuses as in sysexits.h: an internal error; a temporary failure.
 CRASHED, LOST_PEER = 70, 75
+# As a shell reports a process that SIGPIPE has ended: `launch.predict ... | head`.
+PIPE_CLOSED = 141
 # Text of the error when another process is lost; JAX raises several types.
 _LOST = "Gloo|NCCL|[Cc]oordination ?[Ss]ervice|[Cc]onnection|heartbeat"
 
@@ -26,6 +30,9 @@ def _parse(argv: Sequence[str]) -> list[str]:
     app.define_help_flags()
     try:
         return flags.FLAGS(argv)
+    except SystemExit:  # --help
+        sys.stdout.flush()
+        raise
     except flags.Error as error:
         raise UserError(f"{' '.join(str(error).split())} `--help` lists the flags.") from None
 
@@ -34,8 +41,8 @@ def run(main: Callable[[list[str]], Any]) -> None:
     """Parses flags, calls `main` with the other words of the command line, and exits.
 
     Exit status: 0; 1 for a `UserError`, printed as one line, or if memory ran out; 130 for Ctrl-C;
-    143 for SIGTERM or SIGHUP; `CRASHED` for an internal error; `LOST_PEER` if another process of
-    the run has ended.
+    143 for SIGTERM or SIGHUP; `PIPE_CLOSED` if nobody reads the output any more; `CRASHED` for an
+    internal error; `LOST_PEER` if another process of the run has ended.
     """
     _set_logs()
     with repeating_ignored_interrupts():
@@ -50,14 +57,15 @@ def _run(main: Callable[[list[str]], Any]) -> None:
 
             enable_compile_cache()
         main(arguments[1:])
+        sys.stdout.flush()
     except UserError as error:
         _exit(1, f"error: {error}")
     except KeyboardInterrupt as error:
-        # Only commands with --resume can go on where they stopped.
-        resumes = "resume" in flags.FLAGS
-        again = "; the same command with --resume continues from here" if resumes else ""
-        _exit(interrupt_status(error), f"stopped{again}")
+        resumed = "; the same command with --resume continues from here"
+        _exit(interrupt_status(error), f"stopped{resumed if _can_resume() else ''}")
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads_output():
+            _exit(PIPE_CLOSED)
         if ran_out_of_memory(error):
             _exit(1, f"error: {out_of_memory()}")
         if lost := _lost_peer(error):
@@ -80,6 +88,21 @@ def interrupt_status(error: KeyboardInterrupt) -> int:
     return 143 if isinstance(error, Terminated) else 130
 
 
+def _can_resume() -> bool:
+    return "resume" in flags.FLAGS
+
+
+def _nobody_reads_output() -> bool:
+    """Returns whether standard output is a closed pipe; from then on it goes nowhere."""
+    waiting = select.poll()
+    waiting.register(sys.stdout, 0)
+    if not waiting.poll(0):
+        return False
+    # Otherwise Python would complain when it flushes at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
+
+
 def _exit(status: int, message: str = "") -> NoReturn:
     """Ends the process with a message; at once if it belongs to a multi-process run."""
     if message:
@@ -94,7 +117,8 @@ def _lost_peer(error: Exception) -> str:
     processes = sys.modules.get("ferjax.runtime.processes")
     if not processes or not processes.is_distributed() or not re.search(_LOST, str(error)):
         return ""
-    return "another process of this run has ended; see its output. --resume continues the run."
+    resumed = " --resume continues the run." if _can_resume() else ""
+    return f"another process of this run has ended; see its output.{resumed}"
 
 
 def out_of_memory() -> str:

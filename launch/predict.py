@@ -1,5 +1,6 @@
 """Predict emotions of images: python -m launch.predict --workdir=RUN [--out=p.csv] IMAGES."""
 
+import sys
 from pathlib import Path
 
 from absl import flags
@@ -18,18 +19,34 @@ flags.DEFINE_integer("batch_size", 64, "Images per forward pass.")
 
 
 def main(arguments: list[str]) -> None:
-    """Writes one row for each image: file, most probable emotion, probability of each emotion."""
+    """Writes one row for each image: file, most probable emotion, probability of each emotion.
+
+    The row of an image that cannot be read is empty after its name, and standard error says why.
+    """
     values = flags.FLAGS
     if not values.workdir:
         raise UserError("--workdir is missing: the folder of a ferjax run.")
     if not arguments:
-        raise UserError("no images given. Name files or folders after the flags.")
+        raise UserError(
+            "no images given. Name files, folders or csv files of pixels after the flags."
+        )
     import_user_modules()
-    from ferjax.predict import load_predictor, predict_files, write_predictions
+    from ferjax.predict.prediction_table import (
+        left_out,
+        open_table,
+        predict_readable_files,
+        table,
+    )
+    from ferjax.predict.predictor import load_predictor
 
-    predictor = load_predictor(values.workdir, values.checkpoint, values.batch_size, values.tta)
-    rows = predict_files(predictor, [Path(argument) for argument in arguments])
-    write_predictions(rows, predictor.classes, Path(values.out) if values.out else None)
+    paths = [Path(argument).expanduser() for argument in arguments]
+    out = Path(values.out).expanduser() if values.out else None
+    with open_table(out) as write:
+        predictor = load_predictor(values.workdir, values.checkpoint, values.batch_size, values.tta)
+        rows = predict_readable_files(predictor, paths)
+        write(table(rows, predictor.classes))
+    for line in left_out(rows, paths):
+        print(f"warning: {line}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 
 import dataclasses
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ferjax.convert.catalogue.input_specs import refine_input_spec
-from ferjax.convert.readers.source_file import Source
+from ferjax.convert.readers.source_file import Source, source_below
 from ferjax.convert.rules.axis_layouts import shape_after
 from ferjax.convert.rules.match_and_convert import Table, find_targets, matches_any
 from ferjax.convert.tables.all_tables import TABLES
@@ -30,6 +31,8 @@ FINGERPRINTS: dict[str, tuple[tuple[int, ...], str, tuple[int, ...]]] = {
 }
 # Share of a file's keys that the rules of a table must match for the table to be chosen.
 _MIN_MATCHED_SHARE = 0.8
+# Prefixes of a network within a file, at most: `model.encoder.backbone.conv1.weight`.
+_MAX_DEPTH = 4
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,41 @@ class Recognised:
     num_classes: int | None
     hidden: bool
     notes: tuple[str, ...]
+
+
+def network_within(source: Source, kind: str | None = None) -> Source:
+    """Returns the part of a file that holds a supported network, such as its keys below `backbone`.
+
+    A file whose keys are those of a network is returned unchanged, and so is one without any.
+
+    Args:
+      source: the opened file.
+      kind: the expected kind of weights, or None.
+
+    Raises:
+      UserError: the file holds two networks below different prefixes.
+    """
+    if _matches(source, kind):
+        return source
+    prefix = ""
+    for _ in range(_MAX_DEPTH):
+        inner = (key.removeprefix(prefix) for key in source.leaves if key.startswith(prefix))
+        sizes = Counter(key.partition(".")[0] for key in inner if "." in key).most_common()
+        if not sizes:
+            break
+        (name, size), *others = sizes
+        view = source_below(source, f"{prefix}{name}.")
+        if not _matches(view, kind):
+            prefix = f"{prefix}{name}."
+            continue
+        twins = [f"{prefix}{other}." for other, count in others if count == size]
+        if twins:
+            raise UserError(
+                f"{source.path} holds networks of {size} arrays below {prefix}{name}. and"
+                f" {' and '.join(twins)} Save the one to use in a file of its own."
+            )
+        return view
+    return source
 
 
 def recognise(source: Source, model: str | None = None, kind: str | None = None) -> Recognised:
@@ -92,7 +130,7 @@ def _table(source: Source, kind: str | None) -> tuple[Table, tuple[str, ...]]:
     kinds = {table.kind for table in TABLES}
     if kind and kind not in kinds:
         raise unknown_name("kind of weights", kind, kinds)
-    shares = {i: _share(source, t) for i, t in enumerate(TABLES) if kind in (None, t.kind)}
+    shares = _shares(source, kind)
     best = max(shares.values())
     if best < _MIN_MATCHED_SHARE:
         keys = ", ".join([*source.leaves][:4])
@@ -114,6 +152,15 @@ def _table(source: Source, kind: str | None) -> tuple[Table, tuple[str, ...]]:
 
 def _from(kind: str | None) -> str:
     return f" from {kind}" if kind else ""
+
+
+def _shares(source: Source, kind: str | None) -> dict[int, float]:
+    """Returns number of a table → share of the file's keys that it has rules for."""
+    return {i: _share(source, t) for i, t in enumerate(TABLES) if kind in (None, t.kind)}
+
+
+def _matches(source: Source, kind: str | None) -> bool:
+    return max(_shares(source, kind).values(), default=0.0) >= _MIN_MATCHED_SHARE
 
 
 def _share(source: Source, table: Table) -> float:

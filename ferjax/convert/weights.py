@@ -10,14 +10,15 @@ import numpy as np
 
 from ferjax.convert.converted.weights_cache import cached_names as cached_names
 from ferjax.convert.converted.weights_cache import entry_folder, is_cached, locked_entry
-from ferjax.convert.converted.weights_folder import load_weights, save_weights
-from ferjax.convert.fetching.file_hashes import file_digest
+from ferjax.convert.converted.weights_folder import check_undamaged, load_weights, save_weights
 from ferjax.convert.fetching.name_url_or_file import Origin, address, fetch, resolve
 from ferjax.convert.readers.open_file import open_source
 from ferjax.convert.readers.source_file import Source
-from ferjax.convert.recognise_network import recognise
+from ferjax.convert.recognise_network import network_within, recognise
 from ferjax.convert.rules.match_and_convert import Assignment, Table, convert, match
 from ferjax.errors import UserError
+from ferjax.runtime.checksums import file_digest
+from ferjax.runtime.finite_arrays import not_finite
 from ferjax.specs import InputSpec, lists_to_tuples, spec_from_json, spec_to_json
 
 # (model, num_classes, **fields) → flat path → shape.
@@ -107,7 +108,11 @@ def save_pretrained(folder: Path, weights: Pretrained) -> Path:
 
 
 def _read(path: Path, model: str) -> Pretrained:
-    """Reads a folder of `save_pretrained`; raises `UserError` if it is of another network."""
+    """Reads a folder of `save_pretrained`.
+
+    Raises:
+      UserError: weights of another network, that are damaged, or that are NaN or infinite.
+    """
     variables, sidecar = load_weights(path)
     try:
         weights = Pretrained(
@@ -124,6 +129,9 @@ def _read(path: Path, model: str) -> Pretrained:
         raise UserError(
             f"{path}: its model.json has no valid value for {error}. Convert the weights again."
         ) from None
+    check_undamaged(path)
+    if broken := not_finite(variables):
+        raise UserError(f"{path}: {broken}. Convert the weights again, from a file without these.")
     if weights.model != model:
         raise UserError(
             f"{path}: weights of {weights.model}, expected {model}. Give --model={weights.model},"
@@ -167,7 +175,7 @@ def plan_conversion(file: Path, origin: Origin, model: str, abstract: Abstract) 
     Raises:
       UserError: no readable weights, weights of another network, or arrays that do not fit.
     """
-    source = open_source(file)
+    source = network_within(open_source(file), origin.kind)
     recognised = recognise(source, model, origin.kind)
     table, spec = recognised.table, origin.spec
     headless = recognised.num_classes is None and not recognised.hidden
@@ -192,12 +200,22 @@ def plan_conversion(file: Path, origin: Origin, model: str, abstract: Abstract) 
 
 
 def run_conversion(plan: ConversionPlan) -> Pretrained:
-    """Runs a planned conversion and returns the weights."""
+    """Runs a planned conversion and returns the weights.
+
+    Raises:
+      UserError: weights that are NaN or infinite.
+    """
     spec, origin = plan.origin.spec, plan.origin
+    variables = convert(plan.source.read, plan.assignments)
+    if broken := not_finite(variables):
+        raise UserError(
+            f"{plan.file}: {broken}: the file is damaged, or its network diverged. Copy or download"
+            " it again, or take other weights."
+        )
     return Pretrained(
         name=origin.name,
         model=plan.model,
-        variables=convert(plan.source.read, plan.assignments),
+        variables=variables,
         fields=plan.fields,
         input=plan.input,
         num_classes=plan.num_classes,

@@ -20,7 +20,7 @@ from ferjax.report.figures.image_grids import draw_batch
 from ferjax.report.figures.per_class_curves import draw_per_class
 from ferjax.report.figures.training_curves import draw_curves
 from ferjax.report.pages.report_files import write_report
-from ferjax.runs.load_run import LoadedRun, load_run
+from ferjax.runs.load_run import LoadedRun, check_probabilities, load_run
 from ferjax.runs.task import Task, evaluate_split, evaluator, train_batches
 from ferjax.runtime.processes import on_first
 from ferjax.runtime.random_keys import stream_key
@@ -53,6 +53,9 @@ def report_run(
     inputs = inputs_digest([str(run_dir.resolve()), *(run.step for run in runs.values())])
     on_first(lambda: _check_folder(out or run_dir, out, inputs))
     found = _evaluate(task, runs)
+    for kinds in found.values():
+        for result in kinds.values():
+            check_probabilities(result.probabilities, run_dir)
     folder = out or run_dir
     return on_first(lambda: _write_run_report(task, run_dir, folder, runs, found, warnings))
 

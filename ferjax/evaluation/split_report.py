@@ -20,7 +20,7 @@ from ferjax.evaluation.scores_and_figures import confusion_figure, epoch_scores,
 from ferjax.evaluation.seen_in_training import describe_seen
 from ferjax.report.environment import describe_environment
 from ferjax.report.pages.report_files import write_report
-from ferjax.runs.load_run import LoadedRun, load_run
+from ferjax.runs.load_run import LoadedRun, check_probabilities, load_run
 from ferjax.runs.task import evaluator
 from ferjax.runtime.processes import on_first
 from ferjax.runtime.sharding import data_mesh, devices_for
@@ -90,6 +90,7 @@ def report_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
             f"scored over the shared classes only: {', '.join(classes)}; over all"
             f" {len(run.classes)} classes of the network the accuracy is {100 * over_all:.2f} %"
         )
+    check_probabilities(result.probabilities, run_dir)
     trained_on, seen = describe_seen(record, shown, data.dataset)
     warnings = [*data.warnings, *seen, *absent_class_warnings({split.name: shown}, classes, None)]
     devices = list(mesh.devices.flat)

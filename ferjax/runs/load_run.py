@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from flax import linen as nn
 
 from ferjax.errors import UserError, unknown_name
 from ferjax.models.registry import create_model
+from ferjax.runtime.finite_arrays import not_finite
+from ferjax.runtime.variable_tree import flatten
 from ferjax.specs import InputSpec, spec_from_json
 from ferjax.training.run_directory.checkpoints import read_meta, restore_variables
 from ferjax.training.state import init_variables
@@ -46,7 +49,7 @@ def load_run(run_dir: str | Path, checkpoint: str = "selected", *, raw: bool = F
       raw: the parameters as trained, also where the run selects by their moving average.
 
     Raises:
-      UserError: no such directory, or no such checkpoint yet.
+      UserError: no such directory, no such checkpoint yet, or one that is damaged or holds NaN.
     """
     if checkpoint not in ("selected", "last"):
         raise unknown_name("--checkpoint", checkpoint, ("selected", "last"))
@@ -63,4 +66,26 @@ def load_run(run_dir: str | Path, checkpoint: str = "selected", *, raw: bool = F
     abstract = jax.eval_shape(lambda: init_variables(model, spec, seed=0))
     averaged = () if raw else meta.get("averaged", ())
     variables = restore_variables(run_dir, step, abstract, averaged)
+    if broken := not_finite(flatten(variables)):
+        raise UserError(
+            f"{run_dir / 'checkpoints' / str(step)}: {broken}: the file is damaged, or the network"
+            " diverged before it was saved. Copy the run again, or train it again."
+        )
     return LoadedRun(model, variables, spec, classes, step, epoch, meta)
+
+
+def check_probabilities(probabilities: np.ndarray, source: str | Path) -> np.ndarray:
+    """Returns float [N, K] probabilities; raises `UserError` where one is NaN: it is no emotion.
+
+    Args:
+      probabilities: of images, from the network of a run.
+      source: names the run in the message.
+    """
+    broken = np.flatnonzero(~np.isfinite(probabilities).all(-1))
+    if len(broken):
+        raise UserError(
+            f"{source}: its network gives probabilities that are not finite for {len(broken):,} of"
+            f" {len(probabilities):,} images. Its weights are damaged or diverged: use another"
+            " checkpoint, or train again with a lower --learning_rate."
+        )
+    return probabilities

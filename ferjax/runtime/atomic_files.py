@@ -1,6 +1,12 @@
-"""Atomic file writing: a reader sees the old file or the new one, never a half-written one."""
+"""Atomic writing: a reader sees the old file or the new one, never a half-written one."""
 
+import contextlib
+import glob
 import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from ferjax.errors import UserError
@@ -9,13 +15,13 @@ from ferjax.errors import UserError
 def write_atomically(path: Path, content: bytes) -> Path:
     """Writes `content` to `path` through a temporary file in the same folder; returns the path.
 
-    Missing folders are created.
+    Missing folders are created. Temporary files of killed processes are removed an hour later.
 
     Raises:
       UserError: the file cannot be written (no permission, no space, a file where a folder goes).
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _temporary_name(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -23,9 +29,66 @@ def write_atomically(path: Path, content: bytes) -> Path:
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+        # Several machines may write the files of one study, but none of them takes so long.
+        remove_left_by_killed_processes(path, seconds=3600)
     except OSError as error:
         raise UserError(
             f"cannot write {path}: {error.strerror or error}. "
             "Check that the run directory exists, is writable and has space left."
         ) from error
     return path
+
+
+@contextlib.contextmanager
+def temporary_beside(path: Path) -> Iterator[Path]:
+    """Yields the name of a temporary file or folder to build `path` in, and rename when complete.
+
+    What is left under that name is removed when the block ends, and what killed processes have left
+    for the same `path` before it begins.
+
+    Raises:
+      OSError: the folder of `path` cannot be listed.
+    """
+    remove_left_by_killed_processes(path)
+    temporary = _temporary_name(path)
+    try:
+        yield temporary
+    finally:
+        _remove(temporary)
+
+
+def remove_left_by_killed_processes(path: Path, seconds: float = 0) -> None:
+    """Removes the temporary files and folders for `path` whose processes have ended.
+
+    Args:
+      path: of the result. Processes of other machines that write to it are taken for dead.
+      seconds: what was changed since then is left.
+    """
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        number = re.fullmatch(r"(\d+)\.tmp", left.name.removeprefix(f".{path.name}."))
+        # A number may come back, in a container soon; this process has none in the making yet.
+        ended = number and (int(number[1]) == os.getpid() or not _is_alive(int(number[1])))
+        with contextlib.suppress(FileNotFoundError):
+            if ended and time.time() - left.stat().st_mtime >= seconds:
+                _remove(left)
+
+
+def _temporary_name(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def _is_alive(process: int) -> bool:
+    """Returns whether a process of this number runs on this machine."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
+    shutil.rmtree(path, ignore_errors=True)

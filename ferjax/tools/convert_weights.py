@@ -2,8 +2,8 @@
 
 import contextlib
 import json
-import tempfile
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from ferjax.config.tool_configs import ConvertConfig
+from ferjax.convert.converted.weights_cache import locked_entry
 from ferjax.convert.converted.weights_folder import is_saved, load_weights
 from ferjax.convert.export_torchvision import to_torchvision
 from ferjax.convert.fetching.name_url_or_file import Origin, fetch, resolve
@@ -27,7 +28,8 @@ from ferjax.errors import UserError
 from ferjax.images.preprocess import prepare
 from ferjax.models.registry import abstract_variables, create_model
 from ferjax.runs.load_run import load_run
-from ferjax.runtime.atomic_files import write_atomically
+from ferjax.runtime.atomic_files import remove_left_by_killed_processes, write_atomically
+from ferjax.runtime.finite_arrays import not_finite
 from ferjax.runtime.variable_tree import flatten, unflatten
 from ferjax.specs import spec_to_json
 
@@ -84,9 +86,20 @@ def run_convert(config: ConvertConfig) -> Conversion:
 
 @contextlib.contextmanager
 def _file_of(origin: Origin, config: ConvertConfig) -> Iterator[Path]:
-    """Yields the local source file; a downloaded file is deleted at the end of the block."""
-    with tempfile.TemporaryDirectory(prefix="ferjax-") as folder:
-        yield fetch(origin, Path(folder), offline=config.offline, progress=config.progress)
+    """Yields the local source file; a downloaded file is deleted at the end of the block.
+
+    It lies in the cache's folder of downloads: what a killed process has left there is resumed, by
+    this command or by training.
+    """
+    if origin.path:
+        yield origin.path
+        return
+    with locked_entry(origin.key) as folder:
+        file = fetch(origin, folder, offline=config.offline, progress=config.progress)
+        yield file
+        if folder in file.parents:
+            shutil.rmtree(folder)
+            folder.mkdir()
 
 
 def _verify_logits(plan: ConversionPlan, weights: Pretrained) -> float:
@@ -128,10 +141,6 @@ def run_export(config: ConvertConfig) -> tuple[Path, str]:
     out = Path(config.out)
     if out.suffix != ".safetensors":
         raise UserError(f"--out={out}: the name of a .safetensors file is expected.")
-    description = out.with_suffix(".json")
-    for file in (out, description):
-        if file.exists():
-            raise UserError(f"{file} exists already. Nothing was written; give another --out.")
     source = Path(config.source)
     if is_saved(source):
         variables, about = load_weights(source)
@@ -142,10 +151,26 @@ def run_export(config: ConvertConfig) -> tuple[Path, str]:
         model, fields = run.meta["model"], run.meta["fields"]
         variables = {path: np.asarray(leaf) for path, leaf in flatten(run.variables).items()}
         about = {"classes": list(run.classes), "input": spec_to_json(run.spec)}
+    if broken := not_finite(variables):
+        raise UserError(f"{source}: {broken}. Nothing was written; export other weights.")
     if config.model and config.model != model:
         raise UserError(f"--model={config.model}: {source} holds {model}. Leave the flag out.")
     state, build = to_torchvision(variables, model, fields)
     text = json.dumps({"build": build.splitlines(), **about}, indent=1) + "\n"
-    write_atomically(out, save(state))
-    write_atomically(description, text.encode())
+    _write_both({out.with_suffix(".json"): text.encode(), out: save(state)})
     return out, build
+
+
+def _write_both(contents: Mapping[Path, bytes]) -> None:
+    """Writes the two files of an export, or the one that a killed export did not come to.
+
+    Raises:
+      UserError: both exist already, or one with another content.
+    """
+    present = [path for path in contents if path.exists()]
+    other = [path for path in present if not path.is_file() or path.read_bytes() != contents[path]]
+    if taken := other or (present if len(present) == len(contents) else []):
+        raise UserError(f"{taken[-1]} exists already. Nothing was written; give another --out.")
+    for path, content in contents.items():
+        remove_left_by_killed_processes(path)
+        write_atomically(path, content)

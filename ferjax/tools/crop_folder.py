@@ -3,7 +3,6 @@
 import csv
 import io
 import os
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from ferjax.data.splits.bad_images import ON_BAD_IMAGE
 from ferjax.data.splits.exclude_file import EXCLUDE, excluded, read_exclude
 from ferjax.errors import UserError, unknown_name
 from ferjax.faces.crop_face import Crop, CropPlan, crop_face
+from ferjax.runtime.atomic_files import temporary_beside
 from ferjax.runtime.progress_bar import tqdm
 
 RECORD, FACELESS = "crops.csv", "no_face.txt"
@@ -85,10 +85,9 @@ def crop_folder(
     _check_folders(source, out)
     names = _crop_names([p.relative_to(source).as_posix() for p in image_files(source)], source)
     left_out = _excluded_files(source, exclude, names)
-    # In the same folder as `out`, so that one rename moves it there.
-    work = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
-        try:
+        # In the same folder as `out`, so that one rename moves it there.
+        with temporary_beside(out) as work:
             work.mkdir(parents=True)
             rows = []
             with tqdm(names.items(), unit="image", disable=None if progress else True) as bar:
@@ -103,8 +102,6 @@ def crop_folder(
             if listed := [row.file for row in rows if row.decision == NO_FACE["list"]]:
                 (work / FACELESS).write_text("\n".join([*listed, ""]), "utf-8", "surrogateescape")
             os.replace(work, out)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
         raise UserError(
             f"cannot write {out}: {error.strerror or error}. Check that its folder is writable and "

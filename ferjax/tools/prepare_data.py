@@ -18,7 +18,7 @@ from ferjax.images.augmented_input import augment
 from ferjax.images.preprocess import denormalize
 from ferjax.report.figures.contact_sheet import draw_contact_sheets
 from ferjax.report.figures.image_grids import draw_batch
-from ferjax.report.pages.audit_files import write_audit
+from ferjax.report.pages.audit_files import AUDIT_FILES, write_audit
 from ferjax.report.pages.audit_sections import findings
 from ferjax.report.pages.report_files import to_json_types
 from ferjax.runtime.progress_bar import tqdm
@@ -44,9 +44,20 @@ def run_prepare(config: PrepareConfig) -> list[str]:
         raise UserError("--dataset is missing. (For --crops, --data_dir is enough.)")
     task = requested[0]
     out = Path(config.out or f"prepared/{config.dataset or 'faces'}-{task}")
-    if task != "cache" and out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if task != "cache" and out.exists() and not _may_write_again(out, task):
         raise UserError(f"--out={out} is not empty. Nothing was written; give another folder.")
     return _TASKS[task](config, out)
+
+
+def _may_write_again(out: Path, task: str) -> bool:
+    """Returns whether a folder holds nothing but what this task writes there, and can write again.
+
+    A finished audit or preview is replaced, and so is one that was killed.
+    """
+    patterns = _REPEATED.get(task, ())
+    return out.is_dir() and all(
+        any(entry.match(pattern) for pattern in patterns) for entry in out.iterdir()
+    )
 
 
 def _load_bundle(config: PrepareConfig, cache_dir: Path | None = None) -> DatasetBundle:
@@ -135,6 +146,11 @@ def _draw_preview(config: PrepareConfig, out: Path) -> list[str]:
     return [str(path)]
 
 
+# Files of the tasks whose result follows from the data, so that it is drawn again at each call.
+_REPEATED = {
+    "audit": (*AUDIT_FILES, ".*.tmp"),
+    "preview": ("preview_*.png", ".*.tmp"),
+}
 _TASKS: dict[str, Callable[[PrepareConfig, Path], list[str]]] = {
     "audit": _write_audit,
     "crops": _write_crops,

@@ -9,7 +9,12 @@ import pytest
 
 from ferjax.convert.catalogue.input_specs import IMAGENET, keras_normalization, refine_input_spec
 from ferjax.convert.readers.source_file import Source
-from ferjax.convert.recognise_network import FINGERPRINTS, Recognised, recognise
+from ferjax.convert.recognise_network import (
+    FINGERPRINTS,
+    Recognised,
+    network_within,
+    recognise,
+)
 from ferjax.convert.rules.match_and_convert import Leaf, Table, export
 from ferjax.convert.tables.all_tables import TABLES, find_table
 from ferjax.errors import UserError
@@ -165,3 +170,33 @@ def test_a_classifier_without_its_last_layer_is_recognised() -> None:
     whole = {**leaves, **{key: Leaf(shape, "float32") for key, shape in shapes.items()}}
     assert (recognise(source(whole)).num_classes, recognise(source(whole)).hidden) == (None, True)
     assert not recognise(source(leaves)).hidden
+
+
+@pytest.mark.parametrize("prefix", ["backbone.", "encoder.", "module.encoder_q.", "net.a.b.c."])
+@pytest.mark.parametrize("kind", ["torchvision", "transformers"])
+def test_a_network_below_a_prefix_is_found(prefix: str, kind: str) -> None:
+    leaves = leaves_of("resnet18", find_table("resnet18", kind), None)
+    beside = {"head.weight": Leaf((7, 512), "float32"), "temperature": Leaf((), "float32")}
+    file = source({**{prefix + key: leaf for key, leaf in leaves.items()}, **beside})
+    read: list[str] = []
+    file = dataclasses.replace(file, read=lambda key: read.append(key) or np.zeros(1))
+    found = network_within(file)
+    assert found.leaves == leaves
+    assert found.notes == (f"keys taken from below {prefix!r}; left out: head.weight, temperature",)
+    assert recognise(found).model == "resnet18"
+    found.read(next(iter(leaves)))
+    assert read == [prefix + next(iter(leaves))]
+
+
+def test_a_network_without_a_prefix_is_taken_as_it_is() -> None:
+    for model, table in CASES:
+        file = source(leaves_of(model, table, None))
+        assert network_within(file) is file
+    strange = source({f"blocks.{i}.attn.qkv.weight": Leaf((3,), "float32") for i in range(12)})
+    assert network_within(strange) is strange
+    leaves = leaves_of("resnet18", find_table("resnet18", "torchvision"))
+    twins = {
+        f"{name}.{key}": leaf for name in ("student", "teacher") for key, leaf in leaves.items()
+    }
+    with pytest.raises(UserError, match=r"networks of .* below student\. and teacher\."):
+        network_within(source(twins))

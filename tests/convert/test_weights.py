@@ -17,12 +17,12 @@ from safetensors.numpy import save_file
 from ferjax.convert.catalogue import find_weights
 from ferjax.convert.converted.weights_cache import cached_names, entry_folder
 from ferjax.convert.fetching import hub_client, name_url_or_file
-from ferjax.convert.fetching.file_hashes import file_digest
 from ferjax.convert.rules.match_and_convert import export
 from ferjax.convert.tables.all_tables import find_table
 from ferjax.convert.weights import Pretrained, load_pretrained, save_pretrained
 from ferjax.errors import UserError
 from ferjax.models.registry import abstract_variables
+from ferjax.runtime.checksums import file_digest
 
 Variables = dict[str, np.ndarray]
 
@@ -358,3 +358,22 @@ def test_an_interrupted_conversion_is_repeated(files: Path, resnet18: Variables)
     (incomplete / "model.safetensors").write_bytes(b"half")
     assert_equal(load(files / "resnet18.safetensors").variables, resnet18)
     assert not incomplete.exists()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_refused(
+    value: float, resnet18: Variables, tmp_path: Path
+) -> None:
+    kernel = resnet18["params/head/kernel"].copy()
+    kernel[3, :2] = value
+    variables = {**resnet18, "params/head/kernel": kernel}
+    file = write_source_file(variables, "resnet18", "torchvision", tmp_path / "nan.safetensors")
+    expected = "2 of the 2,560 values of params/head/kernel are NaN or infinite"
+    with pytest.raises(UserError, match=rf"nan\.safetensors: {expected}"):
+        load(file)
+    assert not cached_names()
+    # A folder of an older version may hold them.
+    write_source_file(resnet18, "resnet18", "torchvision", file)
+    saved = save_pretrained(tmp_path / "old", dataclasses.replace(load(file), variables=variables))
+    with pytest.raises(UserError, match=rf"old: {expected}"):
+        load(saved)

@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from ferjax.config.tool_configs import ConvertConfig
 from ferjax.convert.export_torchvision import to_torchvision
+from ferjax.errors import UserError
 from ferjax.models.registry import abstract_variables
+from ferjax.tools.convert_weights import run_convert, run_export
 
 ROOT = Path(__file__).resolve().parents[2]
 Convert = Callable[..., tuple[int, str, str]]
@@ -89,6 +92,35 @@ def test_there_and_back(
     description = json.loads((tmp_path / "back.json").read_text())
     assert description["input"]["mean"] == [0.485, 0.456, 0.406]
     assert description["build"] == ["net = torchvision.models.resnet18(num_classes=5)"]
+
+
+@pytest.mark.parametrize("left", ["killed.json", "killed.safetensors"])
+def test_an_export_that_was_killed_is_completed(
+    left: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FERJAX_CACHE", str(tmp_path / "cache"))
+    run_convert(ConvertConfig(model="resnet18", source=file, out="r18"))
+    config = ConvertConfig(source="r18", to="torchvision", out="killed.safetensors")
+    both = (tmp_path / "killed.json", tmp_path / "killed.safetensors")
+    run_export(config)
+    expected = [path.read_bytes() for path in both]
+    with pytest.raises(UserError, match="exists already"):
+        run_export(config)
+    for path in both:
+        if path.name != left:
+            path.unlink()
+    temporary = tmp_path / ".killed.safetensors.99999999.tmp"
+    temporary.touch()
+    run_export(config)
+    assert [path.read_bytes() for path in both] == expected
+    assert not temporary.exists()
+    # What another command has written is not touched.
+    both[0].unlink()
+    both[1].write_bytes(b"mine")
+    with pytest.raises(UserError, match=r"killed\.safetensors exists already"):
+        run_export(config)
+    assert not both[0].exists()
 
 
 def test_the_list_shows_published_and_cached_weights(convert: Convert) -> None:

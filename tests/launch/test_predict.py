@@ -1,6 +1,7 @@
 """`launch.predict` as its user meets it."""
 
 import csv
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,3 +41,33 @@ def test_a_table_is_written_once(
     # The second command would have left one row.
     assert refused[0] == 1
     assert "--out=p.csv exists already" in refused[2]
+
+
+def test_one_bad_image_costs_one_row(
+    tiny_run: Path, tmp_path: Path, commands: Callable[..., list[tuple[int, str, str]]]
+) -> None:
+    face = Image.fromarray(render_faces(np.arange(1), np.arange(1), size=48)[0])
+    (tmp_path / "faces").mkdir()
+    face.save(tmp_path / "faces" / "good.png")
+    (tmp_path / "faces" / "cut.png").write_bytes(b"\x89PNG")
+    (tmp_path / "taken.csv").touch()
+    given = (f"--workdir={tiny_run}", "--batch_size=1")
+    printed, written, taken, lost = commands(
+        "predict",
+        (*given, "faces"),
+        (*given, "--out=p.csv", "faces"),
+        # Refused before the work, of which there is none here: no such run, no such images.
+        ("--workdir=nowhere", "--out=taken.csv", "faces"),
+        (*given, "--out=q.csv", "gone.png"),
+    )
+    for status, _, errors in (printed, written):
+        assert status == 0
+        assert errors.startswith("warning: faces/cut.png: cannot be read as an image")
+    text = (tmp_path / "p.csv").read_bytes().decode()
+    assert printed[1] == text
+    assert text.splitlines()[1] == "faces/cut.png" + "," * 8
+    assert text.splitlines()[2].startswith("faces/good.png,")
+    assert "--out=taken.csv exists already" in taken[2]
+    assert lost[0] == 1
+    # Nothing is left that would block the next run.
+    assert sorted(os.listdir(tmp_path)) == ["faces", "p.csv", "taken.csv"]

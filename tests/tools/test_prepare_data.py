@@ -45,6 +45,14 @@ def test_the_audit_finds_the_planted_duplicate(tree: Path, tmp_path: Path) -> No
     assert "labels differ" in " ".join(lines)
     for name in ("classes.png", "samples.png", "conflicts.png"):
         Image.open(tmp_path / "audit" / name).verify()
+    # An audit is written again, without the figure that has nothing to show any more.
+    (tree / EMOTIONS[1] / "again.png").unlink()
+    (tmp_path / "audit" / "audit.json").unlink()  # as after a kill
+    assert prepare(**given, out=str(tmp_path / "audit"), image_size=40)[-1] == lines[-1]
+    again = json.loads((tmp_path / "audit" / "audit.json").read_text())
+    assert again["files"]["files"] == 24
+    assert not (tmp_path / "audit" / "conflicts.png").exists()
+    (tmp_path / "audit" / "notes.txt").touch()
     with pytest.raises(UserError, match="is not empty"):
         prepare(**given, out=str(tmp_path / "audit"))
 
@@ -71,13 +79,14 @@ def test_the_cache_has_a_file_for_each_split(tree: Path, tmp_path: Path) -> None
     assert len(list((tmp_path / "cache").glob("folder-*"))) == 2
 
 
-@pytest.mark.parametrize("augment", ["none", "strong"])
-def test_the_preview_is_an_image(augment: str, tmp_path: Path) -> None:
+def test_previews_are_images(tmp_path: Path) -> None:
     out = tmp_path / "preview"
-    given: dict[str, Any] = dict(dataset="synthetic", image_size=32, augment=augment)
-    (path,) = prepare(**given, preview=True, out=str(out))
-    Image.open(path).verify()
-    assert Path(path).parent == out
+    for augment in ("none", "strong", "strong"):
+        given: dict[str, Any] = dict(dataset="synthetic", image_size=32, augment=augment)
+        (path,) = prepare(**given, preview=True, out=str(out))
+        Image.open(path).verify()
+        assert Path(path).parent == out
+    assert len([*out.iterdir()]) == 2
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
-"""File format of converted weights: `model.safetensors` and its metadata in `model.json`."""
+"""File format of converted weights: `model.safetensors`, and its metadata in `model.json`.
+
+`SHA256SUMS` holds the checksums of both; weights of older versions have none.
+"""
 
 import json
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from safetensors.numpy import load_file, save_file
 
 import ferjax
 from ferjax.errors import UserError
+from ferjax.runtime.atomic_files import temporary_beside
+from ferjax.runtime.checksums import find_damage, write_checksums
 
 FORMAT, VERSION = "ferjax-weights", 1
 TENSORS_FILE, SIDECAR_FILE = "model.safetensors", "model.json"
@@ -39,24 +43,22 @@ def save_weights(
     wrong = [name for name, tensor in tensors.items() if tensor.dtype != np.float32]
     if wrong:
         raise ValueError(f"not float32: {wrong}")
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     head = {"format": FORMAT, "version": VERSION, "ferjax": ferjax.__version__}
     shapes = {name: list(tensor.shape) for name, tensor in sorted(tensors.items())}
     text = json.dumps({**head, **sidecar, "tensors": shapes}, indent=1) + "\n"
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise _exists_error(folder)
-        try:
+        with temporary_beside(folder) as temporary:
             temporary.mkdir(parents=True)
             contiguous = {name: np.asarray(t, order="C") for name, t in tensors.items()}
             save_file(contiguous, temporary / TENSORS_FILE)
             (temporary / SIDECAR_FILE).write_text(text, "utf-8")
-            for path in (temporary / TENSORS_FILE, temporary / SIDECAR_FILE, temporary):
+            sums = write_checksums(temporary)
+            for path in (temporary / TENSORS_FILE, temporary / SIDECAR_FILE, sums, temporary):
                 _sync(path)
             os.rename(temporary, folder)
             _sync(folder.parent)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
     except (OSError, SafetensorError) as error:
         if folder.is_dir() and any(folder.iterdir()):  # another process was first
             raise _exists_error(folder) from None
@@ -79,7 +81,7 @@ def load_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
       Flat path → float32 array, and the JSON values of `model.json`.
 
     Raises:
-      UserError: no such weights, another format or version, or a truncated file.
+      UserError: no such weights, another format or version, or a damaged file.
     """
     folder = Path(path) if Path(path).is_dir() else Path(path).parent
     sidecar = _read_sidecar(folder / SIDECAR_FILE)
@@ -102,7 +104,15 @@ def load_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             f" {shapes.get(wrong[0], 'missing')} found,"
             f" {sidecar['tensors'].get(wrong[0], 'none')} expected. {_ADVICE}"
         )
+    check_undamaged(folder, TENSORS_FILE)
     return tensors, sidecar
+
+
+def check_undamaged(path: Path, file: str = SIDECAR_FILE) -> None:
+    """Raises `UserError` unless a file of converted weights is as it was written."""
+    folder = path if path.is_dir() else path.parent
+    if damage := find_damage(folder, file):
+        raise UserError(f"{folder}: {damage}. {_ADVICE}")
 
 
 def is_saved(path: Path) -> bool:

@@ -1,18 +1,9 @@
-"""File hashes (SHA-256, MD5): digest of a file, and check against a published hash."""
+"""Check of a file against its published hash (SHA-256, MD5)."""
 
-import hashlib
 from pathlib import Path
 
 from ferjax.errors import UserError
-
-
-def file_digest(path: Path, algorithm: str = "sha256") -> str:
-    """Returns the hexadecimal digest of a file's bytes; `algorithm` is `sha256` or `md5`."""
-    with open(path, "rb") as file:
-        # md5 only detects wrong or damaged files here; it is not used for security.
-        return hashlib.file_digest(
-            file, lambda: hashlib.new(algorithm, usedforsecurity=False)
-        ).hexdigest()
+from ferjax.runtime.checksums import file_digest
 
 
 def check_hash(path: Path, expected: str, origin: str) -> None:

@@ -12,9 +12,9 @@ from ferjax.convert.catalogue.weight_spec import WeightSpec
 from ferjax.convert.converted.weights_cache import cache_root
 from ferjax.convert.converted.weights_folder import is_saved
 from ferjax.convert.fetching.download import download
-from ferjax.convert.fetching.file_hashes import file_digest
 from ferjax.convert.fetching.hub_client import hub_cached, hub_download
 from ferjax.errors import UserError
+from ferjax.runtime.checksums import file_digest
 
 # A text with one of these suffixes is a file name, even if the file does not exist.
 _SUFFIXES = frozenset(

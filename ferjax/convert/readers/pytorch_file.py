@@ -1,19 +1,21 @@
-"""Reads PyTorch weights (.pth, .pt, .bin) safely: unpickles tensors only, never other objects."""
+"""Reads PyTorch weights (.pth, .pt, .bin) safely: only tensors are built, and no code is run."""
 
 import pickle
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ferjax.convert.readers.source_file import Source, dtype_notes, without_prefixes
+from ferjax.convert.readers.restricted_unpickler import restricted_pickle
+from ferjax.convert.readers.source_file import Source, dtype_notes, shorten, without_prefixes
 from ferjax.convert.rules.match_and_convert import Leaf
 from ferjax.errors import UserError
 
 # Keys under which training scripts store the network's state dict; averaged weights come first.
-_WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")
+_WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model", "net")
 # Pages of a memory-mapped file stay in memory as long as the mapping. So the file is mapped again
 # after this number of bytes.
 _MAPPED_BYTES = 64 << 20
@@ -23,10 +25,10 @@ def open_torch(path: Path, *, mapped: bool) -> Source:
     """Opens a file of torch.save; `mapped`: it has the zip format and is read lazily.
 
     Raises:
-      UserError: torch is missing, or the file is damaged, has objects other than tensors, or has
-        no tensors.
+      UserError: torch is missing, or the file is damaged, would run code, or has no tensors, or
+        those of several networks.
     """
-    state, notes = _state_dict(_load(path, mapped), path)
+    state, notes = _state_dict(*_load(path, mapped), path)
     names, unwrapped = without_prefixes(state)
     leaves = {name: _leaf(state[key]) for name, key in names.items()}
     tensors, bytes_read = state, 0
@@ -35,7 +37,7 @@ def open_torch(path: Path, *, mapped: bool) -> Source:
         nonlocal tensors, bytes_read
         if bytes_read > _MAPPED_BYTES or names[name] not in tensors:
             tensors.clear()
-            tensors, bytes_read = _state_dict(_load(path, mapped), path)[0], 0
+            tensors, bytes_read = _state_dict(*_load(path, mapped), path)[0], 0
         # A tensor that is not mapped is already in memory. It is removed here, so that its memory
         # is free after its conversion.
         tensor = tensors[names[name]] if mapped else tensors.pop(names[name])
@@ -57,20 +59,37 @@ def _leaf(tensor: Any) -> Leaf:
     return Leaf(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
 
 
-def _load(path: Path, mapped: bool) -> Any:
-    """Returns the file's content by torch's loader that builds only tensors and containers."""
+def _load(path: Path, mapped: bool) -> tuple[Any, list[str]]:
+    """Returns the file's content, and the names of objects in it that were not built.
+
+    Torch's own loader builds tensors and containers and refuses all else; then `restricted_pickle`
+    reads the file.
+    """
     try:
         import torch
     except ImportError:
         raise UserError(
             f"{path} is a PyTorch file; reading it needs torch: pip install 'ferjax[convert]'."
         ) from None
-    try:
+
+    def load(**options: Any) -> Any:
         with path.open("rb") as file:
             # From a path with this suffix torch would expect the safetensors format.
             if mapped and path.suffix != ".safetensors":
-                return torch.load(str(path), map_location="cpu", weights_only=True, mmap=True)
-            return torch.load(file, map_location="cpu", weights_only=True)
+                return torch.load(str(path), map_location="cpu", mmap=True, **options)
+            return torch.load(file, map_location="cpu", **options)
+
+    left_aside: dict[str, None] = {}
+    try:
+        try:
+            return load(weights_only=True), []
+        except pickle.UnpicklingError as error:
+            if not _forbidden_name(str(error)):
+                raise
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on classes without source code
+            restricted = restricted_pickle(left_aside)
+            return load(weights_only=False, pickle_module=restricted), [*left_aside]
     except MemoryError:
         raise
     except pickle.UnpicklingError as error:
@@ -79,12 +98,17 @@ def _load(path: Path, mapped: bool) -> Any:
         raise _damaged_file_error(path, str(error)) from None
 
 
+def _forbidden_name(reason: str) -> str | None:
+    """Returns the object that a loader refused to build, or None if it failed otherwise."""
+    match = re.search(r"GLOBAL (\S+)|[Uu]nsupported class (\S+)|operand (\d+)", reason)
+    return next(filter(None, match.groups())) if match else None
+
+
 def _forbidden_object_error(path: Path, reason: str) -> UserError:
     """Returns the error for a pickle with an object that the loader refuses to build."""
-    match = re.search(r"GLOBAL (\S+)|[Uu]nsupported class (\S+)|operand (\d+)", reason)
-    if not match:
+    name = _forbidden_name(reason)
+    if not name:
         return _damaged_file_error(path, reason)
-    name = next(filter(None, match.groups()))
     return UserError(
         f"{path} holds more than tensors: it would run or build {name}, which was refused. "
         "Expected a state dict: torch.save(model.state_dict(), file). Write one on the machine "
@@ -101,14 +125,12 @@ def _damaged_file_error(path: Path, reason: str) -> UserError:
     )
 
 
-def _state_dict(loaded: Any, path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _state_dict(
+    loaded: Any, left_aside: list[str], path: Path
+) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Returns the tensors by key, without the wrappers of a training script, and notes on those."""
-    import torch
-
     notes: list[str] = []
-    while isinstance(loaded, Mapping) and (
-        name := next((w for w in _WRAPPERS if isinstance(loaded.get(w), Mapping)), None)
-    ):
+    while isinstance(loaded, Mapping) and (name := _wrapper(loaded, path)) is not None:
         notes.append(f"keys unwrapped from {name!r}{_left_out(loaded, name)}")
         loaded = loaded[name]
     if not isinstance(loaded, Mapping):
@@ -116,24 +138,54 @@ def _state_dict(loaded: Any, path: Path) -> tuple[dict[str, Any], tuple[str, ...
             f"{path} holds one {type(loaded).__name__}, expected a state dict: tensors by name, "
             "as torch.save(model.state_dict(), file) writes it."
         )
-    state = {str(key): v for key, v in loaded.items() if isinstance(v, torch.Tensor)}
+    state = _tensors(loaded)
     if not state:
         keys = ", ".join(map(repr, list(loaded)[:5])) or "nothing"
+        objects = f", and objects that are not built ({shorten(left_aside)})" if left_aside else ""
         raise UserError(
-            f"{path} holds no tensors under its keys ({keys}), expected a state dict, directly or "
-            f"under one of {', '.join(_WRAPPERS)}."
+            f"{path} holds no tensors under its keys ({keys}){objects}, expected a state dict, "
+            f"directly or under one of {', '.join(_WRAPPERS)}, as torch.save(model.state_dict(), "
+            "file) writes it."
         )
     if others := [str(key) for key in loaded if str(key) not in state]:
-        notes.append(f"not tensors, left out: {_shorten(others)}")
+        notes.append(f"not tensors, left out: {shorten(others)}")
+    if left_aside:
+        notes.append(f"objects that were not built: {shorten(left_aside)}")
     return state, tuple(notes)
+
+
+def _tensors(state: Mapping[Any, Any]) -> dict[str, Any]:
+    import torch
+
+    return {str(key): value for key, value in state.items() if isinstance(value, torch.Tensor)}
+
+
+def _wrapper(loaded: Mapping[Any, Any], path: Path) -> Any:
+    """Returns the key under which a training script has put the network, None if it has not.
+
+    It is a known name or, of the dictionaries that hold more tensors than lie beside them, that
+    with most.
+    """
+    inner = {key: value for key, value in loaded.items() if isinstance(value, Mapping)}
+    counts = {key: len(_tensors(value)) for key, value in inner.items()}
+    for name in _WRAPPERS:
+        # A wrapper may lie in another one.
+        if counts.get(name) or any(isinstance(v, Mapping) for v in inner.get(name, {}).values()):
+            return name
+    most = max(counts.values(), default=0)
+    if most <= len(_tensors(loaded)):
+        return None
+    largest = [key for key, count in counts.items() if count == most]
+    if len(largest) > 1:
+        raise UserError(
+            f"{path} holds {len(largest)} networks of {most} tensors, under"
+            f" {', '.join(map(repr, largest))}. Save the one to use: torch.save(torch.load(file)"
+            f"[{largest[0]!r}], new_file)."
+        )
+    return largest[0]
 
 
 def _left_out(loaded: Mapping[Any, Any], name: str) -> str:
     """Returns the end of a note that lists the other keys next to the network's state."""
     others = [str(key) for key in loaded if key != name]
-    return f"; left out: {_shorten(others)}" if others else ""
-
-
-def _shorten(names: list[str]) -> str:
-    """Returns the first six names of a list, and the number of names if there are more."""
-    return ", ".join(names) if len(names) <= 6 else f"{', '.join(names[:6])} ... ({len(names)})"
+    return f"; left out: {shorten(others)}" if others else ""

@@ -1,7 +1,7 @@
 """Source: an opened weights file of another library (keys, shapes, a function to read an array)."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,24 @@ def without_prefixes(keys: Iterable[str]) -> tuple[dict[str, str], tuple[str, ..
 def _shared_prefix(names: Iterable[str]) -> str | None:
     """Returns a wrapper's prefix that all names have, or None."""
     return next((p for p in _PREFIXES if all(name.startswith(p) for name in names)), None)
+
+
+def source_below(source: Source, prefix: str) -> Source:
+    """Returns the arrays whose keys begin with a prefix, without it, and a note on the others."""
+    below = [key for key in source.leaves if key.startswith(prefix)]
+    others = [key for key in source.leaves if not key.startswith(prefix)]
+    left_out = f"; left out: {shorten(others)}" if others else ""
+    return replace(
+        source,
+        leaves={key.removeprefix(prefix): source.leaves[key] for key in below},
+        read=lambda name: source.read(prefix + name),
+        notes=(*source.notes, f"keys taken from below {prefix!r}{left_out}"),
+    )
+
+
+def shorten(names: Sequence[str]) -> str:
+    """Returns the first six names of a list, and the number of names if there are more."""
+    return ", ".join(names) if len(names) <= 6 else f"{', '.join(names[:6])} ... ({len(names)})"
 
 
 def dtype_notes(leaves: Mapping[str, Leaf]) -> tuple[str, ...]:

@@ -4,11 +4,13 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from ferjax.data.decoding.image_file import image_header
 from ferjax.emotions import canonical_name
 from ferjax.errors import UserError, unknown_name
 
 IMAGE_SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".webp", ".pgm", ".ppm", ".tif", ".tiff"}
+    {".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg"}
+    | {".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
 SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 
@@ -86,6 +88,8 @@ def describe_path(path: Path, most: int = 8) -> str:
 def image_files(path: Path) -> list[Path]:
     """Returns [path] for a file, or the sorted image files at any depth below a folder.
 
+    Hidden and system files are ignored. A file without suffix is an image if its content is one.
+
     Raises:
       UserError: `path` does not exist, or the folder contains no images.
     """
@@ -94,10 +98,24 @@ def image_files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise UserError(f"{path}: no such file or folder")
-    files = sorted(f for f in path.rglob("*") if f.suffix.lower() in IMAGE_SUFFIXES)
+    files = sorted(f for f in path.rglob("*") if _is_visible(f.relative_to(path)) and _is_image(f))
     if not files:
         raise UserError(f"{path}: no images in this folder; it {describe_path(path)}")
     return files
+
+
+def _is_visible(path: Path) -> bool:
+    return not any(name.startswith(".") or name.lower() in SYSTEM_FILES for name in path.parts)
+
+
+def _is_image(path: Path) -> bool:
+    if path.suffix or not path.is_file():
+        return path.suffix.lower() in IMAGE_SUFFIXES
+    try:
+        image_header(path)
+    except UserError:
+        return False
+    return True
 
 
 def layout_error(title: str, data_dir: Path, layouts: Iterable[str], source: str) -> UserError:

@@ -15,12 +15,21 @@ from ferjax.report.pages import audit_sections
 from ferjax.report.pages.report_files import to_json_types
 from ferjax.runtime.atomic_files import write_atomically
 
+# What an audit writes, the last two figures where there is something to show.
+AUDIT_FILES = (
+    "audit.md",
+    "audit.json",
+    "classes.png",
+    "samples.png",
+    "conflicts.png",
+    "mirrored.png",
+)
 # The most groups of copies in a figure, and the most images of one group.
 _MAX_GROUPS, _MAX_IMAGES = 40, 6
 
 
 def write_audit(audit: Mapping[str, Any], bundle: DatasetBundle, directory: Path) -> Path:
-    """Writes the audit of a data set and returns the path of its `audit.md`.
+    """Writes the audit of a data set, over an earlier one, and returns the path of its `audit.md`.
 
     The other files: `audit.json`, `classes.png` (class histogram), `samples.png` (random images of
     each class, the same ones at every call) and, where there are any, `conflicts.png` (duplicates
@@ -49,6 +58,7 @@ def write_audit(audit: Mapping[str, Any], bundle: DatasetBundle, directory: Path
         "mirrored": (report["mirrored"]["groups"], "mirrored copies"),
     }
     for file, (groups, title) in copies.items():
+        (directory / f"{file}.png").unlink(missing_ok=True)  # of an earlier audit
         if groups:
             drawn = [_group_cells(bundle, group) for group in groups[:_MAX_GROUPS]]
             shown = f"{len(drawn)} of {len(groups):,} groups, at most {_MAX_IMAGES} images of each"

@@ -1,6 +1,5 @@
 """Orbax checkpoints of a run: the latest and the best, each with `state` and JSON `meta`."""
 
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,14 +11,19 @@ import orbax.checkpoint as ocp
 
 from ferjax.config.format_versions import upgrade_meta
 from ferjax.errors import UserError
+from ferjax.runtime.checksums import write_checksums
 from ferjax.runtime.processes import on_first
 from ferjax.runtime.variable_tree import flatten, merge_trees, unflatten
 from ferjax.training.run_directory.find_runs import check_is_run
+from ferjax.training.run_directory.verified_reads import reading, saved_metrics, saved_steps
 from ferjax.training.state import TrainState
 
 _policies = ocp.checkpoint_managers
 # Name of a checkpoint that is being replaced by another one of the same step: "replaced.<step>".
 _ASIDE = "replaced"
+# In Orbax's error for a state of other parameters or of another optimizer.
+_OTHER_STRUCTURE = "tree structures do not match"
+_UNFINISHED = "*.orbax-checkpoint-tmp*"
 
 
 def _rank(metrics: dict[str, float]) -> tuple[float, float]:
@@ -35,14 +39,23 @@ def open_checkpoints(run_dir: Path) -> ocp.CheckpointManager:
     best = _policies.BestN(
         get_metric_fn=cast(Any, _rank), n=1, keep_checkpoints_without_metrics=False
     )
+    folder = (run_dir / "checkpoints").resolve()
     options = ocp.CheckpointManagerOptions(
+        # Called by process 0, after all have written and before the rename that commits.
+        async_options=ocp.AsyncOptions(post_finalization_callback=lambda: _add_checksums(folder)),
         # Without best_fn Orbax ignores metrics on disk, and a resumed run would drop its best.
         best_fn=cast(Any, _rank),
         preservation_policy=_policies.AnyPreservationPolicy([_policies.LatestN(1), best]),
     )
-    folder = (run_dir / "checkpoints").resolve()
     on_first(lambda: _mend(folder))
     return ocp.CheckpointManager(folder, options=options)
+
+
+def _add_checksums(folder: Path) -> None:
+    """Adds the checksums of its files to the checkpoint that is about to be committed."""
+    for unfinished in folder.glob(_UNFINISHED):
+        # Orbax still writes to its own files beside the items' folders.
+        write_checksums(unfinished, "*/**/*")
 
 
 def _mend(folder: Path) -> None:
@@ -55,8 +68,7 @@ def _mend(folder: Path) -> None:
         place = folder / aside.suffix[1:]
         shutil.rmtree(aside, ignore_errors=True) if place.exists() else aside.rename(place)
     steps = saved_steps(folder)
-    files = {step: path / "metrics" / "metrics" for step, path in steps.items()}
-    ranks = {step: _rank(json.loads(f.read_text())) for step, f in files.items() if f.is_file()}
+    ranks = {step: _rank(metrics) for step, metrics in saved_metrics(folder).items()}
     kept = {max(steps, default=None), max(ranks, key=lambda step: ranks[step], default=None)}
     for surplus in steps.keys() - kept:
         shutil.rmtree(steps[surplus], ignore_errors=True)
@@ -64,13 +76,8 @@ def _mend(folder: Path) -> None:
 
 def remove_torn(folder: Path) -> None:
     """Removes unfinished checkpoints from a folder of checkpoints."""
-    for torn in folder.glob("*.orbax-checkpoint-tmp*"):
+    for torn in folder.glob(_UNFINISHED):
         shutil.rmtree(torn, ignore_errors=True)
-
-
-def saved_steps(folder: Path) -> dict[int, Path]:
-    """Returns the finished checkpoints of a folder by their steps."""
-    return {int(path.name): path for path in folder.glob("*") if path.name.isdecimal()}
 
 
 def _set_aside(folder: Path, step: int) -> None:
@@ -109,9 +116,14 @@ def save_checkpoint(
 
 
 def restore_meta(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
-    """Returns the meta saved at `step`, upgraded to the current format."""
-    items = ocp.args.Composite(meta=ocp.args.JsonRestore())
-    meta = manager.restore(step, args=items)["meta"]
+    """Returns the meta saved at `step`, upgraded to the current format.
+
+    Raises:
+      UserError: there is no such checkpoint, or it is damaged.
+    """
+    items, folder = ocp.args.Composite(meta=ocp.args.JsonRestore()), Path(manager.directory)
+    with reading(folder, step, "meta"):
+        meta = manager.restore(step, args=items)["meta"]
     return upgrade_meta(meta, f"{manager.directory}/{step}")
 
 
@@ -121,16 +133,18 @@ def restore_checkpoint(manager: ocp.CheckpointManager, step: int, like: TrainSta
     It may have been saved from any number of devices.
 
     Raises:
-      UserError: its structure differs, for instance because another optimizer made it.
+      UserError: it is damaged, or its structure differs, for instance because another optimizer
+        made it.
     """
     abstract = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like
     )
     items = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
     try:
-        return manager.restore(step, args=items)["state"]
+        with reading(Path(manager.directory), step, "state", passes=_OTHER_STRUCTURE):
+            return manager.restore(step, args=items)["state"]
     except ValueError as error:
-        if "tree structures do not match" not in str(error):
+        if _OTHER_STRUCTURE not in str(error):
             raise
         raise UserError(
             f"{manager.directory}/{step}: parameters or optimizer state have another structure than"
@@ -150,14 +164,15 @@ def read_meta(run_dir: Path, step: int | None = None) -> tuple[int, dict[str, An
     """Returns step and meta of a checkpoint, by default of the latest.
 
     Raises:
-      UserError: the run holds no checkpoint.
+      UserError: the run holds no checkpoint, or it is damaged.
     """
     check_is_run(run_dir)
     path = (run_dir / "checkpoints").resolve()
+    if not (steps := saved_steps(path)):
+        raise UserError(f"{run_dir}: no finished checkpoint yet. Let the run save one epoch.")
+    step = max(steps) if step is None else step
+    saved_metrics(path)
     with ocp.CheckpointManager(path, item_names=("state", "meta")) as manager:
-        step = manager.latest_step() if step is None else step
-        if step is None:
-            raise UserError(f"{run_dir}: no finished checkpoint yet. Let the run save one epoch.")
         return step, restore_meta(manager, step)
 
 
@@ -173,7 +188,7 @@ def restore_variables(
       averaged: flat paths of the parameters whose moving average is returned instead.
 
     Raises:
-      UserError: the checkpoint's shapes are not the network's.
+      UserError: the checkpoint is damaged, or its shapes are not the network's.
     """
     handlers = {"state": ocp.PyTreeCheckpointHandler()}
     flat = flatten(abstract["params"])
@@ -182,7 +197,10 @@ def restore_variables(
     as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), wanted)
     items = ocp.args.PyTreeRestore(item=wanted, restore_args=as_numpy, partial_restore=True)
     path = (run_dir / "checkpoints").resolve()
-    with ocp.CheckpointManager(path, item_handlers=handlers) as manager:
+    with (
+        ocp.CheckpointManager(path, item_handlers=handlers) as manager,
+        reading(path, step, "state"),
+    ):
         variables = manager.restore(step, args=ocp.args.Composite(state=items))["state"]
     variables["params"] = merge_trees(variables["params"], variables.pop("ema", {}))
     jax.tree.map_with_path(

@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ferjax.convert.converted import weights_folder
-from ferjax.convert.converted.weights_folder import is_saved, load_weights, save_weights
+from ferjax.convert.converted.weights_folder import (
+    check_undamaged,
+    is_saved,
+    load_weights,
+    save_weights,
+)
 from ferjax.errors import UserError
 
 TENSORS = {
@@ -130,3 +135,20 @@ def test_a_damaged_sidecar_is_an_error(saved: Path) -> None:
     assert is_saved(saved)
     with pytest.raises(UserError, match=r"model\.json cannot be read"):
         load_weights(saved)
+
+
+def test_changed_bytes_are_an_error(saved: Path) -> None:
+    tensors = saved / "model.safetensors"
+    content = bytearray(tensors.read_bytes())
+    content[-2] ^= 1
+    tensors.write_bytes(content)
+    with pytest.raises(UserError, match=r"weights: model\.safetensors is damaged .*Delete this"):
+        load_weights(saved)
+    sidecar = saved / "model.json"
+    sidecar.write_text(sidecar.read_text().replace("1e-05", "1e-06"))
+    with pytest.raises(UserError, match=r"weights: model\.json is damaged .*Delete this folder"):
+        check_undamaged(saved)
+    # Weights of an older version open: they have no checksums.
+    (saved / "SHA256SUMS").unlink()
+    check_undamaged(saved)
+    assert load_weights(saved)[0].keys() == TENSORS.keys()

@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
-from ferjax.convert.fetching.file_hashes import file_digest
 from ferjax.convert.weights import Pretrained
 from ferjax.data.synthetic.load_synthetic import render_faces
 from ferjax.emotions import EMOTIONS
+from ferjax.runtime.checksums import file_digest
 from ferjax.training.run_directory.metrics_jsonl import read_lines
 
 torch = pytest.importorskip("torch")

@@ -1,6 +1,11 @@
 """PyTorch files: wrapped state dicts, malicious pickles, files without weights, bfloat16."""
 
+import argparse
+import collections
 import os
+import re
+import shutil
+import subprocess
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -105,3 +110,80 @@ def test_a_file_that_is_mapped_again_gives_the_same_arrays(
     arrays = {key: source.read(key) for key in [*state, *state]}
     for key, tensor in state.items():
         np.testing.assert_array_equal(arrays[key], tensor.numpy())
+
+
+class AverageMeter:
+    """A statistic of a training script."""
+
+    def __init__(self) -> None:
+        self.values = [0.5]
+
+
+class Settings(dict[str, Any]):
+    """Settings by name, as attributes too; many training scripts have such a class."""
+
+
+STATE = {f"conv{i}.weight": torch.arange(6.0).reshape(2, 3) + i for i in range(5)}
+LEFTOVERS: dict[str, Any] = {
+    "args": argparse.Namespace(lr=0.1, data=Path("faces")),
+    "best_acc": np.float64(0.71),
+    "confusion": np.eye(2),
+    "meter": AverageMeter(),
+    "settings": Settings(width=2),
+    "counts": collections.defaultdict(int, a=1),
+    "order": collections.OrderedDict(a=1),
+    "classes": {"anger", "fear"},
+    "raw": b"bytes",
+    "optimizer": {"state": {0: {"momentum_buffer": torch.ones(2)}}, "param_groups": [{"lr": 1}]},
+    "acc": torch.tensor(0.7),
+}
+
+
+@pytest.mark.parametrize("container", ["torch zip", "torch legacy"])
+@pytest.mark.parametrize("wrapper", ["net", "state_dict", "resnet", 0])
+def test_leftovers_of_training_do_not_hide_the_tensors(
+    container: str, wrapper: str | int, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "a.pth", container, {"epoch": 3, **LEFTOVERS, wrapper: STATE})
+    source = open_source(path)
+    assert [*source.leaves] == [*STATE]
+    for key, tensor in STATE.items():
+        np.testing.assert_array_equal(source.read(key), tensor.numpy())
+    unwrapped, objects = source.notes
+    assert unwrapped.startswith(f"keys unwrapped from {wrapper!r}; left out: epoch, args")
+    assert objects.startswith("objects that were not built: argparse.Namespace")
+
+
+def test_objects_among_the_tensors_are_left_out(tmp_path: Path) -> None:
+    saved = {**STATE, "args": LEFTOVERS["args"], "best": np.float32(1)}
+    source = open_source(write(tmp_path / "a.pth", "torch zip", saved))
+    assert [*source.leaves] == [*STATE]
+    assert source.notes[0] == "not tensors, left out: args, best"
+    # Objects built from the values of the file, not from its code.
+    message = error_message(write(tmp_path / "b.pth", "torch zip", {"net": AverageMeter()}))
+    assert "holds no tensors under its keys ('net')" in message
+    assert "AverageMeter" in message
+
+
+@pytest.mark.parametrize("call", [os.system, eval, subprocess.getoutput, shutil.rmtree])
+def test_calls_beside_leftovers_are_refused(call: Any, tmp_path: Path) -> None:
+    class Call:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return call, (str(tmp_path / "kept"),)
+
+    (tmp_path / "kept").mkdir()
+    saved = {"net": STATE, "args": LEFTOVERS["args"], "x": Call()}
+    message = error_message(write(tmp_path / "a.pth", "torch zip", saved))
+    assert re.search(rf"it would run or build \S*{call.__name__}, which was refused", message)
+    assert (tmp_path / "kept").is_dir()
+
+
+def test_one_of_several_networks_must_be_chosen(tmp_path: Path) -> None:
+    saved = {"student": STATE, "teacher": STATE, "epoch": 3}
+    message = error_message(write(tmp_path / "a.pth", "torch zip", saved))
+    assert "holds 2 networks of 5 tensors, under 'student', 'teacher'" in message
+    # A small one beside it is left out, and said to be.
+    saved = {"encoder": STATE, "classifier": {"weight": torch.ones(2)}}
+    source = open_source(write(tmp_path / "b.pth", "torch zip", saved))
+    assert [*source.leaves] == [*STATE]
+    assert source.notes == ("keys unwrapped from 'encoder'; left out: classifier",)

@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 
 from ferjax.config.phases import phases_of
-from ferjax.convert.fetching.file_hashes import file_digest
 from ferjax.convert.rules.match_and_convert import find_targets
 from ferjax.convert.tables.efficientnet import KERAS
 from ferjax.convert.weights import Pretrained
 from ferjax.data.synthetic.load_synthetic import render_faces
 from ferjax.emotions import EMOTIONS
 from ferjax.recipes import resolve
+from ferjax.runtime.checksums import file_digest
 from ferjax.training.freezing import frozen_pattern
 from ferjax.training.run_directory.metrics_jsonl import read_lines
 

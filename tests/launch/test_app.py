@@ -1,0 +1,70 @@
+"""How an entry point ends: by Ctrl-C, and when nobody reads its output any more."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ENDS = """
+import importlib, sys
+from launch.app import run
+
+importlib.import_module(f"launch.{sys.argv.pop(1)}")
+
+def main(arguments):
+    match arguments:
+        case ["stop"]:
+            raise KeyboardInterrupt
+        case ["inner"]:
+            raise BrokenPipeError("of a worker process")
+        case ["print"]:
+            for number in range(100_000):
+                print(number)
+
+run(main)
+"""
+
+
+def end(*arguments: str, **options: object) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", ENDS, *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+@pytest.mark.parametrize(
+    ("entry_point", "said"),
+    [
+        ("train", "stopped; the same command with --resume continues from here\n"),
+        ("predict", "stopped\n"),
+        ("convert", "stopped\n"),
+        ("prepare", "stopped\n"),
+        ("evaluate", "stopped\n"),
+        ("bench", "stopped\n"),
+    ],
+)
+def test_only_a_command_with_resume_speaks_of_it(entry_point: str, said: str) -> None:
+    done = end(entry_point, "stop")
+    assert (done.returncode, done.stderr) == (130, said)
+
+
+@pytest.mark.parametrize("arguments", [("predict", "print"), ("train", "--help")])
+def test_a_reader_may_leave_early(arguments: tuple[str, ...]) -> None:
+    """As `| head` does."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = end(*arguments, stdout=writing)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_a_pipe_to_another_process_is_not_the_output() -> None:
+    done = end("predict", "inner")
+    assert done.returncode == 70
+    assert "BrokenPipeError: of a worker process" in done.stderr
