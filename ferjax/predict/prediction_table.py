@@ -66,7 +66,9 @@ def _sources(path: Path) -> list[tuple[str, _Source]]:
     """Returns the name and the source of every image of a file, folder or pixel csv."""
     if path.suffix.lower() != ".csv" or not path.is_file():
         return [(str(file), file) for file in image_files(path)]
-    rows = [(f"{path}:{row}", image) for row, image in enumerate(read_pixels(path), start=1)]
+    rows: list[tuple[str, _Source]] = [
+        (f"{path}:{row}", image) for row, image in enumerate(read_pixels(path), start=1)
+    ]
     if not rows:
         raise UserError(f"{path}: a header and no rows; expected a face in each row.")
     return rows
