@@ -80,6 +80,11 @@ def run_train(
         return report_run(task, run_dir)
 
 
+def _warn_of_absent_classes(bundle: DatasetBundle) -> None:
+    for warning in absent_class_warnings(bundle.splits, bundle.classes):
+        _log.warning("warning: %s", warning)
+
+
 def prepare_run(config: TrainConfig, devices: Devices | None = None) -> Task:
     """Returns the task of a run, new or to be resumed, on the images that it began with.
 
@@ -89,11 +94,6 @@ def prepare_run(config: TrainConfig, devices: Devices | None = None) -> Task:
     """
     task = prepare_task(config, devices)
     return replace(task, bundle=check_splits(config, task.bundle))
-
-
-def _warn_of_absent_classes(bundle: DatasetBundle) -> None:
-    for warning in absent_class_warnings(bundle.splits, bundle.classes):
-        _log.warning("warning: %s", warning)
 
 
 def _finished_report(config: TrainConfig) -> dict[str, Any] | None:
@@ -133,6 +133,6 @@ def run_evaluate(config: EvalConfig) -> dict[str, Any]:
     if not any(given) and (config.tta, config.checkpoint) == ("none", "selected"):
         own, recorded = replace(own, progress=config.progress), read_split_record(run_dir)
         task = prepare_task(own, devices_for(own.batch_size), recorded)
-        out, warnings = config.out, [] if recorded else [NOT_RECORDED]
-        return report_run(task, run_dir, Path(out) if out else None, warnings)
+        out = Path(config.out) if config.out else None
+        return report_run(task, run_dir, [] if recorded else [NOT_RECORDED], out)
     return report_split(config, own)

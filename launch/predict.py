@@ -27,7 +27,9 @@ def main(arguments: list[str]) -> None:
     if not values.workdir:
         raise UserError("--workdir is missing: the folder of a ferjax run.")
     if not arguments:
-        raise UserError("no images given. Name files or folders after the flags.")
+        raise UserError(
+            "no images given. Name files, folders or csv files of pixels after the flags."
+        )
     import_user_modules()
     from ferjax.predict.prediction_table import (
         left_out,

@@ -7,11 +7,10 @@ from pathlib import Path
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
 from ferjax.data.registry import data_path, load_dataset
-from ferjax.data.splits.recorded_bundle import recorded_split
 from ferjax.data.splits.split import DatasetBundle, Split, join_splits
 from ferjax.data.splits.split_record import SplitRecord
 from ferjax.errors import UserError, unknown_name
-from ferjax.runs.recorded_splits import NOT_RECORDED
+from ferjax.evaluation.seen_in_training import split_to_judge
 
 # The name of all splits together.
 ALL = "all"
@@ -27,7 +26,7 @@ class EvaluatedData:
       bundle: the data set.
       split: the images; its name is a split's or `all`.
       source: where they come from, in words.
-      warnings: what a reader must know before believing scores on them.
+      warnings: what is not as the run recorded it.
     """
 
     dataset: str
@@ -35,7 +34,7 @@ class EvaluatedData:
     bundle: DatasetBundle
     split: Split
     source: str
-    warnings: tuple[str, ...]
+    warnings: list[str]
 
 
 def load_evaluated_data(
@@ -43,15 +42,15 @@ def load_evaluated_data(
 ) -> EvaluatedData:
     """Returns the images that a config asks for.
 
-    The run's own data set is cut as the run cut it, also where the data have changed since; its
-    default is test, or val where there is no test. Of other data no val is cut; their default is
-    `all`.
+    The run's own data set is cut as the run cut it; its default is test, or val where there is no
+    test. Of other data no val is cut; their default is `all`. A split that the run cut is found
+    again, by name and content, also where its images lie elsewhere now.
 
     Args:
       config: of the evaluation.
       own: the run's config.
       image_size: side to which images are resized if they differ in size.
-      record: of the images that the run learned from, or None if it recorded none.
+      record: the images that the run began with, or None where it recorded nothing.
 
     Raises:
       UserError: no such data or split.
@@ -69,13 +68,11 @@ def load_evaluated_data(
         name, data_dir, image_size=image_size, split_seed=own.split_seed, **options
     )
     default = ALL if not is_own else "test" if "test" in bundle.splits else "val"
+    bundle, warnings = split_to_judge(record, bundle, config.split or default)
     if own.limit:
         note = f"the run's own --limit={own.limit} is not applied here: every image is judged"
         bundle = replace(bundle, notes=(*bundle.notes, note))
-    wanted, warnings = config.split or default, () if record else (NOT_RECORDED,)
-    if record and is_own and wanted in bundle.splits:
-        bundle, warnings = recorded_split(record, bundle, wanted)
-    split, source = _named_split(name, bundle, wanted, is_own)
+    split, source = _named_split(name, bundle, config.split or default, is_own)
     place = "" if is_own or data_dir is None else _name_of(Path(data_dir))
     return EvaluatedData(name, place, bundle, split, source, warnings)
 

@@ -13,6 +13,10 @@ from ferjax.data.splits.split import Split
 from ferjax.data.storage.feature_store import content_digest
 from ferjax.data.storage.locks_and_writes import folder_lock
 from ferjax.errors import UserError
+from ferjax.runtime.atomic_files import write_atomically
+
+# Written first: a folder tells whose it is also where an evaluation was stopped.
+_INPUTS = ".inputs"
 
 
 def inputs_digest(facts: Sequence[Any], split: Split | None = None) -> str:
@@ -39,13 +43,13 @@ def evaluation_folder(out: Path | None, parent: Path, name: str, inputs: str) ->
       out: the folder that the user asks for, or None.
       parent: where the folder goes otherwise.
       name: of that folder; `-2`, `-3` and so on are added while it holds another evaluation.
-      inputs: from `inputs_digest`; the report holds it under `inputs`.
+      inputs: from `inputs_digest`; a hidden file of the folder holds it.
 
     Raises:
       UserError: `out` holds something else.
     """
     if out:
-        check_out(out, inputs)
+        claim_out(out, inputs)
         yield out
         return
     # Of several processes that judge folders of one name each gets a folder of its own.
@@ -55,17 +59,23 @@ def evaluation_folder(out: Path | None, parent: Path, name: str, inputs: str) ->
             folder for folder in map(parent.joinpath, names) if _inputs_of(folder) in (None, inputs)
         )
         folder.mkdir(exist_ok=True)
+        write_atomically(folder / _INPUTS, inputs.encode())
         yield folder
 
 
-def check_out(out: Path, inputs: str) -> None:
-    """Raises `UserError` unless `--out` is new, empty, or holds an evaluation of `inputs`."""
-    found = [entry for entry in out.iterdir() if not entry.name.startswith(".")]
-    if found and _inputs_of(out) != inputs:
+def claim_out(out: Path, inputs: str) -> None:
+    """Makes `--out` the folder of an evaluation, which may have been stopped there before.
+
+    Raises:
+      UserError: it holds something else.
+    """
+    if _inputs_of(out) not in (None, inputs):
+        found = next(entry.name for entry in out.iterdir() if entry.name != _INPUTS)
         raise UserError(
-            f"--out={out} holds {found[0].name} and is no earlier result of this evaluation. Name a"
-            " new folder; nothing was written."
+            f"--out={out} holds {found} and is no earlier result of this evaluation. Name a new"
+            " folder; nothing was written."
         )
+    write_atomically(out / _INPUTS, inputs.encode())
 
 
 def writable_folder(folder: Path, advice: str) -> None:
@@ -83,8 +93,8 @@ def writable_folder(folder: Path, advice: str) -> None:
 
 
 def _inputs_of(folder: Path) -> str | None:
-    """Returns the inputs of the evaluation in a folder; None where none was finished."""
-    path = folder / "report.json"
-    if not path.is_file():
+    """Returns the inputs of a folder's evaluation, "" of another content, None of nothing."""
+    content = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    if set(content) <= {_INPUTS}:
         return None
-    return json.loads(path.read_text(encoding="utf-8")).get("inputs", "")
+    return (folder / _INPUTS).read_text("utf-8") if _INPUTS in content else ""

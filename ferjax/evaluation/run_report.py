@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ferjax.data.splits.class_counts import describe_counts
-from ferjax.evaluation.evaluation_folder import check_out, inputs_digest, writable_folder
+from ferjax.evaluation.evaluation_folder import claim_out, inputs_digest, writable_folder
 from ferjax.evaluation.network_costs import describe_costs, describe_network
 from ferjax.evaluation.predictions_csv import COLUMNS, write_predictions_csv
 from ferjax.evaluation.protocol import describe_phases, describe_protocol, summarise, warnings_of
@@ -29,15 +29,15 @@ from ferjax.training.run_directory.metrics_jsonl import read_lines
 
 
 def report_run(
-    task: Task, run_dir: Path, out: Path | None = None, warnings: Sequence[str] = ()
+    task: Task, run_dir: Path, warnings: Sequence[str] = (), out: Path | None = None
 ) -> dict[str, Any]:
     """Evaluates a run's last and selected parameters on val and test and writes its report.
 
     Args:
       task: of the run, on the images that it was trained on.
       run_dir: its directory.
-      out: the folder that the report goes to; None: the run's directory.
       warnings: what a reader must know, besides the warnings that follow from the results.
+      out: the folder that the report goes to; None: the run's directory.
 
     Returns the report, with the `path` of its report.md.
 
@@ -57,13 +57,13 @@ def report_run(
         for result in kinds.values():
             check_probabilities(result.probabilities, run_dir)
     folder = out or run_dir
-    return on_first(lambda: _write_run_report(task, run_dir, folder, runs, found, inputs, warnings))
+    return on_first(lambda: _write_run_report(task, run_dir, folder, runs, found, warnings))
 
 
 def _check_folder(folder: Path, out: Path | None, inputs: str) -> None:
     writable_folder(folder, "Give --out=DIR, a folder for the report elsewhere.")
     if out:
-        check_out(out, inputs)
+        claim_out(out, inputs)
 
 
 def _write_run_report(
@@ -72,7 +72,6 @@ def _write_run_report(
     folder: Path,
     runs: Mapping[str, LoadedRun],
     found: Mapping[str, Mapping[str, Evaluation]],
-    inputs: str,
     warnings: Sequence[str],
 ) -> dict[str, Any]:
     config, classes = task.config, task.bundle.classes
@@ -113,7 +112,6 @@ def _write_run_report(
             "course": [*meta["notes"]] or "as planned",
             "predictions": f"{', '.join(predictions)}: {COLUMNS}",
         },
-        "inputs": inputs,
         "judged": [
             f"{name}: {describe_counts(task.bundle.splits[name], classes)}" for name in found
         ],

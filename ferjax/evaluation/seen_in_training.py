@@ -1,7 +1,19 @@
-"""Says how many of the images that are judged a run was trained on."""
+"""Says how many of the images that are judged a run was trained on, and which split is judged."""
 
-from ferjax.data.splits.split import Split
+from ferjax.data.splits.recorded_bundle import recorded_split
+from ferjax.data.splits.split import DatasetBundle, Split
 from ferjax.data.splits.split_record import SplitRecord, count_trained_on
+from ferjax.runs.recorded_splits import NOT_RECORDED
+
+
+def split_to_judge(
+    record: SplitRecord | None, bundle: DatasetBundle, name: str
+) -> tuple[DatasetBundle, list[str]]:
+    """Returns the bundle with the split as the run recorded it if it is cut anew, and warnings."""
+    if record is None:
+        return bundle, [NOT_RECORDED]
+    bundle, warnings = recorded_split(record, bundle, name)
+    return bundle, list(warnings)
 
 
 def describe_seen(record: SplitRecord | None, split: Split, dataset: str) -> tuple[str, list[str]]:

@@ -95,7 +95,7 @@ def report_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
             f" {len(run.classes)} classes of the network the accuracy is {100 * over_all:.2f} %"
         )
     trained_on, seen = describe_seen(record, shown, data.dataset)
-    warnings = [*data.warnings, *seen]
+    warnings = [*data.warnings, *seen, *absent_class_warnings({split.name: shown}, classes, None)]
     devices = list(mesh.devices.flat)
     found = _Found(data, shown, classes, result, notes, devices, trained_on, warnings)
     return on_first(lambda: _write(config, own, run, found))
@@ -133,7 +133,7 @@ def _write(config: EvalConfig, own: TrainConfig, run: LoadedRun, found: _Found) 
     where = str(Path(config.workdir).resolve()) if out else ""
     inputs = inputs_digest([where, run.step, data.dataset, wanted, how, found.classes], split)
     with evaluation_folder(out, _evaluations(config), name, inputs) as directory:
-        report = {**_report(config, own, run, found, directory), "inputs": inputs}
+        report = _report(config, own, run, found, directory)
         return {**report, "path": str(write_report(report, directory))}
 
 
@@ -167,10 +167,7 @@ def _report(
         "results": results,
         "config": asdict(config),
         "environment": describe_environment(found.devices, run.meta["seconds"]),
-        "warnings": [
-            *found.warnings,
-            *absent_class_warnings({split.name: split}, classes, trained=None),
-        ],
+        "warnings": found.warnings,
         "notes": found.notes,
         "figures": [
             confusion_figure(result, classes, directory, split.name, title, config.checkpoint),

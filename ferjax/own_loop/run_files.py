@@ -229,8 +229,8 @@ def write_own_report(
         "config": {"model": run.model, **run.fields},
         "environment": describe_environment(jax.devices(), 0.0),
         "warnings": [
-            *(f"{name}: {warning}" for name, (_, found) in seen.items() for warning in found),
             *absent_class_warnings(splits, run.classes),
+            *(f"{name}: {warning}" for name, (_, found) in seen.items() for warning in found),
         ],
         "notes": [],
         "figures": figures,

@@ -1,4 +1,4 @@
-"""Predictions of image files, and the csv table that they are written to."""
+"""Predictions of image files and pixel csvs, and the csv table that they are written to."""
 
 import contextlib
 import csv
@@ -12,16 +12,22 @@ import numpy as np
 
 from ferjax.data.decoding.image_file import image_header, read_image
 from ferjax.data.reading.class_folders import image_files, visible_files
+from ferjax.data.reading.pixel_csv import read_pixels
 from ferjax.errors import UserError
 from ferjax.predict.predictor import Predictor, padded_size
 from ferjax.runtime.atomic_files import temporary_beside
 
+# An image: its file; the pixels of a csv's row, or the error of a row that is broken.
+_Source = Path | np.ndarray | UserError
 # (file, probabilities [K], or the error of a file that cannot be read).
 Row = tuple[str, np.ndarray | UserError]
 
 
 def predict_files(predictor: Predictor, paths: Sequence[Path]) -> list[tuple[str, np.ndarray]]:
     """Returns (file, probabilities [K]) for every image named or below a named folder.
+
+    A csv file with a column `pixels`, as fer2013.csv, has an image `file.csv:row` in each row, from
+    1; its labels are not read.
 
     Raises:
       UserError: a path that does not exist, a folder without images, or a file that is no image.
@@ -37,9 +43,9 @@ def predict_readable_files(predictor: Predictor, paths: Sequence[Path]) -> list[
       UserError: a path that does not exist, a folder without images, or no image that can be read.
     """
 
-    def read(file: Path) -> np.ndarray | UserError:
+    def read(source: _Source) -> np.ndarray | UserError:
         try:
-            return _read(file)
+            return _read(source)
         except UserError as error:
             return error
 
@@ -50,26 +56,40 @@ def predict_readable_files(predictor: Predictor, paths: Sequence[Path]) -> list[
     return rows
 
 
-def _read(file: Path) -> np.ndarray:
-    return read_image(file, None, image_header(file)[2])
+def _read(source: _Source) -> np.ndarray:
+    if isinstance(source, UserError):
+        raise source
+    return read_image(source, None, image_header(source)[2]) if isinstance(source, Path) else source
+
+
+def _sources(path: Path) -> list[tuple[str, _Source]]:
+    """Returns the name and the source of every image of a file, folder or pixel csv."""
+    if path.suffix.lower() != ".csv" or not path.is_file():
+        return [(str(file), file) for file in image_files(path)]
+    rows: list[tuple[str, _Source]] = [
+        (f"{path}:{row}", image) for row, image in enumerate(read_pixels(path), start=1)
+    ]
+    if not rows:
+        raise UserError(f"{path}: a header and no rows; expected a face in each row.")
+    return rows
 
 
 def _rows(
-    predictor: Predictor, paths: Sequence[Path], read: Callable[[Path], np.ndarray | UserError]
+    predictor: Predictor, paths: Sequence[Path], read: Callable[[_Source], np.ndarray | UserError]
 ) -> list[Row]:
-    """Returns a row for every image named or below a named folder."""
-    files = [file for path in paths for file in image_files(path)]
+    """Returns a row for every image named, below a named folder, or in a named csv file."""
+    files = [source for path in paths for source in _sources(path)]
     # The last of several batches is as large as the others, so that nothing is compiled for it.
     size = padded_size(len(files), predictor.batch_size)
     rows: list[Row] = []
     for start in range(0, len(files), size):
-        names = files[start : start + size]
-        found = [read(file) for file in names]
+        chunk = files[start : start + size]
+        found = [read(source) for _, source in chunk]
         images = [image for image in found if isinstance(image, np.ndarray)]
         probabilities = iter(predictor.padded_batch(images, size) if images else ())
         rows += [
-            (str(file), next(probabilities) if isinstance(image, np.ndarray) else image)
-            for file, image in zip(names, found, strict=True)
+            (name, next(probabilities) if isinstance(image, np.ndarray) else image)
+            for (name, _), image in zip(chunk, found, strict=True)
         ]
     return rows
 

@@ -14,7 +14,7 @@ from ferjax.evaluation.evaluation_folder import evaluation_folder, inputs_digest
 
 def write(parent: Path, inputs: str, out: Path | None = None) -> str:
     with evaluation_folder(out, parent, "folder-a-all", inputs) as folder:
-        (folder / "report.json").write_text(f'{{"inputs": "{inputs}"}}')
+        (folder / "report.json").touch()
         return folder.name
 
 
@@ -28,10 +28,18 @@ def test_other_inputs_of_the_same_name_get_a_number(tmp_path: Path) -> None:
     ]
 
 
-def test_reports_without_inputs_are_kept_and_unfinished_ones_replaced(tmp_path: Path) -> None:
+def test_other_content_is_kept_and_a_stopped_evaluation_goes_on(tmp_path: Path) -> None:
     (tmp_path / "folder-a-all").mkdir()
     (tmp_path / "folder-a-all" / "report.json").write_text("{}")  # of an earlier version
-    (tmp_path / "folder-a-all-2").mkdir()
+
+    def stopped() -> None:
+        with evaluation_folder(None, tmp_path, "folder-a-all", "x") as folder:
+            (folder / "curves.png").touch()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert write(tmp_path, "y") == "folder-a-all-3"
     assert write(tmp_path, "x") == "folder-a-all-2"
     assert (tmp_path / "folder-a-all" / "report.json").read_text() == "{}"
 
@@ -43,6 +51,9 @@ def test_out_is_new_or_of_the_same_evaluation(tmp_path: Path) -> None:
         assert write(tmp_path, "x", out) == "out"
     with pytest.raises(UserError, match=r"--out=.*out holds report.json and is no earlier result"):
         write(tmp_path, "y", out)
+    (out / "report.json").unlink()
+    (out / "curves.png").touch()  # stopped halfway
+    assert write(tmp_path, "x", out) == "out"
     other.mkdir()
     (other / "thesis.tex").touch()
     with pytest.raises(UserError, match=r"holds thesis\.tex"):

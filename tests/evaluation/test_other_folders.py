@@ -165,3 +165,25 @@ def test_nothing_in_common(run_dir: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none of its images in all \(bored, tired\) shows"):
         judge(run_dir, tmp_path / "made")
     assert not (run_dir / "evaluations").exists()
+
+
+def test_the_runs_val_is_found_where_its_images_lie_now(
+    tmp_path: Path, tiny_config: Callable[..., Any]
+) -> None:
+    from ferjax.experiment import run_train
+
+    folder = faces(tmp_path / "own", "anger", "fear", each=12)
+    given = {"dataset": "folder", "data_dir": str(folder), "batch_size": 4, "epochs": 1}
+    run_train(tiny_config(tmp_path / "run", **given, val_fraction=0.25))
+    before = judge(tmp_path / "run", split="val")
+    folder.rename(tmp_path / "moved")
+    after = judge(tmp_path / "run", tmp_path / "moved", split="val")
+    assert [row["file"] for row in rows_of(after, "val")] == [
+        row["file"] for row in rows_of(before, "val")
+    ]
+    assert after["results"] == before["results"]
+    whole = judge(tmp_path / "run", tmp_path / "moved")
+    assert whole["results"]["all"]["selected"]["count"] == 24
+    assert any("was trained on 18 of the 24 images" in text for text in whole["warnings"])
+    with pytest.raises(UserError, match="folder has no val there, only train"):
+        judge(tmp_path / "run", faces(tmp_path / "other", "anger", "fear", seed=99), split="val")

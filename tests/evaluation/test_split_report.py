@@ -81,6 +81,7 @@ def test_a_split_is_evaluated_beside_the_run(
     folder = run_dir / "evaluations" / f"synthetic-{split}{suffix}"
     assert report["path"] == str(folder / "report.md")
     assert {path.name for path in folder.iterdir()} == {
+        ".inputs",
         "report.json",
         "report.md",
         f"confusion_{split}.png",

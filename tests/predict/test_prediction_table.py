@@ -129,3 +129,36 @@ def test_odd_names_come_back(tmp_path: Path) -> None:
     write_predictions(rows, ("anger", "fear"), tmp_path / "p.csv")
     with open(tmp_path / "p.csv", newline="", encoding="utf-8", errors="surrogateescape") as file:
         assert [row[0] for row in csv.reader(file)] == ["file", *names]
+
+
+def test_rows_of_a_pixel_csv_are_images(predictor: Predictor, folder: Path, tmp_path: Path) -> None:
+    """A broken row loses only itself; labels, even wrong ones, are not read."""
+    grey = FACES[:5, :, :, :1]
+    texts = [" ".join(map(str, face.ravel())) for face in grey]
+    lines = ["emotion,pixels,Usage", *(f"?,{text},any" for text in texts)]
+    path = tmp_path / "Faces.CSV"
+    path.write_text("\n".join(lines))
+    rows = predict_files(predictor, [path, folder / "a.png"])
+    assert [name for name, _ in rows] == [
+        *(f"{path}:{row}" for row in range(1, 6)),
+        str(folder / "a.png"),
+    ]
+    np.testing.assert_allclose([row for _, row in rows[:5]], predictor(grey), atol=1e-6)
+    path.write_text("\n".join([*lines[:2], "0,1 2 3,", *lines[2:]]))
+    found = predict_readable_files(predictor, [path])
+    assert [isinstance(row, UserError) for _, row in found] == [False, True, *[False] * 4]
+    np.testing.assert_array_equal(found[2][1], rows[1][1])
+    with pytest.raises(UserError, match=r"Faces.CSV: row 2 \(line 3\): 3 values in pixels"):
+        predict_files(predictor, [path])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("path,label\na.png,sad\n", "expected pixels"), ("emotion,pixels\n", "a header and no rows")],
+)
+def test_a_csv_without_faces_is_refused(
+    text: str, words: str, predictor: Predictor, tmp_path: Path
+) -> None:
+    (tmp_path / "list.csv").write_text(text)
+    with pytest.raises(UserError, match=words):
+        predict_files(predictor, [tmp_path / "list.csv"])

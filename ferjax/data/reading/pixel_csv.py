@@ -1,6 +1,7 @@
 """Reads csv files whose rows are 48×48 grey images: fer2013.csv and files of the same format."""
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +74,29 @@ def read_pixel_csv(path: Path, num_emotions: int, usage: str | None = None) -> P
         raise UserError(f"{path}: a header and no rows; download the file again")
     images = np.frombuffer(b"".join(pixels), np.uint8).reshape(-1, SIDE, SIDE, 1)
     return PixelRows(np.array(emotions, np.int32), np.array(usages), images)
+
+
+def read_pixels(path: Path) -> Iterator[np.ndarray | UserError]:
+    """Yields uint8 [48, 48, 1] of each row of a pixel csv, in file order; labels are not read.
+
+    A row whose pixels are broken yields its error, which names the file, the row and the line.
+
+    Args:
+      path: a csv file with a column `pixels`, whatever its other columns.
+
+    Raises:
+      UserError: there is no such column, or the file is no csv text.
+    """
+    hint = f" ({SIDE}x{SIDE} grey faces, as in fer2013.csv)"
+    for location, (text,) in named_rows(path, ("pixels",), hint):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", DeprecationWarning)
+                pixels = _parse_pixels(text, location)
+        except UserError as error:
+            yield error
+        else:
+            yield np.frombuffer(pixels, np.uint8).reshape(SIDE, SIDE, 1)
 
 
 def _parse_pixels(text: str, location: str) -> bytes:

@@ -1,6 +1,7 @@
 """Reads `exclude.txt`, the user's list of images to leave out, and leaves them out."""
 
 import difflib
+import logging
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from ferjax.data.splits.class_counts import absent_classes
 from ferjax.data.splits.split import DatasetBundle, subset
 from ferjax.errors import UserError
 
+_log = logging.getLogger(__name__)
 EXCLUDE = "exclude.txt"
 
 
@@ -125,6 +127,7 @@ def _without_emptied_classes(
         for name, split in after.splits.items()
     }
     note = f"{EXCLUDE} leaves no image of {', '.join(emptied)}: taken out of the classes"
+    _log.warning("warning: %s", note)
     return replace(after, splits=splits, classes=classes, notes=(*after.notes, note))
 
 

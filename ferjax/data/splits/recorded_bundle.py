@@ -71,7 +71,7 @@ def recorded_split(
     Args:
       record: of the run.
       bundle: the data as they are now.
-      name: a split of the bundle.
+      name: a split, which need not be one of the bundle.
     """
     part = record.splits.get(name)
     if part is None:
@@ -84,11 +84,12 @@ def recorded_split(
         for key in _keys(other.ids, other.contents)
     }
     wanted = _keys(part.ids, part.contents)
-    if wanted == keys[name]:
+    now = keys.get(name, [])
+    if wanted == now:
         return bundle, ()
     found = [place[key] for key in wanted if key in place]
     moved_out = any(where != name for where, _ in found)
-    moved_in = any(recorded_in.get(key, name) != name for key in keys[name])
+    moved_in = any(recorded_in.get(key, name) != name for key in now)
     if not found or not (moved_out or moved_in):
         return bundle, ()
     split = _gather(bundle, found, name)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ferjax.data.reading.pixel_csv import read_pixel_csv
+from ferjax.data.reading.pixel_csv import read_pixel_csv, read_pixels
 from ferjax.errors import UserError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, 48, 48), np.uint8)
@@ -99,3 +99,23 @@ def test_files_that_are_no_pixel_csv_are_refused(
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no\.csv: not a readable csv file"):
         read_pixel_csv(tmp_path / "no.csv", 7)
+
+
+@pytest.mark.parametrize("header", ["emotion,pixels,Usage", "id, pixels ,x", "pixels,emotion,a"])
+def test_pixels_are_read_without_labels(tmp_path: Path, header: str) -> None:
+    """A broken row yields its error, and the others are read."""
+    position = [name.strip() for name in header.split(",")].index("pixels")
+    rows = [["", "", ""] for _ in range(4)]
+    for row, text in zip(rows, [*TEXTS[:2], "1 2 x", TEXTS[2]], strict=True):
+        row[position] = text
+    path = write(tmp_path / "faces.csv", header, *map(",".join, rows))
+    first, second, broken, last = read_pixels(path)
+    np.testing.assert_array_equal([first, second, last], PIXELS[..., None])
+    assert isinstance(broken, UserError)
+    assert "faces.csv: row 3 (line 4): 'x' in pixels" in str(broken)
+
+
+def test_a_csv_without_pixels_says_what_it_has(tmp_path: Path) -> None:
+    path = write(tmp_path / "list.csv", "path,label", "a.png,sad")
+    with pytest.raises(UserError, match=r"list.csv: columns path, label; expected pixels \(48x48"):
+        next(read_pixels(path))

@@ -41,6 +41,7 @@ _CLASSES = {
     7: ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "contempt"),
     8: ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral", "contempt"),
 }
+_JUDGED_VAL_FRACTION = 0.1
 _PUBLISHED_FRAMES = 3  # of each sequence, in CK+48 and most papers
 
 
@@ -125,7 +126,8 @@ def load(
     )
     subjects = np.array([frame.subject for frame in frames])
     pool = replace(pool, subjects=subjects)
-    parts = fold_splits(pool, fold, folds, val_fraction=val_fraction)
+    # Of data that are only judged all folds are judged together, however they are cut.
+    parts = fold_splits(pool, fold, folds, val_fraction=val_fraction or _JUDGED_VAL_FRACTION)
     source_of = describe_folds(parts, fold, folds)
     num_subjects = len(np.unique(subjects))
     sequences = len({frame.sequence for frame in frames})

@@ -117,7 +117,8 @@ def _find_layout(data_dir: Path) -> tuple[Path, list[str]]:
         if not is_split_csv(data_dir):
             return data_dir, []
         alone = not data_dir.with_name("train.csv").is_file()
-        return (data_dir if alone and "Usage" in csv_header(data_dir) else data_dir.parent), []
+        has_usage = "usage" in map(str.lower, csv_header(data_dir))
+        return (data_dir if alone and has_usage else data_dir.parent), []
     roots = (data_dir, data_dir / "fer2013")
     for root in roots:
         csv_files = [root / name for name in WHOLE_FILES if (root / name).is_file()]

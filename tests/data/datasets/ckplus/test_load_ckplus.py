@@ -421,3 +421,10 @@ def test_the_registry_reads_a_csv_copy(tmp_path: Path) -> None:
     folded = load_dataset("ckplus", tmp_path, folds=5, fold=2, num_classes=8)
     assert folded.sources["test"].startswith("fold 2 of 5")
     assert_subjects_are_unknown(folded)
+
+
+def test_judged_data_are_whole(ck48: Path) -> None:
+    """No val is wanted of data that are only judged; no image may be lost on the way."""
+    bundle = load_dataset("ckplus", ck48, val_fraction=0)
+    ids = [name for split in bundle.splits.values() for name in split.ids]
+    assert len(ids) == len(set(ids)) == 981
