@@ -1,4 +1,4 @@
-"""Names of files in errors and reports: one line of valid Unicode, whatever the file system holds."""
+"""Names of files in errors and reports: a line of valid Unicode, whatever the file system holds."""
 
 import unicodedata
 
