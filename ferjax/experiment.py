@@ -14,7 +14,6 @@ from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
 from ferjax.data.splits.class_counts import absent_class_warnings
 from ferjax.data.splits.describe_bundle import describe_bundle
-from ferjax.data.splits.split import DatasetBundle
 from ferjax.errors import UserError
 from ferjax.evaluation.run_report import report_run
 from ferjax.evaluation.split_report import report_split
@@ -49,30 +48,16 @@ def run_train(
       UserError: anything in config or data that cannot work, or a loss that is not finite.
       KeyboardInterrupt: stopped by the user; the state has been saved.
     """
-    runs, first = configs_of_series(config)[1], config
-    while parts := configs_of_series(first)[1]:
-        first = next(iter(parts.values()))
-    try:
-        on_first(lambda: check_run_dir(config))
-    except UserError:
-        # What is wrong with the settings would be wrong in any other directory too.
-        prepare_task(first, devices)
-        raise
-    if runs:
-        if config.overwrite:
-            # Before the old series is moved aside.
-            prepare_task(first, devices)
+    _check_directory(config, devices)
+    if configs_of_series(config)[1]:
         return train_series(config, functools.partial(run_train, devices=devices, watch=watch))
     if config.resume and (finished := on_first(lambda: _finished_report(config))):
         return finished
-    for sentence in doubled_corrections(config) if is_first() else ():
-        _log.warning("note: %s", sentence)
     say(f"reading {config.dataset}", config.progress)
     task = prepare_run(config, devices)
-    for line in describe_bundle(config.dataset, task.bundle):
-        say(line, watch is None)  # a search has said it before its trials
+    # A search has described the data before its trials.
+    _describe_task(task, described=watch is not None)
     check_feature_cache(task)
-    on_first(lambda: _warn_of_absent_classes(task.bundle))
     with locked_run_dir(config) as run_dir:
         keep_splits(config, task.bundle, run_dir)
         train_run(task, run_dir, watch)
@@ -80,9 +65,34 @@ def run_train(
         return report_run(task, run_dir)
 
 
-def _warn_of_absent_classes(bundle: DatasetBundle) -> None:
-    for warning in absent_class_warnings(bundle.splits, bundle.classes):
-        _log.warning("warning: %s", warning)
+def _check_directory(config: TrainConfig, devices: Devices | None) -> None:
+    """Raises `UserError` if the run directory is taken; wrong settings come before that.
+
+    What is wrong with the settings would be wrong in any other directory too. A series that is to
+    be moved aside is moved only for settings that can be trained.
+    """
+    first, is_series = config, False
+    while runs := configs_of_series(first)[1]:
+        first, is_series = next(iter(runs.values())), True
+    try:
+        on_first(lambda: check_run_dir(config))
+    except UserError:
+        prepare_task(first, devices)
+        raise
+    if is_series and config.overwrite:
+        prepare_task(first, devices)
+
+
+def _describe_task(task: Task, *, described: bool) -> None:
+    """Says classes, counts and choices of the data, and what is doubtful about the settings."""
+    if not described:
+        for line in describe_bundle(task.config.dataset, task.bundle):
+            say(line)
+    if is_first():
+        for sentence in doubled_corrections(task.config):
+            _log.warning("note: %s", sentence)
+        for warning in absent_class_warnings(task.bundle.splits, task.bundle.classes):
+            _log.warning("warning: %s", warning)
 
 
 def prepare_run(config: TrainConfig, devices: Devices | None = None) -> Task:

@@ -1,6 +1,7 @@
 """An archive that was unpacked one or more levels too deep is read, for every data set."""
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +101,8 @@ def sfew(root: Path) -> None:
                 still(root / split / split / name / f"{i}.png", i)
 
 
-LAYOUTS = {
+Write = Callable[[Path], None]
+LAYOUTS: dict[str, list[Write]] = {
     "folder": [folder, folder_of_splits],
     "fer2013": [fer2013_csv, fer2013_folders],
     "ferplus": [ferplus],
@@ -114,13 +116,15 @@ LAYOUTS = {
 @pytest.mark.parametrize(
     ("dataset", "write"), [(name, write) for name, all_ in LAYOUTS.items() for write in all_]
 )
-def test_the_folder_inside_is_read(tmp_path: Path, dataset: str, write, inside: str) -> None:
+def test_the_folder_inside_is_read(
+    tmp_path: Path, dataset: str, write: Callable[[Path], None], inside: str
+) -> None:
     write(tmp_path / "data" / inside)
     (tmp_path / "data" / "__MACOSX").mkdir()
     (tmp_path / "data" / "ReadMe.txt").write_text("downloaded today")
-    options = {"folds": 3} if dataset == "ckplus" else {}
-    given = load_dataset(dataset, tmp_path / "data", **options)
-    itself = load_dataset(dataset, tmp_path / "data" / inside, **options)
+    folds = 3 if dataset == "ckplus" else None
+    given = load_dataset(dataset, tmp_path / "data", folds=folds)
+    itself = load_dataset(dataset, tmp_path / "data" / inside, folds=folds)
     for name, split in itself.splits.items():
         assert list(split.ids) == list(given.splits[name].ids)
         np.testing.assert_array_equal(split.labels, given.splits[name].labels)

@@ -1,6 +1,7 @@
 """Decodes image files to uint8 arrays, in threads and in several processes.
 
 `image_file` decodes, rotates by EXIF and resizes one file, reads headers and makes splits of files;
+`unreadable_file` is the error for a file that cannot be read;
 `process_pool` shares the files of a batch among decoding processes; `worker_handle` is the parent's
 side of one process, `worker_main` is what runs in it; `usable_cores` counts the cores that this
 process may use.

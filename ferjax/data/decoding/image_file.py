@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from ferjax.data.decoding.process_pool import DecodePool, decode_pool
+from ferjax.data.decoding.unreadable_file import unreadable_file
 from ferjax.data.decoding.usable_cores import usable_cores
 from ferjax.data.splits.compact_names import Names
 from ferjax.data.splits.split import Split
@@ -72,7 +73,7 @@ def read_image(path: Path, size: tuple[int, int] | None, channels: int) -> np.nd
             image = image if transpose is None else image.transpose(transpose)
             pixels = np.frombuffer(image.tobytes(), np.uint8)
     except _DECODE_ERRORS as error:
-        raise _unreadable(path, error) from error
+        raise unreadable_file(path, error) from error
     pixels = pixels.reshape(image.height, image.width, channels)
     return pixels if size is None else resize_image(pixels, size)
 
@@ -153,7 +154,7 @@ def image_header(path: Path) -> tuple[int, int, int]:
             width, height = file.size
             channels = 1 if file.mode in _GREY_MODES else 3
     except _DECODE_ERRORS as error:
-        raise _unreadable(path, error) from error
+        raise unreadable_file(path, error) from error
     return (width, height, channels) if swaps_sides else (height, width, channels)
 
 
@@ -233,27 +234,3 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     if image.mode in ("P", "PA", "RGBa") or "transparency" in image.info:
         return image.convert("RGBA")
     return image.convert("LA") if image.mode == "La" else image
-
-
-def _unreadable(path: Path, error: Exception) -> UserError:
-    """Returns the error for a file that is missing, empty or cannot be decoded."""
-    path = Path(path)
-    name = printable(str(path))
-    if isinstance(error, PermissionError):
-        return UserError(f"{name}: permission denied; make the file and its folder readable")
-    if not path.is_file():
-        return UserError(f"{name}: no such image file")
-    if path.stat().st_size == 0:
-        return UserError(f"{name}: the file is empty (0 bytes), expected an image; copy it again")
-    size = f"{path.stat().st_size:,} bytes"
-    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return UserError(
-            f"{name}: too many pixels for a face ({size}), the limit is "
-            f"{2 * (Image.MAX_IMAGE_PIXELS or 0):,}; crop or shrink the image"
-        )
-    if isinstance(error, Image.UnidentifiedImageError):
-        return UserError(
-            f"{name}: cannot be read as an image ({size}: not an image); move it elsewhere, or copy"
-            " it again if it once was one"
-        )
-    return UserError(f"{name}: cannot be read as an image ({size}: {error}); copy it again")

@@ -4,6 +4,8 @@
 user's own folders, with or without train/, val/ and test/; `path_label_list` reads a csv or jsonl
 list of path and label; both fill the compact table of `image_table_columns`; `csv_rows`
 reads csv rows with their line numbers; `pixel_csv` reads csv files whose rows are images
-(fer2013.csv), and `pixel_csv_split` makes a split of them. Synonyms of emotion names are in
+(fer2013.csv), and `pixel_csv_split` makes a split of them. `image_names` tells which files are
+images, `split_names` which split a name means, `spreadsheet_cells` what a cell of a table holds,
+`portable_paths` which file a path of another system means. Synonyms of emotion names are in
 `ferjax.emotions`.
 """

@@ -1,0 +1,31 @@
+"""The error for an image file that is missing, empty or cannot be decoded."""
+
+from pathlib import Path
+
+from PIL import Image
+
+from ferjax.errors import UserError, printable
+
+
+def unreadable_file(path: Path, error: Exception) -> UserError:
+    """Returns the error for a file that is missing, empty or cannot be decoded."""
+    path = Path(path)
+    name = printable(str(path))
+    if isinstance(error, PermissionError):
+        return UserError(f"{name}: permission denied; make the file and its folder readable")
+    if not path.is_file():
+        return UserError(f"{name}: no such image file")
+    if path.stat().st_size == 0:
+        return UserError(f"{name}: the file is empty (0 bytes), expected an image; copy it again")
+    size = f"{path.stat().st_size:,} bytes"
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return UserError(
+            f"{name}: too many pixels for a face ({size}), the limit is "
+            f"{2 * (Image.MAX_IMAGE_PIXELS or 0):,}; crop or shrink the image"
+        )
+    if isinstance(error, Image.UnidentifiedImageError):
+        return UserError(
+            f"{name}: cannot be read as an image ({size}: not an image); move it elsewhere, or copy"
+            " it again if it once was one"
+        )
+    return UserError(f"{name}: cannot be read as an image ({size}: {error}); copy it again")
