@@ -206,8 +206,7 @@ class TrainConfig:
         "Cross-validation: split train and val into this many folds, by subject if the data set"
         " names subjects. Each fold is test once; val is --val_fraction of all images, out of the"
         " next fold; all others are train: 80 % with 10 folds, 70 % with 5, 57 % with 3. One run"
-        " for each in WORKDIR/fold_NN, and a report of mean, standard deviation and the pooled"
-        " confusion matrix.",
+        " for each in WORKDIR/fold_NN, and a report with the pooled confusion matrix.",
         low=2,
     )
     fold: int | None = config_field(
@@ -241,10 +240,7 @@ class TrainConfig:
         free=True,
     )
     seed: int = config_field(
-        0,
-        "Seed of initialisation, order, augmentation and dropout.",
-        low=0,
-        high=LARGEST_SEED,
+        0, "Seed of initialisation, order, augmentation and dropout.", low=0, high=LARGEST_SEED
     )
     seeds: tuple[int, ...] = config_field(
         (),
