@@ -63,30 +63,27 @@ def evaluation_folder(out: Path | None, parent: Path, name: str, inputs: str) ->
         yield folder
 
 
-def claim_out(out: Path, inputs: str) -> None:
-    """Makes `--out` the folder of an evaluation, which may have been stopped there before.
-
-    Raises:
-      UserError: it holds something else.
-    """
+def check_out(out: Path, inputs: str) -> None:
+    """Raises `UserError` unless `--out` is new, empty, or of the same evaluation."""
     if _inputs_of(out) not in (None, inputs):
         found = next(entry.name for entry in out.iterdir() if entry.name != _INPUTS)
         raise UserError(
             f"--out={out} holds {found} and is no earlier result of this evaluation. Name a new"
             " folder; nothing was written."
         )
+
+
+def claim_out(out: Path, inputs: str) -> None:
+    """Makes `--out` the folder of an evaluation; raises as `check_out`."""
+    check_out(out, inputs)
     write_atomically(out / _INPUTS, inputs.encode())
 
 
-def writable_folder(folder: Path, advice: str) -> None:
-    """Creates a folder and checks that files can be written there.
-
-    Raises:
-      UserError: they cannot; `advice` says what to do.
-    """
+def check_writable(folder: Path, advice: str) -> None:
+    """Raises `UserError`, which gives the advice, if a folder cannot be made or written."""
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=nearest):
             pass
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}). {advice}") from None

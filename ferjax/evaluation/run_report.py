@@ -8,7 +8,12 @@ from typing import Any
 import numpy as np
 
 from ferjax.data.splits.class_counts import describe_counts
-from ferjax.evaluation.evaluation_folder import claim_out, inputs_digest, writable_folder
+from ferjax.evaluation.evaluation_folder import (
+    check_out,
+    check_writable,
+    claim_out,
+    inputs_digest,
+)
 from ferjax.evaluation.network_costs import describe_costs, describe_network
 from ferjax.evaluation.predictions_csv import COLUMNS, write_predictions_csv
 from ferjax.evaluation.protocol import describe_phases, describe_protocol, summarise, warnings_of
@@ -56,14 +61,19 @@ def report_run(
     for kinds in found.values():
         for result in kinds.values():
             check_probabilities(result.probabilities, run_dir)
-    folder = out or run_dir
-    return on_first(lambda: _write_run_report(task, run_dir, folder, runs, found, warnings))
+
+    def write() -> dict[str, Any]:
+        if out:
+            claim_out(out, inputs)
+        return _write_run_report(task, run_dir, out or run_dir, runs, found, warnings)
+
+    return on_first(write)
 
 
 def _check_folder(folder: Path, out: Path | None, inputs: str) -> None:
-    writable_folder(folder, "Give --out=DIR, a folder for the report elsewhere.")
+    check_writable(folder, "Give --out=DIR, a folder for the report elsewhere.")
     if out:
-        claim_out(out, inputs)
+        check_out(out, inputs)
 
 
 def _write_run_report(

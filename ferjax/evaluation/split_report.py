@@ -13,7 +13,7 @@ from ferjax.data.splits.class_counts import absent_class_warnings, describe_coun
 from ferjax.data.splits.split import Split, subset
 from ferjax.errors import UserError
 from ferjax.evaluation.evaluated_data import ALL, EvaluatedData, load_evaluated_data
-from ferjax.evaluation.evaluation_folder import evaluation_folder, inputs_digest, writable_folder
+from ferjax.evaluation.evaluation_folder import check_writable, evaluation_folder, inputs_digest
 from ferjax.evaluation.predictions_csv import COLUMNS, write_predictions_csv
 from ferjax.evaluation.protocol import summarise
 from ferjax.evaluation.scores_and_figures import confusion_figure, epoch_scores, mistakes_figure
@@ -118,9 +118,9 @@ def _evaluations(config: EvalConfig) -> Path:
 def _check_folder(config: EvalConfig) -> None:
     """Raises `UserError` if the report could not be written, before anything is computed."""
     if config.out:
-        writable_folder(Path(config.out), "Give another --out.")
+        check_writable(Path(config.out), "Give another --out.")
     else:
-        writable_folder(_evaluations(config), "Give --out=DIR, a folder for the report elsewhere.")
+        check_writable(_evaluations(config), "Give --out=DIR, a folder for the report elsewhere.")
 
 
 def _write(config: EvalConfig, own: TrainConfig, run: LoadedRun, found: _Found) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from ferjax.data.splits.from_arrays import split_from_arrays
 from ferjax.data.splits.split import Split
 from ferjax.errors import UserError
-from ferjax.evaluation.evaluation_folder import evaluation_folder, inputs_digest, writable_folder
+from ferjax.evaluation.evaluation_folder import check_writable, evaluation_folder, inputs_digest
 
 
 def write(parent: Path, inputs: str, out: Path | None = None) -> str:
@@ -63,7 +63,9 @@ def test_out_is_new_or_of_the_same_evaluation(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_said_with_the_way_out(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("")
     with pytest.raises(UserError, match=r"run/evaluations cannot be written \(.*\)\. Give --out"):
-        writable_folder(tmp_path / "run" / "evaluations", "Give --out=DIR.")
+        check_writable(tmp_path / "run" / "evaluations", "Give --out=DIR.")
+    check_writable(tmp_path / "new" / "evaluations", "")
+    assert not (tmp_path / "new").exists()
 
 
 def test_inputs_are_names_labels_pixels_and_how() -> None:
