@@ -41,7 +41,7 @@ def _parse(argv: Sequence[str]) -> list[str]:
         name = error.flagname
         of_short = (flag for flag, short in SHORT.items() if short == name)
         near = next(of_short, None) or nearest(name, flags.FLAGS)
-        hint = f" Did you mean: {near}?" if near in flags.FLAGS else ""
+        hint = f" Did you mean: {near}?" if near and near in flags.FLAGS else ""
         raise UserError(
             f"Unknown command line flag {name!r}.{hint} `--help` lists the flags."
         ) from None

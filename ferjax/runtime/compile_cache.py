@@ -7,7 +7,7 @@ import os
 import re
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 
@@ -40,7 +40,7 @@ def remove_damaged_entries(program: str) -> int:
 
     Where each can be unpacked, all are removed: one of them is damaged inside.
     """
-    folder = Path(jax.config.jax_compilation_cache_dir or "")
+    folder = Path(cast(Any, jax.config).jax_compilation_cache_dir or "")
     entries = [*folder.glob(f"{glob.escape(program)}*-cache")]
     damaged = [path for path in entries if not _can_be_unpacked(path)] or entries
     for path in damaged:

@@ -4,7 +4,7 @@ import functools
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -115,7 +115,7 @@ def compiler_options(platform: str) -> dict[str, str]:
 
 def jit_is_disabled() -> bool:
     """Returns whether JAX_DISABLE_JIT runs every operation by itself, for debugging."""
-    return jax.config.jax_disable_jit
+    return cast(Any, jax.config).jax_disable_jit
 
 
 def compiled(function: Callable[..., Any], mesh: Mesh, **jit_arguments: Any) -> Callable[..., Any]:

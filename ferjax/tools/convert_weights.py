@@ -82,10 +82,10 @@ def run_convert(config: ConvertConfig) -> Conversion:
             return Conversion(plan, None, None)
         weights = run_conversion(plan)
         error = _verify_logits(plan, weights) if config.verify else None
-    write = out and not config.dry_run
-    if write:
-        _make_room([out])
-    return Conversion(plan, error, save_pretrained(out, weights) if out and write else None)
+    if not out or config.dry_run:
+        return Conversion(plan, error, None)
+    _make_room([out])
+    return Conversion(plan, error, save_pretrained(out, weights))
 
 
 def _check_out(config: ConvertConfig, paths: Sequence[Path], *, ours: bool) -> None:

@@ -116,7 +116,7 @@ def _write_crops(config: PrepareConfig, out: Path) -> list[str]:
     if source is None:
         raise UserError(f"--dataset={config.dataset}: synthetic faces need no crops.")
     sheets = out.with_name(f"{out.name}-sheets")
-    if sheets.exists() and not config.overwrite:
+    if sheets.exists() and not (config.overwrite and (out / RECORD).is_file()):
         raise UserError(
             f"{sheets} exists already. Nothing was written; give another --out, or --overwrite."
         )

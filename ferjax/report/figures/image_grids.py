@@ -98,9 +98,9 @@ def _names_with_shares(
 ) -> list[tuple[str, float]]:
     """Returns the label of image `k`, of a blended image both labels, the larger share first."""
     name = classes[int(labels[k])]
-    share = 1.0 if mix is None else float(mix.share[k])
-    if share == 1:
-        return [(name, share)]
+    if mix is None or float(mix.share[k]) == 1:
+        return [(name, 1.0)]
+    share = float(mix.share[k])
     other = classes[int(labels[int(mix.partner[k])])]
     return sorted([(name, share), (other, 1 - share)], key=lambda pair: -pair[1])
 
