@@ -3,7 +3,8 @@
     step(n)     = compute + norms(n) + max(0, gradient(n) - overlap x backward)
     compute     = max(batch x flops / (utilisation x peak), products x launch)
     backward    = 2/3 of compute
-    norms(n)    = for each batch norm twice all_reduce(8 x channels)
+    norms(n)    = for each batch norm all_reduce(4 x channels) of its mean and of its variance, and
+                  all_reduce(8 x channels) of its gradients
     gradient(n) = all_reduce(gradient bytes but those of norms, cut into buckets)
     all_reduce(S, n) = start + inside(S, g) + between(S/g, m),  g = min(n, node), m = n/g
     inside(S, g)  = 2 (g-1)/g S / (reached x bandwidth) + hops(g) hop
@@ -97,10 +98,11 @@ def predict(
     """
     compute = compute_seconds(costs, cluster, assumed)
     norms = sum(
-        2 * all_reduce_seconds(_NORM_BYTES * channels, cluster, devices, assumed)
+        all_reduce_seconds(size * channels, cluster, devices, assumed)
         for channels in costs.norm_channels
+        for size in (_NORM_BYTES / 2, _NORM_BYTES / 2, _NORM_BYTES)
     )
-    # The gradients of a norm's scale and bias are summed with its second sum.
+    # The gradients of a norm's scale and bias are summed with its third sum.
     size = costs.gradient_bytes - _NORM_BYTES * sum(costs.norm_channels)
     whole, rest = divmod(size, assumed.bucket)
     gradient = whole * all_reduce_seconds(assumed.bucket, cluster, devices, assumed)

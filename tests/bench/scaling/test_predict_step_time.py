@@ -63,7 +63,8 @@ def test_a_step_by_hand() -> None:
     assert compute_seconds(COSTS, CLUSTER, PLAIN) == pytest.approx(160)
     assert compute_seconds(COSTS, CLUSTER, replace(PLAIN, launch=100.0)) == 700
     step = predict(COSTS, CLUSTER, 4, PLAIN)
-    sums = 2 * (0.5 + 1.5 * 400 / 100 + 6)
+    # Of the mean, of the variance, of both gradients: 1.5 times the bytes, 3 starts.
+    sums = 3 * (0.5 + 6) + 1.5 * (200 + 200 + 400) / 100
     gradient = 0.5 + 1.5 * (4000 - 400) / 100 + 6
     assert (step.compute, step.norms, step.gradient) == pytest.approx((160, sums, gradient))
     assert step.efficiency == pytest.approx(160 / (160 + sums + gradient))
