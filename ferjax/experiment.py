@@ -121,6 +121,8 @@ def _finished_report(config: TrainConfig) -> dict[str, Any] | None:
 def run_evaluate(config: EvalConfig) -> dict[str, Any]:
     """Evaluates a run on any split or data set; returns the report, with its `path`.
 
+    What was judged, notes and warnings are printed.
+
     Without data set, folder, split and test-time augmentation, and with the selected checkpoint,
     the run's own report is written again; otherwise the report goes to a folder in RUN/evaluations/
     named by what is judged. No evaluation overwrites that of other images or parameters.
@@ -144,5 +146,20 @@ def run_evaluate(config: EvalConfig) -> dict[str, Any]:
         own, recorded = replace(own, progress=config.progress), read_split_record(run_dir)
         task = prepare_task(own, devices_for(own.batch_size), recorded)
         out = Path(config.out) if config.out else None
-        return report_run(task, run_dir, [] if recorded else [NOT_RECORDED], out)
-    return report_split(config, own)
+        report = report_run(task, run_dir, [] if recorded else [NOT_RECORDED], out)
+    else:
+        report = report_split(config, own)
+    _describe_evaluation(report)
+    return report
+
+
+def _describe_evaluation(report: dict[str, Any]) -> None:
+    """Says what was judged, and what a reader must know before believing the numbers."""
+    for judged in report["judged"]:
+        say(f"judged: {judged}")
+    for note in report["notes"]:
+        say(f"note: {note}")
+    for warning in report["warnings"]:
+        say(f"warning: {warning}")
+    if "images trained on" in report["protocol"]:
+        say(f"images trained on: {report['protocol']['images trained on']}")

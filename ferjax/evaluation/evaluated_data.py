@@ -22,6 +22,7 @@ class EvaluatedData:
 
     Attributes:
       dataset: name of the data set.
+      is_own: whether it lies where the run's data lay.
       place: name of the folder or file that was given, if it is not the run's own, else empty.
       bundle: the data set.
       split: the images; its name is a split's or `all`.
@@ -30,6 +31,7 @@ class EvaluatedData:
     """
 
     dataset: str
+    is_own: bool
     place: str
     bundle: DatasetBundle
     split: Split
@@ -68,13 +70,14 @@ def load_evaluated_data(
         name, data_dir, image_size=image_size, split_seed=own.split_seed, **options
     )
     default = ALL if not is_own else "test" if "test" in bundle.splits else "val"
-    bundle, warnings = split_to_judge(record, bundle, config.split or default)
+    wanted = config.split or default
+    bundle, warnings = split_to_judge(record, bundle, wanted, is_own=is_own)
     if own.limit:
         note = f"the run's own --limit={own.limit} is not applied here: every image is judged"
         bundle = replace(bundle, notes=(*bundle.notes, note))
-    split, source = _named_split(name, bundle, config.split or default, is_own)
+    split, source = _named_split(name, bundle, wanted, is_own)
     place = "" if is_own or data_dir is None else _name_of(Path(data_dir))
-    return EvaluatedData(name, place, bundle, split, source, warnings)
+    return EvaluatedData(name, is_own, place, bundle, split, source, warnings)
 
 
 def _same_place(name: str, given: str | None, own: str | None) -> bool:

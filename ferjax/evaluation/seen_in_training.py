@@ -7,26 +7,29 @@ from ferjax.runs.recorded_splits import NOT_RECORDED
 
 
 def split_to_judge(
-    record: SplitRecord | None, bundle: DatasetBundle, name: str
+    record: SplitRecord | None, bundle: DatasetBundle, name: str, *, is_own: bool
 ) -> tuple[DatasetBundle, list[str]]:
     """Returns the bundle with the split as the run recorded it if it is cut anew, and warnings."""
     if record is None:
         return bundle, [NOT_RECORDED]
-    bundle, warnings = recorded_split(record, bundle, name)
+    bundle, warnings = recorded_split(record, bundle, name, is_own=is_own)
     return bundle, list(warnings)
 
 
-def describe_seen(record: SplitRecord | None, split: Split, dataset: str) -> tuple[str, list[str]]:
+def describe_seen(
+    record: SplitRecord | None, split: Split, dataset: str, *, is_own: bool
+) -> tuple[str, list[str]]:
     """Returns how many images of a split the run was trained on, and warnings where there are any.
 
     Args:
       record: of the run, or None where it recorded nothing.
       split: the images that are judged.
       dataset: name of their data set.
+      is_own: whether they lie where the run's data lay.
     """
     if record is None:
         return "not recorded by the run", []
-    count = count_trained_on(record, split, dataset)
+    count = count_trained_on(record, split, dataset, is_own=is_own)
     text = f"{count:,} of the {len(split):,} images judged"
     if not count or split.name == "train":
         return text, []

@@ -94,7 +94,7 @@ def report_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
             f"scored over the shared classes only: {', '.join(classes)}; over all"
             f" {len(run.classes)} classes of the network the accuracy is {100 * over_all:.2f} %"
         )
-    trained_on, seen = describe_seen(record, shown, data.dataset)
+    trained_on, seen = describe_seen(record, shown, data.dataset, is_own=data.is_own)
     warnings = [*data.warnings, *seen, *absent_class_warnings({split.name: shown}, classes, None)]
     devices = list(mesh.devices.flat)
     found = _Found(data, shown, classes, result, notes, devices, trained_on, warnings)

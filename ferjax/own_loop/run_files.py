@@ -211,7 +211,7 @@ def write_own_report(
     )
     record = read_split_record(run.directory)
     seen = {
-        name: describe_seen(record, replace(splits[name], name=name), "")
+        name: describe_seen(record, replace(splits[name], name=name), "", is_own=False)
         for name in (logits if record else ())
     }
     trained_on = [f"{name}: {text}" for name, (text, _) in seen.items()]

@@ -46,6 +46,8 @@ def find_damage(folder: Path, below: str = "") -> str:
         return ""
     except (OSError, ValueError):
         return f"{SUMS_FILE} cannot be read"
+    if not lines:
+        return f"{SUMS_FILE} is empty"
     for line in lines:
         if (entry := _LINE.fullmatch(line)) is None:
             return f"{SUMS_FILE} is damaged"

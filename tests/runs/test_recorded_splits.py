@@ -19,7 +19,13 @@ from ferjax.config.train_config import TrainConfig
 from ferjax.data.registry import load_dataset
 from ferjax.data.splits.recorded_bundle import as_recorded, recorded_split
 from ferjax.data.splits.split import DatasetBundle, Split
-from ferjax.data.splits.split_record import differences, record_splits
+from ferjax.data.splits.split_record import (
+    SplitRecord,
+    count_trained_on,
+    differences,
+    record_splits,
+)
+from ferjax.data.splits.stored_contents import fingerprints
 from ferjax.errors import UserError
 from ferjax.experiment import prepare_run, run_evaluate, run_train
 from ferjax.recipes import resolve
@@ -177,6 +183,64 @@ def test_the_own_report_finds_images_by_content_and_counts_the_others(
         as_recorded(record, load(config))
 
 
+def test_val_is_found_again_after_all_files_were_written_anew(
+    config: TrainConfig, data: Path
+) -> None:
+    """Their contents tell nothing then; at the run's own place their names do."""
+    begin(config)
+    record = read_split_record(Path(config.workdir or ""))
+    assert record is not None
+    for file in data.rglob("*.bmp"):
+        with Image.open(file) as image:
+            image.resize((40, 40)).save(file)
+    add(data, range(10, 30))
+    bundle = load(config)
+    assert bundle.splits["val"].ids != record.splits["val"].ids
+    found, notes = recorded_split(record, bundle, "val", is_own=True)
+    assert tuple(found.splits["val"].ids) == record.splits["val"].ids
+    assert notes[0].startswith("judged is the val that the run recorded, 2 images")
+    assert notes[1] == "2 val images have other content now than in the run"
+    train = bundle.splits["train"]
+    assert count_trained_on(record, train, "folder", is_own=True) >= 17
+    assert count_trained_on(record, train, "folder") == 0
+    # Elsewhere equal names say nothing.
+    assert recorded_split(record, bundle, "val", is_own=False) == (bundle, ())
+    for file in data.rglob("*.bmp"):
+        file.rename(file.with_name(f"x{file.name}"))
+    _, notes = recorded_split(record, load(config), "val", is_own=True)
+    assert "none of the 2 val images that the run recorded is there any more" in notes[0]
+
+
+def test_images_that_differ_only_in_the_middle_of_a_large_file(tmp_path: Path) -> None:
+    """Faces on one background, uncompressed: both ends of the files are equal."""
+    for k, emotion in enumerate(("anger", "fear")):
+        for number in range(10):
+            pixels = np.full((200, 200, 3), 255, np.uint8)
+            pixels[80:120, 80:120] = 10 * number + k
+            (tmp_path / emotion).mkdir(exist_ok=True)
+            Image.fromarray(pixels).save(tmp_path / emotion / f"{number}.bmp")
+    bundle = load_dataset("folder", str(tmp_path))
+    contents = np.concatenate([fingerprints(split) for split in bundle.splits.values()])
+    assert len(np.unique(contents)) == 20
+
+
+def test_soft_labels_that_change(config: TrainConfig) -> None:
+    splits = load(config).splits
+    votes = np.tile(np.float32([0.7, 0.3]), (len(splits["train"]), 1))
+
+    def record(targets: np.ndarray | None) -> SplitRecord:
+        train = replace(splits["train"], targets=targets)
+        return record_splits("folder", ("anger", "fear"), {**splits, "train": train}, {})
+
+    assert differences(record(votes), record(votes.copy())) == []
+    others = votes.copy()
+    others[4] = 0.6, 0.4
+    [found] = differences(record(votes), record(others))
+    assert found == f"1 image with another soft label ({splits['train'].ids[4]})"
+    [found] = differences(record(None), record(votes))
+    assert found.startswith("18 images with another soft label")
+
+
 def test_an_unfinished_run_of_few_folds_of_an_earlier_version(config: TrainConfig) -> None:
     """Its val was a whole fold."""
     config = replace(config, folds=5, fold=1)
@@ -201,7 +265,7 @@ def test_names_that_occur_in_every_split(config: TrainConfig) -> None:
     record = record_splits("own", bundle.classes, splits, bundle.sources)
     assert differences(record, record_splits("own", bundle.classes, splits, {})) == []
     for name in splits:
-        assert recorded_split(record, bundle, name) == (bundle, ())
+        assert recorded_split(record, bundle, name, is_own=True) == (bundle, ())
         found = as_recorded(record, bundle).splits[name]
         assert found.read(np.arange(len(found)))[0, 0, 0, 0] == len(name)
         assert len(found) == len(splits[name])

@@ -42,7 +42,9 @@ def as_recorded(record: SplitRecord, bundle: DatasetBundle) -> DatasetBundle:
                 f" {part.ids[0]}). Give the data as they were; --split and --data_dir judge others."
             )
         ids = tuple(part.ids[row] for row in rows)
-        kept = RecordedSplit(ids, part.labels[rows], part.contents[rows], part.source)
+        kept = RecordedSplit(
+            ids, part.labels[rows], part.contents[rows], part.targets[rows], part.source
+        )
         split = _gather(bundle, found, name)
         used |= set(found)
         notes += _changes(name, len(part), kept, record.classes, split, bundle.classes)
@@ -59,48 +61,72 @@ def as_recorded(record: SplitRecord, bundle: DatasetBundle) -> DatasetBundle:
 
 
 def recorded_split(
-    record: SplitRecord, bundle: DatasetBundle, name: str
+    record: SplitRecord, bundle: DatasetBundle, name: str, *, is_own: bool
 ) -> tuple[DatasetBundle, tuple[str, ...]]:
     """Returns the bundle with a split as a run recorded it if it is cut anew now, and notes.
 
     A split is cut anew where it holds images that the run recorded in another split, or where
     others hold images that it recorded in this one: train and val after images were added, the
     test part of cross-validation. A split of its own on disk is returned as it is now, even if it
-    has grown. Images are the same if name and content are.
+    has grown. Images are the same if name and content are; at the run's own place also if the name
+    alone is, since they may have been written anew.
 
     Args:
       record: of the run.
       bundle: the data as they are now.
       name: a split, which need not be one of the bundle.
+      is_own: whether the data lie where the run's data lay.
     """
     part = record.splits.get(name)
     if part is None:
         return bundle, ()
     keys = {where: _keys(split.ids, fingerprints(split)) for where, split in bundle.splits.items()}
-    place = {key: (where, position) for where in keys for position, key in enumerate(keys[where])}
-    recorded_in = {
-        key: where
-        for where, other in record.splits.items()
-        for key in _keys(other.ids, other.contents)
-    }
-    wanted = _keys(part.ids, part.contents)
-    now = keys.get(name, [])
+    wanted, now = _keys(part.ids, part.contents), keys.get(name, [])
     if wanted == now:
         return bundle, ()
-    found = [place[key] for key in wanted if key in place]
-    moved_out = any(where != name for where, _ in found)
-    moved_in = any(recorded_in.get(key, name) != name for key in now)
-    if not found or not (moved_out or moved_in):
-        return bundle, ()
-    split = _gather(bundle, found, name)
+    # A reader of the user's own may number the images of each split from 0.
+    names = [image for split in bundle.splits.values() for image in split.ids]
+    by_name = is_own and len(names) == len(set(names))
+    place: dict[Hashable, _Place] = {}
+    recorded_in: dict[Hashable, str] = {}
+    for where in keys:
+        for position, key in enumerate(keys[where]):
+            for identity in _identities(key, by_name):
+                place.setdefault(identity, (where, position))
+    for where, other in record.splits.items():
+        for key in _keys(other.ids, other.contents):
+            for identity in _identities(key, by_name):
+                recorded_in.setdefault(identity, where)
+    found = {
+        key: place[identity]
+        for key in wanted
+        if (identity := next((i for i in _identities(key, by_name) if i in place), None))
+    }
+    if not found:
+        lost = f"none of the {len(part):,} {name} images that the run recorded is there any more"
+        unsure = f"{lost}: whether it learned from those judged is not known"
+        return bundle, ((unsure,) if is_own else ())
+    then = next((recorded_in[i] for key in now for i in _identities(key, by_name)
+                 if recorded_in.get(i, name) != name), None)  # fmt: skip
+    changed = sum(keys[where][position] != key for key, (where, position) in found.items())
+    notes = [f"{changed:,} {name} images have other content now than in the run"] * bool(changed)
+    if then is None and all(where == name for where, _ in found.values()):
+        return bundle, tuple(notes)
+    split = _gather(bundle, [*found.values()], name)
     notes = [
-        f"the data have changed since the run, and {name} would be cut anew: judged is the {name}"
-        f" that the run recorded, {len(split):,} images"
+        f"judged is the {name} that the run recorded, {len(split):,} images; the data as they are"
+        " now would be cut otherwise",
+        *_gone(name, len(part), len(found)),
+        *notes,
     ]
-    notes += _gone(name, len(part), len(found))
     sources = {**bundle.sources, name: f"{part.source}, as recorded by the run"}
     splits = {**bundle.splits, name: split}
     return replace(bundle, splits=splits, sources=sources), tuple(notes)
+
+
+def _identities(key: tuple[str, int], by_name: bool) -> tuple[Hashable, ...]:
+    """Returns what makes two images the same, the surest first."""
+    return (key, key[0]) if by_name else (key,)
 
 
 def _gather(bundle: DatasetBundle, places: Sequence[_Place], name: str) -> Split:

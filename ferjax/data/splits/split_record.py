@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ferjax.data.splits.split import Split
-from ferjax.data.splits.stored_contents import fingerprints
+from ferjax.data.splits.stored_contents import fingerprints, target_hashes
 
 _EXAMPLES = 2
 
@@ -20,12 +20,14 @@ class RecordedSplit:
       ids: N names, as in `Split`.
       labels: int32 [N], indexes into the record's class list.
       contents: uint64 [N], from `fingerprints`; 0 where unknown.
+      targets: uint64 [N], a hash of each soft label; 0 where labels are hard.
       source: where the images come from, in the terms of the data set.
     """
 
     ids: tuple[str, ...]
     labels: np.ndarray
     contents: np.ndarray
+    targets: np.ndarray
     source: str
 
     def __len__(self) -> int:
@@ -33,10 +35,11 @@ class RecordedSplit:
 
     @property
     def digest(self) -> str:
-        """Returns the sha256 of names, labels and contents, in their order."""
+        """Returns the sha256 of names, labels, contents and targets, in their order."""
         digest = hashlib.sha256("\0".join(self.ids).encode("utf-8", "surrogateescape"))
         digest.update(np.asarray(self.labels, "<i4").tobytes())
         digest.update(np.asarray(self.contents, "<u8").tobytes())
+        digest.update(np.asarray(self.targets, "<u8").tobytes())
         return digest.hexdigest()
 
 
@@ -71,7 +74,11 @@ def record_splits(
     """
     recorded = {
         name: RecordedSplit(
-            tuple(split.ids), split.labels, fingerprints(split), sources.get(name, "")
+            tuple(split.ids),
+            split.labels,
+            fingerprints(split),
+            target_hashes(split),
+            sources.get(name, ""),
         )
         for name, split in splits.items()
     }
@@ -80,11 +87,12 @@ def record_splits(
 
 @dataclass(frozen=True)
 class _Image:
-    """Split, class name and content of an image."""
+    """Split, class name, content and soft label of an image."""
 
     split: str
     emotion: str
     content: int
+    target: int
 
 
 def differences(old: SplitRecord, new: SplitRecord, *, pooled: bool = False) -> list[str]:
@@ -111,6 +119,7 @@ def differences(old: SplitRecord, new: SplitRecord, *, pooled: bool = False) -> 
         for name, (a, b) in pairs.items()
         if name not in relabelled and a.content and b.content and a.content != b.content
     ]
+    revoted = [n for n, (a, b) in pairs.items() if n not in relabelled and a.target != b.target]
     moved = {
         name: f"{a.split} → {b.split}"
         for name, (a, b) in pairs.items()
@@ -121,6 +130,7 @@ def differences(old: SplitRecord, new: SplitRecord, *, pooled: bool = False) -> 
         _count("gone", [name for name in before if name not in after]),
         _count("relabelled", [f"{name} {how}" for name, how in relabelled.items()]),
         _count("with other content", changed),
+        _count("with another soft label", revoted),
     ]
     if old.classes != new.classes:
         found.append(f"classes {', '.join(new.classes)} instead of {', '.join(old.classes)}")
@@ -136,27 +146,28 @@ def differences(old: SplitRecord, new: SplitRecord, *, pooled: bool = False) -> 
     return [text for text in found if text]
 
 
-def _contents(record: SplitRecord, pooled: bool) -> list[tuple[str, str, str]]:
-    """Returns split, class, and content or else name of each image; sorted if pooled."""
+def _contents(record: SplitRecord, pooled: bool) -> list[tuple[str, str, str, int]]:
+    """Returns split, class, content or else name, and target of each image; sorted if pooled."""
     rows = [
-        ("" if pooled else split, record.classes[label], str(content) if content else name)
+        ("" if pooled else split, record.classes[label], str(content) if content else name, target)
         for split, part in record.splits.items()
-        for name, label, content in _rows(part)
+        for name, label, content, target in _rows(part)
     ]
     return sorted(rows) if pooled else rows
 
 
 def _images(record: SplitRecord) -> dict[str, _Image]:
     return {
-        name: _Image(split, record.classes[label], content)
+        name: _Image(split, record.classes[label], content, target)
         for split, part in record.splits.items()
-        for name, label, content in _rows(part)
+        for name, label, content, target in _rows(part)
     }
 
 
-def _rows(part: RecordedSplit) -> Iterator[tuple[str, int, int]]:
-    """Yields name, label and content of each image."""
-    return zip(part.ids, part.labels.tolist(), part.contents.tolist(), strict=True)
+def _rows(part: RecordedSplit) -> Iterator[tuple[str, int, int, int]]:
+    """Yields name, label, content and target of each image."""
+    columns = (part.labels.tolist(), part.contents.tolist(), part.targets.tolist())
+    return zip(part.ids, *columns, strict=True)
 
 
 def _count(what: str, names: Sequence[str]) -> str:
@@ -167,20 +178,29 @@ def _count(what: str, names: Sequence[str]) -> str:
     return f"{len(names):,} image{'s' * (len(names) > 1)} {what} ({shown})"
 
 
-def count_trained_on(record: SplitRecord, split: Split, dataset: str) -> int:
+def count_trained_on(
+    record: SplitRecord, split: Split, dataset: str, *, is_own: bool = False
+) -> int:
     """Returns how many images of a split are among the training images of a record.
 
     Images are the same if their stored contents are, under any name. Where contents are not known
-    (drawn images), names of the same data set are compared.
+    (drawn images), names of the same data set are compared, and at the run's own place always:
+    images may have been written anew.
 
     Args:
       record: of the run.
       split: any images.
       dataset: name of their data set.
+      is_own: whether they lie where the run's data lay.
     """
     train, contents = record.splits["train"], fingerprints(split)
     seen = np.isin(contents, train.contents[train.contents > 0])
-    if dataset == record.dataset and not train.contents.all():
-        names = {name for name, _, content in _rows(train) if not content}
-        seen |= (contents == 0) & np.array([name in names for name in split.ids], bool)
+    if dataset == record.dataset and (is_own or not train.contents.all()):
+        names = {
+            name
+            for name, content in zip(train.ids, train.contents.tolist(), strict=True)
+            if is_own or not content
+        }
+        by_name = np.array([name in names for name in split.ids], bool)
+        seen |= by_name & (is_own | (contents == 0))
     return int(seen.sum())

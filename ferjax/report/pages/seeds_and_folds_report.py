@@ -53,9 +53,26 @@ def seeds_and_folds_report(kind: str, reports: Mapping[int, Mapping[str, Any]]) 
         "mean": mean,
         "deviation": deviation,
         "pooled": _pooled(reports) if kind == "fold" else None,
-        "protocol": {**first["protocol"], f"{kind}s": [str(number) for number in reports]},
+        "protocol": {**_protocol(kind, reports), f"{kind}s": [str(number) for number in reports]},
         "warnings": _warnings(kind, reports),
     }
+
+
+def _protocol(kind: str, reports: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns the protocol of all runs; what differs between them has a line for each."""
+    protocols = {number: report["protocol"] for number, report in reports.items()}
+    first = next(iter(protocols.values()))
+    return {
+        key: value
+        if all(protocol.get(key) == value for protocol in protocols.values())
+        else [f"{kind} {number}: {_text(of.get(key, '-'))}" for number, of in protocols.items()]
+        for key, value in first.items()
+        if key != "predictions"  # files of each run
+    }
+
+
+def _text(value: Any) -> str:
+    return "; ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def _warnings(kind: str, reports: Mapping[int, Mapping[str, Any]]) -> list[str]:

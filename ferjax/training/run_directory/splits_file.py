@@ -16,14 +16,14 @@ from ferjax.errors import UserError
 from ferjax.runtime.atomic_files import write_atomically
 
 SPLITS_FILE, IMAGES_FILE = "splits.json", "splits.csv.gz"
-_COLUMNS = ("split", "class", "content", "image")
+_COLUMNS = ("split", "class", "content", "target", "image")
 
 
 def write_split_record(run_dir: Path, record: SplitRecord) -> None:
     """Writes the record of a run: a summary with digests, and a table with a row for each image.
 
-    The columns of the table are split, class, content (16 hexadecimal digits, empty if unknown) and
-    image; `pandas.read_csv` reads it.
+    The columns of the table are split, class, content and target (hashes of 16 hexadecimal digits,
+    empty if unknown or if the label is hard) and image; `pandas.read_csv` reads it.
 
     Raises:
       UserError: the folder cannot be written.
@@ -38,11 +38,11 @@ def write_split_record(run_dir: Path, record: SplitRecord) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
     for name, part in record.splits.items():
-        for image, label, content in zip(
-            part.ids, part.labels.tolist(), part.contents.tolist(), strict=True
-        ):
-            known = f"{content:016x}" if content else ""
-            writer.writerow((name, record.classes[label], known, image))
+        hashes = ([f"{n:016x}" if n else "" for n in of.tolist()] for of in
+                  (part.contents, part.targets))  # fmt: skip
+        names = [record.classes[label] for label in part.labels.tolist()]
+        for emotion, content, target, image in zip(names, *hashes, part.ids, strict=True):
+            writer.writerow((name, emotion, content, target, image))
     # Without a time in it, the same images give the same bytes.
     table = gzip.compress(text.getvalue().encode("utf-8", "surrogateescape"), 6, mtime=0)
     write_atomically(run_dir / IMAGES_FILE, table)
@@ -71,7 +71,7 @@ def read_split_record(run_dir: Path) -> SplitRecord | None:
     if not path.is_file():
         return None
     try:
-        summary = json.loads(path.read_text("utf-8"))
+        summary = dict(json.loads(path.read_text("utf-8")))
         check_format(summary, str(path))
         classes = tuple(summary["classes"])
         rows = _read_table(run_dir / IMAGES_FILE, summary["splits"], classes)
@@ -89,23 +89,25 @@ def _read_table(
     path: Path, summaries: Mapping[str, Mapping[str, Any]], classes: tuple[str, ...]
 ) -> dict[str, RecordedSplit]:
     label_of = {name: label for label, name in enumerate(classes)}
-    found: dict[str, tuple[list[str], list[int], list[int]]] = {
-        name: ([], [], []) for name in summaries
+    found: dict[str, tuple[list[str], list[int], list[int], list[int]]] = {
+        name: ([], [], [], []) for name in summaries
     }
     with gzip.open(path, "rt", encoding="utf-8", errors="surrogateescape", newline="") as file:
         reader = csv.reader(file)
         next(reader)
-        for split, emotion, content, image in reader:
-            ids, labels, contents = found[split]
+        for split, emotion, content, target, image in reader:
+            ids, labels, contents, targets = found[split]
             ids.append(image)
             labels.append(label_of[emotion])
-            contents.append(int(content, 16) if content else 0)
+            contents.append(int(content or "0", 16))
+            targets.append(int(target or "0", 16))
     return {
         name: RecordedSplit(
             tuple(ids),
             np.array(labels, np.int32),
             np.array(contents, np.uint64),
+            np.array(targets, np.uint64),
             summaries[name]["source"],
         )
-        for name, (ids, labels, contents) in found.items()
+        for name, (ids, labels, contents, targets) in found.items()
     }
