@@ -144,7 +144,7 @@ def overlaps(bundle: DatasetBundle) -> list[str]:
     return lines
 
 
-def _people_warnings(bundle: DatasetBundle) -> list[str]:
+def people_warnings(bundle: DatasetBundle) -> list[str]:
     """Returns a warning for each split that is judged and has people of train in it."""
     train = bundle.splits["train"]
     return [
@@ -159,7 +159,7 @@ def warnings_of(
     config: TrainConfig, results: Mapping[str, Mapping[str, Any]], bundle: DatasetBundle
 ) -> list[str]:
     """Returns what a reader must know before believing the numbers."""
-    found = [*_people_warnings(bundle), *absent_class_warnings(bundle.splits, bundle.classes)]
+    found = [*people_warnings(bundle), *absent_class_warnings(bundle.splits, bundle.classes)]
     if config.smoke or config.limit:
         found.append("smoke or limited run: the numbers say nothing about the network")
     if "test" not in results:

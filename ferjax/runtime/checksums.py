@@ -46,7 +46,7 @@ def find_damage(folder: Path, below: str = "") -> str:
         return ""
     except (OSError, ValueError):
         return f"{SUMS_FILE} cannot be read"
-    if not lines:
+    if not lines:  # as a power cut may leave it
         return f"{SUMS_FILE} is empty"
     for line in lines:
         if (entry := _LINE.fullmatch(line)) is None:

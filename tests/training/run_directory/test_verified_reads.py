@@ -14,7 +14,7 @@ import pytest
 from ferjax.config.format_versions import FORMAT, KEY
 from ferjax.errors import UserError
 from ferjax.predict import load_predictor, load_run
-from ferjax.runtime.checksums import SUMS_FILE
+from ferjax.runtime.checksums import SUMS_FILE, find_damage, write_checksums
 from ferjax.training.run_directory.checkpoints import (
     open_checkpoints,
     read_meta,
@@ -146,3 +146,12 @@ def test_weights_that_are_not_finite_are_no_network(
     for load in (load_run, load_predictor):
         with pytest.raises(UserError, match=expected):
             load(tmp_path)
+
+
+def test_an_empty_list_of_checksums_verifies_nothing(tmp_path: Path) -> None:
+    (tmp_path / "weights").write_bytes(b"1")
+    assert find_damage(tmp_path) == ""  # as older versions wrote it
+    write_checksums(tmp_path)
+    assert find_damage(tmp_path) == ""
+    (tmp_path / "SHA256SUMS").write_bytes(b"")
+    assert find_damage(tmp_path) == "SHA256SUMS is empty"
