@@ -58,7 +58,10 @@ DATASETS: dict[str, DatasetEntry] = {
     ),
     "fer2013": DatasetEntry(load_fer2013.load, load_fer2013.LAYOUTS, load_fer2013.SOURCE),
     "ferplus": DatasetEntry(
-        load_ferplus.load, load_ferplus.LAYOUTS, load_ferplus.SOURCE, options=("labels",)
+        load_ferplus.load,
+        load_ferplus.LAYOUTS,
+        load_ferplus.SOURCE,
+        options=("labels", "folds", "fold"),
     ),
     "folder": DatasetEntry(user_folder.load, user_folder.LAYOUTS, user_folder.SOURCE),
     "rafdb": DatasetEntry(load_rafdb.load, load_rafdb.LAYOUTS, load_rafdb.SOURCE),
