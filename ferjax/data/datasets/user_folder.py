@@ -119,7 +119,12 @@ def _split_by_column(pool: Split, listing: Listing) -> dict[str, Split]:
 
 def _check_classes(splits_found: dict[str, Split], classes: tuple[str, ...], where: Path) -> None:
     if "train" not in splits_found:
-        return  # `assemble` raises the error
+        found = ", ".join(f"{name} {len(split):,}" for name, split in splits_found.items())
+        way = "Mark rows as train in the column split" if where.is_file() else "Add train/"
+        raise UserError(
+            f"{where}: no training images, found {found}. {way}; or judge these with a trained"
+            f" run: python -m launch.evaluate --workdir=RUN --dataset=folder --data_dir={where}"
+        )
     absent = sorted(set(range(len(classes))) - set(splits_found["train"].labels.tolist()))
     if absent:
         raise UserError(
