@@ -12,7 +12,7 @@ from ferjax.config.registered_names import find
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError, unknown_name
 from ferjax.recipes.default_workdir import default_workdir
-from ferjax.recipes.lengthen_run import lengthened
+from ferjax.recipes.lengthen_run import in_default_workdir, lengthened
 from ferjax.recipes.papers import DEFAULTS, RECIPES
 from ferjax.specs import lists_to_tuples
 
@@ -63,7 +63,9 @@ def resolve(given: Mapping[str, Any]) -> TrainConfig:
     defaults = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
     workdir = config.workdir or default_workdir(config, lists_to_tuples({**defaults, **plain}))
     config = dataclasses.replace(config, workdir=workdir)
-    return lengthened(config, more) if isinstance(more, str) else config
+    if not isinstance(more, str):
+        return config
+    return lengthened(config if given.get("workdir") else in_default_workdir(config), more)
 
 
 def naming_recipe(error: UserError, given: Mapping[str, Any], recipe: str, model: str) -> UserError:
