@@ -3,7 +3,8 @@
 from absl import flags
 
 from ferjax.config.train_config import TrainConfig
-from ferjax.recipes import resolve
+from ferjax.errors import UserError
+from ferjax.recipes import naming_recipe, resolve
 from launch.app import refuse_arguments, run
 from launch.flags import define_flags, given_flags
 from launch.join import join_processes, say
@@ -26,11 +27,15 @@ def main(arguments: list[str]) -> None:
     restart_after_crashes("launch.train")
     join_processes()
     import_user_modules()
-    config = resolve(given_flags(TrainConfig))
+    given = given_flags(TrainConfig)
+    config = resolve(given)
     from ferjax.experiment import run_train
 
     say(f"recipe {config.recipe}, run directory {config.workdir}")
-    report = run_train(config)
+    try:
+        report = run_train(config)
+    except UserError as error:
+        raise naming_recipe(error, given, config.recipe or "", config.model) from None
     for warning in report["warnings"]:
         say(f"warning: {warning}")
     say(report["summary"])

@@ -58,7 +58,10 @@ DATASETS: dict[str, DatasetEntry] = {
     ),
     "fer2013": DatasetEntry(load_fer2013.load, load_fer2013.LAYOUTS, load_fer2013.SOURCE),
     "ferplus": DatasetEntry(
-        load_ferplus.load, load_ferplus.LAYOUTS, load_ferplus.SOURCE, options=("labels",)
+        load_ferplus.load,
+        load_ferplus.LAYOUTS,
+        load_ferplus.SOURCE,
+        options=("labels", "folds", "fold"),
     ),
     "folder": DatasetEntry(user_folder.load, user_folder.LAYOUTS, user_folder.SOURCE),
     "rafdb": DatasetEntry(load_rafdb.load, load_rafdb.LAYOUTS, load_rafdb.SOURCE),
@@ -168,7 +171,8 @@ def load_dataset(
         bundle = replace(bundle, splits=found)
     for folder in dict.fromkeys((path, read_from)):
         if folder and read_from:
-            bundle = without_listed(bundle, folder, read_from.relative_to(folder))
+            inside = read_from.relative_to(folder)
+            bundle = without_listed(bundle, folder, inside, judged=val_fraction == 0)
     if folds and "folds" not in own:
         bundle = refold(bundle, fold or 1, folds, val_fraction=val_fraction, seed=split_seed)
     if cache_dir and path:

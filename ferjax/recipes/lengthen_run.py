@@ -2,17 +2,57 @@
 
 import dataclasses
 import json
+import os
 import re
 from pathlib import Path
 
 from ferjax.config.fields import values_of
-from ferjax.config.json_file import config_of_report
+from ferjax.config.json_file import config_from_json, config_of_report, resume_conflicts
 from ferjax.config.phases import phases_of, total_epochs
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
 
 # Where the single runs of a series lie; a single run lies in the directory itself.
 _PARTS = ("seed_*/fold_*", "seed_*", "fold_*", ".")
+
+
+def in_default_workdir(config: TrainConfig) -> TrainConfig:
+    """Returns the config with the directory of the run that it lengthens, whatever its epochs.
+
+    Default names contain the epochs that were given, so that a run is known by its other settings.
+
+    Args:
+      config: of the run, with the default workdir of other epochs, which stays if there is no run.
+
+    Raises:
+      UserError: several runs differ in epochs only.
+    """
+    named = Path(config.workdir or "")
+    prefix = f"{config.model}-{config.dataset}-{config.recipe}-s"
+    found = [
+        path.parent
+        for path in sorted(named.parent.glob(f"{prefix}*/config.json"))
+        if _differs_in_epochs_only(path, config)
+    ]
+    if len(found) > 1:
+        raise UserError(
+            "--epochs=+N: these runs have other epochs, all else is the same:"
+            f" {', '.join(map(str, found))}. Name one as --workdir."
+        )
+    return dataclasses.replace(config, workdir=str(found[0] if found else named))
+
+
+def _differs_in_epochs_only(path: Path, config: TrainConfig) -> bool:
+    try:
+        own = config_from_json(path.read_text("utf-8"), str(path))
+        same_length = dataclasses.replace(config, epochs=own.epochs)
+    except UserError:  # of another version, or phases that do not fit
+        return False
+    return _place(own) == _place(config) and not resume_conflicts(own, same_length)
+
+
+def _place(config: TrainConfig) -> str | None:
+    return os.path.abspath(config.data_dir) if config.data_dir else None
 
 
 def lengthened(config: TrainConfig, more: str) -> TrainConfig:

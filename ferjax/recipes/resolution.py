@@ -12,7 +12,7 @@ from ferjax.config.registered_names import find
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError, unknown_name
 from ferjax.recipes.default_workdir import default_workdir
-from ferjax.recipes.lengthen_run import lengthened
+from ferjax.recipes.lengthen_run import in_default_workdir, lengthened
 from ferjax.recipes.papers import DEFAULTS, RECIPES
 from ferjax.specs import lists_to_tuples
 
@@ -44,32 +44,54 @@ def resolve(given: Mapping[str, Any]) -> TrainConfig:
             raise UserError(
                 f"--{flag} is missing. `python -m launch.train --list` shows the names."
             )
-    own = find("model", model, DEFAULTS)
+    find("model", model, DEFAULTS)
     if recipe and recipe.model != model:
         raise UserError(
             f"--recipe={name} is for --model={recipe.model}, found --model={model}."
             " Leave one of the two out."
         )
     name = name or paper_recipe(model, dataset)
-    settings = RECIPES[name].settings if name in RECIPES else DEFAULTS.get(model)
-    if settings is None:
-        # A registered network brings the settings of its recipe `default`.
-        settings = own.recipe
-    plain = _without_idle_decays({**settings, **(_SMOKE if given.get("smoke") else {})}, given)
+    plain = {**_settings(name, model), **(_SMOKE if given.get("smoke") else {})}
+    plain = _without_idle_decays(plain, given)
     more = given.get("epochs")
     if isinstance(more, str):
         given = {field: value for field, value in given.items() if field != "epochs"}
     try:
         config = make_config({**plain, **given, "model": model, "dataset": dataset, "recipe": name})
     except UserError as error:
-        flag = re.match(r"--(\w+)", str(error))
-        if flag and flag[1] in plain and flag[1] not in given:
-            raise UserError(f"{error} (--{flag[1]} is set by the recipe {name}.)") from None
-        raise
+        raise naming_recipe(error, given, name, model) from None
     defaults = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
     workdir = config.workdir or default_workdir(config, lists_to_tuples({**defaults, **plain}))
     config = dataclasses.replace(config, workdir=workdir)
-    return lengthened(config, more) if isinstance(more, str) else config
+    if not isinstance(more, str):
+        return config
+    return lengthened(config if given.get("workdir") else in_default_workdir(config), more)
+
+
+def naming_recipe(error: UserError, given: Mapping[str, Any], recipe: str, model: str) -> UserError:
+    """Returns the error; if it is about a flag that the recipe or --smoke set, it says so.
+
+    Args:
+      error: of the config or the run; about a flag if it begins with it.
+      given: `TrainConfig` fields set explicitly.
+      recipe: of the run.
+      model: of the run.
+    """
+    flag = re.match(r"--(\w+)", str(error))
+    if not flag or flag[1] in given:
+        return error
+    if given.get("smoke") and flag[1] in _SMOKE:
+        return UserError(f"{error} (--{flag[1]} is set by --smoke.)")
+    if flag[1] in _settings(recipe, model):
+        return UserError(f"{error} (--{flag[1]} is set by the recipe {recipe}.)")
+    return error
+
+
+def _settings(recipe: str, model: str) -> Mapping[str, Any]:
+    """Returns the settings of a recipe; a registered network brings those of its `default`."""
+    if recipe in RECIPES:
+        return RECIPES[recipe].settings
+    return DEFAULTS[model] if model in DEFAULTS else find("model", model, DEFAULTS).recipe
 
 
 def _without_idle_decays(plain: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

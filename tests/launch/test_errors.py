@@ -98,6 +98,20 @@ def test_wrong_settings(
     assert not list(tmp_path.iterdir()), "something was written"
 
 
+def test_a_flag_that_nobody_gave_is_the_recipes(train: Train, tmp_path: Path) -> None:
+    for k in range(12):
+        image = tmp_path / "faces" / ("happy", "sad")[k % 2] / f"{k}.png"
+        image.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (32, 32), 20 * k).save(image)
+    pair = ("--model=cnn3", "--dataset=folder", "--data_dir=faces")
+    message = train(*pair)
+    assert "is more than the 10 training images" in message
+    assert message.endswith("(--batch_size is set by the recipe default.)")
+    message = train(*pair, "--smoke", "--limit=3")
+    assert message.endswith("(--batch_size is set by --smoke.)")
+    assert "is set by" not in train(*pair, "--batch_size=128")
+
+
 def test_a_data_folder_of_another_layout(train: Train, tmp_path: Path) -> None:
     (tmp_path / "photos" / "summer").mkdir(parents=True)
     message = train("--model=awei", "--dataset=rafdb", "--data_dir=photos")

@@ -1,5 +1,6 @@
 """--epochs=+N: what it adds to, and what it refuses."""
 
+import dataclasses
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from ferjax.config.json_file import config_to_json
+from ferjax.config.phases import total_epochs
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
 from ferjax.recipes import resolve
@@ -15,10 +17,14 @@ from ferjax.recipes import resolve
 
 def finish(run_dir: Path, epochs: Any, last: int | None = None, **given: Any) -> None:
     """Writes the files of a finished run of this length; `last` is its last epoch."""
-    own = TrainConfig(model="cnn3", dataset="synthetic", epochs=epochs, **given)
+    own = TrainConfig(**{"model": "cnn3", "dataset": "synthetic", **given}, epochs=epochs)
+    write(run_dir, own, last)
+
+
+def write(run_dir: Path, own: TrainConfig, last: int | None = None) -> None:
     run_dir.mkdir(parents=True, exist_ok=True)
     (run_dir / "config.json").write_text(config_to_json(own))
-    last = last or (sum(epochs) if isinstance(epochs, tuple) else epochs)
+    last = last or total_epochs(own)
     report = {"config": asdict(own), "results": {"val": {"last": {"epoch": last}}}, "format": 2}
     (run_dir / "report.json").write_text(json.dumps(report))
 
@@ -58,6 +64,35 @@ def test_the_plain_directory_is_the_default(
     finish(Path("runs/resnet18-synthetic-default-s0"), 10)
     given = {"model": "resnet18", "dataset": "synthetic", "resume": True, "epochs": "+5"}
     assert resolve(given).epochs == 15
+
+
+def test_the_default_directory_is_found_by_all_but_the_epochs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pair = {"model": "resnet18", "dataset": "folder", "data_dir": "faces"}
+
+    def train(**given: Any) -> str:
+        config = resolve({**pair, **given})
+        recorded = dataclasses.replace(config, data_dir=str(tmp_path / str(config.data_dir)))
+        write(Path(config.workdir or ""), recorded)
+        return config.workdir or ""
+
+    others = [{"learning_rate": 0.02}, {"seed": 1}, {"data_dir": "b", "epochs": 9}]
+    for other in others:
+        train(**{"epochs": 3, **other})
+    more = {**pair, "epochs": "+2", "resume": True}
+    with pytest.raises(UserError, match="runs/resnet18-folder-default-s0 holds no run"):
+        resolve(more)
+    run_dir = train(epochs=3)
+    for length in (5, 7):
+        config = resolve(more)
+        assert (config.workdir, config.epochs) == (run_dir, length)
+        write(Path(run_dir), dataclasses.replace(config, data_dir=str(tmp_path / "faces")))
+    plain = train()
+    with pytest.raises(UserError, match=rf"{plain}, {run_dir}\. Name one as --workdir"):
+        resolve(more)
+    assert resolve({**more, "workdir": run_dir}).epochs == 9
 
 
 def test_what_cannot_be_lengthened_names_the_way(tmp_path: Path) -> None:

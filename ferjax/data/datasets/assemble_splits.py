@@ -23,6 +23,7 @@ def assemble(
     val_fraction: float,
     split_seed: int,
     notes: tuple[str, ...] = (),
+    cut_notes: tuple[str, ...] = (),
     crops: str = "as released",
 ) -> DatasetBundle:
     """Returns the bundle of a data set whose splits have the names that the data set gives them.
@@ -44,6 +45,7 @@ def assemble(
         are only judged.
       split_seed: seed of that cut.
       notes: earlier remarks, which come first.
+      cut_notes: earlier remarks that hold for these splits only, which come next.
       crops: how the faces were cropped, and by whom.
 
     Raises:
@@ -58,11 +60,8 @@ def assemble(
             f"{', '.join(by_source) or 'nothing'}; get the whole data set"
         )
     if dataset in PUBLISHED:
-        notes += check_counts(
-            dataset,
-            {source: _count_classes(by_source[source], classes) for source in by_source},
-            where,
-        )
+        counted = {source: _count_classes(by_source[source], classes) for source in by_source}
+        notes += check_counts(dataset, counted, where)
     splits = {role: replace(by_source[source], name=role) for role, source in source_of.items()}
     sources = dict(source_of)
     if "val" not in splits and not judged:
@@ -71,17 +70,18 @@ def assemble(
         sources["train"] = f"{train} without the validation cut"
         sources["val"] = f"stratified {val_fraction:.4g} of {train} (split seed {split_seed})"
         if "val" in roles.values():
-            notes += (f"no validation split on disk: val is a {sources['val']}",)
+            cut_notes += (f"no validation split on disk: val is a {sources['val']}",)
     if "test" not in splits and not judged:
-        notes += (f"no test split: {_source_with_role(roles, 'test')} is not on disk",)
+        cut_notes += (f"no test split: {_source_with_role(roles, 'test')} is not on disk",)
     order = [role for role in ("train", "val", "test") if role in splits]
     return DatasetBundle(
         {role: splits[role] for role in order},
         classes,
         layout,
         {role: sources[role] for role in order},
-        tuple(notes),
+        (*notes, *cut_notes),
         crops,
+        cut_notes,
     )
 
 

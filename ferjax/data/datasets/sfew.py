@@ -114,7 +114,8 @@ def load(
                 where=str(root),
                 val_fraction=val_fraction,
                 split_seed=split_seed,
-                notes=(*notes, *unread_lists(root), f"SFEW 1.0 has no splits: test is a {share}"),
+                notes=(*notes, *unread_lists(root)),
+                cut_notes=(f"SFEW 1.0 has no splits: test is a {share}",),
                 crops="as on disk",
             )
     raise layout_error("SFEW", data_dir, LAYOUTS, SOURCE)

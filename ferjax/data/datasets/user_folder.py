@@ -70,16 +70,16 @@ def load(
             "images goes in as the file itself: --data_dir=LIST.csv"
         )
     pool = _load_all(listing, class_of_label, storage_size, on_bad_image)
-    splits_found, roles, notes = _split_by_column(pool, listing), _ROLES, (*choices, *listing.notes)
+    splits_found, roles, shared = _split_by_column(pool, listing), _ROLES, ()
     if not judged:
         _check_classes(splits_found, classes, data_dir)
     if pool.subjects is None:
         pass
     elif judged or "val" in splits_found:
-        notes += _shared_subject_notes(splits_found)
+        shared = _shared_subject_notes(splits_found)
     else:
         splits_found, roles = _cut_val_by_subject(splits_found, val_fraction, split_seed)
-        notes += _shared_subject_notes(splits_found)
+        shared = _shared_subject_notes(splits_found)
     return assemble(
         "folder",
         splits_found,
@@ -89,7 +89,8 @@ def load(
         where=str(data_dir),
         val_fraction=val_fraction,
         split_seed=split_seed,
-        notes=notes,
+        notes=(*choices, *listing.notes),
+        cut_notes=shared,
         crops="as given",
     )
 
@@ -118,7 +119,12 @@ def _split_by_column(pool: Split, listing: Listing) -> dict[str, Split]:
 
 def _check_classes(splits_found: dict[str, Split], classes: tuple[str, ...], where: Path) -> None:
     if "train" not in splits_found:
-        return  # `assemble` raises the error
+        found = ", ".join(f"{name} {len(split):,}" for name, split in splits_found.items())
+        way = "Mark rows as train in the column split" if where.is_file() else "Add train/"
+        raise UserError(
+            f"{where}: no training images, found {found}. {way}; or judge these with a trained"
+            f" run: python -m launch.evaluate --workdir=RUN --dataset=folder --data_dir={where}"
+        )
     absent = sorted(set(range(len(classes))) - set(splits_found["train"].labels.tolist()))
     if absent:
         raise UserError(

@@ -64,16 +64,19 @@ def excluded(line_of: dict[str, int], image_of: dict[str, str], where: Path) -> 
     return frozenset(images)
 
 
-def without_listed(bundle: DatasetBundle, data_dir: Path, inside: Path = Path()) -> DatasetBundle:
+def without_listed(
+    bundle: DatasetBundle, data_dir: Path, inside: Path = Path(), *, judged: bool = False
+) -> DatasetBundle:
     """Returns the bundle without the images that `exclude.txt` in its folder lists, with a note.
 
     A class that is left without any image is taken out of the class list, and a note says so. If
     `inside` is the folder in `data_dir` that was read, a line may name an image relative to either.
-    Beside a list or a csv file the file is not read, which a note says.
+    Beside a list or a csv file the file is not read, which a note says. One class is enough for
+    data that are only `judged`.
 
     Raises:
       UserError: the list cannot be read, a line names no image, or the list leaves no image of a
-        split, or of a class no training image but others.
+        split, of a class no training image but others, or one class only to train on.
     """
     path = data_dir / EXCLUDE
     if data_dir.is_file() and data_dir.with_name(EXCLUDE).is_file():
@@ -93,7 +96,13 @@ def without_listed(bundle: DatasetBundle, data_dir: Path, inside: Path = Path())
             raise UserError(f"{path}: it leaves no image of {name}. Leave some in.")
     note = f"{len(left_out):,} images left out by {EXCLUDE}"
     kept = replace(bundle, splits=splits, notes=(*bundle.notes, note))
-    return _without_emptied_classes(bundle, kept, path)
+    kept = _without_emptied_classes(bundle, kept, path)
+    if len(kept.classes) < 2 <= len(bundle.classes) and not judged:
+        raise UserError(
+            f"{path}: it leaves one class only, {', '.join(kept.classes)}; expected two or more."
+            " Leave some images of another class in."
+        )
+    return kept
 
 
 def _without_emptied_classes(

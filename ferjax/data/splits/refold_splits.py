@@ -12,7 +12,7 @@ def refold(
     """Returns the bundle with `train`, `val` and `test` made of folds of its train and val images.
 
     The cut is that of `fold_splits`: fold `fold` is test, val comes out of the next one. The test
-    split of the data set is not used, and a note says so.
+    split of the data set is not used, and a note says so; notes on its own splits are dropped.
 
     Args:
       bundle: the data set with its original splits.
@@ -35,7 +35,7 @@ def refold(
         name: f"{original}: {text} ({cut})"
         for name, text in describe_folds(splits, fold, folds).items()
     }
-    notes = bundle.notes
+    notes = tuple(note for note in bundle.notes if note not in bundle.cut_notes)
     if "test" in bundle.splits:
         notes += (f"--folds: the data set's own test split ({bundle.sources['test']}) is not used",)
-    return replace(bundle, splits=splits, sources=sources, notes=notes)
+    return replace(bundle, splits=splits, sources=sources, notes=notes, cut_notes=())

@@ -78,6 +78,7 @@ class DatasetBundle:
       layout: description of the layout that was recognised on disk.
       sources: split name → where its images come from, in the terms of the data set.
       notes: remarks for the report (missing test split, counts that are not the published ones).
+      cut_notes: those of the notes that hold only while the splits are these: folds drop them.
       crops: how the faces were cropped, and by whom.
     """
 
@@ -87,10 +88,13 @@ class DatasetBundle:
     sources: dict[str, str]
     notes: tuple[str, ...] = ()
     crops: str = "as released"
+    cut_notes: tuple[str, ...] = ()
 
 
 def join_splits(splits: Sequence[Split], name: str) -> Split:
     """Returns the images of several splits, one after the other, as one split.
+
+    Where only some have soft labels, the labels of the others become targets of 1 and 0.
 
     Raises:
       UserError: their images differ in size or channels.
@@ -112,11 +116,19 @@ def join_splits(splits: Sequence[Split], name: str) -> Split:
         tuple(id for split in splits for id in split.ids),
         splits[0].shape,
         _concatenate_reads([split.read for split in splits], counts, splits[0].shape, np.uint8),
-        stacked([split.targets for split in splits]),
+        _concatenate_targets(splits),
         stacked([split.subjects for split in splits]),
         _concatenate_features(features, counts) if len(features) == len(splits) else None,
         _concatenate_originals(originals, counts) if len(originals) == len(splits) else None,
     )
+
+
+def _concatenate_targets(splits: Sequence[Split]) -> np.ndarray | None:
+    soft = [split.targets for split in splits if split.targets is not None]
+    if not soft:
+        return None
+    hard = np.eye(soft[0].shape[1], dtype=np.float32)
+    return np.concatenate([hard[s.labels] if s.targets is None else s.targets for s in splits])
 
 
 def _concatenate_originals(parts: Sequence[Originals], counts: Sequence[int]) -> Originals:

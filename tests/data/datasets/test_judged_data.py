@@ -49,7 +49,8 @@ def test_folders_without_train_or_of_one_class(
     folders: tuple[str, ...], expected: dict[str, int], tmp_path: Path
 ) -> None:
     assert judged("folder", fill(tmp_path, *folders)) == expected
-    with pytest.raises(UserError, match=r"no training images|one class only"):
+    words = r"no training images, found .*\. Add train/; or judge .*launch\.evaluate|one class only"
+    with pytest.raises(UserError, match=words):
         load_dataset("folder", tmp_path)
 
 
@@ -63,6 +64,9 @@ def test_a_list_of_test_images_only(name: str, tmp_path: Path) -> None:
         lines = [json.dumps(dict(zip(keys, row, strict=True))) for row in rows]
     (tmp_path / name).write_text("\n".join(lines) + "\n")
     assert judged("folder", tmp_path / name) == {"test": 4}
+    words = r"found test 4\. Mark rows as train in the column split; or judge .*launch\.evaluate"
+    with pytest.raises(UserError, match=words):
+        load_dataset("folder", tmp_path / name)
 
 
 def test_people_are_not_cut_off_either(tmp_path: Path) -> None:

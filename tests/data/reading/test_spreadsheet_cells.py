@@ -7,7 +7,10 @@ from ferjax.data.reading.split_names import split_named
 from ferjax.data.reading.spreadsheet_cells import is_blank, is_number, whole_number
 
 
-@pytest.mark.parametrize("cell", ["3", "03", "+3", "3.0", "3.000", "3,0", "3.", " 3 "])
+@pytest.mark.parametrize(
+    "cell",
+    ["3", "03", "+3", "3.0", "3.000", "3,0", "3.", " 3 ", "'3", "\uff13", "\uff13\uff0e\uff10"],
+)
 def test_three(cell: str) -> None:
     assert whole_number(cell) == 3
     assert is_number(cell)
@@ -26,13 +29,17 @@ def test_no_numbers(cell: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "cell", ["", " ", str(np.nan), "NaN", str(None), "NULL", "NA", "N/A", "<NA>", "-", "#N/A", "?"]
+    "cell",
+    [
+        *("", " ", str(np.nan), "NaN", str(None), "NULL", "NA", "N/A", "<NA>", "-", "#N/A", "?"),
+        *("#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", str(np.inf), "-inf", "Missing", "'"),
+    ],
 )
 def test_blank(cell: str) -> None:
     assert is_blank(cell)
 
 
-@pytest.mark.parametrize("cell", ["happy", "unknown", "0", "no", "nana"])
+@pytest.mark.parametrize("cell", ["happy", "unknown", "0", "no", "nana", "'0", "#happy"])
 def test_not_blank(cell: str) -> None:
     assert not is_blank(cell)
 

@@ -12,6 +12,7 @@ from ferjax.data.splits.split import DatasetBundle
 from ferjax.errors import UserError
 
 TRAIN, VAL = [0, 0, 1, 1, 2, 2], [0, 1, 2]
+ALL_BUT_FEAR = ("train:0", "train:1", "val:0", "train:4", "train:5", "val:2")
 
 
 def bundle() -> DatasetBundle:
@@ -48,6 +49,7 @@ def test_a_class_with_some_images_stays(tmp_path: Path) -> None:
     [
         (("train:2", "train:3"), r"no training image of fear, only others \(1 in val\)"),
         (("val:0", "val:1", "val:2"), "leaves no image of val"),
+        (ALL_BUT_FEAR, r"exclude\.txt: it leaves one class only, fear; expected two or more"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(
@@ -55,6 +57,11 @@ def test_what_cannot_be_trained_is_refused(
 ) -> None:
     with pytest.raises(UserError, match=words):
         without(tmp_path, *lines)
+
+
+def test_one_class_is_enough_to_be_judged(tmp_path: Path) -> None:
+    (tmp_path / "exclude.txt").write_text("\n".join(ALL_BUT_FEAR))
+    assert without_listed(bundle(), tmp_path, judged=True).classes == ("fear",)
 
 
 def test_soft_labels_lose_the_column_of_the_class(tmp_path: Path) -> None:

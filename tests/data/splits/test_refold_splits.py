@@ -1,10 +1,13 @@
 """Splits replaced by folds: every image is in test once, and no subject is in two splits."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ferjax.data.registry import load_dataset
 from ferjax.data.splits.refold_splits import refold
@@ -51,6 +54,38 @@ def test_subjects_of_only_one_split_are_dropped(bundle: DatasetBundle) -> None:
     both = join_splits([named, replace(val, subjects=np.array(["b"] * 13))], "pool")
     assert both.subjects is not None
     assert both.subjects.tolist() == ["a"] * 40 + ["b"] * 13
+
+
+def test_labels_become_targets_beside_soft_ones(bundle: DatasetBundle) -> None:
+    votes = np.random.default_rng(2).dirichlet(np.ones(3), 40).astype(np.float32)
+    train = replace(bundle.splits["train"], targets=votes)
+    joined = refold(replace(bundle, splits={**bundle.splits, "train": train}), 1, 3, seed=0)
+    expected = np.concatenate([votes, np.eye(3, dtype=np.float32)[bundle.splits["val"].labels]])
+    for split in joined.splits.values():
+        np.testing.assert_array_equal(split.targets, expected[read_numbers(split)])
+
+
+def test_notes_on_the_replaced_splits_are_dropped(tmp_path: Path) -> None:
+    lines = ["path,label,subject,split"]
+    for k in range(24):
+        Image.new("L", (8, 8), 10 * k).save(tmp_path / f"{k}.png")
+        lines.append(f"{k}.png,{('happy', 'sad')[k % 2]},p{k % 8 // 2},{('train', 'val')[k > 15]}")
+    (tmp_path / "list.csv").write_text("\n".join(lines) + "\n")
+    found = [load_dataset("folder", tmp_path / "list.csv", folds=folds) for folds in (None, 4)]
+    untrue = "no test split|people are in train and in val"
+    kept, folded = ([bool(re.search(untrue, n)) for n in bundle.notes] for bundle in found)
+    assert sum(kept) == 2
+    assert not any(folded)
+    for folds in (None, 4):
+        notes = " ".join(load_dataset("folder", _faces(tmp_path / "faces"), folds=folds).notes)
+        assert ("no validation split on disk" in notes) == (folds is None)
+
+
+def _faces(root: Path) -> Path:
+    for k in range(16):
+        (root / ("happy", "sad")[k % 2]).mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), 10 * k).save(root / ("happy", "sad")[k % 2] / f"{k}.png")
+    return root
 
 
 def test_every_image_of_train_and_val_tests_once(bundle: DatasetBundle) -> None:

@@ -94,10 +94,7 @@ def load(
     else:
         pool, usage, notes, layout = _read_folders(path, storage_size, on_bad_image)
     splits = _split_by_usage(pool, usage)
-    if MERGED in splits:
-        notes += (
-            "test is PublicTest and PrivateTest merged: the file names do not say which is which",
-        )
+    merged = "test is PublicTest and PrivateTest merged: the file names do not say which is which"
     return assemble(
         "fer2013",
         splits,
@@ -108,6 +105,7 @@ def load(
         val_fraction=val_fraction,
         split_seed=split_seed,
         notes=notes,
+        cut_notes=(merged,) if MERGED in splits else (),
     )
 
 

@@ -5,7 +5,7 @@ References:
   https://github.com/microsoft/FERPlus (both of its layouts are read).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from ferjax.data.datasets.check_class_counts import check_counts
 from ferjax.data.datasets.ferplus.vote_files import FOLDERS, VotedImages, find_votes
 from ferjax.data.datasets.ferplus.votes_to_labels import CLASSES, vote_labels
 from ferjax.data.reading.pixel_csv import SIDE
+from ferjax.data.splits.refold_splits import refold
 from ferjax.data.splits.split import DatasetBundle, Split, subset
 
 LAYOUTS = (
@@ -37,6 +38,8 @@ def load(
     val_fraction: float = 0.1,
     split_seed: int = 0,
     labels: str = "majority",
+    fold: int = 1,
+    folds: int | None = None,
 ) -> DatasetBundle:
     """Loads FER+: train = FER2013Train, val = FER2013Valid, test = FER2013Test.
 
@@ -51,13 +54,18 @@ def load(
       split_seed: seed of that cut.
       labels: the rule of the training labels: `majority`, `probability`, `crossentropy` or
         `multi_target`. All but the first give the training split `targets` float32 [N, 8].
+      fold: 1 to `folds`.
+      folds: number of folds of FER2013Train and FER2013Valid that replace the splits (`refold`).
+        None: the splits of the data set.
 
     Raises:
       UserError: no known layout, a broken row or file, or an unknown rule.
     """
     voted = find_votes(Path(data_dir), storage_size, on_bad_image, LAYOUTS, SOURCE)
     majority = {folder: _labelled(voted, folder, "majority") for folder in FOLDERS.values()}
-    splits = {**majority, "FER2013Train": _labelled(voted, "FER2013Train", labels)}
+    # Folds train on images of FER2013Valid too.
+    trained = ("FER2013Train", "FER2013Valid") if folds else ("FER2013Train",)
+    splits = {**majority, **{folder: _labelled(voted, folder, labels) for folder in trained}}
     roles = {"FER2013Train": "train", "FER2013Valid": "val", "FER2013Test": "test"}
     # The published counts are of majority labels, so they are checked here with every rule.
     counts = {folder: _count_classes(split) for folder, split in majority.items() if len(split)}
@@ -72,11 +80,14 @@ def load(
         split_seed=split_seed,
         notes=(*voted.notes, *check_counts("ferplus", counts, voted.where)),
     )
-    val = bundle.splits.get("val")
-    if val is None or val.targets is None:
-        return bundle
-    val = _with_majority_labels(val, majority["FER2013Train"])
-    return replace(bundle, splits={**bundle.splits, "val": val})
+    if folds:
+        bundle = refold(bundle, fold, folds, val_fraction=val_fraction, seed=split_seed)
+    judged = {
+        name: _with_majority_labels(split, majority.values())
+        for name, split in bundle.splits.items()
+        if name != "train" and split.targets is not None
+    }
+    return replace(bundle, splits={**bundle.splits, **judged})
 
 
 def _labelled(voted: VotedImages, folder: str, mode: str) -> Split:
@@ -87,12 +98,14 @@ def _labelled(voted: VotedImages, folder: str, mode: str) -> Split:
     return subset(part, np.flatnonzero(kept))
 
 
-def _with_majority_labels(val: Split, majority: Split) -> Split:
-    """Returns the images of `val`, cut from soft labels, that have a majority label, with it."""
-    majority_label_of: Mapping[str, int] = dict(
-        zip(majority.ids, majority.labels.tolist(), strict=True)
-    )
-    part = subset(val, np.flatnonzero([name in majority_label_of for name in val.ids]))
+def _with_majority_labels(soft: Split, majority: Iterable[Split]) -> Split:
+    """Returns the images of `soft` that have a majority label, with it."""
+    majority_label_of = {
+        name: label
+        for split in majority
+        for name, label in zip(split.ids, split.labels.tolist(), strict=True)
+    }
+    part = subset(soft, np.flatnonzero([name in majority_label_of for name in soft.ids]))
     hard_labels = np.array([majority_label_of[name] for name in part.ids], np.int32)
     return replace(part, labels=hard_labels, targets=None)
 

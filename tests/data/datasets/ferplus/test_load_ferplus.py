@@ -14,6 +14,7 @@ from PIL import Image
 from ferjax.data.datasets.ferplus import vote_files
 from ferjax.data.datasets.ferplus.load_ferplus import load
 from ferjax.data.datasets.ferplus.votes_to_labels import COLUMNS
+from ferjax.data.registry import load_dataset
 from ferjax.data.splits.split import DatasetBundle
 from ferjax.emotions import EMOTIONS
 from ferjax.errors import UserError
@@ -162,6 +163,44 @@ def test_without_test_and_val_images(tmp_path: Path, labels: str) -> None:
     rows = [int(identity[-11:-4]) for identity in val.ids]
     assert max(rows) < 30
     assert [EMOTIONS[label] for label in val.labels] == [COLUMNS[row // 10] for row in rows]
+
+
+@pytest.mark.parametrize("labels", ["probability", "crossentropy", "multi_target"])
+def test_folds_train_on_the_votes_and_judge_by_the_majority(tmp_path: Path, labels: str) -> None:
+    write_folders(tmp_path)
+    for start, own in ((100, "FER2013Train"), (150, "FER2013Valid")):
+        rows = range(start, start + 39)
+        for row in rows:
+            Image.fromarray(face(row)).save(tmp_path / own / name(row))
+        # Every vote is split, one half of them without a majority.
+        (tmp_path / own / "label.csv").write_text(
+            "".join(
+                f"{name(row)},{','.join(map(str, [7, 0, 0, 3] + [0] * 6 if row % 2 else UNSURE))}\n"
+                for row in rows
+            )
+        )
+    bundles = [
+        load_dataset("ferplus", tmp_path, labels=labels, folds=3, fold=fold) for fold in (1, 2, 3)
+    ]
+    neutral, sadness = EMOTIONS.index("neutral"), EMOTIONS.index("sadness")
+    share = ((1, 1), (1, 1)) if labels == "multi_target" else ((0.7, 0.3), (0.5, 0.5))
+    for bundle in bundles:
+        train = bundle.splits["train"]
+        assert train.targets is not None
+        odd = np.array([int(identity[-11:-4]) % 2 for identity in train.ids], bool)
+        folders = {identity.split("/")[0] for identity in train.ids}
+        assert folders == {"FER2013Train", "FER2013Valid"}
+        expected = np.where(odd[:, None], *np.array(share, np.float32)[:, None])
+        np.testing.assert_allclose(train.targets[:, [neutral, sadness]], expected)
+        assert 0 < odd.sum() < len(odd)
+        for judged in (bundle.splits["val"], bundle.splits["test"]):
+            assert judged.targets is None
+            assert len(judged)
+            assert all(int(identity[-11:-4]) % 2 for identity in judged.ids)
+            assert (judged.labels == neutral).all()
+        assert not any("on disk" in note for note in bundle.notes)
+    tested = sorted(identity for bundle in bundles for identity in bundle.splits["test"].ids)
+    assert len(tested) == len(set(tested)) == 38
 
 
 @pytest.mark.parametrize(
