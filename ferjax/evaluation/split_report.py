@@ -85,8 +85,10 @@ def report_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
     # Labels index the classes that were scored, in files and figures.
     shown = replace(shown, labels=result.labels.astype(np.int32), targets=None)
     notes = [*data.bundle.notes]
-    if left_out := int((~kept).sum()):
-        notes.append(f"{left_out:,} images of classes the network lacks were left out")
+    if not kept.all():
+        left_out = subset(split, np.flatnonzero(~kept))
+        counts = describe_counts(left_out, data.bundle.classes)
+        notes.append(f"left out, of classes that the network lacks: {counts}")
     if classes != run.classes:
         true = np.array([run.classes.index(name) for name in classes])[labels]
         over_all = (logits[kept].argmax(-1) == true).mean()

@@ -44,6 +44,12 @@ def resolve(given: Mapping[str, Any]) -> TrainConfig:
             raise UserError(
                 f"--{flag} is missing. `python -m launch.train --list` shows the names."
             )
+    if "seed" in given and given.get("seeds"):
+        seeds = ",".join(map(str, given["seeds"]))
+        raise UserError(
+            f"--seed={given['seed']} and --seeds={seeds}: each run of --seeds has its own seed."
+            " Leave one of the two out."
+        )
     own = find("model", model, DEFAULTS)
     if recipe and recipe.model != model:
         raise UserError(

@@ -74,7 +74,7 @@ def test_csv_without_public_test_cuts_val_from_train(tmp_path: Path) -> None:
     }
     assert counts == {"train": [8, 0, 0, 8, 0, 0, 0], "val": [2, 0, 0, 2, 0, 0, 0]}
     assert any("val is a stratified 0.2 of Training" in note for note in bundle.notes)
-    assert "no test split: PrivateTest is not on disk" in bundle.notes
+    assert "no test split on disk (PrivateTest)" in bundle.notes
 
 
 def test_csv_without_training_rows_is_refused(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_the_competitions_files(tmp_path: Path) -> None:
         bundle = load(given)
         assert {role: len(split) for role, split in bundle.splits.items()} == {"train": 9, "val": 1}
         assert bundle.notes[0].startswith("test.csv has no emotions (the competition's)")
-        assert "no test split: PrivateTest is not on disk" in bundle.notes
+        assert "no test split on disk (PrivateTest)" in bundle.notes
 
 
 def test_a_labelled_test_csv_without_val_is_both_tests(tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_real_counts_are_notes_not_errors(real: dict[str, DatasetBundle]) -> Non
         assert {role: len(s) for role, s in bundle.splits.items()} == {"train": 28558, "val": 3579}
         counts = [note for note in bundle.notes if "published" in note]
         assert [note.partition(",")[0] for note in counts] == ["Training: 28", "PublicTest: 3"]
-        assert "no test split: PrivateTest is not on disk" in bundle.notes
+        assert "no test split on disk (PrivateTest)" in bundle.notes
 
 
 @pytest.mark.faces

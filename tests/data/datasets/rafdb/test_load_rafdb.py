@@ -84,7 +84,7 @@ def test_kaggle_tree(tmp_path: Path, root: str) -> None:
 def test_without_test_files_there_is_a_note(tmp_path: Path, layout) -> None:
     bundle = load(layout(tmp_path / "x", TRAIN))
     assert list(bundle.splits) == ["train", "val"]
-    assert "no test split: test is not on disk" in bundle.notes
+    assert "no test split on disk" in bundle.notes
 
 
 def test_listed_test_without_a_file_is_no_test(tmp_path: Path) -> None:
