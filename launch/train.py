@@ -27,8 +27,11 @@ def main(arguments: list[str]) -> None:
     join_processes()
     import_user_modules()
     config = resolve(given_flags(TrainConfig))
+    from ferjax.config.registered_names import find
+    from ferjax.data.registry import DATASETS
     from ferjax.experiment import run_train
 
+    find("dataset", config.dataset, DATASETS)  # before anything is said of the run
     say(f"recipe {config.recipe}, run directory {config.workdir}")
     report = run_train(config)
     for warning in report["warnings"]:

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ferjax.config.registered_names import find
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
+from ferjax.data.registry import DATASETS
 from ferjax.data.splits.class_counts import absent_class_warnings, describe_counts
 from ferjax.data.splits.split import Split, subset
 from ferjax.errors import UserError
@@ -68,6 +70,7 @@ def report_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
     """
     run_dir = Path(config.workdir)
     run, record = load_run(run_dir, config.checkpoint), read_split_record(run_dir)
+    find("dataset", config.dataset or own.dataset, DATASETS)
     say(f"reading {config.dataset or own.dataset}", config.progress)
     data = load_evaluated_data(config, own, run.spec.size, record)
     _check_shared(data, run.classes)
