@@ -140,6 +140,9 @@ def test_misplaced_and_missing_images_are_refused(tmp_path: Path) -> None:
         load(tmp_path)
     with pytest.raises(UserError, match="nowhere does not exist"):
         load(tmp_path / "nowhere")
+    (pixels := tmp_path / "pixels.csv").write_text("emotion,pixels\n0,1 2\n")
+    with pytest.raises(UserError, match="csv of pixels goes in with --dataset=fer2013"):
+        load(pixels)
 
 
 @pytest.mark.parametrize("target", ["..", ".", "../sad", "../../x/sad"])
