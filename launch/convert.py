@@ -15,6 +15,7 @@ flags.DEFINE_boolean(
 def main(arguments: list[str]) -> None:
     """Converts and prints the mapping and the result; with --to the lines that load the file."""
     refuse_arguments(arguments)
+    from ferjax.convert.export_torchvision import loading_lines
     from ferjax.tools.convert_weights import run_convert, run_export
     from launch.catalogue import mapping_table, weights_catalogue
 
@@ -24,7 +25,9 @@ def main(arguments: list[str]) -> None:
     config = ConvertConfig(**given_flags(ConvertConfig))
     if config.to:
         path, build = run_export(config)
-        print(f"{path}; build the network like this:\n{build}")
+        about = path.with_suffix(".json")
+        print(f"{path}, and {about}: its classes and how its images are prepared. Load it so:\n")
+        print(loading_lines(path, build))
         return
     result = run_convert(config)
     print(mapping_table(result.plan))

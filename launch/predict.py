@@ -1,5 +1,6 @@
 """Predict emotions of images: python -m launch.predict --workdir=RUN [--out=p.csv] IMAGES."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def main(arguments: list[str]) -> None:
     )
     from ferjax.predict.predictor import load_predictor
 
-    paths = [Path(argument).expanduser() for argument in arguments]
+    paths = [Path(os.path.expanduser(argument)) for argument in arguments]
     out = Path(values.out).expanduser() if values.out else None
     with open_table(out) as write:
         predictor = load_predictor(values.workdir, values.checkpoint, values.batch_size, values.tta)
@@ -47,6 +48,9 @@ def main(arguments: list[str]) -> None:
         write(table(rows, predictor.classes))
     for line in left_out(rows, paths):
         print(f"warning: {line}", file=sys.stderr)
+    if out:
+        unreadable = sum(isinstance(found, UserError) for _, found in rows)
+        print(f"{out}: {len(rows):,} images, {unreadable:,} of them unreadable")
 
 
 if __name__ == "__main__":

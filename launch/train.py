@@ -29,8 +29,11 @@ def main(arguments: list[str]) -> None:
     import_user_modules()
     given = given_flags(TrainConfig)
     config = resolve(given)
+    from ferjax.config.registered_names import find
+    from ferjax.data.registry import DATASETS
     from ferjax.experiment import run_train
 
+    find("dataset", config.dataset, DATASETS)  # before anything is said of the run
     say(f"recipe {config.recipe}, run directory {config.workdir}")
     try:
         report = run_train(config)

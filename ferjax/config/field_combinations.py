@@ -86,5 +86,7 @@ def _check_series(config: Any) -> None:
             )
     if len(set(config.seeds)) < len(config.seeds):
         raise UserError(f"--seeds={','.join(map(str, config.seeds))} contains a seed twice.")
-    if config.fold is not None and config.fold > (config.folds or 0):
+    if config.fold is not None and config.folds is None:
+        raise UserError(f"--fold={config.fold} needs --folds, the number of folds.")
+    if config.fold is not None and config.fold > config.folds:
         raise UserError(f"--fold={config.fold} of --folds={config.folds}: expected 1 to --folds.")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -70,3 +71,15 @@ def to_torchvision(
         f"net.{attribute} = nn.Sequential({between.join(layers)})",
     ]
     return state, "\n".join(lines)
+
+
+def loading_lines(file: Path, build: str) -> str:
+    """Returns a Python program that builds the network `net` and loads an exported file into it.
+
+    Args:
+      file: the exported state dict.
+      build: lines from `to_torchvision`.
+    """
+    imports = ["import torchvision", "from safetensors.torch import load_file"]
+    imports += ["from torch import nn"] * ("nn." in build)
+    return "\n".join([*imports, "", build, f"net.load_state_dict(load_file({str(file)!r}))"])

@@ -100,6 +100,12 @@ def _named_split(
         return join_splits(list(bundle.splits.values()), ALL), f"all images ({', '.join(parts)})"
     if wanted in bundle.splits:
         return bundle.splits[wanted], bundle.sources[wanted]
+    if wanted in ("train", "test"):
+        default = "val" if is_own else "all images"
+        raise UserError(
+            f"--split={wanted}: {dataset} has no {wanted} split there, only"
+            f" {', '.join(bundle.splits)}. Leave the flag out to judge {default}."
+        )
     if wanted == "val" and not is_own:
         raise UserError(
             f"--split=val: {dataset} has no val there, only {', '.join(bundle.splits)}, and none is"

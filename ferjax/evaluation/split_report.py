@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ferjax.config.registered_names import find
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
+from ferjax.data.registry import DATASETS
 from ferjax.data.splits.class_counts import absent_class_warnings, describe_counts
 from ferjax.data.splits.split import Split, subset
 from ferjax.errors import UserError
@@ -68,6 +70,7 @@ def report_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
     """
     run_dir = Path(config.workdir)
     run, record = load_run(run_dir, config.checkpoint), read_split_record(run_dir)
+    find("dataset", config.dataset or own.dataset, DATASETS)
     say(f"reading {config.dataset or own.dataset}", config.progress)
     data = load_evaluated_data(config, own, run.spec.size, record)
     _check_shared(data, run.classes)
@@ -85,8 +88,10 @@ def report_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
     # Labels index the classes that were scored, in files and figures.
     shown = replace(shown, labels=result.labels.astype(np.int32), targets=None)
     notes = [*data.bundle.notes]
-    if left_out := int((~kept).sum()):
-        notes.append(f"{left_out:,} images of classes the network lacks were left out")
+    if not kept.all():
+        left_out = subset(split, np.flatnonzero(~kept))
+        counts = describe_counts(left_out, data.bundle.classes)
+        notes.append(f"left out, of classes that the network lacks: {counts}")
     if classes != run.classes:
         true = np.array([run.classes.index(name) for name in classes])[labels]
         over_all = (logits[kept].argmax(-1) == true).mean()

@@ -57,7 +57,7 @@ def _face(image: Any, name: str) -> np.ndarray:
     if isinstance(image, Image.Image):
         image = _pillow_pixels(image, name)
     elif isinstance(image, (str, os.PathLike)):
-        path = Path(image)
+        path = Path(os.path.expanduser(image))
         if path.is_dir():
             raise UserError(f"{name}: {path} is a folder; give the image files in it.")
         image = read_image(path, None, image_header(path)[2])
@@ -89,8 +89,12 @@ def _refused(name: str, expected: str, found: Any) -> UserError:
     if kind not in "biuf" or not shape:
         return UserError(f"{name}: uint8 {expected} expected, found {type(found).__name__}.")
     if kind != "u" or array.dtype.itemsize > 1:
-        advice = " Values of 0 to 1 become that by (255 * images).round().astype('uint8')."
-        advice = advice if kind in "bf" else " Values of 0 to 255: images.astype('uint8')."
+        if kind in "iu":
+            advice = " Values of 0 to 255: images.astype('uint8')."
+        elif (array > 1).any():
+            advice = " Values of 0 to 255 become that by images.round().astype('uint8')."
+        else:
+            advice = " Values of 0 to 1 become that by (255 * images).round().astype('uint8')."
     elif len(shape) > 2 and shape[-1] in (2, 4):
         advice = " Leave alpha out: images[..., :-1]."
     elif len(shape) > 2 and shape[-3] in _CHANNELS:

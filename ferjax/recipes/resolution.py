@@ -45,6 +45,12 @@ def resolve(given: Mapping[str, Any]) -> TrainConfig:
                 f"--{flag} is missing. `python -m launch.train --list` shows the names."
             )
     find("model", model, DEFAULTS)
+    if "seed" in given and given.get("seeds"):
+        seeds = ",".join(map(str, given["seeds"]))
+        raise UserError(
+            f"--seed={given['seed']} and --seeds={seeds}: each run of --seeds has its own seed."
+            " Leave one of the two out."
+        )
     if recipe and recipe.model != model:
         raise UserError(
             f"--recipe={name} is for --model={recipe.model}, found --model={model}."

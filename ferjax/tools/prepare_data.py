@@ -29,7 +29,7 @@ from ferjax.runtime.progress_bar import tqdm
 from ferjax.runtime.progress_lines import say
 from ferjax.runtime.random_keys import stream_key
 from ferjax.specs import InputSpec
-from ferjax.tools.crop_folder import RECORD, crop_folder
+from ferjax.tools.crop_folder import FACELESS, NO_FACE, RECORD, crop_folder
 
 
 def run_prepare(config: PrepareConfig) -> list[str]:
@@ -135,6 +135,12 @@ def _write_crops(config: PrepareConfig, out: Path) -> list[str]:
         progress=config.progress,
         make_room=_make_room,
     )
+    if not {"cropped", NO_FACE["keep"]} & counts.keys():
+        found = ", ".join(f"{count:,} {decision}" for decision, count in counts.items())
+        raise UserError(
+            f"no face found in any of {sum(counts.values()):,} images of {source} ({found}); see"
+            f" {out / RECORD}. --no_face=keep keeps images without a face whole."
+        )
     _make_room(sheets)
     pages = draw_contact_sheets(out, sheets)
     return [
@@ -179,9 +185,11 @@ def _draw_preview(config: PrepareConfig, out: Path) -> list[str]:
     return [str(path)]
 
 
-# Files of the tasks whose result follows from the data, so that it is drawn again at each call.
+# Files of the tasks that follow from the data, so that they are written again at each call.
 _REPEATED = {
     "audit": (*AUDIT_FILES, ".*.tmp"),
+    # Where no image had a face these are all there is.
+    "crops": (RECORD, FACELESS),
     "preview": ("preview_*.png", ".*.tmp"),
 }
 # A file by which a result of each task is known.

@@ -148,6 +148,8 @@ def test_the_runs_own_limit_is_said_and_not_applied(
     )
     trained = run_train(config)
     assert trained["judged"] == ["val: 6 images: anger 3, fear 3"]
+    with pytest.raises(UserError, match=r"no test split there, only train, val\. .* to judge val"):
+        judge(tmp_path / "run", split="test")
     report = judge(tmp_path / "run", split="train")
     assert report["results"]["train"]["selected"]["count"] == 18
     assert any("own --limit=8 is not applied here" in note for note in report["notes"])

@@ -183,7 +183,8 @@ def test_images_of_a_class_the_network_lacks_are_left_out(
     scores = report["results"]["test"]["selected"]
     assert scores["count"] == 21
     assert scores["classes"] == list(EMOTIONS[:7]) == report["protocol"]["classes"]
-    assert any("3 images of classes the network lacks" in note for note in report["notes"])
+    left_out = "left out, of classes that the network lacks: 3 images: contempt 3"
+    assert left_out in report["notes"]
 
 
 @pytest.mark.usefixtures("no_figures")

@@ -30,6 +30,8 @@ CASES: dict[str, tuple[tuple[str, ...], list[str]]] = {
     "boolean": ((*PAIR, "--resume=maybe"), ["--resume=maybe"]),
     "nan": ((*PAIR, "--learning_rate=nan"), ["--learning_rate=nan", "finite"]),
     "seeds": ((*PAIR, "--seeds=1,x"), ["--seeds=1,x", "comma list of integers"]),
+    "seed": ((*PAIR, "--seed=5", "--seeds=0,1"), ["--seed=5 and --seeds=0,1", "Leave one"]),
+    "fold": ((*PAIR, "--fold=1"), ["--fold=1 needs --folds"]),
     "side": ((*PAIR, "--image_size=50"), ["--image_size=50", "strides of cnn3", "48 or 56"]),
     "small": (("--model=cnn3", "--dataset=synthetic", "--image_size=24"), ["smallest is 32"]),
     "channels": (
@@ -56,7 +58,7 @@ CASES: dict[str, tuple[tuple[str, ...], list[str]]] = {
     ),
     "absent data": (
         ("--model=cnn3", "--dataset=fer2013", "--data_dir=nowhere"),
-        ["--data_dir=nowhere", "does not exist", "fer2013.csv", "Kaggle"],
+        ["--data_dir=nowhere does not exist", "Kaggle"],
     ),
 }
 

@@ -65,6 +65,7 @@ def test_one_bad_image_costs_one_row(
         assert errors.startswith("warning: faces/cut.png: cannot be read as an image")
     text = (tmp_path / "p.csv").read_bytes().decode()
     assert printed[1] == text
+    assert written[1] == "p.csv: 2 images, 1 of them unreadable\n"
     assert text.splitlines()[1] == "faces/cut.png" + "," * 8
     assert text.splitlines()[2].startswith("faces/good.png,")
     assert "--out=taken.csv exists already" in taken[2]

@@ -59,7 +59,7 @@ REFUSED: list[tuple[Any, str]] = [
     ([FACE, None], f"image 1: {ONE}NoneType."),
     ([b"x"], f"image 0: {ONE}bytes."),
     (FACE[None] / 255, f"image 0: {ONE}float64 [40, 30, 3]. Values of 0 to 1"),
-    (FACE.astype(np.float32), f"the image: {ONE}float32 [40, 30, 3]. Values of 0 to 1"),
+    (FACE.astype(np.float32), f"the image: {ONE}float32 [40, 30, 3]. Values of 0 to 255 become"),
     (FACE.astype(int), f"the image: {ONE}int64 [40, 30, 3]. Values of 0 to 255"),
     (GREY > 9, f"the image: {ONE}bool [40, 30]."),
     (np.zeros((40, 30, 4), np.uint8), "found uint8 [40, 30, 4]. Leave alpha out"),
@@ -89,15 +89,25 @@ def test_anything_else_is_one_sentence(images: Any, words: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr"])
-def test_files_and_pillow_images_are_the_same(mode: str, tmp_path: Path) -> None:
+def test_files_and_pillow_images_are_the_same(
+    mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     image = Image.fromarray(FACE).convert(mode)
     path = tmp_path / ("a.jpg" if mode in ("CMYK", "YCbCr") else "a.png")
     exif = Image.Exif()
     exif[0x0112] = 6  # to be rotated by 90 degrees
     image.save(path, exif=exif)
+    monkeypatch.setenv("HOME", str(tmp_path))
     expected = read_image(path, None, image_header(path)[2])
     assert expected.shape[:2] == (30, 40)
-    for given in (path, str(path), Image.open(path), [Image.open(path)], np.array([str(path)])):
+    for given in (
+        path,
+        str(path),
+        f"~/{path.name}",
+        Image.open(path),
+        [Image.open(path)],
+        np.array([str(path)]),
+    ):
         assert_faces(face_arrays(given), [expected])
 
 

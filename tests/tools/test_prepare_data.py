@@ -73,6 +73,18 @@ def test_crops_have_contact_sheets_and_can_be_loaded(
     assert bundle.splits["train"].shape == (32, 28, 3)
 
 
+def test_no_face_at_all_does_not_block_the_next_try(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ferjax.tools.prepare_data, "haar_faces", lambda: lambda image: [])
+    given: dict[str, Any] = dict(data_dir=str(tree), crops=True, out=str(tmp_path / "crops"))
+    words = rf"no face found in any of 25 images of {tree} .*crops\.csv\. --no_face=keep"
+    for _ in range(2):
+        with pytest.raises(UserError, match=words):
+            prepare(**given)
+    assert "25 images kept whole" in prepare(**given, no_face="keep")
+
+
 def test_the_cache_has_a_file_for_each_split(tree: Path, tmp_path: Path) -> None:
     given: dict[str, Any] = dict(dataset="folder", data_dir=str(tree), image_size=40)
     lines = prepare(**given, cache=True, out=str(tmp_path / "cache"))

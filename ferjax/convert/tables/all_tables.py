@@ -28,8 +28,11 @@ def find_table(model: str, kind: str) -> Table:
     """
     by_kind = {table.kind: table for table in TABLES if model in table.models}
     if not by_kind:
-        names = {name for table in TABLES for name in table.models}
-        raise unknown_name("model with weights of other libraries", model, names)
+        names = sorted({name for table in TABLES for name in table.models})
+        raise UserError(
+            f"{model} has no counterpart in {kind} or another library. These networks have one:"
+            f" {', '.join(names)}."
+        )
     if kind in {table.kind for table in TABLES} and kind not in by_kind:
         raise UserError(f"{kind} has no {model}; expected one of {', '.join(by_kind)}.")
     if kind not in by_kind:

@@ -72,7 +72,8 @@ def assemble(
         if "val" in roles.values():
             cut_notes += (f"no validation split on disk: val is a {sources['val']}",)
     if "test" not in splits and not judged:
-        cut_notes += (f"no test split: {_source_with_role(roles, 'test')} is not on disk",)
+        source = _source_with_role(roles, "test")
+        cut_notes += ("no test split on disk" + f" ({source})" * (source != "test"),)
     order = [role for role in ("train", "val", "test") if role in splits]
     return DatasetBundle(
         {role: splits[role] for role in order},

@@ -13,6 +13,7 @@ from ferjax.errors import UserError, printable, unknown_name
 # Files that may be lists of images, and those that ferjax itself reads or writes beside images.
 _LIST_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".xlsx", ".xls", ".txt"})
 _OWN_FILES = frozenset({"exclude.txt", "classes.txt", "crops.csv", "no_face.txt"})
+_OWN_IMAGES = "Images of your own go in with --dataset=folder."
 
 
 class LayoutError(UserError):
@@ -46,7 +47,8 @@ def class_folders(
         if entry.is_dir():
             key = canonical_name(entry.name)
             if classes is not None and key not in classes:
-                raise unknown_name(f"class folder in {root}:", entry.name, classes)
+                error = unknown_name(f"class folder in {root}:", entry.name, classes)
+                raise UserError(f"{error} {_OWN_IMAGES}")
             name = key if classes is None else classes[key]
             if name in folders:
                 raise UserError(f"{folders[name]} and {entry} both mean {name!r}: merge them")
@@ -59,6 +61,8 @@ def class_folders(
         raise UserError(
             f"{root}: no folder for {', '.join(missing) or 'any class'}; it {describe_path(root)}. "
             f"Expected one folder for each class: {', '.join(classes or ['anger', 'disgust'])}"
+            + f". {_OWN_IMAGES}"
+            * (classes is not None)
         )
     return {name: _class_images(folders[name]) for name in names}
 
@@ -200,11 +204,16 @@ def layout_error(
       layouts: descriptions of the layouts that were looked for.
       source: where to get the data set; None for images of the user's own.
     """
+    if not data_dir.exists():
+        origin = f" Source of {title}: {source}." if source else ""
+        return LayoutError(f"--data_dir={data_dir} does not exist. Correct the path.{origin}")
     way = f"Get {title} from {source}, unpack it" if source else "Sort them in one of these ways"
     looked = "; ".join(layouts)
     return LayoutError(
         f"--data_dir={data_dir}: no {title} found, it {describe_path(data_dir)}. Looked for: "
         f"{looked}. {way} and give the folder as --data_dir."
+        + f" {_OWN_IMAGES}"
+        * (source is not None)
     )
 
 

@@ -120,6 +120,7 @@ def _columns(path: Path, first: list[str], separator: str) -> tuple[list[tuple[i
         return list(enumerate(_HEADERS))[: len(names)], False
     raise UserError(
         f"{path}:1: the first line is {separator.join(first)[:80]!r}; {_EXPECTED}, each once"
+        + ". A csv of pixels goes in with --dataset=fer2013" * ("pixels" in names)
     )
 
 

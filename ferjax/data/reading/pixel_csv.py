@@ -15,8 +15,8 @@ SIDE = 48
 USAGES = ("Training", "PublicTest", "PrivateTest")
 _COLUMNS = ("emotion", "pixels", "Usage")
 _HINT = (
-    " (fer2013.csv and icml_face_data.csv have them; the competition's train.csv has no Usage, its "
-    "test.csv no emotion either)"
+    ". Without Usage name the file train.csv (val.csv and test.csv may lie beside it),"
+    f" or add Usage: {', '.join(USAGES)}. Without emotion it can only be predicted"
 )
 
 

@@ -48,7 +48,7 @@ def test_val_is_cut_from_train_and_said_so() -> None:
     }
     assert bundle.notes == (
         "no validation split on disk: val is a stratified 0.2 of Training (split seed 5)",
-        "no test split: PrivateTest is not on disk",
+        "no test split on disk (PrivateTest)",
     )
 
 

@@ -84,7 +84,7 @@ def test_without_val_there_is_no_test(tmp_path: Path) -> None:
     fill(tmp_path / "Train", 4)
     bundle = load(tmp_path)
     assert list(bundle.splits) == ["train", "val"]
-    assert "no test split: Val is not on disk" in bundle.notes
+    assert "no test split on disk (Val)" in bundle.notes
 
 
 @pytest.mark.parametrize("root", [".", "SFEW"])

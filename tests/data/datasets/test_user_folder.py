@@ -138,8 +138,11 @@ def test_misplaced_and_missing_images_are_refused(tmp_path: Path) -> None:
     still(tmp_path / "stray.png")
     with pytest.raises(UserError, match=r"stray\.png: an image beside the class folders"):
         load(tmp_path)
-    with pytest.raises(UserError, match="no images found, it does not exist"):
+    with pytest.raises(UserError, match="nowhere does not exist"):
         load(tmp_path / "nowhere")
+    (pixels := tmp_path / "pixels.csv").write_text("emotion,pixels\n0,1 2\n")
+    with pytest.raises(UserError, match="csv of pixels goes in with --dataset=fer2013"):
+        load(pixels)
 
 
 @pytest.mark.parametrize("target", ["..", ".", "../sad", "../../x/sad"])

@@ -51,7 +51,7 @@ def test_system_files_and_lists_are_ignored(tmp_path: Path) -> None:
     ("files", "words"),
     [
         (["anger/a.png", "hapiness/a.png"], "'hapiness'. Did you mean 'happiness'"),
-        (["anger/a.png", "7/a.png"], "unknown class folder"),
+        (["anger/a.png", "7/a.png"], "Images of your own go in with --dataset=folder"),
         (["anger/a.png"], "no folder for happiness"),
         (["anger/a.png", "happy/Thumbs.db"], "no images in this class folder"),
         (["anger/a.png", "happy/a.png", "happiness/a.png"], "both mean 'happiness'"),

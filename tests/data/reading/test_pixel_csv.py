@@ -79,7 +79,10 @@ def test_bad_rows_are_named(tmp_path: Path, row: str, words: str) -> None:
     ("content", "words"),
     [
         (b"", "columns none; expected emotion, pixels, Usage"),
-        (b"emotion,pixels\n0,1 2\n", "columns emotion, pixels; expected"),
+        (
+            b"emotion,pixels\n0,1 2\n",
+            "emotion, pixels, Usage. Without Usage name the file train.csv",
+        ),
         (b"emotion,pixels,Usage\n", "a header and no rows"),
         (b"\x89PNG\r\n\xff\xfe", "not a readable csv file"),
         ("emotion,pixels,Usage\n".encode("utf-16"), "not a readable csv file"),

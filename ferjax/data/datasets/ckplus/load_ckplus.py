@@ -142,7 +142,7 @@ def load(
         split_seed=split_seed,
         notes=(
             *notes,
-            f"{folds} folds by person (sorted ids, every {folds}th): {num_subjects} people, "
+            f"{folds} folds by person (sorted ids in steps of {folds}): {num_subjects} people, "
             f"{sequences} sequences, last {last_frames} frames of each"
             + ", first frame as neutral"
             * (num_classes == 8),
