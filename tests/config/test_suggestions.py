@@ -78,5 +78,6 @@ def test_the_decay_of_a_replaced_schedule_goes_with_it(schedule: str) -> None:
 
 
 def test_own_images_are_not_got_from_anywhere(tmp_path: Any) -> None:
+    (path := tmp_path / "nothing.txt").touch()
     with pytest.raises(UserError, match="Sort them in one of these ways and give the folder"):
-        user_folder.load(tmp_path / "nothing.txt", storage_size=32)
+        user_folder.load(path, storage_size=32)

@@ -347,7 +347,13 @@ def test_the_last_phase_may_grow_only_with_a_constant_schedule() -> None:
     assert resume_conflicts(TrainConfig(epochs=2), TrainConfig(epochs=(2, 2)))
 
 
-@pytest.mark.parametrize("given", [{"fold": 1}, {"fold": 6, "folds": 5}])
-def test_a_fold_is_one_of_the_folds(given: dict[str, Any]) -> None:
-    with pytest.raises(UserError, match="expected 1 to --folds"):
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"fold": 1}, "--fold=1 needs --folds"),
+        ({"fold": 6, "folds": 5}, "--fold=6 of --folds=5: expected 1 to --folds"),
+    ],
+)
+def test_a_fold_is_one_of_the_folds(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words):
         TrainConfig(**given)
