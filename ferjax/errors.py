@@ -51,7 +51,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Returns the known name that `name` is a misspelling or the beginning of, or None.
+    """Returns the known name that `name` misspells, begins or is begun by, or None.
 
     A misspelling differs in a quarter of its letters at most, in one letter of a short name; case,
     `-`, `_` and `.` do not count.
@@ -61,8 +61,9 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     best = min(distances, key=lambda other: distances[other], default=None)
     if given and best is not None and distances[best] <= max(1, round(len(given) / 4)):
         return best
-    longer = [other for other in distances if len(given) > 2 and _letters(other).startswith(given)]
-    return min(longer, key=len, default=None)
+    pairs = {other: sorted((given, _letters(other)), key=len) for other in distances}
+    related = [o for o, (short, long) in pairs.items() if len(short) > 2 and long.startswith(short)]
+    return min(related, key=lambda o: len(pairs[o][1]) - len(pairs[o][0]), default=None)
 
 
 def _letters(name: str) -> str:
