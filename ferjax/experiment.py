@@ -87,7 +87,7 @@ def _describe_task(task: Task, *, described: bool) -> None:
     """Says classes, counts and choices of the data, and what is doubtful about the settings."""
     if not described:
         for line in describe_bundle(task.config.dataset, task.bundle):
-            say(line)
+            say(line, task.config.progress)
     if is_first():
         for sentence in doubled_corrections(task.config):
             _log.warning("note: %s", sentence)

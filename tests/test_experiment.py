@@ -296,6 +296,7 @@ def test_a_run_begins_with_classes_counts_and_choices(
         data_dir=str(tmp_path / "faces"),
         batch_size=4,
         limit=None,
+        progress=True,
     )
     said: list[str] = []
 

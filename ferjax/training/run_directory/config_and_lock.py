@@ -82,7 +82,9 @@ def _check_content(config: TrainConfig) -> None:
     run_dir = Path(config.workdir or "")
     if run_dir.exists() and not run_dir.is_dir():
         raise UserError(f"--workdir={run_dir} is a file; a folder is expected.")
-    entries = [p for p in run_dir.iterdir() if p.name != _LOCK_FILE] if run_dir.exists() else []
+    found = run_dir.iterdir() if run_dir.exists() else ()
+    # A process that was killed in its first write leaves nothing but a temporary file.
+    entries = [path for path in found if path.name != _LOCK_FILE and not path.match(".*.tmp")]
     if not entries:
         return
     if not (run_dir / CONFIG_FILE).is_file():
