@@ -3,7 +3,7 @@
 from ferjax.config.tool_configs import EvalConfig
 from launch.app import refuse_arguments, run
 from launch.flags import define_flags, given_flags
-from launch.join import join_processes, say
+from launch.join import join_processes
 from launch.user_modules import import_user_modules
 
 define_flags(EvalConfig)
@@ -15,6 +15,7 @@ def main(arguments: list[str]) -> None:
     join_processes()
     import_user_modules()
     from ferjax.experiment import run_evaluate
+    from ferjax.runtime.progress_lines import say
 
     report = run_evaluate(EvalConfig(**given_flags(EvalConfig)))
     say(report["summary"])

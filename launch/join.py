@@ -1,4 +1,4 @@
-"""Flags of multi-process runs (--distributed, --coordinator); printing by process 0 only."""
+"""Flags of multi-process runs (--distributed, --coordinator)."""
 
 from absl import flags
 
@@ -34,11 +34,3 @@ def join_processes() -> None:
     processes.join_processes(
         values.coordinator, values.num_processes, values.process_id, values.join_seconds
     )
-
-
-def say(line: str) -> None:
-    """Prints a line, once for all processes of a run."""
-    from ferjax.runtime.processes import is_first
-
-    if is_first():
-        print(line)

@@ -7,7 +7,7 @@ from ferjax.errors import UserError
 from ferjax.recipes import naming_recipe, resolve
 from launch.app import refuse_arguments, run
 from launch.flags import define_flags, given_flags
-from launch.join import join_processes, say
+from launch.join import join_processes
 from launch.restart import restart_after_crashes
 from launch.user_modules import import_user_modules
 
@@ -32,6 +32,7 @@ def main(arguments: list[str]) -> None:
     from ferjax.config.registered_names import find
     from ferjax.data.registry import DATASETS
     from ferjax.experiment import run_train
+    from ferjax.runtime.progress_lines import say
 
     find("dataset", config.dataset, DATASETS)  # before anything is said of the run
     say(f"recipe {config.recipe}, run directory {config.workdir}")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from ferjax.data.decoding.image_file import image_header, read_image
+from ferjax.data.decoding.image_file import read_unresized
 from ferjax.errors import UserError
 
 # One face or several: an array, or a sequence of single faces.
@@ -60,7 +60,7 @@ def _face(image: Any, name: str) -> np.ndarray:
         path = Path(os.path.expanduser(image))
         if path.is_dir():
             raise UserError(f"{name}: {path} is a folder; give the image files in it.")
-        image = read_image(path, None, image_header(path)[2])
+        image = read_unresized(path)
     array = np.asarray(image)
     pixels = array[..., None] if array.ndim == 2 else array
     if array.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] not in _CHANNELS:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ferjax.data.decoding.image_file import image_header, read_image
+from ferjax.data.decoding.image_file import read_unresized
 from ferjax.data.reading.class_folders import image_files, visible_files
 from ferjax.data.reading.pixel_csv import read_pixels
 from ferjax.errors import UserError
@@ -59,7 +59,7 @@ def predict_readable_files(predictor: Predictor, paths: Sequence[Path]) -> list[
 def _read(source: _Source) -> np.ndarray:
     if isinstance(source, UserError):
         raise source
-    return read_image(source, None, image_header(source)[2]) if isinstance(source, Path) else source
+    return read_unresized(source) if isinstance(source, Path) else source
 
 
 def _sources(path: Path) -> list[tuple[str, _Source]]:

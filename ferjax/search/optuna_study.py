@@ -16,7 +16,6 @@ from ferjax.config.tool_configs import SearchConfig
 from ferjax.errors import UserError
 from ferjax.runtime.append_lines import drop_torn_line
 from ferjax.runtime.move_aside import move_aside
-from ferjax.runtime.progress_lines import say
 from ferjax.search.search_plan import (
     LOCK_FILE,
     STUDY_FILE,
@@ -126,7 +125,7 @@ def set_study_aside(search: Search) -> None:
         return
     if any(_is_running(out, path.stem) for path in (out / WORKERS).glob("*.lock")):
         raise UserError(f"--out={out}: a search is running there. Wait for it, or give another.")
-    say(f"{out}: the earlier study was moved to {move_aside(out)}")
+    move_aside(out, "study")
 
 
 @contextlib.contextmanager

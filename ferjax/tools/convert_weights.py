@@ -31,7 +31,6 @@ from ferjax.runs.load_run import load_run
 from ferjax.runtime.atomic_files import remove_left_by_killed_processes, write_atomically
 from ferjax.runtime.finite_arrays import not_finite
 from ferjax.runtime.move_aside import move_aside
-from ferjax.runtime.progress_lines import say
 from ferjax.runtime.variable_tree import flatten, unflatten
 from ferjax.specs import spec_to_json
 
@@ -103,7 +102,7 @@ def _make_room(paths: Sequence[Path]) -> None:
     """Moves earlier results aside, which `_check_out` has allowed."""
     for path in paths:
         if path.exists():
-            say(f"{path}: the earlier result was moved to {move_aside(path)}")
+            move_aside(path)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ferjax.data.decoding.image_file import image_header, read_image
+from ferjax.data.decoding.image_file import read_unresized
 from ferjax.data.reading.class_folders import describe_path, image_files
 from ferjax.data.splits.bad_images import ON_BAD_IMAGE
 from ferjax.data.splits.exclude_file import EXCLUDE, excluded, read_exclude
@@ -158,7 +158,7 @@ def _crop_image(
     """Crops one image and writes it; returns its row."""
     path = source / file
     try:
-        image = read_image(path, None, image_header(path)[2])
+        image = read_unresized(path)
     except UserError:
         if on_bad == "error":
             raise

@@ -73,7 +73,7 @@ def _check_out(out: Path, task: str, overwrite: bool) -> None:
 def _make_room(path: Path) -> None:
     """Moves an earlier result aside, which `_check_out` has allowed."""
     if path.is_dir() and any(path.iterdir()):
-        say(f"{path}: the earlier result was moved to {move_aside(path)}")
+        move_aside(path)
 
 
 def _load_bundle(

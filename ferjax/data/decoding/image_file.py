@@ -140,6 +140,15 @@ def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(resized).reshape(*size, channels)
 
 
+def read_unresized(path: Path) -> np.ndarray:
+    """Decodes one image file, upright, in its own size: uint8 [H, W, 1] if grey, else [H, W, 3].
+
+    Raises:
+      UserError: the file is missing or not an image.
+    """
+    return read_image(path, None, image_header(path)[2])
+
+
 def image_header(path: Path) -> tuple[int, int, int]:
     """Returns (H, W, channels) of an upright image file without decoding its pixels.
 

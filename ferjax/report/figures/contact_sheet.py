@@ -11,7 +11,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
-from ferjax.data.decoding.image_file import image_header, read_image
+from ferjax.data.decoding.image_file import read_unresized
 from ferjax.data.reading.class_folders import image_files
 from ferjax.errors import UserError, printable
 from ferjax.report.figures.line_end_labels import shorten
@@ -135,7 +135,7 @@ def _row_and_column(sizes: Sequence[int], columns: int) -> tuple[list[tuple[int,
 def _thumbnail(path: Path) -> Cell:
     """Returns the cell of an image file, with its name, or an empty one if it cannot be read."""
     try:
-        image = read_image(path, None, image_header(path)[2])
+        image = read_unresized(path)
     except UserError:
         return Cell(
             np.full((2, 2, 1), 255, np.uint8), ("cannot be read", *_wrap_name(printable(path.name)))

@@ -13,7 +13,6 @@ from ferjax.errors import UserError
 from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.move_aside import move_aside
 from ferjax.runtime.processes import on_first
-from ferjax.runtime.progress_lines import say
 from ferjax.training.run_directory.find_runs import where_runs_are
 from ferjax.training.run_directory.verified_reads import saved_steps
 
@@ -140,7 +139,7 @@ def _locked(config: TrainConfig) -> Iterator[None]:
         _check_content(config)
         if config.overwrite and holds_results(run_dir):
             _refuse_live_runs(run_dir, _run_dirs(run_dir)[1:])
-            say(f"{run_dir}: the earlier run was moved to {move_aside(run_dir)}")
+            move_aside(run_dir, "run")
             held.enter_context(_lock(run_dir))
         # Half-written files of a process that was killed.
         for torn in run_dir.glob(".*.tmp"):
