@@ -1,7 +1,8 @@
 """The splits that a run recorded, found again in its data set, which may have changed since."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from ferjax.errors import UserError
 
 # Split name and position of an image.
 _Place = tuple[str, int]
+# Name and content of an image.
+_Key = tuple[str, int]
+_Value = TypeVar("_Value")
 
 
 def as_recorded(record: SplitRecord, bundle: DatasetBundle) -> DatasetBundle:
@@ -87,30 +91,21 @@ def recorded_split(
     # A reader of the user's own may number the images of each split from 0.
     names = [image for split in bundle.splits.values() for image in split.ids]
     by_name = is_own and len(names) == len(set(names))
-    place: dict[Hashable, _Place] = {}
-    recorded_in: dict[Hashable, str] = {}
-    for where in keys:
-        for position, key in enumerate(keys[where]):
-            for identity in _identities(key, by_name):
-                place.setdefault(identity, (where, position))
-    for where, other in record.splits.items():
-        for key in _keys(other.ids, other.contents):
-            for identity in _identities(key, by_name):
-                recorded_in.setdefault(identity, where)
-    found = {
-        key: place[identity]
-        for key in wanted
-        if (identity := next((i for i in _identities(key, by_name) if i in place), None))
-    }
+    rows = ((where, position, key) for where in keys for position, key in enumerate(keys[where]))
+    place = _index((((where, position), key) for where, position, key in rows), by_name)
+    recorded = ((w, key) for w, of in record.splits.items() for key in _keys(of.ids, of.contents))
+    recorded_in = _index(recorded, by_name)
+    places = ((key, _look_up(place, key, by_name)) for key in wanted)
+    found = {key: there for key, there in places if there is not None}
     if not found:
         lost = f"none of the {len(part):,} {name} images that the run recorded is there any more"
         unsure = f"{lost}: whether it learned from those judged is not known"
         return bundle, ((unsure,) if is_own else ())
-    then = next((recorded_in[i] for key in now for i in _identities(key, by_name)
-                 if recorded_in.get(i, name) != name), None)  # fmt: skip
     changed = sum(keys[where][position] != key for key, (where, position) in found.items())
     notes = [f"{changed:,} {name} images have other content now than in the run"] * bool(changed)
-    if then is None and all(where == name for where, _ in found.values()):
+    moved_out = any(where != name for where, _ in found.values())
+    moved_in = any(_look_up(recorded_in, key, by_name) not in (None, name) for key in now)
+    if not (moved_out or moved_in):
         return bundle, tuple(notes)
     split = _gather(bundle, [*found.values()], name)
     notes = [
@@ -124,9 +119,23 @@ def recorded_split(
     return replace(bundle, splits=splits, sources=sources), tuple(notes)
 
 
-def _identities(key: tuple[str, int], by_name: bool) -> tuple[Hashable, ...]:
+def _identities(key: _Key, by_name: bool) -> tuple[Hashable, ...]:
     """Returns what makes two images the same, the surest first."""
     return (key, key[0]) if by_name else (key,)
+
+
+def _index(rows: Iterable[tuple[_Value, _Key]], by_name: bool) -> dict[Hashable, _Value]:
+    """Returns the value of each image by all that makes an image the same."""
+    values: dict[Hashable, _Value] = {}
+    for value, key in rows:
+        for identity in _identities(key, by_name):
+            values.setdefault(identity, value)
+    return values
+
+
+def _look_up(values: Mapping[Hashable, _Value], key: _Key, by_name: bool) -> _Value | None:
+    """Returns the value of an image in an `_index`, or None."""
+    return next((values[i] for i in _identities(key, by_name) if i in values), None)
 
 
 def _gather(bundle: DatasetBundle, places: Sequence[_Place], name: str) -> Split:
@@ -147,7 +156,7 @@ def _found_by(name: str, image: str, content: int) -> list[Hashable]:
     return [(name, image, content), *known, (name, image), image]
 
 
-def _keys(ids: Sequence[str], contents: np.ndarray) -> list[tuple[str, int]]:
+def _keys(ids: Sequence[str], contents: np.ndarray) -> list[_Key]:
     return list(zip(ids, contents.tolist(), strict=True))
 
 
