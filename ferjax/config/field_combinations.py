@@ -13,7 +13,7 @@ LARGEST_SEED = 2**32 - 1
 # Flag → the learning rate schedules that use it. The schedules' own module imports JAX.
 DECAYS = {
     "decay_rate": ("step", "exponential", "inverse_time", "plateau"),
-    "decay_epochs": ("step", "exponential", "plateau"),
+    "decay_epochs": ("step", "exponential", "plateau", "cosine_restarts"),
 }
 
 

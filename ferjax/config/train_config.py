@@ -62,6 +62,7 @@ class TrainConfig:
             "exponential",
             "inverse_time",
             "cosine",
+            "cosine_restarts",
             "one_cycle",
             "plateau",
         ),
@@ -75,7 +76,8 @@ class TrainConfig:
     decay_epochs: float | None = config_field(
         None,
         "For step and exponential: epochs between two factors; for plateau: evaluations without"
-        " improvement before a factor. Default: 30, 1; 10.",
+        " improvement before a factor; for cosine_restarts: epochs of a cycle. Default: 30, 1; 10;"
+        " 10.",
         above=0,
     )
     warmup_epochs: float = config_field(
@@ -86,6 +88,12 @@ class TrainConfig:
     )
     accumulate: int = config_field(
         1, "Gradient accumulation: split a batch into this many parts to save memory.", low=1
+    )
+    views: int = config_field(
+        1,
+        "Augmented views of each image in a step: it is read and decoded once, and the network sees"
+        " batch_size x views inputs.",
+        low=1,
     )
     ema: float | None = config_field(
         None,
@@ -141,9 +149,10 @@ class TrainConfig:
     augment: str = config_field(
         "none",
         "Augmentation of the training split. flip: horizontal flip; standard: flip, shift by up to"
-        " a tenth of the side; paper: flip, rotation by up to 0.2 of a full turn (P2); strong: all"
-        " of these, crops, colour, erasing, mixup and cutmix.",
-        choices=("none", "flip", "standard", "paper", "strong"),
+        " a tenth of the side; paper: flip, rotation by up to 0.2 of a full turn (P2); fer: flip,"
+        " shift, rotation by up to 10 degrees, zoom, colour, erasing; strong: all of these, crops,"
+        " mixup and cutmix.",
+        choices=("none", "flip", "standard", "paper", "fer", "strong"),
     )
     loss: str = config_field(
         "cross_entropy",
@@ -184,6 +193,11 @@ class TrainConfig:
         "Normalization of the guide's input. weights: as its weights were trained; shared: the same"
         " as for awei.",
         choices=("weights", "shared"),
+    )
+    stem: str | None = config_field(
+        None,
+        "For resnet: imagenet (7x7, stride 2, max pool) or small (3x3, stride 1, no pool: for images"
+        " of 48 pixels). Default: imagenet.",
     )
     pooling: str | None = config_field(
         None, "For vgg: flatten (7x7, the published classifier) or mean. Default: flatten."

@@ -65,6 +65,18 @@ AUGMENTS: dict[str, Augment] = {
     "standard": Augment(flip=True, shift=0.1),
     # P2: Keras' RandomFlip and RandomRotation(0.2), ±72 degrees.
     "paper": Augment(flip=True, rotation=0.2),
+    # As the best public recipes for FER2013: crops of 0.8 to 1.2 of the image's area, shift, 10
+    # degrees, brightness and contrast, half of the images erased in part.
+    "fer": Augment(
+        flip=True,
+        shift=0.1,
+        rotation=10 / 360,
+        zoom=0.1,
+        brightness=0.3,
+        contrast=0.3,
+        erase=0.5,
+        erase_area=(0.02, 0.2),
+    ),
     "strong": Augment(
         flip=True,
         shift=0.05,

@@ -14,6 +14,7 @@ from ferjax.errors import UserError, unknown_name
 from ferjax.models import efficientnet, resnet, vgg
 from ferjax.models.awei import GUIDES, JUMPERS, Awei
 from ferjax.models.cnn import BaseCNN, DepthCNN, pooled_sides
+from ferjax.models.fernet import FerNet
 from ferjax.runtime.variable_tree import flatten
 from ferjax.specs import lists_to_tuples
 
@@ -89,7 +90,8 @@ _imagenet = partial(ModelEntry, takes_side=lambda side: side >= 32, sides="at le
 _resnet = partial(
     _imagenet,
     layers=(*_BLOCKS, _HEAD),
-    fields=("dropout", "head_widths"),
+    fields=("dropout", "head_widths", "stem"),
+    choices={"stem": resnet.STEMS},
     family="resnet",
     source_fields=("conv_bias", "stride_on_3x3", "bn_eps", "bn_momentum"),
 )
@@ -136,6 +138,14 @@ MODELS: dict[str, ModelEntry] = {
     "efficientnet_b0": _efficientnet(efficientnet.EfficientNetB0, "Tan and Le 2019"),
     "efficientnet_b1": _efficientnet(efficientnet.EfficientNetB1, "P2 IUT: EfficientNet-B1"),
     "efficientnet_b2": _efficientnet(efficientnet.EfficientNetB2, "Tan and Le 2019"),
+    "fernet_s": ModelEntry(
+        build=FerNet,
+        paper="ferjax: small residual network for CPUs",
+        fields=("dropout", "head_widths"),
+        takes_side=lambda side: side >= 16 and side % 8 == 0,
+        sides="a multiple of 8, from 16 on",
+        layers=(*_BLOCKS, _HEAD),
+    ),
     "resnet18": _resnet(resnet.ResNet18, "P3 Farahani: ResNet18"),
     "resnet34": _resnet(resnet.ResNet34, "He et al. 2016"),
     "resnet50": _resnet(resnet.ResNet50, "P1 Kumari: ResNet50"),

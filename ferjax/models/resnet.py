@@ -19,6 +19,11 @@ BLOCKS: dict[str, tuple[tuple[int, int, bool], ...]] = {
     "bottleneck_v1": ((1, 1, True), (3, 1, False), (1, 4, False)),
 }
 
+# The layers before the first stage. `imagenet`: 7x7 convolution of stride 2 and max pool, a quarter
+# of the image's side. `small`: 3x3 convolution of stride 1 and no pool, as for CIFAR: a face of 48
+# pixels keeps a last map of 6x6.
+STEMS = ("imagenet", "small")
+
 # He's initialisation by fan-out, which keeps the scale of the gradients.
 _INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 
@@ -57,7 +62,7 @@ class ResidualBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Residual network: 7x7 stem and max pool, stages of blocks, global average pool, head.
+    """Residual network: stem, stages of blocks, global average pool, head.
 
     Attributes:
       num_classes: number of logits; 0 returns the features before the head instead.
@@ -65,6 +70,7 @@ class ResNet(nn.Module):
       block: kind of block, `basic` or `bottleneck`.
       widths: filters of each stage, before the expansion of a bottleneck; the stem has as many
         filters as the first stage.
+      stem: a name of `STEMS`.
       head_widths: widths of the dense layers before the head.
       dropout: rate after each of these, or before the head if there are none.
       conv_bias: whether convolutions have a bias, as in Keras.
@@ -82,6 +88,7 @@ class ResNet(nn.Module):
     stage_sizes: tuple[int, ...]
     block: str
     widths: tuple[int, ...] = (64, 128, 256, 512)
+    stem: str = "imagenet"
     head_widths: tuple[int, ...] = ()
     dropout: float = 0.0
     conv_bias: bool = False
@@ -113,9 +120,11 @@ class ResNet(nn.Module):
             epsilon=self.bn_eps,
             dtype=self.dtype,
         )
-        x = conv(self.widths[0], 7, 2, "stem_conv")(x)
+        small = self.stem == "small"
+        x = conv(self.widths[0], 3 if small else 7, 1 if small else 2, "stem_conv")(x)
         x = nn.relu(norm(name="stem_bn")(x))
-        x = max_pool(x, 3, stride=2, padding=1)
+        if not small:
+            x = max_pool(x, 3, stride=2, padding=1)
         v1 = self.block == "bottleneck" and not self.stride_on_3x3
         block = "bottleneck_v1" if v1 else self.block
         stages = zip(self.stage_sizes, self.widths, strict=True)

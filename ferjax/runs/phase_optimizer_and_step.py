@@ -137,6 +137,7 @@ def compiled_step(
         stored_branch=known.branch,
         rate_factors=factors and split_tree(factors, task.frozen[index])[0],
         accumulate=config.accumulate,
+        views=config.views,
         ema=config.ema,
     )
     step = functools.partial(train_step, settings=settings)

@@ -150,7 +150,7 @@ def _frozen(config: TrainConfig, shapes: dict[str, Any]) -> tuple[str | None, ..
 
 def _module_fields(config: TrainConfig) -> dict[str, Any]:
     """Returns the module fields that a config sets."""
-    names = ("dropout", "guide", "head_widths", "jumper", "pooling", "stochastic_depth")
+    names = ("dropout", "guide", "head_widths", "jumper", "pooling", "stem", "stochastic_depth")
     fields = {name: getattr(config, name) for name in names}
     if config.precision == "bf16":
         fields["dtype"] = "bfloat16"

@@ -38,6 +38,7 @@ class StepSettings:
         the path of a submodule; None where the whole network is computed.
       rate_factors: tree with each trained parameter's share of the learning rate, or None for 1.
       accumulate: number of parts that a batch is cut into; their gradients are summed.
+      views: augmented views of each image in a step; the network sees B * views inputs.
       ema: decay of the moving average in `TrainState.ema`, or None.
     """
 
@@ -54,4 +55,5 @@ class StepSettings:
     stored_branch: str | None = None
     rate_factors: Any = None
     accumulate: int = 1
+    views: int = 1
     ema: float | None = None

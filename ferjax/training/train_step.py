@@ -36,7 +36,7 @@ class EpochSums(NamedTuple):
       loss: float scalar, sum of the weighted losses.
       weight: float scalar, sum of the weights.
       correct: int32 scalar, images whose highest logit is their label (of a blend: of most of it).
-      count: int32 scalar, images seen.
+      count: int32 scalar, augmented images seen.
       broken: int32 scalar, the first step (from 0) whose loss, gradient or new parameters were not
         finite, or `NEVER`.
     """
@@ -75,7 +75,8 @@ def train_step(
       scale: factor on the learning rate, which the host changes (plateau, retry after NaN).
       settings: what is fixed at compilation.
     """
-    inputs, targets, labels, feature = _inputs_and_targets(state, batch, settings)
+    inputs, targets, labels, feature = _augmented_views(state, batch, settings)
+    mask = jnp.repeat(batch["mask"], settings.views)
     branch = None if settings.stored_branch == TRUNK else settings.stored_branch
     trained, kept = split_tree(state.params, settings.frozen)
 
@@ -102,7 +103,7 @@ def train_step(
         hits = (logits.argmax(-1) == part["labels"]) & part["mask"]
         return (losses * weights).sum(), (weights.sum(), hits.sum(dtype=jnp.int32), batch_stats)
 
-    whole = {"inputs": inputs, "targets": targets, "labels": labels, "mask": batch["mask"]}
+    whole = {"inputs": inputs, "targets": targets, "labels": labels, "mask": mask}
     if branch:
         whole["feature"] = feature
     key = stream_key(settings.seed, "dropout", state.step)
@@ -135,7 +136,7 @@ def train_step(
         loss=sums.loss + found.loss,
         weight=sums.weight + found.weight,
         correct=sums.correct + found.correct,
-        count=sums.count + batch["mask"].sum(dtype=jnp.int32),
+        count=sums.count + mask.sum(dtype=jnp.int32),
         broken=jnp.where(finite, sums.broken, jnp.minimum(sums.broken, state.step)),
     )
 
@@ -149,13 +150,26 @@ def _are_finite(tree: Any) -> jax.Array:
     return jnp.isfinite(sum(leaf.sum() for leaf in jax.tree.leaves(tree)))
 
 
-def _inputs_and_targets(
+def _augmented_views(
     state: TrainState, batch: Mapping[str, jax.Array], settings: StepSettings
+) -> tuple[Any, jax.Array, jax.Array, jax.Array | None]:
+    """Returns the inputs and targets of all views of a batch; those of an image are neighbours."""
+    key = stream_key(settings.seed, "augment", state.step)
+    if settings.views == 1:
+        return _inputs_and_targets(key, batch, settings)
+    # The views of an image stay on its device: the images' axis is the outer one.
+    views = jax.vmap(lambda key: _inputs_and_targets(key, batch, settings), out_axes=1)(
+        jax.random.split(key, settings.views)
+    )
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), views)
+
+
+def _inputs_and_targets(
+    key: jax.Array, batch: Mapping[str, jax.Array], settings: StepSettings
 ) -> tuple[Any, jax.Array, jax.Array, jax.Array | None]:
     """Returns network inputs, loss targets, labels and stored features of an augmented batch."""
     images, labels, spec = batch["image"], batch["label"], settings.spec
     targets = batch.get("target", labels)
-    key = stream_key(settings.seed, "augment", state.step)
     if not isinstance(settings.augment, Augment):
         return (
             network_input(settings.augment(key, images, batch["index"]), spec),

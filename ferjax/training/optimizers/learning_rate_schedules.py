@@ -47,6 +47,12 @@ def _cosine(peak: float, steps: int, rate: float, period: float) -> Callable[[An
     return optax.cosine_decay_schedule(peak, steps)
 
 
+def _cosine_restarts(peak: float, steps: int, rate: float, period: float) -> Callable[[Any], Any]:
+    whole = max(round(period), 1)
+    cycle = optax.cosine_decay_schedule(peak, whole)
+    return lambda step: cycle(step % whole)
+
+
 def _one_cycle(peak: float, steps: int, rate: float, period: float) -> Callable[[Any], Any]:
     return optax.cosine_onecycle_schedule(steps, peak)
 
@@ -58,6 +64,7 @@ SCHEDULES: dict[str, ScheduleEntry] = {
     # Keras's legacy `decay`, which P2 prints.
     "inverse_time": ScheduleEntry(_inverse_time, decay_rate=1e-6),
     "cosine": ScheduleEntry(_cosine),
+    "cosine_restarts": ScheduleEntry(_cosine_restarts, decay_epochs=10),
     "one_cycle": ScheduleEntry(_one_cycle),
     # Lowered between epochs, by `plateau.after_evaluation`.
     "plateau": ScheduleEntry(_constant, decay_rate=0.1, decay_epochs=10),
@@ -79,7 +86,9 @@ def make_schedule(
     Args:
       name: `constant`; `step`, the peak times `decay_rate` for every full `decay_epochs`, these
         rounded to whole steps; `exponential`, the same without the stairs; `inverse_time`, the
-        peak over 1 + `decay_rate` * step; `cosine`, down to 0 at the last step; `one_cycle`, as
+        peak over 1 + `decay_rate` * step; `cosine`, down to 0 at the last step;
+        `cosine_restarts`, the same in every cycle of `decay_epochs`, as Loshchilov and Hutter
+        (SGDR, equation 5, cycles of equal length); `one_cycle`, as
         Smith and Topin: up from a 25th of the peak in the first 30 % of the phase, then down to
         1/10,000 of the start; `plateau`, constant here, as the host lowers it.
       peak: the highest rate.

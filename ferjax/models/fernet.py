@@ -1,0 +1,82 @@
+"""FerNet: a small residual network for faces of 48 pixels, fast on CPUs."""
+
+from functools import partial
+from typing import Any
+
+import jax
+from flax import linen as nn
+
+from ferjax.models.heads import classify
+from ferjax.models.layers import BatchNorm, Conv, full_precision
+from ferjax.models.resnet import ResidualBlock
+
+# He's initialisation by fan-out, which keeps the scale of the gradients.
+_INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+
+
+class FerNet(nn.Module):
+    """Residual network whose stem turns squares of 2x2 pixels into channels.
+
+    A convolution of the full image with one channel is nearly all memory traffic on a CPU; after
+    the rearrangement it works on a quarter of the positions and loses no pixel. A face of 48 pixels
+    passes the stages at sides 24, 12 and 6.
+
+    Attributes:
+      num_classes: number of logits; 0 returns the features before the head instead.
+      stage_sizes: number of basic blocks in each stage; every stage but the first halves the map.
+      widths: filters of each stage; the stem has as many as the first stage.
+      dropout: rate before the head.
+      dtype: computation dtype; None takes the promotion of input and parameters.
+    """
+
+    num_classes: int
+    stage_sizes: tuple[int, ...] = (1, 1, 2)
+    widths: tuple[int, ...] = (32, 64, 128)
+    head_widths: tuple[int, ...] = ()
+    dropout: float = 0.2
+    dtype: Any = None
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Maps images float [B, S, S, C], S a multiple of 8, to logits float [B, num_classes]."""
+
+        def conv(features: int, side: int, stride: int, name: str) -> nn.Module:
+            return Conv(
+                features,
+                (side, side),
+                stride,
+                padding=side // 2,
+                use_bias=False,  # the batch norm that follows has one
+                kernel_init=_INIT,
+                dtype=self.dtype,
+                name=name,
+            )
+
+        norm = partial(BatchNorm, use_running_average=not train, dtype=self.dtype)
+        x = conv(self.widths[0], 3, 1, "stem_conv")(squares_to_channels(x))
+        x = nn.relu(norm(name="stem_bn")(x))
+        stages = zip(self.stage_sizes, self.widths, strict=True)
+        for stage, (size, width) in enumerate(stages, start=1):
+            for i in range(size):
+                stride = 2 if i == 0 and stage > 1 else 1
+                name = f"stage{stage}_block{i}"
+                x = ResidualBlock("basic", width, stride, conv, norm, name=name)(x)
+        return classify(
+            full_precision(x).mean((1, 2)),
+            self.num_classes,
+            widths=self.head_widths,
+            dropout=self.dropout,
+            train=train,
+            dtype=self.dtype,
+        )
+
+
+def squares_to_channels(x: jax.Array) -> jax.Array:
+    """Returns the pixels of each 2x2 square as channels: [B, H, W, C] → [B, H/2, W/2, 4C].
+
+    Channel 2 C i + C j + c is channel c of the pixel in row i and column j of the square, as
+    `tf.nn.space_to_depth` orders them.
+    """
+    batch, height, width, channels = x.shape
+    squares = x.reshape(batch, height // 2, 2, width // 2, 2, channels)
+    return squares.transpose(0, 1, 3, 2, 4, 5).reshape(batch, height // 2, width // 2, 4 * channels)
