@@ -18,6 +18,7 @@ from ferjax.errors import UserError
 from ferjax.evaluation.run_report import report_run
 from ferjax.evaluation.split_report import report_split
 from ferjax.runs.cached_features import check_feature_cache
+from ferjax.runs.load_network import network_config
 from ferjax.runs.recorded_splits import NOT_RECORDED, check_splits, keep_splits
 from ferjax.runs.seeds_and_folds import configs_of_series, train_series
 from ferjax.runs.task import Task, prepare_task
@@ -119,7 +120,7 @@ def _finished_report(config: TrainConfig) -> dict[str, Any] | None:
 
 
 def run_evaluate(config: EvalConfig) -> dict[str, Any]:
-    """Evaluates a run on any split or data set; returns the report, with its `path`.
+    """Evaluates a run, or a recogniser that comes with ferjax; returns the report with its `path`.
 
     What was judged, notes and warnings are printed.
 
@@ -130,8 +131,20 @@ def run_evaluate(config: EvalConfig) -> dict[str, Any]:
     Raises:
       UserError: no such run, split or data, or no class in common.
     """
+    if config.weights and config.workdir:
+        raise UserError(
+            f"--workdir={config.workdir} and --weights={config.weights}: two networks. Leave one of"
+            " the two out."
+        )
+    if config.weights:
+        report = report_split(config, network_config(config.weights))
+        _describe_evaluation(report)
+        return report
     if not config.workdir:
-        raise UserError("--workdir is missing: the folder of a ferjax run.")
+        raise UserError(
+            "--workdir is missing: the folder of a ferjax run; or give --weights=fernet-ferplus, a"
+            " recogniser that comes with ferjax."
+        )
     run_dir = Path(config.workdir)
     own = read_config(run_dir)
     # Before the data are read: a series of seeds or folds has a config.json too.

@@ -22,6 +22,7 @@ def check_combinations(config: Any) -> None:
     _check_phases(config)
     _check_batch(config)
     _check_series(config)
+    _check_views(config)
     if config.loss == "multi_target" and config.label_smoothing:
         raise UserError(
             f"--label_smoothing={config.label_smoothing}: --loss=multi_target (FER+) smooths the"
@@ -75,6 +76,21 @@ def _check_batch(config: Any) -> None:
         raise UserError(
             f"--accumulate={parts} does not divide --batch_size={size}. Nearest batch sizes that"
             f" work: {near}."
+        )
+
+
+def _check_views(config: Any) -> None:
+    if config.views == 1:
+        return
+    if config.augment == "none":
+        raise UserError(
+            f"--views={config.views} with --augment=none: all views of an image would be equal."
+            " Give --augment=fer, or leave --views out."
+        )
+    if config.feature_cache == "on":
+        raise UserError(
+            f"--views={config.views} with --feature_cache=on: a stored feature is of one view."
+            " Leave one of the two out."
         )
 
 

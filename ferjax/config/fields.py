@@ -80,7 +80,8 @@ def parse_list(field: dataclasses.Field, text: str) -> Any:
     if kind is tuple:
         if optional and not text:
             return ()
-        kind = int
+        tuples = [t for t in (field.type, *typing.get_args(field.type)) if typing.get_origin(t)]
+        kind = next(typing.get_args(t)[0] for t in tuples if typing.get_origin(t) is tuple)
     try:
         parts = tuple(kind(part) for part in split_outside_brackets(text, ","))
     except ValueError:

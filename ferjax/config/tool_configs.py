@@ -15,6 +15,11 @@ class EvalConfig:
     """
 
     workdir: str = config_field("", "Run directory to evaluate.")
+    weights: str | None = config_field(
+        None,
+        "Instead of a run: a recogniser that comes with ferjax (fernet-ferplus, fernet-fer2013), or"
+        " a weights file of launch.export.",
+    )
     dataset: str | None = config_field(None, "Data set. Default: that of the run.")
     data_dir: str | None = config_field(
         None, "Folder (or csv file) of the data set. Default: that of the run."
@@ -37,8 +42,8 @@ class EvalConfig:
     )
     out: str | None = config_field(
         None,
-        "Folder for the report. Default: RUN/evaluations/ and a name of data, split, augmentation"
-        " and checkpoint; for the run's own report RUN.",
+        "Folder for the report. Default: RUN/evaluations/, or evaluations/<weights>/, and a name of"
+        " data, split, augmentation and checkpoint; for the run's own report RUN.",
     )
     progress: bool = config_field(True, "Progress bars on a terminal.")
 

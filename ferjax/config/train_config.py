@@ -140,7 +140,7 @@ class TrainConfig:
         None,
         "Pretrained weights: imagenet (the network's default weights), a name of launch.convert"
         " --list, a URL, a file, a folder of launch.convert, or another run's directory, from which"
-        " outputs of equal emotions are taken; none: random weights, also against the recipe. With"
+        " outputs of equal emotions are taken, or a recogniser that comes with ferjax (fernet-ferplus); none: random weights, also against the recipe. With"
         " --guide: the weights of the guide.",
     )
     offline: bool = config_field(
@@ -166,6 +166,14 @@ class TrainConfig:
     )
     label_smoothing: float = config_field(
         0.0, "Share of the target spread over all classes.", low=0, high=1
+    )
+    teacher: tuple[str, ...] = config_field(
+        (),
+        "Distillation: comma list of run directories, or of recognisers that come with ferjax. The"
+        " mean of their probabilities for the same augmented image is a part of each target.",
+    )
+    teacher_weight: float = config_field(
+        0.5, "Share of the teachers' probabilities in each target.", above=0, high=1
     )
     class_weights: str = config_field(
         "none",

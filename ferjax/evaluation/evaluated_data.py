@@ -71,7 +71,9 @@ def load_evaluated_data(
     )
     default = ALL if not is_own else "test" if "test" in bundle.splits else "val"
     wanted = config.split or default
-    bundle, warnings = split_to_judge(record, bundle, wanted, is_own=is_own)
+    warnings: list[str] = []
+    if not config.weights:
+        bundle, warnings = split_to_judge(record, bundle, wanted, is_own=is_own)
     if own.limit:
         note = f"the run's own --limit={own.limit} is not applied here: every image is judged"
         bundle = replace(bundle, notes=(*bundle.notes, note))

@@ -34,3 +34,24 @@ def describe_seen(
     if not count or split.name == "train":
         return text, []
     return text, [f"the run was trained on {text}: these scores are too good"]
+
+
+# Data sets of the same faces, with other labels.
+_SAME_FACES = ({"fer2013", "ferplus"},)
+
+
+def describe_seen_by_weights(
+    trained_on: str, split: Split, dataset: str
+) -> tuple[str, list[str]]:
+    """Returns what is known of the training images of a weights file, which does not list them.
+
+    Args:
+      trained_on: data set whose train split the weights learned from.
+      split: the images that are judged.
+      dataset: name of their data set.
+    """
+    text = f"not listed in the weights, which learned from train of {trained_on}"
+    same = dataset == trained_on or any({dataset, trained_on} <= both for both in _SAME_FACES)
+    if not same or split.name in ("val", "test"):
+        return text, []
+    return text, [f"the weights learned from train of {trained_on}: these scores are too good"]

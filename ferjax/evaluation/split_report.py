@@ -19,10 +19,11 @@ from ferjax.evaluation.evaluation_folder import check_writable, evaluation_folde
 from ferjax.evaluation.predictions_csv import COLUMNS, write_predictions_csv
 from ferjax.evaluation.protocol import summarise
 from ferjax.evaluation.scores_and_figures import confusion_figure, epoch_scores, mistakes_figure
-from ferjax.evaluation.seen_in_training import describe_seen
+from ferjax.evaluation.seen_in_training import describe_seen, describe_seen_by_weights
 from ferjax.report.environment import describe_environment
 from ferjax.report.pages.report_files import write_report
-from ferjax.runs.load_run import LoadedRun, check_probabilities, load_run
+from ferjax.runs.load_network import load_network
+from ferjax.runs.load_run import LoadedRun, check_probabilities
 from ferjax.runs.task import evaluator
 from ferjax.runtime.processes import on_first
 from ferjax.runtime.progress_lines import say
@@ -68,8 +69,9 @@ def report_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
     Raises:
       UserError: no such data or split, no class in common, or a folder that cannot be written.
     """
-    run_dir = Path(config.workdir)
-    run, record = load_run(run_dir, config.checkpoint), read_split_record(run_dir)
+    source = config.weights or config.workdir
+    run = load_network(source, config.checkpoint)
+    record = None if config.weights else read_split_record(Path(config.workdir))
     find("dataset", config.dataset or own.dataset, DATASETS)
     say(f"reading {config.dataset or own.dataset}", config.progress)
     data = load_evaluated_data(config, own, run.spec.size, record)
@@ -84,7 +86,7 @@ def report_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
         logits, split.labels, run.classes, data.bundle.classes
     )
     result, shown = evaluation(scored, labels), subset(split, np.flatnonzero(kept))
-    check_probabilities(result.probabilities, run_dir)
+    check_probabilities(result.probabilities, source)
     # Labels index the classes that were scored, in files and figures.
     shown = replace(shown, labels=result.labels.astype(np.int32), targets=None)
     notes = [*data.bundle.notes]
@@ -99,7 +101,10 @@ def report_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
             f"scored over the shared classes only: {', '.join(classes)}; over all"
             f" {len(run.classes)} classes of the network the accuracy is {100 * over_all:.2f} %"
         )
-    trained_on, seen = describe_seen(record, shown, data.dataset, is_own=data.is_own)
+    if config.weights:
+        trained_on, seen = describe_seen_by_weights(own.dataset, shown, data.dataset)
+    else:
+        trained_on, seen = describe_seen(record, shown, data.dataset, is_own=data.is_own)
     warnings = [*data.warnings, *seen, *absent_class_warnings({split.name: shown}, classes, None)]
     devices = list(mesh.devices.flat)
     found = _Found(data, shown, classes, result, notes, devices, trained_on, warnings)
@@ -117,6 +122,8 @@ def _check_shared(data: EvaluatedData, classes: Sequence[str]) -> None:
 
 
 def _evaluations(config: EvalConfig) -> Path:
+    if config.weights:
+        return Path("evaluations") / Path(config.weights).stem
     return Path(config.workdir) / "evaluations"
 
 
@@ -135,11 +142,22 @@ def _write(config: EvalConfig, own: TrainConfig, run: LoadedRun, found: _Found) 
     name = "-".join(filter(None, [data.dataset, data.place, wanted, *how]))
     out = Path(config.out) if config.out else None
     # A folder elsewhere may be given for several runs.
-    where = str(Path(config.workdir).resolve()) if out else ""
+    # A weights file may be replaced by another of the same name.
+    where = str(run.meta.get("sha256") or (Path(config.workdir).resolve() if out else ""))
     inputs = inputs_digest([where, run.step, data.dataset, wanted, how, found.classes], split)
     with evaluation_folder(out, _evaluations(config), name, inputs) as directory:
         report = _report(config, own, run, found, directory)
         return {**report, "path": str(write_report(report, directory))}
+
+
+def _judged_network(config: EvalConfig, run: LoadedRun) -> dict[str, str]:
+    """Returns which parameters are judged, for the protocol."""
+    if config.weights:
+        return {"weights": f"{config.weights}, sha256 {run.meta['sha256'][:12]}"}
+    return {
+        "run": str(Path(config.workdir)),
+        "parameters": f"{config.checkpoint} epoch, {run.epoch}",
+    }
 
 
 def _report(
@@ -158,8 +176,7 @@ def _report(
         "summary": summarise(results),
         "judged": [judged],
         "protocol": {
-            "run": str(Path(config.workdir)),
-            "parameters": f"{config.checkpoint} epoch, {run.epoch}",
+            **_judged_network(config, run),
             "split": f"{split.name}: {data.source}, {len(split):,} images",
             "judged": judged,
             "layout": data.bundle.layout,

@@ -15,6 +15,7 @@ from ferjax.data.reading.class_folders import image_files, visible_files
 from ferjax.data.reading.pixel_csv import read_pixels
 from ferjax.errors import UserError
 from ferjax.predict.predictor import Predictor, padded_size
+from ferjax.report.prediction_sets import prediction_sets
 from ferjax.runtime.atomic_files import temporary_beside
 
 # An image: its file; the pixels of a csv's row, or the error of a row that is broken.
@@ -150,7 +151,7 @@ def _write_errors(out: Path) -> Iterator[None]:
         raise UserError(f"--out={out} cannot be written: {error.strerror}.") from None
 
 
-def table(rows: Sequence[Row], classes: Sequence[str]) -> str:
+def table(rows: Sequence[Row], classes: Sequence[str], set_threshold: float | None = None) -> str:
     """Returns CSV: `file`, `emotion` (the most probable), and a probability for every class.
 
     The cells of a file that could not be read are empty.
@@ -158,14 +159,20 @@ def table(rows: Sequence[Row], classes: Sequence[str]) -> str:
     Args:
       rows: from `predict_readable_files`.
       classes: names of the probabilities.
+      set_threshold: from `Predictor.set_threshold`: a last column `set` has the emotions of each
+        prediction set, the most probable first, separated by spaces.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(["file", "emotion", *classes])
+    has_sets = set_threshold is not None
+    writer.writerow(["file", "emotion", *classes, *(["set"] if has_sets else [])])
     for name, row in rows:
-        cells = [""] * (1 + len(classes))
+        cells = [""] * (1 + len(classes) + has_sets)
         if isinstance(row, np.ndarray):
             cells = [classes[int(row.argmax())], *(f"{p:.6f}" for p in row)]
+            if has_sets:
+                inside = prediction_sets(row[None], set_threshold)[0]
+                cells.append(" ".join(classes[k] for k in np.argsort(-row) if inside[k]))
         writer.writerow([name, *cells])
     return text.getvalue()
 

@@ -1,9 +1,9 @@
 """The predictor: a trained network as a callable from uint8 images to probabilities."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +13,13 @@ from ferjax.data.decoding.image_file import resize_image
 from ferjax.errors import UserError, unknown_name
 from ferjax.images.test_time_augmentation import VIEWS
 from ferjax.predict.input_images import Images, face_arrays
-from ferjax.runs.load_run import check_probabilities, load_run
+from ferjax.report.prediction_sets import prediction_sets, threshold
+from ferjax.runs.load_network import load_network
+from ferjax.runs.load_run import check_probabilities
 from ferjax.runtime.sharding import data_mesh, replicated
 from ferjax.specs import InputSpec
 from ferjax.training.train_step import predict_step
+from ferjax.weights.shipped import DEFAULT
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,9 @@ class Predictor:
       batch_size: images a forward pass, at most. A smaller call is padded to the next power of two;
         each such size compiles at its first call.
       probabilities_fn: uint8 [B, H, W, C] → float [B, K].
-      source: the run, for messages.
+      source: the run or weights, for messages.
+      set_quantiles: calibration of prediction sets (`report.prediction_sets.conformal_quantiles`),
+        or None: a run has none until it is exported.
     """
 
     classes: tuple[str, ...]
@@ -37,25 +42,51 @@ class Predictor:
     batch_size: int
     probabilities_fn: Callable[[np.ndarray], jax.Array]
     source: str = "the predictor"
+    set_quantiles: Mapping[str, Any] | None = None
 
-    def __call__(self, images: Images) -> np.ndarray:
+    @overload
+    def __call__(self, images: Images) -> np.ndarray: ...
+
+    @overload
+    def __call__(self, images: Images, sets: float) -> tuple[np.ndarray, np.ndarray]: ...
+
+    def __call__(
+        self, images: Images, sets: float | None = None
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """Returns float32 probabilities [N, K], N 1 for one face; rows sum to 1.
 
+        With `sets` also the prediction sets, bool [N, K]: of new images like those of the
+        calibration, a set holds the true class with at least that probability (split conformal
+        prediction). It holds at least the most probable class.
+
         Args:
-          images: one face: uint8 [H, W] (grey), [H, W, 1] or [H, W, 3] (RGB), a Pillow image, or
-            the name of an image file; several: uint8 [N, H, W, 1 or 3] or [N, H, W] (grey), or a
-            list of single ones. Any sizes: another size than the training set's is resized as its
-            reader resizes.
+          images: one face: uint8 [H, W] (grey), [H, W, 1] or [H, W, 3] (RGB, not BGR), a Pillow
+            image, or the name of an image file; several: uint8 [N, H, W, 1 or 3] or [N, H, W]
+            (grey), or a list of single ones. Any sizes: another size than the training set's is
+            resized as its reader resizes.
+          sets: the share of images whose set holds the true class, such as 0.9.
 
         Raises:
           UserError: anything else, see `face_arrays`; a file that cannot be read; or probabilities
-            that are not finite.
+            that are not finite; `sets` without a calibration.
         """
+        limit = None if sets is None else self.set_threshold(sets)
         faces = face_arrays(images)
         padded = padded_size(len(faces), self.batch_size)
         chunks = range(0, len(faces), padded)
         rows = [self.padded_batch(faces[start : start + padded], padded) for start in chunks]
-        return np.concatenate([np.zeros((0, len(self.classes)), np.float32), *rows])
+        found = np.concatenate([np.zeros((0, len(self.classes)), np.float32), *rows])
+        return found if limit is None else (found, prediction_sets(found, limit))
+
+    def set_threshold(self, coverage: float) -> float:
+        """Returns the threshold of prediction sets; raises `UserError` without a calibration."""
+        if self.set_quantiles is None:
+            raise UserError(
+                f"{self.source}: no prediction sets, because a run directory holds no calibration."
+                " `launch.export --format=safetensors` calibrates it on val: use what it writes,"
+                " or a recogniser that comes with ferjax."
+            )
+        return threshold(self.set_quantiles, coverage)
 
     def padded_batch(self, faces: Sequence[np.ndarray], size: int) -> np.ndarray:
         """Returns float32 probabilities [N, K] of N faces, computed as one batch of `size` rows.
@@ -85,27 +116,29 @@ def _stack(images: list[np.ndarray], spec: InputSpec) -> np.ndarray:
 
 
 def load_predictor(
-    run_dir: str | Path,
+    run_or_name: str | Path | None = None,
     checkpoint: str = "selected",
     batch_size: int = 64,
     tta: str = "none",
 ) -> Predictor:
-    """Returns a run's network as a callable on uint8 images.
+    """Returns a trained network as a callable on uint8 images of faces.
 
     Args:
-      run_dir: the run's directory; nothing else is needed.
-      checkpoint: `selected` (best on val) or `last`.
+      run_or_name: a run directory; a recogniser that comes with ferjax, `fernet-ferplus` or
+        `fernet-fer2013`; or a weights file of `launch.export`. None: `fernet-ferplus`.
+      checkpoint: of a run, `selected` (best on val) or `last`.
       batch_size: images a forward pass, at most.
       tta: test-time augmentation: `none`, `flip` or `ten_crop`.
 
     Raises:
-      UserError: no such directory, or no such checkpoint yet.
+      UserError: no such run or weights, no such checkpoint yet, or a damaged file.
     """
     if tta not in VIEWS:
         raise unknown_name("--tta", tta, VIEWS)
     if batch_size < 1:
         raise UserError(f"--batch_size={batch_size}: expected at least 1.")
-    run, mesh = load_run(run_dir, checkpoint), data_mesh(jax.local_devices()[:1])
+    source = DEFAULT if run_or_name is None else run_or_name
+    run, mesh = load_network(source, checkpoint), data_mesh(jax.local_devices()[:1])
     variables = jax.device_put(run.variables, replicated(mesh))
 
     def probabilities(variables: Any, images: jax.Array) -> jax.Array:
@@ -118,5 +151,6 @@ def load_predictor(
         run.spec,
         batch_size,
         lambda images: function(variables, images),
-        str(run_dir),
+        str(source),
+        run.meta.get("prediction_sets"),
     )

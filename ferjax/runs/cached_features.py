@@ -126,6 +126,10 @@ def _inexact(config: TrainConfig) -> str:
     augment = find_augmentation(config.augment)
     if not isinstance(augment, Augment) or replace(augment, flip=False) != Augment():
         return f"--augment={config.augment} draws another image at every step; none and flip do not"
+    if config.views > 1:
+        return f"--views={config.views} shows other views of each image than the stored ones"
+    if config.teacher:
+        return "--teacher looks at the images, which stored features replace"
     if config.precision == "f64":
         return "--precision=f64 has more digits than the float32 that is stored"
     return ""

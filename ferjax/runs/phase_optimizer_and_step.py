@@ -22,7 +22,7 @@ from ferjax.training.optimizers.learning_rate_schedules import SCHEDULES, make_s
 from ferjax.training.optimizers.optax_optimizers import make_optimizer
 from ferjax.training.optimizers.parameter_groups import optimizer_state_labels, rate_factors
 from ferjax.training.state import DuringCompilation, TrainState, create_state
-from ferjax.training.step_settings import StepSettings
+from ferjax.training.step_settings import StepSettings, Teacher
 from ferjax.training.train_step import EpochSums, train_step
 
 
@@ -138,6 +138,8 @@ def compiled_step(
         rate_factors=factors and split_tree(factors, task.frozen[index])[0],
         accumulate=config.accumulate,
         views=config.views,
+        teachers=tuple(Teacher(run.model, run.spec) for run in task.teachers),
+        teacher_weight=config.teacher_weight,
         ema=config.ema,
     )
     step = functools.partial(train_step, settings=settings)

@@ -10,6 +10,7 @@ from ferjax.runs.cached_features import PhaseInputs, prepare_phase_inputs
 from ferjax.runs.compiled_step import lower_function
 from ferjax.runs.phase_optimizer_and_step import compiled_step, phase_rate
 from ferjax.runs.task import Task, train_batches
+from ferjax.runs.teachers import with_teachers
 from ferjax.runtime.sharding import batch_sharded, replicated
 from ferjax.training.state import TrainState
 from ferjax.training.train_step import EpochSums, zero_sums
@@ -70,6 +71,7 @@ def prepare_first_phase_ahead(task: Task, state: TrainState) -> PreparedPhase:
     # One image tells shapes and dtypes: the loop reads the batch itself.
     row, size = replace(batches, batch_size=batches.shard.count)[0], batches.batch_size
     batch = {name: _like(part, task, size, *part.shape[1:]) for name, part in row.items()}
+    batch = with_teachers(batch, task.teachers)
     sums = jax.tree.map(lambda zero: _like(zero, task), zero_sums(task.dtype))
     lowered = ready.lower(state, sums, batch, _like(task.dtype(1), task))
     # A lowered function keeps its compiled program: compiling it again returns that one.

@@ -148,17 +148,19 @@ def hold_to_splits(run_dir: Path, classes: Sequence[str], splits: Mapping[str, S
     on_first(write_or_compare)
 
 
-def seen_by_pretrained(config: TrainConfig, bundle: DatasetBundle) -> list[str]:
-    """Returns notes on val and test images that the run of `--pretrained` was trained on."""
-    folder = named_run(config)
-    record = read_split_record(folder) if folder else None
-    if record is None:
-        return []
-    judged = {name: split for name, split in bundle.splits.items() if name != "train"}
-    seen = {name: count_trained_on(record, split, config.dataset) for name, split in judged.items()}
-    return [
-        f"--pretrained={config.pretrained} was trained on {count:,} of the {len(judged[name]):,}"
-        f" {name} images: scores on {name} are too good"
-        for name, count in seen.items()
-        if count
-    ]
+def seen_by_others(config: TrainConfig, bundle: DatasetBundle) -> list[str]:
+    """Returns notes on val and test images that `--pretrained` or a teacher was trained on."""
+    runs = {f"--teacher={name}": Path(name).expanduser() for name in config.teacher}
+    if isinstance(folder := named_run(config), Path):
+        runs[f"--pretrained={config.pretrained}"] = folder
+    notes = []
+    for flag, folder in runs.items():
+        record = read_split_record(folder) if folder.is_dir() else None
+        for name, split in bundle.splits.items() if record else ():
+            count = 0 if name == "train" else count_trained_on(record, split, config.dataset)
+            if count:
+                notes.append(
+                    f"{flag} was trained on {count:,} of the {len(split):,} {name} images: scores"
+                    f" on {name} are too good"
+                )
+    return notes

@@ -20,9 +20,11 @@ from ferjax.data.splits.stratified_cut import stratified_sample
 from ferjax.errors import UserError
 from ferjax.models.registry import check_image, create_model, model_entry
 from ferjax.runs.input_spec import input_spec
+from ferjax.runs.load_run import LoadedRun
 from ferjax.runs.pretrained_values import InitialWeights
 from ferjax.runs.pretrained_weights import load_initial_weights, required_channels
-from ferjax.runs.recorded_splits import seen_by_pretrained
+from ferjax.runs.recorded_splits import seen_by_others
+from ferjax.runs.teachers import describe_teachers, load_teachers
 from ferjax.runtime.sharding import Devices, check_batch_size, data_mesh, replicated
 from ferjax.specs import InputSpec
 from ferjax.training.freezing import check_frozen, frozen_pattern
@@ -48,6 +50,7 @@ class Task:
       spec: how images become network input.
       mesh: the devices.
       logits_of: (variables, split) → logits float [N, K], compiled once for the whole run.
+      teachers: networks whose probabilities are a part of the targets.
     """
 
     config: TrainConfig
@@ -60,6 +63,7 @@ class Task:
     spec: InputSpec
     mesh: Mesh
     logits_of: Callable[[Any, Split], np.ndarray]
+    teachers: tuple[LoadedRun, ...] = ()
 
     @property
     def dtype(self) -> Any:
@@ -130,14 +134,16 @@ def prepare_task(
     start = load_initial_weights(config, fields, bundle.classes)
     if start:
         fields = {**start.fields, **fields}
-        bundle = _with_notes(bundle, seen_by_pretrained(config, bundle))
     channels = config.channels or demanded or train.shape[2]
+    teachers = load_teachers(config, bundle.classes, mesh)
+    bundle = _with_notes(bundle, describe_teachers(config, teachers))
+    bundle = _with_notes(bundle, seen_by_others(config, bundle))
     spec = input_spec(config, train, channels, start)
     model = create_model(config.model, len(bundle.classes), **fields)
     shapes = jax.eval_shape(lambda: init_variables(model, spec, config.seed))["params"]
     frozen = _frozen(config, shapes)
     logits_of = evaluator(model, spec, mesh, config.batch_size, config.progress)
-    return Task(config, bundle, fields, model, shapes, frozen, start, spec, mesh, logits_of)
+    return Task(config, bundle, fields, model, shapes, frozen, start, spec, mesh, logits_of, teachers)
 
 
 def _frozen(config: TrainConfig, shapes: dict[str, Any]) -> tuple[str | None, ...]:

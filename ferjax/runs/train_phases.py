@@ -26,6 +26,7 @@ from ferjax.runs.prepare_phase import (
     prepare_phase,
 )
 from ferjax.runs.task import Task, evaluate_split, train_batches
+from ferjax.runs.teachers import with_teachers
 from ferjax.runtime.processes import is_distributed, is_first, on_first, stop_requested
 from ferjax.runtime.progress_lines import say
 from ferjax.runtime.sharding import jit_is_disabled, put_batch
@@ -215,7 +216,7 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
         spent=run.spent,
         zero_sums=functools.partial(place_zero_sums, task),
         place=functools.partial(placed, task),
-        batches=(put_batch(batch, task.mesh) for batch in batches),
+        batches=(with_teachers(put_batch(batch, task.mesh), task.teachers) for batch in batches),
         evaluate=evaluate,
         save=save,
         log_train=log_train,

@@ -15,7 +15,8 @@ from ferjax.convert.converted.weights_folder import is_saved
 from ferjax.errors import UserError
 from ferjax.models.registry import create_model, model_entry
 from ferjax.report.pages.seeds_and_folds_report import run_folder
-from ferjax.runs.load_run import LoadedRun, load_run
+from ferjax.runs.load_network import load_network, network_config
+from ferjax.runs.load_run import LoadedRun
 from ferjax.runs.pretrained_values import InitialWeights, guide_variables, match_variables
 from ferjax.runs.seeds_and_folds import configs_of_series
 from ferjax.runtime.variable_tree import flatten
@@ -23,6 +24,8 @@ from ferjax.specs import InputSpec
 from ferjax.training.run_directory.checkpoints import latest_meta
 from ferjax.training.run_directory.config_and_lock import CONFIG_FILE, read_config
 from ferjax.training.state import init_variables
+from ferjax.weights.shipped import find_card
+from ferjax.weights.weights_file import read_card
 
 _HEAD = "params/head/"
 # How a network is trained, not what it is.
@@ -32,13 +35,18 @@ _CUT = ("val_fraction", "split_seed", "folds", "fold")
 _BEFORE = "before that: "
 
 
-def named_run(config: TrainConfig) -> Path | None:
-    """Returns the folder of the run that `--pretrained` names, or None: it names other weights.
+def named_run(config: TrainConfig) -> str | Path | None:
+    """Returns the run or recogniser that `--pretrained` names, or None: it names other weights.
+
+    A recogniser that comes with ferjax, or a weights file of `launch.export`, is used like the run
+    that it was made of.
 
     Raises:
       UserError: a run that has saved nothing yet, or a series of runs.
     """
     text, folder = config.pretrained or "", Path(config.pretrained or "").expanduser()
+    if text and find_card(text):
+        return text
     if is_catalogued(text, weights_model(config)) or not _is_run(folder):
         return None
     kind, runs = configs_of_series(read_config(folder))
@@ -71,15 +79,16 @@ def _is_run(folder: Path) -> bool:
     return '"workdir"' in text or (folder / "checkpoints").is_dir()
 
 
-def channels_of_run(folder: Path) -> int:
-    """Returns the image channels that a run's network takes."""
-    meta = latest_meta(folder)
+def channels_of_run(source: str | Path) -> int:
+    """Returns the image channels that the network of a run or recogniser takes."""
+    card = find_card(source)
+    meta = read_card(card) if card else latest_meta(Path(source))
     assert meta is not None
     return meta["spec"]["channels"]
 
 
 def initial_weights_of_run(
-    config: TrainConfig, folder: Path, fields: Mapping[str, Any], classes: Sequence[str]
+    config: TrainConfig, source: str | Path, fields: Mapping[str, Any], classes: Sequence[str]
 ) -> InitialWeights:
     """Returns what a run starts from: another run's selected parameters.
 
@@ -88,14 +97,14 @@ def initial_weights_of_run(
 
     Args:
       config: the run's.
-      folder: of the other run, from `named_run`.
+      source: the other run or recogniser, from `named_run`.
       fields: module fields that the config sets.
       classes: names of the run's logits.
 
     Raises:
       UserError: another network, or one of another shape.
     """
-    model, wanted = read_config(folder).model, weights_model(config)
+    model, wanted = network_config(source).model, weights_model(config)
     if model not in (wanted, config.model):
         guided = wanted != config.model
         raise UserError(
@@ -103,13 +112,13 @@ def initial_weights_of_run(
             f" {f'--guide={wanted}' if guided else f'--model={wanted}'}. Give"
             f" {f'a run of {wanted}' if guided else f'--model={model}, or a run of {wanted}'}."
         )
-    run = load_run(folder)
+    run, own = load_network(source), network_config(source)
     if model != config.model:
-        return _for_guide(config, folder, run)
-    return _for_network(config, folder, run, fields, classes)
+        return _for_guide(config, own, run)
+    return _for_network(config, own, run, fields, classes)
 
 
-def _for_guide(config: TrainConfig, folder: Path, run: LoadedRun) -> InitialWeights:
+def _for_guide(config: TrainConfig, own: TrainConfig, run: LoadedRun) -> InitialWeights:
     """Returns the convolutions of a run's network as awei's guide."""
     if run.spec.channels != 3:
         raise UserError(
@@ -117,7 +126,7 @@ def _for_guide(config: TrainConfig, folder: Path, run: LoadedRun) -> InitialWeig
             " run that was trained with --channels=3."
         )
     origin = (
-        *_origin(config, folder, run),
+        *_origin(config, own, run),
         "of the guide, frozen; everything else: random initialisation",
         *_before(run),
     )
@@ -127,7 +136,7 @@ def _for_guide(config: TrainConfig, folder: Path, run: LoadedRun) -> InitialWeig
 
 def _for_network(
     config: TrainConfig,
-    folder: Path,
+    own: TrainConfig,
     run: LoadedRun,
     fields: Mapping[str, Any],
     classes: Sequence[str],
@@ -159,7 +168,7 @@ def _for_network(
         "new, at random": new,
     }
     lines = (f"{words}: {', '.join(names)}" for words, names in said.items() if names)
-    origin = (*_origin(config, folder, run), *lines, *_before(run))
+    origin = (*_origin(config, own, run), *lines, *_before(run))
     return InitialWeights(variables, needed, run.spec, origin)
 
 
@@ -205,9 +214,9 @@ def _head(
     return leaves
 
 
-def _origin(config: TrainConfig, folder: Path, run: LoadedRun) -> list[str]:
-    """Returns what the report says of the run that was started from."""
-    own, best = read_config(folder), run.meta["best"]
+def _origin(config: TrainConfig, own: TrainConfig, run: LoadedRun) -> list[str]:
+    """Returns what the report says of the run, with config `own`, that was started from."""
+    best = run.meta["best"]
     lines = [
         f"run {config.pretrained}: {own.model} trained on {own.dataset} (recipe {own.recipe}, seed"
         f" {own.seed}), selected epoch {run.epoch}, val accuracy {100 * best['accuracy']:.2f} %"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -14,6 +14,18 @@ from ferjax.specs import InputSpec
 from ferjax.training.losses import cross_entropy
 
 Loss = Callable[..., tuple[jax.Array, jax.Array]]
+
+
+class Teacher(NamedTuple):
+    """A trained network whose probabilities are a part of the targets (knowledge distillation).
+
+    Attributes:
+      model: the network; its variables come with each batch, as one of `teachers`.
+      spec: how images become its input.
+    """
+
+    model: nn.Module
+    spec: InputSpec
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +50,9 @@ class StepSettings:
         the path of a submodule; None where the whole network is computed.
       rate_factors: tree with each trained parameter's share of the learning rate, or None for 1.
       accumulate: number of parts that a batch is cut into; their gradients are summed.
+      teachers: networks whose mean probabilities, for the same augmented image, are blended into
+        the targets; before mixup and cutmix, which blend the targets of two images.
+      teacher_weight: share of the teachers' probabilities in the targets.
       views: augmented views of each image in a step; the network sees B * views inputs.
       ema: decay of the moving average in `TrainState.ema`, or None.
     """
@@ -56,4 +71,6 @@ class StepSettings:
     rate_factors: Any = None
     accumulate: int = 1
     views: int = 1
+    teachers: tuple[Teacher, ...] = ()
+    teacher_weight: float = 0.5
     ema: float | None = None

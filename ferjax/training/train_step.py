@@ -1,7 +1,7 @@
 """The training step and the prediction step: pure functions of state and batch."""
 
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -71,7 +71,8 @@ def train_step(
       sums: the epoch's sums before the step.
       batch: `image` uint8 [B, H, W, C], `label` int32 [B], `mask` bool [B], `index` int32 [B];
         optional `target` float32 [B, K], soft labels that replace `label` in the loss; with
-        `settings.stored_branch` also `feature` float32 [B, V, ...].
+        `settings.stored_branch` also `feature` float32 [B, V, ...]; with `settings.teachers` also
+        `teachers`, the variables of each.
       scale: factor on the learning rate, which the host changes (plateau, retry after NaN).
       settings: what is fixed at compilation.
     """
@@ -171,13 +172,13 @@ def _inputs_and_targets(
     images, labels, spec = batch["image"], batch["label"], settings.spec
     targets = batch.get("target", labels)
     if not isinstance(settings.augment, Augment):
-        return (
-            network_input(settings.augment(key, images, batch["index"]), spec),
-            targets,
-            labels,
-            None,
-        )
+        images = settings.augment(key, images, batch["index"])
+        targets = _with_teachers(targets, batch, settings, lambda spec: network_input(images, spec))
+        return network_input(images, spec), targets, labels, None
     drawn = draw(settings.augment, key, batch["index"], images.shape[1:3])
+    targets = _with_teachers(
+        targets, batch, settings, lambda spec: network_input(images, spec, *drawn)
+    )
     feature = _drawn_feature(batch, drawn.geometry) if settings.stored_branch else None
     trunk = settings.stored_branch == TRUNK
     inputs: Any = feature if trunk else network_input(images, spec, *drawn)
@@ -188,6 +189,36 @@ def _inputs_and_targets(
         classes = typing.cast(Any, settings.model).num_classes
         targets = mix_targets(soft_targets(targets, classes), mix)
     return inputs, targets, labels, feature
+
+
+def _with_teachers(
+    targets: jax.Array,
+    batch: Mapping[str, Any],
+    settings: StepSettings,
+    input_of: Callable[[InputSpec], Any],
+) -> jax.Array:
+    """Returns the targets blended with the teachers' mean probabilities, float [B, K].
+
+    Args:
+      targets: labels int [B] or soft targets float [B, K].
+      batch: with `teachers`, the variables of each.
+      settings: of the step.
+      input_of: (spec) → the augmented images as the input of a network.
+
+    References:
+      Hinton et al., Distilling the Knowledge in a Neural Network, 2015, at temperature 1; Beyer et
+      al., Knowledge distillation: A good teacher is patient and consistent, CVPR 2022 (teacher and
+      student see the same view).
+    """
+    if not settings.teachers:
+        return targets
+    probabilities = [
+        jax.nn.softmax(jnp.asarray(model.apply(variables, input_of(spec), train=False)))
+        for (model, spec), variables in zip(settings.teachers, batch["teachers"], strict=True)
+    ]
+    taught = jnp.stack(probabilities).mean(0)
+    own = soft_targets(targets, taught.shape[-1]).astype(taught.dtype)
+    return (1 - settings.teacher_weight) * own + settings.teacher_weight * taught
 
 
 def _drawn_feature(batch: Mapping[str, jax.Array], geometry: Geometry | None) -> jax.Array:

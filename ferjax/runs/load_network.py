@@ -1,0 +1,65 @@
+"""Load a trained network by name: a run directory, or weights that come with ferjax."""
+
+from pathlib import Path
+
+import jax
+
+from ferjax.config.json_file import make_config
+from ferjax.config.train_config import TrainConfig
+from ferjax.errors import UserError
+from ferjax.models.registry import create_model
+from ferjax.runs.load_run import LoadedRun, load_run
+from ferjax.runtime.variable_tree import flatten, unflatten
+from ferjax.specs import spec_from_json
+from ferjax.training.run_directory.config_and_lock import read_config
+from ferjax.training.state import init_variables
+from ferjax.weights.shipped import DEFAULT, find_card
+from ferjax.weights.weights_file import read_card, read_weights
+
+
+def load_network(source: str | Path | None = None, checkpoint: str = "selected") -> LoadedRun:
+    """Returns a trained network, ready to be used.
+
+    Args:
+      source: a run directory; a name of `ferjax.weights.shipped.SHIPPED`; or a weights file, or its
+        folder, of `launch.export --format=safetensors`. None: the default of the shipped ones.
+      checkpoint: of a run, `selected` (best on val) or `last`.
+
+    Raises:
+      UserError: no such run or weights, or damaged ones.
+    """
+    source = DEFAULT if source is None else source
+    card = find_card(source)
+    return load_run(source, checkpoint) if card is None else _load_weights(card)
+
+
+def network_config(source: str | Path) -> TrainConfig:
+    """Returns the config that a network was trained with; `source` as in `load_network`."""
+    card = find_card(source)
+    return read_config(Path(source)) if card is None else make_config(read_card(card)["config"])
+
+
+def _load_weights(card_path: Path) -> LoadedRun:
+    """Returns the network of a model card and its weights file."""
+    file = read_weights(card_path)
+    card, spec = file.card, spec_from_json(file.card["spec"])
+    classes = tuple(card["classes"])
+    model = create_model(card["model"], len(classes), **card["fields"])
+    wanted = flatten(jax.eval_shape(lambda: init_variables(model, spec, seed=0)))
+    wrong = sorted(
+        path
+        for path in wanted.keys() | file.variables.keys()
+        if path not in wanted
+        or path not in file.variables
+        or wanted[path].shape != file.variables[path].shape
+    )
+    if wrong:
+        raise UserError(
+            f"{card_path}: {len(wrong)} arrays do not fit {card['model']}, {wrong[0]} first. The"
+            " weights are of another version of this network: use the ferjax that wrote them,"
+            f" {card.get('ferjax')}."
+        )
+    variables = unflatten(file.variables)
+    variables.setdefault("batch_stats", {})
+    meta = {"start": None, "averaged": (), **card}
+    return LoadedRun(model, variables, spec, classes, card["step"], card["epoch"], meta)

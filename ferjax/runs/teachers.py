@@ -1,0 +1,63 @@
+"""Teachers of a run (`--teacher`): trained networks whose probabilities become targets."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+
+from ferjax.config.train_config import TrainConfig
+from ferjax.errors import UserError
+from ferjax.runs.load_network import load_network, network_config
+from ferjax.runs.load_run import LoadedRun
+from ferjax.runtime.sharding import replicated
+
+
+def load_teachers(config: TrainConfig, classes: Sequence[str], mesh: Mesh) -> tuple[LoadedRun, ...]:
+    """Returns the teachers of a run, selected parameters, placed on all devices.
+
+    Args:
+      config: of the run.
+      classes: names of its logits.
+      mesh: the devices of the run.
+
+    Raises:
+      UserError: no such run, or one with other classes.
+    """
+    teachers = []
+    for name in config.teacher:
+        run = load_network(Path(name).expanduser() if "~" in name else name)
+        if run.classes != tuple(classes):
+            raise UserError(
+                f"--teacher={name}: its classes are {', '.join(run.classes)}; this run learns"
+                f" {', '.join(classes)}. Give a teacher with the same classes."
+            )
+        variables: Any = jax.device_put(run.variables, replicated(mesh))
+        teachers.append(replace(run, variables=variables))
+    return tuple(teachers)
+
+
+def describe_teachers(config: TrainConfig, teachers: Sequence[LoadedRun]) -> list[str]:
+    """Returns a note for each teacher: network, data, epoch and its accuracy on val."""
+    lines = []
+    for name, run in zip(config.teacher, teachers, strict=True):
+        own, best = network_config(name), run.meta["best"]
+        lines.append(
+            f"teacher {name}: {own.model} trained on {own.dataset}, selected epoch {run.epoch}, val"
+            f" accuracy {100 * best['accuracy']:.2f} %; of each target {config.teacher_weight:g} is"
+            f" the teachers' mean probability for the same augmented image"
+        )
+    return lines
+
+
+def with_teachers(batch: Mapping[str, Any], teachers: Sequence[LoadedRun]) -> dict[str, Any]:
+    """Returns a batch with the teachers' variables, as the training step takes them.
+
+    They are arguments of the step and not constants of its program, which would be compiled, and
+    stored in the compile cache, with all their values.
+    """
+    if not teachers:
+        return dict(batch)
+    return {**batch, "teachers": tuple(run.variables for run in teachers)}

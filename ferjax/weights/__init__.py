@@ -1,0 +1,1 @@
+"""Recognisers that come with ferjax: weights files, their model cards, and the reader of both."""

@@ -1,0 +1,130 @@
+"""Weights of a recogniser in half precision: NAME.safetensors, and its model card NAME.json.
+
+Kernels are stored as float16, everything else (biases, batch norm) as float32; both are read as
+float32. The card holds the file's sha256 and all that is needed to use the network.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+import ferjax
+from ferjax.errors import UserError
+from ferjax.runtime.finite_arrays import not_finite
+from ferjax.weights.shipped import CARD_SUFFIX
+
+FORMAT, VERSION = "ferjax-recogniser", 1
+# What the loader reads; the rest of a card is for people.
+_NEEDED = ("model", "fields", "classes", "spec", "config", "epoch", "prediction_sets", "sha256")
+_ADVICE = "Copy both files again, or install ferjax again."
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """A recogniser's weights with its card.
+
+    Attributes:
+      card: the JSON values.
+      variables: flat path (`params/head/kernel`) → float32 array.
+      path: of the card.
+    """
+
+    card: Mapping[str, Any]
+    variables: Mapping[str, np.ndarray]
+    path: Path
+
+
+def in_stored_precision(variables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns the arrays as they are stored: kernels float16, all others float32."""
+    return {
+        path: np.asarray(array, np.float16 if path.endswith("/kernel") else np.float32)
+        for path, array in variables.items()
+    }
+
+
+def encode(variables: Mapping[str, np.ndarray]) -> bytes:
+    """Returns the bytes of a safetensors file with the variables in their stored precision."""
+    stored = in_stored_precision(variables)
+    return save({path: np.ascontiguousarray(array) for path, array in sorted(stored.items())})
+
+
+def decode(data: bytes) -> dict[str, np.ndarray]:
+    """Returns flat path → float32 array from the bytes of a safetensors file."""
+    return {path: array.astype(np.float32) for path, array in load(data).items()}
+
+
+def card_text(card: Mapping[str, Any], data: bytes) -> str:
+    """Returns the text of a card; format, version and the sha256 of the weights are added.
+
+    Args:
+      card: the JSON values.
+      data: the bytes of the weights file.
+    """
+    head = {"format": FORMAT, "version": VERSION, "ferjax": ferjax.__version__}
+    facts = {**head, **card, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    return json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """Returns the values of a model card.
+
+    Raises:
+      UserError: it cannot be read, is of another format or version, or lacks a value.
+    """
+    try:
+        card = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}). {_ADVICE}") from None
+    if not isinstance(card, dict) or card.get("format") != FORMAT:
+        raise UserError(f"{path} is no model card of ferjax: its format is not {FORMAT!r}.")
+    if card.get("version") != VERSION:
+        raise UserError(
+            f"{path}: version {card.get('version')!r} of the format, written by ferjax"
+            f" {card.get('ferjax')}; this ferjax {ferjax.__version__} reads version {VERSION}."
+            " Install the version that wrote it, or use weights of this one."
+        )
+    if missing := [name for name in _NEEDED if name not in card]:
+        raise UserError(f"{path}: {', '.join(missing)} missing. {_ADVICE}")
+    return card
+
+
+def read_weights(card_path: Path) -> WeightsFile:
+    """Returns a recogniser's weights, verified by the hash in its card.
+
+    Args:
+      card_path: of the card; the weights lie beside it under the same name.
+
+    Raises:
+      UserError: a card or weights file that is missing, damaged, or of another version.
+    """
+    card = read_card(card_path)
+    path = card_path.with_suffix(".safetensors")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}). {_ADVICE}") from None
+    if (found := hashlib.sha256(data).hexdigest()) != card["sha256"]:
+        raise UserError(
+            f"{path} is damaged, or is not the file of {card_path.name}: sha256 {found[:12]}... of"
+            f" {len(data):,} bytes, {str(card['sha256'])[:12]}... of {card.get('bytes')} expected."
+            f" {_ADVICE}"
+        )
+    try:
+        variables = decode(data)
+    except SafetensorError as error:
+        raise UserError(f"{path} is no safetensors file ({error}). {_ADVICE}") from None
+    if broken := not_finite(variables):
+        raise UserError(f"{path}: {broken}. {_ADVICE}")
+    return WeightsFile(card, variables, card_path)
+
+
+def paths_of(folder: Path, name: str) -> tuple[Path, Path]:
+    """Returns the paths of weights and card of a recogniser in a folder."""
+    return folder / f"{name}.safetensors", folder / f"{name}{CARD_SUFFIX}"
