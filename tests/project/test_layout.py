@@ -17,11 +17,11 @@ FLOORS = (
     {"errors", "emotions", "specs"},
     {"config"},
     {"images", "ops", "runtime"},
-    {"models", "data", "convert", "faces", "recipes"},
+    {"models", "data", "convert", "faces", "recipes", "weights"},
     {"training", "report"},
     {"runs"},
     {"evaluation", "predict"},
-    {"experiment", "own_loop"},
+    {"experiment", "export", "own_loop"},
     {"search", "bench", "tools"},
 )
 LOOSE_MODULES = {"ferjax.errors", "ferjax.emotions", "ferjax.specs", "ferjax.experiment"}
@@ -42,7 +42,7 @@ OPTIONAL_PACKAGES = {
     "transformers",
 }
 # What runs in data workers and what writes reports must not start a JAX backend.
-WITHOUT_JAX = ("config", "convert", "data", "recipes", "report", "specs")
+WITHOUT_JAX = ("config", "convert", "data", "recipes", "report", "specs", "weights")
 MOST_LINES = 250
 # One literal table that a reader wants whole: the dataclass that every flag is a field of.
 LONGER = {"ferjax.config.train_config": 340}

@@ -12,10 +12,15 @@ _AVERAGES = (
 )
 
 
+def counts_by_class(split: Split, classes: Sequence[str]) -> dict[str, int]:
+    """Returns the number of images of each class by name, 0 too."""
+    counts = np.bincount(split.labels, minlength=len(classes)).tolist()
+    return dict(zip(classes, counts, strict=True))
+
+
 def describe_counts(split: Split, classes: Sequence[str]) -> str:
     """Returns "9 images: anger 4, fear 5"; classes without images are left out."""
-    counts = np.bincount(split.labels, minlength=len(classes)).tolist()
-    named = [f"{name} {n:,}" for name, n in zip(classes, counts, strict=True) if n]
+    named = [f"{name} {n:,}" for name, n in counts_by_class(split, classes).items() if n]
     return f"{len(split):,} images: {', '.join(named)}"
 
 

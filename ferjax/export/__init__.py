@@ -1,0 +1,1 @@
+"""Export a trained network to files that need no run directory."""

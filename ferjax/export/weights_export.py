@@ -1,0 +1,96 @@
+"""Export a run as a calibrated weights file with its model card (safetensors and JSON)."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ferjax.config.json_file import config_to_json
+from ferjax.config.tool_configs import EvalConfig, ExportConfig
+from ferjax.config.train_config import TrainConfig
+from ferjax.errors import UserError
+from ferjax.evaluation.evaluated_data import EvaluatedData, load_evaluated_data
+from ferjax.evaluation.network_costs import describe_network
+from ferjax.export.model_card import card_markdown, card_values
+from ferjax.report.calibration import fit_temperature
+from ferjax.runs.load_run import LoadedRun, load_run
+from ferjax.runs.task import evaluator
+from ferjax.runtime.atomic_files import write_atomically
+from ferjax.runtime.progress_lines import say
+from ferjax.runtime.sharding import data_mesh, devices_for
+from ferjax.runtime.variable_tree import flatten, unflatten
+from ferjax.training.run_directory.config_and_lock import read_config
+from ferjax.training.run_directory.splits_file import read_split_record
+from ferjax.weights.weights_file import card_text, decode, encode, paths_of
+
+_HEAD = ("params/head/kernel", "params/head/bias")
+
+
+def run_export(config: ExportConfig) -> Path:
+    """Writes a run as NAME.safetensors, NAME.json (model card) and NAME.md; returns the folder.
+
+    The head is divided by the temperature that fits the probabilities to val, so that everything
+    which uses the weights has calibrated probabilities. The scores on the card are those of the
+    parameters that are written, in their stored precision.
+
+    Raises:
+      UserError: no such run, no val images, or files that exist already or cannot be written.
+    """
+    run_dir, folder = Path(config.workdir), Path(config.out)
+    name = config.name or run_dir.resolve().name
+    targets = (*paths_of(folder, name), folder / f"{name}.md")
+    for path in targets:
+        if path.exists():
+            raise UserError(f"{path} exists already; give another --out or --name.")
+    run, own = load_run(run_dir, config.checkpoint), read_config(run_dir)
+    _check_head(run, own.model)
+    say(f"reading {own.dataset}", config.progress)
+    judged = EvalConfig(workdir=str(run_dir), data_dir=config.data_dir, split="val")
+    data = load_evaluated_data(judged, own, run.spec.size, read_split_record(run_dir))
+    before = _logits(run, own, data, config.progress)
+    temperature = fit_temperature(before, data.split.labels)
+    weights = encode(_divided_head(flatten(run.variables), temperature))
+    stored = replace(run, variables=unflatten(decode(weights)))
+    logits = _logits(stored, own, data, config.progress)
+    card = card_values(
+        config_values=_portable_config(own),
+        run=run,
+        data=data,
+        before=before,
+        logits=logits,
+        temperature=temperature,
+        network=describe_network(run.model, run.spec),
+    )
+    text = card_text({"name": name, **card}, weights)
+    for path, content in zip(targets, (weights, text, card_markdown(name, card)), strict=True):
+        write_atomically(path, content)
+    return folder
+
+
+def _check_head(run: LoadedRun, model: str) -> None:
+    """Raises `UserError` where the network has no dense head that a temperature could divide."""
+    missing = [path for path in _HEAD if path not in flatten(run.variables)]
+    if missing:
+        raise UserError(
+            f"--workdir: {model} has no {missing[0]}; the export divides the head by the"
+            " temperature. Name the last dense layer of the network `head`."
+        )
+
+
+def _divided_head(variables: dict[str, np.ndarray], temperature: float) -> dict[str, np.ndarray]:
+    """Returns the variables with logits divided by the temperature."""
+    return {**variables, **{path: variables[path] / np.float32(temperature) for path in _HEAD}}
+
+
+def _logits(run: LoadedRun, own: TrainConfig, data: EvaluatedData, progress: bool) -> np.ndarray:
+    mesh = data_mesh(devices_for(own.batch_size))
+    batch_size = -(-own.batch_size // mesh.size) * mesh.size
+    return evaluator(run.model, run.spec, mesh, batch_size, progress)(run.variables, data.split)
+
+
+def _portable_config(own: TrainConfig) -> dict[str, Any]:
+    """Returns the config of a run without the places of this machine, as JSON values."""
+    portable = replace(own, data_dir=None, workdir=None, cache_dir=None)
+    return json.loads(config_to_json(portable))

@@ -1,0 +1,23 @@
+"""Export a run to files that need no run directory: python -m launch.export --workdir=RUN --out=D."""
+
+from ferjax.config.tool_configs import ExportConfig
+from launch.app import refuse_arguments, run
+from launch.flags import define_flags, given_flags
+from launch.user_modules import import_user_modules
+
+define_flags(ExportConfig)
+
+
+def main(arguments: list[str]) -> None:
+    """Exports, and prints how to use what was written."""
+    refuse_arguments(arguments)
+    import_user_modules()
+    from ferjax.export.weights_export import run_export
+    from ferjax.runtime.progress_lines import say
+
+    folder = run_export(ExportConfig(**given_flags(ExportConfig)))
+    say(f"{folder}: use it with ferjax.load_predictor or launch.predict --weights={folder}")
+
+
+if __name__ == "__main__":
+    run(main)
