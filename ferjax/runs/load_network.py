@@ -1,10 +1,11 @@
 """Load a trained network by name: a run directory, or weights that come with ferjax."""
 
+import json
 from pathlib import Path
 
 import jax
 
-from ferjax.config.json_file import make_config
+from ferjax.config.json_file import config_from_json
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
 from ferjax.models.registry import create_model
@@ -36,7 +37,9 @@ def load_network(source: str | Path | None = None, checkpoint: str = "selected")
 def network_config(source: str | Path) -> TrainConfig:
     """Returns the config that a network was trained with; `source` as in `load_network`."""
     card = find_card(source)
-    return read_config(Path(source)) if card is None else make_config(read_card(card)["config"])
+    if card is None:
+        return read_config(Path(source))
+    return config_from_json(json.dumps(read_card(card)["config"]), str(card))
 
 
 def _load_weights(card_path: Path) -> LoadedRun:

@@ -18,7 +18,10 @@ BATCH = 4
 BLOCKS = ("basic", "bottleneck")
 # In each a block with a shortcut of its own and, in the first stage, one without.
 SMALL = {kind: partial(ResNet, stage_sizes=(2, 1, 1, 1), block=kind) for kind in BLOCKS}
+# The stem for small images, which torchvision's users write by hand.
+SMALL_STEM = partial(ResNet, stage_sizes=(2, 1, 1, 1), block="basic", stem="small")
 SIZES = {
+    SMALL_STEM: ("basic", (2, 1, 1, 1)),
     **{build: (kind, (2, 1, 1, 1)) for kind, build in SMALL.items()},
     ResNet18: ("basic", (2, 2, 2, 2)),
     ResNet50: ("bottleneck", (3, 4, 6, 3)),
@@ -109,13 +112,14 @@ def count_statistics(module: Any) -> dict[str, int]:
 @pytest.mark.parametrize(
     ("build", "dtype"),
     [
+        (SMALL_STEM, np.float64),
         *((SMALL[kind], np.float64) for kind in BLOCKS),
         (ResNet18, np.float32),
         pytest.param(ResNet18, np.float64, marks=pytest.mark.slow),
         pytest.param(ResNet50, np.float64, marks=pytest.mark.slow),
         pytest.param(ResNet50, np.float32, marks=pytest.mark.slow),
     ],
-    ids=["basic-64", "bottleneck-64", "18-32", "18-64", "50-64", "50-32"],
+    ids=["small-stem-64", "basic-64", "bottleneck-64", "18-32", "18-64", "50-64", "50-32"],
 )
 def test_training_logits_gradients_and_running_statistics(
     build: Any, dtype: Any, resnets: Any, random_variables: Callable[..., Any]
@@ -126,7 +130,11 @@ def test_training_logits_gradients_and_running_statistics(
     tolerance, gradient_tolerance = (1e-10, 1e-10) if dtype == np.float64 else (1e-4, 0.1)
     model = build(num_classes=7)
     variables = random_variables(model, 65, 3)
-    module = load(torchvision_network(resnets, *SIZES[build]), variables).double().train()
+    module = torchvision_network(resnets, *SIZES[build])
+    if build is SMALL_STEM:
+        module.conv1 = torch.nn.Conv2d(3, 64, 3, padding=1, bias=False)
+        module.maxpool = torch.nn.Identity()
+    module = load(module, variables).double().train()
     jax_images, torch_images = images(65)
     counts = count_statistics(module)
     before = {name: buffer.numpy().copy() for name, buffer in module.named_buffers()}

@@ -58,6 +58,16 @@ def test_cosine_equals_torch() -> None:
 
 
 @pytest.mark.parity
+def test_cosine_restarts_equal_torch() -> None:
+    found = rates("cosine_restarts", 0.4, 50, steps_per_epoch=4, decay_epochs=3)
+    expected = torch_rates(
+        0.4, 50, lambda lr, sgd: lr.CosineAnnealingWarmRestarts(sgd, T_0=12, T_mult=1)
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-7)
+    assert found[12] == found[24] == found[0]
+
+
+@pytest.mark.parity
 def test_inverse_time_equals_torch_lambda() -> None:
     found = rates("inverse_time", 0.4, 50, decay_rate=0.07)
     expected = torch_rates(0.4, 50, lambda lr, sgd: lr.LambdaLR(sgd, lambda k: 1 / (1 + 0.07 * k)))
