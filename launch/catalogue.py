@@ -7,10 +7,11 @@ from ferjax.convert.weights import ConversionPlan, cached_names
 from ferjax.data.registry import dataset_entries
 from ferjax.models.registry import all_models, model_entry
 from ferjax.recipes import DEFAULTS, RECIPES
+from ferjax.weights.shipped import SHIPPED
 
 
 def catalogue() -> str:
-    """Returns the lists of models, data sets and recipes as text."""
+    """Returns the lists of models, data sets, recipes and recognisers as text."""
     width = max(map(len, (*all_models(), *dataset_entries())))
     lines = ["Models (--model)"]
     for name, entry in all_models().items():
@@ -27,6 +28,8 @@ def catalogue() -> str:
     for model, settings in DEFAULTS.items():
         text = " ".join(f"{key}={value}" for key, value in settings.items())
         lines.append(f"  default, {model:<{width}} {text}")
+    lines.append("\nRecognisers that come with ferjax (--weights of predict and evaluate, --pretrained)")
+    lines += [f"  {name:<{width}} {words}" for name, words in SHIPPED.items()]
     return "\n".join(lines)
 
 

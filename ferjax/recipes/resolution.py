@@ -108,8 +108,8 @@ def _without_idle_decays(plain: dict[str, Any], given: Mapping[str, Any]) -> dic
 
 
 def paper_recipe(model: str, dataset: str) -> str:
-    """Returns the name of a paper's recipe for this model and data set, or `default`."""
+    """Returns the name of the recipe for this model and data set, or `default`."""
     for name, recipe in RECIPES.items():
-        if (recipe.model, recipe.dataset) == (model, dataset):
+        if (recipe.model, recipe.dataset) == (model, dataset) and not recipe.by_name:
             return name
     return "default"

@@ -51,7 +51,7 @@ def frozen_branch_name(task: Task, index: int) -> str | None:
     """Returns the name of the branch that phase `index` freezes as a whole, or None."""
     trained = split_tree(task.shapes, task.frozen[index])[0]
     others, heads = split_tree(trained, HEAD)
-    if heads and not others and model_entry(task.config.model).family:
+    if heads and not others and "head_widths" in model_entry(task.config.model).fields:
         return TRUNK
     return GUIDE if GUIDE in task.shapes else None
 
