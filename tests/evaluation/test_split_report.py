@@ -85,6 +85,7 @@ def test_a_split_is_evaluated_beside_the_run(
         "report.json",
         "report.md",
         f"confusion_{split}.png",
+        f"reliability_{split}.png",
         "mistakes.png",
         f"predictions_{split}.csv",
     }

@@ -86,6 +86,8 @@ def check(bundle: DatasetBundle, labels: str = "majority") -> None:
         assert split.shape == (48, 48, 1)
         images = split.read(np.arange(len(split)))
         np.testing.assert_array_equal(images[7, ..., 0], face(start + 7))
+        assert split.votes is not None
+        np.testing.assert_array_equal(split.votes, VOTES[: len(split)])
         if not soft:
             assert split.targets is None
             continue
