@@ -1,7 +1,7 @@
-"""FER+'s ten votes beside a network: divergence from them, and agreement with their majority.
+"""Compares a network with FER+'s ten votes: KL divergence, agreement with the majority.
 
 `votes` are int [N, 10], columns as in `votes_to_labels.COLUMNS`. In contrast to the rules that make
-labels, a single vote counts here: what ten people said is the measure, not what was cleaned of it.
+labels, a single vote counts here: the network is compared with all that the annotators said.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from ferjax.data.datasets.ferplus.votes_to_labels import COLUMNS
 def vote_agreement(
     probabilities: np.ndarray, votes: np.ndarray, classes: Sequence[str]
 ) -> dict[str, Any]:
-    """Returns how near a network is to the votes, and how near one person is to the others.
+    """Returns the agreement of a network with the votes, and of one annotator with the others.
 
     The divergence compares the probabilities with the votes for `classes`, which are divided by
     their sum: votes for unknown, NF (no face) and classes that the network lacks are left out, and
@@ -23,12 +23,12 @@ def vote_agreement(
     probability of 0 counts as the smallest normal float64.
 
     The majority is the most frequent of all ten columns. If k columns are equally frequent, one
-    that agrees with one of them agrees to 1/k, as if one were drawn. A person is one of those who
-    voted, drawn at random, and the majority is that of the others, without the person; the result
-    is the exact mean over the draw. The network meets the same majority of the others, so that
-    both numbers have the same target, and the majority of all. Images with fewer than two votes are
-    left out. A person who said unknown, or a network whose class is not a column, agrees only with
-    a majority that says the same.
+    that agrees with one of them agrees to 1/k, as if one were drawn. An annotator is drawn at
+    random from those of the image and compared with the majority of the others; the result is the
+    exact mean over the draw. The network is compared with the same majority of the others, so that
+    both numbers have the same target, and with the majority of all. An annotator who voted for
+    unknown agrees only where unknown is the majority. Images with fewer than two votes are left
+    out.
 
     Args:
       probabilities: float [N, K], rows sum to 1.
@@ -38,8 +38,8 @@ def vote_agreement(
     Returns:
       `images` with two votes or more; `kl_divergence`, the mean of KL(votes || probabilities), and
       `cross_entropy`, that of -sum(votes log(probabilities)), natural logarithms;
-      `network_majority`, `network_majority_of_others` and `person_majority_of_others`, shares in
-      [0, 1]. Without any image a mean is None.
+      `network_with_majority`, `network_with_majority_of_others` and
+      `annotator_with_majority_of_others`, shares in [0, 1]. Without any image a mean is None.
 
     Raises:
       ValueError: shapes that do not fit.
@@ -60,20 +60,20 @@ def vote_agreement(
     column = np.array([COLUMNS.index(n) if n in COLUMNS else len(COLUMNS) for n in classes], int)
     votes = np.pad(votes, ((0, 0), (0, 1)))
     rows, chosen = np.arange(len(votes)), column[predicted]
-    person, network = np.zeros(len(votes)), np.zeros(len(votes))
+    annotator, network = np.zeros(len(votes)), np.zeros(len(votes))
     for k in range(len(COLUMNS)):
         # A vote for column k is left out; it is drawn as often as it was given.
         weight = votes[:, k] / votes.sum(1)
         of_others = _majority_shares(votes - (np.arange(votes.shape[1]) == k))
-        person += weight * of_others[:, k]
+        annotator += weight * of_others[:, k]
         network += weight * of_others[rows, chosen]
     return {
         "images": len(votes),
         "kl_divergence": _mean(cross_entropy - entropy),
         "cross_entropy": _mean(cross_entropy),
-        "network_majority": _mean(_majority_shares(votes)[rows, chosen]),
-        "network_majority_of_others": _mean(network),
-        "person_majority_of_others": _mean(person),
+        "network_with_majority": _mean(_majority_shares(votes)[rows, chosen]),
+        "network_with_majority_of_others": _mean(network),
+        "annotator_with_majority_of_others": _mean(annotator),
     }
 
 

@@ -40,8 +40,8 @@ def test_persons_against_brute_force() -> None:
     found = vote_agreement(probabilities, votes, CLASSES)
     named = [CLASSES[k] for k in probabilities.argmax(1)]
     person, network = brute_force(votes, named)
-    assert found["person_majority_of_others"] == pytest.approx(person)
-    assert found["network_majority_of_others"] == pytest.approx(network)
+    assert found["annotator_with_majority_of_others"] == pytest.approx(person)
+    assert found["network_with_majority_of_others"] == pytest.approx(network)
     assert found["images"] == 200
 
 
@@ -67,9 +67,9 @@ def test_agreement_by_hand(
     """The network names neutral."""
     probabilities = np.eye(8)[[CLASSES.index("neutral")]] * 0.92 + 0.01
     found = vote_agreement(probabilities, np.array([votes]), CLASSES)
-    assert found["person_majority_of_others"] == pytest.approx(person)
-    assert found["network_majority_of_others"] == pytest.approx(of_others)
-    assert found["network_majority"] == pytest.approx(of_all)
+    assert found["annotator_with_majority_of_others"] == pytest.approx(person)
+    assert found["network_with_majority_of_others"] == pytest.approx(of_others)
+    assert found["network_with_majority"] == pytest.approx(of_all)
 
 
 def test_divergence_is_scipys() -> None:
@@ -100,8 +100,8 @@ def test_other_class_lists_are_found_by_name() -> None:
     shares, _ = vote_shares(votes, ["happiness", "boredom", "neutral"])
     np.testing.assert_allclose(shares, [[2 / 3, 0, 1 / 3]])
     bored = vote_agreement(np.array([[0.1, 0.8, 0.1]]), votes, ["happiness", "boredom", "neutral"])
-    assert bored["network_majority"] == bored["network_majority_of_others"] == 0
-    assert bored["person_majority_of_others"] == pytest.approx(0.7)
+    assert bored["network_with_majority"] == bored["network_with_majority_of_others"] == 0
+    assert bored["annotator_with_majority_of_others"] == pytest.approx(0.7)
 
 
 def test_nothing_depends_on_the_order_of_classes_and_images() -> None:
@@ -115,7 +115,7 @@ def test_nothing_depends_on_the_order_of_classes_and_images() -> None:
 def test_without_votes_there_is_no_mean() -> None:
     found = vote_agreement(drawn_probabilities(2), np.eye(10, dtype=int)[[8, 0]], CLASSES)
     assert found["images"] == 0
-    assert found["person_majority_of_others"] is None
+    assert found["annotator_with_majority_of_others"] is None
     assert found["kl_divergence"] is not None
     empty = vote_agreement(np.zeros((0, 8)), np.zeros((0, 10), int), CLASSES)
     assert empty["kl_divergence"] is None
@@ -135,4 +135,4 @@ def test_the_label_is_the_majority_of_a_clear_vote() -> None:
     kept, labels, _ = vote_labels(votes, "majority")
     found = vote_agreement(np.eye(8)[labels[kept]], votes[kept], CLASSES)
     # More than half of the votes after single ones are dropped is the highest of all columns.
-    assert found["network_majority"] == 1
+    assert found["network_with_majority"] == 1

@@ -9,7 +9,7 @@ Results = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
 def certainty(results: Results) -> Iterator[str]:
-    """Yields the interval of each accuracy and what its probabilities are worth, as a table.
+    """Yields the interval of each accuracy and the calibration of its probabilities, as a table.
 
     Args:
       results: split → weights → scores; those without `calibration` have no row.
@@ -30,14 +30,14 @@ def certainty(results: Results) -> Iterator[str]:
 
 
 def votes(results: Results) -> Iterator[str]:
-    """Yields how near each result is to the people's votes, beside one person, as a table.
+    """Yields the agreement of each result, and of one annotator, with the votes, as a table.
 
     Args:
       results: split → weights → scores; those without `votes` have no row.
     """
     header = ["split", "weights", "KL(votes, network)", "cross-entropy"]
-    header += ["network: majority of all", "network: majority of the others"]
-    header += ["one person: majority of the others", "images"]
+    header += ["network with majority of all", "network with majority of the others"]
+    header += ["one annotator with majority of the others", "images"]
     rows = []
     for split, kind, scores in _with("votes", results):
         found = scores["votes"]
@@ -46,9 +46,9 @@ def votes(results: Results) -> Iterator[str]:
         cells += [
             percentage(found[name])
             for name in (
-                "network_majority",
-                "network_majority_of_others",
-                "person_majority_of_others",
+                "network_with_majority",
+                "network_with_majority_of_others",
+                "annotator_with_majority_of_others",
             )
         ]
         cells.append(f"{found['images']}")

@@ -113,9 +113,8 @@ def test_reliability(tmp_path, count, bins):
     random = np.random.default_rng(0)
     confidence = random.uniform(0.2, 1, max(count, 1))
     probabilities = np.stack([confidence, *[(1 - confidence) / 7] * 7], axis=1)
-    rows = reliability_bins(
-        probabilities, (random.random(len(confidence)) > confidence).astype(int), bins
-    )
+    labels = (random.random(len(confidence)) > confidence).astype(int)
+    rows = reliability_bins(probabilities, labels, bins)
     rows = rows if count else [{**row, "count": 0} for row in rows]
     draw_reliability(rows, tmp_path / "reliability_val.png", TITLE)
     check_png(tmp_path / "reliability_val.png", 4.65, 6.0)

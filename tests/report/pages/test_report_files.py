@@ -122,9 +122,9 @@ def with_certainty():
             "images": 7,
             "kl_divergence": 0.43219,
             "cross_entropy": 1.12349,
-            "network_majority": 0.75,
-            "network_majority_of_others": 0.7,
-            "person_majority_of_others": None,
+            "network_with_majority": 0.75,
+            "network_with_majority_of_others": 0.7,
+            "annotator_with_majority_of_others": None,
         },
     }
     return report
