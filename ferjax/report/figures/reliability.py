@@ -25,7 +25,7 @@ def draw_reliability(bins: Sequence[Mapping[str, Any]], path: Path, title: str) 
     """Draws the accuracy of each bin of confidence, with its 95 % interval, beside the diagonal.
 
     On the diagonal a confidence of 80 % is right in 80 % of the images; below it, in orange, the
-    network is too sure. The lower panel shows the share of the images in each bin.
+    network is overconfident. The lower panel shows the share of the images in each bin.
 
     Args:
       bins: as `ferjax.report.calibration.reliability_bins` returns them.
@@ -67,8 +67,8 @@ def _draw_bins(axes: Axes, filled: Sequence[Mapping[str, Any]]) -> None:
         f"mean confidence {100 * confidence:.1f} %\naccuracy {100 * accuracy:.1f} %"
     )
     axes.text(0.03, 0.97, note, va="top", linespacing=1.5)
-    axes.text(0.98, 0.03, "too sure", color=WRONG, ha="right", size=7.5)
-    axes.text(0.03, 0.72, "too unsure", color=CORRECT, size=7.5)
+    axes.text(0.98, 0.03, "overconfident", color=WRONG, ha="right", size=7.5)
+    axes.text(0.03, 0.72, "underconfident", color=CORRECT, size=7.5)
 
 
 def _draw_shares(axes: Axes, bins: Sequence[Mapping[str, Any]]) -> None:
