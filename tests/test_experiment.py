@@ -37,6 +37,8 @@ PROMISED = {
     "curves.png",
     "confusion_val.png",
     "confusion_test.png",
+    "reliability_val.png",
+    "reliability_test.png",
     "per_class.png",
     "batch.png",
     "mistakes.png",

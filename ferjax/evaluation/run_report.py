@@ -17,7 +17,12 @@ from ferjax.evaluation.evaluation_folder import (
 from ferjax.evaluation.network_costs import describe_costs, describe_network
 from ferjax.evaluation.predictions_csv import COLUMNS, write_predictions_csv
 from ferjax.evaluation.protocol import describe_phases, describe_protocol, summarise, warnings_of
-from ferjax.evaluation.scores_and_figures import confusion_figure, epoch_scores, mistakes_figure
+from ferjax.evaluation.scores_and_figures import (
+    confusion_figure,
+    epoch_scores,
+    mistakes_figure,
+    reliability_figure,
+)
 from ferjax.images.augmented_input import augment_and_mix
 from ferjax.images.preprocess import denormalize
 from ferjax.report.environment import describe_environment
@@ -87,7 +92,10 @@ def _write_run_report(
     config, classes = task.config, task.bundle.classes
     results = {
         name: {
-            k: epoch_scores(e, classes, runs[k.partition("+")[0]].epoch) for k, e in kinds.items()
+            k: epoch_scores(
+                e, classes, runs[k.partition("+")[0]].epoch, task.bundle.splits[name].votes
+            )
+            for k, e in kinds.items()
         }
         for name, kinds in found.items()
     }
@@ -102,6 +110,7 @@ def _write_run_report(
     ]
     for name, kinds in found.items():
         figures.append(confusion_figure(kinds["selected"], classes, folder, name, title))
+        figures.append(reliability_figure(kinds["selected"], folder, name, title))
     shown = "test" if "test" in found else "val"
     split = task.bundle.splits[shown]
     figures.append(mistakes_figure(found[shown]["selected"], split, classes, folder, title))

@@ -1,4 +1,4 @@
-"""Scores, confusion matrix and most confident mistakes of one evaluation."""
+"""Scores, confusion matrix, reliability and most confident mistakes of one evaluation."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,17 +7,41 @@ from typing import Any
 import numpy as np
 
 from ferjax.data.splits.split import Split
+from ferjax.evaluation.vote_agreement import vote_agreement
+from ferjax.report.calibration import calibration_scores, reliability_bins
 from ferjax.report.figures.confusion_matrix import draw_confusion
 from ferjax.report.figures.image_grids import draw_mistakes
+from ferjax.report.figures.reliability import draw_reliability
+from ferjax.report.intervals import wilson_interval
 from ferjax.report.scores import scores
 from ferjax.training.metrics import Evaluation
 
 _MISTAKES = 24
 
 
-def epoch_scores(result: Evaluation, classes: Sequence[str], epoch: int) -> dict[str, Any]:
-    """Returns a report's scores of an evaluation of the parameters of an epoch."""
-    return {**scores(result.confusion, classes), "epoch": epoch, "loss": result.loss}
+def epoch_scores(
+    result: Evaluation, classes: Sequence[str], epoch: int, votes: np.ndarray | None = None
+) -> dict[str, Any]:
+    """Returns a report's scores of an evaluation of the parameters of an epoch.
+
+    Args:
+      result: the evaluation.
+      classes: K names.
+      epoch: of the parameters.
+      votes: int [N, 10], `Split.votes` of the images, or None where nobody voted.
+    """
+    hits = int((result.predicted == result.labels).sum())
+    agreement = {}
+    if votes is not None:
+        agreement = {"votes": vote_agreement(result.probabilities, votes, classes)}
+    return {
+        **scores(result.confusion, classes),
+        "accuracy_interval": list(wilson_interval(hits, len(result.labels))),
+        "epoch": epoch,
+        "loss": result.loss,
+        "calibration": calibration_scores(result.probabilities, result.labels),
+        **agreement,
+    }
 
 
 def confusion_figure(
@@ -32,6 +56,16 @@ def confusion_figure(
     file = f"confusion_{split}.png"
     draw_confusion(result.confusion, classes, directory / file, f"{title}: {split}")
     return {"file": file, "caption": f"Confusion matrix on {split}, {epoch} epoch"}
+
+
+def reliability_figure(
+    result: Evaluation, directory: Path, split: str, title: str, epoch: str = "selected"
+) -> dict[str, str]:
+    """Draws confidence against accuracy on a split; returns the figure's file and caption."""
+    file = f"reliability_{split}.png"
+    bins = reliability_bins(result.probabilities, result.labels)
+    draw_reliability(bins, directory / file, f"{title}: {split}")
+    return {"file": file, "caption": f"Confidence and accuracy on {split}, {epoch} epoch"}
 
 
 def mistakes_figure(

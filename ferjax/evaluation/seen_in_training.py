@@ -40,9 +40,7 @@ def describe_seen(
 _SAME_FACES = ({"fer2013", "ferplus"},)
 
 
-def describe_seen_by_weights(
-    trained_on: str, split: Split, dataset: str
-) -> tuple[str, list[str]]:
+def describe_seen_by_weights(trained_on: str, split: Split, dataset: str) -> tuple[str, list[str]]:
     """Returns what is known of the training images of a weights file, which does not list them.
 
     Args:

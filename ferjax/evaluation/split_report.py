@@ -18,7 +18,12 @@ from ferjax.evaluation.evaluated_data import ALL, EvaluatedData, load_evaluated_
 from ferjax.evaluation.evaluation_folder import check_writable, evaluation_folder, inputs_digest
 from ferjax.evaluation.predictions_csv import COLUMNS, write_predictions_csv
 from ferjax.evaluation.protocol import summarise
-from ferjax.evaluation.scores_and_figures import confusion_figure, epoch_scores, mistakes_figure
+from ferjax.evaluation.scores_and_figures import (
+    confusion_figure,
+    epoch_scores,
+    mistakes_figure,
+    reliability_figure,
+)
 from ferjax.evaluation.seen_in_training import describe_seen, describe_seen_by_weights
 from ferjax.report.environment import describe_environment
 from ferjax.report.pages.report_files import write_report
@@ -167,7 +172,8 @@ def _report(
     data, split, classes, result = found.data, found.split, found.classes, found.result
     place = f" ({data.place})" if data.place else ""
     title = f"{own.model}, trained on {own.dataset}, on {data.dataset}{place} {split.name}"
-    results = {split.name: {config.checkpoint: epoch_scores(result, classes, run.epoch)}}
+    scored = epoch_scores(result, classes, run.epoch, split.votes)
+    results = {split.name: {config.checkpoint: scored}}
     which = data.source if split.name == ALL else split.name
     judged = f"{which} of {data.dataset}{place}: {describe_counts(split, classes)}"
     predictions = write_predictions_csv(result, split, classes, directory)
@@ -193,6 +199,7 @@ def _report(
         "notes": found.notes,
         "figures": [
             confusion_figure(result, classes, directory, split.name, title, config.checkpoint),
+            reliability_figure(result, directory, split.name, title, config.checkpoint),
             mistakes_figure(result, split, classes, directory, title),
         ],
     }

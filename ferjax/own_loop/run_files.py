@@ -19,7 +19,12 @@ from ferjax.data.splits.split import Split
 from ferjax.errors import UserError
 from ferjax.evaluation.predictions_csv import write_predictions_csv
 from ferjax.evaluation.protocol import summarise
-from ferjax.evaluation.scores_and_figures import confusion_figure, epoch_scores, mistakes_figure
+from ferjax.evaluation.scores_and_figures import (
+    confusion_figure,
+    epoch_scores,
+    mistakes_figure,
+    reliability_figure,
+)
 from ferjax.evaluation.seen_in_training import describe_seen
 from ferjax.report.environment import describe_environment
 from ferjax.report.figures.training_curves import draw_curves
@@ -201,8 +206,9 @@ def write_own_report(
         name: evaluation(np.asarray(values), splits[name].labels) for name, values in logits.items()
     }
     for name, result in evaluations.items():
-        results[name] = {"selected": epoch_scores(result, run.classes, epoch)}
+        results[name] = {"selected": epoch_scores(result, run.classes, epoch, splits[name].votes)}
         figures.append(confusion_figure(result, run.classes, run.directory, name, title))
+        figures.append(reliability_figure(result, run.directory, name, title))
         write_predictions_csv(result, splits[name], run.classes, run.directory)
     # The mistakes are those of the last split, which is test where there is one.
     shown = list(evaluations)[-1]

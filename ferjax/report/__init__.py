@@ -1,1 +1,1 @@
-"""Reports: scores, figures (PNG), and pages (Markdown and JSON) of runs, audits and searches."""
+"""Reports: scores, calibration, figures (PNG), and pages (Markdown, JSON) of runs and searches."""

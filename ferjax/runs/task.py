@@ -143,7 +143,9 @@ def prepare_task(
     shapes = jax.eval_shape(lambda: init_variables(model, spec, config.seed))["params"]
     frozen = _frozen(config, shapes)
     logits_of = evaluator(model, spec, mesh, config.batch_size, config.progress)
-    return Task(config, bundle, fields, model, shapes, frozen, start, spec, mesh, logits_of, teachers)
+    return Task(
+        config, bundle, fields, model, shapes, frozen, start, spec, mesh, logits_of, teachers
+    )
 
 
 def _frozen(config: TrainConfig, shapes: dict[str, Any]) -> tuple[str | None, ...]:

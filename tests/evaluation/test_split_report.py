@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
@@ -85,6 +86,7 @@ def test_a_split_is_evaluated_beside_the_run(
         "report.json",
         "report.md",
         f"confusion_{split}.png",
+        f"reliability_{split}.png",
         "mistakes.png",
         f"predictions_{split}.csv",
     }
@@ -231,6 +233,44 @@ def test_another_data_set(run_dir: Path, tmp_path: Path, make_rafdb: Callable[..
         run_evaluate(replace(config, split="test"))
     with pytest.raises(UserError, match=r"--split=val: rafdb has no val there, only train, and no"):
         run_evaluate(replace(config, split="val"))
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_a_report_says_how_far_probabilities_can_be_believed(run_dir: Path) -> None:
+    report = run_evaluate(EvalConfig(str(run_dir), split="val", progress=False))
+    scores = report_of(Path(report["path"]).parent)["results"]["val"]["selected"]
+    low, high = scores["accuracy_interval"]
+    assert 0 <= low <= scores["accuracy"] <= high <= 1
+    found = scores["calibration"]
+    assert found["negative_log_likelihood"] == pytest.approx(scores["loss"])
+    assert sum(row["count"] for row in found["reliability"]) == scores["count"]
+    assert 0 <= found["expected_calibration_error"] <= 1
+    assert 0 <= found["brier_score"] <= 2
+    assert "votes" not in scores
+    page = Path(report["path"]).read_text("utf-8")
+    assert f"{100 * low:.2f} % to {100 * high:.2f} %" in page
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_ferplus_is_compared_with_its_votes(run_dir: Path, tmp_path: Path) -> None:
+    """The network lacks contempt: its images are left out, and votes for it are too."""
+    folder = tmp_path / "FER2013Valid"
+    folder.mkdir()
+    votes = np.diag([7] * 8 + [0, 0])[:8] + np.eye(10, k=1, dtype=int)[:8] * 3
+    for row, counts in enumerate(votes):
+        Image.fromarray(np.full((48, 48), 20 * row, np.uint8)).save(folder / f"fer{row:07d}.png")
+        with (folder / "label.csv").open("a", encoding="utf-8") as file:
+            file.write(f"fer{row:07d}.png,{','.join(map(str, counts))}\n")
+    config = EvalConfig(str(run_dir), "ferplus", str(tmp_path), progress=False)
+    report = run_evaluate(config)
+    scores = report["results"]["all"]["selected"]
+    assert scores["count"] == 7
+    found = scores["votes"]
+    assert found["images"] == 7
+    assert found["network_with_majority"] == pytest.approx(scores["accuracy"])
+    assert found["annotator_with_majority_of_others"] == pytest.approx(0.7)
+    assert found["cross_entropy"] > found["kl_divergence"] > 0
+    assert "## Agreement with the votes" in Path(report["path"]).read_text("utf-8")
 
 
 @pytest.mark.parametrize(

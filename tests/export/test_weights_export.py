@@ -39,9 +39,7 @@ def test_probabilities_are_those_of_the_run_at_the_temperature(
     scaled = own.astype(np.float64) ** (1 / card["temperature"])
     # Kernels are stored with 11 bits.
     np.testing.assert_allclose(calibrated, scaled / scaled.sum(-1, keepdims=True), atol=2e-3)
-    np.testing.assert_array_equal(
-        load_predictor(exported / "mine.safetensors")(FACES), calibrated
-    )
+    np.testing.assert_array_equal(load_predictor(exported / "mine.safetensors")(FACES), calibrated)
 
 
 def test_the_card_says_what_the_written_file_scores(exported: Path, card: dict[str, Any]) -> None:

@@ -51,6 +51,9 @@ class Split:
       originals: int [B] positions → what is stored of each image: the path of its file, or uint8
         pixels if it is a row of a larger file or array. None if nothing is stored (images that are
         drawn) or it is not known.
+      votes: int [N, 10], how many people chose each of FER+'s columns (`votes_to_labels.COLUMNS`),
+        or None if nobody voted. Evaluations compare a network with them; training does not read
+        them.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Split:
     subjects: np.ndarray | None = None
     features: np.ndarray | LazyRows | None = None
     originals: Originals | None = None
+    votes: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -120,6 +124,7 @@ def join_splits(splits: Sequence[Split], name: str) -> Split:
         stacked([split.subjects for split in splits]),
         _concatenate_features(features, counts) if len(features) == len(splits) else None,
         _concatenate_originals(originals, counts) if len(originals) == len(splits) else None,
+        stacked([split.votes for split in splits]),
     )
 
 
@@ -181,6 +186,7 @@ def subset(split: Split, positions: np.ndarray, name: str | None = None) -> Spli
         if features is None
         else LazyRows((len(positions), *features.shape[1:]), lambda i: features[positions[i]]),
         originals=None if originals is None else lambda i: originals(positions[np.asarray(i)]),
+        votes=None if split.votes is None else split.votes[positions],
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ferjax.config.format_versions import FORMAT, KEY
-from ferjax.report.pages import cost_sections, run_sections
+from ferjax.report.pages import calibration_sections, cost_sections, run_sections
 from ferjax.runtime.atomic_files import write_atomically
 
 
@@ -18,7 +18,8 @@ def write_report(report: Mapping[str, Any], directory: Path) -> Path:
 
     Args:
       report: `title`, `summary`, `protocol` {name: str or list of str}, `results` {split: {`last`
-        and/or `selected`, and the same with `+<tta>`: `scores(...)` with `epoch` and `loss`}},
+        and/or `selected`, and the same with `+<tta>`: `scores(...)` with `epoch` and `loss`, and
+        where they are known `accuracy_interval`, `calibration` and `votes`}},
         `config`, `environment`, `warnings` and `notes` (lists of str), `figures` (list of {`file`
         relative to `directory`, `caption`}), and for a training run `network` and `costs`, from
         `ferjax.evaluation.network_costs`.
@@ -31,6 +32,8 @@ def write_report(report: Mapping[str, Any], directory: Path) -> Path:
     parts = [
         *run_sections.heading(report),
         *run_sections.headline(report["results"]),
+        *calibration_sections.certainty(report["results"]),
+        *calibration_sections.votes(report["results"]),
         *run_sections.protocol(report["protocol"]),
         *run_sections.figures(report["figures"]),
     ]

@@ -56,6 +56,17 @@ def test_subjects_of_only_one_split_are_dropped(bundle: DatasetBundle) -> None:
     assert both.subjects.tolist() == ["a"] * 40 + ["b"] * 13
 
 
+def test_votes_of_only_one_split_are_dropped(bundle: DatasetBundle) -> None:
+    train, val = bundle.splits["train"], bundle.splits["val"]
+    votes = np.arange(530).reshape(53, 10)
+    voted = replace(train, votes=votes[:40])
+    assert join_splits([voted, val], "pool").votes is None
+    both = join_splits([voted, replace(val, votes=votes[40:])], "pool").votes
+    np.testing.assert_array_equal(both, votes)
+    part = subset(voted, np.array([5, 2])).votes
+    np.testing.assert_array_equal(part, votes[[5, 2]])
+
+
 def test_labels_become_targets_beside_soft_ones(bundle: DatasetBundle) -> None:
     votes = np.random.default_rng(2).dirichlet(np.ones(3), 40).astype(np.float32)
     train = replace(bundle.splits["train"], targets=votes)

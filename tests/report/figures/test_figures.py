@@ -11,11 +11,13 @@ from PIL import Image
 
 from ferjax.emotions import EMOTIONS
 from ferjax.errors import UserError
+from ferjax.report.calibration import reliability_bins
 from ferjax.report.figures import confusion_matrix, image_grids
 from ferjax.report.figures.confusion_matrix import draw_confusion
 from ferjax.report.figures.epoch_axes import percent_axis, series_from_lines
 from ferjax.report.figures.image_grids import draw_batch, draw_mistakes, percent
 from ferjax.report.figures.per_class_curves import draw_per_class
+from ferjax.report.figures.reliability import draw_reliability
 from ferjax.report.figures.style import DPI, SIZE_LIMIT, class_colours
 from ferjax.report.figures.training_curves import draw_curves
 
@@ -104,6 +106,18 @@ def test_confusion_with_a_class_that_never_occurs(tmp_path, classes, side):
     matrix[-1] = 0
     draw_confusion(matrix, classes, tmp_path / "confusion_val.png", TITLE * 5)
     check_png(tmp_path / "confusion_val.png", side, side)
+
+
+@pytest.mark.parametrize(("count", "bins"), [(0, 15), (1, 15), (3000, 15), (50, 1), (50, 100)])
+def test_reliability(tmp_path, count, bins):
+    random = np.random.default_rng(0)
+    confidence = random.uniform(0.2, 1, max(count, 1))
+    probabilities = np.stack([confidence, *[(1 - confidence) / 7] * 7], axis=1)
+    labels = (random.random(len(confidence)) > confidence).astype(int)
+    rows = reliability_bins(probabilities, labels, bins)
+    rows = rows if count else [{**row, "count": 0} for row in rows]
+    draw_reliability(rows, tmp_path / "reliability_val.png", TITLE)
+    check_png(tmp_path / "reliability_val.png", 4.65, 6.0)
 
 
 def test_confusion_without_images(tmp_path):

@@ -107,9 +107,45 @@ def test_report_page(tmp_path):
     assert page.endswith("</details>\n")
 
 
+def with_certainty():
+    """Returns REPORT with what evaluations add since probabilities are judged too."""
+    report = copy.deepcopy(REPORT)
+    report["results"]["test"]["selected"] |= {
+        "accuracy_interval": [0.3589, 0.9178],
+        "calibration": {
+            "negative_log_likelihood": 1.25,
+            "brier_score": 0.61239,
+            "expected_calibration_error": 0.0456,
+            "reliability": [],
+        },
+        "votes": {
+            "images": 7,
+            "kl_divergence": 0.43219,
+            "cross_entropy": 1.12349,
+            "network_with_majority": 0.75,
+            "network_with_majority_of_others": 0.7,
+            "annotator_with_majority_of_others": None,
+        },
+    }
+    return report
+
+
+def test_certainty_and_votes_have_a_row_where_they_are_known(tmp_path):
+    rows = rows_of(write_report(with_certainty(), tmp_path).read_text("utf-8"))
+    bold = [[cell.strip("*") for cell in row] for row in rows]
+    certain = ["71.43 %", "35.89 % to 91.78 %", "1.2500", "0.6124", "4.56 %"]
+    assert ["test", "selected", *certain] in bold
+    agreement = ["0.4322", "1.1235", "75.00 %", "70.00 %", "–", "7"]
+    assert ["test", "selected", *agreement] in bold
+    before = write_report(REPORT, tmp_path / "before").read_text("utf-8")
+    assert "calibration" not in before
+    assert "votes" not in before
+
+
 def test_every_table_is_rectangular(tmp_path):
     pages = [
         write_report(REPORT, tmp_path),
+        write_report(with_certainty(), tmp_path / "certain"),
         write_seeds_and_folds_report(SEEDS, tmp_path / "seeds"),
     ]
     for page in pages:

@@ -44,7 +44,7 @@ def load(
     """Loads FER+: train = FER2013Train, val = FER2013Valid, test = FER2013Test.
 
     Images without a label by the rule are left out. val and test always use the majority rule. If
-    FER2013Test is not on disk, there is no test split but a note.
+    FER2013Test is not on disk, there is no test split but a note. Every split has its `votes`.
 
     Args:
       data_dir: the folder of either layout.
@@ -93,8 +93,10 @@ def load(
 def _labelled(voted: VotedImages, folder: str, mode: str) -> Split:
     """Returns the images of one folder that have a label by the rule `mode`."""
     part = subset(voted.split, np.flatnonzero(voted.folders == folder), folder)
-    kept, labels, targets = vote_labels(voted.votes[voted.folders == folder], mode)
-    part = replace(part, labels=labels, targets=None if mode == "majority" else targets)
+    votes = voted.votes[voted.folders == folder]
+    kept, labels, targets = vote_labels(votes, mode)
+    targets = None if mode == "majority" else targets
+    part = replace(part, labels=labels, targets=targets, votes=votes)
     return subset(part, np.flatnonzero(kept))
 
 

@@ -86,6 +86,8 @@ def check(bundle: DatasetBundle, labels: str = "majority") -> None:
         assert split.shape == (48, 48, 1)
         images = split.read(np.arange(len(split)))
         np.testing.assert_array_equal(images[7, ..., 0], face(start + 7))
+        assert split.votes is not None
+        np.testing.assert_array_equal(split.votes, VOTES[: len(split)])
         if not soft:
             assert split.targets is None
             continue
@@ -193,6 +195,12 @@ def test_folds_train_on_the_votes_and_judge_by_the_majority(tmp_path: Path, labe
         expected = np.where(odd[:, None], *np.array(share, np.float32)[:, None])
         np.testing.assert_allclose(train.targets[:, [neutral, sadness]], expected)
         assert 0 < odd.sum() < len(odd)
+        for split in bundle.splits.values():
+            assert split.votes is not None
+            assert split.votes.tolist() == [
+                [7, 0, 0, 3] + [0] * 6 if int(identity[-11:-4]) % 2 else UNSURE
+                for identity in split.ids
+            ]
         for judged in (bundle.splits["val"], bundle.splits["test"]):
             assert judged.targets is None
             assert len(judged)
