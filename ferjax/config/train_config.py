@@ -139,9 +139,10 @@ class TrainConfig:
     pretrained: str | None = config_field(
         None,
         "Pretrained weights: imagenet (the network's default weights), a name of launch.convert"
-        " --list, a URL, a file, a folder of launch.convert, or another run's directory, from which"
-        " outputs of equal emotions are taken, or a recogniser that comes with ferjax (fernet-ferplus); none: random weights, also against the recipe. With"
-        " --guide: the weights of the guide.",
+        " --list, a URL, a file, a folder of launch.convert; or another run's directory, or a"
+        " recogniser that comes with ferjax (fernet-ferplus), from which outputs of equal emotions"
+        " are taken; none: random weights, also against the recipe. With --guide: the weights of"
+        " the guide.",
     )
     offline: bool = config_field(
         False, "Download nothing; weights must be in the cache.", free=True
@@ -204,8 +205,8 @@ class TrainConfig:
     )
     stem: str | None = config_field(
         None,
-        "For resnet: imagenet (7x7, stride 2, max pool) or small (3x3, stride 1, no pool: for images"
-        " of 48 pixels). Default: imagenet.",
+        "For resnet: imagenet (7x7, stride 2, max pool) or small (3x3, stride 1, no pool: for"
+        " images of 48 pixels). Default: imagenet.",
     )
     pooling: str | None = config_field(
         None, "For vgg: flatten (7x7, the published classifier) or mean. Default: flatten."

@@ -24,8 +24,8 @@ def augment(
     Args:
       images: uint8 [B, H, W, 1 or 3].
       spec: how images become network input.
-      augmentation: a name (`flip`, `standard`, `paper`, `fer`, `strong`, registered ones), a preset, or a
-        function as in `register_augmentation`.
+      augmentation: a name (`flip`, `standard`, `paper`, `fer`, `strong`, registered ones), a
+        preset, or a function as in `register_augmentation`.
       key: random key of the step.
       index: int32 [B], positions of the images in their split: an image's augmentation follows from
         key and position alone.

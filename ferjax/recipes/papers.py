@@ -159,8 +159,8 @@ class Recipe:
     by_name: bool = False
 
 
-# Recipe name: <paper or best>_<model>_<dataset>, with _<variant> for a variant. Without --recipe the first
-# one of a model and data set is taken. Architecture and hyper-parameters are those of the papers,
+# Recipe name: <paper or best>_<model>_<dataset>, with _<variant> for a variant. Without --recipe
+# the first one of a model and data set is taken. Architecture and hyper-parameters are those of the papers,
 # splits are ferjax's. BUILD.md lists measured minutes and accuracies.
 RECIPES: dict[str, Recipe] = {
     # python -m launch.train --model=resnet50 --dataset=ckplus
