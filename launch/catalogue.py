@@ -28,9 +28,7 @@ def catalogue() -> str:
     for model, settings in DEFAULTS.items():
         text = " ".join(f"{key}={value}" for key, value in settings.items())
         lines.append(f"  default, {model:<{width}} {text}")
-    lines.append(
-        "\nRecognisers that come with ferjax (--weights of predict and evaluate, --pretrained)"
-    )
+    lines.append("\nRecognisers that come with ferjax (--weights, --pretrained, --teacher)")
     lines += [f"  {name:<{width}} {words}" for name, words in SHIPPED.items()]
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""Export a run to files that need no run directory: python -m launch.export --workdir=RUN --out=D."""
+"""Export a run as files for others: python -m launch.export --workdir=RUN --out=DIR."""
 
 from ferjax.config.tool_configs import ExportConfig
 from launch.app import refuse_arguments, run

@@ -7,6 +7,7 @@ import numpy as np
 
 from ferjax.data.splits.class_counts import counts_by_class
 from ferjax.evaluation.evaluated_data import EvaluatedData
+from ferjax.evaluation.vote_agreement import vote_agreement
 from ferjax.report.calibration import cross_fitted_calibration, softmax
 from ferjax.report.environment import git_commit
 from ferjax.report.intervals import wilson_interval
@@ -73,6 +74,8 @@ def card_values(
     own, written = evaluation(before, labels), evaluation(logits, labels)
     hits = int((written.predicted == labels).sum())
     probabilities = softmax(logits)
+    votes = data.split.votes
+    agreement = None if votes is None else vote_agreement(probabilities, votes, classes)
     return {
         "model": run.meta["model"],
         "fields": run.meta["fields"],
@@ -99,6 +102,7 @@ def card_values(
             "accuracy_interval": list(wilson_interval(hits, len(labels))),
             "accuracy_of_the_run": own.accuracy,
             "calibration": cross_fitted_calibration(before, labels),
+            "votes": agreement,
             "prediction_sets": cross_fitted_coverage(probabilities, labels, COVERAGE, classes),
         },
         "config": dict(config_values),
@@ -137,6 +141,16 @@ def card_markdown(name: str, card: Mapping[str, Any]) -> str:
         f"coverage of sets at {percentage(sets['asked'], 0)}": percentage(sets["coverage"]),
         "mean size of these sets": decimal(sets["mean_set_size"], 2),
     }
+    if agreement := found["votes"]:
+        measured |= {
+            "KL divergence from the votes": decimal(agreement["kl_divergence"]),
+            "agrees with the majority of nine annotators": percentage(
+                agreement["network_with_majority_of_others"]
+            ),
+            "a tenth annotator agrees with them": percentage(
+                agreement["annotator_with_majority_of_others"]
+            ),
+        }
     rows = [
         [
             escape(row["class"]),

@@ -7,14 +7,14 @@ import jax
 
 from ferjax.config.json_file import config_from_json
 from ferjax.config.train_config import TrainConfig
-from ferjax.errors import UserError
+from ferjax.errors import UserError, nearest, unknown_name
 from ferjax.models.registry import create_model
 from ferjax.runs.load_run import LoadedRun, load_run
 from ferjax.runtime.variable_tree import flatten, unflatten
 from ferjax.specs import spec_from_json
 from ferjax.training.run_directory.config_and_lock import read_config
 from ferjax.training.state import init_variables
-from ferjax.weights.shipped import DEFAULT, find_card
+from ferjax.weights.shipped import DEFAULT, SHIPPED, find_card
 from ferjax.weights.weights_file import read_card, read_weights
 
 
@@ -31,6 +31,8 @@ def load_network(source: str | Path | None = None, checkpoint: str = "selected")
     """
     source = DEFAULT if source is None else source
     card = find_card(source)
+    if card is None and not Path(source).expanduser().exists() and nearest(str(source), SHIPPED):
+        raise unknown_name("run directory or weights", str(source), SHIPPED)
     return load_run(source, checkpoint) if card is None else _load_weights(card)
 
 

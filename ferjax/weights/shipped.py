@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ferjax.errors import UserError, unknown_name
+from ferjax.errors import UserError
 
 # Name → what it is, one line. The first is the default of `load_predictor` and `launch.predict`.
 SHIPPED: dict[str, str] = {
@@ -45,8 +45,3 @@ def _has_tensors(card: Path) -> bool:
     # `model.json` beside `model.safetensors` is a folder of converted weights.
     named = card.stem != "model" and card.is_file()
     return named and card.with_suffix(".safetensors").is_file()
-
-
-def unknown_weights(flag: str, name: str) -> UserError:
-    """Returns the error for a name that is neither shipped nor a weights file."""
-    return unknown_name(flag, name, SHIPPED)
