@@ -31,7 +31,7 @@ class FerNet(nn.Module):
 
     num_classes: int
     stage_sizes: tuple[int, ...] = (1, 1, 2)
-    widths: tuple[int, ...] = (32, 64, 128)
+    widths: tuple[int, ...] = (32, 64, 160)
     head_widths: tuple[int, ...] = ()
     dropout: float = 0.2
     dtype: Any = None
