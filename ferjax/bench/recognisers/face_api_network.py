@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ferjax.bench.recognisers.tfjs_layers import conv, depthwise
+from ferjax.bench.recognisers.tfjs_layers import add_bias, conv, depthwise
 
 SIDE = 112
 # What is subtracted from red, green and blue before the division by 255.
@@ -31,20 +31,22 @@ def face_api_logits(weights: Mapping[str, np.ndarray], images: jax.Array) -> jax
     Raises:
       KeyError: a weight is missing.
     """
-    x = (jnp.repeat(images, 3, axis=-1) - jnp.array(MEAN)) / 255
+    x = add_bias(jnp.repeat(images, 3, axis=-1), -jnp.array(MEAN)) / 255
     for block in range(_BLOCKS):
         total = jax.nn.relu(_convolution(weights, f"dense{block}/conv0", x, 2))
         for i in range(1, _CONVOLUTIONS):
             total = total + _convolution(weights, f"dense{block}/conv{i}", jax.nn.relu(total), 1)
         x = jax.nn.relu(total)
-    return x.mean((1, 2)) @ weights["fc/weights"] + weights["fc/bias"]
+    return x.mean((1, 2)) @ weights["fc/weights"] + weights["fc/bias"][None]
 
 
 def _convolution(
     weights: Mapping[str, np.ndarray], name: str, x: jax.Array, stride: int
 ) -> jax.Array:
-    strides, bias = (stride, stride), weights[f"{name}/bias"]
+    strides = (stride, stride)
     if f"{name}/filters" in weights:
-        return conv(x, weights[f"{name}/filters"], strides, "SAME") + bias
-    x = depthwise(x, weights[f"{name}/depthwise_filter"], strides, "SAME")
-    return conv(x, weights[f"{name}/pointwise_filter"], (1, 1), "VALID") + bias
+        x = conv(x, weights[f"{name}/filters"], strides, "SAME")
+    else:
+        x = depthwise(x, weights[f"{name}/depthwise_filter"], strides, "SAME")
+        x = conv(x, weights[f"{name}/pointwise_filter"], (1, 1), "VALID")
+    return add_bias(x, weights[f"{name}/bias"])

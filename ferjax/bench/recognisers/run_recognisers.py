@@ -75,10 +75,10 @@ def own_recognisers(
         try:
             predictor = load_predictor(name)
         except UserError as error:
-            notes.append(f"{name}: {error}")
+            notes.append(f"left out: {error}".rstrip("."))
             continue
         found.append(Recogniser(name, predictor.classes, predictor))
-    for run in filter(wanted, runs):
+    for run in filter(wanted, dict.fromkeys(runs)):
         predictor = load_predictor(run)
         found.append(Recogniser(run, predictor.classes, predictor))
     return found, notes

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ferjax.bench.recognisers.recogniser import Recogniser
+from ferjax.bench.recognisers.recogniser import SIDE, Recogniser
 from ferjax.data.reading.class_folders import LayoutError
 from ferjax.data.registry import load_dataset
 from ferjax.errors import UserError
@@ -87,35 +87,35 @@ def load_faces(data_dirs: Sequence[str | None], split: str, quick: bool) -> list
     Raises:
       UserError: a folder with neither data set, or without the split.
     """
-    found, unknown = [], None
+    found = []
     for data_dir in data_dirs:
-        here = []
+        here, errors = [], []
         for name in DATASETS if data_dir else DATASETS[:1]:
             try:
-                bundle = load_dataset(name, data_dir)
+                here.append(_load(name, data_dir, split, quick))
             except LayoutError as error:
-                unknown = unknown if here else unknown or error
-                continue
-            if split not in bundle.splits:
-                have = ", ".join(bundle.splits)
-                raise UserError(f"--split={split}: {name} in {data_dir} has {have}.")
-            part = bundle.splits[split]
-            rows = np.arange(len(part))
-            if quick and len(rows) > QUICK_FACES:
-                rows = np.sort(np.random.default_rng(0).choice(rows, QUICK_FACES, replace=False))
-            here.append(
-                Faces(
-                    f"{name} {split}",
-                    bundle.sources[split],
-                    part.read(rows),
-                    part.labels[rows],
-                    bundle.classes,
-                )
-            )
-        if not here and unknown:
-            raise unknown
+                errors.append(error)
+        if not here:
+            raise errors[0]
         found += here
     return found
+
+
+def _load(name: str, data_dir: str | None, split: str, quick: bool) -> Faces:
+    bundle = load_dataset(name, data_dir, image_size=SIDE)
+    if split not in bundle.splits:
+        raise UserError(f"--split={split}: {name} has only {', '.join(bundle.splits)}.")
+    part = bundle.splits[split]
+    if part.shape != (SIDE, SIDE, 1):
+        raise UserError(
+            f"--data_dir={data_dir}: faces of {part.shape}; the recognisers are compared on grey"
+            f" ones of {SIDE}x{SIDE}, as fer2013.csv has them."
+        )
+    rows = np.arange(len(part))
+    if quick and len(rows) > QUICK_FACES:
+        rows = np.sort(np.random.default_rng(0).choice(rows, QUICK_FACES, replace=False))
+    source = bundle.sources[split]
+    return Faces(f"{name} {split}", source, part.read(rows), part.labels[rows], bundle.classes)
 
 
 def shared_classes(faces: Faces, recognisers: Sequence[Recogniser]) -> Faces:

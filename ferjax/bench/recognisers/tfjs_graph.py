@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ferjax.bench.recognisers.tfjs_layers import conv, depthwise
+from ferjax.bench.recognisers.tfjs_layers import add_bias, conv, depthwise
 
 
 def run_graph(
@@ -56,7 +56,7 @@ def _fused_conv(
     for fused in map(_text, attributes["fused_ops"]["list"]["s"]):
         if fused not in ("BiasAdd", "Relu"):
             raise ValueError(f"a convolution has {fused}; known: BiasAdd, Relu")
-        x = x + more[0] if fused == "BiasAdd" else jax.nn.relu(x)
+        x = add_bias(x, more[0]) if fused == "BiasAdd" else jax.nn.relu(x)
     return x
 
 
