@@ -75,6 +75,9 @@ def fer_recognisers(files: PackageFiles) -> list[Recogniser]:
     run, classes = tflite_runner(model, f"{files.where}: {name}"), _canonical(_FER_ORDER)
 
     matrix = sampling_matrix(centred(SIDE, _XCEPTION_SIDE), SIDE)
+    found = run(fer_input(np.zeros((1, SIDE, SIDE, 1), np.uint8))).shape
+    if found != (1, len(classes)):
+        raise ValueError(f"output {found}, expected (1, {len(classes)})")
 
     def own(faces: np.ndarray) -> np.ndarray:
         return run(fer_input(faces))
@@ -163,7 +166,7 @@ def load_peers(
         if files is None:
             missing.append(f"{package.archive} (or, unpacked, {package.files}*)")
             continue
-        notes.append(f"{package.name} was read from {files.where.name}")
+        notes.append(f"{package.name} was read from {files.where.relative_to(folder)}")
         if files.sha256 != package.sha256:
             notes[-1] += f", whose weights are not those of {package.release}"
         recognisers += _load(package, files)

@@ -124,13 +124,18 @@ def shared_classes(faces: Faces, recognisers: Sequence[Recogniser]) -> Faces:
     """Returns the faces of the classes that every recogniser has, so that all name the same faces.
 
     Raises:
-      UserError: fewer than two classes are shared.
+      UserError: fewer than two classes are shared, or no face shows one of them.
     """
     shared = [name for name in faces.classes if all(name in r.classes for r in recognisers)]
     if len(shared) < 2:
         lists = "; ".join(f"{r.name}: {', '.join(r.classes)}" for r in recognisers)
         raise UserError(f"the recognisers share fewer than two classes of {faces.name}. {lists}.")
-    kept = np.isin(faces.labels, [faces.classes.index(name) for name in shared])
+    known = [faces.classes.index(name) for name in shared]
+    kept = np.isin(faces.labels, known)
+    if not kept.any():
+        raise UserError(
+            f"{faces.name}: none of its {len(faces):,} faces shows {', '.join(shared)}."
+        )
     position = np.array([shared.index(c) if c in shared else -1 for c in faces.classes])
     labels = position[faces.labels[kept]]
     return replace(faces, images=faces.images[kept], labels=labels, classes=tuple(shared))

@@ -85,6 +85,13 @@ def test_one_shared_class_is_refused() -> None:
         shared_classes(faces, [peer])
 
 
+def test_no_face_of_the_shared_classes_is_refused() -> None:
+    faces = numbered([2], ("anger", "happiness", "contempt"))
+    peer = fixed("peer", ("happiness", "anger"), [[1, 0]])
+    with pytest.raises(UserError, match="none of its 1 faces shows anger, happiness"):
+        shared_classes(faces, [peer])
+
+
 def write_faces(folder: Path, count: int = 12) -> Path:
     """Writes fer2013.csv with `count` faces for each usage; returns its folder."""
     rng = np.random.default_rng(0)
