@@ -1,5 +1,6 @@
 """The suite from fabricated packages and faces to its report, and everything a user may lack."""
 
+import base64
 import gzip
 import hashlib
 import io
@@ -114,6 +115,47 @@ def test_both_preprocessings_and_what_is_said_of_another_release(
     table = {replace(FACE_API, sha256=known.sha256): peers.PEERS[FACE_API]}
     monkeypatch.setattr(peers, "PEERS", table)
     assert load_peers(face_api)[1] == ["face-api was read from vladmandic-face-api-1.7.15.tgz"]
+
+
+def test_human_reads_its_graph_and_sees_black_around_a_cropped_face(tmp_path: Path) -> None:
+    def text(value: str) -> dict[str, str]:
+        return {"s": base64.b64encode(value.encode()).decode()}
+
+    # The first output is the mean of the network's input, the others are 0.
+    conv = {
+        "strides": {"list": {"i": ["1"] * 4}},
+        "padding": text("SAME"),
+        "fused_ops": {"list": {"s": [text("BiasAdd")["s"]]}},
+    }
+    nodes = [
+        {"name": "x", "op": "Placeholder"},
+        *({"name": name, "op": "Const"} for name in ("kernel", "bias", "axes")),
+        {"name": "conv", "op": "_FusedConv2D", "input": ["x", "kernel", "bias"], "attr": conv},
+        {"name": "mean", "op": "Mean", "input": ["conv", "axes"]},
+        {"name": "out", "op": "Softmax", "input": ["mean"]},
+    ]
+    weights = [
+        {"name": "kernel", "shape": [1, 1, 1, 7], "dtype": "float32"},
+        {"name": "bias", "shape": [7], "dtype": "float32"},
+        {"name": "axes", "shape": [2], "dtype": "int32"},
+    ]
+    model = {
+        "modelTopology": {"node": nodes},
+        "weightsManifest": [{"paths": ["emotion.bin"], "weights": weights}],
+    }
+    kernel = np.eye(1, 7, dtype="<f4").tobytes()
+    shard = kernel + bytes(28) + np.array([1, 2], "<i4").tobytes()
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (folder / "emotion.json").write_text(json.dumps(model))
+    (folder / "emotion.bin").write_bytes(shard)
+    (own, best), _ = load_peers(tmp_path, lambda name: name == "human-models")
+    white = np.full((1, 48, 48, 1), 255, np.uint8)
+    # A box of 48 times 1.4, in whole pixels -10 to 58: of its 64 rows, 10 to 54 lie in the face.
+    for recogniser, mean in ((own, 2 * (45 / 64) ** 2 - 1), (best, 1.0)):
+        expected = np.exp(mean) / (np.exp(mean) + 6)
+        assert recogniser.probabilities(white)[0, 0] == pytest.approx(expected, rel=1e-5)
+    assert own.classes == (*EMOTIONS[:7],)
 
 
 def test_missing_and_empty_folders_say_what_was_looked_for(tmp_path: Path) -> None:
