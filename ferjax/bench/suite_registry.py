@@ -22,8 +22,9 @@ SUITES: dict[str, Callable[[], tuple[Case, ...]]] = {
     "ops": operations.cases,
     "train": training_steps.cases,
 }
-# It has no cases with sides and is run by ferjax/bench/scaling/run_scaling.py.
-SCALING = "scaling"
+# These have no cases with sides: ferjax/bench/scaling/run_scaling.py runs the first and
+# ferjax/bench/recognisers/run_recognisers.py the second.
+SCALING, RECOGNISERS = "scaling", "recognisers"
 
 
 def find_case(suite: str, name: str) -> Case:
@@ -71,5 +72,5 @@ def cases_expression(pattern: str) -> re.Pattern[str]:
 
 def _suite(name: str) -> tuple[Case, ...]:
     if name not in SUITES:
-        raise unknown_name("--suite", name, (*SUITES, SCALING))
+        raise unknown_name("--suite", name, (*SUITES, SCALING, RECOGNISERS))
     return SUITES[name]()

@@ -1,4 +1,4 @@
-"""Configs (flags) of launch.evaluate, convert, export, prepare and search."""
+"""Configs (flags) of launch.evaluate, convert, export, prepare, search and bench."""
 
 from dataclasses import dataclass
 
@@ -203,4 +203,30 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         expand_home(self)
+        check_fields(self)
+
+
+@dataclass(frozen=True)
+class RecognisersConfig:
+    """Settings of `launch.bench --suite=recognisers`, one flag for each field."""
+
+    peers: str | None = config_field(
+        None,
+        "recognisers: folder that holds other projects' packages; how to fetch them:"
+        " docs/results/recognisers.md.",
+    )
+    data_dir: str | None = config_field(
+        None,
+        "recognisers: folder (or csv file) of fer2013 or of ferplus; several, comma-separated, are"
+        " all scored. Default: that of fer2013.",
+    )
+    runs: str | None = config_field(
+        None,
+        "recognisers: run directories to judge beside what ferjax ships, comma-separated.",
+    )
+    split: str = config_field(
+        "val", "recognisers: split to score.", choices=("train", "val", "test")
+    )
+
+    def __post_init__(self) -> None:
         check_fields(self)

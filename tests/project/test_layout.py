@@ -27,6 +27,7 @@ FLOORS = (
 LOOSE_MODULES = {"ferjax.errors", "ferjax.emotions", "ferjax.specs", "ferjax.experiment"}
 MOST_FILES_IN_A_FOLDER = 20
 OPTIONAL_PACKAGES = {
+    "ai_edge_litert",
     "cv2",
     "gradio",
     "h5py",

@@ -1,0 +1,75 @@
+"""Reader of TensorFlow.js weights: a manifest of names and shapes beside binary shards."""
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+
+from ferjax.bench.recognisers.peer_packages import PackageFiles
+from ferjax.errors import UserError
+
+# Little-endian on every machine.
+_STORED = {
+    "float32": "<f4",
+    "int32": "<i4",
+    "float16": "<f2",
+    "uint16": "<u2",
+    "uint8": "u1",
+    "bool": "?",
+}
+
+
+def read_json(files: PackageFiles, name: str) -> Any:
+    """Returns the values of a JSON file; raises `UserError` if it is damaged or missing."""
+    try:
+        return json.loads(files[name])
+    except ValueError as error:
+        raise UserError(f"{files.where}: {name} is damaged: no JSON ({error}).") from None
+
+
+def read_weights(files: PackageFiles, manifest: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """Returns name → array, with quantised weights expanded to float32.
+
+    A group of weights lies in one or more shards, which are one stream of bytes. A weight with
+    `quantization` is stored as uint8 or uint16, value = stored * scale + min, or as float16.
+
+    Args:
+      files: holds the shards.
+      manifest: groups of `paths` and `weights`, as in model.json or a file of its own.
+
+    Raises:
+      UserError: a shard is missing, too short or too long, or a type is unknown.
+    """
+    found = {}
+    for group in manifest:
+        data, start = b"".join(files[path] for path in group["paths"]), 0
+        for weight in group["weights"]:
+            quantised = weight.get("quantization")
+            kind = (quantised or weight)["dtype"]
+            if kind not in _STORED:
+                known = ", ".join(_STORED)
+                raise UserError(
+                    f"{files.where}: weight {weight['name']} is {kind}; known: {known}."
+                )
+            stored, count = np.dtype(_STORED[kind]), math.prod(weight["shape"])
+            stop = start + count * stored.itemsize
+            if stop <= len(data):
+                values = np.frombuffer(data, stored, count, start).reshape(weight["shape"])
+                found[weight["name"]] = _expanded(values, quantised)
+            start = stop
+        if start != len(data):
+            raise UserError(
+                f"{files.where}: {', '.join(group['paths'])} is damaged: {len(data):,} bytes,"
+                f" expected {start:,}."
+            )
+    return found
+
+
+def _expanded(values: np.ndarray, quantised: dict[str, Any] | None) -> np.ndarray:
+    if quantised is None:
+        return values
+    expanded = values.astype(np.float32)
+    if "scale" in quantised:
+        expanded = expanded * np.float32(quantised["scale"]) + np.float32(quantised["min"])
+    return expanded
