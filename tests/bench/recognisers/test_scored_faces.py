@@ -12,34 +12,11 @@ from ferjax.bench.recognisers.scored_faces import (
     load_faces,
     score,
     shared_classes,
-    wilson_interval,
 )
 from ferjax.errors import UserError
+from ferjax.report.intervals import wilson_interval
 
 CODES = (0, 3, 6)
-
-
-@pytest.mark.parametrize(
-    ("hits", "count", "low", "high"),
-    [
-        # Wilson's published formula, z = 1.96, by hand.
-        (0, 10, 0.0, 0.27753),
-        (10, 10, 0.72247, 1.0),
-        (5, 10, 0.23659, 0.76341),
-        (516, 800, 0.61122, 0.67739),
-    ],
-)
-def test_wilson_interval(hits: int, count: int, low: float, high: float) -> None:
-    assert wilson_interval(hits, count) == pytest.approx((low, high), abs=1e-5)
-
-
-def test_wilson_interval_is_that_of_scipy() -> None:
-    stats = pytest.importorskip("scipy.stats")
-    for hits, count in ((1, 3), (37, 100), (3579, 3579)):
-        expected = stats.binomtest(hits, count).proportion_ci(method="wilson")
-        assert wilson_interval(hits, count) == pytest.approx(
-            (expected.low, expected.high), abs=1e-9
-        )
 
 
 def fixed(name: str, classes: tuple[str, ...], rows: list[list[float]]) -> Recogniser:
