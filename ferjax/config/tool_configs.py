@@ -156,6 +156,10 @@ class ExportConfig:
     data_dir: str | None = config_field(
         None, "Folder (or csv file) of the run's data set. Default: where it was."
     )
+    bench: str | None = config_field(
+        None,
+        "bench.json of launch.bench --suite=recognisers --runs=RUN, whose speeds the card states.",
+    )
     progress: bool = config_field(True, "Progress bars on a terminal.")
 
     def __post_init__(self) -> None:

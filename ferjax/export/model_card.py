@@ -58,6 +58,7 @@ def card_values(
     logits: np.ndarray,
     temperature: float,
     network: Mapping[str, Any],
+    speed: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Returns the values of a model card, ready for JSON.
 
@@ -69,6 +70,7 @@ def card_values(
       logits: float [N, K], those of the parameters that are written.
       temperature: by which the head was divided.
       network: from `describe_network`.
+      speed: from `read_speed`, or None where it was not measured.
     """
     labels, classes = data.split.labels, run.classes
     own, written = evaluation(before, labels), evaluation(logits, labels)
@@ -105,6 +107,7 @@ def card_values(
             "votes": agreement,
             "prediction_sets": cross_fitted_coverage(probabilities, labels, COVERAGE, classes),
         },
+        "speed": speed,
         "config": dict(config_values),
         "licence": {**_LICENCE, "data": _DATA_TERMS.get(data.dataset, _UNKNOWN_TERMS)},
         "intended_use": list(_INTENDED),
@@ -175,6 +178,7 @@ def card_markdown(name: str, card: Mapping[str, Any]) -> str:
         table(["emotion", "recall", "precision", "in its set", "images"], rows),
         "Confusion matrix (rows: true, columns: predicted)",
         table(["", *map(escape, card["classes"])], confusion),
+        *_speed(card["speed"]),
         "## Intended use",
         _bullets(card["intended_use"]),
         "## What it must not be used for, and limits",
@@ -183,6 +187,23 @@ def card_markdown(name: str, card: Mapping[str, Any]) -> str:
         key_value_table(card["licence"], ("of", "")),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _speed(speed: Mapping[str, Any] | None) -> list[str]:
+    """Returns the section on speed, of all recognisers that were measured in one run."""
+    if not speed:
+        return []
+    rows = [
+        [
+            escape(row["recogniser"]),
+            escape(row["preprocessing"]),
+            f"{row['faces_per_core_second']:,}",
+            f"{row['milliseconds_for_one']:.2f}",
+        ]
+        for row in speed["rows"]
+    ]
+    header = ["recogniser", "preprocessing", "faces per core-second", "ms for one face"]
+    return ["## Speed, beside others in the same run", table(header, rows, 2)]
 
 
 def _bullets(lines: list[str]) -> str:

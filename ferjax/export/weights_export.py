@@ -14,6 +14,7 @@ from ferjax.errors import UserError
 from ferjax.evaluation.evaluated_data import EvaluatedData, load_evaluated_data
 from ferjax.evaluation.network_costs import describe_network
 from ferjax.export.model_card import card_markdown, card_values
+from ferjax.export.speed_beside_peers import read_speed
 from ferjax.report.calibration import fit_temperature
 from ferjax.runs.load_run import LoadedRun, load_run
 from ferjax.runs.task import evaluator
@@ -62,6 +63,7 @@ def run_export(config: ExportConfig) -> Path:
         logits=logits,
         temperature=temperature,
         network=describe_network(run.model, run.spec),
+        speed=read_speed(Path(config.bench)) if config.bench else None,
     )
     text = card_text({"name": name, **card}, weights)
     for path, content in zip(targets, (weights, text, card_markdown(name, card)), strict=True):

@@ -124,7 +124,7 @@ _FERNET = dict(
     label_smoothing=0.1,
     ema=0.999,
 )
-_BEST_FERNET = {**_FERNET, "epochs": 90}
+_BEST_FERNET = {**_FERNET, "epochs": 75}
 # The votes are soft targets already.
 _BEST_FERNET_VOTES = {**_BEST_FERNET, "labels": "crossentropy", "label_smoothing": 0.0}
 # As the best public results from scratch (LetheSec, usef-kh): several crops in a step, a stem that

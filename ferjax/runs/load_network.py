@@ -66,5 +66,5 @@ def _load_weights(card_path: Path) -> LoadedRun:
         )
     variables = unflatten(file.variables)
     variables.setdefault("batch_stats", {})
-    meta = {"start": None, "averaged": (), **card}
+    meta = {"start": None, "averaged": (), "seconds": card["training"]["seconds"], **card}
     return LoadedRun(model, variables, spec, classes, card["step"], card["epoch"], meta)

@@ -22,7 +22,8 @@ from ferjax.weights.shipped import CARD_SUFFIX
 
 FORMAT, VERSION = "ferjax-recogniser", 1
 # What the loader reads; the rest of a card is for people.
-_NEEDED = ("model", "fields", "classes", "spec", "config", "epoch", "prediction_sets", "sha256")
+_NEEDED = ("model", "fields", "classes", "spec", "config", "step", "epoch", "best", "training")
+_NEEDED += ("prediction_sets", "sha256")
 _ADVICE = "Copy both files again, or install ferjax again."
 
 

@@ -25,6 +25,8 @@ CARD: dict[str, Any] = {
     "config": {},
     "step": 1,
     "epoch": 1,
+    "best": {},
+    "training": {},
     "prediction_sets": {},
 }
 

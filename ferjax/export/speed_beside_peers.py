@@ -1,0 +1,36 @@
+"""Speed on a model card: the rows of a `launch.bench --suite=recognisers` report."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ferjax.errors import UserError
+
+
+def read_speed(path: Path) -> dict[str, Any]:
+    """Returns commit, processor and the speed of every recogniser in one run of the benchmark.
+
+    Args:
+      path: bench.json of the suite, whose runs include the network that is exported.
+
+    Raises:
+      UserError: the file cannot be read, or is of another suite.
+    """
+    try:
+        report = json.loads(path.read_text("utf-8"))
+        environment, rows = report["environment"], report["recognisers"]
+        measured = [
+            {
+                "recogniser": row["name"],
+                "preprocessing": row["preprocessing"],
+                "faces_per_core_second": round(row["faces_per_core_second"]),
+                "milliseconds_for_one": round(row["milliseconds"], 2),
+            }
+            for row in rows
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"--bench={path} is no report of the suite recognisers ({type(error).__name__}:"
+            f" {error}). Give the bench.json that launch.bench --suite=recognisers wrote."
+        ) from None
+    return {"environment": environment, "rows": measured}
