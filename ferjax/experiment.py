@@ -18,7 +18,7 @@ from ferjax.errors import UserError
 from ferjax.evaluation.run_report import report_run
 from ferjax.evaluation.split_report import report_split
 from ferjax.runs.cached_features import check_feature_cache
-from ferjax.runs.load_network import network_config
+from ferjax.runs.load_network import named_card, network_config
 from ferjax.runs.recorded_splits import NOT_RECORDED, check_splits, keep_splits
 from ferjax.runs.seeds_and_folds import configs_of_series, train_series
 from ferjax.runs.task import Task, prepare_task
@@ -137,6 +137,11 @@ def run_evaluate(config: EvalConfig) -> dict[str, Any]:
             " the two out."
         )
     if config.weights:
+        if named_card(config.weights) is None:
+            raise UserError(
+                f"--weights={config.weights} is no weights file of launch.export. Give a run as"
+                f" --workdir={config.weights}."
+            )
         report = report_split(config, network_config(config.weights))
         _describe_evaluation(report)
         return report

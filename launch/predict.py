@@ -4,31 +4,13 @@ import os
 import sys
 from pathlib import Path
 
-from absl import flags
-
+from ferjax.config.predict_and_export import PredictConfig
 from ferjax.errors import UserError
 from launch.app import run
+from launch.flags import define_flags, given_flags
 from launch.user_modules import import_user_modules
 
-flags.DEFINE_string("workdir", None, "Run directory of a network that you trained.")
-flags.DEFINE_string(
-    "weights",
-    None,
-    "Instead of a run: a recogniser that comes with ferjax (fernet-ferplus, fernet-fer2013), or a"
-    " weights file of launch.export. Default: fernet-ferplus.",
-)
-flags.DEFINE_float(
-    "sets",
-    None,
-    "Add a column with the emotions of each image's prediction set, which holds the true one with"
-    " this probability, such as 0.9.",
-)
-flags.DEFINE_string("out", None, "CSV file to write. Default: standard output.")
-flags.DEFINE_string(
-    "checkpoint", "selected", "Which checkpoint's parameters to use: selected or last."
-)
-flags.DEFINE_string("tta", "none", "Test-time augmentation: none, flip or ten_crop.")
-flags.DEFINE_integer("batch_size", 64, "Images per forward pass.")
+define_flags(PredictConfig)
 
 
 def main(arguments: list[str]) -> None:
@@ -36,12 +18,7 @@ def main(arguments: list[str]) -> None:
 
     The row of an image that cannot be read is empty after its name, and standard error says why.
     """
-    values = flags.FLAGS
-    if values.workdir and values.weights:
-        raise UserError(
-            f"--workdir={values.workdir} and --weights={values.weights}: two networks. Leave one of"
-            " the two out."
-        )
+    config = PredictConfig(**given_flags(PredictConfig))
     if not arguments:
         raise UserError(
             "no images given. Name files, folders or csv files of pixels after the flags."
@@ -53,22 +30,15 @@ def main(arguments: list[str]) -> None:
         predict_readable_files,
         table,
     )
-    from ferjax.predict.predictor import load_predictor
+    from ferjax.predict.predictor import open_predictor
 
     paths = [Path(os.path.expanduser(argument)) for argument in arguments]
-    out = Path(values.out).expanduser() if values.out else None
+    out = Path(config.out) if config.out else None
     with open_table(out) as write:
-        source = values.workdir or values.weights
-        predictor = load_predictor(source, values.checkpoint, values.batch_size, values.tta)
-        limit = None if values.sets is None else predictor.set_threshold(values.sets)
+        predictor = open_predictor(config)
+        limit = None if config.sets is None else predictor.set_threshold(config.sets)
         rows = predict_readable_files(predictor, paths)
         write(table(rows, predictor.classes, limit))
-    if not values.workdir:
-        print(
-            f"note: {predictor.source} was trained on pictures of one face, cropped close. Where"
-            " your images are photographs, cut the faces out first: launch.prepare --crops.",
-            file=sys.stderr,
-        )
     for line in left_out(rows, paths):
         print(f"warning: {line}", file=sys.stderr)
     if out:

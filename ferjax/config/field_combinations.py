@@ -10,6 +10,9 @@ from ferjax.errors import UserError
 # JAX makes keys from 32 bits: a larger seed would give the same run as a smaller one.
 LARGEST_SEED = 2**32 - 1
 
+# The default of --teacher_weight.
+_TEACHER_WEIGHT = 0.5
+
 # Flag → the learning rate schedules that use it. The schedules' own module imports JAX.
 DECAYS = {
     "decay_rate": ("step", "exponential", "inverse_time", "plateau"),
@@ -23,6 +26,7 @@ def check_combinations(config: Any) -> None:
     _check_batch(config)
     _check_series(config)
     _check_views(config)
+    _check_teachers(config)
     if config.loss == "multi_target" and config.label_smoothing:
         raise UserError(
             f"--label_smoothing={config.label_smoothing}: --loss=multi_target (FER+) smooths the"
@@ -91,6 +95,18 @@ def _check_views(config: Any) -> None:
         raise UserError(
             f"--views={config.views} with --feature_cache=on: a stored feature is of one view."
             " Leave one of the two out."
+        )
+
+
+def _check_teachers(config: Any) -> None:
+    if "" in config.teacher:
+        raise UserError("--teacher is empty: name a run, or leave the flag out.")
+    if not config.teacher and config.teacher_weight != _TEACHER_WEIGHT:
+        raise UserError(f"--teacher_weight={config.teacher_weight:g} without --teacher: name one.")
+    if config.teacher and config.loss == "multi_target":
+        raise UserError(
+            "--teacher with --loss=multi_target: that loss takes targets of 0 and 1, and a teacher"
+            " gives shares. Use --loss=cross_entropy."
         )
 
 

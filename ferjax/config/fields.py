@@ -99,6 +99,9 @@ def expand_home(config: Any) -> None:
         value = getattr(config, field.name)
         if isinstance(value, str) and value.startswith("~"):
             object.__setattr__(config, field.name, os.path.expanduser(value))
+        elif isinstance(value, tuple) and any(str(part).startswith("~") for part in value):
+            expanded = tuple(os.path.expanduser(part) for part in value)
+            object.__setattr__(config, field.name, expanded)
 
 
 def check_fields(config: Any) -> None:

@@ -1,10 +1,9 @@
-"""Configs (flags) of launch.evaluate, convert, export, prepare, search and bench."""
+"""Configs (flags) of launch.evaluate, convert, prepare, search and bench."""
 
 from dataclasses import dataclass
 
 from ferjax.config.fields import check_fields, config_field, expand_home
 from ferjax.config.train_config import TTA
-from ferjax.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -18,7 +17,7 @@ class EvalConfig:
     workdir: str = config_field("", "Run directory to evaluate.")
     weights: str | None = config_field(
         None,
-        "Instead of a run: a recogniser that comes with ferjax (fernet-ferplus, fernet-fer2013), or"
+        "Instead of a run: a recogniser that comes with ferjax (fernet-ferplus), or"
         " a weights file of launch.export.",
     )
     dataset: str | None = config_field(None, "Data set. Default: that of the run.")
@@ -134,40 +133,6 @@ class PrepareConfig:
     def __post_init__(self) -> None:
         expand_home(self)
         check_fields(self)
-
-
-@dataclass(frozen=True)
-class ExportConfig:
-    """Settings of `launch.export`, one flag for each field."""
-
-    workdir: str = config_field("", "Run directory to export.")
-    out: str = config_field("", "Folder for the files.")
-    format: str = config_field(
-        "safetensors",
-        "safetensors: weights in half precision, calibrated on val, with a model card.",
-        choices=("safetensors",),
-    )
-    name: str | None = config_field(
-        None, "Name of the files. Default: that of the run directory's folder."
-    )
-    checkpoint: str = config_field(
-        "selected", "Which checkpoint's parameters to use.", choices=("selected", "last")
-    )
-    data_dir: str | None = config_field(
-        None, "Folder (or csv file) of the run's data set. Default: where it was."
-    )
-    bench: str | None = config_field(
-        None,
-        "bench.json of launch.bench --suite=recognisers --runs=RUN, whose speeds the card states.",
-    )
-    progress: bool = config_field(True, "Progress bars on a terminal.")
-
-    def __post_init__(self) -> None:
-        expand_home(self)
-        check_fields(self)
-        for flag, what in (("workdir", "the folder of a ferjax run"), ("out", "a folder")):
-            if not getattr(self, flag):
-                raise UserError(f"--{flag} is missing: {what}.")
 
 
 @dataclass(frozen=True)

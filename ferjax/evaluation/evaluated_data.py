@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
-from ferjax.data.registry import data_path, load_dataset
+from ferjax.data.registry import DATASETS, data_path, load_dataset
 from ferjax.data.splits.split import DatasetBundle, Split, join_splits
 from ferjax.data.splits.split_record import SplitRecord
 from ferjax.errors import UserError, unknown_name
@@ -58,14 +58,19 @@ def load_evaluated_data(
       UserError: no such data or split.
     """
     name = config.dataset or own.dataset
-    is_own = name == own.dataset and _same_place(name, config.data_dir, own.data_dir)
+    is_own = name == own.dataset and (
+        # A weights file does not say where its data lay; a published data set is one everywhere.
+        name in DATASETS and name != "folder"
+        if config.weights
+        else _same_place(name, config.data_dir, own.data_dir)
+    )
     # How labels are made is kept wherever the images lie.
     kept = ("num_classes", "labels") if name == own.dataset else ()
     kept += ("val_fraction", "folds", "fold", "on_bad_image") if is_own else ()
     options = {"val_fraction": 0, **{option: getattr(own, option) for option in kept}}
     if config.on_bad_image:
         options["on_bad_image"] = config.on_bad_image
-    data_dir = own.data_dir if is_own else config.data_dir
+    data_dir = config.data_dir if config.weights or not is_own else own.data_dir
     bundle = load_dataset(
         name, data_dir, image_size=image_size, split_seed=own.split_seed, **options
     )

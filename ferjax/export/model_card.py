@@ -1,17 +1,19 @@
-"""Model card of an exported network: data, training, scores, calibration, intended use, limits."""
+"""Values of a model card: data, training, scores, calibration, intended use, limits, licence."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ferjax.data.splits.class_counts import counts_by_class
+from ferjax.data.splits.split_record import SplitRecord
 from ferjax.evaluation.evaluated_data import EvaluatedData
+from ferjax.evaluation.network_costs import describe_network
 from ferjax.evaluation.vote_agreement import vote_agreement
 from ferjax.report.calibration import cross_fitted_calibration, softmax
-from ferjax.report.environment import git_commit
 from ferjax.report.intervals import wilson_interval
-from ferjax.report.pages.markdown_tables import decimal, escape, key_value_table, percentage, table
 from ferjax.report.prediction_sets import conformal_quantiles, cross_fitted_coverage
 from ferjax.report.scores import scores
 from ferjax.runs.load_run import LoadedRun
@@ -20,6 +22,8 @@ from ferjax.training.metrics import evaluation
 
 # Coverage of the prediction sets whose size and coverage by class the card states.
 COVERAGE = 0.9
+# Images of val below which no calibration is stated.
+LEAST = 20
 _INTENDED = (
     "Research on facial expressions, teaching, and the comparison of methods.",
     "Initial weights for training on faces of your own.",
@@ -51,160 +55,95 @@ _UNKNOWN_TERMS = "the terms of the training data are the publisher's; state them
 
 def card_values(
     *,
-    config_values: Mapping[str, Any],
     run: LoadedRun,
+    run_dir: Path,
+    checkpoint: str,
+    config_values: Mapping[str, Any],
     data: EvaluatedData,
+    record: SplitRecord | None,
     before: np.ndarray,
     logits: np.ndarray,
     temperature: float,
-    network: Mapping[str, Any],
     speed: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Returns the values of a model card, ready for JSON.
 
     Args:
-      config_values: config of the run as JSON values.
       run: the network.
+      run_dir: its run directory.
+      checkpoint: `selected` or `last`.
+      config_values: config of the run as JSON values.
       data: the val split that calibrated it.
+      record: the images that the run began with, or None where it recorded nothing.
       before: float [N, K], logits of the run's own parameters.
       logits: float [N, K], those of the parameters that are written.
       temperature: by which the head was divided.
-      network: from `describe_network`.
       speed: from `read_speed`, or None where it was not measured.
     """
-    labels, classes = data.split.labels, run.classes
-    own, written = evaluation(before, labels), evaluation(logits, labels)
-    hits = int((written.predicted == labels).sum())
+    network = describe_network(run.model, run.spec)
     probabilities = softmax(logits)
-    votes = data.split.votes
-    agreement = None if votes is None else vote_agreement(probabilities, votes, classes)
+    train = (record.splits if record else data.bundle.splits)["train"]
+    terms = _DATA_TERMS.get(data.dataset, _UNKNOWN_TERMS)
     return {
         "model": run.meta["model"],
         "fields": run.meta["fields"],
-        "classes": list(classes),
+        "classes": list(run.classes),
         "spec": spec_to_json(run.spec),
         "parameters": network["parameters"],
         "forward_flops": network.get("forward_flops"),
         "step": run.step,
         "epoch": run.epoch,
-        "best": {"accuracy": written.accuracy},
+        "checkpoint": checkpoint,
+        "averaged": list(run.meta.get("averaged", ())),
+        "start": run.meta["start"],
+        "best": {"accuracy": evaluation(logits, data.split.labels).accuracy},
         "temperature": temperature,
-        "prediction_sets": conformal_quantiles(probabilities, labels),
+        "prediction_sets": conformal_quantiles(probabilities, data.split.labels),
         "training": {
             "data set": data.dataset,
-            "images": counts_by_class(data.bundle.splits["train"], data.bundle.classes),
+            "images": counts_by_class(train.labels, run.classes),
             "labels": config_values["labels"] or "of the data set",
             "recipe": config_values["recipe"],
-            "commit": git_commit(),
+            "seed": config_values["seed"],
+            "notes": list(run.meta["notes"]),
             "seconds": run.meta["seconds"],
+            **_environment(run_dir),
         },
-        "scores": {
-            "split": f"val of {data.dataset}: {data.bundle.sources['val']}",
-            **scores(written.confusion, classes),
-            "accuracy_interval": list(wilson_interval(hits, len(labels))),
-            "accuracy_of_the_run": own.accuracy,
-            "calibration": cross_fitted_calibration(before, labels),
-            "votes": agreement,
-            "prediction_sets": cross_fitted_coverage(probabilities, labels, COVERAGE, classes),
-        },
+        "scores": _scores(run, data, before, logits),
         "speed": speed,
         "config": dict(config_values),
-        "licence": {**_LICENCE, "data": _DATA_TERMS.get(data.dataset, _UNKNOWN_TERMS)},
+        "licence": {**_LICENCE, "data": terms},
         "intended_use": list(_INTENDED),
         "limits": list(_NOT_FOR),
     }
 
 
-def card_markdown(name: str, card: Mapping[str, Any]) -> str:
-    """Returns a model card as a Markdown page."""
-    training, found = card["training"], card["scores"]
-    calibration, sets = found["calibration"], found["prediction_sets"]
-    low, high = found["accuracy_interval"]
-    facts = {
-        "network": f"{card['model']}, {card['parameters']:,} parameters",
-        "classes": ", ".join(card["classes"]),
-        "trained on": f"train of {training['data set']}: "
-        + ", ".join(f"{emotion} {count:,}" for emotion, count in training["images"].items()),
-        "labels": training["labels"],
-        "recipe": training["recipe"],
-        "epochs": card["epoch"],
-        "minutes": f"{training['seconds'] / 60:.0f}",
-        "commit": training["commit"],
+def _environment(run_dir: Path) -> dict[str, str]:
+    """Returns commit, command line and devices of the training, from the run's own report."""
+    path = run_dir / "report.json"
+    found = json.loads(path.read_text("utf-8"))["environment"] if path.is_file() else {}
+    names = {"commit": "git commit", "command": "command line", "devices": "devices"}
+    return {ours: found.get(theirs, "not recorded") for ours, theirs in names.items()}
+
+
+def _scores(
+    run: LoadedRun, data: EvaluatedData, before: np.ndarray, logits: np.ndarray
+) -> dict[str, Any]:
+    """Returns the scores of the written parameters on val, with intervals and calibration."""
+    labels, classes, votes = data.split.labels, run.classes, data.split.votes
+    written, probabilities = evaluation(logits, labels), softmax(logits)
+    hits = int((written.predicted == labels).sum())
+    # Two halves of fewer images say nothing of a coverage of 90 %.
+    enough = len(labels) >= LEAST
+    return {
+        "split": f"val of {data.dataset}: {data.bundle.sources['val']}",
+        "warnings": data.warnings,
+        **scores(written.confusion, classes),
+        "accuracy_interval": list(wilson_interval(hits, len(labels))),
+        "accuracy_of_the_run": evaluation(before, labels).accuracy,
+        "calibration": cross_fitted_calibration(before, labels) if enough else None,
+        "prediction_sets": cross_fitted_coverage(probabilities, labels, COVERAGE, classes)
+        if enough
+        else None,
+        "votes": None if votes is None else vote_agreement(probabilities, votes, classes),
     }
-    measured = {
-        "split": found["split"],
-        "accuracy": f"{percentage(found['accuracy'])} (95 %: {percentage(low)} to"
-        f" {percentage(high)}; the run itself {percentage(found['accuracy_of_the_run'])})",
-        "mean-class accuracy": percentage(found["mean_class_accuracy"]),
-        "macro F1": percentage(found["macro"]["f1"]),
-        "expected calibration error": decimal(calibration["expected_calibration_error"]),
-        "Brier score": decimal(calibration["brier_score"]),
-        "negative log-likelihood": decimal(calibration["negative_log_likelihood"]),
-        "temperature": decimal(card["temperature"], 3),
-        f"coverage of sets at {percentage(sets['asked'], 0)}": percentage(sets["coverage"]),
-        "mean size of these sets": decimal(sets["mean_set_size"], 2),
-    }
-    if agreement := found["votes"]:
-        measured |= {
-            "KL divergence from the votes": decimal(agreement["kl_divergence"]),
-            "agrees with the majority of nine annotators": percentage(
-                agreement["network_with_majority_of_others"]
-            ),
-            "a tenth annotator agrees with them": percentage(
-                agreement["annotator_with_majority_of_others"]
-            ),
-        }
-    rows = [
-        [
-            escape(row["class"]),
-            percentage(row["recall"]),
-            percentage(row["precision"]),
-            percentage(sets["by_class"][row["class"]]),
-            f"{row['support']:,}",
-        ]
-        for row in found["per_class"]
-    ]
-    confusion = [
-        [escape(name), *map(str, counts)]
-        for name, counts in zip(card["classes"], found["confusion"], strict=True)
-    ]
-    parts = [
-        f"# {escape(name)}",
-        key_value_table(facts, ("model", "")),
-        "## Scores",
-        key_value_table(measured, ("measure", "")),
-        "Calibration and coverage were measured on each half of the images with what was fitted on"
-        " the other half.",
-        table(["emotion", "recall", "precision", "in its set", "images"], rows),
-        "Confusion matrix (rows: true, columns: predicted)",
-        table(["", *map(escape, card["classes"])], confusion),
-        *_speed(card["speed"]),
-        "## Intended use",
-        _bullets(card["intended_use"]),
-        "## What it must not be used for, and limits",
-        _bullets(card["limits"]),
-        "## Licence",
-        key_value_table(card["licence"], ("of", "")),
-    ]
-    return "\n\n".join(parts) + "\n"
-
-
-def _speed(speed: Mapping[str, Any] | None) -> list[str]:
-    """Returns the section on speed, of all recognisers that were measured in one run."""
-    if not speed:
-        return []
-    rows = [
-        [
-            escape(row["recogniser"]),
-            escape(row["preprocessing"]),
-            f"{row['faces_per_core_second']:,}",
-            f"{row['milliseconds_for_one']:.2f}",
-        ]
-        for row in speed["rows"]
-    ]
-    header = ["recogniser", "preprocessing", "faces per core-second", "ms for one face"]
-    return ["## Speed, beside others in the same run", table(header, rows, 2)]
-
-
-def _bullets(lines: list[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)

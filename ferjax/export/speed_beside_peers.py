@@ -7,14 +7,15 @@ from typing import Any
 from ferjax.errors import UserError
 
 
-def read_speed(path: Path) -> dict[str, Any]:
+def read_speed(path: Path, run_dir: Path) -> dict[str, Any]:
     """Returns commit, processor and the speed of every recogniser in one run of the benchmark.
 
     Args:
-      path: bench.json of the suite, whose runs include the network that is exported.
+      path: bench.json of the suite.
+      run_dir: the run that is exported, which was one of its `--runs`.
 
     Raises:
-      UserError: the file cannot be read, or is of another suite.
+      UserError: the file cannot be read, is of another suite, or did not measure the run.
     """
     try:
         report = json.loads(path.read_text("utf-8"))
@@ -33,4 +34,10 @@ def read_speed(path: Path) -> dict[str, Any]:
             f"--bench={path} is no report of the suite recognisers ({type(error).__name__}:"
             f" {error}). Give the bench.json that launch.bench --suite=recognisers wrote."
         ) from None
+    names = [row["recogniser"] for row in measured]
+    if not any(Path(name).name == run_dir.resolve().name for name in names):
+        raise UserError(
+            f"--bench={path} measured {', '.join(names)}, not {run_dir}. Measure it with"
+            f" launch.bench --suite=recognisers --runs={run_dir}."
+        )
     return {"environment": environment, "rows": measured}

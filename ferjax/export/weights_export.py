@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 
 from ferjax.config.json_file import config_to_json
-from ferjax.config.tool_configs import EvalConfig, ExportConfig
+from ferjax.config.predict_and_export import ExportConfig
+from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
 from ferjax.evaluation.evaluated_data import EvaluatedData, load_evaluated_data
-from ferjax.evaluation.network_costs import describe_network
-from ferjax.export.model_card import card_markdown, card_values
+from ferjax.export.card_page import card_page
+from ferjax.export.model_card import card_values
 from ferjax.export.speed_beside_peers import read_speed
 from ferjax.report.calibration import fit_temperature
-from ferjax.runs.load_run import LoadedRun, load_run
+from ferjax.runs.load_run import LoadedRun, check_probabilities, load_run
 from ferjax.runs.task import evaluator
 from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.progress_lines import say
@@ -30,14 +31,15 @@ _HEAD = ("params/head/kernel", "params/head/bias")
 
 
 def run_export(config: ExportConfig) -> Path:
-    """Writes a run as NAME.safetensors, NAME.json (model card) and NAME.md; returns the folder.
+    """Writes NAME.safetensors, NAME.json (the model card) and NAME.md; returns the card's path.
 
     The head is divided by the temperature that fits the probabilities to val, so that everything
     which uses the weights has calibrated probabilities. The scores on the card are those of the
     parameters that are written, in their stored precision.
 
     Raises:
-      UserError: no such run, no val images, or files that exist already or cannot be written.
+      UserError: no such run, no val images or those of other classes, weights that half precision
+        cannot hold, or files that exist already or cannot be written.
     """
     run_dir, folder = Path(config.workdir), Path(config.out)
     name = config.name or run_dir.resolve().name
@@ -47,28 +49,39 @@ def run_export(config: ExportConfig) -> Path:
             raise UserError(f"{path} exists already; give another --out or --name.")
     run, own = load_run(run_dir, config.checkpoint), read_config(run_dir)
     _check_head(run, own.model)
+    speed = read_speed(Path(config.bench), run_dir) if config.bench else None
     say(f"reading {own.dataset}", config.progress)
     judged = EvalConfig(workdir=str(run_dir), data_dir=config.data_dir, split="val")
-    data = load_evaluated_data(judged, own, run.spec.size, read_split_record(run_dir))
+    record = read_split_record(run_dir)
+    data = load_evaluated_data(judged, own, run.spec.size, record)
+    if data.bundle.classes != run.classes:
+        raise UserError(
+            f"{own.dataset} there has the classes {', '.join(data.bundle.classes)}, the run"
+            f" {', '.join(run.classes)}. Give the run's own data as --data_dir."
+        )
+    for warning in data.warnings:
+        say(f"warning: {warning}")
     before = _logits(run, own, data, config.progress)
+    check_probabilities(before, run_dir)
     temperature = fit_temperature(before, data.split.labels)
     weights = encode(_divided_head(flatten(run.variables), temperature))
     stored = replace(run, variables=unflatten(decode(weights)))
-    logits = _logits(stored, own, data, config.progress)
     card = card_values(
-        config_values=_portable_config(own),
         run=run,
+        run_dir=run_dir,
+        checkpoint=config.checkpoint,
+        config_values=_portable_config(own),
         data=data,
+        record=record,
         before=before,
-        logits=logits,
+        logits=_logits(stored, own, data, config.progress),
         temperature=temperature,
-        network=describe_network(run.model, run.spec),
-        speed=read_speed(Path(config.bench)) if config.bench else None,
+        speed=speed,
     )
     text = card_text({"name": name, **card}, weights)
-    for path, content in zip(targets, (weights, text, card_markdown(name, card)), strict=True):
+    for path, content in zip(targets, (weights, text, card_page(name, card)), strict=True):
         write_atomically(path, content)
-    return folder
+    return targets[1]
 
 
 def _check_head(run: LoadedRun, model: str) -> None:
@@ -76,8 +89,8 @@ def _check_head(run: LoadedRun, model: str) -> None:
     missing = [path for path in _HEAD if path not in flatten(run.variables)]
     if missing:
         raise UserError(
-            f"--workdir: {model} has no {missing[0]}; the export divides the head by the"
-            " temperature. Name the last dense layer of the network `head`."
+            f"{model} has no {missing[0]}; the export divides the head by the temperature. Name the"
+            " last dense layer of the network `head`."
         )
 
 
@@ -94,5 +107,6 @@ def _logits(run: LoadedRun, own: TrainConfig, data: EvaluatedData, progress: boo
 
 def _portable_config(own: TrainConfig) -> dict[str, Any]:
     """Returns the config of a run without the places of this machine, as JSON values."""
-    portable = replace(own, data_dir=None, workdir=None, cache_dir=None)
-    return json.loads(config_to_json(portable))
+    teachers = tuple(Path(name).name for name in own.teacher)
+    places = dict.fromkeys(("data_dir", "workdir", "cache_dir"))
+    return json.loads(config_to_json(replace(own, teacher=teachers, **places)))

@@ -36,6 +36,8 @@ class ModelEntry:
       choices: field → allowed values, for fields with a fixed set of them.
       family: `resnet`, `vgg` or `efficientnet`: the family of conversion tables for pretrained
         weights of other libraries; None if there are none.
+      ends_in_classify: whether the network ends in `heads.classify`: what is below its head can be
+        computed apart and stored.
       source_fields: module fields that are set by pretrained weights and not by a flag.
       frozen: regular expression on paths of parameters that are never trained, or None.
       recipe: settings of the recipe `default`, of a registered network; ferjax's own stand in
@@ -51,6 +53,7 @@ class ModelEntry:
     channels: int | None = None
     choices: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     family: str | None = None
+    ends_in_classify: bool = False
     source_fields: tuple[str, ...] = ()
     frozen: str | None = None
     recipe: Mapping[str, object] = dataclasses.field(default_factory=dict)
@@ -86,7 +89,12 @@ def _depth_cnn(depth: int) -> ModelEntry:
 
 
 # Each of these networks halves the image five times.
-_imagenet = partial(ModelEntry, takes_side=lambda side: side >= 32, sides="at least 32")
+_imagenet = partial(
+    ModelEntry,
+    ends_in_classify=True,
+    takes_side=lambda side: side >= 32,
+    sides="at least 32",
+)
 _resnet = partial(
     _imagenet,
     layers=(*_BLOCKS, _HEAD),
@@ -145,6 +153,7 @@ MODELS: dict[str, ModelEntry] = {
         takes_side=lambda side: side >= 16 and side % 8 == 0,
         sides="a multiple of 8, from 16 on",
         layers=(*_BLOCKS, _HEAD),
+        ends_in_classify=True,
     ),
     "resnet18": _resnet(resnet.ResNet18, "P3 Farahani: ResNet18"),
     "resnet34": _resnet(resnet.ResNet34, "He et al. 2016"),

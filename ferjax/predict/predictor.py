@@ -1,5 +1,6 @@
 """The predictor: a trained network as a callable from uint8 images to probabilities."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ferjax.config.predict_and_export import PredictConfig
 from ferjax.data.decoding.image_file import resize_image
 from ferjax.errors import UserError, unknown_name
 from ferjax.images.test_time_augmentation import VIEWS
@@ -20,6 +22,8 @@ from ferjax.runtime.sharding import data_mesh, replicated
 from ferjax.specs import InputSpec
 from ferjax.training.train_step import predict_step
 from ferjax.weights.shipped import DEFAULT
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Predictor:
         each such size compiles at its first call.
       probabilities_fn: uint8 [B, H, W, C] → float [B, K].
       source: the run or weights, for messages.
+      tta: test-time augmentation.
       set_quantiles: calibration of prediction sets (`report.prediction_sets.conformal_quantiles`),
         or None: a run has none until it is exported.
     """
@@ -42,6 +47,7 @@ class Predictor:
     batch_size: int
     probabilities_fn: Callable[[np.ndarray], jax.Array]
     source: str = "the predictor"
+    tta: str = "none"
     set_quantiles: Mapping[str, Any] | None = None
 
     @overload
@@ -80,6 +86,11 @@ class Predictor:
 
     def set_threshold(self, coverage: float) -> float:
         """Returns the threshold of prediction sets; raises `UserError` without a calibration."""
+        if self.tta != "none":
+            raise UserError(
+                f"sets={coverage} with tta={self.tta}: the calibration is that of single views."
+                " Leave one of the two out."
+            )
         if self.set_quantiles is None:
             raise UserError(
                 f"{self.source}: no prediction sets, because a run directory holds no calibration."
@@ -115,6 +126,20 @@ def _stack(images: list[np.ndarray], spec: InputSpec) -> np.ndarray:
     return np.stack([np.broadcast_to(image, (*spec.storage, channels)) for image in images])
 
 
+def open_predictor(config: PredictConfig) -> Predictor:
+    """Returns the predictor that the flags of `launch.predict` name; says what weights expect."""
+    # A path: a run may have the name of a shipped recogniser.
+    source = Path(config.workdir) if config.workdir else config.weights
+    predictor = load_predictor(source, config.checkpoint, config.batch_size, config.tta)
+    if not config.workdir:
+        _log.warning(
+            "note: %s was trained on pictures of one face, cropped close. Where your images are"
+            " photographs, cut the faces out first: launch.prepare --crops.",
+            predictor.source,
+        )
+    return predictor
+
+
 def load_predictor(
     run_or_name: str | Path | None = None,
     checkpoint: str = "selected",
@@ -124,8 +149,8 @@ def load_predictor(
     """Returns a trained network as a callable on uint8 images of faces.
 
     Args:
-      run_or_name: a run directory; a recogniser that comes with ferjax, `fernet-ferplus` or
-        `fernet-fer2013`; or a weights file of `launch.export`. None: `fernet-ferplus`.
+      run_or_name: a run directory; a recogniser that comes with ferjax, `fernet-ferplus`; or
+        a weights file of `launch.export`. None: `fernet-ferplus`.
       checkpoint: of a run, `selected` (best on val) or `last`.
       batch_size: images a forward pass, at most.
       tta: test-time augmentation: `none`, `flip` or `ten_crop`.
@@ -152,5 +177,6 @@ def load_predictor(
         batch_size,
         lambda images: function(variables, images),
         str(source),
+        tta,
         run.meta.get("prediction_sets"),
     )

@@ -131,10 +131,10 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """Returns the temperature T whose softmax(logits / T) has the least negative log-likelihood.
 
     The likelihood is convex in 1/T, so the bisection of its slope over log T finds the one
-    minimum, to a relative 1e-12. The result is in [0.01, 100]: the lower bound where more certainty
-    never hurts (logits whose highest class is always the true one) or no temperature makes a
-    difference (equal logits), the upper bound where the logits are worse than chance. Every call
-    with the same input has the same result.
+    minimum, to a relative 1e-12. The result is at most 100, which it is where the logits are worse
+    than chance. Where there is no minimum above 0.01 it is 1, which changes nothing: the highest
+    logit is always the true one, and a finite number of images is no reason for more certainty; or
+    all logits are equal. Every call with the same input has the same result.
 
     Args:
       logits: float [N, K], finite.
@@ -156,7 +156,8 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
             high = middle
         else:
             low = middle
-    return float(np.exp((low + high) / 2))
+    temperature = float(np.exp((low + high) / 2))
+    return temperature if temperature > LOWEST * (1 + 1e-6) else 1.0
 
 
 def stratified_halves(labels: np.ndarray) -> np.ndarray:

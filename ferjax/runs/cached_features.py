@@ -27,7 +27,8 @@ from ferjax.runs.frozen_branch import FrozenBranch, build_frozen_branch, frozen_
 from ferjax.runs.task import Task, evaluator_of
 from ferjax.runtime.processes import on_first
 from ferjax.runtime.progress_lines import say
-from ferjax.training.train_step import TRUNK, predict_step_from_features
+from ferjax.training.augmented_views import TRUNK
+from ferjax.training.train_step import predict_step_from_features
 
 # Images whose features are put on disk together: what a kill can cost.
 _BLOCK = 128
@@ -71,7 +72,7 @@ def check_feature_cache(task: Task) -> None:
     if not any(frozen_branch_name(task, index) for index in range(len(task.frozen))):
         raise UserError(
             "--feature_cache=on: no branch of the network is frozen whole. It takes --guide=vgg16,"
-            " or --freeze=all_but_head on a resnet, vgg or efficientnet."
+            " or --freeze=all_but_head on a fernet, resnet, vgg or efficientnet."
         )
     if reason := _inexact(task.config):
         raise UserError(f"--feature_cache=on: {reason}. Change that, or leave the flag at auto.")

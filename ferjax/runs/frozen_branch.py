@@ -19,8 +19,8 @@ from ferjax.runs.task import Task
 from ferjax.runtime.sharding import data_mesh, replicated
 from ferjax.runtime.variable_tree import flatten, split_tree
 from ferjax.specs import spec_to_json
+from ferjax.training.augmented_views import TRUNK
 from ferjax.training.freezing import HEAD
-from ferjax.training.train_step import TRUNK
 
 GUIDE = "guide"
 # Images in one forward pass. More are no faster on CPU, and 64 through VGG16 at 224 px take 2 GB.
@@ -51,7 +51,7 @@ def frozen_branch_name(task: Task, index: int) -> str | None:
     """Returns the name of the branch that phase `index` freezes as a whole, or None."""
     trained = split_tree(task.shapes, task.frozen[index])[0]
     others, heads = split_tree(trained, HEAD)
-    if heads and not others and "head_widths" in model_entry(task.config.model).fields:
+    if heads and not others and model_entry(task.config.model).ends_in_classify:
         return TRUNK
     return GUIDE if GUIDE in task.shapes else None
 

@@ -22,26 +22,42 @@ def load_network(source: str | Path | None = None, checkpoint: str = "selected")
     """Returns a trained network, ready to be used.
 
     Args:
-      source: a run directory; a name of `ferjax.weights.shipped.SHIPPED`; or a weights file, or its
-        folder, of `launch.export --format=safetensors`. None: the default of the shipped ones.
+      source: a run directory; a name of `ferjax.weights.shipped.SHIPPED`, as text; or a weights
+        file, or its folder, of `launch.export`. None: the default of the shipped ones.
       checkpoint: of a run, `selected` (best on val) or `last`.
 
     Raises:
-      UserError: no such run or weights, or damaged ones.
+      UserError: no such run or weights, or damaged ones; a checkpoint of a weights file.
     """
     source = DEFAULT if source is None else source
-    card = find_card(source)
-    if card is None and not Path(source).expanduser().exists() and nearest(str(source), SHIPPED):
-        raise unknown_name("run directory or weights", str(source), SHIPPED)
-    return load_run(source, checkpoint) if card is None else _load_weights(card)
+    card = named_card(source)
+    if card is None:
+        return load_run(source, checkpoint)
+    if checkpoint != "selected":
+        raise UserError(
+            f"--checkpoint={checkpoint}: {source} holds one set of parameters. Leave the flag out."
+        )
+    return _load_weights(card)
 
 
 def network_config(source: str | Path) -> TrainConfig:
     """Returns the config that a network was trained with; `source` as in `load_network`."""
-    card = find_card(source)
+    card = named_card(source)
     if card is None:
-        return read_config(Path(source))
+        return read_config(Path(source).expanduser())
     return config_from_json(json.dumps(read_card(card)["config"]), str(card))
+
+
+def named_card(source: str | Path) -> Path | None:
+    """Returns the model card of a name or file, or None for a run directory; see `find_card`.
+
+    Raises:
+      UserError: as `find_card`, or a name that is nearly that of shipped weights.
+    """
+    card = find_card(source)
+    if card is None and not Path(source).expanduser().exists() and nearest(str(source), SHIPPED):
+        raise unknown_name("run directory or weights", str(source), SHIPPED)
+    return card
 
 
 def _load_weights(card_path: Path) -> LoadedRun:
@@ -66,5 +82,5 @@ def _load_weights(card_path: Path) -> LoadedRun:
         )
     variables = unflatten(file.variables)
     variables.setdefault("batch_stats", {})
-    meta = {"start": None, "averaged": (), "seconds": card["training"]["seconds"], **card}
+    meta = {**card, "seconds": card["training"]["seconds"]}
     return LoadedRun(model, variables, spec, classes, card["step"], card["epoch"], meta)

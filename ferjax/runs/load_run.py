@@ -28,7 +28,7 @@ class LoadedRun:
       classes: names of its logits.
       step: at which these parameters were saved.
       epoch: the finished epochs behind these parameters.
-      meta: all of that checkpoint's meta.
+      meta: all of that checkpoint's meta, or the model card of a weights file.
     """
 
     model: nn.Module

@@ -24,7 +24,7 @@ from ferjax.runs.load_run import LoadedRun
 from ferjax.runs.pretrained_values import InitialWeights
 from ferjax.runs.pretrained_weights import load_initial_weights, required_channels
 from ferjax.runs.recorded_splits import seen_by_others
-from ferjax.runs.teachers import describe_teachers, load_teachers
+from ferjax.runs.teachers import load_teachers
 from ferjax.runtime.sharding import Devices, check_batch_size, data_mesh, replicated
 from ferjax.specs import InputSpec
 from ferjax.training.freezing import check_frozen, frozen_pattern
@@ -135,8 +135,8 @@ def prepare_task(
     if start:
         fields = {**start.fields, **fields}
     channels = config.channels or demanded or train.shape[2]
-    teachers = load_teachers(config, bundle.classes, mesh)
-    bundle = _with_notes(bundle, describe_teachers(config, teachers))
+    # A report that is drawn again needs none: the run's notes name them.
+    teachers = () if recorded else load_teachers(config, bundle.classes, mesh)
     bundle = _with_notes(bundle, seen_by_others(config, bundle))
     spec = input_spec(config, train, channels, start)
     model = create_model(config.model, len(bundle.classes), **fields)

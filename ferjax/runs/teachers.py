@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -28,7 +27,7 @@ def load_teachers(config: TrainConfig, classes: Sequence[str], mesh: Mesh) -> tu
     """
     teachers = []
     for name in config.teacher:
-        run = load_network(Path(name).expanduser() if "~" in name else name)
+        run = load_network(name)
         if run.classes != tuple(classes):
             raise UserError(
                 f"--teacher={name}: its classes are {', '.join(run.classes)}; this run learns"
@@ -39,17 +38,36 @@ def load_teachers(config: TrainConfig, classes: Sequence[str], mesh: Mesh) -> tu
     return tuple(teachers)
 
 
-def describe_teachers(config: TrainConfig, teachers: Sequence[LoadedRun]) -> list[str]:
-    """Returns a note for each teacher: network, data, epoch and its accuracy on val."""
-    lines = []
+def teacher_notes(
+    config: TrainConfig, teachers: Sequence[LoadedRun], recorded: Sequence[str] | None
+) -> tuple[str, ...]:
+    """Returns a note for each teacher: network, data, epoch, and its accuracy on val.
+
+    Args:
+      config: of the run.
+      teachers: as they are now, from `load_teachers`.
+      recorded: notes of the run's latest checkpoint, which has those of the time when it began;
+        None where there is no checkpoint yet.
+
+    Raises:
+      UserError: the teachers are not those that the run began with.
+    """
+    notes = []
     for name, run in zip(config.teacher, teachers, strict=True):
-        own, best = network_config(name), run.meta["best"]
-        lines.append(
-            f"teacher {name}: {own.model} trained on {own.dataset}, selected epoch {run.epoch}, val"
-            f" accuracy {100 * best['accuracy']:.2f} %; of each target {config.teacher_weight:g} is"
-            f" the teachers' mean probability for the same augmented image"
+        own, accuracy = network_config(name), run.meta["best"]["accuracy"]
+        notes.append(
+            f"teacher {name}: {own.model} trained on {own.dataset}, epoch {run.epoch}, val accuracy"
+            f" {100 * accuracy:.2f} %; of each target {config.teacher_weight:g} is the teachers'"
+            " mean probability for the same augmented image"
         )
-    return lines
+    changed = [note for note in notes if recorded is not None and note not in recorded]
+    if changed:
+        began = [note for note in recorded or () if note.startswith("teacher ")]
+        raise UserError(
+            f"--teacher: the run began with {'; '.join(began)}; now it is {'; '.join(changed)}."
+            " Give the teachers as they were, or begin anew in another folder."
+        )
+    return tuple(notes)
 
 
 def with_teachers(batch: Mapping[str, Any], teachers: Sequence[LoadedRun]) -> dict[str, Any]:

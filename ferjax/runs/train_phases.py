@@ -26,7 +26,7 @@ from ferjax.runs.prepare_phase import (
     prepare_phase,
 )
 from ferjax.runs.task import Task, evaluate_split, train_batches
-from ferjax.runs.teachers import with_teachers
+from ferjax.runs.teachers import teacher_notes, with_teachers
 from ferjax.runtime.processes import is_distributed, is_first, on_first, stop_requested
 from ferjax.runtime.progress_lines import say
 from ferjax.runtime.sharding import jit_is_disabled, put_batch
@@ -118,9 +118,11 @@ def train_run(task: Task, run_dir: Path, watch: Watch | None = None) -> None:
 def _restore_or_initialise(run: _Run) -> tuple[TrainState, HostState]:
     """Returns the states of the latest checkpoint, or those at step 0."""
     began, task, manager = time.monotonic(), run.task, run.record.manager
-    host, epochs = HostState(place_zero_sums(task)), 0
-    if (latest := manager.latest_step()) is not None:
-        meta = restore_meta(manager, latest)
+    latest, epochs = manager.latest_step(), 0
+    meta = None if latest is None else restore_meta(manager, latest)
+    notes = teacher_notes(task.config, task.teachers, meta and meta["notes"])
+    host = HostState(place_zero_sums(task), notes=notes)
+    if meta is not None:
         host, epochs = host_state_from_meta(meta, host.sums), meta["epoch"]
     run.spent.update(host.spent)
     run.lap()
@@ -139,7 +141,7 @@ def _restore_or_initialise(run: _Run) -> tuple[TrainState, HostState]:
     if latest is not None:
         state = restore_checkpoint(manager, latest, state)
     run.record.cut_back(int(state.step))
-    return state, _with_elapsed_seconds(host, began)
+    return state, host.with_seconds_since(began)
 
 
 def _enter_next_phase(
@@ -151,12 +153,7 @@ def _enter_next_phase(
         state = _state_for_phase(task, state, index)
     starts = (*host.starts, int(state.step) // task.steps_per_epoch)
     host = replace(host, starts=starts, waited=(0, -1.0), plateau=Plateau())
-    return state, _with_elapsed_seconds(host, began)
-
-
-def _with_elapsed_seconds(host: HostState, began: float) -> HostState:
-    """Returns the host-side state with the seconds since `began` added."""
-    return replace(host, seconds=host.seconds + time.monotonic() - began)
+    return state, host.with_seconds_since(began)
 
 
 def _state_for_phase(task: Task, state: TrainState, index: int) -> TrainState:
@@ -236,7 +233,7 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
         plateau=plateau_of(config, phase),
         progress=config.progress,
     )
-    return fit(state, _with_elapsed_seconds(host, began), plan, parts)
+    return fit(state, host.with_seconds_since(began), plan, parts)
 
 
 def _step(run: _Run, lower: Callable[..., Any]) -> Step:

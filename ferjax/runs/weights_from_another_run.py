@@ -15,7 +15,7 @@ from ferjax.convert.converted.weights_folder import is_saved
 from ferjax.errors import UserError
 from ferjax.models.registry import create_model, model_entry
 from ferjax.report.pages.seeds_and_folds_report import run_folder
-from ferjax.runs.load_network import load_network, network_config
+from ferjax.runs.load_network import load_network, named_card, network_config
 from ferjax.runs.load_run import LoadedRun
 from ferjax.runs.pretrained_values import InitialWeights, guide_variables, match_variables
 from ferjax.runs.seeds_and_folds import configs_of_series
@@ -45,9 +45,12 @@ def named_run(config: TrainConfig) -> str | Path | None:
       UserError: a run that has saved nothing yet, or a series of runs.
     """
     text, folder = config.pretrained or "", Path(config.pretrained or "").expanduser()
-    if text and find_card(text):
+    if text in ("", "none") or is_catalogued(text, weights_model(config)):
+        return None
+    # The name of a URL may be longer than that of a file can be.
+    if "://" not in text and named_card(text):
         return text
-    if is_catalogued(text, weights_model(config)) or not _is_run(folder):
+    if not _is_run(folder):
         return None
     kind, runs = configs_of_series(read_config(folder))
     if runs:
@@ -217,9 +220,14 @@ def _head(
 def _origin(config: TrainConfig, own: TrainConfig, run: LoadedRun) -> list[str]:
     """Returns what the report says of the run, with config `own`, that was started from."""
     best = run.meta["best"]
+    # A model card says which epoch of its run it holds.
+    kind, checkpoint = "", run.meta.get("checkpoint")
+    if checkpoint is None:
+        kind, checkpoint = "run ", "selected"
     lines = [
-        f"run {config.pretrained}: {own.model} trained on {own.dataset} (recipe {own.recipe}, seed"
-        f" {own.seed}), selected epoch {run.epoch}, val accuracy {100 * best['accuracy']:.2f} %"
+        f"{kind}{config.pretrained}: {own.model} trained on {own.dataset} (recipe {own.recipe},"
+        f" seed {own.seed}), {checkpoint} epoch {run.epoch}, val accuracy"
+        f" {100 * best['accuracy']:.2f} %"
         + (", averaged parameters" if run.meta.get("averaged") else ""),
         f"its classes: {', '.join(run.classes)}",
     ]

@@ -1,7 +1,8 @@
 """What the training loop is given: durations, host-side state, and the functions it calls."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ferjax.training.metrics import Evaluation
@@ -71,6 +72,10 @@ class HostState:
     def scale(self) -> float:
         """Returns the share of the scheduled learning rate that is taken."""
         return self.plateau.scale * _LOWER**self.retries
+
+    def with_seconds_since(self, began: float) -> "HostState":
+        """Returns the state with the seconds since `began`, of `time.monotonic`, added."""
+        return replace(self, seconds=self.seconds + time.monotonic() - began)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The training step and the prediction step: pure functions of state and batch."""
 
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -10,23 +10,18 @@ import numpy as np
 import optax
 from flax import linen as nn
 
-from ferjax.images.augment import Augment, draw
-from ferjax.images.geometry import Geometry
-from ferjax.images.mixup_cutmix import dominant, draw_mix, mix_inputs, mix_targets
 from ferjax.images.preprocess import network_input
 from ferjax.images.test_time_augmentation import averaged
 from ferjax.runtime.random_keys import stream_key
 from ferjax.runtime.variable_tree import merge_trees, split_tree
 from ferjax.specs import InputSpec
+from ferjax.training.augmented_views import TRUNK, augmented_views
 from ferjax.training.forward_pass import evaluation_logits, training_logits
 from ferjax.training.gradient_accumulation import BatchSums, accumulate_gradients
-from ferjax.training.losses import soft_targets
 from ferjax.training.state import TrainState, averaged_parameters
 from ferjax.training.step_settings import StepSettings
 
 NEVER = np.iinfo(np.int32).max
-# The name of a frozen branch that is everything below the head.
-TRUNK = "trunk"
 
 
 class EpochSums(NamedTuple):
@@ -76,7 +71,8 @@ def train_step(
       scale: factor on the learning rate, which the host changes (plateau, retry after NaN).
       settings: what is fixed at compilation.
     """
-    inputs, targets, labels, feature = _augmented_views(state, batch, settings)
+    key = stream_key(settings.seed, "augment", state.step)
+    inputs, targets, labels, feature = augmented_views(key, batch, settings)
     mask = jnp.repeat(batch["mask"], settings.views)
     branch = None if settings.stored_branch == TRUNK else settings.stored_branch
     trained, kept = split_tree(state.params, settings.frozen)
@@ -149,85 +145,6 @@ def _are_finite(tree: Any) -> jax.Array:
     maximum loses it there, and `isfinite` of every value takes three times as long.
     """
     return jnp.isfinite(sum(leaf.sum() for leaf in jax.tree.leaves(tree)))
-
-
-def _augmented_views(
-    state: TrainState, batch: Mapping[str, jax.Array], settings: StepSettings
-) -> tuple[Any, jax.Array, jax.Array, jax.Array | None]:
-    """Returns the inputs and targets of all views of a batch; those of an image are neighbours."""
-    key = stream_key(settings.seed, "augment", state.step)
-    if settings.views == 1:
-        return _inputs_and_targets(key, batch, settings)
-    # The views of an image stay on its device: the images' axis is the outer one.
-    views = jax.vmap(lambda key: _inputs_and_targets(key, batch, settings), out_axes=1)(
-        jax.random.split(key, settings.views)
-    )
-    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), views)
-
-
-def _inputs_and_targets(
-    key: jax.Array, batch: Mapping[str, jax.Array], settings: StepSettings
-) -> tuple[Any, jax.Array, jax.Array, jax.Array | None]:
-    """Returns network inputs, loss targets, labels and stored features of an augmented batch."""
-    images, labels, spec = batch["image"], batch["label"], settings.spec
-    targets = batch.get("target", labels)
-    if not isinstance(settings.augment, Augment):
-        images = settings.augment(key, images, batch["index"])
-        targets = _with_teachers(targets, batch, settings, lambda spec: network_input(images, spec))
-        return network_input(images, spec), targets, labels, None
-    drawn = draw(settings.augment, key, batch["index"], images.shape[1:3])
-    targets = _with_teachers(
-        targets, batch, settings, lambda spec: network_input(images, spec, *drawn)
-    )
-    feature = _drawn_feature(batch, drawn.geometry) if settings.stored_branch else None
-    trunk = settings.stored_branch == TRUNK
-    inputs: Any = feature if trunk else network_input(images, spec, *drawn)
-    mixup, cutmix = settings.augment.mixup, settings.augment.cutmix
-    mix = draw_mix(mixup, cutmix, key, batch["index"], batch["mask"], spec.size)
-    if mix is not None:
-        inputs, labels = mix_inputs(inputs, mix), dominant(labels, mix)
-        classes = typing.cast(Any, settings.model).num_classes
-        targets = mix_targets(soft_targets(targets, classes), mix)
-    return inputs, targets, labels, feature
-
-
-def _with_teachers(
-    targets: jax.Array,
-    batch: Mapping[str, Any],
-    settings: StepSettings,
-    input_of: Callable[[InputSpec], Any],
-) -> jax.Array:
-    """Returns the targets blended with the teachers' mean probabilities, float [B, K].
-
-    Args:
-      targets: labels int [B] or soft targets float [B, K].
-      batch: with `teachers`, the variables of each.
-      settings: of the step.
-      input_of: (spec) → the augmented images as the input of a network.
-
-    References:
-      Hinton et al., Distilling the Knowledge in a Neural Network, 2015, at temperature 1; Beyer et
-      al., Knowledge distillation: A good teacher is patient and consistent, CVPR 2022 (teacher and
-      student see the same view).
-    """
-    if not settings.teachers:
-        return targets
-    probabilities = [
-        jax.nn.softmax(jnp.asarray(model.apply(variables, input_of(spec), train=False)))
-        for (model, spec), variables in zip(settings.teachers, batch["teachers"], strict=True)
-    ]
-    taught = jnp.stack(probabilities).mean(0)
-    own = soft_targets(targets, taught.shape[-1]).astype(taught.dtype)
-    return (1 - settings.teacher_weight) * own + settings.teacher_weight * taught
-
-
-def _drawn_feature(batch: Mapping[str, jax.Array], geometry: Geometry | None) -> jax.Array:
-    """Returns each image's stored feature [B, ...], of its mirror image where a flip was drawn."""
-    stored = batch["feature"]
-    if stored.shape[1] == 1 or geometry is None:
-        return stored[:, 0]
-    flip = geometry.flip.reshape(-1, *(1,) * (stored.ndim - 2))
-    return jnp.where(flip, stored[:, 1], stored[:, 0])
 
 
 def predict_step(

@@ -1,4 +1,4 @@
-"""Names of the recognisers that come with ferjax, and where their model cards lie."""
+"""Names of the recognisers that come with ferjax, and the model cards of weights files."""
 
 from pathlib import Path
 
@@ -7,24 +7,26 @@ from ferjax.errors import UserError
 # Name → what it is, one line. The first is the default of `load_predictor` and `launch.predict`.
 SHIPPED: dict[str, str] = {
     "fernet-ferplus": "eight emotions, trained on the votes of FER+",
-    "fernet-fer2013": "seven emotions, trained on the labels of FER2013",
 }
 DEFAULT = next(iter(SHIPPED))
+# The value of `format` in a card: other libraries write a JSON file beside their weights too.
+FORMAT = "ferjax-recogniser"
+CARD_SUFFIX, TENSORS_SUFFIX = ".json", ".safetensors"
 _FOLDER = Path(__file__).parent
-CARD_SUFFIX = ".json"
 
 
 def find_card(source: str | Path) -> Path | None:
     """Returns the model card of a shipped name or of a weights file, or None: it is neither.
 
     Args:
-      source: a name of `SHIPPED`; or a path: the card, the safetensors file beside it, or a folder
-        that holds exactly one card, as `launch.export --format=safetensors` writes it.
+      source: a name of `SHIPPED`, as text; or a path: the card, the safetensors file beside it, or
+        a folder with one card, as `launch.export` writes it. A run directory is no such folder.
 
     Raises:
-      UserError: a shipped name whose files are missing from this installation.
+      UserError: a shipped name whose files are missing from this installation, a card or weights
+        file without the other, or a folder with several cards.
     """
-    if str(source) in SHIPPED:
+    if isinstance(source, str) and source in SHIPPED:
         card = _FOLDER / f"{source}{CARD_SUFFIX}"
         if not card.is_file():
             raise UserError(
@@ -34,14 +36,26 @@ def find_card(source: str | Path) -> Path | None:
         return card
     path = Path(source).expanduser()
     if path.is_dir():
-        cards = [file for file in path.glob(f"*{CARD_SUFFIX}") if _has_tensors(file)]
-        return cards[0] if len(cards) == 1 else None
+        return _card_in(path)
+    if path.suffix == CARD_SUFFIX and _is_card(path):
+        if not path.with_suffix(TENSORS_SUFFIX).is_file():
+            raise UserError(f"{path}: {path.stem}{TENSORS_SUFFIX} is not beside it. Copy both.")
+        return path
     card = path.with_suffix(CARD_SUFFIX)
-    return card if path.suffix in (CARD_SUFFIX, ".safetensors") and _has_tensors(card) else None
+    return card if path.suffix == TENSORS_SUFFIX and path.is_file() and _is_card(card) else None
 
 
-def _has_tensors(card: Path) -> bool:
-    """Returns whether a card and its safetensors file lie side by side."""
-    # `model.json` beside `model.safetensors` is a folder of converted weights.
-    named = card.stem != "model" and card.is_file()
-    return named and card.with_suffix(".safetensors").is_file()
+def _card_in(folder: Path) -> Path | None:
+    """Returns the only card in a folder, or None where there is none."""
+    if (folder / "checkpoints").is_dir():
+        return None
+    cards = sorted(filter(_is_card, folder.glob(f"*{CARD_SUFFIX}")))
+    if len(cards) > 1:
+        names = ", ".join(card.name for card in cards)
+        raise UserError(f"{folder} holds the cards of several networks: {names}. Name one of them.")
+    return cards[0] if cards else None
+
+
+def _is_card(path: Path) -> bool:
+    """Returns whether a file is, or was meant to be, a card: its text is searched, not parsed."""
+    return path.is_file() and FORMAT in path.read_text("utf-8", errors="replace")

@@ -18,9 +18,9 @@ from safetensors.numpy import load, save
 import ferjax
 from ferjax.errors import UserError
 from ferjax.runtime.finite_arrays import not_finite
-from ferjax.weights.shipped import CARD_SUFFIX
+from ferjax.weights.shipped import CARD_SUFFIX, FORMAT, TENSORS_SUFFIX
 
-FORMAT, VERSION = "ferjax-recogniser", 1
+VERSION = 1
 # What the loader reads; the rest of a card is for people.
 _NEEDED = ("model", "fields", "classes", "spec", "config", "step", "epoch", "best", "training")
 _NEEDED += ("prediction_sets", "sha256")
@@ -51,8 +51,15 @@ def in_stored_precision(variables: Mapping[str, np.ndarray]) -> dict[str, np.nda
 
 
 def encode(variables: Mapping[str, np.ndarray]) -> bytes:
-    """Returns the bytes of a safetensors file with the variables in their stored precision."""
-    stored = in_stored_precision(variables)
+    """Returns the bytes of a safetensors file with the variables in their stored precision.
+
+    Raises:
+      UserError: a value that is not finite, or too large for half precision.
+    """
+    with np.errstate(over="ignore"):
+        stored = in_stored_precision(variables)
+    if broken := not_finite(stored):
+        raise UserError(f"{broken} in half precision, whose largest number is 65,504.")
     return save({path: np.ascontiguousarray(array) for path, array in sorted(stored.items())})
 
 
@@ -106,7 +113,7 @@ def read_weights(card_path: Path) -> WeightsFile:
       UserError: a card or weights file that is missing, damaged, or of another version.
     """
     card = read_card(card_path)
-    path = card_path.with_suffix(".safetensors")
+    path = card_path.with_suffix(TENSORS_SUFFIX)
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -128,4 +135,4 @@ def read_weights(card_path: Path) -> WeightsFile:
 
 def paths_of(folder: Path, name: str) -> tuple[Path, Path]:
     """Returns the paths of weights and card of a recogniser in a folder."""
-    return folder / f"{name}.safetensors", folder / f"{name}{CARD_SUFFIX}"
+    return folder / f"{name}{TENSORS_SUFFIX}", folder / f"{name}{CARD_SUFFIX}"

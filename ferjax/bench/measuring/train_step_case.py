@@ -16,11 +16,12 @@ from ferjax.models.heads import build_head
 from ferjax.models.registry import create_model, model_entry
 from ferjax.runtime.sharding import data_mesh, replicated
 from ferjax.specs import InputSpec
+from ferjax.training.augmented_views import TRUNK
 from ferjax.training.optimizers.learning_rate_schedules import make_schedule
 from ferjax.training.optimizers.optax_optimizers import make_optimizer
 from ferjax.training.state import create_state
 from ferjax.training.step_settings import StepSettings
-from ferjax.training.train_step import TRUNK, train_step, zero_sums
+from ferjax.training.train_step import train_step, zero_sums
 
 _CLASSES = 7
 _RATE = 1e-3

@@ -18,9 +18,8 @@ from ferjax.config.tool_configs import RecognisersConfig
 from ferjax.errors import UserError
 from ferjax.predict import load_predictor
 from ferjax.runtime.progress_bar import tqdm
+from ferjax.weights.shipped import SHIPPED
 
-# What ferjax ships, where it does.
-SHIPPED = ("fernet-ferplus", "fernet-fer2013")
 # Faces of a timed batch.
 _TIMED = 256
 
@@ -47,10 +46,11 @@ def run_recognisers(
     """
     wanted = cases_expression(cases).search if cases else lambda name: True
     folder, started = free_folder(out, RECOGNISERS), time.monotonic()
-    recognisers, notes = own_recognisers(config.runs.split(",") if config.runs else (), wanted)
+    recognisers = own_recognisers(config.runs.split(",") if config.runs else (), wanted)
+    notes: list[str] = []
     if config.peers:
-        others, remarks = load_peers(Path(config.peers).expanduser(), wanted)
-        recognisers, notes = recognisers + others, notes + remarks
+        others, notes = load_peers(Path(config.peers).expanduser(), wanted)
+        recognisers += others
     if not recognisers:
         what = f"--cases={cases} matches no recogniser" if cases else "there is no recogniser"
         raise UserError(f"{what}. Give --runs=RUN[,RUN] or --peers=DIR; see {DOCS}.")
@@ -71,24 +71,17 @@ def run_recognisers(
 
 def own_recognisers(
     runs: Sequence[str], wanted: Callable[[str], object] = lambda name: True
-) -> tuple[list[Recogniser], list[str]]:
-    """Returns what ferjax ships and the given runs, and remarks on what is not there.
+) -> list[Recogniser]:
+    """Returns what ferjax ships and the given runs.
 
     Raises:
-      UserError: a run that cannot be opened.
+      UserError: a network that cannot be opened.
     """
-    found, notes = [], []
-    for name in filter(wanted, SHIPPED):
-        try:
-            predictor = load_predictor(name)
-        except UserError as error:
-            notes.append(f"left out: {error}".rstrip("."))
-            continue
+    found = []
+    for name in filter(wanted, dict.fromkeys([*SHIPPED, *runs])):
+        predictor = load_predictor(name)
         found.append(Recogniser(name, predictor.classes, predictor))
-    for run in filter(wanted, dict.fromkeys(runs)):
-        predictor = load_predictor(run)
-        found.append(Recogniser(run, predictor.classes, predictor))
-    return found, notes
+    return found
 
 
 def judge(

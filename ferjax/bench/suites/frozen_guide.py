@@ -10,8 +10,8 @@ import numpy as np
 from ferjax.bench.measuring.case import OURS, Build, Case
 from ferjax.bench.measuring.train_step_case import random_batch, step_parts, step_run
 from ferjax.runs.frozen_branch import GUIDE
+from ferjax.training.augmented_views import TRUNK
 from ferjax.training.freezing import frozen_pattern
-from ferjax.training.train_step import TRUNK
 
 # The peers are other steps of ferjax.
 COMPUTED, NO_GUIDE, WHOLE = "computed", "no guide", "trained whole"

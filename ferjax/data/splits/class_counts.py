@@ -12,15 +12,15 @@ _AVERAGES = (
 )
 
 
-def counts_by_class(split: Split, classes: Sequence[str]) -> dict[str, int]:
-    """Returns the number of images of each class by name, 0 too."""
-    counts = np.bincount(split.labels, minlength=len(classes)).tolist()
+def counts_by_class(labels: np.ndarray, classes: Sequence[str]) -> dict[str, int]:
+    """Returns the number of images of each class by name, 0 too; labels int [N]."""
+    counts = np.bincount(labels, minlength=len(classes)).tolist()
     return dict(zip(classes, counts, strict=True))
 
 
 def describe_counts(split: Split, classes: Sequence[str]) -> str:
     """Returns "9 images: anger 4, fear 5"; classes without images are left out."""
-    named = [f"{name} {n:,}" for name, n in counts_by_class(split, classes).items() if n]
+    named = [f"{name} {n:,}" for name, n in counts_by_class(split.labels, classes).items() if n]
     return f"{len(split):,} images: {', '.join(named)}"
 
 

@@ -1,0 +1,78 @@
+"""Configs (flags) of launch.predict and launch.export."""
+
+from dataclasses import dataclass
+
+from ferjax.config.fields import check_fields, config_field, expand_home
+from ferjax.config.train_config import TTA
+from ferjax.errors import UserError
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """Settings of `launch.predict`, one flag for each field."""
+
+    workdir: str | None = config_field(None, "Run directory of a network that you trained.")
+    weights: str | None = config_field(
+        None,
+        "Instead of a run: a recogniser that comes with ferjax (fernet-ferplus), or a weights file"
+        " of launch.export. Default: fernet-ferplus.",
+    )
+    out: str | None = config_field(None, "CSV file to write. Default: standard output.")
+    sets: float | None = config_field(
+        None,
+        "Add a column with the emotions of each image's prediction set, which holds the true one"
+        " with this probability, such as 0.9.",
+    )
+    checkpoint: str = config_field(
+        "selected", "Which checkpoint's parameters to use.", choices=("selected", "last")
+    )
+    tta: str = config_field("none", "Test-time augmentation.", choices=TTA)
+    batch_size: int = config_field(64, "Images per forward pass.", low=1)
+
+    def __post_init__(self) -> None:
+        expand_home(self)
+        check_fields(self)
+        for flag in ("workdir", "weights"):
+            if getattr(self, flag) == "":
+                raise UserError(f"--{flag} is empty. Name one, or leave the flag out.")
+        if self.workdir and self.weights:
+            raise UserError(
+                f"--workdir={self.workdir} and --weights={self.weights}: two networks. Leave one of"
+                " the two out."
+            )
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Settings of `launch.export`, one flag for each field."""
+
+    workdir: str = config_field("", "Run directory to export.")
+    out: str = config_field("", "Folder for the files.")
+    format: str = config_field(
+        "safetensors",
+        "safetensors: weights in half precision, calibrated on val, with a model card.",
+        choices=("safetensors",),
+    )
+    name: str | None = config_field(
+        None, "Name of the files. Default: that of the run directory's folder."
+    )
+    checkpoint: str = config_field(
+        "selected", "Which checkpoint's parameters to use.", choices=("selected", "last")
+    )
+    data_dir: str | None = config_field(
+        None, "Folder (or csv file) of the run's data set. Default: where it was."
+    )
+    bench: str | None = config_field(
+        None,
+        "bench.json of launch.bench --suite=recognisers --runs=RUN, whose speeds the card states.",
+    )
+    progress: bool = config_field(True, "Progress bars on a terminal.")
+
+    def __post_init__(self) -> None:
+        expand_home(self)
+        check_fields(self)
+        for flag, what in (("workdir", "the folder of a ferjax run"), ("out", "a folder")):
+            if not getattr(self, flag):
+                raise UserError(f"--{flag} is missing: {what}.")
+        if self.name == "model" or (self.name and "/" in self.name):
+            raise UserError(f"--name={self.name}: a file name, and not model, is expected.")

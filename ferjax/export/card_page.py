@@ -1,0 +1,110 @@
+"""A model card as a Markdown page."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ferjax.export.model_card import LEAST
+from ferjax.report.pages.markdown_tables import decimal, escape, key_value_table, percentage, table
+
+
+def card_page(name: str, card: Mapping[str, Any]) -> str:
+    """Returns a model card as a Markdown page."""
+    training, found = card["training"], card["scores"]
+    calibration, sets = found["calibration"], found["prediction_sets"]
+    low, high = found["accuracy_interval"]
+    facts = {
+        "network": f"{card['model']}, {card['parameters']:,} parameters",
+        "classes": ", ".join(card["classes"]),
+        "trained on": f"train of {training['data set']}: "
+        + ", ".join(f"{emotion} {count:,}" for emotion, count in training["images"].items()),
+        "labels": training["labels"],
+        "recipe": training["recipe"],
+        "epoch": f"{card['checkpoint']}, {card['epoch']}",
+        "seed": training["seed"],
+        "minutes": f"{training['seconds'] / 60:.0f} on {training['devices']}",
+        "command": training["command"],
+        "commit": training["commit"],
+    }
+    measured = {
+        "split": found["split"],
+        "accuracy": f"{percentage(found['accuracy'])} (95 %: {percentage(low)} to"
+        f" {percentage(high)}; the run itself {percentage(found['accuracy_of_the_run'])})",
+        "mean-class accuracy": percentage(found["mean_class_accuracy"]),
+        "macro F1": percentage(found["macro"]["f1"]),
+        "temperature": decimal(card["temperature"], 3),
+    }
+    if calibration and sets:
+        measured |= {
+            "expected calibration error": decimal(calibration["expected_calibration_error"]),
+            "Brier score": decimal(calibration["brier_score"]),
+            "negative log-likelihood": decimal(calibration["negative_log_likelihood"]),
+            f"coverage of sets at {percentage(sets['asked'], 0)}": percentage(sets["coverage"]),
+            "mean size of these sets": decimal(sets["mean_set_size"], 2),
+        }
+    if agreement := found["votes"]:
+        measured |= {
+            "KL divergence from the votes": decimal(agreement["kl_divergence"]),
+            "agrees with the majority of nine annotators": percentage(
+                agreement["network_with_majority_of_others"]
+            ),
+            "a tenth annotator agrees with them": percentage(
+                agreement["annotator_with_majority_of_others"]
+            ),
+        }
+    rows = [
+        [
+            escape(row["class"]),
+            percentage(row["recall"]),
+            percentage(row["precision"]),
+            percentage(sets["by_class"][row["class"]] if sets else None),
+            f"{row['support']:,}",
+        ]
+        for row in found["per_class"]
+    ]
+    confusion = [
+        [escape(name), *map(str, counts)]
+        for name, counts in zip(card["classes"], found["confusion"], strict=True)
+    ]
+    parts = [
+        f"# {escape(name)}",
+        key_value_table(facts, ("model", "")),
+        "## Scores",
+        key_value_table(measured, ("measure", "")),
+        "Calibration and coverage were measured on each half of the images with what was fitted on"
+        " the other half."
+        if sets
+        else f"Val has fewer than {LEAST} images, too few to state calibration and coverage.",
+        *(f"Warning: {escape(warning)}." for warning in found["warnings"]),
+        table(["emotion", "recall", "precision", "in its set", "images"], rows),
+        "Confusion matrix (rows: true, columns: predicted)",
+        table(["", *map(escape, card["classes"])], confusion),
+        *_speed(card["speed"]),
+        "## Intended use",
+        _bullets(card["intended_use"]),
+        "## What it must not be used for, and limits",
+        _bullets(card["limits"]),
+        "## Licence",
+        key_value_table(card["licence"], ("of", "")),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _speed(speed: Mapping[str, Any] | None) -> list[str]:
+    """Returns the section on speed, of all recognisers that were measured in one run."""
+    if not speed:
+        return []
+    rows = [
+        [
+            escape(row["recogniser"]),
+            escape(row["preprocessing"]),
+            f"{row['faces_per_core_second']:,}",
+            f"{row['milliseconds_for_one']:.2f}",
+        ]
+        for row in speed["rows"]
+    ]
+    header = ["recogniser", "preprocessing", "faces per core-second", "ms for one face"]
+    return ["## Speed, beside others in the same run", table(header, rows, 2)]
+
+
+def _bullets(lines: list[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
