@@ -72,3 +72,36 @@ def test_one_bad_image_costs_one_row(
     assert lost[0] == 1
     # Nothing is left that would block the next run.
     assert sorted(os.listdir(tmp_path)) == ["faces", "p.csv", "taken.csv"]
+
+
+def test_without_a_run_the_shipped_recogniser_answers(
+    tiny_run: Path, tmp_path: Path, commands: Callable[..., list[tuple[int, str, str]]]
+) -> None:
+    face = Image.fromarray(render_faces(np.arange(1), np.arange(1), size=48)[0])
+    face.save(tmp_path / "face.png")
+    plain, sets, both, views, run, near, last = commands(
+        "predict",
+        ("face.png",),
+        ("--weights=fernet-ferplus", "--sets=0.9", "face.png"),
+        ("--weights=fernet-ferplus", f"--workdir={tiny_run}", "face.png"),
+        ("--sets=0.9", "--tta=flip", "face.png"),
+        (f"--workdir={tiny_run}", "--sets=0.9", "face.png"),
+        ("--weights=fernet-ferpls", "face.png"),
+        ("--checkpoint=last", "face.png"),
+    )
+    header, row = csv.reader(plain[1].splitlines())
+    assert header == ["file", "emotion", *EMOTIONS]
+    assert "was trained on pictures of one face, cropped close" in plain[2]
+    header, with_set = csv.reader(sets[1].splitlines())
+    assert header[-1] == "set"
+    assert with_set[:-1] == row
+    assert with_set[-1].split()[0] == row[1]
+    for answer, words in (
+        (both, "two networks"),
+        (views, "the calibration is that of single views"),
+        (run, "a run directory holds no calibration"),
+        (near, "Did you mean 'fernet-ferplus'?"),
+        (last, "--checkpoint=last: fernet-ferplus holds one set of parameters"),
+    ):
+        assert answer[0] == 1
+        assert words in answer[2]
