@@ -221,9 +221,8 @@ def _origin(config: TrainConfig, own: TrainConfig, run: LoadedRun) -> list[str]:
     """Returns what the report says of the run, with config `own`, that was started from."""
     best = run.meta["best"]
     # A model card says which epoch of its run it holds.
-    kind, checkpoint = "", run.meta.get("checkpoint")
-    if checkpoint is None:
-        kind, checkpoint = "run ", "selected"
+    checkpoint = run.meta.get("checkpoint", "selected")
+    kind = "" if "checkpoint" in run.meta else "run "
     lines = [
         f"{kind}{config.pretrained}: {own.model} trained on {own.dataset} (recipe {own.recipe},"
         f" seed {own.seed}), {checkpoint} epoch {run.epoch}, val accuracy"

@@ -36,7 +36,7 @@ FREE = {
     "workdir",
 }
 PER_PHASE = {"epochs", "learning_rate", "schedule", "freeze"}
-SCHEDULES = "constant, cosine, exponential, inverse_time, one_cycle, plateau, step"
+SCHEDULES = "constant, cosine, cosine_restarts, exponential, inverse_time, one_cycle, plateau, step"
 # name → (invalid values, a part of the message that names the expected values).
 REFUSED: dict[str, tuple[list[Any], str]] = {
     "epochs": ([0, -3, (3, 0)], "at least 1"),
@@ -64,7 +64,9 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "folds": ([1, 0], "at least 2"),
     "fold": ([0], "at least 1"),
     "on_bad_image": (["drop"], "error, skip"),
-    "augment": (["flips"], "flip, none, paper, standard, strong"),
+    "augment": (["flips"], "fer, flip, none, paper, standard, strong"),
+    "views": ([0], "at least 1"),
+    "teacher_weight": ([0.0, 1.1], "expected "),
     "loss": (["hinge"], "cross_entropy, focal, multi_target"),
     "precision": (["f16"], "bf16, f32, f64"),
     "label_smoothing": ([1.01], "at most 1"),
@@ -118,7 +120,7 @@ def per_phase_values(count: int) -> st.SearchStrategy[dict[str, Any]]:
 
 # Fields that must fit each other get these values.
 FIXED: dict[str, Any] = dict(warmup_epochs=0.0, fold=None, loss="focal", accumulate=1)
-FIXED |= dict(decay_rate=None, decay_epochs=None)
+FIXED |= dict(decay_rate=None, decay_epochs=None, views=1, teacher=("runs/a",))
 configs = st.builds(
     lambda plain, phases: TrainConfig(**{**plain, **phases, **FIXED}),
     st.fixed_dictionaries({n: values(f) for n, f in FIELDS.items() if n not in PER_PHASE}),
@@ -298,14 +300,23 @@ def test_lists_become_tuples() -> None:
 
 
 def test_only_free_fields_may_differ_on_resume() -> None:
-    old = TrainConfig(model="cnn3", dataset="synthetic", schedule="step", folds=4)
+    old = TrainConfig(
+        model="cnn3",
+        dataset="synthetic",
+        schedule="step",
+        folds=4,
+        augment="flip",
+        teacher=("runs/b",),
+    )
     other: dict[str, Any] = dict(model="cnn4", dataset="rafdb", recipe="default", seeds=(3,))
     other |= dict.fromkeys(("cache_dir", "data_dir", "workdir"), "elsewhere")
     other |= dict(labels="majority", fold=2)
     other |= dict(pretrained="imagenet", guide="vgg16", pooling="mean", head_widths=(8,))
     other |= dict(jumper="double", channels=3, image_size=96, dropout=0.1, num_classes=8, limit=7)
     other |= dict(accumulate=2, decay_rate=0.5, decay_epochs=2.0, clip_norm=1.0, ema=0.9)
-    other |= dict(patience=3, freeze="all_but_head", stochastic_depth=0.2)
+    other |= dict(
+        teacher=("runs/a",), stem="small", patience=3, freeze="all_but_head", stochastic_depth=0.2
+    )
     for name, field in FIELDS.items():
         value = getattr(old, name)
         if name in other:

@@ -6,11 +6,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
 import ferjax
 from ferjax.errors import UserError
 from ferjax.weights.shipped import SHIPPED, find_card
-from ferjax.weights.weights_file import card_text, decode, encode, paths_of, read_weights
+from ferjax.weights.weights_file import (
+    card_text,
+    decode,
+    encode,
+    in_stored_precision,
+    paths_of,
+    read_weights,
+)
 
 VARIABLES = {
     "params/conv/kernel": np.linspace(-2, 2, 18, dtype=np.float32).reshape(3, 3, 1, 2),
@@ -95,11 +103,18 @@ def test_other_cards_are_refused(changes: dict[str, Any], words: str, tmp_path: 
 
 def test_nan_is_no_weight(tmp_path: Path) -> None:
     card = write(tmp_path)
-    data = encode({**VARIABLES, "params/bn/scale": np.float32([1, np.nan])})
+    data = save({**in_stored_precision(VARIABLES), "params/bn/scale": np.float32([1, np.nan])})
     card.with_suffix(".safetensors").write_bytes(data)
     card.write_text(card_text(CARD, data))
     with pytest.raises(UserError, match=r"1 of the 2 values of params/bn/scale are NaN"):
         read_weights(card)
+
+
+@pytest.mark.parametrize("value", [np.nan, 7e4])
+def test_what_half_precision_cannot_hold_is_not_written(value: float) -> None:
+    kernel = np.full((2, 2), value, np.float32)
+    with pytest.raises(UserError, match=r"4 of the 4 values of params/head/kernel are NaN or inf"):
+        encode({**VARIABLES, "params/head/kernel": kernel})
 
 
 def test_a_card_without_json_is_refused(tmp_path: Path) -> None:
