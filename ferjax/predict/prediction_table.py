@@ -164,15 +164,15 @@ def table(rows: Sequence[Row], classes: Sequence[str], set_threshold: float | No
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    has_sets = set_threshold is not None
-    writer.writerow(["file", "emotion", *classes, *(["set"] if has_sets else [])])
+    header = ["file", "emotion", *classes] + ([] if set_threshold is None else ["set"])
+    writer.writerow(header)
     for name, row in rows:
-        cells = [""] * (1 + len(classes) + has_sets)
+        cells = [""] * (len(header) - 1)
         if isinstance(row, np.ndarray):
             cells = [classes[int(row.argmax())], *(f"{p:.6f}" for p in row)]
-            if has_sets:
+            if set_threshold is not None:
                 inside = prediction_sets(row[None], set_threshold)[0]
-                cells.append(" ".join(classes[k] for k in np.argsort(-row) if inside[k]))
+                cells.append(" ".join(classes[int(k)] for k in np.argsort(-row) if inside[k]))
         writer.writerow([name, *cells])
     return text.getvalue()
 

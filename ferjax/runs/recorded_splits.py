@@ -156,9 +156,10 @@ def seen_by_others(config: TrainConfig, bundle: DatasetBundle) -> list[str]:
     notes = []
     for flag, folder in runs.items():
         record = read_split_record(folder) if folder.is_dir() else None
-        for name, split in bundle.splits.items() if record else ():
-            count = 0 if name == "train" else count_trained_on(record, split, config.dataset)
-            if count:
+        if record is None:
+            continue
+        for name, split in bundle.splits.items():
+            if name != "train" and (count := count_trained_on(record, split, config.dataset)):
                 notes.append(
                     f"{flag} was trained on {count:,} of the {len(split):,} {name} images: scores"
                     f" on {name} are too good"

@@ -120,7 +120,7 @@ def _restore_or_initialise(run: _Run) -> tuple[TrainState, HostState]:
     began, task, manager = time.monotonic(), run.task, run.record.manager
     latest, epochs = manager.latest_step(), 0
     meta = None if latest is None else restore_meta(manager, latest)
-    notes = teacher_notes(task.config, task.teachers, meta and meta["notes"])
+    notes = teacher_notes(task.config, task.teachers, meta["notes"] if meta else None)
     host = HostState(place_zero_sums(task), notes=notes)
     if meta is not None:
         host, epochs = host_state_from_meta(meta, host.sums), meta["epoch"]

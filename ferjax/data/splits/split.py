@@ -30,7 +30,7 @@ class LazyRows:
 
 
 # int [B] positions → the file, or the stored pixels, of each image.
-Originals = Callable[[np.ndarray], Sequence[Path | np.ndarray]]
+Originals = Callable[[np.ndarray], Sequence[Path | np.ndarray] | np.ndarray]
 
 
 @dataclass(frozen=True)
