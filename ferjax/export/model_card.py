@@ -1,6 +1,7 @@
 """Values of a model card: data, training, scores, calibration, intended use, limits, licence."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from ferjax.training.metrics import evaluation
 
 # Coverage of the prediction sets whose size and coverage by class the card states.
 COVERAGE = 0.9
+_PLACES = re.compile(r"--(data_dir|workdir|cache_dir|teacher|pretrained)=(?:'[^']*'|\S*/\S*)")
 # Images of val below which no calibration is stated.
 LEAST = 20
 _INTENDED = (
@@ -123,7 +125,9 @@ def _environment(run_dir: Path) -> dict[str, str]:
     path = run_dir / "report.json"
     found = json.loads(path.read_text("utf-8"))["environment"] if path.is_file() else {}
     names = {"commit": "git commit", "command": "command line", "devices": "devices"}
-    return {ours: found.get(theirs, "not recorded") for ours, theirs in names.items()}
+    facts = {ours: found.get(theirs, "not recorded") for ours, theirs in names.items()}
+    # Places of the machine that trained it are nobody else's.
+    return {**facts, "command": _PLACES.sub(r"--\1=PATH", facts["command"])}
 
 
 def _scores(
