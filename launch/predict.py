@@ -39,6 +39,12 @@ def main(arguments: list[str]) -> None:
         limit = None if config.sets is None else predictor.set_threshold(config.sets)
         rows = predict_readable_files(predictor, paths)
         write(table(rows, predictor.classes, limit))
+    if not config.workdir:
+        print(
+            f"note: {predictor.source} was trained on pictures of one face, cropped close. Where"
+            " your images are photographs, cut the faces out first: launch.prepare --crops.",
+            file=sys.stderr,
+        )
     for line in left_out(rows, paths):
         print(f"warning: {line}", file=sys.stderr)
     if out:

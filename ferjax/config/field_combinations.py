@@ -16,7 +16,7 @@ _TEACHER_WEIGHT = 0.5
 # Flag → the learning rate schedules that use it. The schedules' own module imports JAX.
 DECAYS = {
     "decay_rate": ("step", "exponential", "inverse_time", "plateau"),
-    "decay_epochs": ("step", "exponential", "plateau", "cosine_restarts"),
+    "decay_epochs": ("step", "exponential", "cosine_restarts", "plateau"),
 }
 
 

@@ -15,11 +15,6 @@ class EvalConfig:
     """
 
     workdir: str = config_field("", "Run directory to evaluate.")
-    weights: str | None = config_field(
-        None,
-        "Instead of a run: a recogniser that comes with ferjax (fernet-ferplus), or"
-        " a weights file of launch.export.",
-    )
     dataset: str | None = config_field(None, "Data set. Default: that of the run.")
     data_dir: str | None = config_field(
         None, "Folder (or csv file) of the data set. Default: that of the run."
@@ -46,6 +41,11 @@ class EvalConfig:
         " data, split, augmentation and checkpoint; for the run's own report RUN.",
     )
     progress: bool = config_field(True, "Progress bars on a terminal.")
+    weights: str | None = config_field(
+        None,
+        "Instead of a run: a recogniser that comes with ferjax (fernet-ferplus), or"
+        " a weights file of launch.export.",
+    )
 
     def __post_init__(self) -> None:
         expand_home(self)

@@ -29,6 +29,8 @@ def card_page(name: str, card: Mapping[str, Any]) -> str:
         "split": found["split"],
         "accuracy": f"{percentage(found['accuracy'])} (95 %: {percentage(low)} to"
         f" {percentage(high)}; the run itself {percentage(found['accuracy_of_the_run'])})",
+        "images that are in train too": f"{found['also_in_train']:,}; without these"
+        f" {percentage(found['accuracy_without_those'])}",
         "mean-class accuracy": percentage(found["mean_class_accuracy"]),
         "macro F1": percentage(found["macro"]["f1"]),
         "temperature": decimal(card["temperature"], 3),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ferjax.data.audit.split_overlap import exact_overlap
 from ferjax.data.splits.class_counts import counts_by_class
 from ferjax.data.splits.split_record import SplitRecord
 from ferjax.evaluation.evaluated_data import EvaluatedData
@@ -136,7 +137,9 @@ def _scores(
     """Returns the scores of the written parameters on val, with intervals and calibration."""
     labels, classes, votes = data.split.labels, run.classes, data.split.votes
     written, probabilities = evaluation(logits, labels), softmax(logits)
-    hits = int((written.predicted == labels).sum())
+    right = written.predicted == labels
+    hits = int(right.sum())
+    repeated = exact_overlap(data.bundle.splits["train"], data.split)
     # Two halves of fewer images say nothing of a coverage of 90 %.
     enough = len(labels) >= LEAST
     return {
@@ -144,6 +147,8 @@ def _scores(
         "warnings": data.warnings,
         **scores(written.confusion, classes),
         "accuracy_interval": list(wilson_interval(hits, len(labels))),
+        "also_in_train": len(repeated),
+        "accuracy_without_those": float(np.delete(right, repeated).mean()),
         "accuracy_of_the_run": evaluation(before, labels).accuracy,
         "calibration": cross_fitted_calibration(before, labels) if enough else None,
         "prediction_sets": cross_fitted_coverage(probabilities, labels, COVERAGE, classes)

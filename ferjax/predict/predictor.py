@@ -1,6 +1,5 @@
 """The predictor: a trained network as a callable from uint8 images to probabilities."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +21,6 @@ from ferjax.runtime.sharding import data_mesh, replicated
 from ferjax.specs import InputSpec
 from ferjax.training.train_step import predict_step
 from ferjax.weights.shipped import DEFAULT
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -127,17 +124,10 @@ def _stack(images: list[np.ndarray], spec: InputSpec) -> np.ndarray:
 
 
 def open_predictor(config: PredictConfig) -> Predictor:
-    """Returns the predictor that the flags of `launch.predict` name; says what weights expect."""
+    """Returns the predictor that the flags of `launch.predict` name."""
     # A path: a run may have the name of a shipped recogniser.
     source = Path(config.workdir) if config.workdir else config.weights
-    predictor = load_predictor(source, config.checkpoint, config.batch_size, config.tta)
-    if not config.workdir:
-        _log.warning(
-            "note: %s was trained on pictures of one face, cropped close. Where your images are"
-            " photographs, cut the faces out first: launch.prepare --crops.",
-            predictor.source,
-        )
-    return predictor
+    return load_predictor(source, config.checkpoint, config.batch_size, config.tta)
 
 
 def load_predictor(

@@ -204,7 +204,7 @@ def test_workdir_of_another_run(train: Train, tiny_run: Path) -> None:
     [
         (["train", "--modell=awei"], "Did you mean: model"),
         (["evaluate", "extra"], "unexpected argument 'extra'"),
-        (["predict", "a.png"], "--workdir is missing"),
+        (["predict", "a.png"], "a.png: no such file or folder"),
     ],
 )
 def test_processes_print_one_line(command: list[str], words: str, tmp_path: Path) -> None:

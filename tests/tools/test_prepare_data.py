@@ -109,7 +109,7 @@ def test_previews_are_images(tmp_path: Path) -> None:
         ({"dataset": "synthetic", "audit": True, "cache": True}, "found 2"),
         ({"audit": True}, "--dataset is missing"),
         ({"dataset": "synthetic", "crops": True}, "synthetic faces need no crops"),
-        ({"dataset": "synthetic", "preview": True, "augment": "wild"}, "Known: flip, none"),
+        ({"dataset": "synthetic", "preview": True, "augment": "wild"}, "Known: fer, flip, none"),
         ({"dataset": "folder", "data_dir": "nowhere", "audit": True}, "nowhere"),
     ],
 )
