@@ -40,4 +40,9 @@ def read_speed(path: Path, run_dir: Path) -> dict[str, Any]:
             f"--bench={path} measured {', '.join(names)}, not {run_dir}. Measure it with"
             f" launch.bench --suite=recognisers --runs={run_dir}."
         )
-    return {"environment": environment, "rows": measured}
+    for row in measured:
+        # Places of this machine are nobody else's.
+        name = Path(row["recogniser"]).name
+        row["recogniser"] = "this network" if name == run_dir.resolve().name else name
+    facts = {key: value for key, value in environment.items() if key != "command line"}
+    return {"environment": facts, "rows": measured}

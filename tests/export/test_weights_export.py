@@ -97,7 +97,7 @@ def test_speeds_come_from_a_benchmark(tiny_run: Path, tmp_path: Path) -> None:
     bench.write_text(json.dumps({"environment": {"git commit": "abc"}, "recognisers": [row]}))
     given: dict[str, Any] = {"workdir": str(tiny_run), "progress": False}
     run_export(ExportConfig(out=str(tmp_path / "a"), name="mine", bench=str(bench), **given))
-    assert f"| {tiny_run} |  | 1,234 | 1.00 |" in (tmp_path / "a" / "mine.md").read_text()
+    assert "| this network |  | 1,234 | 1.00 |" in (tmp_path / "a" / "mine.md").read_text()
     bench.write_text("{}")
     with pytest.raises(UserError, match=r"--bench=.* is no report of the suite recognisers"):
         run_export(ExportConfig(out=str(tmp_path / "b"), bench=str(bench), **given))
