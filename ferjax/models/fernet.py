@@ -7,11 +7,8 @@ import jax
 from flax import linen as nn
 
 from ferjax.models.heads import classify
-from ferjax.models.layers import BatchNorm, Conv, full_precision
-from ferjax.models.resnet import ResidualBlock
-
-# He's initialisation by fan-out, which keeps the scale of the gradients.
-_INIT = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+from ferjax.models.layers import BatchNorm, full_precision
+from ferjax.models.resnet import padded_conv, residual_stages
 
 
 class FerNet(nn.Module):
@@ -42,28 +39,11 @@ class FerNet(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps images float [B, S, S, C], S a multiple of 8, to logits float [B, num_classes]."""
-
-        def conv(features: int, side: int, stride: int, name: str) -> nn.Module:
-            return Conv(
-                features,
-                (side, side),
-                stride,
-                padding=side // 2,
-                use_bias=False,  # the batch norm that follows has one
-                kernel_init=_INIT,
-                dtype=self.dtype,
-                name=name,
-            )
-
+        conv = partial(padded_conv, dtype=self.dtype)
         norm = partial(BatchNorm, use_running_average=not train, dtype=self.dtype)
         x = conv(self.stem_width, 3, 1, "stem_conv")(squares_to_channels(x))
         x = nn.relu(norm(name="stem_bn")(x))
-        stages = zip(self.stage_sizes, self.widths, strict=True)
-        for stage, (size, width) in enumerate(stages, start=1):
-            for i in range(size):
-                stride = 2 if i == 0 else 1
-                name = f"stage{stage}_block{i}"
-                x = ResidualBlock("basic", width, stride, conv, norm, name=name)(x)
+        x = residual_stages(x, "basic", self.stage_sizes, self.widths, conv, norm, first_stride=2)
         return classify(
             full_precision(x).mean((1, 2)),
             self.num_classes,

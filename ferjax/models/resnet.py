@@ -1,6 +1,6 @@
 """ResNet 18, 34, 50, 101 and 152: residual networks as in torchvision ("v1.5") or Keras ("v1")."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -61,6 +61,56 @@ class ResidualBlock(nn.Module):
         return nn.relu(x + branch)
 
 
+def padded_conv(
+    features: int, side: int, stride: int, name: str, *, use_bias: bool = False, dtype: Any = None
+) -> nn.Module:
+    """Returns a convolution padded on all sides by half its kernel, initialised by fan-out.
+
+    SAME would pad an even map at its end only.
+    """
+    return Conv(
+        features,
+        (side, side),
+        stride,
+        padding=side // 2,
+        use_bias=use_bias,
+        kernel_init=_INIT,
+        dtype=dtype,
+        name=name,
+    )
+
+
+def residual_stages(
+    x: jax.Array,
+    kind: str,
+    sizes: Sequence[int],
+    widths: Sequence[int],
+    conv: Callable[..., nn.Module],
+    norm: Callable[..., nn.Module],
+    *,
+    first_stride: int = 1,
+) -> jax.Array:
+    """Returns the map after stages of residual blocks `stage1_block0`, `stage1_block1` and so on.
+
+    Call this inside a module's `__call__`: the blocks are submodules of that module.
+
+    Args:
+      x: float [B, H, W, C].
+      kind: a key of `BLOCKS`.
+      sizes: number of blocks in each stage.
+      widths: filters of each stage, before the expansion of a bottleneck.
+      conv: as `ResidualBlock` takes it.
+      norm: as `ResidualBlock` takes it.
+      first_stride: stride of the first stage; every later one halves the map.
+    """
+    for stage, (size, width) in enumerate(zip(sizes, widths, strict=True), start=1):
+        for i in range(size):
+            stride = 1 if i else (first_stride if stage == 1 else 2)
+            name = f"stage{stage}_block{i}"
+            x = ResidualBlock(kind, width, stride, conv, norm, name=name)(x)
+    return x
+
+
 class ResNet(nn.Module):
     """Residual network: stem, stages of blocks, global average pool, head.
 
@@ -100,19 +150,7 @@ class ResNet(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps images float [B, H, W, C] to logits, or features, float [B, K], at least float32."""
-
-        def conv(features: int, side: int, stride: int, name: str) -> nn.Module:
-            return Conv(
-                features,
-                (side, side),
-                stride,
-                padding=side // 2,  # SAME would pad an even map at its end only
-                use_bias=self.conv_bias,
-                kernel_init=_INIT,
-                dtype=self.dtype,
-                name=name,
-            )
-
+        conv = partial(padded_conv, use_bias=self.conv_bias, dtype=self.dtype)
         norm = partial(
             BatchNorm,
             use_running_average=not train,
@@ -127,12 +165,7 @@ class ResNet(nn.Module):
             x = max_pool(x, 3, stride=2, padding=1)
         v1 = self.block == "bottleneck" and not self.stride_on_3x3
         block = "bottleneck_v1" if v1 else self.block
-        stages = zip(self.stage_sizes, self.widths, strict=True)
-        for stage, (size, width) in enumerate(stages, start=1):
-            for i in range(size):
-                stride = 2 if i == 0 and stage > 1 else 1
-                name = f"stage{stage}_block{i}"
-                x = ResidualBlock(block, width, stride, conv, norm, name=name)(x)
+        x = residual_stages(x, block, self.stage_sizes, self.widths, conv, norm)
         return classify(
             full_precision(x).mean((1, 2)),
             self.num_classes,
