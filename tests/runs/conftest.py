@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import pytest
 
+from ferjax.experiment import run_train
 from ferjax.models.cnn import DepthCNN
 from ferjax.models.registry import MODELS
 from ferjax.predict import load_run
@@ -29,6 +30,24 @@ def toy_network() -> Iterator[None]:
         patch.setitem(MODELS, "toy", replace(MODELS["cnn3"], build=small))
         patch.setitem(DEFAULTS, "toy", DEFAULTS["base_cnn"])
         yield
+
+
+@pytest.fixture(scope="module")
+def finished_run(
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_config: Callable[..., Any],
+    toy_network: None,
+    without_figures: Callable[[], Any],
+) -> Callable[..., Path]:
+    """Returns a function (name, **given) → a run of these settings, undisturbed, on one device."""
+
+    def train(name: str, **given: Any) -> Path:
+        run_dir = tmp_path_factory.mktemp(name) / "run"
+        with without_figures():
+            run_train(tiny_config(run_dir, **given), jax.devices()[:1])
+        return run_dir
+
+    return train
 
 
 @pytest.fixture(scope="session")

@@ -32,17 +32,9 @@ GIVEN |= dict(label_smoothing=0.1, schedule="one_cycle", learning_rate=2e-3)
 
 
 @pytest.fixture(scope="module")
-def undisturbed(
-    tmp_path_factory: pytest.TempPathFactory,
-    tiny_config: Tiny,
-    toy_network: None,
-    without_figures: Callable[[], Any],
-) -> Path:
+def undisturbed(finished_run: Callable[..., Path]) -> Path:
     """Returns a run of 2 epochs of 4 steps."""
-    run_dir = tmp_path_factory.mktemp("undisturbed") / "run"
-    with without_figures():
-        run_train(tiny_config(run_dir, **GIVEN), jax.devices()[:1])
-    return run_dir
+    return finished_run("undisturbed", **GIVEN)
 
 
 def test_interrupted_run_resumes_bit_for_bit(

@@ -19,17 +19,9 @@ Tiny = Callable[..., TrainConfig]
 
 
 @pytest.fixture(scope="module")
-def teacher(
-    tmp_path_factory: pytest.TempPathFactory,
-    tiny_config: Tiny,
-    toy_network: None,
-    without_figures: Callable[[], Any],
-) -> Path:
+def teacher(finished_run: Callable[..., Path]) -> Path:
     """Returns a finished run."""
-    run_dir = tmp_path_factory.mktemp("teacher") / "run"
-    with without_figures():
-        run_train(tiny_config(run_dir, model="toy"), jax.devices()[:1])
-    return run_dir
+    return finished_run("teacher", model="toy")
 
 
 def test_a_taught_run_resumes_bit_for_bit(

@@ -76,17 +76,9 @@ def traces(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def phased(
-    tmp_path_factory: pytest.TempPathFactory,
-    tiny_config: Tiny,
-    toy_network: None,
-    without_figures: Callable[[], Any],
-) -> Path:
+def phased(finished_run: Callable[..., Path]) -> Path:
     """Returns an undisturbed run of two phases."""
-    run_dir = tmp_path_factory.mktemp("phased") / "run"
-    with without_figures():
-        run_train(tiny_config(run_dir, **PHASES), one())
-    return run_dir
+    return finished_run("phased", **PHASES)
 
 
 class Pruned(Exception):
