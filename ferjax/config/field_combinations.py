@@ -1,4 +1,4 @@
-"""Validation across fields of a `TrainConfig`: phases, batch size, seeds and folds, loss."""
+"""Validation across fields of a config: phases, batch, seeds and folds, loss, one network."""
 
 import re
 from typing import Any
@@ -10,13 +10,10 @@ from ferjax.errors import UserError
 # JAX makes keys from 32 bits: a larger seed would give the same run as a smaller one.
 LARGEST_SEED = 2**32 - 1
 
-# The default of --teacher_weight.
-_TEACHER_WEIGHT = 0.5
-
 # Flag → the learning rate schedules that use it. The schedules' own module imports JAX.
 DECAYS = {
     "decay_rate": ("step", "exponential", "inverse_time", "plateau"),
-    "decay_epochs": ("step", "exponential", "cosine_restarts", "plateau"),
+    "decay_epochs": ("step", "exponential", "plateau", "cosine_restarts"),
 }
 
 
@@ -31,6 +28,15 @@ def check_combinations(config: Any) -> None:
         raise UserError(
             f"--label_smoothing={config.label_smoothing}: --loss=multi_target (FER+) smooths the"
             " labels itself. Give --label_smoothing=0."
+        )
+
+
+def check_one_network(config: Any) -> None:
+    """Raises `UserError` if a config names both a run and a weights file."""
+    if config.workdir and config.weights:
+        raise UserError(
+            f"--workdir={config.workdir} and --weights={config.weights}: two networks. Leave one of"
+            " the two out."
         )
 
 
@@ -101,7 +107,7 @@ def _check_views(config: Any) -> None:
 def _check_teachers(config: Any) -> None:
     if "" in config.teacher:
         raise UserError("--teacher is empty: name a run, or leave the flag out.")
-    if not config.teacher and config.teacher_weight != _TEACHER_WEIGHT:
+    if not config.teacher and config.teacher_weight != type(config).teacher_weight:
         raise UserError(f"--teacher_weight={config.teacher_weight:g} without --teacher: name one.")
     if config.teacher and config.loss == "multi_target":
         raise UserError(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ferjax.config.field_combinations import check_one_network
 from ferjax.config.fields import check_fields, config_field, expand_home
 from ferjax.config.train_config import TTA
 from ferjax.errors import UserError
@@ -35,11 +36,7 @@ class PredictConfig:
         for flag in ("workdir", "weights"):
             if getattr(self, flag) == "":
                 raise UserError(f"--{flag} is empty. Name one, or leave the flag out.")
-        if self.workdir and self.weights:
-            raise UserError(
-                f"--workdir={self.workdir} and --weights={self.weights}: two networks. Leave one of"
-                " the two out."
-            )
+        check_one_network(self)
 
 
 @dataclass(frozen=True)

@@ -62,9 +62,9 @@ class TrainConfig:
             "exponential",
             "inverse_time",
             "cosine",
-            "cosine_restarts",
             "one_cycle",
             "plateau",
+            "cosine_restarts",
         ),
     )
     decay_rate: float | None = config_field(

@@ -64,10 +64,10 @@ SCHEDULES: dict[str, ScheduleEntry] = {
     # Keras's legacy `decay`, which P2 prints.
     "inverse_time": ScheduleEntry(_inverse_time, decay_rate=1e-6),
     "cosine": ScheduleEntry(_cosine),
-    "cosine_restarts": ScheduleEntry(_cosine_restarts, decay_epochs=10),
     "one_cycle": ScheduleEntry(_one_cycle),
     # Lowered between epochs, by `plateau.after_evaluation`.
     "plateau": ScheduleEntry(_constant, decay_rate=0.1, decay_epochs=10),
+    "cosine_restarts": ScheduleEntry(_cosine_restarts, decay_epochs=10),
 }
 
 
