@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ferjax.config.field_combinations import doubled_corrections
+from ferjax.config.field_combinations import check_one_network, doubled_corrections
 from ferjax.config.json_file import config_of_report
 from ferjax.config.phases import total_epochs
 from ferjax.config.tool_configs import EvalConfig
@@ -131,11 +131,7 @@ def run_evaluate(config: EvalConfig) -> dict[str, Any]:
     Raises:
       UserError: no such run, split or data, or no class in common.
     """
-    if config.weights and config.workdir:
-        raise UserError(
-            f"--workdir={config.workdir} and --weights={config.weights}: two networks. Leave one of"
-            " the two out."
-        )
+    check_one_network(config)
     if config.weights:
         if named_card(config.weights) is None:
             raise UserError(

@@ -18,6 +18,7 @@ from ferjax.evaluation.evaluated_data import ALL, EvaluatedData, load_evaluated_
 from ferjax.evaluation.evaluation_folder import check_writable, evaluation_folder, inputs_digest
 from ferjax.evaluation.predictions_csv import COLUMNS, write_predictions_csv
 from ferjax.evaluation.protocol import summarise
+from ferjax.evaluation.run_evaluator import run_evaluator
 from ferjax.evaluation.scores_and_figures import (
     confusion_figure,
     epoch_scores,
@@ -29,10 +30,8 @@ from ferjax.report.environment import describe_environment
 from ferjax.report.pages.report_files import write_report
 from ferjax.runs.load_network import load_network
 from ferjax.runs.load_run import LoadedRun, check_probabilities
-from ferjax.runs.task import evaluator
 from ferjax.runtime.processes import on_first
 from ferjax.runtime.progress_lines import say
-from ferjax.runtime.sharding import data_mesh, devices_for
 from ferjax.training.metrics import Evaluation, evaluation, restrict_classes
 from ferjax.training.run_directory.splits_file import read_split_record
 
@@ -83,9 +82,8 @@ def report_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
     _check_shared(data, run.classes)
     on_first(lambda: _check_folder(config))
     say(f"evaluating {len(data.split):,} images of {data.split.name}", config.progress)
-    split, mesh = data.split, data_mesh(devices_for(own.batch_size))
-    batch_size = -(-own.batch_size // mesh.size) * mesh.size
-    logits_of = evaluator(run.model, run.spec, mesh, batch_size, config.progress, config.tta)
+    split = data.split
+    logits_of, devices = run_evaluator(run, own.batch_size, config.progress, config.tta)
     logits = logits_of(run.variables, split)
     scored, labels, kept, classes = restrict_classes(
         logits, split.labels, run.classes, data.bundle.classes
@@ -111,7 +109,6 @@ def report_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
     else:
         trained_on, seen = describe_seen(record, shown, data.dataset, is_own=data.is_own)
     warnings = [*data.warnings, *seen, *absent_class_warnings({split.name: shown}, classes, None)]
-    devices = list(mesh.devices.flat)
     found = _Found(data, shown, classes, result, notes, devices, trained_on, warnings)
     return on_first(lambda: _write(config, own, run, found))
 

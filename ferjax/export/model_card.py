@@ -14,13 +14,13 @@ from ferjax.data.splits.split_record import SplitRecord
 from ferjax.evaluation.evaluated_data import EvaluatedData
 from ferjax.evaluation.network_costs import describe_network
 from ferjax.evaluation.vote_agreement import vote_agreement
-from ferjax.report.calibration import cross_fitted_calibration, softmax
+from ferjax.report.calibration import cross_fitted_calibration
 from ferjax.report.intervals import wilson_interval
 from ferjax.report.prediction_sets import conformal_quantiles, cross_fitted_coverage
 from ferjax.report.scores import scores
 from ferjax.runs.load_run import LoadedRun
 from ferjax.specs import spec_to_json
-from ferjax.training.metrics import evaluation
+from ferjax.training.metrics import Evaluation, evaluation
 
 # Coverage of the prediction sets whose size and coverage by class the card states.
 COVERAGE = 0.9
@@ -84,7 +84,8 @@ def card_values(
       speed: from `read_speed`, or None where it was not measured.
     """
     network = describe_network(run.model, run.spec)
-    probabilities = softmax(logits)
+    written = evaluation(logits, data.split.labels)
+    found = _scores(run, data, before, written)
     train = (record.splits if record else data.bundle.splits)["train"]
     terms = _DATA_TERMS.get(data.dataset, _UNKNOWN_TERMS)
     return {
@@ -99,9 +100,9 @@ def card_values(
         "checkpoint": checkpoint,
         "averaged": list(run.meta.get("averaged", ())),
         "start": run.meta["start"],
-        "best": {"accuracy": evaluation(logits, data.split.labels).accuracy},
+        "best": {"accuracy": found["accuracy"]},
         "temperature": temperature,
-        "prediction_sets": conformal_quantiles(probabilities, data.split.labels),
+        "prediction_sets": conformal_quantiles(written.probabilities, data.split.labels),
         "training": {
             "data set": data.dataset,
             "images": counts_by_class(train.labels, run.classes),
@@ -112,7 +113,7 @@ def card_values(
             "seconds": run.meta["seconds"],
             **_environment(run_dir),
         },
-        "scores": _scores(run, data, before, logits),
+        "scores": found,
         "speed": speed,
         "config": dict(config_values),
         "licence": {**_LICENCE, "data": terms},
@@ -132,11 +133,11 @@ def _environment(run_dir: Path) -> dict[str, str]:
 
 
 def _scores(
-    run: LoadedRun, data: EvaluatedData, before: np.ndarray, logits: np.ndarray
+    run: LoadedRun, data: EvaluatedData, before: np.ndarray, written: Evaluation
 ) -> dict[str, Any]:
     """Returns the scores of the written parameters on val, with intervals and calibration."""
     labels, classes, votes = data.split.labels, run.classes, data.split.votes
-    written, probabilities = evaluation(logits, labels), softmax(logits)
+    probabilities = written.probabilities
     right = written.predicted == labels
     hits = int(right.sum())
     repeated = exact_overlap(data.bundle.splits["train"], data.split)

@@ -12,16 +12,15 @@ from ferjax.config.predict_and_export import ExportConfig
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
-from ferjax.evaluation.evaluated_data import EvaluatedData, load_evaluated_data
+from ferjax.evaluation.evaluated_data import load_evaluated_data
+from ferjax.evaluation.run_evaluator import run_evaluator
 from ferjax.export.card_page import card_page
 from ferjax.export.model_card import card_values
 from ferjax.export.speed_beside_peers import read_speed
 from ferjax.report.calibration import fit_temperature
 from ferjax.runs.load_run import LoadedRun, check_probabilities, load_run
-from ferjax.runs.task import evaluator
 from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.progress_lines import say
-from ferjax.runtime.sharding import data_mesh, devices_for
 from ferjax.runtime.variable_tree import flatten, unflatten
 from ferjax.training.run_directory.config_and_lock import read_config
 from ferjax.training.run_directory.splits_file import read_split_record
@@ -61,11 +60,11 @@ def run_export(config: ExportConfig) -> Path:
         )
     for warning in data.warnings:
         say(f"warning: {warning}")
-    before = _logits(run, own, data, config.progress)
+    logits_of, _ = run_evaluator(run, own.batch_size, config.progress)
+    before = logits_of(run.variables, data.split)
     check_probabilities(before, run_dir)
     temperature = fit_temperature(before, data.split.labels)
     weights = encode(_divided_head(flatten(run.variables), temperature))
-    stored = replace(run, variables=unflatten(decode(weights)))
     card = card_values(
         run=run,
         run_dir=run_dir,
@@ -74,7 +73,7 @@ def run_export(config: ExportConfig) -> Path:
         data=data,
         record=record,
         before=before,
-        logits=_logits(stored, own, data, config.progress),
+        logits=logits_of(unflatten(decode(weights)), data.split),
         temperature=temperature,
         speed=speed,
     )
@@ -97,12 +96,6 @@ def _check_head(run: LoadedRun, model: str) -> None:
 def _divided_head(variables: dict[str, np.ndarray], temperature: float) -> dict[str, np.ndarray]:
     """Returns the variables with logits divided by the temperature."""
     return {**variables, **{path: variables[path] / np.float32(temperature) for path in _HEAD}}
-
-
-def _logits(run: LoadedRun, own: TrainConfig, data: EvaluatedData, progress: bool) -> np.ndarray:
-    mesh = data_mesh(devices_for(own.batch_size))
-    batch_size = -(-own.batch_size // mesh.size) * mesh.size
-    return evaluator(run.model, run.spec, mesh, batch_size, progress)(run.variables, data.split)
 
 
 def _portable_config(own: TrainConfig) -> dict[str, Any]:

@@ -107,16 +107,16 @@ def initial_weights_of_run(
     Raises:
       UserError: another network, or one of another shape.
     """
-    model, wanted = network_config(source).model, weights_model(config)
-    if model not in (wanted, config.model):
+    own, wanted = network_config(source), weights_model(config)
+    if own.model not in (wanted, config.model):
         guided = wanted != config.model
         raise UserError(
-            f"--pretrained={config.pretrained} is of {model},"
+            f"--pretrained={config.pretrained} is of {own.model},"
             f" {f'--guide={wanted}' if guided else f'--model={wanted}'}. Give"
-            f" {f'a run of {wanted}' if guided else f'--model={model}, or a run of {wanted}'}."
+            f" {f'a run of {wanted}' if guided else f'--model={own.model}, or a run of {wanted}'}."
         )
-    run, own = load_network(source), network_config(source)
-    if model != config.model:
+    run = load_network(source)
+    if own.model != config.model:
         return _for_guide(config, own, run)
     return _for_network(config, own, run, fields, classes)
 

@@ -34,12 +34,10 @@ class WeightsFile:
     Attributes:
       card: the JSON values.
       variables: flat path (`params/head/kernel`) → float32 array.
-      path: of the card.
     """
 
     card: Mapping[str, Any]
     variables: Mapping[str, np.ndarray]
-    path: Path
 
 
 def in_stored_precision(variables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -130,7 +128,7 @@ def read_weights(card_path: Path) -> WeightsFile:
         raise UserError(f"{path} is no safetensors file ({error}). {_ADVICE}") from None
     if broken := not_finite(variables):
         raise UserError(f"{path}: {broken}. {_ADVICE}")
-    return WeightsFile(card, variables, card_path)
+    return WeightsFile(card, variables)
 
 
 def paths_of(folder: Path, name: str) -> tuple[Path, Path]:
