@@ -109,13 +109,22 @@ class PrepareConfig:
     preview: bool = config_field(
         False, "Draw training images as the network gets them, with augmentation."
     )
-    margin: int = config_field(20, "For --crops: pixels around the box of the face.", low=0)
+    detector: str = config_field(
+        "mtcnn",
+        "For --crops: the face detector: mtcnn, haar (Viola-Jones), or a network in an ONNX file,"
+        " yunet:FILE or centerface:FILE.",
+    )
+    margin: int | None = config_field(
+        None,
+        "For --crops: pixels around the detector's box. Default: the square about the box.",
+        low=0,
+    )
     rule: str = config_field(
         "largest",
         "For --crops: which face to take if there are several.",
         choices=("largest", "centre"),
     )
-    align: bool = config_field(False, "For --crops: rotate the face until the eyes are level.")
+    align: bool = config_field(True, "For --crops: rotate the face until the eyes are level.")
     no_face: str = config_field(
         "drop", "For --crops: what to do with an image without a face.", choices=("drop", "keep")
     )

@@ -1,17 +1,12 @@
-"""Crops one face from a photograph: detects, selects, levels the eyes, adds a margin, cuts."""
+"""Crops faces from a photograph: detects them, levels the eyes, adds a margin, cuts."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ferjax.faces.level_eyes import cut_rotated, eye_angle
-from ferjax.faces.viola_jones import Box, Detector
-
-# ITU-R 601 luma, as in Pillow's conversion to grey.
-_GREY = np.array([0.299, 0.587, 0.114], np.float32)
-# Farahani's crops: the detector's box plus 20 pixels on each side.
-MARGIN = 20
+from ferjax.faces.face import Box, Detector, Face
+from ferjax.faces.level_eyes import cut_rotated
 
 
 @dataclass(frozen=True)
@@ -20,17 +15,18 @@ class CropPlan:
 
     Attributes:
       detector: the face detector.
-      rule: selects one of several faces; a value of `ferjax.faces.viola_jones.RULES`.
+      rule: selects one of several faces; a value of `ferjax.faces.face.RULES`.
       margin: pixels added on each side of the detector's box.
       square: whether the shorter side is extended to the length of the longer one.
-      eyes: detector of eyes; if given, the image is rotated until the eyes are level.
+      angle: (image, face) → degrees by which the eyes are tilted, or None if it is not known; see
+        `ferjax.faces.detectors`. If given, the image is rotated until the eyes are level.
     """
 
     detector: Detector
     rule: Callable[[Sequence[Box], tuple[int, int]], Box]
-    margin: int = MARGIN
+    margin: int = 0
     square: bool = False
-    eyes: Detector | None = None
+    angle: Callable[[np.ndarray, Face], float | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -42,26 +38,41 @@ class Crop:
       faces: number of detected faces.
       box: the box of the crop in the (rotated) photograph.
       degrees: angle by which the photograph was rotated, counter-clockwise.
+      face: what the detector found.
     """
 
     image: np.ndarray | None
     faces: int
     box: Box | None = None
     degrees: float = 0.0
+    face: Face | None = None
 
 
 def crop_face(image: np.ndarray, plan: CropPlan) -> Crop:
     """Crops one face from uint8 [H, W, C], C 1 or 3."""
-    grey = image[..., 0] if image.shape[-1] == 1 else (image @ _GREY).round().astype(np.uint8)
-    boxes = list(plan.detector(grey))
-    if not boxes:
+    faces = list(plan.detector(image))
+    if not faces:
         return Crop(None, 0)
-    face = plan.rule(boxes, grey.shape)
-    box = expand_box(face, plan.margin, grey.shape, plan.square)
-    degrees = None if plan.eyes is None else eye_angle(plan.eyes(_cut(grey, face)), face)
+    chosen = plan.rule([face.box for face in faces], image.shape[:2])
+    face = next(face for face in faces if face.box == chosen)
+    return _crop(image, face, len(faces), plan)
+
+
+def crop_faces(image: np.ndarray, plan: CropPlan) -> list[Crop]:
+    """Crops every face of uint8 [H, W, C], C 1 or 3, in the order of the detector."""
+    faces = list(plan.detector(image))
+    return [_crop(image, face, len(faces), plan) for face in faces]
+
+
+def _crop(image: np.ndarray, face: Face, faces: int, plan: CropPlan) -> Crop:
+    """Returns the crop of one of several faces."""
+    box = expand_box(face.box, plan.margin, image.shape[:2], plan.square)
+    degrees = plan.angle(image, face) if plan.angle else None
     if not degrees:
-        return Crop(_cut(image, box), len(boxes), box)
-    return Crop(cut_rotated(image, box, face.centre, degrees), len(boxes), box, degrees)
+        pixels = image[box.top : box.top + box.height, box.left : box.left + box.width]
+        return Crop(pixels, faces, box, 0.0, face)
+    cut = cut_rotated(image, box, face.box.centre, degrees)
+    return Crop(cut, faces, box, degrees, face)
 
 
 def expand_box(box: Box, margin: int, shape: tuple[int, int], square: bool = False) -> Box:
@@ -85,7 +96,3 @@ def expand_box(box: Box, margin: int, shape: tuple[int, int], square: bool = Fal
 def _shift_inside(first: int, side: int, length: int) -> int:
     """Returns the start of an interval of `side` after a shift into the range 0 to `length`."""
     return min(max(first, 0), length - side)
-
-
-def _cut(image: np.ndarray, box: Box) -> np.ndarray:
-    return image[box.top : box.top + box.height, box.left : box.left + box.width]

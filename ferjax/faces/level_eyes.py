@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 from PIL import Image
 
-from ferjax.faces.viola_jones import Box
+from ferjax.faces.face import Box
 
 # Fractions of the face box: eyes lie in its upper part, and not close to each other. A steeper pair
 # cannot be two eyes, because a face that is rotated so much is not detected.
@@ -34,6 +34,16 @@ def eye_angle(eyes: Sequence[Box], face: Box) -> float | None:
         if x1 < middle < x2 and x2 - x1 > _MIN_DISTANCE * face.width and abs(angle) <= _MAX_DEGREES:
             pairs.append((a.width * a.height + b.width * b.height, angle))
     return max(pairs)[1] if pairs else None
+
+
+def landmark_angle(landmarks: np.ndarray) -> float | None:
+    """Returns the angle of the line through the eyes of landmarks float [5, 2], in degrees.
+
+    Positive if the eye on the right of the image is lower. None where it is no upright face: the
+    eyes stand above each other, or on the wrong sides.
+    """
+    dx, dy = (landmarks[1] - landmarks[0]).tolist()
+    return math.degrees(math.atan2(dy, dx)) if dx > abs(dy) else None
 
 
 def cut_rotated(

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ferjax.data.decoding.image_file import read_unresized
-from ferjax.errors import UserError
+from ferjax.errors import UserError, unknown_name
 
 # One face or several: an array, or a sequence of single faces.
 Images = np.ndarray | Image.Image | str | os.PathLike[str] | Sequence[Any]
@@ -17,25 +17,41 @@ Images = np.ndarray | Image.Image | str | os.PathLike[str] | Sequence[Any]
 _ONE = "[H, W, 1 or 3]"
 _SEVERAL = f"[N, H, W, 1 or 3] or grey [N, H, W], or one face {_ONE} or [H, W],"
 _CHANNELS = (1, 3)
+_CHANNEL_ORDERS = ("rgb", "bgr")
+_NAMED_OR_PILLOW = (str, os.PathLike, Image.Image)
 _GREY_MODES = ("1", "L", "LA")
 
 
-def face_arrays(images: Images) -> list[np.ndarray]:
+def face_arrays(images: Images, channel_order: str = "rgb") -> list[np.ndarray]:
     """Returns uint8 [H, W, C] for each image, C 1 (grey) or 3 (RGB); sizes may differ.
 
     Args:
       images: one face: uint8 [H, W], [H, W, 1] or [H, W, 3], a Pillow image, or the name of an
         image file. Several: uint8 [N, H, W, 1 or 3] or [N, H, W], or a list of single faces. Alpha
         of files and Pillow images is dropped, as in training.
+      channel_order: of arrays of three channels: `rgb`, or `bgr` as OpenCV reads. Files and Pillow
+        images have their own.
 
     Raises:
       UserError: anything else, an empty face, or [3, H, W]: three grey faces, or channels first?
     """
-    if isinstance(images, (str, os.PathLike, Image.Image)):
+    if channel_order not in _CHANNEL_ORDERS:
+        raise unknown_name("channel_order", channel_order, _CHANNEL_ORDERS)
+    found = _faces(images)
+    if channel_order == "rgb":
+        return found
+    members = images if _is_list(images) else [images] * len(found)
+    return [
+        face if isinstance(member, _NAMED_OR_PILLOW) else face[..., ::-1]
+        for face, member in zip(found, members, strict=True)
+    ]
+
+
+def _faces(images: Images) -> list[np.ndarray]:
+    """Returns uint8 [H, W, C] for each image."""
+    if isinstance(images, _NAMED_OR_PILLOW):
         return [_face(images, "the image")]
-    # An array of objects is a list of faces that differ in size.
-    is_list = isinstance(images, np.ndarray) and images.ndim == 1 and images.dtype.kind in "OU"
-    if is_list or isinstance(images, (list, tuple)):
+    if _is_list(images):
         return [_face(image, f"image {i}") for i, image in enumerate(images)]
     array = np.asarray(images)
     if array.ndim == 2 or (array.ndim == 3 and array.shape[-1] in _CHANNELS):
@@ -50,6 +66,12 @@ def face_arrays(images: Images) -> list[np.ndarray]:
     if array.ndim == 4 or (array.ndim == 3 and array.shape[-1] not in (2, 4)):
         return [_face(image, f"image {i}") for i, image in enumerate(array)]
     raise _refused("images", _SEVERAL, images)
+
+
+def _is_list(images: Any) -> bool:
+    """Returns whether images are a list; an array of objects is one: faces that differ in size."""
+    of_objects = isinstance(images, np.ndarray) and images.ndim == 1 and images.dtype.kind in "OU"
+    return of_objects or isinstance(images, (list, tuple))
 
 
 def _face(image: Any, name: str) -> np.ndarray:

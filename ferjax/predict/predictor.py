@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ from ferjax.config.predict_and_export import PredictConfig
 from ferjax.data.decoding.image_file import resize_image
 from ferjax.errors import UserError, unknown_name
 from ferjax.images.test_time_augmentation import VIEWS
+from ferjax.predict.faces_in_photographs import FacesOfImage, plan_for, predict_faces
 from ferjax.predict.input_images import Images, face_arrays
 from ferjax.report.prediction_sets import prediction_sets, threshold
 from ferjax.runs.load_network import load_network
@@ -37,6 +39,8 @@ class Predictor:
       tta: test-time augmentation.
       set_quantiles: calibration of prediction sets (`report.prediction_sets.conformal_quantiles`),
         or None: a run has none until it is exported.
+      loaded_with: arguments of `load_predictor` that make it again, for pickling; None where it was
+        made otherwise.
     """
 
     classes: tuple[str, ...]
@@ -46,40 +50,77 @@ class Predictor:
     source: str = "the predictor"
     tta: str = "none"
     set_quantiles: Mapping[str, Any] | None = None
+    loaded_with: tuple[Any, ...] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles the arguments of `load_predictor`: another process loads the network again."""
+        if self.loaded_with is None:
+            raise TypeError("a Predictor that load_predictor did not make cannot be pickled")
+        return load_predictor, self.loaded_with
 
     @overload
-    def __call__(self, images: Images) -> np.ndarray: ...
+    def __call__(self, images: Images, *, channel_order: str = ...) -> np.ndarray: ...
 
     @overload
-    def __call__(self, images: Images, sets: float) -> tuple[np.ndarray, np.ndarray]: ...
+    def __call__(
+        self, images: Images, sets: float, *, channel_order: str = ...
+    ) -> tuple[np.ndarray, np.ndarray]: ...
+
+    @overload
+    def __call__(
+        self,
+        images: Images,
+        sets: float | None = None,
+        *,
+        find_faces: Literal[True] | str,
+        channel_order: str = ...,
+    ) -> list[FacesOfImage]: ...
 
     def __call__(
-        self, images: Images, sets: float | None = None
-    ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+        self,
+        images: Images,
+        sets: float | None = None,
+        *,
+        find_faces: bool | str = False,
+        channel_order: str = "rgb",
+    ) -> np.ndarray | tuple[np.ndarray, np.ndarray] | list[FacesOfImage]:
         """Returns float32 probabilities [N, K], N 1 for one face; rows sum to 1.
 
         With `sets` also the prediction sets, bool [N, K]: of new images like those of the
         calibration, a set holds the true class with at least that probability (split conformal
         prediction). It holds at least the most probable class.
 
+        With `find_faces` images are photographs with any number of faces, and the result has a
+        `FacesOfImage` for each of them.
+
         Args:
-          images: one face: uint8 [H, W] (grey), [H, W, 1] or [H, W, 3] (RGB, not BGR), a Pillow
-            image, or the name of an image file; several: uint8 [N, H, W, 1 or 3] or [N, H, W]
-            (grey), or a list of single ones. Any sizes: another size than the training set's is
-            resized as its reader resizes.
+          images: one face: uint8 [H, W] (grey), [H, W, 1] or [H, W, 3], a Pillow image, or the name
+            of an image file; several: uint8 [N, H, W, 1 or 3] or [N, H, W] (grey), or a list of
+            single ones. Any sizes: another size than the training set's is resized as its reader
+            resizes.
           sets: the share of images whose set holds the true class, such as 0.9.
+          find_faces: True, or the name of a detector (`ferjax.faces.detectors`), to find the faces.
+          channel_order: of arrays: `rgb`, or `bgr` as OpenCV reads.
 
         Raises:
           UserError: anything else, see `face_arrays`; a file that cannot be read; or probabilities
             that are not finite; `sets` without a calibration.
         """
         limit = None if sets is None else self.set_threshold(sets)
-        faces = face_arrays(images)
+        faces = face_arrays(images, channel_order)
+        if find_faces:
+            plan = plan_for("mtcnn" if find_faces is True else find_faces)
+            sets_of = None if limit is None else partial(prediction_sets, threshold=limit)
+            return predict_faces(faces, plan, self._probabilities, sets_of)
+        found = self._probabilities(faces)
+        return found if limit is None else (found, prediction_sets(found, limit))
+
+    def _probabilities(self, faces: Sequence[np.ndarray]) -> np.ndarray:
+        """Returns float32 probabilities [N, K] of N arrays uint8 [H, W, 1 or 3]."""
         padded = padded_size(len(faces), self.batch_size)
         chunks = range(0, len(faces), padded)
         rows = [self.padded_batch(faces[start : start + padded], padded) for start in chunks]
-        found = np.concatenate([np.zeros((0, len(self.classes)), np.float32), *rows])
-        return found if limit is None else (found, prediction_sets(found, limit))
+        return np.concatenate([np.zeros((0, len(self.classes)), np.float32), *rows])
 
     def set_threshold(self, coverage: float) -> float:
         """Returns the threshold of prediction sets; raises `UserError` without a calibration."""
@@ -169,4 +210,5 @@ def load_predictor(
         str(source),
         tta,
         run.meta.get("prediction_sets"),
+        (source, checkpoint, batch_size, tta),
     )

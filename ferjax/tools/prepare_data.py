@@ -14,8 +14,7 @@ from ferjax.data.splits.describe_bundle import describe_bundle
 from ferjax.data.splits.split import DatasetBundle
 from ferjax.data.splits.stratified_cut import stratified_sample
 from ferjax.errors import UserError
-from ferjax.faces.crop_face import CropPlan
-from ferjax.faces.viola_jones import haar_eyes, haar_faces, selection_rule
+from ferjax.faces.detectors import crop_plan
 from ferjax.images.augment import find_augmentation
 from ferjax.images.augmented_input import augment_and_mix
 from ferjax.images.preprocess import denormalize
@@ -120,12 +119,7 @@ def _write_crops(config: PrepareConfig, out: Path) -> list[str]:
         raise UserError(
             f"{sheets} exists already. Nothing was written; give another --out, or --overwrite."
         )
-    plan = CropPlan(
-        haar_faces(),
-        selection_rule(config.rule),
-        margin=config.margin,
-        eyes=haar_eyes() if config.align else None,
-    )
+    plan = crop_plan(config.detector, rule=config.rule, margin=config.margin, align=config.align)
     counts = crop_folder(
         source,
         out,

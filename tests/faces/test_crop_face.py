@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ferjax.faces.crop_face import CropPlan, crop_face, expand_box
-from ferjax.faces.level_eyes import cut_rotated, eye_angle
-from ferjax.faces.viola_jones import Box, largest
+from ferjax.faces.crop_face import CropPlan, crop_face, crop_faces, expand_box
+from ferjax.faces.face import Box, Face, largest
+from ferjax.faces.level_eyes import cut_rotated, eye_angle, landmark_angle
 
 boxes = st.builds(
     Box, st.integers(0, 79), st.integers(0, 59), st.integers(1, 80), st.integers(1, 60)
@@ -17,9 +17,10 @@ boxes = st.builds(
 FACE = Box(30, 20, 100, 100)
 
 
-def plan(faces: list[Box], eyes: list[Box] | None = None, **fields: object) -> CropPlan:
-    detector = None if eyes is None else (lambda face: eyes)
-    return CropPlan(lambda image: faces, largest, eyes=detector, **fields)  # type: ignore[arg-type]
+def plan(boxes: list[Box], degrees: float | None = None, **fields: object) -> CropPlan:
+    faces = [Face(box) for box in boxes]
+    angle = None if degrees is None else (lambda image, face: degrees)
+    return CropPlan(lambda image: faces, largest, angle=angle, **fields)  # type: ignore[arg-type]
 
 
 @given(boxes, st.integers(0, 30))
@@ -53,7 +54,7 @@ def test_a_square_box_lies_inside_and_contains_the_plain_box(box: Box, margin: i
 
 def test_farahanis_margin() -> None:
     image = np.random.default_rng(0).integers(0, 256, (200, 300, 3), np.uint8)
-    crop = crop_face(image, plan([Box(5, 5, 9, 9), FACE]))
+    crop = crop_face(image, plan([Box(5, 5, 9, 9), FACE], margin=20))
     assert (crop.box, crop.faces, crop.degrees) == (Box(10, 0, 140, 140), 2, 0)
     np.testing.assert_array_equal(crop.image, image[0:140, 10:150])
 
@@ -63,14 +64,16 @@ def test_no_face() -> None:
     assert (crop.image, crop.faces, crop.box) == (None, 0, None)
 
 
-def test_the_detector_gets_a_grey_image() -> None:
-    inputs = []
-    image = np.zeros((4, 5, 3), np.uint8)
-    image[..., 1] = 200
-    crop_face(image, CropPlan(lambda grey: inputs.append(grey) or [], largest))
-    assert inputs[0].shape == (4, 5)
-    assert inputs[0].dtype == np.uint8
-    assert (inputs[0] == 117).all()
+def test_every_face_in_the_order_of_the_detector() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (200, 300, 3), np.uint8)
+    small = Box(5, 6, 9, 11)
+    first, second = crop_faces(image, plan([small, FACE]))
+    np.testing.assert_array_equal(first.image, image[6:17, 5:14])
+    np.testing.assert_array_equal(second.image, image[20:120, 30:130])
+    assert (first.face, second.faces) == (Face(small), 2)
+    # The shorter side is extended about the same centre.
+    square, _ = crop_faces(image, plan([small, FACE], square=True))
+    assert square.box == Box(4, 6, 11, 11)
 
 
 def eye(x: float, y: float, side: int = 20) -> Box:
@@ -96,6 +99,14 @@ def test_no_angle_without_two_eyes(eyes: list[Box]) -> None:
     assert eye_angle(eyes, FACE) is None
 
 
+def test_angle_of_landmarks() -> None:
+    points = np.array([[10, 30], [50, 40], [30, 50], [15, 70], [45, 72]], np.float32)
+    assert landmark_angle(points) == pytest.approx(math.degrees(math.atan2(10, 40)))
+    upside_down, lying = -points, points[:, ::-1]
+    assert landmark_angle(upside_down) is None
+    assert landmark_angle(lying) is None
+
+
 @pytest.mark.parametrize("degrees", [-20.0, 15.0])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_levels_the_eyes(degrees: float, channels: int) -> None:
@@ -105,7 +116,8 @@ def test_levels_the_eyes(degrees: float, channels: int) -> None:
     for box in eyes:
         x, y = (round(value) for value in box.centre)
         image[FACE.top + y - 3 : FACE.top + y + 3, FACE.left + x - 3 : FACE.left + x + 3] = 255
-    crop = crop_face(image, plan([FACE], eyes))
+    tilt = eye_angle(eyes, FACE)
+    crop = crop_face(image, plan([FACE], tilt, margin=20))
     assert crop.image is not None
     assert crop.image.shape == (140, 140, channels)
     assert crop.degrees == pytest.approx(degrees, abs=1.5)

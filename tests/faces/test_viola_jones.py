@@ -8,7 +8,8 @@ import pytest
 
 from ferjax.data.synthetic.load_synthetic import render_faces
 from ferjax.errors import UserError
-from ferjax.faces.viola_jones import Box, central, haar_eyes, haar_faces, largest, selection_rule
+from ferjax.faces.face import Box, central, largest, selection_rule
+from ferjax.faces.viola_jones import grey, haar_eyes, haar_faces
 
 SMALL, LARGE = Box(90, 90, 20, 20), Box(0, 0, 60, 60)
 # The synthetic faces that the cascade detects at this size.
@@ -44,7 +45,7 @@ def test_rules_by_name() -> None:
 @pytest.mark.parametrize("face", DETECTED)
 def test_haar_detects_synthetic_faces(face: int) -> None:
     pytest.importorskip("cv2")
-    boxes = haar_faces()(scene(face)[..., 0])
+    boxes = [found.box for found in haar_faces()(scene(face))]
     assert len(boxes) >= 1
     box = largest(boxes, (240, 320))
     assert abs(box.centre[0] - 124) < 40
@@ -54,7 +55,7 @@ def test_haar_detects_synthetic_faces(face: int) -> None:
 
 def test_haar_detects_nothing_in_a_blank_image() -> None:
     pytest.importorskip("cv2")
-    blank = np.full((100, 100), 90, np.uint8)
+    blank = np.full((100, 100, 1), 90, np.uint8)
     assert list(haar_faces()(blank)) == []
     assert list(haar_eyes()(blank)) == []
     # Smaller than the smallest face.
@@ -73,3 +74,11 @@ def test_opencv_five_has_no_cascades(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cv2", five)
     with pytest.raises(UserError, match=r"OpenCV 5.0.0 has no haarcascade_frontalface"):
         haar_faces()
+
+
+def test_luma() -> None:
+    image = np.zeros((4, 5, 3), np.uint8)
+    image[..., 1] = 200
+    assert grey(image).dtype == np.uint8
+    assert (grey(image) == 117).all()
+    assert (grey(image[..., 1:2]) == 200).all()

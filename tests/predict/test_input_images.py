@@ -118,3 +118,17 @@ def test_pillow_images_and_files_that_are_none(tmp_path: Path) -> None:
         face_arrays(tmp_path)
     with pytest.raises(UserError, match="no such image file"):
         face_arrays([FACE, "gone.png"])
+
+
+def test_the_order_of_channels_is_an_argument(tmp_path: Path) -> None:
+    backwards = FACE[..., ::-1]
+    assert_faces(face_arrays(backwards, "bgr"), [FACE])
+    assert_faces(face_arrays(GREY, "bgr"), [GREY[..., None]])
+    # Files and Pillow images have an order of their own.
+    path = tmp_path / "face.png"
+    Image.fromarray(FACE).save(path)
+    mixed = [backwards, path, Image.fromarray(FACE)]
+    assert_faces(face_arrays(mixed, "bgr"), [FACE] * 3)
+    assert_faces(face_arrays(np.array([backwards, backwards[:9]], object), "bgr"), [FACE, FACE[:9]])
+    with pytest.raises(UserError, match=r"channel_order 'BGR'\. Did you mean 'bgr'"):
+        face_arrays(FACE, "BGR")

@@ -3,7 +3,9 @@
 import dataclasses
 import json
 import os
+import pickle
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from ferjax.data.splits.split import Split
 from ferjax.data.synthetic.load_synthetic import render_faces
 from ferjax.emotions import EMOTIONS
 from ferjax.errors import UserError
+from ferjax.faces.crop_face import crop_faces
+from ferjax.faces.detectors import crop_plan
 from ferjax.predict import Predictor, load_predictor, load_run
 from ferjax.runs.task import evaluator
 from ferjax.runtime.sharding import data_mesh
@@ -120,3 +124,38 @@ def test_a_run_needs_nothing_but_its_checkpoints(tiny_run: Path, tmp_path: Path)
     whole = load_run(tiny_run)
     jax.tree.map(np.testing.assert_array_equal, run.variables, whole.variables)
     assert json.dumps(run.meta) == json.dumps(whole.meta)
+
+
+def test_a_predictor_survives_pickling(predictor: Predictor) -> None:
+    again = pickle.loads(pickle.dumps(predictor))
+    assert (again.batch_size, again.classes) == (4, predictor.classes)
+    np.testing.assert_array_equal(again(FACES[:2]), predictor(FACES[:2]))
+    with pytest.raises(TypeError, match="cannot be pickled"):
+        pickle.dumps(dataclasses.replace(predictor, loaded_with=None))
+
+
+def test_threads_share_a_predictor(predictor: Predictor) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(predictor, [FACES[k : k + 4] for k in range(0, 8)]))
+    for k, rows in enumerate(found):
+        np.testing.assert_array_equal(rows, predictor(FACES[k : k + 4]))
+
+
+def test_faces_in_photographs(predictor: Predictor) -> None:
+    """Two drawn faces on grey; the network gets the square about each detected box."""
+    scene = np.full((200, 420, 3), 110, np.uint8)
+    for left, face in ((20, 0), (250, 1)):
+        scene[30:158, left : left + 128] = render_faces(np.array([face]), np.array([face]), 128)[0]
+    empty = np.full((90, 80, 3), 110, np.uint8)
+    found, none = predictor([scene, empty], find_faces=True)
+    assert found.boxes.shape == (2, 4)
+    assert found.landmarks.shape == (2, 5, 2)
+    assert sorted(found.boxes[:, 0] // 210) == [0, 1]
+    assert (found.scores > 0.9).all()
+    assert none.boxes.shape == (0, 4)
+    assert none.probabilities.shape == (0, 7)
+    plan = crop_plan("mtcnn")
+    crops = [crop.image for crop in crop_faces(scene, plan)]
+    np.testing.assert_allclose(found.probabilities, predictor(crops), atol=1e-6)
+    with pytest.raises(UserError, match="unknown face detector 'mtcn'"):
+        predictor(scene, find_faces="mtcn")

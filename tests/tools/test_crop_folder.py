@@ -11,17 +11,18 @@ from PIL import Image
 from ferjax.data.decoding.image_file import read_image
 from ferjax.errors import UserError
 from ferjax.faces.crop_face import CropPlan
-from ferjax.faces.viola_jones import Box, haar_eyes, haar_faces, largest
+from ferjax.faces.detectors import crop_plan
+from ferjax.faces.face import Box, Face, largest
 from ferjax.tools.crop_folder import crop_folder
 
 
-def bright(image: np.ndarray) -> list[Box]:
+def bright(image: np.ndarray) -> list[Face]:
     """Detects the bounding box of bright pixels, which is the face in the images below."""
-    rows, columns = np.nonzero(image > 200)
+    rows, columns = np.nonzero((image > 200).all(-1))
     if not rows.size:
         return []
     left, top = int(columns.min()), int(rows.min())
-    return [Box(left, top, int(columns.max()) - left + 1, int(rows.max()) - top + 1)]
+    return [Face(Box(left, top, int(columns.max()) - left + 1, int(rows.max()) - top + 1))]
 
 
 PLAN = CropPlan(bright, largest, margin=5)
@@ -184,8 +185,10 @@ def test_a_folder_that_cannot_be_written(source: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.faces
-def test_real_faces_in_scenes(faces: Path, tmp_path: Path) -> None:
-    pytest.importorskip("cv2")
+@pytest.mark.parametrize(("detector", "least"), [("haar", 12), ("mtcnn", 18)])
+def test_real_faces_in_scenes(faces: Path, tmp_path: Path, detector: str, least: int) -> None:
+    if detector == "haar":
+        pytest.importorskip("cv2")
     files = sorted((faces / "folders" / "test" / "happy").glob("*.png"))[:20]
     files = files or sorted((faces / "folders" / "test").rglob("*.png"))[:20]
     for path in files:
@@ -194,9 +197,9 @@ def test_real_faces_in_scenes(faces: Path, tmp_path: Path) -> None:
             scene.paste(face.resize((144, 144), Image.Resampling.BICUBIC), (180, 90))
         (tmp_path / "in" / "happy").mkdir(parents=True, exist_ok=True)
         scene.save(tmp_path / "in" / "happy" / path.name)
-    plan = CropPlan(haar_faces(), largest, square=True, eyes=haar_eyes())
+    plan = crop_plan(detector)
     counts = crop_folder(tmp_path / "in", tmp_path / "out", plan, progress=False)
-    assert counts["cropped"] >= 12
+    assert counts["cropped"] >= least
     for row in record(tmp_path / "out").values():
         if row["decision"] == "cropped":
             left, top, width, height = (int(row[k]) for k in ("left", "top", "width", "height"))

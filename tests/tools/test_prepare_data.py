@@ -15,7 +15,8 @@ from ferjax.data.registry import load_dataset
 from ferjax.data.synthetic.load_synthetic import render_faces
 from ferjax.emotions import EMOTIONS
 from ferjax.errors import UserError
-from ferjax.faces.viola_jones import Box
+from ferjax.faces.detectors import DETECTORS, FaceDetector
+from ferjax.faces.face import Box, Face
 from ferjax.tools.prepare_data import run_prepare
 
 
@@ -31,6 +32,12 @@ def tree(tmp_path: Path) -> Path:
         Image.fromarray(face).save(folder / f"f{k:02}.png")
     Image.fromarray(faces[0]).save(root / EMOTIONS[1] / "again.png")
     return root
+
+
+def finds(monkeypatch: pytest.MonkeyPatch, faces: list[Face]) -> None:
+    """Replaces the default detector by one that finds these faces in every image."""
+    found = FaceDetector(lambda image: faces, lambda image, face: None)
+    monkeypatch.setitem(DETECTORS, "mtcnn", lambda smallest: found)
 
 
 def prepare(**given: Any) -> list[str]:
@@ -62,7 +69,7 @@ def test_crops_have_contact_sheets_and_can_be_loaded(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     box = Box(10, 8, 20, 24)
-    monkeypatch.setattr(ferjax.tools.prepare_data, "haar_faces", lambda: lambda image: [box])
+    finds(monkeypatch, [Face(box)])
     out = tmp_path / "crops"
     lines = prepare(data_dir=str(tree), crops=True, margin=4, out=str(out))
     assert "25 images cropped" in lines
@@ -76,7 +83,7 @@ def test_crops_have_contact_sheets_and_can_be_loaded(
 def test_no_face_at_all_does_not_block_the_next_try(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ferjax.tools.prepare_data, "haar_faces", lambda: lambda image: [])
+    finds(monkeypatch, [])
     given: dict[str, Any] = dict(data_dir=str(tree), crops=True, out=str(tmp_path / "crops"))
     words = rf"no face found in any of 25 images of {tree} .*crops\.csv\. --no_face=keep"
     for _ in range(2):
@@ -145,7 +152,7 @@ def test_odd_names_reach_every_file_that_is_written(
     assert r"bad\\xfd\\n.png" in page
 
     box = Box(10, 8, 20, 24)
-    monkeypatch.setattr(ferjax.tools.prepare_data, "haar_faces", lambda: lambda image: [box])
+    finds(monkeypatch, [Face(box)])
     out = tmp_path / "crops"
     prepare(data_dir=str(root), crops=True, on_bad_image="skip", out=str(out))
     with open(out / "crops.csv", newline="", encoding="utf-8") as file:

@@ -1,0 +1,170 @@
+"""The cascade of MTCNN: from an image to boxes, probabilities and five landmarks.
+
+Thresholds, scales and rounding are those of facenet-pytorch 2.6.0, so that its weights find the
+same faces.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ferjax.faces.mtcnn.area_resampling import resample_crops, summed_area
+from ferjax.faces.mtcnn.boxes import inside, moved, squared, strongest
+from ferjax.faces.mtcnn.networks import Parameters, locate, propose, refine
+
+# Least probability of a face after each network.
+THRESHOLDS = (0.6, 0.7, 0.7)
+# Side of the window of the first network, and the ratio of one scale to the one before.
+_WINDOW, _FACTOR = 12, 0.709
+# The first network sees tiles: an image of any size is a number of them, so that only their number
+# decides what is compiled. A tile has 32 windows a side; the next one begins 64 pixels further.
+_TILE, _TILE_STEP = 74, 64
+_MOST_TILES, _MOST_CROPS = 32, 64
+
+
+@dataclass(frozen=True)
+class FoundFaces:
+    """The faces of an image, the largest first.
+
+    Attributes:
+      boxes: float32 [N, 4], (left, top, right, bottom) in pixels; they may reach beyond the image.
+      scores: float32 [N], probabilities, 0 to 1.
+      landmarks: float32 [N, 5, 2], (x, y) in pixels of the eyes, the nose and the corners of the
+        mouth; left before right in the image.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    landmarks: np.ndarray
+
+
+def find_faces(parameters: Parameters, image: np.ndarray, smallest: int = 20) -> FoundFaces:
+    """Returns the faces of an image.
+
+    Args:
+      parameters: of the three networks.
+      image: uint8 [H, W, 3], RGB.
+      smallest: least side of a face in pixels, at least 12.
+    """
+    table = summed_area(image)
+    boxes = _proposals(parameters, table, smallest)
+    crops, boxes = _crops(table, boxes, 24)
+    scores, offsets = _in_batches(_refine, parameters, crops)
+    kept = np.flatnonzero(scores > THRESHOLDS[1])
+    kept = kept[strongest(boxes[kept], scores[kept], 0.7)]
+    boxes = squared(moved(boxes[kept], offsets[kept]))
+    crops, boxes = _crops(table, boxes, 48)
+    scores, offsets, points = _in_batches(_locate, parameters, crops)
+    kept = np.flatnonzero(scores > THRESHOLDS[2])
+    boxes, scores, offsets, points = boxes[kept], scores[kept], offsets[kept], points[kept]
+    sides = boxes[:, 2:] - boxes[:, :2] + 1
+    landmarks = (
+        points.reshape(-1, 2, 5).transpose(0, 2, 1) * sides[:, None] + boxes[:, None, :2] - 1
+    )
+    boxes = moved(boxes, offsets)
+    kept = strongest(boxes, scores, 0.7, of_smaller=True)
+    largest_first = np.argsort(-np.prod(boxes[kept, 2:] - boxes[kept, :2], 1), kind="stable")
+    kept = kept[largest_first]
+    return FoundFaces(boxes[kept], scores[kept], landmarks[kept])
+
+
+def _proposals(parameters: Parameters, table: np.ndarray, smallest: int) -> np.ndarray:
+    """Returns float32 [N, 4], squares that the first network takes for faces at any scale."""
+    found = [_at_scale(parameters, table, scale) for scale in _scales(table, smallest)]
+    boxes, scores, offsets = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    kept = strongest(boxes, scores, 0.7)
+    return squared(moved(boxes[kept], offsets[kept], extent=0))
+
+
+def _scales(table: np.ndarray, smallest: int) -> Iterator[float]:
+    """Yields the scales of the pyramid; the first at least, so that a small image has one too."""
+    scale = _WINDOW / smallest
+    shorter = (min(table.shape[:2]) - 1) * scale
+    yield scale
+    while (shorter := shorter * _FACTOR) >= _WINDOW:
+        scale *= _FACTOR
+        yield scale
+
+
+def _at_scale(
+    parameters: Parameters, table: np.ndarray, scale: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns boxes [N, 4], probabilities [N] and offsets [N, 4] of the windows of one scale."""
+    height, width = (int(n * scale + 1) for n in (table.shape[0] - 1, table.shape[1] - 1))
+    whole = np.array([[0, 0, table.shape[1] - 1, table.shape[0] - 1]])
+    image = resample_crops(table, whole, height, width)[0]
+    corners = [(y, x) for y in _firsts(height) for x in _firsts(width)]
+    scores, offsets = _in_batches(_propose_tiles, parameters, *_tiles(image, corners))
+    tile, row, column = np.nonzero(scores >= THRESHOLDS[0])
+    y, x = np.array(corners)[tile].T + 2 * np.stack([row, column])
+    inside_image = (y // 2 < (height - 9) // 2) & (x // 2 < (width - 9) // 2)
+    at = tile[inside_image], row[inside_image], column[inside_image]
+    first = np.stack([x, y], 1)[inside_image].astype(np.float32) + 1
+    corners_in_image = np.concatenate([first, first + _WINDOW - 1], 1) / np.float32(scale)
+    boxes = np.floor(corners_in_image)
+    kept = strongest(boxes, scores[at], 0.5)
+    return boxes[kept], scores[at][kept], offsets[at][kept]
+
+
+def _firsts(length: int) -> range:
+    """Returns the first rows, or columns, of the tiles of an image."""
+    return range(0, max(length - 10, 1), _TILE_STEP)
+
+
+def _tiles(image: np.ndarray, corners: list[tuple[int, int]]) -> tuple[np.ndarray, ...]:
+    """Returns tiles float32 [N, S, S, 3], and how many rows and columns of each are real."""
+    tiles = np.zeros((len(corners), _TILE, _TILE, 3), np.float32)
+    real = np.zeros((2, len(corners)), np.int32)
+    for number, (y, x) in enumerate(corners):
+        part = image[y : y + _TILE, x : x + _TILE]
+        tiles[number, : part.shape[0], : part.shape[1]] = part
+        real[:, number] = part.shape[:2]
+    return tiles, *real
+
+
+def _crops(table: np.ndarray, boxes: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns crops float32 [N, side, side, 3] and their boxes, without those outside the image."""
+    pixels = inside(boxes, table.shape[0] - 1, table.shape[1] - 1)
+    full = (pixels[:, 2:] > pixels[:, :2]).all(1)
+    return resample_crops(table, pixels[full], side, side), boxes[full]
+
+
+def _in_batches(
+    network: Callable[..., tuple[jax.Array, ...]], parameters: Parameters, *inputs: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Returns what a network says of each row; batches are padded to a power of two."""
+    most = _MOST_TILES if len(inputs) > 1 else _MOST_CROPS
+    rows, found = len(inputs[0]), []
+    for start in range(0, max(rows, 1), most):
+        batch = [array[start : start + most] for array in inputs]
+        size = 1 << max(len(batch[0]) - 1, 0).bit_length()
+        padded = [np.pad(a, [(0, size - len(a))] + [(0, 0)] * (a.ndim - 1)) for a in batch]
+        outputs = network(parameters, *padded)
+        found.append([np.asarray(output)[: len(batch[0])] for output in outputs])
+    return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
+
+
+def _scaled(images: Any) -> jax.Array:
+    """Returns pixels 0 to 255 as the networks want them, -1 to 1."""
+    return (jnp.asarray(images) - 127.5) / 128
+
+
+@jax.jit
+def _propose_tiles(
+    parameters: Parameters, tiles: jax.Array, rows: jax.Array, columns: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    return propose(parameters, _scaled(tiles), rows, columns)
+
+
+@jax.jit
+def _refine(parameters: Parameters, crops: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return refine(parameters, _scaled(crops))
+
+
+@jax.jit
+def _locate(parameters: Parameters, crops: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    return locate(parameters, _scaled(crops))
