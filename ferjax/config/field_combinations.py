@@ -34,8 +34,9 @@ def check_combinations(config: Any) -> None:
 def check_one_network(config: Any) -> None:
     """Raises `UserError` if a config names both a run and a weights file."""
     if config.workdir and config.weights:
+        runs = config.workdir if isinstance(config.workdir, str) else ",".join(config.workdir)
         raise UserError(
-            f"--workdir={config.workdir} and --weights={config.weights}: two networks. Leave one of"
+            f"--workdir={runs} and --weights={config.weights}: two networks. Leave one of"
             " the two out."
         )
 

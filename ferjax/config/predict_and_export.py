@@ -12,30 +12,57 @@ from ferjax.errors import UserError
 class PredictConfig:
     """Settings of `launch.predict`, one flag for each field."""
 
-    workdir: str | None = config_field(None, "Run directory of a network that you trained.")
+    workdir: tuple[str, ...] = config_field(
+        (),
+        "Run directory of a network that you trained; several, comma-separated, are averaged.",
+    )
     weights: str | None = config_field(
         None,
         "Instead of a run: a recogniser that comes with ferjax (fernet-ferplus), or a weights file"
         " of launch.export. Default: fernet-ferplus.",
     )
-    out: str | None = config_field(None, "CSV file to write. Default: standard output.")
+    out: str | None = config_field(
+        None,
+        "Table to write: .csv, .jsonl or .parquet. A command that was killed goes on where it was."
+        " Default: csv on standard output.",
+    )
+    faces: str = config_field(
+        "auto",
+        "whole: every picture is a face; crop: the faces in it are searched and cut out; auto: crop"
+        " for pictures larger than 256 pixels, whole for others.",
+        choices=("auto", "whole", "crop"),
+    )
+    detector: str = config_field(
+        "mtcnn",
+        "The face detector: mtcnn, haar (Viola-Jones), or a network in an ONNX file, yunet:FILE or"
+        " centerface:FILE.",
+    )
     sets: float | None = config_field(
         None,
         "Add a column with the emotions of each image's prediction set, which holds the true one"
         " with this probability, such as 0.9.",
+    )
+    annotate: str | None = config_field(
+        None, "Folder for copies of the pictures with a box and the emotion of each face."
+    )
+    on_bad_image: str = config_field(
+        "skip",
+        "What to do with an unreadable image: skip, its row says why, or error.",
+        choices=("error", "skip"),
     )
     checkpoint: str = config_field(
         "selected", "Which checkpoint's parameters to use.", choices=("selected", "last")
     )
     tta: str = config_field("none", "Test-time augmentation.", choices=TTA)
     batch_size: int = config_field(64, "Images per forward pass.", low=1)
+    progress: bool = config_field(True, "Progress bars on a terminal.")
 
     def __post_init__(self) -> None:
         expand_home(self)
         check_fields(self)
-        for flag in ("workdir", "weights"):
-            if getattr(self, flag) == "":
-                raise UserError(f"--{flag} is empty. Name one, or leave the flag out.")
+        if self.weights == "" or "" in self.workdir:
+            flag = "weights" if self.weights == "" else "workdir"
+            raise UserError(f"--{flag} is empty. Name one, or leave the flag out.")
         check_one_network(self)
 
 

@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ferjax.config.predict_and_export import PredictConfig
 from ferjax.data.decoding.image_file import resize_image
 from ferjax.errors import UserError, unknown_name
 from ferjax.images.test_time_augmentation import VIEWS
@@ -39,6 +38,7 @@ class Predictor:
       tta: test-time augmentation.
       set_quantiles: calibration of prediction sets (`report.prediction_sets.conformal_quantiles`),
         or None: a run has none until it is exported.
+      network: which parameters these are, for a record: their hash, or the run and its step.
       loaded_with: arguments of `load_predictor` that make it again, for pickling; None where it was
         made otherwise.
     """
@@ -50,6 +50,7 @@ class Predictor:
     source: str = "the predictor"
     tta: str = "none"
     set_quantiles: Mapping[str, Any] | None = None
+    network: str = ""
     loaded_with: tuple[Any, ...] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -111,12 +112,12 @@ class Predictor:
         if find_faces:
             plan = plan_for("mtcnn" if find_faces is True else find_faces)
             sets_of = None if limit is None else partial(prediction_sets, threshold=limit)
-            return predict_faces(faces, plan, self._probabilities, sets_of)
-        found = self._probabilities(faces)
+            return predict_faces(faces, plan, self.probabilities, sets_of)
+        found = self.probabilities(faces)
         return found if limit is None else (found, prediction_sets(found, limit))
 
-    def _probabilities(self, faces: Sequence[np.ndarray]) -> np.ndarray:
-        """Returns float32 probabilities [N, K] of N arrays uint8 [H, W, 1 or 3]."""
+    def probabilities(self, faces: Sequence[np.ndarray]) -> np.ndarray:
+        """Returns float32 probabilities [N, K] of N arrays uint8 [H, W, 1 or 3], N may be 0."""
         padded = padded_size(len(faces), self.batch_size)
         chunks = range(0, len(faces), padded)
         rows = [self.padded_batch(faces[start : start + padded], padded) for start in chunks]
@@ -164,13 +165,6 @@ def _stack(images: list[np.ndarray], spec: InputSpec) -> np.ndarray:
     return np.stack([np.broadcast_to(image, (*spec.storage, channels)) for image in images])
 
 
-def open_predictor(config: PredictConfig) -> Predictor:
-    """Returns the predictor that the flags of `launch.predict` name."""
-    # A path: a run may have the name of a shipped recogniser.
-    source = Path(config.workdir) if config.workdir else config.weights
-    return load_predictor(source, config.checkpoint, config.batch_size, config.tta)
-
-
 def load_predictor(
     run_or_name: str | Path | None = None,
     checkpoint: str = "selected",
@@ -210,5 +204,6 @@ def load_predictor(
         str(source),
         tta,
         run.meta.get("prediction_sets"),
+        run.meta.get("sha256") or f"{Path(source).resolve()}, step {run.step}",
         (source, checkpoint, batch_size, tta),
     )

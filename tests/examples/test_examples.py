@@ -43,7 +43,9 @@ def test_a_network_data_set_loss_augmentation_and_optimizer_of_your_own(tmp_path
 
     Image.fromarray(np.zeros((32, 32), np.uint8)).save(image)
     predicted = command("launch.predict", own, f"--workdir={run}", str(image))
-    assert predicted.stdout.startswith("file,emotion,across,down,slanted"), predicted.stderr
+    assert predicted.stdout.startswith("file,status,emotion,confidence,across,down,slanted,"), (
+        predicted.stderr
+    )
     lost = command("launch.predict", f"--workdir={run}", str(image))
     assert lost.returncode == 1
     assert "unknown model 'tiny_net'" in lost.stderr

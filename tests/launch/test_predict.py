@@ -27,7 +27,9 @@ def test_a_table_is_written_once(
     assert done[0] == 0, done
     with open(tmp_path / "p.csv", newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
-    assert header == ["file", "emotion", *EMOTIONS[:7]]
+    box = ["face", "left", "top", "width", "height", "score"]
+    assert header[:11] == ["file", "status", "emotion", "confidence", *EMOTIONS[:7]]
+    assert header[11:17] == box
     assert [row[0] for row in rows] == [
         "faces/a.png",
         "faces/b.png",
@@ -35,8 +37,8 @@ def test_a_table_is_written_once(
         "faces/more/c.jpg",
     ]
     for row in rows:
-        numbers = [float(cell) for cell in row[2:]]
-        assert row[1] == EMOTIONS[int(np.argmax(numbers))]
+        numbers = [float(cell) for cell in row[4:11]]
+        assert row[2] == EMOTIONS[int(np.argmax(numbers))]
         assert sum(numbers) == pytest.approx(1, abs=1e-5)
     # The second command would have left one row.
     assert refused[0] == 1
@@ -65,9 +67,9 @@ def test_one_bad_image_costs_one_row(
         assert errors.startswith("warning: faces/cut.png: cannot be read as an image")
     text = (tmp_path / "p.csv").read_bytes().decode()
     assert printed[1] == text
-    assert written[1] == "p.csv: 2 images, 1 of them unreadable\n"
-    assert text.splitlines()[1] == "faces/cut.png" + "," * 8
-    assert text.splitlines()[2].startswith("faces/good.png,")
+    assert "2 inputs; 1 rows with emotions" in written[1]
+    assert text.splitlines()[1].startswith("faces/cut.png,unreadable,,")
+    assert text.splitlines()[2].startswith("faces/good.png,read,")
     assert "--out=taken.csv exists already" in taken[2]
     assert lost[0] == 1
     # Nothing is left that would block the next run.
@@ -90,12 +92,11 @@ def test_without_a_run_the_shipped_recogniser_answers(
         ("--checkpoint=last", "face.png"),
     )
     header, row = csv.reader(plain[1].splitlines())
-    assert header == ["file", "emotion", *EMOTIONS]
-    assert "was trained on pictures of one face, cropped close" in plain[2]
+    assert header[:12] == ["file", "status", "emotion", "confidence", *EMOTIONS]
     header, with_set = csv.reader(sets[1].splitlines())
-    assert header[-1] == "set"
-    assert with_set[:-1] == row
-    assert with_set[-1].split()[0] == row[1]
+    assert header[12] == "set"
+    assert with_set[:12] == row[:12]
+    assert with_set[12].split()[0] == row[2]
     for answer, words in (
         (both, "two networks"),
         (views, "the calibration is that of single views"),

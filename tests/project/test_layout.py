@@ -34,6 +34,7 @@ OPTIONAL_PACKAGES = {
     "huggingface_hub",
     "keras",
     "optuna",
+    "pyarrow",
     "sklearn",
     "tensorboard",
     "tensorflow",

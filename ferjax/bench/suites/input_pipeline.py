@@ -21,7 +21,8 @@ from ferjax.bench.pytorch.data_loaders import (
     gather_loader,
     item_loader,
 )
-from ferjax.data.decoding.image_file import decode_threads, image_split
+from ferjax.data.decoding.image_file import decode_threads
+from ferjax.data.decoding.image_split import image_split
 from ferjax.data.decoding.usable_cores import usable_cores
 from ferjax.data.pipeline.grain_batches import TrainBatches, iterate
 from ferjax.data.splits.split import Split

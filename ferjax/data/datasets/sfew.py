@@ -12,7 +12,7 @@ import numpy as np
 
 from ferjax.data.datasets.assemble_splits import assemble
 from ferjax.data.datasets.check_class_counts import check_counts
-from ferjax.data.decoding.image_file import image_split
+from ferjax.data.decoding.image_split import image_split
 from ferjax.data.reading.class_folders import (
     class_folders,
     layout_error,

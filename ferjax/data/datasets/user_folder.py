@@ -8,7 +8,7 @@ import numpy as np
 
 from ferjax.data.datasets.assemble_splits import assemble
 from ferjax.data.datasets.classes_txt import class_list
-from ferjax.data.decoding.image_file import image_split
+from ferjax.data.decoding.image_split import image_split
 from ferjax.data.reading.class_folders import layout_error, unpacked
 from ferjax.data.reading.folder_walk import list_tree
 from ferjax.data.reading.image_table_columns import Listing

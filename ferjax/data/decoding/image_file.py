@@ -1,5 +1,6 @@
-"""Decodes and resizes image files to uint8 arrays; reads image headers; splits of image files."""
+"""Decodes and resizes image files to uint8 arrays; reads image headers."""
 
+import io
 import struct
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,12 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ferjax.data.decoding.process_pool import DecodePool, decode_pool
-from ferjax.data.decoding.unreadable_file import unreadable_file
+from ferjax.data.decoding.process_pool import DecodePool
+from ferjax.data.decoding.unreadable_file import undecodable, unreadable_file
 from ferjax.data.decoding.usable_cores import usable_cores
-from ferjax.data.splits.compact_names import Names
-from ferjax.data.splits.split import Split
-from ferjax.errors import UserError, printable
 
 # Exceptions that Pillow raises on truncated, foreign or malicious files; decoders differ in them.
 _DECODE_ERRORS = (
@@ -30,7 +28,6 @@ _DECODE_ERRORS = (
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,
 )
-_OR_SKIP = ", or give --on_bad_image=skip to leave such images out"
 _THREADED_PIXELS = 96 * 96
 # With fewer images per thread, a thread costs more time than it saves.
 _IMAGES_PER_THREAD = 4
@@ -64,18 +61,40 @@ def read_image(path: Path, size: tuple[int, int] | None, channels: int) -> np.nd
       UserError: the file is missing, empty, truncated, not an image, larger than Pillow's limit of
         pixels, not permitted to be read, or has 32-bit pixels, whose range is unknown.
     """
-    mode = "L" if channels == 1 else "RGB"
     try:
-        with Image.open(path) as file:
-            transpose = _TRANSPOSE.get(_orientation(file))
-            file.load()
-            image = file if file.mode == mode else _eight_bit(file).convert(mode)
-            image = image if transpose is None else image.transpose(transpose)
-            pixels = np.frombuffer(image.tobytes(), np.uint8)
+        pixels = _upright_pixels(path, channels)
     except _DECODE_ERRORS as error:
         raise unreadable_file(path, error) from error
-    pixels = pixels.reshape(image.height, image.width, channels)
     return pixels if size is None else resize_image(pixels, size)
+
+
+def decode_image(data: bytes, name: str) -> np.ndarray:
+    """Decodes the bytes of an image file, as `read_unresized` does.
+
+    Args:
+      data: all bytes of the file.
+      name: for the error.
+
+    Raises:
+      UserError: the bytes are no image, see `read_image`.
+    """
+    try:
+        return _upright_pixels(io.BytesIO(data), None)
+    except _DECODE_ERRORS as error:
+        raise undecodable(name, len(data), error) from error
+
+
+def _upright_pixels(source: Path | io.BytesIO, channels: int | None) -> np.ndarray:
+    """Returns uint8 [H, W, C]; without `channels` C is 1 for grey files and 3 for all others."""
+    with Image.open(source) as file:
+        transpose = _TRANSPOSE.get(_orientation(file))
+        channels = channels or (1 if file.mode in _GREY_MODES else 3)
+        mode = "L" if channels == 1 else "RGB"
+        file.load()
+        image = file if file.mode == mode else _eight_bit(file).convert(mode)
+        image = image if transpose is None else image.transpose(transpose)
+        pixels = np.frombuffer(image.tobytes(), np.uint8)
+    return pixels.reshape(image.height, image.width, channels)
 
 
 def read_images(
@@ -146,7 +165,10 @@ def read_unresized(path: Path) -> np.ndarray:
     Raises:
       UserError: the file is missing or not an image.
     """
-    return read_image(path, None, image_header(path)[2])
+    try:
+        return _upright_pixels(path, None)
+    except _DECODE_ERRORS as error:
+        raise unreadable_file(path, error) from error
 
 
 def image_header(path: Path) -> tuple[int, int, int]:
@@ -165,65 +187,6 @@ def image_header(path: Path) -> tuple[int, int, int]:
     except _DECODE_ERRORS as error:
         raise unreadable_file(path, error) from error
     return (width, height, channels) if swaps_sides else (height, width, channels)
-
-
-def image_split(
-    name: str,
-    paths: Sequence[Path],
-    labels: np.ndarray,
-    ids: Sequence[str],
-    storage_size: int,
-    *,
-    on_bad_image: str = "error",
-    threads: int | None = None,
-) -> Split:
-    """Returns the split whose images are the files `paths`, decoded each time they are read.
-
-    This function opens every header once. If all files have the same size, it is kept; else each
-    image is resized to (storage_size, storage_size). The images have 3 channels, or 1 if all files
-    are grey.
-
-    Args:
-      name: the split's name.
-      paths: N image files.
-      labels: int [N], indexes into the class list.
-      ids: N names that identify the images to a user.
-      storage_size: the side of the square that images of different sizes are resized to.
-      on_bad_image: `error`, or `skip` to ignore broken headers; `bad_images.skip_unreadable` then
-        leaves the images out.
-      threads: number of threads of one `read`. None: `decode_threads` of the largest image, and
-        processes after many files have been read (`decode_pool`).
-
-    Raises:
-      UserError: a file is missing or not an image; `read` of the split raises it for broken pixels.
-    """
-    headers: set[tuple[int, int, int]] = set()
-    for number, path in enumerate(paths, start=1):
-        try:
-            headers.add(image_header(path))
-        except UserError as error:
-            if on_bad_image == "error":
-                raise UserError(f"{error}{_OR_SKIP}") from error
-            if number == len(paths) and not headers:
-                raise
-    sizes = {header[:2] for header in headers}
-    size = sizes.pop() if len(sizes) == 1 else (storage_size, storage_size)
-    channels = max((header[2] for header in headers), default=1)
-    largest = max((height * width for height, width, _ in headers), default=0)
-    num_threads, cores = threads or decode_threads(largest), usable_cores()
-
-    def read(indices: np.ndarray) -> np.ndarray:
-        pool = None if threads else decode_pool(cores)
-        try:
-            return read_images([paths[i] for i in indices], size, channels, num_threads, pool)
-        except UserError as error:
-            if on_bad_image == "error":
-                raise UserError(f"{error}{_OR_SKIP}") from error
-            raise
-
-    names = ids if isinstance(ids, Names) else tuple(map(printable, ids))
-    labels, shape = np.asarray(labels, np.int32), (*size, channels)
-    return Split(name, labels, names, shape, read, originals=lambda rows: [paths[i] for i in rows])
 
 
 def _orientation(file: Image.Image) -> int:

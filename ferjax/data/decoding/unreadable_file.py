@@ -15,17 +15,21 @@ def unreadable_file(path: Path, error: Exception) -> UserError:
         return UserError(f"{name}: permission denied; make the file and its folder readable")
     if not path.is_file():
         return UserError(f"{name}: no such image file")
-    if path.stat().st_size == 0:
+    return undecodable(name, path.stat().st_size, error)
+
+
+def undecodable(name: str, size: int, error: Exception) -> UserError:
+    """Returns the error for an image of so many bytes that cannot be decoded."""
+    if size == 0:
         return UserError(f"{name}: the file is empty (0 bytes), expected an image; copy it again")
-    size = f"{path.stat().st_size:,} bytes"
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return UserError(
-            f"{name}: too many pixels for a face ({size}), the limit is "
+            f"{name}: too many pixels for a face ({size:,} bytes), the limit is "
             f"{2 * (Image.MAX_IMAGE_PIXELS or 0):,}; crop or shrink the image"
         )
     if isinstance(error, Image.UnidentifiedImageError):
         return UserError(
-            f"{name}: cannot be read as an image ({size}: not an image); move it elsewhere, or copy"
-            " it again if it once was one"
+            f"{name}: cannot be read as an image ({size:,} bytes: not an image); move it elsewhere,"
+            " or copy it again if it once was one"
         )
-    return UserError(f"{name}: cannot be read as an image ({size}: {error}); copy it again")
+    return UserError(f"{name}: cannot be read as an image ({size:,} bytes: {error}); copy it again")

@@ -73,8 +73,17 @@ def visible_entries(folder: Path) -> list[Path]:
     Raises:
       UserError: the folder cannot be read.
     """
+    return [entry for entry in entries_in_order(folder) if is_visible(entry.name)]
+
+
+def entries_in_order(folder: Path) -> list[Path]:
+    """Returns all entries of a folder in natural order.
+
+    Raises:
+      UserError: the folder cannot be read.
+    """
     try:
-        entries = [e for e in Path(folder).iterdir() if is_visible(e.name)]
+        entries = list(Path(folder).iterdir())
     except OSError as error:
         raise UserError(
             f"{folder}: the folder cannot be read ({error.strerror}). Check its permissions."

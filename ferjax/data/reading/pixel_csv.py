@@ -76,6 +76,14 @@ def read_pixel_csv(path: Path, num_emotions: int, usage: str | None = None) -> P
     return PixelRows(np.array(emotions, np.int32), np.array(usages), images)
 
 
+_PIXELS_HINT = f" ({SIDE}x{SIDE} grey faces, as in fer2013.csv)"
+
+
+def count_pixel_rows(path: Path) -> int:
+    """Returns the number of rows of a pixel csv; raises `UserError` as `read_pixels` does."""
+    return sum(1 for _ in named_rows(path, ("pixels",), _PIXELS_HINT))
+
+
 def read_pixels(path: Path) -> Iterator[np.ndarray | UserError]:
     """Yields uint8 [48, 48, 1] of each row of a pixel csv, in file order; labels are not read.
 
@@ -87,8 +95,7 @@ def read_pixels(path: Path) -> Iterator[np.ndarray | UserError]:
     Raises:
       UserError: there is no such column, or the file is no csv text.
     """
-    hint = f" ({SIDE}x{SIDE} grey faces, as in fer2013.csv)"
-    for location, (text,) in named_rows(path, ("pixels",), hint):
+    for location, (text,) in named_rows(path, ("pixels",), _PIXELS_HINT):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", DeprecationWarning)

@@ -10,11 +10,11 @@ from PIL import Image
 
 from ferjax.data.decoding.image_file import (
     image_header,
-    image_split,
     read_image,
     read_images,
     resize_image,
 )
+from ferjax.data.decoding.image_split import image_split
 from ferjax.errors import UserError
 
 RNG = np.random.default_rng(0)

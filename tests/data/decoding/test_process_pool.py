@@ -241,7 +241,7 @@ import os, pathlib, signal, sys, threading, time
 import numpy as np
 from ferjax.data.decoding.usable_cores import usable_cores
 from ferjax.data.decoding.process_pool import decode_pool
-from ferjax.data.decoding.image_file import image_split
+from ferjax.data.decoding.image_split import image_split
 # A program that a script starts in the background ignores SIGINT.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 print("begins", flush=True)

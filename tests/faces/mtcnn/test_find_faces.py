@@ -13,9 +13,9 @@ from ferjax.data.decoding.image_file import read_unresized
 from ferjax.data.synthetic.load_synthetic import render_faces
 from ferjax.faces.face import Box
 from ferjax.faces.mtcnn import find_faces as module
-from ferjax.faces.mtcnn_detector import mtcnn_faces
 from ferjax.faces.mtcnn.find_faces import find_faces
 from ferjax.faces.mtcnn.weights import from_facenet_pytorch, load_weights
+from ferjax.faces.mtcnn_detector import mtcnn_faces
 
 PHOTOGRAPH = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
 # Upside down the photograph has two false faces: the cascade's decisions are tried at its edge.

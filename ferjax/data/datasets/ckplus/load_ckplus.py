@@ -19,7 +19,7 @@ from ferjax.data.datasets.ckplus.sequences_and_ck48_crops import (
     find_tree,
     sequence_frames,
 )
-from ferjax.data.decoding.image_file import image_split
+from ferjax.data.decoding.image_split import image_split
 from ferjax.data.reading.class_folders import layout_error, unread_lists
 from ferjax.data.splits.folds import describe_folds, fold_splits
 from ferjax.data.splits.split import DatasetBundle

@@ -20,7 +20,7 @@ from ferjax.data.datasets.fer2013.csv_layouts import (
     read_whole_csv,
 )
 from ferjax.data.datasets.numbered_folders import identify_numbered_classes
-from ferjax.data.decoding.image_file import image_split
+from ferjax.data.decoding.image_split import image_split
 from ferjax.data.reading.class_folders import (
     class_folders,
     layout_error,

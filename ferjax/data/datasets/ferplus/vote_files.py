@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ferjax.data.datasets.ferplus.votes_to_labels import CLASSES, COLUMNS, vote_labels
-from ferjax.data.decoding.image_file import image_split
+from ferjax.data.decoding.image_split import image_split
 from ferjax.data.reading.class_folders import describe_path, layout_error
 from ferjax.data.reading.csv_rows import csv_records, named_rows
 from ferjax.data.reading.pixel_csv import SIDE, read_pixel_csv

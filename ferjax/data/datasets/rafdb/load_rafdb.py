@@ -13,7 +13,7 @@ import numpy as np
 from ferjax.data.datasets.assemble_splits import assemble
 from ferjax.data.datasets.rafdb.official_lists import LIST, NUMBERED, Entry, has_lists, read_lists
 from ferjax.data.datasets.rafdb.split_folders import read_folders
-from ferjax.data.decoding.image_file import image_split
+from ferjax.data.decoding.image_split import image_split
 from ferjax.data.reading.class_folders import layout_error
 from ferjax.data.splits.split import DatasetBundle, subset
 from ferjax.emotions import ordered_classes

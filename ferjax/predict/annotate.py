@@ -1,0 +1,71 @@
+"""Pictures with a box around each face and its emotion, as copies in a folder."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from ferjax.errors import UserError
+from ferjax.predict.rows import READ, Row
+
+_BOX, _TEXT, _SHADE = (255, 214, 10), (20, 20, 20), (255, 214, 10)
+
+
+def annotator(
+    folder: Path, classes: Sequence[str], *, goes_on: bool
+) -> Callable[[np.ndarray, Sequence[Row]], None]:
+    """Returns a function (picture uint8 [H, W, C], its rows) that writes an annotated copy.
+
+    The copy lies in `folder` under the path of the picture, as PNG.
+
+    Args:
+      folder: of the copies.
+      classes: names of the emotions.
+      goes_on: whether an unfinished command has left copies there.
+
+    Raises:
+      UserError: the folder holds something already, or cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not goes_on and any(folder.iterdir()):
+            raise UserError(f"--annotate={folder} is not empty. Name a new folder.")
+    except OSError as error:
+        raise UserError(f"--annotate={folder} cannot be written: {error.strerror}.") from None
+
+    def write(picture: np.ndarray, rows: Sequence[Row]) -> None:
+        path = folder / copy_name(rows[0].file)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            annotated(picture, rows, classes).save(path)
+        except OSError as error:
+            raise UserError(f"{path} cannot be written: {error.strerror}.") from None
+
+    return write
+
+
+def copy_name(file: str) -> Path:
+    """Returns the relative path of a picture's copy: its own, without a root and steps upwards."""
+    parts = [part for part in Path(file).parts if part not in ("/", "..", ".")]
+    name = parts[-1] if parts[-1].lower().endswith(".png") else f"{parts[-1]}.png"
+    return Path(*parts).with_name(name)
+
+
+def annotated(picture: np.ndarray, rows: Sequence[Row], classes: Sequence[str]) -> Image.Image:
+    """Returns the picture with a box and the most probable emotion for each face."""
+    image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).convert("RGB")
+    draw, size = ImageDraw.Draw(image), max(12, min(image.size) // 40)
+    font = ImageFont.load_default(size)
+    for row in rows:
+        if row.status != READ:
+            continue
+        left, top, width, height = row.box or (0, 0, *image.size)
+        draw.rectangle((left, top, left + width - 1, top + height - 1), None, _BOX, size // 8 + 1)
+        best = int(np.argmax(row.probabilities))
+        text = f"{classes[best]} {100 * row.probabilities[best]:.0f} %"
+        # Above the box, or in it where there is no room above.
+        y = top - size - 6 if top > size + 6 else top
+        draw.rectangle((left, y, left + draw.textlength(text, font) + 6, y + size + 6), _SHADE)
+        draw.text((left + 3, y + 2), text, _TEXT, font)
+    return image

@@ -1,0 +1,66 @@
+"""Images inside archives, read member by member; nothing is unpacked to disk."""
+
+import contextlib
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ferjax.errors import UserError
+
+_ZIP, _TAR = (".zip",), (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+# A larger member is no image: it is not read into memory.
+_MOST_BYTES = 256 * 1024 * 1024
+_ERRORS = (OSError, EOFError, ValueError, KeyError, RuntimeError, NotImplementedError)
+_ERRORS += (zipfile.BadZipFile, tarfile.TarError)
+
+
+def is_archive(path: Path) -> bool:
+    """Returns whether a file is an archive that can be read, by its suffix."""
+    return path.name.lower().endswith((*_ZIP, *_TAR))
+
+
+def member_names(path: Path) -> list[str]:
+    """Returns the names of the files in an archive, in its order; folders and links are none.
+
+    Raises:
+      UserError: the archive cannot be read.
+    """
+    try:
+        if path.name.lower().endswith(_ZIP):
+            with zipfile.ZipFile(path) as archive:
+                return [info.filename for info in archive.infolist() if not info.is_dir()]
+        with tarfile.open(path) as archive:
+            return [info.name for info in archive if info.isfile()]
+    except _ERRORS as error:
+        raise UserError(f"{path}: the archive cannot be read ({error}). Copy it again.") from None
+
+
+@contextlib.contextmanager
+def open_archive(path: Path) -> Iterator[Callable[[str], bytes]]:
+    """Yields a function from the name of a member to its bytes.
+
+    The members of a compressed tar are best read in their order: another one is looked for from the
+    beginning. The function raises `UserError` for a member that cannot be read, or is too large.
+    """
+    is_zip = path.name.lower().endswith(_ZIP)
+    with zipfile.ZipFile(path) if is_zip else tarfile.open(path) as archive:
+
+        def read(name: str) -> bytes:
+            try:
+                if isinstance(archive, zipfile.ZipFile):
+                    size, file = archive.getinfo(name).file_size, archive.open(name)
+                else:
+                    info = archive.getmember(name)
+                    size, file = info.size, archive.extractfile(info)
+                if size > _MOST_BYTES:
+                    raise UserError(
+                        f"{path}/{name}: {size:,} bytes; images have at most {_MOST_BYTES:,}."
+                    )
+                with file:
+                    # The size in the header may be wrong.
+                    return file.read(_MOST_BYTES)
+            except _ERRORS as error:
+                raise UserError(f"{path}/{name}: cannot be read ({error}).") from None
+
+        yield read

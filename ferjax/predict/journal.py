@@ -1,0 +1,109 @@
+"""The rows of an unfinished table on disk, so that a killed command goes on where it was.
+
+`OUT.partial` holds JSON lines: what the command was asked, then the rows of every chunk of inputs
+and a line that ends the chunk. A chunk is complete or not there: what follows the last end is cut
+off. Chunks are computed as in an undisturbed run, so that the table is the same.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ferjax.errors import UserError
+from ferjax.predict.rows import Row, from_json, to_json
+
+_END = b'{"chunk":'
+
+
+def journal_path(out: Path) -> Path:
+    """Returns the path of the journal of a table."""
+    return out.with_name(f"{out.name}.partial")
+
+
+def check_is_new(out: Path) -> None:
+    """Raises `UserError` if there is something under the name of the table."""
+    if os.path.lexists(out):
+        raise UserError(f"--out={out} exists already; give another name.")
+
+
+@contextlib.contextmanager
+def open_journal(
+    out: Path, asked: Mapping[str, Any]
+) -> Iterator[tuple[int, Callable[[Sequence[Row]], None]]]:
+    """Yields how many chunks are done already, and a function that adds the rows of a chunk.
+
+    Args:
+      out: the table.
+      asked: JSON values that decide what the table holds. A journal of something else is refused.
+
+    Raises:
+      UserError: the table exists, its folder cannot be written, another process writes it, or the
+        journal there is that of another command.
+    """
+    path = journal_path(out)
+    check_is_new(out)
+    try:
+        file = path.open("a+b")
+    except OSError as error:
+        raise UserError(f"--out={out} cannot be written: {error.strerror}.") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(f"--out={out}: another command is writing it.") from None
+        header = (json.dumps(asked, sort_keys=True) + "\n").encode()
+        done = _chunks_done(file, header, path)
+        number = done
+
+        def add(rows: Sequence[Row]) -> None:
+            nonlocal number
+            number += 1
+            end = b'{"chunk": %d}\n' % number
+            _append(file, to_json(rows).encode("utf-8") + end, out)
+
+        if not done:
+            file.truncate(0)
+            _append(file, header, out)
+        yield done, add
+
+
+def _append(file: BinaryIO, data: bytes, out: Path) -> None:
+    try:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    except OSError as error:
+        raise UserError(f"--out={out} cannot be written: {error.strerror}.") from None
+
+
+def _chunks_done(file: BinaryIO, header: bytes, path: Path) -> int:
+    """Returns the number of complete chunks; what a kill has left after them is cut off."""
+    file.seek(0)
+    first = file.readline()
+    if not first.endswith(b"\n"):
+        return 0
+    if first != header:
+        raise UserError(
+            f"{path} holds the unfinished table of another command, or of other files or weights."
+            " Give another --out, or remove it."
+        )
+    done, end = 0, file.tell()
+    while (line := file.readline()).endswith(b"\n"):
+        if line.startswith(_END):
+            done, end = done + 1, file.tell()
+    file.truncate(end)
+    file.seek(end)
+    return done
+
+
+def journal_rows(out: Path) -> Iterator[Row]:
+    """Yields the rows of a complete journal."""
+    with open(journal_path(out), encoding="utf-8") as file:
+        next(file)
+        for line in file:
+            if not line.startswith(_END.decode()):
+                yield from_json(line)

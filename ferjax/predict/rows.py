@@ -1,0 +1,115 @@
+"""The lines of a prediction table: an input that was not read, a whole picture, or a face."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ferjax.report.prediction_sets import prediction_sets
+
+READ, NO_FACE, UNREADABLE = "read", "no face", "unreadable"
+_POINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table. Numbers are rounded as they are written.
+
+    Attributes:
+      file: name of the input.
+      status: `READ`, `NO_FACE`, `UNREADABLE`, or why the input was passed over.
+      probabilities: of the emotions, 6 decimals; empty if there are none.
+      inside: whether each emotion is in the prediction set; empty without sets.
+      face: number of the face in the picture from 0, or None: the picture as a whole.
+      box: left, top, width, height of the face in pixels; empty for a whole picture.
+      score: probability of a face, 4 decimals, or None.
+      landmarks: x, y of five points, 1 decimal; empty where they are not known.
+      reason: why the input is unreadable.
+    """
+
+    file: str
+    status: str
+    probabilities: tuple[float, ...] = ()
+    inside: tuple[bool, ...] = ()
+    face: int | None = None
+    box: tuple[int, ...] = ()
+    score: float | None = None
+    landmarks: tuple[float, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class TableColumns:
+    """What a table has columns for.
+
+    Attributes:
+      classes: names of the emotions.
+      faces: whether there are columns for boxes and landmarks.
+      sets: whether there is a column for prediction sets.
+    """
+
+    classes: tuple[str, ...]
+    faces: bool = True
+    sets: bool = False
+
+    def names(self) -> list[str]:
+        """Returns the names of the columns, in their order."""
+        points = [f"{point}_{axis}" for point in _POINTS for axis in "xy"]
+        box = ["face", "left", "top", "width", "height", "score", *points]
+        return [
+            *("file", "status", "emotion", "confidence", *self.classes),
+            *(["set"] if self.sets else []),
+            *(box if self.faces else []),
+            "reason",
+        ]
+
+    def cells(self, row: Row) -> list[Any]:
+        """Returns the values of a row, None where there is none, in the order of the columns."""
+        emotion = confidence = names = None
+        if row.probabilities:
+            order = np.argsort(-np.array(row.probabilities), kind="stable")
+            emotion, confidence = self.classes[order[0]], row.probabilities[order[0]]
+            if row.inside:
+                names = " ".join(self.classes[k] for k in order if row.inside[k])
+        box = [
+            *(row.face, *(row.box or [None] * 4), row.score, *(row.landmarks or [None] * 10)),
+        ]
+        return [
+            *(row.file, row.status, emotion, confidence),
+            *(row.probabilities or [None] * len(self.classes)),
+            *([names] if self.sets else []),
+            *(box if self.faces else []),
+            row.reason or None,
+        ]
+
+
+def rows_of_probabilities(
+    rows: Sequence[Row], probabilities: np.ndarray, set_threshold: float | None
+) -> list[Row]:
+    """Returns rows with their probabilities float [N, K] and prediction sets."""
+    rounded = np.round(probabilities.astype(float), 6)
+    inside = [()] * len(rows)
+    if set_threshold is not None and len(rows):
+        sets = prediction_sets(probabilities, set_threshold)
+        inside = [tuple(map(bool, each)) for each in sets]
+    return [
+        replace(row, probabilities=tuple(map(float, values)), inside=members)
+        for row, values, members in zip(rows, rounded, inside, strict=True)
+    ]
+
+
+def to_json(rows: Iterable[Row]) -> str:
+    """Returns a line of JSON for each row, without its empty values."""
+    return "".join(
+        json.dumps({key: value for key, value in vars(row).items() if value not in (None, (), "")})
+        + "\n"
+        for row in rows
+    )
+
+
+def from_json(line: str) -> Row:
+    """Returns the row of a line of `to_json`; raises `ValueError` for a line that is none."""
+    values = json.loads(line)
+    return Row(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})

@@ -1,0 +1,169 @@
+"""`launch.predict` behind its flags: from the words of a command to a table."""
+
+import hashlib
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ferjax.config.predict_and_export import PredictConfig
+from ferjax.errors import UserError
+from ferjax.faces.detectors import crop_plan
+from ferjax.predict.annotate import annotator
+from ferjax.predict.inputs import Input, list_inputs
+from ferjax.predict.journal import check_is_new, journal_path, journal_rows, open_journal
+from ferjax.predict.predict_inputs import (
+    LARGEST_FACE_PICTURE,
+    PredictSettings,
+    predict_inputs,
+)
+from ferjax.predict.predictor import Predictor, load_predictor
+from ferjax.predict.rows import NO_FACE, READ, UNREADABLE, Row, TableColumns
+from ferjax.predict.table_files import csv_text, table_writer, write_table
+from ferjax.runtime.progress_bar import tqdm
+
+# Inputs of a chunk where pictures are kept in memory to be annotated.
+_CHUNK_ANNOTATED = 16
+
+
+def run_predict(config: PredictConfig, words: Sequence[str], listed: Iterable[str] = ()) -> str:
+    """Predicts what the words name, and writes the table; returns what was done in one line.
+
+    Without `config.out` the table goes to standard output, chunk by chunk, and the line is empty.
+
+    Args:
+      config: the flags.
+      words: see `list_inputs`.
+      listed: lines of a list, for the word `-`.
+
+    Raises:
+      UserError: a mistake in flags or words, before the first image is read; with
+        `on_bad_image=error` the first image that cannot be read.
+      KeyboardInterrupt: standard error says how the work goes on.
+    """
+    out = Path(config.out) if config.out else None
+    if out:
+        check_is_new(out)
+        table_writer(out)
+    inputs = list_inputs(words, listed)
+    predictors = _predictors(config)
+    settings = _settings(config, predictors)
+    columns = TableColumns(
+        predictors[0].classes, faces=config.faces != "whole", sets=config.sets is not None
+    )
+    report = _reporter(config)
+    if out is None:
+        for number, rows in enumerate(predict_inputs(predictors, inputs, settings)):
+            sys.stdout.write(csv_text(rows, columns, header=number == 0))
+            report(rows)
+        return ""
+    asked = _asked(config, predictors, inputs)
+    with open_journal(out, asked) as (done, add):
+        with tqdm(
+            total=len(inputs), unit="input", disable=None if config.progress else True
+        ) as bar:
+            bar.update(min(done * settings.chunk, len(inputs)))
+            try:
+                for rows in predict_inputs(predictors, inputs, settings, done):
+                    report(rows)
+                    add(rows)
+                    bar.update(min(settings.chunk, len(inputs) - bar.n))
+            except KeyboardInterrupt:
+                done = f"{bar.n:,} of {len(inputs):,} inputs are done"
+                print(f"{done}; the same command goes on from there", file=sys.stderr)
+                raise
+        counts = Counter(row.status for row in journal_rows(out))
+        faces = sum(row.face is not None for row in journal_rows(out))
+        write_table(journal_rows(out), columns, out)
+        with suppress(OSError):
+            journal_path(out).unlink()
+    return _summary(out, len(inputs), counts, faces)
+
+
+def _predictors(config: PredictConfig) -> list[Predictor]:
+    """Returns the networks that the flags name.
+
+    Raises:
+      UserError: no such network, or networks with other classes.
+    """
+    # A path: a run may have the name of a shipped recogniser.
+    sources: Sequence[Any] = [Path(run) for run in config.workdir] or [config.weights]
+    given = config.checkpoint, config.batch_size, config.tta
+    predictors = [load_predictor(source, *given) for source in sources]
+    for other in predictors[1:]:
+        if other.classes != predictors[0].classes:
+            raise UserError(
+                f"--workdir: {predictors[0].source} names {', '.join(predictors[0].classes)}, and"
+                f" {other.source} {', '.join(other.classes)}. Only networks with the same classes"
+                " can be averaged."
+            )
+    return predictors
+
+
+def _settings(config: PredictConfig, predictors: Sequence[Predictor]) -> PredictSettings:
+    if config.sets is not None and len(predictors) > 1:
+        raise UserError(
+            f"--sets={config.sets}: the mean of several networks is not calibrated. Name one."
+        )
+    annotate = None
+    if config.annotate:
+        goes_on = bool(config.out) and journal_path(Path(str(config.out))).exists()
+        annotate = annotator(Path(config.annotate), predictors[0].classes, goes_on=goes_on)
+    return PredictSettings(
+        None if config.faces == "whole" else crop_plan(config.detector),
+        config.faces == "crop",
+        None if config.sets is None else predictors[0].set_threshold(config.sets),
+        _CHUNK_ANNOTATED if annotate else PredictSettings.chunk,
+        annotate,
+    )
+
+
+def _asked(
+    config: PredictConfig, predictors: Sequence[Predictor], inputs: Sequence[Input]
+) -> dict[str, Any]:
+    """Returns what decides the table, for its journal."""
+    digest = hashlib.sha256()
+    for each in inputs:
+        digest.update(f"{each.name}\0{each.status}\n".encode("utf-8", "surrogateescape"))
+    return {
+        "inputs": digest.hexdigest(),
+        "networks": [predictor.network for predictor in predictors],
+        "flags": [config.faces, config.detector, config.sets, config.tta, config.batch_size],
+        "annotate": config.annotate,
+    }
+
+
+def _reporter(config: PredictConfig) -> Callable[[Sequence[Row]], None]:
+    """Returns a function that says which images cannot be read, and once that faces are searched.
+
+    It raises `UserError` for the first unreadable image with `on_bad_image=error`.
+    """
+    said = config.faces != "auto"
+
+    def report(rows: Sequence[Row]) -> None:
+        nonlocal said
+        if not said and any(row.face is not None or row.status == NO_FACE for row in rows):
+            said = True
+            print(
+                f"note: in pictures larger than {LARGEST_FACE_PICTURE} pixels faces are searched"
+                f" ({config.detector}); smaller ones are taken for faces. --faces=whole or"
+                " --faces=crop treats all alike.",
+                file=sys.stderr,
+            )
+        for row in rows:
+            if row.status == UNREADABLE:
+                if config.on_bad_image == "error":
+                    raise UserError(f"{row.reason}. --on_bad_image=skip gives it an empty row.")
+                print(f"warning: {row.reason}; its row is empty", file=sys.stderr)
+
+    return report
+
+
+def _summary(out: Path, inputs: int, counts: Counter[str], faces: int) -> str:
+    parts = [f"{counts[READ]:,} rows with emotions", f"{faces:,} of them faces found"]
+    for status, count in counts.items():
+        if status != READ:
+            parts.append(f"{count:,} {status}")
+    return f"{out}: {inputs:,} inputs; {', '.join(parts)}"

@@ -1,0 +1,127 @@
+"""Prediction tables as csv, JSON lines or Parquet."""
+
+import csv
+import importlib
+import io
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TextIO
+
+from ferjax.errors import UserError
+from ferjax.predict.rows import Row, TableColumns
+from ferjax.runtime.atomic_files import temporary_beside
+
+# Rows that a Parquet file is written by.
+_ROW_GROUP = 65_536
+
+
+def table_writer(out: Path) -> Callable[[Iterable[Row], TableColumns, Path], None]:
+    """Returns the function (rows, columns, file) that writes a table, by the suffix of `out`.
+
+    Raises:
+      UserError: an unknown suffix, or pyarrow is missing for Parquet.
+    """
+    suffix = out.suffix.lower()
+    if suffix not in _WRITERS:
+        known = ", ".join(_WRITERS)
+        raise UserError(f"--out={out}: a table's name ends in one of {known}.")
+    if suffix == ".parquet":
+        _pyarrow()
+    return _WRITERS[suffix]
+
+
+def write_table(rows: Iterable[Row], columns: TableColumns, out: Path) -> None:
+    """Writes a table; it is there when it is complete.
+
+    Raises:
+      UserError: see `table_writer`, or the file cannot be written.
+    """
+    write = table_writer(out)
+    try:
+        with temporary_beside(out) as temporary:
+            write(rows, columns, temporary)
+            os.replace(temporary, out)
+    except OSError as error:
+        raise UserError(f"--out={out} cannot be written: {error.strerror}.") from None
+
+
+def csv_text(rows: Iterable[Row], columns: TableColumns, *, header: bool) -> str:
+    """Returns rows as csv; probabilities have six decimals."""
+    text = io.StringIO(newline="")
+    _write_csv(rows, columns, text, header=header)
+    return text.getvalue()
+
+
+def _write_csv(rows: Iterable[Row], columns: TableColumns, file: TextIO, *, header: bool) -> None:
+    writer = csv.writer(file)
+    if header:
+        writer.writerow(columns.names())
+    first = columns.names().index("confidence")
+    numbers = range(first, first + 1 + len(columns.classes))
+    for row in rows:
+        cells = columns.cells(row)
+        for k in numbers:
+            cells[k] = None if cells[k] is None else f"{cells[k]:.6f}"
+        writer.writerow(cells)
+
+
+def _csv_file(rows: Iterable[Row], columns: TableColumns, path: Path) -> None:
+    # Names that are not Unicode keep their bytes.
+    with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        _write_csv(rows, columns, file, header=True)
+
+
+def _jsonl_file(rows: Iterable[Row], columns: TableColumns, path: Path) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        for row in rows:
+            cells = zip(columns.names(), columns.cells(row), strict=True)
+            file.write(json.dumps({name: value for name, value in cells if value is not None}))
+            file.write("\n")
+
+
+def _parquet_file(rows: Iterable[Row], columns: TableColumns, path: Path) -> None:
+    arrow, parquet = _pyarrow()
+    text = {"file", "status", "emotion", "set", "reason"}
+    whole = {"face", "left", "top", "width", "height"}
+    names = columns.names()
+    types = [
+        arrow.string() if n in text else arrow.int32() if n in whole else arrow.float32()
+        for n in names
+    ]
+    schema = arrow.schema(list(zip(names, types, strict=True)))
+    with parquet.ParquetWriter(path, schema) as writer:
+        group: list[list[Any]] = []
+
+        def flush() -> None:
+            values = list(zip(*group, strict=True)) or [()] * len(names)
+            arrays = [arrow.array(v, t) for v, t in zip(values, types, strict=True)]
+            writer.write_table(arrow.table(arrays, schema=schema))
+            group.clear()
+
+        for row in rows:
+            cells = columns.cells(row)
+            # Parquet's text is Unicode.
+            cells[0] = cells[0].encode("utf-8", "backslashreplace").decode()
+            group.append(cells)
+            if len(group) == _ROW_GROUP:
+                flush()
+        flush()
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
+    except ImportError:
+        raise UserError(
+            "A .parquet table needs pyarrow, which is not installed. Run: pip install"
+            " 'ferjax[parquet]', or give a .csv or .jsonl name."
+        ) from None
+
+
+_WRITERS: dict[str, Callable[[Iterable[Row], TableColumns, Path], None]] = {
+    ".csv": _csv_file,
+    ".jsonl": _jsonl_file,
+    ".parquet": _parquet_file,
+}

@@ -1,0 +1,237 @@
+"""`launch.predict` in one process: a row for every input, and tables that survive a kill."""
+
+import csv
+import dataclasses
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ferjax.config.predict_and_export import PredictConfig
+from ferjax.data.synthetic.load_synthetic import render_faces
+from ferjax.errors import UserError
+from ferjax.faces import detectors
+from ferjax.faces.face import Box, Face
+from ferjax.predict import (
+    Predictor,
+    PredictSettings,
+    load_predictor,
+    predict_inputs,
+    run_predict,
+)
+from ferjax.predict.inputs import list_inputs
+from ferjax.predict.journal import journal_path
+
+FACES = render_faces(np.arange(11) % 7, np.arange(11) + 500, size=48)
+
+
+@pytest.fixture(scope="module")
+def predictor(tiny_run: Path) -> Predictor:
+    return load_predictor(tiny_run, batch_size=4)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Returns a folder of ten inputs: seven faces, one cut off, one hidden, one of text."""
+    root = tmp_path / "faces"
+    root.mkdir()
+    for number, face in enumerate(FACES[:7]):
+        Image.fromarray(face).save(root / f"{number}.png")
+    (root / "7.png").write_bytes((root / "0.png").read_bytes()[:60])
+    Image.fromarray(FACES[0]).save(root / "._0.png")
+    (root / "notes.txt").write_text("no image")
+    return root
+
+
+def predict(run: Path, *words: object, **given: Any) -> str:
+    config = PredictConfig(workdir=(str(run),), batch_size=4, progress=False, **given)
+    return run_predict.run_predict(config, [str(word) for word in words])
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_row_for_every_input(
+    tiny_run: Path, predictor: Predictor, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = folder.parent / "p.csv"
+    done = predict(tiny_run, folder, out=str(out))
+    rows = table(out)
+    assert [(Path(row["file"]).name, row["status"]) for row in rows] == [
+        *((f"{k}.png", "read") for k in range(7)),
+        ("7.png", "unreadable"),
+        ("._0.png", "hidden"),
+        ("notes.txt", "no image"),
+    ]
+    probabilities = np.array([[float(row[name]) for name in predictor.classes] for row in rows[:7]])
+    np.testing.assert_allclose(probabilities, predictor(FACES[:7]), atol=1e-6)
+    for row, values in zip(rows[:7], probabilities, strict=True):
+        assert row["emotion"] == predictor.classes[values.argmax()]
+        assert float(row["confidence"]) == values.max()
+    assert "cannot be read as an image" in rows[7]["reason"]
+    assert rows[7]["emotion"] == rows[7]["anger"] == ""
+    assert "7.png: cannot be read as an image" in capsys.readouterr().err
+    assert "10 inputs; 7 rows with emotions" in done
+    assert sorted(os.listdir(folder.parent)) == ["faces", "p.csv"]
+    with pytest.raises(UserError, match=r"p\.csv exists already"):
+        predict(tiny_run, folder, out=str(out))
+    with pytest.raises(UserError, match=r"7\.png.*--on_bad_image=skip"):
+        predict(tiny_run, folder, out=str(folder.parent / "q.csv"), on_bad_image="error")
+
+
+def test_the_same_rows_in_every_format(tiny_run: Path, folder: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    for suffix in ("csv", "jsonl", "parquet"):
+        predict(tiny_run, folder, out=str(folder.parent / f"p.{suffix}"))
+    rows = table(folder.parent / "p.csv")
+    lines = [json.loads(line) for line in (folder.parent / "p.jsonl").read_text().splitlines()]
+    columns = parquet.read_table(folder.parent / "p.parquet").to_pylist()
+    for row, line, column in zip(rows, lines, columns, strict=True):
+        assert {key: value for key, value in row.items() if value} == {
+            key: f"{value:.6f}" if isinstance(value, float) else str(value)
+            for key, value in line.items()
+        }
+        for key, value in line.items():
+            assert column[key] == pytest.approx(value) if isinstance(value, float) else value
+        assert all(column[key] is None for key in column.keys() - line.keys())
+    with pytest.raises(UserError, match=r"p\.xlsx: a table's name ends in one of \.csv"):
+        predict(tiny_run, folder, out="p.xlsx")
+
+
+class Killed(BaseException):
+    """What ends a command like a kill: nothing is cleaned up for it."""
+
+
+@pytest.mark.parametrize("torn", [False, True])
+def test_a_killed_command_goes_on_and_its_table_is_the_same(
+    tiny_run: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, torn: bool
+) -> None:
+    monkeypatch.setattr(PredictSettings, "chunk", 2)
+    whole, cut = folder.parent / "whole.csv", folder.parent / "cut.csv"
+    predict(tiny_run, folder, out=str(whole))
+    original = predict_inputs
+    numbers: list[int] = []
+
+    def killed(*arguments: Any) -> Any:
+        for number, rows in enumerate(original(*arguments)):
+            if number == 2 and not numbers:
+                numbers.append(number)
+                raise Killed
+            yield rows
+
+    monkeypatch.setattr(run_predict, "predict_inputs", killed)
+    with pytest.raises(Killed):
+        predict(tiny_run, folder, out=str(cut))
+    assert not cut.exists()
+    journal = journal_path(cut)
+    if torn:
+        journal.write_bytes(journal.read_bytes()[:-9])
+    with pytest.raises(UserError, match=r"cut\.csv\.partial holds the unfinished table of another"):
+        predict(tiny_run, folder / "0.png", out=str(cut))
+    predict(tiny_run, folder, out=str(cut))
+    assert cut.read_bytes() == whole.read_bytes()
+    assert not journal.exists()
+
+
+def test_archives_lists_and_csv_rows(tiny_run: Path, predictor: Predictor, folder: Path) -> None:
+    archive, pixels = folder.parent / "a.zip", folder.parent / "Faces.CSV"
+    with zipfile.ZipFile(archive, "w") as file:
+        for number in range(3):
+            file.write(folder / f"{number}.png", f"in/{number}.png")
+        file.writestr("in/bad.png", b"\x89PNG")
+    grey = FACES[:3, :, :, :1]
+    texts = [" ".join(map(str, face.ravel())) for face in grey]
+    pixels.write_text("\n".join(["emotion,pixels", f"?,{texts[0]}", "0,1 2 3", f"?,{texts[2]}"]))
+    out = folder.parent / "p.csv"
+    predict(tiny_run, archive, pixels, folder / "6.png", out=str(out))
+    rows = table(out)
+    assert [row["file"] for row in rows] == [
+        *(f"{archive}/in/{name}.png" for name in ("0", "1", "2", "bad")),
+        *(f"{pixels}:{row}" for row in (1, 2, 3)),
+        str(folder / "6.png"),
+    ]
+    read = [row["status"] == "read" for row in rows]
+    assert read == [True, True, True, False, True, False, True, True]
+    assert "row 2 (line 3): 3 values in pixels" in rows[5]["reason"]
+    images = [*FACES[:3], grey[0], grey[2], FACES[6]]
+    found = [[float(row[n]) for n in predictor.classes] for row in rows if row["status"] == "read"]
+    np.testing.assert_allclose(found, predictor(images), atol=1e-6)
+
+
+def test_names_that_are_not_unicode_come_back(tiny_run: Path, tmp_path: Path) -> None:
+    names = [os.fsdecode(b"caf\xe9.png"), "two\nlines.png", 'a "b", c.png', "\u6f22.png"]
+    for name in names:
+        Image.fromarray(FACES[0]).save(tmp_path / name)
+    out = tmp_path / "p.csv"
+    predict(tiny_run, *(tmp_path / name for name in names), out=str(out))
+    assert [row["file"] for row in table(out)] == [str(tmp_path / name) for name in names]
+
+
+def test_faces_of_photographs(
+    tiny_run: Path, predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fake detector finds what is drawn; small pictures are faces, unless all are searched."""
+    boxes = [Box(10, 20, 60, 60), Box(200, 100, 48, 48)]
+    marks = np.arange(10, dtype=np.float32).reshape(5, 2)
+
+    def detect(image: np.ndarray) -> list[Face]:
+        return [Face(boxes[0], 0.98765, marks), Face(boxes[1])] if image.max() else []
+
+    made = detectors.FaceDetector(detect, lambda image, face: None)
+    monkeypatch.setitem(detectors.DETECTORS, "mtcnn", lambda smallest: made)
+    scene = np.random.default_rng(0).integers(0, 256, (200, 300, 3), np.uint8)
+    Image.fromarray(scene).save(tmp_path / "scene.png")
+    Image.fromarray(np.zeros_like(scene)).save(tmp_path / "empty.png")
+    Image.fromarray(FACES[0]).save(tmp_path / "small.png")
+    words = [tmp_path / name for name in ("scene.png", "empty.png", "small.png")]
+    out = tmp_path / "p.csv"
+    predict(tiny_run, *words, out=str(out), annotate=str(tmp_path / "copies"))
+    rows = table(out)
+    assert [(row["status"], row["face"], row["left"]) for row in rows] == [
+        ("read", "0", "10"),
+        ("read", "1", "200"),
+        ("no face", "", ""),
+        ("read", "", ""),
+    ]
+    assert (rows[0]["score"], rows[0]["left_eye_y"], rows[0]["right_mouth_x"]) == (
+        *("0.9877", "1.0", "8.0"),
+    )
+    assert rows[1]["score"] == rows[1]["left_eye_x"] == ""
+    crops = [scene[20:80, 10:70], scene[100:148, 200:248], FACES[0]]
+    found = [[float(row[n]) for n in predictor.classes] for row in rows if row["emotion"]]
+    np.testing.assert_allclose(found, predictor(crops), atol=1e-6)
+    copies = sorted(path.name for path in (tmp_path / "copies").rglob("*.png"))
+    assert copies == ["empty.png", "scene.png", "small.png"]
+    (copy,) = (tmp_path / "copies").rglob("scene.png")
+    drawn = np.asarray(Image.open(copy))
+    assert (drawn[20, 10:70] == [255, 214, 10]).all()
+    assert (drawn[190:] == scene[190:]).all()
+    with pytest.raises(UserError, match=r"copies is not empty"):
+        predict(tiny_run, *words, annotate=str(tmp_path / "copies"))
+    predict(tiny_run, words[2], out=str(tmp_path / "q.csv"), faces="crop")
+    assert [row["face"] for row in table(tmp_path / "q.csv")] == ["0", "1"]
+    predict(tiny_run, words[0], out=str(tmp_path / "r.csv"), faces="whole")
+    assert "face" not in table(tmp_path / "r.csv")[0]
+
+
+def test_several_networks_are_averaged(tiny_run: Path, predictor: Predictor, folder: Path) -> None:
+    def backwards(images: np.ndarray) -> Any:
+        return predictor.probabilities_fn(images)[:, ::-1]
+
+    both = [predictor, dataclasses.replace(predictor, probabilities_fn=backwards)]
+    inputs = list_inputs([str(folder / "0.png"), str(folder / "1.png")])
+    (rows,) = predict_inputs(both, inputs, PredictSettings())
+    alone = predictor(FACES[:2])
+    found = [row.probabilities for row in rows]
+    np.testing.assert_allclose(found, (alone + alone[:, ::-1]) / 2, atol=1e-6)
+
+    given: dict[str, Any] = dict(workdir=(str(tiny_run), str(tiny_run)), sets=0.9)
+    with pytest.raises(UserError, match="the mean of several networks is not calibrated"):
+        run_predict.run_predict(PredictConfig(**given), [str(folder)])
