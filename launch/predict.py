@@ -1,5 +1,6 @@
 """Predict emotions: python -m launch.predict [--workdir=RUN] [--out=p.csv] FILES_OR_FOLDERS."""
 
+import io
 import sys
 
 from ferjax.config.predict_and_export import PredictConfig
@@ -27,7 +28,7 @@ def main(arguments: list[str]) -> None:
 
     # Names that are not Unicode keep their bytes.
     for stream in (sys.stdin, sys.stdout):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="surrogateescape")
     if done := run_predict(config, arguments, sys.stdin):
         print(done)

@@ -1,10 +1,12 @@
 """Images inside archives, read member by member; nothing is unpacked to disk."""
 
 import contextlib
+import io
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 from ferjax.errors import UserError
 
@@ -46,13 +48,17 @@ def open_archive(path: Path) -> Iterator[Callable[[str], bytes]]:
     is_zip = path.name.lower().endswith(_ZIP)
     with zipfile.ZipFile(path) if is_zip else tarfile.open(path) as archive:
 
+        def open_member(name: str) -> tuple[int, IO[bytes]]:
+            """Returns the size in the member's header, and the member."""
+            if isinstance(archive, zipfile.ZipFile):
+                return archive.getinfo(name).file_size, archive.open(name)
+            info = archive.getmember(name)
+            # A folder or a link to nothing has no file.
+            return info.size, archive.extractfile(info) or io.BytesIO()
+
         def read(name: str) -> bytes:
             try:
-                if isinstance(archive, zipfile.ZipFile):
-                    size, file = archive.getinfo(name).file_size, archive.open(name)
-                else:
-                    info = archive.getmember(name)
-                    size, file = info.size, archive.extractfile(info)
+                size, file = open_member(name)
                 if size > _MOST_BYTES:
                     raise UserError(
                         f"{path}/{name}: {size:,} bytes; images have at most {_MOST_BYTES:,}."

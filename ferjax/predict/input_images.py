@@ -40,7 +40,7 @@ def face_arrays(images: Images, channel_order: str = "rgb") -> list[np.ndarray]:
     found = _faces(images)
     if channel_order == "rgb":
         return found
-    members = images if _is_list(images) else [images] * len(found)
+    members: Any = images if _is_list(images) else [images] * len(found)
     return [
         face if isinstance(member, _NAMED_OR_PILLOW) else face[..., ::-1]
         for face, member in zip(found, members, strict=True)

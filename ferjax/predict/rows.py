@@ -111,5 +111,7 @@ def to_json(rows: Iterable[Row]) -> str:
 
 def from_json(line: str) -> Row:
     """Returns the row of a line of `to_json`; raises `ValueError` for a line that is none."""
-    values = json.loads(line)
-    return Row(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+    values: dict[str, Any] = json.loads(line)
+    for key, value in values.items():
+        values[key] = tuple(value) if isinstance(value, list) else value
+    return Row(**values)
