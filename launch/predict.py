@@ -24,8 +24,13 @@ def main(arguments: list[str]) -> None:
             " or - for a list on standard input."
         )
     import_user_modules()
+    from ferjax.live.run_video import predict_video
+    from ferjax.live.video_frames import is_video
     from ferjax.predict.run_predict import run_predict
 
+    if any(map(is_video, arguments)):
+        print(predict_video(config, arguments))
+        return
     # Names that are not Unicode keep their bytes.
     for stream in (sys.stdin, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):

@@ -43,7 +43,15 @@ class PredictConfig:
         " with this probability, such as 0.9.",
     )
     annotate: str | None = config_field(
-        None, "Folder for copies of the pictures with a box and the emotion of each face."
+        None,
+        "Folder for copies of the pictures with a box and the emotion of each face; for a video the"
+        " name of its copy.",
+    )
+    every: int = config_field(
+        5, "For a video: faces are searched in every so many frames, followed in between.", low=1
+    )
+    smooth: float = config_field(
+        0.5, "For a video: seconds over which probabilities are smoothed; 0: not at all.", low=0
     )
     on_bad_image: str = config_field(
         "skip",

@@ -64,6 +64,15 @@ def crop_faces(image: np.ndarray, plan: CropPlan) -> list[Crop]:
     return [_crop(image, face, len(faces), plan) for face in faces]
 
 
+def crop_at(image: np.ndarray, face: Face, plan: CropPlan) -> np.ndarray:
+    """Returns the crop of a face whose place is known; it is empty where that is outside."""
+    left, top, width, height = face.box
+    if left + width <= 0 or top + height <= 0 or left >= image.shape[1] or top >= image.shape[0]:
+        return image[:0, :0]
+    crop = _crop(image, face, 1, plan).image
+    return image[:0, :0] if crop is None else crop
+
+
 def _crop(image: np.ndarray, face: Face, faces: int, plan: CropPlan) -> Crop:
     """Returns the crop of one of several faces."""
     box = expand_box(face.box, plan.margin, image.shape[:2], plan.square)

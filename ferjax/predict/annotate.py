@@ -1,5 +1,6 @@
 """Pictures with a box around each face and its emotion, as copies in a folder."""
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -54,18 +55,34 @@ def copy_name(file: str) -> Path:
 
 def annotated(picture: np.ndarray, rows: Sequence[Row], classes: Sequence[str]) -> Image.Image:
     """Returns the picture with a box and the most probable emotion for each face."""
+    labelled = []
+    for row in rows:
+        if row.status == READ:
+            best = int(np.argmax(row.probabilities))
+            text = f"{classes[best]} {100 * row.probabilities[best]:.0f} %"
+            labelled.append((row.box or (0, 0, picture.shape[1], picture.shape[0]), text))
+    return draw_faces(picture, labelled)
+
+
+def draw_faces(picture: np.ndarray, labelled: Sequence[tuple[Sequence[int], str]]) -> Image.Image:
+    """Returns a picture uint8 [H, W, 1 or 3] with boxes and their texts.
+
+    Args:
+      picture: the picture.
+      labelled: left, top, width, height in pixels, and the text, of each face.
+    """
     image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).convert("RGB")
     draw, size = ImageDraw.Draw(image), max(12, min(image.size) // 40)
-    font = ImageFont.load_default(size)
-    for row in rows:
-        if row.status != READ:
-            continue
-        left, top, width, height = row.box or (0, 0, *image.size)
+    font = _font(size)
+    for (left, top, width, height), text in labelled:
         draw.rectangle((left, top, left + width - 1, top + height - 1), None, _BOX, size // 8 + 1)
-        best = int(np.argmax(row.probabilities))
-        text = f"{classes[best]} {100 * row.probabilities[best]:.0f} %"
         # Above the box, or in it where there is no room above.
         y = top - size - 6 if top > size + 6 else top
         draw.rectangle((left, y, left + draw.textlength(text, font) + 6, y + size + 6), _SHADE)
         draw.text((left + 3, y + 2), text, _TEXT, font)
     return image
+
+
+@functools.lru_cache(maxsize=4)
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)

@@ -1,22 +1,37 @@
-"""The rows of an unfinished table on disk, so that a killed command goes on where it was.
+"""The lines of an unfinished table on disk, so that a killed command goes on where it was.
 
-`OUT.partial` holds JSON lines: what the command was asked, then the rows of every chunk of inputs
-and a line that ends the chunk. A chunk is complete or not there: what follows the last end is cut
-off. Chunks are computed as in an undisturbed run, so that the table is the same.
+`OUT.partial` holds JSON lines: what the command was asked, then the rows of every chunk of work and
+a line that ends the chunk. A chunk is complete or not there: what follows the last end is cut off.
+Chunks are computed as in an undisturbed run, so that the table is the same.
 """
 
 import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from ferjax.errors import UserError
-from ferjax.predict.rows import Row, from_json, to_json
 
 _END = b'{"chunk":'
+
+
+@dataclass(frozen=True)
+class Journal:
+    """An open journal.
+
+    Attributes:
+      chunks: how many chunks are done already.
+      state: the JSON value that ends the last of them; None if there is none.
+      add: (lines, state) → adds a chunk: its rows as lines of JSON, and the value that ends it.
+    """
+
+    chunks: int
+    state: Any
+    add: Callable[[str, Any], None]
 
 
 def journal_path(out: Path) -> Path:
@@ -31,10 +46,8 @@ def check_is_new(out: Path) -> None:
 
 
 @contextlib.contextmanager
-def open_journal(
-    out: Path, asked: Mapping[str, Any]
-) -> Iterator[tuple[int, Callable[[Sequence[Row]], None]]]:
-    """Yields how many chunks are done already, and a function that adds the rows of a chunk.
+def open_journal(out: Path, asked: Mapping[str, Any]) -> Iterator[Journal]:
+    """Yields the journal of a table, begun or continued.
 
     Args:
       out: the table.
@@ -56,19 +69,19 @@ def open_journal(
         except OSError:
             raise UserError(f"--out={out}: another command is writing it.") from None
         header = (json.dumps(asked, sort_keys=True) + "\n").encode()
-        done = _chunks_done(file, header, path)
+        done, state = _chunks_done(file, header, path)
         number = done
 
-        def add(rows: Sequence[Row]) -> None:
+        def add(lines: str, state: Any = None) -> None:
             nonlocal number
             number += 1
-            end = b'{"chunk": %d}\n' % number
-            _append(file, to_json(rows).encode("utf-8") + end, out)
+            end = json.dumps({"chunk": number, "state": state}) + "\n"
+            _append(file, (lines + end).encode("utf-8"), out)
 
         if not done:
             file.truncate(0)
             _append(file, header, out)
-        yield done, add
+        yield Journal(done, state, add)
 
 
 def _append(file: BinaryIO, data: bytes, out: Path) -> None:
@@ -80,30 +93,28 @@ def _append(file: BinaryIO, data: bytes, out: Path) -> None:
         raise UserError(f"--out={out} cannot be written: {error.strerror}.") from None
 
 
-def _chunks_done(file: BinaryIO, header: bytes, path: Path) -> int:
-    """Returns the number of complete chunks; what a kill has left after them is cut off."""
+def _chunks_done(file: BinaryIO, header: bytes, path: Path) -> tuple[int, Any]:
+    """Returns the number of complete chunks and the last state; what follows them is cut off."""
     file.seek(0)
     first = file.readline()
     if not first.endswith(b"\n"):
-        return 0
+        return 0, None
     if first != header:
         raise UserError(
             f"{path} holds the unfinished table of another command, or of other files or weights."
             " Give another --out, or remove it."
         )
-    done, end = 0, file.tell()
+    done, end, state = 0, file.tell(), None
     while (line := file.readline()).endswith(b"\n"):
         if line.startswith(_END):
-            done, end = done + 1, file.tell()
+            done, end, state = done + 1, file.tell(), json.loads(line)["state"]
     file.truncate(end)
     file.seek(end)
-    return done
+    return done, state
 
 
-def journal_rows(out: Path) -> Iterator[Row]:
-    """Yields the rows of a complete journal."""
+def journal_lines(out: Path) -> Iterator[str]:
+    """Yields the lines of JSON of a complete journal, without the ends of chunks."""
     with open(journal_path(out), encoding="utf-8") as file:
         next(file)
-        for line in file:
-            if not line.startswith(_END.decode()):
-                yield from_json(line)
+        yield from (line for line in file if not line.startswith(_END.decode()))

@@ -3,7 +3,7 @@
 import hashlib
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,22 @@ from ferjax.errors import UserError
 from ferjax.faces.detectors import crop_plan
 from ferjax.predict.annotate import annotator
 from ferjax.predict.inputs import Input, list_inputs
-from ferjax.predict.journal import check_is_new, journal_path, journal_rows, open_journal
+from ferjax.predict.journal import check_is_new, journal_lines, journal_path, open_journal
 from ferjax.predict.predict_inputs import (
     LARGEST_FACE_PICTURE,
     PredictSettings,
     predict_inputs,
 )
 from ferjax.predict.predictor import Predictor, load_predictor
-from ferjax.predict.rows import NO_FACE, READ, UNREADABLE, Row, TableColumns
+from ferjax.predict.rows import (
+    NO_FACE,
+    READ,
+    UNREADABLE,
+    Row,
+    TableColumns,
+    from_json,
+    to_json,
+)
 from ferjax.predict.table_files import csv_text, table_writer, write_table
 from ferjax.runtime.progress_bar import tqdm
 
@@ -60,23 +68,23 @@ def run_predict(config: PredictConfig, words: Sequence[str], listed: Iterable[st
             report(rows)
         return ""
     asked = _asked(config, predictors, inputs)
-    with open_journal(out, asked) as (done, add):
+    with open_journal(out, asked) as journal:
         with tqdm(
             total=len(inputs), unit="input", disable=None if config.progress else True
         ) as bar:
-            bar.update(min(done * settings.chunk, len(inputs)))
+            bar.update(min(journal.chunks * settings.chunk, len(inputs)))
             try:
-                for rows in predict_inputs(predictors, inputs, settings, done):
+                for rows in predict_inputs(predictors, inputs, settings, journal.chunks):
                     report(rows)
-                    add(rows)
+                    journal.add(to_json(rows), None)
                     bar.update(min(settings.chunk, len(inputs) - bar.n))
             except KeyboardInterrupt:
                 done = f"{bar.n:,} of {len(inputs):,} inputs are done"
                 print(f"{done}; the same command goes on from there", file=sys.stderr)
                 raise
-        counts = Counter(row.status for row in journal_rows(out))
-        faces = sum(row.face is not None for row in journal_rows(out))
-        write_table(journal_rows(out), columns, out)
+        counts = Counter(row.status for row in _rows(out))
+        faces = sum(row.face is not None for row in _rows(out))
+        write_table(_rows(out), columns, out)
         with suppress(OSError):
             journal_path(out).unlink()
     return _summary(out, len(inputs), counts, faces)
@@ -159,6 +167,10 @@ def _reporter(config: PredictConfig) -> Callable[[Sequence[Row]], None]:
                 print(f"warning: {row.reason}; its row is empty", file=sys.stderr)
 
     return report
+
+
+def _rows(out: Path) -> Iterator[Row]:
+    return map(from_json, journal_lines(out))
 
 
 def _summary(out: Path, inputs: int, counts: Counter[str], faces: int) -> str:

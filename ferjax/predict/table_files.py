@@ -7,17 +7,36 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 from ferjax.errors import UserError
-from ferjax.predict.rows import Row, TableColumns
 from ferjax.runtime.atomic_files import temporary_beside
 
 # Rows that a Parquet file is written by.
 _ROW_GROUP = 65_536
+# Columns of text and of whole numbers; all others hold real numbers.
+_TEXT = {"file", "status", "emotion", "set", "reason"}
+_WHOLE = {"face", "left", "top", "width", "height", "frame", "person"}
 
 
-def table_writer(out: Path) -> Callable[[Iterable[Row], TableColumns, Path], None]:
+class Columns(Protocol):
+    """What a table has columns for; see `rows.TableColumns`."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the emotions; their columns follow `confidence`."""
+        ...
+
+    def names(self) -> list[str]:
+        """Returns the names of the columns."""
+        ...
+
+    def cells(self, row: Any) -> list[Any]:
+        """Returns the values of a row, None where there is none."""
+        ...
+
+
+def table_writer(out: Path) -> Callable[[Iterable[Any], Columns, Path], None]:
     """Returns the function (rows, columns, file) that writes a table, by the suffix of `out`.
 
     Raises:
@@ -32,7 +51,7 @@ def table_writer(out: Path) -> Callable[[Iterable[Row], TableColumns, Path], Non
     return _WRITERS[suffix]
 
 
-def write_table(rows: Iterable[Row], columns: TableColumns, out: Path) -> None:
+def write_table(rows: Iterable[Any], columns: Columns, out: Path) -> None:
     """Writes a table; it is there when it is complete.
 
     Raises:
@@ -47,14 +66,14 @@ def write_table(rows: Iterable[Row], columns: TableColumns, out: Path) -> None:
         raise UserError(f"--out={out} cannot be written: {error.strerror}.") from None
 
 
-def csv_text(rows: Iterable[Row], columns: TableColumns, *, header: bool) -> str:
+def csv_text(rows: Iterable[Any], columns: Columns, *, header: bool) -> str:
     """Returns rows as csv; probabilities have six decimals."""
     text = io.StringIO(newline="")
     _write_csv(rows, columns, text, header=header)
     return text.getvalue()
 
 
-def _write_csv(rows: Iterable[Row], columns: TableColumns, file: TextIO, *, header: bool) -> None:
+def _write_csv(rows: Iterable[Any], columns: Columns, file: TextIO, *, header: bool) -> None:
     writer = csv.writer(file)
     if header:
         writer.writerow(columns.names())
@@ -67,13 +86,13 @@ def _write_csv(rows: Iterable[Row], columns: TableColumns, file: TextIO, *, head
         writer.writerow(cells)
 
 
-def _csv_file(rows: Iterable[Row], columns: TableColumns, path: Path) -> None:
+def _csv_file(rows: Iterable[Any], columns: Columns, path: Path) -> None:
     # Names that are not Unicode keep their bytes.
     with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         _write_csv(rows, columns, file, header=True)
 
 
-def _jsonl_file(rows: Iterable[Row], columns: TableColumns, path: Path) -> None:
+def _jsonl_file(rows: Iterable[Any], columns: Columns, path: Path) -> None:
     with open(path, "w", encoding="utf-8") as file:
         for row in rows:
             cells = zip(columns.names(), columns.cells(row), strict=True)
@@ -81,13 +100,11 @@ def _jsonl_file(rows: Iterable[Row], columns: TableColumns, path: Path) -> None:
             file.write("\n")
 
 
-def _parquet_file(rows: Iterable[Row], columns: TableColumns, path: Path) -> None:
+def _parquet_file(rows: Iterable[Any], columns: Columns, path: Path) -> None:
     arrow, parquet = _pyarrow()
-    text = {"file", "status", "emotion", "set", "reason"}
-    whole = {"face", "left", "top", "width", "height"}
     names = columns.names()
     types = [
-        arrow.string() if n in text else arrow.int32() if n in whole else arrow.float32()
+        arrow.string() if n in _TEXT else arrow.int32() if n in _WHOLE else arrow.float64()
         for n in names
     ]
     schema = arrow.schema(list(zip(names, types, strict=True)))
@@ -103,7 +120,10 @@ def _parquet_file(rows: Iterable[Row], columns: TableColumns, path: Path) -> Non
         for row in rows:
             cells = columns.cells(row)
             # Parquet's text is Unicode.
-            cells[0] = cells[0].encode("utf-8", "backslashreplace").decode()
+            cells = [
+                cell.encode("utf-8", "backslashreplace").decode() if isinstance(cell, str) else cell
+                for cell in cells
+            ]
             group.append(cells)
             if len(group) == _ROW_GROUP:
                 flush()
@@ -120,7 +140,7 @@ def _pyarrow() -> tuple[Any, Any]:
         ) from None
 
 
-_WRITERS: dict[str, Callable[[Iterable[Row], TableColumns, Path], None]] = {
+_WRITERS: dict[str, Callable[[Iterable[Any], Columns, Path], None]] = {
     ".csv": _csv_file,
     ".jsonl": _jsonl_file,
     ".parquet": _parquet_file,

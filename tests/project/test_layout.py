@@ -21,13 +21,14 @@ FLOORS = (
     {"training", "report"},
     {"runs"},
     {"evaluation", "predict"},
-    {"experiment", "export", "own_loop"},
+    {"experiment", "export", "live", "own_loop"},
     {"search", "bench", "tools"},
 )
 LOOSE_MODULES = {"ferjax.errors", "ferjax.emotions", "ferjax.specs", "ferjax.experiment"}
 MOST_FILES_IN_A_FOLDER = 20
 OPTIONAL_PACKAGES = {
     "ai_edge_litert",
+    "av",
     "cv2",
     "gradio",
     "h5py",

@@ -1,0 +1,166 @@
+"""`launch.predict` of a video: tables, a timeline, an annotated copy; goes on after a kill."""
+
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ferjax.config.predict_and_export import PredictConfig
+from ferjax.errors import UserError
+from ferjax.faces.detectors import crop_plan
+from ferjax.live.annotated_video import join_segments, segment_writer
+from ferjax.live.follow_faces import (
+    Followed,
+    FollowSettings,
+    follow_faces,
+)
+from ferjax.live.follow_faces import from_json as followed_from_json
+from ferjax.live.follow_faces import to_json as followed_to_json
+from ferjax.live.timeline_figure import draw_timeline
+from ferjax.live.video_frames import read_frames, video_facts
+from ferjax.live.video_table import (
+    PersonColumns,
+    VideoColumns,
+    from_json,
+    rows_of_frame,
+    summarise_persons,
+    to_json,
+)
+from ferjax.predict.journal import check_is_new, journal_lines, journal_path, open_journal
+from ferjax.predict.predictor import Predictor, load_predictor
+from ferjax.predict.table_files import table_writer, write_table
+from ferjax.runtime.progress_bar import tqdm
+
+# Persons nearer than the height of twelve faces: smaller ones are mostly background, and a search
+# for them takes most of the time.
+_FACES_IN_A_PICTURE = 12
+# A kill loses at most this much of the video.
+_CHUNK_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class VideoSettings:
+    """What is made of a video.
+
+    Attributes:
+      follow: how persons are followed.
+      described: what decides the result besides, for the journal: detector and flags.
+      copy: the annotated video, or None.
+      progress: whether to show a progress bar on a terminal.
+    """
+
+    follow: FollowSettings
+    described: tuple[str, ...] = ()
+    copy: Path | None = None
+    progress: bool = True
+
+
+def persons_path(out: Path) -> Path:
+    """Returns the path of the table of persons beside that of the frames."""
+    return out.with_name(f"{out.stem}-persons{out.suffix}")
+
+
+def timeline_path(out: Path) -> Path:
+    """Returns the path of the timeline beside the table of the frames."""
+    return out.with_name(f"{out.stem}-timeline.png")
+
+
+def run_video(video: Path, out: Path, predictor: Predictor, settings: VideoSettings) -> str:
+    """Predicts a video; returns what was done in one line.
+
+    Writes `out`, a row for each person in each frame; `<out>-persons`, a row for each person;
+    `<out>-timeline.png`; and the annotated copy. Memory does not grow with the frames.
+
+    Raises:
+      UserError: no video, a result that exists already, or one that cannot be written.
+      KeyboardInterrupt: standard error says how the work goes on.
+    """
+    results = [out, persons_path(out), timeline_path(out), *filter(None, [settings.copy])]
+    for path in results:
+        check_is_new(path)
+    table_writer(out)
+    facts = video_facts(video)
+    stat = video.stat()
+    asked = {
+        "video": [str(video.resolve()), stat.st_size, stat.st_mtime_ns],
+        "network": predictor.network,
+        "follow": [settings.follow.every, settings.follow.window, *settings.described],
+        "copy": str(settings.copy),
+    }
+    damaged = 0
+
+    def on_damage() -> None:
+        nonlocal damaged
+        damaged += 1
+
+    with open_journal(out, asked) as journal:
+        known = followed_from_json(journal.state) if journal.state else Followed()
+        frames = read_frames(video, known.frame + 1, on_damage)
+        total = facts.frames or round(facts.seconds * facts.rate) or None
+        bar = tqdm(total=total, unit="frame", disable=None if settings.progress else True)
+        with bar:
+            bar.update(known.frame + 1)
+            groups = follow_faces(frames, predictor, settings.follow, known)
+            number, group = journal.chunks, next(groups, None)
+            try:
+                while group:
+                    lines, begun = "", group[0][0][0].seconds
+                    with ExitStack() as stack:
+                        add = None
+                        if settings.copy:
+                            writer = segment_writer(settings.copy, number, facts.rate or 25)
+                            add = stack.enter_context(writer)
+                        while group and group[0][0][0].seconds - begun < _CHUNK_SECONDS:
+                            shown, known = group
+                            for frame, faces in shown:
+                                lines += to_json(rows_of_frame(frame, faces))
+                                if add:
+                                    add(frame, faces, predictor.classes)
+                            bar.update(len(shown))
+                            group = next(groups, None)
+                    journal.add(lines, followed_to_json(known))
+                    number += 1
+            except KeyboardInterrupt:
+                done = f"{known.frame + 1:,} frames are done"
+                print(f"{done}; the same command goes on from there", file=sys.stderr)
+                raise
+        persons, count, without = summarise_persons(map(from_json, journal_lines(out)))
+        if settings.copy:
+            join_segments(settings.copy, number, video)
+        draw_timeline(persons, predictor.classes, timeline_path(out), video.name)
+        write_table(persons, PersonColumns(predictor.classes), persons_path(out))
+        rows = map(from_json, journal_lines(out))
+        write_table(rows, VideoColumns(predictor.classes), out)
+        with suppress(OSError):
+            journal_path(out).unlink()
+    if damaged:
+        print(f"warning: {video}: {damaged:,} damaged packets or frames", file=sys.stderr)
+    return f"{out}: {count:,} frames, {len(persons):,} persons, {without:,} frames without a face"
+
+
+def predict_video(config: PredictConfig, words: Sequence[str]) -> str:
+    """Predicts the video that a command names; returns what was done in one line.
+
+    Raises:
+      UserError: other words beside the video, no `out`, flags that videos do not have, or as
+        `run_video` raises.
+    """
+    if len(words) > 1:
+        raise UserError(f"{' '.join(words)}: a video is predicted by a command of its own.")
+    if not config.out:
+        raise UserError("--out is missing: the table of the video, such as --out=p.csv.")
+    if len(config.workdir) > 1 or config.sets is not None or config.faces == "whole":
+        raise UserError("--sets, --faces=whole and several runs: not for videos. Leave them out.")
+    video = Path(words[0]).expanduser()
+    smallest = max(20, video_facts(video).shorter_side // _FACES_IN_A_PICTURE)
+    source = Path(config.workdir[0]) if config.workdir else config.weights
+    predictor = load_predictor(source, config.checkpoint, config.batch_size, config.tta)
+    plan = crop_plan(config.detector, smallest=smallest)
+    settings = VideoSettings(
+        FollowSettings(plan, config.every, config.smooth),
+        (config.detector, config.tta),
+        Path(config.annotate) if config.annotate else None,
+        config.progress,
+    )
+    return run_video(video, Path(config.out), predictor, settings)

@@ -1,0 +1,63 @@
+"""The timeline of a video as a figure: shares of the emotions of each person over time."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ferjax.live.video_table import PersonSummary
+from ferjax.report.figures.style import axes_at, class_colours, saved_figure
+
+# In inches.
+_WIDTH, _PANEL, _GAP, _TOP, _BOTTOM, _LEFT, _LEGEND = 8.0, 1.0, 0.45, 0.75, 0.55, 0.75, 1.4
+# More persons would be too small to read; those seen longest are drawn.
+MOST_PERSONS = 12
+
+
+def draw_timeline(
+    persons: Sequence[PersonSummary], classes: Sequence[str], path: Path, title: str
+) -> None:
+    """Draws a panel for each person: at every time the probabilities of the emotions add up to 1.
+
+    Where a person is not seen the panel is empty.
+
+    Args:
+      persons: by how long they are seen; the first `MOST_PERSONS` are drawn.
+      classes: names of the emotions.
+      path: the PNG to write.
+      title: the figure's title.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
+    shown = persons[:MOST_PERSONS]
+    height = _TOP + _BOTTOM + max(1, len(shown)) * (_PANEL + _GAP)
+    colours = class_colours(classes)
+    end = max((person.last for person in shown), default=1.0)
+    with saved_figure(path, _WIDTH, height, title) as figure:
+        for number, person in enumerate(shown):
+            bottom = height - _TOP - _PANEL - number * (_PANEL + _GAP)
+            axes = axes_at(figure, _LEFT, bottom, _WIDTH - _LEFT - _LEGEND, _PANEL)
+            axes.set(xlim=(0, max(end, 0.1)), ylim=(0, 1), yticks=[0, 1])
+            axes.set_yticklabels(["0", "100 %"])
+            seen = f"{person.frames:,} frames"
+            axes.set_title(f"person {person.person}, {seen}", weight="normal", pad=4)
+            bars = np.zeros(len(person.times))
+            width = np.diff(person.times).min() if len(person.times) > 1 else 0.5
+            for k, name in enumerate(classes):
+                axes.bar(
+                    person.times,
+                    person.timeline[:, k],
+                    width,
+                    bars,
+                    color=colours[name],
+                    label=name,
+                )
+                bars = bars + person.timeline[:, k]
+            axes.grid(visible=False)
+            if number == 0:
+                axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.1), frameon=False, fontsize=8)
+            if number == len(shown) - 1:
+                axes.set_xlabel("seconds")
+        if not shown:
+            figure.text(0.5, 0.5, "no face in this video", ha="center", va="center")

@@ -1,0 +1,161 @@
+"""The frames of a video with the stream's own times, upright, whatever is damaged. Needs PyAV."""
+
+import contextlib
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ferjax.errors import UserError
+
+VIDEO_SUFFIXES = frozenset(
+    {
+        *(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts"),
+        *(".m2ts", ".wmv", ".flv", ".3gp", ".ogv"),
+    }
+)
+# Damaged places in a row after which the rest of a file is given up.
+_MOST_DAMAGE = 1000
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame of a video.
+
+    Attributes:
+      number: from 0, in the order in which frames are shown.
+      seconds: when it is shown, by the stream's own clock.
+      image: uint8 [H, W, 3], RGB, upright.
+    """
+
+    number: int
+    seconds: float
+    image: np.ndarray
+
+
+@dataclass(frozen=True)
+class VideoFacts:
+    """What the header of a video says.
+
+    Attributes:
+      frames: how many frames it should have, 0 if it does not say.
+      seconds: its length, 0 if it does not say.
+      rate: average frames a second, 0 if it does not say.
+      shorter_side: of its pictures in pixels.
+    """
+
+    frames: int
+    seconds: float
+    rate: float
+    shorter_side: int
+
+
+def is_video(word: str) -> bool:
+    """Returns whether a word of a command names a video, by its suffix."""
+    return Path(word).suffix.lower() in VIDEO_SUFFIXES
+
+
+def pyav() -> Any:
+    """Returns the module `av`; raises `UserError` if it is not installed."""
+    try:
+        return importlib.import_module("av")
+    except ImportError:
+        raise UserError(
+            "Videos need PyAV, which is not installed. Run: pip install 'ferjax[video]'"
+        ) from None
+
+
+@contextlib.contextmanager
+def open_video(path: Path) -> Iterator[Any]:
+    """Yields PyAV's container of a video.
+
+    Raises:
+      UserError: no such file, an empty one, or one without video.
+    """
+    av = pyav()
+    if not path.is_file():
+        raise UserError(f"{path}: no such video.")
+    if path.stat().st_size == 0:
+        raise UserError(f"{path}: the file is empty (0 bytes), expected a video; copy it again.")
+    try:
+        container = av.open(str(path), metadata_errors="ignore")
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as a video ({error}); copy it again.") from None
+    with container:
+        if not container.streams.video:
+            raise UserError(f"{path}: there is no video in it, only sound or data.")
+        yield container
+
+
+def video_facts(path: Path) -> VideoFacts:
+    """Returns what the header of a video says; raises `UserError` as `open_video` does."""
+    with open_video(path) as container:
+        stream = container.streams.video[0]
+        seconds = (container.duration or 0) / 1e6
+        shorter = min(stream.width, stream.height)
+        return VideoFacts(stream.frames, seconds, float(stream.average_rate or 0), shorter)
+
+
+def read_frames(
+    path: Path, first: int = 0, on_damage: Callable[[], None] = lambda: None
+) -> Iterator[Frame]:
+    """Yields the frames of a video in the order in which they are shown.
+
+    Times are those of the stream, also where the rate varies. A frame without a time is shown one
+    average frame after the one before it.
+
+    Args:
+      path: the video.
+      first: number of the first frame that is wanted; those before it are decoded only.
+      on_damage: called for every packet and frame that is damaged; what can be read goes on.
+
+    Raises:
+      UserError: see `open_video`, or not one frame can be read.
+    """
+    with open_video(path) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        step = 1 / float(stream.average_rate or 25)
+        seconds, number = -step, -1
+        for number, frame in enumerate(_decoded(container, stream, on_damage)):
+            seconds = frame.time if frame.time is not None else seconds + step
+            if number >= first:
+                yield Frame(number, seconds, _upright(frame))
+        if number < 0:
+            raise UserError(f"{path}: not one frame can be read; copy the video again.")
+
+
+def _decoded(container: Any, stream: Any, on_damage: Callable[[], None]) -> Iterator[Any]:
+    """Yields PyAV's frames; damaged packets are counted and passed over."""
+    av, damaged = pyav(), 0
+    packets = container.demux(stream)
+    while damaged < _MOST_DAMAGE:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except av.FFmpegError:
+            damaged += 1
+            on_damage()
+            packets = container.demux(stream)
+            continue
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            on_damage()
+            continue
+        damaged = 0
+        for frame in frames:
+            if frame.is_corrupt:
+                on_damage()
+            yield frame
+
+
+def _upright(frame: Any) -> np.ndarray:
+    """Returns the pixels of a frame, turned as its display matrix asks."""
+    image = frame.to_ndarray(format="rgb24")
+    quarters = round((frame.rotation or 0) / 90) % 4
+    return np.ascontiguousarray(np.rot90(image, quarters)) if quarters else image

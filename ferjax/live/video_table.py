@@ -1,0 +1,179 @@
+"""Tables of a video: a row for each person in each frame, and a summary of each person."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ferjax.live.follow_faces import FaceOfFrame
+from ferjax.live.video_frames import Frame
+from ferjax.predict.rows import NO_FACE, READ
+
+
+@dataclass(frozen=True)
+class FrameRow:
+    """A person in a frame, or a frame without a face.
+
+    Attributes:
+      frame: number of the frame from 0.
+      seconds: when it is shown, 6 decimals.
+      person: number from 0, or None: no face.
+      box: left, top, width, height in pixels; empty without a face.
+      score: probability of a face, 4 decimals; None in frames where faces were not searched.
+      probabilities: of the emotions, smoothed, 6 decimals; empty without a face.
+    """
+
+    frame: int
+    seconds: float
+    person: int | None = None
+    box: tuple[int, ...] = ()
+    score: float | None = None
+    probabilities: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class VideoColumns:
+    """Columns of the table of a video."""
+
+    classes: tuple[str, ...]
+
+    def names(self) -> list[str]:
+        """Returns the names of the columns, in their order."""
+        box = ("left", "top", "width", "height", "score")
+        first = ("frame", "seconds", "status", "person")
+        return [*first, "emotion", "confidence", *self.classes, *box]
+
+    def cells(self, row: FrameRow) -> list[Any]:
+        """Returns the values of a row, None where there is none, in the order of the columns."""
+        if row.person is None:
+            return [row.frame, row.seconds, NO_FACE, *[None] * (len(self.names()) - 3)]
+        best = int(np.argmax(row.probabilities))
+        return [
+            *(row.frame, row.seconds, READ, row.person),
+            *(self.classes[best], row.probabilities[best], *row.probabilities),
+            *(*row.box, row.score),
+        ]
+
+
+def rows_of_frame(frame: Frame, faces: Sequence[FaceOfFrame]) -> list[FrameRow]:
+    """Returns a row for each person of a frame, or one without a person."""
+    seconds = round(frame.seconds, 6)
+    rows = [
+        FrameRow(
+            frame.number,
+            seconds,
+            each.person,
+            tuple(each.face.box),
+            None if each.face.score is None else round(each.face.score, 4),
+            tuple(round(value, 6) for value in each.probabilities),
+        )
+        for each in faces
+    ]
+    return rows or [FrameRow(frame.number, seconds)]
+
+
+def to_json(rows: Iterable[FrameRow]) -> str:
+    """Returns a line of JSON for each row, a list of its values."""
+    return "".join(json.dumps([*vars(row).values()]) + "\n" for row in rows)
+
+
+def from_json(line: str) -> FrameRow:
+    """Returns the row of a line of `to_json`."""
+    frame, seconds, person, box, score, probabilities = json.loads(line)
+    return FrameRow(frame, seconds, person, tuple(box), score, tuple(probabilities))
+
+
+@dataclass(frozen=True)
+class PersonSummary:
+    """A person over a whole video.
+
+    Attributes:
+      person: number.
+      first: seconds of the first frame with the person.
+      last: seconds of the last one.
+      frames: with the person.
+      shares: float [K], mean probability of each emotion.
+      times: float [N], seconds of the points of the timeline.
+      timeline: float [N, K], mean probabilities of the frames since the point before.
+    """
+
+    person: int
+    first: float
+    last: float
+    frames: int
+    shares: np.ndarray
+    times: np.ndarray
+    timeline: np.ndarray
+
+
+def summarise_persons(
+    rows: Iterable[FrameRow], step: float = 0.5
+) -> tuple[list[PersonSummary], int, int]:
+    """Returns the persons by how long they are seen, the number of frames, and of those without.
+
+    Args:
+      rows: of the video, in order.
+      step: seconds between the points of a timeline. Memory grows with their number, not with that
+        of the frames.
+    """
+    sums: dict[int, dict[int, np.ndarray]] = {}
+    spans: dict[int, list[float]] = {}
+    frames = without = 0
+    last_frame = -1
+    for row in rows:
+        frames += row.frame != last_frame
+        last_frame = row.frame
+        if row.person is None:
+            without += 1
+            continue
+        bins = sums.setdefault(row.person, {})
+        values = np.array([1.0, *row.probabilities])
+        place = int(row.seconds // step)
+        bins[place] = bins.get(place, 0) + values
+        spans.setdefault(row.person, [row.seconds, row.seconds])[1] = row.seconds
+    persons = [_summary(person, bins, spans[person], step) for person, bins in sums.items()]
+    persons.sort(key=lambda person: (-person.frames, person.person))
+    return persons, frames, without
+
+
+def _summary(
+    person: int, bins: dict[int, np.ndarray], span: Sequence[float], step: float
+) -> PersonSummary:
+    table = np.array([*bins.values()])
+    total = table.sum(0)
+    return PersonSummary(
+        person,
+        span[0],
+        span[1],
+        int(total[0]),
+        total[1:] / total[0],
+        (np.array([*bins]) + 0.5) * step,
+        table[:, 1:] / table[:, :1],
+    )
+
+
+@dataclass(frozen=True)
+class PersonColumns:
+    """Columns of the table of persons."""
+
+    classes: tuple[str, ...]
+
+    def names(self) -> list[str]:
+        """Returns the names of the columns, in their order."""
+        return ["person", "first", "last", "frames", "emotion", "confidence", *self.classes]
+
+    def cells(self, row: PersonSummary) -> list[Any]:
+        """Returns the values of a person; `confidence` is the mean probability of the emotion."""
+        best = int(row.shares.argmax())
+        shares = [round(float(share), 6) for share in row.shares]
+        return [
+            row.person,
+            row.first,
+            row.last,
+            row.frames,
+            self.classes[best],
+            max(shares),
+            *shares,
+        ]
