@@ -18,8 +18,8 @@ class PredictConfig:
     )
     weights: str | None = config_field(
         None,
-        "Instead of a run: a recogniser that comes with ferjax (fernet-ferplus), or a weights file"
-        " of launch.export. Default: fernet-ferplus.",
+        "Instead of a run: a recogniser that comes with ferjax (fernet-ferplus, fernet-fer2013), or"
+        " a weights file of launch.export. Default: fernet-ferplus.",
     )
     out: str | None = config_field(
         None,
@@ -47,6 +47,9 @@ class PredictConfig:
         "Folder for copies of the pictures with a box and the emotion of each face; for a video the"
         " name of its copy.",
     )
+    summary: str | None = config_field(
+        None, "A page about the table, .html: shares of the emotions, timelines, examples."
+    )
     every: int = config_field(
         5, "For a video: faces are searched in every so many frames, followed in between.", low=1
     )
@@ -71,6 +74,42 @@ class PredictConfig:
         if self.weights == "" or "" in self.workdir:
             flag = "weights" if self.weights == "" else "workdir"
             raise UserError(f"--{flag} is empty. Name one, or leave the flag out.")
+        check_one_network(self)
+
+
+@dataclass(frozen=True)
+class LiveConfig:
+    """Settings of `launch.live`, one flag for each field."""
+
+    source: str = config_field("0", "Number of a camera from 0, or a video file.")
+    workdir: str | None = config_field(None, "Run directory of a network that you trained.")
+    weights: str | None = config_field(
+        None,
+        "Instead of a run: a recogniser that comes with ferjax (fernet-ferplus, fernet-fer2013), or"
+        " a weights file of launch.export. Default: fernet-ferplus.",
+    )
+    out: str | None = config_field(
+        None, "csv file for a row of each person in each frame, written as they come."
+    )
+    display: bool = config_field(True, "Show the frames in a window, where there is a display.")
+    detector: str = config_field(
+        "mtcnn",
+        "The face detector: mtcnn, haar (Viola-Jones), or a network in an ONNX file, yunet:FILE or"
+        " centerface:FILE.",
+    )
+    every: int = config_field(
+        5, "Faces are searched in every so many frames, followed in between.", low=1
+    )
+    smooth: float = config_field(
+        0.5, "Seconds over which probabilities are smoothed; 0: not at all.", low=0
+    )
+    checkpoint: str = config_field(
+        "selected", "Which checkpoint's parameters to use.", choices=("selected", "last")
+    )
+
+    def __post_init__(self) -> None:
+        expand_home(self)
+        check_fields(self)
         check_one_network(self)
 
 

@@ -43,7 +43,7 @@ class EvalConfig:
     progress: bool = config_field(True, "Progress bars on a terminal.")
     weights: str | None = config_field(
         None,
-        "Instead of a run: a recogniser that comes with ferjax (fernet-ferplus), or"
+        "Instead of a run: a recogniser that comes with ferjax (fernet-ferplus, fernet-fer2013), or"
         " a weights file of launch.export.",
     )
 

@@ -140,9 +140,9 @@ class TrainConfig:
         None,
         "Pretrained weights: imagenet (the network's default weights), a name of launch.convert"
         " --list, a URL, a file, a folder of launch.convert; or another run's directory, or a"
-        " recogniser that comes with ferjax (fernet-ferplus), from which outputs of equal emotions"
-        " are taken; none: random weights, also against the recipe. With --guide: the weights of"
-        " the guide.",
+        " recogniser that comes with ferjax (fernet-ferplus, fernet-fer2013), from which outputs of"
+        " equal emotions are taken; none: random weights, also against the recipe. With --guide:"
+        " the weights of the guide.",
     )
     offline: bool = config_field(
         False, "Download nothing; weights must be in the cache.", free=True

@@ -78,10 +78,15 @@ def _crop(image: np.ndarray, face: Face, faces: int, plan: CropPlan) -> Crop:
     box = expand_box(face.box, plan.margin, image.shape[:2], plan.square)
     degrees = plan.angle(image, face) if plan.angle else None
     if not degrees:
-        pixels = image[box.top : box.top + box.height, box.left : box.left + box.width]
-        return Crop(pixels, faces, box, 0.0, face)
-    cut = cut_rotated(image, box, face.box.centre, degrees)
-    return Crop(cut, faces, box, degrees, face)
+        return Crop(cut(image, box), faces, box, 0.0, face)
+    rotated = cut_rotated(image, box, face.box.centre, degrees)
+    return Crop(rotated, faces, box, degrees, face)
+
+
+def cut(image: np.ndarray, box: Box) -> np.ndarray:
+    """Returns the part of an image [H, W, C] that a box shows, what is outside left out."""
+    rows = slice(max(box.top, 0), max(box.top + box.height, 0))
+    return image[rows, max(box.left, 0) : max(box.left + box.width, 0)]
 
 
 def expand_box(box: Box, margin: int, shape: tuple[int, int], square: bool = False) -> Box:

@@ -57,7 +57,7 @@ def segment_writer(
         stream.pix_fmt = "yuv420p"
 
         def add(frame: Frame, faces: Sequence[FaceOfFrame], classes: Sequence[str]) -> None:
-            image = _even(_annotated(frame, faces, classes))
+            image = _even(annotated_frame(frame, faces, classes))
             if not stream.codec_context.is_open:
                 stream.height, stream.width = image.shape[:2]
             # A stream may change its size in its middle.
@@ -116,7 +116,9 @@ def _container_format(copy: Path) -> str:
     return {".mkv": "matroska", ".mov": "mov"}.get(copy.suffix.lower(), "mp4")
 
 
-def _annotated(frame: Frame, faces: Sequence[FaceOfFrame], classes: Sequence[str]) -> np.ndarray:
+def annotated_frame(
+    frame: Frame, faces: Sequence[FaceOfFrame], classes: Sequence[str]
+) -> np.ndarray:
     """Returns the frame with a box, the person's number and the emotion for each face."""
     if not faces:
         return frame.image

@@ -1,14 +1,18 @@
 """`launch.predict` of a video: tables, a timeline, an annotated copy; goes on after a kill."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from ferjax.config.predict_and_export import PredictConfig
 from ferjax.errors import UserError
+from ferjax.faces.crop_face import cut
 from ferjax.faces.detectors import crop_plan
+from ferjax.faces.face import Box
 from ferjax.live.annotated_video import join_segments, segment_writer
 from ferjax.live.follow_faces import (
     Followed,
@@ -20,6 +24,7 @@ from ferjax.live.follow_faces import to_json as followed_to_json
 from ferjax.live.timeline_figure import draw_timeline
 from ferjax.live.video_frames import read_frames, video_facts
 from ferjax.live.video_table import (
+    FrameRow,
     PersonColumns,
     VideoColumns,
     from_json,
@@ -29,6 +34,8 @@ from ferjax.live.video_table import (
 )
 from ferjax.predict.journal import check_is_new, journal_lines, journal_path, open_journal
 from ferjax.predict.predictor import Predictor, load_predictor
+from ferjax.predict.run_predict import check_summary
+from ferjax.predict.summary_page import Named, choose_examples, write_summary
 from ferjax.predict.table_files import table_writer, write_table
 from ferjax.runtime.progress_bar import tqdm
 
@@ -47,12 +54,14 @@ class VideoSettings:
       follow: how persons are followed.
       described: what decides the result besides, for the journal: detector and flags.
       copy: the annotated video, or None.
+      summary: the page about it, or None.
       progress: whether to show a progress bar on a terminal.
     """
 
     follow: FollowSettings
     described: tuple[str, ...] = ()
     copy: Path | None = None
+    summary: Path | None = None
     progress: bool = True
 
 
@@ -130,6 +139,8 @@ def run_video(video: Path, out: Path, predictor: Predictor, settings: VideoSetti
             join_segments(settings.copy, number, video)
         draw_timeline(persons, predictor.classes, timeline_path(out), video.name)
         write_table(persons, PersonColumns(predictor.classes), persons_path(out))
+        if settings.summary:
+            _write_summary(settings.summary, video, out, predictor.classes, (count, without))
         rows = map(from_json, journal_lines(out))
         write_table(rows, VideoColumns(predictor.classes), out)
         with suppress(OSError):
@@ -137,6 +148,38 @@ def run_video(video: Path, out: Path, predictor: Predictor, settings: VideoSetti
     if damaged:
         print(f"warning: {video}: {damaged:,} damaged packets or frames", file=sys.stderr)
     return f"{out}: {count:,} frames, {len(persons):,} persons, {without:,} frames without a face"
+
+
+def _write_summary(
+    page: Path, video: Path, out: Path, classes: tuple[str, ...], frames: tuple[int, int]
+) -> None:
+    """Writes the page about a video; the frames that it shows are read again."""
+    chosen = choose_examples(_faces(map(from_json, journal_lines(out))))
+    shown: dict[int, list[Any]] = {}
+    for face in [*chosen.least, *(face for faces in chosen.most.values() for face in faces)]:
+        shown.setdefault(face.where[0], []).append(face.where)
+    pictures = {}
+    for frame in islice(read_frames(video), max(shown, default=-1) + 1):
+        for where in shown.get(frame.number, ()):
+            pictures[where] = cut(frame.image, Box(*where[1]))
+    facts = {
+        "frames": f"{frames[0]:,}",
+        "frames without a face": f"{frames[1]:,}",
+        "faces": f"{chosen.total:,}",
+    }
+    figures = [("Over time", timeline_path(out))]
+    write_summary(page, video.name, facts, chosen, classes, pictures, figures)
+
+
+def _faces(rows: Iterable[FrameRow]) -> Iterator[Named]:
+    """Yields the faces of a video; the first one of a person in each second may be an example."""
+    newest: dict[int, int] = {}
+    for row in rows:
+        if row.person is not None:
+            second, caption = int(row.seconds), f"{row.seconds:.1f} s, person {row.person}"
+            example = newest.get(row.person) != second
+            newest[row.person] = second
+            yield Named((row.frame, row.box), row.probabilities, caption, example)
 
 
 def predict_video(config: PredictConfig, words: Sequence[str]) -> str:
@@ -152,6 +195,7 @@ def predict_video(config: PredictConfig, words: Sequence[str]) -> str:
         raise UserError("--out is missing: the table of the video, such as --out=p.csv.")
     if len(config.workdir) > 1 or config.sets is not None or config.faces == "whole":
         raise UserError("--sets, --faces=whole and several runs: not for videos. Leave them out.")
+    check_summary(config)
     video = Path(words[0]).expanduser()
     smallest = max(20, video_facts(video).shorter_side // _FACES_IN_A_PICTURE)
     source = Path(config.workdir[0]) if config.workdir else config.weights
@@ -161,6 +205,7 @@ def predict_video(config: PredictConfig, words: Sequence[str]) -> str:
         FollowSettings(plan, config.every, config.smooth),
         (config.detector, config.tta),
         Path(config.annotate) if config.annotate else None,
+        Path(config.summary) if config.summary else None,
         config.progress,
     )
     return run_video(video, Path(config.out), predictor, settings)

@@ -104,6 +104,16 @@ def between(start: Track, end: Track, seconds: float) -> Face:
     return Face(Box(left, top, max(width, 1), max(height, 1)), None, points)
 
 
+def expected_face(track: Track, seconds: float) -> Face:
+    """Returns where the face of a person is expected after the frame in which it was found."""
+    left, top, width, height = _expected(track, seconds)
+    moved = left - track.box[0], top - track.box[1]
+    points = None
+    if track.landmarks:
+        points = np.array(track.landmarks, np.float32).reshape(5, 2) + np.float32(moved)
+    return Face(Box(round(left), round(top), round(width), round(height)), None, points)
+
+
 def smoothed(track: Track, probabilities: np.ndarray, seconds: float, window: float) -> Track:
     """Returns a track whose probabilities have moved towards new ones.
 

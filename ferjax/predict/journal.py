@@ -39,10 +39,10 @@ def journal_path(out: Path) -> Path:
     return out.with_name(f"{out.name}.partial")
 
 
-def check_is_new(out: Path) -> None:
-    """Raises `UserError` if there is something under the name of the table."""
-    if os.path.lexists(out):
-        raise UserError(f"--out={out} exists already; give another name.")
+def check_is_new(path: Path, flag: str = "out") -> None:
+    """Raises `UserError` if there is something under the name of a result."""
+    if os.path.lexists(path):
+        raise UserError(f"--{flag}={path} exists already; give another name.")
 
 
 @contextlib.contextmanager

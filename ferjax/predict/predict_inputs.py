@@ -82,6 +82,11 @@ def predict_inputs(
             yield _chunk(predictors, rest[start : start + settings.chunk], images, settings)
 
 
+def read_inputs(inputs: Sequence[Input]) -> Iterator[np.ndarray | UserError | None]:
+    """Yields the picture uint8 [H, W, C] of each input, why it cannot be read, or None: skipped."""
+    return map(_decoded, inputs, _payloads(inputs))
+
+
 def _chunk(
     predictors: Sequence[Predictor],
     inputs: Sequence[Input],

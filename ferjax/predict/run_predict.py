@@ -8,9 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ferjax.config.predict_and_export import PredictConfig
-from ferjax.errors import UserError
+from ferjax.errors import UserError, printable
+from ferjax.faces.crop_face import cut
 from ferjax.faces.detectors import crop_plan
+from ferjax.faces.face import Box
 from ferjax.predict.annotate import annotator
 from ferjax.predict.inputs import Input, list_inputs
 from ferjax.predict.journal import check_is_new, journal_lines, journal_path, open_journal
@@ -18,6 +22,7 @@ from ferjax.predict.predict_inputs import (
     LARGEST_FACE_PICTURE,
     PredictSettings,
     predict_inputs,
+    read_inputs,
 )
 from ferjax.predict.predictor import Predictor, load_predictor
 from ferjax.predict.rows import (
@@ -29,6 +34,7 @@ from ferjax.predict.rows import (
     from_json,
     to_json,
 )
+from ferjax.predict.summary_page import Named, choose_examples, write_summary
 from ferjax.predict.table_files import csv_text, table_writer, write_table
 from ferjax.runtime.progress_bar import tqdm
 
@@ -55,6 +61,7 @@ def run_predict(config: PredictConfig, words: Sequence[str], listed: Iterable[st
     if out:
         check_is_new(out)
         table_writer(out)
+    check_summary(config)
     inputs = list_inputs(words, listed)
     predictors = _predictors(config)
     settings = _settings(config, predictors)
@@ -84,6 +91,9 @@ def run_predict(config: PredictConfig, words: Sequence[str], listed: Iterable[st
                 raise
         counts = Counter(row.status for row in _rows(out))
         faces = sum(row.face is not None for row in _rows(out))
+        if config.summary:
+            facts = {"inputs": f"{len(inputs):,}", **{k: f"{n:,}" for k, n in counts.items()}}
+            _write_summary(Path(config.summary), out, inputs, facts, columns.classes)
         write_table(_rows(out), columns, out)
         with suppress(OSError):
             journal_path(out).unlink()
@@ -167,6 +177,40 @@ def _reporter(config: PredictConfig) -> Callable[[Sequence[Row]], None]:
                 print(f"warning: {row.reason}; its row is empty", file=sys.stderr)
 
     return report
+
+
+def check_summary(config: PredictConfig) -> None:
+    """Raises `UserError` if the page of a summary cannot be written as the flags ask."""
+    if config.summary is None:
+        return
+    if not config.out:
+        raise UserError(f"--summary={config.summary} is made from the table: give --out=p.csv too.")
+    if Path(config.summary).suffix.lower() != ".html":
+        raise UserError(f"--summary={config.summary}: the page is an .html file.")
+    check_is_new(Path(config.summary), "summary")
+
+
+def _write_summary(
+    page: Path, out: Path, inputs: Sequence[Input], facts: dict[str, str], classes: tuple[str, ...]
+) -> None:
+    """Writes the page about the rows in the journal; the pictures that it shows are read again."""
+    chosen = choose_examples(
+        Named((row.file, row.face, row.box), row.probabilities, printable(Path(row.file).name))
+        for row in _rows(out)
+        if row.status == READ
+    )
+    shown: dict[str, list[Any]] = {}
+    for face in [*chosen.least, *(face for faces in chosen.most.values() for face in faces)]:
+        shown.setdefault(face.where[0], []).append(face.where)
+    wanted = [each for each in inputs if each.name in shown]
+    pictures = {}
+    for each, image in zip(wanted, read_inputs(wanted), strict=True):
+        if isinstance(image, np.ndarray):
+            for where in shown[each.name]:
+                box = Box(*where[2]) if where[2] else None
+                pictures[where] = cut(image, box) if box else image
+    title = f"Emotions in {facts['inputs']} inputs"
+    write_summary(page, title, facts, chosen, classes, pictures)
 
 
 def _rows(out: Path) -> Iterator[Row]:

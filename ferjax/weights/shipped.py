@@ -7,6 +7,7 @@ from ferjax.errors import UserError
 # Name → what it is, one line. The first is the default of `load_predictor` and `launch.predict`.
 SHIPPED: dict[str, str] = {
     "fernet-ferplus": "eight emotions, trained on the votes of FER+",
+    "fernet-fer2013": "seven emotions, trained on the labels of FER2013",
 }
 DEFAULT = next(iter(SHIPPED))
 # The value of `format` in a card: other libraries write a JSON file beside their weights too.

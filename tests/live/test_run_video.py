@@ -107,7 +107,10 @@ def test_frames_have_the_times_of_the_stream(clip: Path) -> None:
 
 def test_rows_for_each_person_in_each_frame(tiny_run: Path, clip: Path) -> None:
     out = clip.parent / "p.csv"
-    done = predict(tiny_run, clip, out=str(out))
+    page = clip.parent / "page.html"
+    done = predict(tiny_run, clip, out=str(out), summary=str(page))
+    # One example of each person in each second, of an emotion and of the least certain.
+    assert page.read_text("utf-8").count("<figure>") == 2 * 4
     rows = table(out)
     # Searched in frames 0, 5, 10, 15, 20 and 23. The second person is found in frame 10 first.
     expected = [(k, person) for k in range(24) for person in ([0] if k < 10 else [0, 1])]

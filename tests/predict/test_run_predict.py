@@ -192,7 +192,13 @@ def test_faces_of_photographs(
     Image.fromarray(FACES[0]).save(tmp_path / "small.png")
     words = [tmp_path / name for name in ("scene.png", "empty.png", "small.png")]
     out = tmp_path / "p.csv"
-    predict(tiny_run, *words, out=str(out), annotate=str(tmp_path / "copies"))
+    page = tmp_path / "page.html"
+    predict(tiny_run, *words, out=str(out), annotate=str(tmp_path / "copies"), summary=str(page))
+    text = page.read_text("utf-8")
+    # Three faces, each an example of its emotion and among the least certain.
+    assert text.count("<figure>") == 6
+    assert "<th>no face</th><td>1</td>" in text
+    assert 'src="http' not in text
     rows = table(out)
     assert [(row["status"], row["face"], row["left"]) for row in rows] == [
         ("read", "0", "10"),
@@ -235,3 +241,7 @@ def test_several_networks_are_averaged(tiny_run: Path, predictor: Predictor, fol
     given: dict[str, Any] = dict(workdir=(str(tiny_run), str(tiny_run)), sets=0.9)
     with pytest.raises(UserError, match="the mean of several networks is not calibrated"):
         run_predict.run_predict(PredictConfig(**given), [str(folder)])
+    with pytest.raises(UserError, match=r"page\.html is made from the table: give --out"):
+        run_predict.run_predict(PredictConfig(summary="page.html"), [str(folder)])
+    with pytest.raises(UserError, match=r"page\.pdf: the page is an \.html file"):
+        run_predict.run_predict(PredictConfig(summary="page.pdf", out="p.csv"), [str(folder)])

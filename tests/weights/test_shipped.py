@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import ferjax
+import ferjax.weights.shipped
 from ferjax.data.synthetic.load_synthetic import render_faces
 from ferjax.weights.shipped import SHIPPED, find_card
 
@@ -30,6 +31,11 @@ def test_the_card_is_within_its_bounds(name: str) -> None:
     assert path.with_suffix(".md").read_text("utf-8").startswith(f"# {name}")
 
 
+def test_all_files_are_small() -> None:
+    folder = Path(ferjax.weights.shipped.__file__).parent
+    assert sum(path.stat().st_size for path in folder.iterdir() if path.is_file()) <= 4_000_000
+
+
 def test_it_is_the_default_and_sees_grey() -> None:
     predict = ferjax.load_predictor()
     assert predict.source == next(iter(SHIPPED))
@@ -46,9 +52,10 @@ def test_it_is_the_default_and_sees_grey() -> None:
         np.testing.assert_allclose(predict(image), predict(luma), atol=0.05)
 
 
-def test_drawn_faces_are_recognised_better_than_by_chance() -> None:
-    """Drawn faces are not those it learned from: a broken file would be right for one of eight."""
-    predict = ferjax.load_predictor()
+@pytest.mark.parametrize("name", SHIPPED)
+def test_drawn_faces_are_recognised_better_than_by_chance(name: str) -> None:
+    """Drawn faces are not those it learned from: a broken file would be right for one of seven."""
+    predict = ferjax.load_predictor(name)
     faces = render_faces(np.arange(70) % 7, np.arange(70) + 50, size=48)
     names = [ferjax.load_dataset("synthetic", image_size=48).classes[k] for k in np.arange(70) % 7]
     top = [predict.classes[k] for k in predict(faces).argmax(-1)]

@@ -1,0 +1,118 @@
+"""A camera as its user meets it: every frame at once, unplugged, absent, without a display."""
+
+import csv
+import itertools
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ferjax.config.predict_and_export import LiveConfig
+from ferjax.errors import UserError
+from ferjax.faces import detectors
+from ferjax.faces.face import Box, Face
+from ferjax.live.camera import run_live
+
+
+class Camera:
+    """A camera that gives twelve pictures, in which a bright square moves, and is unplugged."""
+
+    def __init__(self, number: int) -> None:
+        self.numbers = iter(range(12 if number == 0 else 0))
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        number = next(self.numbers, None)
+        if number is None:
+            return False, None
+        image = np.zeros((120, 160, 3), np.uint8)
+        # OpenCV's order: blue is first.
+        image[40:90, 10 + 2 * number : 60 + 2 * number, 0] = 255
+        return True, image
+
+    def release(self) -> None:
+        pass
+
+
+class NoWindowError(Exception):
+    """What OpenCV raises without a display."""
+
+
+@pytest.fixture
+def cv2(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Returns a stand-in for OpenCV without a display, and a detector of blue squares."""
+    module: Any = types.ModuleType("cv2")
+
+    def refuse(*_: Any) -> None:
+        raise NoWindowError
+
+    module.VideoCapture, module.error, module.namedWindow = Camera, NoWindowError, refuse
+    module.WINDOW_NORMAL = 0
+    monkeypatch.setitem(sys.modules, "cv2", module)
+
+    def detect(image: np.ndarray) -> list[Face]:
+        rows, columns = np.nonzero(image[..., 2])
+        return [Face(Box(int(columns.min()), int(rows.min()), 50, 50), 0.9)] if rows.size else []
+
+    made = detectors.FaceDetector(detect, lambda image, face: None)
+    monkeypatch.setitem(detectors.DETECTORS, "mtcnn", lambda smallest: made)
+    return module
+
+
+def live(run: Path, **given: Any) -> str:
+    return run_live(LiveConfig(workdir=str(run), **given))
+
+
+def test_a_row_for_each_frame_until_it_is_unplugged(
+    cv2: Any, tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "p.csv"
+    done = live(tiny_run, out=str(out), every=4)
+    with open(out, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["frame"]) for row in rows] == list(range(12))
+    assert {row["person"] for row in rows} == {"0"}
+    found = [int(row["left"]) for row in rows[::4]]
+    assert found == [10, 18, 26]
+    # Between, the face moves on as it did.
+    assert all(b >= a for a, b in itertools.pairwise(int(row["left"]) for row in rows[4:8]))
+    seconds = [float(row["seconds"]) for row in rows]
+    assert seconds == sorted(seconds)
+    assert done.startswith("12 frames in ")
+    errors = capsys.readouterr().err
+    assert "no display" in errors
+    assert "camera 0 gives no more pictures" in errors
+    with pytest.raises(UserError, match=r"p\.csv exists already"):
+        live(tiny_run, out=str(out))
+
+
+def test_without_a_table_and_a_display_rows_are_printed(
+    cv2: Any, tiny_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    live(tiny_run, display=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("frame,seconds,status,person,emotion")
+    assert len(lines) == 13
+
+
+def test_frames_are_shown_until_q_is_pressed(
+    cv2: Any, tiny_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown: list[np.ndarray] = []
+    cv2.namedWindow = cv2.destroyAllWindows = lambda *_: None
+    cv2.imshow = lambda name, image: shown.append(image)
+    cv2.waitKey = lambda delay: ord("q") if len(shown) == 3 else -1
+    done = live(tiny_run)
+    assert done.startswith("3 frames in ")
+    assert capsys.readouterr().out == ""
+    # The box is yellow in OpenCV's order of channels.
+    assert (shown[0][60, 10] == [10, 214, 255]).all()
+
+
+def test_no_such_camera(cv2: Any, tiny_run: Path) -> None:
+    with pytest.raises(UserError, match="--source=7: no camera of this number"):
+        live(tiny_run, source="7", display=False)
+    with pytest.raises(UserError, match=r"p\.jsonl: the table of a camera is a \.csv file"):
+        live(tiny_run, out="p.jsonl")
