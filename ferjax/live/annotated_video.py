@@ -6,7 +6,6 @@ the times of the stream, also where its rate varies.
 
 import contextlib
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -72,7 +71,7 @@ def segment_writer(
 
 
 def join_segments(copy: Path, count: int, source: Path) -> None:
-    """Writes the copy from so many segments, with the sound of the source, and removes them.
+    """Writes the copy from so many segments, with the sound of the source.
 
     Raises:
       UserError: the copy cannot be written.
@@ -88,7 +87,6 @@ def join_segments(copy: Path, count: int, source: Path) -> None:
             os.replace(temporary, copy)
     except (OSError, av.FFmpegError) as error:
         raise UserError(f"{copy} cannot be written: {error.strerror or error}.") from None
-    shutil.rmtree(segment_folder(copy), ignore_errors=True)
 
 
 def _join(container: Any, parts: Sequence[Path], original: Any) -> None:

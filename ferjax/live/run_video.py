@@ -1,5 +1,6 @@
 """`launch.predict` of a video: tables, a timeline, an annotated copy; goes on after a kill."""
 
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -13,7 +14,7 @@ from ferjax.errors import UserError
 from ferjax.faces.crop_face import cut
 from ferjax.faces.detectors import crop_plan
 from ferjax.faces.face import Box
-from ferjax.live.annotated_video import join_segments, segment_writer
+from ferjax.live.annotated_video import join_segments, segment_folder, segment_writer
 from ferjax.live.follow_faces import (
     Followed,
     FollowSettings,
@@ -85,10 +86,15 @@ def run_video(video: Path, out: Path, predictor: Predictor, settings: VideoSetti
       UserError: no video, a result that exists already, or one that cannot be written.
       KeyboardInterrupt: standard error says how the work goes on.
     """
-    results = [out, persons_path(out), timeline_path(out), *filter(None, [settings.copy])]
-    for path in results:
-        check_is_new(path)
+    check_is_new(out)
     table_writer(out)
+    if not journal_path(out).exists():
+        # Otherwise an unfinished command has left them, which had found none.
+        check_is_new(persons_path(out))
+        check_is_new(timeline_path(out))
+        for flag, path in (("annotate", settings.copy), ("summary", settings.summary)):
+            if path:
+                check_is_new(path, flag)
     facts = video_facts(video)
     stat = video.stat()
     asked = {
@@ -136,7 +142,10 @@ def run_video(video: Path, out: Path, predictor: Predictor, settings: VideoSetti
                 raise
         persons, count, without = summarise_persons(map(from_json, journal_lines(out)))
         if settings.copy:
-            join_segments(settings.copy, number, video)
+            # A kill after this may leave some of the segments beside the complete copy.
+            if not settings.copy.exists():
+                join_segments(settings.copy, number, video)
+            shutil.rmtree(segment_folder(settings.copy), ignore_errors=True)
         draw_timeline(persons, predictor.classes, timeline_path(out), video.name)
         write_table(persons, PersonColumns(predictor.classes), persons_path(out))
         if settings.summary:

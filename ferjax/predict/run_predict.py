@@ -187,7 +187,8 @@ def check_summary(config: PredictConfig) -> None:
         raise UserError(f"--summary={config.summary} is made from the table: give --out=p.csv too.")
     if Path(config.summary).suffix.lower() != ".html":
         raise UserError(f"--summary={config.summary}: the page is an .html file.")
-    check_is_new(Path(config.summary), "summary")
+    if not journal_path(Path(config.out)).exists():
+        check_is_new(Path(config.summary), "summary")
 
 
 def _write_summary(
