@@ -128,8 +128,8 @@ _FERNET = dict(
 _BEST_FERNET_VOTES = {**_FERNET, "epochs": 75, "labels": "crossentropy", "label_smoothing": 0.0}
 # FER2013's Training faces are FER+'s: what the votes have taught is where it starts.
 _BEST_FERNET = {**_FERNET, "pretrained": "fernet-ferplus", "learning_rate": 0.05, "epochs": 50}
-# A few hundred faces of one's own, in a minute on two CPU cores: the head alone, then everything at a
-# hundredth of its rate. At a tenth the trunk forgot in 20 epochs what it knew.
+# A few hundred faces of one's own, in a minute on two CPU cores: the head alone, then everything at
+# a hundredth of its rate. At a tenth the trunk forgot in 20 epochs what it knew.
 _FINETUNE = dict(
     pretrained="fernet-ferplus",
     freeze=("all_but_head", "none"),

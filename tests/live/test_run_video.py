@@ -183,6 +183,27 @@ def test_a_killed_video_goes_on(
     np.testing.assert_array_equal(np.array(whole), np.array(cut))
 
 
+@pytest.mark.parametrize("step", ["draw_timeline", "write_table", "_write_summary"])
+def test_a_video_killed_while_its_results_are_written_goes_on(
+    tiny_run: Path, clip: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def killed(*_: Any) -> None:
+        raise Killed
+
+    folder = clip.parent
+    given = {"annotate": str(folder / "copy.mp4"), "summary": str(folder / "page.html")}
+    with monkeypatch.context() as patch:
+        patch.setattr(module, step, killed)
+        with pytest.raises(Killed):
+            predict(tiny_run, clip, out=str(folder / "p.csv"), **given)
+    predict(tiny_run, clip, out=str(folder / "p.csv"), **given)
+    names = {path.name for path in folder.iterdir()}
+    assert names == {
+        *("clip.mkv", "copy.mp4", "page.html"),
+        *("p.csv", "p-persons.csv", "p-timeline.png"),
+    }
+
+
 def test_the_annotated_copy(tiny_run: Path, clip: Path) -> None:
     copy = clip.parent / "copy.mp4"
     predict(tiny_run, clip, out=str(clip.parent / "p.csv"), annotate=str(copy))
