@@ -50,7 +50,7 @@ class Crop:
 
 def crop_face(image: np.ndarray, plan: CropPlan) -> Crop:
     """Crops one face from uint8 [H, W, C], C 1 or 3."""
-    faces = list(plan.detector(image))
+    faces = [face for face in plan.detector(image) if _is_inside(face.box, image)]
     if not faces:
         return Crop(None, 0)
     chosen = plan.rule([face.box for face in faces], image.shape[:2])
@@ -60,17 +60,21 @@ def crop_face(image: np.ndarray, plan: CropPlan) -> Crop:
 
 def crop_faces(image: np.ndarray, plan: CropPlan) -> list[Crop]:
     """Crops every face of uint8 [H, W, C], C 1 or 3, in the order of the detector."""
-    faces = list(plan.detector(image))
+    faces = [face for face in plan.detector(image) if _is_inside(face.box, image)]
     return [_crop(image, face, len(faces), plan) for face in faces]
 
 
 def crop_at(image: np.ndarray, face: Face, plan: CropPlan) -> np.ndarray:
     """Returns the crop of a face whose place is known; it is empty where that is outside."""
-    left, top, width, height = face.box
-    if left + width <= 0 or top + height <= 0 or left >= image.shape[1] or top >= image.shape[0]:
-        return image[:0, :0]
-    crop = _crop(image, face, 1, plan).image
+    crop = _crop(image, face, 1, plan).image if _is_inside(face.box, image) else None
     return image[:0, :0] if crop is None else crop
+
+
+def _is_inside(box: Box, image: np.ndarray) -> bool:
+    """Returns whether a part of a box lies in an image."""
+    columns = range(max(box.left, 0), min(box.left + box.width, image.shape[1]))
+    rows = range(max(box.top, 0), min(box.top + box.height, image.shape[0]))
+    return bool(columns and rows)
 
 
 def _crop(image: np.ndarray, face: Face, faces: int, plan: CropPlan) -> Crop:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ferjax.errors import UserError, unknown_name
-from ferjax.faces.crop_face import CropPlan
+from ferjax.faces.crop_face import CropPlan, cut
 from ferjax.faces.face import Detector, Face, selection_rule
 from ferjax.faces.level_eyes import eye_angle, landmark_angle
 from ferjax.faces.opencv_networks import centerface_faces, yunet_faces
@@ -28,8 +28,7 @@ def _haar_angle() -> Angle:
     eyes = haar_eyes()
 
     def angle(image: np.ndarray, face: Face) -> float | None:
-        left, top, width, height = face.box
-        return eye_angle(eyes(image[top : top + height, left : left + width]), face.box)
+        return eye_angle(eyes(cut(image, face.box)), face.box)
 
     return angle
 

@@ -6,8 +6,10 @@ the times of the stream, also where its rate varies.
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from heapq import merge
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from ferjax.live.video_frames import Frame, open_video, pyav
 from ferjax.predict.annotate import draw_faces
 from ferjax.runtime.atomic_files import temporary_beside
 
+# Suffix of a copy → FFmpeg's name of the format.
+_FORMATS = {".mp4": "mp4", ".mkv": "matroska", ".mov": "mov"}
 # Times are kept to a ninety-thousandth of a second, as in MPEG transport streams.
 _TIME_BASE = Fraction(1, 90_000)
 # Without frames that refer to later ones, the packets of a segment are in the order of their times.
@@ -48,39 +52,59 @@ def segment_writer(
       rate: average frames a second, for the encoder.
     """
     av, path = pyav(), segment_path(copy, number)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
-    with av.open(str(temporary), "w", format="nut") as container:
-        stream = container.add_stream("libx264", rate=max(1, round(rate)), options=_OPTIONS)
-        stream.codec_context.time_base = _TIME_BASE
-        stream.pix_fmt = "yuv420p"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        size = _size_of(segment_path(copy, 0)) if number else None
+        with av.open(os.path.abspath(temporary), "w", format="nut") as container:
+            stream = container.add_stream("libx264", rate=max(1, round(rate)), options=_OPTIONS)
+            stream.codec_context.time_base = _TIME_BASE
+            stream.pix_fmt = "yuv420p"
 
-        def add(frame: Frame, faces: Sequence[FaceOfFrame], classes: Sequence[str]) -> None:
-            image = _even(annotated_frame(frame, faces, classes))
-            if not stream.codec_context.is_open:
-                stream.height, stream.width = image.shape[:2]
-            # A stream may change its size in its middle.
-            image = resize_image(image, (stream.height, stream.width))
-            encoded = av.VideoFrame.from_ndarray(image, format="rgb24")
-            encoded.pts, encoded.time_base = round(frame.seconds / _TIME_BASE), _TIME_BASE
-            container.mux(stream.encode(encoded))
+            def add(frame: Frame, faces: Sequence[FaceOfFrame], classes: Sequence[str]) -> None:
+                image = _even(annotated_frame(frame, faces, classes))
+                if not stream.codec_context.is_open:
+                    stream.height, stream.width = size or image.shape[:2]
+                # A video may change its size in its middle; its copy has the first one.
+                image = resize_image(image, (stream.height, stream.width))
+                encoded = av.VideoFrame.from_ndarray(image, format="rgb24")
+                encoded.pts, encoded.time_base = round(frame.seconds / _TIME_BASE), _TIME_BASE
+                container.mux(stream.encode(encoded))
 
-        yield add
-        container.mux(stream.encode(None))
-    os.replace(temporary, path)
+            yield add
+            container.mux(stream.encode(None))
+        os.replace(temporary, path)
+    except (OSError, av.FFmpegError) as error:
+        raise UserError(f"{copy} cannot be written: {error.strerror or error}.") from None
+
+
+def check_copy(copy: Path) -> None:
+    """Raises `UserError` if the name of a copy is none of a video that can be written."""
+    if copy.suffix.lower() not in _FORMATS:
+        known = ", ".join(_FORMATS)
+        raise UserError(f"--annotate={copy}: the copy of a video is a file that ends in {known}.")
 
 
 def join_segments(copy: Path, count: int, source: Path) -> None:
     """Writes the copy from so many segments, with the sound of the source.
 
+    Sound that is damaged, or that the copy's format cannot hold, ends where it is; standard error
+    says so.
+
     Raises:
-      UserError: the copy cannot be written.
+      UserError: the copy cannot be written, or a segment is lost.
     """
     av, parts = pyav(), [segment_path(copy, number) for number in range(count)]
+    if lost := [part for part in parts if not part.is_file()]:
+        raise UserError(
+            f"{lost[0]} is lost, a part of the annotated copy. Remove"
+            f" {segment_folder(copy)} and the table's .partial file, and begin again."
+        )
+    form = _FORMATS[copy.suffix.lower()]
     try:
         with temporary_beside(copy) as temporary:
             with (
-                av.open(str(temporary), "w", format=_container_format(copy)) as container,
+                av.open(os.path.abspath(temporary), "w", format=form) as container,
                 open_video(source) as original,
             ):
                 _join(container, parts, original)
@@ -91,27 +115,47 @@ def join_segments(copy: Path, count: int, source: Path) -> None:
 
 def _join(container: Any, parts: Sequence[Path], original: Any) -> None:
     av = pyav()
-    with av.open(str(parts[0])) as first:
+    with av.open(os.path.abspath(parts[0])) as first:
         video = container.add_stream_from_template(first.streams.video[0])
     sound = None
     if original.streams.audio:
-        with contextlib.suppress(av.FFmpegError, ValueError):
+        try:
             sound = container.add_stream_from_template(original.streams.audio[0])
+        except (av.FFmpegError, ValueError):
+            print("warning: the copy has no sound: its format cannot hold it", file=sys.stderr)
+    # In the order of their times: players read sound and pictures side by side.
+    heard = _sound_packets(original) if sound else iter(())
+    for packet, stream in merge(
+        ((packet, video) for packet in _video_packets(parts)),
+        ((packet, sound) for packet in heard),
+        key=lambda pair: pair[0].dts * pair[0].time_base,
+    ):
+        packet.stream = stream
+        container.mux(packet)
+
+
+def _video_packets(parts: Sequence[Path]) -> Iterator[Any]:
     for part in parts:
-        with av.open(str(part)) as segment:
+        with pyav().open(os.path.abspath(part)) as segment:
             for packet in segment.demux(segment.streams.video[0]):
                 if packet.dts is not None:
-                    packet.stream = video
-                    container.mux(packet)
-    if sound is not None:
+                    yield packet
+
+
+def _sound_packets(original: Any) -> Iterator[Any]:
+    try:
         for packet in original.demux(original.streams.audio[0]):
             if packet.dts is not None:
-                packet.stream = sound
-                container.mux(packet)
+                yield packet
+    except pyav().FFmpegError as error:
+        print(f"warning: the copy's sound ends early: {error}", file=sys.stderr)
 
 
-def _container_format(copy: Path) -> str:
-    return {".mkv": "matroska", ".mov": "mov"}.get(copy.suffix.lower(), "mp4")
+def _size_of(segment: Path) -> tuple[int, int]:
+    """Returns the height and width of a segment."""
+    with pyav().open(os.path.abspath(segment)) as container:
+        stream = container.streams.video[0]
+        return stream.height, stream.width
 
 
 def annotated_frame(

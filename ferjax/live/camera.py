@@ -1,9 +1,11 @@
-"""A camera, or a video at its own pace: each frame is shown or written as it comes."""
+"""A camera, or a video like one: each frame is shown or written as it comes."""
 
+import importlib
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -49,14 +51,12 @@ def run_live(config: LiveConfig) -> str:
     plan = crop_plan(config.detector, smallest=_SMALLEST)
     settings = FollowSettings(plan, config.every, config.smooth)
     columns = VideoColumns(predictor.classes)
-    with _window(config.display) as show, _table(out, shown=show is not None) as file:
+    with _window(config) as show, _table(out, shown=show is not None) as write:
         count, begun = 0, time.monotonic()
         with suppress(KeyboardInterrupt):
             for frame, faces in live_faces(_frames(config.source), predictor, settings):
-                if file:
-                    rows = rows_of_frame(frame, faces)
-                    file.write(csv_text(rows, columns, header=count == 0))
-                    file.flush()
+                if write:
+                    write(csv_text(rows_of_frame(frame, faces), columns, header=count == 0))
                 count += 1
                 if show and not show(annotated_frame(frame, faces, predictor.classes)):
                     break
@@ -110,7 +110,7 @@ def _named(
 def _frames(source: str) -> Iterator[Frame]:
     """Yields the frames of a camera by its number, or of a file or stream."""
     if not source.isdecimal():
-        yield from read_frames(Path(source).expanduser())
+        yield from read_frames(Path(os.path.expanduser(source)))
         return
     cv2 = opencv("A camera")
     camera = cv2.VideoCapture(int(source))
@@ -134,10 +134,10 @@ def _frames(source: str) -> Iterator[Frame]:
 
 
 @contextmanager
-def _window(wanted: bool) -> Iterator[Callable[[np.ndarray], bool] | None]:
+def _window(config: LiveConfig) -> Iterator[Callable[[np.ndarray], bool] | None]:
     """Yields a function that shows a frame and says whether to go on; None without a display."""
-    cv2: Any = opencv("A window") if wanted else None
-    if cv2 is None or not _has_window(cv2):
+    cv2 = _opencv_with_window() if config.display else None
+    if cv2 is None:
         yield None
         return
 
@@ -151,28 +151,46 @@ def _window(wanted: bool) -> Iterator[Callable[[np.ndarray], bool] | None]:
         cv2.destroyAllWindows()
 
 
-def _has_window(cv2: Any) -> bool:
-    """Opens a window; says so where there is no display, or OpenCV has no windows."""
-    try:
-        cv2.namedWindow("ferjax", cv2.WINDOW_NORMAL)
-    except cv2.error:
-        print("note: no display, or OpenCV without windows; rows are written", file=sys.stderr)
-        return False
-    return True
+def _opencv_with_window() -> Any:
+    """Returns OpenCV with a window open, or None: says so where there is no display."""
+    # Some builds of OpenCV end the process where there is no display.
+    shown = sys.platform != "linux" or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
+    with suppress(ImportError):
+        cv2: Any = importlib.import_module("cv2")
+        with suppress(cv2.error):
+            if shown:
+                cv2.namedWindow("ferjax", cv2.WINDOW_NORMAL)
+                return cv2
+    print("note: no display, or OpenCV without windows; rows are written", file=sys.stderr)
+    return None
 
 
 @contextmanager
-def _table(out: Path | None, *, shown: bool) -> Iterator[TextIO | None]:
-    """Yields the file that rows are written to, line by line, so that a kill loses none.
+def _table(out: Path | None, *, shown: bool) -> Iterator[Callable[[str], object] | None]:
+    """Yields a function that writes lines of the table at once, so that a kill loses none.
 
-    Standard output without `out`, or None where frames are shown instead.
+    They go to standard output without `out`, or nowhere (None) where frames are shown instead. The
+    file is made with its first line: a camera that is not there leaves none.
     """
     if out is None:
-        yield None if shown else sys.stdout
+        yield None if shown else _print
         return
-    try:
-        file = out.open("x", encoding="utf-8", newline="", buffering=1)
-    except OSError as error:
-        raise UserError(f"--out={out} cannot be written: {error.strerror}.") from None
-    with file:
-        yield file
+    with ExitStack() as stack:
+        file: TextIO | None = None
+
+        def write(text: str) -> None:
+            nonlocal file
+            try:
+                if file is None:
+                    file = stack.enter_context(out.open("x", encoding="utf-8", newline=""))
+                file.write(text)
+                file.flush()
+            except OSError as error:
+                raise UserError(f"--out={out} cannot be written: {error.strerror}.") from None
+
+        yield write
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()

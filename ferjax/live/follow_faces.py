@@ -4,8 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from ferjax.faces.crop_face import CropPlan, crop_at
 from ferjax.faces.face import Face
 from ferjax.live.tracks import Track, between, follow, smoothed
@@ -51,16 +49,22 @@ class Followed:
       tracks: the persons.
       persons: how many there have been.
       frame: number of that frame, -1 before the first.
+      seconds: its time.
     """
 
     tracks: tuple[Track, ...] = ()
     persons: int = 0
     frame: int = -1
+    seconds: float = -1.0
+
+
+# Frames with their persons, and what is known after the last of them.
+Group = tuple[list[tuple[Frame, list[FaceOfFrame]]], Followed]
 
 
 def follow_faces(
     frames: Iterable[Frame], predictor: Predictor, settings: FollowSettings, known: Followed
-) -> Iterator[tuple[list[tuple[Frame, list[FaceOfFrame]]], Followed]]:
+) -> Iterator[Group]:
     """Yields the frames up to and with each one in which faces are searched, with their persons.
 
     A person in a frame between two such frames is one that was found in both.
@@ -84,12 +88,11 @@ def follow_faces(
 
 def _group(
     frames: Sequence[Frame], predictor: Predictor, settings: FollowSettings, known: Followed
-) -> tuple[list[tuple[Frame, list[FaceOfFrame]]], Followed]:
+) -> Group:
     last = frames[-1]
     detected = list(settings.plan.detector(last.image))
     tracks, of_face, persons = follow(known.tracks, detected, last.seconds, known.persons)
-    newest = max((track.seconds for track in known.tracks), default=-np.inf)
-    before = {track.person: track for track in known.tracks if track.seconds == newest}
+    before = {track.person: track for track in known.tracks if track.seconds == known.seconds}
     places: list[tuple[Frame, int, Face]] = []
     for frame in frames[:-1]:
         for track in of_face:
@@ -107,7 +110,7 @@ def _group(
             track = smoothed(by_person[person], named[k], frame.seconds, settings.window)
             by_person[person] = track
             faces[frame.number].append(FaceOfFrame(person, face, track.probabilities))
-    state = Followed(tuple(by_person.values()), persons, last.number)
+    state = Followed(tuple(by_person.values()), persons, last.number, last.seconds)
     return [(frame, faces[frame.number]) for frame in frames], state
 
 

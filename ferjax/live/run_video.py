@@ -1,5 +1,6 @@
 """`launch.predict` of a video: tables, a timeline, an annotated copy; goes on after a kill."""
 
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,16 +15,22 @@ from ferjax.errors import UserError
 from ferjax.faces.crop_face import cut
 from ferjax.faces.detectors import crop_plan
 from ferjax.faces.face import Box
-from ferjax.live.annotated_video import join_segments, segment_folder, segment_writer
+from ferjax.live.annotated_video import (
+    check_copy,
+    join_segments,
+    segment_folder,
+    segment_writer,
+)
 from ferjax.live.follow_faces import (
     Followed,
     FollowSettings,
+    Group,
     follow_faces,
 )
 from ferjax.live.follow_faces import from_json as followed_from_json
 from ferjax.live.follow_faces import to_json as followed_to_json
 from ferjax.live.timeline_figure import draw_timeline
-from ferjax.live.video_frames import read_frames, video_facts
+from ferjax.live.video_frames import VideoFacts, read_frames, video_facts
 from ferjax.live.video_table import (
     FrameRow,
     PersonColumns,
@@ -35,16 +42,16 @@ from ferjax.live.video_table import (
 )
 from ferjax.predict.journal import check_is_new, journal_lines, journal_path, open_journal
 from ferjax.predict.predictor import Predictor, load_predictor
-from ferjax.predict.run_predict import check_summary
-from ferjax.predict.summary_page import Named, choose_examples, write_summary
-from ferjax.predict.table_files import table_writer, write_table
+from ferjax.predict.result_places import check_results
+from ferjax.predict.summary_page import Named, choose_examples, thumbnail, write_summary
+from ferjax.predict.table_files import write_table
 from ferjax.runtime.progress_bar import tqdm
 
 # Persons nearer than the height of twelve faces: smaller ones are mostly background, and a search
 # for them takes most of the time.
 _FACES_IN_A_PICTURE = 12
-# A kill loses at most this much of the video.
-_CHUNK_SECONDS = 1.0
+# A kill loses about this much of the video: a chunk ends with the group of frames after it.
+_CHUNK_SECONDS, _CHUNK_FRAMES = 1.0, 120
 
 
 @dataclass(frozen=True)
@@ -86,22 +93,23 @@ def run_video(video: Path, out: Path, predictor: Predictor, settings: VideoSetti
       UserError: no video, a result that exists already, or one that cannot be written.
       KeyboardInterrupt: standard error says how the work goes on.
     """
-    check_is_new(out)
-    table_writer(out)
-    if not journal_path(out).exists():
+    if not os.path.exists(journal_path(out)):
         # Otherwise an unfinished command has left them, which had found none.
         check_is_new(persons_path(out))
         check_is_new(timeline_path(out))
         for flag, path in (("annotate", settings.copy), ("summary", settings.summary)):
             if path:
                 check_is_new(path, flag)
+        if settings.copy:
+            check_is_new(segment_folder(settings.copy), "annotate")
     facts = video_facts(video)
     stat = video.stat()
     asked = {
         "video": [str(video.resolve()), stat.st_size, stat.st_mtime_ns],
         "network": predictor.network,
         "follow": [settings.follow.every, settings.follow.window, *settings.described],
-        "copy": str(settings.copy),
+        "annotate": str(settings.copy),
+        "summary": str(settings.summary),
     }
     damaged = 0
 
@@ -111,34 +119,23 @@ def run_video(video: Path, out: Path, predictor: Predictor, settings: VideoSetti
 
     with open_journal(out, asked) as journal:
         known = followed_from_json(journal.state) if journal.state else Followed()
-        frames = read_frames(video, known.frame + 1, on_damage)
+        done, number = known.frame + 1, journal.chunks
         total = facts.frames or round(facts.seconds * facts.rate) or None
         bar = tqdm(total=total, unit="frame", disable=None if settings.progress else True)
+        frames = read_frames(video, done, on_damage)
+        groups = follow_faces(frames, predictor, settings.follow, known)
         with bar:
-            bar.update(known.frame + 1)
-            groups = follow_faces(frames, predictor, settings.follow, known)
-            number, group = journal.chunks, next(groups, None)
+            bar.update(done)
             try:
+                group = next(groups, None)
                 while group:
-                    lines, begun = "", group[0][0][0].seconds
-                    with ExitStack() as stack:
-                        add = None
-                        if settings.copy:
-                            writer = segment_writer(settings.copy, number, facts.rate or 25)
-                            add = stack.enter_context(writer)
-                        while group and group[0][0][0].seconds - begun < _CHUNK_SECONDS:
-                            shown, known = group
-                            for frame, faces in shown:
-                                lines += to_json(rows_of_frame(frame, faces))
-                                if add:
-                                    add(frame, faces, predictor.classes)
-                            bar.update(len(shown))
-                            group = next(groups, None)
+                    group, lines, known = _chunk(group, groups, predictor, settings, number, facts)
                     journal.add(lines, followed_to_json(known))
-                    number += 1
+                    bar.update(known.frame + 1 - done)
+                    done, number = known.frame + 1, number + 1
             except KeyboardInterrupt:
-                done = f"{known.frame + 1:,} frames are done"
-                print(f"{done}; the same command goes on from there", file=sys.stderr)
+                said = f"{done:,} frames are done; the same command goes on from there"
+                print(said, file=sys.stderr)
                 raise
         persons, count, without = summarise_persons(map(from_json, journal_lines(out)))
         if settings.copy:
@@ -150,6 +147,7 @@ def run_video(video: Path, out: Path, predictor: Predictor, settings: VideoSetti
         write_table(persons, PersonColumns(predictor.classes), persons_path(out))
         if settings.summary:
             _write_summary(settings.summary, video, out, predictor.classes, (count, without))
+        check_is_new(out)
         rows = map(from_json, journal_lines(out))
         write_table(rows, VideoColumns(predictor.classes), out)
         with suppress(OSError):
@@ -157,6 +155,36 @@ def run_video(video: Path, out: Path, predictor: Predictor, settings: VideoSetti
     if damaged:
         print(f"warning: {video}: {damaged:,} damaged packets or frames", file=sys.stderr)
     return f"{out}: {count:,} frames, {len(persons):,} persons, {without:,} frames without a face"
+
+
+def _chunk(
+    group: Group,
+    groups: Iterator[Group],
+    predictor: Predictor,
+    settings: VideoSettings,
+    number: int,
+    facts: VideoFacts,
+) -> tuple[Group | None, str, Followed]:
+    """Returns the group after a chunk, the chunk's lines, and what is known at its end.
+
+    The frames of a chunk are a segment of the annotated copy.
+    """
+    lines, frames, begun = "", 0, group[0][0][0].seconds
+    ahead: Group | None = group
+    known = group[1]
+    with ExitStack() as stack:
+        add = None
+        if settings.copy:
+            add = stack.enter_context(segment_writer(settings.copy, number, facts.rate or 25))
+        while ahead and frames < _CHUNK_FRAMES and ahead[0][0][0].seconds - begun < _CHUNK_SECONDS:
+            shown, known = ahead
+            for frame, faces in shown:
+                lines += to_json(rows_of_frame(frame, faces))
+                if add:
+                    add(frame, faces, predictor.classes)
+            frames += len(shown)
+            ahead = next(groups, None)
+    return ahead, lines, known
 
 
 def _write_summary(
@@ -170,7 +198,7 @@ def _write_summary(
     pictures = {}
     for frame in islice(read_frames(video), max(shown, default=-1) + 1):
         for where in shown.get(frame.number, ()):
-            pictures[where] = cut(frame.image, Box(*where[1]))
+            pictures[where] = thumbnail(cut(frame.image, Box(*where[1])))
     facts = {
         "frames": f"{frames[0]:,}",
         "frames without a face": f"{frames[1]:,}",
@@ -204,8 +232,10 @@ def predict_video(config: PredictConfig, words: Sequence[str]) -> str:
         raise UserError("--out is missing: the table of the video, such as --out=p.csv.")
     if len(config.workdir) > 1 or config.sets is not None or config.faces == "whole":
         raise UserError("--sets, --faces=whole and several runs: not for videos. Leave them out.")
-    check_summary(config)
-    video = Path(words[0]).expanduser()
+    check_results(config)
+    if config.annotate:
+        check_copy(Path(config.annotate))
+    video = Path(os.path.expanduser(words[0]))
     smallest = max(20, video_facts(video).shorter_side // _FACES_IN_A_PICTURE)
     source = Path(config.workdir[0]) if config.workdir else config.weights
     predictor = load_predictor(source, config.checkpoint, config.batch_size, config.tta)

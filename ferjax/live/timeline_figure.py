@@ -4,12 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.colors import to_rgb
+from matplotlib.patches import Patch
 
 from ferjax.live.video_table import PersonSummary
 from ferjax.report.figures.style import axes_at, class_colours, saved_figure
 
 # In inches.
 _WIDTH, _PANEL, _GAP, _TOP, _BOTTOM, _LEFT, _LEGEND = 8.0, 1.0, 0.45, 0.75, 0.55, 0.75, 1.4
+# Pixels of a panel.
+_ROWS, _COLUMNS = 120, 1000
 # More persons would be too small to read; those seen longest are drawn.
 MOST_PERSONS = 12
 
@@ -42,22 +46,29 @@ def draw_timeline(
             axes.set_yticklabels(["0", "100 %"])
             seen = f"{person.frames:,} frames"
             axes.set_title(f"person {person.person}, {seen}", weight="normal", pad=4)
-            bars = np.zeros(len(person.times))
-            width = np.diff(person.times).min() if len(person.times) > 1 else 0.5
-            for k, name in enumerate(classes):
-                axes.bar(
-                    person.times,
-                    person.timeline[:, k],
-                    width,
-                    bars,
-                    color=colours[name],
-                    label=name,
-                )
-                bars = bars + person.timeline[:, k]
+            image = _stacked(person, [colours[name] for name in classes], max(end, 0.1))
+            axes.imshow(image, aspect="auto", extent=(0, max(end, 0.1), 0, 1))
             axes.grid(visible=False)
             if number == 0:
-                axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.1), frameon=False, fontsize=8)
+                patches = [Patch(color=colours[name], label=name) for name in classes]
+                place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.1)}
+                axes.legend(handles=patches, frameon=False, fontsize=8, **place)
             if number == len(shown) - 1:
                 axes.set_xlabel("seconds")
         if not shown:
             figure.text(0.5, 0.5, "no face in this video", ha="center", va="center")
+
+
+def _stacked(person: PersonSummary, colours: Sequence[str], end: float) -> np.ndarray:
+    """Returns float [rows, columns, 3], the shares over time as colours; white where unseen.
+
+    An image, because a video of hours would be millions of bars.
+    """
+    image = np.ones((_ROWS, _COLUMNS, 3))
+    edges = (np.array([person.times - person.step / 2, person.times + person.step / 2]) / end).T
+    heights = np.arange(_ROWS - 1, -1, -1)[:, None] / _ROWS
+    for (first, last), shares in zip(edges, person.timeline, strict=True):
+        columns = slice(int(first * _COLUMNS), max(int(first * _COLUMNS) + 1, int(last * _COLUMNS)))
+        kinds = (heights >= np.cumsum(shares)[None, :-1]).sum(1)
+        image[:, columns] = np.array([to_rgb(colours[k]) for k in kinds])[:, None]
+    return image

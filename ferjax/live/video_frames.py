@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ VIDEO_SUFFIXES = frozenset(
         *(".m2ts", ".wmv", ".flv", ".3gp", ".ogv"),
     }
 )
+# A time that is so many seconds before the last one comes from another clock; the least time
+# between two frames.
+_CLOCK_SET_BACK, _LEAST_STEP = 1.0, 1 / 90_000
 # Damaged places in a row after which the rest of a file is given up.
 _MOST_DAMAGE = 1000
 
@@ -76,12 +80,13 @@ def open_video(path: Path) -> Iterator[Any]:
       UserError: no such file, an empty one, or one without video.
     """
     av = pyav()
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UserError(f"{path}: no such video.")
-    if path.stat().st_size == 0:
+    if os.path.getsize(path) == 0:
         raise UserError(f"{path}: the file is empty (0 bytes), expected a video; copy it again.")
     try:
-        container = av.open(str(path), metadata_errors="ignore")
+        # An absolute path: FFmpeg takes what stands before a colon for a protocol.
+        container = av.open(os.path.abspath(path), metadata_errors="ignore")
     except (av.FFmpegError, OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read as a video ({error}); copy it again.") from None
     with container:
@@ -104,8 +109,9 @@ def read_frames(
 ) -> Iterator[Frame]:
     """Yields the frames of a video in the order in which they are shown.
 
-    Times are those of the stream, also where the rate varies. A frame without a time is shown one
-    average frame after the one before it.
+    Times are those of the stream, also where the rate varies; they rise. A frame without a time is
+    shown one average frame after the one before it, and so is the first one after a clock that was
+    set back, as in videos that were put together.
 
     Args:
       path: the video.
@@ -119,9 +125,14 @@ def read_frames(
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         step = 1 / float(stream.average_rate or 25)
-        seconds, number = -step, -1
+        seconds, number, offset = -step, -1, 0.0
         for number, frame in enumerate(_decoded(container, stream, on_damage)):
-            seconds = frame.time if frame.time is not None else seconds + step
+            time = seconds + step if frame.time is None else frame.time + offset
+            if number and time < seconds - _CLOCK_SET_BACK:
+                offset += seconds + step - time
+                time = seconds + step
+            # Two frames at one time are shown one after the other.
+            seconds = max(time, seconds + _LEAST_STEP) if number else time
             if number >= first:
                 yield Frame(number, seconds, _upright(frame))
         if number < 0:

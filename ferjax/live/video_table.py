@@ -42,8 +42,9 @@ class VideoColumns:
     def names(self) -> list[str]:
         """Returns the names of the columns, in their order."""
         box = ("left", "top", "width", "height", "score")
-        first = ("frame", "seconds", "status", "person")
-        return [*first, "emotion", "confidence", *self.classes, *box]
+        first = ("frame", "seconds", "status", "person", "emotion", "confidence")
+        taken = {*first, *box}
+        return [*first, *(f"class {c}" if c in taken else c for c in self.classes), *box]
 
     def cells(self, row: FrameRow) -> list[Any]:
         """Returns the values of a row, None where there is none, in the order of the columns."""
@@ -95,7 +96,8 @@ class PersonSummary:
       last: seconds of the last one.
       frames: with the person.
       shares: float [K], mean probability of each emotion.
-      times: float [N], seconds of the points of the timeline.
+      step: seconds between the points of the timeline.
+      times: float [N], seconds of its points.
       timeline: float [N, K], mean probabilities of the frames since the point before.
     """
 
@@ -104,6 +106,7 @@ class PersonSummary:
     last: float
     frames: int
     shares: np.ndarray
+    step: float
     times: np.ndarray
     timeline: np.ndarray
 
@@ -149,6 +152,7 @@ def _summary(
         span[1],
         int(total[0]),
         total[1:] / total[0],
+        step,
         (np.array([*bins]) + 0.5) * step,
         table[:, 1:] / table[:, :1],
     )
@@ -162,7 +166,8 @@ class PersonColumns:
 
     def names(self) -> list[str]:
         """Returns the names of the columns, in their order."""
-        return ["person", "first", "last", "frames", "emotion", "confidence", *self.classes]
+        first = ["person", "first", "last", "frames", "emotion", "confidence"]
+        return [*first, *(f"class {c}" if c in first else c for c in self.classes)]
 
     def cells(self, row: PersonSummary) -> list[Any]:
         """Returns the values of a person; `confidence` is the mean probability of the emotion."""

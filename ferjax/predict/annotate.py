@@ -1,15 +1,19 @@
 """Pictures with a box around each face and its emotion, as copies in a folder."""
 
 import functools
+import hashlib
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ferjax.errors import UserError
+from ferjax.errors import UserError, printable
 from ferjax.predict.rows import READ, Row
 
+# Most file systems take 255 bytes.
+_MOST_NAME_BYTES = 240
 _BOX, _TEXT, _SHADE = (255, 214, 10), (20, 20, 20), (255, 214, 10)
 
 
@@ -41,7 +45,7 @@ def annotator(
             path.parent.mkdir(parents=True, exist_ok=True)
             annotated(picture, rows, classes).save(path)
         except OSError as error:
-            raise UserError(f"{path} cannot be written: {error.strerror}.") from None
+            raise UserError(f"{path} cannot be written: {error.strerror or error}.") from None
 
     return write
 
@@ -50,7 +54,21 @@ def copy_name(file: str) -> Path:
     """Returns the relative path of a picture's copy: its own, without a root and steps upwards."""
     parts = [part for part in Path(file).parts if part not in ("/", "..", ".")]
     name = parts[-1] if parts[-1].lower().endswith(".png") else f"{parts[-1]}.png"
+    if len(os.fsencode(name)) > _MOST_NAME_BYTES:
+        name = f"{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}.png"
     return Path(*parts).with_name(name)
+
+
+def check_copies(files: Sequence[str], folder: Path) -> None:
+    """Raises `UserError` if the copies of two pictures would have one name."""
+    seen: dict[Path, str] = {}
+    for file in files:
+        other = seen.setdefault(copy_name(file), file)
+        if other is not file:
+            raise UserError(
+                f"--annotate={folder}: the copies of {printable(other)} and {printable(file)} would"
+                " have one name. Name each picture once, or annotate them by two commands."
+            )
 
 
 def annotated(picture: np.ndarray, rows: Sequence[Row], classes: Sequence[str]) -> Image.Image:

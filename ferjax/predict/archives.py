@@ -2,8 +2,11 @@
 
 import contextlib
 import io
+import lzma
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
@@ -14,7 +17,7 @@ _ZIP, _TAR = (".zip",), (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 # A larger member is no image: it is not read into memory.
 _MOST_BYTES = 256 * 1024 * 1024
 _ERRORS = (OSError, EOFError, ValueError, KeyError, RuntimeError, NotImplementedError)
-_ERRORS += (zipfile.BadZipFile, tarfile.TarError)
+_ERRORS += (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error)
 
 
 def is_archive(path: Path) -> bool:
@@ -43,22 +46,25 @@ def open_archive(path: Path) -> Iterator[Callable[[str], bytes]]:
     """Yields a function from the name of a member to its bytes.
 
     The members of a compressed tar are best read in their order: another one is looked for from the
-    beginning. The function raises `UserError` for a member that cannot be read, or is too large.
-    """
-    is_zip = path.name.lower().endswith(_ZIP)
-    with zipfile.ZipFile(path) if is_zip else tarfile.open(path) as archive:
+    beginning. Of several members of one name the last one counts. The function raises `UserError`
+    for a member that cannot be read, or is too large.
 
-        def open_member(name: str) -> tuple[int, IO[bytes]]:
-            """Returns the size in the member's header, and the member."""
-            if isinstance(archive, zipfile.ZipFile):
-                return archive.getinfo(name).file_size, archive.open(name)
-            info = archive.getmember(name)
-            # A folder or a link to nothing has no file.
-            return info.size, archive.extractfile(info) or io.BytesIO()
+    Raises:
+      UserError: the archive cannot be read.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            is_zip = path.name.lower().endswith(_ZIP)
+            open_it = zipfile.ZipFile if is_zip else tarfile.open
+            members = _members(stack.enter_context(open_it(path)))
+        except _ERRORS as error:
+            raise UserError(
+                f"{path}: the archive cannot be read ({error}). Copy it again."
+            ) from None
 
         def read(name: str) -> bytes:
             try:
-                size, file = open_member(name)
+                size, file = members[name]()
                 if size > _MOST_BYTES:
                     raise UserError(
                         f"{path}/{name}: {size:,} bytes; images have at most {_MOST_BYTES:,}."
@@ -70,3 +76,21 @@ def open_archive(path: Path) -> Iterator[Callable[[str], bytes]]:
                 raise UserError(f"{path}/{name}: cannot be read ({error}).") from None
 
         yield read
+
+
+def _members(
+    archive: zipfile.ZipFile | tarfile.TarFile,
+) -> dict[str, Callable[[], tuple[int, IO[bytes]]]]:
+    """Returns name → function that gives the size in a member's header, and opens the member."""
+    if isinstance(archive, zipfile.ZipFile):
+        zipped = archive
+        return {
+            info.filename: lambda info=info: (info.file_size, zipped.open(info))
+            for info in zipped.infolist()
+        }
+    taped = archive
+    return {
+        # A link to nothing has no file.
+        info.name: lambda info=info: (info.size, taped.extractfile(info) or io.BytesIO())
+        for info in taped
+    }

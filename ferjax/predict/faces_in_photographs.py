@@ -52,6 +52,8 @@ def predict_faces(
       probabilities_of: faces → float32 [N, K].
       sets_of: probabilities → bool [N, K], or None.
     """
+    if not photographs:
+        return []
     crops = [crop_faces(image, plan) for image in photographs]
     faces = [crop.image for found in crops for crop in found if crop.image is not None]
     probabilities = probabilities_of(faces)

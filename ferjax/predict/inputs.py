@@ -2,7 +2,7 @@
 
 import glob
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +13,10 @@ from ferjax.errors import UserError
 from ferjax.predict.archives import is_archive, member_names
 
 # Statuses of inputs that are not read.
-HIDDEN, NO_IMAGE = "hidden", "no image"
+HIDDEN, NO_IMAGE, UNREADABLE = "hidden", "no image", "unreadable"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Input:
     """One thing that a command names; it has a line of the table, or several if it has faces.
 
@@ -25,7 +25,8 @@ class Input:
       path: the file.
       member: its name in the archive `path`, or None.
       row: its row in the pixel csv `path`, from 0, or None.
-      status: why it is not read, `HIDDEN` or `NO_IMAGE`, or None.
+      status: why it is not read, `HIDDEN`, `NO_IMAGE` or `UNREADABLE` (a folder that cannot be
+        listed), or None.
     """
 
     name: str
@@ -35,7 +36,9 @@ class Input:
     status: str | None = None
 
 
-def list_inputs(words: Sequence[str], listed: Iterable[str] = ()) -> list[Input]:
+def list_inputs(
+    words: Sequence[str], listed: Iterable[str] = (), own: Collection[Path] = ()
+) -> list[Input]:
     """Returns the inputs that the words name, in their order.
 
     A folder stands for all files below it, hidden ones and those that are no images included: each
@@ -46,17 +49,24 @@ def list_inputs(words: Sequence[str], listed: Iterable[str] = ()) -> list[Input]
         `pixels`, globs, and `-` for the list.
       listed: lines of the list, a path each; a path that is not there is an input all the same, so
         that its line says so.
+      own: files and folders that the command itself writes; below a folder they are left out.
 
     Raises:
       UserError: a word that names nothing, an archive or a csv that cannot be read, no input.
     """
     inputs: list[Input] = []
+    places = frozenset(Path(os.path.abspath(path)) for path in own)
     for word in words:
-        if word == "-":
-            paths = (Path(line.rstrip("\r\n")).expanduser() for line in listed if line.strip())
-            inputs += [each for path in paths for each in _inputs_of(path, must_exist=False)]
-        else:
-            inputs += [each for path in _paths(word) for each in _inputs_of(path)]
+        paths = _lines(listed) if word == "-" else _paths(word)
+        # What a pattern or a list names need not be readable: its line says so.
+        one_word = paths == [Path(os.path.expanduser(word))]
+        for path in paths:
+            try:
+                inputs += _inputs_of(path, places, must_exist=one_word)
+            except UserError:
+                if one_word:
+                    raise
+                inputs.append(Input(str(path), path, status=UNREADABLE))
     if not inputs:
         raise UserError(f"{' '.join(words)}: no files there. Name images, folders or archives.")
     if all(each.status for each in inputs):
@@ -66,9 +76,13 @@ def list_inputs(words: Sequence[str], listed: Iterable[str] = ()) -> list[Input]
     return inputs
 
 
+def _lines(listed: Iterable[str]) -> list[Path]:
+    return [Path(os.path.expanduser(line.rstrip("\r\n"))) for line in listed if line.strip()]
+
+
 def _paths(word: str) -> list[Path]:
     """Returns the path, or those that the glob matches."""
-    path = Path(word).expanduser()
+    path = Path(os.path.expanduser(word))
     if os.path.lexists(path) or not glob.has_magic(word):
         return [path]
     found = sorted(map(Path, glob.glob(str(path), recursive=True)))
@@ -77,14 +91,16 @@ def _paths(word: str) -> list[Path]:
     return found
 
 
-def _inputs_of(path: Path, *, must_exist: bool = True) -> Iterator[Input]:
-    if path.is_dir():
-        yield from _inputs_below(path, ())
-    elif must_exist and not path.exists():
+def _inputs_of(path: Path, own: Collection[Path], *, must_exist: bool) -> Iterator[Input]:
+    # These answer False for what cannot be looked at, where methods of Path raise.
+    is_file = os.path.isfile(path)
+    if os.path.isdir(path):
+        yield from _inputs_below(path, own, ())
+    elif must_exist and not os.path.exists(path):
         raise UserError(f"{path}: no such file or folder.")
-    elif path.is_file() and is_archive(path):
+    elif is_file and is_archive(path):
         yield from (_member(path, name) for name in member_names(path))
-    elif path.is_file() and path.suffix.lower() == ".csv":
+    elif is_file and path.suffix.lower() == ".csv":
         count = count_pixel_rows(path)
         if not count:
             raise UserError(f"{path}: a header and no rows; expected a face in each row.")
@@ -104,13 +120,32 @@ def _member(path: Path, name: str) -> Input:
     return Input(f"{path}/{name}", path, member=name, status=status)
 
 
-def _inputs_below(folder: Path, parents: tuple[tuple[int, int], ...]) -> Iterator[Input]:
-    status = folder.stat()
+def _inputs_below(
+    folder: Path, own: Collection[Path], parents: tuple[tuple[int, int], ...]
+) -> Iterator[Input]:
+    try:
+        status = folder.stat()
+        entries = entries_in_order(folder)
+    except (OSError, UserError):
+        yield Input(str(folder), folder, status=UNREADABLE)
+        return
     place = status.st_dev, status.st_ino
-    for entry in () if place in parents else entries_in_order(folder):
+    for entry in () if place in parents else entries:
+        if _is_own(entry, own):
+            continue
         if not is_visible(entry.name):
             yield Input(str(entry), entry, status=HIDDEN)
-        elif entry.is_dir():
-            yield from _inputs_below(entry, (*parents, place))
+        elif os.path.isdir(entry):
+            yield from _inputs_below(entry, own, (*parents, place))
         else:
             yield Input(str(entry), entry, status=None if is_image(entry) else NO_IMAGE)
+
+
+def _is_own(entry: Path, own: Collection[Path]) -> bool:
+    """Returns whether a file is a result of this command, or a temporary name of one."""
+    place = Path(os.path.abspath(entry))
+    if place in own:
+        return True
+    return entry.name.endswith(".tmp") and any(
+        entry.name.startswith(f".{each.name}.") and place.parent == each.parent for each in own
+    )

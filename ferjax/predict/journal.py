@@ -16,7 +16,8 @@ from typing import Any, BinaryIO
 
 from ferjax.errors import UserError
 
-_END = b'{"chunk":'
+# How the first line begins, whose keys are sorted, and the line that ends a chunk.
+_BEGIN, _END = b'{"annotate":', b'{"chunk":'
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,15 @@ def open_journal(out: Path, asked: Mapping[str, Any]) -> Iterator[Journal]:
 
     Args:
       out: the table.
-      asked: JSON values that decide what the table holds. A journal of something else is refused.
+      asked: JSON values that decide what the table holds; its first key is `annotate`. A journal of
+        something else is refused.
 
     Raises:
       UserError: the table exists, its folder cannot be written, another process writes it, or the
         journal there is that of another command.
     """
-    path = journal_path(out)
-    check_is_new(out)
+    path, header = journal_path(out), (json.dumps(asked, sort_keys=True) + "\n").encode()
+    _check_is_unfinished(out, path, header)
     try:
         file = path.open("a+b")
     except OSError as error:
@@ -68,7 +70,6 @@ def open_journal(out: Path, asked: Mapping[str, Any]) -> Iterator[Journal]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise UserError(f"--out={out}: another command is writing it.") from None
-        header = (json.dumps(asked, sort_keys=True) + "\n").encode()
         done, state = _chunks_done(file, header, path)
         number = done
 
@@ -84,10 +85,27 @@ def open_journal(out: Path, asked: Mapping[str, Any]) -> Iterator[Journal]:
         yield Journal(done, state, add)
 
 
+def _check_is_unfinished(out: Path, path: Path, header: bytes) -> None:
+    """Raises `UserError` if the table exists; the journal of a complete one is removed."""
+    if not os.path.lexists(out):
+        return
+    with contextlib.suppress(OSError):
+        with path.open("rb") as file:
+            complete = file.readline() == header
+        if complete:
+            # A kill came between the table and the end of the command.
+            path.unlink()
+            raise UserError(f"--out={out} is complete already.")
+    check_is_new(out)
+
+
 def _append(file: BinaryIO, data: bytes, out: Path) -> None:
+    """Adds bytes to a file that is open for appending, on disk when this returns."""
     try:
-        file.write(data)
-        file.flush()
+        # Not through the file's buffer: what a full disk has refused would be written at its end.
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(file.fileno(), rest) :]
         os.fsync(file.fileno())
     except OSError as error:
         raise UserError(f"--out={out} cannot be written: {error.strerror}.") from None
@@ -97,17 +115,20 @@ def _chunks_done(file: BinaryIO, header: bytes, path: Path) -> tuple[int, Any]:
     """Returns the number of complete chunks and the last state; what follows them is cut off."""
     file.seek(0)
     first = file.readline()
-    if not first.endswith(b"\n"):
+    if not first.endswith(b"\n") and header.startswith(first):
         return 0, None
-    if first != header:
-        raise UserError(
-            f"{path} holds the unfinished table of another command, or of other files or weights."
-            " Give another --out, or remove it."
-        )
     done, end, state = 0, file.tell(), None
     while (line := file.readline()).endswith(b"\n"):
         if line.startswith(_END):
             done, end, state = done + 1, file.tell(), json.loads(line)["state"]
+    if first != header:
+        # A command that has done nothing yet, such as one with a wrong flag, gives way.
+        if not done and first.startswith(_BEGIN):
+            return 0, None
+        raise UserError(
+            f"{path} holds the unfinished table of another command, or of other files or weights."
+            " Give another --out, or remove it."
+        )
     file.truncate(end)
     file.seek(end)
     return done, state

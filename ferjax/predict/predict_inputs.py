@@ -10,13 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ferjax.data.decoding.image_file import (
-    decode_image,
-    decode_threads,
-    image_header,
-    read_unresized,
-    resize_image,
-)
+from ferjax.data.decoding.image_file import decode_image, read_unresized, resize_image
+from ferjax.data.decoding.usable_cores import usable_cores
 from ferjax.data.reading.pixel_csv import read_pixels
 from ferjax.errors import UserError
 from ferjax.faces.crop_face import Crop, CropPlan, crop_faces
@@ -27,8 +22,11 @@ from ferjax.predict.rows import NO_FACE, READ, UNREADABLE, Row, rows_of_probabil
 
 # `auto` takes a picture for a face if no side is longer, and searches larger ones.
 LARGEST_FACE_PICTURE = 256
-# Photographs that each thread decodes ahead of the network; they are large.
-_PHOTOGRAPHS_AHEAD = 4
+# Images are decoded ahead of the network, so many and of so many bytes of files at most: a JPEG
+# file takes ten to twenty times as much memory.
+_MOST_AHEAD, _MOST_BYTES_AHEAD = 256, 16 * 1024 * 1024
+# Files of this size are decoded faster by several threads.
+_THREADED_BYTES = 20_000
 
 # What is read in order: a file, the bytes of a member, the pixels of a row; or why it cannot be.
 _Payload = Path | bytes | np.ndarray | UserError | None
@@ -73,13 +71,14 @@ def predict_inputs(
       UserError: an archive or csv that can no longer be read, or probabilities that are not finite.
     """
     rest = inputs[chunks_done * settings.chunk :]
-    threads = _threads(rest)
-    with ThreadPoolExecutor(threads) as pool:
-        # Pictures of faces alone are small: the next chunk's are decoded while the network works.
-        ahead = settings.chunk if threads == 1 else _PHOTOGRAPHS_AHEAD * threads
-        images = _decoded_ahead(pool, rest, ahead)
+    pool = ThreadPoolExecutor(_threads(rest))
+    try:
+        images = _decoded_ahead(pool, rest)
         for start in range(0, len(rest), settings.chunk):
             yield _chunk(predictors, rest[start : start + settings.chunk], images, settings)
+    finally:
+        # After Ctrl-C nothing more is decoded.
+        pool.shutdown(cancel_futures=True)
 
 
 def read_inputs(inputs: Sequence[Input]) -> Iterator[np.ndarray | UserError | None]:
@@ -104,7 +103,8 @@ def _chunk(
             rows.append(row)
             if face is not None:
                 for predictor, own in zip(predictors, faces, strict=True):
-                    own.append(resize_image(face, predictor.spec.storage))
+                    # A copy: a part of a photograph would keep all of it in memory.
+                    own.append(np.array(resize_image(face, predictor.spec.storage)))
         if settings.on_image and isinstance(image, np.ndarray):
             pictures.append((image, slice(first, len(rows))))
     named = [row for row in rows if row.status == READ]
@@ -151,12 +151,32 @@ def _payloads(inputs: Sequence[Input]) -> Iterator[_Payload]:
     for path, group in groupby(inputs, key=lambda each: each.path):
         some = list(group)
         if some[0].member is not None:
-            with open_archive(path) as read:
-                yield from (_member(read, each) for each in some)
+            yield from _members(path, some)
         elif some[0].row is not None:
-            yield from islice(read_pixels(path), some[0].row, some[0].row + len(some))
+            yield from _csv_rows(path, some)
         else:
             yield from (None if each.status else path for each in some)
+
+
+def _csv_rows(path: Path, inputs: Sequence[Input]) -> Iterator[np.ndarray | UserError]:
+    """Yields the pixels of rows of a csv, which is read again where a row comes before the last."""
+    rows, position = read_pixels(path), -1
+    for each in inputs:
+        wanted = each.row or 0
+        if wanted <= position:
+            rows, position = read_pixels(path), -1
+        lost = UserError(f"{each.name}: the file has lost this row since it was listed.")
+        yield next(islice(rows, wanted - position - 1, None), lost)
+        position = wanted
+
+
+def _members(path: Path, inputs: Sequence[Input]) -> Iterator[bytes | UserError | None]:
+    try:
+        with open_archive(path) as read:
+            yield from (_member(read, each) for each in inputs)
+    except UserError as error:
+        # It has changed since it was listed.
+        yield from (error for _ in inputs)
 
 
 def _member(read: Callable[[str], bytes], each: Input) -> bytes | UserError | None:
@@ -176,23 +196,32 @@ def _decoded(each: Input, payload: _Payload) -> _Image:
 
 
 def _threads(inputs: Sequence[Input]) -> int:
-    """Returns the number of threads that decode the inputs, by the size of the first image."""
-    for each in inputs[:16]:
-        if not each.status and each.member is None and each.row is None:
-            with suppress(UserError):
-                height, width, _ = image_header(each.path)
-                return decode_threads(height * width)
-    return 1
+    """Returns the number of threads that decode fastest, by the size of the first inputs."""
+    sizes = [_bytes_of(each, each.path) for each in inputs[:16] if not each.status]
+    if inputs and inputs[0].member is not None:
+        sizes = [sizes[0] // len(inputs)] if sizes else []
+    return usable_cores() if sizes and max(sizes) >= _THREADED_BYTES else 1
 
 
-def _decoded_ahead(
-    pool: ThreadPoolExecutor, inputs: Sequence[Input], count: int
-) -> Iterator[_Image]:
-    """Yields the image of each input in order, while the pool decodes so many ahead."""
-    waiting: deque[Future[_Image]] = deque()
+def _bytes_of(each: Input, payload: _Payload) -> int:
+    """Returns the size of what is decoded, in bytes of its file."""
+    if isinstance(payload, Path):
+        with suppress(OSError):
+            return payload.stat().st_size
+    return len(payload) if isinstance(payload, bytes) else 0
+
+
+def _decoded_ahead(pool: ThreadPoolExecutor, inputs: Sequence[Input]) -> Iterator[_Image]:
+    """Yields the image of each input in order, while the pool decodes the next ones."""
+    waiting: deque[tuple[Future[_Image], int]] = deque()
+    total = 0
     for each, payload in zip(inputs, _payloads(inputs), strict=True):
-        waiting.append(pool.submit(_decoded, each, payload))
-        if len(waiting) > count:
-            yield waiting.popleft().result()
+        size = _bytes_of(each, payload)
+        while waiting and (len(waiting) >= _MOST_AHEAD or total + size > _MOST_BYTES_AHEAD):
+            future, done = waiting.popleft()
+            total -= done
+            yield future.result()
+        waiting.append((pool.submit(_decoded, each, payload), size))
+        total += size
     while waiting:
-        yield waiting.popleft().result()
+        yield waiting.popleft()[0].result()

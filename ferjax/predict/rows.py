@@ -58,8 +58,10 @@ class TableColumns:
         """Returns the names of the columns, in their order."""
         points = [f"{point}_{axis}" for point in _POINTS for axis in "xy"]
         box = ["face", "left", "top", "width", "height", "score", *points]
+        others = ["file", "status", "emotion", "confidence", "set", *box, "reason"]
         return [
-            *("file", "status", "emotion", "confidence", *self.classes),
+            *("file", "status", "emotion", "confidence"),
+            *(f"class {name}" if name in others else name for name in self.classes),
             *(["set"] if self.sets else []),
             *(box if self.faces else []),
             "reason",

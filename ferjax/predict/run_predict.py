@@ -1,6 +1,7 @@
 """`launch.predict` behind its flags: from the words of a command to a table."""
 
 import hashlib
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,7 +16,7 @@ from ferjax.errors import UserError, printable
 from ferjax.faces.crop_face import cut
 from ferjax.faces.detectors import crop_plan
 from ferjax.faces.face import Box
-from ferjax.predict.annotate import annotator
+from ferjax.predict.annotate import annotator, check_copies
 from ferjax.predict.inputs import Input, list_inputs
 from ferjax.predict.journal import check_is_new, journal_lines, journal_path, open_journal
 from ferjax.predict.predict_inputs import (
@@ -25,6 +26,7 @@ from ferjax.predict.predict_inputs import (
     read_inputs,
 )
 from ferjax.predict.predictor import Predictor, load_predictor
+from ferjax.predict.result_places import check_results, own_places
 from ferjax.predict.rows import (
     NO_FACE,
     READ,
@@ -34,8 +36,8 @@ from ferjax.predict.rows import (
     from_json,
     to_json,
 )
-from ferjax.predict.summary_page import Named, choose_examples, write_summary
-from ferjax.predict.table_files import csv_text, table_writer, write_table
+from ferjax.predict.summary_page import Named, choose_examples, thumbnail, write_summary
+from ferjax.predict.table_files import csv_text, write_table
 from ferjax.runtime.progress_bar import tqdm
 
 # Inputs of a chunk where pictures are kept in memory to be annotated.
@@ -57,14 +59,10 @@ def run_predict(config: PredictConfig, words: Sequence[str], listed: Iterable[st
         `on_bad_image=error` the first image that cannot be read.
       KeyboardInterrupt: standard error says how the work goes on.
     """
-    out = Path(config.out) if config.out else None
-    if out:
-        check_is_new(out)
-        table_writer(out)
-    check_summary(config)
-    inputs = list_inputs(words, listed)
+    out = check_results(config)
+    inputs = list_inputs(words, listed, own_places(config))
     predictors = _predictors(config)
-    settings = _settings(config, predictors)
+    settings = _settings(config, predictors, inputs)
     columns = TableColumns(
         predictors[0].classes, faces=config.faces != "whole", sets=config.sets is not None
     )
@@ -74,26 +72,27 @@ def run_predict(config: PredictConfig, words: Sequence[str], listed: Iterable[st
             sys.stdout.write(csv_text(rows, columns, header=number == 0))
             report(rows)
         return ""
-    asked = _asked(config, predictors, inputs)
-    with open_journal(out, asked) as journal:
-        with tqdm(
-            total=len(inputs), unit="input", disable=None if config.progress else True
-        ) as bar:
-            bar.update(min(journal.chunks * settings.chunk, len(inputs)))
+    with open_journal(out, _asked(config, predictors, inputs)) as journal:
+        done = min(journal.chunks * settings.chunk, len(inputs))
+        bar = tqdm(total=len(inputs), unit="input", disable=None if config.progress else True)
+        with bar:
+            bar.update(done)
             try:
                 for rows in predict_inputs(predictors, inputs, settings, journal.chunks):
                     report(rows)
                     journal.add(to_json(rows), None)
-                    bar.update(min(settings.chunk, len(inputs) - bar.n))
+                    bar.update(min(settings.chunk, len(inputs) - done))
+                    done = min(done + settings.chunk, len(inputs))
             except KeyboardInterrupt:
-                done = f"{bar.n:,} of {len(inputs):,} inputs are done"
-                print(f"{done}; the same command goes on from there", file=sys.stderr)
+                said = f"{done:,} of {len(inputs):,} inputs are done"
+                print(f"{said}; the same command goes on from there", file=sys.stderr)
                 raise
         counts = Counter(row.status for row in _rows(out))
         faces = sum(row.face is not None for row in _rows(out))
         if config.summary:
             facts = {"inputs": f"{len(inputs):,}", **{k: f"{n:,}" for k, n in counts.items()}}
             _write_summary(Path(config.summary), out, inputs, facts, columns.classes)
+        check_is_new(out)
         write_table(_rows(out), columns, out)
         with suppress(OSError):
             journal_path(out).unlink()
@@ -120,14 +119,17 @@ def _predictors(config: PredictConfig) -> list[Predictor]:
     return predictors
 
 
-def _settings(config: PredictConfig, predictors: Sequence[Predictor]) -> PredictSettings:
+def _settings(
+    config: PredictConfig, predictors: Sequence[Predictor], inputs: Sequence[Input]
+) -> PredictSettings:
     if config.sets is not None and len(predictors) > 1:
         raise UserError(
             f"--sets={config.sets}: the mean of several networks is not calibrated. Name one."
         )
     annotate = None
     if config.annotate:
-        goes_on = bool(config.out) and journal_path(Path(str(config.out))).exists()
+        check_copies([each.name for each in inputs if not each.status], Path(config.annotate))
+        goes_on = bool(config.out) and os.path.exists(journal_path(Path(str(config.out))))
         annotate = annotator(Path(config.annotate), predictors[0].classes, goes_on=goes_on)
     return PredictSettings(
         None if config.faces == "whole" else crop_plan(config.detector),
@@ -145,11 +147,22 @@ def _asked(
     digest = hashlib.sha256()
     for each in inputs:
         digest.update(f"{each.name}\0{each.status}\n".encode("utf-8", "surrogateescape"))
+    # Where one file holds many inputs, or finds the faces, another one of its name is told apart.
+    files = {each.path for each in inputs if each.member is not None or each.row is not None}
+    if ":" in config.detector:
+        files.add(Path(os.path.expanduser(config.detector.partition(":")[2])))
+    for path in sorted(files):
+        with suppress(OSError):
+            status = path.stat()
+            digest.update(
+                f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="replace")
+            )
     return {
         "inputs": digest.hexdigest(),
         "networks": [predictor.network for predictor in predictors],
         "flags": [config.faces, config.detector, config.sets, config.tta, config.batch_size],
         "annotate": config.annotate,
+        "summary": config.summary,
     }
 
 
@@ -179,18 +192,6 @@ def _reporter(config: PredictConfig) -> Callable[[Sequence[Row]], None]:
     return report
 
 
-def check_summary(config: PredictConfig) -> None:
-    """Raises `UserError` if the page of a summary cannot be written as the flags ask."""
-    if config.summary is None:
-        return
-    if not config.out:
-        raise UserError(f"--summary={config.summary} is made from the table: give --out=p.csv too.")
-    if Path(config.summary).suffix.lower() != ".html":
-        raise UserError(f"--summary={config.summary}: the page is an .html file.")
-    if not journal_path(Path(config.out)).exists():
-        check_is_new(Path(config.summary), "summary")
-
-
 def _write_summary(
     page: Path, out: Path, inputs: Sequence[Input], facts: dict[str, str], classes: tuple[str, ...]
 ) -> None:
@@ -208,8 +209,7 @@ def _write_summary(
     for each, image in zip(wanted, read_inputs(wanted), strict=True):
         if isinstance(image, np.ndarray):
             for where in shown[each.name]:
-                box = Box(*where[2]) if where[2] else None
-                pictures[where] = cut(image, box) if box else image
+                pictures[where] = thumbnail(cut(image, Box(*where[2])) if where[2] else image)
     title = f"Emotions in {facts['inputs']} inputs"
     write_summary(page, title, facts, chosen, classes, pictures)
 

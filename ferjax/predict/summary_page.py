@@ -116,7 +116,7 @@ def write_summary(
       facts: name → value, such as numbers of inputs.
       chosen: from `choose_examples`.
       classes: names of the emotions.
-      pictures: `Named.where` → the face, uint8 [h, w, C]; faces without one are left out.
+      pictures: `Named.where` → the face's `thumbnail`; faces without one are left out.
       figures: headings and PNG files that are shown whole.
 
     Raises:
@@ -185,9 +185,15 @@ def _faces(faces: Sequence[Named], pictures: Mapping[Any, np.ndarray], value: An
     return f'<div class="faces">{shown}</div>'
 
 
-def _jpeg(pixels: np.ndarray) -> str:
+def thumbnail(pixels: np.ndarray) -> np.ndarray:
+    """Returns a picture uint8 [h, w, C] as small as a page shows it; the large one may be freed."""
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     image.thumbnail((2 * _SIDE, 2 * _SIDE))
+    return np.array(image).reshape(image.height, image.width, pixels.shape[-1])
+
+
+def _jpeg(pixels: np.ndarray) -> str:
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     file = io.BytesIO()
     image.save(file, "JPEG", quality=85)
     return base64.b64encode(file.getvalue()).decode()

@@ -63,7 +63,7 @@ def write_table(rows: Iterable[Any], columns: Columns, out: Path) -> None:
             write(rows, columns, temporary)
             os.replace(temporary, out)
     except OSError as error:
-        raise UserError(f"--out={out} cannot be written: {error.strerror}.") from None
+        raise UserError(f"--out={out} cannot be written: {error.strerror or error}.") from None
 
 
 def csv_text(rows: Iterable[Any], columns: Columns, *, header: bool) -> str:
@@ -103,9 +103,14 @@ def _jsonl_file(rows: Iterable[Any], columns: Columns, path: Path) -> None:
 def _parquet_file(rows: Iterable[Any], columns: Columns, path: Path) -> None:
     arrow, parquet = _pyarrow()
     names = columns.names()
+    first = names.index("confidence")
+    # Emotions may have any names, also those of other columns.
+    emotions = range(first, first + 1 + len(columns.classes))
     types = [
-        arrow.string() if n in _TEXT else arrow.int32() if n in _WHOLE else arrow.float64()
-        for n in names
+        arrow.float64()
+        if k in emotions or n not in _TEXT | _WHOLE
+        else (arrow.string() if n in _TEXT else arrow.int32())
+        for k, n in enumerate(names)
     ]
     schema = arrow.schema(list(zip(names, types, strict=True)))
     with parquet.ParquetWriter(path, schema) as writer:

@@ -51,6 +51,7 @@ def cv2(monkeypatch: pytest.MonkeyPatch) -> Any:
     module.VideoCapture, module.error, module.namedWindow = Camera, NoWindowError, refuse
     module.WINDOW_NORMAL = 0
     monkeypatch.setitem(sys.modules, "cv2", module)
+    monkeypatch.setenv("DISPLAY", ":0")
 
     def detect(image: np.ndarray) -> list[Face]:
         rows, columns = np.nonzero(image[..., 2])

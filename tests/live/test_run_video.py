@@ -17,6 +17,7 @@ from ferjax.errors import UserError
 from ferjax.faces import detectors
 from ferjax.faces.face import Box, Face
 from ferjax.live import run_video as module
+from ferjax.live import video_frames
 from ferjax.live.annotated_video import segment_folder
 from ferjax.live.run_video import predict_video
 from ferjax.live.video_frames import read_frames, video_facts
@@ -133,6 +134,35 @@ def test_rows_for_each_person_in_each_frame(tiny_run: Path, clip: Path) -> None:
         assert timeline.size[0] > 1000
     with pytest.raises(UserError, match=r"p\.csv exists already"):
         predict(tiny_run, clip, out=str(out))
+
+
+def test_a_clock_that_is_set_back_goes_on(clip: Path) -> None:
+    """As in streams that were put together; and two frames at one time."""
+    path = clip.with_name("joined.nut")
+    with av.open(str(path), "w", format="nut") as container:
+        stream = container.add_stream("rawvideo", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 16, 16, "rgb24"
+        for number in range(6):
+            frame = av.VideoFrame.from_ndarray(np.full((16, 16, 3), number, np.uint8), "rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 10)
+            container.mux(stream.encode(frame))
+    times = iter([5.0, 5.1, 5.1, 0.3, 0.4, None])
+
+    class Shown:
+        """A frame of PyAV with another time."""
+
+        def __init__(self, frame: Any) -> None:
+            self.frame, self.time = frame, next(times)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.frame, name)
+
+    original = video_frames._decoded
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(video_frames, "_decoded", lambda *given: map(Shown, original(*given)))
+        seconds = [frame.seconds for frame in read_frames(path)]
+    expected = [5.0, 5.1, 5.1 + 1 / 90_000, 5.2 + 1 / 90_000, 5.3 + 1 / 90_000, 5.4 + 1 / 90_000]
+    np.testing.assert_allclose(seconds, expected, atol=1e-9)
 
 
 def test_frames_without_a_face_have_a_row(tiny_run: Path, clip: Path) -> None:
@@ -262,6 +292,7 @@ def test_damaged_packets_are_counted(
         (["a.mp4", "b.png"], {"out": "p.csv"}, "a command of its own"),
         (["a.mp4"], {}, "--out is missing"),
         (["a.mp4"], {"out": "p.csv", "faces": "whole"}, "--faces=whole"),
+        (["a.mp4"], {"out": "p.csv", "annotate": "copies"}, r"ends in \.mp4, \.mkv, \.mov"),
     ],
 )
 def test_flags_of_a_video(words: list[str], given: dict[str, Any], message: str) -> None:

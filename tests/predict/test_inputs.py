@@ -66,6 +66,20 @@ def test_a_list_of_paths(folder: Path) -> None:
     assert names(inputs, folder) == [("im2.png", None), ("gone.png", None)]
 
 
+def test_what_a_list_or_a_pattern_names_need_not_be_readable(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "crops.csv").write_text("file,crop\na,b\n")
+    (folder / "broken.png").symlink_to("nowhere.png")
+    found = [(each.name, each.status) for each in list_inputs(["*r*.*"])]
+    assert found == [("broken.png", None), ("crops.csv", "unreadable")]
+    lines = ["crops.csv", "~$x.png", "n" * 300]
+    assert [each.status for each in list_inputs(["-", "im2.png"], lines)] == [
+        *("unreadable", None, None, None),
+    ]
+
+
 def make_zip(path: Path, members: dict[str, bytes]) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.mkdir("empty")

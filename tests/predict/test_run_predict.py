@@ -26,6 +26,7 @@ from ferjax.predict import (
 )
 from ferjax.predict.inputs import list_inputs
 from ferjax.predict.journal import journal_path
+from ferjax.predict.predict_inputs import read_inputs
 
 FACES = render_faces(np.arange(11) % 7, np.arange(11) + 500, size=48)
 
@@ -140,6 +141,79 @@ def test_a_killed_command_goes_on_and_its_table_is_the_same(
     assert not journal.exists()
 
 
+def test_results_inside_a_folder_that_is_read(
+    tiny_run: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are no inputs, also when a killed command is given again."""
+    monkeypatch.setattr(run_predict, "_CHUNK_ANNOTATED", 2)
+    monkeypatch.chdir(folder)
+    given = {"out": "p.csv", "annotate": "copies", "summary": "page.html"}
+    with monkeypatch.context() as patch:
+        patch.setattr(run_predict, "write_table", lambda *_: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            predict(tiny_run, ".", **given)
+    (folder / ".p.csv.77.tmp").touch()
+    predict(tiny_run, ".", **given)
+    names = [row["file"] for row in table(folder / "p.csv")]
+    assert names == [*(f"{k}.png" for k in range(8)), "._0.png", "notes.txt"]
+    with pytest.raises(UserError, match=r"p\.csv is empty|one name for two results"):
+        predict(tiny_run, ".", out="q.csv", annotate="q.csv")
+
+
+def test_rows_of_a_csv_named_twice_and_shown_on_the_page(
+    tiny_run: Path, predictor: Predictor, folder: Path
+) -> None:
+    grey, pixels = FACES[:9, :, :, :1], folder.parent / "f.csv"
+    texts = [" ".join(map(str, face.ravel())) for face in grey]
+    pixels.write_text("\n".join(["pixels", *texts]))
+    out, page = folder.parent / "p.csv", folder.parent / "page.html"
+    predict(tiny_run, pixels, pixels, folder / "6.png", out=str(out), summary=str(page))
+    found = [[float(row[name]) for name in predictor.classes] for row in table(out)]
+    np.testing.assert_allclose(found, predictor([*grey, *grey, FACES[6]]), atol=1e-6)
+    # Rows far apart, read again for the page.
+    wanted = [each for each in list_inputs([str(pixels)]) if each.row in (1, 5, 8)]
+    for each, image in zip(wanted, read_inputs(wanted), strict=True):
+        np.testing.assert_array_equal(image, grey[each.row])
+    pixels.write_text("\n".join(["pixels", *texts[:6]]))
+    lost = list(read_inputs(wanted))[-1]
+    assert "f.csv:9: the file has lost this row" in str(lost)
+
+
+def test_members_of_a_damaged_archive_are_unreadable(tiny_run: Path, folder: Path) -> None:
+    archive, out = folder.parent / "a.zip", folder.parent / "p.csv"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        for number in range(3):
+            file.write(folder / f"{number}.png", f"{number}.png")
+        middle = file.getinfo("1.png").header_offset + 60
+    data = bytearray(archive.read_bytes())
+    data[middle : middle + 40] = bytes(40)
+    archive.write_bytes(data)
+    predict(tiny_run, archive, out=str(out))
+    assert [row["status"] for row in table(out)] == ["read", "unreadable", "read"]
+    inputs = list_inputs([str(archive)])
+    archive.unlink()
+    assert all(isinstance(image, UserError) for image in read_inputs(inputs))
+
+
+def test_a_journal_that_is_no_journal_is_left_alone(tiny_run: Path, folder: Path) -> None:
+    out = folder.parent / "p.csv"
+    journal_path(out).write_bytes(b"my notes, without an end of line")
+    with pytest.raises(UserError, match=r"p\.csv\.partial holds the unfinished table"):
+        predict(tiny_run, folder / "0.png", out=str(out))
+    assert journal_path(out).read_bytes() == b"my notes, without an end of line"
+    # One of a command that has done nothing yet gives way.
+    journal_path(out).write_bytes(b'{"annotate": null, "inputs": "another"}\n')
+    predict(tiny_run, folder / "0.png", out=str(out))
+    assert len(table(out)) == 1
+
+
+def test_two_pictures_with_one_name_for_their_copies(tiny_run: Path, folder: Path) -> None:
+    words = [folder / "0.png", folder / "0.png"]
+    with pytest.raises(UserError, match=r"the copies of .*0\.png and .*0\.png would have one name"):
+        predict(tiny_run, *words, annotate=str(folder.parent / "copies"))
+    assert not (folder.parent / "copies").exists()
+
+
 def test_archives_lists_and_csv_rows(tiny_run: Path, predictor: Predictor, folder: Path) -> None:
     archive, pixels = folder.parent / "a.zip", folder.parent / "Faces.CSV"
     with zipfile.ZipFile(archive, "w") as file:
@@ -222,7 +296,8 @@ def test_faces_of_photographs(
     with pytest.raises(UserError, match=r"copies is not empty"):
         predict(tiny_run, *words, annotate=str(tmp_path / "copies"))
     predict(tiny_run, words[2], out=str(tmp_path / "q.csv"), faces="crop")
-    assert [row["face"] for row in table(tmp_path / "q.csv")] == ["0", "1"]
+    # The second box lies outside this picture.
+    assert [row["face"] for row in table(tmp_path / "q.csv")] == ["0"]
     predict(tiny_run, words[0], out=str(tmp_path / "r.csv"), faces="whole")
     assert "face" not in table(tmp_path / "r.csv")[0]
 

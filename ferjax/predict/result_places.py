@@ -1,0 +1,43 @@
+"""Where `launch.predict` writes, and whether it may."""
+
+import os
+from pathlib import Path
+
+from ferjax.config.predict_and_export import PredictConfig
+from ferjax.errors import UserError
+from ferjax.predict.journal import check_is_new, journal_path
+from ferjax.predict.table_files import table_writer
+
+
+def check_results(config: PredictConfig) -> Path | None:
+    """Returns the table that the flags ask for, or None; checks what is to be written.
+
+    Raises:
+      UserError: a result that exists already, unless an unfinished command has left it; one name
+        for two of them; a suffix that is none of its kind; an empty name.
+    """
+    for flag in ("out", "summary", "annotate"):
+        if getattr(config, flag) == "":
+            raise UserError(f"--{flag} is empty. Give a name, or leave the flag out.")
+    if config.summary and Path(config.summary).suffix.lower() != ".html":
+        raise UserError(f"--summary={config.summary}: the page is an .html file.")
+    if config.summary and not config.out:
+        raise UserError(f"--summary={config.summary} is made from the table: give --out=p.csv too.")
+    given = [name for name in (config.out, config.summary, config.annotate) if name]
+    if len({os.path.abspath(name) for name in given}) < len(given):
+        raise UserError(f"{', '.join(given)}: one name for two results. Give each its own.")
+    if not config.out:
+        return None
+    out = Path(config.out)
+    table_writer(out)
+    if not os.path.exists(journal_path(out)):
+        check_is_new(out)
+        if config.summary:
+            check_is_new(Path(config.summary), "summary")
+    return out
+
+
+def own_places(config: PredictConfig) -> list[Path]:
+    """Returns what the command itself writes, which may lie in a folder that it reads."""
+    given = [Path(name) for name in (config.out, config.summary, config.annotate) if name]
+    return [*given, *([journal_path(Path(config.out))] if config.out else [])]
