@@ -42,7 +42,7 @@ def load_few(
     faces_a_class: int,
     **_: Any,
 ) -> ferjax.DatasetBundle:
-    """Returns so many faces of each class, or all that it has, drawn by the split seed, and test."""
+    """Returns so many faces of each class, or all it has, drawn by the split seed; and test."""
     whole = ferjax.load_dataset("folder", path, image_size=storage_size, val_fraction=0)
     train, test = whole.splits["train"], whole.splits["test"]
     draw = np.random.default_rng(split_seed).permutation(len(train))

@@ -121,8 +121,10 @@ def to_json(known: Followed) -> dict[str, Any]:
 
 def from_json(values: dict[str, Any]) -> Followed:
     """Returns what is known from the values of `to_json`."""
-    tracks = [
-        Track(**{key: tuple(v) if isinstance(v, list) else v for key, v in each.items()})
-        for each in values["tracks"]
-    ]
+    tracks = []
+    for each in values["tracks"]:
+        fields: dict[str, Any] = dict(each)
+        for key, value in each.items():
+            fields[key] = tuple(value) if isinstance(value, list) else value
+        tracks.append(Track(**fields))
     return replace(Followed(**values), tracks=tuple(tracks))

@@ -70,5 +70,5 @@ def _stacked(person: PersonSummary, colours: Sequence[str], end: float) -> np.nd
     for (first, last), shares in zip(edges, person.timeline, strict=True):
         columns = slice(int(first * _COLUMNS), max(int(first * _COLUMNS) + 1, int(last * _COLUMNS)))
         kinds = (heights >= np.cumsum(shares)[None, :-1]).sum(1)
-        image[:, columns] = np.array([to_rgb(colours[k]) for k in kinds])[:, None]
+        image[:, columns] = np.array([to_rgb(colours[int(k)]) for k in kinds])[:, None]
     return image

@@ -110,7 +110,7 @@ def expected_face(track: Track, seconds: float) -> Face:
     moved = left - track.box[0], top - track.box[1]
     points = None
     if track.landmarks:
-        points = np.array(track.landmarks, np.float32).reshape(5, 2) + np.float32(moved)
+        points = np.array(track.landmarks, np.float32).reshape(5, 2) + np.array(moved, np.float32)
     return Face(Box(round(left), round(top), round(width), round(height)), None, points)
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -29,7 +29,6 @@ figure img{width:72px;height:72px;object-fit:cover;display:block}
 figcaption{font-size:11px;color:#5f6368;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
 img.wide{width:100%}p.note{color:#5f6368;max-width:46em}
 """
-_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,10 @@ class Named:
     probabilities: tuple[float, ...]
     caption: str
     example: bool = True
+
+
+# A face by how much it is wanted, and by its place in the table.
+_Entry = tuple[float, int, Named]
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,8 @@ def choose_examples(faces: Iterable[Named]) -> Chosen:
     """Returns counts and examples of a table; memory does not grow with its length."""
     counts: Counter[int] = Counter()
     sums: np.ndarray | float = 0.0
-    most: dict[int, list[tuple[float, int, Named]]] = {}
-    least: list[tuple[float, int, Named]] = []
+    most: dict[int, list[_Entry]] = {}
+    least: list[_Entry] = []
     total = 0
     for number, face in enumerate(faces):
         best = int(np.argmax(face.probabilities))
@@ -95,7 +98,7 @@ def choose_examples(faces: Iterable[Named]) -> Chosen:
     )
 
 
-def _keep(heap: list[_Item], item: _Item, count: int) -> None:
+def _keep(heap: list[_Entry], item: _Entry, count: int) -> None:
     (heapq.heappush if len(heap) < count else heapq.heappushpop)(heap, item)
 
 

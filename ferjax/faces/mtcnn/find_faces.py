@@ -115,7 +115,9 @@ def _firsts(length: int) -> range:
     return range(0, max(length - 10, 1), _TILE_STEP)
 
 
-def _tiles(image: np.ndarray, corners: list[tuple[int, int]]) -> tuple[np.ndarray, ...]:
+def _tiles(
+    image: np.ndarray, corners: list[tuple[int, int]]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns tiles float32 [N, S, S, 3], and how many rows and columns of each are real."""
     tiles = np.zeros((len(corners), _TILE, _TILE, 3), np.float32)
     real = np.zeros((2, len(corners)), np.int32)
@@ -123,7 +125,7 @@ def _tiles(image: np.ndarray, corners: list[tuple[int, int]]) -> tuple[np.ndarra
         part = image[y : y + _TILE, x : x + _TILE]
         tiles[number, : part.shape[0], : part.shape[1]] = part
         real[:, number] = part.shape[:2]
-    return tiles, *real
+    return tiles, real[0], real[1]
 
 
 def _crops(table: np.ndarray, boxes: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
