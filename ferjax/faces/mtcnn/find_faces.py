@@ -136,11 +136,14 @@ def _crops(table: np.ndarray, boxes: np.ndarray, side: int) -> tuple[np.ndarray,
 
 
 def _in_batches(
-    network: Callable[..., tuple[jax.Array, ...]], parameters: Parameters, *inputs: np.ndarray
+    network: Callable[..., tuple[jax.Array, ...]],
+    parameters: Parameters,
+    images: np.ndarray,
+    *sizes: np.ndarray,
 ) -> tuple[np.ndarray, ...]:
     """Returns what a network says of each row; batches are padded to a power of two."""
-    most = _MOST_TILES if len(inputs) > 1 else _MOST_CROPS
-    rows, found = len(inputs[0]), []
+    most = _MOST_TILES if sizes else _MOST_CROPS
+    inputs, rows, found = (images, *sizes), len(images), []
     for start in range(0, max(rows, 1), most):
         batch = [array[start : start + most] for array in inputs]
         size = 1 << max(len(batch[0]) - 1, 0).bit_length()
