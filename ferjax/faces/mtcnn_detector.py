@@ -8,8 +8,14 @@ from ferjax.faces.mtcnn.find_faces import find_faces
 from ferjax.faces.mtcnn.weights import load_weights
 
 
+# In 16 photographs the 16 faces had 0.975 and more, and five things that are no faces 0.72 to 0.93.
+LEAST_SCORE = 0.95
+
+
 def mtcnn_faces(smallest: int = 20) -> Detector:
     """Returns a detector of faces with probabilities and landmarks, the largest first.
+
+    Faces have a probability of at least `LEAST_SCORE`; `find_faces` gives those down to 0.7.
 
     Args:
       smallest: least side of a face, in pixels, at least 12.
@@ -23,6 +29,7 @@ def mtcnn_faces(smallest: int = 20) -> Detector:
             for box, score, landmarks in zip(
                 found.boxes, found.scores, found.landmarks, strict=True
             )
+            if score >= LEAST_SCORE
         ]
 
     return detect

@@ -94,10 +94,11 @@ def draw_faces(picture: np.ndarray, labelled: Sequence[tuple[Sequence[int], str]
     font = _font(size)
     for (left, top, width, height), text in labelled:
         draw.rectangle((left, top, left + width - 1, top + height - 1), None, _BOX, size // 8 + 1)
-        # Above the box, or in it where there is no room above.
-        y = top - size - 6 if top > size + 6 else top
-        draw.rectangle((left, y, left + draw.textlength(text, font) + 6, y + size + 6), _SHADE)
-        draw.text((left + 3, y + 2), text, _TEXT, font)
+        # Above the box, or in it where there is no room above; the whole text is in the picture.
+        width = draw.textlength(text, font) + 6
+        x, y = max(0, min(left, image.width - width)), top - size - 6 if top > size + 6 else top
+        draw.rectangle((x, y, x + width, y + size + 6), _SHADE)
+        draw.text((x + 3, y + 2), text, _TEXT, font)
     return image
 
 
