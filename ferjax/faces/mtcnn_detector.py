@@ -7,7 +7,6 @@ from ferjax.faces.face import Box, Detector, Face
 from ferjax.faces.mtcnn.find_faces import find_faces
 from ferjax.faces.mtcnn.weights import load_weights
 
-
 # In 16 photographs the 16 faces had 0.975 and more, and five things that are no faces 0.72 to 0.93.
 LEAST_SCORE = 0.95
 
