@@ -98,10 +98,19 @@ def expand_home(config: Any) -> None:
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if isinstance(value, str) and value.startswith("~"):
-            object.__setattr__(config, field.name, os.path.expanduser(value))
+            object.__setattr__(config, field.name, _expanded(value))
         elif isinstance(value, tuple) and any(str(part).startswith("~") for part in value):
-            expanded = tuple(os.path.expanduser(part) for part in value)
+            expanded = tuple(_expanded(part) for part in value)
             object.__setattr__(config, field.name, expanded)
+
+
+def _expanded(text: str) -> str:
+    """Returns a path whose leading `~` is replaced by the home folder."""
+    try:
+        return os.path.expanduser(text)
+    except ValueError:
+        # A null byte: no user and no file has such a name, and whoever opens it says so.
+        return text
 
 
 def check_fields(config: Any) -> None:

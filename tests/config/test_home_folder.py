@@ -30,6 +30,10 @@ def test_every_path_of_every_config(
     assert getattr(config(**{field: "~"}), field) == str(tmp_path)
 
 
+def test_a_null_byte_is_left_to_who_opens_the_path() -> None:
+    assert EvalConfig(workdir="~\0").workdir == "~\0"
+
+
 def test_a_run_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(UserError, match=str(tmp_path / "gone")):

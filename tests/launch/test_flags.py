@@ -122,7 +122,7 @@ def test_catalogue_names_all_models_data_sets_and_recipes() -> None:
             ],
         ),
         ("evaluate", ["--workdir", "--split", "One of: train, val, test"]),
-        ("predict", ["--workdir", "--out", "CSV file"]),
+        ("predict", ["--workdir", "--out", ".csv, .jsonl or .parquet"]),
     ],
 )
 def test_help(module: str, words: list[str]) -> None:

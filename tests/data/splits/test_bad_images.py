@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ferjax.data.decoding.image_file import image_header, image_split, read_image
+from ferjax.data.decoding.image_file import image_header, read_image
+from ferjax.data.decoding.image_split import image_split
 from ferjax.data.splits.bad_images import (
     BadImage,
     read_blocks,
