@@ -1,5 +1,6 @@
 """Face detectors by name, and how each of them measures the tilt of the eyes."""
 
+import os
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -76,7 +77,8 @@ def face_detector(name: str, smallest: int | None = None) -> FaceDetector:
                 f"--detector={name}: its network does not come with ferjax. Give its ONNX file:"
                 f" --detector={kind}:FILE."
             )
-        return FaceDetector(DETECTORS_FROM_FILES[kind](file, smallest), _landmark_angle)
+        found = DETECTORS_FROM_FILES[kind](os.path.expanduser(file), smallest)
+        return FaceDetector(found, _landmark_angle)
     if name not in DETECTORS:
         raise unknown_name("face detector", name, (*DETECTORS, *DETECTORS_FROM_FILES))
     return DETECTORS[name](smallest)

@@ -7,7 +7,9 @@ References:
 """
 
 import functools
-from pathlib import Path
+import os
+from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -45,7 +47,7 @@ def yunet_faces(file: str, smallest: int = 20) -> Detector:
         faces = [_face(row[:4], row[14], row[4:14].reshape(5, 2)) for row in rows]
         return [face for face in faces if min(face.box[2:]) >= smallest]
 
-    return detect
+    return _tried(cv2, file, detect)
 
 
 def centerface_faces(file: str, smallest: int = 20) -> Detector:
@@ -85,7 +87,7 @@ def centerface_faces(file: str, smallest: int = 20) -> Detector:
         faces = [_face(boxes[k], scores[k], landmarks[k]) for k in np.array(kept, int).ravel()]
         return [face for face in faces if min(face.box[2:]) >= smallest]
 
-    return detect
+    return _tried(cv2, file, detect)
 
 
 def _decoded(
@@ -119,11 +121,26 @@ def _bgr(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3))[..., ::-1])
 
 
-def _loaded(cv2: Any, file: str, load: Any) -> Any:
-    """Returns a network; raises `UserError` where the file is not there or cannot be read."""
-    if not Path(file).is_file():
+def _loaded(cv2: Any, file: str, load: Callable[[], Any]) -> Any:
+    """Returns what `load` does; raises `UserError` where the file is not there or no detector."""
+    if not os.path.isfile(file):
         raise UserError(f"{file}: no such file; expected the ONNX file of the face detector.")
     try:
         return load()
     except cv2.error as error:
         raise UserError(f"{file} is no face detector that OpenCV can read: {error.err}.") from None
+
+
+def _tried(cv2: Any, file: str, detect: Detector) -> Detector:
+    """Returns a detector that has seen one image: another network fails at its first one.
+
+    Threads take turns, because OpenCV's networks keep the size of their input.
+    """
+    _loaded(cv2, file, lambda: detect(np.zeros((64, 64, 3), np.uint8)))
+    lock = Lock()
+
+    def detect_in_turn(image: np.ndarray) -> Sequence[Face]:
+        with lock:
+            return detect(image)
+
+    return detect_in_turn

@@ -1,5 +1,6 @@
 """Detectors by name; networks of OpenCV beside decoding by hand; the crop rule."""
 
+import types
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,23 @@ def test_a_file_that_is_no_network(tmp_path: Path, kind: str) -> None:
     file.write_bytes(b"no network")
     with pytest.raises(UserError, match=r"face\.onnx is no face detector that OpenCV can read"):
         face_detector(f"{kind}:{file}")
+
+
+def test_another_network_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that OpenCV loads, and that fails at its first image."""
+    cv2 = pytest.importorskip("cv2")
+
+    class Network:
+        def setInputSize(self, size: tuple[int, int]) -> None: ...
+
+        def detect(self, image: np.ndarray) -> None:
+            raise cv2.error("wrong outputs")
+
+    (tmp_path / "other.onnx").touch()
+    created = types.SimpleNamespace(create=lambda *_: Network())
+    monkeypatch.setattr(cv2, "FaceDetectorYN", created)
+    with pytest.raises(UserError, match=r"other\.onnx is no face detector that OpenCV can read"):
+        face_detector(f"yunet:{tmp_path / 'other.onnx'}")
 
 
 def test_the_maps_of_centerface() -> None:
