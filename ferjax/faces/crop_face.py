@@ -50,7 +50,7 @@ class Crop:
 
 def crop_face(image: np.ndarray, plan: CropPlan) -> Crop:
     """Crops one face from uint8 [H, W, C], C 1 or 3."""
-    faces = [face for face in plan.detector(image) if _is_inside(face.box, image)]
+    faces = _faces(image, plan)
     if not faces:
         return Crop(None, 0)
     chosen = plan.rule([face.box for face in faces], image.shape[:2])
@@ -60,8 +60,13 @@ def crop_face(image: np.ndarray, plan: CropPlan) -> Crop:
 
 def crop_faces(image: np.ndarray, plan: CropPlan) -> list[Crop]:
     """Crops every face of uint8 [H, W, C], C 1 or 3, in the order of the detector."""
-    faces = [face for face in plan.detector(image) if _is_inside(face.box, image)]
+    faces = _faces(image, plan)
     return [_crop(image, face, len(faces), plan) for face in faces]
+
+
+def _faces(image: np.ndarray, plan: CropPlan) -> list[Face]:
+    """Returns what the detector finds, without faces that are wholly outside the image."""
+    return [face for face in plan.detector(image) if _is_inside(face.box, image)]
 
 
 def crop_at(image: np.ndarray, face: Face, plan: CropPlan) -> np.ndarray:

@@ -19,7 +19,7 @@ from ferjax.data.decoding.image_file import resize_image
 from ferjax.errors import UserError
 from ferjax.live.follow_faces import FaceOfFrame
 from ferjax.live.video_frames import Frame, open_video, pyav
-from ferjax.predict.annotate import draw_faces
+from ferjax.predict.annotate import draw_faces, emotion_label
 from ferjax.runtime.atomic_files import temporary_beside
 
 # Suffix of a copy → FFmpeg's name of the format.
@@ -165,14 +165,10 @@ def annotated_frame(
     if not faces:
         return frame.image
     labelled = [
-        (face.face.box, f"{face.person}: {_best(face.probabilities, classes)}") for face in faces
+        (face.face.box, f"{face.person}: {emotion_label(face.probabilities, classes)}")
+        for face in faces
     ]
     return np.asarray(draw_faces(frame.image, labelled))
-
-
-def _best(probabilities: Sequence[float], classes: Sequence[str]) -> str:
-    best = int(np.argmax(probabilities))
-    return f"{classes[best]} {100 * probabilities[best]:.0f} %"
 
 
 def _even(image: np.ndarray) -> np.ndarray:

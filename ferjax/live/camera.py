@@ -4,7 +4,7 @@ import importlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
@@ -13,12 +13,10 @@ import numpy as np
 
 from ferjax.config.predict_and_export import LiveConfig
 from ferjax.errors import UserError
-from ferjax.faces.crop_face import crop_at
 from ferjax.faces.detectors import crop_plan
-from ferjax.faces.face import Face
 from ferjax.faces.viola_jones import opencv
 from ferjax.live.annotated_video import annotated_frame
-from ferjax.live.follow_faces import FaceOfFrame, FollowSettings
+from ferjax.live.follow_faces import FaceOfFrame, FollowSettings, named_faces
 from ferjax.live.tracks import Track, expected_face, follow, smoothed
 from ferjax.live.video_frames import Frame, read_frames
 from ferjax.live.video_table import VideoColumns, rows_of_frame
@@ -80,7 +78,11 @@ def live_faces(
             tracks, seen, persons = follow(tracks, found, frame.seconds, persons)
         else:
             found = [expected_face(track, frame.seconds) for track in seen]
-        named = _named(frame, seen, found, predictor, settings)
+        values = named_faces([(frame, face) for face in found], predictor, settings.plan)
+        named = [
+            (smoothed(seen[k], row, frame.seconds, settings.window), found[k])
+            for k, row in values.items()
+        ]
         seen = [track for track, _ in named]
         newest = {track.person: track for track in seen}
         tracks = [newest.get(track.person, track) for track in tracks]
@@ -88,23 +90,6 @@ def live_faces(
             frame,
             [FaceOfFrame(track.person, face, track.probabilities) for track, face in named],
         )
-
-
-def _named(
-    frame: Frame,
-    tracks: Sequence[Track],
-    faces: Sequence[Face],
-    predictor: Predictor,
-    settings: FollowSettings,
-) -> list[tuple[Track, Face]]:
-    """Returns the persons that are in the picture, with their newest probabilities."""
-    crops = [crop_at(frame.image, face, settings.plan) for face in faces]
-    inside = [k for k, crop in enumerate(crops) if crop.size]
-    values = predictor.probabilities([crops[k] for k in inside])
-    return [
-        (smoothed(tracks[k], row, frame.seconds, settings.window), faces[k])
-        for k, row in zip(inside, values, strict=True)
-    ]
 
 
 def _frames(source: str) -> Iterator[Frame]:

@@ -4,11 +4,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from ferjax.faces.crop_face import CropPlan, crop_at
 from ferjax.faces.face import Face
 from ferjax.live.tracks import Track, between, follow, smoothed
 from ferjax.live.video_frames import Frame
 from ferjax.predict.predictor import Predictor
+from ferjax.predict.rows import with_tuples
 
 
 @dataclass(frozen=True)
@@ -63,36 +66,36 @@ Group = tuple[list[tuple[Frame, list[FaceOfFrame]]], Followed]
 
 
 def follow_faces(
-    frames: Iterable[Frame], predictor: Predictor, settings: FollowSettings, known: Followed
+    frames: Iterable[Frame], predictor: Predictor, settings: FollowSettings, state: Followed
 ) -> Iterator[Group]:
     """Yields the frames up to and with each one in which faces are searched, with their persons.
 
     A person in a frame between two such frames is one that was found in both.
 
     Args:
-      frames: those after `known.frame`.
+      frames: those after `state.frame`.
       predictor: names the faces.
       settings: see there.
-      known: `Followed()`, or what an earlier call has ended with.
+      state: `Followed()`, or what an earlier call has ended with.
     """
     waiting: list[Frame] = []
     for frame in frames:
         waiting.append(frame)
         if frame.number % settings.every == 0:
-            found = _group(waiting, predictor, settings, known)
-            waiting, known = [], found[1]
+            found = _group(waiting, predictor, settings, state)
+            waiting, state = [], found[1]
             yield found
     if waiting:
-        yield _group(waiting, predictor, settings, known)
+        yield _group(waiting, predictor, settings, state)
 
 
 def _group(
-    frames: Sequence[Frame], predictor: Predictor, settings: FollowSettings, known: Followed
+    frames: Sequence[Frame], predictor: Predictor, settings: FollowSettings, state: Followed
 ) -> Group:
     last = frames[-1]
     detected = list(settings.plan.detector(last.image))
-    tracks, of_face, persons = follow(known.tracks, detected, last.seconds, known.persons)
-    before = {track.person: track for track in known.tracks if track.seconds == known.seconds}
+    tracks, of_face, persons = follow(state.tracks, detected, last.seconds, state.persons)
+    before = {track.person: track for track in state.tracks if track.seconds == state.seconds}
     places: list[tuple[Frame, int, Face]] = []
     for frame in frames[:-1]:
         for track in of_face:
@@ -100,9 +103,7 @@ def _group(
                 face = between(before[track.person], track, frame.seconds)
                 places.append((frame, track.person, face))
     places += [(last, track.person, face) for track, face in zip(of_face, detected, strict=True)]
-    crops = [crop_at(frame.image, face, settings.plan) for frame, _, face in places]
-    kept = [k for k, crop in enumerate(crops) if crop.size]
-    named = dict(zip(kept, predictor.probabilities([crops[k] for k in kept]), strict=True))
+    named = named_faces([(frame, face) for frame, _, face in places], predictor, settings.plan)
     by_person = {track.person: track for track in tracks}
     faces: dict[int, list[FaceOfFrame]] = {frame.number: [] for frame in frames}
     for k, (frame, person, face) in enumerate(places):
@@ -114,17 +115,21 @@ def _group(
     return [(frame, faces[frame.number]) for frame in frames], state
 
 
-def to_json(known: Followed) -> dict[str, Any]:
-    """Returns what is known as JSON values; `from_json` makes exactly that again."""
-    return {**vars(known), "tracks": [vars(track) for track in known.tracks]}
+def named_faces(
+    places: Sequence[tuple[Frame, Face]], predictor: Predictor, plan: CropPlan
+) -> dict[int, np.ndarray]:
+    """Returns number of a place → probabilities [K], for the faces that are in their pictures."""
+    crops = [crop_at(frame.image, face, plan) for frame, face in places]
+    inside = [k for k, crop in enumerate(crops) if crop.size]
+    return dict(zip(inside, predictor.probabilities([crops[k] for k in inside]), strict=True))
+
+
+def to_json(state: Followed) -> dict[str, Any]:
+    """Returns a state as JSON values; `from_json` makes exactly that again."""
+    return {**vars(state), "tracks": [vars(track) for track in state.tracks]}
 
 
 def from_json(values: dict[str, Any]) -> Followed:
-    """Returns what is known from the values of `to_json`."""
-    tracks = []
-    for each in values["tracks"]:
-        fields: dict[str, Any] = dict(each)
-        for key, value in each.items():
-            fields[key] = tuple(value) if isinstance(value, list) else value
-        tracks.append(Track(**fields))
-    return replace(Followed(**values), tracks=tuple(tracks))
+    """Returns the state from the values of `to_json`."""
+    tracks = tuple(Track(**with_tuples(each)) for each in values["tracks"])
+    return replace(Followed(**values), tracks=tracks)

@@ -3,18 +3,14 @@
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from ferjax.config.predict_and_export import PredictConfig
 from ferjax.errors import UserError
-from ferjax.faces.crop_face import cut
 from ferjax.faces.detectors import crop_plan
-from ferjax.faces.face import Box
 from ferjax.live.annotated_video import (
     check_copy,
     join_segments,
@@ -31,8 +27,8 @@ from ferjax.live.follow_faces import from_json as followed_from_json
 from ferjax.live.follow_faces import to_json as followed_to_json
 from ferjax.live.timeline_figure import draw_timeline
 from ferjax.live.video_frames import VideoFacts, read_frames, video_facts
+from ferjax.live.video_summary import write_video_summary
 from ferjax.live.video_table import (
-    FrameRow,
     PersonColumns,
     VideoColumns,
     from_json,
@@ -43,7 +39,6 @@ from ferjax.live.video_table import (
 from ferjax.predict.journal import check_is_new, journal_lines, journal_path, open_journal
 from ferjax.predict.predictor import Predictor, load_predictor
 from ferjax.predict.result_places import check_results
-from ferjax.predict.summary_page import Named, choose_examples, thumbnail, write_summary
 from ferjax.predict.table_files import write_table
 from ferjax.runtime.progress_bar import tqdm
 
@@ -118,21 +113,21 @@ def run_video(video: Path, out: Path, predictor: Predictor, settings: VideoSetti
         damaged += 1
 
     with open_journal(out, asked) as journal:
-        known = followed_from_json(journal.state) if journal.state else Followed()
-        done, number = known.frame + 1, journal.chunks
+        state = followed_from_json(journal.state) if journal.state else Followed()
+        done, number = state.frame + 1, journal.chunks
         total = facts.frames or round(facts.seconds * facts.rate) or None
         bar = tqdm(total=total, unit="frame", disable=None if settings.progress else True)
         frames = read_frames(video, done, on_damage)
-        groups = follow_faces(frames, predictor, settings.follow, known)
+        groups = follow_faces(frames, predictor, settings.follow, state)
         with bar:
             bar.update(done)
             try:
                 group = next(groups, None)
                 while group:
-                    group, lines, known = _chunk(group, groups, predictor, settings, number, facts)
-                    journal.add(lines, followed_to_json(known))
-                    bar.update(known.frame + 1 - done)
-                    done, number = known.frame + 1, number + 1
+                    group, lines, state = _chunk(group, groups, predictor, settings, number, facts)
+                    journal.add(lines, followed_to_json(state))
+                    bar.update(state.frame + 1 - done)
+                    done, number = state.frame + 1, number + 1
             except KeyboardInterrupt:
                 said = f"{done:,} frames are done; the same command goes on from there"
                 print(said, file=sys.stderr)
@@ -146,7 +141,14 @@ def run_video(video: Path, out: Path, predictor: Predictor, settings: VideoSetti
         draw_timeline(persons, predictor.classes, timeline_path(out), video.name)
         write_table(persons, PersonColumns(predictor.classes), persons_path(out))
         if settings.summary:
-            _write_summary(settings.summary, video, out, predictor.classes, (count, without))
+            write_video_summary(
+                settings.summary,
+                video,
+                map(from_json, journal_lines(out)),
+                predictor.classes,
+                (count, without),
+                timeline_path(out),
+            )
         check_is_new(out)
         rows = map(from_json, journal_lines(out))
         write_table(rows, VideoColumns(predictor.classes), out)
@@ -171,52 +173,20 @@ def _chunk(
     """
     lines, frames, begun = "", 0, group[0][0][0].seconds
     ahead: Group | None = group
-    known = group[1]
+    state = group[1]
     with ExitStack() as stack:
         add = None
         if settings.copy:
             add = stack.enter_context(segment_writer(settings.copy, number, facts.rate or 25))
         while ahead and frames < _CHUNK_FRAMES and ahead[0][0][0].seconds - begun < _CHUNK_SECONDS:
-            shown, known = ahead
+            shown, state = ahead
             for frame, faces in shown:
                 lines += to_json(rows_of_frame(frame, faces))
                 if add:
                     add(frame, faces, predictor.classes)
             frames += len(shown)
             ahead = next(groups, None)
-    return ahead, lines, known
-
-
-def _write_summary(
-    page: Path, video: Path, out: Path, classes: tuple[str, ...], frames: tuple[int, int]
-) -> None:
-    """Writes the page about a video; the frames that it shows are read again."""
-    chosen = choose_examples(_faces(map(from_json, journal_lines(out))))
-    shown: dict[int, list[Any]] = {}
-    for face in [*chosen.least, *(face for faces in chosen.most.values() for face in faces)]:
-        shown.setdefault(face.where[0], []).append(face.where)
-    pictures = {}
-    for frame in islice(read_frames(video), max(shown, default=-1) + 1):
-        for where in shown.get(frame.number, ()):
-            pictures[where] = thumbnail(cut(frame.image, Box(*where[1])))
-    facts = {
-        "frames": f"{frames[0]:,}",
-        "frames without a face": f"{frames[1]:,}",
-        "faces": f"{chosen.total:,}",
-    }
-    figures = [("Over time", timeline_path(out))]
-    write_summary(page, video.name, facts, chosen, classes, pictures, figures)
-
-
-def _faces(rows: Iterable[FrameRow]) -> Iterator[Named]:
-    """Yields the faces of a video; the first one of a person in each second may be an example."""
-    newest: dict[int, int] = {}
-    for row in rows:
-        if row.person is not None:
-            second, caption = int(row.seconds), f"{row.seconds:.1f} s, person {row.person}"
-            example = newest.get(row.person) != second
-            newest[row.person] = second
-            yield Named((row.frame, row.box), row.probabilities, caption, example)
+    return ahead, lines, state
 
 
 def predict_video(config: PredictConfig, words: Sequence[str]) -> str:

@@ -89,18 +89,18 @@ def follow(
     return [*ordered, *lost], ordered, persons
 
 
-def between(start: Track, end: Track, seconds: float) -> Face:
+def between(earlier: Track, later: Track, seconds: float) -> Face:
     """Returns the face of a person at a time between two frames in which it was found."""
-    length = end.seconds - start.seconds
-    share = (seconds - start.seconds) / length if length > 0 else 1.0
+    length = later.seconds - earlier.seconds
+    share = (seconds - earlier.seconds) / length if length > 0 else 1.0
 
     def blend(first: Sequence[float], last: Sequence[float]) -> np.ndarray:
         return (1 - share) * np.array(first) + share * np.array(last)
 
-    left, top, width, height = (round(float(side)) for side in blend(start.box, end.box))
+    left, top, width, height = (round(float(side)) for side in blend(earlier.box, later.box))
     points = None
-    if start.landmarks and end.landmarks:
-        points = blend(start.landmarks, end.landmarks).astype(np.float32).reshape(5, 2)
+    if earlier.landmarks and later.landmarks:
+        points = blend(earlier.landmarks, later.landmarks).astype(np.float32).reshape(5, 2)
     return Face(Box(left, top, max(width, 1), max(height, 1)), None, points)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ferjax.live.follow_faces import FaceOfFrame
 from ferjax.live.video_frames import Frame
-from ferjax.predict.rows import NO_FACE, READ
+from ferjax.predict.rows import NO_FACE, READ, class_columns
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,7 @@ class VideoColumns:
         """Returns the names of the columns, in their order."""
         box = ("left", "top", "width", "height", "score")
         first = ("frame", "seconds", "status", "person", "emotion", "confidence")
-        taken = {*first, *box}
-        return [*first, *(f"class {c}" if c in taken else c for c in self.classes), *box]
+        return [*first, *class_columns(self.classes, {*first, *box}), *box]
 
     def cells(self, row: FrameRow) -> list[Any]:
         """Returns the values of a row, None where there is none, in the order of the columns."""
@@ -167,7 +166,7 @@ class PersonColumns:
     def names(self) -> list[str]:
         """Returns the names of the columns, in their order."""
         first = ["person", "first", "last", "frames", "emotion", "confidence"]
-        return [*first, *(f"class {c}" if c in first else c for c in self.classes)]
+        return [*first, *class_columns(self.classes, first)]
 
     def cells(self, row: PersonSummary) -> list[Any]:
         """Returns the values of a person; `confidence` is the mean probability of the emotion."""

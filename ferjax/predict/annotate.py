@@ -76,10 +76,15 @@ def annotated(picture: np.ndarray, rows: Sequence[Row], classes: Sequence[str]) 
     labelled = []
     for row in rows:
         if row.status == READ:
-            best = int(np.argmax(row.probabilities))
-            text = f"{classes[best]} {100 * row.probabilities[best]:.0f} %"
-            labelled.append((row.box or (0, 0, picture.shape[1], picture.shape[0]), text))
+            box = row.box or (0, 0, picture.shape[1], picture.shape[0])
+            labelled.append((box, emotion_label(row.probabilities, classes)))
     return draw_faces(picture, labelled)
+
+
+def emotion_label(probabilities: Sequence[float], classes: Sequence[str]) -> str:
+    """Returns the most probable emotion and its probability, such as `fear 71 %`."""
+    best = int(np.argmax(probabilities))
+    return f"{classes[best]} {100 * probabilities[best]:.0f} %"
 
 
 def draw_faces(picture: np.ndarray, labelled: Sequence[tuple[Sequence[int], str]]) -> Image.Image:

@@ -16,9 +16,9 @@ from ferjax.data.reading.pixel_csv import read_pixels
 from ferjax.errors import UserError
 from ferjax.faces.crop_face import Crop, CropPlan, crop_faces
 from ferjax.predict.archives import open_archive
-from ferjax.predict.inputs import Input
+from ferjax.predict.inputs import UNREADABLE, Input
 from ferjax.predict.predictor import Predictor
-from ferjax.predict.rows import NO_FACE, READ, UNREADABLE, Row, rows_of_probabilities
+from ferjax.predict.rows import NO_FACE, READ, Row, rows_of_probabilities
 
 # `auto` takes a picture for a face if no side is longer, and searches larger ones.
 LARGEST_FACE_PICTURE = 256
@@ -197,13 +197,13 @@ def _decoded(each: Input, payload: _Payload) -> _Image:
 
 def _threads(inputs: Sequence[Input]) -> int:
     """Returns the number of threads that decode fastest, by the size of the first inputs."""
-    sizes = [_bytes_of(each, each.path) for each in inputs[:16] if not each.status]
+    sizes = [_bytes_of(each.path) for each in inputs[:16] if not each.status]
     if inputs and inputs[0].member is not None:
         sizes = [sizes[0] // len(inputs)] if sizes else []
     return usable_cores() if sizes and max(sizes) >= _THREADED_BYTES else 1
 
 
-def _bytes_of(each: Input, payload: _Payload) -> int:
+def _bytes_of(payload: _Payload) -> int:
     """Returns the size of what is decoded, in bytes of its file."""
     if isinstance(payload, Path):
         with suppress(OSError):
@@ -216,7 +216,7 @@ def _decoded_ahead(pool: ThreadPoolExecutor, inputs: Sequence[Input]) -> Iterato
     waiting: deque[tuple[Future[_Image], int]] = deque()
     total = 0
     for each, payload in zip(inputs, _payloads(inputs), strict=True):
-        size = _bytes_of(each, payload)
+        size = _bytes_of(payload)
         while waiting and (len(waiting) >= _MOST_AHEAD or total + size > _MOST_BYTES_AHEAD):
             future, done = waiting.popleft()
             total -= done

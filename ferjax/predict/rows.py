@@ -1,7 +1,7 @@
 """The lines of a prediction table: an input that was not read, a whole picture, or a face."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from ferjax.report.prediction_sets import prediction_sets
 
-READ, NO_FACE, UNREADABLE = "read", "no face", "unreadable"
+# Statuses of inputs that are read; those of others are in `inputs`.
+READ, NO_FACE = "read", "no face"
 _POINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 
 
@@ -19,7 +20,7 @@ class Row:
 
     Attributes:
       file: name of the input.
-      status: `READ`, `NO_FACE`, `UNREADABLE`, or why the input was passed over.
+      status: `READ`, `NO_FACE`, or one of `inputs`: why there is no emotion.
       probabilities: of the emotions, 6 decimals; empty if there are none.
       inside: whether each emotion is in the prediction set; empty without sets.
       face: number of the face in the picture from 0, or None: the picture as a whole.
@@ -61,7 +62,7 @@ class TableColumns:
         others = ["file", "status", "emotion", "confidence", "set", *box, "reason"]
         return [
             *("file", "status", "emotion", "confidence"),
-            *(f"class {name}" if name in others else name for name in self.classes),
+            *class_columns(self.classes, others),
             *(["set"] if self.sets else []),
             *(box if self.faces else []),
             "reason",
@@ -85,6 +86,11 @@ class TableColumns:
             *(box if self.faces else []),
             row.reason or None,
         ]
+
+
+def class_columns(classes: Sequence[str], others: Collection[str]) -> list[str]:
+    """Returns the columns of classes, which may have the names of other columns."""
+    return [f"class {name}" if name in others else name for name in classes]
 
 
 def rows_of_probabilities(
@@ -113,7 +119,9 @@ def to_json(rows: Iterable[Row]) -> str:
 
 def from_json(line: str) -> Row:
     """Returns the row of a line of `to_json`; raises `ValueError` for a line that is none."""
-    values: dict[str, Any] = json.loads(line)
-    for key, value in values.items():
-        values[key] = tuple(value) if isinstance(value, list) else value
-    return Row(**values)
+    return Row(**with_tuples(json.loads(line)))
+
+
+def with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns values of JSON, whose lists were tuples, as they were."""
+    return {k: tuple(value) if isinstance(value, list) else value for k, value in values.items()}

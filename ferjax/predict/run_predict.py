@@ -17,7 +17,7 @@ from ferjax.faces.crop_face import cut
 from ferjax.faces.detectors import crop_plan
 from ferjax.faces.face import Box
 from ferjax.predict.annotate import annotator, check_copies
-from ferjax.predict.inputs import Input, list_inputs
+from ferjax.predict.inputs import UNREADABLE, Input, list_inputs
 from ferjax.predict.journal import check_is_new, journal_lines, journal_path, open_journal
 from ferjax.predict.predict_inputs import (
     LARGEST_FACE_PICTURE,
@@ -30,13 +30,18 @@ from ferjax.predict.result_places import check_results, own_places
 from ferjax.predict.rows import (
     NO_FACE,
     READ,
-    UNREADABLE,
     Row,
     TableColumns,
     from_json,
     to_json,
 )
-from ferjax.predict.summary_page import Named, choose_examples, thumbnail, write_summary
+from ferjax.predict.summary_page import (
+    Named,
+    choose_examples,
+    places_of_examples,
+    thumbnail,
+    write_summary,
+)
 from ferjax.predict.table_files import csv_text, write_table
 from ferjax.runtime.progress_bar import tqdm
 
@@ -87,8 +92,7 @@ def run_predict(config: PredictConfig, words: Sequence[str], listed: Iterable[st
                 said = f"{done:,} of {len(inputs):,} inputs are done"
                 print(f"{said}; the same command goes on from there", file=sys.stderr)
                 raise
-        counts = Counter(row.status for row in _rows(out))
-        faces = sum(row.face is not None for row in _rows(out))
+        counts, faces = _counts(_rows(out))
         if config.summary:
             facts = {"inputs": f"{len(inputs):,}", **{k: f"{n:,}" for k, n in counts.items()}}
             _write_summary(Path(config.summary), out, inputs, facts, columns.classes)
@@ -201,9 +205,7 @@ def _write_summary(
         for row in _rows(out)
         if row.status == READ
     )
-    shown: dict[str, list[Any]] = {}
-    for face in [*chosen.least, *(face for faces in chosen.most.values() for face in faces)]:
-        shown.setdefault(face.where[0], []).append(face.where)
+    shown = places_of_examples(chosen)
     wanted = [each for each in inputs if each.name in shown]
     pictures = {}
     for each, image in zip(wanted, read_inputs(wanted), strict=True):
@@ -212,6 +214,15 @@ def _write_summary(
                 pictures[where] = thumbnail(cut(image, Box(*where[2])) if where[2] else image)
     title = f"Emotions in {facts['inputs']} inputs"
     write_summary(page, title, facts, chosen, classes, pictures)
+
+
+def _counts(rows: Iterable[Row]) -> tuple[Counter[str], int]:
+    """Returns how many rows have each status, and how many are of a face that was found."""
+    counts, faces = Counter[str](), 0
+    for row in rows:
+        counts[row.status] += 1
+        faces += row.face is not None
+    return counts, faces
 
 
 def _rows(out: Path) -> Iterator[Row]:

@@ -36,13 +36,13 @@ class Named:
     """A face with its probabilities, that may be shown.
 
     Attributes:
-      where: the row that it is about.
+      where: the row that it is about: a tuple, whose first part is the picture or frame.
       probabilities: of the emotions.
       caption: what is written below it, besides the probability.
       example: whether it may be shown; it is counted all the same.
     """
 
-    where: Any
+    where: tuple[Any, ...]
     probabilities: tuple[float, ...]
     caption: str
     example: bool = True
@@ -96,6 +96,14 @@ def choose_examples(faces: Iterable[Named]) -> Chosen:
         {k: [face for _, _, face in sorted(kept, reverse=True)] for k, kept in most.items()},
         [face for _, _, face in sorted(least, reverse=True)],
     )
+
+
+def places_of_examples(chosen: Chosen) -> dict[Any, list[Any]]:
+    """Returns first part of `Named.where` → the places of its examples, whose pictures are read."""
+    places: dict[Any, list[Any]] = {}
+    for face in [*chosen.least, *(face for faces in chosen.most.values() for face in faces)]:
+        places.setdefault(face.where[0], []).append(face.where)
+    return places
 
 
 def _keep(heap: list[_Entry], item: _Entry, count: int) -> None:

@@ -213,7 +213,7 @@ def test_a_killed_video_goes_on(
     np.testing.assert_array_equal(np.array(whole), np.array(cut))
 
 
-@pytest.mark.parametrize("step", ["draw_timeline", "write_table", "_write_summary"])
+@pytest.mark.parametrize("step", ["draw_timeline", "write_table", "write_video_summary"])
 def test_a_video_killed_while_its_results_are_written_goes_on(
     tiny_run: Path, clip: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
