@@ -22,9 +22,8 @@ SUITES: dict[str, Callable[[], tuple[Case, ...]]] = {
     "ops": operations.cases,
     "train": training_steps.cases,
 }
-# These have no cases with sides: ferjax/bench/scaling/run_scaling.py runs the first and
-# ferjax/bench/recognisers/run_recognisers.py the second.
-SCALING, RECOGNISERS = "scaling", "recognisers"
+# These have reports of their own: ferjax/bench/command/run_suite.py finds who runs them.
+PREDICT, RECOGNISERS, SCALING = "predict", "recognisers", "scaling"
 
 
 def find_case(suite: str, name: str) -> Case:
@@ -72,5 +71,5 @@ def cases_expression(pattern: str) -> re.Pattern[str]:
 
 def _suite(name: str) -> tuple[Case, ...]:
     if name not in SUITES:
-        raise unknown_name("--suite", name, (*SUITES, SCALING, RECOGNISERS))
+        raise unknown_name("--suite", name, (*SUITES, PREDICT, RECOGNISERS, SCALING))
     return SUITES[name]()

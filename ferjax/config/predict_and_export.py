@@ -32,6 +32,11 @@ class PredictConfig:
         "Table to write: .csv, .jsonl or .parquet. A command that was killed goes on where it was."
         " Default: csv on standard output.",
     )
+    part: str | None = config_field(
+        None,
+        "Only a part of the inputs, K/N, such as 1/4: for several processes or machines, each with"
+        " a table of its own.",
+    )
     faces: str = config_field(
         "auto",
         "whole: every picture is a face; crop: the faces in it are searched and cut out; auto: crop"

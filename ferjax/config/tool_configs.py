@@ -160,8 +160,8 @@ class SearchConfig:
     sampler: str = config_field(
         "tpe",
         "tpe: tree-structured Parzen estimator, random for the first ten trials; random: random"
-        " search.",
-        choices=("tpe", "random"),
+        " search; grid: every combination of choices once.",
+        choices=("tpe", "random", "grid"),
     )
     pruner: str = config_field(
         "median",
@@ -204,6 +204,25 @@ class RecognisersConfig:
     )
     split: str = config_field(
         "val", "recognisers: split to score.", choices=("train", "val", "test")
+    )
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True)
+class PredictBenchConfig:
+    """Settings of `launch.bench --suite=predict`, one flag for each field."""
+
+    photos: str | None = config_field(
+        None,
+        "predict: folder that holds packages of pip with photographs; how to fetch them:"
+        " docs/results/prediction.md.",
+    )
+    detectors: str = config_field(
+        "mtcnn,haar",
+        "predict: face detectors to compare on the photographs, comma-separated; also yunet:FILE"
+        " and centerface:FILE.",
     )
 
     def __post_init__(self) -> None:

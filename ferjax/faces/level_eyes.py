@@ -60,15 +60,28 @@ def cut_rotated(
     Returns:
       uint8 [box.height, box.width, C].
     """
-    # Only the part that can rotate into the box is processed: photographs are much larger than
-    # the faces in them.
-    reach = math.ceil(math.hypot(box.width, box.height)) + 1
-    left, top = box.left - reach, box.top - reach
-    rows = np.arange(top, box.top + box.height + reach).clip(0, image.shape[0] - 1)
-    columns = np.arange(left, box.left + box.width + reach).clip(0, image.shape[1] - 1)
-    window = image[rows[:, None], columns]
+    # Only what can rotate into the box is read, and only the box is computed: photographs are much
+    # larger than the faces in them.
+    (x, y), (right, bottom) = centre, (box.left + box.width, box.top + box.height)
+    reach = math.hypot(max(x - box.left, right - x), max(y - box.top, bottom - y)) + 2
+    left, top = math.floor(x - reach), math.floor(y - reach)
+    window = _with_edges(image, top, math.ceil(y + reach), left, math.ceil(x + reach))
+    # Rounded as in Pillow's `rotate`, so that quarters of a turn are exact. Its affine map takes a
+    # point of the result to one of the source: here back by the angle.
+    angle = math.radians(degrees)
+    cos, sin = round(math.cos(angle), 15), round(math.sin(angle), 15)
+    dx, dy = box.left - x, box.top - y
+    matrix = (cos, -sin, x - left + cos * dx - sin * dy, sin, cos, y - top + sin * dx + cos * dy)
     source = Image.fromarray(window[..., 0] if window.shape[-1] == 1 else window)
-    about = (centre[0] - left, centre[1] - top)
-    rotated = source.rotate(degrees, Image.Resampling.BILINEAR, center=about)
-    pixels = np.asarray(rotated).reshape(window.shape)
-    return pixels[reach : reach + box.height, reach : reach + box.width]
+    size = (box.width, box.height)
+    rotated = source.transform(size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
+    return np.asarray(rotated).reshape(box.height, box.width, window.shape[-1])
+
+
+def _with_edges(image: np.ndarray, top: int, bottom: int, left: int, right: int) -> np.ndarray:
+    """Returns rows and columns of an image, which repeats its edge pixels beyond its border."""
+    height, width = image.shape[:2]
+    if min(top, left) >= 0 and bottom <= height and right <= width:
+        return np.ascontiguousarray(image[top:bottom, left:right])
+    rows = np.arange(top, bottom).clip(0, height - 1)
+    return image[rows][:, np.arange(left, right).clip(0, width - 1)]

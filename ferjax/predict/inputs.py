@@ -76,6 +76,19 @@ def list_inputs(
     return inputs
 
 
+def part_of_inputs(inputs: Sequence[Input], part: str) -> Sequence[Input]:
+    """Returns the K-th of N consecutive parts of the inputs, for the text `K/N`, K from 1.
+
+    Raises:
+      UserError: a text of another form.
+    """
+    number, slash, count = part.partition("/")
+    if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise UserError(f"--part={part}: expected K/N, such as 1/4, 2/4, 3/4 and 4/4.")
+    first, end = (k * len(inputs) // int(count) for k in (int(number) - 1, int(number)))
+    return inputs[first:end]
+
+
 def _lines(listed: Iterable[str]) -> list[Path]:
     return [Path(os.path.expanduser(line.rstrip("\r\n"))) for line in listed if line.strip()]
 
@@ -130,8 +143,10 @@ def _inputs_below(
         yield Input(str(folder), folder, status=UNREADABLE)
         return
     place = status.st_dev, status.st_ino
+    here = os.path.abspath(folder)
+    written = [path.name for path in own if str(path.parent) == here]
     for entry in () if place in parents else entries:
-        if _is_own(entry, own):
+        if written and _is_written(entry.name, written):
             continue
         if not is_visible(entry.name):
             yield Input(str(entry), entry, status=HIDDEN)
@@ -141,11 +156,8 @@ def _inputs_below(
             yield Input(str(entry), entry, status=None if is_image(entry) else NO_IMAGE)
 
 
-def _is_own(entry: Path, own: Collection[Path]) -> bool:
+def _is_written(name: str, own: Collection[str]) -> bool:
     """Returns whether a file is a result of this command, or a temporary name of one."""
-    place = Path(os.path.abspath(entry))
-    if place in own:
-        return True
-    return entry.name.endswith(".tmp") and any(
-        entry.name.startswith(f".{each.name}.") and place.parent == each.parent for each in own
+    return name in own or (
+        name.endswith(".tmp") and any(name.startswith(f".{each}.") for each in own)
     )

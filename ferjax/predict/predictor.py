@@ -9,6 +9,7 @@ from typing import Any, Literal, overload
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from ferjax.data.decoding.image_file import resize_image
 from ferjax.errors import UserError, unknown_name
@@ -18,10 +19,13 @@ from ferjax.predict.input_images import Images, face_arrays
 from ferjax.report.prediction_sets import prediction_sets, threshold
 from ferjax.runs.load_network import load_network
 from ferjax.runs.load_run import check_probabilities
-from ferjax.runtime.sharding import data_mesh, replicated
+from ferjax.runtime.sharding import Devices, batch_sharded, data_mesh, replicated
 from ferjax.specs import InputSpec
 from ferjax.training.train_step import predict_step
 from ferjax.weights.shipped import DEFAULT
+
+# Batches of one call that are under way at a time: their images are in memory twice.
+_BATCHES_AHEAD = 8
 
 
 @dataclass(frozen=True)
@@ -118,10 +122,27 @@ class Predictor:
 
     def probabilities(self, faces: Sequence[np.ndarray]) -> np.ndarray:
         """Returns float32 probabilities [N, K] of N arrays uint8 [H, W, 1 or 3], N may be 0."""
-        padded = padded_size(len(faces), self.batch_size)
-        chunks = range(0, len(faces), padded)
-        rows = [self.padded_batch(faces[start : start + padded], padded) for start in chunks]
+        most = _BATCHES_AHEAD * self.batch_size
+        rows = [self.start(faces[first : first + most])() for first in range(0, len(faces), most)]
         return np.concatenate([np.zeros((0, len(self.classes)), np.float32), *rows])
+
+    def start(self, faces: Sequence[np.ndarray]) -> Callable[[], np.ndarray]:
+        """Starts the network on N arrays uint8 [H, W, 1 or 3]; returns what waits for its result.
+
+        That function returns float32 probabilities [N, K]; it raises `UserError` if one of them is
+        not finite. Meanwhile the caller may read what comes next.
+        """
+        size = padded_size(len(faces), self.batch_size)
+        parts = [faces[first : first + size] for first in range(0, len(faces), size)]
+        started = [self.probabilities_fn(self._padded(part, size)) for part in parts]
+
+        def result() -> np.ndarray:
+            rows = [np.zeros((0, len(self.classes)), np.float32)]
+            for part, found in zip(parts, started, strict=True):
+                rows.append(check_probabilities(np.asarray(found)[: len(part)], self.source))
+            return np.concatenate(rows)
+
+        return result
 
     def set_threshold(self, coverage: float) -> float:
         """Returns the threshold of prediction sets; raises `UserError` without a calibration."""
@@ -138,20 +159,23 @@ class Predictor:
             )
         return threshold(self.set_quantiles, coverage)
 
-    def padded_batch(self, faces: Sequence[np.ndarray], size: int) -> np.ndarray:
-        """Returns float32 probabilities [N, K] of N faces, computed as one batch of `size` rows.
-
-        Args:
-          faces: N arrays uint8 [H, W, 1 or 3], at least one and at most `size`.
-          size: rows of the batch; a program is compiled for each.
-
-        Raises:
-          UserError: probabilities that are not finite.
-        """
+    def _padded(self, faces: Sequence[np.ndarray], size: int) -> np.ndarray:
+        """Returns uint8 [size, H, W, C] of the faces and black ones: programs are of few sizes."""
         stored = _stack([resize_image(face, self.spec.storage) for face in faces], self.spec)
-        padded = np.pad(stored, ((0, size - len(stored)), (0, 0), (0, 0), (0, 0)))
-        found = np.asarray(self.probabilities_fn(padded))[: len(stored)]
-        return check_probabilities(found, self.source)
+        return np.pad(stored, ((0, size - len(stored)), (0, 0), (0, 0), (0, 0)))
+
+
+def _devices() -> Devices:
+    """Returns a power of two of this process's devices: so many divide a padded batch."""
+    devices = jax.local_devices()
+    return devices[: 1 << (len(devices).bit_length() - 1)]
+
+
+def _split(images: np.ndarray, mesh: Mesh) -> np.ndarray | jax.Array:
+    """Returns a batch with its rows on the devices; as it is if it has too few."""
+    if mesh.size == 1 or len(images) % mesh.size:
+        return images
+    return jax.device_put(images, batch_sharded(mesh))
 
 
 def padded_size(count: int, most: int) -> int:
@@ -173,6 +197,8 @@ def load_predictor(
 ) -> Predictor:
     """Returns a trained network as a callable on uint8 images of faces.
 
+    Batches are split over the devices of this process, where their number divides them.
+
     Args:
       run_or_name: a run directory; a recogniser that comes with ferjax, `fernet-ferplus`; or
         a weights file of `launch.export`. None: `fernet-ferplus`.
@@ -188,7 +214,7 @@ def load_predictor(
     if batch_size < 1:
         raise UserError(f"--batch_size={batch_size}: expected at least 1.")
     source = DEFAULT if run_or_name is None else run_or_name
-    run, mesh = load_network(source, checkpoint), data_mesh(jax.local_devices()[:1])
+    run, mesh = load_network(source, checkpoint), data_mesh(_devices())
     variables = jax.device_put(run.variables, replicated(mesh))
 
     def probabilities(variables: Any, images: jax.Array) -> jax.Array:
@@ -200,7 +226,7 @@ def load_predictor(
         run.classes,
         run.spec,
         batch_size,
-        lambda images: function(variables, images),
+        lambda images: function(variables, _split(images, mesh)),
         str(source),
         tta,
         run.meta.get("prediction_sets"),

@@ -17,13 +17,13 @@ from ferjax.faces.crop_face import cut
 from ferjax.faces.detectors import crop_plan
 from ferjax.faces.face import Box
 from ferjax.predict.annotate import annotator, check_copies
-from ferjax.predict.inputs import UNREADABLE, Input, list_inputs
+from ferjax.predict.decode_ahead import read_inputs
+from ferjax.predict.inputs import UNREADABLE, Input, list_inputs, part_of_inputs
 from ferjax.predict.journal import check_is_new, journal_lines, journal_path, open_journal
 from ferjax.predict.predict_inputs import (
     LARGEST_FACE_PICTURE,
     PredictSettings,
     predict_inputs,
-    read_inputs,
 )
 from ferjax.predict.predictor import Predictor, load_predictor
 from ferjax.predict.result_places import check_results, own_places
@@ -47,9 +47,16 @@ from ferjax.runtime.progress_bar import tqdm
 
 # Inputs of a chunk where pictures are kept in memory to be annotated.
 _CHUNK_ANNOTATED = 16
+# What is counted beside the statuses of rows.
+_FACES = "faces"
 
 
-def run_predict(config: PredictConfig, words: Sequence[str], listed: Iterable[str] = ()) -> str:
+def run_predict(
+    config: PredictConfig,
+    words: Sequence[str],
+    listed: Iterable[str] = (),
+    predictors: Sequence[Predictor] = (),
+) -> str:
     """Predicts what the words name, and writes the table; returns what was done in one line.
 
     Without `config.out` the table goes to standard output, chunk by chunk, and the line is empty.
@@ -58,6 +65,7 @@ def run_predict(config: PredictConfig, words: Sequence[str], listed: Iterable[st
       config: the flags.
       words: see `list_inputs`.
       listed: lines of a list, for the word `-`.
+      predictors: the networks, instead of those that the flags name.
 
     Raises:
       UserError: a mistake in flags or words, before the first image is read; with
@@ -65,8 +73,10 @@ def run_predict(config: PredictConfig, words: Sequence[str], listed: Iterable[st
       KeyboardInterrupt: standard error says how the work goes on.
     """
     out = check_results(config)
-    inputs = list_inputs(words, listed, own_places(config))
-    predictors = _predictors(config)
+    inputs: Sequence[Input] = list_inputs(words, listed, own_places(config))
+    if config.part:
+        inputs = part_of_inputs(inputs, config.part)
+    predictors = predictors or _predictors(config)
     settings = _settings(config, predictors, inputs)
     columns = TableColumns(
         predictors[0].classes, faces=config.faces != "whole", sets=config.sets is not None
@@ -79,12 +89,14 @@ def run_predict(config: PredictConfig, words: Sequence[str], listed: Iterable[st
         return ""
     with open_journal(out, _asked(config, predictors, inputs)) as journal:
         done = min(journal.chunks * settings.chunk, len(inputs))
+        counts = _counts(_rows(out) if done else ())
         bar = tqdm(total=len(inputs), unit="input", disable=None if config.progress else True)
         with bar:
             bar.update(done)
             try:
                 for rows in predict_inputs(predictors, inputs, settings, journal.chunks):
                     report(rows)
+                    counts += _counts(rows)
                     journal.add(to_json(rows), None)
                     bar.update(min(settings.chunk, len(inputs) - done))
                     done = min(done + settings.chunk, len(inputs))
@@ -92,7 +104,7 @@ def run_predict(config: PredictConfig, words: Sequence[str], listed: Iterable[st
                 said = f"{done:,} of {len(inputs):,} inputs are done"
                 print(f"{said}; the same command goes on from there", file=sys.stderr)
                 raise
-        counts, faces = _counts(_rows(out))
+        faces = counts.pop(_FACES, 0)
         if config.summary:
             facts = {"inputs": f"{len(inputs):,}", **{k: f"{n:,}" for k, n in counts.items()}}
             _write_summary(Path(config.summary), out, inputs, facts, columns.classes)
@@ -216,13 +228,13 @@ def _write_summary(
     write_summary(page, title, facts, chosen, classes, pictures)
 
 
-def _counts(rows: Iterable[Row]) -> tuple[Counter[str], int]:
-    """Returns how many rows have each status, and how many are of a face that was found."""
-    counts, faces = Counter[str](), 0
+def _counts(rows: Iterable[Row]) -> Counter[str]:
+    """Returns how many rows have each status, and as `_FACES` how many are of a face found."""
+    counts = Counter[str]()
     for row in rows:
         counts[row.status] += 1
-        faces += row.face is not None
-    return counts, faces
+        counts[_FACES] += row.face is not None
+    return counts
 
 
 def _rows(out: Path) -> Iterator[Row]:

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from ferjax.config.tool_configs import SearchConfig
 from ferjax.errors import UserError
 from ferjax.runtime.append_lines import drop_torn_line
 from ferjax.runtime.move_aside import move_aside
@@ -25,7 +24,7 @@ from ferjax.search.search_plan import (
     study_exists,
     write_study,
 )
-from ferjax.search.search_space import Choice, Range, Space
+from ferjax.search.search_space import Choice, Range, Space, choices_only
 from ferjax.training.run_directory.config_and_lock import holds_results
 
 _JOURNAL = "journal.log"
@@ -168,15 +167,15 @@ def claim_trial(search: Search, study: Any, worker: str) -> Any:
         for old in trials:
             if old.state != running or _is_running(search.out, old.user_attrs.get("worker")):
                 continue
-            study.sampler = build_sampler(search.config, old.number)
+            study.sampler = build_sampler(search, old.number)
             trial = optuna.Trial(study, old._trial_id)
             if trial.user_attrs.get("starts", 0) < _MAX_STARTS:
                 return _mark_claimed(trial, worker)
             trial.set_user_attr("failure", f"its process died {_MAX_STARTS} times")
             study.tell(trial, state=fail)
-        if len(trials) >= search.config.trials:
+        if len(trials) >= search.trials:
             return None
-        study.sampler = build_sampler(search.config, len(trials))
+        study.sampler = build_sampler(search, len(trials))
         trial = study.ask()
         suggest_point(trial, search.space)
         return _mark_claimed(trial, worker)
@@ -200,13 +199,19 @@ def _suggest(trial: Any, name: str, values: Range | Choice) -> Any:
     return suggest(name, values.low, values.high, log=values.log)
 
 
-def build_sampler(config: SearchConfig, number: int) -> Any:
+def build_sampler(search: Search, number: int) -> Any:
     """Returns the sampler of one trial, which depends on search seed and trial number alone.
 
     What `tpe` draws depends also on the trials that are finished or running.
     """
+    config = search.config
     samplers = import_optuna().samplers
     seed = int(np.random.SeedSequence([config.search_seed, number]).generate_state(1)[0])
+    if config.sampler == "grid":
+        sampler = samplers.GridSampler(choices_only(search.space) or {}, config.search_seed)
+        # After the last combination it would stop `optimize`, which does not run here.
+        sampler.after_trial = lambda *_: None
+        return sampler
     if config.sampler == "random":
         return samplers.RandomSampler(seed=seed)
     return samplers.TPESampler(seed=seed)

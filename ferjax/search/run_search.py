@@ -60,7 +60,7 @@ def run_search(
             say(line)
     set_study_aside(search)
     study = open_study(search)
-    total, progress = config.trials, search.base.progress
+    total, progress = search.trials, search.base.progress
     told = ended_trials(trial_rows(search, study))
     if told:
         say(f"{len(told)} of {total} trials have ended before", progress)

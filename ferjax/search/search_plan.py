@@ -1,6 +1,7 @@
 """Plan of a hyper-parameter search: settings, search space, study folder and its `study.json`."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -14,7 +15,9 @@ from ferjax.recipes import resolve
 from ferjax.runtime.atomic_files import write_atomically
 from ferjax.search.search_space import (
     DEFAULT_SPACE,
+    Choice,
     Space,
+    choices_only,
     format_space,
     parse_space,
     settings_from_point,
@@ -32,8 +35,9 @@ class Search:
     Attributes:
       config: how to search.
       fixed: `TrainConfig` fields set explicitly, the same in every trial.
-      base: the full config with these fields.
+      base: the full config with these fields; with the first network if several are compared.
       space: the search space.
+      trials: total number of trials; with the sampler `grid` at most that of the combinations.
       out: the folder of the study.
       overwrite: whether an earlier study there is moved aside.
     """
@@ -42,6 +46,7 @@ class Search:
     fixed: Mapping[str, Any]
     base: TrainConfig
     space: Space
+    trials: int
     out: Path
     overwrite: bool = False
 
@@ -66,12 +71,6 @@ def plan_search(config: SearchConfig, given: Mapping[str, Any]) -> Search:
         raise UserError(
             f"--epochs={fixed['epochs']}: trials are new runs. Give a number without +."
         )
-    base = resolve(fixed)
-    if base.seeds or (base.folds and base.fold is None):
-        raise UserError(
-            "--seeds and --folds make several runs, but a trial is one run. Search first, then"
-            " train the best settings with these flags; or give one --fold."
-        )
     space = parse_space(config.space or DEFAULT_SPACE)
     given_too = [name for name in space if name in fixed]
     if given_too and config.space:
@@ -82,8 +81,39 @@ def plan_search(config: SearchConfig, given: Mapping[str, Any]) -> Search:
         raise UserError(
             "there is nothing to search: every field of the default space is given. Give --space."
         )
-    out = Path(config.out or f"runs/search-{base.model}-{base.dataset}")
-    return Search(config, fixed, base, space, out, bool(given.get("overwrite")))
+    base = _base_config(fixed, space)
+    if base.seeds or (base.folds and base.fold is None):
+        raise UserError(
+            "--seeds and --folds make several runs, but a trial is one run. Search first, then"
+            " train the best settings with these flags; or give one --fold."
+        )
+    trials = config.trials
+    if config.sampler == "grid":
+        choices = choices_only(space)
+        if choices is None:
+            raise UserError(
+                "--sampler=grid tries every combination of choices, and --space has a range. Write"
+                " choices, as in learning_rate=0.01|0.1, or take another sampler."
+            )
+        trials = min(trials, math.prod(map(len, choices.values())))
+    model = "models" if "model" in space else base.model
+    out = Path(config.out or f"runs/search-{model}-{base.dataset}")
+    return Search(config, fixed, base, space, trials, out, bool(given.get("overwrite")))
+
+
+def _base_config(fixed: Mapping[str, Any], space: Space) -> TrainConfig:
+    """Returns the config of the fixed fields; with the first network if the space has several."""
+    models = space.get("model")
+    if not isinstance(models, Choice):
+        return resolve(fixed)
+    if fixed.get("recipe") not in (None, "default"):
+        raise UserError(
+            f"--recipe={fixed['recipe']} is of one model, and --space varies model. Leave the"
+            " recipe out, and give the settings that all trials share as flags."
+        )
+    for name in models.texts[1:]:
+        resolve({**fixed, "model": name})
+    return resolve({**fixed, "model": models.texts[0]})
 
 
 def trial_folder(number: int) -> str:

@@ -27,13 +27,13 @@ DEFAULT = "default"
 _FIELDS = {field.name: field for field in dataclasses.fields(TrainConfig)}
 _IMAGES = "trials would be evaluated on different images"
 _SERIES = "a trial is one run"
-_STUDY = "a study is of one model on one data set"
+_STUDY = "a study is of one data set"
+_RECIPE = "a recipe is of one model, and a study has one"
 # Fields that must be equal in all trials, with the reason. Fields that do not influence the results
 # must be equal too.
 _SHARED = {
-    "model": _STUDY,
     "dataset": _STUDY,
-    "recipe": _STUDY,
+    "recipe": _RECIPE,
     "num_classes": _IMAGES,
     "fold": _IMAGES,
     "on_bad_image": _IMAGES,
@@ -107,6 +107,12 @@ def searchable_fields() -> list[str]:
     """Returns the names of the `TrainConfig` fields that --space may vary."""
     free = {name for name, field in _FIELDS.items() if field.metadata["free"]}
     return [name for name in _FIELDS if name not in free and name not in _SHARED]
+
+
+def choices_only(space: Space) -> dict[str, tuple[str, ...]] | None:
+    """Returns field → texts of its choices; None if the space has a range."""
+    choices = {k: values.texts for k, values in space.items() if isinstance(values, Choice)}
+    return choices if len(choices) == len(space) else None
 
 
 def format_space(space: Space) -> str:

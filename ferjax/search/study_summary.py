@@ -102,16 +102,17 @@ def study_report(search: Search, rows: Sequence[Mapping[str, Any]]) -> dict[str,
 
     Test results are those of the best trial only, and appear only after all trials have ended.
     """
-    total = search.config.trials
+    total = search.trials
     states = Counter(row["state"] for row in rows)
     ended = len(rows) - states["running"]
     best, done = best_row(rows), ended >= total
     run = _run_report(search.out / best["directory"] / "report.json") if best else {}
     results = {k: v for k, v in run.get("results", {}).items() if done or k == "val"}
     warnings = list(run.get("warnings", [])) if done else [f"unfinished: {ended} of {total} trials"]
-    base = search.base
+    base, models = search.base, search.space.get("model")
+    model = ", ".join(models.texts) if isinstance(models, Choice) else base.model
     return {
-        "title": f"search: {base.model} on {base.dataset}, {ended} trials",
+        "title": f"search: {model} on {base.dataset}, {ended} trials",
         "summary": _summary(best, results, ended),
         "best": best,
         "command": best_command(search, best) if best else None,

@@ -54,14 +54,14 @@ def run_workers(
             if study_exists(search):
                 rows = trial_rows(search, open_study(search))
                 update_progress_bar(bar, rows)
-                for line in new_trial_lines(rows, config.trials, told):
+                for line in new_trial_lines(rows, search.trials, told):
                     say(line, search.base.progress)
     _raise_worker_error(search, children)
     path = search.out / "report.json"
     rows = trial_rows(search, open_study(search)) if study_exists(search) else []
     dead = [k for k, child in enumerate(children, 1) if child.returncode]
     # A dead worker is no error if the others have finished its trials.
-    if dead and sum(row["state"] != "running" for row in rows) < config.trials:
+    if dead and sum(row["state"] != "running" for row in rows) < search.trials:
         raise UserError(
             f"worker {dead[0]} ended with status {children[dead[0] - 1].returncode}; its output is"
             f" in {_log_file(search, dead[0])}. The same command continues the search."
@@ -86,7 +86,7 @@ def _raise_worker_error(search: Search, children: Sequence[subprocess.Popen[byte
 
 def _progress_bar(search: Search) -> Any:
     disable = None if search.base.progress else True
-    return tqdm(total=search.config.trials, desc="trials", unit="trial", disable=disable)
+    return tqdm(total=search.trials, desc="trials", unit="trial", disable=disable)
 
 
 @contextlib.contextmanager

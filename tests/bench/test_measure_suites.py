@@ -90,5 +90,5 @@ def test_an_unknown_suite_on_the_command_line() -> None:
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 1
-    known = "guide, input, jumper, loop, ops, recognisers, scaling, train"
+    known = "guide, input, jumper, loop, ops, predict, recognisers, scaling, train"
     assert done.stderr.strip() == f"error: unknown --suite 'speed'. Known: {known}."

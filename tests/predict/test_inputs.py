@@ -14,7 +14,7 @@ from PIL import Image
 from ferjax.errors import UserError
 from ferjax.predict import archives
 from ferjax.predict.archives import member_names, open_archive
-from ferjax.predict.inputs import HIDDEN, NO_IMAGE, Input, list_inputs
+from ferjax.predict.inputs import HIDDEN, NO_IMAGE, Input, list_inputs, part_of_inputs
 
 
 def picture(size: int = 8) -> bytes:
@@ -58,6 +58,17 @@ def test_words_keep_their_order(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     # A file may be named like a pattern.
     (folder / "odd[1].png").write_bytes(picture())
     assert [each.name for each in list_inputs(["odd[1].png"])] == ["odd[1].png"]
+
+
+def test_parts_of_the_inputs() -> None:
+    inputs = [Input(name, Path(name)) for name in "abcdefg"]
+    parts = [part_of_inputs(inputs, f"{k}/3") for k in (1, 2, 3)]
+    assert [[each.name for each in part] for part in parts] == [[*"ab"], [*"cd"], [*"efg"]]
+    assert part_of_inputs(inputs, "1/1") == inputs
+    assert sum(len(part_of_inputs(inputs, f"{k}/9")) for k in range(1, 10)) == 7
+    for wrong in ("0/3", "4/3", "1", "1/", "/2", "a/b", "-1/2", "1/0"):
+        with pytest.raises(UserError, match=f"--part={wrong}: expected K/N, such as 1/4"):
+            part_of_inputs(inputs, wrong)
 
 
 def test_a_list_of_paths(folder: Path) -> None:

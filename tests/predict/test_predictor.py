@@ -55,6 +55,15 @@ def test_prediction_equals_evaluation(
     np.testing.assert_allclose(served, evaluation(logits, labels).probabilities, atol=1e-6)
 
 
+def test_batches_are_split_over_the_devices(predictor: Predictor) -> None:
+    devices = jax.local_device_count()
+    assert devices >= 4
+    split = predictor.probabilities_fn(FACES[:4])
+    assert [shard.data.shape[0] for shard in split.addressable_shards] == [1] * devices
+    # One face is computed by every device: to split it would not be faster.
+    np.testing.assert_allclose(predictor.probabilities_fn(FACES[:1])[0], split[0], atol=1e-6)
+
+
 def test_an_image_does_not_depend_on_its_batch(predictor: Predictor) -> None:
     whole = predictor(FACES)
     for size in (3, 4, 5):

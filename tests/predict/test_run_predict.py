@@ -24,9 +24,9 @@ from ferjax.predict import (
     predict_inputs,
     run_predict,
 )
+from ferjax.predict.decode_ahead import read_inputs
 from ferjax.predict.inputs import list_inputs
 from ferjax.predict.journal import journal_path
-from ferjax.predict.predict_inputs import read_inputs
 
 FACES = render_faces(np.arange(11) % 7, np.arange(11) + 500, size=48)
 
@@ -108,6 +108,18 @@ def test_the_same_rows_in_every_format(tiny_run: Path, folder: Path) -> None:
 
 class Killed(BaseException):
     """What ends a command like a kill: nothing is cleaned up for it."""
+
+
+def test_tables_of_parts_are_that_of_the_whole(tiny_run: Path, folder: Path) -> None:
+    whole, parts = folder.parent / "whole.csv", []
+    predict(tiny_run, folder, out=str(whole))
+    for number in (1, 2, 3):
+        out = folder.parent / f"{number}.csv"
+        predict(tiny_run, folder, out=str(out), part=f"{number}/3")
+        parts += table(out)
+    named = table(whole)
+    assert [row["file"] for row in parts] == [row["file"] for row in named]
+    assert [row["emotion"] for row in parts] == [row["emotion"] for row in named]
 
 
 @pytest.mark.parametrize("torn", [False, True])

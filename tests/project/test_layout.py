@@ -34,6 +34,7 @@ OPTIONAL_PACKAGES = {
     "h5py",
     "huggingface_hub",
     "keras",
+    "onnxruntime",
     "optuna",
     "pyarrow",
     "sklearn",

@@ -75,8 +75,8 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dic
         **fields: Any,
     ) -> dict[str, Any]:
         config = SearchConfig(**{"out": str(tmp_path / "study"), "trials": 6, **fields})
-        return run_search(
-            config, {**GIVEN, **(given or {})}, train=fake_train(formula), prepare=prepare
-        )
+        fields_given = {**GIVEN, **(given or {})}
+        fields_given = {name: value for name, value in fields_given.items() if value is not None}
+        return run_search(config, fields_given, train=fake_train(formula), prepare=prepare)
 
     return call

@@ -94,9 +94,10 @@ def test_the_lock_of_a_dead_process_is_released(search: Search) -> None:
 
 
 @pytest.mark.parametrize("name", ["random", "tpe"])
-def test_samples_depend_on_seed_and_trial_number(name: str) -> None:
+def test_samples_depend_on_seed_and_trial_number(search: Search, name: str) -> None:
     def drawn(seed: int, number: int) -> Any:
-        sampler = build_sampler(SearchConfig(sampler=name, search_seed=seed), number)
+        config = SearchConfig(sampler=name, search_seed=seed)
+        sampler = build_sampler(replace(search, config=config), number)
         return optuna.create_study(sampler=sampler).ask().suggest_float("x", 0, 1)
 
     assert drawn(1, 2) == drawn(1, 2)

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,22 @@ def test_samples_do_not_depend_on_how_the_search_was_split(search: Search) -> No
             sampler="random", trials=trials, pruner="none", space=RATE, search_seed=3, out=out
         )
         assert values(part) == values(whole)[:trials]
+
+
+def test_every_combination_once(search: Search) -> None:
+    space = "model=cnn3|cnn4|cnn5, dropout=default|0.5"
+    options = {"space": space, "sampler": "grid", "given": {"model": None}}
+    assert len(search(trials=4, **options)["rows"]) == 4
+    report = search(trials=20, **options)
+    points = [(row["model"], row["dropout"]) for row in values(report)]
+    assert len(points) == 6
+    assert set(points) == set(product(("cnn3", "cnn4", "cnn5"), ("default", "0.5")))
+    assert report["title"] == "search: cnn3, cnn4, cnn5 on synthetic, 6 trials"
+    assert not [warning for warning in report["warnings"] if "unfinished" in warning]
+    model, dropout = (report["best"]["values"][name] for name in ("model", "dropout"))
+    assert f"--model={model}" in report["command"]
+    assert ("--dropout=0.5" in report["command"]) == (dropout == "0.5")
+    assert values(search(trials=30, **options)) == values(report)
 
 
 def test_tpe_approaches_the_best_value(search: Search) -> None:

@@ -19,6 +19,8 @@ pytest.importorskip("optuna")
 Search = Callable[..., dict[str, Any]]
 Formula = Callable[[TrainConfig, int], float]
 RATE = "learning_rate=log:1e-5:1.0"
+# Without a model, which the space varies.
+MODELS: dict[str, Any] = {"given": {"model": None}}
 
 
 def test_the_command_line_of_the_best_trial_gives_its_config(
@@ -91,6 +93,16 @@ def test_a_folder_with_other_files_is_refused(search: Search, tmp_path: Path) ->
         ({"space": "lr=1:2"}, ["unknown field in --space 'lr'"]),
         ({"trials": 0}, ["--trials=0"]),
         ({"sampler": "tpa"}, ["'tpa'", "Did you mean 'tpe'"]),
+        ({"sampler": "grid"}, ["--sampler=grid", "has a range"]),
+        ({"space": "model=cnn4|cnn5"}, ["varies model, and --model is given"]),
+        ({**MODELS, "space": "model=cnn4|cnn44"}, ["unknown model 'cnn44'"]),
+        (
+            {
+                "given": {**MODELS["given"], "recipe": "yang_cnn4_fer2013"},
+                "space": "model=cnn4|cnn5",
+            },
+            ["--recipe=yang_cnn4_fer2013 is of one model"],
+        ),
     ],
 )
 def test_settings_that_cannot_be_searched(

@@ -112,6 +112,22 @@ def awei(jumper: str, side: int) -> Any:
     return TorchAwei()
 
 
+def fernet() -> Any:
+    """Returns `fernet_s` for grey images, untrained, with 8 logits, out of torchvision's blocks."""
+    from torch import nn
+
+    block = import_torchvision("torchvision.models.resnet").BasicBlock
+
+    def stage(inputs: int, width: int, count: int) -> Any:
+        shortcut = nn.Sequential(nn.Conv2d(inputs, width, 1, 2, bias=False), nn.BatchNorm2d(width))
+        rest = [block(width, width) for _ in range(count - 1)]
+        return nn.Sequential(block(inputs, width, 2, shortcut), *rest)
+
+    stem = [nn.PixelUnshuffle(2), _conv3(4, 48, bias=False), nn.BatchNorm2d(48), nn.ReLU()]
+    end = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 8)]
+    return nn.Sequential(*stem, stage(48, 64, 1), stage(64, 128, 2), *end)
+
+
 def resnet(depth: int) -> Any:
     """Returns torchvision's ResNet of 18 or 50 layers, untrained, with 7 logits."""
     models = import_torchvision("torchvision.models")

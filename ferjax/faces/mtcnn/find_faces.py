@@ -42,6 +42,23 @@ class FoundFaces:
     landmarks: np.ndarray
 
 
+@dataclass(frozen=True)
+class Level:
+    """An image at one scale, in tiles.
+
+    Attributes:
+      scale: its size over that of the image.
+      size: (height, width) in pixels.
+      corners: (row, column) of the first pixel of each tile.
+      tiles: float32 [N, S, S, 3], and int32 [N] twice: how many rows and columns of each are real.
+    """
+
+    scale: float
+    size: tuple[int, int]
+    corners: list[tuple[int, int]]
+    tiles: tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
 def find_faces(parameters: Parameters, image: np.ndarray, smallest: int = 20) -> FoundFaces:
     """Returns the faces of an image.
 
@@ -74,7 +91,13 @@ def find_faces(parameters: Parameters, image: np.ndarray, smallest: int = 20) ->
 
 def _proposals(parameters: Parameters, table: np.ndarray, smallest: int) -> np.ndarray:
     """Returns float32 [N, 4], squares that the first network takes for faces at any scale."""
-    found = [_at_scale(parameters, table, scale) for scale in _scales(table, smallest)]
+    # All scales in one call: most of them have a few tiles only.
+    levels = [_level(table, scale) for scale in _scales(table, smallest)]
+    parts = zip(*(level.tiles for level in levels), strict=True)
+    scores, offsets = _in_batches(_propose_tiles, parameters, *map(np.concatenate, parts))
+    ends = np.cumsum([len(level.corners) for level in levels])[:-1]
+    outputs = zip(levels, np.split(scores, ends), np.split(offsets, ends), strict=True)
+    found = [_boxes_of_level(*each) for each in outputs]
     boxes, scores, offsets = (np.concatenate(parts) for parts in zip(*found, strict=True))
     kept = strongest(boxes, scores, 0.7)
     return squared(moved(boxes[kept], offsets[kept], extent=0))
@@ -90,17 +113,28 @@ def _scales(table: np.ndarray, smallest: int) -> Iterator[float]:
         yield scale
 
 
-def _at_scale(
-    parameters: Parameters, table: np.ndarray, scale: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns boxes [N, 4], probabilities [N] and offsets [N, 4] of the windows of one scale."""
+def _level(table: np.ndarray, scale: float) -> Level:
+    """Returns the image at one scale."""
     height, width = (int(n * scale + 1) for n in (table.shape[0] - 1, table.shape[1] - 1))
     whole = np.array([[0, 0, table.shape[1] - 1, table.shape[0] - 1]])
     image = resample_crops(table, whole, height, width)[0]
     corners = [(y, x) for y in _firsts(height) for x in _firsts(width)]
-    scores, offsets = _in_batches(_propose_tiles, parameters, *_tiles(image, corners))
+    return Level(scale, (height, width), corners, _tiles(image, corners))
+
+
+def _boxes_of_level(
+    level: Level, scores: np.ndarray, offsets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns boxes [N, 4], probabilities [N] and offsets [N, 4] of the windows of one scale.
+
+    Args:
+      level: the image at this scale.
+      scores: float32 [tiles, rows, columns], probabilities of their windows.
+      offsets: float32 [tiles, rows, columns, 4].
+    """
+    (height, width), scale = level.size, level.scale
     tile, row, column = np.nonzero(scores >= THRESHOLDS[0])
-    y, x = np.array(corners)[tile].T + 2 * np.stack([row, column])
+    y, x = np.array(level.corners)[tile].T + 2 * np.stack([row, column])
     inside_image = (y // 2 < (height - 9) // 2) & (x // 2 < (width - 9) // 2)
     at = tile[inside_image], row[inside_image], column[inside_image]
     first = np.stack([x, y], 1)[inside_image].astype(np.float32) + 1

@@ -1,0 +1,1 @@
+"""What `launch.bench` does behind its flags."""

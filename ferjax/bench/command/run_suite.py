@@ -1,0 +1,62 @@
+"""One suite of `launch.bench` by its name: measured, its report written, its tables as text."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from ferjax.bench.suite_registry import PREDICT, RECOGNISERS, SCALING
+from ferjax.config.tool_configs import PredictBenchConfig, RecognisersConfig
+from ferjax.errors import UserError
+
+# Suites with flags of their own.
+_CONFIGS = {PREDICT: PredictBenchConfig, RECOGNISERS: RecognisersConfig}
+
+
+def run_suite(
+    suite: str | None, cases: str | None, quick: bool, out: str | None, given: Mapping[str, Any]
+) -> tuple[str, Path]:
+    """Measures a suite; returns its tables as text and the folder of its report.
+
+    Args:
+      suite: its name, or None for all that have cases with sides.
+      cases: a regular expression that picks cases by name, or None.
+      quick: the main cases only, with less effort.
+      out: the folder to write, new or empty; None for bench/<suite>-<date>-<time>.
+      given: flags of single suites that were given.
+
+    Raises:
+      UserError: an unknown suite, a wrong flag, or a flag of another suite.
+    """
+    _check_flags(suite, given)
+    if suite == RECOGNISERS:
+        from ferjax.bench.recognisers.report_files import recognisers_table
+        from ferjax.bench.recognisers.run_recognisers import run_recognisers
+
+        result, folder = run_recognisers(RecognisersConfig(**given), cases, quick, out)
+        return recognisers_table(result), folder
+    if suite == SCALING:
+        from ferjax.bench.scaling.report_files import scaling_table
+        from ferjax.bench.scaling.run_scaling import run_scaling
+
+        result, folder = run_scaling(cases, quick, out)
+        return scaling_table(result), folder
+    if suite == PREDICT:
+        from ferjax.bench.prediction.report_files import prediction_tables
+        from ferjax.bench.prediction.run_prediction import run_prediction
+
+        result, folder = run_prediction(PredictBenchConfig(**given), cases, quick, out)
+        return prediction_tables(result), folder
+    from ferjax.bench.measure_suites import run_bench
+    from ferjax.bench.reporting.report_files import terminal_table
+
+    results, folder = run_bench(suite, cases, quick, out)
+    return terminal_table(results), folder
+
+
+def _check_flags(suite: str | None, given: Mapping[str, Any]) -> None:
+    """Raises `UserError` for a flag of another suite."""
+    for owner, config in _CONFIGS.items():
+        for field in fields(config):
+            if field.name in given and owner != suite:
+                raise UserError(f"--{field.name} belongs to --suite={owner}; leave it out.")

@@ -1,0 +1,91 @@
+"""Recall and precision of face detectors on marked photographs."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ferjax.bench.prediction.photographs import Marked, Photograph
+from ferjax.faces.detectors import face_detector
+from ferjax.faces.face import Box
+from ferjax.runtime.progress_bar import tqdm
+
+# The longer side of a box that is right, over the height of the face.
+_LEAST_RATIO, _MOST_RATIO = 0.5, 2.0
+
+
+@dataclass(frozen=True)
+class DetectorScore:
+    """What a detector found.
+
+    Attributes:
+      detector: its name.
+      faces: how many there are.
+      found: how many of them were found.
+      boxes: how many boxes it gave.
+      seconds: median of the times of a photograph.
+      missed: names of the photographs, one for each face that was not found.
+      false_alarms: names of the photographs, one for each box without a face.
+    """
+
+    detector: str
+    faces: int
+    found: int
+    boxes: int
+    seconds: float
+    missed: tuple[str, ...]
+    false_alarms: tuple[str, ...]
+
+    @property
+    def recall(self) -> float:
+        """Share of the faces that were found."""
+        return self.found / self.faces
+
+    @property
+    def precision(self) -> float:
+        """Share of the boxes that hold a face."""
+        return self.found / self.boxes if self.boxes else 0.0
+
+
+def score_detectors(names: Sequence[str], photographs: Sequence[Photograph]) -> list[DetectorScore]:
+    """Returns the scores of detectors (see `face_detector`), with their default settings."""
+    return [_score(name, photographs) for name in names]
+
+
+def _score(name: str, photographs: Sequence[Photograph]) -> DetectorScore:
+    detect = face_detector(name).detect
+    missed, alarms, seconds, boxes = [], [], [], 0
+    for photograph in tqdm(photographs, desc=name, unit="photograph", disable=None, leave=False):
+        image = np.broadcast_to(photograph.image, (*photograph.image.shape[:2], 3))
+        image = np.ascontiguousarray(image)
+        detect(image)  # compiles for this size
+        began = time.perf_counter()
+        found = [face.box for face in detect(image)]
+        seconds.append(time.perf_counter() - began)
+        boxes += len(found)
+        right = matches(photograph.faces, found)
+        missed += [photograph.name] * (len(photograph.faces) - right)
+        alarms += [photograph.name] * (len(found) - right)
+    faces = sum(len(photograph.faces) for photograph in photographs)
+    median = float(np.median(seconds))
+    return DetectorScore(
+        name, faces, faces - len(missed), boxes, median, tuple(missed), tuple(alarms)
+    )
+
+
+def matches(faces: Sequence[Marked], boxes: Sequence[Box]) -> int:
+    """Returns how many faces have a box of their own: about the nose, and of the face's size."""
+    free = list(boxes)
+    for face in faces:
+        box = next((box for box in free if _holds(box, face)), None)
+        if box is not None:
+            free.remove(box)
+    return len(boxes) - len(free)
+
+
+def _holds(box: Box, face: Marked) -> bool:
+    inside = (
+        box.left <= face.x <= box.left + box.width and box.top <= face.y <= box.top + box.height
+    )
+    return inside and _LEAST_RATIO <= max(box.width, box.height) / face.height <= _MOST_RATIO

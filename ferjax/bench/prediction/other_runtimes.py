@@ -1,0 +1,120 @@
+"""PyTorch and onnxruntime as predictors: uint8 faces to probabilities, as people write it."""
+
+import contextlib
+import importlib
+import importlib.util
+import io
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ferjax.bench.prediction.networks import Network
+from ferjax.bench.pytorch.data_loaders import decode_file
+from ferjax.data.decoding.usable_cores import usable_cores
+
+# uint8 [B, H, W, C] → probabilities float32 [B, K].
+Probabilities = Callable[[np.ndarray], np.ndarray]
+
+ONNX = "onnxruntime"
+_NEEDED = ("onnx", "onnxruntime", "onnxscript", "torch")
+
+
+def missing_onnxruntime() -> str | None:
+    """Returns why there is no side of onnxruntime, or None where there is one."""
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        return f"{', '.join(missing)} not installed; for onnxruntime: pip install 'ferjax[bench]'"
+    return None
+
+
+def torch_probabilities(network: Network, *, channels_last: bool) -> Probabilities:
+    """Returns PyTorch's network in one memory format."""
+    import torch
+
+    module, layout = _module(network), _layout(channels_last)
+    module = module.to(memory_format=layout)
+
+    def probabilities(faces: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            images = torch.from_numpy(faces).permute(0, 3, 1, 2).contiguous(memory_format=layout)
+            return module(images).numpy()
+
+    return probabilities
+
+
+def onnx_probabilities(network: Network) -> Probabilities:
+    """Returns the network in onnxruntime, exported by PyTorch, with the default options."""
+    import torch
+
+    onnxruntime = importlib.import_module("onnxruntime")
+
+    example = torch.zeros((2, network.channels, network.side, network.side), dtype=torch.uint8)
+    with tempfile.TemporaryDirectory(prefix="ferjax-bench-") as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        file = Path(folder) / "network.onnx"
+        # The exporter tells its progress on standard output.
+        with contextlib.redirect_stdout(io.StringIO()):
+            torch.onnx.export(
+                _module(network),
+                (example,),
+                str(file),
+                dynamic_shapes=({0: torch.export.Dim("faces")},),
+                dynamo=True,
+                verbose=False,
+            )
+        session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+
+    def probabilities(faces: np.ndarray) -> np.ndarray:
+        images = np.ascontiguousarray(faces.transpose(0, 3, 1, 2))
+        return np.asarray(session.run(None, {name: images})[0])
+
+    return probabilities
+
+
+def loop_over_files(
+    probabilities: Probabilities, paths: Sequence[Path], channels: int, batch_size: int
+) -> np.ndarray:
+    """Returns the probabilities of files, which threads decode while the network computes."""
+    with ThreadPoolExecutor(1) as ahead, ThreadPoolExecutor(usable_cores()) as pool:
+
+        def decode(first: int) -> np.ndarray:
+            part = paths[first : first + batch_size]
+            mode = "L" if channels == 1 else "RGB"
+            faces = np.stack(list(pool.map(lambda path: decode_file(path, mode), part)))
+            return faces if faces.ndim == 4 else faces[..., None]
+
+        def batches() -> Iterator[np.ndarray]:
+            waiting = ahead.submit(decode, 0)
+            for first in range(batch_size, len(paths), batch_size):
+                faces, waiting = waiting.result(), ahead.submit(decode, first)
+                yield faces
+            yield waiting.result()
+
+        return np.concatenate([probabilities(faces) for faces in batches()])
+
+
+def _module(network: Network) -> Any:
+    """Returns the PyTorch module from uint8 images [B, C, H, W] to probabilities."""
+    import torch
+
+    class Probability(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network.twin()
+
+        def forward(self, images: Any) -> Any:
+            return self.network(images.float() / 255).softmax(-1)
+
+    return Probability().eval()
+
+
+def _layout(channels_last: bool) -> Any:
+    import torch
+
+    return torch.channels_last if channels_last else torch.contiguous_format

@@ -1,0 +1,87 @@
+"""Run the suite `predict`: crops, single faces, photographs, a video; write the report."""
+
+import os
+import time
+from pathlib import Path
+
+from ferjax.bench.measure_suites import free_folder, measure_case
+from ferjax.bench.measuring.interleaved_timing import FULL, QUICK
+from ferjax.bench.measuring.machine_ceilings import measure_ceilings
+from ferjax.bench.measuring.pytorch_side import missing_torch
+from ferjax.bench.prediction.detector_scores import score_detectors
+from ferjax.bench.prediction.face_crops import crop_cases
+from ferjax.bench.prediction.made_video import Scene
+from ferjax.bench.prediction.other_runtimes import missing_onnxruntime
+from ferjax.bench.prediction.photographs import load_photographs
+from ferjax.bench.prediction.report_files import write_prediction
+from ferjax.bench.prediction.results import PredictionResult
+from ferjax.bench.prediction.single_face import single_face_latencies
+from ferjax.bench.prediction.video_score import score_video
+from ferjax.bench.suite_registry import PREDICT, cases_expression
+from ferjax.config.tool_configs import PredictBenchConfig
+from ferjax.errors import UserError
+from ferjax.runtime.progress_bar import tqdm
+
+# What --cases picks from.
+PARTS = ("crops", "single face", "photographs", "video")
+# Crops, calls with one face, seconds of the video: in full and in a quick run.
+_FULL_SIZES, _QUICK_SIZES = (10_000, 2_000, 600.0), (512, 200, 20.0)
+
+
+def run_prediction(
+    config: PredictBenchConfig,
+    cases: str | None = None,
+    quick: bool = False,
+    out: str | None = None,
+) -> tuple[PredictionResult, Path]:
+    """Measures prediction and writes bench.json and bench.md after each part.
+
+    Args:
+      config: where the photographs are.
+      cases: a regular expression that picks from `PARTS`, or None.
+      quick: few crops and calls, a short video.
+      out: the folder to write, new or empty; None for bench/predict-<date>-<time>.
+
+    Returns:
+      The results and the folder.
+
+    Raises:
+      UserError: a wrong flag, or a damaged photograph.
+    """
+    wanted = [part for part in PARTS if not cases or cases_expression(cases).search(part)]
+    if not wanted:
+        raise UserError(f"--cases={cases} matches no part. Parts: {', '.join(PARTS)}.")
+    folder, started = free_folder(out, PREDICT), time.monotonic()
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    sizes, effort = (_QUICK_SIZES, QUICK) if quick else (_FULL_SIZES, FULL)
+    no_torch, no_onnx = missing_torch(), missing_onnxruntime()
+    result = PredictionResult(notes=tuple(filter(None, (no_torch, no_onnx))))
+    photographs = []
+    if "photographs" in wanted:
+        if config.photos:
+            photographs, notes = load_photographs(Path(config.photos).expanduser())
+        else:
+            wanted.remove("photographs")
+            notes = ["no --photos: detectors are not compared"]
+        result = result.with_parts(notes=(*result.notes, *notes))
+    with tqdm(wanted, unit="part", disable=None, leave=False) as bar:
+        for part in bar:
+            bar.set_postfix_str(part)
+            show = bar.set_postfix_str
+            if part == "crops":
+                ceilings = measure_ceilings()
+                measured = [
+                    measure_case(PREDICT, case, ceilings, effort, not no_torch, show)
+                    for case in crop_cases(sizes[0])
+                ]
+                result = result.with_parts(crops=tuple(measured))
+            elif part == "single face":
+                found = single_face_latencies(sizes[1], with_torch=not no_torch)
+                result = result.with_parts(latencies=tuple(found))
+            elif part == "photographs":
+                scores = score_detectors(config.detectors.split(","), photographs)
+                result = result.with_parts(photographs=len(photographs), detectors=tuple(scores))
+            else:
+                result = result.with_parts(video=score_video(Scene(sizes[2]), show))
+            write_prediction(folder, result, time.monotonic() - started)
+    return result, folder

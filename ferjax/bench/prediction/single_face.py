@@ -1,0 +1,64 @@
+"""The time of one face, as a distribution over many calls: what a camera or a web page waits."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ferjax.bench.measuring.case import OURS, TORCH
+from ferjax.bench.prediction.networks import NETWORKS, Network
+from ferjax.bench.prediction.other_runtimes import (
+    ONNX,
+    missing_onnxruntime,
+    onnx_probabilities,
+    torch_probabilities,
+)
+
+_WARM_UP = 20
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Times of a call with one face.
+
+    Attributes:
+      network: its name.
+      side: `ferjax`, `PyTorch` or `onnxruntime`.
+      calls: how many.
+      p50: median, milliseconds.
+      p99: 99 of 100 calls take no longer, milliseconds.
+    """
+
+    network: str
+    side: str
+    calls: int
+    p50: float
+    p99: float
+
+
+def single_face_latencies(calls: int, *, with_torch: bool) -> list[Latency]:
+    """Returns the times of one face for every network and runtime, which take turns."""
+    return [each for network in NETWORKS for each in _latencies(network, calls, with_torch)]
+
+
+def _latencies(network: Network, calls: int, with_torch: bool) -> list[Latency]:
+    shape = (1, network.side, network.side, network.channels)
+    face = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    sides: dict[str, Callable[[np.ndarray], Any]] = {OURS: network.predictor()}
+    if with_torch:
+        sides[TORCH] = torch_probabilities(network, channels_last=False)
+        if not missing_onnxruntime():
+            sides[ONNX] = onnx_probabilities(network)
+    seconds: dict[str, list[float]] = {side: [] for side in sides}
+    for number in range(_WARM_UP + calls):
+        for side, call in sides.items():
+            began = time.perf_counter()
+            call(face)
+            if number >= _WARM_UP:
+                seconds[side].append(time.perf_counter() - began)
+    return [
+        Latency(network.name, side, calls, *(1e3 * np.percentile(found, (50, 99))).tolist())
+        for side, found in seconds.items()
+    ]
