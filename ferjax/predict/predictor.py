@@ -19,7 +19,13 @@ from ferjax.predict.input_images import Images, face_arrays
 from ferjax.report.prediction_sets import prediction_sets, threshold
 from ferjax.runs.load_network import load_network
 from ferjax.runs.load_run import check_probabilities
-from ferjax.runtime.sharding import Devices, batch_sharded, data_mesh, replicated
+from ferjax.runtime.sharding import (
+    Devices,
+    batch_sharded,
+    compiled_forward,
+    data_mesh,
+    replicated,
+)
 from ferjax.specs import InputSpec
 from ferjax.training.train_step import predict_step
 from ferjax.weights.shipped import DEFAULT
@@ -221,7 +227,7 @@ def load_predictor(
         logits = predict_step(variables, images, model=run.model, spec=run.spec, tta=tta)
         return jax.nn.softmax(logits).astype(jnp.float32)
 
-    function = jax.jit(probabilities)
+    function = compiled_forward(probabilities)
     return Predictor(
         run.classes,
         run.spec,

@@ -11,6 +11,7 @@ from ferjax.bench.pytorch import networks
 from ferjax.emotions import EMOTIONS
 from ferjax.models.registry import create_model
 from ferjax.predict import Predictor, load_predictor
+from ferjax.runtime.sharding import compiled_forward
 from ferjax.specs import InputSpec
 from ferjax.training.train_step import predict_step
 
@@ -46,7 +47,7 @@ def _untrained_resnet18(side: int) -> Predictor:
     def probabilities(variables: Any, batch: jax.Array) -> jax.Array:
         return jax.nn.softmax(predict_step(variables, batch, model=model, spec=spec))
 
-    function = jax.jit(probabilities)
+    function = compiled_forward(probabilities)
     return Predictor(tuple(EMOTIONS), spec, 64, lambda batch: function(variables, batch))
 
 

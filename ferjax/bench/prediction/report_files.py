@@ -15,7 +15,7 @@ from ferjax.runtime.atomic_files import write_atomically
 _EXPLANATION = """\
 *Crops*: ferjax's side is all of `launch.predict` but the start of its process: listing the folder,
 decoding, the network, the journal, the table. *The network alone* is the same compiled network on
-faces in memory. PyTorch (the faster of two memory formats) and onnxruntime (of the network that
+faces in memory. PyTorch (channels_last) and onnxruntime (of the network that
 PyTorch exports) decode with Pillow in as many threads, while the network computes; they write
 nothing. A ratio above 1 means that ferjax is faster: the median of the ratios of all rounds, in
 which the sides take turns. *One face* is a call with one picture in memory; the sides take turns at

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from ferjax.bench.measure_suites import free_folder, measure_case
-from ferjax.bench.measuring.interleaved_timing import FULL, QUICK
+from ferjax.bench.measuring.interleaved_timing import QUICK, Effort
 from ferjax.bench.measuring.machine_ceilings import measure_ceilings
 from ferjax.bench.measuring.pytorch_side import missing_torch
 from ferjax.bench.prediction.detector_scores import score_detectors
@@ -26,6 +26,8 @@ from ferjax.runtime.progress_bar import tqdm
 PARTS = ("crops", "single face", "photographs", "video")
 # Crops, calls with one face, seconds of the video: in full and in a quick run.
 _FULL_SIZES, _QUICK_SIZES = (10_000, 2_000, 600.0), (512, 200, 20.0)
+# 10,000 crops take a minute or more.
+_FULL_EFFORT = Effort(rounds=3, least=2)
 
 
 def run_prediction(
@@ -53,7 +55,7 @@ def run_prediction(
         raise UserError(f"--cases={cases} matches no part. Parts: {', '.join(PARTS)}.")
     folder, started = free_folder(out, PREDICT), time.monotonic()
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    sizes, effort = (_QUICK_SIZES, QUICK) if quick else (_FULL_SIZES, FULL)
+    sizes, effort = (_QUICK_SIZES, QUICK) if quick else (_FULL_SIZES, _FULL_EFFORT)
     no_torch, no_onnx = missing_torch(), missing_onnxruntime()
     result = PredictionResult(notes=tuple(filter(None, (no_torch, no_onnx))))
     photographs = []

@@ -4,6 +4,7 @@ Thresholds, scales and rounding are those of facenet-pytorch 2.6.0, so that its 
 same faces.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 from ferjax.faces.mtcnn.area_resampling import resample_crops, summed_area
 from ferjax.faces.mtcnn.boxes import inside, moved, squared, strongest
 from ferjax.faces.mtcnn.networks import Parameters, locate, propose, refine
+from ferjax.runtime.sharding import compiled_forward
 
 # Least probability of a face after each network.
 THRESHOLDS = (0.6, 0.7, 0.7)
@@ -182,9 +184,15 @@ def _in_batches(
         batch = [array[start : start + most] for array in inputs]
         size = 1 << max(len(batch[0]) - 1, 0).bit_length()
         padded = [np.pad(a, [(0, size - len(a))] + [(0, 0)] * (a.ndim - 1)) for a in batch]
-        outputs = network(parameters, *padded)
+        outputs = _compiled(network)(parameters, *padded)
         found.append([np.asarray(output)[: len(batch[0])] for output in outputs])
     return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
+
+
+@functools.cache
+def _compiled(network: Callable[..., tuple[jax.Array, ...]]) -> Callable[..., Any]:
+    """Returns a network jitted; not at import, which must not start a JAX backend."""
+    return compiled_forward(network)
 
 
 def _scaled(images: Any) -> jax.Array:
@@ -192,18 +200,15 @@ def _scaled(images: Any) -> jax.Array:
     return (jnp.asarray(images) - 127.5) / 128
 
 
-@jax.jit
 def _propose_tiles(
     parameters: Parameters, tiles: jax.Array, rows: jax.Array, columns: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     return propose(parameters, _scaled(tiles), rows, columns)
 
 
-@jax.jit
 def _refine(parameters: Parameters, crops: jax.Array) -> tuple[jax.Array, jax.Array]:
     return refine(parameters, _scaled(crops))
 
 
-@jax.jit
 def _locate(parameters: Parameters, crops: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     return locate(parameters, _scaled(crops))
