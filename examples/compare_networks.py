@@ -3,8 +3,8 @@
     python -m launch.search --import=examples.compare_networks --dataset=ferplus --data_dir=PATH \
         --space='model=fernet_s|fernet_deep|fernet_thin' --sampler=grid --pruner=none --epochs=5
 
-This is how `fernet_s` was compared with its neighbours; docs/recognisers.md has the table. Every
-network is trained by the recipe of `fernet-ferplus`.
+This is how `fernet_s` was compared with its neighbours (docs/recognisers.md). Every network is
+trained by the recipe of `fernet-ferplus`.
 """
 
 from functools import partial

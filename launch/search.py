@@ -2,6 +2,8 @@
 
 import sys
 
+from absl import flags
+
 from ferjax.config.tool_configs import SearchConfig
 from ferjax.config.train_config import TrainConfig
 from launch.app import interrupt_status, refuse_arguments, run
@@ -27,7 +29,7 @@ def main(arguments: list[str]) -> None:
             command = [sys.executable, "-m", "launch.search", *sys.argv[1:], *last]
             report = run_workers(config, given, command)
         else:
-            report = run_search(config, given)
+            report = run_search(config, given, imports=flags.FLAGS["import"].value or ())
     except KeyboardInterrupt as error:
         print("stopped; the same command continues the search", file=sys.stderr)
         sys.exit(interrupt_status(error))

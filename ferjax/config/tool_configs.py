@@ -148,8 +148,12 @@ class PrepareConfig:
 class SearchConfig:
     """Settings of `launch.search` itself, one flag for each field; trials use a `TrainConfig`."""
 
-    trials: int = config_field(
-        20, "Total number of trials, including those of earlier commands.", low=1, free=True
+    trials: int | None = config_field(
+        None,
+        "Total number of trials, including those of earlier commands. Default: 20; with"
+        " --sampler=grid all combinations.",
+        low=1,
+        free=True,
     )
     space: str | None = config_field(
         None,
@@ -176,7 +180,10 @@ class SearchConfig:
         1, "Number of processes on this machine that share the study.", low=1, free=True
     )
     out: str | None = config_field(
-        None, "Folder of the study. Default: runs/search-<model>-<dataset>.", free=True
+        None,
+        "Folder of the study. Default: runs/search-<model>-<dataset>; runs/search-models-<dataset>"
+        " if the model varies.",
+        free=True,
     )
 
     def __post_init__(self) -> None:

@@ -200,7 +200,8 @@ def predict_video(config: PredictConfig, words: Sequence[str]) -> str:
         raise UserError(f"{' '.join(words)}: a video is predicted by a command of its own.")
     if not config.out:
         raise UserError("--out is missing: the table of the video, such as --out=p.csv.")
-    if len(config.workdir) > 1 or config.sets is not None or config.faces == "whole" or config.part:
+    of_pictures = config.sets is not None or config.part is not None or config.faces == "whole"
+    if of_pictures or len(config.workdir) > 1:
         raise UserError(
             "--sets, --part, --faces=whole and several runs: not for videos. Leave them out."
         )

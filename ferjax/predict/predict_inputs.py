@@ -28,8 +28,8 @@ class PredictSettings:
       set_threshold: from `Predictor.set_threshold`, or None: no prediction sets.
       chunk: inputs that are predicted together. Twice as many are predicted again after a kill, at
         most: while the network computes a chunk, the next one is read.
-      on_image: called with every picture that was read, and its rows; the pictures of a chunk are
-        kept in memory for it. None: nothing is.
+      on_image: called with every picture that was read, and its rows; the pictures of two chunks
+        are kept in memory for it. None: nothing is.
     """
 
     plan: CropPlan | None = None
@@ -60,7 +60,13 @@ def predict_inputs(
     finish = None
     with closing(read_inputs_ahead(rest)) as images:
         for start in range(0, len(rest), settings.chunk):
-            begun = _begin_chunk(predictors, rest[start : start + settings.chunk], images, settings)
+            part = rest[start : start + settings.chunk]
+            try:
+                begun = _begin_chunk(predictors, part, images, settings)
+            except UserError:
+                if finish:
+                    yield finish()  # what was predicted before is kept
+                raise
             if finish:
                 yield finish()
             finish = begun

@@ -128,9 +128,7 @@ class Predictor:
 
     def probabilities(self, faces: Sequence[np.ndarray]) -> np.ndarray:
         """Returns float32 probabilities [N, K] of N arrays uint8 [H, W, 1 or 3], N may be 0."""
-        most = _BATCHES_AHEAD * self.batch_size
-        rows = [self.start(faces[first : first + most])() for first in range(0, len(faces), most)]
-        return np.concatenate([np.zeros((0, len(self.classes)), np.float32), *rows])
+        return self.start(faces)()
 
     def start(self, faces: Sequence[np.ndarray]) -> Callable[[], np.ndarray]:
         """Starts the network on N arrays uint8 [H, W, 1 or 3]; returns what waits for its result.
@@ -139,14 +137,16 @@ class Predictor:
         not finite. Meanwhile the caller may read what comes next.
         """
         size = padded_size(len(faces), self.batch_size)
-        parts = [faces[first : first + size] for first in range(0, len(faces), size)]
-        started = [self.probabilities_fn(self._padded(part, size)) for part in parts]
+        started: list[jax.Array | np.ndarray] = []
+        for first in range(0, len(faces), size):
+            if len(started) >= _BATCHES_AHEAD:
+                started[-_BATCHES_AHEAD] = np.asarray(started[-_BATCHES_AHEAD])
+            started.append(self.probabilities_fn(self._padded(faces[first : first + size], size)))
+        count, classes = len(faces), len(self.classes)
 
         def result() -> np.ndarray:
-            rows = [np.zeros((0, len(self.classes)), np.float32)]
-            for part, found in zip(parts, started, strict=True):
-                rows.append(check_probabilities(np.asarray(found)[: len(part)], self.source))
-            return np.concatenate(rows)
+            rows = [np.zeros((0, classes), np.float32), *map(np.asarray, started)]
+            return check_probabilities(np.concatenate(rows)[:count], self.source)
 
         return result
 
@@ -203,7 +203,7 @@ def load_predictor(
 ) -> Predictor:
     """Returns a trained network as a callable on uint8 images of faces.
 
-    Batches are split over the devices of this process, where their number divides them.
+    Batches are split over a power of two of this process's devices, where that divides them.
 
     Args:
       run_or_name: a run directory; a recogniser that comes with ferjax, `fernet-ferplus`; or
@@ -228,11 +228,19 @@ def load_predictor(
         return jax.nn.softmax(logits).astype(jnp.float32)
 
     function = compiled_forward(probabilities)
+    # As in `training.split_logits`: programs of several simulated CPU devices can wait for each
+    # other's exchanges.
+    one_at_a_time = mesh.size > 1 and mesh.devices.flat[0].platform == "cpu"
+
+    def on_devices(images: np.ndarray) -> jax.Array:
+        found = function(variables, _split(images, mesh))
+        return found.block_until_ready() if one_at_a_time else found
+
     return Predictor(
         run.classes,
         run.spec,
         batch_size,
-        lambda images: function(variables, _split(images, mesh)),
+        on_devices,
         str(source),
         tta,
         run.meta.get("prediction_sets"),

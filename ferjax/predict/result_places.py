@@ -1,6 +1,7 @@
 """Where `launch.predict` writes, and whether it may."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from ferjax.config.predict_and_export import PredictConfig
@@ -35,6 +36,21 @@ def check_results(config: PredictConfig) -> Path | None:
         if config.summary:
             check_is_new(Path(config.summary), "summary")
     return out
+
+
+def check_outside(config: PredictConfig, words: Sequence[str]) -> None:
+    """Raises `UserError` if a part of a command writes into a folder that it reads.
+
+    The other parts would count its results among their inputs, and cut them at other places.
+    """
+    folders = {Path(os.path.abspath(os.path.expanduser(word))) for word in words}
+    for flag in ("out", "summary", "annotate"):
+        place = getattr(config, flag)
+        if place and not folders.isdisjoint(Path(os.path.abspath(place)).parents):
+            raise UserError(
+                f"--{flag}={place} lies in a folder that is read, and with --part other commands"
+                " would find it there. Give a place outside."
+            )
 
 
 def own_places(config: PredictConfig) -> list[Path]:

@@ -26,7 +26,7 @@ from ferjax.predict.predict_inputs import (
     predict_inputs,
 )
 from ferjax.predict.predictor import Predictor, load_predictor
-from ferjax.predict.result_places import check_results, own_places
+from ferjax.predict.result_places import check_outside, check_results, own_places
 from ferjax.predict.rows import (
     NO_FACE,
     READ,
@@ -74,7 +74,8 @@ def run_predict(
     """
     out = check_results(config)
     inputs: Sequence[Input] = list_inputs(words, listed, own_places(config))
-    if config.part:
+    if config.part is not None:
+        check_outside(config, words)
         inputs = part_of_inputs(inputs, config.part)
     predictors = predictors or _predictors(config)
     settings = _settings(config, predictors, inputs)

@@ -1,7 +1,7 @@
 """Runs a hyper-parameter search: claims trials, trains them and updates the report."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ferjax.config.phases import total_epochs
@@ -39,6 +39,7 @@ def run_search(
     *,
     train: Train = run_train,
     prepare: Prepare = prepare_run,
+    imports: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Starts or continues a search and reports; returns the report, with its `path`.
 
@@ -47,13 +48,14 @@ def run_search(
       given: `TrainConfig` fields set explicitly, used in every trial.
       train: trains one run.
       prepare: raises `UserError` if a config cannot be trained.
+      imports: modules of the user's that register names, for the command of the best trial.
 
     Raises:
       UserError: settings that cannot work, another study in the folder, or optuna is missing.
       KeyboardInterrupt: stopped by the user; the same call continues the search.
     """
     import_optuna()
-    search = plan_search(config, given)
+    search = plan_search(config, given, imports)
     task = check_settings(search, prepare)
     if isinstance(task, Task):
         for line in describe_bundle(search.base.dataset, task.bundle):

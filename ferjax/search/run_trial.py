@@ -21,8 +21,15 @@ Prepare = Callable[[TrainConfig], Any]
 
 
 def check_settings(search: Search, prepare: Prepare) -> Any:
-    """Returns the task of the middle point of the space; raises `UserError` if there is none."""
-    return prepare(trial_config(search, middle_point(search.space), 0))
+    """Returns the task of the middle point of the space, of the first network if it has several.
+
+    Raises:
+      UserError: one of the networks cannot be trained there.
+    """
+    point = middle_point(search.space)
+    points = [{**point, "model": b.model} if "model" in point else point for b in search.bases]
+    tasks = [prepare(trial_config(search, each, 0)) for each in points]
+    return tasks[0]
 
 
 def run_trial(search: Search, study: Any, trial: Any, train: Train, prepare: Prepare) -> None:

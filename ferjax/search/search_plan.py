@@ -1,8 +1,9 @@
 """Plan of a hyper-parameter search: settings, search space, study folder and its `study.json`."""
 
+import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from ferjax.errors import UserError
 from ferjax.recipes import resolve
 from ferjax.runtime.atomic_files import write_atomically
 from ferjax.search.search_space import (
+    DEFAULT,
     DEFAULT_SPACE,
+    IMAGE_FIELDS,
     Choice,
     Space,
     choices_only,
@@ -26,6 +29,7 @@ from ferjax.search.search_space import (
 STUDY_FILE = "study.json"
 # Files of the processes; a folder that holds only these is not yet a study.
 WORKERS, LOCK_FILE = "workers", ".lock"
+_TRIALS = 20
 
 
 @dataclass(frozen=True)
@@ -35,28 +39,38 @@ class Search:
     Attributes:
       config: how to search.
       fixed: `TrainConfig` fields set explicitly, the same in every trial.
-      base: the full config with these fields; with the first network if several are compared.
+      bases: the full config with these fields, for each network that is compared.
       space: the search space.
       trials: total number of trials; with the sampler `grid` at most that of the combinations.
       out: the folder of the study.
       overwrite: whether an earlier study there is moved aside.
+      imports: modules of the user's that a command must import to know all names.
     """
 
     config: SearchConfig
     fixed: Mapping[str, Any]
-    base: TrainConfig
+    bases: tuple[TrainConfig, ...]
     space: Space
     trials: int
     out: Path
     overwrite: bool = False
+    imports: tuple[str, ...] = ()
+
+    @property
+    def base(self) -> TrainConfig:
+        """The config of the only network, or of the first one."""
+        return self.bases[0]
 
 
-def plan_search(config: SearchConfig, given: Mapping[str, Any]) -> Search:
+def plan_search(
+    config: SearchConfig, given: Mapping[str, Any], imports: Sequence[str] = ()
+) -> Search:
     """Returns the search for two sets of flags.
 
     Args:
       config: how to search.
       given: `TrainConfig` fields set explicitly, used in every trial.
+      imports: modules of the user's that register names.
 
     Raises:
       UserError: settings that no trial can have, or a field that is both given and varied.
@@ -81,13 +95,13 @@ def plan_search(config: SearchConfig, given: Mapping[str, Any]) -> Search:
         raise UserError(
             "there is nothing to search: every field of the default space is given. Give --space."
         )
-    base = _base_config(fixed, space)
-    if base.seeds or (base.folds and base.fold is None):
+    bases = _base_configs(fixed, space)
+    if any(base.seeds or (base.folds and base.fold is None) for base in bases):
         raise UserError(
             "--seeds and --folds make several runs, but a trial is one run. Search first, then"
             " train the best settings with these flags; or give one --fold."
         )
-    trials = config.trials
+    trials = config.trials or _TRIALS
     if config.sampler == "grid":
         choices = choices_only(space)
         if choices is None:
@@ -95,25 +109,44 @@ def plan_search(config: SearchConfig, given: Mapping[str, Any]) -> Search:
                 "--sampler=grid tries every combination of choices, and --space has a range. Write"
                 " choices, as in learning_rate=0.01|0.1, or take another sampler."
             )
-        trials = min(trials, math.prod(map(len, choices.values())))
-    model = "models" if "model" in space else base.model
-    out = Path(config.out or f"runs/search-{model}-{base.dataset}")
-    return Search(config, fixed, base, space, trials, out, bool(given.get("overwrite")))
+        combinations = math.prod(map(len, choices.values()))
+        trials = min(config.trials or combinations, combinations)
+    model = "models" if "model" in space else bases[0].model
+    out = Path(config.out or f"runs/search-{model}-{bases[0].dataset}")
+    overwrite = bool(given.get("overwrite"))
+    return Search(config, fixed, bases, space, trials, out, overwrite, tuple(imports))
 
 
-def _base_config(fixed: Mapping[str, Any], space: Space) -> TrainConfig:
-    """Returns the config of the fixed fields; with the first network if the space has several."""
+def _base_configs(fixed: Mapping[str, Any], space: Space) -> tuple[TrainConfig, ...]:
+    """Returns the config of the fixed fields, for each network if the space has several.
+
+    Raises:
+      UserError: an unknown network, or recipes that would judge them by different images.
+    """
     models = space.get("model")
     if not isinstance(models, Choice):
-        return resolve(fixed)
+        return (resolve(fixed),)
+    if DEFAULT in models.texts:
+        raise UserError(
+            f"--space: model={DEFAULT} stands for no network. Write its name, as in"
+            " model=cnn3|cnn4."
+        )
     if fixed.get("recipe") not in (None, "default"):
         raise UserError(
             f"--recipe={fixed['recipe']} is of one model, and --space varies model. Leave the"
             " recipe out, and give the settings that all trials share as flags."
         )
-    for name in models.texts[1:]:
-        resolve({**fixed, "model": name})
-    return resolve({**fixed, "model": models.texts[0]})
+    bases = tuple(resolve({**fixed, "model": name}) for name in models.texts)
+    for base in bases[1:]:
+        for field in IMAGE_FIELDS:
+            values = getattr(bases[0], field), getattr(base, field)
+            if values[0] != values[1]:
+                raise UserError(
+                    f"--space: the recipes of {bases[0].model} and {base.model} have different"
+                    f" --{field} ({values[0]} and {values[1]}), and trials would be evaluated on"
+                    f" different images. Give --{field}."
+                )
+    return bases
 
 
 def trial_folder(number: int) -> str:
@@ -191,6 +224,9 @@ def _shared_settings(search: Search) -> dict[str, Any]:
     """Returns the settings that all trials share, and the space, as JSON values."""
     configs = {**asdict(search.base), **asdict(search.config)}
     shared = {name: configs[name] for name in _defaults(search)}
+    for other in search.bases[1:]:
+        text = json.dumps({name: asdict(other).get(name) for name in shared}, sort_keys=True)
+        shared[f"recipe of {other.model}"] = hashlib.sha256(text.encode()).hexdigest()[:12]
     return _json_round_trip({**shared, "space": format_space(search.space)})
 
 

@@ -44,6 +44,8 @@ _SHARED = {
     "folds": _SERIES,
     "seeds": _SERIES,
 }
+# Fields on which it depends which images judge a trial.
+IMAGE_FIELDS = tuple(name for name, reason in _SHARED.items() if reason == _IMAGES)
 # The comma before the next field.
 _SEPARATOR = re.compile(r",\s*(?=\w+\s*=)")
 

@@ -87,7 +87,8 @@ def best_command(search: Search, row: Mapping[str, Any]) -> str:
     """Returns the command line that trains a trial again, in a new run directory."""
     point = {name: value for name, value in row["values"].items() if value is not None}
     given = {**search.fixed, **settings_from_point(search.space, point)}
-    flags = [_flag(name, value) for name, value in given.items() if name not in _DISPLAY]
+    flags = [f"--import={','.join(search.imports)}"] if search.imports else []
+    flags += [_flag(name, value) for name, value in given.items() if name not in _DISPLAY]
     return shlex.join(["python", "-m", "launch.train", *flags])
 
 
@@ -109,10 +110,9 @@ def study_report(search: Search, rows: Sequence[Mapping[str, Any]]) -> dict[str,
     run = _run_report(search.out / best["directory"] / "report.json") if best else {}
     results = {k: v for k, v in run.get("results", {}).items() if done or k == "val"}
     warnings = list(run.get("warnings", [])) if done else [f"unfinished: {ended} of {total} trials"]
-    base, models = search.base, search.space.get("model")
-    model = ", ".join(models.texts) if isinstance(models, Choice) else base.model
+    models = ", ".join(base.model for base in search.bases)
     return {
-        "title": f"search: {model} on {base.dataset}, {ended} trials",
+        "title": f"search: {models} on {search.base.dataset}, {ended} trials",
         "summary": _summary(best, results, ended),
         "best": best,
         "command": best_command(search, best) if best else None,

@@ -80,3 +80,30 @@ def test_distillation_in_an_own_loop_resumes_and_can_be_loaded(
     assert {"report.md", "curves.png", "confusion_test.png"} <= {
         path.name for path in (tmp_path / "cut").iterdir()
     }
+
+
+COUNT = """
+import jax
+import examples.compare_networks
+from ferjax.models.registry import create_model
+for name in ("fernet_s", *examples.compare_networks.NETWORKS):
+    model = create_model(name, 8)
+    shapes = jax.eval_shape(
+        lambda m=model: m.init(jax.random.key(0), jax.numpy.zeros((1, 48, 48, 1)), train=False)
+    )
+    print(name, sum(leaf.size for leaf in jax.tree.leaves(shapes["params"])))
+"""
+
+
+def test_networks_to_compare() -> None:
+    """Parameters counted by hand: 9 in out of a convolution, 2 out of a batch norm, the head."""
+    done = subprocess.run([sys.executable, "-c", COUNT], cwd=ROOT, capture_output=True, text=True)
+    counts = dict(line.split() for line in done.stdout.splitlines())
+    assert counts == {
+        "fernet_s": "596392",
+        "fernet_deep": "891816",
+        "fernet_two_blocks": "659528",
+        "fernet_wide": "816200",
+        "fernet_three_stages": "550664",
+        "fernet_thin": "341192",
+    }, done.stderr

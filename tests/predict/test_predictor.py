@@ -46,7 +46,7 @@ def test_probabilities_are_named_and_sum_to_one(predictor: Predictor) -> None:
 def test_prediction_equals_evaluation(
     checkpoint: str, tiny_run: Path, make_split: Callable[..., Split]
 ) -> None:
-    """Evaluation runs on four devices in batches of its own, prediction on one."""
+    """Evaluation and prediction run on four devices, in batches of their own."""
     run = load_run(tiny_run, checkpoint)
     labels = np.arange(11) % 7
     logits_of = evaluator(run.model, run.spec, data_mesh(), 8, progress=False)
@@ -66,14 +66,12 @@ def test_batches_are_split_over_the_devices(predictor: Predictor) -> None:
 
 def test_an_image_does_not_depend_on_its_batch(predictor: Predictor) -> None:
     whole = predictor(FACES)
-    for size in (3, 4, 5):
-        np.testing.assert_array_equal(predictor(FACES[:size]), whole[:size])
-    # In a smaller batch the sums of a convolution may come in another order.
-    for size in (1, 2):
+    # In another place of a batch the sums of a convolution may come in another order.
+    for size in (1, 2, 3, 4, 5):
         np.testing.assert_allclose(predictor(FACES[:size]), whole[:size], atol=1e-6)
-    np.testing.assert_array_equal(predictor(FACES[::-1])[::-1], whole)
+    np.testing.assert_allclose(predictor(FACES[::-1])[::-1], whole, atol=1e-6)
     strangers = np.concatenate([FACES[:1], 255 - FACES[5:9]])
-    np.testing.assert_array_equal(predictor(strangers)[0], whole[0])
+    np.testing.assert_allclose(predictor(strangers)[0], whole[0], atol=1e-6)
 
 
 def test_grey_and_other_sizes_are_taken(predictor: Predictor) -> None:

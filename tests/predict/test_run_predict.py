@@ -120,6 +120,10 @@ def test_tables_of_parts_are_that_of_the_whole(tiny_run: Path, folder: Path) -> 
     named = table(whole)
     assert [row["file"] for row in parts] == [row["file"] for row in named]
     assert [row["emotion"] for row in parts] == [row["emotion"] for row in named]
+    with pytest.raises(UserError, match=r"--out=.*9\.csv lies in a folder that is read"):
+        predict(tiny_run, folder, out=str(folder / "9.csv"), part="1/3")
+    with pytest.raises(UserError, match=r"--part=: expected K/N"):
+        predict(tiny_run, folder, out=str(folder.parent / "9.csv"), part="")
 
 
 @pytest.mark.parametrize("torn", [False, True])

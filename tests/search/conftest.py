@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,11 +72,14 @@ def search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dic
         *,
         prepare: Callable[[TrainConfig], Any] = lambda config: None,
         given: dict[str, Any] | None = None,
+        imports: Sequence[str] = (),
         **fields: Any,
     ) -> dict[str, Any]:
         config = SearchConfig(**{"out": str(tmp_path / "study"), "trials": 6, **fields})
         fields_given = {**GIVEN, **(given or {})}
         fields_given = {name: value for name, value in fields_given.items() if value is not None}
-        return run_search(config, fields_given, train=fake_train(formula), prepare=prepare)
+        return run_search(
+            config, fields_given, train=fake_train(formula), prepare=prepare, imports=imports
+        )
 
     return call

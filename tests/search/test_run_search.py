@@ -58,13 +58,21 @@ def test_every_combination_once(search: Search) -> None:
     space = "model=cnn3|cnn4|cnn5, dropout=default|0.5"
     options = {"space": space, "sampler": "grid", "given": {"model": None}}
     assert len(search(trials=4, **options)["rows"]) == 4
-    report = search(trials=20, **options)
+    prepared: list[str] = []
+    report = search(
+        trials=None,
+        **options,
+        prepare=lambda config: prepared.append(config.model),
+        imports=("my.module",),
+    )
+    assert prepared[:3] == ["cnn3", "cnn4", "cnn5"]
     points = [(row["model"], row["dropout"]) for row in values(report)]
     assert len(points) == 6
     assert set(points) == set(product(("cnn3", "cnn4", "cnn5"), ("default", "0.5")))
     assert report["title"] == "search: cnn3, cnn4, cnn5 on synthetic, 6 trials"
     assert not [warning for warning in report["warnings"] if "unfinished" in warning]
     model, dropout = (report["best"]["values"][name] for name in ("model", "dropout"))
+    assert report["command"].startswith("python -m launch.train --import=my.module ")
     assert f"--model={model}" in report["command"]
     assert ("--dropout=0.5" in report["command"]) == (dropout == "0.5")
     assert values(search(trials=30, **options)) == values(report)

@@ -96,6 +96,7 @@ def test_a_folder_with_other_files_is_refused(search: Search, tmp_path: Path) ->
         ({"sampler": "grid"}, ["--sampler=grid", "has a range"]),
         ({"space": "model=cnn4|cnn5"}, ["varies model, and --model is given"]),
         ({**MODELS, "space": "model=cnn4|cnn44"}, ["unknown model 'cnn44'"]),
+        ({**MODELS, "space": "model=default|cnn4"}, ["model=default stands for no network"]),
         (
             {
                 "given": {**MODELS["given"], "recipe": "yang_cnn4_fer2013"},

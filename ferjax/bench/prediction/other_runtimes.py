@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from ferjax.bench.prediction.networks import Network
@@ -21,14 +22,30 @@ from ferjax.data.decoding.usable_cores import usable_cores
 Probabilities = Callable[[np.ndarray], np.ndarray]
 
 ONNX = "onnxruntime"
-_NEEDED = ("onnx", "onnxruntime", "onnxscript", "torch")
+# torchvision has the blocks of the networks.
+_TORCH, _ONNX = ("torch", "torchvision"), ("onnx", "onnxruntime", "onnxscript")
+
+
+def missing_pytorch() -> str | None:
+    """Returns why there is no side of PyTorch, or None where there is one."""
+    return _missing("PyTorch", _TORCH)
 
 
 def missing_onnxruntime() -> str | None:
     """Returns why there is no side of onnxruntime, or None where there is one."""
-    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    return _missing("onnxruntime", (*_TORCH, *_ONNX))
+
+
+def _missing(what: str, packages: Sequence[str]) -> str | None:
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
-        return f"{', '.join(missing)} not installed; for onnxruntime: pip install 'ferjax[bench]'"
+        needs = "needs" if len(missing) == 1 else "need"
+        return (
+            f"no side of {what}: {', '.join(missing)} {needs} to be installed:"
+            " pip install 'ferjax[bench,parity]'"
+        )
+    if jax.default_backend() != "cpu":
+        return f"no side of {what}: it would compute on the CPU, and ferjax on the device"
     return None
 
 

@@ -7,11 +7,10 @@ from pathlib import Path
 from ferjax.bench.measure_suites import free_folder, measure_case
 from ferjax.bench.measuring.interleaved_timing import QUICK, Effort
 from ferjax.bench.measuring.machine_ceilings import measure_ceilings
-from ferjax.bench.measuring.pytorch_side import missing_torch
 from ferjax.bench.prediction.detector_scores import score_detectors
 from ferjax.bench.prediction.face_crops import crop_cases
 from ferjax.bench.prediction.made_video import Scene
-from ferjax.bench.prediction.other_runtimes import missing_onnxruntime
+from ferjax.bench.prediction.other_runtimes import missing_onnxruntime, missing_pytorch
 from ferjax.bench.prediction.photographs import load_photographs
 from ferjax.bench.prediction.report_files import write_prediction
 from ferjax.bench.prediction.results import PredictionResult
@@ -20,6 +19,8 @@ from ferjax.bench.prediction.video_score import score_video
 from ferjax.bench.suite_registry import PREDICT, cases_expression
 from ferjax.config.tool_configs import PredictBenchConfig
 from ferjax.errors import UserError
+from ferjax.faces.detectors import face_detector
+from ferjax.live.video_frames import pyav
 from ferjax.runtime.progress_bar import tqdm
 
 # What --cases picks from.
@@ -56,16 +57,22 @@ def run_prediction(
     folder, started = free_folder(out, PREDICT), time.monotonic()
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     sizes, effort = (_QUICK_SIZES, QUICK) if quick else (_FULL_SIZES, _FULL_EFFORT)
-    no_torch, no_onnx = missing_torch(), missing_onnxruntime()
+    no_torch, no_onnx = missing_pytorch(), missing_onnxruntime()
     result = PredictionResult(notes=tuple(filter(None, (no_torch, no_onnx))))
-    photographs = []
+    photographs, detectors = [], config.detectors.split(",")
     if "photographs" in wanted:
         if config.photos:
             photographs, notes = load_photographs(Path(config.photos).expanduser())
+            for name in detectors:  # mistakes are told before the first minutes are spent
+                face_detector(name)
         else:
             wanted.remove("photographs")
             notes = ["no --photos: detectors are not compared"]
+        if not wanted:
+            raise UserError("--cases: the photographs need --photos=DIR, their folder.")
         result = result.with_parts(notes=(*result.notes, *notes))
+    if "video" in wanted:
+        pyav()
     with tqdm(wanted, unit="part", disable=None, leave=False) as bar:
         for part in bar:
             bar.set_postfix_str(part)
@@ -78,10 +85,10 @@ def run_prediction(
                 ]
                 result = result.with_parts(crops=tuple(measured))
             elif part == "single face":
-                found = single_face_latencies(sizes[1], with_torch=not no_torch)
+                found = single_face_latencies(sizes[1])
                 result = result.with_parts(latencies=tuple(found))
             elif part == "photographs":
-                scores = score_detectors(config.detectors.split(","), photographs)
+                scores = score_detectors(detectors, photographs)
                 result = result.with_parts(photographs=len(photographs), detectors=tuple(scores))
             else:
                 result = result.with_parts(video=score_video(Scene(sizes[2]), show))

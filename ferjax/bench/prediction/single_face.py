@@ -12,6 +12,7 @@ from ferjax.bench.prediction.networks import NETWORKS, Network
 from ferjax.bench.prediction.other_runtimes import (
     ONNX,
     missing_onnxruntime,
+    missing_pytorch,
     onnx_probabilities,
     torch_probabilities,
 )
@@ -38,19 +39,19 @@ class Latency:
     p99: float
 
 
-def single_face_latencies(calls: int, *, with_torch: bool) -> list[Latency]:
+def single_face_latencies(calls: int) -> list[Latency]:
     """Returns the times of one face for every network and runtime, which take turns."""
-    return [each for network in NETWORKS for each in _latencies(network, calls, with_torch)]
+    return [each for network in NETWORKS for each in _latencies(network, calls)]
 
 
-def _latencies(network: Network, calls: int, with_torch: bool) -> list[Latency]:
+def _latencies(network: Network, calls: int) -> list[Latency]:
     shape = (1, network.side, network.side, network.channels)
     face = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     sides: dict[str, Callable[[np.ndarray], Any]] = {OURS: network.predictor()}
-    if with_torch:
+    if not missing_pytorch():
         sides[TORCH] = torch_probabilities(network, channels_last=False)
-        if not missing_onnxruntime():
-            sides[ONNX] = onnx_probabilities(network)
+    if not missing_onnxruntime():
+        sides[ONNX] = onnx_probabilities(network)
     seconds: dict[str, list[float]] = {side: [] for side in sides}
     for number in range(_WARM_UP + calls):
         for side, call in sides.items():

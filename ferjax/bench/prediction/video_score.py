@@ -1,6 +1,7 @@
 """A made video through `launch.predict`, in its own process: speed, memory, frames, persons."""
 
 import csv
+import os
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,8 @@ predict_video(PredictConfig(out=sys.argv[2], progress=False), [sys.argv[1]])
 """
 # Share of the time after which memory should not grow: until then programs are compiled.
 _SETTLED = 0.25
+# A box is about a person whose face is so near, as a share of the frame's height: half a head.
+_NEAR = 0.12
 # Frames of the measurement of decoding alone.
 _DECODED = 600
 
@@ -38,7 +41,7 @@ class TableScore:
       frames: that it has, with the right time.
       persons: numbers that it gives.
       mixed: persons of the table that are more than one person of the video.
-      found: share of the persons in all frames that have a row.
+      found: share of the persons in all frames that have a box about them.
     """
 
     frames: int
@@ -108,7 +111,7 @@ def score_video(scene: Scene, show: Callable[[str], None] = lambda text: None) -
 
 def score_table(rows: Iterable[Mapping[str, str]], scene: Scene) -> TableScore:
     """Returns what the rows of a table say about the scene."""
-    timed, found = set(), 0
+    timed, found = set[int](), set[tuple[int, int]]()
     seen: dict[str, set[int]] = {}
     for row in rows:
         frame, seconds = int(row["frame"]), float(row["seconds"])
@@ -123,12 +126,14 @@ def score_table(rows: Iterable[Mapping[str, str]], scene: Scene) -> TableScore:
             )
             distances = np.linalg.norm(scene.centres(seconds) - centre, axis=1)
             # Where two are in one place, the row may be about either.
-            near = np.flatnonzero(distances < distances.min() + 0.1 * scene.size[0])
-            if len(near) == 1:
-                seen.setdefault(row["person"], set()).add(int(near[0]))
-            found += 1
+            near = np.flatnonzero(distances < distances.min() + _NEAR * scene.size[0])
+            places = seen.setdefault(row["person"], set())
+            if distances.min() < _NEAR * scene.size[0]:
+                found.add((frame, int(distances.argmin())))
+                if len(near) == 1:
+                    places.add(int(near[0]))
     mixed = sum(len(places) > 1 for places in seen.values())
-    share = found / (scene.frames * len(scene.centres(0.0)))
+    share = len(found) / (scene.frames * len(scene.centres(0.0)))
     return TableScore(len(timed), len(seen), mixed, share)
 
 
@@ -160,7 +165,7 @@ def _resident(process: int) -> int:
     """Returns the memory of a process in bytes; 0 where the platform does not tell, or it ended."""
     try:
         text = Path(f"/proc/{process}/statm").read_text(encoding="utf-8")
-        return int(text.split()[1]) * 4096
+        return int(text.split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, IndexError):
         return 0
 

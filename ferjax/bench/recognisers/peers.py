@@ -24,6 +24,7 @@ from ferjax.bench.recognisers.tflite_runner import tflite_runner
 from ferjax.emotions import canonical_name
 from ferjax.errors import UserError
 from ferjax.predict.predictor import Predictor
+from ferjax.runtime.sharding import compiled_forward
 from ferjax.specs import InputSpec
 
 FER = Package(
@@ -214,7 +215,7 @@ def _in_jax(
 
     found = []
     for preprocessing, matrix in matrices.items():
-        function = jax.jit(partial(run, matrix=matrix))
+        function = compiled_forward(partial(run, matrix=matrix))
         # A network that is not the expected one fails here, before anything is measured.
         shape = jax.eval_shape(function, jax.ShapeDtypeStruct((1, SIDE, SIDE, 1), "uint8")).shape
         if shape != (1, len(order)):

@@ -5,7 +5,7 @@ same faces.
 """
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,13 +93,14 @@ def find_faces(parameters: Parameters, image: np.ndarray, smallest: int = 20) ->
 
 def _proposals(parameters: Parameters, table: np.ndarray, smallest: int) -> np.ndarray:
     """Returns float32 [N, 4], squares that the first network takes for faces at any scale."""
-    # All scales in one call: most of them have a few tiles only.
-    levels = [_level(table, scale) for scale in _scales(table, smallest)]
-    parts = zip(*(level.tiles for level in levels), strict=True)
-    scores, offsets = _in_batches(_propose_tiles, parameters, *map(np.concatenate, parts))
-    ends = np.cumsum([len(level.corners) for level in levels])[:-1]
-    outputs = zip(levels, np.split(scores, ends), np.split(offsets, ends), strict=True)
-    found = [_boxes_of_level(*each) for each in outputs]
+    found, waiting = [], list[Level]()
+    for scale in _scales(table, smallest):
+        waiting.append(_level(table, scale))
+        # Scales of a few tiles are seen in one call; those of a large photograph one by one.
+        if sum(len(level.corners) for level in waiting) >= _MOST_TILES:
+            found += _boxes_of_levels(parameters, waiting)
+            waiting = []
+    found += _boxes_of_levels(parameters, waiting)
     boxes, scores, offsets = (np.concatenate(parts) for parts in zip(*found, strict=True))
     kept = strongest(boxes, scores, 0.7)
     return squared(moved(boxes[kept], offsets[kept], extent=0))
@@ -122,6 +123,19 @@ def _level(table: np.ndarray, scale: float) -> Level:
     image = resample_crops(table, whole, height, width)[0]
     corners = [(y, x) for y in _firsts(height) for x in _firsts(width)]
     return Level(scale, (height, width), corners, _tiles(image, corners))
+
+
+def _boxes_of_levels(
+    parameters: Parameters, levels: Sequence[Level]
+) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Returns what `_boxes_of_level` returns, for each of some scales of an image."""
+    if not levels:
+        return []
+    parts = zip(*(level.tiles for level in levels), strict=True)
+    scores, offsets = _in_batches(_propose_tiles, parameters, *map(np.concatenate, parts))
+    ends = np.cumsum([len(level.corners) for level in levels])[:-1]
+    outputs = zip(levels, np.split(scores, ends), np.split(offsets, ends), strict=True)
+    return [_boxes_of_level(*each) for each in outputs]
 
 
 def _boxes_of_level(

@@ -1,0 +1,71 @@
+"""Videos as phones write them: turned by the matrix in their header."""
+
+import struct
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ferjax.live.video_frames import read_frames
+
+av = pytest.importorskip("av")
+
+# a, b, c, d of the header's matrix: a stored pixel (x, y) is shown at (a x + c y, b x + d y), moved
+# into the picture.
+MATRICES = {
+    "upright": (1, 0, 0, 1),
+    "quarter clockwise": (0, 1, -1, 0),
+    "half": (-1, 0, 0, -1),
+    "quarter counter-clockwise": (0, -1, 1, 0),
+}
+
+
+def write_mp4(path: Path, image: np.ndarray, frames: int = 3) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10, options={"crf": "1"})
+        stream.height, stream.width = image.shape[:2]
+        stream.pix_fmt = "yuv420p"
+        for number in range(frames):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def turn(path: Path, matrix: tuple[int, ...]) -> None:
+    """Writes a matrix into the track header of an MP4 file (ISO 14496-12, 8.3.2)."""
+    data = bytearray(path.read_bytes())
+    assert data.count(b"tkhd") == 1
+    at = data.index(b"tkhd") + 4
+    assert data[at] == 0  # version, whose fields have 32 bits
+    a, b, c, d = (65536 * value for value in matrix)
+    data[at + 40 : at + 76] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+
+
+def shown(image: np.ndarray, matrix: tuple[int, ...]) -> np.ndarray:
+    """Returns the picture that the matrix asks for, pixel by pixel."""
+    a, b, c, d = matrix
+    height, width = image.shape[:2]
+    y, x = np.mgrid[:height, :width]
+    column, row = a * x + c * y, b * x + d * y
+    column, row = column - column.min(), row - row.min()
+    result = np.zeros((row.max() + 1, column.max() + 1, 3), image.dtype)
+    result[row, column] = image
+    return result
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_frames_are_upright(tmp_path: Path, name: str) -> None:
+    image = np.full((48, 80, 3), 60, np.uint8)
+    image[4:20, 6:30] = 220
+    path = tmp_path / "phone.mp4"
+    write_mp4(path, image)
+    turn(path, MATRICES[name])
+    frames = list(read_frames(path))
+    assert [frame.seconds for frame in frames] == pytest.approx([0, 0.1, 0.2])
+    expected = shown(image, MATRICES[name]).astype(int)
+    for frame in frames:
+        assert frame.image.shape == expected.shape
+        assert np.abs(frame.image - expected).mean() < 4
