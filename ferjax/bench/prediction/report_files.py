@@ -18,11 +18,12 @@ decoding, the network, the journal, the table. *The network alone* is the same c
 faces in memory. PyTorch (channels_last) and onnxruntime (of the network that
 PyTorch exports) decode with Pillow in as many threads, while the network computes; they write
 nothing. A ratio above 1 means that ferjax is faster: the median of the ratios of all rounds, in
-which the sides take turns. *One face* is a call with one picture in memory; the sides take turns at
-every call. *Photographs*: a face is found by a box about its nose of half to twice its height.
-*The video* shows three drawn persons, two of whom hide each other when they cross; a person of the
-table is *mixed* if it is more than one of them. Memory is that of the process that predicts: its
-growth is the largest in the second half of the time less the largest in the quarter before."""
+which the sides take turns. *One face* is a call with one picture in memory; the sides take turns
+after every hundred calls. *Photographs*: a face is found by a box about its nose of half to twice
+its height. *The video* shows three drawn persons, two of whom hide each other when they cross; a
+person of the table is *mixed* if it is more than one of them. Memory is that of the process that
+predicts: its growth is the largest in the second half of the time less the largest in the quarter
+before."""
 _CROPS, _FACE, _DETECTORS = "Face crops in a folder", "One face", "Photographs"
 _VIDEO = "A made video of 1280x720 pixels"
 
