@@ -178,6 +178,8 @@ def study_exists(search: Search) -> bool:
     path = out / STUDY_FILE
     if not path.is_file():
         entries = [p.name for p in out.iterdir()] if out.exists() else []
+        # Another worker may be writing the study at this moment, under a temporary name.
+        entries = [name for name in entries if not name.startswith(f".{STUDY_FILE}.")]
         if others := sorted(set(entries) - {WORKERS, LOCK_FILE}):
             raise UserError(
                 f"--out={out} holds {len(others)} other entries ({others[0]} ...) and no study."

@@ -82,6 +82,12 @@ def test_a_folder_with_other_files_is_refused(search: Search, tmp_path: Path) ->
         search(out=str(tmp_path / "study" / "thesis.tex"))
 
 
+def test_a_study_that_another_worker_is_writing(search: Search, tmp_path: Path) -> None:
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / ".study.json.1234.tmp").write_text("{")
+    assert len(search(trials=1)["rows"]) == 1
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
