@@ -156,7 +156,8 @@ def run_video(video: Path, out: Path, predictor: Predictor, settings: VideoSetti
             journal_path(out).unlink()
     if damaged:
         print(f"warning: {video}: {damaged:,} damaged packets or frames", file=sys.stderr)
-    return f"{out}: {count:,} frames, {len(persons):,} persons, {without:,} frames without a face"
+    named = f"{count:,} frames, {len(persons):,} persons"
+    return f"{out}: {named}, no face in {without:,} of the searched frames"
 
 
 def _chunk(
@@ -181,7 +182,8 @@ def _chunk(
         while ahead and frames < _CHUNK_FRAMES and ahead[0][0][0].seconds - begun < _CHUNK_SECONDS:
             shown, state = ahead
             for frame, faces in shown:
-                lines += to_json(rows_of_frame(frame, faces))
+                searched = frame is shown[-1][0]
+                lines += to_json(rows_of_frame(frame, faces, searched=searched))
                 if add:
                     add(frame, faces, predictor.classes)
             frames += len(shown)

@@ -32,7 +32,7 @@ def write_video_summary(
       video: the video.
       rows: of its table.
       classes: names of the emotions.
-      frames: how many it has, and how many of them are without a face.
+      frames: how many it has, and in how many of them faces were searched and none was found.
       timeline: the picture of the timeline.
 
     Raises:
@@ -46,7 +46,7 @@ def write_video_summary(
             pictures[where] = thumbnail(cut(frame.image, Box(*where[1])))
     facts = {
         "frames": f"{frames[0]:,}",
-        "frames without a face": f"{frames[1]:,}",
+        "searched frames without a face": f"{frames[1]:,}",
         "faces": f"{chosen.total:,}",
     }
     figures = [("Over time", timeline)]

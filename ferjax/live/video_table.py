@@ -11,6 +11,9 @@ from ferjax.live.follow_faces import FaceOfFrame
 from ferjax.live.video_frames import Frame
 from ferjax.predict.rows import NO_FACE, READ, class_columns
 
+# Status of a frame between two searches, in which no person is known.
+NOT_SEARCHED = "not searched"
+
 
 @dataclass(frozen=True)
 class FrameRow:
@@ -23,6 +26,7 @@ class FrameRow:
       box: left, top, width, height in pixels; empty without a face.
       score: probability of a face, 4 decimals; None in frames where faces were not searched.
       probabilities: of the emotions, smoothed, 6 decimals; empty without a face.
+      searched: whether faces were searched in this frame.
     """
 
     frame: int
@@ -31,6 +35,7 @@ class FrameRow:
     box: tuple[int, ...] = ()
     score: float | None = None
     probabilities: tuple[float, ...] = ()
+    searched: bool = True
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,8 @@ class VideoColumns:
     def cells(self, row: FrameRow) -> list[Any]:
         """Returns the values of a row, None where there is none, in the order of the columns."""
         if row.person is None:
-            return [row.frame, row.seconds, NO_FACE, *[None] * (len(self.names()) - 3)]
+            status = NO_FACE if row.searched else NOT_SEARCHED
+            return [row.frame, row.seconds, status, *[None] * (len(self.names()) - 3)]
         best = int(np.argmax(row.probabilities))
         return [
             *(row.frame, row.seconds, READ, row.person),
@@ -57,8 +63,16 @@ class VideoColumns:
         ]
 
 
-def rows_of_frame(frame: Frame, faces: Sequence[FaceOfFrame]) -> list[FrameRow]:
-    """Returns a row for each person of a frame, or one without a person."""
+def rows_of_frame(
+    frame: Frame, faces: Sequence[FaceOfFrame], *, searched: bool = True
+) -> list[FrameRow]:
+    """Returns a row for each person of a frame, or one without a person.
+
+    Args:
+      frame: the frame.
+      faces: its persons.
+      searched: whether faces were searched in it, or only those that were found before and after.
+    """
     seconds = round(frame.seconds, 6)
     rows = [
         FrameRow(
@@ -68,10 +82,11 @@ def rows_of_frame(frame: Frame, faces: Sequence[FaceOfFrame]) -> list[FrameRow]:
             tuple(each.face.box),
             None if each.face.score is None else round(each.face.score, 4),
             tuple(round(value, 6) for value in each.probabilities),
+            searched,
         )
         for each in faces
     ]
-    return rows or [FrameRow(frame.number, seconds)]
+    return rows or [FrameRow(frame.number, seconds, searched=searched)]
 
 
 def to_json(rows: Iterable[FrameRow]) -> str:
@@ -81,8 +96,8 @@ def to_json(rows: Iterable[FrameRow]) -> str:
 
 def from_json(line: str) -> FrameRow:
     """Returns the row of a line of `to_json`."""
-    frame, seconds, person, box, score, probabilities = json.loads(line)
-    return FrameRow(frame, seconds, person, tuple(box), score, tuple(probabilities))
+    frame, seconds, person, box, score, probabilities, searched = json.loads(line)
+    return FrameRow(frame, seconds, person, tuple(box), score, tuple(probabilities), searched)
 
 
 @dataclass(frozen=True)
@@ -113,7 +128,9 @@ class PersonSummary:
 def summarise_persons(
     rows: Iterable[FrameRow], step: float = 0.5
 ) -> tuple[list[PersonSummary], int, int]:
-    """Returns the persons by how long they are seen, the number of frames, and of those without.
+    """Returns the persons by how long they are seen, and how many frames there are.
+
+    The third value is the number of frames in which faces were searched and none was found.
 
     Args:
       rows: of the video, in order.
@@ -128,7 +145,7 @@ def summarise_persons(
         frames += row.frame != last_frame
         last_frame = row.frame
         if row.person is None:
-            without += 1
+            without += row.searched
             continue
         bins = sums.setdefault(row.person, {})
         values = np.array([1.0, *row.probabilities])

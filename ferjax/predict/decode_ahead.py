@@ -22,8 +22,8 @@ _MOST_AHEAD, _MOST_BYTES_AHEAD = 256, 16 * 1024 * 1024
 # A thread decodes so many small images at a time: to hand over a single one takes as long as to
 # decode it.
 _IMAGES_OF_A_TASK, _BYTES_OF_A_TASK = 16, 256 * 1024
-# Files of this size are decoded faster by several threads.
-_THREADED_BYTES = 20_000
+# Files of this size are photographs and not faces; so many files are looked at to know.
+_LARGE_BYTES, _SAMPLED = 20_000, 64
 
 # What is read in order: a file, the bytes of a member, the pixels of a row; or why it cannot be.
 _Payload = Path | bytes | np.ndarray | UserError | None
@@ -38,7 +38,8 @@ def read_inputs(inputs: Sequence[Input]) -> Iterator[Picture]:
 
 def read_inputs_ahead(inputs: Sequence[Input]) -> Generator[Picture]:
     """Yields what `read_inputs` yields, while threads decode the next ones."""
-    pool = ThreadPoolExecutor(_threads(inputs))
+    # Several threads decode large files faster, and small ones slower.
+    pool = ThreadPoolExecutor(usable_cores() if are_large(inputs) else 1)
     try:
         waiting: deque[tuple[Future[list[Picture]], int, int]] = deque()
         images = total = 0
@@ -125,12 +126,12 @@ def _decoded(each: Input, payload: _Payload) -> Picture:
         return error
 
 
-def _threads(inputs: Sequence[Input]) -> int:
-    """Returns the number of threads that decode fastest, by the size of the first inputs."""
-    sizes = [_bytes_of(each.path) for each in inputs[:16] if not each.status]
-    if inputs and inputs[0].member is not None:
-        sizes = [sizes[0] // len(inputs)] if sizes else []
-    return usable_cores() if sizes and max(sizes) >= _THREADED_BYTES else 1
+def are_large(inputs: Sequence[Input]) -> bool:
+    """Returns whether there are files of photographs among the inputs, by the size of some."""
+    some = [each for each in inputs[:: max(1, len(inputs) // _SAMPLED)] if not each.status]
+    in_archives = sum(each.member is not None for each in some)
+    sizes = (_bytes_of(each.path) // (in_archives if each.member else 1) for each in some)
+    return any(size >= _LARGE_BYTES for size in sizes)
 
 
 def _bytes_of(payload: _Payload) -> int:

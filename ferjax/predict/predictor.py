@@ -1,7 +1,7 @@
 """The predictor: a trained network as a callable from uint8 images to probabilities."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -56,10 +56,10 @@ class Predictor:
     classes: tuple[str, ...]
     spec: InputSpec
     batch_size: int
-    probabilities_fn: Callable[[np.ndarray], jax.Array]
+    probabilities_fn: Callable[[np.ndarray], jax.Array] = field(repr=False)
     source: str = "the predictor"
     tta: str = "none"
-    set_quantiles: Mapping[str, Any] | None = None
+    set_quantiles: Mapping[str, Any] | None = field(default=None, repr=False)
     network: str = ""
     loaded_with: tuple[Any, ...] | None = None
 

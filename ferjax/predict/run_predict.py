@@ -17,7 +17,7 @@ from ferjax.faces.crop_face import cut
 from ferjax.faces.detectors import crop_plan
 from ferjax.faces.face import Box
 from ferjax.predict.annotate import annotator, check_copies
-from ferjax.predict.decode_ahead import read_inputs
+from ferjax.predict.decode_ahead import are_large, read_inputs
 from ferjax.predict.inputs import UNREADABLE, Input, list_inputs, part_of_inputs
 from ferjax.predict.journal import check_is_new, journal_lines, journal_path, open_journal
 from ferjax.predict.predict_inputs import (
@@ -45,10 +45,9 @@ from ferjax.predict.summary_page import (
 from ferjax.predict.table_files import csv_text, write_table
 from ferjax.runtime.progress_bar import tqdm
 
-# Inputs of a chunk where pictures are kept in memory to be annotated.
-_CHUNK_ANNOTATED = 16
-# What is counted beside the statuses of rows.
-_FACES = "faces"
+# Inputs of a chunk where faces are searched in photographs, or copies are drawn: seconds of work.
+_CHUNK_OF_PHOTOGRAPHS = 16
+_FACES = "faces"  # counted beside the statuses of rows
 
 
 def run_predict(
@@ -88,7 +87,7 @@ def run_predict(
             sys.stdout.write(csv_text(rows, columns, header=number == 0))
             report(rows)
         return ""
-    with open_journal(out, _asked(config, predictors, inputs)) as journal:
+    with open_journal(out, _asked(config, predictors, inputs, settings.chunk)) as journal:
         done = min(journal.chunks * settings.chunk, len(inputs))
         counts = _counts(_rows(out) if done else ())
         bar = tqdm(total=len(inputs), unit="input", disable=None if config.progress else True)
@@ -148,17 +147,18 @@ def _settings(
         check_copies([each.name for each in inputs if not each.status], Path(config.annotate))
         goes_on = bool(config.out) and os.path.exists(journal_path(Path(str(config.out))))
         annotate = annotator(Path(config.annotate), predictors[0].classes, goes_on=goes_on)
+    slow = annotate or (config.faces != "whole" and are_large(inputs))
     return PredictSettings(
         None if config.faces == "whole" else crop_plan(config.detector),
         config.faces == "crop",
         None if config.sets is None else predictors[0].set_threshold(config.sets),
-        _CHUNK_ANNOTATED if annotate else PredictSettings.chunk,
+        _CHUNK_OF_PHOTOGRAPHS if slow else PredictSettings.chunk,
         annotate,
     )
 
 
 def _asked(
-    config: PredictConfig, predictors: Sequence[Predictor], inputs: Sequence[Input]
+    config: PredictConfig, predictors: Sequence[Predictor], inputs: Sequence[Input], chunk: int
 ) -> dict[str, Any]:
     """Returns what decides the table, for its journal."""
     digest = hashlib.sha256()
@@ -177,7 +177,7 @@ def _asked(
     return {
         "inputs": digest.hexdigest(),
         "networks": [predictor.network for predictor in predictors],
-        "flags": [config.faces, config.detector, config.sets, config.tta, config.batch_size],
+        "flags": [config.faces, config.detector, config.sets, config.tta, config.batch_size, chunk],
         "annotate": config.annotate,
         "summary": config.summary,
     }

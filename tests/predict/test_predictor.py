@@ -111,7 +111,7 @@ def test_nan_is_no_emotion(value: float, predictor: Predictor) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("nowhere",), "nowhere: no checkpoints/ there"),
+        (("nowhere",), "nowhere: no such folder"),
         (("RUN", "best"), "--checkpoint 'best'"),
         (("RUN", "selected", 0), "--batch_size=0"),
     ],

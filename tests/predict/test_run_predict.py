@@ -161,7 +161,7 @@ def test_results_inside_a_folder_that_is_read(
     tiny_run: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are no inputs, also when a killed command is given again."""
-    monkeypatch.setattr(run_predict, "_CHUNK_ANNOTATED", 2)
+    monkeypatch.setattr(run_predict, "_CHUNK_OF_PHOTOGRAPHS", 2)
     monkeypatch.chdir(folder)
     given = {"out": "p.csv", "annotate": "copies", "summary": "page.html"}
     with monkeypatch.context() as patch:

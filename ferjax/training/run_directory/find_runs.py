@@ -11,6 +11,8 @@ _SHOWN = 8
 
 def check_is_run(folder: Path) -> None:
     """Raises `UserError` if a folder has no checkpoints/; it names the runs inside."""
+    if not folder.exists():
+        raise UserError(f"{folder}: no such folder. Give the folder of a ferjax run.")
     if not (folder / CHECKPOINTS).is_dir():
         raise UserError(f"{folder}: no {CHECKPOINTS}/ there. {where_runs_are(folder)}")
 

@@ -24,7 +24,7 @@ def runs(root: Path, *names: str) -> Path:
         (("fold_01", "fold_02"), "It holds 2 runs: TOP/fold_01, TOP/fold_02. Give one of them."),
         (("seed_0/fold_01", "seed_3/fold_01"), "2 runs: TOP/seed_0/fold_01, TOP/seed_3/fold_01."),
         (tuple(f"trial_{k:03}" for k in range(12)), "TOP/trial_007 and 4 more. Give"),
-        ((), "no checkpoints/ there. Give the folder of a ferjax run."),
+        ((), "TOP: no such folder. Give the folder of a ferjax run."),
     ],
 )
 def test_runs_inside(names: tuple[str, ...], words: str, tmp_path: Path) -> None:
