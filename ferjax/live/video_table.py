@@ -96,8 +96,9 @@ def to_json(rows: Iterable[FrameRow]) -> str:
 
 def from_json(line: str) -> FrameRow:
     """Returns the row of a line of `to_json`."""
-    frame, seconds, person, box, score, probabilities, searched = json.loads(line)
-    return FrameRow(frame, seconds, person, tuple(box), score, tuple(probabilities), searched)
+    # Lines of earlier versions end before `searched`.
+    frame, seconds, person, box, score, probabilities, *searched = json.loads(line)
+    return FrameRow(frame, seconds, person, tuple(box), score, tuple(probabilities), *searched)
 
 
 @dataclass(frozen=True)

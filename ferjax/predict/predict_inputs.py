@@ -99,7 +99,7 @@ def _begin_chunk(
         if settings.on_image and isinstance(image, np.ndarray):
             pictures.append((image, slice(first, len(rows))))
     pairs = zip(predictors, faces, strict=True)
-    results = [predictor.start(own) for predictor, own in pairs]
+    results = [predictor.dispatch(own) for predictor, own in pairs]
 
     def finish() -> list[Row]:
         named = [row for row in rows if row.status == READ]

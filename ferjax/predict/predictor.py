@@ -128,9 +128,9 @@ class Predictor:
 
     def probabilities(self, faces: Sequence[np.ndarray]) -> np.ndarray:
         """Returns float32 probabilities [N, K] of N arrays uint8 [H, W, 1 or 3], N may be 0."""
-        return self.start(faces)()
+        return self.dispatch(faces)()
 
-    def start(self, faces: Sequence[np.ndarray]) -> Callable[[], np.ndarray]:
+    def dispatch(self, faces: Sequence[np.ndarray]) -> Callable[[], np.ndarray]:
         """Starts the network on N arrays uint8 [H, W, 1 or 3]; returns what waits for its result.
 
         That function returns float32 probabilities [N, K]; it raises `UserError` if one of them is

@@ -14,11 +14,9 @@ from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
 from ferjax.recipes import resolve
 from ferjax.runtime.atomic_files import write_atomically
+from ferjax.search.compared_networks import base_configs
 from ferjax.search.search_space import (
-    DEFAULT,
     DEFAULT_SPACE,
-    IMAGE_FIELDS,
-    Choice,
     Space,
     choices_only,
     format_space,
@@ -95,58 +93,31 @@ def plan_search(
         raise UserError(
             "there is nothing to search: every field of the default space is given. Give --space."
         )
-    bases = _base_configs(fixed, space)
+    bases = base_configs(fixed, space)
     if any(base.seeds or (base.folds and base.fold is None) for base in bases):
         raise UserError(
             "--seeds and --folds make several runs, but a trial is one run. Search first, then"
             " train the best settings with these flags; or give one --fold."
         )
-    trials = config.trials or _TRIALS
-    if config.sampler == "grid":
-        choices = choices_only(space)
-        if choices is None:
-            raise UserError(
-                "--sampler=grid tries every combination of choices, and --space has a range. Write"
-                " choices, as in learning_rate=0.01|0.1, or take another sampler."
-            )
-        combinations = math.prod(map(len, choices.values()))
-        trials = min(config.trials or combinations, combinations)
+    trials = _total_trials(config, space)
     model = "models" if "model" in space else bases[0].model
     out = Path(config.out or f"runs/search-{model}-{bases[0].dataset}")
     overwrite = bool(given.get("overwrite"))
     return Search(config, fixed, bases, space, trials, out, overwrite, tuple(imports))
 
 
-def _base_configs(fixed: Mapping[str, Any], space: Space) -> tuple[TrainConfig, ...]:
-    """Returns the config of the fixed fields, for each network if the space has several.
-
-    Raises:
-      UserError: an unknown network, or recipes that would judge them by different images.
-    """
-    models = space.get("model")
-    if not isinstance(models, Choice):
-        return (resolve(fixed),)
-    if DEFAULT in models.texts:
+def _total_trials(config: SearchConfig, space: Space) -> int:
+    """Returns the number of trials; raises `UserError` for a grid of a space with a range."""
+    if config.sampler != "grid":
+        return config.trials or _TRIALS
+    choices = choices_only(space)
+    if choices is None:
         raise UserError(
-            f"--space: model={DEFAULT} stands for no network. Write its name, as in"
-            " model=cnn3|cnn4."
+            "--sampler=grid tries every combination of choices, and --space has a range. Write"
+            " choices, as in learning_rate=0.01|0.1, or take another sampler."
         )
-    if fixed.get("recipe") not in (None, "default"):
-        raise UserError(
-            f"--recipe={fixed['recipe']} is of one model, and --space varies model. Leave the"
-            " recipe out, and give the settings that all trials share as flags."
-        )
-    bases = tuple(resolve({**fixed, "model": name}) for name in models.texts)
-    for base in bases[1:]:
-        for field in IMAGE_FIELDS:
-            values = getattr(bases[0], field), getattr(base, field)
-            if values[0] != values[1]:
-                raise UserError(
-                    f"--space: the recipes of {bases[0].model} and {base.model} have different"
-                    f" --{field} ({values[0]} and {values[1]}), and trials would be evaluated on"
-                    f" different images. Give --{field}."
-                )
-    return bases
+    combinations = math.prod(map(len, choices.values()))
+    return min(config.trials or combinations, combinations)
 
 
 def trial_folder(number: int) -> str:
@@ -224,10 +195,12 @@ def write_study(search: Search) -> None:
 
 def _shared_settings(search: Search) -> dict[str, Any]:
     """Returns the settings that all trials share, and the space, as JSON values."""
+    names = _defaults(search)
     configs = {**asdict(search.base), **asdict(search.config)}
-    shared = {name: configs[name] for name in _defaults(search)}
+    shared = {name: configs[name] for name in names}
     for other in search.bases[1:]:
-        text = json.dumps({name: asdict(other).get(name) for name in shared}, sort_keys=True)
+        settings = asdict(other)
+        text = json.dumps({name: settings.get(name) for name in names}, sort_keys=True)
         shared[f"recipe of {other.model}"] = hashlib.sha256(text.encode()).hexdigest()[:12]
     return _json_round_trip({**shared, "space": format_space(search.space)})
 

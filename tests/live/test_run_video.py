@@ -21,6 +21,7 @@ from ferjax.live import video_frames
 from ferjax.live.annotated_video import segment_folder
 from ferjax.live.run_video import predict_video
 from ferjax.live.video_frames import read_frames, video_facts
+from ferjax.live.video_table import FrameRow, from_json
 from ferjax.predict.journal import journal_path
 
 av = pytest.importorskip("av")
@@ -174,6 +175,11 @@ def test_frames_without_a_face_have_a_row(tiny_run: Path, clip: Path) -> None:
         (str(k), "no face" if k in (0, 5, 6) else "not searched", "") for k in range(7)
     ]
     assert "7 frames, 0 persons, no face in 3 of the searched frames" in done
+
+
+def test_a_line_of_an_unfinished_table_of_an_earlier_version() -> None:
+    row = from_json("[7, 0.28, 1, [3, 4, 5, 6], 0.9, [0.25, 0.75]]")
+    assert row == FrameRow(7, 0.28, 1, (3, 4, 5, 6), 0.9, (0.25, 0.75), searched=True)
 
 
 class Killed(BaseException):

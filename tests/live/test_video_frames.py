@@ -33,7 +33,7 @@ def write_mp4(path: Path, image: np.ndarray, frames: int = 3) -> None:
         container.mux(stream.encode(None))
 
 
-def turn(path: Path, matrix: tuple[int, ...]) -> None:
+def write_matrix(path: Path, matrix: tuple[int, ...]) -> None:
     """Writes a matrix into the track header of an MP4 file (ISO 14496-12, 8.3.2)."""
     data = bytearray(path.read_bytes())
     assert data.count(b"tkhd") == 1
@@ -62,7 +62,7 @@ def test_frames_are_upright(tmp_path: Path, name: str) -> None:
     image[4:20, 6:30] = 220
     path = tmp_path / "phone.mp4"
     write_mp4(path, image)
-    turn(path, MATRICES[name])
+    write_matrix(path, MATRICES[name])
     frames = list(read_frames(path))
     assert [frame.seconds for frame in frames] == pytest.approx([0, 0.1, 0.2])
     expected = shown(image, MATRICES[name]).astype(int)

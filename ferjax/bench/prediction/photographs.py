@@ -1,14 +1,12 @@
 """Photographs that packages of pip carry, with the faces in them, marked by hand."""
 
-import tarfile
-import zipfile
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ferjax.bench.package_archives import read_package
 from ferjax.data.decoding.image_file import decode_image
 from ferjax.errors import UserError
 
@@ -45,10 +43,11 @@ class Photograph:
     faces: tuple[Marked, ...]
 
 
+# The values of a `Marked`.
+_Mark = tuple[int, int, int]
 # Archive, as pip fetches it → file name → its faces. Pictures of skimage without a face are there
 # for false alarms; its coins bear heads, its cat has a face, so that they are left out.
-_ONE = tuple[int, int, int]
-PHOTOGRAPHS: dict[str, dict[str, tuple[_ONE, ...]]] = {
+PHOTOGRAPHS: dict[str, dict[str, tuple[_Mark, ...]]] = {
     "face_recognition-1.3.0.tar.gz": {
         "biden.jpg": ((598, 407, 390),),
         "obama.jpg": ((498, 278, 350),),
@@ -145,24 +144,12 @@ def load_photographs(folder: Path) -> tuple[list[Photograph], list[str]]:
 
 def _read(archive: Path, wanted: Mapping[str, object]) -> dict[str, bytes]:
     """Returns file name → bytes of the wanted files, the first of each name."""
+
+    def is_wanted(path: str) -> bool:
+        # A wheel has its pictures in `data/`; a source package may have them anywhere.
+        return Path(path).name in wanted and (archive.suffix != ".whl" or "/data/" in path)
+
     found: dict[str, bytes] = {}
-    try:
-        for name, read in _members(archive):
-            if Path(name).name in wanted:
-                found.setdefault(Path(name).name, read)
-    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{archive} is damaged ({error}); fetch it again, see {DOCS}.") from None
+    for path, data in read_package(archive, is_wanted, f"fetch it again, see {DOCS}"):
+        found.setdefault(Path(path).name, data)
     return found
-
-
-def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as opened:
-            for name in opened.namelist():
-                if "/data/" in name:
-                    yield name, opened.read(name)
-        return
-    with tarfile.open(archive) as opened:
-        for member in opened:
-            if member.isfile() and (file := opened.extractfile(member)):
-                yield member.name, file.read()

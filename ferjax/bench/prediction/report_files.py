@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from ferjax.bench.measuring.case import OURS
 from ferjax.bench.measuring.case_result import median, peers_of, speedup
 from ferjax.bench.prediction.results import PredictionResult
 from ferjax.bench.prediction.video_score import VideoScore
@@ -72,9 +73,9 @@ def _tables(result: PredictionResult) -> dict[str, list[list[str]]]:
 
 def _crop_cells(result: PredictionResult) -> list[list[str]]:
     peers = peers_of(result.crops)
-    rows = [["case", "files", "ferjax, faces/s", *(f"vs {peer}" for peer in peers)]]
+    rows = [["case", "files", f"{OURS}, faces/s", *(f"vs {peer}" for peer in peers)]]
     for case in result.crops:
-        rate = (case.images or 0) / (median(case, "ferjax") or 1)
+        rate = (case.images or 0) / (median(case, OURS) or 1)
         ratios = [speedup(case, peer) for peer in peers]
         shown = ["–" if ratio is None else f"{ratio:.2f}x" for ratio in ratios]
         rows.append([case.name, case.shape, f"{rate:,.0f}", *shown])

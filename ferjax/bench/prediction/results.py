@@ -32,10 +32,6 @@ class PredictionResult:
     video: VideoScore | None = None
     notes: tuple[str, ...] = ()
 
-    def with_parts(self, **parts: Any) -> "PredictionResult":
-        """Returns the result with further parts."""
-        return dataclasses.replace(self, **parts)
-
     def to_json(self) -> dict[str, Any]:
         """Returns the result as JSON values."""
         return {

@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from ferjax.bench.measure_suites import free_folder, measure_case
@@ -70,7 +71,7 @@ def run_prediction(
             notes = ["no --photos: detectors are not compared"]
         if not wanted:
             raise UserError("--cases: the photographs need --photos=DIR, their folder.")
-        result = result.with_parts(notes=(*result.notes, *notes))
+        result = replace(result, notes=(*result.notes, *notes))
     if "video" in wanted:
         pyav()
     with tqdm(wanted, unit="part", disable=None, leave=False) as bar:
@@ -83,14 +84,14 @@ def run_prediction(
                     measure_case(PREDICT, case, ceilings, effort, not no_torch, show)
                     for case in crop_cases(sizes[0])
                 ]
-                result = result.with_parts(crops=tuple(measured))
+                result = replace(result, crops=tuple(measured))
             elif part == "single face":
                 found = single_face_latencies(sizes[1])
-                result = result.with_parts(latencies=tuple(found))
+                result = replace(result, latencies=tuple(found))
             elif part == "photographs":
                 scores = score_detectors(detectors, photographs)
-                result = result.with_parts(photographs=len(photographs), detectors=tuple(scores))
+                result = replace(result, photographs=len(photographs), detectors=tuple(scores))
             else:
-                result = result.with_parts(video=score_video(Scene(sizes[2]), show))
+                result = replace(result, video=score_video(Scene(sizes[2]), show))
             write_prediction(folder, result, time.monotonic() - started)
     return result, folder

