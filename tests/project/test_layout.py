@@ -21,8 +21,8 @@ FLOORS = (
     {"training", "report"},
     {"runs"},
     {"evaluation", "predict"},
-    {"experiment", "export", "live", "own_loop"},
-    {"search", "bench", "tools"},
+    {"experiment", "explain", "export", "live", "own_loop"},
+    {"search", "serve", "bench", "tools"},
 )
 LOOSE_MODULES = {"ferjax.errors", "ferjax.emotions", "ferjax.specs", "ferjax.experiment"}
 MOST_FILES_IN_A_FOLDER = 20
@@ -30,20 +30,28 @@ OPTIONAL_PACKAGES = {
     "ai_edge_litert",
     "av",
     "cv2",
-    "gradio",
+    "fastapi",
+    "flatbuffers",
     "h5py",
     "huggingface_hub",
     "keras",
+    "litert_converter",
+    "multipart",
+    "onnx",
     "onnxruntime",
+    "openvino",
     "optuna",
+    "prometheus_client",
     "pyarrow",
     "sklearn",
+    "starlette",
     "tensorboard",
     "tensorflow",
     "timm",
     "torch",
     "torchvision",
     "transformers",
+    "uvicorn",
 }
 # What runs in data workers and what writes reports must not start a JAX backend.
 WITHOUT_JAX = ("config", "convert", "data", "recipes", "report", "specs", "weights")
