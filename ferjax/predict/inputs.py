@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ferjax.data.decoding.unreadable_file import is_web_address
 from ferjax.data.reading.class_folders import entries_in_order
 from ferjax.data.reading.image_names import IMAGE_SUFFIXES, is_image, is_visible
 from ferjax.data.reading.pixel_csv import count_pixel_rows
@@ -109,6 +110,8 @@ def _inputs_of(path: Path, own: Collection[Path], *, must_exist: bool) -> Iterat
     is_file = os.path.isfile(path)
     if os.path.isdir(path):
         yield from _inputs_below(path, own, ())
+    elif must_exist and is_web_address(path):
+        raise UserError(f"{path}: a web address; only files are read: download the image first.")
     elif must_exist and not os.path.exists(path):
         raise UserError(f"{path}: no such file or folder.")
     elif is_file and is_archive(path):

@@ -15,7 +15,7 @@ def check_results(config: PredictConfig) -> Path | None:
 
     Raises:
       UserError: a result that exists already, unless an unfinished command has left it; one name
-        for two of them; a suffix that is none of its kind; an empty name.
+        for two of them; a suffix that is none of its kind; an empty name; no such folder.
     """
     for flag in ("out", "summary", "annotate"):
         if getattr(config, flag) == "":
@@ -27,6 +27,10 @@ def check_results(config: PredictConfig) -> Path | None:
     given = [name for name in (config.out, config.summary, config.annotate) if name]
     if len({os.path.abspath(name) for name in given}) < len(given):
         raise UserError(f"{', '.join(given)}: one name for two results. Give each its own.")
+    for flag, name in (("out", config.out), ("summary", config.summary)):
+        folder = Path(name or "").parent
+        if not folder.is_dir():
+            raise UserError(f"--{flag}={name}: there is no folder {folder}. Make it first.")
     if not config.out:
         return None
     out = Path(config.out)

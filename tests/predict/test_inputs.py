@@ -156,6 +156,7 @@ def test_a_damaged_archive_is_named(tmp_path: Path, name: str) -> None:
     ("word", "words"),
     [
         ("gone.png", r"gone\.png: no such file or folder"),
+        ("https://example.org/a.png", "a web address; only files are read: download the image"),
         ("*.gif", r"\*\.gif: the pattern matches no file"),
         ("empty", r"empty: no files there"),
         ("notes", r"notes: no images among 1 files, notes/a\.txt first"),

@@ -334,5 +334,7 @@ def test_several_networks_are_averaged(tiny_run: Path, predictor: Predictor, fol
         run_predict.run_predict(PredictConfig(**given), [str(folder)])
     with pytest.raises(UserError, match=r"page\.html is made from the table: give --out"):
         run_predict.run_predict(PredictConfig(summary="page.html"), [str(folder)])
+    with pytest.raises(UserError, match=r"--out=gone/p\.csv: there is no folder gone"):
+        run_predict.run_predict(PredictConfig(out="gone/p.csv"), [str(folder)])
     with pytest.raises(UserError, match=r"page\.pdf: the page is an \.html file"):
         run_predict.run_predict(PredictConfig(summary="page.pdf", out="p.csv"), [str(folder)])

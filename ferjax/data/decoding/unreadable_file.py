@@ -13,9 +13,16 @@ def unreadable_file(path: Path, error: Exception) -> UserError:
     name = printable(str(path))
     if isinstance(error, PermissionError):
         return UserError(f"{name}: permission denied; make the file and its folder readable")
+    if is_web_address(path):
+        return UserError(f"{name}: a web address; only files are read: download the image first")
     if not path.is_file():
         return UserError(f"{name}: no such image file")
     return undecodable(name, path.stat().st_size, error)
+
+
+def is_web_address(path: Path) -> bool:
+    """Returns whether a path was written as a web address; of its two slashes a Path keeps one."""
+    return path.parts[:1] in (("http:",), ("https:",)) and not path.exists()
 
 
 def undecodable(name: str, size: int, error: Exception) -> UserError:
