@@ -87,6 +87,8 @@ def _check_directory(config: TrainConfig, devices: Devices | None) -> None:
 def _describe_task(task: Task, *, described: bool) -> None:
     """Says classes, counts and choices of the data, and what is doubtful about the settings."""
     if not described:
+        if task.config.pretrained:
+            say(f"initial weights: {task.config.pretrained}", task.config.progress)
         for line in describe_bundle(task.config.dataset, task.bundle):
             say(line, task.config.progress)
     if is_first():

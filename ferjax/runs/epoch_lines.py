@@ -22,10 +22,15 @@ def epoch_line(
     left = (of - epoch) * (seconds + train["seconds"]["evaluate"]) if epoch < of else 0.0
     accuracy = "      -" if val is None else percent(val["accuracy"])
     return (
-        f"epoch {epoch:>{len(str(of))}}/{of}  loss {train['loss']:.4f}"
+        f"epoch {epoch:>{len(str(of))}}/{of}  loss {loss_text(train['loss'])}"
         f"  accuracy {percent(train['accuracy'])}  val {accuracy}"
         f"  lr {train['learning_rate']:<8.3g}  {speed:,.0f} images/s  ETA {duration(left)}"
     )
+
+
+def loss_text(loss: float) -> str:
+    """Returns a loss with four decimals, or as a power of ten where it has diverged."""
+    return f"{loss:.4f}" if loss < 1e4 else f"{loss:.2e}"
 
 
 def percent(rate: float) -> str:

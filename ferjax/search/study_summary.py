@@ -67,8 +67,9 @@ def new_trial_lines(rows: Sequence[Mapping[str, Any]], total: int, told: set[int
             continue
         told.add(row["number"])
         accuracy = "-" if row["accuracy"] is None else f"{100 * row['accuracy']:.1f} %"
+        values = "".join(f"  {name}={v}" for name, v in row["values"].items() if v is not None)
         line = (
-            f"trial {row['number']} {row['state']}  val {accuracy}  {row['epochs']} epochs"
+            f"trial {row['number']} {row['state']}{values}  val {accuracy}  {row['epochs']} epochs"
             f"  {row['minutes']:.1f} min  {len(ended)} of {total} trials"
         )
         if best:

@@ -27,6 +27,7 @@ def test_a_line_by_hand() -> None:
     without = epoch_line(20, 1000, TRAIN, None)
     assert "val       -  lr" in without
     assert len(without) == len(epoch_line(20, 1000, TRAIN, VAL))
+    assert "loss 2.50e+07  accuracy" in epoch_line(20, 1000, {**TRAIN, "loss": 2.5e7}, VAL)
     assert epoch_line(3, 1000, {**TRAIN, "images_per_second": 0.0}, VAL).endswith("ETA 0:00")
     assert epoch_line(4, 1000, {**TRAIN, "images_per_second": 0.0}, VAL).endswith("ETA -")
 
