@@ -1,4 +1,4 @@
-"""Report of the scaling suite: bench.md, bench.html, bench.json, bench.png, and the terminal's tables."""
+"""Report of the scaling suite: bench.md and .html, .json, .png, and the terminal's tables."""
 
 import dataclasses
 import json

@@ -1,5 +1,6 @@
 """A Markdown report as one HTML file: pictures inside, contents from its headings, no script."""
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -58,7 +59,8 @@ def markdown_page_to_html(text: str, folder: Path, source: str = "") -> str:
         "report.html",
         title=title,
         contents=[(name, anchor) for level, name, anchor in headings if level == 2],
-        body=Markup(render(tokens)),  # noqa: S704 (markdown-it has escaped all text)
+        # markdown-it has escaped all text.
+        body=Markup(render(tokens)),
         source=source,
         version=ferjax.__version__,
     )
@@ -86,16 +88,13 @@ def _follow_to_html(token: Token, folder: Path) -> None:
 def _mark_headings(tokens: Sequence[Token]) -> Iterator[tuple[int, str, str]]:
     """Gives every heading an anchor of its own; yields level, text and anchor."""
     taken: set[str] = set()
-    for token, inline in zip(tokens, tokens[1:], strict=False):
+    for token, inline in itertools.pairwise(tokens):
         if token.type != "heading_open":
             continue
         text = _plain_text(inline.children or ())
         name = re.sub(r"\W+", "-", text.lower()).strip("-") or "section"
-        anchor = name
-        for number in range(2, len(tokens)):
-            if anchor not in taken:
-                break
-            anchor = f"{name}-{number}"
+        names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+        anchor = next(name for name in names if name not in taken)
         taken.add(anchor)
         token.attrSet("id", anchor)
         yield int(token.tag[1]), text, anchor
@@ -104,7 +103,7 @@ def _mark_headings(tokens: Sequence[Token]) -> Iterator[tuple[int, str, str]]:
 def _mark_tables(tokens: Sequence[Token]) -> None:
     """Names each table after its heading, and aligns columns of numbers by a class."""
     heading = ""
-    for token, following in zip(tokens, tokens[1:], strict=False):
+    for token, following in itertools.pairwise(tokens):
         if token.type == "heading_open":
             heading = _plain_text(following.children or ())
         elif token.type == "table_open":

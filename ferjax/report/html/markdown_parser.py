@@ -34,7 +34,7 @@ def render(tokens: Sequence[Token]) -> str:
 
 @functools.cache
 def _parser() -> MarkdownIt:
-    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    parser = MarkdownIt("commonmark", {"html": False, "xhtmlOut": False}).enable("table")
     parser.inline.ruler.before("html_inline", "line_break", _line_break)
     parser.block.ruler.before("html_block", "collapsed", _collapsed)
     parser.add_render_rule("collapsed_open", _render_collapsed)

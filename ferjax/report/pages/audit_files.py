@@ -33,9 +33,9 @@ _MAX_GROUPS, _MAX_IMAGES = 40, 6
 def write_audit(audit: Mapping[str, Any], bundle: DatasetBundle, directory: Path) -> Path:
     """Writes the audit of a data set, over an earlier one, and returns the path of its `audit.md`.
 
-    The other files: `audit.html` (the same page), `audit.json`, `classes.png` (class histogram), `samples.png` (random images of
-    each class, the same ones at every call) and, where there are any, `conflicts.png` (duplicates
-    with different labels) and `mirrored.png` (mirrored copies).
+    The other files: `audit.html` (the same page), `audit.json`, `classes.png` (class histogram),
+    `samples.png` (random images of each class, the same ones at every call) and, where there are
+    any, `conflicts.png` (duplicates with different labels) and `mirrored.png` (mirrored copies).
 
     Args:
       audit: of `ferjax.data.audit.audit_dataset.audit`.
