@@ -11,6 +11,15 @@ from PIL import Image, UnidentifiedImageError
 _TYPES = {"PNG": "image/png", "JPEG": "image/jpeg"}
 
 
+def embedded_picture(path: Path) -> str:
+    """Returns a PNG file as a data URI.
+
+    Raises:
+      OSError: it cannot be read.
+    """
+    return _data_uri("image/png", path.read_bytes())
+
+
 def embedded_file(source: str, folder: Path) -> tuple[str, int, int] | None:
     """Returns data URI, width and height of the picture that a page beside it links to.
 

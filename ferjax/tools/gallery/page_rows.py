@@ -43,6 +43,7 @@ def _row(
 ) -> dict[str, Any]:
     val, test = entry.scores.get("val"), entry.scores.get("test")
     lines = (*entry.train_lines, *entry.val_lines)
+    shown = test or val
     last = max((line[-1][0] for line in lines), default=0)
     return {
         "name": os.path.relpath(entry.folder, within) if within else entry.folder.resolve().name,
@@ -59,7 +60,7 @@ def _row(
         "interval": _interval(val, bounds),
         "last": percentage(val.last if val else None),
         "test": _cell(test),
-        "macro_f1": percentage((test or val).macro_f1 if test or val else None),
+        "macro_f1": percentage(shown.macro_f1 if shown else None),
         "calibration": percentage(val.calibration_error if val else None),
         "epochs": entry.epochs or "–",
         "seed": entry.seed or "–",
