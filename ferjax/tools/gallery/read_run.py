@@ -107,6 +107,8 @@ def _from_splits(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _from_report(report: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
     config, results = report["config"], report["results"]
+    if not results:
+        raise ValueError("no results")
     judged = next(name for name in ("test", "val", *results) if name in results)
     shown, warnings = _selected(results[judged]), tuple(map(str, report.get("warnings", ())))
     environment, network = report.get("environment", {}), report.get("network", {})

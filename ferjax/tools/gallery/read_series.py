@@ -32,7 +32,7 @@ def read_entry(folder: RunFolder) -> Entry:
         return make(report, whole, finished)
     except UserError as error:
         return replace(whole, reason=str(error))
-    except (KeyError, TypeError, ValueError, StopIteration) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
         reason = f"{folder.path / REPORT} is not as ferjax writes it ({error})"
         return replace(whole, reason=reason)
 

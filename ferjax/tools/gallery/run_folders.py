@@ -45,7 +45,7 @@ def find_run_folders(places: Sequence[str]) -> tuple[list[RunFolder], list[str]]
         path = Path(place).expanduser()
         if not path.exists():
             raise UserError(f"{place}: no such folder. Give run directories, or folders of runs.")
-        runs = list(_runs_in(path, set())) if path.is_dir() else []
+        runs = _runs_below(path) if path.is_dir() else []
         if not runs:
             notes.append(f"{place}: no run in it" if path.is_dir() else f"{place}: a file")
         found += runs
@@ -57,8 +57,17 @@ def find_run_folders(places: Sequence[str]) -> tuple[list[RunFolder], list[str]]
     return _without_repetitions(found), notes
 
 
-def _runs_in(folder: Path, visited: set[Path]) -> Iterator[RunFolder]:
-    """Yields the runs at or below a folder; links are followed, each folder once."""
+def _runs_below(place: Path) -> list[RunFolder]:
+    """Returns the runs at or below a folder, each once, those behind links at the end."""
+    visited: set[Path] = set()
+    waiting, found = [place], []
+    for folder in waiting:
+        found += _runs_in(folder, visited, waiting)
+    return found
+
+
+def _runs_in(folder: Path, visited: set[Path], links: list[Path]) -> Iterator[RunFolder]:
+    """Yields the runs at or below a folder; links to other folders are collected for later."""
     real = folder.resolve()
     if real in visited:
         return
@@ -71,11 +80,13 @@ def _runs_in(folder: Path, visited: set[Path]) -> Iterator[RunFolder]:
     if CHECKPOINTS in names:
         yield RunFolder(folder, "run")
         return
+    folders = [entry for entry in entries if entry.name[0] != "." and entry.is_dir()]
+    links += [folder / entry.name for entry in folders if entry.is_symlink()]
     below = [
         run
-        for entry in entries
-        if entry.name[0] != "." and entry.is_dir()
-        for run in _runs_in(folder / entry.name, visited)
+        for entry in folders
+        if not entry.is_symlink()
+        for run in _runs_in(folder / entry.name, visited, links)
     ]
     if STUDY in names:
         yield RunFolder(folder, "search", tuple(below))
