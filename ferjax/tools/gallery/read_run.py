@@ -33,7 +33,7 @@ def read_run(folder: Path) -> Entry:
             return replace(entry, reason=_why_unfinished(folder, config or {}, lines))
         entry = replace(entry, **_from_splits(read_object(folder / SPLITS_FILE) or {}))
         return replace(entry, **_from_report(report, entry))
-    except UserError as error:
+    except (UserError, OSError) as error:
         return replace(entry, reason=str(error))
     except _DAMAGED as error:
         return replace(

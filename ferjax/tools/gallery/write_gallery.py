@@ -42,7 +42,8 @@ def run_gallery(config: GalleryConfig, places: Sequence[str]) -> list[str]:
     entries = [read_entry(folder) for folder in bar]
     groups, others = group_entries(entries)
     write_atomically(out, _page(groups, others, out.parent))
-    counted = f"{sum(len(group.entries) for group in groups):,} rows in {len(groups):,} tables"
+    rows = sum(len(group.entries) for group in groups)
+    counted = f"{_count(rows, 'row')} in {_count(len(groups), 'table')}"
     return [
         *(f"left out: {note}" for note in notes),
         *(f"without numbers: {entry.folder}: {entry.reason}" for entry in others),
@@ -67,6 +68,10 @@ def _check_out(out: Path) -> None:
             f"--out={out} exists and is no page of launch.gallery. Nothing was written; name a new"
             " file."
         )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def _page(groups: Sequence[Group], others: Sequence[Entry], folder: Path) -> str:

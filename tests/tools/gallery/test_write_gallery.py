@@ -265,7 +265,7 @@ def test_only_an_earlier_gallery_is_written_anew(tmp_path: Path) -> None:
     gallery(out, tmp_path / "run")
     gallery(out, tmp_path / "run")
     out.write_text("<!doctype html>\n<title>mine</title>")
-    with pytest.raises(UserError, match="exists and is no page of launch.gallery"):
+    with pytest.raises(UserError, match=r"exists and is no page of launch\.gallery"):
         gallery(out, tmp_path / "run")
     assert "mine" in out.read_text()
     (tmp_path / "folder.html").mkdir()
@@ -289,7 +289,7 @@ def test_places_without_runs(tmp_path: Path) -> None:
         gallery(out)
     make_run(tmp_path / "run", 60)
     said = run_gallery(GalleryConfig(str(out)), [str(tmp_path / "run"), str(file)])
-    assert said == [f"left out: {file}: a file", "1 rows in 1 tables", str(out)]
+    assert said == [f"left out: {file}: a file", "1 row in 1 table", str(out)]
 
 
 def test_thumbnails_are_small_and_right() -> None:
