@@ -27,7 +27,9 @@ def read_entry(folder: RunFolder) -> Entry:
         report = read_object(folder.path / REPORT)
         if report is None or not finished:
             text = f"not finished: {len(finished)} of {len(children)} runs in it have a report"
-            return replace(whole, reason=text)
+            waiting = (child for child in children if child.reason)
+            more = "".join(f"; {child.folder.name}: {child.reason}" for child in waiting)
+            return replace(whole, reason=text + more)
         make = _search if folder.kind == "search" else _series
         return make(report, whole, finished)
     except UserError as error:
