@@ -34,6 +34,7 @@ PROMISED = {
     "checkpoints",
     "report.json",
     "report.md",
+    "report.html",
     "curves.png",
     "confusion_val.png",
     "confusion_test.png",
@@ -182,6 +183,7 @@ def test_several_seeds_have_mean_and_deviation(tmp_path: Path, tiny_config: Tiny
         "config.json",
         "report.json",
         "report.md",
+        "report.html",
         "seed_0",
         "seed_3",
     }

@@ -9,15 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ferjax.config.predict_and_export import PredictConfig
-from ferjax.errors import UserError, printable
-from ferjax.faces.crop_face import cut
+from ferjax.errors import UserError
 from ferjax.faces.detectors import crop_plan
-from ferjax.faces.face import Box
 from ferjax.predict.annotate import annotator, check_copies
-from ferjax.predict.decode_ahead import are_large, read_inputs
+from ferjax.predict.decode_ahead import are_large
 from ferjax.predict.inputs import UNREADABLE, Input, list_inputs, part_of_inputs
 from ferjax.predict.journal import check_is_new, journal_lines, journal_path, open_journal
 from ferjax.predict.predict_inputs import (
@@ -35,14 +31,8 @@ from ferjax.predict.rows import (
     from_json,
     to_json,
 )
-from ferjax.predict.summary_page import (
-    Named,
-    choose_examples,
-    places_of_examples,
-    thumbnail,
-    write_summary,
-)
 from ferjax.predict.table_files import csv_text, write_table
+from ferjax.predict.table_summary import write_table_summary
 from ferjax.runtime.progress_bar import tqdm
 
 # Inputs of a chunk where faces are searched in photographs, or copies are drawn: seconds of work.
@@ -106,8 +96,8 @@ def run_predict(
                 raise
         faces = counts.pop(_FACES, 0)
         if config.summary:
-            facts = {"inputs": f"{len(inputs):,}", **{k: f"{n:,}" for k, n in counts.items()}}
-            _write_summary(Path(config.summary), out, inputs, facts, columns.classes)
+            page = Path(config.summary)
+            write_table_summary(page, _rows(out), inputs, counts, faces, columns.classes)
         check_is_new(out)
         write_table(_rows(out), columns, out)
         with suppress(OSError):
@@ -207,26 +197,6 @@ def _reporter(config: PredictConfig) -> Callable[[Sequence[Row]], None]:
                 print(f"warning: {row.reason}; its row is empty", file=sys.stderr)
 
     return report
-
-
-def _write_summary(
-    page: Path, out: Path, inputs: Sequence[Input], facts: dict[str, str], classes: tuple[str, ...]
-) -> None:
-    """Writes the page about the rows in the journal; the pictures that it shows are read again."""
-    chosen = choose_examples(
-        Named((row.file, row.face, row.box), row.probabilities, printable(Path(row.file).name))
-        for row in _rows(out)
-        if row.status == READ
-    )
-    shown = places_of_examples(chosen)
-    wanted = [each for each in inputs if each.name in shown]
-    pictures = {}
-    for each, image in zip(wanted, read_inputs(wanted), strict=True):
-        if isinstance(image, np.ndarray):
-            for where in shown[each.name]:
-                pictures[where] = thumbnail(cut(image, Box(*where[2])) if where[2] else image)
-    title = f"Emotions in {facts['inputs']} inputs"
-    write_summary(page, title, facts, chosen, classes, pictures)
 
 
 def _counts(rows: Iterable[Row]) -> Counter[str]:

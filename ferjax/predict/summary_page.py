@@ -1,11 +1,8 @@
 """One page about a table of predictions, as a single HTML file that opens offline."""
 
-import base64
 import heapq
-import html
-import io
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,21 +11,14 @@ import numpy as np
 from PIL import Image
 
 from ferjax.report.figures.style import class_colours
+from ferjax.report.html.embedded_pictures import embedded_picture, embedded_pixels
+from ferjax.report.html.page_templates import render_page
 from ferjax.runtime.atomic_files import write_atomically
 
 # Faces that are shown of each emotion, and of the least certain ones; their side in pixels.
 _MOST, _LEAST, _SIDE = 8, 16, 72
-_STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;color:#202124;max-width:60em;margin:2em auto;padding:0 1em}
-h1{font-size:1.5em;margin-bottom:.2em}h2{font-size:1.1em;margin:1.8em 0 .6em}
-table{border-collapse:collapse}td,th{padding:.15em .8em .15em 0;text-align:left;font-weight:400}
-th{color:#5f6368}td.n{text-align:right;font-variant-numeric:tabular-nums}
-.bar{display:inline-block;height:.9em;min-width:1px;vertical-align:-1px}
-.faces{display:flex;flex-wrap:wrap;gap:.5em}figure{margin:0;width:72px}
-figure img{width:72px;height:72px;object-fit:cover;display:block}
-figcaption{font-size:11px;color:#5f6368;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
-img.wide{width:100%}p.note{color:#5f6368;max-width:46em}
-"""
+# Who has an emotion of this probability is not among the least certain.
+_CERTAIN = 0.7
 
 
 @dataclass(frozen=True)
@@ -133,67 +123,52 @@ def write_summary(
     Raises:
       UserError: the file cannot be written.
     """
-    parts = [f"<h1>{html.escape(title)}</h1>", _table(facts), "<h2>Emotions</h2>"]
-    parts.append(_shares(chosen, classes))
-    for heading, file in figures:
-        data = base64.b64encode(file.read_bytes()).decode()
-        alt = html.escape(heading)
-        parts.append(f'<h2>{alt}</h2><img class="wide" alt="{alt}" src="data:image/png;base64,')
-        parts[-1] += f'{data}">'
-    for k, faces in sorted(chosen.most.items(), key=lambda item: -chosen.counts[item[0]]):
-        shown = _faces(faces, pictures, lambda face, k=k: face.probabilities[k])
-        parts.append(f"<h2>Most clearly {html.escape(classes[k])}</h2>{shown}")
-    shown = _faces(chosen.least, pictures, lambda face: max(face.probabilities))
-    parts.append(f"<h2>Least certain</h2>{shown}")
-    parts.append(
-        '<p class="note">An emotion here is what people would name in the picture, not what'
-        " somebody feels. In the European Union it is prohibited to infer emotions at work and in"
-        " education, but for medical and safety reasons, and elsewhere people must be told"
-        " (Regulation 2024/1689, Articles 5 and 50).</p>"
+    order = sorted(chosen.most, key=lambda k: -chosen.counts[k])
+    uncertain = [face for face in chosen.least if max(face.probabilities) < _CERTAIN]
+    page = render_page(
+        "predictions.html",
+        title=title,
+        facts=facts,
+        shares=_shares(chosen, classes),
+        figures=[(heading, embedded_picture(file)) for heading, file in figures],
+        most=[
+            (classes[k], _faces(chosen.most[k], pictures, lambda face, k=k: face.probabilities[k]))
+            for k in order
+        ],
+        least=_faces(uncertain, pictures, lambda face: max(face.probabilities)),
+        certain=f"{100 * _CERTAIN:.0f}",
     )
-    page = (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f"<style>{_STYLE}</style>{''.join(parts)}</html>\n"
-    )
-    write_atomically(path, page)
+    write_atomically(path, page + "\n")
 
 
-def _table(facts: Mapping[str, str]) -> str:
-    rows = "".join(
-        f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
-        for name, value in facts.items()
-    )
-    return f"<table>{rows}</table>"
+def _shares(chosen: Chosen, classes: Sequence[str]) -> list[dict[str, str]]:
+    """Returns for each emotion how many faces show it, and the mean probability."""
+    colours = class_colours(classes)
+    return [
+        {
+            "emotion": classes[k],
+            "count": f"{chosen.counts.get(k, 0):,}",
+            "percent": f"{100 * chosen.counts.get(k, 0) / max(chosen.total, 1):.1f}",
+            "mean": f"{100 * float(chosen.means[k]) if chosen.total else 0.0:.1f}",
+            "colour": colours[classes[k]],
+        }
+        for k in sorted(range(len(classes)), key=lambda k: -chosen.counts.get(k, 0))
+    ]
 
 
-def _shares(chosen: Chosen, classes: Sequence[str]) -> str:
-    """Returns a table with a bar for each emotion: how many faces, and the mean probability."""
-    colours, rows = class_colours(classes), ""
-    for k in sorted(range(len(classes)), key=lambda k: -chosen.counts.get(k, 0)):
-        count = chosen.counts.get(k, 0)
-        share = 100 * count / max(chosen.total, 1)
-        mean = 100 * float(chosen.means[k]) if chosen.total else 0.0
-        bar = f'<span class="bar" style="width:{3 * share:.1f}px;background:{colours[classes[k]]}">'
-        rows += (
-            f'<tr><th>{html.escape(classes[k])}</th><td class="n">{count:,}</td>'
-            f'<td class="n">{share:.1f} %</td><td>{bar}</span></td>'
-            f'<td class="n">{mean:.1f} %</td></tr>'
-        )
-    head = "<tr><th></th><th>faces</th><th>share</th><th></th><th>mean probability</th></tr>"
-    return f"<table>{head}{rows}</table>"
-
-
-def _faces(faces: Sequence[Named], pictures: Mapping[Any, np.ndarray], value: Any) -> str:
-    shown = ""
-    for face in faces:
-        if face.where in pictures:
-            caption = html.escape(face.caption)
-            shown += (
-                f'<figure><img alt="{caption}" src="data:image/jpeg;base64,'
-                f'{_jpeg(pictures[face.where])}"><figcaption title="{caption}">'
-                f"{100 * value(face):.0f} % {caption}</figcaption></figure>"
-            )
-    return f'<div class="faces">{shown}</div>'
+def _faces(
+    faces: Sequence[Named], pictures: Mapping[Any, np.ndarray], value: Callable[[Named], float]
+) -> list[dict[str, str]]:
+    """Returns picture, caption and probability of each face that has a picture."""
+    return [
+        {
+            "picture": embedded_pixels(pictures[face.where], "JPEG"),
+            "caption": face.caption,
+            "percent": f"{100 * value(face):.0f}",
+        }
+        for face in faces
+        if face.where in pictures
+    ]
 
 
 def thumbnail(pixels: np.ndarray) -> np.ndarray:
@@ -201,10 +176,3 @@ def thumbnail(pixels: np.ndarray) -> np.ndarray:
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     image.thumbnail((2 * _SIDE, 2 * _SIDE))
     return np.array(image).reshape(image.height, image.width, pixels.shape[-1])
-
-
-def _jpeg(pixels: np.ndarray) -> str:
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=85)
-    return base64.b64encode(file.getvalue()).decode()

@@ -85,6 +85,7 @@ def test_a_split_is_evaluated_beside_the_run(
         ".inputs",
         "report.json",
         "report.md",
+        "report.html",
         f"confusion_{split}.png",
         f"reliability_{split}.png",
         "mistakes.png",
@@ -118,7 +119,8 @@ def test_without_flags_the_report_is_made_anew(
     assert set(after) == set(kept)
     rewritten = {name for name in kept if after[name] != kept[name]}
     assert not any(name.endswith(".csv") for name in rewritten)
-    assert rewritten <= {"report.json", "report.md"} | {n for n in kept if n.endswith(".png")}
+    pages = {"report.json", "report.md", "report.html"}
+    assert rewritten <= pages | {n for n in kept if n.endswith(".png")}
 
 
 @pytest.mark.parametrize("tta", ["flip", pytest.param("ten_crop", marks=pytest.mark.slow)])

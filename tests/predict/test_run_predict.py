@@ -288,6 +288,8 @@ def test_faces_of_photographs(
     # Three faces, each an example of its emotion and among the least certain.
     assert text.count("<figure>") == 6
     assert "<th>no face</th><td>1</td>" in text
+    assert "<th>faces found in pictures</th><td>2</td>" in text
+    assert "<th>pictures taken for a whole face</th><td>1</td>" in text
     assert 'src="http' not in text
     rows = table(out)
     assert [(row["status"], row["face"], row["left"]) for row in rows] == [

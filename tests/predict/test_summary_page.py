@@ -38,7 +38,7 @@ class _Tags(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.seen.append((tag, dict(attrs)))
-        if tag not in ("meta", "img"):
+        if tag not in ("meta", "img", "link"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -59,3 +59,15 @@ def test_the_page_is_whole_and_opens_offline(tmp_path: Path) -> None:
     assert len(images) == 8 + 8 + 15
     assert all(str(image["src"]).startswith("data:image/") for image in images)
     assert all(image["alt"] for image in images)
+
+
+def test_only_uncertain_faces_are_called_so(tmp_path: Path) -> None:
+    certain = [Named(k, (0.2, 0.7, 0.1), f"{k}.png") for k in range(3)]
+    pictures = {k: np.zeros((9, 9, 1), np.uint8) for k in range(4)}
+    path, counts = tmp_path / "page.html", []
+    for faces_shown in (certain, [*certain, Named(3, (0.31, 0.69, 0.0), "3.png")]):
+        write_summary(path, "A", {}, choose_examples(faces_shown), CLASSES, pictures)
+        text = path.read_text("utf-8")
+        counts.append(text.partition("<h2>Least certain</h2>")[2].count("<figure>"))
+        assert "70 %" in text
+    assert counts == [0, 1]

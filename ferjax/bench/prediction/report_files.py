@@ -1,4 +1,4 @@
-"""Report of the suite `predict`: bench.md, bench.json, and the terminal's tables."""
+"""Report of the suite `predict`: bench.md, bench.html, bench.json, and the terminal's tables."""
 
 import json
 from collections import Counter
@@ -10,6 +10,7 @@ from ferjax.bench.measuring.case_result import median, peers_of, speedup
 from ferjax.bench.prediction.results import PredictionResult
 from ferjax.bench.prediction.video_score import VideoScore
 from ferjax.bench.reporting.report_files import aligned, environment, environment_table
+from ferjax.report.html.markdown_page import write_markdown_page
 from ferjax.report.pages.markdown_tables import escape, percentage, table
 from ferjax.runtime.atomic_files import write_atomically
 
@@ -30,7 +31,7 @@ _VIDEO = "A made video of 1280x720 pixels"
 
 
 def write_prediction(folder: Path, result: PredictionResult, seconds: float) -> None:
-    """Writes bench.json and bench.md.
+    """Writes bench.json, bench.md and bench.html.
 
     Args:
       folder: the folder to write to.
@@ -51,7 +52,7 @@ def write_prediction(folder: Path, result: PredictionResult, seconds: float) -> 
     if notes:
         parts += ["## Notes", "\n".join(f"- {escape(note)}." for note in notes)]
     parts += ["## Environment", environment_table(stamp)]
-    write_atomically(folder / "bench.md", ("\n\n".join(parts) + "\n").encode())
+    write_markdown_page(folder / "bench.md", "\n\n".join(parts) + "\n")
 
 
 def prediction_tables(result: PredictionResult) -> str:

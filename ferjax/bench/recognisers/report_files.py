@@ -1,4 +1,4 @@
-"""Report of the suite `recognisers`: bench.md, bench.json, and the terminal's table."""
+"""Report of the suite `recognisers`: bench.md, bench.html, bench.json, and the terminal's table."""
 
 import json
 from pathlib import Path
@@ -8,6 +8,7 @@ from ferjax.bench.recognisers.recogniser import BEST
 from ferjax.bench.recognisers.results import SuiteResult
 from ferjax.bench.recognisers.scored_faces import Score
 from ferjax.bench.reporting.report_files import aligned, environment, environment_table
+from ferjax.report.html.markdown_page import write_markdown_page
 from ferjax.report.pages.markdown_tables import escape, percentage, table
 from ferjax.runtime.atomic_files import write_atomically
 
@@ -23,7 +24,7 @@ libraries."""
 
 
 def write_recognisers(folder: Path, result: SuiteResult, seconds: float) -> None:
-    """Writes bench.json and bench.md.
+    """Writes bench.json, bench.md and bench.html.
 
     Args:
       folder: the folder to write to.
@@ -50,7 +51,7 @@ def write_recognisers(folder: Path, result: SuiteResult, seconds: float) -> None
     if result.notes:
         parts += ["## Notes", "\n".join(f"- {escape(note)}." for note in result.notes)]
     parts += ["## Environment", environment_table(stamp)]
-    write_atomically(folder / "bench.md", ("\n\n".join(parts) + "\n").encode())
+    write_markdown_page(folder / "bench.md", "\n\n".join(parts) + "\n")
 
 
 def recognisers_table(result: SuiteResult) -> str:

@@ -1,4 +1,4 @@
-"""Benchmark report: bench.md, bench.json, and aligned tables for the terminal."""
+"""Benchmark report: bench.md, bench.html, bench.json, and aligned tables for the terminal."""
 
 import contextlib
 import importlib.metadata
@@ -27,6 +27,7 @@ from ferjax.bench.measuring.interleaved_timing import spread
 from ferjax.bench.measuring.machine_ceilings import Ceilings
 from ferjax.bench.reporting.speedup_chart import draw_speedups
 from ferjax.report.environment import describe_environment
+from ferjax.report.html.markdown_page import write_markdown_page
 from ferjax.report.pages.markdown_tables import escape, table
 from ferjax.runtime.atomic_files import write_atomically
 
@@ -52,7 +53,7 @@ def write_report(
     note: str | None,
     seconds: float,
 ) -> None:
-    """Writes bench.json, bench.md and bench.png.
+    """Writes bench.json, bench.md, bench.html and bench.png.
 
     Args:
       folder: the folder to write to.
@@ -72,8 +73,8 @@ def write_report(
         "cases": [to_json(result) for result in results],
     }
     write_atomically(folder / "bench.json", (json.dumps(record, indent=1) + "\n").encode())
-    write_atomically(folder / "bench.md", _page(results, ceilings, note, stamp).encode())
     draw_speedups(results, folder / "bench.png", f"Speed of ferjax, {_machine(stamp)}")
+    write_markdown_page(folder / "bench.md", _page(results, ceilings, note, stamp))
 
 
 def terminal_table(results: Sequence[CaseResult]) -> str:

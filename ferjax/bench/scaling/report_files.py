@@ -1,4 +1,4 @@
-"""Report of the scaling suite: bench.md, bench.json, bench.png, and the terminal's tables."""
+"""Report of the scaling suite: bench.md and .html, .json, .png, and the terminal's tables."""
 
 import dataclasses
 import json
@@ -23,6 +23,7 @@ from ferjax.bench.scaling.hlo_collectives import wire_bytes
 from ferjax.bench.scaling.predict_step_time import DEFAULT, OVERLAPPED, predict
 from ferjax.bench.scaling.scaling_results import Counted, Measured, ScalingResult
 from ferjax.bench.scaling.step_costs import StepCosts
+from ferjax.report.html.markdown_page import write_markdown_page
 from ferjax.report.pages.markdown_tables import table
 from ferjax.runtime.atomic_files import write_atomically
 
@@ -53,7 +54,7 @@ split (strong scaling), as far as large batches are known to be harmless."""
 
 
 def write_scaling(folder: Path, result: ScalingResult, seconds: float) -> None:
-    """Writes bench.json, bench.md and bench.png.
+    """Writes bench.json, bench.md, bench.html and bench.png.
 
     Args:
       folder: the folder to write to.
@@ -66,9 +67,9 @@ def write_scaling(folder: Path, result: ScalingResult, seconds: float) -> None:
     stamp = environment(seconds)
     record = json.dumps({"environment": stamp, **_to_json(result)}, indent=1)
     write_atomically(folder / "bench.json", f"{record}\n".encode())
-    write_atomically(folder / "bench.md", _page(result, stamp).encode())
     title = "Predicted efficiency of training, float32, nothing overlapped"
     draw_efficiency(result.networks, folder / "bench.png", title)
+    write_markdown_page(folder / "bench.md", _page(result, stamp))
 
 
 def scaling_table(result: ScalingResult) -> str:

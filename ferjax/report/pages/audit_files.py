@@ -1,4 +1,4 @@
-"""Writes the audit of a data set: `audit.json`, `audit.md` and up to four figures."""
+"""Writes the audit of a data set: `audit.json`, `audit.md`, `audit.html`, up to four figures."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,6 +11,7 @@ from ferjax.data.splits.split import DatasetBundle
 from ferjax.report.figures.class_histogram import draw_class_histogram
 from ferjax.report.figures.contact_sheet import COLUMNS, Cell, draw_sheet
 from ferjax.report.figures.style import class_colours
+from ferjax.report.html.markdown_page import write_markdown_page
 from ferjax.report.pages import audit_sections
 from ferjax.report.pages.report_files import to_json_types
 from ferjax.runtime.atomic_files import write_atomically
@@ -18,6 +19,7 @@ from ferjax.runtime.atomic_files import write_atomically
 # What an audit writes, the last two figures where there is something to show.
 AUDIT_FILES = (
     "audit.md",
+    "audit.html",
     "audit.json",
     "classes.png",
     "samples.png",
@@ -31,9 +33,9 @@ _MAX_GROUPS, _MAX_IMAGES = 40, 6
 def write_audit(audit: Mapping[str, Any], bundle: DatasetBundle, directory: Path) -> Path:
     """Writes the audit of a data set, over an earlier one, and returns the path of its `audit.md`.
 
-    The other files: `audit.json`, `classes.png` (class histogram), `samples.png` (random images of
-    each class, the same ones at every call) and, where there are any, `conflicts.png` (duplicates
-    with different labels) and `mirrored.png` (mirrored copies).
+    The other files: `audit.html` (the same page), `audit.json`, `classes.png` (class histogram),
+    `samples.png` (random images of each class, the same ones at every call) and, where there are
+    any, `conflicts.png` (duplicates with different labels) and `mirrored.png` (mirrored copies).
 
     Args:
       audit: of `ferjax.data.audit.audit_dataset.audit`.
@@ -67,7 +69,7 @@ def write_audit(audit: Mapping[str, Any], bundle: DatasetBundle, directory: Path
     encoded = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     write_atomically(directory / "audit.json", encoded)
     text = "\n\n".join(audit_sections.document(report, classes, figures)) + "\n"
-    return write_atomically(directory / "audit.md", text)
+    return write_markdown_page(directory / "audit.md", text)
 
 
 def _sample_rows(bundle: DatasetBundle, broken: set[str]) -> Iterator[list[Cell]]:

@@ -1,5 +1,6 @@
 """Markdown tables: escaping, alignment, collapsed blocks, percentages and decimals."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -7,16 +8,22 @@ _ESCAPES = {
     "\\": "\\\\",
     "|": "\\|",
     "*": "\\*",
+    "_": "\\_",
     "`": "\\`",
+    "[": "\\[",
+    "]": "\\]",
     "<": "&lt;",
+    "&": "&amp;",
     "\r": "",
     "\n": "<br>",
 }
+# What is markup: an underscore before a word, and an ampersand that begins the name of a character.
+_MARKUP = re.compile(r"[\\|*`<\r\n\[\]]|(?<![^\W_])_|&(?=#?\w+;)")
 
 
 def escape(text: object) -> str:
     """Returns `text` escaped: Markdown prints it unchanged, on one line, also in a table."""
-    return "".join(_ESCAPES.get(character, character) for character in str(text).strip())
+    return _MARKUP.sub(lambda found: _ESCAPES[found[0]], str(text).strip())
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], numbers_from: int = 1) -> str:

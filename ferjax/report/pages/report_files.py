@@ -1,4 +1,4 @@
-"""Writes the report of a run, or of several seeds or folds: `report.md` and `report.json`."""
+"""Writes the report of a run, or of several: `report.md`, `report.html` and `report.json`."""
 
 import json
 import math
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ferjax.config.format_versions import FORMAT, KEY
+from ferjax.report.html.markdown_page import write_markdown_page
 from ferjax.report.pages import calibration_sections, cost_sections, run_sections
 from ferjax.runtime.atomic_files import write_atomically
 
@@ -88,12 +89,14 @@ def to_json_types(value: Any) -> Any:
 
 
 def write_page(report: Mapping[str, Any], parts: Iterable[str], directory: Path) -> Path:
-    """Writes `report.md` from Markdown parts, then `report.json`; returns the path of the first.
+    """Writes `report.md` from Markdown parts, the same as `report.html`, then `report.json`.
+
+    Returns the path of `report.md`.
 
     Raises:
       UserError: a file cannot be written.
     """
-    page = write_atomically(Path(directory) / "report.md", "\n\n".join(parts) + "\n")
+    page = write_markdown_page(Path(directory) / "report.md", "\n\n".join(parts) + "\n")
     versioned = {KEY: FORMAT, **report}
     encoded = json.dumps(versioned, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     # report.json is written last: a run that has it is finished.

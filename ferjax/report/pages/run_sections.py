@@ -60,8 +60,7 @@ def figures(entries: Sequence[Mapping[str, str]]) -> Iterator[str]:
         yield "## Figures"
     for entry in entries:
         caption = escape(entry["caption"])
-        alternative = caption.replace("[", "\\[").replace("]", "\\]")
-        yield f"![{alternative}]({quote(entry['file'])})\n\n*{caption}*"
+        yield f"![{caption}]({quote(entry['file'])})\n\n*{caption}*"
 
 
 def details(split: str, scores: Mapping[str, Any], which: str) -> Iterator[str]:

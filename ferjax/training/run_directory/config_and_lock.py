@@ -60,14 +60,20 @@ def _run_dirs(run_dir: Path) -> list[Path]:
 
 def _refuse_live_runs(run_dir: Path, folders: Iterable[Path]) -> None:
     """Raises `UserError` if a process holds the lock of one of the folders."""
-    for folder in folders:
-        try:
-            with open(folder / _LOCK_FILE) as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise _live(run_dir) from None
-        except OSError:
-            continue  # no lock, or not for this user to read: taking it says so
+    if any(map(is_training, folders)):
+        raise _live(run_dir)
+
+
+def is_training(run_dir: Path) -> bool:
+    """Returns whether a process holds the lock of a run directory; it writes nothing."""
+    try:
+        with open(run_dir / _LOCK_FILE) as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass  # no lock, or not for this user to read: taking it says so
+    return False
 
 
 def _live(run_dir: Path) -> UserError:

@@ -83,7 +83,8 @@ def test_each_suite_has_a_table_with_a_column_per_peer() -> None:
 def test_files(tmp_path: Path, results: list[CaseResult]) -> None:
     folder = tmp_path / "new" / "bench"
     write_report(folder, results, Ceilings(2e11, 1e10), "PyTorch is not installed", 60.0)
-    assert {path.name for path in folder.iterdir()} == {"bench.json", "bench.md", "bench.png"}
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"bench.json", "bench.md", "bench.html", "bench.png"}
     record = json.loads((folder / "bench.json").read_text("utf-8"))
     assert [case["case"] for case in record["cases"]] == [result.name for result in results]
     assert record["ceilings"]["flops per second"] == 2e11

@@ -112,7 +112,8 @@ def test_a_tiny_measurement_and_its_report(tmp_path: Path, monkeypatch: pytest.M
     assert wire_bytes(counted.split) > wire_bytes(counted.replicated)
     assert costs.model == "base_cnn"
 
-    assert {path.name for path in folder.iterdir()} == {"bench.json", "bench.md", "bench.png"}
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"bench.json", "bench.md", "bench.html", "bench.png"}
     record = json.loads((folder / "bench.json").read_text("utf-8"))
     assert [entry["on"] for entry in record["measured"]] == ["1 device", "2 devices"]
     assert record["measured"][0]["speed-up over one device"] == 1

@@ -45,7 +45,8 @@ def test_page_json_and_figures(tmp_path: Path) -> None:
     made = bundle()
     text, record = write(made, tmp_path, obtain="ask its owner")
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"audit.md", "audit.json", "classes.png", "samples.png", "conflicts.png"}
+    pages = {"audit.md", "audit.html", "audit.json"}
+    assert names == pages | {"classes.png", "samples.png", "conflicts.png"}
     assert all(f"]({name})" in text for name in names if name.endswith(".png"))
     assert record["splits"]["train"]["counts"] == {"anger": 2, "bored": 3}
     assert record == json.loads(json.dumps(audit("mine", made, obtain="ask its owner")))

@@ -82,7 +82,8 @@ def test_report_round_trip(tmp_path):
         KEY: FORMAT,
         **REPORT,
     }
-    assert {entry.name for entry in (tmp_path / "run").iterdir()} == {"report.json", "report.md"}
+    names = {entry.name for entry in (tmp_path / "run").iterdir()}
+    assert names == {"report.json", "report.md", "report.html"}
 
 
 def test_report_page(tmp_path):

@@ -64,7 +64,8 @@ def report(rows: list[Any]) -> dict[str, Any]:
 def test_report_and_picture(tmp_path: Path, count: int) -> None:
     trials = make_rows(count)
     path = write_trials_report(report(trials), tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["report.json", "report.md", "trials.png"]
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"report.json", "report.md", "report.html", "trials.png"}
     assert json.loads((tmp_path / "report.json").read_text())["rows"] == trials
     table = [line for line in path.read_text().splitlines() if line.startswith("|")]
     lines = [line for line in table if "trial_0" in line or "pruned" in line or "failed" in line]

@@ -1,0 +1,1 @@
+"""Pages as single HTML files: reports from their Markdown, the gallery, a table's summary."""

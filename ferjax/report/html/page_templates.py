@@ -1,0 +1,46 @@
+"""Jinja2 templates of all pages, with one style sheet, which the page's policy names by its hash.
+
+A page makes no request and runs no script: its Content-Security-Policy allows pictures inside the
+page and this one style sheet, nothing else.
+"""
+
+import base64
+import functools
+import hashlib
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+
+def render_page(template: str, **values: Any) -> str:
+    """Returns a page: the template of that name with `values`, which are escaped.
+
+    Args:
+      template: a file of `templates/`.
+      **values: what the template names; `Markup` is inserted as it is.
+
+    Raises:
+      jinja2.UndefinedError: the template names a value that is not given.
+    """
+    style = _style()
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    page = _environment().get_template(template)
+    return page.render(style=Markup(style), style_hash=f"sha256-{digest}", **values)
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("ferjax.report.html"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+@functools.cache
+def _style() -> str:
+    return (files("ferjax.report.html") / "templates" / "style.css").read_text("utf-8")

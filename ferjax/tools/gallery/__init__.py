@@ -1,0 +1,1 @@
+"""The gallery: an index over runs as one HTML page (`launch.gallery`)."""

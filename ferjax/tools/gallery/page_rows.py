@@ -1,0 +1,113 @@
+"""Rows of the gallery's tables as texts, links and small pictures, for the template."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from ferjax.report.pages.markdown_tables import percentage
+from ferjax.tools.gallery.entry import Entry, SplitScores
+from ferjax.tools.gallery.group_entries import Group
+from ferjax.tools.gallery.thumbnails import confusion_thumbnail, curve_points
+
+# The most runs of one series or search that have rows; its own report lists all.
+_MOST_CHILDREN = 20
+# Width of the drawing of an interval.
+_WIDTH = 112
+
+
+def group_table(group: Group, page_folder: Path) -> dict[str, Any]:
+    """Returns heading, notes and rows of a group; links are relative to the page's folder."""
+    images = "" if group.images is None else f" of {group.images:,} images"
+    print_of = f", fingerprint {group.digest[:8]}" if group.digest else ", not recorded"
+    bounds = _bounds(group.entries)
+    rows = []
+    for entry in group.entries:
+        rows.append(_row(entry, page_folder, bounds))
+        shown = entry.children[:_MOST_CHILDREN]
+        rows += [_row(child, page_folder, bounds, within=entry.folder) for child in shown]
+        if len(entry.children) > len(shown):
+            rows[-1]["more"] = f"{len(entry.children) - len(shown):,} more are in the report above"
+    return {"heading": f"val{images}{print_of}", "notes": group.notes, "rows": rows}
+
+
+def row_without_numbers(entry: Entry, page_folder: Path) -> dict[str, Any]:
+    """Returns the row of a run that has no report, or none that can be read."""
+    row = _row(entry, page_folder, (0.0, 1.0))
+    return row | {"reason": entry.reason or "its report has no val split"}
+
+
+def _row(
+    entry: Entry, page_folder: Path, bounds: tuple[float, float], within: Path | None = None
+) -> dict[str, Any]:
+    val, test = entry.scores.get("val"), entry.scores.get("test")
+    lines = (*entry.train_lines, *entry.val_lines)
+    shown = test or val
+    last = max((line[-1][0] for line in lines), default=0)
+    return {
+        "name": os.path.relpath(entry.folder, within) if within else entry.folder.resolve().name,
+        "path": _relative(entry.folder, page_folder),
+        "link": quote(os.fsencode(_relative(entry.page, page_folder))) if entry.page else "",
+        "child": within is not None,
+        "network": entry.network,
+        "recipe": entry.recipe,
+        "dataset": entry.dataset,
+        "train": curve_points(entry.train_lines, last),
+        "val": curve_points(entry.val_lines, last),
+        "matrix": confusion_thumbnail(entry.confusion) if entry.confusion else None,
+        "selected": _cell(val),
+        "interval": _interval(val, bounds),
+        "last": percentage(val.last if val else None),
+        "test": _cell(test),
+        "macro_f1": percentage(shown.macro_f1 if shown else None),
+        "calibration": percentage(val.calibration_error if val else None),
+        "epochs": entry.epochs or "–",
+        "seed": entry.seed or "–",
+        "minutes": "–" if entry.minutes is None else f"{entry.minutes:,.1f}",
+        "parameters": "–" if entry.parameters is None else f"{entry.parameters:,}",
+        "stamps": entry.stamps,
+        "warnings": entry.warnings,
+        "commit": entry.commit or "–",
+        "date": entry.date,
+        "reason": entry.reason,
+        "more": "",
+    }
+
+
+def _cell(scores: SplitScores | None) -> tuple[str, str]:
+    """Returns an accuracy and, in small, its interval or the deviation of a series."""
+    if scores is None:
+        return "–", ""
+    if scores.deviation is not None:
+        return percentage(scores.selected), f"± {100 * scores.deviation:.2f} %"
+    if scores.interval is None:
+        return percentage(scores.selected), ""
+    low, high = (f"{100 * edge:.1f}" for edge in scores.interval)
+    return percentage(scores.selected), f"{low} to {high} %"
+
+
+def _edges(scores: SplitScores) -> tuple[float, float]:
+    spread = scores.deviation or 0.0
+    return scores.interval or (scores.selected - spread, scores.selected + spread)
+
+
+def _bounds(entries: Sequence[Entry]) -> tuple[float, float]:
+    """Returns the least and the greatest edge of all val intervals, also of runs in a series."""
+    shown = [run for entry in entries for run in (entry, *entry.children)]
+    edges = [edge for run in shown if "val" in run.scores for edge in _edges(run.scores["val"])]
+    return min(edges), max(edges)
+
+
+def _interval(scores: SplitScores | None, bounds: tuple[float, float]) -> tuple[str, ...] | None:
+    """Returns left end, point and right end of an interval in its drawing."""
+    if scores is None:
+        return None
+    low, high = _edges(scores)
+    start, width = bounds[0], max(bounds[1] - bounds[0], 1e-9)
+    places = (4 + (_WIDTH - 8) * (x - start) / width for x in (low, scores.selected, high))
+    return tuple(f"{place:.1f}" for place in places)
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return Path(os.path.relpath(path.absolute(), folder.absolute())).as_posix()

@@ -1,0 +1,182 @@
+"""Reads one run directory for the gallery; whatever is wrong with it becomes the row's reason."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ferjax.config.format_versions import KEY, check_format
+from ferjax.errors import UserError
+from ferjax.tools.gallery.entry import Entry, SplitScores
+from ferjax.tools.gallery.run_folders import REPORT
+from ferjax.training.run_directory.config_and_lock import CONFIG_FILE, is_training
+from ferjax.training.run_directory.metrics_jsonl import METRICS_FILE, read_lines
+from ferjax.training.run_directory.splits_file import SPLITS_FILE
+
+# What a file lacks that is not as this version, or an earlier one, writes it.
+_DAMAGED = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+
+
+def read_run(folder: Path) -> Entry:
+    """Returns the row of a run directory. It never fails: `reason` says what is wrong."""
+    entry = Entry(folder, page=report_page(folder), date=_date(folder))
+    try:
+        config = read_object(folder / CONFIG_FILE)
+        entry = replace(entry, **_from_config(config or {}))
+        lines = read_lines(folder)
+        entry = replace(entry, **_curves(lines))
+        report = read_object(folder / REPORT)
+        if report is None:
+            return replace(entry, reason=_why_unfinished(folder, config or {}, lines))
+        entry = replace(entry, **_from_splits(read_object(folder / SPLITS_FILE) or {}))
+        return replace(entry, **_from_report(report, entry))
+    except (UserError, OSError) as error:
+        return replace(entry, reason=str(error))
+    except _DAMAGED as error:
+        return replace(
+            entry,
+            reason=f"{folder / REPORT} is not as ferjax writes it ({type(error).__name__}:"
+            f" {error}). launch.evaluate --workdir={folder} writes it anew.",
+        )
+
+
+def read_object(path: Path) -> dict[str, Any] | None:
+    """Returns the JSON object in a file, or None where there is no file.
+
+    Raises:
+      UserError: the file cannot be read, is no JSON object, or is of a later version.
+    """
+    if not path.is_file():
+        return None
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(values, dict):
+            raise ValueError("no JSON object")
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} is damaged: {error}.") from None
+    check_format(values, str(path))
+    return values
+
+
+def report_page(folder: Path) -> Path | None:
+    """Returns the HTML report of a run, else the Markdown of an earlier version, else None."""
+    pages = (folder / name for name in ("report.html", "report.md"))
+    return next((page for page in pages if page.is_file()), None)
+
+
+def _date(folder: Path) -> str:
+    """Returns the day on which the report, else the last line of the run, was written."""
+    for name in (REPORT, METRICS_FILE, CONFIG_FILE):
+        try:
+            seconds = (folder / name).stat().st_mtime
+        except OSError:
+            continue
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
+    return ""
+
+
+def _from_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    stamps = []
+    if config.get("smoke") or config.get("limit"):
+        stamps.append("smoke or limited")
+    if (tta := config.get("tta", "none")) != "none":
+        stamps.append(f"+{tta} in its report")
+    for flag in ("pretrained", "teacher", "labels"):
+        if value := config.get(flag):
+            names = value if isinstance(value, list) else [value]
+            stamps.append(f"{flag}: {', '.join(Path(str(name)).name for name in names)}")
+    return {
+        "network": str(config.get("model") or ""),
+        "dataset": str(config.get("dataset") or ""),
+        "recipe": str(config.get("recipe") or ""),
+        "seed": str(config.get("seed", "")),
+        "stamps": tuple(stamps),
+    }
+
+
+def _from_splits(record: Mapping[str, Any]) -> dict[str, Any]:
+    splits = record.get("splits", {})
+    return {
+        "digests": {name: str(part["digest"]) for name, part in splits.items()},
+        "images": {name: int(part["images"]) for name, part in splits.items()},
+    }
+
+
+def _from_report(report: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
+    config, results = report["config"], report["results"]
+    if not results:
+        raise ValueError("no results")
+    judged = next(name for name in ("test", "val", *results) if name in results)
+    shown, warnings = _selected(results[judged]), tuple(map(str, report.get("warnings", ())))
+    environment, network = report.get("environment", {}), report.get("network", {})
+    total = _epochs(config.get("epochs"))
+    of_format = () if KEY in report else ("of an earlier version (format 1)",)
+    return {
+        "network": entry.network or str(config.get("model", "")),
+        "scores": {name: split_scores(kinds) for name, kinds in results.items()},
+        "images": {**{name: _selected(k)["count"] for name, k in results.items()}, **entry.images},
+        "classes": tuple(shown["classes"]),
+        "epochs": f"{shown['epoch']}" + (f" of {total}" if total else ""),
+        "commit": str(environment.get("git commit", ""))[:9],
+        "protocol": report.get("protocol", {}),
+        "stamps": (*entry.stamps, *of_format),
+        "warnings": warnings,
+        "minutes": environment.get("training wall time, minutes"),
+        "parameters": network.get("parameters"),
+        "confusion": shown["confusion"],
+    }
+
+
+def split_scores(kinds: Mapping[str, Mapping[str, Any]]) -> SplitScores:
+    """Returns the scores of one split from a report's `results`."""
+    shown = _selected(kinds)
+    low, high = shown.get("accuracy_interval") or (None, None)
+    return SplitScores(
+        selected=float(shown["accuracy"]),
+        last=kinds["last"]["accuracy"] if "last" in kinds else None,
+        interval=None if low is None or high is None else (low, high),
+        macro_f1=shown["macro"]["f1"],
+        calibration_error=shown.get("calibration", {}).get("expected_calibration_error"),
+    )
+
+
+def _selected(kinds: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    return kinds["selected"] if "selected" in kinds else kinds["last"]
+
+
+def _curves(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    found = {}
+    for split in ("train", "val"):
+        line = [
+            (line["epoch"], line["accuracy"])
+            for line in lines
+            if line.get("split") == split and _is_number(line.get("accuracy"))
+        ]
+        found[f"{split}_lines"] = (line,) if line else ()
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def _epochs(value: Any) -> int:
+    """Returns the number of epochs of all phases; 0 where it is not known."""
+    phases = value if isinstance(value, list) else [value]
+    return sum(phase for phase in phases if isinstance(phase, int))
+
+
+def _why_unfinished(
+    folder: Path, config: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]
+) -> str:
+    done = max((line["epoch"] for line in lines), default=0)
+    total = _epochs(config.get("epochs"))
+    best = max((accuracy for _, accuracy in next(iter(_curves(lines)["val_lines"]), ())), default=0)
+    text = f"epoch {done}" + (f" of {total}" if total else "")
+    text += f", highest val accuracy so far {100 * best:.2f} %" if best else ""
+    if is_training(folder):
+        return f"is being trained: {text}"
+    return f"not finished: {text}. The command of this run with --resume goes on with it."

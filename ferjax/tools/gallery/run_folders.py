@@ -1,0 +1,115 @@
+"""Finds the run directories in folders, and which of them belong to one series or search."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ferjax.errors import UserError
+from ferjax.training.run_directory.config_and_lock import CONFIG_FILE
+from ferjax.training.run_directory.find_runs import CHECKPOINTS
+
+REPORT = "report.json"
+STUDY = "study.json"
+# Written by every evaluation, so that its folder is not taken for a run.
+_EVALUATION = ".inputs"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run directory, or the folder of several.
+
+    Attributes:
+      path: the folder.
+      kind: `run`, `series` (seeds or folds) or `search`.
+      children: the runs of a series or search, which may be series again.
+    """
+
+    path: Path
+    kind: str
+    children: tuple["RunFolder", ...] = ()
+
+
+def find_run_folders(places: Sequence[str]) -> tuple[list[RunFolder], list[str]]:
+    """Returns the runs in some folders, at any depth, and notes on what was left out.
+
+    Args:
+      places: run directories, folders that hold some, and files, which are left out.
+
+    Raises:
+      UserError: a place that does not exist, or no run in any of them.
+    """
+    found: list[RunFolder] = []
+    notes: list[str] = []
+    for place in places:
+        path = Path(place).expanduser()
+        if not path.exists():
+            raise UserError(f"{place}: no such folder. Give run directories, or folders of runs.")
+        runs = _runs_below(path) if path.is_dir() else []
+        if not runs:
+            notes.append(f"{place}: no run in it" if path.is_dir() else f"{place}: a file")
+        found += runs
+    if not found:
+        raise UserError(
+            f"no ferjax run in {', '.join(places)}. Give run directories, or folders that hold some"
+            " at any depth."
+        )
+    return _without_repetitions(found), notes
+
+
+def _runs_below(place: Path) -> list[RunFolder]:
+    """Returns the runs at or below a folder, each once, those behind links at the end."""
+    visited: set[Path] = set()
+    waiting, found = [place], []
+    for folder in waiting:
+        found += _runs_in(folder, visited, waiting)
+    return found
+
+
+def _runs_in(folder: Path, visited: set[Path], links: list[Path]) -> Iterator[RunFolder]:
+    """Yields the runs at or below a folder; links to other folders are collected for later."""
+    real = folder.resolve()
+    if real in visited:
+        return
+    visited.add(real)
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        return  # not for this user to read
+    names = {entry.name for entry in entries}
+    if CHECKPOINTS in names:
+        yield RunFolder(folder, "run")
+        return
+    folders = [entry for entry in entries if entry.name[0] != "." and entry.is_dir()]
+    links += [folder / entry.name for entry in folders if entry.is_symlink()]
+    below = [
+        run
+        for entry in folders
+        if not entry.is_symlink()
+        for run in _runs_in(folder / entry.name, visited, links)
+    ]
+    if STUDY in names:
+        yield RunFolder(folder, "search", tuple(below))
+    elif CONFIG_FILE in names and below:
+        yield RunFolder(folder, "series", tuple(below))
+    elif CONFIG_FILE in names or (REPORT in names and _EVALUATION not in names and not below):
+        yield RunFolder(folder, "run")
+    else:
+        yield from below
+
+
+def _without_repetitions(found: Sequence[RunFolder]) -> list[RunFolder]:
+    """Returns each run once: a run of a series that is named beside the series is in it."""
+    inside = {run.path.resolve() for top in found for run in _descendants(top)}
+    tops: dict[Path, RunFolder] = {}
+    for run in found:
+        real = run.path.resolve()
+        if real not in inside:
+            tops.setdefault(real, run)
+    return list(tops.values())
+
+
+def _descendants(folder: RunFolder) -> Iterator[RunFolder]:
+    for child in folder.children:
+        yield child
+        yield from _descendants(child)

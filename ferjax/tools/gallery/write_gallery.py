@@ -1,0 +1,90 @@
+"""Writes an index over runs as one HTML page (`launch.gallery`)."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import ferjax
+from ferjax.config.gallery_config import GalleryConfig
+from ferjax.errors import UserError
+from ferjax.report.html.page_templates import render_page
+from ferjax.runtime.atomic_files import write_atomically
+from ferjax.runtime.progress_bar import tqdm
+from ferjax.tools.gallery.entry import Entry
+from ferjax.tools.gallery.group_entries import Group, group_entries
+from ferjax.tools.gallery.page_rows import group_table, row_without_numbers
+from ferjax.tools.gallery.read_series import read_entry
+from ferjax.tools.gallery.run_folders import find_run_folders
+
+# At the begin of every gallery; an earlier one is known by it.
+_MARK = "<!-- written by ferjax: launch.gallery -->"
+_BEGIN = 200
+
+
+def run_gallery(config: GalleryConfig, places: Sequence[str]) -> list[str]:
+    """Writes the page; returns lines to print, the last of which is its path.
+
+    Args:
+      config: of the command.
+      places: run directories, and folders that hold some at any depth.
+
+    Raises:
+      UserError: no run in the places, or `out` is a file that launch.gallery has not written.
+    """
+    out = Path(config.out)
+    _check_out(out)
+    if not places:
+        raise UserError(
+            "no runs given. Name run directories, or folders that hold some, after the flags."
+        )
+    folders, notes = find_run_folders(places)
+    bar = tqdm(folders, unit="run", disable=None if config.progress else True)
+    entries = [read_entry(folder) for folder in bar]
+    groups, others = group_entries(entries)
+    write_atomically(out, _page(groups, others, out.parent))
+    rows = sum(len(group.entries) for group in groups)
+    counted = f"{_count(rows, 'row')} in {_count(len(groups), 'table')}"
+    return [
+        *(f"left out: {note}" for note in notes),
+        *(f"without numbers: {entry.folder}: {entry.reason}" for entry in others),
+        counted + (f", {len(others):,} without numbers" if others else ""),
+        str(out),
+    ]
+
+
+def _check_out(out: Path) -> None:
+    """Raises `UserError` unless a page is new, or was written by this command."""
+    if not out.exists():
+        return
+    try:
+        with open(out, encoding="utf-8", errors="replace") as file:
+            ours = _MARK in file.read(_BEGIN)
+    except OSError as error:
+        raise UserError(
+            f"--out={out} cannot be read ({error.strerror}). Name a new file."
+        ) from None
+    if not ours:
+        raise UserError(
+            f"--out={out} exists and is no page of launch.gallery. Nothing was written; name a new"
+            " file."
+        )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def _page(groups: Sequence[Group], others: Sequence[Entry], folder: Path) -> str:
+    tables: dict[str, list[dict]] = {}
+    for group in groups:
+        name = group.dataset or "data of an own training loop"
+        tables.setdefault(name, []).append(group_table(group, folder))
+    return render_page(
+        "gallery.html",
+        mark=_MARK,
+        title="Gallery of runs",
+        datasets=tables,
+        others=[row_without_numbers(entry, folder) for entry in others],
+        version=ferjax.__version__,
+        date=datetime.now(UTC).strftime("%Y-%m-%d"),
+    )

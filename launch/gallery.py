@@ -1,0 +1,19 @@
+"""Index over runs as one page: python -m launch.gallery [--out=gallery.html] RUNS_OR_FOLDERS."""
+
+from ferjax.config.gallery_config import GalleryConfig
+from launch.app import run
+from launch.flags import define_flags, given_flags
+
+define_flags(GalleryConfig)
+
+
+def main(arguments: list[str]) -> None:
+    """Writes the page; prints which runs have no numbers, and the path of the page."""
+    from ferjax.tools.gallery.write_gallery import run_gallery
+
+    for line in run_gallery(GalleryConfig(**given_flags(GalleryConfig)), arguments):
+        print(line)
+
+
+if __name__ == "__main__":
+    run(main)
