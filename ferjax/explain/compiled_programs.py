@@ -15,13 +15,11 @@ from ferjax.images.preprocess import network_input
 from ferjax.runtime.sharding import compiled, compiled_forward, data_mesh
 from ferjax.specs import InputSpec
 
-# Targets int [B], and the layer that is explained or None → what a method may ask.
-ExplainedOf = Callable[[np.ndarray, LayerMap | None], Explained]
+# Variables, targets int [B], and the layer that is explained or None → what a method may ask.
+ExplainedOf = Callable[[Mapping[str, Any], np.ndarray, LayerMap | None], Explained]
 
 
-def compile_programs(
-    model: nn.Module, variables: Mapping[str, Any], spec: InputSpec
-) -> ExplainedOf:
+def compile_programs(model: nn.Module, spec: InputSpec) -> ExplainedOf:
     """Returns what methods may ask about a network, as compiled functions.
 
     The preprocessing is part of what is explained: pixels are faces as the host sends them, uint8
@@ -30,12 +28,9 @@ def compile_programs(
 
     Args:
       model: the network.
-      variables: of the network.
       spec: how images become its input.
     """
-    device = jax.local_devices()[0]
-    mesh = data_mesh([device])
-    variables = jax.device_put(variables, device)
+    mesh = data_mesh(jax.local_devices()[:1])
     of_layer: dict[str, Callable[..., tuple[jax.Array, jax.Array]]] = {}
 
     def logits(variables: Any, pixels: jax.Array) -> jax.Array:
@@ -61,7 +56,9 @@ def compile_programs(
             of_layer[layer.name] = compiled(activations, mesh)
         return of_layer[layer.name]
 
-    def explained_of(targets: np.ndarray, layer: LayerMap | None) -> Explained:
+    def explained_of(
+        variables: Mapping[str, Any], targets: np.ndarray, layer: LayerMap | None
+    ) -> Explained:
         targets = np.asarray(targets, np.int32)
 
         def activations_of(pixels: np.ndarray) -> tuple[jax.Array, jax.Array]:

@@ -2,9 +2,11 @@
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+import jax
 import numpy as np
 from PIL import Image
 
@@ -58,7 +60,7 @@ class Explainer:
       layers: its layers with a map, by name.
       layer: name of the one that is explained by default, or None where there is none.
       explained_of: its compiled programs.
-      run: the network.
+      run: the network; its variables are on the device.
     """
 
     predictor: Predictor
@@ -99,6 +101,7 @@ class Explainer:
         targets: np.ndarray,
         method: str,
         layer: LayerMap | None,
+        variables: Mapping[str, Any] | None = None,
     ) -> np.ndarray:
         """Returns unscaled maps float32 [N, H, W], 0 or more, of the network's stored images.
 
@@ -107,7 +110,9 @@ class Explainer:
           targets: int [N], the class of each face that is explained.
           method: a name of `METHODS`.
           layer: from `find_layer`.
+          variables: of the network, instead of its own.
         """
+        variables = self.run.variables if variables is None else variables
         spec = self.predictor.spec
         size = padded_size(len(faces), self.predictor.batch_size)
         found = [np.zeros((0, *spec.storage), np.float32)]
@@ -116,7 +121,7 @@ class Explainer:
             pixels = padded_batch(part, size, spec).astype(np.float32)
             classes = np.zeros(size, np.int32)
             classes[: len(part)] = targets[first : first + size]
-            maps = METHODS[method](self.explained_of(classes, layer), pixels)
+            maps = METHODS[method](self.explained_of(variables, classes, layer), pixels)
             found.append(_resized(maps[: len(part)], spec.storage))
         return _finite(np.concatenate(found), self.predictor.source)
 
@@ -160,12 +165,13 @@ def load_explainer(
         raise UserError(f"--batch_size={batch_size}: expected at least 1.")
     source = DEFAULT if run_or_name is None else run_or_name
     run = load_network(source, checkpoint)
+    run = replace(run, variables=jax.device_put(run.variables, jax.local_devices()[0]))
     layers = layer_maps(run.model, run.spec)
     return Explainer(
         predictor_of(run, source, (source, checkpoint, batch_size, "none")),
         layers,
         default_layer(layers, run.meta.get("model", "")) if layers else None,
-        compile_programs(run.model, run.variables, run.spec),
+        compile_programs(run.model, run.spec),
         run,
     )
 

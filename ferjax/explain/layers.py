@@ -43,13 +43,30 @@ def layer_maps(model: nn.Module, spec: InputSpec) -> dict[str, LayerMap]:
       model: the network; its `__call__` takes `train`.
       spec: how images become its input.
     """
-    outputs: list[tuple[str, Any]] = []
+    calls = _calls(model, spec)
+    names = [name for name, _ in calls]
+    inner = {name[:cut] for name in names for cut in range(len(name)) if name[cut] == "/"}
+    return {
+        name: LayerMap(name, output.shape[1:], name not in inner)
+        for name, output in calls
+        if getattr(output, "ndim", 0) == 4 and names.count(name) == 1
+    }
+
+
+def modules_in_order(model: nn.Module, spec: InputSpec) -> list[str]:
+    """Returns the names of the outermost submodules, in the order in which they finish."""
+    return list(dict.fromkeys(name for name, _ in _calls(model, spec) if "/" not in name))
+
+
+def _calls(model: nn.Module, spec: InputSpec) -> list[tuple[str, Any]]:
+    """Returns the path and the abstract output of each call of a submodule, but for dropout."""
+    calls: list[tuple[str, Any]] = []
 
     def record(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
         output = call(*args, **kwargs)
         module = context.module
         if context.method_name == "__call__" and module.path and not isinstance(module, nn.Dropout):
-            outputs.append(("/".join(module.path), output))
+            calls.append(("/".join(module.path), output))
         return output
 
     def forward(variables: Any, inputs: Any) -> Any:
@@ -59,13 +76,7 @@ def layer_maps(model: nn.Module, spec: InputSpec) -> dict[str, LayerMap]:
     variables = jax.eval_shape(lambda: init_variables(model, spec, seed=0))
     image = jax.ShapeDtypeStruct((1, spec.size, spec.size, spec.channels), jnp.float32)
     jax.eval_shape(forward, variables, (image, image) if spec.guide else image)
-    names = [name for name, _ in outputs]
-    inner = {name[:cut] for name in names for cut in range(len(name)) if name[cut] == "/"}
-    return {
-        name: LayerMap(name, output.shape[1:], name not in inner)
-        for name, output in outputs
-        if getattr(output, "ndim", 0) == 4 and names.count(name) == 1
-    }
+    return calls
 
 
 def default_layer(layers: Mapping[str, LayerMap], model_name: str = "") -> str:
