@@ -1,7 +1,7 @@
 """The explainer: a trained network as a callable from faces to maps of what its answer rests on."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from PIL import Image
 
 from ferjax.emotions import canonical_name
 from ferjax.errors import UserError, unknown_name
+from ferjax.explain.cell_centres import Axis, cell_centres, enlarge
 from ferjax.explain.compiled_programs import ExplainedOf, compile_programs
 from ferjax.explain.layers import LayerMap, default_layer, find_layer, layer_maps
 from ferjax.explain.methods import METHODS, OF_A_LAYER, to_unit_range
@@ -58,15 +59,15 @@ class Explainer:
     Attributes:
       predictor: of the same network.
       layers: its layers with a map, by name.
-      layer: name of the one that is explained by default, or None where there is none.
       explained_of: its compiled programs.
+      axes_of: where the cells of a layer's map lie on the image.
       run: the network; its variables are on the device.
     """
 
     predictor: Predictor
     layers: Mapping[str, LayerMap]
-    layer: str | None
     explained_of: ExplainedOf = field(repr=False)
+    axes_of: Callable[[LayerMap], tuple[Axis, Axis]] = field(repr=False)
     run: LoadedRun = field(repr=False)
 
     def __call__(
@@ -122,7 +123,9 @@ class Explainer:
             classes = np.zeros(size, np.int32)
             classes[: len(part)] = targets[first : first + size]
             maps = METHODS[method](self.explained_of(variables, classes, layer), pixels)
-            found.append(_resized(maps[: len(part)], spec.storage))
+            if layer is not None:
+                maps = enlarge(maps, self.axes_of(layer), spec.size, spec.storage)
+            found.append(maps[: len(part)])
         return _finite(np.concatenate(found), self.predictor.source)
 
     def find_layer(self, method: str, name: str | None) -> LayerMap | None:
@@ -141,7 +144,7 @@ class Explainer:
                 )
             return None
         if name is None:
-            name = self.layer or default_layer(self.layers, self.run.meta.get("model", ""))
+            name = default_layer(self.layers, method, self.run.meta.get("model", ""))
         return find_layer(self.layers, name)
 
     def class_index(self, emotion: str) -> int:
@@ -166,12 +169,11 @@ def load_explainer(
     source = DEFAULT if run_or_name is None else run_or_name
     run = load_network(source, checkpoint)
     run = replace(run, variables=jax.device_put(run.variables, jax.local_devices()[0]))
-    layers = layer_maps(run.model, run.spec)
     return Explainer(
         predictor_of(run, source, (source, checkpoint, batch_size, "none")),
-        layers,
-        default_layer(layers, run.meta.get("model", "")) if layers else None,
+        layer_maps(run.model, run.spec),
         compile_programs(run.model, run.spec),
+        functools.cache(functools.partial(cell_centres, run.model, run.spec)),
         run,
     )
 
@@ -197,7 +199,7 @@ def explain(
         `occlusion`.
       emotion: whose logit is explained; None: each face's most probable one.
       layer: for the first three methods, a submodule whose output is a map. None: the last of the
-        outermost ones with a map of 6x6 or more.
+        outermost ones with a map of 6x6 or more, for LayerCAM of 12x12.
       channel_order: of arrays: `rgb`, or `bgr` as OpenCV reads.
 
     Raises:

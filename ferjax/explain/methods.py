@@ -55,7 +55,7 @@ def _smooth_grad(explained: Explained, pixels: np.ndarray) -> np.ndarray:
 
 def _integrated_gradients(explained: Explained, pixels: np.ndarray) -> np.ndarray:
     found = integrated_gradients(explained.gradient_of, pixels, mean_colour(pixels))
-    return np.abs(found.sum(-1))
+    return np.maximum(found.sum(-1), 0)
 
 
 def _occlusion(explained: Explained, pixels: np.ndarray) -> np.ndarray:
