@@ -14,8 +14,9 @@ from ferjax.specs import InputSpec
 from ferjax.training.state import init_variables
 
 # Method → places on the shorter side of a map that is explained by default. On a face of 48 pixels
-# the 3x3 map of a network's last layers only says "left, middle, right". Grad-CAM averages gradients
-# over the map and needs a late layer; LayerCAM is more faithful on an earlier one (docs/explain.md).
+# the 3x3 map of a network's last layers only says "left, middle, right". Grad-CAM averages
+# gradients over the map and needs a late layer; LayerCAM is more faithful on an earlier one
+# (docs/explain.md).
 LEAST_SIDES = {"gradcam": 6, "gradcam++": 6, "layercam": 12}
 
 
