@@ -16,7 +16,7 @@ from ferjax.data.synthetic.load_synthetic import render_faces
 from ferjax.emotions import EMOTIONS
 from ferjax.errors import UserError
 from ferjax.experiment import run_evaluate, run_train
-from ferjax.export.weights_export import run_export
+from ferjax.export.run_export import run_export
 from ferjax.predict import load_predictor
 from ferjax.report.calibration import negative_log_likelihood
 
