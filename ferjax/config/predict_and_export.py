@@ -113,7 +113,7 @@ class LiveConfig:
 
 
 # Formats of launch.export, as in ferjax/export/formats.py, which imports them all.
-EXPORT_FORMATS = ("safetensors", "stablehlo")
+EXPORT_FORMATS = ("safetensors", "stablehlo", "pytorch", "torchvision")
 
 
 @dataclass(frozen=True)

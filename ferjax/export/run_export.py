@@ -74,8 +74,8 @@ def _names(name: str) -> dict[str, str]:
 
 def _refuse_existing(folder: Path, name: str, formats: list[Format]) -> None:
     """Raises `UserError` where a file would be overwritten."""
-    names = [f"{name}.json", f"{name}.md", *(file for form in formats for file in form.files)]
-    for file in names:
+    files = [file for form in formats for file in form.files]
+    for file in (*files, "{name}.json", "{name}.md"):
         path = folder / file.format(**_names(name))
         if path.exists():
             raise UserError(f"{path} exists already; give another --out or --name.")
