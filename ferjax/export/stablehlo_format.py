@@ -70,7 +70,7 @@ def write_stablehlo(
     path = write_atomically(folder / f"{network.name}.stablehlo", bytes(exported.serialize()))
     version = exported.calling_convention_version
     facts = {
-        "jax": jax.__version__,
+        "runs with": f"jax {jax.__version__}",
         "calling_convention": version,
         "platforms": list(PLATFORMS),
         "note": f"{path.name}: written by jax {jax.__version__}, calling convention {version}.",
