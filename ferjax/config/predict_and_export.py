@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ferjax.config.field_combinations import check_one_network
 from ferjax.config.fields import check_fields, config_field, expand_home
 from ferjax.config.train_config import TTA
-from ferjax.errors import UserError
+from ferjax.errors import UserError, unknown_name
 
 # Help of flags that several commands have.
 WEIGHTS_HELP = (
@@ -112,25 +112,36 @@ class LiveConfig:
         check_one_network(self)
 
 
+# Formats of launch.export, as in ferjax/export/formats.py, which imports them all.
+EXPORT_FORMATS = ("safetensors", "stablehlo", "pytorch", "torchvision")
+
+
 @dataclass(frozen=True)
 class ExportConfig:
     """Settings of `launch.export`, one flag for each field."""
 
-    workdir: str = config_field("", "Run directory to export.")
+    workdir: str = config_field("", "Run directory to export; it is calibrated on val.")
     out: str = config_field("", "Folder for the files.")
-    format: str = config_field(
-        "safetensors",
-        "safetensors: weights in half precision, calibrated on val, with a model card.",
-        choices=("safetensors",),
+    format: tuple[str, ...] = config_field(
+        ("safetensors",),
+        "Formats, comma-separated: safetensors (weights in half precision, which ferjax reads) and"
+        f" what needs no ferjax: {', '.join(EXPORT_FORMATS[1:])}. Default: safetensors.",
+    )
+    weights: str | None = config_field(
+        None,
+        "Instead of a run: a recogniser that comes with ferjax (fernet-ferplus, fernet-fer2013), or"
+        " a weights file of launch.export.",
     )
     name: str | None = config_field(
-        None, "Name of the files. Default: that of the run directory's folder."
+        None, "Name of the files. Default: that of the run directory's folder, or of the weights."
     )
     checkpoint: str = config_field(
         "selected", "Which checkpoint's parameters to use.", choices=("selected", "last")
     )
     data_dir: str | None = config_field(
-        None, "Folder (or csv file) of the run's data set. Default: where it was."
+        None,
+        "Folder (or csv file) of the run's data set, whose val calibrates and checks. Default:"
+        " where it was; for --weights drawn faces check where it is not.",
     )
     bench: str | None = config_field(
         None,
@@ -141,8 +152,15 @@ class ExportConfig:
     def __post_init__(self) -> None:
         expand_home(self)
         check_fields(self)
+        check_one_network(self)
         for flag, what in (("workdir", "the folder of a ferjax run"), ("out", "a folder")):
-            if not getattr(self, flag):
+            if not getattr(self, flag) and not (flag == "workdir" and self.weights):
                 raise UserError(f"--{flag} is missing: {what}.")
+        for flag, default in (("checkpoint", "selected"), ("bench", None)):
+            if self.weights and getattr(self, flag) != default:
+                raise UserError(f"--{flag} is about a run, and --weights is none. Leave it out.")
+        for name in self.format or ("",):
+            if name not in EXPORT_FORMATS:
+                raise unknown_name("--format", name, EXPORT_FORMATS)
         if self.name == "model" or (self.name and "/" in self.name):
             raise UserError(f"--name={self.name}: a file name, and not model, is expected.")

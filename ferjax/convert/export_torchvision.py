@@ -12,7 +12,13 @@ from ferjax.convert.tables.all_tables import find_table
 from ferjax.errors import UserError
 
 # Module fields with a fixed value in torchvision's networks.
-_FIXED = {"conv_bias": False, "stride_on_3x3": True, "padding": "symmetric", "bn_eps": 1e-5}
+_FIXED = {
+    "conv_bias": False,
+    "stride_on_3x3": True,
+    "padding": "symmetric",
+    "bn_eps": 1e-5,
+    "stem": "imagenet",
+}
 # Family → attribute of torchvision's network that holds the classifier.
 _CLASSIFIER = {"resnet": "fc", "vgg": "classifier", "efficientnet": "classifier"}
 _PUBLISHED_WIDTHS = {"resnet": (), "vgg": (4096, 4096), "efficientnet": ()}

@@ -81,6 +81,7 @@ def card_page(name: str, card: Mapping[str, Any]) -> str:
         "Confusion matrix (rows: true, columns: predicted)",
         table(["", *map(escape, card["classes"])], confusion),
         *_speed(card["speed"]),
+        *_exports(card.get("exports")),
         "## Intended use",
         _bullets(card["intended_use"]),
         "## What it must not be used for, and limits",
@@ -106,6 +107,33 @@ def _speed(speed: Mapping[str, Any] | None) -> list[str]:
     ]
     header = ["recogniser", "preprocessing", "faces per core-second", "ms for one face"]
     return ["## Speed, beside others in the same run", table(header, rows, 2)]
+
+
+def _exports(exports: Mapping[str, Any] | None) -> list[str]:
+    """Returns the section on the files of other formats, each beside ferjax in the same run."""
+    if not exports:
+        return []
+    header = ["file", "precision", "MB", "largest difference", "same emotion", "right"]
+    rows = [
+        [
+            escape(row["file"]) + (f" ({row['runs with']})" if row["runs with"] else ""),
+            row["precision"],
+            f"{row['bytes'] / 1e6:.2f}",
+            "" if row["largest_difference"] is None else f"{row['largest_difference']:.1e}",
+            percentage(row["agreement"]),
+            percentage(row["accuracy"]),
+            *(f"{(row['milliseconds'] or {}).get(n, float('nan')):.2f}" for n in ("1", "64")),
+        ]
+        for row in exports["rows"]
+    ]
+    notes = [escape(row["note"]) for row in exports["rows"] if row.get("note")]
+    return [
+        "## Exported files",
+        f"Each was run in a fresh process without ferjax on {escape(exports['faces'])}, and"
+        " compared with ferjax: probabilities, emotions, and the time of one face and of 64.",
+        table([*header, "ms for one", "ms for 64"], rows, 2),
+        *([_bullets(notes)] if notes else []),
+    ]
 
 
 def _bullets(lines: list[str]) -> str:

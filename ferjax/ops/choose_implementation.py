@@ -42,7 +42,12 @@ DOMAINS: dict[str, Domain] = {
     "conv": Domain(("cpu",), least=16),
 }
 
+# Forms of a max pool in plain code. `reduce_window`: XLA's operation. `shifted`: maxima of shifted
+# views, or of the axes of a reshaped map: for formats that have no such operation.
+POOLS = ("reduce_window", "shifted")
+
 _plain = contextvars.ContextVar("plain", default=False)
+_pools = contextvars.ContextVar("pools", default=POOLS[0])
 
 
 def use_custom_implementation(operation: str, size: int) -> bool:
@@ -60,25 +65,41 @@ def use_custom_implementation(operation: str, size: int) -> bool:
     return available and domain.least <= size <= domain.most
 
 
+def use_shifted_pools() -> bool:
+    """Returns whether the plain form of a max pool is that of shifted views."""
+    return _pools.get() == "shifted"
+
+
 @contextlib.contextmanager
-def plain_implementations() -> Iterator[None]:
-    """Makes all that is traced inside use XLA's implementations: for benchmarks and tests."""
-    token = _plain.set(True)
+def plain_implementations(pools: str = "reduce_window") -> Iterator[None]:
+    """Makes all that is traced inside use XLA's implementations: benchmarks, tests and exports.
+
+    Args:
+      pools: form of the max pools, a name of `POOLS`.
+    """
+    plain, form = _plain.set(True), _pools.set(pools)
     try:
         yield
     finally:
-        _plain.reset(token)
+        _plain.reset(plain)
+        _pools.reset(form)
 
 
-def with_plain_implementations(function: Callable[..., Any]) -> Callable[..., Any]:
+def with_plain_implementations(
+    function: Callable[..., Any], pools: str = "reduce_window"
+) -> Callable[..., Any]:
     """Returns a function that uses XLA's implementations only.
 
     Each call returns a new function: jit caches traces by function, and a trace keeps its
     implementations.
+
+    Args:
+      function: any, of positional arguments.
+      pools: as in `plain_implementations`.
     """
 
     def plain(*arguments: Any) -> Any:
-        with plain_implementations():
+        with plain_implementations(pools):
             return function(*arguments)
 
     return plain

@@ -180,6 +180,9 @@ def _input_gradient(
 def _tiling(shape: tuple[int, ...], window: int) -> _Tiles:
     """Returns the tiling of a map [B, H, W, C] with the largest tiles within `_TILE_PIXELS`."""
     batch, rows, columns = shape[0], shape[1] // window, shape[2] // window
+    if not isinstance(batch, int):
+        # An export for batches of any size: one window each, which fits the most of them.
+        return _Tiles(window, rows, columns, 1, 1)
 
     def fitting(windows: int, area: int) -> int:
         divisors = (n for n in range(1, windows + 1) if windows % n == 0)
@@ -204,7 +207,7 @@ def _tile_corner(n: jax.Array, tiles: _Tiles) -> tuple[jax.Array | int, ...]:
 def _tile(padded: jax.Array, n: jax.Array, tiles: _Tiles, kernel: jax.Array) -> jax.Array:
     """Returns tile n of the padded map, with the margin that its patches need."""
     margin = kernel.shape[0] - 1
-    size = (len(padded), tiles.height + margin, tiles.width + margin, padded.shape[-1])
+    size = (padded.shape[0], tiles.height + margin, tiles.width + margin, padded.shape[-1])
     return lax.dynamic_slice(padded, _tile_corner(n, tiles), size)
 
 

@@ -1,13 +1,17 @@
 """Max pooling with a custom gradient: dense arithmetic instead of XLA's slow scatter."""
 
+import functools
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ferjax.ops.choose_implementation import use_custom_implementation
+from ferjax.ops.choose_implementation import use_custom_implementation, use_shifted_pools
 from ferjax.ops.sliding_window import add_taps_back, taps
+
+# Side of the largest window whose maxima are written out, one view for each of its pixels.
+_MOST_VIEWS = 8
 
 
 def max_pool(
@@ -51,18 +55,40 @@ def check_tiling(x: jax.Array, window: int) -> None:
 
 def max_pool_plain(x: jax.Array, window: int, *, stride: int, padding: int = 0) -> jax.Array:
     """Returns the same by `reduce_window`, whose gradient on CPU visits one element at a time."""
+    if use_shifted_pools():
+        return _max_pool_shifted(x, window, stride, padding)
     edge = (padding, padding)
     windows = (
         (1, window, window, 1),
         (1, stride, stride, 1),
         ((0, 0), edge, edge, (0, 0)),
     )
-    y = lax.reduce_window(x, -jnp.inf, lax.max, *windows)
-    if jax.default_backend() != "cpu":
-        return y
-    # jaxlib 0.10 turns maxima over disjoint windows, and over long axes, into a reduction that
-    # passes over NaN, and returns -inf where there is nothing else. Of truth values it is right.
-    return jnp.where(lax.reduce_window(jnp.isnan(x), False, lax.bitwise_or, *windows), jnp.nan, y)
+
+    def maxima(x: jax.Array) -> jax.Array:
+        return lax.reduce_window(x, -jnp.inf, lax.max, *windows)
+
+    def maxima_with_nan(x: jax.Array) -> jax.Array:
+        # jaxlib 0.10 turns maxima over disjoint windows, and over long axes, into a reduction that
+        # passes over NaN, and returns -inf where there is nothing else. Of truth values it is
+        # right.
+        broken = lax.reduce_window(jnp.isnan(x), False, lax.bitwise_or, *windows)
+        return jnp.where(broken, jnp.nan, maxima(x))
+
+    # The platform is that of the compiled program: an export is traced on one and runs on others.
+    return lax.platform_dependent(x, cpu=maxima_with_nan, default=maxima)
+
+
+def _max_pool_shifted(x: jax.Array, window: int, stride: int, padding: int) -> jax.Array:
+    """Returns the same as maxima of shifted views; of large disjoint windows as one reduction."""
+    edge = (padding, padding)
+    if padding:
+        x = jnp.pad(x, ((0, 0), edge, edge, (0, 0)), constant_values=-jnp.inf)
+    batch, height, width, channels = x.shape
+    disjoint = stride == window and not (height % window or width % window)
+    if disjoint and window > _MOST_VIEWS:
+        shape = (batch, height // window, window, width // window, window, channels)
+        return x.reshape(shape).max((2, 4))
+    return functools.reduce(jnp.maximum, taps(x, window, stride))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))

@@ -61,7 +61,13 @@ LONGER = {"ferjax.config.train_config": 340}
 # Folders of tests that no package of the same name stands behind.
 OTHER_TESTS = {Path("project"), Path("launch"), Path("examples")}
 
-FILES = sorted([*(ROOT / "ferjax").rglob("*.py"), *(ROOT / "launch").glob("*.py")])
+# Examples that are copied beside exports; ferjax never imports them (tests/export/test_usage.py).
+COPIED = ROOT / "ferjax" / "export" / "usage"
+FILES = sorted(
+    path
+    for path in [*(ROOT / "ferjax").rglob("*.py"), *(ROOT / "launch").glob("*.py")]
+    if path.parent != COPIED
+)
 ENTRY_POINTS = [path for path in FILES if "__main__" in path.read_text("utf-8")]
 
 

@@ -1,4 +1,4 @@
-"""Export a run as a calibrated weights file with its model card (safetensors and JSON)."""
+"""A run as an exported network: its head divided by the temperature that fits val, with a card."""
 
 import json
 from dataclasses import replace
@@ -12,59 +12,54 @@ from ferjax.config.predict_and_export import ExportConfig
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
-from ferjax.evaluation.evaluated_data import load_evaluated_data
+from ferjax.evaluation.evaluated_data import EvaluatedData, load_evaluated_data
 from ferjax.evaluation.run_evaluator import run_evaluator
-from ferjax.export.card_page import card_page
+from ferjax.export.check_faces import faces_of_split
+from ferjax.export.exported_file import CheckFaces
+from ferjax.export.exported_network import ExportedNetwork
 from ferjax.export.model_card import card_values
 from ferjax.export.speed_beside_peers import read_speed
 from ferjax.report.calibration import fit_temperature
 from ferjax.runs.load_run import LoadedRun, check_probabilities, load_run
-from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.progress_lines import say
 from ferjax.runtime.variable_tree import flatten, unflatten
 from ferjax.training.run_directory.config_and_lock import read_config
-from ferjax.training.run_directory.splits_file import read_split_record
-from ferjax.weights.weights_file import card_text, decode, encode, paths_of
+from ferjax.training.run_directory.splits_file import SplitRecord, read_split_record
+from ferjax.weights.weights_file import card_text, decode, encode
 
 _HEAD = ("params/head/kernel", "params/head/bias")
 
 
-def run_export(config: ExportConfig) -> Path:
-    """Writes NAME.safetensors, NAME.json (the model card) and NAME.md; returns the card's path.
+def exported_from_run(
+    config: ExportConfig, name: str
+) -> tuple[ExportedNetwork, CheckFaces, CheckFaces]:
+    """Returns the calibrated network of a run, and faces of val to check and to calibrate on.
 
     The head is divided by the temperature that fits the probabilities to val, so that everything
     which uses the weights has calibrated probabilities. The scores on the card are those of the
-    parameters that are written, in their stored precision.
+    parameters that are exported, in their stored precision.
+
+    Args:
+      config: of the command, with a run.
+      name: of the exported files.
 
     Raises:
-      UserError: no such run, no val images or those of other classes, weights that half precision
-        cannot hold, or files that exist already or cannot be written.
+      UserError: no such run, no val images or those of other classes, or weights that half
+        precision cannot hold.
     """
-    run_dir, folder = Path(config.workdir), Path(config.out)
-    name = config.name or run_dir.resolve().name
-    targets = (*paths_of(folder, name), folder / f"{name}.md")
-    for path in targets:
-        if path.exists():
-            raise UserError(f"{path} exists already; give another --out or --name.")
+    run_dir = Path(config.workdir)
     run, own = load_run(run_dir, config.checkpoint), read_config(run_dir)
     _check_head(run, own.model)
     speed = read_speed(Path(config.bench), run_dir) if config.bench else None
     say(f"reading {own.dataset}", config.progress)
-    judged = EvalConfig(workdir=str(run_dir), data_dir=config.data_dir, split="val")
     record = read_split_record(run_dir)
-    data = load_evaluated_data(judged, own, run.spec.size, record)
-    if data.bundle.classes != run.classes:
-        raise UserError(
-            f"{own.dataset} there has the classes {', '.join(data.bundle.classes)}, the run"
-            f" {', '.join(run.classes)}. Give the run's own data as --data_dir."
-        )
-    for warning in data.warnings:
-        say(f"warning: {warning}")
+    data = _val(config, own, run, record)
     logits_of, _ = run_evaluator(run, own.batch_size, config.progress)
     before = logits_of(run.variables, data.split)
     check_probabilities(before, run_dir)
     temperature = fit_temperature(before, data.split.labels)
     weights = encode(_divided_head(flatten(run.variables), temperature))
+    variables = unflatten(decode(weights))
     card = card_values(
         run=run,
         run_dir=run_dir,
@@ -73,14 +68,31 @@ def run_export(config: ExportConfig) -> Path:
         data=data,
         record=record,
         before=before,
-        logits=logits_of(unflatten(decode(weights)), data.split),
+        logits=logits_of(variables, data.split),
         temperature=temperature,
         speed=speed,
     )
-    text = card_text({"name": name, **card}, weights)
-    for path, content in zip(targets, (weights, text, card_page(name, card)), strict=True):
-        write_atomically(path, content)
-    return targets[1]
+    complete = json.loads(card_text({"name": name, **card}, weights))
+    variables.setdefault("batch_stats", {})
+    network = ExportedNetwork(name, complete, run.model, variables, run.spec, run.classes)
+    checked, calibration = faces_of_split(data.split, data.dataset, network.input_shape)
+    return network, checked, calibration
+
+
+def _val(
+    config: ExportConfig, own: TrainConfig, run: LoadedRun, record: SplitRecord | None
+) -> EvaluatedData:
+    """Returns the val split of the run; raises `UserError` where its classes are others."""
+    judged = EvalConfig(workdir=config.workdir, data_dir=config.data_dir, split="val")
+    data = load_evaluated_data(judged, own, run.spec.size, record)
+    if data.bundle.classes != run.classes:
+        raise UserError(
+            f"{own.dataset} there has the classes {', '.join(data.bundle.classes)}, the run"
+            f" {', '.join(run.classes)}. Give the run's own data as --data_dir."
+        )
+    for warning in data.warnings:
+        say(f"warning: {warning}")
+    return data
 
 
 def _check_head(run: LoadedRun, model: str) -> None:

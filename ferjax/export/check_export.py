@@ -1,0 +1,141 @@
+"""Checks exported files in fresh processes without ferjax, against ferjax's own predictor."""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ferjax.errors import UserError
+from ferjax.export.exported_file import CheckFaces, ExportedFile
+from ferjax.export.fresh_process import run_usage
+from ferjax.predict.predictor import Predictor
+from ferjax.runtime.progress_lines import say
+
+# The sizes of batches that are timed.
+BATCHES = (1, 64)
+
+
+def check_files(
+    files: Sequence[ExportedFile],
+    predictor: Predictor,
+    weights: Path,
+    faces: CheckFaces,
+    progress: bool = False,
+) -> list[dict[str, Any]]:
+    """Returns the rows of the table of exports: ferjax itself first, then every file.
+
+    Args:
+      files: what was exported; the usage scripts lie beside them.
+      predictor: of the weights file of the same network.
+      weights: that file.
+      faces: to compare on.
+      progress: whether a line says what is checked.
+
+    Raises:
+      UserError: a script fails, or a file is further from ferjax than it may be.
+    """
+    expected = predictor.probabilities(list(faces.images))
+    own = {
+        "file": weights.name,
+        "runs with": "ferjax",
+        "precision": "float32",
+        "bytes": weights.stat().st_size,
+        "largest_difference": None,
+        "agreement": None,
+        "accuracy": _accuracy(expected, faces.labels),
+        "milliseconds": {str(n): _milliseconds(predictor, faces.images, n) for n in BATCHES},
+    }
+    rows = [own]
+    with tempfile.TemporaryDirectory() as folder:
+        saved = Path(folder) / "faces.npy"
+        np.save(saved, faces.images)
+        for file in files:
+            say(f"checking {file.path.name}", progress)
+            rows.append(_row(file, saved, expected, predictor.classes, faces.labels))
+    return rows
+
+
+def _row(
+    file: ExportedFile,
+    faces: Path,
+    expected: np.ndarray,
+    classes: Sequence[str],
+    labels: np.ndarray | None,
+) -> dict[str, Any]:
+    """Returns the row of a file; raises `UserError` where it misses a bound."""
+    row: dict[str, Any] = {
+        "file": file.path.name,
+        "runs with": "",
+        "precision": file.precision,
+        "bytes": sum(_size(path) for path in (file.path, *file.beside)),
+        "largest_difference": None,
+        "agreement": None,
+        "accuracy": None,
+        "milliseconds": None,
+        **file.facts,
+    }
+    if file.usage is None:
+        return row
+    found = run_usage(file.path.parent / file.usage, file.path, faces, time=True)
+    columns = found["probabilities"]
+    if set(columns) != set(classes):
+        raise UserError(f"{file.path.name} names {', '.join(columns)}, not {', '.join(classes)}.")
+    probabilities = np.array([columns[name] for name in classes], np.float64).T
+    difference = float(np.abs(probabilities - expected).max())
+    agreement = float((probabilities.argmax(-1) == expected.argmax(-1)).mean())
+    check_bounds(file, difference, agreement)
+    return {
+        **row,
+        "largest_difference": difference,
+        "agreement": agreement,
+        "accuracy": _accuracy(probabilities, labels),
+        "milliseconds": found["milliseconds"],
+    }
+
+
+def check_bounds(file: ExportedFile, difference: float, agreement: float) -> None:
+    """Raises `UserError` where an export is further from ferjax than its format may be.
+
+    Args:
+      file: with the bounds.
+      difference: the largest one of a probability.
+      agreement: share of faces with ferjax's emotion.
+    """
+    bound = file.largest_difference
+    # Written so that NaN fails.
+    if bound is not None and not difference <= bound:
+        raise UserError(
+            f"{file.path.name} is not exported: its probabilities differ from ferjax's by up to"
+            f" {difference:.1e}, {bound:.0e} allowed. Please report it with the network's card."
+        )
+    if not agreement >= file.least_agreement:
+        raise UserError(
+            f"{file.path.name} is not exported: it names another emotion than ferjax for"
+            f" {1 - agreement:.1%} of the faces, {1 - file.least_agreement:.1%} allowed. Use a"
+            " format of higher precision."
+        )
+
+
+def _accuracy(probabilities: np.ndarray, labels: np.ndarray | None) -> float | None:
+    return None if labels is None else float((probabilities.argmax(-1) == labels).mean())
+
+
+def _milliseconds(predictor: Predictor, faces: np.ndarray, size: int) -> float:
+    """Returns the median time of a call with `size` faces, measured as the usage scripts do."""
+    batch = list(np.resize(faces, (size, *faces.shape[1:])))
+    times: list[float] = []
+    while len(times) < 7 or (sum(times) < 0.5 and len(times) < 200):
+        start = time.perf_counter()
+        predictor.probabilities(batch)
+        times.append(time.perf_counter() - start)
+    return 1000 * statistics.median(times[2:])
+
+
+def _size(path: Path) -> int:
+    """Returns the bytes of a file, or of all files of a folder."""
+    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+    return sum(file.stat().st_size for file in files)

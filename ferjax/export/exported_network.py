@@ -1,0 +1,102 @@
+"""The network of an export: calibrated, in its stored precision, a function of uint8 images."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from ferjax.errors import UserError
+from ferjax.ops.choose_implementation import with_plain_implementations
+from ferjax.runs.load_network import load_network, named_card
+from ferjax.runtime.variable_tree import flatten
+from ferjax.specs import InputSpec
+from ferjax.training.train_step import predict_step
+from ferjax.weights.weights_file import encode
+
+# The key under which files that can hold text carry the model card.
+CARD_KEY = "ferjax_card"
+
+
+@dataclass(frozen=True)
+class ExportedNetwork:
+    """A calibrated network, the same in every format of one export.
+
+    Attributes:
+      name: of the files.
+      card: JSON values of its model card.
+      model: the Linen module.
+      variables: `params` and `batch_stats`, numpy float32 with the values of the stored half
+        precision. The head is divided by the temperature.
+      spec: how uint8 images become its input.
+      classes: names of its outputs, in order.
+    """
+
+    name: str
+    card: Mapping[str, Any]
+    model: nn.Module
+    variables: dict[str, Any]
+    spec: InputSpec
+    classes: tuple[str, ...]
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of the uint8 images that an export takes: as stored, grey or RGB."""
+        return *self.spec.storage, self.spec.channels
+
+
+def exported_from_weights(source: str | Path, name: str | None = None) -> ExportedNetwork:
+    """Returns the network of a recogniser that comes with ferjax, or of a weights file.
+
+    Args:
+      source: a name of `ferjax.weights.shipped.SHIPPED`, a weights file, its card or its folder.
+      name: of the exported files; None: that of the card.
+
+    Raises:
+      UserError: no such weights, or damaged ones.
+    """
+    path = named_card(source)
+    if path is None:
+        raise UserError(
+            f"--weights={source} is no weights file of launch.export. Give a run as --workdir."
+        )
+    run = load_network(path)
+    name = name or path.stem
+    card = {**json.loads(path.read_text("utf-8")), "name": name}
+    # A table of an earlier export is about other files.
+    card.pop("exports", None)
+    return ExportedNetwork(name, card, run.model, run.variables, run.spec, run.classes)
+
+
+def probabilities_function(
+    network: ExportedNetwork, pools: str = "reduce_window"
+) -> Callable[[jax.Array], jax.Array]:
+    """Returns the function uint8 [B, H, W, C] → float32 [B, K], probabilities by `classes`.
+
+    Preprocessing, temperature and softmax are inside; the weights are constants. It is traced in
+    plain forms, because ferjax's own depend on the platform of the process that traces.
+
+    Args:
+      network: the network.
+      pools: form of the max pools, `reduce_window` or `shifted` (`ops.choose_implementation`).
+    """
+
+    def probabilities(images: jax.Array) -> jax.Array:
+        logits = predict_step(network.variables, images, model=network.model, spec=network.spec)
+        return jax.nn.softmax(logits).astype(jnp.float32)
+
+    return with_plain_implementations(probabilities, pools)
+
+
+def weights_bytes(network: ExportedNetwork) -> bytes:
+    """Returns the bytes of the network's safetensors file, kernels in half precision."""
+    return encode(flatten(network.variables))
+
+
+def card_json(network: ExportedNetwork) -> str:
+    """Returns the model card as compact JSON, for the metadata of a file."""
+    return json.dumps(network.card, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,71 @@
+"""Runs a usage script of an export in a fresh process, in which ferjax cannot be imported."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ferjax.errors import UserError
+
+# Refuses ferjax also where it is installed beside the packages that the script needs.
+_BLOCKING = """
+import runpy, sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("ferjax", "launch"):
+            raise ImportError(f"{name}: an export must run without it")
+
+sys.meta_path.insert(0, Refuse())
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+assert not {"ferjax", "launch"} & set(sys.modules)
+"""
+_LAST_LINES = 12
+
+
+def run_usage(
+    script: Path, file: Path, faces: Path, *, time: bool, python: str = sys.executable
+) -> dict[str, Any]:
+    """Returns what a usage script found: `probabilities` by emotion, `milliseconds` by batch size.
+
+    Args:
+      script: of `ferjax/export/usage/`, or its copy.
+      file: the exported file, its first argument.
+      faces: .npy of uint8 [N, H, W, C].
+      time: whether batches of 1 and 64 are timed.
+      python: the interpreter.
+
+    Raises:
+      UserError: the script failed; with the last lines of what it said.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        saved = Path(folder) / "found.json"
+        arguments = [str(path.resolve()) for path in (script, file, faces)]
+        command = [python, "-P", "-c", _BLOCKING, *arguments, f"--save={saved}"]
+        done = subprocess.run(
+            command + ["--time"] * time,
+            cwd=folder,
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            errors="replace",
+        )
+        if done.returncode or not saved.is_file():
+            said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-_LAST_LINES:])
+            raise UserError(
+                f"{file.name} was written, but {script.name} cannot run it in a fresh process"
+                f" (exit {done.returncode}):\n{said}"
+            )
+        return json.loads(saved.read_text("utf-8"))
+
+
+def _environment() -> dict[str, str]:
+    """Returns this process's environment; PYTHONPATH without the places of ferjax."""
+    places = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    kept = [os.path.abspath(place) for place in places if place]
+    kept = [place for place in kept if not os.path.isdir(os.path.join(place, "ferjax"))]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(kept), "PYTHONDONTWRITEBYTECODE": "1"}

@@ -1,0 +1,116 @@
+"""The command `launch.export`: writes formats, checks them, and puts all files in place at once."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import jax
+
+from ferjax.config.predict_and_export import ExportConfig
+from ferjax.errors import UserError
+from ferjax.export.calibrated_run import exported_from_run
+from ferjax.export.card_page import card_page
+from ferjax.export.check_export import check_files
+from ferjax.export.check_faces import faces_for_weights
+from ferjax.export.exported_file import ExportedFile, Format, FormatOptions, module_name
+from ferjax.export.exported_network import ExportedNetwork, exported_from_weights, weights_bytes
+from ferjax.export.formats import FORMATS
+from ferjax.predict.predictor import load_predictor
+from ferjax.report.environment import describe_environment
+from ferjax.runs.load_network import named_card
+from ferjax.runtime.atomic_files import temporary_beside, write_atomically
+from ferjax.runtime.progress_lines import say
+from ferjax.weights.weights_file import card_text, paths_of
+
+_USAGE = Path(__file__).parent / "usage"
+
+
+def run_export(config: ExportConfig) -> Path:
+    """Writes a network in the formats of a config; returns the path of its model card.
+
+    NAME.json (the card) and NAME.md are written beside the files of every format. Each file is run
+    in a fresh process without ferjax and compared with the predictor; the card has the table.
+    Nothing is written where a check fails.
+
+    Raises:
+      UserError: no such network or data; a missing package; files that exist already, cannot be
+        written, or fail their check.
+    """
+    name, folder = config.name or _own_name(config), Path(config.out)
+    formats = [form for key, form in FORMATS.items() if key in config.format]
+    for form in formats:
+        form.require()
+    _refuse_existing(folder, name, formats)
+    if config.workdir:
+        network, faces, calibration = exported_from_run(config, name)
+    else:
+        network = exported_from_weights(str(config.weights), name)
+        faces, calibration = faces_for_weights(network, config)
+    options = FormatOptions(config, faces, calibration, config.progress)
+    try:
+        with temporary_beside(folder.absolute()) as staging:
+            written = staging / "files"
+            written.mkdir(parents=True)
+            _write(network, formats, written, options)
+            _move(written, folder)
+    except OSError as error:
+        raise UserError(f"--out={folder} cannot be written: {error.strerror or error}.") from None
+    return folder / f"{name}.json"
+
+
+def _own_name(config: ExportConfig) -> str:
+    """Returns the name of the run's folder, or of the weights."""
+    if config.workdir:
+        return Path(config.workdir).resolve().name
+    card = named_card(str(config.weights))
+    return card.stem if card else str(config.weights)
+
+
+def _names(name: str) -> dict[str, str]:
+    """Returns what stands for the name of an export in `Format.files`."""
+    return {"name": name, "module": module_name(name)}
+
+
+def _refuse_existing(folder: Path, name: str, formats: list[Format]) -> None:
+    """Raises `UserError` where a file would be overwritten."""
+    files = [file for form in formats for file in form.files]
+    for file in (*files, "{name}.json", "{name}.md"):
+        path = folder / file.format(**_names(name))
+        if path.exists():
+            raise UserError(f"{path} exists already; give another --out or --name.")
+    for script in {script for form in formats for script in form.usage}:
+        path = folder / script
+        if path.exists() and path.read_bytes() != (_USAGE / script).read_bytes():
+            raise UserError(f"{path} exists already and is another file; give another --out.")
+
+
+def _write(
+    network: ExportedNetwork, formats: list[Format], folder: Path, options: FormatOptions
+) -> None:
+    """Writes all files into an empty folder, and checks them."""
+    weights, card = weights_bytes(network), dict(network.card)
+    files: list[ExportedFile] = []
+    for form in formats:
+        for script in form.usage:
+            shutil.copyfile(_USAGE / script, folder / script)
+        say(f"writing {', '.join(form.files).format(**_names(network.name))}", options.progress)
+        files += form.write(network, folder, options)
+    if files:
+        reference, text = paths_of(folder.parent / "reference", network.name)
+        write_atomically(reference, weights)
+        write_atomically(text, card_text(card, weights))
+        rows = check_files(files, load_predictor(text), reference, options.faces, options.progress)
+        environment = describe_environment(jax.local_devices()[:1], 0)
+        kept = {key: environment[key] for key in ("git commit", "versions", "python", "devices")}
+        card["exports"] = {"faces": options.faces.source, "environment": kept, "rows": rows}
+    text = card_text(card, weights)
+    write_atomically(folder / f"{network.name}.json", text)
+    write_atomically(folder / f"{network.name}.md", card_page(network.name, json.loads(text)))
+
+
+def _move(written: Path, folder: Path) -> None:
+    """Moves what was written into the folder; what exists there already is equal."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in sorted(written.iterdir()):
+        os.replace(path, folder / path.name)

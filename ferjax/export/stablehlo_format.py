@@ -1,0 +1,78 @@
+"""StableHLO by `jax.export`: one file for any batch size on CPU, GPU and TPU, run by jax alone."""
+
+import importlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+from jax import export
+
+from ferjax.errors import UserError
+from ferjax.export.exported_file import ExportedFile, FormatOptions
+from ferjax.export.exported_network import ExportedNetwork, probabilities_function
+from ferjax.runtime.atomic_files import write_atomically
+from ferjax.runtime.variable_tree import flatten
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+# Limit of flatbuffers, in which the program is stored together with its weights.
+_MOST_BYTES = 1 << 31
+
+
+def require_flatbuffers() -> None:
+    """Raises `UserError` where flatbuffers is missing: jax needs it and does not install it."""
+    try:
+        importlib.import_module("flatbuffers")
+    except ImportError:
+        raise UserError(
+            "--format=stablehlo needs flatbuffers, which is not installed. Run: pip install"
+            " 'ferjax[stablehlo]'."
+        ) from None
+
+
+def named_probabilities(
+    network: ExportedNetwork,
+) -> Callable[[jax.Array], dict[str, jax.Array]]:
+    """Returns the function uint8 [B, H, W, C] → {emotion: float32 [B]}."""
+    function = probabilities_function(network)
+
+    def probabilities(images: jax.Array) -> dict[str, jax.Array]:
+        found = function(images)
+        return {name: found[:, k] for k, name in enumerate(network.classes)}
+
+    return probabilities
+
+
+def export_stablehlo(
+    network: ExportedNetwork, platforms: Sequence[str] = PLATFORMS
+) -> export.Exported:
+    """Returns the exported program, of a symbolic batch."""
+    (batch,) = export.symbolic_shape("batch")
+    images = jax.ShapeDtypeStruct((batch, *network.input_shape), jnp.uint8)
+    return export.export(jax.jit(named_probabilities(network)), platforms=platforms)(images)
+
+
+def write_stablehlo(
+    network: ExportedNetwork, folder: Path, options: FormatOptions
+) -> list[ExportedFile]:
+    """Writes NAME.stablehlo.
+
+    Raises:
+      UserError: more weights than the format can hold.
+    """
+    size = sum(array.nbytes for array in flatten(network.variables).values())
+    if size >= _MOST_BYTES:
+        raise UserError(
+            f"--format=stablehlo: the weights of {network.name} take {size:,} bytes in float32, and"
+            f" the format holds at most {_MOST_BYTES:,}. Use another format."
+        )
+    exported = export_stablehlo(network)
+    path = write_atomically(folder / f"{network.name}.stablehlo", bytes(exported.serialize()))
+    version = exported.calling_convention_version
+    facts = {
+        "runs with": f"jax {jax.__version__}",
+        "calling_convention": version,
+        "platforms": list(PLATFORMS),
+        "note": f"{path.name}: written by jax {jax.__version__}, calling convention {version}.",
+    }
+    return [ExportedFile(path, "float32", "use_stablehlo.py", facts=facts)]
