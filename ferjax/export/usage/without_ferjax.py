@@ -1,6 +1,6 @@
 """Runs a Python script in a process in which ferjax cannot be imported, wherever it is installed.
 
-python -P without_ferjax.py SCRIPT [ARGUMENTS]
+Called as `python -P without_ferjax.py SCRIPT [ARGUMENTS]`.
 """
 
 import runpy
