@@ -9,7 +9,7 @@ import pytest
 
 from ferjax.export.exported_network import ExportedNetwork
 from ferjax.models.registry import MODELS
-from ferjax.specs import InputSpec
+from ferjax.specs import InputSpec, spec_to_json
 from ferjax.training.train_step import predict_step
 
 CLASSES = ("neutral", "fear", "anger", "a b/<c>", "joy")
@@ -59,7 +59,7 @@ def small_network(
             spread = np.std(logits(variables, faces_for(spec, 8)), 0).max()
             head = variables["params"]["head"]
             variables["params"]["head"] = {"kernel": head["kernel"] / spread, "bias": head["bias"]}
-        card = {"model": name, "fields": {}, "classes": list(CLASSES), "spec": spec.__dict__}
+        card = {"model": name, "fields": {}, "classes": list(CLASSES), "spec": spec_to_json(spec)}
         return ExportedNetwork("small-net", card, model, variables, spec, CLASSES)
 
     return make
