@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,12 +65,13 @@ def test_a_named_emotion_is_explained_for_every_face(folder: Path, tmp_path: Pat
 
 def test_mistakes_are_told_before_anything_is_written(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    for fields, message in (
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
         ({"layer": "stage9"}, "--layer=stage9"),
         ({"emotion": "hunger"}, "'hunger'"),
         ({"faces": "crop"}, r"no face in 1 inputs.*--faces=whole"),
-        ({"on_bad_image": "error"}, "empty|no picture|d.png"),
-    ):
+        ({"on_bad_image": "error"}, r"d\.png"),
+    )
+    for fields, message in cases:
         words = [str(folder)]
         if "faces" in fields:
             words = [str(tmp_path / "flat.png")]
