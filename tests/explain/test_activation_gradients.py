@@ -47,7 +47,7 @@ def of_layer(
 def test_gradient_of_a_mean_and_a_dense_layer_is_its_weight_where_relu_is_open() -> None:
     variables = Toy().init(jax.random.key(1), IMAGES, train=False)
     found = of_layer(Toy(), variables, SPEC, "conv", IMAGES, TARGETS)
-    params = jax.tree.map(np.asarray, variables["params"])
+    params: Any = jax.tree.map(np.asarray, variables["params"])
     before = IMAGES @ params["conv"]["kernel"][0, 0] + params["conv"]["bias"]
     weights = params["head"]["kernel"].T[TARGETS][:, None, None]
     np.testing.assert_allclose(found[0], np.maximum(before, 0), rtol=1e-5, atol=1e-6)
@@ -98,7 +98,8 @@ def test_maps_are_those_of_pytorchs_autograd(random_variables: Callable[..., Any
     values = jax.tree.map(lambda leaf: torch.tensor(np.asarray(leaf)), dict(variables))
     params, stats = values["params"], values["batch_stats"]
     functional = torch.nn.functional
-    x, held = torch.tensor(images).permute(0, 3, 1, 2), None
+    x: Any = torch.tensor(images).permute(0, 3, 1, 2)
+    held: Any = None
     for block in (1, 2, 3):
         x = functional.conv2d(x, params[f"conv{block}"]["kernel"].permute(3, 2, 0, 1), padding=1)
         norm, own = params[f"bn{block}"], stats[f"bn{block}"]
