@@ -80,7 +80,9 @@ def _row(
     }
     if file.usage is None:
         return row
-    found = run_usage(file.path.parent / file.usage, file.path, faces, time=True, python=file.python)
+    found = run_usage(
+        file.path.parent / file.usage, file.path, faces, time=True, python=file.python
+    )
     columns = found["probabilities"]
     if set(columns) != set(classes):
         raise UserError(f"{file.path.name} names {', '.join(columns)}, not {', '.join(classes)}.")

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from ferjax.export.browser_format import require_browser, write_browser
 from ferjax.export.exported_file import Format
 from ferjax.export.onnx_format import require_onnx, require_openvino, write_onnx, write_openvino
 from ferjax.export.pytorch_format import require_torch, write_pytorch, write_torchvision
@@ -27,9 +28,7 @@ FORMATS: dict[str, Format] = {
         ("use_pytorch.py",),
         partial(require_torch, "torchvision"),
     ),
-    "onnx": Format(
-        write_onnx, ("{name}.onnx", "{name}-int8.onnx"), ("use_onnx.py",), require_onnx
-    ),
+    "onnx": Format(write_onnx, ("{name}.onnx", "{name}-int8.onnx"), ("use_onnx.py",), require_onnx),
     "openvino": Format(write_openvino, ("{name}.onnx",), ("use_openvino.py",), require_openvino),
     "tflite": Format(
         write_tflite,
@@ -37,4 +36,5 @@ FORMATS: dict[str, Format] = {
         ("use_tflite.py",),
         require_tflite,
     ),
+    "browser": Format(write_browser, ("{name}-browser",), (), require_browser),
 }

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ferjax.bench.package_archives import read_package
+from ferjax.runtime.package_archives import read_package
 from ferjax.errors import UserError
 
 DOCS = "docs/results/recognisers.md"

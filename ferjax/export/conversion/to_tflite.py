@@ -89,11 +89,12 @@ def in_eight_bits(path: Path, images: np.ndarray) -> bytes:
         algorithm_key=algorithm_manager.AlgorithmName.MIN_MAX_UNIFORM_QUANT,
     )
     # Probabilities in steps of 1/256 would be of little use.
-    recipe.add_quantization_config(
-        regex=".*",
-        operation_name=qtyping.TFLOperationName.SOFTMAX,
-        algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE,
-    )
+    for kind in (qtyping.TFLOperationName.SOFTMAX, qtyping.TFLOperationName.OUTPUT):
+        recipe.add_quantization_config(
+            regex=".*",
+            operation_name=kind,
+            algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE,
+        )
     made = quantizer.Quantizer(str(path), recipe.get_quantization_recipe())
     samples: list[Mapping[str, Any]] = [{"images": image[None]} for image in images]
     ranges = made.calibrate({_SIGNATURE: samples})
