@@ -1,6 +1,5 @@
 """TFLite by litert-converter, without TensorFlow: float32, float16 and int8, one face a call."""
 
-import json
 import tempfile
 from pathlib import Path
 
