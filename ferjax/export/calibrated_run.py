@@ -16,7 +16,7 @@ from ferjax.evaluation.evaluated_data import EvaluatedData, load_evaluated_data
 from ferjax.evaluation.run_evaluator import run_evaluator
 from ferjax.export.check_faces import faces_of_split
 from ferjax.export.exported_file import CheckFaces
-from ferjax.export.exported_network import ExportedNetwork
+from ferjax.export.exported_network import ExportedNetwork, in_float32
 from ferjax.export.model_card import card_values
 from ferjax.export.speed_beside_peers import read_speed
 from ferjax.report.calibration import fit_temperature
@@ -48,7 +48,7 @@ def exported_from_run(
         precision cannot hold.
     """
     run_dir = Path(config.workdir)
-    run, own = load_run(run_dir, config.checkpoint), read_config(run_dir)
+    run, own = in_float32(load_run(run_dir, config.checkpoint)), read_config(run_dir)
     _check_head(run, own.model)
     speed = read_speed(Path(config.bench), run_dir) if config.bench else None
     say(f"reading {own.dataset}", config.progress)

@@ -119,10 +119,10 @@ def _exports(exports: Mapping[str, Any] | None) -> list[str]:
             escape(row["file"]) + (f" ({row['runs with']})" if row["runs with"] else ""),
             row["precision"],
             f"{row['bytes'] / 1e6:.2f}",
-            "" if row["largest_difference"] is None else f"{row['largest_difference']:.1e}",
+            _number(row["largest_difference"], ".1e"),
             percentage(row["agreement"]),
             percentage(row["accuracy"]),
-            *(f"{(row['milliseconds'] or {}).get(n, float('nan')):.2f}" for n in ("1", "64")),
+            *(_number((row["milliseconds"] or {}).get(size), ".2f") for size in ("1", "64")),
         ]
         for row in exports["rows"]
     ]
@@ -134,6 +134,10 @@ def _exports(exports: Mapping[str, Any] | None) -> list[str]:
         table([*header, "ms for one", "ms for 64"], rows, 2),
         *([_bullets(notes)] if notes else []),
     ]
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
 
 
 def _bullets(lines: list[str]) -> str:

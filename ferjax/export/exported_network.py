@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from flax import linen as nn
 from ferjax.errors import UserError
 from ferjax.ops.choose_implementation import with_plain_implementations
 from ferjax.runs.load_network import load_network, named_card
+from ferjax.runs.load_run import LoadedRun
 from ferjax.runtime.variable_tree import flatten
 from ferjax.specs import InputSpec
 from ferjax.training.train_step import predict_step
@@ -64,12 +65,26 @@ def exported_from_weights(source: str | Path, name: str | None = None) -> Export
         raise UserError(
             f"--weights={source} is no weights file of launch.export. Give a run as --workdir."
         )
-    run = load_network(path)
+    run = in_float32(load_network(path))
     name = name or path.stem
-    card = {**json.loads(path.read_text("utf-8")), "name": name}
+    written = json.loads(path.read_text("utf-8"))
+    card = {**written, "name": name, "fields": run.meta["fields"]}
     # A table of an earlier export is about other files.
     card.pop("exports", None)
     return ExportedNetwork(name, card, run.model, run.variables, run.spec, run.classes)
+
+
+def in_float32(run: LoadedRun) -> LoadedRun:
+    """Returns a network that computes in float32, also where it was trained in bfloat16.
+
+    Rounding to 8 bits in every layer depends on the order of operations: no two programs would
+    give the same probabilities.
+    """
+    if "dtype" not in run.meta["fields"]:
+        return run
+    fields = {name: value for name, value in run.meta["fields"].items() if name != "dtype"}
+    model = run.model.clone(dtype=None)
+    return replace(run, model=model, meta={**run.meta, "fields": fields})
 
 
 def probabilities_function(

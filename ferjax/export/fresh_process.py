@@ -10,20 +10,7 @@ from typing import Any
 
 from ferjax.errors import UserError
 
-# Refuses ferjax also where it is installed beside the packages that the script needs.
-_BLOCKING = """
-import runpy, sys
-
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("ferjax", "launch"):
-            raise ImportError(f"{name}: an export must run without it")
-
-sys.meta_path.insert(0, Refuse())
-sys.argv = sys.argv[1:]
-runpy.run_path(sys.argv[0], run_name="__main__")
-assert not {"ferjax", "launch"} & set(sys.modules)
-"""
+_WITHOUT_FERJAX = Path(__file__).parent / "usage" / "without_ferjax.py"
 _LAST_LINES = 12
 
 
@@ -45,7 +32,7 @@ def run_usage(
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "found.json"
         arguments = [str(path.resolve()) for path in (script, file, faces)]
-        command = [python, "-P", "-c", _BLOCKING, *arguments, f"--save={saved}"]
+        command = [python, "-P", str(_WITHOUT_FERJAX), *arguments, f"--save={saved}"]
         done = subprocess.run(
             command + ["--time"] * time,
             cwd=folder,

@@ -100,7 +100,7 @@ def write_torchvision(
             f"{module_name(network.name)}_torchvision",
             code,
             network_code,
-            {name: np.asarray(array, np.float32) for name, array in state.items()},
+            state,
         )
     ]
 

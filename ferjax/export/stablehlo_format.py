@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import export
 
 from ferjax.errors import UserError
-from ferjax.export.exported_file import ExportedFile, FormatOptions
+from ferjax.export.exported_file import ExportedFile, FormatOptions, module_name
 from ferjax.export.exported_network import ExportedNetwork, probabilities_function
 from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.variable_tree import flatten
@@ -40,6 +40,8 @@ def named_probabilities(
         found = function(images)
         return {name: found[:, k] for k, name in enumerate(network.classes)}
 
+    # jax names it in its errors.
+    probabilities.__name__ = module_name(network.name)
     return probabilities
 
 
@@ -70,7 +72,7 @@ def write_stablehlo(
     path = write_atomically(folder / f"{network.name}.stablehlo", bytes(exported.serialize()))
     version = exported.calling_convention_version
     facts = {
-        "jax": jax.__version__,
+        "runs with": f"jax {jax.__version__}",
         "calling_convention": version,
         "platforms": list(PLATFORMS),
         "note": f"{path.name}: written by jax {jax.__version__}, calling convention {version}.",

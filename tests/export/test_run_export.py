@@ -1,4 +1,4 @@
-"""A run exported as a calibrated weights file, and all that can be done with it."""
+"""A run and shipped weights exported, and all that can be done with the files."""
 
 import json
 from collections.abc import Callable
@@ -16,6 +16,10 @@ from ferjax.data.synthetic.load_synthetic import render_faces
 from ferjax.emotions import EMOTIONS
 from ferjax.errors import UserError
 from ferjax.experiment import run_evaluate, run_train
+from ferjax.export import check_export
+from ferjax.export import run_export as module
+from ferjax.export.exported_file import ExportedFile, Format
+from ferjax.export.exported_network import exported_from_weights, probabilities_function
 from ferjax.export.run_export import run_export
 from ferjax.predict import load_predictor
 from ferjax.report.calibration import negative_log_likelihood
@@ -27,7 +31,15 @@ FACES = render_faces(np.arange(21) % 7, np.arange(21) + 900, size=48)
 def exported(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Returns the folder of an exported run."""
     folder = tmp_path_factory.mktemp("exported")
-    run_export(ExportConfig(str(tiny_run), str(folder), name="mine", progress=False))
+    run_export(
+        ExportConfig(
+            str(tiny_run),
+            str(folder),
+            name="mine",
+            format=("stablehlo", "safetensors"),
+            progress=False,
+        )
+    )
     return folder
 
 
@@ -132,9 +144,102 @@ def test_other_data_are_judged_by_the_names_of_emotions(exported: Path, tmp_path
     assert report["results"]["all"]["selected"]["count"] == 24
 
 
+def test_every_file_is_checked_and_stands_on_the_card(exported: Path, card: dict[str, Any]) -> None:
+    assert {path.name for path in exported.iterdir() if path.is_file()} == {
+        "mine.json",
+        "mine.md",
+        "mine.safetensors",
+        "mine.stablehlo",
+        "use_stablehlo.py",
+    }
+    own, program = card["exports"]["rows"]
+    # A smoke run's val has fewer than 1,000 images: all of them.
+    assert "faces of val of synthetic" in card["exports"]["faces"]
+    assert (own["file"], program["file"]) == ("mine.safetensors", "mine.stablehlo")
+    assert program["largest_difference"] < 1e-5
+    assert program["agreement"] == 1
+    assert own["accuracy"] == program["accuracy"] is not None
+    assert program["bytes"] == (exported / "mine.stablehlo").stat().st_size
+    assert min(*own["milliseconds"].values(), *program["milliseconds"].values()) > 0
+    page = (exported / "mine.md").read_text()
+    assert "| mine.stablehlo (jax" in page
+    assert "written by jax" in page
+
+
+def test_weights_that_come_with_ferjax_are_exported_alike(tmp_path: Path) -> None:
+    """The same bytes and scores; the table of an earlier export is not taken over."""
+    shipped = Path(ferjax.__file__).parent / "weights"
+    config = {"weights": "fernet-ferplus", "progress": False}
+    path = run_export(ExportConfig(out=str(tmp_path / "a"), **config))
+    copy = path.with_suffix(".safetensors").read_bytes()
+    assert copy == (shipped / "fernet-ferplus.safetensors").read_bytes()
+    ours, theirs = (json.loads((f / path.name).read_text()) for f in (path.parent, shipped))
+    assert ours == {**theirs, "name": "fernet-ferplus"}
+    again = {**config, "weights": str(path.parent), "name": "other"}
+    assert run_export(ExportConfig(out=str(tmp_path / "a"), **again)).name == "other.json"
+
+
+def test_its_function_is_the_predictor(exported: Path) -> None:
+    network = exported_from_weights(exported)
+    faces = np.asarray(FACES)
+    assert network.input_shape == (48, 48, 3)
+    found = probabilities_function(network)(faces)
+    np.testing.assert_allclose(found, load_predictor(exported)(faces), atol=1e-6)
+
+
+def test_a_failed_check_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(network: Any, folder: Path, options: Any) -> list[ExportedFile]:
+        (folder / "net.txt").write_text("a network")
+        return [ExportedFile(folder / "net.txt", "float32", "use_stablehlo.py")]
+
+    def wrong(*_: Any, **__: Any) -> dict[str, Any]:
+        classes = json.loads((shipped / "fernet-ferplus.json").read_text())["classes"]
+        return {"probabilities": {name: [1 / 8] * 128 for name in classes}, "milliseconds": None}
+
+    shipped = Path(ferjax.__file__).parent / "weights"
+    monkeypatch.setitem(module.FORMATS, "stablehlo", Format(write, ("net.txt",)))
+    monkeypatch.setattr(check_export, "run_usage", wrong)
+    monkeypatch.setattr(check_export, "_milliseconds", lambda *_: 1.0)
+    config = ExportConfig(
+        weights="fernet-ferplus", format=("stablehlo",), out=str(tmp_path / "out"), progress=False
+    )
+    with pytest.raises(UserError, match=r"net\.txt is not exported: its probabilities differ"):
+        run_export(config)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({}, "--workdir is missing"),
+        ({"workdir": "a", "weights": "b"}, "two networks"),
+        ({"weights": "a", "checkpoint": "last"}, "--checkpoint is about a run"),
+        ({"weights": "a", "bench": "b"}, "--bench is about a run"),
+        ({"weights": "a", "format": ("onnxx",)}, "onnxx"),
+        ({"weights": "a", "format": ()}, "--format"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(fields: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        ExportConfig(out="x", **fields)
+
+
+def test_no_such_weights_or_data(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is no weights file"):
+        run_export(ExportConfig(weights=str(tmp_path), out=str(tmp_path / "a"), progress=False))
+    given = {"weights": "fernet-ferplus", "data_dir": str(tmp_path / "no"), "progress": False}
+    with pytest.raises(UserError, match="no"):
+        run_export(ExportConfig(out=str(tmp_path / "a"), **given))
+    assert not (tmp_path / "a").exists()
+
+
 def test_nothing_is_overwritten(exported: Path, tiny_run: Path) -> None:
     with pytest.raises(UserError, match=r"mine\.safetensors exists already"):
         run_export(ExportConfig(str(tiny_run), str(exported), name="mine"))
+    script = exported / "use_stablehlo.py"
+    script.write_text(script.read_text() + "# mine")
+    with pytest.raises(UserError, match=r"use_stablehlo\.py exists already and is another file"):
+        run_export(ExportConfig(str(tiny_run), str(exported), name="b", format=("stablehlo",)))
 
 
 def test_a_page_for_people(exported: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jax import lax
+from jax import export, lax
 
 from ferjax.models.layers import Conv
 from ferjax.ops.choose_implementation import plain_implementations
@@ -142,3 +142,12 @@ def test_the_plain_implementation_can_be_chosen() -> None:
 def test_window_must_divide(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=rf"window 2 .* {shape[1]}x{shape[2]}"):
         max_pool(np.zeros(shape, np.float32), 2)
+
+
+@pytest.mark.parametrize(("platform", "passes"), [("cpu", 2), ("cuda", 1), ("tpu", 1)])
+def test_plain_form_is_of_the_platform_that_it_is_exported_for(platform: str, passes: int) -> None:
+    """Only XLA's CPU maxima pass over NaN, wherever the program was traced."""
+    with plain_implementations():
+        pool = jax.jit(lambda x: max_pool(x, 2))
+        exported = export.export(pool, platforms=[platform])(jnp.zeros((1, 4, 4, 1)))
+    assert exported.mlir_module().count("stablehlo.reduce_window") == passes

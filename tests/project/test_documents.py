@@ -46,6 +46,7 @@ from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
 from ferjax.recipes import resolve
 from ferjax.search.search_plan import plan_search
+from ferjax.config.predict_and_export import ExportConfig
 from ferjax.config.tool_configs import ConvertConfig, PrepareConfig, SearchConfig
 from launch.flags import given_flags
 name, lines = sys.argv[1], json.loads(sys.argv[2])
@@ -63,7 +64,8 @@ for page, arguments in lines:
     if name == "search":
         plan_search(SearchConfig(**given_flags(SearchConfig)), given_flags(TrainConfig))
     for other, config in (
-        ("convert", ConvertConfig), ("evaluate", EvalConfig), ("prepare", PrepareConfig)
+        ("convert", ConvertConfig), ("evaluate", EvalConfig), ("export", ExportConfig),
+        ("prepare", PrepareConfig)
     ):
         if name == other:
             config(**given_flags(config))

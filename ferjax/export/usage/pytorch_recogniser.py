@@ -7,6 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import nn
 
 
@@ -59,7 +60,6 @@ def load(weights: str | Path | None = None) -> Recogniser:
     path = Path(weights) if weights else Path(__file__).with_suffix(".safetensors")
     with safe_open(path, "pt") as file:
         header = file.metadata()
-        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     recogniser = Recogniser(json.loads(header["ferjax_card"]), json.loads(header["settings"]))
-    recogniser.network.load_state_dict(state)
+    recogniser.network.load_state_dict(load_file(path))
     return recogniser.eval()

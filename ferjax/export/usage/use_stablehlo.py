@@ -23,6 +23,9 @@ def load(file: str) -> tuple[tuple[int, int, int], Callable[[np.ndarray], dict[s
     from jax import export
 
     exported = export.deserialize(bytearray(Path(file).read_bytes()))
+    if not exported.nr_devices:
+        # An older jax does not find what a newer one has written, and its own message misleads.
+        sys.exit(f"{file} is of a newer jax than {jax.__version__}; its card says of which one.")
     # Each batch size compiles at its first call.
     program = jax.jit(exported.call)
 

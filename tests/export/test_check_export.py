@@ -1,0 +1,65 @@
+"""Bounds of exports, and the faces that they are checked on."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ferjax.errors import UserError
+from ferjax.export.check_export import check_bounds
+from ferjax.export.check_faces import drawn_faces, faces_of_split
+from ferjax.export.exported_file import ExportedFile, module_name
+
+FILE = ExportedFile(Path("x.onnx"), "float32", "use_onnx.py")
+
+
+@pytest.mark.parametrize(
+    ("difference", "agreement", "said"),
+    [
+        (2e-5, 1.0, r"x.onnx is not exported: its probabilities differ.*2.0e-05, 1e-05 allowed"),
+        (float("nan"), 1.0, "differ from ferjax's by up to nan"),
+        (1e-6, 0.9, r"another emotion than ferjax for 10.0% of the faces, 1.0% allowed"),
+    ],
+)
+def test_an_export_that_differs_is_an_error(difference: float, agreement: float, said: str) -> None:
+    check_bounds(FILE, 1e-6, 1.0)
+    with pytest.raises(UserError, match=said):
+        check_bounds(FILE, difference, agreement)
+
+
+def test_rounded_formats_have_no_bound_of_differences() -> None:
+    check_bounds(ExportedFile(Path("x"), "int8", None, largest_difference=None), 0.1, 0.995)
+
+
+def test_faces_of_a_split_are_spread_and_apart(make_split) -> None:
+    images = np.arange(1200, dtype=np.uint16)[:, None, None, None].repeat(3, -1)
+    images = np.concatenate([images % 256, images // 256], 1).astype(np.uint8).repeat(2, 2)
+    split = make_split(images, np.arange(1200) % 7)
+    checked, calibration = faces_of_split(split, "some set", (2, 2, 3))
+    assert checked.source == "500 faces of val of some set"
+    numbers = [
+        faces.images[:, 0, 0, 0] + 256 * faces.images[:, 1, 0, 0].astype(int)
+        for faces in (checked, calibration)
+    ]
+    assert not set(numbers[0]) & set(numbers[1])
+    assert len(set(numbers[0])) == 500
+    assert numbers[0].max() > 1190
+    np.testing.assert_array_equal(checked.labels, numbers[0] % 7)
+    few, same = faces_of_split(make_split(images[:20]), "some set", (2, 2, 1))
+    assert few.images.shape == (20, 2, 2, 1)
+    np.testing.assert_array_equal(few.images, same.images)
+
+
+def test_drawn_faces_take_the_shape_of_the_network() -> None:
+    faces = drawn_faces((20, 24, 1))
+    assert faces.images.shape == (128, 20, 24, 1)
+    assert (faces.labels, faces.real, faces.source) == (None, False, "128 drawn faces")
+    assert faces.images.std((1, 2, 3)).min() > 5
+
+
+def test_names_of_modules_can_be_imported() -> None:
+    assert [module_name(name) for name in ("fernet-ferplus", "3 ü", "a.b")] == [
+        "fernet_ferplus",
+        "_3__",
+        "a_b",
+    ]
