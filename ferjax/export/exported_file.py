@@ -61,7 +61,7 @@ class ExportedFile:
       beside: further files that it needs, counted into its size.
       largest_difference: of a probability from ferjax's; above it the export fails. None: no bound.
       least_agreement: share of faces with ferjax's emotion; below it the export fails.
-      python: the interpreter that runs the script: that of a converter's environment has its runtime.
+      python: the interpreter that runs the script; a converter's environment has its runtime.
       facts: JSON values that its row of the table keeps; `note` is shown below the table.
     """
 

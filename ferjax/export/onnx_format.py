@@ -1,10 +1,14 @@
 """ONNX by jax2onnx: float32 and static int8, for onnxruntime, OpenVINO and browsers."""
 
+import dataclasses
 import importlib
 import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
+
+from flax import linen as nn
 
 from ferjax.errors import UserError
 from ferjax.export.conversion.environments import converter_python
@@ -13,6 +17,7 @@ from ferjax.export.exported_file import ExportedFile, FormatOptions
 from ferjax.export.exported_network import CARD_KEY, ExportedNetwork, card_json
 from ferjax.runtime.progress_lines import say
 from ferjax.runtime.variable_tree import flatten
+from ferjax.specs import spec_to_json
 
 # The oldest version of ONNX's operations that all networks convert to: older runtimes read it.
 OPSET = 17
@@ -48,12 +53,12 @@ def onnx_file(network: ExportedNetwork, path: Path, progress: bool = True) -> Pa
     """
     if path.exists():
         return path
-    module = type(network.model).__module__
+    kind = type(network.model)
     request = {
-        "model": network.card["model"],
-        "fields": network.card["fields"],
-        "spec": network.card["spec"],
-        "classes": network.classes,
+        "module": kind.__module__,
+        "network": kind.__qualname__,
+        "fields": own_fields(network.model),
+        "spec": spec_to_json(network.spec),
         "opset": OPSET,
         "metadata": {
             "name": network.name,
@@ -61,7 +66,6 @@ def onnx_file(network: ExportedNetwork, path: Path, progress: bool = True) -> Pa
             CARD_KEY: card_json(network),
         },
         "out": str(path.absolute()),
-        "modules": [] if module.startswith("ferjax.") else [module],
     }
     say(f"converting {network.card['model']} with jax2onnx", progress)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,6 +73,15 @@ def onnx_file(network: ExportedNetwork, path: Path, progress: bool = True) -> Pa
         python = converter_python("onnx", progress)
         run_converter(python, "to_onnx", request, flatten(network.variables), Path(folder))
     return path
+
+
+def own_fields(model: nn.Module) -> dict[str, Any]:
+    """Returns the fields of a module that are not those of its class, as JSON values."""
+    return {
+        field.name: getattr(model, field.name)
+        for field in dataclasses.fields(model)
+        if field.name not in ("parent", "name") and getattr(model, field.name) != field.default
+    }
 
 
 def write_onnx(

@@ -81,7 +81,7 @@ def _make(folder: Path, packages: Sequence[str]) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with temporary_beside(folder) as temporary:
             _run([sys.executable, "-m", "venv", str(temporary)], folder)
-            pip = [str(interpreter(temporary)), "-m", "pip", "install", "--quiet"]
+            pip = [str(interpreter(temporary)), "-m", "pip", "install", "--quiet", "--no-compile"]
             _run([*pip, "--disable-pip-version-check", *packages], folder)
             # An environment moves: only its scripts name the place where they were installed.
             temporary.rename(folder)

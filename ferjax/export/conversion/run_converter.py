@@ -33,7 +33,7 @@ def run_converter(
     Args:
       python: from `converter_python`.
       module: name of a module of this package; its `main(folder)` reads the request.
-      request: JSON values; `modules`: names of the user's modules to import.
+      request: JSON values; `module`: where the network's class is, if it is needed.
       arrays: by name.
       folder: empty, of this call.
 
@@ -45,9 +45,9 @@ def run_converter(
     visible = folder / "visible"
     visible.mkdir()
     _link(visible, Path(ferjax.__file__).parent)
-    for name in request.get("modules", ()):
-        root = sys.modules[name.split(".")[0]]
-        file = Path(str(root.__file__))
+    own = str(request.get("module", "ferjax")).split(".")[0]
+    if own != "ferjax":
+        file = Path(str(sys.modules[own].__file__))
         _link(visible, file.parent if file.name == "__init__.py" else file)
     variables = {
         **{k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")},
@@ -57,7 +57,6 @@ def run_converter(
         # jax2onnx compiles a hundred small programs when it is imported.
         "JAX_COMPILATION_CACHE_DIR": compile_cache_folder(),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        "PYTHONDONTWRITEBYTECODE": "1",
     }
     command = [str(python), "-m", f"ferjax.export.conversion.{module}", str(folder)]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, errors="replace")

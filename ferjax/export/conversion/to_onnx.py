@@ -13,10 +13,9 @@ import numpy as np
 from ferjax.export.conversion.exchange import ARRAYS, read_request, write_answer
 from ferjax.export.conversion.fold_scales import fold_scales
 from ferjax.images.preprocess import network_input
-from ferjax.models.registry import create_model
 from ferjax.ops.choose_implementation import with_plain_implementations
 from ferjax.runtime.variable_tree import unflatten
-from ferjax.specs import spec_from_json
+from ferjax.specs import lists_to_tuples, spec_from_json
 
 # Input, output and the batch in the file.
 IMAGES, PROBABILITIES, BATCH = "images", "probabilities", "batch"
@@ -25,12 +24,10 @@ IMAGES, PROBABILITIES, BATCH = "images", "probabilities", "batch"
 def main(folder: Path) -> None:
     """Writes what the request names, from the weights in the arrays.
 
-    The request: `model`, `fields`, `spec`, `classes`, `opset`, `metadata` {key: text}, `out`, and
-    `modules` of the user's.
+    The request: `module`, `network` (its class there), `fields`, `spec`, `opset`, `metadata`
+    {key: text} and `out`.
     """
     request = read_request(folder)
-    for name in request["modules"]:
-        importlib.import_module(name)
     with np.load(folder / ARRAYS) as arrays:
         model = converted(request, dict(arrays))
     save(model, Path(request["out"]), request["metadata"], folder)
@@ -44,7 +41,8 @@ def converted(request: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> A
     """
     from jax2onnx import to_onnx
 
-    network = create_model(request["model"], len(request["classes"]), **request["fields"])
+    kind = getattr(importlib.import_module(request["module"]), request["network"])
+    network = kind(**lists_to_tuples(request["fields"]))
     spec, variables = spec_from_json(request["spec"]), unflatten(dict(arrays))
     (batch,) = jax.export.symbolic_shape(BATCH)
     images = jax.ShapeDtypeStruct((batch, *spec.storage, spec.channels), jnp.uint8)

@@ -1,4 +1,4 @@
-"""Converts StableHLO text to TFLite, also with fewer bits; a process of the environment `tflite`."""
+"""Converts StableHLO text to TFLite, also with fewer bits, in the environment `tflite`."""
 
 import sys
 import zipfile
