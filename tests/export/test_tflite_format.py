@@ -51,7 +51,7 @@ def test_text_has_plain_operations_for_one_face(small_network: Make) -> None:
 def test_files_of_three_precisions(
     small_network: Make, faces_for: Faces, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    network = small_network("resnet18", channels=3)
+    network = small_network("fernet_s")
     differences = check(network, faces_for(network.spec, 40), tmp_path, real=True)
     assert differences["float32"] < 1e-5 < differences["float16"] < 0.01
     assert differences["float16"] < differences["int8"] < 0.3

@@ -50,10 +50,10 @@ def run_converter(
         file = Path(str(sys.modules[own].__file__))
         _link(visible, file.parent if file.name == "__init__.py" else file)
     variables = {
-        **{k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")},
+        # What the user's own jax is told does not hold for the converter's.
+        **{k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "JAX_", "XLA_"))},
         "PYTHONPATH": str(visible),
         "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": "",
         # jax2onnx compiles a hundred small programs when it is imported.
         "JAX_COMPILATION_CACHE_DIR": compile_cache_folder(),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
