@@ -93,6 +93,13 @@ class Format:
     require: Callable[[], None] = lambda: None
 
 
+def calibrated_on(options: FormatOptions) -> str:
+    """Returns what an int8 file was calibrated on, in words for its note."""
+    same = np.array_equal(options.calibration.images, options.faces.images)
+    which = "the same as in the check: there are too few" if same else "others than in the check"
+    return f"calibrated on {options.calibration.source}, {which}"
+
+
 def module_name(name: str) -> str:
     """Returns the name of an export as one that Python can import."""
     word = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in name)

@@ -5,6 +5,7 @@ import importlib
 import json
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from flax import linen as nn
 from ferjax.errors import UserError
 from ferjax.export.conversion.environments import converter_python
 from ferjax.export.conversion.run_converter import run_converter
-from ferjax.export.exported_file import ExportedFile, FormatOptions
+from ferjax.export.exported_file import ExportedFile, FormatOptions, calibrated_on
 from ferjax.export.exported_network import CARD_KEY, ExportedNetwork, card_json
 from ferjax.runtime.progress_lines import say
 from ferjax.runtime.variable_tree import flatten
@@ -90,10 +91,10 @@ def write_onnx(
     """Writes NAME.onnx, and NAME-int8.onnx where there are real faces to calibrate it on."""
     path = onnx_file(network, folder / f"{network.name}.onnx", options.progress)
     python = converter_python("onnx", options.progress)
-    common = {"usage": "use_onnx.py", "python": str(python)}
+    file = partial(ExportedFile, usage="use_onnx.py", python=str(python))
     facts = {"runs with": "onnxruntime", "opset": OPSET}
     note = f"{path.name}: ONNX opset {OPSET}, any batch size."
-    files = [ExportedFile(path, "float32", facts={**facts, "note": note}, **common)]
+    files = [file(path, "float32", facts={**facts, "note": note})]
     if not options.calibration.real:
         say(
             f"{network.name}-int8.onnx is not written: it is calibrated on val, and val is not"
@@ -105,12 +106,15 @@ def write_onnx(
     arrays = {"images": options.calibration.images}
     with tempfile.TemporaryDirectory() as temporary:
         run_converter(python, "quantize_onnx", request, arrays, Path(temporary))
-    note = (
-        f"{small.name}: static int8 (QDQ), calibrated on {options.calibration.source}, others than"
-        " it is checked on."
+    note = f"{small.name}: static int8 (QDQ), {calibrated_on(options)}."
+    int8 = file(
+        small,
+        "int8",
+        largest_difference=None,
+        least_agreement=LEAST_AGREEMENT,
+        facts={**facts, "note": note},
     )
-    bounds = {"largest_difference": None, "least_agreement": LEAST_AGREEMENT}
-    return [*files, ExportedFile(small, "int8", facts={**facts, "note": note}, **bounds, **common)]
+    return [*files, int8]
 
 
 def write_openvino(

@@ -9,7 +9,7 @@ from jax import export
 
 from ferjax.export.conversion.environments import converter_python
 from ferjax.export.conversion.run_converter import run_converter
-from ferjax.export.exported_file import ExportedFile, FormatOptions
+from ferjax.export.exported_file import ExportedFile, FormatOptions, calibrated_on
 from ferjax.export.exported_network import (
     CARD_KEY,
     ExportedNetwork,
@@ -66,7 +66,7 @@ def write_tflite(
     notes = {
         "float32": f"{network.name}.tflite: one face a call.",
         "float16": "float16: weights alone; what runs it computes in float32.",
-        "int8": f"int8: calibrated on {options.calibration.source}, others than it is checked on.",
+        "int8": f"int8: {calibrated_on(options)}.",
     }
     return [
         ExportedFile(

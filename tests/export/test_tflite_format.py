@@ -10,8 +10,13 @@ import pytest
 
 import ferjax
 from ferjax.config.predict_and_export import ExportConfig
+from ferjax.export.check_faces import drawn_faces
 from ferjax.export.exported_file import CheckFaces, FormatOptions
-from ferjax.export.exported_network import ExportedNetwork, probabilities_function
+from ferjax.export.exported_network import (
+    ExportedNetwork,
+    exported_from_weights,
+    probabilities_function,
+)
 from ferjax.export.fresh_process import run_usage
 from ferjax.export.tflite_format import stablehlo_text, write_tflite
 from ferjax.models.registry import MODELS
@@ -48,15 +53,18 @@ def test_text_has_plain_operations_for_one_face(small_network: Make) -> None:
 
 
 @pytest.mark.parity
-def test_files_of_three_precisions(
-    small_network: Make, faces_for: Faces, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    network = small_network("fernet_s")
-    differences = check(network, faces_for(network.spec, 40), tmp_path, real=True)
+def test_files_of_three_precisions(tmp_path: Path) -> None:
+    network = exported_from_weights("fernet-ferplus")
+    faces = drawn_faces(network.input_shape).images[:60]
+    differences = check(network, faces, tmp_path, real=True)
     assert differences["float32"] < 1e-5 < differences["float16"] < 0.01
     assert differences["float16"] < differences["int8"] < 0.3
     sizes = {path.stem: path.stat().st_size for path in tmp_path.glob("*.tflite")}
-    assert sizes["small-net-int8"] < 0.8 * sizes["small-net-float16"] < 0.6 * sizes["small-net"]
+    assert (
+        sizes["fernet-ferplus-int8"]
+        < 0.8 * sizes["fernet-ferplus-float16"]
+        < 0.6 * sizes["fernet-ferplus"]
+    )
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Folds batch norms of an ONNX graph into the convolutions before them."""
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,7 @@ def fold_scales(model: Any) -> None:
     Args:
       model: onnx.ModelProto whose constants are initializers.
     """
-    from onnx import numpy_helper
-
+    numpy_helper = importlib.import_module("onnx.numpy_helper")
     graph = model.graph
     constants = {tensor.name: tensor for tensor in graph.initializer}
     readers: dict[str, list[Any]] = {}
@@ -50,7 +50,7 @@ def fold_scales(model: Any) -> None:
         adding = scaling and only_reader(scaling, "Add")
         scale = constant_of(scaling, len(kernel)) if scaling else None
         shift = constant_of(adding, len(kernel)) if adding else None
-        if scale is None or shift is None:
+        if adding is None or scale is None or shift is None:
             continue
         scaled = (kernel * scale.reshape(-1, 1, 1, 1)).astype(kernel.dtype)
         constants[kernel_name].CopyFrom(numpy_helper.from_array(scaled, kernel_name))

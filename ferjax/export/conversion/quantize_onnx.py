@@ -1,5 +1,6 @@
 """Static quantisation of an ONNX file to eight bits; a process of the environment `onnx`."""
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -21,14 +22,13 @@ def main(folder: Path) -> None:
     The first convolution, whose input is the image, stays in float32: it is cheap, and errors in it
     go through the whole network.
     """
-    import onnx
-    from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
-
+    onnx = importlib.import_module("onnx")
+    quantization = importlib.import_module("onnxruntime.quantization")
     request = read_request(folder)
     with np.load(folder / ARRAYS) as arrays:
         images = arrays["images"]
 
-    class Images(CalibrationDataReader):
+    class Images(quantization.CalibrationDataReader):
         """Yields batches of the calibration images."""
 
         def __init__(self) -> None:
@@ -40,15 +40,15 @@ def main(folder: Path) -> None:
 
     source = onnx.load(request["source"])
     convolutions = [node.name for node in source.graph.node if node.op_type == "Conv"]
-    quantize_static(
+    quantization.quantize_static(
         request["source"],
         request["out"],
         Images(),
         op_types_to_quantize=_KINDS,
         per_channel=True,
         reduce_range=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
+        activation_type=quantization.QuantType.QUInt8,
+        weight_type=quantization.QuantType.QInt8,
         nodes_to_exclude=convolutions[:1],
     )
     quantized = onnx.load(request["out"])

@@ -41,7 +41,8 @@ def run_converter(
       UserError: the process failed, with the last lines of what it said.
     """
     (folder / REQUEST).write_text(json.dumps(request), "utf-8")
-    np.savez(folder / ARRAYS, **{name: np.asarray(array) for name, array in arrays.items()})
+    named: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
+    np.savez(folder / ARRAYS, **named)
     visible = folder / "visible"
     visible.mkdir()
     _link(visible, Path(ferjax.__file__).parent)

@@ -39,8 +39,7 @@ def converted(request: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> A
 
     Preprocessing and softmax are inside, and the temperature, by which the head was divided.
     """
-    from jax2onnx import to_onnx
-
+    to_onnx = importlib.import_module("jax2onnx").to_onnx
     kind = getattr(importlib.import_module(request["module"]), request["network"])
     network = kind(**lists_to_tuples(request["fields"]))
     spec, variables = spec_from_json(request["spec"]), unflatten(dict(arrays))
@@ -68,10 +67,9 @@ def save(model: Any, out: Path, metadata: Mapping[str, str], folder: Path) -> No
     convolutions together, where they cancel, and folds what is left into the convolutions. Both
     leave standard operations of ONNX only.
     """
-    import onnx
-    import onnxruntime
-    import onnxslim
-
+    onnx, onnxruntime, onnxslim = (
+        importlib.import_module(name) for name in ("onnx", "onnxruntime", "onnxslim")
+    )
     slim = onnxslim.slim(model)
     fold_scales(slim)
     before, after = folder / "before.onnx", folder / "after.onnx"

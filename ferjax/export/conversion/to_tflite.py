@@ -1,5 +1,6 @@
 """Converts StableHLO text to TFLite, also with fewer bits, in the environment `tflite`."""
 
+import importlib
 import sys
 import zipfile
 from collections.abc import Mapping
@@ -38,9 +39,9 @@ def main(folder: Path) -> None:
 
 def converted(text: str) -> bytes:
     """Returns the flatbuffer of a StableHLO module whose function is `main`."""
-    from litert_converter import converter_api_ext as converter
-    from litert_converter.mlir import ir, passmanager
-
+    converter = importlib.import_module("litert_converter.converter_api_ext")
+    ir = importlib.import_module("litert_converter.mlir.ir")
+    passmanager = importlib.import_module("litert_converter.mlir.passmanager")
     context = ir.Context()
     converter.prepare_mlir_context(context)
     with context, ir.Location.unknown():
@@ -53,8 +54,7 @@ def converted(text: str) -> bytes:
 
 def in_half_precision(path: Path) -> bytes:
     """Returns the file with weights in float16; what runs it computes in float32."""
-    from ai_edge_quantizer import algorithm_manager, qtyping, quantizer, recipe_manager
-
+    algorithm_manager, qtyping, quantizer, recipe_manager = _quantizer_modules()
     weights = qtyping.TensorQuantizationConfig(16, dtype=qtyping.TensorDataType.FLOAT)
     recipe = recipe_manager.RecipeManager()
     recipe.add_quantization_config(
@@ -78,8 +78,7 @@ def in_eight_bits(path: Path, images: np.ndarray) -> bytes:
       path: of the float32 file.
       images: uint8 [N, H, W, C], to find the ranges of activations.
     """
-    from ai_edge_quantizer import algorithm_manager, qtyping, quantizer, recipe_manager
-
+    algorithm_manager, qtyping, quantizer, recipe_manager = _quantizer_modules()
     recipe = recipe_manager.RecipeManager()
     recipe.add_static_config(
         regex=".*",
@@ -99,6 +98,12 @@ def in_eight_bits(path: Path, images: np.ndarray) -> bytes:
     samples: list[Mapping[str, Any]] = [{"images": image[None]} for image in images]
     ranges = made.calibrate({_SIGNATURE: samples})
     return bytes(made.quantize(ranges).quantized_model)
+
+
+def _quantizer_modules() -> tuple[Any, Any, Any, Any]:
+    names = ("algorithm_manager", "qtyping", "quantizer", "recipe_manager")
+    found = [importlib.import_module(f"ai_edge_quantizer.{name}") for name in names]
+    return found[0], found[1], found[2], found[3]
 
 
 def attach(path: Path, files: Mapping[str, str]) -> None:
