@@ -114,6 +114,7 @@ class LiveConfig:
 
 # Formats of launch.export, as in ferjax/export/formats.py, which imports them all.
 EXPORT_FORMATS = ("safetensors", "stablehlo", "pytorch", "torchvision")
+EXPORT_FORMATS += ("onnx", "openvino", "tflite", "browser")
 
 
 @dataclass(frozen=True)

@@ -114,6 +114,7 @@ def _exports(exports: Mapping[str, Any] | None) -> list[str]:
     if not exports:
         return []
     header = ["file", "precision", "MB", "largest difference", "same emotion", "right"]
+    header.append("macro F1")
     rows = [
         [
             escape(row["file"]) + (f" ({row['runs with']})" if row["runs with"] else ""),
@@ -122,6 +123,7 @@ def _exports(exports: Mapping[str, Any] | None) -> list[str]:
             _number(row["largest_difference"], ".1e"),
             percentage(row["agreement"]),
             percentage(row["accuracy"]),
+            percentage(row.get("macro_f1")),
             *(_number((row["milliseconds"] or {}).get(size), ".2f") for size in ("1", "64")),
         ]
         for row in exports["rows"]

@@ -13,7 +13,9 @@ from ferjax.errors import UserError
 from ferjax.export.exported_file import CheckFaces, ExportedFile
 from ferjax.export.fresh_process import run_usage
 from ferjax.predict.predictor import Predictor
+from ferjax.report.scores import scores
 from ferjax.runtime.progress_lines import say
+from ferjax.training.metrics import Evaluation
 
 # The sizes of batches that are timed.
 BATCHES = (1, 64)
@@ -46,7 +48,7 @@ def check_files(
         "bytes": weights.stat().st_size,
         "largest_difference": None,
         "agreement": None,
-        "accuracy": _accuracy(expected, faces.labels),
+        **_scores(expected, faces.labels, predictor.classes),
         "milliseconds": {str(n): _milliseconds(predictor, faces.images, n) for n in BATCHES},
     }
     rows = [own]
@@ -75,12 +77,15 @@ def _row(
         "largest_difference": None,
         "agreement": None,
         "accuracy": None,
+        "macro_f1": None,
         "milliseconds": None,
         **file.facts,
     }
     if file.usage is None:
         return row
-    found = run_usage(file.path.parent / file.usage, file.path, faces, time=True)
+    found = run_usage(
+        file.path.parent / file.usage, file.path, faces, time=True, python=file.python
+    )
     columns = found["probabilities"]
     if set(columns) != set(classes):
         raise UserError(f"{file.path.name} names {', '.join(columns)}, not {', '.join(classes)}.")
@@ -92,7 +97,7 @@ def _row(
         **row,
         "largest_difference": difference,
         "agreement": agreement,
-        "accuracy": _accuracy(probabilities, labels),
+        **_scores(probabilities, labels, classes),
         "milliseconds": found["milliseconds"],
     }
 
@@ -120,8 +125,15 @@ def check_bounds(file: ExportedFile, difference: float, agreement: float) -> Non
         )
 
 
-def _accuracy(probabilities: np.ndarray, labels: np.ndarray | None) -> float | None:
-    return None if labels is None else float((probabilities.argmax(-1) == labels).mean())
+def _scores(
+    probabilities: np.ndarray, labels: np.ndarray | None, classes: Sequence[str]
+) -> dict[str, float | None]:
+    """Returns accuracy and macro F1 against labels int [N]; None where there are no labels."""
+    if labels is None:
+        return {"accuracy": None, "macro_f1": None}
+    found = Evaluation(np.asarray(labels, np.int64), probabilities, 0.0)
+    judged = scores(found.confusion, classes)
+    return {"accuracy": judged["accuracy"], "macro_f1": judged["macro"]["f1"]}
 
 
 def _milliseconds(predictor: Predictor, faces: np.ndarray, size: int) -> float:

@@ -1,5 +1,6 @@
 """What a format of `launch.export` is: its writer, its files, and the faces they are checked on."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,6 +61,7 @@ class ExportedFile:
       beside: further files that it needs, counted into its size.
       largest_difference: of a probability from ferjax's; above it the export fails. None: no bound.
       least_agreement: share of faces with ferjax's emotion; below it the export fails.
+      python: the interpreter that runs the script; a converter's environment has its runtime.
       facts: JSON values that its row of the table keeps; `note` is shown below the table.
     """
 
@@ -69,6 +71,7 @@ class ExportedFile:
     beside: tuple[Path, ...] = ()
     largest_difference: float | None = TOLERANCE
     least_agreement: float = 0.99
+    python: str = sys.executable
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -88,6 +91,13 @@ class Format:
     files: tuple[str, ...]
     usage: tuple[str, ...] = ()
     require: Callable[[], None] = lambda: None
+
+
+def calibrated_on(options: FormatOptions) -> str:
+    """Returns what an int8 file was calibrated on, in words for its note."""
+    same = np.array_equal(options.calibration.images, options.faces.images)
+    which = "the same as in the check: there are too few" if same else "others than in the check"
+    return f"calibrated on {options.calibration.source}, {which}"
 
 
 def module_name(name: str) -> str:

@@ -2,10 +2,13 @@
 
 from functools import partial
 
+from ferjax.export.browser_format import require_browser, write_browser
 from ferjax.export.exported_file import Format
+from ferjax.export.onnx_format import require_onnx, require_openvino, write_onnx, write_openvino
 from ferjax.export.pytorch_format import require_torch, write_pytorch, write_torchvision
 from ferjax.export.safetensors_format import write_safetensors
 from ferjax.export.stablehlo_format import require_flatbuffers, write_stablehlo
+from ferjax.export.tflite_format import require_tflite, write_tflite
 
 # Name → format, in the order in which the formats of one command are written.
 FORMATS: dict[str, Format] = {
@@ -25,4 +28,13 @@ FORMATS: dict[str, Format] = {
         ("use_pytorch.py",),
         partial(require_torch, "torchvision"),
     ),
+    "onnx": Format(write_onnx, ("{name}.onnx", "{name}-int8.onnx"), ("use_onnx.py",), require_onnx),
+    "openvino": Format(write_openvino, ("{name}.onnx",), ("use_openvino.py",), require_openvino),
+    "tflite": Format(
+        write_tflite,
+        ("{name}.tflite", "{name}-float16.tflite", "{name}-int8.tflite"),
+        ("use_tflite.py",),
+        require_tflite,
+    ),
+    "browser": Format(write_browser, ("{name}-browser",), (), require_browser),
 }

@@ -42,9 +42,10 @@ DOMAINS: dict[str, Domain] = {
     "conv": Domain(("cpu",), least=16),
 }
 
-# Forms of a max pool in plain code. `reduce_window`: XLA's operation. `shifted`: maxima of shifted
-# views, or of the axes of a reshaped map: for formats that have no such operation.
-POOLS = ("reduce_window", "shifted")
+# Forms of a max pool in plain code. `reduce_window`: XLA's operation. `linen`: Linen's function,
+# which converters recognise: as XLA's operation it becomes a four-dimensional pool, which
+# onnxruntime refuses.
+POOLS = ("reduce_window", "linen")
 
 _plain = contextvars.ContextVar("plain", default=False)
 _pools = contextvars.ContextVar("pools", default=POOLS[0])
@@ -65,9 +66,9 @@ def use_custom_implementation(operation: str, size: int) -> bool:
     return available and domain.least <= size <= domain.most
 
 
-def use_shifted_pools() -> bool:
-    """Returns whether the plain form of a max pool is that of shifted views."""
-    return _pools.get() == "shifted"
+def use_linen_pools() -> bool:
+    """Returns whether the plain form of a max pool is Linen's function."""
+    return _pools.get() == "linen"
 
 
 @contextlib.contextmanager

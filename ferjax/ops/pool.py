@@ -1,17 +1,14 @@
 """Max pooling with a custom gradient: dense arithmetic instead of XLA's slow scatter."""
 
-import functools
 from functools import partial
 
 import jax
 import jax.numpy as jnp
+from flax import linen
 from jax import lax
 
-from ferjax.ops.choose_implementation import use_custom_implementation, use_shifted_pools
+from ferjax.ops.choose_implementation import use_custom_implementation, use_linen_pools
 from ferjax.ops.sliding_window import add_taps_back, taps
-
-# Side of the largest window whose maxima are written out, one view for each of its pixels.
-_MOST_VIEWS = 8
 
 
 def max_pool(
@@ -55,8 +52,8 @@ def check_tiling(x: jax.Array, window: int) -> None:
 
 def max_pool_plain(x: jax.Array, window: int, *, stride: int, padding: int = 0) -> jax.Array:
     """Returns the same by `reduce_window`, whose gradient on CPU visits one element at a time."""
-    if use_shifted_pools():
-        return _max_pool_shifted(x, window, stride, padding)
+    if use_linen_pools():
+        return _max_pool_linen(x, window, stride, padding)
     edge = (padding, padding)
     windows = (
         (1, window, window, 1),
@@ -78,17 +75,15 @@ def max_pool_plain(x: jax.Array, window: int, *, stride: int, padding: int = 0) 
     return lax.platform_dependent(x, cpu=maxima_with_nan, default=maxima)
 
 
-def _max_pool_shifted(x: jax.Array, window: int, stride: int, padding: int) -> jax.Array:
-    """Returns the same as maxima of shifted views; of large disjoint windows as one reduction."""
-    edge = (padding, padding)
+def _max_pool_linen(x: jax.Array, window: int, stride: int, padding: int) -> jax.Array:
+    """Returns the same by Linen's max pool, which converters to other formats know."""
     if padding:
-        x = jnp.pad(x, ((0, 0), edge, edge, (0, 0)), constant_values=-jnp.inf)
-    batch, height, width, channels = x.shape
-    disjoint = stride == window and not (height % window or width % window)
-    if disjoint and window > _MOST_VIEWS:
-        shape = (batch, height // window, window, width // window, window, channels)
-        return x.reshape(shape).max((2, 4))
-    return functools.reduce(jnp.maximum, taps(x, window, stride))
+        # A window that reaches over the edge has the pixels at the edge too: repeating them leaves
+        # its maximum as it is. Quantisation to eight bits has no infinity to pad with.
+        edge = (padding, padding)
+        x = jnp.pad(x, ((0, 0), edge, edge, (0, 0)), "edge")
+    sides, steps = (window, window), (stride, stride)
+    return linen.max_pool(x, window_shape=sides, strides=steps, padding="VALID")
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))

@@ -23,8 +23,7 @@ def enable_compile_cache() -> None:
     JAX would keep it, and warn at every start.
     """
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        folder = Path.home() / ".cache" / "ferjax" / "compiled"
-        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_compilation_cache_dir", compile_cache_folder())
     shown = warnings.showwarning
 
     def show(message: Any, *others: Any, **named: Any) -> None:
@@ -33,6 +32,12 @@ def enable_compile_cache() -> None:
             shown(message, *others, **named)
 
     warnings.showwarning = show
+
+
+def compile_cache_folder() -> str:
+    """Returns the folder of the compiled programs."""
+    given = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    return given or str(Path.home() / ".cache" / "ferjax" / "compiled")
 
 
 def remove_damaged_entries(program: str) -> int:

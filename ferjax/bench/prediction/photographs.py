@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ferjax.bench.package_archives import read_package
 from ferjax.data.decoding.image_file import decode_image
 from ferjax.errors import UserError
+from ferjax.runtime.package_archives import read_package
 
 DOCS = "docs/results/prediction.md"
 

@@ -5,8 +5,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ferjax.bench.package_archives import read_package
 from ferjax.errors import UserError
+from ferjax.runtime.package_archives import read_package
 
 DOCS = "docs/results/recognisers.md"
 

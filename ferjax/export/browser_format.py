@@ -1,0 +1,68 @@
+"""A browser bundle: a folder with one page that runs the ONNX file in the visitor's browser."""
+
+import json
+import shutil
+from pathlib import Path
+
+from ferjax.export.conversion.environments import environments_folder
+from ferjax.export.exported_file import ExportedFile, FormatOptions
+from ferjax.export.exported_network import ExportedNetwork
+from ferjax.export.onnx_format import onnx_file, require_onnx
+from ferjax.export.web.onnxruntime_web import VERSION, require_npm, write_runtime
+from ferjax.runtime.atomic_files import write_atomically
+
+_WEB = Path(__file__).parent / "web"
+PAGE_FILES = ("index.html", "page.css", "page.js", "picture.js")
+
+
+def require_browser() -> None:
+    """Raises `UserError` where the converter or npm is missing."""
+    require_npm(_cache())
+    require_onnx()
+
+
+def write_browser(
+    network: ExportedNetwork, folder: Path, options: FormatOptions
+) -> list[ExportedFile]:
+    """Writes NAME-browser/: the page, the ONNX file, onnxruntime-web and what the card says.
+
+    Any server of static files serves it, such as `python -m http.server`. Pictures stay in the
+    browser: the page makes no request to another host.
+    """
+    bundle, staged = folder / f"{network.name}-browser", folder / f"{network.name}.onnx"
+    bundle.mkdir()
+    for name in PAGE_FILES:
+        shutil.copyfile(_WEB / name, bundle / name)
+    target = bundle / "network.onnx"
+    if staged.exists():
+        shutil.copyfile(staged, target)
+    else:
+        onnx_file(network, target, options.progress)
+    write_runtime(bundle / "runtime", _cache(), options.progress)
+    write_atomically(bundle / "network.json", page_facts(network))
+    note = (
+        f"{bundle.name}: onnxruntime-web {VERSION}. Serve it with python -m http.server"
+        f" --bind=127.0.0.1 --directory={bundle.name}; a camera needs https or this machine."
+    )
+    facts = {"runs with": f"onnxruntime-web {VERSION}", "note": note}
+    return [ExportedFile(bundle, "float32", None, facts=facts)]
+
+
+def page_facts(network: ExportedNetwork) -> str:
+    """Returns the JSON that the page reads: it shows every text as text, never as HTML."""
+    height, width, channels = network.input_shape
+    facts = {
+        "name": network.name,
+        "classes": network.classes,
+        "height": height,
+        "width": width,
+        "channels": channels,
+        "intended_use": network.card["intended_use"],
+        "limits": network.card["limits"],
+        "licence": network.card["licence"],
+    }
+    return json.dumps(facts, ensure_ascii=False, indent=1) + "\n"
+
+
+def _cache() -> Path:
+    return environments_folder().parent

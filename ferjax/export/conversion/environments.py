@@ -1,0 +1,109 @@
+"""Python environments of converters whose packages do not fit beside ferjax's own."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ferjax.errors import UserError
+from ferjax.runtime.atomic_files import temporary_beside
+from ferjax.runtime.progress_lines import say
+
+# Name → what pip installs. jax2onnx needs an orbax-checkpoint older than ferjax's: beside a newer
+# one pip silently takes a jax2onnx that is years old. litert-converter needs an old
+# typing-extensions, which packages of web servers refuse.
+ENVIRONMENTS: dict[str, tuple[str, ...]] = {
+    "onnx": (
+        "jax2onnx==0.17.1",
+        "jax==0.10.2",
+        "flax==0.12.8",
+        "orbax-checkpoint==0.11.36",
+        "numpy==2.4.6",
+        "onnx==1.23.2",
+        "onnx-ir==1.1.0",
+        "onnxruntime==1.32.0",
+        "onnxslim==0.1.98",
+    ),
+    "tflite": (
+        "litert-converter==0.5.0",
+        "ai-edge-litert==2.3.0",
+        "ai-edge-quantizer==0.10.0",
+        "numpy==2.4.6",
+    ),
+}
+# What they take on disk, for the line that says what happens.
+_SIZES = {"onnx": "1.1 GB", "tflite": "0.5 GB"}
+_LAST_LINES = 4
+
+
+def environments_folder() -> Path:
+    """Returns the folder of the environments: $FERJAX_ENVIRONMENTS, or ferjax's in ~/.cache."""
+    given = os.environ.get("FERJAX_ENVIRONMENTS")
+    return Path(given) if given else Path.home() / ".cache" / "ferjax" / "environments"
+
+
+def converter_python(name: str, progress: bool = True) -> Path:
+    """Returns the interpreter of a converter's environment, which is made at the first call.
+
+    It is built under a temporary name and renamed when it is complete, so a command that was killed
+    leaves none behind that is half made.
+
+    Args:
+      name: a key of `ENVIRONMENTS`.
+      progress: whether a line says that it is made.
+
+    Raises:
+      UserError: it cannot be made: no network for pip, no space, no module venv.
+    """
+    packages = ENVIRONMENTS[name]
+    version = hashlib.sha256("\n".join(packages).encode()).hexdigest()[:8]
+    release = f"{sys.version_info.major}.{sys.version_info.minor}"
+    folder = environments_folder().absolute() / f"{name}-python{release}-{version}"
+    if not interpreter(folder).exists():
+        say(
+            f"installing the converter once, {_SIZES[name]} in {folder}: {', '.join(packages)}",
+            progress,
+        )
+        _make(folder, packages)
+    return interpreter(folder)
+
+
+def interpreter(folder: Path) -> Path:
+    """Returns the path of the Python of an environment."""
+    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def _make(folder: Path, packages: Sequence[str]) -> None:
+    """Makes an environment with packages; raises `UserError` where that fails."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with temporary_beside(folder) as temporary:
+            _run([sys.executable, "-m", "venv", str(temporary)], folder)
+            pip = [str(interpreter(temporary)), "-m", "pip", "install", "--quiet", "--no-compile"]
+            _run([*pip, "--disable-pip-version-check", *packages], folder)
+            # An environment moves: only its scripts name the place where they were installed.
+            temporary.rename(folder)
+    except OSError as error:
+        # Two commands that began together: the other one was faster.
+        if not interpreter(folder).exists():
+            raise UserError(
+                f"{folder} cannot be made: {error.strerror or error}. Set FERJAX_ENVIRONMENTS to a"
+                " folder with space that you may write to."
+            ) from None
+
+
+def _run(command: Sequence[str], folder: Path) -> None:
+    """Runs a step of making an environment; raises `UserError` with the last lines it said."""
+    # Packages of the calling process must not be taken for those of the environment.
+    variables = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, errors="replace")
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-_LAST_LINES:]
+        what = "pip" if "pip" in command else "python -m venv"
+        raise UserError(
+            f"The converter's environment {folder.name} cannot be made: {what} ended with"
+            f" {done.returncode}:\n" + "\n".join(said) + "\nIt needs a package index (network, or"
+            " pip's configuration) once; afterwards it is kept and needs none."
+        )

@@ -1,0 +1,117 @@
+"""Converts StableHLO text to TFLite, also with fewer bits, in the environment `tflite`."""
+
+import importlib
+import sys
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ferjax.export.conversion.exchange import ARRAYS, read_request, write_answer
+
+_SIGNATURE = "serving_default"
+
+
+def main(folder: Path) -> None:
+    """Writes the files that the request names under `outs`: {precision: path}.
+
+    The request: `stablehlo` (path of the text), `outs`, `attached` {file name: text}. The array
+    `images` is uint8 [N, H, W, C]; int8 is calibrated on it.
+    """
+    request = read_request(folder)
+    outs = {precision: Path(out) for precision, out in request["outs"].items()}
+    plain = folder / "plain.tflite"
+    plain.write_bytes(converted(Path(request["stablehlo"]).read_text("utf-8")))
+    for precision, out in outs.items():
+        if precision == "float32":
+            content = plain.read_bytes()
+        elif precision == "float16":
+            content = in_half_precision(plain)
+        else:
+            with np.load(folder / ARRAYS) as arrays:
+                content = in_eight_bits(plain, arrays["images"])
+        out.write_bytes(content)
+        attach(out, request["attached"])
+    write_answer(folder, {})
+
+
+def converted(text: str) -> bytes:
+    """Returns the flatbuffer of a StableHLO module whose function is `main`."""
+    converter = importlib.import_module("litert_converter.converter_api_ext")
+    ir = importlib.import_module("litert_converter.mlir.ir")
+    passmanager = importlib.import_module("litert_converter.mlir.passmanager")
+    context = ir.Context()
+    converter.prepare_mlir_context(context)
+    with context, ir.Location.unknown():
+        module = ir.Module.parse(text)
+        converter.set_signature(module.operation, _SIGNATURE, ["images"], ["probabilities"])
+        passes = passmanager.PassManager(context=context)
+        converter.run_convert_to_tfl_passes(module, passes, converter.ConvertToTFLConfig())
+        return converter.export_flatbuffer_to_bytes(module.operation)
+
+
+def in_half_precision(path: Path) -> bytes:
+    """Returns the file with weights in float16; what runs it computes in float32."""
+    algorithm_manager, qtyping, quantizer, recipe_manager = _quantizer_modules()
+    weights = qtyping.TensorQuantizationConfig(16, dtype=qtyping.TensorDataType.FLOAT)
+    recipe = recipe_manager.RecipeManager()
+    recipe.add_quantization_config(
+        regex=".*",
+        operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
+        op_config=qtyping.OpQuantizationConfig(
+            weight_tensor_config=weights,
+            compute_precision=qtyping.ComputePrecision.FLOAT,
+            explicit_dequantize=True,
+        ),
+        algorithm_key=algorithm_manager.AlgorithmName.FLOAT_CASTING,
+    )
+    made = quantizer.Quantizer(str(path), recipe.get_quantization_recipe()).quantize()
+    return bytes(made.quantized_model)
+
+
+def in_eight_bits(path: Path, images: np.ndarray) -> bytes:
+    """Returns the file with weights and activations in int8; input and probabilities stay.
+
+    Args:
+      path: of the float32 file.
+      images: uint8 [N, H, W, C], to find the ranges of activations.
+    """
+    algorithm_manager, qtyping, quantizer, recipe_manager = _quantizer_modules()
+    recipe = recipe_manager.RecipeManager()
+    recipe.add_static_config(
+        regex=".*",
+        operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
+        activation_num_bits=8,
+        weight_num_bits=8,
+        algorithm_key=algorithm_manager.AlgorithmName.MIN_MAX_UNIFORM_QUANT,
+    )
+    # Probabilities in steps of 1/256 would be of little use.
+    for kind in (qtyping.TFLOperationName.SOFTMAX, qtyping.TFLOperationName.OUTPUT):
+        recipe.add_quantization_config(
+            regex=".*",
+            operation_name=kind,
+            algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE,
+        )
+    made = quantizer.Quantizer(str(path), recipe.get_quantization_recipe())
+    samples: list[Mapping[str, Any]] = [{"images": image[None]} for image in images]
+    ranges = made.calibrate({_SIGNATURE: samples})
+    return bytes(made.quantize(ranges).quantized_model)
+
+
+def _quantizer_modules() -> tuple[Any, Any, Any, Any]:
+    names = ("algorithm_manager", "qtyping", "quantizer", "recipe_manager")
+    found = [importlib.import_module(f"ai_edge_quantizer.{name}") for name in names]
+    return found[0], found[1], found[2], found[3]
+
+
+def attach(path: Path, files: Mapping[str, str]) -> None:
+    """Appends a zip archive of small files, as TFLite's metadata does for labels.txt."""
+    with zipfile.ZipFile(path, "a") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

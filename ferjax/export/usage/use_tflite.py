@@ -1,0 +1,102 @@
+"""Name the emotions of faces with a TFLite file and LiteRT; ferjax is not needed.
+
+    pip install ai-edge-litert
+    python use_tflite.py NAME.tflite FACES [FACES ...] [--save=OUT.json] [--time]
+
+FACES are image files, one face each, or arrays of faces, uint8 [N, H, W, C], in .npy files.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+
+def load(file: str) -> tuple[tuple[int, int, int], Callable[[np.ndarray], dict[str, np.ndarray]]]:
+    """Returns (H, W, C) of the faces, and a function uint8 [N, H, W, C] -> {emotion: float [N]}."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    # TFLite's metadata, such as the names of the outputs, are a zip archive at the end of the file.
+    with zipfile.ZipFile(file) as attached:
+        emotions = attached.read("labels.txt").decode().splitlines()
+    interpreter = Interpreter(file, num_threads=1)
+    interpreter.allocate_tensors()
+    images, found = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+
+    def one(face: np.ndarray) -> np.ndarray:
+        interpreter.set_tensor(images["index"], face[None])
+        interpreter.invoke()
+        return interpreter.get_tensor(found["index"])[0]
+
+    def probabilities(faces: np.ndarray) -> dict[str, np.ndarray]:
+        rows = np.array([one(face) for face in faces]).reshape(-1, len(emotions))
+        return dict(zip(emotions, rows.T, strict=True))
+
+    height, width, channels = (int(side) for side in images["shape"][1:])
+    return (height, width, channels), probabilities
+
+
+# From here on all use_*.py are the same.
+BATCH = 64
+
+
+def read_faces(name: str, shape: tuple[int, int, int]) -> np.ndarray:
+    """Returns uint8 [N, H, W, C] of an image file or of an array in a .npy file."""
+    height, width, channels = shape
+    if name.endswith(".npy"):
+        faces = np.load(name, allow_pickle=False)
+        faces = faces[..., None] if faces.ndim == 3 else faces
+        # A network for RGB sees grey faces as three equal channels.
+        return np.repeat(faces, 3, -1) if (faces.shape[-1], channels) == (1, 3) else faces
+    from PIL import Image, ImageOps
+
+    with Image.open(name) as image:
+        face = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
+    if face.size != (width, height):
+        face = face.resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(face).reshape(1, height, width, channels)
+
+
+def milliseconds(run: Callable[[np.ndarray], object], faces: np.ndarray, size: int) -> float:
+    """Returns the median time of a call with `size` faces, after two that are not counted."""
+    batch = np.resize(faces, (size, *faces.shape[1:]))
+    times: list[float] = []
+    while len(times) < 7 or (sum(times) < 0.5 and len(times) < 200):
+        start = time.perf_counter()
+        run(batch)
+        times.append(time.perf_counter() - start)
+    return 1000 * statistics.median(times[2:])
+
+
+def main() -> None:
+    """Prints the probabilities of each face, and saves them where that is asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", help="the exported network")
+    parser.add_argument("faces", nargs="+", help="image files, or .npy files of uint8 arrays")
+    parser.add_argument("--save", help="JSON file for the probabilities")
+    parser.add_argument("--time", action="store_true", help="measure batches of 1 and 64")
+    options = parser.parse_args()
+    shape, run = load(options.file)
+    faces = np.concatenate([read_faces(name, shape) for name in options.faces])
+    parts = [run(faces[first : first + BATCH]) for first in range(0, len(faces) or 1, BATCH)]
+    found = {name: np.concatenate([part[name] for part in parts]).tolist() for name in parts[0]}
+    taken = {n: milliseconds(run, faces, n) for n in (1, 64)} if options.time else None
+    if options.save:
+        result = {"probabilities": found, "milliseconds": taken}
+        Path(options.save).write_text(json.dumps(result), "utf-8")
+        return
+    for row in range(len(faces)):
+        ranked = sorted(found, key=lambda name: -found[name][row])
+        print(f"face {row}: " + ", ".join(f"{name} {found[name][row]:.4f}" for name in ranked))
+    if taken:
+        print(f"{taken[1]:.2f} ms for one face, {taken[64]:.2f} ms for 64", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

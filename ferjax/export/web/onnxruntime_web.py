@@ -1,0 +1,79 @@
+"""Files of onnxruntime-web for a browser bundle, fetched once by npm and verified."""
+
+import hashlib
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from ferjax.errors import UserError
+from ferjax.runtime.atomic_files import write_atomically
+from ferjax.runtime.package_archives import read_package
+from ferjax.runtime.progress_lines import say
+
+VERSION = "1.30.0"
+_SHA256 = "d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71"
+_PACKAGE = f"onnxruntime-web@{VERSION}"
+# What a page needs that runs on the processor: the library, its glue and its program.
+RUNTIME_FILES = (
+    "ort.wasm.min.mjs",
+    "ort-wasm-simd-threaded.mjs",
+    "ort-wasm-simd-threaded.wasm",
+)
+
+
+def archive_path(cache: Path) -> Path:
+    """Returns where the package's archive is kept in a cache folder."""
+    return cache / f"onnxruntime-web-{VERSION}.tgz"
+
+
+def write_runtime(folder: Path, cache: Path, progress: bool = True) -> None:
+    """Writes `RUNTIME_FILES` of onnxruntime-web into a folder, and its licence.
+
+    Args:
+      folder: of the runtime in the bundle.
+      cache: folder for the archive; one that lies there is used, and npm is not needed.
+      progress: whether a line says that it is fetched.
+
+    Raises:
+      UserError: npm is missing or cannot fetch the package, or the archive is another one.
+    """
+    archive = archive_path(cache)
+    if not archive.is_file():
+        say(f"fetching {_PACKAGE} with npm, 33 MB, into {cache}", progress)
+        _fetch(archive)
+    found = hashlib.sha256(archive.read_bytes()).hexdigest()
+    if found != _SHA256:
+        raise UserError(
+            f"{archive} is not {_PACKAGE} (sha256 {found[:12]}..., {_SHA256[:12]}... expected)."
+            " Remove it, and it is fetched again."
+        )
+    wanted = {f"package/dist/{name}" for name in RUNTIME_FILES} | {"package/package.json"}
+    for name, content in read_package(archive, wanted.__contains__, f"remove {archive}"):
+        write_atomically(folder / Path(name).name, content)
+
+
+def require_npm(cache: Path) -> None:
+    """Raises `UserError` where the archive is not there and npm cannot fetch it."""
+    if not archive_path(cache).is_file() and shutil.which("npm") is None:
+        raise UserError(
+            f"--format=browser needs {_PACKAGE}, and npm, which fetches it, is not installed."
+            f" Install Node.js, or put the archive that `npm pack {_PACKAGE}` writes elsewhere into"
+            f" {cache}."
+        )
+
+
+def _fetch(archive: Path) -> None:
+    """Fetches the package's archive; raises `UserError` with what npm said where that fails."""
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        command = [shutil.which("npm") or "npm", "pack", "--silent", _PACKAGE]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
+        files = sorted(Path(folder).glob("*.tgz"))
+        if done.returncode or len(files) != 1:
+            said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-4:])
+            raise UserError(
+                f"npm could not fetch {_PACKAGE} (exit {done.returncode}). It needs its registry"
+                f" once; or put the archive into {archive.parent}:\n{said}"
+            )
+        write_atomically(archive, files[0].read_bytes())

@@ -1,0 +1,65 @@
+"""Environments of converters: made once, kept, and what is said where they cannot be made."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from ferjax.errors import UserError
+from ferjax.export.conversion import environments
+from ferjax.export.conversion.environments import converter_python, interpreter
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FERJAX_ENVIRONMENTS", str(tmp_path / "kept"))
+    monkeypatch.setitem(environments.ENVIRONMENTS, "onnx", ("no-such-package-of-ferjax==1",))
+    return tmp_path / "kept"
+
+
+def test_without_a_package_index_the_cause_is_said_and_nothing_is_left(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    run = environments._run
+
+    def run_with_own_pip(command: list[str], target: Path) -> None:
+        """Instead of an environment, which takes seconds, makes a name for this Python."""
+        if "venv" not in command:
+            return run(command, target)
+        python = interpreter(Path(command[-1]))
+        python.parent.mkdir(parents=True)
+        python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+        return python.chmod(0o755)
+
+    monkeypatch.setattr(environments, "_run", run_with_own_pip)
+    with pytest.raises(UserError, match=r"(?s)onnx-python3.*pip ended with 1:.*no-such-package.*"):
+        converter_python("onnx", progress=False)
+    assert not list(folder.iterdir())
+
+
+def test_what_is_there_is_used_and_another_release_is_another_environment(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    def make(target: Path, packages: tuple[str, ...]) -> None:
+        made.append(target)
+        interpreter(target).parent.mkdir(parents=True)
+        interpreter(target).touch()
+
+    monkeypatch.setattr(environments, "_make", make)
+    first = converter_python("onnx", progress=False)
+    assert converter_python("onnx", progress=False) == first
+    assert len(made) == 1
+    monkeypatch.setitem(environments.ENVIRONMENTS, "onnx", ("no-such-package-of-ferjax==2",))
+    assert converter_python("onnx", progress=False) != first
+
+
+def test_a_folder_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FERJAX_ENVIRONMENTS", str(tmp_path / "file"))
+    with pytest.raises(UserError, match=r"file/tflite-.* cannot be made.*FERJAX_ENVIRONMENTS"):
+        converter_python("tflite", progress=False)

@@ -1,0 +1,28 @@
+"""Processes of converters: what they see, and what is said where they fail."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ferjax.errors import UserError
+from ferjax.export.conversion.run_converter import run_converter
+
+
+def test_a_failed_process_is_an_error_with_its_last_lines(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"(?s)converter no_such failed \(exit 1\).*no_such"):
+        run_converter(Path(sys.executable), "no_such", {}, {"a": np.zeros(2)}, tmp_path)
+
+
+def test_the_process_sees_ferjax_and_the_users_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_networks.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    __import__("my_networks")
+    folder = tmp_path / "exchange"
+    folder.mkdir()
+    with pytest.raises(UserError):
+        run_converter(Path(sys.executable), "no_such", {"module": "my_networks"}, {}, folder)
+    assert {path.name for path in (folder / "visible").iterdir()} == {"ferjax", "my_networks.py"}
