@@ -8,11 +8,11 @@ from ferjax.config.train_config import TTA
 from ferjax.errors import UserError
 
 # Help of flags that several commands have.
-_WEIGHTS = (
+WEIGHTS_HELP = (
     "Instead of a run: a recogniser that comes with ferjax (fernet-ferplus, fernet-fer2013), or"
     " a weights file of launch.export. Default: fernet-ferplus."
 )
-_DETECTOR = (
+DETECTOR_HELP = (
     "The face detector: mtcnn, haar (Viola-Jones), or a network in an ONNX file, yunet:FILE or"
     " centerface:FILE."
 )
@@ -26,7 +26,7 @@ class PredictConfig:
         (),
         "Run directory of a network that you trained; several, comma-separated, are averaged.",
     )
-    weights: str | None = config_field(None, _WEIGHTS)
+    weights: str | None = config_field(None, WEIGHTS_HELP)
     out: str | None = config_field(
         None,
         "Table to write: .csv, .jsonl or .parquet. A command that was killed goes on where it was."
@@ -43,7 +43,7 @@ class PredictConfig:
         " for pictures larger than 256 pixels, whole for others.",
         choices=("auto", "whole", "crop"),
     )
-    detector: str = config_field("mtcnn", _DETECTOR)
+    detector: str = config_field("mtcnn", DETECTOR_HELP)
     sets: float | None = config_field(
         None,
         "Add a column with the emotions of each image's prediction set, which holds the true one"
@@ -90,12 +90,12 @@ class LiveConfig:
 
     source: str = config_field("0", "Number of a camera from 0, or a video file.")
     workdir: str | None = config_field(None, "Run directory of a network that you trained.")
-    weights: str | None = config_field(None, _WEIGHTS)
+    weights: str | None = config_field(None, WEIGHTS_HELP)
     out: str | None = config_field(
         None, "csv file for a row of each person in each frame, written as they come."
     )
     display: bool = config_field(True, "Show the frames in a window, where there is a display.")
-    detector: str = config_field("mtcnn", _DETECTOR)
+    detector: str = config_field("mtcnn", DETECTOR_HELP)
     every: int = config_field(
         5, "Faces are searched in every so many frames, followed in between.", low=1
     )

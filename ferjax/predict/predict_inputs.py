@@ -90,7 +90,7 @@ def _begin_chunk(
     pictures: list[tuple[np.ndarray, slice]] = []
     for each, image in zip(inputs, images, strict=False):
         first = len(rows)
-        for row, face in _rows_and_faces(each, image, settings):
+        for row, face in rows_and_faces(each, image, settings):
             rows.append(row)
             if face is not None:
                 for predictor, own in zip(predictors, faces, strict=True):
@@ -114,10 +114,16 @@ def _begin_chunk(
     return finish
 
 
-def _rows_and_faces(
+def rows_and_faces(
     each: Input, image: Picture, settings: PredictSettings
 ) -> list[tuple[Row, np.ndarray | None]]:
-    """Returns the rows of an input without probabilities, each with the face that it is about."""
+    """Returns the rows of an input without probabilities, each with the face that it is about.
+
+    Args:
+      each: the input.
+      image: uint8 [H, W, C]; the error of an image that cannot be read, or None: it is none.
+      settings: see there.
+    """
     if isinstance(image, UserError):
         return [(Row(each.name, UNREADABLE, reason=str(image)), None)]
     if image is None:
