@@ -1,6 +1,9 @@
 """The application: routes, pages and their checks, as ASGI."""
 
 import asyncio
+import os
+import signal
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -29,6 +32,7 @@ _DESCRIPTION = (
     "Names the expressions of faces. Pictures and videos are read into memory, and nothing of them"
     " is kept when a request is answered."
 )
+_NO_TELEMETRY = dict.fromkeys(("tracing", "metrics", "logs", "auto_configure"), False)
 # Always allowed names; addresses in numbers are allowed too.
 _LOCAL_NAMES = ("localhost",)
 
@@ -48,6 +52,7 @@ def make_app(service: Service) -> Guard:
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
         starting = asyncio.create_task(start(service))
+        starting.add_done_callback(_end_if_failed)
         try:
             yield
         finally:
@@ -62,6 +67,9 @@ def make_app(service: Service) -> Guard:
         # FastAPI's own pages load their code from another host.
         docs_url=None,
         redoc_url=None,
+        # FastAPI 0.165 sends traces to whatever OTEL_EXPORTER_OTLP_ENDPOINT names; earlier versions
+        # take the argument and do nothing with it.
+        telemetry=_NO_TELEMETRY,
     )
     _add_api(app, service)
     _add_pages(app, service)
@@ -77,6 +85,13 @@ def make_app(service: Service) -> Guard:
     )
     service.metrics.watch(lambda: service.batcher.waiting, lambda: guard.under_way)
     return guard
+
+
+def _end_if_failed(starting: asyncio.Task[None]) -> None:
+    """Ends the process, as SIGTERM does, if the network cannot be compiled; says why."""
+    if not starting.cancelled() and (error := starting.exception()):
+        traceback.print_exception(error)
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _add_api(app: Any, service: Service) -> None:

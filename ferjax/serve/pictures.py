@@ -15,7 +15,7 @@ from ferjax.predict.rows import READ, Row, TableColumns, rows_of_probabilities
 from ferjax.predict.table_files import csv_text
 from ferjax.serve.limits import Limits, Refused
 from ferjax.serve.service import Service, in_thread
-from ferjax.serve.uploads import FORMATS, Upload, check_picture
+from ferjax.serve.uploads import Upload, check_picture, readable_formats
 
 # A picture of so few bytes and pixels is decoded at once: to hand it to a thread takes longer.
 _SMALL_BYTES, _SMALL_PIXELS = 30_000, 128 * 128
@@ -69,7 +69,7 @@ def find_faces_in(
     try:
         if not checked:
             check_picture(file, limits)
-        image = decode_image(file.data, file.name, FORMATS)
+        image = decode_image(file.data, file.name, readable_formats())
     except (Refused, UserError) as error:
         refused = error if isinstance(error, Refused) else Refused(422, str(error))
         return FoundFaces([Row(file.name, UNREADABLE, reason=str(error))], [], refused=refused)

@@ -1,6 +1,7 @@
 """Bodies of requests, read into memory up to a limit: pictures and videos never touch the disk."""
 
 import asyncio
+import functools
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -14,7 +15,7 @@ from ferjax.errors import UserError, printable
 from ferjax.serve.limits import Limits, Refused
 
 # Formats of pictures that are read. Others of Pillow start other programs, or read other files.
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
 _MULTIPART = "multipart/form-data"
 _MOST_NAME = 255
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
@@ -145,6 +146,14 @@ def _too_large(limits: Limits) -> Refused:
     return Refused(413, f"the request is larger than {megabytes:g} MB, the limit of this server")
 
 
+@functools.cache
+def readable_formats() -> tuple[str, ...]:
+    """Returns Pillow's names of the formats of pictures that are read here."""
+    Image.init()
+    # Some builds of Pillow lack some of them.
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
 def check_picture(file: Upload, limits: Limits) -> int:
     """Returns how many pixels a picture's header states, without decoding it.
 
@@ -153,7 +162,7 @@ def check_picture(file: Upload, limits: Limits) -> int:
       UserError: it is no picture, or of a format that is not read.
     """
     try:
-        pixels = pixels_in_header(file.data, file.name, FORMATS)
+        pixels = pixels_in_header(file.data, file.name, readable_formats())
     except UserError as error:
         if not isinstance(error.__cause__, _BOMBS):
             raise
