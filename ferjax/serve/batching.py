@@ -1,15 +1,14 @@
-"""Faces of many requests named together: one thread calls the network with what has gathered.
+"""Faces of many requests named together: the network is called with what has gathered.
 
-While the network computes, faces gather; the next call takes them all. A face waits for the call
-before its own and at most a millisecond or so for others, and no longer.
+While the network computes, faces gather, and the next call takes them all. Everything but the call
+happens in the event loop, so that a face costs no change of threads; a batch costs one.
 """
 
 import asyncio
-import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -42,10 +41,14 @@ class _Asked:
     rows: list[np.ndarray] = field(default_factory=list)
 
 
+# A face: the request that it belongs to, and its number there.
+_Batch = list[tuple[_Asked, int]]
+
+
 class Batcher:
     """Names faces in batches; `probabilities` may be awaited by any number of requests at a time.
 
-    It belongs to one event loop and one thread of its own.
+    It belongs to one event loop. The network is called in one thread, one batch after the other.
     """
 
     def __init__(
@@ -56,13 +59,13 @@ class Batcher:
         wait_seconds: float = 0.001,
         on_batch: Callable[[int, float], None] = lambda faces, seconds: None,
     ) -> None:
-        """Makes a batcher; `start` begins.
+        """Makes a batcher.
 
         Args:
           predict: names the faces of a batch.
           batch_size: faces of a batch, at most.
           most_waiting: faces that wait, at most; more are refused.
-          wait_seconds: that the first face of a batch waits for others, at most.
+          wait_seconds: that a face waits for others while the network has nothing to do.
           on_batch: called with the number of faces of each batch and the seconds that it took.
         """
         self._predict, self._batch_size = predict, batch_size
@@ -70,26 +73,18 @@ class Batcher:
         self._on_batch = on_batch
         self._queue: deque[_Asked] = deque()
         self._waiting = 0
-        self._changed = threading.Condition()
-        self._closed = False
-        self._thread = threading.Thread(target=self._work, name="batches", daemon=True)
+        self._network = ThreadPoolExecutor(1, "network")
+        # Whether a call is under way, or about to be made.
+        self._at_work = False
 
     @property
     def waiting(self) -> int:
         """How many faces wait for the network."""
         return self._waiting
 
-    def start(self) -> None:
-        """Starts the thread that calls the network."""
-        self._thread.start()
-
     def close(self) -> None:
-        """Names the faces that wait, and ends the thread."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify()
-        if self._thread.is_alive():
-            self._thread.join()
+        """Waits for the call that is under way; later faces cannot be named."""
+        self._network.shutdown()
 
     async def probabilities(self, faces: Sequence[np.ndarray]) -> np.ndarray:
         """Returns float32 [N, K] of N faces, N at least 1.
@@ -98,49 +93,41 @@ class Batcher:
           Refused: too many faces wait (503).
           Exception: what `predict` raises for a batch with one of the faces.
         """
-        asked = _Asked(faces, asyncio.get_running_loop().create_future())
-        with self._changed:
-            # One request alone is never too large: its own limits say how many faces it may have.
-            if self._closed or (self._waiting and self._waiting + len(faces) > self._most_waiting):
-                raise Refused(503, "too many faces wait; try again soon", _BUSY_RETRY_SECONDS)
-            self._queue.append(asked)
-            self._waiting += len(faces)
-            self._changed.notify()
+        # One request alone is never too large: its own limits say how many faces it may have.
+        if self._waiting and self._waiting + len(faces) > self._most_waiting:
+            raise Refused(503, "too many faces wait; try again soon", _BUSY_RETRY_SECONDS)
+        loop = asyncio.get_running_loop()
+        asked = _Asked(faces, loop.create_future())
+        self._queue.append(asked)
+        self._waiting += len(faces)
+        if not self._at_work:
+            self._at_work = True
+            wait = 0 if self._waiting >= self._batch_size else self._wait_seconds
+            loop.call_later(wait, self._call_network)
         return await asked.answer
 
-    def _work(self) -> None:
-        while batch := self._next_batch():
-            faces = [asked.faces[k] for asked, k in batch]
-            begun = time.perf_counter()
-            try:
-                found: np.ndarray | Exception = self._predict(faces)
-            except Exception as error:
-                found = error
-            self._on_batch(len(faces), time.perf_counter() - begun)
-            _tell(batch, found)
+    def _call_network(self) -> None:
+        """Starts a call with the faces that wait; stops if there are none."""
+        self._leave_out_abandoned()
+        batch = self._take(faces_of_next_call(self._waiting, self._batch_size))
+        self._at_work = bool(batch)
+        if not batch:
+            return
+        faces = [asked.faces[k] for asked, k in batch]
+        begun = time.perf_counter()
+        call = asyncio.get_running_loop().run_in_executor(self._network, self._predict, faces)
 
-    def _next_batch(self) -> list[tuple[_Asked, int]]:
-        """Waits for faces; returns those of the next call, or none: closed and nothing is left.
+        def finish(done: asyncio.Future[np.ndarray]) -> None:
+            self._on_batch(len(batch), time.perf_counter() - begun)
+            self._call_network()
+            if not done.cancelled():
+                _tell(batch, done.exception() or done.result())
 
-        A face is the request that it belongs to and its number there.
-        """
-        with self._changed:
-            while True:
-                self._changed.wait_for(lambda: self._queue or self._closed)
-                if self._wait_seconds:
-                    self._changed.wait_for(self._is_full, self._wait_seconds)
-                self._leave_out_abandoned()
-                if batch := self._take(faces_of_next_call(self._waiting, self._batch_size)):
-                    return batch
-                if self._closed:
-                    return []
+        call.add_done_callback(finish)
 
-    def _is_full(self) -> bool:
-        return self._waiting >= self._batch_size or self._closed
-
-    def _take(self, count: int) -> list[tuple[_Asked, int]]:
+    def _take(self, count: int) -> _Batch:
         """Takes so many faces from the front of the queue."""
-        batch: list[tuple[_Asked, int]] = []
+        batch: _Batch = []
         while len(batch) < count:
             asked = self._queue[0]
             end = min(asked.taken + count - len(batch), len(asked.faces))
@@ -153,8 +140,8 @@ class Batcher:
 
     def _leave_out_abandoned(self) -> None:
         """Drops the faces of requests that nobody waits for any more."""
-        if any(asked.answer.cancelled() for asked in self._queue):
-            self._queue = deque(each for each in self._queue if not each.answer.cancelled())
+        if any(asked.answer.done() for asked in self._queue):
+            self._queue = deque(each for each in self._queue if not each.answer.done())
             self._waiting = sum(len(each.faces) - each.taken for each in self._queue)
 
 
@@ -168,30 +155,17 @@ def faces_of_next_call(waiting: int, batch_size: int) -> int:
     return min(waiting, size) if waiting >= _LEAST_FILLED * size else size // 2
 
 
-def _tell(batch: Sequence[tuple[_Asked, int]], found: np.ndarray | Exception) -> None:
-    """Gives the rows of a batch to their requests, in the event loop that they wait in."""
-    loop = batch[0][0].answer.get_loop()
-    if isinstance(found, Exception):
-        answers: list[tuple[_Asked, np.ndarray | Exception]] = [
-            (asked, found) for asked in dict.fromkeys(asked for asked, _ in batch)
-        ]
-    else:
-        answers, first = [], 0
-        # The faces of one request lie side by side.
-        for asked, count in Counter(asked for asked, _ in batch).items():
-            asked.rows.append(found[first : first + count])
-            first += count
-            if sum(map(len, asked.rows)) == len(asked.faces):
-                answers.append((asked, np.concatenate(asked.rows)))
-    with suppress(RuntimeError):  # the loop was closed: nobody waits
-        loop.call_soon_threadsafe(_set, answers)
-
-
-def _set(answers: Sequence[tuple[_Asked, np.ndarray | Exception]]) -> None:
-    for asked, answer in answers:
-        if asked.answer.done():  # cancelled
+def _tell(batch: _Batch, found: np.ndarray | BaseException) -> None:
+    """Gives the rows of a batch to its requests; an error to those that still wait."""
+    first = 0
+    # The faces of one request lie side by side.
+    for asked, count in Counter(asked for asked, _ in batch).items():
+        rows, first = slice(first, first + count), first + count
+        if asked.answer.done():  # its sender has left, or another batch of it has failed
             continue
-        if isinstance(answer, Exception):
-            asked.answer.set_exception(answer)
-        else:
-            asked.answer.set_result(answer)
+        if isinstance(found, BaseException):
+            asked.answer.set_exception(found)
+            continue
+        asked.rows.append(found[rows])
+        if sum(map(len, asked.rows)) == len(asked.faces):
+            asked.answer.set_result(np.concatenate(asked.rows))

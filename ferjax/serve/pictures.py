@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from ferjax.data.decoding.image_file import decode_image, resize_image
+from ferjax.data.decoding.image_file import decode_opened, resize_image
 from ferjax.errors import UserError
 from ferjax.faces.crop_face import CropPlan
 from ferjax.predict.inputs import UNREADABLE, Input
@@ -15,7 +16,7 @@ from ferjax.predict.rows import READ, Row, TableColumns, rows_of_probabilities
 from ferjax.predict.table_files import csv_text
 from ferjax.serve.limits import Limits, Refused
 from ferjax.serve.service import Service, in_thread
-from ferjax.serve.uploads import Upload, check_picture, readable_formats
+from ferjax.serve.uploads import Upload, open_picture
 
 # A picture of so few bytes and pixels is decoded at once: to hand it to a thread takes longer.
 _SMALL_BYTES, _SMALL_PIXELS = 30_000, 128 * 128
@@ -54,8 +55,7 @@ def find_faces_in(
     settings: PredictSettings,
     limits: Limits,
     storage: tuple[int, int],
-    *,
-    checked: bool = False,
+    opened: Image.Image | None = None,
 ) -> FoundFaces:
     """Decodes a picture and finds its faces; of one that cannot be read the row says why.
 
@@ -64,20 +64,23 @@ def find_faces_in(
       settings: whether and how faces are searched.
       limits: of pixels and faces.
       storage: height and width of the faces that the network takes.
-      checked: whether `check_picture` has seen it.
+      opened: the picture with its header read, or None: it is not yet.
     """
     try:
-        if not checked:
-            check_picture(file, limits)
-        image = decode_image(file.data, file.name, readable_formats())
+        opened = opened or open_picture(file, limits)
+        image = decode_opened(opened, file.name, len(file.data))
     except (Refused, UserError) as error:
-        refused = error if isinstance(error, Refused) else Refused(422, str(error))
-        return FoundFaces([Row(file.name, UNREADABLE, reason=str(error))], [], refused=refused)
+        return _refused(file, error if isinstance(error, Refused) else Refused(422, str(error)))
     pairs = rows_and_faces(Input(file.name, Path(file.name)), image, settings)
     kept = pairs[: limits.faces]
     faces = [_network_input(face, storage) for _, face in kept if face is not None]
     height, width = image.shape[:2]
     return FoundFaces([row for row, _ in kept], faces, (width, height), len(pairs) - len(kept))
+
+
+def _refused(file: Upload, refused: Refused) -> FoundFaces:
+    row = Row(file.name, UNREADABLE, reason=refused.message)
+    return FoundFaces([row], [], refused=refused)
 
 
 def _network_input(face: np.ndarray, storage: tuple[int, int]) -> np.ndarray:
@@ -99,23 +102,20 @@ async def find_faces(
     def find(part: Sequence[Upload]) -> list[FoundFaces]:
         return [find_faces_in(file, settings, limits, storage) for file in part]
 
-    if len(files) == 1 and not settings.search_all and _is_small(files[0], limits):
-        return [find_faces_in(files[0], settings, limits, storage, checked=True)]
+    first = files[0]
+    if len(files) == 1 and len(first.data) <= _SMALL_BYTES:
+        try:
+            opened = open_picture(first, limits)
+        except Refused as refused:
+            return [_refused(first, refused)]
+        if not settings.search_all and opened.width * opened.height <= _SMALL_PIXELS:
+            return [find_faces_in(first, settings, limits, storage, opened)]
     # Between two parts the threads work for others.
     step = _PART if settings.plan is None else 1
     found: list[FoundFaces] = []
-    for first in range(0, len(files), step):
-        found += await in_thread(service.threads, find, files[first : first + step])
+    for start in range(0, len(files), step):
+        found += await in_thread(service.threads, find, files[start : start + step])
     return found
-
-
-def _is_small(file: Upload, limits: Limits) -> bool:
-    if len(file.data) > _SMALL_BYTES:
-        return False
-    try:
-        return check_picture(file, limits) <= _SMALL_PIXELS
-    except (Refused, UserError):
-        return False
 
 
 async def name_faces(service: Service, found: Sequence[FoundFaces]) -> list[list[Row]]:

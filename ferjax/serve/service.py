@@ -79,7 +79,6 @@ def make_service(config: ServeConfig, recogniser: Recogniser, metrics: Metrics) 
 
 async def start(service: Service) -> None:
     """Compiles what the requests need, and begins to name faces."""
-    service.batcher.start()
     for step in compile_steps(service.recogniser, service.config.detector):
         await in_thread(service.threads, step)
     service.ready.set()

@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from ferjax.data.decoding.image_file import pixels_in_header
+from ferjax.data.decoding.image_file import open_image
 from ferjax.errors import UserError, printable
 from ferjax.serve.limits import Limits, Refused
 
@@ -154,21 +154,24 @@ def readable_formats() -> tuple[str, ...]:
     return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
-def check_picture(file: Upload, limits: Limits) -> int:
-    """Returns how many pixels a picture's header states, without decoding it.
+def open_picture(file: Upload, limits: Limits) -> Image.Image:
+    """Returns a picture whose header was read and allowed; its pixels are not decoded yet.
 
     Raises:
-      Refused: more than are allowed (413).
-      UserError: it is no picture, or of a format that is not read.
+      Refused: more pixels than are allowed (413), or no picture of a format that is read (422).
     """
     try:
-        pixels = pixels_in_header(file.data, file.name, readable_formats())
+        image = open_image(file.data, file.name, readable_formats())
     except UserError as error:
-        if not isinstance(error.__cause__, _BOMBS):
-            raise
-        pixels = limits.pixels + 1
-    if pixels > limits.pixels:
-        raise Refused(
-            413, f"{file.name}: more than {limits.pixels:,} pixels, the limit of this server"
-        )
-    return pixels
+        if isinstance(error.__cause__, _BOMBS):
+            raise _too_many_pixels(file, limits) from None
+        raise Refused(422, str(error)) from None
+    if image.width * image.height > limits.pixels:
+        raise _too_many_pixels(file, limits)
+    return image
+
+
+def _too_many_pixels(file: Upload, limits: Limits) -> Refused:
+    return Refused(
+        413, f"{file.name}: more than {limits.pixels:,} pixels, the limit of this server"
+    )

@@ -68,8 +68,21 @@ def read_image(path: Path, size: tuple[int, int] | None, channels: int) -> np.nd
     return pixels if size is None else resize_image(pixels, size)
 
 
-def decode_image(data: bytes, name: str, formats: Sequence[str] | None = None) -> np.ndarray:
+def decode_image(data: bytes, name: str) -> np.ndarray:
     """Decodes the bytes of an image file, as `read_unresized` does.
+
+    Args:
+      data: all bytes of the file.
+      name: for the error.
+
+    Raises:
+      UserError: the bytes are no image, see `read_image`.
+    """
+    return decode_opened(open_image(data, name), name, len(data))
+
+
+def open_image(data: bytes, name: str, formats: tuple[str, ...] | None = None) -> Image.Image:
+    """Reads the header of an image file; its pixels are not decoded yet, see `decode_opened`.
 
     Args:
       data: all bytes of the file.
@@ -77,26 +90,48 @@ def decode_image(data: bytes, name: str, formats: Sequence[str] | None = None) -
       formats: Pillow's names of those that are allowed; None: all.
 
     Raises:
-      UserError: the bytes are no image, see `read_image`.
+      UserError: the bytes are no image; its cause is Pillow's `DecompressionBombError` or `Warning`
+        where the header states more pixels than Pillow's own limit.
     """
     try:
-        return _upright_pixels(io.BytesIO(data), None, formats)
+        return Image.open(io.BytesIO(data), formats=formats)
     except _DECODE_ERRORS as error:
         raise undecodable(name, len(data), error) from error
 
 
-def _upright_pixels(
-    source: Path | io.BytesIO, channels: int | None, formats: Sequence[str] | None = None
-) -> np.ndarray:
+def decode_opened(file: Image.Image, name: str, size: int) -> np.ndarray:
+    """Decodes an image of `open_image` as `read_unresized` does, and closes it.
+
+    Args:
+      file: the image.
+      name: for the error.
+      size: bytes of its file, for the error.
+
+    Raises:
+      UserError: it is damaged.
+    """
+    try:
+        with file:
+            return _pixels_of(file, None)
+    except _DECODE_ERRORS as error:
+        raise undecodable(name, size, error) from error
+
+
+def _upright_pixels(source: Path, channels: int | None) -> np.ndarray:
     """Returns uint8 [H, W, C]; without `channels` C is 1 for grey files and 3 for all others."""
-    with Image.open(source, formats=formats) as file:
-        transpose = _TRANSPOSE.get(_orientation(file))
-        channels = channels or (1 if file.mode in _GREY_MODES else 3)
-        mode = "L" if channels == 1 else "RGB"
-        file.load()
-        image = file if file.mode == mode else _eight_bit(file).convert(mode)
-        image = image if transpose is None else image.transpose(transpose)
-        pixels = np.frombuffer(image.tobytes(), np.uint8)
+    with Image.open(source) as file:
+        return _pixels_of(file, channels)
+
+
+def _pixels_of(file: Image.Image, channels: int | None) -> np.ndarray:
+    """Returns uint8 [H, W, C] of an opened image file, upright."""
+    transpose = _TRANSPOSE.get(_orientation(file))
+    channels = channels or (1 if file.mode in _GREY_MODES else 3)
+    mode = "L" if channels == 1 else "RGB"
+    file.load()
+    image = file if file.mode == mode else _eight_bit(file).convert(mode)
+    image = image if transpose is None else image.transpose(transpose)
+    pixels = np.frombuffer(image.tobytes(), np.uint8)
     return pixels.reshape(image.height, image.width, channels)
 
 
@@ -190,25 +225,6 @@ def image_header(path: Path) -> tuple[int, int, int]:
     except _DECODE_ERRORS as error:
         raise unreadable_file(path, error) from error
     return (width, height, channels) if swaps_sides else (height, width, channels)
-
-
-def pixels_in_header(data: bytes, name: str, formats: Sequence[str] | None = None) -> int:
-    """Returns the number of pixels that the header of an image file states; none is decoded.
-
-    Args:
-      data: all bytes of the file.
-      name: for the error.
-      formats: Pillow's names of those that are allowed; None: all.
-
-    Raises:
-      UserError: the bytes are no image; its cause is Pillow's `DecompressionBombError` or `Warning`
-        where they state more pixels than Pillow's own limit.
-    """
-    try:
-        with Image.open(io.BytesIO(data), formats=formats) as file:
-            return file.width * file.height
-    except _DECODE_ERRORS as error:
-        raise undecodable(name, len(data), error) from error
 
 
 def _orientation(file: Image.Image) -> int:
