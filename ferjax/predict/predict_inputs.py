@@ -121,8 +121,8 @@ def rows_and_faces(
 
     Args:
       each: the input.
-      image: uint8 [H, W, C]; the error of an image that cannot be read, or None: it is none.
-      settings: see there.
+      image: its picture, from `read_inputs`.
+      settings: whether and how faces are searched in it.
     """
     if isinstance(image, UserError):
         return [(Row(each.name, UNREADABLE, reason=str(image)), None)]

@@ -11,14 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from ferjax.data.decoding.image_file import resize_image
 from ferjax.errors import UserError, unknown_name
 from ferjax.images.test_time_augmentation import VIEWS
 from ferjax.predict.faces_in_photographs import FacesOfImage, plan_for, predict_faces
 from ferjax.predict.input_images import Images, face_arrays
+from ferjax.predict.padded_batch import padded_batch, padded_size
 from ferjax.report.prediction_sets import prediction_sets, threshold
 from ferjax.runs.load_network import load_network
-from ferjax.runs.load_run import check_probabilities
+from ferjax.runs.load_run import LoadedRun, check_probabilities
 from ferjax.runtime.sharding import (
     Devices,
     batch_sharded,
@@ -141,7 +141,8 @@ class Predictor:
         for first in range(0, len(faces), size):
             if len(started) >= _BATCHES_AHEAD:
                 started[-_BATCHES_AHEAD] = np.asarray(started[-_BATCHES_AHEAD])
-            started.append(self.probabilities_fn(self._padded(faces[first : first + size], size)))
+            part = faces[first : first + size]
+            started.append(self.probabilities_fn(padded_batch(part, size, self.spec)))
         count, classes = len(faces), len(self.classes)
 
         def result() -> np.ndarray:
@@ -165,11 +166,6 @@ class Predictor:
             )
         return threshold(self.set_quantiles, coverage)
 
-    def _padded(self, faces: Sequence[np.ndarray], size: int) -> np.ndarray:
-        """Returns uint8 [size, H, W, C] of the faces and black ones: programs are of few sizes."""
-        stored = _stack([resize_image(face, self.spec.storage) for face in faces], self.spec)
-        return np.pad(stored, ((0, size - len(stored)), (0, 0), (0, 0), (0, 0)))
-
 
 def _devices() -> Devices:
     """Returns a power of two of this process's devices: so many divide a padded batch."""
@@ -182,17 +178,6 @@ def _split(images: np.ndarray, mesh: Mesh) -> np.ndarray | jax.Array:
     if mesh.size == 1 or len(images) % mesh.size:
         return images
     return jax.device_put(images, batch_sharded(mesh))
-
-
-def padded_size(count: int, most: int) -> int:
-    """Returns the rows of a batch for `count` images: the next power of two, at most `most`."""
-    return min(most, 1 << max(count - 1, 0).bit_length())
-
-
-def _stack(images: list[np.ndarray], spec: InputSpec) -> np.ndarray:
-    """Returns one array: grey images beside RGB ones are repeated, as the device would."""
-    channels = max(image.shape[-1] for image in images)
-    return np.stack([np.broadcast_to(image, (*spec.storage, channels)) for image in images])
 
 
 def load_predictor(
@@ -220,7 +205,20 @@ def load_predictor(
     if batch_size < 1:
         raise UserError(f"--batch_size={batch_size}: expected at least 1.")
     source = DEFAULT if run_or_name is None else run_or_name
-    run, mesh = load_network(source, checkpoint), data_mesh(_devices())
+    run = load_network(source, checkpoint)
+    return predictor_of(run, source, (source, checkpoint, batch_size, tta))
+
+
+def predictor_of(run: LoadedRun, source: str | Path, loaded_with: tuple[Any, ...]) -> Predictor:
+    """Returns the predictor of a network that is loaded already.
+
+    Args:
+      run: the network.
+      source: the run or weights, for messages.
+      loaded_with: the arguments of `load_predictor`, all four, that load it again.
+    """
+    batch_size, tta = loaded_with[2:]
+    mesh = data_mesh(_devices())
     variables = jax.device_put(run.variables, replicated(mesh))
 
     def probabilities(variables: Any, images: jax.Array) -> jax.Array:
@@ -245,5 +243,5 @@ def load_predictor(
         tta,
         run.meta.get("prediction_sets"),
         run.meta.get("sha256") or f"{Path(source).resolve()}, step {run.step}",
-        (source, checkpoint, batch_size, tta),
+        loaded_with,
     )

@@ -1,0 +1,25 @@
+"""Maps of what a network's answer rests on; the package itself is the function `explain`.
+
+`ferjax.explain` names both: after `import ferjax.explain` it is this package, which can be called.
+"""
+
+import sys
+import types
+from typing import Any
+
+from ferjax.explain.explainer import Explainer, Explanation, explain, load_explainer
+from ferjax.explain.methods import METHODS
+from ferjax.explain.overlay import overlay
+
+__all__ = ["METHODS", "Explainer", "Explanation", "explain", "load_explainer", "overlay"]
+
+
+class _CallablePackage(types.ModuleType):
+    """A package that is called like the function it is named after."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Explanation:
+        """Returns `explain(*args, **kwargs)`."""
+        return explain(*args, **kwargs)
+
+
+sys.modules[__name__].__class__ = _CallablePackage

@@ -1,0 +1,123 @@
+"""Deletion and insertion areas of several methods and of maps that know nothing, face by face."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ferjax.explain.control_maps import centred_gaussian, random_patches, random_pixels
+from ferjax.explain.explainer import Explainer
+from ferjax.explain.faithfulness import area_under, deletion_and_insertion
+from ferjax.explain.methods import OF_A_LAYER
+from ferjax.explain.replaced_pixels import FILLS
+from ferjax.predict.padded_batch import padded_batch
+from ferjax.report.intervals import bootstrap_interval
+
+GAUSSIAN, PATCHES, PIXELS = "centred Gaussian", "random patches", "random pixels"
+ANOTHER_FACE = "another face"
+# A random map is drawn so often for each face; the mean of its areas is taken.
+_DRAWS = 2
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Curves of one kind of map for N faces.
+
+    Attributes:
+      values: {fill: float32 [2, N, P]}, deletion and insertion, of `deletion_and_insertion`.
+    """
+
+    values: Mapping[str, np.ndarray]
+
+    def areas(self, fill: str) -> np.ndarray:
+        """Returns float [2, N]: the areas under the deletion and the insertion curves."""
+        return area_under(self.values[fill])
+
+
+def curves_of_maps(
+    explainer: Explainer, faces: Sequence[np.ndarray], targets: np.ndarray, maps: np.ndarray
+) -> Curves:
+    """Returns the curves of given maps.
+
+    Args:
+      explainer: of the network.
+      faces: uint8 [h, w, 1 or 3] each.
+      targets: int [N], the explained class of each face.
+      maps: float [N, H, W], of the network's stored images.
+    """
+    size, spec = explainer.predictor.batch_size, explainer.predictor.spec
+    parts: dict[str, list[np.ndarray]] = {fill: [] for fill in FILLS}
+    for first in range(0, len(faces), size):
+        rows = slice(first, first + size)
+        count = len(faces[rows])
+        pixels = padded_batch(faces[rows], size, spec).astype(np.float32)
+        padding = (0, size - count)
+        classes = np.pad(targets[rows], padding)
+        part = np.pad(maps[rows], (padding, (0, 0), (0, 0)))
+        explained = explainer.explained_of(explainer.run.variables, classes, None)
+        for name, fill in FILLS.items():
+            curves = deletion_and_insertion(explained.probabilities_of, pixels, part, fill(pixels))
+            parts[name].append(curves[:, :count])
+    return Curves({name: np.concatenate(found, axis=1) for name, found in parts.items()})
+
+
+def compared_curves(
+    explainer: Explainer,
+    faces: Sequence[np.ndarray],
+    targets: np.ndarray,
+    methods: Sequence[str],
+    layer: str | None = None,
+    *,
+    seed: int = 0,
+) -> Iterator[tuple[str, Curves]]:
+    """Yields the curves of each control and each method, then of the method's map of another face.
+
+    The names are those of the controls, of the methods, and `METHOD of another face`.
+
+    Args:
+      explainer: of the network.
+      faces: uint8 [h, w, 1 or 3] each, in random order: the other face is the one before.
+      targets: int [N], the explained class of each face.
+      methods: names of `METHODS`.
+      layer: as in `explain`, for the methods of a layer.
+      seed: of the random maps.
+    """
+    count, (height, width) = len(faces), explainer.predictor.spec.storage
+    grid = (6, 6)
+    if explainer.layers:
+        chosen = explainer.find_layer("layercam", layer)
+        grid = chosen.shape[:2] if chosen else grid
+    gaussian = np.broadcast_to(centred_gaussian(height, width), (count, height, width))
+    yield GAUSSIAN, curves_of_maps(explainer, faces, targets, gaussian)
+    patches = [random_patches(count, height, width, grid, seed + k) for k in range(_DRAWS)]
+    yield PATCHES, _mean_curves([curves_of_maps(explainer, faces, targets, m) for m in patches])
+    pixels = [random_pixels(count, height, width, seed + k) for k in range(_DRAWS)]
+    yield PIXELS, _mean_curves([curves_of_maps(explainer, faces, targets, m) for m in pixels])
+    for method in methods:
+        named = explainer.find_layer(method, layer if method in OF_A_LAYER else None)
+        maps = explainer.importance(faces, targets, method, named)
+        yield method, curves_of_maps(explainer, faces, targets, maps)
+        others = np.roll(maps, 1, axis=0)
+        yield f"{method} of {ANOTHER_FACE}", curves_of_maps(explainer, faces, targets, others)
+
+
+def improvement(
+    curves: Curves, control: Curves, fill: str
+) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Returns how much better than a control: mean and 95 % interval, for deletion and insertion.
+
+    Better is a smaller area of deletion, and a larger one of insertion: both results are positive
+    then. The interval is the bootstrap's over faces.
+    """
+    signs = np.array([[-1.0], [1.0]])
+    differences = signs * (curves.areas(fill) - control.areas(fill))
+    found = []
+    for rows in differences:
+        low, high = bootstrap_interval(rows, lambda drawn: float(drawn.mean()))
+        found.append((float(rows.mean()), low, high))
+    return found[0], found[1]
+
+
+def _mean_curves(several: Sequence[Curves]) -> Curves:
+    fills = several[0].values
+    return Curves({fill: np.mean([each.values[fill] for each in several], 0) for fill in fills})

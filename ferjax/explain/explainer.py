@@ -1,0 +1,250 @@
+"""The explainer: a trained network as a callable from faces to maps of what its answer rests on."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from PIL import Image
+
+from ferjax.emotions import canonical_name
+from ferjax.errors import UserError, unknown_name
+from ferjax.explain.compiled_programs import ExplainedOf, compile_programs
+from ferjax.explain.layers import LayerMap, default_layer, find_layer, layer_maps
+from ferjax.explain.methods import METHODS, OF_A_LAYER, to_unit_range
+from ferjax.predict.input_images import Images, face_arrays
+from ferjax.predict.padded_batch import padded_batch, padded_size
+from ferjax.predict.predictor import Predictor, predictor_of
+from ferjax.runs.load_network import load_network, named_card
+from ferjax.runs.load_run import LoadedRun
+from ferjax.weights.shipped import DEFAULT
+
+DEFAULT_METHOD = "layercam"
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a network's answers rest on, for N faces.
+
+    Attributes:
+      maps: float32 [N, H, W] in [0, 1]: how much each pixel speaks for the explained emotion,
+        relative to the most important pixel of the same face. H and W are those of the faces, or
+        of the network's stored images where the faces differ in size. A map of zeros: nothing in
+        the layer speaks for that emotion.
+      emotions: the explained emotion of each face.
+      probabilities: float32 [N, K], as the predictor gives them.
+      classes: names of the columns.
+      method: a name of `METHODS`.
+      layer: whose map is explained, or None for a method that explains pixels.
+      layer_side: (h, w) of that map: no detail of a CAM is finer.
+    """
+
+    maps: np.ndarray
+    emotions: tuple[str, ...]
+    probabilities: np.ndarray
+    classes: tuple[str, ...]
+    method: str
+    layer: str | None
+    layer_side: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """A callable that explains faces; `load_explainer` makes it.
+
+    Attributes:
+      predictor: of the same network.
+      layers: its layers with a map, by name.
+      layer: name of the one that is explained by default, or None where there is none.
+      explained_of: its compiled programs.
+      run: the network; its variables are on the device.
+    """
+
+    predictor: Predictor
+    layers: Mapping[str, LayerMap]
+    layer: str | None
+    explained_of: ExplainedOf = field(repr=False)
+    run: LoadedRun = field(repr=False)
+
+    def __call__(
+        self,
+        images: Images,
+        method: str = DEFAULT_METHOD,
+        emotion: str | None = None,
+        layer: str | None = None,
+        *,
+        channel_order: str = "rgb",
+    ) -> Explanation:
+        """Returns the explanation of faces; arguments and errors as in `explain`."""
+        chosen = self.find_layer(method, layer)
+        faces = face_arrays(images, channel_order)
+        targets = None if emotion is None else self.class_index(emotion)
+        probabilities = self.predictor.probabilities(faces)
+        indexes = probabilities.argmax(-1) if targets is None else np.full(len(faces), targets)
+        maps = self.importance(faces, indexes, method, chosen)
+        return Explanation(
+            to_unit_range(_resized(maps, _common_size(faces, self.predictor.spec.storage))),
+            tuple(self.predictor.classes[index] for index in indexes),
+            probabilities,
+            self.predictor.classes,
+            method,
+            chosen.name if chosen else None,
+            chosen.shape[:2] if chosen else None,
+        )
+
+    def importance(
+        self,
+        faces: Sequence[np.ndarray],
+        targets: np.ndarray,
+        method: str,
+        layer: LayerMap | None,
+        variables: Mapping[str, Any] | None = None,
+    ) -> np.ndarray:
+        """Returns unscaled maps float32 [N, H, W], 0 or more, of the network's stored images.
+
+        Args:
+          faces: uint8 [h, w, 1 or 3] each; N may be 0.
+          targets: int [N], the class of each face that is explained.
+          method: a name of `METHODS`.
+          layer: from `find_layer`.
+          variables: of the network, instead of its own.
+        """
+        variables = self.run.variables if variables is None else variables
+        spec = self.predictor.spec
+        size = padded_size(len(faces), self.predictor.batch_size)
+        found = [np.zeros((0, *spec.storage), np.float32)]
+        for first in range(0, len(faces), size):
+            part = faces[first : first + size]
+            pixels = padded_batch(part, size, spec).astype(np.float32)
+            classes = np.zeros(size, np.int32)
+            classes[: len(part)] = targets[first : first + size]
+            maps = METHODS[method](self.explained_of(variables, classes, layer), pixels)
+            found.append(_resized(maps[: len(part)], spec.storage))
+        return _finite(np.concatenate(found), self.predictor.source)
+
+    def find_layer(self, method: str, name: str | None) -> LayerMap | None:
+        """Returns the layer that a method explains, by default or by name; None: it explains none.
+
+        Raises:
+          UserError: an unknown method or layer, or a layer for a method of pixels.
+        """
+        if method not in METHODS:
+            raise unknown_name("--method", method, METHODS)
+        if method not in OF_A_LAYER:
+            if name is not None:
+                raise UserError(
+                    f"--layer={name}: {method} explains the pixels, not a layer. Leave the flag"
+                    f" out, or choose one of {', '.join(OF_A_LAYER)}."
+                )
+            return None
+        if name is None:
+            name = self.layer or default_layer(self.layers, self.run.meta.get("model", ""))
+        return find_layer(self.layers, name)
+
+    def class_index(self, emotion: str) -> int:
+        """Returns the column of an emotion; raises `UserError` for one that is not named."""
+        classes = self.predictor.classes
+        name = emotion if emotion in classes else canonical_name(emotion)
+        if name not in classes:
+            raise unknown_name(f"emotion of {self.predictor.source}", emotion, classes)
+        return classes.index(name)
+
+
+def load_explainer(
+    run_or_name: str | Path | None = None, checkpoint: str = "selected", batch_size: int = 64
+) -> Explainer:
+    """Returns the explainer of a trained network; the arguments are those of `load_predictor`.
+
+    Raises:
+      UserError: as `load_predictor`.
+    """
+    if batch_size < 1:
+        raise UserError(f"--batch_size={batch_size}: expected at least 1.")
+    source = DEFAULT if run_or_name is None else run_or_name
+    run = load_network(source, checkpoint)
+    run = replace(run, variables=jax.device_put(run.variables, jax.local_devices()[0]))
+    layers = layer_maps(run.model, run.spec)
+    return Explainer(
+        predictor_of(run, source, (source, checkpoint, batch_size, "none")),
+        layers,
+        default_layer(layers, run.meta.get("model", "")) if layers else None,
+        compile_programs(run.model, run.spec),
+        run,
+    )
+
+
+def explain(
+    images: Images,
+    run_or_name: str | Path | Explainer | None = None,
+    *,
+    method: str = DEFAULT_METHOD,
+    emotion: str | None = None,
+    layer: str | None = None,
+    channel_order: str = "rgb",
+) -> Explanation:
+    """Returns maps of what a network's answers rest on, for one face or several.
+
+    A map says which pixels the network used, not why a person feels something. The network of the
+    last calls is kept: later calls are fast.
+
+    Args:
+      images: faces, as a `Predictor` takes them: one or several, arrays, Pillow images or files.
+      run_or_name: as `load_predictor` takes it, or an explainer of `load_explainer`.
+      method: `gradcam`, `gradcam++`, `layercam`, `smoothgrad`, `integrated_gradients` or
+        `occlusion`.
+      emotion: whose logit is explained; None: each face's most probable one.
+      layer: for the first three methods, a submodule whose output is a map. None: the last of the
+        outermost ones with a map of 6x6 or more.
+      channel_order: of arrays: `rgb`, or `bgr` as OpenCV reads.
+
+    Raises:
+      UserError: no such network, method, emotion or layer; images that a predictor refuses; maps
+        that are not finite.
+    """
+    if isinstance(run_or_name, Explainer):
+        explainer = run_or_name
+    else:
+        source = DEFAULT if run_or_name is None else run_or_name
+        explainer = _kept_explainer(source, _changed_at(source))
+    return explainer(images, method, emotion, layer, channel_order=channel_order)
+
+
+@functools.lru_cache(maxsize=4)
+def _kept_explainer(source: str | Path, changed_at: int) -> Explainer:
+    """Returns the explainer of a network, loaded again only after its files have changed."""
+    del changed_at
+    return load_explainer(source)
+
+
+def _changed_at(source: str | Path) -> int:
+    """Returns when the parameters of a network were last written; 0 where there are none."""
+    place = named_card(source) or Path(source).expanduser() / "checkpoints"
+    return place.stat().st_mtime_ns if place.exists() else 0
+
+
+def _common_size(faces: Sequence[np.ndarray], otherwise: tuple[int, int]) -> tuple[int, int]:
+    sizes = {face.shape[:2] for face in faces}
+    return sizes.pop() if len(sizes) == 1 else otherwise
+
+
+def _resized(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Returns maps [N, h, w] as float32 [N, H, W], bilinearly, antialiased if they shrink."""
+    if maps.shape[1:] == size:
+        return maps.astype(np.float32)
+    resized = np.empty((len(maps), *size), np.float32)
+    for small, large in zip(maps, resized, strict=True):
+        image = Image.fromarray(small.astype(np.float32))
+        large[:] = np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR))
+    return resized
+
+
+def _finite(maps: np.ndarray, source: str) -> np.ndarray:
+    if not np.isfinite(maps).all():
+        raise UserError(
+            f"{source}: the gradients of its network are not finite. Its weights are damaged or"
+            " diverged: use another checkpoint, or train again with a lower --learning_rate."
+        )
+    return maps

@@ -1,0 +1,122 @@
+"""The layers of a network that have a map, and which of them is explained by default."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from ferjax.errors import UserError, nearest
+from ferjax.models.registry import all_models
+from ferjax.specs import InputSpec
+from ferjax.training.state import init_variables
+
+# A layer's map is explained by default if its shorter side has so many places. On a face of 48
+# pixels the 3x3 map of a network's last layers only says "left, middle, right".
+LEAST_SIDE = 6
+
+
+@dataclass(frozen=True)
+class LayerMap:
+    """A submodule of a network whose output is a map.
+
+    Attributes:
+      name: path of the submodule, `stage2_block1` or `stage2_block1/conv2`.
+      shape: (h, w, C) of its output.
+      is_single: whether it has no submodules of its own. The networks apply ReLU or SiLU to the
+        output of a single convolution or normalisation, outside of it.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    is_single: bool
+
+
+def layer_maps(model: nn.Module, spec: InputSpec) -> dict[str, LayerMap]:
+    """Returns {name: layer} of the submodules with a map, in the order in which they finish.
+
+    Nothing is computed. A submodule that is called several times is left out: it has no one map.
+
+    Args:
+      model: the network; its `__call__` takes `train`.
+      spec: how images become its input.
+    """
+    calls = _calls(model, spec)
+    names = [name for name, _ in calls]
+    inner = {name[:cut] for name in names for cut in range(len(name)) if name[cut] == "/"}
+    return {
+        name: LayerMap(name, output.shape[1:], name not in inner)
+        for name, output in calls
+        if getattr(output, "ndim", 0) == 4 and names.count(name) == 1
+    }
+
+
+def modules_in_order(model: nn.Module, spec: InputSpec) -> list[str]:
+    """Returns the names of the outermost submodules, in the order in which they finish."""
+    return list(dict.fromkeys(name for name, _ in _calls(model, spec) if "/" not in name))
+
+
+def _calls(model: nn.Module, spec: InputSpec) -> list[tuple[str, Any]]:
+    """Returns the path and the abstract output of each call of a submodule, but for dropout."""
+    calls: list[tuple[str, Any]] = []
+
+    def record(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        output = call(*args, **kwargs)
+        module = context.module
+        if context.method_name == "__call__" and module.path and not isinstance(module, nn.Dropout):
+            calls.append(("/".join(module.path), output))
+        return output
+
+    def forward(variables: Any, inputs: Any) -> Any:
+        with nn.intercept_methods(record):
+            return model.apply(variables, inputs, train=False)
+
+    variables = jax.eval_shape(lambda: init_variables(model, spec, seed=0))
+    image = jax.ShapeDtypeStruct((1, spec.size, spec.size, spec.channels), jnp.float32)
+    jax.eval_shape(forward, variables, (image, image) if spec.guide else image)
+    return calls
+
+
+def default_layer(layers: Mapping[str, LayerMap], model_name: str = "") -> str:
+    """Returns the layer that is explained by default.
+
+    It is the last of the outermost layers whose map has `LEAST_SIDE` places or more on each side;
+    if none has, the one with the largest map. Where the outermost modules have no maps, those
+    inside of them are taken. A frozen branch (the guide of awei) is never explained: no gradient
+    passes through it.
+
+    Args:
+      layers: from `layer_maps`.
+      model_name: the network's name in the registry.
+
+    Raises:
+      UserError: the network has no submodule with a map.
+    """
+    frozen = getattr(all_models().get(model_name), "frozen", None) or ""
+    branch = frozen.partition("/")[0]
+    free = [layer for layer in layers.values() if layer.name.split("/")[0] != branch]
+    if not free:
+        raise UserError(
+            f"{model_name or 'the network'} has no layer whose output is a map [B, h, w, C], which"
+            " class activation maps need. Use smoothgrad, integrated_gradients or occlusion."
+        )
+    depth = min(layer.name.count("/") for layer in free)
+    outer = [layer for layer in free if layer.name.count("/") == depth]
+    large = [layer for layer in outer if min(layer.shape[:2]) >= LEAST_SIDE]
+    return (large[-1] if large else max(outer, key=lambda layer: min(layer.shape[:2]))).name
+
+
+def find_layer(layers: Mapping[str, LayerMap], name: str) -> LayerMap:
+    """Returns the layer of a name; raises `UserError` with the nearest name where it has no map."""
+    if name in layers:
+        return layers[name]
+    near = nearest(name, layers)
+    hint = f" Did you mean {near!r}?" if near else ""
+    outer = [layer for layer in layers if "/" not in layer] or list(layers)
+    raise UserError(
+        f"--layer={name}: no layer of this name has a map [B, h, w, C].{hint} Outermost layers that"
+        f" have one: {', '.join(outer) or 'none'}; those inside are named as in"
+        " stage1_block0/conv1."
+    )

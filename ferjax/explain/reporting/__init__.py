@@ -1,0 +1,1 @@
+"""What `launch.explain` writes: pictures of faces, and a page about a split of a data set."""

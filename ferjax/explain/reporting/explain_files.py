@@ -1,0 +1,165 @@
+"""`launch.explain FILES`: a picture of each face under its map, a sheet, and a page."""
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from ferjax.config.explain_config import ExplainConfig
+from ferjax.errors import UserError, printable
+from ferjax.explain.explainer import Explainer, load_explainer
+from ferjax.explain.methods import to_unit_range
+from ferjax.explain.overlay import legible_overlay
+from ferjax.explain.reporting.method_notes import describe_method
+from ferjax.explain.reporting.new_folder import check_new_folder
+from ferjax.explain.reporting.sheet import Shown, draw_sheet
+from ferjax.faces.detectors import crop_plan
+from ferjax.predict.annotate import emotion_label
+from ferjax.predict.decode_ahead import read_inputs_ahead
+from ferjax.predict.inputs import UNREADABLE, Input, list_inputs
+from ferjax.predict.predict_inputs import PredictSettings, rows_and_faces
+from ferjax.predict.rows import NO_FACE, Row
+from ferjax.report.figures.style import encode_png
+from ferjax.report.pages.markdown_tables import escape, table
+from ferjax.report.pages.report_files import to_json_types
+from ferjax.runtime.atomic_files import write_atomically
+from ferjax.runtime.progress_bar import tqdm
+
+# Faces of the sheet: 8 rows of 6.
+_SHEET_ROWS, _SHEET_COLUMNS = 8, 6
+
+
+class _Face(NamedTuple):
+    """A face that is to be explained: its row of `launch.predict`, and its pixels."""
+
+    row: Row
+    image: np.ndarray
+
+
+def explain_files(config: ExplainConfig, words: Sequence[str], listed: Iterable[str] = ()) -> str:
+    """Explains the faces that the words name; returns what was done in one line.
+
+    Writes `NNNN-name.png` for each face, `sheet.png` of the first ones, `explain.md` and
+    `explain.json`.
+
+    Args:
+      config: the flags.
+      words: as `launch.predict` takes them.
+      listed: lines of a list, for the word `-`.
+
+    Raises:
+      UserError: a mistake in flags or words, before the first image is read; no face in any image.
+    """
+    out = check_new_folder(config.out)
+    inputs = list_inputs(words, listed, [out])
+    source = Path(config.workdir) if config.workdir else config.weights
+    explainer = load_explainer(source, config.checkpoint, config.batch_size)
+    layer = explainer.find_layer(config.method, config.layer)
+    target = None if config.emotion is None else explainer.class_index(config.emotion)
+    classes = explainer.predictor.classes
+    rows: list[dict[str, Any]] = []
+    sheet: list[Shown] = []
+    bar = tqdm(total=len(inputs), unit="input", disable=None if config.progress else True)
+    with bar:
+        for part in _parts(_faces(inputs, config, bar), config.batch_size):
+            faces = [each.image for each in part]
+            probabilities = explainer.predictor.probabilities(faces)
+            best = probabilities.argmax(-1)
+            targets = best if target is None else np.full(len(faces), target)
+            maps = to_unit_range(explainer.importance(faces, targets, config.method, layer))
+            for each, heat, own, index in zip(part, maps, probabilities, targets, strict=True):
+                name = _picture_name(len(rows), each.row)
+                picture = Image.fromarray(legible_overlay(each.image, heat))
+                write_atomically(out / name, encode_png(picture))
+                rows.append(
+                    {
+                        "picture": name,
+                        "file": each.row.file,
+                        "face": each.row.face,
+                        "box": each.row.box,
+                        "explained": classes[index],
+                        "probabilities": dict(zip(classes, own.round(4).tolist(), strict=True)),
+                    }
+                )
+                if len(sheet) < _SHEET_ROWS * _SHEET_COLUMNS:
+                    caption = _caption(own, classes, int(index))
+                    sheet.append(
+                        Shown(each.image, heat, caption, printable(Path(each.row.file).name))
+                    )
+    if not rows:
+        raise UserError(
+            f"{' '.join(words)}: no face in {len(inputs):,} inputs, so nothing was written."
+            " --faces=whole takes every picture for a face."
+        )
+    labelled = [("", faces) for faces in _parts(iter(sheet), _SHEET_COLUMNS)]
+    columns = min(_SHEET_COLUMNS, len(sheet))
+    title = f"{explainer.predictor.source}: {config.method}"
+    draw_sheet(labelled, out / "sheet.png", title, max(2, columns))
+    _write_page(out, explainer, config, rows)
+    return f"{out}: {len(rows):,} faces of {len(inputs):,} inputs explained by {config.method}"
+
+
+def _parts(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
+    while part := list(islice(items, size)):
+        yield part
+
+
+def _faces(inputs: Sequence[Input], config: ExplainConfig, bar: Any) -> Iterator[_Face]:
+    """Yields the faces in all inputs, and says which inputs have none."""
+    plan = None if config.faces == "whole" else crop_plan(config.detector)
+    settings = PredictSettings(plan, config.faces == "crop")
+    for each, picture in zip(inputs, read_inputs_ahead(inputs), strict=True):
+        for row, face in rows_and_faces(each, picture, settings):
+            if face is not None:
+                yield _Face(row, face)
+            elif row.status == UNREADABLE:
+                if config.on_bad_image == "error":
+                    raise UserError(f"{row.reason}. --on_bad_image=skip leaves it out.")
+                print(f"warning: {row.reason or row.file}; it is left out", file=sys.stderr)
+            elif row.status == NO_FACE:
+                print(f"note: {printable(row.file)}: no face was found", file=sys.stderr)
+        bar.update()
+
+
+def _picture_name(number: int, row: Row) -> str:
+    """Returns a file name of its own for each face: its number, and what is left of the input's."""
+    stem = re.sub(r"[^\w.-]+", "_", Path(row.file).stem, flags=re.ASCII)[-80:]
+    return f"{number:04d}-{stem}{'' if row.face is None else f'-face{row.face}'}.png"
+
+
+def _caption(probabilities: np.ndarray, classes: Sequence[str], explained: int) -> str:
+    """Returns the predicted emotion, and the explained one where it is another."""
+    label = emotion_label(probabilities.tolist(), classes)
+    if explained == probabilities.argmax():
+        return label
+    return f"{classes[explained]} {100 * probabilities[explained]:.0f} % (is {label})"
+
+
+def _write_page(
+    out: Path, explainer: Explainer, config: ExplainConfig, rows: Sequence[dict[str, Any]]
+) -> None:
+    """Writes `explain.md` and `explain.json`."""
+    facts = describe_method(explainer, config.method, config.layer)
+    cells = []
+    for row in rows:
+        best = max(row["probabilities"], key=lambda name: row["probabilities"][name])
+        share = f"{100 * row['probabilities'][best]:.0f} %"
+        names = (row["picture"], printable(row["file"]), row["explained"], best)
+        cells.append([*map(escape, names), share])
+    header = ["picture", "input", "explained", "most probable", "probability"]
+    parts = [
+        f"# What {escape(explainer.predictor.source)} looks at",
+        "\n".join(f"- {escape(line)}" for line in facts),
+        "![The first faces beside their maps](sheet.png)",
+        table(header, cells, numbers_from=4),
+    ]
+    write_atomically(out / "explain.md", "\n\n".join(parts) + "\n")
+    report = {"network": explainer.predictor.network, "method": facts, "faces": list(rows)}
+    encoded = json.dumps(to_json_types(report), indent=1, ensure_ascii=False) + "\n"
+    write_atomically(out / "explain.json", encoded)

@@ -1,0 +1,130 @@
+"""`launch.explain --split`: mean maps, the most certain faces, faithfulness, sanity check."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ferjax.config.explain_config import ExplainConfig
+from ferjax.errors import UserError
+from ferjax.explain.compare_maps import Curves, compared_curves
+from ferjax.explain.explainer import Explainer, load_explainer
+from ferjax.explain.methods import METHODS, OF_A_LAYER, to_unit_range
+from ferjax.explain.randomised_weights import similarity_to_randomised
+from ferjax.explain.reporting.class_means import ClassMean, class_mean, draw_class_means
+from ferjax.explain.reporting.curves_figure import draw_curves
+from ferjax.explain.reporting.new_folder import check_new_folder
+from ferjax.explain.reporting.sheet import Shown, draw_sheet
+from ferjax.explain.reporting.split_faces import SplitFaces, load_split_faces, sample
+from ferjax.explain.reporting.split_page import page_parts, page_values
+from ferjax.report.figures.image_grids import percent
+from ferjax.report.pages.report_files import to_json_types
+from ferjax.runtime.atomic_files import write_atomically
+from ferjax.runtime.progress_bar import tqdm
+from ferjax.runtime.progress_lines import say
+from ferjax.weights.shipped import DEFAULT
+
+# Faces of an emotion's row in the sheet, and faces of the check with randomised weights.
+_SHEET_COLUMNS, _CHECKED = 6, 64
+
+
+def explain_split(config: ExplainConfig) -> str:
+    """Explains a split of a data set; returns what was done in one line.
+
+    Writes `explain.md`, `explain.json`, `class_means.png`, `emotions.png` and `curves.png`.
+
+    Args:
+      config: the flags, with a split.
+
+    Raises:
+      UserError: a mistake in the flags, no such data, or no face that the network names right.
+    """
+    out = check_new_folder(config.out)
+    source = Path(config.workdir) if config.workdir else config.weights or DEFAULT
+    explainer = load_explainer(source, config.checkpoint, config.batch_size)
+    explainer.find_layer(config.method, config.layer)
+    if config.emotion is not None:
+        raise UserError(
+            f"--emotion={config.emotion} with --split: every emotion has a row of its own there."
+            " Leave the flag out."
+        )
+    data = load_split_faces(config, explainer, source)
+    say("mean maps of each emotion", config.progress)
+    means, certain = _emotions(config, explainer, data)
+    title = f"{explainer.predictor.source} on {data.split.name}: {config.method}"
+    draw_class_means(means, out / "class_means.png", f"{title}, mean of each emotion")
+    draw_sheet(certain, out / "emotions.png", f"{title}, the most certain faces", _SHEET_COLUMNS)
+    chosen = sample(len(data.split), config.images)
+    # In random order: the neighbour of a face, whose map is a control, is any other face.
+    faces = list(data.split.read(chosen))
+    targets = data.probabilities[chosen].argmax(-1)
+    curves = _curves(config, explainer, faces, targets)
+    draw_curves(curves, out / "curves.png", f"{title.split(':')[0]}: deletion and insertion")
+    say("the check with randomised weights", config.progress)
+    checked = {
+        method: similarity_to_randomised(
+            explainer, faces[:_CHECKED], targets[:_CHECKED], method, _layer_of(config, method)
+        )
+        for method in _methods(explainer)
+    }
+    values = page_values(config, explainer, data, len(faces), curves, checked)
+    write_atomically(out / "explain.md", "\n\n".join(page_parts(values)) + "\n")
+    encoded = json.dumps(to_json_types(values), indent=1, ensure_ascii=False) + "\n"
+    write_atomically(out / "explain.json", encoded)
+    return f"{out / 'explain.md'}: {len(data.split):,} faces, {len(faces):,} of them for the curves"
+
+
+def _methods(explainer: Explainer) -> list[str]:
+    """Returns the methods that the network can be explained by."""
+    return [method for method in METHODS if explainer.layers or method not in OF_A_LAYER]
+
+
+def _layer_of(config: ExplainConfig, method: str) -> str | None:
+    return config.layer if method in OF_A_LAYER else None
+
+
+def _emotions(
+    config: ExplainConfig, explainer: Explainer, data: SplitFaces
+) -> tuple[list[ClassMean], list[tuple[str, list[Shown]]]]:
+    """Returns the mean of each emotion's faces that are named right, and the most certain ones."""
+    predicted, classes = data.probabilities.argmax(-1), explainer.predictor.classes
+    layer = explainer.find_layer(config.method, config.layer)
+    means: list[ClassMean] = []
+    rows: list[tuple[str, list[Shown]]] = []
+    for index, emotion in enumerate(classes):
+        right = np.flatnonzero((data.split.labels == index) & (predicted == index))
+        if not len(right):
+            continue
+        drawn = right[np.sort(sample(len(right), config.images))]
+        means.append(
+            class_mean(explainer, emotion, data.split.read(drawn), config.method, config.layer)
+        )
+        certainty = data.probabilities[right, index]
+        best = right[np.argsort(-certainty, kind="stable")[:_SHEET_COLUMNS]]
+        faces = data.split.read(best)
+        targets = np.full(len(best), index)
+        maps = to_unit_range(explainer.importance(list(faces), targets, config.method, layer))
+        captions = [percent(float(p)) for p in data.probabilities[best, index]]
+        names = [data.split.ids[k] for k in best]
+        rows.append((emotion, [*map(Shown, faces, maps, captions, names)]))
+    if not means:
+        raise UserError(
+            f"--split={config.split}: the network names none of {len(predicted):,} faces right, so"
+            " there is nothing to average. Explain single files instead."
+        )
+    return means, rows
+
+
+def _curves(
+    config: ExplainConfig, explainer: Explainer, faces: Sequence[np.ndarray], targets: np.ndarray
+) -> dict[str, Curves]:
+    """Returns the curves of controls and methods by name."""
+    methods = _methods(explainer)
+    total = 3 + 2 * len(methods)
+    found: dict[str, Curves] = {}
+    pairs = compared_curves(explainer, faces, targets, methods, config.layer)
+    disable = None if config.progress else True
+    for name, curves in tqdm(pairs, total=total, desc="curves", disable=disable):
+        found[name] = curves
+    return found
