@@ -11,6 +11,7 @@ from ferjax.live.video_table import VideoColumns
 from ferjax.predict.rows import Row
 from ferjax.predict.table_files import csv_text
 from ferjax.serve.clip import NamedClip, name_clip
+from ferjax.serve.explanations import explained_face
 from ferjax.serve.limits import Refused
 from ferjax.serve.pictures import (
     FoundFaces,
@@ -136,6 +137,28 @@ async def answer_clip(service: Service, request: Any, form: Form) -> Answer:
             **({} if table is None else {"table": table}),
         }
     )
+
+
+async def answer_explain(
+    service: Service, request: Any, face: int, faces: Faces, method: str | None, emotion: str | None
+) -> Answer:
+    """Draws over one face of a picture what its answer rests on."""
+    check_ready(service)
+    recogniser = service.recogniser
+    async with uploaded(request, service.limits, service.memory, _IMAGE) as files:
+        work = in_thread(
+            service.threads,
+            explained_face,
+            one_file(files),
+            face,
+            search_settings(faces, recogniser.plans["picture"]),
+            service.limits,
+            recogniser.explainer,
+            method,
+            emotion,
+        )
+        picture = await while_connected(request, service.limits.seconds, work)
+    return Answer(picture, "image/png")
 
 
 def one_file(files: list[Upload]) -> Upload:

@@ -16,6 +16,7 @@ from ferjax.serve.answers import (
     View,
     answer_clip,
     answer_crops,
+    answer_explain,
     answer_faces,
     answer_table,
     json_answer,
@@ -128,6 +129,21 @@ def _add_api(app: Any, service: Service) -> None:
         """Follows the persons of a video and names their faces in every frame."""
         return response(await answer_clip(service, request, format))
 
+    @app.post("/api/explain", **documented("image/png", several=False))
+    async def explain(
+        request: Request,
+        face: int = 0,
+        faces: Faces = "auto",
+        method: str | None = None,
+        emotion: str | None = None,
+    ) -> Response:
+        """Draws over one face of a picture what speaks for an emotion.
+
+        The face is counted as in the answer of /api/faces. Without `emotion` the most probable one
+        is explained; /api/card lists the values of `method`, the default first.
+        """
+        return response(await answer_explain(service, request, face, faces, method, emotion))
+
     @app.get("/api/card", summary="Card", tags=["about"])
     async def card() -> Response:
         """What the network is, what it was trained on, its scores, intended use and limits."""
@@ -139,7 +155,7 @@ def _add_pages(app: Any, service: Service) -> None:
     from fastapi.responses import HTMLResponse, JSONResponse, Response
     from starlette.staticfiles import StaticFiles
 
-    page = first_page(service.recogniser, service.limits, service.config.rate, ())
+    page = first_page(service.recogniser, service.limits, service.config.rate)
     about_api = ""
     hidden: dict[str, Any] = {"include_in_schema": False}
     app.mount("/static", StaticFiles(directory=STATIC_FOLDER), name="static")

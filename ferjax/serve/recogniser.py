@@ -11,12 +11,14 @@ import numpy as np
 
 from ferjax.config.serve import ServeConfig
 from ferjax.errors import UserError
+from ferjax.explain.explainer import Explainer, load_explainer
 from ferjax.faces.crop_face import CropPlan
 from ferjax.faces.detectors import crop_plan
 from ferjax.faces.mtcnn.find_faces import compile_every_size
 from ferjax.faces.mtcnn.weights import load_weights
 from ferjax.predict.predictor import Predictor, load_predictor, padded_size
 from ferjax.runs.load_network import named_card
+from ferjax.serve.explanations import known_methods
 from ferjax.weights.shipped import DEFAULT, find_card
 from ferjax.weights.weights_file import read_card
 
@@ -31,18 +33,18 @@ class Recogniser:
 
     Attributes:
       name: of the network, without the folders of this machine.
-      source: what `load_predictor` loaded.
       predictor: the network.
       plans: view → how faces are found and cut out.
+      explainer: explains the network's answers.
       coverage: probability with which prediction sets hold the true emotion.
       set_threshold: of these sets, or None: the network has no calibration.
       card: values of its model card; of a run, which has none, only intended use and limits.
     """
 
     name: str
-    source: str | Path
     predictor: Predictor
     plans: Mapping[str, CropPlan]
+    explainer: Explainer
     coverage: float
     set_threshold: float | None
     card: Mapping[str, Any]
@@ -72,7 +74,9 @@ def load_recogniser(config: ServeConfig) -> Recogniser:
     else:
         card = dict(read_card(card_path))
     name = str(card.get("name") or Path(source).name)
-    return Recogniser(name, source, predictor, plans, config.sets, threshold, card)
+    # One face is explained at a time.
+    explainer = load_explainer(source, config.checkpoint, batch_size=1)
+    return Recogniser(name, predictor, plans, explainer, config.sets, threshold, card)
 
 
 def _shipped_card() -> Path:
@@ -85,8 +89,8 @@ def _shipped_card() -> Path:
 def compile_steps(recogniser: Recogniser, detector: str) -> Iterator[Callable[[], object]]:
     """Yields functions that compile every program that a request may need.
 
-    These are batches of every size, and the detector. Faces of requests are RGB, so that programs
-    for grey ones are not needed.
+    These are batches of every size, the detector, and the first method of explanations. Faces of
+    requests are RGB, so that programs for grey ones are not needed.
     """
     predictor = recogniser.predictor
     black = np.zeros((*predictor.spec.storage, 3), np.uint8)
@@ -97,5 +101,7 @@ def compile_steps(recogniser: Recogniser, detector: str) -> Iterator[Callable[[]
         yield partial(predictor.probabilities, [black] * size)
     if detector == "mtcnn":
         yield partial(compile_every_size, jax.device_put(load_weights()))
+    explainer = recogniser.explainer
+    yield partial(explainer, black, known_methods(explainer)[0])
     for plan in recogniser.plans.values():
         yield partial(plan.detector, np.zeros((64, 64, 3), np.uint8))

@@ -1,11 +1,13 @@
 """The pages as HTML: what is written on them is escaped, and no script or style stands in them."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from ferjax.report.figures.style import class_colours
 from ferjax.serve.card import card_facts, card_values, recalls
@@ -17,14 +19,13 @@ STATIC_FOLDER = _FOLDER / "static"
 _BLACK = "#000000"
 
 
-def first_page(recogniser: Recogniser, limits: Limits, rate: int, methods: Sequence[str]) -> str:
+def first_page(recogniser: Recogniser, limits: Limits, rate: int) -> str:
     """Returns the page for pictures, camera and videos.
 
     Args:
       recogniser: the network.
       limits: of requests, which the page checks before it sends anything.
       rate: requests a minute of one address, 0: any number.
-      methods: names of the explanations that the server gives.
     """
     values = card_values(recogniser, limits, rate)
     # Black lines would vanish on a dark page.
@@ -39,7 +40,7 @@ def first_page(recogniser: Recogniser, limits: Limits, rate: int, methods: Seque
             "classes": recogniser.classes,
             "sets": values["sets"],
             "limits": limits,
-            "methods": list(methods),
+            "methods": values["methods"],
             "card": recogniser.card,
             "facts": card_facts(recogniser.card),
             "recalls": recalls(recogniser.card),
@@ -47,7 +48,7 @@ def first_page(recogniser: Recogniser, limits: Limits, rate: int, methods: Seque
                 {
                     **values["limits"],
                     "sets": values["sets"],
-                    "methods": list(methods),
+                    "methods": values["methods"],
                     "colours": colours,
                 }
             ),
@@ -58,7 +59,7 @@ def first_page(recogniser: Recogniser, limits: Limits, rate: int, methods: Seque
 def api_page(document: Mapping[str, Any]) -> str:
     """Returns the page about the API, from its OpenAPI document."""
     routes = [
-        {"path": path, "method": method.upper(), **route}
+        {"path": path, "method": method.upper(), **route, "about": _text(route["description"])}
         for path, methods in document["paths"].items()
         for method, route in methods.items()
     ]
@@ -68,6 +69,11 @@ def api_page(document: Mapping[str, Any]) -> str:
         if "properties" in schema
     }
     return _render("api.html", {"routes": routes, "schemas": schemas, "info": document["info"]})
+
+
+def _text(description: str) -> Markup:
+    """Returns a description as HTML, what stands between backticks as code."""
+    return Markup(re.sub("`(.*?)`", r"<code>\1</code>", str(escape(description))))
 
 
 def _fields(schema: Mapping[str, Any]) -> Sequence[tuple[str, str, str]]:

@@ -178,7 +178,7 @@ function fillResult(result, file, answer, asked) {
   image.addEventListener("error", () => image.replaceWith(element("p", { className: "hint", textContent: "Your browser cannot show this kind of picture." })));
   const explain = settings.methods.length ? (k) => openExplanation(file, rows[k], k, asked) : null;
   const list = element("div", { className: "faces" });
-  rows.forEach((row, k) => list.append(facePanel(row, k, rows.length > 1, rows.length <= OPEN_FACES, explain)));
+  rows.forEach((row, k) => list.append(facePanel(row, k, rows.length > 1, k === 0 || rows.length <= OPEN_FACES, explain)));
   if (!rows.length) list.append(element("p", { textContent: "No face was found." }));
   if (answer.left_out) list.append(element("p", { className: "hint", textContent: `${answer.left_out} more faces are beyond the limit of this server.` }));
   drawBoxes(overlay, answer.width, answer.height, rows, { choose: (k) => {
