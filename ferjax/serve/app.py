@@ -72,6 +72,7 @@ def make_app(service: Service) -> Guard:
         # take the argument and do nothing with it.
         telemetry=_NO_TELEMETRY,
     )
+    app.state.service = service
     _add_api(app, service)
     _add_pages(app, service)
     _add_refusals(app)

@@ -7,10 +7,10 @@ name that somebody else's DNS turns into 127.0.0.1 is refused.
 
 import ipaddress
 import json
+import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from ferjax.serve.limits import Limits, Refused, RequestRate
 from ferjax.serve.metrics import Metrics
@@ -37,6 +37,8 @@ _HEADERS = [
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
 _NOT_STORED = (b"cache-control", b"no-store")
+# A Host header: an address of IPv6 in brackets, or a name or address; and perhaps a port.
+_HOST = re.compile(r"(\[(?P<address>[0-9a-f:.]+)\]|(?P<name>[\w.-]+))(:\d+)?", re.ASCII)
 _STATIC = "/static/"
 _READING = ("GET", "HEAD")
 _BUSY_RETRY_SECONDS = 1
@@ -129,9 +131,10 @@ def is_known_host(host: str, names: frozenset[str]) -> bool:
 
     Addresses in numbers are nobody's to redirect, so that they are always allowed.
     """
-    name = urlsplit(f"//{host}").hostname if _is_plain(host) else None
-    if name is None:
+    parts = _HOST.fullmatch(host)
+    if parts is None:
         return False
+    name = parts["address"] or parts["name"]
     if name in names:
         return True
     try:
@@ -139,11 +142,6 @@ def is_known_host(host: str, names: frozenset[str]) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_plain(host: str) -> bool:
-    """Returns whether a Host header can be taken apart: a name or address, perhaps a port."""
-    return bool(host) and not any(mark in host for mark in "/?#@\\ ") and host.count("[") < 2
 
 
 def is_same_origin(headers: dict[bytes, bytes], host: str) -> bool:

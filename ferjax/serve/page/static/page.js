@@ -35,6 +35,9 @@ function say(text, bad = false) {
 const percent = (value) => `${(100 * value).toFixed(value < 0.0995 ? 1 : 0)} %`;
 const pause = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
 
+// The notice was seen before the first use; from then on a line of it is enough.
+const foldNotice = () => { byId("notice").open = false; };
+
 function save(blob, name) {
   const link = element("a", { href: URL.createObjectURL(blob), download: name });
   link.click();
@@ -143,6 +146,7 @@ const mode = () => document.querySelector('input[name="faces"]:checked').value;
 async function showPictures(list) {
   const files = [...list].slice(0, settings.pictures);
   if (!files.length) return;
+  foldNotice();
   byId("table").hidden = byId("clear").hidden = false;
   let done = 0, faces = 0;
   for (const file of files) {
@@ -250,6 +254,7 @@ async function startCamera() {
   const video = byId("camera-video");
   video.srcObject = camera;
   await video.play();
+  foldNotice();
   byId("camera-start").hidden = true;
   byId("camera-stop").hidden = byId("camera-result").hidden = false;
   say("The camera runs.");
@@ -304,6 +309,7 @@ async function showVideo(file) {
     say(`${file.name} is larger than ${settings.upload_bytes / 1e6} MB, the limit of this server.`, true);
     return;
   }
+  foldNotice();
   if (asking) asking.abort();
   const mine = asking = new AbortController();
   byId("video-results").replaceChildren();
