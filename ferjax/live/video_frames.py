@@ -22,8 +22,11 @@ VIDEO_SUFFIXES = frozenset(
 # A time that is so many seconds before the last one comes from another clock; the least time
 # between two frames.
 _CLOCK_SET_BACK, _LEAST_STEP = 1.0, 1 / 90_000
+# Persons nearer than the height of twelve faces: smaller ones are mostly background, and a search
+# for them takes most of the time.
+_FACES_IN_A_PICTURE = 12
 # FFmpeg's names of the formats that are read from memory: those that hold all of a video. Others
-# are lists of files and addresses, which FFmpeg would open.
+# (concat, hls) are lists of files and addresses, which FFmpeg would open.
 _WHOLE_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,ogg,flv,asf"
 # Damaged places in a row after which the rest of a file is given up.
 _MOST_DAMAGE = 1000
@@ -130,6 +133,11 @@ def video_facts(path: Path | VideoBytes) -> VideoFacts:
         seconds = (container.duration or 0) / 1e6
         shorter = min(stream.width, stream.height)
         return VideoFacts(stream.frames, seconds, float(stream.average_rate or 0), shorter)
+
+
+def smallest_face(facts: VideoFacts) -> int:
+    """Returns the least side of the faces that are searched in a video, in pixels."""
+    return max(20, facts.shorter_side // _FACES_IN_A_PICTURE)
 
 
 def read_frames(

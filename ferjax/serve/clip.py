@@ -6,8 +6,16 @@ from dataclasses import dataclass
 
 from ferjax.config.predict_and_export import PredictConfig
 from ferjax.errors import UserError
+from ferjax.faces.detectors import crop_plan
 from ferjax.live.follow_faces import Followed, FollowSettings, follow_faces
-from ferjax.live.video_frames import Frame, VideoBytes, open_video, read_frames
+from ferjax.live.video_frames import (
+    Frame,
+    VideoBytes,
+    open_video,
+    read_frames,
+    smallest_face,
+    video_facts,
+)
 from ferjax.live.video_table import FrameRow, rows_of_frame
 from ferjax.serve.limits import Limits, Refused
 from ferjax.serve.recogniser import Recogniser
@@ -47,7 +55,8 @@ def name_clip(
     """
     try:
         _check_header(video, limits)
-        settings = FollowSettings(recogniser.plans["picture"], _EVERY, _SMOOTH)
+        plan = crop_plan(recogniser.detector, smallest=smallest_face(video_facts(video)))
+        settings = FollowSettings(plan, _EVERY, _SMOOTH)
         frames = _allowed_frames(video, limits, stop)
         rows: list[FrameRow] = []
         count, size = 0, (0, 0)

@@ -34,6 +34,7 @@ class Recogniser:
     Attributes:
       name: of the network, without the folders of this machine.
       predictor: the network.
+      detector: name of the face detector, for `crop_plan`.
       plans: view → how faces are found and cut out.
       explainer: explains the network's answers.
       coverage: probability with which prediction sets hold the true emotion.
@@ -43,6 +44,7 @@ class Recogniser:
 
     name: str
     predictor: Predictor
+    detector: str
     plans: Mapping[str, CropPlan]
     explainer: Explainer
     coverage: float
@@ -76,7 +78,9 @@ def load_recogniser(config: ServeConfig) -> Recogniser:
     name = str(card.get("name") or Path(source).name)
     # One face is explained at a time.
     explainer = load_explainer(source, config.checkpoint, batch_size=1)
-    return Recogniser(name, predictor, plans, explainer, config.sets, threshold, card)
+    return Recogniser(
+        name, predictor, config.detector, plans, explainer, config.sets, threshold, card
+    )
 
 
 def _shipped_card() -> Path:
@@ -86,7 +90,7 @@ def _shipped_card() -> Path:
     return card
 
 
-def compile_steps(recogniser: Recogniser, detector: str) -> Iterator[Callable[[], object]]:
+def compile_steps(recogniser: Recogniser) -> Iterator[Callable[[], object]]:
     """Yields functions that compile every program that a request may need.
 
     These are batches of every size, the detector, and the first method of explanations. Faces of
@@ -99,7 +103,7 @@ def compile_steps(recogniser: Recogniser, detector: str) -> Iterator[Callable[[]
     }
     for size in sorted(sizes):
         yield partial(predictor.probabilities, [black] * size)
-    if detector == "mtcnn":
+    if recogniser.detector == "mtcnn":
         yield partial(compile_every_size, jax.device_put(load_weights()))
     explainer = recogniser.explainer
     yield partial(explainer, black, known_methods(explainer)[0])

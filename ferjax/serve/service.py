@@ -79,7 +79,7 @@ def make_service(config: ServeConfig, recogniser: Recogniser, metrics: Metrics) 
 
 async def start(service: Service) -> None:
     """Compiles what the requests need, and begins to name faces."""
-    for step in compile_steps(service.recogniser, service.config.detector):
+    for step in compile_steps(service.recogniser):
         await in_thread(service.threads, step)
     service.ready.set()
 

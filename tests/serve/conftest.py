@@ -69,7 +69,7 @@ def make_client(recogniser: Recogniser) -> Iterator[Callable[..., Any]]:
         return client
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(service, "compile_steps", lambda recogniser, detector: iter(()))
+        patch.setattr(service, "compile_steps", lambda recogniser: iter(()))
         yield make
         for client in started:
             client.__exit__(None, None, None)

@@ -8,12 +8,15 @@ import threading
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ferjax.config.serve import ServeConfig
+from ferjax.live.video_frames import pyav
 from ferjax.serve import service as services
 from ferjax.serve.app import make_app
 from ferjax.serve.metrics import make_metrics
@@ -109,8 +112,6 @@ def test_uploads_never_touch_the_disk(client: Any, monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(tempfile, name, refuse)
     # More than the megabyte from which Starlette's own parser writes files.
     pixels = np.random.default_rng(0).integers(0, 256, (700, 900, 3), np.uint8)
-    from PIL import Image
-
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "BMP")
     assert len(file.getvalue()) > 1_800_000
@@ -118,12 +119,28 @@ def test_uploads_never_touch_the_disk(client: Any, monkeypatch: pytest.MonkeyPat
     assert answer.json()["rows"][0]["status"] == "read"
 
 
-def test_videos_that_are_none_or_too_long(client: Any, make_clip: Callable[..., bytes]) -> None:
-    playlist = b"#EXTM3U\n#EXTINF:10,\nfile:///etc/hostname\n#EXT-X-ENDLIST\n"
-    for data in (b"hello", playlist, b"ffconcat version 1.0\nfile /etc/hostname\n"):
+def test_a_video_opens_no_other_files(
+    client: Any,
+    make_clip: Callable[..., bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "other.mp4").write_bytes(make_clip(3, 64))
+    monkeypatch.chdir(tmp_path)
+    # FFmpeg takes this for a video: with its default settings it reads the other file.
+    names_another = b"ffconcat version 1.0\nfile other.mp4\n"
+    with pyav().open(io.BytesIO(names_another)) as container:
+        assert len([*container.decode(video=0)]) == 3
+    playlist = b"#EXTM3U\n#EXTINF:10,\nother.mp4\n#EXT-X-ENDLIST\n"
+    for data in (names_another, playlist, b"hello"):
         answer = client.post("/api/clip", files=form(("a.mp4", data)))
         assert answer.status_code == 422
         assert "cannot be read as a video" in answer.json()["error"]
+
+
+def test_videos_that_are_too_long_or_too_large(
+    client: Any, make_clip: Callable[..., bytes]
+) -> None:
     long = client.post("/api/clip", files=form(("a.mp4", make_clip(21, 32))))
     assert long.status_code == 413
     assert "more than 20 frames" in long.json()["error"]
@@ -139,7 +156,6 @@ def test_videos_that_are_none_or_too_long(client: Any, make_clip: Callable[..., 
 @pytest.fixture(scope="session")
 def make_clip() -> Callable[..., bytes]:
     """Returns a function (frames, side, format) → a grey video."""
-    from ferjax.live.video_frames import pyav
 
     def make(count: int, side: int, format: str = "mp4") -> bytes:
         file = io.BytesIO()
@@ -195,7 +211,7 @@ def test_a_client_that_leaves_costs_nothing_more(
     png: Callable[..., bytes],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(services, "compile_steps", lambda recogniser, detector: iter(()))
+    monkeypatch.setattr(services, "compile_steps", lambda recogniser: iter(()))
     service = make_service(ServeConfig(rate=0), recogniser, make_metrics())
     app, picture = make_app(service), png(photograph)
     before = service.memory._left

@@ -32,7 +32,7 @@ def probabilities(self, faces):
     return np.full((len(faces), len(self.classes)), 1 / len(self.classes), np.float32)
 
 Predictor.probabilities = probabilities
-service.compile_steps = lambda recogniser, detector: iter(())
+service.compile_steps = lambda recogniser: iter(())
 from launch.app import run
 from launch.serve import main
 sys.argv[0] = "serve"

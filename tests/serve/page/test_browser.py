@@ -127,7 +127,10 @@ def open_page(browser: Any, address: str) -> Callable[..., Any]:
     @contextmanager
     def opened(size: tuple[int, int] = WIDE, scheme: str = "light", **given: Any) -> Iterator[Any]:
         context = browser.new_context(
-            viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, **given
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme=scheme,
+            reduced_motion="reduce",
+            **given,
         )
         page, asked, said = context.new_page(), list[str](), list[str]()
         page.on("request", lambda request: asked.append(request.url))

@@ -272,9 +272,10 @@ function stopCamera() {
   say("The camera is off.");
 }
 
-// One frame at a time: the next one is taken when the last one is answered.
+// One frame at a time: the next one is taken when the last one is answered. The frame that was
+// answered is shown, not a later one, so that boxes lie where they belong.
 async function followCamera(mine, video) {
-  const canvas = document.createElement("canvas"), paint = canvas.getContext("2d");
+  const canvas = document.createElement("canvas"), paint = canvas.getContext("2d"), seen = byId("camera-frame");
   const overlay = document.querySelector("#camera-result .boxes"), list = byId("camera-faces");
   while (camera === mine) {
     const scale = Math.min(1, CAMERA_WIDTH / video.videoWidth), begun = performance.now();
@@ -286,6 +287,9 @@ async function followCamera(mine, video) {
       const answer = await (await post("api/faces?faces=crop&view=camera&name=frame", frame, { headers: { "Content-Type": "image/jpeg" } })).json();
       if (camera !== mine) return;
       const rows = answer.rows.filter((row) => row.status === "read");
+      seen.width = canvas.width;
+      seen.height = canvas.height;
+      seen.getContext("2d").drawImage(canvas, 0, 0);
       drawBoxes(overlay, answer.width, answer.height, rows, { mirrored: true });
       list.replaceChildren(...rows.slice(0, OPEN_FACES).map((row, k) => facePanel(row, k, rows.length > 1, true, null)));
       if (!rows.length) list.append(element("p", { textContent: "No face is in view." }));
