@@ -1,9 +1,6 @@
 """The application: routes, pages and their checks, as ASGI."""
 
 import asyncio
-import os
-import signal
-import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -53,7 +50,6 @@ def make_app(service: Service) -> Guard:
     @asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
         starting = asyncio.create_task(start(service))
-        starting.add_done_callback(_end_if_failed)
         try:
             yield
         finally:
@@ -87,13 +83,6 @@ def make_app(service: Service) -> Guard:
     )
     service.metrics.watch(lambda: service.batcher.waiting, lambda: guard.under_way)
     return guard
-
-
-def _end_if_failed(starting: asyncio.Task[None]) -> None:
-    """Ends the process, as SIGTERM does, if the network cannot be compiled; says why."""
-    if not starting.cancelled() and (error := starting.exception()):
-        traceback.print_exception(error)
-        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _add_api(app: Any, service: Service) -> None:

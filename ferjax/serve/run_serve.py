@@ -32,6 +32,7 @@ def run_serve(config: ServeConfig) -> str:
 
     Raises:
       UserError: a missing package, no such network, or an address or port that cannot be used.
+      Exception: what ends the compilation of the network.
     """
     uvicorn = serve_package("uvicorn")
     metrics = make_metrics()
@@ -40,9 +41,14 @@ def run_serve(config: ServeConfig) -> str:
         recogniser = load_recogniser(config)
         # A second guard behind `check_picture`, for decoders that find out later how much it is.
         Image.MAX_IMAGE_PIXELS = config.max_pixels
-        app = make_app(make_service(config, recogniser, metrics))
+        servers: list[Any] = []
+
+        def end() -> None:
+            servers[0].should_exit = True
+
+        service = make_service(config, recogniser, metrics, end)
         settings = uvicorn.Config(
-            app,
+            make_app(service),
             # Errors alone: a log of requests would keep who asked for what.
             log_level="error",
             access_log=False,
@@ -53,9 +59,12 @@ def run_serve(config: ServeConfig) -> str:
             timeout_graceful_shutdown=config.max_seconds,
             backlog=_BACKLOG,
         )
+        servers.append(uvicorn.Server(settings))
         _say_where(config, listener)
         with _stopping_quietly():
-            uvicorn.Server(settings).run(sockets=[listener])
+            servers[0].run(sockets=[listener])
+    for error in service.failures:
+        raise error
     return "stopped"
 
 

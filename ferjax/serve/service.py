@@ -41,6 +41,8 @@ class Service:
       metrics: counters.
       ready: set when everything is compiled.
       clips: how many videos are worked on or wait.
+      failures: errors that end the server.
+      end: ends it.
     """
 
     config: ServeConfig
@@ -53,10 +55,24 @@ class Service:
     metrics: Metrics
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     clips: Count = field(default_factory=Count)
+    failures: list[Exception] = field(default_factory=list)
+    end: Callable[[], None] = lambda: None
 
 
-def make_service(config: ServeConfig, recogniser: Recogniser, metrics: Metrics) -> Service:
-    """Returns the service that the flags ask for; nothing runs yet."""
+def make_service(
+    config: ServeConfig,
+    recogniser: Recogniser,
+    metrics: Metrics,
+    end: Callable[[], None] = lambda: None,
+) -> Service:
+    """Returns the service that the flags ask for; nothing runs yet.
+
+    Args:
+      config: the flags.
+      recogniser: the network.
+      metrics: counters.
+      end: called when the server cannot work.
+    """
     limits = limits_of(config)
     batcher = Batcher(
         recogniser.predictor.probabilities,
@@ -74,13 +90,19 @@ def make_service(config: ServeConfig, recogniser: Recogniser, metrics: Metrics) 
         ThreadPoolExecutor(config.threads or usable_cores(), "pictures"),
         ThreadPoolExecutor(1, "clips"),
         metrics,
+        end=end,
     )
 
 
 async def start(service: Service) -> None:
-    """Compiles what the requests need, and begins to name faces."""
-    for step in compile_steps(service.recogniser):
-        await in_thread(service.threads, step)
+    """Compiles what requests need, and begins to name faces; ends the server if that fails."""
+    try:
+        for step in compile_steps(service.recogniser):
+            await in_thread(service.threads, step)
+    except Exception as error:
+        service.failures.append(error)
+        service.end()
+        return
     service.ready.set()
 
 

@@ -14,11 +14,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ferjax.config.serve import ServeConfig
 from ferjax.errors import UserError
 from ferjax.serve import run_serve
+from ferjax.serve import service as services
 from ferjax.serve.metrics import serve_package
+from ferjax.serve.recogniser import Recogniser
 
 ROOT = Path(__file__).resolve().parents[2]
 # The command with a network that takes a second, and nothing to compile.
@@ -49,6 +52,19 @@ def test_a_port_that_is_taken_is_named() -> None:
         run_serve.run_serve(ServeConfig(host="192.0.2.1", port=0))
     with pytest.raises(UserError, match="--host=no such name"):
         run_serve.run_serve(ServeConfig(host="no such name", port=0))
+
+
+def test_a_network_that_cannot_be_compiled_ends_the_server(
+    recogniser: Recogniser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise MemoryError("no room for the program")
+
+    monkeypatch.setattr(run_serve, "load_recogniser", lambda config: recogniser)
+    monkeypatch.setattr(services, "compile_steps", lambda recogniser: iter([fail]))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+    with pytest.raises(MemoryError, match="no room"):
+        run_serve.run_serve(ServeConfig(port=0))
 
 
 def test_missing_packages_name_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -178,7 +178,7 @@ def test_a_picture_is_named_within_a_second(
         begun = time.perf_counter()
         page.set_input_files("#pictures", picture_file(scene(*GROUP)))
         page.wait_for_selector("#picture-results .face")
-        assert time.perf_counter() - begun < FIRST_RESULT
+        seconds = time.perf_counter() - begun
         titles = page.locator("#picture-results summary").all_inner_texts()
         named = sorted(re.findall("[a-z]+", title)[0] for title in titles)
         assert named == sorted(emotion for emotion, _ in GROUP)
@@ -187,6 +187,8 @@ def test_a_picture_is_named_within_a_second(
         page.locator("#picture-results").scroll_into_view_if_needed()
         page.evaluate("() => document.querySelector('.tabs').scrollIntoView()")
         screenshot(page, f"pictures-{scheme}-{size[0]}")
+        print(f"\nfirst result of a picture after {seconds:.2f} s")
+        assert seconds < FIRST_RESULT
 
 
 def test_the_camera_sends_one_frame_at_a_time(open_page: Callable[..., Any]) -> None:
@@ -210,7 +212,7 @@ def test_the_camera_sends_one_frame_at_a_time(open_page: Callable[..., Any]) -> 
         begun = time.perf_counter()
         page.click("#camera-start")
         page.wait_for_selector("#camera-faces .face")
-        assert time.perf_counter() - begun < FIRST_RESULT
+        seconds = time.perf_counter() - begun
         page.wait_for_selector("#camera-faces summary:has-text('surprise')", timeout=20_000)
         page.wait_for_selector("#camera-faces summary:has-text('happiness')", timeout=20_000)
         page.evaluate("() => document.querySelector('.tabs').scrollIntoView()")
@@ -222,6 +224,8 @@ def test_the_camera_sends_one_frame_at_a_time(open_page: Callable[..., Any]) -> 
         page.wait_for_timeout(500)
         assert frames == before > 5
         assert most == 1
+        print(f"\nfirst result of the camera after {seconds:.2f} s")
+        assert seconds < FIRST_RESULT
 
 
 def test_a_video_has_a_timeline_and_a_table(open_page: Callable[..., Any]) -> None:
