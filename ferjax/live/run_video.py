@@ -26,7 +26,7 @@ from ferjax.live.follow_faces import (
 from ferjax.live.follow_faces import from_json as followed_from_json
 from ferjax.live.follow_faces import to_json as followed_to_json
 from ferjax.live.timeline_figure import draw_timeline
-from ferjax.live.video_frames import VideoFacts, read_frames, video_facts
+from ferjax.live.video_frames import VideoFacts, read_frames, smallest_face, video_facts
 from ferjax.live.video_summary import write_video_summary
 from ferjax.live.video_table import (
     PersonColumns,
@@ -42,9 +42,6 @@ from ferjax.predict.result_places import check_results
 from ferjax.predict.table_files import write_table
 from ferjax.runtime.progress_bar import tqdm
 
-# Persons nearer than the height of twelve faces: smaller ones are mostly background, and a search
-# for them takes most of the time.
-_FACES_IN_A_PICTURE = 12
 # A kill loses about this much of the video: a chunk ends with the group of frames after it.
 _CHUNK_SECONDS, _CHUNK_FRAMES = 1.0, 120
 
@@ -211,7 +208,7 @@ def predict_video(config: PredictConfig, words: Sequence[str]) -> str:
     if config.annotate:
         check_copy(Path(config.annotate))
     video = Path(os.path.expanduser(words[0]))
-    smallest = max(20, video_facts(video).shorter_side // _FACES_IN_A_PICTURE)
+    smallest = smallest_face(video_facts(video))
     source = Path(config.workdir[0]) if config.workdir else config.weights
     predictor = load_predictor(source, config.checkpoint, config.batch_size, config.tta)
     plan = crop_plan(config.detector, smallest=smallest)

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import io
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,6 +22,12 @@ VIDEO_SUFFIXES = frozenset(
 # A time that is so many seconds before the last one comes from another clock; the least time
 # between two frames.
 _CLOCK_SET_BACK, _LEAST_STEP = 1.0, 1 / 90_000
+# Persons nearer than the height of twelve faces: smaller ones are mostly background, and a search
+# for them takes most of the time.
+_FACES_IN_A_PICTURE = 12
+# FFmpeg's names of the formats that are read from memory: those that hold all of a video. Others
+# (concat, hls) are lists of files and addresses, which FFmpeg would open.
+_WHOLE_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,ogg,flv,asf"
 # Damaged places in a row after which the rest of a file is given up.
 _MOST_DAMAGE = 1000
 
@@ -57,6 +64,23 @@ class VideoFacts:
     shorter_side: int
 
 
+@dataclass(frozen=True)
+class VideoBytes:
+    """A video in memory, such as one that somebody uploads.
+
+    Attributes:
+      name: for errors.
+      data: all bytes of the file.
+    """
+
+    name: str
+    data: bytes
+
+    def __str__(self) -> str:
+        """Returns the name."""
+        return self.name
+
+
 def is_video(word: str) -> bool:
     """Returns whether a word of a command names a video, by its suffix."""
     return Path(word).suffix.lower() in VIDEO_SUFFIXES
@@ -73,29 +97,36 @@ def pyav() -> Any:
 
 
 @contextlib.contextmanager
-def open_video(path: Path) -> Iterator[Any]:
+def open_video(source: Path | VideoBytes) -> Iterator[Any]:
     """Yields PyAV's container of a video.
 
     Raises:
       UserError: no such file, an empty one, or one without video.
     """
     av = pyav()
-    if not os.path.isfile(path):
-        raise UserError(f"{path}: no such video.")
-    if os.path.getsize(path) == 0:
-        raise UserError(f"{path}: the file is empty (0 bytes), expected a video; copy it again.")
+    if isinstance(source, Path) and not os.path.isfile(source):
+        raise UserError(f"{source}: no such video.")
+    if (len(source.data) if isinstance(source, VideoBytes) else os.path.getsize(source)) == 0:
+        raise UserError(f"{source}: the file is empty (0 bytes), expected a video; copy it again.")
     try:
-        # An absolute path: FFmpeg takes what stands before a colon for a protocol.
-        container = av.open(os.path.abspath(path), metadata_errors="ignore")
+        if isinstance(source, VideoBytes):
+            # It may be anybody's: it opens nothing else.
+            options = {"format_whitelist": _WHOLE_FORMATS, "protocol_whitelist": "none"}
+            file = io.BytesIO(source.data)
+            container = av.open(file, container_options=options, metadata_errors="ignore")
+        else:
+            # An absolute path: FFmpeg takes what stands before a colon for a protocol.
+            container = av.open(os.path.abspath(source), metadata_errors="ignore")
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as a video ({error}); copy it again.") from None
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{source}: cannot be read as a video ({reason}); copy it again.") from None
     with container:
         if not container.streams.video:
-            raise UserError(f"{path}: there is no video in it, only sound or data.")
+            raise UserError(f"{source}: there is no video in it, only sound or data.")
         yield container
 
 
-def video_facts(path: Path) -> VideoFacts:
+def video_facts(path: Path | VideoBytes) -> VideoFacts:
     """Returns what the header of a video says; raises `UserError` as `open_video` does."""
     with open_video(path) as container:
         stream = container.streams.video[0]
@@ -104,8 +135,13 @@ def video_facts(path: Path) -> VideoFacts:
         return VideoFacts(stream.frames, seconds, float(stream.average_rate or 0), shorter)
 
 
+def smallest_face(facts: VideoFacts) -> int:
+    """Returns the least side of the faces that are searched in a video, in pixels."""
+    return max(20, facts.shorter_side // _FACES_IN_A_PICTURE)
+
+
 def read_frames(
-    path: Path, first: int = 0, on_damage: Callable[[], None] = lambda: None
+    path: Path | VideoBytes, first: int = 0, on_damage: Callable[[], None] = lambda: None
 ) -> Iterator[Frame]:
     """Yields the frames of a video in the order in which they are shown.
 
@@ -114,7 +150,7 @@ def read_frames(
     set back, as in videos that were put together.
 
     Args:
-      path: the video.
+      path: the video: a file, or its bytes.
       first: number of the first frame that is wanted; those before it are decoded only.
       on_damage: called for every packet and frame that is damaged; what can be read goes on.
 

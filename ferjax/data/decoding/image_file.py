@@ -78,22 +78,60 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
     Raises:
       UserError: the bytes are no image, see `read_image`.
     """
+    return decode_opened(open_image(data, name), name, len(data))
+
+
+def open_image(data: bytes, name: str, formats: tuple[str, ...] | None = None) -> Image.Image:
+    """Reads the header of an image file; its pixels are not decoded yet, see `decode_opened`.
+
+    Args:
+      data: all bytes of the file.
+      name: for the error.
+      formats: Pillow's names of those that are allowed; None: all.
+
+    Raises:
+      UserError: the bytes are no image; its cause is Pillow's `DecompressionBombError` or `Warning`
+        where the header states more pixels than Pillow's own limit.
+    """
     try:
-        return _upright_pixels(io.BytesIO(data), None)
+        return Image.open(io.BytesIO(data), formats=formats)
     except _DECODE_ERRORS as error:
         raise undecodable(name, len(data), error) from error
 
 
-def _upright_pixels(source: Path | io.BytesIO, channels: int | None) -> np.ndarray:
+def decode_opened(file: Image.Image, name: str, size: int) -> np.ndarray:
+    """Decodes an image of `open_image` as `read_unresized` does, and closes it.
+
+    Args:
+      file: the image.
+      name: for the error.
+      size: bytes of its file, for the error.
+
+    Raises:
+      UserError: it is damaged.
+    """
+    try:
+        with file:
+            return _pixels_of(file, None)
+    except _DECODE_ERRORS as error:
+        raise undecodable(name, size, error) from error
+
+
+def _upright_pixels(source: Path, channels: int | None) -> np.ndarray:
     """Returns uint8 [H, W, C]; without `channels` C is 1 for grey files and 3 for all others."""
     with Image.open(source) as file:
-        transpose = _TRANSPOSE.get(_orientation(file))
-        channels = channels or (1 if file.mode in _GREY_MODES else 3)
-        mode = "L" if channels == 1 else "RGB"
-        file.load()
-        image = file if file.mode == mode else _eight_bit(file).convert(mode)
-        image = image if transpose is None else image.transpose(transpose)
-        pixels = np.frombuffer(image.tobytes(), np.uint8)
+        return _pixels_of(file, channels)
+
+
+def _pixels_of(file: Image.Image, channels: int | None) -> np.ndarray:
+    """Returns uint8 [H, W, C] of an opened image file, upright."""
+    transpose = _TRANSPOSE.get(_orientation(file))
+    channels = channels or (1 if file.mode in _GREY_MODES else 3)
+    mode = "L" if channels == 1 else "RGB"
+    file.load()
+    image = file if file.mode == mode else _eight_bit(file).convert(mode)
+    image = image if transpose is None else image.transpose(transpose)
+    pixels = np.frombuffer(image.tobytes(), np.uint8)
     return pixels.reshape(image.height, image.width, channels)
 
 

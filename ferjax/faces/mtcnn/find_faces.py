@@ -203,6 +203,20 @@ def _in_batches(
     return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
 
 
+def compile_every_size(parameters: Parameters) -> None:
+    """Compiles the networks for every number of tiles and crops, so that no later image waits."""
+    tiles, crops = (
+        [1 << k for k in range(most.bit_length())] for most in (_MOST_TILES, _MOST_CROPS)
+    )
+    for count in tiles:
+        sizes = np.full(count, _TILE, np.int32)
+        images = np.zeros((count, _TILE, _TILE, 3), np.float32)
+        _in_batches(_propose_tiles, parameters, images, sizes, sizes)
+    for count in crops:
+        _in_batches(_refine, parameters, np.zeros((count, 24, 24, 3), np.float32))
+        _in_batches(_locate, parameters, np.zeros((count, 48, 48, 3), np.float32))
+
+
 @functools.cache
 def _compiled(network: Callable[..., tuple[jax.Array, ...]]) -> Callable[..., Any]:
     """Returns a network jitted; not at import, which must not start a JAX backend."""

@@ -1,0 +1,60 @@
+"""What a server says of its network: facts for the page, values for /api/card."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ferjax.report.pages.markdown_tables import percentage
+from ferjax.serve.explanations import known_methods
+from ferjax.serve.limits import Limits
+from ferjax.serve.recogniser import Recogniser
+
+
+def card_values(recogniser: Recogniser, limits: Limits, rate: int) -> dict[str, Any]:
+    """Returns the answer of /api/card.
+
+    Args:
+      recogniser: the network.
+      limits: of requests.
+      rate: requests a minute of one address, 0: any number.
+    """
+    return {
+        "name": recogniser.name,
+        "classes": list(recogniser.classes),
+        "sets": recogniser.coverage if recogniser.set_threshold is not None else None,
+        "limits": {
+            "upload_bytes": limits.upload_bytes,
+            "pixels": limits.pixels,
+            "pictures": limits.pictures,
+            "faces": limits.faces,
+            "frames": limits.frames,
+            "requests_a_minute": rate or None,
+        },
+        "methods": known_methods(recogniser.explainer),
+        "card": dict(recogniser.card),
+    }
+
+
+def card_facts(card: Mapping[str, Any]) -> dict[str, str]:
+    """Returns name → value of what a card says in short; empty for a run, which has none."""
+    scores, training = card.get("scores"), card.get("training")
+    if not scores or not training:
+        return {}
+    low, high = scores["accuracy_interval"]
+    images = sum(training["images"].values())
+    facts = {
+        "network": f"{card['model']}, {card['parameters']:,} parameters",
+        "trained on": f"{images:,} faces of {training['data set']}",
+        "measured on": str(scores["split"]),
+        "accuracy": f"{percentage(scores['accuracy'])} (95 %: {percentage(low)} to"
+        f" {percentage(high)})",
+        "mean-class accuracy": percentage(scores["mean_class_accuracy"]),
+    }
+    if sets := scores.get("prediction_sets"):
+        facts[f"coverage of sets at {percentage(sets['asked'], 0)}"] = percentage(sets["coverage"])
+    return {**facts, **{f"licence of the {k}": v for k, v in card.get("licence", {}).items()}}
+
+
+def recalls(card: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Returns emotion, its recall, and on how many images that was measured."""
+    rows = card.get("scores", {}).get("per_class", ())
+    return [(row["class"], percentage(row["recall"]), f"{row['support']:,}") for row in rows]

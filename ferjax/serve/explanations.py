@@ -1,0 +1,77 @@
+"""What an answer rests on, drawn over the face that the network saw."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ferjax.data.decoding.image_file import decode_opened, resize_image
+from ferjax.errors import UserError
+from ferjax.explain.explainer import DEFAULT_METHOD, Explainer
+from ferjax.explain.methods import METHODS, OF_A_LAYER
+from ferjax.explain.overlay import legible_overlay
+from ferjax.predict.inputs import Input
+from ferjax.predict.predict_inputs import PredictSettings, rows_and_faces
+from ferjax.serve.limits import Limits, Refused
+from ferjax.serve.uploads import Upload, open_picture
+
+# Larger faces are shrunk to this side: their maps hold no finer detail.
+_LARGEST_SIDE = 512
+
+
+def known_methods(explainer: Explainer) -> list[str]:
+    """Returns the methods that a network allows, the default one first."""
+    names = [name for name in METHODS if explainer.layer or name not in OF_A_LAYER]
+    return sorted(names, key=lambda name: name != DEFAULT_METHOD)
+
+
+def explained_face(
+    file: Upload,
+    face: int,
+    settings: PredictSettings,
+    limits: Limits,
+    explainer: Explainer,
+    method: str | None,
+    emotion: str | None,
+) -> bytes:
+    """Returns a PNG of one face of a picture under the map of what speaks for an emotion.
+
+    Args:
+      file: the picture.
+      face: number of the face, as in the answer of /api/faces with the same settings.
+      settings: whether and how faces are searched.
+      limits: of pixels and faces.
+      explainer: of the network.
+      method: a name of `known_methods`; None: the first of them.
+      emotion: which is explained; None: the most probable one.
+
+    Raises:
+      Refused: no picture, too many pixels, no such face, method or emotion.
+    """
+    image = open_picture(file, limits)
+    try:
+        pixels = decode_opened(image, file.name, len(file.data))
+        pairs = rows_and_faces(Input(file.name, Path(file.name)), pixels, settings)
+        crop = _crop_of([crop for _, crop in pairs if crop is not None], face)
+        found = explainer(crop, method or known_methods(explainer)[0], emotion)
+    except UserError as error:
+        raise Refused(422, str(error)) from None
+    return _png(legible_overlay(crop, found.maps[0]))
+
+
+def _crop_of(crops: Sequence[np.ndarray], face: int) -> np.ndarray:
+    """Returns a face as RGB of a moderate size; grey ones would need programs of their own."""
+    if not 0 <= face < len(crops):
+        raise UserError(f"face={face}: {len(crops)} faces were found, counted from 0.")
+    crop = crops[face]
+    shrink = min(1.0, _LARGEST_SIDE / max(crop.shape[:2]))
+    size = (max(1, round(shrink * crop.shape[0])), max(1, round(shrink * crop.shape[1])))
+    return np.broadcast_to(resize_image(crop, size), (*size, 3)).copy()
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()

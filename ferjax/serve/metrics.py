@@ -1,0 +1,83 @@
+"""Numbers about the server for Prometheus; none of them says anything about a picture or person."""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ferjax.errors import UserError
+
+# Seconds, from an answer at once to a long video; faces of a batch.
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+_FACES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+def serve_package(name: str) -> Any:
+    """Returns a module of the extra `serve`; raises `UserError` if it is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise UserError(
+            f"launch.serve needs {name.partition('.')[0]}, which is not installed. Run: pip install"
+            " 'ferjax[serve]'"
+        ) from None
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Counters of one server.
+
+    Attributes:
+      request: called with route, status and seconds of every answered request.
+      batch: called with faces and seconds of every call of the network.
+      refused: called with the reason, a word, of every request that a limit refused.
+      watch: called once with functions that count waiting faces and requests under way.
+      page: returns the text of /metrics and its content type.
+    """
+
+    request: Callable[[str, int, float], None]
+    batch: Callable[[int, float], None]
+    refused: Callable[[str], None]
+    watch: Callable[[Callable[[], int], Callable[[], int]], None]
+    page: Callable[[], tuple[bytes, str]]
+
+
+def make_metrics() -> Metrics:
+    """Returns the counters of a server, which begin at 0; raises `UserError` as `serve_package`."""
+    client = serve_package("prometheus_client")
+    registry = client.CollectorRegistry()
+    client.ProcessCollector(registry=registry)
+    requests = client.Counter(
+        "ferjax_requests", "Answered requests.", ["route", "status"], registry=registry
+    )
+    seconds = client.Histogram(
+        "ferjax_request_seconds", "Time to answer.", ["route"], buckets=_SECONDS, registry=registry
+    )
+    faces = client.Counter("ferjax_faces", "Faces named by the network.", registry=registry)
+    batches = client.Histogram(
+        "ferjax_batch_faces", "Faces of a call of the network.", buckets=_FACES, registry=registry
+    )
+    network = client.Counter("ferjax_network_seconds", "Time in the network.", registry=registry)
+    refusals = client.Counter(
+        "ferjax_refused_requests", "Requests that a limit refused.", ["reason"], registry=registry
+    )
+    waiting = client.Gauge("ferjax_waiting_faces", "Faces in the queue.", registry=registry)
+    under_way = client.Gauge("ferjax_requests_under_way", "Requests.", registry=registry)
+
+    def request(route: str, status: int, taken: float) -> None:
+        requests.labels(route, str(status)).inc()
+        seconds.labels(route).observe(taken)
+
+    def batch(count: int, taken: float) -> None:
+        faces.inc(count)
+        batches.observe(count)
+        network.inc(taken)
+
+    def watch(count_waiting: Callable[[], int], count_under_way: Callable[[], int]) -> None:
+        waiting.set_function(count_waiting)
+        under_way.set_function(count_under_way)
+
+    def page() -> tuple[bytes, str]:
+        return client.generate_latest(registry), client.CONTENT_TYPE_LATEST
+
+    return Metrics(request, batch, lambda reason: refusals.labels(reason).inc(), watch, page)

@@ -1,0 +1,103 @@
+"""The pages as HTML: what is written on them is escaped, and no script or style stands in them."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from ferjax.report.figures.style import class_colours
+from ferjax.serve.card import card_facts, card_values, recalls
+from ferjax.serve.limits import Limits
+from ferjax.serve.recogniser import Recogniser
+
+_FOLDER = Path(__file__).parent
+STATIC_FOLDER = _FOLDER / "static"
+_BLACK = "#000000"
+
+
+def first_page(recogniser: Recogniser, limits: Limits, rate: int) -> str:
+    """Returns the page for pictures, camera and videos.
+
+    Args:
+      recogniser: the network.
+      limits: of requests, which the page checks before it sends anything.
+      rate: requests a minute of one address, 0: any number.
+    """
+    values = card_values(recogniser, limits, rate)
+    # Black lines would vanish on a dark page.
+    colours = {
+        name: "currentColor" if colour == _BLACK else colour
+        for name, colour in class_colours(recogniser.classes).items()
+    }
+    return _render(
+        "first.html",
+        {
+            "name": recogniser.name,
+            "classes": recogniser.classes,
+            "sets": values["sets"],
+            "limits": limits,
+            "methods": values["methods"],
+            "card": recogniser.card,
+            "facts": card_facts(recogniser.card),
+            "recalls": recalls(recogniser.card),
+            "settings": json.dumps(
+                {
+                    **values["limits"],
+                    "sets": values["sets"],
+                    "methods": values["methods"],
+                    "colours": colours,
+                }
+            ),
+        },
+    )
+
+
+def api_page(document: Mapping[str, Any]) -> str:
+    """Returns the page about the API, from its OpenAPI document."""
+    routes = [
+        {"path": path, "method": method.upper(), **route, "about": _text(route["description"])}
+        for path, methods in document["paths"].items()
+        for method, route in methods.items()
+    ]
+    schemas = {
+        name: list(_fields(schema))
+        for name, schema in document["components"]["schemas"].items()
+        if "properties" in schema
+    }
+    return _render("api.html", {"routes": routes, "schemas": schemas, "info": document["info"]})
+
+
+def _text(description: str) -> Markup:
+    """Returns a description as HTML, what stands between backticks as code."""
+    return Markup(re.sub("`(.*?)`", r"<code>\1</code>", str(escape(description))))
+
+
+def _fields(schema: Mapping[str, Any]) -> Sequence[tuple[str, str, str]]:
+    """Returns name, type and description of the fields of an object."""
+    return [
+        (name, _type_of(field), str(field.get("description", "")))
+        for name, field in schema["properties"].items()
+    ]
+
+
+def _type_of(field: Mapping[str, Any]) -> str:
+    if "$ref" in field:
+        return str(field["$ref"]).rpartition("/")[2]
+    if field.get("type") == "array":
+        return f"list of {_type_of(field['items'])}"
+    return str(field.get("type", "any"))
+
+
+def _render(template: str, values: Mapping[str, Any]) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(values)

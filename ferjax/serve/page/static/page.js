@@ -1,0 +1,450 @@
+// The page: pictures, camera and videos are sent to this server, and shown with what it answers.
+// Texts come from file names and from the server: they are only ever set as text, never as markup.
+"use strict";
+
+const settings = JSON.parse(document.body.dataset.settings);
+const classes = Object.keys(settings.colours);
+const byId = (id) => document.getElementById(id);
+const SVG = "http://www.w3.org/2000/svg";
+const CAMERA_WIDTH = 640, OPEN_FACES = 3;
+
+// ---- Small helpers -------------------------------------------------------------------------
+
+function element(name, properties = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(properties)) {
+    if (key in made) made[key] = value; else made.setAttribute(key, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+function shape(name, attributes = {}, ...children) {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children);
+  return made;
+}
+
+function say(text, bad = false) {
+  const state = byId("state");
+  state.textContent = text;
+  state.classList.toggle("bad", bad);
+}
+
+const percent = (value) => `${(100 * value).toFixed(value < 0.0995 ? 1 : 0)} %`;
+const pause = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
+
+// The notice was seen before the first use; from then on a line of it is enough.
+const foldNotice = () => { byId("notice").open = false; };
+
+function save(blob, name) {
+  const link = element("a", { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+// Sends a file or form; waits and tries again while the server is busy. Throws what it says else.
+async function post(path, body, options = {}) {
+  for (let attempt = 0; ; attempt += 1) {
+    let answer;
+    try {
+      answer = await fetch(path, { method: "POST", body, ...options });
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      throw new Error("The server does not answer. Is it still running?");
+    }
+    if (answer.ok) return answer;
+    const wait = Number(answer.headers.get("Retry-After"));
+    if ((answer.status === 429 || answer.status === 503) && wait && attempt < 3) {
+      await pause(Math.min(wait, 10));
+      continue;
+    }
+    const found = await answer.json().catch(() => ({}));
+    throw new Error(found.error || `The server answers with status ${answer.status}.`);
+  }
+}
+
+function form(...files) {
+  const made = new FormData();
+  for (const file of files) made.append("file", file, file.name || "picture");
+  return made;
+}
+
+// ---- Faces as boxes and bars ----------------------------------------------------------------
+
+function bars(row) {
+  const order = [...classes].sort((a, b) => row.probabilities[b] - row.probabilities[a]);
+  const inside = new Set(row.set || [row.emotion]);
+  const body = element("tbody");
+  for (const name of order) {
+    const fill = element("div", { className: "fill" });
+    fill.style.width = `${100 * row.probabilities[name]}%`;
+    const track = element("div", { className: "track" }, fill);
+    track.setAttribute("aria-hidden", "true");
+    body.append(element("tr", { className: inside.has(name) ? "in" : "" },
+      element("th", { scope: "row", textContent: name }), element("td", {}, track),
+      element("td", { className: "number", textContent: percent(row.probabilities[name]) })));
+  }
+  const table = element("table", { className: "bars" }, body);
+  table.setAttribute("aria-label", "Probabilities of the expressions");
+  return table;
+}
+
+function setText(row) {
+  if (!row.set || settings.sets === null) return "";
+  const line = element("p", { className: "set" }, `With ${percent(settings.sets)}: `);
+  line.append(element("strong", { textContent: row.set.join(" or ") }));
+  return line;
+}
+
+function faceTitle(row, number, several) {
+  const name = several ? `${number + 1}: ${row.emotion}` : row.emotion;
+  return [name, element("span", { className: "share", textContent: percent(row.confidence) })];
+}
+
+// Draws boxes into an overlay whose units are the picture's pixels.
+function drawBoxes(overlay, width, height, rows, { mirrored = false, choose = null } = {}) {
+  overlay.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  overlay.replaceChildren();
+  const unit = Math.max(width, height) / 640;
+  rows.forEach((row, k) => {
+    if (row.left === undefined) return;
+    const left = mirrored ? width - row.left - row.width : row.left;
+    const box = { x: left, y: row.top, width: row.width, height: row.height, rx: 3 * unit };
+    const text = `${rows.length > 1 ? `${(row.person ?? k) + 1}: ` : ""}${row.emotion}`;
+    const group = shape("g", {}, shape("rect", { ...box, class: "shadow" }), shape("rect", box));
+    if (row.width > 40 * unit) {
+      const size = 15 * unit, above = row.top > 1.6 * size;
+      const top = above ? row.top - 1.5 * size : row.top;
+      group.append(
+        shape("rect", { class: "label", x: left, y: top, width: (0.62 * text.length + 0.8) * size, height: 1.5 * size, rx: 3 * unit }),
+        shape("text", { x: left + 0.4 * size, y: top + 1.1 * size, "font-size": size }, text));
+    }
+    if (choose) group.addEventListener("click", () => choose(k));
+    overlay.append(group);
+  });
+}
+
+function facePanel(row, k, several, open, explain) {
+  const panel = element("details", { className: "face", open },
+    element("summary", {}, ...faceTitle(row, k, several)), setText(row), bars(row));
+  if (explain) {
+    const button = element("button", { type: "button", className: "button", textContent: "Explain" });
+    button.setAttribute("aria-label", `Explain face ${k + 1}, ${row.emotion}`);
+    button.addEventListener("click", () => explain(k));
+    panel.append(button);
+  }
+  return panel;
+}
+
+// ---- Pictures --------------------------------------------------------------------------------
+
+let shown = [];
+const mode = () => document.querySelector('input[name="faces"]:checked').value;
+
+async function showPictures(list) {
+  const files = [...list].slice(0, settings.pictures);
+  if (!files.length) return;
+  foldNotice();
+  byId("table").hidden = byId("clear").hidden = false;
+  let done = 0, faces = 0;
+  for (const file of files) {
+    say(files.length > 1 ? `Picture ${done + 1} of ${files.length}…` : "Looking…");
+    faces += await showPicture(file);
+    done += 1;
+  }
+  say(`${done} ${done === 1 ? "picture" : "pictures"}, ${faces} ${faces === 1 ? "face" : "faces"}.`);
+}
+
+async function showPicture(file) {
+  const title = element("h3", { textContent: file.name || "picture" });
+  const result = element("article", { className: "result" }, title);
+  byId("picture-results").prepend(result);
+  shown.push(file);
+  const asked = mode();
+  try {
+    if (file.size > settings.upload_bytes) throw new Error(`Larger than ${settings.upload_bytes / 1e6} MB, the limit of this server.`);
+    const answer = await (await post(`api/faces?faces=${asked}`, form(file))).json();
+    return fillResult(result, file, answer, asked);
+  } catch (error) {
+    result.append(element("p", { className: "problem", textContent: error.message }));
+    return 0;
+  }
+}
+
+function fillResult(result, file, answer, asked) {
+  const rows = answer.rows.filter((row) => row.status === "read");
+  const image = element("img", { src: URL.createObjectURL(file), alt: `The picture ${file.name || ""}` });
+  const overlay = shape("svg", { class: "boxes", "aria-hidden": "true" });
+  const stage = element("div", { className: "stage" }, image, overlay);
+  stage.classList.toggle("small", answer.width < 200);
+  image.addEventListener("error", () => image.replaceWith(element("p", { className: "hint", textContent: "Your browser cannot show this kind of picture." })));
+  const explain = settings.methods.length ? (k) => openExplanation(file, rows[k], k, asked) : null;
+  const list = element("div", { className: "faces" });
+  rows.forEach((row, k) => list.append(facePanel(row, k, rows.length > 1, k === 0 || rows.length <= OPEN_FACES, explain)));
+  if (!rows.length) list.append(element("p", { textContent: "No face was found." }));
+  if (answer.left_out) list.append(element("p", { className: "hint", textContent: `${answer.left_out} more faces are beyond the limit of this server.` }));
+  drawBoxes(overlay, answer.width, answer.height, rows, { choose: (k) => {
+    list.children[k].open = true;
+    list.children[k].scrollIntoView({ block: "nearest" });
+    if (explain) explain(k);
+  } });
+  result.append(stage, list);
+  return rows.length;
+}
+
+async function saveTable() {
+  say("The table is made…");
+  try {
+    const answer = await post(`api/table?faces=${mode()}`, form(...shown));
+    save(await answer.blob(), "emotions.csv");
+    say("The table is saved.");
+  } catch (error) { say(error.message, true); }
+}
+
+function clearPictures() {
+  for (const image of document.querySelectorAll("#picture-results img")) URL.revokeObjectURL(image.src);
+  byId("picture-results").replaceChildren();
+  byId("table").hidden = byId("clear").hidden = true;
+  shown = [];
+  say("Cleared.");
+}
+
+// ---- Explanations ----------------------------------------------------------------------------
+
+let explained = null;
+
+function openExplanation(file, row, face, asked) {
+  explained = { file, face, asked };
+  byId("explain-emotion").value = row.emotion;
+  byId("explain").showModal();
+  showExplanation();
+}
+
+async function showExplanation() {
+  const { file, face, asked } = explained, image = byId("explain-image");
+  const method = byId("explain-method").value, emotion = byId("explain-emotion").value;
+  const query = new URLSearchParams({ face, method, emotion, faces: asked });
+  byId("explain-state").textContent = "Working…";
+  try {
+    const picture = await (await post(`api/explain?${query}`, form(file))).blob();
+    URL.revokeObjectURL(image.src);
+    image.src = URL.createObjectURL(picture);
+    image.alt = `The face with the places that speak for ${emotion}`;
+    byId("explain-state").textContent = `What speaks for ${emotion}.`;
+  } catch (error) { byId("explain-state").textContent = error.message; }
+}
+
+// ---- Camera ----------------------------------------------------------------------------------
+
+let camera = null;
+
+async function startCamera() {
+  if (!navigator.mediaDevices) {
+    say("Browsers give a camera only to https and to this machine (localhost).", true);
+    return;
+  }
+  try {
+    camera = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: CAMERA_WIDTH } }, audio: false });
+  } catch (error) {
+    say(`There is no camera, or it was not allowed (${error.name}).`, true);
+    return;
+  }
+  const video = byId("camera-video");
+  video.srcObject = camera;
+  await video.play();
+  foldNotice();
+  byId("camera-start").hidden = true;
+  byId("camera-stop").hidden = byId("camera-result").hidden = false;
+  say("The camera runs.");
+  followCamera(camera, video);
+}
+
+function stopCamera() {
+  if (!camera) return;
+  for (const track of camera.getTracks()) track.stop();
+  camera = null;
+  byId("camera-video").srcObject = null;
+  byId("camera-start").hidden = false;
+  byId("camera-stop").hidden = byId("camera-result").hidden = true;
+  byId("camera-speed").textContent = "";
+  say("The camera is off.");
+}
+
+// One frame at a time: the next one is taken when the last one is answered. The frame that was
+// answered is shown, not a later one, so that boxes lie where they belong.
+async function followCamera(mine, video) {
+  const canvas = document.createElement("canvas"), paint = canvas.getContext("2d"), seen = byId("camera-frame");
+  const overlay = document.querySelector("#camera-result .boxes"), list = byId("camera-faces");
+  while (camera === mine) {
+    const scale = Math.min(1, CAMERA_WIDTH / video.videoWidth), begun = performance.now();
+    canvas.width = Math.round(scale * video.videoWidth);
+    canvas.height = Math.round(scale * video.videoHeight);
+    paint.drawImage(video, 0, 0, canvas.width, canvas.height);
+    const frame = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.9));
+    try {
+      const answer = await (await post("api/faces?faces=crop&view=camera&name=frame", frame, { headers: { "Content-Type": "image/jpeg" } })).json();
+      if (camera !== mine) return;
+      const rows = answer.rows.filter((row) => row.status === "read");
+      seen.width = canvas.width;
+      seen.height = canvas.height;
+      seen.getContext("2d").drawImage(canvas, 0, 0);
+      drawBoxes(overlay, answer.width, answer.height, rows, { mirrored: true });
+      list.replaceChildren(...rows.slice(0, OPEN_FACES).map((row, k) => facePanel(row, k, rows.length > 1, true, null)));
+      if (!rows.length) list.append(element("p", { textContent: "No face is in view." }));
+      byId("camera-speed").textContent = `${Math.round(performance.now() - begun)} ms a frame`;
+    } catch (error) {
+      stopCamera();
+      say(error.message, true);
+      return;
+    }
+    // A hidden tab takes no frames.
+    await new Promise((done) => requestAnimationFrame(done));
+  }
+}
+
+// ---- Videos ----------------------------------------------------------------------------------
+
+let asking = null;
+
+async function showVideo(file) {
+  if (file.size > settings.upload_bytes) {
+    say(`${file.name} is larger than ${settings.upload_bytes / 1e6} MB, the limit of this server.`, true);
+    return;
+  }
+  foldNotice();
+  if (asking) asking.abort();
+  const mine = asking = new AbortController();
+  byId("video-results").replaceChildren();
+  byId("video-table").hidden = true;
+  byId("video-progress").hidden = byId("video-cancel").hidden = false;
+  say("The video is worked on…");
+  try {
+    const answer = await (await post("api/clip?format=both", form(file), { signal: mine.signal })).json();
+    fillVideo(file, answer);
+    byId("video-table").hidden = false;
+    byId("video-table").onclick = () => save(new Blob([answer.table], { type: "text/csv" }), "persons.csv");
+  } catch (error) {
+    say(error.name === "AbortError" ? "Cancelled." : error.message, error.name !== "AbortError");
+  }
+  if (asking === mine) byId("video-progress").hidden = byId("video-cancel").hidden = true;
+}
+
+function fillVideo(file, answer) {
+  const persons = new Map();
+  for (const row of answer.rows) {
+    if (row.person === undefined) continue;
+    if (!persons.has(row.person)) persons.set(row.person, []);
+    persons.get(row.person).push(row);
+  }
+  const video = element("video", { src: URL.createObjectURL(file), controls: true, playsInline: true, muted: true });
+  const overlay = shape("svg", { class: "boxes", "aria-hidden": "true", "pointer-events": "none" });
+  const list = element("div", { className: "faces" }), cursors = [];
+  const last = answer.rows.length ? answer.rows[answer.rows.length - 1].seconds : 0;
+  const longest = [...persons.entries()].sort((a, b) => b[1].length - a[1].length).slice(0, 8);
+  for (const [person, rows] of longest) {
+    const [chart, cursor] = timeline(rows, last);
+    cursors.push(cursor);
+    list.append(element("section", { className: "face" }, element("h3", { textContent: `Person ${person + 1}: ${rows.length} frames` }), chart));
+  }
+  if (persons.size) list.append(legend());
+  const result = element("article", { className: "result" }, element("h3", { textContent: file.name }),
+    element("div", { className: "stage" }, video, overlay), list);
+  const draw = () => {
+    const now = video.currentTime;
+    const row = answer.rows.reduce((best, each) => (each.seconds <= now + 0.005 ? each : best), answer.rows[0]);
+    if (row) drawBoxes(overlay, answer.width, answer.height, answer.rows.filter((each) => each.frame === row.frame && each.left !== undefined));
+    for (const cursor of cursors) { cursor.setAttribute("x1", now); cursor.setAttribute("x2", now); }
+    if (!video.paused) requestAnimationFrame(draw);
+  };
+  for (const event of ["play", "seeked", "loadeddata"]) video.addEventListener(event, draw);
+  byId("video-results").replaceChildren(result);
+  say(`${answer.frames} frames, ${persons.size} ${persons.size === 1 ? "person" : "persons"}.`);
+}
+
+function timeline(rows, last) {
+  const chart = shape("svg", { class: "timeline", viewBox: `0 0 ${last || 1} 1`, preserveAspectRatio: "none", role: "img" });
+  const mean = (name) => rows.reduce((sum, row) => sum + row.probabilities[name], 0) / rows.length;
+  const strongest = [...classes].sort((a, b) => mean(b) - mean(a)).slice(0, 3);
+  chart.setAttribute("aria-label", `Over time; on average ${strongest.map((name) => `${name} ${percent(mean(name))}`).join(", ")}`);
+  for (const name of classes) {
+    const points = rows.map((row, k) => `${k ? "L" : "M"}${row.seconds} ${(0.97 - 0.94 * row.probabilities[name]).toFixed(4)}`);
+    chart.append(shape("path", { d: points.join(""), stroke: settings.colours[name] }));
+  }
+  const cursor = shape("line", { x1: 0, x2: 0, y1: 0, y2: 1 });
+  chart.append(cursor);
+  return [chart, cursor];
+}
+
+function legend() {
+  const list = element("ul", { className: "legend" });
+  for (const name of classes) {
+    const sample = shape("svg", { viewBox: "0 0 14 8", "aria-hidden": "true" }, shape("line", { x1: 0, x2: 14, y1: 4, y2: 4, stroke: settings.colours[name], "stroke-width": 3 }));
+    list.append(element("li", {}, sample, name));
+  }
+  return list;
+}
+
+// ---- Tabs, drops, and the start ----------------------------------------------------------------
+
+const tabs = [...document.querySelectorAll('[role="tab"]')];
+
+function openTab(tab) {
+  for (const each of tabs) {
+    const chosen = each === tab;
+    each.setAttribute("aria-selected", String(chosen));
+    each.tabIndex = chosen ? 0 : -1;
+    byId(each.getAttribute("aria-controls")).hidden = !chosen;
+  }
+  if (tab.id !== "tab-camera") stopCamera();
+}
+
+tabs.forEach((tab, k) => {
+  tab.addEventListener("click", () => openTab(tab));
+  tab.addEventListener("keydown", (event) => {
+    const to = { ArrowRight: k + 1, ArrowLeft: k - 1, Home: 0, End: tabs.length - 1 }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    const next = tabs[(to + tabs.length) % tabs.length];
+    openTab(next);
+    next.focus();
+  });
+});
+
+for (const area of document.querySelectorAll(".drop")) {
+  const take = area.dataset.drop === "video" ? (files) => showVideo(files[0]) : showPictures;
+  const input = area.querySelector("input");
+  input.addEventListener("change", () => { if (input.files.length) take([...input.files]); input.value = ""; });
+  area.addEventListener("dragover", (event) => { event.preventDefault(); area.classList.add("over"); });
+  area.addEventListener("dragleave", () => area.classList.remove("over"));
+  area.addEventListener("drop", (event) => {
+    event.preventDefault();
+    area.classList.remove("over");
+    if (!input.disabled && event.dataTransfer.files.length) take([...event.dataTransfer.files]);
+  });
+}
+
+document.addEventListener("paste", (event) => {
+  const files = [...(event.clipboardData?.files || [])].filter((file) => file.type.startsWith("image/"));
+  if (files.length && !byId("pictures").disabled) { openTab(byId("tab-pictures")); showPictures(files); }
+});
+byId("table").addEventListener("click", saveTable);
+byId("clear").addEventListener("click", clearPictures);
+byId("camera-start").addEventListener("click", startCamera);
+byId("camera-stop").addEventListener("click", stopCamera);
+byId("video-cancel").addEventListener("click", () => asking && asking.abort());
+byId("explain-close").addEventListener("click", () => byId("explain").close());
+for (const id of ["explain-method", "explain-emotion"]) byId(id).addEventListener("change", showExplanation);
+window.addEventListener("pagehide", stopCamera);
+
+async function waitUntilReady() {
+  for (;;) {
+    const ready = await fetch("ready").then((answer) => answer.ok, () => false);
+    if (ready) break;
+    await pause(0.5);
+  }
+  for (const id of ["pictures", "camera-start", "video"]) byId(id).disabled = false;
+  say("Ready.");
+}
+waitUntilReady();

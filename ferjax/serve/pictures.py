@@ -1,0 +1,157 @@
+"""From uploaded pictures to rows of a prediction table, by the steps of `launch.predict`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ferjax.data.decoding.image_file import decode_opened, resize_image
+from ferjax.errors import UserError
+from ferjax.faces.crop_face import CropPlan
+from ferjax.predict.inputs import UNREADABLE, Input
+from ferjax.predict.predict_inputs import PredictSettings, rows_and_faces
+from ferjax.predict.rows import READ, Row, TableColumns, rows_of_probabilities
+from ferjax.predict.table_files import csv_text
+from ferjax.serve.limits import Limits, Refused
+from ferjax.serve.service import Service, in_thread
+from ferjax.serve.uploads import Upload, open_picture
+
+# A picture of so few bytes and pixels is decoded at once: to hand it to a thread takes longer.
+_SMALL_BYTES, _SMALL_PIXELS = 30_000, 128 * 128
+# Faces that a thread decodes before it looks for other work.
+_PART = 16
+# Beginnings of a cell that a spreadsheet computes.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class FoundFaces:
+    """A picture's rows without probabilities, and the faces that they are about.
+
+    Attributes:
+      rows: one for each face, or one that says why there is none.
+      faces: uint8 [H, W, 3] in the network's storage size, one for each row with status `READ`.
+      size: width and height of the upright picture; (0, 0) of one that cannot be read.
+      left_out: faces beyond the limit.
+      refused: why the picture cannot be read, or None.
+    """
+
+    rows: list[Row]
+    faces: list[np.ndarray]
+    size: tuple[int, int] = (0, 0)
+    left_out: int = 0
+    refused: Refused | None = None
+
+
+def search_settings(faces: str, plan: CropPlan) -> PredictSettings:
+    """Returns the settings for `whole`, `crop` or `auto`, as `--faces` of `launch.predict`."""
+    return PredictSettings(None if faces == "whole" else plan, faces == "crop")
+
+
+def find_faces_in(
+    file: Upload,
+    settings: PredictSettings,
+    limits: Limits,
+    storage: tuple[int, int],
+    opened: Image.Image | None = None,
+) -> FoundFaces:
+    """Decodes a picture and finds its faces; of one that cannot be read the row says why.
+
+    Args:
+      file: the picture.
+      settings: whether and how faces are searched.
+      limits: of pixels and faces.
+      storage: height and width of the faces that the network takes.
+      opened: the picture with its header read, or None: it is not yet.
+    """
+    try:
+        opened = opened or open_picture(file, limits)
+        image = decode_opened(opened, file.name, len(file.data))
+    except (Refused, UserError) as error:
+        return _refused(file, error if isinstance(error, Refused) else Refused(422, str(error)))
+    pairs = rows_and_faces(Input(file.name, Path(file.name)), image, settings)
+    kept = pairs[: limits.faces]
+    faces = [_network_input(face, storage) for _, face in kept if face is not None]
+    height, width = image.shape[:2]
+    return FoundFaces([row for row, _ in kept], faces, (width, height), len(pairs) - len(kept))
+
+
+def _refused(file: Upload, refused: Refused) -> FoundFaces:
+    row = Row(file.name, UNREADABLE, reason=refused.message)
+    return FoundFaces([row], [], refused=refused)
+
+
+def _network_input(face: np.ndarray, storage: tuple[int, int]) -> np.ndarray:
+    """Returns a face as RGB in the network's size; grey repeated is what the device would do."""
+    # A copy: a part of a photograph would keep all of it in memory.
+    return np.broadcast_to(resize_image(face, storage), (*storage, 3)).copy()
+
+
+async def find_faces(
+    service: Service, files: Sequence[Upload], settings: PredictSettings
+) -> list[FoundFaces]:
+    """Returns what `find_faces_in` finds in each picture.
+
+    They take one thread, one after the other, so that a request of many does not hold up others. A
+    single small one is decoded at once.
+    """
+    limits, storage = service.limits, service.recogniser.predictor.spec.storage
+
+    def find(part: Sequence[Upload]) -> list[FoundFaces]:
+        return [find_faces_in(file, settings, limits, storage) for file in part]
+
+    first = files[0]
+    if len(files) == 1 and len(first.data) <= _SMALL_BYTES:
+        try:
+            opened = open_picture(first, limits)
+        except Refused as refused:
+            return [_refused(first, refused)]
+        if not settings.search_all and opened.width * opened.height <= _SMALL_PIXELS:
+            return [find_faces_in(first, settings, limits, storage, opened)]
+    # Between two parts the threads work for others.
+    step = _PART if settings.plan is None else 1
+    found: list[FoundFaces] = []
+    for start in range(0, len(files), step):
+        found += await in_thread(service.threads, find, files[start : start + step])
+    return found
+
+
+async def name_faces(service: Service, found: Sequence[FoundFaces]) -> list[list[Row]]:
+    """Returns the rows of each picture with their probabilities and prediction sets.
+
+    Raises:
+      Refused: too many faces wait (503).
+    """
+    faces = [face for each in found for face in each.faces]
+    values = await service.batcher.probabilities(faces) if faces else np.zeros((0, 0), np.float32)
+    named = [row for each in found for row in each.rows if row.status == READ]
+    rows = iter(rows_of_probabilities(named, values, service.recogniser.set_threshold))
+    return [[next(rows) if row.status == READ else row for row in each.rows] for each in found]
+
+
+def table_of(service: Service, rows: Sequence[Row], *, faces: bool) -> str:
+    """Returns rows as csv, with the columns of `launch.predict`.
+
+    Args:
+      service: whose emotions they are.
+      rows: of all pictures.
+      faces: whether there are columns for boxes and landmarks.
+    """
+    sets = service.recogniser.set_threshold is not None
+    columns = TableColumns(service.recogniser.classes, faces=faces, sets=sets)
+    safe = [
+        replace(row, file=without_formula(row.file), reason=without_formula(row.reason))
+        for row in rows
+    ]
+    return csv_text(safe, columns, header=True)
+
+
+def without_formula(text: str) -> str:
+    """Returns a text that spreadsheets show as it is: an apostrophe stands before a formula.
+
+    Names of files are whatever their sender writes; `=HYPERLINK(...)` would be computed by whoever
+    opens the table.
+    """
+    return f"'{text}" if text.startswith(_FORMULA) else text

@@ -1,0 +1,124 @@
+"""`launch.serve` behind its flags: a socket, the application and a stop that finishes its work."""
+
+import ipaddress
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from PIL import Image
+
+from ferjax.config.serve import ServeConfig
+from ferjax.errors import UserError
+from ferjax.live.video_frames import pyav
+from ferjax.serve.app import make_app
+from ferjax.serve.metrics import make_metrics, serve_package
+from ferjax.serve.recogniser import load_recogniser
+from ferjax.serve.service import make_service
+
+# Connections that wait to be accepted.
+_BACKLOG = 256
+# Seconds that an idle connection is kept.
+_KEEP_ALIVE = 30
+
+
+def run_serve(config: ServeConfig) -> str:
+    """Serves the page and the API until Ctrl-C or SIGTERM; returns what was done in one line.
+
+    What is under way when the signal comes is finished, for `config.max_seconds` at most; new
+    requests are refused.
+
+    Raises:
+      UserError: a missing package, no such network, or an address or port that cannot be used.
+      Exception: what ends the compilation of the network.
+    """
+    uvicorn = serve_package("uvicorn")
+    metrics = make_metrics()
+    pyav()
+    with _listening(config) as listener:
+        recogniser = load_recogniser(config)
+        # A second guard behind `check_picture`, for decoders that find out later how much it is.
+        Image.MAX_IMAGE_PIXELS = config.max_pixels
+        servers: list[Any] = []
+
+        def end() -> None:
+            servers[0].should_exit = True
+
+        service = make_service(config, recogniser, metrics, end)
+        settings = uvicorn.Config(
+            make_app(service),
+            # Errors alone: a log of requests would keep who asked for what.
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            proxy_headers=config.trusted_proxy is not None,
+            forwarded_allow_ips=config.trusted_proxy or "",
+            timeout_keep_alive=_KEEP_ALIVE,
+            timeout_graceful_shutdown=config.max_seconds,
+            backlog=_BACKLOG,
+        )
+        servers.append(uvicorn.Server(settings))
+        _say_where(config, listener)
+        with _stopping_quietly():
+            servers[0].run(sockets=[listener])
+    for error in service.failures:
+        raise error
+    return "stopped"
+
+
+@contextmanager
+def _listening(config: ServeConfig) -> Iterator[socket.socket]:
+    """Yields a socket that listens at the address and port."""
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        # A port whose last connections have just ended is free.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((config.host, config.port))
+            # Who asks while the network is loaded waits.
+            listener.listen(_BACKLOG)
+        except OSError as error:
+            raise UserError(
+                f"--host={config.host} --port={config.port}: cannot be listened at"
+                f" ({error.strerror or error}). Give another --port, or 0 for a free one."
+            ) from None
+        yield listener
+
+
+def _say_where(config: ServeConfig, listener: socket.socket) -> None:
+    """Prints the address, and a warning where others than this machine can reach it."""
+    port = listener.getsockname()[1]
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    print(f"http://{host}:{port}  (API: /api, stop: Ctrl-C)", flush=True)
+    if not _is_local(config.host):
+        print(
+            f"warning: --host={config.host} lets other machines in. There is no password and no"
+            " encryption, and browsers give a camera only to https: put a proxy before it"
+            " (docs/serve.md).",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@contextmanager
+def _stopping_quietly() -> Iterator[None]:
+    """Ends normally after Ctrl-C and SIGTERM: uvicorn raises them again when it has stopped."""
+
+    def ignore(number: int, frame: Any) -> None:
+        pass
+
+    before = {each: signal.signal(each, ignore) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

@@ -1,0 +1,177 @@
+"""Bodies of requests, read into memory up to a limit: pictures and videos never touch the disk."""
+
+import asyncio
+import functools
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from ferjax.data.decoding.image_file import open_image
+from ferjax.errors import UserError, printable
+from ferjax.serve.limits import Limits, Refused
+
+# Formats of pictures that are read. Others of Pillow start other programs, or read other files.
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
+_MULTIPART = "multipart/form-data"
+_MOST_NAME = 255
+_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+_BUSY_RETRY_SECONDS = 2
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file of a request.
+
+    Attributes:
+      name: as the sender gives it, printable, without folders; `picture` if none is given.
+      data: its bytes.
+    """
+
+    name: str
+    data: bytes
+
+
+class MemoryForBodies:
+    """Counts the bytes of all bodies that are in memory, up to a limit."""
+
+    def __init__(self, most: int) -> None:
+        """Begins with none; `most` is the limit."""
+        self._left = most
+
+    @contextmanager
+    def reserve(self, count: int) -> Iterator[None]:
+        """Counts so many bytes until the block is left.
+
+        Raises:
+          Refused: they would be too many (503).
+        """
+        if count > self._left:
+            raise Refused(503, "too many large requests at once; try again", _BUSY_RETRY_SECONDS)
+        self._left -= count
+        try:
+            yield
+        finally:
+            self._left += count
+
+
+@asynccontextmanager
+async def uploaded(
+    request: Any, limits: Limits, memory: MemoryForBodies, kinds: tuple[str, ...]
+) -> AsyncIterator[list[Upload]]:
+    """Yields the files of a request: those of a form, or the body as one file.
+
+    Args:
+      request: Starlette's request.
+      limits: of its size, its number of files and its time.
+      memory: of all requests together.
+      kinds: beginnings of the content types that a body that is no form may have, such as `image/`.
+
+    Raises:
+      Refused: another content type (415), no file (400), too many bytes or files (413), a form that
+        cannot be read (400), a body that takes too long (408), or too little memory (503).
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != _MULTIPART and not kind.startswith(kinds):
+        expected = ", ".join(f"{each}*" if each.endswith("/") else each for each in kinds)
+        raise Refused(
+            415, f"content type {printable(kind) or 'none'}; expected {_MULTIPART} or {expected}"
+        )
+    stated = request.headers.get("content-length")
+    size = int(stated) if stated and stated.isdecimal() else limits.upload_bytes
+    if size > limits.upload_bytes:
+        raise _too_large(limits)
+    # A body without a stated length may become as large as is allowed.
+    with memory.reserve(size):
+        try:
+            async with asyncio.timeout(limits.seconds):
+                if kind == _MULTIPART:
+                    files = await _form_files(request, limits)
+                else:
+                    data = b"".join([part async for part in _limited(request, limits)])
+                    files = [Upload(_name_of(request.query_params.get("name")), data)]
+        except TimeoutError:
+            raise Refused(408, f"the body took more than {limits.seconds:.0f} s") from None
+        if not files or not any(file.data for file in files):
+            raise Refused(400, "no file in the request, or an empty one")
+        yield files
+
+
+async def _limited(request: Any, limits: Limits) -> AsyncGenerator[bytes, None]:
+    """Yields the body in parts as they come; what it really holds is counted."""
+    count = 0
+    async for part in request.stream():
+        count += len(part)
+        if count > limits.upload_bytes:
+            raise _too_large(limits)
+        yield part
+
+
+async def _form_files(request: Any, limits: Limits) -> list[Upload]:
+    from starlette.formparsers import MultiPartException, MultiPartParser
+
+    class InMemory(MultiPartParser):
+        """Keeps files of any size in memory: the body as a whole is limited."""
+
+        spool_max_size = sys.maxsize
+
+    parser = InMemory(
+        request.headers, _limited(request, limits), max_files=limits.pictures, max_fields=8
+    )
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        status = 413 if error.message.startswith("Too many files") else 400
+        raise Refused(status, f"{error.message} The limit is {limits.pictures} files.") from None
+    try:
+        return [
+            Upload(_name_of(value.filename), await value.read())
+            for _, value in form.multi_items()
+            if not isinstance(value, str)
+        ]
+    finally:
+        await form.close()
+
+
+def _name_of(name: str | None) -> str:
+    r"""Returns the last part of a file name; browsers of Windows may send `C:\faces\a.png`."""
+    return printable((name or "").replace("\\", "/").rpartition("/")[2])[:_MOST_NAME] or "picture"
+
+
+def _too_large(limits: Limits) -> Refused:
+    megabytes = limits.upload_bytes / 1e6
+    return Refused(413, f"the request is larger than {megabytes:g} MB, the limit of this server")
+
+
+@functools.cache
+def readable_formats() -> tuple[str, ...]:
+    """Returns Pillow's names of the formats of pictures that are read here."""
+    Image.init()
+    # Some builds of Pillow lack some of them.
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+def open_picture(file: Upload, limits: Limits) -> Image.Image:
+    """Returns a picture whose header was read and allowed; its pixels are not decoded yet.
+
+    Raises:
+      Refused: more pixels than are allowed (413), or no picture of a format that is read (422).
+    """
+    try:
+        image = open_image(file.data, file.name, readable_formats())
+    except UserError as error:
+        if isinstance(error.__cause__, _BOMBS):
+            raise _too_many_pixels(file, limits) from None
+        raise Refused(422, str(error)) from None
+    if image.width * image.height > limits.pixels:
+        raise _too_many_pixels(file, limits)
+    return image
+
+
+def _too_many_pixels(file: Upload, limits: Limits) -> Refused:
+    return Refused(
+        413, f"{file.name}: more than {limits.pixels:,} pixels, the limit of this server"
+    )

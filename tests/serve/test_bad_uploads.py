@@ -1,0 +1,276 @@
+"""Uploads that are no pictures, too large, too many, broken, or whose sender leaves."""
+
+import asyncio
+import io
+import struct
+import tempfile
+import threading
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ferjax.config.serve import ServeConfig
+from ferjax.live.video_frames import pyav
+from ferjax.serve import service as services
+from ferjax.serve.app import make_app
+from ferjax.serve.metrics import make_metrics
+from ferjax.serve.recogniser import Recogniser
+from ferjax.serve.service import make_service
+
+PNG = {"Content-Type": "image/png"}
+
+
+def form(*files: tuple[str, bytes]) -> list[tuple[str, tuple[str, bytes]]]:
+    return [("file", file) for file in files]
+
+
+def png_header(width: int, height: int) -> bytes:
+    """Returns a PNG that claims a size and holds a few bytes."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        check = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check)
+
+    size = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + size + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "status", "reason"),
+    [
+        (b"hello", "image/png", 422, "not an image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "image/png", 422, "not an image"),
+        (png_header(40, 40), "image/png", 422, "cannot be read as an image"),
+        (png_header(2000, 2000), "image/png", 413, "more than 1,000,000 pixels"),
+        (png_header(60000, 60000), "image/png", 413, "more than 1,000,000 pixels"),
+        (b"", "image/png", 400, "no file"),
+        (b"hello", "text/plain", 415, "content type text/plain; expected multipart/form-data or"),
+        (b"hello", "", 415, "content type none"),
+        (b"{}", "application/x-www-form-urlencoded", 415, "expected multipart/form-data"),
+        (b"hello", "multipart/form-data", 400, "Missing boundary"),
+        (b"hello", "multipart/form-data; boundary=x", 400, ""),
+        (b"x" * 3_000_001, "image/png", 413, "larger than 3 MB"),
+    ],
+)
+def test_no_picture(client: Any, data: bytes, kind: str, status: int, reason: str) -> None:
+    headers = {"Content-Type": kind} if kind else {}
+    for path in ("/api/faces", "/api/crops", "/api/explain"):
+        answer = client.post(path, content=data, headers=headers)
+        assert answer.status_code == status, (path, answer.text)
+        assert reason in answer.json()["error"]
+    assert client.post("/api/crops").status_code == 415
+
+
+def test_a_body_without_a_stated_length_is_counted_as_it_comes(client: Any) -> None:
+    sent = 0
+
+    def endless() -> Any:
+        nonlocal sent
+        for _ in range(1000):
+            sent += 1
+            yield b"x" * 100_000
+
+    answer = client.post("/api/faces", content=endless(), headers=PNG)
+    assert answer.status_code == 413
+
+
+def test_one_bad_picture_costs_one_row(
+    client: Any, drawn_faces: np.ndarray, png: Callable[..., bytes]
+) -> None:
+    files = [("a.png", png(drawn_faces[0])), ("b.txt", b"text"), ("c.png", png_header(9999, 9999))]
+    rows = client.post("/api/crops", files=form(*files)).json()["rows"]
+    assert [row["status"] for row in rows] == ["read", "unreadable", "unreadable"]
+    assert "not an image" in rows[1]["reason"]
+    assert "1,000,000 pixels" in rows[2]["reason"]
+
+
+def test_too_many_files_and_several_where_one_is_expected(
+    client: Any, drawn_faces: np.ndarray, png: Callable[..., bytes]
+) -> None:
+    face = png(drawn_faces[0])
+    answer = client.post("/api/table", files=form(*[("a.png", face)] * 71))
+    assert answer.status_code == 413
+    assert "The limit is 70 files" in answer.json()["error"]
+    several = client.post("/api/faces", files=form(("a.png", face), ("b.png", face)))
+    assert several.status_code == 400
+    assert "/api/table takes several" in several.json()["error"]
+    assert client.post("/api/crops", files={"no": (None, "file")}).status_code == 400
+    assert client.post("/api/faces?faces=maybe", content=face, headers=PNG).status_code == 422
+
+
+def test_uploads_never_touch_the_disk(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise AssertionError("a temporary file was opened")
+
+    for name in ("TemporaryFile", "NamedTemporaryFile", "mkstemp"):
+        monkeypatch.setattr(tempfile, name, refuse)
+    # More than the megabyte from which Starlette's own parser writes files.
+    pixels = np.random.default_rng(0).integers(0, 256, (700, 900, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "BMP")
+    assert len(file.getvalue()) > 1_800_000
+    answer = client.post("/api/faces?faces=whole", files=form(("a.bmp", file.getvalue())))
+    assert answer.json()["rows"][0]["status"] == "read"
+
+
+def test_a_video_opens_no_other_files(
+    client: Any,
+    make_clip: Callable[..., bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "other.mp4").write_bytes(make_clip(3, 64))
+    monkeypatch.chdir(tmp_path)
+    # FFmpeg takes this for a video: with its default settings it reads the other file.
+    names_another = b"ffconcat version 1.0\nfile other.mp4\n"
+    with pyav().open(io.BytesIO(names_another)) as container:
+        assert len([*container.decode(video=0)]) == 3
+    playlist = b"#EXTM3U\n#EXTINF:10,\nother.mp4\n#EXT-X-ENDLIST\n"
+    for data in (names_another, playlist, b"hello"):
+        answer = client.post("/api/clip", files=form(("a.mp4", data)))
+        assert answer.status_code == 422
+        assert "cannot be read as a video" in answer.json()["error"]
+
+
+def test_videos_that_are_too_long_or_too_large(
+    client: Any, make_clip: Callable[..., bytes]
+) -> None:
+    long = client.post("/api/clip", files=form(("a.mp4", make_clip(21, 32))))
+    assert long.status_code == 413
+    assert "more than 20 frames" in long.json()["error"]
+    # A format that does not say how many frames there are.
+    stream = client.post("/api/clip", files=form(("a.ts", make_clip(40, 32, "mpegts"))))
+    assert stream.status_code == 413
+    large = client.post("/api/clip", files=form(("a.mp4", make_clip(1, 1024))))
+    assert "more than 1,000,000 pixels" in large.json()["error"]
+    empty = client.post("/api/clip", files=form(("a.mp4", make_clip(3, 64))))
+    assert [row["status"] for row in empty.json()["rows"]] == ["no face", "not searched", "no face"]
+
+
+@pytest.fixture(scope="session")
+def make_clip() -> Callable[..., bytes]:
+    """Returns a function (frames, side, format) → a grey video."""
+
+    def make(count: int, side: int, format: str = "mp4") -> bytes:
+        file = io.BytesIO()
+        with pyav().open(file, "w", format=format) as container:
+            stream = container.add_stream("libx264", rate=10)
+            stream.height, stream.width, stream.pix_fmt = side, side, "yuv420p"
+            for _ in range(count):
+                grey = np.full((side, side, 3), 90, np.uint8)
+                container.mux(stream.encode(pyav().VideoFrame.from_ndarray(grey, format="rgb24")))
+            container.mux(stream.encode(None))
+        return file.getvalue()
+
+    return make
+
+
+def test_ten_uploads_at_once(
+    client: Any, drawn_faces: np.ndarray, png: Callable[..., bytes]
+) -> None:
+    pictures = [png(face) for face in drawn_faces]
+
+    def send(k: int) -> str:
+        answer = client.post("/api/crops", content=pictures[k % 8], headers=PNG)
+        return answer.json()["rows"][0]["probabilities"]
+
+    alone = [send(k) for k in range(8)]
+    with ThreadPoolExecutor(10) as senders:
+        together = list(senders.map(send, range(40)))
+    for k, found in enumerate(together):
+        assert found == pytest.approx(alone[k % 8], abs=1e-5)
+
+
+def asked(path: str, size: int) -> dict[str, Any]:
+    """Returns the ASGI scope of a POST with a body of so many bytes."""
+    headers = [(b"host", b"127.0.0.1"), (b"content-type", b"image/png")]
+    return {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "scheme": "http",
+        "http_version": "1.1",
+        "server": ("127.0.0.1", 8000),
+        "client": ("127.0.0.1", 5000),
+        "headers": [*headers, (b"content-length", str(size).encode())],
+    }
+
+
+def test_a_client_that_leaves_costs_nothing_more(
+    recogniser: Recogniser,
+    photograph: np.ndarray,
+    png: Callable[..., bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(services, "compile_steps", lambda recogniser: iter(()))
+    service = make_service(ServeConfig(rate=0), recogniser, make_metrics())
+    app, picture = make_app(service), png(photograph)
+    before = service.memory._left
+
+    async def call(*messages: dict[str, Any]) -> list[Any]:
+        sent, waiting = [], iter(messages)
+
+        async def receive() -> dict[str, Any]:
+            return next(waiting)
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await app(asked("/api/faces", len(picture)), receive, send)
+        return sent
+
+    async def main() -> None:
+        await services.start(service)
+        left = {"type": "http.disconnect"}
+        half = {"type": "http.request", "body": picture[:500], "more_body": True}
+        whole = {"type": "http.request", "body": picture, "more_body": False}
+        # In the middle of the body, and while the picture is worked on.
+        for messages in ((half, left), (whole, left)):
+            assert (await call(*messages))[0]["status"] == 499
+        assert service.memory._left == before
+        assert app.under_way == service.batcher.waiting == 0
+        await asyncio.to_thread(services.stop, service)
+
+    asyncio.run(main())
+
+
+def test_busy_and_unready_servers_say_when_to_try_again(
+    make_client: Callable[..., Any],
+    recogniser: Recogniser,
+    drawn_faces: np.ndarray,
+    png: Callable[..., bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    face, go_on, begun = png(drawn_faces[0]), threading.Event(), threading.Event()
+    client = make_client(max_requests=1)
+    service = client.app._app.state.service
+    name = service.batcher._predict
+
+    def slow(faces: Any) -> np.ndarray:
+        begun.set()
+        go_on.wait(20)
+        return name(faces)
+
+    monkeypatch.setattr(service.batcher, "_predict", slow)
+    with ThreadPoolExecutor(1) as other:
+        first = other.submit(client.post, "/api/crops", content=face, headers=PNG)
+        begun.wait(20)
+        busy = client.post("/api/crops", content=face, headers=PNG)
+        go_on.set()
+        assert first.result().status_code == 200
+    assert (busy.status_code, busy.headers["retry-after"]) == (503, "1")
+    service.ready.clear()
+    unready = client.post("/api/crops", content=face, headers=PNG)
+    assert (unready.status_code, unready.headers["retry-after"]) == (503, "2")
+    assert client.get("/ready").status_code == 503
+    assert client.get("/health").status_code == 200
+    service.ready.set()

@@ -1,0 +1,129 @@
+"""A thousand requests of twenty clients: no errors, flat memory, beside the predictor alone.
+
+    python -m pytest -m slow -s tests/serve/test_load.py
+
+It prints what it measures; times mean something on a machine that does nothing else.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ferjax.data.synthetic.load_synthetic import render_faces
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).resolve().parents[2]
+CLIENTS, REQUESTS, BATCH = 20, 1000, 64
+# Share of the batched predictor's faces a second, of which clients take a part on one machine.
+LEAST_SHARE, LEAST_SHARE_ONE_BY_ONE = 0.7, 0.3
+PREDICTOR_ALONE = """
+import sys, time
+from pathlib import Path
+from ferjax.data.decoding.image_file import decode_image
+from ferjax.predict import load_predictor
+
+files = [path.read_bytes() for path in sorted(Path(sys.argv[1]).glob("*.png"))]
+predict = load_predictor()
+for count in (10, 31):
+    begun = time.perf_counter()
+    for _ in range(count):
+        predict.probabilities([decode_image(data, "face") for data in files])
+print(len(files) * count / (time.perf_counter() - begun))
+"""
+
+
+def environment() -> dict[str, str]:
+    """Returns the variables of a process that is compiled as it is outside of tests."""
+    tests_own = ("XLA_FLAGS", "JAX_NUM_CPU_DEVICES", "JAX_NUMPY_RANK_PROMOTION")
+    kept = {name: value for name, value in os.environ.items() if name not in tests_own}
+    return {**kept, "PYTHONPATH": str(ROOT)}
+
+
+def run(*arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Returns a folder with 64 drawn grey faces of 48x48."""
+    folder = tmp_path_factory.mktemp("faces")
+    faces = render_faces(np.arange(BATCH) % 8, np.arange(BATCH), size=48)
+    for k, face in enumerate(faces):
+        Image.fromarray(face).convert("L").save(folder / f"{k:03}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[tuple[int, int]]:
+    """Returns process number and port of a server that is ready."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "launch.serve", "--port=0", "--rate=0"],
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    try:
+        port = int(process.stdout.readline().split()[0].rpartition(":")[2])
+        for _ in range(600):
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready"):
+                    break
+            except urllib.error.HTTPError:
+                time.sleep(0.5)
+        yield process.pid, port
+    finally:
+        process.terminate()
+        assert process.wait(60) == 0
+        process.stdout.close()
+
+
+def megabytes(process: int) -> float:
+    """Returns the memory that a process occupies."""
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def test_a_thousand_requests_of_twenty_clients(server: tuple[int, int], pictures: Path) -> None:
+    process, port = server
+
+    def clients(count: int, requests: int, faces: int) -> dict[str, float]:
+        given = map(str, (port, count, requests, faces, pictures))
+        return json.loads(run("tests/serve/load_client.py", *given))
+
+    clients(CLIENTS, 200, 1)
+    before = megabytes(process)
+    alone = float(run("-c", PREDICTOR_ALONE, str(pictures)))
+    one_by_one = clients(CLIENTS, REQUESTS, 1)
+    together = clients(4, 31, BATCH)
+    again = float(run("-c", PREDICTOR_ALONE, str(pictures)))
+    for _ in range(3):
+        assert clients(CLIENTS, REQUESTS, 1)["errors"] == 0
+    after = megabytes(process)
+    print(f"\npredictor alone: {alone:.0f} and {again:.0f} faces a second")
+    print(f"one face a request: {one_by_one}\n64 faces a request: {together}")
+    print(f"memory: {before:.0f} MB, then {after:.0f} MB")
+    assert one_by_one["errors"] == together["errors"] == 0
+    assert one_by_one["requests"] == REQUESTS
+    assert after < 1.05 * before
+    assert together["faces_a_second"] > LEAST_SHARE * min(alone, again)
+    assert one_by_one["faces_a_second"] > LEAST_SHARE_ONE_BY_ONE * min(alone, again)
