@@ -32,7 +32,7 @@ class Explanation:
 
     Attributes:
       maps: float32 [N, H, W] in [0, 1]: how much each pixel speaks for the explained emotion,
-        relative to the most important pixel of the same face. H and W are those of the faces, or
+        relative to the most important hundredth of the same face. H and W are those of the faces, or
         of the network's stored images where the faces differ in size. A map of zeros: nothing in
         the layer speaks for that emotion.
       emotions: the explained emotion of each face.
@@ -190,7 +190,7 @@ def _resized(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     resized = np.empty((len(maps), *size), np.float32)
     for small, large in zip(maps, resized, strict=True):
         image = Image.fromarray(small.astype(np.float32))
-        large[:] = np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR))
+        large[:] = np.asarray(image.resize((size[1], size[0]), Image.Resampling.BILINEAR))
     return resized
 
 
