@@ -1,4 +1,4 @@
-"""The explainer: a trained network as a callable from faces to maps of what its answer rests on."""
+"""The explainer: a trained network as a callable from faces to maps of what its answers use."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
