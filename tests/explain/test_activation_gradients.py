@@ -77,9 +77,10 @@ def test_gradients_pass_every_jumper_of_awei(
     _, gradients = of_layer(model, variables, spec, "conv3", images, np.array([1]))
 
     def logit(step: float) -> float:
-        changed = jax.tree.map(np.array, variables)
+        changed: Any = jax.tree.map(np.array, variables)
         changed["params"]["conv3"]["bias"][:] += step * direction
-        return float(model.apply(changed, images, train=False)[0, 1])
+        logits: Any = model.apply(changed, images, train=False)
+        return float(logits[0, 1])
 
     direction = np.sign(gradients.sum((0, 1, 2)))
     slope = (logit(1e-3) - logit(-1e-3)) / 2e-3

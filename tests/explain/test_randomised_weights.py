@@ -1,5 +1,7 @@
 """The sanity check: maps of a trained network against those after its weights are randomised."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
@@ -7,6 +9,7 @@ from scipy.stats import spearmanr
 from ferjax.data.synthetic.load_synthetic import render_faces
 from ferjax.explain import load_explainer
 from ferjax.explain.explainer import Explainer
+from ferjax.explain.methods import METHODS
 from ferjax.explain.randomised_weights import cascade, rank_correlation, similarity_to_randomised
 
 FACES = render_faces(np.arange(8), np.arange(8), size=48)
@@ -22,7 +25,7 @@ def test_correlation_is_spearmans_with_ties_and_none_of_a_constant() -> None:
     maps = random.integers(0, 5, (4, 6, 7)).astype(float)
     others = random.integers(0, 5, (4, 6, 7)).astype(float)
     found = rank_correlation(maps, others)
-    wanted = [spearmanr(a.ravel(), b.ravel())[0] for a, b in zip(maps, others, strict=True)]
+    wanted: Any = [spearmanr(a.ravel(), b.ravel())[0] for a, b in zip(maps, others, strict=True)]
     np.testing.assert_allclose(found, wanted, atol=1e-12)
     np.testing.assert_allclose(rank_correlation(maps, maps), 1)
     np.testing.assert_array_equal(rank_correlation(maps, np.zeros_like(maps)), 0)
@@ -58,7 +61,7 @@ def test_a_map_that_shows_the_picture_alone_is_found_out(
 ) -> None:
     # An edge detector looks like an explanation, and does not look at the network.
     monkeypatch.setitem(
-        __import__("ferjax.explain.methods", fromlist=["METHODS"]).METHODS,
+        METHODS,
         "edges",
         lambda explained, pixels: np.abs(np.gradient(pixels[..., 0], axis=(1, 2))).sum(0),
     )

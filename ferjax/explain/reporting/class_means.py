@@ -48,7 +48,7 @@ def class_mean(
     """
     targets = np.full(len(faces), explainer.class_index(emotion))
     chosen = explainer.find_layer(method, layer)
-    maps = to_unit_range(explainer.importance(faces, targets, method, chosen))
+    maps = to_unit_range(explainer.importance(list(faces), targets, method, chosen))
     return ClassMean(emotion, len(faces), faces.astype(np.float32).mean(0), maps.mean(0))
 
 
