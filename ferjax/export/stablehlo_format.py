@@ -15,6 +15,8 @@ from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.variable_tree import flatten
 
 PLATFORMS = ("cpu", "cuda", "tpu")
+# What jax's documentation of `jax.export` promises.
+_WINDOW = "jax promises to run it with versions up to six months newer and three weeks older."
 # Limit of flatbuffers, in which the program is stored together with its weights.
 _MOST_BYTES = 1 << 31
 
@@ -81,6 +83,7 @@ def write_stablehlo(
         "runs with": f"jax {jax.__version__}",
         "calling_convention": version,
         "platforms": list(PLATFORMS),
-        "note": f"{path.name}: written by jax {jax.__version__}, calling convention {version}.",
+        "note": f"{path.name}: written by jax {jax.__version__}, calling convention {version}."
+        f" {_WINDOW}",
     }
     return [ExportedFile(path, "float32", "use_stablehlo.py", facts=facts)]
