@@ -56,9 +56,9 @@ def small_network(
         variables.setdefault("batch_stats", {})
         if scaled:
             logits = jax.jit(lambda v, x: predict_step(v, x, model=model, spec=spec))
-            spread = np.std(logits(variables, faces_for(spec, 8)), 0).max()
+            spread = np.abs(logits(variables, faces_for(spec, 8))).max() / 2
             head = variables["params"]["head"]
-            variables["params"]["head"] = {"kernel": head["kernel"] / spread, "bias": head["bias"]}
+            variables["params"]["head"] = {name: leaf / spread for name, leaf in head.items()}
         card = {"model": name, "fields": {}, "classes": list(CLASSES), "spec": spec_to_json(spec)}
         return ExportedNetwork("small-net", card, model, variables, spec, CLASSES)
 

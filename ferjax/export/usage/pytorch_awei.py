@@ -22,12 +22,12 @@ class Awei(nn.Module):
     def __init__(self, settings: dict[str, Any], classes: int, side: int, channels: int) -> None:
         super().__init__()
         widths = settings["widths"]
-        self.jumper, self.guided = settings["jumper"], settings["guide"] == "vgg16"
+        self.variant, self.guided = settings["jumper"], settings["guide"] == "vgg16"
         self.dropout = settings["dropout"]
         # Channels that a jumper starts from.
-        first = {"conv1": widths[0], "staged": widths[0]}.get(self.jumper, channels)
+        first = {"conv1": widths[0], "staged": widths[0]}.get(self.variant, channels)
         self.pools = {}
-        for name, (width, pool) in LAYERS[self.jumper].items():
+        for name, (width, pool) in LAYERS[self.variant].items():
             inputs = first if name != "jumper2" else widths[2]
             self.add_module(name, nn.Conv2d(inputs, widths[width], 3, padding=1))
             self.pools[name] = pool
@@ -46,20 +46,20 @@ class Awei(nn.Module):
     def forward(self, image: torch.Tensor, guide_image: torch.Tensor | None = None) -> torch.Tensor:
         """Maps normalised faces [N, 3, S, S], also normalised for the guide, to logits [N, K]."""
         x, added = image, {}
-        if self.jumper == "input":
+        if self.variant == "input":
             added[5] = self.jump("jumper", image)
-        elif self.jumper == "double":
+        elif self.variant == "double":
             added[5] = self.jump("jumper2", self.jump("jumper1", image))
         for block in range(1, 6):
             x = F.relu(getattr(self, f"conv{block}")(x))
-            if self.jumper == "conv1" and block == 1:
+            if self.variant == "conv1" and block == 1:
                 added[5] = self.jump("jumper", x)
             x = F.max_pool2d(x, 2)
             if block in added:
                 x = x + added[block]
-            if self.jumper == "staged" and block == 1:
+            if self.variant == "staged" and block == 1:
                 added[3] = self.jump("jumper1", x)
-            if self.jumper == "staged" and block == 3:
+            if self.variant == "staged" and block == 3:
                 added[5] = self.jump("jumper2", x)
         if self.guided:
             with torch.no_grad():
