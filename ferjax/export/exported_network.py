@@ -97,7 +97,7 @@ def probabilities_function(
 
     Args:
       network: the network.
-      pools: form of the max pools, `reduce_window` or `linen` (`ops.choose_implementation`).
+      pools: form of the max pools, a name of `ops.choose_implementation.POOLS`.
     """
 
     def probabilities(images: jax.Array) -> jax.Array:

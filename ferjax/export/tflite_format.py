@@ -87,6 +87,6 @@ def stablehlo_text(network: ExportedNetwork) -> str:
 
     litert-converter refuses the serialised form that jax writes.
     """
-    function = probabilities_function(network, pools="linen")
+    function = probabilities_function(network, pools="linen_edge")
     image = jax.ShapeDtypeStruct((1, *network.input_shape), jnp.uint8)
     return export.export(jax.jit(function), platforms=["cpu"])(image).mlir_module()

@@ -44,8 +44,8 @@ DOMAINS: dict[str, Domain] = {
 
 # Forms of a max pool in plain code. `reduce_window`: XLA's operation. `linen`: Linen's function,
 # which converters recognise: as XLA's operation it becomes a four-dimensional pool, which
-# onnxruntime refuses.
-POOLS = ("reduce_window", "linen")
+# onnxruntime refuses. `linen_edge`: the same, padded without infinity, which eight bits lack.
+POOLS = ("reduce_window", "linen", "linen_edge")
 
 _plain = contextvars.ContextVar("plain", default=False)
 _pools = contextvars.ContextVar("pools", default=POOLS[0])
@@ -66,9 +66,9 @@ def use_custom_implementation(operation: str, size: int) -> bool:
     return available and domain.least <= size <= domain.most
 
 
-def use_linen_pools() -> bool:
-    """Returns whether the plain form of a max pool is Linen's function."""
-    return _pools.get() == "linen"
+def pool_form() -> str:
+    """Returns the plain form of a max pool, a name of `POOLS`."""
+    return _pools.get()
 
 
 @contextlib.contextmanager

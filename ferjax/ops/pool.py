@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import linen
 from jax import lax
 
-from ferjax.ops.choose_implementation import use_custom_implementation, use_linen_pools
+from ferjax.ops.choose_implementation import pool_form, use_custom_implementation
 from ferjax.ops.sliding_window import add_taps_back, taps
 
 
@@ -52,7 +52,7 @@ def check_tiling(x: jax.Array, window: int) -> None:
 
 def max_pool_plain(x: jax.Array, window: int, *, stride: int, padding: int = 0) -> jax.Array:
     """Returns the same by `reduce_window`, whose gradient on CPU visits one element at a time."""
-    if use_linen_pools():
+    if pool_form() != "reduce_window":
         return _max_pool_linen(x, window, stride, padding)
     edge = (padding, padding)
     windows = (
@@ -77,11 +77,14 @@ def max_pool_plain(x: jax.Array, window: int, *, stride: int, padding: int = 0) 
 
 def _max_pool_linen(x: jax.Array, window: int, stride: int, padding: int) -> jax.Array:
     """Returns the same by Linen's max pool, which converters to other formats know."""
-    if padding:
+    edge = (padding, padding)
+    edges = ((0, 0), edge, edge, (0, 0))
+    if padding and pool_form() == "linen_edge":
         # A window that reaches over the edge has the pixels at the edge too: repeating them leaves
-        # its maximum as it is. Quantisation to eight bits has no infinity to pad with.
-        edge = (padding, padding)
-        x = jnp.pad(x, ((0, 0), edge, edge, (0, 0)), "edge")
+        # its maximum as it is.
+        x = jnp.pad(x, edges, "edge")
+    elif padding:
+        x = jnp.pad(x, edges, constant_values=-jnp.inf)
     sides, steps = (window, window), (stride, stride)
     return linen.max_pool(x, window_shape=sides, strides=steps, padding="VALID")
 

@@ -156,8 +156,9 @@ def test_plain_form_is_of_the_platform_that_it_is_exported_for(platform: str, pa
 @pytest.mark.parametrize(
     ("window", "stride", "padding"), [(2, 2, 0), (3, 2, 1), (2, 3, 0), (5, 1, 3), (8, 8, 0)]
 )
-def test_linens_form_has_the_same_maxima(window: int, stride: int, padding: int) -> None:
+@pytest.mark.parametrize("form", ["linen", "linen_edge"])
+def test_linens_form_has_the_same_maxima(window: int, stride: int, padding: int, form: str) -> None:
     x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 16, 24, 3)) - 5, jnp.float32)
-    with plain_implementations(pools="linen"):
+    with plain_implementations(pools=form):
         y = max_pool(x, window, stride=stride, padding=padding)
     np.testing.assert_array_equal(y, reference(x, window, stride, padding))

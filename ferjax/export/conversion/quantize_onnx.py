@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ferjax.export.conversion.exchange import ARRAYS, read_request, write_answer
+from ferjax.export.conversion.write_onnx_model import write_onnx_model
 
 # Images that are calibrated on at a time.
 _BATCH = 50
@@ -51,10 +52,8 @@ def main(folder: Path) -> None:
         weight_type=quantization.QuantType.QInt8,
         nodes_to_exclude=convolutions[:1],
     )
-    quantized = onnx.load(request["out"])
-    properties = {entry.key: entry.value for entry in source.metadata_props}
-    onnx.helper.set_model_props(quantized, properties)
-    onnx.save(quantized, request["out"])
+    metadata = {entry.key: entry.value for entry in source.metadata_props}
+    write_onnx_model(onnx.load(request["out"]), Path(request["out"]), metadata)
     write_answer(folder, {})
 
 

@@ -12,6 +12,8 @@ import numpy as np
 
 from ferjax.export.conversion.exchange import ARRAYS, read_request, write_answer
 from ferjax.export.conversion.fold_scales import fold_scales
+from ferjax.export.conversion.simplify_onnx import pools_with_padding, transpose_bytes
+from ferjax.export.conversion.write_onnx_model import write_onnx_model
 from ferjax.images.preprocess import network_input
 from ferjax.ops.choose_implementation import with_plain_implementations
 from ferjax.runtime.variable_tree import unflatten
@@ -80,14 +82,9 @@ def save(model: Any, out: Path, metadata: Mapping[str, str], folder: Path) -> No
     options.log_severity_level = 3
     onnxruntime.InferenceSession(before, options, providers=["CPUExecutionProvider"])
     finished = onnx.load(after)
-    used = {node.domain for node in finished.graph.node}
-    kept = [entry for entry in finished.opset_import if entry.domain in used]
-    del finished.opset_import[:]
-    finished.opset_import.extend(kept)
-    finished.producer_name = "ferjax"
-    onnx.helper.set_model_props(finished, dict(metadata))
-    onnx.checker.check_model(finished)
-    onnx.save(finished, out)
+    transpose_bytes(finished)
+    pools_with_padding(finished)
+    write_onnx_model(finished, out, metadata)
 
 
 if __name__ == "__main__":
