@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ferjax.errors import UserError
     from ferjax.experiment import run_evaluate as evaluate
     from ferjax.experiment import run_train as train
+    from ferjax.explain import explain, load_explainer
     from ferjax.images.augment import Augment, register_augmentation
     from ferjax.images.augmented_input import augment
     from ferjax.images.preprocess import prepare
@@ -52,8 +53,10 @@ _PUBLIC = {
     "bundle_from_arrays": ("ferjax.data.splits.from_arrays", "bundle_from_arrays"),
     "create_model": ("ferjax.models.registry", "create_model"),
     "evaluate": ("ferjax.experiment", "run_evaluate"),
+    "explain": ("ferjax.explain", "explain"),
     "init_state": ("ferjax.own_loop.state_and_step", "init_state"),
     "load_dataset": ("ferjax.data.registry", "load_dataset"),
+    "load_explainer": ("ferjax.explain", "load_explainer"),
     "load_predictor": ("ferjax.predict", "load_predictor"),
     "load_pretrained": ("ferjax.convert.weights", "load_pretrained"),
     "load_run": ("ferjax.runs.load_run", "load_run"),
@@ -88,8 +91,10 @@ __all__ = [
     "bundle_from_arrays",
     "create_model",
     "evaluate",
+    "explain",
     "init_state",
     "load_dataset",
+    "load_explainer",
     "load_predictor",
     "load_pretrained",
     "load_run",

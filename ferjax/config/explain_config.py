@@ -32,7 +32,7 @@ class ExplainConfig:
     layer: str | None = config_field(
         None,
         "For gradcam, gradcam++ and layercam: the layer to explain, such as stage1_block0. Default:"
-        " the last of the outermost layers with a map of 6x6 or more.",
+        " the last of the outermost layers with a map of 6x6 or more, for layercam of 12x12.",
     )
     emotion: str | None = config_field(
         None, "The emotion to explain. Default: the most probable one of each face."

@@ -7,7 +7,8 @@ import sys
 import types
 from typing import Any
 
-from ferjax.explain.explainer import Explainer, Explanation, explain, load_explainer
+from ferjax.explain.explain_faces import explain
+from ferjax.explain.explainer import Explainer, Explanation, load_explainer
 from ferjax.explain.methods import METHODS
 from ferjax.explain.overlay import overlay
 

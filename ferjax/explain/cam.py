@@ -7,21 +7,24 @@ the emotion lies at a place; only ratios within one image mean anything.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
+Maps = jax.Array | np.ndarray
 
-def grad_cam(activations: jax.Array, gradients: jax.Array) -> jax.Array:
+
+def grad_cam(activations: Maps, gradients: Maps) -> jax.Array:
     """Returns relu(sum over channels of mean gradient times activation).
 
     References:
       Selvaraju et al., Grad-CAM: visual explanations from deep networks via gradient-based
       localization, 2017, equations 1 and 2.
     """
-    weights = gradients.astype(jnp.float32).mean((1, 2))
-    return _weighted_sum(activations, weights)
+    weights = jnp.asarray(gradients, jnp.float32).mean((1, 2))
+    return _weighted_sum(jnp.asarray(activations, jnp.float32), weights)
 
 
-def grad_cam_plus_plus(activations: jax.Array, gradients: jax.Array) -> jax.Array:
+def grad_cam_plus_plus(activations: Maps, gradients: Maps) -> jax.Array:
     """Returns Grad-CAM's sum with weights from positive gradients, each place weighted apart.
 
     The weight of a place is g² / (2 g² + g³ times the sum of the channel's activations), which is
@@ -31,7 +34,8 @@ def grad_cam_plus_plus(activations: jax.Array, gradients: jax.Array) -> jax.Arra
       Chattopadhyay et al., Grad-CAM++: generalized gradient-based visual explanations for deep
       convolutional networks, 2018, equations 5 and 19.
     """
-    activations, gradients = activations.astype(jnp.float32), gradients.astype(jnp.float32)
+    activations = jnp.asarray(activations, jnp.float32)
+    gradients = jnp.asarray(gradients, jnp.float32)
     squares = gradients**2
     total = activations.sum((1, 2), keepdims=True)
     denominator = 2 * squares + total * gradients * squares
@@ -40,7 +44,7 @@ def grad_cam_plus_plus(activations: jax.Array, gradients: jax.Array) -> jax.Arra
     return _weighted_sum(activations, weights)
 
 
-def layer_cam(activations: jax.Array, gradients: jax.Array) -> jax.Array:
+def layer_cam(activations: Maps, gradients: Maps) -> jax.Array:
     """Returns relu(sum over channels of positive gradient times activation), place by place.
 
     No gradient is averaged over the map, so that early layers with large maps can be explained too.
@@ -49,17 +53,12 @@ def layer_cam(activations: jax.Array, gradients: jax.Array) -> jax.Array:
       Jiang et al., LayerCAM: exploring hierarchical class activation maps for localization, 2021,
       equations 5 to 7.
     """
-    positive = jax.nn.relu(gradients.astype(jnp.float32))
-    return jax.nn.relu((positive * activations.astype(jnp.float32)).sum(-1))
+    positive = jax.nn.relu(jnp.asarray(gradients, jnp.float32))
+    return jax.nn.relu((positive * jnp.asarray(activations, jnp.float32)).sum(-1))
 
 
 def _weighted_sum(activations: jax.Array, weights: jax.Array) -> jax.Array:
     """Returns relu of the sum over channels: float [B, h, w, C], [B, C] → [B, h, w]."""
     # HIGHEST: a GPU's default TF32 product would round activations to 10 bits.
-    total = jnp.einsum(
-        "bhwc,bc->bhw",
-        activations.astype(jnp.float32),
-        weights,
-        precision=lax.Precision.HIGHEST,
-    )
+    total = jnp.einsum("bhwc,bc->bhw", activations, weights, precision=lax.Precision.HIGHEST)
     return jax.nn.relu(total)

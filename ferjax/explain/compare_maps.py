@@ -7,7 +7,7 @@ import numpy as np
 
 from ferjax.explain.control_maps import centred_gaussian, random_patches, random_pixels
 from ferjax.explain.explainer import Explainer
-from ferjax.explain.faithfulness import area_under, deletion_and_insertion
+from ferjax.explain.faithfulness import STEPS, area_under, deletion_and_insertion
 from ferjax.explain.methods import OF_A_LAYER
 from ferjax.explain.replaced_pixels import FILLS
 from ferjax.predict.padded_batch import padded_batch
@@ -35,7 +35,12 @@ class Curves:
 
 
 def curves_of_maps(
-    explainer: Explainer, faces: Sequence[np.ndarray], targets: np.ndarray, maps: np.ndarray
+    explainer: Explainer,
+    faces: Sequence[np.ndarray],
+    targets: np.ndarray,
+    maps: np.ndarray,
+    *,
+    steps: int = STEPS,
 ) -> Curves:
     """Returns the curves of given maps.
 
@@ -44,6 +49,7 @@ def curves_of_maps(
       faces: uint8 [h, w, 1 or 3] each.
       targets: int [N], the explained class of each face.
       maps: float [N, H, W], of the network's stored images.
+      steps: of the curves.
     """
     size, spec = explainer.predictor.batch_size, explainer.predictor.spec
     parts: dict[str, list[np.ndarray]] = {fill: [] for fill in FILLS}
@@ -56,7 +62,9 @@ def curves_of_maps(
         part = np.pad(maps[rows], (padding, (0, 0), (0, 0)))
         explained = explainer.explained_of(explainer.run.variables, classes, None)
         for name, fill in FILLS.items():
-            curves = deletion_and_insertion(explained.probabilities_of, pixels, part, fill(pixels))
+            curves = deletion_and_insertion(
+                explained.probabilities_of, pixels, part, fill(pixels), steps=steps
+            )
             parts[name].append(curves[:, :count])
     return Curves({name: np.concatenate(found, axis=1) for name, found in parts.items()})
 
@@ -69,6 +77,7 @@ def compared_curves(
     layer: str | None = None,
     *,
     seed: int = 0,
+    steps: int = STEPS,
 ) -> Iterator[tuple[str, Curves]]:
     """Yields the curves of each control and each method, then of the method's map of another face.
 
@@ -81,24 +90,29 @@ def compared_curves(
       methods: names of `METHODS`.
       layer: as in `explain`, for the methods of a layer.
       seed: of the random maps.
+      steps: of the curves.
     """
+
+    def curves_of(maps: np.ndarray) -> Curves:
+        return curves_of_maps(explainer, faces, targets, maps, steps=steps)
+
     count, (height, width) = len(faces), explainer.predictor.spec.storage
     grid = (6, 6)
     if explainer.layers:
         chosen = explainer.find_layer("layercam", layer)
         grid = chosen.shape[:2] if chosen else grid
     gaussian = np.broadcast_to(centred_gaussian(height, width), (count, height, width))
-    yield GAUSSIAN, curves_of_maps(explainer, faces, targets, gaussian)
+    yield GAUSSIAN, curves_of(gaussian)
     patches = [random_patches(count, height, width, grid, seed + k) for k in range(_DRAWS)]
-    yield PATCHES, _mean_curves([curves_of_maps(explainer, faces, targets, m) for m in patches])
+    yield PATCHES, _mean_curves([curves_of(m) for m in patches])
     pixels = [random_pixels(count, height, width, seed + k) for k in range(_DRAWS)]
-    yield PIXELS, _mean_curves([curves_of_maps(explainer, faces, targets, m) for m in pixels])
+    yield PIXELS, _mean_curves([curves_of(m) for m in pixels])
     for method in methods:
         named = explainer.find_layer(method, layer if method in OF_A_LAYER else None)
         maps = explainer.importance(faces, targets, method, named)
-        yield method, curves_of_maps(explainer, faces, targets, maps)
+        yield method, curves_of(maps)
         others = np.roll(maps, 1, axis=0)
-        yield f"{method} of {ANOTHER_FACE}", curves_of_maps(explainer, faces, targets, others)
+        yield f"{method} of {ANOTHER_FACE}", curves_of(others)
 
 
 def improvement(

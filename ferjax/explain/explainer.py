@@ -1,7 +1,7 @@
 """The explainer: a trained network as a callable from faces to maps of what its answer rests on."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,14 @@ from PIL import Image
 
 from ferjax.emotions import canonical_name
 from ferjax.errors import UserError, unknown_name
+from ferjax.explain.cell_centres import Axis, cell_centres, enlarge
 from ferjax.explain.compiled_programs import ExplainedOf, compile_programs
 from ferjax.explain.layers import LayerMap, default_layer, find_layer, layer_maps
 from ferjax.explain.methods import METHODS, OF_A_LAYER, to_unit_range
 from ferjax.predict.input_images import Images, face_arrays
 from ferjax.predict.padded_batch import padded_batch, padded_size
 from ferjax.predict.predictor import Predictor, predictor_of
-from ferjax.runs.load_network import load_network, named_card
+from ferjax.runs.load_network import load_network
 from ferjax.runs.load_run import LoadedRun
 from ferjax.weights.shipped import DEFAULT
 
@@ -31,7 +32,7 @@ class Explanation:
 
     Attributes:
       maps: float32 [N, H, W] in [0, 1]: how much each pixel speaks for the explained emotion,
-        relative to the most important pixel of the same face. H and W are those of the faces, or
+        relative to the most important hundredth of the same face. H and W are those of the faces, or
         of the network's stored images where the faces differ in size. A map of zeros: nothing in
         the layer speaks for that emotion.
       emotions: the explained emotion of each face.
@@ -58,15 +59,15 @@ class Explainer:
     Attributes:
       predictor: of the same network.
       layers: its layers with a map, by name.
-      layer: name of the one that is explained by default, or None where there is none.
       explained_of: its compiled programs.
+      axes_of: where the cells of a layer's map lie on the image.
       run: the network; its variables are on the device.
     """
 
     predictor: Predictor
     layers: Mapping[str, LayerMap]
-    layer: str | None
     explained_of: ExplainedOf = field(repr=False)
+    axes_of: Callable[[LayerMap], tuple[Axis, Axis]] = field(repr=False)
     run: LoadedRun = field(repr=False)
 
     def __call__(
@@ -122,7 +123,9 @@ class Explainer:
             classes = np.zeros(size, np.int32)
             classes[: len(part)] = targets[first : first + size]
             maps = METHODS[method](self.explained_of(variables, classes, layer), pixels)
-            found.append(_resized(maps[: len(part)], spec.storage))
+            if layer is not None:
+                maps = enlarge(maps, self.axes_of(layer), spec.size, spec.storage)
+            found.append(maps[: len(part)])
         return _finite(np.concatenate(found), self.predictor.source)
 
     def find_layer(self, method: str, name: str | None) -> LayerMap | None:
@@ -141,7 +144,7 @@ class Explainer:
                 )
             return None
         if name is None:
-            name = self.layer or default_layer(self.layers, self.run.meta.get("model", ""))
+            name = default_layer(self.layers, method, self.run.meta.get("model", ""))
         return find_layer(self.layers, name)
 
     def class_index(self, emotion: str) -> int:
@@ -166,63 +169,13 @@ def load_explainer(
     source = DEFAULT if run_or_name is None else run_or_name
     run = load_network(source, checkpoint)
     run = replace(run, variables=jax.device_put(run.variables, jax.local_devices()[0]))
-    layers = layer_maps(run.model, run.spec)
     return Explainer(
         predictor_of(run, source, (source, checkpoint, batch_size, "none")),
-        layers,
-        default_layer(layers, run.meta.get("model", "")) if layers else None,
+        layer_maps(run.model, run.spec),
         compile_programs(run.model, run.spec),
+        functools.cache(functools.partial(cell_centres, run.model, run.spec)),
         run,
     )
-
-
-def explain(
-    images: Images,
-    run_or_name: str | Path | Explainer | None = None,
-    *,
-    method: str = DEFAULT_METHOD,
-    emotion: str | None = None,
-    layer: str | None = None,
-    channel_order: str = "rgb",
-) -> Explanation:
-    """Returns maps of what a network's answers rest on, for one face or several.
-
-    A map says which pixels the network used, not why a person feels something. The network of the
-    last calls is kept: later calls are fast.
-
-    Args:
-      images: faces, as a `Predictor` takes them: one or several, arrays, Pillow images or files.
-      run_or_name: as `load_predictor` takes it, or an explainer of `load_explainer`.
-      method: `gradcam`, `gradcam++`, `layercam`, `smoothgrad`, `integrated_gradients` or
-        `occlusion`.
-      emotion: whose logit is explained; None: each face's most probable one.
-      layer: for the first three methods, a submodule whose output is a map. None: the last of the
-        outermost ones with a map of 6x6 or more.
-      channel_order: of arrays: `rgb`, or `bgr` as OpenCV reads.
-
-    Raises:
-      UserError: no such network, method, emotion or layer; images that a predictor refuses; maps
-        that are not finite.
-    """
-    if isinstance(run_or_name, Explainer):
-        explainer = run_or_name
-    else:
-        source = DEFAULT if run_or_name is None else run_or_name
-        explainer = _kept_explainer(source, _changed_at(source))
-    return explainer(images, method, emotion, layer, channel_order=channel_order)
-
-
-@functools.lru_cache(maxsize=4)
-def _kept_explainer(source: str | Path, changed_at: int) -> Explainer:
-    """Returns the explainer of a network, loaded again only after its files have changed."""
-    del changed_at
-    return load_explainer(source)
-
-
-def _changed_at(source: str | Path) -> int:
-    """Returns when the parameters of a network were last written; 0 where there are none."""
-    place = named_card(source) or Path(source).expanduser() / "checkpoints"
-    return place.stat().st_mtime_ns if place.exists() else 0
 
 
 def _common_size(faces: Sequence[np.ndarray], otherwise: tuple[int, int]) -> tuple[int, int]:
@@ -237,7 +190,7 @@ def _resized(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     resized = np.empty((len(maps), *size), np.float32)
     for small, large in zip(maps, resized, strict=True):
         image = Image.fromarray(small.astype(np.float32))
-        large[:] = np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR))
+        large[:] = np.asarray(image.resize((size[1], size[0]), Image.Resampling.BILINEAR))
     return resized
 
 

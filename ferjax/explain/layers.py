@@ -13,9 +13,11 @@ from ferjax.models.registry import all_models
 from ferjax.specs import InputSpec
 from ferjax.training.state import init_variables
 
-# A layer's map is explained by default if its shorter side has so many places. On a face of 48
-# pixels the 3x3 map of a network's last layers only says "left, middle, right".
-LEAST_SIDE = 6
+# Method → places on the shorter side of a map that is explained by default. On a face of 48 pixels
+# the 3x3 map of a network's last layers only says "left, middle, right". Grad-CAM averages
+# gradients over the map and needs a late layer; LayerCAM is more faithful on an earlier one
+# (docs/explain.md).
+LEAST_SIDES = {"gradcam": 6, "gradcam++": 6, "layercam": 12}
 
 
 @dataclass(frozen=True)
@@ -79,16 +81,19 @@ def _calls(model: nn.Module, spec: InputSpec) -> list[tuple[str, Any]]:
     return calls
 
 
-def default_layer(layers: Mapping[str, LayerMap], model_name: str = "") -> str:
+def default_layer(
+    layers: Mapping[str, LayerMap], method: str = "layercam", model_name: str = ""
+) -> str:
     """Returns the layer that is explained by default.
 
-    It is the last of the outermost layers whose map has `LEAST_SIDE` places or more on each side;
+    It is the last of the outermost layers whose map has `LEAST_SIDES` places or more on each side;
     if none has, the one with the largest map. Where the outermost modules have no maps, those
     inside of them are taken. A frozen branch (the guide of awei) is never explained: no gradient
     passes through it.
 
     Args:
       layers: from `layer_maps`.
+      method: a key of `LEAST_SIDES`.
       model_name: the network's name in the registry.
 
     Raises:
@@ -104,7 +109,7 @@ def default_layer(layers: Mapping[str, LayerMap], model_name: str = "") -> str:
         )
     depth = min(layer.name.count("/") for layer in free)
     outer = [layer for layer in free if layer.name.count("/") == depth]
-    large = [layer for layer in outer if min(layer.shape[:2]) >= LEAST_SIDE]
+    large = [layer for layer in outer if min(layer.shape[:2]) >= LEAST_SIDES[method]]
     return (large[-1] if large else max(outer, key=lambda layer: min(layer.shape[:2]))).name
 
 

@@ -55,7 +55,7 @@ def _smooth_grad(explained: Explained, pixels: np.ndarray) -> np.ndarray:
 
 def _integrated_gradients(explained: Explained, pixels: np.ndarray) -> np.ndarray:
     found = integrated_gradients(explained.gradient_of, pixels, mean_colour(pixels))
-    return np.abs(found.sum(-1))
+    return np.maximum(found.sum(-1), 0)
 
 
 def _occlusion(explained: Explained, pixels: np.ndarray) -> np.ndarray:
@@ -76,6 +76,13 @@ OF_A_LAYER = ("gradcam", "gradcam++", "layercam")
 
 
 def to_unit_range(maps: np.ndarray) -> np.ndarray:
-    """Returns maps [B, H, W] divided by their largest value, in [0, 1]; a map of zeros stays."""
-    largest = maps.max((1, 2), keepdims=True)
-    return maps / np.where(largest > 0, largest, 1)
+    """Returns maps [B, H, W] in [0, 1]; 1 are the hundredth of pixels that are most important.
+
+    Of maps of pixels a few stand far above all others, which would be dark beside them. A map of
+    zeros stays.
+    """
+    if not maps.size:
+        return maps
+    high = np.quantile(maps, 0.99, axis=(1, 2), keepdims=True)
+    high = np.where(high > 0, high, maps.max((1, 2), keepdims=True))
+    return np.minimum(maps / np.where(high > 0, high, 1), 1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""A map drawn over its face: what is important is coloured, what is not stays as it is."""
+"""A map drawn over its face: what is important is coloured, what is not is grey."""
 
 import matplotlib
 import numpy as np
@@ -12,13 +12,15 @@ _LEGIBLE = 192
 
 
 def overlay(face: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Returns uint8 [H, W, 3]: the face under the colours of its map.
+    """Returns uint8 [H, W, 3]: the face in grey under the colours of its map.
 
     Args:
       face: uint8 [H, W, 1 or 3], or [H, W] for grey.
       heat: float [H, W] in [0, 1], of `Explanation.maps`.
     """
     face = face[..., None] if face.ndim == 2 else face
+    if face.shape[-1] == 3:
+        face = np.asarray(Image.fromarray(face).convert("L"))[..., None]
     share = _STRONGEST * np.clip(heat, 0, 1)[..., None]
     colours = 255 * matplotlib.colormaps[_COLOURS](np.clip(heat, 0, 1))[..., :3]
     return ((1 - share) * face + share * colours).round().astype(np.uint8)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 
 from ferjax.explain.explainer import Explainer
 from ferjax.explain.methods import to_unit_range
@@ -46,7 +48,7 @@ def class_mean(
     """
     targets = np.full(len(faces), explainer.class_index(emotion))
     chosen = explainer.find_layer(method, layer)
-    maps = to_unit_range(explainer.importance(faces, targets, method, chosen))
+    maps = to_unit_range(explainer.importance(list(faces), targets, method, chosen))
     return ClassMean(emotion, len(faces), faces.astype(np.float32).mean(0), maps.mean(0))
 
 
@@ -67,7 +69,7 @@ def draw_class_means(means: Sequence[ClassMean], path: Path, title: str) -> None
     differences = [mean.heat - average for mean in means]
     largest = float(np.abs(differences).max()) or 1.0
     with saved_figure(path, max(width, 4.0), height, title) as figure:
-        notes = axes_in_inches(figure)
+        notes, left = axes_in_inches(figure), _EDGE
         for k, (mean, difference) in enumerate(zip(means, differences, strict=True)):
             left, top = _EDGE + k * (_SIDE + _GAP), height - 0.7 - _SIDE
             notes.text(left, top + _SIDE + 0.06, f"{mean.emotion}  {mean.count:,}", size=8)
@@ -77,7 +79,7 @@ def draw_class_means(means: Sequence[ClassMean], path: Path, title: str) -> None
             axes.set_axis_off()
             axes = axes_at(figure, left, top - _GAP - _SIDE, _SIDE, _SIDE)
             axes.imshow(as_picture(face))
-            drawn = axes.imshow(
+            axes.imshow(
                 difference,
                 cmap="RdBu_r",
                 vmin=-largest,
@@ -86,11 +88,9 @@ def draw_class_means(means: Sequence[ClassMean], path: Path, title: str) -> None
                 interpolation="bilinear",
             )
             axes.set_axis_off()
-            if k == len(means) - 1:
-                bar = axes_at(figure, left + _SIDE + 0.12, top - _GAP - _SIDE, 0.1, _SIDE)
-                drawn.set_alpha(None)
-                figure.colorbar(drawn, cax=bar).outline.set_visible(False)  # pyright: ignore
-                bar.tick_params(labelsize=6)
-                drawn.set_alpha(np.abs(difference) / largest)
+        bar = axes_at(figure, left + _SIDE + 0.12, height - 0.7 - 2 * _SIDE - _GAP, 0.1, _SIDE)
+        scale = ScalarMappable(Normalize(-largest, largest), "RdBu_r")
+        figure.colorbar(scale, cax=bar).outline.set_visible(False)  # pyright: ignore
+        bar.tick_params(labelsize=6)
         below = "Below: more (red) or less (blue) than in the mean of all emotions' maps."
         notes.text(_EDGE, 0.1, below, size=7, color=MUTED, va="bottom")

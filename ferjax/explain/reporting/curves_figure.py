@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from matplotlib.artist import Artist
 
 from ferjax.explain.compare_maps import ANOTHER_FACE, GAUSSIAN, PATCHES, PIXELS, Curves
 from ferjax.explain.replaced_pixels import FILLS
@@ -37,7 +38,7 @@ def draw_curves(curves: Mapping[str, Curves], path: Path, title: str) -> None:
     fills = list(FILLS)
     height = 0.75 + len(fills) * (_HEIGHT + 0.7) + 0.5
     with saved_figure(path, 2 * _WIDTH + 1.5, height, title) as figure:
-        handles: dict[str, object] = {}
+        handles: dict[str, Artist] = {}
         for row, fill in enumerate(fills):
             bottom = height - 0.75 - (row + 1) * _HEIGHT - row * 0.7
             for column, kind in enumerate(("deletion", "insertion")):

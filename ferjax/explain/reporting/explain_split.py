@@ -106,7 +106,7 @@ def _emotions(
         targets = np.full(len(best), index)
         maps = to_unit_range(explainer.importance(list(faces), targets, config.method, layer))
         captions = [percent(float(p)) for p in data.probabilities[best, index]]
-        names = [data.split.ids[k] for k in best]
+        names = [str(data.split.ids[int(k)]) for k in best]
         rows.append((emotion, [*map(Shown, faces, maps, captions, names)]))
     if not means:
         raise UserError(

@@ -12,8 +12,8 @@ NOTES: dict[str, str] = {
         " changes the answer, in whichever direction."
     ),
     "integrated_gradients": (
-        "Integrated gradients: absolute share of each pixel in the difference between the face and"
-        " its mean colour."
+        "Integrated gradients: what each pixel adds to the logit on the way from the face's mean"
+        " colour to the face; what it takes away is not shown."
     ),
     "occlusion": (
         "Occlusion: how much the logit falls when a square of a sixth of the side is covered by the"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -65,7 +66,7 @@ def draw_sheet(
                     x = left + k * _SIDE
                     extent = (x, x + _SIDE, bottom, bottom + _SIDE)
                     axes.imshow(_thumbnail(picture), extent=extent, aspect="auto")
-                style = {"va": "top", "ha": "left"}
+                style: dict[str, Any] = {"va": "top", "ha": "left"}
                 axes.text(
                     left, bottom - 0.04, shorten(shown.caption, 26), size=7, color=INK, **style
                 )
