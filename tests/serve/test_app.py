@@ -129,8 +129,8 @@ def test_the_explanation_is_that_of_the_crop(
     overlay = np.asarray(Image.open(io.BytesIO(answer.content))).astype(float)
     heat = explain(drawn_faces[2], emotion="fear").maps[0]
     side = overlay.shape[0]
-    large = np.asarray(Image.fromarray(drawn_faces[2]).resize((side, side)), float)
-    changed = np.abs(overlay - large).mean(-1)
+    large = np.asarray(Image.fromarray(drawn_faces[2]).convert("L").resize((side, side)), float)
+    changed = np.abs(overlay - large[..., None]).mean(-1)
     coarse = np.asarray(Image.fromarray(changed).resize((48, 48)))
     assert np.corrcoef(coarse.ravel(), heat.ravel())[0, 1] > 0.7
     for query, reason in (
