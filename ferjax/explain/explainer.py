@@ -1,4 +1,4 @@
-"""The explainer: a trained network as a callable from faces to maps of what its answer rests on."""
+"""The explainer: a trained network as a callable from faces to maps of what its answers use."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -32,9 +32,9 @@ class Explanation:
 
     Attributes:
       maps: float32 [N, H, W] in [0, 1]: how much each pixel speaks for the explained emotion,
-        relative to the most important hundredth of the same face. H and W are those of the faces, or
-        of the network's stored images where the faces differ in size. A map of zeros: nothing in
-        the layer speaks for that emotion.
+        relative to the most important hundredth of the same face. H and W are those of the faces,
+        or of the network's stored images where the faces differ in size. A map of zeros: nothing
+        in the layer speaks for that emotion.
       emotions: the explained emotion of each face.
       probabilities: float32 [N, K], as the predictor gives them.
       classes: names of the columns.

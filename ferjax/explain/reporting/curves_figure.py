@@ -36,11 +36,11 @@ def draw_curves(curves: Mapping[str, Curves], path: Path, title: str) -> None:
       UserError: the file cannot be written.
     """
     fills = list(FILLS)
-    height = 0.75 + len(fills) * (_HEIGHT + 0.7) + 0.5
+    height = 0.75 + len(fills) * (_HEIGHT + 0.85) + 0.5
     with saved_figure(path, 2 * _WIDTH + 1.5, height, title) as figure:
         handles: dict[str, Artist] = {}
         for row, fill in enumerate(fills):
-            bottom = height - 0.75 - (row + 1) * _HEIGHT - row * 0.7
+            bottom = height - 0.75 - (row + 1) * _HEIGHT - row * 0.85
             for column, kind in enumerate(("deletion", "insertion")):
                 axes = axes_at(figure, 0.55 + column * (_WIDTH + 0.5), bottom, _WIDTH, _HEIGHT)
                 axes.set_title(f"{kind}, {_FILL_NAMES[fill]}")

@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from ferjax.config.explain_config import ExplainConfig
+from ferjax.data.synthetic.load_synthetic import render_faces
+from ferjax.emotions import EMOTIONS
 from ferjax.errors import UserError
 from ferjax.explain.reporting import explain_split as command
 from ferjax.explain.reporting.explain_split import explain_split
@@ -20,9 +22,20 @@ def test_a_split_has_a_page_with_means_curves_and_the_sanity_check(
     methods = ["gradcam", "occlusion"]
     monkeypatch.setattr(command, "_methods", lambda explainer: methods)
     monkeypatch.setattr(command, "_CHECKED", 4)
+    for label in (3, 5, 6):
+        folder = tmp_path / "faces" / EMOTIONS[label]
+        folder.mkdir(parents=True)
+        for number, face in enumerate(render_faces(np.full(4, label), np.arange(4), size=48)):
+            Image.fromarray(face).save(folder / f"{number}.png")
     out = tmp_path / "out"
     config = ExplainConfig(
-        out=str(out), split="val", dataset="synthetic", images=4, batch_size=4, progress=False
+        out=str(out),
+        split="all",
+        dataset="folder",
+        data_dir=str(tmp_path / "faces"),
+        images=4,
+        batch_size=4,
+        progress=False,
     )
     done = explain_split(config)
     assert done.startswith(f"{out / 'explain.md'}: ")
