@@ -22,7 +22,7 @@ from ferjax.serve.card import card_values
 from ferjax.serve.guard import Guard
 from ferjax.serve.limits import Refused, RequestRate
 from ferjax.serve.metrics import serve_package
-from ferjax.serve.page.pages import STATIC_FOLDER, api_page, first_page
+from ferjax.serve.pages import STATIC_FOLDER, api_page, first_page
 from ferjax.serve.schema import answer_schemas, documented
 from ferjax.serve.service import Service, start, stop
 

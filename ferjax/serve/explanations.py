@@ -10,7 +10,7 @@ from PIL import Image
 from ferjax.data.decoding.image_file import decode_opened, resize_image
 from ferjax.errors import UserError
 from ferjax.explain.explainer import DEFAULT_METHOD, Explainer
-from ferjax.explain.methods import METHODS, OF_A_LAYER
+from ferjax.explain.methods import METHODS
 from ferjax.explain.overlay import legible_overlay
 from ferjax.predict.inputs import Input
 from ferjax.predict.predict_inputs import PredictSettings, rows_and_faces
@@ -23,8 +23,15 @@ _LARGEST_SIDE = 512
 
 def known_methods(explainer: Explainer) -> list[str]:
     """Returns the methods that a network allows, the default one first."""
-    names = [name for name in METHODS if explainer.layer or name not in OF_A_LAYER]
-    return sorted(names, key=lambda name: name != DEFAULT_METHOD)
+
+    def is_known(method: str) -> bool:
+        try:
+            explainer.find_layer(method, None)
+        except UserError:  # a network without maps
+            return False
+        return True
+
+    return sorted(filter(is_known, METHODS), key=lambda name: name != DEFAULT_METHOD)
 
 
 def explained_face(

@@ -81,10 +81,11 @@ async def uploaded(
             415, f"content type {printable(kind) or 'none'}; expected {_MULTIPART} or {expected}"
         )
     stated = request.headers.get("content-length")
-    size = int(stated) if stated and stated.isdecimal() else limits.upload_bytes
+    is_known = stated and stated.isdecimal() and "transfer-encoding" not in request.headers
+    # A body without a stated length may become as large as is allowed.
+    size = int(stated) if is_known else limits.upload_bytes
     if size > limits.upload_bytes:
         raise _too_large(limits)
-    # A body without a stated length may become as large as is allowed.
     with memory.reserve(size):
         try:
             async with asyncio.timeout(limits.seconds):

@@ -5,9 +5,11 @@ import io
 import struct
 import tempfile
 import threading
+import time
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -238,6 +240,44 @@ def test_a_client_that_leaves_costs_nothing_more(
             assert (await call(*messages))[0]["status"] == 499
         assert service.memory._left == before
         assert app.under_way == service.batcher.waiting == 0
+        await asyncio.to_thread(services.stop, service)
+
+    asyncio.run(main())
+
+
+def test_a_slow_body_and_slow_work_are_given_up(
+    recogniser: Recogniser,
+    drawn_faces: np.ndarray,
+    png: Callable[..., bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(services, "compile_steps", lambda recogniser: iter(()))
+    made = make_service(ServeConfig(rate=0), recogniser, make_metrics())
+    service = replace(made, limits=replace(made.limits, seconds=0.1))
+    monkeypatch.setattr(service.batcher, "_predict", lambda faces: time.sleep(0.4))
+    app, picture, sent = make_app(service), png(drawn_faces[0]), list[Any]()
+
+    async def call(body: bytes, more: bool) -> tuple[int, bytes]:
+        sent.clear()
+        waiting = [{"type": "http.request", "body": body, "more_body": more}]
+
+        async def receive() -> dict[str, Any]:
+            if not waiting:
+                await asyncio.sleep(60)
+            return waiting.pop()
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await app(asked("/api/faces", len(picture)), receive, send)
+        return sent[0]["status"], sent[1]["body"]
+
+    async def main() -> None:
+        await services.start(service)
+        status, reason = await call(picture[:9], True)
+        assert (status, b"the body took more than" in reason) == (408, True)
+        status, reason = await call(picture, False)
+        assert (status, b"the work took more than" in reason) == (503, True)
         await asyncio.to_thread(services.stop, service)
 
     asyncio.run(main())

@@ -158,7 +158,7 @@ def screenshot(page: Any, name: str) -> None:
         path = Path(folder) / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-        image.quantize(128).save(path, optimize=True)
+        image.quantize(256).save(path, optimize=True)
 
 
 def fits(page: Any) -> bool:
@@ -184,8 +184,8 @@ def test_a_picture_is_named_within_a_second(
         assert named == sorted(emotion for emotion, _ in GROUP)
         assert page.locator(".boxes g").count() == len(GROUP)
         assert fits(page)
-        page.locator("#picture-results").scroll_into_view_if_needed()
-        page.evaluate("() => document.querySelector('.tabs').scrollIntoView()")
+        shown = "#picture-results" if size == NARROW else ".tabs"
+        page.evaluate(f"() => document.querySelector('{shown}').scrollIntoView()")
         screenshot(page, f"pictures-{scheme}-{size[0]}")
         print(f"\nfirst result of a picture after {seconds:.2f} s")
         assert seconds < FIRST_RESULT

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-import ferjax.serve.page.pages as pages
+import ferjax.serve.pages as pages
 from ferjax.config.serve import ServeConfig
 from ferjax.serve import recogniser as recognisers
 from ferjax.serve.limits import limits_of
-from ferjax.serve.page.pages import STATIC_FOLDER, api_page, first_page
+from ferjax.serve.pages import STATIC_FOLDER, api_page, first_page
 from ferjax.serve.recogniser import Recogniser
 
 MARKUP = "<script>alert('x')</script>\"&"

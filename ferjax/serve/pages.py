@@ -14,7 +14,7 @@ from ferjax.serve.card import card_facts, card_values, recalls
 from ferjax.serve.limits import Limits
 from ferjax.serve.recogniser import Recogniser
 
-_FOLDER = Path(__file__).parent
+_FOLDER = Path(__file__).parent / "page"
 STATIC_FOLDER = _FOLDER / "static"
 _BLACK = "#000000"
 
