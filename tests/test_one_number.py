@@ -9,6 +9,7 @@ As a command it prints the table of docs/export.md, for faces in a .npy file, ui
 import csv
 import importlib.util
 import io
+import json
 import os
 import subprocess
 import sys
@@ -28,7 +29,7 @@ BAR = 1e-5
 FILES = {
     "StableHLO": ("use_stablehlo.py", f"{NAME}.stablehlo"),
     "ONNX": ("use_onnx.py", f"{NAME}.onnx"),
-    "PyTorch": ("use_pytorch.py", f"{NAME.replace('-', '_')}.py"),
+    "PyTorch": ("use_pytorch.py", f"{NAME.replace('-', '_')}_network.py"),
 }
 
 
@@ -69,7 +70,7 @@ def in_live_frames(faces: np.ndarray, batch: int) -> np.ndarray:
 
     whole = Box(0, 0, faces.shape[2], faces.shape[1])
     plan = CropPlan(lambda image: [Face(whole, 1.0)], RULES["largest"])
-    frames = [Frame(k, k / 25, np.repeat(face, 3, -1)) for k, face in enumerate(faces)]
+    frames = [Frame(k, k / 1000, np.repeat(face, 3, -1)) for k, face in enumerate(faces)]
     settings = FollowSettings(plan, every=batch, window=0)
     predictor = load_predictor(NAME, batch_size=batch)
     groups = follow_faces(frames, predictor, settings, Followed())
@@ -114,10 +115,11 @@ def in_export(surface: str, folder: Path) -> Callable[[np.ndarray, int], np.ndar
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     _, run = module.load(str(folder / file))
+    classes = json.loads((folder / f"{NAME}.json").read_text("utf-8"))["classes"]
 
     def probabilities(faces: np.ndarray, batch: int) -> np.ndarray:
         parts = [run(faces[first : first + batch]) for first in range(0, len(faces), batch)]
-        return np.stack([np.concatenate([part[name] for part in parts]) for name in parts[0]], -1)
+        return np.stack([np.concatenate([part[name] for part in parts]) for name in classes], -1)
 
     return probabilities
 
