@@ -52,11 +52,16 @@ def small_network(
             interpolation=interpolation,
             guide=guide,
         )
-        variables = random_variables(model, side, channels)
+        # With the scales as they are drawn, logits of efficientnet_b0 reach 1e6, and a millionth of
+        # a weight turns the emotion of a face.
+        variables = jax.tree_util.tree_map_with_path(
+            lambda path, leaf: leaf / 2 if path[-1].key == "scale" else leaf,
+            random_variables(model, side, channels),
+        )
         variables.setdefault("batch_stats", {})
         if scaled:
             logits = jax.jit(lambda v, x: predict_step(v, x, model=model, spec=spec))
-            spread = np.abs(logits(variables, faces_for(spec, 8))).max() / 2
+            spread = np.abs(logits(variables, faces_for(spec, 8))).max()
             head = variables["params"]["head"]
             variables["params"]["head"] = {name: leaf / spread for name, leaf in head.items()}
         card = {"model": name, "fields": {}, "classes": list(CLASSES), "spec": spec_to_json(spec)}
