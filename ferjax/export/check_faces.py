@@ -7,6 +7,7 @@ import numpy as np
 from ferjax.config.predict_and_export import ExportConfig
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.data.decoding.image_file import resize_image
+from ferjax.data.registry import DATASETS
 from ferjax.data.splits.split import Split
 from ferjax.data.synthetic.load_synthetic import SMALLEST_SIZE, render_faces
 from ferjax.emotions import EMOTIONS
@@ -53,10 +54,12 @@ def faces_for_weights(
     """Returns faces to check and to calibrate on: val of the network's data, else drawn ones.
 
     Raises:
-      UserError: `--data_dir` was given, and val is not there.
+      UserError: `--data_dir` was given, and the data are not there, or have other classes.
     """
     own = network_config(str(config.weights))
-    judged = EvalConfig(weights=config.weights, data_dir=config.data_dir, split="val")
+    # The val of a published data set is cut again as it was; of other images all are taken.
+    split = "val" if own.dataset in DATASETS and own.dataset != "folder" else None
+    judged = EvalConfig(weights=config.weights, data_dir=config.data_dir, split=split)
     try:
         data = load_evaluated_data(judged, own, network.spec.size, None)
     except UserError:

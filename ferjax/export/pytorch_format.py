@@ -53,6 +53,11 @@ def require_torch(package: str = "torch") -> None:
             f"--format={'pytorch' if package == 'torch' else package} needs {package} to check what"
             f" it writes, which is not installed. Run: pip install {package}."
         ) from None
+    except RuntimeError as error:
+        raise UserError(
+            f"--format={package}: {package} cannot be imported ({error}). It is built for another"
+            " torch: install both from one index, or use --format=pytorch."
+        ) from None
 
 
 def write_pytorch(

@@ -1,11 +1,16 @@
 """Bounds of exports, and the faces that they are checked on."""
 
+import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from ferjax.config.predict_and_export import ExportConfig
 from ferjax.errors import UserError
+from ferjax.export import check_faces
 from ferjax.export.check_export import check_bounds
 from ferjax.export.check_faces import drawn_faces, faces_of_split
 from ferjax.export.exported_file import ExportedFile, module_name
@@ -55,6 +60,26 @@ def test_drawn_faces_take_the_shape_of_the_network() -> None:
     assert faces.images.shape == (128, 20, 24, 1)
     assert (faces.labels, faces.real, faces.source) == (None, False, "128 drawn faces")
     assert faces.images.std((1, 2, 3)).min() > 5
+
+
+@pytest.mark.parametrize(("dataset", "split"), [("ferplus", "val"), ("folder", None)])
+def test_weights_are_checked_on_val_or_on_the_images_that_are_given(
+    dataset: str, split: str | None, monkeypatch: pytest.MonkeyPatch, small_network: Any
+) -> None:
+    asked = []
+
+    def load(config: Any, *_: Any) -> Any:
+        asked.append(config.split)
+        raise UserError("not there")
+
+    monkeypatch.setattr(check_faces, "network_config", lambda _: SimpleNamespace(dataset=dataset))
+    monkeypatch.setattr(check_faces, "load_evaluated_data", load)
+    network = small_network("cnn3", scaled=False)
+    config = ExportConfig(weights="fernet-ferplus", out="x")
+    faces, _ = check_faces.faces_for_weights(network, config)
+    assert (asked, faces.real) == ([split], False)
+    with pytest.raises(UserError, match="not there"):
+        check_faces.faces_for_weights(network, dataclasses.replace(config, data_dir="faces"))
 
 
 def test_names_of_modules_can_be_imported() -> None:

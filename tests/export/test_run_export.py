@@ -164,6 +164,7 @@ def test_every_file_is_checked_and_stands_on_the_card(exported: Path, card: dict
     page = (exported / "mine.md").read_text()
     assert "| mine.stablehlo (jax" in page
     assert "written by jax" in page
+    assert "up to six months newer and three weeks older" in page
 
 
 def test_weights_that_come_with_ferjax_are_exported_alike(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Every network as one StableHLO program for any batch."""
 
 import importlib
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -52,6 +53,10 @@ def test_every_network_exports_with_a_symbolic_batch(
     assert (str(batch), sides[:2]) == ("batch", [44, 40])
     assert exported.platforms == ("cpu", "cuda", "tpu")
     assert exported.in_avals[0].dtype == jnp.uint8
+    # No TF32 on a GPU, no bfloat16 on a TPU.
+    products = re.findall(r"stablehlo\.(?:convolution|dot_general).*", exported.mlir_module())
+    assert products
+    assert all("HIGHEST" in line for line in products)
 
 
 @pytest.mark.parametrize(
