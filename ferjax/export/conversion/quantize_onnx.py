@@ -1,7 +1,6 @@
 """Static quantisation of an ONNX file to eight bits; a process of the environment `onnx`."""
 
 import importlib
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +54,3 @@ def main(folder: Path) -> None:
     metadata = {entry.key: entry.value for entry in source.metadata_props}
     write_onnx_model(onnx.load(request["out"]), Path(request["out"]), metadata)
     write_answer(folder, {})
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

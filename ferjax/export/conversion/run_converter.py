@@ -59,7 +59,8 @@ def run_converter(
         "JAX_COMPILATION_CACHE_DIR": compile_cache_folder(),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
-    command = [str(python), "-m", f"ferjax.export.conversion.{module}", str(folder)]
+    start = f"import ferjax.export.conversion.{module} as m; from pathlib import Path; import sys"
+    command = [str(python), "-c", f"{start}; m.main(Path(sys.argv[1]))", str(folder)]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, errors="replace")
     answer = folder / ANSWER
     if done.returncode or not answer.is_file():

@@ -1,7 +1,6 @@
 """Converts a network to ONNX; a process of the environment `onnx`, see `run_converter`."""
 
 import importlib
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -85,7 +84,3 @@ def save(model: Any, out: Path, metadata: Mapping[str, str], folder: Path) -> No
     transpose_bytes(finished)
     pools_with_padding(finished)
     write_onnx_model(finished, out, metadata)
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

@@ -1,7 +1,6 @@
 """Converts StableHLO text to TFLite, also with fewer bits, in the environment `tflite`."""
 
 import importlib
-import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -111,7 +110,3 @@ def attach(path: Path, files: Mapping[str, str]) -> None:
     with zipfile.ZipFile(path, "a") as archive:
         for name, text in files.items():
             archive.writestr(name, text)
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))
