@@ -23,7 +23,8 @@ def transpose_bytes(model: Any) -> None:
     constants = {tensor.name: tensor for tensor in graph.initializer}
     producers = {name: node for node in graph.node for name in node.output}
     reads = [name for node in graph.node for name in node.input]
-    for transpose in [node for node in graph.node if node.op_type == "Transpose"]:
+    for found in [node.output[0] for node in graph.node if node.op_type == "Transpose"]:
+        transpose = producers[found]
         if list(transpose.attribute[0].ints) != _TO_CHANNELS_FIRST:
             continue
         while True:
