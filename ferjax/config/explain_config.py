@@ -50,7 +50,10 @@ class ExplainConfig:
         None, "With --split: folder (or csv file) of the data set. Default: that of the run."
     )
     images: int = config_field(
-        500, "With --split: faces of the curves, drawn at random; of each emotion's mean.", low=2
+        500,
+        "With --split: how many faces, drawn at random, the curves and the mean of each emotion are"
+        " made of, at most.",
+        low=2,
     )
     faces: str = config_field(
         "auto",
@@ -76,9 +79,11 @@ class ExplainConfig:
         check_one_network(self)
         if not self.out:
             raise UserError("--out is missing: a new folder for the pictures.")
-        for flag in ("workdir", "weights"):
-            if getattr(self, flag) == "":
-                raise UserError(f"--{flag} is empty. Name one, or leave the flag out.")
+        if self.emotion is not None and self.split:
+            raise UserError(
+                f"--emotion={self.emotion} with --split: every emotion has a row of its own there."
+                " Leave the flag out."
+            )
         for flag in ("dataset", "data_dir"):
             if getattr(self, flag) and not self.split:
                 value = getattr(self, flag)

@@ -1,5 +1,6 @@
 """Validation across fields of a config: phases, batch, seeds and folds, loss, one network."""
 
+import dataclasses
 import re
 from typing import Any
 
@@ -32,7 +33,13 @@ def check_combinations(config: Any) -> None:
 
 
 def check_one_network(config: Any) -> None:
-    """Raises `UserError` if a config names both a run and a weights file."""
+    """Raises `UserError` if a config names a run and a weights file, or one of them is empty."""
+    for field in dataclasses.fields(config):
+        # An unset variable of a shell gives an empty name, which does not mean the default network.
+        if field.name in ("workdir", "weights") and field.default != "":
+            value = getattr(config, field.name)
+            if value == "" or (isinstance(value, tuple) and "" in value):
+                raise UserError(f"--{field.name} is empty. Name one, or leave the flag out.")
     if config.workdir and config.weights:
         runs = config.workdir if isinstance(config.workdir, str) else ",".join(config.workdir)
         raise UserError(

@@ -78,9 +78,6 @@ class PredictConfig:
     def __post_init__(self) -> None:
         expand_home(self)
         check_fields(self)
-        if self.weights == "" or "" in self.workdir:
-            flag = "weights" if self.weights == "" else "workdir"
-            raise UserError(f"--{flag} is empty. Name one, or leave the flag out.")
         check_one_network(self)
 
 

@@ -4,12 +4,12 @@ import json
 import shutil
 from pathlib import Path
 
-from ferjax.export.conversion.environments import environments_folder
 from ferjax.export.exported_file import ExportedFile, FormatOptions
 from ferjax.export.exported_network import ExportedNetwork
 from ferjax.export.onnx_format import onnx_file, require_onnx
 from ferjax.export.web.onnxruntime_web import VERSION, require_npm, write_runtime
 from ferjax.runtime.atomic_files import write_atomically
+from ferjax.runtime.cache_root import cache_root
 
 _WEB = Path(__file__).parent / "web"
 PAGE_FILES = ("index.html", "page.css", "page.js", "picture.js")
@@ -17,7 +17,7 @@ PAGE_FILES = ("index.html", "page.css", "page.js", "picture.js")
 
 def require_browser() -> None:
     """Raises `UserError` where the converter or npm is missing."""
-    require_npm(_cache())
+    require_npm(cache_root())
     require_onnx()
 
 
@@ -38,7 +38,7 @@ def write_browser(
         shutil.copyfile(staged, target)
     else:
         onnx_file(network, target, options.progress)
-    write_runtime(bundle / "runtime", _cache(), options.progress)
+    write_runtime(bundle / "runtime", cache_root(), options.progress)
     write_atomically(bundle / "network.json", page_facts(network))
     note = (
         f"{bundle.name}: onnxruntime-web {VERSION}. Serve it with python -m http.server"
@@ -62,7 +62,3 @@ def page_facts(network: ExportedNetwork) -> str:
         "licence": network.card["licence"],
     }
     return json.dumps(facts, ensure_ascii=False, indent=1) + "\n"
-
-
-def _cache() -> Path:
-    return environments_folder().parent

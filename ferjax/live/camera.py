@@ -23,6 +23,7 @@ from ferjax.live.video_table import VideoColumns, rows_of_frame
 from ferjax.predict.journal import check_is_new
 from ferjax.predict.predictor import Predictor, load_predictor
 from ferjax.predict.table_files import csv_text
+from ferjax.runs.load_network import network_source
 
 # Least side of a face in pixels: a camera's picture has to be done in a few hundredths of a second.
 _SMALLEST = 60
@@ -44,7 +45,7 @@ def run_live(config: LiveConfig) -> str:
         raise UserError(f"--out={out}: the table of a camera is a .csv file.")
     if out:
         check_is_new(out)
-    source = Path(config.workdir) if config.workdir else config.weights
+    source = network_source(config.workdir, config.weights)
     predictor = load_predictor(source, config.checkpoint)
     plan = crop_plan(config.detector, smallest=_SMALLEST)
     settings = FollowSettings(plan, config.every, config.smooth)

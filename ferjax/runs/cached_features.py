@@ -11,7 +11,6 @@ from flax import linen as nn
 
 from ferjax.config.phases import phases_of
 from ferjax.config.train_config import TrainConfig
-from ferjax.convert.converted.weights_cache import cache_root
 from ferjax.data.splits.split import Split, without_images
 from ferjax.data.storage.feature_store import (
     content_digest,
@@ -25,6 +24,7 @@ from ferjax.images.augment import Augment, find_augmentation
 from ferjax.models.heads import build_head
 from ferjax.runs.frozen_branch import FrozenBranch, build_frozen_branch, frozen_branch_name
 from ferjax.runs.task import Task, evaluator_of
+from ferjax.runtime.cache_root import cache_root
 from ferjax.runtime.processes import on_first
 from ferjax.runtime.progress_lines import say
 from ferjax.training.augmented_views import TRUNK

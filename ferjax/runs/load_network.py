@@ -40,6 +40,14 @@ def load_network(source: str | Path | None = None, checkpoint: str = "selected")
     return _load_weights(card)
 
 
+def network_source(workdir: str | None, weights: str | None) -> str | Path:
+    """Returns what `load_network` takes for the flags `--workdir` and `--weights`.
+
+    A run directory is a path: it may have the name of a recogniser that comes with ferjax.
+    """
+    return Path(workdir) if workdir else weights or DEFAULT
+
+
 def network_config(source: str | Path) -> TrainConfig:
     """Returns the config that a network was trained with; `source` as in `load_network`."""
     card = named_card(source)

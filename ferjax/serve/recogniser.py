@@ -17,7 +17,7 @@ from ferjax.faces.detectors import crop_plan
 from ferjax.faces.mtcnn.find_faces import compile_every_size
 from ferjax.faces.mtcnn.weights import load_weights
 from ferjax.predict.predictor import Predictor, load_predictor, padded_size
-from ferjax.runs.load_network import named_card
+from ferjax.runs.load_network import named_card, network_source
 from ferjax.serve.explanations import known_methods
 from ferjax.weights.shipped import DEFAULT, find_card
 from ferjax.weights.weights_file import read_card
@@ -63,8 +63,7 @@ def load_recogniser(config: ServeConfig) -> Recogniser:
     Raises:
       UserError: no such network or detector, or a coverage that its calibration does not allow.
     """
-    # A path: a run may have the name of a shipped recogniser.
-    source: str | Path = Path(config.workdir) if config.workdir else config.weights or DEFAULT
+    source = network_source(config.workdir, config.weights)
     predictor = load_predictor(source, config.checkpoint, config.batch_size)
     threshold = predictor.set_threshold(config.sets) if predictor.set_quantiles else None
     plans = {view: crop_plan(config.detector, smallest=side) for view, side in VIEWS.items()}

@@ -22,7 +22,8 @@ _REFUSALS: Mapping[int | str, str] = {
     421: "The server does not answer to this name.",
     422: "No picture or video, or a value that the query must not have.",
     429: "Too many requests a minute; Retry-After says when to try again.",
-    503: "Too busy, or not ready yet; Retry-After says when to try again.",
+    503: "Too busy, or not ready yet: Retry-After says when to try again. Without it: it took too"
+    " long.",
 }
 
 

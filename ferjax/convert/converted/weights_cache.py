@@ -2,22 +2,13 @@
 
 import contextlib
 import fcntl
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from ferjax.convert.converted.weights_folder import SIDECAR_FILE
 from ferjax.errors import UserError
-
-
-def cache_root() -> Path:
-    """Returns $FERJAX_CACHE, else $XDG_CACHE_HOME/ferjax, else ~/.cache/ferjax."""
-    if folder := os.environ.get("FERJAX_CACHE"):
-        return Path(folder).expanduser()
-    if xdg := os.environ.get("XDG_CACHE_HOME"):
-        return Path(xdg).expanduser() / "ferjax"
-    return Path.home() / ".cache" / "ferjax"
+from ferjax.runtime.cache_root import cache_root
 
 
 def entry_folder(name: str) -> Path:

@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 from ferjax.convert.catalogue.find_weights import find_weights, is_catalogued
 from ferjax.convert.catalogue.weight_spec import WeightSpec
-from ferjax.convert.converted.weights_cache import cache_root
 from ferjax.convert.converted.weights_folder import is_saved
 from ferjax.convert.fetching.download import download
 from ferjax.convert.fetching.hub_client import hub_cached, hub_download
 from ferjax.errors import UserError
+from ferjax.runtime.cache_root import cache_root
 from ferjax.runtime.checksums import file_digest
 
 # A text with one of these suffixes is a file name, even if the file does not exist.

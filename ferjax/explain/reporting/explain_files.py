@@ -26,8 +26,10 @@ from ferjax.predict.inputs import UNREADABLE, Input, list_inputs
 from ferjax.predict.predict_inputs import PredictSettings, rows_and_faces
 from ferjax.predict.rows import NO_FACE, Row
 from ferjax.report.figures.style import encode_png
+from ferjax.report.html.markdown_page import write_markdown_page
 from ferjax.report.pages.markdown_tables import escape, table
 from ferjax.report.pages.report_files import to_json_types
+from ferjax.runs.load_network import network_source
 from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.progress_bar import tqdm
 
@@ -58,7 +60,7 @@ def explain_files(config: ExplainConfig, words: Sequence[str], listed: Iterable[
     """
     out = check_new_folder(config.out)
     inputs = list_inputs(words, listed, [out])
-    source = Path(config.workdir) if config.workdir else config.weights
+    source = network_source(config.workdir, config.weights)
     explainer = load_explainer(source, config.checkpoint, config.batch_size)
     layer = explainer.find_layer(config.method, config.layer)
     target = None if config.emotion is None else explainer.class_index(config.emotion)
@@ -159,7 +161,7 @@ def _write_page(
         "![The first faces beside their maps](sheet.png)",
         table(header, cells, numbers_from=4),
     ]
-    write_atomically(out / "explain.md", "\n\n".join(parts) + "\n")
+    write_markdown_page(out / "explain.md", "\n\n".join(parts) + "\n")
     report = {"network": explainer.predictor.network, "method": facts, "faces": list(rows)}
     encoded = json.dumps(to_json_types(report), indent=1, ensure_ascii=False) + "\n"
     write_atomically(out / "explain.json", encoded)

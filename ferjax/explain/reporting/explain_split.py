@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -19,11 +18,12 @@ from ferjax.explain.reporting.sheet import Shown, draw_sheet
 from ferjax.explain.reporting.split_faces import SplitFaces, load_split_faces, sample
 from ferjax.explain.reporting.split_page import page_parts, page_values
 from ferjax.report.figures.image_grids import percent
+from ferjax.report.html.markdown_page import write_markdown_page
 from ferjax.report.pages.report_files import to_json_types
+from ferjax.runs.load_network import network_source
 from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.progress_bar import tqdm
 from ferjax.runtime.progress_lines import say
-from ferjax.weights.shipped import DEFAULT
 
 # Faces of an emotion's row in the sheet, and faces of the check with randomised weights.
 _SHEET_COLUMNS, _CHECKED = 6, 64
@@ -41,14 +41,9 @@ def explain_split(config: ExplainConfig) -> str:
       UserError: a mistake in the flags, no such data, or no face that the network names right.
     """
     out = check_new_folder(config.out)
-    source = Path(config.workdir) if config.workdir else config.weights or DEFAULT
+    source = network_source(config.workdir, config.weights)
     explainer = load_explainer(source, config.checkpoint, config.batch_size)
     explainer.find_layer(config.method, config.layer)
-    if config.emotion is not None:
-        raise UserError(
-            f"--emotion={config.emotion} with --split: every emotion has a row of its own there."
-            " Leave the flag out."
-        )
     data = load_split_faces(config, explainer, source)
     say("mean maps of each emotion", config.progress)
     means, certain = _emotions(config, explainer, data)
@@ -69,7 +64,7 @@ def explain_split(config: ExplainConfig) -> str:
         for method in _methods(explainer)
     }
     values = page_values(config, explainer, data, len(faces), curves, checked)
-    write_atomically(out / "explain.md", "\n\n".join(page_parts(values)) + "\n")
+    write_markdown_page(out / "explain.md", "\n\n".join(page_parts(values)) + "\n")
     encoded = json.dumps(to_json_types(values), indent=1, ensure_ascii=False) + "\n"
     write_atomically(out / "explain.json", encoded)
     return f"{out / 'explain.md'}: {len(data.split):,} faces, {len(faces):,} of them for the curves"

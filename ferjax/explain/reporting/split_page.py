@@ -94,7 +94,11 @@ def page_parts(values: Mapping[str, Any]) -> list[str]:
         "![Deletion and insertion curves](curves.png)",
     ]
     for fill, text in _FILL_TEXTS.items():
-        parts += [f"### Nothing is {text}", _areas(values, fill), _differences(values, fill)]
+        parts += [
+            f"### Deleted pixels are replaced by {text}",
+            _areas(values, fill),
+            _differences(values, fill),
+        ]
     parts += [
         "A difference is positive where the method is better than the control; in brackets the"
         " bootstrap's 95 % interval over faces. Bold: the interval lies above 0. Random patches are"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ferjax.errors import UserError
 from ferjax.runtime.atomic_files import temporary_beside
+from ferjax.runtime.cache_root import cache_root
 from ferjax.runtime.progress_lines import say
 
 # Name → what pip installs. jax2onnx needs an orbax-checkpoint older than ferjax's: beside a newer
@@ -39,9 +40,9 @@ _LAST_LINES = 4
 
 
 def environments_folder() -> Path:
-    """Returns the folder of the environments: $FERJAX_ENVIRONMENTS, or ferjax's in ~/.cache."""
+    """Returns the folder of the environments: $FERJAX_ENVIRONMENTS, or one in ferjax's cache."""
     given = os.environ.get("FERJAX_ENVIRONMENTS")
-    return Path(given) if given else Path.home() / ".cache" / "ferjax" / "environments"
+    return Path(given).expanduser() if given else cache_root() / "environments"
 
 
 def converter_python(name: str, progress: bool = True) -> Path:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from ferjax.convert.converted.weights_cache import (
-    cache_root,
     cached_names,
     entry_folder,
     is_cached,
@@ -38,17 +37,6 @@ print(int(load_weights(entry_folder(sys.argv[1]))[0]["a"].sum()))
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("FERJAX_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
-
-
-def test_location_of_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert cache_root() == tmp_path / "cache"
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache_root() == tmp_path / "cache"
-    monkeypatch.delenv("FERJAX_CACHE")
-    assert cache_root() == tmp_path / "xdg" / "ferjax"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert cache_root() == tmp_path / ".cache" / "ferjax"
 
 
 def make() -> None:

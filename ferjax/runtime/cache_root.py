@@ -1,0 +1,13 @@
+"""The folder below which ferjax keeps what it can make or fetch again."""
+
+import os
+from pathlib import Path
+
+
+def cache_root() -> Path:
+    """Returns $FERJAX_CACHE, else $XDG_CACHE_HOME/ferjax, else ~/.cache/ferjax."""
+    if folder := os.environ.get("FERJAX_CACHE"):
+        return Path(folder).expanduser()
+    if xdg := os.environ.get("XDG_CACHE_HOME"):
+        return Path(xdg).expanduser() / "ferjax"
+    return Path.home() / ".cache" / "ferjax"
