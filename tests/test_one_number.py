@@ -157,6 +157,8 @@ def differences(exports: Path, faces: Path) -> dict[tuple[str, int, int], float]
 
 @pytest.mark.parity
 def test_a_face_has_the_same_probabilities_on_seven_surfaces(tmp_path: Path) -> None:
+    for package in ("torch", "onnxruntime"):
+        pytest.importorskip(package)
     from ferjax.config.predict_and_export import ExportConfig
     from ferjax.data.synthetic.load_synthetic import render_faces
     from ferjax.export.run_export import run_export

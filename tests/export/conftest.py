@@ -22,6 +22,13 @@ _SMALL: dict[str | None, dict[str, Any]] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def extra_parity(request: pytest.FixtureRequest) -> None:
+    """Skips the tests that need PyTorch, or install converters, without the extra `parity`."""
+    if request.node.get_closest_marker("parity"):
+        pytest.importorskip("torch")
+
+
 @pytest.fixture(scope="session")
 def small_network(
     random_variables: Callable[..., Any], faces_for: Callable[[InputSpec, int], np.ndarray]

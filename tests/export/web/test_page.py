@@ -18,6 +18,7 @@ from ferjax.config.predict_and_export import ExportConfig
 from ferjax.data.synthetic.load_synthetic import render_faces
 from ferjax.export.run_export import run_export
 
+pytest.importorskip("playwright")
 pytestmark = pytest.mark.parity
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 FACES = render_faces(np.arange(4) % 7, np.arange(4) + 50, size=48)[..., :1]
