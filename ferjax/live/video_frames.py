@@ -101,7 +101,7 @@ def open_video(source: Path | VideoBytes) -> Iterator[Any]:
     """Yields PyAV's container of a video.
 
     Raises:
-      UserError: no such file, an empty one, or one without video.
+      UserError: no such file, an empty one, or one without video that can be decoded.
     """
     av = pyav()
     if isinstance(source, Path) and not os.path.isfile(source):
@@ -123,6 +123,10 @@ def open_video(source: Path | VideoBytes) -> Iterator[Any]:
     with container:
         if not container.streams.video:
             raise UserError(f"{source}: there is no video in it, only sound or data.")
+        if container.streams.video[0].codec_context is None:
+            raise UserError(
+                f"{source}: its codec cannot be decoded here; convert it, for instance to H.264."
+            )
         yield container
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ferjax.live.video_frames import read_frames
+from ferjax.errors import UserError
+from ferjax.live.video_frames import VideoBytes, read_frames, video_facts
 
 av = pytest.importorskip("av")
 
@@ -31,6 +32,19 @@ def write_mp4(path: Path, image: np.ndarray, frames: int = 3) -> None:
             frame.pts, frame.time_base = number, Fraction(1, 10)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+
+
+def test_a_codec_without_decoder_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "unknown.mkv"
+    write_mp4(path, np.full((48, 80, 3), 60, np.uint8))
+    known = path.read_bytes()
+    assert known.count(b"V_MPEG4/ISO/AVC") == 1
+    path.write_bytes(known.replace(b"V_MPEG4/ISO/AVC", b"V_MPEG4/ISO/XYZ"))
+    for video in (path, VideoBytes("unknown.mkv", path.read_bytes())):
+        with pytest.raises(UserError, match=r"unknown\.mkv: its codec cannot be decoded here"):
+            video_facts(video)
+        with pytest.raises(UserError, match=r"for instance to H\.264"):
+            list(read_frames(video))
 
 
 def write_matrix(path: Path, matrix: tuple[int, ...]) -> None:
