@@ -32,6 +32,10 @@ _WHOLE_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,ogg,flv,
 _MOST_DAMAGE = 1000
 
 
+class FrameTooLarge(UserError):
+    """A frame has more pixels than `VideoBytes.most_pixels`."""
+
+
 @dataclass(frozen=True)
 class Frame:
     """One frame of a video.
@@ -71,10 +75,14 @@ class VideoBytes:
     Attributes:
       name: for errors.
       data: all bytes of the file.
+      most_pixels: of one frame, None for no limit. Larger ones are a `FrameTooLarge`: by the header
+        before anything is decoded, else before the decoder makes room for far more or its frame is
+        copied.
     """
 
     name: str
     data: bytes
+    most_pixels: int | None = None
 
     def __str__(self) -> str:
         """Returns the name."""
@@ -102,6 +110,7 @@ def open_video(source: Path | VideoBytes) -> Iterator[Any]:
 
     Raises:
       UserError: no such file, an empty one, or one without video that can be decoded.
+      FrameTooLarge: the header says so.
     """
     av = pyav()
     if isinstance(source, Path) and not os.path.isfile(source):
@@ -111,9 +120,12 @@ def open_video(source: Path | VideoBytes) -> Iterator[Any]:
     try:
         if isinstance(source, VideoBytes):
             # It may be anybody's: it opens nothing else.
-            options = {"format_whitelist": _WHOLE_FORMATS, "protocol_whitelist": "none"}
-            file = io.BytesIO(source.data)
-            container = av.open(file, container_options=options, metadata_errors="ignore")
+            only = {"format_whitelist": _WHOLE_FORMATS, "protocol_whitelist": "none"}
+            file, limit = io.BytesIO(source.data), _decoder_limit(source)
+            # FFmpeg decodes a few frames to learn what the header does not say.
+            container = av.open(
+                file, options=limit, container_options=only, metadata_errors="ignore"
+            )
         else:
             # An absolute path: FFmpeg takes what stands before a colon for a protocol.
             container = av.open(os.path.abspath(source), metadata_errors="ignore")
@@ -123,11 +135,29 @@ def open_video(source: Path | VideoBytes) -> Iterator[Any]:
     with container:
         if not container.streams.video:
             raise UserError(f"{source}: there is no video in it, only sound or data.")
-        if container.streams.video[0].codec_context is None:
+        stream = container.streams.video[0]
+        if stream.codec_context is None:
             raise UserError(
                 f"{source}: its codec cannot be decoded here; convert it, for instance to H.264."
             )
+        stream.codec_context.options = _decoder_limit(source)
+        _check_pixels(source, stream.width * stream.height)
         yield container
+
+
+def _decoder_limit(source: Path | VideoBytes) -> dict[str, str]:
+    """Returns the option that keeps a decoder from making room for far larger frames."""
+    if not isinstance(source, VideoBytes) or source.most_pixels is None:
+        return {}
+    # Decoders count in whole blocks, up to 64 pixels wide.
+    return {"max_pixels": str(2 * source.most_pixels + 2**14)}
+
+
+def _check_pixels(source: Path | VideoBytes, pixels: int) -> None:
+    """Raises `FrameTooLarge` where a video has a limit and a frame has more pixels."""
+    limit = source.most_pixels if isinstance(source, VideoBytes) else None
+    if limit is not None and pixels > limit:
+        raise FrameTooLarge(f"{source}: frames of more than {limit:,} pixels")
 
 
 def video_facts(path: Path | VideoBytes) -> VideoFacts:
@@ -160,13 +190,14 @@ def read_frames(
 
     Raises:
       UserError: see `open_video`, or not one frame can be read.
+      FrameTooLarge: see `VideoBytes`; a stream may change its size.
     """
     with open_video(path) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         step = 1 / float(stream.average_rate or 25)
         seconds, number, offset = -step, -1, 0.0
-        for number, frame in enumerate(_decoded(container, stream, on_damage)):
+        for number, frame in enumerate(_decoded(path, container, stream, on_damage)):
             time = seconds + step if frame.time is None else frame.time + offset
             if number and time < seconds - _CLOCK_SET_BACK:
                 offset += seconds + step - time
@@ -174,12 +205,15 @@ def read_frames(
             # Two frames at one time are shown one after the other.
             seconds = max(time, seconds + _LEAST_STEP) if number else time
             if number >= first:
+                _check_pixels(path, frame.width * frame.height)
                 yield Frame(number, seconds, _upright(frame))
         if number < 0:
             raise UserError(f"{path}: not one frame can be read; copy the video again.")
 
 
-def _decoded(container: Any, stream: Any, on_damage: Callable[[], None]) -> Iterator[Any]:
+def _decoded(
+    source: Path | VideoBytes, container: Any, stream: Any, on_damage: Callable[[], None]
+) -> Iterator[Any]:
     """Yields PyAV's frames; damaged packets are counted and passed over."""
     av, damaged = pyav(), 0
     packets = container.demux(stream)
@@ -196,6 +230,7 @@ def _decoded(container: Any, stream: Any, on_damage: Callable[[], None]) -> Iter
         try:
             frames = packet.decode()
         except av.FFmpegError:
+            _check_decoder(source, stream.codec_context)
             on_damage()
             continue
         damaged = 0
@@ -203,6 +238,16 @@ def _decoded(container: Any, stream: Any, on_damage: Callable[[], None]) -> Iter
             if frame.is_corrupt:
                 on_damage()
             yield frame
+
+
+def _check_decoder(source: Path | VideoBytes, decoder: Any) -> None:
+    """Raises `FrameTooLarge` where a decoder has refused a frame for its size.
+
+    Its error does not say why: the size is then the refused one, or 0.
+    """
+    if isinstance(source, VideoBytes) and source.most_pixels is not None:
+        pixels = decoder.width * decoder.height
+        _check_pixels(source, pixels or source.most_pixels + 1)
 
 
 def _upright(frame: Any) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Videos as phones write them: turned by the matrix in their header."""
 
+import io
 import struct
 from fractions import Fraction
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from ferjax.errors import UserError
-from ferjax.live.video_frames import VideoBytes, read_frames, video_facts
+from ferjax.live.video_frames import FrameTooLarge, VideoBytes, read_frames, video_facts
 
 av = pytest.importorskip("av")
 
@@ -45,6 +46,41 @@ def test_a_codec_without_decoder_is_told(tmp_path: Path) -> None:
             video_facts(video)
         with pytest.raises(UserError, match=r"for instance to H\.264"):
             list(read_frames(video))
+
+
+def make_stream(codec: str, *sizes: tuple[int, int]) -> bytes:
+    """Returns an MPEG transport stream whose frames change their size (height, width)."""
+    parts = []
+    for height, width in sizes:
+        file = io.BytesIO()
+        with av.open(file, "w", format="mpegts") as container:
+            stream = container.add_stream(codec, rate=25)
+            stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+            for number in range(6):
+                grey = np.full((height, width, 3), 60 + number, np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")))
+            container.mux(stream.encode(None))
+        parts.append(file.getvalue())
+    return b"".join(parts)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg2video"])
+def test_frames_of_too_many_pixels_end_a_video_before_they_are_copied(codec: str) -> None:
+    grows = make_stream(codec, (48, 64), (480, 640))
+    found = {frame.image.shape for frame in read_frames(VideoBytes("a.ts", grows))}
+    assert found == {(48, 64, 3), (480, 640, 3)}
+    # 200,000: the decoder makes the frame, and its pixels are counted; 4,000: it makes none.
+    for limit in (200_000, 4000):
+        frames = []
+        with pytest.raises(FrameTooLarge, match=rf"a\.ts: frames of more than {limit:,} pixels"):
+            frames.extend(read_frames(VideoBytes("a.ts", grows, limit)))
+    whole = make_stream(codec, (480, 640))
+    with pytest.raises(FrameTooLarge):
+        video_facts(VideoBytes("a.ts", whole, 480 * 640 - 1))
+    assert len(list(read_frames(VideoBytes("a.ts", whole, 480 * 640)))) == 6
+    # Sides that are no multiples of a decoder's blocks.
+    odd = make_stream(codec, (34, 34))
+    assert len(list(read_frames(VideoBytes("a.ts", odd, 34 * 34)))) == 6
 
 
 def write_matrix(path: Path, matrix: tuple[int, ...]) -> None:
