@@ -292,6 +292,15 @@ def test_places_without_runs(tmp_path: Path) -> None:
     assert said == [f"left out: {file}: a file", "1 row in 1 table", str(out)]
 
 
+def test_links_that_lead_nowhere_are_left_out(tmp_path: Path) -> None:
+    make_run(tmp_path / "runs" / "a", 60)
+    os.symlink("loop", tmp_path / "runs" / "loop")
+    os.symlink("missing", tmp_path / "runs" / "dangling")
+    page = gallery(tmp_path / "g.html", tmp_path / "runs")
+    (rows,) = page.tables.values()
+    assert names(rows) == ["a"]
+
+
 def test_thumbnails_are_small_and_right() -> None:
     confusion = [[10, 0, 0], [0, 0, 0], [5, 0, 5]]
     uri = confusion_thumbnail(confusion)
