@@ -121,5 +121,11 @@ def test_the_flags_know_every_method_and_what_belongs_together() -> None:
         ExplainConfig()
     with pytest.raises(UserError, match="--data_dir=d belongs to --split"):
         ExplainConfig(out="o", data_dir="d")
+    with pytest.raises(UserError, match="--images=100 belongs to --split"):
+        ExplainConfig(out="o", images=100)
+    for flag, value in (("faces", "crop"), ("detector", "yunet"), ("on_bad_image", "error")):
+        with pytest.raises(UserError, match=f"--{flag}={value} belongs to files"):
+            ExplainConfig(out="o", split="val", **{flag: value})
+        assert getattr(ExplainConfig(out="o", **{flag: value}), flag) == value
     with pytest.raises(UserError, match="two networks"):
         ExplainConfig(out="o", workdir="w", weights="x")
