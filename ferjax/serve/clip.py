@@ -8,15 +8,8 @@ from ferjax.config.predict_and_export import PredictConfig
 from ferjax.errors import UserError
 from ferjax.faces.detectors import crop_plan
 from ferjax.live.follow_faces import Followed, FollowSettings, follow_faces
-from ferjax.live.video_frames import (
-    Frame,
-    FrameTooLarge,
-    VideoBytes,
-    open_video,
-    read_frames,
-    smallest_face,
-    video_facts,
-)
+from ferjax.live.open_video import FrameTooLarge, VideoBytes, open_video
+from ferjax.live.video_frames import Frame, read_frames, smallest_face, video_facts
 from ferjax.live.video_table import FrameRow, rows_of_frame
 from ferjax.serve.limits import Limits, Refused
 from ferjax.serve.recogniser import Recogniser

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from ferjax.errors import UserError
-from ferjax.live.video_frames import FrameTooLarge, VideoBytes, read_frames, video_facts
+from ferjax.live.open_video import FrameTooLarge, VideoBytes
+from ferjax.live.video_frames import read_frames, video_facts
 
 av = pytest.importorskip("av")
 

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from ferjax.config.serve import ServeConfig
-from ferjax.live.video_frames import pyav
+from ferjax.live.open_video import pyav
 from ferjax.serve import service as services
 from ferjax.serve.app import make_app
 from ferjax.serve.metrics import make_metrics

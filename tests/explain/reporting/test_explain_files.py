@@ -124,8 +124,9 @@ def test_the_flags_know_every_method_and_what_belongs_together() -> None:
     with pytest.raises(UserError, match="--images=100 belongs to --split"):
         ExplainConfig(out="o", images=100)
     for flag, value in (("faces", "crop"), ("detector", "yunet"), ("on_bad_image", "error")):
+        given: dict[str, Any] = {flag: value}
         with pytest.raises(UserError, match=f"--{flag}={value} belongs to files"):
-            ExplainConfig(out="o", split="val", **{flag: value})
-        assert getattr(ExplainConfig(out="o", **{flag: value}), flag) == value
+            ExplainConfig(out="o", split="val", **given)
+        assert getattr(ExplainConfig(out="o", **given), flag) == value
     with pytest.raises(UserError, match="two networks"):
         ExplainConfig(out="o", workdir="w", weights="x")

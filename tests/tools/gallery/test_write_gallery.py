@@ -371,7 +371,7 @@ def test_thumbnails_are_small_and_right() -> None:
         pixels[2, 0], 255 + 0.5**0.5 * (np.array([213, 94, 0]) - 255), atol=1
     )
     assert confusion_thumbnail([[1, 2]]) is None
-    assert confusion_thumbnail(np.zeros((99, 99)).tolist()) is None
+    assert confusion_thumbnail(np.zeros((99, 99), int).tolist()) is None
     (points,) = curve_points([[(k, k / 1000) for k in range(1, 1001)]], 1000)
     places = [tuple(map(float, point.split(","))) for point in points.split()]
     assert len(places) <= 60
