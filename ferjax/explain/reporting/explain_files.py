@@ -14,6 +14,7 @@ from PIL import Image
 from ferjax.config.explain_config import ExplainConfig
 from ferjax.errors import UserError, printable
 from ferjax.explain.explainer import Explainer, load_explainer
+from ferjax.explain.layers import LayerMap
 from ferjax.explain.methods import to_unit_range
 from ferjax.explain.overlay import legible_overlay
 from ferjax.explain.reporting.method_notes import describe_method
@@ -85,7 +86,7 @@ def _write_pictures(
     explainer: Explainer,
     inputs: Sequence[Input],
     config: ExplainConfig,
-    layer: str | None,
+    layer: LayerMap | None,
     target: int | None,
 ) -> tuple[list[dict[str, Any]], list[Shown]]:
     """Writes a picture of each face; returns the rows of all of them, and the first for the sheet.
