@@ -1,6 +1,6 @@
 """Config (flags) of launch.explain."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from ferjax.config.field_combinations import check_one_network
 from ferjax.config.fields import check_fields, config_field, expand_home
@@ -84,10 +84,20 @@ class ExplainConfig:
                 f"--emotion={self.emotion} with --split: every emotion has a row of its own there."
                 " Leave the flag out."
             )
-        for flag in ("dataset", "data_dir"):
-            if getattr(self, flag) and not self.split:
-                value = getattr(self, flag)
+        changed = {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if getattr(self, field.name) != field.default
+        }
+        for flag in ("dataset", "data_dir", "images"):
+            if flag in changed and not self.split:
                 raise UserError(
-                    f"--{flag}={value} belongs to --split. Name a split too, such as --split=val,"
-                    " or the files after the flags."
+                    f"--{flag}={changed[flag]} belongs to --split. Name a split too, such as"
+                    " --split=val, or leave the flag out and name files after the flags."
+                )
+        for flag in ("faces", "detector", "on_bad_image"):
+            if flag in changed and self.split:
+                raise UserError(
+                    f"--{flag}={changed[flag]} belongs to files, and --split={self.split} reads the"
+                    " faces of a data set. Leave one of the two flags out."
                 )

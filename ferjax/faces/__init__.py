@@ -1,1 +1,4 @@
-"""Face detection, cropping and alignment in photographs. Needs the extra `faces` (OpenCV)."""
+"""Face detection, cropping and alignment in photographs.
+
+Detectors other than MTCNN need the extra `faces` (OpenCV).
+"""

@@ -18,7 +18,8 @@ import numpy as np
 from ferjax.data.decoding.image_file import resize_image
 from ferjax.errors import UserError
 from ferjax.live.follow_faces import FaceOfFrame
-from ferjax.live.video_frames import Frame, open_video, pyav
+from ferjax.live.open_video import open_video, pyav
+from ferjax.live.video_frames import Frame
 from ferjax.predict.annotate import draw_faces, emotion_label
 from ferjax.runtime.atomic_files import temporary_beside
 

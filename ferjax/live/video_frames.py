@@ -1,9 +1,5 @@
 """The frames of a video with the stream's own times, upright, whatever is damaged. Needs PyAV."""
 
-import contextlib
-import importlib
-import io
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ferjax.errors import UserError
+from ferjax.live.open_video import VideoBytes, check_decoder, check_pixels, open_video, pyav
 
 VIDEO_SUFFIXES = frozenset(
     {
@@ -25,9 +22,6 @@ _CLOCK_SET_BACK, _LEAST_STEP = 1.0, 1 / 90_000
 # Persons nearer than the height of twelve faces: smaller ones are mostly background, and a search
 # for them takes most of the time.
 _FACES_IN_A_PICTURE = 12
-# FFmpeg's names of the formats that are read from memory: those that hold all of a video. Others
-# (concat, hls) are lists of files and addresses, which FFmpeg would open.
-_WHOLE_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,ogg,flv,asf"
 # Damaged places in a row after which the rest of a file is given up.
 _MOST_DAMAGE = 1000
 
@@ -64,66 +58,9 @@ class VideoFacts:
     shorter_side: int
 
 
-@dataclass(frozen=True)
-class VideoBytes:
-    """A video in memory, such as one that somebody uploads.
-
-    Attributes:
-      name: for errors.
-      data: all bytes of the file.
-    """
-
-    name: str
-    data: bytes
-
-    def __str__(self) -> str:
-        """Returns the name."""
-        return self.name
-
-
 def is_video(word: str) -> bool:
     """Returns whether a word of a command names a video, by its suffix."""
     return Path(word).suffix.lower() in VIDEO_SUFFIXES
-
-
-def pyav() -> Any:
-    """Returns the module `av`; raises `UserError` if it is not installed."""
-    try:
-        return importlib.import_module("av")
-    except ImportError:
-        raise UserError(
-            "Videos need PyAV, which is not installed. Run: pip install 'ferjax[video]'"
-        ) from None
-
-
-@contextlib.contextmanager
-def open_video(source: Path | VideoBytes) -> Iterator[Any]:
-    """Yields PyAV's container of a video.
-
-    Raises:
-      UserError: no such file, an empty one, or one without video.
-    """
-    av = pyav()
-    if isinstance(source, Path) and not os.path.isfile(source):
-        raise UserError(f"{source}: no such video.")
-    if (len(source.data) if isinstance(source, VideoBytes) else os.path.getsize(source)) == 0:
-        raise UserError(f"{source}: the file is empty (0 bytes), expected a video; copy it again.")
-    try:
-        if isinstance(source, VideoBytes):
-            # It may be anybody's: it opens nothing else.
-            options = {"format_whitelist": _WHOLE_FORMATS, "protocol_whitelist": "none"}
-            file = io.BytesIO(source.data)
-            container = av.open(file, container_options=options, metadata_errors="ignore")
-        else:
-            # An absolute path: FFmpeg takes what stands before a colon for a protocol.
-            container = av.open(os.path.abspath(source), metadata_errors="ignore")
-    except (av.FFmpegError, OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{source}: cannot be read as a video ({reason}); copy it again.") from None
-    with container:
-        if not container.streams.video:
-            raise UserError(f"{source}: there is no video in it, only sound or data.")
-        yield container
 
 
 def video_facts(path: Path | VideoBytes) -> VideoFacts:
@@ -156,13 +93,14 @@ def read_frames(
 
     Raises:
       UserError: see `open_video`, or not one frame can be read.
+      FrameTooLarge: see `VideoBytes`; a stream may change its size.
     """
     with open_video(path) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         step = 1 / float(stream.average_rate or 25)
         seconds, number, offset = -step, -1, 0.0
-        for number, frame in enumerate(_decoded(container, stream, on_damage)):
+        for number, frame in enumerate(_decoded(path, container, stream, on_damage)):
             time = seconds + step if frame.time is None else frame.time + offset
             if number and time < seconds - _CLOCK_SET_BACK:
                 offset += seconds + step - time
@@ -170,12 +108,15 @@ def read_frames(
             # Two frames at one time are shown one after the other.
             seconds = max(time, seconds + _LEAST_STEP) if number else time
             if number >= first:
+                check_pixels(path, frame.width * frame.height)
                 yield Frame(number, seconds, _upright(frame))
         if number < 0:
             raise UserError(f"{path}: not one frame can be read; copy the video again.")
 
 
-def _decoded(container: Any, stream: Any, on_damage: Callable[[], None]) -> Iterator[Any]:
+def _decoded(
+    source: Path | VideoBytes, container: Any, stream: Any, on_damage: Callable[[], None]
+) -> Iterator[Any]:
     """Yields PyAV's frames; damaged packets are counted and passed over."""
     av, damaged = pyav(), 0
     packets = container.demux(stream)
@@ -192,6 +133,7 @@ def _decoded(container: Any, stream: Any, on_damage: Callable[[], None]) -> Iter
         try:
             frames = packet.decode()
         except av.FFmpegError:
+            check_decoder(source, stream.codec_context)
             on_damage()
             continue
         damaged = 0

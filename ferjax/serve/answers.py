@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ferjax.live.video_frames import VideoBytes
+from ferjax.live.open_video import VideoBytes
 from ferjax.live.video_table import VideoColumns
 from ferjax.predict.rows import Row
 from ferjax.predict.table_files import csv_text

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ferjax.report.pages.markdown_tables import percentage
-from ferjax.serve.explanations import known_methods
+from ferjax.serve.explanations import available_methods
 from ferjax.serve.limits import Limits
 from ferjax.serve.recogniser import Recogniser
 
@@ -29,7 +29,7 @@ def card_values(recogniser: Recogniser, limits: Limits, rate: int) -> dict[str, 
             "frames": limits.frames,
             "requests_a_minute": rate or None,
         },
-        "methods": known_methods(recogniser.explainer),
+        "methods": available_methods(recogniser.explainer),
         "card": dict(recogniser.card),
     }
 

@@ -2,20 +2,14 @@
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ferjax.config.predict_and_export import PredictConfig
 from ferjax.errors import UserError
 from ferjax.faces.detectors import crop_plan
 from ferjax.live.follow_faces import Followed, FollowSettings, follow_faces
-from ferjax.live.video_frames import (
-    Frame,
-    VideoBytes,
-    open_video,
-    read_frames,
-    smallest_face,
-    video_facts,
-)
+from ferjax.live.open_video import FrameTooLarge, VideoBytes, open_video
+from ferjax.live.video_frames import Frame, read_frames, smallest_face, video_facts
 from ferjax.live.video_table import FrameRow, rows_of_frame
 from ferjax.serve.limits import Limits, Refused
 from ferjax.serve.recogniser import Recogniser
@@ -53,6 +47,7 @@ def name_clip(
     Raises:
       Refused: too many frames or pixels (413), or no video (422).
     """
+    video = replace(video, most_pixels=limits.pixels)
     try:
         _check_header(video, limits)
         plan = crop_plan(recogniser.detector, smallest=smallest_face(video_facts(video)))
@@ -66,6 +61,8 @@ def name_clip(
                 rows += rows_of_frame(frame, faces, searched=searched)
                 size = size if count else (frame.image.shape[1], frame.image.shape[0])
                 count += 1
+    except FrameTooLarge as error:
+        raise Refused(413, str(error)) from None
     except UserError as error:
         raise Refused(422, str(error)) from None
     return NamedClip(rows, size, count)
@@ -74,10 +71,7 @@ def name_clip(
 def _check_header(video: VideoBytes, limits: Limits) -> None:
     """Refuses what the header says is too large, before a frame is decoded."""
     with open_video(video) as container:
-        stream = container.streams.video[0]
-        if stream.width * stream.height > limits.pixels:
-            raise _too_many_pixels(video, limits)
-        if stream.frames > limits.frames:
+        if container.streams.video[0].frames > limits.frames:
             raise _too_long(video, limits)
 
 
@@ -87,8 +81,6 @@ def _allowed_frames(video: VideoBytes, limits: Limits, stop: threading.Event) ->
             return
         if frame.number >= limits.frames:
             raise _too_long(video, limits)
-        if frame.image.shape[0] * frame.image.shape[1] > limits.pixels:
-            raise _too_many_pixels(video, limits)
         yield frame
 
 
@@ -96,7 +88,3 @@ def _too_long(video: VideoBytes, limits: Limits) -> Refused:
     return Refused(
         413, f"{video}: more than {limits.frames:,} frames, the limit of this server; cut it"
     )
-
-
-def _too_many_pixels(video: VideoBytes, limits: Limits) -> Refused:
-    return Refused(413, f"{video}: frames of more than {limits.pixels:,} pixels")

@@ -21,7 +21,7 @@ from ferjax.serve.uploads import Upload, open_picture
 _LARGEST_SIDE = 512
 
 
-def known_methods(explainer: Explainer) -> list[str]:
+def available_methods(explainer: Explainer) -> list[str]:
     """Returns the methods that a network allows, the default one first."""
 
     def is_known(method: str) -> bool:
@@ -51,7 +51,7 @@ def explained_face(
       settings: whether and how faces are searched.
       limits: of pixels and faces.
       explainer: of the network.
-      method: a name of `known_methods`; None: the first of them.
+      method: a name of `available_methods`; None: the first of them.
       emotion: which is explained; None: the most probable one.
 
     Raises:
@@ -62,7 +62,7 @@ def explained_face(
         pixels = decode_opened(image, file.name, len(file.data))
         pairs = rows_and_faces(Input(file.name, Path(file.name)), pixels, settings)
         crop = _crop_of([crop for _, crop in pairs if crop is not None], face)
-        found = explainer(crop, method or known_methods(explainer)[0], emotion)
+        found = explainer(crop, method or available_methods(explainer)[0], emotion)
     except UserError as error:
         raise Refused(422, str(error)) from None
     return _png(legible_overlay(crop, found.maps[0]))

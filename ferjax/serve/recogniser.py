@@ -18,7 +18,7 @@ from ferjax.faces.mtcnn.find_faces import compile_every_size
 from ferjax.faces.mtcnn.weights import load_weights
 from ferjax.predict.predictor import Predictor, load_predictor, padded_size
 from ferjax.runs.load_network import named_card, network_source
-from ferjax.serve.explanations import known_methods
+from ferjax.serve.explanations import available_methods
 from ferjax.weights.shipped import DEFAULT, find_card
 from ferjax.weights.weights_file import read_card
 
@@ -105,6 +105,6 @@ def compile_steps(recogniser: Recogniser) -> Iterator[Callable[[], object]]:
     if recogniser.detector == "mtcnn":
         yield partial(compile_every_size, jax.device_put(load_weights()))
     explainer = recogniser.explainer
-    yield partial(explainer, black, known_methods(explainer)[0])
+    yield partial(explainer, black, available_methods(explainer)[0])
     for plan in recogniser.plans.values():
         yield partial(plan.detector, np.zeros((64, 64, 3), np.uint8))

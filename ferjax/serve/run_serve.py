@@ -12,7 +12,7 @@ from PIL import Image
 
 from ferjax.config.serve import ServeConfig
 from ferjax.errors import UserError
-from ferjax.live.video_frames import pyav
+from ferjax.live.open_video import pyav
 from ferjax.serve.app import make_app
 from ferjax.serve.metrics import make_metrics, serve_package
 from ferjax.serve.recogniser import load_recogniser

@@ -1,5 +1,6 @@
 """Videos as phones write them: turned by the matrix in their header."""
 
+import io
 import struct
 from fractions import Fraction
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ferjax.live.video_frames import read_frames
+from ferjax.errors import UserError
+from ferjax.live.open_video import FrameTooLarge, VideoBytes
+from ferjax.live.video_frames import read_frames, video_facts
 
 av = pytest.importorskip("av")
 
@@ -31,6 +34,54 @@ def write_mp4(path: Path, image: np.ndarray, frames: int = 3) -> None:
             frame.pts, frame.time_base = number, Fraction(1, 10)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+
+
+def test_a_codec_without_decoder_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "unknown.mkv"
+    write_mp4(path, np.full((48, 80, 3), 60, np.uint8))
+    known = path.read_bytes()
+    assert known.count(b"V_MPEG4/ISO/AVC") == 1
+    path.write_bytes(known.replace(b"V_MPEG4/ISO/AVC", b"V_MPEG4/ISO/XYZ"))
+    for video in (path, VideoBytes("unknown.mkv", path.read_bytes())):
+        with pytest.raises(UserError, match=r"unknown\.mkv: its codec cannot be decoded here"):
+            video_facts(video)
+        with pytest.raises(UserError, match=r"for instance to H\.264"):
+            list(read_frames(video))
+
+
+def make_stream(codec: str, *sizes: tuple[int, int]) -> bytes:
+    """Returns an MPEG transport stream whose frames change their size (height, width)."""
+    parts = []
+    for height, width in sizes:
+        file = io.BytesIO()
+        with av.open(file, "w", format="mpegts") as container:
+            stream = container.add_stream(codec, rate=25)
+            stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+            for number in range(6):
+                grey = np.full((height, width, 3), 60 + number, np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")))
+            container.mux(stream.encode(None))
+        parts.append(file.getvalue())
+    return b"".join(parts)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg2video"])
+def test_frames_of_too_many_pixels_end_a_video_before_they_are_copied(codec: str) -> None:
+    grows = make_stream(codec, (48, 64), (480, 640))
+    found = {frame.image.shape for frame in read_frames(VideoBytes("a.ts", grows))}
+    assert found == {(48, 64, 3), (480, 640, 3)}
+    # 200,000: the decoder makes the frame, and its pixels are counted; 4,000: it makes none.
+    for limit in (200_000, 4000):
+        frames = []
+        with pytest.raises(FrameTooLarge, match=rf"a\.ts: frames of more than {limit:,} pixels"):
+            frames.extend(read_frames(VideoBytes("a.ts", grows, limit)))
+    whole = make_stream(codec, (480, 640))
+    with pytest.raises(FrameTooLarge):
+        video_facts(VideoBytes("a.ts", whole, 480 * 640 - 1))
+    assert len(list(read_frames(VideoBytes("a.ts", whole, 480 * 640)))) == 6
+    # Sides that are no multiples of a decoder's blocks.
+    odd = make_stream(codec, (34, 34))
+    assert len(list(read_frames(VideoBytes("a.ts", odd, 34 * 34)))) == 6
 
 
 def write_matrix(path: Path, matrix: tuple[int, ...]) -> None:

@@ -12,8 +12,8 @@ from PIL import Image
 
 from ferjax.config.predict_and_export import PredictConfig
 from ferjax.explain import explain
+from ferjax.live.open_video import pyav
 from ferjax.live.run_video import predict_video
-from ferjax.live.video_frames import pyav
 from ferjax.predict import load_predictor
 from ferjax.predict.run_predict import run_predict
 from ferjax.serve.recogniser import Recogniser, compile_steps

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from ferjax.config.serve import ServeConfig
-from ferjax.live.video_frames import pyav
+from ferjax.live.open_video import pyav
 from ferjax.serve import service as services
 from ferjax.serve.app import make_app
 from ferjax.serve.metrics import make_metrics
@@ -151,6 +151,15 @@ def test_videos_that_are_too_long_or_too_large(
     assert stream.status_code == 413
     large = client.post("/api/clip", files=form(("a.mp4", make_clip(1, 1024))))
     assert "more than 1,000,000 pixels" in large.json()["error"]
+    # Only its first frames are as small as its header says.
+    grows = make_clip(4, 64, "mpegts") + make_clip(4, 1024, "mpegts")
+    answer = client.post("/api/clip", files=form(("a.ts", grows)))
+    assert answer.status_code == 413
+    assert "more than 1,000,000 pixels" in answer.json()["error"]
+    undecodable = make_clip(1, 64, "matroska").replace(b"V_MPEG4/ISO/AVC", b"V_MPEG4/ISO/XYZ")
+    answer = client.post("/api/clip", files=form(("a.mkv", undecodable)))
+    assert answer.status_code == 422
+    assert "its codec cannot be decoded here" in answer.json()["error"]
     empty = client.post("/api/clip", files=form(("a.mp4", make_clip(3, 64))))
     assert [row["status"] for row in empty.json()["rows"]] == ["no face", "not searched", "no face"]
 

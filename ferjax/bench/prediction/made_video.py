@@ -9,7 +9,7 @@ import numpy as np
 
 from ferjax.data.synthetic.load_synthetic import render_faces
 from ferjax.emotions import EMOTIONS
-from ferjax.live.video_frames import pyav
+from ferjax.live.open_video import pyav
 
 # Drawn persons whose faces MTCNN finds in every expression that was tried.
 _IDENTITIES = (1, 3, 8)

@@ -21,7 +21,7 @@ from ferjax.bench.suite_registry import PREDICT, cases_expression
 from ferjax.config.tool_configs import PredictBenchConfig
 from ferjax.errors import UserError
 from ferjax.faces.detectors import face_detector
-from ferjax.live.video_frames import pyav
+from ferjax.live.open_video import pyav
 from ferjax.runtime.progress_bar import tqdm
 
 # What --cases picks from.

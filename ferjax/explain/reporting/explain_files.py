@@ -14,10 +14,11 @@ from PIL import Image
 from ferjax.config.explain_config import ExplainConfig
 from ferjax.errors import UserError, printable
 from ferjax.explain.explainer import Explainer, load_explainer
+from ferjax.explain.layers import LayerMap
 from ferjax.explain.methods import to_unit_range
 from ferjax.explain.overlay import legible_overlay
 from ferjax.explain.reporting.method_notes import describe_method
-from ferjax.explain.reporting.new_folder import check_new_folder
+from ferjax.explain.reporting.new_folder import check_new_folder, filled_when_complete
 from ferjax.explain.reporting.sheet import Shown, draw_sheet
 from ferjax.faces.detectors import crop_plan
 from ferjax.predict.annotate import emotion_label
@@ -56,7 +57,8 @@ def explain_files(config: ExplainConfig, words: Sequence[str], listed: Iterable[
       listed: lines of a list, for the word `-`.
 
     Raises:
-      UserError: a mistake in flags or words, before the first image is read; no face in any image.
+      UserError: a mistake in flags or words, before the first image is read; no face in any image;
+        with `--on_bad_image=error` an image that cannot be read. Nothing is written then.
     """
     out = check_new_folder(config.out)
     inputs = list_inputs(words, listed, [out])
@@ -64,6 +66,39 @@ def explain_files(config: ExplainConfig, words: Sequence[str], listed: Iterable[
     explainer = load_explainer(source, config.checkpoint, config.batch_size)
     layer = explainer.find_layer(config.method, config.layer)
     target = None if config.emotion is None else explainer.class_index(config.emotion)
+    with filled_when_complete(out) as folder:
+        rows, sheet = _write_pictures(folder, explainer, inputs, config, layer, target)
+        if not rows:
+            raise UserError(
+                f"{' '.join(words)}: no face in {len(inputs):,} inputs, so nothing was written."
+                " --faces=whole takes every picture for a face."
+            )
+        labelled = [("", faces) for faces in _parts(iter(sheet), _SHEET_COLUMNS)]
+        columns = min(_SHEET_COLUMNS, len(sheet))
+        title = f"{explainer.predictor.source}: {config.method}"
+        draw_sheet(labelled, folder / "sheet.png", title, max(2, columns))
+        _write_page(folder, explainer, config, rows)
+    return f"{out}: {len(rows):,} faces of {len(inputs):,} inputs explained by {config.method}"
+
+
+def _write_pictures(
+    folder: Path,
+    explainer: Explainer,
+    inputs: Sequence[Input],
+    config: ExplainConfig,
+    layer: LayerMap | None,
+    target: int | None,
+) -> tuple[list[dict[str, Any]], list[Shown]]:
+    """Writes a picture of each face; returns the rows of all of them, and the first for the sheet.
+
+    Args:
+      folder: for the pictures.
+      explainer: the network.
+      inputs: what to read.
+      config: the flags.
+      layer: of the network, for the methods that need one.
+      target: the class to explain, None for the most probable one of each face.
+    """
     classes = explainer.predictor.classes
     rows: list[dict[str, Any]] = []
     sheet: list[Shown] = []
@@ -78,7 +113,7 @@ def explain_files(config: ExplainConfig, words: Sequence[str], listed: Iterable[
             for each, heat, own, index in zip(part, maps, probabilities, targets, strict=True):
                 name = _picture_name(len(rows), each.row)
                 picture = Image.fromarray(legible_overlay(each.image, heat))
-                write_atomically(out / name, encode_png(picture))
+                write_atomically(folder / name, encode_png(picture))
                 rows.append(
                     {
                         "picture": name,
@@ -94,17 +129,7 @@ def explain_files(config: ExplainConfig, words: Sequence[str], listed: Iterable[
                     sheet.append(
                         Shown(each.image, heat, caption, printable(Path(each.row.file).name))
                     )
-    if not rows:
-        raise UserError(
-            f"{' '.join(words)}: no face in {len(inputs):,} inputs, so nothing was written."
-            " --faces=whole takes every picture for a face."
-        )
-    labelled = [("", faces) for faces in _parts(iter(sheet), _SHEET_COLUMNS)]
-    columns = min(_SHEET_COLUMNS, len(sheet))
-    title = f"{explainer.predictor.source}: {config.method}"
-    draw_sheet(labelled, out / "sheet.png", title, max(2, columns))
-    _write_page(out, explainer, config, rows)
-    return f"{out}: {len(rows):,} faces of {len(inputs):,} inputs explained by {config.method}"
+    return rows, sheet
 
 
 def _parts(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
@@ -144,7 +169,7 @@ def _caption(probabilities: np.ndarray, classes: Sequence[str], explained: int) 
 
 
 def _write_page(
-    out: Path, explainer: Explainer, config: ExplainConfig, rows: Sequence[dict[str, Any]]
+    folder: Path, explainer: Explainer, config: ExplainConfig, rows: Sequence[dict[str, Any]]
 ) -> None:
     """Writes `explain.md` and `explain.json`."""
     facts = describe_method(explainer, config.method, config.layer)
@@ -161,7 +186,7 @@ def _write_page(
         "![The first faces beside their maps](sheet.png)",
         table(header, cells, numbers_from=4),
     ]
-    write_markdown_page(out / "explain.md", "\n\n".join(parts) + "\n")
+    write_markdown_page(folder / "explain.md", "\n\n".join(parts) + "\n")
     report = {"network": explainer.predictor.network, "method": facts, "faces": list(rows)}
     encoded = json.dumps(to_json_types(report), indent=1, ensure_ascii=False) + "\n"
-    write_atomically(out / "explain.json", encoded)
+    write_atomically(folder / "explain.json", encoded)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from ferjax.explain.methods import METHODS, OF_A_LAYER, to_unit_range
 from ferjax.explain.randomised_weights import similarity_to_randomised
 from ferjax.explain.reporting.class_means import ClassMean, class_mean, draw_class_means
 from ferjax.explain.reporting.curves_figure import draw_curves
-from ferjax.explain.reporting.new_folder import check_new_folder
+from ferjax.explain.reporting.new_folder import check_new_folder, filled_when_complete
 from ferjax.explain.reporting.sheet import Shown, draw_sheet
 from ferjax.explain.reporting.split_faces import SplitFaces, load_split_faces, sample
 from ferjax.explain.reporting.split_page import page_parts, page_values
@@ -45,17 +46,24 @@ def explain_split(config: ExplainConfig) -> str:
     explainer = load_explainer(source, config.checkpoint, config.batch_size)
     explainer.find_layer(config.method, config.layer)
     data = load_split_faces(config, explainer, source)
+    with filled_when_complete(out) as folder:
+        faces = _write_all(folder, config, explainer, data)
+    return f"{out / 'explain.md'}: {len(data.split):,} faces, {faces:,} of them for the curves"
+
+
+def _write_all(folder: Path, config: ExplainConfig, explainer: Explainer, data: SplitFaces) -> int:
+    """Writes pictures and page into an empty folder; returns the number of faces of the curves."""
     say("mean maps of each emotion", config.progress)
     means, certain = _emotions(config, explainer, data)
     title = f"{explainer.predictor.source} on {data.split.name}: {config.method}"
-    draw_class_means(means, out / "class_means.png", f"{title}, mean of each emotion")
-    draw_sheet(certain, out / "emotions.png", f"{title}, the most certain faces", _SHEET_COLUMNS)
+    draw_class_means(means, folder / "class_means.png", f"{title}, mean of each emotion")
+    draw_sheet(certain, folder / "emotions.png", f"{title}, the most certain faces", _SHEET_COLUMNS)
     chosen = sample(len(data.split), config.images)
     # In random order: the neighbour of a face, whose map is a control, is any other face.
     faces = list(data.split.read(chosen))
     targets = data.probabilities[chosen].argmax(-1)
     curves = _curves(config, explainer, faces, targets)
-    draw_curves(curves, out / "curves.png", f"{title.split(':')[0]}: deletion and insertion")
+    draw_curves(curves, folder / "curves.png", f"{title.split(':')[0]}: deletion and insertion")
     say("the check with randomised weights", config.progress)
     checked = {
         method: similarity_to_randomised(
@@ -64,10 +72,10 @@ def explain_split(config: ExplainConfig) -> str:
         for method in _methods(explainer)
     }
     values = page_values(config, explainer, data, len(faces), curves, checked)
-    write_markdown_page(out / "explain.md", "\n\n".join(page_parts(values)) + "\n")
+    write_markdown_page(folder / "explain.md", "\n\n".join(page_parts(values)) + "\n")
     encoded = json.dumps(to_json_types(values), indent=1, ensure_ascii=False) + "\n"
-    write_atomically(out / "explain.json", encoded)
-    return f"{out / 'explain.md'}: {len(data.split):,} faces, {len(faces):,} of them for the curves"
+    write_atomically(folder / "explain.json", encoded)
+    return len(faces)
 
 
 def _methods(explainer: Explainer) -> list[str]:

@@ -20,7 +20,7 @@ _WIDTH = 112
 def group_table(group: Group, page_folder: Path) -> dict[str, Any]:
     """Returns heading, notes and rows of a group; links are relative to the page's folder."""
     images = "" if group.images is None else f" of {group.images:,} images"
-    print_of = f", fingerprint {group.digest[:8]}" if group.digest else ", not recorded"
+    fingerprint_of = f", fingerprint {group.digest[:8]}" if group.digest else ", not recorded"
     bounds = _bounds(group.entries)
     rows = []
     for entry in group.entries:
@@ -29,7 +29,7 @@ def group_table(group: Group, page_folder: Path) -> dict[str, Any]:
         rows += [_row(child, page_folder, bounds, within=entry.folder) for child in shown]
         if len(entry.children) > len(shown):
             rows[-1]["more"] = f"{len(entry.children) - len(shown):,} more are in the report above"
-    return {"heading": f"val{images}{print_of}", "notes": group.notes, "rows": rows}
+    return {"heading": f"val{images}{fingerprint_of}", "notes": group.notes, "rows": rows}
 
 
 def row_without_numbers(entry: Entry, page_folder: Path) -> dict[str, Any]:

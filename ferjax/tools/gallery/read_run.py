@@ -11,23 +11,33 @@ from typing import Any
 from ferjax.config.format_versions import KEY, check_format
 from ferjax.errors import UserError
 from ferjax.tools.gallery.entry import Entry, SplitScores
+from ferjax.tools.gallery.report_values import (
+    count,
+    count_matrix,
+    number,
+    number_or_none,
+    object_of,
+    texts,
+)
 from ferjax.tools.gallery.run_folders import REPORT
 from ferjax.training.run_directory.config_and_lock import CONFIG_FILE, is_training
 from ferjax.training.run_directory.metrics_jsonl import METRICS_FILE, read_lines
 from ferjax.training.run_directory.splits_file import SPLITS_FILE
 
 # What a file lacks that is not as this version, or an earlier one, writes it.
-_DAMAGED = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+DAMAGED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
 
 
 def read_run(folder: Path) -> Entry:
     """Returns the row of a run directory. It never fails: `reason` says what is wrong."""
     entry = Entry(folder, page=report_page(folder), date=_date(folder))
+    read = METRICS_FILE
     try:
         config = read_object(folder / CONFIG_FILE)
         entry = replace(entry, **_from_config(config or {}))
         lines = read_lines(folder)
         entry = replace(entry, **_curves(lines))
+        read = REPORT
         report = read_object(folder / REPORT)
         if report is None:
             return replace(entry, reason=_why_unfinished(folder, config or {}, lines))
@@ -35,12 +45,10 @@ def read_run(folder: Path) -> Entry:
         return replace(entry, **_from_report(report, entry))
     except (UserError, OSError) as error:
         return replace(entry, reason=str(error))
-    except _DAMAGED as error:
-        return replace(
-            entry,
-            reason=f"{folder / REPORT} is not as ferjax writes it ({type(error).__name__}:"
-            f" {error}). launch.evaluate --workdir={folder} writes it anew.",
-        )
+    except DAMAGED as error:
+        reason = f"{folder / read} is not as ferjax writes it ({type(error).__name__}: {error})."
+        anew = f" launch.evaluate --workdir={folder} writes it anew." if read == REPORT else ""
+        return replace(entry, reason=reason + anew)
 
 
 def read_object(path: Path) -> dict[str, Any] | None:
@@ -106,27 +114,31 @@ def _from_splits(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _from_report(report: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
-    config, results = report["config"], report["results"]
+    config, results = object_of(report["config"]), object_of(report["results"])
     if not results:
         raise ValueError("no results")
     judged = next(name for name in ("test", "val", *results) if name in results)
-    shown, warnings = _selected(results[judged]), tuple(map(str, report.get("warnings", ())))
-    environment, network = report.get("environment", {}), report.get("network", {})
+    shown = _selected(results[judged])
+    environment, network = (object_of(report.get(key, {})) for key in ("environment", "network"))
+    parameters = network.get("parameters")
     total = _epochs(config.get("epochs"))
     of_format = () if KEY in report else ("of an earlier version (format 1)",)
     return {
         "network": entry.network or str(config.get("model", "")),
         "scores": {name: split_scores(kinds) for name, kinds in results.items()},
-        "images": {**{name: _selected(k)["count"] for name, k in results.items()}, **entry.images},
-        "classes": tuple(shown["classes"]),
-        "epochs": f"{shown['epoch']}" + (f" of {total}" if total else ""),
+        "images": {
+            **{name: count(_selected(kinds)["count"]) for name, kinds in results.items()},
+            **entry.images,
+        },
+        "classes": texts(shown["classes"]),
+        "epochs": f"{count(shown['epoch'])}" + (f" of {total}" if total else ""),
         "commit": str(environment.get("git commit", ""))[:9],
-        "protocol": report.get("protocol", {}),
+        "protocol": object_of(report.get("protocol", {})),
         "stamps": (*entry.stamps, *of_format),
-        "warnings": warnings,
-        "minutes": environment.get("training wall time, minutes"),
-        "parameters": network.get("parameters"),
-        "confusion": shown["confusion"],
+        "warnings": texts(report.get("warnings", ())),
+        "minutes": number_or_none(environment.get("training wall time, minutes")),
+        "parameters": None if parameters is None else count(parameters),
+        "confusion": count_matrix(shown["confusion"]),
     }
 
 
@@ -135,11 +147,13 @@ def split_scores(kinds: Mapping[str, Mapping[str, Any]]) -> SplitScores:
     shown = _selected(kinds)
     low, high = shown.get("accuracy_interval") or (None, None)
     return SplitScores(
-        selected=float(shown["accuracy"]),
-        last=kinds["last"]["accuracy"] if "last" in kinds else None,
-        interval=None if low is None or high is None else (low, high),
-        macro_f1=shown["macro"]["f1"],
-        calibration_error=shown.get("calibration", {}).get("expected_calibration_error"),
+        selected=number(shown["accuracy"]),
+        last=number(kinds["last"]["accuracy"]) if "last" in kinds else None,
+        interval=None if low is None or high is None else (number(low), number(high)),
+        macro_f1=number_or_none(shown["macro"]["f1"]),
+        calibration_error=number_or_none(
+            shown.get("calibration", {}).get("expected_calibration_error")
+        ),
     )
 
 
@@ -151,7 +165,7 @@ def _curves(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     found = {}
     for split in ("train", "val"):
         line = [
-            (line["epoch"], line["accuracy"])
+            (number(line["epoch"]), line["accuracy"])
             for line in lines
             if line.get("split") == split and _is_number(line.get("accuracy"))
         ]
@@ -172,7 +186,7 @@ def _epochs(value: Any) -> int:
 def _why_unfinished(
     folder: Path, config: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]
 ) -> str:
-    done = max((line["epoch"] for line in lines), default=0)
+    done = max((count(line["epoch"]) for line in lines), default=0)
     total = _epochs(config.get("epochs"))
     best = max((accuracy for _, accuracy in next(iter(_curves(lines)["val_lines"]), ())), default=0)
     text = f"epoch {done}" + (f" of {total}" if total else "")

@@ -9,7 +9,8 @@ import numpy as np
 
 from ferjax.errors import UserError
 from ferjax.tools.gallery.entry import Entry, SplitScores
-from ferjax.tools.gallery.read_run import read_object, read_run, report_page
+from ferjax.tools.gallery.read_run import DAMAGED, read_object, read_run, report_page
+from ferjax.tools.gallery.report_values import number, number_or_none, texts
 from ferjax.tools.gallery.run_folders import REPORT, RunFolder
 
 
@@ -34,7 +35,7 @@ def read_entry(folder: RunFolder) -> Entry:
         return make(report, whole, finished)
     except UserError as error:
         return replace(whole, reason=str(error))
-    except (KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
+    except (*DAMAGED, StopIteration) as error:
         reason = f"{folder.path / REPORT} is not as ferjax writes it ({error})"
         return replace(whole, reason=reason)
 
@@ -74,10 +75,10 @@ def _series(report: Mapping[str, Any], whole: Entry, finished: list[Entry]) -> E
         commit=", ".join(dict.fromkeys(child.commit for child in finished)),
         scores={
             name: SplitScores(
-                selected=mean[f"{name}_selected_accuracy"],
-                last=mean.get(f"{name}_last_accuracy"),
-                deviation=spread.get(f"{name}_selected_accuracy"),
-                macro_f1=mean.get(f"{name}_selected_macro_f1"),
+                selected=number(mean[f"{name}_selected_accuracy"]),
+                last=number_or_none(mean.get(f"{name}_last_accuracy")),
+                deviation=number_or_none(spread.get(f"{name}_selected_accuracy")),
+                macro_f1=number_or_none(mean.get(f"{name}_selected_macro_f1")),
                 calibration_error=_mean(
                     child.scores[name].calibration_error
                     for child in finished
@@ -88,7 +89,7 @@ def _series(report: Mapping[str, Any], whole: Entry, finished: list[Entry]) -> E
         },
         digests=_joint_digests(finished),
         stamps=(*stamps, *first.stamps),
-        warnings=tuple(map(str, report.get("warnings", ()))),
+        warnings=texts(report.get("warnings", ())),
         minutes=_sum(child.minutes for child in finished),
         train_lines=(),
         val_lines=tuple(line for child in finished for line in child.val_lines),

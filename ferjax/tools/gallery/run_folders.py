@@ -80,7 +80,7 @@ def _runs_in(folder: Path, visited: set[Path], links: list[Path]) -> Iterator[Ru
     if CHECKPOINTS in names:
         yield RunFolder(folder, "run")
         return
-    folders = [entry for entry in entries if entry.name[0] != "." and entry.is_dir()]
+    folders = [entry for entry in entries if entry.name[0] != "." and _is_folder(entry)]
     links += [folder / entry.name for entry in folders if entry.is_symlink()]
     below = [
         run
@@ -96,6 +96,14 @@ def _runs_in(folder: Path, visited: set[Path], links: list[Path]) -> Iterator[Ru
         yield RunFolder(folder, "run")
     else:
         yield from below
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Returns whether an entry is a folder, or a link to one that this user may follow."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link to itself, or into a closed folder
 
 
 def _without_repetitions(found: Sequence[RunFolder]) -> list[RunFolder]:

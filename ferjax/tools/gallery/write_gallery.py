@@ -58,12 +58,12 @@ def _check_out(out: Path) -> None:
         return
     try:
         with open(out, encoding="utf-8", errors="replace") as file:
-            ours = _MARK in file.read(_BEGIN)
+            is_gallery = _MARK in file.read(_BEGIN)
     except OSError as error:
         raise UserError(
             f"--out={out} cannot be read ({error.strerror}). Name a new file."
         ) from None
-    if not ours:
+    if not is_gallery:
         raise UserError(
             f"--out={out} exists and is no page of launch.gallery. Nothing was written; name a new"
             " file."

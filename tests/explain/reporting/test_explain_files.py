@@ -36,6 +36,7 @@ def test_each_face_has_a_picture_and_a_row(
     names = ["0000-a.png", "0001-b_b_.png", "0002-c.png"]
     assert sorted(path.name for path in out.iterdir()) == [
         *names,
+        "explain.html",
         "explain.json",
         "explain.md",
         "sheet.png",
@@ -84,6 +85,33 @@ def test_mistakes_are_told_before_anything_is_written(folder: Path, tmp_path: Pa
         assert not out.exists()
 
 
+@pytest.mark.parametrize("kind", ["new", "empty", "link", "here"])
+def test_a_failure_in_the_middle_leaves_nothing(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    (folder / "d.png").write_bytes(b"no picture")
+    real = tmp_path / "out"
+    if kind != "new":
+        real.mkdir()
+        # Left by a process that was killed.
+        (real / ".explain.999999999.tmp").mkdir()
+    if kind == "link":
+        (tmp_path / "link").symlink_to(real)
+    if kind == "here":
+        monkeypatch.chdir(real)
+    out = {"link": str(tmp_path / "link"), "here": "."}.get(kind, str(real))
+    config = ExplainConfig(out=out, on_bad_image="error", batch_size=1, progress=False)
+    with pytest.raises(UserError, match=r"d\.png"):
+        explain_files(config, [str(folder)])
+    assert real.exists() == (kind != "new")
+    assert kind == "new" or not list(real.iterdir())
+    # The same command again, without the damaged file.
+    (folder / "d.png").unlink()
+    explain_files(config, [str(folder)])
+    assert len(list(real.iterdir())) == 3 + 4
+    assert 'src="data:image/png' in (real / "explain.html").read_text("utf-8")
+
+
 def test_the_flags_know_every_method_and_what_belongs_together() -> None:
     for method in METHODS:
         assert ExplainConfig(out="o", method=method).method == method
@@ -93,5 +121,12 @@ def test_the_flags_know_every_method_and_what_belongs_together() -> None:
         ExplainConfig()
     with pytest.raises(UserError, match="--data_dir=d belongs to --split"):
         ExplainConfig(out="o", data_dir="d")
+    with pytest.raises(UserError, match="--images=100 belongs to --split"):
+        ExplainConfig(out="o", images=100)
+    for flag, value in (("faces", "crop"), ("detector", "yunet"), ("on_bad_image", "error")):
+        given: dict[str, Any] = {flag: value}
+        with pytest.raises(UserError, match=f"--{flag}={value} belongs to files"):
+            ExplainConfig(out="o", split="val", **given)
+        assert getattr(ExplainConfig(out="o", **given), flag) == value
     with pytest.raises(UserError, match="two networks"):
         ExplainConfig(out="o", workdir="w", weights="x")

@@ -43,6 +43,7 @@ def test_a_split_has_a_page_with_means_curves_and_the_sanity_check(
         "class_means.png",
         "curves.png",
         "emotions.png",
+        "explain.html",
         "explain.json",
         "explain.md",
     ]

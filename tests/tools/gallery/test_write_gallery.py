@@ -204,6 +204,56 @@ def test_runs_without_numbers_say_why(tmp_path: Path) -> None:
     assert "older/report.md" in page.links
 
 
+def test_one_odd_report_leaves_the_others_alone(tmp_path: Path) -> None:
+    """Whatever is wrong in a report is the reason of its row."""
+    selected = ("results", "val", "selected")
+    odd: dict[str, tuple[tuple[str, ...], Any]] = {
+        "minutes": (("environment", "training wall time, minutes"), "3"),
+        "parameters": (("network", "parameters"), "1M"),
+        "fraction": (("network", "parameters"), 1.5),
+        "ragged": ((*selected, "confusion"), [[1, 2], [3]]),
+        "flat": ((*selected, "confusion"), 7),
+        "words": ((*selected, "confusion"), [["a", "b"], ["c", "d"]]),
+        "protocol": (("protocol",), ["as released"]),
+        "environment": (("environment",), "here"),
+        "warnings": (("warnings",), 3),
+        "accuracy": ((*selected, "accuracy"), "90 %"),
+        "nan": ((*selected, "accuracy"), float("nan")),
+        "huge": ((*selected, "accuracy"), 10**400),
+        "last": (("results", "val", "last", "accuracy"), [1]),
+        "interval": ((*selected, "accuracy_interval"), ["low", "high"]),
+        "f1": ((*selected, "macro", "f1"), "high"),
+        "epoch": ((*selected, "epoch"), "third"),
+        "classes": ((*selected, "classes"), None),
+        "count": ((*selected, "count"), -1),
+        "results": (("results",), [1]),
+    }
+    for name, (keys, value) in odd.items():
+        report = make_run(tmp_path / name, 60)
+        part = report
+        for key in keys[:-1]:
+            part = part[key]
+        part[keys[-1]] = value
+        (tmp_path / name / "report.json").write_text(json.dumps({"format": 2, **report}))
+    for name in ("curve", "unfinished"):
+        make_run(tmp_path / name, 60)
+        line = {"epoch": "first", "step": 1, "split": "val", "accuracy": 0.5}
+        (tmp_path / name / "metrics.jsonl").write_text(f"{json.dumps(line)}\n")
+    (tmp_path / "unfinished" / "report.json").unlink()
+    report = make_run(tmp_path / "texts", 60)
+    report["protocol"] = {"crop origin": [1, None], "selection": {"by": 2}}
+    (tmp_path / "texts" / "report.json").write_text(json.dumps({"format": 2, **report}))
+    make_run(tmp_path / "good", 60)
+    page = gallery(tmp_path / "g.html", tmp_path)
+    rows = {row[0].split()[0]: row[4] for row in page.tables["Without numbers", ""][1:]}
+    assert set(rows) == {*odd, "curve", "unfinished"}
+    assert all("is not as ferjax writes it" in reason for reason in rows.values())
+    assert "'1M' where a number is expected" in rows["parameters"]
+    assert "curve/metrics.jsonl is not" in rows["curve"]
+    (ranked,) = [rows for key, rows in page.tables.items() if key[0] == "ferplus"]
+    assert sorted(names(ranked)) == ["good", "texts"]
+
+
 def test_runs_of_a_series_stand_below_it(tmp_path: Path) -> None:
     rights, top = (60, 70, 65), tmp_path / "s"
     reports = {k: make_run(top / f"seed_{k}", right, seed=k) for k, right in enumerate(rights)}
@@ -220,6 +270,12 @@ def test_runs_of_a_series_stand_below_it(tmp_path: Path) -> None:
     assert "mean of 3 seeds" in rows[1][-3]
     assert [row[11] for row in rows[1:]] == ["0, 1, 2", "0", "1", "2"]
     assert rows[1][12] == "4.5"
+    report = json.loads((top / "report.json").read_text())
+    report["deviation"]["val_selected_accuracy"] = "0.05"
+    (top / "report.json").write_text(json.dumps(report))
+    page = gallery(tmp_path / "g.html", top)
+    reason = page.tables["Without numbers", ""][1][4]
+    assert "'0.05' where a number is expected" in reason
     (top / "report.json").unlink()
     page = gallery(tmp_path / "g.html", top)
     assert "3 of 3 runs in it have a report" in page.tables["Without numbers", ""][1][4]
@@ -292,6 +348,15 @@ def test_places_without_runs(tmp_path: Path) -> None:
     assert said == [f"left out: {file}: a file", "1 row in 1 table", str(out)]
 
 
+def test_links_that_lead_nowhere_are_left_out(tmp_path: Path) -> None:
+    make_run(tmp_path / "runs" / "a", 60)
+    os.symlink("loop", tmp_path / "runs" / "loop")
+    os.symlink("missing", tmp_path / "runs" / "dangling")
+    page = gallery(tmp_path / "g.html", tmp_path / "runs")
+    (rows,) = page.tables.values()
+    assert names(rows) == ["a"]
+
+
 def test_thumbnails_are_small_and_right() -> None:
     confusion = [[10, 0, 0], [0, 0, 0], [5, 0, 5]]
     uri = confusion_thumbnail(confusion)
@@ -306,7 +371,7 @@ def test_thumbnails_are_small_and_right() -> None:
         pixels[2, 0], 255 + 0.5**0.5 * (np.array([213, 94, 0]) - 255), atol=1
     )
     assert confusion_thumbnail([[1, 2]]) is None
-    assert confusion_thumbnail(np.zeros((99, 99)).tolist()) is None
+    assert confusion_thumbnail(np.zeros((99, 99), int).tolist()) is None
     (points,) = curve_points([[(k, k / 1000) for k in range(1, 1001)]], 1000)
     places = [tuple(map(float, point.split(","))) for point in points.split()]
     assert len(places) <= 60

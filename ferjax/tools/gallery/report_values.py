@@ -1,0 +1,51 @@
+"""The values of a report by their types: what is not as ferjax writes it is a `ValueError`."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+
+def object_of(value: Any) -> Mapping[str, Any]:
+    """Returns a JSON object; raises `ValueError` for anything else."""
+    if not isinstance(value, dict):
+        raise ValueError(f"{_short(value)} where an object is expected")
+    return value
+
+
+def number(value: Any) -> float:
+    """Returns a finite number; raises `ValueError` for texts, booleans, NaN and the rest."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError(f"{_short(value)} where a number is expected")
+    return value
+
+
+def number_or_none(value: Any) -> float | None:
+    """Returns a number as `number` does, or None where a report has none."""
+    return None if value is None else number(value)
+
+
+def count(value: Any) -> int:
+    """Returns a whole number from 0; raises `ValueError` for anything else."""
+    if number(value) < 0 or int(value) != value:
+        raise ValueError(f"{_short(value)} where a whole number is expected")
+    return int(value)
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    """Returns the entries of a list as texts; raises `ValueError` for what is no list."""
+    if not isinstance(value, (list, tuple)):
+        raise ValueError(f"{_short(value)} where a list is expected")
+    return tuple(map(str, value))
+
+
+def count_matrix(value: Any) -> list[list[int]]:
+    """Returns a matrix of counts with rows of one length; raises `ValueError` for the rest."""
+    rows = [[count(cell) for cell in row] for row in value]
+    if len({len(row) for row in rows}) > 1:
+        raise ValueError("a confusion matrix with rows of different lengths")
+    return rows
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:40]}..."
