@@ -209,6 +209,58 @@ def test_a_failed_check_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     assert not list(tmp_path.iterdir())
 
 
+def test_everything_is_staged_inside_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be a link to another disk; and what a killed command left there is swept."""
+
+    def write(network: Any, folder: Path, options: Any) -> list[ExportedFile]:
+        assert folder.parent.parent == disk
+        assert [path.name for path in disk.iterdir()] == [folder.parent.name]
+        (folder / "net.txt").write_text("a network")
+        return []
+
+    disk = tmp_path.resolve() / "disk"
+    (disk / ".mine.999999999.tmp" / "files").mkdir(parents=True)
+    (tmp_path / "out").symlink_to(disk)
+    monkeypatch.setitem(module.FORMATS, "stablehlo", Format(write, ("net.txt",)))
+    given: dict[str, Any] = {"weights": "fernet-ferplus", "progress": False}
+    given |= {"name": "mine", "out": str(tmp_path / "out"), "format": ("stablehlo",)}
+    run_export(ExportConfig(**given))
+    assert (disk / "net.txt").read_text() == "a network"
+    assert not list(disk.glob(".*"))
+    assert {path.name for path in tmp_path.iterdir()} == {"disk", "out"}
+
+
+def test_existing_files_are_refused_before_packages_are_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def install() -> None:
+        raise AssertionError("installed")
+
+    (tmp_path / "net.txt").touch()
+    form = Format(lambda *_: [], ("net.txt",), require=install)
+    monkeypatch.setitem(module.FORMATS, "stablehlo", form)
+    with pytest.raises(UserError, match=r"net\.txt exists already"):
+        run_export(ExportConfig(weights="no", format=("stablehlo",), out=str(tmp_path)))
+
+
+def test_a_file_that_another_command_wrote_meanwhile_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(network: Any, folder: Path, options: Any) -> list[ExportedFile]:
+        (folder / "net.txt").write_text("a network")
+        (tmp_path / "net.txt").write_text("of another command")
+        return []
+
+    monkeypatch.setitem(module.FORMATS, "stablehlo", Format(write, ("net.txt",)))
+    given: dict[str, Any] = {"format": ("stablehlo",), "out": str(tmp_path), "progress": False}
+    with pytest.raises(UserError, match=r"net\.txt exists already"):
+        run_export(ExportConfig(weights="fernet-ferplus", **given))
+    assert [path.name for path in tmp_path.iterdir()] == ["net.txt"]
+    assert (tmp_path / "net.txt").read_text() == "of another command"
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
