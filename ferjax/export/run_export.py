@@ -19,6 +19,7 @@ from ferjax.export.formats import FORMATS
 from ferjax.export.put_in_place import made_folder, put_in_place
 from ferjax.predict.predictor import load_predictor
 from ferjax.report.environment import describe_environment
+from ferjax.report.html.markdown_page import write_markdown_page
 from ferjax.runs.load_network import named_card
 from ferjax.runtime.atomic_files import temporary_beside, write_atomically
 from ferjax.runtime.progress_lines import say
@@ -30,8 +31,9 @@ _USAGE = Path(__file__).parent / "usage"
 def run_export(config: ExportConfig) -> Path:
     """Writes a network in the formats of a config; returns the path of its model card.
 
-    NAME.json (the card) and NAME.md are written beside the files of every format. Each file is run
-    in a fresh process without ferjax and compared with the predictor; the card has the table.
+    NAME.json (the card) and its pages NAME.md and NAME.html are written beside the files of every
+    format. Each file is run in a fresh process without ferjax and compared with the predictor; the
+    card has the table.
     Nothing is written where a check fails.
 
     Raises:
@@ -78,7 +80,7 @@ def _names(name: str) -> dict[str, str]:
 def _refuse_existing(folder: Path, name: str, formats: list[Format]) -> None:
     """Raises `UserError` where a file would be overwritten."""
     files = [file for form in formats for file in form.files]
-    for file in (*files, "{name}.json", "{name}.md"):
+    for file in (*files, "{name}.json", "{name}.md", "{name}.html"):
         path = folder / file.format(**_names(name))
         if os.path.lexists(path):
             raise UserError(f"{path} exists already; give another --out or --name.")
@@ -109,4 +111,4 @@ def _write(
         card["exports"] = {"faces": options.faces.source, "environment": kept, "rows": rows}
     text = card_text(card, weights)
     write_atomically(folder / f"{network.name}.json", text)
-    write_atomically(folder / f"{network.name}.md", card_page(network.name, json.loads(text)))
+    write_markdown_page(folder / f"{network.name}.md", card_page(network.name, json.loads(text)))

@@ -146,6 +146,7 @@ def test_other_data_are_judged_by_the_names_of_emotions(exported: Path, tmp_path
 
 def test_every_file_is_checked_and_stands_on_the_card(exported: Path, card: dict[str, Any]) -> None:
     assert {path.name for path in exported.iterdir() if path.is_file()} == {
+        "mine.html",
         "mine.json",
         "mine.md",
         "mine.safetensors",
@@ -289,14 +290,18 @@ def test_no_such_weights_or_data(tmp_path: Path) -> None:
 def test_nothing_is_overwritten(exported: Path, tiny_run: Path) -> None:
     with pytest.raises(UserError, match=r"mine\.safetensors exists already"):
         run_export(ExportConfig(str(tiny_run), str(exported), name="mine"))
+    (exported / "page.html").touch()
+    with pytest.raises(UserError, match=r"page\.html exists already"):
+        run_export(ExportConfig(str(tiny_run), str(exported), name="page"))
     script = exported / "use_stablehlo.py"
     script.write_text(script.read_text() + "# mine")
     with pytest.raises(UserError, match=r"use_stablehlo\.py exists already and is another file"):
         run_export(ExportConfig(str(tiny_run), str(exported), name="b", format=("stablehlo",)))
 
 
-def test_a_page_for_people(exported: Path) -> None:
-    page = (exported / "mine.md").read_text()
+@pytest.mark.parametrize("suffix", [".md", ".html"])
+def test_a_page_for_people(exported: Path, suffix: str) -> None:
+    page = (exported / f"mine{suffix}").read_text()
     for words in ("expected calibration error", "must not be used for", "anger", "Article 5(1)(f)"):
         assert words in page
 
