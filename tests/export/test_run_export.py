@@ -164,6 +164,7 @@ def test_every_file_is_checked_and_stands_on_the_card(exported: Path, card: dict
     assert min(*own["milliseconds"].values(), *program["milliseconds"].values()) > 0
     page = (exported / "mine.md").read_text()
     assert "| mine.stablehlo (jax" in page
+    assert "| same emotion | accuracy | macro F1 |" in page
     assert "written by jax" in page
     assert "up to six months newer and three weeks older" in page
 
