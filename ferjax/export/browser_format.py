@@ -7,7 +7,7 @@ from pathlib import Path
 from ferjax.export.exported_file import ExportedFile, FormatOptions
 from ferjax.export.exported_network import ExportedNetwork
 from ferjax.export.onnx_format import onnx_file, require_onnx
-from ferjax.export.web.onnxruntime_web import VERSION, require_npm, write_runtime
+from ferjax.export.web.onnxruntime_web import VERSION, fetched_archive, write_runtime
 from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.cache_root import cache_root
 
@@ -16,8 +16,12 @@ PAGE_FILES = ("index.html", "page.css", "page.js", "picture.js")
 
 
 def require_browser() -> None:
-    """Raises `UserError` where the converter or npm is missing."""
-    require_npm(cache_root())
+    """Fetches onnxruntime-web and makes the converter's environment, where they are missing.
+
+    Raises:
+      UserError: one of them cannot be had; before anything is converted.
+    """
+    fetched_archive(cache_root())
     require_onnx()
 
 

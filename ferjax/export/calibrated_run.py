@@ -14,7 +14,7 @@ from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
 from ferjax.evaluation.evaluated_data import EvaluatedData, load_evaluated_data
 from ferjax.evaluation.run_evaluator import run_evaluator
-from ferjax.export.check_faces import faces_of_split
+from ferjax.export.check_faces import check_classes, faces_of_split
 from ferjax.export.exported_file import CheckFaces
 from ferjax.export.exported_network import ExportedNetwork, in_float32
 from ferjax.export.model_card import card_values
@@ -85,11 +85,7 @@ def _val(
     """Returns the val split of the run; raises `UserError` where its classes are others."""
     judged = EvalConfig(workdir=config.workdir, data_dir=config.data_dir, split="val")
     data = load_evaluated_data(judged, own, run.spec.size, record)
-    if data.bundle.classes != run.classes:
-        raise UserError(
-            f"{own.dataset} there has the classes {', '.join(data.bundle.classes)}, the run"
-            f" {', '.join(run.classes)}. Give the run's own data as --data_dir."
-        )
+    check_classes(own.dataset, data.bundle.classes, run.classes, "run")
     for warning in data.warnings:
         say(f"warning: {warning}")
     return data

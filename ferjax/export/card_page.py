@@ -113,8 +113,8 @@ def _exports(exports: Mapping[str, Any] | None) -> list[str]:
     """Returns the section on the files of other formats, each beside ferjax in the same run."""
     if not exports:
         return []
-    header = ["file", "precision", "MB", "largest difference", "same emotion", "right"]
-    header.append("macro F1")
+    header = ["file", "precision", "MB", "largest difference", "same emotion"]
+    header += ["accuracy", "macro F1"]
     rows = [
         [
             escape(row["file"]) + (f" ({row['runs with']})" if row["runs with"] else ""),

@@ -1,6 +1,6 @@
 """The faces on which exports are checked: of the val split that calibrated them, or drawn ones."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -67,13 +67,25 @@ def faces_for_weights(
             raise
         faces = drawn_faces(network.input_shape)
         return faces, faces
-    if data.bundle.classes != network.classes:
-        raise UserError(
-            f"{own.dataset} there has the classes {', '.join(data.bundle.classes)}, the network"
-            f" {', '.join(network.classes)}. Give the network's own data as --data_dir."
-        )
+    check_classes(own.dataset, data.bundle.classes, network.classes, "network")
     first, second = faces_of_split(data.split, data.dataset, network.input_shape)
     return first, second
+
+
+def check_classes(dataset: str, found: Sequence[str], own: Sequence[str], what: str) -> None:
+    """Raises `UserError` where a data set has other classes than a network, or in another order.
+
+    Args:
+      dataset: its name.
+      found: its classes.
+      own: those of the network.
+      what: what the user has named: "network" or "run".
+    """
+    if tuple(found) != tuple(own):
+        raise UserError(
+            f"{dataset} there has the classes {', '.join(found)}, the {what} {', '.join(own)}."
+            f" Give the {what}'s own data as --data_dir."
+        )
 
 
 def _chunks(rows: np.ndarray) -> list[np.ndarray]:

@@ -13,6 +13,8 @@ from ferjax.export.exported_network import ExportedNetwork
 
 # The largest difference of a probability between ferjax and an export in float32.
 TOLERANCE = 1e-5
+# The least share of faces with ferjax's emotion: with fewer a file is no export of this network.
+LEAST_AGREEMENT, LEAST_AGREEMENT_OF_INT8 = 0.99, 0.9
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class ExportedFile:
     usage: str | None
     beside: tuple[Path, ...] = ()
     largest_difference: float | None = TOLERANCE
-    least_agreement: float = 0.99
+    least_agreement: float = LEAST_AGREEMENT
     python: str = sys.executable
     facts: Mapping[str, Any] = field(default_factory=dict)
 

@@ -14,7 +14,12 @@ from flax import linen as nn
 from ferjax.errors import UserError
 from ferjax.export.conversion.environments import converter_python
 from ferjax.export.conversion.run_converter import run_converter
-from ferjax.export.exported_file import ExportedFile, FormatOptions, calibrated_on
+from ferjax.export.exported_file import (
+    LEAST_AGREEMENT_OF_INT8,
+    ExportedFile,
+    FormatOptions,
+    calibrated_on,
+)
 from ferjax.export.exported_network import CARD_KEY, ExportedNetwork, card_json
 from ferjax.runtime.progress_lines import say
 from ferjax.runtime.variable_tree import flatten
@@ -22,8 +27,6 @@ from ferjax.specs import spec_to_json
 
 # The oldest version of ONNX's operations that all networks convert to: older runtimes read it.
 OPSET = 17
-# Of an int8 file: share of faces with ferjax's emotion below which it is no export of this network.
-LEAST_AGREEMENT = 0.9
 
 
 def require_onnx() -> None:
@@ -111,7 +114,7 @@ def write_onnx(
         small,
         "int8",
         largest_difference=None,
-        least_agreement=LEAST_AGREEMENT,
+        least_agreement=LEAST_AGREEMENT_OF_INT8,
         facts={**facts, "note": note},
     )
     return [*files, int8]

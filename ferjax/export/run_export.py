@@ -16,8 +16,10 @@ from ferjax.export.check_faces import faces_for_weights
 from ferjax.export.exported_file import ExportedFile, Format, FormatOptions, module_name
 from ferjax.export.exported_network import ExportedNetwork, exported_from_weights, weights_bytes
 from ferjax.export.formats import FORMATS
+from ferjax.export.put_in_place import made_folder, put_in_place
 from ferjax.predict.predictor import load_predictor
 from ferjax.report.environment import describe_environment
+from ferjax.report.html.markdown_page import write_markdown_page
 from ferjax.runs.load_network import named_card
 from ferjax.runtime.atomic_files import temporary_beside, write_atomically
 from ferjax.runtime.progress_lines import say
@@ -29,8 +31,9 @@ _USAGE = Path(__file__).parent / "usage"
 def run_export(config: ExportConfig) -> Path:
     """Writes a network in the formats of a config; returns the path of its model card.
 
-    NAME.json (the card) and NAME.md are written beside the files of every format. Each file is run
-    in a fresh process without ferjax and compared with the predictor; the card has the table.
+    NAME.json (the card) and its pages NAME.md and NAME.html are written beside the files of every
+    format. Each file is run in a fresh process without ferjax and compared with the predictor; the
+    card has the table.
     Nothing is written where a check fails.
 
     Raises:
@@ -39,9 +42,9 @@ def run_export(config: ExportConfig) -> Path:
     """
     name, folder = config.name or _own_name(config), Path(config.out)
     formats = [form for key, form in FORMATS.items() if key in config.format]
+    _refuse_existing(folder, name, formats)
     for form in formats:
         form.require()
-    _refuse_existing(folder, name, formats)
     if config.workdir:
         network, faces, calibration = exported_from_run(config, name)
     else:
@@ -49,11 +52,13 @@ def run_export(config: ExportConfig) -> Path:
         faces, calibration = faces_for_weights(network, config)
     options = FormatOptions(config, faces, calibration, config.progress)
     try:
-        with temporary_beside(folder.absolute()) as staging:
+        # Inside the folder, which may be a mount point or a link to another disk.
+        with made_folder(folder) as place, temporary_beside(place / name) as staging:
             written = staging / "files"
             written.mkdir(parents=True)
             _write(network, formats, written, options)
-            _move(written, folder)
+            _refuse_existing(folder, name, formats)
+            put_in_place(written, place, [script for form in formats for script in form.usage])
     except OSError as error:
         raise UserError(f"--out={folder} cannot be written: {error.strerror or error}.") from None
     return folder / f"{name}.json"
@@ -75,9 +80,9 @@ def _names(name: str) -> dict[str, str]:
 def _refuse_existing(folder: Path, name: str, formats: list[Format]) -> None:
     """Raises `UserError` where a file would be overwritten."""
     files = [file for form in formats for file in form.files]
-    for file in (*files, "{name}.json", "{name}.md"):
+    for file in (*files, "{name}.json", "{name}.md", "{name}.html"):
         path = folder / file.format(**_names(name))
-        if path.exists():
+        if os.path.lexists(path):
             raise UserError(f"{path} exists already; give another --out or --name.")
     for script in {script for form in formats for script in form.usage}:
         path = folder / script
@@ -106,11 +111,4 @@ def _write(
         card["exports"] = {"faces": options.faces.source, "environment": kept, "rows": rows}
     text = card_text(card, weights)
     write_atomically(folder / f"{network.name}.json", text)
-    write_atomically(folder / f"{network.name}.md", card_page(network.name, json.loads(text)))
-
-
-def _move(written: Path, folder: Path) -> None:
-    """Moves what was written into the folder; what exists there already is equal."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in sorted(written.iterdir()):
-        os.replace(path, folder / path.name)
+    write_markdown_page(folder / f"{network.name}.md", card_page(network.name, json.loads(text)))

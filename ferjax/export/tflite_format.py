@@ -9,7 +9,14 @@ from jax import export
 
 from ferjax.export.conversion.environments import converter_python
 from ferjax.export.conversion.run_converter import run_converter
-from ferjax.export.exported_file import ExportedFile, FormatOptions, calibrated_on
+from ferjax.export.exported_file import (
+    LEAST_AGREEMENT,
+    LEAST_AGREEMENT_OF_INT8,
+    TOLERANCE,
+    ExportedFile,
+    FormatOptions,
+    calibrated_on,
+)
 from ferjax.export.exported_network import (
     CARD_KEY,
     ExportedNetwork,
@@ -20,7 +27,11 @@ from ferjax.runtime.progress_lines import say
 
 _SUFFIXES = {"float32": "", "float16": "-float16", "int8": "-int8"}
 # Precision → (largest difference of a probability, least share of faces with the same emotion).
-_BOUNDS = {"float32": (1e-5, 0.99), "float16": (0.05, 0.99), "int8": (None, 0.9)}
+_BOUNDS = {
+    "float32": (TOLERANCE, LEAST_AGREEMENT),
+    "float16": (0.05, LEAST_AGREEMENT),
+    "int8": (None, LEAST_AGREEMENT_OF_INT8),
+}
 
 
 def require_tflite() -> None:

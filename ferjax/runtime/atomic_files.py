@@ -4,6 +4,7 @@ import contextlib
 import glob
 import os
 import re
+import secrets
 import shutil
 import time
 from collections.abc import Iterator
@@ -44,17 +45,22 @@ def write_atomically(path: Path, content: bytes | str) -> Path:
 
 
 @contextlib.contextmanager
-def temporary_beside(path: Path) -> Iterator[Path]:
+def temporary_beside(path: Path, seconds: float = 0) -> Iterator[Path]:
     """Yields the name of a temporary file or folder to build `path` in, and rename when complete.
 
     What is left under that name is removed when the block ends, and what killed processes have left
     for the same `path` before it begins.
 
+    Args:
+      path: of the result.
+      seconds: what was changed since then is left, as another machine may be writing it.
+
     Raises:
       OSError: the folder of `path` cannot be listed.
     """
-    remove_left_by_killed_processes(path)
-    temporary = _temporary_name(path)
+    remove_left_by_killed_processes(path, seconds)
+    # Processes of two machines, or of two containers, may have one number.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         yield temporary
     finally:
@@ -69,7 +75,9 @@ def remove_left_by_killed_processes(path: Path, seconds: float = 0) -> None:
       seconds: what was changed since then is left.
     """
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        number = re.fullmatch(r"(\d+)\.tmp", left.name.removeprefix(f".{path.name}."))
+        number = re.fullmatch(
+            r"(\d+)(?:-[0-9a-f]{8})?\.tmp", left.name.removeprefix(f".{path.name}.")
+        )
         # A number may come back, in a container soon; this process has none in the making yet.
         ended = number and (int(number[1]) == os.getpid() or not _is_alive(int(number[1])))
         with contextlib.suppress(FileNotFoundError):

@@ -146,6 +146,7 @@ def test_other_data_are_judged_by_the_names_of_emotions(exported: Path, tmp_path
 
 def test_every_file_is_checked_and_stands_on_the_card(exported: Path, card: dict[str, Any]) -> None:
     assert {path.name for path in exported.iterdir() if path.is_file()} == {
+        "mine.html",
         "mine.json",
         "mine.md",
         "mine.safetensors",
@@ -163,6 +164,7 @@ def test_every_file_is_checked_and_stands_on_the_card(exported: Path, card: dict
     assert min(*own["milliseconds"].values(), *program["milliseconds"].values()) > 0
     page = (exported / "mine.md").read_text()
     assert "| mine.stablehlo (jax" in page
+    assert "| same emotion | accuracy | macro F1 |" in page
     assert "written by jax" in page
     assert "up to six months newer and three weeks older" in page
 
@@ -209,6 +211,58 @@ def test_a_failed_check_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     assert not list(tmp_path.iterdir())
 
 
+def test_everything_is_staged_inside_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be a link to another disk; and what a killed command left there is swept."""
+
+    def write(network: Any, folder: Path, options: Any) -> list[ExportedFile]:
+        assert folder.parent.parent == disk
+        assert [path.name for path in disk.iterdir()] == [folder.parent.name]
+        (folder / "net.txt").write_text("a network")
+        return []
+
+    disk = tmp_path.resolve() / "disk"
+    (disk / ".mine.999999999.tmp" / "files").mkdir(parents=True)
+    (tmp_path / "out").symlink_to(disk)
+    monkeypatch.setitem(module.FORMATS, "stablehlo", Format(write, ("net.txt",)))
+    given: dict[str, Any] = {"weights": "fernet-ferplus", "progress": False}
+    given |= {"name": "mine", "out": str(tmp_path / "out"), "format": ("stablehlo",)}
+    run_export(ExportConfig(**given))
+    assert (disk / "net.txt").read_text() == "a network"
+    assert not list(disk.glob(".*"))
+    assert {path.name for path in tmp_path.iterdir()} == {"disk", "out"}
+
+
+def test_existing_files_are_refused_before_packages_are_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def install() -> None:
+        raise AssertionError("installed")
+
+    (tmp_path / "net.txt").touch()
+    form = Format(lambda *_: [], ("net.txt",), require=install)
+    monkeypatch.setitem(module.FORMATS, "stablehlo", form)
+    with pytest.raises(UserError, match=r"net\.txt exists already"):
+        run_export(ExportConfig(weights="no", format=("stablehlo",), out=str(tmp_path)))
+
+
+def test_a_file_that_another_command_wrote_meanwhile_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(network: Any, folder: Path, options: Any) -> list[ExportedFile]:
+        (folder / "net.txt").write_text("a network")
+        (tmp_path / "net.txt").write_text("of another command")
+        return []
+
+    monkeypatch.setitem(module.FORMATS, "stablehlo", Format(write, ("net.txt",)))
+    given: dict[str, Any] = {"format": ("stablehlo",), "out": str(tmp_path), "progress": False}
+    with pytest.raises(UserError, match=r"net\.txt exists already"):
+        run_export(ExportConfig(weights="fernet-ferplus", **given))
+    assert [path.name for path in tmp_path.iterdir()] == ["net.txt"]
+    assert (tmp_path / "net.txt").read_text() == "of another command"
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
@@ -237,14 +291,18 @@ def test_no_such_weights_or_data(tmp_path: Path) -> None:
 def test_nothing_is_overwritten(exported: Path, tiny_run: Path) -> None:
     with pytest.raises(UserError, match=r"mine\.safetensors exists already"):
         run_export(ExportConfig(str(tiny_run), str(exported), name="mine"))
+    (exported / "page.html").touch()
+    with pytest.raises(UserError, match=r"page\.html exists already"):
+        run_export(ExportConfig(str(tiny_run), str(exported), name="page"))
     script = exported / "use_stablehlo.py"
     script.write_text(script.read_text() + "# mine")
     with pytest.raises(UserError, match=r"use_stablehlo\.py exists already and is another file"):
         run_export(ExportConfig(str(tiny_run), str(exported), name="b", format=("stablehlo",)))
 
 
-def test_a_page_for_people(exported: Path) -> None:
-    page = (exported / "mine.md").read_text()
+@pytest.mark.parametrize("suffix", [".md", ".html"])
+def test_a_page_for_people(exported: Path, suffix: str) -> None:
+    page = (exported / f"mine{suffix}").read_text()
     for words in ("expected calibration error", "must not be used for", "anger", "Article 5(1)(f)"):
         assert words in page
 

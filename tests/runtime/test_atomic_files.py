@@ -57,6 +57,24 @@ def test_small_files_are_swept_after_an_hour(tmp_path: Path) -> None:
     assert names(tmp_path) == [young.name, "report.md"]
 
 
+def test_what_another_machine_may_be_writing_is_left_for_a_while(tmp_path: Path) -> None:
+    number = dead_process()
+    young, old = (tmp_path / f".out.{number}-{k:08x}.tmp" for k in range(2))
+    own = tmp_path / f".out.{os.getpid()}-0000000a.tmp"
+    for path in (young, old, own):
+        (path / "lib").mkdir(parents=True)
+    os.utime(old, (0, 0))
+    with (
+        temporary_beside(tmp_path / "out", seconds=60) as first,
+        temporary_beside(tmp_path / "out", seconds=60) as second,
+    ):
+        first.mkdir()
+        second.mkdir()
+    assert names(tmp_path) == sorted([young.name, own.name])
+    with temporary_beside(tmp_path / "out"):
+        assert not names(tmp_path)
+
+
 def test_a_renamed_result_stays(tmp_path: Path) -> None:
     with temporary_beside(tmp_path / "out") as temporary:
         temporary.write_text("new")

@@ -24,6 +24,7 @@ _DECODE_ERRORS = (
     AttributeError,
     OverflowError,
     MemoryError,
+    RuntimeError,
     struct.error,
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,

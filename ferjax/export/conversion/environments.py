@@ -36,6 +36,12 @@ ENVIRONMENTS: dict[str, tuple[str, ...]] = {
 }
 # What they take on disk, for the line that says what happens.
 _SIZES = {"onnx": "1.1 GB", "tflite": "0.5 GB"}
+# A module with compiled parts, imported before an environment is kept.
+_IMPORTED = {"onnx": "onnxruntime", "tflite": "ai_edge_litert.interpreter"}
+# They would have pip install elsewhere, or as if it were the user's own Python.
+_DROPPED = frozenset({"PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"})
+# In a home that machines share another one may be making the same environment, for hours.
+_DAY = 86400
 _LAST_LINES = 4
 
 
@@ -49,7 +55,7 @@ def converter_python(name: str, progress: bool = True) -> Path:
     """Returns the interpreter of a converter's environment, which is made at the first call.
 
     It is built under a temporary name and renamed when it is complete, so a command that was killed
-    leaves none behind that is half made.
+    leaves none behind that is half made. One whose Python is gone is made again.
 
     Args:
       name: a key of `ENVIRONMENTS`.
@@ -67,7 +73,7 @@ def converter_python(name: str, progress: bool = True) -> Path:
             f"installing the converter once, {_SIZES[name]} in {folder}: {', '.join(packages)}",
             progress,
         )
-        _make(folder, packages)
+        _make(folder, packages, _IMPORTED[name])
     return interpreter(folder)
 
 
@@ -76,14 +82,23 @@ def interpreter(folder: Path) -> Path:
     return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def _make(folder: Path, packages: Sequence[str]) -> None:
-    """Makes an environment with packages; raises `UserError` where that fails."""
+def _make(folder: Path, packages: Sequence[str], module: str) -> None:
+    """Makes an environment with packages, one of which has the module.
+
+    Raises:
+      UserError: a step failed.
+    """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with temporary_beside(folder) as temporary:
-            _run([sys.executable, "-m", "venv", str(temporary)], folder)
-            pip = [str(interpreter(temporary)), "-m", "pip", "install", "--quiet", "--no-compile"]
-            _run([*pip, "--disable-pip-version-check", *packages], folder)
+        with temporary_beside(folder, _DAY) as broken, temporary_beside(folder, _DAY) as temporary:
+            _run([sys.executable, "-m", "venv", str(temporary)], folder, "python -m venv")
+            python = str(interpreter(temporary))
+            pip = [python, "-m", "pip", "install", "--quiet", "--no-compile"]
+            _run([*pip, "--disable-pip-version-check", *packages], folder, "pip")
+            _run([python, "-I", "-c", f"import {module}"], folder, f"import {module}")
+            if os.path.lexists(folder) and not interpreter(folder).exists():
+                # The Python that it was made with is gone.
+                folder.rename(broken)
             # An environment moves: only its scripts name the place where they were installed.
             temporary.rename(folder)
     except OSError as error:
@@ -95,14 +110,15 @@ def _make(folder: Path, packages: Sequence[str]) -> None:
             ) from None
 
 
-def _run(command: Sequence[str], folder: Path) -> None:
+def _run(command: Sequence[str], folder: Path, what: str) -> None:
     """Runs a step of making an environment; raises `UserError` with the last lines it said."""
     # Packages of the calling process must not be taken for those of the environment.
-    variables = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
+    variables = {key: value for key, value in os.environ.items() if key not in _DROPPED}
+    # Also where pip's configuration says otherwise.
+    variables["PIP_USER"] = "0"
     done = subprocess.run(command, env=variables, capture_output=True, text=True, errors="replace")
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-_LAST_LINES:]
-        what = "pip" if "pip" in command else "python -m venv"
         raise UserError(
             f"The converter's environment {folder.name} cannot be made: {what} ended with"
             f" {done.returncode}:\n" + "\n".join(said) + "\nIt needs a package index (network, or"

@@ -60,7 +60,8 @@ def run_converter(
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
     start = f"import ferjax.export.conversion.{module} as m; from pathlib import Path; import sys"
-    command = [str(python), "-c", f"{start}; m.main(Path(sys.argv[1]))", str(folder)]
+    # Without -P the folder where the command was started comes first, with its onnx.py.
+    command = [str(python), "-P", "-c", f"{start}; m.main(Path(sys.argv[1]))", str(folder)]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, errors="replace")
     answer = folder / ANSWER
     if done.returncode or not answer.is_file():

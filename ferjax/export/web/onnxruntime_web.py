@@ -20,6 +20,30 @@ RUNTIME_FILES = (
     "ort-wasm-simd-threaded.mjs",
     "ort-wasm-simd-threaded.wasm",
 )
+# The package states "MIT" and has no text of it; the line of the copyright is that of its files.
+_LICENCE = f"""\
+onnxruntime-web {VERSION}, https://github.com/microsoft/onnxruntime (licence and third-party notices
+there: LICENSE, ThirdPartyNotices.txt)
+
+MIT License
+
+Copyright (c) Microsoft Corporation. All rights reserved.
+
+Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
+associated documentation files (the "Software"), to deal in the Software without restriction,
+including without limitation the rights to use, copy, modify, merge, publish, distribute,
+sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is
+furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all copies or
+substantial portions of the Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT
+NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND
+NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES
+OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN
+CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+"""
 
 
 def archive_path(cache: Path) -> Path:
@@ -27,11 +51,10 @@ def archive_path(cache: Path) -> Path:
     return cache / f"onnxruntime-web-{VERSION}.tgz"
 
 
-def write_runtime(folder: Path, cache: Path, progress: bool = True) -> None:
-    """Writes `RUNTIME_FILES` of onnxruntime-web into a folder, and its licence.
+def fetched_archive(cache: Path, progress: bool = True) -> Path:
+    """Returns the path of the package's verified archive, which is fetched where it is missing.
 
     Args:
-      folder: of the runtime in the bundle.
       cache: folder for the archive; one that lies there is used, and npm is not needed.
       progress: whether a line says that it is fetched.
 
@@ -39,6 +62,12 @@ def write_runtime(folder: Path, cache: Path, progress: bool = True) -> None:
       UserError: npm is missing or cannot fetch the package, or the archive is another one.
     """
     archive = archive_path(cache)
+    if not archive.is_file() and shutil.which("npm") is None:
+        raise UserError(
+            f"--format=browser needs {_PACKAGE}, and npm, which fetches it, is not installed."
+            f" Install Node.js, or put the archive that `npm pack {_PACKAGE}` writes elsewhere into"
+            f" {cache}."
+        )
     if not archive.is_file():
         say(f"fetching {_PACKAGE} with npm, 33 MB, into {cache}", progress)
         _fetch(archive)
@@ -48,19 +77,25 @@ def write_runtime(folder: Path, cache: Path, progress: bool = True) -> None:
             f"{archive} is not {_PACKAGE} (sha256 {found[:12]}..., {_SHA256[:12]}... expected)."
             " Remove it, and it is fetched again."
         )
+    return archive
+
+
+def write_runtime(folder: Path, cache: Path, progress: bool = True) -> None:
+    """Writes `RUNTIME_FILES` of onnxruntime-web into a folder, its package.json and its licence.
+
+    Args:
+      folder: of the runtime in the bundle.
+      cache: as in `fetched_archive`.
+      progress: whether a line says that it is fetched.
+
+    Raises:
+      UserError: the archive cannot be fetched, or is another one.
+    """
+    archive = fetched_archive(cache, progress)
     wanted = {f"package/dist/{name}" for name in RUNTIME_FILES} | {"package/package.json"}
     for name, content in read_package(archive, wanted.__contains__, f"remove {archive}"):
         write_atomically(folder / Path(name).name, content)
-
-
-def require_npm(cache: Path) -> None:
-    """Raises `UserError` where the archive is not there and npm cannot fetch it."""
-    if not archive_path(cache).is_file() and shutil.which("npm") is None:
-        raise UserError(
-            f"--format=browser needs {_PACKAGE}, and npm, which fetches it, is not installed."
-            f" Install Node.js, or put the archive that `npm pack {_PACKAGE}` writes elsewhere into"
-            f" {cache}."
-        )
+    write_atomically(folder / "LICENSE", _LICENCE)
 
 
 def _fetch(archive: Path) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from ferjax.data.decoding.image_file import (
+    decode_image,
     image_header,
     read_image,
     read_images,
@@ -261,3 +262,17 @@ def test_split_finds_non_images_early(tmp_path: Path) -> None:
     paths[1].write_text("<html>")
     with pytest.raises(UserError, match=r"b\.png.*not an image"):
         image_split("train", paths, np.array([0, 1]), ["a", "b"], storage_size=12)
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
+def test_a_damaged_avif_is_an_error_of_the_file(tmp_path: Path) -> None:
+    """Pillow raises a plain `RuntimeError` for it."""
+    path = save(tmp_path / "face.avif", RNG.integers(0, 256, (64, 64, 3), np.uint8))
+    whole = path.read_bytes()
+    payload = whole.index(b"mdat") + 4
+    damaged = whole[:payload] + bytes([255]) * (len(whole) - payload)
+    path.write_bytes(damaged)
+    with pytest.raises(UserError, match=r"face\.avif: cannot be read as an image .*copy it again"):
+        read_image(path, None, 3)
+    with pytest.raises(UserError, match=r"upload: cannot be read as an image"):
+        decode_image(damaged, "upload")

@@ -26,3 +26,16 @@ def test_the_process_sees_ferjax_and_the_users_module(
     with pytest.raises(UserError):
         run_converter(Path(sys.executable), "no_such", {"module": "my_networks"}, {}, folder)
     assert {path.name for path in (folder / "visible").iterdir()} == {"ferjax", "my_networks.py"}
+
+
+def test_files_where_the_command_was_started_are_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, started = tmp_path / "exchange", tmp_path / "started"
+    (started / "ferjax").mkdir(parents=True)
+    (started / "ferjax" / "__init__.py").write_text("raise SystemExit('a file of the user ran')")
+    folder.mkdir()
+    monkeypatch.chdir(started)
+    with pytest.raises(UserError, match="no_such") as caught:
+        run_converter(Path(sys.executable), "no_such", {}, {}, folder)
+    assert "a file of the user" not in str(caught.value)
