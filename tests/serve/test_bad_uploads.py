@@ -245,6 +245,52 @@ def test_a_client_that_leaves_costs_nothing_more(
     asyncio.run(main())
 
 
+def test_bodies_take_memory_as_they_come(
+    recogniser: Recogniser,
+    drawn_faces: np.ndarray,
+    png: Callable[..., bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(services, "compile_steps", lambda recogniser: iter(()))
+    service = make_service(ServeConfig(rate=0, max_upload_mb=1), recogniser, make_metrics())
+    app, picture = make_app(service), png(drawn_faces[0])
+
+    async def call(size: int, body: bytes, end: asyncio.Event) -> tuple[int, dict[bytes, bytes]]:
+        sent, bodies = [], [body]
+
+        async def receive() -> dict[str, Any]:
+            if bodies:
+                return {"type": "http.request", "body": bodies.pop(), "more_body": size > len(body)}
+            await end.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await app(asked("/api/crops", size), receive, send)
+        return sent[0]["status"], dict(sent[0]["headers"])
+
+    async def main() -> None:
+        await services.start(service)
+        # Nine who state the largest size, and send a few bytes, keep nobody out.
+        end = asyncio.Event()
+        stated = [asyncio.ensure_future(call(1_000_000, b"few", end)) for _ in range(9)]
+        await asyncio.sleep(0.05)
+        assert (await call(len(picture), picture, asyncio.Event()))[0] == 200
+        # Nine who send nearly as much as they may do.
+        sent = [asyncio.ensure_future(call(1_000_000, bytes(950_000), end)) for _ in range(9)]
+        done, _ = await asyncio.wait(sent, return_when=asyncio.FIRST_COMPLETED)
+        assert [(each.result()[0], each.result()[1][b"retry-after"]) for each in done] == [
+            (503, b"2")
+        ]
+        end.set()
+        await asyncio.gather(*stated, *sent)
+        assert service.memory._left == service.limits.all_bytes
+        await asyncio.to_thread(services.stop, service)
+
+    asyncio.run(main())
+
+
 def test_a_slow_body_and_slow_work_are_given_up(
     recogniser: Recogniser,
     drawn_faces: np.ndarray,
