@@ -238,22 +238,35 @@ async function showExplanation() {
 
 // ---- Camera ----------------------------------------------------------------------------------
 
-let camera = null;
+// `starts` counts starts and stops: what a browser gives after the next of them comes too late.
+let camera = null, starts = 0;
+
+const endTracks = (stream) => stream.getTracks().forEach((track) => track.stop());
 
 async function startCamera() {
   if (!navigator.mediaDevices) {
     say("Browsers give a camera only to https and to this machine (localhost).", true);
     return;
   }
+  const mine = starts += 1, video = byId("camera-video");
+  byId("camera-start").disabled = true;
   try {
-    camera = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: CAMERA_WIDTH } }, audio: false });
+    const stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: CAMERA_WIDTH } }, audio: false });
+    if (mine !== starts || byId("panel-camera").hidden) {
+      endTracks(stream);
+      return;
+    }
+    video.srcObject = camera = stream;
+    await video.play();
   } catch (error) {
+    if (mine !== starts) return;
+    stopCamera();
     say(`There is no camera, or it was not allowed (${error.name}).`, true);
     return;
+  } finally {
+    byId("camera-start").disabled = false;
   }
-  const video = byId("camera-video");
-  video.srcObject = camera;
-  await video.play();
+  if (mine !== starts) return;
   foldNotice();
   byId("camera-start").hidden = true;
   byId("camera-stop").hidden = byId("camera-result").hidden = false;
@@ -262,8 +275,9 @@ async function startCamera() {
 }
 
 function stopCamera() {
+  starts += 1;
   if (!camera) return;
-  for (const track of camera.getTracks()) track.stop();
+  endTracks(camera);
   camera = null;
   byId("camera-video").srcObject = null;
   byId("camera-start").hidden = false;
@@ -283,6 +297,7 @@ async function followCamera(mine, video) {
     canvas.height = Math.round(scale * video.videoHeight);
     paint.drawImage(video, 0, 0, canvas.width, canvas.height);
     const frame = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.9));
+    if (camera !== mine) return;
     try {
       const answer = await (await post("api/faces?faces=crop&view=camera&name=frame", frame, { headers: { "Content-Type": "image/jpeg" } })).json();
       if (camera !== mine) return;
@@ -295,6 +310,7 @@ async function followCamera(mine, video) {
       if (!rows.length) list.append(element("p", { textContent: "No face is in view." }));
       byId("camera-speed").textContent = `${Math.round(performance.now() - begun)} ms a frame`;
     } catch (error) {
+      if (camera !== mine) return;
       stopCamera();
       say(error.message, true);
       return;
