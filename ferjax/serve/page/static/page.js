@@ -213,7 +213,8 @@ function clearPictures() {
 
 // ---- Explanations ----------------------------------------------------------------------------
 
-let explained = null;
+// `explanations` counts what was asked for: the answer to the last one alone is shown.
+let explained = null, explanations = 0;
 
 function openExplanation(file, row, face, asked) {
   explained = { file, face, asked };
@@ -226,14 +227,20 @@ async function showExplanation() {
   const { file, face, asked } = explained, image = byId("explain-image");
   const method = byId("explain-method").value, emotion = byId("explain-emotion").value;
   const query = new URLSearchParams({ face, method, emotion, faces: asked });
+  const mine = explanations += 1;
   byId("explain-state").textContent = "Working…";
+  URL.revokeObjectURL(image.src);
+  image.removeAttribute("src");
+  image.alt = "";
   try {
     const picture = await (await post(`api/explain?${query}`, form(file))).blob();
-    URL.revokeObjectURL(image.src);
+    if (mine !== explanations) return;
     image.src = URL.createObjectURL(picture);
     image.alt = `The face with the places that speak for ${emotion}`;
     byId("explain-state").textContent = `What speaks for ${emotion}.`;
-  } catch (error) { byId("explain-state").textContent = error.message; }
+  } catch (error) {
+    if (mine === explanations) byId("explain-state").textContent = error.message;
+  }
 }
 
 // ---- Camera ----------------------------------------------------------------------------------
@@ -338,13 +345,15 @@ async function showVideo(file) {
   say("The video is worked on…");
   try {
     const answer = await (await post("api/clip?format=both", form(file), { signal: mine.signal })).json();
+    if (asking !== mine) return;
     fillVideo(file, answer);
     byId("video-table").hidden = false;
     byId("video-table").onclick = () => save(new Blob([answer.table], { type: "text/csv" }), "persons.csv");
   } catch (error) {
+    if (asking !== mine) return;
     say(error.name === "AbortError" ? "Cancelled." : error.message, error.name !== "AbortError");
   }
-  if (asking === mine) byId("video-progress").hidden = byId("video-cancel").hidden = true;
+  byId("video-progress").hidden = byId("video-cancel").hidden = true;
 }
 
 function fillVideo(file, answer) {
