@@ -18,8 +18,10 @@ from PIL import Image
 
 from ferjax.config.serve import ServeConfig
 from ferjax.live.video_frames import pyav
+from ferjax.serve import answers
 from ferjax.serve import service as services
 from ferjax.serve.app import make_app
+from ferjax.serve.clip import NamedClip
 from ferjax.serve.metrics import make_metrics
 from ferjax.serve.recogniser import Recogniser
 from ferjax.serve.service import make_service
@@ -321,6 +323,25 @@ def test_a_slow_body_and_slow_work_are_given_up(
         await asyncio.to_thread(services.stop, service)
 
     asyncio.run(main())
+
+
+def test_waiting_for_other_videos_is_no_work(
+    make_client: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*given: Any) -> NamedClip:
+        time.sleep(0.6)
+        return NamedClip([], (0, 0), 0)
+
+    monkeypatch.setattr(answers, "name_clip", slow)
+    client = make_client(max_seconds=1)
+    with ThreadPoolExecutor(3) as senders:
+        found = [*senders.map(lambda _: client.post("/api/clip", files=form(("a", b"a"))), "abc")]
+    # The second waits 0.6 s and takes as long; the third would have to wait for 1.2 s.
+    assert sorted(answer.status_code for answer in found) == [200, 200, 503]
+    late = next(answer for answer in found if answer.status_code == 503)
+    assert late.headers["retry-after"] == "20"
+    assert "other videos" in late.json()["error"]
+    assert client.app._app.state.service.clips.value == 0
 
 
 def test_busy_and_unready_servers_say_when_to_try_again(
