@@ -17,6 +17,7 @@ from ferjax.serve.limits import Refused
 from ferjax.serve.pictures import (
     FoundFaces,
     find_faces,
+    found_at_once,
     name_faces,
     search_settings,
     table_of,
@@ -97,11 +98,13 @@ async def answer_crops(service: Service, request: Any) -> Answer:
     """Names pictures that are one face each."""
     check_ready(service)
     async with uploaded(request, service.limits, service.memory, _IMAGE) as files:
-        work = _named(service, files, "whole", "picture")
-        # One face is done before it is known that its sender has left.
-        found, rows = await (
-            work if len(files) == 1 else while_connected(request, service.limits.seconds, work)
-        )
+        found = found_at_once(service, files, search_settings("whole", None))
+        if found:
+            # One small face is named before it is known that its sender has left.
+            rows = await name_faces(service, found)
+        else:
+            work = _named(service, files, "whole", "picture")
+            found, rows = await while_connected(request, service.limits.seconds, work)
     if len(files) == 1 and found[0].refused:
         raise found[0].refused
     classes = service.recogniser.classes

@@ -44,6 +44,10 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + size + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
 
 
+def noise(side: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+
+
 @pytest.mark.parametrize(
     ("data", "kind", "status", "reason"),
     [
@@ -114,9 +118,8 @@ def test_uploads_never_touch_the_disk(client: Any, monkeypatch: pytest.MonkeyPat
     for name in ("TemporaryFile", "NamedTemporaryFile", "mkstemp"):
         monkeypatch.setattr(tempfile, name, refuse)
     # More than the megabyte from which Starlette's own parser writes files.
-    pixels = np.random.default_rng(0).integers(0, 256, (700, 900, 3), np.uint8)
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "BMP")
+    Image.fromarray(noise(800)).save(file, "BMP")
     assert len(file.getvalue()) > 1_800_000
     answer = client.post("/api/faces?faces=whole", files=form(("a.bmp", file.getvalue())))
     assert answer.json()["rows"][0]["status"] == "read"
@@ -298,8 +301,10 @@ def test_a_slow_body_and_slow_work_are_given_up(
     service = replace(made, limits=replace(made.limits, seconds=0.1))
     monkeypatch.setattr(service.batcher, "_predict", lambda faces: time.sleep(0.4))
     app, picture, sent = make_app(service), png(drawn_faces[0]), list[Any]()
+    # More pixels than are decoded at once, in few bytes and in many.
+    few, many = png(np.zeros((300, 300, 3), np.uint8)), png(noise(300))
 
-    async def call(body: bytes, more: bool) -> tuple[int, bytes]:
+    async def call(body: bytes, more: bool, path: str = "/api/faces") -> tuple[int, bytes]:
         sent.clear()
         waiting = [{"type": "http.request", "body": body, "more_body": more}]
 
@@ -311,15 +316,16 @@ def test_a_slow_body_and_slow_work_are_given_up(
         async def send(message: Any) -> None:
             sent.append(message)
 
-        await app(asked("/api/faces", len(picture)), receive, send)
+        await app(asked(path, len(picture)), receive, send)
         return sent[0]["status"], sent[1]["body"]
 
     async def main() -> None:
         await services.start(service)
         status, reason = await call(picture[:9], True)
         assert (status, b"the body took more than" in reason) == (408, True)
-        status, reason = await call(picture, False)
-        assert (status, b"the work took more than" in reason) == (503, True)
+        for body, path in ((picture, "/api/faces"), (few, "/api/crops"), (many, "/api/crops")):
+            status, reason = await call(body, False, path)
+            assert (status, b"the work took more than" in reason) == (503, True)
         await asyncio.to_thread(services.stop, service)
 
     asyncio.run(main())
