@@ -140,32 +140,40 @@ function facePanel(row, k, several, open, explain) {
 
 // ---- Pictures --------------------------------------------------------------------------------
 
-let shown = [];
+// The pictures that were answered; `clears` counts how often they were cleared.
+let shown = [], clears = 0;
+// A file in a form has a head, with its name.
+const FORM_HEAD = 1200;
 const mode = () => document.querySelector('input[name="faces"]:checked').value;
 
 async function showPictures(list) {
-  const files = [...list].slice(0, settings.pictures);
+  const files = [...list].slice(0, settings.pictures), mine = clears;
   if (!files.length) return;
   foldNotice();
-  byId("table").hidden = byId("clear").hidden = false;
+  byId("clear").hidden = false;
   let done = 0, faces = 0;
   for (const file of files) {
     say(files.length > 1 ? `Picture ${done + 1} of ${files.length}…` : "Looking…");
-    faces += await showPicture(file);
+    faces += await showPicture(file, mine);
+    if (mine !== clears) return;
     done += 1;
   }
-  say(`${done} ${done === 1 ? "picture" : "pictures"}, ${faces} ${faces === 1 ? "face" : "faces"}.`);
+  say(`${done} ${done === 1 ? "picture" : "pictures"}, ${faces} ${faces === 1 ? "face" : "faces"}.${leftOut(list.length - done)}`);
 }
 
-async function showPicture(file) {
+const leftOut = (count) => (count ? ` ${count} more ${count === 1 ? "is" : "are"} beyond the limit of this server.` : "");
+
+async function showPicture(file, mine) {
   const title = element("h3", { textContent: file.name || "picture" });
   const result = element("article", { className: "result" }, title);
   byId("picture-results").prepend(result);
-  shown.push(file);
   const asked = mode();
   try {
     if (file.size > settings.upload_bytes) throw new Error(`Larger than ${settings.upload_bytes / 1e6} MB, the limit of this server.`);
     const answer = await (await post(`api/faces?faces=${asked}`, form(file))).json();
+    if (mine !== clears) return 0;
+    shown.push(file);
+    byId("table").hidden = false;
     return fillResult(result, file, answer, asked);
   } catch (error) {
     result.append(element("p", { className: "problem", textContent: error.message }));
@@ -195,15 +203,24 @@ function fillResult(result, file, answer, asked) {
 }
 
 async function saveTable() {
+  const sent = [];
+  let bytes = 0;
+  for (const file of shown) {
+    const more = file.size + FORM_HEAD;
+    if (sent.length === settings.pictures || (sent.length && bytes + more > settings.upload_bytes)) break;
+    sent.push(file);
+    bytes += more;
+  }
   say("The table is made…");
   try {
-    const answer = await post(`api/table?faces=${mode()}`, form(...shown));
+    const answer = await post(`api/table?faces=${mode()}`, form(...sent));
     save(await answer.blob(), "emotions.csv");
-    say("The table is saved.");
+    say(`The table of ${sent.length} ${sent.length === 1 ? "picture" : "pictures"} is saved.${leftOut(shown.length - sent.length)}`);
   } catch (error) { say(error.message, true); }
 }
 
 function clearPictures() {
+  clears += 1;
   for (const image of document.querySelectorAll("#picture-results img")) URL.revokeObjectURL(image.src);
   byId("picture-results").replaceChildren();
   byId("table").hidden = byId("clear").hidden = true;
