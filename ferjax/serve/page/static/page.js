@@ -7,6 +7,9 @@ const classes = Object.keys(settings.colours);
 const byId = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
 const CAMERA_WIDTH = 640, OPEN_FACES = 3;
+// Milliseconds from one frame of the camera to the next: a tenth of the requests that an address may
+// send is left for others.
+const FRAME = settings.requests_a_minute ? 60_000 / (0.9 * settings.requests_a_minute) : 0;
 
 // ---- Small helpers -------------------------------------------------------------------------
 
@@ -339,6 +342,7 @@ async function followCamera(mine, video) {
       say(error.message, true);
       return;
     }
+    await pause(Math.max(0, begun + FRAME - performance.now()) / 1000);
     // A hidden tab takes no frames.
     await new Promise((done) => requestAnimationFrame(done));
   }
