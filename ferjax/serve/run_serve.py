@@ -79,10 +79,11 @@ def _listening(config: ServeConfig) -> Iterator[socket.socket]:
             listener.bind((config.host, config.port))
             # Who asks while the network is loaded waits.
             listener.listen(_BACKLOG)
-        except OSError as error:
+        # A UnicodeError comes from names that cannot be asked for, such as `a..b`.
+        except (OSError, UnicodeError) as error:
             raise UserError(
                 f"--host={config.host} --port={config.port}: cannot be listened at"
-                f" ({error.strerror or error}). Give another --port, or 0 for a free one."
+                f" ({getattr(error, 'strerror', None) or error}). Give another --port, or 0 for a free one."
             ) from None
         yield listener
 
