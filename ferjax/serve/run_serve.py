@@ -81,9 +81,10 @@ def _listening(config: ServeConfig) -> Iterator[socket.socket]:
             listener.listen(_BACKLOG)
         # A UnicodeError comes from names that cannot be asked for, such as `a..b`.
         except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or error
             raise UserError(
                 f"--host={config.host} --port={config.port}: cannot be listened at"
-                f" ({getattr(error, 'strerror', None) or error}). Give another --port, or 0 for a free one."
+                f" ({reason}). Give another --port, or 0 for a free one."
             ) from None
         yield listener
 
