@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from ferjax.config.serve import ServeConfig
+from ferjax.config.serve_config import ServeConfig
 from ferjax.errors import UserError
 from ferjax.live.video_frames import pyav
 from ferjax.serve.app import make_app

@@ -6,7 +6,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ferjax.config.serve import ServeConfig
+from ferjax.config.serve_config import ServeConfig
 from ferjax.data.decoding.usable_cores import usable_cores
 from ferjax.serve.batching import Batcher
 from ferjax.serve.limits import Limits, Refused, limits_of

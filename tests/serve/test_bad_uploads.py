@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ferjax.config.serve import ServeConfig
+from ferjax.config.serve_config import ServeConfig
 from ferjax.live.video_frames import pyav
 from ferjax.serve import answers
 from ferjax.serve import service as services

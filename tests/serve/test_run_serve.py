@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ferjax.config.serve import ServeConfig
+from ferjax.config.serve_config import ServeConfig
 from ferjax.errors import UserError
 from ferjax.serve import run_serve
 from ferjax.serve import service as services
