@@ -81,7 +81,7 @@ def in_page(faces: np.ndarray, batch: int) -> np.ndarray:
     """Returns those that the web page and the HTTP API get from the server."""
     from starlette.testclient import TestClient
 
-    from ferjax.config.serve import ServeConfig
+    from ferjax.config.serve_config import ServeConfig
     from ferjax.serve.app import make_app
     from ferjax.serve.metrics import make_metrics
     from ferjax.serve.recogniser import load_recogniser

@@ -1,5 +1,6 @@
 """Answers to requests: what is read, worked on and sent back, apart from the routes' addresses."""
 
+import asyncio
 import json
 import threading
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from ferjax.serve.limits import Refused
 from ferjax.serve.pictures import (
     FoundFaces,
     find_faces,
+    found_at_once,
     name_faces,
     search_settings,
     table_of,
@@ -96,11 +98,13 @@ async def answer_crops(service: Service, request: Any) -> Answer:
     """Names pictures that are one face each."""
     check_ready(service)
     async with uploaded(request, service.limits, service.memory, _IMAGE) as files:
-        work = _named(service, files, "whole", "picture")
-        # One face is done before it is known that its sender has left.
-        found, rows = await (
-            work if len(files) == 1 else while_connected(request, service.limits.seconds, work)
-        )
+        found = found_at_once(service, files, search_settings("whole", None))
+        if found:
+            # One small face is named before it is known that its sender has left.
+            rows = await name_faces(service, found)
+        else:
+            work = _named(service, files, "whole", "picture")
+            found, rows = await while_connected(request, service.limits.seconds, work)
     if len(files) == 1 and found[0].refused:
         raise found[0].refused
     classes = service.recogniser.classes
@@ -179,14 +183,24 @@ async def _named(
 async def _named_clip(service: Service, request: Any, video: VideoBytes) -> NamedClip:
     if service.clips.value >= _MOST_CLIPS:
         raise Refused(503, "too many videos wait; try again later", _CLIPS_RETRY_SECONDS)
-    stop = threading.Event()
-    work = in_thread(
-        service.clip_thread, name_clip, video, service.recogniser, service.limits, stop
-    )
+    stop, begun, loop = threading.Event(), asyncio.Event(), asyncio.get_running_loop()
+
+    def name() -> NamedClip:
+        loop.call_soon_threadsafe(begun.set)
+        return name_clip(video, service.recogniser, service.limits, stop)
+
+    seconds = service.limits.seconds
+    too_late = Refused(503, "other videos take too long; try again later", _CLIPS_RETRY_SECONDS)
     service.clips.value += 1
+    work = asyncio.ensure_future(in_thread(service.clip_thread, name))
+    # Work that fails before it begins waits for nothing.
+    work.add_done_callback(lambda done: begun.set())
     try:
-        return await while_connected(request, service.limits.seconds, work)
+        # The time before its turn comes is none that the video took.
+        await while_connected(request, seconds, begun.wait(), too_late)
+        return await while_connected(request, seconds, work)
     finally:
+        work.cancel()
         # The thread goes on until its next frame.
         stop.set()
         service.clips.value -= 1

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ferjax.config.serve import ServeConfig
+from ferjax.config.serve_config import ServeConfig
 
 # Addresses that are remembered; the one that was away longest is forgotten first.
 _MOST_ADDRESSES = 10_000

@@ -45,7 +45,7 @@ class FoundFaces:
     refused: Refused | None = None
 
 
-def search_settings(faces: str, plan: CropPlan) -> PredictSettings:
+def search_settings(faces: str, plan: CropPlan | None) -> PredictSettings:
     """Returns the settings for `whole`, `crop` or `auto`, as `--faces` of `launch.predict`."""
     return PredictSettings(None if faces == "whole" else plan, faces == "crop")
 
@@ -89,6 +89,23 @@ def _network_input(face: np.ndarray, storage: tuple[int, int]) -> np.ndarray:
     return np.broadcast_to(resize_image(face, storage), (*storage, 3)).copy()
 
 
+def found_at_once(
+    service: Service, files: Sequence[Upload], settings: PredictSettings
+) -> list[FoundFaces] | None:
+    """Returns what is found in a single small picture, or None: its work takes longer."""
+    first, limits = files[0], service.limits
+    if len(files) > 1 or len(first.data) > _SMALL_BYTES:
+        return None
+    try:
+        opened = open_picture(first, limits)
+    except Refused as refused:
+        return [_refused(first, refused)]
+    if settings.search_all or opened.width * opened.height > _SMALL_PIXELS:
+        return None
+    storage = service.recogniser.predictor.spec.storage
+    return [find_faces_in(first, settings, limits, storage, opened)]
+
+
 async def find_faces(
     service: Service, files: Sequence[Upload], settings: PredictSettings
 ) -> list[FoundFaces]:
@@ -97,19 +114,13 @@ async def find_faces(
     They take one thread, one after the other, so that a request of many does not hold up others. A
     single small one is decoded at once.
     """
+    if small := found_at_once(service, files, settings):
+        return small
     limits, storage = service.limits, service.recogniser.predictor.spec.storage
 
     def find(part: Sequence[Upload]) -> list[FoundFaces]:
         return [find_faces_in(file, settings, limits, storage) for file in part]
 
-    first = files[0]
-    if len(files) == 1 and len(first.data) <= _SMALL_BYTES:
-        try:
-            opened = open_picture(first, limits)
-        except Refused as refused:
-            return [_refused(first, refused)]
-        if not settings.search_all and opened.width * opened.height <= _SMALL_PIXELS:
-            return [find_faces_in(first, settings, limits, storage, opened)]
     # Between two parts the threads work for others.
     step = _PART if settings.plan is None else 1
     found: list[FoundFaces] = []

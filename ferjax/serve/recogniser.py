@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ferjax.config.serve import ServeConfig
+from ferjax.config.serve_config import ServeConfig
 from ferjax.errors import UserError
 from ferjax.explain.explainer import Explainer, load_explainer
 from ferjax.faces.crop_face import CropPlan

@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from ferjax.config.serve import ServeConfig
+from ferjax.config.serve_config import ServeConfig
 from ferjax.errors import UserError
 from ferjax.live.open_video import pyav
 from ferjax.serve.app import make_app
@@ -79,10 +79,12 @@ def _listening(config: ServeConfig) -> Iterator[socket.socket]:
             listener.bind((config.host, config.port))
             # Who asks while the network is loaded waits.
             listener.listen(_BACKLOG)
-        except OSError as error:
+        # A UnicodeError comes from names that cannot be asked for, such as `a..b`.
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or error
             raise UserError(
                 f"--host={config.host} --port={config.port}: cannot be listened at"
-                f" ({error.strerror or error}). Give another --port, or 0 for a free one."
+                f" ({reason}). Give another --port, or 0 for a free one."
             ) from None
         yield listener
 

@@ -1,12 +1,12 @@
 """What the routes of one server share: network, limits, threads, counters."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ferjax.config.serve import ServeConfig
+from ferjax.config.serve_config import ServeConfig
 from ferjax.data.decoding.usable_cores import usable_cores
 from ferjax.serve.batching import Batcher
 from ferjax.serve.limits import Limits, Refused, limits_of
@@ -119,16 +119,19 @@ async def in_thread(executor: Executor, function: Callable[..., T], *arguments: 
     return await asyncio.get_running_loop().run_in_executor(executor, function, *arguments)
 
 
-async def while_connected(request: Any, seconds: float, work: Coroutine[Any, Any, T]) -> T:
+async def while_connected(
+    request: Any, seconds: float, work: Awaitable[T], too_late: Refused | None = None
+) -> T:
     """Returns what the work returns; it is given up when the client leaves or time is up.
 
     Args:
       request: Starlette's request, whose body has been read.
       seconds: that the work may take.
-      work: a coroutine.
+      work: a coroutine or task.
+      too_late: what is raised when time is up; None: that the work took too long.
 
     Raises:
-      Refused: time is up (503), or the client has left (499, which nobody reads).
+      Refused: time is up (503 or `too_late`), or the client has left (499, which nobody reads).
     """
     job = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(_left(request))
@@ -138,6 +141,8 @@ async def while_connected(request: Any, seconds: float, work: Coroutine[Any, Any
             return job.result()
         if gone.done():
             raise Refused(499, "the client has left")
+        if too_late:
+            raise too_late
         raise Refused(503, f"the work took more than {seconds:.0f} s, the limit of this server")
     finally:
         job.cancel()

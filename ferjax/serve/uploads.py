@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -43,19 +43,27 @@ class MemoryForBodies:
         self._left = most
 
     @contextmanager
-    def reserve(self, count: int) -> Iterator[None]:
-        """Counts so many bytes until the block is left.
+    def body(self) -> Iterator[Callable[[int], None]]:
+        """Yields a function that counts bytes of one body as they come, until the block is left.
 
-        Raises:
-          Refused: they would be too many (503).
+        What a sender states and does not send takes nothing from others. The function raises
+        `Refused` (503) when all bodies together would be too many bytes.
         """
-        if count > self._left:
-            raise Refused(503, "too many large requests at once; try again", _BUSY_RETRY_SECONDS)
-        self._left -= count
+        held = 0
+
+        def count(more: int) -> None:
+            nonlocal held
+            if more > self._left:
+                raise Refused(
+                    503, "too many large requests at once; try again", _BUSY_RETRY_SECONDS
+                )
+            self._left -= more
+            held += more
+
         try:
-            yield
+            yield count
         finally:
-            self._left += count
+            self._left += held
 
 
 @asynccontextmanager
@@ -81,18 +89,16 @@ async def uploaded(
             415, f"content type {printable(kind) or 'none'}; expected {_MULTIPART} or {expected}"
         )
     stated = request.headers.get("content-length")
-    is_known = stated and stated.isdecimal() and "transfer-encoding" not in request.headers
-    # A body without a stated length may become as large as is allowed.
-    size = int(stated) if is_known else limits.upload_bytes
-    if size > limits.upload_bytes:
+    if stated and stated.isdecimal() and int(stated) > limits.upload_bytes:
         raise _too_large(limits)
-    with memory.reserve(size):
+    with memory.body() as count:
+        parts = _limited(request, limits, count)
         try:
             async with asyncio.timeout(limits.seconds):
                 if kind == _MULTIPART:
-                    files = await _form_files(request, limits)
+                    files = await _form_files(request, parts, limits)
                 else:
-                    data = b"".join([part async for part in _limited(request, limits)])
+                    data = b"".join([part async for part in parts])
                     files = [Upload(_name_of(request.query_params.get("name")), data)]
         except TimeoutError:
             raise Refused(408, f"the body took more than {limits.seconds:.0f} s") from None
@@ -101,17 +107,22 @@ async def uploaded(
         yield files
 
 
-async def _limited(request: Any, limits: Limits) -> AsyncGenerator[bytes, None]:
+async def _limited(
+    request: Any, limits: Limits, count: Callable[[int], None]
+) -> AsyncGenerator[bytes, None]:
     """Yields the body in parts as they come; what it really holds is counted."""
-    count = 0
+    size = 0
     async for part in request.stream():
-        count += len(part)
-        if count > limits.upload_bytes:
+        size += len(part)
+        if size > limits.upload_bytes:
             raise _too_large(limits)
+        count(len(part))
         yield part
 
 
-async def _form_files(request: Any, limits: Limits) -> list[Upload]:
+async def _form_files(
+    request: Any, parts: AsyncGenerator[bytes, None], limits: Limits
+) -> list[Upload]:
     from starlette.formparsers import MultiPartException, MultiPartParser
 
     class InMemory(MultiPartParser):
@@ -119,9 +130,7 @@ async def _form_files(request: Any, limits: Limits) -> list[Upload]:
 
         spool_max_size = sys.maxsize
 
-    parser = InMemory(
-        request.headers, _limited(request, limits), max_files=limits.pictures, max_fields=8
-    )
+    parser = InMemory(request.headers, parts, max_files=limits.pictures, max_fields=8)
     try:
         form = await parser.parse()
     except MultiPartException as error:

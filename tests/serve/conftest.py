@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from ferjax.config.serve import ServeConfig
+from ferjax.config.serve_config import ServeConfig
 from ferjax.data.synthetic.load_synthetic import render_faces
 from ferjax.serve import service
 from ferjax.serve.app import make_app

@@ -10,17 +10,18 @@ import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from ferjax.config.serve import ServeConfig
+from ferjax.config.serve_config import ServeConfig
 from ferjax.live.open_video import pyav
+from ferjax.serve import answers
 from ferjax.serve import service as services
 from ferjax.serve.app import make_app
+from ferjax.serve.clip import NamedClip
 from ferjax.serve.metrics import make_metrics
 from ferjax.serve.recogniser import Recogniser
 from ferjax.serve.service import make_service
@@ -41,6 +42,10 @@ def png_header(width: int, height: int) -> bytes:
 
     size = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + size + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+
+
+def noise(side: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
 
 
 @pytest.mark.parametrize(
@@ -113,28 +118,22 @@ def test_uploads_never_touch_the_disk(client: Any, monkeypatch: pytest.MonkeyPat
     for name in ("TemporaryFile", "NamedTemporaryFile", "mkstemp"):
         monkeypatch.setattr(tempfile, name, refuse)
     # More than the megabyte from which Starlette's own parser writes files.
-    pixels = np.random.default_rng(0).integers(0, 256, (700, 900, 3), np.uint8)
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "BMP")
+    Image.fromarray(noise(800)).save(file, "BMP")
     assert len(file.getvalue()) > 1_800_000
     answer = client.post("/api/faces?faces=whole", files=form(("a.bmp", file.getvalue())))
     assert answer.json()["rows"][0]["status"] == "read"
 
 
-def test_a_video_opens_no_other_files(
-    client: Any,
-    make_clip: Callable[..., bytes],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    (tmp_path / "other.mp4").write_bytes(make_clip(3, 64))
-    monkeypatch.chdir(tmp_path)
-    # FFmpeg takes this for a video: with its default settings it reads the other file.
-    names_another = b"ffconcat version 1.0\nfile other.mp4\n"
-    with pyav().open(io.BytesIO(names_another)) as container:
+def test_formats_of_videos_that_are_not_listed_are_refused(client: Any) -> None:
+    file = io.BytesIO()
+    frames = [Image.new("RGB", (64, 64), (grey, grey, grey)) for grey in (0, 90, 180)]
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
+    # FFmpeg itself reads it as a video.
+    with pyav().open(io.BytesIO(file.getvalue())) as container:
+        assert container.format.name == "gif"
         assert len([*container.decode(video=0)]) == 3
-    playlist = b"#EXTM3U\n#EXTINF:10,\nother.mp4\n#EXT-X-ENDLIST\n"
-    for data in (names_another, playlist, b"hello"):
+    for data in (file.getvalue(), b"hello"):
         answer = client.post("/api/clip", files=form(("a.mp4", data)))
         assert answer.status_code == 422
         assert "cannot be read as a video" in answer.json()["error"]
@@ -254,6 +253,52 @@ def test_a_client_that_leaves_costs_nothing_more(
     asyncio.run(main())
 
 
+def test_bodies_take_memory_as_they_come(
+    recogniser: Recogniser,
+    drawn_faces: np.ndarray,
+    png: Callable[..., bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(services, "compile_steps", lambda recogniser: iter(()))
+    service = make_service(ServeConfig(rate=0, max_upload_mb=1), recogniser, make_metrics())
+    app, picture = make_app(service), png(drawn_faces[0])
+
+    async def call(size: int, body: bytes, end: asyncio.Event) -> tuple[int, dict[bytes, bytes]]:
+        sent, bodies = [], [body]
+
+        async def receive() -> dict[str, Any]:
+            if bodies:
+                return {"type": "http.request", "body": bodies.pop(), "more_body": size > len(body)}
+            await end.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await app(asked("/api/crops", size), receive, send)
+        return sent[0]["status"], dict(sent[0]["headers"])
+
+    async def main() -> None:
+        await services.start(service)
+        # Nine who state the largest size, and send a few bytes, keep nobody out.
+        end = asyncio.Event()
+        stated = [asyncio.ensure_future(call(1_000_000, b"few", end)) for _ in range(9)]
+        await asyncio.sleep(0.05)
+        assert (await call(len(picture), picture, asyncio.Event()))[0] == 200
+        # Nine who send nearly as much as they may do.
+        sent = [asyncio.ensure_future(call(1_000_000, bytes(950_000), end)) for _ in range(9)]
+        done, _ = await asyncio.wait(sent, return_when=asyncio.FIRST_COMPLETED)
+        assert [(each.result()[0], each.result()[1][b"retry-after"]) for each in done] == [
+            (503, b"2")
+        ]
+        end.set()
+        await asyncio.gather(*stated, *sent)
+        assert service.memory._left == service.limits.all_bytes
+        await asyncio.to_thread(services.stop, service)
+
+    asyncio.run(main())
+
+
 def test_a_slow_body_and_slow_work_are_given_up(
     recogniser: Recogniser,
     drawn_faces: np.ndarray,
@@ -265,8 +310,10 @@ def test_a_slow_body_and_slow_work_are_given_up(
     service = replace(made, limits=replace(made.limits, seconds=0.1))
     monkeypatch.setattr(service.batcher, "_predict", lambda faces: time.sleep(0.4))
     app, picture, sent = make_app(service), png(drawn_faces[0]), list[Any]()
+    # More pixels than are decoded at once, in few bytes and in many.
+    few, many = png(np.zeros((300, 300, 3), np.uint8)), png(noise(300))
 
-    async def call(body: bytes, more: bool) -> tuple[int, bytes]:
+    async def call(body: bytes, more: bool, path: str = "/api/faces") -> tuple[int, bytes]:
         sent.clear()
         waiting = [{"type": "http.request", "body": body, "more_body": more}]
 
@@ -278,18 +325,38 @@ def test_a_slow_body_and_slow_work_are_given_up(
         async def send(message: Any) -> None:
             sent.append(message)
 
-        await app(asked("/api/faces", len(picture)), receive, send)
+        await app(asked(path, len(picture)), receive, send)
         return sent[0]["status"], sent[1]["body"]
 
     async def main() -> None:
         await services.start(service)
         status, reason = await call(picture[:9], True)
         assert (status, b"the body took more than" in reason) == (408, True)
-        status, reason = await call(picture, False)
-        assert (status, b"the work took more than" in reason) == (503, True)
+        for body, path in ((picture, "/api/faces"), (few, "/api/crops"), (many, "/api/crops")):
+            status, reason = await call(body, False, path)
+            assert (status, b"the work took more than" in reason) == (503, True)
         await asyncio.to_thread(services.stop, service)
 
     asyncio.run(main())
+
+
+def test_waiting_for_other_videos_is_no_work(
+    make_client: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*given: Any) -> NamedClip:
+        time.sleep(0.6)
+        return NamedClip([], (0, 0), 0)
+
+    monkeypatch.setattr(answers, "name_clip", slow)
+    client = make_client(max_seconds=1)
+    with ThreadPoolExecutor(3) as senders:
+        found = [*senders.map(lambda _: client.post("/api/clip", files=form(("a", b"a"))), "abc")]
+    # The second waits 0.6 s and takes as long; the third would have to wait for 1.2 s.
+    assert sorted(answer.status_code for answer in found) == [200, 200, 503]
+    late = next(answer for answer in found if answer.status_code == 503)
+    assert late.headers["retry-after"] == "20"
+    assert "other videos" in late.json()["error"]
+    assert client.app._app.state.service.clips.value == 0
 
 
 def test_busy_and_unready_servers_say_when_to_try_again(

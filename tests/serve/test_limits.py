@@ -2,7 +2,7 @@
 
 import pytest
 
-from ferjax.config.serve import ServeConfig
+from ferjax.config.serve_config import ServeConfig
 from ferjax.errors import UserError
 from ferjax.serve.limits import RequestRate, limits_of
 

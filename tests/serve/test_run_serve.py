@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ferjax.config.serve import ServeConfig
+from ferjax.config.serve_config import ServeConfig
 from ferjax.errors import UserError
 from ferjax.serve import run_serve
 from ferjax.serve import service as services
@@ -50,8 +50,9 @@ def test_a_port_that_is_taken_is_named() -> None:
             run_serve.run_serve(ServeConfig(port=port))
     with pytest.raises(UserError, match=r"--host=192\.0\.2\.1 --port=0: cannot be listened at"):
         run_serve.run_serve(ServeConfig(host="192.0.2.1", port=0))
-    with pytest.raises(UserError, match="--host=no such name"):
-        run_serve.run_serve(ServeConfig(host="no such name", port=0))
+    for name in ("no such name", "a..b"):
+        with pytest.raises(UserError, match=f"--host={name} .*cannot be listened at"):
+            run_serve.run_serve(ServeConfig(host=name, port=0))
 
 
 def test_a_network_that_cannot_be_compiled_ends_the_server(

@@ -11,7 +11,7 @@ video.playsInline = true;
 const whole = document.createElement("canvas"), wholeContext = whole.getContext("2d", { willReadFrequently: true });
 // Milliseconds between two frames, and between two sentences that a screen reader speaks.
 const FRAME = 100, SENTENCE = 2000;
-let network, session, stream = null, busy = false, again = false, spoken = 0;
+let network, session, stream = null, starts = 0, busy = false, again = false, spoken = 0;
 
 function list(id, lines) {
   get(id).replaceChildren(...lines.map((line) => {
@@ -96,6 +96,7 @@ async function look() {
 }
 
 function stopCamera() {
+  starts += 1;
   stream?.getTracks().forEach((track) => track.stop());
   stream = null;
   get("camera").textContent = "Start the camera";
@@ -107,14 +108,26 @@ async function startCamera() {
     say("No camera here: a browser gives it to pages of this machine or over https only.");
     return;
   }
+  // A picture that is chosen while the browser asks ends this start.
+  const mine = starts += 1;
+  get("camera").disabled = true;
   try {
-    stream = await navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 480 } });
+    const given = await navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 480 } });
+    if (mine !== starts) {
+      given.getTracks().forEach((track) => track.stop());
+      return;
+    }
+    video.srcObject = stream = given;
+    await video.play();
   } catch (error) {
+    if (mine !== starts) return;
+    stopCamera();
     say(`The camera cannot be used (${error.name}). Allow it in the browser, or choose a picture.`);
     return;
+  } finally {
+    get("camera").disabled = false;
   }
-  video.srcObject = stream;
-  await video.play();
+  if (mine !== starts) return;
   get("camera").textContent = "Stop the camera";
   canvas.classList.add("mirrored");
   get("size").value = 70;

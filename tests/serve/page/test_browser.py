@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -226,6 +227,112 @@ def test_the_camera_sends_one_frame_at_a_time(open_page: Callable[..., Any]) -> 
         assert most == 1
         print(f"\nfirst result of the camera after {seconds:.2f} s")
         assert seconds < FIRST_RESULT
+
+
+def test_a_camera_that_is_allowed_too_late_is_stopped(open_page: Callable[..., Any]) -> None:
+    with open_page(permissions=["camera"]) as page:
+        frames = []
+        page.on("request", lambda request: frames.extend(["/api/faces"] * ("view=" in request.url)))
+        # As if the person thinks before a click on "Allow".
+        page.evaluate("""() => {
+            const media = navigator.mediaDevices, ask = media.getUserMedia.bind(media);
+            window.given = [];
+            media.getUserMedia = async (wanted) => {
+                const stream = await ask(wanted);
+                window.given.push(stream);
+                await new Promise((done) => { window.allow = done; });
+                return stream;
+            };
+        }""")
+        live = "() => given.map((stream) => stream.getTracks()[0].readyState)"
+        page.click("#tab-camera")
+        page.evaluate("() => { const start = byId('camera-start'); start.click(); start.click(); }")
+        page.wait_for_function("() => window.allow")
+        page.click("#tab-pictures")
+        page.evaluate("() => allow()")
+        page.wait_for_timeout(500)
+        assert page.evaluate(live) == ["ended"]
+        assert not frames
+        page.click("#tab-camera")
+        page.evaluate("() => { window.allow = null; }")
+        page.click("#camera-start")
+        page.wait_for_function("() => window.allow")
+        page.evaluate("() => allow()")
+        page.wait_for_selector("#camera-faces .face")
+        page.click("#camera-stop")
+        assert page.evaluate(live) == ["ended", "ended"]
+
+
+def test_the_camera_stays_below_the_rate(open_page: Callable[..., Any], address: str) -> None:
+    def slower(route: Any) -> None:
+        answer = route.fetch()
+        text = answer.text().replace("requests_a_minute&#34;: null", "requests_a_minute&#34;: 100")
+        assert "&#34;: 100" in text
+        route.fulfill(response=answer, body=text)
+
+    with open_page(permissions=["camera"]) as page:
+        page.route(f"{address}/", slower)
+        page.goto(address)
+        page.wait_for_selector("#state:has-text('Ready.')")
+        frames = []
+        page.on("request", lambda request: frames.extend(["/api/faces"] * ("view=" in request.url)))
+        page.click("#tab-camera")
+        page.click("#camera-start")
+        page.wait_for_timeout(4000)
+        # One and a half a second.
+        assert 3 <= len(frames) <= 8
+
+
+def test_an_older_explanation_is_not_shown(open_page: Callable[..., Any]) -> None:
+    with open_page() as page:
+        page.set_input_files("#pictures", picture_file(scene(GROUP[0])))
+        page.wait_for_selector("#picture-results .face")
+        held = []
+
+        def hold(route: Any) -> None:
+            if "emotion=fear" in route.request.url:
+                route.continue_()
+            else:
+                held.append(route)
+
+        page.route("**/api/explain*", hold)
+        page.click("#picture-results .face .button")
+        page.select_option("#explain-emotion", "fear")
+        page.wait_for_selector("#explain-state:has-text('What speaks for fear')", timeout=30_000)
+        shown = page.get_attribute("#explain-image", "src")
+        assert len(held) == 1
+        with page.expect_response("**/api/explain*", timeout=30_000):
+            held[0].continue_()
+        page.wait_for_timeout(300)
+        assert page.get_attribute("#explain-image", "src") == shown
+        assert "fear" in page.inner_text("#explain-state")
+
+
+def test_the_table_has_answered_pictures_within_the_limits(open_page: Callable[..., Any]) -> None:
+    text = {"name": "b.png", "mimeType": "image/png", "buffer": b"no picture"}
+    with open_page() as page:
+        page.set_input_files("#pictures", text)
+        page.wait_for_selector("#picture-results .problem")
+        assert not page.is_visible("#table")
+        files = [picture_file(scene(GROUP[k]), f"{k}.png") for k in range(3)]
+        page.set_input_files("#pictures", [files[0], text, *files[1:]])
+        page.wait_for_selector("#state:has-text('4 pictures, ')")
+        page.evaluate("() => { settings.pictures = 2; }")
+        with page.expect_download() as download:
+            page.click("#table")
+        lines = Path(download.value.path()).read_text("utf-8").splitlines()
+        assert {line.partition(",")[0] for line in lines} == {"file", "0.png", "1.png"}
+        said = "The table of 2 pictures is saved. 1 more is beyond the limit"
+        page.wait_for_selector(f"#state:has-text('{said}')")
+        # Clear ends what is under way.
+        page.evaluate("() => { settings.pictures = 9; }")
+        page.route("**/api/faces*", lambda route: (page.wait_for_timeout(200), route.continue_()))
+        page.set_input_files("#pictures", files)
+        page.wait_for_selector("#state:has-text('Picture 1 of 3')")
+        page.click("#clear")
+        page.wait_for_timeout(1000)
+        assert page.locator("#picture-results article").count() == 0
+        assert page.inner_text("#state") == "Cleared."
 
 
 def test_a_video_has_a_timeline_and_a_table(open_page: Callable[..., Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import ferjax.serve.pages as pages
-from ferjax.config.serve import ServeConfig
+from ferjax.config.serve_config import ServeConfig
 from ferjax.serve import recogniser as recognisers
 from ferjax.serve.limits import limits_of
 from ferjax.serve.pages import STATIC_FOLDER, api_page, first_page

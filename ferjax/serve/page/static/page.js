@@ -7,6 +7,9 @@ const classes = Object.keys(settings.colours);
 const byId = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
 const CAMERA_WIDTH = 640, OPEN_FACES = 3;
+// Milliseconds from one frame of the camera to the next: a tenth of the requests that an address may
+// send is left for others.
+const FRAME = settings.requests_a_minute ? 60_000 / (0.9 * settings.requests_a_minute) : 0;
 
 // ---- Small helpers -------------------------------------------------------------------------
 
@@ -140,32 +143,40 @@ function facePanel(row, k, several, open, explain) {
 
 // ---- Pictures --------------------------------------------------------------------------------
 
-let shown = [];
+// The pictures that were answered; `clears` counts how often they were cleared.
+let shown = [], clears = 0;
+// A file in a form has a head, with its name.
+const FORM_HEAD = 1200;
 const mode = () => document.querySelector('input[name="faces"]:checked').value;
 
 async function showPictures(list) {
-  const files = [...list].slice(0, settings.pictures);
+  const files = [...list].slice(0, settings.pictures), mine = clears;
   if (!files.length) return;
   foldNotice();
-  byId("table").hidden = byId("clear").hidden = false;
+  byId("clear").hidden = false;
   let done = 0, faces = 0;
   for (const file of files) {
     say(files.length > 1 ? `Picture ${done + 1} of ${files.length}…` : "Looking…");
-    faces += await showPicture(file);
+    faces += await showPicture(file, mine);
+    if (mine !== clears) return;
     done += 1;
   }
-  say(`${done} ${done === 1 ? "picture" : "pictures"}, ${faces} ${faces === 1 ? "face" : "faces"}.`);
+  say(`${done} ${done === 1 ? "picture" : "pictures"}, ${faces} ${faces === 1 ? "face" : "faces"}.${leftOut(list.length - done)}`);
 }
 
-async function showPicture(file) {
+const leftOut = (count) => (count ? ` ${count} more ${count === 1 ? "is" : "are"} beyond the limit of this server.` : "");
+
+async function showPicture(file, mine) {
   const title = element("h3", { textContent: file.name || "picture" });
   const result = element("article", { className: "result" }, title);
   byId("picture-results").prepend(result);
-  shown.push(file);
   const asked = mode();
   try {
     if (file.size > settings.upload_bytes) throw new Error(`Larger than ${settings.upload_bytes / 1e6} MB, the limit of this server.`);
     const answer = await (await post(`api/faces?faces=${asked}`, form(file))).json();
+    if (mine !== clears) return 0;
+    shown.push(file);
+    byId("table").hidden = false;
     return fillResult(result, file, answer, asked);
   } catch (error) {
     result.append(element("p", { className: "problem", textContent: error.message }));
@@ -195,15 +206,24 @@ function fillResult(result, file, answer, asked) {
 }
 
 async function saveTable() {
+  const sent = [];
+  let bytes = 0;
+  for (const file of shown) {
+    const more = file.size + FORM_HEAD;
+    if (sent.length === settings.pictures || (sent.length && bytes + more > settings.upload_bytes)) break;
+    sent.push(file);
+    bytes += more;
+  }
   say("The table is made…");
   try {
-    const answer = await post(`api/table?faces=${mode()}`, form(...shown));
+    const answer = await post(`api/table?faces=${mode()}`, form(...sent));
     save(await answer.blob(), "emotions.csv");
-    say("The table is saved.");
+    say(`The table of ${sent.length} ${sent.length === 1 ? "picture" : "pictures"} is saved.${leftOut(shown.length - sent.length)}`);
   } catch (error) { say(error.message, true); }
 }
 
 function clearPictures() {
+  clears += 1;
   for (const image of document.querySelectorAll("#picture-results img")) URL.revokeObjectURL(image.src);
   byId("picture-results").replaceChildren();
   byId("table").hidden = byId("clear").hidden = true;
@@ -213,7 +233,8 @@ function clearPictures() {
 
 // ---- Explanations ----------------------------------------------------------------------------
 
-let explained = null;
+// `explanations` counts what was asked for: the answer to the last one alone is shown.
+let explained = null, explanations = 0;
 
 function openExplanation(file, row, face, asked) {
   explained = { file, face, asked };
@@ -226,34 +247,53 @@ async function showExplanation() {
   const { file, face, asked } = explained, image = byId("explain-image");
   const method = byId("explain-method").value, emotion = byId("explain-emotion").value;
   const query = new URLSearchParams({ face, method, emotion, faces: asked });
+  const mine = explanations += 1;
   byId("explain-state").textContent = "Working…";
+  URL.revokeObjectURL(image.src);
+  image.removeAttribute("src");
+  image.alt = "";
   try {
     const picture = await (await post(`api/explain?${query}`, form(file))).blob();
-    URL.revokeObjectURL(image.src);
+    if (mine !== explanations) return;
     image.src = URL.createObjectURL(picture);
     image.alt = `The face with the places that speak for ${emotion}`;
     byId("explain-state").textContent = `What speaks for ${emotion}.`;
-  } catch (error) { byId("explain-state").textContent = error.message; }
+  } catch (error) {
+    if (mine === explanations) byId("explain-state").textContent = error.message;
+  }
 }
 
 // ---- Camera ----------------------------------------------------------------------------------
 
-let camera = null;
+// `starts` counts starts and stops: what a browser gives after the next of them comes too late.
+let camera = null, starts = 0;
+
+const endTracks = (stream) => stream.getTracks().forEach((track) => track.stop());
 
 async function startCamera() {
   if (!navigator.mediaDevices) {
     say("Browsers give a camera only to https and to this machine (localhost).", true);
     return;
   }
+  const mine = starts += 1, video = byId("camera-video");
+  byId("camera-start").disabled = true;
   try {
-    camera = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: CAMERA_WIDTH } }, audio: false });
+    const stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: CAMERA_WIDTH } }, audio: false });
+    if (mine !== starts || byId("panel-camera").hidden) {
+      endTracks(stream);
+      return;
+    }
+    video.srcObject = camera = stream;
+    await video.play();
   } catch (error) {
+    if (mine !== starts) return;
+    stopCamera();
     say(`There is no camera, or it was not allowed (${error.name}).`, true);
     return;
+  } finally {
+    byId("camera-start").disabled = false;
   }
-  const video = byId("camera-video");
-  video.srcObject = camera;
-  await video.play();
+  if (mine !== starts) return;
   foldNotice();
   byId("camera-start").hidden = true;
   byId("camera-stop").hidden = byId("camera-result").hidden = false;
@@ -262,8 +302,9 @@ async function startCamera() {
 }
 
 function stopCamera() {
+  starts += 1;
   if (!camera) return;
-  for (const track of camera.getTracks()) track.stop();
+  endTracks(camera);
   camera = null;
   byId("camera-video").srcObject = null;
   byId("camera-start").hidden = false;
@@ -283,6 +324,7 @@ async function followCamera(mine, video) {
     canvas.height = Math.round(scale * video.videoHeight);
     paint.drawImage(video, 0, 0, canvas.width, canvas.height);
     const frame = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.9));
+    if (camera !== mine) return;
     try {
       const answer = await (await post("api/faces?faces=crop&view=camera&name=frame", frame, { headers: { "Content-Type": "image/jpeg" } })).json();
       if (camera !== mine) return;
@@ -295,10 +337,12 @@ async function followCamera(mine, video) {
       if (!rows.length) list.append(element("p", { textContent: "No face is in view." }));
       byId("camera-speed").textContent = `${Math.round(performance.now() - begun)} ms a frame`;
     } catch (error) {
+      if (camera !== mine) return;
       stopCamera();
       say(error.message, true);
       return;
     }
+    await pause(Math.max(0, begun + FRAME - performance.now()) / 1000);
     // A hidden tab takes no frames.
     await new Promise((done) => requestAnimationFrame(done));
   }
@@ -322,13 +366,15 @@ async function showVideo(file) {
   say("The video is worked on…");
   try {
     const answer = await (await post("api/clip?format=both", form(file), { signal: mine.signal })).json();
+    if (asking !== mine) return;
     fillVideo(file, answer);
     byId("video-table").hidden = false;
     byId("video-table").onclick = () => save(new Blob([answer.table], { type: "text/csv" }), "persons.csv");
   } catch (error) {
+    if (asking !== mine) return;
     say(error.name === "AbortError" ? "Cancelled." : error.message, error.name !== "AbortError");
   }
-  if (asking === mine) byId("video-progress").hidden = byId("video-cancel").hidden = true;
+  byId("video-progress").hidden = byId("video-cancel").hidden = true;
 }
 
 function fillVideo(file, answer) {

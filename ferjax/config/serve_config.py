@@ -1,10 +1,16 @@
 """Config (flags) of launch.serve."""
 
+import ipaddress
+import re
 from dataclasses import dataclass
 
 from ferjax.config.field_combinations import check_one_network
 from ferjax.config.fields import check_fields, config_field, expand_home
 from ferjax.config.predict_and_export import DETECTOR_HELP, WEIGHTS_HELP
+from ferjax.errors import UserError
+
+# A Host header without its port, as browsers send it: names in other scripts are `xn--...`.
+_HOST_NAME = re.compile(r"[\w.-]+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,9 @@ class ServeConfig:
         " numbers always work.",
     )
     trusted_proxy: str | None = config_field(
-        None, "Address of a proxy whose X-Forwarded-For and X-Forwarded-Proto are believed."
+        None,
+        "Address or network, in numbers, of a proxy whose X-Forwarded-For and X-Forwarded-Proto are"
+        " believed.",
     )
     batch_size: int = config_field(64, "Faces a forward pass, at most.", low=1)
     wait_ms: float = config_field(
@@ -62,3 +70,23 @@ class ServeConfig:
         expand_home(self)
         check_fields(self)
         check_one_network(self)
+        for name in self.allowed_hosts:
+            if not _HOST_NAME.fullmatch(name):
+                raise UserError(
+                    f"--allowed_hosts={name}: is not a name of a host. Give the name alone, without"
+                    " https://, port and path, such as faces.example.org."
+                )
+        if self.trusted_proxy is not None and not _is_address(self.trusted_proxy):
+            raise UserError(
+                f"--trusted_proxy={self.trusted_proxy}: is not an address in numbers. Give one such"
+                " as 127.0.0.1, or a network such as 172.17.0.0/16."
+            )
+
+
+def _is_address(text: str) -> bool:
+    """Returns whether a text is an address, or a network, of IPv4 or IPv6."""
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        return False
+    return True
