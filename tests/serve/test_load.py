@@ -110,7 +110,9 @@ def test_a_thousand_requests_of_twenty_clients(server: tuple[int, int], pictures
         given = map(str, (port, count, requests, faces, pictures))
         return json.loads(run("tests/serve/load_client.py", *given))
 
+    # Buffers of the largest batch are kept once they have been needed.
     clients(CLIENTS, 200, 1)
+    clients(4, 8, BATCH)
     before = megabytes(process)
     alone = float(run("-c", PREDICTOR_ALONE, str(pictures)))
     one_by_one = clients(CLIENTS, REQUESTS, 1)
