@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 
 from ferjax.config.field_combinations import check_one_network
 from ferjax.config.fields import check_fields, config_field, expand_home
-from ferjax.config.predict_and_export import DETECTOR_HELP, WEIGHTS_HELP
+from ferjax.config.predict_and_export import DETECTOR_HELP, FACES_HELP, WEIGHTS_HELP
 from ferjax.errors import UserError
 
 _EXPLAIN_METHODS = (
@@ -57,8 +57,7 @@ class ExplainConfig:
     )
     faces: str = config_field(
         "auto",
-        "whole: every picture is a face; crop: the faces in it are searched and cut out; auto: crop"
-        " for pictures larger than 256 pixels, whole for others.",
+        FACES_HELP,
         choices=("auto", "whole", "crop"),
     )
     detector: str = config_field("mtcnn", DETECTOR_HELP)

@@ -12,6 +12,10 @@ WEIGHTS_HELP = (
     "Instead of a run: a recogniser that comes with ferjax (fernet-ferplus, fernet-fer2013), or"
     " a weights file of launch.export. Default: fernet-ferplus."
 )
+FACES_HELP = (
+    "whole: every picture is a face; crop: the faces in it are searched and cut out; auto: crop"
+    " for pictures larger than 256 pixels, whole for others."
+)
 DETECTOR_HELP = (
     "The face detector: mtcnn, haar (Viola-Jones), or a network in an ONNX file, yunet:FILE or"
     " centerface:FILE."
@@ -39,8 +43,7 @@ class PredictConfig:
     )
     faces: str = config_field(
         "auto",
-        "whole: every picture is a face; crop: the faces in it are searched and cut out; auto: crop"
-        " for pictures larger than 256 pixels, whole for others.",
+        FACES_HELP,
         choices=("auto", "whole", "crop"),
     )
     detector: str = config_field("mtcnn", DETECTOR_HELP)

@@ -11,7 +11,8 @@ from ferjax.report.prediction_sets import prediction_sets
 
 # Statuses of inputs that are read; those of others are in `inputs`.
 READ, NO_FACE = "read", "no face"
-_POINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
+# The landmarks, in the order of `Row.landmarks`.
+LANDMARKS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class TableColumns:
 
     def names(self) -> list[str]:
         """Returns the names of the columns, in their order."""
-        points = [f"{point}_{axis}" for point in _POINTS for axis in "xy"]
+        points = [f"{point}_{axis}" for point in LANDMARKS for axis in "xy"]
         box = ["face", "left", "top", "width", "height", "score", *points]
         others = ["file", "status", "emotion", "confidence", "set", *box, "reason"]
         return [

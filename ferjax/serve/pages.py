@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ferjax.report.figures.style import class_colours
+from ferjax.report.html.page_templates import templates_of
 from ferjax.serve.card import card_facts, card_values, recalls
 from ferjax.serve.limits import Limits
 from ferjax.serve.recogniser import Recogniser
@@ -93,11 +93,4 @@ def _type_of(field: Mapping[str, Any]) -> str:
 
 
 def _render(template: str, values: Mapping[str, Any]) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(template).render(values)
+    return templates_of("ferjax.serve", "page/templates").get_template(template).render(values)

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 
 from ferjax.live.video_table import NOT_SEARCHED, FrameRow
-from ferjax.predict.rows import NO_FACE, READ, Row
+from ferjax.predict.rows import LANDMARKS, NO_FACE, READ, Row
 
-_POINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 _BOX = ("left", "top", "width", "height")
 
 
@@ -47,7 +46,7 @@ def row_to_json(row: Row, classes: Sequence[str]) -> dict[str, Any]:
         found["score"] = row.score
     if row.landmarks:
         pairs = zip(row.landmarks[::2], row.landmarks[1::2], strict=True)
-        found["landmarks"] = dict(zip(_POINTS, map(list, pairs), strict=True))
+        found["landmarks"] = dict(zip(LANDMARKS, map(list, pairs), strict=True))
     if row.reason:
         found["reason"] = row.reason
     return found
@@ -106,7 +105,7 @@ def answer_schemas(classes: Sequence[str]) -> dict[str, dict[str, Any]]:
             **place,
             "score": {**number, "description": "Probability that it is a face."},
             "landmarks": {
-                **_object(dict.fromkeys(_POINTS, point)),
+                **_object(dict.fromkeys(LANDMARKS, point)),
                 "description": "x, y in pixels.",
             },
             "reason": _of("string", "Why it is unreadable."),

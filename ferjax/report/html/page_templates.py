@@ -26,14 +26,15 @@ def render_page(template: str, **values: Any) -> str:
     """
     style = _style()
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    page = _environment().get_template(template)
+    page = templates_of("ferjax.report.html").get_template(template)
     return page.render(style=Markup(style), style_hash=f"sha256-{digest}", **values)
 
 
 @functools.cache
-def _environment() -> jinja2.Environment:
+def templates_of(package: str, folder: str = "templates") -> jinja2.Environment:
+    """Returns the templates in a folder of a package; the values that they show are escaped."""
     return jinja2.Environment(
-        loader=jinja2.PackageLoader("ferjax.report.html"),
+        loader=jinja2.PackageLoader(package, folder),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
