@@ -9,9 +9,11 @@ class Measure:
 
     Attributes:
       experiment: name of an `Experiment` of the paper.
-      metric: name in `ferjax.reproduce.measures.METRICS`, such as `accuracy`, `macro_f1`, `recall`.
+      metric: name in `ferjax.reproduce.metrics.METRICS`, such as `accuracy`, `macro_f1`, `recall`,
+        which are computed from predictions; those named `curve_...` are read off metrics.jsonl.
       split: `train`, `val` or `test`.
-      epoch: `selected` or `last`.
+      epoch: `selected` or `last`; for a metric of the curves also `phase_1`, the last epoch of the
+        first phase.
       emotion: for the metrics of one class: its canonical name.
     """
 
@@ -28,23 +30,29 @@ class Claim:
 
     The kinds are: `number`, the paper prints `paper` for `measure`; `at_least` and `at_most`, it
     says that `measure` reaches or stays under `paper`; `better`, it says that `measure` is above
-    `than` (for losses: below); `trend`, that the metric grows along `along`; `count`, that the data
-    have `paper` of `fact`; `figure`, that it shows `figure`, which the report redraws; `statement`,
-    anything else, which `untestable` must explain.
+    `than` (for losses: below); `trend`, that the metric of `measure` grows along `along`; `count`,
+    that the data have `paper` of `fact`; `figure`, that it shows `figure`, which the report
+    redraws; `statement`, anything else, which `untestable` must explain.
 
     Attributes:
-      name: unique within the paper and stable, such as `macro_f1_6_layers`.
+      name: unique within the paper and stable; letters, digits and `_`: `macro_f1_6_layers`.
       kind: as above.
       text: the claim in one sentence, in our words.
       where: place in the paper, such as `Table 2` or `conclusion`.
       paper: the printed number; a share is in [0, 1].
-      printed: the number as the paper prints it, such as `.47`; its last digit is the rounding.
-      measure: what it is held against.
+      printed: the number as the paper prints it, such as `.47` or `97.6 %`; half a unit of its last
+        digit is the rounding.
+      rounding: half-width in which the printed number is taken, where its digits do not tell, as
+        for "about 50 %"; None: from `printed`.
+      measure: what it is held against. For `count`: its `experiment` names the data.
       than: for `better`: the other side.
-      along: for `trend`: the experiments, in the order in which the metric is said to grow.
+      along: for `trend`: the experiments, in the order in which the metric is said to grow; the one
+        of `measure` is among them.
       fact: for `count`: name in `ferjax.reproduce.data_facts.FACTS`, and its argument.
       figure: for `figure`: name in the paper's table of figures.
       honest: the same as `measure` by the honest protocol, shown beside it where there is one.
+      other_data: whether the claim means something on a proxy data set too; None: comparisons and
+        trends do, numbers do not.
       untestable: why it cannot be tested with what is at hand, in words; None: it can.
     """
 
@@ -54,12 +62,14 @@ class Claim:
     where: str
     paper: float | None = None
     printed: str = ""
+    rounding: float | None = None
     measure: Measure | None = None
     than: Measure | None = None
     along: tuple[str, ...] = ()
     fact: tuple[str, str] | None = None
     figure: str | None = None
     honest: Measure | None = None
+    other_data: bool | None = None
     untestable: str | None = None
 
 

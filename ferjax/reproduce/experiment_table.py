@@ -15,17 +15,21 @@ class Experiment:
     """One row of a paper's table of experiments.
 
     Attributes:
-      name: unique within the paper; also the name of its folder.
+      name: unique within the paper; letters, digits and `_`; also the name of its folder.
       role: one of `ROLES`.
-      recipe: recipe of `ferjax.recipes` that it starts from; empty for a classical baseline.
+      recipe: recipe of `ferjax.recipes` that it starts from; `default` with `model` and `dataset`
+        among the settings; empty for a classical baseline.
       settings: `TrainConfig` field → value, where it differs from the recipe; for a classical
-        baseline field of `BaselineConfig` → value.
+        baseline field of `BaselineConfig` → value, with `dataset` among them.
       protocol: name of the paper's protocol, with which the report is stamped; None: ferjax's
         splits.
       reading: for the role `reading`: the field and the value that it tries, such as
         `("optimizer", "adam")`.
-      needs: what must be at hand besides the data set, in words, such as weights that cannot be
-        downloaded. An experiment that lacks one is listed as one that could not be run.
+      needs: names of pretrained weights in `ferjax.reproduce.needed_weights.WEIGHTS`, such as
+        `resnet50`. `--weights resnet50=FILE` gives them; else the recipe's own are fetched. An
+        experiment that lacks them is listed as one that could not be run.
+      departs: where the settings differ from what the paper prints, each in words such as
+        `64 px instead of 224`. What is judged by this experiment is a proxy, and says so.
       one_seed: whether one seed serves, as for readings that only show a tendency.
       why: one sentence for the report: what the experiment is for.
     """
@@ -37,5 +41,6 @@ class Experiment:
     protocol: str | None = None
     reading: tuple[str, Any] | None = None
     needs: tuple[str, ...] = ()
+    departs: tuple[str, ...] = ()
     one_seed: bool = False
     why: str = ""
