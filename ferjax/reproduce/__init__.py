@@ -1,1 +1,1 @@
-"""The five papers, reproduced: experiments, a ledger of claims with verdicts, one report a paper."""
+"""Five papers reproduced: experiments, a ledger of claims with verdicts, one report a paper."""

@@ -9,8 +9,9 @@ class Measure:
 
     Attributes:
       experiment: name of an `Experiment` of the paper.
-      metric: name in `ferjax.reproduce.judging.metrics.METRICS`, such as `accuracy`, `macro_f1`, `recall`,
-        which are computed from predictions; those named `curve_...` are read off metrics.jsonl.
+      metric: name in `ferjax.reproduce.judging.metrics.METRICS`, such as `accuracy`, `macro_f1`,
+        `recall`, which are computed from predictions; those named `curve_...` are read off
+        metrics.jsonl.
       split: `train`, `val` or `test`.
       epoch: `selected` or `last`; for a metric of the curves also `phase_1`, the last epoch of the
         first phase.

@@ -35,8 +35,8 @@ class RunResult:
       classes: K names.
       predictions: (split, epoch) → predictions; the epoch is its number.
       epochs: `selected`, `last` and, of a run with phases, `phase_1` → number of the epoch.
-      curves: objects with `split`, `epoch`, `loss`, `accuracy` and, for val, `recall` {emotion: rate
-        or None}. Empty for a classical baseline.
+      curves: objects with `split`, `epoch`, `loss`, `accuracy` and, for val, `recall` {emotion:
+        rate or None}. Empty for a classical baseline.
       splits: split → `images`, `classes` {name: images}, `source` and `digest` of its images.
       draws: whether another seed gives another result.
       facts: JSON values for the report: `seconds`, `protocol`, `config` and others.
