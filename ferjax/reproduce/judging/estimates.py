@@ -32,6 +32,7 @@ class Estimate:
       by_seed: the value of each run.
       images: that each value was computed from, 0 if from none.
       allows_for: what the interval allows for, in words.
+      seeds: runs that it is the mean of; of a combination the fewest of its terms.
       draws: whether another seed would give another value.
       split: that was used.
     """
@@ -42,6 +43,7 @@ class Estimate:
     by_seed: tuple[float, ...]
     images: int
     allows_for: str
+    seeds: int
     draws: bool
     split: str
 
@@ -232,15 +234,15 @@ def _with_interval(
     split: str,
 ) -> Estimate:
     over_seeds = half_width_over_seeds(*groups)
-    draws = any(run.draws for run in runs)
+    draws, seeds = any(run.draws for run in runs), min(map(len, groups))
     parts = ["seeds"] * (over_seeds is not None) + ["images"] * (over_images is not None)
-    allows_for = " and ".join(parts)
-    if draws and any(len(group) < 2 for group in groups):
-        allows_for = f"{allows_for} only, one seed" if allows_for else "nothing: one seed"
+    allows_for = " and ".join(parts) or "nothing"
+    if draws and seeds < 2:
+        allows_for += ", one seed"
     interval = joined(mean, over_images, over_seeds)
     low, high = interval or (None, None)
     by_seed = tuple(groups[0]) if len(groups) == 1 else ()
-    return Estimate(mean, low, high, by_seed, images, allows_for, draws, split)
+    return Estimate(mean, low, high, by_seed, images, allows_for, seeds, draws, split)
 
 
 def _digest(runs: Sequence[RunResult], split: str) -> str:

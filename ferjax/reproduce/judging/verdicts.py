@@ -7,11 +7,12 @@ would reproduce everything.
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ferjax.reproduce.claim_table import Claim
 from ferjax.reproduce.judging.estimates import Estimate
-from ferjax.reproduce.judging.metrics import METRICS
+from ferjax.reproduce.judging.metrics import METRICS, Metric
 
 REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
 NOT_TESTED, REDRAWN = "could not be tested here", "redrawn"
@@ -20,6 +21,8 @@ WIDEST_RATE, WIDEST_PART = 0.05, 0.25
 # A difference of rates whose whole interval is smaller than this is none.
 SMALLEST_RATE = 0.02
 FEWEST_SEEDS = 2
+# Rounding errors decide nothing.
+_TINY = 1e-9
 
 RULES = (
     "An interval is 95 %. Over seeds it is Student's; over images Wilson's for a share of images"
@@ -73,70 +76,43 @@ def rounding_of(claim: Claim) -> float:
     return 0.5 * 10**-decimals * (0.01 if "%" in claim.printed else 1.0)
 
 
-def undecided(claim: Claim, found: Estimate, printed: float | None) -> str:
-    """Returns why an estimate cannot decide a claim, or an empty text.
-
-    Args:
-      claim: whose `measure` it is of.
-      found: the estimate.
-      printed: the number whose scale the width is compared with, or None to compare no width.
-    """
-    if found.draws and "one seed" in found.allows_for:
-        return "one seed: the spread between seeds is not known"
-    if found.half_width is None:
-        return "nothing is known of its uncertainty"
-    assert claim.measure
-    if printed is not None:
-        is_rate = METRICS[claim.measure.metric].is_rate
-        widest = WIDEST_RATE if is_rate else WIDEST_PART * abs(printed)
-        # Rounding errors of the sum of squares must not decide.
-        if found.half_width > widest * (1 + 1e-9):
-            return "its interval is too wide to tell"
-    return ""
-
-
 def judge_number(claim: Claim, found: Estimate) -> Verdict:
     """Judges `number`."""
-    assert claim.paper is not None and claim.measure
-    slack = rounding_of(claim) + 1e-12
-    if found.draws and "one seed" in found.allows_for:
-        return Verdict(NOT_TESTED, undecided(claim, found, None))
-    if found.low is None or found.high is None:
-        return Verdict(NOT_TESTED, undecided(claim, found, None))
-    if found.low - slack <= claim.paper <= found.high + slack:
-        if why := undecided(claim, found, claim.paper):
-            return Verdict(NOT_TESTED, why)
+    printed, metric = _printed(claim), _metric(claim)
+    low, high, why = _bounds(found)
+    if why:
+        return Verdict(NOT_TESTED, why)
+    slack = rounding_of(claim) + _TINY
+    if low - slack <= printed <= high + slack:
+        widest = WIDEST_RATE if metric.is_rate else WIDEST_PART * abs(printed)
+        if max(found.mean - low, high - found.mean) > widest + _TINY:
+            return Verdict(NOT_TESTED, "our interval is too wide to tell")
         return Verdict(REPRODUCED, "the printed number lies in our interval")
-    lower_is_better = METRICS[claim.measure.metric].lower_is_better
-    better = (found.mean < claim.paper) == lower_is_better
-    if better:
+    if (found.mean < printed) == metric.lower_is_better:
         return Verdict(NOT_REPRODUCED, "exceeded: ours is better than the printed number", True)
     return Verdict(NOT_REPRODUCED, "the printed number is better than our whole interval")
 
 
 def judge_bound(claim: Claim, found: Estimate) -> Verdict:
     """Judges `at_least` and `at_most`."""
-    assert claim.paper is not None
-    if why := undecided(claim, found, None):
+    low, high, why = _bounds(found)
+    if why:
         return Verdict(NOT_TESTED, why)
-    assert found.low is not None and found.high is not None
-    slack = rounding_of(claim) + 1e-12
     sign = 1 if claim.kind == "at_least" else -1
-    near, far = sorted((sign * found.low, sign * found.high))
-    bound = sign * claim.paper
-    if near >= bound - slack:
+    near, far = sorted((sign * low, sign * high))
+    bound = sign * _printed(claim) - rounding_of(claim) - _TINY
+    if near >= bound:
         return Verdict(REPRODUCED, "our whole interval keeps the bound")
-    if far < bound - slack:
+    if far < bound:
         return Verdict(NOT_REPRODUCED, "our whole interval is on the other side of the bound")
     return Verdict(NOT_TESTED, "our interval lies on both sides of the bound")
 
 
 def judge_better(claim: Claim, difference: Estimate) -> Verdict:
     """Judges `better` from the estimate of `measure` - `than`, for losses the reverse."""
-    if why := undecided(claim, difference, None):
+    low, high, why = _bounds(difference)
+    if why:
         return Verdict(NOT_TESTED, why)
-    low, high = difference.low, difference.high
-    assert low is not None and high is not None and claim.measure
     if low > 0:
         return Verdict(REPRODUCED, "the interval of the difference is above 0")
     if high < 0:
@@ -146,24 +122,23 @@ def judge_better(claim: Claim, difference: Estimate) -> Verdict:
     return Verdict(NOT_TESTED, "the interval of the difference lies on both sides of 0")
 
 
-def judge_trend(claim: Claim, slope: Estimate, steps: tuple[Estimate, ...]) -> Verdict:
+def judge_trend(claim: Claim, slope: Estimate, steps: Sequence[Estimate]) -> Verdict:
     """Judges `trend` from the slope per step and the differences of neighbours, best upwards."""
-    if why := undecided(claim, slope, None):
+    low, high, why = _bounds(slope)
+    if why:
         return Verdict(NOT_TESTED, why)
-    assert slope.low is not None and slope.high is not None and claim.measure
-    names = list(zip(claim.along, claim.along[1:], strict=False))
     falling = [
         f"{early} to {late}"
-        for (early, late), step in zip(names, steps, strict=True)
-        if step.high is not None and step.high < 0 and not undecided(claim, step, None)
+        for early, late, step in zip(claim.along, claim.along[1:], steps, strict=False)
+        if not _bounds(step)[2] and _bounds(step)[1] < 0
     ]
     if falling:
         return Verdict(NOT_REPRODUCED, f"it goes down from {', '.join(falling)}")
-    if slope.low > 0:
+    if low > 0:
         return Verdict(REPRODUCED, "the interval of the slope is above 0 and no step goes down")
-    if slope.high < 0:
+    if high < 0:
         return Verdict(NOT_REPRODUCED, "it goes down")
-    if _is_none(claim, slope.low, slope.high):
+    if _is_none(claim, low, high):
         return Verdict(NOT_REPRODUCED, "there is no slope to speak of")
     return Verdict(NOT_TESTED, "the interval of the slope lies on both sides of 0")
 
@@ -185,7 +160,26 @@ def kendall_tau(values: tuple[float, ...]) -> float:
     return sum(signs) / len(signs) if signs else math.nan
 
 
+def _bounds(found: Estimate) -> tuple[float, float, str]:
+    """Returns the bounds of an estimate, and why they decide nothing, or an empty text."""
+    if found.draws and found.seeds < FEWEST_SEEDS:
+        return math.nan, math.nan, "one seed: the spread between seeds is not known"
+    if found.low is None or found.high is None:
+        return math.nan, math.nan, "nothing is known of its uncertainty"
+    return found.low, found.high, ""
+
+
 def _is_none(claim: Claim, low: float, high: float) -> bool:
-    assert claim.measure
-    is_rate = METRICS[claim.measure.metric].is_rate
-    return is_rate and low > -SMALLEST_RATE and high < SMALLEST_RATE
+    return _metric(claim).is_rate and low > -SMALLEST_RATE and high < SMALLEST_RATE
+
+
+def _metric(claim: Claim) -> Metric:
+    if claim.measure is None:
+        raise ValueError(f"claim {claim.name}: its kind needs a measure")
+    return METRICS[claim.measure.metric]
+
+
+def _printed(claim: Claim) -> float:
+    if claim.paper is None:
+        raise ValueError(f"claim {claim.name}: its kind needs the printed number")
+    return claim.paper
