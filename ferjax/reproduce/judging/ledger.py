@@ -1,5 +1,6 @@
 """The ledger: every claim of a paper with our estimate, the honest one beside it, and a verdict."""
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -136,7 +137,7 @@ def _other_data(claim: Claim, results: Results) -> str:
 def _number(claim: Claim, results: Results) -> Row:
     found = estimate(results, _measure(claim))
     judge = judge_number if claim.kind == "number" else judge_bound
-    return Row(claim, judge(claim, found), found, tuple())
+    return Row(claim, judge(claim, found), found)
 
 
 def _better(claim: Claim, results: Results) -> Row:
@@ -160,7 +161,7 @@ def _trend(claim: Claim, results: Results) -> Row:
     )
     steps = tuple(
         combination(results, [(sign, later), (-sign, early)])
-        for early, later in zip(along, along[1:], strict=False)
+        for early, later in itertools.pairwise(along)
     )
     tau = kendall_tau(tuple(sign * side.mean for side in sides))
     verdict = judge_trend(claim, slope, steps)
@@ -172,6 +173,9 @@ def _count(claim: Claim, results: Results) -> Row:
         raise ValueError(f"claim {claim.name}: its kind needs a fact")
     name, argument = claim.fact
     runs, _ = runs_of(results, replace(_measure(claim), split="train"))
+    of_one_split = argument.partition("/")[0] in ("train", "val", "test")
+    if not of_one_split and "test" not in runs[0].splits:
+        raise NotMeasured("the data at hand have no test split")
     ours = FACTS[name](runs[0].splits, argument)
     if ours is None:
         raise NotMeasured(f"the data at hand have no {argument or name}")

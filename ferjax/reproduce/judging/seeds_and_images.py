@@ -19,8 +19,8 @@ import numpy as np
 def half_width_over_seeds(*groups: Sequence[float], level: float = 0.95) -> float | None:
     """Returns the half-width of Student's interval of a mean, or of a sum of means, over seeds.
 
-    With several groups (Welch) it is that of any sum or difference of the groups' means, each
-    multiplied by 1 or -1. A group with one value adds no spread.
+    With several groups it is that of the sum of the groups' means (Welch); for a difference the
+    values of one are negative. A group with one value adds no spread.
 
     Returns:
       None if no group has two values, so that nothing is known of the spread.
