@@ -1,1 +1,1 @@
-"""The five papers, reproduced: experiments, a ledger of claims with verdicts, one report a paper."""
+"""The five papers, reproduced: experiments, a ledger of claims, verdicts, one report a paper."""
