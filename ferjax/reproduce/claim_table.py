@@ -9,8 +9,9 @@ class Measure:
 
     Attributes:
       experiment: name of an `Experiment` of the paper.
-      metric: name in `ferjax.reproduce.metrics.METRICS`, such as `accuracy`, `macro_f1`, `recall`,
-        which are computed from predictions; those named `curve_...` are read off metrics.jsonl.
+      metric: name in `ferjax.reproduce.judging.metrics.METRICS`, such as `accuracy`, `macro_f1`,
+        `recall`, which are computed from predictions; those named `curve_...` are read off
+        metrics.jsonl.
       split: `train`, `val` or `test`.
       epoch: `selected` or `last`; for a metric of the curves also `phase_1`, the last epoch of the
         first phase.
@@ -48,7 +49,7 @@ class Claim:
       than: for `better`: the other side.
       along: for `trend`: the experiments, in the order in which the metric is said to grow; the one
         of `measure` is among them.
-      fact: for `count`: name in `ferjax.reproduce.data_facts.FACTS`, and its argument.
+      fact: for `count`: name in `ferjax.reproduce.judging.data_facts.FACTS`, and its argument.
       figure: for `figure`: name in the paper's table of figures.
       honest: the same as `measure` by the honest protocol, shown beside it where there is one.
       honest_than: the same for `than`.
