@@ -52,6 +52,8 @@ class Claim:
       fact: for `count`: name in `ferjax.reproduce.judging.data_facts.FACTS`, and its argument.
       figure: for `figure`: name in the paper's table of figures.
       honest: the same as `measure` by the honest protocol, shown beside it where there is one.
+      honest_than: the same for `than`.
+      honest_along: the same for `along`.
       other_data: whether the claim means something on a proxy data set too; None: comparisons and
         trends do, numbers do not.
       untestable: why it cannot be tested with what is at hand, in words; None: it can.
@@ -70,6 +72,8 @@ class Claim:
     fact: tuple[str, str] | None = None
     figure: str | None = None
     honest: Measure | None = None
+    honest_than: Measure | None = None
+    honest_along: tuple[str, ...] = ()
     other_data: bool | None = None
     untestable: str | None = None
 

@@ -28,6 +28,11 @@ class Experiment:
       needs: names of pretrained weights in `ferjax.reproduce.needed_weights.WEIGHTS`, such as
         `resnet50`. `--weights resnet50=FILE` gives them; else the recipe's own are fetched. An
         experiment that lacks them is listed as one that could not be run.
+      after: name of an experiment above it whose run of the same seed becomes `pretrained`.
+      accelerator: whether it takes days on a CPU, so that it is run on an accelerator only.
+      accelerator: bool = False
+    stands_in_for: name of the experiment that it is run instead of where that one cannot be run,
+        for lack of its data set, its weights or an accelerator; see `stand_ins`.
       departs: where the settings differ from what the paper prints, each in words such as
         `64 px instead of 224`. What is judged by this experiment is a proxy, and says so.
       one_seed: whether one seed serves, as for readings that only show a tendency.
@@ -41,6 +46,9 @@ class Experiment:
     protocol: str | None = None
     reading: tuple[str, Any] | None = None
     needs: tuple[str, ...] = ()
+    after: str | None = None
+    accelerator: bool = False
+    stands_in_for: str | None = None
     departs: tuple[str, ...] = ()
     one_seed: bool = False
     why: str = ""
