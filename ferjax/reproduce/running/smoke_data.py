@@ -62,18 +62,20 @@ def _write_fer2013(root: Path) -> None:
 
 
 def _write_ferplus(root: Path) -> None:
-    _write_fer2013(root)
-    lines = [f"Usage,Image name,{','.join(_VOTES)},unknown,NF"]
-    rows = (root / "fer2013.csv").read_text("utf-8").splitlines()[1:]
-    for number, row in enumerate(rows):
-        label, _, usage = row.split(",")
-        # Every fifth face has no majority.
-        given = 4 if number % 5 == 0 else 8
-        votes = {name: given * (name == _FER[int(label)]) for name in _VOTES}
-        votes["neutral" if _FER[int(label)] != "neutral" else "sadness"] += 10 - given
-        counts = ",".join(str(votes[name]) for name in _VOTES)
-        lines.append(f"{usage},fer{number:07d}.png,{counts},0,0")
-    (root / "fer2013new.csv").write_text("\n".join([*lines, ""]), "utf-8")
+    number = 0
+    for part, each, first in (("Train", 9, 0), ("Valid", 3, 500), ("Test", 3, 800)):
+        folder, lines = root / f"FER2013{part}", []
+        folder.mkdir()
+        for name, _, picture in _faces(_FER, each, first):
+            # Every fifth face has no majority.
+            given = 4 if number % 5 == 0 else 8
+            other = "sadness" if name == "neutral" else "neutral"
+            votes = {name: given, other: 10 - given}
+            counts = ",".join(str(votes.get(column, 0)) for column in _VOTES)
+            lines.append(f'fer{number:07d}.png,"(0, 0, 48, 48)",{counts},0,0')
+            picture.convert("L").save(folder / f"fer{number:07d}.png")
+            number += 1
+        (folder / "label.csv").write_text("\n".join([*lines, ""]), "utf-8")
 
 
 def _write_ckplus(root: Path) -> None:
