@@ -10,7 +10,7 @@ from ferjax.reproduce.papers.liu_claims import CLAIMS, FIGURES
 __all__ = ["CLAIMS", "DATASETS", "EXPERIMENTS", "FIGURES", "OPEN_POINTS", "TITLE"]
 
 TITLE = "P5 Liu: a residual jumper and the guidance of VGG16, on RAF-DB"
-DATASETS = ("rafdb", "fer2013")
+DATASETS = ("rafdb",)
 
 # In place of RAF-DB stand FER2013's faces, at the largest side that two CPU cores can afford for
 # three seeds: 96 px and batches of 8 make some 70 images/s. 2,000 images x 20 epochs are 9.5

@@ -111,6 +111,7 @@ CLAIMS = (
             kind="figure",
             text=f"The {words} is shown by {shown}.",
             where="results",
+            measure=_val(name),
             figure=f"{kind}_{name}",
         )
         for kind, shown in (
