@@ -50,6 +50,8 @@ class Claim:
       along: for `trend`: the experiments, in the order in which the metric is said to grow; the one
         of `measure` is among them.
       fact: for `count`: name in `ferjax.reproduce.judging.data_facts.FACTS`, and its argument.
+      complete: for `count`: the splits of `fact` `images` and how many a complete copy of the data
+        has in them; another copy cannot judge the claim.
       figure: for `figure`: name in the paper's table of figures.
       honest: the same as `measure` by the honest protocol, shown beside it where there is one.
       honest_than: the same for `than`.
@@ -70,6 +72,7 @@ class Claim:
     than: Measure | None = None
     along: tuple[str, ...] = ()
     fact: tuple[str, str] | None = None
+    complete: tuple[str, int] | None = None
     figure: str | None = None
     honest: Measure | None = None
     honest_than: Measure | None = None

@@ -7,10 +7,11 @@ Splits = Mapping[str, Mapping[str, Any]]
 
 
 def _images(splits: Splits, split: str) -> int | None:
-    """Returns the images of a split, or of all where `split` is empty."""
-    if split:
-        return splits[split]["images"] if split in splits else None
-    return sum(part["images"] for part in splits.values())
+    """Returns the images of a split, of several as `train+val`, or of all if `split` is empty."""
+    names = split.split("+") if split else list(splits)
+    if not set(names) <= set(splits):
+        return None
+    return sum(splits[name]["images"] for name in names)
 
 
 def _emotion(splits: Splits, emotion: str) -> int | None:

@@ -176,6 +176,11 @@ def _count(claim: Claim, results: Results) -> Row:
     of_one_split = argument.partition("/")[0] in ("train", "val", "test")
     if not of_one_split and "test" not in runs[0].splits:
         raise NotMeasured("the data at hand have no test split")
+    if claim.complete:
+        where, whole = claim.complete
+        if (found := FACTS["images"](runs[0].splits, where)) != whole:
+            shown = "none" if found is None else f"{found:,}"
+            raise NotMeasured(f"the copy at hand has {shown} of {whole:,} images")
     ours = FACTS[name](runs[0].splits, argument)
     if ours is None:
         raise NotMeasured(f"the data at hand have no {argument or name}")

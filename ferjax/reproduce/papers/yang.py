@@ -1,15 +1,15 @@
 """P4, Yang, Zhang and Zheng: networks of three to six convolutional layers on FER2013."""
 
-from ferjax.reproduce.claim_table import Claim, Measure
 from ferjax.reproduce.experiment_table import Experiment
-from ferjax.reproduce.paper_table import Figure, OpenPoint
+from ferjax.reproduce.paper_table import OpenPoint
+from ferjax.reproduce.papers.yang_claims import CLAIMS, FIGURES
+
+__all__ = ["CLAIMS", "DATASETS", "EXPERIMENTS", "FIGURES", "OPEN_POINTS", "TITLE"]
 
 TITLE = "P4 Yang, Zhang, Zheng: convolutional networks of three to six layers on FER2013"
 DATASETS = ("fer2013",)
 
 DEPTHS = (3, 4, 5, 6)
-NAMES = tuple(f"cnn{depth}" for depth in DEPTHS)
-HONEST = tuple(f"{name}_honest" for name in NAMES)
 
 # Two CPU cores train cnn3, 4, 5, 6 on 1,300, 1,000, 700, 500 images/s. One seed of all four by one
 # protocol, 24,000 images x 8, 8, 10, 10 epochs: 148 + 192 + 343 + 480 s = 19.4 minutes; three seeds
@@ -79,115 +79,6 @@ EXPERIMENTS = (
         )
         for field, values in _READINGS.items()
         for value, changes in values.items()
-    ),
-)
-
-# Rows of the tables of macro and of weighted averages. The weighted recall is the accuracy by
-# definition, and both are printed with the same digits.
-_MACRO_METRICS = ("accuracy", "macro_precision", "macro_recall", "macro_f1")
-MACRO = {
-    3: (".47", ".53", ".56", ".46"),
-    4: (".48", ".49", ".56", ".46"),
-    5: (".43", ".47", ".51", ".41"),
-    6: (".48", ".52", ".56", ".47"),
-}
-_WEIGHTED_METRICS = ("weighted_precision", "weighted_recall", "weighted_f1")
-WEIGHTED = {
-    3: (".61", ".47", ".51"),
-    4: (".56", ".48", ".50"),
-    5: (".55", ".43", ".46"),
-    6: (".59", ".48", ".51"),
-}
-
-
-def _number(depth: int, metric: str, printed: str, where: str) -> Claim:
-    """Returns the claim of one cell of a table."""
-    words = metric.replace("_", " ").replace("f1", "F1")
-    return Claim(
-        name=f"{metric}_{depth}_layers",
-        kind="number",
-        text=f"The network of {depth} convolutional layers reaches a {words} of {printed}."
-        if metric != "accuracy"
-        else f"The network of {depth} convolutional layers reaches an accuracy, which is also its"
-        f" weighted recall, of {printed}.",
-        where=where,
-        paper=float(printed),
-        printed=printed,
-        measure=Measure(f"cnn{depth}", metric, "val", "last"),
-        honest=Measure(f"cnn{depth}_honest", metric, "test", "selected"),
-    )
-
-
-CLAIMS = (
-    Claim(
-        name="pictures",
-        kind="count",
-        text="The csv file gives 28,711 pictures for training and validation together.",
-        where="data",
-        paper=28711,
-        printed="28,711",
-        measure=Measure("cnn3"),
-        fact=("images", "train+val"),
-    ),
-    Claim(
-        name="train_pictures",
-        kind="count",
-        text="24,000 of the pictures train the networks.",
-        where="data",
-        paper=24000,
-        printed="24,000",
-        measure=Measure("cnn3"),
-        fact=("images", "train"),
-    ),
-    Claim(
-        name="val_pictures",
-        kind="count",
-        text="4,710 of the pictures validate the networks.",
-        where="data",
-        paper=4710,
-        printed="4,710",
-        measure=Measure("cnn3"),
-        fact=("images", "val"),
-    ),
-    *(
-        _number(depth, metric, printed, "table of macro averages")
-        for depth, row in MACRO.items()
-        for metric, printed in zip(_MACRO_METRICS, row, strict=True)
-    ),
-    *(
-        _number(depth, metric, printed, "table of weighted averages")
-        for depth, row in WEIGHTED.items()
-        for metric, printed in zip(_WEIGHTED_METRICS, row, strict=True)
-        if metric != "weighted_recall"
-    ),
-    Claim(
-        name="deeper_is_better",
-        kind="trend",
-        text="A deeper network tends to be better, from three convolutional layers to six.",
-        where="conclusion",
-        measure=Measure("cnn6", "macro_f1", "val", "last"),
-        along=NAMES,
-        honest=Measure("cnn6_honest", "macro_f1", "test", "selected"),
-        honest_along=HONEST,
-    ),
-    Claim(
-        name="confusion_matrix",
-        kind="figure",
-        text="The networks are judged by a confusion matrix beside the scores of each class.",
-        where="evaluation",
-        figure="confusion",
-    ),
-)
-
-FIGURES = (
-    Figure(
-        name="confusion",
-        kind="confusion",
-        caption="Confusion matrix of the network of six layers on the validation pictures.",
-        where="evaluation",
-        experiment="cnn6",
-        split="val",
-        epoch="last",
     ),
 )
 
