@@ -1,4 +1,4 @@
-"""What experiments need and whether it is at hand: data sets, pretrained weights, an accelerator."""
+"""What experiments need, and whether it is at hand: data, pretrained weights, an accelerator."""
 
 import functools
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Collects what is judged of a finished run: from its files, and where these lack it, its weights."""
+"""Collects what is judged of a finished run: from its files, else by its checkpoints."""
 
 import csv
 import json
