@@ -2,7 +2,7 @@
 
 float16 probabilities and uint8 labels are compressed by zlib (the high bytes of all numbers before
 the low ones, which compresses better) and written in base64; labels that several runs share are
-written once. What is read back may come from anybody: sizes are checked before anything is unpacked.
+written once. What is read back may come from anybody: no more is unpacked than is expected.
 """
 
 import base64
