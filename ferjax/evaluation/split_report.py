@@ -12,6 +12,7 @@ from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
 from ferjax.data.registry import DATASETS
 from ferjax.data.splits.class_counts import absent_class_warnings, describe_counts
+from ferjax.data.splits.protocols.registry import protocol_rows, stamp, stamped_summary
 from ferjax.data.splits.split import Split, subset
 from ferjax.errors import UserError
 from ferjax.evaluation.evaluated_data import ALL, EvaluatedData, load_evaluated_data
@@ -176,9 +177,10 @@ def _report(
     predictions = write_predictions_csv(result, split, classes, directory)
     return {
         "title": title,
-        "summary": summarise(results),
+        "summary": stamped_summary(own.protocol, summarise(results)),
         "judged": [judged],
         "protocol": {
+            **protocol_rows(own.protocol),
             **_judged_network(config, run),
             "split": f"{split.name}: {data.source}, {len(split):,} images",
             "judged": judged,
@@ -192,7 +194,7 @@ def _report(
         "results": results,
         "config": asdict(config),
         "environment": describe_environment(found.devices, run.meta["seconds"]),
-        "warnings": found.warnings,
+        "warnings": [*stamp(own.protocol), *found.warnings],
         "notes": found.notes,
         "figures": [
             confusion_figure(result, classes, directory, split.name, title, config.checkpoint),

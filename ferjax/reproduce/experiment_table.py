@@ -30,8 +30,7 @@ class Experiment:
         experiment that lacks them is listed as one that could not be run.
       after: name of an experiment above it whose run of the same seed becomes `pretrained`.
       accelerator: whether it takes days on a CPU, so that it is run on an accelerator only.
-      accelerator: bool = False
-    stands_in_for: name of the experiment that it is run instead of where that one cannot be run,
+      stands_in_for: name of the experiment that it is run instead of where that one cannot be run,
         for lack of its data set, its weights or an accelerator; see `stand_ins`.
       departs: where the settings differ from what the paper prints, each in words such as
         `64 px instead of 224`. What is judged by this experiment is a proxy, and says so.

@@ -53,13 +53,17 @@ class RunResult:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def half_precision(probabilities: np.ndarray) -> np.ndarray:
-    """Returns probabilities float [N, K] as float16; the most probable class of each row stays so.
+def half_precision(probabilities: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Returns probabilities float [N, K] as float16, the most probable class of each row on top.
 
     Where rounding makes another class equal, that one is set to the next smaller number.
+
+    Args:
+      probabilities: of N images.
+      predicted: int [N], the most probable class of each.
     """
-    best = probabilities.argmax(-1)[:, None]
     halves = probabilities.astype(np.float16)
+    best = np.asarray(predicted)[:, None]
     highest = np.take_along_axis(halves, best, 1)
     smaller = np.nextafter(highest, np.float16(0))
     others = np.arange(halves.shape[1]) != best

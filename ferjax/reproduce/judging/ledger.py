@@ -46,7 +46,7 @@ class Row:
       steps: of `trend`: the differences of neighbours.
       tau: of `trend`: Kendall's, of the means with their order.
       count: of `count`: ours.
-      honest: the estimate by the honest protocol.
+      honest: the same by the honest protocol, with a verdict of its own; None where there is none.
     """
 
     claim: Claim
@@ -56,7 +56,7 @@ class Row:
     steps: tuple[Estimate, ...] = ()
     tau: float | None = None
     count: int | None = None
-    honest: Estimate | None = None
+    honest: "Row | None" = None
 
 
 def judge_claims(
@@ -78,12 +78,7 @@ def judge_claims(
 
 
 def _judge(claim: Claim, results: Results, missing: Mapping[str, str], smoke: bool) -> Row:
-    honest = None
-    if claim.honest:
-        try:
-            honest = estimate(results, claim.honest)
-        except NotMeasured:
-            honest = None
+    honest = _honest(claim, results)
     try:
         row = replace(_KINDS[claim.kind](claim, results), honest=honest)
     except NotMeasured as found:
@@ -100,6 +95,23 @@ def _judge(claim: Claim, results: Results, missing: Mapping[str, str], smoke: bo
     elif other := _other_data(claim, results):
         verdict = Verdict(NOT_TESTED, f"its number is of other data: {other}")
     return replace(row, verdict=replace(verdict, proxy=proxy))
+
+
+def _honest(claim: Claim, results: Results) -> Row | None:
+    """Returns the row of the same claim by the honest protocol, if that was run."""
+    if claim.honest is None:
+        return None
+    other = replace(
+        claim,
+        measure=claim.honest,
+        than=claim.honest_than,
+        along=claim.honest_along,
+        honest=None,
+    )
+    try:
+        return _KINDS[claim.kind](other, results)
+    except NotMeasured:
+        return None
 
 
 def _reason(claim: Claim, found: str, missing: Mapping[str, str]) -> str:
