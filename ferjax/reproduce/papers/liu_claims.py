@@ -81,15 +81,6 @@ CLAIMS = (
         than=_val("jumper"),
     ),
     Claim(
-        name="guide_loss_below_jumper",
-        kind="better",
-        text="With VGG16 beside the jumper the validation loss ends lower than with the jumper"
-        " alone.",
-        where="results",
-        measure=_val("guided", "curve_loss"),
-        than=_val("jumper", "curve_loss"),
-    ),
-    Claim(
         name="staged_better_than_jumper",
         kind="better",
         text="A staged jumper, from layer 1 to 3 and from 3 to 5, is suggested as the better one.",
