@@ -24,7 +24,7 @@ def interval(metric: Metric, found: Estimate) -> str:
     if found.low is None or found.high is None:
         return ""
     low, high = found.low, found.high
-    if metric.is_rate and metric.share_of:
+    if metric.is_rate:
         low, high = max(low, 0.0), min(high, 1.0)
     return f" ({_bound(metric, low)} to {_bound(metric, high)})"
 

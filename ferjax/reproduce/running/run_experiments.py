@@ -13,12 +13,18 @@ from ferjax.experiment import run_train
 from ferjax.reproduce.run_result import RunResult
 from ferjax.reproduce.running.collect_result import Wanted, finished_result
 from ferjax.reproduce.running.plan import PlannedRun
+from ferjax.runs.train_phases import Watch
 from ferjax.runtime.progress_bar import tqdm
 from ferjax.runtime.progress_lines import say
 from ferjax.training.interrupt_signals import ending_as_ctrl_c
 from ferjax.training.run_directory.config_and_lock import check_run_dir
 
-Train = Callable[..., dict[str, Any]]
+Train = Callable[[PlannedRun, Watch], str]
+
+
+def run_one(run: PlannedRun, watch: Watch) -> str:
+    """Trains, or continues, a run; returns its summary in one line."""
+    return run_train(run.config, watch=watch)["summary"]
 
 
 def run_experiments(
@@ -27,7 +33,7 @@ def run_experiments(
     wanted: Mapping[str, Wanted],
     *,
     progress: bool = True,
-    train: Train = run_train,
+    train: Train = run_one,
 ) -> dict[str, str]:
     """Trains, or continues, all runs; returns the experiments that failed, each with the reason.
 
@@ -53,7 +59,7 @@ def run_experiments(
             name = run.experiment.name
             failure = _failure_before(run, failed)
             if failure is None:
-                failure = _run_one(run, out, wanted.get(name, ()), bar, train)
+                failure = _run_and_store(run, out, wanted.get(name, ()), bar, train)
             if failure and name not in failed:
                 failed[name] = failure
                 say(f"{name} could not be run: {failure}", progress)
@@ -70,7 +76,9 @@ def _failure_before(run: PlannedRun, failed: Mapping[str, str]) -> str | None:
     return f"it starts from {after}, which could not be run" if after in failed else None
 
 
-def _run_one(run: PlannedRun, out: Path, wanted: Wanted, bar: Any, train: Train) -> str | None:
+def _run_and_store(
+    run: PlannedRun, out: Path, wanted: Wanted, bar: Any, train: Train
+) -> str | None:
     """Trains one run and stores its result; returns why it failed, or None."""
     before, epochs = bar.n, total_epochs(run.config)
     finished = _is_finished(run)
@@ -83,10 +91,10 @@ def _run_one(run: PlannedRun, out: Path, wanted: Wanted, bar: Any, train: Train)
 
     try:
         bar.set_postfix_str(run.name)
-        report = train(run.config, watch=seen)
+        summary = train(run, seen)
         result = finished_result(out, run, wanted)
         if not finished:
-            say(f"{run.name}: {report['summary']}", bar.shown)
+            say(f"{run.name}: {summary}", bar.shown)
             bar.update(before + 1 - bar.n)
         assert isinstance(result, RunResult)
     except UserError as error:
