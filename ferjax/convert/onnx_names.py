@@ -95,7 +95,8 @@ def _vgg(
         for name, leaf in source.leaves.items()
         if name not in used and leaf.shape and "float" in leaf.dtype
     ]
-    notes = (f"left out, the file's own classifier: {shorten(others)}",) if others else ()
+    count = f"{len(others)} arrays, {others[0]} first" if others else ""
+    notes = (f"left out, the file's own classifier: {count}",) if others else ()
     output = dense[-1].output if whole else last_map(source.metadata["onnx"], trunk[-1])
     return _renamed(source, arrays, notes, onnx_output=output)
 

@@ -62,6 +62,9 @@ def open_onnx(path: Path) -> Source:
         array = array.reshape(tensor.shape)
         if is_bfloat16:
             return (array.astype(np.uint32) << 16).view(np.float32)
-        return array.astype(np.float32, copy=False) if "float" in tensor.dtype else array
+        if "float" not in tensor.dtype:
+            return array
+        with np.errstate(over="ignore"):  # to infinity, which the conversion refuses
+            return array.astype(np.float32, copy=False)
 
     return Source(path, "onnx", leaves, read, (), {"onnx": graph})
