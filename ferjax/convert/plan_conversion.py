@@ -12,6 +12,7 @@ from ferjax.convert.readers.open_file import open_source
 from ferjax.convert.readers.source_file import Source
 from ferjax.convert.recognise_network import network_within, recognise
 from ferjax.convert.rules.match_and_convert import Assignment, Table, find_targets, match
+from ferjax.errors import UserError
 from ferjax.specs import InputSpec
 
 # (model, num_classes, **fields) → flat path → shape.
@@ -60,6 +61,8 @@ def plan_conversion(file: Path, origin: Origin, model: str, abstract: Abstract) 
     source = network_within(as_in_library(open_source(file), origin.kind), origin.kind)
     recognised = recognise(source, model, origin.kind)
     table, spec = recognised.table, origin.spec
+    if table.family != "vgg" and (advice := source.metadata.get("advice")):
+        raise UserError(f"{file} has names of {recognised.model}.{advice}")
     notes = (*recognised.notes, *_notes_on_head(recognised.num_classes, origin))
     if recognised.num_classes == 1:
         # A network of two classes has two outputs here; one that says yes or no cannot be one.

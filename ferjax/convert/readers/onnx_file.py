@@ -37,7 +37,8 @@ def open_onnx(path: Path) -> Source:
     except ExternalDataError as error:
         raise UserError(
             f"{path}: the tensor {str(error)!r} lies in another file, expected one file with all"
-            " weights. Write one: onnx.save(onnx.load(file), new_file)."
+            " weights. Write one: onnx.save(onnx.load(file), new_file), or torch.onnx.export with"
+            " external_data=False."
         ) from None
     except WireError as error:
         raise UserError(
