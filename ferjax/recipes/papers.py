@@ -109,8 +109,8 @@ _IUT = {
     ),
 }
 # P2 for two CPU cores: EfficientNet-B0 at 64 px, a few epochs, the second phase at ten times the
-# rate. The frozen layers end where B1's do, which is the 143rd of B0's 237 in Keras; the same share,
-# 140 layers, ends in the same block. Flips alone, so that the first phase stores its features.
+# rate. The frozen layers end where B1's do, which is the 143rd of B0's 237 in Keras; the same
+# share, 140 layers, ends in that block too. Flips alone: so the first phase stores its features.
 _IUT_B0 = {
     **_IUT,
     "image_size": 64,
