@@ -35,8 +35,8 @@ def write_baseline_report(
     config: BaselineConfig,
     bundle: DatasetBundle,
     found: Mapping[str, Evaluation],
-    own_votes: Mapping[str, float],
     best: Candidate,
+    temperature: float,
     rows: Sequence[dict[str, Any]],
     parts: str,
     seconds: float,
@@ -48,8 +48,8 @@ def write_baseline_report(
       config: of the baseline.
       bundle: the data; train is what the machine was trained on.
       found: split → its predictions.
-      own_votes: split → accuracy of the machine's decision values, before they are probabilities.
       best: the hyper-parameters that were chosen.
+      temperature: that the machine's decision values were divided by.
       rows: from `cross_validate`.
       parts: how train was divided for it, in words.
       seconds: that all took.
@@ -85,11 +85,7 @@ def write_baseline_report(
         "summary": _summary(config, results),
         "judged": [f"{name}: {describe_counts(bundle.splits[name], classes)}" for name in found],
         "protocol": {
-            **_protocol(config, bundle, best, rows, parts),
-            "without calibration": [
-                f"{name} accuracy {100 * accuracy:.2f} % by the machine's own decision values"
-                for name, accuracy in own_votes.items()
-            ],
+            **_protocol(config, bundle, best, temperature, rows, parts),
             **_paper(config),
             "predictions": f"{', '.join(predictions)}: {COLUMNS}",
         },
@@ -107,6 +103,7 @@ def _protocol(
     config: BaselineConfig,
     bundle: DatasetBundle,
     best: Candidate,
+    temperature: float,
     rows: Sequence[dict[str, Any]],
     parts: str,
 ) -> dict[str, str | list[str]]:
@@ -131,8 +128,8 @@ def _protocol(
         "classes": list(bundle.classes),
         "features": FEATURES[config.features].describe(config),
         "classifier": machine,
-        "probabilities": "Platt's sigmoid for each class, fitted to decision values of the"
-        " cross-validation, divided by their sum",
+        "probabilities": f"softmax of the decision values at the temperature {temperature:.4g},"
+        " fitted to those of the cross-validation; the class is the machine's own decision",
         "cross-validation": describe_rows(rows),
         "weights' origin": "none",
         "crop origin": bundle.crops,

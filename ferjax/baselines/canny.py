@@ -17,6 +17,8 @@ from scipy import ndimage
 _DEVIATION = 2**0.5
 _NOT_EDGES = 0.7
 _LOW = 0.4
+# Both sides of a sharp step have one gradient; rounding must not choose between them.
+_EQUAL = 1 + 1e-9
 # Pixels touch along edges and corners, and never those of another image.
 _NEIGHBOURS = np.stack([np.zeros((3, 3)), np.ones((3, 3)), np.zeros((3, 3))])
 
@@ -88,5 +90,5 @@ def _is_maximum(down: np.ndarray, right: np.ndarray, magnitude: np.ndarray) -> n
     for side in (1, -1):
         beside = magnitude.take(here + side * straight, mode="clip")
         corner = magnitude.take(here + side * diagonal, mode="clip")
-        is_maximum &= magnitude >= (1 - share) * beside + share * corner
+        is_maximum &= magnitude * _EQUAL >= (1 - share) * beside + share * corner
     return is_maximum

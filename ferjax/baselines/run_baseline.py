@@ -14,7 +14,6 @@ from ferjax.baselines.cross_validation import (
     held_out_decisions,
 )
 from ferjax.baselines.feature_extraction import check_image_size, extract_features
-from ferjax.baselines.platt_scaling import fit_sigmoids, sigmoid_probabilities
 from ferjax.baselines.support_vector_machine import (
     MOST_FOR_RBF,
     import_svm,
@@ -28,8 +27,9 @@ from ferjax.data.splits.describe_bundle import describe_bundle
 from ferjax.data.splits.split import DatasetBundle, subset
 from ferjax.data.splits.stratified_cut import stratified_sample
 from ferjax.errors import UserError
+from ferjax.report.calibration import fit_temperature
 from ferjax.runtime.progress_lines import say
-from ferjax.training.metrics import Evaluation
+from ferjax.training.metrics import evaluation
 
 
 def run_baseline(config: BaselineConfig) -> dict[str, Any]:
@@ -59,23 +59,21 @@ def run_baseline(config: BaselineConfig) -> dict[str, Any]:
         values = squared_distances(own, own) if config.kernel == "rbf" else own
         say("choosing C and gamma by cross-validation on train", config.progress)
         best, rows = cross_validate(config, values, train, count, parts, folder)
-        sigmoids = fit_sigmoids(
-            held_out_decisions(best, values, train, count, parts, config.seed), train.labels
-        )
+        held_out = held_out_decisions(best, values, train, count, parts, config.seed)
+        temperature = fit_temperature(held_out, train.labels)
         decide = train_machine(kernel_inputs(values, best), train.labels, best, count, config.seed)
-        found, own_votes = {}, {}
+        found = {}
         for name, split in bundle.splits.items():
             if name == "train":
                 continue
             other = features[name]
             asked = squared_distances(other, own) if config.kernel == "rbf" else other
             decisions = decide(kernel_inputs(asked, best))
-            hits = np.nan_to_num(decisions, nan=-np.inf).argmax(1) == split.labels
-            own_votes[name] = float(hits.mean())
-            found[name] = _evaluation(sigmoid_probabilities(decisions, sigmoids), split.labels)
+            # The softmax of `evaluation` divides nothing: the highest value stays the highest.
+            found[name] = evaluation(decisions / temperature, split.labels)
         seconds = time.monotonic() - start
         return write_baseline_report(
-            config, bundle, found, own_votes, best, rows, parts.words, seconds, folder
+            config, bundle, found, best, temperature, rows, parts.words, seconds, folder
         )
 
 
@@ -117,9 +115,3 @@ def _check(config: BaselineConfig, bundle: DatasetBundle) -> None:
             f" {8e-9 * len(train) ** 2:.1f} GB, and is slow beyond {MOST_FOR_RBF:,}. Give"
             f" --limit={MOST_FOR_RBF} or less, or --kernel=linear."
         )
-
-
-def _evaluation(probabilities: np.ndarray, labels: np.ndarray) -> Evaluation:
-    """Returns probabilities float [N, K] with their loss against labels int [N]."""
-    of_truth = probabilities[np.arange(len(labels)), labels]
-    return Evaluation(labels.astype(np.int64), probabilities, float(-np.log(of_truth).mean()))

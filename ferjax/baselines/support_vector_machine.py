@@ -71,7 +71,8 @@ def train_machine(
       seed: of the linear machine.
 
     Returns:
-      inputs of M images → float64 [M, K]; NaN for a class that no training image shows.
+      inputs of M images → float64 [M, K], the highest for the class that the machine decides for;
+      a class that no training image shows lies below all others.
     """
     svm = import_svm()
     if candidate.gamma is None:
@@ -84,7 +85,8 @@ def train_machine(
         values = np.asarray(machine.decision_function(inputs), np.float64)
         if values.ndim == 1:  # two classes have one value, which is positive for the second
             values = np.stack([-values, values], axis=1)
-        found = np.full((len(values), classes), np.nan)
+        low, high = values.min(1, keepdims=True), values.max(1, keepdims=True)
+        found = np.repeat(2 * low - high - 1, classes, axis=1)
         found[:, machine.classes_] = values
         return found
 

@@ -113,7 +113,7 @@ def test_symmetric_blur_keeps_signs_that_a_shift_changes() -> None:
 
     blurred = kept(ndimage.gaussian_filter(image, (0, 1.5, 1.5)))
     moved = kept(ndimage.shift(image, (0, 0, 3), mode="nearest"))
-    assert blurred > 0.9 > 0.65 > moved
+    assert blurred > 0.8 > 0.65 > moved
 
 
 def test_histograms_count_the_codes_of_each_cell() -> None:

@@ -40,7 +40,7 @@ def slow_phog(image: np.ndarray, bins: int, degrees: int, levels: int) -> np.nda
 
 @pytest.mark.parametrize(("bins", "degrees"), [(8, 360), (20, 180)])
 def test_features_are_those_of_loops_over_the_pixels(bins: int, degrees: int) -> None:
-    images = faces(30)[:2, :, :27]
+    images = faces(32)[:2, :30, :27]
     found = phog_features(images, bins, degrees, levels=2)
     assert found.shape == (2, bins * 21)
     for image, features in zip(images, found, strict=True):
