@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ferjax.convert.onnx_reference import onnx_outputs
 from ferjax.convert.readers.open_file import Source
 from ferjax.errors import UserError
 from ferjax.specs import InputSpec
@@ -39,6 +40,8 @@ def reference_logits(
 ) -> np.ndarray:
     """Returns the logits that the original library computes with the weights of a file.
 
+    Of an ONNX file, which holds the network too, it is onnxruntime that computes them.
+
     Args:
       source: the opened file.
       kind: the kind of the file's conversion table.
@@ -54,12 +57,20 @@ def reference_logits(
       UserError: the library is not installed.
     """
     try:
+        if source.container == "onnx":
+            return onnx_outputs(source, spec, np.asarray(images))
         return _REFERENCES[kind](source, model, num_classes, spec, np.asarray(images))
     except ImportError as error:
         raise UserError(
-            f"--verify: {kind} weights are checked against a library that is not installed"
+            f"--verify: {reference_name(source, kind)} weights are checked against a library that"
+            " is not installed"
             f" ({error.name or error}). Run: pip install 'ferjax[parity]'"
         ) from None
+
+
+def reference_name(source: Source, kind: str) -> str:
+    """Returns the name of what `reference_logits` compares a file of this kind with."""
+    return "onnxruntime" if source.container == "onnx" else kind
 
 
 def _torch_module(source: Source, module: Any, images: np.ndarray, spec: InputSpec) -> np.ndarray:

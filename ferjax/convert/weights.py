@@ -12,6 +12,7 @@ from ferjax.convert.converted.weights_cache import cached_names as cached_names
 from ferjax.convert.converted.weights_cache import entry_folder, is_cached, locked_entry
 from ferjax.convert.converted.weights_folder import check_undamaged, load_weights, save_weights
 from ferjax.convert.fetching.name_url_or_file import Origin, address, fetch, resolve
+from ferjax.convert.onnx_names import as_in_library
 from ferjax.convert.readers.open_file import open_source
 from ferjax.convert.readers.source_file import Source
 from ferjax.convert.recognise_network import network_within, recognise
@@ -175,7 +176,7 @@ def plan_conversion(file: Path, origin: Origin, model: str, abstract: Abstract) 
     Raises:
       UserError: no readable weights, weights of another network, or arrays that do not fit.
     """
-    source = network_within(open_source(file), origin.kind)
+    source = network_within(as_in_library(open_source(file), origin.kind), origin.kind)
     recognised = recognise(source, model, origin.kind)
     table, spec = recognised.table, origin.spec
     headless = recognised.num_classes is None and not recognised.hidden

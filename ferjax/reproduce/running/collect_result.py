@@ -1,0 +1,160 @@
+"""Collects what is judged of a finished run: from its files, else by its checkpoints."""
+
+import csv
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ferjax.config.phases import phases_of, total_epochs
+from ferjax.errors import UserError
+from ferjax.reproduce.run_result import Predictions, RunResult, half_precision
+from ferjax.reproduce.running.plan import PlannedRun
+from ferjax.reproduce.running.stored_results import read_result, settings_of, write_result
+from ferjax.runs.load_run import load_run
+from ferjax.runs.task import evaluate_split, prepare_task
+from ferjax.runtime.sharding import devices_for
+from ferjax.training.run_directory.config_and_lock import read_config
+from ferjax.training.run_directory.metrics_jsonl import read_lines
+from ferjax.training.run_directory.splits_file import SPLITS_FILE, read_split_record
+
+# (split, "selected" or "last") of the predictions that the paper's tables use.
+Wanted = Collection[tuple[str, str]]
+_CURVE = ("split", "epoch", "loss", "accuracy", "recall")
+_ALWAYS = (("val", "selected"), ("test", "selected"))
+
+
+def result_path(out: Path, run: PlannedRun) -> Path:
+    """Returns the file of a run's result."""
+    return out / "predictions" / f"{run.name}.npz"
+
+
+def finished_result(out: Path, run: PlannedRun, wanted: Wanted) -> RunResult | None:
+    """Returns the result of a run, collected now if it has not been; None: it is not finished.
+
+    Args:
+      out: folder of runs and results.
+      run: the run.
+      wanted: predictions that must be in it, as far as the run has the split.
+
+    Raises:
+      UserError: a file of the run is damaged, or its data are not there any more.
+    """
+    run_dir, path = Path(run.config.workdir or ""), result_path(out, run)
+    report = run_dir / "report.json"
+    if not report.is_file():
+        return None
+    config = read_config(run_dir)
+    if path.is_file():
+        stored = read_result(path)
+        if stored.facts.get("config") == settings_of(config) and _holds(stored, wanted):
+            return stored
+    result = _collect(run, run_dir, json.loads(report.read_text("utf-8")), wanted)
+    write_result(path, result)
+    return result
+
+
+def _holds(result: RunResult, wanted: Wanted) -> bool:
+    return all(
+        split not in result.splits or (split, result.epochs[which]) in result.predictions
+        for split, which in wanted
+    )
+
+
+def _collect(
+    run: PlannedRun, run_dir: Path, report: Mapping[str, Any], wanted: Wanted
+) -> RunResult:
+    config, results = read_config(run_dir), report["results"]
+    summary = json.loads((run_dir / SPLITS_FILE).read_text("utf-8"))
+    classes = tuple(summary["classes"])
+    which = {name: results["val"][name]["epoch"] for name in ("selected", "last")}
+    epochs = {**which, **_phase_ends(run)}
+    needed = [*_ALWAYS, *wanted]
+    keys = [(split, epochs[epoch]) for split, epoch in needed if split in summary["splits"]]
+    predictions = {
+        (split, epochs["selected"]): _read_csv(run_dir / f"predictions_{split}.csv", classes)
+        for split in results
+    }
+    missing = {key for key in keys if key not in predictions}
+    if missing:
+        predictions |= _evaluate(run_dir, missing, epochs)
+    curves = tuple(
+        {key: line[key] for key in _CURVE if key in line} for line in read_lines(run_dir)
+    )
+    return RunResult(
+        run.experiment.name,
+        run.seed,
+        classes,
+        predictions,
+        epochs,
+        curves,
+        summary["splits"],
+        facts={
+            "config": settings_of(config),
+            "model": config.model,
+            "dataset": config.dataset,
+            "summary": report["summary"],
+            "protocol": report["protocol"],
+            "environment": report["environment"],
+            "costs": report["costs"],
+            "parameters": report["network"]["parameters"],
+            "warnings": report["warnings"],
+            "notes": report["notes"],
+        },
+    )
+
+
+def _phase_ends(run: PlannedRun) -> dict[str, int]:
+    """Returns `phase_1` → its last epoch, of a run with phases."""
+    phases = phases_of(run.config)
+    assert total_epochs(run.config) == sum(phase.epochs for phase in phases)
+    return {"phase_1": phases[0].epochs} if len(phases) > 1 else {}
+
+
+def _read_csv(path: Path, classes: tuple[str, ...]) -> Predictions:
+    """Returns the predictions that the run's report wrote.
+
+    Raises:
+      UserError: the file is missing or damaged.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = csv.reader(file)
+            header = next(rows)
+            if tuple(header[3:]) != classes:
+                raise ValueError("other classes")
+            found = [(row[1], row[2], [float(cell) for cell in row[3:]]) for row in rows]
+    except (OSError, ValueError, StopIteration, IndexError) as error:
+        raise UserError(
+            f"{path} is missing or damaged ({error}). `python -m launch.evaluate"
+            f" --workdir={path.parent}` writes it again."
+        ) from None
+    index = {name: k for k, name in enumerate(classes)}
+    labels = np.array([index[label] for label, _, _ in found], np.uint8)
+    predicted = np.array([index[name] for _, name, _ in found])
+    return Predictions(half_precision(np.array([p for _, _, p in found]), predicted), labels)
+
+
+def _evaluate(
+    run_dir: Path, keys: Collection[tuple[str, int]], epochs: Mapping[str, int]
+) -> dict[tuple[str, int], Predictions]:
+    """Returns predictions from the run's checkpoints, on the images that it recorded."""
+    config = replace(read_config(run_dir), progress=False, workdir=str(run_dir))
+    task = prepare_task(config, devices_for(config.batch_size), read_split_record(run_dir))
+    found = {}
+    for which in ("selected", "last"):
+        splits = sorted({split for split, epoch in keys if epoch == epochs[which]})
+        splits = [name for name in splits if (name, epochs[which]) not in found]
+        if splits:
+            run = load_run(run_dir, which)
+            for name in splits:
+                split = task.bundle.splits[name]
+                result = evaluate_split(task.logits_of, run.variables, split)
+                found[name, epochs[which]] = Predictions(
+                    half_precision(result.probabilities, result.predicted),
+                    result.labels.astype(np.uint8),
+                )
+    return found
