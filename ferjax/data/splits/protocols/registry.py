@@ -121,6 +121,12 @@ PROTOCOLS: dict[str, Protocol] = {
         _FER,
         is_breach=False,
     ),
+    "without_duplicates": Protocol(
+        "No breach: training images that test images show too, also mirrored or slightly changed,"
+        " are left out.",
+        splits_to_study.without_duplicates,
+        is_breach=False,
+    ),
     "shared_subjects": Protocol(
         "The cut is made image by image, so that the same people are in train and in test.",
         splits_to_study.shared_subjects,
