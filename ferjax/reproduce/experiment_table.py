@@ -28,7 +28,8 @@ class Experiment:
       needs: names of pretrained weights in `ferjax.reproduce.needed_weights.WEIGHTS`, such as
         `resnet50`. `--weights resnet50=FILE` gives them; else the recipe's own are fetched. An
         experiment that lacks them is listed as one that could not be run.
-      after: name of an experiment above it whose run of the same seed becomes `pretrained`.
+      after: name of an experiment above it whose run of the same seed, or of its only one, becomes
+        `pretrained`.
       accelerator: whether it takes days on a CPU, so that it is run on an accelerator only.
       stands_in_for: name of the experiment that it is run instead of where that one cannot be run,
         for lack of its data set, its weights or an accelerator; see `stand_ins`.

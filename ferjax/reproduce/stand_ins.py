@@ -13,6 +13,8 @@ def with_stand_ins(
 ) -> tuple[Paper, Mapping[str, str]]:
     """Returns the paper with stand-ins in place of what cannot be run, and what that is.
 
+    What starts from an experiment that cannot be run cannot be run either.
+
     Where an experiment can be run, its stand-ins are dropped. Where it cannot, the first stand-in
     that can takes its place in every claim, figure and open point; if none can, it stays in them,
     so that the ledger says that it was not run.
@@ -25,7 +27,12 @@ def with_stand_ins(
       The paper; its `experiments` are those that can be run. Name → what it lacks, for every
       experiment that cannot be run.
     """
-    lacks = {one.name: found for one in paper.experiments if (found := lack_of(one))}
+    lacks: dict[str, str] = {}
+    for one in paper.experiments:
+        if found := lack_of(one):
+            lacks[one.name] = found
+        elif one.after in lacks:
+            lacks[one.name] = f"it starts from {one.after}, and {lacks[one.after]}"
     instead: dict[str, str] = {}
     unused = set(lacks)
     for one in paper.experiments:

@@ -12,6 +12,7 @@ from ferjax.reproduce.judging.metrics import METRICS
 from ferjax.reproduce.judging.verdicts import RULES
 from ferjax.reproduce.paper_table import OpenPoint, Paper
 from ferjax.reproduce.reporting import texts
+from ferjax.reproduce.reporting.draw_figures import what_is_shown
 from ferjax.reproduce.reporting.run_tables import costs_of, data_of, experiments_of
 from ferjax.reproduce.reporting.summary import counts_of, sentences_of
 
@@ -42,7 +43,13 @@ def build_report(
         },
         "ledger": [_ledger_row(row) for row in rows],
         "figures": [
-            {"name": one.name, "caption": one.caption, "where": one.where} for one in paper.figures
+            {
+                "name": one.name,
+                "caption": one.caption,
+                "where": one.where,
+                "shown": what_is_shown(one, results, missing),
+            }
+            for one in paper.figures
         ],
         "open_points": open_points,
         "protocols": _protocols(results),

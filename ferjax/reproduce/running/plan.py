@@ -104,7 +104,9 @@ def planned_run(
         "progress": False,
     }
     if experiment.after:
-        given["pretrained"] = str(out / "runs" / experiment.after / f"seed_{seed}")
+        first = next(one for one in paper.experiments if one.name == experiment.after)
+        of_seed = 0 if first.one_seed else seed
+        given["pretrained"] = str(out / "runs" / first.name / f"seed_{of_seed}")
     for network in experiment.needs:
         if network in at_hand.weights:
             given["pretrained"] = at_hand.weights[network]
