@@ -51,8 +51,9 @@ _FER = ("fer2013", "ferplus")
 
 
 def _kumari(on_disk: DatasetBundle, seed: int, _: float) -> DatasetBundle:
-    # FER2013 has neutral faces, CK+ as P1 uses it has none.
-    shares = _KUMARI_FER2013 if "neutral" in on_disk.classes else 0.3
+    # The class lists of CK+ have contempt, or no neutral faces.
+    is_fer2013 = "neutral" in on_disk.classes and "contempt" not in on_disk.classes
+    shares = _KUMARI_FER2013 if is_fer2013 else 0.3
     return splits_of_papers.pool_cut_in_two(on_disk, seed, shares)
 
 
@@ -118,6 +119,12 @@ PROTOCOLS: dict[str, Protocol] = {
         " The numbers cannot be compared with those on PrivateTest.",
         splits_to_study.public_test_is_test,
         _FER,
+        is_breach=False,
+    ),
+    "without_duplicates": Protocol(
+        "No breach: training images that test images show too, also mirrored or slightly changed,"
+        " are left out.",
+        splits_to_study.without_duplicates,
         is_breach=False,
     ),
     "shared_subjects": Protocol(

@@ -23,10 +23,11 @@ def whole_train_val_is_test(
     """Returns all of train, and the test images as val and as test.
 
     Raises:
-      UserError: there is no test split on disk.
+      UserError: there is no train or no test split on disk.
     """
-    check_has(on_disk, "test")
-    unused = [f"{on_disk.sources['val']} is in no split"] * ("val" in on_disk.splits)
+    for name in ("train", "test"):
+        check_has(on_disk, name)
+    unused = [f"{source} is in no split" for n, source in on_disk.sources.items() if n == "val"]
     return val_is_test(on_disk, on_disk.splits, on_disk.sources, unused, recut=False)
 
 
@@ -34,6 +35,7 @@ def cut_train_and_merge_the_rest(
     on_disk: DatasetBundle, seed: int, val_fraction: float
 ) -> DatasetBundle:
     """Returns val cut from train as in P2, a fifth of each class; all other images are test."""
+    check_has(on_disk, "train")
     others = [on_disk.splits[name] for name in ("val", "test") if name in on_disk.splits]
     if not others:
         check_has(on_disk, "test")
@@ -54,6 +56,7 @@ def train_cut_in_two(on_disk: DatasetBundle, seed: int, *, kept: int, whole: int
 
     Of another number of training images the same share is kept, which a note says.
     """
+    check_has(on_disk, "train")
     train = on_disk.splits["train"]
     count = kept if len(train) == whole else round(kept * len(train) / whole)
     notes = [f"{s} is in no split" for n, s in on_disk.sources.items() if n != "train"]

@@ -6,6 +6,7 @@ train that is val where one is cut, and returns a bundle with train, val and tes
 
 import numpy as np
 
+from ferjax.data.audit.duplicates_of_another_split import duplicates_across
 from ferjax.data.splits.folds import subject_folds
 from ferjax.data.splits.protocols.rebuild_bundle import (
     NAMES,
@@ -104,6 +105,23 @@ def shared_subjects(on_disk: DatasetBundle, seed: int, val_fraction: float) -> D
     source = f"all {len(pool):,} images, cut by class and not by person (split seed {seed})"
     splits = {name: subset(pool, positions[name], name) for name in NAMES}
     return rebuilt(on_disk, splits, dict.fromkeys(NAMES, source))
+
+
+def without_duplicates(on_disk: DatasetBundle, seed: int, val_fraction: float) -> DatasetBundle:
+    """Returns `honest_splits` without the training images that test images show too.
+
+    These are identical, near and mirrored duplicates, as the audit finds them.
+    """
+    bundle = honest_splits(on_disk, seed, val_fraction)
+    train = bundle.splits["train"]
+    in_train, in_test = duplicates_across(train, bundle.splits["test"])
+    note = (
+        f"{len(in_train):,} training images that {len(in_test):,} test images show too were left"
+        " out"
+    )
+    kept = subset(train, np.setdiff1d(np.arange(len(train)), in_train))
+    sources = {**bundle.sources, "train": f"{bundle.sources['train']}, without duplicates of test"}
+    return rebuilt(bundle, {**bundle.splits, "train": kept}, sources, [note], recut=False)
 
 
 def _cut_val(train: Split, fraction: float, seed: int) -> tuple[Split, Split]:
