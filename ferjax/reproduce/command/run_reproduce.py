@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from ferjax.reproduce.reporting.write_report import write_paper_report
 from ferjax.reproduce.run_result import RunResult
 from ferjax.reproduce.running.at_hand import find_at_hand, lack_of
 from ferjax.reproduce.running.collect_result import Wanted, finished_result
-from ferjax.reproduce.running.plan import PlannedRun, plan_runs
+from ferjax.reproduce.running.plan import PlannedRun, left_out_of_smoke, plan_runs
 from ferjax.reproduce.running.run_experiments import Train, run_experiments, run_one
 from ferjax.reproduce.stand_ins import with_stand_ins
 from ferjax.runtime.atomic_files import write_atomically
@@ -47,9 +48,14 @@ def run_reproduce(config: ReproduceConfig, *, train: Train = run_one) -> dict[st
     out = Path(config.out or f"runs/reproduce-{whole.name}{smoke}")
     _claim(out, config, whole)
     at_hand = find_at_hand(config, whole, out)
-    paper, lacks = with_stand_ins(whole, lack_of(config, at_hand))
+    paper, found = with_stand_ins(whole, lack_of(config, at_hand))
+    lacks = dict(found)
     _check_any_data(paper, lacks)
-    for name, why in lacks.items():
+    if config.smoke:
+        lacks |= left_out_of_smoke(paper)
+        kept = tuple(one for one in paper.experiments if one.name not in lacks)
+        paper = replace(paper, experiments=kept)
+    for name, why in lacks.items() if not config.smoke else ():
         say(f"{name} is not run: {why}", config.progress)
     runs, used = plan_runs(config, paper, at_hand, out), used_predictions(paper)
     wanted = wanted_of(paper, used)
