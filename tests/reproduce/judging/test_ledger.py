@@ -16,7 +16,9 @@ NUMBER = Claim(
 )
 BETTER = Claim("better", "better", "", "", measure=Measure("two"), than=Measure("one"))
 FALLS = Claim("trend", "trend", "", "", measure=Measure("one"), along=("two", "one"))
-COUNT = Claim("count", "count", "", "", 4900, "4,900", measure=Measure("one"), fact=("images", "train"))  # fmt: skip
+COUNT = Claim(
+    "count", "count", "", "", 4900, "4,900", measure=Measure("one"), fact=("images", "train")
+)
 FIGURE = Claim("curves", "figure", "", "", measure=Measure("one"), figure="curves")
 STATED = Claim("said", "statement", "", "", untestable="it is about people")
 CLAIMS = (NUMBER, BETTER, FALLS, COUNT, FIGURE, STATED)
