@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from ferjax.report.environment import describe_environment
 from ferjax.reproduce.paper_table import Paper
 from ferjax.reproduce.papers.find_paper import find_paper
 from ferjax.reproduce.reporting.build_report import with_departures
-from ferjax.reproduce.reporting.used_predictions import Used, used_predictions
+from ferjax.reproduce.reporting.used_predictions import used_predictions
 from ferjax.reproduce.reporting.write_report import write_paper_report
 from ferjax.reproduce.run_result import RunResult
 from ferjax.reproduce.running.at_hand import find_at_hand, lack_of
@@ -44,21 +43,21 @@ def run_reproduce(config: ReproduceConfig, *, train: Train = run_one) -> dict[st
       KeyboardInterrupt: stopped by the user; the same call goes on.
     """
     whole = find_paper(str(config.paper))
-    smoke = "-smoke" * config.smoke
-    out = Path(config.out or f"runs/reproduce-{whole.name}{smoke}")
-    _claim(out, config, whole)
+    out = Path(config.out or f"runs/reproduce-{whole.name}{'-smoke' * config.smoke}")
+    mark = _check_out(out, config, whole)
+    if config.smoke:  # before data are drawn into it
+        write_atomically(out / _MARK, mark)
     at_hand = find_at_hand(config, whole, out)
-    paper, found = with_stand_ins(whole, lack_of(config, at_hand))
-    lacks = dict(found)
+    paper, lacks = with_stand_ins(whole, lack_of(config, at_hand))
     _check_any_data(paper, lacks)
-    if config.smoke:
-        lacks |= left_out_of_smoke(paper)
-        kept = tuple(one for one in paper.experiments if one.name not in lacks)
-        paper = replace(paper, experiments=kept)
-    for name, why in lacks.items() if not config.smoke else ():
+    write_atomically(out / _MARK, mark)
+    for name, why in lacks.items():
         say(f"{name} is not run: {why}", config.progress)
-    runs, used = plan_runs(config, paper, at_hand, out), used_predictions(paper)
-    wanted = wanted_of(paper, used)
+    left_out = left_out_of_smoke(paper) if config.smoke else {}
+    runs = [run for run in plan_runs(config, paper, at_hand, out)
+            if run.experiment.name not in left_out]  # fmt: skip
+    used = used_predictions(paper)
+    wanted = {name: [(s, e) for n, s, e in sorted(used) if n == name] for name, _, _ in used}
     failed: dict[str, str] = {}
     if not config.report:
         failed = run_experiments(runs, out, wanted, progress=config.progress, train=train)
@@ -66,20 +65,13 @@ def run_reproduce(config: ReproduceConfig, *, train: Train = run_one) -> dict[st
             name, why = next(iter(failed.items()))
             raise UserError(f"no experiment could be run. {name}: {why}")
     results = _finished(runs, out, wanted)
+    missing = {**lacks, **left_out, **failed}
     settings = _settings(config, paper)
-    return write_paper_report(paper, results, lacks, {**lacks, **failed}, settings, used, out)
+    return write_paper_report(paper, results, lacks, missing, settings, used, out)
 
 
-def wanted_of(paper: Paper, used: Used) -> dict[str, Wanted]:
-    """Returns experiment → (split, epoch) of the predictions that are stored of its runs."""
-    return {
-        one.name: sorted({(split, epoch) for name, split, epoch in used if name == one.name})
-        for one in paper.experiments
-    }
-
-
-def _claim(out: Path, config: ReproduceConfig, paper: Paper) -> None:
-    """Makes a folder that of this paper; raises `UserError` if it holds something else."""
+def _check_out(out: Path, config: ReproduceConfig, paper: Paper) -> str:
+    """Returns the text that a folder is known by; raises `UserError` if it holds other things."""
     mark = {"paper": paper.name, "smoke": config.smoke, "dataset": list(config.dataset)}
     path = out / _MARK
     if path.is_file():
@@ -89,13 +81,12 @@ def _claim(out: Path, config: ReproduceConfig, paper: Paper) -> None:
                 f"--out={out} holds a reproduction of {found}, not of {mark}. Name a new folder;"
                 " nothing was written."
             )
-        return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(
             f"--out={out} holds other files and no reproduction. Name a new folder; nothing was"
             " written."
         )
-    write_atomically(path, json.dumps(mark) + "\n")
+    return json.dumps(mark) + "\n"
 
 
 def _check_any_data(paper: Paper, lacks: Mapping[str, str]) -> None:
