@@ -45,7 +45,7 @@ def run_reproduce(config: ReproduceConfig, *, train: Train = run_one) -> dict[st
     whole = find_paper(str(config.paper))
     smoke = "-smoke" * config.smoke
     out = Path(config.out or f"runs/reproduce-{whole.name}{smoke}")
-    _claim(out, config, whole)
+    claim_folder(out, config, whole)
     at_hand = find_at_hand(config, whole, out)
     paper, lacks = with_stand_ins(whole, lack_of(config, at_hand))
     _check_any_data(paper, lacks)
@@ -59,8 +59,8 @@ def run_reproduce(config: ReproduceConfig, *, train: Train = run_one) -> dict[st
         if runs and len(failed) == len({run.experiment.name for run in runs}):
             name, why = next(iter(failed.items()))
             raise UserError(f"no experiment could be run. {name}: {why}")
-    results = _finished(runs, out, wanted)
-    settings = _settings(config, paper)
+    results = finished_results(runs, out, wanted)
+    settings = command_and_environment(config, f"--paper={paper.name}")
     return write_paper_report(paper, results, lacks, {**lacks, **failed}, settings, used, out)
 
 
@@ -72,7 +72,7 @@ def wanted_of(paper: Paper, used: Used) -> dict[str, Wanted]:
     }
 
 
-def _claim(out: Path, config: ReproduceConfig, paper: Paper) -> None:
+def claim_folder(out: Path, config: ReproduceConfig, paper: Paper) -> None:
     """Makes a folder that of this paper; raises `UserError` if it holds something else."""
     mark = {"paper": paper.name, "smoke": config.smoke, "dataset": list(config.dataset)}
     path = out / _MARK
@@ -108,7 +108,7 @@ def _check_any_data(paper: Paper, lacks: Mapping[str, str]) -> None:
     )
 
 
-def _finished(
+def finished_results(
     runs: Sequence[PlannedRun], out: Path, wanted: Mapping[str, Wanted]
 ) -> dict[str, list[RunResult]]:
     """Returns experiment → results of its finished runs, with what they depart in."""
@@ -123,7 +123,13 @@ def _finished(
     return with_departures(results, departures)
 
 
-def _settings(config: ReproduceConfig, paper: Paper) -> dict[str, Any]:
+def command_and_environment(config: ReproduceConfig, asked: str) -> dict[str, Any]:
+    """Returns the settings of a report: seeds, commands and environment.
+
+    Args:
+      config: of the command.
+      asked: the flag that names what is reproduced.
+    """
     facts = describe_environment(jax.devices(), 0)
     del facts["training wall time, minutes"]
     versions = ", ".join(f"{name} {version}" for name, version in facts.pop("versions").items())
@@ -135,7 +141,7 @@ def _settings(config: ReproduceConfig, paper: Paper) -> dict[str, Any]:
         "written": f"Written on {written}; git commit {facts['git commit']}.",
         "commands": [
             facts.pop("command line"),
-            f"python -m launch.reproduce --paper={paper.name} --smoke",
+            f"python -m launch.reproduce {asked} --smoke",
             "python -m launch.reproduce --verify=report.html",
         ],
         "environment": {
