@@ -8,7 +8,10 @@ from launch.flags import define_flags, given_flags
 
 define_flags(ConvertConfig)
 flags.DEFINE_boolean(
-    "list", False, "Show the published weights and which are in the cache, and stop."
+    "list",
+    False,
+    "Show the published weights and which are in the cache, and stop. Files are taken too: PyTorch,"
+    " safetensors, Keras, ONNX.",
 )
 
 

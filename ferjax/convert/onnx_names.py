@@ -32,8 +32,9 @@ _LIBRARIES = {"keras": "keras", "torchvision": "torchvision", "timm": "torchvisi
 _VGG_DEPTHS = ((2, 2, 3, 3, 3), (2, 2, 4, 4, 4))
 _FOLDED = (
     " It holds convolutions without batch norms: exporters fold those of a resnet or efficientnet"
-    " into the convolutions, out of which nothing takes them again. Give the file of weights that"
-    " it was exported from."
+    " into the convolutions, from where nothing takes them out again. Give the file of weights that"
+    " it was exported from, or export it with training=torch.onnx.TrainingMode.PRESERVE,"
+    " do_constant_folding=False and dynamo=False."
 )
 
 
@@ -95,7 +96,8 @@ def _vgg(
         for name, leaf in source.leaves.items()
         if name not in used and leaf.shape and "float" in leaf.dtype
     ]
-    notes = (f"left out, the file's own classifier: {shorten(others)}",) if others else ()
+    count = f"{len(others)} arrays, {others[0]} first" if others else ""
+    notes = (f"left out, the file's own classifier: {count}",) if others else ()
     output = dense[-1].output if whole else last_map(source.metadata["onnx"], trunk[-1])
     return _renamed(source, arrays, notes, onnx_output=output)
 

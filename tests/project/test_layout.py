@@ -21,7 +21,7 @@ FLOORS = (
     {"training", "report"},
     {"runs"},
     {"evaluation", "predict"},
-    {"experiment", "explain", "export", "live", "own_loop"},
+    {"baselines", "experiment", "explain", "export", "live", "own_loop"},
     {"search", "serve", "bench", "tools", "reproduce"},
 )
 LOOSE_MODULES = {"ferjax.errors", "ferjax.emotions", "ferjax.specs", "ferjax.experiment"}

@@ -37,7 +37,8 @@ def open_onnx(path: Path) -> Source:
     except ExternalDataError as error:
         raise UserError(
             f"{path}: the tensor {str(error)!r} lies in another file, expected one file with all"
-            " weights. Write one: onnx.save(onnx.load(file), new_file)."
+            " weights. Write one: onnx.save(onnx.load(file), new_file), or torch.onnx.export with"
+            " external_data=False."
         ) from None
     except WireError as error:
         raise UserError(
@@ -62,6 +63,9 @@ def open_onnx(path: Path) -> Source:
         array = array.reshape(tensor.shape)
         if is_bfloat16:
             return (array.astype(np.uint32) << 16).view(np.float32)
-        return array.astype(np.float32, copy=False) if "float" in tensor.dtype else array
+        if "float" not in tensor.dtype:
+            return array
+        with np.errstate(over="ignore"):  # to infinity, which the conversion refuses
+            return array.astype(np.float32, copy=False)
 
     return Source(path, "onnx", leaves, read, (), {"onnx": graph})

@@ -100,6 +100,10 @@ def read_graph(content: memoryview) -> OnnxGraph:
             inputs[name] = shape
         elif number == 12:
             outputs.append(_input(wire, wire.span(value))[0])
+    # PyTorch stores equal tensors once; each other name is an identity of the first.
+    for node in nodes:
+        if node.operation == "Identity" and node.inputs[:1] and node.inputs[0] in tensors:
+            tensors |= dict.fromkeys(node.outputs, tensors[node.inputs[0]])
     # Older exporters list the stored tensors among the inputs too.
     inputs = {name: shape for name, shape in inputs.items() if name not in tensors}
     return OnnxGraph(producer, tensors, tuple(nodes), inputs, tuple(outputs))

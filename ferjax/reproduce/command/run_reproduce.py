@@ -16,19 +16,19 @@ from ferjax.report.environment import describe_environment
 from ferjax.reproduce.paper_table import Paper
 from ferjax.reproduce.papers.find_paper import find_paper
 from ferjax.reproduce.reporting.build_report import with_departures
-from ferjax.reproduce.reporting.used_predictions import Used, used_predictions
+from ferjax.reproduce.reporting.used_predictions import used_predictions
 from ferjax.reproduce.reporting.write_report import write_paper_report
 from ferjax.reproduce.run_result import RunResult
 from ferjax.reproduce.running.at_hand import find_at_hand, lack_of
 from ferjax.reproduce.running.collect_result import Wanted, finished_result
-from ferjax.reproduce.running.plan import PlannedRun, plan_runs
+from ferjax.reproduce.running.plan import PlannedRun, left_out_of_smoke, plan_runs
 from ferjax.reproduce.running.run_experiments import Train, run_experiments, run_one
 from ferjax.reproduce.stand_ins import with_stand_ins
 from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.progress_lines import say
 
 # What a folder of this command is known by: the paper, and what stands for its data.
-_MARK = "reproduction.json"
+MARK = "reproduction.json"
 
 
 def run_reproduce(config: ReproduceConfig, *, train: Train = run_one) -> dict[str, Any]:
@@ -43,16 +43,21 @@ def run_reproduce(config: ReproduceConfig, *, train: Train = run_one) -> dict[st
       KeyboardInterrupt: stopped by the user; the same call goes on.
     """
     whole = find_paper(str(config.paper))
-    smoke = "-smoke" * config.smoke
-    out = Path(config.out or f"runs/reproduce-{whole.name}{smoke}")
-    claim_folder(out, config, whole)
+    out = Path(config.out or f"runs/reproduce-{whole.name}{'-smoke' * config.smoke}")
+    mark = check_out(out, config, whole)
+    if config.smoke:  # before data are drawn into it
+        write_atomically(out / MARK, mark)
     at_hand = find_at_hand(config, whole, out)
     paper, lacks = with_stand_ins(whole, lack_of(config, at_hand))
     _check_any_data(paper, lacks)
+    write_atomically(out / MARK, mark)
     for name, why in lacks.items():
         say(f"{name} is not run: {why}", config.progress)
-    runs, used = plan_runs(config, paper, at_hand, out), used_predictions(paper)
-    wanted = wanted_of(paper, used)
+    left_out = left_out_of_smoke(paper) if config.smoke else {}
+    runs = [run for run in plan_runs(config, paper, at_hand, out)
+            if run.experiment.name not in left_out]  # fmt: skip
+    used = used_predictions(paper)
+    wanted = {name: [(s, e) for n, s, e in sorted(used) if n == name] for name, _, _ in used}
     failed: dict[str, str] = {}
     if not config.report:
         failed = run_experiments(runs, out, wanted, progress=config.progress, train=train)
@@ -60,22 +65,15 @@ def run_reproduce(config: ReproduceConfig, *, train: Train = run_one) -> dict[st
             name, why = next(iter(failed.items()))
             raise UserError(f"no experiment could be run. {name}: {why}")
     results = finished_results(runs, out, wanted)
+    missing = {**lacks, **left_out, **failed}
     settings = command_and_environment(config, f"--paper={paper.name}")
-    return write_paper_report(paper, results, lacks, {**lacks, **failed}, settings, used, out)
+    return write_paper_report(paper, results, lacks, missing, settings, used, out)
 
 
-def wanted_of(paper: Paper, used: Used) -> dict[str, Wanted]:
-    """Returns experiment → (split, epoch) of the predictions that are stored of its runs."""
-    return {
-        one.name: sorted({(split, epoch) for name, split, epoch in used if name == one.name})
-        for one in paper.experiments
-    }
-
-
-def claim_folder(out: Path, config: ReproduceConfig, paper: Paper) -> None:
-    """Makes a folder that of this paper; raises `UserError` if it holds something else."""
+def check_out(out: Path, config: ReproduceConfig, paper: Paper) -> str:
+    """Returns the text that a folder is known by; raises `UserError` if it holds other things."""
     mark = {"paper": paper.name, "smoke": config.smoke, "dataset": list(config.dataset)}
-    path = out / _MARK
+    path = out / MARK
     if path.is_file():
         found = json.loads(path.read_text("utf-8"))
         if found != mark:
@@ -83,13 +81,12 @@ def claim_folder(out: Path, config: ReproduceConfig, paper: Paper) -> None:
                 f"--out={out} holds a reproduction of {found}, not of {mark}. Name a new folder;"
                 " nothing was written."
             )
-        return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(
             f"--out={out} holds other files and no reproduction. Name a new folder; nothing was"
             " written."
         )
-    write_atomically(path, json.dumps(mark) + "\n")
+    return json.dumps(mark) + "\n"
 
 
 def _check_any_data(paper: Paper, lacks: Mapping[str, str]) -> None:

@@ -82,7 +82,7 @@ def estimate(results: Results, measure: Measure) -> Estimate:
     mean, images = float(by_seed.mean()), _images_of(runs, measure, split)
     if metric.share_of:
         over_images = wilson_interval(min(round(mean * images), images), images)
-    return _with_interval(mean, over_images, [by_seed.tolist()], images, runs, split)
+    return _with_interval(mean, over_images, [by_seed.tolist()], images, [runs], split)
 
 
 def combination(results: Results, terms: Sequence[tuple[float, Measure]]) -> Estimate:
@@ -119,9 +119,8 @@ def combination(results: Results, terms: Sequence[tuple[float, Measure]]) -> Est
             draws = [random.permutation(draw) for draw in draws]
         low, high = np.quantile(np.sum(draws, 0), [0.025, 0.975])
         over_images = float(low), float(high)
-    all_runs = [run for _, _, runs, _ in found for run in runs]
     images = max(_images_of(runs, measure, split) for _, measure, runs, split in found)
-    return _with_interval(mean, over_images, groups, images, all_runs, first[3])
+    return _with_interval(mean, over_images, groups, images, [f[2] for f in found], first[3])
 
 
 def runs_of(results: Results, measure: Measure) -> tuple[Sequence[RunResult], str]:
@@ -230,19 +229,21 @@ def _with_interval(
     over_images: tuple[float, float] | None,
     groups: Sequence[Sequence[float]],
     images: int,
-    runs: Sequence[RunResult],
+    runs: Sequence[Sequence[RunResult]],
     split: str,
 ) -> Estimate:
+    """Returns an estimate from the values of each experiment's runs, each with its factor."""
     over_seeds = half_width_over_seeds(*groups)
-    draws, seeds = any(run.draws for run in runs), min(map(len, groups))
+    drawing = [len(group) for group in runs if any(run.draws for run in group)]
+    seeds = min(drawing or map(len, groups))
     parts = ["seeds"] * (over_seeds is not None) + ["images"] * (over_images is not None)
     allows_for = " and ".join(parts) or "nothing"
-    if draws and seeds < 2:
+    if drawing and seeds < 2:
         allows_for += ", one seed"
     interval = joined(mean, over_images, over_seeds)
     low, high = interval or (None, None)
     by_seed = tuple(groups[0]) if len(groups) == 1 else ()
-    return Estimate(mean, low, high, by_seed, images, allows_for, seeds, draws, split)
+    return Estimate(mean, low, high, by_seed, images, allows_for, seeds, bool(drawing), split)
 
 
 def _digest(runs: Sequence[RunResult], split: str) -> str:

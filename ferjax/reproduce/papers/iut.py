@@ -46,9 +46,10 @@ _B0: Mapping[str, Any] = {
     "stochastic_depth": 0.2,
     "augment": "flip",
     "freeze": ("all_but_head", _LOWER),
+    "pretrained": "imagenet",
 }
 _B0_DEPARTS = (
-    "EfficientNet-B0, fine-tuned on other pictures since ImageNet, instead of B1",
+    "EfficientNet-B0 instead of B1",
     "96 px instead of 224",
     "4,000 training images",
     "10 and 5 epochs instead of 50 and 100",

@@ -30,28 +30,33 @@ def results_to_json(results: Mapping[str, Sequence[RunResult]]) -> dict[str, Any
     Args:
       results: experiment → its finished runs.
     """
-    labels: dict[str, str] = {}
+    arrays: dict[str, str] = {}
     runs, predictions = [], []
+
+    def put(content: bytes) -> str:
+        key = hashlib.sha256(content).hexdigest()[:16]
+        if key not in arrays:
+            arrays[key] = _packed(content)
+        return key
+
     for one in (run for group in results.values() for run in group):
         fields = {f.name: getattr(one, f.name) for f in dataclasses.fields(one)}
         found = fields.pop("predictions")
         for (split, epoch), part in found.items():
-            key = hashlib.sha256(part.labels.tobytes()).hexdigest()[:16]
-            labels.setdefault(key, _packed(part.labels.tobytes()))
             high_low = part.probabilities.astype("<f2").view(np.uint8).reshape(-1, 2)[:, ::-1]
             predictions.append(
                 {
                     "run": len(runs),
                     "split": split,
                     "epoch": epoch,
-                    "labels": key,
+                    "labels": put(part.labels.tobytes()),
                     "shape": list(part.probabilities.shape),
-                    "probabilities": _packed(np.ascontiguousarray(high_low.T).tobytes()),
+                    "probabilities": put(np.ascontiguousarray(high_low.T).tobytes()),
                 }
             )
         runs.append(fields)
     meta = _packed(json.dumps(runs, separators=(",", ":")).encode())
-    return {"format": FORMAT, "runs": meta, "labels": labels, "predictions": predictions}
+    return {"format": FORMAT, "runs": meta, "arrays": arrays, "predictions": predictions}
 
 
 def results_from_json(block: Mapping[str, Any]) -> dict[str, list[RunResult]]:
@@ -64,13 +69,14 @@ def results_from_json(block: Mapping[str, Any]) -> dict[str, list[RunResult]]:
         if block["format"] != FORMAT:
             raise ValueError(f"format {block['format']!r}, this version reads {FORMAT}")
         runs = json.loads(_unpacked(block["runs"], _MOST_META))
+        arrays = block["arrays"]
         found: list[dict[tuple[str, int], Predictions]] = [{} for _ in runs]
         for one in block["predictions"]:
             count, classes = map(int, one["shape"])
             if not (0 < count * classes <= _MOST_VALUES and classes <= 256):
                 raise ValueError(f"predictions of shape {one['shape']}")
-            labels = np.frombuffer(_unpacked(block["labels"][one["labels"]], count), np.uint8)
-            data = _unpacked(one["probabilities"], 2 * count * classes)
+            labels = np.frombuffer(_unpacked(arrays[one["labels"]], count), np.uint8)
+            data = _unpacked(arrays[one["probabilities"]], 2 * count * classes)
             planes = np.frombuffer(data, np.uint8).reshape(2, -1)
             values = np.ascontiguousarray(planes.T[:, ::-1]).view("<f2").reshape(count, classes)
             if len(labels) != count or (labels >= classes).any() or not np.isfinite(values).all():

@@ -46,16 +46,16 @@ def _verdicts(rows: Sequence[Row], *, smoke: bool) -> str:
     found = counts_of(rows)
 
     def of(word: str, *more: str) -> str:
-        return f"{found[word]} {word}" + (f" ({', '.join(more)})" if more else "")
+        count, by_proxy = found[word], found[f"{word} by proxy"]
+        notes = [*more, *[f"{by_proxy} by proxy"] * bool(by_proxy)]
+        verb = "was" if count == 1 else "were"
+        return f"{count} {verb} {word}" + (f" ({', '.join(notes)})" if notes else "")
 
-    proxies = {w: f"{n} by proxy" for w in (REPRODUCED, NOT_REPRODUCED)
-               if (n := found[f"{w} by proxy"])}  # fmt: skip
     exceeded = [f"{found['exceeded']} because ours is better"] * bool(found["exceeded"])
-    yes = of(REPRODUCED, *filter(None, [proxies.get(REPRODUCED)]))
-    no = of(NOT_REPRODUCED, *exceeded, *filter(None, [proxies.get(NOT_REPRODUCED)]))
+    figures = "1 figure was" if found[REDRAWN] == 1 else f"{found[REDRAWN]} figures were"
     return (
-        f"Of {found['claims']} claims {yes}, {no}, and {of(NOT_TESTED)}; {found[REDRAWN]} figures"
-        " were redrawn."
+        f"Of {found['claims']} claims {of(REPRODUCED)}, {of(NOT_REPRODUCED, *exceeded)}, and"
+        f" {found[NOT_TESTED]} {NOT_TESTED}; {figures} redrawn."
     )
 
 

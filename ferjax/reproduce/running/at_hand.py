@@ -42,7 +42,8 @@ def find_at_hand(config: ReproduceConfig, paper: Paper, out: Path) -> AtHand:
       UserError: a flag names an unknown data set or network, or a file that is not there.
     """
     if config.smoke:
-        places = {name: str(smoke_data(name, out / "data")) for name in paper.datasets}
+        names = {dataset_of(one, AtHand({}, {}, {})) for one in paper.experiments}
+        places = {name: str(smoke_data(name, out / "data")) for name in sorted(names)}
         return AtHand(places, {}, {})
     instead = _named(config.dataset, "dataset", paper.datasets)
     for name in instead.values():

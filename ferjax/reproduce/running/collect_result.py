@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ferjax.config.phases import phases_of, total_epochs
+from ferjax.config.baseline_config import BaselineConfig
+from ferjax.config.fields import values_of
+from ferjax.config.phases import phases_of
 from ferjax.errors import UserError
+from ferjax.recipes import resolve
 from ferjax.reproduce.run_result import Predictions, RunResult, half_precision
 from ferjax.reproduce.running.plan import PlannedRun
 from ferjax.reproduce.running.stored_results import read_result, settings_of, write_result
@@ -24,6 +28,7 @@ from ferjax.training.run_directory.splits_file import SPLITS_FILE, read_split_re
 # (split, "selected" or "last") of the predictions that the paper's tables use.
 Wanted = Collection[tuple[str, str]]
 _CURVE = ("split", "epoch", "loss", "accuracy", "recall")
+_FACTS = ("summary", "protocol", "environment", "warnings", "notes")
 _ALWAYS = (("val", "selected"), ("test", "selected"))
 
 
@@ -43,16 +48,17 @@ def finished_result(out: Path, run: PlannedRun, wanted: Wanted) -> RunResult | N
     Raises:
       UserError: a file of the run is damaged, or its data are not there any more.
     """
-    run_dir, path = Path(run.config.workdir or ""), result_path(out, run)
+    run_dir, path = run.folder, result_path(out, run)
     report = run_dir / "report.json"
     if not report.is_file():
         return None
-    config = read_config(run_dir)
+    settings = _own_settings(run, run_dir)
     if path.is_file():
         stored = read_result(path)
-        if stored.facts.get("config") == settings_of(config) and _holds(stored, wanted):
+        if stored.facts.get("config") == settings and _holds(stored, wanted):
             return stored
-    result = _collect(run, run_dir, json.loads(report.read_text("utf-8")), wanted)
+    found = json.loads(report.read_text("utf-8"))
+    result = _collect(run, run_dir, found, settings, wanted)
     write_result(path, result)
     return result
 
@@ -64,22 +70,35 @@ def _holds(result: RunResult, wanted: Wanted) -> bool:
     )
 
 
+def _own_settings(run: PlannedRun, run_dir: Path) -> dict[str, Any]:
+    """Returns the settings that a run's results depend on, as its directory has them."""
+    if isinstance(run.config, BaselineConfig):
+        return settings_of(run.config)
+    return settings_of(read_config(run_dir))
+
+
 def _collect(
-    run: PlannedRun, run_dir: Path, report: Mapping[str, Any], wanted: Wanted
+    run: PlannedRun,
+    run_dir: Path,
+    report: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    wanted: Wanted,
 ) -> RunResult:
-    config, results = read_config(run_dir), report["results"]
-    summary = json.loads((run_dir / SPLITS_FILE).read_text("utf-8"))
-    classes = tuple(summary["classes"])
-    which = {name: results["val"][name]["epoch"] for name in ("selected", "last")}
+    results = report["results"]
+    splits = json.loads((run_dir / SPLITS_FILE).read_text("utf-8"))
+    classes = tuple(splits["classes"])
+    first = next(iter(results.values()))
+    # A baseline has one set of parameters.
+    which = {name: first.get(name, first["selected"])["epoch"] for name in ("selected", "last")}
     epochs = {**which, **_phase_ends(run)}
-    needed = [*_ALWAYS, *wanted]
-    keys = [(split, epochs[epoch]) for split, epoch in needed if split in summary["splits"]]
+    keys = {(split, epochs[epoch]) for split, epoch in (*_ALWAYS, *wanted)}
+    keys = {key for key in keys if key[0] in splits["splits"]}
     predictions = {
         (split, epochs["selected"]): _read_csv(run_dir / f"predictions_{split}.csv", classes)
         for split in results
     }
-    missing = {key for key in keys if key not in predictions}
-    if missing:
+    missing = keys - set(predictions)
+    if missing and not isinstance(run.config, BaselineConfig):
         predictions |= _evaluate(run_dir, missing, epochs)
     curves = tuple(
         {key: line[key] for key in _CURVE if key in line} for line in read_lines(run_dir)
@@ -91,26 +110,46 @@ def _collect(
         predictions,
         epochs,
         curves,
-        summary["splits"],
+        splits["splits"],
+        draws=not isinstance(run.config, BaselineConfig),
         facts={
-            "config": settings_of(config),
-            "model": config.model,
-            "dataset": config.dataset,
-            "summary": report["summary"],
-            "protocol": report["protocol"],
-            "environment": report["environment"],
-            "costs": report["costs"],
-            "parameters": report["network"]["parameters"],
-            "warnings": report["warnings"],
-            "notes": report["notes"],
+            "config": settings,
+            "model": run.config.model,
+            "dataset": run.config.dataset,
+            "command": _command(run),
+            **{name: report.get(name) for name in _FACTS},
+            "costs": report.get("costs") or {},
+            "parameters": (report.get("network") or {}).get("parameters"),
         },
     )
 
 
+def _command(run: PlannedRun) -> str:
+    """Returns the command that trains this run alone, without places on this machine."""
+    if isinstance(run.config, BaselineConfig):
+        return f"python -m launch.baseline --features={run.config.features}"
+    plain = resolve({"model": run.config.model, "dataset": run.config.dataset,
+                     "recipe": run.config.recipe})  # fmt: skip
+    own, others = settings_of(run.config), settings_of(plain)
+    own |= {"pretrained": run.experiment.after or own["pretrained"]}
+    named = {"model": "", "dataset": "", "recipe": ""}
+    flags = [
+        f"--{name}={','.join(map(str, values_of(_tuple(value))))}"
+        for name, value in own.items()
+        if name in named or value != others[name]
+    ]
+    return shlex.join(["python", "-m", "launch.train", *flags])
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
 def _phase_ends(run: PlannedRun) -> dict[str, int]:
     """Returns `phase_1` → its last epoch, of a run with phases."""
+    if isinstance(run.config, BaselineConfig):
+        return {}
     phases = phases_of(run.config)
-    assert total_epochs(run.config) == sum(phase.epochs for phase in phases)
     return {"phase_1": phases[0].epochs} if len(phases) > 1 else {}
 
 

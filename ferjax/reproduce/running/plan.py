@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ferjax.config.baseline_config import BaselineConfig
 from ferjax.config.fields import values_of
+from ferjax.config.phases import total_epochs
 from ferjax.config.reproduce_config import ReproduceConfig
 from ferjax.config.train_config import TrainConfig
 from ferjax.data.splits.protocols.registry import PROTOCOLS
@@ -35,9 +37,19 @@ class PlannedRun:
 
     experiment: Experiment
     seed: int
-    config: TrainConfig
+    config: TrainConfig | BaselineConfig
     departs: tuple[str, ...]
     other_data: str
+
+    @property
+    def folder(self) -> Path:
+        """Returns the run directory."""
+        return Path(self.config.workdir or "")
+
+    @property
+    def epochs(self) -> int:
+        """Returns how many epochs it is trained, 0 for a baseline."""
+        return 0 if isinstance(self.config, BaselineConfig) else total_epochs(self.config)
 
     @property
     def name(self) -> str:
@@ -62,7 +74,7 @@ def plan_runs(
     return tuple(
         planned_run(config, paper, one, seed, at_hand, out)
         for one in _chosen(config, paper)
-        for seed in range(1 if one.one_seed or config.smoke else config.seeds)
+        for seed in range(1 if one.one_seed or not one.recipe or config.smoke else config.seeds)
     )
 
 
@@ -79,6 +91,28 @@ def _chosen(config: ReproduceConfig, paper: Paper) -> Sequence[Experiment]:
     ]
 
 
+def left_out_of_smoke(paper: Paper) -> dict[str, str]:
+    """Returns the experiments that a smoke run leaves out, with the reason.
+
+    It takes those that are the first with their role, their network or their data set, and those
+    that others start from.
+    """
+    seen: set[tuple[str, str]] = set()
+    needed = {one.after for one in paper.experiments}
+    left_out = {}
+    for one in paper.experiments:
+        network = [str(one.settings.get(name, "")) for name in ("model", "jumper", "features")]
+        facts = {
+            ("role", one.role),
+            ("network", " ".join([one.recipe, *network])),
+            ("dataset", str(one.settings.get("dataset", ""))),
+        }
+        if facts <= seen and one.name not in needed:
+            left_out[one.name] = "--smoke leaves it out: it differs in settings only"
+        seen |= facts
+    return left_out
+
+
 def planned_run(
     config: ReproduceConfig,
     paper: Paper,
@@ -89,38 +123,70 @@ def planned_run(
 ) -> PlannedRun:
     """Returns one run of an experiment."""
     dataset, own = dataset_of(experiment, at_hand), experiment.settings
-    place = at_hand.places.get(dataset)
-    folder = out / "runs" / experiment.name / f"seed_{seed}"
+    departs, other = [*experiment.departs], ""
+    if dataset not in paper.datasets:
+        other = f"{dataset} instead of {' or '.join(paper.datasets)}"
+        if dataset != own.get("dataset"):
+            departs.insert(0, other)
     given = {
-        "recipe": experiment.recipe,
         **own,
         "dataset": dataset,
-        "data_dir": place,
-        "protocol": _protocol(experiment, dataset, place),
-        "workdir": str(folder),
+        "data_dir": at_hand.places.get(dataset),
+        "workdir": str(out / "runs" / experiment.name / f"seed_{seed}"),
+        "progress": False,
+    }
+    if experiment.recipe:
+        found = _train_config(config, experiment, given, seed, at_hand, departs)
+    else:
+        found = _baseline_config(config, experiment, given, departs)
+    return PlannedRun(experiment, seed, found, tuple(departs), other)
+
+
+def _train_config(
+    config: ReproduceConfig,
+    experiment: Experiment,
+    given: Mapping[str, Any],
+    seed: int,
+    at_hand: AtHand,
+    departs: list[str],
+) -> TrainConfig:
+    """Returns the config of a training run; adds to `departs` what flags change."""
+    more = {
+        "recipe": experiment.recipe,
+        "protocol": _protocol(experiment, given["dataset"], given["data_dir"]),
         "seed": seed,
         "resume": True,
         "offline": config.offline,
-        "progress": False,
     }
     if experiment.after:
-        first = next(one for one in paper.experiments if one.name == experiment.after)
-        of_seed = 0 if first.one_seed else seed
-        given["pretrained"] = str(out / "runs" / first.name / f"seed_{of_seed}")
+        folder = Path(given["workdir"]).parents[1]
+        more["pretrained"] = str(folder / experiment.after / f"seed_{seed}")
     for network in experiment.needs:
         if network in at_hand.weights:
-            given["pretrained"] = at_hand.weights[network]
-    given = {name: value for name, value in given.items() if value is not None}
-    plain = _resolved(experiment, given)
-    papers = " or ".join(paper.datasets)
-    other = "" if dataset in paper.datasets else f"{dataset} instead of {papers}"
-    departs = [*experiment.departs]
-    if other and dataset != own.get("dataset"):
-        departs.insert(0, other)
+            more["pretrained"] = at_hand.weights[network]
+    wanted = {name: value for name, value in {**given, **more}.items() if value is not None}
+    plain = _resolved(experiment, wanted)
     changes = _smoke(plain, experiment) if config.smoke else _changes(config, plain, departs)
-    return PlannedRun(
-        experiment, seed, _resolved(experiment, {**given, **changes}), tuple(departs), other
-    )
+    return _resolved(experiment, {**wanted, **changes})
+
+
+def _baseline_config(
+    config: ReproduceConfig,
+    experiment: Experiment,
+    given: Mapping[str, Any],
+    departs: list[str],
+) -> BaselineConfig:
+    """Returns the config of a classical baseline."""
+    changes: dict[str, Any] = {}
+    if config.smoke:
+        changes = {"limit": 28, "cross_validation": 2, "image_size": _SMOKE["image_size"]}
+    elif config.limit and config.limit != given.get("limit"):
+        changes = {"limit": config.limit}
+        departs.append(f"at most {config.limit:,} images of train")
+    try:
+        return BaselineConfig(**{**given, **changes})
+    except UserError as error:
+        raise UserError(f"{experiment.name}: {error}") from None
 
 
 def _resolved(experiment: Experiment, given: Mapping[str, Any]) -> TrainConfig:

@@ -7,7 +7,9 @@ from typing import Any
 
 import jax
 
-from ferjax.config.phases import total_epochs
+from ferjax.baselines.baseline_folder import finished_baseline
+from ferjax.baselines.run_baseline import run_baseline
+from ferjax.config.baseline_config import BaselineConfig
 from ferjax.errors import UserError
 from ferjax.experiment import run_train
 from ferjax.reproduce.run_result import RunResult
@@ -24,6 +26,8 @@ Train = Callable[[PlannedRun, Watch], str]
 
 def run_one(run: PlannedRun, watch: Watch) -> str:
     """Trains, or continues, a run; returns its summary in one line."""
+    if isinstance(run.config, BaselineConfig):
+        return (finished_baseline(run.config) or run_baseline(run.config))["summary"]
     return run_train(run.config, watch=watch)["summary"]
 
 
@@ -49,7 +53,10 @@ def run_experiments(
       KeyboardInterrupt: stopped by the user; the same call goes on.
     """
     for run in runs:
-        check_run_dir(run.config)
+        if isinstance(run.config, BaselineConfig):
+            finished_baseline(run.config)
+        else:
+            check_run_dir(run.config)
     done = {run.name for run in runs if _is_finished(run)}
     if done:
         say(f"{len(done)} of {len(runs)} runs were finished before", progress)
@@ -80,7 +87,7 @@ def _run_and_store(
     run: PlannedRun, out: Path, wanted: Wanted, bar: Any, train: Train
 ) -> str | None:
     """Trains one run and stores its result; returns why it failed, or None."""
-    before, epochs = bar.n, total_epochs(run.config)
+    before, epochs = bar.n, run.epochs
     finished = _is_finished(run)
 
     def seen(epoch: int, accuracy: float) -> None:
@@ -108,7 +115,7 @@ def _run_and_store(
 
 
 def _is_finished(run: PlannedRun) -> bool:
-    return (Path(run.config.workdir or "") / "report.json").is_file()
+    return (run.folder / "report.json").is_file()
 
 
 def _bar(total: int, done: int, progress: bool) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ferjax.config.baseline_config import BaselineConfig
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
 from ferjax.reproduce.run_result import Predictions, RunResult
@@ -59,11 +60,16 @@ def read_result(path: Path) -> RunResult:
         ) from None
 
 
-def settings_of(config: TrainConfig) -> dict[str, Any]:
-    """Returns the settings of a run that its results depend on, as JSON values."""
+def settings_of(config: TrainConfig | BaselineConfig) -> dict[str, Any]:
+    """Returns the settings of a run that its results depend on, as JSON values.
+
+    Of a file of weights, or another run, only the name is kept: a report shows no place on a disk.
+    """
     values = {
         field.name: getattr(config, field.name)
         for field in dataclasses.fields(config)
         if not field.metadata["free"]
     }
+    if "/" in str(values.get("pretrained")):
+        values["pretrained"] = Path(values["pretrained"]).name
     return json.loads(json.dumps(values))

@@ -9,7 +9,8 @@ from ferjax.config.reproduce_config import ReproduceConfig
 from ferjax.data.registry import data_path
 from ferjax.errors import UserError
 from ferjax.reproduce.command.run_reproduce import (
-    claim_folder,
+    MARK,
+    check_out,
     command_and_environment,
     finished_results,
 )
@@ -32,6 +33,7 @@ from ferjax.reproduce.studies.protocol_table import (
     Side,
 )
 from ferjax.reproduce.studies.study_report import write_study_report
+from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.progress_lines import say
 
 _FACES = ("fer2013", "ferplus")
@@ -50,14 +52,21 @@ def run_study(config: ReproduceConfig, *, train: Train = run_one) -> dict[str, A
     """
     study = Paper("protocols", TITLE, DATASETS, EXPERIMENTS, (), (), ())
     out = Path(config.out or f"runs/reproduce-protocols{'-smoke' * config.smoke}")
-    claim_folder(out, config, study)
-    at_hand, notes = _with_people(config, find_at_hand(config, study, out), out)
-    lacks = {one.name: why for one in EXPERIMENTS if (why := lack_of(config, at_hand)(one))}
-    if all(any(name.startswith(f"{faces}_") for name in lacks) for faces in _FACES):
+    mark = check_out(out, config, study)
+    if config.smoke:  # before data are drawn into it
+        write_atomically(out / MARK, mark)
+    at_hand = find_at_hand(config, study, out)
+    lack = lack_of(config, at_hand)
+    of_faces = {one.settings["dataset"]: lack(one) for one in EXPERIMENTS}
+    if all(of_faces[name] for name in _FACES):
         raise UserError(
-            f"--study=protocols: {lacks['fer2013_honest']}, or ferplus likewise. Without any data"
+            f"--study=protocols: {of_faces['fer2013']}, or likewise ferplus. Without any data"
             " --smoke runs the same on drawn faces."
         )
+    write_atomically(out / MARK, mark)
+    at_hand, notes = _with_people(config, at_hand, out)
+    lack = lack_of(config, at_hand)
+    lacks = {one.name: why for one in EXPERIMENTS if (why := lack(one))}
     # Two folds would not make a smoke run truer.
     few = {f"ckplus_{kind}_{fold}" for kind in ("fold", "shared") for fold in FOLDS[1:]}
     skipped = set(lacks) | (few if config.smoke else set())
