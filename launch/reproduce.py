@@ -23,9 +23,10 @@ def main(arguments: list[str]) -> None:
         print(f"{count} cells compared, {len(differences)} differences")
         sys.exit(bool(differences))
     from ferjax.reproduce.command.run_reproduce import run_reproduce
+    from ferjax.reproduce.studies.run_study import run_study
 
     try:
-        report = run_reproduce(config)
+        report = run_study(config) if config.study else run_reproduce(config)
     except KeyboardInterrupt as error:
         print("stopped; the same command goes on from here", file=sys.stderr)
         sys.exit(interrupt_status(error))

@@ -6,8 +6,9 @@ from typing import Any
 
 # paper: what the paper did, by its own protocol. honest: the same on ferjax's splits. reading: one
 # hyper-parameter that the paper does not print, at another value. baseline: what the paper compares
-# with. proposed: what the paper suggests and did not do.
-ROLES = ("paper", "honest", "reading", "baseline", "proposed")
+# with. proposed: what the paper suggests and did not do. breach: an honest run with one rule of the
+# protocol broken, for the study of protocols.
+ROLES = ("paper", "honest", "reading", "baseline", "proposed", "breach")
 
 
 @dataclass(frozen=True)

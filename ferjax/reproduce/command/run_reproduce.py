@@ -28,7 +28,7 @@ from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.progress_lines import say
 
 # What a folder of this command is known by: the paper, and what stands for its data.
-_MARK = "reproduction.json"
+MARK = "reproduction.json"
 
 
 def run_reproduce(config: ReproduceConfig, *, train: Train = run_one) -> dict[str, Any]:
@@ -44,13 +44,13 @@ def run_reproduce(config: ReproduceConfig, *, train: Train = run_one) -> dict[st
     """
     whole = find_paper(str(config.paper))
     out = Path(config.out or f"runs/reproduce-{whole.name}{'-smoke' * config.smoke}")
-    mark = _check_out(out, config, whole)
+    mark = check_out(out, config, whole)
     if config.smoke:  # before data are drawn into it
-        write_atomically(out / _MARK, mark)
+        write_atomically(out / MARK, mark)
     at_hand = find_at_hand(config, whole, out)
     paper, lacks = with_stand_ins(whole, lack_of(config, at_hand))
     _check_any_data(paper, lacks)
-    write_atomically(out / _MARK, mark)
+    write_atomically(out / MARK, mark)
     for name, why in lacks.items():
         say(f"{name} is not run: {why}", config.progress)
     left_out = left_out_of_smoke(paper) if config.smoke else {}
@@ -64,16 +64,16 @@ def run_reproduce(config: ReproduceConfig, *, train: Train = run_one) -> dict[st
         if runs and len(failed) == len({run.experiment.name for run in runs}):
             name, why = next(iter(failed.items()))
             raise UserError(f"no experiment could be run. {name}: {why}")
-    results = _finished(runs, out, wanted)
+    results = finished_results(runs, out, wanted)
     missing = {**lacks, **left_out, **failed}
-    settings = _settings(config, paper)
+    settings = command_and_environment(config, f"--paper={paper.name}")
     return write_paper_report(paper, results, lacks, missing, settings, used, out)
 
 
-def _check_out(out: Path, config: ReproduceConfig, paper: Paper) -> str:
+def check_out(out: Path, config: ReproduceConfig, paper: Paper) -> str:
     """Returns the text that a folder is known by; raises `UserError` if it holds other things."""
     mark = {"paper": paper.name, "smoke": config.smoke, "dataset": list(config.dataset)}
-    path = out / _MARK
+    path = out / MARK
     if path.is_file():
         found = json.loads(path.read_text("utf-8"))
         if found != mark:
@@ -105,7 +105,7 @@ def _check_any_data(paper: Paper, lacks: Mapping[str, str]) -> None:
     )
 
 
-def _finished(
+def finished_results(
     runs: Sequence[PlannedRun], out: Path, wanted: Mapping[str, Wanted]
 ) -> dict[str, list[RunResult]]:
     """Returns experiment → results of its finished runs, with what they depart in."""
@@ -120,7 +120,13 @@ def _finished(
     return with_departures(results, departures)
 
 
-def _settings(config: ReproduceConfig, paper: Paper) -> dict[str, Any]:
+def command_and_environment(config: ReproduceConfig, asked: str) -> dict[str, Any]:
+    """Returns the settings of a report: seeds, commands and environment.
+
+    Args:
+      config: of the command.
+      asked: the flag that names what is reproduced.
+    """
     facts = describe_environment(jax.devices(), 0)
     del facts["training wall time, minutes"]
     versions = ", ".join(f"{name} {version}" for name, version in facts.pop("versions").items())
@@ -132,7 +138,7 @@ def _settings(config: ReproduceConfig, paper: Paper) -> dict[str, Any]:
         "written": f"Written on {written}; git commit {facts['git commit']}.",
         "commands": [
             facts.pop("command line"),
-            f"python -m launch.reproduce --paper={paper.name} --smoke",
+            f"python -m launch.reproduce {asked} --smoke",
             "python -m launch.reproduce --verify=report.html",
         ],
         "environment": {
