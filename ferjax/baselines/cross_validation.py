@@ -110,15 +110,14 @@ def cross_validate(
     rows = []
     shown = None if config.progress else True
     with tqdm(total=len(grid), desc="C and gamma", disable=shown, leave=False) as bar:
-        for number, candidate in enumerate(grid):
-            if number < len(done):
-                rows.append(done[number])
-            else:
+        for candidate in grid:
+            row = done.get(candidate)
+            if row is None:
                 found = held_out_decisions(candidate, values, train, classes, parts, config.seed)
                 hits = found.argmax(1) == train.labels
                 row = {"c": candidate.c, "gamma": candidate.gamma, "accuracy": float(hits.mean())}
                 _append(journal, row)
-                rows.append(row)
+            rows.append(row)
             bar.update()
     accuracies = [row["accuracy"] for row in rows]
     return grid[int(np.argmax(accuracies))], rows
@@ -156,12 +155,13 @@ def held_out_decisions(
     return found
 
 
-def _read(journal: Path) -> list[dict[str, Any]]:
+def _read(journal: Path) -> dict[Candidate, dict[str, Any]]:
     """Returns the rows in a journal, without the torn line that a kill can leave."""
     if not journal.is_file():
-        return []
+        return {}
     drop_torn_line(journal)
-    return [json.loads(line) for line in journal.read_text("utf-8").splitlines()]
+    rows = map(json.loads, journal.read_text("utf-8").splitlines())
+    return {Candidate(row["c"], row["gamma"]): row for row in rows}
 
 
 def _append(journal: Path, row: dict[str, Any]) -> None:
