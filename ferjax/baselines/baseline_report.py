@@ -109,7 +109,7 @@ def _protocol(
 ) -> dict[str, str | list[str]]:
     """Returns the protocol block, with the names that the one of a network has."""
     height, width, channels = bundle.splits["train"].shape
-    chosen = f"C {best.c:g}" + ("" if best.gamma is None else f", gamma {best.gamma:.4g}")
+    chosen = f"C {best.c:.4g}" + ("" if best.gamma is None else f", gamma {best.gamma:.4g}")
     machine = {
         "rbf": "support vector machine, radial basis functions, one against one (libsvm)",
         "linear": "linear support vector machine, one against all (liblinear)",

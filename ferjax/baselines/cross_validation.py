@@ -18,9 +18,10 @@ from ferjax.runtime.progress_bar import tqdm
 
 JOURNAL = "cross_validation.jsonl"
 _C_OF_RBF = (1.0, 4.0, 16.0)
-# Gamma as a multiple of 1 / mean squared distance of the training images.
+# Gamma as a multiple of 1 / mean squared distance of the training images, and C of the linear
+# kernel of 1 / mean squared length, so that the scale of the features does not matter.
 _GAMMAS = (0.125, 0.25, 0.5, 1.0, 2.0)
-_C_OF_LINEAR = (0.25, 1.0, 4.0, 16.0, 64.0)
+_C_OF_LINEAR = (0.05, 0.2, 0.8, 3.2)
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ def candidates_for(kernel: str, values: np.ndarray) -> list[Candidate]:
       values: squared distances float [N, N] of the training images, or features.
     """
     if kernel == "linear":
-        return [Candidate(c, None) for c in _C_OF_LINEAR]
+        length = float((np.asarray(values, np.float64) ** 2).sum(1).mean()) or 1.0
+        return [Candidate(c / length, None) for c in _C_OF_LINEAR]
     mean = float(values.mean()) or 1.0
     return [Candidate(c, gamma / mean) for gamma in _GAMMAS for c in _C_OF_RBF]
 
@@ -108,15 +110,14 @@ def cross_validate(
     rows = []
     shown = None if config.progress else True
     with tqdm(total=len(grid), desc="C and gamma", disable=shown, leave=False) as bar:
-        for number, candidate in enumerate(grid):
-            if number < len(done):
-                rows.append(done[number])
-            else:
+        for candidate in grid:
+            row = done.get(candidate)
+            if row is None:
                 found = held_out_decisions(candidate, values, train, classes, parts, config.seed)
                 hits = found.argmax(1) == train.labels
                 row = {"c": candidate.c, "gamma": candidate.gamma, "accuracy": float(hits.mean())}
                 _append(journal, row)
-                rows.append(row)
+            rows.append(row)
             bar.update()
     accuracies = [row["accuracy"] for row in rows]
     return grid[int(np.argmax(accuracies))], rows
@@ -154,12 +155,13 @@ def held_out_decisions(
     return found
 
 
-def _read(journal: Path) -> list[dict[str, Any]]:
+def _read(journal: Path) -> dict[Candidate, dict[str, Any]]:
     """Returns the rows in a journal, without the torn line that a kill can leave."""
     if not journal.is_file():
-        return []
+        return {}
     drop_torn_line(journal)
-    return [json.loads(line) for line in journal.read_text("utf-8").splitlines()]
+    rows = map(json.loads, journal.read_text("utf-8").splitlines())
+    return {Candidate(row["c"], row["gamma"]): row for row in rows}
 
 
 def _append(journal: Path, row: dict[str, Any]) -> None:
@@ -173,7 +175,7 @@ def _append(journal: Path, row: dict[str, Any]) -> None:
 def describe_rows(rows: Sequence[dict[str, Any]]) -> list[str]:
     """Returns a line for each candidate of a search, for the report."""
     return [
-        f"C {row['c']:g}"
+        f"C {row['c']:.4g}"
         + ("" if row["gamma"] is None else f", gamma {row['gamma']:.4g}")
         + f": {100 * row['accuracy']:.2f} %"
         for row in rows

@@ -69,7 +69,7 @@ def run_baseline(config: BaselineConfig) -> dict[str, Any]:
             other = features[name]
             asked = squared_distances(other, own) if config.kernel == "rbf" else other
             decisions = decide(kernel_inputs(asked, best))
-            # The softmax of `evaluation` divides nothing: the highest value stays the highest.
+            # A temperature leaves the highest value the highest: the machine's decision stands.
             found[name] = evaluation(decisions / temperature, split.labels)
         seconds = time.monotonic() - start
         return write_baseline_report(

@@ -1,5 +1,7 @@
 """Support vector machines on features (scikit-learn's), with decision values for every class."""
 
+import logging
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from ferjax.errors import UserError
+
+_log = logging.getLogger(__name__)
 
 # Images of which the distances of all pairs fit into a usual memory: 0.8 GB, and as much again for
 # the kernel of a part.
@@ -79,7 +83,11 @@ def train_machine(
         machine = svm.LinearSVC(C=candidate.c, dual="auto", max_iter=5000, random_state=seed)
     else:
         machine = svm.SVC(C=candidate.c, kernel="precomputed", cache_size=500)
-    machine.fit(inputs, labels)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        machine.fit(inputs, labels)
+    for warning in caught:
+        _log.warning("C %.4g: %s", candidate.c, str(warning.message).splitlines()[0])
 
     def decide(inputs: np.ndarray) -> np.ndarray:
         values = np.asarray(machine.decision_function(inputs), np.float64)

@@ -46,6 +46,7 @@ OPTIONAL_PACKAGES = {
     "optuna",
     "prometheus_client",
     "pyarrow",
+    "skimage",
     "sklearn",
     "starlette",
     "tensorboard",
