@@ -26,6 +26,10 @@ def onnx_outputs(source: Source, spec: InputSpec, images: np.ndarray) -> np.ndar
     import onnxruntime
 
     graph: OnnxGraph = source.metadata["onnx"]
+    if not graph.inputs or not graph.outputs:
+        raise UserError(
+            f"--verify: {source.path} has no input or no output to compare. Leave --verify out."
+        )
     wanted = source.metadata["onnx_output"] or graph.outputs[0]
     content = source.path.read_bytes()
     if wanted not in graph.outputs:

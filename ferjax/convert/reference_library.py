@@ -61,10 +61,11 @@ def reference_logits(
             return onnx_outputs(source, spec, np.asarray(images))
         return _REFERENCES[kind](source, model, num_classes, spec, np.asarray(images))
     except ImportError as error:
+        other = reference_name(source, kind)
+        extra = "onnx" if source.container == "onnx" else "parity"
         raise UserError(
-            f"--verify: {reference_name(source, kind)} weights are checked against a library that"
-            " is not installed"
-            f" ({error.name or error}). Run: pip install 'ferjax[parity]'"
+            f"--verify: {kind} weights are checked against {other}, which is not installed"
+            f" ({error.name or error}). Run: pip install 'ferjax[{extra}]'"
         ) from None
 
 
