@@ -1,7 +1,6 @@
 """Prediction tables as csv, JSON lines or Parquet."""
 
 import csv
-import importlib
 import io
 import json
 import os
@@ -11,6 +10,7 @@ from typing import Any, Protocol, TextIO
 
 from ferjax.errors import UserError
 from ferjax.runtime.atomic_files import temporary_beside
+from ferjax.runtime.optional_packages import require_package
 
 # Rows that a Parquet file is written by.
 _ROW_GROUP = 65_536
@@ -136,13 +136,8 @@ def _parquet_file(rows: Iterable[Any], columns: Columns, path: Path) -> None:
 
 
 def _pyarrow() -> tuple[Any, Any]:
-    try:
-        return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
-    except ImportError:
-        raise UserError(
-            "A .parquet table needs pyarrow, which is not installed. Run: pip install"
-            " 'ferjax[parquet]', or give a .csv or .jsonl name."
-        ) from None
+    needed = ("parquet", "A .parquet table", "or give a .csv or .jsonl name.")
+    return require_package("pyarrow", *needed), require_package("pyarrow.parquet", *needed)
 
 
 _WRITERS: dict[str, Callable[[Iterable[Any], Columns, Path], None]] = {
