@@ -207,7 +207,7 @@ def test_fer_needs_litert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     folder.mkdir(parents=True)
     (folder / "emotion_model_quantized.tflite").write_bytes(b"no model")
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
-    with pytest.raises(UserError, match=r"needs ai-edge-litert .*pip install 'ferjax\[bench\]'"):
+    with pytest.raises(UserError, match=r"needs ai-edge-litert, .*pip install 'ferjax\[bench\]'"):
         load_peers(tmp_path)
     # Other peers run without it.
     with pytest.raises(UserError, match="holds no package of a peer"):
