@@ -105,7 +105,7 @@ def program(small_network: Callable[..., ExportedNetwork]) -> export.Exported:
 
 
 @pytest.mark.parametrize(
-    ("images", "said"),
+    ("images", "message"),
     [
         (np.zeros((0, 44, 40, 1), np.uint8), "batch.*0"),
         (np.zeros((2, 44, 40, 1), np.float32), "float32"),
@@ -116,9 +116,9 @@ def program(small_network: Callable[..., ExportedNetwork]) -> export.Exported:
     ids=["no face", "dtype", "size", "channels", "no batch"],
 )
 def test_wrong_faces_are_the_file_s_own_error(
-    program: export.Exported, images: np.ndarray, said: str
+    program: export.Exported, images: np.ndarray, message: str
 ) -> None:
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         program.call(images)
 
 

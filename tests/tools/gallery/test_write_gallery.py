@@ -344,8 +344,8 @@ def test_places_without_runs(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no runs given"):
         gallery(out)
     make_run(tmp_path / "run", 60)
-    said = run_gallery(GalleryConfig(str(out)), [str(tmp_path / "run"), str(file)])
-    assert said == [f"left out: {file}: a file", "1 row in 1 table", str(out)]
+    lines = run_gallery(GalleryConfig(str(out)), [str(tmp_path / "run"), str(file)])
+    assert lines == [f"left out: {file}: a file", "1 row in 1 table", str(out)]
 
 
 def test_links_that_lead_nowhere_are_left_out(tmp_path: Path) -> None:
