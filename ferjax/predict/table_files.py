@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from ferjax.errors import UserError
+from ferjax.report.spreadsheet_text import without_formula
 from ferjax.runtime.atomic_files import temporary_beside
 from ferjax.runtime.optional_packages import require_package
 
@@ -16,6 +17,8 @@ from ferjax.runtime.optional_packages import require_package
 _ROW_GROUP = 65_536
 # Columns of text and of whole numbers; all others hold real numbers.
 _TEXT = {"file", "status", "emotion", "set", "reason"}
+# Columns of text that holds names of files.
+_FILE_NAMES = {"file", "reason"}
 _WHOLE = {"face", "left", "top", "width", "height", "frame", "person"}
 
 
@@ -67,7 +70,7 @@ def write_table(rows: Iterable[Any], columns: Columns, out: Path) -> None:
 
 
 def csv_text(rows: Iterable[Any], columns: Columns, *, header: bool) -> str:
-    """Returns rows as csv; probabilities have six decimals."""
+    """Returns rows as csv; probabilities have six decimals, and no name of a file is a formula."""
     text = io.StringIO(newline="")
     _write_csv(rows, columns, text, header=header)
     return text.getvalue()
@@ -79,10 +82,14 @@ def _write_csv(rows: Iterable[Any], columns: Columns, file: TextIO, *, header: b
         writer.writerow(columns.names())
     first = columns.names().index("confidence")
     numbers = range(first, first + 1 + len(columns.classes))
+    # Emotions may have any names, also those of other columns.
+    texts = [k for k, n in enumerate(columns.names()) if n in _FILE_NAMES and k not in numbers]
     for row in rows:
         cells = columns.cells(row)
         for k in numbers:
             cells[k] = None if cells[k] is None else f"{cells[k]:.6f}"
+        for k in texts:
+            cells[k] = cells[k] and without_formula(cells[k])
         writer.writerow(cells)
 
 
