@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ferjax.convert.readers.open_file import Source
-from ferjax.errors import UserError
+from ferjax.runtime.optional_packages import missing_package
 from ferjax.specs import InputSpec
 
 # Keras's names of the networks: the module of keras.applications and the function in it.
@@ -56,10 +56,9 @@ def reference_logits(
     try:
         return _REFERENCES[kind](source, model, num_classes, spec, np.asarray(images))
     except ImportError as error:
-        raise UserError(
-            f"--verify: {kind} weights are checked against a library that is not installed"
-            f" ({error.name or error}). Run: pip install 'ferjax[parity]'"
-        ) from None
+        library = error.name or "its library"
+        purpose = f"--verify of {kind} weights, which are checked against the original library,"
+        raise missing_package(error, library, "parity", purpose) from None
 
 
 def _torch_module(source: Source, module: Any, images: np.ndarray, spec: InputSpec) -> np.ndarray:
