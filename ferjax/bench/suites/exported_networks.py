@@ -50,10 +50,11 @@ def _case(name: str, batch: int) -> Case:
     return Case(
         name=f"{name} in onnxruntime, {batch} face{'s' * (batch > 1)}",
         shape=f"uint8 {batch}x{side}x{side}x3",
-        function=None,
-        arguments=tuple,
+        function=lambda variables, images: create_model(name, len(EMOTIONS)).apply(
+            variables, images, train=False
+        ),
+        arguments=lambda: (_abstract_variables(name), jnp.zeros((batch, side, side, 3))),
         sides=sides,
-        bytes=batch * side * side * 3,
         images=batch,
         quick=name == "resnet18",
     )
@@ -89,8 +90,17 @@ def torchvision_onnx(name: str) -> Probabilities:
 def _initial_network(name: str) -> ExportedNetwork:
     model, (side, _) = create_model(name, len(EMOTIONS)), NETWORKS[name]
     spec = InputSpec((side, side), side, 3, mean=(0.0,) * 3, std=(1.0,) * 3)
-    images = jnp.zeros((1, side, side, 3))
-    variables: Any = jax.jit(lambda key: model.init(key, images, train=False))(jax.random.key(0))
+    variables = jax.jit(_initial_variables, static_argnums=0)(name)
     variables = {"batch_stats": {}, **jax.tree.map(np.asarray, variables)}
     card = {"model": name, "fields": {}, "classes": list(EMOTIONS), "spec": spec_to_json(spec)}
     return ExportedNetwork("network", card, model, variables, spec, tuple(EMOTIONS))
+
+
+def _initial_variables(name: str) -> Any:
+    side, _ = NETWORKS[name]
+    model = create_model(name, len(EMOTIONS))
+    return model.init(jax.random.key(0), jnp.zeros((1, side, side, 3)), train=False)
+
+
+def _abstract_variables(name: str) -> Any:
+    return jax.eval_shape(lambda: _initial_variables(name))
