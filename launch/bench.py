@@ -9,8 +9,8 @@ from launch.flags import define_flags, given_flags
 flags.DEFINE_string(
     "suite",
     None,
-    "One of: guide, input, jumper, loop, ops, predict, recognisers, scaling, train. Default: all"
-    " but predict, recognisers and scaling.",
+    "One of: exports, guide, input, jumper, loop, ops, predict, recognisers, scaling, train."
+    " Default: all but exports, predict, recognisers and scaling.",
 )
 flags.DEFINE_string(
     "cases",

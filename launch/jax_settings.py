@@ -21,14 +21,14 @@ def wrong_setting(error: Exception) -> str:
         return ""
     # JAX's own advice does not know what was asked for.
     reason = re.sub(r" \((set JAX_PLATFORMS|you may need).*", "", text) or "none answers"
-    asked = os.environ.get("JAX_PLATFORMS", "")
-    if not asked:
+    platforms = os.environ.get("JAX_PLATFORMS", "")
+    if not platforms:
         return f"JAX finds no device here: {reason}. Unset variables that begin with JAX_ or XLA_."
-    extra = next((_EXTRAS[name] for name in asked.split(",") if name in _EXTRAS), None)
+    extra = next((_EXTRAS[name] for name in platforms.split(",") if name in _EXTRAS), None)
     install = f", or install what it needs: pip install 'ferjax[{extra}]'" if extra else ""
     return (
-        f"JAX_PLATFORMS={asked}: JAX finds no such device here ({reason}). Set it to cpu or leave"
-        f" it unset{install}."
+        f"JAX_PLATFORMS={platforms}: JAX finds no such device here ({reason}). Set it to cpu or"
+        f" leave it unset{install}."
     )
 
 

@@ -305,19 +305,19 @@ def test_a_run_begins_with_classes_counts_and_choices(
         limit=None,
         progress=True,
     )
-    said: list[str] = []
+    printed: list[str] = []
 
     def train(*_: object) -> None:
-        said.extend(capsys.readouterr().out.splitlines())
+        printed.extend(capsys.readouterr().out.splitlines())
 
     monkeypatch.setattr(ferjax.experiment, "train_run", train)
     monkeypatch.setattr(ferjax.experiment, "report_run", lambda *_: {})
     run_train(config)
-    assert "folder: class folders; 3 classes: happiness, sadness, backgrounds" in said
-    assert any(line.startswith("train: ") and "backgrounds" in line for line in said)
-    assert any(line.startswith("val: ") for line in said)
-    assert "note: happy and joy are one class, happiness" in said
-    assert any("no emotions" in line and "backgrounds (10 images)" in line for line in said)
+    assert "folder: class folders; 3 classes: happiness, sadness, backgrounds" in printed
+    assert any(line.startswith("train: ") and "backgrounds" in line for line in printed)
+    assert any(line.startswith("val: ") for line in printed)
+    assert "note: happy and joy are one class, happiness" in printed
+    assert any("no emotions" in line and "backgrounds (10 images)" in line for line in printed)
 
 
 def test_a_run_is_evaluated_from_another_folder(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from ferjax.bench.measuring.case import Case
 from ferjax.bench.suites import (
     awei_jumper,
+    exported_networks,
     frozen_guide,
     input_pipeline,
     operations,
@@ -14,7 +15,10 @@ from ferjax.bench.suites import (
 )
 from ferjax.errors import UserError, unknown_name
 
+# It installs a converter, so it is measured only where it is asked for.
+EXPORTS = "exports"
 SUITES: dict[str, Callable[[], tuple[Case, ...]]] = {
+    EXPORTS: exported_networks.cases,
     "guide": frozen_guide.cases,
     "input": input_pipeline.cases,
     "jumper": awei_jumper.cases,
@@ -47,7 +51,7 @@ def select(suite: str | None, pattern: str | None, quick: bool) -> list[tuple[st
     """
     # A case that two suites have is measured once, in the first of them.
     first: dict[str, tuple[str, Case]] = {}
-    for name in [suite] if suite else SUITES:
+    for name in [suite] if suite else [name for name in SUITES if name != EXPORTS]:
         for case in _suite(name):
             first.setdefault(case.name, (name, case))
     cases = list(first.values())

@@ -5,6 +5,7 @@ import numpy as np
 from ferjax.convert.readers.onnx_graph import OnnxGraph
 from ferjax.convert.readers.source_file import Source
 from ferjax.errors import UserError
+from ferjax.runtime.optional_packages import require_package
 from ferjax.specs import InputSpec
 
 
@@ -20,12 +21,14 @@ def onnx_outputs(source: Source, spec: InputSpec, images: np.ndarray) -> np.ndar
       float32 [N, K].
 
     Raises:
-      UserError: onnxruntime cannot run the file.
-      ImportError: onnxruntime is not installed.
+      UserError: onnxruntime is not installed, or cannot run the file.
     """
-    import onnxruntime
-
+    onnxruntime = require_package("onnxruntime", "onnx", "--verify of an ONNX file")
     graph: OnnxGraph = source.metadata["onnx"]
+    if not graph.inputs or not graph.outputs:
+        raise UserError(
+            f"--verify: {source.path} has no input or no output to compare. Leave --verify out."
+        )
     wanted = source.metadata["onnx_output"] or graph.outputs[0]
     content = source.path.read_bytes()
     if wanted not in graph.outputs:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ferjax.convert.onnx_reference import onnx_outputs
 from ferjax.convert.readers.open_file import Source
-from ferjax.errors import UserError
+from ferjax.runtime.optional_packages import missing_package
 from ferjax.specs import InputSpec
 
 # Keras's names of the networks: the module of keras.applications and the function in it.
@@ -56,16 +56,14 @@ def reference_logits(
     Raises:
       UserError: the library is not installed.
     """
+    if source.container == "onnx":
+        return onnx_outputs(source, spec, np.asarray(images))
     try:
-        if source.container == "onnx":
-            return onnx_outputs(source, spec, np.asarray(images))
         return _REFERENCES[kind](source, model, num_classes, spec, np.asarray(images))
     except ImportError as error:
-        raise UserError(
-            f"--verify: {reference_name(source, kind)} weights are checked against a library that"
-            " is not installed"
-            f" ({error.name or error}). Run: pip install 'ferjax[parity]'"
-        ) from None
+        library = error.name or "its library"
+        purpose = f"--verify of {kind} weights, which are checked against the original library,"
+        raise missing_package(error, library, "parity", purpose) from None
 
 
 def reference_name(source: Source, kind: str) -> str:

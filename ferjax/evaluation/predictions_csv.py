@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ferjax.data.splits.split import Split
 from ferjax.errors import printable
+from ferjax.report.spreadsheet_text import without_formula
 from ferjax.runtime.atomic_files import write_atomically
 from ferjax.training.metrics import Evaluation
 
@@ -20,7 +21,8 @@ def write_predictions_csv(
 
     The columns are `file` (the image's id: a path, or `file.csv:row`), `label`, `predicted`, and a
     probability for each class. Fields are quoted where csv needs it; bytes of a file name that are
-    not UTF-8 are written as `\xff`.
+    not UTF-8 are written as `\xff`, and an apostrophe stands before a name that spreadsheets would
+    compute.
 
     Args:
       result: of these images.
@@ -37,7 +39,9 @@ def write_predictions_csv(
     rows = zip(split.ids, result.labels, result.predicted, result.probabilities, strict=True)
     for name, label, predicted, row in rows:
         numbers = (f"{probability:.6f}" for probability in row)
-        writer.writerow([printable(name), classes[label], classes[predicted], *numbers])
+        writer.writerow(
+            [without_formula(printable(name)), classes[label], classes[predicted], *numbers]
+        )
     file = f"predictions_{split.name}.csv"
     write_atomically(directory / file, text.getvalue().encode())
     return file

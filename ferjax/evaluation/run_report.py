@@ -125,6 +125,8 @@ def _write_run_report(
     origin = list(task.initial_weights.origin) if task.initial_weights else "random initialisation"
     report = {
         "title": title,
+        # When training ended; checkpoints of earlier versions do not say it.
+        **({"finished": meta["saved"]} if "saved" in meta else {}),
         "summary": stamped_summary(config.protocol, summarise(results)),
         "protocol": {
             **describe_protocol(config, task.bundle, task.spec, origin),

@@ -1,11 +1,11 @@
 """The layers of a network that have a map, and which of them is explained by default."""
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from flax import linen as nn
 
 from ferjax.errors import UserError, nearest
@@ -71,13 +71,13 @@ def _calls(model: nn.Module, spec: InputSpec) -> list[tuple[str, Any]]:
             calls.append(("/".join(module.path), output))
         return output
 
-    def forward(variables: Any, inputs: Any) -> Any:
+    def initialise() -> dict[str, Any]:
+        # To make its variables a network is called once, as in a prediction. The compiled function
+        # would not call it again.
         with nn.intercept_methods(record):
-            return model.apply(variables, inputs, train=False)
+            return inspect.unwrap(init_variables)(model, spec, seed=0)
 
-    variables = jax.eval_shape(lambda: init_variables(model, spec, seed=0))
-    image = jax.ShapeDtypeStruct((1, spec.size, spec.size, spec.channels), jnp.float32)
-    jax.eval_shape(forward, variables, (image, image) if spec.guide else image)
+    jax.eval_shape(initialise)
     return calls
 
 

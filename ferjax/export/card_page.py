@@ -11,9 +11,8 @@ def card_page(name: str, card: Mapping[str, Any]) -> str:
     """Returns a model card as a Markdown page."""
     training, found = card["training"], card["scores"]
     calibration, sets = found["calibration"], found["prediction_sets"]
-    low, high = found["accuracy_interval"]
     facts = {
-        "network": f"{card['model']}, {card['parameters']:,} parameters",
+        "network": network_text(card),
         "classes": ", ".join(card["classes"]),
         "trained on": f"train of {training['data set']}: "
         + ", ".join(f"{emotion} {count:,}" for emotion, count in training["images"].items()),
@@ -27,8 +26,9 @@ def card_page(name: str, card: Mapping[str, Any]) -> str:
     }
     measured = {
         "split": found["split"],
-        "accuracy": f"{percentage(found['accuracy'])} (95 %: {percentage(low)} to"
-        f" {percentage(high)}; the run itself {percentage(found['accuracy_of_the_run'])})",
+        "accuracy": accuracy_text(
+            found, f"; the run itself {percentage(found['accuracy_of_the_run'])}"
+        ),
         "images that are in train too": f"{found['also_in_train']:,}; without these"
         f" {percentage(found['accuracy_without_those'])}",
         "mean-class accuracy": percentage(found["mean_class_accuracy"]),
@@ -40,7 +40,7 @@ def card_page(name: str, card: Mapping[str, Any]) -> str:
             "expected calibration error": decimal(calibration["expected_calibration_error"]),
             "Brier score": decimal(calibration["brier_score"]),
             "negative log-likelihood": decimal(calibration["negative_log_likelihood"]),
-            f"coverage of sets at {percentage(sets['asked'], 0)}": percentage(sets["coverage"]),
+            **coverage_line(sets),
             "mean size of these sets": decimal(sets["mean_set_size"], 2),
         }
     if agreement := found["votes"]:
@@ -90,6 +90,22 @@ def card_page(name: str, card: Mapping[str, Any]) -> str:
         key_value_table(card["licence"], ("of", "")),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def network_text(card: Mapping[str, Any]) -> str:
+    """Returns the name of a card's network and its number of parameters."""
+    return f"{card['model']}, {card['parameters']:,} parameters"
+
+
+def accuracy_text(scores: Mapping[str, Any], addition: str = "") -> str:
+    """Returns the accuracy of a card's scores with its interval, and an addition to that."""
+    low, high = map(percentage, scores["accuracy_interval"])
+    return f"{percentage(scores['accuracy'])} (95 %: {low} to {high}{addition})"
+
+
+def coverage_line(sets: Mapping[str, Any]) -> dict[str, str]:
+    """Returns {what is measured: value}: how often prediction sets hold the true emotion."""
+    return {f"coverage of sets at {percentage(sets['asked'], 0)}": percentage(sets["coverage"])}
 
 
 def _speed(speed: Mapping[str, Any] | None) -> list[str]:

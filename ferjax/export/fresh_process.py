@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ferjax.errors import UserError
+from ferjax.runtime.failed_process import last_lines
 
 _WITHOUT_FERJAX = Path(__file__).parent / "usage" / "without_ferjax.py"
-_LAST_LINES = 12
 
 
 def run_usage(
@@ -27,7 +27,7 @@ def run_usage(
       python: the interpreter.
 
     Raises:
-      UserError: the script failed; with the last lines of what it said.
+      UserError: the script failed; with the last lines that it printed.
     """
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "found.json"
@@ -42,10 +42,9 @@ def run_usage(
             errors="replace",
         )
         if done.returncode or not saved.is_file():
-            said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-_LAST_LINES:])
             raise UserError(
                 f"{file.name} was written, but {script.name} cannot run it in a fresh process"
-                f" (exit {done.returncode}):\n{said}"
+                f" (exit {done.returncode}):\n{last_lines(done)}"
             )
         return json.loads(saved.read_text("utf-8"))
 

@@ -1,7 +1,6 @@
 """ONNX by jax2onnx: float32 and static int8, for onnxruntime, OpenVINO and browsers."""
 
 import dataclasses
-import importlib
 import json
 import sys
 import tempfile
@@ -11,7 +10,6 @@ from typing import Any
 
 from flax import linen as nn
 
-from ferjax.errors import UserError
 from ferjax.export.conversion.environments import converter_python
 from ferjax.export.conversion.run_converter import run_converter
 from ferjax.export.exported_file import (
@@ -21,6 +19,7 @@ from ferjax.export.exported_file import (
     calibrated_on,
 )
 from ferjax.export.exported_network import CARD_KEY, ExportedNetwork, card_json
+from ferjax.runtime.optional_packages import require_package
 from ferjax.runtime.progress_lines import say
 from ferjax.runtime.variable_tree import flatten
 from ferjax.specs import spec_to_json
@@ -36,13 +35,8 @@ def require_onnx() -> None:
 
 def require_openvino() -> None:
     """Raises `UserError` where OpenVINO is missing, with which the file is checked."""
-    try:
-        importlib.import_module("openvino")
-    except ImportError:
-        raise UserError(
-            "--format=openvino runs the ONNX file with OpenVINO to check it, which is not"
-            " installed. Run: pip install 'ferjax[openvino]'."
-        ) from None
+    purpose = "--format=openvino: to check the ONNX file it"
+    require_package("openvino", "openvino", purpose)
     require_onnx()
 
 

@@ -2,7 +2,6 @@
 
 import ast
 import dataclasses
-import importlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from ferjax.errors import UserError
 from ferjax.export.exported_file import ExportedFile, FormatOptions, module_name
 from ferjax.export.exported_network import CARD_KEY, ExportedNetwork, card_json
 from ferjax.runtime.atomic_files import write_atomically
+from ferjax.runtime.optional_packages import require_package
 from ferjax.runtime.variable_tree import flatten
 
 _PARTS = Path(__file__).parent / "usage"
@@ -46,13 +46,10 @@ _TORCHVISION = '''def Network(settings: dict, classes: int, side: int, channels:
 
 def require_torch(package: str = "torch") -> None:
     """Raises `UserError` where PyTorch is missing: what is written is run to check it."""
+    own = "pytorch" if package == "torch" else package
     try:
-        importlib.import_module(package)
-    except ImportError:
-        raise UserError(
-            f"--format={'pytorch' if package == 'torch' else package} needs {package} to check what"
-            f" it writes, which is not installed. Run: pip install {package}."
-        ) from None
+        # No extra: which build of PyTorch fits depends on the machine.
+        require_package(package, None, f"--format={own}: to check what is written it")
     except RuntimeError as error:
         raise UserError(
             f"--format={package}: {package} cannot be imported ({error}). It is built for another"

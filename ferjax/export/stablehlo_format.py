@@ -1,6 +1,5 @@
 """StableHLO by `jax.export`: one file for any batch size on CPU, GPU and TPU, run by jax alone."""
 
-import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from ferjax.errors import UserError
 from ferjax.export.exported_file import ExportedFile, FormatOptions, module_name
 from ferjax.export.exported_network import ExportedNetwork, probabilities_function
 from ferjax.runtime.atomic_files import write_atomically
+from ferjax.runtime.optional_packages import require_package
 from ferjax.runtime.variable_tree import flatten
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -23,13 +23,7 @@ _MOST_BYTES = 1 << 31
 
 def require_flatbuffers() -> None:
     """Raises `UserError` where flatbuffers is missing: jax needs it and does not install it."""
-    try:
-        importlib.import_module("flatbuffers")
-    except ImportError:
-        raise UserError(
-            "--format=stablehlo needs flatbuffers, which is not installed. Run: pip install"
-            " 'ferjax[stablehlo]'."
-        ) from None
+    require_package("flatbuffers", "stablehlo", "--format=stablehlo")
 
 
 def named_probabilities(

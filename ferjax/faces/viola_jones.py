@@ -4,7 +4,6 @@ References:
   Viola and Jones, "Rapid Object Detection using a Boosted Cascade of Simple Features", 2001.
 """
 
-import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 
 from ferjax.errors import UserError
 from ferjax.faces.face import Box, Detector, Face
+from ferjax.runtime.optional_packages import require_package
 
 # ITU-R 601 luma, as in Pillow's conversion to grey.
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -48,12 +48,7 @@ def grey(image: np.ndarray) -> np.ndarray:
 
 def opencv(needed_for: str) -> Any:
     """Returns the module `cv2`; raises `UserError` if it is not installed."""
-    try:
-        return importlib.import_module("cv2")
-    except ImportError:
-        raise UserError(
-            f"{needed_for} needs OpenCV, which is not installed. Run: pip install 'ferjax[faces]'"
-        ) from None
+    return require_package("cv2", "faces", needed_for)
 
 
 def _cascade(

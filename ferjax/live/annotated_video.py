@@ -125,10 +125,10 @@ def _join(container: Any, parts: Sequence[Path], original: Any) -> None:
         except (av.FFmpegError, ValueError):
             print("warning: the copy has no sound: its format cannot hold it", file=sys.stderr)
     # In the order of their times: players read sound and pictures side by side.
-    heard = _sound_packets(original) if sound else iter(())
+    sound_packets = _sound_packets(original) if sound else iter(())
     for packet, stream in merge(
         ((packet, video) for packet in _video_packets(parts)),
-        ((packet, sound) for packet in heard),
+        ((packet, sound) for packet in sound_packets),
         key=lambda pair: pair[0].dts * pair[0].time_base,
     ):
         packet.stream = stream

@@ -1,7 +1,6 @@
 """Opens a video by PyAV: a file, or bytes of anybody with a limit of pixels."""
 
 import contextlib
-import importlib
 import io
 import os
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ferjax.errors import UserError
+from ferjax.runtime.optional_packages import require_package
 
 # FFmpeg's names of the formats that are read from memory: those that hold all of a video. Others
 # (concat, hls) are lists of files and addresses, which FFmpeg would open.
@@ -43,12 +43,7 @@ class VideoBytes:
 
 def pyav() -> Any:
     """Returns the module `av`; raises `UserError` if it is not installed."""
-    try:
-        return importlib.import_module("av")
-    except ImportError:
-        raise UserError(
-            "Videos need PyAV, which is not installed. Run: pip install 'ferjax[video]'"
-        ) from None
+    return require_package("av", "video", "Reading and writing videos")
 
 
 @contextlib.contextmanager

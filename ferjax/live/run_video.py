@@ -96,7 +96,7 @@ def run_video(video: Path, out: Path, predictor: Predictor, settings: VideoSetti
             check_is_new(segment_folder(settings.copy), "annotate")
     facts = video_facts(video)
     stat = video.stat()
-    asked = {
+    command = {
         "video": [str(video.resolve()), stat.st_size, stat.st_mtime_ns],
         "network": predictor.network,
         "follow": [settings.follow.every, settings.follow.window, *settings.described],
@@ -109,7 +109,7 @@ def run_video(video: Path, out: Path, predictor: Predictor, settings: VideoSetti
         nonlocal damaged
         damaged += 1
 
-    with open_journal(out, asked) as journal:
+    with open_journal(out, command) as journal:
         state = followed_from_json(journal.state) if journal.state else Followed()
         done, number = state.frame + 1, journal.chunks
         total = facts.frames or round(facts.seconds * facts.rate) or None
@@ -126,8 +126,8 @@ def run_video(video: Path, out: Path, predictor: Predictor, settings: VideoSetti
                     bar.update(state.frame + 1 - done)
                     done, number = state.frame + 1, number + 1
             except KeyboardInterrupt:
-                said = f"{done:,} frames are done; the same command goes on from there"
-                print(said, file=sys.stderr)
+                progress = f"{done:,} frames are done; the same command goes on from there"
+                print(progress, file=sys.stderr)
                 raise
         persons, count, without = summarise_persons(map(from_json, journal_lines(out)))
         if settings.copy:

@@ -6,6 +6,7 @@ The directory is read by `load_run`, `load_predictor` and `launch.predict` as th
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +224,7 @@ def write_own_report(
     trained_on = [f"{name}: {text}" for name, (text, _) in seen.items()]
     report = {
         "title": title,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "summary": summarise(results),
         "protocol": {
             "training loop": "the user's own",

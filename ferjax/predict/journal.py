@@ -1,6 +1,6 @@
 """The lines of an unfinished table on disk, so that a killed command goes on where it was.
 
-`OUT.partial` holds JSON lines: what the command was asked, then the rows of every chunk of work and
+`OUT.partial` holds JSON lines: what decides the table, then the rows of every chunk of work and
 a line that ends the chunk. A chunk is complete or not there: what follows the last end is cut off.
 Chunks are computed as in an undisturbed run, so that the table is the same.
 """
@@ -47,19 +47,19 @@ def check_is_new(path: Path, flag: str = "out") -> None:
 
 
 @contextlib.contextmanager
-def open_journal(out: Path, asked: Mapping[str, Any]) -> Iterator[Journal]:
+def open_journal(out: Path, command: Mapping[str, Any]) -> Iterator[Journal]:
     """Yields the journal of a table, begun or continued.
 
     Args:
       out: the table.
-      asked: JSON values that decide what the table holds; its first key is `annotate`. A journal of
-        something else is refused.
+      command: JSON values of the command that decide what the table holds; the first key is
+        `annotate`. A journal of something else is refused.
 
     Raises:
       UserError: the table exists, its folder cannot be written, another process writes it, or the
         journal there is that of another command.
     """
-    path, header = journal_path(out), (json.dumps(asked, sort_keys=True) + "\n").encode()
+    path, header = journal_path(out), (json.dumps(command, sort_keys=True) + "\n").encode()
     _check_is_unfinished(out, path, header)
     try:
         file = path.open("a+b")

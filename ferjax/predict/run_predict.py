@@ -77,7 +77,7 @@ def run_predict(
             sys.stdout.write(csv_text(rows, columns, header=number == 0))
             report(rows)
         return ""
-    with open_journal(out, _asked(config, predictors, inputs, settings.chunk)) as journal:
+    with open_journal(out, _command_record(config, predictors, inputs, settings.chunk)) as journal:
         done = min(journal.chunks * settings.chunk, len(inputs))
         counts = _counts(_rows(out) if done else ())
         bar = tqdm(total=len(inputs), unit="input", disable=None if config.progress else True)
@@ -91,8 +91,8 @@ def run_predict(
                     bar.update(min(settings.chunk, len(inputs) - done))
                     done = min(done + settings.chunk, len(inputs))
             except KeyboardInterrupt:
-                said = f"{done:,} of {len(inputs):,} inputs are done"
-                print(f"{said}; the same command goes on from there", file=sys.stderr)
+                progress = f"{done:,} of {len(inputs):,} inputs are done"
+                print(f"{progress}; the same command goes on from there", file=sys.stderr)
                 raise
         faces = counts.pop(_FACES, 0)
         if config.summary:
@@ -147,7 +147,7 @@ def _settings(
     )
 
 
-def _asked(
+def _command_record(
     config: PredictConfig, predictors: Sequence[Predictor], inputs: Sequence[Input], chunk: int
 ) -> dict[str, Any]:
     """Returns what decides the table, for its journal."""
@@ -178,12 +178,12 @@ def _reporter(config: PredictConfig) -> Callable[[Sequence[Row]], None]:
 
     It raises `UserError` for the first unreadable image with `on_bad_image=error`.
     """
-    said = config.faces != "auto"
+    is_noted = config.faces != "auto"
 
     def report(rows: Sequence[Row]) -> None:
-        nonlocal said
-        if not said and any(row.face is not None or row.status == NO_FACE for row in rows):
-            said = True
+        nonlocal is_noted
+        if not is_noted and any(row.face is not None or row.status == NO_FACE for row in rows):
+            is_noted = True
             print(
                 f"note: in pictures larger than {LARGEST_FACE_PICTURE} pixels faces are searched"
                 f" ({config.detector}); smaller ones are taken for faces. --faces=whole or"

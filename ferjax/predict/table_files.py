@@ -1,7 +1,6 @@
 """Prediction tables as csv, JSON lines or Parquet."""
 
 import csv
-import importlib
 import io
 import json
 import os
@@ -10,12 +9,16 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from ferjax.errors import UserError
+from ferjax.report.spreadsheet_text import without_formula
 from ferjax.runtime.atomic_files import temporary_beside
+from ferjax.runtime.optional_packages import require_package
 
 # Rows that a Parquet file is written by.
 _ROW_GROUP = 65_536
 # Columns of text and of whole numbers; all others hold real numbers.
 _TEXT = {"file", "status", "emotion", "set", "reason"}
+# Columns of text that holds names of files.
+_FILE_NAMES = {"file", "reason"}
 _WHOLE = {"face", "left", "top", "width", "height", "frame", "person"}
 
 
@@ -67,7 +70,7 @@ def write_table(rows: Iterable[Any], columns: Columns, out: Path) -> None:
 
 
 def csv_text(rows: Iterable[Any], columns: Columns, *, header: bool) -> str:
-    """Returns rows as csv; probabilities have six decimals."""
+    """Returns rows as csv; probabilities have six decimals, and no name of a file is a formula."""
     text = io.StringIO(newline="")
     _write_csv(rows, columns, text, header=header)
     return text.getvalue()
@@ -79,10 +82,14 @@ def _write_csv(rows: Iterable[Any], columns: Columns, file: TextIO, *, header: b
         writer.writerow(columns.names())
     first = columns.names().index("confidence")
     numbers = range(first, first + 1 + len(columns.classes))
+    # Emotions may have any names, also those of other columns.
+    texts = [k for k, n in enumerate(columns.names()) if n in _FILE_NAMES and k not in numbers]
     for row in rows:
         cells = columns.cells(row)
         for k in numbers:
             cells[k] = None if cells[k] is None else f"{cells[k]:.6f}"
+        for k in texts:
+            cells[k] = cells[k] and without_formula(cells[k])
         writer.writerow(cells)
 
 
@@ -136,13 +143,8 @@ def _parquet_file(rows: Iterable[Any], columns: Columns, path: Path) -> None:
 
 
 def _pyarrow() -> tuple[Any, Any]:
-    try:
-        return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
-    except ImportError:
-        raise UserError(
-            "A .parquet table needs pyarrow, which is not installed. Run: pip install"
-            " 'ferjax[parquet]', or give a .csv or .jsonl name."
-        ) from None
+    needed = ("parquet", "A .parquet table", "or give a .csv or .jsonl name.")
+    return require_package("pyarrow", *needed), require_package("pyarrow.parquet", *needed)
 
 
 _WRITERS: dict[str, Callable[[Iterable[Any], Columns, Path], None]] = {

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 import jax
@@ -62,6 +63,7 @@ def checkpoint_meta(
         "averaged": sorted(flatten(state.ema or {})),
         "best": host.best,
         "sums": [np.asarray(value).item() for value in host.sums],
+        "saved": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": host.seconds,
         "spent": dict(host.spent),
         "program": dict(program),

@@ -164,13 +164,13 @@ def _for_network(
     kept = [name for name in classes if same and name in run.classes]
     variables = {**fit.variables, **_head(config, run, model, spec, classes, kept)}
     new = [*fit.hidden, *([] if kept else ["head"])]
-    said = {
+    described = {
         "outputs kept, by name": kept,
         "outputs new, at random": [name for name in classes if kept and name not in kept],
         "outputs left out": [name for name in run.classes if kept and name not in kept],
         "new, at random": new,
     }
-    lines = (f"{words}: {', '.join(names)}" for words, names in said.items() if names)
+    lines = (f"{words}: {', '.join(names)}" for words, names in described.items() if names)
     origin = (*_origin(config, own, run), *lines, *_before(run))
     return InitialWeights(variables, needed, run.spec, origin)
 

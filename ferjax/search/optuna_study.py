@@ -15,6 +15,7 @@ import numpy as np
 from ferjax.errors import UserError
 from ferjax.runtime.append_lines import drop_torn_line
 from ferjax.runtime.move_aside import move_aside
+from ferjax.runtime.optional_packages import require_package
 from ferjax.search.search_plan import (
     LOCK_FILE,
     STUDY_FILE,
@@ -65,13 +66,7 @@ def import_optuna() -> Any:
     Raises:
       UserError: it is not installed.
     """
-    try:
-        import optuna
-    except ImportError:
-        raise UserError(
-            "the search needs the package optuna, which is not installed. Run: pip install"
-            " 'ferjax[search]'"
-        ) from None
+    optuna = require_package("optuna", "search", "the search")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna
 

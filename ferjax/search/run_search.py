@@ -63,9 +63,9 @@ def run_search(
     set_study_aside(search)
     study = open_study(search)
     total, progress = search.trials, search.base.progress
-    told = ended_trials(trial_rows(search, study))
-    if told:
-        say(f"{len(told)} of {total} trials have ended before", progress)
+    reported = ended_trials(trial_rows(search, study))
+    if reported:
+        say(f"{len(reported)} of {total} trials have ended before", progress)
     with (
         ending_as_ctrl_c(),
         worker_lock(search.out) as worker,
@@ -77,7 +77,7 @@ def run_search(
                 report = study_report(search, rows)
                 path = write_trials_report(report, search.out)
             update_progress_bar(bar, rows)
-            for line in new_trial_lines(rows, total, told):
+            for line in new_trial_lines(rows, total, reported):
                 say(line, progress)
             trial = claim_trial(search, study, worker)
             if trial is None:

@@ -53,19 +53,19 @@ def ended_trials(rows: Sequence[Mapping[str, Any]]) -> set[int]:
     return {row["number"] for row in rows if row["state"] != "running"}
 
 
-def new_trial_lines(rows: Sequence[Mapping[str, Any]], total: int, told: set[int]) -> list[str]:
+def new_trial_lines(rows: Sequence[Mapping[str, Any]], total: int, reported: set[int]) -> list[str]:
     """Returns a line for each trial that has ended since the last call.
 
     Args:
       rows: from `trial_rows`.
       total: number of trials of the search.
-      told: numbers of the trials that have had their line; those of the new ones are added.
+      reported: numbers of the trials that have had their line; those of the new ones are added.
     """
     ended, best, lines = ended_trials(rows), best_row(rows), []
     for row in rows:
-        if row["number"] not in ended - told:
+        if row["number"] not in ended - reported:
             continue
-        told.add(row["number"])
+        reported.add(row["number"])
         accuracy = "-" if row["accuracy"] is None else f"{100 * row['accuracy']:.1f} %"
         values = "".join(f"  {name}={v}" for name, v in row["values"].items() if v is not None)
         line = (

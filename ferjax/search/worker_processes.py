@@ -44,9 +44,9 @@ def run_workers(
     search = plan_search(config, given)
     set_study_aside(search)
     study_exists(search)
-    told: set[int] = set()
+    reported: set[int] = set()
     if study_exists(search):
-        told |= ended_trials(trial_rows(search, open_study(search)))
+        reported |= ended_trials(trial_rows(search, open_study(search)))
     with _worker_processes(search, command) as children, _progress_bar(search) as bar:
         while any(child.poll() is None for child in children):
             time.sleep(_POLL_SECONDS)
@@ -54,7 +54,7 @@ def run_workers(
             if study_exists(search):
                 rows = trial_rows(search, open_study(search))
                 update_progress_bar(bar, rows)
-                for line in new_trial_lines(rows, search.trials, told):
+                for line in new_trial_lines(rows, search.trials, reported):
                     say(line, search.base.progress)
     _raise_worker_error(search, children)
     path = search.out / "report.json"

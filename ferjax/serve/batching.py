@@ -25,7 +25,7 @@ _BUSY_RETRY_SECONDS = 1
 
 
 @dataclass(eq=False)
-class _Asked:
+class _Request:
     """The faces of one request, and what is known of them.
 
     Attributes:
@@ -42,7 +42,7 @@ class _Asked:
 
 
 # A face: the request that it belongs to, and its number there.
-_Batch = list[tuple[_Asked, int]]
+_Batch = list[tuple[_Request, int]]
 
 
 class Batcher:
@@ -71,7 +71,7 @@ class Batcher:
         self._predict, self._batch_size = predict, batch_size
         self._most_waiting, self._wait_seconds = most_waiting, wait_seconds
         self._on_batch = on_batch
-        self._queue: deque[_Asked] = deque()
+        self._queue: deque[_Request] = deque()
         self._waiting = 0
         self._network = ThreadPoolExecutor(1, "network")
         # Whether a call is under way, or about to be made.
@@ -97,14 +97,14 @@ class Batcher:
         if self._waiting and self._waiting + len(faces) > self._most_waiting:
             raise Refused(503, "too many faces wait; try again soon", _BUSY_RETRY_SECONDS)
         loop = asyncio.get_running_loop()
-        asked = _Asked(faces, loop.create_future())
-        self._queue.append(asked)
+        request = _Request(faces, loop.create_future())
+        self._queue.append(request)
         self._waiting += len(faces)
         if not self._at_work:
             self._at_work = True
             wait = 0 if self._waiting >= self._batch_size else self._wait_seconds
             loop.call_later(wait, self._call_network)
-        return await asked.answer
+        return await request.answer
 
     def _call_network(self) -> None:
         """Starts a call with the faces that wait; stops if there are none."""
@@ -113,7 +113,7 @@ class Batcher:
         self._at_work = bool(batch)
         if not batch:
             return
-        faces = [asked.faces[k] for asked, k in batch]
+        faces = [request.faces[k] for request, k in batch]
         begun = time.perf_counter()
         call = asyncio.get_running_loop().run_in_executor(self._network, self._predict, faces)
 
@@ -129,18 +129,18 @@ class Batcher:
         """Takes so many faces from the front of the queue."""
         batch: _Batch = []
         while len(batch) < count:
-            asked = self._queue[0]
-            end = min(asked.taken + count - len(batch), len(asked.faces))
-            batch += [(asked, k) for k in range(asked.taken, end)]
-            asked.taken = end
-            if end == len(asked.faces):
+            request = self._queue[0]
+            end = min(request.taken + count - len(batch), len(request.faces))
+            batch += [(request, k) for k in range(request.taken, end)]
+            request.taken = end
+            if end == len(request.faces):
                 self._queue.popleft()
         self._waiting -= count
         return batch
 
     def _leave_out_abandoned(self) -> None:
         """Drops the faces of requests that nobody waits for any more."""
-        if any(asked.answer.done() for asked in self._queue):
+        if any(request.answer.done() for request in self._queue):
             self._queue = deque(each for each in self._queue if not each.answer.done())
             self._waiting = sum(len(each.faces) - each.taken for each in self._queue)
 
@@ -159,13 +159,13 @@ def _tell(batch: _Batch, found: np.ndarray | BaseException) -> None:
     """Gives the rows of a batch to its requests; an error to those that still wait."""
     first = 0
     # The faces of one request lie side by side.
-    for asked, count in Counter(asked for asked, _ in batch).items():
+    for request, count in Counter(request for request, _ in batch).items():
         rows, first = slice(first, first + count), first + count
-        if asked.answer.done():  # its sender has left, or another batch of it has failed
+        if request.answer.done():  # its sender has left, or another batch of it has failed
             continue
         if isinstance(found, BaseException):
-            asked.answer.set_exception(found)
+            request.answer.set_exception(found)
             continue
-        asked.rows.append(found[rows])
-        if sum(map(len, asked.rows)) == len(asked.faces):
-            asked.answer.set_result(np.concatenate(asked.rows))
+        request.rows.append(found[rows])
+        if sum(map(len, request.rows)) == len(request.faces):
+            request.answer.set_result(np.concatenate(request.rows))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ferjax.export.card_page import accuracy_text, coverage_line, network_text
 from ferjax.report.pages.markdown_tables import percentage
 from ferjax.serve.explanations import available_methods
 from ferjax.serve.limits import Limits
@@ -39,18 +40,16 @@ def card_facts(card: Mapping[str, Any]) -> dict[str, str]:
     scores, training = card.get("scores"), card.get("training")
     if not scores or not training:
         return {}
-    low, high = scores["accuracy_interval"]
     images = sum(training["images"].values())
     facts = {
-        "network": f"{card['model']}, {card['parameters']:,} parameters",
+        "network": network_text(card),
         "trained on": f"{images:,} faces of {training['data set']}",
         "measured on": str(scores["split"]),
-        "accuracy": f"{percentage(scores['accuracy'])} (95 %: {percentage(low)} to"
-        f" {percentage(high)})",
+        "accuracy": accuracy_text(scores),
         "mean-class accuracy": percentage(scores["mean_class_accuracy"]),
     }
     if sets := scores.get("prediction_sets"):
-        facts[f"coverage of sets at {percentage(sets['asked'], 0)}"] = percentage(sets["coverage"])
+        facts |= coverage_line(sets)
     return {**facts, **{f"licence of the {k}": v for k, v in card.get("licence", {}).items()}}
 
 

@@ -1,11 +1,10 @@
 """Numbers about the server for Prometheus; none of them says anything about a picture or person."""
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ferjax.errors import UserError
+from ferjax.runtime.optional_packages import require_package
 
 # Seconds, from an answer at once to a long video; faces of a batch.
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -14,13 +13,7 @@ _FACES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 def serve_package(name: str) -> Any:
     """Returns a module of the extra `serve`; raises `UserError` if it is not installed."""
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        raise UserError(
-            f"launch.serve needs {name.partition('.')[0]}, which is not installed. Run: pip install"
-            " 'ferjax[serve]'"
-        ) from None
+    return require_package(name, "serve", "launch.serve")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """From uploaded pictures to rows of a prediction table, by the steps of `launch.predict`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +22,6 @@ from ferjax.serve.uploads import Upload, open_picture
 _SMALL_BYTES, _SMALL_PIXELS = 30_000, 128 * 128
 # Faces that a thread decodes before it looks for other work.
 _PART = 16
-# Beginnings of a cell that a spreadsheet computes.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -152,17 +150,4 @@ def table_of(service: Service, rows: Sequence[Row], *, faces: bool) -> str:
     """
     sets = service.recogniser.set_threshold is not None
     columns = TableColumns(service.recogniser.classes, faces=faces, sets=sets)
-    safe = [
-        replace(row, file=without_formula(row.file), reason=without_formula(row.reason))
-        for row in rows
-    ]
-    return csv_text(safe, columns, header=True)
-
-
-def without_formula(text: str) -> str:
-    """Returns a text that spreadsheets show as it is: an apostrophe stands before a formula.
-
-    Names of files are whatever their sender writes; `=HYPERLINK(...)` would be computed by whoever
-    opens the table.
-    """
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return csv_text(rows, columns, header=True)

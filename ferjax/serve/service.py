@@ -134,19 +134,19 @@ async def while_connected(
       Refused: time is up (503 or `too_late`), or the client has left (499, which nobody reads).
     """
     job = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_left(request))
+    departure = asyncio.ensure_future(_left(request))
     try:
-        await asyncio.wait({job, gone}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({job, departure}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if job.done():
             return job.result()
-        if gone.done():
+        if departure.done():
             raise Refused(499, "the client has left")
         if too_late:
             raise too_late
         raise Refused(503, f"the work took more than {seconds:.0f} s, the limit of this server")
     finally:
         job.cancel()
-        gone.cancel()
+        departure.cancel()
 
 
 async def _left(request: Any) -> None:

@@ -17,6 +17,7 @@ from ferjax.data.splits.bad_images import ON_BAD_IMAGE
 from ferjax.data.splits.exclude_file import EXCLUDE, excluded, read_exclude
 from ferjax.errors import UserError, printable, unknown_name
 from ferjax.faces.crop_face import Crop, CropPlan, crop_face
+from ferjax.report.spreadsheet_text import without_formula
 from ferjax.runtime.atomic_files import temporary_beside
 from ferjax.runtime.progress_bar import tqdm
 
@@ -41,7 +42,7 @@ class Row:
         box = ["", "", "", ""] if detected is None or not detected.box else detected.box
         faces = "" if detected is None else detected.faces
         degrees = f"{detected.degrees:.1f}" if detected and detected.box else ""
-        names = printable(self.file), printable(self.crop)
+        names = (without_formula(printable(name)) for name in (self.file, self.crop))
         return [*names, *(str(c) for c in (faces, *box, degrees, self.decision))]
 
 
@@ -176,7 +177,7 @@ def _write_png(image: np.ndarray, path: Path) -> None:
 
 
 def _crops_csv(rows: Sequence[Row]) -> bytes:
-    """Returns the content of `crops.csv`; names are printable, as in reports and exclude.txt."""
+    """Returns the content of `crops.csv`; names are printable, and no formulas."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)

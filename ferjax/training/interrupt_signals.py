@@ -27,21 +27,21 @@ def interrupt_requests(joined: bool = False) -> Iterator[Callable[[], bool]]:
       joined: whether several processes run as one: SIGTERM is then left to JAX, which tells all of
         them (`processes.stop_requested`), and whatever else asks to end ends them in its name.
     """
-    asked: list[int] = []
+    received: list[int] = []
 
     def handle(number: int, frame: object) -> None:
-        asked.append(number)
-        if len(asked) > 1:
+        received.append(number)
+        if len(received) > 1:
             _raise(number, frame)
 
     with _handled(handle, {signal.SIGTERM} if joined else set()):
         try:
-            yield lambda: bool(asked)
+            yield lambda: bool(received)
         except KeyboardInterrupt:
             if joined:
                 raise Terminated from None
-            if asked:
-                raise _error_of(asked[0]) from None
+            if received:
+                raise _error_of(received[0]) from None
             raise
 
 

@@ -48,8 +48,8 @@ def fit(
         state, host = _train_epoch(state, host, plan, parts, epoch, first, started)
         check_finite(host.sums, plan.steps_per_epoch)
         images = (plan.steps_per_epoch - first) * plan.batch_size
-        gone = since(parts.spent, before)
-        rate = images / (time.monotonic() - began - gone["compile"] - gone["save"])
+        spent = since(parts.spent, before)
+        rate = images / (time.monotonic() - began - spent["compile"] - spent["save"])
         first, step = 0, int(state.step)
         parts.log_train(epoch, step, host.sums, rate, host.scale)
         host, accuracy = replace(host, sums=parts.zero_sums()), None

@@ -25,13 +25,15 @@ def brute_force(votes: np.ndarray, named: list[str]) -> tuple[float, float]:
     """Returns the agreement of persons, and of a network that names `named`, with the others."""
     person, network = [], []
     for row, name in zip(votes, named, strict=True):
-        said = [column for column, count in zip(COLUMNS, row, strict=True) for _ in range(count)]
-        for i, own in enumerate(said):
-            others = said[:i] + said[i + 1 :]
+        votes_cast = [
+            column for column, count in zip(COLUMNS, row, strict=True) for _ in range(count)
+        ]
+        for i, own in enumerate(votes_cast):
+            others = votes_cast[:i] + votes_cast[i + 1 :]
             most = max(others.count(column) for column in COLUMNS)
             top = [column for column in COLUMNS if others.count(column) == most]
-            person.append(Fraction(own in top, len(top) * len(said)))
-            network.append(Fraction(name in top, len(top) * len(said)))
+            person.append(Fraction(own in top, len(top) * len(votes_cast)))
+            network.append(Fraction(name in top, len(top) * len(votes_cast)))
     return float(sum(person) / len(votes)), float(sum(network) / len(votes))
 
 

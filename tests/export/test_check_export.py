@@ -19,16 +19,18 @@ FILE = ExportedFile(Path("x.onnx"), "float32", "use_onnx.py")
 
 
 @pytest.mark.parametrize(
-    ("difference", "agreement", "said"),
+    ("difference", "agreement", "message"),
     [
         (2e-5, 1.0, r"x.onnx is not exported: its probabilities differ.*2.0e-05, 1e-05 allowed"),
         (float("nan"), 1.0, "differ from ferjax's by up to nan"),
         (1e-6, 0.9, r"another emotion than ferjax for 10.0% of the faces, 1.0% allowed"),
     ],
 )
-def test_an_export_that_differs_is_an_error(difference: float, agreement: float, said: str) -> None:
+def test_an_export_that_differs_is_an_error(
+    difference: float, agreement: float, message: str
+) -> None:
     check_bounds(FILE, 1e-6, 1.0)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         check_bounds(FILE, difference, agreement)
 
 
@@ -66,10 +68,10 @@ def test_drawn_faces_take_the_shape_of_the_network() -> None:
 def test_weights_are_checked_on_val_or_on_the_images_that_are_given(
     dataset: str, split: str | None, monkeypatch: pytest.MonkeyPatch, small_network: Any
 ) -> None:
-    asked = []
+    splits = []
 
     def load(config: Any, *_: Any) -> Any:
-        asked.append(config.split)
+        splits.append(config.split)
         raise UserError("not there")
 
     monkeypatch.setattr(check_faces, "network_config", lambda _: SimpleNamespace(dataset=dataset))
@@ -77,7 +79,7 @@ def test_weights_are_checked_on_val_or_on_the_images_that_are_given(
     network = small_network("cnn3", scaled=False)
     config = ExportConfig(weights="fernet-ferplus", out="x")
     faces, _ = check_faces.faces_for_weights(network, config)
-    assert (asked, faces.real) == ([split], False)
+    assert (splits, faces.real) == ([split], False)
     with pytest.raises(UserError, match="not there"):
         check_faces.faces_for_weights(network, dataclasses.replace(config, data_dir="faces"))
 

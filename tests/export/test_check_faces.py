@@ -9,6 +9,6 @@ from ferjax.export.check_faces import check_classes
 @pytest.mark.parametrize("what", ["network", "run"])
 def test_data_of_other_classes_are_refused(what: str) -> None:
     check_classes("mine", ["fear", "joy"], ("fear", "joy"), what)
-    said = rf"mine there has the classes joy, fear, the {what} fear, joy\. Give the {what}'s own"
-    with pytest.raises(UserError, match=said):
+    message = rf"mine there has the classes joy, fear, the {what} fear, joy\. Give the {what}'s own"
+    with pytest.raises(UserError, match=message):
         check_classes("mine", ("joy", "fear"), ("fear", "joy"), what)

@@ -264,7 +264,7 @@ def test_a_file_that_another_command_wrote_meanwhile_stays(
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "message"),
     [
         ({}, "--workdir is missing"),
         ({"workdir": "a", "weights": "b"}, "two networks"),
@@ -274,8 +274,8 @@ def test_a_file_that_another_command_wrote_meanwhile_stays(
         ({"weights": "a", "format": ()}, "--format"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(fields: dict[str, Any], said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_settings_that_make_no_sense_are_refused(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         ExportConfig(out="x", **fields)
 
 

@@ -39,7 +39,7 @@ def end(*arguments: str, **options: object) -> "subprocess.CompletedProcess[str]
 
 
 @pytest.mark.parametrize(
-    ("entry_point", "said"),
+    ("entry_point", "message"),
     [
         ("train", "stopped; the same command with --resume continues from here\n"),
         ("predict", "stopped\n"),
@@ -49,9 +49,9 @@ def end(*arguments: str, **options: object) -> "subprocess.CompletedProcess[str]
         ("bench", "stopped\n"),
     ],
 )
-def test_only_a_command_with_resume_speaks_of_it(entry_point: str, said: str) -> None:
+def test_only_a_command_with_resume_speaks_of_it(entry_point: str, message: str) -> None:
     done = end(entry_point, "stop")
-    assert (done.returncode, done.stderr) == (130, said)
+    assert (done.returncode, done.stderr) == (130, message)
 
 
 @pytest.mark.parametrize("arguments", [("predict", "print"), ("train", "--help")])

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import zipfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,37 @@ def test_a_killed_command_goes_on_and_its_table_is_the_same(
     predict(tiny_run, folder, out=str(cut))
     assert cut.read_bytes() == whole.read_bytes()
     assert not journal.exists()
+
+
+def test_names_are_no_formulas_in_csv_and_a_killed_command_knows_them(
+    tiny_run: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PredictSettings, "chunk", 1)
+    monkeypatch.chdir(folder)
+    names = ["=SUM(A1).png", "@1.png", "0.png", "+2.png"]
+    for name in names:
+        Path(name).write_bytes(Path("1.png").read_bytes())
+    original, counts = predict_inputs, Counter[str]()
+
+    def killed(*arguments: Any) -> Any:
+        counts["calls"] += 1
+        for rows in original(*arguments):
+            counts["chunks"] += 1
+            yield rows
+            if counts["calls"] == 1:
+                raise Killed
+
+    monkeypatch.setattr(run_predict, "predict_inputs", killed)
+    out, lines = folder.parent / "p.csv", folder.parent / "p.jsonl"
+    with pytest.raises(Killed):
+        predict(tiny_run, *names, out=str(out))
+    predict(tiny_run, *names, out=str(out))
+    # The first row was kept: each input has been read once.
+    assert counts["chunks"] == len(names)
+    guarded = ["'=SUM(A1).png", "'@1.png", "0.png", "'+2.png"]
+    assert [row["file"] for row in table(out)] == guarded
+    predict(tiny_run, *names, out=str(lines))
+    assert [json.loads(line)["file"] for line in lines.read_text().splitlines()] == names
 
 
 def test_results_inside_a_folder_that_is_read(

@@ -456,9 +456,9 @@ def test_ctrl_c_stops_between_two_blocks(
     monkeypatch.setattr(cached_features, "_BLOCK", 8)
     task = make_task("trunk", feature_cache="on")
     variables = variables_of(task)
-    asked = iter([False, False, True])
+    interruptions = iter([False, False, True])
     with pytest.raises(KeyboardInterrupt):
-        prepare_phase_inputs(task, 0, variables, lambda: next(asked))
+        prepare_phase_inputs(task, 0, variables, lambda: next(interruptions))
     assert computed == [8] * 2
     prepare_phase_inputs(task, 0, variables)
     assert computed == [8] * 6

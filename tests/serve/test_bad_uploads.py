@@ -197,7 +197,7 @@ def test_ten_uploads_at_once(
         assert found == pytest.approx(alone[k % 8], abs=1e-5)
 
 
-def asked(path: str, size: int) -> dict[str, Any]:
+def upload_scope(path: str, size: int) -> dict[str, Any]:
     """Returns the ASGI scope of a POST with a body of so many bytes."""
     headers = [(b"host", b"127.0.0.1"), (b"content-type", b"image/png")]
     return {
@@ -235,7 +235,7 @@ def test_a_client_that_leaves_costs_nothing_more(
         async def send(message: Any) -> None:
             sent.append(message)
 
-        await app(asked("/api/faces", len(picture)), receive, send)
+        await app(upload_scope("/api/faces", len(picture)), receive, send)
         return sent
 
     async def main() -> None:
@@ -275,7 +275,7 @@ def test_bodies_take_memory_as_they_come(
         async def send(message: Any) -> None:
             sent.append(message)
 
-        await app(asked("/api/crops", size), receive, send)
+        await app(upload_scope("/api/crops", size), receive, send)
         return sent[0]["status"], dict(sent[0]["headers"])
 
     async def main() -> None:
@@ -325,7 +325,7 @@ def test_a_slow_body_and_slow_work_are_given_up(
         async def send(message: Any) -> None:
             sent.append(message)
 
-        await app(asked(path, len(picture)), receive, send)
+        await app(upload_scope(path, len(picture)), receive, send)
         return sent[0]["status"], sent[1]["body"]
 
     async def main() -> None:

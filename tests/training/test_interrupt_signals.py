@@ -39,7 +39,7 @@ def test_first_press_is_a_request_and_the_second_stops() -> None:
 def test_a_scheduler_asks_as_ctrl_c_does(number: int) -> None:
     before = signal.getsignal(number)
 
-    def asked(again: bool) -> None:
+    def run_until_asked(again: bool) -> None:
         with interrupt_requests() as interrupted:
             os.kill(os.getpid(), number)
             assert interrupted()
@@ -49,7 +49,7 @@ def test_a_scheduler_asks_as_ctrl_c_does(number: int) -> None:
 
     for again in (False, True):
         with pytest.raises(Terminated):
-            asked(again)
+            run_until_asked(again)
     assert signal.getsignal(number) is before
 
 

@@ -66,18 +66,29 @@ def torch_probabilities(network: Network, *, channels_last: bool) -> Probabiliti
 
 def onnx_probabilities(network: Network) -> Probabilities:
     """Returns the network in onnxruntime, exported by PyTorch, with the default options."""
+    return onnx_of_torch(_module(network), network.side, network.channels)
+
+
+def onnx_of_torch(module: Any, side: int, channels: int) -> Probabilities:
+    """Returns a PyTorch module in onnxruntime, exported by PyTorch for any number of images.
+
+    Args:
+      module: uint8 images [B, C, H, W] → probabilities.
+      side: H and W.
+      channels: C.
+    """
     import torch
 
     onnxruntime = importlib.import_module("onnxruntime")
 
-    example = torch.zeros((2, network.channels, network.side, network.side), dtype=torch.uint8)
+    example = torch.zeros((2, channels, side, side), dtype=torch.uint8)
     with tempfile.TemporaryDirectory(prefix="ferjax-bench-") as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         file = Path(folder) / "network.onnx"
         # The exporter tells its progress on standard output.
         with contextlib.redirect_stdout(io.StringIO()):
             torch.onnx.export(
-                _module(network),
+                module,
                 (example,),
                 str(file),
                 dynamic_shapes=({0: torch.export.Dim("faces")},),
@@ -118,12 +129,17 @@ def loop_over_files(
 
 def _module(network: Network) -> Any:
     """Returns the PyTorch module from uint8 images [B, C, H, W] to probabilities."""
+    return probabilities_module(network.twin())
+
+
+def probabilities_module(network: Any) -> Any:
+    """Returns a PyTorch module from uint8 images [B, C, H, W] to a network's probabilities."""
     import torch
 
     class Probability(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.network = network.twin()
+            self.network = network
 
         def forward(self, images: Any) -> Any:
             return self.network(images.float() / 255).softmax(-1)

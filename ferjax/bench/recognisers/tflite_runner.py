@@ -1,12 +1,11 @@
 """Runs a TFLite classifier through `ai-edge-litert`."""
 
-import importlib
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from ferjax.errors import UserError
+from ferjax.runtime.optional_packages import require_package
 
 
 def tflite_runner(model: bytes, source: str) -> Callable[[np.ndarray], np.ndarray]:
@@ -21,13 +20,8 @@ def tflite_runner(model: bytes, source: str) -> Callable[[np.ndarray], np.ndarra
     Raises:
       UserError: `ai-edge-litert` is not installed, or the file is damaged.
     """
-    try:
-        litert: Any = importlib.import_module("ai_edge_litert.interpreter")
-    except ImportError as error:
-        raise UserError(
-            f"{source} is a TFLite file; running it needs ai-edge-litert ({error}):"
-            " pip install 'ferjax[bench]'."
-        ) from None
+    purpose = f"{source} is a TFLite file; running it"
+    litert = require_package("ai_edge_litert.interpreter", "bench", purpose)
     try:
         interpreter = litert.Interpreter(model_content=model)
         interpreter.allocate_tensors()

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ferjax.errors import UserError
+from ferjax.runtime.optional_packages import require_package
 
 
 def hub_cached(repository: str, file: str) -> Path | None:
@@ -21,15 +22,10 @@ def hub_download(repository: str, file: str, folder: Path) -> Path:
     Raises:
       UserError: huggingface_hub is not installed, or the download failed.
     """
+    purpose = f"{repository} is on the Hugging Face hub; the download"
+    hub = require_package("huggingface_hub", "hub", purpose)
     try:
-        from huggingface_hub import hf_hub_download
-    except ImportError:
-        raise UserError(
-            f"{repository} is on the Hugging Face hub, and the package huggingface_hub is not"
-            " installed. Run: pip install 'ferjax[hub]'"
-        ) from None
-    try:
-        return Path(hf_hub_download(repository, file, local_dir=folder))
+        return Path(hub.hf_hub_download(repository, file, local_dir=folder))
     except OSError as error:  # huggingface_hub raises it for network, hub and disk errors
         reason = str(error).strip().partition("\n")[0]
         raise UserError(

@@ -15,6 +15,7 @@ import numpy as np
 from ferjax.convert.readers.source_file import Source, dtype_notes
 from ferjax.convert.rules.match_and_convert import Leaf
 from ferjax.errors import UserError
+from ferjax.runtime.optional_packages import require_package
 
 _ARCHIVE_MEMBER = "model.weights.h5"  # of a .keras archive
 
@@ -25,12 +26,7 @@ def open_keras(path: Path) -> Source:
     Raises:
       UserError: h5py is missing, or the file is damaged or has no Keras layers.
     """
-    try:
-        import h5py
-    except ImportError:
-        raise UserError(
-            f"{path} is a Keras file; reading it needs h5py: pip install 'ferjax[convert]'."
-        ) from None
+    h5py = require_package("h5py", "convert", f"{path} is a Keras file; reading it")
     try:
         content = io.BytesIO(_unpacked(path)) if zipfile.is_zipfile(path) else None
         with h5py.File(content or path, "r") as file:

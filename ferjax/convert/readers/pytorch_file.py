@@ -13,6 +13,7 @@ from ferjax.convert.readers.restricted_unpickler import restricted_pickle
 from ferjax.convert.readers.source_file import Source, dtype_notes, shorten, without_prefixes
 from ferjax.convert.rules.match_and_convert import Leaf
 from ferjax.errors import UserError
+from ferjax.runtime.optional_packages import require_package
 
 # Keys under which training scripts store the network's state dict; averaged weights come first.
 _WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model", "net")
@@ -65,12 +66,7 @@ def _load(path: Path, mapped: bool) -> tuple[Any, list[str]]:
     Torch's own loader builds tensors and containers and refuses all else; then `restricted_pickle`
     reads the file.
     """
-    try:
-        import torch
-    except ImportError:
-        raise UserError(
-            f"{path} is a PyTorch file; reading it needs torch: pip install 'ferjax[convert]'."
-        ) from None
+    torch = require_package("torch", "convert", f"{path} is a PyTorch file; reading it")
 
     def load(**options: Any) -> Any:
         with path.open("rb") as file:

@@ -49,7 +49,7 @@ def load_split_faces(config: ExplainConfig, explainer: Explainer, source: str | 
       UserError: no such data or split, or none of its classes is one of the network's.
     """
     own, is_run = network_config(source), named_card(source) is None
-    asked = EvalConfig(
+    evaluated = EvalConfig(
         workdir=str(source) if is_run else "",
         weights=None if is_run else str(source),
         dataset=config.dataset,
@@ -59,7 +59,7 @@ def load_split_faces(config: ExplainConfig, explainer: Explainer, source: str | 
     )
     say(f"reading {config.dataset or own.dataset}", config.progress)
     record = read_split_record(Path(source)) if is_run else None
-    data = load_evaluated_data(asked, own, explainer.predictor.spec.size, record)
+    data = load_evaluated_data(evaluated, own, explainer.predictor.spec.size, record)
     classes = explainer.predictor.classes
     columns = np.array([classes.index(c) if c in classes else -1 for c in data.bundle.classes])
     labels = columns[data.split.labels]

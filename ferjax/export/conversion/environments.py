@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ferjax.errors import UserError
-from ferjax.runtime.atomic_files import temporary_beside
+from ferjax.runtime.atomic_files import remove_left_by_killed_processes, temporary_beside
 from ferjax.runtime.cache_root import cache_root
+from ferjax.runtime.failed_process import last_lines
 from ferjax.runtime.progress_lines import say
 
 # Name → what pip installs. jax2onnx needs an orbax-checkpoint older than ferjax's: beside a newer
@@ -42,7 +43,6 @@ _IMPORTED = {"onnx": "onnxruntime", "tflite": "ai_edge_litert.interpreter"}
 _DROPPED = frozenset({"PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"})
 # In a home that machines share another one may be making the same environment, for hours.
 _DAY = 86400
-_LAST_LINES = 4
 
 
 def environments_folder() -> Path:
@@ -55,7 +55,8 @@ def converter_python(name: str, progress: bool = True) -> Path:
     """Returns the interpreter of a converter's environment, which is made at the first call.
 
     It is built under a temporary name and renamed when it is complete, so a command that was killed
-    leaves none behind that is half made. One whose Python is gone is made again.
+    leaves none behind that is taken for complete; a later call removes what it left, a day after.
+    One whose Python is gone is made again.
 
     Args:
       name: a key of `ENVIRONMENTS`.
@@ -74,6 +75,9 @@ def converter_python(name: str, progress: bool = True) -> Path:
             progress,
         )
         _make(folder, packages, _IMPORTED[name])
+    else:
+        # A command that was killed may have left a gigabyte of one half made.
+        remove_left_by_killed_processes(folder, _DAY)
     return interpreter(folder)
 
 
@@ -111,16 +115,15 @@ def _make(folder: Path, packages: Sequence[str], module: str) -> None:
 
 
 def _run(command: Sequence[str], folder: Path, what: str) -> None:
-    """Runs a step of making an environment; raises `UserError` with the last lines it said."""
+    """Runs a step of making an environment; raises `UserError` with the last lines it printed."""
     # Packages of the calling process must not be taken for those of the environment.
     variables = {key: value for key, value in os.environ.items() if key not in _DROPPED}
     # Also where pip's configuration says otherwise.
     variables["PIP_USER"] = "0"
     done = subprocess.run(command, env=variables, capture_output=True, text=True, errors="replace")
     if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-_LAST_LINES:]
         raise UserError(
             f"The converter's environment {folder.name} cannot be made: {what} ended with"
-            f" {done.returncode}:\n" + "\n".join(said) + "\nIt needs a package index (network, or"
-            " pip's configuration) once; afterwards it is kept and needs none."
+            f" {done.returncode}:\n{last_lines(done)}\nIt needs a package index (network, or pip's"
+            " configuration) once; afterwards it is kept and needs none."
         )

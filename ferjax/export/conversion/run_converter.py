@@ -14,8 +14,7 @@ import ferjax
 from ferjax.errors import UserError
 from ferjax.export.conversion.exchange import ANSWER, ARRAYS, REQUEST
 from ferjax.runtime.compile_cache import compile_cache_folder
-
-_LAST_LINES = 8
+from ferjax.runtime.failed_process import last_lines
 
 
 def run_converter(
@@ -38,7 +37,7 @@ def run_converter(
       folder: empty, of this call.
 
     Raises:
-      UserError: the process failed, with the last lines of what it said.
+      UserError: the process failed, with the last lines that it printed.
     """
     (folder / REQUEST).write_text(json.dumps(request), "utf-8")
     named: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
@@ -65,10 +64,9 @@ def run_converter(
     done = subprocess.run(command, env=variables, capture_output=True, text=True, errors="replace")
     answer = folder / ANSWER
     if done.returncode or not answer.is_file():
-        said = "\n".join((done.stderr + done.stdout).strip().splitlines()[-_LAST_LINES:])
         raise UserError(
             f"the converter {module} failed (exit {done.returncode}). The network is as it was; its"
-            f" last lines:\n{said}"
+            f" last lines:\n{last_lines(done)}"
         )
     return json.loads(answer.read_text("utf-8"))
 

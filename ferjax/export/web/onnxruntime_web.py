@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ferjax.errors import UserError
 from ferjax.runtime.atomic_files import write_atomically
+from ferjax.runtime.failed_process import last_lines
 from ferjax.runtime.package_archives import read_package
 from ferjax.runtime.progress_lines import say
 
@@ -99,16 +100,15 @@ def write_runtime(folder: Path, cache: Path, progress: bool = True) -> None:
 
 
 def _fetch(archive: Path) -> None:
-    """Fetches the package's archive; raises `UserError` with what npm said where that fails."""
+    """Fetches the package's archive; raises `UserError` with what npm printed where that fails."""
     archive.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         command = [shutil.which("npm") or "npm", "pack", "--silent", _PACKAGE]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
         files = sorted(Path(folder).glob("*.tgz"))
         if done.returncode or len(files) != 1:
-            said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-4:])
             raise UserError(
                 f"npm could not fetch {_PACKAGE} (exit {done.returncode}). It needs its registry"
-                f" once; or put the archive into {archive.parent}:\n{said}"
+                f" once; or put the archive into {archive.parent}:\n{last_lines(done)}"
             )
         write_atomically(archive, files[0].read_bytes())

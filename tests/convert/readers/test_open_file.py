@@ -143,4 +143,4 @@ def test_errors_name_missing_packages(
     path = write(tmp_path / "a", container)
     monkeypatch.setitem(sys.modules, package, None)
     message = error_message(path)
-    assert f"needs {package}: pip install 'ferjax[convert]'" in message
+    assert f"needs {package}, which is not installed. Run: pip install 'ferjax[convert]'" in message

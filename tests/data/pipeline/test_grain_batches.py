@@ -121,9 +121,9 @@ def test_a_resumed_run_gets_the_batches_of_the_whole_run(
         patch.setattr(grain_batches, "_BATCHES_PER_ELEMENT", together)
         found = list(iterate(KINDS[kind](size, seed), start))
     again = KINDS[kind](size, seed)
-    asked = [again[i] for i in reversed(range(start, len(again)))][::-1]
+    chosen = [again[i] for i in reversed(range(start, len(again)))][::-1]
     assert len(whole) == len(again)
-    for one, other, third in zip(found, asked, whole[start:], strict=True):
+    for one, other, third in zip(found, chosen, whole[start:], strict=True):
         assert_same(one, other)
         assert_same(one, third)
 

@@ -13,9 +13,9 @@ N = 20
 IMAGES = np.random.default_rng(0).integers(0, 256, (N, 4, 5, 3), np.uint8)
 
 
-def counting_split(asked: list[int]) -> Split:
+def counting_split(positions: list[int]) -> Split:
     def read(indices: np.ndarray) -> np.ndarray:
-        asked.extend(np.asarray(indices).tolist())
+        positions.extend(np.asarray(indices).tolist())
         return IMAGES[indices]
 
     return Split("train", np.zeros(N, np.int32), tuple(map(str, range(N))), (4, 5, 3), read)
@@ -23,11 +23,11 @@ def counting_split(asked: list[int]) -> Split:
 
 @given(st.lists(st.lists(st.integers(0, N - 1), max_size=8), max_size=6))
 def test_same_pixels_each_image_read_once(batches: list[list[int]]) -> None:
-    asked: list[int] = []
-    split = cached(counting_split(asked))
+    positions: list[int] = []
+    split = cached(counting_split(positions))
     for batch in batches:
         np.testing.assert_array_equal(split.read(np.array(batch, int)), IMAGES[batch])
-    assert sorted(asked) == sorted({i for batch in batches for i in batch})
+    assert sorted(positions) == sorted({i for batch in batches for i in batch})
 
 
 def test_callers_cannot_write_into_the_cache() -> None:

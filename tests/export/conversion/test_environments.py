@@ -1,6 +1,8 @@
 """Environments of converters: made once, kept, and what is said where they cannot be made."""
 
+import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,26 @@ def test_what_is_there_is_used_and_another_release_is_another_environment(
     assert len(made) == 1
     monkeypatch.setitem(environments.ENVIRONMENTS, "onnx", ("no-such-package-of-ferjax==2",))
     assert converter_python("onnx", progress=False) != first
+
+
+def test_what_a_killed_command_left_is_removed_a_day_later(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make(target: Path, packages: tuple[str, ...], module: str) -> None:
+        interpreter(target).parent.mkdir(parents=True)
+        interpreter(target).touch()
+
+    monkeypatch.setattr(environments, "_make", make)
+    kept = converter_python("onnx", progress=False).parent.parent
+    # No process has this number.
+    left = kept.with_name(f".{kept.name}.99999999-0123abcd.tmp")
+    left.mkdir()
+    converter_python("onnx", progress=False)
+    assert left.exists()  # a process of another machine may be making it
+    long_ago = time.time() - 25 * 3600
+    os.utime(left, (long_ago, long_ago))
+    converter_python("onnx", progress=False)
+    assert list(folder.iterdir()) == [kept]
 
 
 def test_a_folder_that_cannot_be_written_is_named(

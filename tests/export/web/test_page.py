@@ -69,7 +69,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def page(address: str, video: Path) -> Iterator[Any]:
-    """Yields the ready page; `page.asked` are the addresses of its requests."""
+    """Yields the ready page; `page.requests` are the addresses of its requests."""
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed")
     from playwright.sync_api import sync_playwright
@@ -79,10 +79,10 @@ def page(address: str, video: Path) -> Iterator[Any]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
         page: Any = browser.new_page(viewport={"width": 1100, "height": 1000})
-        page.asked, page.said = [], []
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.on("console", lambda message: page.said.append(message.text))
-        page.on("pageerror", lambda error: page.said.append(str(error)))
+        page.requests, page.messages = [], []
+        page.on("request", lambda request: page.requests.append(request.url))
+        page.on("console", lambda message: page.messages.append(message.text))
+        page.on("pageerror", lambda error: page.messages.append(str(error)))
         page.goto(address)
         page.wait_for_selector("body[data-state=ready]", timeout=60_000)
         yield page
@@ -142,9 +142,9 @@ def test_the_camera_is_read_and_stopped(page: Any) -> None:
 
 
 def test_nothing_is_asked_of_another_host_and_text_stays_text(page: Any, address: str) -> None:
-    hosts = [url for url in page.asked if not url.startswith((address, "data:", "blob:"))]
-    assert page.asked
+    hosts = [url for url in page.requests if not url.startswith((address, "data:", "blob:"))]
+    assert page.requests
     assert not hosts
     assert page.title() == "fernet-ferplus: emotions in faces"
     assert HOSTILE in page.inner_text("#intended")
-    assert not page.said
+    assert not page.messages

@@ -12,7 +12,7 @@ import orbax.checkpoint as ocp
 from moments import UNFINISHED
 
 # What a line, or a meta, says of time and of the machine.
-_OF_THE_MACHINE = re.compile("second|spent|speed|memory|bytes|flop|utilisation|program")
+_OF_THE_MACHINE = re.compile("saved|second|spent|speed|memory|bytes|flop|utilisation|program")
 _RESULTS = ("results", "protocol", "summary", "warnings")
 
 

@@ -73,8 +73,8 @@ class Life:
 
     def failed(self, what: str) -> Failed:
         """Returns an error that holds the processes' last words."""
-        said = [f"--- {log}\n{log.read_text('utf-8', 'replace')[-4000:]}" for log in self.logs]
-        return Failed("\n".join([what, *said]))
+        logs = [f"--- {log}\n{log.read_text('utf-8', 'replace')[-4000:]}" for log in self.logs]
+        return Failed("\n".join([what, *logs]))
 
 
 @contextlib.contextmanager

@@ -133,17 +133,17 @@ def open_page(browser: Any, address: str) -> Callable[..., Any]:
             reduced_motion="reduce",
             **given,
         )
-        page, asked, said = context.new_page(), list[str](), list[str]()
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
+        page, requests, messages = context.new_page(), list[str](), list[str]()
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
         page.goto(address)
         page.wait_for_selector("#state:has-text('Ready.')")
         yield page
         # The browser itself writes down answers that are errors.
-        assert not [text for text in said if "the server responded with a status" not in text]
-        assert asked
-        assert not [url for url in asked if not url.startswith((address, f"blob:{address}"))]
+        assert not [text for text in messages if "the server responded with a status" not in text]
+        assert requests
+        assert not [url for url in requests if not url.startswith((address, f"blob:{address}"))]
         context.close()
 
     return opened
@@ -322,8 +322,8 @@ def test_the_table_has_answered_pictures_within_the_limits(open_page: Callable[.
             page.click("#table")
         lines = Path(download.value.path()).read_text("utf-8").splitlines()
         assert {line.partition(",")[0] for line in lines} == {"file", "0.png", "1.png"}
-        said = "The table of 2 pictures is saved. 1 more is beyond the limit"
-        page.wait_for_selector(f"#state:has-text('{said}')")
+        state = "The table of 2 pictures is saved. 1 more is beyond the limit"
+        page.wait_for_selector(f"#state:has-text('{state}')")
         # Clear ends what is under way.
         page.evaluate("() => { settings.pictures = 9; }")
         page.route("**/api/faces*", lambda route: (page.wait_for_timeout(200), route.continue_()))

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import statistics
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,22 @@ def test_only_runs_on_the_same_images_share_a_table(tmp_path: Path) -> None:
     assert "1 warning val is small" in row["protocol"]
 
 
+def test_the_date_is_that_of_the_run_and_not_of_its_files(tmp_path: Path) -> None:
+    for name, finished in (("a", "2024-02-29T23:30:00-02:00"), ("b", "2024-03-02T00:00:00+00:00")):
+        report = make_run(tmp_path / "seeds" / name, 60)
+        report = {"format": 2, **report, "finished": finished}
+        (tmp_path / "seeds" / name / "report.json").write_text(json.dumps(report))
+    # A report of an earlier version does not say it: that of its file stands in.
+    make_run(tmp_path / "earlier", 60)
+    noon = datetime(2023, 5, 6, 12, tzinfo=UTC).timestamp()
+    os.utime(tmp_path / "earlier" / "report.json", (noon, noon))
+    (rows,) = gallery(tmp_path / "g.html", tmp_path).tables.values()
+    found = {row[0].split()[0]: row[-1] for row in rows[1:]}
+    assert [found["earlier"], found["a"], found["b"]] == [
+        *("2023-05-06", "2024-03-01", "2024-03-02"),
+    ]
+
+
 def test_differences_within_a_table_are_told(tmp_path: Path) -> None:
     make_run(tmp_path / "a", 60)
     make_run(tmp_path / "b", 70, crops="MTCNN", pretrained="/x/imagenet", smoke=True)
@@ -184,7 +201,7 @@ def test_runs_without_numbers_say_why(tmp_path: Path) -> None:
         page = gallery(tmp_path / "g.html", tmp_path)
     rows = {row[0].split()[0]: row for row in page.tables["Without numbers", ""][1:]}
     expected = {
-        "stopped": "not finished: epoch 4 of 4, highest val accuracy so far 60.00 %",
+        "stopped": "not finished: epoch 4 of 4, highest val accuracy so far 60.00 %. It has no",
         "lock": "is being trained: epoch 4 of 4",
         "broken": "report.json is damaged",
         "newer": "format 99 is of a later ferjax",
@@ -208,6 +225,7 @@ def test_one_odd_report_leaves_the_others_alone(tmp_path: Path) -> None:
     """Whatever is wrong in a report is the reason of its row."""
     selected = ("results", "val", "selected")
     odd: dict[str, tuple[tuple[str, ...], Any]] = {
+        "finished": (("finished",), "yesterday"),
         "minutes": (("environment", "training wall time, minutes"), "3"),
         "parameters": (("network", "parameters"), "1M"),
         "fraction": (("network", "parameters"), 1.5),
@@ -249,7 +267,7 @@ def test_one_odd_report_leaves_the_others_alone(tmp_path: Path) -> None:
     assert set(rows) == {*odd, "curve", "unfinished"}
     assert all("is not as ferjax writes it" in reason for reason in rows.values())
     assert "'1M' where a number is expected" in rows["parameters"]
-    assert "curve/metrics.jsonl is not" in rows["curve"]
+    assert "curve/metrics.jsonl, is not" in rows["curve"]
     (ranked,) = [rows for key, rows in page.tables.items() if key[0] == "ferplus"]
     assert sorted(names(ranked)) == ["good", "texts"]
 
@@ -278,7 +296,10 @@ def test_runs_of_a_series_stand_below_it(tmp_path: Path) -> None:
     assert "'0.05' where a number is expected" in reason
     (top / "report.json").unlink()
     page = gallery(tmp_path / "g.html", top)
-    assert "3 of 3 runs in it have a report" in page.tables["Without numbers", ""][1][4]
+    assert (
+        "all 3 runs in it are finished, and the report over them"
+        in page.tables["Without numbers", ""][1][4]
+    )
     assert names(page.tables["ferplus", "val of 100 images, fingerprint aaaaaaaa"]) == [
         *("seed_1", "seed_2", "seed_0"),
     ]
@@ -344,8 +365,8 @@ def test_places_without_runs(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no runs given"):
         gallery(out)
     make_run(tmp_path / "run", 60)
-    said = run_gallery(GalleryConfig(str(out)), [str(tmp_path / "run"), str(file)])
-    assert said == [f"left out: {file}: a file", "1 row in 1 table", str(out)]
+    lines = run_gallery(GalleryConfig(str(out)), [str(tmp_path / "run"), str(file)])
+    assert lines == [f"left out: {file}: a file", "1 row in 1 table", str(out)]
 
 
 def test_links_that_lead_nowhere_are_left_out(tmp_path: Path) -> None:

@@ -1,0 +1,106 @@
+"""Suite `exports`: ONNX files of launch.export beside torchvision's networks from PyTorch."""
+
+import functools
+import importlib
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ferjax.bench.measuring.case import OURS, Build, Case, Run
+from ferjax.bench.prediction.other_runtimes import (
+    Probabilities,
+    missing_onnxruntime,
+    onnx_of_torch,
+    probabilities_module,
+)
+from ferjax.convert.reference_library import import_torchvision
+from ferjax.emotions import EMOTIONS
+from ferjax.errors import UserError
+from ferjax.export.exported_network import ExportedNetwork
+from ferjax.export.onnx_format import onnx_file
+from ferjax.models.registry import create_model
+from ferjax.specs import InputSpec, spec_to_json
+
+# Both sides run in onnxruntime.
+PYTORCH_FILE = "PyTorch's ONNX"
+# Network → side of its images, faces of a larger call. torchvision's vgg16 is made for 224 pixels.
+NETWORKS = {
+    "resnet18": (128, 64),
+    "resnet50": (128, 64),
+    "efficientnet_b1": (128, 64),
+    "vgg16": (224, 16),
+}
+
+
+def cases() -> tuple[Case, ...]:
+    """Returns the suite: every network with one face and with many a call."""
+    return tuple(_case(name, batch) for name, (_, most) in NETWORKS.items() for batch in (1, most))
+
+
+def _case(name: str, batch: int) -> Case:
+    side, _ = NETWORKS[name]
+    sides: dict[str, Build] = {
+        OURS: functools.partial(_run, ferjax_onnx, name, batch),
+        PYTORCH_FILE: functools.partial(_run, torchvision_onnx, name, batch),
+    }
+    return Case(
+        name=f"{name} in onnxruntime, {batch} face{'s' * (batch > 1)}",
+        shape=f"uint8 {batch}x{side}x{side}x3",
+        function=lambda variables, images: create_model(name, len(EMOTIONS)).apply(
+            variables, images, train=False
+        ),
+        arguments=lambda: (_abstract_variables(name), jnp.zeros((batch, side, side, 3))),
+        sides=sides,
+        images=batch,
+        quick=name == "resnet18",
+    )
+
+
+def _run(make: Any, name: str, batch: int) -> Run:
+    if reason := missing_onnxruntime():
+        raise UserError(f"--suite=exports: {reason}.")
+    probabilities: Probabilities = make(name)
+    side, _ = NETWORKS[name]
+    faces = np.random.default_rng(0).integers(0, 256, (batch, side, side, 3), np.uint8)
+    return lambda: probabilities(faces)
+
+
+@functools.lru_cache(maxsize=1)
+def ferjax_onnx(name: str) -> Probabilities:
+    """Returns a network with its initial weights in onnxruntime, exported by ferjax."""
+    onnxruntime = importlib.import_module("onnxruntime")
+    with tempfile.TemporaryDirectory(prefix="ferjax-bench-") as folder:
+        file = onnx_file(_initial_network(name), Path(folder) / "network.onnx", progress=False)
+        session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    return lambda faces: np.asarray(session.run(None, {"images": faces})[0])
+
+
+@functools.lru_cache(maxsize=1)
+def torchvision_onnx(name: str) -> Probabilities:
+    """Returns torchvision's network of that name in onnxruntime, exported by PyTorch."""
+    models = import_torchvision("torchvision.models")
+    network = models.get_model(name, num_classes=len(EMOTIONS))
+    return onnx_of_torch(probabilities_module(network), NETWORKS[name][0], 3)
+
+
+def _initial_network(name: str) -> ExportedNetwork:
+    model, (side, _) = create_model(name, len(EMOTIONS)), NETWORKS[name]
+    spec = InputSpec((side, side), side, 3, mean=(0.0,) * 3, std=(1.0,) * 3)
+    variables = jax.jit(_initial_variables, static_argnums=0)(name)
+    variables = {"batch_stats": {}, **jax.tree.map(np.asarray, variables)}
+    card = {"model": name, "fields": {}, "classes": list(EMOTIONS), "spec": spec_to_json(spec)}
+    return ExportedNetwork("network", card, model, variables, spec, tuple(EMOTIONS))
+
+
+def _initial_variables(name: str) -> Any:
+    side, _ = NETWORKS[name]
+    model = create_model(name, len(EMOTIONS))
+    return model.init(jax.random.key(0), jnp.zeros((1, side, side, 3)), train=False)
+
+
+def _abstract_variables(name: str) -> Any:
+    return jax.eval_shape(lambda: _initial_variables(name))
