@@ -31,7 +31,7 @@ def write_result(path: Path, result: RunResult) -> Path:
         arrays[f"{split}/{epoch}/probabilities"] = predictions.probabilities
         arrays[f"{split}/{epoch}/labels"] = predictions.labels
     file = io.BytesIO()
-    np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
+    np.savez_compressed(file, allow_pickle=False, **arrays)
     return write_atomically(path, file.getvalue())
 
 
