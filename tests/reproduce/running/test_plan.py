@@ -46,7 +46,8 @@ def test_every_experiment_of_every_paper_can_be_planned(name: str) -> None:
     for run in runs.values():
         assert run.folder == Path("out/runs") / run.experiment.name / f"seed_{run.seed}"
         assert run.config.seed == run.seed
-        assert run.other_data == "" or run.departs
+        # What others start from is judged by itself in no claim.
+        assert run.other_data == "" or run.departs or run.experiment.role == "baseline"
         if run.experiment.after:
             assert isinstance(run.config, TrainConfig)
             assert f"/{run.experiment.after}/" in str(run.config.pretrained)
@@ -109,7 +110,7 @@ def test_drawn_data_have_the_real_layouts(dataset: str, tmp_path: Path) -> None:
     place = smoke_data(dataset, tmp_path)
     bundle = load_dataset(dataset, place, image_size=32)
     assert set(bundle.splits) == {"train", "val", "test"}
-    assert {len(np.unique(split.labels)) for split in bundle.splits.values()} == {7}
+    assert len(np.unique(bundle.splits["train"].labels)) == 7
     before = sorted(path.stat().st_mtime_ns for path in place.rglob("*"))
     assert smoke_data(dataset, tmp_path) == place
     assert sorted(path.stat().st_mtime_ns for path in place.rglob("*")) == before
