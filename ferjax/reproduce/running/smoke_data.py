@@ -68,7 +68,7 @@ def _write_ferplus(root: Path) -> None:
         folder.mkdir()
         for name, _, picture in _faces(_FER, each, first):
             # Every fifth face has no majority.
-            given = 4 if number % 5 == 0 else 8
+            given = 5 if number % 5 == 0 else 8
             other = "sadness" if name == "neutral" else "neutral"
             votes = {name: given, other: 10 - given}
             counts = ",".join(str(votes.get(column, 0)) for column in _VOTES)

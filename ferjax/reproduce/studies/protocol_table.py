@@ -84,6 +84,16 @@ EXPERIMENTS = (
     ),
 )
 
+# What --smoke trains: every data set, both sides of every kind of comparison.
+SMOKE = (
+    "fer2013_honest",
+    "fer2013_swapped",
+    "ferplus_honest",
+    "ferplus_argmax_train",
+    "ckplus_fold_1",
+    "ckplus_shared_1",
+)
+
 
 @dataclass(frozen=True)
 class Side:
