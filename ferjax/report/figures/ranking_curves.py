@@ -41,13 +41,13 @@ def draw_ranking(
         areas = {row["class"]: row["roc_auc"] for row in rows}
         if _draw_panel(roc, probabilities, labels, classes, roc_curve, areas, right=True):
             roc.plot([0, 1], [0, 1], color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
-            roc.set(xlabel="other images taken for the emotion", ylabel="its images found")
+            roc.set(xlabel="false positive rate", ylabel="true positive rate")
             roc.set_title("ROC; the area under each curve")
         areas = {row["class"]: row["average_precision"] for row in rows}
         if _draw_panel(
             precision, probabilities, labels, classes, precision_recall_curve, areas, right=False
         ):
-            precision.set(xlabel="recall: its images found", ylabel="precision: found and right")
+            precision.set(xlabel="recall", ylabel="precision")
             precision.set_title("Precision and recall; average precision")
 
 
@@ -72,6 +72,10 @@ def _draw_panel(
         empty_axes(axes, "no emotion has both its own images and others")
         return False
     for name, (x, y) in curves.items():
+        if not right:
+            # Thresholds that find no further image of the class add nothing to the area.
+            rises = np.diff(x, prepend=0.0) > 0
+            x, y = x[rises], y[rises]
         steps = "default" if right else "steps-pre"
         axes.plot(x, y, color=colours[name], linewidth=1.4, drawstyle=steps, zorder=3)
     axes.grid(visible=True, axis="both")
