@@ -80,7 +80,7 @@ def comparison(runs: Sequence[ComparedRun], split: str, notes: Sequence[str]) ->
     pairs = _pairs(runs, entries)
     count, classes = len(runs[0].predictions[0].labels), runs[0].predictions[0].classes
     return {
-        "title": f"{len(runs)} runs compared on {count:,} images of {split}",
+        "title": f"{len(runs)} runs compared on {_data(runs)}{split}, {count:,} images",
         "summary": _summary(entries, pairs),
         "split": split,
         "images": count,
@@ -88,7 +88,7 @@ def comparison(runs: Sequence[ComparedRun], split: str, notes: Sequence[str]) ->
         "runs": entries,
         "pairs": pairs,
         "settings": _settings(runs),
-        "warnings": [f"{run.name}: {text}" for run in runs for text in run.warnings],
+        "warnings": _warnings(runs),
         "notes": list(notes),
         "figures": [],
     }
@@ -175,6 +175,20 @@ def _summary(entries: Sequence[dict[str, Any]], pairs: Sequence[dict[str, Any]])
     rest = len(entries) - 1 - len(behind)
     text = f"{found}; higher than {', '.join(behind)} beyond chance (Holm-corrected, 5 %)"
     return text + (f", not than {'the other' if rest == 1 else f'{rest} others'}" if rest else "")
+
+
+def _data(runs: Sequence[ComparedRun]) -> str:
+    """Returns the name of the data set, where all runs have one."""
+    names = {str(run.settings.get("dataset") or "") for run in runs}
+    return f"{names.pop()} " if len(names) == 1 and names != {""} else ""
+
+
+def _warnings(runs: Sequence[ComparedRun]) -> list[str]:
+    """Returns the warnings of all runs, each once, with the names of those that have it."""
+    texts = dict.fromkeys(text for run in runs for text in run.warnings)
+    return [
+        f"{', '.join(run.name for run in runs if text in run.warnings)}: {text}" for text in texts
+    ]
 
 
 def _settings(runs: Sequence[ComparedRun]) -> dict[str, list[Any]]:

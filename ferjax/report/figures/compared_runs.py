@@ -96,9 +96,10 @@ def draw_differences(pairs: Sequence[Mapping[str, Any]], path: Path, title: str)
     """
     height = _ROW * len(pairs) + 0.25
     labels = [f"{shorten(p['first'], 22, True)} – {shorten(p['second'], 22, True)}" for p in pairs]
-    with saved_figure(path, 10.4, height + 1.75, title) as figure:
+    left = 0.55 + 0.068 * max(map(len, labels))
+    with saved_figure(path, left + 7.0, height + 1.6, title) as figure:
         for k, (key, name) in enumerate((("accuracy", "Accuracy"), ("macro_f1", "Macro F1"))):
-            axes = axes_at(figure, 3.3 + 3.6 * k, 0.75, 3.3, height)
+            axes = axes_at(figure, left + 3.5 * k, 0.65, 3.2, height)
             axes.set_title(f"{name}: first less second")
             for row, pair in enumerate(pairs):
                 _draw_difference(axes, len(pairs) - 1 - row, pair[key])
