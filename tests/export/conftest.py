@@ -72,7 +72,7 @@ def small_network(
         if scaled:
             logits = jax.jit(lambda v, x: predict_step(v, x, model=model, spec=spec))
             drawn = np.asarray(logits(variables, faces_for(spec, 8)))
-            head, spread = variables["params"]["head"], 2 * drawn.std(0).max()
+            head, spread = variables["params"]["head"], 4 * drawn.std(0).max()
             variables["params"]["head"] = {
                 "kernel": head["kernel"] / spread,
                 "bias": (head["bias"] - drawn.mean(0)) / spread,
