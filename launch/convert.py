@@ -8,7 +8,10 @@ from launch.flags import define_flags, given_flags
 
 define_flags(ConvertConfig)
 flags.DEFINE_boolean(
-    "list", False, "Show the published weights and which are in the cache, and stop."
+    "list",
+    False,
+    "Show the published weights and which are in the cache, and stop. Files are taken too: PyTorch,"
+    " safetensors, Keras, ONNX.",
 )
 
 
@@ -16,6 +19,7 @@ def main(arguments: list[str]) -> None:
     """Converts and prints the mapping and the result; with --to the lines that load the file."""
     refuse_arguments(arguments)
     from ferjax.convert.export_torchvision import loading_lines
+    from ferjax.convert.reference_library import reference_name
     from ferjax.tools.convert_weights import run_convert, run_export
     from launch.catalogue import mapping_table, weights_catalogue
 
@@ -32,8 +36,8 @@ def main(arguments: list[str]) -> None:
     result = run_convert(config)
     print(mapping_table(result.plan))
     if result.error is not None:
-        kind, error = result.plan.table.kind, result.error
-        print(f"logits differ from those of {kind} by {error:.1e} of the largest")
+        other = reference_name(result.plan.source, result.plan.table.kind)
+        print(f"logits differ from those of {other} by {result.error:.1e} of the largest")
     if result.folder:
         print(f"{result.folder}: use it with --model={config.model} --pretrained={result.folder}")
     else:

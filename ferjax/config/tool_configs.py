@@ -59,14 +59,14 @@ class ConvertConfig:
     model: str = config_field("", "Network; see --list.")
     source: str = config_field(
         "",
-        "Weights file of torchvision, timm, transformers or Keras, a URL, or a name of --list;"
-        " with --to: a run directory, or converted weights.",
+        "Weights file of torchvision, timm, transformers or Keras, also as ONNX, a URL, or a name"
+        " of --list; with --to: a run directory, or converted weights.",
     )
     out: str | None = config_field(
         None, "New folder for the converted weights; with --to: new .safetensors file."
     )
     kind: str | None = config_field(
-        None, "Library of the file, if its keys are ambiguous, such as timm or timm_tf."
+        None, "Library of the file, if its keys do not tell it, such as timm, timm_tf or keras."
     )
     to: str | None = config_field(
         None, "Export to this library instead of converting.", choices=("torchvision",)

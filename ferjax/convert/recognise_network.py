@@ -138,6 +138,7 @@ def _table(source: Source, kind: str | None) -> tuple[Table, tuple[str, ...]]:
         raise UserError(
             f"{source.path} ({source.container}) matches no supported network{_from(kind)}: its "
             f"{len(source.leaves)} keys begin with {keys}. Supported: {models}."
+            f"{source.metadata.get('advice', '')}"
         )
     equals = {TABLES[i].kind: TABLES[i] for i in shares if shares[i] == best}
     # Two kinds may have the same keys: then only config.json or the file's name distinguish them.

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ferjax.convert.onnx_reference import onnx_outputs
 from ferjax.convert.readers.open_file import Source
 from ferjax.runtime.optional_packages import missing_package
 from ferjax.specs import InputSpec
@@ -39,6 +40,8 @@ def reference_logits(
 ) -> np.ndarray:
     """Returns the logits that the original library computes with the weights of a file.
 
+    Of an ONNX file, which holds the network too, it is onnxruntime that computes them.
+
     Args:
       source: the opened file.
       kind: the kind of the file's conversion table.
@@ -53,12 +56,19 @@ def reference_logits(
     Raises:
       UserError: the library is not installed.
     """
+    if source.container == "onnx":
+        return onnx_outputs(source, spec, np.asarray(images))
     try:
         return _REFERENCES[kind](source, model, num_classes, spec, np.asarray(images))
     except ImportError as error:
         library = error.name or "its library"
         purpose = f"--verify of {kind} weights, which are checked against the original library,"
         raise missing_package(error, library, "parity", purpose) from None
+
+
+def reference_name(source: Source, kind: str) -> str:
+    """Returns the name of what `reference_logits` compares a file of this kind with."""
+    return "onnxruntime" if source.container == "onnx" else kind
 
 
 def _torch_module(source: Source, module: Any, images: np.ndarray, spec: InputSpec) -> np.ndarray:

@@ -1,7 +1,6 @@
 """Loads pretrained weights by name, URL, file or folder: downloads, converts and caches them."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,21 +10,14 @@ import numpy as np
 from ferjax.convert.converted.weights_cache import cached_names as cached_names
 from ferjax.convert.converted.weights_cache import entry_folder, is_cached, locked_entry
 from ferjax.convert.converted.weights_folder import check_undamaged, load_weights, save_weights
-from ferjax.convert.fetching.name_url_or_file import Origin, address, fetch, resolve
-from ferjax.convert.readers.open_file import open_source
-from ferjax.convert.readers.source_file import Source
-from ferjax.convert.recognise_network import network_within, recognise
-from ferjax.convert.rules.match_and_convert import Assignment, Table, convert, match
+from ferjax.convert.fetching.name_url_or_file import address, fetch, resolve
+from ferjax.convert.plan_conversion import Abstract, plan_conversion
+from ferjax.convert.plan_conversion import ConversionPlan as ConversionPlan
+from ferjax.convert.rules.match_and_convert import convert
 from ferjax.errors import UserError
 from ferjax.runtime.checksums import file_digest
 from ferjax.runtime.finite_arrays import not_finite
 from ferjax.specs import InputSpec, lists_to_tuples, spec_from_json, spec_to_json
-
-# (model, num_classes, **fields) → flat path → shape.
-Abstract = Callable[..., Mapping[str, tuple[int, ...]]]
-
-# Module fields of networks without layers between features and head, for files without a head.
-_WITHOUT_TOP: dict[str, dict[str, Any]] = {"vgg": {"pooling": "mean", "head_widths": ()}}
 
 
 @dataclass(frozen=True)
@@ -138,65 +130,6 @@ def _read(path: Path, model: str) -> Pretrained:
             f" or weights of {model}."
         )
     return weights
-
-
-@dataclass(frozen=True)
-class ConversionPlan:
-    """A checked conversion that has not been run yet.
-
-    Attributes:
-      file: the file of another library.
-      source: the opened file.
-      origin: the origin of the file.
-      table: the conversion rules.
-      assignments: which array becomes which variable.
-      model: ferjax's name of the network.
-      fields: module fields that the weights need.
-      input: size, normalisation and interpolation of the images that the weights were trained on.
-      num_classes: classes of the head in the file; None without a head.
-      notes: what was unwrapped, left out, guessed or converted.
-    """
-
-    file: Path
-    source: Source
-    origin: Origin
-    table: Table
-    assignments: tuple[Assignment, ...]
-    model: str
-    fields: dict[str, Any]
-    input: InputSpec
-    num_classes: int | None
-    notes: tuple[str, ...]
-
-
-def plan_conversion(file: Path, origin: Origin, model: str, abstract: Abstract) -> ConversionPlan:
-    """Returns a plan to convert a file of another library to the variables of a network.
-
-    Raises:
-      UserError: no readable weights, weights of another network, or arrays that do not fit.
-    """
-    source = network_within(open_source(file), origin.kind)
-    recognised = recognise(source, model, origin.kind)
-    table, spec = recognised.table, origin.spec
-    headless = recognised.num_classes is None and not recognised.hidden
-    headless_fields = _WITHOUT_TOP.get(table.family, {}) if headless else {}
-    fields = {**table.fields, **headless_fields, **(spec.fields if spec else {})}
-    # For a file without a head the target is the network without its head, so that every variable
-    # is assigned.
-    target = abstract(model, recognised.num_classes or 0, **fields)
-    where = spec.name if spec else str(file)
-    return ConversionPlan(
-        file=file,
-        source=source,
-        origin=origin,
-        table=table,
-        assignments=match(source.leaves, table, target, where=where),
-        model=model,
-        fields=fields,
-        input=spec.input if spec else table.input,
-        num_classes=recognised.num_classes,
-        notes=(*source.notes, *recognised.notes),
-    )
 
 
 def run_conversion(plan: ConversionPlan) -> Pretrained:

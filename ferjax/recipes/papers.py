@@ -108,6 +108,17 @@ _IUT = {
         r"stem_.*|stage[1-4]_.*|stage5_block0/.*|stage5_block1/(expand|dw|se)_.*",
     ),
 }
+# P2 for two CPU cores: EfficientNet-B0 at 64 px, a few epochs, the second phase at ten times the
+# rate. The frozen layers end where B1's do, which is the 143rd of B0's 237 in Keras; the same
+# share, 140 layers, ends in that block too. Flips alone: so the first phase stores its features.
+_IUT_B0 = {
+    **_IUT,
+    "image_size": 64,
+    "augment": "flip",
+    "pretrained": "imagenet",
+    "epochs": (20, 5),
+    "learning_rate": (1e-3, 1e-4),
+}
 # The recogniser that comes with ferjax. Two CPU cores train it in under two hours.
 _FERNET = dict(
     optimizer="nesterov",
@@ -185,6 +196,10 @@ RECIPES: dict[str, Recipe] = {
     "kumari_resnet50_fer2013": Recipe("resnet50", "fer2013", _KUMARI, "P1 Kumari"),
     # python -m launch.train --model=efficientnet_b1 --dataset=fer2013
     "iut_efficientnet_b1_fer2013": Recipe("efficientnet_b1", "fer2013", _IUT, "P2 IUT"),
+    # python -m launch.train --recipe=iut_efficientnet_b0_fer2013
+    "iut_efficientnet_b0_fer2013": Recipe(
+        "efficientnet_b0", "fer2013", _IUT_B0, "P2 IUT", by_name=True
+    ),
     # python -m launch.train --model=base_cnn --dataset=sfew
     "farahani_base_cnn_sfew": Recipe("base_cnn", "sfew", _FARAHANI_BASE, "P3 Farahani"),
     # python -m launch.train --model=resnet18 --dataset=sfew

@@ -1,6 +1,7 @@
 """Converts pretrained weights to ferjax (`launch.convert`), verifies, exports to torchvision."""
 
 import contextlib
+import dataclasses
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +17,8 @@ from ferjax.convert.converted.weights_cache import locked_entry
 from ferjax.convert.converted.weights_folder import is_saved, load_weights
 from ferjax.convert.export_torchvision import to_torchvision
 from ferjax.convert.fetching.name_url_or_file import Origin, fetch, resolve
-from ferjax.convert.reference_library import reference_logits
+from ferjax.convert.onnx_reference import input_side
+from ferjax.convert.reference_library import reference_logits, reference_name
 from ferjax.convert.weights import (
     ConversionPlan,
     Pretrained,
@@ -129,21 +131,22 @@ def _verify_logits(plan: ConversionPlan, weights: Pretrained) -> float:
     Raises:
       UserError: a difference that rounding does not explain, or the library is not installed.
     """
-    side, rng = weights.input.size, np.random.default_rng(0)
+    side, rng = input_side(plan.source, weights.input.size), np.random.default_rng(0)
+    spec = dataclasses.replace(weights.input, storage=(side, side), size=side)
     images = rng.integers(0, 256, (_IMAGES, side, side, 3), np.uint8)
     kind, model, classes = plan.table.kind, weights.model, weights.num_classes
-    reference = reference_logits(plan.source, kind, model, classes, weights.input, images)
+    reference = reference_logits(plan.source, kind, model, classes, spec, images)
     network = create_model(model, classes or 0, **weights.fields)
     variables = unflatten(weights.variables)
-    apply = jax.jit(lambda v, x: network.apply(v, prepare(x, weights.input), train=False))
+    apply = jax.jit(lambda v, x: network.apply(v, prepare(x, spec), train=False))
     logits = np.asarray(apply(variables, images))
     error = float(np.abs(logits - reference).max() / np.abs(reference).max())
     bound = _BOUNDS[plan.table.family]
     if not error <= bound:
         raise UserError(
-            f"--verify: logits differ from those of {kind} by {error:.1e} of the largest logit; at"
-            f" most {bound:.0e} is expected. Nothing was written; is the file really of"
-            f" --kind={kind}?"
+            f"--verify: logits differ from those of {reference_name(plan.source, kind)} by"
+            f" {error:.1e} of the largest logit; at most {bound:.0e} is expected. Nothing was"
+            f" written; is the file really of --kind={kind}?"
         )
     return error
 

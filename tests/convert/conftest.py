@@ -1,6 +1,7 @@
-"""Fixtures for weight conversion: random state dicts, and an HTTP server with faults."""
+"""Fixtures for weight conversion: random state dicts, ONNX files, an HTTP server with faults."""
 
-from collections.abc import Callable, Iterator
+import struct
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -18,6 +19,71 @@ def random_state() -> Callable[..., dict[str, np.ndarray]]:
         return {key: rng.standard_normal(shape, np.float32) for key, shape in shapes.items()}
 
     return draw
+
+
+# Operation, its name, inputs, outputs and attributes.
+Node = tuple[str, str, Sequence[str], Sequence[str], Mapping[str, Any]]
+
+
+def wire_field(number: int, value: int | float | bytes | str | Sequence[int]) -> bytes:
+    """Returns one field of a protobuf message."""
+    if isinstance(value, int):
+        return wire_varint(number << 3) + wire_varint(value)
+    if isinstance(value, float):
+        return wire_varint(number << 3 | 5) + struct.pack("<f", value)
+    if isinstance(value, str):
+        value = value.encode()
+    if not isinstance(value, bytes):
+        value = b"".join(map(wire_varint, value))
+    return wire_varint(number << 3 | 2) + wire_varint(len(value)) + value
+
+
+def wire_varint(value: int) -> bytes:
+    digits = [value >> shift & 0x7F for shift in range(0, max(1, value.bit_length()), 7)]
+    return bytes([digit | 0x80 for digit in digits[:-1]] + digits[-1:])
+
+
+def wire_tensor(name: str, array: np.ndarray) -> bytes:
+    """Returns a TensorProto with raw data."""
+    codes = {"float32": 1, "int8": 3, "int64": 7, "float16": 10, "float64": 11}
+    head = wire_field(1, array.shape) + wire_field(2, codes[array.dtype.name])
+    return head + wire_field(8, name) + wire_field(9, array.tobytes())
+
+
+def wire_node(node: Node) -> bytes:
+    """Returns a NodeProto."""
+    operation, name, inputs, outputs, attributes = node
+    fields = [wire_field(1, text) for text in inputs] + [wire_field(2, text) for text in outputs]
+    fields += [wire_field(3, name), wire_field(4, operation)]
+    numbers = {float: 2, int: 3, str: 4, tuple: 8}
+    for key, value in attributes.items():
+        fields.append(wire_field(5, wire_field(1, key) + wire_field(numbers[type(value)], value)))
+    return b"".join(fields)
+
+
+@pytest.fixture(scope="session")
+def onnx_bytes() -> Callable[..., bytes]:
+    """Returns a function (tensors, nodes) → an ONNX file, after the format's description.
+
+    Tensors are arrays by name, or ready TensorProtos.
+    """
+
+    def write(
+        tensors: Mapping[str, np.ndarray | bytes], nodes: Sequence[Node] = (), side: int = 0
+    ) -> bytes:
+        graph = [wire_field(1, wire_node(node)) for node in nodes] + [wire_field(2, "graph")]
+        for name, array in tensors.items():
+            content = array if isinstance(array, bytes) else wire_tensor(name, array)
+            graph.append(wire_field(5, content))
+        sizes = [wire_field(2, "N"), *(wire_field(1, size) for size in (side, side, 3))]
+        shape = b"".join(wire_field(1, size) for size in sizes)
+        image = wire_field(1, wire_field(1, 1) + wire_field(2, shape))
+        graph.append(wire_field(11, wire_field(1, "image") + wire_field(2, image)))
+        graph.append(wire_field(12, wire_field(1, "probabilities")))
+        opset = wire_field(8, wire_field(1, "") + wire_field(2, 13))
+        return wire_field(1, 7) + wire_field(2, "a test") + wire_field(7, b"".join(graph)) + opset
+
+    return write
 
 
 class Server(ThreadingHTTPServer):

@@ -109,7 +109,7 @@ def test_a_local_file_is_converted_once(
     # A copy has the same weights: nothing is converted, but its own path is reported.
     copy = tmp_path / "copy.pth"
     copy.write_bytes(file.read_bytes())
-    monkeypatch.setattr("ferjax.convert.weights.open_source", None)
+    monkeypatch.setattr("ferjax.convert.plan_conversion.open_source", None)
     again = load(str(copy))
     assert_equal(again.variables, resnet18)
     assert (again.name, again.source["path"]) == (str(copy), str(copy))
@@ -119,6 +119,22 @@ def test_a_file_without_its_head(files: Path, resnet18: Variables) -> None:
     weights = load(files / "headless.safetensors")
     assert weights.num_classes is None
     assert_equal(weights.variables, {p: leaf for p, leaf in resnet18.items() if "/head/" not in p})
+
+
+def test_a_head_with_one_output_is_left_out(tmp_path: Path, resnet18: Variables) -> None:
+    # A network that says yes or no by one logit: its head cannot be one of classes.
+    yes_or_no = {p: leaf[..., :1] if "/head/" in p else leaf for p, leaf in resnet18.items()}
+    path = write_source_file(yes_or_no, "resnet18", "torchvision", tmp_path / "a.safetensors")
+    weights = load(path, "resnet18")
+    assert weights.num_classes is None
+    assert_equal(weights.variables, {p: leaf for p, leaf in resnet18.items() if "/head/" not in p})
+    assert "left out, the head: fc.bias, fc.weight" in weights.notes
+    fine_tuned = (
+        "the file's head has {}, ImageNet's has 1,000: fine-tuned, or trained on other classes"
+    )
+    assert fine_tuned.format("one output") in weights.notes
+    five = write_source_file(resnet18, "resnet18", "torchvision", tmp_path / "b.safetensors")
+    assert fine_tuned.format("5 outputs") in load(five, "resnet18").notes
 
 
 def test_vgg_without_its_head_uses_mean_pooling(tmp_path: Path) -> None:
@@ -139,7 +155,7 @@ def test_the_kind_decides_if_the_keys_are_ambiguous(tmp_path: Path) -> None:
     assert any("timm_tf" in note for note in guessed.notes)
     explicit = load(file, "efficientnet_b0", kind="timm_tf")
     assert explicit.fields["padding"] == "same"
-    assert not explicit.notes
+    assert not any("timm" in note for note in explicit.notes)
     assert len(cached_names()) == 2
 
 

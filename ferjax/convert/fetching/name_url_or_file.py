@@ -18,7 +18,7 @@ from ferjax.runtime.checksums import file_digest
 
 # A text with one of these suffixes is a file name, even if the file does not exist.
 _SUFFIXES = frozenset(
-    {".bin", ".ckpt", ".h5", ".hdf5", ".keras", ".npz", ".pt", ".pth", ".safetensors"}
+    {".bin", ".ckpt", ".h5", ".hdf5", ".keras", ".npz", ".onnx", ".pt", ".pth", ".safetensors"}
 )
 _OFFLINE_VARIABLES = ("FERJAX_OFFLINE", "HF_HUB_OFFLINE")
 _FALSE_VALUES = ("", "0", "false", "no", "off")

@@ -1,4 +1,4 @@
-"""Opens a weights file and detects its format (PyTorch, safetensors, Keras) from its content."""
+"""Opens a weights file; its content tells the format (PyTorch, safetensors, Keras, ONNX)."""
 
 import dataclasses
 import json
@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ferjax.convert.readers.keras_file import open_keras
+from ferjax.convert.readers.onnx_file import looks_like_onnx, open_onnx
 from ferjax.convert.readers.pytorch_file import open_torch
 from ferjax.convert.readers.safetensors_file import open_safetensors
 from ferjax.convert.readers.source_file import Source
 from ferjax.errors import UserError
 
-_EXPECTED = "expected weights: PyTorch (.pth, .bin), safetensors, or Keras (.h5, .keras)"
+_EXPECTED = "expected weights: PyTorch (.pth, .bin), safetensors, Keras (.h5, .keras), or ONNX"
 _TORCH_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # a pickled magic number
 # First bytes of files that are sometimes given instead of weights, and an advice for the user.
 _OTHER_FORMATS: tuple[tuple[bytes, str], ...] = (
@@ -60,6 +61,8 @@ def _open_by_content(path: Path, head: bytes) -> Source:
     # Safetensors: the length of the header, then the header, which is JSON.
     if head[8:9] == b"{" and head[5:8] == bytes(3):
         return open_safetensors(path)
+    if looks_like_onnx(head):
+        return open_onnx(path)
     text = head.lstrip().lower()
     name = next((name for prefix, name in _OTHER_FORMATS if text.startswith(prefix)), None)
     raise UserError(f"{path} is {name or 'of no known format'}; {_EXPECTED}.")

@@ -19,13 +19,15 @@ class Source:
 
     Attributes:
       path: the file.
-      container: `torch zip`, `torch legacy`, `safetensors`, `keras 3 h5` or `keras legacy h5`.
+      container: `torch zip`, `torch legacy`, `safetensors`, `keras 3 h5`, `keras legacy h5` or
+        `onnx`.
       leaves: shape and dtype of its arrays by key.
       read: key → the array; floating-point arrays as float32. The array may be a view of the file:
         copy it to keep it.
       notes: what was unwrapped, left out or converted, for the user.
       metadata: `config` (config.json in the same folder), `normalization` (mean and variance of
-        Keras's layer), `safetensors` (the file's metadata), as far as they exist.
+        Keras's layer), `safetensors` (the file's metadata), `onnx` (the graph), as far as they
+        exist.
     """
 
     path: Path

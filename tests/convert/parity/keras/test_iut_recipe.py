@@ -61,6 +61,24 @@ def test_the_phases_freeze_the_same_layers_as_p2(keras_applications: Any) -> Non
         assert not any(re.fullmatch(pattern, head) for pattern in PATTERNS)
 
 
+def test_the_variant_for_b0_ends_at_the_same_place(keras_applications: Any) -> None:
+    base = keras_applications.EfficientNetB0(weights=None, include_top=False)
+    assert len(base.layers) == 237
+    # The same share of the layers ends in the same block, two layers with parameters earlier.
+    share = round(200 / 339 * 237)
+    assert next(la.name for la in base.layers[share:] if la.weights) == "block5b_se_reduce"
+    assert base.layers[143].name == "block5b_project_conv"
+    for layer in base.layers[:143]:
+        layer.trainable = False
+    frozen, every = frozen_paths(base)
+    patterns = [
+        frozen_pattern(phase.freeze, None) or ""
+        for phase in phases_of(resolve({"recipe": "iut_efficientnet_b0_fer2013"}))
+    ]
+    assert {path for path in every if re.fullmatch(patterns[1], path)} == frozen
+    assert all(re.fullmatch(patterns[0], path) for path in every)
+
+
 def test_the_rate_of_stochastic_depth_equals_keras(keras_applications: Any) -> None:
     import keras
 

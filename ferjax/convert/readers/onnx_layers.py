@@ -1,0 +1,130 @@
+"""Layers of an ONNX graph: its convolutions, dense layers and batch norms, and VGG's chain of them.
+
+The names of an ONNX file are its exporter's. What the operations read from where is the network's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ferjax.convert.readers.onnx_graph import OnnxGraph, OnnxNode
+
+# Operations between two convolutions of VGG that change no value.
+_PASSING = ("Transpose", "Identity", "Dropout")
+_ACTIVATIONS = ("Relu", "MaxPool")
+
+
+@dataclass(frozen=True)
+class OnnxLayer:
+    """One layer with weights.
+
+    Attributes:
+      node: the operation: Conv, Gemm, MatMul or BatchNormalization.
+      arrays: names of its stored tensors: kernel and bias, or scale, bias, mean and variance.
+      inputs_first: whether a dense kernel is stored as [inputs, outputs].
+      output: name of the value that it computes, after its bias.
+    """
+
+    node: OnnxNode
+    arrays: tuple[str, ...]
+    inputs_first: bool
+    output: str
+
+
+def layers_of(graph: OnnxGraph) -> tuple[OnnxLayer, ...]:
+    """Returns the layers in the order in which they are run, those with stored kernels."""
+    layers = []
+    readers = {name: node for node in graph.nodes for name in node.inputs}
+    for node in graph.nodes:
+        stored = tuple(name for name in node.inputs[1:] if name in graph.tensors)
+        output = node.outputs[0] if node.outputs else ""
+        attributes = node.attributes
+        if node.operation in ("Conv", "BatchNormalization"):
+            if stored and len(stored) == len([name for name in node.inputs[1:] if name]):
+                layers.append(OnnxLayer(node, stored, False, output))
+        elif node.operation == "Gemm":
+            scaled = any(attributes.get(name, 1.0) != 1.0 for name in ("alpha", "beta"))
+            if stored and not scaled and not attributes.get("transA"):
+                layers.append(OnnxLayer(node, stored, not attributes.get("transB"), output))
+        elif node.operation == "MatMul" and stored:
+            following = readers.get(output)
+            is_bias = following is not None and following.operation == "Add"
+            biases = [n for n in following.inputs if n in graph.tensors] if is_bias else []
+            if following and biases and len(graph.tensors[biases[0]].shape) == 1:
+                layers.append(OnnxLayer(node, (*stored, *biases), True, following.outputs[0]))
+            else:
+                layers.append(OnnxLayer(node, stored, True, output))
+    return tuple(layers)
+
+
+def vgg_stages(
+    graph: OnnxGraph, layers: tuple[OnnxLayer, ...]
+) -> tuple[tuple[OnnxLayer, ...], ...]:
+    """Returns the convolutions of a network like VGG, by stage; empty where it is another one.
+
+    Every convolution is 3x3 with a bias, keeps the size, and reads the ReLU of the one before it,
+    or at the beginning of a stage the 2x2 max pool of that. What happens before the first one is
+    preprocessing, which the weights do not depend on.
+    """
+    convolutions = {layer.output: layer for layer in layers if layer.node.operation == "Conv"}
+    number = len([node for node in graph.nodes if node.operation == "Conv"])
+    makers = {name: node for node in graph.nodes for name in node.outputs}
+    stages: list[list[OnnxLayer]] = []
+    previous = ""
+    for output, layer in convolutions.items():
+        source, passed = _source(layer.node.inputs[0], makers)
+        pooled = passed == ("MaxPool", "Relu")
+        follows = source == previous and (passed == ("Relu",) or pooled)
+        if not _keeps_size(layer, graph) or (stages and not follows):
+            return ()
+        if pooled or not stages:
+            stages.append([])
+        stages[-1].append(layer)
+        previous = output
+    return tuple(map(tuple, stages)) if len(convolutions) == number else ()
+
+
+def last_map(graph: OnnxGraph, layer: OnnxLayer) -> str:
+    """Returns the name of a convolution's output after the ReLU and the pool that read it."""
+    output = layer.output
+    for node in graph.nodes:
+        if node.operation in _ACTIVATIONS and node.inputs[:1] == (output,):
+            output = node.outputs[0]
+    return output
+
+
+def _source(name: str, makers: Mapping[str, OnnxNode]) -> tuple[str, tuple[str, ...]]:
+    """Returns which value is made into `name`, and the operations from the last to the first."""
+    passed = []
+    # A damaged graph may be a circle.
+    for _ in makers:
+        node = makers.get(name)
+        if node is None or not node.inputs:
+            break
+        if node.operation in _ACTIVATIONS and (node.operation == "Relu" or _halves(node)):
+            passed.append(node.operation)
+        elif node.operation not in _PASSING:
+            break
+        name = node.inputs[0]
+    return name, tuple(passed)
+
+
+def _halves(node: OnnxNode) -> bool:
+    """Returns whether a pool takes the maximum of 2x2 values and has their stride."""
+    attributes = node.attributes
+    padded = any(attributes.get("pads") or ()) or attributes.get("ceil_mode")
+    whole = all(attributes.get(name) == (2, 2) for name in ("kernel_shape", "strides"))
+    return whole and not padded
+
+
+def _keeps_size(layer: OnnxLayer, graph: OnnxGraph) -> bool:
+    """Returns whether a convolution is 3x3, has a bias, and its output has its input's size."""
+    attributes = layer.node.attributes
+    same = str(attributes.get("auto_pad", "")).startswith("SAME")
+    return (
+        len(layer.arrays) == 2
+        and graph.tensors[layer.arrays[0]].shape[2:] == (3, 3)
+        and attributes.get("group", 1) == 1
+        and set(attributes.get("strides") or (1,)) == {1}
+        and set(attributes.get("dilations") or (1,)) == {1}
+        and (same or attributes.get("pads") == (1, 1, 1, 1))
+    )
