@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ferjax.config.baseline_config import MARK
 from ferjax.config.format_versions import FORMAT, KEY, upgrade_config
 from ferjax.config.phases import phases_of
 from ferjax.config.train_config import TrainConfig
@@ -33,6 +34,11 @@ def config_from_json(text: str, where: str) -> TrainConfig:
         raise UserError(f"{where}: not valid JSON ({error}). Was it edited by hand?") from None
     if not isinstance(values, dict):
         raise UserError(f"{where}: a JSON object expected, found {type(values).__name__}.")
+    if MARK in values:
+        raise UserError(
+            f"{where}: of a classical baseline (launch.baseline), which has no network. Its report"
+            " is beside it; launch.gallery shows it beside runs."
+        )
     values = upgrade_config(values, where)
     names = {field.name for field in dataclasses.fields(TrainConfig)}
     for name in values:

@@ -22,7 +22,7 @@ def describe_environment(devices: list[Any], seconds: float) -> dict[str, Any]:
     kinds = sorted({device.device_kind for device in devices})
     return {
         "git commit": git_commit(),
-        "versions": {name: _version(name) for name in _LIBRARIES},
+        "versions": {name: version_of(name) for name in _LIBRARIES},
         "python": platform.python_version(),
         "platform": platform.platform(),
         "devices": f"{len(devices)} x {', '.join(kinds)} ({devices[0].platform})",
@@ -56,7 +56,8 @@ def git_commit() -> str:
         return "unknown"
 
 
-def _version(library: str) -> str:
+def version_of(library: str) -> str:
+    """Returns the installed version of a library, or `not installed`."""
     try:
         return importlib.metadata.version(library)
     except importlib.metadata.PackageNotFoundError:

@@ -21,7 +21,7 @@ FLOORS = (
     {"training", "report"},
     {"runs"},
     {"evaluation", "predict"},
-    {"experiment", "explain", "export", "live", "own_loop"},
+    {"baselines", "experiment", "explain", "export", "live", "own_loop"},
     {"search", "serve", "bench", "tools"},
 )
 LOOSE_MODULES = {"ferjax.errors", "ferjax.emotions", "ferjax.specs", "ferjax.experiment"}
@@ -46,6 +46,7 @@ OPTIONAL_PACKAGES = {
     "optuna",
     "prometheus_client",
     "pyarrow",
+    "skimage",
     "sklearn",
     "starlette",
     "tensorboard",

@@ -40,7 +40,9 @@ def headline(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iterator
                 scores["macro"]["f1"],
                 scores["weighted"]["f1"],
             )
-            cells = [escape(split), escape(kind), f"{scores['epoch']}", *map(percentage, rates)]
+            # A classical baseline has no epochs, which are counted from 1.
+            epoch = f"{scores['epoch'] or '–'}"
+            cells = [escape(split), escape(kind), epoch, *map(percentage, rates)]
             cells += [decimal(scores["loss"]), f"{scores['count']}"]
             rows.append(bold(cells) if kind == "selected" else cells)
     yield "## Results"
@@ -65,7 +67,8 @@ def figures(entries: Sequence[Mapping[str, str]]) -> Iterator[str]:
 
 def details(split: str, scores: Mapping[str, Any], which: str) -> Iterator[str]:
     """Yields per-class scores and confusion matrix of one split at the selected or last epoch."""
-    yield from class_details(f"{split}, {which} epoch {scores['epoch']}", scores)
+    epoch = f", {which} epoch {scores['epoch']}" if scores["epoch"] else ""
+    yield from class_details(f"{split}{epoch}", scores)
 
 
 def class_details(images: str, scores: Mapping[str, Any]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ferjax.config.baseline_config import MARK
 from ferjax.config.format_versions import KEY, check_format
 from ferjax.errors import UserError
 from ferjax.tools.gallery.entry import Entry, SplitScores
@@ -142,7 +143,7 @@ def _from_report(report: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
             **entry.images,
         },
         "classes": texts(shown["classes"]),
-        "epochs": f"{count(shown['epoch'])}" + (f" of {total}" if total else ""),
+        "epochs": f"{count(shown['epoch']) or '–'}" + (f" of {total}" if total else ""),
         "commit": str(environment.get("git commit", ""))[:9],
         "protocol": object_of(report.get("protocol", {})),
         "stamps": (*entry.stamps, *of_format),
@@ -198,6 +199,8 @@ def _epochs(value: Any) -> int:
 def _why_unfinished(
     folder: Path, config: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]
 ) -> str:
+    if MARK in config:
+        return "not finished: the same launch.baseline command goes on with it."
     done = max((count(line["epoch"]) for line in lines), default=0)
     total = _epochs(config.get("epochs"))
     best = max((accuracy for _, accuracy in next(iter(_curves(lines)["val_lines"]), ())), default=0)

@@ -1,0 +1,1 @@
+"""Classical baselines: hand-made features (LPQ, PHOG) and a support vector machine."""

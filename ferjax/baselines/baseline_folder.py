@@ -1,0 +1,116 @@
+"""The run directory of a baseline: taken by one command, gone on with after a kill, kept."""
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ferjax.config.baseline_config import BaselineConfig, baseline_to_json, differences
+from ferjax.data.splits import split_record
+from ferjax.data.splits.split import DatasetBundle
+from ferjax.errors import UserError
+from ferjax.runtime.atomic_files import write_atomically
+from ferjax.training.run_directory.config_and_lock import CONFIG_FILE
+from ferjax.training.run_directory.splits_file import read_split_record, write_split_record
+
+REPORT = "report.json"
+_LOCK = ".lock"
+
+
+def finished_baseline(config: BaselineConfig) -> dict[str, Any] | None:
+    """Returns the report of a finished baseline of this config with its `path`, or None.
+
+    Raises:
+      UserError: the folder holds something else.
+    """
+    report = Path(config.folder) / REPORT
+    if not report.is_file():
+        return None
+    _check_config(config)
+    found = json.loads(report.read_text("utf-8"))
+    return {**found, "path": str(report.with_suffix(".md"))}
+
+
+def check_folder(config: BaselineConfig) -> None:
+    """Raises `UserError` unless the workdir is new, or of this baseline and not finished."""
+    folder = Path(config.folder)
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--workdir={folder} is a file; a folder is expected.")
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    entries = [path for path in found if path.name != _LOCK and not path.match(".*.tmp")]
+    if not entries:
+        return
+    if not (folder / CONFIG_FILE).is_file():
+        raise UserError(
+            f"--workdir={folder} holds other files ({entries[0].name} ...). Nothing was written;"
+            " give an empty or a new folder."
+        )
+    _check_config(config)
+    if (folder / REPORT).is_file():
+        raise UserError(
+            f"--workdir={folder} holds this baseline already, finished: {folder / 'report.md'}."
+            " Nothing was written; give another folder to compute it again."
+        )
+
+
+def _check_config(config: BaselineConfig) -> None:
+    """Raises `UserError` if the config.json in the workdir is not of this config."""
+    path = Path(config.folder) / CONFIG_FILE
+    try:
+        old = dict(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        raise UserError(f"{path} is damaged or missing; give another --workdir.") from None
+    if old.get("model") != config.model or (found := differences(old, config)):
+        what = "another run" if old.get("model") != config.model else "; ".join(found)
+        raise UserError(
+            f"--workdir={config.folder} holds another configuration ({what}). Nothing was written;"
+            " give another folder."
+        )
+
+
+@contextlib.contextmanager
+def baseline_folder(config: BaselineConfig, bundle: DatasetBundle) -> Iterator[Path]:
+    """Creates the workdir, records config and images there, and holds its lock; yields its path.
+
+    Raises:
+      UserError: as `check_folder`, another command writes there, the data have changed since it
+        was begun, or it cannot be written.
+    """
+    folder = Path(config.folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / _LOCK, "a")  # noqa: SIM115 (held until the report is written)
+    except OSError as error:
+        raise UserError(f"--workdir={folder} cannot be written: {error.strerror}.") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"--workdir={folder}: another command is writing there. Wait for it, or give"
+                " another."
+            ) from None
+        check_folder(config)  # another command may have finished since the first look
+        recorded = replace(
+            config, data_dir=os.path.abspath(config.data_dir) if config.data_dir else None
+        )
+        write_atomically(folder / CONFIG_FILE, baseline_to_json(recorded))
+        _hold_to_splits(config, bundle, folder)
+        yield folder
+
+
+def _hold_to_splits(config: BaselineConfig, bundle: DatasetBundle, folder: Path) -> None:
+    """Records the images, or compares them with those that the baseline began with."""
+    now = split_record.record_splits(config.dataset, bundle.classes, bundle.splits, bundle.sources)
+    before = read_split_record(folder)
+    if before is None:
+        write_split_record(folder, now)
+    elif changed := split_record.differences(before, now):
+        raise UserError(
+            f"{folder}: the data have changed since this baseline was begun: {'; '.join(changed)}."
+            " Give the data as they were, or another --workdir."
+        )
