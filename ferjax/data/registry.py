@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ferjax.config.registered_names import find, register, registered
-from ferjax.data.datasets import sfew, user_folder
+from ferjax.data.datasets import expw, jaffe, kdef, sfew, user_folder
+from ferjax.data.datasets.affectnet import load_affectnet
 from ferjax.data.datasets.ckplus import load_ckplus
 from ferjax.data.datasets.fer2013 import load_fer2013
 from ferjax.data.datasets.ferplus import load_ferplus
@@ -50,12 +51,19 @@ def _synthetic(path: None, *, storage_size: int, num_classes: int = 7, **_: Any)
 
 
 DATASETS: dict[str, DatasetEntry] = {
+    "affectnet": DatasetEntry(
+        load_affectnet.load,
+        load_affectnet.LAYOUTS,
+        load_affectnet.SOURCE,
+        options=("num_classes",),
+    ),
     "ckplus": DatasetEntry(
         load_ckplus.load,
         load_ckplus.LAYOUTS,
         load_ckplus.SOURCE,
         options=("num_classes", "folds", "fold"),
     ),
+    "expw": DatasetEntry(expw.load, expw.LAYOUTS, expw.SOURCE, options=("folds", "fold")),
     "fer2013": DatasetEntry(load_fer2013.load, load_fer2013.LAYOUTS, load_fer2013.SOURCE),
     "ferplus": DatasetEntry(
         load_ferplus.load,
@@ -64,6 +72,8 @@ DATASETS: dict[str, DatasetEntry] = {
         options=("labels", "folds", "fold"),
     ),
     "folder": DatasetEntry(user_folder.load, user_folder.LAYOUTS, user_folder.SOURCE),
+    "jaffe": DatasetEntry(jaffe.load, jaffe.LAYOUTS, jaffe.SOURCE, options=("folds", "fold")),
+    "kdef": DatasetEntry(kdef.load, kdef.LAYOUTS, kdef.SOURCE, options=("folds", "fold", "views")),
     "rafdb": DatasetEntry(load_rafdb.load, load_rafdb.LAYOUTS, load_rafdb.SOURCE),
     "sfew": DatasetEntry(sfew.load, sfew.LAYOUTS, sfew.SOURCE),
     "synthetic": DatasetEntry(
