@@ -221,7 +221,7 @@ class TrainConfig:
         "For synthetic and affectnet: 7, or 8 with contempt; for ckplus: 6, 7 or 8. Default: 7.",
         low=2,
     )
-    views: str | None = config_field(
+    angles: str | None = config_field(
         None,
         "For kdef: frontal, half (with the half profiles) or all (with the full profiles too)."
         " Default: frontal.",

@@ -37,6 +37,8 @@ class DatasetEntry:
       options: further options of `load`, besides the folder, the storage size and the validation
         cut.
       on_disk: whether it is read from a folder; else `load` is called with None as the folder.
+      official_splits: whether its authors, or the folders on disk, say which images are test; else
+        test and val are cuts of ferjax, and other people's networks are judged on all images.
     """
 
     load: Callable[..., DatasetBundle]
@@ -44,6 +46,7 @@ class DatasetEntry:
     source: str
     options: tuple[str, ...] = ()
     on_disk: bool = True
+    official_splits: bool = True
 
 
 def _synthetic(path: None, *, storage_size: int, num_classes: int = 7, **_: Any) -> DatasetBundle:
@@ -62,8 +65,15 @@ DATASETS: dict[str, DatasetEntry] = {
         load_ckplus.LAYOUTS,
         load_ckplus.SOURCE,
         options=("num_classes", "folds", "fold"),
+        official_splits=False,
     ),
-    "expw": DatasetEntry(expw.load, expw.LAYOUTS, expw.SOURCE, options=("folds", "fold")),
+    "expw": DatasetEntry(
+        expw.load,
+        expw.LAYOUTS,
+        expw.SOURCE,
+        options=("folds", "fold"),
+        official_splits=False,
+    ),
     "fer2013": DatasetEntry(load_fer2013.load, load_fer2013.LAYOUTS, load_fer2013.SOURCE),
     "ferplus": DatasetEntry(
         load_ferplus.load,
@@ -72,8 +82,20 @@ DATASETS: dict[str, DatasetEntry] = {
         options=("labels", "folds", "fold"),
     ),
     "folder": DatasetEntry(user_folder.load, user_folder.LAYOUTS, user_folder.SOURCE),
-    "jaffe": DatasetEntry(jaffe.load, jaffe.LAYOUTS, jaffe.SOURCE, options=("folds", "fold")),
-    "kdef": DatasetEntry(kdef.load, kdef.LAYOUTS, kdef.SOURCE, options=("folds", "fold", "views")),
+    "jaffe": DatasetEntry(
+        jaffe.load,
+        jaffe.LAYOUTS,
+        jaffe.SOURCE,
+        options=("folds", "fold"),
+        official_splits=False,
+    ),
+    "kdef": DatasetEntry(
+        kdef.load,
+        kdef.LAYOUTS,
+        kdef.SOURCE,
+        options=("folds", "fold", "angles"),
+        official_splits=False,
+    ),
     "rafdb": DatasetEntry(load_rafdb.load, load_rafdb.LAYOUTS, load_rafdb.SOURCE),
     "sfew": DatasetEntry(sfew.load, sfew.LAYOUTS, sfew.SOURCE),
     "synthetic": DatasetEntry(

@@ -40,7 +40,11 @@ _ANGLES = {
     "FL": "full left",
     "FR": "full right",
 }
-VIEWS = {"frontal": ("S",), "half": ("S", "HL", "HR"), "all": ("S", "HL", "HR", "FL", "FR")}
+SETS_OF_ANGLES = {
+    "frontal": ("S",),
+    "half": ("S", "HL", "HR"),
+    "all": ("S", "HL", "HR", "FL", "FR"),
+}
 # Two files of the release are named wrongly; their folders lack just these two.
 _MISNAMED = {"AF31V": "AF31SAHL", "AM31H": "AM31SUHR"}
 _NAME = re.compile(
@@ -64,13 +68,13 @@ def load(
     split_seed: int = 0,
     fold: int = 1,
     folds: int | None = None,
-    views: str = "frontal",
+    angles: str = "frontal",
 ) -> DatasetBundle:
     """Loads KDEF; it has no official splits: ten folds by person, both sessions of one together.
 
     The default is the frontal view, 980 images, as most of the public loaders take it; there is no
     protocol that all papers share, and how many take other angles could not be confirmed. Reports
-    state the views.
+    state the angles.
 
     The photographs are 562×762 with shoulders, eyes and mouths at fixed places. The centre square
     is taken, so that faces keep their proportions; `launch.prepare --crops` cuts faces closer.
@@ -84,33 +88,33 @@ def load(
       split_seed: not used: the ids of the people determine the folds.
       fold: 1 to `folds`.
       folds: 2 or more; None: 10.
-      views: `frontal`, `half` (with the half profiles) or `all` (with the full profiles too).
+      angles: `frontal`, `half` (with the half profiles) or `all` (with the full profiles too).
 
     Raises:
-      UserError: no such files, a name that does not fit, no image of these views, two files of one
+      UserError: no such files, a name that does not fit, no image of these angles, two files of one
         picture, a file in the folder of another emotion, broken files, or a number out of range.
     """
-    if views not in VIEWS:
-        raise unknown_name("--views", views, VIEWS)
-    root = Path(data_dir)
+    if angles not in SETS_OF_ANGLES:
+        raise unknown_name("--angles", angles, SETS_OF_ANGLES)
+    root, codes = Path(data_dir), SETS_OF_ANGLES[angles]
     found = [
         (path, _parts(match))
         for path, match in named_images(root, _NAME, _EXAMPLE, frozenset({"akdef"}))
     ]
     if not found:
         raise layout_error("KDEF", root, LAYOUTS, SOURCE)
-    taken = [(path, parts) for path, parts in found if parts[4] in VIEWS[views]]
+    taken = [(path, parts) for path, parts in found if parts[4] in codes]
     if not taken:
         raise UserError(
-            f"{root}: none of its {len(found):,} images is of --views={views} "
-            f"({', '.join(_ANGLES[a] for a in VIEWS[views])}); give --views=all"
+            f"{root}: none of its {len(found):,} images is of --angles={angles} "
+            f"({', '.join(_ANGLES[code] for code in codes)}); give --angles=all"
         )
     emotions = [_EMOTION_OF_CODE[parts[3]] for _, parts in taken]
     paths = [path for path, _ in taken]
     check_class_folders(list(zip(paths, emotions, strict=True)))
-    notes = _check_class_counts(taken, views, root)
+    notes = _check_class_counts(taken, codes, root)
     if others := len(found) - len(taken):
-        notes += (f"--views={views}: {others:,} images of other angles are left out",)
+        notes += (f"--angles={angles}: {others:,} images of other angles are left out",)
     pool = boxed_split(
         "all",
         paths,
@@ -126,7 +130,7 @@ def load(
         "KDEF",
         replace(pool, subjects=subjects),
         _CLASSES,
-        layout=f"files named as {_EXAMPLE}, {views} view{'s' * (views != 'frontal')}",
+        layout=f"files named as {_EXAMPLE}; angles: {', '.join(_ANGLES[code] for code in codes)}",
         where=str(root),
         val_fraction=val_fraction,
         split_seed=split_seed,
@@ -146,7 +150,7 @@ def _parts(match: re.Match[str]) -> tuple[str, str, str, str, str]:
 
 
 def _check_class_counts(
-    taken: list[tuple[Path, tuple[str, str, str, str, str]]], views: str, root: Path
+    taken: list[tuple[Path, tuple[str, str, str, str, str]]], codes: tuple[str, ...], root: Path
 ) -> tuple[str, ...]:
     """Compares class counts by angle with the published ones; refuses two files of one picture."""
     first: dict[tuple[str, ...], Path] = {}
@@ -158,7 +162,7 @@ def _check_class_counts(
         _ANGLES[angle]: Counter(
             _EMOTION_OF_CODE[emotion] for *_, emotion, other in first if other == angle
         )
-        for angle in VIEWS[views]
+        for angle in codes
     }
     return check_counts("kdef", counts, str(root))
 

@@ -75,34 +75,34 @@ def test_folds_by_person_hold_both_sessions(frontal: Path) -> None:
 
 def test_frontal_counts_are_the_published_ones(frontal: Path) -> None:
     bundle = load(frontal)
-    assert bundle.layout == "files named as AF01ANS.JPG, frontal view"
+    assert bundle.layout == "files named as AF01ANS.JPG; angles: straight"
     assert len(bundle.notes) == 1
     assert "KDEF has no official splits" in bundle.notes[0]
 
 
-def test_views(tmp_path: Path) -> None:
+def test_angles(tmp_path: Path) -> None:
     make(tmp_path, ["F31", "M31", "F01", "M02"])
     found = {}
-    for views in ("frontal", "half", "all"):
-        bundle = load_dataset("kdef", tmp_path, folds=4, views=views)
-        found[views] = sum(len(split) for split in bundle.splits.values())
+    for angles in ("frontal", "half", "all"):
+        bundle = load_dataset("kdef", tmp_path, folds=4, angles=angles)
+        found[angles] = sum(len(split) for split in bundle.splits.values())
         ids = {name for split in bundle.splits.values() for name in split.ids}
         # The two files with names of their own are half profiles.
-        assert ("AF31/AF31V.JPG" in ids) == (views != "frontal")
+        assert ("AF31/AF31V.JPG" in ids) == (angles != "frontal")
         labels = {
             name: bundle.classes[label]
             for split in bundle.splits.values()
             for name, label in zip(split.ids, split.labels, strict=True)
         }
-        if views == "all":
+        if angles == "all":
             assert labels["AF31/AF31V.JPG"] == "sadness"
             assert labels["AM31/AM31H.JPG"] == "surprise"
     assert found == {"frontal": 56, "half": 168, "all": 280}
     assert (
-        "--views=frontal: 224 images of other angles are left out" in load(tmp_path, folds=2).notes
+        "--angles=frontal: 224 images of other angles are left out" in load(tmp_path, folds=2).notes
     )
-    with pytest.raises(UserError, match="unknown --views 'side'"):
-        load(tmp_path, views="side")
+    with pytest.raises(UserError, match="unknown --angles 'side'"):
+        load(tmp_path, angles="side")
 
 
 def test_all_are_judged(tmp_path: Path) -> None:
@@ -116,14 +116,16 @@ def test_bad_names(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no KDEF found.*AF01ANS\.JPG"):
         load(tmp_path)
     photograph(tmp_path / "AF01" / "AF01ANFL.JPG", 0)
-    with pytest.raises(UserError, match=r"none of its 1 images is of --views=frontal \(straight\)"):
+    with pytest.raises(
+        UserError, match=r"none of its 1 images is of --angles=frontal \(straight\)"
+    ):
         load(tmp_path)
     photograph(tmp_path / "AF01" / "AF01XXS.JPG", 0)
     with pytest.raises(UserError, match=r"AF01XXS\.JPG: expected a name such as AF01ANS\.JPG"):
         load(tmp_path)
     (tmp_path / "AF01" / "AF01XXS.JPG").rename(tmp_path / "AF01" / "AF01ANFL.png")
     with pytest.raises(UserError, match="is the same picture, AF01ANFL; keep one"):
-        load(tmp_path, views="all")
+        load(tmp_path, angles="all")
     (tmp_path / "happy").mkdir()
     (tmp_path / "AF01" / "AF01ANFL.png").rename(tmp_path / "happy" / "AF02ANS.png")
     with pytest.raises(UserError, match="its name says anger, its folder happiness"):
