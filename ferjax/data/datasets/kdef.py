@@ -45,7 +45,7 @@ SETS_OF_ANGLES = {
     "half": ("S", "HL", "HR"),
     "all": ("S", "HL", "HR", "FL", "FR"),
 }
-# Two files of the release are named wrongly; their folders lack just these two.
+# Two files of the release are named wrongly; public loaders agree on what they are.
 _MISNAMED = {"AF31V": "AF31SAHL", "AM31H": "AM31SUHR"}
 _NAME = re.compile(
     rf"(?:([AB])([FM])(\d\d)({'|'.join(_EMOTION_OF_CODE)})(S|HL|HR|FL|FR)|({'|'.join(_MISNAMED)}))"
@@ -72,12 +72,13 @@ def load(
 ) -> DatasetBundle:
     """Loads KDEF; it has no official splits: ten folds by person, both sessions of one together.
 
-    The default is the frontal view, 980 images, as most of the public loaders take it; there is no
+    The default is the frontal view, 980 images, as most of the public loaders read for this take it; there is no
     protocol that all papers share, and how many take other angles could not be confirmed. Reports
     state the angles.
 
-    The photographs are 562×762 with shoulders, eyes and mouths at fixed places. The centre square
-    is taken, so that faces keep their proportions; `launch.prepare --crops` cuts faces closer.
+    The photographs are portraits with shoulders, eyes and mouths at fixed places (562×762, as the
+    authors describe those of AKDEF, their averages). The centre square is taken, so that faces keep
+    their proportions; `launch.prepare --crops` cuts faces closer.
 
     Args:
       data_dir: a folder with the files at any depth; a folder AKDEF (averaged faces) is passed

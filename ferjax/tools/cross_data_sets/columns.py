@@ -73,7 +73,7 @@ def _parts(text: str) -> tuple[str, str | None, str | None]:
     name, _, rest = text.partition(":")
     path, colon, split = rest.rpartition(":")
     if not colon or split not in SPLITS:
-        if colon and split and re.fullmatch("[a-z]+", split):
+        if colon and re.fullmatch("[a-z]+", split) and not Path(rest).exists():
             raise unknown_name(f"split in --data={text}:", split, SPLITS)
         path, split = rest, ""
     return name.strip(), os.path.expanduser(path) or None, split or None

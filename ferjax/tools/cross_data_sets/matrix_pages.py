@@ -24,9 +24,10 @@ PICTURE = "matrix.png"
 _MARKS = {WITHIN: " ●", SAME_FACES: " ○", OTHER: ""}
 _KEY = (
     "Each cell: the score, its 95 % interval, the images that were scored. ● the data set that the"
-    " network was trained on; ○ the same faces with other labels. The mean is over the cells without"
-    " a mark; every data set counts once in it, and has classes of its own."
+    " network was trained on; ○ the same faces with other labels. The mean is over the cells"
+    " without a mark; every data set counts once in it, and has classes of its own."
 )
+_CAPTION = "Accuracy and balanced accuracy of every network on every data set"
 _CLASSES = (
     "Only the classes that network and data share are scored, the probabilities renormalised over"
     " them. A network that lacks a class of the data is spared its images, so numbers of networks"
@@ -69,7 +70,7 @@ def write_matrix(
                 _CLASSES,
                 *(f"{column.name}: {note}" for column in columns for note in column.notes),
             ],
-            "figures": [{"file": PICTURE, "caption": _KEY}],
+            "figures": [{"file": PICTURE, "caption": _CAPTION}],
             "config": asdict(config),
             # The times of training stand in the reports of the runs.
             "environment": {

@@ -101,8 +101,8 @@ def _names(sources: Sequence[str]) -> list[str]:
     names = []
     for own in parts:
         others = [other for other in parts if other != own]
-        length = next(k for k in range(1, len(own) + 1)
-                      if all(own[-k:] != other[-k:] for other in others))  # fmt: skip
-        name = "/".join(own[-length:])
-        names.append(name.removesuffix(".safetensors").removesuffix(".json"))
-    return names
+        lengths = range(1, len(own) + 1)
+        differs = (k for k in lengths if all(own[-k:] != other[-k:] for other in others))
+        names.append("/".join(own[-next(differs, len(own)) :]))
+    short = [name.removesuffix(".safetensors").removesuffix(".json") for name in names]
+    return short if len(set(short)) == len(short) else names

@@ -1,4 +1,4 @@
-"""Every network on every data set: checks all of them, evaluates cell by cell, writes the report."""
+"""Every network on every data set: checks all, evaluates cell by cell, writes the report."""
 
 import json
 from pathlib import Path
@@ -62,7 +62,9 @@ def _check_out(out: Path) -> None:
         return
     if not out.is_dir():
         raise UserError(f"--out={out} is a file. Name a folder.")
-    strange = sorted(entry.name for entry in out.iterdir() if entry.name not in _OWN)
+    strange = sorted(
+        entry.name for entry in out.iterdir() if entry.name not in _OWN and entry.name[0] != "."
+    )
     report = out / "report.json"
     if not strange and report.is_file():
         try:

@@ -1,4 +1,4 @@
-"""Loads AffectNet: 287,651 faces of the web in eight classes, labelled by one annotator each.
+"""Loads AffectNet: 287,651 faces of the web in eight classes, labelled by hand.
 
 References:
   Mollahosseini, Hasani and Mahoor, "AffectNet: A Database for Facial Expression, Valence, and
