@@ -66,10 +66,10 @@ def load(
     Both cuts are stratified, and faces of one picture stay together (`grouped_cut`); so do folds.
     Papers cut it in ways of their own, so that their accuracies compare with none of these.
 
-    Every face is cut out by the box in the list, whose confidence is not used: some loaders
-    leave out faces below 60 or 80, the published number of faces counts them all. Lines that repeat a face, and
-    boxes without area, are left out and counted. The layout, the fields and the numbering are those
-    of public loaders; no copy of the data was at hand when this was written.
+    Every face is cut out by the box in the list, whose confidence is not used: some loaders leave
+    out faces below 60 or 80, the published number of faces counts them all. Lines that repeat a
+    face, and boxes without area, are left out and counted. The layout, the fields and the numbering
+    are those of public loaders; no copy of the data was at hand when this was written.
 
     Args:
       data_dir: the folder of list and pictures, or its parent folder.

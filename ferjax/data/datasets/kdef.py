@@ -72,9 +72,9 @@ def load(
 ) -> DatasetBundle:
     """Loads KDEF; it has no official splits: ten folds by person, both sessions of one together.
 
-    The default is the frontal view, 980 images, as most of the public loaders read for this take it; there is no
-    protocol that all papers share, and how many take other angles could not be confirmed. Reports
-    state the angles.
+    The default is the frontal view, 980 images, as most of the public loaders that were read for
+    this take it; there is no protocol that all papers share, and how many take other angles could
+    not be confirmed. Reports state the angles.
 
     The photographs are portraits with shoulders, eyes and mouths at fixed places (562×762, as the
     authors describe those of AKDEF, their averages). The centre square is taken, so that faces keep
