@@ -180,7 +180,7 @@ def fit_of_run(
     plain = (config.checkpoint, config.tta) == ("selected", "none")
     if others or config.weights or not plain or tuple(classes) != first.run.classes:
         return None
-    if data.is_own and data.split.name in ("val", "all"):
+    if data.dataset == first.own.dataset and data.split.name in ("val", "all"):
         return None
     try:
         report = json.loads((Path(first.source) / "report.json").read_text(encoding="utf-8"))

@@ -52,8 +52,9 @@ def judged_results(
             plain = kind.partition("+")[0]
             scored = epoch_scores(result, classes, epochs[plain], votes[split])
             if plain == shown:
+                bounds = headline_intervals(result.probabilities, result.labels, classes)
                 scored |= {
-                    "intervals": headline_intervals(result.probabilities, result.labels, classes),
+                    "intervals": {name: each and list(each) for name, each in bounds.items()},
                     "calibrated": calibrated_scores(result, classes, fits.get((split, kind))),
                 }
             results[split][kind] = scored

@@ -81,7 +81,7 @@ def resamples(count: int, draws: int, seed: int) -> Iterator[np.ndarray]:
     Each column holds N draws with replacement from N images.
     """
     random = np.random.default_rng(seed)
-    for size in _chunks(count, draws):
+    for size in chunks(count, draws):
         drawn = random.integers(0, count, (size, count)) + count * np.arange(size)[:, None]
         counts = np.bincount(drawn.ravel(), minlength=size * count).reshape(size, count)
         yield np.ascontiguousarray(counts.T, np.float32)
@@ -96,13 +96,13 @@ def _errors_if_calibrated(images: Images, draws: int, seed: int) -> np.ndarray:
     count, confidence = len(images.labels), images.probabilities.max(1).astype(np.float32)
     bins = images.in_bin.astype(np.float32)
     errors = []
-    for size in _chunks(count, draws):
+    for size in chunks(count, draws):
         right = random.random((count, size), np.float32) < confidence[:, None]
         errors.append(np.abs(bins @ (confidence[:, None] - right)).sum(0) / count)
     return np.concatenate(errors)
 
 
-def _chunks(count: int, draws: int) -> Iterator[int]:
+def chunks(count: int, draws: int) -> Iterator[int]:
     """Yields numbers of draws that sum to all of them, each of at most `_COUNTS` images in all."""
     step = max(_COUNTS // count, 1)
     for first in range(0, draws, step):

@@ -69,11 +69,8 @@ def test_every_class_has_a_row(probabilities: np.ndarray, only: int) -> None:
         assert rows[k]["roc_auc"] == pytest.approx(expected)
     assert json.loads(json.dumps(rows, allow_nan=False)) == rows
     alone = ranking_by_class(probabilities, np.full(12, only), ["anger", "fear", "happiness"])
-    assert alone[only] == {
-        "class": ["anger", "fear", "happiness"][only],
-        "roc_auc": None,
-        "average_precision": 1.0,
-    }
+    assert alone[only]["roc_auc"] is None
+    assert alone[only]["average_precision"] == pytest.approx(1)
 
 
 def test_no_images_warn_of_nothing() -> None:

@@ -67,26 +67,27 @@ def calibration(results: Results) -> Iterator[str]:
     """Yields calibration before and after a temperature, and prediction sets, as two tables.
 
     Args:
-      results: split → weights → scores; those without `calibration` have no row, those without
-        `calibrated` one row only.
+      results: split → weights → scores; the rows are those with `calibrated`, or where none has it
+        those with `calibration`.
     """
     header = ["split", "weights", "probabilities", "temperature"]
     header += ["negative log-likelihood", "Brier score", "calibration error"]
     rows, sets = [], []
-    for split, kind, scores in _with("calibration", results):
+    fitted = [each for each in _with("calibrated", results) if each[2]["calibrated"]]
+    for split, kind, scores in fitted or list(_with("calibration", results)):
         name = [escape(split), escape(kind)]
         plain = [headline_number(key, scores["calibration"][key]) for key in _CALIBRATION]
         rows.append([*name, "as the network gives them", "–", *plain])
         if not (found := scores.get("calibrated")):
             continue
-        fitted = escape(found["fitted_on"])
+        where = escape(found["fitted_on"])
         after = [headline_number(key, found[key]) for key in _CALIBRATION]
-        rows.append([*name, f"fitted on {fitted}", decimal(found["temperature"], 3), *after])
+        rows.append([*name, f"temperature of {where}", decimal(found["temperature"], 3), *after])
         if coverage := found["sets"]:
             low, high = coverage["interval"]
             cells = [percentage(coverage["asked"], 0), percentage(coverage["coverage"])]
             cells[1] += interval(low, high, 2, 100)
-            sets.append([*name, fitted, *cells, decimal(coverage["mean_set_size"], 2)])
+            sets.append([*name, where, *cells, decimal(coverage["mean_set_size"], 2)])
     if rows:
         yield "## Calibration"
         yield table(header, rows, numbers_from=3)
@@ -95,14 +96,8 @@ def calibration(results: Results) -> Iterator[str]:
             "Prediction sets hold as many of the most probable emotions as it takes to hold the"
             " true one as often as asked."
         )
-        header = [
-            "split",
-            "weights",
-            "fitted on",
-            "asked",
-            "true emotion in the set",
-            "emotions a set",
-        ]
+        header = ["split", "weights", "fitted on", "asked"]
+        header += ["true emotion in the set", "emotions a set"]
         yield table(header, sets, numbers_from=3)
 
 

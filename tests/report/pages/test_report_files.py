@@ -178,7 +178,7 @@ def test_certainty_and_votes_have_a_row_where_they_are_known(tmp_path):
     assert ["calibration error", "4.56 % (0.00 to 10.00)"] in rows
     plain = ["test", "selected", "as the network gives them", "–", "1.2500", "0.6124", "4.56 %"]
     assert plain in rows
-    fitted = ["fitted on val, 8 images", "1.235", "1.1000", "0.6000", "3.00 %"]
+    fitted = ["temperature of val, 8 images", "1.235", "1.1000", "0.6000", "3.00 %"]
     assert ["test", "selected", *fitted] in rows
     sets = ["val, 8 images", "90 %", "85.71 % (48.69 to 97.43)", "1.43"]
     assert ["test", "selected", *sets] in rows
