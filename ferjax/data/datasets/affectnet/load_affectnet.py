@@ -143,8 +143,8 @@ def _find_layout(data_dir: Path) -> _Found:
     released = "faces as released"
     for root in (data_dir / name for name in _ROOTS):
         if has_annotations(root):
-            notes = unread_lists(root)
-            return root, "npy release", released, read_annotations(root), notes, "affectnet"
+            faces, notes = read_annotations(root), _lists_beside_annotations(root)
+            return root, "npy release", released, faces, notes, "affectnet"
         if lists := text_lists(root):
             names = " and ".join(path.relative_to(root).as_posix() for path in lists)
             return root, f"text lists ({names})", released, read_text_lists(lists), (), "affectnet"
@@ -162,6 +162,15 @@ def _find_layout(data_dir: Path) -> _Found:
             notes = unread_lists(root)
             return root, *_read_folders(root), notes, "affectnet"
     raise layout_error("AffectNet", data_dir, LAYOUTS, SOURCE)
+
+
+def _lists_beside_annotations(root: Path) -> tuple[str, ...]:
+    """Returns a note that names the lists which others made of the annotations, or no note."""
+    lists = [*text_lists(root), *filter(Path.is_file, [root / CACHED_CSV])]
+    if not lists:
+        return ()
+    names = ", ".join(path.relative_to(root).as_posix() for path in lists)
+    return (f"not read: {names}; the labels are those in annotations/",)
 
 
 def _has_classes(folder: Path) -> bool:

@@ -162,6 +162,14 @@ def test_lists_of_seven_classes(tmp_path: Path) -> None:
         load(tmp_path, num_classes=6)
 
 
+def test_annotations_come_before_lists(tmp_path: Path) -> None:
+    make_npy(tmp_path)
+    (tmp_path / "affectnet.csv").write_text(",phase,img_path,label\n0,train,no/such/image.jpg,0\n")
+    bundle = load(tmp_path)
+    check_pixels(bundle)
+    assert "not read: affectnet.csv; the labels are those in annotations/" in bundle.notes
+
+
 def test_the_archive_may_lie_a_level_too_deep(tmp_path: Path) -> None:
     make_npy(tmp_path / "release" / "AffectNet")
     bundle = load_dataset("affectnet", tmp_path, image_size=8)
