@@ -132,7 +132,11 @@ def read_cell(network: Network, column: Column, report: dict[str, Any], folder: 
         {name: n for name, n in column.counts.items() if n and name not in network.classes},
         tuple(name for name in network.classes if not support.get(name)),
         seen if isinstance(seen, str) else "; ".join(seen),
-        (*report["warnings"], *_other_images(column, shared, report, folder)),
+        (
+            *report["warnings"],
+            *_selected_on(network, column),
+            *_other_images(column, shared, report, folder),
+        ),
         folder.relative_to(folder.parents[1]).as_posix(),
     )
 
@@ -148,6 +152,13 @@ def relation(network: Network, column: Column) -> str:
         return WITHIN if same else OTHER
     both = {own.dataset, column.dataset}
     return SAME_FACES if any(both <= names for names in _SAME_FACES) else OTHER
+
+
+def _selected_on(network: Network, column: Column) -> list[str]:
+    """Returns a warning where the images of a column chose the network's epoch."""
+    if column.split not in ("val", "all") or relation(network, column) == OTHER:
+        return []
+    return ["val of these faces selected the epoch: the scores are optimistic"]
 
 
 def _other_images(

@@ -253,5 +253,7 @@ def test_a_runs_own_folds_are_judged_on_its_own_test(
     )
     (cell,) = read(out)["cells"]
     assert cell["relation"] == "within the data set"
-    assert "the run was trained on" in " ".join(cell["warnings"])
+    warnings = " ".join(cell["warnings"])
+    assert "the run was trained on" in warnings
+    assert "val of these faces selected the epoch" in warnings
     assert cell["count"] == 60
