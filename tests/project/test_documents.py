@@ -46,6 +46,7 @@ from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
 from ferjax.recipes import resolve
 from ferjax.search.search_plan import plan_search
+from ferjax.config.matrix_config import MatrixConfig
 from ferjax.config.predict_and_export import ExportConfig
 from ferjax.config.tool_configs import ConvertConfig, PrepareConfig, SearchConfig
 from launch.flags import given_flags
@@ -65,7 +66,7 @@ for page, arguments in lines:
         plan_search(SearchConfig(**given_flags(SearchConfig)), given_flags(TrainConfig))
     for other, config in (
         ("convert", ConvertConfig), ("evaluate", EvalConfig), ("export", ExportConfig),
-        ("prepare", PrepareConfig)
+        ("matrix", MatrixConfig), ("prepare", PrepareConfig)
     ):
         if name == other:
             config(**given_flags(config))
