@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from ferjax.convert.catalogue.find_weights import CATALOGUE, DEFAULT_TAGS
 from ferjax.convert.weights import ConversionPlan, cached_names
 from ferjax.data.registry import dataset_entries
+from ferjax.data.splits.protocols.registry import PROTOCOLS
 from ferjax.models.registry import all_models, model_entry
 from ferjax.recipes import DEFAULTS, RECIPES
 from ferjax.weights.shipped import SHIPPED
 
 
 def catalogue() -> str:
-    """Returns the lists of models, data sets, recipes and recognisers as text."""
+    """Returns the lists of models, data sets, recipes, protocols and recognisers as text."""
     width = max(map(len, (*all_models(), *dataset_entries())))
     lines = ["Models (--model)"]
     for name, entry in all_models().items():
@@ -28,6 +29,10 @@ def catalogue() -> str:
     for model, settings in DEFAULTS.items():
         text = " ".join(f"{key}={value}" for key, value in settings.items())
         lines.append(f"  default, {model:<{width}} {text}")
+    lines.append("\nProtocols (--protocol; default: ferjax's own splits)")
+    for name, protocol in PROTOCOLS.items():
+        where = ", ".join(protocol.datasets) or "any data set"
+        lines.append(f"  {name:<20} {where}: {protocol.breach}")
     lines.append("\nRecognisers that come with ferjax (--weights, --pretrained, --teacher)")
     lines += [f"  {name:<{width}} {words}" for name, words in SHIPPED.items()]
     return "\n".join(lines)

@@ -132,6 +132,11 @@ def _check_series(config: Any) -> None:
             )
     if len(set(config.seeds)) < len(config.seeds):
         raise UserError(f"--seeds={','.join(map(str, config.seeds))} contains a seed twice.")
+    if config.protocol is not None and config.folds is not None:
+        raise UserError(
+            f"--protocol={config.protocol} with --folds={config.folds}: both say how the data are"
+            " cut. Leave one of the two out."
+        )
     if config.fold is not None and config.folds is None:
         raise UserError(f"--fold={config.fold} needs --folds, the number of folds.")
     if config.fold is not None and config.fold > config.folds:

@@ -239,6 +239,11 @@ class TrainConfig:
         " for each in WORKDIR/fold_NN, and a report with the pooled confusion matrix.",
         low=2,
     )
+    protocol: str | None = config_field(
+        None,
+        "Cut and label the data by a protocol that is not ferjax's own, such as a paper's; reports"
+        " are stamped with what it breaches. See --list. Default: ferjax's own splits.",
+    )
     fold: int | None = config_field(
         None, "Train only this one of --folds: it is test, val comes out of the next.", low=1
     )

@@ -13,6 +13,7 @@ from ferjax.data.dataset_table import DATASETS, DatasetEntry
 from ferjax.data.reading.class_folders import LayoutError, only_folder
 from ferjax.data.splits.bad_images import skip_unreadable
 from ferjax.data.splits.exclude_file import without_listed
+from ferjax.data.splits.protocols.registry import named_protocol
 from ferjax.data.splits.refold_splits import refold
 from ferjax.data.splits.split import DatasetBundle
 from ferjax.data.storage.bundle_from_stores import stored
@@ -61,6 +62,7 @@ def load_dataset(
     split_seed: int = 0,
     folds: int | None = None,
     fold: int | None = None,
+    protocol: str | None = None,
     on_bad_image: str = "error",
     cache_dir: str | Path | None = None,
     **options: Any,
@@ -80,6 +82,7 @@ def load_dataset(
       split_seed: seed of that cut and of stratified folds.
       folds: number of folds that replace train and val, by subject if the data set has subjects.
       fold: which fold is test, from 1 on; val comes out of the next one (`fold_splits`).
+      protocol: a name of `PROTOCOLS`, to cut and label otherwise than ferjax does; not with folds.
       on_bad_image: `error`; `skip` to leave out unreadable images, which reads all images first; or
         `list` to leave them in, so that an audit meets them when it reads them.
       cache_dir: folder of memory-mapped stores of decoded images; stores that do not exist are
@@ -97,6 +100,10 @@ def load_dataset(
             raise UserError(f"--{key}={value}: {name} has its own. Leave the flag out.")
     if "folds" in own and folds:
         given |= {"folds": folds, "fold": fold or 1}
+    cut_by = named_protocol(protocol, name, folds) if protocol else None
+    given |= cut_by.options if cut_by else {}
+    # A protocol cuts the splits as they lie on disk, as they are where data are only judged.
+    judged = val_fraction == 0 or cut_by is not None
     path = data_path(name, data_dir)
     read_from, bundle = _load_at(
         path,
@@ -104,19 +111,21 @@ def load_dataset(
             entry.load,
             storage_size=image_size,
             on_bad_image="error" if on_bad_image == "error" else "skip",
-            val_fraction=val_fraction,
+            val_fraction=0 if judged else val_fraction,
             split_seed=split_seed,
             **given,
         ),
     )
-    if val_fraction == 0:
+    if judged:
         # A loader of the user's own may have cut an empty val.
         found = {key: split for key, split in bundle.splits.items() if len(split)}
         bundle = replace(bundle, splits=found)
     for folder in dict.fromkeys((path, read_from)):
         if folder and read_from:
             inside = read_from.relative_to(folder)
-            bundle = without_listed(bundle, folder, inside, judged=val_fraction == 0)
+            bundle = without_listed(bundle, folder, inside, judged=judged)
+    if cut_by:
+        bundle = cut_by.arrange(bundle, split_seed, val_fraction)
     if folds and "folds" not in own:
         bundle = refold(bundle, fold or 1, folds, val_fraction=val_fraction, seed=split_seed)
     if cache_dir and path:

@@ -67,7 +67,7 @@ def load_evaluated_data(
     )
     # How labels are made is kept wherever the images lie.
     kept = ("num_classes", "labels", "angles") if name == own.dataset else ()
-    kept += ("val_fraction", "folds", "fold", "on_bad_image") if is_own else ()
+    kept += ("val_fraction", "folds", "fold", "protocol", "on_bad_image") if is_own else ()
     options = {"val_fraction": 0, **{option: getattr(own, option) for option in kept}}
     if config.on_bad_image:
         options["on_bad_image"] = config.on_bad_image

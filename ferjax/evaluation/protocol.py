@@ -10,6 +10,7 @@ from ferjax.config.phases import phases_of
 from ferjax.config.train_config import TrainConfig
 from ferjax.data.audit.split_overlap import exact_overlap
 from ferjax.data.splits.class_counts import absent_class_warnings
+from ferjax.data.splits.protocols.registry import protocol_rows, selects_on_test
 from ferjax.data.splits.split import DatasetBundle, shared_subjects
 from ferjax.images.test_time_augmentation import VIEWS
 from ferjax.recipes import RECIPES
@@ -38,11 +39,15 @@ def describe_protocol(
         for name, split in bundle.splits.items()
     ]
     size = "x".join(str(side) for side in spec.storage)
+    test = "read once, after training" if "test" in bundle.splits else "not on disk"
+    if selects_on_test(config.protocol):
+        test = "read after every epoch, because it selects; and after training"
     return {
+        **protocol_rows(config.protocol),
         "data set": f"{config.dataset}, {bundle.layout}",
         "splits": splits,
         "selection": _selection(config),
-        "test": "read once, after training" if "test" in bundle.splits else "not on disk",
+        "test": test,
         "seeds": str(config.seed),
         "test-time augmentation": _test_views(config.tta),
         "classes": list(bundle.classes),

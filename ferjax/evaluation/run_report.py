@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ferjax.data.splits.class_counts import describe_counts
+from ferjax.data.splits.protocols.registry import stamp, stamped_summary
 from ferjax.evaluation.calibrated_scores import fit_calibration
 from ferjax.evaluation.evaluation_folder import (
     check_out,
@@ -123,7 +124,7 @@ def _write_run_report(
         "title": title,
         # When training ended; checkpoints of earlier versions do not say it.
         **({"finished": meta["saved"]} if "saved" in meta else {}),
-        "summary": summarise(results),
+        "summary": stamped_summary(summarise(results), config.protocol),
         "protocol": {
             **describe_protocol(config, task.bundle, task.spec, origin),
             "phases": describe_phases(config, task.shapes, task.frozen),
@@ -139,7 +140,11 @@ def _write_run_report(
         "environment": describe_environment(list(task.mesh.devices.flat), meta["seconds"]),
         "network": describe_network(task.model, task.spec),
         "costs": describe_costs(meta, lines, config.batch_size, task.mesh.size),
-        "warnings": [*warnings, *warnings_of(config, results, task.bundle)],
+        "warnings": [
+            *stamp(config.protocol),
+            *warnings,
+            *warnings_of(config, results, task.bundle),
+        ],
         "notes": list(task.bundle.notes),
         "figures": figures,
     }

@@ -11,6 +11,7 @@ from ferjax.config.registered_names import find
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.data.registry import DATASETS
 from ferjax.data.splits.class_counts import absent_class_warnings, describe_counts
+from ferjax.data.splits.protocols.registry import protocol_rows, stamp, stamped_summary
 from ferjax.data.splits.split import Split, subset
 from ferjax.errors import UserError
 from ferjax.evaluation.describe_networks import (
@@ -192,11 +193,13 @@ def _report(config: EvalConfig, found: _Found, directory: Path) -> dict[str, Any
     which = data.source if name == ALL else name
     described = f"{which} of {data.dataset}{place}: {describe_counts(split, classes)}"
     predictions = write_predictions_csv(result, split, classes, directory)
+    protocols = [each.own.protocol for each in judged]
     return {
         "title": title,
-        "summary": summarise(results),
+        "summary": stamped_summary(summarise(results), *protocols),
         "judged": [described],
         "protocol": {
+            **protocol_rows(*protocols),
             **describe_networks(config, judged),
             "split": f"{name}: {data.source}, {len(split):,} images",
             "judged": described,
@@ -212,7 +215,7 @@ def _report(config: EvalConfig, found: _Found, directory: Path) -> dict[str, Any
         "environment": describe_environment(
             found.devices, sum(each.run.meta["seconds"] for each in judged)
         ),
-        "warnings": found.warnings,
+        "warnings": [*stamp(*protocols), *found.warnings],
         "notes": found.notes,
         "figures": [
             *split_figures(result, classes, directory, name, title, kind),

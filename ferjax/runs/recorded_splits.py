@@ -91,8 +91,11 @@ def _record_of(config: TrainConfig, bundle: DatasetBundle) -> SplitRecord:
 
 
 def _record_in(run_dir: Path, config: TrainConfig) -> SplitRecord | None:
-    """Returns the record of a run, unless it learned from other labels (`--labels`) of images."""
-    if not (run_dir / SPLITS_FILE).is_file() or read_config(run_dir).labels != config.labels:
+    """Returns the record of a run, unless its images have other labels or another protocol."""
+    if not (run_dir / SPLITS_FILE).is_file():
+        return None
+    own = read_config(run_dir)
+    if (own.labels, own.protocol) != (config.labels, config.protocol):
         return None
     return read_split_record(run_dir)
 

@@ -109,6 +109,7 @@ def prepare_task(
         split_seed=config.split_seed,
         folds=config.folds,
         fold=config.fold,
+        protocol=config.protocol,
         on_bad_image=config.on_bad_image,
         cache_dir=config.cache_dir,
         num_classes=config.num_classes,

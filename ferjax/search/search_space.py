@@ -41,6 +41,7 @@ _SHARED = {
     "limit": _IMAGES,
     "val_fraction": _IMAGES,
     "split_seed": _IMAGES,
+    "protocol": _IMAGES,
     "smoke": _IMAGES,
     "folds": _SERIES,
     "seeds": _SERIES,

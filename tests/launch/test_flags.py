@@ -14,6 +14,7 @@ from ferjax.config.fields import field_type, is_per_phase
 from ferjax.config.phases import phases_of
 from ferjax.config.train_config import TrainConfig
 from ferjax.data.registry import dataset_entries
+from ferjax.data.splits.protocols.registry import PROTOCOLS
 from ferjax.errors import UserError
 from ferjax.models.registry import MODELS
 from ferjax.recipes import RECIPES, resolve
@@ -99,9 +100,9 @@ def test_seeds_are_integers(text: str) -> None:
         given_flags(TrainConfig)
 
 
-def test_catalogue_names_all_models_data_sets_and_recipes() -> None:
+def test_catalogue_names_all_models_data_sets_recipes_and_protocols() -> None:
     text = catalogue()
-    for name in (*MODELS, *dataset_entries(), *RECIPES):
+    for name in (*MODELS, *dataset_entries(), *RECIPES, *PROTOCOLS):
         assert f"  {name} " in text
     for entry in dataset_entries().values():
         assert all(layout in text for layout in entry.layouts)

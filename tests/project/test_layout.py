@@ -22,7 +22,7 @@ FLOORS = (
     {"runs"},
     {"evaluation", "predict"},
     {"baselines", "experiment", "explain", "export", "live", "own_loop"},
-    {"search", "serve", "bench", "tools"},
+    {"search", "serve", "bench", "tools", "reproduce"},
 )
 LOOSE_MODULES = {"ferjax.errors", "ferjax.emotions", "ferjax.specs", "ferjax.experiment"}
 MOST_FILES_IN_A_FOLDER = 20

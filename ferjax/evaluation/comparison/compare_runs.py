@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ferjax.config.compare_config import CompareConfig
+from ferjax.data.splits.protocols.registry import stamp
 from ferjax.errors import UserError
 from ferjax.evaluation.comparison.compared_runs import ComparedRun, common_split, load_compared
 from ferjax.evaluation.evaluation_folder import check_writable
@@ -186,8 +187,11 @@ def _data(runs: Sequence[ComparedRun]) -> str:
 def _warnings(runs: Sequence[ComparedRun]) -> list[str]:
     """Returns the warnings of all runs, each once, with the names of those that have it."""
     texts = dict.fromkeys(text for run in runs for text in run.warnings)
+    # What a protocol breaches comes first, as in the report of a run.
+    first = stamp(*(run.settings.get("protocol") for run in runs))
     return [
-        f"{', '.join(run.name for run in runs if text in run.warnings)}: {text}" for text in texts
+        f"{', '.join(run.name for run in runs if text in run.warnings)}: {text}"
+        for text in sorted(texts, key=lambda text: text not in first)
     ]
 
 

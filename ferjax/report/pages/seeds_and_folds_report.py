@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ferjax.data.splits.protocols.registry import stamp, stamped_summary
 from ferjax.report.scores import scores
 
 # Kind of series → name of a run's folder.
@@ -44,10 +45,13 @@ def seeds_and_folds_report(kind: str, reports: Mapping[int, Mapping[str, Any]]) 
     spread = deviation[head]
     spread_text = "" if spread is None else f" ± {100 * spread:.2f}"
     first = next(iter(reports.values()))
+    summary = (
+        f"{head.replace('_', ' ')}: {100 * mean[head]:.2f}{spread_text} %"
+        " (mean ± sample standard deviation)"
+    )
     return {
         "title": f"{first['title']}, {len(rows)} {kind}s",
-        "summary": f"{head.replace('_', ' ')}: {100 * mean[head]:.2f}{spread_text} %"
-        " (mean ± sample standard deviation)",
+        "summary": stamped_summary(summary, first["protocol"].get("name")),
         "kind": kind,
         "rows": rows,
         "mean": mean,
@@ -76,7 +80,11 @@ def _text(value: Any) -> str:
 
 
 def _warnings(kind: str, reports: Mapping[int, Mapping[str, Any]]) -> list[str]:
-    """Returns the warnings of all runs; those of some runs only begin with their numbers."""
+    """Returns the warnings of all runs; those of some runs only begin with their numbers.
+
+    The stamp of a protocol that is not ferjax's comes first.
+    """
+    first = stamp(next(iter(reports.values()))["protocol"].get("name"))
     runs_of: dict[str, list[int]] = {}
     for number, report in reports.items():
         for text in report["warnings"]:
@@ -85,7 +93,9 @@ def _warnings(kind: str, reports: Mapping[int, Mapping[str, Any]]) -> list[str]:
         text
         if len(numbers) == len(reports)
         else f"{kind}{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}: {text}"
-        for text, numbers in sorted(runs_of.items())
+        for text, numbers in sorted(
+            runs_of.items(), key=lambda item: (item[0] not in first, item[0])
+        )
     ]
 
 

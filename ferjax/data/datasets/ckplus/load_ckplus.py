@@ -140,8 +140,8 @@ def load(
         where=str(tree.root),
         val_fraction=val_fraction,
         split_seed=split_seed,
-        notes=(
-            *notes,
+        notes=notes,
+        cut_notes=(
             f"{folds} folds by person (sorted ids in steps of {folds}): {num_subjects} people, "
             f"{sequences} sequences, last {last_frames} frames of each"
             + ", first frame as neutral"

@@ -14,10 +14,11 @@ import numpy as np
 from ferjax.data.datasets.assemble_splits import assemble
 from ferjax.data.datasets.check_class_counts import check_counts
 from ferjax.data.datasets.ferplus.vote_files import FOLDERS, VotedImages, find_votes
-from ferjax.data.datasets.ferplus.votes_to_labels import CLASSES, vote_labels
+from ferjax.data.datasets.ferplus.votes_to_labels import ARGMAX, CLASSES, vote_labels
 from ferjax.data.reading.pixel_csv import SIDE
 from ferjax.data.splits.refold_splits import refold
 from ferjax.data.splits.split import DatasetBundle, Split, subset
+from ferjax.errors import UserError
 
 LAYOUTS = (
     "FER2013Train/, FER2013Valid/ and FER2013Test/, each with label.csv and its fer*.png (made by "
@@ -38,13 +39,15 @@ def load(
     val_fraction: float = 0.1,
     split_seed: int = 0,
     labels: str = "majority",
+    argmax_of: tuple[str, ...] = (),
     fold: int = 1,
     folds: int | None = None,
 ) -> DatasetBundle:
     """Loads FER+: train = FER2013Train, val = FER2013Valid, test = FER2013Test.
 
-    Images without a label by the rule are left out. val and test always use the majority rule. If
-    FER2013Test is not on disk, there is no test split but a note. Every split has its `votes`.
+    Images without a label by the rule are left out. val and test always use the majority rule,
+    except by a protocol that is not the release's (`argmax_of`). If FER2013Test is not on disk,
+    there is no test split but a note. Every split has its `votes`.
 
     Args:
       data_dir: the folder of either layout.
@@ -54,19 +57,28 @@ def load(
       split_seed: seed of that cut.
       labels: the rule of the training labels: `majority`, `probability`, `crossentropy` or
         `multi_target`. All but the first give the training split `targets` float32 [N, 8].
+      argmax_of: those of `train`, `val` and `test` whose labels are the highest of the ten columns
+        instead, also without a majority (`votes_to_labels.ARGMAX`).
       fold: 1 to `folds`.
       folds: number of folds of FER2013Train and FER2013Valid that replace the splits (`refold`).
         None: the splits of the data set.
 
     Raises:
-      UserError: no known layout, a broken row or file, or an unknown rule.
+      UserError: no known layout, a broken row or file, an unknown rule, or two rules of train.
     """
+    if "train" in argmax_of and labels != "majority":
+        raise UserError(
+            f"--labels={labels} with a --protocol that labels train by the highest of the ten"
+            " columns: leave one of the two out, or take a recipe without --labels."
+        )
     voted = find_votes(Path(data_dir), storage_size, on_bad_image, LAYOUTS, SOURCE)
     majority = {folder: _labelled(voted, folder, "majority") for folder in FOLDERS.values()}
     # Folds train on images of FER2013Valid too.
     trained = ("FER2013Train", "FER2013Valid") if folds else ("FER2013Train",)
     splits = {**majority, **{folder: _labelled(voted, folder, labels) for folder in trained}}
     roles = {"FER2013Train": "train", "FER2013Valid": "val", "FER2013Test": "test"}
+    naive = [folder for folder, role in roles.items() if role in argmax_of]
+    splits |= {folder: _labelled(voted, folder, ARGMAX) for folder in naive}
     # The published counts are of majority labels, so they are checked here with every rule.
     counts = {folder: _count_classes(split) for folder, split in majority.items() if len(split)}
     bundle = assemble(
@@ -95,7 +107,7 @@ def _labelled(voted: VotedImages, folder: str, mode: str) -> Split:
     part = subset(voted.split, np.flatnonzero(voted.folders == folder), folder)
     votes = voted.votes[voted.folders == folder]
     kept, labels, targets = vote_labels(votes, mode)
-    targets = None if mode == "majority" else targets
+    targets = None if mode in ("majority", ARGMAX) else targets
     part = replace(part, labels=labels, targets=targets, votes=votes)
     return subset(part, np.flatnonzero(kept))
 

@@ -27,21 +27,24 @@ COLUMNS = (
 _EMOTIONS = COLUMNS[:8]
 CLASSES = ordered_classes(_EMOTIONS)
 MODES = ("majority", "probability", "crossentropy", "multi_target")
+# The rule of code that ignores the release's; only protocols take it (`--protocol=argmax_of_ten`).
+ARGMAX = "argmax_of_ten"
 
 
 def vote_labels(votes: np.ndarray, mode: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Converts votes to labels. In every mode a single vote for a column counts as no vote.
+    """Converts votes to labels. In every mode of `MODES` a single vote for a column is no vote.
 
     `majority`: the column with more than half of the votes. `crossentropy`, `probability`: the
     highest columns, equal ones together, until they have three quarters of the votes or there are
     three. The image is dropped if they have at most half of the votes or are more than three. (With
     `probability`, training draws one class from the target in each epoch.) `multi_target`: all
     columns with 30 % or more; the image is dropped if they have at most half of the votes. In every
-    mode an image whose highest column is unknown or NF is dropped.
+    mode an image whose highest column is unknown or NF is dropped. `argmax_of_ten`, none of the
+    release's rules: the highest of the ten columns, of equal ones the first.
 
     Args:
       votes: int [N, 10], 0 or more, columns as in `COLUMNS`.
-      mode: a name of `MODES`.
+      mode: a name of `MODES`, or `ARGMAX`.
 
     Returns:
       kept: bool [N].
@@ -51,17 +54,19 @@ def vote_labels(votes: np.ndarray, mode: str) -> tuple[np.ndarray, np.ndarray, n
         `multi_target` 0 or 1; zeros if not kept.
 
     Raises:
-      UserError: `mode` is not in `MODES`.
+      UserError: `mode` is neither.
     """
-    if mode not in MODES:
+    if mode not in (*MODES, ARGMAX):
         raise unknown_name("FER+ labels", mode, MODES)
-    counts = np.where(np.asarray(votes) > 1, votes, 0).astype(np.int64)
+    least = 1 if mode == ARGMAX else 2
+    counts = np.where(np.asarray(votes) >= least, votes, 0).astype(np.int64)
     total = counts.sum(axis=1)
     chosen, valid = {
         "majority": _majority,
         "probability": _highest,
         "crossentropy": _highest,
         "multi_target": _thirty_percent,
+        ARGMAX: _first_highest,
     }[mode](counts, total)
     highest = chosen.argmax(axis=1)
     kept = valid & (highest < len(_EMOTIONS))
@@ -74,6 +79,12 @@ def vote_labels(votes: np.ndarray, mode: str) -> tuple[np.ndarray, np.ndarray, n
     targets = np.empty_like(shares)
     targets[:, to_class] = shares
     return kept, np.where(kept, to_class[np.where(kept, highest, 0)], 0).astype(np.int32), targets
+
+
+def _first_highest(counts: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the counts [N, 10] of the first highest column, and if there are votes, bool [N]."""
+    first = np.arange(counts.shape[1]) == counts.argmax(axis=1)[:, None]
+    return np.where(first, counts, 0), total > 0
 
 
 def _majority(counts: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

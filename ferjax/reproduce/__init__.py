@@ -1,0 +1,1 @@
+"""Five papers reproduced: experiments, a ledger of claims with verdicts, one report a paper."""

@@ -1,0 +1,84 @@
+"""`Claim`: one number, comparison or figure of a paper, and what decides whether it holds."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number of an experiment, recomputed from its stored predictions or its curves.
+
+    Attributes:
+      experiment: name of an `Experiment` of the paper.
+      metric: name in `ferjax.reproduce.judging.metrics.METRICS`, such as `accuracy`, `macro_f1`,
+        `recall`, which are computed from predictions; those named `curve_...` are read off
+        metrics.jsonl.
+      split: `train`, `val` or `test`.
+      epoch: `selected` or `last`; for a metric of the curves also `phase_1`, the last epoch of the
+        first phase.
+      emotion: for the metrics of one class: its canonical name.
+    """
+
+    experiment: str
+    metric: str = "accuracy"
+    split: str = "test"
+    epoch: str = "selected"
+    emotion: str | None = None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One row of a ledger.
+
+    The kinds are: `number`, the paper prints `paper` for `measure`; `at_least` and `at_most`, it
+    says that `measure` reaches or stays under `paper`; `better`, it says that `measure` is above
+    `than` (for losses: below); `trend`, that the metric of `measure` grows along `along`; `count`,
+    that the data have `paper` of `fact`; `figure`, that it shows `figure`, which the report
+    redraws; `statement`, anything else, which `untestable` must explain.
+
+    Attributes:
+      name: unique within the paper and stable; letters, digits and `_`: `macro_f1_6_layers`.
+      kind: as above.
+      text: the claim in one sentence, in our words.
+      where: place in the paper, such as `Table 2` or `conclusion`.
+      paper: the printed number; a share is in [0, 1].
+      printed: the number as the paper prints it, such as `.47` or `97.6 %`; half a unit of its last
+        digit is the rounding.
+      rounding: half-width in which the printed number is taken, where its digits do not tell, as
+        for "about 50 %"; None: from `printed`.
+      measure: what it is held against. For `count`: its `experiment` names the data.
+      than: for `better`: the other side.
+      along: for `trend`: the experiments, in the order in which the metric is said to grow; the one
+        of `measure` is among them.
+      fact: for `count`: name in `ferjax.reproduce.judging.data_facts.FACTS`, and its argument.
+      complete: for `count`: the splits of `fact` `images` and how many a complete copy of the data
+        has in them; another copy cannot judge the claim.
+      figure: for `figure`: name in the paper's table of figures.
+      honest: the same as `measure` by the honest protocol, shown beside it where there is one.
+      honest_than: the same for `than`.
+      honest_along: the same for `along`.
+      other_data: whether the claim means something on a proxy data set too; None: comparisons and
+        trends do, numbers do not.
+      untestable: why it cannot be tested with what is at hand, in words; None: it can.
+    """
+
+    name: str
+    kind: str
+    text: str
+    where: str
+    paper: float | None = None
+    printed: str = ""
+    rounding: float | None = None
+    measure: Measure | None = None
+    than: Measure | None = None
+    along: tuple[str, ...] = ()
+    fact: tuple[str, str] | None = None
+    complete: tuple[str, int] | None = None
+    figure: str | None = None
+    honest: Measure | None = None
+    honest_than: Measure | None = None
+    honest_along: tuple[str, ...] = ()
+    other_data: bool | None = None
+    untestable: str | None = None
+
+
+KINDS = ("number", "at_least", "at_most", "better", "trend", "count", "figure", "statement")

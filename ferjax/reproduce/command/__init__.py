@@ -1,0 +1,1 @@
+"""What `launch.reproduce` does behind its flags."""

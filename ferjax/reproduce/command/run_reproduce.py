@@ -1,0 +1,148 @@
+"""A paper from its tables to its report: plan, train what is missing, judge, write."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+
+import ferjax
+from ferjax.config.reproduce_config import ReproduceConfig
+from ferjax.data.registry import dataset_entries
+from ferjax.errors import UserError
+from ferjax.report.environment import describe_environment
+from ferjax.reproduce.paper_table import Paper
+from ferjax.reproduce.papers.find_paper import find_paper
+from ferjax.reproduce.reporting.build_report import with_departures
+from ferjax.reproduce.reporting.used_predictions import used_predictions
+from ferjax.reproduce.reporting.write_report import write_paper_report
+from ferjax.reproduce.run_result import RunResult
+from ferjax.reproduce.running.at_hand import find_at_hand, lack_of
+from ferjax.reproduce.running.collect_result import Wanted, finished_result
+from ferjax.reproduce.running.plan import PlannedRun, left_out_of_smoke, plan_runs
+from ferjax.reproduce.running.run_experiments import Train, run_experiments, run_one
+from ferjax.reproduce.stand_ins import with_stand_ins
+from ferjax.runtime.atomic_files import write_atomically
+from ferjax.runtime.progress_lines import say
+
+# What a folder of this command is known by: the paper, and what stands for its data.
+MARK = "reproduction.json"
+
+
+def run_reproduce(config: ReproduceConfig, *, train: Train = run_one) -> dict[str, Any]:
+    """Reproduces a paper; returns the report, with the `path` of its page.
+
+    Args:
+      config: with `paper`.
+      train: trains one run.
+
+    Raises:
+      UserError: flags, data or folders that do not fit, or nothing could be run at all.
+      KeyboardInterrupt: stopped by the user; the same call goes on.
+    """
+    whole = find_paper(str(config.paper))
+    out = Path(config.out or f"runs/reproduce-{whole.name}{'-smoke' * config.smoke}")
+    mark = check_out(out, config, whole)
+    if config.smoke:  # before data are drawn into it
+        write_atomically(out / MARK, mark)
+    at_hand = find_at_hand(config, whole, out)
+    paper, lacks = with_stand_ins(whole, lack_of(config, at_hand))
+    _check_any_data(paper, lacks)
+    write_atomically(out / MARK, mark)
+    for name, why in lacks.items():
+        say(f"{name} is not run: {why}", config.progress)
+    left_out = left_out_of_smoke(paper) if config.smoke else {}
+    runs = [run for run in plan_runs(config, paper, at_hand, out)
+            if run.experiment.name not in left_out]  # fmt: skip
+    used = used_predictions(paper)
+    wanted = {name: [(s, e) for n, s, e in sorted(used) if n == name] for name, _, _ in used}
+    failed: dict[str, str] = {}
+    if not config.report:
+        failed = run_experiments(runs, out, wanted, progress=config.progress, train=train)
+        if runs and len(failed) == len({run.experiment.name for run in runs}):
+            name, why = next(iter(failed.items()))
+            raise UserError(f"no experiment could be run. {name}: {why}")
+    results = finished_results(runs, out, wanted)
+    missing = {**lacks, **left_out, **failed}
+    settings = command_and_environment(config, f"--paper={paper.name}")
+    return write_paper_report(paper, results, lacks, missing, settings, used, out)
+
+
+def check_out(out: Path, config: ReproduceConfig, paper: Paper) -> str:
+    """Returns the text that a folder is known by; raises `UserError` if it holds other things."""
+    mark = {"paper": paper.name, "smoke": config.smoke, "dataset": list(config.dataset)}
+    path = out / MARK
+    if path.is_file():
+        found = json.loads(path.read_text("utf-8"))
+        if found != mark:
+            raise UserError(
+                f"--out={out} holds a reproduction of {found}, not of {mark}. Name a new folder;"
+                " nothing was written."
+            )
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(
+            f"--out={out} holds other files and no reproduction. Name a new folder; nothing was"
+            " written."
+        )
+    return json.dumps(mark) + "\n"
+
+
+def _check_any_data(paper: Paper, lacks: Mapping[str, str]) -> None:
+    """Raises `UserError` if no experiment can be run for lack of its data set."""
+    if paper.experiments:
+        return
+    sources = "; ".join(f"{name}: {dataset_entries()[name].source}" for name in paper.datasets)
+    layouts = "; ".join(
+        layout for name in paper.datasets for layout in dataset_entries()[name].layouts
+    )
+    names = ",".join(f"{name}:PATH" for name in paper.datasets)
+    place = names if len(paper.datasets) > 1 else "PATH"
+    raise UserError(
+        f"--paper={paper.name}: {next(iter(lacks.values()))}. Get {sources}. Expected: {layouts}."
+        f" Then give --data_dir={place}. Without any data --smoke runs the same on drawn faces."
+    )
+
+
+def finished_results(
+    runs: Sequence[PlannedRun], out: Path, wanted: Mapping[str, Wanted]
+) -> dict[str, list[RunResult]]:
+    """Returns experiment → results of its finished runs, with what they depart in."""
+    results: dict[str, list[RunResult]] = {}
+    departures = {}
+    for run in runs:
+        name = run.experiment.name
+        result = finished_result(out, run, wanted.get(name, ()))
+        if result:
+            results.setdefault(name, []).append(result)
+            departures[name] = {"departs": list(run.departs), "other_data": run.other_data}
+    return with_departures(results, departures)
+
+
+def command_and_environment(config: ReproduceConfig, asked: str) -> dict[str, Any]:
+    """Returns the settings of a report: seeds, commands and environment.
+
+    Args:
+      config: of the command.
+      asked: the flag that names what is reproduced.
+    """
+    facts = describe_environment(jax.devices(), 0)
+    del facts["training wall time, minutes"]
+    versions = ", ".join(f"{name} {version}" for name, version in facts.pop("versions").items())
+    written = time.strftime("%d %B %Y", time.gmtime())
+    return {
+        "smoke": config.smoke,
+        "seeds": config.seeds,
+        "ferjax": ferjax.__version__,
+        "written": f"Written on {written}; git commit {facts['git commit']}.",
+        "commands": [
+            facts.pop("command line"),
+            f"python -m launch.reproduce {asked} --smoke",
+            "python -m launch.reproduce --verify=report.html",
+        ],
+        "environment": {
+            **{name: str(value) for name, value in facts.items()},
+            "versions": versions,
+        },
+    }

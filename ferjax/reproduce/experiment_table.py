@@ -1,0 +1,55 @@
+"""`Experiment`: a training run, or a classical baseline, that a paper's claims are judged by."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+# paper: what the paper did, by its own protocol. honest: the same on ferjax's splits. reading: one
+# hyper-parameter that the paper does not print, at another value. baseline: what the paper compares
+# with. proposed: what the paper suggests and did not do. breach: an honest run with one rule of the
+# protocol broken, for the study of protocols.
+ROLES = ("paper", "honest", "reading", "baseline", "proposed", "breach")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One row of a paper's table of experiments.
+
+    Attributes:
+      name: unique within the paper; letters, digits and `_`; also the name of its folder.
+      role: one of `ROLES`.
+      recipe: recipe of `ferjax.recipes` that it starts from; `default` with `model` and `dataset`
+        among the settings; empty for a classical baseline.
+      settings: `TrainConfig` field → value, where it differs from the recipe; for a classical
+        baseline field of `BaselineConfig` → value, with `dataset` among them.
+      protocol: name of the paper's protocol, with which the report is stamped; None: ferjax's
+        splits.
+      reading: for the role `reading`: the field and the value that it tries, such as
+        `("optimizer", "adam")`.
+      needs: names of pretrained weights in `ferjax.reproduce.needed_weights.WEIGHTS`, such as
+        `resnet50`. `--weights resnet50=FILE` gives them; else the recipe's own are fetched. An
+        experiment that lacks them is listed as one that could not be run.
+      after: name of an experiment above it whose run of the same seed, or of its only one, becomes
+        `pretrained`.
+      accelerator: whether it takes days on a CPU, so that it is run on an accelerator only.
+      stands_in_for: name of the experiment that it is run instead of where that one cannot be run,
+        for lack of its data set, its weights or an accelerator; see `stand_ins`.
+      departs: where the settings differ from what the paper prints, each in words such as
+        `64 px instead of 224`. What is judged by this experiment is a proxy, and says so.
+      one_seed: whether one seed serves, as for readings that only show a tendency.
+      why: one sentence for the report: what the experiment is for.
+    """
+
+    name: str
+    role: str
+    recipe: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    protocol: str | None = None
+    reading: tuple[str, Any] | None = None
+    needs: tuple[str, ...] = ()
+    after: str | None = None
+    accelerator: bool = False
+    stands_in_for: str | None = None
+    departs: tuple[str, ...] = ()
+    one_seed: bool = False
+    why: str = ""

@@ -1,0 +1,250 @@
+"""Estimates: a metric's mean over seeds, or a difference of such means, with its interval."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import numpy as np
+
+from ferjax.report.intervals import wilson_interval
+from ferjax.reproduce.claim_table import Measure
+from ferjax.reproduce.judging.metrics import METRICS, confusion_of
+from ferjax.reproduce.judging.seeds_and_images import half_width_over_seeds, joined
+from ferjax.reproduce.run_result import Predictions, RunResult
+
+Results = Mapping[str, Sequence[RunResult]]
+DRAWS = 1000
+
+
+class NotMeasured(Exception):
+    """A measure cannot be taken; the text says why."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its uncertainty.
+
+    Attributes:
+      mean: over the seeds.
+      low: lower bound of the 95 % interval, None where nothing is known of it.
+      high: upper bound.
+      by_seed: the value of each run.
+      images: that each value was computed from, 0 if from none.
+      allows_for: what the interval allows for, in words.
+      seeds: runs that it is the mean of; of a combination the fewest of its terms.
+      draws: whether another seed would give another value.
+      split: that was used.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    by_seed: tuple[float, ...]
+    images: int
+    allows_for: str
+    seeds: int
+    draws: bool
+    split: str
+
+    @property
+    def half_width(self) -> float | None:
+        """Returns the larger distance of a bound from the mean."""
+        if self.low is None or self.high is None:
+            return None
+        return max(self.mean - self.low, self.high - self.mean)
+
+
+def estimate(results: Results, measure: Measure) -> Estimate:
+    """Returns the value of a measure.
+
+    A share of images has Wilson's interval over images, as if all seeds erred on the same ones; any
+    other metric of predictions has the bootstrap's, which draws the same images for all seeds.
+
+    Args:
+      results: experiment → its finished runs.
+      measure: what to compute. If its split is `test` and the data have none, `val` is taken.
+
+    Raises:
+      NotMeasured: no run of the experiment is finished, or it has no such split or class.
+    """
+    runs, split = runs_of(results, measure)
+    metric = METRICS[measure.metric]
+    over_images = None
+    if metric.of_confusion:
+        values = resampled(runs, measure, split, draws=0 if metric.share_of else DRAWS)
+        by_seed = values[:, 0]
+        if not metric.share_of:
+            low, high = np.quantile(values[:, 1:].mean(0), [0.025, 0.975])
+            over_images = float(low), float(high)
+    else:
+        by_seed = _curve_values(runs, measure, split)
+    mean, images = float(by_seed.mean()), _images_of(runs, measure, split)
+    if metric.share_of:
+        over_images = wilson_interval(min(round(mean * images), images), images)
+    return _with_interval(mean, over_images, [by_seed.tolist()], images, [runs], split)
+
+
+def combination(results: Results, terms: Sequence[tuple[float, Measure]]) -> Estimate:
+    """Returns a sum of measures, each with a factor: a difference, or a slope.
+
+    Measures on equal images are resampled together, so that what is hard for all of them cancels.
+
+    Args:
+      results: experiment → its finished runs.
+      terms: factor and measure; all of one metric.
+
+    Raises:
+      NotMeasured: as `estimate`.
+    """
+    found = [(factor, measure, *runs_of(results, measure)) for factor, measure in terms]
+    metric = METRICS[terms[0][1].metric]
+    groups, draws, same = [], [], True
+    first = found[0]
+    for factor, measure, runs, split in found:
+        if metric.of_confusion:
+            values = resampled(runs, measure, split)
+            draws.append(factor * values[:, 1:].mean(0))
+            by_seed = values[:, 0]
+        else:
+            by_seed = _curve_values(runs, measure, split)
+        groups.append((factor * by_seed).tolist())
+        same &= _digest(runs, split) == _digest(first[2], first[3])
+    mean = sum(fmean(group) for group in groups)
+    over_images = None
+    if draws:
+        # Resamples of different images are independent of each other.
+        if not same:
+            random = np.random.default_rng(1)
+            draws = [random.permutation(draw) for draw in draws]
+        low, high = np.quantile(np.sum(draws, 0), [0.025, 0.975])
+        over_images = float(low), float(high)
+    images = max(_images_of(runs, measure, split) for _, measure, runs, split in found)
+    return _with_interval(mean, over_images, groups, images, [f[2] for f in found], first[3])
+
+
+def runs_of(results: Results, measure: Measure) -> tuple[Sequence[RunResult], str]:
+    """Returns the finished runs of a measure's experiment, and the split that is used.
+
+    Raises:
+      NotMeasured: there are none, or they lack the split.
+    """
+    runs = results.get(measure.experiment, ())
+    if not runs:
+        raise NotMeasured(f"{measure.experiment}: not run yet")
+    split = measure.split
+    if split == "test" and "test" not in runs[0].splits and "val" in runs[0].splits:
+        split = "val"
+    if split not in runs[0].splits:
+        raise NotMeasured(f"{measure.experiment}: its data have no {split} split")
+    return runs, split
+
+
+def resampled(
+    runs: Sequence[RunResult], measure: Measure, split: str, draws: int = DRAWS
+) -> np.ndarray:
+    """Returns float64 [S, 1 + draws]: a metric's value for each run, then for each resample.
+
+    The same resamples are drawn for all splits with the same number of images.
+
+    Raises:
+      NotMeasured: no predictions on this split are stored, or the class is none of the runs'.
+    """
+    metric = METRICS[measure.metric]
+    assert metric.of_confusion
+    values = []
+    for run in runs:
+        found, index = _predictions(run, measure, split), 0
+        if metric.of_class:
+            if measure.emotion not in run.classes:
+                raise NotMeasured(f"{measure.experiment}: {measure.emotion} is none of its classes")
+            index = run.classes.index(measure.emotion)
+            if metric.share_of == "true" and not (found.labels == index).any():
+                raise NotMeasured(f"{measure.experiment}: {split} shows no {measure.emotion}")
+        confusions = resampled_confusions(found, len(run.classes), draws)
+        values.append(metric.of_confusion(confusions, index))
+    return np.array(values)
+
+
+def resampled_confusions(found: Predictions, classes: int, draws: int = DRAWS) -> np.ndarray:
+    """Returns int64 [1 + draws, K, K]: the confusion matrix, then that of each resample."""
+    shape = (-1, classes, classes)
+    own = confusion_of(found.labels, found.predicted, classes).reshape(shape)
+    if not draws:
+        return own
+    cells = found.labels.astype(np.int64) * classes + found.predicted
+    # Counts are whole numbers, which float32 adds exactly.
+    of_cell = (cells[:, None] == np.arange(classes**2)).astype(np.float32)
+    drawn = _times_drawn(len(cells), draws) @ of_cell
+    return np.concatenate([own, drawn.astype(np.int64).reshape(shape)])
+
+
+@functools.lru_cache(maxsize=2)
+def _times_drawn(images: int, draws: int) -> np.ndarray:
+    """Returns float32 [draws, images]: how often each resample holds each image."""
+    random = np.random.default_rng(0)
+    rows = (random.integers(0, images, images) for _ in range(draws))
+    return np.array([np.bincount(row, minlength=images) for row in rows], np.float32)
+
+
+def _predictions(run: RunResult, measure: Measure, split: str) -> Predictions:
+    epoch = run.epochs.get(measure.epoch)
+    found = run.predictions.get((split, epoch)) if epoch is not None else None
+    if found is None:
+        raise NotMeasured(
+            f"{measure.experiment}: no predictions on {split} for the {measure.epoch} epoch"
+        )
+    return found
+
+
+def _curve_values(runs: Sequence[RunResult], measure: Measure, split: str) -> np.ndarray:
+    of_curve = METRICS[measure.metric].of_curve
+    assert of_curve
+    values = []
+    for run in runs:
+        lines = sorted(
+            (line for line in run.curves if line["split"] == split),
+            key=lambda line: line["epoch"],
+        )
+        epoch = run.epochs.get(measure.epoch)
+        if epoch is None or not any(line["epoch"] == epoch for line in lines):
+            raise NotMeasured(f"{measure.experiment}: {split} has no curve at {measure.epoch}")
+        values.append(of_curve(lines, epoch))
+    return np.array(values)
+
+
+def _images_of(runs: Sequence[RunResult], measure: Measure, split: str) -> int:
+    """Returns how many images a metric's value is a share of, or was computed from."""
+    metric, run = METRICS[measure.metric], runs[0]
+    if metric.share_of == "true":
+        return int(run.splits[split]["classes"][measure.emotion])
+    if metric.share_of == "predicted":
+        index = run.classes.index(str(measure.emotion))
+        return int((_predictions(run, measure, split).predicted == index).sum())
+    return int(run.splits[split]["images"])
+
+
+def _with_interval(
+    mean: float,
+    over_images: tuple[float, float] | None,
+    groups: Sequence[Sequence[float]],
+    images: int,
+    runs: Sequence[Sequence[RunResult]],
+    split: str,
+) -> Estimate:
+    """Returns an estimate from the values of each experiment's runs, each with its factor."""
+    over_seeds = half_width_over_seeds(*groups)
+    drawing = [len(group) for group in runs if any(run.draws for run in group)]
+    seeds = min(drawing or map(len, groups))
+    parts = ["seeds"] * (over_seeds is not None) + ["images"] * (over_images is not None)
+    allows_for = " and ".join(parts) or "nothing"
+    if drawing and seeds < 2:
+        allows_for += ", one seed"
+    interval = joined(mean, over_images, over_seeds)
+    low, high = interval or (None, None)
+    by_seed = tuple(groups[0]) if len(groups) == 1 else ()
+    return Estimate(mean, low, high, by_seed, images, allows_for, seeds, bool(drawing), split)
+
+
+def _digest(runs: Sequence[RunResult], split: str) -> str:
+    return str(runs[0].splits[split]["digest"])

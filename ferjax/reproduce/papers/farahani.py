@@ -1,0 +1,187 @@
+"""P3, Farahani: ResNet18, fine-tuned on a few hundred film stills of SFEW."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ferjax.reproduce.experiment_table import Experiment
+from ferjax.reproduce.paper_table import OpenPoint
+from ferjax.reproduce.papers.farahani_claims import CLAIMS, FIGURES
+
+__all__ = ["CLAIMS", "DATASETS", "EXPERIMENTS", "FIGURES", "OPEN_POINTS", "TITLE"]
+
+TITLE = "P3 Farahani: ResNet18, fine-tuned on SFEW"
+DATASETS = ("sfew",)
+
+# In place of SFEW's 489 training faces stand as many of FER2013's, in place of ImageNet's weights
+# those of a ResNet18 that learned FER+. Two CPU cores train ResNet18 at 64 px on some 200 images/s:
+# 489 x 30 epochs 75 s, FER+ x 5 epochs 11 minutes, once; the base network at 120 px takes a minute.
+# With three seeds, four networks and six readings: under an hour.
+_FACES: Mapping[str, Any] = {"dataset": "fer2013", "limit": 489}
+_SMALL: Mapping[str, Any] = {**_FACES, "image_size": 64}
+_FILMS = "489 Training faces of FER2013, in the shares of its classes, instead of SFEW's 489"
+_OWN = ("weights of FER+ instead of ImageNet's", "64 px instead of 120")
+
+# Values of the settings that the paper does not print, beside our reading.
+_READINGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "batch_size": {"16": {"batch_size": 16}, "256": {"batch_size": 256}},
+    "epochs": {"15": {"epochs": 15}, "60": {"epochs": 60}},
+    "dropout": {"0": {"dropout": 0.0}, "0_25": {"dropout": 0.25}},
+}
+_RESNET = {"resnet18": "farahani_resnet18_sfew", "resnet18_frozen": "farahani_resnet18_sfew_frozen"}
+_WHY = {
+    "resnet18": "ResNet18 with ImageNet's weights, every layer of it trained.",
+    "resnet18_frozen": "The same with the stem and two of four stages frozen, as it advises.",
+}
+
+EXPERIMENTS = (
+    Experiment(
+        "base_cnn",
+        "paper",
+        "farahani_base_cnn_sfew",
+        protocol="farahani",
+        why="The base network of two convolutions, from random weights.",
+    ),
+    Experiment(
+        "base_cnn_faces",
+        "paper",
+        "farahani_base_cnn_sfew",
+        _FACES,
+        stands_in_for="base_cnn",
+        departs=(_FILMS,),
+        why="The base network of two convolutions, from random weights.",
+    ),
+    *(
+        Experiment(
+            name,
+            "paper" if name == "resnet18" else "proposed",
+            recipe,
+            protocol="farahani",
+            needs=("resnet18",),
+            why=_WHY[name],
+        )
+        for name, recipe in _RESNET.items()
+    ),
+    Experiment(
+        "pretraining",
+        "baseline",
+        "default",
+        {
+            "model": "resnet18",
+            "dataset": "ferplus",
+            "image_size": 64,
+            "epochs": 5,
+            "learning_rate": 0.05,
+            "optimizer": "nesterov",
+            "schedule": "cosine",
+            "weight_decay": 5e-4,
+            "augment": "flip",
+        },
+        one_seed=True,
+        why="Weights of our own, learned on FER+'s training images, in place of ImageNet's.",
+    ),
+    *(
+        Experiment(
+            f"{name}_faces",
+            "paper" if name == "resnet18" else "proposed",
+            recipe,
+            _SMALL,
+            after="pretraining",
+            stands_in_for=name,
+            departs=(_FILMS, *_OWN),
+            why=_WHY[name],
+        )
+        for name, recipe in _RESNET.items()
+    ),
+    Experiment(
+        "resnet18_random",
+        "baseline",
+        "farahani_resnet18_sfew",
+        {**_SMALL, "pretrained": "none"},
+        departs=(_FILMS, "random weights instead of ImageNet's", "64 px instead of 120"),
+        why="What ResNet18 reaches on as few faces from random weights.",
+    ),
+    *(
+        Experiment(
+            features,
+            "baseline",
+            "",
+            {"features": features, "dataset": "sfew"},
+            why=f"{features.upper()} features and a support vector machine.",
+        )
+        for features in ("phog", "lpq")
+    ),
+    *(
+        Experiment(
+            f"{features}_faces",
+            "baseline",
+            "",
+            {"features": features, **_FACES},
+            stands_in_for=features,
+            departs=(_FILMS,),
+            why=f"{features.upper()} features and a support vector machine.",
+        )
+        for features in ("phog", "lpq")
+    ),
+    *(
+        Experiment(
+            f"{field}_{value}",
+            "reading",
+            "farahani_base_cnn_sfew",
+            {**_FACES, **changes},
+            reading=(field, changes[field]),
+            departs=(_FILMS,),
+            why=f"What {field} moves: {value.replace('_', '.')}.",
+        )
+        for field, values in _READINGS.items()
+        for value, changes in values.items()
+    ),
+)
+
+
+def _tried(ours: str, field: str) -> tuple[tuple[str, str], ...]:
+    """Returns our reading and the other values of a field with their experiments."""
+    others = ((value.replace("_", "."), f"{field}_{value}") for value in _READINGS[field])
+    return ((ours, "base_cnn_faces"), *others)
+
+
+OPEN_POINTS = (
+    OpenPoint(
+        name="batch_size",
+        text="The batch size is not printed.",
+        reading="64, that of PyTorch's example whose base network this is. Tried on the base"
+        " network and FER2013's faces.",
+        tried=_tried("64", "batch_size"),
+        epoch="last",
+    ),
+    OpenPoint(
+        name="epochs",
+        text="The number of epochs is not printed, only that medians of the last ones are taken.",
+        reading="30, and the median of the last quarter. Tried on the base network and FER2013's"
+        " faces.",
+        tried=_tried("30", "epochs"),
+        epoch="last",
+    ),
+    OpenPoint(
+        name="dropout",
+        text="The base network has dropout twice; its rates are not printed.",
+        reading="0.5, that of PyTorch's example. Tried on the base network and FER2013's faces.",
+        tried=_tried("0.5", "dropout"),
+        epoch="last",
+    ),
+    OpenPoint(
+        name="widths",
+        text="Widths and padding of the base network are not printed.",
+        reading="10 and 20 filters without padding, a dense layer of 50, as in PyTorch's example.",
+    ),
+    OpenPoint(
+        name="early_layers",
+        text="Early layers should be frozen; which are early is not said.",
+        reading="The stem and two of four stages.",
+    ),
+    OpenPoint(
+        name="split",
+        text="80 % train and 20 % test, kept fixed, without a validation split.",
+        reading="A stratified cut by the protocol's name; the last epoch is measured, which nothing"
+        " has selected.",
+    ),
+)

@@ -1,0 +1,193 @@
+"""P5, Liu: "Awei", a five-layer network with a residual jumper and the guidance of VGG16."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ferjax.reproduce.experiment_table import Experiment
+from ferjax.reproduce.paper_table import OpenPoint
+from ferjax.reproduce.papers.liu_claims import CLAIMS, FIGURES
+
+__all__ = ["CLAIMS", "DATASETS", "EXPERIMENTS", "FIGURES", "OPEN_POINTS", "TITLE"]
+
+TITLE = "P5 Liu: a residual jumper and the guidance of VGG16, on RAF-DB"
+DATASETS = ("rafdb",)
+
+# In place of RAF-DB stand FER2013's faces, at the largest side that two CPU cores can afford for
+# three seeds: 96 px and batches of 8 make some 70 images/s. 2,000 images x 20 epochs are 9.5
+# minutes, the evaluations 2 more; three networks with three seeds 1.7 hours, the nine runs with one
+# seed 1.7 more. VGG16's features of the 4,000 images are computed once, in 3 minutes.
+_FACES: Mapping[str, Any] = {
+    "dataset": "fer2013",
+    "image_size": 96,
+    "limit": 2000,
+    "eval_every": 2,
+}
+_DEPARTS = (
+    "2,000 Training faces of FER2013 instead of RAF-DB",
+    "96 px instead of 224",
+)
+
+
+def _pair(name: str, role: str, why: str, **options: Any) -> tuple[Experiment, Experiment]:
+    """Returns an experiment on RAF-DB, which takes hours on a CPU, and its stand-in on FER2013."""
+    settings = options.pop("settings", {})
+    recipe = options.pop("recipe", "liu_awei_rafdb")
+    printed = Experiment(
+        name,
+        role,
+        recipe,
+        settings,
+        protocol="liu",
+        accelerator=True,
+        why=why,
+        **options,
+    )
+    stand_in = Experiment(
+        f"{name}_faces",
+        role,
+        recipe,
+        {**settings, **_FACES},
+        stands_in_for=name,
+        departs=_DEPARTS,
+        why=why,
+        **options,
+    )
+    return printed, stand_in
+
+
+EXPERIMENTS = (
+    *_pair(
+        "plain",
+        "paper",
+        "The five convolutions alone.",
+        settings={"jumper": "none"},
+    ),
+    *_pair("jumper", "paper", "The five convolutions with the jumper from the image."),
+    *_pair(
+        "guided",
+        "paper",
+        "Jumper and the frozen VGG16, whose features are added before the dropout.",
+        recipe="liu_awei_rafdb_guided",
+        needs=("vgg16",),
+    ),
+    *_pair(
+        "staged",
+        "proposed",
+        "The staged jumper, from layer 1 to 3 and from 3 to 5, that the paper suggests.",
+        settings={"jumper": "staged"},
+        one_seed=False,
+    ),
+    *_pair(
+        "double",
+        "proposed",
+        "Two steps of convolution and pool in the jumper, which the paper suggests.",
+        settings={"jumper": "double"},
+        one_seed=False,
+    ),
+    *_pair(
+        "jumper_from_conv1",
+        "reading",
+        "The jumper starts from the first convolution instead of the image.",
+        settings={"jumper": "conv1"},
+        reading=("jumper", "conv1"),
+        one_seed=True,
+    ),
+    *_pair(
+        "learning_rate_0_0003",
+        "reading",
+        "A third of the learning rate.",
+        settings={"learning_rate": 3e-4},
+        reading=("learning_rate", 3e-4),
+        one_seed=True,
+    ),
+    *_pair(
+        "learning_rate_0_0001",
+        "reading",
+        "A tenth of the learning rate.",
+        settings={"learning_rate": 1e-4},
+        reading=("learning_rate", 1e-4),
+        one_seed=True,
+    ),
+    *_pair(
+        "optimizer_sgd",
+        "reading",
+        "Stochastic gradient descent with momentum.",
+        settings={"optimizer": "sgd", "learning_rate": 1e-2},
+        reading=("optimizer", "sgd"),
+        one_seed=True,
+    ),
+    *_pair(
+        "optimizer_radam",
+        "reading",
+        "Rectified Adam, which starts in smaller steps.",
+        settings={"optimizer": "radam"},
+        reading=("optimizer", "radam"),
+        one_seed=True,
+    ),
+    *_pair(
+        "guide_as_is",
+        "reading",
+        "VGG16 sees the same [0, 1] image instead of one normalised as it was trained.",
+        recipe="liu_awei_rafdb_guided",
+        settings={"guide_input": "shared"},
+        reading=("guide_input", "shared"),
+        needs=("vgg16",),
+        one_seed=True,
+    ),
+)
+
+OPEN_POINTS = (
+    OpenPoint(
+        name="jumper_source",
+        text="The jumper carries the image through; its arrow in the figure could also start at the"
+        " first convolution.",
+        reading="It starts at the input image, as the sentence says.",
+        tried=(("image", "jumper"), ("first convolution", "jumper_from_conv1")),
+        split="val",
+        epoch="last",
+    ),
+    OpenPoint(
+        name="learning_rate",
+        text="The learning rate is not printed.",
+        reading="0.001, Adam's usual one.",
+        tried=(
+            ("0.001", "jumper"),
+            ("0.0003", "learning_rate_0_0003"),
+            ("0.0001", "learning_rate_0_0001"),
+        ),
+        split="val",
+        epoch="last",
+    ),
+    OpenPoint(
+        name="optimizer",
+        text="The optimizer is not printed.",
+        reading="Adam, the usual choice beside batches of 8 and 20 epochs.",
+        tried=(
+            ("Adam, 0.001", "jumper"),
+            ("SGD with momentum 0.9, 0.01", "optimizer_sgd"),
+            ("rectified Adam, 0.001", "optimizer_radam"),
+        ),
+        split="val",
+        epoch="last",
+    ),
+    OpenPoint(
+        name="guide_input",
+        text="All images are scaled to [0, 1]; whether VGG16 sees these or its own normalisation is"
+        " not said.",
+        reading="The same pixels, normalised as VGG16 was trained.",
+        tried=(("its own normalisation", "guided"), ("[0, 1]", "guide_as_is")),
+        split="val",
+        epoch="last",
+    ),
+    OpenPoint(
+        name="validation",
+        text="What the paper calls validation is not said to be cut from the training images.",
+        reading="RAF-DB's test split, which therefore also selects. The last epoch is measured,"
+        " which nothing has selected. On FER2013 it is PublicTest.",
+    ),
+    OpenPoint(
+        name="vgg",
+        text="Which VGG guides, and what of it is frozen, is not said in one place.",
+        reading="VGG16 with ImageNet weights up to its last pool, all of it frozen.",
+    ),
+)

@@ -1,0 +1,153 @@
+"""The report as JSON: a function of tables and stored results alone, so that it can be verified."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ferjax.data.splits.protocols.registry import PROTOCOLS
+from ferjax.reproduce.claim_table import Measure
+from ferjax.reproduce.judging.estimates import NotMeasured, Results, estimate
+from ferjax.reproduce.judging.ledger import Row, judge_claims
+from ferjax.reproduce.judging.metrics import METRICS
+from ferjax.reproduce.judging.verdicts import RULES
+from ferjax.reproduce.paper_table import OpenPoint, Paper
+from ferjax.reproduce.reporting import texts
+from ferjax.reproduce.reporting.draw_figures import what_is_shown
+from ferjax.reproduce.reporting.run_tables import costs_of, data_of, experiments_of
+from ferjax.reproduce.reporting.summary import counts_of, sentences_of
+
+HONEST = "ferjax's own splits: val selects the epoch, test is read once"
+
+
+def build_report(
+    paper: Paper, results: Results, missing: Mapping[str, str], settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns the report of a paper; `Report` in docs/reproduce.md describes it.
+
+    Args:
+      paper: with stand-ins in place of what cannot be run.
+      results: experiment → its finished runs, by seed.
+      missing: experiment → why it was not run, or not yet.
+      settings: JSON values: `smoke`, `commands`, `environment`, `written`, `ferjax`.
+    """
+    rows = judge_claims(paper.claims, results, missing, smoke=settings["smoke"])
+    open_points = [_open_point(point, results, missing) for point in paper.open_points]
+    return {
+        "format": 1,
+        "paper": paper.name,
+        "title": paper.title,
+        "settings": dict(settings),
+        "summary": {
+            "counts": counts_of(rows),
+            "sentences": sentences_of(rows, open_points, smoke=settings["smoke"]),
+        },
+        "ledger": [_ledger_row(row) for row in rows],
+        "figures": [
+            {
+                "name": one.name,
+                "caption": one.caption,
+                "where": one.where,
+                "shown": what_is_shown(one, results, missing),
+            }
+            for one in paper.figures
+        ],
+        "open_points": open_points,
+        "protocols": _protocols(results),
+        "experiments": experiments_of(paper, results, missing),
+        "costs": costs_of(results),
+        "data": data_of(results),
+        "rules": list(RULES),
+    }
+
+
+def _ledger_row(row: Row) -> dict[str, Any]:
+    claim, found = row.claim, row.honest
+    return {
+        "name": claim.name,
+        "kind": claim.kind,
+        "claim": claim.text,
+        "where": claim.where,
+        "printed": claim.printed,
+        "paper": claim.paper,
+        "verdict": row.verdict.word,
+        "reason": row.verdict.reason,
+        "exceeded": row.verdict.exceeded,
+        "proxy": list(row.verdict.proxy),
+        "ours": texts.estimate_json(row.ours),
+        "sides": [texts.estimate_json(side) for side in row.sides],
+        "tau": row.tau,
+        "count": row.count,
+        "honest": texts.estimate_json(found.ours) if found else None,
+        "honest_verdict": found.verdict.word if found else None,
+        "figure": claim.figure,
+        "texts": {
+            "ours": texts.ours_text(row),
+            "n": texts.count_text(row.ours) if row.ours else "",
+            "honest": texts.honest_text(row),
+            "verdict": texts.verdict_text(row),
+        },
+    }
+
+
+def _open_point(point: OpenPoint, results: Results, missing: Mapping[str, str]) -> dict[str, Any]:
+    tried, means = [], []
+    metric = METRICS[point.metric]
+    for value, experiment in point.tried:
+        measure = Measure(experiment, point.metric, point.split, point.epoch)
+        try:
+            found = estimate(results, measure)
+        except NotMeasured as error:
+            why = missing.get(experiment, str(error))
+            tried.append({"value": value, "experiment": experiment, "text": "", "why": why})
+            continue
+        means.append(found.mean)
+        tried.append(
+            {
+                "value": value,
+                "experiment": experiment,
+                "ours": texts.estimate_json(found),
+                "text": texts.estimate_text(metric, found),
+                "why": texts.count_text(found),
+            }
+        )
+    moves = max(means) - min(means) if len(means) > 1 and metric.is_rate else None
+    return {
+        "name": point.name,
+        "text": point.text,
+        "reading": point.reading,
+        "metric": metric.words,
+        "tried": tried,
+        "moves": moves,
+        "moves_text": "" if moves is None else f"{100 * moves:.1f} points",
+    }
+
+
+def _protocols(results: Results) -> list[dict[str, Any]]:
+    """Returns every protocol that was used, with what it breaches and who used it."""
+    used: dict[str | None, list[str]] = {}
+    for name, runs in results.items():
+        used.setdefault(runs[0].facts["config"].get("protocol"), []).append(name)
+    return [
+        {
+            "name": name or "none",
+            "breach": HONEST if name is None else PROTOCOLS[name].breach,
+            "is_breach": name is not None and PROTOCOLS[name].is_breach,
+            "experiments": experiments,
+        }
+        for name, experiments in used.items()
+    ]
+
+
+def with_departures(
+    results: Mapping[str, Sequence[Any]], departures: Mapping[str, Mapping[str, Any]]
+) -> dict[str, list[Any]]:
+    """Returns results whose facts hold what their experiments depart in.
+
+    Args:
+      results: experiment → its runs.
+      departures: experiment → `departs` and `other_data`.
+    """
+    return {
+        name: [replace(run, facts={**run.facts, **departures.get(name, {})}) for run in runs]
+        for name, runs in results.items()
+    }

@@ -1,0 +1,106 @@
+"""Stored results inside a page: one JSON block from which every number can be computed again.
+
+float16 probabilities and uint8 labels are compressed by zlib (the high bytes of all numbers before
+the low ones, which compresses better) and written in base64; labels that several runs share are
+written once. What is read back may come from anybody: no more is unpacked than is expected.
+"""
+
+import base64
+import dataclasses
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ferjax.errors import UserError
+from ferjax.reproduce.run_result import Predictions, RunResult
+
+FORMAT = 1
+# More than any page that is written holds, less than what would fill a memory.
+_MOST_VALUES = 50_000_000
+_MOST_META = 64_000_000
+
+
+def results_to_json(results: Mapping[str, Sequence[RunResult]]) -> dict[str, Any]:
+    """Returns results as JSON values.
+
+    Args:
+      results: experiment → its finished runs.
+    """
+    arrays: dict[str, str] = {}
+    runs, predictions = [], []
+
+    def put(content: bytes) -> str:
+        key = hashlib.sha256(content).hexdigest()[:16]
+        if key not in arrays:
+            arrays[key] = _packed(content)
+        return key
+
+    for one in (run for group in results.values() for run in group):
+        fields = {f.name: getattr(one, f.name) for f in dataclasses.fields(one)}
+        found = fields.pop("predictions")
+        for (split, epoch), part in found.items():
+            high_low = part.probabilities.astype("<f2").view(np.uint8).reshape(-1, 2)[:, ::-1]
+            predictions.append(
+                {
+                    "run": len(runs),
+                    "split": split,
+                    "epoch": epoch,
+                    "labels": put(part.labels.tobytes()),
+                    "shape": list(part.probabilities.shape),
+                    "probabilities": put(np.ascontiguousarray(high_low.T).tobytes()),
+                }
+            )
+        runs.append(fields)
+    meta = _packed(json.dumps(runs, separators=(",", ":")).encode())
+    return {"format": FORMAT, "runs": meta, "arrays": arrays, "predictions": predictions}
+
+
+def results_from_json(block: Mapping[str, Any]) -> dict[str, list[RunResult]]:
+    """Returns the results that `results_to_json` wrote.
+
+    Raises:
+      UserError: the block is damaged, or of another version.
+    """
+    try:
+        if block["format"] != FORMAT:
+            raise ValueError(f"format {block['format']!r}, this version reads {FORMAT}")
+        runs = json.loads(_unpacked(block["runs"], _MOST_META))
+        arrays = block["arrays"]
+        found: list[dict[tuple[str, int], Predictions]] = [{} for _ in runs]
+        for one in block["predictions"]:
+            count, classes = map(int, one["shape"])
+            if not (0 < count * classes <= _MOST_VALUES and classes <= 256):
+                raise ValueError(f"predictions of shape {one['shape']}")
+            labels = np.frombuffer(_unpacked(arrays[one["labels"]], count), np.uint8)
+            data = _unpacked(arrays[one["probabilities"]], 2 * count * classes)
+            planes = np.frombuffer(data, np.uint8).reshape(2, -1)
+            values = np.ascontiguousarray(planes.T[:, ::-1]).view("<f2").reshape(count, classes)
+            if len(labels) != count or (labels >= classes).any() or not np.isfinite(values).all():
+                raise ValueError("labels and probabilities that do not fit")
+            key = str(one["split"]), int(one["epoch"])
+            found[int(one["run"])][key] = Predictions(values.astype(np.float16), labels)
+        results: dict[str, list[RunResult]] = {}
+        for fields, predictions in zip(runs, found, strict=True):
+            fields |= {"classes": tuple(fields["classes"]), "curves": tuple(fields["curves"])}
+            result = RunResult(predictions=predictions, **fields)
+            results.setdefault(result.experiment, []).append(result)
+        return results
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, zlib.error) as error:
+        raise UserError(f"the data inside the page are damaged ({error}).") from None
+
+
+def _packed(content: bytes) -> str:
+    return base64.b64encode(zlib.compress(content, 9)).decode()
+
+
+def _unpacked(text: str, size: int) -> bytes:
+    """Returns what `_packed` packed; no more than `size` bytes are unpacked."""
+    stream = zlib.decompressobj()
+    content = stream.decompress(base64.b64decode(text, validate=True), size)
+    if not stream.eof:
+        raise ValueError("more data than expected")
+    return content

@@ -1,0 +1,113 @@
+"""Tables of a report about the runs: experiments with their state, costs, and the data used."""
+
+from collections.abc import Mapping
+from statistics import fmean
+from typing import Any
+
+from ferjax.reproduce.claim_table import Measure
+from ferjax.reproduce.judging.estimates import NotMeasured, Results, estimate
+from ferjax.reproduce.judging.metrics import METRICS
+from ferjax.reproduce.paper_table import Paper
+from ferjax.reproduce.reporting import texts
+
+_SHOWN = (("accuracy", "selected"), ("macro_f1", "selected"), ("accuracy", "last"))
+
+
+def experiments_of(
+    paper: Paper, results: Results, missing: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Returns a row for each experiment: what it is for, its state, its headline numbers."""
+    rows = []
+    for one in paper.experiments:
+        runs = results.get(one.name, ())
+        facts = runs[0].facts if runs else {}
+        rows.append(
+            {
+                "name": one.name,
+                "role": one.role,
+                "why": one.why,
+                "state": f"{len(runs)} run{'s' * (len(runs) != 1)}"
+                if runs
+                else missing.get(one.name, "not run yet"),
+                "departs": list(facts.get("departs", one.departs)),
+                "dataset": facts.get("dataset", ""),
+                "protocol": facts.get("config", {}).get("protocol") or "",
+                "command": facts.get("command", ""),
+                "numbers": [
+                    _number(results, Measure(one.name, metric, "test", epoch))
+                    for metric, epoch in _SHOWN
+                ],
+            }
+        )
+    listed = {row["name"] for row in rows}
+    rows += [
+        {
+            "name": name,
+            "role": "",
+            "why": "",
+            "state": why,
+            "departs": [],
+            "dataset": "",
+            "protocol": "",
+            "command": "",
+            "numbers": ["" for _ in _SHOWN],
+        }
+        for name, why in missing.items()
+        if name not in listed
+    ]
+    return rows
+
+
+def _number(results: Results, measure: Measure) -> str:
+    try:
+        found = estimate(results, measure)
+    except NotMeasured:
+        return ""
+    text = texts.estimate_text(METRICS[measure.metric], found)
+    return text if found.split == measure.split else f"{text} on {found.split}"
+
+
+def costs_of(results: Results) -> list[dict[str, Any]]:
+    """Returns a row for each experiment: minutes of a run, images a second, parameters, device."""
+    rows = []
+    for name, runs in results.items():
+        minutes = [_minutes(run.facts) for run in runs]
+        speeds = [s for run in runs if (s := run.facts.get("costs", {}).get("images_per_second"))]
+        facts = runs[0].facts
+        rows.append(
+            {
+                "experiment": name,
+                "runs": len(runs),
+                "minutes": round(fmean(minutes), 2),
+                "total_minutes": round(sum(minutes), 2),
+                "images_per_second": round(fmean(speeds), 1) if speeds else None,
+                "parameters": facts.get("parameters"),
+                "devices": facts.get("environment", {}).get("devices", ""),
+            }
+        )
+    return rows
+
+
+def _minutes(facts: Mapping[str, Any]) -> float:
+    return float(facts.get("environment", {}).get("training wall time, minutes", 0.0))
+
+
+def data_of(results: Results) -> list[dict[str, Any]]:
+    """Returns a row for each different split that runs have used, with the digest of its images."""
+    rows: dict[str, dict[str, Any]] = {}
+    for name, runs in results.items():
+        for split, part in runs[0].splits.items():
+            digest = str(part["digest"])
+            row = rows.setdefault(
+                digest,
+                {
+                    "dataset": runs[0].facts.get("dataset", ""),
+                    "split": split,
+                    "images": part["images"],
+                    "source": part["source"],
+                    "digest": digest,
+                    "experiments": [],
+                },
+            )
+            row["experiments"].append(name)
+    return list(rows.values())

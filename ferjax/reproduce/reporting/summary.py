@@ -1,0 +1,95 @@
+"""The executive summary: counts of verdicts and three sentences."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ferjax.reproduce.judging.ledger import SMOKE, Row
+from ferjax.reproduce.judging.metrics import METRICS
+from ferjax.reproduce.judging.verdicts import NOT_REPRODUCED, NOT_TESTED, REDRAWN, REPRODUCED
+from ferjax.reproduce.reporting.texts import number
+
+
+def counts_of(rows: Sequence[Row]) -> dict[str, int]:
+    """Returns how many rows have each verdict, and how many of them are by proxy or exceeded."""
+    words = Counter(row.verdict.word for row in rows)
+    decided = [row for row in rows if row.verdict.word in (REPRODUCED, NOT_REPRODUCED)]
+    by_proxy = Counter(row.verdict.word for row in decided if row.verdict.proxy)
+    return {
+        "claims": len(rows) - words[REDRAWN],
+        REPRODUCED: words[REPRODUCED],
+        f"{REPRODUCED} by proxy": by_proxy[REPRODUCED],
+        NOT_REPRODUCED: words[NOT_REPRODUCED],
+        f"{NOT_REPRODUCED} by proxy": by_proxy[NOT_REPRODUCED],
+        "exceeded": sum(row.verdict.exceeded for row in rows),
+        NOT_TESTED: words[NOT_TESTED],
+        REDRAWN: words[REDRAWN],
+    }
+
+
+def sentences_of(
+    rows: Sequence[Row], open_points: Sequence[Mapping[str, Any]], *, smoke: bool
+) -> list[str]:
+    """Returns three sentences: the verdicts, the largest disagreement, what the reading moves.
+
+    Args:
+      rows: of the ledger.
+      open_points: of the report.
+      smoke: whether nothing can be decided.
+    """
+    return [_verdicts(rows, smoke=smoke), _disagreement(rows), _moves(open_points)]
+
+
+def _verdicts(rows: Sequence[Row], *, smoke: bool) -> str:
+    if smoke:
+        return f"Nothing is decided here: {SMOKE}."
+    found = counts_of(rows)
+
+    def of(word: str, *more: str) -> str:
+        count, by_proxy = found[word], found[f"{word} by proxy"]
+        notes = [*more, *[f"{by_proxy} by proxy"] * bool(by_proxy)]
+        verb = "was" if count == 1 else "were"
+        return f"{count} {verb} {word}" + (f" ({', '.join(notes)})" if notes else "")
+
+    exceeded = [f"{found['exceeded']} because ours is better"] * bool(found["exceeded"])
+    figures = "1 figure was" if found[REDRAWN] == 1 else f"{found[REDRAWN]} figures were"
+    return (
+        f"Of {found['claims']} claims {of(REPRODUCED)}, {of(NOT_REPRODUCED, *exceeded)}, and"
+        f" {found[NOT_TESTED]} {NOT_TESTED}; {figures} redrawn."
+    )
+
+
+def _disagreement(rows: Sequence[Row]) -> str:
+    """Returns the printed rate that is furthest from ours, among those that were judged."""
+    found = [
+        (abs(row.ours.mean - row.claim.paper), row)
+        for row in rows
+        if row.claim.kind == "number"
+        and row.ours is not None
+        and row.claim.paper is not None
+        and row.claim.measure is not None
+        and METRICS[row.claim.measure.metric].is_rate
+        and row.verdict.word != NOT_TESTED
+    ]
+    if not found:
+        return "No printed number could be held against ours."
+    _, row = max(found, key=lambda pair: pair[0])
+    assert row.ours
+    assert row.claim.measure
+    ours = number(METRICS[row.claim.measure.metric], row.ours.mean)
+    return (
+        f"Furthest from print is {row.claim.name.replace('_', ' ')}: the paper has"
+        f" {row.claim.printed}, our runs {ours}."
+    )
+
+
+def _moves(open_points: Sequence[Mapping[str, Any]]) -> str:
+    tried = [point for point in open_points if point["moves"] is not None]
+    if not tried:
+        return "What the paper leaves open was not varied."
+    most = max(tried, key=lambda point: point["moves"])
+    values = "; ".join(f"{one['value']}: {one['text']}" for one in most["tried"] if one["text"])
+    return (
+        f"Of what the paper leaves open, {most['name'].replace('_', ' ')} moves most,"
+        f" {100 * most['moves']:.1f} points ({values})."
+    )

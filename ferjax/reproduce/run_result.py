@@ -1,0 +1,70 @@
+"""`RunResult`: all that is judged of one finished run: its predictions, its curves, its facts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a network said about the images of a split.
+
+    Attributes:
+      probabilities: float16 [N, K], from `half_precision`.
+      labels: uint8 [N], true classes.
+    """
+
+    probabilities: np.ndarray
+    labels: np.ndarray
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """Returns int [N], the most probable class; of equals the first."""
+        return self.probabilities.argmax(-1)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run.
+
+    Attributes:
+      experiment: name of its `Experiment`.
+      seed: of the run, counted from 0; 0 for a baseline that draws nothing.
+      classes: K names.
+      predictions: (split, epoch) → predictions; the epoch is its number.
+      epochs: `selected`, `last` and, of a run with phases, `phase_1` → number of the epoch.
+      curves: objects with `split`, `epoch`, `loss`, `accuracy` and, for val, `recall` {emotion:
+        rate or None}. Empty for a classical baseline.
+      splits: split → `images`, `classes` {name: images}, `source` and `digest` of its images.
+      draws: whether another seed gives another result.
+      facts: JSON values for the report: `seconds`, `protocol`, `config` and others.
+    """
+
+    experiment: str
+    seed: int
+    classes: tuple[str, ...]
+    predictions: Mapping[tuple[str, int], Predictions]
+    epochs: Mapping[str, int]
+    curves: tuple[Mapping[str, Any], ...]
+    splits: Mapping[str, Mapping[str, Any]]
+    draws: bool = True
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def half_precision(probabilities: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Returns probabilities float [N, K] as float16, the most probable class of each row on top.
+
+    Where rounding makes another class equal, that one is set to the next smaller number.
+
+    Args:
+      probabilities: of N images.
+      predicted: int [N], the most probable class of each.
+    """
+    halves = probabilities.astype(np.float16)
+    best = np.asarray(predicted)[:, None]
+    highest = np.take_along_axis(halves, best, 1)
+    smaller = np.nextafter(highest, np.float16(0))
+    others = np.arange(halves.shape[1]) != best
+    return np.where(others & (halves >= highest), smaller, halves)

@@ -1,0 +1,1 @@
+"""From a paper's table of experiments to finished runs and their stored results."""

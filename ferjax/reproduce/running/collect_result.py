@@ -1,0 +1,199 @@
+"""Collects what is judged of a finished run: from its files, else by its checkpoints."""
+
+import csv
+import json
+import shlex
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ferjax.config.baseline_config import BaselineConfig
+from ferjax.config.fields import values_of
+from ferjax.config.phases import phases_of
+from ferjax.errors import UserError
+from ferjax.recipes import resolve
+from ferjax.reproduce.run_result import Predictions, RunResult, half_precision
+from ferjax.reproduce.running.plan import PlannedRun
+from ferjax.reproduce.running.stored_results import read_result, settings_of, write_result
+from ferjax.runs.load_run import load_run
+from ferjax.runs.task import evaluate_split, prepare_task
+from ferjax.runtime.sharding import devices_for
+from ferjax.training.run_directory.config_and_lock import read_config
+from ferjax.training.run_directory.metrics_jsonl import read_lines
+from ferjax.training.run_directory.splits_file import SPLITS_FILE, read_split_record
+
+# (split, "selected" or "last") of the predictions that the paper's tables use.
+Wanted = Collection[tuple[str, str]]
+_CURVE = ("split", "epoch", "loss", "accuracy", "recall")
+_FACTS = ("summary", "protocol", "environment", "warnings", "notes")
+_ALWAYS = (("val", "selected"), ("test", "selected"))
+
+
+def result_path(out: Path, run: PlannedRun) -> Path:
+    """Returns the file of a run's result."""
+    return out / "predictions" / f"{run.name}.npz"
+
+
+def finished_result(out: Path, run: PlannedRun, wanted: Wanted) -> RunResult | None:
+    """Returns the result of a run, collected now if it has not been; None: it is not finished.
+
+    Args:
+      out: folder of runs and results.
+      run: the run.
+      wanted: predictions that must be in it, as far as the run has the split.
+
+    Raises:
+      UserError: a file of the run is damaged, or its data are not there any more.
+    """
+    run_dir, path = run.folder, result_path(out, run)
+    report = run_dir / "report.json"
+    if not report.is_file():
+        return None
+    settings = _own_settings(run, run_dir)
+    if path.is_file():
+        stored = read_result(path)
+        if stored.facts.get("config") == settings and _holds(stored, wanted):
+            return stored
+    found = json.loads(report.read_text("utf-8"))
+    result = _collect(run, run_dir, found, settings, wanted)
+    write_result(path, result)
+    return result
+
+
+def _holds(result: RunResult, wanted: Wanted) -> bool:
+    return all(
+        split not in result.splits or (split, result.epochs[which]) in result.predictions
+        for split, which in wanted
+    )
+
+
+def _own_settings(run: PlannedRun, run_dir: Path) -> dict[str, Any]:
+    """Returns the settings that a run's results depend on, as its directory has them."""
+    if isinstance(run.config, BaselineConfig):
+        return settings_of(run.config)
+    return settings_of(read_config(run_dir))
+
+
+def _collect(
+    run: PlannedRun,
+    run_dir: Path,
+    report: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    wanted: Wanted,
+) -> RunResult:
+    results = report["results"]
+    splits = json.loads((run_dir / SPLITS_FILE).read_text("utf-8"))
+    classes = tuple(splits["classes"])
+    first = next(iter(results.values()))
+    # A baseline has one set of parameters.
+    which = {name: first.get(name, first["selected"])["epoch"] for name in ("selected", "last")}
+    epochs = {**which, **_phase_ends(run)}
+    keys = {(split, epochs[epoch]) for split, epoch in (*_ALWAYS, *wanted)}
+    keys = {key for key in keys if key[0] in splits["splits"]}
+    predictions = {
+        (split, epochs["selected"]): _read_csv(run_dir / f"predictions_{split}.csv", classes)
+        for split in results
+    }
+    missing = keys - set(predictions)
+    if missing and not isinstance(run.config, BaselineConfig):
+        predictions |= _evaluate(run_dir, missing, epochs)
+    curves = tuple(
+        {key: line[key] for key in _CURVE if key in line} for line in read_lines(run_dir)
+    )
+    return RunResult(
+        run.experiment.name,
+        run.seed,
+        classes,
+        predictions,
+        epochs,
+        curves,
+        splits["splits"],
+        draws=not isinstance(run.config, BaselineConfig),
+        facts={
+            "config": settings,
+            "model": run.config.model,
+            "dataset": run.config.dataset,
+            "command": _command(run),
+            **{name: report.get(name) for name in _FACTS},
+            "costs": report.get("costs") or {},
+            "parameters": (report.get("network") or {}).get("parameters"),
+        },
+    )
+
+
+def _command(run: PlannedRun) -> str:
+    """Returns the command that trains this run alone, without places on this machine."""
+    if isinstance(run.config, BaselineConfig):
+        return f"python -m launch.baseline --features={run.config.features}"
+    plain = resolve({"model": run.config.model, "dataset": run.config.dataset,
+                     "recipe": run.config.recipe})  # fmt: skip
+    own, others = settings_of(run.config), settings_of(plain)
+    own |= {"pretrained": run.experiment.after or own["pretrained"]}
+    named = {"model": "", "dataset": "", "recipe": ""}
+    flags = [
+        f"--{name}={','.join(map(str, values_of(_tuple(value))))}"
+        for name, value in own.items()
+        if name in named or value != others[name]
+    ]
+    return shlex.join(["python", "-m", "launch.train", *flags])
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _phase_ends(run: PlannedRun) -> dict[str, int]:
+    """Returns `phase_1` → its last epoch, of a run with phases."""
+    if isinstance(run.config, BaselineConfig):
+        return {}
+    phases = phases_of(run.config)
+    return {"phase_1": phases[0].epochs} if len(phases) > 1 else {}
+
+
+def _read_csv(path: Path, classes: tuple[str, ...]) -> Predictions:
+    """Returns the predictions that the run's report wrote.
+
+    Raises:
+      UserError: the file is missing or damaged.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = csv.reader(file)
+            header = next(rows)
+            if tuple(header[3:]) != classes:
+                raise ValueError("other classes")
+            found = [(row[1], row[2], [float(cell) for cell in row[3:]]) for row in rows]
+    except (OSError, ValueError, StopIteration, IndexError) as error:
+        raise UserError(
+            f"{path} is missing or damaged ({error}). `python -m launch.evaluate"
+            f" --workdir={path.parent}` writes it again."
+        ) from None
+    index = {name: k for k, name in enumerate(classes)}
+    labels = np.array([index[label] for label, _, _ in found], np.uint8)
+    predicted = np.array([index[name] for _, name, _ in found])
+    return Predictions(half_precision(np.array([p for _, _, p in found]), predicted), labels)
+
+
+def _evaluate(
+    run_dir: Path, keys: Collection[tuple[str, int]], epochs: Mapping[str, int]
+) -> dict[tuple[str, int], Predictions]:
+    """Returns predictions from the run's checkpoints, on the images that it recorded."""
+    config = replace(read_config(run_dir), progress=False, workdir=str(run_dir))
+    task = prepare_task(config, devices_for(config.batch_size), read_split_record(run_dir))
+    found = {}
+    for which in ("selected", "last"):
+        splits = sorted({split for split, epoch in keys if epoch == epochs[which]})
+        splits = [name for name in splits if (name, epochs[which]) not in found]
+        if splits:
+            run = load_run(run_dir, which)
+            for name in splits:
+                split = task.bundle.splits[name]
+                result = evaluate_split(task.logits_of, run.variables, split)
+                found[name, epochs[which]] = Predictions(
+                    half_precision(result.probabilities, result.predicted),
+                    result.labels.astype(np.uint8),
+                )
+    return found

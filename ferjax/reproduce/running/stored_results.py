@@ -1,0 +1,75 @@
+"""OUT/predictions: the result of each finished run, as one .npz file without pickled objects."""
+
+import dataclasses
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ferjax.config.baseline_config import BaselineConfig
+from ferjax.config.train_config import TrainConfig
+from ferjax.errors import UserError
+from ferjax.reproduce.run_result import Predictions, RunResult
+from ferjax.runtime.atomic_files import write_atomically
+
+_META = "meta"
+
+
+def write_result(path: Path, result: RunResult) -> Path:
+    """Writes a result; returns the path.
+
+    Raises:
+      UserError: it cannot be written.
+    """
+    fields = {f.name: getattr(result, f.name) for f in dataclasses.fields(result)}
+    found = fields.pop("predictions")
+    arrays = {_META: np.frombuffer(json.dumps(fields).encode(), np.uint8)}
+    for (split, epoch), predictions in found.items():
+        arrays[f"{split}/{epoch}/probabilities"] = predictions.probabilities
+        arrays[f"{split}/{epoch}/labels"] = predictions.labels
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
+    return write_atomically(path, file.getvalue())
+
+
+def read_result(path: Path) -> RunResult:
+    """Returns a result.
+
+    Raises:
+      UserError: the file is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            fields = json.loads(bytes(arrays[_META]))
+            keys = {tuple(name.split("/")[:2]) for name in arrays.files if name != _META}
+            predictions = {
+                (split, int(epoch)): Predictions(
+                    arrays[f"{split}/{epoch}/probabilities"], arrays[f"{split}/{epoch}/labels"]
+                )
+                for split, epoch in sorted(keys)
+            }
+        fields |= {"classes": tuple(fields["classes"]), "curves": tuple(fields["curves"])}
+        return RunResult(predictions=predictions, **fields)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{path} is damaged ({error}). Delete it: the same command collects it again from its"
+            " run."
+        ) from None
+
+
+def settings_of(config: TrainConfig | BaselineConfig) -> dict[str, Any]:
+    """Returns the settings of a run that its results depend on, as JSON values.
+
+    Of a file of weights, or another run, only the name is kept: a report shows no place on a disk.
+    """
+    values = {
+        field.name: getattr(config, field.name)
+        for field in dataclasses.fields(config)
+        if not field.metadata["free"]
+    }
+    if "/" in str(values.get("pretrained")):
+        values["pretrained"] = Path(values["pretrained"]).name
+    return json.loads(json.dumps(values))

@@ -1,0 +1,57 @@
+"""What the runs of the study answered: on val and test, on other views, on other labels."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ferjax.reproduce.run_result import RunResult
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A network's answers to the images of a split.
+
+    Attributes:
+      digest: of the images: equal for equal images in the same order.
+      labels: uint8 [N], the true classes.
+      predicted: uint8 [N].
+      people: N names of the people, empty where they are not known.
+      only: name → bool [N], which of the images are in a part of the split.
+    """
+
+    digest: str
+    labels: np.ndarray
+    predicted: np.ndarray
+    people: tuple[str, ...] = ()
+    only: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def correct(self) -> np.ndarray:
+        """Returns bool [N]."""
+        return self.labels == self.predicted
+
+
+def split_answers(
+    result: RunResult, people: Sequence[str] = (), test_only: Mapping[str, np.ndarray] | None = None
+) -> dict[str, Answers]:
+    """Returns `val` and `test` of a run at its selected epoch.
+
+    Args:
+      result: of the run.
+      people: of its test images, where they are known.
+      test_only: parts of its test split.
+    """
+    found = {}
+    for split in ("val", "test"):
+        answered = result.predictions.get((split, result.epochs["selected"]))
+        if answered is not None:
+            is_test = split == "test"
+            found[split] = Answers(
+                str(result.splits[split]["digest"]),
+                answered.labels,
+                answered.predicted.astype(np.uint8),
+                tuple(people) if is_test else (),
+                (test_only or {}) if is_test else {},
+            )
+    return found

@@ -1,0 +1,67 @@
+"""Draws a data set in the layout of CK+48: people who show several emotions, in three frames each.
+
+It stands in for CK+ where that is not at hand. A person keeps head, hair and skin in all emotions;
+pose, light and background are those of the sequence; the frames of a sequence differ by a shift, by
+light and by noise. The numbers of sequences are CK+'s, so that a network sees as much of them.
+"""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ferjax.data.synthetic.load_synthetic import render_faces
+from ferjax.emotions import EMOTIONS
+from ferjax.runtime.atomic_files import temporary_beside
+
+PEOPLE, FRAMES, _SIDE = 118, 3, 48
+# Folder of CK+48 → emotion, and labelled sequences of CK+.
+_SEQUENCES = {
+    "anger": ("anger", 45),
+    "contempt": ("contempt", 18),
+    "disgust": ("disgust", 59),
+    "fear": ("fear", 25),
+    "happy": ("happiness", 69),
+    "sadness": ("sadness", 28),
+    "surprise": ("surprise", 83),
+}
+
+
+def drawn_people(place: Path, seed: int = 0) -> Path:
+    """Returns a folder `CK+48` of drawn faces; it is drawn where it does not exist.
+
+    Args:
+      place: the folder.
+      seed: of the people and of who shows which emotion.
+
+    Raises:
+      UserError: it cannot be written.
+    """
+    if not place.exists():
+        with temporary_beside(place) as unfinished:
+            _draw(unfinished / "CK+48", seed)
+            shutil.move(unfinished, place)
+    return place
+
+
+def _draw(root: Path, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    for number, (folder, (emotion, sequences)) in enumerate(_SEQUENCES.items(), start=1):
+        (root / folder).mkdir(parents=True)
+        people = np.sort(random.permutation(PEOPLE)[:sequences])
+        labels = np.full(sequences, EMOTIONS.index(emotion))
+        faces = render_faces(labels, people, _SIDE, seed)
+        for person, face in zip(people.tolist(), faces, strict=True):
+            grey = np.asarray(Image.fromarray(face).convert("L"), np.float32)
+            for frame in range(FRAMES):
+                name = f"S{person + 1:03}_{number:03}_{14 + frame:08}.png"
+                Image.fromarray(_frame(grey, random)).save(root / folder / name)
+
+
+def _frame(face: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Returns uint8 [H, W]: a grey face in other light, shifted by a pixel at most, with noise."""
+    down, right = random.integers(-1, 2, 2)
+    shifted = np.roll(np.pad(face, 1, "edge"), (down, right), (0, 1))[1:-1, 1:-1]
+    noisy = shifted * random.uniform(0.93, 1.07) + random.normal(0, 3, face.shape)
+    return np.clip(noisy, 0, 255).astype(np.uint8)

@@ -1,0 +1,188 @@
+"""The study of protocols from its table to its report: plan, train, measure, compare, write."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ferjax.config.reproduce_config import ReproduceConfig
+from ferjax.data.registry import data_path
+from ferjax.errors import UserError
+from ferjax.reproduce.command.run_reproduce import (
+    MARK,
+    check_out,
+    command_and_environment,
+    finished_results,
+)
+from ferjax.reproduce.judging.estimates import Results
+from ferjax.reproduce.paper_table import Paper
+from ferjax.reproduce.running.at_hand import AtHand, find_at_hand, has_test, lack_of
+from ferjax.reproduce.running.plan import PlannedRun, plan_runs
+from ferjax.reproduce.running.run_experiments import Train, run_experiments, run_one
+from ferjax.reproduce.studies.answers import Answers
+from ferjax.reproduce.studies.drawn_people import drawn_people
+from ferjax.reproduce.studies.measure_answers import run_answers
+from ferjax.reproduce.studies.prices import NotCompared, Price, price_of
+from ferjax.reproduce.studies.protocol_table import (
+    COMPARISONS,
+    DATASETS,
+    EXPERIMENTS,
+    SMOKE,
+    TITLE,
+    Comparison,
+    Side,
+)
+from ferjax.reproduce.studies.study_report import write_study_report
+from ferjax.runtime.atomic_files import write_atomically
+from ferjax.runtime.progress_lines import say
+
+_FACES = ("fer2013", "ferplus")
+
+
+def run_study(config: ReproduceConfig, *, train: Train = run_one) -> dict[str, Any]:
+    """Runs the study of protocols; returns the report, with the `path` of its page.
+
+    Args:
+      config: with `study`.
+      train: trains one run.
+
+    Raises:
+      UserError: flags, data or folders that do not fit, or neither FER2013 nor FER+ is at hand.
+      KeyboardInterrupt: stopped by the user; the same call goes on.
+    """
+    study = Paper("protocols", TITLE, DATASETS, EXPERIMENTS, (), (), ())
+    out = Path(config.out or f"runs/reproduce-protocols{'-smoke' * config.smoke}")
+    mark = check_out(out, config, study)
+    if config.smoke:  # before data are drawn into it
+        write_atomically(out / MARK, mark)
+    at_hand = find_at_hand(config, study, out)
+    lack = lack_of(config, at_hand)
+    of_faces = {one.settings["dataset"]: lack(one) for one in EXPERIMENTS}
+    if all(of_faces[name] for name in _FACES):
+        raise UserError(
+            f"--study=protocols: {of_faces['fer2013']}, or likewise ferplus. Without any data"
+            " --smoke runs the same on drawn faces."
+        )
+    write_atomically(out / MARK, mark)
+    at_hand, notes = _with_people(config, at_hand, out)
+    lack = lack_of(config, at_hand)
+    lacks = {one.name: why for one in EXPERIMENTS if (why := lack(one))}
+    if config.smoke:
+        lacks |= {o.name: "--smoke leaves it out" for o in EXPERIMENTS if o.name not in SMOKE}
+    study = replace(study, experiments=tuple(o for o in EXPERIMENTS if o.name not in lacks))
+    runs = plan_runs(config, study, at_hand, out)
+    failed: dict[str, str] = {}
+    if not config.report:
+        failed = run_experiments(runs, out, {}, progress=config.progress, train=train)
+    results = finished_results(runs, out, {})
+    comparisons = _smoke_comparisons() if config.smoke else COMPARISONS
+    answers = _answers(runs, results, comparisons, out, progress=config.progress)
+    prices, not_compared = _prices(comparisons, answers, {**lacks, **failed})
+    facts = {
+        "settings": command_and_environment(config, "--study=protocols"),
+        "notes": [*notes, *_data_notes(at_hand, lacks)],
+        "same_training": _same_training(results),
+    }
+    return write_study_report(study, prices, not_compared, results, facts, out)
+
+
+def _with_people(config: ReproduceConfig, at_hand: AtHand, out: Path) -> tuple[AtHand, list[str]]:
+    """Returns where the data lie, with drawn people where CK+ is not at hand, and notes."""
+    note = "CK+ is drawn faces in its layout: how much shared people are worth is theirs"
+    if config.smoke:
+        return at_hand, [note]
+    if "ckplus" in at_hand.places:
+        return at_hand, []
+    try:
+        data_path("ckplus")
+    except UserError:
+        place = str(drawn_people(out / "data" / "ckplus-drawn"))
+        places = {**at_hand.places, "ckplus": place}
+        return replace(at_hand, places=places), [f"{note}. --data_dir=ckplus:PATH takes the real"]
+    return at_hand, []
+
+
+def _data_notes(at_hand: AtHand, lacks: Mapping[str, str]) -> list[str]:
+    """Returns what a reader must know of the copies of the data."""
+    present = [name for name in _FACES if f"{name}_honest" not in lacks]
+    without = [name for name in present if not has_test(name, at_hand.places.get(name))]
+    if not without:
+        return []
+    return [
+        f"no PrivateTest in {' and '.join(without)} here: PublicTest is test and val is a tenth of"
+        " Training, so that `val and test exchanged` is not the exchange of PublicTest and"
+        " PrivateTest that is found in public code"
+    ]
+
+
+def _smoke_comparisons() -> tuple[Comparison, ...]:
+    """Returns the comparisons with one fold of people."""
+
+    def first(side: Side) -> Side:
+        return replace(side, experiments=side.experiments[:1])
+
+    return tuple(
+        replace(one, with_breach=first(one.with_breach), honest=first(one.honest))
+        for one in COMPARISONS
+    )
+
+
+def _answers(
+    runs: Sequence[PlannedRun],
+    results: Results,
+    comparisons: Sequence[Comparison],
+    out: Path,
+    *,
+    progress: bool,
+) -> dict[str, dict[int, dict[str, Answers]]]:
+    """Returns experiment → seed → what its run answered."""
+    sides = tuple(side for one in comparisons for side in (one.with_breach, one.honest))
+    by_run = {(name, run.seed): run for name, group in results.items() for run in group}
+    answers: dict[str, dict[int, dict[str, Answers]]] = {}
+    known: dict[tuple[str, str], Any] = {}
+    say("evaluating views, labels and copies", progress)
+    for run in runs:
+        if result := by_run.get((run.experiment.name, run.seed)):
+            found = run_answers(run, result, sides, out, known)
+            answers.setdefault(run.experiment.name, {})[run.seed] = found
+    return answers
+
+
+def _prices(
+    comparisons: Sequence[Comparison],
+    answers: Mapping[str, Mapping[int, Mapping[str, Answers]]],
+    missing: Mapping[str, str],
+) -> tuple[list[Price], dict[str, str]]:
+    """Returns the prices, and the other comparisons with the reason."""
+    prices, not_compared = [], {}
+    for one in comparisons:
+        names = (*one.with_breach.experiments, *one.honest.experiments)
+        try:
+            prices.append(price_of(one, answers))
+        except NotCompared as error:
+            lacking = next((missing[name] for name in names if name in missing), None)
+            not_compared[one.name] = lacking or str(error)
+    return prices, not_compared
+
+
+def _same_training(results: Results) -> dict[str, str]:
+    """Returns, for each data set, whether honest and swapped runs learned the same, in words."""
+    found = {}
+    for name in _FACES:
+        pairs = [
+            (_losses(honest), _losses(swapped))
+            for honest in results.get(f"{name}_honest", ())
+            for swapped in results.get(f"{name}_swapped", ())
+            if honest.seed == swapped.seed
+        ]
+        if pairs:
+            equal = sum(one == other for one, other in pairs)
+            found[name] = (
+                f"{equal} of {len(pairs)} seeds have the same training loss in every epoch in the"
+                " honest and in the swapped run, which learn from the same images"
+            )
+    return found
+
+
+def _losses(run: Any) -> list[float]:
+    return [line["loss"] for line in run.curves if line["split"] == "train"]

@@ -1,0 +1,96 @@
+"""Rows of the ledger: proxies, other data, smoke runs, what did not run, the honest side."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from ferjax.reproduce.claim_table import Claim, Measure
+from ferjax.reproduce.judging.ledger import SMOKE, Row, judge_claims
+from ferjax.reproduce.judging.verdicts import NOT_REPRODUCED, NOT_TESTED, REDRAWN, REPRODUCED
+from ferjax.reproduce.run_result import RunResult
+
+Make = Callable[..., RunResult]
+NUMBER = Claim(
+    "accuracy", "number", "", "", 0.5, "50 %", measure=Measure("one"), honest=Measure("honest")
+)
+BETTER = Claim("better", "better", "", "", measure=Measure("two"), than=Measure("one"))
+FALLS = Claim("trend", "trend", "", "", measure=Measure("one"), along=("two", "one"))
+COUNT = Claim(
+    "count", "count", "", "", 4900, "4,900", measure=Measure("one"), fact=("images", "train")
+)
+FIGURE = Claim("curves", "figure", "", "", measure=Measure("one"), figure="curves")
+STATED = Claim("said", "statement", "", "", untestable="it is about people")
+CLAIMS = (NUMBER, BETTER, FALLS, COUNT, FIGURE, STATED)
+
+
+@pytest.fixture(scope="module")
+def results(make_result: Make) -> dict[str, list[RunResult]]:
+    levels = {"one": 0.5, "two": 0.6, "honest": 0.45}
+    return {n: [make_result(n, s, a + 0.002 * s) for s in range(3)] for n, a in levels.items()}
+
+
+def words(rows: tuple[Row, ...]) -> dict[str, str]:
+    return {row.claim.name: row.verdict.word for row in rows}
+
+
+def test_every_kind(results: dict[str, list[RunResult]]) -> None:
+    rows = judge_claims(CLAIMS, results, {})
+    assert words(rows) == {
+        "accuracy": REPRODUCED,
+        "better": REPRODUCED,
+        "trend": NOT_REPRODUCED,
+        "count": REPRODUCED,
+        "curves": REDRAWN,
+        "said": NOT_TESTED,
+    }
+    number, better, trend, count, *_ = rows
+    assert number.honest is not None
+    assert number.honest.ours is not None
+    assert number.honest.ours.mean == pytest.approx(0.452, abs=1e-3)
+    assert better.ours is not None
+    assert better.ours.mean == pytest.approx(0.1, abs=1e-3)
+    assert (trend.tau, count.count) == (-1, 4900)
+    assert rows[-1].verdict.reason == "it is about people"
+
+
+def test_smoke_decides_nothing(results: dict[str, list[RunResult]]) -> None:
+    rows = judge_claims(CLAIMS, results, {}, smoke=True)
+    assert {word for name, word in words(rows).items() if name != "curves"} == {NOT_TESTED}
+    assert rows[0].verdict.reason == SMOKE
+    assert rows[0].ours is not None
+
+
+def test_proxies(results: dict[str, list[RunResult]]) -> None:
+    smaller = {name: [replace(run, facts={**run.facts, "departs": ["48 px instead of 224"]})
+                      for run in runs] for name, runs in results.items()}  # fmt: skip
+    for row in judge_claims(CLAIMS[:4], smaller, {}):
+        assert row.verdict.proxy == ("48 px instead of 224",)
+    other = {name: [replace(run, facts={**run.facts, "other_data": "fer2013 instead of rafdb"})
+                    for run in runs] for name, runs in results.items()}  # fmt: skip
+    rows = judge_claims(CLAIMS, other, {})
+    found = words(rows)
+    # A number of one data set says nothing about another; a comparison does.
+    assert (found["accuracy"], found["count"]) == (NOT_TESTED, NOT_TESTED)
+    assert (found["better"], found["trend"]) == (REPRODUCED, NOT_REPRODUCED)
+    assert rows[0].verdict.reason == "its number is of other data: fer2013 instead of rafdb"
+    carried = judge_claims([replace(NUMBER, other_data=True)], other, {})
+    assert carried[0].verdict.word == REPRODUCED
+
+
+def test_val_in_place_of_test_is_a_proxy(results: dict[str, list[RunResult]]) -> None:
+    without = {name: [replace(run, splits={k: v for k, v in run.splits.items() if k != "test"})
+                      for run in runs] for name, runs in results.items()}  # fmt: skip
+    row, *_ = judge_claims([NUMBER], without, {})
+    assert row.verdict.proxy == ("val instead of test, which these data lack",)
+
+
+def test_what_did_not_run_says_why(results: dict[str, list[RunResult]]) -> None:
+    only = {"one": results["one"]}
+    rows = judge_claims(CLAIMS, only, {"two": "its weights are not at hand"})
+    better, trend = rows[1], rows[2]
+    assert better.verdict.word == trend.verdict.word == NOT_TESTED
+    assert better.verdict.reason == "two: its weights are not at hand"
+    assert rows[0].honest is None
+    none = judge_claims([NUMBER], {}, {})
+    assert none[0].verdict.reason == "one: not run yet"
