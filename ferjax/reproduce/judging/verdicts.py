@@ -89,7 +89,7 @@ def judge_number(claim: Claim, found: Estimate) -> Verdict:
             return Verdict(NOT_TESTED, "our interval is too wide to tell")
         return Verdict(REPRODUCED, "the printed number lies in our interval")
     if (found.mean < printed) == metric.lower_is_better:
-        return Verdict(NOT_REPRODUCED, "exceeded: ours is better than the printed number", True)
+        return Verdict(NOT_REPRODUCED, "ours is better than the printed number", True)
     return Verdict(NOT_REPRODUCED, "the printed number is better than our whole interval")
 
 

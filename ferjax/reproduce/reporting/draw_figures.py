@@ -102,6 +102,8 @@ def _histogram(figure: Figure, runs: Sequence[RunResult], folder: Path) -> list[
 
 def _augmentation(figure: Figure, runs: Sequence[RunResult], folder: Path) -> list[Path]:
     """Draws eight drawn faces, then three augmented copies of each: a report shows no person."""
+    import jax.numpy as jnp
+
     from ferjax.data.synthetic.load_synthetic import render_faces
     from ferjax.images.augmented_input import augment
     from ferjax.images.preprocess import denormalize
@@ -114,7 +116,8 @@ def _augmentation(figure: Figure, runs: Sequence[RunResult], folder: Path) -> li
     spec = InputSpec((side, side), side, 3, (0.0,) * 3, (1.0,) * 3)
     shown = [faces / 255.0]
     for number in range(3):
-        inputs = augment(faces, spec, kind, stream_key(0, "augment", number), labels)  # pyright: ignore[reportArgumentType]
+        key = stream_key(0, "augment", number)
+        inputs = augment(jnp.asarray(faces), spec, kind, key, jnp.asarray(labels))
         shown.append(np.asarray(denormalize(inputs, spec)))
     images = np.concatenate(shown)
     draw_batch(images, np.tile(labels, 4), EMOTIONS, path, f"augmentation {kind}")

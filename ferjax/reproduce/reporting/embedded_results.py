@@ -19,8 +19,11 @@ from ferjax.errors import UserError
 from ferjax.reproduce.run_result import Predictions, RunResult
 
 FORMAT = 1
-# More than any page that is written holds, less than what would fill a memory.
+# More than any page that is written holds, less than what would fill a memory: numbers altogether,
+# images of a split, classes, bytes of curves and facts.
 _MOST_VALUES = 50_000_000
+_MOST_IMAGES = 100_000
+_MOST_CLASSES = 32
 _MOST_META = 64_000_000
 
 
@@ -71,10 +74,14 @@ def results_from_json(block: Mapping[str, Any]) -> dict[str, list[RunResult]]:
         runs = json.loads(_unpacked(block["runs"], _MOST_META))
         arrays = block["arrays"]
         found: list[dict[tuple[str, int], Predictions]] = [{} for _ in runs]
+        total = 0
         for one in block["predictions"]:
             count, classes = map(int, one["shape"])
-            if not (0 < count * classes <= _MOST_VALUES and classes <= 256):
+            total += count * classes
+            if not (0 < count <= _MOST_IMAGES and 0 < classes <= _MOST_CLASSES):
                 raise ValueError(f"predictions of shape {one['shape']}")
+            if total > _MOST_VALUES:
+                raise ValueError("too many predictions")
             labels = np.frombuffer(_unpacked(arrays[one["labels"]], count), np.uint8)
             data = _unpacked(arrays[one["probabilities"]], 2 * count * classes)
             planes = np.frombuffer(data, np.uint8).reshape(2, -1)
@@ -89,7 +96,8 @@ def results_from_json(block: Mapping[str, Any]) -> dict[str, list[RunResult]]:
             result = RunResult(predictions=predictions, **fields)
             results.setdefault(result.experiment, []).append(result)
         return results
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, zlib.error) as error:
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError,
+            zlib.error) as error:  # fmt: skip
         raise UserError(f"the data inside the page are damaged ({error}).") from None
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from ferjax.reproduce.judging.estimates import Estimate
 from ferjax.reproduce.judging.ledger import Row
 from ferjax.reproduce.judging.metrics import METRICS, Metric
+from ferjax.reproduce.judging.verdicts import NOT_TESTED
 
 
 def number(metric: Metric, value: float) -> str:
@@ -35,10 +36,10 @@ def estimate_text(metric: Metric, found: Estimate) -> str:
 
 
 def count_text(found: Estimate) -> str:
-    """Returns `3 seeds, 4,710 images of val`, and that nothing but images is allowed for."""
+    """Returns `3 seeds, 4,710 images of val; interval over seeds and images`."""
     seeds = f"{found.seeds} seed{'s' * (found.seeds != 1)}" if found.draws else "no seed"
     text = f"{seeds}, {found.images:,} images of {found.split}"
-    return text if found.low is None else f"{text}; for {found.allows_for}"
+    return text if found.low is None else f"{text}; interval over {found.allows_for}"
 
 
 def difference_text(metric: Metric, found: Estimate, sides: Sequence[Estimate]) -> str:
@@ -93,8 +94,10 @@ def honest_text(row: Row) -> str:
 
 
 def verdict_text(row: Row) -> str:
-    """Returns the verdict, and that it is one by proxy."""
-    return f"{row.verdict.word}{', by proxy' * bool(row.verdict.proxy)}"
+    """Returns the verdict, that ours is better, and that it is one by proxy."""
+    verdict = row.verdict
+    by_proxy = bool(verdict.proxy) and verdict.word != NOT_TESTED
+    return verdict.word + ", exceeded" * verdict.exceeded + ", by proxy" * by_proxy
 
 
 def estimate_json(found: Estimate | None) -> dict[str, Any] | None:

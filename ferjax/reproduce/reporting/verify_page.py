@@ -13,6 +13,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import jinja2
+
 from ferjax.config.reproduce_config import PAPERS
 from ferjax.errors import UserError
 from ferjax.reproduce.papers.find_paper import find_paper
@@ -24,6 +26,17 @@ from ferjax.reproduce.stand_ins import with_stand_ins
 # Elements that have no end tag.
 _EMPTY = frozenset({"br", "img", "link", "meta", "hr", "input"})
 _DATA = "data:image/png;base64,"
+# What results that do not fit together end in.
+_DAMAGES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    jinja2.TemplateError,
+)
 
 
 @dataclass
@@ -106,7 +119,7 @@ def verify_page(path: Path) -> tuple[list[str], int]:
         )
         stated = block["pictures"]
         results = block["results"]
-    except (ValueError, KeyError, TypeError) as error:
+    except _DAMAGES as error:
         raise _foreign(path, f"no results in it ({error})") from None
     if name not in PAPERS:
         raise _foreign(path, f"it is about {name!r:.60}")
@@ -119,7 +132,7 @@ def verify_page(path: Path) -> tuple[list[str], int]:
         again.feed(render_report(report, shown, {}))
     except UserError as error:
         raise UserError(f"--verify={path}: {error}") from None
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, AssertionError) as error:
+    except _DAMAGES as error:
         raise _foreign(path, f"its results do not fit together: {error!r:.200}") from None
     differences = list(_differences(content, again.content, stated))
     return differences, len(again.content.cells)
@@ -164,9 +177,10 @@ def _differences(page: _Content, again: _Content, stated: Mapping[str, Any]) -> 
 
 def _digest(source: str) -> str:
     """Returns the sha256 of a picture inside a page, or the start of another address."""
-    if not source.startswith(_DATA):
+    try:
+        return hashlib.sha256(base64.b64decode(source.removeprefix(_DATA))).hexdigest()
+    except ValueError:
         return source[:80]
-    return hashlib.sha256(base64.b64decode(source[len(_DATA) :])).hexdigest()
 
 
 def _foreign(path: Path, why: str) -> UserError:

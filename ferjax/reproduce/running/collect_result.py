@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ferjax.baselines.baseline_folder import finished_baseline
 from ferjax.config.baseline_config import BaselineConfig
 from ferjax.config.fields import values_of
 from ferjax.config.phases import phases_of
@@ -46,13 +47,20 @@ def finished_result(out: Path, run: PlannedRun, wanted: Wanted) -> RunResult | N
       wanted: predictions that must be in it, as far as the run has the split.
 
     Raises:
-      UserError: a file of the run is damaged, or its data are not there any more.
+      UserError: the run has other settings, a file of it is damaged, or its data are not there any
+        more.
     """
     run_dir, path = run.folder, result_path(out, run)
     report = run_dir / "report.json"
     if not report.is_file():
         return None
-    settings = _own_settings(run, run_dir)
+    settings, asked = _own_settings(run, run_dir), settings_of(run.config)
+    if other := [name for name in asked if asked[name] != settings.get(name)]:
+        changes = "; ".join(f"{name}: {settings.get(name)} → {asked[name]}" for name in other)
+        raise UserError(
+            f"{run_dir} holds a run with another configuration ({changes}). Name a new --out, or"
+            " give the settings that it was made with."
+        )
     if path.is_file():
         stored = read_result(path)
         if stored.facts.get("config") == settings and _holds(stored, wanted):
@@ -73,6 +81,7 @@ def _holds(result: RunResult, wanted: Wanted) -> bool:
 def _own_settings(run: PlannedRun, run_dir: Path) -> dict[str, Any]:
     """Returns the settings that a run's results depend on, as its directory has them."""
     if isinstance(run.config, BaselineConfig):
+        finished_baseline(run.config)  # which compares them
         return settings_of(run.config)
     return settings_of(read_config(run_dir))
 

@@ -63,7 +63,7 @@ def run_experiments(
     failed: dict[str, str] = {}
     with ending_as_ctrl_c(), _bar(len(runs), len(done), progress) as bar:
         for run in runs:
-            name = run.experiment.name
+            name, before = run.experiment.name, bar.n
             failure = _failure_before(run, failed)
             if failure is None:
                 failure = _run_and_store(run, out, wanted.get(name, ()), bar, train)
@@ -71,7 +71,7 @@ def run_experiments(
                 failed[name] = failure
                 say(f"{name} could not be run: {failure}", progress)
             if run.name not in done:
-                bar.update(round(bar.n) + 1 - bar.n if failure else 0)
+                bar.update(before + 1 - bar.n)
     return failed
 
 
@@ -102,7 +102,6 @@ def _run_and_store(
         result = finished_result(out, run, wanted)
         if not finished:
             say(f"{run.name}: {summary}", bar.shown)
-            bar.update(before + 1 - bar.n)
         assert isinstance(result, RunResult)
     except UserError as error:
         return str(error)

@@ -31,7 +31,7 @@ def write_result(path: Path, result: RunResult) -> Path:
         arrays[f"{split}/{epoch}/probabilities"] = predictions.probabilities
         arrays[f"{split}/{epoch}/labels"] = predictions.labels
     file = io.BytesIO()
-    np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
+    np.savez_compressed(file, allow_pickle=False, **arrays)
     return write_atomically(path, file.getvalue())
 
 
@@ -42,7 +42,8 @@ def read_result(path: Path) -> RunResult:
       UserError: the file is damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # By its path numpy leaves a damaged file open.
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             fields = json.loads(bytes(arrays[_META]))
             keys = {tuple(name.split("/")[:2]) for name in arrays.files if name != _META}
             predictions = {

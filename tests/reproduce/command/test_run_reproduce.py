@@ -45,7 +45,7 @@ def test_killed_in_the_middle_and_given_again(
     stored = out / "predictions" / "cnn3-seed_0.npz"
     written = stored.stat().st_mtime_ns
     report = run_reproduce(given, train=train)
-    assert trained == ["cnn3-seed_0", "cnn3_honest-seed_0"] + ["cnn3-seed_0", "cnn3_honest-seed_0"]
+    assert trained == 2 * ["cnn3-seed_0", "cnn3_honest-seed_0"]
     assert stored.stat().st_mtime_ns == written
     assert verify_page(Path(report["path"]))[0] == []
     rows = {row["name"]: row for row in report["ledger"]}
@@ -65,7 +65,7 @@ def test_an_experiment_that_fails_leaves_the_others(tmp_path: Path) -> None:
     def train(run: PlannedRun, watch: Watch) -> str:
         raise UserError(f"no {run.name}")
 
-    with pytest.raises(UserError, match="no experiment could be run. cnn3: no cnn3-seed_0"):
+    with pytest.raises(UserError, match=r"no experiment could be run\. cnn3: no cnn3-seed_0"):
         run_reproduce(config(tmp_path / "out", only=("cnn3", "cnn4")), train=train)
 
 
@@ -97,7 +97,7 @@ def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"paper": "yang", "verify": "x"}, "found --paper and --verify"),
         ({"paper": "yang", "weights": ("vgg16",)}, "NAME=FILE is expected"),
         ({"paper": "yang", "smoke": True, "data_dir": ("x",)}, "--smoke draws its own faces"),
-        ({"paper": "young"}, "Did you mean: yang"),
+        ({"paper": "young"}, "unknown --paper 'young'"),
     ],
 )
 def test_flags(given: dict[str, Any], message: str) -> None:
