@@ -1,9 +1,9 @@
 """Every network on every data set: python -m launch.matrix --workdir=RUN,RUN --data=NAME:PATH."""
 
 from ferjax.config.matrix_config import MatrixConfig
-from launch.app import refuse_arguments, run
-from launch.flags import define_flags, given_flags
-from launch.user_modules import import_user_modules
+from launch.command.app import refuse_arguments, run
+from launch.command.flags import define_flags, given_flags
+from launch.command.user_modules import import_user_modules
 
 define_flags(MatrixConfig)
 
