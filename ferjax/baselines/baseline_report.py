@@ -15,12 +15,7 @@ from ferjax.data.splits.class_counts import absent_class_warnings, describe_coun
 from ferjax.data.splits.split import DatasetBundle
 from ferjax.evaluation.predictions_csv import COLUMNS, write_predictions_csv
 from ferjax.evaluation.protocol import overlaps, people_warnings
-from ferjax.evaluation.scores_and_figures import (
-    confusion_figure,
-    epoch_scores,
-    mistakes_figure,
-    reliability_figure,
-)
+from ferjax.evaluation.scores_and_figures import judged_results, mistakes_figure, split_figures
 from ferjax.report.environment import describe_environment, version_of
 from ferjax.report.pages.report_files import write_report
 from ferjax.training.metrics import Evaluation
@@ -60,18 +55,18 @@ def write_baseline_report(
     """
     title = f"{config.features.upper()} and a support vector machine on {config.dataset}"
     classes = bundle.classes
-    results = {
-        name: {"selected": epoch_scores(result, classes, _NO_EPOCH, bundle.splits[name].votes)}
+    results = judged_results(
+        {name: {"selected": result} for name, result in found.items()},
+        classes,
+        {"selected": _NO_EPOCH},
+        {name: bundle.splits[name].votes for name in found},
+        {},
+    )
+    figures = [
+        {**figure, "caption": figure["caption"].removesuffix(", selected epoch")}
         for name, result in found.items()
-    }
-    figures = []
-    for name, result in found.items():
-        for figure in (
-            confusion_figure(result, classes, folder, name, title),
-            reliability_figure(result, folder, name, title),
-        ):
-            caption = figure["caption"].partition(",")[0]
-            figures.append({**figure, "caption": caption})
+        for figure in split_figures(result, classes, folder, name, title)
+    ]
     shown = next(name for name in ("test", "val") if name in found)
     figures.append(mistakes_figure(found[shown], bundle.splits[shown], classes, folder, title))
     predictions = [
