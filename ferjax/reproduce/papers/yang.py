@@ -139,8 +139,8 @@ _SILENCES = {
         "flip",
     ),
     "class_weights": (
-        "Whether rare classes weigh more in the loss is not said. The printed macro recalls are above"
-        " the accuracies, so that rare classes are recognised more often than frequent ones.",
+        "Whether rare classes weigh more in the loss is not said. The printed macro recalls are"
+        " above the accuracies, so that rare classes are recognised more often than frequent ones.",
         "By the effective number of images: disgust weighs about three times as much as happiness.",
         "effective",
     ),
