@@ -15,10 +15,11 @@ from ferjax.config.train_config import TrainConfig
 from ferjax.data.splits.class_counts import absent_class_warnings
 from ferjax.data.splits.describe_bundle import describe_bundle
 from ferjax.errors import UserError
+from ferjax.evaluation.judged_runs import run_folders
 from ferjax.evaluation.run_report import report_run
 from ferjax.evaluation.split_report import report_split
 from ferjax.runs.cached_features import check_feature_cache
-from ferjax.runs.load_network import named_card, network_config
+from ferjax.runs.load_network import named_card
 from ferjax.runs.recorded_splits import NOT_RECORDED, check_splits, keep_splits
 from ferjax.runs.seeds_and_folds import configs_of_series, train_series
 from ferjax.runs.task import Task, prepare_task
@@ -128,7 +129,8 @@ def run_evaluate(config: EvalConfig) -> dict[str, Any]:
 
     Without data set, folder, split and test-time augmentation, and with the selected checkpoint,
     the run's own report is written again; otherwise the report goes to a folder in RUN/evaluations/
-    named by what is judged. No evaluation overwrites that of other images or parameters.
+    named by what is judged. That of several runs, whose probabilities are averaged, goes to a
+    folder in evaluations/. No evaluation overwrites that of other images or parameters.
 
     Raises:
       UserError: no such run, split or data, or no class in common.
@@ -140,7 +142,7 @@ def run_evaluate(config: EvalConfig) -> dict[str, Any]:
                 f"--weights={config.weights} is no weights file of launch.export. Give a run as"
                 f" --workdir={config.weights}."
             )
-        report = report_split(config, network_config(config.weights))
+        report = report_split(config)
         _describe_evaluation(report)
         return report
     if not config.workdir:
@@ -148,6 +150,11 @@ def run_evaluate(config: EvalConfig) -> dict[str, Any]:
             "--workdir is missing: the folder of a ferjax run; or give --weights=fernet-ferplus, a"
             " recogniser that comes with ferjax."
         )
+    folders = run_folders(config.workdir)
+    if len(folders) > 1:
+        report = report_split(config)
+        _describe_evaluation(report)
+        return report
     run_dir = Path(config.workdir)
     own = read_config(run_dir)
     # Before the data are read: a series of seeds or folds has a config.json too.
@@ -164,7 +171,7 @@ def run_evaluate(config: EvalConfig) -> dict[str, Any]:
         out = Path(config.out) if config.out else None
         report = report_run(task, run_dir, [] if recorded else [NOT_RECORDED], out)
     else:
-        report = report_split(config, own)
+        report = report_split(config)
     _describe_evaluation(report)
     return report
 
@@ -177,5 +184,6 @@ def _describe_evaluation(report: dict[str, Any]) -> None:
         say(f"note: {note}")
     for warning in report["warnings"]:
         say(f"warning: {warning}")
-    if "images trained on" in report["protocol"]:
-        say(f"images trained on: {report['protocol']['images trained on']}")
+    seen = report["protocol"].get("images trained on", [])
+    for line in [seen] if isinstance(seen, str) else seen:
+        say(f"images trained on: {line}")

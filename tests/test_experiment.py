@@ -38,6 +38,8 @@ PROMISED = {
     "curves.png",
     "confusion_val.png",
     "confusion_test.png",
+    "ranking_test.png",
+    "ranking_val.png",
     "reliability_val.png",
     "reliability_test.png",
     "per_class.png",
@@ -60,7 +62,7 @@ def test_run_directory_holds_what_is_promised(tiny_run: Path) -> None:
     assert {p.name for p in tiny_run.iterdir() if not p.name.startswith(".")} == PROMISED
     # Every picture is inside the page.
     shown = (tiny_run / "report.html").read_text("utf-8").count('src="data:image/png;base64,')
-    assert shown == len([*tiny_run.glob("*.png")]) == 8
+    assert shown == len([*tiny_run.glob("*.png")]) == 10
     for path in tiny_run.glob("*.png"):
         with Image.open(path) as image:
             image.load()

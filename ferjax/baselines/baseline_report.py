@@ -15,12 +15,7 @@ from ferjax.data.splits.class_counts import absent_class_warnings, describe_coun
 from ferjax.data.splits.split import DatasetBundle
 from ferjax.evaluation.predictions_csv import COLUMNS, write_predictions_csv
 from ferjax.evaluation.protocol import overlaps, people_warnings
-from ferjax.evaluation.scores_and_figures import (
-    confusion_figure,
-    epoch_scores,
-    mistakes_figure,
-    reliability_figure,
-)
+from ferjax.evaluation.scores_and_figures import epoch_scores, mistakes_figure, split_figures
 from ferjax.report.environment import describe_environment, version_of
 from ferjax.report.pages.report_files import write_report
 from ferjax.training.metrics import Evaluation
@@ -66,10 +61,7 @@ def write_baseline_report(
     }
     figures = []
     for name, result in found.items():
-        for figure in (
-            confusion_figure(result, classes, folder, name, title),
-            reliability_figure(result, folder, name, title),
-        ):
+        for figure in split_figures(result, classes, folder, name, title):
             caption = figure["caption"].partition(",")[0]
             figures.append({**figure, "caption": caption})
     shown = next(name for name in ("test", "val") if name in found)

@@ -14,7 +14,10 @@ class EvalConfig:
     of the run itself is written again.
     """
 
-    workdir: str = config_field("", "Run directory to evaluate.")
+    workdir: str = config_field(
+        "",
+        "Run directory to evaluate; of several, comma-separated, the probabilities are averaged.",
+    )
     dataset: str | None = config_field(None, "Data set. Default: that of the run.")
     data_dir: str | None = config_field(
         None, "Folder (or csv file) of the data set. Default: that of the run."
@@ -37,8 +40,8 @@ class EvalConfig:
     )
     out: str | None = config_field(
         None,
-        "Folder for the report. Default: RUN/evaluations/, or evaluations/<weights>/, and a name of"
-        " data, split, augmentation and checkpoint; for the run's own report RUN.",
+        "Folder for the report. Default: RUN/evaluations/, or evaluations/<weights or runs>/, and a"
+        " name of data, split, augmentation and checkpoint; for the run's own report RUN.",
     )
     progress: bool = config_field(True, "Progress bars on a terminal.")
     weights: str | None = config_field(

@@ -11,6 +11,7 @@ from ferjax.data.splits.split import DatasetBundle, Split, join_splits
 from ferjax.data.splits.split_record import SplitRecord
 from ferjax.errors import UserError, unknown_name
 from ferjax.evaluation.seen_in_training import split_to_judge
+from ferjax.evaluation.unlabelled_data import predict_instead, why_without_labels
 
 # The name of all splits together.
 ALL = "all"
@@ -55,7 +56,7 @@ def load_evaluated_data(
       record: the images that the run began with, or None where it recorded nothing.
 
     Raises:
-      UserError: no such data or split.
+      UserError: no such data or split, or images without labels.
     """
     name = config.dataset or own.dataset
     is_own = name == own.dataset and (
@@ -71,9 +72,17 @@ def load_evaluated_data(
     if config.on_bad_image:
         options["on_bad_image"] = config.on_bad_image
     data_dir = config.data_dir if config.weights or not is_own else own.data_dir
-    bundle = load_dataset(
-        name, data_dir, image_size=image_size, split_seed=own.split_seed, **options
-    )
+    try:
+        bundle = load_dataset(
+            name, data_dir, image_size=image_size, split_seed=own.split_seed, **options
+        )
+    except UserError:
+        place = data_path(name, data_dir)
+        if place is None or not (why := why_without_labels(place)):
+            raise
+        run = config.workdir.partition(",")[0]
+        network = f"--weights={config.weights}" if config.weights else f"--workdir={run}"
+        raise predict_instead(place, why, network) from None
     default = ALL if not is_own else "test" if "test" in bundle.splits else "val"
     wanted = config.split or default
     warnings: list[str] = []

@@ -9,6 +9,7 @@ import numpy as np
 
 from ferjax.data.splits.class_counts import describe_counts
 from ferjax.data.splits.protocols.registry import stamp, stamped_summary
+from ferjax.evaluation.calibrated_scores import fit_calibration
 from ferjax.evaluation.evaluation_folder import (
     check_out,
     check_writable,
@@ -19,10 +20,9 @@ from ferjax.evaluation.network_costs import describe_costs, describe_network
 from ferjax.evaluation.predictions_csv import COLUMNS, write_predictions_csv
 from ferjax.evaluation.protocol import describe_phases, describe_protocol, summarise, warnings_of
 from ferjax.evaluation.scores_and_figures import (
-    confusion_figure,
-    epoch_scores,
+    judged_results,
     mistakes_figure,
-    reliability_figure,
+    split_figures,
 )
 from ferjax.images.augmented_input import augment_and_mix
 from ferjax.images.preprocess import denormalize
@@ -91,15 +91,13 @@ def _write_run_report(
     warnings: Sequence[str],
 ) -> dict[str, Any]:
     config, classes = task.config, task.bundle.classes
-    results = {
-        name: {
-            k: epoch_scores(
-                e, classes, runs[k.partition("+")[0]].epoch, task.bundle.splits[name].votes
-            )
-            for k, e in kinds.items()
-        }
-        for name, kinds in found.items()
+    epochs = {kind: run.epoch for kind, run in runs.items()}
+    votes = {name: task.bundle.splits[name].votes for name in found}
+    fits = {
+        kind: fit_calibration(result, "val") for kind, result in _selected(found["val"]).items()
     }
+    on_test = {("test", kind): fit for kind, fit in fits.items()}
+    results = judged_results(found, classes, epochs, votes, on_test)
     title = f"{config.model} on {config.dataset}"
     lines, epoch, meta = read_lines(run_dir), runs["selected"].epoch, runs["last"].meta
     draw_curves(lines, folder / "curves.png", epoch, title, meta["starts"])
@@ -110,8 +108,7 @@ def _write_run_report(
         {"file": "per_class.png", "caption": "Accuracy of each emotion on val over the epochs"},
     ]
     for name, kinds in found.items():
-        figures.append(confusion_figure(kinds["selected"], classes, folder, name, title))
-        figures.append(reliability_figure(kinds["selected"], folder, name, title))
+        figures += split_figures(kinds["selected"], classes, folder, name, title)
     shown = "test" if "test" in found else "val"
     split = task.bundle.splits[shown]
     figures.append(mistakes_figure(found[shown]["selected"], split, classes, folder, title))
@@ -127,7 +124,7 @@ def _write_run_report(
         "title": title,
         # When training ended; checkpoints of earlier versions do not say it.
         **({"finished": meta["saved"]} if "saved" in meta else {}),
-        "summary": stamped_summary(config.protocol, summarise(results)),
+        "summary": stamped_summary(summarise(results), config.protocol),
         "protocol": {
             **describe_protocol(config, task.bundle, task.spec, origin),
             "phases": describe_phases(config, task.shapes, task.frozen),
@@ -138,6 +135,7 @@ def _write_run_report(
             f"{name}: {describe_counts(task.bundle.splits[name], classes)}" for name in found
         ],
         "results": results,
+        "fitted_on_val": {**fits["selected"], "step": runs["selected"].step},
         "config": asdict(config),
         "environment": describe_environment(list(task.mesh.devices.flat), meta["seconds"]),
         "network": describe_network(task.model, task.spec),
@@ -181,6 +179,11 @@ def _evaluate(task: Task, runs: Mapping[str, LoadedRun]) -> dict[str, dict[str, 
                     for which, run in runs.items()
                 }
     return found
+
+
+def _selected(kinds: Mapping[str, Evaluation]) -> dict[str, Evaluation]:
+    """Returns the evaluations of the selected parameters, with test-time augmentation too."""
+    return {kind: each for kind, each in kinds.items() if kind.partition("+")[0] == "selected"}
 
 
 def _draw_first_batch(task: Task, path: Path, title: str) -> None:

@@ -1,26 +1,68 @@
 """Scores, confusion matrix, reliability and most confident mistakes of one evaluation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ferjax.data.splits.split import Split
+from ferjax.evaluation.calibrated_scores import calibrated_scores
 from ferjax.evaluation.vote_agreement import vote_agreement
 from ferjax.report.calibration import calibration_scores, reliability_bins
 from ferjax.report.figures.confusion_matrix import draw_confusion
 from ferjax.report.figures.image_grids import draw_mistakes
+from ferjax.report.figures.ranking_curves import draw_ranking
 from ferjax.report.figures.reliability import draw_reliability
+from ferjax.report.headline import headline_scores
+from ferjax.report.headline_intervals import headline_intervals
 from ferjax.report.intervals import wilson_interval
+from ferjax.report.ranking import ranking_by_class
 from ferjax.report.scores import scores
 from ferjax.training.metrics import Evaluation
 
 _MISTAKES = 24
 
 
+def judged_results(
+    found: Mapping[str, Mapping[str, Evaluation]],
+    classes: Sequence[str],
+    epochs: Mapping[str, int | str],
+    votes: Mapping[str, np.ndarray | None],
+    fits: Mapping[tuple[str, str], Mapping[str, Any]],
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Returns split → weights → scores, for a report.
+
+    The selected weights, or the first where none are selected, have intervals of all headline
+    scores and calibrated probabilities too; so do these with test-time augmentation.
+
+    Args:
+      found: split → weights → evaluation; weights such as `last`, `selected`, `selected+flip`.
+      classes: K names.
+      epochs: weights → their epoch; that of `selected+flip` is that of `selected`.
+      votes: split → `Split.votes`.
+      fits: split and weights → `fit_calibration`; where it lacks one, halves of the images are
+        fitted.
+    """
+    results: dict[str, dict[str, dict[str, Any]]] = {}
+    for split, kinds in found.items():
+        shown = "selected" if "selected" in kinds else next(iter(kinds))
+        results[split] = {}
+        for kind, result in kinds.items():
+            plain = kind.partition("+")[0]
+            scored = epoch_scores(result, classes, epochs[plain], votes[split])
+            if plain == shown:
+                bounds = headline_intervals(result.probabilities, result.labels, classes)
+                scored |= {
+                    "intervals": {name: each and list(each) for name, each in bounds.items()},
+                    "calibrated": calibrated_scores(result, classes, fits.get((split, kind))),
+                }
+            results[split][kind] = scored
+    return results
+
+
 def epoch_scores(
-    result: Evaluation, classes: Sequence[str], epoch: int, votes: np.ndarray | None = None
+    result: Evaluation, classes: Sequence[str], epoch: int | str, votes: np.ndarray | None = None
 ) -> dict[str, Any]:
     """Returns a report's scores of an evaluation of the parameters of an epoch.
 
@@ -34,38 +76,43 @@ def epoch_scores(
     agreement = {}
     if votes is not None:
         agreement = {"votes": vote_agreement(result.probabilities, votes, classes)}
+    by_confusion = scores(result.confusion, classes)
+    ranked = ranking_by_class(result.probabilities, result.labels, classes)
+    rows = zip(by_confusion["per_class"], ranked, strict=True)
     return {
-        **scores(result.confusion, classes),
+        **by_confusion,
+        "per_class": [{**row, **ranking} for row, ranking in rows],
         "accuracy_interval": list(wilson_interval(hits, len(result.labels))),
         "epoch": epoch,
         "loss": result.loss,
+        "headline": headline_scores(result.probabilities, result.labels, classes),
         "calibration": calibration_scores(result.probabilities, result.labels),
         **agreement,
     }
 
 
-def confusion_figure(
+def split_figures(
     result: Evaluation,
     classes: Sequence[str],
     directory: Path,
     split: str,
     title: str,
     epoch: str = "selected",
-) -> dict[str, str]:
-    """Draws the confusion matrix on a split; returns its file and caption."""
-    file = f"confusion_{split}.png"
-    draw_confusion(result.confusion, classes, directory / file, f"{title}: {split}")
-    return {"file": file, "caption": f"Confusion matrix on {split}, {epoch} epoch"}
-
-
-def reliability_figure(
-    result: Evaluation, directory: Path, split: str, title: str, epoch: str = "selected"
-) -> dict[str, str]:
-    """Draws confidence against accuracy on a split; returns the figure's file and caption."""
-    file = f"reliability_{split}.png"
-    bins = reliability_bins(result.probabilities, result.labels)
-    draw_reliability(bins, directory / file, f"{title}: {split}")
-    return {"file": file, "caption": f"Confidence and accuracy on {split}, {epoch} epoch"}
+) -> list[dict[str, str]]:
+    """Draws confusion, reliability and ranking on a split; returns their files and captions."""
+    title = f"{title}: {split}"
+    files = {name: f"{name}_{split}.png" for name in ("confusion", "reliability", "ranking")}
+    probabilities, labels = result.probabilities, result.labels
+    draw_confusion(result.confusion, classes, directory / files["confusion"], title)
+    bins = reliability_bins(probabilities, labels)
+    draw_reliability(bins, directory / files["reliability"], title)
+    draw_ranking(probabilities, labels, classes, directory / files["ranking"], title)
+    captions = {
+        "confusion": f"Confusion matrix on {split}, {epoch} epoch",
+        "reliability": f"Confidence and accuracy on {split}, {epoch} epoch",
+        "ranking": f"ROC, precision and recall of each emotion on {split}, {epoch} epoch",
+    }
+    return [{"file": file, "caption": captions[name]} for name, file in files.items()]
 
 
 def mistakes_figure(

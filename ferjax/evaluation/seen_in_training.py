@@ -16,6 +16,9 @@ def split_to_judge(
     return bundle, list(warnings)
 
 
+_ON_TRAIN = "the training split is judged: how well it was learned, not how well other faces are"
+
+
 def describe_seen(
     record: SplitRecord | None, split: Split, dataset: str, *, is_own: bool
 ) -> tuple[str, list[str]]:
@@ -31,8 +34,10 @@ def describe_seen(
         return "not recorded by the run", []
     count = count_trained_on(record, split, dataset, is_own=is_own)
     text = f"{count:,} of the {len(split):,} images judged"
-    if not count or split.name == "train":
+    if not count:
         return text, []
+    if split.name == "train":
+        return text, [f"{_ON_TRAIN} ({text})"]
     return text, [f"the run was trained on {text}: these scores are too good"]
 
 

@@ -1,4 +1,4 @@
-"""Evaluate a run on one split, or all images, of any data set; write that evaluation's report."""
+"""Evaluate runs on one split, or all images, of any data set; write that evaluation's report."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -9,32 +9,36 @@ import numpy as np
 
 from ferjax.config.registered_names import find
 from ferjax.config.tool_configs import EvalConfig
-from ferjax.config.train_config import TrainConfig
 from ferjax.data.registry import DATASETS
 from ferjax.data.splits.class_counts import absent_class_warnings, describe_counts
 from ferjax.data.splits.protocols.registry import protocol_rows, stamp, stamped_summary
 from ferjax.data.splits.split import Split, subset
 from ferjax.errors import UserError
-from ferjax.evaluation.evaluated_data import ALL, EvaluatedData, load_evaluated_data
+from ferjax.evaluation.describe_networks import (
+    describe_networks,
+    evaluations_folder,
+    names_of,
+    title_of,
+)
+from ferjax.evaluation.evaluated_data import ALL, EvaluatedData
 from ferjax.evaluation.evaluation_folder import check_writable, evaluation_folder, inputs_digest
+from ferjax.evaluation.judged_runs import (
+    JudgedRun,
+    fit_of_run,
+    load_judged_runs,
+    load_shared_data,
+    mean_logits,
+)
 from ferjax.evaluation.predictions_csv import COLUMNS, write_predictions_csv
 from ferjax.evaluation.protocol import summarise
-from ferjax.evaluation.run_evaluator import run_evaluator
-from ferjax.evaluation.scores_and_figures import (
-    confusion_figure,
-    epoch_scores,
-    mistakes_figure,
-    reliability_figure,
-)
+from ferjax.evaluation.scores_and_figures import judged_results, mistakes_figure, split_figures
 from ferjax.evaluation.seen_in_training import describe_seen, describe_seen_by_weights
 from ferjax.report.environment import describe_environment
 from ferjax.report.pages.report_files import write_report
-from ferjax.runs.load_network import load_network
-from ferjax.runs.load_run import LoadedRun, check_probabilities
+from ferjax.runs.load_run import check_probabilities
 from ferjax.runtime.processes import on_first
 from ferjax.runtime.progress_lines import say
 from ferjax.training.metrics import Evaluation, evaluation, restrict_classes
-from ferjax.training.run_directory.splits_file import read_split_record
 
 
 @dataclass(frozen=True)
@@ -42,55 +46,56 @@ class _Found:
     """An evaluation and the images that it was computed on.
 
     Attributes:
+      judged: the networks, whose probabilities are averaged where they are several.
       data: what was to be judged.
       split: the images that were scored.
       classes: the classes that were scored.
       result: the evaluation over these classes.
       notes: what of the data was scored, for the report.
       devices: that computed it.
-      trained_on: how many of the images the run was trained on, in words.
+      trained_on: how many of the images the runs were trained on, in words.
       warnings: what a reader must know before believing the numbers.
     """
 
+    judged: Sequence[JudgedRun]
     data: EvaluatedData
     split: Split
     classes: tuple[str, ...]
     result: Evaluation
     notes: list[str]
     devices: list[Any]
-    trained_on: str
+    trained_on: list[str]
     warnings: list[str]
 
 
-def report_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
-    """Evaluates a run's parameters on a split, or all images, of any data set.
+def report_split(config: EvalConfig) -> dict[str, Any]:
+    """Evaluates networks on a split, or all images, of any data set.
 
-    Where the class lists differ the shared classes alone are scored, the softmax renormalised over
-    them; images of other classes are counted and left out. Where only one class is shared, all of
-    the network's classes are scored.
+    Of several runs the probabilities are averaged. Where the class lists differ the shared classes
+    alone are scored, the softmax renormalised over them; images of other classes are counted and
+    left out. Where only one class is shared, all of the network's classes are scored.
 
     Returns the report, with the `path` of its report.md.
 
     Raises:
-      UserError: no such data or split, no class in common, or a folder that cannot be written.
+      UserError: no such run, data or split, no class in common, runs that cannot be averaged, or a
+        folder that cannot be written.
     """
-    source = config.weights or config.workdir
-    run = load_network(source, config.checkpoint)
-    record = None if config.weights else read_split_record(Path(config.workdir))
-    find("dataset", config.dataset or own.dataset, DATASETS)
-    say(f"reading {config.dataset or own.dataset}", config.progress)
-    data = load_evaluated_data(config, own, run.spec.size, record)
+    judged = load_judged_runs(config)
+    run, dataset = judged[0].run, config.dataset or judged[0].own.dataset
+    find("dataset", dataset, DATASETS)
+    say(f"reading {dataset}", config.progress)
+    each_data = load_shared_data(config, judged)
+    data, split = each_data[0], each_data[0].split
     _check_shared(data, run.classes)
-    on_first(lambda: _check_folder(config))
-    say(f"evaluating {len(data.split):,} images of {data.split.name}", config.progress)
-    split = data.split
-    logits_of, devices = run_evaluator(run, own.batch_size, config.progress, config.tta)
-    logits = logits_of(run.variables, split)
+    on_first(lambda: _check_folder(config, judged))
+    say(f"evaluating {len(split):,} images of {split.name}", config.progress)
+    logits, devices = mean_logits(judged, [each.split for each in each_data], config)
     scored, labels, kept, classes = restrict_classes(
         logits, split.labels, run.classes, data.bundle.classes
     )
     result, shown = evaluation(scored, labels), subset(split, np.flatnonzero(kept))
-    check_probabilities(result.probabilities, source)
+    check_probabilities(result.probabilities, names_of(judged))
     # Labels index the classes that were scored, in files and figures.
     shown = replace(shown, labels=result.labels.astype(np.int32), targets=None)
     notes = [*data.bundle.notes]
@@ -105,13 +110,31 @@ def report_split(config: EvalConfig, own: TrainConfig) -> dict[str, Any]:
             f"scored over the shared classes only: {', '.join(classes)}; over all"
             f" {len(run.classes)} classes of the network the accuracy is {100 * over_all:.2f} %"
         )
-    if config.weights:
-        trained_on, seen = describe_seen_by_weights(own.dataset, shown, data.dataset)
-    else:
-        trained_on, seen = describe_seen(record, shown, data.dataset, is_own=data.is_own)
-    warnings = [*data.warnings, *seen, *absent_class_warnings({split.name: shown}, classes, None)]
-    found = _Found(data, shown, classes, result, notes, devices, trained_on, warnings)
-    return on_first(lambda: _write(config, own, run, found))
+    trained_on, seen = _seen(config, judged, each_data, shown)
+    warnings = [warning for each in each_data for warning in each.warnings]
+    warnings += [*seen, *absent_class_warnings({split.name: shown}, classes, None)]
+    warnings = list(dict.fromkeys(warnings))  # of several runs once
+    found = _Found(judged, data, shown, classes, result, notes, devices, trained_on, warnings)
+    return on_first(lambda: _write(config, found))
+
+
+def _seen(
+    config: EvalConfig,
+    judged: Sequence[JudgedRun],
+    each_data: Sequence[EvaluatedData],
+    shown: Split,
+) -> tuple[list[str], list[str]]:
+    """Returns how many of the images each network was trained on, and warnings."""
+    texts, warnings = [], []
+    for each, data in zip(judged, each_data, strict=True):
+        if config.weights:
+            text, found = describe_seen_by_weights(each.own.dataset, shown, data.dataset)
+        else:
+            text, found = describe_seen(each.record, shown, data.dataset, is_own=data.is_own)
+        name = f"{each.source}: " if len(judged) > 1 else ""
+        texts.append(name + text)
+        warnings += [name + warning for warning in found]
+    return texts, warnings
 
 
 def _check_shared(data: EvaluatedData, classes: Sequence[str]) -> None:
@@ -124,21 +147,16 @@ def _check_shared(data: EvaluatedData, classes: Sequence[str]) -> None:
         )
 
 
-def _evaluations(config: EvalConfig) -> Path:
-    if config.weights:
-        return Path("evaluations") / Path(config.weights).stem
-    return Path(config.workdir) / "evaluations"
-
-
-def _check_folder(config: EvalConfig) -> None:
+def _check_folder(config: EvalConfig, judged: Sequence[JudgedRun]) -> None:
     """Raises `UserError` if the report could not be written, before anything is computed."""
     if config.out:
         check_writable(Path(config.out), "Give another --out.")
     else:
-        check_writable(_evaluations(config), "Give --out=DIR, a folder for the report elsewhere.")
+        folder = evaluations_folder(config, judged)
+        check_writable(folder, "Give --out=DIR, a folder for the report elsewhere.")
 
 
-def _write(config: EvalConfig, own: TrainConfig, run: LoadedRun, found: _Found) -> dict[str, Any]:
+def _write(config: EvalConfig, found: _Found) -> dict[str, Any]:
     """Writes the report into the folder of this evaluation; returns it, with its `path`."""
     data, split, wanted = found.data, found.split, found.split.name
     how = [config.tta] * (config.tta != "none") + ["last"] * (config.checkpoint == "last")
@@ -146,59 +164,61 @@ def _write(config: EvalConfig, own: TrainConfig, run: LoadedRun, found: _Found) 
     out = Path(config.out) if config.out else None
     # A folder elsewhere may be given for several runs.
     # A weights file may be replaced by another of the same name.
-    where = str(run.meta.get("sha256") or (Path(config.workdir).resolve() if out else ""))
-    inputs = inputs_digest([where, run.step, data.dataset, wanted, how, found.classes], split)
-    with evaluation_folder(out, _evaluations(config), name, inputs) as directory:
-        report = _report(config, own, run, found, directory)
+    several = len(found.judged) > 1
+    where = [
+        str(each.run.meta.get("sha256") or (Path(each.source).resolve() if out or several else ""))
+        for each in found.judged
+    ]
+    steps = [each.run.step for each in found.judged]
+    whose = [where, steps] if several else [where[0], steps[0]]
+    inputs = inputs_digest([*whose, data.dataset, wanted, how, found.classes], split)
+    parent = evaluations_folder(config, found.judged)
+    with evaluation_folder(out, parent, name, inputs) as directory:
+        report = _report(config, found, directory)
         return {**report, "path": str(write_report(report, directory))}
 
 
-def _judged_network(config: EvalConfig, run: LoadedRun) -> dict[str, str]:
-    """Returns which parameters are judged, for the protocol."""
-    if config.weights:
-        return {"weights": f"{config.weights}, sha256 {run.meta['sha256'][:12]}"}
-    return {
-        "run": str(Path(config.workdir)),
-        "parameters": f"{config.checkpoint} epoch, {run.epoch}",
-    }
-
-
-def _report(
-    config: EvalConfig, own: TrainConfig, run: LoadedRun, found: _Found, directory: Path
-) -> dict[str, Any]:
+def _report(config: EvalConfig, found: _Found, directory: Path) -> dict[str, Any]:
     """Returns the report of an evaluation; figures and predictions are written to `directory`."""
     data, split, classes, result = found.data, found.split, found.classes, found.result
-    place = f" ({data.place})" if data.place else ""
-    title = f"{own.model}, trained on {own.dataset}, on {data.dataset}{place} {split.name}"
-    scored = epoch_scores(result, classes, run.epoch, split.votes)
-    results = {split.name: {config.checkpoint: scored}}
-    which = data.source if split.name == ALL else split.name
-    judged = f"{which} of {data.dataset}{place}: {describe_counts(split, classes)}"
+    judged, name, kind = found.judged, found.split.name, config.checkpoint
+    place, title = f" ({data.place})" if data.place else "", title_of(found.judged, data, name)
+    epochs = [each.run.epoch for each in judged]
+    epoch = epochs[0] if len(epochs) == 1 else ", ".join(map(str, epochs))
+    fit = fit_of_run(config, judged, data, classes)
+    fits = {(name, kind): fit} if fit else {}
+    results = judged_results(
+        {name: {kind: result}}, classes, {kind: epoch}, {name: split.votes}, fits
+    )
+    which = data.source if name == ALL else name
+    described = f"{which} of {data.dataset}{place}: {describe_counts(split, classes)}"
     predictions = write_predictions_csv(result, split, classes, directory)
+    protocols = [each.own.protocol for each in judged]
     return {
         "title": title,
-        "summary": stamped_summary(own.protocol, summarise(results)),
-        "judged": [judged],
+        "summary": stamped_summary(summarise(results), *protocols),
+        "judged": [described],
         "protocol": {
-            **protocol_rows(own.protocol),
-            **_judged_network(config, run),
-            "split": f"{split.name}: {data.source}, {len(split):,} images",
-            "judged": judged,
+            **protocol_rows(*protocols),
+            **describe_networks(config, judged),
+            "split": f"{name}: {data.source}, {len(split):,} images",
+            "judged": described,
             "layout": data.bundle.layout,
             "classes": list(classes),
             "test-time augmentation": config.tta,
-            "trained on": own.dataset,
-            "images trained on": found.trained_on,
+            "trained on": ", ".join(dict.fromkeys(each.own.dataset for each in judged)),
+            "images trained on": found.trained_on if len(judged) > 1 else found.trained_on[0],
             "predictions": f"{predictions}: {COLUMNS}",
         },
         "results": results,
         "config": asdict(config),
-        "environment": describe_environment(found.devices, run.meta["seconds"]),
-        "warnings": [*stamp(own.protocol), *found.warnings],
+        "environment": describe_environment(
+            found.devices, sum(each.run.meta["seconds"] for each in judged)
+        ),
+        "warnings": [*stamp(*protocols), *found.warnings],
         "notes": found.notes,
         "figures": [
-            confusion_figure(result, classes, directory, split.name, title, config.checkpoint),
-            reliability_figure(result, directory, split.name, title, config.checkpoint),
+            *split_figures(result, classes, directory, name, title, kind),
             mistakes_figure(result, split, classes, directory, title),
         ],
     }

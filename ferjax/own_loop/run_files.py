@@ -18,13 +18,13 @@ from ferjax.config.format_versions import FORMAT, KEY
 from ferjax.data.splits.class_counts import absent_class_warnings
 from ferjax.data.splits.split import Split
 from ferjax.errors import UserError
+from ferjax.evaluation.calibrated_scores import fit_calibration
 from ferjax.evaluation.predictions_csv import write_predictions_csv
 from ferjax.evaluation.protocol import summarise
 from ferjax.evaluation.scores_and_figures import (
-    confusion_figure,
-    epoch_scores,
+    judged_results,
     mistakes_figure,
-    reliability_figure,
+    split_figures,
 )
 from ferjax.evaluation.seen_in_training import describe_seen
 from ferjax.report.environment import describe_environment
@@ -201,15 +201,18 @@ def write_own_report(
       protocol: what the report should say of how the numbers came to be, by key.
     """
     lines, epoch = read_lines(run.directory), run.best.get("epoch", 0)
-    results, figures = {}, [{"file": "curves.png", "caption": "Loss and accuracy over the epochs"}]
+    figures = [{"file": "curves.png", "caption": "Loss and accuracy over the epochs"}]
     draw_curves(lines, run.directory / "curves.png", epoch, title, (0,))
     evaluations = {
         name: evaluation(np.asarray(values), splits[name].labels) for name, values in logits.items()
     }
+    fit = fit_calibration(evaluations["val"], "val") if "val" in evaluations else None
+    fits = {(name, "selected"): fit for name in evaluations if fit and name != "val"}
+    found = {name: {"selected": result} for name, result in evaluations.items()}
+    votes = {name: splits[name].votes for name in found}
+    results = judged_results(found, run.classes, {"selected": epoch}, votes, fits)
     for name, result in evaluations.items():
-        results[name] = {"selected": epoch_scores(result, run.classes, epoch, splits[name].votes)}
-        figures.append(confusion_figure(result, run.classes, run.directory, name, title))
-        figures.append(reliability_figure(result, run.directory, name, title))
+        figures += split_figures(result, run.classes, run.directory, name, title)
         write_predictions_csv(result, splits[name], run.classes, run.directory)
     # The mistakes are those of the last split, which is test where there is one.
     shown = list(evaluations)[-1]

@@ -74,7 +74,7 @@ def reliability_bins(
     Raises:
       ValueError: as `calibration_scores`, or no bins.
     """
-    probabilities, labels = _checked(probabilities, labels)
+    probabilities, labels = checked(probabilities, labels)
     if bins < 1:
         raise ValueError(f"{bins} bins: expected 1 or more")
     confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
@@ -102,7 +102,7 @@ def brier_score(probabilities: np.ndarray, labels: np.ndarray) -> float:
     Raises:
       ValueError: as `calibration_scores`.
     """
-    probabilities, labels = _checked(probabilities, labels)
+    probabilities, labels = checked(probabilities, labels)
     truth = np.eye(probabilities.shape[1])[labels]
     return float(((probabilities - truth) ** 2).sum(1).mean())
 
@@ -115,7 +115,7 @@ def negative_log_likelihood(probabilities: np.ndarray, labels: np.ndarray) -> fl
     Raises:
       ValueError: as `calibration_scores`.
     """
-    probabilities, labels = _checked(probabilities, labels)
+    probabilities, labels = checked(probabilities, labels)
     of_true = probabilities[np.arange(len(labels)), labels]
     return float(-np.log(np.maximum(of_true, np.finfo(np.float64).tiny)).mean())
 
@@ -143,7 +143,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     Raises:
       ValueError: as `calibration_scores`, or logits that are not finite.
     """
-    logits, labels = _checked(logits, labels)
+    logits, labels = checked(logits, labels)
     if not np.isfinite(logits).all():
         raise ValueError("logits that are not finite have no temperature")
     # Differences first: near certainty the expected logit rounds to the true one.
@@ -222,8 +222,8 @@ def cross_fitted_calibration(
     return calibration_scores(cross_fitted(logits, labels, fit_temperature, softmax), labels, bins)
 
 
-def _checked(rows: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns float64 [N, K] and int [N]; raises `ValueError` if they do not fit."""
+def checked(rows: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns float64 [N, K] and int [N]; raises `ValueError` if they do not fit each other."""
     rows, labels = np.asarray(rows, np.float64), np.asarray(labels)
     if rows.ndim != 2 or labels.shape != rows.shape[:1]:
         raise ValueError(f"[N, K] and [N] are expected, not {rows.shape} and {labels.shape}")

@@ -30,7 +30,7 @@ def wilson_interval(hits: int, count: int, level: float = 0.95) -> tuple[float, 
     """
     if not 0 <= hits <= count:
         raise ValueError(f"{hits} of {count} is no share")
-    _check_level(level)
+    check_level(level)
     if not count:
         return 0.0, 1.0
     z2 = NormalDist().inv_cdf((1 + level) / 2) ** 2
@@ -71,13 +71,14 @@ def bootstrap_interval(
     rows = np.asarray(rows)
     if not len(rows):
         raise ValueError("a bootstrap needs at least one row")
-    _check_level(level)
+    check_level(level)
     random = np.random.default_rng(seed)
     values = [statistic(rows[random.integers(0, len(rows), len(rows))]) for _ in range(draws)]
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
-def _check_level(level: float) -> None:
+def check_level(level: float) -> None:
+    """Raises `ValueError` if a level of confidence is not in (0, 1)."""
     if not 0 < level < 1:
         raise ValueError(f"a level of confidence is between 0 and 1, not {level}")

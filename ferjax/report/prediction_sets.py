@@ -146,6 +146,23 @@ def cross_fitted_coverage(
         lambda rows, true: threshold(conformal_quantiles(rows, true), coverage),
         prediction_sets,
     )
+    return measured_coverage(sets, labels, coverage, classes)
+
+
+def measured_coverage(
+    sets: np.ndarray, labels: np.ndarray, coverage: float, classes: Sequence[str]
+) -> dict[str, Any]:
+    """Returns how often the sets of images hold their true class, and how large they are.
+
+    Args:
+      sets: bool [N, K]; N is 1 or more.
+      labels: int [N].
+      coverage: that was asked for.
+      classes: K names.
+
+    Returns:
+      As `cross_fitted_coverage`.
+    """
     covered = _covered(sets, labels)
     sizes = np.bincount(sets.sum(1), minlength=len(classes) + 1)[1:] / len(sets)
     return {

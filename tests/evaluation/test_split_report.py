@@ -87,6 +87,7 @@ def test_a_split_is_evaluated_beside_the_run(
         "report.md",
         "report.html",
         f"confusion_{split}.png",
+        f"ranking_{split}.png",
         f"reliability_{split}.png",
         "mistakes.png",
         f"predictions_{split}.csv",
@@ -250,7 +251,10 @@ def test_a_report_says_how_far_probabilities_can_be_believed(run_dir: Path) -> N
     assert 0 <= found["brier_score"] <= 2
     assert "votes" not in scores
     page = Path(report["path"]).read_text("utf-8")
-    assert f"{100 * low:.2f} % to {100 * high:.2f} %" in page
+    assert f"({100 * low:.2f} to {100 * high:.2f})" in page
+    assert scores["headline"].keys() == scores["intervals"].keys()
+    assert scores["headline"]["accuracy"] == scores["accuracy"]
+    assert scores["intervals"]["accuracy"] == scores["accuracy_interval"]
 
 
 @pytest.mark.usefixtures("no_figures")

@@ -1,32 +1,104 @@
-"""Sections of `report.md`: interval and calibration of each result, agreement with FER+'s votes."""
+"""Sections of `report.md`: headline scores with intervals, calibration, sets, FER+'s votes."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ferjax.report.pages.markdown_tables import bold, decimal, escape, percentage, table
+from ferjax.report.headline import HEADLINE
+from ferjax.report.pages.markdown_tables import (
+    bold,
+    decimal,
+    escape,
+    interval,
+    percentage,
+    table,
+)
 
 Results = Mapping[str, Mapping[str, Mapping[str, Any]]]
+# Scores that are no shares of images.
+_DECIMALS = ("cohen_kappa", "roc_auc", "negative_log_likelihood", "brier_score")
+_CALIBRATION = ("negative_log_likelihood", "brier_score", "expected_calibration_error")
+
+
+def headline_number(name: str, value: float | None) -> str:
+    """Returns a score of `HEADLINE` as a percentage, or as a number where it is no share."""
+    return decimal(value) if name in _DECIMALS else percentage(value)
+
+
+def headline_cell(
+    name: str, value: float | None, bounds: tuple[float, float] | list[float] | None
+) -> str:
+    """Returns a score of `HEADLINE` with its interval, such as `68.20 % (66.66 to 69.71)`."""
+    low, high = bounds or (None, None)
+    digits = (4, 1) if name in _DECIMALS else (2, 100)
+    return headline_number(name, value) + interval(low, high, *digits)
 
 
 def certainty(results: Results) -> Iterator[str]:
-    """Yields the interval of each accuracy and the calibration of its probabilities, as a table.
+    """Yields the headline scores of each split with their intervals, as a table.
 
     Args:
-      results: split → weights → scores; those without `calibration` have no row.
+      results: split → weights → scores; those without `intervals` have no column.
     """
-    header = ["split", "weights", "accuracy", "95 % interval"]
+    shown = list(_with("intervals", results))
+    if not shown:
+        return
+    # One kind of weights needs no name in every column.
+    kinds = {kind for _, kind, _ in shown}
+    header = [
+        "score",
+        *(split if len(kinds) == 1 else f"{split}, {kind}" for split, kind, _ in shown),
+    ]
+    rows = [
+        [
+            escape(text),
+            *(
+                headline_cell(name, scores["headline"][name], scores["intervals"][name])
+                for _, _, scores in shown
+            ),
+        ]
+        for name, text in HEADLINE.items()
+    ]
+    which = f", {escape(next(iter(kinds)))} weights" if len(kinds) == 1 else ""
+    yield f"## Scores with 95 % intervals{which}"
+    yield table(list(map(escape, header)), rows)
+
+
+def calibration(results: Results) -> Iterator[str]:
+    """Yields calibration before and after a temperature, and prediction sets, as two tables.
+
+    Args:
+      results: split → weights → scores; the rows are those with `calibrated`, or where none has it
+        those with `calibration`.
+    """
+    header = ["split", "weights", "probabilities", "temperature"]
     header += ["negative log-likelihood", "Brier score", "calibration error"]
-    rows = []
-    for split, kind, scores in _with("calibration", results):
-        low, high = map(percentage, scores["accuracy_interval"])
-        found = scores["calibration"]
-        cells = [escape(split), escape(kind), percentage(scores["accuracy"]), f"{low} to {high}"]
-        cells += [decimal(found[name]) for name in ("negative_log_likelihood", "brier_score")]
-        cells.append(percentage(found["expected_calibration_error"]))
-        rows.append(bold(cells) if kind == "selected" else cells)
+    rows, sets = [], []
+    fitted = [each for each in _with("calibrated", results) if each[2]["calibrated"]]
+    for split, kind, scores in fitted or list(_with("calibration", results)):
+        name = [escape(split), escape(kind)]
+        plain = [headline_number(key, scores["calibration"][key]) for key in _CALIBRATION]
+        rows.append([*name, "as the network gives them", "–", *plain])
+        if not (found := scores.get("calibrated")):
+            continue
+        where = escape(found["fitted_on"])
+        after = [headline_number(key, found[key]) for key in _CALIBRATION]
+        rows.append([*name, f"temperature of {where}", decimal(found["temperature"], 3), *after])
+        if coverage := found["sets"]:
+            low, high = coverage["interval"]
+            cells = [percentage(coverage["asked"], 0), percentage(coverage["coverage"])]
+            cells[1] += interval(low, high, 2, 100)
+            sets.append([*name, where, *cells, decimal(coverage["mean_set_size"], 2)])
     if rows:
-        yield "## Interval and calibration"
-        yield table(header, rows, numbers_from=2)
+        yield "## Calibration"
+        yield table(header, rows, numbers_from=3)
+    if sets:
+        yield (
+            "Prediction sets hold as many of the most probable emotions as it takes to hold the"
+            " true one as often as asked."
+        )
+        header = ["split", "weights", "fitted on", "asked"]
+        header += ["true emotion in the set", "emotions a set"]
+        yield table(header, sets, numbers_from=3)
 
 
 def votes(results: Results) -> Iterator[str]:

@@ -64,6 +64,20 @@ def decimal(value: float | None, digits: int = 4) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
+def interval(low: float | None, high: float | None, digits: int = 4, scale: float = 1) -> str:
+    """Returns the bounds of an interval in brackets after a number, or nothing for None.
+
+    Args:
+      low: lower bound, or None.
+      high: upper bound, or None.
+      digits: decimals.
+      scale: of the bounds: 100 for percentages.
+    """
+    if low is None or high is None:
+        return ""
+    return f" ({scale * low:.{digits}f} to {scale * high:.{digits}f})"
+
+
 def _lines(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return "<br>".join(escape(item) for item in value) or "–"

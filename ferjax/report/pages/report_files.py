@@ -20,7 +20,8 @@ def write_report(report: Mapping[str, Any], directory: Path) -> Path:
     Args:
       report: `title`, `summary`, `protocol` {name: str or list of str}, `results` {split: {`last`
         and/or `selected`, and the same with `+<tta>`: `scores(...)` with `epoch` and `loss`, and
-        where they are known `accuracy_interval`, `calibration` and `votes`}},
+        where they are known `headline` with `intervals`, `calibration`, `calibrated` and
+        `votes`}},
         `config`, `environment`, `warnings` and `notes` (lists of str), `figures` (list of {`file`
         relative to `directory`, `caption`}), and for a training run `network` and `costs`, from
         `ferjax.evaluation.network_costs`.
@@ -34,6 +35,7 @@ def write_report(report: Mapping[str, Any], directory: Path) -> Path:
         *run_sections.heading(report),
         *run_sections.headline(report["results"]),
         *calibration_sections.certainty(report["results"]),
+        *calibration_sections.calibration(report["results"]),
         *calibration_sections.votes(report["results"]),
         *run_sections.protocol(report["protocol"]),
         *run_sections.figures(report["figures"]),

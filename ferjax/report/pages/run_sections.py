@@ -29,7 +29,7 @@ def heading(report: Mapping[str, Any]) -> Iterator[str]:
 
 def headline(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iterator[str]:
     """Yields the results table: each split at the last and at the selected epoch (in bold)."""
-    header = ["split", "weights", "epoch", "accuracy", "mean-class accuracy"]
+    header = ["split", "weights", "epoch", "accuracy", "balanced accuracy"]
     header += ["macro F1", "weighted F1", "loss", "images"]
     rows = []
     for split, kinds in results.items():
@@ -75,16 +75,27 @@ def class_details(images: str, scores: Mapping[str, Any]) -> Iterator[str]:
     """Yields per-class scores and confusion matrix; `images` says of which images."""
     yield f"## Per class on {escape(images)}"
     predicted = [sum(column) for column in zip(*scores["confusion"], strict=True)]
+    # Earlier reports, and pooled ones, have no ranking and no sets.
+    ranked = all("roc_auc" in row for row in scores["per_class"])
+    sets = (scores.get("calibrated") or {}).get("sets")
+    header = ["class", "precision", "recall", "F1"]
+    header += ["ROC AUC", "average precision"] * ranked
+    header += [f"in {percentage(sets['asked'], 0)} sets"] if sets else []
     rows = []
     for row, count in zip(scores["per_class"], predicted, strict=True):
         # A class that is neither true nor predicted is in no average, so it has no rates.
         occurs = row["support"] or count
-        rates = (percentage(row[rate] if occurs else None) for rate in RATES)
-        rows.append([escape(row["class"]), *rates, f"{row['support']}"])
+        cells = [percentage(row[rate] if occurs else None) for rate in RATES]
+        if ranked:
+            cells += [decimal(row["roc_auc"]), decimal(row["average_precision"])]
+        if sets:
+            cells.append(percentage(sets["by_class"][row["class"]]))
+        rows.append([escape(row["class"]), *cells, f"{row['support']}"])
     for name in ("macro", "weighted"):
-        rates = (percentage(scores[name][rate]) for rate in RATES)
-        rows.append(bold([f"{name} average", *rates, f"{scores['count']}"]))
-    yield table(["class", "precision", "recall", "F1", "images"], rows)
+        rates = [percentage(scores[name][rate]) for rate in RATES]
+        others = [""] * (len(header) - 1 - len(rates))
+        rows.append(bold([f"{name} average", *rates, *others, f"{scores['count']}"]))
+    yield table([*header, "images"], rows)
     yield "Confusion matrix, in images: rows are true classes, columns are predicted classes."
     yield confusion_table(scores["confusion"], scores["classes"])
 

@@ -51,7 +51,7 @@ def seeds_and_folds_report(kind: str, reports: Mapping[int, Mapping[str, Any]]) 
     )
     return {
         "title": f"{first['title']}, {len(rows)} {kind}s",
-        "summary": stamped_summary(first["protocol"].get("name"), summary),
+        "summary": stamped_summary(summary, first["protocol"].get("name")),
         "kind": kind,
         "rows": rows,
         "mean": mean,

@@ -119,6 +119,43 @@ def with_certainty():
             "expected_calibration_error": 0.0456,
             "reliability": [],
         },
+        "headline": {
+            "accuracy": 0.71428,
+            "balanced_accuracy": 0.70833,
+            "macro_f1": 0.70833,
+            "cohen_kappa": 0.41666,
+            "top2_accuracy": 1.0,
+            "roc_auc": None,
+            "negative_log_likelihood": 1.25,
+            "brier_score": 0.61239,
+            "expected_calibration_error": 0.0456,
+        },
+        "intervals": {
+            "accuracy": [0.3589, 0.9178],
+            "balanced_accuracy": [0.4, 1.0],
+            "macro_f1": [0.38, 1.0],
+            "cohen_kappa": [-0.2, 1.0],
+            "top2_accuracy": [0.6457, 1.0],
+            "roc_auc": None,
+            "negative_log_likelihood": [0.8, 1.7],
+            "brier_score": [0.5, 0.7],
+            "expected_calibration_error": [0.0, 0.1],
+        },
+        "calibrated": {
+            "fitted_on": "val, 8 images",
+            "temperature": 1.23456,
+            "negative_log_likelihood": 1.1,
+            "brier_score": 0.6,
+            "expected_calibration_error": 0.03,
+            "sets": {
+                "asked": 0.9,
+                "coverage": 0.857142,
+                "interval": [0.4869, 0.9743],
+                "by_class": {"anger": 1.0, "a|b": 0.66666},
+                "mean_set_size": 1.4285,
+                "sizes": [0.57, 0.43],
+            },
+        },
         "votes": {
             "images": 7,
             "kl_divergence": 0.43219,
@@ -134,10 +171,22 @@ def with_certainty():
 def test_certainty_and_votes_have_a_row_where_they_are_known(tmp_path):
     rows = rows_of(write_report(with_certainty(), tmp_path).read_text("utf-8"))
     bold = [[cell.strip("*") for cell in row] for row in rows]
-    certain = ["71.43 %", "35.89 % to 91.78 %", "1.2500", "0.6124", "4.56 %"]
-    assert ["test", "selected", *certain] in bold
+    assert ["score", "test"] in rows
+    assert ["accuracy", "71.43 % (35.89 to 91.78)"] in rows
+    assert ["Cohen's kappa", "0.4167 (-0.2000 to 1.0000)"] in rows
+    assert ["ROC AUC, macro", "–"] in rows
+    assert ["calibration error", "4.56 % (0.00 to 10.00)"] in rows
+    plain = ["test", "selected", "as the network gives them", "–", "1.2500", "0.6124", "4.56 %"]
+    assert plain in rows
+    fitted = ["temperature of val, 8 images", "1.235", "1.1000", "0.6000", "3.00 %"]
+    assert ["test", "selected", *fitted] in rows
+    sets = ["val, 8 images", "90 %", "85.71 % (48.69 to 97.43)", "1.43"]
+    assert ["test", "selected", *sets] in rows
     agreement = ["0.4322", "1.1235", "75.00 %", "70.00 %", "–", "7"]
     assert ["test", "selected", *agreement] in bold
+    per_class = ["a\\|b", "66.67 %", "66.67 %", "66.67 %", "66.67 %", "3"]
+    assert ["class", "precision", "recall", "F1", "in 90 % sets", "images"] in rows
+    assert per_class in rows
     before = write_report(REPORT, tmp_path / "before").read_text("utf-8")
     assert "calibration" not in before
     assert "votes" not in before

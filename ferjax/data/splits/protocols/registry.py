@@ -4,7 +4,7 @@ Without `--protocol` the splits are ferjax's: val selects, test is read once, an
 people that are known is in both. Every other protocol is asked for by name and stamped on reports.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -187,23 +187,35 @@ def selects_on_test(name: str | None) -> bool:
     return name is not None and _named(name).selects_on_test
 
 
-def stamp(name: str | None) -> list[str]:
-    """Returns the sentence that reports of a run by this protocol carry, or nothing for None."""
-    if name is None:
-        return []
-    protocol = _named(name)
-    kind = "not ferjax's splits" if protocol.is_breach else "asked for by name"
-    return [f"protocol {name}, {kind}: {protocol.breach}"]
+def stamp(*names: str | None) -> list[str]:
+    """Returns the sentences that reports of runs by these protocols carry; none for None."""
+    sentences = []
+    for name, protocol in _distinct(names):
+        kind = "not ferjax's splits" if protocol.is_breach else "asked for by name"
+        sentences.append(f"protocol {name}, {kind}: {protocol.breach}")
+    return sentences
 
 
-def stamped_summary(name: str | None, summary: str) -> str:
-    """Returns the headline of a report, with the name of the protocol before its numbers."""
-    if name is None:
+def stamped_summary(summary: str, *names: str | None) -> str:
+    """Returns the headline of a report, with the names of the protocols before its numbers."""
+    found = _distinct(names)
+    if not found:
         return summary
-    breach = " (a breach, see the warnings)" if _named(name).is_breach else ""
-    return f"protocol {name}{breach}: {summary}"
+    breach = " (a breach, see the warnings)" * any(each.is_breach for _, each in found)
+    return f"protocol {', '.join(name for name, _ in found)}{breach}: {summary}"
 
 
-def protocol_rows(name: str | None) -> dict[str, str]:
+def protocol_rows(*names: str | None) -> dict[str, str]:
     """Returns the rows `name` and `breach` of a report's protocol block; none for None."""
-    return {} if name is None else {"name": name, "breach": _named(name).breach}
+    found = _distinct(names)
+    if not found:
+        return {}
+    return {
+        "name": ", ".join(name for name, _ in found),
+        "breach": " ".join(each.breach for _, each in found),
+    }
+
+
+def _distinct(names: Iterable[str | None]) -> list[tuple[str, Protocol]]:
+    """Returns each protocol that is named, once."""
+    return [(name, _named(name)) for name in dict.fromkeys(names) if name is not None]

@@ -87,15 +87,22 @@ def test_data_sets_of_protocols_exist_and_sentences_end() -> None:
         assert protocol.breach.endswith(".")
         assert stamp(name)[0].startswith(f"protocol {name}, ")
         assert protocol_rows(name) == {"name": name, "breach": protocol.breach}
-        headline = stamped_summary(name, "test accuracy 1 %")
+        headline = stamped_summary("test accuracy 1 %", name)
         assert headline.startswith(f"protocol {name}")
         assert ("breach" in headline) == protocol.is_breach
+
+
+def test_several_runs_carry_every_stamp_once() -> None:
+    names = ("liu", None, "kumari", "liu")
+    assert [text.split(",")[0] for text in stamp(*names)] == ["protocol liu", "protocol kumari"]
+    assert protocol_rows(*names)["name"] == "liu, kumari"
+    assert stamped_summary("x", *names) == "protocol liu, kumari (a breach, see the warnings): x"
 
 
 def test_a_run_without_a_protocol_has_no_stamp() -> None:
     assert stamp(None) == []
     assert protocol_rows(None) == {}
-    assert stamped_summary(None, "test accuracy 1 %") == "test accuracy 1 %"
+    assert stamped_summary("test accuracy 1 %", None) == "test accuracy 1 %"
 
 
 def test_labels_of_the_ten_columns_in_each_split(tmp_path: Path) -> None:

@@ -1,0 +1,92 @@
+"""Calibration after temperature scaling, and conformal prediction sets, of an evaluation.
+
+Both are fitted on the split that selected the epoch and measured on another one. Where there is no
+other, each half of the images is measured with what was fitted on the other half.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ferjax.errors import UserError
+from ferjax.report.calibration import (
+    calibration_scores,
+    cross_fitted_calibration,
+    fit_temperature,
+    softmax,
+)
+from ferjax.report.prediction_sets import (
+    conformal_quantiles,
+    cross_fitted_coverage,
+    measured_coverage,
+    prediction_sets,
+    threshold,
+)
+from ferjax.training.metrics import Evaluation
+
+COVERAGE = 0.9
+_HALVES = "the other half of these images"
+
+
+def fit_calibration(result: Evaluation, split: str) -> dict[str, Any]:
+    """Returns what is fitted on an evaluation of the split that selected the epoch, for JSON.
+
+    It is `temperature`; `prediction_sets`, the table of `conformal_quantiles` at that temperature;
+    and `fitted_on`, the split and its number of images in words.
+    """
+    logits = _logits(result)
+    temperature = fit_temperature(logits, result.labels)
+    return {
+        "fitted_on": f"{split}, {len(result.labels):,} images",
+        "temperature": temperature,
+        "prediction_sets": conformal_quantiles(softmax(logits, temperature), result.labels),
+    }
+
+
+def calibrated_scores(
+    result: Evaluation, classes: Sequence[str], fit: Mapping[str, Any] | None = None
+) -> dict[str, Any] | None:
+    """Returns the calibration with a temperature, and the coverage of prediction sets.
+
+    Args:
+      result: an evaluation; without a fit of two images or more, else the result is None.
+      classes: K names.
+      fit: from `fit_calibration`, of other images and the same classes. None: each half of the
+        images is measured with the other half's.
+
+    Returns:
+      `fitted_on`, `temperature` (of all images, where halves have two), `negative_log_likelihood`,
+      `brier_score`, `expected_calibration_error`, and `sets`, from `measured_coverage`, or None
+      where the images are too few for sets of 90 %.
+    """
+    logits, labels = _logits(result), result.labels
+    if fit is None and len(labels) < 2:
+        return None
+    temperature = fit["temperature"] if fit else fit_temperature(logits, labels)
+    probabilities = softmax(logits, temperature)
+    try:
+        if fit:
+            limit = threshold(fit["prediction_sets"], COVERAGE)
+            sets = prediction_sets(probabilities, limit)
+            coverage = measured_coverage(sets, labels, COVERAGE, classes)
+        else:
+            coverage = cross_fitted_coverage(probabilities, labels, COVERAGE, classes)
+    except UserError:  # so few images allow no such coverage
+        coverage = None
+    found = (
+        calibration_scores(probabilities, labels)
+        if fit
+        else cross_fitted_calibration(logits, labels)
+    )
+    return {
+        "fitted_on": fit["fitted_on"] if fit else _HALVES,
+        "temperature": temperature,
+        **{name: value for name, value in found.items() if name != "reliability"},
+        "sets": coverage,
+    }
+
+
+def _logits(result: Evaluation) -> np.ndarray:
+    """Returns logits float64 [N, K] whose softmax is the probabilities of an evaluation."""
+    return np.log(np.maximum(result.probabilities, np.finfo(np.float64).tiny))

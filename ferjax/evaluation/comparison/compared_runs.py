@@ -1,0 +1,235 @@
+"""The runs that are compared: single ones, evaluations, series of seeds or folds as one entry."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ferjax.errors import UserError
+from ferjax.evaluation.comparison.read_predictions import (
+    Predictions,
+    in_order,
+    pooled,
+    read_predictions,
+)
+from ferjax.training.run_directory.metrics_jsonl import METRICS_FILE, read_lines
+
+_SPLITS = ("test", "val", "all", "train")
+
+
+@dataclass(frozen=True)
+class ComparedRun:
+    """A run, an evaluation, or a series of seeds, with what it predicted.
+
+    Attributes:
+      name: for tables.
+      folder: that was given.
+      title: of its report.
+      predictions: one for each seed, of the same images.
+      seeds: names of the seeds' folders; none for a single run.
+      lines: of metrics.jsonl, for each run that has one.
+      settings: the config of its first run, field by field.
+      warnings: of its reports.
+    """
+
+    name: str
+    folder: Path
+    title: str
+    predictions: tuple[Predictions, ...]
+    seeds: tuple[str, ...]
+    lines: tuple[list[dict[str, Any]], ...]
+    settings: dict[str, Any]
+    warnings: tuple[str, ...]
+
+
+def common_split(folders: Sequence[Path], wanted: str | None) -> str:
+    """Returns the split that is compared: the wanted one, or the first that every run has.
+
+    Raises:
+      UserError: a folder that holds no predictions, or no split that every run has.
+    """
+    have = {folder: _splits_of(folder) for folder in folders}
+    for split in (wanted,) if wanted else _SPLITS:
+        if all(split in found for found in have.values()):
+            return split
+    parts = "; ".join(f"{folder} has {', '.join(found)}" for folder, found in have.items())
+    asked = f"--split={wanted}: " if wanted else "no split in common: "
+    raise UserError(
+        f"{asked}{parts}. launch.evaluate --workdir=RUN --split=SPLIT writes the predictions of"
+        " another split; give the folder that it names."
+    )
+
+
+def load_compared(
+    folders: Sequence[Path], split: str, *, shared: bool
+) -> tuple[list[ComparedRun], list[str]]:
+    """Returns the runs with the same images in the same order, and notes on what was left out.
+
+    Args:
+      folders: two or more.
+      split: that is compared.
+      shared: whether runs of different images are compared on those that all have.
+
+    Raises:
+      UserError: fewer than two folders, one that is given twice, one without predictions, or runs
+        of different classes, images or labels.
+    """
+    if len(folders) < 2:
+        raise UserError("two runs or more are compared: name their folders after the flags.")
+    for number, folder in enumerate(folders):
+        if folder.resolve() in [other.resolve() for other in folders[:number]]:
+            raise UserError(f"{folder} is named twice.")
+    runs = [_load(folder, split) for folder in folders]
+    names = _names(folders)
+    runs = [replace(run, name=name) for run, name in zip(runs, names, strict=True)]
+    classes = _common_classes(runs)
+    ids, notes = _common_images(runs, split, shared=shared)
+    aligned = [
+        replace(run, predictions=tuple(in_order(each, ids, classes) for each in run.predictions))
+        for run in runs
+    ]
+    _check_labels(aligned)
+    return aligned, notes
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """Returns the shortest ends of the paths that tell the folders apart."""
+    parts = [folder.resolve().parts for folder in folders]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(part[-length:]) for part in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [str(folder) for folder in folders]
+
+
+def _inner(folder: Path, kind: str) -> list[Path]:
+    """Returns the runs of a series of seeds or folds in a folder, in order."""
+    found = [path for path in folder.glob(f"{kind}_*") if path.is_dir()]
+    return sorted(found, key=lambda path: (len(path.name), path.name))
+
+
+def _splits_of(folder: Path) -> list[str]:
+    """Returns the splits whose predictions a run, or every run of a series, has."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder. Give runs, or folders of launch.evaluate.")
+    if inner := _inner(folder, "seed") or _inner(folder, "fold"):
+        each = [set(_splits_of(path)) for path in inner]
+        # The val splits of folds overlap: an image has one prediction in test only.
+        allowed = ("test",) if _inner(folder, "fold") else _SPLITS
+        return [name for name in allowed if all(name in found for found in each)]
+    found = [name for name in _SPLITS if (folder / f"predictions_{name}.csv").is_file()]
+    if found:
+        return found
+    if (folder / "checkpoints").is_dir() or (folder / "config.json").is_file():
+        raise UserError(
+            f"{folder} has no predictions: it is not finished, or of an earlier version. Train on"
+            f" with --resume, or write them: python -m launch.evaluate --workdir={folder}"
+        )
+    raise UserError(
+        f"{folder}: no predictions_<split>.csv there. Give runs, or folders of launch.evaluate."
+    )
+
+
+def _load(folder: Path, split: str) -> ComparedRun:
+    seeds = _inner(folder, "seed")
+    members = seeds or [folder]
+    runs = [run for member in members for run in (_inner(member, "fold") or [member])]
+    reports = [_json(run / "report.json") for run in runs]
+    top = _json(folder / "report.json")
+    warnings = [str(text) for report in (*reports, top) for text in report.get("warnings", ())]
+    trained = [_trained(run) for run in runs]
+    settings = dict(reports[0].get("config", {}))
+    if trained[0] != runs[0]:
+        settings = {**_json(trained[0] / "report.json").get("config", {}), **settings}
+    return ComparedRun(
+        folder.name,
+        folder,
+        str(top.get("title", folder.name)),
+        tuple(_predictions(member, split) for member in members),
+        tuple(path.name for path in seeds),
+        tuple(read_lines(run) for run in trained if (run / METRICS_FILE).is_file()),
+        settings,
+        tuple(dict.fromkeys(warnings)),
+    )
+
+
+def _trained(run: Path) -> Path:
+    """Returns the run that an evaluation in RUN/evaluations/ is of, or the folder itself."""
+    place = run.resolve().parent
+    return place.parent if place.name == "evaluations" else run
+
+
+def _predictions(member: Path, split: str) -> Predictions:
+    file = f"predictions_{split}.csv"
+    if folds := _inner(member, "fold"):
+        return pooled([read_predictions(fold / file) for fold in folds], member)
+    return read_predictions(member / file)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _each(runs: Sequence[ComparedRun]) -> list[tuple[str, Predictions]]:
+    """Returns the predictions of all runs and seeds, with names for messages."""
+    return [
+        (f"{run.name}/{seed}" if seed else run.name, each)
+        for run in runs
+        for seed, each in zip(run.seeds or ("",), run.predictions, strict=True)
+    ]
+
+
+def _common_classes(runs: Sequence[ComparedRun]) -> tuple[str, ...]:
+    (first_name, first), *others = _each(runs)
+    for name, other in others:
+        if set(other.classes) != set(first.classes):
+            raise UserError(
+                f"{first_name} and {name} have different classes: {', '.join(first.classes)}; and"
+                f" {', '.join(other.classes)}. Evaluate both on data whose classes they share."
+            )
+    return first.classes
+
+
+def _common_images(
+    runs: Sequence[ComparedRun], split: str, *, shared: bool
+) -> tuple[list[str], list[str]]:
+    """Returns the images that are compared, in the first run's order, and notes."""
+    (first_name, first), *others = _each(runs)
+    common = set(first.ids).intersection(*(other.ids for _, other in others))
+    for name, other in others:
+        if set(other.ids) == set(first.ids) or (shared and common):
+            continue
+        both = len(set(first.ids) & set(other.ids))
+        lone = next(iter(sorted(set(first.ids) ^ set(other.ids))))
+        where = first_name if lone in set(first.ids) else name
+        way = " --shared compares them on these." if both else ""
+        raise UserError(
+            f"{first_name} and {name} were judged on different images of {split}:"
+            f" {len(first.ids):,} and {len(other.ids):,}, {both:,} in common; {lone} is only in"
+            f" {where}.{way}"
+        )
+    notes = [
+        f"{name}: {len(each.ids) - len(common):,} of its {len(each.ids):,} images are left out,"
+        " because another run lacks them"
+        for name, each in ((first_name, first), *others)
+        if len(each.ids) > len(common)
+    ]
+    return [name for name in first.ids if name in common], notes
+
+
+def _check_labels(runs: Sequence[ComparedRun]) -> None:
+    (first_name, first), *others = _each(runs)
+    for name, other in others:
+        different = (other.labels != first.labels).nonzero()[0]
+        if len(different):
+            row = int(different[0])
+            raise UserError(
+                f"{first_name} and {name} were judged by different labels: {len(different):,} of"
+                f" {len(first.ids):,} images, {first.ids[row]} first:"
+                f" {first.classes[first.labels[row]]} and {other.classes[other.labels[row]]}."
+            )

@@ -1,0 +1,116 @@
+"""Reads predictions_<split>.csv: images by name, their labels, predictions and probabilities."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ferjax.errors import UserError
+from ferjax.report.headline import headline_scores
+
+_FIXED = ["file", "label", "predicted"]
+# Probabilities are written with six decimals.
+_ROUNDING = 2e-6
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a network predicted for images.
+
+    Attributes:
+      ids: N names of images, each once.
+      labels: int [N], true classes.
+      probabilities: float64 [N, K], rows sum to 1; the highest is that of the predicted class.
+      classes: K names.
+    """
+
+    ids: tuple[str, ...]
+    labels: np.ndarray
+    probabilities: np.ndarray
+    classes: tuple[str, ...]
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """Returns int [N], the predicted classes."""
+        return self.probabilities.argmax(1)
+
+    def scores(self) -> dict[str, float | None]:
+        """Returns `headline_scores`."""
+        return headline_scores(self.probabilities, self.labels, self.classes)
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Returns the predictions of a file that `write_predictions_csv` wrote.
+
+    Raises:
+      UserError: a file of another form, a class that no column names, a row whose predicted class
+        is not its most probable one, or an image that is there twice.
+    """
+    expected = "expected what launch.evaluate writes: file, label, predicted, then the classes"
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            header, *rows = csv.reader(file)
+    except (OSError, ValueError, csv.Error) as error:
+        raise UserError(f"{path}: not a readable table ({error}); {expected}") from None
+    if header[:3] != _FIXED or len(header) < 4:
+        raise UserError(f"{path}: columns {', '.join(header)}; {expected}")
+    classes, at = tuple(header[3:]), {name: k for k, name in enumerate(header[3:])}
+    try:
+        ids = tuple(row[0] for row in rows)
+        true, predicted = (np.array([at[row[k]] for row in rows], int) for k in (1, 2))
+        probabilities = np.array([row[3:] for row in rows], np.float64)
+    except (KeyError, IndexError, ValueError) as error:
+        raise UserError(f"{path}: {error} is no class, or a row is not complete.") from None
+    if not len(rows) or probabilities.shape != (len(rows), len(classes)):
+        raise UserError(f"{path}: no rows, or rows of different lengths; {expected}")
+    seen: set[str] = set()
+    if twice := [name for name in ids if name in seen or seen.add(name)]:
+        raise UserError(f"{path}: {len(twice):,} images are there twice, {twice[0]} first.")
+    places, highest = np.arange(len(rows)), probabilities.max(1)
+    wrong = np.flatnonzero(highest - probabilities[places, predicted] > _ROUNDING)
+    if len(wrong) or not np.isfinite(probabilities).all() or (probabilities < 0).any():
+        name = ids[int(wrong[0])] if len(wrong) else "a row"
+        raise UserError(
+            f"{path}: {name} is not predicted as its most probable class, or a probability is none."
+            " The file was changed: write it again with launch.evaluate."
+        )
+    # Of classes that are equal after rounding the predicted one stays the first.
+    probabilities[places, predicted] = highest + 1e-9
+    return Predictions(ids, true, probabilities / probabilities.sum(1, keepdims=True), classes)
+
+
+def pooled(parts: Sequence[Predictions], where: Path) -> Predictions:
+    """Returns the predictions of the folds of one run as one: each image by one of them.
+
+    Raises:
+      UserError: folds of different classes, or an image that two of them predicted.
+    """
+    (first, *others) = parts
+    for other in others:
+        if other.classes != first.classes:
+            raise UserError(f"{where}: its folds have different classes.")
+    ids = tuple(name for part in parts for name in part.ids)
+    if len(set(ids)) < len(ids):
+        raise UserError(f"{where}: an image is in the predictions of two folds.")
+    labels, probabilities = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("labels", "probabilities")
+    )
+    return Predictions(ids, labels, probabilities, first.classes)
+
+
+def in_order(predictions: Predictions, ids: Sequence[str], classes: Sequence[str]) -> Predictions:
+    """Returns the predictions of some of the images, with images and classes in a given order."""
+    place = {name: row for row, name in enumerate(predictions.ids)}
+    rows = np.array([place[name] for name in ids], int)
+    columns = [predictions.classes.index(name) for name in classes]
+    position = np.argsort(columns)  # old class → new class
+    return replace(
+        predictions,
+        ids=tuple(ids),
+        labels=position[predictions.labels[rows]],
+        probabilities=predictions.probabilities[rows][:, columns],
+        classes=tuple(classes),
+    )

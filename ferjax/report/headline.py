@@ -1,0 +1,172 @@
+"""The headline scores of a network, from its probabilities: accuracy to calibration error.
+
+Each score is a function of how often each image counts. Once each is the score itself; as often as
+a resample drew it gives the bootstrap of `ferjax.report.headline_intervals`, for all resamples of
+all scores in a few matrix products.
+
+References:
+  Cohen, "A Coefficient of Agreement for Nominal Scales", 1960.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ferjax.report.calibration import BINS, checked
+
+# Score → its name in reports, in their order.
+HEADLINE = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "cohen_kappa": "Cohen's kappa",
+    "top2_accuracy": "top-2 accuracy",
+    "roc_auc": "ROC AUC, macro",
+    "negative_log_likelihood": "negative log-likelihood",
+    "brier_score": "Brier score",
+    "expected_calibration_error": "calibration error",
+}
+
+
+def headline_scores(
+    probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[str]
+) -> dict[str, float | None]:
+    """Returns every score of `HEADLINE` as a plain Python number, ready for JSON.
+
+    `balanced_accuracy` is the mean recall over the classes with images; `macro_f1` is over the
+    classes that occur as true or as predicted class; `top2_accuracy` counts the images whose true
+    class is one of the two most probable (of equals the first); `roc_auc` is the mean over classes,
+    each against all others, of the area under the ROC curve. The calibration error has 15 bins.
+
+    Args:
+      probabilities: float [N, K], rows sum to 1; N is 1 or more.
+      labels: int [N], the true classes, 0 to K - 1.
+      classes: K names.
+
+    Returns:
+      Name → score. One that is not defined is None: the AUC where one class has all images, and
+      kappa where truth and prediction are one class throughout.
+
+    Raises:
+      ValueError: shapes that do not fit, labels out of range, or no images.
+    """
+    images = prepared(probabilities, labels, classes)
+    found = weighted_scores(images, np.ones((len(images.labels), 1)))
+    return {name: _number(found[name][0]) for name in HEADLINE}
+
+
+def confusion_scores(confusion: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns accuracy, balanced accuracy, macro-F1 and kappa of B matrices [K, K, B], as [B].
+
+    Rows are true classes. What is not defined is NaN.
+    """
+    hits = np.einsum("kkb->kb", confusion)
+    support, predicted = confusion.sum(1), confusion.sum(0)
+    total, occurs = support.sum(0), support + predicted > 0
+    with np.errstate(invalid="ignore", divide="ignore"):
+        recall = np.where(support > 0, hits / support, 0)
+        f1 = np.where(occurs, 2 * hits / (support + predicted), 0)
+        accuracy = hits.sum(0) / total
+        by_chance = (support * predicted).sum(0) / total**2
+        return {
+            "accuracy": accuracy,
+            "balanced_accuracy": recall.sum(0) / (support > 0).sum(0),
+            "macro_f1": f1.sum(0) / occurs.sum(0),
+            "cohen_kappa": (accuracy - by_chance) / np.where(by_chance < 1, 1 - by_chance, np.nan),
+        }
+
+
+@dataclass(frozen=True)
+class Images:
+    """What the scores need of each image.
+
+    Attributes:
+      probabilities: float64 [N, K].
+      labels: int [N].
+      cells: int [N], true class * K + predicted class.
+      in_bin: bool [BINS, N], the bin of the calibration error that holds each image.
+      sums: float64 [3 + BINS, N], whose weighted sums are top-2 hits, negative log-likelihood,
+        Brier score, and confidence less accuracy in each bin.
+    """
+
+    probabilities: np.ndarray
+    labels: np.ndarray
+    cells: np.ndarray
+    in_bin: np.ndarray
+    sums: np.ndarray
+
+
+def prepared(probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> Images:
+    """Returns what the scores need of each image; arguments and errors as `headline_scores`."""
+    probabilities, labels = checked(probabilities, labels)
+    count, k = probabilities.shape
+    if k != len(classes):
+        raise ValueError(f"{k} probabilities for {len(classes)} classes")
+    rows, predicted = np.arange(count), probabilities.argmax(1)
+    of_true = probabilities[rows, labels][:, None]
+    before = np.arange(k) < labels[:, None]
+    rank = (probabilities > of_true).sum(1) + ((probabilities == of_true) & before).sum(1)
+    confidence = probabilities.max(1)
+    bin_of = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    in_bin = np.arange(BINS)[:, None] == bin_of
+    gaps = in_bin * (confidence - (predicted == labels))
+    surprise = -np.log(np.maximum(of_true[:, 0], np.finfo(np.float64).tiny))
+    brier = ((probabilities - np.eye(k)[labels]) ** 2).sum(1)
+    sums = np.stack([rank < 2, surprise, brier, *gaps])
+    return Images(probabilities, labels, labels * k + predicted, in_bin, sums)
+
+
+def weighted_scores(images: Images, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns every score [B] for images that count as often as `weights` [N, B] says."""
+    k = images.probabilities.shape[1]
+    cells = (np.arange(k * k)[:, None] == images.cells).astype(weights.dtype)
+    confusion = (cells @ weights).astype(np.float64).reshape(k, k, -1)
+    sums = (images.sums.astype(weights.dtype) @ weights) / len(images.labels)
+    areas = np.stack(
+        [weighted_auc(images.probabilities[:, j], images.labels == j, weights) for j in range(k)]
+    )
+    known = np.isfinite(areas)
+    with np.errstate(invalid="ignore"):
+        area = np.where(known, areas, 0).sum(0) / known.sum(0)
+    return {
+        **confusion_scores(confusion),
+        "top2_accuracy": sums[0],
+        "roc_auc": area,
+        "negative_log_likelihood": sums[1],
+        "brier_score": sums[2],
+        "expected_calibration_error": np.abs(sums[3:]).sum(0),
+    }
+
+
+def weighted_auc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Returns the area under the ROC curve for each column of weights, float64 [B].
+
+    It is the share of pairs of a positive and a negative image whose positive has the higher score,
+    a tie for a half (Mann and Whitney's U).
+
+    Args:
+      scores: float [N].
+      positive: bool [N].
+      weights: float [N, B], how often each image counts.
+
+    Returns:
+      NaN where no positive or no negative image counts.
+    """
+    order = np.flatnonzero(~positive)
+    order = order[np.argsort(scores[order], kind="stable")]
+    if not len(order) or len(order) == len(scores):
+        return np.full(weights.shape[1], np.nan)
+    below = np.zeros((len(order) + 1, weights.shape[1]), weights.dtype)
+    np.cumsum(weights[order], axis=0, out=below[1:])
+    first = np.searchsorted(scores[order], scores[positive], "left")
+    last = np.searchsorted(scores[order], scores[positive], "right")
+    of_positive = weights[positive]
+    won = np.einsum("pb,pb->b", of_positive, below[first] + below[last], dtype=np.float64) / 2
+    pairs = of_positive.sum(0, dtype=np.float64) * below[-1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(pairs > 0, won / pairs, np.nan)
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
