@@ -3,9 +3,9 @@
 import sys
 
 from ferjax.config.baseline_config import BaselineConfig
-from launch.app import interrupt_status, refuse_arguments, run
-from launch.flags import define_flags, given_flags
-from launch.user_modules import import_user_modules
+from launch.command.app import interrupt_status, refuse_arguments, run
+from launch.command.flags import define_flags, given_flags
+from launch.command.user_modules import import_user_modules
 
 define_flags(BaselineConfig)
 

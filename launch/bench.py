@@ -3,8 +3,8 @@
 from absl import flags
 
 from ferjax.config.tool_configs import PredictBenchConfig, RecognisersConfig
-from launch.app import refuse_arguments, run
-from launch.flags import define_flags, given_flags
+from launch.command.app import refuse_arguments, run
+from launch.command.flags import define_flags, given_flags
 
 flags.DEFINE_string(
     "suite",

@@ -1,8 +1,8 @@
 """Compare runs on the same images: python -m launch.compare [--out=FOLDER] RUN RUN..."""
 
 from ferjax.config.compare_config import CompareConfig
-from launch.app import run
-from launch.flags import define_flags, given_flags
+from launch.command.app import run
+from launch.command.flags import define_flags, given_flags
 
 define_flags(CompareConfig)
 

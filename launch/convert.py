@@ -3,8 +3,8 @@
 from absl import flags
 
 from ferjax.config.tool_configs import ConvertConfig
-from launch.app import refuse_arguments, run
-from launch.flags import define_flags, given_flags
+from launch.command.app import refuse_arguments, run
+from launch.command.flags import define_flags, given_flags
 
 define_flags(ConvertConfig)
 flags.DEFINE_boolean(
@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> None:
     from ferjax.convert.export_torchvision import loading_lines
     from ferjax.convert.reference_library import reference_name
     from ferjax.tools.convert_weights import run_convert, run_export
-    from launch.catalogue import mapping_table, weights_catalogue
+    from launch.command.catalogue import mapping_table, weights_catalogue
 
     if flags.FLAGS.list:
         print(weights_catalogue(flags.FLAGS.model))

@@ -1,10 +1,10 @@
 """Evaluate a run on any split or data: python -m launch.evaluate --workdir=RUN --split=test."""
 
 from ferjax.config.tool_configs import EvalConfig
-from launch.app import refuse_arguments, run
-from launch.flags import define_flags, given_flags
-from launch.join import join_processes
-from launch.user_modules import import_user_modules
+from launch.command.app import refuse_arguments, run
+from launch.command.flags import define_flags, given_flags
+from launch.command.join import join_processes
+from launch.command.user_modules import import_user_modules
 
 define_flags(EvalConfig)
 

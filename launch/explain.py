@@ -4,9 +4,9 @@ import sys
 
 from ferjax.config.explain_config import ExplainConfig
 from ferjax.errors import UserError
-from launch.app import run
-from launch.flags import define_flags, given_flags
-from launch.user_modules import import_user_modules
+from launch.command.app import run
+from launch.command.flags import define_flags, given_flags
+from launch.command.user_modules import import_user_modules
 
 define_flags(ExplainConfig)
 

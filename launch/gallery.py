@@ -1,8 +1,8 @@
 """Index over runs as one page: python -m launch.gallery [--out=gallery.html] RUNS_OR_FOLDERS."""
 
 from ferjax.config.gallery_config import GalleryConfig
-from launch.app import run
-from launch.flags import define_flags, given_flags
+from launch.command.app import run
+from launch.command.flags import define_flags, given_flags
 
 define_flags(GalleryConfig)
 

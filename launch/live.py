@@ -1,9 +1,9 @@
 """Emotions before a camera: python -m launch.live [--source=0|FILE] [--out=p.csv]."""
 
 from ferjax.config.predict_and_export import LiveConfig
-from launch.app import refuse_arguments, run
-from launch.flags import define_flags, given_flags
-from launch.user_modules import import_user_modules
+from launch.command.app import refuse_arguments, run
+from launch.command.flags import define_flags, given_flags
+from launch.command.user_modules import import_user_modules
 
 define_flags(LiveConfig)
 

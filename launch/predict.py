@@ -5,9 +5,9 @@ import sys
 
 from ferjax.config.predict_and_export import PredictConfig
 from ferjax.errors import UserError
-from launch.app import run
-from launch.flags import define_flags, given_flags
-from launch.user_modules import import_user_modules
+from launch.command.app import run
+from launch.command.flags import define_flags, given_flags
+from launch.command.user_modules import import_user_modules
 
 define_flags(PredictConfig)
 

@@ -1,9 +1,9 @@
 """Audit data, crop faces, fill the cache: python -m launch.prepare --dataset=sfew --audit."""
 
 from ferjax.config.tool_configs import PrepareConfig
-from launch.app import refuse_arguments, run
-from launch.flags import define_flags, given_flags
-from launch.user_modules import import_user_modules
+from launch.command.app import refuse_arguments, run
+from launch.command.flags import define_flags, given_flags
+from launch.command.user_modules import import_user_modules
 
 define_flags(PrepareConfig)
 

@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 from ferjax.config.reproduce_config import ReproduceConfig
-from launch.app import interrupt_status, refuse_arguments, run
-from launch.flags import define_flags, given_flags
+from launch.command.app import interrupt_status, refuse_arguments, run
+from launch.command.flags import define_flags, given_flags
 
 define_flags(ReproduceConfig)
 

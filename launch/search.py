@@ -6,9 +6,9 @@ from absl import flags
 
 from ferjax.config.tool_configs import SearchConfig
 from ferjax.config.train_config import TrainConfig
-from launch.app import interrupt_status, refuse_arguments, run
-from launch.flags import define_flags, given_flags
-from launch.user_modules import import_user_modules
+from launch.command.app import interrupt_status, refuse_arguments, run
+from launch.command.flags import define_flags, given_flags
+from launch.command.user_modules import import_user_modules
 
 define_flags(SearchConfig)
 define_flags(TrainConfig)

@@ -1,9 +1,9 @@
 """A web page and HTTP API that name faces: python -m launch.serve [--workdir=RUN]."""
 
 from ferjax.config.serve_config import ServeConfig
-from launch.app import refuse_arguments, run
-from launch.flags import define_flags, given_flags
-from launch.user_modules import import_user_modules
+from launch.command.app import refuse_arguments, run
+from launch.command.flags import define_flags, given_flags
+from launch.command.user_modules import import_user_modules
 
 define_flags(ServeConfig)
 

@@ -5,11 +5,11 @@ from absl import flags
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
 from ferjax.recipes import naming_recipe, resolve
-from launch.app import refuse_arguments, run
-from launch.flags import define_flags, given_flags
-from launch.join import join_processes
-from launch.restart import restart_after_crashes
-from launch.user_modules import import_user_modules
+from launch.command.app import refuse_arguments, run
+from launch.command.flags import define_flags, given_flags
+from launch.command.join import join_processes
+from launch.command.restart import restart_after_crashes
+from launch.command.user_modules import import_user_modules
 
 define_flags(TrainConfig)
 flags.DEFINE_boolean("list", False, "Show models, data sets and recipes, and stop.")
@@ -19,7 +19,7 @@ def main(arguments: list[str]) -> None:
     """Resolves the config, prints the recipe, trains, prints the path of the report."""
     if flags.FLAGS.list:
         import_user_modules()
-        from launch.catalogue import catalogue
+        from launch.command.catalogue import catalogue
 
         print(catalogue())
         return

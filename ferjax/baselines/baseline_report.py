@@ -15,7 +15,7 @@ from ferjax.data.splits.class_counts import absent_class_warnings, describe_coun
 from ferjax.data.splits.split import DatasetBundle
 from ferjax.evaluation.predictions_csv import COLUMNS, write_predictions_csv
 from ferjax.evaluation.protocol import overlaps, people_warnings
-from ferjax.evaluation.scores_and_figures import epoch_scores, mistakes_figure, split_figures
+from ferjax.evaluation.scores_and_figures import judged_results, mistakes_figure, split_figures
 from ferjax.report.environment import describe_environment, version_of
 from ferjax.report.pages.report_files import write_report
 from ferjax.training.metrics import Evaluation
@@ -55,15 +55,18 @@ def write_baseline_report(
     """
     title = f"{config.features.upper()} and a support vector machine on {config.dataset}"
     classes = bundle.classes
-    results = {
-        name: {"selected": epoch_scores(result, classes, _NO_EPOCH, bundle.splits[name].votes)}
+    results = judged_results(
+        {name: {"selected": result} for name, result in found.items()},
+        classes,
+        {"selected": _NO_EPOCH},
+        {name: bundle.splits[name].votes for name in found},
+        {},
+    )
+    figures = [
+        {**figure, "caption": figure["caption"].removesuffix(", selected epoch")}
         for name, result in found.items()
-    }
-    figures = []
-    for name, result in found.items():
-        for figure in split_figures(result, classes, folder, name, title):
-            caption = figure["caption"].partition(",")[0]
-            figures.append({**figure, "caption": caption})
+        for figure in split_figures(result, classes, folder, name, title)
+    ]
     shown = next(name for name in ("test", "val") if name in found)
     figures.append(mistakes_figure(found[shown], bundle.splits[shown], classes, folder, title))
     predictions = [
@@ -101,7 +104,7 @@ def _protocol(
 ) -> dict[str, str | list[str]]:
     """Returns the protocol block, with the names that the one of a network has."""
     height, width, channels = bundle.splits["train"].shape
-    chosen = f"C {best.c:.4g}" + ("" if best.gamma is None else f", gamma {best.gamma:.4g}")
+    chosen = f"C {best.c:g}" + ("" if best.gamma is None else f", gamma {best.gamma:.4g}")
     machine = {
         "rbf": "support vector machine, radial basis functions, one against one (libsvm)",
         "linear": "linear support vector machine, one against all (liblinear)",

@@ -217,7 +217,14 @@ class TrainConfig:
         " network.",
     )
     num_classes: int | None = config_field(
-        None, "For synthetic: 7, or 8 with contempt; for ckplus: 6, 7 or 8. Default: 7.", low=2
+        None,
+        "For synthetic and affectnet: 7, or 8 with contempt; for ckplus: 6, 7 or 8. Default: 7.",
+        low=2,
+    )
+    angles: str | None = config_field(
+        None,
+        "For kdef: frontal, half (with the half profiles) or all (with the full profiles too)."
+        " Default: frontal.",
     )
     labels: str | None = config_field(
         None,

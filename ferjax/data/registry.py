@@ -4,16 +4,12 @@ import contextlib
 import functools
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ferjax.config.registered_names import find, register, registered
-from ferjax.data.datasets import sfew, user_folder
-from ferjax.data.datasets.ckplus import load_ckplus
-from ferjax.data.datasets.fer2013 import load_fer2013
-from ferjax.data.datasets.ferplus import load_ferplus
-from ferjax.data.datasets.rafdb import load_rafdb
+from ferjax.data.dataset_table import DATASETS, DatasetEntry
 from ferjax.data.reading.class_folders import LayoutError, only_folder
 from ferjax.data.splits.bad_images import skip_unreadable
 from ferjax.data.splits.exclude_file import without_listed
@@ -22,59 +18,7 @@ from ferjax.data.splits.refold_splits import refold
 from ferjax.data.splits.split import DatasetBundle
 from ferjax.data.storage.bundle_from_stores import stored
 from ferjax.data.storage.memory_cache import cached
-from ferjax.data.synthetic import load_synthetic
 from ferjax.errors import UserError
-
-
-@dataclass(frozen=True)
-class DatasetEntry:
-    """A registered data set.
-
-    Attributes:
-      load: loads the data set from files on disk.
-      layouts: descriptions of the layouts on disk that `load` recognises.
-      source: where to get the data set.
-      options: further options of `load`, besides the folder, the storage size and the validation
-        cut.
-      on_disk: whether it is read from a folder; else `load` is called with None as the folder.
-    """
-
-    load: Callable[..., DatasetBundle]
-    layouts: tuple[str, ...]
-    source: str
-    options: tuple[str, ...] = ()
-    on_disk: bool = True
-
-
-def _synthetic(path: None, *, storage_size: int, num_classes: int = 7, **_: Any) -> DatasetBundle:
-    return load_synthetic.load(size=storage_size, num_classes=num_classes)
-
-
-DATASETS: dict[str, DatasetEntry] = {
-    "ckplus": DatasetEntry(
-        load_ckplus.load,
-        load_ckplus.LAYOUTS,
-        load_ckplus.SOURCE,
-        options=("num_classes", "folds", "fold"),
-    ),
-    "fer2013": DatasetEntry(load_fer2013.load, load_fer2013.LAYOUTS, load_fer2013.SOURCE),
-    "ferplus": DatasetEntry(
-        load_ferplus.load,
-        load_ferplus.LAYOUTS,
-        load_ferplus.SOURCE,
-        options=("labels", "folds", "fold"),
-    ),
-    "folder": DatasetEntry(user_folder.load, user_folder.LAYOUTS, user_folder.SOURCE),
-    "rafdb": DatasetEntry(load_rafdb.load, load_rafdb.LAYOUTS, load_rafdb.SOURCE),
-    "sfew": DatasetEntry(sfew.load, sfew.LAYOUTS, sfew.SOURCE),
-    "synthetic": DatasetEntry(
-        _synthetic,
-        ("none: drawn by the library",),
-        "built in",
-        options=("num_classes",),
-        on_disk=False,
-    ),
-}
 
 
 def register_dataset(

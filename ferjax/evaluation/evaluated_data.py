@@ -66,7 +66,7 @@ def load_evaluated_data(
         else _same_place(name, config.data_dir, own.data_dir)
     )
     # How labels are made is kept wherever the images lie.
-    kept = ("num_classes", "labels") if name == own.dataset else ()
+    kept = ("num_classes", "labels", "angles") if name == own.dataset else ()
     kept += ("val_fraction", "folds", "fold", "protocol", "on_bad_image") if is_own else ()
     options = {"val_fraction": 0, **{option: getattr(own, option) for option in kept}}
     if config.on_bad_image:

@@ -114,6 +114,7 @@ def prepare_task(
         cache_dir=config.cache_dir,
         num_classes=config.num_classes,
         labels=config.labels,
+        angles=config.angles,
     )
     if recorded:
         bundle = as_recorded(recorded, bundle)

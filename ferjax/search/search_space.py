@@ -35,6 +35,7 @@ _SHARED = {
     "dataset": _STUDY,
     "recipe": _RECIPE,
     "num_classes": _IMAGES,
+    "angles": _IMAGES,
     "fold": _IMAGES,
     "on_bad_image": _IMAGES,
     "limit": _IMAGES,

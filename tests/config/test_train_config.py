@@ -311,7 +311,7 @@ def test_only_free_fields_may_differ_on_resume() -> None:
     )
     other: dict[str, Any] = dict(model="cnn4", dataset="rafdb", recipe="default", seeds=(3,))
     other |= dict.fromkeys(("cache_dir", "data_dir", "workdir"), "elsewhere")
-    other |= dict(labels="majority", fold=2)
+    other |= dict(labels="majority", angles="all", fold=2)
     other |= dict(pretrained="imagenet", guide="vgg16", pooling="mean", head_widths=(8,))
     other |= dict(jumper="double", channels=3, image_size=96, dropout=0.1, num_classes=8, limit=7)
     other |= dict(accumulate=2, decay_rate=0.5, decay_epochs=2.0, clip_norm=1.0, ema=0.9)

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = """
 import contextlib, importlib, io, json, sys
 from absl import flags
-from launch.app import run
+from launch.command.app import run
 
 name, given = sys.argv[1:]
 main, answers = importlib.import_module(f"launch.{name}").main, []

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 ENDS = """
 import importlib, sys
-from launch.app import run
+from launch.command.app import run
 
 importlib.import_module(f"launch.{sys.argv.pop(1)}")
 

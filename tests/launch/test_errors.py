@@ -12,7 +12,7 @@ from absl import flags
 from PIL import Image
 
 import launch.train
-from launch.app import run
+from launch.command.app import run
 
 ROOT = Path(launch.train.__file__).parents[1]
 Train = Callable[..., str]

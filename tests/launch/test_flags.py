@@ -18,8 +18,8 @@ from ferjax.data.splits.protocols.registry import PROTOCOLS
 from ferjax.errors import UserError
 from ferjax.models.registry import MODELS
 from ferjax.recipes import RECIPES, resolve
-from launch.catalogue import catalogue
-from launch.flags import given_flags
+from launch.command.catalogue import catalogue
+from launch.command.flags import given_flags
 
 FLAGS = flags.FLAGS
 FIELDS = dataclasses.fields(TrainConfig)

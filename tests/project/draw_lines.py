@@ -31,7 +31,7 @@ def code_lines(path: Path) -> list[int]:
 
 def draw(seed: int, count: int) -> list[tuple[Path, int]]:
     """Returns (file, line number) of `count` lines, each line of the code base equally likely."""
-    files = sorted([*(ROOT / "ferjax").rglob("*.py"), *(ROOT / "launch").glob("*.py")])
+    files = sorted([*(ROOT / "ferjax").rglob("*.py"), *(ROOT / "launch").rglob("*.py")])
     lines = [(path, number) for path in files for number in code_lines(path)]
     return random.Random(seed).sample(lines, count)
 

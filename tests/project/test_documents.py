@@ -46,13 +46,14 @@ from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
 from ferjax.recipes import resolve
 from ferjax.search.search_plan import plan_search
+from ferjax.config.matrix_config import MatrixConfig
 from ferjax.config.predict_and_export import ExportConfig
 from ferjax.config.tool_configs import ConvertConfig, PrepareConfig, SearchConfig
-from launch.flags import given_flags
+from launch.command.flags import given_flags
 name, lines = sys.argv[1], json.loads(sys.argv[2])
 importlib.import_module(f"launch.{name}")
 if "import" in flags.FLAGS:
-    from launch.user_modules import import_user_modules
+    from launch.command.user_modules import import_user_modules
 for page, arguments in lines:
     print(page, name, *arguments)
     flags.FLAGS.unparse_flags()
@@ -65,7 +66,7 @@ for page, arguments in lines:
         plan_search(SearchConfig(**given_flags(SearchConfig)), given_flags(TrainConfig))
     for other, config in (
         ("convert", ConvertConfig), ("evaluate", EvalConfig), ("export", ExportConfig),
-        ("prepare", PrepareConfig)
+        ("matrix", MatrixConfig), ("prepare", PrepareConfig)
     ):
         if name == other:
             config(**given_flags(config))

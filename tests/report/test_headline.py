@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,8 +31,9 @@ def names(k: int) -> list[str]:
 
 
 def in_scikit_learn(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float | None]:
-    from sklearn import metrics  # takes seconds, and other tests need not wait for it
+    from sklearn import metrics as sklearn_metrics  # takes seconds
 
+    metrics: Any = sklearn_metrics
     k = probabilities.shape[1]
     predicted, every = probabilities.argmax(1), list(range(k))
     counts = np.bincount(labels, minlength=k)

@@ -19,7 +19,7 @@ from ferjax.experiment import run_evaluate, run_train
 from ferjax.predict import load_run
 from ferjax.recipes import resolve
 from ferjax.training.run_directory.metrics_jsonl import read_lines
-from launch.app import LOST_PEER
+from launch.command.app import LOST_PEER
 
 ROOT = Path(__file__).resolve().parents[2]
 # 37 images in val and in test: no number of devices divides them. Dropout, batch norm and moving

@@ -13,7 +13,7 @@ import launch.train  # noqa: F401 (defines the flags)
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
 from ferjax.recipes import resolve
-from launch.flags import given_flags
+from launch.command.flags import given_flags
 
 pytest.importorskip("optuna")
 Search = Callable[..., dict[str, Any]]

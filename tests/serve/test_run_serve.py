@@ -36,7 +36,7 @@ def probabilities(self, faces):
 
 Predictor.probabilities = probabilities
 service.compile_steps = lambda recogniser: iter(())
-from launch.app import run
+from launch.command.app import run
 from launch.serve import main
 sys.argv[0] = "serve"
 run(main)

@@ -13,10 +13,10 @@ from ferjax.bench.prediction.networks import NETWORKS, Network
 from ferjax.bench.prediction.other_runtimes import (
     ONNX,
     loop_over_files,
-    missing_onnxruntime,
     onnx_probabilities,
     torch_probabilities,
 )
+from ferjax.bench.pytorch.onnx_export import missing_onnxruntime
 from ferjax.bench.suites.input_pipeline import image_folder
 from ferjax.config.predict_and_export import PredictConfig
 from ferjax.predict.run_predict import run_predict

@@ -11,12 +11,12 @@ from ferjax.bench.measuring.machine_ceilings import measure_ceilings
 from ferjax.bench.prediction.detector_scores import score_detectors
 from ferjax.bench.prediction.face_crops import crop_cases
 from ferjax.bench.prediction.made_video import Scene
-from ferjax.bench.prediction.other_runtimes import missing_onnxruntime, missing_pytorch
 from ferjax.bench.prediction.photographs import load_photographs
 from ferjax.bench.prediction.report_files import write_prediction
 from ferjax.bench.prediction.results import PredictionResult
 from ferjax.bench.prediction.single_face import single_face_latencies
 from ferjax.bench.prediction.video_score import score_video
+from ferjax.bench.pytorch.onnx_export import missing_onnxruntime, missing_pytorch
 from ferjax.bench.suite_registry import PREDICT, cases_expression
 from ferjax.config.tool_configs import PredictBenchConfig
 from ferjax.errors import UserError

@@ -9,13 +9,8 @@ import numpy as np
 
 from ferjax.bench.measuring.case import OURS, TORCH
 from ferjax.bench.prediction.networks import NETWORKS, Network
-from ferjax.bench.prediction.other_runtimes import (
-    ONNX,
-    missing_onnxruntime,
-    missing_pytorch,
-    onnx_probabilities,
-    torch_probabilities,
-)
+from ferjax.bench.prediction.other_runtimes import ONNX, onnx_probabilities, torch_probabilities
+from ferjax.bench.pytorch.onnx_export import missing_onnxruntime, missing_pytorch
 
 # Calls of a side in a row, and those before them: threads of the side before still wait for work.
 _TURN, _WARM_UP = 100, 10

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ferjax.bench.measuring.case import OURS, Build, Case, Run
-from ferjax.bench.prediction.other_runtimes import (
+from ferjax.bench.pytorch.onnx_export import (
     Probabilities,
     missing_onnxruntime,
     onnx_of_torch,

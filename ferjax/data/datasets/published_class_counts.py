@@ -9,14 +9,31 @@ def _by_class(names: tuple[str, ...], *counts: int) -> dict[str, int]:
     return dict(zip(names, counts, strict=True))
 
 
+_AFFECTNET = _by_class(_EIGHT, 24882, 3803, 6378, 134415, 25459, 14090, 74874, 3750)
+
 # Sources. fer2013: counted in fer2013.csv. ferplus: majority labels of fer2013new.csv (label.csv of
 # the same release differs in some rows). rafdb: counted in list_patition_label.txt. ckplus: three
 # frames of each of 327 sequences. sfew: release 2.0, aligned. sfew1: release 1.0, as counted
 # by P3. ckextended: ckextended.csv as counted on its Kaggle page (davilsena/ckdataset, 920 rows),
 # one frame of each of the 327 labelled sequences of CK+ and a neutral one of each of all 593.
+# affectnet: in circulation for its manually annotated part; the sums are those that POSTER's loader
+# states of the npy release, 287,651 and 283,901, 3,999 and 3,500. The first release has 500 images
+# of contempt in validation.csv. jaffe: counted in a list of its 213 file names. kdef: 70 people in
+# two sessions, once for each emotion and angle. expw: in circulation; the sum is the published
+# number of faces, 91,793. No copy of these four was at hand.
 PUBLISHED: dict[str, dict[str, dict[str, int]]] = {
+    "affectnet": {
+        "train_set": _AFFECTNET,
+        "val_set": dict.fromkeys(_EIGHT, 500) | {"contempt": 499},
+    },
+    "affectnet, 7 classes": {
+        "train_set": {name: _AFFECTNET[name] for name in _SEVEN},
+        "val_set": dict.fromkeys(_SEVEN, 500),
+    },
+    "affectnet, first release": {"train_set": _AFFECTNET, "val_set": dict.fromkeys(_EIGHT, 500)},
     "ckplus": {"all": _by_class(_CKPLUS, 135, 177, 75, 207, 84, 249, 54)},
     "ckextended": {"all": _by_class(_EIGHT, 45, 59, 25, 69, 28, 83, 593, 18)},
+    "expw": {"all": _by_class(_SEVEN, 3671, 3995, 1088, 30537, 10559, 7060, 34883)},
     "fer2013": {
         "Training": _by_class(_SEVEN, 3995, 436, 4097, 7215, 4830, 3171, 4965),
         "PublicTest": _by_class(_SEVEN, 467, 56, 496, 895, 653, 415, 607),
@@ -26,6 +43,11 @@ PUBLISHED: dict[str, dict[str, dict[str, int]]] = {
         "FER2013Train": _by_class(_EIGHT, 2100, 119, 532, 7287, 3014, 3149, 8740, 119),
         "FER2013Valid": _by_class(_EIGHT, 287, 24, 62, 865, 351, 415, 1182, 13),
         "FER2013Test": _by_class(_EIGHT, 273, 18, 83, 893, 384, 396, 1090, 16),
+    },
+    "jaffe": {"all": _by_class(_SEVEN, 30, 29, 32, 31, 31, 30, 30)},
+    "kdef": {
+        angle: dict.fromkeys(_SEVEN, 140)
+        for angle in ("straight", "half left", "half right", "full left", "full right")
     },
     "rafdb": {
         "train": _by_class(_SEVEN, 705, 717, 281, 4772, 1982, 1290, 2524),

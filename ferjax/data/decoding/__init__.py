@@ -1,6 +1,7 @@
 """Decodes image files to uint8 arrays, in threads and in several processes.
 
-`image_file` decodes, rotates by EXIF and resizes one file, reads headers and makes splits of files;
+`image_file` decodes, rotates by EXIF and resizes one file, and reads headers; `image_split` makes a
+split of files, `boxed_split` a split of faces that are cut out of them;
 `unreadable_file` is the error for a file that cannot be read;
 `process_pool` shares the files of a batch among decoding processes; `worker_handle` is the parent's
 side of one process, `worker_main` is what runs in it; `usable_cores` counts the cores that this

@@ -24,12 +24,13 @@ def image_split(
     *,
     on_bad_image: str = "error",
     threads: int | None = None,
+    keep_size: bool = True,
 ) -> Split:
     """Returns the split whose images are the files `paths`, decoded each time they are read.
 
-    This function opens every header once. If all files have the same size, it is kept; else each
-    image is resized to (storage_size, storage_size). The images have 3 channels, or 1 if all files
-    are grey.
+    This function opens every header once. If all files have the same size, it is kept; else, or
+    without `keep_size`, each image is resized to (storage_size, storage_size). The images have 3
+    channels, or 1 if all files are grey.
 
     Args:
       name: the split's name.
@@ -41,6 +42,8 @@ def image_split(
         leaves the images out.
       threads: number of threads of one `read`. None: `decode_threads` of the largest image, and
         processes after many files have been read (`decode_pool`).
+      keep_size: whether the size that all files have is kept; False for data sets whose files would
+        fill the memory at that size.
 
     Raises:
       UserError: a file is missing or not an image; `read` of the split raises it for broken pixels.
@@ -55,7 +58,7 @@ def image_split(
             if number == len(paths) and not headers:
                 raise
     sizes = {header[:2] for header in headers}
-    size = sizes.pop() if len(sizes) == 1 else (storage_size, storage_size)
+    size = sizes.pop() if len(sizes) == 1 and keep_size else (storage_size, storage_size)
     channels = max((header[2] for header in headers), default=1)
     largest = max((height * width for height, width, _ in headers), default=0)
     num_threads, cores = threads or decode_threads(largest), usable_cores()

@@ -36,7 +36,9 @@ def _accuracy(experiment: str, split: str = "val") -> Measure:
     return Measure(experiment, "curve_stable_accuracy", split, "last")
 
 
-def _number(name: str, text: str, printed: str, measure: Measure, **more: str | None) -> Claim:
+def _number(
+    name: str, text: str, printed: str, measure: Measure, untestable: str | None = None
+) -> Claim:
     """Returns the claim of a printed accuracy in per cent."""
     return Claim(
         name=name,
@@ -46,7 +48,7 @@ def _number(name: str, text: str, printed: str, measure: Measure, **more: str | 
         paper=round(float(printed) / 100, 6),
         printed=f"{printed} %",
         measure=measure,
-        **more,
+        untestable=untestable,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ferjax.config.train_config import TrainConfig
 from ferjax.data.audit.duplicates_of_another_split import duplicates_across
 from ferjax.data.datasets.ferplus.votes_to_labels import vote_labels
 from ferjax.data.registry import load_dataset
@@ -82,6 +83,7 @@ def _measure(
     needs_task = views or "argmax_test" in images or parts & {"unique", "duplicated"}
     if not needs_task:
         return split_answers(result, people)
+    assert isinstance(run.config, TrainConfig)  # the study has no classical baselines
     config = replace(run.config, progress=False, resume=True)
     task = prepare_task(config, devices_for(config.batch_size), record)
     only: dict[str, np.ndarray] = {}
@@ -89,7 +91,7 @@ def _measure(
         # The training images of the honest run, also for the run without the copies.
         key = _key(run, result)
         if key not in known:
-            if run.config.protocol == "without_duplicates":
+            if config.protocol == "without_duplicates":
                 raise UserError(f"{run.name}: run {run.config.dataset}_honest first.")
             _, positions = duplicates_across(
                 task.bundle.splits["train"], task.bundle.splits["test"]

@@ -78,6 +78,8 @@ def run_study(config: ReproduceConfig, *, train: Train = run_one) -> dict[str, A
     comparisons = _smoke_comparisons() if config.smoke else COMPARISONS
     answers = _answers(runs, results, comparisons, out, progress=config.progress)
     prices, not_compared = _prices(comparisons, answers, {**lacks, **failed})
+    if len({run.seed for run in runs}) < 2:
+        notes.append("One seed: the intervals do not allow for the spread between seeds")
     facts = {
         "settings": command_and_environment(config, "--study=protocols"),
         "notes": [*notes, *_data_notes(at_hand, lacks)],
@@ -110,8 +112,8 @@ def _data_notes(at_hand: AtHand, lacks: Mapping[str, str]) -> list[str]:
         return []
     return [
         f"no PrivateTest in {' and '.join(without)} here: PublicTest is test and val is a tenth of"
-        " Training, so that `val and test exchanged` is not the exchange of PublicTest and"
-        " PrivateTest that is found in public code"
+        " Training, so that val and test exchanged are not PublicTest and PrivateTest as in public"
+        " code"
     ]
 
 

@@ -16,13 +16,13 @@ from ferjax.bench.prediction.detector_scores import DetectorScore
 from ferjax.bench.prediction.networks import NETWORKS
 from ferjax.bench.prediction.other_runtimes import (
     loop_over_files,
-    missing_onnxruntime,
     onnx_probabilities,
     torch_probabilities,
 )
 from ferjax.bench.prediction.report_files import prediction_tables
 from ferjax.bench.prediction.results import PredictionResult
 from ferjax.bench.prediction.video_score import TableScore, VideoScore
+from ferjax.bench.pytorch.onnx_export import missing_onnxruntime
 from ferjax.bench.suites.input_pipeline import image_folder
 from ferjax.models.registry import create_model
 

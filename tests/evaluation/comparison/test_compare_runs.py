@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,8 +18,8 @@ from ferjax.report.intervals import wilson_interval
 Drawn = Callable[..., Path]
 
 
-def compared(out: Path, *folders: Path, **given: object) -> dict[str, object]:
-    config = CompareConfig(out=str(out), **given)  # type: ignore[arg-type]
+def compared(out: Path, *folders: Path, **given: Any) -> dict[str, Any]:
+    config = CompareConfig(out=str(out), **given)
     report = compare_runs(config, list(map(str, folders)))
     assert report["path"] == str(out / "report.md")
     saved = json.loads((out / "report.json").read_text("utf-8"))
@@ -51,7 +52,7 @@ def test_scores_and_tests_of_every_pair(drawn_run: Drawn, tmp_path: Path) -> Non
         assert (pair["mcnemar"]["only_first"], pair["mcnemar"]["only_second"]) == only
         p_values.append(stats.binomtest(only[0], sum(only)).pvalue)
         assert pair["accuracy"]["p"] == pytest.approx(p_values[-1])
-        theirs = stats.bootstrap(
+        theirs: Any = stats.bootstrap(
             (right[i].astype(float) - right[j],), np.mean, method="percentile", rng=0
         ).confidence_interval
         ours = pair["accuracy"]["low"], pair["accuracy"]["high"]
@@ -104,7 +105,7 @@ def test_seeds_are_one_entry(drawn_run: Drawn, tmp_path: Path) -> None:
     both, with_single, _ = report["pairs"]
     assert "mcnemar" not in both
     assert both["accuracy"]["p"] == pytest.approx(2 / 10_001)
-    theirs = stats.ttest_ind(seeds["wide"], seeds["narrow"], equal_var=False)
+    theirs: Any = stats.ttest_ind(seeds["wide"], seeds["narrow"], equal_var=False)
     assert both["over_seeds"]["p"] == pytest.approx(theirs.pvalue)
     assert with_single["over_seeds"] is None
     page = (tmp_path / "out" / "report.md").read_text("utf-8")

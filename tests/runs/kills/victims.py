@@ -26,7 +26,7 @@ _ENVIRONMENT = {
     "JAX_PLATFORMS": "cpu",
     "MPLBACKEND": "Agg",
     "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".pytest_cache" / "compiled"),
-    # They are told to end when the script is itself killed (launch/restart.py).
+    # They are told to end when the script is itself killed (launch/command/restart.py).
     "FERJAX_SUPERVISED": "1",
 }
 # A kill may leave half a program there, at which JAX warns ever after: victims only read.

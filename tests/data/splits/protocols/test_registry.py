@@ -118,8 +118,8 @@ def test_labels_of_the_ten_columns_in_each_split(tmp_path: Path) -> None:
             lines.append(f'{name},"(0, 0, 48, 48)",{votes}\n')
         (tmp_path / folder / "label.csv").write_text("".join(lines))
 
-    def counts(protocol: str | None, **given: str) -> dict[str, int]:
-        cut = load_dataset("ferplus", tmp_path, protocol=protocol, **given)
+    def counts(protocol: str | None, labels: str | None = None) -> dict[str, int]:
+        cut = load_dataset("ferplus", tmp_path, protocol=protocol, labels=labels)
         return {name: len(split) for name, split in cut.splits.items()}
 
     assert counts(None) == {"train": 30, "val": 30, "test": 30}

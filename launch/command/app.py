@@ -20,7 +20,7 @@ from absl import app, flags
 from ferjax.errors import Terminated, UserError, nearest, ran_out_of_memory
 from ferjax.recipes.default_workdir import SHORT
 from ferjax.training.interrupt_signals import holding_signals, repeating_ignored_interrupts
-from launch.jax_settings import wrong_setting
+from launch.command.jax_settings import wrong_setting
 
 # Exit statuses as in sysexits.h: an internal error; a temporary failure.
 CRASHED, LOST_PEER = 70, 75
@@ -161,7 +161,7 @@ def _batch_size() -> int | None:
         return flags.FLAGS["batch_size"].value if "batch_size" in flags.FLAGS else None
     from ferjax.config.train_config import TrainConfig
     from ferjax.recipes import resolve
-    from launch.flags import given_flags
+    from launch.command.flags import given_flags
 
     with contextlib.suppress(UserError):
         return resolve(given_flags(TrainConfig)).batch_size

@@ -1,0 +1,90 @@
+"""Reads the npy release of AffectNet: images/7.jpg and its label, annotations/7_exp.npy."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from ferjax.data.datasets.affectnet.face import TRAIN, VAL, Face, read_label
+from ferjax.data.reading.class_folders import visible_entries
+from ferjax.data.reading.image_names import is_image
+from ferjax.errors import UserError
+from ferjax.runtime.progress_bar import tqdm
+
+# Folder → split. POSTER's lists call it valid_set.
+SPLIT_FOLDERS = {TRAIN: TRAIN, VAL: VAL, "valid_set": VAL}
+_END = "_exp.npy"
+# A label is a number in an array without axes: 130 to 150 bytes.
+_MOST_BYTES = 4096
+
+
+def has_annotations(root: Path) -> bool:
+    """Returns whether a split folder with annotations/ is in `root`."""
+    return any((root / name / "annotations").is_dir() for name in SPLIT_FOLDERS)
+
+
+def read_annotations(root: Path) -> list[Face]:
+    """Returns the images of each split folder with their labels, in natural order.
+
+    Raises:
+      UserError: images without annotations or annotations without images, a label that is no
+        number from 0 to 10, or a file that holds Python objects.
+    """
+    faces: list[Face] = []
+    for name, split in SPLIT_FOLDERS.items():
+        folder = root / name
+        if not (folder / "annotations").is_dir():
+            continue
+        images = {path.stem: path for path in _entries(folder / "images") if is_image(path)}
+        labels = [p for p in _entries(folder / "annotations") if p.name.endswith(_END)]
+        _check_pairs(folder, images, [path.name.removesuffix(_END) for path in labels])
+        bar = tqdm(labels, desc=f"labels of {name}", unit="image", disable=None, leave=False)
+        for path in bar:
+            faces.append(Face(split, read_npy_label(path), images[path.name.removesuffix(_END)]))
+    return faces
+
+
+def read_npy_label(path: Path) -> int:
+    """Returns the label in a numpy file: one number, or a text that is one.
+
+    Arrays of Python objects are refused without being read: to load them means to run what code
+    they name.
+
+    Raises:
+      UserError: such an array, a damaged file, several numbers, or none from 0 to 10.
+    """
+    try:
+        if (size := os.stat(path).st_size) > _MOST_BYTES:
+            raise UserError(f"{path}: {size:,} bytes, expected one label; get it again")
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError, MemoryError, SyntaxError) as error:
+        if "allow_pickle" in str(error):
+            raise UserError(
+                f"{path}: it holds Python objects (pickle), which ferjax never loads, because "
+                "loading them can run any code; get the annotations again, from their authors"
+            ) from None
+        raise UserError(f"{path}: no numpy file with a label ({error}); get it again") from error
+    if not isinstance(array, np.ndarray) or array.size != 1:
+        what = f"{array.size} values" if isinstance(array, np.ndarray) else "an archive"
+        raise UserError(f"{path}: {what}, expected one label; get it again")
+    value = array.reshape(-1)[0]
+    return read_label(value.decode() if isinstance(value, bytes) else str(value), str(path))
+
+
+def _entries(folder: Path) -> list[Path]:
+    return visible_entries(folder) if folder.is_dir() else []
+
+
+def _check_pairs(folder: Path, images: dict[str, Path], labelled: list[str]) -> None:
+    """Raises `UserError` unless every image has a label and every label an image."""
+    without_image = [name for name in labelled if name not in images]
+    without_label = sorted(images.keys() - set(labelled))
+    if without_image or without_label or not labelled:
+        first = f", first {without_image[0]}{_END}" if without_image else ""
+        other = f", first {images[without_label[0]].name}" if without_label else ""
+        raise UserError(
+            f"{folder}: {len(without_image):,} of the {len(labelled):,} labels in annotations/ "
+            f"have no image in images/{first}, and {len(without_label):,} images have no "
+            f"label{other}; "
+            "unpack both again, or remove what is left of the other"
+        )

@@ -1,0 +1,108 @@
+"""The rows of a matrix: runs and weights files, loaded and checked before anything is computed."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ferjax.config.matrix_config import MatrixConfig
+from ferjax.config.train_config import TrainConfig
+from ferjax.errors import UserError
+from ferjax.runs.load_network import load_network, named_card, network_config
+from ferjax.runs.load_run import LoadedRun
+from ferjax.runtime.variable_tree import flatten
+from ferjax.training.run_directory.config_and_lock import read_config
+from ferjax.training.run_directory.find_runs import check_is_run
+
+
+@dataclass(frozen=True)
+class Network:
+    """A row.
+
+    Attributes:
+      name: of the row; no two rows have the same.
+      source: the run directory, or the name or file of weights, as given.
+      is_weights: which of the two.
+      own: the config that it was trained with.
+      classes: names of its logits.
+      epoch: of its parameters.
+      identity: sha256 of its parameters, classes and input.
+    """
+
+    name: str
+    source: str
+    is_weights: bool
+    own: TrainConfig
+    classes: tuple[str, ...]
+    epoch: int
+    identity: str
+
+
+def load_networks(config: MatrixConfig) -> tuple[list[Network], list[str]]:
+    """Returns the networks that can be judged, and a problem for each that cannot."""
+    given = [(source, False) for source in config.workdir]
+    given += [(source, True) for source in config.weights]
+    names = _names([source for source, _ in given])
+    found: list[Network] = []
+    problems: list[str] = []
+    for name, (source, is_weights) in zip(names, given, strict=True):
+        try:
+            found.append(_load(name, source, is_weights, config.checkpoint))
+        except UserError as error:
+            problems.append(str(error))
+    return found, problems
+
+
+def _load(name: str, source: str, is_weights: bool, checkpoint: str) -> Network:
+    """Returns one network; `UserError` for a run that is missing or has not been finished."""
+    if is_weights:
+        if named_card(source) is None:
+            raise UserError(
+                f"--weights={source} is no weights file of launch.export. Give a run as"
+                f" --workdir={source}."
+            )
+        own, run = network_config(source), load_network(source)
+    else:
+        folder = Path(source)
+        own = read_config(folder)
+        check_is_run(folder)
+        if not (folder / "report.json").is_file():
+            raise UserError(
+                f"{folder} is not finished: it has no report.json. Train on with launch.train"
+                f" --resume --workdir={folder}, or leave it out."
+            )
+        run = load_network(folder, checkpoint)
+    return Network(name, source, is_weights, own, run.classes, run.epoch, _identity(run))
+
+
+def _identity(run: LoadedRun) -> str:
+    """Returns the sha256 of what a network computes: parameters, classes, input, model."""
+    facts = [run.classes, run.meta["spec"], run.meta["model"], run.meta["fields"]]
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode())
+    for path, leaf in sorted(flatten(run.variables).items()):
+        values = np.ascontiguousarray(leaf)
+        digest.update(f"{path} {values.dtype} {values.shape}".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()
+
+
+def _names(sources: Sequence[str]) -> list[str]:
+    """Returns a name for each source: as much of the end of its path as tells it from others."""
+    parts = [
+        Path(source).resolve().parts if Path(source).exists() else Path(source).parts
+        for source in sources
+    ]
+    for number, own in enumerate(parts):
+        if own in parts[:number]:
+            raise UserError(f"{sources[number]} is named twice. Each network is one row.")
+    names = []
+    for own in parts:
+        others = [other for other in parts if other != own]
+        lengths = range(1, len(own) + 1)
+        differs = (k for k in lengths if all(own[-k:] != other[-k:] for other in others))
+        names.append("/".join(own[-next(differs, len(own)) :]))
+    short = [name.removesuffix(".safetensors").removesuffix(".json") for name in names]
+    return short if len(set(short)) == len(short) else names

@@ -1,0 +1,1 @@
+"""What all commands share: flags from configs, errors, processes, JAX settings, --list."""
