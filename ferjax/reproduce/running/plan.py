@@ -97,15 +97,18 @@ def _chosen(config: ReproduceConfig, paper: Paper) -> Sequence[Experiment]:
 def left_out_of_smoke(paper: Paper) -> dict[str, str]:
     """Returns the experiments that a smoke run leaves out, with the reason.
 
-    It takes the first with each role and each recipe, but no readings of large networks.
+    It takes the first with each role and each recipe, but no readings of large networks, and no
+    guided networks, which need weights.
     """
     seen: set[tuple[str, str]] = set()
     left_out = {}
     for one in paper.experiments:
         recipe = RECIPES.get(one.recipe)
-        model = str(one.settings.get("model", recipe.model if recipe else ""))
+        settings = {**(recipe.settings if recipe else {}), **one.settings}
+        model = str(settings.get("model", recipe.model if recipe else ""))
         facts = {("role", one.role), ("recipe", one.recipe + str(one.settings.get("features")))}
-        if facts <= seen or (one.role == "reading" and model.startswith(_LARGE)):
+        large_reading = one.role == "reading" and model.startswith(_LARGE)
+        if facts <= seen or large_reading or settings.get("guide"):
             left_out[one.name] = "--smoke leaves it out"
         else:
             seen |= facts
