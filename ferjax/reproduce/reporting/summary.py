@@ -37,7 +37,8 @@ def sentences_of(
       open_points: of the report.
       smoke: whether nothing can be decided.
     """
-    return [_verdicts(rows, smoke=smoke), _disagreement(rows), _moves(open_points)]
+    moves = _moves([] if smoke else open_points)
+    return [_verdicts(rows, smoke=smoke), _disagreement(rows), moves]
 
 
 def _verdicts(rows: Sequence[Row], *, smoke: bool) -> str:
@@ -86,7 +87,7 @@ def _disagreement(rows: Sequence[Row]) -> str:
 def _moves(open_points: Sequence[Mapping[str, Any]]) -> str:
     tried = [point for point in open_points if point["moves"] is not None]
     if not tried:
-        return "What the paper leaves open was not varied."
+        return "What the paper leaves open was not varied, or not with numbers that count."
     most = max(tried, key=lambda point: point["moves"])
     values = "; ".join(f"{one['value']}: {one['text']}" for one in most["tried"] if one["text"])
     return (

@@ -12,13 +12,16 @@ from ferjax.config.reproduce_config import ReproduceConfig
 from ferjax.config.train_config import TrainConfig
 from ferjax.data.splits.protocols.registry import PROTOCOLS
 from ferjax.errors import UserError, unknown_name
-from ferjax.recipes import resolve
+from ferjax.recipes import RECIPES, resolve
 from ferjax.reproduce.experiment_table import ROLES, Experiment
 from ferjax.reproduce.paper_table import Paper
 from ferjax.reproduce.running.at_hand import AtHand, dataset_of, has_test
 
 # Settings of `--smoke`, beside those of launch.train's: one size that fits every network.
 _SMOKE: Mapping[str, Any] = {"smoke": True, "image_size": 32, "limit": 16, "batch_size": 8}
+# Networks that take long to compile, and what stands for them with --smoke.
+_LARGE = ("efficientnet", "resnet")
+_SMALLER = {"efficientnet_b1": "efficientnet_b0", "resnet50": "resnet18"}
 # Protocols for a copy of the data that lacks the test split.
 _WITHOUT_TEST = ("publictest_is_test",)
 
@@ -94,22 +97,21 @@ def _chosen(config: ReproduceConfig, paper: Paper) -> Sequence[Experiment]:
 def left_out_of_smoke(paper: Paper) -> dict[str, str]:
     """Returns the experiments that a smoke run leaves out, with the reason.
 
-    It takes those that are the first with their role, their network or their data set, and those
-    that others start from.
+    It takes the first with each role and each recipe, but no readings of large networks, and no
+    guided networks, which need weights.
     """
     seen: set[tuple[str, str]] = set()
-    needed = {one.after for one in paper.experiments}
     left_out = {}
     for one in paper.experiments:
-        network = [str(one.settings.get(name, "")) for name in ("model", "jumper", "features")]
-        facts = {
-            ("role", one.role),
-            ("network", " ".join([one.recipe, *network])),
-            ("dataset", str(one.settings.get("dataset", ""))),
-        }
-        if facts <= seen and one.name not in needed:
-            left_out[one.name] = "--smoke leaves it out: it differs in settings only"
-        seen |= facts
+        recipe = RECIPES.get(one.recipe)
+        settings = {**(recipe.settings if recipe else {}), **one.settings}
+        model = str(settings.get("model", recipe.model if recipe else ""))
+        facts = {("role", one.role), ("recipe", one.recipe + str(one.settings.get("features")))}
+        large_reading = one.role == "reading" and model.startswith(_LARGE)
+        if facts <= seen or large_reading or settings.get("guide"):
+            left_out[one.name] = "--smoke leaves it out"
+        else:
+            seen |= facts
     return left_out
 
 
@@ -166,8 +168,11 @@ def _train_config(
             more["pretrained"] = at_hand.weights[network]
     wanted = {name: value for name, value in {**given, **more}.items() if value is not None}
     plain = _resolved(experiment, wanted)
-    changes = _smoke(plain, experiment) if config.smoke else _changes(config, plain, departs)
-    return _resolved(experiment, {**wanted, **changes})
+    if config.smoke:
+        recipe = RECIPES.get(experiment.recipe)
+        wanted = {**(recipe.settings if recipe else {}), **wanted, **_smoke(plain, experiment)}
+        return _resolved(experiment, wanted)
+    return _resolved(experiment, {**wanted, **_changes(config, plain, departs)})
 
 
 def _baseline_config(
@@ -227,9 +232,11 @@ def _changes(config: ReproduceConfig, plain: TrainConfig, departs: list[str]) ->
 
 
 def _smoke(plain: TrainConfig, experiment: Experiment) -> dict[str, Any]:
-    """Returns the settings of `--smoke`: random weights, one epoch of each phase."""
+    """Returns the settings of `--smoke`: random weights, an epoch a phase, small networks."""
     epochs = tuple(1 for _ in values_of(plain.epochs))
     changes = {**_SMOKE, "epochs": epochs if len(epochs) > 1 else 1, "eval_every": 1}
     if not experiment.after:
         changes["pretrained"] = "none"
+    if plain.model in _SMALLER:
+        changes |= {"model": _SMALLER[plain.model], "recipe": "default"}
     return changes

@@ -1,7 +1,8 @@
 """Trains the planned runs, one after the other; what is done is skipped, what fails is noted."""
 
+import contextlib
 import gc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import jax
 from ferjax.baselines.baseline_folder import finished_baseline
 from ferjax.baselines.run_baseline import run_baseline
 from ferjax.config.baseline_config import BaselineConfig
+from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
 from ferjax.experiment import run_train
 from ferjax.reproduce.run_result import RunResult
@@ -61,7 +63,12 @@ def run_experiments(
     if done:
         say(f"{len(done)} of {len(runs)} runs were finished before", progress)
     failed: dict[str, str] = {}
-    with ending_as_ctrl_c(), _bar(len(runs), len(done), progress) as bar:
+    quick = any(isinstance(run.config, TrainConfig) and run.config.smoke for run in runs)
+    with (
+        ending_as_ctrl_c(),
+        _quick_compilation(quick),
+        _bar(len(runs), len(done), progress) as bar,
+    ):
         for run in runs:
             name, before = run.experiment.name, bar.n
             failure = _failure_before(run, failed)
@@ -106,11 +113,22 @@ def _run_and_store(
     except UserError as error:
         return str(error)
     finally:
-        # No other run uses its compiled programs.
-        if not finished:
+        # No other run uses its compiled programs; of small runs they take more time than memory.
+        if not finished and not jax.config.read("jax_disable_most_optimizations"):
             jax.clear_caches()
             gc.collect()
     return None
+
+
+@contextlib.contextmanager
+def _quick_compilation(quick: bool) -> Iterator[None]:
+    """Compiles quickly instead of well within its block, for runs of a few steps."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", quick or before)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_disable_most_optimizations", before)
 
 
 def _is_finished(run: PlannedRun) -> bool:

@@ -58,7 +58,7 @@ def test_every_experiment_of_every_paper_can_be_planned(name: str) -> None:
         assert run.config.limit in (16, 28)
         assert run.epochs <= 2
     kept = [one for one in original.experiments if one.name not in left_out]
-    assert {one.role for one in kept} == {one.role for one in original.experiments}
+    assert {one.role for one in kept} >= {one.role for one in original.experiments} - {"reading"}
 
 
 def test_flags_make_proxies() -> None:
