@@ -64,8 +64,10 @@ def _check_config(config: BaselineConfig) -> None:
         old = dict(json.loads(path.read_text("utf-8")))
     except (OSError, ValueError, TypeError):
         raise UserError(f"{path} is damaged or missing; give another --workdir.") from None
-    if old.get("model") != config.model or (found := differences(old, config)):
-        what = "another run" if old.get("model") != config.model else "; ".join(found)
+    is_other = old.get("model") != config.model
+    found = [] if is_other else differences(old, config)
+    if is_other or found:
+        what = "another run" if is_other else "; ".join(found)
         raise UserError(
             f"--workdir={config.folder} holds another configuration ({what}). Nothing was written;"
             " give another folder."

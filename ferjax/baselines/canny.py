@@ -8,6 +8,8 @@ References:
   Canny, "A Computational Approach to Edge Detection", IEEE PAMI 8(6), 1986.
 """
 
+from typing import Any
+
 import numpy as np
 from scipy import ndimage
 
@@ -52,7 +54,9 @@ def canny_edges(
     # In a flat image every gradient is rounding.
     floor = 1e-9 * np.abs(images).max((1, 2), initial=0, keepdims=True)
     candidates = _is_maximum(down, right, magnitude) & (magnitude > np.maximum(low * high, floor))
-    parts, count = ndimage.label(candidates, _NEIGHBOURS)
+    # SciPy's annotation leaves out that it returns two values.
+    labelled: Any = ndimage.label(candidates, _NEIGHBOURS)
+    parts, count = labelled
     is_edge = np.zeros(count + 1, bool)
     is_edge[parts[candidates & (magnitude >= high)]] = True
     return is_edge[parts] & candidates

@@ -38,8 +38,10 @@ def phog_features(
         (np.mod(lower, bins).astype(np.intp), (1 - upper_share) * weight),
         (np.mod(lower + 1, bins).astype(np.intp), upper_share * weight),
     ]
+    (first, share), (second, rest) = nearest
     parts = [
-        sum(grid_histograms(index, bins, 2**level, share) for index, share in nearest)
+        grid_histograms(first, bins, 2**level, share)
+        + grid_histograms(second, bins, 2**level, rest)
         for level in range(levels + 1)
     ]
     features = np.concatenate([part.reshape(len(images), -1) for part in parts], axis=1)

@@ -33,7 +33,7 @@ def open_onnx(path: Path) -> Source:
       UserError: the file is damaged or truncated, or its weights lie in another file.
     """
     try:
-        graph = read_graph(memoryview(np.memmap(path, np.uint8, "r")))
+        graph = read_graph(memoryview(np.asarray(np.memmap(path, np.uint8, "r"))))
     except ExternalDataError as error:
         raise UserError(
             f"{path}: the tensor {str(error)!r} lies in another file, expected one file with all"

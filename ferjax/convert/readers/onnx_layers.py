@@ -47,8 +47,9 @@ def layers_of(graph: OnnxGraph) -> tuple[OnnxLayer, ...]:
                 layers.append(OnnxLayer(node, stored, not attributes.get("transB"), output))
         elif node.operation == "MatMul" and stored:
             following = readers.get(output)
-            is_bias = following is not None and following.operation == "Add"
-            biases = [n for n in following.inputs if n in graph.tensors] if is_bias else []
+            biases = []
+            if following and following.operation == "Add":
+                biases = [name for name in following.inputs if name in graph.tensors]
             if following and biases and len(graph.tensors[biases[0]].shape) == 1:
                 layers.append(OnnxLayer(node, (*stored, *biases), True, following.outputs[0]))
             else:

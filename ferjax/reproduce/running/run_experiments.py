@@ -137,7 +137,7 @@ def _is_finished(run: PlannedRun) -> bool:
 
 def _bar(total: int, done: int, progress: bool) -> Any:
     shape = "{desc}: {n:.1f}/{total} |{bar}| {elapsed}, {remaining} left{postfix}"
-    bar = tqdm(
+    bar: Any = tqdm(
         total=total,
         initial=done,
         desc="runs",
