@@ -5,6 +5,7 @@ them into those of the library that the network comes from.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,9 @@ def open_onnx(path: Path) -> Source:
       UserError: the file is damaged or truncated, or its weights lie in another file.
     """
     try:
-        graph = read_graph(memoryview(np.asarray(np.memmap(path, np.uint8, "r"))))
+        # Python 3.11 has no name for what NumPy's arrays are to memoryview.
+        mapped: Any = np.memmap(path, np.uint8, "r")
+        graph = read_graph(memoryview(mapped))
     except ExternalDataError as error:
         raise UserError(
             f"{path}: the tensor {str(error)!r} lies in another file, expected one file with all"
