@@ -83,7 +83,7 @@ def ours_text(row: Row) -> str:
 
 def honest_text(row: Row) -> str:
     """Returns the same by the honest protocol."""
-    if row.honest is None or row.claim.honest is None:
+    if row.honest is None or row.honest.ours is None or row.claim.honest is None:
         return ""
     metric = METRICS[row.claim.honest.metric]
     if row.claim.kind == "better":
