@@ -97,22 +97,24 @@ def _chosen(config: ReproduceConfig, paper: Paper) -> Sequence[Experiment]:
 def left_out_of_smoke(paper: Paper) -> dict[str, str]:
     """Returns the experiments that a smoke run leaves out, with the reason.
 
-    It takes the first with each role and each recipe, but no readings of large networks, and no
-    guided networks, which need weights.
+    It takes the first with each role and each recipe, and what they start from, but no readings of
+    large networks, and no guided networks, which need weights.
     """
     seen: set[tuple[str, str]] = set()
     left_out = {}
+    sources = {one.after for one in paper.experiments}
     for one in paper.experiments:
         recipe = RECIPES.get(one.recipe)
         settings = {**(recipe.settings if recipe else {}), **one.settings}
         model = str(settings.get("model", recipe.model if recipe else ""))
         facts = {("role", one.role), ("recipe", one.recipe + str(one.settings.get("features")))}
         large_reading = one.role == "reading" and model.startswith(_LARGE)
-        if facts <= seen or large_reading or settings.get("guide"):
+        if facts <= seen or large_reading or settings.get("guide") or one.name in sources:
             left_out[one.name] = "--smoke leaves it out"
         else:
             seen |= facts
-    return left_out
+    needed = {one.after for one in paper.experiments if one.name not in left_out}
+    return {name: why for name, why in left_out.items() if name not in needed}
 
 
 def planned_run(

@@ -73,7 +73,7 @@ def run_experiments(
             name, before = run.experiment.name, bar.n
             failure = _failure_before(run, failed)
             if failure is None:
-                failure = _run_and_store(run, out, wanted.get(name, ()), bar, train)
+                failure = _run_and_store(run, out, wanted.get(name, ()), bar, train, progress)
             if failure and name not in failed:
                 failed[name] = failure
                 say(f"{name} could not be run: {failure}", progress)
@@ -91,7 +91,7 @@ def _failure_before(run: PlannedRun, failed: Mapping[str, str]) -> str | None:
 
 
 def _run_and_store(
-    run: PlannedRun, out: Path, wanted: Wanted, bar: Any, train: Train
+    run: PlannedRun, out: Path, wanted: Wanted, bar: Any, train: Train, progress: bool
 ) -> str | None:
     """Trains one run and stores its result; returns why it failed, or None."""
     before, epochs = bar.n, run.epochs
@@ -108,7 +108,7 @@ def _run_and_store(
         summary = train(run, seen)
         result = finished_result(out, run, wanted)
         if not finished:
-            say(f"{run.name}: {summary}", bar.shown)
+            say(f"{run.name}: {summary}", progress)
         assert isinstance(result, RunResult)
     except UserError as error:
         return str(error)
@@ -137,12 +137,10 @@ def _is_finished(run: PlannedRun) -> bool:
 
 def _bar(total: int, done: int, progress: bool) -> Any:
     shape = "{desc}: {n:.1f}/{total} |{bar}| {elapsed}, {remaining} left{postfix}"
-    bar: Any = tqdm(
+    return tqdm(
         total=total,
         initial=done,
         desc="runs",
         bar_format=shape,
         disable=None if progress else True,
     )
-    bar.shown = progress
-    return bar
