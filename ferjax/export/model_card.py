@@ -36,9 +36,9 @@ _NOT_FOR = (
     "It names the expression that people see in a picture, not what the person feels.",
     "Not for decisions about people: hiring, work, education, insurance, police, border, credit,"
     " health.",
-    "The EU AI Act (Regulation 2024/1689, Article 5(1)(f)) prohibits inferring emotions at work and"
-    " in education, but for medical and safety reasons; elsewhere such systems are high-risk (Annex"
-    " III), and people must be told (Article 50(3)).",
+    "The EU AI Act (Regulation 2024/1689, Article 5(1)(f)) prohibits inferring emotions at the"
+    " workplace and in education, except for medical or safety reasons. Where it is allowed, such"
+    " systems are high-risk (Annex III), and people must be told (Article 50(3)).",
     "An image that shows no face gets probabilities too: they mean nothing.",
     "The training faces were collected on the web: age, skin colour, culture, pose and light are"
     " not balanced, and errors differ between groups of people. They were not measured here.",

@@ -123,7 +123,7 @@ def write_summary(
     Raises:
       UserError: the file cannot be written.
     """
-    order = sorted(chosen.most, key=lambda k: -chosen.counts[k])
+    order = [k for k in _by_count(chosen, len(classes)) if k in chosen.most]
     uncertain = [face for face in chosen.least if max(face.probabilities) < _CERTAIN]
     page = render_page(
         "predictions.html",
@@ -152,8 +152,13 @@ def _shares(chosen: Chosen, classes: Sequence[str]) -> list[dict[str, str]]:
             "mean": f"{100 * float(chosen.means[k]) if chosen.total else 0.0:.1f}",
             "colour": colours[classes[k]],
         }
-        for k in sorted(range(len(classes)), key=lambda k: -chosen.counts.get(k, 0))
+        for k in _by_count(chosen, len(classes))
     ]
+
+
+def _by_count(chosen: Chosen, classes: int) -> list[int]:
+    """Returns the emotions by falling number of faces, equal ones in the order of the network."""
+    return sorted(range(classes), key=lambda k: -chosen.counts.get(k, 0))
 
 
 def _faces(

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import ferjax
+from ferjax.errors import printable
 from ferjax.serve.answers import (
     Answer,
     Faces,
@@ -33,6 +34,11 @@ _DESCRIPTION = (
 _NO_TELEMETRY = dict.fromkeys(("tracing", "metrics", "logs", "auto_configure"), False)
 # Always allowed names; addresses in numbers are allowed too.
 _LOCAL_NAMES = ("localhost",)
+# Status → what is said of an address that is not served, or not by this method.
+_REASONS = {
+    404: "{path}: there is no such address; /api lists all",
+    405: "{path} does not take {method}; expected {allowed} (/api says what it answers)",
+}
 
 
 def make_app(service: Service) -> Guard:
@@ -142,11 +148,11 @@ def _add_api(app: Any, service: Service) -> None:
 
 def _add_pages(app: Any, service: Service) -> None:
     """Adds what people and machines look at: pages, their files, health and metrics."""
+    from fastapi import Request
     from fastapi.responses import HTMLResponse, JSONResponse, Response
     from starlette.staticfiles import StaticFiles
 
     page = first_page(service.recogniser, service.limits, service.config.rate)
-    about_api = ""
     hidden: dict[str, Any] = {"include_in_schema": False}
     app.mount("/static", StaticFiles(directory=STATIC_FOLDER), name="static")
 
@@ -155,10 +161,8 @@ def _add_pages(app: Any, service: Service) -> None:
         return HTMLResponse(page)
 
     @app.get("/api", **hidden)
-    async def api() -> Response:
-        nonlocal about_api
-        about_api = about_api or api_page(app.openapi())
-        return HTMLResponse(about_api)
+    async def api(request: Request) -> Response:
+        return HTMLResponse(api_page(app.openapi(), str(request.base_url)))
 
     @app.get("/health", tags=["about"], summary="Health")
     async def health() -> Response:
@@ -195,6 +199,7 @@ def _add_refusals(app: Any) -> None:
     from fastapi import Request
     from fastapi.exceptions import RequestValidationError
     from fastapi.responses import JSONResponse
+    from starlette.datastructures import Headers
     from starlette.exceptions import HTTPException
     from starlette.requests import ClientDisconnect
 
@@ -209,7 +214,13 @@ def _add_refusals(app: Any) -> None:
 
     @app.exception_handler(HTTPException)
     async def unknown(request: Request, error: HTTPException) -> JSONResponse:
-        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+        reason = _REASONS.get(error.status_code, "{detail}").format(
+            detail=error.detail,
+            method=request.method,
+            path=printable(request.url.path),
+            allowed=Headers(error.headers).get("allow", "another method"),
+        )
+        return JSONResponse({"error": reason}, error.status_code, error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def wrong_query(request: Request, error: RequestValidationError) -> JSONResponse:

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from ferjax.data.decoding.image_file import decode_opened, resize_image
-from ferjax.errors import UserError
+from ferjax.errors import UserError, unknown_name
 from ferjax.explain.explainer import DEFAULT_METHOD, Explainer
 from ferjax.explain.methods import METHODS
 from ferjax.explain.overlay import legible_overlay
@@ -58,11 +58,15 @@ def explained_face(
       Refused: no picture, too many pixels, no such face, method or emotion.
     """
     image = open_picture(file, limits)
+    methods = available_methods(explainer)
     try:
+        if method is not None and method not in methods:
+            # The explainer would call it a flag.
+            raise unknown_name("method", method, methods)
         pixels = decode_opened(image, file.name, len(file.data))
         pairs = rows_and_faces(Input(file.name, Path(file.name)), pixels, settings)
         crop = _crop_of([crop for _, crop in pairs if crop is not None], face)
-        found = explainer(crop, method or available_methods(explainer)[0], emotion)
+        found = explainer(crop, method or methods[0], emotion)
     except UserError as error:
         raise Refused(422, str(error)) from None
     return _png(legible_overlay(crop, found.maps[0]))

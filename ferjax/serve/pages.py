@@ -56,8 +56,13 @@ def first_page(recogniser: Recogniser, limits: Limits, rate: int) -> str:
     )
 
 
-def api_page(document: Mapping[str, Any]) -> str:
-    """Returns the page about the API, from its OpenAPI document."""
+def api_page(document: Mapping[str, Any], address: str) -> str:
+    """Returns the page about the API.
+
+    Args:
+      document: its OpenAPI document.
+      address: of the server, as its reader has called it, with a slash at the end.
+    """
     routes = [
         {"path": path, "method": method.upper(), **route, "about": _text(route["description"])}
         for path, methods in document["paths"].items()
@@ -68,7 +73,8 @@ def api_page(document: Mapping[str, Any]) -> str:
         for name, schema in document["components"]["schemas"].items()
         if "properties" in schema
     }
-    return _render("api.html", {"routes": routes, "schemas": schemas, "info": document["info"]})
+    values = {"routes": routes, "schemas": schemas, "info": document["info"], "address": address}
+    return _render("api.html", values)
 
 
 def _text(description: str) -> Markup:

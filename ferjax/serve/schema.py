@@ -15,6 +15,8 @@ _BOX = ("left", "top", "width", "height")
 _REFUSALS: Mapping[int | str, str] = {
     400: "No file, several where one is expected, or a form that cannot be read.",
     403: "A page of another site sent it.",
+    404: "No such address.",
+    405: "Another method than the header Allow names.",
     408: "The body took too long.",
     413: "Too many bytes, pixels, pictures or frames.",
     415: "Another content type.",
@@ -101,7 +103,11 @@ def answer_schemas(classes: Sequence[str]) -> dict[str, dict[str, Any]]:
                 "Prediction set: it holds the true emotion with the probability that /api/card"
                 " states. Missing without a calibration.",
             ),
-            "face": _of("integer", "Number of the face in its picture, the largest first, from 0."),
+            "face": _of(
+                "integer",
+                "Number of the face in its picture, from 0, in the order of the detector: of MTCNN"
+                " the largest first.",
+            ),
             **place,
             "score": {**number, "description": "Probability that it is a face."},
             "landmarks": {
@@ -175,7 +181,11 @@ def documented(answer: str, *, several: bool, kind: str = "image/*") -> dict[str
         "openapi_extra": {
             "requestBody": {
                 "required": True,
-                "content": {"multipart/form-data": form, kind: {"schema": file}},
+                "content": {
+                    "multipart/form-data": form,
+                    kind: {"schema": file},
+                    "application/octet-stream": {"schema": file},
+                },
             }
         },
     }

@@ -18,6 +18,8 @@ from ferjax.serve.limits import Limits, Refused
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
 _MULTIPART = "multipart/form-data"
 _MOST_NAME = 255
+# Names of files in the text of one refusal.
+_MOST_NAMES = 3
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _BUSY_RETRY_SECONDS = 2
 
@@ -102,8 +104,12 @@ async def uploaded(
                     files = [Upload(_name_of(request.query_params.get("name")), data)]
         except TimeoutError:
             raise Refused(408, f"the body took more than {limits.seconds:.0f} s") from None
-        if not files or not any(file.data for file in files):
-            raise Refused(400, "no file in the request, or an empty one")
+        if not files:
+            raise Refused(400, "no file in the form; send one as a field with a file name")
+        if not any(file.data for file in files):
+            names = ", ".join(file.name for file in files[:_MOST_NAMES])
+            more = f" and {len(files) - _MOST_NAMES} more" if len(files) > _MOST_NAMES else ""
+            raise Refused(400, f"{names}{more}: empty (0 bytes); send the file again")
         yield files
 
 

@@ -12,6 +12,7 @@ import re
 import select
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -104,6 +105,9 @@ def _set_logs() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.basicConfig(format="%(message)s")
     logging.getLogger("ferjax").setLevel(logging.INFO if sys.stderr.isatty() else logging.WARNING)
+    # Pillow warns of pictures from half of the number of pixels on at which ferjax refuses them
+    # itself, with the name of the file; at the end of the filters, so that those of -W win.
+    warnings.filterwarnings("ignore", "Image size .* exceeds limit", append=True)
 
 
 def interrupt_status(error: KeyboardInterrupt) -> int:

@@ -18,6 +18,13 @@ def main(arguments):
     match arguments:
         case ["stop"]:
             raise KeyboardInterrupt
+        case ["large picture"]:
+            import io
+            from PIL import Image
+            from ferjax.data.decoding.image_file import decode_image
+            Image.new("L", (300, 200)).save(file := io.BytesIO(), "PNG")
+            Image.MAX_IMAGE_PIXELS = 50_000
+            print(decode_image(file.getvalue(), "a.png").shape)
         case ["inner"]:
             raise BrokenPipeError("of a worker process")
         case ["print"]:
@@ -52,6 +59,12 @@ def end(*arguments: str, **options: object) -> "subprocess.CompletedProcess[str]
 def test_only_a_command_with_resume_speaks_of_it(entry_point: str, message: str) -> None:
     done = end(entry_point, "stop")
     assert (done.returncode, done.stderr) == (130, message)
+
+
+def test_pictures_within_the_limit_raise_no_warning() -> None:
+    """Pillow's own begins at half of it."""
+    done = end("predict", "large picture", stdout=subprocess.PIPE)
+    assert (done.stdout, done.stderr) == ("(200, 300, 1)\n", "")
 
 
 @pytest.mark.parametrize("arguments", [("predict", "print"), ("train", "--help")])

@@ -59,6 +59,9 @@ def test_the_page_is_whole_and_opens_offline(tmp_path: Path) -> None:
     assert len(images) == 8 + 8 + 15
     assert all(str(image["src"]).startswith("data:image/") for image in images)
     assert all(image["alt"] for image in images)
+    # Ten faces each: the sections have the order of the table, although a happy face came first.
+    assert text.index("<h2>Most clearly anger") < text.index("<h2>Most clearly happiness")
+    assert text.index('<th scope="row">anger') < text.index('<th scope="row">happiness')
 
 
 def test_only_uncertain_faces_are_called_so(tmp_path: Path) -> None:

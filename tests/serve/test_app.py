@@ -135,7 +135,7 @@ def test_the_explanation_is_that_of_the_crop(
     assert np.corrcoef(coarse.ravel(), heat.ravel())[0, 1] > 0.7
     for query, reason in (
         ("emotion=boredom", "unknown emotion"),
-        ("method=guess", "unknown --method 'guess'"),
+        ("method=guess", "unknown method 'guess'"),
         ("face=1", "face=1: 1 faces were found"),
         ("face=-1", "face=-1: 1 faces were found"),
         ("face=x", "face: Input should be a valid integer"),

@@ -56,7 +56,7 @@ def noise(side: int) -> np.ndarray:
         (png_header(40, 40), "image/png", 422, "cannot be read as an image"),
         (png_header(2000, 2000), "image/png", 413, "more than 1,000,000 pixels"),
         (png_header(60000, 60000), "image/png", 413, "more than 1,000,000 pixels"),
-        (b"", "image/png", 400, "no file"),
+        (b"", "image/png", 400, "picture: empty (0 bytes)"),
         (b"hello", "text/plain", 415, "content type text/plain; expected multipart/form-data or"),
         (b"hello", "", 415, "content type none"),
         (b"{}", "application/x-www-form-urlencoded", 415, "expected multipart/form-data"),
@@ -72,6 +72,33 @@ def test_no_picture(client: Any, data: bytes, kind: str, status: int, reason: st
         assert answer.status_code == status, (path, answer.text)
         assert reason in answer.json()["error"]
     assert client.post("/api/crops").status_code == 415
+
+
+def test_empty_files_are_named(client: Any) -> None:
+    for names, said in ((["a.png"], "a.png"), ([*"abcde"], "a, b, c and 2 more")):
+        answer = client.post("/api/table", files=form(*((name, b"") for name in names)))
+        assert answer.status_code == 400
+        assert answer.json()["error"].startswith(f"{said}: empty (0 bytes)")
+    without = client.post("/api/table", files={"no": (None, "file")})
+    assert "no file in the form" in without.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "reason"),
+    [
+        ("GET", "/api/faces", 405, "/api/faces does not take GET; expected POST"),
+        ("POST", "/", 405, "/ does not take POST; expected GET"),
+        ("POST", "/static/page.css", 405, "expected GET, HEAD"),
+        ("GET", "/api/nothing", 404, "/api/nothing: there is no such address"),
+        ("GET", "/static/no.css", 404, "/static/no.css: there is no such address"),
+    ],
+)
+def test_wrong_addresses_and_methods_say_so(
+    client: Any, method: str, path: str, status: int, reason: str
+) -> None:
+    answer = client.request(method, path)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/json")
+    assert reason in answer.json()["error"]
 
 
 def test_a_body_without_a_stated_length_is_counted_as_it_comes(client: Any) -> None:

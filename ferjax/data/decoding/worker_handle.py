@@ -50,7 +50,9 @@ class DecodeProcess:
         self._shared_file = _unnamed_file()
         # The last entry is needed if an import hook (editable install) found ferjax.
         path = [*map(os.path.abspath, sys.path), str(Path(__file__).parents[3])]
-        options = ["-P", "-S", "-X", f"utf8={sys.flags.utf8_mode}", "-c", _BOOT]
+        # Pillow's warning of many pixels; how many are too many is decided in this process.
+        quiet = ["-W", "ignore:Image size"]
+        options = ["-P", "-S", *quiet, "-X", f"utf8={sys.flags.utf8_mode}", "-c", _BOOT]
         try:
             self._process = subprocess.Popen(
                 [sys.executable, *options, str(self._shared_file), *path],

@@ -1,12 +1,25 @@
 """Groups the rows of the gallery: only runs that are judged on the same images share a table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ferjax.tools.gallery.entry import Entry
 
 # Entries of the protocol that may differ between runs on the same images, and change the numbers.
 _COMPARED = ("crop origin", "selection", "test-time augmentation", "classes as trained")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What differs between the runs of a table.
+
+    Attributes:
+      text: what it is.
+      values: each value with the names of the runs that have it; empty where the text says all.
+    """
+
+    text: str
+    values: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -25,7 +38,7 @@ class Group:
     digest: str
     images: int | None
     entries: tuple[Entry, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Difference, ...]
 
 
 def group_entries(entries: Sequence[Entry]) -> tuple[list[Group], list[Entry]]:
@@ -72,20 +85,33 @@ def _group(dataset: str, digest: str, found: list[Entry]) -> Group:
         lacking = sum("test" not in entry.scores for entry in found)
         if 0 < lacking < len(found):
             notes.append(f"{lacking} of {len(found)} runs have no test split.")
-    notes += _different_protocols(found)
     images = counts.pop() if len(counts) == 1 else None
-    return Group(dataset, digest, images, tuple(found), tuple(notes))
+    differences = (*map(Difference, notes), *_different_protocols(found))
+    return Group(dataset, digest, images, tuple(found), differences)
 
 
-def _different_protocols(found: Sequence[Entry]) -> Iterator[str]:
+def _different_protocols(found: Sequence[Entry]) -> Iterator[Difference]:
+    sizes = ((entry, _image_size(entry.protocol.get("input"))) for entry in found)
+    yield from _difference("Image size (in storage → as the network sees it) differs:", sizes)
     for key in _COMPARED:
-        values: dict[str, list[str]] = {}
-        for entry in found:
-            if key in entry.protocol:
-                values.setdefault(str(entry.protocol[key]), []).append(entry.folder.name)
-        if len(values) > 1:
-            texts = (f"{text} ({_some(names)})" for text, names in values.items())
-            yield f"Protocols differ in {key}: {'; '.join(texts)}."
+        values = ((entry, str(entry.protocol.get(key, ""))) for entry in found)
+        yield from _difference(f"Protocols differ in {key}:", values)
+
+
+def _difference(text: str, values: Iterable[tuple[Entry, str]]) -> Iterator[Difference]:
+    """Yields a difference if the known values, those that are not empty, are not all the same."""
+    names: dict[str, list[str]] = {}
+    for entry, value in values:
+        if value:
+            names.setdefault(value, []).append(entry.folder.name)
+    if len(names) > 1:
+        yield Difference(text, tuple((value, _some(those)) for value, those in names.items()))
+
+
+def _image_size(protocol_input: object) -> str:
+    """Returns `64x64 → 48x48` of a protocol's line on its input, or an empty text."""
+    size = str(protocol_input or "").partition(",")[0]
+    return size if "→" in size else ""
 
 
 def _some(names: Sequence[str], most: int = 3) -> str:

@@ -32,6 +32,11 @@ def group_table(group: Group, page_folder: Path) -> dict[str, Any]:
     return {"heading": f"val{images}{fingerprint_of}", "notes": group.notes, "rows": rows}
 
 
+def drawn_rows(group: Group) -> int:
+    """Returns the number of rows of a group with those of the runs within series and searches."""
+    return sum(1 + len(entry.children[:_MOST_CHILDREN]) for entry in group.entries)
+
+
 def row_without_numbers(entry: Entry, page_folder: Path) -> dict[str, Any]:
     """Returns the row of a run that has no report, or none that can be read."""
     row = _row(entry, page_folder, (0.0, 1.0))

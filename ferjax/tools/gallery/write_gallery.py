@@ -12,7 +12,7 @@ from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.progress_bar import tqdm
 from ferjax.tools.gallery.entry import Entry
 from ferjax.tools.gallery.group_entries import Group, group_entries
-from ferjax.tools.gallery.page_rows import group_table, row_without_numbers
+from ferjax.tools.gallery.page_rows import drawn_rows, group_table, row_without_numbers
 from ferjax.tools.gallery.read_series import read_entry
 from ferjax.tools.gallery.run_folders import find_run_folders
 
@@ -42,7 +42,7 @@ def run_gallery(config: GalleryConfig, places: Sequence[str]) -> list[str]:
     entries = [read_entry(folder) for folder in bar]
     groups, others = group_entries(entries)
     write_atomically(out, _page(groups, others, out.parent))
-    rows = sum(len(group.entries) for group in groups)
+    rows = sum(map(drawn_rows, groups))
     counted = f"{_count(rows, 'row')} in {_count(len(groups), 'table')}"
     return [
         *(f"left out: {note}" for note in notes),

@@ -316,7 +316,9 @@ def test_the_table_has_answered_pictures_within_the_limits(open_page: Callable[.
         assert not page.is_visible("#table")
         files = [picture_file(scene(GROUP[k]), f"{k}.png") for k in range(3)]
         page.set_input_files("#pictures", [files[0], text, *files[1:]])
-        page.wait_for_selector("#state:has-text('4 pictures, ')")
+        page.wait_for_selector("#state:has-text('1 of the pictures has no answer')")
+        names = page.locator("#picture-results h3").all_inner_texts()
+        assert names == ["0.png", "b.png", "1.png", "2.png", "b.png"]
         page.evaluate("() => { settings.pictures = 2; }")
         with page.expect_download() as download:
             page.click("#table")
@@ -384,6 +386,18 @@ def test_by_keyboard_alone(open_page: Callable[..., Any]) -> None:
         page.keyboard.press("Escape")
         assert not page.is_visible("#explain")
         assert page.evaluate("() => document.activeElement.textContent") == "Explain"
+
+
+def test_a_small_face_is_shown_four_times_as_large_at_most(open_page: Callable[..., Any]) -> None:
+    face = scene(GROUP[0], side=240)[30:270:5, 40:280:5]
+    for size in (WIDE, NARROW):
+        with open_page(size) as page:
+            page.set_input_files("#pictures", picture_file(face))
+            page.wait_for_selector("#picture-results .face")
+            box = page.locator("#picture-results img").bounding_box()
+            assert (face.shape[1], round(box["width"])) == (48, 192)
+            assert "Prediction set: " in page.inner_text("#picture-results .set")
+            assert fits(page)
 
 
 def test_names_with_markup_and_files_that_are_no_pictures(open_page: Callable[..., Any]) -> None:

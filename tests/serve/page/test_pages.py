@@ -103,11 +103,14 @@ def test_a_run_without_card_and_calibration(
 
 def test_the_api_page_shows_every_route(client: Any, page: str) -> None:
     document = client.get("/openapi.json").json()
-    text = api_page(document)
+    text = api_page(document, "http://127.0.0.1:8000/")
     for path in document["paths"]:
         assert f"<code>{path}</code>" in text
     assert "<code>faces=auto</code> searches" in text
     assert client.get("/api").text == text
+    assert text.count("http://127.0.0.1:8000/api/") == 3
+    elsewhere = client.get("/api", headers={"Host": "localhost:8719"}).text
+    assert elsewhere == text.replace("127.0.0.1:8000", "localhost:8719")
     assert client.get("/").text.startswith("<!doctype html>")
     for name in ("page.js", "page.css", "icon.svg"):
         assert client.get(f"/static/{name}").status_code == 200

@@ -5,6 +5,7 @@ import fcntl
 import io
 import json
 import os
+import re
 import statistics
 from datetime import UTC, datetime
 from html.parser import HTMLParser
@@ -141,8 +142,10 @@ def test_only_runs_on_the_same_images_share_a_table(tmp_path: Path) -> None:
     assert (row["calibration error"], row["minutes"], row["parameters"]) == (
         *("3.00 %", "1.5", "1,234"),
     )
-    assert (row["epochs"], row["seed"], row["commit"]) == ("3 of 4", "0", "012345678")
-    assert "1 warning val is small" in row["protocol"]
+    assert (row["epochs"], row["seed"], row["commit, date"].split()[0]) == (
+        *("3 of 4", "0", "012345678"),
+    )
+    assert "1 warning val is small" in row["run"]
 
 
 def test_the_date_is_that_of_the_run_and_not_of_its_files(tmp_path: Path) -> None:
@@ -155,7 +158,7 @@ def test_the_date_is_that_of_the_run_and_not_of_its_files(tmp_path: Path) -> Non
     noon = datetime(2023, 5, 6, 12, tzinfo=UTC).timestamp()
     os.utime(tmp_path / "earlier" / "report.json", (noon, noon))
     (rows,) = gallery(tmp_path / "g.html", tmp_path).tables.values()
-    found = {row[0].split()[0]: row[-1] for row in rows[1:]}
+    found = {row[0].split()[0]: row[-1].split()[-1] for row in rows[1:]}
     assert [found["earlier"], found["a"], found["b"]] == [
         *("2023-05-06", "2024-03-01", "2024-03-02"),
     ]
@@ -163,16 +166,26 @@ def test_the_date_is_that_of_the_run_and_not_of_its_files(tmp_path: Path) -> Non
 
 def test_differences_within_a_table_are_told(tmp_path: Path) -> None:
     make_run(tmp_path / "a", 60)
-    make_run(tmp_path / "b", 70, crops="MTCNN", pretrained="/x/imagenet", smoke=True)
+    report = make_run(tmp_path / "b", 70, crops="MTCNN; 5 %", pretrained="/x/imagenet", smoke=True)
+    report["protocol"]["input"] = "64x64 → 48x48, 1 channel(s)"
+    (tmp_path / "b" / "report.json").write_text(json.dumps({"format": 2, **report}))
+    report = make_run(tmp_path / "c", 50)
+    report["protocol"]["input"] = "64x64 → 32x32, 3 channel(s)"
+    (tmp_path / "c" / "report.json").write_text(json.dumps({"format": 2, **report}))
     record = json.loads((tmp_path / "a" / "splits.json").read_text())
     record["splits"]["train"]["digest"] = "c" * 64
     (tmp_path / "a" / "splits.json").write_text(json.dumps(record))
     page = gallery(tmp_path / "g.html", tmp_path)
     text = (tmp_path / "g.html").read_text("utf-8")
     assert "The runs have 2 different sets of training images." in text
-    assert "Protocols differ in crop origin: MTCNN (b); as released (a)." in text
+    (box,) = re.findall("<blockquote.*?</blockquote>", text, re.DOTALL)
+    values = ["Image size (in storage → as the network sees it) differs:"]
+    values += ["64x64 → 48x48 (b)", "64x64 → 32x32 (c)"]
+    values += ["Protocols differ in crop origin:", "MTCNN; 5 % (b)", "as released (a, c)"]
+    lines = [" ".join(re.sub("<[^>]*>", "", part).split()) for part in box.split("<li>")]
+    assert lines[-6:] == values
     (rows,) = page.tables.values()
-    assert "smoke or limited pretrained: imagenet" in rows[1][-3]
+    assert "smoke or limited pretrained: imagenet" in rows[1][0]
     (tmp_path / "a" / "splits.json").unlink()
     page = gallery(tmp_path / "g.html", tmp_path)
     assert ("ferplus", "val of 100 images, not recorded") in page.tables
@@ -216,8 +229,8 @@ def test_runs_without_numbers_say_why(tmp_path: Path) -> None:
     (ranked,) = [rows for key, rows in page.tables.items() if key[0] == "ferplus"]
     assert sorted(names(ranked)) == ["good", "older"]
     old = next(row for row in ranked if row[0].startswith("older"))
-    assert old[4:7] == ["60.00 %", "", "60.00 %"]
-    assert "of an earlier version (format 1)" in old[-3]
+    assert old[4:6] == ["60.00 %", "60.00 %"]
+    assert "of an earlier version (format 1)" in old[0]
     assert "older/report.md" in page.links
 
 
@@ -284,10 +297,11 @@ def test_runs_of_a_series_stand_below_it(tmp_path: Path) -> None:
     assert names(rows) == ["s", "seed_0", "seed_1", "seed_2"]
     spread = 100 * statistics.stdev(right / 100 for right in rights)
     assert rows[1][4] == f"65.00 % ± {spread:.2f} %"
-    assert rows[1][0] == "s"
-    assert "mean of 3 seeds" in rows[1][-3]
-    assert [row[11] for row in rows[1:]] == ["0, 1, 2", "0", "1", "2"]
-    assert rows[1][12] == "4.5"
+    assert rows[1][0].startswith("s mean of 3 seeds")
+    assert [row[10] for row in rows[1:]] == ["0, 1, 2", "0", "1", "2"]
+    assert rows[1][11] == "4.5"
+    lines = run_gallery(GalleryConfig(str(tmp_path / "g.html"), progress=False), [str(top)])
+    assert lines[0] == "4 rows in 1 table"
     report = json.loads((top / "report.json").read_text())
     report["deviation"]["val_selected_accuracy"] = "0.05"
     (top / "report.json").write_text(json.dumps(report))
@@ -316,7 +330,7 @@ def test_a_search_is_ranked_by_its_best_trial(tmp_path: Path) -> None:
     page = gallery(tmp_path / "g.html", top)
     (rows,) = page.tables.values()
     assert rows[1][4].startswith("72.00 %")
-    assert "best of 23 trials, chosen on val (trial_0022)" in rows[1][-3]
+    assert "best of 23 trials, chosen on val (trial_0022)" in rows[1][0]
     assert names(rows[:22]) == ["search", *(f"trial_{k:04}" for k in range(22, 2, -1))]
     assert rows[22] == ["3 more are in the report above"]
 

@@ -7,6 +7,8 @@ const classes = Object.keys(settings.colours);
 const byId = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
 const CAMERA_WIDTH = 640, OPEN_FACES = 3;
+// How many times larger than it is a small picture is shown at most.
+const MOST_ENLARGED = 4;
 // Milliseconds from one frame of the camera to the next: a tenth of the requests that an address may
 // send is left for others.
 const FRAME = settings.requests_a_minute ? 60_000 / (0.9 * settings.requests_a_minute) : 0;
@@ -96,8 +98,9 @@ function bars(row) {
 
 function setText(row) {
   if (!row.set || settings.sets === null) return "";
-  const line = element("p", { className: "set" }, `With ${percent(settings.sets)}: `);
-  line.append(element("strong", { textContent: row.set.join(" or ") }));
+  const line = element("p", { className: "set" }, "Prediction set: ");
+  line.append(element("strong", { textContent: row.set.join(" or ") }),
+    `. A set holds the true expression with a probability of ${percent(settings.sets)}.`);
   return line;
 }
 
@@ -154,22 +157,30 @@ async function showPictures(list) {
   if (!files.length) return;
   foldNotice();
   byId("clear").hidden = false;
-  let done = 0, faces = 0;
+  let done = 0, faces = 0, failed = 0, last = null;
   for (const file of files) {
     say(files.length > 1 ? `Picture ${done + 1} of ${files.length}…` : "Looking…");
-    faces += await showPicture(file, mine);
+    // The newest pictures stand above earlier ones, and among themselves as they were chosen.
+    const result = element("article", { className: "result" }, element("h3", { textContent: file.name || "picture" }));
+    if (last) last.after(result); else byId("picture-results").prepend(result);
+    last = result;
+    const found = await showPicture(result, file, mine);
     if (mine !== clears) return;
+    if (found === null) failed += 1; else faces += found;
     done += 1;
   }
-  say(`${done} ${done === 1 ? "picture" : "pictures"}, ${faces} ${faces === 1 ? "face" : "faces"}.${leftOut(list.length - done)}`);
+  say(`${done} ${done === 1 ? "picture" : "pictures"}, ${faces} ${faces === 1 ? "face" : "faces"}.${withoutAnswer(failed, done)}${leftOut(list.length - done)}`);
 }
+
+const withoutAnswer = (failed, done) => {
+  if (!failed) return "";
+  return done === 1 ? " It has no answer: the reason stands below its name." : ` ${failed} of the pictures ${failed === 1 ? "has" : "have"} no answer: the reason stands below the name.`;
+};
 
 const leftOut = (count) => (count ? ` ${count} more ${count === 1 ? "is" : "are"} beyond the limit of this server.` : "");
 
-async function showPicture(file, mine) {
-  const title = element("h3", { textContent: file.name || "picture" });
-  const result = element("article", { className: "result" }, title);
-  byId("picture-results").prepend(result);
+// Returns the number of faces, or null for a picture that has no answer.
+async function showPicture(result, file, mine) {
   const asked = mode();
   try {
     if (file.size > settings.upload_bytes) throw new Error(`Larger than ${settings.upload_bytes / 1e6} MB, the limit of this server.`);
@@ -180,7 +191,7 @@ async function showPicture(file, mine) {
     return fillResult(result, file, answer, asked);
   } catch (error) {
     result.append(element("p", { className: "problem", textContent: error.message }));
-    return 0;
+    return null;
   }
 }
 
@@ -190,6 +201,7 @@ function fillResult(result, file, answer, asked) {
   const overlay = shape("svg", { class: "boxes", "aria-hidden": "true" });
   const stage = element("div", { className: "stage" }, image, overlay);
   stage.classList.toggle("small", answer.width < 200);
+  result.style.setProperty("--widest", `${MOST_ENLARGED * answer.width}px`);
   image.addEventListener("error", () => image.replaceWith(element("p", { className: "hint", textContent: "Your browser cannot show this kind of picture." })));
   const explain = settings.methods.length ? (k) => openExplanation(file, rows[k], k, asked) : null;
   const list = element("div", { className: "faces" });
