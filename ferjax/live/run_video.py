@@ -206,10 +206,10 @@ def predict_video(config: PredictConfig, words: Sequence[str]) -> str:
             "--sets, --part, --faces=whole and several runs: not for videos. Leave them out."
         )
     video = Path(os.path.expanduser(words[0]))
-    check_video_file(video)
     check_results(config)
     if config.annotate:
         check_copy(Path(config.annotate))
+    check_video_file(video)
     smallest = smallest_face(video_facts(video))
     source = Path(config.workdir[0]) if config.workdir else config.weights
     predictor = load_predictor(source, config.checkpoint, config.batch_size, config.tta)
