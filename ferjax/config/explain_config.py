@@ -52,7 +52,7 @@ class ExplainConfig:
     images: int = config_field(
         500,
         "With --split: how many faces, drawn at random, the curves and the mean of each emotion are"
-        " made of, at most.",
+        " made of, at most. All faces of the split are read and predicted first.",
         low=2,
     )
     faces: str = config_field(

@@ -154,9 +154,13 @@ class ExportConfig:
         expand_home(self)
         check_fields(self)
         check_one_network(self)
-        for flag, what in (("workdir", "the folder of a ferjax run"), ("out", "a folder")):
-            if not getattr(self, flag) and not (flag == "workdir" and self.weights):
-                raise UserError(f"--{flag} is missing: {what}.")
+        if not self.workdir and not self.weights:
+            raise UserError(
+                "--workdir is missing: the folder of a ferjax run; or --weights: a recogniser that"
+                " comes with ferjax (fernet-ferplus, fernet-fer2013), or a weights file."
+            )
+        if not self.out:
+            raise UserError("--out is missing: a folder for the exported files.")
         for flag, default in (("checkpoint", "selected"), ("bench", None)):
             if self.weights and getattr(self, flag) != default:
                 raise UserError(f"--{flag} is about a run, and --weights is none. Leave it out.")

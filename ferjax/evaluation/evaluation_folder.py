@@ -65,6 +65,8 @@ def evaluation_folder(out: Path | None, parent: Path, name: str, inputs: str) ->
 
 def check_out(out: Path, inputs: str) -> None:
     """Raises `UserError` unless `--out` is new, empty, or of the same evaluation."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out={out} is a file. Name a new folder; nothing was written.")
     if _inputs_of(out) not in (None, inputs):
         found = next(entry.name for entry in out.iterdir() if entry.name != _INPUTS)
         raise UserError(

@@ -7,6 +7,8 @@ from PIL import Image
 # Dark to bright in one order for every reader; the low end is transparent.
 _COLOURS = "plasma"
 _STRONGEST = 0.7
+# What the colours mean, in words for pages and figures.
+LEGEND = "Yellow: counts most; orange, pink and purple: less and less; grey: does not count."
 # Smaller faces are enlarged by a whole number until they are legible.
 _LEGIBLE = 192
 

@@ -64,6 +64,7 @@ def exported_from_run(
         run=run,
         run_dir=run_dir,
         checkpoint=config.checkpoint,
+        own=own,
         config_values=_portable_config(own),
         data=data,
         record=record,

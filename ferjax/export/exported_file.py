@@ -87,12 +87,16 @@ class Format:
         a name of a Python module.
       usage: scripts of `usage/` that are copied beside them.
       require: raises `UserError` where a package that it needs is missing.
+      fits: raises `UserError` where a network of this name has no such form.
+      calibrated: those of the files that are only written where there are real faces of val.
     """
 
     write: Callable[[ExportedNetwork, Path, FormatOptions], Sequence[ExportedFile]]
     files: tuple[str, ...]
     usage: tuple[str, ...] = ()
     require: Callable[[], None] = lambda: None
+    fits: Callable[[str], object] = lambda model: None
+    calibrated: tuple[str, ...] = ()
 
 
 def calibrated_on(options: FormatOptions) -> str:

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from ferjax.config.train_config import TrainConfig
 from ferjax.data.audit.split_overlap import exact_overlap
 from ferjax.data.splits.class_counts import counts_by_class
 from ferjax.data.splits.split_record import SplitRecord
 from ferjax.evaluation.evaluated_data import EvaluatedData
 from ferjax.evaluation.network_costs import describe_network
 from ferjax.evaluation.vote_agreement import vote_agreement
+from ferjax.export.card_limits import limited_training, limits_of
 from ferjax.report.calibration import cross_fitted_calibration
 from ferjax.report.intervals import wilson_interval
 from ferjax.report.prediction_sets import conformal_quantiles, cross_fitted_coverage
@@ -32,17 +34,6 @@ _INTENDED = (
     "Initial weights for training on faces of your own.",
     "Input: one face, upright and cropped close as in the training data, in grey or RGB (not BGR).",
 )
-_NOT_FOR = (
-    "It names the expression that people see in a picture, not what the person feels.",
-    "Not for decisions about people: hiring, work, education, insurance, police, border, credit,"
-    " health.",
-    "The EU AI Act (Regulation 2024/1689, Article 5(1)(f)) prohibits inferring emotions at the"
-    " workplace and in education, except for medical or safety reasons. Where it is allowed, such"
-    " systems are high-risk (Annex III), and people must be told (Article 50(3)).",
-    "An image that shows no face gets probabilities too: they mean nothing.",
-    "The training faces were collected on the web: age, skin colour, culture, pose and light are"
-    " not balanced, and errors differ between groups of people. They were not measured here.",
-)
 _LICENCE = {
     "code": "Apache 2.0",
     "weights": "Apache 2.0 as far as ferjax's authors hold rights; the data's terms are below",
@@ -52,6 +43,7 @@ _DATA_TERMS = {
     " research; its authors state no licence",
     "ferplus": "images of FER2013 (gathered from web search, published for research, no licence"
     " stated); FER+ labels of Microsoft: MIT",
+    "synthetic": "faces that ferjax draws: Apache 2.0",
 }
 _UNKNOWN_TERMS = "the terms of the training data are the publisher's; state them before sharing"
 
@@ -61,6 +53,7 @@ def card_values(
     run: LoadedRun,
     run_dir: Path,
     checkpoint: str,
+    own: TrainConfig,
     config_values: Mapping[str, Any],
     data: EvaluatedData,
     record: SplitRecord | None,
@@ -75,7 +68,8 @@ def card_values(
       run: the network.
       run_dir: its run directory.
       checkpoint: `selected` or `last`.
-      config_values: config of the run as JSON values.
+      own: config of the run.
+      config_values: the same as JSON values, without the places of this machine.
       data: the val split that calibrated it.
       record: the images that the run began with, or None where it recorded nothing.
       before: float [N, K], logits of the run's own parameters.
@@ -87,6 +81,8 @@ def card_values(
     written = evaluation(logits, data.split.labels)
     found = _scores(run, data, before, written)
     train = (record.splits if record else data.bundle.splits)["train"]
+    if limited := limited_training(own, len(train)):
+        found["warnings"] = [limited.removesuffix("."), *found["warnings"]]
     terms = _DATA_TERMS.get(data.dataset, _UNKNOWN_TERMS)
     return {
         "model": run.meta["model"],
@@ -118,7 +114,7 @@ def card_values(
         "config": dict(config_values),
         "licence": {**_LICENCE, "data": terms},
         "intended_use": list(_INTENDED),
-        "limits": list(_NOT_FOR),
+        "limits": limits_of(own),
     }
 
 

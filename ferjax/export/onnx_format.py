@@ -93,10 +93,6 @@ def write_onnx(
     note = f"{path.name}: ONNX opset {OPSET}, any batch size."
     files = [file(path, "float32", facts={**facts, "note": note})]
     if not options.calibration.real:
-        say(
-            f"{network.name}-int8.onnx is not written: it is calibrated on val, and val is not"
-            " here. Give it as --data_dir.",
-        )
         return files
     small = folder / f"{network.name}-int8.onnx"
     request = {"source": str(path.absolute()), "out": str(small.absolute())}

@@ -11,9 +11,11 @@ import numpy as np
 from safetensors.numpy import save
 
 from ferjax.convert.export_torchvision import to_torchvision
+from ferjax.convert.tables.all_tables import find_table
 from ferjax.errors import UserError
 from ferjax.export.exported_file import ExportedFile, FormatOptions, module_name
 from ferjax.export.exported_network import CARD_KEY, ExportedNetwork, card_json
+from ferjax.models.registry import MODELS
 from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.optional_packages import require_package
 from ferjax.runtime.variable_tree import flatten
@@ -55,6 +57,24 @@ def require_torch(package: str = "torch") -> None:
             f"--format={package}: {package} cannot be imported ({error}). It is built for another"
             " torch: install both from one index, or use --format=pytorch."
         ) from None
+
+
+def fits_pytorch(model: str) -> None:
+    """Raises `UserError` for a network that ferjax does not have: it has no form in PyTorch."""
+    if model not in MODELS:
+        raise UserError(
+            f"--format=pytorch: {model} is no network of ferjax's own, and only those have a"
+            " PyTorch form. Use --format=stablehlo or onnx."
+        )
+
+
+def fits_torchvision(model: str) -> None:
+    """Raises `UserError` for a network that torchvision does not have."""
+    try:
+        find_table(model, "torchvision")
+    except UserError as error:
+        other = "pytorch" if model in MODELS else "stablehlo or onnx"
+        raise UserError(f"--format=torchvision: {error} Use --format={other}.") from None
 
 
 def write_pytorch(

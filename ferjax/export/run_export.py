@@ -20,7 +20,7 @@ from ferjax.export.put_in_place import made_folder, put_in_place
 from ferjax.predict.predictor import load_predictor
 from ferjax.report.environment import describe_environment
 from ferjax.report.html.markdown_page import write_markdown_page
-from ferjax.runs.load_network import named_card
+from ferjax.runs.load_network import named_card, network_config
 from ferjax.runtime.atomic_files import temporary_beside, write_atomically
 from ferjax.runtime.progress_lines import say
 from ferjax.weights.weights_file import card_text, paths_of
@@ -43,6 +43,9 @@ def run_export(config: ExportConfig) -> Path:
     name, folder = config.name or _own_name(config), Path(config.out)
     formats = [form for key, form in FORMATS.items() if key in config.format]
     _refuse_existing(folder, name, formats)
+    model = network_config(Path(config.workdir) if config.workdir else str(config.weights)).model
+    for form in formats:
+        form.fits(model)
     for form in formats:
         form.require()
     if config.workdir:
@@ -78,7 +81,9 @@ def _names(name: str) -> dict[str, str]:
 
 
 def _refuse_existing(folder: Path, name: str, formats: list[Format]) -> None:
-    """Raises `UserError` where a file would be overwritten."""
+    """Raises `UserError` where a file would be overwritten, or the folder is one."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--out={folder} is a file. Name a folder for the exported files.")
     files = [file for form in formats for file in form.files]
     for file in (*files, "{name}.json", "{name}.md", "{name}.html"):
         path = folder / file.format(**_names(name))
@@ -99,7 +104,14 @@ def _write(
     for form in formats:
         for script in form.usage:
             shutil.copyfile(_USAGE / script, folder / script)
-        say(f"writing {', '.join(form.files).format(**_names(network.name))}", options.progress)
+        left_out = () if options.calibration.real else form.calibrated
+        names = [file for file in form.files if file not in left_out]
+        say(f"writing {', '.join(names).format(**_names(network.name))}", options.progress)
+        if left_out:
+            say(
+                f"{', '.join(left_out).format(**_names(network.name))} is not written: it is"
+                " calibrated on val, and val is not here. Give it as --data_dir."
+            )
         files += form.write(network, folder, options)
     if files:
         reference, text = paths_of(folder.parent / "reference", network.name)

@@ -52,11 +52,6 @@ def write_tflite(
     precisions = ["float32", "float16"]
     if options.calibration.real:
         precisions.append("int8")
-    else:
-        say(
-            f"{network.name}-int8.tflite is not written: it is calibrated on val, and val is not"
-            " here. Give it as --data_dir.",
-        )
     outs = {each: folder / f"{network.name}{_SUFFIXES[each]}.tflite" for each in precisions}
     say(f"converting {network.card['model']} with litert-converter", options.progress)
     with tempfile.TemporaryDirectory() as temporary:

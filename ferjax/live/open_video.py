@@ -46,6 +46,13 @@ def pyav() -> Any:
     return require_package("av", "video", "Reading and writing videos")
 
 
+def check_video_file(path: Path) -> None:
+    """Raises `UserError` where a video is not there, before anything has to be installed."""
+    if not os.path.isfile(path):
+        found = "is a folder; a video is expected" if os.path.isdir(path) else "no such video"
+        raise UserError(f"{path}: {found}.")
+
+
 @contextlib.contextmanager
 def open_video(source: Path | VideoBytes) -> Iterator[Any]:
     """Yields PyAV's container of a video.
@@ -54,9 +61,9 @@ def open_video(source: Path | VideoBytes) -> Iterator[Any]:
       UserError: no such file, an empty one, or one without video that can be decoded.
       FrameTooLarge: the header says so.
     """
+    if isinstance(source, Path):
+        check_video_file(source)
     av = pyav()
-    if isinstance(source, Path) and not os.path.isfile(source):
-        raise UserError(f"{source}: no such video.")
     if (len(source.data) if isinstance(source, VideoBytes) else os.path.getsize(source)) == 0:
         raise UserError(f"{source}: the file is empty (0 bytes), expected a video; copy it again.")
     try:

@@ -25,6 +25,7 @@ from ferjax.live.follow_faces import (
 )
 from ferjax.live.follow_faces import from_json as followed_from_json
 from ferjax.live.follow_faces import to_json as followed_to_json
+from ferjax.live.open_video import check_video_file
 from ferjax.live.timeline_figure import draw_timeline
 from ferjax.live.video_frames import VideoFacts, read_frames, smallest_face, video_facts
 from ferjax.live.video_summary import write_video_summary
@@ -204,10 +205,11 @@ def predict_video(config: PredictConfig, words: Sequence[str]) -> str:
         raise UserError(
             "--sets, --part, --faces=whole and several runs: not for videos. Leave them out."
         )
+    video = Path(os.path.expanduser(words[0]))
     check_results(config)
     if config.annotate:
         check_copy(Path(config.annotate))
-    video = Path(os.path.expanduser(words[0]))
+    check_video_file(video)
     smallest = smallest_face(video_facts(video))
     source = Path(config.workdir[0]) if config.workdir else config.weights
     predictor = load_predictor(source, config.checkpoint, config.batch_size, config.tta)

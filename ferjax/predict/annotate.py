@@ -32,6 +32,8 @@ def annotator(
     Raises:
       UserError: the folder holds something already, or cannot be written.
     """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--annotate={folder} is a file. Name a new folder for the pictures.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not goes_on and any(folder.iterdir()):

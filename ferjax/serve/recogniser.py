@@ -12,12 +12,13 @@ import numpy as np
 from ferjax.config.serve_config import ServeConfig
 from ferjax.errors import UserError
 from ferjax.explain.explainer import Explainer, load_explainer
+from ferjax.export.card_limits import limits_of
 from ferjax.faces.crop_face import CropPlan
 from ferjax.faces.detectors import crop_plan
 from ferjax.faces.mtcnn.find_faces import compile_every_size
 from ferjax.faces.mtcnn.weights import load_weights
 from ferjax.predict.predictor import Predictor, load_predictor, padded_size
-from ferjax.runs.load_network import named_card, network_source
+from ferjax.runs.load_network import named_card, network_config, network_source
 from ferjax.serve.explanations import available_methods
 from ferjax.weights.shipped import DEFAULT, find_card
 from ferjax.weights.weights_file import read_card
@@ -69,9 +70,9 @@ def load_recogniser(config: ServeConfig) -> Recogniser:
     plans = {view: crop_plan(config.detector, smallest=side) for view, side in VIEWS.items()}
     card_path = named_card(source)
     if card_path is None:
-        # The network is another one, but every recogniser of faces is meant for the same, and not.
-        general = read_card(_shipped_card())
-        card = {key: general[key] for key in ("intended_use", "limits")}
+        # The network is another one, but every recogniser of faces is meant for the same.
+        intended = read_card(_shipped_card())["intended_use"]
+        card = {"intended_use": intended, "limits": limits_of(network_config(source))}
     else:
         card = dict(read_card(card_path))
     name = str(card.get("name") or Path(source).name)

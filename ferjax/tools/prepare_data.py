@@ -57,13 +57,15 @@ def _check_out(out: Path, task: str, overwrite: bool) -> None:
     An audit or a preview follows from the data: it is written again, also after a kill. Other
     results must be asked to be moved aside.
     """
-    entries = [*out.iterdir()] if out.is_dir() else []
-    if not out.exists() or (out.is_dir() and not entries):
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out={out} is a file. Nothing was written; give a folder.")
+    entries = [*out.iterdir()] if out.exists() else []
+    if not entries:
         return
     repeated = _REPEATED.get(task, ())
-    if entries and all(any(entry.match(pattern) for pattern in repeated) for entry in entries):
+    if all(any(entry.match(pattern) for pattern in repeated) for entry in entries):
         return
-    ours = out.is_dir() and any(out.glob(_WRITTEN[task]))
+    ours = any(out.glob(_WRITTEN[task]))
     if not (ours and overwrite):
         way = ", or --overwrite to move this one aside" if ours else ""
         raise UserError(f"--out={out} is not empty. Nothing was written; give another folder{way}.")

@@ -40,10 +40,18 @@ def find_card(source: str | Path) -> Path | None:
         return _card_in(path)
     if path.suffix == CARD_SUFFIX and _is_card(path):
         if not path.with_suffix(TENSORS_SUFFIX).is_file():
-            raise UserError(f"{path}: {path.stem}{TENSORS_SUFFIX} is not beside it. Copy both.")
+            raise UserError(f"{path}: {no_tensors(path.stem + TENSORS_SUFFIX)}")
         return path
     card = path.with_suffix(CARD_SUFFIX)
     return card if path.suffix == TENSORS_SUFFIX and path.is_file() and _is_card(card) else None
+
+
+def no_tensors(name: str) -> str:
+    """Returns what is wrong, and what to do, where a card lies without its weights."""
+    return (
+        f"{name} is not beside the model card. Export with --format=safetensors too: the other"
+        " formats are not for ferjax; or copy both files."
+    )
 
 
 def _card_in(folder: Path) -> Path | None:

@@ -18,7 +18,7 @@ from safetensors.numpy import load, save
 import ferjax
 from ferjax.errors import UserError
 from ferjax.runtime.finite_arrays import not_finite
-from ferjax.weights.shipped import CARD_SUFFIX, FORMAT, TENSORS_SUFFIX
+from ferjax.weights.shipped import CARD_SUFFIX, FORMAT, TENSORS_SUFFIX, no_tensors
 
 VERSION = 1
 # What the loader reads; the rest of a card is for people.
@@ -114,6 +114,8 @@ def read_weights(card_path: Path) -> WeightsFile:
     path = card_path.with_suffix(TENSORS_SUFFIX)
     try:
         data = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path}: {no_tensors(path.name)}") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}). {_ADVICE}") from None
     if (found := hashlib.sha256(data).hexdigest()) != card["sha256"]:

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from absl import app, flags
 
+import ferjax
 from ferjax.errors import Terminated, UserError, nearest, ran_out_of_memory
 from ferjax.recipes.default_workdir import SHORT
 from ferjax.training.interrupt_signals import holding_signals, repeating_ignored_interrupts
@@ -35,9 +36,10 @@ def _parse(argv: Sequence[str]) -> list[str]:
     app.define_help_flags()
     try:
         return flags.FLAGS(argv)
-    except SystemExit:  # --help
+    except SystemExit:
+        # --help, --helpfull, ...: absl ends with 1, as after a mistake.
         sys.stdout.flush()
-        raise
+        sys.exit(0)
     except flags.UnrecognizedFlagError as error:
         name = error.flagname
         of_short = (flag for flag, short in SHORT.items() if short == name)
@@ -65,6 +67,7 @@ def run(main: Callable[[list[str]], Any]) -> None:
 
 def _run(main: Callable[[list[str]], Any]) -> None:
     try:
+        _check_installation()
         arguments = _parse(sys.argv)
         with holding_signals():
             from ferjax.runtime.compile_cache import enable_compile_cache
@@ -88,6 +91,19 @@ def _run(main: Callable[[list[str]], Any]) -> None:
             _exit(LOST_PEER, f"error: {lost}")
         traceback.print_exc()
         _exit(CRASHED)
+
+
+def _check_installation() -> None:
+    """Raises `UserError` where `import ferjax` finds a folder of that name and not the package.
+
+    `python -m` searches the current folder first, and a clone is a folder `ferjax`.
+    """
+    if ferjax.__file__ is None:
+        raise UserError(
+            f"the folder {next(iter(ferjax.__path__))} is taken for the package ferjax. Change into"
+            " it where it is the clone, else into another folder, and give the command again;"
+            " `pip install -e .` there ends this."
+        )
 
 
 def _set_streams() -> None:

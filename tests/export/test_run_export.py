@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ferjax.export import check_export
 from ferjax.export import run_export as module
 from ferjax.export.exported_file import ExportedFile, Format
 from ferjax.export.exported_network import exported_from_weights, probabilities_function
+from ferjax.export.formats import FORMATS
 from ferjax.export.run_export import run_export
 from ferjax.predict import load_predictor
 from ferjax.report.calibration import negative_log_likelihood
@@ -266,7 +268,7 @@ def test_a_file_that_another_command_wrote_meanwhile_stays(
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({}, "--workdir is missing"),
+        ({}, "--workdir is missing: .* or --weights"),
         ({"workdir": "a", "weights": "b"}, "two networks"),
         ({"weights": "a", "checkpoint": "last"}, "--checkpoint is about a run"),
         ({"weights": "a", "bench": "b"}, "--bench is about a run"),
@@ -294,6 +296,8 @@ def test_nothing_is_overwritten(exported: Path, tiny_run: Path) -> None:
     (exported / "page.html").touch()
     with pytest.raises(UserError, match=r"page\.html exists already"):
         run_export(ExportConfig(str(tiny_run), str(exported), name="page"))
+    with pytest.raises(UserError, match=r"--out=.*page\.html is a file. Name a folder"):
+        run_export(ExportConfig(str(tiny_run), str(exported / "page.html"), name="b"))
     script = exported / "use_stablehlo.py"
     script.write_text(script.read_text() + "# mine")
     with pytest.raises(UserError, match=r"use_stablehlo\.py exists already and is another file"):
@@ -319,6 +323,30 @@ def test_a_run_starts_from_it_and_is_taught_by_it(
     assert taught["protocol"]["course"][0].startswith(f"teacher {exported}: cnn3")
     with pytest.raises(UserError, match=r"--teacher=.*its classes are anger.*this run learns.*con"):
         run_train(tiny_config(tmp_path / "c", teacher=(str(exported),), num_classes=8, **given))
+
+
+def test_a_form_that_a_network_lacks_is_refused_before_its_packages_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(
+        FORMATS, "torchvision", replace(FORMATS["torchvision"], require=lambda: 1 / 0)
+    )
+    with pytest.raises(UserError, match=r"--format=torchvision: fernet_s.*Use --format=pytorch"):
+        run_export(ExportConfig("", str(tmp_path), ("torchvision",), "fernet-ferplus"))
+
+
+def test_what_needs_val_is_said_not_to_be_written_at_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def write(*_: object) -> list[ExportedFile]:
+        raise UserError("stopped")
+
+    form = replace(FORMATS["onnx"], write=write, require=lambda: None)
+    monkeypatch.setitem(FORMATS, "onnx", form)
+    with pytest.raises(UserError, match="stopped"):
+        run_export(ExportConfig("", str(tmp_path), ("onnx",), "fernet-ferplus", data_dir=None))
+    said = capsys.readouterr().out
+    assert "writing fernet-ferplus.onnx\nfernet-ferplus-int8.onnx is not written: it is cal" in said
 
 
 def test_two_networks_at_once_are_refused(tiny_run: Path) -> None:

@@ -1,6 +1,8 @@
 """The scripts copied beside exports: no ferjax, one common part, a process of their own."""
 
 import ast
+import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -22,9 +24,12 @@ SCRIPT = """
 from collections.abc import Callable
 import importlib, argparse, json, statistics, sys, time
 from pathlib import Path
+from typing import Any
 import numpy as np
 
 def load(file):
+    if not file.endswith(".py"):
+        raise ValueError("no\\nnetwork")
     try:
         importlib.import_module("ferjax")
         found = 1.0
@@ -94,3 +99,54 @@ def test_an_error_of_a_script_is_told(script: Path, tmp_path: Path) -> None:
     script.write_text("import ferjax")
     with pytest.raises(UserError, match="ferjax: an export must run without it"):
         run_usage(script, script, tmp_path / "no_such.npy", time=False, python=sys.executable)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["no.py", "a.png"], "no.py: no such file"),
+        (["use_text.py", "no.png"], "no.png: no such file"),
+        (["use_text.py", "folder"], "folder: is a folder, and a file is expected"),
+        (["bad.png", "a.png"], "bad.png cannot be read (ValueError: no network)"),
+        (["use_text.py", "bad.png"], "bad.png cannot be read (UnidentifiedImageError: cannot"),
+        (["use_text.py", "f.npy"], "(ValueError: float64 [2, 4, 4, 1], expected uint8 [N, 4, 4, 1"),
+        (["use_text.py", "a.png", "--save=no/p.json"], "--save=no/p.json cannot be written (No su"),
+    ],
+)
+def test_a_mistake_is_one_sentence(
+    script: Path, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "bad.png").write_text("no picture")
+    np.save(tmp_path / "f.npy", np.zeros((2, 4, 4)))
+    Image.new("L", (4, 4)).save(tmp_path / "a.png")
+    done = _run(script, tmp_path, arguments)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_faces_are_named_and_what_is_saved_is_said(script: Path, tmp_path: Path) -> None:
+    Image.new("L", (4, 4), 7).save(tmp_path / "a.png")
+    np.save(tmp_path / "b.npy", np.full((2, 4, 4), 3, np.uint8))
+    pictures = ["use_text.py", "a.png", "b.npy"]
+    printed = _run(script, tmp_path, pictures)
+    assert [line.split(":")[0] for line in printed.stdout.splitlines()] == [
+        "a.png",
+        "b.npy[0]",
+        "b.npy[1]",
+    ]
+    saved = _run(script, tmp_path, [*pictures, "--save=p.json", "--time"])
+    assert saved.stdout == "p.json: probabilities of 3 faces\n"
+    assert "ms for one face" in saved.stderr
+    assert json.loads((tmp_path / "p.json").read_text())["faces"] == [
+        "a.png",
+        "b.npy[0]",
+        "b.npy[1]",
+    ]
+
+
+def _run(script: Path, folder: Path, arguments: list[str]) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, str(script), *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)

@@ -81,3 +81,30 @@ def test_a_pipe_to_another_process_is_not_the_output() -> None:
     done = end("predict", "inner")
     assert done.returncode == 70
     assert "BrokenPipeError: of a worker process" in done.stderr
+
+
+@pytest.mark.parametrize("flag", ["--help", "--helpshort", "--helpfull"])
+def test_help_is_no_mistake(flag: str) -> None:
+    done = end("predict", flag, stdout=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "USAGE" in done.stdout
+
+
+def test_a_folder_that_is_taken_for_the_package_is_named(tmp_path: Path) -> None:
+    """A finder of an editable install may lose against it: submodules are found, names are not."""
+    (tmp_path / "ferjax").mkdir()
+    code = f"""
+import ferjax, sys
+assert ferjax.__file__ is None
+ferjax.__path__ = [*ferjax.__path__, {str(ROOT / "ferjax")!r}]
+sys.path.append({str(ROOT)!r})
+{ENDS}"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, "predict", "a.png"],
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: the folder {tmp_path / 'ferjax'} is taken for")

@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,6 +36,7 @@ from ferjax.runtime.progress_bar import tqdm
 
 # Faces of the sheet: 8 rows of 6.
 _SHEET_ROWS, _SHEET_COLUMNS = 8, 6
+_NO_MAP = "no map: nothing in the face speaks for this emotion"
 
 
 class _Face(NamedTuple):
@@ -48,8 +49,8 @@ class _Face(NamedTuple):
 def explain_files(config: ExplainConfig, words: Sequence[str], listed: Iterable[str] = ()) -> str:
     """Explains the faces that the words name; returns what was done in one line.
 
-    Writes `NNNN-name.png` for each face, `sheet.png` of the first ones, `explain.md` and
-    `explain.json`.
+    Writes `NNNN-name.png` for each face, `sheet.png` of the first ones, `explain.md` with
+    `explain.html`, and `explain.json`.
 
     Args:
       config: the flags.
@@ -122,13 +123,12 @@ def _write_pictures(
                         "box": each.row.box,
                         "explained": classes[index],
                         "probabilities": dict(zip(classes, own.round(4).tolist(), strict=True)),
+                        "note": "" if heat.any() else _NO_MAP,
                     }
                 )
                 if len(sheet) < _SHEET_ROWS * _SHEET_COLUMNS:
                     caption = _caption(own, classes, int(index))
-                    sheet.append(
-                        Shown(each.image, heat, caption, printable(Path(each.row.file).name))
-                    )
+                    sheet.append(Shown(each.image, heat, caption, _sheet_name(each.row, heat)))
     return rows, sheet
 
 
@@ -165,7 +165,17 @@ def _caption(probabilities: np.ndarray, classes: Sequence[str], explained: int) 
     label = emotion_label(probabilities.tolist(), classes)
     if explained == probabilities.argmax():
         return label
-    return f"{classes[explained]} {100 * probabilities[explained]:.0f} % (is {label})"
+    return f"{classes[explained]} {100 * probabilities[explained]:.0f} % ({label})"
+
+
+def _sheet_name(row: Row, heat: np.ndarray) -> str:
+    """Returns the second line below a face of the sheet: face, file, and that it has no map."""
+    face = "" if row.face is None else f"face {row.face} of "
+    return f"{'' if heat.any() else 'no map: '}{face}{printable(Path(row.file).name)}"
+
+
+def _share(row: Mapping[str, Any], emotion: str) -> str:
+    return f"{100 * row['probabilities'][emotion]:.0f} %"
 
 
 def _write_page(
@@ -176,15 +186,22 @@ def _write_page(
     cells = []
     for row in rows:
         best = max(row["probabilities"], key=lambda name: row["probabilities"][name])
-        share = f"{100 * row['probabilities'][best]:.0f} %"
-        names = (row["picture"], printable(row["file"]), row["explained"], best)
-        cells.append([*map(escape, names), share])
-    header = ["picture", "input", "explained", "most probable", "probability"]
+        face = "" if row["face"] is None else str(row["face"])
+        shown = [f"{escape(name)} {_share(row, name)}" for name in (row["explained"], best)]
+        named = [escape(row["picture"]), escape(printable(row["file"])), face]
+        cells.append([*named, *shown, row["note"]])
+    header = ["picture", "input", "face", "explained", "most probable", "note"]
+    # Only faces that were cut out have a number, and few have no map.
+    kept = [k for k in range(len(header)) if k not in (2, 5) or any(row[k] for row in cells)]
+    cells = [[row[k] for k in kept] for row in cells]
+    header = [header[k] for k in kept]
     parts = [
         f"# What {escape(explainer.predictor.source)} looks at",
         "\n".join(f"- {escape(line)}" for line in facts),
         "![The first faces beside their maps](sheet.png)",
-        table(header, cells, numbers_from=4),
+        "*Below each face is the emotion that is explained, in brackets the most probable one where"
+        " it is another.*",
+        table(header, cells, numbers_from=len(header)),
     ]
     write_markdown_page(folder / "explain.md", "\n\n".join(parts) + "\n")
     report = {"network": explainer.predictor.network, "method": facts, "faces": list(rows)}

@@ -33,7 +33,8 @@ _SHEET_COLUMNS, _CHECKED = 6, 64
 def explain_split(config: ExplainConfig) -> str:
     """Explains a split of a data set; returns what was done in one line.
 
-    Writes `explain.md`, `explain.json`, `class_means.png`, `emotions.png` and `curves.png`.
+    Writes `explain.md` with `explain.html`, `explain.json`, `class_means.png`, `emotions.png` and
+    `curves.png`.
 
     Args:
       config: the flags, with a split.
@@ -53,7 +54,7 @@ def explain_split(config: ExplainConfig) -> str:
 
 def _write_all(folder: Path, config: ExplainConfig, explainer: Explainer, data: SplitFaces) -> int:
     """Writes pictures and page into an empty folder; returns the number of faces of the curves."""
-    say("mean maps of each emotion", config.progress)
+    say(f"mean maps of at most {config.images:,} faces of each emotion", config.progress)
     means, certain = _emotions(config, explainer, data)
     title = f"{explainer.predictor.source} on {data.split.name}: {config.method}"
     draw_class_means(means, folder / "class_means.png", f"{title}, mean of each emotion")
@@ -62,6 +63,7 @@ def _write_all(folder: Path, config: ExplainConfig, explainer: Explainer, data: 
     # In random order: the neighbour of a face, whose map is a control, is any other face.
     faces = list(data.split.read(chosen))
     targets = data.probabilities[chosen].argmax(-1)
+    say(f"curves of {len(faces):,} faces by {len(_methods(explainer))} methods", config.progress)
     curves = _curves(config, explainer, faces, targets)
     draw_curves(curves, folder / "curves.png", f"{title.split(':')[0]}: deletion and insertion")
     say("the check with randomised weights", config.progress)
@@ -95,7 +97,8 @@ def _emotions(
     layer = explainer.find_layer(config.method, config.layer)
     means: list[ClassMean] = []
     rows: list[tuple[str, list[Shown]]] = []
-    for index, emotion in enumerate(classes):
+    disable = None if config.progress else True
+    for index, emotion in enumerate(tqdm(classes, desc="mean maps", disable=disable)):
         right = np.flatnonzero((data.split.labels == index) & (predicted == index))
         if not len(right):
             continue

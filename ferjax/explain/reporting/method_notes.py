@@ -1,6 +1,7 @@
 """What a method shows, in words, for pages."""
 
 from ferjax.explain.explainer import Explainer
+from ferjax.explain.overlay import LEGEND
 
 # Method → what its map says.
 NOTES: dict[str, str] = {
@@ -27,7 +28,7 @@ LIMITS = (
 
 
 def describe_method(explainer: Explainer, method: str, layer: str | None) -> list[str]:
-    """Returns sentences: the method, the layer with the size of its map, and what maps do not say.
+    """Returns sentences: the method, its layer and map, the colours, and what maps do not say.
 
     Args:
       explainer: of the network.
@@ -43,4 +44,4 @@ def describe_method(explainer: Explainer, method: str, layer: str | None) -> lis
             f"Layer {chosen.name}{by_default}: a map of {height}x{width} over a face of"
             f" {spec.size}x{spec.size}; no detail is finer than a cell of it."
         )
-    return [*sentences, LIMITS]
+    return [*sentences, LEGEND, LIMITS]

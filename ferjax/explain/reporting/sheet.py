@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ferjax.explain.overlay import legible_overlay
+from ferjax.explain.overlay import LEGEND, legible_overlay
 from ferjax.report.figures.line_end_labels import shorten
 from ferjax.report.figures.style import INK, MUTED, axes_in_inches, saved_figure
 
@@ -52,7 +52,7 @@ def draw_sheet(
     labelled = 0.8 if any(label for label, _ in rows) else 0.0
     step = 2 * _SIDE + _GAP
     width = 2 * _EDGE + labelled + columns * step - _GAP
-    height = _TOP + len(rows) * (_SIDE + _CAPTION + 0.06) + 0.1
+    height = _TOP + len(rows) * (_SIDE + _CAPTION + 0.06) + 0.25
     with saved_figure(path, width, height, title) as figure:
         axes = axes_in_inches(figure)
         limits = axes.get_xlim(), axes.get_ylim()
@@ -68,10 +68,11 @@ def draw_sheet(
                     axes.imshow(_thumbnail(picture), extent=extent, aspect="auto")
                 style: dict[str, Any] = {"va": "top", "ha": "left"}
                 axes.text(
-                    left, bottom - 0.04, shorten(shown.caption, 26), size=7, color=INK, **style
+                    left, bottom - 0.04, shorten(shown.caption, 31), size=7, color=INK, **style
                 )
-                name = shorten(shown.name, 34, tail=True)
+                name = shorten(shown.name, 40, tail=True)
                 axes.text(left, bottom - 0.19, name, size=5.5, color=MUTED, **style)
+        axes.text(_EDGE, 0.1, LEGEND, size=6.5, color=MUTED, va="bottom")
         axes.set(xlim=limits[0], ylim=limits[1])
 
 

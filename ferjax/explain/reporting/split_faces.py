@@ -74,6 +74,11 @@ def load_split_faces(config: ExplainConfig, explainer: Explainer, source: str | 
         left_out = f"{(labels < 0).sum():,} images of classes that the network lacks are left out"
         notes.append(left_out)
     kept = Split(kept.name, labels[labels >= 0].astype(np.int32), kept.ids, kept.shape, kept.read)
+    say(
+        f"predicting all {len(kept):,} faces of {kept.name}: the most certain ones are looked for,"
+        " and --images does not limit that",
+        config.progress,
+    )
     probabilities = [np.zeros((0, len(classes)), np.float32)]
     for first in tqdm(
         range(0, len(kept), _CHUNK), desc="predict", disable=None if config.progress else True

@@ -1,6 +1,6 @@
 """Name the emotions of faces with an ONNX file and OpenVINO; ferjax is not needed.
 
-    pip install openvino
+    pip install openvino numpy pillow
     python use_openvino.py NAME.onnx FACES [FACES ...] [--save=OUT.json] [--time]
 
 FACES are image files, one face each, or arrays of faces, uint8 [N, H, W, C], in .npy files.
@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +46,12 @@ def read_faces(name: str, shape: tuple[int, int, int]) -> np.ndarray:
         faces = np.load(name, allow_pickle=False)
         faces = faces[..., None] if faces.ndim == 3 else faces
         # A network for RGB sees grey faces as three equal channels.
-        return np.repeat(faces, 3, -1) if (faces.shape[-1], channels) == (1, 3) else faces
+        repeated = faces.ndim == 4 and (faces.shape[-1], channels) == (1, 3)
+        faces = np.repeat(faces, 3, -1) if repeated else faces
+        if faces.dtype != np.uint8 or faces.shape[1:] != shape:
+            sizes = ", ".join(map(str, shape))
+            raise ValueError(f"{faces.dtype} {list(faces.shape)}, expected uint8 [N, {sizes}]")
+        return faces
     from PIL import Image, ImageOps
 
     with Image.open(name) as image:
@@ -66,26 +72,50 @@ def milliseconds(run: Callable[[np.ndarray], object], faces: np.ndarray, size: i
     return 1000 * statistics.median(times[2:])
 
 
+def use(file: str, function: Callable, *arguments: object) -> Any:
+    """Returns what the function returns; ends the script in one sentence where it fails."""
+    if not Path(file).is_file():
+        found = "is a folder, and a file is expected" if Path(file).is_dir() else "no such file"
+        sys.exit(f"error: {file}: {found}")
+    try:
+        return function(file, *arguments)
+    except ImportError as error:
+        sys.exit(f"error: {error}; the head of {Path(__file__).name} says what to install")
+    except Exception as error:  # every library has errors of its own
+        reason = " ".join(str(error).split())
+        sys.exit(f"error: {file} cannot be read ({type(error).__name__}: {reason})")
+
+
 def main() -> None:
-    """Prints the probabilities of each face, and saves them where that is asked."""
+    """Prints the probabilities of each face, or saves them where that is asked."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", help="the exported network")
     parser.add_argument("faces", nargs="+", help="image files, or .npy files of uint8 arrays")
     parser.add_argument("--save", help="JSON file for the probabilities")
     parser.add_argument("--time", action="store_true", help="measure batches of 1 and 64")
     options = parser.parse_args()
-    shape, run = load(options.file)
-    faces = np.concatenate([read_faces(name, shape) for name in options.faces])
+    shape, run = use(options.file, load)
+    read = {name: use(name, read_faces, tuple(shape)) for name in options.faces}
+    names = [
+        f"{name}[{row}]" if name.endswith(".npy") else name
+        for name in options.faces
+        for row in range(len(read[name]))
+    ]
+    faces = np.concatenate([read[name] for name in options.faces])
     parts = [run(faces[first : first + BATCH]) for first in range(0, len(faces) or 1, BATCH)]
     found = {name: np.concatenate([part[name] for part in parts]).tolist() for name in parts[0]}
     taken = {n: milliseconds(run, faces, n) for n in (1, 64)} if options.time else None
     if options.save:
-        result = {"probabilities": found, "milliseconds": taken}
-        Path(options.save).write_text(json.dumps(result), "utf-8")
-        return
-    for row in range(len(faces)):
-        ranked = sorted(found, key=lambda name: -found[name][row])
-        print(f"face {row}: " + ", ".join(f"{name} {found[name][row]:.4f}" for name in ranked))
+        result = {"faces": names, "probabilities": found, "milliseconds": taken}
+        try:
+            Path(options.save).write_text(json.dumps(result), "utf-8")
+        except OSError as error:
+            sys.exit(f"error: --save={options.save} cannot be written ({error.strerror})")
+        print(f"{options.save}: probabilities of {len(faces)} faces")
+    else:
+        for row, name in enumerate(names):
+            ranked = sorted(found, key=lambda emotion: -found[emotion][row])
+            print(f"{name}: " + ", ".join(f"{each} {found[each][row]:.4f}" for each in ranked))
     if taken:
         print(f"{taken[1]:.2f} ms for one face, {taken[64]:.2f} ms for 64", file=sys.stderr)
 

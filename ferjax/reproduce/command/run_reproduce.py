@@ -73,6 +73,8 @@ def run_reproduce(config: ReproduceConfig, *, train: Train = run_one) -> dict[st
 def check_out(out: Path, config: ReproduceConfig, paper: Paper) -> str:
     """Returns the text that a folder is known by; raises `UserError` if it holds other things."""
     mark = {"paper": paper.name, "smoke": config.smoke, "dataset": list(config.dataset)}
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out={out} is a file. Name a new folder; nothing was written.")
     path = out / MARK
     if path.is_file():
         found = json.loads(path.read_text("utf-8"))
@@ -81,7 +83,7 @@ def check_out(out: Path, config: ReproduceConfig, paper: Paper) -> str:
                 f"--out={out} holds a reproduction of {found}, not of {mark}. Name a new folder;"
                 " nothing was written."
             )
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+    elif out.exists() and any(out.iterdir()):
         raise UserError(
             f"--out={out} holds other files and no reproduction. Name a new folder; nothing was"
             " written."

@@ -13,7 +13,7 @@ from ferjax.errors import UserError
 from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.move_aside import move_aside
 from ferjax.runtime.processes import on_first
-from ferjax.training.run_directory.find_runs import where_runs_are
+from ferjax.training.run_directory.find_runs import check_exists, where_runs_are
 from ferjax.training.run_directory.verified_reads import saved_steps
 
 CONFIG_FILE = "config.json"
@@ -23,6 +23,7 @@ _LOCK_FILE = ".lock"
 def read_config(run_dir: Path) -> TrainConfig:
     """Returns the config of a run; raises `UserError` where the folder is no run directory."""
     path = run_dir / CONFIG_FILE
+    check_exists(run_dir)
     if not path.is_file():
         raise UserError(f"{run_dir}: no {CONFIG_FILE} there. {where_runs_are(run_dir)}")
     return config_from_json(path.read_text(encoding="utf-8"), str(path))

@@ -12,6 +12,7 @@ from ferjax.config.explain_config import ExplainConfig
 from ferjax.data.synthetic.load_synthetic import render_faces
 from ferjax.errors import UserError
 from ferjax.explain import METHODS
+from ferjax.explain.explainer import Explainer
 from ferjax.explain.reporting.explain_files import explain_files
 
 
@@ -62,6 +63,32 @@ def test_a_named_emotion_is_explained_for_every_face(folder: Path, tmp_path: Pat
     explain_files(config, [str(folder)])
     rows = json.loads((tmp_path / "out" / "explain.json").read_text("utf-8"))["faces"]
     assert {row["explained"] for row in rows} == {"fear"}
+    page = (tmp_path / "out" / "explain.md").read_text("utf-8")
+    for row in rows:
+        best = max(row["probabilities"], key=row["probabilities"].get)
+        own, largest = (f"{100 * row['probabilities'][name]:.0f} %" for name in ("fear", best))
+        assert f"| fear {own} | {best} {largest} |" in page
+    assert "Yellow: counts most" in page
+    # There is one section, so there is nothing to list.
+    assert "Contents" not in (tmp_path / "out" / "explain.html").read_text("utf-8")
+
+
+def test_a_face_without_a_map_says_why(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    importance = Explainer.importance
+
+    def nothing_for_the_first(self: Explainer, *given: Any) -> np.ndarray:
+        maps = importance(self, *given).copy()
+        maps[0] = 0
+        return maps
+
+    monkeypatch.setattr(Explainer, "importance", nothing_for_the_first)
+    explain_files(ExplainConfig(out=str(tmp_path / "out"), progress=False), [str(folder)])
+    page = (tmp_path / "out" / "explain.md").read_text("utf-8")
+    assert page.count("| no map: nothing in the face speaks for this emotion |") == 1
+    row = next(line for line in page.splitlines() if line.startswith("| 0000-a"))
+    assert row.endswith("this emotion |")
 
 
 def test_mistakes_are_told_before_anything_is_written(folder: Path, tmp_path: Path) -> None:

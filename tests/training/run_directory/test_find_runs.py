@@ -1,6 +1,7 @@
 """Folders that are no run: the sentence names the runs inside, or the run around."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,20 @@ def test_a_series_is_refused_before_its_data_are_read(tiny_run: Path, tmp_path: 
     (top / "config.json").write_text((tiny_run / "config.json").read_text())
     with pytest.raises(UserError, match=r"no checkpoints/ there. It holds 2 runs"):
         run_evaluate(EvalConfig(str(top), split="val"))
+
+
+def test_a_misspelt_file_or_run_is_named(tmp_path: Path) -> None:
+    (tmp_path / "fernet-ferplus.safetensors").touch()
+    runs(tmp_path, "mine")
+    place = tmp_path / "fernet-ferpluss.safetensors"
+    words = (
+        f"{place}: no such file. Did you mean {tmp_path / 'fernet-ferplus.safetensors'}?"
+        f" {tmp_path} holds fernet-ferplus.safetensors, mine. Give the folder of a ferjax run, or a"
+        " weights file."
+    )
+    with pytest.raises(UserError, match=re.escape(words)):
+        load_predictor(place)
+    with pytest.raises(UserError, match=r"miin: no such folder\. Did you mean .*mine\?"):
+        load_predictor(tmp_path / "miin")
+    with pytest.raises(UserError, match=r"no model card beside it, fernet-ferplus\.json"):
+        load_predictor(tmp_path / "fernet-ferplus.safetensors")
