@@ -81,3 +81,10 @@ def test_inputs_are_names_labels_pixels_and_how() -> None:
     others = [split(images=images + 1), split(labels=labels[::-1]), renamed]
     digests = [inputs_digest(["test", 4], other) for other in others]
     assert len({same, *digests, inputs_digest(["test", 5], split())}) == 5
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    file = tmp_path / "mine.txt"
+    file.touch()
+    with pytest.raises(UserError, match=r"--out=.*mine\.txt is a file"):
+        write(tmp_path, "x", file)

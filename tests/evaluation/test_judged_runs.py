@@ -147,7 +147,7 @@ def test_the_training_split_is_allowed_and_stamped(
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (("a", "nowhere"), "nowhere: no config.json there"),
+        (("a", "nowhere"), "nowhere: no such folder"),
         (("a", "c"), "Only networks with the same classes can be averaged"),
         (("a", "a"), "names .*a twice"),
         (("a", ""), "a name between the commas is empty"),

@@ -283,7 +283,7 @@ def test_ferplus_is_compared_with_its_votes(run_dir: Path, tmp_path: Path) -> No
     ("given", "words"),
     [
         (dict(workdir=""), "--workdir is missing"),
-        (dict(workdir="nowhere"), "nowhere: no config.json there"),
+        (dict(workdir="nowhere"), "nowhere: no such folder"),
         (dict(dataset="rafbd"), "Did you mean 'rafdb'"),
         (dict(dataset="fer2013", data_dir="nowhere"), "--data_dir=nowhere"),
         (dict(data_dir="nowhere"), "--data_dir=nowhere: synthetic is drawn, not read"),

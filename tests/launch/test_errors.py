@@ -236,7 +236,7 @@ def assert_one_line(answer: tuple[int, str, str], words: str) -> None:
             "evaluate",
             {
                 (): "--workdir is missing",
-                ("--workdir=nowhere",): "nowhere: no config.json there",
+                ("--workdir=nowhere",): "nowhere: no such folder",
             },
         ),
         (

@@ -63,7 +63,10 @@ def _write_all(folder: Path, config: ExplainConfig, explainer: Explainer, data: 
     # In random order: the neighbour of a face, whose map is a control, is any other face.
     faces = list(data.split.read(chosen))
     targets = data.probabilities[chosen].argmax(-1)
-    say(f"curves of {len(faces):,} faces by {len(_methods(explainer))} methods", config.progress)
+    say(
+        f"curves of {len(faces):,} faces (--images) by {len(_methods(explainer))} methods",
+        config.progress,
+    )
     curves = _curves(config, explainer, faces, targets)
     draw_curves(curves, folder / "curves.png", f"{title.split(':')[0]}: deletion and insertion")
     say("the check with randomised weights", config.progress)

@@ -1,6 +1,6 @@
 """Name the emotions of faces with an exported PyTorch module; ferjax is not needed.
 
-    pip install torch safetensors numpy pillow
+    pip install torch safetensors numpy pillow  # torchvision too for NAME_torchvision.py
     python use_pytorch.py NAME_network.py FACES [FACES ...] [--save=OUT.json] [--time]
 
 FACES are image files, one face each, or arrays of faces, uint8 [N, H, W, C], in .npy files.
@@ -113,7 +113,7 @@ def main() -> None:
             Path(options.save).write_text(json.dumps(result), "utf-8")
         except OSError as error:
             sys.exit(f"error: --save={options.save} cannot be written ({error.strerror})")
-        print(f"{options.save}: probabilities of {len(faces)} faces")
+        print(f"{options.save}: probabilities of {len(faces)} face{'s' * (len(faces) != 1)}")
     else:
         for row, name in enumerate(names):
             ranked = sorted(found, key=lambda emotion: -found[emotion][row])

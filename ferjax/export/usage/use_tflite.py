@@ -119,7 +119,7 @@ def main() -> None:
             Path(options.save).write_text(json.dumps(result), "utf-8")
         except OSError as error:
             sys.exit(f"error: --save={options.save} cannot be written ({error.strerror})")
-        print(f"{options.save}: probabilities of {len(faces)} faces")
+        print(f"{options.save}: probabilities of {len(faces)} face{'s' * (len(faces) != 1)}")
     else:
         for row, name in enumerate(names):
             ranked = sorted(found, key=lambda emotion: -found[emotion][row])

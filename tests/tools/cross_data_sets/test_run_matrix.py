@@ -178,7 +178,7 @@ def test_everything_wrong_is_said_before_anything_is_computed(
     lines = str(caught.value).split("\n")
     words = [
         "is not finished: it has no report.json",
-        "gone: no config.json there",
+        "gone: no such folder",
         "Did you mean 'fernet-ferplus'",
         "no JAFFE found",
         "/nowhere does not exist",
