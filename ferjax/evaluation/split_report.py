@@ -17,7 +17,6 @@ from ferjax.errors import UserError
 from ferjax.evaluation.describe_networks import (
     describe_networks,
     evaluations_folder,
-    names_of,
     title_of,
 )
 from ferjax.evaluation.evaluated_data import ALL, EvaluatedData
@@ -95,7 +94,7 @@ def report_split(config: EvalConfig) -> dict[str, Any]:
         logits, split.labels, run.classes, data.bundle.classes
     )
     result, shown = evaluation(scored, labels), subset(split, np.flatnonzero(kept))
-    check_probabilities(result.probabilities, names_of(judged))
+    check_probabilities(result.probabilities, ", ".join(str(each.source) for each in judged))
     # Labels index the classes that were scored, in files and figures.
     shown = replace(shown, labels=result.labels.astype(np.int32), targets=None)
     notes = [*data.bundle.notes]
