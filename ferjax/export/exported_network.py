@@ -60,11 +60,7 @@ def exported_from_weights(source: str | Path, name: str | None = None) -> Export
     Raises:
       UserError: no such weights, or damaged ones.
     """
-    path = named_card(source)
-    if path is None:
-        raise UserError(
-            f"--weights={source} is no weights file of launch.export. Give a run as --workdir."
-        )
+    path = weights_card(source)
     run = in_float32(load_network(path))
     name = name or path.stem
     written = json.loads(path.read_text("utf-8"))
@@ -72,6 +68,16 @@ def exported_from_weights(source: str | Path, name: str | None = None) -> Export
     # A table of an earlier export is about other files.
     card.pop("exports", None)
     return ExportedNetwork(name, card, run.model, run.variables, run.spec, run.classes)
+
+
+def weights_card(source: str | Path) -> Path:
+    """Returns the model card that --weights names; raises `UserError` where it names none."""
+    path = named_card(source)
+    if path is None:
+        raise UserError(
+            f"--weights={source} is no weights file of launch.export. Give a run as --workdir."
+        )
+    return path
 
 
 def in_float32(run: LoadedRun) -> LoadedRun:

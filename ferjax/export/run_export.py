@@ -14,7 +14,12 @@ from ferjax.export.card_page import card_page
 from ferjax.export.check_export import check_files
 from ferjax.export.check_faces import faces_for_weights
 from ferjax.export.exported_file import ExportedFile, Format, FormatOptions, module_name
-from ferjax.export.exported_network import ExportedNetwork, exported_from_weights, weights_bytes
+from ferjax.export.exported_network import (
+    ExportedNetwork,
+    exported_from_weights,
+    weights_bytes,
+    weights_card,
+)
 from ferjax.export.formats import FORMATS
 from ferjax.export.put_in_place import made_folder, put_in_place
 from ferjax.predict.predictor import load_predictor
@@ -43,7 +48,8 @@ def run_export(config: ExportConfig) -> Path:
     name, folder = config.name or _own_name(config), Path(config.out)
     formats = [form for key, form in FORMATS.items() if key in config.format]
     _refuse_existing(folder, name, formats)
-    model = network_config(Path(config.workdir) if config.workdir else str(config.weights)).model
+    source = Path(config.workdir) if config.workdir else weights_card(str(config.weights))
+    model = network_config(source).model
     for form in formats:
         form.fits(model)
     for form in formats:

@@ -119,7 +119,11 @@ def test_int8_is_calibrated_on_real_faces_alone(
     assert small.path.stat().st_size < 0.4 * plain.path.stat().st_size
     found = [run(file.path, network, faces, "use_onnx.py") for file in (plain, small)]
     assert 1e-4 < np.abs(found[0] - found[1]).max() < 0.3
-    assert (found[0].argmax(-1) == found[1].argmax(-1)).mean() > 0.9
+    # The emotions of a random network are about equally probable: only clear answers are compared.
+    second, first = np.sort(found[0], -1)[:, -2:].T
+    clear = first - second > 0.03
+    assert clear.sum() > 10
+    assert (found[0].argmax(-1) == found[1].argmax(-1))[clear].mean() > 0.9
 
 
 @pytest.mark.parity
