@@ -9,6 +9,7 @@ import pytest
 
 import ferjax.serve.pages as pages
 from ferjax.config.serve_config import ServeConfig
+from ferjax.config.train_config import TrainConfig
 from ferjax.serve import recogniser as recognisers
 from ferjax.serve.limits import limits_of
 from ferjax.serve.pages import STATIC_FOLDER, api_page, first_page
@@ -92,6 +93,8 @@ def test_a_run_without_card_and_calibration(
     monkeypatch.setattr(recognisers, "load_predictor", lambda *given: uncalibrated)
     monkeypatch.setattr(recognisers, "load_explainer", lambda *_, **__: recogniser.explainer)
     monkeypatch.setattr(recognisers, "named_card", lambda source: None)
+    trained = TrainConfig(model="cnn3", dataset="fer2013")
+    monkeypatch.setattr(recognisers, "network_config", lambda source: trained)
     of_run = recognisers.load_recogniser(ServeConfig(workdir="runs/mine"))
     assert (of_run.name, of_run.set_threshold) == ("mine", None)
     page = first_page(of_run, limits_of(ServeConfig()), 0)
