@@ -8,7 +8,7 @@ from PIL import Image
 
 from ferjax.data.datasets.jaffe import load
 from ferjax.data.registry import load_dataset
-from ferjax.data.splits.split import DatasetBundle
+from ferjax.data.splits.split import DatasetBundle, Split
 from ferjax.errors import UserError
 
 CODES = {
@@ -43,6 +43,11 @@ def make(root: Path, suffix: str = ".tiff", folders: bool = False) -> Path:
     return root
 
 
+def people_of(split: Split) -> set[str]:
+    assert split.subjects is not None
+    return set(map(str, split.subjects))
+
+
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = make(tmp_path_factory.mktemp("jaffe") / "jaffe")
@@ -67,7 +72,7 @@ def test_ten_folds_by_person(tree: Path) -> None:
         bundle = load_dataset("jaffe", tree, folds=10, fold=fold)
         assert bundle.classes == CLASSES
         check_pixels(bundle)
-        people = {name: set(map(str, split.subjects)) for name, split in bundle.splits.items()}
+        people = {name: people_of(split) for name, split in bundle.splits.items()}
         assert people["test"] == {PEOPLE[fold - 1]}
         assert people["val"] == {PEOPLE[fold % 10]}
         assert people["train"] == set(PEOPLE) - people["test"] - people["val"]

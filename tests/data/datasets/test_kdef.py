@@ -8,6 +8,7 @@ from PIL import Image
 
 from ferjax.data.datasets.kdef import load
 from ferjax.data.registry import load_dataset
+from ferjax.data.splits.split import Split
 from ferjax.errors import UserError
 
 CODES = ("AF", "AN", "DI", "HA", "NE", "SA", "SU")
@@ -38,6 +39,11 @@ def make(root: Path, people: list[str], angles: tuple[str, ...] = ANGLES) -> Pat
     return root
 
 
+def people_of(split: Split) -> set[str]:
+    assert split.subjects is not None
+    return set(map(str, split.subjects))
+
+
 @pytest.fixture(scope="module")
 def frontal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("kdef") / "KDEF_and_AKDEF"
@@ -52,7 +58,7 @@ def test_folds_by_person_hold_both_sessions(frontal: Path) -> None:
     for fold in (1, 10):
         bundle = load_dataset("kdef", frontal, image_size=8, folds=10, fold=fold)
         assert bundle.classes == CLASSES
-        people = {name: set(map(str, s.subjects)) for name, s in bundle.splits.items()}
+        people = {name: people_of(s) for name, s in bundle.splits.items()}
         assert people["test"] == set(PEOPLE[fold - 1 :: 10])
         assert people["val"] == set(PEOPLE[fold % 10 :: 10])
         assert {name: len(s) for name, s in bundle.splits.items()} == {

@@ -131,9 +131,10 @@ def check_scores(cell: dict[str, Any], out: Path) -> None:
     true, predicted = ([row[key] for row in table] for key in ("label", "predicted"))
     assert len(table) == cell["count"]
     assert cell["accuracy"] == pytest.approx(metrics.accuracy_score(true, predicted))
-    recalls = metrics.recall_score(
-        true, predicted, labels=sorted(set(true)), average=None, zero_division=0
-    )
+    recalls = [
+        np.mean([p == t for t, p in zip(true, predicted, strict=True) if t == name])
+        for name in set(true)
+    ]
     assert cell["balanced_accuracy"] == pytest.approx(float(np.mean(recalls)))
     for score in ("accuracy", "balanced_accuracy"):
         low, high = cell[f"{score}_interval"]
