@@ -72,7 +72,7 @@ def test_a_misspelt_file_or_run_is_named(tmp_path: Path) -> None:
     )
     with pytest.raises(UserError, match=re.escape(words)):
         load_predictor(place)
-    with pytest.raises(UserError, match=r"miin: no such folder\. Did you mean .*mine\?"):
-        load_predictor(tmp_path / "miin")
+    with pytest.raises(UserError, match=r"mmine: no such folder\. Did you mean .*mine\?"):
+        load_predictor(tmp_path / "mmine")
     with pytest.raises(UserError, match=r"no model card beside it, fernet-ferplus\.json"):
         load_predictor(tmp_path / "fernet-ferplus.safetensors")
