@@ -1,7 +1,6 @@
 """The run directory of a baseline: taken by one command, gone on with after a kill, kept."""
 
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -14,11 +13,14 @@ from ferjax.data.splits import split_record
 from ferjax.data.splits.split import DatasetBundle
 from ferjax.errors import UserError
 from ferjax.runtime.atomic_files import write_atomically
-from ferjax.training.run_directory.config_and_lock import CONFIG_FILE
+from ferjax.training.run_directory.config_and_lock import (
+    CONFIG_FILE,
+    lasting_entries,
+    run_dir_lock,
+)
 from ferjax.training.run_directory.splits_file import read_split_record, write_split_record
 
 REPORT = "report.json"
-_LOCK = ".lock"
 
 
 def finished_baseline(config: BaselineConfig) -> dict[str, Any] | None:
@@ -40,8 +42,7 @@ def check_folder(config: BaselineConfig) -> None:
     folder = Path(config.folder)
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--workdir={folder} is a file; a folder is expected.")
-    found = sorted(folder.iterdir()) if folder.is_dir() else []
-    entries = [path for path in found if path.name != _LOCK and not path.match(".*.tmp")]
+    entries = lasting_entries(folder)
     if not entries:
         return
     if not (folder / CONFIG_FILE).is_file():
@@ -83,19 +84,7 @@ def baseline_folder(config: BaselineConfig, bundle: DatasetBundle) -> Iterator[P
         was begun, or it cannot be written.
     """
     folder = Path(config.folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = open(folder / _LOCK, "a")  # noqa: SIM115 (held until the report is written)
-    except OSError as error:
-        raise UserError(f"--workdir={folder} cannot be written: {error.strerror}.") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"--workdir={folder}: another command is writing there. Wait for it, or give"
-                " another."
-            ) from None
+    with run_dir_lock(folder):
         check_folder(config)  # another command may have finished since the first look
         recorded = replace(
             config, data_dir=os.path.abspath(config.data_dir) if config.data_dir else None

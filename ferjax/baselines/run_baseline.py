@@ -67,8 +67,8 @@ def run_baseline(config: BaselineConfig) -> dict[str, Any]:
             if name == "train":
                 continue
             other = features[name]
-            asked = squared_distances(other, own) if config.kernel == "rbf" else other
-            decisions = decide(kernel_inputs(asked, best))
+            inputs = squared_distances(other, own) if config.kernel == "rbf" else other
+            decisions = decide(kernel_inputs(inputs, best))
             # A temperature leaves the highest value the highest: the machine's decision stands.
             found[name] = evaluation(decisions / temperature, split.labels)
         seconds = time.monotonic() - start

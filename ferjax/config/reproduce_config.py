@@ -71,9 +71,9 @@ class ReproduceConfig:
     def __post_init__(self) -> None:
         expand_home(self)
         check_fields(self)
-        asked = [name for name in ("paper", "study", "verify") if getattr(self, name)]
-        if len(asked) != 1:
-            found = " and ".join(f"--{name}" for name in asked) or "none of them"
+        given = [name for name in ("paper", "study", "verify") if getattr(self, name)]
+        if len(given) != 1:
+            found = " and ".join(f"--{name}" for name in given) or "none of them"
             raise UserError(
                 f"give one of --paper={'|'.join(PAPERS)}, --study={'|'.join(STUDIES)} and"
                 f" --verify=FILE; found {found}."

@@ -54,9 +54,9 @@ def common_split(folders: Sequence[Path], wanted: str | None) -> str:
         if all(split in found for found in have.values()):
             return split
     parts = "; ".join(f"{folder} has {', '.join(found)}" for folder, found in have.items())
-    asked = f"--split={wanted}: " if wanted else "no split in common: "
+    which = f"--split={wanted}: " if wanted else "no split in common: "
     raise UserError(
-        f"{asked}{parts}. launch.evaluate --workdir=RUN --split=SPLIT writes the predictions of"
+        f"{which}{parts}. launch.evaluate --workdir=RUN --split=SPLIT writes the predictions of"
         " another split; give the folder that it names."
     )
 

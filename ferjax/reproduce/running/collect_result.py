@@ -54,9 +54,9 @@ def finished_result(out: Path, run: PlannedRun, wanted: Wanted) -> RunResult | N
     report = run_dir / "report.json"
     if not report.is_file():
         return None
-    settings, asked = _own_settings(run, run_dir), settings_of(run.config)
-    if other := [name for name in asked if asked[name] != settings.get(name)]:
-        changes = "; ".join(f"{name}: {settings.get(name)} → {asked[name]}" for name in other)
+    settings, planned = _own_settings(run, run_dir), settings_of(run.config)
+    if other := [name for name in planned if planned[name] != settings.get(name)]:
+        changes = "; ".join(f"{name}: {settings.get(name)} → {planned[name]}" for name in other)
         raise UserError(
             f"{run_dir} holds a run with another configuration ({changes}). Name a new --out, or"
             " give the settings that it was made with."

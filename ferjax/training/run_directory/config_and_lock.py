@@ -83,14 +83,21 @@ def _live(run_dir: Path) -> UserError:
     )
 
 
+def lasting_entries(run_dir: Path) -> list[Path]:
+    """Returns what a run directory holds but its lock and half-written files.
+
+    A process that was killed in its first write leaves nothing but a temporary file.
+    """
+    found = sorted(run_dir.iterdir()) if run_dir.exists() else []
+    return [path for path in found if path.name != _LOCK_FILE and not path.match(".*.tmp")]
+
+
 def _check_content(config: TrainConfig) -> None:
     """Raises `UserError` where a workdir holds what `config` may neither continue nor replace."""
     run_dir = Path(config.workdir or "")
     if run_dir.exists() and not run_dir.is_dir():
         raise UserError(f"--workdir={run_dir} is a file; a folder is expected.")
-    found = run_dir.iterdir() if run_dir.exists() else ()
-    # A process that was killed in its first write leaves nothing but a temporary file.
-    entries = [path for path in found if path.name != _LOCK_FILE and not path.match(".*.tmp")]
+    entries = lasting_entries(run_dir)
     if not entries:
         return
     if not (run_dir / CONFIG_FILE).is_file():
@@ -141,13 +148,13 @@ def locked_run_dir(config: TrainConfig) -> Iterator[Path]:
 def _locked(config: TrainConfig) -> Iterator[None]:
     run_dir = Path(config.workdir or "")
     with contextlib.ExitStack() as held:
-        held.enter_context(_lock(run_dir))
+        held.enter_context(run_dir_lock(run_dir))
         # Another process may have trained here since the first look.
         _check_content(config)
         if config.overwrite and holds_results(run_dir):
             _refuse_live_runs(run_dir, _run_dirs(run_dir)[1:])
             move_aside(run_dir, "run")
-            held.enter_context(_lock(run_dir))
+            held.enter_context(run_dir_lock(run_dir))
         # Half-written files of a process that was killed.
         for torn in run_dir.glob(".*.tmp"):
             torn.unlink(missing_ok=True)
@@ -163,8 +170,12 @@ def _to_record(config: TrainConfig) -> TrainConfig:
 
 
 @contextlib.contextmanager
-def _lock(run_dir: Path) -> Iterator[None]:
-    """Holds the lock of a run directory, which is created where it is missing."""
+def run_dir_lock(run_dir: Path) -> Iterator[None]:
+    """Holds the lock of a run directory, which is created where it is missing.
+
+    Raises:
+      UserError: another process holds it, or the folder cannot be made.
+    """
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
         lock = open(run_dir / _LOCK_FILE, "a")  # noqa: SIM115 (held for the whole run)
