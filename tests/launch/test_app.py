@@ -94,10 +94,13 @@ def test_a_folder_that_is_taken_for_the_package_is_named(tmp_path: Path) -> None
     """A finder of an editable install may lose against it: submodules are found, names are not."""
     (tmp_path / "ferjax").mkdir()
     code = f"""
-import ferjax, sys
+import sys
+installed = sys.path[:]
+sys.path[:] = [{str(tmp_path)!r}]
+import ferjax
+sys.path[:] = [*installed, {str(ROOT)!r}]
 assert ferjax.__file__ is None
 ferjax.__path__ = [*ferjax.__path__, {str(ROOT / "ferjax")!r}]
-sys.path.append({str(ROOT)!r})
 {ENDS}"""
     done = subprocess.run(
         [sys.executable, "-c", code, "predict", "a.png"],
