@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from ferjax.data.splits.class_counts import describe_counts
@@ -24,6 +25,7 @@ from ferjax.evaluation.scores_and_figures import (
     mistakes_figure,
     split_figures,
 )
+from ferjax.images.augment import find_augmentation
 from ferjax.images.augmented_input import augment_and_mix
 from ferjax.images.preprocess import denormalize
 from ferjax.report.environment import describe_environment
@@ -191,7 +193,10 @@ def _draw_first_batch(task: Task, path: Path, title: str) -> None:
     config, train = task.config, task.bundle.splits["train"]
     batch = train_batches(config, train)[0]
     key = stream_key(config.seed, "augment", 0)
-    inputs, mix = augment_and_mix(batch["image"], task.spec, config.augment, key, batch["index"])
+    augmentation = find_augmentation(config.augment)
+    # As one program: each of its many operations would be compiled by itself.
+    augmented = jax.jit(augment_and_mix, static_argnums=(1, 2))
+    inputs, mix = augmented(batch["image"], task.spec, augmentation, key, batch["index"])
     images = np.asarray(denormalize(inputs, task.spec))
     labels, classes = batch["label"], task.bundle.classes
     draw_batch(images, labels, classes, path, f"{title}: a batch", mix)

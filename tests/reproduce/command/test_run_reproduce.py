@@ -30,22 +30,22 @@ def test_killed_in_the_middle_and_given_again(
 
     def train(run: PlannedRun, watch: Watch) -> str:
         trained.append(run.name)
-        if trained.count("cnn3_honest-seed_0") == 1 and run.name == "cnn3_honest-seed_0":
+        if trained.count("cnn4-seed_0") == 1 and run.name == "cnn4-seed_0":
             raise KeyboardInterrupt
         return run_one(run, watch)
 
-    given = config(out, only=("cnn3", "cnn3_honest"))
+    given = config(out, only=("cnn3", "cnn4"))
     with pytest.raises(KeyboardInterrupt):
         run_reproduce(given, train=train)
     # The report can be written from what is done.
     partial = run_reproduce(config(out, report=True, only=given.only), train=train)
     assert verify_page(Path(partial["path"]))[0] == []
     states = {row["name"]: row["state"] for row in partial["experiments"]}
-    assert (states["cnn3"], states["cnn3_honest"]) == ("1 run", "not run yet")
+    assert (states["cnn3"], states["cnn4"]) == ("1 run", "not run yet")
     stored = out / "predictions" / "cnn3-seed_0.npz"
     written = stored.stat().st_mtime_ns
     report = run_reproduce(given, train=train)
-    assert trained == 2 * ["cnn3-seed_0", "cnn3_honest-seed_0"]
+    assert trained == 2 * ["cnn3-seed_0", "cnn4-seed_0"]
     assert stored.stat().st_mtime_ns == written
     assert verify_page(Path(report["path"]))[0] == []
     rows = {row["name"]: row for row in report["ledger"]}

@@ -46,7 +46,7 @@ def write(name: str, make_result: Make, out: Path, missing: dict[str, str]) -> d
 @pytest.fixture(scope="module")
 def page(make_result: Make, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("report")
-    report = write("yang", make_result, out, {"cnn3_honest": "it was <i>left</i> out"})
+    report = write("yang", make_result, out, {"cnn4": "it was <i>left</i> out"})
     return Path(report["path"])
 
 

@@ -87,11 +87,10 @@ PROTOCOLS: dict[str, Protocol] = {
         selects_on_test=True,
     ),
     "yang": Protocol(
-        "P4's: 24,000 of Training train, and the others, which the paper calls validation, are"
-        " what is measured; they also select the epoch.",
+        "P4's: 24,000 of Training train, and the others, which the paper calls validation and"
+        " measures, select the epoch: of val read the last epoch, which nothing has selected.",
         _yang,
         ("fer2013",),
-        selects_on_test=True,
     ),
     "liu": Protocol(
         "P5's: what the paper calls validation is RAF-DB's test split, which selects the epoch.",

@@ -52,25 +52,33 @@ def cut_train_and_merge_the_rest(
 
 
 def train_cut_in_two(on_disk: DatasetBundle, seed: int, *, kept: int, whole: int) -> DatasetBundle:
-    """Returns `kept` of `whole` training images as train, the others as val and as test.
+    """Returns `kept` of `whole` training images as train, the others as val; test stays.
 
-    Of another number of training images the same share is kept, which a note says.
+    A val on disk is test where no test is on disk, else it is in no split. Of another number of
+    training images the same share is kept, which a note says.
+
+    Raises:
+      UserError: there is no train, or neither test nor val, on disk.
     """
     check_has(on_disk, "train")
-    train = on_disk.splits["train"]
+    test = "test" if "test" in on_disk.splits else "val"
+    check_has(on_disk, test)
+    train, source = on_disk.splits["train"], on_disk.sources["train"]
     count = kept if len(train) == whole else round(kept * len(train) / whole)
-    notes = [f"{s} is in no split" for n, s in on_disk.sources.items() if n != "train"]
+    unused = set(on_disk.sources) - {"train", test}
+    notes = [f"{on_disk.sources[name]} is in no split" for name in sorted(unused)]
     if len(train) != whole:
         notes.append(f"train is {count:,} of {len(train):,} images, as {kept:,} is of {whole:,}")
     rows = stratified_sample(train.labels, count, seed)
     rest = np.setdiff1d(np.arange(len(train)), rows)
-    splits = {"train": subset(train, rows), "test": subset(train, rest, "test")}
-    source = on_disk.sources["train"]
+    splits = {"train": subset(train, rows), "val": subset(train, rest, "val"),
+              "test": on_disk.splits[test]}  # fmt: skip
     sources = {
         "train": f"{count:,} of {source}, stratified (split seed {seed})",
-        "test": f"the other {len(rest):,} of {source}",
+        "val": f"the other {len(rest):,} of {source}",
+        "test": on_disk.sources[test],
     }
-    return val_is_test(on_disk, splits, sources, notes)
+    return rebuilt(on_disk, splits, sources, notes)
 
 
 def pool_cut_in_two(

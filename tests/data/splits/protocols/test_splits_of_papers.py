@@ -99,20 +99,23 @@ def test_iut_without_private_test_says_so() -> None:
 def test_yang_measures_on_what_24000_leave() -> None:
     found = cut("yang", fer2013())
     # P4 prints 4,710, but Training holds 28,709 images.
-    assert sizes(found) == {"train": 24_000, "val": 4_709, "test": 4_709}
-    assert found.notes == ("PublicTest is in no split", "PrivateTest is in no split")
+    assert sizes(found) == {"train": 24_000, "val": 4_709, "test": 3_589}
+    assert found.notes == ("PublicTest is in no split",)
     whole = np.bincount(fer2013().splits["train"].labels)
     shares = np.bincount(found.splits["train"].labels) / whole
     np.testing.assert_allclose(shares, 24_000 / 28_709, atol=2e-3)
 
 
 def test_yang_of_fewer_images_keeps_the_share() -> None:
-    bundle = fer2013("train")
+    bundle = fer2013("train", "val")
     few = {name: split_of(name, dict.fromkeys(bundle.classes, 10), bundle.classes)
-           for name in ("train",)}  # fmt: skip
+           for name in ("train", "val")}  # fmt: skip
     found = cut("yang", DatasetBundle(few, bundle.classes, "made", bundle.sources))
-    assert sizes(found) == {"train": 59, "val": 11, "test": 11}
+    assert sizes(found) == {"train": 59, "val": 11, "test": 70}
+    assert found.sources["test"] == "PublicTest"
     assert found.notes == ("train is 59 of 70 images, as 24,000 is of 28,709",)
+    with pytest.raises(UserError, match="needs a val split on disk"):
+        cut("yang", fer2013("train"))
 
 
 def test_liu_trains_on_all_of_train() -> None:
