@@ -15,15 +15,15 @@ def main(arguments: list[str]) -> None:
     refuse_arguments(arguments)
     config = ReproduceConfig(**given_flags(ReproduceConfig))
     if config.verify:
-        from ferjax.reproduce.reporting.verify_page import verify_page
+        from ferjax.reproduce.command.verify_report import verify_report
 
-        differences, count = verify_page(Path(config.verify))
+        differences, count = verify_report(Path(config.verify))
         for line in differences:
             print(line)
         print(f"{count} cells compared, {len(differences)} differences")
         sys.exit(bool(differences))
     from ferjax.reproduce.command.run_reproduce import run_reproduce
-    from ferjax.reproduce.studies.run_study import run_study
+    from ferjax.reproduce.command.run_study import run_study
 
     try:
         report = run_study(config) if config.study else run_reproduce(config)

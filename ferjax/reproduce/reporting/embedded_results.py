@@ -25,6 +25,7 @@ _MOST_VALUES = 50_000_000
 _MOST_IMAGES = 100_000
 _MOST_CLASSES = 32
 _MOST_META = 64_000_000
+_DAMAGES = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 def results_to_json(results: Mapping[str, Sequence[RunResult]]) -> dict[str, Any]:
@@ -36,12 +37,6 @@ def results_to_json(results: Mapping[str, Sequence[RunResult]]) -> dict[str, Any
     arrays: dict[str, str] = {}
     runs, predictions = [], []
 
-    def put(content: bytes) -> str:
-        key = hashlib.sha256(content).hexdigest()[:16]
-        if key not in arrays:
-            arrays[key] = _packed(content)
-        return key
-
     for one in (run for group in results.values() for run in group):
         fields = {f.name: getattr(one, f.name) for f in dataclasses.fields(one)}
         found = fields.pop("predictions")
@@ -52,13 +47,13 @@ def results_to_json(results: Mapping[str, Sequence[RunResult]]) -> dict[str, Any
                     "run": len(runs),
                     "split": split,
                     "epoch": epoch,
-                    "labels": put(part.labels.tobytes()),
+                    "labels": put_once(arrays, part.labels.tobytes()),
                     "shape": list(part.probabilities.shape),
-                    "probabilities": put(np.ascontiguousarray(high_low.T).tobytes()),
+                    "probabilities": put_once(arrays, np.ascontiguousarray(high_low.T).tobytes()),
                 }
             )
         runs.append(fields)
-    meta = _packed(json.dumps(runs, separators=(",", ":")).encode())
+    meta = packed(json.dumps(runs, separators=(",", ":")).encode())
     return {"format": FORMAT, "runs": meta, "arrays": arrays, "predictions": predictions}
 
 
@@ -71,7 +66,7 @@ def results_from_json(block: Mapping[str, Any]) -> dict[str, list[RunResult]]:
     try:
         if block["format"] != FORMAT:
             raise ValueError(f"format {block['format']!r}, this version reads {FORMAT}")
-        runs = json.loads(_unpacked(block["runs"], _MOST_META))
+        runs = json.loads(unpacked(block["runs"], _MOST_META))
         arrays = block["arrays"]
         found: list[dict[tuple[str, int], Predictions]] = [{} for _ in runs]
         total = 0
@@ -82,8 +77,8 @@ def results_from_json(block: Mapping[str, Any]) -> dict[str, list[RunResult]]:
                 raise ValueError(f"predictions of shape {one['shape']}")
             if total > _MOST_VALUES:
                 raise ValueError("too many predictions")
-            labels = np.frombuffer(_unpacked(arrays[one["labels"]], count), np.uint8)
-            data = _unpacked(arrays[one["probabilities"]], 2 * count * classes)
+            labels = np.frombuffer(unpacked(arrays[one["labels"]], count), np.uint8)
+            data = unpacked(arrays[one["probabilities"]], 2 * count * classes)
             planes = np.frombuffer(data, np.uint8).reshape(2, -1)
             values = np.ascontiguousarray(planes.T[:, ::-1]).view("<f2").reshape(count, classes)
             if len(labels) != count or (labels >= classes).any() or not np.isfinite(values).all():
@@ -96,19 +91,34 @@ def results_from_json(block: Mapping[str, Any]) -> dict[str, list[RunResult]]:
             result = RunResult(predictions=predictions, **fields)
             results.setdefault(result.experiment, []).append(result)
         return results
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError,
-            zlib.error) as error:  # fmt: skip
+    except _DAMAGES as error:
         raise UserError(f"the data inside the page are damaged ({error}).") from None
 
 
-def _packed(content: bytes) -> str:
+def put_once(arrays: dict[str, str], content: bytes) -> str:
+    """Returns the key of the content in `arrays`, to which it is added if it is not there."""
+    key = hashlib.sha256(content).hexdigest()[:16]
+    if key not in arrays:
+        arrays[key] = packed(content)
+    return key
+
+
+def packed(content: bytes) -> str:
+    """Returns compressed bytes as text."""
     return base64.b64encode(zlib.compress(content, 9)).decode()
 
 
-def _unpacked(text: str, size: int) -> bytes:
-    """Returns what `_packed` packed; no more than `size` bytes are unpacked."""
+def unpacked(text: str, size: int) -> bytes:
+    """Returns what `packed` packed; no more than `size` bytes are unpacked.
+
+    Raises:
+      ValueError: the text is damaged, or there is more in it.
+    """
     stream = zlib.decompressobj()
-    content = stream.decompress(base64.b64decode(text, validate=True), size)
+    try:
+        content = stream.decompress(base64.b64decode(text, validate=True), size)
+    except zlib.error as error:
+        raise ValueError(str(error)) from None
     if not stream.eof:
         raise ValueError("more data than expected")
     return content

@@ -46,8 +46,6 @@ def render_report(
       block: what `--verify` computes from.
     """
     settings, counts = report["settings"], report["summary"]["counts"]
-    # Inside a script element "<" could end it.
-    data = json.dumps(block, separators=(",", ":"), ensure_ascii=True).replace("<", "\\u003c")
     total = round(sum(one["total_minutes"] for one in report["costs"]), 1)
     return render_page(
         "reproduction.html",
@@ -64,8 +62,13 @@ def render_report(
         environment=list(settings["environment"].items()),
         total_minutes=total,
         version=ferjax.__version__,
-        block=Markup(data),
+        block=Markup(json_in_page(block)),
     )
+
+
+def json_in_page(block: Mapping[str, Any]) -> str:
+    """Returns JSON for a script element, in which "<" could end the element."""
+    return json.dumps(block, separators=(",", ":"), ensure_ascii=True).replace("<", "\\u003c")
 
 
 def small_pictures(files: Mapping[str, Sequence[Path]]) -> dict[str, list[dict[str, Any]]]:

@@ -32,6 +32,10 @@ class Answers:
         return self.labels == self.predicted
 
 
+# Experiment → seed → `val`, `test`, `test+flip` and so on → answers.
+AllAnswers = Mapping[str, Mapping[int, Mapping[str, Answers]]]
+
+
 def split_answers(
     result: RunResult, people: Sequence[str] = (), test_only: Mapping[str, np.ndarray] | None = None
 ) -> dict[str, Answers]:

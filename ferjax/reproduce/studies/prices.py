@@ -15,12 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ferjax.reproduce.judging.seeds_and_images import half_width_over_seeds, joined
-from ferjax.reproduce.studies.answers import Answers
+from ferjax.reproduce.studies.answers import AllAnswers, Answers
 from ferjax.reproduce.studies.protocol_table import Comparison, Side
 
 DRAWS = 1000
-# Experiment → seed → `val`, `test`, `test+flip` and so on → answers.
-AllAnswers = Mapping[str, Mapping[int, Mapping[str, Answers]]]
 
 
 class NotCompared(Exception):
@@ -97,6 +95,27 @@ def price_of(comparison: Comparison, answers: AllAnswers) -> Price:
         (_images(counted[0][0]), _images(counted[1][0])),
         len(people),
     )
+
+
+def prices_of(
+    comparisons: Sequence[Comparison], answers: AllAnswers, missing: Mapping[str, str]
+) -> tuple[list[Price], dict[str, str]]:
+    """Returns the prices, and name of each other comparison → why it could not be made.
+
+    Args:
+      comparisons: in the order of the report.
+      answers: of the runs that are finished.
+      missing: experiment → why it has no run.
+    """
+    prices, not_compared = [], {}
+    for one in comparisons:
+        names = (*one.with_breach.experiments, *one.honest.experiments)
+        try:
+            prices.append(price_of(one, answers))
+        except NotCompared as error:
+            lacking = next((missing[name] for name in names if name in missing), None)
+            not_compared[one.name] = lacking or str(error)
+    return prices, not_compared
 
 
 def _shared_seeds(sides: Sequence[Side], answers: AllAnswers) -> list[int]:

@@ -4,7 +4,7 @@ A breach is priced against an honest run of the same network, seed and number of
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ferjax.reproduce.experiment_table import Experiment
@@ -236,3 +236,17 @@ COMPARISONS = (
         Side(tuple(f"ckplus_fold_{fold}" for fold in FOLDS)),
     ),
 )
+
+
+def comparisons_of(smoke: bool) -> tuple[Comparison, ...]:
+    """Returns the comparisons; those of `--smoke` have one fold of people."""
+
+    def first(side: Side) -> Side:
+        return replace(side, experiments=side.experiments[:1])
+
+    if not smoke:
+        return COMPARISONS
+    return tuple(
+        replace(one, with_breach=first(one.with_breach), honest=first(one.honest))
+        for one in COMPARISONS
+    )

@@ -10,7 +10,7 @@ import pytest
 from ferjax.config.reproduce_config import PAPERS, ReproduceConfig
 from ferjax.errors import UserError
 from ferjax.reproduce.command.run_reproduce import run_reproduce
-from ferjax.reproduce.reporting.verify_page import verify_page
+from ferjax.reproduce.command.verify_report import verify_report
 from ferjax.reproduce.running import plan
 from ferjax.reproduce.running.plan import PlannedRun
 from ferjax.reproduce.running.run_experiments import run_one
@@ -39,7 +39,7 @@ def test_killed_in_the_middle_and_given_again(
         run_reproduce(given, train=train)
     # The report can be written from what is done.
     partial = run_reproduce(config(out, report=True, only=given.only), train=train)
-    assert verify_page(Path(partial["path"]))[0] == []
+    assert verify_report(Path(partial["path"]))[0] == []
     states = {row["name"]: row["state"] for row in partial["experiments"]}
     assert (states["cnn3"], states["cnn4"]) == ("1 run", "not run yet")
     stored = out / "predictions" / "cnn3-seed_0.npz"
@@ -47,7 +47,7 @@ def test_killed_in_the_middle_and_given_again(
     report = run_reproduce(given, train=train)
     assert trained == 2 * ["cnn3-seed_0", "cnn4-seed_0"]
     assert stored.stat().st_mtime_ns == written
-    assert verify_page(Path(report["path"]))[0] == []
+    assert verify_report(Path(report["path"]))[0] == []
     rows = {row["name"]: row for row in report["ledger"]}
     macro = rows["macro_f1_3_layers"]
     assert macro["verdict"] == "could not be tested here"
@@ -110,7 +110,7 @@ def test_all_five_papers_in_three_minutes(tmp_path: Path) -> None:
     start = time.monotonic()
     for paper in PAPERS:
         report = run_reproduce(config(tmp_path / paper, paper=paper))
-        assert verify_page(Path(report["path"]))[0] == []
+        assert verify_report(Path(report["path"]))[0] == []
         failed = [row["state"] for row in report["experiments"] if "error" in row["state"]]
         assert not failed
     assert time.monotonic() - start < 180

@@ -1,6 +1,7 @@
 """The study from its table to its report, on two small trainings of drawn faces."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ import pytest
 
 from ferjax.config.reproduce_config import ReproduceConfig
 from ferjax.errors import UserError
+from ferjax.reproduce.command import run_study as module
+from ferjax.reproduce.command.run_study import run_study
+from ferjax.reproduce.command.verify_report import verify_report
 from ferjax.reproduce.run_result import RunResult
-from ferjax.reproduce.studies import run_study as module
 from ferjax.reproduce.studies.answers import split_answers
 from ferjax.reproduce.studies.protocol_table import COMPARISONS, EXPERIMENTS, SMOKE
-from ferjax.reproduce.studies.run_study import run_study
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +87,39 @@ def test_it_goes_on_from_what_is_stored(
     # Damaged answers are measured again.
     stored[0].with_name("ferplus_argmax_train-seed_0-answers.npz").write_bytes(b"none")
     assert run_study(smoke(place, report=True))["prices"] == report["prices"]
+
+
+def test_verify_computes_the_page_again_and_names_what_was_changed(
+    out: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    text = Path(out[1]["path"]).read_text("utf-8")
+    differences, count = verify_report(Path(out[1]["path"]))
+    assert differences == []
+    assert count > 80
+    other = tmp_path / "changed.html"
+    cell = r'(data-cell="price.ferplus_argmax_train.points">)([^<]*)'
+    other.write_text(re.sub(cell, r"\g<1>+9.99", text), "utf-8")
+    found = verify_report(other)[0]
+    assert len(found) == 1
+    assert found[0].startswith("price.ferplus_argmax_train.points: the page says '+9.99'")
+    # Answers of another run in place of the honest one's.
+    block = re.search(r'(id="results">)(.*?)(</script>)', text, re.S)
+    assert block
+    stored = json.loads(block[2])
+    honest, other_run = (
+        next(row for row in stored["answers"]["answers"]
+             if row["experiment"] == name and row["of"] == "test")
+        for name in ("ferplus_honest", "ferplus_argmax_train")
+    )  # fmt: skip
+    honest["predicted"] = other_run["labels"]
+    changed = json.dumps(stored).replace("<", "\\u003c")
+    other.write_text(text[: block.start(2)] + changed + text[block.end(2) :], "utf-8")
+    assert any(line.startswith("run.ferplus_honest.test") for line in verify_report(other)[0])
+    honest["count"] += 1
+    changed = json.dumps(stored).replace("<", "\\u003c")
+    other.write_text(text[: block.start(2)] + changed + text[block.end(2) :], "utf-8")
+    with pytest.raises(UserError, match=r"--verify=.*changed\.html: .*damaged"):
+        verify_report(other)
 
 
 def test_without_data_it_says_what_to_get(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,15 +22,13 @@ from ferjax.reproduce.running.run_experiments import Train, run_experiments, run
 from ferjax.reproduce.studies.answers import Answers
 from ferjax.reproduce.studies.drawn_people import drawn_people
 from ferjax.reproduce.studies.measure_answers import run_answers
-from ferjax.reproduce.studies.prices import NotCompared, Price, price_of
 from ferjax.reproduce.studies.protocol_table import (
-    COMPARISONS,
     DATASETS,
     EXPERIMENTS,
     SMOKE,
     TITLE,
     Comparison,
-    Side,
+    comparisons_of,
 )
 from ferjax.reproduce.studies.study_report import write_study_report
 from ferjax.runtime.atomic_files import write_atomically
@@ -75,17 +73,15 @@ def run_study(config: ReproduceConfig, *, train: Train = run_one) -> dict[str, A
     if not config.report:
         failed = run_experiments(runs, out, {}, progress=config.progress, train=train)
     results = finished_results(runs, out, {})
-    comparisons = _smoke_comparisons() if config.smoke else COMPARISONS
-    answers = _answers(runs, results, comparisons, out, progress=config.progress)
-    prices, not_compared = _prices(comparisons, answers, {**lacks, **failed})
+    answers = _answers(runs, results, comparisons_of(config.smoke), out, progress=config.progress)
     if len({run.seed for run in runs}) < 2:
         notes.append("One seed: the intervals do not allow for the spread between seeds")
     facts = {
         "settings": command_and_environment(config, "--study=protocols"),
         "notes": [*notes, *_data_notes(at_hand, lacks)],
-        "same_training": _same_training(results),
+        "missing": {**lacks, **failed},
     }
-    return write_study_report(study, prices, not_compared, results, facts, out)
+    return write_study_report(answers, results, facts, out)
 
 
 def _with_people(config: ReproduceConfig, at_hand: AtHand, out: Path) -> tuple[AtHand, list[str]]:
@@ -117,18 +113,6 @@ def _data_notes(at_hand: AtHand, lacks: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _smoke_comparisons() -> tuple[Comparison, ...]:
-    """Returns the comparisons with one fold of people."""
-
-    def first(side: Side) -> Side:
-        return replace(side, experiments=side.experiments[:1])
-
-    return tuple(
-        replace(one, with_breach=first(one.with_breach), honest=first(one.honest))
-        for one in COMPARISONS
-    )
-
-
 def _answers(
     runs: Sequence[PlannedRun],
     results: Results,
@@ -148,43 +132,3 @@ def _answers(
             found = run_answers(run, result, sides, out, known)
             answers.setdefault(run.experiment.name, {})[run.seed] = found
     return answers
-
-
-def _prices(
-    comparisons: Sequence[Comparison],
-    answers: Mapping[str, Mapping[int, Mapping[str, Answers]]],
-    missing: Mapping[str, str],
-) -> tuple[list[Price], dict[str, str]]:
-    """Returns the prices, and the other comparisons with the reason."""
-    prices, not_compared = [], {}
-    for one in comparisons:
-        names = (*one.with_breach.experiments, *one.honest.experiments)
-        try:
-            prices.append(price_of(one, answers))
-        except NotCompared as error:
-            lacking = next((missing[name] for name in names if name in missing), None)
-            not_compared[one.name] = lacking or str(error)
-    return prices, not_compared
-
-
-def _same_training(results: Results) -> dict[str, str]:
-    """Returns, for each data set, whether honest and swapped runs learned the same, in words."""
-    found = {}
-    for name in _FACES:
-        pairs = [
-            (_losses(honest), _losses(swapped))
-            for honest in results.get(f"{name}_honest", ())
-            for swapped in results.get(f"{name}_swapped", ())
-            if honest.seed == swapped.seed
-        ]
-        if pairs:
-            equal = sum(one == other for one, other in pairs)
-            found[name] = (
-                f"{equal} of {len(pairs)} seeds have the same training loss in every epoch in the"
-                " honest and in the swapped run, which learn from the same images"
-            )
-    return found
-
-
-def _losses(run: Any) -> list[float]:
-    return [line["loss"] for line in run.curves if line["split"] == "train"]

@@ -12,9 +12,9 @@ import pytest
 
 from ferjax.config.reproduce_config import PAPERS
 from ferjax.errors import UserError
+from ferjax.reproduce.command.verify_report import verify_report
 from ferjax.reproduce.papers.find_paper import find_paper
 from ferjax.reproduce.reporting.used_predictions import used_predictions
-from ferjax.reproduce.reporting.verify_page import verify_page
 from ferjax.reproduce.reporting.write_report import write_paper_report
 from ferjax.reproduce.run_result import RunResult
 from ferjax.reproduce.stand_ins import with_stand_ins
@@ -70,7 +70,7 @@ def in_block(text: str, change: Callable[[dict[str, Any]], None]) -> str:
 
 
 def test_as_written(page: Path) -> None:
-    differences, count = verify_page(page)
+    differences, count = verify_report(page)
     assert differences == []
     assert count > 300
 
@@ -99,7 +99,7 @@ def test_every_digit_stands_in_a_cell(page: Path) -> None:
 def test_a_changed_number_is_named(page: Path, tmp_path: Path) -> None:
     cell = r'(data-cell="ledger.macro_f1_6_layers.ours">)([^<]*)'
     other = changed(page, tmp_path, lambda text: re.sub(cell, r"\g<1>47.0 % (46.0 to 48.0)", text))
-    differences, _ = verify_page(other)
+    differences, _ = verify_report(other)
     assert len(differences) == 1
     assert differences[0].startswith("ledger.macro_f1_6_layers.ours: the page says '47.0 %")
 
@@ -115,23 +115,23 @@ def test_a_changed_prediction_is_noticed(page: Path, tmp_path: Path) -> None:
             arrays[key] = base64.b64encode(zlib.compress(moved)).decode()
 
     other = changed(page, tmp_path, lambda text: in_block(text, flip))
-    differences, _ = verify_page(other)
+    differences, _ = verify_report(other)
     assert any(line.startswith("ledger.accuracy_3_layers.ours") for line in differences)
 
 
 def test_changed_verdicts_texts_and_pictures(page: Path, tmp_path: Path) -> None:
     verdict = r'(data-cell="ledger.accuracy_3_layers.verdict">)([^<]*)'
     other = changed(page, tmp_path, lambda text: re.sub(verdict, r"\g<1>reproduced!", text))
-    assert verify_page(other)[0][0].startswith("ledger.accuracy_3_layers.verdict")
+    assert verify_report(other)[0][0].startswith("ledger.accuracy_3_layers.verdict")
     other = changed(page, tmp_path, lambda text: text.replace("</main>", "<p>99 %</p></main>"))
-    assert verify_page(other)[0][0].startswith("text of the page: '99 %'")
+    assert verify_report(other)[0][0].startswith("text of the page: '99 %'")
     more = '<i data-cell="x">1</i></main>'
     other = changed(page, tmp_path, lambda text: text.replace("</main>", more))
-    assert verify_page(other)[0] == ["x: the page says '1', which nothing gives"]
+    assert verify_report(other)[0] == ["x: the page says '1', which nothing gives"]
     png = re.search(r'src="(data:image/png;base64,[^"]*)"', page.read_text("utf-8"))
     assert png
     other = changed(page, tmp_path, lambda text: text.replace(png[1], "data:image/png;base64,AAAA"))
-    assert "its pictures are not those" in verify_page(other)[0][0]
+    assert "its pictures are not those" in verify_report(other)[0][0]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_damaged_results_are_one_error(
 ) -> None:
     other = changed(page, tmp_path, lambda text: in_block(text, change))
     with pytest.raises(UserError, match=r"--verify=.*changed\.html"):
-        verify_page(other)
+        verify_report(other)
 
 
 @pytest.mark.parametrize("content", [b"", b"<html></html>", b"\xff\xfe", b"<script>{}</script>"])
@@ -161,9 +161,9 @@ def test_foreign_files(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "page.html"
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"no report of launch\.reproduce"):
-        verify_page(path)
+        verify_report(path)
     with pytest.raises(UserError, match="cannot be read"):
-        verify_page(tmp_path / "none.html")
+        verify_report(tmp_path / "none.html")
 
 
 @pytest.mark.parametrize("name", [name for name in PAPERS if name != "yang"])
@@ -173,5 +173,5 @@ def test_every_paper_is_written_with_nothing_run(
     paper, _ = with_stand_ins(find_paper(name), lambda _: None)
     missing = {one.name: "its data are not at hand" for one in paper.experiments[1:]}
     path = Path(write(name, make_result, tmp_path, missing)["path"])
-    assert verify_page(path)[0] == []
+    assert verify_report(path)[0] == []
     assert path.stat().st_size < 5_000_000

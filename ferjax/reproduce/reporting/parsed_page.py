@@ -1,0 +1,121 @@
+"""What a page shows. It may come from anybody: it is parsed, never shown or executed."""
+
+import base64
+import hashlib
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+
+from ferjax.errors import UserError
+from ferjax.reproduce.reporting.page import LARGEST
+
+# Elements that have no end tag.
+_EMPTY = frozenset({"br", "img", "link", "meta", "hr", "input"})
+_DATA = "data:image/png;base64,"
+
+
+@dataclass
+class PageContent:
+    """What a page shows.
+
+    Attributes:
+      cells: id → text of every element with `data-cell`.
+      rest: all other texts, in their order.
+      pictures: figure → sha256 of its pictures.
+      block: text of the JSON block.
+      repeated: ids that occur twice.
+    """
+
+    cells: dict[str, str] = field(default_factory=dict)
+    rest: list[str] = field(default_factory=list)
+    pictures: dict[str, list[str]] = field(default_factory=dict)
+    block: str = ""
+    repeated: list[str] = field(default_factory=list)
+
+
+class _Parser(HTMLParser):
+    """Collects a page's content."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.content = PageContent()
+        # (tag, id of the cell, figure) of every open element.
+        self.open: list[tuple[str, str | None, str | None]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        cell, figure = given.get("data-cell"), None
+        if tag == "figure":
+            figure = str(given.get("id") or "").removeprefix("figure-")
+        if cell is not None:
+            if cell in self.content.cells:
+                self.content.repeated.append(cell)
+            self.content.cells[cell] = ""
+        if tag == "img":
+            name = next((f for _, _, f in reversed(self.open) if f is not None), "")
+            self.content.pictures.setdefault(name, []).append(_digest(given.get("src") or ""))
+        if tag not in _EMPTY:
+            self.open.append((tag, cell, figure))
+
+    def handle_endtag(self, tag: str) -> None:
+        for k in range(len(self.open) - 1, -1, -1):
+            if self.open[k][0] == tag:
+                del self.open[k:]
+                return
+
+    def handle_data(self, data: str) -> None:
+        tags = [tag for tag, _, _ in self.open]
+        if "script" in tags:
+            self.content.block += data
+            return
+        if "style" in tags:
+            return
+        cell = next((c for _, c, _ in reversed(self.open) if c is not None), None)
+        if cell is not None:
+            self.content.cells[cell] += data
+        elif text := " ".join(data.split()):
+            self.content.rest.append(text)
+
+
+def parse_text(text: str) -> PageContent:
+    """Returns the content of a page."""
+    parser = _Parser()
+    parser.feed(text)
+    parser.close()
+    return parser.content
+
+
+def read_page(path: Path) -> PageContent:
+    """Returns the content of a page with results in it.
+
+    Raises:
+      UserError: it cannot be read, or is no page of launch.reproduce.
+    """
+    try:
+        if path.stat().st_size > 2 * LARGEST:
+            raise no_report(path, "it is too large")
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise UserError(f"--verify={path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise no_report(path, "it is no text") from None
+    content = parse_text(text)
+    if not content.block or not content.cells:
+        raise no_report(path, "no results in it")
+    return content
+
+
+def _digest(source: str) -> str:
+    """Returns the sha256 of a picture inside a page, or the start of another address."""
+    try:
+        return hashlib.sha256(base64.b64decode(source.removeprefix(_DATA))).hexdigest()
+    except ValueError:
+        return source[:80]
+
+
+def no_report(path: Path, why: str) -> UserError:
+    """Returns the error of a file that is no report, or a damaged one."""
+    return UserError(
+        f"--verify={path}: it is no report of launch.reproduce, or a damaged one: {why}. Give a"
+        " report.html as it was written."
+    )

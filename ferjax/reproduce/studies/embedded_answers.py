@@ -1,0 +1,76 @@
+"""What the runs of the study answered, as JSON inside its page: labels, answers, parts of a split.
+
+Arrays are packed as in `ferjax.reproduce.reporting.embedded_results`, and equal ones are written
+once. What is read back may come from anybody: no more is unpacked than is expected.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ferjax.errors import UserError
+from ferjax.reproduce.reporting.embedded_results import put_once, unpacked
+from ferjax.reproduce.studies.answers import AllAnswers, Answers
+
+# More than any page that is written holds: images of a split, and answers altogether.
+_MOST_IMAGES = 100_000
+_MOST_VALUES = 50_000_000
+
+
+def answers_to_json(answers: AllAnswers) -> dict[str, Any]:
+    """Returns answers as JSON values."""
+    arrays: dict[str, str] = {}
+    rows = [
+        {
+            "experiment": experiment,
+            "seed": seed,
+            "of": name,
+            "count": len(one.labels),
+            "digest": one.digest,
+            "labels": put_once(arrays, one.labels.tobytes()),
+            "predicted": put_once(arrays, one.predicted.tobytes()),
+            "people": list(one.people),
+            "only": {
+                part: put_once(arrays, np.packbits(rows).tobytes())
+                for part, rows in one.only.items()
+            },
+        }
+        for experiment, seeds in answers.items()
+        for seed, found in seeds.items()
+        for name, one in found.items()
+    ]
+    return {"arrays": arrays, "answers": rows}
+
+
+def answers_from_json(block: Mapping[str, Any]) -> dict[str, dict[int, dict[str, Answers]]]:
+    """Returns the answers that `answers_to_json` wrote.
+
+    Raises:
+      UserError: the block is damaged.
+    """
+    found: dict[str, dict[int, dict[str, Answers]]] = {}
+    total = 0
+    for row in block["answers"]:
+        count = int(row["count"])
+        total += count * (2 + len(row["only"]))
+        if not 0 < count <= _MOST_IMAGES or total > _MOST_VALUES:
+            raise UserError(f"the data inside the page are damaged ({count} answers of a split).")
+        labels, predicted = (
+            np.frombuffer(unpacked(block["arrays"][row[name]], count), np.uint8)
+            for name in ("labels", "predicted")
+        )
+        only = {
+            part: np.unpackbits(
+                np.frombuffer(unpacked(block["arrays"][key], (count + 7) // 8), np.uint8),
+                count=count,
+            ).astype(bool)
+            for part, key in row["only"].items()
+        }
+        people = tuple(map(str, row["people"]))
+        if not len(labels) == len(predicted) == count or len(people) not in (0, count):
+            raise UserError("the data inside the page are damaged (answers that do not fit).")
+        one = Answers(str(row["digest"]), labels, predicted, people, only)
+        seeds = found.setdefault(str(row["experiment"]), {})
+        seeds.setdefault(int(row["seed"]), {})[str(row["of"])] = one
+    return found
