@@ -13,6 +13,7 @@ from ferjax.data.dataset_table import DATASETS, DatasetEntry
 from ferjax.data.reading.class_folders import LayoutError, only_folder
 from ferjax.data.splits.bad_images import skip_unreadable
 from ferjax.data.splits.exclude_file import without_listed
+from ferjax.data.splits.label_range import check_labels
 from ferjax.data.splits.protocols.registry import named_protocol
 from ferjax.data.splits.refold_splits import refold
 from ferjax.data.splits.split import DatasetBundle
@@ -90,7 +91,8 @@ def load_dataset(
       **options: options of this data set (`DatasetEntry.options`); None means not given.
 
     Raises:
-      UserError: unknown name or option, no known layout, unreadable files, permuted labels.
+      UserError: unknown name or option, no known layout, unreadable files, permuted labels, labels
+        outside the class list.
     """
     entry = find("dataset", name, DATASETS)
     own = entry.options
@@ -116,6 +118,8 @@ def load_dataset(
             **given,
         ),
     )
+    # A loader of the user's own may have counted from 1, or kept -1 for images without a label.
+    check_labels(bundle.splits, bundle.classes)
     if judged:
         # A loader of the user's own may have cut an empty val.
         found = {key: split for key, split in bundle.splits.items() if len(split)}

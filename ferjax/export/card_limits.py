@@ -1,16 +1,8 @@
 """What a network must not be used for, and the limits that follow from its training."""
 
 from ferjax.config.train_config import TrainConfig
+from ferjax.report.responsible_use import FORBIDDEN_USES
 
-_NOT_FOR = (
-    "It names the expression that people see in a picture, not what the person feels.",
-    "Not for decisions about people: hiring, work, education, insurance, police, border, credit,"
-    " health.",
-    "The EU AI Act (Regulation 2024/1689, Article 5(1)(f)) prohibits inferring emotions at the"
-    " workplace and in education, except for medical or safety reasons. Where it is allowed, such"
-    " systems are high-risk (Annex III), and people must be told (Article 50(3)).",
-    "An image that shows no face gets probabilities too: they mean nothing.",
-)
 _UNBALANCED = (
     "age, skin colour, culture, pose and light are not balanced, and errors differ between groups"
     " of people. They were not measured here."
@@ -46,7 +38,7 @@ def limits_of(own: TrainConfig) -> list[str]:
       own: the config that it was trained with.
     """
     limited = [text] if (text := limited_training(own)) else []
-    return [*limited, *_NOT_FOR, _ORIGINS.get(own.dataset, _UNKNOWN)]
+    return [*limited, *FORBIDDEN_USES, _ORIGINS.get(own.dataset, _UNKNOWN)]
 
 
 def limited_training(own: TrainConfig, images: int | None = None) -> str:

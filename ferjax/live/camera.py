@@ -17,12 +17,14 @@ from ferjax.faces.detectors import crop_plan
 from ferjax.faces.viola_jones import opencv
 from ferjax.live.annotated_video import annotated_frame
 from ferjax.live.follow_faces import FaceOfFrame, FollowSettings, named_faces
+from ferjax.live.notice_strip import with_notice
 from ferjax.live.tracks import Track, expected_face, follow, smoothed
 from ferjax.live.video_frames import Frame, read_frames
 from ferjax.live.video_table import VideoColumns, rows_of_frame
 from ferjax.predict.journal import check_is_new
 from ferjax.predict.predictor import Predictor, load_predictor
 from ferjax.predict.table_files import csv_text
+from ferjax.report.responsible_use import NOTICE
 from ferjax.runs.load_network import network_source
 
 # Least side of a face in pixels: a camera's picture has to be done in a few hundredths of a second.
@@ -33,6 +35,7 @@ _QUIT = (ord("q"), 27)
 def run_live(config: LiveConfig) -> str:
     """Names the faces before a camera until it ends; returns what was done in one line.
 
+    What that must not be used for is printed first, and stands below each frame that is shown.
     Frames are shown in a window where there is a display, and rows are written to `config.out`, or
     printed where neither is there. Key q or Escape, Ctrl-C, an unplugged camera and the end of a
     file end it; what was seen until then is written.
@@ -50,6 +53,8 @@ def run_live(config: LiveConfig) -> str:
     plan = crop_plan(config.detector, smallest=_SMALLEST)
     settings = FollowSettings(plan, config.every, config.smooth)
     columns = VideoColumns(predictor.classes)
+    for sentence in NOTICE:
+        print(f"note: {sentence}", file=sys.stderr)
     with _window(config) as show, _table(out, shown=show is not None) as write:
         count, begun = 0, time.monotonic()
         with suppress(KeyboardInterrupt):
@@ -128,7 +133,7 @@ def _window(config: LiveConfig) -> Iterator[Callable[[np.ndarray], bool] | None]
         return
 
     def show(image: np.ndarray) -> bool:
-        cv2.imshow("ferjax", image[..., ::-1])
+        cv2.imshow("ferjax", with_notice(image)[..., ::-1])
         return cv2.waitKey(1) & 0xFF not in _QUIT
 
     try:

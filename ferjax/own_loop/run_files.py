@@ -16,6 +16,7 @@ import numpy as np
 import ferjax
 from ferjax.config.format_versions import FORMAT, KEY
 from ferjax.data.splits.class_counts import absent_class_warnings
+from ferjax.data.splits.label_range import check_labels
 from ferjax.data.splits.split import Split
 from ferjax.errors import UserError
 from ferjax.evaluation.calibrated_scores import fit_calibration
@@ -162,8 +163,9 @@ def open_run(
 
     Raises:
       UserError: the directory holds the run of another network, or other files, or `splits` are not
-        those that the loop began with.
+        those that the loop began with, or have labels outside `classes`.
     """
+    check_labels(splits or {}, classes)
     path = Path(directory).expanduser()
     if path.is_dir() and any(path.iterdir()) and not (path / "checkpoints").is_dir():
         raise UserError(f"{path} holds other files. Name a new folder, or that of an own run.")

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ferjax.errors import UserError
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -39,7 +41,16 @@ class Evaluation:
 
 
 def evaluation(logits: np.ndarray, labels: np.ndarray) -> Evaluation:
-    """Returns probabilities and loss of logits float [N, K] against labels int [N], in float64."""
+    """Returns probabilities and loss of logits float [N, K] against labels int [N], in float64.
+
+    Raises:
+      UserError: a label that is no column of the logits; numpy would count -1 as the last class.
+    """
+    if len(labels) and not 0 <= np.min(labels) <= np.max(labels) < logits.shape[-1]:
+        raise UserError(
+            f"labels lie between {np.min(labels)} and {np.max(labels)}: expected 0 to"
+            f" {logits.shape[-1] - 1}, the columns of the logits."
+        )
     logits = logits.astype(np.float64)
     shifted = logits - logits.max(-1, keepdims=True)
     log_probabilities = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))

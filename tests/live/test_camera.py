@@ -15,6 +15,8 @@ from ferjax.errors import UserError
 from ferjax.faces import detectors
 from ferjax.faces.face import Box, Face
 from ferjax.live.camera import run_live
+from ferjax.live.notice_strip import notice_strip
+from ferjax.report.responsible_use import NOTICE
 
 
 class Camera:
@@ -108,8 +110,40 @@ def test_frames_are_shown_until_q_is_pressed(
     done = live(tiny_run)
     assert done.startswith("3 frames in ")
     assert capsys.readouterr().out == ""
+    # Below the frame of 120 rows.
+    notice = notice_strip(160)
+    assert (shown[0][120:, :, ::-1] == notice).all()
     # The box is yellow in OpenCV's order of channels.
     assert (shown[0][60, 10] == [10, 214, 255]).all()
+
+
+def test_a_notice_is_printed_before_the_first_frame(
+    cv2: Any, tiny_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said: list[str] = []
+
+    class Asked(Camera):
+        def read(self) -> tuple[bool, np.ndarray | None]:
+            said.append(capsys.readouterr().err)
+            return super().read()
+
+    cv2.VideoCapture = Asked
+    live(tiny_run, display=False)
+    assert said[0] == "".join(f"note: {sentence}\n" for sentence in NOTICE)
+    words = " ".join(NOTICE)
+    for part in ("not what a person feels", "decisions about people", "at work and in education"):
+        assert part in words
+    assert "Articles 5(1)(f) and 50(3)" in words
+
+
+@pytest.mark.parametrize("width", [120, 160, 640, 1920])
+def test_the_notice_fits_below_frames_of_any_width(width: int) -> None:
+    strip = notice_strip(width)
+    assert strip.shape[1:] == (width, 3)
+    # Dark margins on all sides: no line is cut off.
+    border = [strip[:3], strip[-3:], strip[:, :3], strip[:, -3:]]
+    assert {tuple(pixel) for part in border for pixel in part.reshape(-1, 3)} == {(32, 32, 32)}
+    assert strip.max() > 200
 
 
 def test_no_such_camera(cv2: Any, tiny_run: Path) -> None:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, recall_score
 
+from ferjax.errors import UserError
 from ferjax.training.metrics import evaluation, recall_by_class, restrict_classes
 
 
@@ -13,6 +14,14 @@ def example(count: int = 200, classes: int = 7, seed: int = 0) -> tuple[np.ndarr
     rng = np.random.default_rng(seed)
     logits = 3 * rng.standard_normal((count, classes), np.float32)
     return logits, rng.integers(0, classes, count).astype(np.int32)
+
+
+@pytest.mark.parametrize(("label", "words"), [(-1, "between -1 and"), (7, "and 7: expected 0 to 6")])
+def test_a_label_outside_the_columns_is_refused(label: int, words: str) -> None:
+    logits, labels = example()
+    labels[3] = label
+    with pytest.raises(UserError, match=words):
+        evaluation(logits, labels)
 
 
 @given(st.integers(1, 60), st.integers(2, 8), st.integers(0, 1000))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ferjax.data.splits.label_range import check_labels
 from ferjax.data.splits.split import DatasetBundle, Split
 from ferjax.data.splits.stratified_cut import hold_out
 from ferjax.errors import UserError
@@ -24,7 +25,7 @@ def split_from_arrays(
       ids: N names by which a person finds an image; None: `<name>:<position>`.
 
     Raises:
-      UserError: images of another dtype or shape, or counts that differ.
+      UserError: images of another dtype or shape, counts that differ, or a label below 0.
     """
     if images.ndim == 3:
         images = images[..., None]
@@ -35,6 +36,8 @@ def split_from_arrays(
         )
     if len(images) != len(labels):
         raise UserError(f"{name}: {len(images)} images and {len(labels)} labels.")
+    if len(labels) and labels.min() < 0:
+        raise UserError(f"labels of {name} begin at {labels.min()}: expected 0 or more.")
     names = tuple(f"{name}:{position}" for position in range(len(images))) if ids is None else ids
     shape = (images.shape[1], images.shape[2], images.shape[3])
     read = images.__getitem__
@@ -72,12 +75,7 @@ def bundle_from_arrays(
         if arrays is not None
     }
     sources = dict.fromkeys(splits, layout)
-    for name, split in splits.items():
-        if len(split) and not 0 <= split.labels.min() <= split.labels.max() < len(classes):
-            raise UserError(
-                f"labels of {name} lie between {split.labels.min()} and {split.labels.max()}:"
-                f" expected 0 to {len(classes) - 1}, one for each of {', '.join(classes)}."
-            )
+    check_labels(splits, classes)
     if "val" not in splits and val_fraction:
         splits["train"], splits["val"] = hold_out(splits["train"], val_fraction, split_seed)
         sources["val"] = f"stratified {val_fraction:.4g} of train (split seed {split_seed})"

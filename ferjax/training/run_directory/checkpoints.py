@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
@@ -134,7 +135,7 @@ def restore_checkpoint(manager: ocp.CheckpointManager, step: int, like: TrainSta
 
     Raises:
       UserError: it is damaged, or its structure differs, for instance because another optimizer
-        made it.
+        made it, or its floats are of another precision.
     """
     abstract = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like
@@ -142,6 +143,7 @@ def restore_checkpoint(manager: ocp.CheckpointManager, step: int, like: TrainSta
     items = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
     try:
         with reading(Path(manager.directory), step, "state", passes=_OTHER_STRUCTURE):
+            _check_precision(manager, step, abstract)
             return manager.restore(step, args=items)["state"]
     except ValueError as error:
         if _OTHER_STRUCTURE not in str(error):
@@ -151,6 +153,25 @@ def restore_checkpoint(manager: ocp.CheckpointManager, step: int, like: TrainSta
             " this version of ferjax builds: it cannot be resumed. launch.evaluate and"
             " launch.predict read it, and --pretrained=RUN starts a new run from it."
         ) from error
+
+
+def _check_precision(manager: ocp.CheckpointManager, step: int, abstract: TrainState) -> None:
+    """Raises `UserError` where floats were saved in another dtype.
+
+    Orbax casts them without a word: 70,000 of float32 becomes infinity in float16.
+    """
+    stored = {leaf.name: leaf.dtype for leaf in jax.tree.leaves(manager.item_metadata(step).state)}
+    for where, like in jax.tree_util.tree_leaves_with_path(abstract):
+        name = jax.tree_util.keystr(where, simple=True, separator=".")
+        _check_dtype(f"{manager.directory}/{step}", name, stored.get(name, like.dtype), like.dtype)
+
+
+def _check_dtype(place: str, name: str, found: Any, wanted: Any) -> None:
+    if found != wanted and jnp.issubdtype(wanted, jnp.inexact):
+        raise UserError(
+            f"{place}: {name} was saved as {found}, and is {wanted} here. Nothing is converted on"
+            " the way. Was the code changed, or JAX_ENABLE_X64 set?"
+        )
 
 
 def latest_meta(run_dir: Path) -> dict[str, Any] | None:
@@ -188,7 +209,7 @@ def restore_variables(
       averaged: flat paths of the parameters whose moving average is returned instead.
 
     Raises:
-      UserError: the checkpoint is damaged, or its shapes are not the network's.
+      UserError: the checkpoint is damaged, or its shapes or dtypes are not the network's.
     """
     handlers = {"state": ocp.PyTreeCheckpointHandler()}
     flat = flatten(abstract["params"])
@@ -210,8 +231,10 @@ def restore_variables(
 
 
 def _check_shape(run_dir: Path, where: Any, found: np.ndarray, like: Any) -> None:
+    name = jax.tree_util.keystr(where, simple=True, separator="/")
+    _check_dtype(str(run_dir), f"parameter {name}", found.dtype, like.dtype)
     if found.shape != like.shape:
         raise UserError(
-            f"{run_dir}: parameter {jax.tree_util.keystr(where, simple=True, separator='/')} is"
-            f" {list(found.shape)}, the network's is {list(like.shape)}. Was the code changed?"
+            f"{run_dir}: parameter {name} is {list(found.shape)}, the network's is"
+            f" {list(like.shape)}. Was the code changed?"
         )

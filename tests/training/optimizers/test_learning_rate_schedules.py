@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from ferjax.config.field_combinations import DECAYS
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
+from ferjax.recipes import resolve
+from ferjax.runs.phase_optimizer_and_step import phase_rate
 from ferjax.training.optimizers.learning_rate_schedules import SCHEDULES, make_schedule
 
 
@@ -145,6 +148,21 @@ def test_warm_up_is_linear_from_zero_and_the_rest_follows(name: str) -> None:
     found = rates(name, 0.4, 12, warmup_steps=4)
     np.testing.assert_allclose(found[:5], [0, 0.1, 0.2, 0.3, 0.4], rtol=1e-6)
     np.testing.assert_allclose(found[4:], rates(name, 0.4, 8), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_warm_up_of_no_steps_is_no_warm_up(name: str) -> None:
+    """optax's own warm-up of 0 steps is a rate of 0 for ever."""
+    assert optax.linear_schedule(0.0, 0.4, 0)(1000) == 0
+    found = rates(name, 0.4, 8, warmup_steps=0)
+    np.testing.assert_array_equal(found, rates(name, 0.4, 8))
+    assert found.max() == pytest.approx(0.4, rel=0.05)
+
+
+def test_a_warm_up_shorter_than_a_step_is_no_warm_up() -> None:
+    given = {"model": "cnn3", "dataset": "synthetic", "schedule": "constant", "warmup_epochs": 0.01}
+    config = resolve(given)
+    assert phase_rate(config, 0, 0, steps_per_epoch=10)(0) == np.float32(config.learning_rate)
 
 
 @pytest.mark.parametrize("x64", [False, True])

@@ -159,6 +159,25 @@ def test_variables_of_another_shape_are_refused(tmp_path: Path) -> None:
         assert part in str(caught.value)
 
 
+def test_another_precision_is_refused_and_not_converted(tmp_path: Path) -> None:
+    """Orbax would cast without a word: 70,000 becomes infinity in half precision."""
+    saved = new_state(step=1, fill=70_000)
+    with open_checkpoints(tmp_path) as manager:
+        save_checkpoint(manager, saved, {}, 0.5)
+        manager.wait_until_finished()
+
+        def narrower(leaf: jax.Array) -> jax.Array:
+            return leaf.astype(np.float16) if leaf.dtype == np.float32 else leaf
+
+        with pytest.raises(UserError, match=r"was saved as float32, and is float16 here"):
+            restore_checkpoint(manager, 1, jax.tree.map(narrower, new_state()))
+        assert_equal(restore_checkpoint(manager, 1, new_state()), saved)
+    abstract = jax.eval_shape(lambda: variables_of(drawn()))
+    abstract["params"]["head"]["kernel"] = jax.ShapeDtypeStruct((256, 7), np.float16)
+    with pytest.raises(UserError, match=r"params/head/kernel was saved as float32, and is float16"):
+        restore_variables(tmp_path, 1, abstract)
+
+
 def test_what_a_kill_left_half_written_is_ignored(tmp_path: Path) -> None:
     save(tmp_path, [(1, 0.5), (2, 0.7)])
     torn = tmp_path / "checkpoints" / "3.orbax-checkpoint-tmp" / "state"
