@@ -4,6 +4,7 @@ import json
 import re
 import statistics
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import ferjax.experiment
 from ferjax.config.json_file import config_from_json
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
+from ferjax.data.dataset_table import DATASETS
+from ferjax.data.splits.split import Split
 from ferjax.emotions import EMOTIONS
 from ferjax.errors import UserError
 from ferjax.experiment import run_evaluate, run_train
@@ -136,6 +139,32 @@ def test_selected_epoch_is_the_best_on_val(tiny_run: Path) -> None:
     for which, line in (("selected", best), ("last", val[-1])):
         assert results[which]["accuracy"] == line["accuracy"]
         assert results[which]["loss"] == pytest.approx(line["loss"], rel=1e-6)
+
+
+def test_the_test_split_is_read_only_after_the_last_epoch(
+    tmp_path: Path, tiny_config: Tiny, no_figures: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not one pixel of it, whatever a run does before: each read sees a finished metrics.jsonl."""
+    run_dir, synthetic = tmp_path / "run", DATASETS["synthetic"]
+    lines_at_read: dict[str, list[int]] = {"train": [], "val": [], "test": []}
+
+    def watched(split: Split) -> Split:
+        def read(indices: np.ndarray) -> np.ndarray:
+            lines_at_read[split.name].append(len(read_lines(run_dir)) if run_dir.exists() else 0)
+            return split.read(indices)
+
+        return replace(split, read=read)
+
+    def load(*given: Any, **options: Any) -> Any:
+        bundle = synthetic.load(*given, **options)
+        return replace(bundle, splits={k: watched(s) for k, s in bundle.splits.items()})
+
+    monkeypatch.setitem(DATASETS, "synthetic", replace(synthetic, load=load))
+    run_train(tiny_config(run_dir, epochs=2), one())
+    # Two lines an epoch.
+    assert set(lines_at_read["test"]) == {4}
+    assert min(lines_at_read["train"]) == 0
+    assert min(lines_at_read["val"]) < 4
 
 
 def test_finished_run_is_returned_and_left_alone(tiny_run: Path, tiny_config: Tiny) -> None:

@@ -106,3 +106,37 @@ def test_without_a_run_the_shipped_recogniser_answers(
     ):
         assert answer[0] == 1
         assert words in answer[2]
+
+
+def test_nothing_is_written_outside_out_and_the_caches(
+    tiny_run: Path, tmp_path: Path, commands: Callable[..., list[tuple[int, str, str]]]
+) -> None:
+    """Neither beside the pictures nor in the run, the home folder or the temporary one.
+
+    The caches are those of ferjax, JAX and matplotlib.
+    """
+    own = {name: tmp_path / name for name in ("home", "temporary", "cache", "out", "faces")}
+    for folder in own.values():
+        folder.mkdir()
+    faces = render_faces(np.arange(2), np.arange(2), size=48)
+    for number, face in enumerate(faces):
+        Image.fromarray(face).save(own["faces"] / f"{number}.png")
+
+    def files() -> set[str]:
+        found = {path.relative_to(tmp_path) for path in tmp_path.rglob("*")}
+        return {str(path) for path in found if path.parts[:1] != ("cache",)}
+
+    before, of_run = files(), {p: p.stat().st_mtime_ns for p in tiny_run.rglob("*")}
+    (done,) = commands(
+        "predict",
+        (f"--workdir={tiny_run}", "--out=out/p.csv", "faces"),
+        HOME=str(own["home"]),
+        TMPDIR=str(own["temporary"]),
+        FERJAX_CACHE=str(own["cache"]),
+        JAX_COMPILATION_CACHE_DIR=str(own["cache"] / "compiled"),
+        MPLCONFIGDIR=str(own["cache"] / "matplotlib"),
+        PYTHONDONTWRITEBYTECODE="1",
+    )
+    assert done[0] == 0, done
+    assert files() - before == {"out/p.csv"}
+    assert {p: p.stat().st_mtime_ns for p in tiny_run.rglob("*")} == of_run

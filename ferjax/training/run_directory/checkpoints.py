@@ -160,7 +160,8 @@ def _check_precision(manager: ocp.CheckpointManager, step: int, abstract: TrainS
 
     Orbax casts them without a word: 70,000 of float32 becomes infinity in float16.
     """
-    stored = {leaf.name: leaf.dtype for leaf in jax.tree.leaves(manager.item_metadata(step).state)}
+    metadata = ocp.PyTreeCheckpointHandler().metadata(manager.directory / str(step) / "state")
+    stored = {leaf.name: leaf.dtype for leaf in jax.tree.leaves(metadata.tree)}
     for where, like in jax.tree_util.tree_leaves_with_path(abstract):
         name = jax.tree_util.keystr(where, simple=True, separator=".")
         _check_dtype(f"{manager.directory}/{step}", name, stored.get(name, like.dtype), like.dtype)

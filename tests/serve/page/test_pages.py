@@ -10,6 +10,7 @@ import pytest
 import ferjax.serve.pages as pages
 from ferjax.config.serve_config import ServeConfig
 from ferjax.config.train_config import TrainConfig
+from ferjax.report.responsible_use import ANNEX_III_1_C, ARTICLE_5_1_F, ARTICLE_50_3
 from ferjax.serve import recogniser as recognisers
 from ferjax.serve.limits import limits_of
 from ferjax.serve.pages import STATIC_FOLDER, api_page, first_page
@@ -66,9 +67,11 @@ def test_nothing_runs_inline_or_comes_from_elsewhere(page: str) -> None:
 def test_what_is_seen_before_the_first_use(page: str) -> None:
     notice = page[page.index('id="notice"') : page.index("</details>")]
     assert page.index('id="notice"') < page.index('id="pictures"')
-    for words in ("not what a person feels", "decisions about people", "2024/1689", "Nothing"):
+    for words in ("an expression, not an emotion", "decisions about people", "2024/1689", "Nothing"):
         assert words in notice
-    assert "The EU AI Act (Regulation 2024/1689" in page
+    # The law itself stands on the card.
+    for quoted in (ARTICLE_5_1_F, ARTICLE_50_3, ANNEX_III_1_C):
+        assert f"“{quoted}”" in page
     assert "86.46 %" in page
 
 

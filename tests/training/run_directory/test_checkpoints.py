@@ -164,11 +164,11 @@ def test_another_precision_is_refused_and_not_converted(tmp_path: Path) -> None:
     saved = new_state(step=1, fill=70_000)
     with open_checkpoints(tmp_path) as manager:
         save_checkpoint(manager, saved, {}, 0.5)
-        manager.wait_until_finished()
 
-        def narrower(leaf: jax.Array) -> jax.Array:
-            return leaf.astype(np.float16) if leaf.dtype == np.float32 else leaf
+    def narrower(leaf: jax.Array) -> jax.Array:
+        return leaf.astype(np.float16) if leaf.dtype == np.float32 else leaf
 
+    with open_checkpoints(tmp_path) as manager:
         with pytest.raises(UserError, match=r"was saved as float32, and is float16 here"):
             restore_checkpoint(manager, 1, jax.tree.map(narrower, new_state()))
         assert_equal(restore_checkpoint(manager, 1, new_state()), saved)
