@@ -32,7 +32,7 @@ def notice_strip(width: int) -> np.ndarray:
 def _wrapped(
     text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int
 ) -> list[str]:
-    """Returns the words of a text in lines of at most `width` pixels; a longer word stands alone."""
+    """Returns the words of a text in lines of at most `width` pixels; a longer one stands alone."""
     lines: list[str] = []
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word

@@ -21,9 +21,9 @@ FORBIDDEN_USES = (
     " feels.",
     "Not for decisions about people: hiring, work, education, insurance, police, border, credit,"
     " health.",
-    "The EU AI Act (Regulation (EU) 2024/1689) prohibits in Article 5(1)(f):"
-    f" “{ARTICLE_5_1_F}”.",
-    f"Where it is allowed, such systems are high-risk: Annex III, point 1(c), lists “{ANNEX_III_1_C}”.",
+    f"The EU AI Act (Regulation (EU) 2024/1689) prohibits in Article 5(1)(f): “{ARTICLE_5_1_F}”.",
+    "Where it is allowed, such systems are high-risk: Annex III, point 1(c), lists"
+    f" “{ANNEX_III_1_C}”.",
     f"People must be told. Article 50(3): “{ARTICLE_50_3}”",
     "An image that shows no face gets probabilities too: they mean nothing.",
 )

@@ -45,6 +45,14 @@ class _Tags(HTMLParser):
         assert self.open.pop() == tag
 
 
+def test_the_page_says_what_an_emotion_here_is(tmp_path: Path) -> None:
+    write_summary(tmp_path / "p.html", "A", {}, choose_examples(faces()), CLASSES, {})
+    text = (tmp_path / "p.html").read_text("utf-8")
+    assert "what people would name in the picture, not what somebody feels" in text
+    assert "(Regulation (EU) 2024/1689, Article 5(1)(f))" in text
+    assert "people must be told (Article 50(3))" in text
+
+
 def test_the_page_is_whole_and_opens_offline(tmp_path: Path) -> None:
     pictures = {k: np.full((20, 30, 3), 10 * k, np.uint8) for k in range(19)}
     path = tmp_path / "page.html"

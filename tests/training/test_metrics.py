@@ -16,7 +16,9 @@ def example(count: int = 200, classes: int = 7, seed: int = 0) -> tuple[np.ndarr
     return logits, rng.integers(0, classes, count).astype(np.int32)
 
 
-@pytest.mark.parametrize(("label", "words"), [(-1, "between -1 and"), (7, "and 7: expected 0 to 6")])
+@pytest.mark.parametrize(
+    ("label", "words"), [(-1, "between -1 and"), (7, "and 7: expected 0 to 6")]
+)
 def test_a_label_outside_the_columns_is_refused(label: int, words: str) -> None:
     logits, labels = example()
     labels[3] = label

@@ -58,7 +58,9 @@ def test_arrays_are_refused() -> None:
 
 def test_soft_labels_have_a_column_for_each_class(make_split: Callable[..., Split]) -> None:
     split = make_split(IMAGES, np.array([0, 1, 2, 0]))
-    check_labels({"val": replace(split, targets=np.eye(3, dtype=np.float32)[split.labels])}, CLASSES)
+    check_labels(
+        {"val": replace(split, targets=np.eye(3, dtype=np.float32)[split.labels])}, CLASSES
+    )
     wide = replace(split, targets=np.eye(4, dtype=np.float32)[split.labels])
     with pytest.raises(UserError, match=r"soft labels of val are \[4, 4\]: expected one column"):
         check_labels({"val": wide}, CLASSES)

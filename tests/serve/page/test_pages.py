@@ -67,7 +67,12 @@ def test_nothing_runs_inline_or_comes_from_elsewhere(page: str) -> None:
 def test_what_is_seen_before_the_first_use(page: str) -> None:
     notice = page[page.index('id="notice"') : page.index("</details>")]
     assert page.index('id="notice"') < page.index('id="pictures"')
-    for words in ("an expression, not an emotion", "decisions about people", "2024/1689", "Nothing"):
+    for words in (
+        "an expression, not an emotion",
+        "decisions about people",
+        "2024/1689",
+        "Nothing",
+    ):
         assert words in notice
     # The law itself stands on the card.
     for quoted in (ARTICLE_5_1_F, ARTICLE_50_3, ANNEX_III_1_C):

@@ -1,0 +1,31 @@
+"""The page of a model card says what somebody who uses the network has to know."""
+
+import json
+
+import pytest
+
+from ferjax.export.card_page import card_page
+from ferjax.weights.shipped import SHIPPED, find_card
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_card_states_data_errors_calibration_and_limits(name: str) -> None:
+    path = find_card(name)
+    assert path is not None
+    card = json.loads(path.read_text("utf-8"))
+    page = path.with_suffix(".md").read_text("utf-8")
+    assert page == card_page(name, card)
+    # Data, with the number of images of each class.
+    for emotion, count in card["training"]["images"].items():
+        assert f"{emotion} {count:,}" in page
+    # Errors of each emotion, and in how many of its images its set holds it.
+    sets = card["scores"]["prediction_sets"]["by_class"]
+    for row in card["scores"]["per_class"]:
+        cells = (row["recall"], row["precision"], sets[row["class"]])
+        assert f"| {row['class']} | {' | '.join(f'{100 * cell:.2f} %' for cell in cells)} |" in page
+    for words in ("temperature", "expected calibration error", "Confusion matrix"):
+        assert words in page
+    for line in (*card["intended_use"], *card["limits"], card["licence"]["data"]):
+        assert line in page
+    # People voted on FER+ alone.
+    assert ("a tenth annotator agrees with them" in page) is (name == "fernet-ferplus")
