@@ -157,9 +157,8 @@ def open_run(
       spec: how images become its input.
       classes: names of its logits.
       fields: module fields that the network was created with.
-      splits: name → split that the loop trains and evaluates on, such as `bundle.splits`. Their
-        images are recorded, a loop that goes on is held to them, and the report counts how many of
-        the judged images were trained on.
+      splits: name → split that the loop trains and evaluates on, such as `bundle.splits`. They are
+        recorded, a loop that goes on is held to them, and judged images that it saw are counted.
 
     Raises:
       UserError: the directory holds the run of another network, or other files, or `splits` are not

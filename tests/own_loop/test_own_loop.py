@@ -94,6 +94,14 @@ def test_an_own_run_refuses_another_network_and_other_files(
         ferjax.open_run(str(trained.workdir), "cnn3", run.spec, run.classes),
     ):
         pass
+    images, labels = np.zeros((2, 32, 32, 3), np.uint8), np.array([0, len(run.classes)])
+    outside = {"train": ferjax.split_from_arrays("train", images, labels)}
+    with (
+        pytest.raises(ferjax.UserError, match=r"labels of train lie between 0 and 7"),
+        ferjax.open_run(tmp_path / "new", "base_cnn", run.spec, run.classes, splits=outside),
+    ):
+        pass
+    assert not (tmp_path / "new").exists()
 
 
 def test_an_own_loop_is_held_to_the_images_it_began_with(
