@@ -27,11 +27,12 @@ def verify_report(path: Path) -> tuple[list[str], int]:
     return verify_page(path, {"paper": _paper_page, "study": study_page_again})
 
 
-def _paper_page(block: Mapping[str, Any]) -> str:
+def _paper_page(block: Mapping[str, Any], pictures: Mapping[str, list[dict[str, Any]]]) -> str:
     name, lacks = block["paper"], block["lacks"]
     if name not in PAPERS:
         raise UserError(f"it is about {name!r:.60}, which is no paper that is reproduced.")
     paper, _ = with_stand_ins(find_paper(name), lambda one: lacks.get(one.name))
     results = results_from_json(block["results"])
     report = build_report(paper, results, block["missing"], block["settings"])
-    return render_report(report, {one["name"]: [] for one in report["figures"]}, {})
+    shown = {one["name"]: pictures.get(one["name"], []) for one in report["figures"]}
+    return render_report(report, shown, {})

@@ -68,8 +68,14 @@ def write_study_report(
     return {**report, "path": str(page)}
 
 
-def study_page_again(block: Mapping[str, Any]) -> str:
-    """Returns the page that the results inside a page give, without its picture.
+def study_page_again(
+    block: Mapping[str, Any], pictures: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> str:
+    """Returns the page that the results inside a page give.
+
+    Args:
+      block: the results.
+      pictures: figure → its pictures, those of the page.
 
     Raises:
       UserError: the results are damaged.
@@ -78,7 +84,7 @@ def study_page_again(block: Mapping[str, Any]) -> str:
         raise UserError(f"it is about {block['study']!r:.60}, which is no study of this version.")
     answers = answers_from_json(block["answers"])
     report, _ = build_study(answers, results_from_json(block["results"]), block["facts"])
-    return _render(report, {}, {})
+    return _render(report, pictures, {})
 
 
 def _render(
