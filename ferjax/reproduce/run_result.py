@@ -53,6 +53,28 @@ class RunResult:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
+def misfit(result: RunResult) -> str | None:
+    """Returns in what predictions do not fit the classes and splits of their run, or None.
+
+    Every number is computed from the predictions, and its interval from their number; the splits
+    are what the run recorded of its images.
+    """
+    k = len(result.classes)
+    for (split, epoch), found in result.predictions.items():
+        where = f"{result.experiment}, seed {result.seed}, {split}, epoch {epoch}"
+        if split not in result.splits:
+            return f"{where}: predictions of a split that the run has not"
+        if found.probabilities.shape != (len(found.labels), k):
+            return f"{where}: probabilities of another number of classes than the run's {k}"
+        recorded = result.splits[split]
+        counts = np.bincount(found.labels, minlength=k).tolist()
+        if len(found.labels) != recorded["images"]:
+            return f"{where}: {len(found.labels):,} predictions for {recorded['images']:,} images"
+        if dict(zip(result.classes, counts, strict=False)) != dict(recorded["classes"]):
+            return f"{where}: other labels than those of the recorded images"
+    return None
+
+
 def half_precision(probabilities: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """Returns probabilities float [N, K] as float16, the most probable class of each row on top.
 

@@ -26,9 +26,7 @@ def experiments_of(
                 "name": one.name,
                 "role": one.role,
                 "why": one.why,
-                "state": f"{len(runs)} run{'s' * (len(runs) != 1)}"
-                if runs
-                else missing.get(one.name, "not run yet"),
+                "state": _state(len(runs), missing.get(one.name)),
                 "departs": list(facts.get("departs", one.departs)),
                 "dataset": facts.get("dataset", ""),
                 "protocol": facts.get("config", {}).get("protocol") or "",
@@ -56,6 +54,12 @@ def experiments_of(
         if name not in listed
     ]
     return rows
+
+
+def _state(runs: int, why: str | None) -> str:
+    """Returns how many runs there are, and why there are none or no more."""
+    text = f"{runs} run{'s' * (runs != 1)}"
+    return f"{text}; {why}" if runs and why else text if runs else why or "not run yet"
 
 
 def _number(results: Results, measure: Measure) -> str:
