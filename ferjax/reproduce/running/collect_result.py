@@ -141,7 +141,7 @@ def _collect(
             "config": settings,
             "model": run.config.model,
             "dataset": run.config.dataset,
-            "command": _command(run),
+            "command": command_of(run),
             **{name: report.get(name) for name in _FACTS},
             "costs": report.get("costs") or {},
             "parameters": (report.get("network") or {}).get("parameters"),
@@ -149,10 +149,14 @@ def _collect(
     )
 
 
-def _command(run: PlannedRun) -> str:
+def command_of(run: PlannedRun) -> str:
     """Returns the command that trains this run alone, without places on this machine."""
     if isinstance(run.config, BaselineConfig):
-        return f"python -m launch.baseline --features={run.config.features}"
+        config, named = settings_of(run.config), {"features": "", "dataset": ""}
+        default = settings_of(BaselineConfig(run.config.features, run.config.dataset))
+        flags = [f"--{name}={value}" for name, value in config.items()
+                 if name in named or value != default[name]]  # fmt: skip
+        return shlex.join(["python", "-m", "launch.baseline", *flags])
     plain = resolve({"model": run.config.model, "dataset": run.config.dataset,
                      "recipe": run.config.recipe})  # fmt: skip
     own, others = settings_of(run.config), settings_of(plain)
