@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+# Images, and share of images, that may be decided otherwise when they are evaluated again.
+_FEW, _FEW_SHARE = 2, 0.01
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -73,6 +76,27 @@ def misfit(result: RunResult) -> str | None:
         if dict(zip(result.classes, counts, strict=False)) != dict(recorded["classes"]):
             return f"{where}: other labels than those of the recorded images"
     return None
+
+
+def other_than_curves(result: RunResult) -> list[str]:
+    """Returns where predictions and curves of a run say different things, in words.
+
+    An epoch that has both was evaluated twice, on the same images: while the run trained, and
+    afterwards. Of train the curve is a running average, which is another number.
+    """
+    texts = []
+    for (split, epoch), found in result.predictions.items():
+        accuracy = float((found.predicted == found.labels).mean())
+        # Another device, or another batch size, may decide a few images otherwise.
+        allowed = max(_FEW / len(found.labels), _FEW_SHARE)
+        texts += [
+            f"{result.experiment}, seed {result.seed}, {split}, epoch {epoch}: the curve has"
+            f" {100 * line['accuracy']:.1f} %, the predictions {100 * accuracy:.1f} %"
+            for line in result.curves
+            if (line["split"], line["epoch"]) == (split, epoch)
+            if split != "train" and abs(line["accuracy"] - accuracy) > allowed
+        ]
+    return texts
 
 
 def half_precision(probabilities: np.ndarray, predicted: np.ndarray) -> np.ndarray:

@@ -12,10 +12,12 @@ from ferjax.reproduce.reporting.build_report import build_report, with_departure
 from ferjax.reproduce.reporting.embedded_results import results_from_json
 from ferjax.reproduce.reporting.page import render_report
 from ferjax.reproduce.reporting.verify_page import verify_page
-from ferjax.reproduce.run_result import RunResult
+from ferjax.reproduce.run_result import RunResult, other_than_curves
 from ferjax.reproduce.running.departures import departures_of, other_data
 from ferjax.reproduce.stand_ins import with_stand_ins
 from ferjax.reproduce.studies.study_report import study_page_again
+
+Pictures = Mapping[str, list[dict[str, Any]]]
 
 
 def verify_report(path: Path) -> tuple[list[str], int]:
@@ -27,15 +29,26 @@ def verify_report(path: Path) -> tuple[list[str], int]:
     Raises:
       UserError: it is none, or its results are damaged.
     """
-    return verify_page(path, {"paper": _paper_page, "study": study_page_again})
+    contradictions: list[str] = []
+
+    def paper_page(block: Mapping[str, Any], pictures: Pictures) -> str:
+        results = results_from_json(block["results"])
+        for run in (run for group in results.values() for run in group):
+            contradictions.extend(other_than_curves(run))
+        return _paper_page(block, results, pictures)
+
+    differences, count = verify_page(path, {"paper": paper_page, "study": study_page_again})
+    return differences + contradictions, count
 
 
-def _paper_page(block: Mapping[str, Any], pictures: Mapping[str, list[dict[str, Any]]]) -> str:
+def _paper_page(
+    block: Mapping[str, Any], results: Mapping[str, list[RunResult]], pictures: Pictures
+) -> str:
     name, lacks = block["paper"], block["lacks"]
     if name not in PAPERS:
         raise UserError(f"it is about {name!r:.60}, which is no paper that is reproduced.")
     paper, _ = with_stand_ins(find_paper(name), lambda one: lacks.get(one.name))
-    results = _with_own_departures(find_paper(name), results_from_json(block["results"]))
+    results = _with_own_departures(find_paper(name), results)
     settings = dict(block["settings"])
     configs = [run.facts["config"] for group in results.values() for run in group]
     settings["smoke"] = settings["smoke"] or any(config.get("smoke") for config in configs)

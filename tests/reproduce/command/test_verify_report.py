@@ -129,6 +129,10 @@ def test_a_changed_prediction_is_noticed(page: Path, tmp_path: Path) -> None:
     other = changed(page, tmp_path, lambda text: in_block(text, flip))
     differences, _ = verify_report(other)
     assert any(line.startswith("ledger.accuracy_3_layers.ours") for line in differences)
+    # So is one that the whole page was written again for: the curve says what was measured.
+    assert any(
+        line.startswith("cnn3, seed 0, val, epoch 4: the curve has 50.0 %") for line in differences
+    )
 
 
 def test_changed_verdicts_texts_and_pictures(page: Path, tmp_path: Path) -> None:
