@@ -166,12 +166,10 @@ def kendall_tau(values: tuple[float, ...]) -> float:
 
 
 def _slack(claim: Claim) -> str:
-    """Returns by how much an interval is widened, and why, in words."""
+    """Returns by how much an interval is widened, in words."""
     rounding = rounding_of(claim)
     shown = f"{100 * rounding:g} points" if _metric(claim).is_rate else f"{rounding:g}"
-    if claim.rounding is None:
-        return f"its rounding, ±{shown}"
-    return f"±{shown}, for it is printed as an approximate number"
+    return f"±{shown}, as exactly as the number is printed"
 
 
 def _bounds(found: Estimate) -> tuple[float, float, str]:
