@@ -6,6 +6,8 @@ from typing import Any
 
 from ferjax.config.reproduce_config import PAPERS
 from ferjax.errors import UserError
+from ferjax.recipes import resolve
+from ferjax.reproduce.experiment_table import Experiment
 from ferjax.reproduce.paper_table import Paper
 from ferjax.reproduce.papers.find_paper import find_paper
 from ferjax.reproduce.reporting.build_report import build_report, with_departures
@@ -13,7 +15,7 @@ from ferjax.reproduce.reporting.embedded_results import results_from_json
 from ferjax.reproduce.reporting.page import render_report
 from ferjax.reproduce.reporting.verify_page import verify_page
 from ferjax.reproduce.run_result import RunResult, other_than_curves
-from ferjax.reproduce.running.departures import departures_of, other_data
+from ferjax.reproduce.running.departures import departures_of, flag_departures, other_data
 from ferjax.reproduce.stand_ins import with_stand_ins
 from ferjax.reproduce.studies.study_report import study_page_again
 
@@ -64,8 +66,18 @@ def _with_own_departures(paper: Paper, results: Mapping[str, list[RunResult]]) -
     for name, (run, *_) in results.items():
         dataset, stated = str(run.facts["dataset"]), list(run.facts.get("departs", ()))
         other = other_data(paper, named[name], dataset)
-        own = departures_of(named[name], dataset, other)
+        own = [*departures_of(named[name], dataset, other)]
+        if named[name].recipe and not run.facts["config"].get("smoke"):
+            own += _flags_of(named[name], dataset, run.facts["config"])
         if not set(own) <= set(stated):
             stated = [*own, *(text for text in stated if text not in own)]
         departures[name] = {"departs": stated, "other_data": other}
     return with_departures(results, departures)
+
+
+def _flags_of(experiment: Experiment, dataset: str, config: Mapping[str, Any]) -> list[str]:
+    """Returns in what the settings that a run states differ from those of its table."""
+    plain = resolve({**experiment.settings, "recipe": experiment.recipe, "dataset": dataset})
+    epochs = config.get("epochs", plain.epochs)
+    given = {**config, "epochs": tuple(epochs) if isinstance(epochs, list) else epochs}
+    return flag_departures(plain, given)

@@ -18,7 +18,7 @@ from ferjax.reproduce.experiment_table import Experiment
 from ferjax.reproduce.paper_table import Paper
 from ferjax.reproduce.running.at_hand import AtHand, dataset_of, has_test
 from ferjax.reproduce.running.chosen_experiments import chosen_experiments
-from ferjax.reproduce.running.departures import departures_of, other_data
+from ferjax.reproduce.running.departures import departures_of, flag_departures, other_data
 
 # Settings of `--smoke`, beside those of launch.train's: one size that fits every network.
 _SMOKE: Mapping[str, Any] = {"smoke": True, "image_size": 32, "limit": 16, "batch_size": 8}
@@ -211,16 +211,13 @@ def _changes(config: ReproduceConfig, plain: TrainConfig, departs: list[str]) ->
     changes: dict[str, Any] = {}
     if config.image_size and config.image_size != plain.image_size:
         changes["image_size"] = config.image_size
-        departs.append(f"{config.image_size} px instead of {plain.image_size}")
     if config.epochs:
         epochs = tuple(config.epochs for _ in values_of(plain.epochs))
         if epochs != values_of(plain.epochs):
             changes["epochs"] = epochs if len(epochs) > 1 else config.epochs
-            old = " + ".join(map(str, values_of(plain.epochs)))
-            departs.append(f"{' + '.join(map(str, epochs))} epochs instead of {old}")
     if config.limit and config.limit != plain.limit:
         changes["limit"] = config.limit
-        departs.append(f"at most {config.limit:,} images of each split")
+    departs += flag_departures(plain, changes)
     return changes
 
 

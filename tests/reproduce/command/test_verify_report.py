@@ -211,6 +211,13 @@ def test_stand_ins_that_are_shown_as_the_papers_own_are_named(
         "ledger.jumper_better_than_plain.proxy: is missing"
     )
 
+    def shrink(block: dict[str, Any]) -> None:
+        in_runs(block, lambda run: run["facts"]["config"].update(epochs=2, limit=2000))
+
+    # The settings that a run states are those that its departures are of.
+    other = changed(path, tmp_path, lambda text: in_block(text, shrink))
+    assert any("2 epochs instead of 20" in line for line in verify_report(other)[0])
+
 
 @pytest.mark.parametrize(
     ("change", "message"),
