@@ -15,9 +15,9 @@ DATASETS = ("fer2013",)
 DEPTHS = (3, 4, 5, 6)
 
 # The same settings at every depth, so that depth alone differs. Two CPU cores train cnn3, 4, 5, 6
-# on 650 to 1,300, 450 to 900, 340 to 650 and 260 to 500 images/s. One seed of all four, 10 epochs of
-# 24,000 images: 22 to 42 minutes, evaluations and reports 3 more; three seeds 75 minutes to 2.3
-# hours. The readings, 15 runs of cnn3 on 6,000 images with one seed: 20 to 35 minutes.
+# on 650 to 1,300, 450 to 900, 340 to 650 and 260 to 500 images/s. 10 epochs of 24,000 images of all
+# four: 22 to 42 minutes a seed, evaluations and reports 3 more; three seeds 75 minutes to 2.3 h.
+# The readings, 15 runs of cnn3 on 6,000 images with one seed: 20 to 35 minutes.
 _SETTINGS: Mapping[str, Any] = {
     "epochs": 10,
     "batch_size": 64,
