@@ -12,10 +12,8 @@ from ferjax.reproduce.experiment_table import Experiment
 TITLE = "The price of each breach of a protocol"
 DATASETS = ("fer2013", "ferplus", "ckplus")
 
-# Two CPU cores train cnn3 on 650 to 1,300 images/s: 6 epochs of 25,700 images of FER2013 take 2 to
-# 4 minutes, of 22,500 of FER+ 1.7 to 3.5, and all around them 50 s more. Four experiments on
-# FER2013, five on FER+ and ten small ones on CK+ (40 s a run), three seeds each: one and a half to
-# two and a half hours (an estimate).
+# Two CPU cores train cnn3 on 850 to 1,300 images/s: a run of FER2013 or FER+ takes 2 to 4 minutes, a
+# small one of CK+ 40 s. Three seeds of all: one and a half to two hours (an estimate).
 _NETWORK: Mapping[str, Any] = {
     "model": "cnn3",
     "image_size": 48,
