@@ -12,8 +12,8 @@ from ferjax.reproduce.experiment_table import Experiment
 TITLE = "The price of each breach of a protocol"
 DATASETS = ("fer2013", "ferplus", "ckplus")
 
-# Two CPU cores train cnn3 on 850 to 1,300 images/s: a run of FER2013 or FER+ takes 2 to 4 minutes, a
-# small one of CK+ 40 s. Three seeds of all: one and a half to two hours (an estimate).
+# Two CPU cores train cnn3 on 850 to 1,300 images/s: runs of FER2013 or FER+ take 2 to 4 minutes,
+# small ones of CK+ 40 s. Three seeds of all: one and a half to two hours (an estimate).
 _NETWORK: Mapping[str, Any] = {
     "model": "cnn3",
     "image_size": 48,
