@@ -31,7 +31,7 @@ def card_page(name: str, card: Mapping[str, Any]) -> str:
         ),
         "images that are in train too": f"{found['also_in_train']:,}; without these"
         f" {percentage(found['accuracy_without_those'])}",
-        "mean-class accuracy": percentage(found["mean_class_accuracy"]),
+        "balanced accuracy": percentage(found["mean_class_accuracy"]),
         "macro F1": percentage(found["macro"]["f1"]),
         "temperature": decimal(card["temperature"], 3),
     }

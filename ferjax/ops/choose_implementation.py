@@ -38,6 +38,8 @@ DOMAINS: dict[str, Domain] = {
     "depthwise": Domain(("cpu",)),
     # Size: positions of the kernel minus pixels of the map.
     "small_map_conv": Domain(("cpu",), least=1),
+    # Size: side of the kernel. With 25 positions the product of the kernel's gradient is too thin.
+    "one_channel_conv": Domain(("cpu",), most=3),
     # Size: number of input channels. With fewer of them there is little to transpose.
     "conv": Domain(("cpu",), least=16),
 }

@@ -11,12 +11,11 @@ from jax import lax
 
 from ferjax.ops.choose_implementation import use_custom_implementation
 from ferjax.ops.depthwise import depthwise_conv
+from ferjax.ops.one_channel_conv import Padding, one_channel_conv
 from ferjax.ops.small_map_conv import small_map_conv
 
 _NHWC = lax.ConvDimensionNumbers((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))
 _CHWN = lax.ConvDimensionNumbers((3, 0, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))
-
-Padding = tuple[tuple[int, int], tuple[int, int]]
 
 
 def conv_general_dilated(
@@ -36,6 +35,7 @@ def conv_general_dilated(
     exist for images [B, H, W, C] without dilation, where `choose_implementation` selects them:
 
     - one kernel for each channel, equal strides: `depthwise_conv`;
+    - one channel: `one_channel_conv`;
     - one group, fewer pixels than the kernel has positions: `small_map_conv`;
     - one group: `_transposed_input_conv`, whose kernel gradient transposes its input in a loop.
     """
@@ -49,6 +49,8 @@ def conv_general_dilated(
             missing = _missing_pixels(lhs, rhs, strides)
             if use_custom_implementation("small_map_conv", missing):
                 return small_map_conv(lhs, rhs, strides, explicit_padding)
+            if channels == 1 and use_custom_implementation("one_channel_conv", rhs.shape[0]):
+                return one_channel_conv(lhs, rhs, strides, explicit_padding)
             if use_custom_implementation("conv", channels):
                 return _transposed_input_conv(lhs, rhs, strides, explicit_padding)
         depthwise = feature_group_count == channels == rhs.shape[-1]

@@ -1,7 +1,7 @@
 """Classification scores from a confusion matrix: accuracy, precision, recall, F1, per class.
 
 The rule for a class without images is scikit-learn's. Macro averages are over the classes that
-occur as true or as predicted class; mean-class accuracy (balanced accuracy) is over the classes
+occur as true or as predicted class; balanced accuracy is over the classes
 that occur as true class. A class that occurs as neither counts nowhere.
 """
 

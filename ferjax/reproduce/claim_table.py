@@ -44,7 +44,7 @@ class Claim:
       printed: the number as the paper prints it, such as `.47` or `97.6 %`; half a unit of its last
         digit is the rounding.
       rounding: half-width in which the printed number is taken, where its digits do not tell, as
-        for "about 50 %"; None: from `printed`.
+        for "about 50 %"; None: from `printed`, and a bound is exact.
       measure: what it is held against. For `count`: its `experiment` names the data.
       than: for `better`: the other side.
       along: for `trend`: the experiments, in the order in which the metric is said to grow; the one

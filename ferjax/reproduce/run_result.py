@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+# Images, and share of images, that may be decided otherwise when they are evaluated again.
+_FEW, _FEW_SHARE = 2, 0.01
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -51,6 +54,49 @@ class RunResult:
     splits: Mapping[str, Mapping[str, Any]]
     draws: bool = True
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def misfit(result: RunResult) -> str | None:
+    """Returns in what predictions do not fit the classes and splits of their run, or None.
+
+    Every number is computed from the predictions, and its interval from their number; the splits
+    are what the run recorded of its images.
+    """
+    k = len(result.classes)
+    for (split, epoch), found in result.predictions.items():
+        where = f"{result.experiment}, seed {result.seed}, {split}, epoch {epoch}"
+        if split not in result.splits:
+            return f"{where}: predictions of a split that the run has not"
+        if found.probabilities.shape != (len(found.labels), k):
+            return f"{where}: probabilities of another number of classes than the run's {k}"
+        recorded = result.splits[split]
+        counts = np.bincount(found.labels, minlength=k).tolist()
+        if len(found.labels) != recorded["images"]:
+            return f"{where}: {len(found.labels):,} predictions for {recorded['images']:,} images"
+        if dict(zip(result.classes, counts, strict=False)) != dict(recorded["classes"]):
+            return f"{where}: other labels than those of the recorded images"
+    return None
+
+
+def other_than_curves(result: RunResult) -> list[str]:
+    """Returns where predictions and curves of a run say different things, in words.
+
+    An epoch that has both was evaluated twice, on the same images: while the run trained, and
+    afterwards. Of train the curve is a running average, which is another number.
+    """
+    texts = []
+    for (split, epoch), found in result.predictions.items():
+        accuracy = float((found.predicted == found.labels).mean())
+        # Another device, or another batch size, may decide a few images otherwise.
+        allowed = max(_FEW / len(found.labels), _FEW_SHARE)
+        texts += [
+            f"{result.experiment}, seed {result.seed}, {split}, epoch {epoch}: the curve has"
+            f" {100 * line['accuracy']:.1f} %, the predictions {100 * accuracy:.1f} %"
+            for line in result.curves
+            if (line["split"], line["epoch"]) == (split, epoch)
+            if split != "train" and abs(line["accuracy"] - accuracy) > allowed
+        ]
+    return texts
 
 
 def half_precision(probabilities: np.ndarray, predicted: np.ndarray) -> np.ndarray:

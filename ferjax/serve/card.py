@@ -46,7 +46,7 @@ def card_facts(card: Mapping[str, Any]) -> dict[str, str]:
         "trained on": f"{images:,} faces of {training['data set']}",
         "measured on": str(scores["split"]),
         "accuracy": accuracy_text(scores),
-        "mean-class accuracy": percentage(scores["mean_class_accuracy"]),
+        "balanced accuracy": percentage(scores["mean_class_accuracy"]),
     }
     if sets := scores.get("prediction_sets"):
         facts |= coverage_line(sets)

@@ -21,7 +21,7 @@ from ferjax.emotions import EMOTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = (
-    *("README.md", "BUILD.md", "CONTRIBUTING.md"),
+    *("README.md", "BUILD.md", "CONTRIBUTING.md", "SECURITY.md"),
     *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md")),
 )
 MOST_LINES = {"README.md": 120, "BUILD.md": 250}

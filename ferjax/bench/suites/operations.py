@@ -49,6 +49,8 @@ def cases() -> tuple[Case, ...]:
         *(pool_case(*row) for row in _POOLS),
         *(depthwise_case(*row) for row in _DEPTHWISE),
         *(convolution_case(*row) for row in _CONVOLUTIONS),
+        # The first layer of cnn3 to cnn6.
+        convolution_case(48, 1, 32, 3, 1, batch=128),
     )
 
 
@@ -112,15 +114,18 @@ def depthwise_case(side: int, channels: int, size: int, stride: int, edge: tuple
     )
 
 
-def convolution_case(side: int, inputs: int, filters: int, size: int, stride: int) -> Case:
-    """Returns a case of a convolution of 16 square maps, padded by half a kernel.
+def convolution_case(
+    side: int, inputs: int, filters: int, size: int, stride: int, *, batch: int = 16
+) -> Case:
+    """Returns a case of a convolution of square maps, padded by half a kernel.
 
     Args:
       side: of the maps, pixels.
-      inputs: channels of the maps; 3 for an image, whose gradient is not computed.
+      inputs: channels of the maps; up to 3 for an image, whose gradient is not computed.
       filters: number of filters.
       size: side of the kernel.
       stride: in both directions.
+      batch: number of maps.
     """
     edge = (size // 2, size // 2)
     arguments: dict[str, Any] = dict(
@@ -137,11 +142,11 @@ def convolution_case(side: int, inputs: int, filters: int, size: int, stride: in
 
     return op_case(
         name,
-        [(16, side, side, inputs), (size, size, inputs, filters)],
+        [(batch, side, side, inputs), (size, size, inputs, filters)],
         ours=lambda x, kernel: conv_general_dilated(x, kernel, **arguments),
         plain=lambda x, kernel: lax.conv_general_dilated(x, kernel, **arguments),
         torch=torch,
         # Training does not need the gradient of the image.
-        wrt=(1,) if inputs == 3 else (0, 1),
+        wrt=(1,) if inputs <= 3 else (0, 1),
         quick=name in _QUICK,
     )

@@ -7,8 +7,7 @@ import numpy as np
 from ferjax.data.splits.split import Split
 
 _AVERAGES = (
-    "averages over classes leave it out (mean-class accuracy always, macro-F1 unless it is"
-    " predicted)"
+    "averages over classes leave it out (balanced accuracy always, macro-F1 unless it is predicted)"
 )
 
 

@@ -20,8 +20,9 @@ from ferjax.reproduce.reporting.used_predictions import used_predictions
 from ferjax.reproduce.reporting.write_report import write_paper_report
 from ferjax.reproduce.run_result import RunResult
 from ferjax.reproduce.running.at_hand import find_at_hand, lack_of
+from ferjax.reproduce.running.chosen_experiments import left_out_of_smoke
 from ferjax.reproduce.running.collect_result import Wanted, finished_result
-from ferjax.reproduce.running.plan import PlannedRun, left_out_of_smoke, plan_runs
+from ferjax.reproduce.running.plan import PlannedRun, plan_others, plan_runs
 from ferjax.reproduce.running.run_experiments import Train, run_experiments, run_one
 from ferjax.reproduce.stand_ins import with_stand_ins
 from ferjax.runtime.atomic_files import write_atomically
@@ -54,8 +55,10 @@ def run_reproduce(config: ReproduceConfig, *, train: Train = run_one) -> dict[st
     for name, why in lacks.items():
         say(f"{name} is not run: {why}", config.progress)
     left_out = left_out_of_smoke(paper) if config.smoke else {}
-    runs = [run for run in plan_runs(config, paper, at_hand, out)
-            if run.experiment.name not in left_out]  # fmt: skip
+    runs, others = (
+        [run for run in plan(config, paper, at_hand, out) if run.experiment.name not in left_out]
+        for plan in (plan_runs, plan_others)
+    )
     used = used_predictions(paper)
     wanted = {name: [(s, e) for n, s, e in sorted(used) if n == name] for name, _, _ in used}
     failed: dict[str, str] = {}
@@ -64,8 +67,8 @@ def run_reproduce(config: ReproduceConfig, *, train: Train = run_one) -> dict[st
         if runs and len(failed) == len({run.experiment.name for run in runs}):
             name, why = next(iter(failed.items()))
             raise UserError(f"no experiment could be run. {name}: {why}")
-    results = finished_results(runs, out, wanted)
-    missing = {**lacks, **left_out, **failed}
+    results, problems = finished_results(runs, others, out, wanted)
+    missing = {**lacks, **left_out, **problems, **failed}
     settings = command_and_environment(config, f"--paper={paper.name}")
     return write_paper_report(paper, results, lacks, missing, settings, used, out)
 
@@ -77,7 +80,13 @@ def check_out(out: Path, config: ReproduceConfig, paper: Paper) -> str:
         raise UserError(f"--out={out} is a file. Name a new folder; nothing was written.")
     path = out / MARK
     if path.is_file():
-        found = json.loads(path.read_text("utf-8"))
+        try:
+            found = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"{path} is damaged ({error}). It says what --out={out} is a reproduction of. Name"
+                " a new folder; nothing was written."
+            ) from None
         if found != mark:
             raise UserError(
                 f"--out={out} holds a reproduction of {found}, not of {mark}. Name a new folder;"
@@ -108,18 +117,56 @@ def _check_any_data(paper: Paper, lacks: Mapping[str, str]) -> None:
 
 
 def finished_results(
-    runs: Sequence[PlannedRun], out: Path, wanted: Mapping[str, Wanted]
-) -> dict[str, list[RunResult]]:
-    """Returns experiment → results of its finished runs, with what they depart in."""
+    runs: Sequence[PlannedRun],
+    others: Sequence[PlannedRun],
+    out: Path,
+    wanted: Mapping[str, Wanted],
+) -> tuple[dict[str, list[RunResult]], dict[str, str]]:
+    """Returns the results of finished runs, with what they depart in, and why some are left out.
+
+    The seeds of an experiment are judged together, image by image, so one that learned from other
+    images than the first is left out.
+
+    Args:
+      runs: that the command trains.
+      others: that `--only` leaves out; those that are finished count all the same.
+      out: the folder of runs and results.
+      wanted: experiment → predictions that are to be stored of its runs.
+
+    Returns:
+      Experiment → results by seed. Experiment → what is wrong with a run that is left out.
+
+    Raises:
+      UserError: one of `runs` has other settings, or is damaged.
+    """
     results: dict[str, list[RunResult]] = {}
-    departures = {}
-    for run in runs:
+    departures, problems = {}, {}
+    for run in (*runs, *others):
         name = run.experiment.name
-        result = finished_result(out, run, wanted.get(name, ()))
-        if result:
-            results.setdefault(name, []).append(result)
-            departures[name] = {"departs": list(run.departs), "other_data": run.other_data}
-    return with_departures(results, departures)
+        try:
+            result = finished_result(out, run, wanted.get(name, ()))
+        except UserError as error:
+            if run in runs:
+                raise
+            problems.setdefault(name, str(error))
+            continue
+        if result is None:
+            continue
+        group = results.setdefault(name, [])
+        if group and _digests(group[0]) != _digests(result):
+            problems.setdefault(
+                name,
+                f"seed {run.seed} is left out: it learned from other images than seed"
+                f" {group[0].seed}; a new --out makes a report of these",
+            )
+            continue
+        group.append(result)
+        departures[name] = {"departs": list(run.departs), "other_data": run.other_data}
+    return with_departures(results, departures), problems
+
+
+def _digests(result: RunResult) -> dict[str, str]:
+    return {split: str(part["digest"]) for split, part in result.splits.items()}
 
 
 def command_and_environment(config: ReproduceConfig, asked: str) -> dict[str, Any]:

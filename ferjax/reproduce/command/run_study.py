@@ -17,7 +17,7 @@ from ferjax.reproduce.command.run_reproduce import (
 from ferjax.reproduce.judging.estimates import Results
 from ferjax.reproduce.paper_table import Paper
 from ferjax.reproduce.running.at_hand import AtHand, find_at_hand, has_test, lack_of
-from ferjax.reproduce.running.plan import PlannedRun, plan_runs
+from ferjax.reproduce.running.plan import PlannedRun, plan_others, plan_runs
 from ferjax.reproduce.running.run_experiments import Train, run_experiments, run_one
 from ferjax.reproduce.studies.answers import Answers
 from ferjax.reproduce.studies.drawn_people import drawn_people
@@ -69,17 +69,20 @@ def run_study(config: ReproduceConfig, *, train: Train = run_one) -> dict[str, A
         lacks |= {o.name: "--smoke leaves it out" for o in EXPERIMENTS if o.name not in SMOKE}
     study = replace(study, experiments=tuple(o for o in EXPERIMENTS if o.name not in lacks))
     runs = plan_runs(config, study, at_hand, out)
+    others = plan_others(config, study, at_hand, out)
     failed: dict[str, str] = {}
     if not config.report:
         failed = run_experiments(runs, out, {}, progress=config.progress, train=train)
-    results = finished_results(runs, out, {})
-    answers = _answers(runs, results, comparisons_of(config.smoke), out, progress=config.progress)
-    if len({run.seed for run in runs}) < 2:
-        notes.append("One seed: the intervals do not allow for the spread between seeds")
+    results, problems = finished_results(runs, others, out, {})
+    order = [one.name for one in EXPERIMENTS]
+    planned = sorted((*runs, *others), key=lambda run: order.index(run.experiment.name))
+    answers = _answers(
+        planned, results, comparisons_of(config.smoke), out, progress=config.progress
+    )
     facts = {
         "settings": command_and_environment(config, "--study=protocols"),
         "notes": [*notes, *_data_notes(at_hand, lacks)],
-        "missing": {**lacks, **failed},
+        "missing": {**lacks, **problems, **failed},
     }
     return write_study_report(answers, results, facts, out)
 

@@ -6,13 +6,20 @@ from typing import Any
 
 from ferjax.config.reproduce_config import PAPERS
 from ferjax.errors import UserError
+from ferjax.recipes import resolve
+from ferjax.reproduce.experiment_table import Experiment
+from ferjax.reproduce.paper_table import Paper
 from ferjax.reproduce.papers.find_paper import find_paper
-from ferjax.reproduce.reporting.build_report import build_report
+from ferjax.reproduce.reporting.build_report import build_report, with_departures
 from ferjax.reproduce.reporting.embedded_results import results_from_json
 from ferjax.reproduce.reporting.page import render_report
 from ferjax.reproduce.reporting.verify_page import verify_page
+from ferjax.reproduce.run_result import RunResult, other_than_curves
+from ferjax.reproduce.running.departures import departures_of, flag_departures, other_data
 from ferjax.reproduce.stand_ins import with_stand_ins
 from ferjax.reproduce.studies.study_report import study_page_again
+
+Pictures = Mapping[str, list[dict[str, Any]]]
 
 
 def verify_report(path: Path) -> tuple[list[str], int]:
@@ -24,14 +31,53 @@ def verify_report(path: Path) -> tuple[list[str], int]:
     Raises:
       UserError: it is none, or its results are damaged.
     """
-    return verify_page(path, {"paper": _paper_page, "study": study_page_again})
+    contradictions: list[str] = []
+
+    def paper_page(block: Mapping[str, Any], pictures: Pictures) -> str:
+        results = results_from_json(block["results"])
+        for run in (run for group in results.values() for run in group):
+            contradictions.extend(other_than_curves(run))
+        return _paper_page(block, results, pictures)
+
+    differences, count = verify_page(path, {"paper": paper_page, "study": study_page_again})
+    return differences + contradictions, count
 
 
-def _paper_page(block: Mapping[str, Any]) -> str:
+def _paper_page(
+    block: Mapping[str, Any], results: Mapping[str, list[RunResult]], pictures: Pictures
+) -> str:
     name, lacks = block["paper"], block["lacks"]
     if name not in PAPERS:
         raise UserError(f"it is about {name!r:.60}, which is no paper that is reproduced.")
     paper, _ = with_stand_ins(find_paper(name), lambda one: lacks.get(one.name))
-    results = results_from_json(block["results"])
-    report = build_report(paper, results, block["missing"], block["settings"])
-    return render_report(report, {one["name"]: [] for one in report["figures"]}, {})
+    results = _with_own_departures(find_paper(name), results)
+    settings = dict(block["settings"])
+    configs = [run.facts["config"] for group in results.values() for run in group]
+    settings["smoke"] = settings["smoke"] or any(config.get("smoke") for config in configs)
+    report = build_report(paper, results, block["missing"], settings)
+    shown = {one["name"]: pictures.get(one["name"], []) for one in report["figures"]}
+    return render_report(report, shown, {})
+
+
+def _with_own_departures(paper: Paper, results: Mapping[str, list[RunResult]]) -> dict[str, Any]:
+    """Returns results that depart from print in what the tables say, whatever a page leaves out."""
+    named = {one.name: one for one in paper.experiments}
+    departures = {}
+    for name, (run, *_) in results.items():
+        dataset, stated = str(run.facts["dataset"]), list(run.facts.get("departs", ()))
+        other = other_data(paper, named[name], dataset)
+        own = [*departures_of(named[name], dataset, other)]
+        if named[name].recipe and not run.facts["config"].get("smoke"):
+            own += _flags_of(named[name], dataset, run.facts["config"])
+        if not set(own) <= set(stated):
+            stated = [*own, *(text for text in stated if text not in own)]
+        departures[name] = {"departs": stated, "other_data": other}
+    return with_departures(results, departures)
+
+
+def _flags_of(experiment: Experiment, dataset: str, config: Mapping[str, Any]) -> list[str]:
+    """Returns in what the settings that a run states differ from those of its table."""
+    plain = resolve({**experiment.settings, "recipe": experiment.recipe, "dataset": dataset})
+    epochs = config.get("epochs", plain.epochs)
+    given = {**config, "epochs": tuple(epochs) if isinstance(epochs, list) else epochs}
+    return flag_departures(plain, given)

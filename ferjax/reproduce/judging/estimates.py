@@ -1,6 +1,6 @@
 """Estimates: a metric's mean over seeds, or a difference of such means, with its interval."""
 
-import functools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -9,12 +9,12 @@ import numpy as np
 
 from ferjax.report.intervals import wilson_interval
 from ferjax.reproduce.claim_table import Measure
-from ferjax.reproduce.judging.metrics import METRICS, confusion_of
+from ferjax.reproduce.judging.metrics import METRICS
+from ferjax.reproduce.judging.resampled_confusions import DRAWS, resampled_confusions
 from ferjax.reproduce.judging.seeds_and_images import half_width_over_seeds, joined
 from ferjax.reproduce.run_result import Predictions, RunResult
 
 Results = Mapping[str, Sequence[RunResult]]
-DRAWS = 1000
 
 
 class NotMeasured(Exception):
@@ -81,7 +81,7 @@ def estimate(results: Results, measure: Measure) -> Estimate:
         by_seed = _curve_values(runs, measure, split)
     mean, images = float(by_seed.mean()), _images_of(runs, measure, split)
     if metric.share_of:
-        over_images = wilson_interval(min(round(mean * images), images), images)
+        over_images = _wilson(mean, images)
     return _with_interval(mean, over_images, [by_seed.tolist()], images, [runs], split)
 
 
@@ -89,6 +89,9 @@ def combination(results: Results, terms: Sequence[tuple[float, Measure]]) -> Est
     """Returns a sum of measures, each with a factor: a difference, or a slope.
 
     Measures on equal images are resampled together, so that what is hard for all of them cancels.
+    Of shares that are read off curves the images are not known one by one: Wilson's intervals of
+    the terms are joined by MOVER as if their images were different ones, which is too wide where
+    they are the same.
 
     Args:
       results: experiment → its finished runs.
@@ -100,6 +103,7 @@ def combination(results: Results, terms: Sequence[tuple[float, Measure]]) -> Est
     found = [(factor, measure, *runs_of(results, measure)) for factor, measure in terms]
     metric = METRICS[terms[0][1].metric]
     groups, draws, same = [], [], True
+    below = above = 0.0
     first = found[0]
     for factor, measure, runs, split in found:
         if metric.of_confusion:
@@ -108,6 +112,11 @@ def combination(results: Results, terms: Sequence[tuple[float, Measure]]) -> Est
             by_seed = values[:, 0]
         else:
             by_seed = _curve_values(runs, measure, split)
+            if metric.share_of:
+                value = float(by_seed.mean())
+                bounds = _wilson(value, _images_of(runs, measure, split))
+                low, high = sorted(factor * (bound - value) for bound in bounds)
+                below, above = math.hypot(below, low), math.hypot(above, high)
         groups.append((factor * by_seed).tolist())
         same &= _digest(runs, split) == _digest(first[2], first[3])
     mean = sum(fmean(group) for group in groups)
@@ -119,7 +128,9 @@ def combination(results: Results, terms: Sequence[tuple[float, Measure]]) -> Est
             draws = [random.permutation(draw) for draw in draws]
         low, high = np.quantile(np.sum(draws, 0), [0.025, 0.975])
         over_images = float(low), float(high)
-    images = max(_images_of(runs, measure, split) for _, measure, runs, split in found)
+    elif metric.share_of:
+        over_images = mean - below, mean + above
+    images = min(_images_of(runs, measure, split) for _, measure, runs, split in found)
     return _with_interval(mean, over_images, groups, images, [f[2] for f in found], first[3])
 
 
@@ -166,27 +177,6 @@ def resampled(
     return np.array(values)
 
 
-def resampled_confusions(found: Predictions, classes: int, draws: int = DRAWS) -> np.ndarray:
-    """Returns int64 [1 + draws, K, K]: the confusion matrix, then that of each resample."""
-    shape = (-1, classes, classes)
-    own = confusion_of(found.labels, found.predicted, classes).reshape(shape)
-    if not draws:
-        return own
-    cells = found.labels.astype(np.int64) * classes + found.predicted
-    # Counts are whole numbers, which float32 adds exactly.
-    of_cell = (cells[:, None] == np.arange(classes**2)).astype(np.float32)
-    drawn = _times_drawn(len(cells), draws) @ of_cell
-    return np.concatenate([own, drawn.astype(np.int64).reshape(shape)])
-
-
-@functools.lru_cache(maxsize=2)
-def _times_drawn(images: int, draws: int) -> np.ndarray:
-    """Returns float32 [draws, images]: how often each resample holds each image."""
-    random = np.random.default_rng(0)
-    rows = (random.integers(0, images, images) for _ in range(draws))
-    return np.array([np.bincount(row, minlength=images) for row in rows], np.float32)
-
-
 def _predictions(run: RunResult, measure: Measure, split: str) -> Predictions:
     epoch = run.epochs.get(measure.epoch)
     found = run.predictions.get((split, epoch)) if epoch is not None else None
@@ -211,6 +201,11 @@ def _curve_values(runs: Sequence[RunResult], measure: Measure, split: str) -> np
             raise NotMeasured(f"{measure.experiment}: {split} has no curve at {measure.epoch}")
         values.append(of_curve(lines, epoch))
     return np.array(values)
+
+
+def _wilson(mean: float, images: int) -> tuple[float, float]:
+    """Returns Wilson's interval of a share of images."""
+    return wilson_interval(min(round(mean * images), images), images)
 
 
 def _images_of(runs: Sequence[RunResult], measure: Measure, split: str) -> int:

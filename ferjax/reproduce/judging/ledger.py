@@ -78,26 +78,39 @@ def judge_claims(
 
 
 def _judge(claim: Claim, results: Results, missing: Mapping[str, str], smoke: bool) -> Row:
-    honest = _honest(claim, results)
+    honest = _honest(claim, results, smoke)
     try:
-        row = replace(_KINDS[claim.kind](claim, results), honest=honest)
+        return replace(_measured(claim, results, smoke), honest=honest)
     except NotMeasured as found:
         why = claim.untestable or _reason(claim, str(found), missing)
         return Row(claim, Verdict(NOT_TESTED, why), honest=honest)
+
+
+def _measured(claim: Claim, results: Results, smoke: bool) -> Row:
+    """Returns the row of a claim without the honest one, with what keeps it from a verdict."""
+    row = _KINDS[claim.kind](claim, results)
     verdict = row.verdict
-    proxy = _proxy(claim, results, row)
-    if claim.kind == "figure":
-        return row
     if claim.untestable:
         verdict = Verdict(NOT_TESTED, claim.untestable)
     elif smoke:
-        verdict = Verdict(NOT_TESTED, SMOKE)
+        word = REDRAWN if claim.kind == "figure" else NOT_TESTED
+        verdict = Verdict(word, SMOKE)
+    elif claim.kind == "figure":
+        pass
     elif other := _other_data(claim, results):
         verdict = Verdict(NOT_TESTED, f"its number is of other data: {other}")
-    return replace(row, verdict=replace(verdict, proxy=proxy))
+    elif claim.kind == "count" and (limit := _limit(claim, results)):
+        verdict = Verdict(NOT_TESTED, f"at most {limit:,} images of each split were read")
+    return replace(row, verdict=replace(verdict, proxy=_proxy(claim, results, row)))
 
 
-def _honest(claim: Claim, results: Results) -> Row | None:
+def _limit(claim: Claim, results: Results) -> int:
+    """Returns to how many images a split was cut, 0 if none was."""
+    runs = [results[name][0] for name in _experiments(claim) if results.get(name)]
+    return max((int(run.facts["config"].get("limit") or 0) for run in runs), default=0)
+
+
+def _honest(claim: Claim, results: Results, smoke: bool) -> Row | None:
     """Returns the row of the same claim by the honest protocol, if that was run."""
     if claim.honest is None:
         return None
@@ -109,7 +122,7 @@ def _honest(claim: Claim, results: Results) -> Row | None:
         honest=None,
     )
     try:
-        return _KINDS[claim.kind](other, results)
+        return _measured(other, results, smoke)
     except NotMeasured:
         return None
 

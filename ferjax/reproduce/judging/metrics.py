@@ -118,7 +118,7 @@ METRICS: dict[str, Metric] = {
         lambda m, _: _ratio(_hits(m).sum(-1), m.sum((-2, -1))),
         share_of="all",
     ),
-    "mean_class_accuracy": Metric("mean-class accuracy", _mean_class_accuracy),
+    "mean_class_accuracy": Metric("balanced accuracy", _mean_class_accuracy),
     "macro_precision": Metric("macro precision", _macro(_precisions)),
     "macro_recall": Metric("macro recall", _macro(_recalls)),
     "macro_f1": Metric("macro F1", _macro(_f1s)),

@@ -56,7 +56,7 @@ CLAIMS = (
     Claim(
         name="faces_kept",
         kind="count",
-        text="620 of SFEW's 675 stills are kept: 489 train and 131 test.",
+        text="620 of SFEW's 675 stills are kept, for training and test together.",
         where="data",
         paper=620,
         printed="620",

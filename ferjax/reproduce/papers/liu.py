@@ -23,7 +23,7 @@ _FACES: Mapping[str, Any] = {
     "eval_every": 2,
 }
 _DEPARTS = (
-    "2,000 Training faces of FER2013 instead of RAF-DB",
+    "2,000 faces of each split of FER2013 instead of RAF-DB",
     "96 px instead of 224",
 )
 

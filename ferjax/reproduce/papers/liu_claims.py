@@ -24,7 +24,6 @@ CLAIMS = (
         paper=0.5,
         printed="0.5",
         measure=_val("plain"),
-        other_data=True,
     ),
     Claim(
         name="plain_says_happy",

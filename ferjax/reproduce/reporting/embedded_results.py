@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ferjax.errors import UserError
-from ferjax.reproduce.run_result import Predictions, RunResult
+from ferjax.reproduce.run_result import Predictions, RunResult, misfit
 
 FORMAT = 1
 # More than any page that is written holds, less than what would fill a memory: numbers altogether,
@@ -89,6 +89,8 @@ def results_from_json(block: Mapping[str, Any]) -> dict[str, list[RunResult]]:
         for fields, predictions in zip(runs, found, strict=True):
             fields |= {"classes": tuple(fields["classes"]), "curves": tuple(fields["curves"])}
             result = RunResult(predictions=predictions, **fields)
+            if problem := misfit(result):
+                raise ValueError(problem)
             results.setdefault(result.experiment, []).append(result)
         return results
     except _DAMAGES as error:

@@ -2,9 +2,11 @@
 
 import base64
 import hashlib
+import struct
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 from ferjax.errors import UserError
 from ferjax.reproduce.reporting.page import LARGEST
@@ -12,6 +14,7 @@ from ferjax.reproduce.reporting.page import LARGEST
 # Elements that have no end tag.
 _EMPTY = frozenset({"br", "img", "link", "meta", "hr", "input"})
 _DATA = "data:image/png;base64,"
+_SCRIPT = '<script type="application/json" id="results">'
 
 
 @dataclass
@@ -22,15 +25,19 @@ class PageContent:
       cells: id → text of every element with `data-cell`.
       rest: all other texts, in their order.
       pictures: figure → sha256 of its pictures.
+      images: figure → its pictures as `render_report` takes them.
       block: text of the JSON block.
       repeated: ids that occur twice.
+      text: the whole page.
     """
 
     cells: dict[str, str] = field(default_factory=dict)
     rest: list[str] = field(default_factory=list)
     pictures: dict[str, list[str]] = field(default_factory=dict)
+    images: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     block: str = ""
     repeated: list[str] = field(default_factory=list)
+    text: str = ""
 
 
 class _Parser(HTMLParser):
@@ -53,7 +60,9 @@ class _Parser(HTMLParser):
             self.content.cells[cell] = ""
         if tag == "img":
             name = next((f for _, _, f in reversed(self.open) if f is not None), "")
-            self.content.pictures.setdefault(name, []).append(_digest(given.get("src") or ""))
+            source = given.get("src") or ""
+            self.content.pictures.setdefault(name, []).append(_digest(source))
+            self.content.images.setdefault(name, []).append(_picture(source))
         if tag not in _EMPTY:
             self.open.append((tag, cell, figure))
 
@@ -82,7 +91,30 @@ def parse_text(text: str) -> PageContent:
     parser = _Parser()
     parser.feed(text)
     parser.close()
+    parser.content.text = text
     return parser.content
+
+
+def other_markup(page: str, again: str) -> int | None:
+    """Returns the first line of a page that is not as it was written; None if every line is.
+
+    Names and texts alone do not show what a browser shows: a style can hide a number, or show
+    another one in its place. So everything around the results has to be equal, letter for letter.
+
+    Args:
+      page: text of the page.
+      again: text of the page as it is written again; what its JSON block holds does not matter.
+    """
+    before, script, rest = again.partition(_SCRIPT)
+    _, end, after = rest.partition("</script>")
+    before, after = before + script, end + after
+    if page.startswith(before) and page.endswith(after) and len(before + after) <= len(page):
+        # In what is written there is no "<" that could end the element.
+        block = page[len(before) : len(page) - len(after)]
+        if "<" not in block:
+            return None
+    lines = zip(page.splitlines(), (before + after).splitlines(), strict=False)
+    return next((k for k, (one, other) in enumerate(lines, 1) if one != other), 1)
 
 
 def read_page(path: Path) -> PageContent:
@@ -111,6 +143,19 @@ def _digest(source: str) -> str:
         return hashlib.sha256(base64.b64decode(source.removeprefix(_DATA))).hexdigest()
     except ValueError:
         return source[:80]
+
+
+def _picture(source: str) -> dict[str, Any]:
+    """Returns a picture as a page shows it: half as wide and high as its PNG says, for sharpness.
+
+    Only its head is read; of what is no PNG width and height are 0.
+    """
+    try:
+        head = base64.b64decode(source.removeprefix(_DATA)[:32], validate=True)
+        width, height = struct.unpack(">II", head[16:24])
+    except (ValueError, struct.error):
+        width = height = 0
+    return {"data": source, "width": width // 2, "height": height // 2}
 
 
 def no_report(path: Path, why: str) -> UserError:

@@ -1,6 +1,7 @@
 """Tables of a report about the runs: experiments with their state, costs, and the data used."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -26,12 +27,11 @@ def experiments_of(
                 "name": one.name,
                 "role": one.role,
                 "why": one.why,
-                "state": f"{len(runs)} run{'s' * (len(runs) != 1)}"
-                if runs
-                else missing.get(one.name, "not run yet"),
+                "state": _state(len(runs), missing.get(one.name)),
                 "departs": list(facts.get("departs", one.departs)),
                 "dataset": facts.get("dataset", ""),
                 "protocol": facts.get("config", {}).get("protocol") or "",
+                "weights": _weights(facts),
                 "command": facts.get("command", ""),
                 "numbers": [
                     _number(results, Measure(one.name, metric, "test", epoch))
@@ -49,6 +49,7 @@ def experiments_of(
             "departs": [],
             "dataset": "",
             "protocol": "",
+            "weights": "",
             "command": "",
             "numbers": ["" for _ in _SHOWN],
         }
@@ -56,6 +57,21 @@ def experiments_of(
         if name not in listed
     ]
     return rows
+
+
+def _state(runs: int, why: str | None) -> str:
+    """Returns how many runs there are, and why there are none or no more."""
+    text = f"{runs} run{'s' * (runs != 1)}"
+    return f"{text}; {why}" if runs and why else text if runs else why or "not run yet"
+
+
+def _weights(facts: Mapping[str, Any]) -> str:
+    """Returns from which weights a run started, with the digest of their file but not its place."""
+    origin = (facts.get("protocol") or {}).get("weights' origin") or ()
+    lines = [origin] if isinstance(origin, str) else [str(line) for line in origin[:2]]
+    words = [word for line in lines for word in (*line.split(" "), ";")][:-1]
+    shown = [word if "://" in word or "/" not in word else Path(word).name for word in words]
+    return " ".join(shown).replace(" ;", ";")
 
 
 def _number(results: Results, measure: Measure) -> str:

@@ -78,9 +78,10 @@ def _disagreement(rows: Sequence[Row]) -> str:
     assert row.ours
     assert row.claim.measure
     ours = number(METRICS[row.claim.measure.metric], row.ours.mean)
+    by_proxy = ", by proxy" * bool(row.verdict.proxy)
     return (
         f"Furthest from print is {row.claim.name.replace('_', ' ')}: the paper has"
-        f" {row.claim.printed}, our runs {ours}."
+        f" {row.claim.printed}, our runs {ours}{by_proxy}."
     )
 
 
@@ -90,7 +91,9 @@ def _moves(open_points: Sequence[Mapping[str, Any]]) -> str:
         return "What the paper leaves open was not varied, or not with numbers that count."
     most = max(tried, key=lambda point: point["moves"])
     values = "; ".join(f"{one['value']}: {one['text']}" for one in most["tried"] if one["text"])
+    one_seed = any(one.get("ours") and one["ours"]["seeds"] < 2 for one in most["tried"])
+    chance = " Some of these have one seed: part of it may be chance." * one_seed
     return (
         f"Of what the paper leaves open, {most['name'].replace('_', ' ')} moves most,"
-        f" {100 * most['moves']:.1f} points ({values})."
+        f" {100 * most['moves']:.1f} points ({values}).{chance}"
     )

@@ -12,10 +12,16 @@ from typing import Any
 import jinja2
 
 from ferjax.errors import UserError
-from ferjax.reproduce.reporting.parsed_page import PageContent, no_report, parse_text, read_page
+from ferjax.reproduce.reporting.parsed_page import (
+    PageContent,
+    no_report,
+    other_markup,
+    parse_text,
+    read_page,
+)
 
-# Returns the page that the results inside a page give, without pictures.
-PageOf = Callable[[Mapping[str, Any]], str]
+# (results inside a page, figure → its pictures) → the page that they give.
+PageOf = Callable[[Mapping[str, Any], Mapping[str, list[dict[str, Any]]]], str]
 # What results that do not fit together end in.
 _DAMAGES = (
     ArithmeticError,
@@ -47,7 +53,7 @@ def verify_page(path: Path, page_of: Mapping[str, PageOf]) -> tuple[list[str], i
     except (*_DAMAGES, StopIteration) as error:
         raise no_report(path, f"no results in it ({error})") from None
     try:
-        again = parse_text(page_of[about](block))
+        again = parse_text(page_of[about](block, content.images))
     except UserError as error:
         raise UserError(f"--verify={path}: {error}") from None
     except _DAMAGES as error:
@@ -57,6 +63,17 @@ def verify_page(path: Path, page_of: Mapping[str, PageOf]) -> tuple[list[str], i
 
 def _differences(page: PageContent, again: PageContent, stated: Mapping[str, Any]) -> Iterator[str]:
     """Yields a line for each cell, picture and text that is not what the results give."""
+    found = False
+    for line in _named_differences(page, again, stated):
+        found = True
+        yield line
+    if not found and (number := other_markup(page.text, again.text)):
+        yield f"line {number} of the page: it is not what is written there"
+
+
+def _named_differences(
+    page: PageContent, again: PageContent, stated: Mapping[str, Any]
+) -> Iterator[str]:
     for cell in page.repeated:
         yield f"{cell}: is on the page twice"
     for cell, text in again.cells.items():

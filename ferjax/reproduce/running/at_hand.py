@@ -42,7 +42,7 @@ def find_at_hand(config: ReproduceConfig, paper: Paper, out: Path) -> AtHand:
       UserError: a flag names an unknown data set or network, or a file that is not there.
     """
     if config.smoke:
-        names = {dataset_of(one, AtHand({}, {}, {})) for one in paper.experiments}
+        names = {own_dataset(one) for one in paper.experiments}
         places = {name: str(smoke_data(name, out / "data")) for name in sorted(names)}
         return AtHand(places, {}, {})
     instead = _named(config.dataset, "dataset", paper.datasets)
@@ -86,10 +86,15 @@ def _named(
     return found
 
 
+def own_dataset(experiment: Experiment) -> str:
+    """Returns the data set that an experiment has in its table."""
+    recipe = RECIPES.get(experiment.recipe)
+    return str(experiment.settings.get("dataset") or (recipe.dataset if recipe else ""))
+
+
 def dataset_of(experiment: Experiment, at_hand: AtHand) -> str:
     """Returns the data set that an experiment is run on."""
-    recipe = RECIPES.get(experiment.recipe)
-    own = str(experiment.settings.get("dataset") or (recipe.dataset if recipe else ""))
+    own = own_dataset(experiment)
     return at_hand.instead.get(own, own)
 
 

@@ -16,7 +16,7 @@ from ferjax.config.fields import values_of
 from ferjax.config.phases import phases_of
 from ferjax.errors import UserError
 from ferjax.recipes import resolve
-from ferjax.reproduce.run_result import Predictions, RunResult, half_precision
+from ferjax.reproduce.run_result import Predictions, RunResult, half_precision, misfit
 from ferjax.reproduce.running.plan import PlannedRun
 from ferjax.reproduce.running.stored_results import read_result, settings_of, write_result
 from ferjax.runs.load_run import load_run
@@ -61,14 +61,30 @@ def finished_result(out: Path, run: PlannedRun, wanted: Wanted) -> RunResult | N
             f"{run_dir} holds a run with another configuration ({changes}). Name a new --out, or"
             " give the settings that it was made with."
         )
+    found = json.loads(report.read_text("utf-8"))
     if path.is_file():
         stored = read_result(path)
-        if stored.facts.get("config") == settings and _holds(stored, wanted):
+        if _is_of(stored, found, settings) and _holds(stored, wanted):
             return stored
-    found = json.loads(report.read_text("utf-8"))
     result = _collect(run, run_dir, found, settings, wanted)
+    if problem := misfit(result):
+        raise UserError(
+            f"{run_dir}: its predictions are not those of the images that it learned from"
+            f" ({problem}). Give the data as they were when it was trained, or a new --out."
+        )
     write_result(path, result)
     return result
+
+
+def _is_of(stored: RunResult, report: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+    """Returns whether a result was collected of this run, not of one that was there before.
+
+    A run that was deleted and trained again has other times in its report, if nothing else.
+    """
+    facts = json.loads(json.dumps({name: report.get(name) for name in _FACTS}))
+    return all(stored.facts.get(name) == value for name, value in facts.items()) and (
+        stored.facts.get("config") == settings
+    )
 
 
 def _holds(result: RunResult, wanted: Wanted) -> bool:
@@ -125,7 +141,7 @@ def _collect(
             "config": settings,
             "model": run.config.model,
             "dataset": run.config.dataset,
-            "command": _command(run),
+            "command": command_of(run),
             **{name: report.get(name) for name in _FACTS},
             "costs": report.get("costs") or {},
             "parameters": (report.get("network") or {}).get("parameters"),
@@ -133,10 +149,14 @@ def _collect(
     )
 
 
-def _command(run: PlannedRun) -> str:
+def command_of(run: PlannedRun) -> str:
     """Returns the command that trains this run alone, without places on this machine."""
     if isinstance(run.config, BaselineConfig):
-        return f"python -m launch.baseline --features={run.config.features}"
+        config, named = settings_of(run.config), {"features": "", "dataset": ""}
+        default = settings_of(BaselineConfig(run.config.features, run.config.dataset))
+        flags = [f"--{name}={value}" for name, value in config.items()
+                 if name in named or value != default[name]]  # fmt: skip
+        return shlex.join(["python", "-m", "launch.baseline", *flags])
     plain = resolve({"model": run.config.model, "dataset": run.config.dataset,
                      "recipe": run.config.recipe})  # fmt: skip
     own, others = settings_of(run.config), settings_of(plain)

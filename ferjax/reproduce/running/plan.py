@@ -1,6 +1,7 @@
 """The plan: the config of every run of a paper's experiments, and in what it departs from it."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,17 @@ from ferjax.config.phases import total_epochs
 from ferjax.config.reproduce_config import ReproduceConfig
 from ferjax.config.train_config import TrainConfig
 from ferjax.data.splits.protocols.registry import PROTOCOLS
-from ferjax.errors import UserError, unknown_name
+from ferjax.errors import UserError
 from ferjax.recipes import RECIPES, resolve
-from ferjax.reproduce.experiment_table import ROLES, Experiment
+from ferjax.reproduce.experiment_table import Experiment
 from ferjax.reproduce.paper_table import Paper
 from ferjax.reproduce.running.at_hand import AtHand, dataset_of, has_test
+from ferjax.reproduce.running.chosen_experiments import chosen_experiments
+from ferjax.reproduce.running.departures import departures_of, flag_departures, other_data
 
 # Settings of `--smoke`, beside those of launch.train's: one size that fits every network.
 _SMOKE: Mapping[str, Any] = {"smoke": True, "image_size": 32, "limit": 16, "batch_size": 8}
-# Networks that take long to compile, and what stands for them with --smoke.
-_LARGE = ("efficientnet", "resnet")
+# Networks that take long to compile → what stands for them with --smoke.
 _SMALLER = {"efficientnet_b1": "efficientnet_b0", "resnet50": "resnet18"}
 # Protocols for a copy of the data that lacks the test split.
 _WITHOUT_TEST = ("publictest_is_test",)
@@ -75,46 +77,37 @@ def plan_runs(
       UserError: a flag that does not fit an experiment.
     """
     return tuple(
-        planned_run(config, paper, one, seed, at_hand, out)
-        for one in _chosen(config, paper)
-        for seed in range(1 if one.one_seed or not one.recipe or config.smoke else config.seeds)
+        run
+        for one in chosen_experiments(config, paper)
+        for run in _runs_of(config, paper, one, at_hand, out)
     )
 
 
-def _chosen(config: ReproduceConfig, paper: Paper) -> Sequence[Experiment]:
-    """Returns the experiments that `--only` names, by themselves or by their roles."""
-    names = [one.name for one in paper.experiments]
-    for wanted in config.only:
-        if wanted not in (*names, *ROLES):
-            raise unknown_name("--only", wanted, (*names, *ROLES))
-    return [
-        one
-        for one in paper.experiments
-        if not config.only or {one.name, one.role} & set(config.only)
-    ]
+def plan_others(
+    config: ReproduceConfig, paper: Paper, at_hand: AtHand, out: Path
+) -> tuple[PlannedRun, ...]:
+    """Returns the runs that `--only` leaves out: of those that are finished the report tells too.
 
-
-def left_out_of_smoke(paper: Paper) -> dict[str, str]:
-    """Returns the experiments that a smoke run leaves out, with the reason.
-
-    It takes the first with each role and each recipe, and what they start from, but no readings of
-    large networks, and no guided networks, which need weights.
+    What the flags do not fit is left out; other arguments as `plan_runs`.
     """
-    seen: set[tuple[str, str]] = set()
-    left_out = {}
-    sources = {one.after for one in paper.experiments}
+    chosen, runs = {one.name for one in chosen_experiments(config, paper)}, []
     for one in paper.experiments:
-        recipe = RECIPES.get(one.recipe)
-        settings = {**(recipe.settings if recipe else {}), **one.settings}
-        model = str(settings.get("model", recipe.model if recipe else ""))
-        facts = {("role", one.role), ("recipe", one.recipe + str(one.settings.get("features")))}
-        large_reading = one.role == "reading" and model.startswith(_LARGE)
-        if facts <= seen or large_reading or settings.get("guide") or one.name in sources:
-            left_out[one.name] = "--smoke leaves it out"
-        else:
-            seen |= facts
-    needed = {one.after for one in paper.experiments if one.name not in left_out}
-    return {name: why for name, why in left_out.items() if name not in needed}
+        if one.name not in chosen:
+            with contextlib.suppress(UserError):
+                runs += _runs_of(config, paper, one, at_hand, out)
+    return tuple(runs)
+
+
+def _runs_of(
+    config: ReproduceConfig, paper: Paper, one: Experiment, at_hand: AtHand, out: Path
+) -> list[PlannedRun]:
+    seeds = _seeds_of(config, one)
+    return [planned_run(config, paper, one, seed, at_hand, out) for seed in range(seeds)]
+
+
+def _seeds_of(config: ReproduceConfig, one: Experiment) -> int:
+    """Returns with how many seeds an experiment is run."""
+    return 1 if one.one_seed or not one.recipe or config.smoke else config.seeds
 
 
 def planned_run(
@@ -126,20 +119,21 @@ def planned_run(
     out: Path,
 ) -> PlannedRun:
     """Returns one run of an experiment."""
-    dataset, own = dataset_of(experiment, at_hand), experiment.settings
-    departs, other = [*experiment.departs], ""
-    if dataset not in paper.datasets:
-        other = f"{dataset} instead of {' or '.join(paper.datasets)}"
-        if dataset != own.get("dataset"):
-            departs.insert(0, other)
+    dataset = dataset_of(experiment, at_hand)
+    other = other_data(paper, experiment, dataset)
+    departs = [*departures_of(experiment, dataset, other)]
     given = {
-        **own,
+        **experiment.settings,
         "dataset": dataset,
         "data_dir": at_hand.places.get(dataset),
         "workdir": str(out / "runs" / experiment.name / f"seed_{seed}"),
         "progress": False,
     }
     if experiment.recipe:
+        if experiment.after:
+            source = next(one for one in paper.experiments if one.name == experiment.after)
+            folder = out / "runs" / source.name / f"seed_{min(seed, _seeds_of(config, source) - 1)}"
+            given["pretrained"] = str(folder)
         found = _train_config(config, experiment, given, seed, at_hand, departs)
     else:
         found = _baseline_config(config, experiment, given, departs)
@@ -162,9 +156,6 @@ def _train_config(
         "resume": True,
         "offline": config.offline,
     }
-    if experiment.after:
-        folder = Path(given["workdir"]).parents[1]
-        more["pretrained"] = str(folder / experiment.after / f"seed_{seed}")
     for network in experiment.needs:
         if network in at_hand.weights:
             more["pretrained"] = at_hand.weights[network]
@@ -220,16 +211,13 @@ def _changes(config: ReproduceConfig, plain: TrainConfig, departs: list[str]) ->
     changes: dict[str, Any] = {}
     if config.image_size and config.image_size != plain.image_size:
         changes["image_size"] = config.image_size
-        departs.append(f"{config.image_size} px instead of {plain.image_size}")
     if config.epochs:
         epochs = tuple(config.epochs for _ in values_of(plain.epochs))
         if epochs != values_of(plain.epochs):
             changes["epochs"] = epochs if len(epochs) > 1 else config.epochs
-            old = " + ".join(map(str, values_of(plain.epochs)))
-            departs.append(f"{' + '.join(map(str, epochs))} epochs instead of {old}")
     if config.limit and config.limit != plain.limit:
         changes["limit"] = config.limit
-        departs.append(f"at most {config.limit:,} images of each split")
+    departs += flag_departures(plain, changes)
     return changes
 
 

@@ -81,6 +81,11 @@ def _sentences(prices: Sequence[Price], not_compared: Mapping[str, str]) -> list
     if above:
         most = max(above, key=lambda price: price.mean)
         sentences.append(f"The most is added by {_named(most)}: {points(most)}.")
+    if alone := sum(len(price.by_seed) < 2 for price in prices):
+        sentences.append(
+            f"{alone} of the comparisons have one seed: their intervals allow for the images alone,"
+            " and another seed may give another answer."
+        )
     if not_compared:
         sentences.append(f"{len(not_compared)} comparisons could not be made.")
     return sentences
@@ -120,13 +125,14 @@ def _texts(price: Price) -> dict[str, str]:
     low, high = (f"{100 * bound:+.2f}" for bound in (price.low, price.high))
     counts = sorted(set(price.images), reverse=True)
     people = f", {price.people} people" if price.people else ""
+    seeds = f"; {len(price.by_seed)} seed{'s' * (len(price.by_seed) != 1)}"
     return {
         "points": f"{100 * price.mean:+.2f}",
         "interval": f"{low} to {high}",
         "resampled": " to ".join(f"{100 * bound:+.2f}" for bound in price.bootstrap),
         "with_breach": percentage(price.with_breach),
         "honest": percentage(price.honest),
-        "images": " / ".join(f"{count:,}" for count in counts) + people,
+        "images": " / ".join(f"{count:,}" for count in counts) + people + seeds,
     }
 
 

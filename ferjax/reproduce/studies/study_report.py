@@ -68,17 +68,34 @@ def write_study_report(
     return {**report, "path": str(page)}
 
 
-def study_page_again(block: Mapping[str, Any]) -> str:
-    """Returns the page that the results inside a page give, without its picture.
+def study_page_again(
+    block: Mapping[str, Any], pictures: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> str:
+    """Returns the page that the results inside a page give.
+
+    Args:
+      block: the results.
+      pictures: figure → its pictures, those of the page.
 
     Raises:
       UserError: the results are damaged.
     """
     if block["study"] != "protocols":
         raise UserError(f"it is about {block['study']!r:.60}, which is no study of this version.")
-    answers = answers_from_json(block["answers"])
-    report, _ = build_study(answers, results_from_json(block["results"]), block["facts"])
-    return _render(report, {}, {})
+    answers, results = answers_from_json(block["answers"]), results_from_json(block["results"])
+    for run in (run for group in results.values() for run in group):
+        for split, part in run.splits.items():
+            found = answers.get(run.experiment, {}).get(run.seed, {}).get(split)
+            if found and (len(found.labels), found.digest) != (part["images"], part["digest"]):
+                raise UserError(
+                    "the data inside the page are damaged (answers on other images than those of"
+                    f" {run.experiment}, seed {run.seed}, {split})."
+                )
+    settings = dict(block["facts"]["settings"])
+    configs = [run.facts["config"] for group in results.values() for run in group]
+    settings["smoke"] = settings["smoke"] or any(config.get("smoke") for config in configs)
+    report, _ = build_study(answers, results, {**block["facts"], "settings": settings})
+    return _render(report, pictures, {})
 
 
 def _render(

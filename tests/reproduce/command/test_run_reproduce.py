@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,15 @@ import pytest
 
 from ferjax.config.reproduce_config import PAPERS, ReproduceConfig
 from ferjax.errors import UserError
-from ferjax.reproduce.command.run_reproduce import run_reproduce
+from ferjax.reproduce.command import run_reproduce as module
+from ferjax.reproduce.command.run_reproduce import finished_results, run_reproduce
 from ferjax.reproduce.command.verify_report import verify_report
+from ferjax.reproduce.papers.find_paper import find_paper
+from ferjax.reproduce.reporting.run_tables import experiments_of
+from ferjax.reproduce.run_result import RunResult
 from ferjax.reproduce.running import plan
-from ferjax.reproduce.running.plan import PlannedRun
+from ferjax.reproduce.running.at_hand import AtHand
+from ferjax.reproduce.running.plan import PlannedRun, plan_others, plan_runs
 from ferjax.reproduce.running.run_experiments import run_one
 from ferjax.runs.train_phases import Watch
 
@@ -48,13 +54,25 @@ def test_killed_in_the_middle_and_given_again(
     assert trained == 2 * ["cnn3-seed_0", "cnn4-seed_0"]
     assert stored.stat().st_mtime_ns == written
     assert verify_report(Path(report["path"]))[0] == []
+    # What --only leaves out is in the report all the same, where it is finished.
+    whole = run_reproduce(config(out, report=True, only=("cnn6",)), train=train)
+    states = {row["name"]: row["state"] for row in whole["experiments"]}
+    assert [states[name] for name in ("cnn3", "cnn4", "cnn6")] == ["1 run", "1 run", "not run yet"]
     rows = {row["name"]: row for row in report["ledger"]}
     macro = rows["macro_f1_3_layers"]
     assert macro["verdict"] == "could not be tested here"
-    run = json.loads((out / "runs" / "cnn3" / "seed_0" / "report.json").read_text("utf-8"))
+    place = out / "runs" / "cnn3" / "seed_0" / "report.json"
+    run = json.loads(place.read_text("utf-8"))
     own = run["results"]["val"]["last"]
     assert macro["ours"]["mean"] == pytest.approx(own["macro"]["f1"])
     assert macro["ours"]["images"] == own["count"]
+    # A run that was deleted and trained again is collected again.
+    run["environment"]["training wall time, minutes"] = 123.0
+    place.write_text(json.dumps(run), "utf-8")
+    again = run_reproduce(config(out, report=True, only=given.only), train=train)
+    costs = {row["experiment"]: row for row in again["costs"]}
+    assert costs["cnn3"]["minutes"] == 123
+    assert stored.stat().st_mtime_ns != written
     # A done run with other settings is refused, as by launch.train.
     monkeypatch.setattr(plan, "_SMOKE", {**plan._SMOKE, "limit": 24})
     with pytest.raises(UserError, match=r"another configuration \(limit: 16 → 24\)"):
@@ -67,6 +85,35 @@ def test_an_experiment_that_fails_leaves_the_others(tmp_path: Path) -> None:
 
     with pytest.raises(UserError, match=r"no experiment could be run\. cnn3: no cnn3-seed_0"):
         run_reproduce(config(tmp_path / "out", only=("cnn3", "cnn4")), train=train)
+
+
+def test_seeds_of_other_images_and_runs_of_other_settings_are_left_out(
+    tmp_path: Path, make_result: Callable[..., RunResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paper = find_paper("yang")
+    at_hand = AtHand({}, {}, {})
+    given = config(tmp_path, smoke=False, only=("cnn3",))
+    runs, others = (p(given, paper, at_hand, tmp_path) for p in (plan_runs, plan_others))
+
+    def finished(out: Path, run: PlannedRun, wanted: object) -> RunResult | None:
+        found = make_result(run.experiment.name, run.seed, images=700 + 7 * (run.seed == 2))
+        if run.name == "cnn5-seed_1":
+            raise UserError("it has other settings")
+        return found if run.experiment.name in ("cnn3", "cnn5") else None
+
+    monkeypatch.setattr(module, "finished_result", finished)
+    results, problems = finished_results(runs, others, tmp_path, {})
+    assert {name: [run.seed for run in group] for name, group in results.items()} == {
+        "cnn3": [0, 1],
+        "cnn5": [0],
+    }
+    assert problems["cnn3"].startswith("seed 2 is left out: it learned from other images than seed")
+    assert problems["cnn5"] == "it has other settings"
+    states = {row["name"]: row["state"] for row in experiments_of(paper, results, problems)}
+    assert states["cnn5"] == "1 run; it has other settings"
+    assert states["cnn6"] == "not run yet"
+    with pytest.raises(UserError, match="it has other settings"):
+        finished_results(others, (), tmp_path, {})
 
 
 def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,6 +131,10 @@ def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         with pytest.raises(UserError, match=message):
             run_reproduce(config(tmp_path / "other", **given))
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "reproduction.json").write_text("{")
+    with pytest.raises(UserError, match=r"reproduction\.json is damaged"):
+        run_reproduce(config(tmp_path / "damaged"))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
     with pytest.raises(UserError, match="holds other files and no reproduction"):

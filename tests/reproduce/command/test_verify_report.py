@@ -13,10 +13,14 @@ import pytest
 from ferjax.config.reproduce_config import PAPERS
 from ferjax.errors import UserError
 from ferjax.reproduce.command.verify_report import verify_report
+from ferjax.reproduce.experiment_table import Experiment
+from ferjax.reproduce.paper_table import Paper
 from ferjax.reproduce.papers.find_paper import find_paper
 from ferjax.reproduce.reporting.used_predictions import used_predictions
 from ferjax.reproduce.reporting.write_report import write_paper_report
 from ferjax.reproduce.run_result import RunResult
+from ferjax.reproduce.running.at_hand import own_dataset
+from ferjax.reproduce.running.departures import departures_of, other_data
 from ferjax.reproduce.stand_ins import with_stand_ins
 
 Make = Callable[..., RunResult]
@@ -30,11 +34,19 @@ SETTINGS = {
 }
 
 
+def facts_of(paper: Paper, one: Experiment) -> dict[str, Any]:
+    """Returns what an experiment's runs state of their data."""
+    dataset = own_dataset(one)
+    other = other_data(paper, one, dataset)
+    departs = list(departures_of(one, dataset, other))
+    return {"dataset": dataset, "departs": departs, "other_data": other}
+
+
 def write(name: str, make_result: Make, out: Path, missing: dict[str, str]) -> dict[str, Any]:
     paper, _ = with_stand_ins(find_paper(name), lambda _: None)
     results = {
         one.name: [
-            make_result(one.name, seed, 0.5 + 0.01 * k, images=210)
+            make_result(one.name, seed, 0.5 + 0.01 * k, images=210, **facts_of(paper, one))
             for seed in range(1 if one.one_seed else 2)
         ]
         for k, one in enumerate(paper.experiments)
@@ -117,6 +129,10 @@ def test_a_changed_prediction_is_noticed(page: Path, tmp_path: Path) -> None:
     other = changed(page, tmp_path, lambda text: in_block(text, flip))
     differences, _ = verify_report(other)
     assert any(line.startswith("ledger.accuracy_3_layers.ours") for line in differences)
+    # So is one that the whole page was written again for: the curve says what was measured.
+    assert any(
+        line.startswith("cnn3, seed 0, val, epoch 4: the curve has 50.0 %") for line in differences
+    )
 
 
 def test_changed_verdicts_texts_and_pictures(page: Path, tmp_path: Path) -> None:
@@ -132,6 +148,95 @@ def test_changed_verdicts_texts_and_pictures(page: Path, tmp_path: Path) -> None
     assert png
     other = changed(page, tmp_path, lambda text: text.replace(png[1], "data:image/png;base64,AAAA"))
     assert "its pictures are not those" in verify_report(other)[0][0]
+
+
+HIDDEN = "[data-cell='counts.yes']{font-size:0} [data-cell='counts.yes']::after{content:'28'}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("</style>", HIDDEN + "</style>"),
+        ("</head>", f"<style>{HIDDEN}</style></head>"),
+        ('<li class="no">', '<li class="no" hidden>'),
+        ("</main>", '</main><script src="other.js"></script>'),
+        ("</main>", "</main><!--> <p>28 claims reproduced</p> -->"),
+        ("</main>", '</main><svg><path d="M0 0h9v9"/></svg>'),
+        ('<img alt="', '<img style="opacity:0" alt="'),
+    ],
+)
+def test_what_shows_other_things_than_the_texts(
+    page: Path, tmp_path: Path, old: str, new: str
+) -> None:
+    other = changed(page, tmp_path, lambda text: text.replace(old, new, 1))
+    differences, _ = verify_report(other)
+    assert len(differences) == 1
+    assert re.match(r"line \d+ of the page: it is not what is written there", differences[0])
+
+
+def in_runs(block: dict[str, Any], change: Callable[[dict[str, Any]], Any]) -> None:
+    """Changes the fields of every run of a block, predictions excepted."""
+    results = block["results"]
+    runs = json.loads(zlib.decompress(base64.b64decode(results["runs"])))
+    for run in runs:
+        change(run)
+    results["runs"] = base64.b64encode(zlib.compress(json.dumps(runs).encode())).decode()
+
+
+def test_stand_ins_that_are_shown_as_the_papers_own_are_named(
+    make_result: Make, tmp_path: Path
+) -> None:
+    paper, lacks = with_stand_ins(
+        find_paper("liu"), lambda one: "RAF-DB is not at hand" if one.accelerator else None
+    )
+    named = ("jumper_faces", "plain_faces")
+    runs = {
+        one.name: [make_result(one.name, seed, 0.5, images=210, **facts_of(paper, one))
+                   for seed in range(2)]
+        for one in paper.experiments if one.name in named
+    }  # fmt: skip
+    used = used_predictions(paper)
+    report = write_paper_report(paper, runs, lacks, lacks, SETTINGS, used, tmp_path)
+    path = Path(report["path"])
+    assert verify_report(path)[0] == []
+
+    def conceal(block: dict[str, Any]) -> None:
+        in_runs(block, lambda run: run["facts"].update(departs=[], other_data=""))
+
+    other = changed(path, tmp_path, lambda text: in_block(text, conceal))
+    assert verify_report(other)[0] == []  # the page itself says it
+    proxy = r"; proxy: <span data-cell=\"ledger.jumper_better_than_plain.proxy\">.*?</span>"
+    other = changed(path, tmp_path, lambda text: re.sub(proxy, "", in_block(text, conceal)))
+    assert verify_report(other)[0][0].startswith(
+        "ledger.jumper_better_than_plain.proxy: is missing"
+    )
+
+    def shrink(block: dict[str, Any]) -> None:
+        in_runs(block, lambda run: run["facts"]["config"].update(epochs=2, limit=2000))
+
+    # The settings that a run states are those that its departures are of.
+    other = changed(path, tmp_path, lambda text: in_block(text, shrink))
+    assert any("2 epochs instead of 20" in line for line in verify_report(other)[0])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda run: run["splits"]["val"].update(images=10**6), "210 predictions for 1,000,000"),
+        (lambda run: run["splits"]["val"]["classes"].update(anger=31, fear=29), "other labels"),
+        (lambda run: run["splits"].pop("val"), "a split that the run has not"),
+        (lambda run: run.update(classes=[str(k) for k in range(20_000)]), "number of classes"),
+    ],
+)
+def test_more_images_than_there_are_predictions(
+    page: Path, tmp_path: Path, change: Callable[[dict[str, Any]], Any], message: str
+) -> None:
+    def tamper(block: dict[str, Any]) -> None:
+        in_runs(block, change)
+
+    other = changed(page, tmp_path, lambda text: in_block(text, tamper))
+    with pytest.raises(UserError, match=message):
+        verify_report(other)
 
 
 @pytest.mark.parametrize(

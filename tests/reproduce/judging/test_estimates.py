@@ -124,6 +124,27 @@ def test_curves(make_result: Make) -> None:
     assert rise.mean == pytest.approx(0.5)
 
 
+def test_a_difference_of_accuracies_of_curves_allows_for_the_images(make_result: Make) -> None:
+    """Newcombe's interval of a difference of shares, joined with Welch's."""
+    results = {
+        "one": [make_result("one", seed, 0.60 + 0.01 * seed) for seed in range(2)],
+        "other": [make_result("other", seed, 0.50, images=210) for seed in range(2)],
+    }
+    names = ("one", "other")
+    terms = [(sign, Measure(name, "curve_accuracy", "val", "last"))
+             for sign, name in zip((1.0, -1.0), names, strict=True)]  # fmt: skip
+    found = combination(results, terms)
+    shares = [(0.605, 700), (0.5, 210)]
+    bounds = [wilson_interval(round(share * n), n) for share, n in shares]
+    below = np.hypot(0.605 - bounds[0][0], bounds[1][1] - 0.5)
+    over_seeds = half_width_over_seeds([0.60, 0.61], [-0.5, -0.5])
+    assert over_seeds is not None
+    assert found.low == pytest.approx(0.105 - np.hypot(below, over_seeds), abs=1e-6)
+    assert (found.allows_for, found.images) == ("seeds and images", 210)
+    losses = [(sign, replace(one, metric="curve_loss")) for sign, one in terms]
+    assert combination(results, losses).allows_for == "seeds"
+
+
 def test_what_cannot_be_measured(make_result: Make) -> None:
     run = make_result("one")
     results = {"one": [run]}

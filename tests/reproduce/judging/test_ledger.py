@@ -78,6 +78,30 @@ def test_proxies(results: dict[str, list[RunResult]]) -> None:
     assert carried[0].verdict.word == REPRODUCED
 
 
+def test_the_honest_row_and_figures_follow_the_same_rules(
+    results: dict[str, list[RunResult]],
+) -> None:
+    more = {"other_data": "fer2013 instead of rafdb", "departs": ["48 px instead of 224"]}
+    other = {name: [replace(run, facts={**run.facts, **more}) for run in runs]
+             for name, runs in results.items()}  # fmt: skip
+    for row in judge_claims([NUMBER], other, {}) + judge_claims([NUMBER], results, {}, smoke=True):
+        assert row.honest is not None
+        assert row.honest.verdict.word == NOT_TESTED
+    (figure,) = judge_claims([FIGURE], other, {})
+    assert (figure.verdict.word, figure.verdict.proxy) == (REDRAWN, ("48 px instead of 224",))
+    (figure,) = judge_claims([FIGURE], results, {}, smoke=True)
+    assert (figure.verdict.word, figure.verdict.reason) == (REDRAWN, SMOKE)
+
+
+def test_a_count_of_a_part_of_the_data_decides_nothing(
+    results: dict[str, list[RunResult]],
+) -> None:
+    runs = [replace(run, facts={**run.facts, "config": {"limit": 100}}) for run in results["one"]]
+    (row,) = judge_claims([replace(COUNT, paper=7000)], {"one": runs}, {})
+    assert row.verdict.word == NOT_TESTED
+    assert row.verdict.reason == "at most 100 images of each split were read"
+
+
 def test_val_in_place_of_test_is_a_proxy(results: dict[str, list[RunResult]]) -> None:
     without = {name: [replace(run, splits={k: v for k, v in run.splits.items() if k != "test"})
                       for run in runs] for name, runs in results.items()}  # fmt: skip

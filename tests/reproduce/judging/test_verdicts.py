@@ -1,6 +1,7 @@
 """Verdicts from estimates made by hand: each rule at both sides of its border."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -62,6 +63,21 @@ def test_a_printed_number(found: Estimate, verdict: str, exceeded: bool) -> None
     assert (judged.word, judged.exceeded) == (verdict, exceeded)
 
 
+def test_the_reason_says_by_how_much_the_interval_was_widened() -> None:
+    inside = judge_number(claim("number", 0.5, "50 %"), made(0.5, 0.48, 0.52))
+    assert inside.reason == "the printed number lies in our interval"
+    beside = judge_number(claim("number", 0.5, "50 %"), made(0.52, 0.504, 0.536))
+    assert beside.reason.endswith("widened by ±0.5 points, as exactly as the number is printed")
+    about = replace(claim("number", 0.5, "50 %"), rounding=0.02)
+    assert "widened by ±2 points," in judge_number(about, made(0.53, 0.515, 0.545)).reason
+
+
+def test_a_bound_that_is_no_number_has_the_tolerance_of_its_claim() -> None:
+    every = replace(claim("at_least", 1.0, "all"), rounding=0.01)
+    assert judge_bound(every, made(0.995, 0.991, 1.0)).word == YES
+    assert judge_bound(every, made(0.97, 0.95, 0.985)).word == NO
+
+
 def test_of_a_loss_less_is_better() -> None:
     below = judge_number(claim("number", 1.6, "1.6", "curve_loss"), made(1.2, 1.1, 1.3))
     above = judge_number(claim("number", 1.6, "1.6", "curve_loss"), made(2.0, 1.9, 2.1))
@@ -75,12 +91,12 @@ def test_of_a_loss_less_is_better() -> None:
 @pytest.mark.parametrize(
     ("kind", "low", "high", "verdict"),
     [
-        ("at_least", 0.696, 0.72, YES),  # 0.70 is printed for 0.695 and more
-        ("at_least", 0.694, 0.72, OPEN),
-        ("at_least", 0.60, 0.694, NO),
-        ("at_most", 0.60, 0.704, YES),
-        ("at_most", 0.60, 0.71, OPEN),
-        ("at_most", 0.706, 0.75, NO),
+        ("at_least", 0.701, 0.72, YES),  # a bound is exact: 0.70 or more
+        ("at_least", 0.696, 0.72, OPEN),
+        ("at_least", 0.60, 0.699, NO),
+        ("at_most", 0.60, 0.699, YES),
+        ("at_most", 0.60, 0.704, OPEN),
+        ("at_most", 0.701, 0.75, NO),
     ],
 )
 def test_bounds(kind: str, low: float, high: float, verdict: str) -> None:

@@ -1,5 +1,6 @@
 """The plan of every paper: settings that resolve, proxies, flags, stored results, drawn data."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from ferjax.reproduce.papers.find_paper import find_paper
 from ferjax.reproduce.run_result import RunResult
 from ferjax.reproduce.running import plan
 from ferjax.reproduce.running.at_hand import AtHand, find_at_hand, lack_of
-from ferjax.reproduce.running.plan import PlannedRun, left_out_of_smoke, plan_runs
+from ferjax.reproduce.running.chosen_experiments import left_out_of_smoke
+from ferjax.reproduce.running.plan import PlannedRun, plan_others, plan_runs
 from ferjax.reproduce.running.smoke_data import smoke_data
 from ferjax.reproduce.running.stored_results import read_result, write_result
 from ferjax.reproduce.stand_ins import with_stand_ins
@@ -50,7 +52,8 @@ def test_every_experiment_of_every_paper_can_be_planned(name: str) -> None:
         assert run.other_data == "" or run.departs or run.experiment.role == "baseline"
         if run.experiment.after:
             assert isinstance(run.config, TrainConfig)
-            assert f"/{run.experiment.after}/" in str(run.config.pretrained)
+            # Of what is trained once every seed starts from the same run, which is planned.
+            assert str(run.config.pretrained) in {str(other.folder) for other in runs.values()}
     original, _ = with_stand_ins(paper, lambda _: None)
     small = planned(original, smoke=True)
     left_out = left_out_of_smoke(original)
@@ -85,6 +88,35 @@ def test_flags_make_proxies() -> None:
     assert phases.epochs == (3, 3)
     lpq = planned(find_paper("farahani"))["lpq-seed_0"]
     assert isinstance(lpq.config, BaselineConfig)
+
+
+def test_one_data_set_of_a_paper_in_place_of_another_is_other_data() -> None:
+    at_hand = AtHand({}, {"ckplus": "fer2013"}, {})
+    run = planned(find_paper("kumari"), at_hand, only=("ckplus_random",))["ckplus_random-seed_0"]
+    assert run.config.dataset == "fer2013"
+    assert run.other_data == "fer2013 instead of ckplus"
+    assert run.departs[0] == "fer2013 instead of ckplus"
+
+
+def test_only_takes_along_what_it_starts_from_and_leaves_the_others_to_the_report() -> None:
+    paper = find_paper("farahani")
+    config = ReproduceConfig(paper="farahani", only=("resnet18_faces",))
+    assert {run.experiment.name for run in plan_runs(config, paper, NOTHING, Path("out"))} == {
+        "pretraining",
+        "resnet18_faces",
+    }
+    others = {run.experiment.name for run in plan_others(config, paper, NOTHING, Path("out"))}
+    assert others == {one.name for one in paper.experiments} - {"pretraining", "resnet18_faces"}
+
+
+def test_texts_of_departures_say_what_the_settings_do() -> None:
+    for name in PAPERS:
+        for one in find_paper(name).experiments:
+            limit, text = one.settings.get("limit"), "; ".join(one.departs)
+            if limit and one.recipe:
+                assert f"{limit:,}" in text, one.name
+            epochs = re.findall(r"(?<!and )\b(\d+) epochs(?! instead)", text)
+            assert not epochs or epochs == [str(one.settings["epochs"])], one.name
 
 
 def test_what_lacks_and_where_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

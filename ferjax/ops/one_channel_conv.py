@@ -1,0 +1,81 @@
+"""Convolution of grey images: one multiply-add for each position of the kernel, no channel sums."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ferjax.ops.precision import sum_dtype
+
+Padding = tuple[tuple[int, int], tuple[int, int]]
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def one_channel_conv(
+    x: jax.Array, kernel: jax.Array, strides: tuple[int, int], padding: Padding
+) -> jax.Array:
+    """Returns the convolution of maps with one channel.
+
+    A convolution sums over kernel positions and channels. With one channel a position adds the
+    product of one pixel and one row of the kernel, and XLA computes all positions in one pass over
+    the output. The gradient of the kernel is one matrix product of all pixels.
+
+    Args:
+      x: float [B, H, W, 1].
+      kernel: float [h, w, 1, F].
+      strides: (rows, columns).
+      padding: zeros ((above, below), (before, after)).
+
+    Returns:
+      float [B, (H + above + below - h) // stride + 1, ..., F] in the dtype of x.
+    """
+    dtype = sum_dtype(x)
+    rows = kernel.reshape(-1, 1, 1, 1, kernel.shape[-1]).astype(dtype)
+    pixels = _pixels_under_kernel(x.astype(dtype), kernel, strides, padding)
+    parts = [pixel[..., None] * row for pixel, row in zip(pixels, rows, strict=True)]
+    return sum(parts[1:], parts[0]).astype(x.dtype)
+
+
+def _pixels_under_kernel(
+    x: jax.Array, kernel: jax.Array, strides: tuple[int, int], padding: Padding
+) -> list[jax.Array]:
+    """Returns [B, H', W'] for each position of the kernel, row by row."""
+    plane = jnp.pad(x[..., 0], ((0, 0), *padding))
+    (height, width), (down, right) = kernel.shape[:2], strides
+    bottom, end = plane.shape[1] - height + 1, plane.shape[2] - width + 1
+    return [
+        plane[:, i : i + bottom : down, j : j + end : right]
+        for i in range(height)
+        for j in range(width)
+    ]
+
+
+def _forward(
+    x: jax.Array, kernel: jax.Array, strides: tuple[int, int], padding: Padding
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return one_channel_conv(x, kernel, strides, padding), (x, kernel)
+
+
+def _backward(
+    strides: tuple[int, int],
+    padding: Padding,
+    residuals: tuple[jax.Array, jax.Array],
+    gradient: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    x, kernel = residuals
+
+    def conv_of_input(x: jax.Array) -> jax.Array:
+        numbers = lax.conv_dimension_numbers(x.shape, kernel.shape, ("NHWC", "HWIO", "NHWC"))
+        return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=numbers)
+
+    # The images' gradient is rarely used; then XLA leaves it out.
+    (x_gradient,) = jax.vjp(conv_of_input, x)[1](gradient)
+    pixels = jnp.stack(_pixels_under_kernel(x, kernel, strides, padding))
+    kernel_gradient = jnp.einsum(
+        "kbhw,bhwf->kf", pixels, gradient, preferred_element_type=sum_dtype(x)
+    )
+    return x_gradient, kernel_gradient.reshape(kernel.shape).astype(kernel.dtype)
+
+
+one_channel_conv.defvjp(_forward, _backward)

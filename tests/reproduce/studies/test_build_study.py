@@ -1,0 +1,56 @@
+"""The study's report of made-up answers: seeds are counted, and a page's answers fit its runs."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ferjax.errors import UserError
+from ferjax.reproduce.reporting.embedded_results import results_to_json
+from ferjax.reproduce.run_result import RunResult
+from ferjax.reproduce.studies.answers import Answers, split_answers
+from ferjax.reproduce.studies.build_study import build_study
+from ferjax.reproduce.studies.embedded_answers import answers_to_json
+from ferjax.reproduce.studies.study_report import study_page_again
+
+FACTS = {
+    "settings": {"smoke": False, "written": "", "commands": [], "environment": {}},
+    "notes": [],
+    "missing": {},
+}
+Answered = dict[str, dict[int, dict[str, Answers]]]
+
+
+def made(make_result: Callable[..., RunResult], seeds: int) -> tuple[Answered, dict[str, Any]]:
+    names = {"fer2013_honest": 0.5, "fer2013_merged": 0.6}
+    results = {name: [make_result(name, seed, level, images=70) for seed in range(seeds)]
+               for name, level in names.items()}  # fmt: skip
+    answers = {name: {run.seed: split_answers(run) for run in group}
+               for name, group in results.items()}  # fmt: skip
+    return answers, results
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_a_price_of_one_seed_says_so(make_result: Callable[..., RunResult], seeds: int) -> None:
+    report, (price,) = build_study(*made(make_result, seeds), FACTS)
+    assert len(price.by_seed) == seeds
+    texts = report["prices"][0]["texts"]
+    assert texts["images"] == ("70; 1 seed" if seeds == 1 else "70; 2 seeds")
+    warned = [text for text in report["summary"]["sentences"] if "have one seed" in text]
+    assert bool(warned) == (seeds == 1)
+
+
+def test_answers_on_other_images_than_the_runs_are_refused(
+    make_result: Callable[..., RunResult],
+) -> None:
+    answers, results = made(make_result, 1)
+    block = {
+        "study": "protocols",
+        "facts": FACTS,
+        "results": results_to_json(results),
+        "answers": answers_to_json(answers),
+    }
+    assert "70; 1 seed" in study_page_again(block, {})
+    block["answers"]["answers"][0]["digest"] = "another"
+    with pytest.raises(UserError, match=r"answers on other images than those of fer2013_honest"):
+        study_page_again(block, {})
