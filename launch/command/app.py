@@ -22,6 +22,7 @@ import ferjax
 from ferjax.errors import Terminated, UserError, nearest, ran_out_of_memory
 from ferjax.recipes.default_workdir import SHORT
 from ferjax.training.interrupt_signals import holding_signals, repeating_ignored_interrupts
+from launch.command.huge_pages import use_huge_pages
 from launch.command.jax_settings import wrong_setting
 
 # Exit statuses as in sysexits.h: an internal error; a temporary failure.
@@ -59,6 +60,7 @@ def run(main: Callable[[list[str]], Any]) -> None:
     143 for SIGTERM or SIGHUP; `PIPE_CLOSED` if nobody reads the output any more; `CRASHED` for an
     internal error; `LOST_PEER` if another process of the run has ended.
     """
+    use_huge_pages()
     _set_streams()
     _set_logs()
     with repeating_ignored_interrupts():
