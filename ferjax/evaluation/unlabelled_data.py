@@ -29,7 +29,7 @@ def why_without_labels(place: Path) -> str:
     """
     try:
         return _why_file(place) if place.is_file() else _why_folder(place)
-    except (OSError, UserError, ValueError):
+    except (OSError, UserError, ValueError, AttributeError, RecursionError):
         return ""
 
 

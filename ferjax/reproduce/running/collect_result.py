@@ -1,7 +1,6 @@
 """Collects what is judged of a finished run: from its files, else by its checkpoints."""
 
 import csv
-import json
 import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -13,6 +12,7 @@ import numpy as np
 from ferjax.baselines.baseline_folder import finished_baseline
 from ferjax.config.baseline_config import BaselineConfig
 from ferjax.config.fields import values_of
+from ferjax.config.given_files import fitting_values, read_json_object
 from ferjax.config.phases import phases_of
 from ferjax.errors import UserError
 from ferjax.recipes import resolve
@@ -65,8 +65,10 @@ def finished_result(out: Path, run: PlannedRun, wanted: Wanted) -> RunResult | N
         stored = read_result(path)
         if stored.facts.get("config") == settings and _holds(stored, wanted):
             return stored
-    found = json.loads(report.read_text("utf-8"))
-    result = _collect(run, run_dir, found, settings, wanted)
+    advice = f"`python -m launch.evaluate --workdir={run_dir}` writes it again."
+    found = read_json_object(report, advice)
+    with fitting_values(report, advice):
+        result = _collect(run, run_dir, found, settings, wanted)
     write_result(path, result)
     return result
 
@@ -94,7 +96,7 @@ def _collect(
     wanted: Wanted,
 ) -> RunResult:
     results = report["results"]
-    splits = json.loads((run_dir / SPLITS_FILE).read_text("utf-8"))
+    splits = read_json_object(run_dir / SPLITS_FILE, "Copy it from the run again.")
     classes = tuple(splits["classes"])
     first = next(iter(results.values()))
     # A baseline has one set of parameters.
@@ -175,7 +177,7 @@ def _read_csv(path: Path, classes: tuple[str, ...]) -> Predictions:
             if tuple(header[3:]) != classes:
                 raise ValueError("other classes")
             found = [(row[1], row[2], [float(cell) for cell in row[3:]]) for row in rows]
-    except (OSError, ValueError, StopIteration, IndexError) as error:
+    except (OSError, ValueError, StopIteration, IndexError, csv.Error) as error:
         raise UserError(
             f"{path} is missing or damaged ({error}). `python -m launch.evaluate"
             f" --workdir={path.parent}` writes it again."

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ferjax.config.format_versions import FORMAT
+from ferjax.config.given_files import read_json_object
 from ferjax.config.matrix_config import MatrixConfig
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.errors import UserError
@@ -79,8 +80,8 @@ def cell_folder(network: Network, column: Column, config: MatrixConfig, out: Pat
 def finished_report(folder: Path) -> dict[str, Any] | None:
     """Returns the report of a finished evaluation, or None."""
     try:
-        return json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json_object(folder / "report.json", "")
+    except UserError:
         return None  # never written, or its writing was stopped
 
 

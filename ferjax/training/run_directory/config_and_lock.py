@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from ferjax.config.json_file import config_from_json, config_to_json, resume_conflicts
+from ferjax.config.json_file import config_to_json, read_config_file, resume_conflicts
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
 from ferjax.runtime.atomic_files import write_atomically
@@ -26,7 +26,7 @@ def read_config(run_dir: Path) -> TrainConfig:
     check_exists(run_dir)
     if not path.is_file():
         raise UserError(f"{run_dir}: no {CONFIG_FILE} there. {where_runs_are(run_dir)}")
-    return config_from_json(path.read_text(encoding="utf-8"), str(path))
+    return read_config_file(path)
 
 
 def check_run_dir(config: TrainConfig) -> None:
