@@ -1,10 +1,11 @@
 """Gives a hostile file to a function of ferjax and judges how that ends.
 
 The tables of this folder hold, for each file, its name, how it is made, and how it must end. All
-files are harmless to look at: a pickle would make a folder and nothing else, and no file is large on
-disk, whatever size it states.
+files are harmless: a pickle would make a folder and nothing else, and no file is large on disk,
+whatever size it states.
 """
 
+import contextlib
 import os
 import pickle
 import resource
@@ -62,10 +63,9 @@ def _peak() -> int:
 
 
 def _forget_peak() -> None:
-    try:
+    # Otherwise the peak is that of the whole process, and only larger ones are seen.
+    with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass  # then the peak is that of the whole process, and only larger ones are seen
 
 
 class Waited(BaseException):

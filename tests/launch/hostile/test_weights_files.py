@@ -6,7 +6,7 @@ import os
 import pickle
 import struct
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,10 @@ def call(name: str, folder: Path) -> bytes:
     )  # fmt: skip
 
 
+def pickled_call(name: str) -> Build:
+    return lambda folder: write(folder / "weights.pkl", call(name, folder))
+
+
 def torch_zip(name: str, pickled: Callable[[Path], bytes], **members: bytes) -> Build:
     """The archive of torch.save around any pickle."""
 
@@ -130,11 +134,7 @@ def shared_lists(levels: int) -> bytes:
 
 FOUR = np.ones(4, "<f4").tobytes()
 PICKLES: dict[str, Build] = {
-    **{
-        f"{name} in a pickle": (lambda name: lambda folder: write(
-            folder / "weights.pkl", call(name, folder)))(name)
-        for name in GLOBALS[:4]
-    },
+    **{f"{name} in a pickle": pickled_call(name) for name in GLOBALS[:4]},
     "protocol 0": content("weights.pkl", b"cos\nsystem\n(S'true'\ntR."),
     "protocol 5": content("weights.bin", pickle.dumps({"w": [1.0]}, protocol=5)),
     "not ended": content("weights.pth", b"\x80\x02}q\x00"),
@@ -150,7 +150,8 @@ TORCH: dict[str, Build] = {
         "weights.pth", lambda _: tensor_pickle((1 << 20, 1 << 20), (0, 0)), **{"0": FOUR}),
     "a size beyond the storage": torch_zip(
         "weights.pth", lambda _: tensor_pickle((1 << 40,), (1,)), **{"0": FOUR}),
-    "a negative size": torch_zip("weights.pth", lambda _: tensor_pickle((-4,), (1,)), **{"0": FOUR}),
+    "a negative size": torch_zip(
+        "weights.pth", lambda _: tensor_pickle((-4,), (1,)), **{"0": FOUR}),
     "a negative offset": torch_zip(
         "weights.pth", lambda _: tensor_pickle((4,), (1,), -4), **{"0": FOUR}),
     "an offset beyond the storage": torch_zip(
@@ -192,12 +193,12 @@ def torn_directory(folder: Path) -> Path:
     return write(path, bytes(data))
 
 
-ZEROS = bytes(64 << 20)
+ZEROS = bytes(48 << 20)
 ARCHIVES: dict[str, Build] = {
-    "a small archive of 640 MB of zeros": lambda folder: zipped(
-        "weights.keras", {"config.json": b"{}", "model.weights.h5": ZEROS * 10})(folder),
-    "a pickle of 640 MB of zeros": lambda folder: zipped(
-        "weights.pth", {"archive/data.pkl": ZEROS * 10, "archive/version": b"3"})(folder),
+    "a small archive of 48 MB of zeros": lambda folder: zipped(
+        "weights.keras", {"config.json": b"{}", "model.weights.h5": ZEROS})(folder),
+    "a pickle of 48 MB of zeros": lambda folder: zipped(
+        "weights.pth", {"archive/data.pkl": ZEROS, "archive/version": b"3"})(folder),
     "20,000 members": many_members(20_000),
     "members above the folder": zipped("weights.pth", {"../../data.pkl": b"\x80\x02}."}),
     "an absolute member": zipped("weights.keras", {"/tmp/model.weights.h5": b"x"}),
@@ -221,9 +222,7 @@ def safetensors(header: Any, data: bytes = b"", length: int | None = None) -> Bu
     return content("weights.safetensors", struct.pack("<Q", size) + text + data)
 
 
-def entry(
-    dtype: str = "F32", shape: Iterable[int] = (4,), offsets: tuple[int, int] = (0, 16)
-) -> Any:
+def entry(dtype: str = "F32", shape: Sequence[int] = (4,), offsets: Sequence[int] = (0, 16)) -> Any:
     return {"dtype": dtype, "shape": list(shape), "data_offsets": list(offsets)}
 
 
@@ -236,13 +235,16 @@ SAFETENSORS: dict[str, Build] = {
     "entries that share their bytes": safetensors({"a": entry(), "b": entry()}, FOUR),
     "entries that overlap": safetensors({"a": entry(), "b": entry(offsets=(8, 24))}, FOUR + FOUR),
     "bytes that no entry covers": safetensors({"a": entry()}, FOUR + FOUR),
-    "a hole between entries": safetensors({"a": entry(), "b": entry(offsets=(32, 48))}, bytes(48)),
-    "bytes beyond the file": safetensors({"a": entry(shape=(1 << 40,), offsets=(0, 4 << 40))}, FOUR),
+    "a hole between entries": safetensors(
+        {"a": entry(), "b": entry(offsets=(32, 48))}, bytes(48)),
+    "bytes beyond the file": safetensors(
+        {"a": entry(shape=(1 << 40,), offsets=(0, 4 << 40))}, FOUR),
     "offsets turned round": safetensors({"a": entry(offsets=(16, 0))}, FOUR),
     "a negative side": safetensors({"a": entry(shape=(-4,))}, FOUR),
     "sides whose product overflows": safetensors(
         {"a": entry(shape=(1 << 33, 1 << 33), offsets=(0, 16))}, FOUR),
-    "100,000 sides of one": safetensors({"a": entry(shape=(1,) * 100_000, offsets=(0, 4))}, FOUR[:4]),
+    "100,000 sides of one": safetensors(
+        {"a": entry(shape=(1,) * 100_000, offsets=(0, 4))}, FOUR[:4]),
     "an unknown dtype": safetensors({"a": entry(dtype="F4096")}, FOUR),
     "eight-bit floats": safetensors({"a": entry(dtype="F8_E4M3", shape=(16,))}, FOUR),
     "a header longer than the file": safetensors({"a": entry()}, FOUR, length=1 << 20),
@@ -261,7 +263,8 @@ SAFETENSORS: dict[str, Build] = {
         {"__metadata__": {"architecture": "x" * 10**6}, "a": entry()}, FOUR),
     "not UTF-8": safetensors(b'{"\xff\xfe":1}', FOUR),
     "nothing inside": safetensors({}),
-    "8 GB of nothing": sparse("weights.safetensors", 8 << 30, struct.pack("<Q", 8) + b"{}      "),
+    "128 MB of nothing": sparse(
+        "weights.safetensors", 128 << 20, struct.pack("<Q", 8) + b"{}      "),
 }  # fmt: skip
 
 
@@ -317,10 +320,121 @@ NUMPY: dict[str, Build] = {
     "arrays under the name of PyTorch": npz("weights.pth", a=npy("'<f4'", "(4,)")),
 }
 
-TABLES = {
-    "pickle": PICKLES, "pth": {**TORCH, **{k: v for k, v in ARCHIVES.items() if "keras" not in k}},
-    "safetensors": {**SAFETENSORS, **CONFIGS}, "npz": NUMPY, "other": OTHERS,
+
+# Keras: HDF5, and archives around it.
+
+
+def hdf5(name: str, fill: Callable[[Any], object]) -> Build:
+    """A file that h5py writes; `fill` makes what is in it."""
+
+    def build(folder: Path) -> Path:
+        h5py = pytest.importorskip("h5py")
+        with h5py.File(folder / name, "w") as file:
+            fill(file)
+        return folder / name
+
+    return build
+
+
+def layer(file: Any, name: Any = "dense", **dataset: Any) -> Any:
+    """Adds a layer of Keras 3; its array is four ones, or what the options of h5py say."""
+    group = file.create_group("layers/dense_0/vars")
+    group.attrs["name"] = name
+    return group.create_dataset("0", **({"data": np.ones(4, "f4")} | dataset))
+
+
+def legacy(file: Any, layers: Any, weights: Any = ("kernel",)) -> None:
+    file.attrs["layer_names"] = layers
+    group = file.create_group("dense")
+    group.attrs["weight_names"] = weights
+    group["kernel"] = np.ones(4, "f4")
+
+
+def linked(file: Any) -> None:
+    import h5py
+
+    file["layers"] = h5py.ExternalLink("/dev/zero", "/layers")
+
+
+def soft(file: Any) -> None:
+    import h5py
+
+    file["layers"] = h5py.SoftLink("/layers")
+
+
+def virtual(file: Any) -> None:
+    import h5py
+
+    layout = h5py.VirtualLayout((4,), "f4")
+    layout[:] = h5py.VirtualSource("/etc/hostname", "a", (4,))
+    group = file.create_group("layers/dense_0/vars")
+    group.attrs["name"] = "dense"
+    group.create_virtual_dataset("0", layout)
+
+
+def cycle(file: Any) -> None:
+    group = file.create_group("layers/a")
+    group["up"] = file["layers"]
+    layer(file)
+
+
+def normalised(file: Any) -> None:
+    layer(file, "normalization", data=None, shape=(1 << 34,), dtype="f4", chunks=(1024,))
+
+
+def many_layers(file: Any) -> None:
+    group = file.create_group("layers")
+    for k in range(12_000):
+        group.create_group(f"dense_{k}").create_dataset("vars/0", shape=(0,), dtype="f4")
+
+
+ONES = {"shape": (1 << 40,), "dtype": "f4", "chunks": (1024,), "data": None}
+H5: dict[str, Build] = {
+    "4 TB of one chunk": hdf5("weights.h5", lambda file: layer(file, **ONES)),
+    "4 TB in a layer that is read": hdf5("weights.h5", normalised),
+    "a link to a device": hdf5("weights.h5", linked),
+    "a link to itself": hdf5("weights.h5", soft),
+    "numbers in another file": hdf5("weights.h5", lambda file: layer(
+        file, data=None, shape=(4,), dtype="f4", external=[("/etc/hostname", 0, 16)])),
+    "numbers of another network": hdf5("weights.h5", virtual),
+    "a group in itself": hdf5("weights.h5", cycle),
+    "12,000 layers": hdf5("weights.h5", many_layers),
+    "a number for a name": hdf5("weights.h5", lambda file: layer(file, 5)),
+    "a list for a name": hdf5("weights.h5", lambda file: layer(file, [1.5, 2.5])),
+    "bytes for a name": hdf5("weights.h5", lambda file: layer(file, np.bytes_(b"\xff\xfe"))),
+    "texts for numbers": hdf5("weights.h5", lambda file: layer(file, data=["a", "b"])),
+    "Python's names": hdf5("weights.h5", lambda file: layer(file, "__import__('os')")),
+    "names of layers that are not there": hdf5("weights.h5", lambda file: legacy(file, [b"lost"])),
+    "numbers for layers": hdf5("weights.h5", lambda file: legacy(file, [1, 2])),
+    "one number for layers": hdf5("weights.h5", lambda file: legacy(file, 7)),
+    "weights above their layer": hdf5("weights.h5", lambda file: legacy(
+        file, [b"dense"], [b"../../dense/kernel"])),
+    "a name of 60,000 letters": hdf5("weights.h5", lambda file: layer(file, "n" * 60_000)),
+    "a header alone": content("weights.h5", b"\x89HDF\r\n\x1a\n" + bytes(1000)),
+    "a header and 0xff": content("weights.h5", b"\x89HDF\r\n\x1a\n" + b"\xff" * 1000),
 }  # fmt: skip
+KERAS: dict[str, Build] = {
+    "48 MB of zeros": ARCHIVES.pop("a small archive of 48 MB of zeros"),
+    "an absolute member": ARCHIVES.pop("an absolute member"),
+    "encrypted": ARCHIVES.pop("encrypted"),
+    "a text for weights": zipped("weights.keras", {"model.weights.h5": b"x" * 1000}),
+    "a lambda layer and no weights": zipped("weights.keras", {
+        "config.json": b'{"class_name": "Lambda", "config": {"function": "4wEAAAA="}}',
+        "model.weights.h5": b"\x89HDF\r\n\x1a\n"}),
+    "damaged compression": lambda folder: write(
+        zipped("weights.keras", {"model.weights.h5": bytes(range(256)) * 99})(folder),
+        (folder / "weights.keras").read_bytes().replace(bytes(range(40, 60)), b"\xff" * 20)),
+}  # fmt: skip
+TABLES = {
+    "pickle": PICKLES,
+    "pth": {**TORCH, **ARCHIVES},
+    "safetensors": {**SAFETENSORS, **CONFIGS},
+    "h5": H5,
+    "keras": KERAS,
+    "npz": NUMPY,
+    "other weights": OTHERS,
+}
+NEEDED = {"pickle": "torch", "pth": "torch", "h5": "h5py", "keras": "h5py"}
 CASES = [(kind, name) for kind, table in TABLES.items() for name in table]
 
 
@@ -333,6 +447,6 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.mark.parametrize(("kind", "name"), CASES, ids=[f"{a}: {b}" for a, b in CASES])
 def test_converting(kind: str, name: str, give: Any) -> None:
-    if kind in ("pickle", "pth"):
-        pytest.importorskip("torch")
+    if kind in NEEDED:
+        pytest.importorskip(NEEDED[kind])
     give(kind, TABLES[kind][name], convert)
