@@ -6,12 +6,14 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ferjax.errors import UserError
 
 # The largest report, that of a search of thousands of trials, has some 10 MB.
 MOST_JSON_BYTES = 128 << 20
+# A list of ten million images, and a row of the pixels of a photograph, are shorter.
+MOST_TEXT_BYTES, LONGEST_LINE = 512 << 20, 4 << 20
 _KINDS = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFCHR: "a device",
@@ -37,6 +39,29 @@ def check_no_special_file(path: str | Path) -> None:
     """Raises `UserError` for a pipe, a device or a socket."""
     if kind := special_kind(path):
         raise UserError(f"{path} is {kind}, expected a file. Copy its content into a file.")
+
+
+def check_text_file(path: Path, advice: str) -> None:
+    """Raises `UserError` where a text file is none, or is too large to be read as a whole.
+
+    Args:
+      path: the file; where it is missing, whoever opens it says so.
+      advice: sentences that say what to do, for the error.
+    """
+    check_no_special_file(path)
+    with contextlib.suppress(OSError):
+        if (size := os.stat(path).st_size) > MOST_TEXT_BYTES:
+            raise UserError(
+                f"{path}: {size:,} bytes, expected text of at most {MOST_TEXT_BYTES:,}. {advice}"
+            )
+
+
+def bounded_lines(file: IO[str]) -> Iterator[str]:
+    """Yields the lines of an opened text file; one that does not end is a `ValueError`."""
+    while line := file.readline(LONGEST_LINE + 1):
+        if len(line) > LONGEST_LINE:
+            raise ValueError(f"a line of more than {LONGEST_LINE:,} characters")
+        yield line
 
 
 def parse_json(text: str | bytes, where: str | Path, advice: str) -> Any:

@@ -73,7 +73,7 @@ def _load_weights(card_path: Path) -> LoadedRun:
     with fitting_values(card_path, _ADVICE):
         card, spec = file.card, spec_from_json(file.card["spec"])
         classes = tuple(map(str, card["classes"]))
-        model, abstract = described_network(card["model"], card["fields"], classes, spec)
+        model, abstract = described_network(card, classes, spec, card_path)
         seconds, step, epoch = card["training"]["seconds"], int(card["step"]), int(card["epoch"])
     wanted = flatten(abstract)
     wrong = sorted(

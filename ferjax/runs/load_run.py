@@ -68,7 +68,7 @@ def load_run(run_dir: str | Path, checkpoint: str = "selected", *, raw: bool = F
             meta = read_meta(run_dir, step)[1]
         spec, classes = spec_from_json(meta["spec"]), tuple(map(str, meta["classes"]))
         averaged = () if raw else tuple(map(str, meta.get("averaged", ())))
-        model, abstract = described_network(meta["model"], meta["fields"], classes, spec)
+        model, abstract = described_network(meta, classes, spec, run_dir)
     variables = restore_variables(run_dir, step, abstract, averaged)
     if broken := not_finite(flatten(variables)):
         raise UserError(
@@ -79,21 +79,30 @@ def load_run(run_dir: str | Path, checkpoint: str = "selected", *, raw: bool = F
 
 
 def described_network(
-    name: str, fields: Mapping[str, Any], classes: Sequence[str], spec: InputSpec
+    meta: Mapping[str, Any], classes: Sequence[str], spec: InputSpec, where: str | Path
 ) -> tuple[nn.Module, dict[str, Any]]:
     """Returns a network that a file describes, and the shapes of its variables.
 
+    Args:
+      meta: with `model`, its name, and `fields`, of its module.
+      classes: names of its logits.
+      spec: of its input.
+      where: the run or file, for the error.
+
     Raises:
-      UserError: an unknown network, or fields that it cannot be built with.
+      UserError: an unknown network, or one that cannot be built so.
     """
-    model = create_model(name, len(classes), **fields)
     try:
+        model = create_model(meta["model"], len(classes), **meta["fields"])
         return model, jax.eval_shape(lambda: init_variables(model, spec, seed=0))
-    except UserError:
-        raise
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
     except Exception as error:  # flax and jax have errors of their own for a wrong size
         reason = (str(error).splitlines() or [""])[0]
-        raise ValueError(f"{name} cannot be built with {dict(fields)}: {reason}") from None
+        raise UserError(
+            f"{where}: the network that it describes cannot be built ({type(error).__name__}:"
+            f" {reason}). {_ADVICE}"
+        ) from None
 
 
 def check_probabilities(probabilities: np.ndarray, source: str | Path) -> np.ndarray:

@@ -49,6 +49,7 @@ def find_damage(folder: Path, below: str = "") -> str:
       below: verify only the files whose relative path begins so.
     """
     try:
+        check_no_special_file(folder / SUMS_FILE)
         lines = (folder / SUMS_FILE).read_text("utf-8").splitlines()
     except FileNotFoundError:
         return ""
@@ -60,6 +61,8 @@ def find_damage(folder: Path, below: str = "") -> str:
         if (entry := _LINE.fullmatch(line)) is None:
             return f"{SUMS_FILE} is damaged"
         digest, name = entry.groups()
+        if name.startswith("/") or ".." in name.split("/"):
+            return f"{SUMS_FILE} is damaged: it names {name}"
         if name.startswith(below) and (reason := _difference(folder / name, digest)):
             return f"{name} {reason}"
     return ""

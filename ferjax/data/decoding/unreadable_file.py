@@ -4,6 +4,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from ferjax.config.given_files import special_kind
 from ferjax.errors import UserError, printable
 
 
@@ -15,6 +16,8 @@ def unreadable_file(path: Path, error: Exception) -> UserError:
         return UserError(f"{name}: permission denied; make the file and its folder readable")
     if is_web_address(path):
         return UserError(f"{name}: a web address; only files are read: download the image first")
+    if kind := special_kind(path):
+        return UserError(f"{name} is {kind}, expected an image file; remove it")
     if not path.is_file():
         return UserError(f"{name}: no such image file")
     return undecodable(name, path.stat().st_size, error)

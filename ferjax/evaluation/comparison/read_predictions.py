@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ferjax.config.given_files import bounded_lines, check_text_file
 from ferjax.errors import UserError
 from ferjax.report.headline import headline_scores
 
@@ -49,9 +50,10 @@ def read_predictions(path: Path) -> Predictions:
         is not its most probable one, or an image that is there twice.
     """
     expected = "expected what launch.evaluate writes: file, label, predicted, then the classes"
+    check_text_file(path, "Write it again with launch.evaluate.")
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            header, *rows = csv.reader(file)
+            header, *rows = csv.reader(bounded_lines(file))
     except (OSError, ValueError, csv.Error) as error:
         raise UserError(f"{path}: not a readable table ({error}); {expected}") from None
     if header[:3] != _FIXED or len(header) < 4:

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from ferjax.errors import UserError
+from ferjax.experiment import run_train
 
 # Seconds of computing, and the growth of the process's memory, that a file may cost.
 MOST_SECONDS, MOST_BYTES = 2.0, 300 << 20
@@ -116,3 +117,16 @@ def give(
     yield given
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(scope="session")
+def small_run(
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_config: Callable[..., Any],
+    without_figures: Callable[[], Any],
+) -> Path:
+    """Returns the directory of a finished run without figures. Copy it to change it."""
+    run_dir = tmp_path_factory.mktemp("small") / "run"
+    with without_figures():
+        run_train(tiny_config(run_dir))
+    return run_dir
