@@ -30,6 +30,7 @@ _DECODE_ERRORS = (
     struct.error,
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,
+    UserWarning,  # of damaged tags, where warnings are errors
 )
 _THREADED_PIXELS = 96 * 96
 # With fewer images per thread, a thread costs more time than it saves.
