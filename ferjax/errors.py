@@ -37,6 +37,12 @@ def printable(name: str) -> str:
     return _UNPRINTABLE.sub(_escape, name)
 
 
+def one_line(reason: object) -> str:
+    """Returns the text of a library's error, whatever lines it has, as one short line."""
+    text = " ".join(str(reason).split())
+    return text if len(text) <= 300 else f"{text[:300]}..."
+
+
 def _shortened(line: str) -> str:
     """Returns a line without the middle of one that is too long to be read."""
     if len(line) <= _LONGEST_LINE:

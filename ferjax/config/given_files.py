@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from ferjax.errors import UserError
+from ferjax.errors import UserError, one_line
 
 # The largest report, that of a search of thousands of trials, has some 10 MB.
 MOST_JSON_BYTES = 128 << 20
@@ -78,7 +78,7 @@ def parse_json(text: str | bytes, where: str | Path, advice: str) -> Any:
     try:
         return json.loads(text.decode("utf-8") if isinstance(text, bytes) else text)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{where}: not valid JSON ({error}). {advice}") from None
+        raise UserError(f"{where}: not valid JSON ({one_line(error)}). {advice}") from None
 
 
 def read_json(path: Path, advice: str) -> Any:
@@ -123,6 +123,7 @@ def fitting_values(where: str | Path, advice: str) -> Iterator[None]:
         yield
     except _UNFIT as error:
         raise UserError(
-            f"{where}: a value is missing or does not fit ({type(error).__name__}: {error})."
+            f"{where}: a value is missing or does not fit ({type(error).__name__}:"
+            f" {one_line(error)})."
             f" {advice}"
         ) from None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ferjax.errors import UserError
+from ferjax.errors import UserError, one_line
 from ferjax.runtime.optional_packages import require_package
 
 # FFmpeg's names of the formats that are read from memory: those that hold all of a video. Others
@@ -87,7 +87,7 @@ def open_video(source: Path | VideoBytes) -> Iterator[Any]:
                 os.path.abspath(source), container_options=only, metadata_errors="ignore"
             )
     except (av.FFmpegError, OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
+        reason = one_line(getattr(error, "strerror", None) or error)
         raise UserError(f"{source}: cannot be read as a video ({reason}); copy it again.") from None
     with container:
         if not container.streams.video:

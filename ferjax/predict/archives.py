@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, TypeVar
 
-from ferjax.errors import UserError
+from ferjax.errors import UserError, one_line
 
 _ZIP, _TAR = (".zip",), (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 # A larger member is no image: it is not read into memory.
@@ -45,7 +45,7 @@ def member_names(path: Path) -> list[str]:
             infos = _bounded(path, archive, lambda info: info.size)
             return [info.name for info in infos if info.isfile()]
     except _ERRORS as error:
-        raise UserError(f"{path}: the archive cannot be read ({error}). Copy it again.") from None
+        raise _unreadable(path, error) from None
 
 
 @contextlib.contextmanager
@@ -65,9 +65,7 @@ def open_archive(path: Path) -> Iterator[Callable[[str], bytes]]:
             open_it = zipfile.ZipFile if is_zip else tarfile.open
             members = _members(path, stack.enter_context(open_it(path)))
         except _ERRORS as error:
-            raise UserError(
-                f"{path}: the archive cannot be read ({error}). Copy it again."
-            ) from None
+            raise _unreadable(path, error) from None
 
         def read(name: str) -> bytes:
             try:
@@ -80,9 +78,13 @@ def open_archive(path: Path) -> Iterator[Callable[[str], bytes]]:
                     # The size in the header may be wrong.
                     return file.read(_MOST_BYTES)
             except _ERRORS as error:
-                raise UserError(f"{path}/{name}: cannot be read ({error}).") from None
+                raise UserError(f"{path}/{name}: cannot be read ({one_line(error)}).") from None
 
         yield read
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path}: the archive cannot be read ({one_line(error)}). Copy it again.")
 
 
 def _bounded(

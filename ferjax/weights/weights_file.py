@@ -17,7 +17,7 @@ from safetensors.numpy import load, save
 
 import ferjax
 from ferjax.config.given_files import check_no_special_file, read_json
-from ferjax.errors import UserError
+from ferjax.errors import UserError, one_line
 from ferjax.runtime.finite_arrays import not_finite
 from ferjax.weights.shipped import CARD_SUFFIX, FORMAT, TENSORS_SUFFIX, no_tensors
 
@@ -126,7 +126,7 @@ def read_weights(card_path: Path) -> WeightsFile:
     try:
         variables = decode(data)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is no safetensors file ({error}). {_ADVICE}") from None
+        raise UserError(f"{path} is no safetensors file ({one_line(error)}). {_ADVICE}") from None
     if broken := not_finite(variables):
         raise UserError(f"{path}: {broken}. {_ADVICE}")
     return WeightsFile(card, variables)

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 import ferjax
 from ferjax.config.given_files import check_no_special_file, read_json
-from ferjax.errors import UserError
+from ferjax.errors import UserError, one_line
 from ferjax.runtime.atomic_files import temporary_beside
 from ferjax.runtime.checksums import find_damage, write_checksums
 
@@ -95,7 +95,7 @@ def load_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     except FileNotFoundError:
         raise UserError(f"{folder}: {SIDECAR_FILE} without {TENSORS_FILE}. {_ADVICE}") from None
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{file} is truncated or damaged ({error}). {_ADVICE}") from None
+        raise UserError(f"{file} is truncated or damaged ({one_line(error)}). {_ADVICE}") from None
     shapes = {name: list(tensor.shape) for name, tensor in tensors.items()}
     wrong = sorted(
         name

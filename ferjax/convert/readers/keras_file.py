@@ -16,7 +16,7 @@ import numpy as np
 
 from ferjax.convert.readers.source_file import Source, dtype_notes
 from ferjax.convert.rules.match_and_convert import Leaf
-from ferjax.errors import UserError
+from ferjax.errors import UserError, one_line
 from ferjax.runtime.optional_packages import require_package
 
 # What damaged bytes end in: in the archive, in HDF5, or in values of another type.
@@ -86,7 +86,7 @@ def open_keras(path: Path) -> Source:
 def _damaged(path: Path, reason: object) -> UserError:
     return UserError(
         f"{path} ({path.stat().st_size:,} bytes) is a damaged or truncated HDF5 file "
-        f"({reason}). Download or copy it again."
+        f"({one_line(reason)}). Download or copy it again."
     )
 
 

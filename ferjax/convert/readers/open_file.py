@@ -12,7 +12,7 @@ from ferjax.convert.readers.onnx_file import looks_like_onnx, open_onnx
 from ferjax.convert.readers.pytorch_file import open_torch
 from ferjax.convert.readers.safetensors_file import open_safetensors
 from ferjax.convert.readers.source_file import Source
-from ferjax.errors import UserError
+from ferjax.errors import UserError, one_line
 
 _EXPECTED = "expected weights: PyTorch (.pth, .bin), safetensors, Keras (.h5, .keras), or ONNX"
 _TORCH_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # a pickled magic number
@@ -87,7 +87,7 @@ def _open_zip(path: Path) -> Source:
     except (zipfile.BadZipFile, OSError) as error:
         raise UserError(
             f"{path} ({path.stat().st_size:,} bytes) is a damaged or truncated archive of "
-            f"PyTorch or Keras ({error}). Download or copy it again."
+            f"PyTorch or Keras ({one_line(error)}). Download or copy it again."
         ) from None
     _check_unpacked_size(path, members)
     names = [member.filename.rpartition("/")[2] for member in members]

@@ -12,7 +12,7 @@ import numpy as np
 from ferjax.convert.readers.restricted_unpickler import restricted_pickle
 from ferjax.convert.readers.source_file import Source, dtype_notes, shorten, without_prefixes
 from ferjax.convert.rules.match_and_convert import Leaf
-from ferjax.errors import UserError
+from ferjax.errors import UserError, one_line
 from ferjax.runtime.optional_packages import require_package
 
 # Keys under which training scripts store the network's state dict; averaged weights come first.
@@ -114,7 +114,7 @@ def _forbidden_object_error(path: Path, reason: str) -> UserError:
 
 def _damaged_file_error(path: Path, reason: str) -> UserError:
     """Returns the error for a truncated or damaged file."""
-    first = (reason.strip().splitlines() or ["unexpected end"])[0]
+    first = one_line((reason.strip().splitlines() or ["unexpected end"])[0])
     return UserError(
         f"{path} ({path.stat().st_size:,} bytes) is a damaged or truncated PyTorch file "
         f"({first}). Download or copy it again."

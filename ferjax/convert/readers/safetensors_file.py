@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from ferjax.config.given_files import parse_json
 from ferjax.convert.readers.source_file import Source, dtype_notes, without_prefixes
 from ferjax.convert.rules.match_and_convert import Leaf
-from ferjax.errors import UserError
+from ferjax.errors import UserError, one_line
 
 _DTYPES: dict[str, str] = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 _DTYPES |= {f"{c}{b}": f"{n}int{b}" for c, n in (("I", ""), ("U", "u")) for b in (8, 16, 32, 64)}
@@ -38,7 +38,7 @@ def open_safetensors(path: Path) -> Source:
     except (SafetensorError, OSError) as error:
         raise UserError(
             f"{path} ({path.stat().st_size:,} bytes) is a damaged or truncated safetensors file "
-            f"({error}). Download or copy it again."
+            f"({one_line(error)}). Download or copy it again."
         ) from None
     with path.open("rb") as file:
         file.seek(8)

@@ -70,9 +70,14 @@ def read_predictions(path: Path) -> Predictions:
     seen: set[str] = set()
     if twice := [name for name in ids if name in seen or seen.add(name)]:
         raise UserError(f"{path}: {len(twice):,} images are there twice, {twice[0]} first.")
+    if not np.isfinite(probabilities).all():
+        raise UserError(
+            f"{path}: a probability is no number. The file was changed: write it again with"
+            " launch.evaluate."
+        )
     places, highest = np.arange(len(rows)), probabilities.max(1)
     wrong = np.flatnonzero(highest - probabilities[places, predicted] > _ROUNDING)
-    if len(wrong) or not np.isfinite(probabilities).all() or (probabilities < 0).any():
+    if len(wrong) or (probabilities < 0).any():
         name = ids[int(wrong[0])] if len(wrong) else "a row"
         raise UserError(
             f"{path}: {name} is not predicted as its most probable class, or a probability is none."

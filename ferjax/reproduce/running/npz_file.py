@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ferjax.config.given_files import check_no_special_file
-from ferjax.errors import UserError
+from ferjax.errors import UserError, one_line
 
 # Predictions of a hundred thousand images in a hundred classes and epochs take less.
 _MOST_BYTES = 1 << 30
@@ -39,4 +39,4 @@ def read_arrays(path: Path, advice: str) -> dict[str, np.ndarray]:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except _DAMAGED as error:
-        raise UserError(f"{path} is damaged ({error}). {advice}") from None
+        raise UserError(f"{path} is damaged ({one_line(error)}). {advice}") from None

@@ -87,7 +87,13 @@ def give(
     """
     before = signal.signal(signal.SIGALRM, _stop)
 
-    def given(kind: str, build: Build, consume: Consume, ends: str = REFUSED) -> None:
+    def given(
+        kind: str,
+        build: Build,
+        consume: Consume,
+        ends: str = REFUSED,
+        most_seconds: float = MOST_SECONDS,
+    ) -> None:
         folder, out = tmp_path / "given", tmp_path / "out"
         folder.mkdir()
         path = build(folder)
@@ -110,7 +116,7 @@ def give(
         assert ends in end, f"expected {ends!r}: {end}"
         made = [p for p in sorted(tmp_path.rglob("*")) if p not in entries and out not in p.parents]
         assert [p for p in made if p != out] == [], "something in the file was executed or unpacked"
-        assert seconds < MOST_SECONDS, f"{seconds:.1f} seconds"
+        assert seconds < most_seconds, f"{seconds:.1f} seconds"
         assert grown < MOST_BYTES, f"{grown / 2**20:,.0f} MB"
         record_property("hostile", f"{kind}: {'refused' if end == REFUSED else 'skipped'}")
 

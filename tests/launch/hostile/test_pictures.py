@@ -221,4 +221,4 @@ def test_pictures_in_an_audit(give: Any) -> None:
             )
         return folder / "faces"
 
-    give("folder of pictures", build, audit, f"{len(FILES)} images cannot be read")
+    give("folder of pictures", build, audit, f"{len(FILES)} images cannot be read", 20)
