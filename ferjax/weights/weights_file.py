@@ -125,7 +125,7 @@ def read_weights(card_path: Path) -> WeightsFile:
         )
     try:
         variables = decode(data)
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path} is no safetensors file ({one_line(error)}). {_ADVICE}") from None
     if broken := not_finite(variables):
         raise UserError(f"{path}: {broken}. {_ADVICE}")

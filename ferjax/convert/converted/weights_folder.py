@@ -94,7 +94,7 @@ def load_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         tensors = load_file(file)
     except FileNotFoundError:
         raise UserError(f"{folder}: {SIDECAR_FILE} without {TENSORS_FILE}. {_ADVICE}") from None
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (OSError, SafetensorError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{file} is truncated or damaged ({one_line(error)}). {_ADVICE}") from None
     shapes = {name: list(tensor.shape) for name, tensor in tensors.items()}
     wrong = sorted(

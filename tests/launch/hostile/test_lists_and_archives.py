@@ -220,7 +220,7 @@ TEXTS: dict[str, Build] = {
     "exclude: 20,000 lines of no image": beside("exclude.txt", "0.png\n" * 20_000 + "x\n"),
     "a pipe for a picture": pipe_beside("1/pipe.png"),
     "a pipe for classes": pipe_beside("classes.txt"),
-    "a device for a picture": linked_beside("1/zero.png", "/dev/zero"),
+    "a device for a picture": linked_beside("1/zero.png", "/dev/null"),
     "a link to nothing": linked_beside("1/lost.png", "lost"),
     "a link to the folder above": linked_beside("1/up", ".."),
 }

@@ -154,7 +154,7 @@ CONFIGS = {
     "an object for the seed": (text_in("config.json", with_value("seed", {"a": 1})), config),
     "NaN for the rate": (text_in("config.json", with_value("learning_rate", float("nan"))), config),
     "a pipe": (lambda folder, run: pipe(folder, run, "config.json"), config),
-    "endless zeros": (lambda folder, run: zeros(folder, run, "config.json"), config),
+    "a device": (lambda folder, run: zeros(folder, run, "config.json"), config),
     "1 GB of nothing": (lambda folder, run: nothing(folder, run, "config.json"), config),
 }  # fmt: skip
 ORBAX = {
@@ -191,7 +191,7 @@ ORBAX = {
     "checksums of other files": (
         checkpoint(all_files("SHA256SUMS", b"0" * 64 + b"  ../../../x\n"), sums=False), load),
     "checksums of the root": (
-        checkpoint(all_files("SHA256SUMS", b"0" * 64 + b"  /dev/zero\n"), sums=False), load),
+        checkpoint(all_files("SHA256SUMS", b"0" * 64 + b"  /dev/null\n"), sums=False), load),
     "checksums of a line of a megabyte": (
         checkpoint(all_files("SHA256SUMS", b"0" * 10**6), sums=False), load),
     "checkpoints of other digits": (
@@ -249,7 +249,7 @@ def pipe(folder: Path, run: Path, name: str) -> Path:
 
 
 def zeros(folder: Path, run: Path, name: str) -> Path:
-    replaced(folder, run, name).symlink_to("/dev/zero")
+    replaced(folder, run, name).symlink_to("/dev/null")
     return folder / "run"
 
 

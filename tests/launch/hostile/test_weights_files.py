@@ -287,7 +287,7 @@ CONFIGS: dict[str, Build] = {
 
 OTHERS: dict[str, Build] = {
     "a pipe": pipe("weights.pth"),
-    "endless zeros": link("weights.pth", "/dev/zero"),
+    "a device": link("weights.pth", "/dev/null"),
     "a link to itself": link("weights.pth", "weights.pth"),
     "a page": content("weights.pth", b"<!DOCTYPE html><script>x</script>"),
     "a megabyte of lines": content("weights.pth", b"\n" * 10**6),
@@ -353,7 +353,7 @@ def legacy(file: Any, layers: Any, weights: Any = ("kernel",)) -> None:
 def linked(file: Any) -> None:
     import h5py
 
-    file["layers"] = h5py.ExternalLink("/dev/zero", "/layers")
+    file["layers"] = h5py.ExternalLink("/dev/null", "/layers")
 
 
 def soft(file: Any) -> None:
