@@ -37,6 +37,12 @@ def printable(name: str) -> str:
     return _UNPRINTABLE.sub(_escape, name)
 
 
+def on_terminal(text: str) -> str:
+    """Returns lines of text without what a terminal obeys, such as a name that changes colours."""
+    return "".join(_UNPRINTABLE.sub(_escape, part) if part not in "\r\n\t" else part
+                   for part in re.split("([\r\n\t])", text))  # fmt: skip
+
+
 def one_line(reason: object) -> str:
     """Returns the text of a library's error, whatever lines it has, as one short line."""
     text = " ".join(str(reason).split())

@@ -10,6 +10,7 @@ import numpy as np
 from ferjax.config.given_files import bounded_lines, check_text_file
 from ferjax.errors import UserError
 from ferjax.report.headline import headline_scores
+from ferjax.report.spreadsheet_text import as_before
 
 _FIXED = ["file", "label", "predicted"]
 # Probabilities are written with six decimals.
@@ -53,7 +54,9 @@ def read_predictions(path: Path) -> Predictions:
     check_text_file(path, "Write it again with launch.evaluate.")
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            header, *rows = csv.reader(bounded_lines(file))
+            header, *rows = (
+                [as_before(cell) for cell in row] for row in csv.reader(bounded_lines(file))
+            )
     except (OSError, ValueError, csv.Error) as error:
         raise UserError(f"{path}: not a readable table ({error}); {expected}") from None
     if header[:3] != _FIXED or len(header) < 4:

@@ -16,6 +16,7 @@ from ferjax.config.given_files import fitting_values, read_json_object
 from ferjax.config.phases import phases_of
 from ferjax.errors import UserError
 from ferjax.recipes import resolve
+from ferjax.report.spreadsheet_text import as_before
 from ferjax.reproduce.run_result import Predictions, RunResult, half_precision
 from ferjax.reproduce.running.plan import PlannedRun
 from ferjax.reproduce.running.stored_results import read_result, settings_of, write_result
@@ -172,7 +173,7 @@ def _read_csv(path: Path, classes: tuple[str, ...]) -> Predictions:
     """
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            rows = csv.reader(file)
+            rows = ([as_before(cell) for cell in row] for row in csv.reader(file))
             header = next(rows)
             if tuple(header[3:]) != classes:
                 raise ValueError("other classes")

@@ -14,6 +14,7 @@ from ferjax.config.matrix_config import MatrixConfig
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.errors import UserError
 from ferjax.evaluation.split_report import report_split
+from ferjax.report.spreadsheet_text import as_before
 from ferjax.tools.cross_data_sets.columns import Column
 from ferjax.tools.cross_data_sets.networks import Network
 
@@ -168,7 +169,7 @@ def _other_images(
     """Returns a warning where a run's own cut of the data has other images than the column."""
     file = report["protocol"]["predictions"].partition(":")[0]
     with open(folder / file, newline="", encoding="utf-8") as rows:
-        judged = {row["file"] for row in csv.DictReader(rows)}
+        judged = {as_before(row["file"]) for row in csv.DictReader(rows)}
     expected = sum(n for name, n in column.counts.items() if name in shared)
     inside = len(judged & set(column.ids))
     if inside == len(judged) == expected:

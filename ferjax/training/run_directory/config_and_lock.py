@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -38,8 +39,22 @@ def check_run_dir(config: TrainConfig) -> None:
     if config.overwrite and config.resume:
         raise UserError("--overwrite starts anew and --resume continues: leave one of them out.")
     run_dir = Path(config.workdir or "")
+    _check_place(run_dir)
     _refuse_live_runs(run_dir, _run_dirs(run_dir))
     _check_content(config)
+
+
+def _check_place(run_dir: Path) -> None:
+    """Raises `UserError` for a place where Orbax would write checkpoints that nobody can read.
+
+    It looks for the arrays of all processes by a pattern that begins with the folder's own path.
+    """
+    place = str((run_dir / "checkpoints").resolve())
+    if found := re.search(r"\[.+?\]|\\", place):
+        raise UserError(
+            f"--workdir={run_dir}: {found[0]!r} in the path of a run makes its checkpoints"
+            " unreadable. Nothing was written; give a path without brackets and backslashes."
+        )
 
 
 def holds_results(run_dir: Path) -> bool:
