@@ -188,5 +188,5 @@ def _wrapper(loaded: Mapping[Any, Any], path: Path) -> Any:
 
 def _left_out(loaded: Mapping[Any, Any], name: str) -> str:
     """Returns the end of a note that lists the other keys next to the network's state."""
-    others = [_name(key) for key in loaded if key is not name]
+    others = [_name(key) for key in loaded if _name(key) != _name(name)]
     return f"; left out: {shorten(others)}" if others else ""

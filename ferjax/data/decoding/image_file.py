@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ferjax.config.given_files import special_kind
 from ferjax.data.decoding.process_pool import DecodePool
-from ferjax.data.decoding.readable_formats import readable_formats
+from ferjax.data.decoding.readable_formats import open_readable, readable_formats
 from ferjax.data.decoding.unreadable_file import undecodable, unreadable_file
 from ferjax.data.decoding.usable_cores import usable_cores
 
@@ -123,15 +122,8 @@ def decode_opened(file: Image.Image, name: str, size: int) -> np.ndarray:
 
 def _upright_pixels(source: Path, channels: int | None) -> np.ndarray:
     """Returns uint8 [H, W, C]; without `channels` C is 1 for grey files and 3 for all others."""
-    with Image.open(_no_special(source), formats=readable_formats()) as file:
+    with open_readable(source) as file:
         return _pixels_of(file, channels)
-
-
-def _no_special(path: Path) -> Path:
-    """Returns the path of a file; raises `OSError` for a pipe or a device."""
-    if kind := special_kind(path):
-        raise OSError(f"{kind}, expected a file")
-    return path
 
 
 def _pixels_of(file: Image.Image, channels: int | None) -> np.ndarray:
@@ -229,7 +221,7 @@ def image_header(path: Path) -> tuple[int, int, int]:
       UserError: the file is missing, empty or not an image.
     """
     try:
-        with Image.open(_no_special(path), formats=readable_formats()) as file:
+        with open_readable(path) as file:
             swaps_sides = _orientation(file) >= 5
             width, height = file.size
             channels = 1 if file.mode in _GREY_MODES else 3

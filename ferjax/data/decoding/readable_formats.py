@@ -5,8 +5,11 @@ a program, which Pillow gives to Ghostscript to run.
 """
 
 import functools
+from pathlib import Path
 
 from PIL import Image
+
+from ferjax.config.given_files import special_kind
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM", "AVIF", "JPEG2000", "TGA",
             "PCX", "QOI", "SGI", "ICO")  # fmt: skip
@@ -18,3 +21,10 @@ def readable_formats() -> tuple[str, ...]:
     Image.init()
     # Some builds of Pillow lack some of them.
     return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+def open_readable(path: Path) -> Image.Image:
+    """Opens an image file of these formats; raises `OSError` too for a pipe or a device."""
+    if kind := special_kind(path):
+        raise OSError(f"{kind}, expected a file")
+    return Image.open(path, formats=readable_formats())

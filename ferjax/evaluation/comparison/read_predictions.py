@@ -75,7 +75,7 @@ def read_predictions(path: Path) -> Predictions:
         raise UserError(f"{path}: {len(twice):,} images are there twice, {twice[0]} first.")
     if not np.isfinite(probabilities).all():
         raise UserError(
-            f"{path}: a probability is no number. The file was changed: write it again with"
+            f"{path}: a probability is none. The file was changed: write it again with"
             " launch.evaluate."
         )
     places, highest = np.arange(len(rows)), probabilities.max(1)

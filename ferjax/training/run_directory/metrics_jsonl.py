@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ferjax.config.given_files import check_no_special_file, parse_json
+from ferjax.config.given_files import check_no_special_file, fitting_values, parse_json
 from ferjax.errors import UserError
 from ferjax.runtime.append_lines import drop_torn_line
 from ferjax.runtime.atomic_files import write_atomically
@@ -112,8 +112,8 @@ def _read_line(path: Path, number: int, line: bytes) -> dict[str, Any]:
         "Delete this line, and the run opens again without it.",
     )
     values = parse_json(line, where, advice)
-    if not isinstance(values, dict) or not isinstance(values.get("step"), int):
-        raise UserError(f"{where}: no JSON object with a step. {advice}")
+    if not isinstance(values, dict):
+        raise UserError(f"{where}: no JSON object. {advice}")
     return values
 
 
@@ -121,6 +121,7 @@ def cut_back(run_dir: Path, step: int) -> None:
     """Drops the lines after `step`, so that a resumed run writes them again."""
     if not is_first():
         return
-    kept = [line for line in read_lines(run_dir) if line["step"] <= step]
+    with fitting_values(run_dir / METRICS_FILE, "Delete the line that has no step."):
+        kept = [line for line in read_lines(run_dir) if line["step"] <= step]
     text = "".join(json.dumps(line) + "\n" for line in kept)
     write_atomically(run_dir / METRICS_FILE, text.encode())

@@ -1,16 +1,15 @@
 """Finished checkpoints of a run: which there are, and that they are whole before they are read."""
 
 import contextlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from ferjax.config.given_files import read_json_object
 from ferjax.errors import UserError
 from ferjax.runtime.checksums import find_damage
 
 # What Orbax and TensorStore raise for files that are cut, changed or missing.
 _DAMAGED = (ValueError, OSError, KeyError, TypeError, RecursionError)
-_ADVICE = "Copy the run again."
 
 
 def saved_steps(folder: Path) -> dict[int, Path]:
@@ -30,7 +29,7 @@ def saved_metrics(folder: Path) -> dict[int, dict[str, float]]:
     for step, path in saved_steps(folder).items():
         if (file := path / "metrics" / "metrics").is_file():
             with reading(folder, step, "metrics/metrics"):
-                values = read_json_object(file, _ADVICE)
+                values = json.loads(file.read_text("utf-8"))
                 found[step] = {name: float(values[name]) for name in ("accuracy", "step")}
     return found
 

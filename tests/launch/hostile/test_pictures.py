@@ -212,6 +212,7 @@ def test_a_picture_to_predict(kind: str, name: str, give: Any, predict: Any) -> 
     give(kind, beside_good(kind, PICTURES[kind][name]), predict, "hostile")
 
 
+@pytest.mark.slow
 def test_pictures_in_an_audit(give: Any) -> None:
     def build(folder: Path) -> Path:
         for kind, name in FILES:

@@ -202,8 +202,6 @@ JSONL = {
     for name, text in TEXTS.items()
 }
 JSONL |= {
-    "a line without a step": (text_in("metrics.jsonl", b'{"epoch": 1}\n'), metrics),
-    "a text for the step": (text_in("metrics.jsonl", b'{"step": "1"}\n'), metrics),
     "a pipe of metrics": (lambda folder, run: pipe(folder, run, "metrics.jsonl"), metrics),
 }
 RECORDS = {

@@ -435,7 +435,13 @@ TABLES = {
     "other weights": OTHERS,
 }
 NEEDED = {"pickle": "torch", "pth": "torch", "h5": "h5py", "keras": "h5py"}
-CASES = [(kind, name) for kind, table in TABLES.items() for name in table]
+# Files that take seconds to make.
+SLOW = {"12,000 layers"}
+CASES = [
+    pytest.param(kind, name, id=f"{kind}: {name}", marks=[pytest.mark.slow] * (name in SLOW))
+    for kind, table in TABLES.items()
+    for name in table
+]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -445,7 +451,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> None:
     abstract_variables(MODEL, 1000)
 
 
-@pytest.mark.parametrize(("kind", "name"), CASES, ids=[f"{a}: {b}" for a, b in CASES])
+@pytest.mark.parametrize(("kind", "name"), CASES)
 def test_converting(kind: str, name: str, give: Any) -> None:
     if kind in NEEDED:
         pytest.importorskip(NEEDED[kind])
