@@ -8,6 +8,8 @@ from collections.abc import Iterable
 
 # Control characters, separators of lines, and surrogates.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# A longer line of a message repeats what stands in a file, such as a name of a megabyte.
+_LONGEST_LINE = 3000
 
 
 class UserError(Exception):
@@ -18,8 +20,8 @@ class UserError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        """Makes the error; names of files in `message` become printable."""
-        super().__init__("\n".join(map(printable, message.split("\n"))))
+        """Makes the error; names of files in `message` become printable, and endless ones short."""
+        super().__init__("\n".join(map(_shortened, map(printable, message.split("\n")))))
 
 
 class Terminated(KeyboardInterrupt):
@@ -33,6 +35,26 @@ def printable(name: str) -> str:
     bytes that are not UTF-8 as surrogates.
     """
     return _UNPRINTABLE.sub(_escape, name)
+
+
+def on_terminal(text: str) -> str:
+    """Returns lines of text without what a terminal obeys, such as a name that changes colours."""
+    return "".join(_UNPRINTABLE.sub(_escape, part) if part not in "\r\n\t" else part
+                   for part in re.split("([\r\n\t])", text))  # fmt: skip
+
+
+def one_line(reason: object) -> str:
+    """Returns the text of a library's error, whatever lines it has, as one short line."""
+    text = " ".join(str(reason).split())
+    return text if len(text) <= 300 else f"{text[:300]}..."
+
+
+def _shortened(line: str) -> str:
+    """Returns a line without the middle of one that is too long to be read."""
+    if len(line) <= _LONGEST_LINE:
+        return line
+    half = _LONGEST_LINE // 2
+    return f"{line[:half]} ... {line[-half:]}"
 
 
 def _escape(match: re.Match[str]) -> str:

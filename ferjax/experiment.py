@@ -1,13 +1,13 @@
 """Train and evaluate: `run_train` and `run_evaluate`, where a reader starts."""
 
 import functools
-import json
 import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ferjax.config.field_combinations import check_one_network, doubled_corrections
+from ferjax.config.given_files import read_json_object
 from ferjax.config.json_file import config_of_report
 from ferjax.config.phases import total_epochs
 from ferjax.config.tool_configs import EvalConfig
@@ -115,7 +115,9 @@ def _finished_report(config: TrainConfig) -> dict[str, Any] | None:
     path = Path(config.workdir or "") / "report.json"
     if not path.is_file():
         return None
-    report = json.loads(path.read_text(encoding="utf-8"))
+    report = read_json_object(
+        path, f"`launch.evaluate --workdir={config.workdir}` writes it again."
+    )
     own = config_of_report(report, str(path))
     if total_epochs(own) < total_epochs(config) or own.tta != config.tta:
         return None

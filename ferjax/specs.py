@@ -1,6 +1,7 @@
 """InputSpec: size, channels, normalization and resizing of a network's input, stored as JSON."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -43,8 +44,23 @@ def lists_to_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def spec_from_json(values: Mapping[str, Any]) -> InputSpec:
-    """Returns the spec from the JSON values of `spec_to_json`."""
+    """Returns the spec from the JSON values of `spec_to_json`.
+
+    Raises:
+      TypeError: a field is missing or unknown.
+      ValueError: a field has a value of another type.
+    """
     fields = lists_to_tuples(values)
     if guide := fields.get("guide"):
         fields["guide"] = spec_from_json(guide)
-    return InputSpec(**fields)
+    spec = InputSpec(**fields)
+    sides = (*spec.storage, spec.size) if isinstance(spec.storage, tuple) else ()
+    if len(sides) != 3 or not all(type(side) is int and side > 0 for side in sides):
+        raise ValueError(f"sides of the input {spec.storage!r:.40} and {spec.size!r:.40}")
+    if type(spec.channels) is not int or spec.channels not in (1, 3):
+        raise ValueError(f"channels of the input {spec.channels!r:.40}")
+    for numbers in (spec.mean, spec.std):
+        known = isinstance(numbers, tuple) and len(numbers) in (1, 3)
+        if not known or not all(type(n) in (int, float) and math.isfinite(n) for n in numbers):
+            raise ValueError(f"mean or deviation of the input {numbers!r:.40}")
+    return spec

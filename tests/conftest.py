@@ -53,6 +53,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in waiting)
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Prints how the hostile files of tests/launch/hostile ended, by their format."""
+    reports = [r for r in terminalreporter.stats.get("passed", ()) if r.when == "call"]
+    ends = [value for r in reports for name, value in r.user_properties if name == "hostile"]
+    if not ends:
+        return
+    kinds = dict.fromkeys(end.rpartition(": ")[0] for end in ends)
+    rows = [
+        (kind, *(ends.count(f"{kind}: {end}") for end in ("refused", "skipped"))) for kind in kinds
+    ]
+    terminalreporter.section("hostile files: none executed, none with a traceback")
+    for kind, refused, skipped in (
+        *rows,
+        ("all", *map(sum, zip(*(r[1:] for r in rows), strict=True))),
+    ):
+        terminalreporter.write_line(f"{kind:26} {refused:5} refused {skipped:5} skipped or shown")
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Keeps a file's tests in one worker, where they share fixtures and what is compiled."""

@@ -1,7 +1,6 @@
 """The run directory of a baseline: taken by one command, gone on with after a kill, kept."""
 
 import contextlib
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ferjax.config.baseline_config import BaselineConfig, baseline_to_json, differences
+from ferjax.config.given_files import read_json_object
 from ferjax.data.splits import split_record
 from ferjax.data.splits.split import DatasetBundle
 from ferjax.errors import UserError
@@ -33,7 +33,7 @@ def finished_baseline(config: BaselineConfig) -> dict[str, Any] | None:
     if not report.is_file():
         return None
     _check_config(config)
-    found = json.loads(report.read_text("utf-8"))
+    found = read_json_object(report, "Remove it: the same command writes it again.")
     return {**found, "path": str(report.with_suffix(".md"))}
 
 
@@ -61,10 +61,7 @@ def check_folder(config: BaselineConfig) -> None:
 def _check_config(config: BaselineConfig) -> None:
     """Raises `UserError` if the config.json in the workdir is not of this config."""
     path = Path(config.folder) / CONFIG_FILE
-    try:
-        old = dict(json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
-        raise UserError(f"{path} is damaged or missing; give another --workdir.") from None
+    old = read_json_object(path, "Give another --workdir.")
     is_other = old.get("model") != config.model
     found = [] if is_other else differences(old, config)
     if is_other or found:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ferjax.baselines.support_vector_machine import Candidate, kernel_inputs, train_machine
 from ferjax.config.baseline_config import BaselineConfig
+from ferjax.config.given_files import check_no_special_file, fitting_values, parse_json
 from ferjax.data.splits.folds import k_folds, subject_folds
 from ferjax.data.splits.split import Split
 from ferjax.errors import UserError
@@ -160,8 +161,11 @@ def _read(journal: Path) -> dict[Candidate, dict[str, Any]]:
     if not journal.is_file():
         return {}
     drop_torn_line(journal)
-    rows = map(json.loads, journal.read_text("utf-8").splitlines())
-    return {Candidate(row["c"], row["gamma"]): row for row in rows}
+    advice = "Remove it: the same command computes it again."
+    check_no_special_file(journal)
+    rows = [parse_json(line, journal, advice) for line in journal.read_bytes().splitlines()]
+    with fitting_values(journal, advice):
+        return {Candidate(row["c"], row["gamma"]): row for row in rows}
 
 
 def _append(journal: Path, row: dict[str, Any]) -> None:

@@ -3,14 +3,18 @@
 import dataclasses
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ferjax.config.baseline_config import MARK
 from ferjax.config.format_versions import FORMAT, KEY, upgrade_config
+from ferjax.config.given_files import fitting_values, parse_json, read_json
 from ferjax.config.phases import phases_of
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
 from ferjax.specs import lists_to_tuples
+
+_ADVICE = "Was it edited by hand?"
 
 
 def config_to_json(config: TrainConfig) -> str:
@@ -28,10 +32,15 @@ def config_from_json(text: str, where: str) -> TrainConfig:
     Raises:
       UserError: invalid JSON, or a format or field unknown to this version.
     """
-    try:
-        values = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{where}: not valid JSON ({error}). Was it edited by hand?") from None
+    return _config_from_values(parse_json(text, where, _ADVICE), where)
+
+
+def read_config_file(path: Path) -> TrainConfig:
+    """Returns the config in a config.json; raises `UserError` as `config_from_json` does."""
+    return _config_from_values(read_json(path, _ADVICE), str(path))
+
+
+def _config_from_values(values: Any, where: str) -> TrainConfig:
     if not isinstance(values, dict):
         raise UserError(f"{where}: a JSON object expected, found {type(values).__name__}.")
     if MARK in values:
@@ -44,7 +53,7 @@ def config_from_json(text: str, where: str) -> TrainConfig:
     for name in values:
         if name not in names:
             raise UserError(f"{where}: field {name!r} is unknown to this version of ferjax.")
-    return make_config(values)
+    return _made(values, where)
 
 
 def config_of_report(report: Mapping[str, Any], where: str) -> TrainConfig:
@@ -57,7 +66,20 @@ def config_of_report(report: Mapping[str, Any], where: str) -> TrainConfig:
     Raises:
       UserError: a format or field unknown to this version.
     """
-    return make_config(upgrade_config({KEY: report.get(KEY, 1), **report["config"]}, where))
+    with fitting_values(where, _ADVICE):
+        values = {KEY: report.get(KEY, 1), **report["config"]}
+    return _made(upgrade_config(values, where), where)
+
+
+def _made(values: Mapping[str, Any], where: str) -> TrainConfig:
+    try:
+        with fitting_values(where, _ADVICE):
+            return make_config(values)
+    except UserError as error:
+        # The checks of the fields know the flag and not the file.
+        if str(error).startswith(where):
+            raise
+        raise UserError(f"{where}: {error}") from None
 
 
 def make_config(values: Mapping[str, Any]) -> TrainConfig:

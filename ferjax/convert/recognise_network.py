@@ -11,7 +11,7 @@ from ferjax.convert.readers.source_file import Source, source_below
 from ferjax.convert.rules.axis_layouts import shape_after
 from ferjax.convert.rules.match_and_convert import Table, find_targets, matches_any
 from ferjax.convert.tables.all_tables import TABLES
-from ferjax.errors import UserError, unknown_name
+from ferjax.errors import UserError, printable, unknown_name
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -133,7 +133,7 @@ def _table(source: Source, kind: str | None) -> tuple[Table, tuple[str, ...]]:
     shares = _shares(source, kind)
     best = max(shares.values())
     if best < _MIN_MATCHED_SHARE:
-        keys = ", ".join([*source.leaves][:4])
+        keys = ", ".join(map(printable, [*source.leaves][:4]))
         models = ", ".join(FINGERPRINTS)
         raise UserError(
             f"{source.path} ({source.container}) matches no supported network{_from(kind)}: its "

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ferjax.config.given_files import fitting_values
 from ferjax.convert.converted.weights_cache import cached_names as cached_names
 from ferjax.convert.converted.weights_cache import entry_folder, is_cached, locked_entry
 from ferjax.convert.converted.weights_folder import check_undamaged, load_weights, save_weights
@@ -106,7 +107,7 @@ def _read(path: Path, model: str) -> Pretrained:
       UserError: weights of another network, that are damaged, or that are NaN or infinite.
     """
     variables, sidecar = load_weights(path)
-    try:
+    with fitting_values(path, "Convert the weights again."):
         weights = Pretrained(
             name=sidecar["name"],
             model=sidecar["model"],
@@ -117,10 +118,6 @@ def _read(path: Path, model: str) -> Pretrained:
             source=sidecar["source"],
             notes=tuple(sidecar["notes"]),
         )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{path}: its model.json has no valid value for {error}. Convert the weights again."
-        ) from None
     check_undamaged(path)
     if broken := not_finite(variables):
         raise UserError(f"{path}: {broken}. Convert the weights again, from a file without these.")

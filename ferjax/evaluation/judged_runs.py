@@ -1,6 +1,5 @@
 """The networks that an evaluation judges: one, or several runs whose probabilities are averaged."""
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ferjax.config.given_files import read_json_object
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
 from ferjax.data.splits.split import Split
@@ -183,8 +183,8 @@ def fit_of_run(
     if data.dataset == first.own.dataset and data.split.name in ("val", "all"):
         return None
     try:
-        report = json.loads((Path(first.source) / "report.json").read_text(encoding="utf-8"))
+        report = read_json_object(Path(first.source) / "report.json", "")
         fit = report["fitted_on_val"]
-    except (OSError, ValueError, KeyError):  # not finished, or of an earlier version
+    except (UserError, KeyError):  # not finished, or of an earlier version
         return None
     return fit if fit["step"] == first.run.step else None

@@ -35,12 +35,13 @@ def write_predictions_csv(
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(["file", "label", "predicted", *classes])
+    shown = [without_formula(name) for name in classes]
+    writer.writerow(["file", "label", "predicted", *shown])
     rows = zip(split.ids, result.labels, result.predicted, result.probabilities, strict=True)
     for name, label, predicted, row in rows:
         numbers = (f"{probability:.6f}" for probability in row)
         writer.writerow(
-            [without_formula(printable(name)), classes[label], classes[predicted], *numbers]
+            [without_formula(printable(name)), shown[label], shown[predicted], *numbers]
         )
     file = f"predictions_{split.name}.csv"
     write_atomically(directory / file, text.getvalue().encode())

@@ -1,11 +1,11 @@
 """Images without labels, which no network can be judged on: told, and sent to `launch.predict`."""
 
-import json
 import os
 import re
 from itertools import islice
 from pathlib import Path
 
+from ferjax.config.given_files import bounded_lines, parse_json
 from ferjax.data.reading.csv_rows import csv_records
 from ferjax.data.reading.image_names import is_image, is_visible
 from ferjax.data.reading.spreadsheet_cells import is_blank
@@ -29,7 +29,7 @@ def why_without_labels(place: Path) -> str:
     """
     try:
         return _why_file(place) if place.is_file() else _why_folder(place)
-    except (OSError, UserError, ValueError):
+    except (OSError, UserError, ValueError, AttributeError, RecursionError):
         return ""
 
 
@@ -50,7 +50,8 @@ def predict_instead(place: Path, why: str, network: str) -> UserError:
 def _why_file(place: Path) -> str:
     if place.suffix.lower() in (".jsonl", ".ndjson"):
         with open(place, encoding="utf-8-sig") as file:
-            rows = [json.loads(line) for line in islice(file, _FILES) if line.strip()]
+            lines = islice(bounded_lines(file), _FILES)
+            rows = [parse_json(line, place, "") for line in lines if line.strip()]
         named = any(not is_blank(str(row.get(key, ""))) for row in rows for key in _LABELS)
         return "" if named or not rows else "no line says an emotion"
     if place.suffix.lower() != ".csv":

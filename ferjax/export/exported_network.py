@@ -17,7 +17,7 @@ from ferjax.runs.load_run import LoadedRun
 from ferjax.runtime.variable_tree import flatten
 from ferjax.specs import InputSpec
 from ferjax.training.train_step import predict_step
-from ferjax.weights.weights_file import encode
+from ferjax.weights.weights_file import encode, read_card
 
 # The key under which files that can hold text carry the model card.
 CARD_KEY = "ferjax_card"
@@ -63,7 +63,7 @@ def exported_from_weights(source: str | Path, name: str | None = None) -> Export
     path = weights_card(source)
     run = in_float32(load_network(path))
     name = name or path.stem
-    written = json.loads(path.read_text("utf-8"))
+    written = read_card(path)
     card = {**written, "name": name, "fields": run.meta["fields"]}
     # A table of an earlier export is about other files.
     card.pop("exports", None)

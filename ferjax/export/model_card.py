@@ -1,6 +1,5 @@
 """Values of a model card: data, training, scores, calibration, intended use, limits, licence."""
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ferjax.config.given_files import read_json_object
 from ferjax.config.train_config import TrainConfig
 from ferjax.data.audit.split_overlap import exact_overlap
 from ferjax.data.splits.class_counts import counts_by_class
@@ -121,7 +121,9 @@ def card_values(
 def _environment(run_dir: Path) -> dict[str, str]:
     """Returns commit, command line and devices of the training, from the run's own report."""
     path = run_dir / "report.json"
-    found = json.loads(path.read_text("utf-8"))["environment"] if path.is_file() else {}
+    advice = f"`launch.evaluate --workdir={run_dir}` writes it again."
+    found = read_json_object(path, advice).get("environment") if path.is_file() else None
+    found = found if isinstance(found, dict) else {}
     names = {"commit": "git commit", "command": "command line", "devices": "devices"}
     facts = {ours: found.get(theirs, "not recorded") for ours, theirs in names.items()}
     # Places of the machine that trained it are nobody else's.

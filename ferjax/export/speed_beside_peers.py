@@ -1,9 +1,9 @@
 """Speed on a model card: the rows of a `launch.bench --suite=recognisers` report."""
 
-import json
 from pathlib import Path
 from typing import Any
 
+from ferjax.config.given_files import read_json_object
 from ferjax.errors import UserError
 
 
@@ -18,7 +18,7 @@ def read_speed(path: Path, run_dir: Path) -> dict[str, Any]:
       UserError: the file cannot be read, is of another suite, or did not measure the run.
     """
     try:
-        report = json.loads(path.read_text("utf-8"))
+        report = read_json_object(path, "Give a bench.json.")
         environment, rows = report["environment"], report["recognisers"]
         measured = [
             {

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ferjax.errors import UserError
+from ferjax.errors import UserError, one_line
 from ferjax.runtime.optional_packages import require_package
 
 # FFmpeg's names of the formats that are read from memory: those that hold all of a video. Others
 # (concat, hls) are lists of files and addresses, which FFmpeg would open.
 _WHOLE_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,ogg,flv,asf"
+# A file of the user's own may be of rarer ones.
+_FILE_FORMATS = (
+    f"{_WHOLE_FORMATS},mpegvideo,h264,hevc,m4v,mjpeg,dv,mxf,nut,ivf,rm,gif,y4m,yuv4mpegpipe,vob"
+)
 
 
 class FrameTooLarge(UserError):
@@ -76,10 +80,14 @@ def open_video(source: Path | VideoBytes) -> Iterator[Any]:
                 file, options=limit, container_options=only, metadata_errors="ignore"
             )
         else:
-            # An absolute path: FFmpeg takes what stands before a colon for a protocol.
-            container = av.open(os.path.abspath(source), metadata_errors="ignore")
+            # An absolute path: FFmpeg takes what stands before a colon for a protocol. A list of
+            # files and addresses may lie under the name of a video: it opens nothing else either.
+            only = {"format_whitelist": _FILE_FORMATS, "protocol_whitelist": "file"}
+            container = av.open(
+                os.path.abspath(source), container_options=only, metadata_errors="ignore"
+            )
     except (av.FFmpegError, OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
+        reason = one_line(getattr(error, "strerror", None) or error)
         raise UserError(f"{source}: cannot be read as a video ({reason}); copy it again.") from None
     with container:
         if not container.streams.video:

@@ -7,17 +7,22 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
-from ferjax.errors import UserError
+from ferjax.errors import UserError, one_line
 
 _ZIP, _TAR = (".zip",), (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 # A larger member is no image: it is not read into memory.
 _MOST_BYTES = 256 * 1024 * 1024
+# What an archive of images is unpacked to at most: so many bytes, or so many times its own size.
+_MOST_UNPACKED, _MOST_COMPRESSED, _MOST_MEMBERS = 1 << 30, 200, 10_000_000
 _ERRORS = (OSError, EOFError, ValueError, KeyError, RuntimeError, NotImplementedError)
 _ERRORS += (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error)
+
+
+_Info = TypeVar("_Info")
 
 
 def is_archive(path: Path) -> bool:
@@ -34,11 +39,13 @@ def member_names(path: Path) -> list[str]:
     try:
         if path.name.lower().endswith(_ZIP):
             with zipfile.ZipFile(path) as archive:
-                return [info.filename for info in archive.infolist() if not info.is_dir()]
+                infos = _bounded(path, archive.infolist(), lambda info: info.file_size)
+                return [info.filename for info in infos if not info.is_dir()]
         with tarfile.open(path) as archive:
-            return [info.name for info in archive if info.isfile()]
+            infos = _bounded(path, archive, lambda info: info.size)
+            return [info.name for info in infos if info.isfile()]
     except _ERRORS as error:
-        raise UserError(f"{path}: the archive cannot be read ({error}). Copy it again.") from None
+        raise _unreadable(path, error) from None
 
 
 @contextlib.contextmanager
@@ -56,11 +63,9 @@ def open_archive(path: Path) -> Iterator[Callable[[str], bytes]]:
         try:
             is_zip = path.name.lower().endswith(_ZIP)
             open_it = zipfile.ZipFile if is_zip else tarfile.open
-            members = _members(stack.enter_context(open_it(path)))
+            members = _members(path, stack.enter_context(open_it(path)))
         except _ERRORS as error:
-            raise UserError(
-                f"{path}: the archive cannot be read ({error}). Copy it again."
-            ) from None
+            raise _unreadable(path, error) from None
 
         def read(name: str) -> bytes:
             try:
@@ -73,12 +78,36 @@ def open_archive(path: Path) -> Iterator[Callable[[str], bytes]]:
                     # The size in the header may be wrong.
                     return file.read(_MOST_BYTES)
             except _ERRORS as error:
-                raise UserError(f"{path}/{name}: cannot be read ({error}).") from None
+                raise UserError(f"{path}/{name}: cannot be read ({one_line(error)}).") from None
 
         yield read
 
 
+def _unreadable(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path}: the archive cannot be read ({one_line(error)}). Copy it again.")
+
+
+def _bounded(
+    path: Path, infos: Iterable[_Info], size_of: Callable[[_Info], int]
+) -> Iterator[_Info]:
+    """Yields the members of an archive until they state more bytes than it can hold.
+
+    A member of a compressed tar is unpacked to find the next one: the sum is taken before.
+    """
+    most = max(_MOST_UNPACKED, _MOST_COMPRESSED * path.stat().st_size)
+    total = 0
+    for number, info in enumerate(infos):
+        total += size_of(info)
+        if total > most or number >= _MOST_MEMBERS:
+            raise ValueError(
+                f"it states {total:,} bytes in {number + 1:,} files, more than images can be"
+                " compressed"
+            )
+        yield info
+
+
 def _members(
+    path: Path,
     archive: zipfile.ZipFile | tarfile.TarFile,
 ) -> dict[str, Callable[[], tuple[int, IO[bytes]]]]:
     """Returns name → function that gives the size in a member's header, and opens the member."""
@@ -86,11 +115,11 @@ def _members(
         zipped = archive
         return {
             info.filename: lambda info=info: (info.file_size, zipped.open(info))
-            for info in zipped.infolist()
+            for info in _bounded(path, zipped.infolist(), lambda info: info.file_size)
         }
     taped = archive
     return {
         # A link to nothing has no file.
         info.name: lambda info=info: (info.size, taped.extractfile(info) or io.BytesIO())
-        for info in taped
+        for info in _bounded(path, taped, lambda info: info.size)
     }

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ferjax.config.predict_and_export import PredictConfig
-from ferjax.errors import UserError
+from ferjax.errors import UserError, on_terminal
 from ferjax.faces.detectors import crop_plan
 from ferjax.predict.annotate import annotator, check_copies
 from ferjax.predict.decode_ahead import are_large
@@ -74,7 +74,8 @@ def run_predict(
     report = _reporter(config)
     if out is None:
         for number, rows in enumerate(predict_inputs(predictors, inputs, settings)):
-            sys.stdout.write(csv_text(rows, columns, header=number == 0))
+            text = csv_text(rows, columns, header=number == 0)
+            sys.stdout.write(on_terminal(text) if sys.stdout.isatty() else text)
             report(rows)
         return ""
     with open_journal(out, _command_record(config, predictors, inputs, settings.chunk)) as journal:

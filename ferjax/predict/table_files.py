@@ -17,8 +17,6 @@ from ferjax.runtime.optional_packages import require_package
 _ROW_GROUP = 65_536
 # Columns of text and of whole numbers; all others hold real numbers.
 _TEXT = {"file", "status", "emotion", "set", "reason"}
-# Columns of text that holds names of files.
-_FILE_NAMES = {"file", "reason"}
 _WHOLE = {"face", "left", "top", "width", "height", "frame", "person"}
 
 
@@ -70,7 +68,7 @@ def write_table(rows: Iterable[Any], columns: Columns, out: Path) -> None:
 
 
 def csv_text(rows: Iterable[Any], columns: Columns, *, header: bool) -> str:
-    """Returns rows as csv; probabilities have six decimals, and no name of a file is a formula."""
+    """Returns rows as csv; probabilities have six decimals, and no name is a formula."""
     text = io.StringIO(newline="")
     _write_csv(rows, columns, text, header=header)
     return text.getvalue()
@@ -79,18 +77,18 @@ def csv_text(rows: Iterable[Any], columns: Columns, *, header: bool) -> str:
 def _write_csv(rows: Iterable[Any], columns: Columns, file: TextIO, *, header: bool) -> None:
     writer = csv.writer(file)
     if header:
-        writer.writerow(columns.names())
+        writer.writerow(map(without_formula, columns.names()))
     first = columns.names().index("confidence")
     numbers = range(first, first + 1 + len(columns.classes))
-    # Emotions may have any names, also those of other columns.
-    texts = [k for k, n in enumerate(columns.names()) if n in _FILE_NAMES and k not in numbers]
     for row in rows:
         cells = columns.cells(row)
         for k in numbers:
             cells[k] = None if cells[k] is None else f"{cells[k]:.6f}"
-        for k in texts:
-            cells[k] = cells[k] and without_formula(cells[k])
-        writer.writerow(cells)
+        # Names of files and of emotions may be anything.
+        writer.writerow(
+            without_formula(cell) if isinstance(cell, str) and k not in numbers else cell
+            for k, cell in enumerate(cells)
+        )
 
 
 def _csv_file(rows: Iterable[Any], columns: Columns, path: Path) -> None:

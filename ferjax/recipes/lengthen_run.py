@@ -1,13 +1,13 @@
 """`--epochs=+5`: train a finished run, or a finished series of runs, some epochs longer."""
 
 import dataclasses
-import json
 import os
 import re
 from pathlib import Path
 
 from ferjax.config.fields import values_of
-from ferjax.config.json_file import config_from_json, config_of_report, resume_conflicts
+from ferjax.config.given_files import fitting_values, read_json_object
+from ferjax.config.json_file import config_of_report, read_config_file, resume_conflicts
 from ferjax.config.phases import phases_of, total_epochs
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
@@ -44,7 +44,7 @@ def in_default_workdir(config: TrainConfig) -> TrainConfig:
 
 def _differs_in_epochs_only(path: Path, config: TrainConfig) -> bool:
     try:
-        own = config_from_json(path.read_text("utf-8"), str(path))
+        own = read_config_file(path)
         same_length = dataclasses.replace(config, epochs=own.epochs)
     except UserError:  # of another version, or phases that do not fit
         return False
@@ -83,7 +83,8 @@ def lengthened(config: TrainConfig, more: str) -> TrainConfig:
     for run in runs:
         if not (run / "report.json").is_file():
             raise UserError(f"{flag}: {run} is not finished. --resume without {flag} continues it.")
-    reports = {run: json.loads((run / "report.json").read_text("utf-8")) for run in runs}
+    again = "`launch.evaluate --workdir=RUN` writes it again."
+    reports = {run: read_json_object(run / "report.json", again) for run in runs}
     configs = {run: config_of_report(report, f"{run}") for run, report in reports.items()}
     run, own = min(configs.items(), key=lambda item: total_epochs(item[1]))
     schedule = phases_of(own)[-1].schedule
@@ -93,7 +94,9 @@ def lengthened(config: TrainConfig, more: str) -> TrainConfig:
             " constant one can go on. A new run can start from this one:"
             f" --pretrained={run} --epochs={more[1:]} with another --workdir."
         )
-    if reports[run]["results"]["val"]["last"]["epoch"] < total_epochs(own):
+    with fitting_values(run / "report.json", again):
+        ended = reports[run]["results"]["val"]["last"]["epoch"] < total_epochs(own)
+    if ended:
         raise UserError(
             f"{flag}: {run} was ended early by --patience={own.patience} and would end at once. A"
             f" new run can start from it: --pretrained={run} with another --workdir."

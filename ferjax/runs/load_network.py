@@ -3,19 +3,18 @@
 import json
 from pathlib import Path
 
-import jax
-
+from ferjax.config.given_files import fitting_values
 from ferjax.config.json_file import config_from_json
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError, nearest, unknown_name
-from ferjax.models.registry import create_model
-from ferjax.runs.load_run import LoadedRun, load_run
+from ferjax.runs.load_run import LoadedRun, described_network, load_run
 from ferjax.runtime.variable_tree import flatten, unflatten
 from ferjax.specs import spec_from_json
 from ferjax.training.run_directory.config_and_lock import read_config
-from ferjax.training.state import init_variables
 from ferjax.weights.shipped import DEFAULT, SHIPPED, find_card
 from ferjax.weights.weights_file import read_card, read_weights
+
+_ADVICE = "Copy both files again, or install ferjax again."
 
 
 def load_network(source: str | Path | None = None, checkpoint: str = "selected") -> LoadedRun:
@@ -71,10 +70,12 @@ def named_card(source: str | Path) -> Path | None:
 def _load_weights(card_path: Path) -> LoadedRun:
     """Returns the network of a model card and its weights file."""
     file = read_weights(card_path)
-    card, spec = file.card, spec_from_json(file.card["spec"])
-    classes = tuple(card["classes"])
-    model = create_model(card["model"], len(classes), **card["fields"])
-    wanted = flatten(jax.eval_shape(lambda: init_variables(model, spec, seed=0)))
+    with fitting_values(card_path, _ADVICE):
+        card, spec = file.card, spec_from_json(file.card["spec"])
+        classes = tuple(map(str, card["classes"]))
+        model, abstract = described_network(card, classes, spec, card_path)
+        seconds, step, epoch = card["training"]["seconds"], int(card["step"]), int(card["epoch"])
+    wanted = flatten(abstract)
     wrong = sorted(
         path
         for path in wanted.keys() | file.variables.keys()
@@ -90,5 +91,5 @@ def _load_weights(card_path: Path) -> LoadedRun:
         )
     variables = unflatten(file.variables)
     variables.setdefault("batch_stats", {})
-    meta = {**card, "seconds": card["training"]["seconds"]}
-    return LoadedRun(model, variables, spec, classes, card["step"], card["epoch"], meta)
+    meta = {**card, "seconds": seconds}
+    return LoadedRun(model, variables, spec, classes, step, epoch, meta)

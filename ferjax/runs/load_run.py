@@ -1,5 +1,6 @@
 """Load a trained network from its run directory: model, parameters, input and class names."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import jax
 import numpy as np
 from flax import linen as nn
 
+from ferjax.config.given_files import fitting_values
 from ferjax.errors import UserError, unknown_name
 from ferjax.models.registry import create_model
 from ferjax.runtime.finite_arrays import not_finite
@@ -15,6 +17,8 @@ from ferjax.runtime.variable_tree import flatten
 from ferjax.specs import InputSpec, spec_from_json
 from ferjax.training.run_directory.checkpoints import read_meta, restore_variables
 from ferjax.training.state import init_variables
+
+_ADVICE = "Copy the run again, or train it again."
 
 
 @dataclass(frozen=True)
@@ -55,16 +59,16 @@ def load_run(run_dir: str | Path, checkpoint: str = "selected", *, raw: bool = F
         raise unknown_name("--checkpoint", checkpoint, ("selected", "last"))
     run_dir = Path(run_dir).expanduser()
     step, meta = read_meta(run_dir)
-    epoch = meta["epoch"]
-    if checkpoint == "selected":
-        if not meta["best"]:
-            raise UserError(f"{run_dir}: no epoch has been evaluated yet, so none is selected.")
-        step, epoch = meta["best"]["step"], meta["best"]["epoch"]
-        meta = read_meta(run_dir, step)[1]
-    spec, classes = spec_from_json(meta["spec"]), tuple(meta["classes"])
-    model = create_model(meta["model"], len(classes), **meta["fields"])
-    abstract = jax.eval_shape(lambda: init_variables(model, spec, seed=0))
-    averaged = () if raw else meta.get("averaged", ())
+    with fitting_values(run_dir / "checkpoints" / str(step), _ADVICE):
+        epoch = meta["epoch"]
+        if checkpoint == "selected":
+            if not meta["best"]:
+                raise UserError(f"{run_dir}: no epoch has been evaluated yet, so none is selected.")
+            step, epoch = int(meta["best"]["step"]), int(meta["best"]["epoch"])
+            meta = read_meta(run_dir, step)[1]
+        spec, classes = spec_from_json(meta["spec"]), tuple(map(str, meta["classes"]))
+        averaged = () if raw else tuple(map(str, meta.get("averaged", ())))
+        model, abstract = described_network(meta, classes, spec, run_dir)
     variables = restore_variables(run_dir, step, abstract, averaged)
     if broken := not_finite(flatten(variables)):
         raise UserError(
@@ -72,6 +76,33 @@ def load_run(run_dir: str | Path, checkpoint: str = "selected", *, raw: bool = F
             " diverged before it was saved. Copy the run again, or train it again."
         )
     return LoadedRun(model, variables, spec, classes, step, epoch, meta)
+
+
+def described_network(
+    meta: Mapping[str, Any], classes: Sequence[str], spec: InputSpec, where: str | Path
+) -> tuple[nn.Module, dict[str, Any]]:
+    """Returns a network that a file describes, and the shapes of its variables.
+
+    Args:
+      meta: with `model`, its name, and `fields`, of its module.
+      classes: names of its logits.
+      spec: of its input.
+      where: the run or file, for the error.
+
+    Raises:
+      UserError: an unknown network, or one that cannot be built so.
+    """
+    try:
+        model = create_model(meta["model"], len(classes), **meta["fields"])
+        return model, jax.eval_shape(lambda: init_variables(model, spec, seed=0))
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+    except Exception as error:  # flax and jax have errors of their own for a wrong size
+        reason = (str(error).splitlines() or [""])[0]
+        raise UserError(
+            f"{where}: the network that it describes cannot be built ({type(error).__name__}:"
+            f" {reason}). {_ADVICE}"
+        ) from None
 
 
 def check_probabilities(probabilities: np.ndarray, source: str | Path) -> np.ndarray:

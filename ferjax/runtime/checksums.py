@@ -8,12 +8,20 @@ import hashlib
 import re
 from pathlib import Path
 
+from ferjax.config.given_files import check_no_special_file
+
 SUMS_FILE = "SHA256SUMS"
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 
 
 def file_digest(path: Path, algorithm: str = "sha256") -> str:
-    """Returns the hexadecimal digest of a file's bytes; `algorithm` is `sha256` or `md5`."""
+    """Returns the hexadecimal digest of a file's bytes; `algorithm` is `sha256` or `md5`.
+
+    Raises:
+      UserError: a pipe or a device, which has no end.
+      OSError: it cannot be read.
+    """
+    check_no_special_file(path)
     with open(path, "rb") as file:
         # md5 only detects wrong or damaged files here; it is not used for security.
         return hashlib.file_digest(
@@ -41,6 +49,7 @@ def find_damage(folder: Path, below: str = "") -> str:
       below: verify only the files whose relative path begins so.
     """
     try:
+        check_no_special_file(folder / SUMS_FILE)
         lines = (folder / SUMS_FILE).read_text("utf-8").splitlines()
     except FileNotFoundError:
         return ""
@@ -52,6 +61,8 @@ def find_damage(folder: Path, below: str = "") -> str:
         if (entry := _LINE.fullmatch(line)) is None:
             return f"{SUMS_FILE} is damaged"
         digest, name = entry.groups()
+        if name.startswith("/") or ".." in name.split("/"):
+            return f"{SUMS_FILE} is damaged: it names {name}"
         if name.startswith(below) and (reason := _difference(folder / name, digest)):
             return f"{name} {reason}"
     return ""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import ferjax
+from ferjax.config.given_files import read_json_object
 from ferjax.config.tool_configs import SearchConfig
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
@@ -172,10 +173,7 @@ def changed_settings(search: Search) -> list[str]:
       UserError: its `study.json` is damaged.
     """
     path = search.out / STUDY_FILE
-    try:
-        old = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}: not valid JSON ({error}). Was it edited by hand?") from None
+    old = read_json_object(path, "Was it edited by hand?")
     new = _shared_settings(search)
     # A field that was added to ferjax after the study was made had its default value in it.
     before = {**_json_round_trip(_defaults(search)), **old}

@@ -1,6 +1,5 @@
 """Summary of a search: one row for each trial, the best trial, its command line, the report."""
 
-import json
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ferjax.errors import UserError
+from ferjax.config.given_files import read_json_object
 from ferjax.search.search_plan import Search, trial_folder
 from ferjax.search.search_space import Choice, format_space, settings_from_point
 
@@ -131,13 +130,9 @@ def study_report(search: Search, rows: Sequence[Mapping[str, Any]]) -> dict[str,
 
 
 def _run_report(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(
-            f"{path}: the report of the best trial cannot be read ({error.strerror}). Put it back:"
-            " the study counts this trial as complete."
-        ) from None
+    return read_json_object(
+        path, "It is the report of the best trial, which the study counts as complete: put it back."
+    )
 
 
 def _summary(best: Mapping[str, Any] | None, results: Mapping[str, Any], ended: int) -> str:

@@ -1,7 +1,6 @@
 """Worker processes of a search (--workers): starts them, shows progress, stops them on Ctrl-C."""
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -10,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ferjax.config.given_files import read_json_object
 from ferjax.config.tool_configs import SearchConfig
 from ferjax.errors import UserError
 from ferjax.runtime.progress_bar import tqdm
@@ -66,7 +66,7 @@ def run_workers(
             f"worker {dead[0]} ended with status {children[dead[0] - 1].returncode}; its output is"
             f" in {_log_file(search, dead[0])}. The same command continues the search."
         )
-    report = json.loads(path.read_text(encoding="utf-8"))
+    report = read_json_object(path, "The same command writes it again.")
     return {**report, "path": str(path.with_suffix(".md"))}
 
 

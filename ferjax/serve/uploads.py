@@ -1,7 +1,6 @@
 """Bodies of requests, read into memory up to a limit: pictures and videos never touch the disk."""
 
 import asyncio
-import functools
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -11,6 +10,7 @@ from typing import Any
 from PIL import Image
 
 from ferjax.data.decoding.image_file import open_image
+from ferjax.data.decoding.readable_formats import readable_formats
 from ferjax.errors import UserError, printable
 from ferjax.serve.limits import Limits, Refused
 
@@ -162,12 +162,8 @@ def _too_large(limits: Limits) -> Refused:
     return Refused(413, f"the request is larger than {megabytes:g} MB, the limit of this server")
 
 
-@functools.cache
-def readable_formats() -> tuple[str, ...]:
-    """Returns Pillow's names of the formats of pictures that are read here."""
-    Image.init()
-    # Some builds of Pillow lack some of them.
-    return tuple(name for name in _FORMATS if name in Image.OPEN)
+def _allowed_formats() -> tuple[str, ...]:
+    return tuple(name for name in readable_formats() if name in _FORMATS)
 
 
 def open_picture(file: Upload, limits: Limits) -> Image.Image:
@@ -177,7 +173,7 @@ def open_picture(file: Upload, limits: Limits) -> Image.Image:
       Refused: more pixels than are allowed (413), or no picture of a format that is read (422).
     """
     try:
-        image = open_image(file.data, file.name, readable_formats())
+        image = open_image(file.data, file.name, _allowed_formats())
     except UserError as error:
         if isinstance(error.__cause__, _BOMBS):
             raise _too_many_pixels(file, limits) from None

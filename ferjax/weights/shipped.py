@@ -13,6 +13,8 @@ DEFAULT = next(iter(SHIPPED))
 # The value of `format` in a card: other libraries write a JSON file beside their weights too.
 FORMAT = "ferjax-recogniser"
 CARD_SUFFIX, TENSORS_SUFFIX = ".json", ".safetensors"
+# A card begins with its format.
+_MOST_SEARCHED = 1 << 20
 _FOLDER = Path(__file__).parent
 
 
@@ -67,4 +69,7 @@ def _card_in(folder: Path) -> Path | None:
 
 def _is_card(path: Path) -> bool:
     """Returns whether a file is, or was meant to be, a card: its text is searched, not parsed."""
-    return path.is_file() and FORMAT in path.read_text("utf-8", errors="replace")
+    if not path.is_file():
+        return False
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return FORMAT in file.read(_MOST_SEARCHED)

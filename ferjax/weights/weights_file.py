@@ -16,7 +16,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 import ferjax
-from ferjax.errors import UserError
+from ferjax.config.given_files import check_no_special_file, read_json
+from ferjax.errors import UserError, one_line
 from ferjax.runtime.finite_arrays import not_finite
 from ferjax.weights.shipped import CARD_SUFFIX, FORMAT, TENSORS_SUFFIX, no_tensors
 
@@ -84,10 +85,7 @@ def read_card(path: Path) -> dict[str, Any]:
     Raises:
       UserError: it cannot be read, is of another format or version, or lacks a value.
     """
-    try:
-        card = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}). {_ADVICE}") from None
+    card = read_json(path, _ADVICE)
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         raise UserError(f"{path} is no model card of ferjax: its format is not {FORMAT!r}.")
     if card.get("version") != VERSION:
@@ -112,6 +110,7 @@ def read_weights(card_path: Path) -> WeightsFile:
     """
     card = read_card(card_path)
     path = card_path.with_suffix(TENSORS_SUFFIX)
+    check_no_special_file(path)
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -126,8 +125,8 @@ def read_weights(card_path: Path) -> WeightsFile:
         )
     try:
         variables = decode(data)
-    except SafetensorError as error:
-        raise UserError(f"{path} is no safetensors file ({error}). {_ADVICE}") from None
+    except (SafetensorError, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path} is no safetensors file ({one_line(error)}). {_ADVICE}") from None
     if broken := not_finite(variables):
         raise UserError(f"{path}: {broken}. {_ADVICE}")
     return WeightsFile(card, variables)

@@ -126,6 +126,8 @@ def _set_logs() -> None:
     # Pillow warns of pictures from half of the number of pixels on at which ferjax refuses them
     # itself, with the name of the file; at the end of the filters, so that those of -W win.
     warnings.filterwarnings("ignore", "Image size .* exceeds limit", append=True)
+    # Damaged tags are of no use to anybody, and their warning does not name the file.
+    warnings.filterwarnings("ignore", "", UserWarning, r"PIL\.", append=True)
 
 
 def interrupt_status(error: KeyboardInterrupt) -> int:

@@ -315,7 +315,7 @@ def test_a_saved_folder_is_read_without_conversion(files: Path, tmp_path: Path) 
     values = json.loads((folder / "model.json").read_text())
     del values["input"]
     (folder / "model.json").write_text(json.dumps(values))
-    with pytest.raises(UserError, match=r"has no valid value for 'input'"):
+    with pytest.raises(UserError, match=r"a value is missing or does not fit .KeyError: .input."):
         load(folder)
 
 

@@ -123,7 +123,7 @@ def test_what_half_precision_cannot_hold_is_not_written(value: float) -> None:
 def test_a_card_without_json_is_refused(tmp_path: Path) -> None:
     card = write(tmp_path)
     card.write_text("{")
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="not valid JSON"):
         read_weights(card)
 
 

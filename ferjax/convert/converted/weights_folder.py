@@ -14,12 +14,15 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 import ferjax
-from ferjax.errors import UserError
+from ferjax.config.given_files import check_no_special_file, read_json
+from ferjax.errors import UserError, one_line
 from ferjax.runtime.atomic_files import temporary_beside
 from ferjax.runtime.checksums import find_damage, write_checksums
 
 FORMAT, VERSION = "ferjax-weights", 1
 TENSORS_FILE, SIDECAR_FILE = "model.safetensors", "model.json"
+# A sidecar begins with its format.
+_MOST_SEARCHED = 1 << 20
 
 
 def save_weights(
@@ -86,12 +89,13 @@ def load_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     folder = Path(path) if Path(path).is_dir() else Path(path).parent
     sidecar = _read_sidecar(folder / SIDECAR_FILE)
     file = folder / TENSORS_FILE
+    check_no_special_file(file)
     try:
         tensors = load_file(file)
     except FileNotFoundError:
         raise UserError(f"{folder}: {SIDECAR_FILE} without {TENSORS_FILE}. {_ADVICE}") from None
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{file} is truncated or damaged ({error}). {_ADVICE}") from None
+    except (OSError, SafetensorError, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{file} is truncated or damaged ({one_line(error)}). {_ADVICE}") from None
     shapes = {name: list(tensor.shape) for name, tensor in tensors.items()}
     wrong = sorted(
         name
@@ -122,7 +126,10 @@ def is_saved(path: Path) -> bool:
         return False
     sidecar = (path if path.is_dir() else path.parent) / SIDECAR_FILE
     # The text is searched, not parsed: a damaged ferjax file must not be taken for another format.
-    return sidecar.is_file() and FORMAT in sidecar.read_text("utf-8", errors="replace")
+    if not sidecar.is_file():
+        return False
+    with sidecar.open(encoding="utf-8", errors="replace") as file:
+        return FORMAT in file.read(_MOST_SEARCHED)
 
 
 _ADVICE = "Delete this folder and convert the weights again."
@@ -130,15 +137,12 @@ _ADVICE = "Delete this folder and convert the weights again."
 
 def _read_sidecar(path: Path) -> dict[str, Any]:
     """Returns the values of `model.json` after a check of format and version."""
-    try:
-        values = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         raise UserError(
             f"{path.parent}: no {SIDECAR_FILE} there. Give a folder of converted weights, or a"
             " weights file of another library."
-        ) from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}). {_ADVICE}") from None
+        )
+    values = read_json(path, _ADVICE)
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise UserError(f"{path}: its format is not {FORMAT!r}; it describes something else.")
     if values.get("version") != VERSION or not isinstance(values.get("tensors"), dict):

@@ -1,21 +1,26 @@
 """Opens a weights file; its content tells the format (PyTorch, safetensors, Keras, ONNX)."""
 
 import dataclasses
-import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ferjax.config.given_files import check_no_special_file, read_json
 from ferjax.convert.readers.keras_file import open_keras
 from ferjax.convert.readers.onnx_file import looks_like_onnx, open_onnx
 from ferjax.convert.readers.pytorch_file import open_torch
 from ferjax.convert.readers.safetensors_file import open_safetensors
 from ferjax.convert.readers.source_file import Source
-from ferjax.errors import UserError
+from ferjax.errors import UserError, one_line
 
 _EXPECTED = "expected weights: PyTorch (.pth, .bin), safetensors, Keras (.h5, .keras), or ONNX"
 _TORCH_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # a pickled magic number
+# Numbers that were trained are hardly smaller when compressed. Small archives may be of zeros.
+_MOST_COMPRESSED, _UNPACKED_BYTES = 20, 32 << 20
+# The largest supported networks have some 1,500 arrays; averages and an optimizer's state may lie
+# beside them.
+_MOST_ARRAYS = 10_000
 # First bytes of files that are sometimes given instead of weights, and an advice for the user.
 _OTHER_FORMATS: tuple[tuple[bytes, str], ...] = (
     (b"<!doctype", "an HTML page; the download led to a web page. Get the file itself"),
@@ -36,6 +41,7 @@ def open_source(path: Path) -> Source:
     """
     if path.is_dir():
         raise UserError(f"{path} is a folder, expected one file of weights. Name the file in it.")
+    check_no_special_file(path)
     try:
         with path.open("rb") as file:
             head = file.read(512)
@@ -44,6 +50,11 @@ def open_source(path: Path) -> Source:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from None
     source = _open_by_content(path, head)
+    if (count := len(source.leaves)) > _MOST_ARRAYS:
+        raise UserError(
+            f"{path} holds {count:,} arrays, expected one network of at most {_MOST_ARRAYS:,}."
+            " Save the network alone."
+        )
     config = _config(path.with_name("config.json"))
     return dataclasses.replace(source, metadata={**source.metadata, **config})
 
@@ -72,12 +83,14 @@ def _open_zip(path: Path) -> Source:
     """Opens a zip archive with the reader that the names of its members indicate."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [name.rpartition("/")[2] for name in archive.namelist()]
+            members = archive.infolist()
     except (zipfile.BadZipFile, OSError) as error:
         raise UserError(
             f"{path} ({path.stat().st_size:,} bytes) is a damaged or truncated archive of "
-            f"PyTorch or Keras ({error}). Download or copy it again."
+            f"PyTorch or Keras ({one_line(error)}). Download or copy it again."
         ) from None
+    _check_unpacked_size(path, members)
+    names = [member.filename.rpartition("/")[2] for member in members]
     if "model.weights.h5" in names:
         return open_keras(path)
     if "constants.pkl" in names:
@@ -88,15 +101,19 @@ def _open_zip(path: Path) -> Source:
     raise UserError(f"{path} is {'an npz of numpy' if arrays else 'a zip archive'}; {_EXPECTED}.")
 
 
+def _check_unpacked_size(path: Path, members: Sequence[zipfile.ZipInfo]) -> None:
+    """Raises `UserError` for an archive that would fill the memory with what it does not hold."""
+    stored, unpacked = path.stat().st_size, sum(member.file_size for member in members)
+    if unpacked > max(_UNPACKED_BYTES, _MOST_COMPRESSED * stored):
+        raise UserError(
+            f"{path} ({stored:,} bytes) states {unpacked:,} bytes when it is unpacked, more than"
+            " weights can be compressed. Get the file again, from its authors."
+        )
+
+
 def _config(path: Path) -> Mapping[str, Any]:
     """Returns metadata from config.json next to the weights, as on the Hugging Face hub."""
-    try:
-        config = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path} describes the weights in its folder but is not valid JSON ({error}). Correct "
-            "it or move it away."
-        ) from None
+    config = read_json(path, "It describes the weights beside it: correct it or move it away.")
     return {"config": config} if isinstance(config, dict) else {}

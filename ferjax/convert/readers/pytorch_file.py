@@ -12,7 +12,7 @@ import numpy as np
 from ferjax.convert.readers.restricted_unpickler import restricted_pickle
 from ferjax.convert.readers.source_file import Source, dtype_notes, shorten, without_prefixes
 from ferjax.convert.rules.match_and_convert import Leaf
-from ferjax.errors import UserError
+from ferjax.errors import UserError, one_line
 from ferjax.runtime.optional_packages import require_package
 
 # Keys under which training scripts store the network's state dict; averaged weights come first.
@@ -114,7 +114,7 @@ def _forbidden_object_error(path: Path, reason: str) -> UserError:
 
 def _damaged_file_error(path: Path, reason: str) -> UserError:
     """Returns the error for a truncated or damaged file."""
-    first = (reason.strip().splitlines() or ["unexpected end"])[0]
+    first = one_line((reason.strip().splitlines() or ["unexpected end"])[0])
     return UserError(
         f"{path} ({path.stat().st_size:,} bytes) is a damaged or truncated PyTorch file "
         f"({first}). Download or copy it again."
@@ -136,14 +136,14 @@ def _state_dict(
         )
     state = _tensors(loaded)
     if not state:
-        keys = ", ".join(map(repr, list(loaded)[:5])) or "nothing"
+        keys = ", ".join(repr(_name(key)) for key in list(loaded)[:5]) or "nothing"
         objects = f", and objects that are not built ({shorten(left_aside)})" if left_aside else ""
         raise UserError(
             f"{path} holds no tensors under its keys ({keys}){objects}, expected a state dict, "
             f"directly or under one of {', '.join(_WRAPPERS)}, as torch.save(model.state_dict(), "
             "file) writes it."
         )
-    if others := [str(key) for key in loaded if str(key) not in state]:
+    if others := [_name(key) for key in loaded if _name(key) not in state]:
         notes.append(f"not tensors, left out: {shorten(others)}")
     if left_aside:
         notes.append(f"objects that were not built: {shorten(left_aside)}")
@@ -153,7 +153,12 @@ def _state_dict(
 def _tensors(state: Mapping[Any, Any]) -> dict[str, Any]:
     import torch
 
-    return {str(key): value for key, value in state.items() if isinstance(value, torch.Tensor)}
+    return {_name(key): value for key, value in state.items() if isinstance(value, torch.Tensor)}
+
+
+def _name(key: Any) -> str:
+    """Returns a key as text; one that is no text or number may be a tree of any size."""
+    return str(key) if isinstance(key, (str, int, float)) else f"<{type(key).__name__}>"
 
 
 def _wrapper(loaded: Mapping[Any, Any], path: Path) -> Any:
@@ -183,5 +188,5 @@ def _wrapper(loaded: Mapping[Any, Any], path: Path) -> Any:
 
 def _left_out(loaded: Mapping[Any, Any], name: str) -> str:
     """Returns the end of a note that lists the other keys next to the network's state."""
-    others = [str(key) for key in loaded if key != name]
+    others = [_name(key) for key in loaded if _name(key) != _name(name)]
     return f"; left out: {shorten(others)}" if others else ""

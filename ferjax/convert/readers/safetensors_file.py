@@ -1,19 +1,21 @@
 """Reads safetensors weights; each array is memory-mapped only while it is read."""
 
-import json
 import struct
 from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from ferjax.config.given_files import parse_json
 from ferjax.convert.readers.source_file import Source, dtype_notes, without_prefixes
 from ferjax.convert.rules.match_and_convert import Leaf
-from ferjax.errors import UserError
+from ferjax.errors import UserError, one_line
 
 _DTYPES: dict[str, str] = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 _DTYPES |= {f"{c}{b}": f"{n}int{b}" for c, n in (("I", ""), ("U", "u")) for b in (8, 16, 32, 64)}
 _DTYPES |= {"BOOL": "bool"}
+# An array takes some 100 bytes of it.
+_MOST_HEADER_BYTES = 16 << 20
 
 
 def open_safetensors(path: Path) -> Source:
@@ -22,6 +24,13 @@ def open_safetensors(path: Path) -> Source:
     Raises:
       UserError: the file is damaged or truncated.
     """
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8).ljust(8, b"\0"))
+    if length > _MOST_HEADER_BYTES and length < path.stat().st_size:
+        raise UserError(
+            f"{path}: a header of {length:,} bytes, which lists more arrays than any network;"
+            f" expected at most {_MOST_HEADER_BYTES:,}. Save the network alone."
+        )
     try:
         # Checks that header and file size agree; the arrays are mapped below, without a copy.
         with safe_open(str(path), framework="numpy") as file:
@@ -29,11 +38,11 @@ def open_safetensors(path: Path) -> Source:
     except (SafetensorError, OSError) as error:
         raise UserError(
             f"{path} ({path.stat().st_size:,} bytes) is a damaged or truncated safetensors file "
-            f"({error}). Download or copy it again."
+            f"({one_line(error)}). Download or copy it again."
         ) from None
     with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(length))
+        file.seek(8)
+        header = parse_json(file.read(length), path, "Download or copy the file again.")
     header.pop("__metadata__", None)
     names, unwrapped = without_prefixes(header)
     leaves = {name: _leaf(**header[key]) for name, key in names.items()}

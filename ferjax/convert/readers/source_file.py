@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ferjax.convert.rules.match_and_convert import Leaf
+from ferjax.errors import printable
 
 # Prefixes that training scripts and wrappers add to every key.
 _PREFIXES = ("module.", "model.", "_orig_mod.")
@@ -68,7 +69,8 @@ def source_below(source: Source, prefix: str) -> Source:
 
 def shorten(names: Sequence[str]) -> str:
     """Returns the first six names of a list, and the number of names if there are more."""
-    return ", ".join(names) if len(names) <= 6 else f"{', '.join(names[:6])} ... ({len(names)})"
+    shown = ", ".join(map(printable, names[:6]))
+    return shown if len(names) <= 6 else f"{shown} ... ({len(names)})"
 
 
 def dtype_notes(leaves: Mapping[str, Leaf]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ferjax.config.given_files import check_text_file
 from ferjax.data.reading.spreadsheet_cells import is_number, whole_number
 from ferjax.emotions import EMOTIONS, canonical_name, ordered_classes
 from ferjax.errors import UserError
@@ -86,6 +87,7 @@ def _read_classes_txt(path: Path, numbers: list[int]) -> dict[int, str]:
             "each"
         )
     names: dict[int, str] = {}
+    check_text_file(path, "Write one line for each class.")
     text = path.read_text("utf-8-sig", "replace")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     matches = [_NAMED_PATTERN.fullmatch(line) for line in lines]

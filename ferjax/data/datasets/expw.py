@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ferjax.config.given_files import check_text_file
 from ferjax.data.datasets.assemble_splits import assemble
 from ferjax.data.datasets.check_class_counts import check_counts
 from ferjax.data.decoding.boxed_split import boxed_id, boxed_split
@@ -149,6 +150,7 @@ def _find_layout(data_dir: Path) -> tuple[Path, Path, Path]:
 
 def _read_list(path: Path) -> tuple[list[_Face], tuple[str, ...]]:
     """Returns the faces of the list, each once, and notes on the lines that are left out."""
+    check_text_file(path, "Copy it again.")
     try:
         lines = path.read_text("utf-8-sig", "surrogateescape").splitlines()
     except OSError as error:

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ferjax.data.decoding.process_pool import DecodePool
+from ferjax.data.decoding.readable_formats import open_readable, readable_formats
 from ferjax.data.decoding.unreadable_file import undecodable, unreadable_file
 from ferjax.data.decoding.usable_cores import usable_cores
 
@@ -28,6 +29,7 @@ _DECODE_ERRORS = (
     struct.error,
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,
+    UserWarning,  # of damaged tags, where warnings are errors
 )
 _THREADED_PIXELS = 96 * 96
 # With fewer images per thread, a thread costs more time than it saves.
@@ -51,7 +53,7 @@ def read_image(path: Path, size: tuple[int, int] | None, channels: int) -> np.nd
     Alpha is dropped, not composited. Of an animation the first frame is used.
 
     Args:
-      path: a file in any format Pillow reads; 16-bit greys are scaled to 8 bits.
+      path: a file of `readable_formats`; 16-bit greys are scaled to 8 bits.
       size: (H, W) of the result, None for the size of the file.
       channels: 1 (grey, ITU-R 601 weights) or 3 (RGB; grey is repeated).
 
@@ -88,14 +90,14 @@ def open_image(data: bytes, name: str, formats: tuple[str, ...] | None = None) -
     Args:
       data: all bytes of the file.
       name: for the error.
-      formats: Pillow's names of those that are allowed; None: all.
+      formats: Pillow's names of those that are allowed; None: all that are read.
 
     Raises:
       UserError: the bytes are no image; its cause is Pillow's `DecompressionBombError` or `Warning`
         where the header states more pixels than Pillow's own limit.
     """
     try:
-        return Image.open(io.BytesIO(data), formats=formats)
+        return Image.open(io.BytesIO(data), formats=formats or readable_formats())
     except _DECODE_ERRORS as error:
         raise undecodable(name, len(data), error) from error
 
@@ -120,7 +122,7 @@ def decode_opened(file: Image.Image, name: str, size: int) -> np.ndarray:
 
 def _upright_pixels(source: Path, channels: int | None) -> np.ndarray:
     """Returns uint8 [H, W, C]; without `channels` C is 1 for grey files and 3 for all others."""
-    with Image.open(source) as file:
+    with open_readable(source) as file:
         return _pixels_of(file, channels)
 
 
@@ -219,7 +221,7 @@ def image_header(path: Path) -> tuple[int, int, int]:
       UserError: the file is missing, empty or not an image.
     """
     try:
-        with Image.open(path) as file:
+        with open_readable(path) as file:
             swaps_sides = _orientation(file) >= 5
             width, height = file.size
             channels = 1 if file.mode in _GREY_MODES else 3

@@ -1,10 +1,12 @@
 """The error for an image file that is missing, empty or cannot be decoded."""
 
+import os
 from pathlib import Path
 
 from PIL import Image
 
-from ferjax.errors import UserError, printable
+from ferjax.config.given_files import special_kind
+from ferjax.errors import UserError, one_line, printable
 
 
 def unreadable_file(path: Path, error: Exception) -> UserError:
@@ -15,7 +17,9 @@ def unreadable_file(path: Path, error: Exception) -> UserError:
         return UserError(f"{name}: permission denied; make the file and its folder readable")
     if is_web_address(path):
         return UserError(f"{name}: a web address; only files are read: download the image first")
-    if not path.is_file():
+    if kind := special_kind(path):
+        return UserError(f"{name} is {kind}, expected an image file; remove it")
+    if not os.path.isfile(path):  # False for a name that is too long, where `is_file` raises
         return UserError(f"{name}: no such image file")
     return undecodable(name, path.stat().st_size, error)
 
@@ -39,4 +43,6 @@ def undecodable(name: str, size: int, error: Exception) -> UserError:
             f"{name}: cannot be read as an image ({size:,} bytes: not an image); move it elsewhere,"
             " or copy it again if it once was one"
         )
-    return UserError(f"{name}: cannot be read as an image ({size:,} bytes: {error}); copy it again")
+    return UserError(
+        f"{name}: cannot be read as an image ({size:,} bytes: {one_line(error)}); copy it again"
+    )

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ferjax.config.given_files import bounded_lines, check_no_special_file
 from ferjax.errors import UserError
 
 
@@ -17,15 +18,16 @@ def csv_records(path: Path, first_row: int = 1) -> Iterator[tuple[str, list[str]
     Raises:
       UserError: the file is missing or is not csv text.
     """
+    check_no_special_file(path)
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
+            reader = csv.reader(bounded_lines(file))
             row = first_row
             for fields in reader:
                 if fields:
                     yield f"{path}: row {row} (line {reader.line_num})", fields
                     row += 1
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise UserError(
             f"{path}: not a readable csv file ({error}); expected UTF-8 text with fields separated "
             "by commas. Copy or download the file again"

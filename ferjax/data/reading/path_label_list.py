@@ -1,11 +1,11 @@
 """Reads a csv or jsonl list of images with the columns path, label, split and subject."""
 
 import csv
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import NoneType
 
+from ferjax.config.given_files import LONGEST_LINE, bounded_lines, parse_json
 from ferjax.data.reading.image_names import IMAGE_SUFFIXES
 from ferjax.data.reading.image_table_columns import Listing, ListingBuilder
 from ferjax.data.reading.portable_paths import path_on_this_system
@@ -58,7 +58,7 @@ def read_list(path: Path) -> Listing:
                 row["subject"], nobody = "", nobody + 1
             row = {key: printable(value) for key, value in row.items()}
             builder.add(path_on_this_system(name, path.parent, f"{path}:{line}"), row)
-    except (OSError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise UserError(f"{path}:{line + 1}: cannot be read ({error}); {_EXPECTED}") from error
     cut = unlabelled and unlabelled[-1] == line and not _ends_with_newline(path)
     if cut or (unlabelled and not len(builder)):
@@ -85,10 +85,11 @@ def read_list(path: Path) -> Listing:
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Yields (line number, column → text) of each row."""
     with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        first = file.readline()
+        first = file.readline(LONGEST_LINE)
         file.seek(0)
         separator = next((s for s in ";\t" if s in first and "," not in first), ",")
-        reader = csv.reader(file, delimiter=separator, strict=True, skipinitialspace=True)
+        lines = bounded_lines(file)
+        reader = csv.reader(lines, delimiter=separator, strict=True, skipinitialspace=True)
         columns: list[tuple[int, str]] = []
         width = 0
         for row in reader:
@@ -127,13 +128,10 @@ def _columns(path: Path, first: list[str], separator: str) -> tuple[list[tuple[i
 def _jsonl_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Yields (line number, column → text) of each row."""
     with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
-        for number, line in enumerate(file, start=1):
+        for number, line in enumerate(bounded_lines(file), start=1):
             if not line.strip():
                 continue
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise UserError(f"{path}:{number}: not JSON ({error}); the line is cut") from error
+            row = parse_json(line, f"{path}:{number}", "The line is cut, or no JSON was meant.")
             if not isinstance(row, dict):
                 raise UserError(f"{path}:{number}: {line[:60]!r} is no object with path and label")
             columns = {

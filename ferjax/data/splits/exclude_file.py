@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ferjax.config.given_files import check_text_file
 from ferjax.data.splits.class_counts import absent_classes
 from ferjax.data.splits.split import DatasetBundle, subset
 from ferjax.errors import UserError
@@ -25,6 +26,7 @@ def read_exclude(path: Path) -> dict[str, int]:
     Raises:
       UserError: the file cannot be read or is not text.
     """
+    check_text_file(Path(path), "Write one path a line.")
     try:
         # utf-8-sig, because editors on Windows write a byte order mark.
         lines = Path(path).read_text("utf-8-sig").splitlines()

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from ferjax.config.given_files import read_json_object
 from ferjax.data.splits.bad_images import read_blocks
 from ferjax.data.splits.split import Split
 from ferjax.data.storage.block_journal import Block, missing_rows, read_journal, write_journal
@@ -193,9 +194,9 @@ def _checksum_matches(features: np.ndarray, block: Block) -> bool:
 
 def _check_record(folder: Path, expected: Mapping[str, Any]) -> None:
     try:
-        found = json.loads((folder / _RECORD).read_text("utf-8"))
+        found = read_json_object(folder / _RECORD, "")
         different = [name for name in expected if found[name] != expected[name]]
-    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+    except (UserError, KeyError):
         raise UserError(
             f"{folder}: no feature store, {_RECORD} is missing or broken; move the folder away, or"
             " name another"

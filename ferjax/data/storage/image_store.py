@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from ferjax.config.given_files import read_json_object
 from ferjax.data.decoding.image_file import resize_image
 from ferjax.data.splits.bad_images import BadImage, read_blocks, without_bad
 from ferjax.data.splits.split import Split
@@ -192,9 +193,9 @@ def stored_split(split: Split, store: Store) -> Split:
 
 def _read_record(folder: Path) -> dict[str, Any]:
     try:
-        record = json.loads((folder / _RECORD).read_text("utf-8"))
+        record = read_json_object(folder / _RECORD, "")
         version = record["version"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (UserError, KeyError):
         raise UserError(
             f"{folder}: no image store, {_RECORD} is missing or broken; name another folder, or "
             "remove this one and build it anew"

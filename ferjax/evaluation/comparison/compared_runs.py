@@ -1,11 +1,11 @@
 """The runs that are compared: single ones, evaluations, series of seeds or folds as one entry."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ferjax.config.given_files import read_json
 from ferjax.errors import UserError
 from ferjax.evaluation.comparison.read_predictions import (
     Predictions,
@@ -169,8 +169,8 @@ def _predictions(member: Path, split: str) -> Predictions:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = read_json(path, "")
+    except UserError:
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ferjax.config.given_files import bounded_lines, check_text_file
 from ferjax.errors import UserError
 from ferjax.report.headline import headline_scores
+from ferjax.report.spreadsheet_text import as_before
 
 _FIXED = ["file", "label", "predicted"]
 # Probabilities are written with six decimals.
@@ -49,9 +51,12 @@ def read_predictions(path: Path) -> Predictions:
         is not its most probable one, or an image that is there twice.
     """
     expected = "expected what launch.evaluate writes: file, label, predicted, then the classes"
+    check_text_file(path, "Write it again with launch.evaluate.")
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            header, *rows = csv.reader(file)
+            header, *rows = (
+                [as_before(cell) for cell in row] for row in csv.reader(bounded_lines(file))
+            )
     except (OSError, ValueError, csv.Error) as error:
         raise UserError(f"{path}: not a readable table ({error}); {expected}") from None
     if header[:3] != _FIXED or len(header) < 4:
@@ -68,9 +73,14 @@ def read_predictions(path: Path) -> Predictions:
     seen: set[str] = set()
     if twice := [name for name in ids if name in seen or seen.add(name)]:
         raise UserError(f"{path}: {len(twice):,} images are there twice, {twice[0]} first.")
+    if not np.isfinite(probabilities).all():
+        raise UserError(
+            f"{path}: a probability is none. The file was changed: write it again with"
+            " launch.evaluate."
+        )
     places, highest = np.arange(len(rows)), probabilities.max(1)
     wrong = np.flatnonzero(highest - probabilities[places, predicted] > _ROUNDING)
-    if len(wrong) or not np.isfinite(probabilities).all() or (probabilities < 0).any():
+    if len(wrong) or (probabilities < 0).any():
         name = ids[int(wrong[0])] if len(wrong) else "a row"
         raise UserError(
             f"{path}: {name} is not predicted as its most probable class, or a probability is none."

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 
 import ferjax
+from ferjax.config.given_files import read_json
 from ferjax.config.reproduce_config import ReproduceConfig
 from ferjax.data.registry import dataset_entries
 from ferjax.errors import UserError
@@ -80,13 +81,7 @@ def check_out(out: Path, config: ReproduceConfig, paper: Paper) -> str:
         raise UserError(f"--out={out} is a file. Name a new folder; nothing was written.")
     path = out / MARK
     if path.is_file():
-        try:
-            found = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"{path} is damaged ({error}). It says what --out={out} is a reproduction of. Name"
-                " a new folder; nothing was written."
-            ) from None
+        found = read_json(path, "Name a new folder; nothing was written.")
         if found != mark:
             raise UserError(
                 f"--out={out} holds a reproduction of {found}, not of {mark}. Name a new folder;"

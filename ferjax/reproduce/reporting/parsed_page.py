@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+from ferjax.config.given_files import special_kind
 from ferjax.errors import UserError
 from ferjax.reproduce.reporting.page import LARGEST
 
@@ -123,6 +124,8 @@ def read_page(path: Path) -> PageContent:
     Raises:
       UserError: it cannot be read, or is no page of launch.reproduce.
     """
+    if kind := special_kind(path):
+        raise no_report(path, f"it is {kind}")
     try:
         if path.stat().st_size > 2 * LARGEST:
             raise no_report(path, "it is too large")

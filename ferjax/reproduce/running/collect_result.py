@@ -1,7 +1,6 @@
 """Collects what is judged of a finished run: from its files, else by its checkpoints."""
 
 import csv
-import json
 import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -13,9 +12,11 @@ import numpy as np
 from ferjax.baselines.baseline_folder import finished_baseline
 from ferjax.config.baseline_config import BaselineConfig
 from ferjax.config.fields import values_of
+from ferjax.config.given_files import fitting_values, read_json_object
 from ferjax.config.phases import phases_of
 from ferjax.errors import UserError
 from ferjax.recipes import resolve
+from ferjax.report.spreadsheet_text import as_before
 from ferjax.reproduce.run_result import Predictions, RunResult, half_precision, misfit
 from ferjax.reproduce.running.plan import PlannedRun
 from ferjax.reproduce.running.stored_results import read_result, settings_of, write_result
@@ -61,12 +62,14 @@ def finished_result(out: Path, run: PlannedRun, wanted: Wanted) -> RunResult | N
             f"{run_dir} holds a run with another configuration ({changes}). Name a new --out, or"
             " give the settings that it was made with."
         )
-    found = json.loads(report.read_text("utf-8"))
+    advice = f"`python -m launch.evaluate --workdir={run_dir}` writes it again."
+    found = read_json_object(report, advice)
     if path.is_file():
         stored = read_result(path)
         if _is_of(stored, found, settings) and _holds(stored, wanted):
             return stored
-    result = _collect(run, run_dir, found, settings, wanted)
+    with fitting_values(report, advice):
+        result = _collect(run, run_dir, found, settings, wanted)
     if problem := misfit(result):
         raise UserError(
             f"{run_dir}: its predictions are not those of the images that it learned from"
@@ -81,10 +84,8 @@ def _is_of(stored: RunResult, report: Mapping[str, Any], settings: Mapping[str, 
 
     A run that was deleted and trained again has other times in its report, if nothing else.
     """
-    facts = json.loads(json.dumps({name: report.get(name) for name in _FACTS}))
-    return all(stored.facts.get(name) == value for name, value in facts.items()) and (
-        stored.facts.get("config") == settings
-    )
+    same = all(stored.facts.get(name) == report.get(name) for name in _FACTS)
+    return same and stored.facts.get("config") == settings
 
 
 def _holds(result: RunResult, wanted: Wanted) -> bool:
@@ -110,7 +111,7 @@ def _collect(
     wanted: Wanted,
 ) -> RunResult:
     results = report["results"]
-    splits = json.loads((run_dir / SPLITS_FILE).read_text("utf-8"))
+    splits = read_json_object(run_dir / SPLITS_FILE, "Copy it from the run again.")
     classes = tuple(splits["classes"])
     first = next(iter(results.values()))
     # A baseline has one set of parameters.
@@ -190,12 +191,12 @@ def _read_csv(path: Path, classes: tuple[str, ...]) -> Predictions:
     """
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            rows = csv.reader(file)
+            rows = ([as_before(cell) for cell in row] for row in csv.reader(file))
             header = next(rows)
             if tuple(header[3:]) != classes:
                 raise ValueError("other classes")
             found = [(row[1], row[2], [float(cell) for cell in row[3:]]) for row in rows]
-    except (OSError, ValueError, StopIteration, IndexError) as error:
+    except (OSError, ValueError, StopIteration, IndexError, csv.Error) as error:
         raise UserError(
             f"{path} is missing or damaged ({error}). `python -m launch.evaluate"
             f" --workdir={path.parent}` writes it again."

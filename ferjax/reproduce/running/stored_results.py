@@ -3,16 +3,16 @@
 import dataclasses
 import io
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ferjax.config.baseline_config import BaselineConfig
+from ferjax.config.given_files import fitting_values, parse_json
 from ferjax.config.train_config import TrainConfig
-from ferjax.errors import UserError
 from ferjax.reproduce.run_result import Predictions, RunResult
+from ferjax.reproduce.running.npz_file import read_arrays
 from ferjax.runtime.atomic_files import write_atomically
 
 _META = "meta"
@@ -41,24 +41,19 @@ def read_result(path: Path) -> RunResult:
     Raises:
       UserError: the file is damaged.
     """
-    try:
-        # By its path numpy leaves a damaged file open.
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-            fields = json.loads(bytes(arrays[_META]))
-            keys = {tuple(name.split("/")[:2]) for name in arrays.files if name != _META}
-            predictions = {
-                (split, int(epoch)): Predictions(
-                    arrays[f"{split}/{epoch}/probabilities"], arrays[f"{split}/{epoch}/labels"]
-                )
-                for split, epoch in sorted(keys)
-            }
+    advice = "Delete it: the same command collects it again from its run."
+    arrays = read_arrays(path, advice)
+    with fitting_values(path, advice):
+        fields = parse_json(bytes(arrays[_META]), path, advice)
+        keys = {tuple(name.split("/")[:2]) for name in arrays if name != _META}
+        predictions = {
+            (split, int(epoch)): Predictions(
+                arrays[f"{split}/{epoch}/probabilities"], arrays[f"{split}/{epoch}/labels"]
+            )
+            for split, epoch in sorted(keys)
+        }
         fields |= {"classes": tuple(fields["classes"]), "curves": tuple(fields["curves"])}
         return RunResult(predictions=predictions, **fields)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"{path} is damaged ({error}). Delete it: the same command collects it again from its"
-            " run."
-        ) from None
 
 
 def settings_of(config: TrainConfig | BaselineConfig) -> dict[str, Any]:

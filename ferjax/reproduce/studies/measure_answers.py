@@ -3,7 +3,6 @@
 import io
 import json
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ferjax.config.given_files import fitting_values, parse_json
 from ferjax.config.train_config import TrainConfig
 from ferjax.data.audit.duplicates_of_another_split import duplicates_across
 from ferjax.data.datasets.ferplus.votes_to_labels import vote_labels
@@ -19,6 +19,7 @@ from ferjax.data.splits.split import Split, subset
 from ferjax.data.splits.stratified_cut import stratified_sample
 from ferjax.errors import UserError
 from ferjax.reproduce.run_result import RunResult
+from ferjax.reproduce.running.npz_file import read_arrays
 from ferjax.reproduce.running.plan import PlannedRun
 from ferjax.reproduce.running.stored_results import settings_of
 from ferjax.reproduce.studies.answers import Answers, split_answers
@@ -165,12 +166,13 @@ def _read(path: Path, mark: Mapping[str, Any]) -> dict[str, Answers] | None:
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            meta = json.loads(bytes(arrays["meta"]))
+        arrays = read_arrays(path, "")
+        with fitting_values(path, ""):
+            meta = parse_json(bytes(arrays["meta"]), path, "")
             if meta["mark"] != json.loads(json.dumps(mark)):
                 return None
             return dict(_stored(arrays, meta))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except UserError:
         return None  # it is measured again
 
 
@@ -178,7 +180,7 @@ def _stored(arrays: Any, meta: Mapping[str, Any]) -> Iterator[tuple[str, Answers
     """Yields the name and the answers of each set of images in a file."""
     for name, digest in meta["digests"].items():
         prefix = f"{name}/only/"
-        parts = {file.removeprefix(prefix): arrays[file] for file in arrays.files
+        parts = {file.removeprefix(prefix): array for file, array in arrays.items()
                  if file.startswith(prefix)}  # fmt: skip
         labels, predicted = arrays[f"{name}/labels"], arrays[f"{name}/predicted"]
         yield name, Answers(digest, labels, predicted, tuple(meta["people"][name]), parts)

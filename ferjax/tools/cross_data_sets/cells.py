@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ferjax.config.format_versions import FORMAT
+from ferjax.config.given_files import read_json_object
 from ferjax.config.matrix_config import MatrixConfig
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.errors import UserError
 from ferjax.evaluation.split_report import report_split
+from ferjax.report.spreadsheet_text import as_before
 from ferjax.tools.cross_data_sets.columns import Column
 from ferjax.tools.cross_data_sets.networks import Network
 
@@ -79,8 +81,8 @@ def cell_folder(network: Network, column: Column, config: MatrixConfig, out: Pat
 def finished_report(folder: Path) -> dict[str, Any] | None:
     """Returns the report of a finished evaluation, or None."""
     try:
-        return json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json_object(folder / "report.json", "")
+    except UserError:
         return None  # never written, or its writing was stopped
 
 
@@ -167,7 +169,7 @@ def _other_images(
     """Returns a warning where a run's own cut of the data has other images than the column."""
     file = report["protocol"]["predictions"].partition(":")[0]
     with open(folder / file, newline="", encoding="utf-8") as rows:
-        judged = {row["file"] for row in csv.DictReader(rows)}
+        judged = {as_before(row["file"]) for row in csv.DictReader(rows)}
     expected = sum(n for name, n in column.counts.items() if name in shared)
     inside = len(judged & set(column.ids))
     if inside == len(judged) == expected:

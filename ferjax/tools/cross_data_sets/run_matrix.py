@@ -1,8 +1,8 @@
 """Every network on every data set: checks all, evaluates cell by cell, writes the report."""
 
-import json
 from pathlib import Path
 
+from ferjax.config.given_files import read_json_object
 from ferjax.config.matrix_config import MatrixConfig
 from ferjax.errors import UserError
 from ferjax.runtime.progress_lines import say
@@ -68,8 +68,8 @@ def _check_out(out: Path) -> None:
     report = out / "report.json"
     if not strange and report.is_file():
         try:
-            kind = json.loads(report.read_text(encoding="utf-8")).get("kind")
-        except (OSError, ValueError, AttributeError):
+            kind = read_json_object(report, "").get("kind")
+        except UserError:
             kind = None
         strange = [] if kind == KIND else ["report.json of another command"]
     if strange:

@@ -1,6 +1,5 @@
 """Reads one run directory for the gallery; whatever is wrong with it becomes the row's reason."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,6 +9,7 @@ from typing import Any
 
 from ferjax.config.baseline_config import MARK
 from ferjax.config.format_versions import KEY, check_format
+from ferjax.config.given_files import read_json_object
 from ferjax.errors import UserError
 from ferjax.tools.gallery.entry import Entry, SplitScores
 from ferjax.tools.gallery.report_values import (
@@ -68,12 +68,7 @@ def read_object(path: Path) -> dict[str, Any] | None:
     """
     if not path.is_file():
         return None
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(values, dict):
-            raise ValueError("no JSON object")
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} is damaged: {error}.") from None
+    values = read_json_object(path, "Copy the run again.")
     check_format(values, str(path))
     return values
 

@@ -125,6 +125,8 @@ def restore_meta(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
     items, folder = ocp.args.Composite(meta=ocp.args.JsonRestore()), Path(manager.directory)
     with reading(folder, step, "meta"):
         meta = manager.restore(step, args=items)["meta"]
+        if not isinstance(meta, dict):
+            raise ValueError(f"an object expected, found {type(meta).__name__}")
     return upgrade_meta(meta, f"{manager.directory}/{step}")
 
 
@@ -214,6 +216,11 @@ def restore_variables(
     """
     handlers = {"state": ocp.PyTreeCheckpointHandler()}
     flat = flatten(abstract["params"])
+    if unknown := [name for name in averaged if name not in flat]:
+        raise UserError(
+            f"{run_dir}: its meta names {len(unknown)} averages of parameters that the network does"
+            f" not have, {unknown[0]!r} first. Copy the run again."
+        )
     wanted = {**abstract, "ema": unflatten({path: flat[path] for path in averaged})}
     wanted = {name: tree for name, tree in wanted.items() if tree}
     as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), wanted)

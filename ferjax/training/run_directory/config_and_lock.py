@@ -3,11 +3,12 @@
 import contextlib
 import fcntl
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from ferjax.config.json_file import config_from_json, config_to_json, resume_conflicts
+from ferjax.config.json_file import config_to_json, read_config_file, resume_conflicts
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
 from ferjax.runtime.atomic_files import write_atomically
@@ -26,7 +27,7 @@ def read_config(run_dir: Path) -> TrainConfig:
     check_exists(run_dir)
     if not path.is_file():
         raise UserError(f"{run_dir}: no {CONFIG_FILE} there. {where_runs_are(run_dir)}")
-    return config_from_json(path.read_text(encoding="utf-8"), str(path))
+    return read_config_file(path)
 
 
 def check_run_dir(config: TrainConfig) -> None:
@@ -38,8 +39,22 @@ def check_run_dir(config: TrainConfig) -> None:
     if config.overwrite and config.resume:
         raise UserError("--overwrite starts anew and --resume continues: leave one of them out.")
     run_dir = Path(config.workdir or "")
+    _check_place(run_dir)
     _refuse_live_runs(run_dir, _run_dirs(run_dir))
     _check_content(config)
+
+
+def _check_place(run_dir: Path) -> None:
+    """Raises `UserError` for a place where Orbax would write checkpoints that nobody can read.
+
+    It looks for the arrays of all processes by a pattern that begins with the folder's own path.
+    """
+    place = str((run_dir / "checkpoints").resolve())
+    if found := re.search(r"\[.+?\]|\\", place):
+        raise UserError(
+            f"--workdir={run_dir}: {found[0]!r} in the path of a run makes its checkpoints"
+            " unreadable. Nothing was written; give a path without brackets and backslashes."
+        )
 
 
 def holds_results(run_dir: Path) -> bool:

@@ -1,8 +1,8 @@
 """A folder that should be a run and is none: which runs are in it, or around it."""
 
-import json
 from pathlib import Path
 
+from ferjax.config.given_files import read_json
 from ferjax.errors import UserError, nearest
 
 CHECKPOINTS = "checkpoints"
@@ -63,7 +63,7 @@ def where_runs_are(folder: Path) -> str:
 def _best(folder: Path) -> str:
     """Returns a sentence that names the best trial of a search, or nothing."""
     try:
-        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        report = read_json(folder / "report.json", "")
         return f" The best trial is {folder / report['best']['directory']}."
-    except (OSError, ValueError, KeyError, TypeError):
+    except (UserError, OSError, KeyError, TypeError):
         return ""

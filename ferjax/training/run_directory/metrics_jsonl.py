@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ferjax.config.given_files import check_no_special_file, fitting_values, parse_json
 from ferjax.errors import UserError
 from ferjax.runtime.append_lines import drop_torn_line
 from ferjax.runtime.atomic_files import write_atomically
@@ -100,24 +101,27 @@ def read_lines(run_dir: Path) -> list[dict[str, Any]]:
     path = run_dir / METRICS_FILE
     if not path.exists():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [_read_line(path, k, line) for k, line in enumerate(lines, 1) if line.endswith("\n")]
+    check_no_special_file(path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    return [_read_line(path, k, line) for k, line in enumerate(lines, 1) if line.endswith(b"\n")]
 
 
-def _read_line(path: Path, number: int, line: str) -> dict[str, Any]:
-    try:
-        return json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{path}, line {number}: not valid JSON ({error}). Delete this line, and the run opens"
-            " again without it."
-        ) from None
+def _read_line(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    where, advice = (
+        f"{path}, line {number}",
+        "Delete this line, and the run opens again without it.",
+    )
+    values = parse_json(line, where, advice)
+    if not isinstance(values, dict):
+        raise UserError(f"{where}: no JSON object. {advice}")
+    return values
 
 
 def cut_back(run_dir: Path, step: int) -> None:
     """Drops the lines after `step`, so that a resumed run writes them again."""
     if not is_first():
         return
-    kept = [line for line in read_lines(run_dir) if line["step"] <= step]
+    with fitting_values(run_dir / METRICS_FILE, "Delete the line that has no step."):
+        kept = [line for line in read_lines(run_dir) if line["step"] <= step]
     text = "".join(json.dumps(line) + "\n" for line in kept)
     write_atomically(run_dir / METRICS_FILE, text.encode())

@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,16 @@ from typing import Any
 import numpy as np
 
 from ferjax.config.format_versions import FORMAT, KEY, check_format
+from ferjax.config.given_files import check_no_special_file, read_json_object
 from ferjax.data.splits.split_record import RecordedSplit, SplitRecord
 from ferjax.errors import UserError
 from ferjax.runtime.atomic_files import write_atomically
 
 SPLITS_FILE, IMAGES_FILE = "splits.json", "splits.csv.gz"
+# What a damaged summary or table raises: by its values, its text, or its compression.
+_DAMAGED = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, OverflowError)
+_DAMAGED += (StopIteration, csv.Error, zlib.error)
+_COPY = "It says what the run learned from: copy it again, or move it away to go on without."
 _COLUMNS = ("split", "class", "content", "target", "image")
 
 
@@ -71,14 +77,15 @@ def read_split_record(run_dir: Path) -> SplitRecord | None:
     if not path.is_file():
         return None
     try:
-        summary = dict(json.loads(path.read_text("utf-8")))
+        summary = read_json_object(path, _COPY)
         check_format(summary, str(path))
         classes = tuple(summary["classes"])
+        check_no_special_file(run_dir / IMAGES_FILE)
         rows = _read_table(run_dir / IMAGES_FILE, summary["splits"], classes)
         if any(part.digest != summary["splits"][name]["digest"] for name, part in rows.items()):
             raise ValueError("the digests differ")
         return SplitRecord(summary["dataset"], classes, rows)
-    except (OSError, EOFError, ValueError, KeyError, TypeError, csv.Error) as error:
+    except _DAMAGED as error:
         raise UserError(
             f"{path} and {IMAGES_FILE} beside it are damaged or not of one run ({error}). They say"
             " what the run learned from: copy both again, or move both away to go on without."
@@ -96,6 +103,9 @@ def _read_table(
         reader = csv.reader(file)
         next(reader)
         for split, emotion, content, target, image in reader:
+            # A compressed file may hold any number of them.
+            if len(found[split][0]) == summaries[split]["images"]:
+                raise ValueError(f"more images of {split} than the summary has")
             ids, labels, contents, targets = found[split]
             ids.append(image)
             labels.append(label_of[emotion])

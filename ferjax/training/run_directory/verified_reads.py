@@ -9,7 +9,7 @@ from ferjax.errors import UserError
 from ferjax.runtime.checksums import find_damage
 
 # What Orbax and TensorStore raise for files that are cut, changed or missing.
-_DAMAGED = (ValueError, OSError, KeyError, TypeError)
+_DAMAGED = (ValueError, OSError, KeyError, TypeError, RecursionError)
 
 
 def saved_steps(folder: Path) -> dict[int, Path]:
@@ -29,7 +29,8 @@ def saved_metrics(folder: Path) -> dict[int, dict[str, float]]:
     for step, path in saved_steps(folder).items():
         if (file := path / "metrics" / "metrics").is_file():
             with reading(folder, step, "metrics/metrics"):
-                found[step] = json.loads(file.read_text("utf-8"))
+                values = json.loads(file.read_text("utf-8"))
+                found[step] = {name: float(values[name]) for name in ("accuracy", "step")}
     return found
 
 

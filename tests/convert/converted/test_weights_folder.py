@@ -133,7 +133,7 @@ def test_a_damaged_sidecar_is_an_error(saved: Path) -> None:
     path = saved / "model.json"
     path.write_text(path.read_text()[:-20])
     assert is_saved(saved)
-    with pytest.raises(UserError, match=r"model\.json cannot be read"):
+    with pytest.raises(UserError, match=r"model\.json: not valid JSON"):
         load_weights(saved)
 
 

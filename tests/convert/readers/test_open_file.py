@@ -131,7 +131,7 @@ def test_config_json_next_to_the_file_is_metadata(tmp_path: Path) -> None:
     assert open_source(path).metadata == {"config": config}
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(
-        UserError, match=r"config\.json describes the weights in its folder but is not"
+        UserError, match=r"config\.json: not valid JSON .* describes the weights beside it"
     ):
         open_source(path)
 

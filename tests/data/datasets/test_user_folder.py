@@ -317,7 +317,7 @@ def test_bad_csv_lists(tmp_path: Path, text: str) -> None:
 
 
 BAD_JSONL = {
-    '{"path": "a.png", "label": "sad"}\n{"path": "b': "list.jsonl:2: not JSON",
+    '{"path": "a.png", "label": "sad"}\n{"path": "b': "list.jsonl:2: not valid JSON",
     '["a.png", "sad"]\n': "list.jsonl:1: ",
     '{"path": "a.png"}\n': "list.jsonl:1: no label",
     '{"path": "a.png", "label": ["sad"]}\n': "label is ['sad'], expected a string",

@@ -216,7 +216,7 @@ def test_runs_without_numbers_say_why(tmp_path: Path) -> None:
     expected = {
         "stopped": "not finished: epoch 4 of 4, highest val accuracy so far 60.00 %. It has no",
         "lock": "is being trained: epoch 4 of 4",
-        "broken": "report.json is damaged",
+        "broken": "report.json: not valid JSON",
         "newer": "format 99 is of a later ferjax",
         "lacking": "is not as ferjax writes it",
         "line": "metrics.jsonl, line 1: not valid JSON",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from ferjax.config.given_files import check_text_file
 from ferjax.data.datasets.affectnet.face import TRAIN, VAL, Face, read_label
 from ferjax.data.datasets.affectnet.npy_annotations import SPLIT_FOLDERS
 from ferjax.data.reading.class_folders import describe_path
@@ -61,6 +62,7 @@ def read_text_lists(paths: dict[Path, str]) -> list[Face]:
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
     """Yields the place and the text of each line that is not blank, its spaces and tabs as one."""
+    check_text_file(path, "Copy it again.")
     try:
         lines = path.read_text("utf-8-sig", "surrogateescape").splitlines()
     except OSError as error:

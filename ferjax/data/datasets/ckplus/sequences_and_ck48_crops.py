@@ -5,6 +5,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from ferjax.config.given_files import check_text_file
 from ferjax.data.reading.class_folders import (
     class_folders,
     describe_path,
@@ -154,6 +155,7 @@ def _parse_frame(path: Path, emotion: str) -> Frame:
 
 def _read_label(file: Path) -> str:
     """Reads a label file such as `   3.0000000e+00`."""
+    check_text_file(file, "Unpack it again.")
     try:
         text = file.read_text("ascii", "replace").strip()
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ferjax.config.given_files import check_text_file
 from ferjax.data.reading.class_folders import describe_path, namesake, visible_entries
 from ferjax.errors import UserError
 
@@ -100,6 +101,7 @@ def _read_entries(paths: list[Path]) -> list[tuple[str, str, str]]:
 
 def _read_lines(path: Path) -> list[str]:
     """Returns the lines of a text file, with or without a byte order mark."""
+    check_text_file(path, "Copy it again.")
     try:
         return path.read_text("utf-8-sig", "replace").splitlines()
     except OSError as error:

@@ -1,0 +1,138 @@
+"""Gives a hostile file to a function of ferjax and judges how that ends.
+
+The tables of this folder hold, for each file, its name, how it is made, and how it must end. All
+files are harmless: a pickle would make a folder and nothing else, and no file is large on disk,
+whatever size it states.
+"""
+
+import contextlib
+import os
+import pickle
+import resource
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ferjax.errors import UserError
+from ferjax.experiment import run_train
+
+# Seconds of computing, and the growth of the process's memory, that a file may cost.
+MOST_SECONDS, MOST_BYTES = 2.0, 300 << 20
+# A reader that waits for ever, as at a pipe, is stopped after this many seconds.
+_STOPPED_AFTER = 20
+_LONGEST_MESSAGE = 3100
+
+Build = Callable[[Path], Path]
+# (file, new folder for results) → what became of it, in words; a UserError where it was refused.
+Consume = Callable[[Path, Path], str]
+REFUSED = "refused"
+
+
+class MakesFolder:
+    """Pickles to a call that makes a folder, which must not appear."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.folder),)
+
+
+@pytest.fixture(scope="session")
+def makes_folder() -> Callable[[Path], Any]:
+    """Returns a function (folder) → an object that makes it when it is unpickled."""
+    return MakesFolder
+
+
+@pytest.fixture(scope="session")
+def harmful_pickle() -> Callable[[Path], bytes]:
+    """Returns a function (folder) → a pickle that makes this folder when it is opened."""
+    return lambda folder: pickle.dumps(MakesFolder(folder), protocol=2)
+
+
+def _peak() -> int:
+    """Returns the largest memory of this process in bytes since `_forget_peak`."""
+    try:
+        lines = Path("/proc/self/status").read_text("ascii").splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) << 10
+    except (OSError, StopIteration):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+
+
+def _forget_peak() -> None:
+    # Otherwise the peak is that of the whole process, and only larger ones are seen.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+class Waited(BaseException):
+    """The reader did not come to an end."""
+
+
+def _stop(*_: Any) -> None:
+    raise Waited(f"no end after {_STOPPED_AFTER} seconds")
+
+
+@pytest.fixture
+def give(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> Iterator[Callable[..., None]]:
+    """Returns a function (format, build, consume, ends) that gives a file and judges the end.
+
+    `ends` is `refused`, or a word of what `consume` returns for a file that is skipped or counted.
+    """
+    before = signal.signal(signal.SIGALRM, _stop)
+
+    def given(
+        kind: str,
+        build: Build,
+        consume: Consume,
+        ends: str = REFUSED,
+        most_seconds: float = MOST_SECONDS,
+    ) -> None:
+        folder, out = tmp_path / "given", tmp_path / "out"
+        folder.mkdir()
+        path = build(folder)
+        entries = sorted(tmp_path.rglob("*"))
+        _forget_peak()
+        memory, start = _peak(), time.process_time()
+        signal.setitimer(signal.ITIMER_REAL, _STOPPED_AFTER)
+        try:
+            end = consume(path, out)
+        except UserError as error:
+            end = REFUSED
+            message = str(error)
+            assert path.name in message or str(folder) in message, message
+            assert "\n" not in message, message
+            assert len(message) < _LONGEST_MESSAGE, message
+            assert "Traceback" not in message, message
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        seconds, grown = time.process_time() - start, _peak() - memory
+        assert ends in end, f"expected {ends!r}: {end}"
+        made = [p for p in sorted(tmp_path.rglob("*")) if p not in entries and out not in p.parents]
+        assert [p for p in made if p != out] == [], "something in the file was executed or unpacked"
+        assert seconds < most_seconds, f"{seconds:.1f} seconds"
+        assert grown < MOST_BYTES, f"{grown / 2**20:,.0f} MB"
+        record_property("hostile", f"{kind}: {'refused' if end == REFUSED else 'skipped'}")
+
+    yield given
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(scope="session")
+def small_run(
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_config: Callable[..., Any],
+    without_figures: Callable[[], Any],
+) -> Path:
+    """Returns the directory of a finished run without figures. Copy it to change it."""
+    run_dir = tmp_path_factory.mktemp("small") / "run"
+    with without_figures():
+        run_train(tiny_config(run_dir))
+    return run_dir
