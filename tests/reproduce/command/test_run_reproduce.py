@@ -133,7 +133,7 @@ def test_refusals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             run_reproduce(config(tmp_path / "other", **given))
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / "reproduction.json").write_text("{")
-    with pytest.raises(UserError, match=r"reproduction\.json is damaged"):
+    with pytest.raises(UserError, match=r"reproduction\.json: not valid JSON"):
         run_reproduce(config(tmp_path / "damaged"))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
