@@ -11,13 +11,15 @@ from typing import Any, cast
 
 import jax
 
+from ferjax.runtime.cache_root import cache_root
+
 _log = logging.getLogger(__name__)
 # JAX's warning names the program; the files of its entries begin with that name.
 _UNREADABLE = re.compile("Error reading persistent compilation cache entry for '([^']+)'")
 
 
 def enable_compile_cache() -> None:
-    """Stores compiled programs in $JAX_COMPILATION_CACHE_DIR, or else ~/.cache/ferjax/compiled.
+    """Stores compiled programs in $JAX_COMPILATION_CACHE_DIR, or else in `cache_root() / "compiled"`.
 
     An entry that cannot be read, as a process leaves that was killed while writing it, is removed:
     JAX would keep it, and warn at every start.
@@ -37,7 +39,7 @@ def enable_compile_cache() -> None:
 def compile_cache_folder() -> str:
     """Returns the folder of the compiled programs."""
     given = os.environ.get("JAX_COMPILATION_CACHE_DIR")
-    return given or str(Path.home() / ".cache" / "ferjax" / "compiled")
+    return given or str(cache_root() / "compiled")
 
 
 def remove_damaged_entries(program: str) -> int:

@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from ferjax.runtime.compile_cache import compile_cache_folder
+
 _PROGRAMS = """
 import jax
 from ferjax.runtime.compile_cache import enable_compile_cache
@@ -41,3 +45,13 @@ def test_torn_entries_are_replaced_without_a_word(tmp_path: Path) -> None:
     start(tmp_path)
     assert min(path.stat().st_size / size for path, size in sizes.items()) > 0.9
     start(tmp_path)
+
+
+def test_it_lies_where_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "jax"))
+    monkeypatch.setenv("FERJAX_CACHE", str(tmp_path / "ferjax"))
+    assert compile_cache_folder() == str(tmp_path / "jax")
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
+    assert compile_cache_folder() == str(tmp_path / "ferjax" / "compiled")
