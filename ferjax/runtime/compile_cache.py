@@ -19,7 +19,7 @@ _UNREADABLE = re.compile("Error reading persistent compilation cache entry for '
 
 
 def enable_compile_cache() -> None:
-    """Stores compiled programs in $JAX_COMPILATION_CACHE_DIR, or else in `cache_root() / "compiled"`.
+    """Stores compiled programs in `compile_cache_folder()`.
 
     An entry that cannot be read, as a process leaves that was killed while writing it, is removed:
     JAX would keep it, and warn at every start.
@@ -37,7 +37,7 @@ def enable_compile_cache() -> None:
 
 
 def compile_cache_folder() -> str:
-    """Returns the folder of the compiled programs."""
+    """Returns $JAX_COMPILATION_CACHE_DIR, else `compiled` in `cache_root()`."""
     given = os.environ.get("JAX_COMPILATION_CACHE_DIR")
     return given or str(cache_root() / "compiled")
 
