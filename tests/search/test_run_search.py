@@ -265,7 +265,7 @@ def test_ties_go_to_the_earlier_trial(search: Search) -> None:
 def test_a_missing_report_of_the_best_trial_is_an_error(search: Search) -> None:
     report = search(trials=1)
     (Path(report["path"]).parent / "trial_0000" / "report.json").unlink()
-    with pytest.raises(UserError, match=r"trial_0000/report\.json.*Put it back"):
+    with pytest.raises(UserError, match=r"trial_0000/report\.json.*put it back"):
         search(trials=1)
 
 
