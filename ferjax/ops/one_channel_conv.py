@@ -1,6 +1,7 @@
 """Convolution of grey images: one multiply-add for each position of the kernel, no channel sums."""
 
-from functools import partial
+import functools
+import operator
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ from ferjax.ops.precision import sum_dtype
 Padding = tuple[tuple[int, int], tuple[int, int]]
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def one_channel_conv(
     x: jax.Array, kernel: jax.Array, strides: tuple[int, int], padding: Padding
 ) -> jax.Array:
@@ -34,7 +35,7 @@ def one_channel_conv(
     rows = kernel.reshape(-1, 1, 1, 1, kernel.shape[-1]).astype(dtype)
     pixels = _pixels_under_kernel(x.astype(dtype), kernel, strides, padding)
     parts = [pixel[..., None] * row for pixel, row in zip(pixels, rows, strict=True)]
-    return sum(parts[1:], parts[0]).astype(x.dtype)
+    return functools.reduce(operator.add, parts).astype(x.dtype)
 
 
 def _pixels_under_kernel(
