@@ -11,10 +11,10 @@ from jax import lax
 
 from ferjax.ops.choose_implementation import use_custom_implementation
 from ferjax.ops.depthwise import depthwise_conv
-from ferjax.ops.one_channel_conv import Padding, one_channel_conv
+from ferjax.ops.one_channel_conv import one_channel_conv
+from ferjax.ops.plain_conv import NHWC, Padding, gradient_of_images, plain_conv
 from ferjax.ops.small_map_conv import small_map_conv
 
-_NHWC = lax.ConvDimensionNumbers((0, 3, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))
 _CHWN = lax.ConvDimensionNumbers((3, 0, 1, 2), (3, 2, 0, 1), (0, 3, 1, 2))
 
 
@@ -42,7 +42,7 @@ def conv_general_dilated(
     numbers = lax.conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers)
     dilated = {*(lhs_dilation or (1,)), *(rhs_dilation or (1,))} != {1}
     unsupported = dilated or any(value is not None for value in arguments.values())
-    if numbers == _NHWC and not unsupported:
+    if numbers == NHWC and not unsupported:
         channels, strides = lhs.shape[-1], (window_strides[0], window_strides[1])
         explicit_padding = _explicit_padding(lhs, rhs, strides, padding)
         if feature_group_count == 1:
@@ -91,7 +91,7 @@ def _explicit_padding(
 def _transposed_input_conv(
     x: jax.Array, kernel: jax.Array, strides: tuple[int, int], padding: Padding
 ) -> jax.Array:
-    return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_NHWC)
+    return plain_conv(x, kernel, strides, padding)
 
 
 def _forward(
@@ -113,10 +113,6 @@ def _backward(
     slower. A loop reads its input from a buffer, so the loop over rows prevents this fusion.
     """
     x, kernel = residuals
-
-    def conv_of_input(x: jax.Array) -> jax.Array:
-        return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=_NHWC)
-
     rows = lax.map(lambda i: x[:, i].transpose(2, 1, 0), jnp.arange(x.shape[1]))
     transposed = rows.swapaxes(0, 1)
 
@@ -125,11 +121,8 @@ def _backward(
             transposed, kernel, strides, padding, dimension_numbers=_CHWN
         )
 
-    (x_gradient,), (kernel_gradient,) = (
-        jax.vjp(conv_of_input, x)[1](gradient),
-        jax.vjp(conv_of_kernel, kernel)[1](gradient),
-    )
-    return x_gradient, kernel_gradient
+    (kernel_gradient,) = jax.vjp(conv_of_kernel, kernel)[1](gradient)
+    return gradient_of_images(x, kernel, strides, padding, gradient), kernel_gradient
 
 
 _transposed_input_conv.defvjp(_forward, _backward)

@@ -5,11 +5,9 @@ import operator
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
+from ferjax.ops.plain_conv import Padding, gradient_of_images
 from ferjax.ops.precision import sum_dtype
-
-Padding = tuple[tuple[int, int], tuple[int, int]]
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -65,18 +63,13 @@ def _backward(
     gradient: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
     x, kernel = residuals
-
-    def conv_of_input(x: jax.Array) -> jax.Array:
-        numbers = lax.conv_dimension_numbers(x.shape, kernel.shape, ("NHWC", "HWIO", "NHWC"))
-        return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=numbers)
-
-    # The images' gradient is rarely used; then XLA leaves it out.
-    (x_gradient,) = jax.vjp(conv_of_input, x)[1](gradient)
     pixels = jnp.stack(_pixels_under_kernel(x, kernel, strides, padding))
     kernel_gradient = jnp.einsum(
         "kbhw,bhwf->kf", pixels, gradient, preferred_element_type=sum_dtype(x)
     )
-    return x_gradient, kernel_gradient.reshape(kernel.shape).astype(kernel.dtype)
+    # The images' gradient is rarely used; then XLA leaves it out.
+    of_images = gradient_of_images(x, kernel, strides, padding, gradient)
+    return of_images, kernel_gradient.reshape(kernel.shape).astype(kernel.dtype)
 
 
 one_channel_conv.defvjp(_forward, _backward)

@@ -60,7 +60,6 @@ def run(main: Callable[[list[str]], Any]) -> None:
     143 for SIGTERM or SIGHUP; `PIPE_CLOSED` if nobody reads the output any more; `CRASHED` for an
     internal error; `LOST_PEER` if another process of the run has ended.
     """
-    use_huge_pages()
     _set_streams()
     _set_logs()
     with repeating_ignored_interrupts():
@@ -71,6 +70,8 @@ def _run(main: Callable[[list[str]], Any]) -> None:
     try:
         _check_installation()
         arguments = _parse(sys.argv)
+        # Not before: --help and a misspelt flag need no memory.
+        use_huge_pages()
         with holding_signals():
             from ferjax.runtime.compile_cache import enable_compile_cache
 

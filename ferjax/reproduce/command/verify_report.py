@@ -13,7 +13,7 @@ from ferjax.reproduce.papers.find_paper import find_paper
 from ferjax.reproduce.reporting.build_report import build_report, with_departures
 from ferjax.reproduce.reporting.embedded_results import results_from_json
 from ferjax.reproduce.reporting.page import render_report
-from ferjax.reproduce.reporting.verify_page import verify_page
+from ferjax.reproduce.reporting.verify_page import settings_of_page, verify_page
 from ferjax.reproduce.run_result import RunResult, other_than_curves
 from ferjax.reproduce.running.departures import departures_of, flag_departures, other_data
 from ferjax.reproduce.stand_ins import with_stand_ins
@@ -51,9 +51,7 @@ def _paper_page(
         raise UserError(f"it is about {name!r:.60}, which is no paper that is reproduced.")
     paper, _ = with_stand_ins(find_paper(name), lambda one: lacks.get(one.name))
     results = _with_own_departures(find_paper(name), results)
-    settings = dict(block["settings"])
-    configs = [run.facts["config"] for group in results.values() for run in group]
-    settings["smoke"] = settings["smoke"] or any(config.get("smoke") for config in configs)
+    settings = settings_of_page(block["settings"], results)
     report = build_report(paper, results, block["missing"], settings)
     shown = {one["name"]: pictures.get(one["name"], []) for one in report["figures"]}
     return render_report(report, shown, {})

@@ -5,7 +5,7 @@ judged by are the tables of this ferjax, not those of the page.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from ferjax.reproduce.reporting.parsed_page import (
     parse_text,
     read_page,
 )
+from ferjax.reproduce.run_result import RunResult
 
 # (results inside a page, figure → its pictures) → the page that they give.
 PageOf = Callable[[Mapping[str, Any], Mapping[str, list[dict[str, Any]]]], str]
@@ -59,6 +60,15 @@ def verify_page(path: Path, page_of: Mapping[str, PageOf]) -> tuple[list[str], i
     except _DAMAGES as error:
         raise no_report(path, f"its results do not fit together: {error!r:.200}") from None
     return list(_differences(content, again, stated)), len(again.cells)
+
+
+def settings_of_page(
+    settings: Mapping[str, Any], results: Mapping[str, Sequence[RunResult]]
+) -> dict[str, Any]:
+    """Returns the settings of a page; it is a smoke run if one of its runs says so."""
+    configs = [run.facts["config"] for group in results.values() for run in group]
+    smoke = settings["smoke"] or any(config.get("smoke") for config in configs)
+    return {**settings, "smoke": smoke}
 
 
 def _differences(page: PageContent, again: PageContent, stated: Mapping[str, Any]) -> Iterator[str]:

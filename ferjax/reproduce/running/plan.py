@@ -86,7 +86,7 @@ def plan_runs(
 def plan_others(
     config: ReproduceConfig, paper: Paper, at_hand: AtHand, out: Path
 ) -> tuple[PlannedRun, ...]:
-    """Returns the runs that `--only` leaves out: of those that are finished the report tells too.
+    """Returns the runs that `--only` leaves out: the report shows those that are finished.
 
     What the flags do not fit is left out; other arguments as `plan_runs`.
     """

@@ -14,6 +14,7 @@ from ferjax.report.html.page_templates import render_page
 from ferjax.reproduce.judging.estimates import Results
 from ferjax.reproduce.reporting.embedded_results import results_from_json, results_to_json
 from ferjax.reproduce.reporting.page import json_in_page, small_pictures
+from ferjax.reproduce.reporting.verify_page import settings_of_page
 from ferjax.reproduce.studies.answers import AllAnswers
 from ferjax.reproduce.studies.build_study import NAMES, build_study
 from ferjax.reproduce.studies.draw_prices import draw_prices
@@ -91,10 +92,9 @@ def study_page_again(
                     "the data inside the page are damaged (answers on other images than those of"
                     f" {run.experiment}, seed {run.seed}, {split})."
                 )
-    settings = dict(block["facts"]["settings"])
-    configs = [run.facts["config"] for group in results.values() for run in group]
-    settings["smoke"] = settings["smoke"] or any(config.get("smoke") for config in configs)
-    report, _ = build_study(answers, results, {**block["facts"], "settings": settings})
+    facts = block["facts"]
+    settings = settings_of_page(facts["settings"], results)
+    report, _ = build_study(answers, results, {**facts, "settings": settings})
     return _render(report, pictures, {})
 
 

@@ -6,6 +6,7 @@ whatever size it states.
 """
 
 import contextlib
+import io
 import os
 import pickle
 import resource
@@ -15,16 +16,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from ferjax.config.predict_and_export import PredictConfig
+from ferjax.data.registry import load_dataset
 from ferjax.errors import UserError
 from ferjax.experiment import run_train
+from ferjax.predict.run_predict import run_predict
 
 # Seconds of computing, and the growth of the process's memory, that a file may cost.
 MOST_SECONDS, MOST_BYTES = 2.0, 300 << 20
 # A reader that waits for ever, as at a pipe, is stopped after this many seconds.
 _STOPPED_AFTER = 20
 _LONGEST_MESSAGE = 3100
+# Side of the images that data sets are read at, in pixels.
+SIDE = 32
 
 Build = Callable[[Path], Path]
 # (file, new folder for results) → what became of it, in words; a UserError where it was refused.
@@ -136,3 +143,32 @@ def small_run(
     with without_figures():
         run_train(tiny_config(run_dir))
     return run_dir
+
+
+@pytest.fixture(scope="session")
+def read_data_set() -> Callable[[str], Consume]:
+    """Returns a function (data set) → the reader of launch.train, which counts its images."""
+
+    def reader(name: str) -> Consume:
+        def load(path: Path, out: Path) -> str:
+            bundle = load_dataset(name, path, image_size=SIDE)
+            for split in bundle.splits.values():
+                split.read(np.arange(len(split)))
+            return f"{sum(map(len, bundle.splits.values()))} images"
+
+        return load
+
+    return reader
+
+
+@pytest.fixture(scope="session")
+def predict(small_run: Path) -> Consume:
+    """launch.predict: a row for each picture, whose status says why it has no emotion."""
+
+    def give(path: Path, out: Path) -> str:
+        out.mkdir()
+        given = {"workdir": (str(small_run),), "faces": "whole", "progress": False}
+        run_predict(PredictConfig(out=str(out / "p.csv"), **given), [str(path)], io.StringIO())
+        return (out / "p.csv").read_text("utf-8", "surrogateescape")
+
+    return give

@@ -13,42 +13,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from ferjax.config.predict_and_export import PredictConfig
-from ferjax.data.registry import load_dataset
 from ferjax.evaluation.comparison.read_predictions import read_predictions
 from ferjax.live.run_video import predict_video
-from ferjax.predict.run_predict import run_predict
 
 Build = Callable[[Path], Path]
 Consume = Callable[[Path, Path], str]
 SIDE = 32
-
-
-def dataset(name: str) -> Consume:
-    def load(path: Path, out: Path) -> str:
-        bundle = load_dataset(name, path, image_size=SIDE)
-        for split in bundle.splits.values():
-            split.read(np.arange(len(split)))
-        return f"{sum(map(len, bundle.splits.values()))} images"
-
-    return load
-
-
-@pytest.fixture(scope="module")
-def predict(small_run: Path) -> Consume:
-    """launch.predict: a row for each picture, whose status says why it has no emotion."""
-
-    def give(path: Path, out: Path) -> str:
-        out.mkdir()
-        given = {"workdir": (str(small_run),), "faces": "whole", "progress": False}
-        run_predict(PredictConfig(out=str(out / "p.csv"), **given), [str(path)], io.StringIO())
-        return (out / "p.csv").read_text("utf-8", "surrogateescape")
-
-    return give
 
 
 def write(path: Path, data: bytes | str) -> Path:
@@ -393,12 +367,13 @@ def video(path: Path, out: Path) -> str:
     return predict_video(PredictConfig(out=str(out / "v.csv"), progress=False), [str(path)])
 
 
-TABLES: dict[str, tuple[dict[str, Any], Consume | None]] = {
-    "csv list": (CSV, dataset("folder")),
-    "jsonl list": (JSONL, dataset("folder")),
-    "csv of pixels": (PIXELS, dataset("fer2013")),
-    "csv of votes": (VOTES, dataset("ferplus")),
-    "text beside images": (TEXTS, dataset("folder")),
+# A text names the data set whose reader gets the file; None: launch.predict gets it.
+TABLES: dict[str, tuple[dict[str, Any], Consume | str | None]] = {
+    "csv list": (CSV, "folder"),
+    "jsonl list": (JSONL, "folder"),
+    "csv of pixels": (PIXELS, "fer2013"),
+    "csv of votes": (VOTES, "ferplus"),
+    "text beside images": (TEXTS, "folder"),
     "csv of predictions": (
         PREDICTIONS, lambda path, out: f"{len(read_predictions(path).ids)} images"),
     "zip": (ZIP, None),
@@ -414,19 +389,21 @@ def test_giving_a_file(kind: str, name: str, give: Any, request: pytest.FixtureR
     if kind == "video":
         pytest.importorskip("av")
     build, ends = table[name] if isinstance(table[name], tuple) else (table[name], "refused")
+    if isinstance(consume, str):
+        consume = request.getfixturevalue("read_data_set")(consume)
     give(kind, build, consume or request.getfixturevalue("predict"), ends)
 
 
-def test_the_good_ones_are_read(tmp_path: Path, predict: Any) -> None:
+def test_the_good_ones_are_read(tmp_path: Path, predict: Any, read_data_set: Any) -> None:
     """Otherwise everything above would be refused for another reason."""
     rows = "".join(f"{k}.png,{('happy', 'sad')[k % 2]},{s}\n" for k, s in enumerate(
         ("train", "train", "val", "val")))  # fmt: skip
     good = listed("a.csv", f"path,label,split\n{rows}")(tmp_path)
-    assert dataset("folder")(good, tmp_path) == "4 images"
+    assert read_data_set("folder")(good, tmp_path) == "4 images"
     lines = [dict(zip(("path", "label", "split"), row.split(","), strict=True))
              for row in rows.splitlines()]  # fmt: skip
     good = listed("b.jsonl", "".join(json.dumps(line) + "\n" for line in lines))(tmp_path)
-    assert dataset("folder")(good, tmp_path) == "4 images"
+    assert read_data_set("folder")(good, tmp_path) == "4 images"
     table = predictions(f"{PREDICTED}a,anger,anger,0.9,0.1\n")(tmp_path)
     assert list(read_predictions(table).ids) == ["a"]
     assert ",read," in predict(zipped({"good.png": PNG})(tmp_path), tmp_path / "zip")

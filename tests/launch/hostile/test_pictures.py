@@ -11,24 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ferjax.config.predict_and_export import PredictConfig
 from ferjax.config.tool_configs import PrepareConfig
-from ferjax.data.registry import load_dataset
-from ferjax.predict.run_predict import run_predict
 from ferjax.tools.prepare_data import run_prepare
 
 Build = Callable[[Path], Path]
 SIDE = 32
-
-
-def dataset(name: str) -> Callable[[Path, Path], str]:
-    def load(path: Path, out: Path) -> str:
-        bundle = load_dataset(name, path, image_size=SIDE)
-        for split in bundle.splits.values():
-            split.read(np.arange(len(split)))
-        return f"{sum(map(len, bundle.splits.values()))} images"
-
-    return load
 
 
 def audit(path: Path, out: Path) -> str:
@@ -37,24 +24,6 @@ def audit(path: Path, out: Path) -> str:
     lines = run_prepare(PrepareConfig(dataset="folder", audit=True, **given))
     assert "x" * 200 not in (out / "audit.md").read_text("utf-8")
     return " ".join(lines)
-
-
-def training(path: Path, out: Path) -> str:
-    """The reader of launch.train, which stops at the first one."""
-    return dataset("folder")(path, out)
-
-
-@pytest.fixture(scope="module")
-def predict(small_run: Path) -> Callable[[Path, Path], str]:
-    """launch.predict: a row for each picture, whose status says why it has no emotion."""
-
-    def give(path: Path, out: Path) -> str:
-        out.mkdir()
-        given = {"workdir": (str(small_run),), "faces": "whole", "progress": False}
-        run_predict(PredictConfig(out=str(out / "p.csv"), **given), [str(path)], io.StringIO())
-        return (out / "p.csv").read_text("utf-8")
-
-    return give
 
 
 def write(path: Path, data: bytes) -> Path:
@@ -203,8 +172,11 @@ names = pytest.mark.parametrize(("kind", "name"), FILES, ids=[f"{a}: {b}" for a,
 
 
 @names
-def test_a_picture_among_training_images(kind: str, name: str, give: Any) -> None:
-    give(kind, beside_good(kind, PICTURES[kind][name]), training)
+def test_a_picture_among_training_images(
+    kind: str, name: str, give: Any, read_data_set: Any
+) -> None:
+    """The reader of launch.train stops at the first one."""
+    give(kind, beside_good(kind, PICTURES[kind][name]), read_data_set("folder"))
 
 
 @names
