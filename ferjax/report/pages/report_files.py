@@ -58,8 +58,9 @@ def write_seeds_and_folds_report(report: Mapping[str, Any], directory: Path) -> 
       report: `title`, `summary`, `kind` (`seed` or `fold`), `rows` [{kind: number, `directory`
         (relative), `<split>_<which>_<score>`: number ...}], `mean` and `deviation`
         {`<split>_<which>_<score>`: number or None}, `scores` {split: {which: {`mean` and
-        `deviation`: {score of `HEADLINE`: number or None}}}}, `pooled` (`scores(...)` or None), `figures`,
-        `protocol`, `warnings`. The keys of `mean` are the table's columns. Scores are rates in
+        `deviation`: {score of `HEADLINE`: number or None}}}}, `pooled`
+        (`scores(...)` or None), `figures`, `protocol`, `warnings`. The keys of `mean` are the
+        columns of the table. Scores are rates in
         [0, 1], except those that end in `loss` or `epoch`.
       directory: the directory that contains the run directories.
 

@@ -29,8 +29,9 @@ def seeds_and_folds_report(kind: str, reports: Mapping[int, Mapping[str, Any]]) 
     Returns:
       The report for `write_seeds_and_folds_report`: accuracy and macro-F1 of every split and
       checkpoint, one row for each run, their mean, and their sample standard deviation (None for a
-      single run); `scores` has mean and deviation of every headline score. For folds also `pooled`: the scores over the test images of all folds; each image
-      is predicted by the run that did not train on it.
+      single run); `scores` has mean and deviation of every headline score. For folds also
+      `pooled`: the scores over the test images of all folds; each image is predicted by the run
+      that did not train on it.
     """
     rows = [
         {kind: number, "directory": run_folder(kind, number), **_rates(report["results"])}
