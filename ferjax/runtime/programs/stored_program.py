@@ -5,8 +5,9 @@ traced and lowered before JAX knows its key, which takes longer than all else of
 Here the key is what a program is made from: the facts that the caller gives, the arguments' shapes
 and placement, and the surroundings of this process. A change of any of them is another file.
 
-Programs are kept where FERJAX_PROGRAMS is 1, which the commands of `launch` set: a process that
-replaces functions of ferjax while it runs would be given programs of the original ones.
+Programs are kept where FERJAX_PROGRAMS is 1, which the commands of `launch` set, except for
+`--import`: the key knows the sources of ferjax alone, so that a process with functions of its own,
+or one that replaces some of ferjax's, would be given programs of earlier ones.
 """
 
 import functools
@@ -59,6 +60,11 @@ class Program:
 def enable_stored_programs() -> None:
     """Keeps programs between processes, unless FERJAX_PROGRAMS is set to 0."""
     os.environ.setdefault(_SWITCH, "1")
+
+
+def keep_no_programs() -> None:
+    """Keeps no programs in this process and those that it starts."""
+    os.environ[_SWITCH] = "0"
 
 
 def named_for_storing(
