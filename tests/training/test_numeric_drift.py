@@ -28,11 +28,19 @@ from ferjax.training.state import init_variables
 STEPS, BATCH, SIDE = 6, 16, 12
 SPEC = InputSpec((SIDE, SIDE), SIDE, 1, (0.5,), (0.25,))
 RECORDED_WITH = "jaxlib 0.10.2, float32, x86-64 CPU, 2026-11-29"
-# Relative. Optimised and unoptimised programs of that jaxlib differ by less than a tenth of it.
-BAND = 1e-4
+# Relative. LLVM's optimisations of that jaxlib, which tests leave out, change the losses by 2e-7; a
+# sum in half precision changes them by 1e-3.
+BAND = 1e-5
 RECORDED: dict[str, tuple[float, ...]] = {
-    "no random numbers": (),
-    "seed 0, dropout and augmentation": (),
+    "no random numbers": (1.1229823, 1.0574629, 0.9933522, 0.9052106, 0.7857329, 0.6656595),
+    "seed 0, dropout and augmentation": (
+        1.1398867,
+        1.0454599,
+        1.0799696,
+        1.0883590,
+        1.1130519,
+        1.0261424,
+    ),
 }
 
 

@@ -96,8 +96,13 @@ if Path("export/golden.stablehlo").is_file():
     found["stablehlo"] = np.stack([np.asarray(column) for column in columns], 1)
 np.savez("export_probabilities.npz", **found)
 """
-# What a run directory needs, beside the pages and pictures that anybody can draw again.
-_LEFT_OUT = (".png", ".html", ".md", ".lock")
+SNIPPETS = {
+    PREDICT: "-c PREDICT of make_golden.py",
+    CONVERT: "-c CONVERT of make_golden.py",
+    READ_EXPORT: "-c READ_EXPORT of make_golden.py",
+}
+# What nothing is read from: pages, pictures and examples.
+_LEFT_OUT = (".png", ".html", ".md", ".lock", ".py")
 
 
 def main() -> None:
@@ -125,7 +130,8 @@ def main() -> None:
             environment = {**os.environ, "PYTHONPATH": str(work / "tree"), "JAX_PLATFORMS": "cpu"}
             environment.pop("JAX_NUM_CPU_DEVICES", None)
             subprocess.run([sys.executable, *arguments], cwd=work, env=environment, check=True)
-            commands.append("python " + (" ".join(arguments) if arguments[0] == "-m" else "-c ..."))
+            what = SNIPPETS.get(arguments[1]) or " ".join(arguments)
+            commands.append(f"python {what}")
 
         formats = [part for part in PARTS[2:] if part in parts]
         if "run" in parts or formats:

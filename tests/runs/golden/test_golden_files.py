@@ -32,7 +32,7 @@ from ferjax.training.run_directory.metrics_jsonl import read_lines
 
 HERE = Path(__file__).parent
 CLASSES = ("anger", "happiness", "sadness")
-MOST_BYTES = 300_000
+MOST_BYTES = 260_000
 Unpack = Callable[[str], Path]
 
 
@@ -88,7 +88,8 @@ def recorded(folder: Path, name: str) -> dict[str, np.ndarray]:
 
 
 def test_every_archive_says_which_commit_and_commands_made_it() -> None:
-    assert min(map(len, (RUNS, CONVERTED, WEIGHTS, PROGRAMS))) >= 2
+    assert min(map(len, (RUNS, CONVERTED, WEIGHTS))) >= 2
+    assert PROGRAMS
     made = {path.stem: json.loads(path.read_text("utf-8")) for path in HERE.glob("*.json")}
     assert set(made) == {*RUNS, *CONVERTED, *EXPORTS}
     for facts in made.values():
