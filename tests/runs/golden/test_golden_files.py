@@ -22,7 +22,9 @@ from PIL import Image
 from ferjax.config.json_file import config_from_json
 from ferjax.config.predict_and_export import ExportConfig
 from ferjax.config.tool_configs import EvalConfig
+from ferjax.config.train_config import TrainConfig
 from ferjax.convert.weights import load_pretrained
+from ferjax.errors import UserError
 from ferjax.experiment import run_evaluate, run_train
 from ferjax.export.run_export import run_export
 from ferjax.models.resnet import ResNet18
@@ -33,6 +35,8 @@ from ferjax.training.run_directory.metrics_jsonl import read_lines
 HERE = Path(__file__).parent
 CLASSES = ("anger", "happiness", "sadness")
 MOST_BYTES = 260_000
+# Until 2026-11-25 the state of an optimizer had no phases.
+NOT_RESUMED = ["2026-11-21"]
 Unpack = Callable[[str], Path]
 
 
@@ -119,30 +123,71 @@ def test_a_run_of_an_earlier_commit_gives_the_same_numbers(
     assert new["classes"] == old["selected"]["classes"] == list(CLASSES)
 
 
+@pytest.fixture
+def finished_run(unpack: Unpack, data_dir: str) -> Callable[[str], TrainConfig]:
+    """Returns a function name of an archive → config that resumes its run where it lies now."""
+
+    def config_of(name: str) -> TrainConfig:
+        run_dir = unpack(name) / "run"
+        own = config_from_json((run_dir / "config.json").read_text("utf-8"), "config.json")
+        places = {"data_dir": data_dir, "workdir": str(run_dir)}
+        return replace(own, **places, resume=True, progress=False)
+
+    return config_of
+
+
+def contents(run_dir: Path) -> dict[str, bytes]:
+    """Returns the bytes of every file of a run, by its path."""
+    files = (path for path in run_dir.rglob("*") if path.is_file() and path.name != ".lock")
+    return {str(path.relative_to(run_dir)): path.read_bytes() for path in files}
+
+
 @pytest.mark.parametrize("name", RUNS)
-def test_a_run_of_an_earlier_commit_is_finished_and_goes_on(
-    name: str, unpack: Unpack, data_dir: str, no_figures: None
+def test_a_finished_run_of_an_earlier_commit_is_returned_as_it_is(
+    name: str, finished_run: Callable[[str], TrainConfig]
 ) -> None:
-    """With --resume it is returned as it is; with more --epochs it is trained on."""
-    run_dir = unpack(name) / "run"
-    text, report = (run_dir / "config.json").read_text("utf-8"), run_dir / "report.json"
-    before = report.read_bytes(), (run_dir / "metrics.jsonl").read_bytes()
-    own = replace(
-        config_from_json(text, "config.json"),
-        data_dir=data_dir,
-        workdir=str(run_dir),
-        resume=True,
-        progress=False,
-    )
-    finished = run_train(own, jax.devices()[:1])
-    assert {key: finished[key] for key in json.loads(before[0])} == json.loads(before[0])
-    assert (report.read_bytes(), (run_dir / "metrics.jsonl").read_bytes()) == before
-    run_train(replace(own, epochs=own.epochs + 1), jax.devices()[:1])
-    assert (run_dir / "metrics.jsonl").read_bytes().startswith(before[1])
+    config = finished_run(name)
+    before = contents(Path(str(config.workdir)))
+    report = json.loads(before["report.json"])
+    found = run_train(config, jax.devices()[:1])
+    assert {key: found[key] for key in report} == report
+    assert contents(Path(str(config.workdir))) == before
+
+
+@pytest.mark.parametrize("name", [name for name in RUNS if name not in NOT_RESUMED])
+def test_a_run_of_an_earlier_commit_goes_on(
+    name: str, finished_run: Callable[[str], TrainConfig], no_figures: None
+) -> None:
+    config = finished_run(name)
+    run_dir = Path(str(config.workdir))
+    before = (run_dir / "metrics.jsonl").read_bytes()
+    run_train(replace(config, epochs=config.epochs + 1), jax.devices()[:1])
+    assert (run_dir / "metrics.jsonl").read_bytes().startswith(before)
     train = [line for line in read_lines(run_dir) if line["split"] == "train"]
-    assert [line["epoch"] for line in train] == list(range(1, own.epochs + 2))
+    assert [line["epoch"] for line in train] == list(range(1, config.epochs + 2))
     # It goes on from the weights of the last epoch, and not from new ones.
     assert train[-1]["loss"] < 1.2 * train[-2]["loss"] < train[0]["loss"]
+
+
+@pytest.mark.parametrize("name", NOT_RESUMED)
+def test_a_run_that_cannot_go_on_is_refused_and_left_as_it_was(
+    name: str, finished_run: Callable[[str], TrainConfig], no_figures: None
+) -> None:
+    """Its optimizer kept its state in another structure; its network is read all the same."""
+    config = finished_run(name)
+    run_dir = Path(str(config.workdir))
+    before = contents(run_dir)
+    with pytest.raises(
+        UserError, match=r"cannot be resumed\. launch\.evaluate and launch\.predict"
+    ):
+        run_train(replace(config, epochs=config.epochs + 1), jax.devices()[:1])
+    assert contents(run_dir) == before
+    # Its own command still finds it finished.
+    run_train(config, jax.devices()[:1])
+    # As the message says: a new run starts from it.
+    own = {"workdir": str(run_dir.with_name("new")), "pretrained": str(run_dir)}
+    report = run_train(replace(config, **own, resume=False, epochs=1), jax.devices()[:1])
+    assert str(run_dir) in " ".join(report["protocol"]["weights' origin"])
 
 
 @pytest.mark.parametrize("name", RUNS)
