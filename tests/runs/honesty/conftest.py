@@ -18,16 +18,16 @@ from ferjax.experiment import run_train
 
 # Three emotions that a small network tells apart after seconds.
 CLASSES = ("happiness", "sadness", "surprise")
-COUNTS = {"train": 600, "val": 90, "test": 210}
+COUNTS = {"train": 360, "val": 60, "test": 210}
 SETTINGS: dict[str, Any] = dict(
-    epochs=12,
+    epochs=6,
     eval_every=3,
-    batch_size=40,
+    batch_size=10,
     optimizer="adam",
     learning_rate=2e-3,
     schedule="cosine",
     augment="none",
-    dropout=0.2,
+    dropout=0.1,
     channels=1,
     limit=None,
 )

@@ -29,5 +29,5 @@ def test_permuted_labels_give_chance_and_true_labels_do_not(
         assert low <= hits <= high, f"{which}: {hits} of {count} right, {low} to {high} by chance"
     # With the same faces, settings and seed, true labels are learned.
     learned = json.loads((true_run / "report.json").read_text("utf-8"))["results"]["test"]
-    assert learned["selected"]["accuracy"] > 0.75
+    assert learned["selected"]["accuracy"] > 0.65
     assert learned["selected"]["accuracy"] * count > high
