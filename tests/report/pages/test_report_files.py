@@ -120,12 +120,17 @@ def with_certainty():
             "reliability": [],
             "by_class": [
                 {
-                    "class": name,
-                    "classwise_error": error,
-                    "predicted": predicted,
-                    "top_label_error": top,
-                }
-                for name, error, predicted, top in (("anger", 0.125, 7, 0.25), ("a|b", 0.5, 0, None))
+                    "class": "anger",
+                    "classwise_error": 0.125,
+                    "predicted": 7,
+                    "top_label_error": 0.25,
+                },
+                {
+                    "class": "a|b",
+                    "classwise_error": 0.5,
+                    "predicted": 0,
+                    "top_label_error": None,
+                },
             ],
         },
         "headline": {

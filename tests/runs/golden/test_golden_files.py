@@ -20,6 +20,7 @@ from jax import export
 from PIL import Image
 
 from ferjax.config.json_file import config_from_json
+from ferjax.config.phases import total_epochs
 from ferjax.config.predict_and_export import ExportConfig
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
@@ -159,12 +160,12 @@ def test_a_run_of_an_earlier_commit_goes_on(
     name: str, finished_run: Callable[[str], TrainConfig], no_figures: None
 ) -> None:
     config = finished_run(name)
-    run_dir = Path(str(config.workdir))
+    run_dir, epochs = Path(str(config.workdir)), total_epochs(config)
     before = (run_dir / "metrics.jsonl").read_bytes()
-    run_train(replace(config, epochs=config.epochs + 1), jax.devices()[:1])
+    run_train(replace(config, epochs=epochs + 1), jax.devices()[:1])
     assert (run_dir / "metrics.jsonl").read_bytes().startswith(before)
     train = [line for line in read_lines(run_dir) if line["split"] == "train"]
-    assert [line["epoch"] for line in train] == list(range(1, config.epochs + 2))
+    assert [line["epoch"] for line in train] == list(range(1, epochs + 2))
     # It goes on from the weights of the last epoch, and not from new ones.
     assert train[-1]["loss"] < 1.2 * train[-2]["loss"] < train[0]["loss"]
 
@@ -180,7 +181,7 @@ def test_a_run_that_cannot_go_on_is_refused_and_left_as_it_was(
     with pytest.raises(
         UserError, match=r"cannot be resumed\. launch\.evaluate and launch\.predict"
     ):
-        run_train(replace(config, epochs=config.epochs + 1), jax.devices()[:1])
+        run_train(replace(config, epochs=total_epochs(config) + 1), jax.devices()[:1])
     assert contents(run_dir) == before
     # Its own command still finds it finished.
     run_train(config, jax.devices()[:1])
@@ -215,7 +216,7 @@ def test_weights_that_an_earlier_commit_converted_give_the_same_logits(
     assert (weights.num_classes, weights.fields) == (3, {"bn_eps": 1e-5})
     model = ResNet18(num_classes=3, widths=(4, 4, 4, 4), **weights.fields)
     faces = np.tile(images[:4], (1, 2, 2, 3)).astype(np.float32) / 255
-    logits = model.apply(unflatten(weights.variables), faces, train=False)
+    logits: Any = model.apply(unflatten(weights.variables), faces, train=False)
     expected = recorded(folder, "converted_logits")["logits"]
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
 
@@ -244,7 +245,7 @@ def test_a_program_of_an_earlier_commit_runs_in_this_jax(
 ) -> None:
     folder = unpack(name)
     program = export.deserialize(bytearray((folder / "export" / "golden.stablehlo").read_bytes()))
-    found = program.call(images)
+    found: Any = program.call(images)
     assert tuple(found) == CLASSES
     expected = recorded(folder, "export_probabilities")["stablehlo"]
     np.testing.assert_allclose(np.stack([*found.values()], 1), expected, atol=1e-5)

@@ -59,8 +59,8 @@ def train_with(
 
     def train(run_dir: Path, changed: Mapping[str, np.ndarray]) -> dict[str, Any]:
         labels = {**true_labels, **changed}
-        arrays = {name: (images[name], labels[name]) for name in images}
-        bundle = bundle_from_arrays(CLASSES, **arrays)
+        arrays = [(images[name], labels[name]) for name in ("train", "val", "test")]
+        bundle = bundle_from_arrays(CLASSES, *arrays)
         entry = replace(DATASETS["synthetic"], load=lambda *_, **__: bundle)
         with pytest.MonkeyPatch.context() as patch, without_figures():
             patch.setitem(DATASETS, "synthetic", entry)

@@ -81,8 +81,8 @@ def test_both_runs_have_the_same_files_and_the_same_bits(
         one, other = (load_run(run, which) for run in (true_run, poisoned_run))
         jax.tree.map(np.testing.assert_array_equal, one.variables, other.variables)
     for step in map(int, filter(str.isdigit, steps[0])):
-        metas = [read_meta(run, step)[1] for run in (true_run, poisoned_run)]
-        assert {place.split(".")[0] for place in differences(*metas)} <= MEASURED_IN_META
+        one, other = (read_meta(run, step)[1] for run in (true_run, poisoned_run))
+        assert {place.split(".")[0] for place in differences(one, other)} <= MEASURED_IN_META
     lines = [
         [{k: v for k, v in line.items() if k not in MEASURED_IN_LINES} for line in read_lines(run)]
         for run in (true_run, poisoned_run)
