@@ -12,10 +12,11 @@ import numpy as np
 from ferjax.errors import UserError
 from ferjax.report.calibration import (
     calibration_scores,
-    cross_fitted_calibration,
+    cross_fitted,
     fit_temperature,
     softmax,
 )
+from ferjax.report.calibration_by_class import calibration_by_class
 from ferjax.report.prediction_sets import (
     conformal_quantiles,
     cross_fitted_coverage,
@@ -57,8 +58,8 @@ def calibrated_scores(
 
     Returns:
       `fitted_on`, `temperature` (of all images, where halves have two), `negative_log_likelihood`,
-      `brier_score`, `expected_calibration_error`, and `sets`, from `measured_coverage`, or None
-      where the images are too few for sets of 90 %.
+      `brier_score`, `expected_calibration_error`, `by_class`, from `calibration_by_class`, and
+      `sets`, from `measured_coverage`, or None where the images are too few for sets of 90 %.
     """
     logits, labels = _logits(result), result.labels
     if fit is None and len(labels) < 2:
@@ -74,15 +75,13 @@ def calibrated_scores(
             coverage = cross_fitted_coverage(probabilities, labels, COVERAGE, classes)
     except UserError:  # so few images allow no such coverage
         coverage = None
-    found = (
-        calibration_scores(probabilities, labels)
-        if fit
-        else cross_fitted_calibration(logits, labels)
-    )
+    judged = probabilities if fit else cross_fitted(logits, labels, fit_temperature, softmax)
+    found = calibration_scores(judged, labels)
     return {
         "fitted_on": fit["fitted_on"] if fit else _HALVES,
         "temperature": temperature,
         **{name: value for name, value in found.items() if name != "reliability"},
+        "by_class": calibration_by_class(judged, labels, classes),
         "sets": coverage,
     }
 

@@ -12,6 +12,7 @@ from ferjax.data.audit.split_overlap import exact_overlap
 from ferjax.data.splits.class_counts import absent_class_warnings
 from ferjax.data.splits.protocols.registry import protocol_rows, selects_on_test
 from ferjax.data.splits.split import DatasetBundle, shared_subjects
+from ferjax.evaluation.renumbered_labels import renumbering_warnings
 from ferjax.images.test_time_augmentation import VIEWS
 from ferjax.recipes import RECIPES
 from ferjax.runtime.variable_tree import flatten, split_tree
@@ -180,7 +181,8 @@ def warnings_of(
         recalls = [row["recall"] for row in kinds["selected"]["per_class"] if row["support"]]
         if len(recalls) > 1 and max(recalls) == 1 and sum(recalls) == 1:
             found.append(f"on {name} the network predicts one class for every image")
-    return found
+    confusions = {name: kinds["selected"]["confusion"] for name, kinds in results.items()}
+    return [*found, *renumbering_warnings(confusions, bundle.classes)]
 
 
 def summarise(results: Mapping[str, Mapping[str, Any]]) -> str:

@@ -10,6 +10,7 @@ from ferjax.data.splits.split import Split
 from ferjax.evaluation.calibrated_scores import calibrated_scores
 from ferjax.evaluation.vote_agreement import vote_agreement
 from ferjax.report.calibration import calibration_scores, reliability_bins
+from ferjax.report.calibration_by_class import calibration_by_class
 from ferjax.report.figures.confusion_matrix import draw_confusion
 from ferjax.report.figures.image_grids import draw_mistakes
 from ferjax.report.figures.ranking_curves import draw_ranking
@@ -86,7 +87,10 @@ def epoch_scores(
         "epoch": epoch,
         "loss": result.loss,
         "headline": headline_scores(result.probabilities, result.labels, classes),
-        "calibration": calibration_scores(result.probabilities, result.labels),
+        "calibration": {
+            **calibration_scores(result.probabilities, result.labels),
+            "by_class": calibration_by_class(result.probabilities, result.labels, classes),
+        },
         **agreement,
     }
 

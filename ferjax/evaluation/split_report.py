@@ -30,6 +30,7 @@ from ferjax.evaluation.judged_runs import (
 )
 from ferjax.evaluation.predictions_csv import COLUMNS, write_predictions_csv
 from ferjax.evaluation.protocol import summarise
+from ferjax.evaluation.renumbered_labels import renumbering_warnings
 from ferjax.evaluation.scores_and_figures import judged_results, mistakes_figure, split_figures
 from ferjax.evaluation.seen_in_training import describe_seen, describe_seen_by_weights
 from ferjax.report.environment import describe_environment
@@ -112,6 +113,7 @@ def report_split(config: EvalConfig) -> dict[str, Any]:
     trained_on, seen = _seen(config, judged, each_data, shown)
     warnings = [warning for each in each_data for warning in each.warnings]
     warnings += [*seen, *absent_class_warnings({split.name: shown}, classes, None)]
+    warnings += renumbering_warnings({split.name: result.confusion}, classes)
     warnings = list(dict.fromkeys(warnings))  # of several runs once
     found = _Found(judged, data, shown, classes, result, notes, devices, trained_on, warnings)
     return on_first(lambda: _write(config, found))

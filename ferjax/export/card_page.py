@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ferjax.export.model_card import LEAST
+from ferjax.report.pages.calibration_sections import CALIBRATION_HEADER, CALIBRATION_NOTE
 from ferjax.report.pages.markdown_tables import decimal, escape, key_value_table, percentage, table
 
 
@@ -53,16 +54,21 @@ def card_page(name: str, card: Mapping[str, Any]) -> str:
                 agreement["annotator_with_majority_of_others"]
             ),
         }
+    # Cards of earlier versions state no calibration of each emotion.
+    by_class = {row["class"]: row for row in (calibration or {}).get("by_class", ())}
     rows = [
         [
             escape(row["class"]),
             percentage(row["recall"]),
             percentage(row["precision"]),
             percentage(sets["by_class"][row["class"]] if sets else None),
+            *(_calibration_cells(by_class[row["class"]]) if by_class else ()),
             f"{row['support']:,}",
         ]
         for row in found["per_class"]
     ]
+    header = ["emotion", "recall", "precision", "in its set"]
+    header += CALIBRATION_HEADER if by_class else []
     confusion = [
         [escape(name), *map(str, counts)]
         for name, counts in zip(card["classes"], found["confusion"], strict=True)
@@ -77,7 +83,8 @@ def card_page(name: str, card: Mapping[str, Any]) -> str:
         if sets
         else f"Val has fewer than {LEAST} images, too few to state calibration and coverage.",
         *(f"Warning: {escape(warning)}." for warning in found["warnings"]),
-        table(["emotion", "recall", "precision", "in its set", "images"], rows),
+        table([*header, "images"], rows),
+        *([CALIBRATION_NOTE] if by_class else []),
         "Confusion matrix (rows: true, columns: predicted)",
         table(["", *map(escape, card["classes"])], confusion),
         *_speed(card["speed"]),
@@ -90,6 +97,11 @@ def card_page(name: str, card: Mapping[str, Any]) -> str:
         key_value_table(card["licence"], ("of", "")),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _calibration_cells(row: Mapping[str, Any]) -> list[str]:
+    errors = (row["classwise_error"], row["top_label_error"])
+    return [*map(decimal, errors), f"{row['predicted']:,}"]
 
 
 def network_text(card: Mapping[str, Any]) -> str:

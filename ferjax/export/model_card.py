@@ -16,7 +16,13 @@ from ferjax.evaluation.evaluated_data import EvaluatedData
 from ferjax.evaluation.network_costs import describe_network
 from ferjax.evaluation.vote_agreement import vote_agreement
 from ferjax.export.card_limits import limited_training, limits_of
-from ferjax.report.calibration import cross_fitted_calibration
+from ferjax.report.calibration import (
+    calibration_scores,
+    cross_fitted,
+    fit_temperature,
+    softmax,
+)
+from ferjax.report.calibration_by_class import calibration_by_class
 from ferjax.report.intervals import wilson_interval
 from ferjax.report.prediction_sets import conformal_quantiles, cross_fitted_coverage
 from ferjax.report.scores import scores
@@ -149,9 +155,20 @@ def _scores(
         "also_in_train": len(repeated),
         "accuracy_without_those": float(np.delete(right, repeated).mean()),
         "accuracy_of_the_run": evaluation(before, labels).accuracy,
-        "calibration": cross_fitted_calibration(before, labels) if enough else None,
+        "calibration": _calibration(before, labels, classes) if enough else None,
         "prediction_sets": cross_fitted_coverage(probabilities, labels, COVERAGE, classes)
         if enough
         else None,
         "votes": None if votes is None else vote_agreement(probabilities, votes, classes),
+    }
+
+
+def _calibration(
+    before: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]
+) -> dict[str, Any]:
+    """Returns calibration scores, of each class too; half of the images fit the other half's."""
+    probabilities = cross_fitted(before, labels, fit_temperature, softmax)
+    return {
+        **calibration_scores(probabilities, labels),
+        "by_class": calibration_by_class(probabilities, labels, classes),
     }

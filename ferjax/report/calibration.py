@@ -9,12 +9,13 @@ References:
   Brier, "Verification of Forecasts Expressed in Terms of Probability", 1950.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
 
-BINS = 15
+from ferjax.report.confidence_bins import BINS, binned, error_of_bins
+
 # The temperatures among which the best one is searched.
 LOWEST, HIGHEST = 0.01, 100.0
 _HALVINGS = 50
@@ -53,45 +54,20 @@ def expected_calibration_error(
     return error_of_bins(reliability_bins(probabilities, labels, bins))
 
 
-def error_of_bins(reliability: Sequence[Mapping[str, Any]]) -> float:
-    """Returns the expected calibration error of the list that `reliability_bins` returns."""
-    filled = [row for row in reliability if row["count"]]
-    gaps = [row["count"] * abs(row["confidence"] - row["accuracy"]) for row in filled]
-    return float(sum(gaps) / sum(row["count"] for row in filled))
-
-
 def reliability_bins(
     probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS
 ) -> list[dict[str, Any]]:
     """Returns what images of similar confidence have in common, for bins of equal width.
 
     Returns:
-      A dictionary for each bin: `low`, `high` (a confidence c is in it if low < c <= high),
-      `count` of images, their mean `confidence`, and `accuracy`, the share of them whose most
-      probable class is the true one (of equally probable classes the first). The last two are None
-      in an empty bin.
+      As `binned`: a dictionary for each bin, whose `accuracy` is the share of its images whose most
+      probable class is the true one (of equally probable classes the first).
 
     Raises:
       ValueError: as `calibration_scores`, or no bins.
     """
     probabilities, labels = checked(probabilities, labels)
-    if bins < 1:
-        raise ValueError(f"{bins} bins: expected 1 or more")
-    confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
-    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    rows = []
-    for k in range(bins):
-        inside = bin_of == k
-        rows.append(
-            {
-                "low": k / bins,
-                "high": (k + 1) / bins,
-                "count": int(inside.sum()),
-                "confidence": float(confidence[inside].mean()) if inside.any() else None,
-                "accuracy": float(right[inside].mean()) if inside.any() else None,
-            }
-        )
-    return rows
+    return binned(probabilities.max(1), probabilities.argmax(1) == labels, bins)
 
 
 def brier_score(probabilities: np.ndarray, labels: np.ndarray) -> float:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ferjax.report.calibration import BINS, checked
+from ferjax.report.calibration import checked
+from ferjax.report.confidence_bins import BINS, bin_numbers
 
 # Score → its name in reports, in their order.
 HEADLINE = {
@@ -108,8 +109,7 @@ def prepared(probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[st
     before = np.arange(k) < labels[:, None]
     rank = (probabilities > of_true).sum(1) + ((probabilities == of_true) & before).sum(1)
     confidence = probabilities.max(1)
-    bin_of = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
-    in_bin = np.arange(BINS)[:, None] == bin_of
+    in_bin = np.arange(BINS)[:, None] == bin_numbers(confidence)
     gaps = in_bin * (confidence - (predicted == labels))
     surprise = -np.log(np.maximum(of_true[:, 0], np.finfo(np.float64).tiny))
     brier = ((probabilities - np.eye(k)[labels]) ** 2).sum(1)

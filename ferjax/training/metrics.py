@@ -44,9 +44,16 @@ def evaluation(logits: np.ndarray, labels: np.ndarray) -> Evaluation:
     """Returns probabilities and loss of logits float [N, K] against labels int [N], in float64.
 
     Raises:
-      UserError: a label that is no column of the logits; numpy would count -1 as the last class.
+      UserError: no images, shapes that do not fit, which numpy would stretch or cut to each other;
+        a label that is no column of the logits: numpy would count -1 as the last class.
     """
-    if len(labels) and not 0 <= np.min(labels) <= np.max(labels) < logits.shape[-1]:
+    logits, labels = np.asarray(logits), np.asarray(labels)
+    if logits.ndim != 2 or labels.shape != logits.shape[:1] or not labels.size:
+        raise UserError(
+            f"logits {logits.shape} and labels {labels.shape} do not fit: expected [N, K] and [N],"
+            " a row and a label for each of one or more images."
+        )
+    if not 0 <= np.min(labels) <= np.max(labels) < logits.shape[-1]:
         raise UserError(
             f"labels lie between {np.min(labels)} and {np.max(labels)}: expected 0 to"
             f" {logits.shape[-1] - 1}, the columns of the logits."

@@ -13,6 +13,7 @@ from ferjax.report.calibration import (
     fit_temperature,
     softmax,
 )
+from ferjax.report.calibration_by_class import calibration_by_class
 from ferjax.report.prediction_sets import conformal_quantiles, prediction_sets, threshold
 from ferjax.training.metrics import Evaluation, evaluation
 
@@ -40,6 +41,9 @@ def test_what_is_fitted_on_val_is_measured_on_test() -> None:
     expected = calibration_scores(softmax(others, temperature), test.labels)
     for name in ("negative_log_likelihood", "brier_score", "expected_calibration_error"):
         assert found[name] == pytest.approx(expected[name], rel=1e-5)
+    by_class = calibration_by_class(softmax(others, temperature), test.labels, CLASSES)
+    for own, row in zip(found["by_class"], by_class, strict=True):
+        assert own == pytest.approx(row, rel=1e-5)
     before = calibration_scores(test.probabilities, test.labels)
     assert found["expected_calibration_error"] < before["expected_calibration_error"] / 3
     table = conformal_quantiles(softmax(logits, temperature), val.labels)

@@ -1,6 +1,7 @@
 """A run and shipped weights exported, and all that can be done with the files."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -73,6 +74,28 @@ def test_the_card_says_what_the_written_file_scores(exported: Path, card: dict[s
     assert not report["warnings"]
     # No place of the machine that trained it.
     assert all(card["config"][name] is None for name in ("data_dir", "workdir", "cache_dir"))
+
+
+def test_the_card_states_the_calibration_of_each_emotion(
+    exported: Path, card: dict[str, Any]
+) -> None:
+    """Of probabilities whose temperature was fitted on the other half of val."""
+    rows = card["scores"]["calibration"]["by_class"]
+    assert [row["class"] for row in rows] == card["classes"]
+    assert sum(row["predicted"] for row in rows) == card["scores"]["count"]
+    errors = [row["top_label_error"] or 0 for row in rows]
+    assert card["scores"]["calibration"]["expected_calibration_error"] <= max(errors)
+    page = (exported / "mine.md").read_text()
+    assert "| in its set | classwise calibration error | of its answers | answers |" in page
+    for row in rows:
+        shown = "–" if row["top_label_error"] is None else f"{row['top_label_error']:.4f}"
+        cells = f"{row['classwise_error']:.4f} | {shown} | {row['predicted']}"
+        assert re.search(rf"^\| {row['class']} \|.*\| {re.escape(cells)} \|", page, re.M)
+    assert "(Kull et al., 2019)" in page
+    # What every card says: data, votes where there are any, errors, limits.
+    for words in ("trained on", "| emotion | recall | precision |", "must not be used for"):
+        assert words in page
+    assert any("expression" in line and "emotion" in line for line in card["limits"])
 
 
 def test_the_temperature_makes_val_likelier(exported: Path, tiny_run: Path) -> None:

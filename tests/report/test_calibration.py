@@ -11,7 +11,6 @@ from ferjax.report.calibration import (
     calibration_scores,
     cross_fitted,
     cross_fitted_calibration,
-    error_of_bins,
     expected_calibration_error,
     fit_temperature,
     negative_log_likelihood,
@@ -19,6 +18,7 @@ from ferjax.report.calibration import (
     softmax,
     stratified_halves,
 )
+from ferjax.report.confidence_bins import error_of_bins
 
 SCORES = (expected_calibration_error, brier_score, negative_log_likelihood)
 

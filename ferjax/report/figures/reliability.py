@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from ferjax.report.calibration import error_of_bins
+from ferjax.report.confidence_bins import error_of_bins
 from ferjax.report.figures.epoch_axes import empty_axes, percent_axis
 from ferjax.report.figures.style import CORRECT, FAINT, MUTED, WRONG, axes_at, saved_figure
 from ferjax.report.intervals import wilson_interval

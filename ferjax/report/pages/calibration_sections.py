@@ -16,6 +16,15 @@ from ferjax.report.pages.markdown_tables import (
 Results = Mapping[str, Mapping[str, Mapping[str, Any]]]
 # Scores that are no shares of images.
 _DECIMALS = ("cohen_kappa", "roc_auc", "negative_log_likelihood", "brier_score")
+# Columns of the calibration of each emotion, and what they mean.
+CALIBRATION_HEADER = ["classwise calibration error", "of its answers", "answers"]
+CALIBRATION_NOTE = (
+    "The classwise calibration error of an emotion is the distance, on average over all images,"
+    " between its probability and its share among the images of similar probability (Kull et al.,"
+    " 2019): small for an emotion that is rare. That of its answers is of the images alone that are"
+    " predicted as the emotion (Gupta and Ramdas, 2022); it is above 0 by chance where answers are"
+    " few."
+)
 _CALIBRATION = ("negative_log_likelihood", "brier_score", "expected_calibration_error")
 
 
@@ -91,7 +100,7 @@ def certainty(results: Results) -> Iterator[str]:
 
 
 def calibration(results: Results) -> Iterator[str]:
-    """Yields calibration before and after a temperature, and prediction sets, as two tables.
+    """Yields calibration before and after a temperature, by emotion, and prediction sets.
 
     Args:
       results: split → weights → scores; the rows are those with `calibrated`, or where none has it
@@ -99,12 +108,17 @@ def calibration(results: Results) -> Iterator[str]:
     """
     header = ["split", "weights", "probabilities", "temperature"]
     header += ["negative log-likelihood", "Brier score", "calibration error"]
-    rows, sets = [], []
+    rows, emotions, sets = [], [], []
     fitted = [each for each in _with("calibrated", results) if each[2]["calibrated"]]
     for split, kind, scores in fitted or list(_with("calibration", results)):
         name = [escape(split), escape(kind)]
         plain = [headline_number(key, scores["calibration"][key]) for key in _CALIBRATION]
         rows.append([*name, "as the network gives them", "–", *plain])
+        # The probabilities that a table of predictions has; earlier reports state none by emotion.
+        for row in scores["calibration"].get("by_class", ()):
+            errors = (row["classwise_error"], row["top_label_error"])
+            cells = [escape(row["class"]), *map(percentage, errors), f"{row['predicted']:,}"]
+            emotions.append([*name, *cells])
         if not (found := scores.get("calibrated")):
             continue
         where = escape(found["fitted_on"])
@@ -118,6 +132,10 @@ def calibration(results: Results) -> Iterator[str]:
     if rows:
         yield "## Calibration"
         yield table(header, rows, numbers_from=3)
+    if emotions:
+        yield "By emotion, of the probabilities as the network gives them:"
+        yield table(["split", "weights", "emotion", *CALIBRATION_HEADER], emotions, numbers_from=3)
+        yield CALIBRATION_NOTE
     if sets:
         yield (
             "Prediction sets hold as many of the most probable emotions as it takes to hold the"

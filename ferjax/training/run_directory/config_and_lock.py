@@ -173,8 +173,27 @@ def _locked(config: TrainConfig) -> Iterator[None]:
         # Half-written files of a process that was killed.
         for torn in run_dir.glob(".*.tmp"):
             torn.unlink(missing_ok=True)
+        held.enter_context(_own_config_if_nothing_is_added(run_dir))
         write_atomically(run_dir / CONFIG_FILE, config_to_json(_to_record(config)).encode())
         yield
+
+
+@contextlib.contextmanager
+def _own_config_if_nothing_is_added(run_dir: Path) -> Iterator[None]:
+    """Puts the config of a run back where it was to be resumed and an error came before a save.
+
+    Else the config of a finished run that could not be lengthened would state epochs that it does
+    not have, and its own command would be refused.
+    """
+    path, saved = run_dir / CONFIG_FILE, saved_steps(run_dir / "checkpoints")
+    before = path.read_bytes() if saved and path.is_file() else None
+    try:
+        yield
+    except BaseException:
+        if before is not None and saved_steps(run_dir / "checkpoints") == saved:
+            with contextlib.suppress(OSError, UserError):  # the first error says what is wrong
+                write_atomically(path, before)
+        raise
 
 
 def _to_record(config: TrainConfig) -> TrainConfig:

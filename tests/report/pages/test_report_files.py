@@ -118,6 +118,20 @@ def with_certainty():
             "brier_score": 0.61239,
             "expected_calibration_error": 0.0456,
             "reliability": [],
+            "by_class": [
+                {
+                    "class": "anger",
+                    "classwise_error": 0.125,
+                    "predicted": 7,
+                    "top_label_error": 0.25,
+                },
+                {
+                    "class": "a|b",
+                    "classwise_error": 0.5,
+                    "predicted": 0,
+                    "top_label_error": None,
+                },
+            ],
         },
         "headline": {
             "accuracy": 0.71428,
@@ -180,6 +194,8 @@ def test_certainty_and_votes_have_a_row_where_they_are_known(tmp_path):
     assert plain in rows
     fitted = ["temperature of val, 8 images", "1.235", "1.1000", "0.6000", "3.00 %"]
     assert ["test", "selected", *fitted] in rows
+    assert ["test", "selected", "anger", "12.50 %", "25.00 %", "7"] in rows
+    assert ["test", "selected", "a\\|b", "50.00 %", "–", "0"] in rows
     sets = ["val, 8 images", "90 %", "85.71 % (48.69 to 97.43)", "1.43"]
     assert ["test", "selected", *sets] in rows
     agreement = ["0.4322", "1.1235", "75.00 %", "70.00 %", "–", "7"]
