@@ -128,7 +128,12 @@ def fernet() -> Any:
     return nn.Sequential(*stem, stage(48, 64, 1), stage(64, 128, 2), *end)
 
 
-def resnet(depth: int) -> Any:
-    """Returns torchvision's ResNet of 18 or 50 layers, untrained, with 7 logits."""
+def torchvision_network(name: str, **fields: Any) -> Any:
+    """Returns torchvision's network of that name, untrained, with 7 logits.
+
+    Args:
+      name: that ferjax and torchvision share.
+      **fields: of the network, for instance `dropout`.
+    """
     models = import_torchvision("torchvision.models")
-    return getattr(models, f"resnet{depth}")(weights=None, num_classes=7)
+    return models.get_model(name, weights=None, num_classes=7, **fields)
