@@ -48,7 +48,7 @@ def test_selection() -> None:
         (
             "op",
             None,
-            r"unknown --suite 'op'\. Did you mean 'ops'\? Known: exports, forward, gpu, growth, guide,",
+            r"unknown --suite 'op'\. Did you mean 'ops'\? Known: exports, forward, gpu, growth,",
         ),
         ("ops", "(", r"--cases=\(: not a regular expression"),
         ("ops", "cnn3", r"--cases=cnn3 matches no case\. Cases: max pool 2x2;"),

@@ -54,7 +54,7 @@ def base_cnn() -> Any:
         def forward(self, x: Any) -> Any:
             x = functional.relu(functional.max_pool2d(self.conv1(x), 2))
             x = functional.relu(functional.max_pool2d(self.conv2(x), 2))
-            return self.head(functional.relu(self.dense(x.view(-1, 320))))
+            return self.head(functional.relu(self.dense(x.flatten(1))))
 
     return TorchBaseCNN()
 
