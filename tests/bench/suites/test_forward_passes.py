@@ -67,7 +67,7 @@ def test_the_peer_is_the_same_network(name: str, torchvision_models: Any) -> Non
         module = network.twin()
     shapes = jax.eval_shape(lambda: initial_variables(name, network.side, network.channels))
     # ferjax's head names eight emotions.
-    ours = [layer for layer in shapes["params"].items() if layer[0] != "head"]
+    ours = {name: layer for name, layer in shapes["params"].items() if name != "head"}
     theirs = [*module.parameters()][:-2]
     assert sorted(leaf.size for leaf in jax.tree.leaves(ours)) == sorted(p.numel() for p in theirs)
 
