@@ -9,14 +9,14 @@ from launch.command.flags import define_flags, given_flags
 flags.DEFINE_string(
     "suite",
     None,
-    "One of: exports, guide, input, jumper, loop, ops, predict, recognisers, scaling, train."
-    " Default: all but exports, predict, recognisers and scaling.",
+    "One of: exports, forward, gpu, growth, guide, input, jumper, loop, ops, predict, recognisers,"
+    " scaling, train. Default: guide, input, jumper, loop, ops and train.",
 )
 flags.DEFINE_string(
     "cases",
     None,
-    "Regular expression: only cases (scaling: networks; recognisers: theirs; predict: parts) whose"
-    " names contain it.",
+    "Regular expression: only cases (scaling: networks; recognisers: theirs; predict and growth:"
+    " parts) whose names contain it.",
 )
 flags.DEFINE_boolean("quick", False, "The main cases only, fewer rounds: 4 minutes on 2 cores.")
 flags.DEFINE_string("out", None, "New folder for the report. Default: bench/<suite>-<date>-<time>.")

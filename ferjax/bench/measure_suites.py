@@ -13,8 +13,9 @@ from ferjax.bench.measuring.machine_ceilings import Ceilings, floor_seconds, mea
 from ferjax.bench.measuring.operation_counts import case_work
 from ferjax.bench.measuring.peak_memory import fresh_peak
 from ferjax.bench.measuring.pytorch_side import missing_torch
+from ferjax.bench.pytorch.onnx_export import missing_onnxruntime
 from ferjax.bench.reporting.report_files import write_report
-from ferjax.bench.suite_registry import select
+from ferjax.bench.suite_registry import FORWARD, select
 from ferjax.errors import UserError
 from ferjax.runtime.progress_bar import tqdm
 
@@ -57,12 +58,15 @@ def run_bench(
     # By default XLA takes most of a GPU's memory and leaves none to PyTorch.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     started, no_torch = time.monotonic(), missing_torch()
+    has_forward = any(name == FORWARD for name, _ in picked)
+    no_onnx = missing_onnxruntime() if has_forward else None
+    note = "; ".join(filter(None, (no_torch, no_onnx))) or None
     ceilings, results = measure_ceilings(), []
     with tqdm(picked, unit="case", disable=None, leave=False) as bar:
         for name, case in bar:
             show = bar.set_postfix_str
             results.append(measure_case(name, case, ceilings, effort, not no_torch, show))
-            write_report(folder, results, ceilings, no_torch, time.monotonic() - started)
+            write_report(folder, results, ceilings, note, time.monotonic() - started)
     return results, folder
 
 

@@ -1,12 +1,15 @@
 """Registry of benchmark suites, and selection of their cases by name."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+import jax
 
 from ferjax.bench.measuring.case import Case
 from ferjax.bench.suites import (
     awei_jumper,
     exported_networks,
+    forward_passes,
     frozen_guide,
     input_pipeline,
     operations,
@@ -15,10 +18,27 @@ from ferjax.bench.suites import (
 )
 from ferjax.errors import UserError, unknown_name
 
-# It installs a converter, so it is measured only where it is asked for.
-EXPORTS = "exports"
+EXPORTS, FORWARD, GPU = "exports", "forward", "gpu"
+# What computes on the device; the suites `input` and `exports` measure the host.
+_ON_DEVICE = (FORWARD, "guide", "jumper", "loop", "ops", "train")
+
+
+def _gpu_cases() -> tuple[Case, ...]:
+    """Returns all cases that compute on the device; raises `UserError` where that is no GPU."""
+    platform = jax.default_backend()
+    if platform != "gpu":
+        raise UserError(
+            f"--suite={GPU}: JAX found no GPU, it computes on {platform} here. Run it on a machine"
+            " with an NVIDIA GPU after pip install 'ferjax[cuda12]', or leave --suite out: the"
+            " other suites measure what is there."
+        )
+    return tuple(case for _, case in _first_of_each(_ON_DEVICE))
+
+
 SUITES: dict[str, Callable[[], tuple[Case, ...]]] = {
     EXPORTS: exported_networks.cases,
+    FORWARD: forward_passes.cases,
+    GPU: _gpu_cases,
     "guide": frozen_guide.cases,
     "input": input_pipeline.cases,
     "jumper": awei_jumper.cases,
@@ -26,8 +46,11 @@ SUITES: dict[str, Callable[[], tuple[Case, ...]]] = {
     "ops": operations.cases,
     "train": training_steps.cases,
 }
+# Measured only where they are asked for: the first two install a converter, the last one has cases
+# of the others.
+_NOT_IN_ALL = (EXPORTS, FORWARD, GPU)
 # These have reports of their own: ferjax/bench/command/run_suite.py finds who runs them.
-PREDICT, RECOGNISERS, SCALING = "predict", "recognisers", "scaling"
+GROWTH, PREDICT, RECOGNISERS, SCALING = "growth", "predict", "recognisers", "scaling"
 
 
 def find_case(suite: str, name: str) -> Case:
@@ -49,12 +72,8 @@ def select(suite: str | None, pattern: str | None, quick: bool) -> list[tuple[st
     Raises:
       UserError: an unknown suite, an invalid expression, or one that matches no case.
     """
-    # A case that two suites have is measured once, in the first of them.
-    first: dict[str, tuple[str, Case]] = {}
-    for name in [suite] if suite else [name for name in SUITES if name != EXPORTS]:
-        for case in _suite(name):
-            first.setdefault(case.name, (name, case))
-    cases = list(first.values())
+    names = [suite] if suite else [name for name in SUITES if name not in _NOT_IN_ALL]
+    cases = _first_of_each(names)
     if pattern is None:
         return [(name, case) for name, case in cases if case.quick or not quick]
     expression = cases_expression(pattern)
@@ -73,7 +92,16 @@ def cases_expression(pattern: str) -> re.Pattern[str]:
         raise UserError(f"--cases={pattern}: not a regular expression ({error}).") from None
 
 
+def _first_of_each(names: Sequence[str]) -> list[tuple[str, Case]]:
+    """Returns (suite, case); a case that two suites have is in the first of them only."""
+    first: dict[str, tuple[str, Case]] = {}
+    for name in names:
+        for case in _suite(name):
+            first.setdefault(case.name, (name, case))
+    return list(first.values())
+
+
 def _suite(name: str) -> tuple[Case, ...]:
     if name not in SUITES:
-        raise unknown_name("--suite", name, (*SUITES, PREDICT, RECOGNISERS, SCALING))
+        raise unknown_name("--suite", name, (*SUITES, GROWTH, PREDICT, RECOGNISERS, SCALING))
     return SUITES[name]()

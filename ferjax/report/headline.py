@@ -79,13 +79,32 @@ def confusion_scores(confusion: np.ndarray) -> dict[str, np.ndarray]:
 
 
 @dataclass(frozen=True)
+class Ranking:
+    """The images in the order of their scores, the probabilities of one class.
+
+    Attributes:
+      positive: int [P], the images of the class.
+      negative: int [N - P], all others, the lowest score first.
+      below: int [P], how many negatives have a lower score than each positive.
+      not_above: int [P], how many have no higher score.
+    """
+
+    positive: np.ndarray
+    negative: np.ndarray
+    below: np.ndarray
+    not_above: np.ndarray
+
+
+@dataclass(frozen=True)
 class Images:
     """What the scores need of each image.
 
     Attributes:
       probabilities: float64 [N, K].
       labels: int [N].
-      cells: int [N], true class * K + predicted class.
+      by_cell: int [N], the images in the order of true class * K + predicted class.
+      cell_starts: int [K * K], how many of them come before each cell.
+      rankings: of each class.
       in_bin: bool [BINS, N], the bin of the calibration error that holds each image.
       sums: float64 [3 + BINS, N], whose weighted sums are top-2 hits, negative log-likelihood,
         Brier score, and confidence less accuracy in each bin.
@@ -93,7 +112,9 @@ class Images:
 
     probabilities: np.ndarray
     labels: np.ndarray
-    cells: np.ndarray
+    by_cell: np.ndarray
+    cell_starts: np.ndarray
+    rankings: tuple[Ranking, ...]
     in_bin: np.ndarray
     sums: np.ndarray
 
@@ -114,18 +135,19 @@ def prepared(probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[st
     surprise = -np.log(np.maximum(of_true[:, 0], np.finfo(np.float64).tiny))
     brier = ((probabilities - np.eye(k)[labels]) ** 2).sum(1)
     sums = np.stack([rank < 2, surprise, brier, *gaps])
-    return Images(probabilities, labels, labels * k + predicted, in_bin, sums)
+    cells = labels * k + predicted
+    by_cell = np.argsort(cells, kind="stable")
+    starts = np.searchsorted(cells[by_cell], np.arange(k * k))
+    rankings = tuple(ranked(probabilities[:, j], labels == j) for j in range(k))
+    return Images(probabilities, labels, by_cell, starts, rankings, in_bin, sums)
 
 
 def weighted_scores(images: Images, weights: np.ndarray) -> dict[str, np.ndarray]:
     """Returns every score [B] for images that count as often as `weights` [N, B] says."""
     k = images.probabilities.shape[1]
-    cells = (np.arange(k * k)[:, None] == images.cells).astype(weights.dtype)
-    confusion = (cells @ weights).astype(np.float64).reshape(k, k, -1)
-    sums = (images.sums.astype(weights.dtype) @ weights) / len(images.labels)
-    areas = np.stack(
-        [weighted_auc(images.probabilities[:, j], images.labels == j, weights) for j in range(k)]
-    )
+    confusion = _sums_by_cell(images, weights).astype(np.float64).reshape(k, k, -1)
+    sums = (images.sums.astype(weights.dtype, copy=False) @ weights) / len(images.labels)
+    areas = np.stack([weighted_area(ranking, weights) for ranking in images.rankings])
     known = np.isfinite(areas)
     with np.errstate(invalid="ignore"):
         area = np.where(known, areas, 0).sum(0) / known.sum(0)
@@ -137,6 +159,16 @@ def weighted_scores(images: Images, weights: np.ndarray) -> dict[str, np.ndarray
         "brier_score": sums[2],
         "expected_calibration_error": np.abs(sums[3:]).sum(0),
     }
+
+
+def _sums_by_cell(images: Images, weights: np.ndarray) -> np.ndarray:
+    """Returns the sum of the weights of the images in each cell of the confusion matrix [K², B]."""
+    sums = np.zeros((len(images.cell_starts), weights.shape[1]), weights.dtype)
+    ends = np.append(images.cell_starts[1:], len(images.by_cell))
+    # An empty part between two starts would be given its first row.
+    filled = ends > images.cell_starts
+    sums[filled] = np.add.reduceat(weights[images.by_cell], images.cell_starts[filled], axis=0)
+    return sums
 
 
 def weighted_auc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -153,16 +185,27 @@ def weighted_auc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) 
     Returns:
       NaN where no positive or no negative image counts.
     """
-    order = np.flatnonzero(~positive)
-    order = order[np.argsort(scores[order], kind="stable")]
-    if not len(order) or len(order) == len(scores):
+    return weighted_area(ranked(scores, positive), weights)
+
+
+def ranked(scores: np.ndarray, positive: np.ndarray) -> Ranking:
+    """Returns the order of images with scores float [N], of which bool [N] are positive."""
+    negative = np.flatnonzero(~positive)
+    negative = negative[np.argsort(scores[negative], kind="stable")]
+    below = np.searchsorted(scores[negative], scores[positive], "left")
+    not_above = np.searchsorted(scores[negative], scores[positive], "right")
+    return Ranking(np.flatnonzero(positive), negative, below, not_above)
+
+
+def weighted_area(ranking: Ranking, weights: np.ndarray) -> np.ndarray:
+    """Returns `weighted_auc` of images whose order is known."""
+    if not len(ranking.negative) or not len(ranking.positive):
         return np.full(weights.shape[1], np.nan)
-    below = np.zeros((len(order) + 1, weights.shape[1]), weights.dtype)
-    np.cumsum(weights[order], axis=0, out=below[1:])
-    first = np.searchsorted(scores[order], scores[positive], "left")
-    last = np.searchsorted(scores[order], scores[positive], "right")
-    of_positive = weights[positive]
-    won = np.einsum("pb,pb->b", of_positive, below[first] + below[last], dtype=np.float64) / 2
+    below = np.zeros((len(ranking.negative) + 1, weights.shape[1]), weights.dtype)
+    np.cumsum(weights[ranking.negative], axis=0, out=below[1:])
+    of_positive, twice_won = weights[ranking.positive], below[ranking.below]
+    twice_won += below[ranking.not_above]
+    won = np.einsum("pb,pb->b", of_positive, twice_won, dtype=np.float64) / 2
     pairs = of_positive.sum(0, dtype=np.float64) * below[-1]
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(pairs > 0, won / pairs, np.nan)

@@ -103,6 +103,12 @@ def check_batch_size(batch_size: int, mesh: Mesh, parts: int = 1) -> None:
         )
 
 
+def _wanted_options(platform: str, forward: bool) -> dict[str, str]:
+    if platform != "cpu":
+        return {}
+    return _CPU_FORWARD_OPTIONS if forward else _CPU_OPTIONS
+
+
 @functools.cache
 def compiler_options(platform: str, *, forward: bool = False) -> dict[str, str]:
     """Returns the compiler options for a platform; options unknown to this jaxlib are dropped.
@@ -111,15 +117,25 @@ def compiler_options(platform: str, *, forward: bool = False) -> dict[str, str]:
       platform: jax's name of it.
       forward: for a forward pass alone, else for gradients.
     """
-    if platform != "cpu":
+    options = _wanted_options(platform, forward)
+    if not options:
         return {}
-    options = _CPU_FORWARD_OPTIONS if forward else _CPU_OPTIONS
     try:
         jax.jit(lambda x: x + 1, compiler_options=options)(jnp.zeros(()))
     except jax.errors.JaxRuntimeError as error:
         _log.info("compiler options dropped, unknown to this jaxlib: %s", error)
         return {}
     return options
+
+
+def dropped_options(platform: str) -> list[str]:
+    """Returns the compiler options that this jaxlib does not know, as "gradients: name=value"."""
+    return [
+        f"{purpose}: {name}={value!r}"
+        for purpose, forward in (("gradients", False), ("forward passes", True))
+        for name, value in _wanted_options(platform, forward).items()
+        if name not in compiler_options(platform, forward=forward)
+    ]
 
 
 def jit_is_disabled() -> bool:

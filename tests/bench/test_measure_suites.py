@@ -38,6 +38,8 @@ def test_selection() -> None:
         "cnn3 step",
         "cnn4 step",
     ]
+    trained = {case.name for _, case in suite_registry.select("train", None, False)}
+    assert trained >= {"efficientnet_b1 step", "vgg16 step"}
 
 
 @pytest.mark.parametrize(
@@ -46,7 +48,7 @@ def test_selection() -> None:
         (
             "op",
             None,
-            r"unknown --suite 'op'\. Did you mean 'ops'\? Known: exports, guide, input, jumper,",
+            r"unknown --suite 'op'\. Did you mean 'ops'\? Known: exports, forward, gpu, growth,",
         ),
         ("ops", "(", r"--cases=\(: not a regular expression"),
         ("ops", "cnn3", r"--cases=cnn3 matches no case\. Cases: max pool 2x2;"),
@@ -55,6 +57,18 @@ def test_selection() -> None:
 def test_wrong_choices(suite: str, pattern: str | None, words: str) -> None:
     with pytest.raises(UserError, match=words):
         measure_suites.run_bench(suite, pattern)
+
+
+def test_the_gpu_suite_needs_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(
+        UserError, match=r"^--suite=gpu: JAX found no GPU, it computes on cpu here\."
+    ):
+        measure_suites.run_bench("gpu", quick=True)
+    monkeypatch.setattr(suite_registry.jax, "default_backend", lambda: "gpu")
+    names = [case.name for _, case in suite_registry.select("gpu", None, False)]
+    assert len(names) == len({*names})
+    assert {"cnn6 step", "cnn6 forward, 64 faces", "jumper of the image"} <= {*names}
+    assert not any("cached" in name or "files" in name for name in names)
 
 
 def test_existing_files_are_not_overwritten(tmp_path: Path) -> None:
@@ -90,5 +104,6 @@ def test_an_unknown_suite_on_the_command_line() -> None:
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 1
-    known = "exports, guide, input, jumper, loop, ops, predict, recognisers, scaling, train"
-    assert done.stderr.strip() == f"error: unknown --suite 'speed'. Known: {known}."
+    known = "exports, forward, gpu, growth, guide, input, jumper, loop, ops, predict, recognisers"
+    expected = f"error: unknown --suite 'speed'. Known: {known}, scaling, train."
+    assert done.stderr.strip() == expected

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from ferjax.report import headline
+from ferjax.report import headline_intervals as headline_intervals_module
 from ferjax.report.calibration import softmax
 from ferjax.report.headline import HEADLINE, headline_scores
 from ferjax.report.headline_intervals import headline_intervals, resamples
@@ -49,6 +51,28 @@ def test_intervals_are_scipys_percentiles(name: str) -> None:
     ours = headline_intervals(probabilities, labels, CLASSES, draws=4000)[name]
     width = theirs.high - theirs.low
     assert ours == pytest.approx((theirs.low, theirs.high), abs=0.12 * width)
+
+
+def test_more_chunks_of_resamples_change_nothing_and_sort_no_image_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A million images are drawn four times at once: 250 chunks, which would be 250 sorts."""
+    probabilities, labels = drawn(200)
+    whole = headline_intervals(probabilities, labels, CLASSES, draws=50)
+    sorts: list[int] = []
+
+    def counted(scores: np.ndarray, positive: np.ndarray) -> headline.Ranking:
+        sorts.append(len(scores))
+        return ranked(scores, positive)
+
+    ranked = headline.ranked
+    monkeypatch.setattr(headline, "ranked", counted)
+    monkeypatch.setattr(headline_intervals_module, "_COUNTS", 400)
+    found = headline_intervals(probabilities, labels, CLASSES, draws=50)
+    assert sorts == [200] * len(CLASSES)
+    assert set(found) == set(whole)
+    for name, bounds in whole.items():
+        assert found[name] == pytest.approx(bounds, rel=1e-5), name
 
 
 def test_shares_have_wilsons_interval() -> None:

@@ -5,7 +5,16 @@ import numpy as np
 import pytest
 
 from ferjax.errors import UserError
-from ferjax.runtime.sharding import check_batch_size, compiled, data_mesh, put_batch, replicated
+from ferjax.runtime import sharding
+from ferjax.runtime.sharding import (
+    check_batch_size,
+    compiled,
+    compiler_options,
+    data_mesh,
+    dropped_options,
+    put_batch,
+    replicated,
+)
 
 
 def test_a_batch_is_split_over_the_devices_in_order() -> None:
@@ -30,3 +39,17 @@ def test_a_batch_size_that_the_devices_do_not_divide_is_refused(size: int, near:
         check_batch_size(size, mesh)
     for good in map(int, near.split(" or ")):
         check_batch_size(good, mesh)
+
+
+def test_options_that_this_jaxlib_does_not_know_are_dropped_and_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compiler_options.cache_clear()
+    monkeypatch.setattr(sharding, "_CPU_OPTIONS", {"xla_cpu_of_no_version": "yes"})
+    monkeypatch.setattr(sharding, "_CPU_FORWARD_OPTIONS", {})
+    try:
+        assert compiler_options("cpu") == {}
+        assert dropped_options("cpu") == ["gradients: xla_cpu_of_no_version='yes'"]
+        assert dropped_options("gpu") == []
+    finally:
+        compiler_options.cache_clear()

@@ -5,7 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from ferjax.bench.suite_registry import PREDICT, RECOGNISERS, SCALING
+from ferjax.bench.suite_registry import GROWTH, PREDICT, RECOGNISERS, SCALING
 from ferjax.config.tool_configs import PredictBenchConfig, RecognisersConfig
 from ferjax.errors import UserError
 
@@ -35,6 +35,12 @@ def run_suite(
 
         result, folder = run_recognisers(RecognisersConfig(**given), cases, quick, out)
         return recognisers_table(result), folder
+    if suite == GROWTH:
+        from ferjax.bench.growth.report_files import growth_tables
+        from ferjax.bench.growth.run_growth import run_growth
+
+        result, folder = run_growth(cases, quick, out)
+        return growth_tables(result), folder
     if suite == SCALING:
         from ferjax.bench.scaling.report_files import scaling_table
         from ferjax.bench.scaling.run_scaling import run_scaling

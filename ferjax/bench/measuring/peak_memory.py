@@ -62,7 +62,7 @@ def _read_resident(start: bool) -> int | None:
     """Returns the resident set size at the start, later its peak since then, in bytes."""
     try:
         if start:
-            _trim_heap()
+            trim_heap()
             # 5 resets the high-water mark to what is resident now.
             Path("/proc/self/clear_refs").write_text("5")
         return _status("VmRSS" if start else "VmHWM")
@@ -78,7 +78,7 @@ def _status(field: str) -> int:
     return 1024 * int(match[1])
 
 
-def _trim_heap() -> None:
+def trim_heap() -> None:
     """Releases the memory that the compiler freed: the run could reuse it without a trace."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # only glibc has it
     if trim:

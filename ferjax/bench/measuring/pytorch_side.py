@@ -1,4 +1,4 @@
-"""The PyTorch side of a case: operations and training steps under each memory format and mode."""
+"""The PyTorch side of a case: operations, training steps, forward passes, under each setting."""
 
 import importlib.util
 from collections.abc import Callable
@@ -35,6 +35,7 @@ class Setting:
         return f"{layout}{optimizer}{', torch.compile' if self.compiled else ''}"
 
 
+# Of operations and of forward passes.
 _OP_SETTINGS = tuple(
     Setting(last, compiled) for compiled in (False, True) for last in (True, False)
 )
@@ -97,6 +98,20 @@ def train_peers(
         )
 
     return tuple(map(peer, _TRAIN_SETTINGS))
+
+
+def forward_peers(module: Callable[[], Any], faces: Callable[[], np.ndarray]) -> tuple[Peer, ...]:
+    """Returns the peers of a forward pass from uint8 faces to probabilities, both on the host.
+
+    Args:
+      module: returns a module from uint8 images [B, C, H, W] to probabilities.
+      faces: returns uint8 [B, H, W, C].
+    """
+
+    def peer(setting: Setting) -> Peer:
+        return Peer(str(setting), lambda: _forward_run(module, faces, setting), setting.compiled)
+
+    return tuple(map(peer, _OP_SETTINGS))
 
 
 def _device() -> Any:
@@ -181,6 +196,26 @@ def _train_run(
         torch.nn.functional.cross_entropy(logits, label).backward()
         update.step()
         _synchronize()
+
+    if setting.compiled:
+        run()
+    return run
+
+
+def _forward_run(
+    module: Callable[[], Any], faces: Callable[[], np.ndarray], setting: Setting
+) -> Run:
+    import torch
+
+    images, layout = faces(), _memory_format(setting)
+    network = module().to(_device(), memory_format=layout)
+    forward = _compile(network) if setting.compiled else network
+
+    def run() -> np.ndarray:
+        with torch.inference_mode():
+            # As a view this is channels_last already; a contiguous network gets a copy.
+            batch = torch.from_numpy(images).to(_device()).permute(_IMAGE)
+            return forward(batch.contiguous(memory_format=layout)).cpu().numpy()
 
     if setting.compiled:
         run()

@@ -54,7 +54,7 @@ def base_cnn() -> Any:
         def forward(self, x: Any) -> Any:
             x = functional.relu(functional.max_pool2d(self.conv1(x), 2))
             x = functional.relu(functional.max_pool2d(self.conv2(x), 2))
-            return self.head(functional.relu(self.dense(x.view(-1, 320))))
+            return self.head(functional.relu(self.dense(x.flatten(1))))
 
     return TorchBaseCNN()
 
@@ -128,7 +128,12 @@ def fernet() -> Any:
     return nn.Sequential(*stem, stage(48, 64, 1), stage(64, 128, 2), *end)
 
 
-def resnet(depth: int) -> Any:
-    """Returns torchvision's ResNet of 18 or 50 layers, untrained, with 7 logits."""
+def torchvision_network(name: str, **fields: Any) -> Any:
+    """Returns torchvision's network of that name, untrained, with 7 logits.
+
+    Args:
+      name: that ferjax and torchvision share.
+      **fields: of the network, for instance `dropout`.
+    """
     models = import_torchvision("torchvision.models")
-    return getattr(models, f"resnet{depth}")(weights=None, num_classes=7)
+    return models.get_model(name, weights=None, num_classes=7, **fields)

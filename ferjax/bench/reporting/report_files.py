@@ -30,20 +30,23 @@ from ferjax.report.environment import describe_environment
 from ferjax.report.html.markdown_page import write_markdown_page
 from ferjax.report.pages.markdown_tables import escape, table
 from ferjax.runtime.atomic_files import write_atomically
+from ferjax.runtime.sharding import dropped_options
 
 _EXPLANATION = """\
-Every number is float32, forward and backward. A speedup above 1 means that ferjax is faster; it is
-the median of the ratios of all rounds, in which the sides run one after the other. A time is the
-median of its rounds; ± is half of (longest - shortest) over the median. *Plain XLA* is the same
-written with `lax` under `jax.jit`; *PyTorch* runs the fastest of the settings below. The *floor* is
-the longer of two times: the least FLOPs over the measured rate of matrix products, and the bytes of
-arguments and results over the measured memory bandwidth; *vs floor* is ferjax's time over it.
-Memory is the peak of a run beyond its inputs, parameters and program, in a process of its own; a
-peer's column is its memory over that of ferjax. The suite *input* runs on the host and counts
-images: *bare loop* only reads the same images into arrays, with as many threads; PyTorch's side is
-a DataLoader; its memory includes opening the store. In the suite *guide* the peers are steps of
-ferjax, too: *computed* runs the forward pass of the frozen branch, *no guide* has no frozen branch,
-*trained whole* freezes nothing."""
+Every number is float32, forward and backward but for *forward*. A speedup above 1 means that ferjax
+is faster; it is the median of the ratios of all rounds, in which the sides run one after the other.
+A time is the median of its rounds; ± is half of (longest - shortest) over the median. *Plain XLA*
+is the same written with `lax` under `jax.jit`; *PyTorch* runs the fastest of the settings below.
+The *floor* is the longer of two times: the least FLOPs over the measured rate of matrix products,
+and the bytes of arguments and results over the measured memory bandwidth; *vs floor* is ferjax's
+time over it. Memory is the peak of a run beyond its inputs, parameters and program, in a process of
+its own; a peer's column is its memory over that of ferjax. The suite *input* runs on the host and
+counts images: *bare loop* only reads the same images into arrays, with as many threads; PyTorch's
+side is a DataLoader; its memory includes opening the store. In the suite *guide* the peers are
+steps of ferjax, too: *computed* runs the forward pass of the frozen branch, *no guide* has no
+frozen branch, *trained whole* freezes nothing. The suite *forward* goes from uint8 faces to
+probabilities, forward only; PyTorch runs in inference mode, and *onnxruntime* runs the file that
+ferjax exports."""
 
 
 def write_report(
@@ -59,7 +62,7 @@ def write_report(
       folder: the folder to write to.
       results: in the order of the tables.
       ceilings: measured rates of the machine.
-      note: why there is no PyTorch side, or None.
+      note: why a side is missing, or None.
       seconds: wall time so far.
 
     Raises:
@@ -174,6 +177,9 @@ def environment(seconds: float) -> dict[str, Any]:
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         stamp["versions"]["torch"] = importlib.metadata.version("torch")
     stamp["processor"] = f"{_processor()}, {os.cpu_count()} cores"
+    # Without them a jaxlib computes with another library, at another speed.
+    dropped = dropped_options(jax.default_backend())
+    stamp["compiler options dropped"] = "; ".join(dropped) or "none"
     return stamp
 
 

@@ -15,8 +15,9 @@ from ferjax.bench.scaling.report_files import write_scaling
 from ferjax.bench.scaling.scaling_cases import Layout, Scaling, Workload
 from ferjax.bench.scaling.scaling_results import Counted, Measured, ScalingResult
 from ferjax.bench.scaling.step_costs import recipe_workload, step_costs
+from ferjax.bench.scaling.step_worker import COUNT, LOAD, STEP, make_answer
 from ferjax.bench.scaling.worker_processes import Workers, start_workers
-from ferjax.bench.suite_registry import cases_expression
+from ferjax.bench.suite_registry import SCALING, cases_expression
 from ferjax.errors import UserError
 from ferjax.runtime.progress_bar import tqdm
 
@@ -79,7 +80,10 @@ def measure_all(
     if counted:
         layouts[suite.COUNTED_ON] = None
     with contextlib.ExitStack() as stack:
-        workers = {layout: stack.enter_context(start_workers(layout)) for layout in layouts}
+        workers = {
+            layout: stack.enter_context(start_workers(layout, make_answer, SCALING))
+            for layout in layouts
+        }
         steps = [_measure(step, workers, effort) for step in _progress(measured, desc="measures")]
         # A step that was measured has been compiled already.
         compiled = {
@@ -96,8 +100,12 @@ def _measure(scaling: Scaling, workers: Mapping[Layout, Workers], effort: Effort
     for layout in scaling.layouts:
         batch = scaling.batch_on(layout)
         workload = dataclasses.replace(scaling.workload, batch_size=batch)
-        traffic[layout] = workers[layout].load(workload)
-    seconds = measure({str(layout): workers[layout].step for layout in scaling.layouts}, effort)
+        traffic[layout] = workers[layout].request(LOAD, workload)
+    steps = {
+        str(layout): functools.partial(workers[layout].request, STEP, 1)
+        for layout in scaling.layouts
+    }
+    seconds = measure(steps, effort)
     return Measured(scaling, {layout: seconds[str(layout)] for layout in scaling.layouts}, traffic)
 
 
@@ -105,8 +113,9 @@ def _count(
     workload: Workload, workers: Mapping[Layout, Workers], compiled: tuple[Traffic, ...] | None
 ) -> Counted:
     expected, on = step_costs(workload).payload, workers[suite.COUNTED_ON]
-    split = on.count(dataclasses.replace(workload, shard_params=True))
-    return Counted(workload, on.layout.devices, expected, compiled or on.count(workload), split)
+    split = on.request(COUNT, dataclasses.replace(workload, shard_params=True))
+    replicated = compiled or on.request(COUNT, workload)
+    return Counted(workload, on.layout.devices, expected, replicated, split)
 
 
 def _name_filter(pattern: str | None) -> Callable[[str], bool]:

@@ -1,9 +1,6 @@
 """Suite `exports`: ONNX files of launch.export beside torchvision's networks from PyTorch."""
 
 import functools
-import importlib
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -11,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ferjax.bench.measuring.case import OURS, Build, Case, Run
+from ferjax.bench.measuring.forward_side import initial_variables, onnx_probabilities
 from ferjax.bench.pytorch.onnx_export import (
     Probabilities,
     missing_onnxruntime,
@@ -20,10 +18,7 @@ from ferjax.bench.pytorch.onnx_export import (
 from ferjax.convert.reference_library import import_torchvision
 from ferjax.emotions import EMOTIONS
 from ferjax.errors import UserError
-from ferjax.export.exported_network import ExportedNetwork
-from ferjax.export.onnx_format import onnx_file
 from ferjax.models.registry import create_model
-from ferjax.specs import InputSpec, spec_to_json
 
 # Both sides run in onnxruntime.
 PYTORCH_FILE = "PyTorch's ONNX"
@@ -53,7 +48,10 @@ def _case(name: str, batch: int) -> Case:
         function=lambda variables, images: create_model(name, len(EMOTIONS)).apply(
             variables, images, train=False
         ),
-        arguments=lambda: (_abstract_variables(name), jnp.zeros((batch, side, side, 3))),
+        arguments=lambda: (
+            jax.eval_shape(lambda: initial_variables(name, side, 3)),
+            jnp.zeros((batch, side, side, 3)),
+        ),
         sides=sides,
         images=batch,
         quick=name == "resnet18",
@@ -69,14 +67,9 @@ def _run(make: Any, name: str, batch: int) -> Run:
     return lambda: probabilities(faces)
 
 
-@functools.lru_cache(maxsize=1)
 def ferjax_onnx(name: str) -> Probabilities:
     """Returns a network with its initial weights in onnxruntime, exported by ferjax."""
-    onnxruntime = importlib.import_module("onnxruntime")
-    with tempfile.TemporaryDirectory(prefix="ferjax-bench-") as folder:
-        file = onnx_file(_initial_network(name), Path(folder) / "network.onnx", progress=False)
-        session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    return lambda faces: np.asarray(session.run(None, {"images": faces})[0])
+    return onnx_probabilities(name, NETWORKS[name][0], 3)
 
 
 @functools.lru_cache(maxsize=1)
@@ -85,22 +78,3 @@ def torchvision_onnx(name: str) -> Probabilities:
     models = import_torchvision("torchvision.models")
     network = models.get_model(name, num_classes=len(EMOTIONS))
     return onnx_of_torch(probabilities_module(network), NETWORKS[name][0], 3)
-
-
-def _initial_network(name: str) -> ExportedNetwork:
-    model, (side, _) = create_model(name, len(EMOTIONS)), NETWORKS[name]
-    spec = InputSpec((side, side), side, 3, mean=(0.0,) * 3, std=(1.0,) * 3)
-    variables = jax.jit(_initial_variables, static_argnums=0)(name)
-    variables = {"batch_stats": {}, **jax.tree.map(np.asarray, variables)}
-    card = {"model": name, "fields": {}, "classes": list(EMOTIONS), "spec": spec_to_json(spec)}
-    return ExportedNetwork("network", card, model, variables, spec, tuple(EMOTIONS))
-
-
-def _initial_variables(name: str) -> Any:
-    side, _ = NETWORKS[name]
-    model = create_model(name, len(EMOTIONS))
-    return model.init(jax.random.key(0), jnp.zeros((1, side, side, 3)), train=False)
-
-
-def _abstract_variables(name: str) -> Any:
-    return jax.eval_shape(lambda: _initial_variables(name))

@@ -1,4 +1,4 @@
-"""Suite `train`: whole training steps of cnn3 to cnn6, resnet18, resnet50 and awei."""
+"""Suite `train`: whole training steps of cnn3 to cnn6, awei and torchvision's networks."""
 
 from ferjax.bench.measuring.case import Case
 from ferjax.bench.measuring.train_step_case import train_case
@@ -10,8 +10,11 @@ def cases() -> tuple[Case, ...]:
     """Returns the suite."""
     return (
         *(_depth_cnn(depth) for depth in (3, 4, 5, 6)),
-        _resnet(18, batch_size=16),
-        _resnet(50, batch_size=8),
+        _torchvision("resnet18", batch_size=16),
+        _torchvision("resnet50", batch_size=8),
+        # PyTorch's dropout would draw other masks.
+        _torchvision("efficientnet_b1", batch_size=16, dropout=0.0, stochastic_depth_prob=0.0),
+        _torchvision("vgg16", batch_size=8, dropout=0.0),
         awei_step(),
     )
 
@@ -28,13 +31,14 @@ def _depth_cnn(depth: int) -> Case:
     )
 
 
-def _resnet(depth: int, batch_size: int) -> Case:
+def _torchvision(name: str, batch_size: int, **fields: float) -> Case:
+    """Returns the case of a network beside torchvision's, which has these fields."""
     return train_case(
-        f"resnet{depth}",
+        name,
         side=128,
         channels=3,
         batch_size=batch_size,
         optimizer="sgd",
-        twin=lambda: networks.resnet(depth),
+        twin=lambda: networks.torchvision_network(name, **fields),
         memory=True,
     )

@@ -90,6 +90,7 @@ def test_files(tmp_path: Path, results: list[CaseResult]) -> None:
     assert record["ceilings"]["flops per second"] == 2e11
     assert record["environment"]["wall time, minutes"] == 1
     assert record["environment"]["processor"]
+    assert record["environment"]["compiler options dropped"]
     page = (folder / "bench.md").read_text("utf-8")
     assert "> PyTorch is not installed." in page
     assert "200 GFLOP/s" in page

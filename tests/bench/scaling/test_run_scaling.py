@@ -24,6 +24,7 @@ from ferjax.bench.scaling.report_files import scaling_table
 from ferjax.bench.scaling.scaling_cases import Layout, Scaling, Workload
 from ferjax.bench.scaling.scaling_results import Measured
 from ferjax.bench.scaling.step_costs import recipe_workload, step_costs
+from ferjax.bench.scaling.step_worker import LOAD, STEP, make_answer
 from ferjax.bench.scaling.worker_processes import start_workers
 from ferjax.errors import UserError
 from ferjax.models.registry import abstract_variables
@@ -130,12 +131,12 @@ def test_a_tiny_measurement_and_its_report(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_errors_and_the_end_of_a_worker_are_reported() -> None:
-    with start_workers(ONE) as one:
+    with start_workers(ONE, make_answer, "scaling") as one:
         with pytest.raises(UserError, match=r"scaling on 1 device: --image_size=31: the strides"):
-            one.load(dataclasses.replace(TINY, image_size=31))
+            one.request(LOAD, dataclasses.replace(TINY, image_size=31))
         one.children[0].kill()
         with pytest.raises(UserError, match=r"scaling on 1 device, process 0 has ended: "):
-            one.step()
+            one.request(STEP, 1)
 
 
 @pytest.mark.parametrize(

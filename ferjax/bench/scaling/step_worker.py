@@ -1,0 +1,39 @@
+"""What a worker process of the suite `scaling` answers: it compiles, counts and runs steps."""
+
+from typing import Any
+
+import jax
+
+from ferjax.bench.scaling.compile_train_step import first_arguments, train_program
+from ferjax.bench.scaling.hlo_collectives import Traffic, read_collectives, sum_traffic
+from ferjax.bench.scaling.scaling_cases import Layout, Workload
+from ferjax.bench.scaling.worker_processes import Answer
+
+# Compiles a workload's step and returns its traffic; also makes it ready to run; runs so many.
+COUNT, LOAD, STEP = "count", "load", "step"
+
+
+def make_answer(layout: Layout) -> Answer:
+    """Returns the function that answers `COUNT` and `LOAD` of a workload and `STEP` of a number."""
+    inputs: list[Any] = []
+    step: Any = None
+
+    def compiled(workload: Workload, *, load: bool) -> tuple[Traffic, ...]:
+        nonlocal step
+        # Two states would take twice the memory.
+        inputs.clear()
+        program = train_program(workload)
+        step = program.step.lower(*program.arguments).compile()
+        if load:
+            inputs.extend(first_arguments(program))
+        return sum_traffic(read_collectives(step.as_text(), layout.devices))
+
+    def answer(action: str, argument: Any) -> tuple[Traffic, ...]:
+        if action != STEP:
+            return compiled(argument, load=action == LOAD)
+        for _ in range(argument):
+            inputs[:2] = step(*inputs)
+        jax.block_until_ready(inputs)
+        return ()
+
+    return answer

@@ -1,0 +1,82 @@
+"""Suite `forward`: every network has its cases, and all sides answer with probabilities."""
+
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from ferjax.bench.measuring.case import OURS, XLA, Case
+from ferjax.bench.measuring.forward_side import initial_variables
+from ferjax.bench.measuring.operation_counts import case_work
+from ferjax.bench.suites.forward_passes import NETWORKS, cases
+from ferjax.models.registry import MODELS
+
+CASES = {case.name: case for case in cases()}
+# The others differ from these in depth only.
+SHALLOW = ("awei", "base_cnn", "cnn6", "efficientnet_b1", "fernet_s", "resnet18", "vgg16")
+
+
+def test_every_network_with_many_faces_and_with_one() -> None:
+    assert {*NETWORKS} == {*MODELS}
+    assert len(CASES) == 2 * len(MODELS)
+    quick = [name for name, case in CASES.items() if case.quick]
+    assert quick == [
+        f"{network} forward, {faces}"
+        for network in ("cnn6", "efficientnet_b1", "resnet18")
+        for faces in ("64 faces", "1 face")
+    ]
+    assert CASES["vgg16 forward, 16 faces"].shape == "uint8 16x224x224x3"
+
+
+def answers(case: Case) -> dict[str, np.ndarray]:
+    return {label: np.asarray(build()()) for label, build in case.sides.items()}
+
+
+@pytest.mark.parametrize("faces", ["64 faces", "1 face"])
+def test_the_jax_sides_compute_the_same(faces: str) -> None:
+    case = CASES[f"base_cnn forward, {faces}"]
+    ours, plain = (np.asarray(case.sides[label]()()) for label in (OURS, XLA))
+    assert ours.shape == (case.images, 8)
+    np.testing.assert_allclose(ours.sum(1), 1, rtol=1e-5)
+    np.testing.assert_allclose(ours, plain, atol=1e-5)
+
+
+def test_the_floor_counts_one_forward_pass() -> None:
+    # P3's convolutions at 28 px: 24 x 24 x 10 and 8 x 8 x 20 positions of 5 x 5; two dense layers.
+    macs = 24**2 * 25 * 10 + 8**2 * 25 * 10 * 20 + 320 * 50 + 50 * 8
+    assert case_work(CASES["base_cnn forward, 1 face"]).flops == 2 * macs
+
+
+def test_pytorch_answers_in_both_memory_formats() -> None:
+    pytest.importorskip("torch")
+    found = [peer.build()() for peer in CASES["base_cnn forward, 64 faces"].peers[:2]]
+    assert all(each.shape == (64, 7) for each in found)
+    np.testing.assert_allclose(found[0].sum(1), 1, rtol=1e-5)
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=() if n in SHALLOW else (pytest.mark.slow,)) for n in MODELS],
+)
+def test_the_peer_is_the_same_network(name: str, torchvision_models: Any) -> None:
+    torch = pytest.importorskip("torch")
+    network = NETWORKS[name]
+    with torch.device("meta"):  # shapes only
+        module = network.twin()
+    shapes = jax.eval_shape(lambda: initial_variables(name, network.side, network.channels))
+    # ferjax's head names eight emotions.
+    ours = {name: layer for name, layer in shapes["params"].items() if name != "head"}
+    theirs = [*module.parameters()][:-2]
+    assert sorted(leaf.size for leaf in jax.tree.leaves(ours)) == sorted(p.numel() for p in theirs)
+
+
+@pytest.mark.slow
+@pytest.mark.parity
+def test_onnxruntime_runs_the_same_network() -> None:
+    pytest.importorskip("onnxruntime")
+    case = CASES["resnet18 forward, 1 face"]
+    ours, plain, onnx = answers(case).values()
+    np.testing.assert_allclose(ours, plain, atol=1e-5)
+    np.testing.assert_allclose(ours, onnx, atol=1e-5)
