@@ -12,7 +12,7 @@ from typing import Any
 from ferjax.data.splits.split import Split
 from ferjax.data.storage.feature_store import content_digest
 from ferjax.data.storage.locks_and_writes import folder_lock
-from ferjax.errors import UserError
+from ferjax.errors import DiskError, UserError
 from ferjax.runtime.atomic_files import write_atomically
 
 # Written first: a folder tells whose it is also where an evaluation was stopped.
@@ -46,14 +46,14 @@ def evaluation_folder(out: Path | None, parent: Path, name: str, inputs: str) ->
       inputs: from `inputs_digest`; a hidden file of the folder holds it.
 
     Raises:
-      UserError: `out` holds something else.
+      UserError: `out` holds something else, or the folder cannot be written.
     """
     if out:
         claim_out(out, inputs)
         yield out
         return
     # Of several processes that judge folders of one name each gets a folder of its own.
-    with folder_lock(parent / name):
+    with _as_disk_error(parent / name), folder_lock(parent / name):
         names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
         folder = next(
             folder for folder in map(parent.joinpath, names) if _inputs_of(folder) in (None, inputs)
@@ -61,6 +61,17 @@ def evaluation_folder(out: Path | None, parent: Path, name: str, inputs: str) ->
         folder.mkdir(exist_ok=True)
         write_atomically(folder / _INPUTS, inputs.encode())
         yield folder
+
+
+@contextlib.contextmanager
+def _as_disk_error(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DiskError(
+            f"{folder} cannot be written: {error.strerror or error}. Make room there, or give"
+            " another --out."
+        ) from error
 
 
 def check_out(out: Path, inputs: str) -> None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ferjax.errors import UserError
+from ferjax.errors import DiskError
 
 
 def write_atomically(path: Path, content: bytes | str) -> Path:
@@ -21,7 +21,7 @@ def write_atomically(path: Path, content: bytes | str) -> Path:
     are removed an hour later.
 
     Raises:
-      UserError: the file cannot be written (no permission, no space, a file where a folder goes).
+      DiskError: the file cannot be written (no permission, no space, a file where a folder goes).
     """
     path = Path(path)
     if isinstance(content, str):
@@ -37,7 +37,7 @@ def write_atomically(path: Path, content: bytes | str) -> Path:
         # Several machines may write the files of one study, but none of them takes so long.
         remove_left_by_killed_processes(path, seconds=3600)
     except OSError as error:
-        raise UserError(
+        raise DiskError(
             f"cannot write {path}: {error.strerror or error}. "
             "Check that its folder is writable and has space left."
         ) from error

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ferjax.config.json_file import config_to_json, read_config_file, resume_conflicts
 from ferjax.config.train_config import TrainConfig
-from ferjax.errors import UserError
+from ferjax.errors import DiskError, UserError
 from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.move_aside import move_aside
 from ferjax.runtime.processes import on_first
@@ -195,7 +195,7 @@ def run_dir_lock(run_dir: Path) -> Iterator[None]:
         run_dir.mkdir(parents=True, exist_ok=True)
         lock = open(run_dir / _LOCK_FILE, "a")  # noqa: SIM115 (held for the whole run)
     except OSError as error:
-        raise UserError(f"--workdir={run_dir} cannot be written: {error.strerror}.") from None
+        raise DiskError(f"--workdir={run_dir} cannot be written: {error.strerror}.") from None
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
