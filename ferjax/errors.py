@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 # Control characters, separators of lines, and surrogates.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
+_REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 # A longer line of a message repeats what stands in a file, such as a name of a megabyte.
 _LONGEST_LINE = 3000
 
@@ -74,7 +74,7 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def refused_by_disk(error: BaseException) -> bool:
-    """Returns whether an error means that a disk is full or not to be written."""
+    """Returns whether an error means that a disk is full, or a file too large or read-only."""
     return isinstance(error, OSError) and error.errno in _REFUSALS
 
 

@@ -104,12 +104,16 @@ def disk_errors(search: Search) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if not refused_by_disk(error):
+        if not refused_by_disk(error) and not _is_within(error.filename, search.out):
             raise
         raise DiskError(
             f"--out={search.out} cannot be written: {error.strerror or error}. Make room there, or"
             " make it writable; the same command continues the search."
         ) from error
+
+
+def _is_within(name: Any, folder: Path) -> bool:
+    return isinstance(name, (str, os.PathLike)) and Path(name).is_relative_to(folder)
 
 
 @contextlib.contextmanager
