@@ -34,9 +34,13 @@ def test_a_folder_is_filled_and_not_filled_again(tmp_path: Path) -> None:
 
 
 def test_an_error_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no"), filled_when_complete(tmp_path / "out") as staging:
-        (staging / "a.png").write_text("picture")
-        raise ValueError("no")
+    def fail() -> None:
+        with filled_when_complete(tmp_path / "out") as staging:
+            (staging / "a.png").write_text("picture")
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        fail()
     assert not (tmp_path / "out").exists()
 
 
