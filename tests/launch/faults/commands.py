@@ -17,7 +17,7 @@ class Command:
     Attributes:
       module: the entry point.
       words: of the command line; `{inputs}` is the folder of `INPUTS`.
-      out: name of the result, which messages must contain.
+      out: regular expression of the result's names, one of which a message must contain.
       kills: how many of 300 it is given.
       refusal: what a finished result is refused with when the command is given once more: a kill
         may come after the result and before the process has ended.
@@ -67,14 +67,20 @@ COMMANDS = {
     "predict": Command(
         "launch.predict",
         (_RUN, "--out=p.csv", "--summary=p.html", "--annotate=copies", "{inputs}/faces"),
-        "p.csv",
-        40,
+        r"p\.csv|p\.html|copies",
+        30,
         _EXISTS,
     ),
     "prepare --audit": Command(
         "launch.prepare",
-        ("--dataset=folder", "--data_dir={inputs}/faces", "--image_size=32", "--audit", "--out=a"),
-        "a",
+        (
+            "--dataset=folder",
+            "--data_dir={inputs}/faces",
+            "--image_size=32",
+            "--audit",
+            "--out=audit",
+        ),
+        "audit",
         10,
     ),
     "prepare --crops": Command(
@@ -86,8 +92,14 @@ COMMANDS = {
     ),
     "prepare --cache": Command(
         "launch.prepare",
-        ("--dataset=folder", "--data_dir={inputs}/faces", "--image_size=32", "--cache", "--out=c"),
-        "c",
+        (
+            "--dataset=folder",
+            "--data_dir={inputs}/faces",
+            "--image_size=32",
+            "--cache",
+            "--out=cached",
+        ),
+        "cached",
         10,
     ),
     "convert": Command(
@@ -100,7 +112,7 @@ COMMANDS = {
     "convert --to=torchvision": Command(
         "launch.convert",
         ("--to=torchvision", "--source={inputs}/converted", "--out=w.safetensors"),
-        "w.",
+        r"w\.(json|safetensors)",
         10,
         _EXISTS,
     ),
@@ -153,5 +165,13 @@ COMMANDS = {
         20,
     ),
 }
+if importlib.util.find_spec("av"):
+    COMMANDS["predict a video"] = Command(
+        "launch.predict",
+        (_RUN, "--out=v.csv", "--annotate=v.mp4", "{inputs}/clip.mp4"),
+        r"v\.(csv|mp4)",
+        10,
+        _EXISTS,
+    )
 # Of the server, which leaves no result: what it answers is held against its answer before.
 SERVER_KILLS = 10

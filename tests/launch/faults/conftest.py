@@ -1,5 +1,6 @@
 """Inputs, undisturbed results, and the process that starts commands, for the tests of faults."""
 
+import importlib.util
 import json
 import os
 import shutil
@@ -81,6 +82,8 @@ def inputs(base: Path) -> Path:
         place = folder / "faces" / EMOTIONS[number % 7]
         place.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(place / f"{number:02}.png")
+    if importlib.util.find_spec("av"):
+        draw_clip(folder / "clip.mp4")
     rng = np.random.default_rng(0)
     shapes = abstract_variables("resnet18", 7)
     drawn = {name: rng.random(shape, np.float32) for name, shape in shapes.items()}
@@ -91,6 +94,23 @@ def inputs(base: Path) -> Path:
     words = ("--model=resnet18", f"--source={folder}/resnet18.safetensors", "--out=converted")
     run_plainly("launch.convert", words, folder)
     return folder
+
+
+def draw_clip(path: Path) -> None:
+    """Draws two seconds in which two faces move."""
+    import av
+
+    faces = render_faces(np.arange(2), np.arange(2), size=120)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 480, 300, "yuv420p"
+        for number in range(50):
+            image = np.full((300, 480, 3), 110, np.uint8)
+            for k, face in enumerate(faces):
+                left = 20 + 2 * number if k == 0 else 340 - 2 * number
+                image[20 + 140 * k : 140 + 140 * k, left : left + 120] = face
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
 
 
 @pytest.fixture(scope="session")

@@ -154,6 +154,7 @@ class Zygote:
     def close(self) -> None:
         """Ends the zygote."""
         self._process.stdin.close()
+        self._process.stdout.close()
         self._process.wait()
 
 

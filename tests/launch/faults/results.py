@@ -158,7 +158,7 @@ def _comparable(found: Any) -> Any:
 def _checkpoint(path: Path) -> dict[str, Any]:
     """Returns type, shape and bytes of a checkpoint's every array, and its meta."""
     handler = ocp.PyTreeCheckpointHandler()
-    restored = handler.restore(path.resolve() / "state", args=_as_numpy(handler, path))
+    restored = handler.restore(path.absolute() / "state", args=_as_numpy(handler, path))
     leaves = {"/".join(map(str, where)): np.asarray(leaf) for where, leaf in _leaves(restored)}
     arrays = {name: (a.dtype.str, a.shape, a.tobytes()) for name, a in leaves.items()}
     meta = json.loads((path / "meta" / "metadata").read_text("utf-8"))
@@ -168,7 +168,7 @@ def _checkpoint(path: Path) -> dict[str, Any]:
 def _as_numpy(handler: Any, path: Path) -> Any:
     import jax
 
-    tree = handler.metadata(path.resolve() / "state").tree
+    tree = handler.metadata(path.absolute() / "state").tree
     wanted = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)
     return ocp.args.PyTreeRestore(restore_args=wanted)
 

@@ -61,10 +61,17 @@ def main() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         if "start" in request:
+            ready, begun = os.pipe()
             child = os.fork()
             if not child:
                 answers.close()
+                os.setsid()
+                os.write(begun, b"x")
                 _run(request)
+            # Until it has a group of its own it cannot be killed as one.
+            os.read(ready, 1)
+            os.close(ready)
+            os.close(begun)
             answer: dict[str, Any] = {"pid": child}
         elif "wait" in request:
             status = os.waitpid(request["wait"], 0)[1]
@@ -79,7 +86,6 @@ def main() -> None:
 
 def _run(request: dict[str, Any]) -> None:
     """Becomes the process of a command; does not return."""
-    os.setsid()
     with open(os.devnull) as nothing, open(request["log"], "ab") as log:
         os.dup2(nothing.fileno(), 0)
         os.dup2(log.fileno(), 1)
