@@ -7,6 +7,7 @@ _TINY = ("--dataset=synthetic", "--limit=24", "--batch_size=8", "--progress=fals
 _SMALL = ("--model=base_cnn", "--image_size=32", *_TINY)
 # Batch norm, dropout, augmentation and an average; saves follow each other without a pause.
 _BUSY = ("--model=cnn3", "--image_size=48", "--augment=standard", "--ema=0.9", *_TINY)
+_FACES = ("--dataset=folder", "--data_dir={inputs}/faces", "--image_size=32")
 _HAS_TORCH = importlib.util.find_spec("torch") is not None
 
 
@@ -73,13 +74,7 @@ COMMANDS = {
     ),
     "prepare --audit": Command(
         "launch.prepare",
-        (
-            "--dataset=folder",
-            "--data_dir={inputs}/faces",
-            "--image_size=32",
-            "--audit",
-            "--out=audit",
-        ),
+        (*_FACES, "--audit", "--out=audit"),
         "audit",
         10,
     ),
@@ -92,13 +87,7 @@ COMMANDS = {
     ),
     "prepare --cache": Command(
         "launch.prepare",
-        (
-            "--dataset=folder",
-            "--data_dir={inputs}/faces",
-            "--image_size=32",
-            "--cache",
-            "--out=cached",
-        ),
+        (*_FACES, "--cache", "--out=cached"),
         "cached",
         10,
     ),

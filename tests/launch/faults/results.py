@@ -199,7 +199,9 @@ def _damage(path: Path) -> str:
             load(data)
         elif path.suffix == ".gz":
             gzip.decompress(data)
-        elif path.suffix in (".csv", ".md", ".html", ".py") and not data.endswith(b"\n"):
+        elif path.suffix == ".html" and not data.rstrip().endswith(b"</html>"):
+            return "its end is missing"
+        elif path.suffix in (".csv", ".md", ".py") and not data.endswith(b"\n"):
             return "its last line has no end"
     except Exception as error:  # each reader has its own
         return f"{type(error).__name__}: {error}"

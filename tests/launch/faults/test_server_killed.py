@@ -34,13 +34,8 @@ def address_of(child: Child) -> tuple[str, int]:
 def answer(place: tuple[str, int], picture: bytes) -> object:
     """Returns the answer to a picture, without the time that it took."""
     connection = http.client.HTTPConnection(*place, timeout=_STARTS_WITHIN)
-    form = (
-        b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n'
-        b"Content-Type: image/png\r\n\r\n" + picture + b"\r\n--x--\r\n"
-    )
-    kind = {"Content-Type": "multipart/form-data; boundary=x"}
     try:
-        connection.request("POST", "/api/predict", form, kind)
+        connection.request("POST", "/api/faces", picture, {"Content-Type": "image/png"})
         response = connection.getresponse()
         found = json.loads(response.read())
         assert response.status == 200, found

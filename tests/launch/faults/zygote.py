@@ -56,15 +56,18 @@ def main() -> None:
     warnings.filterwarnings("ignore", ".*fork.*")
     for name in PRELOADED:
         importlib.import_module(name)
+    # Not sys.stdin, which commands expect unread.
+    requests = os.fdopen(os.dup(0))
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     print(json.dumps({"ready": os.getpid()}), file=answers)
-    for line in sys.stdin:
+    for line in requests:
         request = json.loads(line)
         if "start" in request:
             ready, begun = os.pipe()
             child = os.fork()
             if not child:
                 answers.close()
+                requests.close()
                 os.setsid()
                 os.write(begun, b"x")
                 _run(request)
