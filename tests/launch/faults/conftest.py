@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,10 +73,16 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def inputs(base: Path) -> Path:
+def inputs(base: Path, zygote: Zygote) -> Path:
     """Returns the folder of what commands read: two runs, faces in class folders, weights."""
     folder = base / "inputs"
-    run_plainly(*INPUTS, folder)
+    folder.mkdir()
+
+    def make(module: str, words: Sequence[str]) -> None:
+        child = zygote.start(module, words, folder)
+        assert zygote.wait(child) == 0, child.said()
+
+    make(*INPUTS)
     pictures = render_faces(np.arange(42) % 7, np.arange(42), size=48)
     for number, pixels in enumerate(pictures):
         place = folder / "faces" / EMOTIONS[number % 7]
@@ -92,7 +98,7 @@ def inputs(base: Path) -> Path:
         {k: np.ascontiguousarray(v) for k, v in state.items()}, folder / "resnet18.safetensors"
     )
     words = ("--model=resnet18", f"--source={folder}/resnet18.safetensors", "--out=converted")
-    run_plainly("launch.convert", words, folder)
+    make("launch.convert", words)
     return folder
 
 
