@@ -13,7 +13,7 @@ from ferjax.data.splits.split import Split
 from ferjax.data.storage.feature_store import content_digest
 from ferjax.data.storage.locks_and_writes import folder_lock
 from ferjax.errors import DiskError, UserError
-from ferjax.runtime.atomic_files import write_atomically
+from ferjax.runtime.atomic_files import whole_entries, write_atomically
 
 # Written first: a folder tells whose it is also where an evaluation was stopped.
 _INPUTS = ".inputs"
@@ -79,7 +79,7 @@ def check_out(out: Path, inputs: str) -> None:
     if out.exists() and not out.is_dir():
         raise UserError(f"--out={out} is a file. Name a new folder; nothing was written.")
     if _inputs_of(out) not in (None, inputs):
-        found = next(entry.name for entry in out.iterdir() if entry.name != _INPUTS)
+        found = next(entry.name for entry in whole_entries(out) if entry.name != _INPUTS)
         raise UserError(
             f"--out={out} holds {found} and is no earlier result of this evaluation. Name a new"
             " folder; nothing was written."
@@ -104,7 +104,7 @@ def check_writable(folder: Path, advice: str) -> None:
 
 def _inputs_of(folder: Path) -> str | None:
     """Returns the inputs of a folder's evaluation, "" of another content, None of nothing."""
-    content = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    content = [entry.name for entry in whole_entries(folder)]
     if set(content) <= {_INPUTS}:
         return None
     return (folder / _INPUTS).read_text("utf-8") if _INPUTS in content else ""

@@ -11,7 +11,7 @@ from pathlib import Path
 from ferjax.config.json_file import config_to_json, read_config_file, resume_conflicts
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import DiskError, UserError
-from ferjax.runtime.atomic_files import write_atomically
+from ferjax.runtime.atomic_files import whole_entries, write_atomically
 from ferjax.runtime.move_aside import move_aside
 from ferjax.runtime.processes import on_first
 from ferjax.training.run_directory.find_runs import check_exists, where_runs_are
@@ -103,8 +103,7 @@ def lasting_entries(run_dir: Path) -> list[Path]:
 
     A process that was killed in its first write leaves nothing but a temporary file.
     """
-    found = sorted(run_dir.iterdir()) if run_dir.exists() else []
-    return [path for path in found if path.name != _LOCK_FILE and not path.match(".*.tmp")]
+    return [path for path in whole_entries(run_dir) if path.name != _LOCK_FILE]
 
 
 def _check_content(config: TrainConfig) -> None:
