@@ -31,6 +31,21 @@ def address_of(child: Child) -> tuple[str, int]:
     raise AssertionError(child.said())
 
 
+def wait_until_ready(place: tuple[str, int]) -> None:
+    """Waits until a server has compiled its network."""
+    end = time.monotonic() + _STARTS_WITHIN
+    while time.monotonic() < end:
+        connection = http.client.HTTPConnection(*place, timeout=_STARTS_WITHIN)
+        try:
+            connection.request("GET", "/ready")
+            if connection.getresponse().status == 200:
+                return
+        finally:
+            connection.close()
+        time.sleep(0.1)
+    raise AssertionError("the server is never ready")
+
+
 def answer(place: tuple[str, int], picture: bytes) -> object:
     """Returns the answer to a picture, without the time that it took."""
     connection = http.client.HTTPConnection(*place, timeout=_STARTS_WITHIN)
@@ -58,6 +73,7 @@ def test_a_killed_server_answers_the_same_when_it_is_started_again(
     for kill in range(_KILLS + 1):
         child = zygote.start("launch.serve", words, folder)
         place = address_of(child)
+        wait_until_ready(place)
         answers.append(answer(place, picture))
 
         def ask(place: tuple[str, int] = place) -> None:
