@@ -6,7 +6,7 @@ from absl import flags
 
 from ferjax.config.tool_configs import SearchConfig
 from ferjax.config.train_config import TrainConfig
-from ferjax.runtime.end_with_parent import end_with_parent
+from ferjax.runtime.child_processes import end_with_parent
 from launch.command.app import interrupt_status, refuse_arguments, run
 from launch.command.flags import define_flags, given_flags
 from launch.command.user_modules import import_user_modules

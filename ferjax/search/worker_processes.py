@@ -12,7 +12,7 @@ from typing import Any
 from ferjax.config.given_files import read_json_object
 from ferjax.config.tool_configs import SearchConfig
 from ferjax.errors import UserError
-from ferjax.runtime.end_with_parent import CHILD
+from ferjax.runtime.child_processes import CHILD
 from ferjax.runtime.progress_bar import tqdm
 from ferjax.runtime.progress_lines import say
 from ferjax.search.optuna_study import disk_errors, import_optuna, open_study, set_study_aside

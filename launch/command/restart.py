@@ -9,7 +9,7 @@ from types import FrameType
 
 from absl import flags
 
-from ferjax.runtime.end_with_parent import CHILD, end_with_parent
+from ferjax.runtime.child_processes import CHILD, end_with_parent
 
 # Exit statuses after which there is no restart: finished, user's error, or asked to end.
 _FINAL = {0, 1, 2, 130, 143, -signal.SIGINT, -signal.SIGTERM}

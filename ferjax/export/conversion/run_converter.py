@@ -13,8 +13,8 @@ import numpy as np
 import ferjax
 from ferjax.errors import UserError
 from ferjax.export.conversion.exchange import ANSWER, ARRAYS, REQUEST
+from ferjax.runtime.child_processes import last_lines
 from ferjax.runtime.compile_cache import compile_cache_folder
-from ferjax.runtime.failed_process import last_lines
 
 
 def run_converter(

@@ -1,4 +1,4 @@
-"""A child ends when its parent is killed."""
+"""The last lines of a child that failed; a child ends when its parent is killed."""
 
 import os
 import subprocess
@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from ferjax.runtime.child_processes import last_lines
+
 ROOT = Path(__file__).resolve().parents[2]
 CHILD = """
 import sys, time
-from ferjax.runtime.end_with_parent import end_with_parent
+from ferjax.runtime.child_processes import end_with_parent
 print(end_with_parent(), flush=True)
 time.sleep(60)
 """
@@ -37,3 +39,14 @@ def test_a_child_ends_with_its_parent() -> None:
         check=False,
     )
     assert done.returncode == -9, done.stderr
+
+
+def test_the_end_of_standard_error_comes_last() -> None:
+    code = "import sys; print('\\n'.join(f'out {i}' for i in range(20))); sys.exit('the cause\\n')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert last_lines(done).splitlines() == [*(f"out {i}" for i in range(9, 20)), "the cause"]
+
+
+def test_one_stream_or_none() -> None:
+    for out, error, lines in (("\n a\n", "", "a"), ("", "b\n\n", "b"), ("\n", "", "")):
+        assert last_lines(subprocess.CompletedProcess([], 1, out, error)) == lines
