@@ -16,8 +16,6 @@ from ferjax.data.splits.class_counts import absent_class_warnings
 from ferjax.data.splits.describe_bundle import describe_bundle
 from ferjax.errors import UserError
 from ferjax.evaluation.judged_runs import run_folders
-from ferjax.evaluation.run_report import report_run
-from ferjax.evaluation.split_report import report_split
 from ferjax.runs.cached_features import check_feature_cache
 from ferjax.runs.load_network import named_card
 from ferjax.runs.recorded_splits import NOT_RECORDED, check_splits, keep_splits
@@ -64,6 +62,9 @@ def run_train(
         keep_splits(config, task.bundle, run_dir)
         train_run(task, run_dir, watch)
         say("evaluating the last and the selected epoch for the report", config.progress)
+        # Its figures take half a second to import, which the first step need not wait for.
+        from ferjax.evaluation.run_report import report_run
+
         return report_run(task, run_dir)
 
 
@@ -137,6 +138,9 @@ def run_evaluate(config: EvalConfig) -> dict[str, Any]:
     Raises:
       UserError: no such run, split or data, or no class in common.
     """
+    from ferjax.evaluation.run_report import report_run
+    from ferjax.evaluation.split_report import report_split
+
     check_one_network(config)
     if config.weights:
         if named_card(config.weights) is None:

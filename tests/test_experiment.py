@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import ferjax.evaluation.run_report
 import ferjax.experiment
 from ferjax.config.json_file import config_from_json
 from ferjax.config.tool_configs import EvalConfig
@@ -342,7 +343,7 @@ def test_a_run_begins_with_classes_counts_and_choices(
         printed.extend(capsys.readouterr().out.splitlines())
 
     monkeypatch.setattr(ferjax.experiment, "train_run", train)
-    monkeypatch.setattr(ferjax.experiment, "report_run", lambda *_: {})
+    monkeypatch.setattr(ferjax.evaluation.run_report, "report_run", lambda *_: {})
     run_train(config)
     assert "folder: class folders; 3 classes: happiness, sadness, backgrounds" in printed
     assert any(line.startswith("train: ") and "backgrounds" in line for line in printed)

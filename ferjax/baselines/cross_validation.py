@@ -21,7 +21,7 @@ JOURNAL = "cross_validation.jsonl"
 _C_OF_RBF = (1.0, 4.0, 16.0)
 # Gamma as a multiple of 1 / mean squared distance of the training images, and C of the linear
 # kernel of 1 / mean squared length, so that the scale of the features does not matter.
-_GAMMAS = (0.125, 0.25, 0.5, 1.0, 2.0)
+_GAMMAS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
 _C_OF_LINEAR = (0.05, 0.2, 0.8, 3.2)
 
 

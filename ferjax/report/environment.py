@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -36,6 +37,15 @@ def command_line(argv: Sequence[str]) -> str:
     program = Path(argv[0])
     head = ["python", "-m", f"launch.{program.stem}"]
     return shlex.join([*(head if program.parent.name == "launch" else [program.name]), *argv[1:]])
+
+
+def without_places(arguments: Sequence[str]) -> list[str]:
+    """Returns arguments that name files and folders by their last part alone.
+
+    `--weights=vgg16=/home/a/vgg.onnx` becomes `--weights=vgg16=vgg.onnx`: what is published shows
+    no place on a disk.
+    """
+    return [re.sub(r"(?:(?<=[=:,])|^)[^=:,]*/([^/=:,]+)/?", r"\1", each) for each in arguments]
 
 
 def git_commit() -> str:

@@ -1,13 +1,14 @@
 """The compiled training step: when it is compiled, XLA's cost analysis of it, profiler traces."""
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
+from jax.sharding import Mesh
 
+from ferjax.runtime.programs.stored_program import Program, stored_program
 from ferjax.runtime.sharding import jit_is_disabled
 from ferjax.training.wall_time import SecondsByKind, timed
 
@@ -19,12 +20,12 @@ _FIRST_TRACED, _TRACED = 11, 5
 
 
 def compile_on_first_call(
-    lower: Callable[..., Any], spent: SecondsByKind, seen: Callable[[dict[str, Any]], None]
+    program_of: Callable[..., Program], spent: SecondsByKind, seen: Callable[[dict[str, Any]], None]
 ) -> Step:
     """Returns a jitted step that is compiled, once, when it is first called.
 
     Args:
-      lower: (arguments of the step) → the lowered step.
+      program_of: (arguments of the step) → its program.
       spent: the wall-time breakdown to which compilation is added.
       seen: called with `step_flops`, the operations of a global step by XLA's cost analysis (the
         body of a loop counts once), and `activation_bytes`, the temporary memory of a step on each
@@ -37,48 +38,40 @@ def compile_on_first_call(
         if program is not None:
             return program(*arguments)
         with timed(spent, "compile"):
-            lowered = lower(*arguments)
-            program = lowered.compile()
+            made = program_of(*arguments)
+            program = made.load()
             result = program(*arguments)
-            # The device works on the step during_compilation.
-            seen(_facts(lowered, program))
+            seen(_facts(made))
         return result
 
     return call
 
 
-def lower_function(step: Any) -> Callable[..., Any]:
-    """Returns (arguments) → the lowered step; without jit an object that is used like it."""
-    return (lambda *_: _NotCompiled(step)) if jit_is_disabled() else step.lower
+def step_program(step: Any, mesh: Mesh, facts: Mapping[str, Any] | None) -> Callable[..., Program]:
+    """Returns (arguments) → the program of a step; without jit one that runs each operation alone.
+
+    Args:
+      step: jitted.
+      mesh: its devices.
+      facts: what determines the step, as of `stored_program`.
+    """
+
+    def program_of(*arguments: Any) -> Program:
+        if jit_is_disabled():
+            return Program(None, {}, lambda: step)
+        return stored_program(step, arguments, mesh, "train_step", facts)
+
+    return program_of
 
 
-@dataclass(frozen=True)
-class _NotCompiled:
-    """A step that runs operation by operation, in place of a lowered one and of its program."""
-
-    step: Step
-
-    def compile(self) -> "_NotCompiled":
-        return self
-
-    def __call__(self, *arguments: Any) -> tuple[Any, Any]:
-        return self.step(*arguments)
-
-    def cost_analysis(self) -> None:
-        return None
-
-    def memory_analysis(self) -> None:
-        return None
-
-
-def _facts(lowered: Any, program: Any) -> dict[str, Any]:
-    """Returns the cost and memory analysis of a program; some backends do not provide all of it."""
-    # Of the lowered program: after optimisation XLA counts no operations of library calls.
-    cost, memory = lowered.cost_analysis() or {}, program.memory_analysis()
-    facts = {"step_flops": cost.get("flops"), "activation_bytes": None}
+def _facts(program: Program) -> dict[str, Any]:
+    """Returns the costs of a loaded program; some backends do not provide all of them."""
+    analysis = getattr(program.load(), "memory_analysis", lambda: None)
+    memory = analysis()
+    facts = dict(program.facts)
     if memory is not None:
         facts["activation_bytes"] = memory.temp_size_in_bytes
-    return {name: value for name, value in facts.items() if value is not None}
+    return facts
 
 
 def describe_program(facts: dict[str, Any], batch_size: int) -> str:

@@ -1,7 +1,8 @@
 """Optimizer, learning rate, initial state and jitted training step of a phase."""
 
+import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -15,8 +16,10 @@ from ferjax.images.augment import find_augmentation
 from ferjax.models.registry import model_entry
 from ferjax.runs.cached_features import PhaseInputs
 from ferjax.runs.task import Task
+from ferjax.runtime.programs.stored_program import named_for_storing
 from ferjax.runtime.sharding import compiled, replicated
 from ferjax.runtime.variable_tree import split_tree
+from ferjax.specs import spec_to_json
 from ferjax.training.losses import CLASS_WEIGHTS, find_loss
 from ferjax.training.optimizers.learning_rate_schedules import SCHEDULES, make_schedule
 from ferjax.training.optimizers.optax_optimizers import make_optimizer
@@ -57,6 +60,7 @@ def first_state(task: Task, during_compilation: DuringCompilation | None = None)
         ema=task.config.ema is not None,
         split=task.config.shard_params,
         during_compilation=during_compilation,
+        program_facts=program_facts(task, 0, 0),
     )
 
 
@@ -102,8 +106,39 @@ def plateau_of(config: TrainConfig, phase: Phase) -> tuple[int, float] | None:
     return round(patience), factor
 
 
+def program_facts(
+    task: Task, index: int, start: int, known: PhaseInputs | None = None
+) -> dict[str, Any]:
+    """Returns what determines the programs of a phase, as JSON values, beside their arguments.
+
+    Args:
+      task: of the run.
+      index: of the phase, from 0.
+      start: epochs before the phase.
+      known: model and splits of the phase; None for its initial state.
+    """
+    config, train = task.config, task.bundle.splits["train"]
+    networks = [repr(known.model if known else task.model), *(repr(t.model) for t in task.teachers)]
+    settings = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)
+                if not f.metadata["free"] or f.name == "shard_params"}  # fmt: skip
+    return {
+        "settings": settings,
+        "phase": [index, start, task.steps_per_epoch],
+        "branch": known.branch if known else None,
+        "networks": networks,
+        "specs": [spec_to_json(spec) for spec in (task.spec, *(t.spec for t in task.teachers))],
+        "frozen": task.frozen,
+        "images_by_class": np.bincount(train.labels, minlength=len(task.bundle.classes)).tolist(),
+    }
+
+
 def compiled_step(
-    task: Task, index: int, known: PhaseInputs, rate: Callable[[Any], Any], state: TrainState
+    task: Task,
+    index: int,
+    known: PhaseInputs,
+    rate: Callable[[Any], Any],
+    state: TrainState,
+    facts: Mapping[str, Any] | None = None,
 ) -> Callable[[TrainState, EpochSums, Any, Any], tuple[TrainState, EpochSums]]:
     """Returns the training step of a phase, compiled once for all of it.
 
@@ -113,6 +148,7 @@ def compiled_step(
       known: model and splits of the phase, with cached features or without.
       rate: from `phase_rate`.
       state: of the phase; the step returns states with the same placement.
+      facts: from `program_facts`, for a step that is stored.
     """
     config = task.config
     labels = task.bundle.splits["train"].labels
@@ -143,5 +179,6 @@ def compiled_step(
         ema=config.ema,
     )
     step = functools.partial(train_step, settings=settings)
+    step = named_for_storing(step, "train_step", facts)
     placement = jax.tree.map(lambda leaf: leaf.sharding, state), replicated(task.mesh)
     return compiled(step, task.mesh, donate_argnums=(0, 1), out_shardings=placement)

@@ -7,10 +7,11 @@ from typing import Any
 import jax
 
 from ferjax.runs.cached_features import PhaseInputs, prepare_phase_inputs
-from ferjax.runs.compiled_step import lower_function
-from ferjax.runs.phase_optimizer_and_step import compiled_step, phase_rate
+from ferjax.runs.compiled_step import step_program
+from ferjax.runs.phase_optimizer_and_step import compiled_step, phase_rate, program_facts
 from ferjax.runs.task import Task, train_batches
 from ferjax.runs.teachers import with_teachers
+from ferjax.runtime.programs.stored_program import Program
 from ferjax.runtime.sharding import batch_sharded, replicated
 from ferjax.training.state import TrainState
 from ferjax.training.train_step import EpochSums, zero_sums
@@ -23,12 +24,12 @@ class PreparedPhase:
     Attributes:
       known: model and splits, with cached features or without.
       rate: the learning rate as a function of the run's step.
-      lower: (state, sums, batch, scale) → the lowered training step.
+      program_of: (state, sums, batch, scale) → the program of the training step.
     """
 
     known: PhaseInputs
     rate: Callable[[Any], Any]
-    lower: Callable[..., Any]
+    program_of: Callable[..., Program]
 
 
 def prepare_phase(
@@ -55,8 +56,9 @@ def prepare_phase(
     known = prepare_phase_inputs(task, index, variables, interrupted)
     per_epoch = task.steps_per_epoch
     rate = phase_rate(task.config, index, start * per_epoch, per_epoch)
-    step: Any = compiled_step(task, index, known, rate, state)
-    return PreparedPhase(known, rate, lower_function(step))
+    facts = program_facts(task, index, start, known)
+    step: Any = compiled_step(task, index, known, rate, state, facts)
+    return PreparedPhase(known, rate, step_program(step, task.mesh, facts))
 
 
 def prepare_first_phase_ahead(task: Task, state: TrainState) -> PreparedPhase:
@@ -73,10 +75,9 @@ def prepare_first_phase_ahead(task: Task, state: TrainState) -> PreparedPhase:
     batch = {name: _like(part, task, size, *part.shape[1:]) for name, part in row.items()}
     batch = with_teachers(batch, task.teachers)
     sums = jax.tree.map(lambda zero: _like(zero, task), zero_sums(task.dtype))
-    lowered = ready.lower(state, sums, batch, _like(task.dtype(1), task))
-    # A lowered function keeps its compiled program: compiling it again returns that one.
-    lowered.compile()
-    return replace(ready, lower=lambda *arguments: lowered)
+    program = ready.program_of(state, sums, batch, _like(task.dtype(1), task))
+    program.load()
+    return replace(ready, program_of=lambda *arguments: program)
 
 
 def _like(array: Any, task: Task, *shape: int) -> jax.ShapeDtypeStruct:

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 
 from ferjax.config.train_config import TrainConfig
-from ferjax.report.figures.confusion_matrix import draw_confusion
-from ferjax.report.pages.report_files import write_seeds_and_folds_report
 from ferjax.report.pages.seeds_and_folds_report import run_folder, seeds_and_folds_report
 from ferjax.training.run_directory.config_and_lock import locked_run_dir
 
@@ -45,6 +43,10 @@ def train_series(
     kind, runs = configs_of_series(config)
     with locked_run_dir(config):
         reports = {number: train(run) for number, run in runs.items()}
+    # They take half a second to import, which the first step need not wait for.
+    from ferjax.report.figures.confusion_matrix import draw_confusion
+    from ferjax.report.pages.report_files import write_seeds_and_folds_report
+
     report = seeds_and_folds_report(kind, reports)
     if pooled := report["pooled"]:
         file = "confusion_pooled.png"

@@ -25,8 +25,9 @@ from ferjax.runs.pretrained_values import InitialWeights
 from ferjax.runs.pretrained_weights import load_initial_weights, required_channels
 from ferjax.runs.recorded_splits import seen_by_others
 from ferjax.runs.teachers import load_teachers
+from ferjax.runtime.programs.stored_program import stored_shapes
 from ferjax.runtime.sharding import Devices, check_batch_size, data_mesh, replicated
-from ferjax.specs import InputSpec
+from ferjax.specs import InputSpec, spec_to_json
 from ferjax.training.freezing import check_frozen, frozen_pattern
 from ferjax.training.metrics import Evaluation, evaluation
 from ferjax.training.split_logits import collect_logits
@@ -142,12 +143,18 @@ def prepare_task(
     bundle = _with_notes(bundle, seen_by_others(config, bundle))
     spec = input_spec(config, train, channels, start)
     model = create_model(config.model, len(bundle.classes), **fields)
-    shapes = jax.eval_shape(lambda: init_variables(model, spec, config.seed))["params"]
+    shapes = _parameter_shapes(model, spec, config.seed)
     frozen = _frozen(config, shapes)
     logits_of = evaluator(model, spec, mesh, config.batch_size, config.progress)
     return Task(
         config, bundle, fields, model, shapes, frozen, start, spec, mesh, logits_of, teachers
     )
+
+
+def _parameter_shapes(model: nn.Module, spec: InputSpec, seed: int) -> Any:
+    """Returns the tree of a network's parameters, shapes only."""
+    facts = {"network": repr(model), "spec": spec_to_json(spec)}
+    return stored_shapes(lambda: init_variables(model, spec, seed)["params"], "shapes", facts)
 
 
 def _frozen(config: TrainConfig, shapes: dict[str, Any]) -> tuple[str | None, ...]:

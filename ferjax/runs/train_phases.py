@@ -28,6 +28,7 @@ from ferjax.runs.prepare_phase import (
 from ferjax.runs.task import Task, evaluate_split, train_batches
 from ferjax.runs.teachers import teacher_notes, with_teachers
 from ferjax.runtime.processes import is_distributed, is_first, on_first, stop_requested
+from ferjax.runtime.programs.stored_program import Program
 from ferjax.runtime.progress_lines import say
 from ferjax.runtime.sharding import jit_is_disabled, put_batch
 from ferjax.training.interrupt_signals import interrupt_requests
@@ -209,7 +210,7 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
 
     batches = iterate(train_batches(config, known.train), int(state.step))
     parts = LoopFunctions(
-        train_step=_step(run, ready.lower),
+        train_step=_step(run, ready.program_of),
         spent=run.spent,
         zero_sums=functools.partial(place_zero_sums, task),
         place=functools.partial(placed, task),
@@ -236,7 +237,7 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
     return fit(state, host.with_seconds_since(began), plan, parts)
 
 
-def _step(run: _Run, lower: Callable[..., Any]) -> Step:
+def _step(run: _Run, program_of: Callable[..., Program]) -> Step:
     """Returns the step of a phase: compiled on its first call, profiled with `--profile`."""
     config = run.task.config
 
@@ -244,5 +245,5 @@ def _step(run: _Run, lower: Callable[..., Any]) -> Step:
         run.program.update(facts)
         _log.info(describe_program(facts, config.batch_size))
 
-    step = compile_on_first_call(lower, run.spent, seen)
+    step = compile_on_first_call(program_of, run.spent, seen)
     return trace_steps(step, run.run_dir / "profile") if config.profile and is_first() else step

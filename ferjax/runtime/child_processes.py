@@ -1,4 +1,4 @@
-"""Child processes: what one that failed has printed, and one that ends when its parent is killed."""
+"""Child processes: the last lines of one that failed; one that ends when its parent is killed."""
 
 import contextlib
 import ctypes

@@ -14,6 +14,7 @@ from flax import linen as nn
 from flax import struct
 from jax.sharding import Mesh
 
+from ferjax.runtime.programs.stored_program import named_for_storing, stored_program
 from ferjax.runtime.random_keys import stream_key
 from ferjax.runtime.sharding import replicated, split_over
 from ferjax.runtime.variable_tree import merge_trees, split_tree, unflatten
@@ -65,6 +66,7 @@ def create_state(
     ema: bool = False,
     split: bool = False,
     during_compilation: DuringCompilation | None = None,
+    program_facts: Mapping[str, Any] | None = None,
 ) -> TrainState:
     """Returns the state at step 0; every array is created on the devices that hold it.
 
@@ -82,6 +84,8 @@ def create_state(
       during_compilation: called with shapes and placement of the state while a thread compiles and
         runs its initialisation. It must not launch computations: all processes of a run launch in
         the same order.
+      program_facts: what determines the initialisation, so that its program can be kept between
+        processes, as of `ferjax.runtime.programs.stored_program`; None: it is not kept.
     """
 
     def init(given: Mapping[str, Any]) -> TrainState:
@@ -98,7 +102,7 @@ def create_state(
             ema=jax.tree.map(jnp.copy, trained) if ema else None,
         )
 
-    return _make_on_mesh(init, dict(given or {}), mesh, split, during_compilation)
+    return _make_on_mesh(init, dict(given or {}), mesh, split, during_compilation, program_facts)
 
 
 def next_phase(
@@ -136,18 +140,25 @@ def _make_on_mesh(
     mesh: Mesh,
     split: bool,
     during_compilation: DuringCompilation | None = None,
+    program_facts: Mapping[str, Any] | None = None,
 ) -> TrainState:
     """Returns `make(argument)`, each array created on the devices that will hold it."""
     # Shapes need a trace, which takes a second and more for a large network: only if split.
     placement = split_over(jax.eval_shape(make, argument), mesh) if split else replicated(mesh)
+    make = named_for_storing(make, "initial_state", program_facts)
     jitted = jax.jit(make, out_shardings=placement)
     if during_compilation is None:
         return jitted(argument)
-    lowered = jitted.lower(argument)
+    program = stored_program(jitted, (argument,), mesh, "initial_state", program_facts)
+    places = placement if split else jax.tree.map(lambda _: placement, program.outputs)
     with ThreadPoolExecutor(1) as aside:
-        made = aside.submit(lambda: lowered.compile()(argument))
-        during_compilation(lowered.out_info)
+        made = aside.submit(lambda: program.load()(argument))
+        during_compilation(jax.tree.map(_placed, program.outputs, places))
         return made.result()
+
+
+def _placed(shape: Any, sharding: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=sharding)
 
 
 def averaged_parameters(ema: Any, params: Any, step: jax.Array, decay: float) -> Any:

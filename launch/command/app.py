@@ -74,9 +74,11 @@ def _run(main: Callable[[list[str]], Any]) -> None:
         # Not before: --help and a misspelt flag need no memory.
         use_huge_pages()
         with holding_signals():
-            from ferjax.runtime.compile_cache import enable_compile_cache
+            from ferjax.runtime.programs.compile_cache import enable_compile_cache
+            from ferjax.runtime.programs.stored_program import enable_stored_programs
 
             enable_compile_cache()
+            enable_stored_programs()
         main(arguments[1:])
         sys.stdout.flush()
     except UserError as error:

@@ -21,7 +21,13 @@ def import_user_modules() -> None:
     Raises:
       UserError: no such module.
     """
-    for name in flags.FLAGS["import"].value or ():
+    names = flags.FLAGS["import"].value or ()
+    if names:
+        from ferjax.runtime.programs.stored_program import keep_no_programs
+
+        # An edited module computes something else under the same names.
+        keep_no_programs()
+    for name in names:
         if "" not in sys.path:
             sys.path.insert(0, "")
         try:

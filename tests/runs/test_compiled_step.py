@@ -6,7 +6,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ferjax.runs.compiled_step import compile_on_first_call, describe_program, trace_steps
+from ferjax.runs.compiled_step import (
+    compile_on_first_call,
+    describe_program,
+    step_program,
+    trace_steps,
+)
+from ferjax.runtime.sharding import data_mesh
 from ferjax.training.wall_time import zero_seconds
 
 SIDE = 64
@@ -18,7 +24,9 @@ def product(state: jax.Array, sums: jax.Array, batch: jax.Array) -> Any:
 
 def test_a_step_is_compiled_once_and_known() -> None:
     spent, told = zero_seconds(), []
-    step = compile_on_first_call(jax.jit(product).lower, spent, told.append)
+    mesh = data_mesh(jax.devices()[:1])
+    program_of = step_program(jax.jit(product), mesh, None)
+    step = compile_on_first_call(program_of, spent, told.append)
     assert spent["compile"] == 0
     state, sums = jnp.eye(SIDE), jnp.zeros(())
     for _ in range(3):

@@ -18,7 +18,7 @@ import sys
 from ferjax.bench.suite_registry import find_case
 from ferjax.bench.measuring.case import find_build
 from ferjax.bench.measuring.peak_memory import extra_peak
-from ferjax.runtime.compile_cache import enable_compile_cache
+from ferjax.runtime.programs.compile_cache import enable_compile_cache
 suite, case, label, setting = sys.argv[1:]
 enable_compile_cache()
 print("peak", extra_peak(find_build(find_case(suite, case), label, setting), label))

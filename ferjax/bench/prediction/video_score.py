@@ -21,7 +21,7 @@ _CHILD = """
 import sys
 from ferjax.config.predict_and_export import PredictConfig
 from ferjax.live.run_video import predict_video
-from ferjax.runtime.compile_cache import enable_compile_cache
+from ferjax.runtime.programs.compile_cache import enable_compile_cache
 enable_compile_cache()
 predict_video(PredictConfig(out=sys.argv[2], progress=False), [sys.argv[1]])
 """

@@ -18,8 +18,8 @@ from ferjax.bench.scaling.compile_train_step import first_arguments, train_progr
 from ferjax.bench.scaling.hlo_collectives import Traffic, read_collectives, sum_traffic
 from ferjax.bench.scaling.scaling_cases import Layout, Workload
 from ferjax.errors import UserError
-from ferjax.runtime.compile_cache import enable_compile_cache
 from ferjax.runtime.processes import exit_at_once, join_processes
+from ferjax.runtime.programs.compile_cache import enable_compile_cache
 
 _END_SECONDS = 30
 

@@ -14,7 +14,7 @@ import ferjax
 from ferjax.errors import UserError
 from ferjax.export.conversion.exchange import ANSWER, ARRAYS, REQUEST
 from ferjax.runtime.child_processes import last_lines
-from ferjax.runtime.compile_cache import compile_cache_folder
+from ferjax.runtime.programs.compile_cache import compile_cache_folder
 
 
 def run_converter(

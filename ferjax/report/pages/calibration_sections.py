@@ -33,6 +33,33 @@ def headline_cell(
     return headline_number(name, value) + interval(low, high, *digits)
 
 
+def headline_spread(name: str, mean: float | None, deviation: float | None) -> str:
+    """Returns a score of `HEADLINE` over several runs, such as `68.20 % ± 0.51`."""
+    if deviation is None:
+        return headline_number(name, mean)
+    return f"{headline_number(name, mean)} ± {headline_number(name, deviation).removesuffix(' %')}"
+
+
+def scores_over_runs(results: Results) -> Iterator[str]:
+    """Yields the headline scores of several seeds or folds, as a table.
+
+    Args:
+      results: split → weights → `mean` and `deviation`, each score → number or None.
+    """
+    shown = [(split, kind, kinds[kind]) for split, kinds in results.items() for kind in kinds]
+    if not shown:
+        return
+    rows = [
+        [
+            escape(text),
+            *(headline_spread(name, of["mean"][name], of["deviation"][name]) for *_, of in shown),
+        ]
+        for name, text in HEADLINE.items()
+    ]
+    yield "## All scores, mean ± sample standard deviation"
+    yield table(["score", *(escape(f"{split}, {kind}") for split, kind, _ in shown)], rows)
+
+
 def certainty(results: Results) -> Iterator[str]:
     """Yields the headline scores of each split with their intervals, as a table.
 

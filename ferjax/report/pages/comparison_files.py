@@ -6,7 +6,7 @@ from typing import Any
 
 from ferjax.report.headline import HEADLINE
 from ferjax.report.pages import run_sections
-from ferjax.report.pages.calibration_sections import headline_cell, headline_number
+from ferjax.report.pages.calibration_sections import headline_cell, headline_spread
 from ferjax.report.pages.markdown_tables import bold, decimal, escape, percentage, table
 from ferjax.report.pages.report_files import to_json_types, write_page
 
@@ -64,7 +64,7 @@ def _score(name: str, run: Mapping[str, Any]) -> str:
     value, deviation = run["scores"][name], run["deviation"].get(name)
     if deviation is None:
         return headline_cell(name, value, run["intervals"].get(name))
-    return f"{headline_number(name, value)} ± {headline_number(name, deviation).removesuffix(' %')}"
+    return headline_spread(name, value, deviation)
 
 
 def _differences(pairs: Sequence[Mapping[str, Any]]) -> Iterator[str]:

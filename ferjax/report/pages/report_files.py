@@ -57,8 +57,10 @@ def write_seeds_and_folds_report(report: Mapping[str, Any], directory: Path) -> 
     Args:
       report: `title`, `summary`, `kind` (`seed` or `fold`), `rows` [{kind: number, `directory`
         (relative), `<split>_<which>_<score>`: number ...}], `mean` and `deviation`
-        {`<split>_<which>_<score>`: number or None}, `pooled` (`scores(...)` or None), `figures`,
-        `protocol`, `warnings`. The keys of `mean` are the table's columns. Scores are rates in
+        {`<split>_<which>_<score>`: number or None}, `scores` {split: {which: {`mean` and
+        `deviation`: {score of `HEADLINE`: number or None}}}}, `pooled`
+        (`scores(...)` or None), `figures`, `protocol`, `warnings`. The keys of `mean` are the
+        columns of the table. Scores are rates in
         [0, 1], except those that end in `loss` or `epoch`.
       directory: the directory that contains the run directories.
 
@@ -69,6 +71,7 @@ def write_seeds_and_folds_report(report: Mapping[str, Any], directory: Path) -> 
     parts = [
         *run_sections.heading(report),
         *run_sections.runs_table(report),
+        *calibration_sections.scores_over_runs(report.get("scores", {})),
         *run_sections.protocol(report["protocol"]),
         *run_sections.figures(report.get("figures", [])),
     ]

@@ -1,12 +1,13 @@
 """Report of several seeds or folds: mean, standard deviation, pooled confusion matrix of folds."""
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ferjax.data.splits.protocols.registry import stamp, stamped_summary
+from ferjax.report.headline import HEADLINE
 from ferjax.report.scores import scores
 
 # Kind of series → name of a run's folder.
@@ -28,8 +29,9 @@ def seeds_and_folds_report(kind: str, reports: Mapping[int, Mapping[str, Any]]) 
     Returns:
       The report for `write_seeds_and_folds_report`: accuracy and macro-F1 of every split and
       checkpoint, one row for each run, their mean, and their sample standard deviation (None for a
-      single run). For folds also `pooled`: the scores over the test images of all folds; each image
-      is predicted by the run that did not train on it.
+      single run); `scores` has mean and deviation of every headline score. For folds also
+      `pooled`: the scores over the test images of all folds; each image is predicted by the run
+      that did not train on it.
     """
     rows = [
         {kind: number, "directory": run_folder(kind, number), **_rates(report["results"])}
@@ -56,6 +58,7 @@ def seeds_and_folds_report(kind: str, reports: Mapping[int, Mapping[str, Any]]) 
         "rows": rows,
         "mean": mean,
         "deviation": deviation,
+        "scores": _headline_over_runs([report["results"] for report in reports.values()]),
         "pooled": _pooled(reports) if kind == "fold" else None,
         "protocol": {**_protocol(kind, reports), f"{kind}s": [str(number) for number in reports]},
         "warnings": _warnings(kind, reports),
@@ -105,6 +108,36 @@ def _rates(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, 
         for split, kinds in results.items()
         for which, result in kinds.items()
         for name, value in (("accuracy", result["accuracy"]), ("macro_f1", result["macro"]["f1"]))
+    }
+
+
+def _headline_over_runs(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns split → weights → `mean` and `deviation` of each score of `HEADLINE` over the runs.
+
+    Splits and weights that a run has no such scores of are left out; a score that is not defined in
+    one of the runs is None.
+    """
+    found: dict[str, Any] = {}
+    for split, kinds in results[0].items():
+        for which in kinds:
+            runs = [result.get(split, {}).get(which, {}).get("headline") for result in results]
+            if all(runs):
+                found.setdefault(split, {})[which] = _mean_and_deviation(runs)
+    return found
+
+
+def _mean_and_deviation(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    columns = {name: [run.get(name) for run in runs] for name in HEADLINE}
+    defined = {name: None not in numbers for name, numbers in columns.items()}
+    return {
+        "mean": {
+            name: statistics.fmean(numbers) if defined[name] else None
+            for name, numbers in columns.items()
+        },
+        "deviation": {
+            name: statistics.stdev(numbers) if defined[name] and len(numbers) > 1 else None
+            for name, numbers in columns.items()
+        },
     }
 
 

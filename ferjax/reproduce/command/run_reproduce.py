@@ -1,6 +1,7 @@
 """A paper from its tables to its report: plan, train what is missing, judge, write."""
 
 import json
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from ferjax.config.given_files import read_json
 from ferjax.config.reproduce_config import ReproduceConfig
 from ferjax.data.registry import dataset_entries
 from ferjax.errors import UserError
-from ferjax.report.environment import describe_environment
+from ferjax.report.environment import command_line, describe_environment, without_places
 from ferjax.reproduce.paper_table import Paper
 from ferjax.reproduce.papers.find_paper import find_paper
 from ferjax.reproduce.reporting.build_report import with_departures
@@ -172,7 +173,7 @@ def command_and_environment(config: ReproduceConfig, asked: str) -> dict[str, An
       asked: the flag that names what is reproduced.
     """
     facts = describe_environment(jax.devices(), 0)
-    del facts["training wall time, minutes"]
+    del facts["training wall time, minutes"], facts["command line"]
     versions = ", ".join(f"{name} {version}" for name, version in facts.pop("versions").items())
     written = time.strftime("%d %B %Y", time.gmtime())
     return {
@@ -181,7 +182,7 @@ def command_and_environment(config: ReproduceConfig, asked: str) -> dict[str, An
         "ferjax": ferjax.__version__,
         "written": f"Written on {written}; git commit {facts['git commit']}.",
         "commands": [
-            facts.pop("command line"),
+            command_line([sys.argv[0], *without_places(sys.argv[1:])]),
             f"python -m launch.reproduce {asked} --smoke",
             "python -m launch.reproduce --verify=report.html",
         ],

@@ -1,6 +1,5 @@
 """Collects what is judged of a finished run: from its files, else by its checkpoints."""
 
-import csv
 import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -15,8 +14,8 @@ from ferjax.config.fields import values_of
 from ferjax.config.given_files import fitting_values, read_json_object
 from ferjax.config.phases import phases_of
 from ferjax.errors import UserError
+from ferjax.evaluation.comparison.read_predictions import read_predictions
 from ferjax.recipes import resolve
-from ferjax.report.spreadsheet_text import as_before
 from ferjax.reproduce.run_result import Predictions, RunResult, half_precision, misfit
 from ferjax.reproduce.running.plan import PlannedRun
 from ferjax.reproduce.running.stored_results import read_result, settings_of, write_result
@@ -187,24 +186,17 @@ def _read_csv(path: Path, classes: tuple[str, ...]) -> Predictions:
     """Returns the predictions that the run's report wrote.
 
     Raises:
-      UserError: the file is missing or damaged.
+      UserError: the file is missing or damaged, or has other classes than the run.
     """
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = ([as_before(cell) for cell in row] for row in csv.reader(file))
-            header = next(rows)
-            if tuple(header[3:]) != classes:
-                raise ValueError("other classes")
-            found = [(row[1], row[2], [float(cell) for cell in row[3:]]) for row in rows]
-    except (OSError, ValueError, StopIteration, IndexError, csv.Error) as error:
+    found = read_predictions(path)
+    if found.classes != classes:
         raise UserError(
-            f"{path} is missing or damaged ({error}). `python -m launch.evaluate"
-            f" --workdir={path.parent}` writes it again."
-        ) from None
-    index = {name: k for k, name in enumerate(classes)}
-    labels = np.array([index[label] for label, _, _ in found], np.uint8)
-    predicted = np.array([index[name] for _, name, _ in found])
-    return Predictions(half_precision(np.array([p for _, _, p in found]), predicted), labels)
+            f"{path}: classes {', '.join(found.classes)}; the run has {', '.join(classes)}."
+            f" `python -m launch.evaluate --workdir={path.parent}` writes it again."
+        )
+    return Predictions(
+        half_precision(found.probabilities, found.predicted), found.labels.astype(np.uint8)
+    )
 
 
 def _evaluate(

@@ -28,8 +28,8 @@ LIMITS = (
     " are of this network; which breaches pay is the finding.",
     "Several comparisons are made at once and their intervals are not corrected for that: of twenty"
     " breaches without effect one would show some.",
-    "Selecting on test cannot give a negative number: the maximum over the epochs is at least the"
-    " accuracy of any other epoch.",
+    "Selecting on test cannot give a negative number, whatever its interval: the maximum over the"
+    " epochs is at least the accuracy of any other epoch.",
     "What is alike in train and test was found by perceptual hashes: copies that were cropped or"
     " turned otherwise are not found, and count as none.",
 )

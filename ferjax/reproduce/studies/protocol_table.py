@@ -140,7 +140,7 @@ def _of_faces(dataset: str) -> tuple[Comparison, ...]:
         "select_on_test": (
             "epoch selected on test",
             "The same training and the same images, at the epoch that these images select instead"
-            " of the one that val selects. It cannot be negative.",
+            " of the one that val selects. The mean cannot be negative, the interval can.",
             side("swapped", "val"),
             honest,
         ),

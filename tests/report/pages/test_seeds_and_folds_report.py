@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ferjax.report.headline import HEADLINE
 from ferjax.report.pages.report_files import write_seeds_and_folds_report
 from ferjax.report.pages.seeds_and_folds_report import run_folder, seeds_and_folds_report
 from ferjax.report.scores import scores
@@ -42,6 +43,22 @@ def test_folds_have_a_pooled_matrix_and_seeds_have_none(tmp_path: Any) -> None:
     page = write_seeds_and_folds_report(summary, tmp_path).read_text("utf-8")
     assert "## Per class on all folds' test images" in page
     assert "[fold_01](fold_01/report.md)" in page
+
+
+def test_every_headline_score_has_mean_and_deviation(tmp_path: Any) -> None:
+    reports = {k: report(c) for k, c in enumerate(CONFUSIONS)}
+    briers, areas = (0.2, 0.4, 0.6), (0.7, None, 0.9)
+    for made, brier, area in zip(reports.values(), briers, areas, strict=True):
+        headline = {**dict.fromkeys(HEADLINE, 0.5), "brier_score": brier, "roc_auc": area}
+        made["results"]["test"]["selected"]["headline"] = headline
+    summary = seeds_and_folds_report("seed", reports)
+    found = summary["scores"]["test"]["selected"]
+    assert found["mean"]["brier_score"] == pytest.approx(np.mean(briers))
+    assert found["deviation"]["brier_score"] == pytest.approx(np.std(briers, ddof=1))
+    assert found["mean"]["roc_auc"] is None
+    page = write_seeds_and_folds_report(summary, tmp_path).read_text("utf-8")
+    assert "| Brier score | 0.4000 ± 0.2000 |" in page
+    assert "| ROC AUC, macro | – |" in page
 
 
 def test_one_run_has_no_standard_deviation() -> None:

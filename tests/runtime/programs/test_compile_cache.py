@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from ferjax.runtime.compile_cache import compile_cache_folder
+from ferjax.runtime.programs.compile_cache import compile_cache_folder
 
 _PROGRAMS = """
 import jax
-from ferjax.runtime.compile_cache import enable_compile_cache
+from ferjax.runtime.programs.compile_cache import enable_compile_cache
 enable_compile_cache()
 
 @jax.jit

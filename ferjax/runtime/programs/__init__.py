@@ -1,0 +1,1 @@
+"""Programs that XLA compiled, kept between processes."""

@@ -1,0 +1,106 @@
+"""The file of a compiled program: its key, its costs, the shapes of its outputs, and itself.
+
+Loading a compiled program runs it, as it does in JAX's own cache. So a file is only read where it
+belongs to this user and nobody else can write to it, and after its checksum is right.
+"""
+
+import dataclasses
+import hashlib
+import importlib
+import logging
+import os
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ferjax.errors import UserError
+from ferjax.runtime.atomic_files import write_atomically
+
+_log = logging.getLogger(__name__)
+SERIALIZER = "jax.experimental.serialize_executable"
+# The programs that were used last are kept; one of a large network has some 20 MB.
+_MOST = 50
+_CHECKSUM = hashlib.sha256().digest_size
+_SUFFIX = ".program"
+
+
+@dataclass(frozen=True)
+class StoredProgram:
+    """What a file holds.
+
+    Attributes:
+      key: of the program, JSON text.
+      facts: of the program, JSON values.
+      outputs: tree of `jax.ShapeDtypeStruct`.
+      trees: structures of arguments and outputs.
+      program: as the backend serializes it; empty where only the outputs are kept.
+    """
+
+    key: str
+    facts: Mapping[str, Any]
+    outputs: Any
+    trees: tuple[Any, Any]
+    program: bytes
+
+    def load(self, devices: Sequence[Any]) -> Any:
+        """Returns the callable program on some devices, in their order."""
+        load = importlib.import_module(SERIALIZER).deserialize_and_load
+        return load(self.program, *self.trees, execution_devices=devices)
+
+
+def program_path(folder: Path, name: str, key: str) -> Path:
+    """Returns the file of a program."""
+    return folder / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:32]}{_SUFFIX}"
+
+
+def read_program(path: Path, key: str) -> StoredProgram | None:
+    """Returns a program; None where no file is there, or one that is damaged or not trusted."""
+    try:
+        if not _is_ours_alone(path):
+            _log.info("%s: another user could have written it; compiled again", path)
+            return None
+        content = path.read_bytes()
+        os.utime(path)
+    except OSError:
+        return None
+    if hashlib.sha256(content[_CHECKSUM:]).digest() != content[:_CHECKSUM]:
+        _log.info("%s: damaged; compiled again", path)
+        return None
+    try:
+        found = StoredProgram(*pickle.loads(content[_CHECKSUM:]))
+    except Exception as error:  # of another version of ferjax: a class is not there any more
+        _log.info("%s: not readable (%s); compiled again", path, error)
+        return None
+    return found if found.key == key else None
+
+
+def write_program(path: Path, stored: StoredProgram) -> None:
+    """Writes a program, for this user alone; where the disk refuses it there is only a log line."""
+    parts = tuple(getattr(stored, field.name) for field in dataclasses.fields(stored))
+    content = pickle.dumps(parts)
+    try:
+        write_atomically(path, hashlib.sha256(content).digest() + content)
+        path.chmod(0o600)
+        _remove_oldest(path.parent)
+    except (UserError, OSError) as error:
+        _log.info("%s is not kept: %s", path.name, error)
+
+
+def _is_ours_alone(path: Path) -> bool:
+    if not hasattr(os, "getuid"):
+        return True
+    facts = path.stat()
+    return facts.st_uid == os.getuid() and not facts.st_mode & 0o022
+
+
+def _remove_oldest(folder: Path) -> None:
+    def used(path: Path) -> float:
+        try:
+            return path.stat().st_mtime
+        except OSError:
+            return 0.0  # another process has removed it
+
+    for path in sorted(folder.glob(f"*{_SUFFIX}"), key=used)[:-_MOST]:
+        path.unlink(missing_ok=True)
