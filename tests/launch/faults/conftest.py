@@ -152,8 +152,9 @@ def fresh(undisturbed: Path, folder: Path, cache: bool = True) -> Path:
     """Makes a folder for a command, with a copy of a warm cache."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    if cache and (undisturbed / "cache" / "compiled").is_dir():
-        shutil.copytree(undisturbed / "cache" / "compiled", folder / "cache" / "compiled")
+    for name in ("compiled", "programs"):
+        if cache and (undisturbed / "cache" / name).is_dir():
+            shutil.copytree(undisturbed / "cache" / name, folder / "cache" / name)
     return folder
 
 

@@ -29,6 +29,7 @@ def when_training(folder: Path) -> None:
 def programs(folder: Path) -> Iterator[Path]:
     """Yields the compiled programs of a cache."""
     yield from sorted((folder / "cache" / "compiled").glob("*-cache"))
+    yield from sorted((folder / "cache" / "programs").glob("*.program"))
 
 
 def delete(folder: Path) -> None:
