@@ -3,11 +3,13 @@
 Also `printable`, for names of files in messages and reports.
 """
 
+import errno
 import re
 from collections.abc import Iterable
 
 # Control characters, separators of lines, and surrogates.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 # A longer line of a message repeats what stands in a file, such as a name of a megabyte.
 _LONGEST_LINE = 3000
 
@@ -22,6 +24,13 @@ class UserError(Exception):
     def __init__(self, message: str) -> None:
         """Makes the error; names of files in `message` become printable, and endless ones short."""
         super().__init__("\n".join(map(_shortened, map(printable, message.split("\n")))))
+
+
+class DiskError(UserError):
+    """A disk that is full or not to be written: no fault of the settings, which may be kept.
+
+    Once there is room the same command goes on, so a search does not count its trial as failed.
+    """
 
 
 class Terminated(KeyboardInterrupt):
@@ -62,6 +71,11 @@ def _escape(match: re.Match[str]) -> str:
     if 0xDC80 <= code <= 0xDCFF:
         return f"\\x{code - 0xDC00:02x}"
     return match[0].encode("unicode_escape").decode("ascii")
+
+
+def refused_by_disk(error: BaseException) -> bool:
+    """Returns whether an error means that a disk is full, or a file too large or read-only."""
+    return isinstance(error, OSError) and error.errno in _REFUSALS
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:

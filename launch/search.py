@@ -6,6 +6,7 @@ from absl import flags
 
 from ferjax.config.tool_configs import SearchConfig
 from ferjax.config.train_config import TrainConfig
+from ferjax.runtime.child_processes import end_with_parent
 from launch.command.app import interrupt_status, refuse_arguments, run
 from launch.command.flags import define_flags, given_flags
 from launch.command.user_modules import import_user_modules
@@ -17,6 +18,7 @@ define_flags(TrainConfig)
 def main(arguments: list[str]) -> None:
     """Searches, here or in worker processes; prints the best trial and the path of the report."""
     refuse_arguments(arguments)
+    end_with_parent()
     import_user_modules()
     from ferjax.search.run_search import run_search
     from ferjax.search.worker_processes import run_workers

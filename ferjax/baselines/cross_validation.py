@@ -13,7 +13,7 @@ from ferjax.config.baseline_config import BaselineConfig
 from ferjax.config.given_files import check_no_special_file, fitting_values, parse_json
 from ferjax.data.splits.folds import k_folds, subject_folds
 from ferjax.data.splits.split import Split
-from ferjax.errors import UserError
+from ferjax.errors import DiskError, UserError
 from ferjax.runtime.append_lines import drop_torn_line
 from ferjax.runtime.progress_bar import tqdm
 
@@ -160,7 +160,10 @@ def _read(journal: Path) -> dict[Candidate, dict[str, Any]]:
     """Returns the rows in a journal, without the torn line that a kill can leave."""
     if not journal.is_file():
         return {}
-    drop_torn_line(journal)
+    try:
+        drop_torn_line(journal)
+    except OSError as error:
+        raise _unwritable(journal, error) from None
     advice = "Remove it: the same command computes it again."
     check_no_special_file(journal)
     rows = [parse_json(line, journal, advice) for line in journal.read_bytes().splitlines()]
@@ -173,7 +176,14 @@ def _append(journal: Path, row: dict[str, Any]) -> None:
         with open(journal, "a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
     except OSError as error:
-        raise UserError(f"cannot write {journal}: {error.strerror}.") from None
+        raise _unwritable(journal, error) from None
+
+
+def _unwritable(journal: Path, error: OSError) -> DiskError:
+    return DiskError(
+        f"cannot write {journal}: {error.strerror}. Make room there, or make it writable; the same"
+        " command goes on."
+    )
 
 
 def describe_rows(rows: Sequence[dict[str, Any]]) -> list[str]:

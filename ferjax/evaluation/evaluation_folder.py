@@ -12,8 +12,8 @@ from typing import Any
 from ferjax.data.splits.split import Split
 from ferjax.data.storage.feature_store import content_digest
 from ferjax.data.storage.locks_and_writes import folder_lock
-from ferjax.errors import UserError
-from ferjax.runtime.atomic_files import write_atomically
+from ferjax.errors import DiskError, UserError
+from ferjax.runtime.atomic_files import whole_entries, write_atomically
 
 # Written first: a folder tells whose it is also where an evaluation was stopped.
 _INPUTS = ".inputs"
@@ -46,14 +46,14 @@ def evaluation_folder(out: Path | None, parent: Path, name: str, inputs: str) ->
       inputs: from `inputs_digest`; a hidden file of the folder holds it.
 
     Raises:
-      UserError: `out` holds something else.
+      UserError: `out` holds something else, or the folder cannot be written.
     """
     if out:
         claim_out(out, inputs)
         yield out
         return
     # Of several processes that judge folders of one name each gets a folder of its own.
-    with folder_lock(parent / name):
+    with _as_disk_error(parent / name), folder_lock(parent / name):
         names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
         folder = next(
             folder for folder in map(parent.joinpath, names) if _inputs_of(folder) in (None, inputs)
@@ -63,12 +63,23 @@ def evaluation_folder(out: Path | None, parent: Path, name: str, inputs: str) ->
         yield folder
 
 
+@contextlib.contextmanager
+def _as_disk_error(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DiskError(
+            f"{folder} cannot be written: {error.strerror or error}. Make room there, or give"
+            " another --out."
+        ) from error
+
+
 def check_out(out: Path, inputs: str) -> None:
     """Raises `UserError` unless `--out` is new, empty, or of the same evaluation."""
     if out.exists() and not out.is_dir():
         raise UserError(f"--out={out} is a file. Name a new folder; nothing was written.")
     if _inputs_of(out) not in (None, inputs):
-        found = next(entry.name for entry in out.iterdir() if entry.name != _INPUTS)
+        found = next(entry.name for entry in whole_entries(out) if entry.name != _INPUTS)
         raise UserError(
             f"--out={out} holds {found} and is no earlier result of this evaluation. Name a new"
             " folder; nothing was written."
@@ -93,7 +104,7 @@ def check_writable(folder: Path, advice: str) -> None:
 
 def _inputs_of(folder: Path) -> str | None:
     """Returns the inputs of a folder's evaluation, "" of another content, None of nothing."""
-    content = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    content = [entry.name for entry in whole_entries(folder)]
     if set(content) <= {_INPUTS}:
         return None
     return (folder / _INPUTS).read_text("utf-8") if _INPUTS in content else ""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ferjax.errors import UserError
-from ferjax.runtime.failed_process import last_lines
+from ferjax.runtime.child_processes import last_lines
 
 _WITHOUT_FERJAX = Path(__file__).parent / "usage" / "without_ferjax.py"
 

@@ -28,6 +28,57 @@ def made_folder(folder: Path) -> Iterator[Path]:
                 place.rmdir()
 
 
+def committed(written: Path, folder: Path, name: str) -> Path:
+    """Renames a folder of finished files in this one step; returns its new path, in `folder`.
+
+    From then on `finish_cut_move` completes what a kill cuts short.
+
+    Args:
+      written: a folder of the same disk.
+      folder: where its files go.
+      name: of the result.
+
+    Raises:
+      OSError: it cannot be renamed.
+    """
+    complete = _complete(folder, name)
+    written.rename(complete)
+    return complete
+
+
+def finish_cut_move(folder: Path, name: str) -> bool:
+    """Moves the rest of a result whose command was killed in `put_in_place`.
+
+    Nothing is replaced but what the killed command had begun there itself.
+
+    Returns:
+      Whether there was one.
+
+    Raises:
+      OSError: the folder cannot be written.
+    """
+    complete = _complete(folder, name)
+    if not complete.is_dir():
+        return False
+    for path in sorted(complete.iterdir()):
+        target = folder / path.name
+        if not os.path.lexists(target) or _is_begun(path, target):
+            os.replace(path, target)
+    shutil.rmtree(complete)
+    return True
+
+
+def _complete(folder: Path, name: str) -> Path:
+    return folder / f".{name}.complete"
+
+
+def _is_begun(path: Path, target: Path) -> bool:
+    """Returns whether a target is what `_move` leaves of `path` where it is killed."""
+    if target.is_dir():
+        return path.is_dir() and not any(target.iterdir())
+    return path.is_file() and (os.path.samefile(path, target) or not target.stat().st_size)
+
+
 def put_in_place(written: Path, folder: Path, shared: Collection[str] = ()) -> None:
     """Moves everything in `written` into a folder of the same disk, without replacing anything.
 

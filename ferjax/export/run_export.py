@@ -21,7 +21,7 @@ from ferjax.export.exported_network import (
     weights_card,
 )
 from ferjax.export.formats import FORMATS
-from ferjax.export.put_in_place import made_folder, put_in_place
+from ferjax.export.put_in_place import committed, finish_cut_move, made_folder, put_in_place
 from ferjax.predict.predictor import load_predictor
 from ferjax.report.environment import describe_environment
 from ferjax.report.html.markdown_page import write_markdown_page
@@ -47,6 +47,7 @@ def run_export(config: ExportConfig) -> Path:
     """
     name, folder = config.name or _own_name(config), Path(config.out)
     formats = [form for key, form in FORMATS.items() if key in config.format]
+    _finish_killed(folder, name)
     _refuse_existing(folder, name, formats)
     source = Path(config.workdir) if config.workdir else weights_card(str(config.weights))
     model = network_config(source).model
@@ -67,10 +68,23 @@ def run_export(config: ExportConfig) -> Path:
             written.mkdir(parents=True)
             _write(network, formats, written, options)
             _refuse_existing(folder, name, formats)
-            put_in_place(written, place, [script for form in formats for script in form.usage])
+            complete = committed(written, place, name)
+            try:
+                put_in_place(complete, place, [script for form in formats for script in form.usage])
+            finally:
+                shutil.rmtree(complete, ignore_errors=True)
     except OSError as error:
         raise UserError(f"--out={folder} cannot be written: {error.strerror or error}.") from None
     return folder / f"{name}.json"
+
+
+def _finish_killed(folder: Path, name: str) -> None:
+    """Puts in place what a command had finished that was killed before all of it was there."""
+    try:
+        if folder.is_dir() and finish_cut_move(folder.resolve(), name):
+            say(f"{folder}: what a killed command had finished of {name} was moved there")
+    except OSError as error:
+        raise UserError(f"--out={folder} cannot be written: {error.strerror or error}.") from None
 
 
 def _own_name(config: ExportConfig) -> str:

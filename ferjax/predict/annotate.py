@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ferjax.errors import UserError, printable
 from ferjax.predict.rows import READ, Row
+from ferjax.runtime.atomic_files import temporary_beside
 
 # Most file systems take 255 bytes.
 _MOST_NAME_BYTES = 240
@@ -45,7 +46,9 @@ def annotator(
         path = folder / copy_name(rows[0].file)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            annotated(picture, rows, classes).save(path)
+            with temporary_beside(path) as temporary:
+                annotated(picture, rows, classes).save(temporary, "PNG")
+                os.replace(temporary, path)
         except OSError as error:
             raise UserError(f"{path} cannot be written: {error.strerror or error}.") from None
 

@@ -1,27 +1,30 @@
 """Atomic writing: a reader sees the old file or the new one, never a half-written one."""
 
 import contextlib
+import functools
 import glob
+import hashlib
 import os
 import re
 import secrets
 import shutil
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ferjax.errors import UserError
+from ferjax.errors import DiskError
 
 
 def write_atomically(path: Path, content: bytes | str) -> Path:
     r"""Writes `content` to `path` through a temporary file in the same folder; returns the path.
 
     Missing folders are created. A text is written as UTF-8. The bytes of a path that are no UTF-8
-    are written as `\udcff`, which JSON reads as what it was. Temporary files of killed processes
-    are removed an hour later.
+    are written as `\udcff`, which JSON reads as what it was. Temporary files that killed processes
+    left for the same path are removed, those of other machines an hour later.
 
     Raises:
-      UserError: the file cannot be written (no permission, no space, a file where a folder goes).
+      DiskError: the file cannot be written (no permission, no space, a file where a folder goes).
     """
     path = Path(path)
     if isinstance(content, str):
@@ -34,10 +37,10 @@ def write_atomically(path: Path, content: bytes | str) -> Path:
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
-        # Several machines may write the files of one study, but none of them takes so long.
+        # Several machines may write the files of one study, but none of them takes an hour.
         remove_left_by_killed_processes(path, seconds=3600)
     except OSError as error:
-        raise UserError(
+        raise DiskError(
             f"cannot write {path}: {error.strerror or error}. "
             "Check that its folder is writable and has space left."
         ) from error
@@ -75,18 +78,34 @@ def remove_left_by_killed_processes(path: Path, seconds: float = 0) -> None:
       seconds: what was changed since then is left.
     """
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        number = re.fullmatch(
-            r"(\d+)(?:-[0-9a-f]{8})?\.tmp", left.name.removeprefix(f".{path.name}.")
+        found = re.fullmatch(
+            r"(\d+)(?:-([0-9a-f]{8}))?\.tmp", left.name.removeprefix(f".{path.name}.")
         )
         # A number may come back, in a container soon; this process has none in the making yet.
-        ended = number and (int(number[1]) == os.getpid() or not _is_alive(int(number[1])))
+        if not found or (int(found[1]) != os.getpid() and _is_alive(int(found[1]))):
+            continue
         with contextlib.suppress(FileNotFoundError):
-            if ended and time.time() - left.stat().st_mtime >= seconds:
+            if found[2] == _machine() or time.time() - left.stat().st_mtime >= seconds:
                 _remove(left)
 
 
+def whole_entries(folder: Path) -> list[Path]:
+    """Returns what a folder holds, without the temporary files of `write_atomically`, by name."""
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [path for path in found if not path.match(".*.tmp")]
+
+
 def _temporary_name(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    return path.with_name(f".{path.name}.{os.getpid()}-{_machine()}.tmp")
+
+
+@functools.cache
+def _machine() -> str:
+    """Returns 8 hexadecimal digits that name what numbers processes here: machine or container."""
+    numbering = ""
+    with contextlib.suppress(OSError):
+        numbering = os.readlink("/proc/self/ns/pid")
+    return hashlib.sha256(f"{socket.gethostname()} {numbering}".encode()).hexdigest()[:8]
 
 
 def _is_alive(process: int) -> bool:

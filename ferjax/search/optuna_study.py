@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ferjax.errors import UserError
+from ferjax.errors import DiskError, UserError, refused_by_disk
 from ferjax.runtime.append_lines import drop_torn_line
 from ferjax.runtime.move_aside import move_aside
 from ferjax.runtime.optional_packages import require_package
@@ -79,7 +79,7 @@ def open_study(search: Search) -> Any:
     """
     optuna = import_optuna()
     study_exists(search)
-    try:
+    with disk_errors(search), _damage_named(search):
         search.out.mkdir(parents=True, exist_ok=True)
         with file_lock(search.out / LOCK_FILE):
             if not study_exists(search):
@@ -96,8 +96,30 @@ def open_study(search: Search) -> Any:
                 direction="maximize",
                 load_if_exists=True,
             )
+
+
+@contextlib.contextmanager
+def disk_errors(search: Search) -> Iterator[None]:
+    """Makes one sentence of a disk that refuses what Optuna or a lock writes."""
+    try:
+        yield
     except OSError as error:
-        raise UserError(f"--out={search.out} cannot be written: {error.strerror}.") from None
+        if not refused_by_disk(error) and not _is_within(error.filename, search.out):
+            raise
+        raise DiskError(
+            f"--out={search.out} cannot be written: {error.strerror or error}. Make room there, or"
+            " make it writable; the same command continues the search."
+        ) from error
+
+
+def _is_within(name: Any, folder: Path) -> bool:
+    return isinstance(name, (str, os.PathLike)) and Path(name).is_relative_to(folder)
+
+
+@contextlib.contextmanager
+def _damage_named(search: Search) -> Iterator[None]:
+    try:
+        yield
     except json.JSONDecodeError as error:
         raise UserError(
             f"{search.out / _JOURNAL}: a line is damaged ({error}). Delete it, or give --overwrite"

@@ -15,6 +15,7 @@ from ferjax.runtime.progress_bar import tqdm
 from ferjax.runtime.progress_lines import say
 from ferjax.search.optuna_study import (
     claim_trial,
+    disk_errors,
     file_lock,
     import_optuna,
     open_study,
@@ -22,7 +23,7 @@ from ferjax.search.optuna_study import (
     worker_lock,
 )
 from ferjax.search.run_trial import Prepare, Train, check_settings, run_trial
-from ferjax.search.search_plan import LOCK_FILE, plan_search
+from ferjax.search.search_plan import LOCK_FILE, Search, plan_search
 from ferjax.search.study_summary import (
     best_row,
     ended_trials,
@@ -62,6 +63,12 @@ def run_search(
             say(line)
     set_study_aside(search)
     study = open_study(search)
+    with disk_errors(search):
+        return _search(search, study, train, prepare)
+
+
+def _search(search: Search, study: Any, train: Train, prepare: Prepare) -> dict[str, Any]:
+    """Runs trials until there are as many as wanted; returns the report, with its `path`."""
     total, progress = search.trials, search.base.progress
     reported = ended_trials(trial_rows(search, study))
     if reported:

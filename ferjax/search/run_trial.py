@@ -10,7 +10,7 @@ import jax
 
 from ferjax.config.phases import total_epochs
 from ferjax.config.train_config import TrainConfig
-from ferjax.errors import UserError, ran_out_of_memory
+from ferjax.errors import DiskError, UserError, ran_out_of_memory
 from ferjax.search.optuna_study import import_optuna, suggest_point
 from ferjax.search.search_plan import Search, trial_config
 from ferjax.search.search_space import middle_point
@@ -45,7 +45,8 @@ def run_trial(search: Search, study: Any, trial: Any, train: Train, prepare: Pre
       prepare: `experiment.prepare_run`.
 
     Raises:
-      UserError: the settings that all trials share do not work (any more).
+      UserError: the settings that all trials share do not work (any more), or the disk is full:
+        then too the trial continues when it is claimed again.
       KeyboardInterrupt: stopped by the user; the trial continues when it is claimed again.
     """
     optuna = import_optuna()
@@ -59,7 +60,7 @@ def run_trial(search: Search, study: Any, trial: Any, train: Train, prepare: Pre
         result = {"values": report["results"]["val"]["selected"]["accuracy"]}
     except optuna.TrialPruned:
         result = {"state": optuna.trial.TrialState.PRUNED}
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, DiskError):
         trial.set_user_attr("starts", trial.user_attrs["starts"] - 1)
         raise
     except UserError as error:

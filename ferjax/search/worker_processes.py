@@ -12,9 +12,10 @@ from typing import Any
 from ferjax.config.given_files import read_json_object
 from ferjax.config.tool_configs import SearchConfig
 from ferjax.errors import UserError
+from ferjax.runtime.child_processes import CHILD
 from ferjax.runtime.progress_bar import tqdm
 from ferjax.runtime.progress_lines import say
-from ferjax.search.optuna_study import import_optuna, open_study, set_study_aside
+from ferjax.search.optuna_study import disk_errors, import_optuna, open_study, set_study_aside
 from ferjax.search.run_search import update_progress_bar
 from ferjax.search.search_plan import WORKERS, Search, plan_search, study_exists
 from ferjax.search.study_summary import ended_trials, new_trial_lines, trial_rows
@@ -95,12 +96,10 @@ def _worker_processes(
 ) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Yields started workers; on an error in the block stops them and waits until they ended."""
     count, children = search.config.workers, []
-    environment = {"XLA_PYTHON_CLIENT_MEM_FRACTION": f"{0.9 / count:.3f}", **os.environ}
-    try:
+    environment = {"XLA_PYTHON_CLIENT_MEM_FRACTION": f"{0.9 / count:.3f}", **os.environ, CHILD: "1"}
+    with disk_errors(search):
         _log_file(search, 1).parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--out={search.out} cannot be written: {error.strerror}.") from None
-    with ending_as_ctrl_c():
+    with ending_as_ctrl_c(), disk_errors(search):
         try:
             for number in range(1, count + 1):
                 with open(_log_file(search, number), "ab") as log:

@@ -4,7 +4,7 @@ import csv
 import io
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +56,7 @@ def crop_folder(
     on_bad_image: str = "error",
     progress: bool = True,
     make_room: Callable[[Path], None] | None = None,
+    further: Mapping[str, str] | None = None,
 ) -> dict[str, int]:
     """Crops the face out of every image below `source` and writes the same tree of PNG files.
 
@@ -73,6 +74,7 @@ def crop_folder(
       on_bad_image: `error`, or `skip` to leave unreadable images out.
       progress: whether to show a progress bar on a terminal.
       make_room: moves an `out` that is not empty aside, when all crops are done; None refuses it.
+      further: name → text of more files that `out` begins with.
 
     Returns:
       Decision → number of images; the decisions are `cropped`, `kept whole`, `dropped`, `listed`,
@@ -105,6 +107,8 @@ def crop_folder(
             (work / RECORD).write_bytes(_crops_csv(rows))
             if listed := [printable(row.file) for row in rows if row.decision == NO_FACE["list"]]:
                 (work / FACELESS).write_text("\n".join([*listed, ""]), "utf-8")
+            for name, text in (further or {}).items():
+                (work / name).write_text(text, "utf-8")
             if make_room:
                 make_room(out)
             os.replace(work, out)
@@ -114,6 +118,12 @@ def crop_folder(
             "has space left."
         ) from error
     return dict(Counter(row.decision for row in rows))
+
+
+def recorded_decisions(out: Path) -> dict[str, int]:
+    """Returns decision → number of images of a folder of crops, as `crop_folder` does."""
+    with open(out / RECORD, newline="", encoding="utf-8") as file:
+        return dict(Counter(row["decision"] for row in csv.DictReader(file)))
 
 
 def _check_folders(source: Path, out: Path, *, filled: bool) -> None:

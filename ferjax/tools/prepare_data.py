@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -14,11 +15,9 @@ from ferjax.data.splits.describe_bundle import describe_bundle
 from ferjax.data.splits.split import DatasetBundle
 from ferjax.data.splits.stratified_cut import stratified_sample
 from ferjax.errors import UserError
-from ferjax.faces.detectors import crop_plan
 from ferjax.images.augment import find_augmentation
 from ferjax.images.augmented_input import augment_and_mix
 from ferjax.images.preprocess import denormalize
-from ferjax.report.figures.contact_sheet import draw_contact_sheets
 from ferjax.report.figures.image_grids import BATCH_LIMIT, draw_batch
 from ferjax.report.pages.audit_files import AUDIT_FILES, write_audit
 from ferjax.report.pages.audit_sections import findings
@@ -28,7 +27,8 @@ from ferjax.runtime.progress_bar import tqdm
 from ferjax.runtime.progress_lines import say
 from ferjax.runtime.random_keys import stream_key
 from ferjax.specs import InputSpec
-from ferjax.tools.crop_folder import FACELESS, NO_FACE, RECORD, crop_folder
+from ferjax.tools.crop_folder import FACELESS, RECORD
+from ferjax.tools.crops_and_sheets import only_sheets_are_missing, write_crops
 
 
 def run_prepare(config: PrepareConfig) -> list[str]:
@@ -46,7 +46,7 @@ def run_prepare(config: PrepareConfig) -> list[str]:
         raise UserError("--dataset is missing. (For --crops, --data_dir is enough.)")
     task = requested[0]
     out = Path(config.out or f"prepared/{config.dataset or 'faces'}-{task}")
-    if task != "cache":
+    if task != "cache" and not (task == "crops" and only_sheets_are_missing(config, out)):
         _check_out(out, task, config.overwrite)
     return _TASKS[task](config, out)
 
@@ -111,42 +111,6 @@ def _write_audit(config: PrepareConfig, out: Path) -> list[str]:
     return [*findings(to_json_types(result)), str(page)]
 
 
-def _write_crops(config: PrepareConfig, out: Path) -> list[str]:
-    """Writes the folder of face crops, and a second folder with a contact sheet of each class."""
-    source = data_path(config.dataset, config.data_dir)
-    if source is None:
-        raise UserError(f"--dataset={config.dataset}: synthetic faces need no crops.")
-    sheets = out.with_name(f"{out.name}-sheets")
-    if sheets.exists() and not (config.overwrite and (out / RECORD).is_file()):
-        raise UserError(
-            f"{sheets} exists already. Nothing was written; give another --out, or --overwrite."
-        )
-    plan = crop_plan(config.detector, rule=config.rule, margin=config.margin, align=config.align)
-    counts = crop_folder(
-        source,
-        out,
-        plan,
-        no_face=config.no_face,
-        on_bad_image=config.on_bad_image,
-        progress=config.progress,
-        make_room=_make_room,
-    )
-    if not {"cropped", NO_FACE["keep"]} & counts.keys():
-        found = ", ".join(f"{count:,} {decision}" for decision, count in counts.items())
-        raise UserError(
-            f"no face found in any of {sum(counts.values()):,} images of {source} ({found}); see"
-            f" {out / RECORD}. --no_face=keep keeps images without a face whole."
-        )
-    _make_room(sheets)
-    pages = draw_contact_sheets(out, sheets)
-    return [
-        *(f"{count:,} images {decision}" for decision, count in counts.items()),
-        f"check the {len(pages)} contact sheets in {sheets} and list images that show no face in"
-        f" {out / 'exclude.txt'}; training leaves them out",
-        str(out),
-    ]
-
-
 def _write_cache(config: PrepareConfig, out: Path) -> list[str]:
     """Decodes every image once into memory-mapped files."""
     bundle = _load_bundle(config, cache_dir=out)
@@ -192,7 +156,7 @@ _REPEATED = {
 _WRITTEN = {"audit": "audit.json", "crops": RECORD, "preview": "preview_*.png"}
 _TASKS: dict[str, Callable[[PrepareConfig, Path], list[str]]] = {
     "audit": _write_audit,
-    "crops": _write_crops,
+    "crops": partial(write_crops, make_room=_make_room),
     "cache": _write_cache,
     "preview": _draw_preview,
 }

@@ -24,6 +24,7 @@ from ferjax.recipes.default_workdir import SHORT
 from ferjax.training.interrupt_signals import holding_signals, repeating_ignored_interrupts
 from launch.command.huge_pages import use_huge_pages
 from launch.command.jax_settings import wrong_setting
+from launch.command.refused_writes import refused_write
 
 # Exit statuses as in sysexits.h: an internal error; a temporary failure.
 CRASHED, LOST_PEER = 70, 75
@@ -90,6 +91,8 @@ def _run(main: Callable[[list[str]], Any]) -> None:
             _exit(PIPE_CLOSED)
         if wrong := wrong_setting(error):
             _exit(1, f"error: {wrong}")
+        if refused := refused_write(error):
+            _exit(1, f"error: {refused}")
         if ran_out_of_memory(error):
             _exit(1, f"error: {out_of_memory()}")
         if lost := _lost_peer(error):

@@ -1,7 +1,5 @@
 """--restarts: run a command again with --resume after a crash or the loss of another process."""
 
-import contextlib
-import ctypes
 import os
 import signal
 import subprocess
@@ -11,10 +9,10 @@ from types import FrameType
 
 from absl import flags
 
-_SUPERVISED = "FERJAX_SUPERVISED"
+from ferjax.runtime.child_processes import CHILD, end_with_parent
+
 # Exit statuses after which there is no restart: finished, user's error, or asked to end.
 _FINAL = {0, 1, 2, 130, 143, -signal.SIGINT, -signal.SIGTERM}
-_SET_PARENT_DEATH_SIGNAL = 1  # of Linux's prctl
 
 flags.DEFINE_integer(
     "restarts", 0, "How often to restart from the last checkpoint after a crash or a lost process."
@@ -29,9 +27,7 @@ def restart_after_crashes(module: str) -> None:
     Args:
       module: the module that `python -m` started.
     """
-    if os.environ.get(_SUPERVISED):
-        _end_with_parent()
-    elif restarts := flags.FLAGS.restarts:
+    if not end_with_parent() and (restarts := flags.FLAGS.restarts):
         sys.exit(_supervise([sys.executable, "-m", module, *sys.argv[1:]], restarts))
 
 
@@ -50,7 +46,7 @@ def _supervise(command: Sequence[str], restarts: int) -> int:
 
 def _run(command: Sequence[str]) -> int:
     """Runs a command, forwards SIGTERM and SIGHUP to it, and returns its exit status."""
-    child = subprocess.Popen(command, env={**os.environ, _SUPERVISED: "1"})
+    child = subprocess.Popen(command, env={**os.environ, CHILD: "1"})
 
     def forward(number: int, frame: FrameType | None) -> None:
         child.send_signal(number)
@@ -63,9 +59,3 @@ def _run(command: Sequence[str]) -> int:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _end_with_parent() -> None:
-    """Lets Linux send SIGTERM to this process when its parent dies; does nothing elsewhere."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)

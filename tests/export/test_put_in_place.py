@@ -1,12 +1,13 @@
 """Files are put into a folder completely or not at all, and never over others."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ferjax.errors import UserError
-from ferjax.export.put_in_place import made_folder, put_in_place
+from ferjax.export.put_in_place import committed, finish_cut_move, made_folder, put_in_place
 
 
 @pytest.fixture
@@ -81,3 +82,44 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
     with made_folder(tmp_path / "out") as folder:
         assert folder == tmp_path.resolve() / "disk"
     assert (tmp_path / "out").is_symlink()
+
+
+def link(path: Path, target: Path) -> None:
+    os.link(path, target)
+
+
+def begin(path: Path, target: Path) -> None:
+    """As on a disk without links, killed before the file is there."""
+    target.mkdir() if path.is_dir() else target.touch()
+
+
+def move(path: Path, target: Path) -> None:
+    os.replace(path, target)
+
+
+@pytest.mark.parametrize("cut", [None, link, begin, move])
+@pytest.mark.parametrize("name", ["a-browser", "a.json", "use_onnx.py"])
+def test_what_a_kill_cut_short_is_finished(
+    written: Path, name: str, cut: Callable[[Path, Path], None] | None
+) -> None:
+    if cut is link and name == "a-browser":
+        cut = begin
+    expected, folder = contents(written), written.parent / "out"
+    folder.mkdir()
+    complete = committed(written, folder, "a")
+    if cut:
+        cut(complete / name, folder / name)
+    assert finish_cut_move(folder, "a")
+    assert contents(folder) == expected
+    assert not finish_cut_move(folder, "a")
+
+
+def test_what_others_have_written_is_not_replaced(written: Path) -> None:
+    folder = written.parent / "out"
+    (folder / "a-browser").mkdir(parents=True)
+    (folder / "a-browser" / "index.html").write_text("of another command")
+    (folder / "a.json").write_text("of another command")
+    expected = contents(written) | contents(folder)
+    committed(written, folder, "a")
+    assert finish_cut_move(folder, "a")
+    assert contents(folder) == expected

@@ -1,11 +1,14 @@
-"""How an entry point ends: by Ctrl-C, and when nobody reads its output any more."""
+"""How an entry point ends: by Ctrl-C, on a full disk, and when nobody reads its output any more."""
 
+import errno
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from launch.command.refused_writes import refused_write
 
 ROOT = Path(__file__).resolve().parents[2]
 ENDS = """
@@ -111,3 +114,21 @@ ferjax.__path__ = [*ferjax.__path__, {str(ROOT / "ferjax")!r}]
     )
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: the folder {tmp_path / 'ferjax'} is taken for")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "a/b"),
+            "a/b cannot be written: No space",
+        ),
+        (OSError(errno.EROFS, "Read-only file system", b"c"), "c cannot be written: Read-only"),
+        (OSError(errno.ENOSPC, "No space left on device"), "a file cannot be written"),
+        (OSError(errno.ENOENT, "No such file or directory", "a"), ""),
+        (ValueError("No space left on device"), ""),
+    ],
+)
+def test_a_disk_that_takes_no_more_is_one_sentence(error: Exception, words: str) -> None:
+    assert refused_write(error).startswith(words)
+    assert bool(refused_write(error)) == bool(words)

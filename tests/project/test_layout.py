@@ -185,7 +185,7 @@ def test_tests_mirror_the_packages() -> None:
     strangers = {
         folder
         for folder in folders
-        # A suite of a package (convert/parity, runs/kills) lies below the package's tests.
+        # A suite of a package (convert/parity, launch/faults) lies below the package's tests.
         if folder != Path() and not {folder, *folder.parents} & packages | OTHER_TESTS
     }
     assert not strangers, f"tests without a package of that name: {strangers}"

@@ -14,7 +14,7 @@ PAGE = ROOT / "docs" / "promises.md"
 GROUPS = ("Data", "Numbers", "Runs", "Files", "Network", "Law")
 LEAST, LEAST_IN_A_GROUP = 60, 6
 # Marks that take a test out of the default set, or that skip it where something is missing.
-MARKS = ("slow", "parity", "gpu", "faces")
+MARKS = ("slow", "parity", "gpu", "faces", "faults")
 ROW = re.compile(r"^\| (?P<promise>[^|]+) \| `(?P<test>[^`|]+)` \| (?P<runs>[a-z, ]+) \|$")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

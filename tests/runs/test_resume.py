@@ -11,7 +11,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 
 from ferjax.config.train_config import TrainConfig
@@ -144,24 +143,6 @@ def unkilled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     return run_dir
-
-
-@pytest.mark.slow
-def test_killed_run_resumes_bit_for_bit(
-    tmp_path: Path, unkilled: Path, assert_same_run: Same
-) -> None:
-    run_dir, rng = tmp_path / "run", np.random.default_rng()
-    for after in (0, 16):
-        process = start(run_dir)
-        wait_for_checkpoint(process, run_dir, after)
-        time.sleep(float(rng.uniform(0, 0.6)))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL
-    process = start(run_dir)
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
-    assert_same_run(run_dir, unkilled)
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ferjax.errors import UserError
-from ferjax.runtime.atomic_files import temporary_beside, write_atomically
+from ferjax.runtime.atomic_files import temporary_beside, whole_entries, write_atomically
 
 
 def test_a_text_with_a_name_that_is_no_utf8_is_read_back(tmp_path: Path) -> None:
@@ -55,6 +55,24 @@ def test_small_files_are_swept_after_an_hour(tmp_path: Path) -> None:
     os.utime(old, (0, 0))
     write_atomically(tmp_path / "report.md", b"")
     assert names(tmp_path) == [young.name, "report.md"]
+
+
+def test_what_a_process_of_this_machine_left_goes_at_once(tmp_path: Path) -> None:
+    killed = """
+import os, signal, sys
+from pathlib import Path
+from ferjax.runtime import atomic_files
+os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+atomic_files.write_atomically(Path(sys.argv[1]), "half")
+"""
+    path, root = tmp_path / "report.md", Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    done = subprocess.run([sys.executable, "-c", killed, path], env=environment, check=False)
+    assert done.returncode == -9
+    assert len(names(tmp_path)) == 1
+    assert whole_entries(tmp_path) == []
+    write_atomically(path, "whole")
+    assert names(tmp_path) == ["report.md"]
 
 
 def test_what_another_machine_may_be_writing_is_left_for_a_while(tmp_path: Path) -> None:

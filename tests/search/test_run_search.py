@@ -1,7 +1,9 @@
 """A whole search with a fake training function: sampling, pruning, failures, resumption, report."""
 
+import errno
 import json
 import math
+import os
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -10,7 +12,8 @@ from typing import Any
 import pytest
 
 from ferjax.config.train_config import TrainConfig
-from ferjax.errors import UserError
+from ferjax.errors import DiskError, UserError
+from ferjax.search import run_search
 from ferjax.training.loop import Diverged
 
 pytest.importorskip("optuna")
@@ -256,6 +259,34 @@ def test_test_results_are_those_of_the_best_trial_and_appear_at_the_end(
     assert report["warnings"] == ["a warning of the run"]
     stored = json.loads(Path(report["path"]).with_suffix(".json").read_text())
     assert stored["rows"] == report["rows"]
+
+
+def test_a_full_disk_fails_no_trial(search: Search) -> None:
+    full = True
+
+    def formula(config: TrainConfig, epoch: int) -> float:
+        if full and epoch == 2:
+            raise DiskError("no space")
+        return 0.5
+
+    with pytest.raises(DiskError, match="no space"):
+        search(formula=formula, trials=2)
+    full = False
+    report = search(formula=formula, trials=2)
+    assert states(report) == ["complete", "complete"]
+
+
+def test_a_journal_that_cannot_grow_is_one_sentence(
+    search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_search, "claim_trial", refuse)
+        with pytest.raises(DiskError, match=r"--out=.* cannot be written: No space left on device"):
+            search(trials=1)
+    assert states(search(trials=1)) == ["complete"]
 
 
 def test_ties_go_to_the_earlier_trial(search: Search) -> None:

@@ -17,6 +17,7 @@ from ferjax.emotions import EMOTIONS
 from ferjax.errors import UserError
 from ferjax.faces.detectors import DETECTORS, FaceDetector
 from ferjax.faces.face import Box, Face
+from ferjax.tools import crops_and_sheets
 from ferjax.tools.prepare_data import run_prepare
 
 
@@ -78,6 +79,35 @@ def test_crops_have_contact_sheets_and_can_be_loaded(
     bundle = load_dataset("folder", out, image_size=32)
     assert sum(len(split) for split in bundle.splits.values()) == 24
     assert bundle.splits["train"].shape == (32, 28, 3)
+
+
+def test_crops_that_were_killed_before_their_sheets_are_finished(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finds(monkeypatch, [Face(Box(10, 8, 20, 24))])
+    whole, out = tmp_path / "whole", tmp_path / "crops"
+    lines = prepare(data_dir=str(tree), crops=True, margin=4, out=str(whole))
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(crops_and_sheets, "draw_contact_sheets", killed)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(data_dir=str(tree), crops=True, margin=4, out=str(out))
+    assert not (tmp_path / "crops-sheets").exists()
+    with pytest.raises(UserError, match="is not empty"):
+        prepare(data_dir=str(tree), crops=True, margin=5, out=str(out))
+    again = prepare(data_dir=str(tree), crops=True, margin=4, out=str(out))
+    assert [line.replace("crops", "whole") for line in again] == [
+        line.replace("crops", "whole") for line in lines
+    ]
+    for mine, other in ((whole, out), (tmp_path / "whole-sheets", tmp_path / "crops-sheets")):
+        files = {p.relative_to(mine): p.read_bytes() for p in mine.rglob("*") if p.is_file()}
+        found = {p.relative_to(other): p.read_bytes() for p in other.rglob("*") if p.is_file()}
+        assert found == files
+    with pytest.raises(UserError, match="is not empty"):
+        prepare(data_dir=str(tree), crops=True, margin=4, out=str(out))
 
 
 def test_no_face_at_all_does_not_block_the_next_try(

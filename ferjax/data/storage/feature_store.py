@@ -31,7 +31,7 @@ from ferjax.data.storage.locks_and_writes import (
     sync_folder,
     write_durably,
 )
-from ferjax.errors import UserError
+from ferjax.errors import DiskError, UserError
 from ferjax.runtime.progress_bar import tqdm
 
 _VERSION = 1
@@ -145,7 +145,8 @@ def fill_store(
                 write_durably(data, rows.data)
                 write_durably(journal, Block(first, count, zlib.crc32(rows.data)).line)
             bar.update(count)
-    return _map_features(folder, shape)
+        # By the open file: somebody may have cleared the cache meanwhile.
+        return _map_features(data, shape)
 
 
 def _open_complete(
@@ -160,7 +161,7 @@ def _open_complete(
     all_listed = sum(one.count for one in blocks) == shape[0]
     if not all_listed or missing_rows(blocks, shape[0], shape[0]) or not _has_size(folder, shape):
         return None
-    features = _map_features(folder, shape)
+    features = _map_features(folder / _DATA, shape)
     sample = (blocks[number] for number in sampled_blocks(len(blocks)))
     return features if all(_checksum_matches(features, one) for one in sample) else None
 
@@ -170,7 +171,7 @@ def _verify_blocks(folder: Path, data: FileIO, shape: tuple[int, ...]) -> list[B
     if not _has_size(folder, shape):
         reserve_disk_space(data.fileno(), stored_bytes(shape))
         os.ftruncate(data.fileno(), stored_bytes(shape))
-    features = _map_features(folder, shape)
+    features = _map_features(data, shape)
     listed = read_journal(folder / _JOURNAL, shape[0])
     blocks = [one for one in listed if _checksum_matches(features, one)]
     # Damaged blocks are removed from the journal before they are computed again.
@@ -178,9 +179,9 @@ def _verify_blocks(folder: Path, data: FileIO, shape: tuple[int, ...]) -> list[B
     return blocks
 
 
-def _map_features(folder: Path, shape: tuple[int, ...]) -> np.ndarray:
+def _map_features(data: Path | FileIO, shape: tuple[int, ...]) -> np.ndarray:
     # A plain array on the mapping: numpy's memmap class makes every gather slower.
-    return np.asarray(np.memmap(folder / _DATA, "<f4", "r", shape=shape))
+    return np.asarray(np.memmap(data, "<f4", "r", shape=shape))
 
 
 def _has_size(folder: Path, shape: tuple[int, ...]) -> bool:
@@ -228,7 +229,7 @@ def _user_errors(folder: Path, shape: tuple[int, ...]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(
+        raise DiskError(
             f"{folder}: the features cannot be read or written ({error.strerror or error}); they "
             f"take {stored_bytes(shape):,} bytes of {free_bytes(folder):,} free ones; make room, or"
             " name a folder that can be written"

@@ -24,7 +24,7 @@ from ferjax.data.decoding.image_file import resize_image
 from ferjax.data.splits.bad_images import BadImage, read_blocks, without_bad
 from ferjax.data.splits.split import Split
 from ferjax.data.storage.locks_and_writes import folder_lock, reserve_disk_space, sampled_blocks
-from ferjax.errors import UserError
+from ferjax.errors import DiskError, UserError
 
 _VERSION = 1
 _PIXELS, _RECORD = "images.u8", "store.json"
@@ -143,7 +143,7 @@ def build_store(
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
-        raise UserError(
+        raise DiskError(
             f"{folder}: the store cannot be written ({error.strerror or error}); make room, or name"
             " a folder that can be written"
         ) from error

@@ -9,7 +9,6 @@ import numpy as np
 
 from ferjax.config.compare_config import CompareConfig
 from ferjax.data.splits.protocols.registry import stamp
-from ferjax.errors import UserError
 from ferjax.evaluation.comparison.compared_runs import ComparedRun, common_split, load_compared
 from ferjax.evaluation.evaluation_folder import check_writable
 from ferjax.report.figures.compared_runs import draw_compared_curves, draw_differences
@@ -17,6 +16,7 @@ from ferjax.report.headline import HEADLINE
 from ferjax.report.headline_intervals import headline_intervals
 from ferjax.report.pages.comparison_files import write_comparison
 from ferjax.report.paired_tests import bootstrap_scores, holm, mcnemar, paired_difference, welch
+from ferjax.runtime.new_folder import check_new_folder, filled_when_complete
 from ferjax.training.metrics import recall_by_class
 
 _LEVEL = 0.05
@@ -53,20 +53,21 @@ def compare_runs(config: CompareConfig, words: Sequence[str]) -> dict[str, Any]:
     runs, notes = load_compared(folders, split, shared=config.shared)
     names = "+".join(run.name.replace("/", "_") for run in runs)[:120]
     out = Path(config.out) if config.out else Path("comparisons") / f"{names}-{split}"
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise UserError(f"{out} exists. Name a new folder as --out; nothing was written.")
+    check_new_folder(out)
     check_writable(out, "Give --out=DIR, a folder for the report elsewhere.")
     report = comparison(runs, split, notes)
     title = report["title"]
-    if any(run.lines for run in runs):
-        curves = {run.name: run.lines for run in runs if run.lines}
-        draw_compared_curves(curves, out / "curves.png", title)
-        caption = "Accuracy and loss on val over the epochs; on train dashed"
-        report["figures"].append({"file": "curves.png", "caption": caption})
-    draw_differences(report["pairs"], out / "differences.png", title)
-    caption = "Differences of every pair with their 95 % intervals"
-    report["figures"].insert(0, {"file": "differences.png", "caption": caption})
-    return {**report, "path": str(write_comparison(report, out))}
+    with filled_when_complete(out) as folder:
+        if any(run.lines for run in runs):
+            curves = {run.name: run.lines for run in runs if run.lines}
+            draw_compared_curves(curves, folder / "curves.png", title)
+            caption = "Accuracy and loss on val over the epochs; on train dashed"
+            report["figures"].append({"file": "curves.png", "caption": caption})
+        draw_differences(report["pairs"], folder / "differences.png", title)
+        caption = "Differences of every pair with their 95 % intervals"
+        report["figures"].insert(0, {"file": "differences.png", "caption": caption})
+        page = write_comparison(report, folder)
+    return {**report, "path": str(out / page.name)}
 
 
 def comparison(runs: Sequence[ComparedRun], split: str, notes: Sequence[str]) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from ferjax.explain.layers import LayerMap
 from ferjax.explain.methods import to_unit_range
 from ferjax.explain.overlay import legible_overlay
 from ferjax.explain.reporting.method_notes import describe_method
-from ferjax.explain.reporting.new_folder import check_new_folder, filled_when_complete
 from ferjax.explain.reporting.sheet import Shown, draw_sheet
 from ferjax.faces.detectors import crop_plan
 from ferjax.predict.annotate import emotion_label
@@ -32,6 +31,7 @@ from ferjax.report.pages.markdown_tables import escape, table
 from ferjax.report.pages.report_files import to_json_types
 from ferjax.runs.load_network import network_source
 from ferjax.runtime.atomic_files import write_atomically
+from ferjax.runtime.new_folder import check_new_folder, filled_when_complete
 from ferjax.runtime.progress_bar import tqdm
 
 # Faces of the sheet: 8 rows of 6.
@@ -61,7 +61,7 @@ def explain_files(config: ExplainConfig, words: Sequence[str], listed: Iterable[
       UserError: a mistake in flags or words, before the first image is read; no face in any image;
         with `--on_bad_image=error` an image that cannot be read. Nothing is written then.
     """
-    out = check_new_folder(config.out)
+    out = check_new_folder(Path(config.out))
     inputs = list_inputs(words, listed, [out])
     source = network_source(config.workdir, config.weights)
     explainer = load_explainer(source, config.checkpoint, config.batch_size)

@@ -14,7 +14,6 @@ from ferjax.explain.methods import METHODS, OF_A_LAYER, to_unit_range
 from ferjax.explain.randomised_weights import similarity_to_randomised
 from ferjax.explain.reporting.class_means import ClassMean, class_mean, draw_class_means
 from ferjax.explain.reporting.curves_figure import draw_curves
-from ferjax.explain.reporting.new_folder import check_new_folder, filled_when_complete
 from ferjax.explain.reporting.sheet import Shown, draw_sheet
 from ferjax.explain.reporting.split_faces import SplitFaces, load_split_faces, sample
 from ferjax.explain.reporting.split_page import page_parts, page_values
@@ -23,6 +22,7 @@ from ferjax.report.html.markdown_page import write_markdown_page
 from ferjax.report.pages.report_files import to_json_types
 from ferjax.runs.load_network import network_source
 from ferjax.runtime.atomic_files import write_atomically
+from ferjax.runtime.new_folder import check_new_folder, filled_when_complete
 from ferjax.runtime.progress_bar import tqdm
 from ferjax.runtime.progress_lines import say
 
@@ -42,7 +42,7 @@ def explain_split(config: ExplainConfig) -> str:
     Raises:
       UserError: a mistake in the flags, no such data, or no face that the network names right.
     """
-    out = check_new_folder(config.out)
+    out = check_new_folder(Path(config.out))
     source = network_source(config.workdir, config.weights)
     explainer = load_explainer(source, config.checkpoint, config.batch_size)
     explainer.find_layer(config.method, config.layer)

@@ -10,7 +10,7 @@ from pathlib import Path
 from ferjax.errors import UserError
 from ferjax.runtime.atomic_files import remove_left_by_killed_processes, temporary_beside
 from ferjax.runtime.cache_root import cache_root
-from ferjax.runtime.failed_process import last_lines
+from ferjax.runtime.child_processes import last_lines
 from ferjax.runtime.progress_lines import say
 
 # Name → what pip installs. jax2onnx needs an orbax-checkpoint older than ferjax's: beside a newer

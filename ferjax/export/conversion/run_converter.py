@@ -13,7 +13,7 @@ import numpy as np
 import ferjax
 from ferjax.errors import UserError
 from ferjax.export.conversion.exchange import ANSWER, ARRAYS, REQUEST
-from ferjax.runtime.failed_process import last_lines
+from ferjax.runtime.child_processes import last_lines
 from ferjax.runtime.programs.compile_cache import compile_cache_folder
 
 

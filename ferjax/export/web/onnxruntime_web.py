@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ferjax.errors import UserError
 from ferjax.runtime.atomic_files import write_atomically
-from ferjax.runtime.failed_process import last_lines
+from ferjax.runtime.child_processes import last_lines
 from ferjax.runtime.package_archives import read_package
 from ferjax.runtime.progress_lines import say
 

@@ -27,7 +27,7 @@ from ferjax.reproduce.running.collect_result import Wanted, finished_result
 from ferjax.reproduce.running.plan import PlannedRun, plan_others, plan_runs
 from ferjax.reproduce.running.run_experiments import Train, run_experiments, run_one
 from ferjax.reproduce.stand_ins import with_stand_ins
-from ferjax.runtime.atomic_files import write_atomically
+from ferjax.runtime.atomic_files import whole_entries, write_atomically
 from ferjax.runtime.progress_lines import say
 
 # What a folder of this command is known by: the paper, and what stands for its data.
@@ -88,7 +88,7 @@ def check_out(out: Path, config: ReproduceConfig, paper: Paper) -> str:
                 f"--out={out} holds a reproduction of {found}, not of {mark}. Name a new folder;"
                 " nothing was written."
             )
-    elif out.exists() and any(out.iterdir()):
+    elif whole_entries(out):
         raise UserError(
             f"--out={out} holds other files and no reproduction. Name a new folder; nothing was"
             " written."

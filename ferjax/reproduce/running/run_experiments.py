@@ -12,7 +12,7 @@ from ferjax.baselines.baseline_folder import finished_baseline
 from ferjax.baselines.run_baseline import run_baseline
 from ferjax.config.baseline_config import BaselineConfig
 from ferjax.config.train_config import TrainConfig
-from ferjax.errors import UserError
+from ferjax.errors import DiskError, UserError
 from ferjax.experiment import run_train
 from ferjax.reproduce.run_result import RunResult
 from ferjax.reproduce.running.collect_result import Wanted, finished_result
@@ -51,7 +51,8 @@ def run_experiments(
       train: trains one run.
 
     Raises:
-      UserError: a directory holds a run with other settings; nothing was trained then.
+      UserError: a directory holds a run with other settings, and nothing was trained; or the disk
+        is full.
       KeyboardInterrupt: stopped by the user; the same call goes on.
     """
     for run in runs:
@@ -110,6 +111,8 @@ def _run_and_store(
         if not finished:
             say(f"{run.name}: {summary}", progress)
         assert isinstance(result, RunResult)
+    except DiskError:
+        raise  # the other runs have no room either
     except UserError as error:
         return str(error)
     finally:

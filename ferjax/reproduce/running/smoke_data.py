@@ -1,6 +1,6 @@
 """Small data sets of drawn faces for `--smoke`, in the layouts of the real ones."""
 
-import shutil
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from PIL import Image
 
 from ferjax.data.synthetic.load_synthetic import render_faces
 from ferjax.emotions import EMOTIONS
+from ferjax.errors import DiskError
 from ferjax.runtime.atomic_files import temporary_beside
 
 _SIDE = 48
@@ -29,15 +30,31 @@ def smoke_data(dataset: str, folder: Path) -> Path:
     Args:
       dataset: `ckplus`, `fer2013`, `ferplus`, `rafdb` or `sfew`.
       folder: where data sets go.
+
+    Raises:
+      DiskError: it cannot be written.
     """
     place = folder / dataset
     if not place.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        with temporary_beside(place) as unfinished:
-            unfinished.mkdir()
-            _WRITERS[dataset](unfinished)
-            shutil.move(unfinished, place)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with temporary_beside(place) as unfinished:
+                unfinished.mkdir()
+                _WRITERS[dataset](unfinished)
+                # Not into the folder, where another command has drawn it meanwhile.
+                os.rename(unfinished, place)
+        except OSError as error:
+            if not place.is_dir():
+                raise disk_error(place, error) from error
     return place
+
+
+def disk_error(place: Path, error: OSError) -> DiskError:
+    """Returns the error of drawn data that cannot be written."""
+    return DiskError(
+        f"{place}: the drawn faces cannot be written: {error.strerror or error}. Make room there,"
+        " or give another --out; the same command goes on."
+    )
 
 
 def _faces(

@@ -5,7 +5,7 @@ pose, light and background are those of the sequence; the frames of a sequence d
 light and by noise. The numbers of sequences are CK+'s, so that a network sees as much of them.
 """
 
-import shutil
+import os
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from PIL import Image
 
 from ferjax.data.synthetic.load_synthetic import render_faces
 from ferjax.emotions import EMOTIONS
+from ferjax.reproduce.running.smoke_data import disk_error
 from ferjax.runtime.atomic_files import temporary_beside
 
 PEOPLE, FRAMES, _SIDE = 118, 3, 48
@@ -36,12 +37,16 @@ def drawn_people(place: Path, seed: int = 0) -> Path:
       seed: of the people and of who shows which emotion.
 
     Raises:
-      UserError: it cannot be written.
+      DiskError: it cannot be written.
     """
     if not place.exists():
-        with temporary_beside(place) as unfinished:
-            _draw(unfinished / "CK+48", seed)
-            shutil.move(unfinished, place)
+        try:
+            with temporary_beside(place) as unfinished:
+                _draw(unfinished / "CK+48", seed)
+                os.rename(unfinished, place)
+        except OSError as error:
+            if not place.is_dir():
+                raise disk_error(place, error) from error
     return place
 
 

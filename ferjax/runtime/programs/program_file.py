@@ -4,6 +4,7 @@ Loading a compiled program runs it, as it does in JAX's own cache. So a file is 
 belongs to this user and nobody else can write to it, and after its checksum is right.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib
@@ -62,7 +63,8 @@ def read_program(path: Path, key: str) -> StoredProgram | None:
             _log.info("%s: another user could have written it; compiled again", path)
             return None
         content = path.read_bytes()
-        os.utime(path)
+        with contextlib.suppress(OSError):  # of a cache that may only be read
+            os.utime(path)
     except OSError:
         return None
     if hashlib.sha256(content[_CHECKSUM:]).digest() != content[:_CHECKSUM]:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ferjax.config.json_file import config_to_json, read_config_file, resume_conflicts
 from ferjax.config.train_config import TrainConfig
-from ferjax.errors import UserError
-from ferjax.runtime.atomic_files import write_atomically
+from ferjax.errors import DiskError, UserError
+from ferjax.runtime.atomic_files import whole_entries, write_atomically
 from ferjax.runtime.move_aside import move_aside
 from ferjax.runtime.processes import on_first
 from ferjax.training.run_directory.find_runs import check_exists, where_runs_are
@@ -103,8 +103,7 @@ def lasting_entries(run_dir: Path) -> list[Path]:
 
     A process that was killed in its first write leaves nothing but a temporary file.
     """
-    found = sorted(run_dir.iterdir()) if run_dir.exists() else []
-    return [path for path in found if path.name != _LOCK_FILE and not path.match(".*.tmp")]
+    return [path for path in whole_entries(run_dir) if path.name != _LOCK_FILE]
 
 
 def _check_content(config: TrainConfig) -> None:
@@ -214,7 +213,7 @@ def run_dir_lock(run_dir: Path) -> Iterator[None]:
         run_dir.mkdir(parents=True, exist_ok=True)
         lock = open(run_dir / _LOCK_FILE, "a")  # noqa: SIM115 (held for the whole run)
     except OSError as error:
-        raise UserError(f"--workdir={run_dir} cannot be written: {error.strerror}.") from None
+        raise DiskError(f"--workdir={run_dir} cannot be written: {error.strerror}.") from None
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

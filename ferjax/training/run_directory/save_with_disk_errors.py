@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import jax
 
-from ferjax.errors import UserError
+from ferjax.errors import DiskError, UserError
 from ferjax.runtime.processes import is_distributed, is_first
 from ferjax.training.run_directory.checkpoints import (
     open_checkpoints,
@@ -161,7 +161,7 @@ class Record:
         kept = max(saved_steps(folder), default=None)
         last = "No checkpoint was there before" if kept is None else f"That of step {kept} is kept"
         else_ = "" if self._ends else "; or --on_save_error=continue trains on without"
-        raise UserError(
+        raise DiskError(
             f"{self.run_dir}: {what} could not be saved: {reason}. {last}. Make room there, then"
             f" --resume{else_}."
         ) from error

@@ -91,6 +91,17 @@ def test_what_was_complete_stays_when_compute_fails(tmp_path: Path) -> None:
     assert log == [*range(21, 50)]
 
 
+def test_a_cache_that_is_cleared_meanwhile_costs_nothing_but_itself(tmp_path: Path) -> None:
+    def compute(positions: np.ndarray) -> np.ndarray:
+        if positions[0] == 21:
+            shutil.rmtree(tmp_path / "s")
+        return FEATURES[positions]
+
+    features = fill_store(tmp_path / "s", "k", FEATURES.shape, compute, block=7)
+    np.testing.assert_array_equal(features, FEATURES)
+    fill(tmp_path / "s")
+
+
 def held_rows(folder: Path) -> set[int]:
     """Returns the rows of all whole lines of the journal whose bytes have the line's checksum."""
     data, rows = (folder / "features.f32").read_bytes(), set()

@@ -121,7 +121,7 @@ def test_a_failure_in_the_middle_leaves_nothing(
     if kind != "new":
         real.mkdir()
         # Left by a process that was killed.
-        (real / ".explain.999999999.tmp").mkdir()
+        (real / ".unfinished.999999999.tmp").mkdir()
     if kind == "link":
         (tmp_path / "link").symlink_to(real)
     if kind == "here":

@@ -1,0 +1,71 @@
+"""Two jobs on one result: the second refuses. Two on one cache: both succeed."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import COMMANDS
+from processes import DEADLINE, Zygote, words_of
+from results import differences
+
+pytestmark = pytest.mark.faults
+
+# Command → (file that shows that it is at work, what the second says).
+_REFUSALS = {
+    "train": ("run/config.json", "another run is writing there"),
+    "predict": ("p.csv.partial", "another command is writing it"),
+    "baseline": ("baseline/config.json", "another run is writing there"),
+}
+_CACHED = "train, two phases, cached features"
+
+
+@pytest.mark.parametrize("name", _REFUSALS)
+def test_the_second_job_on_one_result_refuses(
+    name: str,
+    base: Path,
+    inputs: Path,
+    zygote: Zygote,
+    undisturbed: Callable[[str], Any],
+    make_folder: Callable[..., Path],
+    error_of: Callable[[str], str],
+) -> None:
+    command, whole = COMMANDS[name], undisturbed(name)
+    folder = make_folder(whole.folder, base / "one_result")
+    words, (file, refusal) = words_of(command, inputs), _REFUSALS[name]
+    first = zygote.start(command.module, words, folder)
+    end = time.monotonic() + DEADLINE
+    while not (folder / file).exists():
+        assert time.monotonic() < end, first.said()
+        time.sleep(0.01)
+    second = zygote.start(command.module, words, folder, log=base / "second.log")
+    assert zygote.wait(second) == 1, second.said()
+    assert refusal in error_of(second.said())
+    assert zygote.wait(first) == 0, first.said()
+    assert [*differences(folder, whole.folder)] == []
+
+
+@pytest.mark.parametrize("name", [_CACHED, "prepare --cache", "search"])
+def test_two_jobs_on_one_cache_or_study_both_succeed(
+    name: str,
+    base: Path,
+    inputs: Path,
+    zygote: Zygote,
+    undisturbed: Callable[[str], Any],
+    make_folder: Callable[..., Path],
+) -> None:
+    command, whole = COMMANDS[name], undisturbed(name)
+    words = words_of(command, inputs)
+    one = make_folder(whole.folder, base / "first", cache=False)
+    # A search and a cache are one result for both, runs have one each.
+    other = make_folder(whole.folder, base / "other", cache=False) if name == _CACHED else one
+    shared = {"FERJAX_CACHE": str(base / f"shared_{len(name)}")}
+    jobs = [
+        zygote.start(command.module, words, place, variables=shared, log=base / f"job_{k}.log")
+        for k, place in enumerate((one, other))
+    ]
+    for job in jobs:
+        assert zygote.wait(job) == 0, job.said()
+    for place in {one, other}:
+        assert [*differences(place, whole.folder)] == []
