@@ -1,6 +1,6 @@
 """Leaves a random sample of a session's faults to be tried; the others are marked as skipped.
 
-Faults in annotations are none: `int | None` with another operator fails when the module is imported.
+Faults in annotations are none: `int | None` with another operator fails when it is imported.
 """
 
 import random

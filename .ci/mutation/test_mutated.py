@@ -29,7 +29,7 @@ def tests_of(module: Path) -> list[str]:
 
 
 def main() -> int:
-    """Returns the exit status of pytest; 0, as if all had passed, where no test names the module."""
+    """Returns the exit status of pytest; 0, as if all had passed, where no test names it."""
     tests = tests_of(mutated_module())
     if not tests:
         print("no test imports this module")
