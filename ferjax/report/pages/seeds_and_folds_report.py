@@ -127,18 +127,14 @@ def _headline_over_runs(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _mean_and_deviation(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    columns = {name: [run.get(name) for run in runs] for name in HEADLINE}
-    defined = {name: None not in numbers for name, numbers in columns.items()}
-    return {
-        "mean": {
-            name: statistics.fmean(numbers) if defined[name] else None
-            for name, numbers in columns.items()
-        },
-        "deviation": {
-            name: statistics.stdev(numbers) if defined[name] and len(numbers) > 1 else None
-            for name, numbers in columns.items()
-        },
-    }
+    found: dict[str, Any] = {"mean": {}, "deviation": {}}
+    for name in HEADLINE:
+        numbers = [run[name] for run in runs if run.get(name) is not None]
+        defined = len(numbers) == len(runs)
+        found["mean"][name] = statistics.fmean(numbers) if defined else None
+        several = defined and len(numbers) > 1
+        found["deviation"][name] = statistics.stdev(numbers) if several else None
+    return found
 
 
 def _pooled(reports: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
