@@ -1,4 +1,9 @@
-"""Runs on drawn faces of three emotions, with labels that a test may change."""
+"""Runs on drawn faces of three emotions, with labels that a test may change.
+
+Copies of images across splits, and labels of a known data set in another order, are tested where
+they are found: tests/data/audit, tests/tools/test_prepare_data.py,
+tests/data/datasets/test_permuted_labels.py, tests/evaluation/test_renumbered_labels.py.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
