@@ -8,6 +8,7 @@ from typing import Any
 from ferjax.bench.suite_registry import GROWTH, PREDICT, RECOGNISERS, SCALING
 from ferjax.config.tool_configs import PredictBenchConfig, RecognisersConfig
 from ferjax.errors import UserError
+from ferjax.training.interrupt_signals import ending_as_ctrl_c
 
 # Suites with flags of their own.
 _CONFIGS = {PREDICT: PredictBenchConfig, RECOGNISERS: RecognisersConfig}
@@ -27,8 +28,17 @@ def run_suite(
 
     Raises:
       UserError: an unknown suite, a wrong flag, or a flag of another suite.
+      Terminated: SIGTERM or SIGHUP asked the process to end.
     """
     _check_flags(suite, given)
+    # Data sets and worker processes of a suite must not outlive one that a scheduler ends.
+    with ending_as_ctrl_c():
+        return _run_suite(suite, cases, quick, out, given)
+
+
+def _run_suite(
+    suite: str | None, cases: str | None, quick: bool, out: str | None, given: Mapping[str, Any]
+) -> tuple[str, Path]:
     if suite == RECOGNISERS:
         from ferjax.bench.recognisers.report_files import recognisers_table
         from ferjax.bench.recognisers.run_recognisers import run_recognisers

@@ -9,7 +9,7 @@ from typing import Any
 _FIXED_SHARE = 0.1
 # Ratios within this of 1 are flat.
 TOLERANCE = 0.1
-FLAT, GROWS, FALLS, FIXED = "flat", "grows", "falls", "mostly fixed"
+FLAT, GROWS, FALLS, UNEVEN, FIXED = "flat", "grows", "falls", "uneven", "mostly fixed"
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Trend:
     Attributes:
       base: index of the smallest number whose cost is not mostly fixed; None if there is none.
       ratios: of the cost for each image to that at the base, from the base on.
-      word: `FLAT` if all ratios are within 10 % of 1, `GROWS` or `FALLS` by the ratio that is
-        farthest from 1, `FIXED` if no number is larger than the base.
+      word: `FLAT` if all ratios are within 10 % of 1; `GROWS` or `FALLS` if that of the largest
+        number is not; `UNEVEN` if only others are not; `FIXED` if no number is above the base.
     """
 
     base: int | None
@@ -46,9 +46,10 @@ def trend(images: Sequence[int], costs: Sequence[float]) -> Trend:
         return Trend(base, (), FIXED)
     each = [cost / count for cost, count in zip(costs, images, strict=True)][base:]
     ratios = tuple(cost / each[0] for cost in each)
-    largest = max(ratios, key=lambda ratio: abs(ratio - 1))
-    word = FLAT if abs(largest - 1) <= TOLERANCE else GROWS if largest > 1 else FALLS
-    return Trend(base, ratios, word)
+    if abs(ratios[-1] - 1) > TOLERANCE:
+        return Trend(base, ratios, GROWS if ratios[-1] > 1 else FALLS)
+    flat = all(abs(ratio - 1) <= TOLERANCE for ratio in ratios)
+    return Trend(base, ratios, FLAT if flat else UNEVEN)
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ Microseconds for each image that a part handles, on data sets of these sizes: th
 rounds, in which the data sets take turns, each in a process of its own. *Base* is the smallest
 number of images at which the fixed part is at most a tenth of the time; the fixed part is where the
 line through the two smallest numbers meets zero images. *Largest* is the time for each image of the
-largest data set over that at the base. *Flat* means that every ratio is within {
-    100 * TOLERANCE:.0f} % of 1."""
+largest data set over that at the base. *Flat* means that every ratio is within
+{100 * TOLERANCE:.0f} % of 1, *uneven* that only those between are not."""
 _MEMORY = """\
 The most memory that a part takes beyond what the process held before it, and the same for each
 image of the largest data set. Pages of the stores do not count: they are files that processes share
@@ -64,7 +64,7 @@ def _time_cells(results: Sequence[Growth]) -> list[list[str]]:
     rows = []
     for result in results:
         each = [1e6 * s / n for s, n in zip(result.medians, result.images, strict=True)]
-        costs = [f"{cost:.3g}" for cost in each]
+        costs = [f"{cost:,.0f}" if cost >= 100 else f"{cost:.3g}" for cost in each]
         rows.append(
             [result.part, f"{result.devices}", *costs, *_trend_cells(result, result.time_trend)]
         )
@@ -78,7 +78,7 @@ def _memory_cells(results: Sequence[Growth]) -> list[list[str]]:
     for result in results:
         peaks = ["–" if peak is None else f"{peak / 1e6:.1f}" for peak in result.peaks]
         most = result.peaks[-1]
-        each = "–" if most is None else f"{most / result.images[-1]:.3g}"
+        each = "–" if most is None else f"{most / result.images[-1]:,.0f}"
         cells = _trend_cells(result, result.memory_trend)
         rows.append([result.part, f"{result.devices}", *peaks, each, *cells])
     return [header, *rows]

@@ -9,9 +9,12 @@ from jax import lax
 from ferjax.bench.measuring.case import XLA
 from ferjax.bench.measuring.machine_ceilings import Ceilings, floor_seconds, measure_ceilings
 from ferjax.bench.measuring.operation_counts import Work, case_work, work_of
-from ferjax.bench.suite_registry import SUITES, find_case
+from ferjax.bench.suite_registry import GPU, find_case
+from ferjax.bench.suite_registry import SUITES as ALL_SUITES
 from ferjax.bench.suites.awei_jumper import jumper_flops
 
+# The suite `gpu` has no cases of its own.
+SUITES = {name: cases for name, cases in ALL_SUITES.items() if name != GPU}
 CASES = [(suite, case.name) for suite, cases in SUITES.items() for case in cases()]
 # The quick cases have one of each kind; the others repeat them at the shapes of other networks.
 TRACED = [
