@@ -1,7 +1,7 @@
 """A data set of any number of faces for the suite `growth`: a few drawn ones, again and again."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,10 @@ def load_faces(
     text = (folder / _NAMES).read_bytes()
     starts = np.arange(count, dtype=np.uint32) * np.uint32(_NAME_BYTES)
     names = Names(text, starts, np.full(count, _NAME_BYTES, np.uint16))
-    read: Callable[[np.ndarray], np.ndarray] = lambda rows: faces[np.asarray(rows) % _DRAWN]  # noqa: E731
+
+    def read(rows: np.ndarray) -> np.ndarray:
+        return faces[np.asarray(rows) % _DRAWN]
+
     pool = Split("train", labels, names, SHAPE, read, originals=read)
     train, val = hold_out(pool, val_fraction, split_seed)
     layout = f"{_DRAWN} drawn faces, repeated"
