@@ -17,6 +17,8 @@ os.environ.setdefault(
     str(Path(__file__).resolve().parents[1] / ".pytest_cache" / "compiled"),
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+# A test replaces functions of ferjax, and the programs of the user's own commands stay as they are.
+os.environ.setdefault("FERJAX_PROGRAMS", "0")
 # Else every command that a test starts would start itself again (launch/command/huge_pages.py).
 os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
 if not os.environ.get("FERJAX_TEST_GPU"):

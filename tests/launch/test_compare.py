@@ -23,6 +23,6 @@ def test_a_run_beside_its_own_evaluation(
         assert entry["scores"]["macro_f1"] == own["macro"]["f1"]
     assert summary.startswith("highest accuracy: run, ")
     assert again[0] == 1
-    assert "comparisons/run+other-test exists" in again[2]
+    assert "comparisons/run+other-test is not empty" in again[2]
     assert alone[0] == 1
     assert "two runs or more" in alone[2]

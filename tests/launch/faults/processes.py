@@ -26,6 +26,7 @@ def environment(folder: Path) -> dict[str, str]:
     own = {
         "PYTHONPATH": str(ROOT),
         "FERJAX_CACHE": str(folder / "cache"),
+        "FERJAX_PROGRAMS": "1",
         "JAX_NUM_CPU_DEVICES": "1",
         "MPLCONFIGDIR": str(Path.home() / ".config" / "matplotlib"),
     }

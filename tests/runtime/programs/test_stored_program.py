@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 from ferjax.runtime.programs import stored_program as module
 from ferjax.runtime.programs.stored_program import (
@@ -26,11 +27,16 @@ FACTS = {"rate": 0.5}
 
 
 @pytest.fixture(autouse=True)
-def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Programs are kept in the test's folder; JAX's own cache is not used."""
     monkeypatch.setenv("FERJAX_CACHE", str(tmp_path))
     monkeypatch.setenv("FERJAX_PROGRAMS", "1")
-    return tmp_path / "programs"
+    # Whether it is used is decided once for a process.
+    jax.config.update("jax_enable_compilation_cache", False)
+    compilation_cache.reset_cache()
+    yield tmp_path / "programs"
+    jax.config.update("jax_enable_compilation_cache", True)
+    compilation_cache.reset_cache()
 
 
 def update(state: Any, batch: Any) -> Any:
