@@ -203,7 +203,7 @@ def test_an_unfinished_run_and_a_folder_in_use_are_refused(
         compared(tmp_path / "out", one, tmp_path / "b")
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "mine.txt").write_text("mine")
-    with pytest.raises(UserError, match="used is not empty, it holds mine.txt"):
+    with pytest.raises(UserError, match="used is not empty"):
         compared(tmp_path / "used", one, drawn_run(tmp_path / "c", seed=1))
     assert [path.name for path in (tmp_path / "used").iterdir()] == ["mine.txt"]
 
