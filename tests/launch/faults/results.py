@@ -111,19 +111,23 @@ def _files(folder: Path) -> Iterator[Path]:
 def _contents(folder: Path) -> dict[str, Any]:
     """Returns name → what must be equal of each file below a folder, and of each checkpoint."""
     found: dict[str, Any] = {}
+    # Notes name the folder, which is another one; a mount of a child is seen below /proc.
+    place = re.sub(r"^/proc/\d+/root", "", str(folder))
     for path in _files(folder):
         parts = path.relative_to(folder).parts
         if "checkpoints" in parts and not any(map(_UNFINISHED.search, parts)):
             step = Path(*parts[: parts.index("checkpoints") + 2])
             if step.as_posix() not in found and (folder / step).is_dir():
-                found[step.as_posix()] = _checkpoint(folder / step)
+                found[step.as_posix()] = _checkpoint(folder / step, place)
         else:
-            found[path.relative_to(folder).as_posix()] = _content(path)
+            found[path.relative_to(folder).as_posix()] = _content(path, place)
     return found
 
 
-def _content(path: Path) -> Any:
+def _content(path: Path, place: str) -> Any:
     data = path.read_bytes()
+    if path.suffix in (".json", ".jsonl"):
+        data = data.replace(place.encode(), b"")
     if path.suffix == ".json" or path.name == ".inputs":
         return _comparable(json.loads(data)) if path.suffix == ".json" else "inputs"
     if path.suffix == ".jsonl":
@@ -132,7 +136,8 @@ def _content(path: Path) -> Any:
         with np.load(io.BytesIO(data)) as arrays:
             found = {name: arrays[name] for name in arrays.files}
         meta = found.pop("meta", None)
-        facts = {} if meta is None else _comparable(json.loads(meta.tobytes()))
+        text = b"{}" if meta is None else meta.tobytes().replace(place.encode(), b"")
+        facts = _comparable(json.loads(text))
         return {**facts, **{k: (v.dtype.str, v.shape, v.tobytes()) for k, v in found.items()}}
     if path.suffix == ".safetensors":
         return {name: (a.shape, a.tobytes()) for name, a in load(data).items()}
@@ -155,13 +160,13 @@ def _comparable(found: Any) -> Any:
     return [_comparable(each) for each in found] if isinstance(found, list) else found
 
 
-def _checkpoint(path: Path) -> dict[str, Any]:
+def _checkpoint(path: Path, place: str) -> dict[str, Any]:
     """Returns type, shape and bytes of a checkpoint's every array, and its meta."""
     handler = ocp.PyTreeCheckpointHandler()
     restored = handler.restore(path.absolute() / "state", args=_as_numpy(handler, path))
     leaves = {"/".join(map(str, where)): np.asarray(leaf) for where, leaf in _leaves(restored)}
     arrays = {name: (a.dtype.str, a.shape, a.tobytes()) for name, a in leaves.items()}
-    meta = json.loads((path / "meta" / "metadata").read_text("utf-8"))
+    meta = json.loads((path / "meta" / "metadata").read_text("utf-8").replace(place, ""))
     return {**arrays, "meta": _comparable(meta)}
 
 
