@@ -65,14 +65,14 @@ def first_state(task: Task, during_compilation: DuringCompilation | None = None)
 
 
 def phase_rate(
-    config: TrainConfig, index: int, start: int, steps_per_epoch: int
+    config: TrainConfig, index: int, first_step: int, steps_per_epoch: int
 ) -> Callable[[Any], Any]:
     """Returns the learning rate as a function of the run's step, in one phase.
 
     Args:
       config: the run's.
       index: the phase's, from 0.
-      start: the run's step at which the phase began.
+      first_step: the run's step at which the phase began.
       steps_per_epoch: whole batches in the training split.
     """
     phase = phases_of(config)[index]
@@ -84,7 +84,7 @@ def phase_rate(
         warmup_steps=round(config.warmup_epochs * steps_per_epoch),
         **_decay(config, phase.schedule),
     )
-    return lambda step: schedule(step - start)
+    return lambda step: schedule(step - first_step)
 
 
 def _decay(config: TrainConfig, schedule: str) -> dict[str, float | None]:
@@ -107,24 +107,27 @@ def plateau_of(config: TrainConfig, phase: Phase) -> tuple[int, float] | None:
 
 
 def program_facts(
-    task: Task, index: int, start: int, known: PhaseInputs | None = None
+    task: Task, index: int, first_epoch: int, inputs: PhaseInputs | None = None
 ) -> dict[str, Any]:
     """Returns what determines the programs of a phase, as JSON values, beside their arguments.
 
     Args:
       task: of the run.
       index: of the phase, from 0.
-      start: epochs before the phase.
-      known: model and splits of the phase; None for its initial state.
+      first_epoch: epochs before the phase.
+      inputs: model and splits of the phase; None for its initial state.
     """
     config, train = task.config, task.bundle.splits["train"]
-    networks = [repr(known.model if known else task.model), *(repr(t.model) for t in task.teachers)]
+    networks = [
+        repr(inputs.model if inputs else task.model),
+        *(repr(t.model) for t in task.teachers),
+    ]
     settings = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)
                 if not f.metadata["free"] or f.name == "shard_params"}  # fmt: skip
     return {
         "settings": settings,
-        "phase": [index, start, task.steps_per_epoch],
-        "branch": known.branch if known else None,
+        "phase": [index, first_epoch, task.steps_per_epoch],
+        "branch": inputs.branch if inputs else None,
         "networks": networks,
         "specs": [spec_to_json(spec) for spec in (task.spec, *(t.spec for t in task.teachers))],
         "frozen": task.frozen,
@@ -135,7 +138,7 @@ def program_facts(
 def compiled_step(
     task: Task,
     index: int,
-    known: PhaseInputs,
+    inputs: PhaseInputs,
     rate: Callable[[Any], Any],
     state: TrainState,
     facts: Mapping[str, Any] | None = None,
@@ -145,7 +148,7 @@ def compiled_step(
     Args:
       task: of the run.
       index: of the phase, from 0.
-      known: model and splits of the phase, with cached features or without.
+      inputs: model and splits of the phase, with cached features or without.
       rate: from `phase_rate`.
       state: of the phase; the step returns states with the same placement.
       facts: from `program_facts`, for a step that is stored.
@@ -160,7 +163,7 @@ def compiled_step(
         layer_decay=config.layer_decay,
     )
     settings = StepSettings(
-        model=known.model,
+        model=inputs.model,
         optimizer=phase_optimizer(task, index),
         rate=rate,
         spec=task.spec,
@@ -170,7 +173,7 @@ def compiled_step(
         label_smoothing=config.label_smoothing,
         class_weights=CLASS_WEIGHTS[config.class_weights](counts),
         frozen=task.frozen[index],
-        stored_branch=known.branch,
+        stored_branch=inputs.branch,
         rate_factors=factors and split_tree(factors, task.frozen[index])[0],
         accumulate=config.accumulate,
         views=config.views,

@@ -22,12 +22,12 @@ class PreparedPhase:
     """A phase that is ready to be trained.
 
     Attributes:
-      known: model and splits, with cached features or without.
+      inputs: model and splits, with cached features or without.
       rate: the learning rate as a function of the run's step.
       program_of: (state, sums, batch, scale) → the program of the training step.
     """
 
-    known: PhaseInputs
+    inputs: PhaseInputs
     rate: Callable[[Any], Any]
     program_of: Callable[..., Program]
 
@@ -35,7 +35,7 @@ class PreparedPhase:
 def prepare_phase(
     task: Task,
     index: int,
-    start: int,
+    first_epoch: int,
     state: TrainState,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> PreparedPhase:
@@ -44,7 +44,7 @@ def prepare_phase(
     Args:
       task: of the run.
       index: of the phase, from 0.
-      start: epochs before the phase.
+      first_epoch: epochs before the phase.
       state: at any step of the phase; without a frozen branch its shapes are enough.
       interrupted: () → whether the user asked to stop.
 
@@ -53,12 +53,12 @@ def prepare_phase(
       KeyboardInterrupt: the user asked to stop; what is stored is kept.
     """
     variables = {"params": state.params, "batch_stats": state.batch_stats}
-    known = prepare_phase_inputs(task, index, variables, interrupted)
+    inputs = prepare_phase_inputs(task, index, variables, interrupted)
     per_epoch = task.steps_per_epoch
-    rate = phase_rate(task.config, index, start * per_epoch, per_epoch)
-    facts = program_facts(task, index, start, known)
-    step: Any = compiled_step(task, index, known, rate, state, facts)
-    return PreparedPhase(known, rate, step_program(step, task.mesh, facts))
+    rate = phase_rate(task.config, index, first_epoch * per_epoch, per_epoch)
+    facts = program_facts(task, index, first_epoch, inputs)
+    step: Any = compiled_step(task, index, inputs, rate, state, facts)
+    return PreparedPhase(inputs, rate, step_program(step, task.mesh, facts))
 
 
 def prepare_first_phase_ahead(task: Task, state: TrainState) -> PreparedPhase:
@@ -69,7 +69,7 @@ def prepare_first_phase_ahead(task: Task, state: TrainState) -> PreparedPhase:
       state: shapes and placement.
     """
     ready = prepare_phase(task, 0, 0, state)
-    batches = train_batches(task.config, ready.known.train)
+    batches = train_batches(task.config, ready.inputs.train)
     # One image tells shapes and dtypes: the loop reads the batch itself.
     row, size = replace(batches, batch_size=batches.shard.count)[0], batches.batch_size
     batch = {name: _like(part, task, size, *part.shape[1:]) for name, part in row.items()}

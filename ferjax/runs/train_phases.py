@@ -172,14 +172,14 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
     if (ready := run.ahead.pop(index, None)) is None:
         with timed(run.spent, "data"):
             ready = prepare_phase(task, index, host.starts[index], state, run.interrupted)
-    known, rate = ready.known, ready.rate
-    if known.note and known.note not in host.notes:
-        host = replace(host, notes=(*host.notes, known.note))
+    inputs, rate = ready.inputs, ready.rate
+    if inputs.note and inputs.note not in host.notes:
+        host = replace(host, notes=(*host.notes, inputs.note))
 
     def evaluate(state: TrainState) -> tuple[Evaluation, Evaluation | None]:
         def of(params: Any) -> Evaluation:
             variables = {"params": params, "batch_stats": state.batch_stats}
-            return evaluate_split(known.logits_of, variables, known.val)
+            return evaluate_split(inputs.logits_of, variables, inputs.val)
 
         return of(evaluated_params(state)), None if state.ema is None else of(state.params)
 
@@ -208,7 +208,7 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
             raise diverged("a parameter", step, (step - 1) // per_epoch + 1)
         run.record.save(state, checkpoint_meta(task, state, host, run.program), accuracy)
 
-    batches = iterate(train_batches(config, known.train), int(state.step))
+    batches = iterate(train_batches(config, inputs.train), int(state.step))
     parts = LoopFunctions(
         train_step=_step(run, ready.program_of),
         spent=run.spent,

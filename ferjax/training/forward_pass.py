@@ -20,7 +20,7 @@ def training_logits(
     key: jax.Array,
     *,
     frozen: str | None = None,
-    known: Mapping[str, jax.Array] | None = None,
+    stored: Mapping[str, jax.Array] | None = None,
 ) -> tuple[jax.Array, Any]:
     """Returns logits float [B, K] and the running statistics after the batch.
 
@@ -34,9 +34,9 @@ def training_logits(
       inputs: what it is called with.
       key: of dropout and stochastic depth.
       frozen: regular expression on paths of parameters that are not trained, or None.
-      known: submodule path → its stored output for these inputs; the submodule is not run.
+      stored: submodule path → its stored output for these inputs; the submodule is not run.
     """
-    with _intercepted(untrained_modules(params, frozen), known or {}):
+    with _intercepted(untrained_modules(params, frozen), stored or {}):
         logits, updates = model.apply(
             {"params": params, "batch_stats": batch_stats},
             inputs,
@@ -48,21 +48,21 @@ def training_logits(
 
 
 def evaluation_logits(
-    model: nn.Module, variables: Mapping[str, Any], inputs: Any, known: Mapping[str, jax.Array]
+    model: nn.Module, variables: Mapping[str, Any], inputs: Any, stored: Mapping[str, jax.Array]
 ) -> jax.Array:
     """Returns logits float [B, K] in evaluation mode; arguments as of `training_logits`."""
-    with _intercepted((), known):
+    with _intercepted((), stored):
         return jnp.asarray(model.apply(variables, inputs, train=False))
 
 
 def _intercepted(
-    still: Collection[str], known: Mapping[str, jax.Array]
+    still: Collection[str], stored: Mapping[str, jax.Array]
 ) -> contextlib.AbstractContextManager[None]:
     """Returns a context in which frozen modules are frozen and stored outputs replace calls.
 
     Args:
       still: paths of modules without trained parameters.
-      known: submodule path → its stored output.
+      stored: submodule path → its stored output.
     """
 
     def intercept(
@@ -73,9 +73,9 @@ def _intercepted(
     ) -> Any:
         module, path = context.module, context.module.path
         if context.method_name == "__call__":
-            if (name := "/".join(path)) in known:
+            if (name := "/".join(path)) in stored:
                 # Stored in float32, whatever the module computes in.
-                return known[name].astype(getattr(module, "dtype", None) or known[name].dtype)
+                return stored[name].astype(getattr(module, "dtype", None) or stored[name].dtype)
             # Stochastic depth has no parameters of its own; its block has.
             owner = name if isinstance(module, BatchNorm) else "/".join(path[:-1])
             if isinstance(module, BatchNorm | StochasticDepth) and owner in still:

@@ -88,7 +88,7 @@ def train_step(
             part["inputs"],
             key,
             frozen=settings.frozen,
-            known={branch: part["feature"]} if branch else None,
+            stored={branch: part["feature"]} if branch else None,
         )
         losses, weights = settings.loss(
             logits,

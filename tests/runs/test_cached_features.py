@@ -105,11 +105,11 @@ def variables_of(task: Task) -> dict[str, Any]:
     return {"batch_stats": {}, **unflatten(dict(task.initial_weights.variables))}
 
 
-def losses(task: Task, known: PhaseInputs, steps: int = 5) -> list[float]:
+def losses(task: Task, inputs: PhaseInputs, steps: int = 5) -> list[float]:
     """Returns the loss of each of the first steps of a run."""
     config, state, found = task.config, first_state(task), []
-    step = compiled_step(task, 0, known, phase_rate(config, 0, 0, task.steps_per_epoch), state)
-    batches = iterate(train_batches(config, known.train))
+    step = compiled_step(task, 0, inputs, phase_rate(config, 0, 0, task.steps_per_epoch), state)
+    batches = iterate(train_batches(config, inputs.train))
     for _ in range(steps):
         state, sums = step(state, zero_sums(), put_batch(next(batches), task.mesh), 1.0)
         found.append(float(sums.loss / sums.weight))
@@ -389,7 +389,7 @@ def test_where_nothing_is_frozen_nothing_is_said(make_task: Callable[..., Task])
     assert (found.branch, found.note) == (None, "")
 
 
-def test_nothing_of_a_known_branch_is_in_the_program(make_task: Callable[..., Task]) -> None:
+def test_nothing_of_a_stored_branch_is_in_the_program(make_task: Callable[..., Task]) -> None:
     task = make_task("trunk", epochs=4)
     variables = variables_of(task)
     counts = {}

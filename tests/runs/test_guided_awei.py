@@ -84,7 +84,7 @@ def test_the_guide_gets_no_gradient_even_where_all_are_asked_for(
 
 
 @functools.cache
-def step_of(guide: str, known: str | None = None) -> Any:
+def step_of(guide: str, stored_branch: str | None = None) -> Any:
     """Returns the compiled training step's HLO text, and its state's paths."""
     model = create_model("awei", 7, guide=guide, jumper="none")
     optimizer = make_optimizer("adam")
@@ -101,7 +101,7 @@ def step_of(guide: str, known: str | None = None) -> Any:
         class_weights=None,
         seed=0,
         frozen=FROZEN,
-        stored_branch=known,
+        stored_branch=stored_branch,
     )
     step = functools.partial(train_step, settings=settings)
     batch = {
@@ -126,7 +126,7 @@ def test_the_step_does_no_backward_work_for_the_guide() -> None:
 
 
 def test_a_step_that_reads_the_guides_map_does_none_of_its_work() -> None:
-    (plain, _), (stored, _) = step_of("none"), step_of("vgg16", known="guide")
+    (plain, _), (stored, _) = step_of("none"), step_of("vgg16", stored_branch="guide")
     convolutions = [len(re.findall(r" convolution\(", text)) for text in (plain, stored)]
     assert convolutions[0] == convolutions[1] > 5
 

@@ -1,4 +1,4 @@
-"""The forward pass of a phase: frozen batch norms and blocks are still, known branches not run."""
+"""The forward pass of a phase: frozen batch norms and blocks are still, stored branches not run."""
 
 from collections.abc import Callable
 from functools import partial
@@ -106,7 +106,7 @@ class Nested(nn.Module):
 
 
 @pytest.mark.parametrize("path", ["guide", "branch", "branch/inner"])
-def test_what_is_known_is_not_run(path: str) -> None:
+def test_a_stored_branch_is_not_run(path: str) -> None:
     images = np.random.default_rng(0).standard_normal((5, 6)).astype(np.float32)
     variables = Branches().init(KEY, images, train=False)
     whole, seen = Branches().apply(
@@ -121,14 +121,14 @@ def test_what_is_known_is_not_run(path: str) -> None:
     kept = {k: v for k, v in variables["params"].items() if k != path.split("/")[0]}
     logits = evaluation_logits(Branches(), {"params": kept}, images, {path: found})
     np.testing.assert_array_equal(logits, whole)
-    trained, stats = training_logits(Branches(), kept, {}, images, KEY, known={path: found})
+    trained, stats = training_logits(Branches(), kept, {}, images, KEY, stored={path: found})
     np.testing.assert_array_equal(trained, whole)
     assert stats == {}
     other = evaluation_logits(Branches(), {"params": kept}, images, {path: found + 1})
     assert (other != whole).any()
 
 
-def test_nothing_known_is_a_plain_evaluation() -> None:
+def test_nothing_stored_is_a_plain_evaluation() -> None:
     params, stats, images = norms()
     variables = {"params": params, "batch_stats": stats}
     expected = Norms().apply(variables, images, train=False)

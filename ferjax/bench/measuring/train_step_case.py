@@ -75,7 +75,7 @@ def step_parts(
     optimizer: str,
     fields: Mapping[str, object] | None = None,
     frozen: str | None = None,
-    known: str | None = None,
+    stored_branch: str | None = None,
 ) -> tuple[Callable[..., Any], Callable[[], Any]]:
     """Returns the pure step (state, sums, batch) → (state, sums), and what creates its first state.
 
@@ -86,7 +86,7 @@ def step_parts(
       optimizer: as in `train_case`.
       fields: of the network, beside a dropout of 0.
       frozen: as in `StepSettings`.
-      known: its `stored_branch`.
+      stored_branch: its `stored_branch`.
     """
     dropout = {"dropout": 0.0} if "dropout" in model_entry(model).fields else {}
     network = create_model(model, _CLASSES, **dropout, **(fields or {}))
@@ -96,7 +96,7 @@ def step_parts(
     updates = make_optimizer(optimizer, weight_decay=decay)
     mesh = data_mesh(jax.devices()[:1])
     settings = StepSettings(
-        model=build_head(network) if known == TRUNK else network,
+        model=build_head(network) if stored_branch == TRUNK else network,
         optimizer=updates,
         rate=make_schedule("constant", _RATE, 1),
         spec=spec,
@@ -105,7 +105,7 @@ def step_parts(
         class_weights=None,
         seed=0,
         frozen=frozen,
-        stored_branch=known,
+        stored_branch=stored_branch,
     )
     step = functools.partial(train_step, settings=settings)
 

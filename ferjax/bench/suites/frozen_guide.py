@@ -24,7 +24,7 @@ class Step:
 
     Attributes:
       arguments: of `step_parts`.
-      feature: shape of an image's stored features, where `known` is given.
+      feature: shape of an image's stored features, where `stored_branch` is given.
     """
 
     arguments: Mapping[str, Any]
@@ -36,7 +36,7 @@ class Step:
         if self.feature:
             shape = (_BATCH, 1, *self.feature)
             batch["feature"] = np.random.default_rng(1).random(shape, np.float32)
-        if self.arguments.get("known") == TRUNK:
+        if self.arguments.get("stored_branch") == TRUNK:
             batch["image"] = np.zeros((_BATCH, 1, 1, 1), np.uint8)
         return *step_parts(**self.arguments), batch
 
@@ -58,13 +58,13 @@ def steps() -> dict[str, dict[str, Step]]:
     head = dict(whole, frozen=frozen_pattern("all_but_head", None))
     return {
         "awei guide=vgg16, stored": {
-            OURS: Step(dict(guided, known=GUIDE), (7, 7, 512)),
+            OURS: Step(dict(guided, stored_branch=GUIDE), (7, 7, 512)),
             COMPUTED: Step(guided),
             NO_GUIDE: Step(awei),
         },
         "resnet50 head only": {OURS: Step(head), WHOLE: Step(whole)},
         "resnet50 head only, stored": {
-            OURS: Step(dict(head, known=TRUNK), (2048,)),
+            OURS: Step(dict(head, stored_branch=TRUNK), (2048,)),
             COMPUTED: Step(head),
             WHOLE: Step(whole),
         },

@@ -13,11 +13,13 @@ from ferjax.config.baseline_config import BaselineConfig
 from ferjax.config.fields import values_of
 from ferjax.config.given_files import fitting_values, read_json_object
 from ferjax.config.phases import phases_of
+from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
 from ferjax.evaluation.comparison.read_predictions import read_predictions
 from ferjax.recipes import resolve
 from ferjax.reproduce.run_result import Predictions, RunResult, half_precision, misfit
 from ferjax.reproduce.running.plan import PlannedRun
+from ferjax.reproduce.running.same_weights import check_same_weights
 from ferjax.reproduce.running.stored_results import read_result, settings_of, write_result
 from ferjax.runs.load_run import load_run
 from ferjax.runs.task import evaluate_split, prepare_task
@@ -47,8 +49,8 @@ def finished_result(out: Path, run: PlannedRun, wanted: Wanted) -> RunResult | N
       wanted: predictions that must be in it, as far as the run has the split.
 
     Raises:
-      UserError: the run has other settings, a file of it is damaged, or its data are not there any
-        more.
+      UserError: the run has other settings or other weights, a file of it is damaged, or its data
+        are not there any more.
     """
     run_dir, path = run.folder, result_path(out, run)
     report = run_dir / "report.json"
@@ -61,6 +63,8 @@ def finished_result(out: Path, run: PlannedRun, wanted: Wanted) -> RunResult | N
             f"{run_dir} holds a run with another configuration ({changes}). Name a new --out, or"
             " give the settings that it was made with."
         )
+    if isinstance(run.config, TrainConfig):
+        check_same_weights(run.config.pretrained, run_dir)
     advice = f"`python -m launch.evaluate --workdir={run_dir}` writes it again."
     found = read_json_object(report, advice)
     if path.is_file():

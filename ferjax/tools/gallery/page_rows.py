@@ -9,6 +9,7 @@ from urllib.parse import quote
 from ferjax.report.pages.markdown_tables import percentage
 from ferjax.tools.gallery.entry import Entry, SplitScores
 from ferjax.tools.gallery.group_entries import Group
+from ferjax.tools.gallery.joint_reports import JointReport
 from ferjax.tools.gallery.thumbnails import confusion_thumbnail, curve_points
 
 # The most runs of one series or search that have rows; its own report lists all.
@@ -43,6 +44,16 @@ def row_without_numbers(entry: Entry, page_folder: Path) -> dict[str, Any]:
     return row | {"reason": entry.reason or "its report has no val split"}
 
 
+def joint_row(report: JointReport, page_folder: Path) -> dict[str, str]:
+    """Returns the row of a report over several runs."""
+    return {
+        "title": report.title,
+        "link": _link(report.page, page_folder),
+        "path": _relative(report.folder, page_folder),
+        "date": report.date,
+    }
+
+
 def _row(
     entry: Entry, page_folder: Path, bounds: tuple[float, float], within: Path | None = None
 ) -> dict[str, Any]:
@@ -53,7 +64,7 @@ def _row(
     return {
         "name": os.path.relpath(entry.folder, within) if within else entry.folder.resolve().name,
         "path": _relative(entry.folder, page_folder),
-        "link": quote(os.fsencode(_relative(entry.page, page_folder))) if entry.page else "",
+        "link": _link(entry.page, page_folder) if entry.page else "",
         "child": within is not None,
         "network": entry.network,
         "recipe": entry.recipe,
@@ -112,6 +123,10 @@ def _interval(scores: SplitScores | None, bounds: tuple[float, float]) -> tuple[
     start, width = bounds[0], max(bounds[1] - bounds[0], 1e-9)
     places = (4 + (_WIDTH - 8) * (x - start) / width for x in (low, scores.selected, high))
     return tuple(f"{place:.1f}" for place in places)
+
+
+def _link(page: Path, folder: Path) -> str:
+    return quote(os.fsencode(_relative(page, folder)))
 
 
 def _relative(path: Path, folder: Path) -> str:

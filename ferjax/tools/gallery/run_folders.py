@@ -21,7 +21,7 @@ class RunFolder:
 
     Attributes:
       path: the folder.
-      kind: `run`, `series` (seeds or folds) or `search`.
+      kind: `run`, `series` (seeds or folds), `search`, or `report` over runs that stand beside it.
       children: the runs of a series or search, which may be series again.
     """
 
@@ -96,6 +96,8 @@ def _runs_in(folder: Path, visited: set[Path], links: list[Path]) -> Iterator[Ru
         yield RunFolder(folder, "run")
     else:
         yield from below
+        if REPORT in names and _EVALUATION not in names:
+            yield RunFolder(folder, "report")
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -12,7 +12,13 @@ from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.progress_bar import tqdm
 from ferjax.tools.gallery.entry import Entry
 from ferjax.tools.gallery.group_entries import Group, group_entries
-from ferjax.tools.gallery.page_rows import drawn_rows, group_table, row_without_numbers
+from ferjax.tools.gallery.joint_reports import JointReport, joint_report
+from ferjax.tools.gallery.page_rows import (
+    drawn_rows,
+    group_table,
+    joint_row,
+    row_without_numbers,
+)
 from ferjax.tools.gallery.read_series import read_entry
 from ferjax.tools.gallery.run_folders import find_run_folders
 
@@ -39,15 +45,22 @@ def run_gallery(config: GalleryConfig, places: Sequence[str]) -> list[str]:
         )
     folders, notes = find_run_folders(places)
     bar = tqdm(folders, unit="run", disable=None if config.progress else True)
-    entries = [read_entry(folder) for folder in bar]
+    joint, entries = [], []
+    for folder in bar:
+        if report := joint_report(folder):
+            joint.append(report)
+        else:
+            entries.append(read_entry(folder))
     groups, others = group_entries(entries)
-    write_atomically(out, _page(groups, others, out.parent))
+    write_atomically(out, _page(groups, others, joint, out.parent))
     rows = sum(map(drawn_rows, groups))
     counted = f"{_count(rows, 'row')} in {_count(len(groups), 'table')}"
     return [
         *(f"left out: {note}" for note in notes),
         *(f"without numbers: {entry.folder}: {entry.reason}" for entry in others),
-        counted + (f", {len(others):,} without numbers" if others else ""),
+        counted
+        + (f", {len(others):,} without numbers" if others else "")
+        + (f", {_count(len(joint), 'report')} over several runs" if joint else ""),
         str(out),
     ]
 
@@ -74,7 +87,9 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
-def _page(groups: Sequence[Group], others: Sequence[Entry], folder: Path) -> str:
+def _page(
+    groups: Sequence[Group], others: Sequence[Entry], joint: Sequence[JointReport], folder: Path
+) -> str:
     tables: dict[str, list[dict]] = {}
     for group in groups:
         name = group.dataset or "data of an own training loop"
@@ -85,6 +100,7 @@ def _page(groups: Sequence[Group], others: Sequence[Entry], folder: Path) -> str
         title="Gallery of runs",
         datasets=tables,
         others=[row_without_numbers(entry, folder) for entry in others],
+        joint=[joint_row(report, folder) for report in joint],
         version=ferjax.__version__,
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
     )

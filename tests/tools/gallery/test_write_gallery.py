@@ -19,7 +19,7 @@ from PIL import Image
 
 from ferjax.config.gallery_config import GalleryConfig
 from ferjax.errors import UserError
-from ferjax.report.pages.report_files import write_report, write_seeds_and_folds_report
+from ferjax.report.pages.report_files import write_page, write_report, write_seeds_and_folds_report
 from ferjax.report.pages.seeds_and_folds_report import seeds_and_folds_report
 from ferjax.report.scores import scores
 from ferjax.tools.gallery.thumbnails import confusion_thumbnail, curve_points
@@ -390,6 +390,24 @@ def test_links_that_lead_nowhere_are_left_out(tmp_path: Path) -> None:
     page = gallery(tmp_path / "g.html", tmp_path / "runs")
     (rows,) = page.tables.values()
     assert names(rows) == ["a"]
+
+
+def test_reports_over_several_runs_have_a_table_of_their_own(tmp_path: Path) -> None:
+    make_run(tmp_path / "paper" / "runs" / "cnn3", 60)
+    for name in ("comparison", "paper"):
+        (tmp_path / name).mkdir(exist_ok=True)
+        write_page({"title": f"of a <b>{name}</b>", "pairs": []}, [f"# {name}"], tmp_path / name)
+    out = tmp_path / "g.html"
+    lines = run_gallery(GalleryConfig(str(out), progress=False), [str(tmp_path)])
+    assert lines[0] == "1 row in 1 table, 2 reports over several runs"
+    page = Page(out.read_text("utf-8"))
+    (_, *rows) = page.tables["Reports over several runs", ""]
+    assert [row[:2] for row in rows] == [
+        ["of a <b>comparison</b>", "comparison"],
+        ["of a <b>paper</b>", "paper"],
+    ]
+    assert "comparison/report.html" in page.links
+    assert "b" not in page.tags
 
 
 def test_thumbnails_are_small_and_right() -> None:

@@ -1,0 +1,53 @@
+"""Reports over runs that lie elsewhere: comparisons, matrices of data sets, papers, studies."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ferjax.errors import UserError
+from ferjax.tools.gallery.read_run import read_object, report_page
+from ferjax.tools.gallery.run_folders import REPORT, RunFolder
+from ferjax.training.run_directory.config_and_lock import CONFIG_FILE
+from ferjax.training.run_directory.find_runs import CHECKPOINTS
+
+
+@dataclass(frozen=True)
+class JointReport:
+    """A report that has a page and no numbers of its own for a table of runs.
+
+    Attributes:
+      folder: of the report.
+      page: the page.
+      title: of the report.
+      date: day on which its file was written, in UTC.
+    """
+
+    folder: Path
+    page: Path
+    title: str
+    date: str
+
+
+def joint_report(folder: RunFolder) -> JointReport | None:
+    """Returns the report over several runs that a folder holds; None where it is another one.
+
+    A run's report has `results`. What cannot be read is left to the reader of runs, who says why.
+    """
+    place = folder.path
+    if (place / CONFIG_FILE).exists() or (place / CHECKPOINTS).exists():
+        return None
+    page = report_page(place)
+    try:
+        report = read_object(place / REPORT)
+        seconds = (place / REPORT).stat().st_mtime
+    except (UserError, OSError):
+        return None
+    if (
+        page is None
+        or not report
+        or "results" in report
+        or not isinstance(report.get("title"), str)
+    ):
+        return None
+    date = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
+    return JointReport(place, page, report["title"], date)
