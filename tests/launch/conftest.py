@@ -30,6 +30,30 @@ for arguments in json.loads(given):
 print(json.dumps(answers))
 """
 
+# Runs in every Python process before anything else, processes of processes too.
+NETWORK_WATCH = """
+import os, sys
+def note(event, arguments):
+    lookup = event.startswith("socket.getaddrinfo") or event.startswith("socket.gethostby")
+    # A path is the address of a socket on this machine.
+    reached = event in ("socket.connect", "socket.sendto") and isinstance(arguments[1], tuple)
+    if lookup or reached:
+        with open(os.environ["FERJAX_TEST_NETWORK"], "a") as file:
+            file.write(f"{event} {arguments}\\n")
+        raise OSError("the network is cut")
+sys.addaudithook(note)
+"""
+
+
+@pytest.fixture
+def network_watch(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], Path]:
+    """Returns variables that cut Python processes off the network, and the log of their tries."""
+    folder = tmp_path_factory.mktemp("watch")
+    (folder / "sitecustomize.py").write_text(NETWORK_WATCH)
+    log = folder / "network.log"
+    path = os.pathsep.join((str(folder), str(ROOT)))
+    return {"PYTHONPATH": path, "FERJAX_TEST_NETWORK": str(log)}, log
+
 
 @pytest.fixture
 def commands(tmp_path: Path) -> Callable[..., list[tuple[int, str, str]]]:

@@ -1,0 +1,46 @@
+"""Every command writes in its own place and the caches alone, and looks nothing up."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commands import COMMANDS
+from processes import DEADLINE, environment, words_of
+
+pytestmark = pytest.mark.faults
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_only_the_own_place_is_written_and_nothing_is_looked_up(
+    name: str, inputs: Path, tmp_path: Path, network_watch: tuple[dict[str, str], Path]
+) -> None:
+    command, (variables, log) = COMMANDS[name], network_watch
+    here, home, temporary = (tmp_path / part for part in ("here", "home", "temporary"))
+    for folder in (here, home, temporary):
+        folder.mkdir()
+    own = {
+        **environment(tmp_path),
+        **variables,
+        "HOME": str(home),
+        "TMPDIR": str(temporary),
+        "MPLCONFIGDIR": str(tmp_path / "cache" / "matplotlib"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    before = {path: path.stat().st_mtime_ns for path in inputs.rglob("*")}
+    done = subprocess.run(
+        [sys.executable, "-m", command.module, *words_of(command, inputs)],
+        cwd=here,
+        env=own,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not log.exists(), log.read_text()
+    assert [path.name for path in here.iterdir() if not re.fullmatch(command.out, path.name)] == []
+    assert {path.name for path in tmp_path.iterdir()} == {"here", "home", "temporary", "cache"}
+    assert [*home.iterdir(), *temporary.iterdir()] == []
+    assert {path: path.stat().st_mtime_ns for path in inputs.rglob("*")} == before
