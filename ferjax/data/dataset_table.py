@@ -25,8 +25,8 @@ class DatasetEntry:
       options: further options of `load`, besides the folder, the storage size and the validation
         cut.
       on_disk: whether it is read from a folder; else `load` is called with None as the folder.
-      official_splits: whether its authors, or the folders on disk, say which images are test; else
-        test and val are cuts of ferjax, and other people's networks are judged on all images.
+      official_splits: whether its authors, or the folders on disk, define the test split; else
+        ferjax cuts test and val, and networks of other people are evaluated on all images.
     """
 
     load: Callable[..., DatasetBundle]

@@ -1,4 +1,4 @@
-"""Registry of data sets by name: loads one, finds its folder, states where to get it."""
+"""Registry of data sets by name: loads a data set, finds its folder, states its source."""
 
 import contextlib
 import functools
@@ -36,8 +36,8 @@ def register_dataset(
     Args:
       name: letters, digits and underscores.
       load: (path or None, *, storage_size, on_bad_image, val_fraction, split_seed, **options) →
-        `DatasetBundle`; take `**_` for what it does not need. `bundle_from_arrays` makes one. With
-        `val_fraction` 0 the data are only judged, and no val is cut.
+        `DatasetBundle`; `**_` takes the arguments that it does not need. `bundle_from_arrays` makes
+        a `DatasetBundle`. With `val_fraction` 0 the data are only evaluated, and no val is cut.
       layouts: what it recognises on disk, in words, for messages.
       source: where to get it, for messages.
       options: fields of `TrainConfig` that `load` takes too, for instance `num_classes`.
@@ -78,14 +78,14 @@ def load_dataset(
       image_size: side to which images are resized if they differ in size, and at which synthetic
         faces are drawn.
       val_fraction: share of train held out as `val`, stratified, if the data set has no `val`; with
-        folds the share of all images that is `val`. 0: the data are only judged, so that none is
+        folds the share of all images that is `val`. 0: the data are only evaluated, so no val is
         cut and `train` may be missing.
       split_seed: seed of that cut and of stratified folds.
       folds: number of folds that replace train and val, by subject if the data set has subjects.
-      fold: which fold is test, from 1 on; val comes out of the next one (`fold_splits`).
-      protocol: a name of `PROTOCOLS`, to cut and label otherwise than ferjax does; not with folds.
-      on_bad_image: `error`; `skip` to leave out unreadable images, which reads all images first; or
-        `list` to leave them in, so that an audit meets them when it reads them.
+      fold: number of the test fold, from 1; val is taken from the next fold (`fold_splits`).
+      protocol: a name of `PROTOCOLS`, which replaces ferjax's own cut and labels; not with folds.
+      on_bad_image: `error`; `skip`: all images are read first, and unreadable ones are left out;
+        `list`: unreadable images stay in, so that an audit reports them when it reads them.
       cache_dir: folder of memory-mapped stores of decoded images; stores that do not exist are
         built. None: decoded images are kept in memory.
       **options: options of this data set (`DatasetEntry.options`); None means not given.
@@ -95,17 +95,17 @@ def load_dataset(
         outside the class list.
     """
     entry = find("dataset", name, DATASETS)
-    own = entry.options
-    given = {key: value for key, value in options.items() if value is not None}
-    for key, value in given.items():
-        if key not in own:
+    loader_options = entry.options
+    option_values = {key: value for key, value in options.items() if value is not None}
+    for key, value in option_values.items():
+        if key not in loader_options:
             raise UserError(f"--{key}={value}: {name} has its own. Leave the flag out.")
-    if "folds" in own and folds:
-        given |= {"folds": folds, "fold": fold or 1}
-    cut_by = named_protocol(protocol, name, folds) if protocol else None
-    given |= cut_by.options if cut_by else {}
-    # A protocol cuts the splits as they lie on disk, as they are where data are only judged.
-    judged = val_fraction == 0 or cut_by is not None
+    if "folds" in loader_options and folds:
+        option_values |= {"folds": folds, "fold": fold or 1}
+    chosen_protocol = named_protocol(protocol, name, folds) if protocol else None
+    option_values |= chosen_protocol.options if chosen_protocol else {}
+    # A protocol cuts the splits that are on disk. Data that are only evaluated keep these splits.
+    keep_disk_splits = val_fraction == 0 or chosen_protocol is not None
     path = data_path(name, data_dir)
     read_from, bundle = _load_at(
         path,
@@ -113,24 +113,24 @@ def load_dataset(
             entry.load,
             storage_size=image_size,
             on_bad_image="error" if on_bad_image == "error" else "skip",
-            val_fraction=0 if judged else val_fraction,
+            val_fraction=0 if keep_disk_splits else val_fraction,
             split_seed=split_seed,
-            **given,
+            **option_values,
         ),
     )
-    # A loader of the user's own may have counted from 1, or kept -1 for images without a label.
+    # A loader of the user's own may number labels from 1, or keep -1 for images without a label.
     check_labels(bundle.splits, bundle.classes)
-    if judged:
+    if keep_disk_splits:
         # A loader of the user's own may have cut an empty val.
-        found = {key: split for key, split in bundle.splits.items() if len(split)}
-        bundle = replace(bundle, splits=found)
+        nonempty_splits = {key: split for key, split in bundle.splits.items() if len(split)}
+        bundle = replace(bundle, splits=nonempty_splits)
     for folder in dict.fromkeys((path, read_from)):
         if folder and read_from:
-            inside = read_from.relative_to(folder)
-            bundle = without_listed(bundle, folder, inside, judged=judged)
-    if cut_by:
-        bundle = cut_by.arrange(bundle, split_seed, val_fraction)
-    if folds and "folds" not in own:
+            subfolder = read_from.relative_to(folder)
+            bundle = without_listed(bundle, folder, subfolder, judged=keep_disk_splits)
+    if chosen_protocol:
+        bundle = chosen_protocol.arrange(bundle, split_seed, val_fraction)
+    if folds and "folds" not in loader_options:
         bundle = refold(bundle, fold or 1, folds, val_fraction=val_fraction, seed=split_seed)
     if cache_dir and path:
         return stored(bundle, Path(cache_dir).expanduser(), name, path, on_bad_image)
@@ -142,9 +142,9 @@ def load_dataset(
 def _load_at(
     path: Path | None, load: Callable[[Path | None], DatasetBundle]
 ) -> tuple[Path | None, DatasetBundle]:
-    """Returns the folder that was read, and what `load` made of it.
+    """Loads the data set at `path`; returns the folder that was read, and the bundle.
 
-    That is `path`, or, if an archive was unpacked one or more levels too deep, the folder in it.
+    The folder is `path`, or a folder in it if an archive was unpacked one or more levels too deep.
     """
     try:
         return path, load(path)
@@ -152,7 +152,7 @@ def _load_at(
         inner = only_folder(path) if path else None
         if inner is None:
             raise
-        # The error for the folder that the user gave says more than that for the one in it.
+        # The error about the user's folder is more helpful than the one about the inner folder.
         with contextlib.suppress(LayoutError):
             read_from, bundle = _load_at(inner, load)
             note = f"read from {inner}, the only folder in {path}"
@@ -164,7 +164,7 @@ def data_path(name: str, data_dir: str | Path | None = None) -> Path | None:
     """Returns the folder or file of a data set, None for one that is not read from disk.
 
     Raises:
-      UserError: an unknown data set, no such folder, or a folder for one that is drawn.
+      UserError: an unknown data set, no such folder, or a folder for a data set that is drawn.
     """
     entry = dataset_entries().get(name)
     if entry and not entry.on_disk:
@@ -173,17 +173,17 @@ def data_path(name: str, data_dir: str | Path | None = None) -> Path | None:
                 f"--data_dir={data_dir}: {name} is drawn, not read from disk. Leave the flag out."
             )
         return None
-    # Crops are cut from any folder, which needs no name of a data set.
+    # Faces are cropped from any folder, so a given folder needs no registered data set.
     if data_dir:
         return Path(data_dir).expanduser()
     entry = find("dataset", name, DATASETS)
     candidates = [Path("data") / name]
     if root := os.environ.get("FERJAX_DATA"):
         candidates.insert(0, Path(root).expanduser() / name)
-    found = next((path for path in candidates if path.exists()), None)
-    if found is None:
+    existing_path = next((path for path in candidates if path.exists()), None)
+    if existing_path is None:
         raise UserError(
             f"--data_dir is missing, and there is no {' or '.join(map(str, candidates))}."
             f" Expected: {'; '.join(entry.layouts)}. Source of {name}: {entry.source}."
         )
-    return found
+    return existing_path

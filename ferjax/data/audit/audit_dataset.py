@@ -146,7 +146,7 @@ def _compare_with_published(dataset: str, bundle: DatasetBundle) -> list[dict[st
         if not set(original.split("+")) <= set(published_splits):
             continue
         parts = [_count_classes(bundle.splits[name], bundle.classes) for name in names]
-        found = {key: sum(part[key] for part in parts) for key in bundle.classes}
+        counts = {key: sum(part[key] for part in parts) for key in bundle.classes}
         published = published_counts(dataset, original)
-        rows.append({"name": original, "splits": names, "found": found, "published": published})
+        rows.append({"name": original, "splits": names, "found": counts, "published": published})
     return rows

@@ -31,7 +31,11 @@ def group_members(
 
 
 def groups_from_ids(group_of: np.ndarray) -> list[np.ndarray]:
-    """Returns the positions of each value of `group_of`, int [N], that occurs more than once."""
+    """Returns the positions of the members of each group that has two or more members.
+
+    Args:
+      group_of: int [N], the group number of each image.
+    """
     order = np.argsort(group_of, kind="stable")
     cuts = np.flatnonzero(np.diff(group_of[order])) + 1
     groups = [group for group in np.split(order, cuts) if len(group) > 1]

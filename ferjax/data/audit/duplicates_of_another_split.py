@@ -1,4 +1,4 @@
-"""Images of one split that are near or mirrored duplicates of images of another."""
+"""Finds images of one split that are near or mirrored duplicates of images of another split."""
 
 import numpy as np
 
@@ -8,14 +8,14 @@ from ferjax.data.splits.split import Split
 
 
 def duplicates_across(a: Split, b: Split) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the positions in each split of images that the other shows too, or mirrored.
+    """Returns the positions of images with a near or mirrored duplicate in the other split.
 
-    Identical images count. An image is compared with those of the other split alone: chains of
+    Identical images count. Images are compared with images of the other split only: chains of
     similar images within a split are not followed. Images that cannot be read are left out.
 
     Args:
       a: a split.
-      b: another one.
+      b: another split.
 
     Returns:
       Ascending int64 positions in `a`, and in `b`.
@@ -34,20 +34,24 @@ def duplicates_across(a: Split, b: Split) -> tuple[np.ndarray, np.ndarray]:
         ]
     )
     count = len(first.positions)
-    # Positions ascend within a pair, so that the image of `a` comes first.
-    across = pairs[(pairs[:, 0] < count) & (pairs[:, 1] >= count)]
+    # Positions ascend within a pair, so the image of `a` comes first.
+    cross_pairs = pairs[(pairs[:, 0] < count) & (pairs[:, 1] >= count)]
     return (
-        first.positions[np.unique(across[:, 0])],
-        second.positions[np.unique(across[:, 1]) - count],
+        first.positions[np.unique(cross_pairs[:, 0])],
+        second.positions[np.unique(cross_pairs[:, 1]) - count],
     )
 
 
 def _identical_pairs(first: PixelStatistics, second: PixelStatistics) -> np.ndarray:
-    """Returns int64 [P, 2]: each image of the second with the first equal one of the first.
+    """Returns int64 [P, 2]: pairs of an image of `first` and an identical image of `second`.
 
-    Plain images are equal without being near duplicates, whose hashes are of contrast.
+    Each image of `second` is paired with the first identical image of `first`. Images without
+    contrast are found only here, because `find_near_pairs` leaves them out.
     """
-    where = {digest: k for k, digest in reversed([*enumerate(first.digests)])}
-    shared = [(where[d], len(first.digests) + k) for k, d in enumerate(second.digests)
-              if d in where]  # fmt: skip
-    return np.array(shared, np.int64).reshape(-1, 2)
+    position_of = {digest: k for k, digest in reversed([*enumerate(first.digests)])}
+    pairs = [
+        (position_of[digest], len(first.digests) + k)
+        for k, digest in enumerate(second.digests)
+        if digest in position_of
+    ]
+    return np.array(pairs, np.int64).reshape(-1, 2)

@@ -47,34 +47,36 @@ def summarise_duplicates(
       groups with more than one label}}, each group restricted to that split,
       `across` [{`a`, `b`, `groups` with images of both, `a_images`, `b_images` in these,
       `conflicts` = groups where a label in a differs from one in b}] for each pair of splits, and
-      `groups` [[{`split`, `position`, `id`, `label`}]], label conflicts first. The members of
-      `mirrored` have `mirrored` too: whether they show the mirror image of the first. The last two
-      add `distance` and `correlation`.
+      `groups` [[{`split`, `position`, `id`, `label`}]], label conflicts first. Each member in
+      `mirrored` has a further field `mirrored`: whether it shows the mirror image of the group's
+      first member. `near_duplicates` and `mirrored` also have `distance` and `correlation`.
     """
     images = [
         (name, int(position)) for name in statistics for position in statistics[name].positions
     ]
-    _, first, image_of = np.unique(
+    _, distinct, distinct_of = np.unique(
         np.array([d for f in statistics.values() for d in f.digests], "S16").view("V16"),
         return_index=True,
         return_inverse=True,
     )
     hashes, mirrored_hashes, thumbnails = (
-        np.concatenate([getattr(f, field) for f in statistics.values()])[first]
+        np.concatenate([getattr(f, field) for f in statistics.values()])[distinct]
         for field in ("hashes", "mirrored", "thumbnails")
     )
     thumbnails = thumbnails.astype(np.float32)
     near = find_near_pairs(hashes, thumbnails, distance, correlation)
     mirrored = find_mirrored_pairs(hashes, mirrored_hashes, thumbnails, distance, correlation)
-    group, side = group_mirrored(len(first), near, mirrored)
+    mirror_group, mirror_side = group_mirrored(len(distinct), near, mirrored)
     limits = {"distance": distance, "correlation": correlation}
-    near_group = connected_components(len(first), near)
+    near_group = connected_components(len(distinct), near)
     return {
-        "duplicates": _summarise(bundle, images, image_of),
-        "near_duplicates": {**limits, **_summarise(bundle, images, near_group[image_of])},
+        "duplicates": _summarise(bundle, images, distinct_of),
+        "near_duplicates": {**limits, **_summarise(bundle, images, near_group[distinct_of])},
         "mirrored": {
             **limits,
-            **summarise_mirrored(bundle, images, group[image_of], side[image_of]),
+            **summarise_mirrored(
+                bundle, images, mirror_group[distinct_of], mirror_side[distinct_of]
+            ),
         },
     }
 
@@ -85,7 +87,10 @@ def _summarise(
     """Returns `within`, `across` and `groups` of `summarise_duplicates`."""
     groups = [group_members(bundle, images, group) for group in groups_from_ids(group_of)]
     parts = [
-        {name: [m["label"] for m in group if m["split"] == name] for name in bundle.splits}
+        {
+            name: [member["label"] for member in group if member["split"] == name]
+            for name in bundle.splits
+        }
         for group in groups
     ]
     within = {name: [part[name] for part in parts] for name in bundle.splits}

@@ -1,4 +1,4 @@
-"""Groups of mirrored duplicates: images of which some are mirror images of the others."""
+"""Groups mirrored duplicates: in each group some images are mirror images of the others."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -65,8 +65,10 @@ def summarise_mirrored(
     for positions in groups_from_ids(group):
         side = (is_mirrored[positions] != is_mirrored[positions[0]]).tolist()
         if any(side):
-            both = zip(group_members(bundle, images, positions), side, strict=True)
-            groups.append([{**member, "mirrored": other} for member, other in both])
+            members = group_members(bundle, images, positions)
+            groups.append(
+                [{**m, "mirrored": mirrored} for m, mirrored in zip(members, side, strict=True)]
+            )
     names = list(bundle.splits)
     within = {name: [_labels(members, name, name) for members in groups] for name in names}
     across = [
@@ -80,7 +82,7 @@ def summarise_mirrored(
     }
 
 
-def _labels(group: Group, split: str, other: str) -> list[str]:
-    """Returns the labels of the group's images in `split` whose other side is in `other`."""
-    sides = {member["mirrored"] for member in group if member["split"] == other}
+def _labels(group: Group, split: str, other_split: str) -> list[str]:
+    """Returns the labels of the images in `split` whose mirror images are in `other_split`."""
+    sides = {member["mirrored"] for member in group if member["split"] == other_split}
     return [m["label"] for m in group if m["split"] == split and (not m["mirrored"]) in sides]

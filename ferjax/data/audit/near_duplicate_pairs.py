@@ -104,7 +104,7 @@ def close_pairs(hashes: np.ndarray, distance: int, others: np.ndarray | None = N
             for start in range(0, len(rows), step):
                 part = rows[start : start + step]
                 near = np.bitwise_count(hashes[part][:, None] ^ values) <= distance
-                # Few are near: np.flatnonzero is twenty times as fast as np.nonzero on the rows.
+                # Few pairs are near, and then np.flatnonzero is 20 times as fast as np.nonzero.
                 row, column = np.divmod(np.flatnonzero(near), len(columns))
                 pairs = np.stack([part[row], columns[column]], axis=1)
                 pair_blocks.append(
@@ -114,7 +114,7 @@ def close_pairs(hashes: np.ndarray, distance: int, others: np.ndarray | None = N
 
 
 def _positions_by_band(hashes: np.ndarray, low: int, high: int) -> dict[int, np.ndarray]:
-    """Returns value of the bits `low` to `high` → ascending positions of the hashes with it."""
+    """Returns value of bits `low` to `high` → ascending positions of hashes with this value."""
     band = (hashes >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1)
     order = np.argsort(band, kind="stable")
     keys, starts = np.unique(band[order], return_index=True)
@@ -143,6 +143,6 @@ def connected_components(count: int, pairs: np.ndarray) -> np.ndarray:
 
 
 def _correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Returns the correlation of each row of float [P, D] with the same row of another."""
+    """Returns float [P]: the correlation of each row of `a` with that row of `b`, float [P, D]."""
     a, b = (x - x.mean(axis=1, keepdims=True) for x in (a, b))
     return (a * b).sum(axis=1) / np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))

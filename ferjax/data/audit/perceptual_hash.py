@@ -45,7 +45,7 @@ def thumbnails(images: np.ndarray) -> np.ndarray:
 def area_weights(size: int, new_size: int) -> np.ndarray:
     """Returns float32 [new_size, size]: output pixel i is the mean of the input that it covers.
 
-    It also enlarges, by repeating pixels.
+    A `new_size` above `size` repeats pixels.
     """
     edges = np.arange(new_size + 1) * (size / new_size)
     low, high = edges[:-1, None], edges[1:, None]

@@ -47,26 +47,28 @@ class PixelStatistics:
 def compute_pixel_statistics(split: Split) -> PixelStatistics:
     """Reads every image of a split once, a chunk at a time.
 
-    Images that raise `UserError` are listed as unreadable and left out of all else.
+    Images that raise `UserError` are listed as unreadable and left out of all other fields.
     """
     unreadable: list[tuple[int, str]] = []
     positions, digests = [np.zeros(0, np.int64)], []
     hashes, mirrored = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
-    small = [np.zeros((0, THUMBNAIL**2), np.uint8)]
-    same, plain = [np.zeros(0, bool)], [np.zeros(0, bool)]
+    small_images = [np.zeros((0, THUMBNAIL**2), np.uint8)]
+    is_grey, is_plain = [np.zeros(0, bool)], [np.zeros(0, bool)]
     histogram = np.zeros((split.shape[-1], 256), np.int64)
     for positions_read, images in _read_chunks(split, unreadable):
-        light = grey(images)
+        grey_images = grey(images)
         positions.append(positions_read)
         digests += map(pixel_digest, images)
-        hashes.append(perceptual_hash(light))
-        mirrored.append(perceptual_hash(light[:, :, ::-1]))
-        small.append(thumbnails(light).round().astype(np.uint8))
-        same.append(np.array([_is_grey(x) for x in images]))
-        plain.append(np.array([(x == x[:1, :1]).all() for x in images]))
-        tall = images.reshape(-1, *images.shape[2:])
-        stacked = Image.fromarray(tall[..., 0] if tall.shape[-1] == 1 else tall)
-        histogram += np.reshape(stacked.histogram(), histogram.shape)
+        hashes.append(perceptual_hash(grey_images))
+        mirrored.append(perceptual_hash(grey_images[:, :, ::-1]))
+        small_images.append(thumbnails(grey_images).round().astype(np.uint8))
+        is_grey.append(np.array([_is_grey(x) for x in images]))
+        is_plain.append(np.array([(x == x[:1, :1]).all() for x in images]))
+        stacked_pixels = images.reshape(-1, *images.shape[2:])
+        stacked_image = Image.fromarray(
+            stacked_pixels[..., 0] if stacked_pixels.shape[-1] == 1 else stacked_pixels
+        )
+        histogram += np.reshape(stacked_image.histogram(), histogram.shape)
     with np.errstate(invalid="ignore"):
         frequency = histogram / np.float64(histogram.sum(axis=1, keepdims=True))
     levels = np.arange(256) / 255
@@ -77,9 +79,9 @@ def compute_pixel_statistics(split: Split) -> PixelStatistics:
         tuple(digests),
         np.concatenate(hashes),
         np.concatenate(mirrored),
-        np.concatenate(small),
-        np.concatenate(same),
-        np.concatenate(plain),
+        np.concatenate(small_images),
+        np.concatenate(is_grey),
+        np.concatenate(is_plain),
         mean,
         standard_deviation,
         tuple(unreadable),

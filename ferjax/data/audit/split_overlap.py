@@ -13,8 +13,8 @@ _CHUNK = 512
 def exact_overlap(a: Split, b: Split) -> tuple[int, ...]:
     """Returns the positions in `b`, ascending, of images whose pixels also occur in `a`.
 
-    Splits whose images differ in shape share none. Every image of both splits is read, a few
-    hundred at a time.
+    Splits whose images differ in shape have no identical images. Every image of both splits is
+    read, a few hundred at a time.
     """
     if a.shape != b.shape:
         return ()

@@ -1,4 +1,4 @@
-"""Makes a bundle with `train`, `val` and `test` of the splits of a data set; cuts a missing val."""
+"""Makes a bundle with `train`, `val` and `test` from a data set's splits; cuts a missing val."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -26,11 +26,12 @@ def assemble(
     cut_notes: tuple[str, ...] = (),
     crops: str = "as released",
 ) -> DatasetBundle:
-    """Returns the bundle of a data set whose splits have the names that the data set gives them.
+    """Returns the bundle of a data set from splits with the data set's own split names.
 
     Class counts are checked if they are published. If no split has the role `val`, it is cut from
-    train, stratified by class. If no split has the role `test`, a note says so. Of data that are
-    only judged (`val_fraction` 0) the splits on disk are the bundle: none is cut, none is missed.
+    train, stratified by class. If no split has the role `test`, a note says so. If the data are
+    only evaluated (`val_fraction` 0), the bundle has the splits on disk: no split is cut, and no
+    note reports a missing split.
 
     Args:
       dataset: the data set's name, as in `PUBLISHED`.
@@ -42,19 +43,19 @@ def assemble(
       layout: description of the layout that was recognised.
       where: the file or folder, for messages.
       val_fraction: share of train that is held out if there is no validation split; 0: the data
-        are only judged.
+        are only evaluated.
       split_seed: seed of that cut.
-      notes: earlier remarks, which come first.
-      cut_notes: earlier remarks that hold for these splits only, which come next.
+      notes: earlier remarks; they come first.
+      cut_notes: earlier remarks that hold for these splits only; they come next.
       crops: how the faces were cropped, and by whom.
 
     Raises:
       UserError: no (training) images, labels that look permuted, or a bad fraction or seed.
     """
-    judged = val_fraction == 0
+    evaluation_only = val_fraction == 0
     by_source = {source: split for source, split in by_source.items() if len(split)}
     source_of = {roles[source]: source for source in by_source}
-    if not source_of or (not judged and "train" not in source_of):
+    if not source_of or (not evaluation_only and "train" not in source_of):
         raise UserError(
             f"{where}: no training images ({_source_with_role(roles, 'train')}), found "
             f"{', '.join(by_source) or 'nothing'}; get the whole data set"
@@ -64,14 +65,14 @@ def assemble(
         notes += check_counts(dataset, counted, where)
     splits = {role: replace(by_source[source], name=role) for role, source in source_of.items()}
     sources = dict(source_of)
-    if "val" not in splits and not judged:
+    if "val" not in splits and not evaluation_only:
         train = source_of["train"]
         splits["train"], splits["val"] = hold_out(splits["train"], val_fraction, split_seed)
         sources["train"] = f"{train} without the validation cut"
         sources["val"] = f"stratified {val_fraction:.4g} of {train} (split seed {split_seed})"
         if "val" in roles.values():
             cut_notes += (f"no validation split on disk: val is a {sources['val']}",)
-    if "test" not in splits and not judged:
+    if "test" not in splits and not evaluation_only:
         source = _source_with_role(roles, "test")
         cut_notes += ("no test split on disk" + f" ({source})" * (source != "test"),)
     order = [role for role in ("train", "val", "test") if role in splits]
@@ -86,9 +87,9 @@ def assemble(
     )
 
 
-def _source_with_role(roles: Mapping[str, str], wanted: str) -> str:
-    """Returns the first original name with the role `wanted`."""
-    return next(source for source, role in roles.items() if role == wanted)
+def _source_with_role(roles: Mapping[str, str], role: str) -> str:
+    """Returns the first original name with the role `role`."""
+    return next(source for source, source_role in roles.items() if source_role == role)
 
 
 def _count_classes(split: Split, classes: tuple[str, ...]) -> dict[str, int]:

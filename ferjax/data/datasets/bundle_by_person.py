@@ -27,7 +27,8 @@ def bundle_by_person(
 ) -> DatasetBundle:
     """Returns `train`, `val` and `test` of one fold, by the rule of CK+ (`fold_splits`).
 
-    Nobody is in two of them. Of data that are only judged (`val_fraction` 0) all images are `test`.
+    No person is in two splits. If the data are only evaluated (`val_fraction` 0), all images are
+    `test`.
 
     Args:
       dataset: title of the data set, for the note.

@@ -9,15 +9,17 @@ from ferjax.data.datasets.published_class_counts import PUBLISHED, published_cou
 from ferjax.emotions import ordered_classes
 from ferjax.errors import UserError
 
-# Thresholds of `likeliest_order`. Another order is clearly likelier where a random part with right
-# labels would come out as odd once in e^20 / 7! = 100,000 times or less, and where it explains 95 %
-# of the misfit: the counts of a choice of images by class (balanced, without some classes, thinned)
-# are very unlikely too, but mostly about as unlikely in any other order. Of thousands of random and
-# balanced parts these values refused none, and 1 in 200 of parts with a random share of each class.
-_CLEARLY, _EXPLAINED = 20.0, 0.05
-_LIKELIER, _MOSTLY_EXPLAINED = 8.0, 0.25
+# Thresholds for the results of `likeliest_order`. Another order is clearly likelier if it passes
+# two tests: a random part with right labels has counts as unusual as these at most once in
+# e^20 / 7! = 100,000 times, and the order explains 95 % of the misfit. The second test is for
+# images that were chosen by class (balanced, without some classes, thinned): their counts are very
+# unlikely too, but mostly about as unlikely in any other order. In a trial these values refused
+# none of thousands of random and balanced parts, and 1 in 200 parts with a random share of each
+# class.
+_REFUSED_LOG_RATIO, _REFUSED_MISFIT = 20.0, 0.05
+_NOTED_LOG_RATIO, _NOTED_MISFIT = 8.0, 0.25
 # A few hundred images may be chosen by hand, with any counts: these are not refused.
-_CHOSEN_BY_HAND = 500
+_MOST_CHOSEN_BY_HAND = 500
 
 # Data set → split that users cut from a published split → that published split.
 _PART_OF = {"rafdb": {"val": "train"}}
@@ -40,10 +42,10 @@ def check_counts(
 ) -> tuple[str, ...]:
     """Returns remarks on class counts that differ from the published ones.
 
-    Labels are refused if another order of the classes is clearly likelier than the given one, over
-    all splits or in one of them, and a remark says so if it is likelier but not clearly. Copies
-    that are a random part of the data set are told by their shares (`permuted_labels`). Counts of
-    a hand-made choice of images, which fit no order well, are not refused.
+    Labels are refused if another order of the classes is clearly likelier than the given order, in
+    all splits or in one of them. If it is likelier, but not clearly, a remark says so. A copy may
+    be a random part of the data set: its class shares are compared (`permuted_labels`). Counts of
+    images chosen by hand fit no order well; they are not refused.
 
     Args:
       dataset: a name in `PUBLISHED`.
@@ -51,8 +53,8 @@ def check_counts(
       where: the file or folder that the labels were read from.
 
     Returns:
-      A note with the numbers for each split that differs from the published counts, and perhaps
-      one on an order of the classes that fits better.
+      A note with the numbers for each split that differs from the published counts, and a note on
+      an order of the classes that fits better, if there is one.
 
     Raises:
       UserError: the labels look permuted.
@@ -60,25 +62,33 @@ def check_counts(
     found_counts = merge_parts(dataset, found_counts)
     published = {split: published_counts(dataset, split) for split in found_counts}
     names = ordered_classes(next(iter(PUBLISHED[dataset].values())))
-    found = np.array([[counts.get(n, 0) for n in names] for counts in found_counts.values()])
-    whole = np.array([[counts[n] for n in names] for counts in published.values()])
+    count_array = np.array([[counts.get(n, 0) for n in names] for counts in found_counts.values()])
+    published_array = np.array([[counts[n] for n in names] for counts in published.values()])
     notes = [_note(split, found_counts[split], published[split]) for split in found_counts]
-    # All splits together tell most; but only one of them may be permuted.
-    groups = dict.fromkeys([tuple(range(len(found))), *((k,) for k in range(len(found)))])
+    # All splits together are the strongest evidence; but perhaps only one split is permuted.
+    groups = dict.fromkeys(
+        [tuple(range(len(count_array))), *((k,) for k in range(len(count_array)))]
+    )
     suspicions = []
     for group in map(list, groups):
-        other = likeliest_order(found[group], whole[group])
+        likeliest = likeliest_order(count_array[group], published_array[group])
         splits = ", ".join(np.array([*found_counts])[group])
-        moves = _describe_order(other.order, found[group].sum(0), whole[group].sum(0), names)
-        images, published_images = found[group].sum(), whole[group].sum()
-        enough = images >= min(_CHOSEN_BY_HAND, published_images // 2)
-        if other.log_ratio >= _CLEARLY and other.misfit <= _EXPLAINED and enough:
+        moves = _describe_order(
+            likeliest.order, count_array[group].sum(0), published_array[group].sum(0), names
+        )
+        images, published_images = count_array[group].sum(), published_array[group].sum()
+        enough_images = images >= min(_MOST_CHOSEN_BY_HAND, published_images // 2)
+        if (
+            likeliest.log_ratio >= _REFUSED_LOG_RATIO
+            and likeliest.misfit <= _REFUSED_MISFIT
+            and enough_images
+        ):
             raise UserError(
                 f"{where}: the labels of {dataset} look permuted over {splits}: {moves}. Restore "
                 "the original numbering or class folders; a copy recounted on purpose is no "
                 f"{dataset} any more: sort it into class folders and give --dataset=folder."
             )
-        if other.log_ratio >= _LIKELIER and other.misfit <= _MOSTLY_EXPLAINED:
+        if likeliest.log_ratio >= _NOTED_LOG_RATIO and likeliest.misfit <= _NOTED_MISFIT:
             suspicions.append(
                 f"the counts of {splits} fit another order of the classes better: {moves}. Check "
                 "the numbering of the labels"

@@ -21,7 +21,7 @@ def class_list(
     """Returns the class list, the index in it of each label, and notes on choices that were made.
 
     Labels that are numbers, also as spreadsheets write them (`3.0`), are looked up in classes.txt.
-    Its lines are all `number name`, or all a name only, counted from 0.
+    Either every line of it is `number name`, or every line is a name; then lines count from 0.
 
     Args:
       counts: L different labels, as the user wrote them → number of images.
@@ -65,14 +65,16 @@ def _merged_note(class_of: Mapping[str, str]) -> str:
 
 def _no_emotion_note(class_of: Mapping[str, str], counts: Mapping[str, int]) -> str:
     """Returns a note on classes that are no emotions, or an empty text."""
-    others = [
+    class_texts = [
         f"{label} ({counts[label]:,} images)"
         for label, name in class_of.items()
         if name not in EMOTIONS
     ]
-    if not others:
+    if not class_texts:
         return ""
-    shown = ", ".join(others[:8]) + f" and {len(others) - 8:,} more" * (len(others) > 8)
+    shown = ", ".join(class_texts[:8]) + f" and {len(class_texts) - 8:,} more" * (
+        len(class_texts) > 8
+    )
     return f"no emotions, but classes like the others: {shown}; move away what should be none"
 
 

@@ -64,13 +64,14 @@ def load(
 ) -> DatasetBundle:
     """Loads ExpW; it has no official splits: test is a fifth, val is cut from the rest.
 
-    Both cuts are stratified, and faces of one picture stay together (`grouped_cut`); so do folds.
-    Papers cut it in ways of their own, so that their accuracies compare with none of these.
+    Both cuts are stratified, and faces of one picture stay together (`grouped_cut`), also in folds.
+    Papers use cuts of their own, so their accuracies are not comparable with accuracies here.
 
-    Every face is cut out by the box in the list, whose confidence is not used: some loaders leave
-    out faces below 60 or 80, the published number of faces counts them all. Lines that repeat a
-    face, and boxes without area, are left out and counted. The layout, the fields and the numbering
-    are those of public loaders; no copy of the data was at hand when this was written.
+    Every face is cut out by its box in the list. The confidence of the box is not used: some
+    loaders leave out faces below 60 or 80, but the published number of faces counts all of them.
+    Lines that repeat a face, and boxes without area, are left out and counted. The layout, the
+    fields and the numbering are those of public loaders; no copy of the data was at hand when this
+    was written.
 
     Args:
       data_dir: the folder of list and pictures, or its parent folder.
@@ -92,20 +93,20 @@ def load(
     counts = {name: counts[name] for name in _CLASSES}
     notes = (*check_counts("expw", {"all": counts}, str(list_path)), *notes)
     pictures = np.array([face.picture for face in faces])
-    place = images.relative_to(root).as_posix()
+    image_folder = images.relative_to(root).as_posix()
     pool = boxed_split(
         "all",
         [images / face.picture for face in faces],
         np.array([face.box for face in faces]),
         np.array([_CLASSES.index(face.emotion) for face in faces], np.int32),
-        [boxed_id(f"{place}/{face.picture}", face.box) for face in faces],
+        [boxed_id(f"{image_folder}/{face.picture}", face.box) for face in faces],
         storage_size,
         on_bad_image=on_bad_image,
     )
     if val_fraction == 0:
         parts, source_of = {"test": pool}, {"test": "all faces"}
     elif folds:
-        # A fold by picture is one by person whose people are pictures.
+        # `fold_splits` keeps the faces of a subject together; here each picture is a subject.
         parts = fold_splits(
             replace(pool, subjects=pictures), fold, folds, val_fraction=val_fraction
         )
@@ -123,7 +124,7 @@ def load(
         {source_of[role]: part for role, part in parts.items()},
         {name: role for role, name in source_of.items()},
         _CLASSES,
-        layout=f"{list_path.relative_to(root).as_posix()} and pictures in {place}/",
+        layout=f"{list_path.relative_to(root).as_posix()} and pictures in {image_folder}/",
         where=str(root),
         val_fraction=val_fraction,
         split_seed=split_seed,
@@ -175,8 +176,10 @@ def _read_list(path: Path) -> tuple[list[_Face], tuple[str, ...]]:
         raise UserError(f"{path}: no faces are listed; {_EXPECTED}")
     notes = []
     if repeated:
-        other = f" ({conflicting:,} under another label)" if conflicting else ""
-        notes.append(f"{repeated:,} lines of {path.name} repeat a face{other}: the first counts")
+        conflict_text = f" ({conflicting:,} under another label)" if conflicting else ""
+        notes.append(
+            f"{repeated:,} lines of {path.name} repeat a face{conflict_text}: the first counts"
+        )
     if empty:
         notes.append(f"{empty:,} lines of {path.name} have a box without area: left out")
     faces = [_Face(picture, box, emotion) for (picture, box), emotion in emotion_of.items()]
@@ -199,7 +202,7 @@ def _face(line: str, where: str) -> _Face:
 
 
 def _check_present(faces: list[_Face], images: Path, list_path: Path) -> None:
-    """Raises `UserError` where listed pictures are absent."""
+    """Raises `UserError` if listed pictures are absent."""
     present = {path.name for path in images.iterdir() if is_image(path)}
     pictures = dict.fromkeys(face.picture for face in faces)
     absent = [n for n in pictures if n not in present and not (images / n).is_file()]
@@ -214,7 +217,7 @@ def _check_present(faces: list[_Face], images: Path, list_path: Path) -> None:
 def _cut(
     pool: Split, pictures: np.ndarray, val_fraction: float, seed: int
 ) -> tuple[dict[str, Split], dict[str, str]]:
-    """Returns role → split and role → where it comes from."""
+    """Returns role → split, and role → description of its source."""
     rest, test = grouped_cut(pool.labels, pictures, _TEST_SHARE, seed)
     kept, val = grouped_cut(pool.labels[rest], pictures[rest], val_fraction, seed)
     if not len(val) or not len(test):
@@ -225,4 +228,4 @@ def _cut(
         "val": f"stratified {val_fraction:.4g} of the rest by picture (split seed {seed})",
         "test": f"stratified {_TEST_SHARE:.4g} of all by picture (split seed {seed})",
     }
-    return {role: subset(pool, where, role) for role, where in positions.items()}, source_of
+    return {role: subset(pool, indexes, role) for role, indexes in positions.items()}, source_of

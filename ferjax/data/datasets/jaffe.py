@@ -32,7 +32,7 @@ _EMOTION_OF_CODE = {
     "SU": "surprise",
 }
 _CLASSES = ordered_classes(_EMOTION_OF_CODE.values())
-# Person, emotion, take and running number; copies also end in .tiff.bmp and the like.
+# Person, emotion, take and running number; names in copies may also end in .tiff.bmp or similar.
 _NAME = re.compile(rf"([A-Z]{{2}})\.({'|'.join(_EMOTION_OF_CODE)})(\d)\.(\d+)((?:\.[A-Z]+)+)")
 _EXAMPLE = "KA.AN1.39.tiff"
 LAYOUTS = (f"files named as {_EXAMPLE} (person, emotion and take, number), in folders of any kind",)
@@ -51,11 +51,11 @@ def load(
 ) -> DatasetBundle:
     """Loads JAFFE; it has no official splits: ten folds by person, so each woman is test once.
 
-    Most papers report such folds or, less honestly, random ones, in which every face of the test
-    part has near copies in train. The images are not cropped: 256×256 grey, with hair and neck.
+    Most papers report folds by person, or random folds, which are less honest: there every test
+    face has near copies in train. The images are not cropped: 256×256 grey, with hair and neck.
 
-    The person, the emotion and the take stand in the name of each file. The labels are what the
-    women were asked to show; the ratings of the data set's text file are not read.
+    Each file name contains the person, the emotion and the take. The labels are the emotions that
+    the women were asked to show; the ratings in the data set's text file are not read.
 
     Args:
       data_dir: a folder with the files at any depth.
@@ -71,13 +71,13 @@ def load(
         folder of another emotion, broken files, or a number out of range.
     """
     root = Path(data_dir)
-    found = named_images(root, _NAME, _EXAMPLE)
-    if not found:
+    named_files = named_images(root, _NAME, _EXAMPLE)
+    if not named_files:
         raise layout_error("JAFFE", root, LAYOUTS, SOURCE)
-    paths = [path for path, _ in found]
-    emotions = [_EMOTION_OF_CODE[match[2]] for _, match in found]
+    paths = [path for path, _ in named_files]
+    emotions = [_EMOTION_OF_CODE[match[2]] for _, match in named_files]
     check_class_folders(list(zip(paths, emotions, strict=True)))
-    _refuse_copies(found)
+    _refuse_copies(named_files)
     counts = Counter(emotions)
     notes = check_counts("jaffe", {"all": {name: counts[name] for name in _CLASSES}}, str(root))
     pool = image_split(
@@ -90,7 +90,7 @@ def load(
     )
     return bundle_by_person(
         "JAFFE",
-        replace(pool, subjects=np.array([match[1] for _, match in found])),
+        replace(pool, subjects=np.array([match[1] for _, match in named_files])),
         _CLASSES,
         layout=f"files named as {_EXAMPLE}",
         where=str(root),
@@ -103,13 +103,13 @@ def load(
     )
 
 
-def _refuse_copies(found: list[tuple[Path, re.Match[str]]]) -> None:
+def _refuse_copies(named_files: list[tuple[Path, re.Match[str]]]) -> None:
     """Raises `UserError` where two files are the same take of the same person."""
-    first: dict[tuple[str, ...], Path] = {}
-    for path, match in found:
-        other = first.setdefault(match.groups()[:3], path)
-        if other != path:
+    path_of_take: dict[tuple[str, ...], Path] = {}
+    for path, match in named_files:
+        first_path = path_of_take.setdefault(match.groups()[:3], path)
+        if first_path != path:
             raise UserError(
-                f"{path}: {other} is the same picture, {match[1]}.{match[2]}{match[3]}; keep one "
-                "of the two"
+                f"{path}: {first_path} is the same picture, {match[1]}.{match[2]}{match[3]}; keep "
+                "one of the two"
             )

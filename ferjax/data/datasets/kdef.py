@@ -72,17 +72,16 @@ def load(
 ) -> DatasetBundle:
     """Loads KDEF; it has no official splits: ten folds by person, both sessions of one together.
 
-    The default is the frontal view, 980 images, as most of the public loaders that were read for
-    this take it; there is no protocol that all papers share, and how many take other angles could
-    not be confirmed. Reports state the angles.
+    The default is the frontal view, 980 images, as in most of the public loaders that were read for
+    this. Papers share no common protocol, and how many use other angles could not be confirmed.
+    Reports state the angles.
 
-    The photographs are portraits with shoulders, eyes and mouths at fixed places (562×762, as the
-    authors describe those of AKDEF, their averages). The centre square is taken, so that faces keep
+    The photographs are portraits with shoulders; eyes and mouths are at fixed places (562×762, as
+    the authors describe the averaged faces, AKDEF). The centre square is taken, so that faces keep
     their proportions; `launch.prepare --crops` cuts faces closer.
 
     Args:
-      data_dir: a folder with the files at any depth; a folder AKDEF (averaged faces) is passed
-        over.
+      data_dir: a folder with the files at any depth; a folder AKDEF (averaged faces) is ignored.
       storage_size: side that the centre squares are resized to.
       on_bad_image: `error`, or `skip`: files with broken headers are left out.
       val_fraction: share of all images that is val, at most one fold.
@@ -98,24 +97,24 @@ def load(
     if angles not in SETS_OF_ANGLES:
         raise unknown_name("--angles", angles, SETS_OF_ANGLES)
     root, codes = Path(data_dir), SETS_OF_ANGLES[angles]
-    found = [
+    all_images = [
         (path, _parts(match))
         for path, match in named_images(root, _NAME, _EXAMPLE, frozenset({"akdef"}))
     ]
-    if not found:
+    if not all_images:
         raise layout_error("KDEF", root, LAYOUTS, SOURCE)
-    taken = [(path, parts) for path, parts in found if parts[4] in codes]
-    if not taken:
+    selected = [(path, parts) for path, parts in all_images if parts[4] in codes]
+    if not selected:
         raise UserError(
-            f"{root}: none of its {len(found):,} images is of --angles={angles} "
+            f"{root}: none of its {len(all_images):,} images is of --angles={angles} "
             f"({', '.join(_ANGLES[code] for code in codes)}); give --angles=all"
         )
-    emotions = [_EMOTION_OF_CODE[parts[3]] for _, parts in taken]
-    paths = [path for path, _ in taken]
+    emotions = [_EMOTION_OF_CODE[parts[3]] for _, parts in selected]
+    paths = [path for path, _ in selected]
     check_class_folders(list(zip(paths, emotions, strict=True)))
-    notes = _check_class_counts(taken, codes, root)
-    if others := len(found) - len(taken):
-        notes += (f"--angles={angles}: {others:,} images of other angles are left out",)
+    notes = _check_class_counts(selected, codes, root)
+    if left_out_count := len(all_images) - len(selected):
+        notes += (f"--angles={angles}: {left_out_count:,} images of other angles are left out",)
     pool = boxed_split(
         "all",
         paths,
@@ -126,7 +125,7 @@ def load(
         on_bad_image=on_bad_image,
     )
     # AF01 and BF01 are the same woman in two sessions.
-    subjects = np.array([gender + person for _, (_, gender, person, _, _) in taken])
+    subjects = np.array([gender + person for _, (_, gender, person, _, _) in selected])
     return bundle_by_person(
         "KDEF",
         replace(pool, subjects=subjects),
@@ -144,24 +143,28 @@ def load(
 
 def _parts(match: re.Match[str]) -> tuple[str, str, str, str, str]:
     """Returns session, gender, person, emotion and angle in a file name."""
-    named = _NAME.fullmatch(f"{_MISNAMED[match[6]]}.JPG") if match[6] else match
-    assert named is not None
-    session, gender, person, emotion, angle = named.groups()[:5]
+    corrected_match = _NAME.fullmatch(f"{_MISNAMED[match[6]]}.JPG") if match[6] else match
+    assert corrected_match is not None
+    session, gender, person, emotion, angle = corrected_match.groups()[:5]
     return session, gender, person, emotion, angle
 
 
 def _check_class_counts(
-    taken: list[tuple[Path, tuple[str, str, str, str, str]]], codes: tuple[str, ...], root: Path
+    selected: list[tuple[Path, tuple[str, str, str, str, str]]], codes: tuple[str, ...], root: Path
 ) -> tuple[str, ...]:
     """Compares class counts by angle with the published ones; refuses two files of one picture."""
-    first: dict[tuple[str, ...], Path] = {}
-    for path, parts in taken:
-        if (other := first.setdefault(parts, path)) != path:
+    path_of_parts: dict[tuple[str, ...], Path] = {}
+    for path, parts in selected:
+        if (first_path := path_of_parts.setdefault(parts, path)) != path:
             name = "".join(parts)
-            raise UserError(f"{path}: {other} is the same picture, {name}; keep one of the two")
+            raise UserError(
+                f"{path}: {first_path} is the same picture, {name}; keep one of the two"
+            )
     counts = {
         _ANGLES[angle]: Counter(
-            _EMOTION_OF_CODE[emotion] for *_, emotion, other in first if other == angle
+            _EMOTION_OF_CODE[emotion]
+            for *_, emotion, image_angle in path_of_parts
+            if image_angle == angle
         )
         for angle in codes
     }

@@ -23,7 +23,7 @@ def identify_numbered_classes(
     Args:
       dataset: a name in `PUBLISHED`.
       counts: original split name (`a+b` for merged splits) → class number → number of images.
-      schemes: name of a numbering in use → classes of 0, 1, 2, ...; "" if one is not known.
+      schemes: name of a numbering in use → classes of 0, 1, 2, ...; "" for an unknown class.
       where: the file or folder, for messages.
 
     Returns:
@@ -46,10 +46,12 @@ def identify_numbered_classes(
     ):
         mapping = {number: names_that_fit[0] for number, names_that_fit in candidates.items()}
         order = tuple(mapping.values())
-        matching = (words for words, scheme in schemes.items() if _matches_scheme(scheme, order))
+        matching = (
+            scheme_name for scheme_name, scheme in schemes.items() if _matches_scheme(scheme, order)
+        )
         return mapping, next(matching, "a numbering of its own")
     schemes_text = "; ".join(
-        f"{words}: {_describe_scheme(scheme)}" for words, scheme in schemes.items()
+        f"{scheme_name}: {_describe_scheme(scheme)}" for scheme_name, scheme in schemes.items()
     )
     counts_text = ", ".join(
         f"{n}: {'+'.join(f'{c:,}' for c in count)}" for n, count in counts_of.items()

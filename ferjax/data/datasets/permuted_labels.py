@@ -1,8 +1,9 @@
 """Finds the order of classes that explains class counts best, to notice labels that are permuted.
 
-A copy of a data set is taken as a random part of it. The likelihood of its class counts under an
-order of the classes is then multivariate hypergeometric: the product over the classes of the number
-of ways to draw the images of a class here from those of the published class that it stands for.
+A copy of a data set is assumed to be a random part of it. The likelihood of its class counts under
+an order of the classes is then multivariate hypergeometric. It is the product over the classes of
+the number of ways to draw the copy's images of the class from the images of the published class
+that the order assigns to it.
 """
 
 import functools
@@ -12,8 +13,8 @@ from math import lgamma
 
 import numpy as np
 
-# The log likelihood of each image above the published number, of which a part has none. It is
-# finite, so that a whole copy with a few images added or relabelled can be compared at all.
+# The log likelihood of each image above the published number. A random part has no such images. The
+# value is finite, so that a whole copy with a few images added or relabelled can be compared too.
 _LOG_EXTRA_IMAGE = -15.0
 
 
@@ -23,12 +24,12 @@ class OtherOrder:
 
     Attributes:
       order: int [K], the published class whose count class k here has.
-      log_ratio: logarithm of the likelihood ratio of this order and the given one, 0 or more. Of a
+      log_ratio: logarithm of the likelihood ratio of this order and the given one, 0 or more. For a
         random part with right labels, it is above x with a probability of at most K!·exp(-x).
-      misfit: how much of the misfit of the given order this order has too, 0 to 1. A misfit is the
-        logarithm of the likelihood ratio of counts with exactly the published shares and the counts
-        found, less its mean in random parts (half of the degrees of freedom). Counts of a hand-made
-        choice of images fit no order well.
+      misfit: misfit of this order as a share of the misfit of the given order, 0 to 1. The misfit
+        of an order is the logarithm of the likelihood ratio of counts with exactly the published
+        shares and the counts found, less its mean in random parts (half of the degrees of freedom).
+        Counts of images chosen by hand fit no order well.
     """
 
     order: np.ndarray
@@ -37,28 +38,32 @@ class OtherOrder:
 
 
 def likeliest_order(found: np.ndarray, published: np.ndarray) -> OtherOrder:
-    """Returns the likeliest order of the classes; where several are, the one with fewest moves.
+    """Returns the likeliest order of the classes; of equally likely ones that with fewest moves.
 
     Classes without any image are left out of the comparison and keep their places.
 
     Args:
-      found: int [S, K], images of each class in S splits.
-      published: int [S, K], likewise.
+      found: int [S, K], number of images of each class in S splits.
+      published: int [S, K], published number of images of each class in the same splits.
     """
     occurs = np.flatnonzero(found.sum(axis=0))
     misfits = np.zeros((len(occurs), len(occurs)))
-    for counts, whole in zip(found[:, occurs], published[:, occurs], strict=True):
-        misfits += _misfits(counts, whole)
+    for counts, published_split in zip(found[:, occurs], published[:, occurs], strict=True):
+        misfits += _misfits(counts, published_split)
     places, orders = np.arange(len(occurs)), _orders(len(occurs))
     totals = misfits[places, orders].sum(axis=1)
     equal = orders[np.isclose(totals, totals.min(), rtol=1e-12, atol=1e-9)]
     best = equal[(equal != places).sum(axis=1).argmin()]
-    given, least = float(np.trace(misfits)), float(misfits[places, best].sum())
+    given_misfit, least_misfit = float(np.trace(misfits)), float(misfits[places, best].sum())
     order = np.arange(found.shape[1])
     order[occurs] = occurs[best]
-    chance = (len(occurs) - 1) * np.count_nonzero(found.any(axis=1)) / 2
-    left = max(0.0, least - chance) / (given - chance) if given > max(least, chance) else 1.0
-    return OtherOrder(order, given - least, min(1.0, left))
+    mean_misfit = (len(occurs) - 1) * np.count_nonzero(found.any(axis=1)) / 2
+    misfit_share = (
+        max(0.0, least_misfit - mean_misfit) / (given_misfit - mean_misfit)
+        if given_misfit > max(least_misfit, mean_misfit)
+        else 1.0
+    )
+    return OtherOrder(order, given_misfit - least_misfit, min(1.0, misfit_share))
 
 
 @functools.cache
@@ -68,15 +73,15 @@ def _orders(count: int) -> np.ndarray:
 
 
 def _misfits(found: np.ndarray, published: np.ndarray) -> np.ndarray:
-    """Returns [K, K]: the misfit of class i here, taken as class j of the published split."""
+    """Returns float [K, K]: the misfit if class i here is class j of the published split."""
     share = min(1.0, found.sum() / max(1, published.sum()))
     return np.array(
-        [[_log_ways(n, share * n) - _log_ways(n, here) for n in published] for here in found]
+        [[_log_ways(n, share * n) - _log_ways(n, count) for n in published] for count in found]
     )
 
 
 def _log_ways(whole: float, part: float) -> float:
     """Returns the logarithm of the number of ways to draw `part` of `whole` images."""
-    inside = min(part, whole)
-    ways = lgamma(whole + 1) - lgamma(inside + 1) - lgamma(whole - inside + 1)
-    return ways + _LOG_EXTRA_IMAGE * (part - inside)
+    drawn = min(part, whole)
+    ways = lgamma(whole + 1) - lgamma(drawn + 1) - lgamma(whole - drawn + 1)
+    return ways + _LOG_EXTRA_IMAGE * (part - drawn)

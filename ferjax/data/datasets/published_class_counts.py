@@ -16,11 +16,12 @@ _AFFECTNET = _by_class(_EIGHT, 24882, 3803, 6378, 134415, 25459, 14090, 74874, 3
 # frames of each of 327 sequences. sfew: release 2.0, aligned. sfew1: release 1.0, as counted
 # by P3. ckextended: ckextended.csv as counted on its Kaggle page (davilsena/ckdataset, 920 rows),
 # one frame of each of the 327 labelled sequences of CK+ and a neutral one of each of all 593.
-# affectnet: in circulation for its manually annotated part; the sums are those that POSTER's loader
-# states of the npy release, 287,651 and 283,901, 3,999 and 3,500. The first release has 500 images
-# of contempt in validation.csv. jaffe: counted in a list of its 213 file names. kdef: 70 people in
-# two sessions, once for each emotion and angle. expw: in circulation; the sum is the published
-# number of faces, 91,793. No copy of these four was at hand.
+# affectnet: commonly quoted for its manually annotated part; the sums agree with POSTER's loader of
+# the npy release (287,651 images with eight classes and 283,901 with seven, 3,999 and 3,500 for
+# validation). The first release has 500 images of contempt in validation.csv. jaffe: counted in a
+# list of its 213 file names. kdef: 70 people in two sessions, once for each emotion and angle.
+# expw: commonly quoted; the sum is the published number of faces, 91,793. No copy of these four was
+# at hand.
 PUBLISHED: dict[str, dict[str, dict[str, int]]] = {
     "affectnet": {
         "train_set": _AFFECTNET,

@@ -74,12 +74,12 @@ def load(
       UserError: no known layout, absent, misplaced or broken files, or labels that look permuted.
     """
     data_dir = Path(data_dir)
-    # A copy of Val alone can be judged, but not trained on.
-    for wanted, name in product(_ROLES, _ROOTS):
+    # A copy of Val alone can be evaluated, but not trained on.
+    for required_split, name in product(_ROLES, _ROOTS):
         root = data_dir / name
         for kind, patterns in _KINDS.items():
             folders = {source: _find_class_folders(root, source, patterns) for source in _ROLES}
-            if first := folders[wanted]:
+            if class_root := folders[required_split]:
                 splits = _release_2(
                     root,
                     {source: f for source, f in folders.items() if f},
@@ -91,7 +91,7 @@ def load(
                     splits,
                     _ROLES,
                     _CLASSES,
-                    layout=f"2.0, {kind} ({first.relative_to(root).as_posix()}/)",
+                    layout=f"2.0, {kind} ({class_root.relative_to(root).as_posix()}/)",
                     where=str(root),
                     val_fraction=val_fraction,
                     split_seed=split_seed,
@@ -104,18 +104,18 @@ def load(
             counts = dict(zip(_CLASSES, counts, strict=True))
             notes = check_counts("sfew1", {"all": counts}, str(root))
             parts = stratified_splits(pool, test_fraction=_TEST_SHARE, seed=split_seed)
-            share = f"stratified {_TEST_SHARE} of all (split seed {split_seed})"
+            test_source = f"stratified {_TEST_SHARE} of all (split seed {split_seed})"
             return assemble(
                 "sfew1, one cut",  # no published counts: they were checked before the cut
-                {"all but the test cut": parts["train"], share: parts["test"]},
-                {"all but the test cut": "train", share: "test"},
+                {"all but the test cut": parts["train"], test_source: parts["test"]},
+                {"all but the test cut": "train", test_source: "test"},
                 _CLASSES,
                 layout="1.0 (seven class folders)",
                 where=str(root),
                 val_fraction=val_fraction,
                 split_seed=split_seed,
                 notes=(*notes, *unread_lists(root)),
-                cut_notes=(f"SFEW 1.0 has no splits: test is a {share}",),
+                cut_notes=(f"SFEW 1.0 has no splits: test is a {test_source}",),
                 crops="as on disk",
             )
     raise layout_error("SFEW", data_dir, LAYOUTS, SOURCE)
@@ -124,7 +124,7 @@ def load(
 def _release_2(
     root: Path, folders: dict[str, Path], storage_size: int, on_bad_image: str
 ) -> dict[str, Split]:
-    """Returns original name → split; `folders` must contain the same kind of images."""
+    """Returns original name → split; all `folders` contain the same kind of images."""
     if "Val" not in folders and any(
         _find_class_folders(root, "Val", patterns) for patterns in _KINDS.values()
     ):
@@ -170,7 +170,7 @@ def _has_classes(folder: Path) -> bool:
 
 def _unlabelled_test_note(root: Path) -> tuple[str, ...]:
     """Returns a note if the unlabelled test images are on disk."""
-    patterns = [root / s.format(S="Test") for s in (*_ALIGNED, *_RAW)]
-    if not any(place.is_dir() for place in patterns):
+    folders = [root / pattern.format(S="Test") for pattern in (*_ALIGNED, *_RAW)]
+    if not any(folder.is_dir() for folder in folders):
         return ()
     return ("the images of Test were not read: their labels are not public",)

@@ -44,8 +44,8 @@ def load(
       data_dir: the folder, or the list file.
       storage_size: side that images of different sizes are resized to.
       on_bad_image: `error`, or `skip`: files with broken headers are ignored.
-      val_fraction: share of train that becomes val if there is none. 0: the data are only judged;
-        any split may be missing, and one class is enough.
+      val_fraction: share of train that becomes val if there is none. 0: the data are only
+        evaluated; any split may be missing, and one class is enough.
       split_seed: seed of that cut.
 
     Raises:
@@ -57,29 +57,29 @@ def load(
         listing, layout = read_list(data_dir), f"list of images ({data_dir.name})"
     elif data_dir.is_dir() and unpacked(data_dir, splits=True) == data_dir:
         listing = list_tree(data_dir)
-        inside = " in train/ and others" if "split" in listing.columns else ""
-        layout = f"class folders{inside}"
+        split_text = " in train/ and others" if "split" in listing.columns else ""
+        layout = f"class folders{split_text}"
     else:
         raise layout_error("images", data_dir, LAYOUTS, None)
     counts = listing.columns["label"].counts()
-    classes, class_of_label, choices = class_list(counts, listing.root)
-    judged = val_fraction == 0
-    if len(classes) < 2 and not judged:
+    classes, class_of_label, class_notes = class_list(counts, listing.root)
+    evaluation_only = val_fraction == 0
+    if len(classes) < 2 and not evaluation_only:
         raise UserError(
             f"{data_dir}: one class only, {', '.join(classes)}; expected two or more. A list of "
             "images goes in as the file itself: --data_dir=LIST.csv"
         )
     pool = _load_all(listing, class_of_label, storage_size, on_bad_image)
-    splits_found, roles, shared = _split_by_column(pool, listing), _ROLES, ()
-    if not judged:
+    splits_found, roles, subject_notes = _split_by_column(pool, listing), _ROLES, ()
+    if not evaluation_only:
         _check_classes(splits_found, classes, data_dir)
     if pool.subjects is None:
         pass
-    elif judged or "val" in splits_found:
-        shared = _shared_subject_notes(splits_found)
+    elif evaluation_only or "val" in splits_found:
+        subject_notes = _shared_subject_notes(splits_found)
     else:
         splits_found, roles = _cut_val_by_subject(splits_found, val_fraction, split_seed)
-        shared = _shared_subject_notes(splits_found)
+        subject_notes = _shared_subject_notes(splits_found)
     return assemble(
         "folder",
         splits_found,
@@ -89,8 +89,8 @@ def load(
         where=str(data_dir),
         val_fraction=val_fraction,
         split_seed=split_seed,
-        notes=(*choices, *listing.notes),
-        cut_notes=shared,
+        notes=(*class_notes, *listing.notes),
+        cut_notes=subject_notes,
         crops="as given",
     )
 
@@ -118,12 +118,14 @@ def _split_by_column(pool: Split, listing: Listing) -> dict[str, Split]:
 
 
 def _check_classes(splits_found: dict[str, Split], classes: tuple[str, ...], where: Path) -> None:
+    """Raises `UserError` unless every class has training images."""
     if "train" not in splits_found:
-        found = ", ".join(f"{name} {len(split):,}" for name, split in splits_found.items())
-        way = "Mark rows as train in the column split" if where.is_file() else "Add train/"
+        found_text = ", ".join(f"{name} {len(split):,}" for name, split in splits_found.items())
+        advice = "Mark rows as train in the column split" if where.is_file() else "Add train/"
         raise UserError(
-            f"{where}: no training images, found {found}. {way}; or judge these with a trained"
-            f" run: python -m launch.evaluate --workdir=RUN --dataset=folder --data_dir={where}"
+            f"{where}: no training images, found {found_text}. {advice}; or judge these with a"
+            f" trained run: python -m launch.evaluate --workdir=RUN --dataset=folder"
+            f" --data_dir={where}"
         )
     absent = sorted(set(range(len(classes))) - set(splits_found["train"].labels.tolist()))
     if absent:

@@ -40,8 +40,8 @@ def boxed_split(
 ) -> Split:
     """Returns the split whose images are boxes of the files `paths`, resized to one square.
 
-    Each header is opened once. What of a box lies outside of its picture is cut off. The pixels of
-    a picture that has several faces in a batch are decoded once.
+    Each header is opened once. The part of a box that is outside of its picture is cut off. A
+    picture with several faces in a batch is decoded once.
 
     Args:
       name: the split's name.
@@ -68,7 +68,7 @@ def boxed_split(
             if on_bad_image == "error":
                 raise UserError(f"{error}{_OR_SKIP}") from error
     if len(paths) and not header_of:
-        image_header(paths[0])  # none can be read: says why
+        image_header(paths[0])  # no file can be read: raises the error of the first
     channels = max((header[2] for header in header_of.values()), default=1)
     size = (storage_size, storage_size)
 
@@ -78,7 +78,7 @@ def boxed_split(
         for row, index in enumerate(map(int, indices)):
             rows_of.setdefault(paths[index], []).append(row)
 
-        def cut(path: Path) -> None:
+        def cut_faces(path: Path) -> None:
             picture = read_unresized(path)
             for row in rows_of[path]:
                 left, top, right, bottom = _clipped(path, boxes[indices[row]], picture.shape[:2])
@@ -87,7 +87,7 @@ def boxed_split(
 
         try:
             with ThreadPoolExecutor(usable_cores()) as executor:
-                list(executor.map(cut, rows_of))
+                list(executor.map(cut_faces, rows_of))
         except UserError as error:
             if on_bad_image == "error":
                 raise UserError(f"{error}{_OR_SKIP}") from error

@@ -29,7 +29,7 @@ _DECODE_ERRORS = (
     struct.error,
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,
-    UserWarning,  # of damaged tags, where warnings are errors
+    UserWarning,  # about damaged tags, if warnings are raised as errors
 )
 _THREADED_PIXELS = 96 * 96
 # With fewer images per thread, a thread costs more time than it saves.
@@ -50,7 +50,7 @@ _TRANSPOSE = {
 def read_image(path: Path, size: tuple[int, int] | None, channels: int) -> np.ndarray:
     """Decodes one image file, upright, in the given size and number of channels.
 
-    Alpha is dropped, not composited. Of an animation the first frame is used.
+    Alpha is dropped, not composited. The first frame of an animation is used.
 
     Args:
       path: a file of `readable_formats`; 16-bit greys are scaled to 8 bits.
@@ -90,11 +90,11 @@ def open_image(data: bytes, name: str, formats: tuple[str, ...] | None = None) -
     Args:
       data: all bytes of the file.
       name: for the error.
-      formats: Pillow's names of those that are allowed; None: all that are read.
+      formats: Pillow's names of the formats that are allowed; None: all of `readable_formats`.
 
     Raises:
       UserError: the bytes are no image; its cause is Pillow's `DecompressionBombError` or `Warning`
-        where the header states more pixels than Pillow's own limit.
+        if the header states more pixels than Pillow's own limit.
     """
     try:
         return Image.open(io.BytesIO(data), formats=formats or readable_formats())
@@ -108,10 +108,10 @@ def decode_opened(file: Image.Image, name: str, size: int) -> np.ndarray:
     Args:
       file: the image.
       name: for the error.
-      size: bytes of its file, for the error.
+      size: number of bytes of its file, for the error.
 
     Raises:
-      UserError: it is damaged.
+      UserError: the image is damaged.
     """
     try:
         with file:
@@ -152,7 +152,7 @@ def read_images(
       size: (H, W) of the results.
       channels: 1 or 3.
       threads: number of threads. None: one for each core that this process may use.
-      pool: decodes what it can; pixels and errors are the same with it.
+      pool: processes that decode a part of the files; pixels and errors are the same without it.
 
     Returns:
       uint8 [B, H, W, channels].
@@ -179,8 +179,8 @@ def read_images(
 def decode_threads(pixels: int) -> int:
     """Returns the number of threads that decode files with this many pixels fastest.
 
-    A small file takes mostly Python code, and threads wait for the interpreter lock: 48x48 faces
-    take 1.75 times as long in two threads (BUILD.md).
+    Decoding a small file is mostly Python code, so threads wait for the interpreter lock: 48x48
+    faces take 1.75 times as long in two threads (BUILD.md).
     """
     return usable_cores() if pixels >= _THREADED_PIXELS else 1
 
@@ -188,9 +188,10 @@ def decode_threads(pixels: int) -> int:
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resizes uint8 [h, w, C], C 1 or 3, to uint8 [H, W, C] for `size` (H, W).
 
-    The filter is Pillow's bilinear: a triangle as wide as the reduction, so it is antialiased. When
-    enlarging it equals the resample on the device. Unlike bicubic it does not overshoot, which
-    would clip uint8 at bright edges. An image that has this size is returned unchanged.
+    The filter is Pillow's bilinear. When it reduces an image, its triangle is as wide as the
+    reduction, so the result is antialiased. When it enlarges, the result equals the resampling on
+    the device. Unlike bicubic it does not overshoot; overshooting would clip uint8 at bright edges.
+    An image that has this size is returned unchanged.
     """
     if image.shape[:2] == tuple(size):
         return image

@@ -49,7 +49,7 @@ class DecodePool:
         """Decodes B files to `images`, uint8 [B, H, W, C]; returns the rows left to the caller.
 
         Raises:
-          UserError: a file that ended two processes.
+          UserError: two processes ended while they decoded the same file.
         """
         with self._lock:
             processes = self._ready_processes(min(self._count, len(paths) // _IMAGES_PER_PROCESS))
@@ -58,7 +58,7 @@ class DecodePool:
                 return range(len(paths))
             try:
                 return self._decode_in_processes(processes, paths, images)
-            except BaseException:  # interrupts too, because pending answers would be read by nobody
+            except BaseException:  # also interrupts: nobody would read the pending answers
                 self._stop(self._processes)
                 raise
 
@@ -73,17 +73,17 @@ class DecodePool:
         if locked:
             self._lock.release()
 
-    def _ready_processes(self, wanted: int) -> list[DecodeProcess]:
-        """Returns `wanted` processes if all are ready, else []; starts those that are missing."""
-        if wanted < 2 or self._start_after > 0:
+    def _ready_processes(self, count: int) -> list[DecodeProcess]:
+        """Returns `count` processes if all are ready, else []; starts the missing ones."""
+        if count < 2 or self._start_after > 0:
             return []
         self._stop([process for process in self._processes if process.ended()])
         try:
-            while len(self._processes) < wanted:
+            while len(self._processes) < count:
                 self._processes.append(DecodeProcess())
-            processes = self._processes[:wanted]
+            processes = self._processes[:count]
             return processes if all(process.ready() for process in processes) else []
-        except OSError:  # no process can be started, or it is not our worker
+        except OSError:  # no process can be started, or a process is not our worker
             self._count = 0
             self._stop(self._processes)
             return []
@@ -96,7 +96,7 @@ class DecodePool:
         run_length = max(1, _RUN_BYTES // images[0].nbytes)
         pending = deque(_runs(len(paths), len(processes), run_length))
         left_to_caller: list[int] = []
-        tried: set[int] = set()
+        tried_rows: set[int] = set()
         with selectors.DefaultSelector() as selector:
             for process in processes:
                 process.prepare(images.shape[1:], run_length)
@@ -114,7 +114,7 @@ class DecodePool:
                     answer = process.answer()
                     if answer == ENDED:
                         selector.unregister(process.answers)
-                        pending.extendleft(self._runs_to_repeat(process, paths, tried))
+                        pending.extendleft(self._runs_to_repeat(process, paths, tried_rows))
                         continue
                     pixels, run = process.pixels(), process.runs.popleft()
                     if answer == DONE:
@@ -123,18 +123,18 @@ class DecodePool:
                         left_to_caller.extend(run)
 
     def _runs_to_repeat(
-        self, process: DecodeProcess, paths: Sequence[Path], tried: set[int]
+        self, process: DecodeProcess, paths: Sequence[Path], tried_rows: set[int]
     ) -> list[range]:
         """Returns the runs of a process that has ended; its current run is divided into rows."""
-        under_way, *others = process.runs or [range(0)]
+        current_run, *waiting_runs = process.runs or [range(0)]
         status = self._stop([process])
-        if len(under_way) == 1 and under_way[0] in tried:
+        if len(current_run) == 1 and current_run[0] in tried_rows:
             raise UserError(
-                f"{paths[under_way[0]]}: two processes that were to decode it ended "
+                f"{paths[current_run[0]]}: two processes that were to decode it ended "
                 f"(exit status {status}); leave the file out, or free memory if there is too little"
             )
-        tried.update(under_way)
-        return [*others, *(range(row, row + 1) for row in under_way)]
+        tried_rows.update(current_run)
+        return [*waiting_runs, *(range(row, row + 1) for row in current_run)]
 
     def _stop(self, processes: Sequence[DecodeProcess]) -> int | None:
         """Ends processes; returns the exit status of the last."""
@@ -158,16 +158,18 @@ def _pool_of(pid: int, count: int) -> DecodePool:
     return pool
 
 
-def _runs(rows: int, processes: int, most: int) -> list[range]:
-    """Returns runs of up to `most` rows; later runs are shorter, so that processes end together.
+def _runs(rows: int, processes: int, max_length: int) -> list[range]:
+    """Returns runs of up to `max_length` rows; later runs are shorter, so processes end together.
 
     Runs have a minimal length, because on busy cores every answer waits for the parent.
     """
-    runs, first, least = [], 0, max(1, rows // (16 * processes))
-    while first < rows:
-        length = min(most, max(least, (rows - first) // (2 * processes)), rows - first)
-        runs.append(range(first, first + length))
-        first += length
+    runs, first_row, min_length = [], 0, max(1, rows // (16 * processes))
+    while first_row < rows:
+        length = min(
+            max_length, max(min_length, (rows - first_row) // (2 * processes)), rows - first_row
+        )
+        runs.append(range(first_row, first_row + length))
+        first_row += length
     return runs
 
 

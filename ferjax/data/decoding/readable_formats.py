@@ -1,7 +1,7 @@
-"""Formats of images that are read, as Pillow names them: those that it decodes by itself.
+"""The image formats that are read, with Pillow's names: formats that Pillow decodes by itself.
 
-Pillow knows others, and takes them by their content, whatever the file's name. One of them (EPS) is
-a program, which Pillow gives to Ghostscript to run.
+Pillow knows further formats and recognises them by the content of a file, whatever its name. One of
+them is EPS: such a file is a program, which Pillow runs with Ghostscript.
 """
 
 import functools
@@ -19,12 +19,12 @@ _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM", "AVIF", "
 def readable_formats() -> tuple[str, ...]:
     """Returns Pillow's names of the formats that are read."""
     Image.init()
-    # Some builds of Pillow lack some of them.
+    # Some builds of Pillow lack some formats.
     return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
 def open_readable(path: Path) -> Image.Image:
-    """Opens an image file of these formats; raises `OSError` too for a pipe or a device."""
+    """Opens an image file of `readable_formats`; raises `OSError` also for a pipe or a device."""
     if kind := special_kind(path):
         raise OSError(f"{kind}, expected a file")
     return Image.open(path, formats=readable_formats())

@@ -25,12 +25,12 @@ def unreadable_file(path: Path, error: Exception) -> UserError:
 
 
 def is_web_address(path: Path) -> bool:
-    """Returns whether a path was written as a web address; of its two slashes a Path keeps one."""
+    """Returns whether a path was written as a web address; a Path keeps one of its two slashes."""
     return path.parts[:1] in (("http:",), ("https:",)) and not path.exists()
 
 
 def undecodable(name: str, size: int, error: Exception) -> UserError:
-    """Returns the error for an image of so many bytes that cannot be decoded."""
+    """Returns the error for an image of `size` bytes that cannot be decoded."""
     if size == 0:
         return UserError(f"{name}: the file is empty (0 bytes), expected an image; copy it again")
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):

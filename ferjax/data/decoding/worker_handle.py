@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-# Answers of a process: ready after its start, then done or failed for each run; empty at its end.
+# Answers of a process: ready after its start, then done or failed for each run; empty if it ended.
 READY, DONE, FAILED, ENDED = b"r", b"d", b"f", b""
 # The child runs without `site` and without a main module; it gets the parent's search path.
 _BOOT = """import sys
@@ -34,7 +34,7 @@ _ENVIRONMENT = {
 class DecodeProcess:
     """A child process that decodes runs of rows of a batch into memory shared with its parent.
 
-    It has up to two runs: it decodes one while its parent copies the other.
+    It has up to two runs: it decodes one run while its parent copies the other.
 
     Attributes:
       answers: a file descriptor, readable when the oldest run is done or the process has ended.
@@ -50,9 +50,9 @@ class DecodeProcess:
         self._shared_file = _unnamed_file()
         # The last entry is needed if an import hook (editable install) found ferjax.
         path = [*map(os.path.abspath, sys.path), str(Path(__file__).parents[3])]
-        # Pillow's warning of many pixels; how many are too many is decided in this process.
-        quiet = ["-W", "ignore:Image size"]
-        options = ["-P", "-S", *quiet, "-X", f"utf8={sys.flags.utf8_mode}", "-c", _BOOT]
+        # The child ignores Pillow's warning of many pixels; this process decides about the limit.
+        no_warning = ["-W", "ignore:Image size"]
+        options = ["-P", "-S", *no_warning, "-X", f"utf8={sys.flags.utf8_mode}", "-c", _BOOT]
         try:
             self._process = subprocess.Popen(
                 [sys.executable, *options, str(self._shared_file), *path],

@@ -42,7 +42,7 @@ def drawn_labels(targets: np.ndarray, seed: int, epoch: int) -> np.ndarray:
       int32 [N], values 0 to K - 1; never a class of probability 0.
     """
     cumulative = np.cumsum(targets, axis=1, dtype=np.float64)
-    # A separate random stream: an order never reaches this counter.
+    # A separate random stream: drawing an order never reaches this counter.
     total = cumulative[:, -1]
     draws = _generator(seed, epoch, counter=1).random(len(targets)) * total
     draws = np.minimum(draws, np.nextafter(total, 0))  # the product may round up to the total

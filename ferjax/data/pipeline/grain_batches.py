@@ -50,7 +50,7 @@ def _read_batches(split: Split, batches: Sequence[_BatchRows]) -> list[dict[str,
     positions = np.concatenate([rows.positions for rows in batches])
     features = None if split.features is None else split.features[positions]
     images, index = split.read(positions), positions.astype(np.int32)
-    size, read = len(batches[0].positions), []
+    size, filled_batches = len(batches[0].positions), []
     for number, rows in enumerate(batches):
         part = slice(number * size, (number + 1) * size)
         labels = split.labels if rows.labels is None else rows.labels
@@ -60,13 +60,13 @@ def _read_batches(split: Split, batches: Sequence[_BatchRows]) -> list[dict[str,
             "mask": rows.mask,
             "index": index[part],
         }
-        # Labels that were drawn from the targets replace them.
+        # Labels that were drawn from the targets replace the targets.
         if split.targets is not None and rows.labels is None:
             batch["target"] = split.targets[rows.positions].astype(np.float32, copy=False)
         if features is not None:
             batch["feature"] = features[part]
-        read.append(batch)
-    return read
+        filled_batches.append(batch)
+    return filled_batches
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,9 @@ class TrainBatches:
     shard: Shard = Shard()
     balance: bool = False
     draw_labels: bool = False
-    # Epoch in use → its order and labels, because drawing them takes as long as reading a hundred
-    # batches. Two epochs are kept: one thread may read the end of one and another start the next.
+    # Epoch → its order and labels. They are kept, because drawing them takes as long as reading a
+    # hundred batches; for two epochs, because one thread may start the next epoch before another
+    # has read the end of this one.
     _drawn: dict[int, tuple[np.ndarray, np.ndarray | None]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -131,6 +132,7 @@ class TrainBatches:
         return _BatchRows(positions, np.ones(len(positions), bool), labels)
 
     def _draw(self, epoch: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """Draws and keeps the order of an epoch, and its labels if they are drawn."""
         order = (
             balanced_order(self.split.labels, self.seed, epoch)
             if self.balance
@@ -138,8 +140,8 @@ class TrainBatches:
         )
         targets = self.split.targets if self.draw_labels else None
         drawn = order, None if targets is None else drawn_labels(targets, self.seed, epoch)
-        for other in {*self._drawn} - {epoch - 1, epoch + 1}:
-            self._drawn.pop(other, None)
+        for old_epoch in {*self._drawn} - {epoch - 1, epoch + 1}:
+            self._drawn.pop(old_epoch, None)
         self._drawn[epoch] = drawn
         return drawn
 
@@ -188,8 +190,8 @@ def iterate(batches: TrainBatches | EvalBatches, start: int = 0) -> Iterator[dic
     """Yields the batches from element `start` on, read ahead in threads.
 
     Batches are dictionaries of this process's rows: `image` uint8 [B, H, W, C], `label` int32 [B],
-    `mask` bool [B], `index` int32 [B] (position in the split), where the split has soft labels,
-    `target` float32 [B, K], and where it has features, `feature` float32 [B, V, ...].
+    `mask` bool [B], `index` int32 [B] (position in the split); `target` float32 [B, K] if the split
+    has soft labels, and `feature` float32 [B, V, ...] if it has features.
 
     Raises:
       UserError: from the split's `read`, for an image that cannot be read.

@@ -17,7 +17,7 @@ _OWN_IMAGES = "Images of your own go in with --dataset=folder."
 
 
 class LayoutError(UserError):
-    """A folder has no known layout of the data set; one in it may have."""
+    """A folder has no known layout of the data set; a folder in it may have one."""
 
 
 def class_folders(
@@ -94,21 +94,22 @@ def entries_in_order(folder: Path) -> list[Path]:
 def unpacked(folder: Path, splits: bool = False) -> Path:
     """Returns `folder`, or the folder in it that an archive was unpacked into, at any depth.
 
-    That is the only folder in it, if that is no class, and holds folders of classes.
+    The inner folder must be the only folder in it, must not be named as a class, and must contain
+    class folders.
 
     Args:
-      folder: what a user takes for the folder of the class folders.
-      splits: whether folders of splits may be there as well as those of classes.
+      folder: the folder that a user gives as the folder of the class folders.
+      splits: whether folders of splits are accepted as well as class folders.
     """
 
-    def known(name: str) -> bool:
-        of_class = canonical_name(name) in EMOTIONS or name.isdecimal()
-        return of_class or (splits and split_named(name) is not None)
+    def is_class_or_split(name: str) -> bool:
+        is_class = canonical_name(name) in EMOTIONS or name.isdecimal()
+        return is_class or (splits and split_named(name) is not None)
 
     folders = _folders(folder)
-    if len(folders) == 1 and not known(folders[0].name):
+    if len(folders) == 1 and not is_class_or_split(folders[0].name):
         inner = unpacked(folders[0], splits)
-        if any(known(entry.name) for entry in _folders(inner)):
+        if any(is_class_or_split(entry.name) for entry in _folders(inner)):
             return inner
     return Path(folder)
 
@@ -170,7 +171,7 @@ def describe_path(path: Path, most: int = 8) -> str:
 def image_files(path: Path) -> list[Path]:
     """Returns [path] for a file, or the sorted image files at any depth below a folder.
 
-    Hidden and system files are passed over, and links are followed, as all readers do.
+    Hidden and system files are ignored and links are followed, as in all readers.
 
     Raises:
       UserError: `path` does not exist, or the folder contains no images.
@@ -194,10 +195,10 @@ def visible_files(folder: Path) -> list[Path]:
 def _files_below(folder: Path, parents: tuple[tuple[int, int], ...]) -> Iterator[Path]:
     """Yields the files below a folder; a link to one of its parents is not followed."""
     status = folder.stat()
-    place = status.st_dev, status.st_ino
-    for entry in () if place in parents else visible_entries(folder):
+    folder_id = status.st_dev, status.st_ino
+    for entry in () if folder_id in parents else visible_entries(folder):
         if entry.is_dir():
-            yield from _files_below(entry, (*parents, place))
+            yield from _files_below(entry, (*parents, folder_id))
         else:
             yield entry
 
@@ -216,11 +217,11 @@ def layout_error(
     if not data_dir.exists():
         origin = f" Source of {title}: {source}." if source else ""
         return LayoutError(f"--data_dir={data_dir} does not exist. Correct the path.{origin}")
-    way = f"Get {title} from {source}, unpack it" if source else "Sort them in one of these ways"
-    looked = "; ".join(layouts)
+    advice = f"Get {title} from {source}, unpack it" if source else "Sort them in one of these ways"
+    layouts_text = "; ".join(layouts)
     return LayoutError(
         f"--data_dir={data_dir}: no {title} found, it {describe_path(data_dir)}. Looked for: "
-        f"{looked}. {way} and give the folder as --data_dir."
+        f"{layouts_text}. {advice} and give the folder as --data_dir."
         + f" {_OWN_IMAGES}"
         * (source is not None)
     )
@@ -231,8 +232,8 @@ def _class_images(folder: Path) -> tuple[Path, ...]:
     entries = visible_entries(folder)
     for entry in entries:
         if entry.is_dir() or not is_image(entry):
-            what = "a folder" if entry.is_dir() else f"a {entry.suffix or 'nameless'} file"
-            raise UserError(f"{entry}: {what} among the images of a class; move it elsewhere")
+            kind = "a folder" if entry.is_dir() else f"a {entry.suffix or 'nameless'} file"
+            raise UserError(f"{entry}: {kind} among the images of a class; move it elsewhere")
     if not entries:
         raise UserError(f"{folder}: no images in this class folder; copy the data set again")
     return tuple(entries)

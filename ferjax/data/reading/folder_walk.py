@@ -23,9 +23,9 @@ def list_tree(root: Path) -> Listing:
     """Lists a folder of class folders, or one of train/, val/ and test/ with class folders in each.
 
     Images may be at any depth below their class folder. Hidden and system files are ignored. Other
-    files that are not images, and lists beside the class folders, are ignored too, with a note. So
-    are a val/ or test/ whose images are in no class folder: they have no labels. Names are sorted
-    by code point.
+    files that are not images, and lists beside the class folders, are ignored too, with a note. A
+    val/ or test/ whose images are in no class folder has no labels; it is also ignored, with a
+    note. Names are sorted by code point.
 
     Raises:
       UserError: an image without a class, an empty class folder, a broken link or a link to a
@@ -48,13 +48,13 @@ def list_tree(root: Path) -> Listing:
                     f"{root / name}: beside a folder for train there may be one for val and one "
                     f"for test, found {', '.join(map(printable, split_of))}; move or merge"
                 )
-            inside = unpacked(root / name)
-            labels = _folders(str(inside), visited)
+            class_root = unpacked(root / name)
+            labels = _folders(str(class_root), visited)
             if labels is None:
                 unlabelled.append(name)
             for label in labels or ():
                 columns = {"label": printable(label), "split": split}
-                folder = (inside / label).relative_to(root).as_posix()
+                folder = (class_root / label).relative_to(root).as_posix()
                 _add_images(builder, root, folder, columns, visited, other_files)
     else:
         for label in top_folders:
@@ -83,10 +83,10 @@ def _add_images(
     other_files: list[str],
 ) -> None:
     """Adds the images below root/name."""
-    before = len(builder)
+    count_before = len(builder)
     for image in _images(str(root), name, visited, other_files):
         builder.add(image, columns)
-    if len(builder) == before:
+    if len(builder) == count_before:
         raise UserError(f"{root / name}: no images in this class folder; fill it or remove it")
 
 
@@ -96,13 +96,15 @@ def _folders(folder: str, visited: _Visited) -> list[str] | None:
     Images beside folders are an error.
     """
     entries = _entries(folder, visited)
-    stray = next(
+    stray_image = next(
         (entry for entry, is_folder in entries if not is_folder and is_image(entry.path)), None
     )
-    if stray is not None and not any(is_folder for _, is_folder in entries):
+    if stray_image is not None and not any(is_folder for _, is_folder in entries):
         return None
-    if stray is not None:
-        raise UserError(f"{stray.path}: an image beside the class folders has no class; move it")
+    if stray_image is not None:
+        raise UserError(
+            f"{stray_image.path}: an image beside the class folders has no class; move it"
+        )
     return [entry.name for entry, is_folder in entries if is_folder]
 
 
@@ -124,11 +126,11 @@ def _entries(folder: str, visited: _Visited) -> "list[tuple[os.DirEntry[str], bo
     """Returns (entry, whether it is a folder) of a folder's visible entries, sorted by name."""
     try:
         status = os.stat(folder)
-        first = visited.setdefault((status.st_dev, status.st_ino), folder)
-        if first != folder:
-            raise UserError(f"{folder}: a link to {first}, which is listed already; remove it")
-        with os.scandir(folder) as found:
-            entries = sorted((e for e in found if is_visible(e.name)), key=lambda e: e.name)
+        first_path = visited.setdefault((status.st_dev, status.st_ino), folder)
+        if first_path != folder:
+            raise UserError(f"{folder}: a link to {first_path}, which is listed already; remove it")
+        with os.scandir(folder) as scan:
+            entries = sorted((e for e in scan if is_visible(e.name)), key=lambda e: e.name)
         return [(entry, entry.is_dir()) for entry in entries]
     except OSError as error:
         raise UserError(

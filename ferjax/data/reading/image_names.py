@@ -1,4 +1,4 @@
-"""Which entries of a folder are images, for every reader: by suffix, else by content."""
+"""Recognises images among the entries of a folder, for all readers: by suffix, else by content."""
 
 import os
 from pathlib import Path
@@ -11,14 +11,15 @@ IMAGE_SUFFIXES = frozenset(
         *(".webp", ".pgm", ".ppm", ".pbm", ".pnm", ".tif", ".tiff"),
     }
 )
-# What systems put beside a user's files; hidden ones, as ._a.png of macOS, are told by the dot.
+# Files that operating systems put beside a user's files. Hidden files, such as ._a.png of macOS,
+# are recognised by the dot.
 _SYSTEM_FILES = frozenset(
     {
         *("thumbs.db", "desktop.ini", "__macosx", "@eadir", "lost+found", "$recycle.bin"),
         "system volume information",
     }
 )
-# Formats that are recognised by content; each has a signature that no text begins with by chance.
+# Formats that are recognised by content; no text begins with their signatures by chance.
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "PPM", "TIFF")
 
 
@@ -28,9 +29,9 @@ def is_visible(name: str) -> bool:
 
 
 def is_image(path: str | Path) -> bool:
-    """Returns whether a file is an image: by its suffix, which is not opened, else by its content.
+    """Returns whether a file is an image: by its suffix, else by its content.
 
-    Files named without a suffix, or with another one (`subject01.happy`), are opened.
+    Only files without a suffix, or with an unknown suffix (`subject01.happy`), are opened.
     """
     if os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES:
         return True

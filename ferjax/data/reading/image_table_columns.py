@@ -134,13 +134,15 @@ def _repeated_names(names: Names) -> Iterator[str]:
 
     Checksums are compared first, because a set of all names would take much memory.
     """
-    sums = np.fromiter((zlib.crc32(names.raw(i)) for i in range(len(names))), np.uint32, len(names))
-    sums.sort()
-    suspects = set(sums[1:][sums[1:] == sums[:-1]].tolist())
+    checksums = np.fromiter(
+        (zlib.crc32(names.raw(i)) for i in range(len(names))), np.uint32, len(names)
+    )
+    checksums.sort()
+    repeated_checksums = set(checksums[1:][checksums[1:] == checksums[:-1]].tolist())
     earlier: set[bytes] = set()
-    for i in range(len(names) if suspects else 0):
+    for i in range(len(names) if repeated_checksums else 0):
         raw = names.raw(i)
-        if zlib.crc32(raw) in suspects:
+        if zlib.crc32(raw) in repeated_checksums:
             if raw in earlier:
                 yield names[i]
             earlier.add(raw)

@@ -1,4 +1,4 @@
-"""Lists images whose names tell what they show, such as KA.AN1.39.tiff, at any depth."""
+"""Lists images whose names state person and emotion, such as KA.AN1.39.tiff, at any depth."""
 
 import re
 from pathlib import Path
@@ -14,41 +14,42 @@ def named_images(
 ) -> list[tuple[Path, re.Match[str]]]:
     """Returns the images below a folder and the match of each name with a pattern, sorted by path.
 
-    Folders between them and `root` tell nothing, so that any way of sorting them is read.
+    The folders between `root` and an image are not used, so images may be sorted in any way.
 
     Args:
-      root: the folder; empty, absent, or a file: there are none.
-      pattern: of the whole name of a file, without regard to case.
-      example: a name that fits, for the error.
+      root: the folder. If it is empty, absent, or a file, it has no images.
+      pattern: matches the whole name of a file, which is put in upper case.
+      example: a name that matches, for the error.
       passed_over: names of folders, in lower case, whose images are of another data set.
 
     Returns:
-      Nothing where no name fits: it is no folder of this data set.
+      (path, match) of each image; an empty list if no name matches, because the folder is not of
+      this data set.
 
     Raises:
-      UserError: the name of some image does not fit, while those of others do.
+      UserError: the name of an image does not match, but the names of others do.
     """
     if not root.is_dir():
         return []
-    found, others = [], []
+    matched, unmatched = [], []
     for path in visible_files(root):
         if passed_over & {part.lower() for part in path.relative_to(root).parts[:-1]}:
             continue
         if match := pattern.fullmatch(path.name.upper()):
-            found.append((path, match))
+            matched.append((path, match))
         elif is_image(path):
-            others.append(path)
-    if found and others:
+            unmatched.append(path)
+    if matched and unmatched:
         raise UserError(
-            f"{others[0]}: expected a name such as {example}, which tells person and emotion, as "
-            f"those of {len(found):,} other images do ({len(others):,} do not); rename it, or move "
-            "it elsewhere"
+            f"{unmatched[0]}: expected a name such as {example}, which tells person and emotion, "
+            f"as those of {len(matched):,} other images do ({len(unmatched):,} do not); rename it, "
+            "or move it elsewhere"
         )
-    return found
+    return matched
 
 
 def check_class_folders(paths_and_emotions: list[tuple[Path, str]]) -> None:
-    """Raises `UserError` where an image lies in a folder of another emotion than its name says."""
+    """Raises `UserError` if an image is in the folder of another emotion than its name says."""
     for path, emotion in paths_and_emotions:
         folder = canonical_name(path.parent.name)
         if folder in EMOTIONS and folder != emotion:

@@ -14,7 +14,7 @@ from ferjax.data.reading.spreadsheet_cells import is_blank
 from ferjax.errors import UserError, printable, unknown_name
 
 LIST_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson"})
-# Column → header names that mean it. A csv without a header line has the columns in this order.
+# Column → its names in headers. A csv without a header line has the columns in this order.
 _HEADERS = {
     "path": ("path", "image", "image_path", "img_path", "file", "filename", "filepath"),
     "label": ("label", "emotion", "expression", "class"),
@@ -40,9 +40,9 @@ def read_list(path: Path) -> Listing:
     path = Path(path)
     jsonl = path.suffix.lower() in (".jsonl", ".ndjson")
     builder = ListingBuilder(str(path))
-    line, label, unlabelled, nobody = 0, "", [], 0
+    line, label, unlabelled, without_subject = 0, "", [], 0
     try:
-        for line, row in (_jsonl_rows if jsonl else _csv_rows)(path):
+        for line, row in _jsonl_rows(path) if jsonl else _csv_rows(path):
             if not row.get("path"):
                 raise UserError(f"{path}:{line}: no path; {_EXPECTED}")
             name, label = row.pop("path"), row.get("label", "")
@@ -55,13 +55,13 @@ def read_list(path: Path) -> Listing:
                     raise unknown_name(f"split in {path}:{line}:", row["split"], SPLIT_NAMES)
                 row["split"] = split
             if is_blank(row.get("subject", "somebody")):
-                row["subject"], nobody = "", nobody + 1
+                row["subject"], without_subject = "", without_subject + 1
             row = {key: printable(value) for key, value in row.items()}
             builder.add(path_on_this_system(name, path.parent, f"{path}:{line}"), row)
     except (OSError, ValueError, csv.Error) as error:
         raise UserError(f"{path}:{line + 1}: cannot be read ({error}); {_EXPECTED}") from error
-    cut = unlabelled and unlabelled[-1] == line and not _ends_with_newline(path)
-    if cut or (unlabelled and not len(builder)):
+    is_cut = unlabelled and unlabelled[-1] == line and not _ends_with_newline(path)
+    if is_cut or (unlabelled and not len(builder)):
         raise UserError(f"{path}:{unlabelled[-1]}: no label; {_EXPECTED}")
     notes = []
     if unlabelled:
@@ -69,12 +69,14 @@ def read_list(path: Path) -> Listing:
             f"{len(unlabelled):,} rows of {path.name} have no label and are left out, the first in "
             f"line {unlabelled[0]:,}"
         )
-    if nobody:
-        notes.append(f"{nobody:,} rows of {path.name} name no subject: they count as one person")
+    if without_subject:
+        notes.append(
+            f"{without_subject:,} rows of {path.name} name no subject: they count as one person"
+        )
     listing = builder.listing(path.parent, tuple(notes))
     counts = listing.columns["label"].counts()
-    longer = any(other.startswith(label) and other != label for other in counts)
-    if counts.get(label) == 1 and longer and not _ends_with_newline(path):
+    is_prefix = any(other.startswith(label) and other != label for other in counts)
+    if counts.get(label) == 1 and is_prefix and not _ends_with_newline(path):
         raise UserError(
             f"{path}:{line}: the last row is cut: it ends in {label!r}, which no other row has, "
             "without a line end; copy the list again"
@@ -85,9 +87,9 @@ def read_list(path: Path) -> Listing:
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Yields (line number, column → text) of each row."""
     with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        first = file.readline(LONGEST_LINE)
+        first_line = file.readline(LONGEST_LINE)
         file.seek(0)
-        separator = next((s for s in ";\t" if s in first and "," not in first), ",")
+        separator = next((s for s in ";\t" if s in first_line and "," not in first_line), ",")
         lines = bounded_lines(file)
         reader = csv.reader(lines, delimiter=separator, strict=True, skipinitialspace=True)
         columns: list[tuple[int, str]] = []
@@ -108,9 +110,11 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             yield reader.line_num, {key: row[i].strip() for i, key in columns}
 
 
-def _columns(path: Path, first: list[str], separator: str) -> tuple[list[tuple[int, str]], bool]:
-    """Returns (index, name) of the columns, and whether `first` is a header line."""
-    names = [name.strip().lower() for name in first]
+def _columns(
+    path: Path, first_row: list[str], separator: str
+) -> tuple[list[tuple[int, str]], bool]:
+    """Returns (index, name) of the columns, and whether `first_row` is a header line."""
+    names = [name.strip().lower() for name in first_row]
     columns = [
         (i, _COLUMN_OF_HEADER[name]) for i, name in enumerate(names) if name in _COLUMN_OF_HEADER
     ]
@@ -120,7 +124,7 @@ def _columns(path: Path, first: list[str], separator: str) -> tuple[list[tuple[i
     if Path(names[0]).suffix in IMAGE_SUFFIXES and 2 <= len(names) <= len(_HEADERS):
         return list(enumerate(_HEADERS))[: len(names)], False
     raise UserError(
-        f"{path}:1: the first line is {separator.join(first)[:80]!r}; {_EXPECTED}, each once"
+        f"{path}:1: the first line is {separator.join(first_row)[:80]!r}; {_EXPECTED}, each once"
         + ". A csv of pixels goes in with --dataset=fer2013" * ("pixels" in names)
     )
 

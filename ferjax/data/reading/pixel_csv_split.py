@@ -1,4 +1,4 @@
-"""Makes a split in memory of the rows of a pixel csv; counts rows that repeat an image."""
+"""Makes a split in memory from the rows of a pixel csv; counts rows that repeat an image."""
 
 import hashlib
 from pathlib import Path
@@ -47,13 +47,13 @@ def repeats_note(rows: PixelRows, name: str) -> tuple[str, ...]:
 
 def _count_repeated_rows(rows: PixelRows) -> tuple[int, int]:
     """Returns how many rows repeat an earlier image, and how many of these have another emotion."""
-    first: dict[bytes, int] = {}
+    emotion_of: dict[bytes, int] = {}
     repeats = conflicts = 0
     for image, emotion in zip(rows.images, rows.emotion.tolist(), strict=True):
         key = hashlib.blake2b(image.tobytes(), digest_size=16).digest()
-        if key in first:
+        if key in emotion_of:
             repeats += 1
-            conflicts += first[key] != emotion
+            conflicts += emotion_of[key] != emotion
         else:
-            first[key] = emotion
+            emotion_of[key] = emotion
     return repeats, conflicts

@@ -1,4 +1,4 @@
-"""Paths that a list names, as this system writes them: Windows separators, `~`, a leading `./`."""
+"""Converts the paths in a list to this system: Windows separators, `~`, a leading `./`."""
 
 import os
 import re
@@ -10,9 +10,9 @@ _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
 def path_on_this_system(name: str, folder: Path, where: str) -> str:
-    r"""Returns a path that a list names, with this system's separators.
+    r"""Returns a path from a list with this system's separators.
 
-    A backslash is a separator, unless a file has it in its name (elsewhere than on Windows).
+    A backslash is a separator, unless a file with it in its name exists (not on Windows).
 
     Args:
       name: the path, relative to `folder` or absolute.

@@ -1,4 +1,4 @@
-"""Names that folders and lists give to splits, and the split in ferjax that each means."""
+"""Names of splits in folders and lists, and the name that ferjax gives to each."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What spreadsheets and data frames write into a cell for a whole number, and for no value."""
+"""Reads whole numbers and empty values as spreadsheets and data frames write them into cells."""
 
 import re
 import unicodedata

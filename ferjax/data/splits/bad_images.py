@@ -106,10 +106,10 @@ def skip_unreadable(
     """
     splits, notes = {}, []
     for name, split in bundle.splits.items():
-        readable, all_bad = keep(split), {}
-        for _, _, bad in read_blocks(readable, "skip"):
+        kept_split, all_bad = keep(split), {}
+        for _, _, bad in read_blocks(kept_split, "skip"):
             all_bad |= bad
-        splits[name] = without_bad(readable, all_bad)
+        splits[name] = without_bad(kept_split, all_bad)
         if all_bad:
             notes.append(f"{name}: {skipped_note(list(all_bad.values()))}")
     return replace(bundle, splits=splits, notes=(*bundle.notes, *notes))

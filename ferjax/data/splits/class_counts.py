@@ -1,4 +1,4 @@
-"""Images of each class of a split in words, and warnings that name the classes without images."""
+"""Describes the class counts of a split in words, and warns of classes without images."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,7 @@ _AVERAGES = (
 
 
 def counts_by_class(labels: np.ndarray, classes: Sequence[str]) -> dict[str, int]:
-    """Returns the number of images of each class by name, 0 too; labels int [N]."""
+    """Returns class name → number of images, also 0; labels int [N]."""
     counts = np.bincount(labels, minlength=len(classes)).tolist()
     return dict(zip(classes, counts, strict=True))
 
@@ -24,7 +24,7 @@ def describe_counts(split: Split, classes: Sequence[str]) -> str:
 
 
 def absent_classes(split: Split, classes: Sequence[str]) -> tuple[str, ...]:
-    """Returns the classes that no image of `split` shows; soft labels count as they are."""
+    """Returns the classes that are absent from the labels and from the soft labels of `split`."""
     counts = np.bincount(split.labels, minlength=len(classes)).astype(float)
     if split.targets is not None:
         counts = counts + split.targets.sum(0)
@@ -39,8 +39,8 @@ def absent_class_warnings(
     Args:
       splits: name → split.
       classes: the class list that the labels index.
-      trained: the split that is trained on: its warning says that the network cannot learn the
-        class, those of others what their scores leave out.
+      trained: the split that is trained on. Its warning says that the network cannot learn the
+        class; the warnings of other splits say which averages leave the class out.
     """
     missing = {name: absent_classes(split, classes) for name, split in splits.items()}
     return [

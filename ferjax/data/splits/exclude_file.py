@@ -21,7 +21,7 @@ def read_exclude(path: Path) -> dict[str, int]:
     """Reads a list of images, one relative path per line; ignores blank lines and # comments.
 
     Returns:
-      Path as it stands there → its line number.
+      Path as written in the list → its line number.
 
     Raises:
       UserError: the file cannot be read or is not text.
@@ -55,12 +55,12 @@ def excluded(line_of: dict[str, int], image_of: dict[str, str], where: Path) -> 
     images = set()
     for name, line in line_of.items():
         # A backslash is a separator of Windows, or part of a name such as a\xff.png.
-        slashes = name.replace("\\", "/").removeprefix("./")
-        image = image_of.get(name, image_of.get(slashes))
+        portable_name = name.replace("\\", "/").removeprefix("./")
+        image = image_of.get(name, image_of.get(portable_name))
         if image is None:
             raise UserError(
-                f"{where}, line {line}: no image {slashes!r}.{_hint(slashes, image_of)} Expected "
-                "paths relative to the data set's folder, as on the contact sheets"
+                f"{where}, line {line}: no image {portable_name!r}.{_hint(portable_name, image_of)}"
+                " Expected paths relative to the data set's folder, as on the contact sheets"
             )
         images.add(image)
     return frozenset(images)
@@ -72,13 +72,18 @@ def without_listed(
     """Returns the bundle without the images that `exclude.txt` in its folder lists, with a note.
 
     A class that is left without any image is taken out of the class list, and a note says so. If
-    `inside` is the folder in `data_dir` that was read, a line may name an image relative to either.
-    Beside a list or a csv file the file is not read, which a note says. One class is enough for
-    data that are only `judged`.
+    `data_dir` is a list or a csv file, `exclude.txt` beside it is not read, and a note says so.
+
+    Args:
+      bundle: the data set.
+      data_dir: its folder or file.
+      inside: the folder that was read, relative to `data_dir`; a line may name an image relative to
+        either folder.
+      judged: whether the data are only evaluated; then one class is enough.
 
     Raises:
-      UserError: the list cannot be read, a line names no image, or the list leaves no image of a
-        split, of a class no training image but others, or one class only to train on.
+      UserError: the list cannot be read, a line names no image, or the list leaves a split without
+        images, a class without training images but with others, or only one class to train on.
     """
     path = data_dir / EXCLUDE
     if data_dir.is_file() and data_dir.with_name(EXCLUDE).is_file():
@@ -110,17 +115,21 @@ def without_listed(
 def _without_emptied_classes(
     before: DatasetBundle, after: DatasetBundle, path: Path
 ) -> DatasetBundle:
-    """Returns `after` without the classes that had training images only in `before`."""
+    """Returns `after` without the classes whose training images are in `before` only."""
     if "train" not in after.splits:
         return after
-    had = absent_classes(before.splits["train"], before.classes)
+    absent_before = absent_classes(before.splits["train"], before.classes)
     emptied = [
-        name for name in absent_classes(after.splits["train"], after.classes) if name not in had
+        name
+        for name in absent_classes(after.splits["train"], after.classes)
+        if name not in absent_before
     ]
     for name in emptied:
         number = after.classes.index(name)
-        if rest := {k: n for k, s in after.splits.items() if (n := (s.labels == number).sum())}:
-            where = ", ".join(f"{count:,} in {split}" for split, count in rest.items())
+        if other_counts := {
+            k: n for k, s in after.splits.items() if (n := (s.labels == number).sum())
+        }:
+            where = ", ".join(f"{count:,} in {split}" for split, count in other_counts.items())
             raise UserError(
                 f"{path}: it leaves no training image of {name}, only others ({where}). List these"
                 " too, and the class is gone; or leave some training images in."

@@ -1,4 +1,4 @@
-"""The numbering of AffectNet, and an annotated image as all its layouts give it."""
+"""The class numbers of AffectNet, and the annotated image that readers of all layouts return."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -31,8 +31,8 @@ class Face:
     Attributes:
       split: `TRAIN` or `VAL`.
       label: 0 to 10, an index into NUMBERED and then NO_EMOTIONS.
-      path: its file.
-      box: left, top, right and bottom of the face in it; None where the file is the face.
+      path: the image file.
+      box: left, top, right and bottom of the face in the image; None if the file is the face.
     """
 
     split: str
@@ -42,7 +42,7 @@ class Face:
 
 
 def read_label(text: str, where: str) -> int:
-    """Returns the label that a text such as `3` or `3.0` is; `UserError` unless 0 to 10."""
+    """Returns the label in a text such as `3` or `3.0`; raises `UserError` unless it is 0 to 10."""
     label = whole_number(text)
     if label is None or not 0 <= label < len(NUMBERED) + len(NO_EMOTIONS):
         raise UserError(
@@ -54,16 +54,16 @@ def read_label(text: str, where: str) -> int:
 
 
 def without_repeats(faces: Iterable[Face]) -> tuple[list[Face], tuple[str, ...]]:
-    """Returns each face once, the first of those that repeat, and a note that counts the others."""
-    first: dict[tuple[Path, tuple[int, int, int, int] | None], Face] = {}
+    """Returns each face once, as its first row gives it, and a note that counts the repeats."""
+    unique: dict[tuple[Path, tuple[int, int, int, int] | None], Face] = {}
     repeated = conflicting = 0
     for face in faces:
-        kept = first.setdefault((face.path, face.box), face)
-        repeated += kept is not face
-        conflicting += kept.label != face.label
-    other = f" ({conflicting:,} of them another label)" if conflicting else ""
-    note = f"{repeated:,} rows give a face again{other}: the first counts"
-    return list(first.values()), (note,) if repeated else ()
+        first_face = unique.setdefault((face.path, face.box), face)
+        repeated += first_face is not face
+        conflicting += first_face.label != face.label
+    conflict_text = f" ({conflicting:,} of them another label)" if conflicting else ""
+    note = f"{repeated:,} rows give a face again{conflict_text}: the first counts"
+    return list(unique.values()), (note,) if repeated else ()
 
 
 def left_out_notes(faces: Iterable[Face], classes: tuple[str, ...]) -> tuple[str, ...]:

@@ -15,7 +15,8 @@ from ferjax.errors import UserError
 
 CACHED_CSV = "affectnet.csv"
 _CACHED_COLUMNS = ("phase", "img_path", "label")
-# Split folder → the begin of its text list's name. Eight classes come first: seven are among them.
+# Split folder → how the name of its text list starts. The list of eight classes is tried first,
+# because it contains the seven.
 _TEXT_LISTS = {TRAIN: "train", VAL: "val", "valid_set": "valid"}
 _ENDS = ("_annotations_8class.txt", "_annotations.txt", "_annotations_7class.txt")
 FIRST_RELEASE = {"training.csv": TRAIN, "validation.csv": VAL}
@@ -30,12 +31,12 @@ _BOX = ("face_x", "face_y", "face_width", "face_height")
 
 def text_lists(root: Path) -> dict[Path, str]:
     """Returns the text lists below `root` and the split of each, one for each split folder."""
-    found: dict[Path, str] = {}
-    for folder, begin in _TEXT_LISTS.items():
-        paths = (root / folder / f"{begin}{end}" for end in _ENDS)
+    split_of: dict[Path, str] = {}
+    for folder, prefix in _TEXT_LISTS.items():
+        paths = (root / folder / f"{prefix}{end}" for end in _ENDS)
         if path := next((path for path in paths if path.is_file()), None):
-            found[path] = SPLIT_FOLDERS[folder]
-    return found
+            split_of[path] = SPLIT_FOLDERS[folder]
+    return split_of
 
 
 def read_text_lists(paths: dict[Path, str]) -> list[Face]:
@@ -61,7 +62,7 @@ def read_text_lists(paths: dict[Path, str]) -> list[Face]:
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
-    """Yields the place and the text of each line that is not blank, its spaces and tabs as one."""
+    """Yields place (`path:number`) and text of each line with text, with single spaces."""
     check_text_file(path, "Copy it again.")
     try:
         lines = path.read_text("utf-8-sig", "surrogateescape").splitlines()
@@ -75,8 +76,8 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
 def read_cached_csv(path: Path) -> list[Face]:
     """Returns the images of affectnet.csv, which DAN makes of the npy release.
 
-    Its paths begin where the program ran; images are found by the last three parts of each, such as
-    train_set/images/7.jpg, in the folder of the list.
+    Its paths start at the folder in which DAN ran. Images are therefore found by the last three
+    parts of each path, such as train_set/images/7.jpg, in the folder of the list.
 
     Raises:
       UserError: a column is missing, an unknown phase or label, or absent images.
@@ -100,9 +101,9 @@ def read_cached_csv(path: Path) -> list[Face]:
 def first_release_lists(root: Path) -> dict[Path, str]:
     """Returns the lists of the first release in `root` and the split of each."""
     for folder in (root / name for name in _FIRST_FOLDERS):
-        found = {folder / n: s for n, s in FIRST_RELEASE.items() if (folder / n).is_file()}
-        if found and "subdirectory_filepath" in csv_header(next(iter(found))):
-            return found
+        split_of = {folder / n: s for n, s in FIRST_RELEASE.items() if (folder / n).is_file()}
+        if split_of and "subdirectory_filepath" in csv_header(next(iter(split_of))):
+            return split_of
     return {}
 
 
@@ -112,7 +113,8 @@ def read_first_release(
     """Returns the images of training.csv and validation.csv, their folder, and notes.
 
     Faces are cut out by the columns face_x, face_y, face_width, face_height where the list has
-    them. Rows of an emotion without a box have the whole picture, which a note counts.
+    them. Where the row of an emotion has no box, the whole picture is the face; a note counts these
+    rows.
 
     Raises:
       UserError: a column is missing, a bad label or path, or absent images.
@@ -124,21 +126,25 @@ def read_first_release(
             "unpack the manually annotated images there"
         )
     faces: list[Face] = []
-    whole = 0
+    whole_pictures = 0
     for path, split in paths.items():
         columns = ("subDirectory_filePath", "expression")
-        boxed = set(_BOX) <= set(csv_header(path))
-        for where, fields in named_rows(path, (*columns, *_BOX) if boxed else columns):
+        has_boxes = set(_BOX) <= set(csv_header(path))
+        for where, fields in named_rows(path, (*columns, *_BOX) if has_boxes else columns):
             label = read_label(fields[1], where)
             if Path(fields[0]).is_absolute() or ".." in fields[0]:
                 raise UserError(f"{where}: {fields[0][:80]!r} leads out of {images}; correct it")
             box = _box(fields[2:])
-            whole += boxed and box is None and label < 8
+            whole_pictures += has_boxes and box is None and label < 8
             file = images / path_on_this_system(fields[0], images, where)
             faces.append(Face(split, label, file, box))
-    # What is no emotion is left out, and users may have removed it.
+    # Images without an emotion are left out later, and users may have removed them.
     _check_present([face.path for face in faces if face.label < 8], images)
-    notes = (f"{whole:,} rows have no box: the whole picture is the face",) if whole else ()
+    notes = (
+        (f"{whole_pictures:,} rows have no box: the whole picture is the face",)
+        if whole_pictures
+        else ()
+    )
     return faces, images, notes
 
 
@@ -152,7 +158,7 @@ def _box(fields: list[str]) -> tuple[int, int, int, int] | None:
 
 
 def _check_present(files: list[Path], where: Path) -> None:
-    """Raises `UserError` where listed images are absent."""
+    """Raises `UserError` if listed images are absent, or none are listed."""
     absent = [file for file in files if not file.is_file()]
     if absent or not files:
         first = f", first {absent[0]}" if absent else ""

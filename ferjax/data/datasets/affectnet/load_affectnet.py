@@ -72,13 +72,13 @@ def load(
     The labels of its own test set were never published, so all papers report on the validation set.
     It is the test split here and must not select a model.
 
-    With seven classes contempt is left out; images that are labelled None, Uncertain or No-Face
-    always are. Notes count both. Every image is resized to `storage_size` when it is read: at the
-    224×224 of the npy release all faces would take 43 GB.
+    With seven classes contempt is left out. Images labelled None, Uncertain or No-Face are always
+    left out. Notes count both. Every image is resized to `storage_size` when it is read: all faces
+    at the 224×224 of the npy release would take 43 GB.
 
     The layouts and the numbering are those of public loaders; no copy of the data was at hand when
-    this was written. That the labels of the npy release are texts, as some loaders take them to
-    be, could not be confirmed: numbers and texts are read alike.
+    this was written. Some loaders expect text labels in the npy release; this could not be
+    confirmed, so numbers and texts are both read.
 
     Args:
       data_dir: the folder of one of `LAYOUTS`, or its parent folder.
@@ -97,7 +97,7 @@ def load(
     classes = ordered_classes(_CLASSES[num_classes])
     root, layout, crops, faces, notes, table = _find_layout(Path(data_dir))
     faces, repeats = without_repeats(faces)
-    counts = _count(faces)
+    counts = _count_classes(faces)
     if not any(by_class["contempt"] for by_class in counts.values()):
         if num_classes == 8:
             raise UserError(
@@ -111,9 +111,9 @@ def load(
         *repeats,
         *left_out_notes(faces, classes),
     )
-    # Contempt is the last number.
+    # Contempt has the last number, so that seven classes are the labels 0 to 6.
     kept = [face for face in faces if face.label < num_classes]
-    pool = _pool(kept, classes, root, storage_size, on_bad_image)
+    pool = _faces_split(kept, classes, root, storage_size, on_bad_image)
     sources = np.array([face.split for face in kept])
     return assemble(
         "affectnet, checked",  # the counts were checked with all their classes
@@ -135,10 +135,10 @@ def load(
     )
 
 
-_Found = tuple[Path, str, str, list[Face], tuple[str, ...], str]
+_Layout = tuple[Path, str, str, list[Face], tuple[str, ...], str]
 
 
-def _find_layout(data_dir: Path) -> _Found:
+def _find_layout(data_dir: Path) -> _Layout:
     """Returns root, layout, crops, every annotated image, notes, and its table in `PUBLISHED`."""
     released = "faces as released"
     for root in (data_dir / name for name in _ROOTS):
@@ -153,8 +153,10 @@ def _find_layout(data_dir: Path) -> _Found:
             return root, f"{CACHED_CSV} (phase, img_path, label)", released, faces, (), "affectnet"
         if lists := first_release_lists(root):
             faces, images, notes = read_first_release(root, lists)
-            boxed = any(face.box for face in faces)
-            crops = "faces cut out by the boxes of the lists" if boxed else "pictures as released"
+            has_boxes = any(face.box for face in faces)
+            crops = (
+                "faces cut out by the boxes of the lists" if has_boxes else "pictures as released"
+            )
             names = " and ".join(path.name for path in lists)
             layout = f"first release ({names}; {images.relative_to(root).as_posix()}/)"
             return root, layout, crops, faces, notes, "affectnet, first release"
@@ -165,7 +167,7 @@ def _find_layout(data_dir: Path) -> _Found:
 
 
 def _lists_beside_annotations(root: Path) -> tuple[str, ...]:
-    """Returns a note that names the lists which others made of the annotations, or no note."""
+    """Returns a note that names lists beside the annotations, which are not read, or no note."""
     lists = [*text_lists(root), *filter(Path.is_file, [root / CACHED_CSV])]
     if not lists:
         return ()
@@ -197,7 +199,7 @@ def _read_folders(root: Path) -> tuple[str, str, list[Face]]:
     return f"train/ and val/ with {' and '.join(sorted(kinds))}", "faces as in the copy", faces
 
 
-def _count(faces: list[Face]) -> dict[str, dict[str, int]]:
+def _count_classes(faces: list[Face]) -> dict[str, dict[str, int]]:
     """Returns split → emotion → number of images, for the splits that have any."""
     counts = Counter((face.split, face.label) for face in faces)
     return {
@@ -207,7 +209,7 @@ def _count(faces: list[Face]) -> dict[str, dict[str, int]]:
     }
 
 
-def _pool(
+def _faces_split(
     faces: list[Face], classes: tuple[str, ...], root: Path, storage_size: int, on_bad_image: str
 ) -> Split:
     """Returns the faces as one split, cut out of their pictures where they have boxes."""
@@ -218,14 +220,14 @@ def _pool(
         return image_split(
             "all", paths, labels, names, storage_size, on_bad_image=on_bad_image, keep_size=False
         )
-    boxes = [face.box or _whole(face.path, on_bad_image) for face in faces]
+    boxes = [face.box or _whole_picture_box(face.path, on_bad_image) for face in faces]
     ids = [boxed_id(name, box) for name, box in zip(names, boxes, strict=True)]
     return boxed_split(
         "all", paths, np.array(boxes), labels, ids, storage_size, on_bad_image=on_bad_image
     )
 
 
-def _whole(path: Path, on_bad_image: str) -> tuple[int, int, int, int]:
+def _whole_picture_box(path: Path, on_bad_image: str) -> tuple[int, int, int, int]:
     """Returns the box of a whole picture."""
     try:
         height, width, _ = image_header(path)

@@ -14,7 +14,7 @@ from ferjax.runtime.progress_bar import tqdm
 # Folder → split. POSTER's lists call it valid_set.
 SPLIT_FOLDERS = {TRAIN: TRAIN, VAL: VAL, "valid_set": VAL}
 _END = "_exp.npy"
-# A label is a number in an array without axes: 130 to 150 bytes.
+# A label is one number in an array without axes; its file has 130 to 150 bytes.
 _MOST_BYTES = 4096
 
 
@@ -45,13 +45,13 @@ def read_annotations(root: Path) -> list[Face]:
 
 
 def read_npy_label(path: Path) -> int:
-    """Returns the label in a numpy file: one number, or a text that is one.
+    """Returns the label in a numpy file: one number, or a text with one number.
 
-    Arrays of Python objects are refused without being read: to load them means to run what code
-    they name.
+    Arrays of Python objects are refused without being read, because loading them can run any code.
 
     Raises:
-      UserError: such an array, a damaged file, several numbers, or none from 0 to 10.
+      UserError: an array of Python objects, a damaged file, several numbers, or a number that is
+        not 0 to 10.
     """
     try:
         if (size := os.stat(path).st_size) > _MOST_BYTES:
@@ -65,8 +65,8 @@ def read_npy_label(path: Path) -> int:
             ) from None
         raise UserError(f"{path}: no numpy file with a label ({error}); get it again") from error
     if not isinstance(array, np.ndarray) or array.size != 1:
-        what = f"{array.size} values" if isinstance(array, np.ndarray) else "an archive"
-        raise UserError(f"{path}: {what}, expected one label; get it again")
+        content = f"{array.size} values" if isinstance(array, np.ndarray) else "an archive"
+        raise UserError(f"{path}: {content}, expected one label; get it again")
     value = array.reshape(-1)[0]
     return read_label(value.decode() if isinstance(value, bytes) else str(value), str(path))
 
@@ -80,11 +80,10 @@ def _check_pairs(folder: Path, images: dict[str, Path], labelled: list[str]) -> 
     without_image = [name for name in labelled if name not in images]
     without_label = sorted(images.keys() - set(labelled))
     if without_image or without_label or not labelled:
-        first = f", first {without_image[0]}{_END}" if without_image else ""
-        other = f", first {images[without_label[0]].name}" if without_label else ""
+        first_label_text = f", first {without_image[0]}{_END}" if without_image else ""
+        first_image_text = f", first {images[without_label[0]].name}" if without_label else ""
         raise UserError(
             f"{folder}: {len(without_image):,} of the {len(labelled):,} labels in annotations/ "
-            f"have no image in images/{first}, and {len(without_label):,} images have no "
-            f"label{other}; "
-            "unpack both again, or remove what is left of the other"
+            f"have no image in images/{first_label_text}, and {len(without_label):,} images have "
+            f"no label{first_image_text}; unpack both again, or remove what is left of the other"
         )

@@ -117,8 +117,8 @@ def _splits(
         return splits, {name: role for role, name in source_of.items()}
     if usage is None:
         parts = stratified_splits(pool, test_fraction=_TEST_SHARE, seed=seed)
-        share = f"stratified {_TEST_SHARE} of all (split seed {seed}, {_UNKNOWN_SUBJECTS})"
-        source_of = {"train": "all but the test cut", "test": share}
+        test_source = f"stratified {_TEST_SHARE} of all (split seed {seed}, {_UNKNOWN_SUBJECTS})"
+        source_of = {"train": "all but the test cut", "test": test_source}
         splits = {source_of[role]: part for role, part in parts.items()}
         return splits, {name: role for role, name in source_of.items()}
     source_of = {name: f"{name} ({_UNKNOWN_SUBJECTS})" for name in _ROLES}
@@ -133,16 +133,16 @@ def _check_numbering(
     missing = [f"{_NUMBERED.index(n)} ({n})" for n in _NUMBERED if n in classes and not counts[n]]
     if missing:
         # CK+48 was also numbered 0 to 6 with contempt last.
-        other = " Where 6 is contempt, number it 7." if not counts["contempt"] else ""
+        hint = " Where 6 is contempt, number it 7." if not counts["contempt"] else ""
         raise UserError(
             f"{path}: no row's emotion is {', '.join(missing)}, and --num_classes={len(classes)} "
-            f"wants it; expected {', '.join(f'{i} {n}' for i, n in enumerate(_NUMBERED))}.{other} "
+            f"wants it; expected {', '.join(f'{i} {n}' for i, n in enumerate(_NUMBERED))}.{hint} "
             "Ask for fewer classes (6: no contempt, 7: no neutral) or correct the file"
         )
     if counts["neutral"] and counts["contempt"]:
         return check_counts("ckextended", {"all": counts}, str(path))
-    seven = {name: n for name, n in counts.items() if name != "neutral"}
-    return check_counts("ckplus", {"all": seven}, str(path))
+    seven_counts = {name: n for name, n in counts.items() if name != "neutral"}
+    return check_counts("ckplus", {"all": seven_counts}, str(path))
 
 
 def find_csv(data_dir: Path) -> Path | None:

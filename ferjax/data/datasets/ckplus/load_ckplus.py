@@ -41,7 +41,7 @@ _CLASSES = {
     7: ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "contempt"),
     8: ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral", "contempt"),
 }
-_JUDGED_VAL_FRACTION = 0.1
+_EVALUATION_VAL_FRACTION = 0.1
 _PUBLISHED_FRAMES = 3  # of each sequence, in CK+48 and most papers
 
 
@@ -126,8 +126,8 @@ def load(
     )
     subjects = np.array([frame.subject for frame in frames])
     pool = replace(pool, subjects=subjects)
-    # Of data that are only judged all folds are judged together, however they are cut.
-    parts = fold_splits(pool, fold, folds, val_fraction=val_fraction or _JUDGED_VAL_FRACTION)
+    # If the data are only evaluated, all folds are evaluated together, however they are cut.
+    parts = fold_splits(pool, fold, folds, val_fraction=val_fraction or _EVALUATION_VAL_FRACTION)
     source_of = describe_folds(parts, fold, folds)
     num_subjects = len(np.unique(subjects))
     sequences = len({frame.sequence for frame in frames})
@@ -152,7 +152,7 @@ def load(
 
 
 def _check_class_counts(frames: list[Frame], last_frames: int, where: Path) -> tuple[str, ...]:
-    """Compares class counts with the published ones, which are of three frames per sequence."""
+    """Compares class counts with the published ones, which count three frames per sequence."""
     if last_frames != _PUBLISHED_FRAMES:
         return ()
     emotions = [frame.emotion for frame in frames]

@@ -27,7 +27,7 @@ NUMBERED = (
     "sadness",
     "surprise",
 )
-_NAMED = {name: name for name in NUMBERED[1:]}
+_EMOTION_OF_FOLDER = {name: name for name in NUMBERED[1:]}
 _FRAME = re.compile(r"(S\d{3})_(\d{3})_(\d+)")  # subject, sequence, frame number
 _CROP_ROOTS = (".", "CK+48", "ck/CK+48", "CK+/CK+48")
 _ROOTS = (".", "CK+", "ck+")
@@ -71,7 +71,9 @@ def find_tree(data_dir: Path) -> Tree | None:
                     )
                 return Tree(root, namesake(images), namesake(labels))
     for root in (data_dir / name for name in _CROP_ROOTS):
-        if root.is_dir() and any(canonical_name(e.name) in _NAMED for e in visible_entries(root)):
+        if root.is_dir() and any(
+            canonical_name(e.name) in _EMOTION_OF_FOLDER for e in visible_entries(root)
+        ):
             return Tree(root, root, None)
     return None
 
@@ -84,7 +86,7 @@ def crop_frames(root: Path, last_frames: int) -> list[Frame]:
         sequence with too few frames.
     """
     sequences: dict[str, list[Frame]] = defaultdict(list)
-    for emotion, paths in class_folders(root, _NAMED).items():
+    for emotion, paths in class_folders(root, _EMOTION_OF_FOLDER).items():
         for path in paths:
             frame = _parse_frame(path, emotion)
             sequences[frame.sequence].append(frame)
@@ -111,23 +113,23 @@ def sequence_frames(images: Path, labels: Path, last_frames: int, *, neutral: bo
       UserError: no label files, a broken label file, a labelled sequence that is missing or too
         short, or images with other names.
     """
-    files = sorted(f for f in labels.glob("*/*/*_emotion.txt") if not f.name.startswith("."))
-    if not files:
+    label_files = sorted(f for f in labels.glob("*/*/*_emotion.txt") if not f.name.startswith("."))
+    if not label_files:
         raise UserError(
             f"{labels}: no label files such as S005/001/S005_001_00000011_emotion.txt, it "
             f"{describe_path(labels, 3)}; unpack Emotion_labels.zip there"
         )
     frames: list[Frame] = []
-    wanted = last_frames + neutral
-    for file in files:
+    frames_needed = last_frames + neutral
+    for file in label_files:
         emotion, sequence = _read_label(file), Path(file.parent.parent.name, file.parent.name)
         folder = images / sequence
         entries = visible_entries(folder) if folder.is_dir() else []
         paths = [path for path in entries if is_image(path)]
-        if len(paths) < wanted:
+        if len(paths) < frames_needed:
             raise UserError(
-                f"{folder}: {len(paths)} images, {file.name} labels them and {wanted} are wanted; "
-                "unpack the images again or ask for fewer last_frames"
+                f"{folder}: {len(paths)} images, {file.name} labels them and {frames_needed} are "
+                "wanted; unpack the images again or ask for fewer last_frames"
             )
         for path in paths:
             if _parse_frame(path, emotion).sequence != "_".join(sequence.parts):
@@ -135,10 +137,10 @@ def sequence_frames(images: Path, labels: Path, last_frames: int, *, neutral: bo
         if neutral:
             frames.append(_parse_frame(paths[0], "neutral"))
         frames += [_parse_frame(path, emotion) for path in paths[-last_frames:]]
-    subjects = [file.parent for file in files]
-    if len(set(subjects)) < len(subjects):
-        twice = next(folder for folder in subjects if subjects.count(folder) > 1)
-        raise UserError(f"{twice}: two label files for one sequence; remove the wrong one")
+    sequence_folders = [file.parent for file in label_files]
+    if len(set(sequence_folders)) < len(sequence_folders):
+        repeated = next(folder for folder in sequence_folders if sequence_folders.count(folder) > 1)
+        raise UserError(f"{repeated}: two label files for one sequence; remove the wrong one")
     return frames
 
 

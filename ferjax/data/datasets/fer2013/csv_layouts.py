@@ -41,8 +41,9 @@ def read_whole_csv(path: Path) -> tuple[Split, np.ndarray, tuple[str, ...]]:
 def read_split_csvs(folder: Path) -> tuple[Split, np.ndarray, tuple[str, ...]]:
     """Reads train.csv and, if they exist, val.csv and test.csv.
 
-    Without a column Usage val.csv is PublicTest. test.csv is PrivateTest if there is a val.csv,
-    else both merged. A test.csv without emotions (the one of the competition) is not used.
+    Without a column Usage, val.csv is PublicTest, and test.csv is PrivateTest if there is a
+    val.csv, else PublicTest and PrivateTest merged. A test.csv without emotions (the file of the
+    competition) is not used.
 
     Returns:
       The same as `read_whole_csv`.

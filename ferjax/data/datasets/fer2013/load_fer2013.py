@@ -69,8 +69,8 @@ def load(
     """Loads FER2013: train = Training, val = PublicTest, test = PrivateTest.
 
     If file names do not distinguish PublicTest from PrivateTest, test is both merged, val is cut
-    from train, and a note says so. If PrivateTest is not on disk, there is no test split
-    but a note.
+    from train, and a note says so. If PrivateTest is not on disk, there is no test split, and a
+    note says so.
 
     Args:
       data_dir: the csv file, or the folder with that file, train.csv, or train/ and test/.
@@ -94,7 +94,9 @@ def load(
     else:
         pool, usage, notes, layout = _read_folders(path, storage_size, on_bad_image)
     splits = _split_by_usage(pool, usage)
-    merged = "test is PublicTest and PrivateTest merged: the file names do not say which is which"
+    merged_note = (
+        "test is PublicTest and PrivateTest merged: the file names do not say which is which"
+    )
     return assemble(
         "fer2013",
         splits,
@@ -105,7 +107,7 @@ def load(
         val_fraction=val_fraction,
         split_seed=split_seed,
         notes=notes,
-        cut_notes=(merged,) if MERGED in splits else (),
+        cut_notes=(merged_note,) if MERGED in splits else (),
     )
 
 
@@ -128,7 +130,7 @@ def _find_layout(data_dir: Path) -> tuple[Path, list[str]]:
             return root, folders
         if "train/" in folders:
             return root, []
-    # A copy of the test images alone can be judged, but not trained on.
+    # A copy of the test images alone can be evaluated, but not trained on.
     for root in roots:
         if (root / "test").is_dir() or (root / "test.csv").is_file():
             return root, []

@@ -46,8 +46,8 @@ def load(
     """Loads FER+: train = FER2013Train, val = FER2013Valid, test = FER2013Test.
 
     Images without a label by the rule are left out. val and test always use the majority rule,
-    except by a protocol that is not the release's (`argmax_of`). If FER2013Test is not on disk,
-    there is no test split but a note. Every split has its `votes`.
+    except with a protocol that does not follow the release (`argmax_of`). If FER2013Test is not on
+    disk, there is no test split, and a note says so. Every split has its `votes`.
 
     Args:
       data_dir: the folder of either layout.
@@ -57,14 +57,14 @@ def load(
       split_seed: seed of that cut.
       labels: the rule of the training labels: `majority`, `probability`, `crossentropy` or
         `multi_target`. All but the first give the training split `targets` float32 [N, 8].
-      argmax_of: those of `train`, `val` and `test` whose labels are the highest of the ten columns
-        instead, also without a majority (`votes_to_labels.ARGMAX`).
+      argmax_of: names among `train`, `val` and `test`. The labels of these splits are the highest
+        of the ten columns instead, also without a majority (`votes_to_labels.ARGMAX`).
       fold: 1 to `folds`.
       folds: number of folds of FER2013Train and FER2013Valid that replace the splits (`refold`).
         None: the splits of the data set.
 
     Raises:
-      UserError: no known layout, a broken row or file, an unknown rule, or two rules of train.
+      UserError: no known layout, a broken row or file, an unknown rule, or two rules for train.
     """
     if "train" in argmax_of and labels != "majority":
         raise UserError(
@@ -74,11 +74,14 @@ def load(
     voted = find_votes(Path(data_dir), storage_size, on_bad_image, LAYOUTS, SOURCE)
     majority = {folder: _labelled(voted, folder, "majority") for folder in FOLDERS.values()}
     # Folds train on images of FER2013Valid too.
-    trained = ("FER2013Train", "FER2013Valid") if folds else ("FER2013Train",)
-    splits = {**majority, **{folder: _labelled(voted, folder, labels) for folder in trained}}
+    training_folders = ("FER2013Train", "FER2013Valid") if folds else ("FER2013Train",)
+    splits = {
+        **majority,
+        **{folder: _labelled(voted, folder, labels) for folder in training_folders},
+    }
     roles = {"FER2013Train": "train", "FER2013Valid": "val", "FER2013Test": "test"}
-    naive = [folder for folder, role in roles.items() if role in argmax_of]
-    splits |= {folder: _labelled(voted, folder, ARGMAX) for folder in naive}
+    argmax_folders = [folder for folder, role in roles.items() if role in argmax_of]
+    splits |= {folder: _labelled(voted, folder, ARGMAX) for folder in argmax_folders}
     # The published counts are of majority labels, so they are checked here with every rule.
     counts = {folder: _count_classes(split) for folder, split in majority.items() if len(split)}
     bundle = assemble(
@@ -94,12 +97,12 @@ def load(
     )
     if folds:
         bundle = refold(bundle, fold, folds, val_fraction=val_fraction, seed=split_seed)
-    judged = {
+    evaluated = {
         name: _with_majority_labels(split, majority.values())
         for name, split in bundle.splits.items()
         if name != "train" and split.targets is not None
     }
-    return replace(bundle, splits={**bundle.splits, **judged})
+    return replace(bundle, splits={**bundle.splits, **evaluated})
 
 
 def _labelled(voted: VotedImages, folder: str, mode: str) -> Split:
@@ -113,7 +116,7 @@ def _labelled(voted: VotedImages, folder: str, mode: str) -> Split:
 
 
 def _with_majority_labels(soft: Split, majority: Iterable[Split]) -> Split:
-    """Returns the images of `soft` that have a majority label, with it."""
+    """Returns the images of `soft` that have a majority label, with this label and no targets."""
     majority_label_of = {
         name: label
         for split in majority

@@ -55,25 +55,25 @@ def find_votes(
     """Returns the images and votes at `data_dir`, in either layout.
 
     Raises:
-      UserError: there is neither layout, a file is broken, or files do not belong together.
+      UserError: no known layout, a broken file, or files that do not belong together.
     """
     roots = [data_dir / name for name in _ROOTS]
-    # FER2013Train first; a copy of another folder alone can be judged, but not trained on.
-    labelled = [
+    # FER2013Train first; a copy of another folder alone can be evaluated, but not trained on.
+    label_folders = [
         root / folder
         for folder, root in product(FOLDERS.values(), roots)
         if (root / folder / "label.csv").is_file()
     ]
-    with_images = [folder for folder in labelled if next(folder.glob("*.png"), None)]
+    with_images = [folder for folder in label_folders if next(folder.glob("*.png"), None)]
     if with_images:
         return _read_folders(with_images[0].parent, storage_size, on_bad_image)
-    lists = [root / "fer2013new.csv" for root in roots if (root / "fer2013new.csv").is_file()]
-    faces = [root / "fer2013.csv" for root in (*(p.parent for p in lists), data_dir)]
-    faces = [path for path in faces if path.is_file()]
-    if lists and faces:
-        return _read_csv_files(lists[0], faces[0])
-    if lists or labelled:
-        path = lists[0] if lists else labelled[0] / "label.csv"
+    list_paths = [root / "fer2013new.csv" for root in roots if (root / "fer2013new.csv").is_file()]
+    face_paths = [root / "fer2013.csv" for root in (*(p.parent for p in list_paths), data_dir)]
+    face_paths = [path for path in face_paths if path.is_file()]
+    if list_paths and face_paths:
+        return _read_csv_files(list_paths[0], face_paths[0])
+    if list_paths or label_folders:
+        path = list_paths[0] if list_paths else label_folders[0] / "label.csv"
         raise UserError(
             f"{path}: votes without faces, {path.parent} {describe_path(path.parent)}. Put "
             f"fer2013.csv ({ROWS:,} rows, from Kaggle) beside fer2013new.csv, or draw the faces "
@@ -144,7 +144,7 @@ def read_label_csv(path: Path) -> dict[str, list[int]]:
 
 def _parse_votes(fields: list[str], location: str) -> list[int]:
     """Returns the ten votes as numbers."""
-    # At most three digits: a vote counts about ten people.
+    # At most three digits, because about ten people voted on an image.
     if len(fields) != len(COLUMNS) or not all(
         field.isascii() and field.isdecimal() and len(field) <= 3 for field in fields
     ):
@@ -172,11 +172,11 @@ def _read_csv_files(list_path: Path, face_path: Path) -> VotedImages:
                 "fer2013.csv, so both must be whole. With another copy of the faces use the layout "
                 "FER2013Train/label.csv beside fer*.png (FERPlus's generate_training_data.py)"
             )
-    for (location, usage, _, _), other in zip(rows, faces.usage.tolist(), strict=True):
-        if usage != other:
+    for (location, usage, _, _), face_usage in zip(rows, faces.usage.tolist(), strict=True):
+        if usage != face_usage:
             raise UserError(
-                f"{location}: Usage {usage!r}, but {face_path.name} has {other} in that row: its "
-                "rows were reordered. Get the original fer2013.csv"
+                f"{location}: Usage {usage!r}, but {face_path.name} has {face_usage} in that row: "
+                "its rows were reordered. Get the original fer2013.csv"
             )
     votes = np.array([row[3] for row in rows], np.int64)
     # A blank name stands for an image that the release removed.

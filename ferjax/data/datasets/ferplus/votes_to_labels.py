@@ -27,20 +27,22 @@ COLUMNS = (
 _EMOTIONS = COLUMNS[:8]
 CLASSES = ordered_classes(_EMOTIONS)
 MODES = ("majority", "probability", "crossentropy", "multi_target")
-# The rule of code that ignores the release's; only protocols take it (`--protocol=argmax_of_ten`).
+# A rule of code that ignores the release's rules; only protocols use it
+# (`--protocol=argmax_of_ten`).
 ARGMAX = "argmax_of_ten"
 
 
 def vote_labels(votes: np.ndarray, mode: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Converts votes to labels. In every mode of `MODES` a single vote for a column is no vote.
+    """Converts votes to labels by one of the rules of the release, or by `argmax_of_ten`.
 
-    `majority`: the column with more than half of the votes. `crossentropy`, `probability`: the
-    highest columns, equal ones together, until they have three quarters of the votes or there are
-    three. The image is dropped if they have at most half of the votes or are more than three. (With
-    `probability`, training draws one class from the target in each epoch.) `multi_target`: all
-    columns with 30 % or more; the image is dropped if they have at most half of the votes. In every
-    mode an image whose highest column is unknown or NF is dropped. `argmax_of_ten`, none of the
-    release's rules: the highest of the ten columns, of equal ones the first.
+    In every mode of `MODES` a column with a single vote counts as 0. `majority`: the column with
+    more than half of the votes. `crossentropy`, `probability`: the highest columns are taken, equal
+    ones together, until they have three quarters of the votes or there are three. The image is
+    dropped if they have at most half of the votes or are more than three. (With `probability`,
+    training draws one class from the target in each epoch.) `multi_target`: all columns with 30 %
+    or more; the image is dropped if they have at most half of the votes. In every mode an image
+    whose highest column is unknown or NF is dropped. `argmax_of_ten` is not a rule of the release:
+    it takes the highest of the ten columns, and the first of equal ones.
 
     Args:
       votes: int [N, 10], 0 or more, columns as in `COLUMNS`.
@@ -48,18 +50,18 @@ def vote_labels(votes: np.ndarray, mode: str) -> tuple[np.ndarray, np.ndarray, n
 
     Returns:
       kept: bool [N].
-      labels: int32 [N], the highest class of each kept image, an index into `CLASSES`; of equal
-        classes the first in `COLUMNS`. 0 if not kept.
+      labels: int32 [N], the highest class of each kept image, an index into `CLASSES`; the first in
+        `COLUMNS` of equal classes. 0 if not kept.
       targets: float32 [N, 8], columns as in `CLASSES`: shares that sum to 1, with
         `multi_target` 0 or 1; zeros if not kept.
 
     Raises:
-      UserError: `mode` is neither.
+      UserError: an unknown `mode`.
     """
     if mode not in (*MODES, ARGMAX):
         raise unknown_name("FER+ labels", mode, MODES)
-    least = 1 if mode == ARGMAX else 2
-    counts = np.where(np.asarray(votes) >= least, votes, 0).astype(np.int64)
+    min_votes = 1 if mode == ARGMAX else 2
+    counts = np.where(np.asarray(votes) >= min_votes, votes, 0).astype(np.int64)
     total = counts.sum(axis=1)
     chosen, valid = {
         "majority": _majority,
@@ -82,13 +84,13 @@ def vote_labels(votes: np.ndarray, mode: str) -> tuple[np.ndarray, np.ndarray, n
 
 
 def _first_highest(counts: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the counts [N, 10] of the first highest column, and if there are votes, bool [N]."""
+    """Returns counts [N, 10] of the first highest column, and whether there are votes, bool [N]."""
     first = np.arange(counts.shape[1]) == counts.argmax(axis=1)[:, None]
     return np.where(first, counts, 0), total > 0
 
 
 def _majority(counts: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the counts [N, 10] above half of the votes, and whether there is one, bool [N]."""
+    """Returns the counts [N, 10] above half of the votes, and whether one exists, bool [N]."""
     chosen = np.where(2 * counts > total[:, None], counts, 0)
     return chosen, chosen.max(axis=1) > 0
 

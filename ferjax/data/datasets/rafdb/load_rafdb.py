@@ -46,7 +46,7 @@ def load(
     """Loads RAF-DB: test = its test split, val = a stratified cut of its train split.
 
     If there is a folder val/ or valid/, it is val instead, unless it contains the test images. If
-    the test files are not on disk, there is no test split but a note.
+    the test files are not on disk, there is no test split, and a note says so.
 
     Args:
       data_dir: the folder of one of `LAYOUTS`, or its parent folder.
@@ -93,7 +93,7 @@ def _find_layout(data_dir: Path) -> tuple[Path, str, str, list[Entry], tuple[str
         if has_lists(root):
             entries, layout, crops = read_lists(root)
             return root, layout, crops, entries, ()
-    # A copy of the test images alone can be judged, but not trained on.
+    # A copy of the test images alone can be evaluated, but not trained on.
     for split_name, name in product(("train", "test"), _FOLDER_ROOTS):
         if ((root := data_dir / name) / split_name).is_dir():
             entries, layout, notes = read_folders(root)

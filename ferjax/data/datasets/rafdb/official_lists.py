@@ -41,24 +41,24 @@ def read_lists(root: Path) -> tuple[list[Entry], str, str]:
     files_in = {name: _file_names(namesake(root / name)) for name in _IMAGE_FOLDERS}
     name = next((name for name, files in files_in.items() if files), "Image/aligned")
     folder, present = namesake(root / name), files_in[name]
-    listed = [
+    entries = [
         (split, emotion, folder / _file_name(stem, present, name))
         for split, emotion, stem in _read_entries([root / path for path in lists])
     ]
-    absent = [(split, path) for split, _, path in listed if path.name not in present]
-    tests = sum(split == "test" for split, _, _ in listed)
-    if sum(split == "test" for split, _ in absent) == tests:
-        listed = [entry for entry in listed if entry[0] != "test"]
+    absent = [(split, path) for split, _, path in entries if path.name not in present]
+    test_count = sum(split == "test" for split, _, _ in entries)
+    if sum(split == "test" for split, _ in absent) == test_count:
+        entries = [entry for entry in entries if entry[0] != "test"]
         absent = [(split, path) for split, path in absent if split != "test"]
     if absent:
         raise UserError(
-            f"{folder}: {len(absent):,} of the {len(listed):,} images that {lists[0].as_posix()} "
+            f"{folder}: {len(absent):,} of the {len(entries):,} images that {lists[0].as_posix()} "
             f"lists are absent, first {absent[0][1].name}; {folder.name} {describe_path(folder, 3)}"
             f". Unpack {name}.zip again"
         )
     kind = "official" if lists == [LIST] else "APViT's lists"
-    listing = " and ".join(path.as_posix() for path in lists)
-    return listed, f"{kind} ({listing} and {name})", _IMAGE_FOLDERS[name]
+    list_names = " and ".join(path.as_posix() for path in lists)
+    return entries, f"{kind} ({list_names} and {name})", _IMAGE_FOLDERS[name]
 
 
 def _file_names(folder: Path) -> set[str]:
@@ -71,9 +71,15 @@ def _file_name(stem: str, present: set[str], folder: str) -> str:
 
     Both lists and folders use train_00001.jpg or train_00001_aligned.jpg, independently.
     """
-    usual = f"{stem}_aligned.jpg" if folder == "Image/aligned" else f"{stem}.jpg"
-    spellings = (usual, f"{stem}_aligned.jpg", f"{stem}.jpg", f"{stem}_aligned.png", f"{stem}.png")
-    return next((name for name in spellings if name in present), usual)
+    usual_name = f"{stem}_aligned.jpg" if folder == "Image/aligned" else f"{stem}.jpg"
+    spellings = (
+        usual_name,
+        f"{stem}_aligned.jpg",
+        f"{stem}.jpg",
+        f"{stem}_aligned.png",
+        f"{stem}.png",
+    )
+    return next((name for name in spellings if name in present), usual_name)
 
 
 def _read_entries(paths: list[Path]) -> list[tuple[str, str, str]]:

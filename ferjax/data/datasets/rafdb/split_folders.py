@@ -161,7 +161,7 @@ def _name_classes(root: Path, entries: list[Entry]) -> tuple[list[Entry], str]:
             "another; rename them all by emotion (anger, disgust, ...)"
         )
     counts = {
-        split: Counter(key for other, key, _ in entries if other == split)
+        split: Counter(key for entry_split, key, _ in entries if entry_split == split)
         for split in dict.fromkeys(split for split, _, _ in entries)
     }
     names, scheme = identify_numbered_classes("rafdb", counts, SCHEMES, str(root))
