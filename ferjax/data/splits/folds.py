@@ -61,12 +61,12 @@ def subject_folds(subjects: Sequence[str] | np.ndarray, k: int) -> list[np.ndarr
 def fold_splits(
     pool: Split, fold: int, folds: int, *, val_fraction: float = 0.1, seed: int = 0
 ) -> dict[str, Split]:
-    """Returns `train`, `val` and `test`: test is fold `fold`, val comes out of the next one.
+    """Returns `train`, `val` and `test`: test is fold `fold`, val is taken from the next fold.
 
     Folds are by subject if the pool has subjects, else stratified by class. The fold after the last
-    is the first. `val` is `val_fraction` of the pool, at most the whole next fold, cut as the folds
-    are; all other images are `train`, which so has at least `folds` - 2 of the folds: 80 % of the
-    pool with ten folds, 57 % with three.
+    is the first. `val` is `val_fraction` of the pool, at most the whole next fold, and is cut in
+    the same way as the folds. All other images are `train`, so train has at least `folds` - 2 of
+    the folds: 80 % of the pool with ten folds, 57 % with three.
 
     Args:
       pool: all images.
@@ -86,8 +86,8 @@ def fold_splits(
         parts = k_folds(pool.labels, folds, seed)
     else:
         parts = subject_folds(pool.subjects, folds)
-    test, following = parts[fold - 1], parts[fold % folds]
-    val = following[_val_positions(subset(pool, following), len(pool), folds, val_fraction, seed)]
+    test, next_fold = parts[fold - 1], parts[fold % folds]
+    val = next_fold[_val_positions(subset(pool, next_fold), len(pool), folds, val_fraction, seed)]
     train = np.ones(len(pool), bool)
     train[test] = train[val] = False
     return {
@@ -98,19 +98,19 @@ def fold_splits(
 
 
 def _val_positions(
-    following: Split, total: int, folds: int, fraction: float, seed: int
+    next_fold: Split, total: int, folds: int, fraction: float, seed: int
 ) -> np.ndarray:
-    """Returns the positions of val in the fold after the test fold; `fraction` is of all folds."""
-    if following.subjects is None:
-        return stratified_sample(following.labels, math.ceil(fraction * total), seed)
-    people = len(np.unique(following.subjects))
-    # Every nth person of the fold, where the fold holds n times as many people as val is to have.
+    """Returns the positions of val within the next fold; `fraction` is a share of all images."""
+    if next_fold.subjects is None:
+        return stratified_sample(next_fold.labels, math.ceil(fraction * total), seed)
+    people = len(np.unique(next_fold.subjects))
+    # val is every nth person of the fold, because the fold has n times as many people as val needs.
     n = min(round(1 / (fraction * folds)), people)
-    return subject_folds(following.subjects, n)[0] if n > 1 else np.arange(len(following))
+    return subject_folds(next_fold.subjects, n)[0] if n > 1 else np.arange(len(next_fold))
 
 
 def describe_folds(splits: Mapping[str, Split], fold: int, folds: int) -> dict[str, str]:
-    """Returns, for each split that `fold_splits` made, where its images come from, for reports."""
+    """Returns split of `fold_splits` → description of the source of its images, for reports."""
     total = sum(map(len, splits.values()))
     shares = {name: f"{100 * len(split) / total:.0f} % of all" for name, split in splits.items()}
     return {
@@ -147,6 +147,6 @@ def stratified_splits(
     return splits
 
 
-def _check_count(k: int, available: int, what: str) -> None:
+def _check_count(k: int, available: int, noun: str) -> None:
     if not 2 <= k <= available:
-        raise UserError(f"folds={k}: expected 2 to {available:,}, the number of {what}")
+        raise UserError(f"folds={k}: expected 2 to {available:,}, the number of {noun}")

@@ -1,4 +1,4 @@
-"""Splits and data sets from arrays in memory, for data that no reader of ferjax knows."""
+"""Makes splits and data sets from arrays in memory, for data that ferjax has no reader for."""
 
 from collections.abc import Sequence
 
@@ -61,17 +61,17 @@ def bundle_from_arrays(
       train: images and labels, as in `split_from_arrays`.
       val: likewise, or None.
       test: likewise, or None.
-      val_fraction: share of train that becomes `val` where none is given; 0: none is cut.
+      val_fraction: share of train that becomes `val` if no val is given; 0: no val is cut.
       split_seed: seed of that cut.
-      layout: what the report says of where the images come from.
+      layout: description of the source of the images, for the report.
 
     Raises:
       UserError: images, labels or fractions that do not fit.
     """
-    given = {"train": train, "val": val, "test": test}
+    arrays_of = {"train": train, "val": val, "test": test}
     splits = {
         name: split_from_arrays(name, *arrays)
-        for name, arrays in given.items()
+        for name, arrays in arrays_of.items()
         if arrays is not None
     }
     sources = dict.fromkeys(splits, layout)

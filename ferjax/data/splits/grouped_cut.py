@@ -12,8 +12,8 @@ def grouped_cut(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Holds out about `fraction` of every class; all members of a group go to the same side.
 
-    A group counts as the rarest class in it, and the groups of each class are cut by
-    `stratified_cut`. Where groups have one member each, this is `stratified_cut`.
+    The class of a group is the rarest class in it, and the groups of each class are cut by
+    `stratified_cut`. If every group has one member, the cut is that of `stratified_cut`.
 
     Args:
       labels: int [N] class indexes.
@@ -29,12 +29,12 @@ def grouped_cut(
       UserError: `fraction` or `seed` is out of range.
     """
     labels = np.asarray(labels)
-    names, group = np.unique(np.asarray(groups), return_inverse=True)
+    group_names, group_of = np.unique(np.asarray(groups), return_inverse=True)
     counts = np.bincount(labels) if len(labels) else np.zeros(0, int)
     rarest_first = np.argsort(counts[labels], kind="stable")
-    # The first member in this order is of the group's rarest class.
-    _, first = np.unique(group[rarest_first], return_index=True)
-    _, held = stratified_cut(labels[rarest_first][first], fraction, seed)
-    is_held = np.zeros(len(names), bool)
+    # The first member of a group in this order has the group's rarest class.
+    _, first_members = np.unique(group_of[rarest_first], return_index=True)
+    _, held = stratified_cut(labels[rarest_first][first_members], fraction, seed)
+    is_held = np.zeros(len(group_names), bool)
     is_held[held] = True
-    return np.flatnonzero(~is_held[group]), np.flatnonzero(is_held[group])
+    return np.flatnonzero(~is_held[group_of]), np.flatnonzero(is_held[group_of])

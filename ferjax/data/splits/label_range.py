@@ -1,4 +1,4 @@
-"""Labels and soft labels must be those of the class list: losses take others without a word."""
+"""Checks that labels and soft labels fit the class list: losses accept others without an error."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,10 +7,10 @@ from ferjax.errors import UserError
 
 
 def check_labels(splits: Mapping[str, Split], classes: Sequence[str]) -> None:
-    """Raises `UserError` where a split has a label that is no position in the class list.
+    """Raises `UserError` if a split has a label that is not a position in the class list.
 
-    A training loss on label -1 or K is wrong and finite in most libraries: 0 for one-hot targets,
-    that of the last class by an index from the end, or NaN with a finite gradient.
+    Most libraries compute a wrong training loss for label -1 or K without an error: 0 with one-hot
+    targets, the loss of the last class with an index from the end, or NaN with a finite gradient.
 
     Args:
       splits: name → split.

@@ -1,4 +1,4 @@
-"""The splits that a run recorded, found again in its data set, which may have changed since."""
+"""Finds the splits that a run recorded in its data set, which may have changed since then."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -21,25 +21,26 @@ _Value = TypeVar("_Value")
 def as_recorded(record: SplitRecord, bundle: DatasetBundle) -> DatasetBundle:
     """Returns the bundle with the splits and the class list that a run recorded.
 
-    It is for the run's own report. Images are found by name and content, else by content, else by
-    name; notes count those that are gone and those that have another label or content now.
+    The run's own report uses it. Images are found by name and content, else by content, else by
+    name. Notes count the images that are gone, and the images that now have another label or
+    content.
 
     Raises:
-      UserError: no image of a split of the run is there any more.
+      UserError: all images of a split of the run are gone.
     """
     places: dict[Hashable, _Place] = {}
     for name, split in bundle.splits.items():
         for position, key in enumerate(_keys(split.ids, fingerprints(split))):
-            for found_by in _found_by(name, *key):
-                places.setdefault(found_by, (name, position))
-    splits, notes, used = {}, [], set()
+            for search_key in _search_keys(name, *key):
+                places.setdefault(search_key, (name, position))
+    splits, notes, used_places = {}, [], set()
     for name, part in record.splits.items():
-        rows, found = [], []
+        rows, found_places = [], []
         for row, key in enumerate(_keys(part.ids, part.contents)):
-            place = next((places[k] for k in _found_by(name, *key) if k in places), None)
+            place = next((places[k] for k in _search_keys(name, *key) if k in places), None)
             if place is not None:
                 rows.append(row)
-                found.append(place)
+                found_places.append(place)
         if not rows:
             raise UserError(
                 f"none of the {len(part):,} {name} images of the run is in the data any more (first"
@@ -49,12 +50,12 @@ def as_recorded(record: SplitRecord, bundle: DatasetBundle) -> DatasetBundle:
         kept = RecordedSplit(
             ids, part.labels[rows], part.contents[rows], part.targets[rows], part.source
         )
-        split = _gather(bundle, found, name)
-        used |= set(found)
+        split = _gather(bundle, found_places, name)
+        used_places |= set(found_places)
         notes += _changes(name, len(part), kept, record.classes, split, bundle.classes)
-        # Labels are those that the run learned; its class list may be another one now.
+        # Keeps the labels that the run learned; the class list of the data may have changed.
         splits[name] = replace(split, labels=kept.labels)
-    if unused := sum(map(len, bundle.splits.values())) - len(used):
+    if unused := sum(map(len, bundle.splits.values())) - len(used_places):
         notes.append(
             f"{unused:,} images of the data are in no split of the run (added since, or left out by"
             " --limit): they are not judged here"
@@ -67,51 +68,66 @@ def as_recorded(record: SplitRecord, bundle: DatasetBundle) -> DatasetBundle:
 def recorded_split(
     record: SplitRecord, bundle: DatasetBundle, name: str, *, is_own: bool
 ) -> tuple[DatasetBundle, tuple[str, ...]]:
-    """Returns the bundle with a split as a run recorded it if it is cut anew now, and notes.
+    """Returns the bundle, with the recorded split if the data are cut differently now; and notes.
 
-    A split is cut anew where it holds images that the run recorded in another split, or where
-    others hold images that it recorded in this one: train and val after images were added, the
-    test part of cross-validation. A split of its own on disk is returned as it is now, even if it
-    has grown. Images are the same if name and content are; at the run's own place also if the name
-    alone is, since they may have been written anew.
+    The cut is different if the split now holds images that the run recorded in another split, or if
+    another split holds images that the run recorded in this one. Examples are train and val after
+    images were added, and the test part of cross-validation. A split with files of its own on disk
+    is returned as it is now, even if it has grown. Two images are the same if name and content are
+    equal. In the run's own data folder equal names are enough, because files may be rewritten.
 
     Args:
-      record: of the run.
+      record: the record of the run.
       bundle: the data as they are now.
-      name: a split, which need not be one of the bundle.
-      is_own: whether the data lie where the run's data lay.
+      name: name of a split; the bundle need not have it.
+      is_own: whether the data are in the same place as the run's data.
     """
     part = record.splits.get(name)
     if part is None:
         return bundle, ()
-    keys = {where: _keys(split.ids, fingerprints(split)) for where, split in bundle.splits.items()}
-    wanted, now = _keys(part.ids, part.contents), keys.get(name, [])
-    if wanted == now:
+    keys = {
+        split_name: _keys(split.ids, fingerprints(split))
+        for split_name, split in bundle.splits.items()
+    }
+    recorded_keys, current_keys = _keys(part.ids, part.contents), keys.get(name, [])
+    if recorded_keys == current_keys:
         return bundle, ()
     # A reader of the user's own may number the images of each split from 0.
     names = [image for split in bundle.splits.values() for image in split.ids]
     by_name = is_own and len(names) == len(set(names))
-    rows = ((where, position, key) for where in keys for position, key in enumerate(keys[where]))
-    place = _index((((where, position), key) for where, position, key in rows), by_name)
-    recorded = ((w, key) for w, of in record.splits.items() for key in _keys(of.ids, of.contents))
-    recorded_in = _index(recorded, by_name)
-    places = ((key, _look_up(place, key, by_name)) for key in wanted)
-    found = {key: there for key, there in places if there is not None}
-    if not found:
+    current_rows = (
+        ((split_name, position), key)
+        for split_name, split_keys in keys.items()
+        for position, key in enumerate(split_keys)
+    )
+    place_of = _index(current_rows, by_name)
+    recorded_rows = (
+        (split_name, key)
+        for split_name, split in record.splits.items()
+        for key in _keys(split.ids, split.contents)
+    )
+    recorded_split_of = _index(recorded_rows, by_name)
+    places = ((key, _look_up(place_of, key, by_name)) for key in recorded_keys)
+    found_places = {key: place for key, place in places if place is not None}
+    if not found_places:
         lost = f"none of the {len(part):,} {name} images that the run recorded is there any more"
-        unsure = f"{lost}: whether it learned from those judged is not known"
-        return bundle, ((unsure,) if is_own else ())
-    changed = sum(keys[where][position] != key for key, (where, position) in found.items())
+        warning = f"{lost}: whether it learned from those judged is not known"
+        return bundle, ((warning,) if is_own else ())
+    changed = sum(
+        keys[split_name][position] != key for key, (split_name, position) in found_places.items()
+    )
     notes = [f"{changed:,} {name} images have other content now than in the run"] * bool(changed)
-    moved_out = any(where != name for where, _ in found.values())
-    moved_in = any(_look_up(recorded_in, key, by_name) not in (None, name) for key in now)
+    moved_out = any(split_name != name for split_name, _ in found_places.values())
+    moved_in = any(
+        _look_up(recorded_split_of, key, by_name) not in (None, name) for key in current_keys
+    )
     if not (moved_out or moved_in):
         return bundle, tuple(notes)
-    split = _gather(bundle, [*found.values()], name)
+    split = _gather(bundle, [*found_places.values()], name)
     notes = [
         f"judged is the {name} that the run recorded, {len(split):,} images; the data as they are"
         " now would be cut otherwise",
-        *_gone(name, len(part), len(found)),
+        *_gone(name, len(part), len(found_places)),
         *notes,
     ]
     sources = {**bundle.sources, name: f"{part.source}, as recorded by the run"}
@@ -120,12 +136,12 @@ def recorded_split(
 
 
 def _identities(key: _Key, by_name: bool) -> tuple[Hashable, ...]:
-    """Returns what makes two images the same, the surest first."""
+    """Returns the keys that identify an image, the most reliable first."""
     return (key, key[0]) if by_name else (key,)
 
 
 def _index(rows: Iterable[tuple[_Value, _Key]], by_name: bool) -> dict[Hashable, _Value]:
-    """Returns the value of each image by all that makes an image the same."""
+    """Returns identity (`_identities`) → value of the first image with this identity."""
     values: dict[Hashable, _Value] = {}
     for value, key in rows:
         for identity in _identities(key, by_name):
@@ -140,50 +156,52 @@ def _look_up(values: Mapping[Hashable, _Value], key: _Key, by_name: bool) -> _Va
 
 def _gather(bundle: DatasetBundle, places: Sequence[_Place], name: str) -> Split:
     """Returns the images at these places, in this order, as the split `name`."""
-    sources = list(dict.fromkeys(where for where, _ in places))
-    parts = [bundle.splits[where] for where in sources]
-    starts = dict(zip(sources, np.cumsum([0, *map(len, parts)]).tolist(), strict=False))
-    positions = np.array([starts[where] + position for where, position in places])
+    split_names = list(dict.fromkeys(split_name for split_name, _ in places))
+    parts = [bundle.splits[split_name] for split_name in split_names]
+    starts = dict(zip(split_names, np.cumsum([0, *map(len, parts)]).tolist(), strict=False))
+    positions = np.array([starts[split_name] + position for split_name, position in places])
     pool = parts[0] if len(parts) == 1 else join_splits(parts, name)
     if len(pool) == len(positions) and (positions == np.arange(len(pool))).all():
         return replace(pool, name=name)
     return subset(pool, positions, name)
 
 
-def _found_by(name: str, image: str, content: int) -> list[Hashable]:
-    """Returns what an image of the split `name` is found by, the surest first."""
-    known = [content] if content else []
-    return [(name, image, content), *known, (name, image), image]
+def _search_keys(name: str, image: str, content: int) -> list[Hashable]:
+    """Returns the keys by which an image of the split `name` is found, the most reliable first."""
+    content_keys = [content] if content else []
+    return [(name, image, content), *content_keys, (name, image), image]
 
 
 def _keys(ids: Sequence[str], contents: np.ndarray) -> list[_Key]:
     return list(zip(ids, contents.tolist(), strict=True))
 
 
-def _gone(name: str, recorded: int, found: int) -> list[str]:
-    if found == recorded:
+def _gone(name: str, recorded_count: int, found_count: int) -> list[str]:
+    """Returns a note on the images of a split that are gone, or no note."""
+    if found_count == recorded_count:
         return []
-    return [f"{recorded - found:,} of the {recorded:,} {name} images of the run are gone"]
+    gone_count = recorded_count - found_count
+    return [f"{gone_count:,} of the {recorded_count:,} {name} images of the run are gone"]
 
 
 def _changes(
     name: str,
-    recorded: int,
+    recorded_count: int,
     kept: RecordedSplit,
     classes: Sequence[str],
     split: Split,
     classes_now: Sequence[str],
 ) -> list[str]:
     """Returns notes on images of a split that are gone, relabelled or overwritten."""
-    notes = _gone(name, recorded, len(kept))
-    then, now = (np.array(names)[labels] for names, labels in
-                 ((classes, kept.labels), (classes_now, split.labels)))  # fmt: skip
-    if relabelled := int((then != now).sum()):
+    notes = _gone(name, recorded_count, len(kept))
+    recorded_emotions = np.array(classes)[kept.labels]
+    current_emotions = np.array(classes_now)[split.labels]
+    if relabelled := int((recorded_emotions != current_emotions).sum()):
         notes.append(
             f"{relabelled:,} {name} images have another label now; judged by the run's own"
         )
     contents = fingerprints(split)
-    known = (contents > 0) & (kept.contents > 0)
-    if changed := int((known & (contents != kept.contents)).sum()):
+    both_known = (contents > 0) & (kept.contents > 0)
+    if changed := int((both_known & (contents != kept.contents)).sum()):
         notes.append(f"{changed:,} {name} images have other content now than in the run")
     return notes

@@ -11,7 +11,7 @@ def refold(
 ) -> DatasetBundle:
     """Returns the bundle with `train`, `val` and `test` made of folds of its train and val images.
 
-    The cut is that of `fold_splits`: fold `fold` is test, val comes out of the next one. The test
+    The cut is that of `fold_splits`: fold `fold` is test, val is taken from the next fold. The test
     split of the data set is not used, and a note says so; notes on its own splits are dropped.
 
     Args:

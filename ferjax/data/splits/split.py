@@ -12,7 +12,7 @@ from ferjax.errors import UserError
 
 @dataclass(frozen=True)
 class LazyRows:
-    """Rows of arrays that are too large to copy; they are indexed like an array and read then.
+    """Rows of arrays that are too large to copy; rows are read when they are indexed.
 
     Attributes:
       shape: shape of all rows, rows first.
@@ -48,9 +48,9 @@ class Split:
       subjects: str [N], the subject (person) of each image, or None if they are not known.
       features: float32 [N, V, ...], output of a frozen branch for each image and, if V is 2, for
         its mirror image; indexed by int [B] positions. None if no features are stored.
-      originals: int [B] positions → what is stored of each image: the path of its file, or uint8
-        pixels if it is a row of a larger file or array. None if nothing is stored (images that are
-        drawn) or it is not known.
+      originals: int [B] positions → the stored form of each image: the path of its file, or uint8
+        pixels if it is a row of a larger file or array. None if nothing is stored (drawn images) or
+        the stored form is not known.
       votes: int [N, 10], how many people chose each of FER+'s columns (`votes_to_labels.COLUMNS`),
         or None if nobody voted. Evaluations compare a network with them; training does not read
         them.
@@ -76,13 +76,13 @@ class DatasetBundle:
     """The splits of a data set, its class list, and remarks on both for reports.
 
     Attributes:
-      splits: name → split; `train` and `val` always, `test` if its files are on disk. Of data that
-        are only judged, those on disk.
+      splits: name → split; `train` and `val` always, `test` if its files are on disk. If the data
+        are only evaluated: the splits that are on disk.
       classes: canonical emotion names, in canonical order.
       layout: description of the layout that was recognised on disk.
       sources: split name → where its images come from, in the terms of the data set.
       notes: remarks for the report (missing test split, counts that are not the published ones).
-      cut_notes: those of the notes that hold only while the splits are these: folds drop them.
+      cut_notes: the part of `notes` that holds for these splits only; folds drop it.
       crops: how the faces were cropped, and by whom.
     """
 
@@ -98,7 +98,7 @@ class DatasetBundle:
 def join_splits(splits: Sequence[Split], name: str) -> Split:
     """Returns the images of several splits, one after the other, as one split.
 
-    Where only some have soft labels, the labels of the others become targets of 1 and 0.
+    If only some splits have soft labels, the labels of the others become targets of 1 and 0.
 
     Raises:
       UserError: their images differ in size or channels.
@@ -111,8 +111,8 @@ def join_splits(splits: Sequence[Split], name: str) -> Split:
     originals = [split.originals for split in splits if split.originals is not None]
 
     def stacked(arrays: list[np.ndarray | None]) -> np.ndarray | None:
-        whole = [array for array in arrays if array is not None]
-        return np.concatenate(whole) if len(whole) == len(splits) else None
+        present = [array for array in arrays if array is not None]
+        return np.concatenate(present) if len(present) == len(splits) else None
 
     return Split(
         name,
@@ -132,8 +132,8 @@ def _concatenate_targets(splits: Sequence[Split]) -> np.ndarray | None:
     soft = [split.targets for split in splits if split.targets is not None]
     if not soft:
         return None
-    hard = np.eye(soft[0].shape[1], dtype=np.float32)
-    return np.concatenate([hard[s.labels] if s.targets is None else s.targets for s in splits])
+    one_hot = np.eye(soft[0].shape[1], dtype=np.float32)
+    return np.concatenate([one_hot[s.labels] if s.targets is None else s.targets for s in splits])
 
 
 def _concatenate_originals(parts: Sequence[Originals], counts: Sequence[int]) -> Originals:
@@ -145,15 +145,15 @@ def _concatenate_originals(parts: Sequence[Originals], counts: Sequence[int]) ->
 def _concatenate_features(
     parts: Sequence[np.ndarray | LazyRows], counts: Sequence[int]
 ) -> LazyRows:
-    row = parts[0].shape[1:]
-    read = _concatenate_reads([part.__getitem__ for part in parts], counts, row, np.float32)
-    return LazyRows((sum(counts), *row), read)
+    row_shape = parts[0].shape[1:]
+    read = _concatenate_reads([part.__getitem__ for part in parts], counts, row_shape, np.float32)
+    return LazyRows((sum(counts), *row_shape), read)
 
 
 def _concatenate_reads(
     reads: Sequence[Callable[[np.ndarray], np.ndarray]],
     counts: Sequence[int],
-    row: tuple[int, ...],
+    row_shape: tuple[int, ...],
     dtype: type,
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Returns a function that reads rows of all parts; part i has `counts[i]` rows."""
@@ -161,7 +161,7 @@ def _concatenate_reads(
 
     def read(indices: np.ndarray) -> np.ndarray:
         indices = np.asarray(indices)
-        rows = np.empty((len(indices), *row), dtype)
+        rows = np.empty((len(indices), *row_shape), dtype)
         for read_part, start, stop in zip(reads, starts, starts[1:], strict=False):
             in_part = (indices >= start) & (indices < stop)
             if in_part.any():
@@ -210,7 +210,7 @@ def _take_ids(ids: Sequence[str], positions: np.ndarray) -> Sequence[str]:
 
 
 def shared_subjects(a: Split, b: Split) -> int:
-    """Returns the number of people that two splits share; 0 where they are not known."""
+    """Returns the number of people that two splits share; 0 if people are not known."""
     if a.subjects is None or b.subjects is None:
         return 0
     return len(np.intersect1d(a.subjects, b.subjects))

@@ -1,4 +1,4 @@
-"""What a run learned from: name, class and content of every image of its splits; what changed."""
+"""Records name, class and content of every image of a run's splits; compares two records."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,10 +45,10 @@ class RecordedSplit:
 
 @dataclass(frozen=True, eq=False)
 class SplitRecord:
-    """The splits that a run was made of.
+    """The splits of a run.
 
     Attributes:
-      dataset: name of the data set; empty where it has none.
+      dataset: name of the data set; empty if it has none.
       classes: the class list that the labels index.
       splits: name → its images.
     """
@@ -64,7 +64,7 @@ def record_splits(
     splits: Mapping[str, Split],
     sources: Mapping[str, str],
 ) -> SplitRecord:
-    """Returns the record of splits; each file is opened, and little of it is read.
+    """Returns the record of splits; opens each file and reads little of it.
 
     Args:
       dataset: name of the data set.
@@ -100,12 +100,12 @@ def differences(old: SplitRecord, new: SplitRecord, *, pooled: bool = False) -> 
 
     Args:
       old: the record of a run.
-      new: that of the data as they are now.
-      pooled: whether to compare the images of all splits as one set, as the folds of one data set
-        share it; else split and order count too.
+      new: the record of the data as they are now.
+      pooled: whether to compare the images of all splits as one set, which all folds of a data set
+        share; else split and order count too.
     """
     if _contents(old, pooled) == _contents(new, pooled):
-        return []  # perhaps under other names, which no batch knows
+        return []  # perhaps under other names, but batches have no names
     before, after = _images(old), _images(new)
     common = [name for name in before if name in after]
     pairs = {name: (before[name], after[name]) for name in common}
@@ -119,35 +119,39 @@ def differences(old: SplitRecord, new: SplitRecord, *, pooled: bool = False) -> 
         for name, (a, b) in pairs.items()
         if name not in relabelled and a.content and b.content and a.content != b.content
     ]
-    revoted = [n for n, (a, b) in pairs.items() if n not in relabelled and a.target != b.target]
+    with_new_target = [
+        n for n, (a, b) in pairs.items() if n not in relabelled and a.target != b.target
+    ]
     moved = {
         name: f"{a.split} → {b.split}"
         for name, (a, b) in pairs.items()
         if not pooled and a.split != b.split
     }
-    found = [
-        _count("added", [name for name in after if name not in before]),
-        _count("gone", [name for name in before if name not in after]),
-        _count("relabelled", [f"{name} {how}" for name, how in relabelled.items()]),
-        _count("with other content", changed),
-        _count("with another soft label", revoted),
+    descriptions = [
+        _describe_images("added", [name for name in after if name not in before]),
+        _describe_images("gone", [name for name in before if name not in after]),
+        _describe_images("relabelled", [f"{name} {change}" for name, change in relabelled.items()]),
+        _describe_images("with other content", changed),
+        _describe_images("with another soft label", with_new_target),
     ]
     if old.classes != new.classes:
-        found.append(f"classes {', '.join(new.classes)} instead of {', '.join(old.classes)}")
-    if any(found):  # a cut of other images moves many others between the splits
-        return [text for text in found if text]
-    found.append(_count("in another split", [f"{name} {how}" for name, how in moved.items()]))
+        descriptions.append(f"classes {', '.join(new.classes)} instead of {', '.join(old.classes)}")
+    if any(descriptions):  # a cut of different images moves many images between the splits
+        return [text for text in descriptions if text]
+    descriptions.append(
+        _describe_images("in another split", [f"{name} {change}" for name, change in moved.items()])
+    )
     if (
         not pooled
         and not moved
         and any(part.ids != new.splits[name].ids for name, part in old.splits.items())
     ):
-        found.append("the same images in another order")
-    return [text for text in found if text]
+        descriptions.append("the same images in another order")
+    return [text for text in descriptions if text]
 
 
 def _contents(record: SplitRecord, pooled: bool) -> list[tuple[str, str, str, int]]:
-    """Returns split, class, content or else name, and target of each image; sorted if pooled."""
+    """Returns split, class, content (else name) and target of each image; sorted if pooled."""
     rows = [
         ("" if pooled else split, record.classes[label], str(content) if content else name, target)
         for split, part in record.splits.items()
@@ -170,12 +174,12 @@ def _rows(part: RecordedSplit) -> Iterator[tuple[str, int, int, int]]:
     return zip(part.ids, *columns, strict=True)
 
 
-def _count(what: str, names: Sequence[str]) -> str:
-    """Returns "3 images gone (a, b, ...)", or an empty text where there are none."""
+def _describe_images(change: str, names: Sequence[str]) -> str:
+    """Returns "3 images gone (a, b, ...)", or an empty text if there are no names."""
     if not names:
         return ""
     shown = ", ".join([*names[:_EXAMPLES], *["..."] * (len(names) > _EXAMPLES)])
-    return f"{len(names):,} image{'s' * (len(names) > 1)} {what} ({shown})"
+    return f"{len(names):,} image{'s' * (len(names) > 1)} {change} ({shown})"
 
 
 def count_trained_on(
@@ -183,15 +187,15 @@ def count_trained_on(
 ) -> int:
     """Returns how many images of a split are among the training images of a record.
 
-    Images are the same if their stored contents are, under any name. Where contents are not known
-    (drawn images), names of the same data set are compared, and at the run's own place always:
-    images may have been written anew.
+    Two images are the same if their stored contents are equal, under any name. If contents are not
+    known (drawn images), names are compared within the same data set. In the run's own data folder
+    names are always compared too, because images may have been written again.
 
     Args:
-      record: of the run.
+      record: the record of the run.
       split: any images.
       dataset: name of their data set.
-      is_own: whether they lie where the run's data lay.
+      is_own: whether they are in the same place as the run's data.
     """
     train, contents = record.splits["train"], fingerprints(split)
     seen = np.isin(contents, train.contents[train.contents > 0])

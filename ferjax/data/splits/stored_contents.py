@@ -1,4 +1,4 @@
-"""Tells whether what is stored of the images of a split has changed, and which images are equal."""
+"""Hashes the stored form of the images of a split, to find images that are equal or changed."""
 
 import hashlib
 import os
@@ -13,17 +13,18 @@ from ferjax.data.splits.split import Split
 
 _BLOCK = 1024
 _THREADS = 8
-# The whole file of most face crops; of a larger one parts that lie evenly in it.
+# Files up to this size, such as most face crops, are hashed whole; of larger files, parts at even
+# distances are hashed.
 _WHOLE_BYTES = 1 << 16
 _PARTS, _PART_BYTES = 16, 1 << 12
 
 
 def fingerprints(split: Split) -> np.ndarray:
-    """Returns uint64 [N], a hash of what is stored of each image; 0 where that is not known.
+    """Returns uint64 [N], a hash of the stored form of each image; 0 if that is not known.
 
-    Of a file these are its bytes, or, above 64 KiB, its size and 16 parts of 4 KiB from start to
-    end, so a copy has the same fingerprint under any name and time. Of a row of a larger file or
-    array it is all pixels.
+    The hash of a file is that of its bytes or, above 64 KiB, of its size and 16 parts of 4 KiB from
+    start to end, so a copy has the same fingerprint under any name and time. The hash of a row of a
+    larger file or array is that of all its pixels.
     """
     if split.originals is None:
         return np.zeros(len(split), np.uint64)
@@ -41,7 +42,7 @@ def target_hashes(split: Split) -> np.ndarray:
 def stored_state(split: Split) -> str | None:
     """Returns the sha256 of size and time of each image's file, or of its stored pixels, in order.
 
-    Links are followed, and no file is opened. None if it is not known what is stored.
+    Links are followed, and no file is opened. None if the stored form is not known.
     """
     if split.originals is None:
         return None
@@ -52,17 +53,17 @@ def stored_state(split: Split) -> str | None:
 
 
 def _map_originals(split: Split, function: Callable[[Path | np.ndarray], Any]) -> Iterator[Any]:
-    """Yields the value of a function for what is stored of each image, in order."""
+    """Yields the value of a function for the stored form of each image, in order."""
     originals = split.originals
     assert originals is not None
 
-    def of_block(first: int) -> list[Any]:
+    def map_block(first: int) -> list[Any]:
         positions = np.arange(first, min(first + _BLOCK, len(split)))
         return [function(original) for original in originals(positions)]
 
-    # Threads wait for slow disks together; on a fast one they cost nothing.
+    # Threads wait for a slow disk at the same time; on a fast disk they cost nothing.
     with ThreadPoolExecutor(_THREADS) as executor:
-        for block in executor.map(of_block, range(0, len(split), _BLOCK)):
+        for block in executor.map(map_block, range(0, len(split), _BLOCK)):
             yield from block
 
 
@@ -78,7 +79,7 @@ def _fingerprint(original: Path | np.ndarray) -> int:
             parts = [os.pread(file.fileno(), _PART_BYTES, start) for start in starts]
             return _hash(b"%d " % size + b"".join(parts))
     except OSError:
-        return 0  # what reads its pixels reports a missing file
+        return 0  # a missing file is reported when its pixels are read
 
 
 def _state(original: Path | np.ndarray) -> bytes:

@@ -9,7 +9,7 @@ from ferjax.errors import UserError
 def stratified_cut(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Holds out `fraction` of every class.
 
-    Of a class of n images round(fraction·n) are held out, at least 1 and at most n-1 if n is 2 or
+    From a class of n images round(fraction·n) are held out, at least 1 and at most n-1 if n is 2 or
     more. A class with one image is kept.
 
     Args:
@@ -53,12 +53,12 @@ def stratified_sample(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 
 def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
-    """Returns `split` as a `train` and a `val` split, cut by `stratified_cut`; val is empty for 0.
+    """Returns `train` and `val`, cut from `split` by `stratified_cut`; `fraction` 0: val is empty.
 
     Raises:
       UserError: `fraction` or `seed` is out of range, or no class has two images.
     """
-    if fraction == 0:  # the data are only judged
+    if fraction == 0:  # the data are only evaluated
         return subset(split, np.arange(len(split)), "train"), subset(split, np.arange(0), "val")
     kept, held = stratified_cut(split.labels, fraction, seed)
     if not len(held):

@@ -1,7 +1,7 @@
 """The journal of a feature store: one text line with a checksum for each complete block of rows.
 
 A line is "first count crc32": two decimal numbers and 8 hexadecimal digits. It is written after its
-rows. The journal may be truncated or damaged anywhere; what is not a whole line is ignored.
+rows. The journal may be truncated or damaged anywhere; text that is not a whole line is ignored.
 """
 
 import re
@@ -35,9 +35,9 @@ class Block:
 
 
 def read_journal(path: Path, total: int) -> list[Block]:
-    """Returns the blocks in a journal that lie within `total` rows; a damaged one may overlap."""
-    *whole, _ = path.read_bytes().split(b"\n") if path.is_file() else [b""]
-    lines = map(_LINE.fullmatch, whole)
+    """Returns the blocks within `total` rows; blocks of a damaged journal may overlap."""
+    *whole_lines, _ = path.read_bytes().split(b"\n") if path.is_file() else [b""]
+    lines = map(_LINE.fullmatch, whole_lines)
     blocks = [Block(int(line[1]), int(line[2]), int(line[3], 16)) for line in lines if line]
     return [block for block in blocks if 0 < block.count <= total - block.first]
 
@@ -59,7 +59,7 @@ def write_journal(path: Path, blocks: list[Block]) -> None:
 
 
 def missing_rows(blocks: list[Block], total: int, most: int) -> list[tuple[int, int]]:
-    """Returns (first, count) of the rows in no block, in order, at most `most` rows in each."""
+    """Returns (first, count) of runs of rows in no block, in order; a run has up to `most` rows."""
     missing = np.ones(total, bool)
     for block in blocks:
         missing[block.rows] = False

@@ -16,13 +16,13 @@ def stored(
 
     The folder name of a store contains a hash of all that decides its pixels (files, images, size,
     crops). So an outdated store is never opened, and nothing in `cache_dir` is ever replaced. The
-    files are those that are read, wherever they lie: images that a list names, targets of links.
+    hash covers the files that are read, wherever they are: images in a list, targets of links.
 
     Args:
       bundle: the data set, read from files.
       cache_dir: the folder of the stores.
       dataset: name of the data set.
-      data_dir: folder of its files. If a split does not tell its files (`Split.originals`), names,
+      data_dir: folder of its files. If a split does not state its files (`Split.originals`), names,
         sizes and times of all files in this folder are part of the hash.
       on_bad_image: `error`, or `skip` to leave unreadable images out with a note.
 

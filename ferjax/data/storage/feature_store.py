@@ -70,8 +70,8 @@ def free_bytes(*folders: Path) -> int:
     data = [Path(folder).absolute() / _DATA for folder in folders]
     # Unlike the methods of Path, these return False for paths that may not be accessed.
     nearest = next(path for path in data[0].parents if os.path.exists(path))
-    taken = sum(path.stat().st_blocks * 512 for path in data if os.path.isfile(path))
-    return shutil.disk_usage(nearest).free + taken
+    used_bytes = sum(path.stat().st_blocks * 512 for path in data if os.path.isfile(path))
+    return shutil.disk_usage(nearest).free + used_bytes
 
 
 def fill_store(
@@ -145,7 +145,7 @@ def fill_store(
                 write_durably(data, rows.data)
                 write_durably(journal, Block(first, count, zlib.crc32(rows.data)).line)
             bar.update(count)
-        # By the open file: somebody may have cleared the cache meanwhile.
+        # Maps the open file, because the cache may have been deleted meanwhile.
         return _map_features(data, shape)
 
 
@@ -158,12 +158,12 @@ def _open_complete(
     _check_record(folder, record)
     blocks = read_journal(folder / _JOURNAL, shape[0])
     # With this sum and no missing row, no two blocks overlap.
-    all_listed = sum(one.count for one in blocks) == shape[0]
+    all_listed = sum(block.count for block in blocks) == shape[0]
     if not all_listed or missing_rows(blocks, shape[0], shape[0]) or not _has_size(folder, shape):
         return None
     features = _map_features(folder / _DATA, shape)
     sample = (blocks[number] for number in sampled_blocks(len(blocks)))
-    return features if all(_checksum_matches(features, one) for one in sample) else None
+    return features if all(_checksum_matches(features, block) for block in sample) else None
 
 
 def _verify_blocks(folder: Path, data: FileIO, shape: tuple[int, ...]) -> list[Block]:
@@ -172,8 +172,8 @@ def _verify_blocks(folder: Path, data: FileIO, shape: tuple[int, ...]) -> list[B
         reserve_disk_space(data.fileno(), stored_bytes(shape))
         os.ftruncate(data.fileno(), stored_bytes(shape))
     features = _map_features(data, shape)
-    listed = read_journal(folder / _JOURNAL, shape[0])
-    blocks = [one for one in listed if _checksum_matches(features, one)]
+    listed_blocks = read_journal(folder / _JOURNAL, shape[0])
+    blocks = [block for block in listed_blocks if _checksum_matches(features, block)]
     # Damaged blocks are removed from the journal before they are computed again.
     write_journal(folder / _JOURNAL, blocks)
     return blocks
@@ -195,15 +195,17 @@ def _checksum_matches(features: np.ndarray, block: Block) -> bool:
 
 def _check_record(folder: Path, expected: Mapping[str, Any]) -> None:
     try:
-        found = read_json_object(folder / _RECORD, "")
-        different = [name for name in expected if found[name] != expected[name]]
+        stored_record = read_json_object(folder / _RECORD, "")
+        different = [name for name in expected if stored_record[name] != expected[name]]
     except (UserError, KeyError):
         raise UserError(
             f"{folder}: no feature store, {_RECORD} is missing or broken; move the folder away, or"
             " name another"
         ) from None
     if different:
-        facts = ", ".join(f"{name} {found[name]}, wanted {expected[name]}" for name in different)
+        facts = ", ".join(
+            f"{name} {stored_record[name]}, wanted {expected[name]}" for name in different
+        )
         raise UserError(
             f"{folder}: holds other features ({facts}); move the folder away, or name another"
         )

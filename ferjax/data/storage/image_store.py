@@ -70,7 +70,7 @@ def _visible_files(root: Path) -> Iterator[tuple[str, os.stat_result]]:
     visited: set[tuple[int, int]] = set()
     for folder, subfolders, names in os.walk(root, followlinks=True):
         status = os.stat(folder)
-        if (status.st_dev, status.st_ino) in visited:  # a link to a folder that holds it
+        if (status.st_dev, status.st_ino) in visited:  # a link to a folder visited before
             subfolders.clear()
             continue
         visited.add((status.st_dev, status.st_ino))
@@ -164,21 +164,24 @@ def open_store(folder: Path, key: str) -> Store:
             f"{record['key'][:12]}, wanted {key[:12]}); remove this folder, or name another"
         )
     path, shape = folder / _PIXELS, tuple(record["shape"])
-    found = path.stat().st_size if path.is_file() else 0
-    if found != math.prod(shape):
+    file_bytes = path.stat().st_size if path.is_file() else 0
+    if file_bytes != math.prod(shape):
         raise UserError(
-            f"{path}: {found:,} bytes, expected {math.prod(shape):,}; remove its folder: it is"
+            f"{path}: {file_bytes:,} bytes, expected {math.prod(shape):,}; remove its folder: it is"
             " built again"
         )
     # A plain array on the mapping: numpy's memmap class makes every gather slower.
     images = np.asarray(np.memmap(path, np.uint8, "r", shape=shape))
-    sums, rows = record["crc32"], record["rows per block"]
-    for block in sampled_blocks(len(sums)):
-        if zlib.crc32(images[block * rows : (block + 1) * rows].data) != sums[block]:
+    checksums, rows_per_block = record["crc32"], record["rows per block"]
+    for block in sampled_blocks(len(checksums)):
+        if (
+            zlib.crc32(images[block * rows_per_block : (block + 1) * rows_per_block].data)
+            != checksums[block]
+        ):
             raise UserError(
                 f"{path}: damaged (checksum of block {block}); remove its folder: it is built again"
             )
-    bad = {int(position): BadImage(**one) for position, one in record["bad"].items()}
+    bad = {int(position): BadImage(**fields) for position, fields in record["bad"].items()}
     return Store(images, bad, record)
 
 
@@ -210,16 +213,16 @@ def _write_store(
 ) -> None:
     shape = (size, size, split.shape[2]) if size else split.shape
     temporary.mkdir(parents=True)
-    found: dict[int, BadImage] = {}
-    sums, rows = [], []
+    bad_images: dict[int, BadImage] = {}
+    checksums, block_rows = [], []
     with open(temporary / _PIXELS, "wb") as file:
         reserve_disk_space(file.fileno(), len(split) * math.prod(shape))
         for positions, images, bad in read_blocks(split, on_bad_image):
             if images.shape[1:] != shape:
                 images = np.stack([resize_image(image, shape[:2]) for image in images])
-            found |= bad
-            sums.append(zlib.crc32(images.data))
-            rows.append(len(positions))
+            bad_images |= bad
+            checksums.append(zlib.crc32(images.data))
+            block_rows.append(len(positions))
             file.write(images.data)
         file.flush()
         os.fsync(file.fileno())
@@ -228,8 +231,8 @@ def _write_store(
         "key": key,
         "shape": [len(split), *shape],
         "dtype": "uint8",
-        "rows per block": rows[0],
-        "crc32": sums,
-        "bad": {position: vars(one) for position, one in found.items()},
+        "rows per block": block_rows[0],
+        "crc32": checksums,
+        "bad": {position: vars(bad_image) for position, bad_image in bad_images.items()},
     }
     (temporary / _RECORD).write_text(json.dumps(record) + "\n", "utf-8")

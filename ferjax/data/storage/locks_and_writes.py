@@ -27,19 +27,19 @@ def folder_lock(folder: Path) -> Iterator[None]:
 
 
 def reserve_disk_space(file: int, nbytes: int) -> None:
-    """Reserves the first `nbytes` of an open file on disk, so that a full disk is known early.
+    """Reserves the first `nbytes` of an open file on disk, so that a full disk is noticed early.
 
     Raises:
       OSError: there is not enough space; the file keeps its length.
     """
     if not hasattr(os, "posix_fallocate"):
         return
-    before = os.fstat(file).st_size
+    length_before = os.fstat(file).st_size
     try:
         os.posix_fallocate(file, 0, nbytes)
     except OSError as error:
-        os.ftruncate(file, before)
-        # Some file systems cannot reserve space. There the write itself fails if the disk is full.
+        os.ftruncate(file, length_before)
+        # Some file systems cannot reserve space. On these the write fails if the disk is full.
         if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
             raise
 
@@ -48,11 +48,11 @@ def write_durably(file: FileIO, content: bytes | memoryview) -> None:
     """Writes all of `content` at the current position of an unbuffered file and calls fsync.
 
     Raises:
-      OSError: the disk is full; no later write or close tries again.
+      OSError: the disk is full; no later write or close repeats the attempt.
     """
-    rest = memoryview(content).cast("B")
-    while rest:
-        rest = rest[file.write(rest) :]
+    remaining = memoryview(content).cast("B")
+    while remaining:
+        remaining = remaining[file.write(remaining) :]
     os.fsync(file.fileno())
 
 

@@ -115,8 +115,8 @@ def displacements(units: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         for combination, change in COMBINATIONS.items()
         if all(unit in units for unit in combination)
     ]
-    moved: dict[str, np.ndarray] = {}
+    displacement_of: dict[str, np.ndarray] = {}
     for strength, change in moves:
         for part, amount in change.items():
-            moved[part] = moved.get(part, 0.0) + strength * amount
-    return moved
+            displacement_of[part] = displacement_of.get(part, 0.0) + strength * amount
+    return displacement_of

@@ -1,4 +1,4 @@
-"""A bundle with other splits: pools them, renames them, keeps the remarks that still hold."""
+"""Gives a bundle other splits: pools and renames splits, keeps the remarks that still hold."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,18 +13,18 @@ def pooled_images(on_disk: DatasetBundle) -> Split:
     """Returns all images as one split, named `pool`.
 
     Raises:
-      UserError: some have soft labels: those of val and test are made by another rule.
+      UserError: a split has soft labels; the labels of val and test are made by another rule.
     """
     if any(split.targets is not None for split in on_disk.splits.values()):
         raise UserError("--protocol with soft labels: splits cannot be pooled. Give hard --labels.")
     return join_splits([on_disk.splits[name] for name in NAMES if name in on_disk.splits], "pool")
 
 
-def check_has(on_disk: DatasetBundle, wanted: str) -> None:
-    """Raises `UserError` if the split `wanted` is not on disk."""
-    if wanted not in on_disk.splits:
+def check_has(on_disk: DatasetBundle, name: str) -> None:
+    """Raises `UserError` if the split `name` is not on disk."""
+    if name not in on_disk.splits:
         raise UserError(
-            f"--protocol needs a {wanted} split on disk; found {', '.join(on_disk.splits)}"
+            f"--protocol needs a {name} split on disk; found {', '.join(on_disk.splits)}"
             f" ({on_disk.layout}). Get the whole data set, or leave the flag out."
         )
 
@@ -37,7 +37,7 @@ def val_is_test(
     *,
     recut: bool = True,
 ) -> DatasetBundle:
-    """Returns `rebuilt` with these train and test splits, and the test images as val too."""
+    """Returns the `rebuilt` bundle with these train and test splits; val has the test images."""
     splits = {**splits, "val": splits["test"]}
     sources = {**sources, "val": f"the test images: {sources['test']}"}
     return rebuilt(bundle, splits, sources, notes, recut=recut)
@@ -55,10 +55,11 @@ def rebuilt(
 
     Args:
       bundle: classes, layout and notes.
-      splits: train, val and test, under any names of their own.
-      sources: where each comes from, in words.
+      splits: train, val and test; the splits themselves may have other names.
+      sources: description of the source of each split.
       notes: remarks to add.
-      recut: whether images were pooled and cut anew: remarks on the former splits are dropped.
+      recut: whether images were pooled and cut again; remarks on the former splits are then
+        dropped.
     """
     dropped = bundle.cut_notes if recut else ()
     return replace(

@@ -1,7 +1,8 @@
 """Registry of the protocols that `--protocol` takes: what each breaches, and how it cuts the data.
 
-Without `--protocol` the splits are ferjax's: val selects, test is read once, and no person of
-people that are known is in both. Every other protocol is asked for by name and stamped on reports.
+Without `--protocol` the splits are ferjax's: val selects the epoch, test is read once, and no
+person is in both if people are known. Every other protocol is requested by name, and reports state
+it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -12,7 +13,7 @@ from ferjax.data.splits.protocols import splits_of_papers, splits_to_study
 from ferjax.data.splits.split import DatasetBundle
 from ferjax.errors import UserError, unknown_name
 
-# (bundle as it lies on disk, split seed, share of train that is val where one is cut) → bundle
+# (bundle with the splits on disk, split seed, share of train that becomes val if cut) → bundle
 Arrange = Callable[[DatasetBundle, int, float], DatasetBundle]
 
 
@@ -21,9 +22,9 @@ class Protocol:
     """A way to cut and label a data set that is not ferjax's.
 
     Attributes:
-      breach: one sentence, for reports: what it does, and what is wrong with its numbers.
+      breach: a sentence for reports: what the protocol does, and what is wrong with its numbers.
       arrange: makes train, val and test of the splits on disk.
-      datasets: names of the data sets that it applies to; none: all.
+      datasets: names of the data sets that it applies to; empty: all.
       options: options of the data set's loader that it sets.
       is_breach: whether its numbers are worth less than those of ferjax's splits.
       selects_on_test: whether the test images choose the epoch.
@@ -37,7 +38,7 @@ class Protocol:
     selects_on_test: bool = False
 
 
-# The images of each class in P1's matrix of FER2013, and in the data set as published.
+# Class → its images in P1's confusion matrix of FER2013 / its images in the published data set.
 _KUMARI_FER2013 = {
     "anger": 1526 / 4953,
     "disgust": 250 / 547,
@@ -155,7 +156,7 @@ PROTOCOLS: dict[str, Protocol] = {
 
 
 def named_protocol(name: str, dataset: str, folds: int | None = None) -> Protocol:
-    """Returns a protocol, checked against the data set that it is to cut.
+    """Returns a protocol after checking that it applies to the data set.
 
     Raises:
       UserError: an unknown name, a data set that it does not apply to, or folds.
@@ -187,7 +188,7 @@ def selects_on_test(name: str | None) -> bool:
 
 
 def stamp(*names: str | None) -> list[str]:
-    """Returns the sentences that reports of runs by these protocols carry; none for None."""
+    """Returns a sentence for each protocol, for reports of runs with them; none for None."""
     sentences = []
     for name, protocol in _distinct(names):
         kind = "not ferjax's splits" if protocol.is_breach else "asked for by name"
@@ -197,24 +198,24 @@ def stamp(*names: str | None) -> list[str]:
 
 def stamped_summary(summary: str, *names: str | None) -> str:
     """Returns the headline of a report, with the names of the protocols before its numbers."""
-    found = _distinct(names)
-    if not found:
+    protocols = _distinct(names)
+    if not protocols:
         return summary
-    breach = " (a breach, see the warnings)" * any(each.is_breach for _, each in found)
-    return f"protocol {', '.join(name for name, _ in found)}{breach}: {summary}"
+    breach = " (a breach, see the warnings)" * any(protocol.is_breach for _, protocol in protocols)
+    return f"protocol {', '.join(name for name, _ in protocols)}{breach}: {summary}"
 
 
 def protocol_rows(*names: str | None) -> dict[str, str]:
     """Returns the rows `name` and `breach` of a report's protocol block; none for None."""
-    found = _distinct(names)
-    if not found:
+    protocols = _distinct(names)
+    if not protocols:
         return {}
     return {
-        "name": ", ".join(name for name, _ in found),
-        "breach": " ".join(each.breach for _, each in found),
+        "name": ", ".join(name for name, _ in protocols),
+        "breach": " ".join(protocol.breach for _, protocol in protocols),
     }
 
 
 def _distinct(names: Iterable[str | None]) -> list[tuple[str, Protocol]]:
-    """Returns each protocol that is named, once."""
+    """Returns (name, protocol) of each different name; None is left out."""
     return [(name, _named(name)) for name in dict.fromkeys(names) if name is not None]

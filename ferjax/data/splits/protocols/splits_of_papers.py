@@ -1,6 +1,6 @@
-"""Cuts of the five papers, where they are not ferjax's own splits (PAPERS.md has the numbers).
+"""Cuts of the five papers that differ from ferjax's own splits (PAPERS.md has the numbers).
 
-Each function takes the bundle as it lies on disk, with no val cut, and the split seed.
+Each function takes the bundle with the splits on disk, without a val cut, and the split seed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from ferjax.data.splits.stratified_cut import hold_out, stratified_cut, stratifi
 def whole_train_val_is_test(
     on_disk: DatasetBundle, seed: int, val_fraction: float
 ) -> DatasetBundle:
-    """Returns all of train, and the test images as val and as test.
+    """Returns the whole train split, and the test images as val and as test.
 
     Raises:
       UserError: there is no train or no test split on disk.
@@ -34,28 +34,28 @@ def whole_train_val_is_test(
 def cut_train_and_merge_the_rest(
     on_disk: DatasetBundle, seed: int, val_fraction: float
 ) -> DatasetBundle:
-    """Returns val cut from train as in P2, a fifth of each class; all other images are test."""
+    """Returns P2's splits: val is a fifth of each class of train; val and test on disk are test."""
     check_has(on_disk, "train")
-    others = [on_disk.splits[name] for name in ("val", "test") if name in on_disk.splits]
-    if not others:
+    test_splits = [on_disk.splits[name] for name in ("val", "test") if name in on_disk.splits]
+    if not test_splits:
         check_has(on_disk, "test")
-    whole = on_disk.sources["train"]
+    train_source = on_disk.sources["train"]
     kept, val = hold_out(on_disk.splits["train"], 0.2, seed)
-    splits = {"train": kept, "val": val, "test": join_splits(others, "test")}
+    splits = {"train": kept, "val": val, "test": join_splits(test_splits, "test")}
     merged_names = " and ".join(s for n, s in on_disk.sources.items() if n != "train")
     sources = {
-        "train": f"{whole} without the validation cut",
-        "val": f"a fifth of each class of {whole} (split seed {seed})",
+        "train": f"{train_source} without the validation cut",
+        "val": f"a fifth of each class of {train_source} (split seed {seed})",
         "test": merged_names,
     }
-    return rebuilt(on_disk, splits, sources, _incomplete(on_disk), recut=False)
+    return rebuilt(on_disk, splits, sources, _missing_test_note(on_disk), recut=False)
 
 
 def train_cut_in_two(on_disk: DatasetBundle, seed: int, *, kept: int, whole: int) -> DatasetBundle:
     """Returns `kept` of `whole` training images as train, the others as val; test stays.
 
-    A val on disk is test where no test is on disk, else it is in no split. Of another number of
-    training images the same share is kept, which a note says.
+    If no test is on disk, a val on disk is test; else it is in no split. If the number of training
+    images is not `whole`, the same share is kept, and a note says so.
 
     Raises:
       UserError: there is no train, or neither test nor val, on disk.
@@ -88,7 +88,7 @@ def pool_cut_in_two(
 
     Args:
       on_disk: the splits on disk.
-      seed: of the cut.
+      seed: seed of the cut.
       shares: the share of every class, or class → share.
     """
     pool = pooled_images(on_disk)
@@ -104,7 +104,7 @@ def pool_cut_in_two(
         "train": "all other images",
         "test": f"{text} of all {len(pool):,} images, cut at image level (split seed {seed})",
     }
-    return val_is_test(on_disk, splits, sources, _incomplete(on_disk))
+    return val_is_test(on_disk, splits, sources, _missing_test_note(on_disk))
 
 
 def _held_by_class(labels: np.ndarray, shares: Sequence[float], seed: int) -> np.ndarray:
@@ -117,8 +117,8 @@ def _held_by_class(labels: np.ndarray, shares: Sequence[float], seed: int) -> np
     return np.sort(np.concatenate(drawn))
 
 
-def _incomplete(on_disk: DatasetBundle) -> list[str]:
-    """Returns a note where not all three splits of FER2013 are on disk."""
+def _missing_test_note(on_disk: DatasetBundle) -> list[str]:
+    """Returns a note if PrivateTest, the test split of FER2013, is not on disk; else no note."""
     if "PublicTest" in on_disk.sources.values() and "test" not in on_disk.splits:
         return ["PrivateTest is not on disk: the protocol was applied to what is"]
     return []

@@ -1,7 +1,7 @@
-"""Cuts that public code makes by mistake, of any data set: what the study of protocols compares.
+"""Cuts of any data set that public code makes by mistake; the study of protocols compares them.
 
-Each function takes the bundle as it lies on disk, with no val cut, the split seed and the share of
-train that is val where one is cut, and returns a bundle with train, val and test.
+Each function takes the bundle with the splits on disk, without a val cut, the split seed and the
+share of train that becomes val if val is cut. It returns a bundle with train, val and test.
 """
 
 import numpy as np
@@ -21,10 +21,10 @@ from ferjax.errors import UserError
 
 
 def honest_splits(on_disk: DatasetBundle, seed: int, val_fraction: float) -> DatasetBundle:
-    """Returns train, val and test, all different; a val on disk is test where no test is on disk.
+    """Returns train, val and test, all different; a val on disk is test if no test is on disk.
 
-    Where no val is left it is cut from train, stratified by class, or by person where people are
-    known.
+    If no val is left, it is cut from train: by person if people are known, else stratified by
+    class.
 
     Raises:
       UserError: there is neither test nor val on disk.
@@ -36,10 +36,10 @@ def honest_splits(on_disk: DatasetBundle, seed: int, val_fraction: float) -> Dat
         splits["test"], sources["test"] = splits.pop("val"), sources.pop("val")
         notes.append(f"no test split on disk: {sources['test']} is test, and val is cut from train")
     if "val" not in splits:
-        whole = sources["train"]
+        train_source = sources["train"]
         splits["train"], splits["val"] = _cut_val(splits["train"], val_fraction, seed)
-        sources["train"] = f"{whole} without the validation cut"
-        sources["val"] = f"{val_fraction:.4g} of {whole} (split seed {seed})"
+        sources["train"] = f"{train_source} without the validation cut"
+        sources["val"] = f"{val_fraction:.4g} of {train_source} (split seed {seed})"
     return rebuilt(on_disk, splits, sources, notes, recut=False)
 
 
@@ -58,7 +58,7 @@ def public_test_is_test(on_disk: DatasetBundle, seed: int, val_fraction: float) 
 
 
 def select_on_test(on_disk: DatasetBundle, seed: int, val_fraction: float) -> DatasetBundle:
-    """Returns `honest_splits` whose val are the test images; train is the same."""
+    """Returns `honest_splits` with the test images as val too; train is the same."""
     bundle = honest_splits(on_disk, seed, val_fraction)
     note = f"{len(bundle.splits['val']):,} images ({bundle.sources['val']}) are in no split"
     return val_is_test(bundle, bundle.splits, bundle.sources, [note], recut=False)
@@ -67,10 +67,10 @@ def select_on_test(on_disk: DatasetBundle, seed: int, val_fraction: float) -> Da
 def swapped(on_disk: DatasetBundle, seed: int, val_fraction: float) -> DatasetBundle:
     """Returns `honest_splits` with val and test exchanged."""
     bundle = honest_splits(on_disk, seed, val_fraction)
-    other = {"train": "train", "val": "test", "test": "val"}
-    splits = {name: bundle.splits[other[name]] for name in NAMES}
+    source_name = {"train": "train", "val": "test", "test": "val"}
+    splits = {name: bundle.splits[source_name[name]] for name in NAMES}
     return rebuilt(
-        bundle, splits, {name: bundle.sources[other[name]] for name in NAMES}, recut=False
+        bundle, splits, {name: bundle.sources[source_name[name]] for name in NAMES}, recut=False
     )
 
 
@@ -108,9 +108,9 @@ def shared_subjects(on_disk: DatasetBundle, seed: int, val_fraction: float) -> D
 
 
 def without_duplicates(on_disk: DatasetBundle, seed: int, val_fraction: float) -> DatasetBundle:
-    """Returns `honest_splits` without the training images that test images show too.
+    """Returns `honest_splits` without the training images that have a duplicate in test.
 
-    These are identical, near and mirrored duplicates, as the audit finds them.
+    Duplicates are identical, near and mirrored duplicates, as the audit finds them.
     """
     bundle = honest_splits(on_disk, seed, val_fraction)
     train = bundle.splits["train"]
@@ -125,7 +125,7 @@ def without_duplicates(on_disk: DatasetBundle, seed: int, val_fraction: float) -
 
 
 def _cut_val(train: Split, fraction: float, seed: int) -> tuple[Split, Split]:
-    """Returns train and val, cut from train by class, or by person where people are known."""
+    """Returns train and val, cut from train by person if people are known, else by class."""
     if train.targets is not None:
         raise UserError(
             "--protocol with soft --labels and no val of its own: val, cut from train, needs hard"
@@ -133,7 +133,7 @@ def _cut_val(train: Split, fraction: float, seed: int) -> tuple[Split, Split]:
         )
     if train.subjects is None:
         return hold_out(train, fraction, seed)
-    # As the loader of a user's own folder cuts.
+    # The same cut as that of `user_folder`.
     k = max(2, min(round(1 / fraction), len(np.unique(train.subjects))))
     val = subject_folds(train.subjects, k)[seed % k]
     kept = np.setdiff1d(np.arange(len(train)), val)
