@@ -38,7 +38,7 @@ class Crop:
       faces: number of detected faces.
       box: the box of the crop in the (rotated) photograph.
       degrees: angle by which the photograph was rotated, counter-clockwise.
-      face: what the detector found.
+      face: the detected face.
     """
 
     image: np.ndarray | None
@@ -65,12 +65,12 @@ def crop_faces(image: np.ndarray, plan: CropPlan) -> list[Crop]:
 
 
 def _faces(image: np.ndarray, plan: CropPlan) -> list[Face]:
-    """Returns what the detector finds, without faces that are wholly outside the image."""
+    """Returns the detected faces, without faces that are wholly outside the image."""
     return [face for face in plan.detector(image) if _is_inside(face.box, image)]
 
 
 def crop_at(image: np.ndarray, face: Face, plan: CropPlan) -> np.ndarray:
-    """Returns the crop of a face whose place is known; it is empty where that is outside."""
+    """Returns the crop of a face at a known place; empty if the face is outside the image."""
     crop = _crop(image, face, 1, plan).image if _is_inside(face.box, image) else None
     return image[:0, :0] if crop is None else crop
 
@@ -82,18 +82,18 @@ def _is_inside(box: Box, image: np.ndarray) -> bool:
     return bool(columns and rows)
 
 
-def _crop(image: np.ndarray, face: Face, faces: int, plan: CropPlan) -> Crop:
-    """Returns the crop of one of several faces."""
+def _crop(image: np.ndarray, face: Face, face_count: int, plan: CropPlan) -> Crop:
+    """Returns the crop of one of `face_count` faces."""
     box = expand_box(face.box, plan.margin, image.shape[:2], plan.square)
     degrees = plan.angle(image, face) if plan.angle else None
     if not degrees:
-        return Crop(cut(image, box), faces, box, 0.0, face)
+        return Crop(cut(image, box), face_count, box, 0.0, face)
     rotated = cut_rotated(image, box, face.box.centre, degrees)
-    return Crop(rotated, faces, box, degrees, face)
+    return Crop(rotated, face_count, box, degrees, face)
 
 
 def cut(image: np.ndarray, box: Box) -> np.ndarray:
-    """Returns the part of an image [H, W, C] that a box shows, what is outside left out."""
+    """Returns the part of an image [H, W, C] in a box; pixels outside the image are left out."""
     rows = slice(max(box.top, 0), max(box.top + box.height, 0))
     return image[rows, max(box.left, 0) : max(box.left + box.width, 0)]
 

@@ -1,4 +1,4 @@
-"""Face detectors by name, and how each of them measures the tilt of the eyes."""
+"""Face detectors by name; each measures the tilt of the eyes in its own way."""
 
 import os
 from collections.abc import Callable
@@ -18,14 +18,14 @@ Angle = Callable[[np.ndarray, Face], float | None]
 
 
 class FaceDetector(NamedTuple):
-    """A face detector and its measure of the eyes' tilt."""
+    """A face detector, and a function that measures the tilt of the eyes."""
 
     detect: Detector
     angle: Angle
 
 
 def _haar_angle() -> Angle:
-    """Returns the tilt by the boxes of a detector of eyes."""
+    """Returns a function that measures the tilt by the boxes of an eye detector."""
     eyes = haar_eyes()
 
     def angle(image: np.ndarray, face: Face) -> float | None:
@@ -35,12 +35,12 @@ def _haar_angle() -> Angle:
 
 
 def _landmark_angle(image: np.ndarray, face: Face) -> float | None:
-    """Returns the tilt by the landmarks."""
+    """Returns the tilt by the landmarks, or None if there are none."""
     return None if face.landmarks is None else landmark_angle(face.landmarks)
 
 
 def _mtcnn(smallest: int) -> FaceDetector:
-    # Here, so that a detector of OpenCV starts no JAX backend.
+    # Imported here, so that a detector of OpenCV does not start a JAX backend.
     from ferjax.faces.mtcnn_detector import mtcnn_faces
 
     return FaceDetector(mtcnn_faces(smallest), _landmark_angle)
@@ -51,7 +51,7 @@ DETECTORS: dict[str, Callable[[int], FaceDetector]] = {
     "mtcnn": _mtcnn,
     "haar": lambda smallest: FaceDetector(haar_faces(smallest), _haar_angle()),
 }
-# Name → (the user's file, least side of a face) → detector. They are named with their file.
+# Name → (the user's file, least side of a face) → detector. Users give name and file: `yunet:FILE`.
 DETECTORS_FROM_FILES: dict[str, Callable[[str, int], Detector]] = {
     "yunet": yunet_faces,
     "centerface": centerface_faces,
@@ -63,11 +63,11 @@ def face_detector(name: str, smallest: int | None = None) -> FaceDetector:
 
     Args:
       name: a key of `DETECTORS`, or `yunet:FILE` or `centerface:FILE`.
-      smallest: least side of a face, in pixels, at least 12. None: 30 for haar, which takes many
-        smaller things for faces, else 20.
+      smallest: least side of a face, in pixels, at least 12. None: 30 for haar, whose smaller boxes
+        are often no faces, else 20.
 
     Raises:
-      UserError: an unknown name, a package that is missing, or a file that is no such network.
+      UserError: an unknown name, a package that is missing, or a file that is not that network.
     """
     smallest = smallest or (30 if name == "haar" else 20)
     kind, _, file = name.partition(":")
@@ -77,8 +77,8 @@ def face_detector(name: str, smallest: int | None = None) -> FaceDetector:
                 f"--detector={name}: its network does not come with ferjax. Give its ONNX file:"
                 f" --detector={kind}:FILE."
             )
-        found = DETECTORS_FROM_FILES[kind](os.path.expanduser(file), smallest)
-        return FaceDetector(found, _landmark_angle)
+        detect = DETECTORS_FROM_FILES[kind](os.path.expanduser(file), smallest)
+        return FaceDetector(detect, _landmark_angle)
     if name not in DETECTORS:
         raise unknown_name("face detector", name, (*DETECTORS, *DETECTORS_FROM_FILES))
     return DETECTORS[name](smallest)
@@ -92,25 +92,25 @@ def crop_plan(
     align: bool = True,
     smallest: int | None = None,
 ) -> CropPlan:
-    """Returns how faces are cut out of photographs, everywhere in ferjax.
+    """Returns the settings by which ferjax cuts faces out of photographs everywhere.
 
     Args:
       detector: as in `face_detector`.
-      rule: which of several faces is meant, where one is: a key of `ferjax.faces.face.RULES`.
-      margin: pixels on each side of the detector's box. None: the square about the box. Of 260
-        faces of FER2013 the picture has 0.95 of the longer side of MTCNN's box (median; middle half
-        0.84 to 1.05), about the same centre.
+      rule: selects one of several faces if one is wanted; a key of `ferjax.faces.face.RULES`.
+      margin: pixels on each side of the detector's box. None: the square around the box. In 260
+        pictures of FER2013 the side of the picture is 0.95 of the longer side of MTCNN's box
+        (median; middle half 0.84 to 1.05), around the same centre.
       align: whether the face is rotated until the eyes are level.
       smallest: as in `face_detector`.
 
     Raises:
-      UserError: an unknown name, a package that is missing, or a file that is no such network.
+      UserError: an unknown name, a package that is missing, or a file that is not that network.
     """
-    found = face_detector(detector, smallest)
+    chosen = face_detector(detector, smallest)
     return CropPlan(
-        found.detect,
+        chosen.detect,
         selection_rule(rule),
         margin=margin or 0,
         square=margin is None,
-        angle=found.angle if align else None,
+        angle=chosen.angle if align else None,
     )

@@ -1,4 +1,4 @@
-"""What a detector finds: boxes, faces with their landmarks; and the choice of one of them."""
+"""Types of detected faces (box, face with landmarks), and rules that select one of several."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -26,10 +26,10 @@ class Face(NamedTuple):
     """A face in an image.
 
     Attributes:
-      box: in pixels; it may reach beyond the image.
-      score: probability of a face, 0 to 1; None from a detector that gives none.
+      box: the box in pixels; it may reach beyond the image.
+      score: probability of a face, 0 to 1; None if the detector gives none.
       landmarks: float32 [5, 2], (x, y) in pixels of the eyes, the nose and the corners of the
-        mouth, left before right in the image; None from a detector that finds none.
+        mouth, left before right in the image; None if the detector finds none.
     """
 
     box: Box

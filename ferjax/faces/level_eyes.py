@@ -39,8 +39,8 @@ def eye_angle(eyes: Sequence[Box], face: Box) -> float | None:
 def landmark_angle(landmarks: np.ndarray) -> float | None:
     """Returns the angle of the line through the eyes of landmarks float [5, 2], in degrees.
 
-    Positive if the eye on the right of the image is lower. None where it is no upright face: the
-    eyes stand above each other, or on the wrong sides.
+    Positive if the eye on the right of the image is lower. None if the face is not upright: one eye
+    is above the other, or the eyes are on the wrong sides.
     """
     dx, dy = (landmarks[1] - landmarks[0]).tolist()
     return math.degrees(math.atan2(dy, dx)) if dx > abs(dy) else None
@@ -60,14 +60,14 @@ def cut_rotated(
     Returns:
       uint8 [box.height, box.width, C].
     """
-    # Only what can rotate into the box is read, and only the box is computed: photographs are much
-    # larger than the faces in them.
+    # Only pixels that can rotate into the box are read, and only the box is computed, because
+    # photographs are much larger than the faces in them.
     (x, y), (right, bottom) = centre, (box.left + box.width, box.top + box.height)
     reach = math.hypot(max(x - box.left, right - x), max(y - box.top, bottom - y)) + 2
     left, top = math.floor(x - reach), math.floor(y - reach)
     window = _with_edges(image, top, math.ceil(y + reach), left, math.ceil(x + reach))
-    # Rounded as in Pillow's `rotate`, so that quarters of a turn are exact. Its affine map takes a
-    # point of the result to one of the source: here back by the angle.
+    # Rounded as in Pillow's `rotate`, so that rotations by 90 degrees are exact. Pillow's affine
+    # map gives the source point of each point of the result, so it rotates back by the angle.
     angle = math.radians(degrees)
     cos, sin = round(math.cos(angle), 15), round(math.sin(angle), 15)
     dx, dy = box.left - x, box.top - y
@@ -79,7 +79,7 @@ def cut_rotated(
 
 
 def _with_edges(image: np.ndarray, top: int, bottom: int, left: int, right: int) -> np.ndarray:
-    """Returns rows and columns of an image, which repeats its edge pixels beyond its border."""
+    """Returns a window of an image; edge pixels are repeated beyond the border of the image."""
     height, width = image.shape[:2]
     if min(top, left) >= 0 and bottom <= height and right <= width:
         return np.ascontiguousarray(image[top:bottom, left:right])

@@ -1,4 +1,4 @@
-"""Detectors whose network is a file of the user's, run by OpenCV: YuNet and CenterFace.
+"""Detectors with a network from a file of the user's, run by OpenCV: YuNet and CenterFace.
 
 References:
   Wu, Peng and Yu, "YuNet: A Tiny Millisecond-level Face Detector", 2023.
@@ -18,7 +18,8 @@ from ferjax.errors import UserError
 from ferjax.faces.face import Box, Detector, Face
 from ferjax.faces.viola_jones import opencv
 
-# Least probabilities of a face, and the overlap above which the less probable of two is dropped.
+# Least probabilities of a face, and the overlap of two faces above which the less probable face is
+# dropped.
 _YUNET_SCORE, _CENTERFACE_SCORE, _OVERLAP = 0.7, 0.5, 0.3
 # CenterFace describes cells of 4x4 pixels and needs sides that are multiples of 32.
 _CELL, _MULTIPLE = 4, 32
@@ -32,10 +33,10 @@ def yunet_faces(file: str, smallest: int = 20) -> Detector:
       smallest: least side of a face, in pixels.
 
     Raises:
-      UserError: OpenCV is not installed, or the file is no such network.
+      UserError: OpenCV is not installed, or the file is not this network.
     """
     cv2 = opencv("YuNet")
-    network = _loaded(
+    network = _checked_call(
         cv2, file, lambda: cv2.FaceDetectorYN.create(file, "", (320, 320), _YUNET_SCORE, _OVERLAP)
     )
 
@@ -47,7 +48,7 @@ def yunet_faces(file: str, smallest: int = 20) -> Detector:
         faces = [_face(row[:4], row[14], row[4:14].reshape(5, 2)) for row in rows]
         return [face for face in faces if min(face.box[2:]) >= smallest]
 
-    return _tried(cv2, file, detect)
+    return _tested_detector(cv2, file, detect)
 
 
 def centerface_faces(file: str, smallest: int = 20) -> Detector:
@@ -58,11 +59,13 @@ def centerface_faces(file: str, smallest: int = 20) -> Detector:
       smallest: least side of a face, in pixels.
 
     Raises:
-      UserError: OpenCV is not installed, or the file is no such network.
+      UserError: OpenCV is not installed, or the file is not this network.
     """
     cv2 = opencv("CenterFace")
     names = sorted(
-        _loaded(cv2, file, lambda: cv2.dnn.readNetFromONNX(file)).getUnconnectedOutLayersNames()
+        _checked_call(
+            cv2, file, lambda: cv2.dnn.readNetFromONNX(file)
+        ).getUnconnectedOutLayersNames()
     )
     if len(names) != 4:
         raise UserError(
@@ -70,8 +73,8 @@ def centerface_faces(file: str, smallest: int = 20) -> Detector:
             " offsets and landmarks."
         )
 
-    # OpenCV 4.14 gives wrong numbers, and says nothing, where a network that has seen one size sees
-    # another: each size has a network of its own.
+    # OpenCV 4.14 returns wrong numbers without an error if a network gets images of a second size.
+    # So each size has a network of its own.
     @functools.lru_cache(maxsize=4)
     def network_for(size: tuple[int, int]) -> Any:
         return cv2.dnn.readNetFromONNX(file)
@@ -87,7 +90,7 @@ def centerface_faces(file: str, smallest: int = 20) -> Detector:
         faces = [_face(boxes[k], scores[k], landmarks[k]) for k in np.array(kept, int).ravel()]
         return [face for face in faces if min(face.box[2:]) >= smallest]
 
-    return _tried(cv2, file, detect)
+    return _tested_detector(cv2, file, detect)
 
 
 def _decoded(
@@ -113,16 +116,16 @@ def _decoded(
 
 def _face(box: np.ndarray, score: Any, landmarks: np.ndarray) -> Face:
     left, top, width, height = (round(float(side)) for side in box)
-    whole = Box(left, top, max(width, 1), max(height, 1))
-    return Face(whole, float(score), landmarks.astype(np.float32))
+    whole_box = Box(left, top, max(width, 1), max(height, 1))
+    return Face(whole_box, float(score), landmarks.astype(np.float32))
 
 
 def _bgr(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3))[..., ::-1])
 
 
-def _loaded(cv2: Any, file: str, load: Callable[[], Any]) -> Any:
-    """Returns what `load` does; raises `UserError` where the file is not there or no detector."""
+def _checked_call(cv2: Any, file: str, load: Callable[[], Any]) -> Any:
+    """Returns the result of `load`; raises `UserError` if the file is missing or no detector."""
     if not os.path.isfile(file):
         raise UserError(f"{file}: no such file; expected the ONNX file of the face detector.")
     try:
@@ -131,12 +134,12 @@ def _loaded(cv2: Any, file: str, load: Callable[[], Any]) -> Any:
         raise UserError(f"{file} is no face detector that OpenCV can read: {error.err}.") from None
 
 
-def _tried(cv2: Any, file: str, detect: Detector) -> Detector:
-    """Returns a detector that has seen one image: another network fails at its first one.
+def _tested_detector(cv2: Any, file: str, detect: Detector) -> Detector:
+    """Returns a detector after a test with one image, where a network of another kind fails.
 
-    Threads take turns, because OpenCV's networks keep the size of their input.
+    Only one thread at a time calls it, because OpenCV's networks keep the size of their input.
     """
-    _loaded(cv2, file, lambda: detect(np.zeros((64, 64, 3), np.uint8)))
+    _checked_call(cv2, file, lambda: detect(np.zeros((64, 64, 3), np.uint8)))
     lock = Lock()
 
     def detect_in_turn(image: np.ndarray) -> Sequence[Face]:

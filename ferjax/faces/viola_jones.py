@@ -19,7 +19,7 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def haar_faces(smallest: int = 30) -> Detector:
-    """Returns a detector of frontal faces: OpenCV's Haar cascade. It gives boxes alone.
+    """Returns a detector of frontal faces: OpenCV's Haar cascade. It returns boxes only.
 
     Args:
       smallest: least side of a face, in pixels.
@@ -69,7 +69,7 @@ def _cascade(
         rows = cascade.detectMultiScale(
             np.ascontiguousarray(image), scale, neighbours, minSize=(smallest, smallest)
         )
-        # OpenCV's threads return the boxes in another order every time.
+        # OpenCV's threads return the boxes in a different order every time.
         return sorted(Box(*map(int, row)) for row in rows)
 
     return detect

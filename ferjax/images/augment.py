@@ -30,20 +30,21 @@ class Augment:
     Attributes:
       flip: whether to mirror half of the images, left to right.
       shift: largest shift of the image in each direction, as a fraction of its side; every whole
-        number of pixels up to it, its ends too, is equally likely.
+        number of pixels up to and including the largest is equally likely.
       rotation: largest angle in both directions, as a fraction of a full circle (Keras'
         RandomRotation).
       zoom: the side of the visible window is multiplied by a factor between 1 - zoom and 1 + zoom.
       random_resized_crop: smallest and largest area of the crop, as fractions of the image's area;
         the aspect ratio is drawn log-uniformly between 3:4 and 4:3.
       brightness: pixels are multiplied by a factor between 1 - brightness and 1 + brightness.
-      contrast: distances from the mean grey are multiplied by a factor in the same way.
+      contrast: distances from the mean grey are multiplied by a factor between 1 - contrast and
+        1 + contrast.
       erase: probability that a rectangle is erased.
       erase_area: smallest and largest area of the rectangle, as fractions of the image's area; the
         aspect ratio lies between 0.3 and 3.3.
       mixup: alpha of the Beta distribution for mixup (Zhang et al., 2018).
-      cutmix: alpha of the Beta distribution for cutmix (Yun et al., 2019). With both, each image
-        gets one of the two with equal probability.
+      cutmix: alpha of the Beta distribution for cutmix (Yun et al., 2019). If mixup is set too,
+        each image gets one of the two with equal probability.
     """
 
     flip: bool = False
@@ -65,8 +66,8 @@ AUGMENTS: dict[str, Augment] = {
     "standard": Augment(flip=True, shift=0.1),
     # P2: Keras' RandomFlip and RandomRotation(0.2), ±72 degrees.
     "paper": Augment(flip=True, rotation=0.2),
-    # As the best public recipes for FER2013: crops of 0.8 to 1.2 of the image's area, shift, 10
-    # degrees, brightness and contrast, half of the images erased in part.
+    # Like the best public recipes for FER2013: crops of 0.8 to 1.2 of the image's area, shift,
+    # rotation by 10 degrees, brightness and contrast, a box erased from half of the images.
     "fer": Augment(
         flip=True,
         shift=0.1,
@@ -108,7 +109,7 @@ def register_augmentation(name: str, augmentation: Augment | Augmentation) -> No
 
 
 def find_augmentation(name: str) -> Augment | Augmentation:
-    """Returns a preset or a registered function by name; raises `UserError` where there is none."""
+    """Returns a preset or a registered function by name; raises `UserError` if there is none."""
     return find("augment", name, AUGMENTS)
 
 
@@ -134,7 +135,7 @@ def draw(augment: Augment, key: jax.Array, index: jax.Array, shape: tuple[int, .
     return Draw(
         draw_geometry(augment, key, index, shape),
         _draw_colour(augment, key, index),
-        _each(lambda key: _box(augment, key), key, index) if augment.erase else None,
+        _for_each_image(lambda key: _box(augment, key), key, index) if augment.erase else None,
     )
 
 
@@ -146,7 +147,7 @@ def draw_geometry(
     if not (augment.flip or augment.shift or augment.rotation or has_window):
         return None
 
-    def one(key: jax.Array) -> Geometry:
+    def geometry_of_image(key: jax.Array) -> Geometry:
         flip_key, shift_key = jax.random.split(key)
         flip = jax.random.bernoulli(flip_key) & augment.flip
         side = jnp.array(shape)
@@ -161,11 +162,11 @@ def draw_geometry(
             geometry = geometry._replace(rotation=angle)
         return geometry
 
-    return _each(one, key, index)
+    return _for_each_image(geometry_of_image, key, index)
 
 
-def _each(draw_one: Callable[[jax.Array], T], key: jax.Array, index: jax.Array) -> T:
-    """Returns `draw_one` applied to the key of each image."""
+def _for_each_image(draw_one: Callable[[jax.Array], T], key: jax.Array, index: jax.Array) -> T:
+    """Returns the results of `draw_one` for the key of each image, stacked."""
     return jax.vmap(lambda index: draw_one(jax.random.fold_in(key, index)))(index)
 
 
@@ -201,13 +202,13 @@ def _draw_colour(augment: Augment, key: jax.Array, index: jax.Array) -> Colour |
     if not (augment.brightness or augment.contrast):
         return None
 
-    def one(key: jax.Array) -> Colour:
+    def colour_of_image(key: jax.Array) -> Colour:
         return Colour(
             1 + _symmetric(key, "brightness", augment.brightness),
             1 + _symmetric(key, "contrast", augment.contrast),
         )
 
-    return _each(one, key, index)
+    return _for_each_image(colour_of_image, key, index)
 
 
 def _box(augment: Augment, key: jax.Array) -> jax.Array:

@@ -1,4 +1,4 @@
-"""Augmented network input of a batch of uint8 images, by a preset or a function of the user's."""
+"""Makes augmented network input from uint8 images, by a preset or a user's own function."""
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +18,8 @@ def augment(
 ) -> jax.Array:
     """Returns augmented network input float32 [B, size, size, channels], on the device.
 
-    Geometry and resize are one resample, then colour, erasing and normalisation. Mixup and cutmix
-    blend targets too and belong to the training step: they are not applied here.
+    Geometry and resize are one resample; colour, erasing and normalisation follow. Mixup and cutmix
+    are not applied here: they blend targets too and belong to the training step.
 
     Args:
       images: uint8 [B, H, W, 1 or 3].
@@ -47,7 +47,7 @@ def augment_and_mix(
     key: jax.Array,
     index: jax.Array,
 ) -> tuple[jax.Array, Mix | None]:
-    """Returns what a training step with this key feeds the network, and how images were blended.
+    """Returns the network input of a training step with this key, and how images were blended.
 
     Args:
       images: uint8 [B, H, W, 1 or 3], a whole batch without padding.
@@ -67,8 +67,8 @@ def augment_and_mix(
     inputs = augment(images, spec, augmentation, key, index)
     if not isinstance(augmentation, Augment):
         return inputs, None
-    whole = jnp.ones(len(index), bool)
+    mask = jnp.ones(len(index), bool)
     mix = draw_mix(
-        augmentation.mixup, augmentation.cutmix, key, jnp.asarray(index), whole, spec.size
+        augmentation.mixup, augmentation.cutmix, key, jnp.asarray(index), mask, spec.size
     )
     return (inputs, None) if mix is None else (jnp.asarray(mix_inputs(inputs, mix)), mix)

@@ -120,7 +120,7 @@ def _reflect(position: jax.Array, source: int) -> jax.Array:
 def _kernel_scale(scale: float, window: jax.Array | None) -> jax.Array | float:
     """Returns the kernel's scale in source pixels, float or [B, 1, 1]; at least 1."""
     widest = max(scale, 1.0)
-    # The number of taps is that of the whole image; a larger window is read with as many.
+    # The number of taps is fixed for the whole image; a larger window has the same number.
     return widest if window is None else jnp.clip(scale * window, 1.0, widest)[:, None, None]
 
 

@@ -52,7 +52,7 @@ def draw_mix(
     # The partner is the next image of the cycle, so no image is its own partner.
     partner = jnp.zeros_like(order).at[order].set(jnp.roll(order, 1))
 
-    def one(index: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def mix_of_image(index: jax.Array) -> tuple[jax.Array, jax.Array]:
         choice_key, share_key, box_key = jax.random.split(jax.random.fold_in(key, index), 3)
         probability = float(bool(cutmix)) / (bool(mixup) + bool(cutmix))
         use_cutmix = jax.random.bernoulli(choice_key, probability)
@@ -63,7 +63,7 @@ def draw_mix(
         # An integer count: the last bit of a float sum depends on how the batch is sharded.
         return weight, jnp.where(use_cutmix, outside.sum().astype(share.dtype) / size**2, share)
 
-    weight, share = jax.vmap(one)(index)
+    weight, share = jax.vmap(mix_of_image)(index)
     mixed = mask & mask[partner]
     return Mix(partner, jnp.where(mixed[:, None, None], weight, 1), jnp.where(mixed, share, 1))
 

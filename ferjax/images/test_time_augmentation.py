@@ -83,10 +83,10 @@ def averaged(
     if tta == "none":
         return logits_of(network_input(images, spec))
 
-    def one(view: Geometry) -> jax.Array:
+    def log_softmax_of_view(view: Geometry) -> jax.Array:
         view = jax.tree.map(lambda part: part[None], view)
         return jax.nn.log_softmax(logits_of(network_input(images, spec, view)))
 
     # One view at a time: the network is compiled once and needs the memory of one view.
-    views = jax.lax.map(one, geometry)
+    views = jax.lax.map(log_softmax_of_view, geometry)
     return jax.nn.logsumexp(views, axis=0) - jnp.log(len(views)).astype(views.dtype)

@@ -100,5 +100,5 @@ def stroke(
     t = along * (1.0 / length)
     rise = 1.0 - t * t
     slope = t * (2.0 * bend / length)
-    from_line = np.abs(across - bend * rise) / np.sqrt(1.0 + slope * slope)
-    return np.maximum(from_line - width * (0.35 + 0.65 * rise), np.abs(along) - length)
+    distance_from_line = np.abs(across - bend * rise) / np.sqrt(1.0 + slope * slope)
+    return np.maximum(distance_from_line - width * (0.35 + 0.65 * rise), np.abs(along) - length)

@@ -40,11 +40,11 @@ def _choose_colours(face: Face) -> Colours:
 
 
 def _draw_background(face: Face, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    one = palette(BACKGROUNDS, face["background"])
-    other = palette(BACKGROUNDS, (face["background"] * 7.3) % 1)
+    first_colour = palette(BACKGROUNDS, face["background"])
+    second_colour = palette(BACKGROUNDS, (face["background"] * 7.3) % 1)
     angle = face["background_angle"]
     ramp = 0.5 + 0.5 * (x * np.cos(angle) + y * np.sin(angle))
-    image = one + (ramp * 0.55)[:, None] * (other - one)
+    image = first_colour + (ramp * 0.55)[:, None] * (second_colour - first_colour)
     halo = spot(x - 0.5 * np.sin(3 * angle), y + 0.4, 1.3, 1.3)
     return image + 0.12 * halo[:, None]
 
@@ -132,7 +132,7 @@ def _draw_front_hair_and_cap(
     grid: FaceGrid,
     x: np.ndarray,
     y: np.ndarray,
-    mass: np.ndarray,
+    hair_distance: np.ndarray,
     outline: np.ndarray,
 ) -> np.ndarray:
     from_parting = x - face["hair_part"]
@@ -142,7 +142,7 @@ def _draw_front_hair_and_cap(
         - face["sweep"] * np.exp(-np.abs(from_parting) * 5)
         + _curl_offset(face, y, x)
     )
-    front = np.maximum(mass, np.minimum(y - line, face["head_width"] * 0.93 - np.abs(x)))
+    front = np.maximum(hair_distance, np.minimum(y - line, face["head_width"] * 0.93 - np.abs(x)))
     # Shaved hair is a tint of the skull and does not extend beyond it.
     shaved = face["volume"] == 0
     front = np.where(shaved, np.maximum(front, outline), front)
@@ -198,9 +198,11 @@ def render(face: Face, noise: np.ndarray) -> np.ndarray:
     grid = FaceGrid(face_x, face_y, np.abs(face_x), np.sign(face_x), pixel)
     colours = _choose_colours(face)
     outline, u, v = _head_outline(face, x, y)
-    mass = _hair_distance(face, x, y)
+    hair_distance = _hair_distance(face, x, y)
     image = _draw_background(face, across, down)
-    image = over(image, colours.hair * 0.72, cover(mass, pixel) * where_float32(face["volume"] > 0))
+    image = over(
+        image, colours.hair * 0.72, cover(hair_distance, pixel) * where_float32(face["volume"] > 0)
+    )
     image = _draw_shoulders_and_neck(
         image, face, colours, shifted_x * 0.9 + x * 0.1, shifted_y, grid
     )
@@ -212,7 +214,7 @@ def render(face: Face, noise: np.ndarray) -> np.ndarray:
     image = features.draw_nose(image, grid, face, colours)
     image = features.draw_mouth(image, grid, face, colours)
     image = features.draw_eyes(image, grid, face, colours)
-    image = _draw_front_hair_and_cap(image, face, colours, grid, x, y, mass, outline)
+    image = _draw_front_hair_and_cap(image, face, colours, grid, x, y, hair_distance, outline)
     image = features.draw_brows(image, grid, face, colours)
     image = features.draw_glasses(image, grid, face, colours)
     image = _apply_light(image, face, noise, u, v)

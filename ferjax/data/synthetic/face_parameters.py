@@ -9,7 +9,7 @@ import numpy as np
 from ferjax.data.synthetic.action_units import COMBINATIONS, MOVES, action_units, displacements
 from ferjax.emotions import EMOTIONS
 
-# Uniform ranges of what identifies a person. Lengths are in half image widths, y points down.
+# Uniform ranges of the parameters of a person. Lengths are in half image widths, y points down.
 PERSON: dict[str, tuple[float, float]] = {
     "head_width": (0.53, 0.64),
     "head_top": (0.70, 0.78),
@@ -44,7 +44,7 @@ PERSON: dict[str, tuple[float, float]] = {
     "clothes": (0.0, 1.0),
 }
 
-# Uniform ranges of what differs between two photographs of a person.
+# Uniform ranges of the parameters that differ between two photographs of a person.
 SHOT: dict[str, tuple[float, float]] = {
     "rotation": (-0.35, 0.35),
     "shift_x": (-0.06, 0.06),
@@ -105,7 +105,7 @@ _NEUTRAL_PARTS = {
 
 
 def face_generator(seed: int, identity: int, stream: int) -> np.random.Generator:
-    """Returns the random generator of a face: stream 0 is the person, two follow per emotion."""
+    """Returns the random generator of a face: stream 0 for the person, then two per emotion."""
     key = np.array([seed, identity], np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, stream]))
 
@@ -142,8 +142,9 @@ def sample_faces(labels: np.ndarray, identities: np.ndarray, seed: int) -> dict[
       seed: seed of the whole data set, 0 or more.
 
     Returns:
-      Float32 [B, 1, 1] each: `PERSON`, `SHOT`, the hair, and the parts of the face after the
-      action units have moved them. Values that both set are added (`nose_y`, `mouth_width`, ...).
+      Float32 [B, 1, 1] each: `PERSON`, `SHOT`, the hair, and the parts of the face after the action
+      units have moved them. If person and action units set the same parameter (`nose_y`,
+      `mouth_width`, ...), their values are added.
     """
     pairs = list(zip(identities.tolist(), labels.tolist(), strict=True))
     person = _scale_to_ranges(

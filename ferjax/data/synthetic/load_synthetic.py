@@ -67,21 +67,23 @@ def render_faces(
 
 
 def _face_reader(
-    labels: np.ndarray, first: int, size: int, seed: int
+    labels: np.ndarray, first_identity: int, size: int, seed: int
 ) -> Callable[[np.ndarray], np.ndarray]:
     def read(indices: np.ndarray) -> np.ndarray:
         indices = np.asarray(indices, np.int64)
-        return render_faces(labels[indices], first + indices, size, seed)
+        return render_faces(labels[indices], first_identity + indices, size, seed)
 
     return read
 
 
 def _make_split(name: str, count: int, size: int, num_classes: int, seed: int) -> Split:
-    first = _FIRST_IDENTITY[name]
-    order = np.random.default_rng([seed, first])
-    labels = order.permutation(np.arange(count, dtype=np.int32) % num_classes)
+    first_identity = _FIRST_IDENTITY[name]
+    generator = np.random.default_rng([seed, first_identity])
+    labels = generator.permutation(np.arange(count, dtype=np.int32) % num_classes)
     ids = tuple(f"synthetic/{name}/{i:05d}" for i in range(count))
-    return Split(name, labels, ids, (size, size, 3), _face_reader(labels, first, size, seed))
+    return Split(
+        name, labels, ids, (size, size, 3), _face_reader(labels, first_identity, size, seed)
+    )
 
 
 def load(

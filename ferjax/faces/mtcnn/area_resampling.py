@@ -17,7 +17,8 @@ def summed_area(image: np.ndarray) -> np.ndarray:
       image: uint8 [H, W, C].
     """
     height, width, channels = image.shape
-    # Channel by channel and row by row, NumPy adds neighbours in memory: four times as fast.
+    # Channel by channel and row by row, NumPy adds neighbours in memory, which is four times as
+    # fast.
     table = np.zeros((channels, height + 1, width + 1), np.uint32)
     planes = np.ascontiguousarray(image.transpose(2, 0, 1))
     np.cumsum(planes, axis=2, dtype=np.uint32, out=table[:, 1:, 1:])
@@ -40,10 +41,10 @@ def resample_crops(table: np.ndarray, crops: np.ndarray, height: int, width: int
     y0, y1 = _cells(top, bottom, height)
     x0, x1 = _cells(left, right, width)
 
-    def at(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    def table_at(y: np.ndarray, x: np.ndarray) -> np.ndarray:
         return table[y[:, :, None], x[:, None, :]]
 
-    sums = at(y1, x1) - at(y0, x1) - at(y1, x0) + at(y0, x0)
+    sums = table_at(y1, x1) - table_at(y0, x1) - table_at(y1, x0) + table_at(y0, x0)
     pixels = (y1 - y0)[:, :, None, None] * (x1 - x0)[:, None, :, None]
     return sums.astype(np.float32) / pixels.astype(np.float32)
 

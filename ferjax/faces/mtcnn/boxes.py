@@ -19,14 +19,14 @@ def strongest(
     area = (right - left + extent) * (bottom - top + extent)
     order, kept = np.argsort(-scores, kind="stable"), []
     while order.size:
-        first, others = order[0], order[1:]
-        kept.append(first)
-        width = np.minimum(right[first], right[others]) - np.maximum(left[first], left[others])
-        height = np.minimum(bottom[first], bottom[others]) - np.maximum(top[first], top[others])
-        common = (width + extent).clip(0) * (height + extent).clip(0)
-        smaller = np.minimum(area[first], area[others])
-        whole = smaller if of_smaller else area[first] + area[others] - common
-        order = others[common <= limit * whole]
+        best, others = order[0], order[1:]
+        kept.append(best)
+        width = np.minimum(right[best], right[others]) - np.maximum(left[best], left[others])
+        height = np.minimum(bottom[best], bottom[others]) - np.maximum(top[best], top[others])
+        intersection = (width + extent).clip(0) * (height + extent).clip(0)
+        smaller = np.minimum(area[best], area[others])
+        reference_area = smaller if of_smaller else area[best] + area[others] - intersection
+        order = others[intersection <= limit * reference_area]
     return np.array(kept, int)
 
 
@@ -36,7 +36,7 @@ def moved(boxes: np.ndarray, offsets: np.ndarray, extent: float = 1.0) -> np.nda
     Args:
       boxes: float [N, 4].
       offsets: float [N, 4].
-      extent: added to width and height: 1 where sides count both end pixels.
+      extent: added to width and height: 1 if sides count both end pixels.
     """
     sides = boxes[:, 2:] - boxes[:, :2] + extent
     return boxes + offsets * np.tile(sides, 2)
@@ -53,10 +53,10 @@ def squared(boxes: np.ndarray) -> np.ndarray:
 def inside(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
     """Returns int [N, 4], the whole pixels of boxes in an image; some may be empty.
 
-    Corners count from 1, as in the first implementation: the left and upper side lies a pixel
+    Corners count from 1, as in the first implementation: the left and upper sides are one pixel
     before the truncated number.
     """
-    whole = np.trunc(boxes).astype(int)
-    first = whole[:, :2].clip(1) - 1
-    end = np.minimum(whole[:, 2:], [width, height])
+    truncated = np.trunc(boxes).astype(int)
+    first = truncated[:, :2].clip(1) - 1
+    end = np.minimum(truncated[:, 2:], [width, height])
     return np.concatenate([first, end], 1)

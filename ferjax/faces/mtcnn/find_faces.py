@@ -20,10 +20,11 @@ from ferjax.runtime.sharding import compiled_forward
 
 # Least probability of a face after each network.
 THRESHOLDS = (0.6, 0.7, 0.7)
-# Side of the window of the first network, and the ratio of one scale to the one before.
+# Side of the window of the first network, and the ratio of each scale to the previous one.
 _WINDOW, _FACTOR = 12, 0.709
-# The first network sees tiles: an image of any size is a number of them, so that only their number
-# decides what is compiled. A tile has 32 windows a side; the next one begins 64 pixels further.
+# The first network gets tiles of one size: an image of any size is cut into tiles, so that only
+# their number decides what is compiled. A tile has 32 windows a side; the next one begins 64 pixels
+# further.
 _TILE, _TILE_STEP = 74, 64
 _MOST_TILES, _MOST_CROPS = 32, 64
 
@@ -52,7 +53,7 @@ class Level:
       scale: its size over that of the image.
       size: (height, width) in pixels.
       corners: (row, column) of the first pixel of each tile.
-      tiles: float32 [N, S, S, 3], and int32 [N] twice: how many rows and columns of each are real.
+      tiles: float32 [N, S, S, 3], and how many rows and columns of each are no padding, int32 [N].
     """
 
     scale: float
@@ -65,7 +66,7 @@ def find_faces(parameters: Parameters, image: np.ndarray, smallest: int = 20) ->
     """Returns the faces of an image.
 
     Args:
-      parameters: of the three networks.
+      parameters: the parameters of the three networks.
       image: uint8 [H, W, 3], RGB.
       smallest: least side of a face in pixels, at least 12.
     """
@@ -92,22 +93,22 @@ def find_faces(parameters: Parameters, image: np.ndarray, smallest: int = 20) ->
 
 
 def _proposals(parameters: Parameters, table: np.ndarray, smallest: int) -> np.ndarray:
-    """Returns float32 [N, 4], squares that the first network takes for faces at any scale."""
-    found, waiting = [], list[Level]()
+    """Returns float32 [N, 4], squares that the first network detects as faces at any scale."""
+    proposals, waiting_levels = [], list[Level]()
     for scale in _scales(table, smallest):
-        waiting.append(_level(table, scale))
-        # Scales of a few tiles are seen in one call; those of a large photograph one by one.
-        if sum(len(level.corners) for level in waiting) >= _MOST_TILES:
-            found += _boxes_of_levels(parameters, waiting)
-            waiting = []
-    found += _boxes_of_levels(parameters, waiting)
-    boxes, scores, offsets = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        waiting_levels.append(_level(table, scale))
+        # Scales with few tiles share one call; the scales of a large photograph have one each.
+        if sum(len(level.corners) for level in waiting_levels) >= _MOST_TILES:
+            proposals += _boxes_of_levels(parameters, waiting_levels)
+            waiting_levels = []
+    proposals += _boxes_of_levels(parameters, waiting_levels)
+    boxes, scores, offsets = (np.concatenate(parts) for parts in zip(*proposals, strict=True))
     kept = strongest(boxes, scores, 0.7)
     return squared(moved(boxes[kept], offsets[kept], extent=0))
 
 
 def _scales(table: np.ndarray, smallest: int) -> Iterator[float]:
-    """Yields the scales of the pyramid; the first at least, so that a small image has one too."""
+    """Yields the scales of the pyramid; at least the first, also for a small image."""
     scale = _WINDOW / smallest
     shorter = (min(table.shape[:2]) - 1) * scale
     yield scale
@@ -119,16 +120,16 @@ def _scales(table: np.ndarray, smallest: int) -> Iterator[float]:
 def _level(table: np.ndarray, scale: float) -> Level:
     """Returns the image at one scale."""
     height, width = (int(n * scale + 1) for n in (table.shape[0] - 1, table.shape[1] - 1))
-    whole = np.array([[0, 0, table.shape[1] - 1, table.shape[0] - 1]])
-    image = resample_crops(table, whole, height, width)[0]
-    corners = [(y, x) for y in _firsts(height) for x in _firsts(width)]
+    whole_image = np.array([[0, 0, table.shape[1] - 1, table.shape[0] - 1]])
+    image = resample_crops(table, whole_image, height, width)[0]
+    corners = [(y, x) for y in _tile_starts(height) for x in _tile_starts(width)]
     return Level(scale, (height, width), corners, _tiles(image, corners))
 
 
 def _boxes_of_levels(
     parameters: Parameters, levels: Sequence[Level]
 ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Returns what `_boxes_of_level` returns, for each of some scales of an image."""
+    """Returns the result of `_boxes_of_level` for each of several scales of an image."""
     if not levels:
         return []
     parts = zip(*(level.tiles for level in levels), strict=True)
@@ -152,15 +153,15 @@ def _boxes_of_level(
     tile, row, column = np.nonzero(scores >= THRESHOLDS[0])
     y, x = np.array(level.corners)[tile].T + 2 * np.stack([row, column])
     inside_image = (y // 2 < (height - 9) // 2) & (x // 2 < (width - 9) // 2)
-    at = tile[inside_image], row[inside_image], column[inside_image]
+    window_index = tile[inside_image], row[inside_image], column[inside_image]
     first = np.stack([x, y], 1)[inside_image].astype(np.float32) + 1
     corners_in_image = np.concatenate([first, first + _WINDOW - 1], 1) / np.float32(scale)
     boxes = np.floor(corners_in_image)
-    kept = strongest(boxes, scores[at], 0.5)
-    return boxes[kept], scores[at][kept], offsets[at][kept]
+    kept = strongest(boxes, scores[window_index], 0.5)
+    return boxes[kept], scores[window_index][kept], offsets[window_index][kept]
 
 
-def _firsts(length: int) -> range:
+def _tile_starts(length: int) -> range:
     """Returns the first rows, or columns, of the tiles of an image."""
     return range(0, max(length - 10, 1), _TILE_STEP)
 
@@ -168,14 +169,14 @@ def _firsts(length: int) -> range:
 def _tiles(
     image: np.ndarray, corners: list[tuple[int, int]]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns tiles float32 [N, S, S, 3], and how many rows and columns of each are real."""
+    """Returns tiles float32 [N, S, S, 3], and how many rows and columns of each are no padding."""
     tiles = np.zeros((len(corners), _TILE, _TILE, 3), np.float32)
-    real = np.zeros((2, len(corners)), np.int32)
+    real_sizes = np.zeros((2, len(corners)), np.int32)
     for number, (y, x) in enumerate(corners):
         part = image[y : y + _TILE, x : x + _TILE]
         tiles[number, : part.shape[0], : part.shape[1]] = part
-        real[:, number] = part.shape[:2]
-    return tiles, real[0], real[1]
+        real_sizes[:, number] = part.shape[:2]
+    return tiles, real_sizes[0], real_sizes[1]
 
 
 def _crops(table: np.ndarray, boxes: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
@@ -191,16 +192,16 @@ def _in_batches(
     images: np.ndarray,
     *sizes: np.ndarray,
 ) -> tuple[np.ndarray, ...]:
-    """Returns what a network says of each row; batches are padded to a power of two."""
-    most = _MOST_TILES if sizes else _MOST_CROPS
-    inputs, rows, found = (images, *sizes), len(images), []
-    for start in range(0, max(rows, 1), most):
-        batch = [array[start : start + most] for array in inputs]
+    """Returns the outputs of a network for all rows; batches are padded to a power of two."""
+    batch_size = _MOST_TILES if sizes else _MOST_CROPS
+    inputs, rows, batch_outputs = (images, *sizes), len(images), []
+    for start in range(0, max(rows, 1), batch_size):
+        batch = [array[start : start + batch_size] for array in inputs]
         size = 1 << max(len(batch[0]) - 1, 0).bit_length()
         padded = [np.pad(a, [(0, size - len(a))] + [(0, 0)] * (a.ndim - 1)) for a in batch]
         outputs = _compiled(network)(parameters, *padded)
-        found.append([np.asarray(output)[: len(batch[0])] for output in outputs])
-    return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
+        batch_outputs.append([np.asarray(output)[: len(batch[0])] for output in outputs])
+    return tuple(np.concatenate(parts) for parts in zip(*batch_outputs, strict=True))
 
 
 def compile_every_size(parameters: Parameters) -> None:
@@ -219,12 +220,12 @@ def compile_every_size(parameters: Parameters) -> None:
 
 @functools.cache
 def _compiled(network: Callable[..., tuple[jax.Array, ...]]) -> Callable[..., Any]:
-    """Returns a network jitted; not at import, which must not start a JAX backend."""
+    """Returns the jitted network; not made at import, which must not start a JAX backend."""
     return compiled_forward(network)
 
 
 def _scaled(images: Any) -> jax.Array:
-    """Returns pixels 0 to 255 as the networks want them, -1 to 1."""
+    """Returns pixels 0 to 255 scaled to -1 to 1, the input range of the networks."""
     return (jnp.asarray(images) - 127.5) / 128
 
 

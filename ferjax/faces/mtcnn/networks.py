@@ -9,25 +9,26 @@ from jax import lax
 # Flat path, such as `pnet/conv1/kernel` → array. Convolutions are [height, width, in, out].
 Parameters = Mapping[str, jax.Array]
 
-# Less than any activation of the first layer: the maximum over a window ignores it.
+# Less than any activation of the first layer, so that the maximum over a window ignores it.
 _OUTSIDE = -1e4
 
 
 def propose(
     parameters: Parameters, images: jax.Array, rows: jax.Array, columns: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Returns what the first network says of every 12x12 window, two pixels apart.
+    """Returns the outputs of the first network for every 12x12 window, two pixels apart.
 
     Args:
-      parameters: of all networks.
+      parameters: the parameters of all networks.
       images: float [N, S, S, 3], S even, values -1 to 1.
       rows: int [N], how many rows of each image are real; the others are padding.
-      columns: int [N], likewise.
+      columns: int [N], how many columns are real.
 
     Returns:
       Probabilities of a face, float [N, P, P] with P = (S - 10) / 2, and offsets of the box,
-      float [N, P, P, 4], in sides of the window. Only (rows - 9) // 2 rows of windows and as many
-      columns are real: the last one may reach one pixel beyond the image.
+      float [N, P, P, 4], in sides of the window. Only (rows - 9) // 2 rows and
+      (columns - 9) // 2 columns of windows are real; the last one may reach one pixel beyond the
+      image.
     """
     x = _convolution(parameters, "pnet/conv1", images)
     down, right = (
@@ -97,11 +98,11 @@ def _for_channels(values: jax.Array, x: jax.Array) -> jax.Array:
 
 def _max_pool(x: jax.Array, size: int) -> jax.Array:
     """Returns maxima of windows two pixels apart; the last window may reach beyond the image."""
-    beyond = [(0, -(n - size) % 2) for n in x.shape[1:3]]
+    padding = [(0, -(n - size) % 2) for n in x.shape[1:3]]
     window = (1, size, size, 1)
-    return lax.reduce_window(x, -jnp.inf, lax.max, window, (1, 2, 2, 1), [(0, 0), *beyond, (0, 0)])
+    return lax.reduce_window(x, -jnp.inf, lax.max, window, (1, 2, 2, 1), [(0, 0), *padding, (0, 0)])
 
 
 def _columns_first(x: jax.Array) -> jax.Array:
-    """Flattens maps as the weights' first author did: columns, then rows, then channels."""
+    """Flattens maps in the order of the original weights: columns, then rows, then channels."""
     return x.transpose(0, 2, 1, 3).reshape(len(x), -1)

@@ -1,4 +1,4 @@
-"""The weights of MTCNN that come with ferjax, and how they were converted."""
+"""Loads the weights of MTCNN that come with ferjax; converts them from facenet-pytorch."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +22,7 @@ def from_facenet_pytorch(
     Args:
       states: `pnet`, `rnet` and `onet` → name in the file → array.
     """
-    found = {}
+    parameters = {}
     for network, arrays in states.items():
         for name, array in arrays.items():
             layer, kind = name.rsplit(".", 1)
@@ -30,5 +30,5 @@ def from_facenet_pytorch(
                 kind = "slope"
             elif kind == "weight":
                 kind, array = "kernel", array.transpose(*range(2, array.ndim), 1, 0)
-            found[f"{network}/{layer}/{kind}"] = np.ascontiguousarray(array, np.float32)
-    return found
+            parameters[f"{network}/{layer}/{kind}"] = np.ascontiguousarray(array, np.float32)
+    return parameters
