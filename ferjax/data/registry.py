@@ -38,7 +38,7 @@ def register_dataset(
       load: (path or None, *, storage_size, on_bad_image, val_fraction, split_seed, **options) →
         `DatasetBundle`; `**_` takes the arguments that it does not need. `bundle_from_arrays` makes
         a `DatasetBundle`. With `val_fraction` 0 the data are only evaluated, and no val is cut.
-      layouts: what it recognises on disk, in words, for messages.
+      layouts: descriptions of the layouts on disk that it recognises, for messages.
       source: where to get it, for messages.
       options: fields of `TrainConfig` that `load` takes too, for instance `num_classes`.
       on_disk: whether it is read from `--data_dir`; else `load` is called with None.

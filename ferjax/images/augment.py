@@ -95,7 +95,7 @@ AUGMENTS: dict[str, Augment] = {
 
 
 def register_augmentation(name: str, augmentation: Augment | Augmentation) -> None:
-    """Adds a preset, or a function on image batches, of the user's own for `--augment=NAME`.
+    """Adds a user's own preset, or function on image batches, for `--augment=NAME`.
 
     A function (key, images uint8 [B, H, W, C], index int32 [B]) → images of the same shape, uint8
     or float in [0, 255], runs on the device inside the training step, before resize and

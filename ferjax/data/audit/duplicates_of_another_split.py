@@ -20,9 +20,9 @@ def duplicates_across(a: Split, b: Split) -> tuple[np.ndarray, np.ndarray]:
     Returns:
       Ascending int64 positions in `a`, and in `b`.
     """
-    first, second = compute_pixel_statistics(a), compute_pixel_statistics(b)
+    statistics_a, statistics_b = compute_pixel_statistics(a), compute_pixel_statistics(b)
     hashes, mirrored, thumbnails = (
-        np.concatenate([getattr(part, name) for part in (first, second)])
+        np.concatenate([getattr(part, name) for part in (statistics_a, statistics_b)])
         for name in ("hashes", "mirrored", "thumbnails")
     )
     thumbnails = thumbnails.astype(np.float32)
@@ -30,15 +30,15 @@ def duplicates_across(a: Split, b: Split) -> tuple[np.ndarray, np.ndarray]:
         [
             find_near_pairs(hashes, thumbnails),
             find_mirrored_pairs(hashes, mirrored, thumbnails),
-            _identical_pairs(first, second),
+            _identical_pairs(statistics_a, statistics_b),
         ]
     )
-    count = len(first.positions)
+    count = len(statistics_a.positions)
     # Positions ascend within a pair, so the image of `a` comes first.
     cross_pairs = pairs[(pairs[:, 0] < count) & (pairs[:, 1] >= count)]
     return (
-        first.positions[np.unique(cross_pairs[:, 0])],
-        second.positions[np.unique(cross_pairs[:, 1]) - count],
+        statistics_a.positions[np.unique(cross_pairs[:, 0])],
+        statistics_b.positions[np.unique(cross_pairs[:, 1]) - count],
     )
 
 

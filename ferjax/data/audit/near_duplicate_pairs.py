@@ -35,11 +35,11 @@ def find_near_pairs(
     """
     usable = np.flatnonzero(thumbnails.std(axis=1) >= _PLAIN)
     pairs = usable[close_pairs(hashes[usable], distance)]
-    kept = [
+    near_pairs = [
         part[_correlations(thumbnails[part[:, 0]], thumbnails[part[:, 1]]) >= correlation]
         for part in np.array_split(pairs, max(1, -(-len(pairs) // _CHUNK)))
     ]
-    return np.concatenate(kept)
+    return np.concatenate(near_pairs)
 
 
 def find_mirrored_pairs(
@@ -49,7 +49,7 @@ def find_mirrored_pairs(
     distance: int = DISTANCE,
     correlation: float = CORRELATION,
 ) -> np.ndarray:
-    """Returns the pairs of images of which one is nearly the mirror image of the other.
+    """Returns the pairs of images that are nearly mirror images of each other.
 
     A symmetric image is not a copy of itself. Two images that are more similar unmirrored than
     mirrored are not mirrored duplicates, because faces are nearly symmetric.
@@ -99,14 +99,14 @@ def close_pairs(hashes: np.ndarray, distance: int, others: np.ndarray | None = N
             rows, columns = bands[key], other_bands[key]
             if others is None and len(rows) == 1:
                 continue
-            values = (hashes if others is None else others)[columns]
+            column_hashes = (hashes if others is None else others)[columns]
             step = max(1, _CHUNK // len(columns))
             for start in range(0, len(rows), step):
-                part = rows[start : start + step]
-                near = np.bitwise_count(hashes[part][:, None] ^ values) <= distance
+                row_part = rows[start : start + step]
+                near = np.bitwise_count(hashes[row_part][:, None] ^ column_hashes) <= distance
                 # Few pairs are near, and then np.flatnonzero is 20 times as fast as np.nonzero.
                 row, column = np.divmod(np.flatnonzero(near), len(columns))
-                pairs = np.stack([part[row], columns[column]], axis=1)
+                pairs = np.stack([row_part[row], columns[column]], axis=1)
                 pair_blocks.append(
                     pairs if others is not None else pairs[pairs[:, 0] < pairs[:, 1]]
                 )

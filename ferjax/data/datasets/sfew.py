@@ -27,7 +27,7 @@ from ferjax.errors import UserError
 _CLASSES = ordered_classes(
     ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
 )
-_NAMED = {name: name for name in _CLASSES}
+_CLASS_OF_FOLDER = {name: name for name in _CLASSES}
 _ROOTS = (".", "SFEW", "SFEW_2", "SFEW_2.0", "SFEW2.0")
 # Where the class folders of a split S may be. Aligned faces come first, as all papers use them.
 _ALIGNED = (
@@ -144,7 +144,7 @@ def _load_pool(root: Path, folders: dict[str, Path], storage_size: int, on_bad_i
     entries = [
         (name, path)
         for folder in folders.values()
-        for name, paths in class_folders(folder, _NAMED).items()
+        for name, paths in class_folders(folder, _CLASS_OF_FOLDER).items()
         for path in paths
     ]
     labels = np.array([_CLASSES.index(name) for name, _ in entries])
@@ -165,7 +165,9 @@ def _find_class_folders(root: Path, source: str, patterns: tuple[str, ...]) -> P
 def _has_classes(folder: Path) -> bool:
     if not folder.is_dir():
         return False
-    return any(e.is_dir() and canonical_name(e.name) in _NAMED for e in visible_entries(folder))
+    return any(
+        e.is_dir() and canonical_name(e.name) in _CLASS_OF_FOLDER for e in visible_entries(folder)
+    )
 
 
 def _unlabelled_test_note(root: Path) -> tuple[str, ...]:

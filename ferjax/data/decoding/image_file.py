@@ -216,7 +216,7 @@ def read_unresized(path: Path) -> np.ndarray:
 def image_header(path: Path) -> tuple[int, int, int]:
     """Returns (H, W, channels) of an upright image file without decoding its pixels.
 
-    Channels are those of the file: 1 for grey files, 3 for all others.
+    The number of channels is 1 for grey files and 3 for all others.
 
     Raises:
       UserError: the file is missing, empty or not an image.

@@ -73,8 +73,8 @@ def _read_batches(split: Split, batches: Sequence[_BatchRows]) -> list[dict[str,
 class TrainBatches:
     """Training batches: element i is the batch of step i and depends only on (seed, i).
 
-    Each epoch has another permutation. The remainder that does not fill a batch is left out of that
-    epoch; in the next epoch other images are left out.
+    Each epoch has a different permutation. The remainder that does not fill a batch is left out of
+    that epoch; in the next epoch other images are left out.
 
     Attributes:
       split: the training split.

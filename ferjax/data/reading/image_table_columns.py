@@ -42,7 +42,7 @@ class Listing:
     Attributes:
       root: the folder that the names are relative to.
       names: file names of the images.
-      columns: `label` always, `split` and `subject` where they are given.
+      columns: `label` always, `split` and `subject` if they are given.
       notes: remarks for the report.
     """
 

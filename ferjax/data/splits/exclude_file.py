@@ -102,14 +102,14 @@ def without_listed(
         if not len(split):
             raise UserError(f"{path}: it leaves no image of {name}. Leave some in.")
     note = f"{len(left_out):,} images left out by {EXCLUDE}"
-    kept = replace(bundle, splits=splits, notes=(*bundle.notes, note))
-    kept = _without_emptied_classes(bundle, kept, path)
-    if len(kept.classes) < 2 <= len(bundle.classes) and not judged:
+    remaining = replace(bundle, splits=splits, notes=(*bundle.notes, note))
+    remaining = _without_emptied_classes(bundle, remaining, path)
+    if len(remaining.classes) < 2 <= len(bundle.classes) and not judged:
         raise UserError(
-            f"{path}: it leaves one class only, {', '.join(kept.classes)}; expected two or more."
-            " Leave some images of another class in."
+            f"{path}: it leaves one class only, {', '.join(remaining.classes)}; expected two or"
+            " more. Leave some images of another class in."
         )
-    return kept
+    return remaining
 
 
 def _without_emptied_classes(

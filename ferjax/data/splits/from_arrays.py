@@ -59,8 +59,8 @@ def bundle_from_arrays(
     Args:
       classes: names of the labels, in the order of their numbers.
       train: images and labels, as in `split_from_arrays`.
-      val: likewise, or None.
-      test: likewise, or None.
+      val: images and labels of val, or None.
+      test: images and labels of test, or None.
       val_fraction: share of train that becomes `val` if no val is given; 0: no val is cut.
       split_seed: seed of that cut.
       layout: description of the source of the images, for the report.

@@ -34,33 +34,38 @@ def as_recorded(record: SplitRecord, bundle: DatasetBundle) -> DatasetBundle:
             for search_key in _search_keys(name, *key):
                 places.setdefault(search_key, (name, position))
     splits, notes, used_places = {}, [], set()
-    for name, part in record.splits.items():
+    for name, recorded in record.splits.items():
         rows, found_places = [], []
-        for row, key in enumerate(_keys(part.ids, part.contents)):
+        for row, key in enumerate(_keys(recorded.ids, recorded.contents)):
             place = next((places[k] for k in _search_keys(name, *key) if k in places), None)
             if place is not None:
                 rows.append(row)
                 found_places.append(place)
         if not rows:
             raise UserError(
-                f"none of the {len(part):,} {name} images of the run is in the data any more (first"
-                f" {part.ids[0]}). Give the data as they were; --split and --data_dir judge others."
+                f"none of the {len(recorded):,} {name} images of the run is in the data any more"
+                f" (first {recorded.ids[0]}). Give the data as they were; --split and --data_dir"
+                " judge others."
             )
-        ids = tuple(part.ids[row] for row in rows)
-        kept = RecordedSplit(
-            ids, part.labels[rows], part.contents[rows], part.targets[rows], part.source
+        ids = tuple(recorded.ids[row] for row in rows)
+        remaining = RecordedSplit(
+            ids,
+            recorded.labels[rows],
+            recorded.contents[rows],
+            recorded.targets[rows],
+            recorded.source,
         )
         split = _gather(bundle, found_places, name)
         used_places |= set(found_places)
-        notes += _changes(name, len(part), kept, record.classes, split, bundle.classes)
+        notes += _changes(name, len(recorded), remaining, record.classes, split, bundle.classes)
         # Keeps the labels that the run learned; the class list of the data may have changed.
-        splits[name] = replace(split, labels=kept.labels)
+        splits[name] = replace(split, labels=remaining.labels)
     if unused := sum(map(len, bundle.splits.values())) - len(used_places):
         notes.append(
             f"{unused:,} images of the data are in no split of the run (added since, or left out by"
             " --limit): they are not judged here"
         )
-    sources = {name: part.source for name, part in record.splits.items()}
+    sources = {name: recorded.source for name, recorded in record.splits.items()}
     notes = (*bundle.notes, *notes)
     return replace(bundle, splits=splits, classes=record.classes, sources=sources, notes=notes)
 
@@ -82,14 +87,14 @@ def recorded_split(
       name: name of a split; the bundle need not have it.
       is_own: whether the data are in the same place as the run's data.
     """
-    part = record.splits.get(name)
-    if part is None:
+    recorded = record.splits.get(name)
+    if recorded is None:
         return bundle, ()
     keys = {
         split_name: _keys(split.ids, fingerprints(split))
         for split_name, split in bundle.splits.items()
     }
-    recorded_keys, current_keys = _keys(part.ids, part.contents), keys.get(name, [])
+    recorded_keys, current_keys = _keys(recorded.ids, recorded.contents), keys.get(name, [])
     if recorded_keys == current_keys:
         return bundle, ()
     # A reader of the user's own may number the images of each split from 0.
@@ -110,7 +115,9 @@ def recorded_split(
     places = ((key, _look_up(place_of, key, by_name)) for key in recorded_keys)
     found_places = {key: place for key, place in places if place is not None}
     if not found_places:
-        lost = f"none of the {len(part):,} {name} images that the run recorded is there any more"
+        lost = (
+            f"none of the {len(recorded):,} {name} images that the run recorded is there any more"
+        )
         warning = f"{lost}: whether it learned from those judged is not known"
         return bundle, ((warning,) if is_own else ())
     changed = sum(
@@ -127,10 +134,10 @@ def recorded_split(
     notes = [
         f"judged is the {name} that the run recorded, {len(split):,} images; the data as they are"
         " now would be cut otherwise",
-        *_gone(name, len(part), len(found_places)),
+        *_gone(name, len(recorded), len(found_places)),
         *notes,
     ]
-    sources = {**bundle.sources, name: f"{part.source}, as recorded by the run"}
+    sources = {**bundle.sources, name: f"{recorded.source}, as recorded by the run"}
     splits = {**bundle.splits, name: split}
     return replace(bundle, splits=splits, sources=sources), tuple(notes)
 
@@ -187,21 +194,21 @@ def _gone(name: str, recorded_count: int, found_count: int) -> list[str]:
 def _changes(
     name: str,
     recorded_count: int,
-    kept: RecordedSplit,
+    remaining: RecordedSplit,
     classes: Sequence[str],
     split: Split,
     classes_now: Sequence[str],
 ) -> list[str]:
     """Returns notes on images of a split that are gone, relabelled or overwritten."""
-    notes = _gone(name, recorded_count, len(kept))
-    recorded_emotions = np.array(classes)[kept.labels]
+    notes = _gone(name, recorded_count, len(remaining))
+    recorded_emotions = np.array(classes)[remaining.labels]
     current_emotions = np.array(classes_now)[split.labels]
     if relabelled := int((recorded_emotions != current_emotions).sum()):
         notes.append(
             f"{relabelled:,} {name} images have another label now; judged by the run's own"
         )
     contents = fingerprints(split)
-    both_known = (contents > 0) & (kept.contents > 0)
-    if changed := int((both_known & (contents != kept.contents)).sum()):
+    both_known = (contents > 0) & (remaining.contents > 0)
+    if changed := int((both_known & (contents != remaining.contents)).sum()):
         notes.append(f"{changed:,} {name} images have other content now than in the run")
     return notes

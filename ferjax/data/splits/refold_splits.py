@@ -26,13 +26,13 @@ def refold(
     """
     pool = join_splits([bundle.splits["train"], bundle.splits["val"]], "pool")
     splits = fold_splits(pool, fold, folds, val_fraction=val_fraction, seed=seed)
-    cut = "by person" if pool.subjects is not None else f"stratified, split seed {seed}"
+    fold_kind = "by person" if pool.subjects is not None else f"stratified, split seed {seed}"
     # A val that was cut from train goes back to it.
     original, was_cut, _ = bundle.sources["train"].partition(" without the ")
     if not was_cut:
         original = " and ".join(sorted({bundle.sources["train"], bundle.sources["val"]}))
     sources = {
-        name: f"{original}: {text} ({cut})"
+        name: f"{original}: {text} ({fold_kind})"
         for name, text in describe_folds(splits, fold, folds).items()
     }
     notes = tuple(note for note in bundle.notes if note not in bundle.cut_notes)

@@ -198,7 +198,7 @@ def count_trained_on(
       is_own: whether they are in the same place as the run's data.
     """
     train, contents = record.splits["train"], fingerprints(split)
-    seen = np.isin(contents, train.contents[train.contents > 0])
+    is_trained_on = np.isin(contents, train.contents[train.contents > 0])
     if dataset == record.dataset and (is_own or not train.contents.all()):
         names = {
             name
@@ -206,5 +206,5 @@ def count_trained_on(
             if is_own or not content
         }
         by_name = np.array([name in names for name in split.ids], bool)
-        seen |= by_name & (is_own | (contents == 0))
-    return int(seen.sum())
+        is_trained_on |= by_name & (is_own | (contents == 0))
+    return int(is_trained_on.sum())

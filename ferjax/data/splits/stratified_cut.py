@@ -33,7 +33,7 @@ def stratified_cut(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.n
 
 
 def stratified_sample(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Returns ascending int64 positions of `count` images whose class shares are those of `labels`.
+    """Returns ascending int64 positions of `count` images with the class shares of `labels`.
 
     Every class has an image if `count` is at least the number of classes. A smaller sample is part
     of every larger sample with the same seed. If `count` is N or more, all positions are returned.

@@ -58,14 +58,14 @@ def write_journal(path: Path, blocks: list[Block]) -> None:
     sync_folder(path.parent)
 
 
-def missing_rows(blocks: list[Block], total: int, most: int) -> list[tuple[int, int]]:
-    """Returns (first, count) of runs of rows in no block, in order; a run has up to `most` rows."""
+def missing_rows(blocks: list[Block], total: int, max_count: int) -> list[tuple[int, int]]:
+    """Returns (first, count) of runs of rows in no block; a run has at most `max_count` rows."""
     missing = np.ones(total, bool)
     for block in blocks:
         missing[block.rows] = False
     edges = np.flatnonzero(np.diff(missing, prepend=False, append=False)).reshape(-1, 2).tolist()
     return [
-        (first, min(most, stop - first))
+        (first, min(max_count, stop - first))
         for start, stop in edges
-        for first in range(start, stop, most)
+        for first in range(start, stop, max_count)
     ]

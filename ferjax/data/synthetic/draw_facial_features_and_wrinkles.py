@@ -204,12 +204,12 @@ def draw_brows(image: np.ndarray, grid: FaceGrid, face: Face, colours: Colours) 
     outer = face["eye_apart"] + face["eye_width"] * 1.25
     t = (grid.mirrored - inner) / (outer - inner)
     level = face["eye_y"] - face["brow_lift"]
-    first, last = level + 0.01 + face["brow_inner"], level + 0.02 + face["brow_outer"]
+    inner_y, outer_y = level + 0.01 + face["brow_inner"], level + 0.02 + face["brow_outer"]
     # A quadratic Lagrange polynomial through t = 0, 0.5 and 1.
-    middle = level - face["brow_arch"] + face["brow_middle"]
-    bend = 2 * first - 4 * middle + 2 * last
-    tilt = last - first - bend
-    curve, slope = first + t * (tilt + t * bend), (tilt + 2 * t * bend) / (outer - inner)
+    middle_y = level - face["brow_arch"] + face["brow_middle"]
+    bend = 2 * inner_y - 4 * middle_y + 2 * outer_y
+    tilt = outer_y - inner_y - bend
+    curve, slope = inner_y + t * (tilt + t * bend), (tilt + 2 * t * bend) / (outer - inner)
     inside = np.clip(t, 0, 1)
     half = face["brow_width"] * (1.2 - 0.75 * inside) * (1 - 0.7 * (2 * inside - 1) ** 8)
     ends = (np.abs(t - 0.5) - 0.5) * (outer - inner)

@@ -113,14 +113,14 @@ def _draw_beard(
     image: np.ndarray, face: Face, colours: Colours, grid: FaceGrid, outline: np.ndarray
 ) -> np.ndarray:
     has_beard = where_float32((face["beard"] > 0.55) & (face["makeup"] < 0.5))
-    full = face["beard"] > 0.78
+    is_full = face["beard"] > 0.78
     # A full beard starts under the nose and rises in an arc over the cheeks to the ears.
     edge = face["mouth_y"] - 0.11 - 2.2 * np.maximum(grid.mirrored - 0.12, 0) ** 2
-    whole = np.maximum(outline - 0.015, edge - grid.y)
+    full_beard = np.maximum(outline - 0.015, edge - grid.y)
     goatee = np.maximum(
         ellipse(grid.x, grid.y - face["mouth_y"] - 0.12, 0.27, 0.27), outline - 0.01
     )
-    shape = np.where(full, whole, goatee)
+    shape = np.where(is_full, full_beard, goatee)
     density = has_beard * where_float32((face["beard"] * 37) % 1 > 0.5, 0.88, 0.42)
     return over(image, colours.brow, cover(shape, grid.pixel * 1.6) * density)
 

@@ -207,7 +207,7 @@ def _in_batches(
 def compile_every_size(parameters: Parameters) -> None:
     """Compiles the networks for every number of tiles and crops, so that no later image waits."""
     tiles, crops = (
-        [1 << k for k in range(most.bit_length())] for most in (_MOST_TILES, _MOST_CROPS)
+        [1 << k for k in range(limit.bit_length())] for limit in (_MOST_TILES, _MOST_CROPS)
     )
     for count in tiles:
         sizes = np.full(count, _TILE, np.int32)

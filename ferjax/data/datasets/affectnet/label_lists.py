@@ -18,7 +18,7 @@ _CACHED_COLUMNS = ("phase", "img_path", "label")
 # Split folder → how the name of its text list starts. The list of eight classes is tried first,
 # because it contains the seven.
 _TEXT_LISTS = {TRAIN: "train", VAL: "val", "valid_set": "valid"}
-_ENDS = ("_annotations_8class.txt", "_annotations.txt", "_annotations_7class.txt")
+_LIST_ENDINGS = ("_annotations_8class.txt", "_annotations.txt", "_annotations_7class.txt")
 FIRST_RELEASE = {"training.csv": TRAIN, "validation.csv": VAL}
 _FIRST_FOLDERS = ("Manually_Annotated_file_lists", ".")
 _FIRST_IMAGES = (
@@ -33,7 +33,7 @@ def text_lists(root: Path) -> dict[Path, str]:
     """Returns the text lists below `root` and the split of each, one for each split folder."""
     split_of: dict[Path, str] = {}
     for folder, prefix in _TEXT_LISTS.items():
-        paths = (root / folder / f"{prefix}{end}" for end in _ENDS)
+        paths = (root / folder / f"{prefix}{end}" for end in _LIST_ENDINGS)
         if path := next((path for path in paths if path.is_file()), None):
             split_of[path] = SPLIT_FOLDERS[folder]
     return split_of
@@ -112,9 +112,8 @@ def read_first_release(
 ) -> tuple[list[Face], Path, tuple[str, ...]]:
     """Returns the images of training.csv and validation.csv, their folder, and notes.
 
-    Faces are cut out by the columns face_x, face_y, face_width, face_height where the list has
-    them. Where the row of an emotion has no box, the whole picture is the face; a note counts these
-    rows.
+    Faces are cut out by the columns face_x, face_y, face_width, face_height if the list has them.
+    If the row of an emotion has no box, the whole picture is the face; a note counts these rows.
 
     Raises:
       UserError: a column is missing, a bad label or path, or absent images.

@@ -212,7 +212,7 @@ def _count_classes(faces: list[Face]) -> dict[str, dict[str, int]]:
 def _faces_split(
     faces: list[Face], classes: tuple[str, ...], root: Path, storage_size: int, on_bad_image: str
 ) -> Split:
-    """Returns the faces as one split, cut out of their pictures where they have boxes."""
+    """Returns the faces as one split, cut out of their pictures if they have boxes."""
     paths = [face.path for face in faces]
     labels = np.array([classes.index(NUMBERED[face.label]) for face in faces], np.int32)
     names = [path.relative_to(root).as_posix() for path in paths]

@@ -86,11 +86,11 @@ def load(
     if path.is_file():
         pool, usage, notes = read_whole_csv(path)
         layout = f"{path.name} (emotion, pixels, Usage)"
-        notes = (*(f"{path.name} was read, {other} beside it was not" for other in ignored), *notes)
+        notes = (*(f"{path.name} was read, {name} beside it was not" for name in ignored), *notes)
     elif (path / "train.csv").is_file() or not any((path / name).is_dir() for name in _FOLDERS):
         pool, usage, notes = read_split_csvs(path)
         layout = "a csv file for each split (emotion, pixels)"
-        notes = (*(f"train.csv was read, {other} beside it was not" for other in ignored), *notes)
+        notes = (*(f"train.csv was read, {name} beside it was not" for name in ignored), *notes)
     else:
         pool, usage, notes, layout = _read_folders(path, storage_size, on_bad_image)
     splits = _split_by_usage(pool, usage)

@@ -114,7 +114,7 @@ def _split_folder(root: Path, name: str) -> list[tuple[str, Path]]:
 
 
 def _label_csv_paths(root: Path, name: str) -> tuple[Path, ...]:
-    """Returns where the label csv of a split folder may be: in the root or in its parent."""
+    """Returns the possible paths of a split folder's label csv: in the root or in its parent."""
     return tuple(place / f"{name}_labels.csv" for place in (root, root.parent))
 
 

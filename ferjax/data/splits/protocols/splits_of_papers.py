@@ -94,15 +94,15 @@ def pool_cut_in_two(
     pool = pooled_images(on_disk)
     if isinstance(shares, Mapping):
         held = _held_by_class(pool.labels, [shares[name] for name in on_disk.classes], seed)
-        text = "a share of each class as printed"
+        share_text = "a share of each class as printed"
     else:
         held = stratified_cut(pool.labels, shares, seed)[1]
-        text = f"{shares:g} of each class"
+        share_text = f"{shares:g} of each class"
     rest = np.setdiff1d(np.arange(len(pool)), held)
     splits = {"train": subset(pool, rest, "train"), "test": subset(pool, held, "test")}
     sources = {
         "train": "all other images",
-        "test": f"{text} of all {len(pool):,} images, cut at image level (split seed {seed})",
+        "test": f"{share_text} of all {len(pool):,} images, cut at image level (split seed {seed})",
     }
     return val_is_test(on_disk, splits, sources, _missing_test_note(on_disk))
 
