@@ -115,12 +115,14 @@ def _decoded(
 
 
 def _face(box: np.ndarray, score: Any, landmarks: np.ndarray) -> Face:
+    """Returns a face whose box (left, top, width, height) is rounded to whole pixels."""
     left, top, width, height = (round(float(side)) for side in box)
     whole_box = Box(left, top, max(width, 1), max(height, 1))
     return Face(whole_box, float(score), landmarks.astype(np.float32))
 
 
 def _bgr(image: np.ndarray) -> np.ndarray:
+    """Returns an image as uint8 [H, W, 3] in BGR order; grey is repeated."""
     return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3))[..., ::-1])
 
 

@@ -199,6 +199,7 @@ def _window(augment: Augment, key: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def _draw_colour(augment: Augment, key: jax.Array, index: jax.Array) -> Colour | None:
+    """Returns the colour factors of a batch, None if the preset changes no colour."""
     if not (augment.brightness or augment.contrast):
         return None
 

@@ -154,6 +154,7 @@ def _load_pool(root: Path, folders: dict[str, Path], storage_size: int, on_bad_i
 
 
 def _is_below(root: Path, folder: Path, name: str) -> bool:
+    """Returns whether the file `name` of `root` is in `folder`, at any depth."""
     return folder in (root / name).parents
 
 
@@ -163,6 +164,7 @@ def _find_class_folders(root: Path, source: str, patterns: tuple[str, ...]) -> P
 
 
 def _has_classes(folder: Path) -> bool:
+    """Returns whether a folder contains a class folder."""
     if not folder.is_dir():
         return False
     return any(

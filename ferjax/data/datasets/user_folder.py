@@ -124,7 +124,7 @@ def _check_classes(splits_found: dict[str, Split], classes: tuple[str, ...], whe
         advice = "Mark rows as train in the column split" if where.is_file() else "Add train/"
         raise UserError(
             f"{where}: no training images, found {found_text}. {advice}; or judge these with a"
-            f" trained run: python -m launch.evaluate --workdir=RUN --dataset=folder"
+            " trained run: python -m launch.evaluate --workdir=RUN --dataset=folder"
             f" --data_dir={where}"
         )
     absent = sorted(set(range(len(classes))) - set(splits_found["train"].labels.tolist()))

@@ -91,6 +91,7 @@ class DecodePool:
     def _decode_in_processes(
         self, processes: Sequence[DecodeProcess], paths: Sequence[Path], images: np.ndarray
     ) -> Sequence[int]:
+        """Decodes files in ready processes, as `read` does; returns the rows left to the caller."""
         # The processes keep the directory of their start, so they get absolute names.
         directory = _working_directory()
         run_length = max(1, _RUN_BYTES // images[0].nbytes)

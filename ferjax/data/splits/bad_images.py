@@ -53,6 +53,7 @@ def read_blocks(
 def _read_block(
     split: Split, positions: np.ndarray, on_bad_image: str
 ) -> tuple[np.ndarray, dict[int, BadImage]]:
+    """Returns the images of one block and the unreadable ones, as in `read_blocks`."""
     try:
         return split.read(positions), {}
     except UserError:

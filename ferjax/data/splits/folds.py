@@ -148,5 +148,6 @@ def stratified_splits(
 
 
 def _check_count(k: int, available: int, noun: str) -> None:
+    """Raises `UserError` unless `k` is 2 to `available`, the number of `noun` (images, people)."""
     if not 2 <= k <= available:
         raise UserError(f"folds={k}: expected 2 to {available:,}, the number of {noun}")

@@ -180,6 +180,7 @@ def _search_keys(name: str, image: str, content: int) -> list[Hashable]:
 
 
 def _keys(ids: Sequence[str], contents: np.ndarray) -> list[_Key]:
+    """Returns (name, content) of each image."""
     return list(zip(ids, contents.tolist(), strict=True))
 
 

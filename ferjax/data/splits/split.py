@@ -129,6 +129,7 @@ def join_splits(splits: Sequence[Split], name: str) -> Split:
 
 
 def _concatenate_targets(splits: Sequence[Split]) -> np.ndarray | None:
+    """Returns the soft labels of all splits one after the other; None if no split has any."""
     soft = [split.targets for split in splits if split.targets is not None]
     if not soft:
         return None
@@ -203,6 +204,7 @@ def without_images(split: Split) -> Split:
 
 
 def _take_ids(ids: Sequence[str], positions: np.ndarray) -> Sequence[str]:
+    """Returns the ids at int positions [M], in that order."""
     # Names stay compact: a million of them are one block of bytes.
     if isinstance(ids, Names):
         return ids.take(positions)

@@ -161,6 +161,7 @@ def _contents(record: SplitRecord, pooled: bool) -> list[tuple[str, str, str, in
 
 
 def _images(record: SplitRecord) -> dict[str, _Image]:
+    """Returns name → image of all splits of a record."""
     return {
         name: _Image(split, record.classes[label], content, target)
         for split, part in record.splits.items()

@@ -68,6 +68,7 @@ def _map_originals(split: Split, function: Callable[[Path | np.ndarray], Any]) -
 
 
 def _fingerprint(original: Path | np.ndarray) -> int:
+    """Returns the hash of one stored image; 0 if its file cannot be read."""
     if isinstance(original, np.ndarray):
         return _hash(repr(original.shape).encode() + original.tobytes())
     try:
@@ -83,6 +84,7 @@ def _fingerprint(original: Path | np.ndarray) -> int:
 
 
 def _state(original: Path | np.ndarray) -> bytes:
+    """Returns size and time of a file, or the hash of stored pixels, as a line of bytes."""
     if isinstance(original, np.ndarray):
         return b"%d\n" % _fingerprint(original)
     try:

@@ -194,6 +194,7 @@ def _checksum_matches(features: np.ndarray, block: Block) -> bool:
 
 
 def _check_record(folder: Path, expected: Mapping[str, Any]) -> None:
+    """Raises `UserError` unless the folder is a store with the expected record."""
     try:
         stored_record = read_json_object(folder / _RECORD, "")
         different = [name for name in expected if stored_record[name] != expected[name]]
@@ -228,6 +229,7 @@ def _create_store(folder: Path, record: Mapping[str, Any]) -> None:
 
 @contextlib.contextmanager
 def _user_errors(folder: Path, shape: tuple[int, ...]) -> Iterator[None]:
+    """Raises `DiskError` for every `OSError` inside the block."""
     try:
         yield
     except OSError as error:

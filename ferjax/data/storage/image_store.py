@@ -67,6 +67,7 @@ def tree_signature(root: Path) -> str:
 
 
 def _visible_files(root: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Yields relative path and status of each visible file below a folder."""
     visited: set[tuple[int, int]] = set()
     for folder, subfolders, names in os.walk(root, followlinks=True):
         status = os.stat(folder)
@@ -195,6 +196,7 @@ def stored_split(split: Split, store: Store) -> Split:
 
 
 def _read_record(folder: Path) -> dict[str, Any]:
+    """Returns the record of a store after checking its version."""
     try:
         record = read_json_object(folder / _RECORD, "")
         version = record["version"]
@@ -211,6 +213,7 @@ def _read_record(folder: Path) -> dict[str, Any]:
 def _write_store(
     split: Split, temporary: Path, key: str, size: int | None, on_bad_image: str
 ) -> None:
+    """Writes pixels and record of a store into a new folder."""
     shape = (size, size, split.shape[2]) if size else split.shape
     temporary.mkdir(parents=True)
     bad_images: dict[int, BadImage] = {}

@@ -113,6 +113,7 @@ def face_generator(seed: int, identity: int, stream: int) -> np.random.Generator
 def _scale_to_ranges(
     table: dict[str, tuple[float, float]], uniforms: np.ndarray
 ) -> dict[str, np.ndarray]:
+    """Returns parameter name → uniform numbers [B], scaled from [0, 1) to its range."""
     return {
         name: low + (high - low) * uniforms[:, column]
         for column, (name, (low, high)) in enumerate(table.items())
@@ -122,6 +123,7 @@ def _scale_to_ranges(
 def _expression_parts(
     labels: np.ndarray, shot: dict[str, np.ndarray], variation: np.ndarray
 ) -> dict[str, np.ndarray]:
+    """Returns part of the face → float [B], its value after the action units have moved it."""
     parts = {part: np.full(len(labels), value) for part, value in _NEUTRAL_PARTS.items()}
     for label in np.unique(labels):
         faces = np.flatnonzero(labels == label)
