@@ -128,7 +128,7 @@ def _damaged_file_error(path: Path, reason: str) -> UserError:
 def _state_dict(
     loaded: Any, not_built: list[str], path: Path
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Returns the tensors by key, without the wrappers of a training script, and notes for the user.
+    """Returns the tensors by key, without the wrappers of a training script, and notes.
 
     The notes list the wrappers, and the objects that are no tensors or were not built.
     """
