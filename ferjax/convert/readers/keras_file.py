@@ -71,15 +71,16 @@ def open_keras(path: Path) -> Source:
     metadata = {}
     if mean_key:
         layer = mean_key.removesuffix("/0")
-        stored_keys = {"mean": mean_key, "variance": f"{layer}/1"}
-        if any(math.prod(leaves[k].shape) > _MOST_CHANNELS for k in stored_keys.values() if k in leaves):
+        keys_by_name = {"mean": mean_key, "variance": f"{layer}/1"}
+        stored = [leaves[key] for key in keys_by_name.values() if key in leaves]
+        if any(math.prod(leaf.shape) > _MOST_CHANNELS for leaf in stored):
             raise UserError(
                 f"{path}: the layer {layer!r} normalises more than {_MOST_CHANNELS} channels,"
                 " expected one value for each channel of an image. Save the network alone."
             )
-        if stored_keys["variance"] not in leaves:
+        if keys_by_name["variance"] not in leaves:
             raise _damaged(path, f"the layer {layer!r} has a mean and no variance")
-        values = {name: read(key) for name, key in stored_keys.items()}
+        values = {name: read(key) for name, key in keys_by_name.items()}
         metadata = {"normalization": {k: v.ravel().tolist() for k, v in values.items()}}
     return Source(path, container, leaves, read, dtype_notes(leaves), metadata)
 
