@@ -156,7 +156,7 @@ def _faces(inputs: Sequence[Input], config: ExplainConfig, bar: Any) -> Iterator
 
 
 def _picture_name(number: int, row: Row) -> str:
-    """Returns a unique file name for a face: its number, and the input's name in valid characters."""
+    """Returns a unique file name for a face: its number, and the valid part of the input's name."""
     stem = re.sub(r"[^\w.-]+", "_", Path(row.file).stem, flags=re.ASCII)[-80:]
     return f"{number:04d}-{stem}{'' if row.face is None else f'-face{row.face}'}.png"
 
