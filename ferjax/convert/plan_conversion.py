@@ -33,12 +33,12 @@ class ConversionPlan:
       source: the opened file.
       origin: the origin of the file.
       table: the conversion rules.
-      assignments: which array becomes which variable.
+      assignments: the array of the file for each variable.
       model: ferjax's name of the network.
       fields: module fields that the weights need.
       input: size, normalisation and interpolation of the images that the weights were trained on.
       num_classes: classes of the head in the file; None without a head.
-      notes: what was unwrapped, left out, guessed or converted.
+      notes: remarks for the user on what was unwrapped, left out, guessed or converted.
     """
 
     file: Path

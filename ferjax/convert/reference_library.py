@@ -67,7 +67,7 @@ def reference_logits(
 
 
 def reference_name(source: Source, kind: str) -> str:
-    """Returns the name of the library with which `reference_logits` computes, for a message."""
+    """Returns the name of the library with which `reference_logits` computes."""
     return "onnxruntime" if source.container == "onnx" else kind
 
 

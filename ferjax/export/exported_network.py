@@ -81,10 +81,10 @@ def weights_card(source: str | Path) -> Path:
 
 
 def in_float32(run: LoadedRun) -> LoadedRun:
-    """Returns a network that computes in float32, also where it was trained in bfloat16.
+    """Returns a network that computes in float32, even if it was trained in bfloat16.
 
-    Rounding to 8 bits in every layer depends on the order of operations: no two programs would
-    give the same probabilities.
+    Rounding to 8 bits in every layer depends on the order of operations, so that two programs would
+    not give the same probabilities.
     """
     if "dtype" not in run.meta["fields"]:
         return run

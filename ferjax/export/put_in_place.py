@@ -70,6 +70,7 @@ def finish_cut_move(folder: Path, name: str) -> bool:
 
 
 def _complete(folder: Path, name: str) -> Path:
+    """Returns the path of a complete result whose files have not all been moved yet."""
     return folder / f".{name}.complete"
 
 

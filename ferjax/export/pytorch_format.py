@@ -50,7 +50,7 @@ def require_torch(package: str = "torch") -> None:
     """Raises `UserError` if PyTorch is missing, which runs the written files to check them."""
     format_name = "pytorch" if package == "torch" else package
     try:
-        # No extra: which build of PyTorch fits depends on the machine.
+        # No extra of ferjax installs PyTorch, because the fitting build depends on the machine.
         require_package(package, None, f"--format={format_name}: to check what is written it")
     except RuntimeError as error:
         raise UserError(

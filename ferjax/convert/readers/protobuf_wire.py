@@ -30,7 +30,7 @@ class Wire:
 
     Attributes:
       content: the bytes.
-      budget: an item for each field or number that may still be read, of all messages together.
+      budget: one item for each field or number that may still be read, in all messages together.
     """
 
     content: memoryview

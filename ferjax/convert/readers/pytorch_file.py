@@ -164,7 +164,7 @@ def _tensors(state: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _name(key: Any) -> str:
-    """Returns a key as text; of other keys than texts and numbers, which may be large, the type."""
+    """Returns a text or number as text, and only the type of any other key, which may be large."""
     return str(key) if isinstance(key, (str, int, float)) else f"<{type(key).__name__}>"
 
 

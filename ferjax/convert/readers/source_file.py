@@ -25,7 +25,7 @@ class Source:
       leaves: shape and dtype of its arrays by key.
       read: key → the array; floating-point arrays as float32. The array may be a view of the file:
         copy it to keep it.
-      notes: what was unwrapped, left out or converted, for the user.
+      notes: remarks for the user on what was unwrapped, left out or converted.
       metadata: `config` (config.json in the same folder), `normalization` (mean and variance of
         Keras's layer), `safetensors` (the file's metadata), `onnx` (the graph), as far as they
         exist.

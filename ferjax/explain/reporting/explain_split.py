@@ -97,7 +97,10 @@ def _layer_of(config: ExplainConfig, method: str) -> str | None:
 def _emotions(
     config: ExplainConfig, explainer: Explainer, data: SplitFaces
 ) -> tuple[list[ClassMean], list[tuple[str, list[Shown]]]]:
-    """Returns the means of each emotion's correctly classified faces, and the most certain ones."""
+    """Returns the mean face and map of each emotion, and the rows of its most certain faces.
+
+    Only faces that the network classifies correctly are used.
+    """
     predicted, classes = data.probabilities.argmax(-1), explainer.predictor.classes
     layer = explainer.find_layer(config.method, config.layer)
     means: list[ClassMean] = []
