@@ -54,27 +54,27 @@ def to_torchvision(
     hidden = sum(bool(re.fullmatch(r"params/head_dense\d+/kernel", path)) for path in variables)
     widths = tuple(variables[f"params/head_dense{i + 1}/kernel"].shape[1] for i in range(hidden))
     classes = variables["params/head/kernel"].shape[1]
-    pooled = table.family == "vgg" and fields.get("pooling") == "mean"
-    if widths == _PUBLISHED_WIDTHS[table.family] and not pooled:
+    mean_pooled = table.family == "vgg" and fields.get("pooling") == "mean"
+    if widths == _PUBLISHED_WIDTHS[table.family] and not mean_pooled:
         return export(variables, table), f"net = torchvision.models.{model}(num_classes={classes})"
 
-    body = {path: leaf for path, leaf in variables.items() if not _HEAD.fullmatch(path)}
+    trunk = {path: array for path, array in variables.items() if not _HEAD.fullmatch(path)}
     attribute = _CLASSIFIER[table.family]
-    state, layers = export(body, table), []
+    state, layers = export(trunk, table), []
     for i, name in enumerate([*(f"head_dense{i + 1}" for i in range(hidden)), "head"]):
         kernel, bias = (variables[f"params/{name}/{leaf}"] for leaf in ("kernel", "bias"))
-        if i == 0 and table.family == "vgg" and not pooled:
-            # The flattened map is (rows, columns, channels) in ferjax, channels first in torch.
+        if i == 0 and table.family == "vgg" and not mean_pooled:
+            # ferjax flattens the map as (rows, columns, channels), torch with channels first.
             kernel = kernel.reshape(7, 7, -1, kernel.shape[1]).transpose(2, 0, 1, 3)
             kernel = kernel.reshape(-1, bias.size)
         state[f"{attribute}.{3 * i}.weight"] = np.ascontiguousarray(kernel.T)
         state[f"{attribute}.{3 * i}.bias"] = bias
         layers.append(f"nn.Linear({kernel.shape[0]}, {bias.size})")
-    between = f", nn.ReLU(), nn.Dropout({fields.get('dropout', 0.5)}), "
+    separator = f", nn.ReLU(), nn.Dropout({fields.get('dropout', 0.5)}), "
     lines = [
         f"net = torchvision.models.{model}()",
-        *(["net.avgpool = nn.AdaptiveAvgPool2d(1)"] if pooled else []),
-        f"net.{attribute} = nn.Sequential({between.join(layers)})",
+        *(["net.avgpool = nn.AdaptiveAvgPool2d(1)"] if mean_pooled else []),
+        f"net.{attribute} = nn.Sequential({separator.join(layers)})",
     ]
     return state, "\n".join(lines)
 

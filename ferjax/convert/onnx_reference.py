@@ -1,4 +1,4 @@
-"""What onnxruntime computes with an ONNX file: the reference for its converted weights."""
+"""Runs an ONNX file with onnxruntime: its outputs are the reference for the converted weights."""
 
 import numpy as np
 
@@ -10,12 +10,12 @@ from ferjax.specs import InputSpec
 
 
 def onnx_outputs(source: Source, spec: InputSpec, images: np.ndarray) -> np.ndarray:
-    """Returns the logits of an ONNX file, or its trunk's features, averaged over the map.
+    """Returns the logits of an ONNX file, or the features of its trunk, averaged over the map.
 
     Args:
-      source: the file under the names of its library, see `as_in_library`.
+      source: the file with the names of its library, from `as_in_library`.
       spec: mean, standard deviation and channel order of the library's images.
-      images: uint8 [N, S, S, 3], with the S of `input_side` where the file fixes one.
+      images: uint8 [N, S, S, 3]; S is `input_side` if the file fixes the size.
 
     Returns:
       float32 [N, K].
@@ -29,10 +29,10 @@ def onnx_outputs(source: Source, spec: InputSpec, images: np.ndarray) -> np.ndar
         raise UserError(
             f"--verify: {source.path} has no input or no output to compare. Leave --verify out."
         )
-    wanted = source.metadata["onnx_output"] or graph.outputs[0]
+    output = source.metadata["onnx_output"] or graph.outputs[0]
     content = source.path.read_bytes()
-    if wanted not in graph.outputs:
-        content += _further_output(wanted)
+    if output not in graph.outputs:
+        content += _additional_output(output)
     name, shape = next(iter(graph.inputs.items()))
     x = (images.astype(np.float64) / 255)[..., :: -1 if spec.order == "bgr" else 1]
     x = ((x - spec.mean) / spec.std).astype(np.float32)
@@ -43,7 +43,7 @@ def onnx_outputs(source: Source, spec: InputSpec, images: np.ndarray) -> np.ndar
         options.log_severity_level = 3  # errors only
         session = onnxruntime.InferenceSession(content, options, ["CPUExecutionProvider"])
         # One by one: some files fix the size of a batch.
-        rows = [session.run([wanted], {name: x[i : i + 1]})[0] for i in range(len(x))]
+        rows = [session.run([output], {name: x[i : i + 1]})[0] for i in range(len(x))]
     except Exception as error:  # onnxruntime has no common class for its errors
         raise UserError(
             f"--verify: onnxruntime cannot run {source.path}: {str(error).splitlines()[0]}. Leave"
@@ -53,21 +53,22 @@ def onnx_outputs(source: Source, spec: InputSpec, images: np.ndarray) -> np.ndar
     return outputs.mean((2, 3)) if outputs.ndim == 4 else outputs
 
 
-def input_side(source: Source, otherwise: int) -> int:
-    """Returns the side of images that an ONNX file fixes; `otherwise` for any other file."""
+def input_side(source: Source, default: int) -> int:
+    """Returns the side of the images that an ONNX file fixes; `default` for any other file."""
     graph: OnnxGraph | None = source.metadata.get("onnx")
     shape = next(iter(graph.inputs.values()), ()) if graph else ()
-    return max(shape[1:3] if shape[-1:] == (3,) else shape[2:4], default=0) or otherwise
+    return max(shape[1:3] if shape[-1:] == (3,) else shape[2:4], default=0) or default
 
 
-def _further_output(name: str) -> bytes:
-    """Returns bytes that make a value an output of the network in the file before them.
+def _additional_output(name: str) -> bytes:
+    """Returns bytes that make a value an output of the graph when they are appended to its file.
 
-    A protobuf message that is written twice is read as one: lists are joined. So this needs no
-    package to write ONNX: a network (7) with an output (12) that has a name (1).
+    Protobuf reads a message that occurs twice as one message and joins its lists. So the file can
+    be extended without the package onnx: by a graph (field 7) with an output (field 12) that has a
+    name (field 1).
     """
-    text = _field(1, name.encode())
-    return _field(7, _field(12, text))
+    output = _field(1, name.encode())
+    return _field(7, _field(12, output))
 
 
 def _field(number: int, content: bytes) -> bytes:

@@ -18,7 +18,8 @@ from ferjax.specs import InputSpec
 # (model, num_classes, **fields) → flat path → shape.
 Abstract = Callable[..., Mapping[str, tuple[int, ...]]]
 
-# Module fields of networks without layers between features and head, for files without a head.
+# Family → module fields of a network without layers between features and head. They are used for
+# files without a head.
 _WITHOUT_TOP: dict[str, dict[str, Any]] = {"vgg": {"pooling": "mean", "head_widths": ()}}
 _IMAGENET_CLASSES = 1000
 
@@ -32,12 +33,12 @@ class ConversionPlan:
       source: the opened file.
       origin: the origin of the file.
       table: the conversion rules.
-      assignments: which array becomes which variable.
+      assignments: the array of the file for each variable.
       model: ferjax's name of the network.
       fields: module fields that the weights need.
       input: size, normalisation and interpolation of the images that the weights were trained on.
       num_classes: classes of the head in the file; None without a head.
-      notes: what was unwrapped, left out, guessed or converted.
+      notes: remarks for the user on what was unwrapped, left out, guessed or converted.
     """
 
     file: Path
@@ -65,7 +66,8 @@ def plan_conversion(file: Path, origin: Origin, model: str, abstract: Abstract) 
         raise UserError(f"{file} has names of {recognised.model}.{advice}")
     notes = (*recognised.notes, *_notes_on_head(recognised.num_classes, origin))
     if recognised.num_classes == 1:
-        # A network of two classes has two outputs here; one that says yes or no cannot be one.
+        # In ferjax a network of two classes has two outputs, so a head with one output (yes or no)
+        # is left out.
         source = _without_head(source, table)
         recognised = dataclasses.replace(recognised, num_classes=None)
     headless = recognised.num_classes is None and not recognised.hidden
@@ -90,7 +92,10 @@ def plan_conversion(file: Path, origin: Origin, model: str, abstract: Abstract) 
 
 
 def _notes_on_head(outputs: int | None, origin: Origin) -> tuple[str, ...]:
-    """Returns a note on weights that are no longer ImageNet's, which their head shows."""
+    """Returns a note if the head's number of outputs shows that the weights are not ImageNet's.
+
+    Weights of the catalogue get no note.
+    """
     if outputs in (None, _IMAGENET_CLASSES) or origin.spec:
         return ()
     count = "one output" if outputs == 1 else f"{outputs:,} outputs"
@@ -99,7 +104,7 @@ def _notes_on_head(outputs: int | None, origin: Origin) -> tuple[str, ...]:
 
 
 def _without_head(source: Source, table: Table) -> Source:
-    """Returns the arrays of a file except those of the head, and a note on these."""
+    """Returns the source without the arrays of the head; a note lists them."""
     head = [
         key
         for key in source.leaves

@@ -15,8 +15,8 @@ from ferjax.errors import UserError, printable, unknown_name
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-# What distinguishes the networks: the number of blocks, or of convolutions, in each stage, and the
-# shape of one kernel.
+# Network → the properties that distinguish it from the others: the number of blocks (VGG: of
+# convolutions) in each stage, the path of one kernel, and the shape of that kernel.
 FINGERPRINTS: dict[str, tuple[tuple[int, ...], str, tuple[int, ...]]] = {
     "resnet18": ((2, 2, 2, 2), "stage1_block0/conv1", (3, 3, 64, 64)),
     "resnet34": ((3, 4, 6, 3), "stage1_block0/conv1", (3, 3, 64, 64)),
@@ -31,7 +31,7 @@ FINGERPRINTS: dict[str, tuple[tuple[int, ...], str, tuple[int, ...]]] = {
 }
 # Share of a file's keys that the rules of a table must match for the table to be chosen.
 _MIN_MATCHED_SHARE = 0.8
-# Prefixes of a network within a file, at most: `model.encoder.backbone.conv1.weight`.
+# Largest number of prefixes before a network's keys: `model.encoder.backbone.conv1.weight`.
 _MAX_DEPTH = 4
 
 
@@ -57,7 +57,8 @@ class Recognised:
 def network_within(source: Source, kind: str | None = None) -> Source:
     """Returns the part of a file that holds a supported network, such as its keys below `backbone`.
 
-    A file whose keys are those of a network is returned unchanged, and so is one without any.
+    The source is returned unchanged if its own keys are those of a network, and also if the file
+    has no supported network.
 
     Args:
       source: the opened file.
@@ -70,20 +71,20 @@ def network_within(source: Source, kind: str | None = None) -> Source:
         return source
     prefix = ""
     for _ in range(_MAX_DEPTH):
-        inner = (key.removeprefix(prefix) for key in source.leaves if key.startswith(prefix))
-        sizes = Counter(key.partition(".")[0] for key in inner if "." in key).most_common()
+        keys = (key.removeprefix(prefix) for key in source.leaves if key.startswith(prefix))
+        sizes = Counter(key.partition(".")[0] for key in keys if "." in key).most_common()
         if not sizes:
             break
-        (name, size), *others = sizes
+        (name, size), *other_sizes = sizes
         view = source_below(source, f"{prefix}{name}.")
         if not _matches(view, kind):
             prefix = f"{prefix}{name}."
             continue
-        twins = [f"{prefix}{other}." for other, count in others if count == size]
-        if twins:
+        equally_large = [f"{prefix}{other}." for other, count in other_sizes if count == size]
+        if equally_large:
             raise UserError(
                 f"{source.path} holds networks of {size} arrays below {prefix}{name}. and"
-                f" {' and '.join(twins)} Save the one to use in a file of its own."
+                f" {' and '.join(equally_large)} Save the one to use in a file of its own."
             )
         return view
     return source
@@ -136,27 +137,27 @@ def _table(source: Source, kind: str | None) -> tuple[Table, tuple[str, ...]]:
         keys = ", ".join(map(printable, [*source.leaves][:4]))
         models = ", ".join(FINGERPRINTS)
         raise UserError(
-            f"{source.path} ({source.container}) matches no supported network{_from(kind)}: its "
-            f"{len(source.leaves)} keys begin with {keys}. Supported: {models}."
+            f"{source.path} ({source.container}) matches no supported network{_from_kind(kind)}:"
+            f" its {len(source.leaves)} keys begin with {keys}. Supported: {models}."
             f"{source.metadata.get('advice', '')}"
         )
-    equals = {TABLES[i].kind: TABLES[i] for i in shares if shares[i] == best}
+    candidates = {TABLES[i].kind: TABLES[i] for i in shares if shares[i] == best}
     # Two kinds may have the same keys: then only config.json or the file's name distinguish them.
     hint = _hint(source)
-    if hint in equals:
-        return equals[hint], ()
-    first = next(iter(equals.values()))
-    others = [other for other in equals if equals[other].fields != first.fields]
+    if hint in candidates:
+        return candidates[hint], ()
+    first = next(iter(candidates.values()))
+    others = [kind for kind, table in candidates.items() if table.fields != first.fields]
     guess = f"taken as {first.kind}; {', '.join(others)} has the same keys: give the kind if it is"
     return first, (guess,) if others else ()
 
 
-def _from(kind: str | None) -> str:
+def _from_kind(kind: str | None) -> str:
     return f" from {kind}" if kind else ""
 
 
 def _shares(source: Source, kind: str | None) -> dict[int, float]:
-    """Returns number of a table → share of the file's keys that it has rules for."""
+    """Returns {index in `TABLES`: share of the file's keys for which the table has a rule}."""
     return {i: _share(source, t) for i, t in enumerate(TABLES) if kind in (None, t.kind)}
 
 
@@ -165,7 +166,7 @@ def _matches(source: Source, kind: str | None) -> bool:
 
 
 def _share(source: Source, table: Table) -> float:
-    """Returns the share of a file's keys that a table has a rule for."""
+    """Returns the share of a file's keys for which a table has a rule, or which it ignores."""
     matched = [k for k in source.leaves if matches_any(table.ignore, k) or find_targets(k, table)]
     return len(matched) / max(1, len(source.leaves))
 
@@ -179,14 +180,17 @@ def _hint(source: Source) -> str | None:
 
 
 def _target_shapes(source: Source, table: Table) -> Shapes:
-    """Returns the shapes of the variables that a file's arrays are converted to, if they fit."""
+    """Returns {path: shape} of the variables that a file's arrays become.
+
+    Arrays that do not fit their layout are left out.
+    """
     shapes = {}
     for key, leaf in source.leaves.items():
         for path, layout in find_targets(key, table)[:1]:
             try:
                 shapes[path] = shape_after(layout, leaf.shape)
             except ValueError:
-                continue  # `match` reports it
+                continue  # `match` reports the array
     return shapes
 
 

@@ -40,14 +40,14 @@ def reference_logits(
 ) -> np.ndarray:
     """Returns the logits that the original library computes with the weights of a file.
 
-    Of an ONNX file, which holds the network too, it is onnxruntime that computes them.
+    An ONNX file also holds the network: onnxruntime computes its logits.
 
     Args:
       source: the opened file.
       kind: the kind of the file's conversion table.
       model: name of the network.
       num_classes: classes of the head; None: no head, and the pooled features are returned.
-      spec: mean and standard deviation, for libraries with networks that take normalised images.
+      spec: mean and standard deviation, for libraries whose networks take normalised images.
       images: uint8 [N, S, S, 3].
 
     Returns:
@@ -67,7 +67,7 @@ def reference_logits(
 
 
 def reference_name(source: Source, kind: str) -> str:
-    """Returns the name of what `reference_logits` compares a file of this kind with."""
+    """Returns the name of the library with which `reference_logits` computes."""
     return "onnxruntime" if source.container == "onnx" else kind
 
 
@@ -115,7 +115,7 @@ def _transformers(
     source: Source, model: str, num_classes: int | None, spec: InputSpec, images: np.ndarray
 ) -> np.ndarray:
     with contextlib.suppress(ImportError):
-        # transformers imports torchvision itself, and would fail there without this.
+        # transformers itself imports torchvision; without this call that import would fail.
         import_torchvision("torchvision")
     import transformers
 
@@ -123,10 +123,10 @@ def _transformers(
     shape: dict[str, Any] = dict(depths=depths, layer_type=layer, hidden_sizes=widths)
     shape["num_labels"] = num_classes or 2
     config = transformers.ResNetConfig(**shape)
-    whole = any(key.startswith("resnet.") for key in source.leaves)
-    network = transformers.ResNetForImageClassification if whole else transformers.ResNetModel
+    classifies = any(key.startswith("resnet.") for key in source.leaves)
+    network = transformers.ResNetForImageClassification if classifies else transformers.ResNetModel
     module: Any = network(config)
-    if whole and num_classes is None:
+    if classifies and num_classes is None:
         module.classifier = module.classifier[:1]  # only the flattening
     return _torch_module(source, module, images, spec)
 

@@ -1,6 +1,7 @@
-"""Maps of what a network's answer rests on; the package itself is the function `explain`.
+"""Maps of the pixels that a network's answer depends on; the package is callable as `explain`.
 
-`ferjax.explain` names both: after `import ferjax.explain` it is this package, which can be called.
+`ferjax.explain` is the name of the package and of the function. After `import ferjax.explain` it is
+this package, which can be called like the function.
 """
 
 import sys

@@ -1,8 +1,8 @@
 """Class activation maps: Grad-CAM, Grad-CAM++ and LayerCAM of activations and their gradients.
 
 Pure functions of two arrays, float [B, h, w, C]: the map of a layer, and the gradient of the
-explained logit with respect to it. Each returns float32 [B, h, w], 0 or more: how much evidence for
-the emotion lies at a place; only ratios within one image mean anything.
+explained logit with respect to it. Each returns float32 [B, h, w], 0 or more: the evidence for the
+emotion at each place. Only ratios of values within one image have a meaning.
 """
 
 import jax
@@ -25,10 +25,10 @@ def grad_cam(activations: Maps, gradients: Maps) -> jax.Array:
 
 
 def grad_cam_plus_plus(activations: Maps, gradients: Maps) -> jax.Array:
-    """Returns Grad-CAM's sum with weights from positive gradients, each place weighted apart.
+    """Returns Grad-CAM's sum, with weights from positive gradients that are weighted by place.
 
     The weight of a place is g² / (2 g² + g³ times the sum of the channel's activations), which is
-    the paper's closed form for the exponential of the logit; where the denominator is 0 it is 0.
+    the paper's closed form for the exponential of the logit. It is 0 where the denominator is 0.
 
     References:
       Chattopadhyay et al., Grad-CAM++: generalized gradient-based visual explanations for deep
@@ -45,9 +45,10 @@ def grad_cam_plus_plus(activations: Maps, gradients: Maps) -> jax.Array:
 
 
 def layer_cam(activations: Maps, gradients: Maps) -> jax.Array:
-    """Returns relu(sum over channels of positive gradient times activation), place by place.
+    """Returns relu(sum over channels of positive gradient times activation) at each place.
 
-    No gradient is averaged over the map, so that early layers with large maps can be explained too.
+    Gradients are not averaged over the map, so that early layers with large maps can be explained
+    too.
 
     References:
       Jiang et al., LayerCAM: exploring hierarchical class activation maps for localization, 2021,
@@ -58,7 +59,7 @@ def layer_cam(activations: Maps, gradients: Maps) -> jax.Array:
 
 
 def _weighted_sum(activations: jax.Array, weights: jax.Array) -> jax.Array:
-    """Returns relu of the sum over channels: float [B, h, w, C], [B, C] → [B, h, w]."""
+    """Returns relu of the weighted sum over channels: float [B, h, w, C], [B, C] → [B, h, w]."""
     # HIGHEST: a GPU's default TF32 product would round activations to 10 bits.
     total = jnp.einsum("bhwc,bc->bhw", activations, weights, precision=lax.Precision.HIGHEST)
     return jax.nn.relu(total)

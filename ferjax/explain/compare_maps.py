@@ -1,4 +1,4 @@
-"""Deletion and insertion areas of several methods and of maps that know nothing, face by face."""
+"""Deletion and insertion curves of methods, and of control maps that ignore the network."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from ferjax.report.intervals import bootstrap_interval
 
 GAUSSIAN, PATCHES, PIXELS = "centred Gaussian", "random patches", "random pixels"
 ANOTHER_FACE = "another face"
-# A random map is drawn so often for each face; the mean of its areas is taken.
+# Number of random maps of each kind for each face; their mean curves are taken.
 _DRAWS = 2
 
 
@@ -24,7 +24,7 @@ class Curves:
     """Curves of one kind of map for N faces.
 
     Attributes:
-      values: {fill: float32 [2, N, P]}, deletion and insertion, of `deletion_and_insertion`.
+      values: {fill: float32 [2, N, P]}, deletion and insertion, from `deletion_and_insertion`.
     """
 
     values: Mapping[str, np.ndarray]
@@ -42,14 +42,14 @@ def curves_of_maps(
     *,
     steps: int = STEPS,
 ) -> Curves:
-    """Returns the curves of given maps.
+    """Returns the deletion and insertion curves of maps.
 
     Args:
-      explainer: of the network.
+      explainer: the explainer of the network.
       faces: uint8 [h, w, 1 or 3] each.
       targets: int [N], the explained class of each face.
-      maps: float [N, H, W], of the network's stored images.
-      steps: of the curves.
+      maps: float [N, H, W], in the size of the network's stored images.
+      steps: number of steps of the curves.
     """
     size, spec = explainer.predictor.batch_size, explainer.predictor.spec
     parts: dict[str, list[np.ndarray]] = {fill: [] for fill in FILLS}
@@ -59,14 +59,14 @@ def curves_of_maps(
         pixels = padded_batch(faces[rows], size, spec).astype(np.float32)
         padding = (0, size - count)
         classes = np.pad(targets[rows], padding)
-        part = np.pad(maps[rows], (padding, (0, 0), (0, 0)))
+        batch_maps = np.pad(maps[rows], (padding, (0, 0), (0, 0)))
         explained = explainer.explained_of(explainer.run.variables, classes, None)
         for name, fill in FILLS.items():
             curves = deletion_and_insertion(
-                explained.probabilities_of, pixels, part, fill(pixels), steps=steps
+                explained.probabilities_of, pixels, batch_maps, fill(pixels), steps=steps
             )
             parts[name].append(curves[:, :count])
-    return Curves({name: np.concatenate(found, axis=1) for name, found in parts.items()})
+    return Curves({name: np.concatenate(curves, axis=1) for name, curves in parts.items()})
 
 
 def compared_curves(
@@ -79,18 +79,19 @@ def compared_curves(
     seed: int = 0,
     steps: int = STEPS,
 ) -> Iterator[tuple[str, Curves]]:
-    """Yields the curves of each control and each method, then of the method's map of another face.
+    """Yields (name, curves) of each control, and of each method with its own and with shifted maps.
 
-    The names are those of the controls, of the methods, and `METHOD of another face`.
+    The names are those of the controls, of the methods, and `METHOD of another face` for the curves
+    of a face with the map of the face before it.
 
     Args:
-      explainer: of the network.
-      faces: uint8 [h, w, 1 or 3] each, in random order: the other face is the one before.
+      explainer: the explainer of the network.
+      faces: uint8 [h, w, 1 or 3] each, in random order, so that the face before is any other face.
       targets: int [N], the explained class of each face.
       methods: names of `METHODS`.
       layer: as in `explain`, for the methods of a layer.
-      seed: of the random maps.
-      steps: of the curves.
+      seed: seed of the random maps.
+      steps: number of steps of the curves.
     """
 
     def curves_of(maps: np.ndarray) -> Curves:
@@ -99,8 +100,8 @@ def compared_curves(
     count, (height, width) = len(faces), explainer.predictor.spec.storage
     grid = (6, 6)
     if explainer.layers:
-        chosen = explainer.find_layer("layercam", layer)
-        grid = chosen.shape[:2] if chosen else grid
+        layer_map = explainer.find_layer("layercam", layer)
+        grid = layer_map.shape[:2] if layer_map else grid
     gaussian = np.broadcast_to(centred_gaussian(height, width), (count, height, width))
     yield GAUSSIAN, curves_of(gaussian)
     patches = [random_patches(count, height, width, grid, seed + k) for k in range(_DRAWS)]
@@ -108,30 +109,30 @@ def compared_curves(
     pixels = [random_pixels(count, height, width, seed + k) for k in range(_DRAWS)]
     yield PIXELS, _mean_curves([curves_of(m) for m in pixels])
     for method in methods:
-        named = explainer.find_layer(method, layer if method in OF_A_LAYER else None)
-        maps = explainer.importance(faces, targets, method, named)
+        layer_map = explainer.find_layer(method, layer if method in OF_A_LAYER else None)
+        maps = explainer.importance(faces, targets, method, layer_map)
         yield method, curves_of(maps)
-        others = np.roll(maps, 1, axis=0)
-        yield f"{method} of {ANOTHER_FACE}", curves_of(others)
+        shifted_maps = np.roll(maps, 1, axis=0)
+        yield f"{method} of {ANOTHER_FACE}", curves_of(shifted_maps)
 
 
 def improvement(
     curves: Curves, control: Curves, fill: str
 ) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """Returns how much better than a control: mean and 95 % interval, for deletion and insertion.
+    """Returns by how much curves beat a control: mean and 95 % interval, deletion and insertion.
 
-    Better is a smaller area of deletion, and a larger one of insertion: both results are positive
-    then. The interval is the bootstrap's over faces.
+    A smaller deletion area and a larger insertion area are better; both results are positive then.
+    The interval is a bootstrap interval over the faces.
     """
     signs = np.array([[-1.0], [1.0]])
     differences = signs * (curves.areas(fill) - control.areas(fill))
-    found = []
-    for rows in differences:
-        low, high = bootstrap_interval(rows, lambda drawn: float(drawn.mean()))
-        found.append((float(rows.mean()), low, high))
-    return found[0], found[1]
+    intervals = []
+    for face_differences in differences:
+        low, high = bootstrap_interval(face_differences, lambda drawn: float(drawn.mean()))
+        intervals.append((float(face_differences.mean()), low, high))
+    return intervals[0], intervals[1]
 
 
-def _mean_curves(several: Sequence[Curves]) -> Curves:
-    fills = several[0].values
-    return Curves({fill: np.mean([each.values[fill] for each in several], 0) for fill in fills})
+def _mean_curves(draws: Sequence[Curves]) -> Curves:
+    fills = draws[0].values
+    return Curves({fill: np.mean([draw.values[fill] for draw in draws], 0) for fill in fills})

@@ -1,4 +1,4 @@
-"""The compiled programs of a network that explanations call: logits, and gradients of one logit."""
+"""The compiled programs that explanations call: a network's logits, and gradients of one logit."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,33 +15,33 @@ from ferjax.images.preprocess import network_input
 from ferjax.runtime.sharding import compiled, compiled_forward, data_mesh
 from ferjax.specs import InputSpec
 
-# Variables, targets int [B], and the layer that is explained or None → what a method may ask.
+# (variables, targets int [B], explained layer or None) → the functions that a method calls.
 ExplainedOf = Callable[[Mapping[str, Any], np.ndarray, LayerMap | None], Explained]
 
 
 def compile_programs(model: nn.Module, spec: InputSpec) -> ExplainedOf:
-    """Returns what methods may ask about a network, as compiled functions.
+    """Returns the functions of a network that methods call, as compiled programs.
 
-    The preprocessing is part of what is explained: pixels are faces as the host sends them, uint8
-    or float32 [B, H, W, C], 0 to 255. Batch norm runs in evaluation mode. A program is compiled
-    when it is first called with a batch of its size.
+    The programs contain the preprocessing: pixels are faces as the host sends them, uint8 or
+    float32 [B, H, W, C], 0 to 255. Batch norm runs in evaluation mode. A program is compiled when
+    it is first called with a batch of its size.
 
     Args:
       model: the network.
       spec: how images become its input.
     """
     mesh = data_mesh(jax.local_devices()[:1])
-    of_layer: dict[str, Callable[..., tuple[jax.Array, jax.Array]]] = {}
+    layer_programs: dict[str, Callable[..., tuple[jax.Array, jax.Array]]] = {}
 
     def logits(variables: Any, pixels: jax.Array) -> jax.Array:
         inputs = network_input(pixels, spec)
         return jnp.asarray(model.apply(variables, inputs, train=False)).astype(jnp.float32)
 
     def gradient(variables: Any, pixels: jax.Array, targets: jax.Array) -> jax.Array:
-        def total(pixels: jax.Array) -> jax.Array:
+        def sum_of_logits(pixels: jax.Array) -> jax.Array:
             return logits_of_targets(logits(variables, pixels), targets).sum()
 
-        return jax.grad(total)(pixels)
+        return jax.grad(sum_of_logits)(pixels)
 
     compiled_logits = compiled_forward(logits)
     compiled_gradient = compiled(gradient, mesh)
@@ -52,9 +52,9 @@ def compile_programs(model: nn.Module, spec: InputSpec) -> ExplainedOf:
         ) -> tuple[jax.Array, jax.Array]:
             return activations_and_gradients(lambda: logits(variables, pixels), layer, targets)
 
-        if layer.name not in of_layer:
-            of_layer[layer.name] = compiled(activations, mesh)
-        return of_layer[layer.name]
+        if layer.name not in layer_programs:
+            layer_programs[layer.name] = compiled(activations, mesh)
+        return layer_programs[layer.name]
 
     def explained_of(
         variables: Mapping[str, Any], targets: np.ndarray, layer: LayerMap | None

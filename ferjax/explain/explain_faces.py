@@ -1,4 +1,4 @@
-"""The public function `explain`: from faces and the name of a network to maps."""
+"""The public function `explain`: returns maps for faces and the name of a network."""
 
 import functools
 from pathlib import Path
@@ -18,20 +18,20 @@ def explain(
     layer: str | None = None,
     channel_order: str = "rgb",
 ) -> Explanation:
-    """Returns maps of what a network's answers rest on, for one face or several.
+    """Returns maps of the pixels that a network's answers depend on, for one or several faces.
 
-    A map says which pixels the network used, not why a person feels something. The network of the
-    last calls is kept: later calls are fast.
+    A map says which pixels the network used, not why a person feels something. The networks of the
+    last calls stay loaded, so that later calls are fast.
 
     Args:
       images: faces, as a `Predictor` takes them: one or several, arrays, Pillow images or files.
       run_or_name: as `load_predictor` takes it, or an explainer of `load_explainer`.
       method: `gradcam`, `gradcam++`, `layercam`, `smoothgrad`, `integrated_gradients` or
         `occlusion`.
-      emotion: whose logit is explained; None: each face's most probable one.
+      emotion: the emotion whose logit is explained; None: the most probable emotion of each face.
       layer: for the first three methods, a submodule whose output is a map. None: the last of the
-        outermost ones with a map of 6x6 or more, for LayerCAM of 12x12.
-      channel_order: of arrays: `rgb`, or `bgr` as OpenCV reads.
+        outermost submodules with a map of 6x6 or more, for LayerCAM of 12x12 or more.
+      channel_order: channel order of arrays: `rgb`, or `bgr` as OpenCV reads.
 
     Raises:
       UserError: no such network, method, emotion or layer; images that a predictor refuses; maps
@@ -53,6 +53,6 @@ def _kept_explainer(source: str | Path, changed_at: int) -> Explainer:
 
 
 def _changed_at(source: str | Path) -> int:
-    """Returns when the parameters of a network were last written; 0 where there are none."""
-    place = named_card(source) or Path(source).expanduser() / "checkpoints"
-    return place.stat().st_mtime_ns if place.exists() else 0
+    """Returns the time when a network's parameters were last written (ns); 0 if there are none."""
+    path = named_card(source) or Path(source).expanduser() / "checkpoints"
+    return path.stat().st_mtime_ns if path.exists() else 0

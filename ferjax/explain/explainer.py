@@ -1,4 +1,4 @@
-"""The explainer: a trained network as a callable from faces to maps of what its answers use."""
+"""The explainer: a trained network as a callable from faces to maps of the pixels that it uses."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -28,19 +28,19 @@ DEFAULT_METHOD = "layercam"
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a network's answers rest on, for N faces.
+    """Maps of the pixels that a network's answers depend on, for N faces.
 
     Attributes:
       maps: float32 [N, H, W] in [0, 1]: how much each pixel speaks for the explained emotion,
         relative to the most important hundredth of the same face. H and W are those of the faces,
-        or of the network's stored images where the faces differ in size. A map of zeros: nothing
-        in the layer speaks for that emotion.
+        or of the network's stored images if the faces differ in size. A map of zeros: nothing in
+        the layer speaks for that emotion.
       emotions: the explained emotion of each face.
-      probabilities: float32 [N, K], as the predictor gives them.
-      classes: names of the columns.
+      probabilities: float32 [N, K], as the predictor returns them.
+      classes: names of the columns of `probabilities`.
       method: a name of `METHODS`.
-      layer: whose map is explained, or None for a method that explains pixels.
-      layer_side: (h, w) of that map: no detail of a CAM is finer.
+      layer: name of the layer whose map is explained, or None for a method that explains pixels.
+      layer_side: (h, w) of that layer's map: a CAM has no finer details.
     """
 
     maps: np.ndarray
@@ -57,10 +57,10 @@ class Explainer:
     """A callable that explains faces; `load_explainer` makes it.
 
     Attributes:
-      predictor: of the same network.
-      layers: its layers with a map, by name.
-      explained_of: its compiled programs.
-      axes_of: where the cells of a layer's map lie on the image.
+      predictor: the predictor of the same network.
+      layers: the network's layers with a map, by name.
+      explained_of: the network's compiled programs.
+      axes_of: layer → the positions of its map's cells on the image.
       run: the network; its variables are on the device.
     """
 
@@ -80,20 +80,20 @@ class Explainer:
         channel_order: str = "rgb",
     ) -> Explanation:
         """Returns the explanation of faces; arguments and errors as in `explain`."""
-        chosen = self.find_layer(method, layer)
+        layer_map = self.find_layer(method, layer)
         faces = face_arrays(images, channel_order)
-        targets = None if emotion is None else self.class_index(emotion)
+        target = None if emotion is None else self.class_index(emotion)
         probabilities = self.predictor.probabilities(faces)
-        indexes = probabilities.argmax(-1) if targets is None else np.full(len(faces), targets)
-        maps = self.importance(faces, indexes, method, chosen)
+        targets = probabilities.argmax(-1) if target is None else np.full(len(faces), target)
+        maps = self.importance(faces, targets, method, layer_map)
         return Explanation(
             to_unit_range(_resized(maps, _common_size(faces, self.predictor.spec.storage))),
-            tuple(self.predictor.classes[index] for index in indexes),
+            tuple(self.predictor.classes[index] for index in targets),
             probabilities,
             self.predictor.classes,
             method,
-            chosen.name if chosen else None,
-            chosen.shape[:2] if chosen else None,
+            layer_map.name if layer_map else None,
+            layer_map.shape[:2] if layer_map else None,
         )
 
     def importance(
@@ -104,32 +104,32 @@ class Explainer:
         layer: LayerMap | None,
         variables: Mapping[str, Any] | None = None,
     ) -> np.ndarray:
-        """Returns unscaled maps float32 [N, H, W], 0 or more, of the network's stored images.
+        """Returns unscaled maps float32 [N, H, W], 0 or more, in the size of the stored images.
 
         Args:
           faces: uint8 [h, w, 1 or 3] each; N may be 0.
-          targets: int [N], the class of each face that is explained.
+          targets: int [N], the explained class of each face.
           method: a name of `METHODS`.
           layer: from `find_layer`.
-          variables: of the network, instead of its own.
+          variables: variables to use instead of the network's own.
         """
         variables = self.run.variables if variables is None else variables
         spec = self.predictor.spec
         size = padded_size(len(faces), self.predictor.batch_size)
-        found = [np.zeros((0, *spec.storage), np.float32)]
+        map_batches = [np.zeros((0, *spec.storage), np.float32)]
         for first in range(0, len(faces), size):
-            part = faces[first : first + size]
-            pixels = padded_batch(part, size, spec).astype(np.float32)
+            batch = faces[first : first + size]
+            pixels = padded_batch(batch, size, spec).astype(np.float32)
             classes = np.zeros(size, np.int32)
-            classes[: len(part)] = targets[first : first + size]
+            classes[: len(batch)] = targets[first : first + size]
             maps = METHODS[method](self.explained_of(variables, classes, layer), pixels)
             if layer is not None:
                 maps = enlarge(maps, self.axes_of(layer), spec.size, spec.storage)
-            found.append(maps[: len(part)])
-        return _finite(np.concatenate(found), self.predictor.source)
+            map_batches.append(maps[: len(batch)])
+        return _finite(np.concatenate(map_batches), self.predictor.source)
 
     def find_layer(self, method: str, name: str | None) -> LayerMap | None:
-        """Returns the layer that a method explains, by default or by name; None: it explains none.
+        """Returns the layer to explain, by default or by name; None for a method of pixels.
 
         Raises:
           UserError: an unknown method or layer, or a layer for a method of pixels.
@@ -148,7 +148,7 @@ class Explainer:
         return find_layer(self.layers, name)
 
     def class_index(self, emotion: str) -> int:
-        """Returns the column of an emotion; raises `UserError` for one that is not named."""
+        """Returns the column of an emotion; raises `UserError` if the network does not have it."""
         classes = self.predictor.classes
         name = emotion if emotion in classes else canonical_name(emotion)
         if name not in classes:
@@ -178,13 +178,14 @@ def load_explainer(
     )
 
 
-def _common_size(faces: Sequence[np.ndarray], otherwise: tuple[int, int]) -> tuple[int, int]:
+def _common_size(faces: Sequence[np.ndarray], default: tuple[int, int]) -> tuple[int, int]:
+    """Returns (H, W) of all faces, or the default if they differ in size."""
     sizes = {face.shape[:2] for face in faces}
-    return sizes.pop() if len(sizes) == 1 else otherwise
+    return sizes.pop() if len(sizes) == 1 else default
 
 
 def _resized(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Returns maps [N, h, w] as float32 [N, H, W], bilinearly, antialiased if they shrink."""
+    """Returns maps [N, h, w] resized to float32 [N, H, W], bilinear, antialiased if they shrink."""
     if maps.shape[1:] == size:
         return maps.astype(np.float32)
     resized = np.empty((len(maps), *size), np.float32)
@@ -195,6 +196,7 @@ def _resized(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _finite(maps: np.ndarray, source: str) -> np.ndarray:
+    """Returns the maps; raises `UserError` if they are not finite."""
     if not np.isfinite(maps).all():
         raise UserError(
             f"{source}: the gradients of its network are not finite. Its weights are damaged or"

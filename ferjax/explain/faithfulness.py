@@ -1,15 +1,15 @@
 """Deletion and insertion curves: does the network depend on what a map calls important?
 
 Pixels are replaced in the order of a map. If the map is faithful, the probability of the explained
-emotion falls early when its most important pixels are deleted, and rises early when they alone are
-inserted into an image that shows nothing.
+emotion falls early when the map's most important pixels are deleted, and rises early when only
+these pixels are inserted into an image that shows nothing.
 """
 
 import numpy as np
 
 from ferjax.explain.occlusion import ScoresOf
 
-# Points of a curve after the first: 5 % of the pixels each.
+# Points of a curve after the first; each adds 5 % of the pixels.
 STEPS = 20
 
 
@@ -23,15 +23,15 @@ def deletion_and_insertion(
 ) -> np.ndarray:
     """Returns float32 [2, B, steps + 1], the deletion and the insertion curve of each image.
 
-    Point k is the probability when the first k of `steps` parts of the pixels are deleted, or are
-    the only ones there. Pixels that are equally important are taken from the top left.
+    Point k is the probability when the first k of `steps` equal parts of the pixels are deleted, or
+    are the only pixels that are inserted. Equally important pixels are taken from the top left.
 
     Args:
-      probabilities_of: of the explained class: pixels float32 [B, H, W, C] → [B].
+      probabilities_of: pixels float32 [B, H, W, C] → probabilities [B] of the explained classes.
       pixels: float [B, H, W, C].
-      maps: float [B, H, W], the larger the more important.
-      fill: float [B, H, W, C], what is seen in place of the pixels: of `FILLS`.
-      steps: parts of the pixels.
+      maps: float [B, H, W]; larger values are more important.
+      fill: float [B, H, W, C], values that replace the pixels, from a function of `FILLS`.
+      steps: number of parts of the pixels.
 
     References:
       Petsiuk et al., RISE: randomized input sampling for explanation of black-box models, 2018,
@@ -42,9 +42,9 @@ def deletion_and_insertion(
     count = ranks[0].size
     curves = np.empty((2, len(pixels), steps + 1), np.float32)
     for step in range(steps + 1):
-        first = ranks * steps < step * count
-        curves[0, :, step] = probabilities_of(np.where(first, fill, pixels))
-        curves[1, :, step] = probabilities_of(np.where(first, pixels, fill))
+        selected = ranks * steps < step * count
+        curves[0, :, step] = probabilities_of(np.where(selected, fill, pixels))
+        curves[1, :, step] = probabilities_of(np.where(selected, pixels, fill))
     return curves
 
 
@@ -55,5 +55,5 @@ def importance_ranks(maps: np.ndarray) -> np.ndarray:
 
 
 def area_under(curves: np.ndarray) -> np.ndarray:
-    """Returns the area under curves float [..., P] over the share of pixels, 0 to 1: [...]."""
+    """Returns the area under curves over the share of pixels, 0 to 1: float [..., P] → [...]."""
     return (curves[..., 1:] + curves[..., :-1]).mean(-1) / 2

@@ -1,4 +1,4 @@
-"""The layers of a network that have a map, and which of them is explained by default."""
+"""The layers of a network that have a map, and the layer that is explained by default."""
 
 import inspect
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ from ferjax.models.registry import all_models
 from ferjax.specs import InputSpec
 from ferjax.training.state import init_variables
 
-# Method → places on the shorter side of a map that is explained by default. On a face of 48 pixels
-# the 3x3 map of a network's last layers only says "left, middle, right". Grad-CAM averages
-# gradients over the map and needs a late layer; LayerCAM is more faithful on an earlier one
-# (docs/explain.md).
+# Method → least number of cells on the shorter side of a map that is explained by default. On a
+# face of 48 pixels the 3x3 map of a network's last layers only says "left, middle, right". Grad-CAM
+# averages gradients over the map and needs a late layer; LayerCAM is more faithful on an earlier
+# layer (docs/explain.md).
 LEAST_SIDES = {"gradcam": 6, "gradcam++": 6, "layercam": 12}
 
 
@@ -39,7 +39,8 @@ class LayerMap:
 def layer_maps(model: nn.Module, spec: InputSpec) -> dict[str, LayerMap]:
     """Returns {name: layer} of the submodules with a map, in the order in which they finish.
 
-    Nothing is computed. A submodule that is called several times is left out: it has no one map.
+    Nothing is computed. A submodule that is called several times is left out, because it has
+    several maps.
 
     Args:
       model: the network; its `__call__` takes `train`.
@@ -47,9 +48,9 @@ def layer_maps(model: nn.Module, spec: InputSpec) -> dict[str, LayerMap]:
     """
     calls = _calls(model, spec)
     names = [name for name, _ in calls]
-    inner = {name[:cut] for name in names for cut in range(len(name)) if name[cut] == "/"}
+    parents = {name[:cut] for name in names for cut in range(len(name)) if name[cut] == "/"}
     return {
-        name: LayerMap(name, output.shape[1:], name not in inner)
+        name: LayerMap(name, output.shape[1:], name not in parents)
         for name, output in calls
         if getattr(output, "ndim", 0) == 4 and names.count(name) == 1
     }
@@ -61,7 +62,7 @@ def modules_in_order(model: nn.Module, spec: InputSpec) -> list[str]:
 
 
 def _calls(model: nn.Module, spec: InputSpec) -> list[tuple[str, Any]]:
-    """Returns the path and the abstract output of each call of a submodule, but for dropout."""
+    """Returns the path and the abstract output of each call of a submodule, except dropout."""
     calls: list[tuple[str, Any]] = []
 
     def record(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
@@ -72,8 +73,8 @@ def _calls(model: nn.Module, spec: InputSpec) -> list[tuple[str, Any]]:
         return output
 
     def initialise() -> dict[str, Any]:
-        # To make its variables a network is called once, as in a prediction. The compiled function
-        # would not call it again.
+        # `init_variables` calls the network once, as in a prediction, to make its variables. Its
+        # compiled form would not call the network again.
         with nn.intercept_methods(record):
             return inspect.unwrap(init_variables)(model, spec, seed=0)
 
@@ -86,10 +87,10 @@ def default_layer(
 ) -> str:
     """Returns the layer that is explained by default.
 
-    It is the last of the outermost layers whose map has `LEAST_SIDES` places or more on each side;
-    if none has, the one with the largest map. Where the outermost modules have no maps, those
-    inside of them are taken. A frozen branch (the guide of awei) is never explained: no gradient
-    passes through it.
+    It is the last of the outermost layers whose map has `LEAST_SIDES` cells or more on each side;
+    if there is none, the layer with the largest map. If the outermost modules have no maps, the
+    modules inside them are taken. A frozen branch (the guide of awei) is never explained, because
+    no gradient passes through it.
 
     Args:
       layers: from `layer_maps`.
@@ -101,20 +102,22 @@ def default_layer(
     """
     frozen = getattr(all_models().get(model_name), "frozen", None) or ""
     branch = frozen.partition("/")[0]
-    free = [layer for layer in layers.values() if layer.name.split("/")[0] != branch]
-    if not free:
+    not_frozen = [layer for layer in layers.values() if layer.name.split("/")[0] != branch]
+    if not not_frozen:
         raise UserError(
             f"{model_name or 'the network'} has no layer whose output is a map [B, h, w, C], which"
             " class activation maps need. Use smoothgrad, integrated_gradients or occlusion."
         )
-    depth = min(layer.name.count("/") for layer in free)
-    outer = [layer for layer in free if layer.name.count("/") == depth]
+    depth = min(layer.name.count("/") for layer in not_frozen)
+    outer = [layer for layer in not_frozen if layer.name.count("/") == depth]
     large = [layer for layer in outer if min(layer.shape[:2]) >= LEAST_SIDES[method]]
-    return (large[-1] if large else max(outer, key=lambda layer: min(layer.shape[:2]))).name
+    if large:
+        return large[-1].name
+    return max(outer, key=lambda layer: min(layer.shape[:2])).name
 
 
 def find_layer(layers: Mapping[str, LayerMap], name: str) -> LayerMap:
-    """Returns the layer of a name; raises `UserError` with the nearest name where it has no map."""
+    """Returns the layer of this name; raises `UserError` with a similar name if it has no map."""
     if name in layers:
         return layers[name]
     near = nearest(name, layers)

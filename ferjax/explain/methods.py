@@ -1,4 +1,4 @@
-"""The methods by name: from a network's scores, gradients and activations to maps of faces."""
+"""The methods by name: they make maps from a network's scores, gradients and activations."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from ferjax.explain.replaced_pixels import mean_colour
 
 @dataclass(frozen=True)
 class Explained:
-    """What a method may ask about the explained logit of each image of a batch.
+    """The functions that a method may call, for the explained logit of each image of a batch.
 
     Attributes:
       logits_of: pixels float32 [B, H, W, C], 0 to 255 → all logits [B, K].
-      targets: int [B], which of them is explained.
-      gradient_of: pixels → the gradient of that logit, [B, H, W, C].
-      activations_of: pixels → the layer's map and its gradient, [B, h, w, C] both.
+      targets: int [B], the explained class of each image.
+      gradient_of: pixels → the gradient of the explained logit, [B, H, W, C].
+      activations_of: pixels → the layer's map and its gradient, both [B, h, w, C].
     """
 
     logits_of: Callable[[np.ndarray], np.ndarray]
@@ -41,6 +41,7 @@ class Explained:
 
 
 def _cam(formula: Callable[[jax.Array, jax.Array], jax.Array]) -> Callable[..., np.ndarray]:
+    """Returns the method of `METHODS` that applies a formula of the module `cam`."""
     compiled = jax.jit(formula)
 
     def maps(explained: Explained, pixels: np.ndarray) -> np.ndarray:
@@ -54,15 +55,15 @@ def _smooth_grad(explained: Explained, pixels: np.ndarray) -> np.ndarray:
 
 
 def _integrated_gradients(explained: Explained, pixels: np.ndarray) -> np.ndarray:
-    found = integrated_gradients(explained.gradient_of, pixels, mean_colour(pixels))
-    return np.maximum(found.sum(-1), 0)
+    attributions = integrated_gradients(explained.gradient_of, pixels, mean_colour(pixels))
+    return np.maximum(attributions.sum(-1), 0)
 
 
 def _occlusion(explained: Explained, pixels: np.ndarray) -> np.ndarray:
     return np.maximum(occlusion(explained.scores_of, pixels, mean_colour(pixels)), 0)
 
 
-# Name → function of what is explained, and pixels float32 [B, H, W, C] → maps [B, h, w], 0 or more.
+# Name → function: (explained, pixels float32 [B, H, W, C]) → maps [B, h, w], 0 or more.
 METHODS: dict[str, Callable[[Explained, np.ndarray], np.ndarray]] = {
     "gradcam": _cam(grad_cam),
     "gradcam++": _cam(grad_cam_plus_plus),
@@ -71,15 +72,16 @@ METHODS: dict[str, Callable[[Explained, np.ndarray], np.ndarray]] = {
     "integrated_gradients": _integrated_gradients,
     "occlusion": _occlusion,
 }
-# Those that explain the map of a layer; h and w are those of that map, else of the image.
+# The methods that explain the map of a layer: (h, w) is the size of that map. The other methods
+# return maps in the size of the image.
 OF_A_LAYER = ("gradcam", "gradcam++", "layercam")
 
 
 def to_unit_range(maps: np.ndarray) -> np.ndarray:
-    """Returns maps [B, H, W] in [0, 1]; 1 are the hundredth of pixels that are most important.
+    """Returns maps [B, H, W] in [0, 1]; the most important hundredth of the pixels becomes 1.
 
-    Of maps of pixels a few stand far above all others, which would be dark beside them. A map of
-    zeros stays.
+    In the maps of some methods a few pixels have far larger values than all others, which would
+    look dark beside them. A map of zeros stays unchanged.
     """
     if not maps.size:
         return maps

@@ -4,22 +4,22 @@ from collections.abc import Callable
 
 import numpy as np
 
-# Side of the covered square, as a share of the face's side; it moves by half of its side.
+# Side of the covered square, as a share of the face's side. The square moves by half of its side.
 _SQUARE = 1 / 6
 
-# Pixels float32 [B, H, W, C] → float [B], where each image decides its own score alone.
+# Pixels float32 [B, H, W, C] → scores float [B]; the score of an image depends on that image alone.
 ScoresOf = Callable[[np.ndarray], np.ndarray]
 
 
 def occlusion(scores_of: ScoresOf, pixels: np.ndarray, fill: np.ndarray) -> np.ndarray:
     """Returns float32 [B, H, W]: the mean fall of the score over the squares that cover a pixel.
 
-    It is negative where the score rises.
+    The fall is negative where the score rises.
 
     Args:
-      scores_of: what is explained.
+      scores_of: the function of the explained score.
       pixels: float [B, H, W, C].
-      fill: float [B, H, W, C], what is seen where a square covers the face.
+      fill: float [B, H, W, C], values that replace the covered pixels.
 
     References:
       Zeiler and Fergus, Visualizing and understanding convolutional networks, 2014, section 4.2.
@@ -35,15 +35,15 @@ def occlusion(scores_of: ScoresOf, pixels: np.ndarray, fill: np.ndarray) -> np.n
 
 
 def squares_over(height: int, width: int) -> np.ndarray:
-    """Returns bool [P, height, width], the places of the square; each pixel is in one or more."""
+    """Returns bool [P, height, width], the P squares; each pixel is in one or more of them."""
     side = max(1, round(_SQUARE * min(height, width)))
     rows, columns = (_starts(length, side) for length in (height, width))
-    places = np.zeros((len(rows) * len(columns), height, width), bool)
-    for place, (i, j) in zip(places, np.ndindex(len(rows), len(columns)), strict=True):
-        place[rows[i] : rows[i] + side, columns[j] : columns[j] + side] = True
-    return places
+    squares = np.zeros((len(rows) * len(columns), height, width), bool)
+    for square, (i, j) in zip(squares, np.ndindex(len(rows), len(columns)), strict=True):
+        square[rows[i] : rows[i] + side, columns[j] : columns[j] + side] = True
+    return squares
 
 
 def _starts(length: int, side: int) -> list[int]:
-    """Returns where the square begins along one axis: every half side, and at the very end."""
+    """Returns the starts of the square along one axis: every half side, and the last possible."""
     return sorted({*range(0, length - side + 1, max(1, side // 2)), length - side})

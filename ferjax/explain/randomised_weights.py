@@ -9,15 +9,18 @@ from ferjax.explain.explainer import Explainer
 from ferjax.explain.layers import modules_in_order
 from ferjax.training.state import init_variables
 
+# Number of networks in the cascade, at most.
 _STAGES = 5
 
 
 def cascade(explainer: Explainer, seed: int = 0) -> dict[str, dict[str, Any]]:
-    """Returns {name: variables}, initialised afresh from the head downwards, at last all of them.
+    """Returns {name: variables}, with more and more modules initialised afresh, from the head down.
+
+    The name states the fresh modules. In the last entry all modules are fresh.
 
     Args:
-      explainer: of the trained network.
-      seed: of the fresh parameters and statistics.
+      explainer: the explainer of the trained network.
+      seed: seed of the fresh parameters and statistics.
 
     References:
       Adebayo et al., Sanity checks for saliency maps, 2018, section 3.
@@ -33,6 +36,7 @@ def cascade(explainer: Explainer, seed: int = 0) -> dict[str, dict[str, Any]]:
 
 
 def _name_of(modules: Sequence[str], end: int) -> str:
+    """Returns the name of the network whose first `end` modules are fresh."""
     if end == len(modules):
         return "all"
     return modules[0] if end == 1 else f"{modules[0]} to {modules[end - 1]}"
@@ -42,10 +46,10 @@ def _with_fresh(
     variables: Mapping[str, Any], fresh: Mapping[str, Any], modules: Sequence[str]
 ) -> dict[str, Any]:
     """Returns the variables with those of some outermost modules replaced, in every collection."""
-    chosen = set(modules)
+    replaced = set(modules)
     return {
         collection: {
-            name: fresh[collection][name] if name in chosen else value
+            name: fresh[collection][name] if name in replaced else value
             for name, value in values.items()
         }
         for collection, values in variables.items()
@@ -55,13 +59,13 @@ def _with_fresh(
 def rank_correlation(maps: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Returns Spearman's correlation of each pair of maps, float64 [N], -1 to 1.
 
-    Equal values share their mean rank. A constant map is related to nothing: 0.
+    Equal values share their mean rank. The correlation with a constant map is 0.
 
     Args:
       maps: float [N, H, W].
       others: float [N, H, W].
     """
-    # jax itself needs scipy; its import takes longer than a map.
+    # scipy is installed with jax. It is imported here, because the import takes longer than a map.
     from scipy.stats import rankdata
 
     a, b = (rankdata(each.reshape(len(each), -1), axis=1) for each in (maps, others))
@@ -79,22 +83,24 @@ def similarity_to_randomised(
     *,
     seed: int = 0,
 ) -> dict[str, float]:
-    """Returns {what was randomised: mean rank correlation with the trained network's maps}.
+    """Returns {fresh modules: mean rank correlation with the maps of the trained network}.
 
-    `another face` is the trained network's own: what two maps share without showing one face.
+    The entry `another face` compares maps of the trained network for different faces: it shows how
+    similar two maps are that do not belong to the same face.
 
     Args:
-      explainer: of the trained network.
+      explainer: the explainer of the trained network.
       faces: uint8 [h, w, 1 or 3] each.
       targets: int [N], the explained class of each face, the same for every network.
       method: a name of `METHODS`.
       layer: as in `explain`.
-      seed: of the fresh parameters.
+      seed: seed of the fresh parameters.
     """
-    chosen = explainer.find_layer(method, layer)
-    own = explainer.importance(faces, targets, method, chosen)
-    found = {"another face": float(rank_correlation(own, np.roll(own, 1, axis=0)).mean())}
+    layer_map = explainer.find_layer(method, layer)
+    trained_maps = explainer.importance(faces, targets, method, layer_map)
+    shifted_maps = np.roll(trained_maps, 1, axis=0)
+    correlations = {"another face": float(rank_correlation(trained_maps, shifted_maps).mean())}
     for name, variables in cascade(explainer, seed).items():
-        maps = explainer.importance(faces, targets, method, chosen, variables)
-        found[name] = float(rank_correlation(own, maps).mean())
-    return found
+        maps = explainer.importance(faces, targets, method, layer_map, variables)
+        correlations[name] = float(rank_correlation(trained_maps, maps).mean())
+    return correlations

@@ -16,10 +16,10 @@ PAGE_FILES = ("index.html", "page.css", "page.js", "picture.js")
 
 
 def require_browser() -> None:
-    """Fetches onnxruntime-web and makes the converter's environment, where they are missing.
+    """Fetches onnxruntime-web and makes the converter's environment, if they are missing.
 
     Raises:
-      UserError: one of them cannot be had; before anything is converted.
+      UserError: one of them cannot be fetched or made. Nothing has been converted then.
     """
     fetched_archive(cache_root())
     require_onnx()
@@ -28,18 +28,19 @@ def require_browser() -> None:
 def write_browser(
     network: ExportedNetwork, folder: Path, options: FormatOptions
 ) -> list[ExportedFile]:
-    """Writes NAME-browser/: the page, the ONNX file, onnxruntime-web and what the card says.
+    """Writes NAME-browser/: the page, the ONNX file, onnxruntime-web and texts of the model card.
 
     Any server of static files serves it, such as `python -m http.server`. Pictures stay in the
     browser: the page makes no request to another host.
     """
-    bundle, staged = folder / f"{network.name}-browser", folder / f"{network.name}.onnx"
+    bundle = folder / f"{network.name}-browser"
+    written_onnx = folder / f"{network.name}.onnx"  # exists if the format `onnx` was written before
     bundle.mkdir()
     for name in PAGE_FILES:
         shutil.copyfile(_WEB / name, bundle / name)
     target = bundle / "network.onnx"
-    if staged.exists():
-        shutil.copyfile(staged, target)
+    if written_onnx.exists():
+        shutil.copyfile(written_onnx, target)
     else:
         onnx_file(network, target, options.progress)
     write_runtime(bundle / "runtime", cache_root(), options.progress)
@@ -53,7 +54,7 @@ def write_browser(
 
 
 def page_facts(network: ExportedNetwork) -> str:
-    """Returns the JSON that the page reads: it shows every text as text, never as HTML."""
+    """Returns the JSON that the page reads; the page shows every text as text, never as HTML."""
     height, width, channels = network.input_shape
     facts = {
         "name": network.name,

@@ -1,4 +1,4 @@
-"""A run as an exported network: its head divided by the temperature that fits val, with a card."""
+"""Makes an exported network of a run: divides its head by the temperature and writes its card."""
 
 import json
 from dataclasses import replace
@@ -35,65 +35,65 @@ def exported_from_run(
 ) -> tuple[ExportedNetwork, CheckFaces, CheckFaces]:
     """Returns the calibrated network of a run, and faces of val to check and to calibrate on.
 
-    The head is divided by the temperature that fits the probabilities to val, so that everything
-    which uses the weights has calibrated probabilities. The scores on the card are those of the
-    parameters that are exported, in their stored precision.
+    The head is divided by the temperature that fits the probabilities to val, so that every program
+    that uses the weights gets calibrated probabilities. The scores on the card are those of the
+    exported parameters, in their stored precision.
 
     Args:
-      config: of the command, with a run.
-      name: of the exported files.
+      config: the config of the command, with a run.
+      name: name of the exported files.
 
     Raises:
-      UserError: no such run, no val images or those of other classes, or weights that half
+      UserError: no such run, no val images, val images of other classes, or weights that half
         precision cannot hold.
     """
     run_dir = Path(config.workdir)
-    run, own = in_float32(load_run(run_dir, config.checkpoint)), read_config(run_dir)
-    _check_head(run, own.model)
+    run, train_config = in_float32(load_run(run_dir, config.checkpoint)), read_config(run_dir)
+    _check_head(run, train_config.model)
     speed = read_speed(Path(config.bench), run_dir) if config.bench else None
-    say(f"reading {own.dataset}", config.progress)
+    say(f"reading {train_config.dataset}", config.progress)
     record = read_split_record(run_dir)
-    data = _val(config, own, run, record)
-    logits_of, _ = run_evaluator(run, own.batch_size, config.progress)
-    before = logits_of(run.variables, data.split)
-    check_probabilities(before, run_dir)
-    temperature = fit_temperature(before, data.split.labels)
+    data = _val_data(config, train_config, run, record)
+    logits_of, _ = run_evaluator(run, train_config.batch_size, config.progress)
+    run_logits = logits_of(run.variables, data.split)
+    check_probabilities(run_logits, run_dir)
+    temperature = fit_temperature(run_logits, data.split.labels)
     weights = encode(_divided_head(flatten(run.variables), temperature))
     variables = unflatten(decode(weights))
     card = card_values(
         run=run,
         run_dir=run_dir,
         checkpoint=config.checkpoint,
-        own=own,
-        config_values=_portable_config(own),
+        train_config=train_config,
+        config_values=_portable_config(train_config),
         data=data,
         record=record,
-        before=before,
+        run_logits=run_logits,
         logits=logits_of(variables, data.split),
         temperature=temperature,
         speed=speed,
     )
-    complete = json.loads(card_text({"name": name, **card}, weights))
+    complete_card = json.loads(card_text({"name": name, **card}, weights))
     variables.setdefault("batch_stats", {})
-    network = ExportedNetwork(name, complete, run.model, variables, run.spec, run.classes)
-    checked, calibration = faces_of_split(data.split, data.dataset, network.input_shape)
-    return network, checked, calibration
+    network = ExportedNetwork(name, complete_card, run.model, variables, run.spec, run.classes)
+    check_faces, calibration_faces = faces_of_split(data.split, data.dataset, network.input_shape)
+    return network, check_faces, calibration_faces
 
 
-def _val(
-    config: ExportConfig, own: TrainConfig, run: LoadedRun, record: SplitRecord | None
+def _val_data(
+    config: ExportConfig, train_config: TrainConfig, run: LoadedRun, record: SplitRecord | None
 ) -> EvaluatedData:
-    """Returns the val split of the run; raises `UserError` where its classes are others."""
-    judged = EvalConfig(workdir=config.workdir, data_dir=config.data_dir, split="val")
-    data = load_evaluated_data(judged, own, run.spec.size, record)
-    check_classes(own.dataset, data.bundle.classes, run.classes, "run")
+    """Returns the val split of the run; raises `UserError` if it has other classes than the run."""
+    eval_config = EvalConfig(workdir=config.workdir, data_dir=config.data_dir, split="val")
+    data = load_evaluated_data(eval_config, train_config, run.spec.size, record)
+    check_classes(train_config.dataset, data.bundle.classes, run.classes, "run")
     for warning in data.warnings:
         say(f"warning: {warning}")
     return data
 
 
 def _check_head(run: LoadedRun, model: str) -> None:
-    """Raises `UserError` where the network has no dense head that a temperature could divide."""
+    """Raises `UserError` if the network has no dense head, which the temperature divides."""
     missing = [path for path in _HEAD if path not in flatten(run.variables)]
     if missing:
         raise UserError(
@@ -103,12 +103,12 @@ def _check_head(run: LoadedRun, model: str) -> None:
 
 
 def _divided_head(variables: dict[str, np.ndarray], temperature: float) -> dict[str, np.ndarray]:
-    """Returns the variables with logits divided by the temperature."""
+    """Returns the variables with kernel and bias of the head divided by the temperature."""
     return {**variables, **{path: variables[path] / np.float32(temperature) for path in _HEAD}}
 
 
-def _portable_config(own: TrainConfig) -> dict[str, Any]:
-    """Returns the config of a run without the places of this machine, as JSON values."""
-    teachers = tuple(Path(name).name for name in own.teacher)
-    places = dict.fromkeys(("data_dir", "workdir", "cache_dir"))
-    return json.loads(config_to_json(replace(own, teacher=teachers, **places)))
+def _portable_config(train_config: TrainConfig) -> dict[str, Any]:
+    """Returns the config of a run as JSON values, without the paths of this machine."""
+    teachers = tuple(Path(name).name for name in train_config.teacher)
+    no_paths = dict.fromkeys(("data_dir", "workdir", "cache_dir"))
+    return json.loads(config_to_json(replace(train_config, teacher=teachers, **no_paths)))

@@ -1,4 +1,4 @@
-"""What a network must not be used for, and the limits that follow from its training."""
+"""Sentences on a model card: forbidden uses of a network, and limits that its training causes."""
 
 from ferjax.config.train_config import TrainConfig
 from ferjax.report.responsible_use import FORBIDDEN_USES
@@ -22,7 +22,7 @@ _UNKNOWN = (
     " pose and light are not balanced, and errors differ between groups of people. They were not"
     " measured here."
 )
-# Data set → where its faces come from.
+# Data set → a sentence on the origin of its faces.
 _ORIGINS: dict[str, str] = {
     **dict.fromkeys(("affectnet", "expw", "fer2013", "ferplus", "rafdb"), _WEB),
     **dict.fromkeys(("ckplus", "jaffe", "kdef"), _POSED),
@@ -31,32 +31,33 @@ _ORIGINS: dict[str, str] = {
 }
 
 
-def limits_of(own: TrainConfig) -> list[str]:
-    """Returns sentences: what a network must not be used for, and what its training leaves out.
+def limits_of(train_config: TrainConfig) -> list[str]:
+    """Returns sentences: the forbidden uses of a network, and the limits of its training.
 
     Args:
-      own: the config that it was trained with.
+      train_config: the config that the network was trained with.
     """
-    limited = [text] if (text := limited_training(own)) else []
-    return [*limited, *FORBIDDEN_USES, _ORIGINS.get(own.dataset, _UNKNOWN)]
+    limited = [sentence] if (sentence := limited_training(train_config)) else []
+    return [*limited, *FORBIDDEN_USES, _ORIGINS.get(train_config.dataset, _UNKNOWN)]
 
 
-def limited_training(own: TrainConfig, images: int | None = None) -> str:
-    """Returns a sentence about a network of `--smoke` or `--limit`; empty for any other.
+def limited_training(train_config: TrainConfig, images: int | None = None) -> str:
+    """Returns a sentence about a network trained with `--smoke` or `--limit`, else an empty text.
 
     Args:
-      own: the config that it was trained with.
-      images: on which it was trained, where that is known.
+      train_config: the config that the network was trained with.
+      images: number of training images, or None if it is not known.
     """
-    if not own.smoke and own.limit is None:
+    limit = train_config.limit
+    if not train_config.smoke and limit is None:
         return ""
-    count = f"at most {own.limit:,}" if images is None and own.limit else f"{images or 'few'}"
-    if own.smoke:
+    count = f"at most {limit:,}" if images is None and limit else f"{images or 'few'}"
+    if train_config.smoke:
         return (
             f"It was trained on {count} images by --smoke, which only checks that everything works:"
             " its answers mean nothing."
         )
     return (
-        f"It was trained on {count} images by --limit={own.limit}, a part of the data set: its"
+        f"It was trained on {count} images by --limit={limit}, a part of the data set: its"
         " scores say nothing about a network of all of them."
     )

@@ -10,8 +10,8 @@ from ferjax.report.pages.markdown_tables import decimal, escape, key_value_table
 
 def card_page(name: str, card: Mapping[str, Any]) -> str:
     """Returns a model card as a Markdown page."""
-    training, found = card["training"], card["scores"]
-    calibration, sets = found["calibration"], found["prediction_sets"]
+    training, scores = card["training"], card["scores"]
+    calibration, sets = scores["calibration"], scores["prediction_sets"]
     facts = {
         "network": network_text(card),
         "classes": ", ".join(card["classes"]),
@@ -26,14 +26,14 @@ def card_page(name: str, card: Mapping[str, Any]) -> str:
         "commit": training["commit"],
     }
     measured = {
-        "split": found["split"],
+        "split": scores["split"],
         "accuracy": accuracy_text(
-            found, f"; the run itself {percentage(found['accuracy_of_the_run'])}"
+            scores, f"; the run itself {percentage(scores['accuracy_of_the_run'])}"
         ),
-        "images that are in train too": f"{found['also_in_train']:,}; without these"
-        f" {percentage(found['accuracy_without_those'])}",
-        "balanced accuracy": percentage(found["mean_class_accuracy"]),
-        "macro F1": percentage(found["macro"]["f1"]),
+        "images that are in train too": f"{scores['also_in_train']:,}; without these"
+        f" {percentage(scores['accuracy_without_those'])}",
+        "balanced accuracy": percentage(scores["mean_class_accuracy"]),
+        "macro F1": percentage(scores["macro"]["f1"]),
         "temperature": decimal(card["temperature"], 3),
     }
     if calibration and sets:
@@ -44,7 +44,7 @@ def card_page(name: str, card: Mapping[str, Any]) -> str:
             **coverage_line(sets),
             "mean size of these sets": decimal(sets["mean_set_size"], 2),
         }
-    if agreement := found["votes"]:
+    if agreement := scores["votes"]:
         measured |= {
             "KL divergence from the votes": decimal(agreement["kl_divergence"]),
             "agrees with the majority of nine annotators": percentage(
@@ -54,7 +54,7 @@ def card_page(name: str, card: Mapping[str, Any]) -> str:
                 agreement["annotator_with_majority_of_others"]
             ),
         }
-    # Cards of earlier versions state no calibration of each emotion.
+    # Cards of earlier versions state no calibration by emotion.
     by_class = {row["class"]: row for row in (calibration or {}).get("by_class", ())}
     rows = [
         [
@@ -65,13 +65,13 @@ def card_page(name: str, card: Mapping[str, Any]) -> str:
             *(_calibration_cells(by_class[row["class"]]) if by_class else ()),
             f"{row['support']:,}",
         ]
-        for row in found["per_class"]
+        for row in scores["per_class"]
     ]
     header = ["emotion", "recall", "precision", "in its set"]
     header += CALIBRATION_HEADER if by_class else []
     confusion = [
         [escape(name), *map(str, counts)]
-        for name, counts in zip(card["classes"], found["confusion"], strict=True)
+        for name, counts in zip(card["classes"], scores["confusion"], strict=True)
     ]
     parts = [
         f"# {escape(name)}",
@@ -82,7 +82,7 @@ def card_page(name: str, card: Mapping[str, Any]) -> str:
         " the other half."
         if sets
         else f"Val has fewer than {LEAST} images, too few to state calibration and coverage.",
-        *(f"Warning: {escape(warning)}." for warning in found["warnings"]),
+        *(f"Warning: {escape(warning)}." for warning in scores["warnings"]),
         table([*header, "images"], rows),
         *([CALIBRATION_NOTE] if by_class else []),
         "Confusion matrix (rows: true, columns: predicted)",
@@ -110,18 +110,18 @@ def network_text(card: Mapping[str, Any]) -> str:
 
 
 def accuracy_text(scores: Mapping[str, Any], addition: str = "") -> str:
-    """Returns the accuracy of a card's scores with its interval, and an addition to that."""
+    """Returns the accuracy of a card's scores with its interval, followed by an addition."""
     low, high = map(percentage, scores["accuracy_interval"])
     return f"{percentage(scores['accuracy'])} (95 %: {low} to {high}{addition})"
 
 
 def coverage_line(sets: Mapping[str, Any]) -> dict[str, str]:
-    """Returns {what is measured: value}: how often prediction sets hold the true emotion."""
+    """Returns {name: value} of the coverage: how often prediction sets hold the true emotion."""
     return {f"coverage of sets at {percentage(sets['asked'], 0)}": percentage(sets["coverage"])}
 
 
 def _speed(speed: Mapping[str, Any] | None) -> list[str]:
-    """Returns the section on speed, of all recognisers that were measured in one run."""
+    """Returns the section on speed, with all recognisers that were measured in the same run."""
     if not speed:
         return []
     rows = [
@@ -138,7 +138,7 @@ def _speed(speed: Mapping[str, Any] | None) -> list[str]:
 
 
 def _exports(exports: Mapping[str, Any] | None) -> list[str]:
-    """Returns the section on the files of other formats, each beside ferjax in the same run."""
+    """Returns the section on exported files, with ferjax's own results from the same run."""
     if not exports:
         return []
     header = ["file", "precision", "MB", "largest difference", "same emotion"]
@@ -166,8 +166,8 @@ def _exports(exports: Mapping[str, Any] | None) -> list[str]:
     ]
 
 
-def _number(value: float | None, form: str) -> str:
-    return "–" if value is None else format(value, form)
+def _number(value: float | None, format_spec: str) -> str:
+    return "–" if value is None else format(value, format_spec)
 
 
 def _bullets(lines: list[str]) -> str:

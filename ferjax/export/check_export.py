@@ -32,20 +32,20 @@ def check_files(
     """Returns the rows of the table of exports: ferjax itself first, then every file.
 
     Args:
-      files: what was exported; the usage scripts lie beside them.
-      predictor: of the weights file of the same network.
-      weights: that file.
-      faces: to compare on.
-      progress: whether a line says what is checked.
+      files: the exported files; the usage scripts are beside them.
+      predictor: the predictor of the same network.
+      weights: the weights file of that network.
+      faces: the faces on which the files are compared.
+      progress: whether to print a line for each file.
 
     Raises:
-      UserError: a script fails, or a file is further from ferjax than it may be.
+      UserError: a script fails, or a file differs from ferjax by more than it may.
     """
     # In full float32, as exports compute; on a CPU it is the default.
     with jax.default_matmul_precision("highest"):
         expected = predictor.probabilities(list(faces.images))
-        taken = {str(n): _milliseconds(predictor, faces.images, n) for n in BATCHES}
-    own = {
+        milliseconds = {str(n): _milliseconds(predictor, faces.images, n) for n in BATCHES}
+    ferjax_row = {
         "file": weights.name,
         "runs with": "ferjax",
         "precision": "float32",
@@ -53,15 +53,15 @@ def check_files(
         "largest_difference": None,
         "agreement": None,
         **_scores(expected, faces.labels, predictor.classes),
-        "milliseconds": taken,
+        "milliseconds": milliseconds,
     }
-    rows = [own]
+    rows = [ferjax_row]
     with tempfile.TemporaryDirectory() as folder:
-        saved = Path(folder) / "faces.npy"
-        np.save(saved, faces.images)
+        faces_file = Path(folder) / "faces.npy"
+        np.save(faces_file, faces.images)
         for file in files:
             say(f"checking {file.path.name}", progress)
-            rows.append(_row(file, saved, expected, predictor.classes, faces.labels))
+            rows.append(_row(file, faces_file, expected, predictor.classes, faces.labels))
     return rows
 
 
@@ -72,7 +72,7 @@ def _row(
     classes: Sequence[str],
     labels: np.ndarray | None,
 ) -> dict[str, Any]:
-    """Returns the row of a file; raises `UserError` where it misses a bound."""
+    """Returns the row of a file; raises `UserError` if the file violates a bound."""
     row: dict[str, Any] = {
         "file": file.path.name,
         "runs with": "",
@@ -87,10 +87,9 @@ def _row(
     }
     if file.usage is None:
         return row
-    found = run_usage(
-        file.path.parent / file.usage, file.path, faces, time=True, python=file.python
-    )
-    columns = found["probabilities"]
+    script = file.path.parent / file.usage
+    results = run_usage(script, file.path, faces, time=True, python=file.python)
+    columns = results["probabilities"]
     if set(columns) != set(classes):
         raise UserError(f"{file.path.name} names {', '.join(columns)}, not {', '.join(classes)}.")
     probabilities = np.array([columns[name] for name in classes], np.float64).T
@@ -102,17 +101,17 @@ def _row(
         "largest_difference": difference,
         "agreement": agreement,
         **_scores(probabilities, labels, classes),
-        "milliseconds": found["milliseconds"],
+        "milliseconds": results["milliseconds"],
     }
 
 
 def check_bounds(file: ExportedFile, difference: float, agreement: float) -> None:
-    """Raises `UserError` where an export is further from ferjax than its format may be.
+    """Raises `UserError` if an export differs from ferjax by more than its format may.
 
     Args:
-      file: with the bounds.
-      difference: the largest one of a probability.
-      agreement: share of faces with ferjax's emotion.
+      file: the exported file, which states the bounds.
+      difference: the largest difference of a probability.
+      agreement: share of faces for which the export names the same emotion as ferjax.
     """
     bound = file.largest_difference
     # Written so that NaN fails.
@@ -132,12 +131,12 @@ def check_bounds(file: ExportedFile, difference: float, agreement: float) -> Non
 def _scores(
     probabilities: np.ndarray, labels: np.ndarray | None, classes: Sequence[str]
 ) -> dict[str, float | None]:
-    """Returns accuracy and macro F1 against labels int [N]; None where there are no labels."""
+    """Returns accuracy and macro F1 for labels int [N]; both are None if there are no labels."""
     if labels is None:
         return {"accuracy": None, "macro_f1": None}
-    found = Evaluation(np.asarray(labels, np.int64), probabilities, 0.0)
-    judged = scores(found.confusion, classes)
-    return {"accuracy": judged["accuracy"], "macro_f1": judged["macro"]["f1"]}
+    evaluation = Evaluation(np.asarray(labels, np.int64), probabilities, 0.0)
+    values = scores(evaluation.confusion, classes)
+    return {"accuracy": values["accuracy"], "macro_f1": values["macro"]["f1"]}
 
 
 def _milliseconds(predictor: Predictor, faces: np.ndarray, size: int) -> float:
@@ -152,6 +151,6 @@ def _milliseconds(predictor: Predictor, faces: np.ndarray, size: int) -> float:
 
 
 def _size(path: Path) -> int:
-    """Returns the bytes of a file, or of all files of a folder."""
+    """Returns the size of a file, or of all files in a folder, in bytes."""
     files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
     return sum(file.stat().st_size for file in files)

@@ -1,4 +1,4 @@
-"""The faces on which exports are checked: of the val split that calibrated them, or drawn ones."""
+"""The faces on which exports are checked: those of the calibrating val split, or drawn faces."""
 
 from collections.abc import Iterator, Sequence
 
@@ -18,30 +18,37 @@ from ferjax.export.exported_network import ExportedNetwork
 from ferjax.images.preprocess import to_channels
 from ferjax.runs.load_network import network_config
 
-# Faces of a data set that are compared, and that ranges are calibrated on; drawn faces.
-_REAL, _DRAWN = 500, 128
-# Images of a split that are read at once.
+# Number of a data set's faces for the check, and as many for the calibration of int8.
+_REAL = 500
+# Number of drawn faces, if there is no data set.
+_DRAWN = 128
+# Number of a split's images that are read at once.
 _CHUNK = 250
 
 
 def faces_of_split(split: Split, dataset: str, shape: tuple[int, int, int]) -> Iterator[CheckFaces]:
-    """Yields two sets of a split's faces, evenly spread and different where there are enough.
+    """Yields two sets of a split's faces, evenly spread over the split.
+
+    The sets have no face in common if the split has enough faces; otherwise they are the same.
 
     Args:
       split: the images.
-      dataset: its name.
+      dataset: name of the data set.
       shape: (H, W, C) of the faces.
     """
     count = len(split)
-    both = np.linspace(0, count, min(count, 2 * _REAL), endpoint=False).astype(int)
-    for rows in (both[::2], both[1::2]) if count >= 2 * _REAL else (both, both):
-        images = [_as_stored(split.read(part), shape) for part in _chunks(rows)]
+    positions = np.linspace(0, count, min(count, 2 * _REAL), endpoint=False).astype(int)
+    two_sets = (positions, positions)
+    if count >= 2 * _REAL:
+        two_sets = (positions[::2], positions[1::2])
+    for rows in two_sets:
+        images = [_as_stored(split.read(chunk), shape) for chunk in _chunks(rows)]
         source = f"{len(rows):,} faces of {split.name} of {dataset}"
         yield CheckFaces(np.concatenate(images), split.labels[rows], source, real=True)
 
 
 def drawn_faces(shape: tuple[int, int, int]) -> CheckFaces:
-    """Returns drawn faces of shape (H, W, C), for a network whose data are not here."""
+    """Returns drawn faces of shape (H, W, C), for a network whose data set is missing."""
     kinds = np.arange(_DRAWN) % len(EMOTIONS)
     side = max(SMALLEST_SIZE, *shape[:2])
     faces = render_faces(kinds, np.arange(_DRAWN), side)
@@ -51,40 +58,44 @@ def drawn_faces(shape: tuple[int, int, int]) -> CheckFaces:
 def faces_for_weights(
     network: ExportedNetwork, config: ExportConfig
 ) -> tuple[CheckFaces, CheckFaces]:
-    """Returns faces to check and to calibrate on: val of the network's data, else drawn ones.
+    """Returns faces to check and to calibrate on: val of the network's data, else drawn faces.
 
     Raises:
       UserError: `--data_dir` was given, and the data are not there, or have other classes.
     """
-    own = network_config(str(config.weights))
-    # The val of a published data set is cut again as it was; of other images all are taken.
-    split = "val" if own.dataset in DATASETS and own.dataset != "folder" else None
-    judged = EvalConfig(weights=config.weights, data_dir=config.data_dir, split=split)
+    train_config = network_config(str(config.weights))
+    # The val split of a published data set can be made again as in training. Of a user's own
+    # images all are taken.
+    is_published = train_config.dataset in DATASETS and train_config.dataset != "folder"
+    split = "val" if is_published else None
+    eval_config = EvalConfig(weights=config.weights, data_dir=config.data_dir, split=split)
     try:
-        data = load_evaluated_data(judged, own, network.spec.size, None)
+        data = load_evaluated_data(eval_config, train_config, network.spec.size, None)
     except UserError:
         if config.data_dir:
             raise
         faces = drawn_faces(network.input_shape)
         return faces, faces
-    check_classes(own.dataset, data.bundle.classes, network.classes, "network")
+    check_classes(train_config.dataset, data.bundle.classes, network.classes, "network")
     first, second = faces_of_split(data.split, data.dataset, network.input_shape)
     return first, second
 
 
-def check_classes(dataset: str, found: Sequence[str], own: Sequence[str], what: str) -> None:
-    """Raises `UserError` where a data set has other classes than a network, or in another order.
+def check_classes(
+    dataset: str, data_classes: Sequence[str], network_classes: Sequence[str], what: str
+) -> None:
+    """Raises `UserError` if a data set has other classes than a network, or in another order.
 
     Args:
-      dataset: its name.
-      found: its classes.
-      own: those of the network.
-      what: what the user has named: "network" or "run".
+      dataset: name of the data set.
+      data_classes: classes of the data set.
+      network_classes: classes of the network.
+      what: the word for the network in the message: "network" or "run".
     """
-    if tuple(found) != tuple(own):
+    if tuple(data_classes) != tuple(network_classes):
         raise UserError(
-            f"{dataset} there has the classes {', '.join(found)}, the {what} {', '.join(own)}."
-            f" Give the {what}'s own data as --data_dir."
+            f"{dataset} there has the classes {', '.join(data_classes)}, the {what}"
+            f" {', '.join(network_classes)}. Give the {what}'s own data as --data_dir."
         )
 
 
@@ -93,7 +104,7 @@ def _chunks(rows: np.ndarray) -> list[np.ndarray]:
 
 
 def _as_stored(images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """Returns uint8 [N, H, W, C] as an export takes it, of images [N, h, w, 1 or 3]."""
+    """Returns images [N, h, w, 1 or 3] as uint8 [N, H, W, C], the input of an export."""
     height, width, channels = shape
     resized = np.stack([resize_image(image, (height, width)) for image in images])
     return np.round(np.asarray(to_channels(resized, channels))).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""What a format of `launch.export` is: its writer, its files, and the faces they are checked on."""
+"""Types of `launch.export`: formats, their options, the files they write, faces for the check."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from ferjax.export.exported_network import ExportedNetwork
 
 # The largest difference of a probability between ferjax and an export in float32.
 TOLERANCE = 1e-5
-# The least share of faces with ferjax's emotion: with fewer a file is no export of this network.
+# The least share of faces for which an export names ferjax's emotion; below it the export fails.
 LEAST_AGREEMENT, LEAST_AGREEMENT_OF_INT8 = 0.99, 0.9
 
 
@@ -23,9 +23,9 @@ class CheckFaces:
 
     Attributes:
       images: uint8 [N, H, W, C], as the exports take them.
-      labels: int [N], or None where they are not known.
-      source: what they are, for the card: "500 faces of val of ferplus".
-      real: whether they are photographs.
+      labels: int [N], or None if they are not known.
+      source: description of the faces for the card: "500 faces of val of ferplus".
+      real: whether they are images of a data set, not drawn faces.
     """
 
     images: np.ndarray = field(repr=False)
@@ -36,14 +36,14 @@ class CheckFaces:
 
 @dataclass(frozen=True)
 class FormatOptions:
-    """What a writer gets beside the network.
+    """Options of a format's writer.
 
     Attributes:
-      config: of the command.
-      faces: on which every file is checked.
-      calibration: other faces, to find ranges of activations for int8; the same where there are too
-        few.
-      progress: whether progress is shown.
+      config: the config of the command.
+      faces: the faces on which every file is checked.
+      calibration: other faces, from which int8 finds the ranges of activations; the same faces if
+        there are too few.
+      progress: whether to show progress.
     """
 
     config: ExportConfig
@@ -57,14 +57,16 @@ class ExportedFile:
     """A file, or folder, that a format has written.
 
     Attributes:
-      path: of it.
+      path: path of the file or folder.
       precision: `float32`, `float16` or `int8`.
-      usage: the script in `usage/` that runs it in the check; None: only its size is stated.
+      usage: the script in `usage/` that runs the file in the check; None: only its size is stated.
       beside: further files that it needs, counted into its size.
-      largest_difference: of a probability from ferjax's; above it the export fails. None: no bound.
-      least_agreement: share of faces with ferjax's emotion; below it the export fails.
-      python: the interpreter that runs the script; a converter's environment has its runtime.
-      facts: JSON values that its row of the table keeps; `note` is shown below the table.
+      largest_difference: bound for the difference of a probability from ferjax's; the export fails
+        above it. None: no bound.
+      least_agreement: bound for the share of faces with ferjax's emotion; the export fails below
+        it.
+      python: the interpreter that runs the script; a converter's environment has the runtime.
+      facts: JSON values for the file's row of the table; `note` is shown below the table.
     """
 
     path: Path
@@ -83,12 +85,12 @@ class Format:
 
     Attributes:
       write: (network, folder, options) → the files, written into the folder.
-      files: names of all that it may write; `{name}` is the export's name, `{module}` the same as
-        a name of a Python module.
-      usage: scripts of `usage/` that are copied beside them.
-      require: raises `UserError` where a package that it needs is missing.
-      fits: raises `UserError` where a network of this name has no such form.
-      calibrated: those of the files that are only written where there are real faces of val.
+      files: names of all files that it may write; `{name}` is the export's name, `{module}` that
+        name as a valid name of a Python module.
+      usage: scripts of `usage/` that are copied beside the files.
+      require: raises `UserError` if a package that the format needs is missing.
+      fits: raises `UserError` if the network of this name cannot be written in the format.
+      calibrated: the files that are written only if there are real faces of val.
     """
 
     write: Callable[[ExportedNetwork, Path, FormatOptions], Sequence[ExportedFile]]
@@ -100,13 +102,15 @@ class Format:
 
 
 def calibrated_on(options: FormatOptions) -> str:
-    """Returns what an int8 file was calibrated on, in words for its note."""
+    """Returns the text of a note: the faces on which an int8 file was calibrated."""
     same = np.array_equal(options.calibration.images, options.faces.images)
-    which = "the same as in the check: there are too few" if same else "others than in the check"
-    return f"calibrated on {options.calibration.source}, {which}"
+    comparison = "others than in the check"
+    if same:
+        comparison = "the same as in the check: there are too few"
+    return f"calibrated on {options.calibration.source}, {comparison}"
 
 
 def module_name(name: str) -> str:
-    """Returns the name of an export as one that Python can import."""
-    word = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in name)
-    return f"_{word}" if word[:1].isdigit() else word
+    """Returns the name of an export as a valid name of a Python module."""
+    module = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in name)
+    return f"_{module}" if module[:1].isdigit() else module

@@ -19,7 +19,7 @@ from ferjax.specs import InputSpec
 from ferjax.training.train_step import predict_step
 from ferjax.weights.weights_file import encode, read_card
 
-# The key under which files that can hold text carry the model card.
+# Key of the model card in the metadata of files that can hold text.
 CARD_KEY = "ferjax_card"
 
 
@@ -28,7 +28,7 @@ class ExportedNetwork:
     """A calibrated network, the same in every format of one export.
 
     Attributes:
-      name: of the files.
+      name: name of the exported files.
       card: JSON values of its model card.
       model: the Linen module.
       variables: `params` and `batch_stats`, numpy float32 with the values of the stored half
@@ -55,7 +55,7 @@ def exported_from_weights(source: str | Path, name: str | None = None) -> Export
 
     Args:
       source: a name of `ferjax.weights.shipped.SHIPPED`, a weights file, its card or its folder.
-      name: of the exported files; None: that of the card.
+      name: name of the exported files; None: the name of the card's file.
 
     Raises:
       UserError: no such weights, or damaged ones.
@@ -63,15 +63,15 @@ def exported_from_weights(source: str | Path, name: str | None = None) -> Export
     path = weights_card(source)
     run = in_float32(load_network(path))
     name = name or path.stem
-    written = read_card(path)
-    card = {**written, "name": name, "fields": run.meta["fields"]}
-    # A table of an earlier export is about other files.
+    stored_card = read_card(path)
+    card = {**stored_card, "name": name, "fields": run.meta["fields"]}
+    # The table of an earlier export describes other files.
     card.pop("exports", None)
     return ExportedNetwork(name, card, run.model, run.variables, run.spec, run.classes)
 
 
 def weights_card(source: str | Path) -> Path:
-    """Returns the model card that --weights names; raises `UserError` where it names none."""
+    """Returns the path of the model card that --weights names; raises `UserError` if none fits."""
     path = named_card(source)
     if path is None:
         raise UserError(
@@ -81,10 +81,10 @@ def weights_card(source: str | Path) -> Path:
 
 
 def in_float32(run: LoadedRun) -> LoadedRun:
-    """Returns a network that computes in float32, also where it was trained in bfloat16.
+    """Returns a network that computes in float32, even if it was trained in bfloat16.
 
-    Rounding to 8 bits in every layer depends on the order of operations: no two programs would
-    give the same probabilities.
+    Rounding to 8 bits in every layer depends on the order of operations, so that two programs would
+    not give the same probabilities.
     """
     if "dtype" not in run.meta["fields"]:
         return run
@@ -98,12 +98,13 @@ def probabilities_function(
 ) -> Callable[[jax.Array], jax.Array]:
     """Returns the function uint8 [B, H, W, C] → float32 [B, K], probabilities by `classes`.
 
-    Preprocessing, temperature and softmax are inside; the weights are constants. It is traced in
-    plain forms, because ferjax's own depend on the platform of the process that traces.
+    It contains preprocessing, temperature and softmax; the weights are constants. It is traced with
+    plain implementations of the operations, because the choice among ferjax's own implementations
+    depends on the platform of the process that traces.
 
     Args:
       network: the network.
-      pools: form of the max pools, a name of `ops.choose_implementation.POOLS`.
+      pools: implementation of the max pools, a name of `ops.choose_implementation.POOLS`.
     """
 
     def probabilities(images: jax.Array) -> jax.Array:

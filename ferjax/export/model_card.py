@@ -32,8 +32,9 @@ from ferjax.training.metrics import Evaluation, evaluation
 
 # Coverage of the prediction sets whose size and coverage by class the card states.
 COVERAGE = 0.9
-_PLACES = re.compile(r"--(data_dir|workdir|cache_dir|teacher|pretrained)=(?:'[^']*'|\S*/\S*)")
-# Images of val below which no calibration is stated.
+# Flags of a command line with paths of the machine.
+_PATH_FLAGS = re.compile(r"--(data_dir|workdir|cache_dir|teacher|pretrained)=(?:'[^']*'|\S*/\S*)")
+# The least number of val images for which calibration is stated.
 LEAST = 20
 _INTENDED = (
     "Research on facial expressions, teaching, and the comparison of methods.",
@@ -59,11 +60,11 @@ def card_values(
     run: LoadedRun,
     run_dir: Path,
     checkpoint: str,
-    own: TrainConfig,
+    train_config: TrainConfig,
     config_values: Mapping[str, Any],
     data: EvaluatedData,
     record: SplitRecord | None,
-    before: np.ndarray,
+    run_logits: np.ndarray,
     logits: np.ndarray,
     temperature: float,
     speed: Mapping[str, Any] | None,
@@ -74,21 +75,21 @@ def card_values(
       run: the network.
       run_dir: its run directory.
       checkpoint: `selected` or `last`.
-      own: config of the run.
-      config_values: the same as JSON values, without the places of this machine.
-      data: the val split that calibrated it.
-      record: the images that the run began with, or None where it recorded nothing.
-      before: float [N, K], logits of the run's own parameters.
-      logits: float [N, K], those of the parameters that are written.
-      temperature: by which the head was divided.
-      speed: from `read_speed`, or None where it was not measured.
+      train_config: config of the run.
+      config_values: the same config as JSON values, without the paths of this machine.
+      data: the val split that calibrated the network.
+      record: the images of the splits at the start of the run; None if the run recorded none.
+      run_logits: float [N, K], logits of the run's parameters as trained.
+      logits: float [N, K], logits of the parameters that are written.
+      temperature: the temperature by which the head was divided.
+      speed: from `read_speed`, or None if it was not measured.
     """
     network = describe_network(run.model, run.spec)
-    written = evaluation(logits, data.split.labels)
-    found = _scores(run, data, before, written)
+    exported = evaluation(logits, data.split.labels)
+    card_scores = _scores(run, data, run_logits, exported)
     train = (record.splits if record else data.bundle.splits)["train"]
-    if limited := limited_training(own, len(train)):
-        found["warnings"] = [limited.removesuffix("."), *found["warnings"]]
+    if limited := limited_training(train_config, len(train)):
+        card_scores["warnings"] = [limited.removesuffix("."), *card_scores["warnings"]]
     terms = _DATA_TERMS.get(data.dataset, _UNKNOWN_TERMS)
     return {
         "model": run.meta["model"],
@@ -102,9 +103,9 @@ def card_values(
         "checkpoint": checkpoint,
         "averaged": list(run.meta.get("averaged", ())),
         "start": run.meta["start"],
-        "best": {"accuracy": found["accuracy"]},
+        "best": {"accuracy": card_scores["accuracy"]},
         "temperature": temperature,
-        "prediction_sets": conformal_quantiles(written.probabilities, data.split.labels),
+        "prediction_sets": conformal_quantiles(exported.probabilities, data.split.labels),
         "training": {
             "data set": data.dataset,
             "images": counts_by_class(train.labels, run.classes),
@@ -115,47 +116,54 @@ def card_values(
             "seconds": run.meta["seconds"],
             **_environment(run_dir),
         },
-        "scores": found,
+        "scores": card_scores,
         "speed": speed,
         "config": dict(config_values),
         "licence": {**_LICENCE, "data": terms},
         "intended_use": list(_INTENDED),
-        "limits": limits_of(own),
+        "limits": limits_of(train_config),
     }
 
 
 def _environment(run_dir: Path) -> dict[str, str]:
-    """Returns commit, command line and devices of the training, from the run's own report."""
+    """Returns commit, command line and devices of the training, from the run's report."""
     path = run_dir / "report.json"
     advice = f"`launch.evaluate --workdir={run_dir}` writes it again."
-    found = read_json_object(path, advice).get("environment") if path.is_file() else None
-    found = found if isinstance(found, dict) else {}
-    names = {"commit": "git commit", "command": "command line", "devices": "devices"}
-    facts = {ours: found.get(theirs, "not recorded") for ours, theirs in names.items()}
-    # Places of the machine that trained it are nobody else's.
-    return {**facts, "command": _PLACES.sub(r"--\1=PATH", facts["command"])}
+    environment = read_json_object(path, advice).get("environment") if path.is_file() else None
+    environment = environment if isinstance(environment, dict) else {}
+    # Key on the card → key in the report.
+    keys = {"commit": "git commit", "command": "command line", "devices": "devices"}
+    facts = {key: environment.get(report_key, "not recorded") for key, report_key in keys.items()}
+    # Paths of the training machine are private.
+    return {**facts, "command": _PATH_FLAGS.sub(r"--\1=PATH", facts["command"])}
 
 
 def _scores(
-    run: LoadedRun, data: EvaluatedData, before: np.ndarray, written: Evaluation
+    run: LoadedRun, data: EvaluatedData, run_logits: np.ndarray, exported: Evaluation
 ) -> dict[str, Any]:
-    """Returns the scores of the written parameters on val, with intervals and calibration."""
+    """Returns the scores of the exported parameters on val, with intervals and calibration.
+
+    Args:
+      run: the network.
+      data: its val split.
+      run_logits: float [N, K], logits of the run's parameters as trained.
+      exported: evaluation of the exported parameters.
+    """
     labels, classes, votes = data.split.labels, run.classes, data.split.votes
-    probabilities = written.probabilities
-    right = written.predicted == labels
-    hits = int(right.sum())
+    probabilities = exported.probabilities
+    correct = exported.predicted == labels
     repeated = exact_overlap(data.bundle.splits["train"], data.split)
-    # Two halves of fewer images say nothing of a coverage of 90 %.
+    # Halves of fewer images say nothing about a coverage of 90 %.
     enough = len(labels) >= LEAST
     return {
         "split": f"val of {data.dataset}: {data.bundle.sources['val']}",
         "warnings": data.warnings,
-        **scores(written.confusion, classes),
-        "accuracy_interval": list(wilson_interval(hits, len(labels))),
+        **scores(exported.confusion, classes),
+        "accuracy_interval": list(wilson_interval(int(correct.sum()), len(labels))),
         "also_in_train": len(repeated),
-        "accuracy_without_those": float(np.delete(right, repeated).mean()),
-        "accuracy_of_the_run": evaluation(before, labels).accuracy,
-        "calibration": _calibration(before, labels, classes) if enough else None,
+        "accuracy_without_those": float(np.delete(correct, repeated).mean()),
+        "accuracy_of_the_run": evaluation(run_logits, labels).accuracy,
+        "calibration": _calibration(run_logits, labels, classes) if enough else None,
         "prediction_sets": cross_fitted_coverage(probabilities, labels, COVERAGE, classes)
         if enough
         else None,
@@ -164,10 +172,13 @@ def _scores(
 
 
 def _calibration(
-    before: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]
+    run_logits: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Returns calibration scores, of each class too; half of the images fit the other half's."""
-    probabilities = cross_fitted(before, labels, fit_temperature, softmax)
+    """Returns calibration scores of all images and by class.
+
+    The temperature of each half of the images is fitted on the other half.
+    """
+    probabilities = cross_fitted(run_logits, labels, fit_temperature, softmax)
     return {
         **calibration_scores(probabilities, labels),
         "by_class": calibration_by_class(probabilities, labels, classes),

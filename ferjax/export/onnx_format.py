@@ -29,19 +29,19 @@ OPSET = 17
 
 
 def require_onnx() -> None:
-    """Makes the converter's environment; raises `UserError` where that fails."""
+    """Makes the converter's environment; raises `UserError` if that fails."""
     converter_python("onnx")
 
 
 def require_openvino() -> None:
-    """Raises `UserError` where OpenVINO is missing, with which the file is checked."""
+    """Raises `UserError` if OpenVINO is missing, with which the file is checked."""
     purpose = "--format=openvino: to check the ONNX file it"
     require_package("openvino", "openvino", purpose)
     require_onnx()
 
 
 def onnx_file(network: ExportedNetwork, path: Path, progress: bool = True) -> Path:
-    """Writes the network as an ONNX file, if it is not there yet; returns its path.
+    """Writes the network as an ONNX file, if the file does not exist yet; returns its path.
 
     Input `images` uint8 [batch, H, W, C], output `probabilities` float32 [batch, K]. The metadata
     have `classes` (a JSON list, in the order of the columns) and the model card.
@@ -51,10 +51,10 @@ def onnx_file(network: ExportedNetwork, path: Path, progress: bool = True) -> Pa
     """
     if path.exists():
         return path
-    kind = type(network.model)
+    network_class = type(network.model)
     request = {
-        "module": kind.__module__,
-        "network": kind.__qualname__,
+        "module": network_class.__module__,
+        "network": network_class.__qualname__,
         "fields": own_fields(network.model),
         "spec": spec_to_json(network.spec),
         "opset": OPSET,
@@ -74,7 +74,7 @@ def onnx_file(network: ExportedNetwork, path: Path, progress: bool = True) -> Pa
 
 
 def own_fields(model: nn.Module) -> dict[str, Any]:
-    """Returns the fields of a module that are not those of its class, as JSON values."""
+    """Returns the fields of a module that differ from the defaults of its class, as JSON values."""
     return {
         field.name: getattr(model, field.name)
         for field in dataclasses.fields(model)
@@ -85,7 +85,7 @@ def own_fields(model: nn.Module) -> dict[str, Any]:
 def write_onnx(
     network: ExportedNetwork, folder: Path, options: FormatOptions
 ) -> list[ExportedFile]:
-    """Writes NAME.onnx, and NAME-int8.onnx where there are real faces to calibrate it on."""
+    """Writes NAME.onnx, and NAME-int8.onnx if there are real faces to calibrate it on."""
     path = onnx_file(network, folder / f"{network.name}.onnx", options.progress)
     python = converter_python("onnx", options.progress)
     file = partial(ExportedFile, usage="use_onnx.py", python=str(python))
@@ -94,26 +94,26 @@ def write_onnx(
     files = [file(path, "float32", facts={**facts, "note": note})]
     if not options.calibration.real:
         return files
-    small = folder / f"{network.name}-int8.onnx"
-    request = {"source": str(path.absolute()), "out": str(small.absolute())}
+    int8_path = folder / f"{network.name}-int8.onnx"
+    request = {"source": str(path.absolute()), "out": str(int8_path.absolute())}
     arrays = {"images": options.calibration.images}
     with tempfile.TemporaryDirectory() as temporary:
         run_converter(python, "quantize_onnx", request, arrays, Path(temporary))
-    note = f"{small.name}: static int8 (QDQ), {calibrated_on(options)}."
-    int8 = file(
-        small,
+    note = f"{int8_path.name}: static int8 (QDQ), {calibrated_on(options)}."
+    int8_file = file(
+        int8_path,
         "int8",
         largest_difference=None,
         least_agreement=LEAST_AGREEMENT_OF_INT8,
         facts={**facts, "note": note},
     )
-    return [*files, int8]
+    return [*files, int8_file]
 
 
 def write_openvino(
     network: ExportedNetwork, folder: Path, options: FormatOptions
 ) -> list[ExportedFile]:
-    """Writes NAME.onnx, if it is not there, to be read by OpenVINO."""
+    """Writes NAME.onnx for OpenVINO, if the file does not exist yet."""
     path = onnx_file(network, folder / f"{network.name}.onnx", options.progress)
     note = (
         f"{path.name} in OpenVINO: ask for INFERENCE_PRECISION_HINT f32, as use_openvino.py does;"

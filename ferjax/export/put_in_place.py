@@ -1,4 +1,4 @@
-"""Puts finished files into a folder of the user's: all of them or none, and never over others."""
+"""Puts finished files into a user's folder: all or none of them, and never over other files."""
 
 import contextlib
 import os
@@ -11,35 +11,36 @@ from ferjax.errors import UserError
 
 @contextlib.contextmanager
 def made_folder(folder: Path) -> Iterator[Path]:
-    """Yields the resolved path of a folder, which is made where it is missing.
+    """Yields the resolved path of a folder, which is made if it is missing.
 
-    What was made for it is removed again where it is still empty when the block ends.
+    The folder and the parents that were made are removed again if they are still empty when the
+    block ends.
 
     Raises:
-      OSError: it cannot be made.
+      OSError: the folder cannot be made.
     """
-    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     try:
         yield folder.resolve()
     finally:
         with contextlib.suppress(OSError):
-            for place in missing:
-                place.rmdir()
+            for path in missing:
+                path.rmdir()
 
 
 def committed(written: Path, folder: Path, name: str) -> Path:
-    """Renames a folder of finished files in this one step; returns its new path, in `folder`.
+    """Marks a folder of finished files as complete, by a rename; returns its new path in `folder`.
 
-    From then on `finish_cut_move` completes what a kill cuts short.
+    After this step `finish_cut_move` can finish the work of a command that is killed.
 
     Args:
-      written: a folder of the same disk.
-      folder: where its files go.
-      name: of the result.
+      written: a folder on the same disk.
+      folder: the folder into which its files will be moved.
+      name: name of the result.
 
     Raises:
-      OSError: it cannot be renamed.
+      OSError: the folder cannot be renamed.
     """
     complete = _complete(folder, name)
     written.rename(complete)
@@ -47,12 +48,12 @@ def committed(written: Path, folder: Path, name: str) -> Path:
 
 
 def finish_cut_move(folder: Path, name: str) -> bool:
-    """Moves the rest of a result whose command was killed in `put_in_place`.
+    """Moves the remaining files of a result whose command was killed in `put_in_place`.
 
-    Nothing is replaced but what the killed command had begun there itself.
+    No file is replaced, except one that the killed command had begun to move.
 
     Returns:
-      Whether there was one.
+      Whether there was such a result.
 
     Raises:
       OSError: the folder cannot be written.
@@ -69,29 +70,30 @@ def finish_cut_move(folder: Path, name: str) -> bool:
 
 
 def _complete(folder: Path, name: str) -> Path:
+    """Returns the path of a complete result whose files have not all been moved yet."""
     return folder / f".{name}.complete"
 
 
 def _is_begun(path: Path, target: Path) -> bool:
-    """Returns whether a target is what `_move` leaves of `path` where it is killed."""
+    """Returns whether a target is the beginning of a move of `path`, left by a killed `_move`."""
     if target.is_dir():
         return path.is_dir() and not any(target.iterdir())
     return path.is_file() and (os.path.samefile(path, target) or not target.stat().st_size)
 
 
 def put_in_place(written: Path, folder: Path, shared: Collection[str] = ()) -> None:
-    """Moves everything in `written` into a folder of the same disk, without replacing anything.
+    """Moves everything in `written` into a folder on the same disk, without replacing anything.
 
-    Another command may write the same names at the same time: the one that comes second gives way,
-    and takes back what it has moved.
+    Another command may write the same names at the same time: the second command stops and removes
+    the files that it has moved.
 
     Args:
       written: a folder.
-      folder: where its files and folders go.
-      shared: names of files that may be there already with the same bytes.
+      folder: the folder into which its files and folders are moved.
+      shared: names of files that may already be there with the same bytes.
 
     Raises:
-      UserError: one of the names is taken.
+      UserError: one of the names already exists.
       OSError: the folder cannot be written.
     """
     moved: list[Path] = []
@@ -106,8 +108,8 @@ def put_in_place(written: Path, folder: Path, shared: Collection[str] = ()) -> N
             _move(path, target)
             moved.append(target)
     except BaseException as error:
-        for own in moved:
-            _remove(own)
+        for path in moved:
+            _remove(path)
         if isinstance(error, FileExistsError):
             raise UserError(
                 f"{target} was written by another command meanwhile; nothing of this one is left"
@@ -117,9 +119,9 @@ def put_in_place(written: Path, folder: Path, shared: Collection[str] = ()) -> N
 
 
 def _move(path: Path, target: Path) -> None:
-    """Moves a file or folder; raises `FileExistsError` where the target exists."""
+    """Moves a file or folder; raises `FileExistsError` if the target exists."""
     if path.is_dir():
-        # A folder may be renamed to an empty one, so the name is taken first.
+        # A rename would replace an empty folder, so mkdir reserves the name first.
         target.mkdir()
     else:
         try:
@@ -128,7 +130,7 @@ def _move(path: Path, target: Path) -> None:
         except FileExistsError:
             raise
         except OSError:
-            # The disk has no links; a name that is taken is refused all the same.
+            # The disk has no hard links; touch also refuses a name that exists.
             target.touch(exist_ok=False)
     try:
         os.replace(path, target)

@@ -1,4 +1,4 @@
-"""PyTorch: a module that needs torch alone, or torchvision's own network, with its weights."""
+"""PyTorch: a module that needs only torch, or torchvision's own network, with its weights."""
 
 import ast
 import dataclasses
@@ -47,11 +47,11 @@ _TORCHVISION = '''def Network(settings: dict, classes: int, side: int, channels:
 
 
 def require_torch(package: str = "torch") -> None:
-    """Raises `UserError` where PyTorch is missing: what is written is run to check it."""
-    own = "pytorch" if package == "torch" else package
+    """Raises `UserError` if PyTorch is missing, which runs the written files to check them."""
+    format_name = "pytorch" if package == "torch" else package
     try:
-        # No extra: which build of PyTorch fits depends on the machine.
-        require_package(package, None, f"--format={own}: to check what is written it")
+        # No extra of ferjax installs PyTorch, because the fitting build depends on the machine.
+        require_package(package, None, f"--format={format_name}: to check what is written it")
     except RuntimeError as error:
         raise UserError(
             f"--format={package}: {package} cannot be imported ({error}). It is built for another"
@@ -60,7 +60,7 @@ def require_torch(package: str = "torch") -> None:
 
 
 def fits_pytorch(model: str) -> None:
-    """Raises `UserError` for a network that ferjax does not have: it has no form in PyTorch."""
+    """Raises `UserError` for a network that is not ferjax's own: it has no form in PyTorch."""
     if model not in MODELS:
         raise UserError(
             f"--format=pytorch: {model} is no network of ferjax's own, and only those have a"
@@ -80,20 +80,20 @@ def fits_torchvision(model: str) -> None:
 def write_pytorch(
     network: ExportedNetwork, folder: Path, options: FormatOptions
 ) -> list[ExportedFile]:
-    """Writes MODULE_network.py, which needs torch and safetensors alone, and its weights.
+    """Writes MODULE_network.py, which needs only torch and safetensors, and its weights.
 
     Raises:
-      UserError: a network that ferjax does not have.
+      UserError: a network that is not ferjax's own.
     """
-    kind = type(network.model).__name__
-    if kind not in _NETWORKS or not type(network.model).__module__.startswith("ferjax."):
+    class_name = type(network.model).__name__
+    if class_name not in _NETWORKS or not type(network.model).__module__.startswith("ferjax."):
         raise UserError(
-            f"--format=pytorch: {network.card['model']} ({kind}) is no network of ferjax's own, and"
-            " only those have a PyTorch form. Use --format=stablehlo or onnx."
+            f"--format=pytorch: {network.card['model']} ({class_name}) is no network of ferjax's"
+            " own, and only those have a PyTorch form. Use --format=stablehlo or onnx."
         )
-    parts = ("pytorch_head.py", *_NETWORKS[kind], "pytorch_recogniser.py")
+    parts = ("pytorch_head.py", *_NETWORKS[class_name], "pytorch_recogniser.py")
     code = _joined([(_PARTS / part).read_text("utf-8") for part in parts])
-    alias = f"# What `Recogniser` builds.\nNetwork = {kind}\n"
+    alias = f"# What `Recogniser` builds.\nNetwork = {class_name}\n"
     stem = f"{module_name(network.name)}_network"
     return [_write(network, folder, stem, code, alias, pytorch_state(network))]
 
@@ -168,33 +168,36 @@ Written by ferjax; what it may be used for stands in recogniser.card.
 """
 
 '''
-    before, recogniser = code.split("class Recogniser", 1)
-    code = f"{header}{before}{network_code}\n\nclass Recogniser{recogniser}"
+    # The network's code stands before the class `Recogniser`, which builds the network.
+    code_before, recogniser_code = code.split("class Recogniser", 1)
+    code = f"{header}{code_before}{network_code}\n\nclass Recogniser{recogniser_code}"
     path = write_atomically(folder / f"{stem}.py", code)
     metadata = {CARD_KEY: card_json(network), "settings": json.dumps(_settings(network))}
     weights = write_atomically(path.with_suffix(".safetensors"), save(dict(state), metadata))
-    needs = "torchvision" if "torchvision" in stem else "torch"
-    facts = {"runs with": needs}
+    package = "torchvision" if "torchvision" in stem else "torch"
+    facts = {"runs with": package}
     return ExportedFile(path, "float32", "use_pytorch.py", (weights,), facts=facts)
 
 
 def _joined(parts: list[str], imports: tuple[str, ...] = ()) -> str:
-    """Returns Python files as one: their imports once, sorted, then their code."""
-    found, bodies = set(imports), []
+    """Returns several Python files as one: first their sorted imports, then their code."""
+    import_lines, bodies = set(imports), []
     for text in parts:
         nodes = ast.parse(text).body
         last = max(
             i for i, node in enumerate(nodes) if isinstance(node, (ast.Import, ast.ImportFrom))
         )
-        found |= {str(ast.get_source_segment(text, node)) for node in nodes[1 : last + 1]}
+        # The first node is the docstring.
+        import_lines |= {str(ast.get_source_segment(text, node)) for node in nodes[1 : last + 1]}
         bodies.append("\n".join(text.splitlines()[nodes[last].end_lineno :]).strip())
-    standard = {
-        line for line in found if line.split()[1] in ("ast", "json", "math", "pathlib", "typing")
-    }
-    groups = (sorted(standard, key=_as_sorted), sorted(found - standard, key=_as_sorted))
+    standard_modules = ("ast", "json", "math", "pathlib", "typing")
+    standard = {line for line in import_lines if line.split()[1] in standard_modules}
+    others = import_lines - standard
+    groups = (sorted(standard, key=_import_order), sorted(others, key=_import_order))
     lines = "\n\n".join("\n".join(group) for group in groups)
     return lines + "\n\n\n" + "\n\n\n".join(bodies) + "\n"
 
 
-def _as_sorted(line: str) -> tuple[bool, str]:
+def _import_order(line: str) -> tuple[bool, str]:
+    """Returns a sort key: `import` before `from`, then by module."""
     return line.startswith("from"), line.split()[1]

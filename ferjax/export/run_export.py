@@ -38,14 +38,13 @@ def run_export(config: ExportConfig) -> Path:
 
     NAME.json (the card) and its pages NAME.md and NAME.html are written beside the files of every
     format. Each file is run in a fresh process without ferjax and compared with the predictor; the
-    card has the table.
-    Nothing is written where a check fails.
+    card has the table of results. Nothing is written if a check fails.
 
     Raises:
       UserError: no such network or data; a missing package; files that exist already, cannot be
         written, or fail their check.
     """
-    name, folder = config.name or _own_name(config), Path(config.out)
+    name, folder = config.name or _default_name(config), Path(config.out)
     formats = [form for key, form in FORMATS.items() if key in config.format]
     _finish_killed(folder, name)
     _refuse_existing(folder, name, formats)
@@ -62,15 +61,16 @@ def run_export(config: ExportConfig) -> Path:
         faces, calibration = faces_for_weights(network, config)
     options = FormatOptions(config, faces, calibration, config.progress)
     try:
-        # Inside the folder, which may be a mount point or a link to another disk.
-        with made_folder(folder) as place, temporary_beside(place / name) as staging:
+        # The staging folder is inside the folder, which may be a mount point or a link to another
+        # disk.
+        with made_folder(folder) as out, temporary_beside(out / name) as staging:
             written = staging / "files"
             written.mkdir(parents=True)
             _write(network, formats, written, options)
             _refuse_existing(folder, name, formats)
-            complete = committed(written, place, name)
+            complete = committed(written, out, name)
             try:
-                put_in_place(complete, place, [script for form in formats for script in form.usage])
+                put_in_place(complete, out, [script for form in formats for script in form.usage])
             finally:
                 shutil.rmtree(complete, ignore_errors=True)
     except OSError as error:
@@ -79,7 +79,7 @@ def run_export(config: ExportConfig) -> Path:
 
 
 def _finish_killed(folder: Path, name: str) -> None:
-    """Puts in place what a command had finished that was killed before all of it was there."""
+    """Moves the remaining files of an earlier command that was killed while it moved them."""
     try:
         if folder.is_dir() and finish_cut_move(folder.resolve(), name):
             say(f"{folder}: what a killed command had finished of {name} was moved there")
@@ -87,7 +87,7 @@ def _finish_killed(folder: Path, name: str) -> None:
         raise UserError(f"--out={folder} cannot be written: {error.strerror or error}.") from None
 
 
-def _own_name(config: ExportConfig) -> str:
+def _default_name(config: ExportConfig) -> str:
     """Returns the name of the run's folder, or of the weights."""
     if config.workdir:
         return Path(config.workdir).resolve().name
@@ -95,18 +95,18 @@ def _own_name(config: ExportConfig) -> str:
     return card.stem if card else str(config.weights)
 
 
-def _names(name: str) -> dict[str, str]:
-    """Returns what stands for the name of an export in `Format.files`."""
+def _placeholders(name: str) -> dict[str, str]:
+    """Returns the values of the placeholders in `Format.files` for the name of an export."""
     return {"name": name, "module": module_name(name)}
 
 
 def _refuse_existing(folder: Path, name: str, formats: list[Format]) -> None:
-    """Raises `UserError` where a file would be overwritten, or the folder is one."""
+    """Raises `UserError` if a file would be overwritten, or if the folder is a file."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--out={folder} is a file. Name a folder for the exported files.")
     files = [file for form in formats for file in form.files]
     for file in (*files, "{name}.json", "{name}.md", "{name}.html"):
-        path = folder / file.format(**_names(name))
+        path = folder / file.format(**_placeholders(name))
         if os.path.lexists(path):
             raise UserError(f"{path} exists already; give another --out or --name.")
     for script in {script for form in formats for script in form.usage}:
@@ -126,11 +126,12 @@ def _write(
             shutil.copyfile(_USAGE / script, folder / script)
         left_out = () if options.calibration.real else form.calibrated
         names = [file for file in form.files if file not in left_out]
-        say(f"writing {', '.join(names).format(**_names(network.name))}", options.progress)
+        placeholders = _placeholders(network.name)
+        say(f"writing {', '.join(names).format(**placeholders)}", options.progress)
         if left_out:
             say(
-                f"{', '.join(left_out).format(**_names(network.name))} is not written: it is"
-                " calibrated on val, and val is not here. Give it as --data_dir."
+                f"{', '.join(left_out).format(**placeholders)} is not written: it is calibrated"
+                " on val, and val is not here. Give it as --data_dir."
             )
         files += form.write(network, folder, options)
     if files:

@@ -10,6 +10,6 @@ from ferjax.runtime.atomic_files import write_atomically
 def write_safetensors(
     network: ExportedNetwork, folder: Path, options: FormatOptions
 ) -> list[ExportedFile]:
-    """Writes NAME.safetensors; its row of the table is that of ferjax itself."""
+    """Writes NAME.safetensors; returns no file, because its row of the table is that of ferjax."""
     write_atomically(folder / f"{network.name}.safetensors", weights_bytes(network))
     return []

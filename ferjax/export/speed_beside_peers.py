@@ -12,7 +12,7 @@ def read_speed(path: Path, run_dir: Path) -> dict[str, Any]:
 
     Args:
       path: bench.json of the suite.
-      run_dir: the run that is exported, which was one of its `--runs`.
+      run_dir: the exported run, which was one of the benchmark's `--runs`.
 
     Raises:
       UserError: the file cannot be read, is of another suite, or did not measure the run.
@@ -41,7 +41,7 @@ def read_speed(path: Path, run_dir: Path) -> dict[str, Any]:
             f" launch.bench --suite=recognisers --runs={run_dir}."
         )
     for row in measured:
-        # Places of this machine are nobody else's.
+        # Paths of this machine are private: only the last part is kept.
         name = Path(row["recogniser"]).name
         row["recogniser"] = "this network" if name == run_dir.resolve().name else name
     facts = {key: value for key, value in environment.items() if key != "command line"}

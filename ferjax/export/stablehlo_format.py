@@ -1,4 +1,4 @@
-"""StableHLO by `jax.export`: one file for any batch size on CPU, GPU and TPU, run by jax alone."""
+"""StableHLO by `jax.export`: one file for any batch size on CPU, GPU and TPU; needs only jax."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,14 +15,14 @@ from ferjax.runtime.optional_packages import require_package
 from ferjax.runtime.variable_tree import flatten
 
 PLATFORMS = ("cpu", "cuda", "tpu")
-# What jax's documentation of `jax.export` promises.
+# The promise in jax's documentation of `jax.export`.
 _WINDOW = "jax promises to run it with versions up to six months newer and three weeks older."
-# Limit of flatbuffers, in which the program is stored together with its weights.
+# Size limit of flatbuffers, the format in which the program is stored together with its weights.
 _MOST_BYTES = 1 << 31
 
 
 def require_flatbuffers() -> None:
-    """Raises `UserError` where flatbuffers is missing: jax needs it and does not install it."""
+    """Raises `UserError` if flatbuffers is missing: jax needs it and does not install it."""
     require_package("flatbuffers", "stablehlo", "--format=stablehlo")
 
 
@@ -33,10 +33,10 @@ def named_probabilities(
     function = probabilities_function(network)
 
     def probabilities(images: jax.Array) -> dict[str, jax.Array]:
-        found = function(images)
-        return {name: found[:, k] for k, name in enumerate(network.classes)}
+        columns = function(images)
+        return {name: columns[:, k] for k, name in enumerate(network.classes)}
 
-    # jax names it in its errors.
+    # jax shows this name in its errors.
     probabilities.__name__ = module_name(network.name)
     return probabilities
 
@@ -44,10 +44,10 @@ def named_probabilities(
 def export_stablehlo(
     network: ExportedNetwork, platforms: Sequence[str] = PLATFORMS
 ) -> export.Exported:
-    """Returns the exported program, of a symbolic batch.
+    """Returns the exported program, whose batch size is symbolic.
 
-    It multiplies in float32 on every platform: by default a GPU rounds to TF32 and a TPU to
-    bfloat16, which changes probabilities by more than 1e-5.
+    The program multiplies in float32 on every platform: by default a GPU rounds to TF32 and a TPU
+    to bfloat16, which changes probabilities by more than 1e-5.
     """
     (batch,) = export.symbolic_shape("batch")
     images = jax.ShapeDtypeStruct((batch, *network.input_shape), jnp.uint8)

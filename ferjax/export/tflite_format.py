@@ -1,4 +1,4 @@
-"""TFLite by litert-converter, without TensorFlow: float32, float16 and int8, one face a call."""
+"""TFLite by litert-converter, without TensorFlow: float32, float16 and int8, one face per call."""
 
 import tempfile
 from pathlib import Path
@@ -35,7 +35,7 @@ _BOUNDS = {
 
 
 def require_tflite() -> None:
-    """Makes the converter's environment; raises `UserError` where that fails."""
+    """Makes the converter's environment; raises `UserError` if that fails."""
     converter_python("tflite")
 
 
@@ -44,9 +44,10 @@ def write_tflite(
 ) -> list[ExportedFile]:
     """Writes NAME.tflite, NAME-float16.tflite and, with real faces, NAME-int8.tflite.
 
-    Input uint8 [1, H, W, C], output float32 [1, K]. With a batch of any size the converter leaves
-    broadcasts between all operations, and the file is fifteen times slower. Emotions and model card
-    are appended as labels.txt and ferjax_card.json in a zip archive, where TFLite keeps metadata.
+    Input uint8 [1, H, W, C], output float32 [1, K]. For a batch of any size the converter would
+    leave broadcasts between all operations, and the file would be fifteen times slower. Emotions
+    and model card are appended as labels.txt and ferjax_card.json in a zip archive, where TFLite
+    keeps metadata.
     """
     python = converter_python("tflite", options.progress)
     precisions = ["float32", "float16"]
@@ -89,9 +90,9 @@ def write_tflite(
 
 
 def stablehlo_text(network: ExportedNetwork) -> str:
-    """Returns the network for one face as StableHLO text, classes as columns.
+    """Returns the network for one face as StableHLO text, with the classes as columns.
 
-    litert-converter refuses the serialised form that jax writes.
+    litert-converter refuses the serialised form that jax writes, so it gets text.
     """
     function = probabilities_function(network, pools="linen_edge")
     image = jax.ShapeDtypeStruct((1, *network.input_shape), jnp.uint8)

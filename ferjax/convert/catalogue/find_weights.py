@@ -49,7 +49,8 @@ def find_weights(name: str, model: str) -> WeightSpec:
     spec = CATALOGUE.get(full) or CATALOGUE.get(f"{model}.{full}")
     if spec is None:
         names = [key for key, entry in CATALOGUE.items() if entry.model == model]
-        # A tag is compared with tags: beside full names it would be near all of this network.
+        # The network's name is added only to a name that resembles one of the tags. Added to any
+        # other name, it would make that name resemble all weights of this network.
         tags = [key.removeprefix(f"{model}.") for key in names]
         full_name = f"{model}.{name}" if nearest(name, tags) else name
         raise unknown_name(f"weights of {model}:", full_name, ["imagenet", *names])

@@ -39,7 +39,7 @@ def keras_normalization(
 
 
 def refine_input_spec(spec: InputSpec, metadata: Mapping[str, Any], where: str) -> InputSpec:
-    """Returns the spec with the values of a file's metadata: timm's config, Keras's normalisation.
+    """Returns the spec with values from a file's metadata: timm's config, Keras's normalisation.
 
     Raises:
       UserError: config.json in the file's folder has invalid values.
@@ -53,7 +53,7 @@ def refine_input_spec(spec: InputSpec, metadata: Mapping[str, Any], where: str) 
     try:
         size = int(config.get("input_size", (3, 0, spec.size))[-1])
         supported = config.get("interpolation") in ("bilinear", "bicubic")
-        changed = dataclasses.replace(
+        refined = dataclasses.replace(
             spec,
             storage=(size, size),
             size=size,
@@ -66,9 +66,9 @@ def refine_input_spec(spec: InputSpec, metadata: Mapping[str, Any], where: str) 
             f"config.json next to {where}: pretrained_cfg has no usable input size, mean or std "
             f"({error}). Correct it or move it away."
         ) from None
-    if len(changed.mean) != spec.channels or len(changed.std) != spec.channels:
+    if len(refined.mean) != spec.channels or len(refined.std) != spec.channels:
         raise UserError(
-            f"config.json next to {where}: mean {changed.mean} and std {changed.std}, expected "
+            f"config.json next to {where}: mean {refined.mean} and std {refined.std}, expected "
             f"{spec.channels} numbers each. Correct it or move it away."
         )
-    return changed
+    return refined

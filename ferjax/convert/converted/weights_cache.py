@@ -31,10 +31,10 @@ def cached_names() -> set[str]:
 def locked_entry(name: str) -> Iterator[Path]:
     """Waits for the lock of one entry and holds it; yields a folder for the entry's raw files.
 
-    If several processes need the same entry, one makes it, and the others wait here and then read
-    it. The lock ends with its process, so a killed process leaves nothing locked. The raw folder
-    is removed when the entry exists. If the conversion fails, the folder is kept, so that a
-    download can be resumed.
+    If several processes need the same entry, one process makes it; the others wait here and then
+    read it. The lock ends with its process, so a killed process leaves nothing locked. The folder
+    of raw files is removed when the entry exists. If the conversion fails, that folder is kept, so
+    that a download can be resumed.
 
     Raises:
       UserError: the cache cannot be written.
@@ -52,10 +52,10 @@ def locked_entry(name: str) -> Iterator[Path]:
             " folder that can."
         ) from None
     with lock:
-        # A process that held this lock was killed while it wrote these.
+        # Left by a process that was killed while it held this lock.
         for incomplete in entry_folder(name).parent.glob(f".{name}.*.tmp"):
             shutil.rmtree(incomplete, ignore_errors=True)
-        raw.mkdir(parents=True, exist_ok=True)  # the process before may have removed it
+        raw.mkdir(parents=True, exist_ok=True)  # the lock's previous holder may have removed it
         try:
             yield raw
         finally:

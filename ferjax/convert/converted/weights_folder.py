@@ -1,6 +1,6 @@
 """File format of converted weights: `model.safetensors`, and its metadata in `model.json`.
 
-`SHA256SUMS` holds the checksums of both; weights of older versions have none.
+`SHA256SUMS` holds the checksums of both files; weights of older versions have no checksums.
 """
 
 import json
@@ -21,8 +21,8 @@ from ferjax.runtime.checksums import find_damage, write_checksums
 
 FORMAT, VERSION = "ferjax-weights", 1
 TENSORS_FILE, SIDECAR_FILE = "model.safetensors", "model.json"
-# A sidecar begins with its format.
-_MOST_SEARCHED = 1 << 20
+# Characters of a sidecar in which `is_saved` searches for the format, the sidecar's first value.
+_SEARCHED_CHARACTERS = 1 << 20
 
 
 def save_weights(
@@ -31,7 +31,7 @@ def save_weights(
     """Writes a folder of converted weights atomically.
 
     Args:
-      folder: the new folder; it must not exist, or be empty.
+      folder: the new folder; it must not exist yet, or must be empty.
       tensors: flat path (`params/head/kernel`) → float32 array.
       sidecar: JSON values for `model.json`; format, version and shapes are added.
 
@@ -43,12 +43,12 @@ def save_weights(
       ValueError: an array is not float32.
     """
     folder = Path(folder)
-    wrong = [name for name, tensor in tensors.items() if tensor.dtype != np.float32]
-    if wrong:
-        raise ValueError(f"not float32: {wrong}")
-    head = {"format": FORMAT, "version": VERSION, "ferjax": ferjax.__version__}
+    not_float32 = [name for name, tensor in tensors.items() if tensor.dtype != np.float32]
+    if not_float32:
+        raise ValueError(f"not float32: {not_float32}")
+    format_values = {"format": FORMAT, "version": VERSION, "ferjax": ferjax.__version__}
     shapes = {name: list(tensor.shape) for name, tensor in sorted(tensors.items())}
-    text = json.dumps({**head, **sidecar, "tensors": shapes}, indent=1) + "\n"
+    text = json.dumps({**format_values, **sidecar, "tensors": shapes}, indent=1) + "\n"
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise _exists_error(folder)
@@ -63,7 +63,7 @@ def save_weights(
             os.rename(temporary, folder)
             _sync(folder.parent)
     except (OSError, SafetensorError) as error:
-        if folder.is_dir() and any(folder.iterdir()):  # another process was first
+        if folder.is_dir() and any(folder.iterdir()):  # written by another process meanwhile
             raise _exists_error(folder) from None
         need = sum(tensor.nbytes for tensor in tensors.values())
         raise UserError(
@@ -97,23 +97,24 @@ def load_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     except (OSError, SafetensorError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{file} is truncated or damaged ({one_line(error)}). {_ADVICE}") from None
     shapes = {name: list(tensor.shape) for name, tensor in tensors.items()}
-    wrong = sorted(
+    mismatched = sorted(
         name
         for name in shapes.keys() | sidecar["tensors"].keys()
         if shapes.get(name) != sidecar["tensors"].get(name)
     )
-    if wrong:
+    if mismatched:
+        first = mismatched[0]
         raise UserError(
-            f"{file}: {len(wrong)} arrays are not what {SIDECAR_FILE} says, {wrong[0]!r} first:"
-            f" {shapes.get(wrong[0], 'missing')} found,"
-            f" {sidecar['tensors'].get(wrong[0], 'none')} expected. {_ADVICE}"
+            f"{file}: {len(mismatched)} arrays are not what {SIDECAR_FILE} says, {first!r} first:"
+            f" {shapes.get(first, 'missing')} found,"
+            f" {sidecar['tensors'].get(first, 'none')} expected. {_ADVICE}"
         )
     check_undamaged(folder, TENSORS_FILE)
     return tensors, sidecar
 
 
 def check_undamaged(path: Path, file: str = SIDECAR_FILE) -> None:
-    """Raises `UserError` unless a file of converted weights is as it was written."""
+    """Raises `UserError` if a file of converted weights differs from its stored checksum."""
     folder = path if path.is_dir() else path.parent
     if damage := find_damage(folder, file):
         raise UserError(f"{folder}: {damage}. {_ADVICE}")
@@ -129,7 +130,7 @@ def is_saved(path: Path) -> bool:
     if not sidecar.is_file():
         return False
     with sidecar.open(encoding="utf-8", errors="replace") as file:
-        return FORMAT in file.read(_MOST_SEARCHED)
+        return FORMAT in file.read(_SEARCHED_CHARACTERS)
 
 
 _ADVICE = "Delete this folder and convert the weights again."

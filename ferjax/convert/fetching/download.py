@@ -24,8 +24,8 @@ _RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-class _Cut(Exception):
-    """The transfer failed in a way that a retry may fix; the text says how."""
+class _RetryableError(Exception):
+    """A failure of the transfer that a retry may fix; the message states the reason."""
 
 
 def download(
@@ -65,10 +65,10 @@ def download(
         try:
             _attempt(url, part, progress, has_hash=hash is not None)
             break
-        except _Cut as cut:
+        except _RetryableError as failure:
             if attempt == retries:
                 raise UserError(
-                    f"{url}: {cut}, after {attempt + 1} attempts. Check the connection and run"
+                    f"{url}: {failure}, after {attempt + 1} attempts. Check the connection and run"
                     f" again: the download resumes after {_size(part):,} bytes."
                 ) from None
         time.sleep(pause_s * 2**attempt)
@@ -80,18 +80,23 @@ def download(
 
 
 def _attempt(url: str, part: Path, progress: bool, *, has_hash: bool) -> None:
-    """Requests the missing bytes of `part` once and appends them; raises `_Cut` if it fails."""
-    have, validator = _size(part), _validator(part)
+    """Requests the missing bytes of `part` once and appends them.
+
+    Raises:
+      _RetryableError: the transfer failed, and a retry may succeed.
+      UserError: it failed for good.
+    """
+    downloaded, validator = _size(part), _validator(part)
     headers = {"User-Agent": f"ferjax/{ferjax.__version__}", "Accept-Encoding": "identity"}
     # Without validator or hash, bytes of a changed file could be appended to those of the old file.
-    if have and (validator or has_hash):
-        headers["Range"] = f"bytes={have}-"
+    if downloaded and (validator or has_hash):
+        headers["Range"] = f"bytes={downloaded}-"
         if validator:
             headers["If-Range"] = validator
     try:
         request = urllib.request.Request(url, headers=headers)
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:
-            offset, total = _offset_and_total(response.status, response.headers, have, url)
+            offset, total = _offset_and_total(response.status, response.headers, downloaded, url)
             _check_space(part, offset, total)
             if not offset:
                 _start_over(part, response.headers)
@@ -102,22 +107,22 @@ def _attempt(url: str, part: Path, progress: bool, *, has_hash: bool) -> None:
     except (ValueError, http.client.InvalidURL) as error:
         raise UserError(f"{url!r} is not a valid URL: {error}.") from None
     except (OSError, http.client.HTTPException) as error:
-        raise _Cut(f"no connection, or it was cut ({_reason(error)})") from None
+        raise _RetryableError(f"no connection, or it was cut ({_reason(error)})") from None
 
 
 def _offset_and_total(
-    status: int, headers: Mapping[str, str], have: int, url: str
+    status: int, headers: Mapping[str, str], downloaded: int, url: str
 ) -> tuple[int, int | None]:
     """Returns the offset of the response's first byte, and the file's size if it is stated."""
     if status == 206:
         content_range = headers.get("Content-Range")
         match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", content_range or "")
-        if match is None or int(match[1]) != have:
+        if match is None or int(match[1]) != downloaded:
             raise UserError(
-                f"{url}: the server answered a request for bytes from {have} with the range"
+                f"{url}: the server answered a request for bytes from {downloaded} with the range"
                 f" {content_range!r}. Download the file in another way and give its path."
             )
-        return have, None if match[2] == "*" else int(match[2])
+        return downloaded, None if match[2] == "*" else int(match[2])
     length = headers.get("Content-Length", "")
     return 0, int(length) if length.isdigit() else None
 
@@ -145,23 +150,23 @@ def _append(
             progress_bar.update(len(block))
         received = file.tell()
     if total is not None and received != total:
-        raise _Cut(f"the transfer ended at byte {received:,} of {total:,}")
+        raise _RetryableError(f"the transfer ended at byte {received:,} of {total:,}")
 
 
-def _write(file: BinaryIO, block: bytes, part: Path, need: int) -> None:
+def _write(file: BinaryIO, block: bytes, part: Path, needed: int) -> None:
     """Writes one block; an error of the disk is a `UserError`, so it is not retried."""
     try:
         file.write(block)
         file.flush()
     except OSError as error:
-        raise _cannot_write(part.parent, error, need) from None
+        raise _cannot_write(part.parent, error, needed) from None
 
 
 def _check_space(part: Path, offset: int, total: int | None) -> None:
     """Raises `UserError` if the remaining bytes do not fit on the disk."""
-    need = (total or 0) - offset
-    if need > shutil.disk_usage(part.parent).free:
-        raise _cannot_write(part.parent, OSError(errno.ENOSPC, ""), need)
+    needed = (total or 0) - offset
+    if needed > shutil.disk_usage(part.parent).free:
+        raise _cannot_write(part.parent, OSError(errno.ENOSPC, ""), needed)
 
 
 def _cannot_write(folder: Path, error: OSError, need: int) -> UserError:
@@ -179,13 +184,13 @@ def _cannot_write(folder: Path, error: OSError, need: int) -> UserError:
 
 
 def _raise_http_error(error: urllib.error.HTTPError, url: str, part: Path) -> None:
-    """Raises `_Cut` for an HTTP status that a retry may fix, else `UserError`."""
+    """Raises `_RetryableError` for an HTTP status that a retry may fix, else `UserError`."""
     reason = f"the server answered {error.code} {error.reason}"
     if error.code == 416:  # the bytes in `part` do not belong to the server's current file
         part.unlink(missing_ok=True)
-        raise _Cut(reason)
+        raise _RetryableError(reason)
     if error.code in _RETRY_STATUS:
-        raise _Cut(reason)
+        raise _RetryableError(reason)
     raise UserError(
         f"{url}: {reason}. Check the URL. If the file has moved, download it in another way and"
         " give its path."

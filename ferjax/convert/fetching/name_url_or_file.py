@@ -84,8 +84,8 @@ def resolve(source: str | Path, model: str, kind: str | None) -> Origin:
 def fetch(origin: Origin, folder: Path, *, offline: bool, progress: bool) -> Path:
     """Returns the local file of an origin; downloads it to `folder` if it is not local.
 
-    A file in the cache of huggingface_hub is used there. The environment variables FERJAX_OFFLINE
-    and HF_HUB_OFFLINE also switch downloads off.
+    A file that the cache of huggingface_hub already has is used from there. The environment
+    variables FERJAX_OFFLINE and HF_HUB_OFFLINE also switch downloads off.
 
     Raises:
       UserError: a download is needed but forbidden, or fails.

@@ -19,17 +19,17 @@ from ferjax.convert.rules.match_and_convert import Leaf
 from ferjax.errors import UserError, one_line
 from ferjax.runtime.optional_packages import require_package
 
-# What damaged bytes end in: in the archive, in HDF5, or in values of another type.
+# Exceptions that damaged bytes cause: in the archive, in HDF5, or by values of another type.
 _DAMAGED = (OSError, RuntimeError, LookupError, AttributeError, TypeError, ValueError, EOFError)
 _DAMAGED += (MemoryError, OverflowError, zipfile.BadZipFile, zlib.error)
-# An array has some four entries around it (groups of its layer), and so has an optimizer's state.
+# Each array takes about four entries (groups of its layer), and so does an optimizer's state of it.
 _MOST_LINKS = 15_000
 _MOST_CHANNELS = 64
 _ARCHIVE_MEMBER = "model.weights.h5"  # of a .keras archive
 
 
 def open_keras(path: Path) -> Source:
-    """Opens `.weights.h5`, `.h5`, or a `.keras` archive that contains the former.
+    """Opens `.weights.h5`, `.h5`, or a `.keras` archive that contains a `.weights.h5` file.
 
     Raises:
       UserError: h5py is missing, or the file is damaged or has no Keras layers.
@@ -67,18 +67,20 @@ def open_keras(path: Path) -> Source:
             raise _damaged(path, error) from None
         return array.astype(np.float32, copy=False) if "float" in leaves[name].dtype else array
 
-    mean = next((key for key in leaves if re.fullmatch(r"normalization(_\d+)?/0", key)), None)
+    mean_key = next((key for key in leaves if re.fullmatch(r"normalization(_\d+)?/0", key)), None)
     metadata = {}
-    if mean:
-        stored = {"mean": mean, "variance": f"{mean[:-1]}1"}
-        if any(math.prod(leaves[k].shape) > _MOST_CHANNELS for k in stored.values() if k in leaves):
+    if mean_key:
+        layer = mean_key.removesuffix("/0")
+        keys_by_name = {"mean": mean_key, "variance": f"{layer}/1"}
+        stored = [leaves[key] for key in keys_by_name.values() if key in leaves]
+        if any(math.prod(leaf.shape) > _MOST_CHANNELS for leaf in stored):
             raise UserError(
-                f"{path}: the layer {mean[:-2]!r} normalises more than {_MOST_CHANNELS} channels,"
+                f"{path}: the layer {layer!r} normalises more than {_MOST_CHANNELS} channels,"
                 " expected one value for each channel of an image. Save the network alone."
             )
-        if stored["variance"] not in leaves:
-            raise _damaged(path, f"the layer {mean[:-2]!r} has a mean and no variance")
-        values = {fact: read(key) for fact, key in stored.items()}
+        if keys_by_name["variance"] not in leaves:
+            raise _damaged(path, f"the layer {layer!r} has a mean and no variance")
+        values = {name: read(key) for name, key in keys_by_name.items()}
         metadata = {"normalization": {k: v.ravel().tolist() for k, v in values.items()}}
     return Source(path, container, leaves, read, dtype_notes(leaves), metadata)
 
@@ -91,20 +93,20 @@ def _damaged(path: Path, reason: object) -> UserError:
 
 
 def _check_links(file: Any, path: Path) -> None:
-    """Raises `UserError` for a file that is full of links, or leads to other files.
+    """Raises `UserError` for a file with too many links, or with a link to another file.
 
-    No link is followed: what it leads to is not opened.
+    No link is followed, so no other file is opened.
     """
     budget = iter(range(_MOST_LINKS))
 
-    def wrong(name: str, link: Any) -> str | None:  # a text ends the visit
+    def find_problem(name: str, link: Any) -> str | None:  # a returned text ends the visit
         if hasattr(link, "filename"):
             return f": {name!r} leads to another file, expected one file with all weights"
         if next(budget, None) is None:
             return f" has more than {_MOST_LINKS:,} entries, expected one network"
         return None
 
-    if problem := file.visititems_links(wrong):
+    if problem := file.visititems_links(find_problem):
         raise UserError(f"{path}{problem}. Save the network alone.")
 
 
@@ -118,13 +120,16 @@ def _leaf(dataset: Any, path: Path, key: str) -> Leaf:
 
 
 def _unpacked(path: Path) -> bytes:
-    """Returns the weights inside a .keras archive."""
+    """Returns the bytes of the HDF5 file inside a .keras archive."""
     with zipfile.ZipFile(path) as archive:
         return archive.read(_ARCHIVE_MEMBER)
 
 
 def _keras3(file: Any) -> Iterator[tuple[str, str]]:
-    """Yields (key, path) of each array: layers/<class>_<k>/vars/<i>; an attribute has the name."""
+    """Yields (key, path) of each array.
+
+    A path is layers/<class>_<k>/vars/<i>; an attribute of the group `vars` is the layer's name.
+    """
     paths: list[str] = []
     file["layers"].visit(lambda path: paths.append(f"layers/{path}"))
     for path in paths:
@@ -139,14 +144,14 @@ def _legacy(file: Any) -> Iterator[tuple[str, str]]:
     for layer in _names(root, "layer_names"):
         weights = _names(root[layer], "weight_names")
         parents = [weight.rpartition("/")[0].rpartition("/")[2] or layer for weight in weights]
-        # A nested network is stored as one layer; the names of its layers are part of the weights'.
-        owners = parents if len(set(parents)) > 1 else [layer] * len(weights)
-        for i, (owner, weight) in enumerate(zip(owners, weights, strict=True)):
-            yield f"{owner}/{i - owners.index(owner)}", f"{root.name}/{layer}/{weight}"
+        # A nested network is stored as one layer; its weights have the names of the inner layers.
+        layers = parents if len(set(parents)) > 1 else [layer] * len(weights)
+        for i, (name, weight) in enumerate(zip(layers, weights, strict=True)):
+            yield f"{name}/{i - layers.index(name)}", f"{root.name}/{layer}/{weight}"
 
 
 def _names(group: Any, attribute: str) -> list[str]:
-    """Returns a list of names; Keras splits a long list into attributes `layer_names0`, ..."""
+    """Returns the names in an attribute; Keras splits a long list into `layer_names0`, ..."""
     pieces = [attribute] if attribute in group.attrs else []
     while f"{attribute}{len(pieces)}" in group.attrs:
         pieces.append(f"{attribute}{len(pieces)}")

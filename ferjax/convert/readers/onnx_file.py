@@ -1,7 +1,7 @@
-"""Reads the weights of an ONNX file without the package onnx; each array is mapped when it is read.
+"""Reads weights of ONNX files without the package onnx; each array is mapped when it is read.
 
-A key is the name of a stored tensor, which the exporter chose; `ferjax.convert.onnx_names` turns
-them into those of the library that the network comes from.
+A key is the name of a stored tensor, which the exporter chose. `ferjax.convert.onnx_names` replaces
+the keys by the names in the library that the network comes from.
 """
 
 from pathlib import Path
@@ -19,8 +19,9 @@ from ferjax.errors import UserError
 def looks_like_onnx(head: bytes) -> bool:
     """Returns whether a file's first bytes are those of an ONNX network.
 
-    The format has no mark of its own: a file begins with its version (field 1, a small number), and
-    the name of its exporter (2 to 6), its graph (7) or the version of its operations (8) follow.
+    The format has no magic number. A file begins with its version (field 1, a small number). Then
+    the name of its exporter (fields 2 to 6), its graph (7) or the version of its operations (8)
+    follows.
     """
     if len(head) < 4 or head[0] != 0x08 or not 1 <= head[1] < 0x40:
         return False
@@ -34,7 +35,7 @@ def open_onnx(path: Path) -> Source:
       UserError: the file is damaged or truncated, or its weights lie in another file.
     """
     try:
-        # Python 3.11 has no name for what NumPy's arrays are to memoryview.
+        # Any: Python 3.11 has no type for objects with a buffer, which memoryview needs.
         mapped: Any = np.memmap(path, np.uint8, "r")
         graph = read_graph(memoryview(mapped))
     except ExternalDataError as error:
@@ -68,7 +69,7 @@ def open_onnx(path: Path) -> Source:
             return (array.astype(np.uint32) << 16).view(np.float32)
         if "float" not in tensor.dtype:
             return array
-        with np.errstate(over="ignore"):  # to infinity, which the conversion refuses
+        with np.errstate(over="ignore"):  # overflow gives infinity, which the conversion refuses
             return array.astype(np.float32, copy=False)
 
     return Source(path, "onnx", leaves, read, (), {"onnx": graph})

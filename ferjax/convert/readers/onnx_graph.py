@@ -1,4 +1,4 @@
-"""The graph of an ONNX file: its operations, and where in the file the stored tensors lie.
+"""The graph of an ONNX file: its operations, and the positions of the stored tensors in the file.
 
 The field numbers are those of the format's `onnx.proto`. Nothing is run, and no other file is
 opened: a tensor in a file beside the network ("external data") is an error.
@@ -16,7 +16,8 @@ _MOST_AXES = 8
 _DTYPES = {1: ("float32", 4), 2: ("uint8", 1), 3: ("int8", 1), 4: ("uint16", 2), 5: ("int16", 2)}
 _DTYPES |= {6: ("int32", 4), 7: ("int64", 8), 9: ("bool", 1), 10: ("float16", 2)}
 _DTYPES |= {11: ("float64", 8), 12: ("uint32", 4), 13: ("uint64", 8), 16: ("bfloat16", 2)}
-# Field of TensorProto → the type of numbers whose bytes lie there as they would in `raw_data`.
+# Field of TensorProto → dtype of its numbers; their bytes are stored as in `raw_data`, which is
+# field 9 and may hold any dtype.
 _RAW_FIELDS: dict[int, str | None] = {9: None, 4: "float32", 10: "float64"}
 
 
@@ -26,8 +27,8 @@ class OnnxTensor:
 
     Attributes:
       shape: its shape.
-      dtype: numpy's name of its type, `bfloat16`, or `of type N` for one that is not read.
-      span: where its little-endian numbers lie; None if they have another form.
+      dtype: numpy's name of its type, `bfloat16`, or `of type N` for a type that is not supported.
+      span: position of its little-endian numbers in the file; None if they have another form.
     """
 
     shape: tuple[int, ...]
@@ -96,11 +97,11 @@ def read_graph(content: memoryview) -> OnnxGraph:
                 raise WireError(f"two tensors are named {name!r}")
             tensors[name] = tensor
         elif number == 11:
-            name, shape = _input(wire, wire.span(value))
+            name, shape = _name_and_shape(wire, wire.span(value))
             inputs[name] = shape
         elif number == 12:
-            outputs.append(_input(wire, wire.span(value))[0])
-    # PyTorch stores equal tensors once; each other name is an identity of the first.
+            outputs.append(_name_and_shape(wire, wire.span(value))[0])
+    # PyTorch stores equal tensors once; the other names are outputs of Identity operations.
     for node in nodes:
         if node.operation == "Identity" and node.inputs[:1] and node.inputs[0] in tensors:
             tensors |= dict.fromkeys(node.outputs, tensors[node.inputs[0]])
@@ -110,10 +111,10 @@ def read_graph(content: memoryview) -> OnnxGraph:
 
 
 def _tensor(wire: Wire, span: Span) -> tuple[str, OnnxTensor]:
-    """Returns name and content of a TensorProto, whose size must be that of its shape."""
+    """Returns the name of a TensorProto and the tensor; its bytes must fit its shape."""
     name, code, external = "", 0, False
     shape: list[int] = []
-    parts: dict[int, list[Span]] = {}
+    spans_by_field: dict[int, list[Span]] = {}
     for number, value in wire.fields(span):
         if number == 1:
             shape += wire.integers(value)
@@ -122,7 +123,7 @@ def _tensor(wire: Wire, span: Span) -> tuple[str, OnnxTensor]:
         elif number == 8:
             name = wire.text(value)
         elif number in _RAW_FIELDS:
-            parts.setdefault(number, []).append(wire.span(value))
+            spans_by_field.setdefault(number, []).append(wire.span(value))
         elif number == 13 or (number == 14 and value == 1):
             external = True
     if external:
@@ -131,7 +132,10 @@ def _tensor(wire: Wire, span: Span) -> tuple[str, OnnxTensor]:
         raise WireError(f"tensor {name!r} has the shape {tuple(shape[:_MOST_AXES])}")
     dtype, itemsize = _DTYPES.get(code, (f"of type {code}", 0))
     spans = [
-        part for n, found in parts.items() for part in found if _RAW_FIELDS[n] in (None, dtype)
+        data_span
+        for number, data_spans in spans_by_field.items()
+        for data_span in data_spans
+        if _RAW_FIELDS[number] in (None, dtype)
     ]
     count = math.prod(shape)
     if not itemsize or (count and not spans):
@@ -163,7 +167,10 @@ def _node(wire: Wire, span: Span) -> OnnxNode:
 
 
 def _attribute(wire: Wire, span: Span) -> tuple[str, Any]:
-    """Returns name and value of an AttributeProto; None for tensors, graphs and lists of others."""
+    """Returns the name and the value of an AttributeProto.
+
+    The value is None for a tensor, a graph, and a list of anything but integers.
+    """
     name, attribute = "", None
     integers: list[int] = []
     for number, value in wire.fields(span):
@@ -180,8 +187,8 @@ def _attribute(wire: Wire, span: Span) -> tuple[str, Any]:
     return name, tuple(integers) if integers else attribute
 
 
-def _input(wire: Wire, span: Span) -> tuple[str, tuple[int, ...]]:
-    """Returns name and shape of a ValueInfoProto of an input or output."""
+def _name_and_shape(wire: Wire, span: Span) -> tuple[str, tuple[int, ...]]:
+    """Returns the name and the shape in a ValueInfoProto, which describes an input or output."""
     name, shape = "", []
     for number, value in wire.fields(span):
         if number == 1:
@@ -189,14 +196,14 @@ def _input(wire: Wire, span: Span) -> tuple[str, tuple[int, ...]]:
         if number != 2:
             continue
         # TypeProto.tensor_type (1), its shape (2), a dimension (1), its size (1).
-        for tensor in _parts(wire, wire.span(value), 1):
-            for dimensions in _parts(wire, wire.span(tensor), 2):
-                for dimension in _parts(wire, wire.span(dimensions), 1):
-                    sizes = [wire.integer(size) for size in _parts(wire, wire.span(dimension), 1)]
+        for tensor in _values(wire, wire.span(value), 1):
+            for dimensions in _values(wire, wire.span(tensor), 2):
+                for dimension in _values(wire, wire.span(dimensions), 1):
+                    sizes = [wire.integer(size) for size in _values(wire, wire.span(dimension), 1)]
                     shape.append(max(0, *sizes, 0))
     return name, tuple(shape)
 
 
-def _parts(wire: Wire, span: Span, wanted: int) -> list[Any]:
-    """Returns the values of the fields of one number in a message."""
-    return [value for number, value in wire.fields(span) if number == wanted]
+def _values(wire: Wire, span: Span, field_number: int) -> list[Any]:
+    """Returns the values of all fields with this number in a message."""
+    return [value for number, value in wire.fields(span) if number == field_number]

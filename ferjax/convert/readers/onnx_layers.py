@@ -1,6 +1,7 @@
-"""Layers of an ONNX graph: its convolutions, dense layers and batch norms, and VGG's chain of them.
+"""Layers of an ONNX graph (convolution, dense layer, batch norm), and the stages of VGG.
 
-The names of an ONNX file are its exporter's. What the operations read from where is the network's.
+The exporter chooses the names in an ONNX file. The connections between the operations are those of
+the network.
 """
 
 from collections.abc import Mapping
@@ -8,8 +9,8 @@ from dataclasses import dataclass
 
 from ferjax.convert.readers.onnx_graph import OnnxGraph, OnnxNode
 
-# Operations between two convolutions of VGG that change no value.
-_PASSING = ("Transpose", "Identity", "Dropout")
+# Operations that may stand between two convolutions of VGG because they change no value.
+_VALUE_PRESERVING = ("Transpose", "Identity", "Dropout")
 _ACTIVATIONS = ("Relu", "MaxPool")
 
 
@@ -31,7 +32,7 @@ class OnnxLayer:
 
 
 def layers_of(graph: OnnxGraph) -> tuple[OnnxLayer, ...]:
-    """Returns the layers in the order in which they are run, those with stored kernels."""
+    """Returns the layers whose kernels are stored, in the order in which they are run."""
     layers = []
     readers = {name: node for node in graph.nodes for name in node.inputs}
     for node in graph.nodes:
@@ -60,28 +61,28 @@ def layers_of(graph: OnnxGraph) -> tuple[OnnxLayer, ...]:
 def vgg_stages(
     graph: OnnxGraph, layers: tuple[OnnxLayer, ...]
 ) -> tuple[tuple[OnnxLayer, ...], ...]:
-    """Returns the convolutions of a network like VGG, by stage; empty where it is another one.
+    """Returns the convolutions of a network like VGG, by stage; empty for any other network.
 
-    Every convolution is 3x3 with a bias, keeps the size, and reads the ReLU of the one before it,
-    or at the beginning of a stage the 2x2 max pool of that. What happens before the first one is
-    preprocessing, which the weights do not depend on.
+    Every convolution is 3x3, has a bias and keeps the size of the map. Its input is the ReLU of the
+    convolution before it; at the beginning of a stage a 2x2 max pool follows that ReLU. Operations
+    before the first convolution are preprocessing, on which the weights do not depend.
     """
     convolutions = {layer.output: layer for layer in layers if layer.node.operation == "Conv"}
-    number = len([node for node in graph.nodes if node.operation == "Conv"])
-    makers = {name: node for node in graph.nodes for name in node.outputs}
+    convolution_count = len([node for node in graph.nodes if node.operation == "Conv"])
+    producers = {name: node for node in graph.nodes for name in node.outputs}
     stages: list[list[OnnxLayer]] = []
     previous = ""
     for output, layer in convolutions.items():
-        source, passed = _source(layer.node.inputs[0], makers)
-        pooled = passed == ("MaxPool", "Relu")
-        follows = source == previous and (passed == ("Relu",) or pooled)
-        if not _keeps_size(layer, graph) or (stages and not follows):
+        source, operations = _source(layer.node.inputs[0], producers)
+        pooled = operations == ("MaxPool", "Relu")
+        follows_previous = source == previous and (operations == ("Relu",) or pooled)
+        if not _keeps_size(layer, graph) or (stages and not follows_previous):
             return ()
         if pooled or not stages:
             stages.append([])
         stages[-1].append(layer)
         previous = output
-    return tuple(map(tuple, stages)) if len(convolutions) == number else ()
+    return tuple(map(tuple, stages)) if len(convolutions) == convolution_count else ()
 
 
 def last_map(graph: OnnxGraph, layer: OnnxLayer) -> str:
@@ -93,32 +94,35 @@ def last_map(graph: OnnxGraph, layer: OnnxLayer) -> str:
     return output
 
 
-def _source(name: str, makers: Mapping[str, OnnxNode]) -> tuple[str, tuple[str, ...]]:
-    """Returns which value is made into `name`, and the operations from the last to the first."""
-    passed = []
-    # A damaged graph may be a circle.
-    for _ in makers:
-        node = makers.get(name)
+def _source(name: str, producers: Mapping[str, OnnxNode]) -> tuple[str, tuple[str, ...]]:
+    """Returns the value from which ReLUs and pools compute `name`, and these operations.
+
+    The operations are in reverse order: the last one comes first.
+    """
+    operations = []
+    # At most one step for each value, because a damaged graph may contain a cycle.
+    for _ in producers:
+        node = producers.get(name)
         if node is None or not node.inputs:
             break
         if node.operation in _ACTIVATIONS and (node.operation == "Relu" or _halves(node)):
-            passed.append(node.operation)
-        elif node.operation not in _PASSING:
+            operations.append(node.operation)
+        elif node.operation not in _VALUE_PRESERVING:
             break
         name = node.inputs[0]
-    return name, tuple(passed)
+    return name, tuple(operations)
 
 
 def _halves(node: OnnxNode) -> bool:
-    """Returns whether a pool takes the maximum of 2x2 values and has their stride."""
+    """Returns whether a max pool has a 2x2 window, stride 2 and no padding."""
     attributes = node.attributes
     padded = any(attributes.get("pads") or ()) or attributes.get("ceil_mode")
-    whole = all(attributes.get(name) == (2, 2) for name in ("kernel_shape", "strides"))
-    return whole and not padded
+    two_by_two = all(attributes.get(name) == (2, 2) for name in ("kernel_shape", "strides"))
+    return two_by_two and not padded
 
 
 def _keeps_size(layer: OnnxLayer, graph: OnnxGraph) -> bool:
-    """Returns whether a convolution is 3x3, has a bias, and its output has its input's size."""
+    """Returns whether a convolution is 3x3, has a bias, and keeps the size of its input."""
     attributes = layer.node.attributes
     same = str(attributes.get("auto_pad", "")).startswith("SAME")
     return (

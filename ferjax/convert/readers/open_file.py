@@ -1,4 +1,4 @@
-"""Opens a weights file; its content tells the format (PyTorch, safetensors, Keras, ONNX)."""
+"""Opens a weights file; its content shows the format (PyTorch, safetensors, Keras, ONNX)."""
 
 import dataclasses
 import zipfile
@@ -16,12 +16,13 @@ from ferjax.errors import UserError, one_line
 
 _EXPECTED = "expected weights: PyTorch (.pth, .bin), safetensors, Keras (.h5, .keras), or ONNX"
 _TORCH_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # a pickled magic number
-# Numbers that were trained are hardly smaller when compressed. Small archives may be of zeros.
-_MOST_COMPRESSED, _UNPACKED_BYTES = 20, 32 << 20
+# Trained weights hardly compress, so an archive that unpacks to more than 20 times its size is
+# refused. Small archives (bytes when unpacked) are not refused, because they may consist of zeros.
+_MAX_COMPRESSION_RATIO, _SMALL_ARCHIVE_BYTES = 20, 32 << 20
 # The largest supported networks have some 1,500 arrays; averages and an optimizer's state may lie
 # beside them.
 _MOST_ARRAYS = 10_000
-# First bytes of files that are sometimes given instead of weights, and an advice for the user.
+# First bytes of files that are sometimes given instead of weights, and text of the error message.
 _OTHER_FORMATS: tuple[tuple[bytes, str], ...] = (
     (b"<!doctype", "an HTML page; the download led to a web page. Get the file itself"),
     (b"<html", "an HTML page; the download led to a web page. Get the file itself"),
@@ -37,7 +38,7 @@ def open_source(path: Path) -> Source:
     """Opens a weights file; reads its keys and shapes, not its arrays.
 
     Raises:
-      UserError: no such file, no weights, a damaged file, or a package is missing to read it.
+      UserError: no such file, no weights, a damaged file, or a missing package that reads it.
     """
     if path.is_dir():
         raise UserError(f"{path} is a folder, expected one file of weights. Name the file in it.")
@@ -75,8 +76,8 @@ def _open_by_content(path: Path, head: bytes) -> Source:
     if looks_like_onnx(head):
         return open_onnx(path)
     text = head.lstrip().lower()
-    name = next((name for prefix, name in _OTHER_FORMATS if text.startswith(prefix)), None)
-    raise UserError(f"{path} is {name or 'of no known format'}; {_EXPECTED}.")
+    other = next((other for prefix, other in _OTHER_FORMATS if text.startswith(prefix)), None)
+    raise UserError(f"{path} is {other or 'of no known format'}; {_EXPECTED}.")
 
 
 def _open_zip(path: Path) -> Source:
@@ -97,14 +98,14 @@ def _open_zip(path: Path) -> Source:
         raise UserError(f"{path} is a TorchScript program; save its state_dict() instead.")
     if "data.pkl" in names:
         return open_torch(path, mapped=True)
-    arrays = any(name.endswith(".npy") for name in names)
-    raise UserError(f"{path} is {'an npz of numpy' if arrays else 'a zip archive'}; {_EXPECTED}.")
+    is_npz = any(name.endswith(".npy") for name in names)
+    raise UserError(f"{path} is {'an npz of numpy' if is_npz else 'a zip archive'}; {_EXPECTED}.")
 
 
 def _check_unpacked_size(path: Path, members: Sequence[zipfile.ZipInfo]) -> None:
-    """Raises `UserError` for an archive that would fill the memory with what it does not hold."""
+    """Raises `UserError` for an archive with an implausible unpacked size (a zip bomb)."""
     stored, unpacked = path.stat().st_size, sum(member.file_size for member in members)
-    if unpacked > max(_UNPACKED_BYTES, _MOST_COMPRESSED * stored):
+    if unpacked > max(_SMALL_ARCHIVE_BYTES, _MAX_COMPRESSION_RATIO * stored):
         raise UserError(
             f"{path} ({stored:,} bytes) states {unpacked:,} bytes when it is unpacked, more than"
             " weights can be compressed. Get the file again, from its authors."

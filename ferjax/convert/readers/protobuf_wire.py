@@ -1,18 +1,18 @@
-"""Reads the fields of protobuf messages: the wire format alone, without schema and copies."""
+"""Reads the fields of protobuf messages: only the wire format, without a schema or copies."""
 
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-# A varint holds seven bits a byte and at most 64 in all.
+# A varint holds seven bits per byte and at most 64 bits in all.
 _LONGEST_VARINT = 10
 _FIXED_SIZES = {1: 8, 5: 4}  # wire type → bytes
 # Large language models have some 10^5 operations of about ten fields.
 _MOST_FIELDS = 2_000_000
 
-# First byte of a value in the file, and the byte after its last one.
+# Position of a value's first byte in the file, and of the byte after its last one.
 Span = tuple[int, int]
-# What a field holds: an integer for a varint, else where its text, message or numbers are.
+# Value of a field: the integer of a varint, otherwise the span of its text, message or numbers.
 Value = int | Span
 
 
@@ -24,12 +24,13 @@ class WireError(ValueError):
 class Wire:
     """The bytes of a file of protobuf messages.
 
-    Each field moves on by at least one byte and takes one of the budget, so no content can keep a
-    reader busy. All methods raise `WireError` for a value that is not there or of another type.
+    Each field that is read takes at least one byte of the content and one item of the budget, so
+    that no content can keep a reader busy for long. All methods raise `WireError` for a value that
+    is missing or has another type.
 
     Attributes:
       content: the bytes.
-      budget: an item for each field or number that may still be read, of all messages together.
+      budget: one item for each field or number that may still be read, in all messages together.
     """
 
     content: memoryview
@@ -65,7 +66,7 @@ class Wire:
         return bytes(self.content[start:end]).decode("utf-8", "replace")
 
     def span(self, value: Value) -> Span:
-        """Returns where a text, message or array is."""
+        """Returns the span of a text, message or array."""
         if isinstance(value, int):
             raise WireError(f"the number {value} stands where a text or message is expected")
         return value
@@ -95,12 +96,12 @@ class Wire:
         return struct.unpack("<f", self.content[start:end])[0]
 
     def _spend(self) -> None:
-        """Takes one of the budget."""
+        """Takes one item of the budget; raises `WireError` if none is left."""
         if next(self.budget, None) is None:
             raise WireError("it has more fields than any network")
 
     def _varint(self, start: int, end: int) -> tuple[int, int]:
-        """Returns the unsigned integer of up to 64 bits at `start`, and the byte behind it."""
+        """Returns the unsigned integer of up to 64 bits at `start`, and the position after it."""
         value = 0
         for i, byte in enumerate(self.content[start : min(end, start + _LONGEST_VARINT)]):
             value |= (byte & 0x7F) << (7 * i)

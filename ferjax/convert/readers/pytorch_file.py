@@ -23,14 +23,18 @@ _MAPPED_BYTES = 64 << 20
 
 
 def open_torch(path: Path, *, mapped: bool) -> Source:
-    """Opens a file of torch.save; `mapped`: it has the zip format and is read lazily.
+    """Opens a file of torch.save.
+
+    Args:
+      path: the file.
+      mapped: whether the file has the zip format, which is memory-mapped and read lazily.
 
     Raises:
-      UserError: torch is missing, or the file is damaged, would run code, or has no tensors, or
+      UserError: torch is missing; or the file is damaged, would run code, has no tensors, or has
         those of several networks.
     """
     state, notes = _state_dict(*_load(path, mapped), path)
-    names, unwrapped = without_prefixes(state)
+    names, prefix_notes = without_prefixes(state)
     leaves = {name: _leaf(state[key]) for name, key in names.items()}
     tensors, bytes_read = state, 0
 
@@ -39,8 +43,8 @@ def open_torch(path: Path, *, mapped: bool) -> Source:
         if bytes_read > _MAPPED_BYTES or names[name] not in tensors:
             tensors.clear()
             tensors, bytes_read = _state_dict(*_load(path, mapped), path)[0], 0
-        # A tensor that is not mapped is already in memory. It is removed here, so that its memory
-        # is free after its conversion.
+        # A tensor that is not mapped is already in memory. It is removed from the dictionary, so
+        # that its memory is free after its conversion.
         tensor = tensors[names[name]] if mapped else tensors.pop(names[name])
         bytes_read += tensor.nbytes if mapped else 0
         tensor = tensor.detach()
@@ -51,7 +55,7 @@ def open_torch(path: Path, *, mapped: bool) -> Source:
         container="torch zip" if mapped else "torch legacy",
         leaves=leaves,
         read=read,
-        notes=(*notes, *unwrapped, *dtype_notes(leaves)),
+        notes=(*notes, *prefix_notes, *dtype_notes(leaves)),
         metadata={},
     )
 
@@ -63,8 +67,8 @@ def _leaf(tensor: Any) -> Leaf:
 def _load(path: Path, mapped: bool) -> tuple[Any, list[str]]:
     """Returns the file's content, and the names of objects in it that were not built.
 
-    Torch's own loader builds tensors and containers and refuses all else; then `restricted_pickle`
-    reads the file.
+    Torch's own loader builds tensors and containers only. If it refuses another object, the file is
+    read with `restricted_pickle`.
     """
     torch = require_package("torch", "convert", f"{path} is a PyTorch file; reading it")
 
@@ -75,7 +79,7 @@ def _load(path: Path, mapped: bool) -> tuple[Any, list[str]]:
                 return torch.load(str(path), map_location="cpu", mmap=True, **options)
             return torch.load(file, map_location="cpu", **options)
 
-    left_aside: dict[str, None] = {}
+    not_built: dict[str, None] = {}
     try:
         try:
             return load(weights_only=True), []
@@ -84,8 +88,8 @@ def _load(path: Path, mapped: bool) -> tuple[Any, list[str]]:
                 raise
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # on classes without source code
-            restricted = restricted_pickle(left_aside)
-            return load(weights_only=False, pickle_module=restricted), [*left_aside]
+            restricted = restricted_pickle(not_built)
+            return load(weights_only=False, pickle_module=restricted), [*not_built]
     except MemoryError:
         raise
     except pickle.UnpicklingError as error:
@@ -122,9 +126,12 @@ def _damaged_file_error(path: Path, reason: str) -> UserError:
 
 
 def _state_dict(
-    loaded: Any, left_aside: list[str], path: Path
+    loaded: Any, not_built: list[str], path: Path
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Returns the tensors by key, without the wrappers of a training script, and notes on those."""
+    """Returns the tensors by key, without the wrappers of a training script, and notes.
+
+    The notes list the wrappers, and the objects that are no tensors or were not built.
+    """
     notes: list[str] = []
     while isinstance(loaded, Mapping) and (name := _wrapper(loaded, path)) is not None:
         notes.append(f"keys unwrapped from {name!r}{_left_out(loaded, name)}")
@@ -137,16 +144,16 @@ def _state_dict(
     state = _tensors(loaded)
     if not state:
         keys = ", ".join(repr(_name(key)) for key in list(loaded)[:5]) or "nothing"
-        objects = f", and objects that are not built ({shorten(left_aside)})" if left_aside else ""
+        objects = f", and objects that are not built ({shorten(not_built)})" if not_built else ""
         raise UserError(
             f"{path} holds no tensors under its keys ({keys}){objects}, expected a state dict, "
             f"directly or under one of {', '.join(_WRAPPERS)}, as torch.save(model.state_dict(), "
             "file) writes it."
         )
-    if others := [_name(key) for key in loaded if _name(key) not in state]:
-        notes.append(f"not tensors, left out: {shorten(others)}")
-    if left_aside:
-        notes.append(f"objects that were not built: {shorten(left_aside)}")
+    if not_tensors := [_name(key) for key in loaded if _name(key) not in state]:
+        notes.append(f"not tensors, left out: {shorten(not_tensors)}")
+    if not_built:
+        notes.append(f"objects that were not built: {shorten(not_built)}")
     return state, tuple(notes)
 
 
@@ -157,21 +164,21 @@ def _tensors(state: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _name(key: Any) -> str:
-    """Returns a key as text; one that is no text or number may be a tree of any size."""
+    """Returns a text or number as text, and only the type of any other key, which may be large."""
     return str(key) if isinstance(key, (str, int, float)) else f"<{type(key).__name__}>"
 
 
 def _wrapper(loaded: Mapping[Any, Any], path: Path) -> Any:
-    """Returns the key under which a training script has put the network, None if it has not.
+    """Returns the key under which a training script has stored the network, or None.
 
-    It is a known name or, of the dictionaries that hold more tensors than lie beside them, that
-    with most.
+    It is one of `_WRAPPERS`, or else the key of the dictionary with the most tensors, if that has
+    more tensors than there are beside it.
     """
-    inner = {key: value for key, value in loaded.items() if isinstance(value, Mapping)}
-    counts = {key: len(_tensors(value)) for key, value in inner.items()}
+    mappings = {key: value for key, value in loaded.items() if isinstance(value, Mapping)}
+    counts = {key: len(_tensors(value)) for key, value in mappings.items()}
     for name in _WRAPPERS:
-        # A wrapper may lie in another one.
-        if counts.get(name) or any(isinstance(v, Mapping) for v in inner.get(name, {}).values()):
+        # A wrapper may contain another one.
+        if counts.get(name) or any(isinstance(v, Mapping) for v in mappings.get(name, {}).values()):
             return name
     most = max(counts.values(), default=0)
     if most <= len(_tensors(loaded)):
@@ -187,6 +194,6 @@ def _wrapper(loaded: Mapping[Any, Any], path: Path) -> Any:
 
 
 def _left_out(loaded: Mapping[Any, Any], name: str) -> str:
-    """Returns the end of a note that lists the other keys next to the network's state."""
-    others = [_name(key) for key in loaded if _name(key) != _name(name)]
-    return f"; left out: {shorten(others)}" if others else ""
+    """Returns the end of a note: the keys beside the network's state, which are left out."""
+    other_keys = [_name(key) for key in loaded if _name(key) != _name(name)]
+    return f"; left out: {shorten(other_keys)}" if other_keys else ""

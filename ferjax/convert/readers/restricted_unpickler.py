@@ -1,8 +1,9 @@
-"""Unpickles the content of a PyTorch file without its code: other objects become empty stand-ins.
+"""Unpickles a PyTorch file without running its code: only tensors and containers are built.
 
-A pickle names functions and classes, which pickle imports and calls. Here only those that make
-tensors are. Any other name becomes a new empty class that takes everything and does nothing, so
-that settings and statistics of a training script do not hide the tensors beside them.
+A pickle contains names of functions and classes, which the module pickle imports and calls. Here
+only those that build tensors and containers are imported. Any other name becomes a new empty class,
+which accepts all arguments and does nothing. So the tensors can be read although a training script
+has stored its settings and statistics beside them.
 """
 
 import builtins
@@ -13,7 +14,7 @@ import types
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from typing import Any
 
-# What tensors and containers are made by, in a file of torch.save.
+# Functions and classes that build tensors and containers in a file of torch.save.
 _ALLOWED = {
     "collections.OrderedDict",
     "torch.Size",
@@ -23,9 +24,9 @@ _ALLOWED = {
     "torch._utils._rebuild_tensor_v3",
     "torch.storage.UntypedStorage",
 }
-# Modules of Python whose objects training scripts leave beside tensors. A name from any other one
-# (os, subprocess, builtins.exec) is no leftover but an attempt to run something.
-_LEFTOVERS = {
+# Modules of Python whose objects training scripts store beside tensors. A name from any other
+# module of Python (os, subprocess, builtins.exec) is treated as an attempt to run code.
+_HARMLESS_MODULES = {
     "_codecs",
     "argparse",
     "collections",
@@ -46,14 +47,14 @@ _LEFTOVERS = {
 
 
 class StandIn:
-    """Takes the place of an object that is not built: accepts what pickle does, and is empty."""
+    """An empty object in place of one that is not built; it accepts all calls of pickle."""
 
     def __new__(cls, *_: Any, **__: Any) -> "StandIn":
         """Returns an empty object, whatever the arguments."""
         return super().__new__(cls)
 
     def __init__(self, *_: Any, **__: Any) -> None:
-        """Forgets the arguments."""
+        """Ignores the arguments."""
 
     def __call__(self, *_: Any, **__: Any) -> "StandIn":
         """Returns itself."""
@@ -65,11 +66,11 @@ class StandIn:
     __setstate__ = __setitem__ = append = extend = add = update = _ignore
 
 
-def restricted_pickle(left_aside: dict[str, None]) -> Any:
-    """Returns a stand-in for the module pickle, for `torch.load`.
+def restricted_pickle(not_built: dict[str, None]) -> Any:
+    """Returns a replacement of the module pickle for `torch.load`.
 
     Args:
-      left_aside: the names of the objects that were not built are added.
+      not_built: the names of objects that are not built are added to it, as keys.
     """
 
     class Unpickler(pickle.Unpickler):
@@ -81,7 +82,7 @@ def restricted_pickle(left_aside: dict[str, None]) -> Any:
             if full in _ALLOWED or _is_dtype(module, name):
                 return getattr(importlib.import_module(module), name)
             _refuse_code(module, name)
-            left_aside[full] = None
+            not_built[full] = None
             return type(full, (StandIn,), {})
 
     def load(file: Any, **options: Any) -> Any:
@@ -97,8 +98,8 @@ def _is_dtype(module: str, name: str) -> bool:
 
 
 def _refuse_code(module: str, name: str) -> None:
-    """Raises `UnpicklingError` for a name that a file has no reason to hold but to run it."""
+    """Raises `UnpicklingError` for a name that a file of weights contains only to run code."""
     package = module.partition(".")[0]
     is_type = package == "builtins" and isinstance(getattr(builtins, name, None), type)
-    if package in sys.stdlib_module_names and package not in _LEFTOVERS and not is_type:
+    if package in sys.stdlib_module_names and package not in _HARMLESS_MODULES and not is_type:
         raise pickle.UnpicklingError(f"GLOBAL {module}.{name}")

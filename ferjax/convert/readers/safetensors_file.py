@@ -12,9 +12,10 @@ from ferjax.convert.rules.match_and_convert import Leaf
 from ferjax.errors import UserError, one_line
 
 _DTYPES: dict[str, str] = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
-_DTYPES |= {f"{c}{b}": f"{n}int{b}" for c, n in (("I", ""), ("U", "u")) for b in (8, 16, 32, 64)}
+_DTYPES |= {f"I{bits}": f"int{bits}" for bits in (8, 16, 32, 64)}
+_DTYPES |= {f"U{bits}": f"uint{bits}" for bits in (8, 16, 32, 64)}
 _DTYPES |= {"BOOL": "bool"}
-# An array takes some 100 bytes of it.
+# The header takes about 100 bytes for each array.
 _MOST_HEADER_BYTES = 16 << 20
 
 
@@ -44,7 +45,7 @@ def open_safetensors(path: Path) -> Source:
         file.seek(8)
         header = parse_json(file.read(length), path, "Download or copy the file again.")
     header.pop("__metadata__", None)
-    names, unwrapped = without_prefixes(header)
+    names, prefix_notes = without_prefixes(header)
     leaves = {name: _leaf(**header[key]) for name, key in names.items()}
 
     def read(name: str) -> np.ndarray:
@@ -61,7 +62,8 @@ def open_safetensors(path: Path) -> Source:
             return (array.astype(np.uint32) << 16).view(np.float32)
         return array.astype(np.float32, copy=False) if "float" in leaf.dtype else array
 
-    return Source(path, "safetensors", leaves, read, (*unwrapped, *dtype_notes(leaves)), metadata)
+    notes = (*prefix_notes, *dtype_notes(leaves))
+    return Source(path, "safetensors", leaves, read, notes, metadata)
 
 
 def _leaf(dtype: str, shape: list[int], **_: object) -> Leaf:

@@ -25,7 +25,7 @@ class Source:
       leaves: shape and dtype of its arrays by key.
       read: key → the array; floating-point arrays as float32. The array may be a view of the file:
         copy it to keep it.
-      notes: what was unwrapped, left out or converted, for the user.
+      notes: remarks for the user on what was unwrapped, left out or converted.
       metadata: `config` (config.json in the same folder), `normalization` (mean and variance of
         Keras's layer), `safetensors` (the file's metadata), `onnx` (the graph), as far as they
         exist.
@@ -55,13 +55,16 @@ def _shared_prefix(names: Iterable[str]) -> str | None:
 
 
 def source_below(source: Source, prefix: str) -> Source:
-    """Returns the arrays whose keys begin with a prefix, without it, and a note on the others."""
-    below = [key for key in source.leaves if key.startswith(prefix)]
-    others = [key for key in source.leaves if not key.startswith(prefix)]
-    left_out = f"; left out: {shorten(others)}" if others else ""
+    """Returns a source of the arrays whose keys begin with a prefix, under keys without it.
+
+    A note lists the other keys.
+    """
+    keys = [key for key in source.leaves if key.startswith(prefix)]
+    other_keys = [key for key in source.leaves if not key.startswith(prefix)]
+    left_out = f"; left out: {shorten(other_keys)}" if other_keys else ""
     return replace(
         source,
-        leaves={key.removeprefix(prefix): source.leaves[key] for key in below},
+        leaves={key.removeprefix(prefix): source.leaves[key] for key in keys},
         read=lambda name: source.read(prefix + name),
         notes=(*source.notes, f"keys taken from below {prefix!r}{left_out}"),
     )

@@ -29,7 +29,13 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Rule:
-    """Templates of a source's keys and of ferjax's variables, with the same fields."""
+    """One conversion rule.
+
+    Attributes:
+      source: template of the source's keys.
+      target: template of the paths of ferjax's variables, with the same fields.
+      layout: how an array is rearranged.
+    """
 
     source: str
     target: str
@@ -61,7 +67,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Assignment:
-    """The conversion of one source array to one variable of this shape."""
+    """The planned conversion of one source array to one variable, which has this shape."""
 
     source: str
     target: str
@@ -141,7 +147,7 @@ def match(
 
 
 def _check_patterns(patterns: Sequence[str], option: str) -> None:
-    """Raises unless every pattern is a regular expression."""
+    """Raises `UserError` unless every pattern is a regular expression."""
     for pattern in patterns:
         try:
             re.compile(pattern)
@@ -152,19 +158,20 @@ def _check_patterns(patterns: Sequence[str], option: str) -> None:
             ) from None
 
 
-def _array_problems(planned: Assignment, leaf: Leaf) -> Iterator[str]:
-    """Yields the problems of an array with the dtype or shape of its variable."""
+def _array_problems(assignment: Assignment, leaf: Leaf) -> Iterator[str]:
+    """Yields the reasons why an array's dtype or shape does not fit its variable."""
     if "float" not in leaf.dtype:
-        yield f"{planned.source!r} is {leaf.dtype}, expected floating-point numbers"
+        yield f"{assignment.source!r} is {leaf.dtype}, expected floating-point numbers"
     try:
-        shape = shape_after(planned.layout, leaf.shape)
+        shape = shape_after(assignment.layout, leaf.shape)
     except ValueError:
-        yield f"{planned.source!r} has shape {leaf.shape}, not valid for {planned.layout.name}"
+        layout = assignment.layout.name
+        yield f"{assignment.source!r} has shape {leaf.shape}, not valid for {layout}"
         return
-    if shape != planned.shape:
+    if shape != assignment.shape:
         yield (
-            f"{planned.source!r} has shape {leaf.shape}, {shape} as {planned.target}, "
-            f"expected {planned.shape}"
+            f"{assignment.source!r} has shape {leaf.shape}, {shape} as {assignment.target}, "
+            f"expected {assignment.shape}"
         )
 
 
@@ -189,15 +196,18 @@ def _raise_problems(problems: list[str], headline: str, advice: str) -> None:
 def convert(
     read: Callable[[str], np.ndarray], assignments: Sequence[Assignment]
 ) -> dict[str, np.ndarray]:
-    """Returns ferjax's variables by path: float32, C-contiguous copies; reads one at a time."""
+    """Returns ferjax's variables by path: float32, C-contiguous copies.
 
-    def convert_array(planned: Assignment) -> np.ndarray:
-        array = read(planned.source)
-        converted = np.ascontiguousarray(planned.layout.forward(array), np.float32)
+    The arrays are read one at a time.
+    """
+
+    def convert_array(assignment: Assignment) -> np.ndarray:
+        array = read(assignment.source)
+        converted = np.ascontiguousarray(assignment.layout.forward(array), np.float32)
         # A view of the file would keep the whole file in memory, so it is copied.
         return converted.copy() if np.may_share_memory(converted, array) else converted
 
-    return {planned.target: convert_array(planned) for planned in assignments}
+    return {assignment.target: convert_array(assignment) for assignment in assignments}
 
 
 def export(variables: Mapping[str, np.ndarray], table: Table) -> dict[str, np.ndarray]:

@@ -14,18 +14,19 @@ from ferjax.explain.overlay import legible_overlay
 from ferjax.explain.reporting.sheet import as_picture
 from ferjax.report.figures.style import MUTED, axes_at, axes_in_inches, saved_figure
 
+# In inches: side of a picture, gap between pictures, margin.
 _SIDE, _GAP, _EDGE = 1.2, 0.12, 0.2
 
 
 @dataclass(frozen=True)
 class ClassMean:
-    """The mean of one emotion's faces and maps.
+    """The mean face and the mean map of one emotion.
 
     Attributes:
-      emotion: its name.
-      count: faces that the means are of.
-      face: float32 [H, W, C], 0 to 255.
-      heat: float32 [H, W], mean of maps in [0, 1].
+      emotion: name of the emotion.
+      count: number of faces in the means.
+      face: the mean face, float32 [H, W, C], 0 to 255.
+      heat: the mean of the maps in [0, 1], float32 [H, W].
     """
 
     emotion: str
@@ -37,28 +38,28 @@ class ClassMean:
 def class_mean(
     explainer: Explainer, emotion: str, faces: np.ndarray, method: str, layer: str | None
 ) -> ClassMean:
-    """Returns the means over faces of one emotion, whose logit is explained.
+    """Returns the mean face and map of an emotion's faces; the logit of this emotion is explained.
 
     Args:
-      explainer: of the network.
-      emotion: one of its classes.
+      explainer: the explainer of the network.
+      emotion: one of the network's classes.
       faces: uint8 [N, H, W, C], 1 or more.
       method: a name of `METHODS`.
       layer: as in `explain`.
     """
     targets = np.full(len(faces), explainer.class_index(emotion))
-    chosen = explainer.find_layer(method, layer)
-    maps = to_unit_range(explainer.importance(list(faces), targets, method, chosen))
+    layer_map = explainer.find_layer(method, layer)
+    maps = to_unit_range(explainer.importance(list(faces), targets, method, layer_map))
     return ClassMean(emotion, len(faces), faces.astype(np.float32).mean(0), maps.mean(0))
 
 
 def draw_class_means(means: Sequence[ClassMean], path: Path, title: str) -> None:
-    """Draws each emotion's mean map on its mean face, and how it differs from the others' mean.
+    """Draws each emotion's mean map on its mean face, and its difference from the mean of all maps.
 
     Args:
       means: one or more.
       path: the PNG to write.
-      title: of the figure.
+      title: title of the figure.
 
     Raises:
       UserError: the file cannot be written.

@@ -10,7 +10,7 @@ from ferjax.explain.compare_maps import ANOTHER_FACE, GAUSSIAN, PATCHES, PIXELS,
 from ferjax.explain.replaced_pixels import FILLS
 from ferjax.report.figures.style import FAINT, MUTED, axes_at, saved_figure
 
-# Okabe and Ito's colours, and dashes for the controls.
+# Okabe and Ito's colours for the methods, and dashes for the controls.
 _COLOURS = {
     "gradcam": "#D55E00",
     "gradcam++": "#E69F00",
@@ -28,9 +28,9 @@ def draw_curves(curves: Mapping[str, Curves], path: Path, title: str) -> None:
     """Draws the mean curves of all faces: deletion left, insertion right, a row for each fill.
 
     Args:
-      curves: of controls and methods by name; maps of another face are left out.
+      curves: curves of controls and methods by name; those of another face are left out.
       path: the PNG to write.
-      title: of the figure.
+      title: title of the figure.
 
     Raises:
       UserError: the file cannot be written.
@@ -44,10 +44,10 @@ def draw_curves(curves: Mapping[str, Curves], path: Path, title: str) -> None:
             for column, kind in enumerate(("deletion", "insertion")):
                 axes = axes_at(figure, 0.55 + column * (_WIDTH + 0.5), bottom, _WIDTH, _HEIGHT)
                 axes.set_title(f"{kind}, {_FILL_NAMES[fill]}")
-                for name, found in curves.items():
+                for name, face_curves in curves.items():
                     if name.endswith(ANOTHER_FACE):
                         continue
-                    mean = found.values[fill][column].mean(0)
+                    mean = face_curves.values[fill][column].mean(0)
                     share = np.linspace(0, 1, len(mean))
                     style = {"color": MUTED, "linestyle": _DASHES.get(name), "linewidth": 1.1}
                     if name in _COLOURS:

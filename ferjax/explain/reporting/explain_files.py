@@ -1,4 +1,4 @@
-"""`launch.explain FILES`: a picture of each face under its map, a sheet, and a page."""
+"""`launch.explain FILES`: a picture of each face with its map over it, a sheet, and a page."""
 
 import json
 import re
@@ -34,20 +34,20 @@ from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.new_folder import check_new_folder, filled_when_complete
 from ferjax.runtime.progress_bar import tqdm
 
-# Faces of the sheet: 8 rows of 6.
+# Size of the sheet: 8 rows of 6 faces.
 _SHEET_ROWS, _SHEET_COLUMNS = 8, 6
 _NO_MAP = "no map: nothing in the face speaks for this emotion"
 
 
 class _Face(NamedTuple):
-    """A face that is to be explained: its row of `launch.predict`, and its pixels."""
+    """A face to explain: its row of `launch.predict`, and its pixels uint8 [h, w, 1 or 3]."""
 
     row: Row
     image: np.ndarray
 
 
 def explain_files(config: ExplainConfig, words: Sequence[str], listed: Iterable[str] = ()) -> str:
-    """Explains the faces that the words name; returns what was done in one line.
+    """Explains the faces that the words name; returns a summary of one line.
 
     Writes `NNNN-name.png` for each face, `sheet.png` of the first ones, `explain.md` with
     `explain.html`, and `explain.json`.
@@ -59,7 +59,7 @@ def explain_files(config: ExplainConfig, words: Sequence[str], listed: Iterable[
 
     Raises:
       UserError: a mistake in flags or words, before the first image is read; no face in any image;
-        with `--on_bad_image=error` an image that cannot be read. Nothing is written then.
+        with `--on_bad_image=error` an image that cannot be read. In all cases nothing is written.
     """
     out = check_new_folder(Path(config.out))
     inputs = list_inputs(words, listed, [out])
@@ -74,10 +74,10 @@ def explain_files(config: ExplainConfig, words: Sequence[str], listed: Iterable[
                 f"{' '.join(words)}: no face in {len(inputs):,} inputs, so nothing was written."
                 " --faces=whole takes every picture for a face."
             )
-        labelled = [("", faces) for faces in _parts(iter(sheet), _SHEET_COLUMNS)]
+        sheet_rows = [("", faces) for faces in _batches(iter(sheet), _SHEET_COLUMNS)]
         columns = min(_SHEET_COLUMNS, len(sheet))
         title = f"{explainer.predictor.source}: {config.method}"
-        draw_sheet(labelled, folder / "sheet.png", title, max(2, columns))
+        draw_sheet(sheet_rows, folder / "sheet.png", title, max(2, columns))
         _write_page(folder, explainer, config, rows)
     return f"{out}: {len(rows):,} faces of {len(inputs):,} inputs explained by {config.method}"
 
@@ -90,59 +90,60 @@ def _write_pictures(
     layer: LayerMap | None,
     target: int | None,
 ) -> tuple[list[dict[str, Any]], list[Shown]]:
-    """Writes a picture of each face; returns the rows of all of them, and the first for the sheet.
+    """Writes a picture of each face; returns the rows of all faces, and the first for the sheet.
 
     Args:
-      folder: for the pictures.
-      explainer: the network.
-      inputs: what to read.
+      folder: the folder for the pictures.
+      explainer: the explainer of the network.
+      inputs: the inputs to read.
       config: the flags.
-      layer: of the network, for the methods that need one.
-      target: the class to explain, None for the most probable one of each face.
+      layer: a layer of the network, for the methods that need one.
+      target: the class to explain, None for the most probable class of each face.
     """
     classes = explainer.predictor.classes
     rows: list[dict[str, Any]] = []
     sheet: list[Shown] = []
     bar = tqdm(total=len(inputs), unit="input", disable=None if config.progress else True)
     with bar:
-        for part in _parts(_faces(inputs, config, bar), config.batch_size):
-            faces = [each.image for each in part]
-            probabilities = explainer.predictor.probabilities(faces)
+        for batch in _batches(_faces(inputs, config, bar), config.batch_size):
+            images = [face.image for face in batch]
+            probabilities = explainer.predictor.probabilities(images)
             best = probabilities.argmax(-1)
-            targets = best if target is None else np.full(len(faces), target)
-            maps = to_unit_range(explainer.importance(faces, targets, config.method, layer))
-            for each, heat, own, index in zip(part, maps, probabilities, targets, strict=True):
-                name = _picture_name(len(rows), each.row)
-                picture = Image.fromarray(legible_overlay(each.image, heat))
+            targets = best if target is None else np.full(len(images), target)
+            maps = to_unit_range(explainer.importance(images, targets, config.method, layer))
+            for face, heat, scores, index in zip(batch, maps, probabilities, targets, strict=True):
+                name = _picture_name(len(rows), face.row)
+                picture = Image.fromarray(legible_overlay(face.image, heat))
                 write_atomically(folder / name, encode_png(picture))
                 rows.append(
                     {
                         "picture": name,
-                        "file": each.row.file,
-                        "face": each.row.face,
-                        "box": each.row.box,
+                        "file": face.row.file,
+                        "face": face.row.face,
+                        "box": face.row.box,
                         "explained": classes[index],
-                        "probabilities": dict(zip(classes, own.round(4).tolist(), strict=True)),
+                        "probabilities": dict(zip(classes, scores.round(4).tolist(), strict=True)),
                         "note": "" if heat.any() else _NO_MAP,
                     }
                 )
                 if len(sheet) < _SHEET_ROWS * _SHEET_COLUMNS:
-                    caption = _caption(own, classes, int(index))
-                    sheet.append(Shown(each.image, heat, caption, _sheet_name(each.row, heat)))
+                    caption = _caption(scores, classes, int(index))
+                    sheet.append(Shown(face.image, heat, caption, _sheet_name(face.row, heat)))
     return rows, sheet
 
 
-def _parts(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
-    while part := list(islice(items, size)):
-        yield part
+def _batches(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
+    """Yields lists of `size` items; the last list may be shorter."""
+    while batch := list(islice(items, size)):
+        yield batch
 
 
 def _faces(inputs: Sequence[Input], config: ExplainConfig, bar: Any) -> Iterator[_Face]:
-    """Yields the faces in all inputs, and says which inputs have none."""
+    """Yields the faces in all inputs; prints the inputs that have none or cannot be read."""
     plan = None if config.faces == "whole" else crop_plan(config.detector)
     settings = PredictSettings(plan, config.faces == "crop")
-    for each, picture in zip(inputs, read_inputs_ahead(inputs), strict=True):
-        for row, face in rows_and_faces(each, picture, settings):
+    for source, picture in zip(inputs, read_inputs_ahead(inputs), strict=True):
+        for row, face in rows_and_faces(source, picture, settings):
             if face is not None:
                 yield _Face(row, face)
             elif row.status == UNREADABLE:
@@ -155,13 +156,13 @@ def _faces(inputs: Sequence[Input], config: ExplainConfig, bar: Any) -> Iterator
 
 
 def _picture_name(number: int, row: Row) -> str:
-    """Returns a file name of its own for each face: its number, and what is left of the input's."""
+    """Returns a unique file name for a face: its number, and the valid part of the input's name."""
     stem = re.sub(r"[^\w.-]+", "_", Path(row.file).stem, flags=re.ASCII)[-80:]
     return f"{number:04d}-{stem}{'' if row.face is None else f'-face{row.face}'}.png"
 
 
 def _caption(probabilities: np.ndarray, classes: Sequence[str], explained: int) -> str:
-    """Returns the predicted emotion, and the explained one where it is another."""
+    """Returns the predicted emotion, after the explained emotion if that is another one."""
     label = emotion_label(probabilities.tolist(), classes)
     if explained == probabilities.argmax():
         return label
@@ -169,7 +170,7 @@ def _caption(probabilities: np.ndarray, classes: Sequence[str], explained: int) 
 
 
 def _sheet_name(row: Row, heat: np.ndarray) -> str:
-    """Returns the second line below a face of the sheet: face, file, and that it has no map."""
+    """Returns the second line below a face of the sheet: a note if it has no map, number, file."""
     face = "" if row.face is None else f"face {row.face} of "
     return f"{'' if heat.any() else 'no map: '}{face}{printable(Path(row.file).name)}"
 
@@ -187,11 +188,12 @@ def _write_page(
     for row in rows:
         best = max(row["probabilities"], key=lambda name: row["probabilities"][name])
         face = "" if row["face"] is None else str(row["face"])
-        shown = [f"{escape(name)} {_share(row, name)}" for name in (row["explained"], best)]
-        named = [escape(row["picture"]), escape(printable(row["file"])), face]
-        cells.append([*named, *shown, row["note"]])
+        emotions = [f"{escape(name)} {_share(row, name)}" for name in (row["explained"], best)]
+        names = [escape(row["picture"]), escape(printable(row["file"])), face]
+        cells.append([*names, *emotions, row["note"]])
     header = ["picture", "input", "face", "explained", "most probable", "note"]
-    # Only faces that were cut out have a number, and few have no map.
+    # The columns "face" and "note" are left out if they are empty: only faces that were cut out
+    # have a number, and few faces have no map.
     kept = [k for k in range(len(header)) if k not in (2, 5) or any(row[k] for row in cells)]
     cells = [[row[k] for k in kept] for row in cells]
     header = [header[k] for k in kept]

@@ -26,12 +26,12 @@ from ferjax.runtime.new_folder import check_new_folder, filled_when_complete
 from ferjax.runtime.progress_bar import tqdm
 from ferjax.runtime.progress_lines import say
 
-# Faces of an emotion's row in the sheet, and faces of the check with randomised weights.
+# Number of faces in an emotion's row of the sheet, and in the check with randomised weights.
 _SHEET_COLUMNS, _CHECKED = 6, 64
 
 
 def explain_split(config: ExplainConfig) -> str:
-    """Explains a split of a data set; returns what was done in one line.
+    """Explains a split of a data set; returns a summary of one line.
 
     Writes `explain.md` with `explain.html`, `explain.json`, `class_means.png`, `emotions.png` and
     `curves.png`.
@@ -40,7 +40,8 @@ def explain_split(config: ExplainConfig) -> str:
       config: the flags, with a split.
 
     Raises:
-      UserError: a mistake in the flags, no such data, or no face that the network names right.
+      UserError: a mistake in the flags, no such data, or no face that the network classifies
+        correctly.
     """
     out = check_new_folder(Path(config.out))
     source = network_source(config.workdir, config.weights)
@@ -55,14 +56,15 @@ def explain_split(config: ExplainConfig) -> str:
 def _write_all(folder: Path, config: ExplainConfig, explainer: Explainer, data: SplitFaces) -> int:
     """Writes pictures and page into an empty folder; returns the number of faces of the curves."""
     say(f"mean maps of at most {config.images:,} faces of each emotion", config.progress)
-    means, certain = _emotions(config, explainer, data)
+    means, certain_faces = _emotions(config, explainer, data)
     title = f"{explainer.predictor.source} on {data.split.name}: {config.method}"
     draw_class_means(means, folder / "class_means.png", f"{title}, mean of each emotion")
-    draw_sheet(certain, folder / "emotions.png", f"{title}, the most certain faces", _SHEET_COLUMNS)
-    chosen = sample(len(data.split), config.images)
-    # In random order: the neighbour of a face, whose map is a control, is any other face.
-    faces = list(data.split.read(chosen))
-    targets = data.probabilities[chosen].argmax(-1)
+    sheet_title = f"{title}, the most certain faces"
+    draw_sheet(certain_faces, folder / "emotions.png", sheet_title, _SHEET_COLUMNS)
+    # The order is random, so that the neighbour of a face, whose map is a control, is any face.
+    positions = sample(len(data.split), config.images)
+    faces = list(data.split.read(positions))
+    targets = data.probabilities[positions].argmax(-1)
     say(
         f"curves of {len(faces):,} faces (--images) by {len(_methods(explainer))} methods",
         config.progress,
@@ -70,13 +72,13 @@ def _write_all(folder: Path, config: ExplainConfig, explainer: Explainer, data: 
     curves = _curves(config, explainer, faces, targets)
     draw_curves(curves, folder / "curves.png", f"{title.split(':')[0]}: deletion and insertion")
     say("the check with randomised weights", config.progress)
-    checked = {
+    similarities = {
         method: similarity_to_randomised(
             explainer, faces[:_CHECKED], targets[:_CHECKED], method, _layer_of(config, method)
         )
         for method in _methods(explainer)
     }
-    values = page_values(config, explainer, data, len(faces), curves, checked)
+    values = page_values(config, explainer, data, len(faces), curves, similarities)
     write_markdown_page(folder / "explain.md", "\n\n".join(page_parts(values)) + "\n")
     encoded = json.dumps(to_json_types(values), indent=1, ensure_ascii=False) + "\n"
     write_atomically(folder / "explain.json", encoded)
@@ -84,7 +86,7 @@ def _write_all(folder: Path, config: ExplainConfig, explainer: Explainer, data: 
 
 
 def _methods(explainer: Explainer) -> list[str]:
-    """Returns the methods that the network can be explained by."""
+    """Returns the methods that can explain the network."""
     return [method for method in METHODS if explainer.layers or method not in OF_A_LAYER]
 
 
@@ -95,22 +97,25 @@ def _layer_of(config: ExplainConfig, method: str) -> str | None:
 def _emotions(
     config: ExplainConfig, explainer: Explainer, data: SplitFaces
 ) -> tuple[list[ClassMean], list[tuple[str, list[Shown]]]]:
-    """Returns the mean of each emotion's faces that are named right, and the most certain ones."""
+    """Returns the mean face and map of each emotion, and the rows of its most certain faces.
+
+    Only faces that the network classifies correctly are used.
+    """
     predicted, classes = data.probabilities.argmax(-1), explainer.predictor.classes
     layer = explainer.find_layer(config.method, config.layer)
     means: list[ClassMean] = []
     rows: list[tuple[str, list[Shown]]] = []
     disable = None if config.progress else True
     for index, emotion in enumerate(tqdm(classes, desc="mean maps", disable=disable)):
-        right = np.flatnonzero((data.split.labels == index) & (predicted == index))
-        if not len(right):
+        correct = np.flatnonzero((data.split.labels == index) & (predicted == index))
+        if not len(correct):
             continue
-        drawn = right[np.sort(sample(len(right), config.images))]
+        drawn = correct[np.sort(sample(len(correct), config.images))]
         means.append(
             class_mean(explainer, emotion, data.split.read(drawn), config.method, config.layer)
         )
-        certainty = data.probabilities[right, index]
-        best = right[np.argsort(-certainty, kind="stable")[:_SHEET_COLUMNS]]
+        certainty = data.probabilities[correct, index]
+        best = correct[np.argsort(-certainty, kind="stable")[:_SHEET_COLUMNS]]
         faces = data.split.read(best)
         targets = np.full(len(best), index)
         maps = to_unit_range(explainer.importance(list(faces), targets, config.method, layer))
@@ -130,10 +135,10 @@ def _curves(
 ) -> dict[str, Curves]:
     """Returns the curves of controls and methods by name."""
     methods = _methods(explainer)
-    total = 3 + 2 * len(methods)
-    found: dict[str, Curves] = {}
+    total = 3 + 2 * len(methods)  # three controls; each method with its own and with shifted maps
+    curves_by_name: dict[str, Curves] = {}
     pairs = compared_curves(explainer, faces, targets, methods, config.layer)
     disable = None if config.progress else True
     for name, curves in tqdm(pairs, total=total, desc="curves", disable=disable):
-        found[name] = curves
-    return found
+        curves_by_name[name] = curves
+    return curves_by_name

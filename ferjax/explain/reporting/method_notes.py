@@ -1,9 +1,9 @@
-"""What a method shows, in words, for pages."""
+"""Sentences for pages on what a method shows."""
 
 from ferjax.explain.explainer import Explainer
 from ferjax.explain.overlay import LEGEND
 
-# Method → what its map says.
+# Method → description of its map.
 NOTES: dict[str, str] = {
     "gradcam": "Grad-CAM: channels of the layer's map, weighted by their mean gradient.",
     "gradcam++": "Grad-CAM++: channels weighted by positive gradients, each place apart.",
@@ -28,20 +28,20 @@ LIMITS = (
 
 
 def describe_method(explainer: Explainer, method: str, layer: str | None) -> list[str]:
-    """Returns sentences: the method, its layer and map, the colours, and what maps do not say.
+    """Returns sentences on the method, its layer, the colours, and the limits of maps.
 
     Args:
-      explainer: of the network.
+      explainer: the explainer of the network.
       method: a name of `METHODS`.
       layer: as in `explain`.
     """
-    chosen, spec = explainer.find_layer(method, layer), explainer.predictor.spec
+    layer_map, spec = explainer.find_layer(method, layer), explainer.predictor.spec
     sentences = [NOTES[method]]
-    if chosen:
-        height, width = chosen.shape[:2]
+    if layer_map:
+        height, width = layer_map.shape[:2]
         by_default = "" if layer else ", chosen by default"
         sentences.append(
-            f"Layer {chosen.name}{by_default}: a map of {height}x{width} over a face of"
+            f"Layer {layer_map.name}{by_default}: a map of {height}x{width} over a face of"
             f" {spec.size}x{spec.size}; no detail is finer than a cell of it."
         )
     return [*sentences, LEGEND, LIMITS]

@@ -14,7 +14,7 @@ from ferjax.report.figures.style import INK, MUTED, axes_in_inches, saved_figure
 
 # In inches: margin, side of a picture, gap between two faces, height of the captions and title.
 _EDGE, _SIDE, _GAP, _CAPTION, _TOP = 0.2, 0.85, 0.12, 0.34, 0.5
-# Pixels of a picture in the figure.
+# Side of a picture in the figure, in pixels.
 _PIXELS = 128
 
 
@@ -41,17 +41,17 @@ def draw_sheet(
     """Draws rows of faces, each face beside its overlay.
 
     Args:
-      rows: label of the row, and its faces, at most `columns`.
+      rows: (label, faces) of each row; at most `columns` faces are drawn.
       path: the PNG to write.
-      title: of the figure.
-      columns: faces of a row.
+      title: title of the figure.
+      columns: number of faces in a row.
 
     Raises:
       UserError: the file cannot be written.
     """
-    labelled = 0.8 if any(label for label, _ in rows) else 0.0
+    label_width = 0.8 if any(label for label, _ in rows) else 0.0
     step = 2 * _SIDE + _GAP
-    width = 2 * _EDGE + labelled + columns * step - _GAP
+    width = 2 * _EDGE + label_width + columns * step - _GAP
     height = _TOP + len(rows) * (_SIDE + _CAPTION + 0.06) + 0.25
     with saved_figure(path, width, height, title) as figure:
         axes = axes_in_inches(figure)
@@ -60,7 +60,7 @@ def draw_sheet(
             bottom = height - _TOP - number * (_SIDE + _CAPTION + 0.06) - _SIDE
             axes.text(_EDGE, bottom + _SIDE / 2, label, size=8, weight="bold", va="center")
             for column, shown in enumerate(faces[:columns]):
-                left = _EDGE + labelled + column * step
+                left = _EDGE + label_width + column * step
                 pictures = (as_picture(shown.face), legible_overlay(shown.face, shown.heat))
                 for k, picture in enumerate(pictures):
                     x = left + k * _SIDE

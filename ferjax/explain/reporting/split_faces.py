@@ -17,18 +17,19 @@ from ferjax.runtime.progress_bar import tqdm
 from ferjax.runtime.progress_lines import say
 from ferjax.training.run_directory.splits_file import read_split_record
 
+# Number of images that are read and predicted at once.
 _CHUNK = 512
 
 
 @dataclass(frozen=True)
 class SplitFaces:
-    """Faces of one split with labels that the network names.
+    """The faces of one split whose labels are classes of the network.
 
     Attributes:
-      split: those faces; labels index the network's classes.
-      probabilities: float32 [N, K].
-      source: where they come from, in words.
-      notes: what a reader must know.
+      split: these faces; labels are indices of the network's classes.
+      probabilities: the network's probabilities, float32 [N, K].
+      source: description of the data set and split.
+      notes: remarks that a reader must know.
     """
 
     split: Split
@@ -38,18 +39,18 @@ class SplitFaces:
 
 
 def load_split_faces(config: ExplainConfig, explainer: Explainer, source: str | Path) -> SplitFaces:
-    """Returns the faces of the split that the flags name, and what the network answers.
+    """Returns the faces of the split that the flags name, with the network's probabilities.
 
     Args:
       config: the flags.
-      explainer: of the network.
-      source: of the network, as `load_explainer` takes it.
+      explainer: the explainer of the network.
+      source: source of the network, as `load_explainer` takes it.
 
     Raises:
       UserError: no such data or split, or none of its classes is one of the network's.
     """
-    own, is_run = network_config(source), named_card(source) is None
-    evaluated = EvalConfig(
+    train_config, is_run = network_config(source), named_card(source) is None
+    eval_config = EvalConfig(
         workdir=str(source) if is_run else "",
         weights=None if is_run else str(source),
         dataset=config.dataset,
@@ -57,9 +58,9 @@ def load_split_faces(config: ExplainConfig, explainer: Explainer, source: str | 
         split=config.split,
         progress=config.progress,
     )
-    say(f"reading {config.dataset or own.dataset}", config.progress)
+    say(f"reading {config.dataset or train_config.dataset}", config.progress)
     record = read_split_record(Path(source)) if is_run else None
-    data = load_evaluated_data(evaluated, own, explainer.predictor.spec.size, record)
+    data = load_evaluated_data(eval_config, train_config, explainer.predictor.spec.size, record)
     classes = explainer.predictor.classes
     columns = np.array([classes.index(c) if c in classes else -1 for c in data.bundle.classes])
     labels = columns[data.split.labels]

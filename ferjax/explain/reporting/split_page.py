@@ -1,4 +1,4 @@
-"""The page of `launch.explain --split`: what was explained, and how far the maps can be trusted."""
+"""The page of `launch.explain --split`: the explained data, and tests of the maps' faithfulness."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -30,22 +30,22 @@ def page_values(
     curves: Mapping[str, Curves],
     similarities: Mapping[str, Mapping[str, float]],
 ) -> dict[str, Any]:
-    """Returns what `explain.json` holds.
+    """Returns the values of `explain.json`.
 
     Args:
       config: the flags.
-      explainer: of the network.
+      explainer: the explainer of the network.
       data: the faces of the split.
-      count: faces of the curves.
-      curves: of controls and methods, from `compared_curves`.
-      similarities: of each method, from `similarity_to_randomised`.
+      count: number of faces of the curves.
+      curves: {name: curves} of controls and methods, from `compared_curves`.
+      similarities: {method: similarities}, from `similarity_to_randomised`.
     """
     areas = {
         name: {
-            fill: dict(zip(_CURVES, found.areas(fill).mean(-1).tolist(), strict=True))
+            fill: dict(zip(_CURVES, face_curves.areas(fill).mean(-1).tolist(), strict=True))
             for fill in FILLS
         }
-        for name, found in curves.items()
+        for name, face_curves in curves.items()
     }
     differences: dict[str, Any] = {}
     for method in similarities:
@@ -139,7 +139,7 @@ def _interval(mean: float, low: float, high: float) -> str:
 def _similarities(similarities: Mapping[str, Mapping[str, float]]) -> str:
     columns = list(next(iter(similarities.values())))
     rows = [
-        [method, *(f"{found[column]:+.2f}" for column in columns)]
-        for method, found in similarities.items()
+        [method, *(f"{correlations[column]:+.2f}" for column in columns)]
+        for method, correlations in similarities.items()
     ]
     return table(["method", *map(escape, columns)], rows)

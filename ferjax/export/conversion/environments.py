@@ -13,8 +13,8 @@ from ferjax.runtime.cache_root import cache_root
 from ferjax.runtime.child_processes import last_lines
 from ferjax.runtime.progress_lines import say
 
-# Name → what pip installs. jax2onnx needs an orbax-checkpoint older than ferjax's: beside a newer
-# one pip silently takes a jax2onnx that is years old. litert-converter needs an old
+# Name → packages that pip installs. jax2onnx needs an older orbax-checkpoint than ferjax: with a
+# newer one pip silently installs a jax2onnx that is years old. litert-converter needs an old
 # typing-extensions, which packages of web servers refuse.
 ENVIRONMENTS: dict[str, tuple[str, ...]] = {
     "onnx": (
@@ -35,35 +35,37 @@ ENVIRONMENTS: dict[str, tuple[str, ...]] = {
         "numpy==2.4.6",
     ),
 }
-# What they take on disk, for the line that says what happens.
+# Size of each environment on disk, for the progress line.
 _SIZES = {"onnx": "1.1 GB", "tflite": "0.5 GB"}
-# A module with compiled parts, imported before an environment is kept.
+# A module with compiled parts: an environment is kept only if this import succeeds.
 _IMPORTED = {"onnx": "onnxruntime", "tflite": "ai_edge_litert.interpreter"}
-# They would have pip install elsewhere, or as if it were the user's own Python.
+# Environment variables that would make pip install into another folder, or make the environment's
+# Python use the packages of the user's Python.
 _DROPPED = frozenset({"PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"})
-# In a home that machines share another one may be making the same environment, for hours.
+# Seconds. Several machines may share a home folder, and another machine may need hours to make the
+# same environment, so its temporary folder is not removed earlier.
 _DAY = 86400
 
 
 def environments_folder() -> Path:
     """Returns the folder of the environments: $FERJAX_ENVIRONMENTS, or one in ferjax's cache."""
-    given = os.environ.get("FERJAX_ENVIRONMENTS")
-    return Path(given).expanduser() if given else cache_root() / "environments"
+    configured = os.environ.get("FERJAX_ENVIRONMENTS")
+    return Path(configured).expanduser() if configured else cache_root() / "environments"
 
 
 def converter_python(name: str, progress: bool = True) -> Path:
     """Returns the interpreter of a converter's environment, which is made at the first call.
 
-    It is built under a temporary name and renamed when it is complete, so a command that was killed
-    leaves none behind that is taken for complete; a later call removes what it left, a day after.
-    One whose Python is gone is made again.
+    The environment is built under a temporary name and renamed when it is complete, so that the
+    incomplete environment of a killed command is never used. A later call removes it after a day.
+    An environment whose Python no longer exists is made again.
 
     Args:
       name: a key of `ENVIRONMENTS`.
-      progress: whether a line says that it is made.
+      progress: whether to print a line if the environment is made.
 
     Raises:
-      UserError: it cannot be made: no network for pip, no space, no module venv.
+      UserError: the environment cannot be made: no network for pip, no space, no module venv.
     """
     packages = ENVIRONMENTS[name]
     version = hashlib.sha256("\n".join(packages).encode()).hexdigest()[:8]
@@ -76,18 +78,18 @@ def converter_python(name: str, progress: bool = True) -> Path:
         )
         _make(folder, packages, _IMPORTED[name])
     else:
-        # A command that was killed may have left a gigabyte of one half made.
+        # A killed command may have left an incomplete environment of a gigabyte.
         remove_left_by_killed_processes(folder, _DAY)
     return interpreter(folder)
 
 
 def interpreter(folder: Path) -> Path:
-    """Returns the path of the Python of an environment."""
+    """Returns the path of an environment's Python interpreter."""
     return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
 def _make(folder: Path, packages: Sequence[str], module: str) -> None:
-    """Makes an environment with packages, one of which has the module.
+    """Makes an environment with these packages, and imports the module in it as a check.
 
     Raises:
       UserError: a step failed.
@@ -101,12 +103,12 @@ def _make(folder: Path, packages: Sequence[str], module: str) -> None:
             _run([*pip, "--disable-pip-version-check", *packages], folder, "pip")
             _run([python, "-I", "-c", f"import {module}"], folder, f"import {module}")
             if os.path.lexists(folder) and not interpreter(folder).exists():
-                # The Python that it was made with is gone.
+                # The Python from which the old environment was made no longer exists.
                 folder.rename(broken)
-            # An environment moves: only its scripts name the place where they were installed.
+            # An environment can be renamed: only its scripts contain the path of the installation.
             temporary.rename(folder)
     except OSError as error:
-        # Two commands that began together: the other one was faster.
+        # No error if another command, which started at the same time, has made the environment.
         if not interpreter(folder).exists():
             raise UserError(
                 f"{folder} cannot be made: {error.strerror or error}. Set FERJAX_ENVIRONMENTS to a"
@@ -115,10 +117,10 @@ def _make(folder: Path, packages: Sequence[str], module: str) -> None:
 
 
 def _run(command: Sequence[str], folder: Path, what: str) -> None:
-    """Runs a step of making an environment; raises `UserError` with the last lines it printed."""
-    # Packages of the calling process must not be taken for those of the environment.
+    """Runs one step of making an environment; raises `UserError` with its last lines on failure."""
+    # The process must not see packages of the calling process.
     variables = {key: value for key, value in os.environ.items() if key not in _DROPPED}
-    # Also where pip's configuration says otherwise.
+    # Overrides pip's configuration: packages go into the environment, not into the user's folder.
     variables["PIP_USER"] = "0"
     done = subprocess.run(command, env=variables, capture_output=True, text=True, errors="replace")
     if done.returncode:

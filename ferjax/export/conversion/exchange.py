@@ -1,4 +1,4 @@
-"""Files by which a converter's process gets its request and gives its answer; standard library."""
+"""Files with a converter's request and answer; this module needs only the standard library."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ REQUEST, ARRAYS, ANSWER = "request.json", "arrays.npz", "answer.json"
 
 
 def read_request(folder: Path) -> dict[str, Any]:
-    """Returns the JSON values that the process was started with."""
+    """Returns the JSON values of the request that the calling process wrote."""
     return json.loads((folder / REQUEST).read_text("utf-8"))
 
 

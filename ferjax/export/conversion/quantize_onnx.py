@@ -1,4 +1,4 @@
-"""Static quantisation of an ONNX file to eight bits; a process of the environment `onnx`."""
+"""Static quantisation of an ONNX file to eight bits; runs in the environment `onnx`."""
 
 import importlib
 from pathlib import Path
@@ -8,19 +8,19 @@ import numpy as np
 from ferjax.export.conversion.exchange import ARRAYS, read_request, write_answer
 from ferjax.export.conversion.write_onnx_model import write_onnx_model
 
-# Images that are calibrated on at a time.
+# Images of one calibration batch.
 _BATCH = 50
-_KINDS = ["Add", "Conv", "Gemm", "MatMul", "MaxPool", "Relu"]
+_OPERATIONS = ["Add", "Conv", "Gemm", "MatMul", "MaxPool", "Relu"]
 
 
 def main(folder: Path) -> None:
-    """Writes `out` from `source`; the array `images` is uint8 [N, H, W, C].
+    """Quantises the request's file `source` to `out`; the array `images` is uint8 [N, H, W, C].
 
-    Activations are uint8, kernels int8 of seven bits with a scale for each filter: processors
-    without VNNI add two products of eight bits each in sixteen bits, which overflow (measured:
-    agreement falls from 99 to 84 %); int8 activations are safe too, but slower than float32 there.
-    The first convolution, whose input is the image, stays in float32: it is cheap, and errors in it
-    go through the whole network.
+    Activations are uint8. Kernels are int8 with a scale for each filter, of which seven bits are
+    used: processors without VNNI add two products of eight-bit numbers in sixteen bits, and eight
+    bits would overflow (measured: the agreement falls from 99 to 84 %). int8 activations are safe
+    too, but slower than float32 on such processors. The first convolution, whose input is the
+    image, stays in float32: it is cheap, and its errors would go through the whole network.
     """
     onnx = importlib.import_module("onnx")
     quantization = importlib.import_module("onnxruntime.quantization")
@@ -44,7 +44,7 @@ def main(folder: Path) -> None:
         request["source"],
         request["out"],
         Images(),
-        op_types_to_quantize=_KINDS,
+        op_types_to_quantize=_OPERATIONS,
         per_channel=True,
         reduce_range=True,
         activation_type=quantization.QuantType.QUInt8,

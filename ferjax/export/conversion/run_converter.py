@@ -1,4 +1,4 @@
-"""Runs a module of `ferjax.export.conversion` by the interpreter of a converter's environment."""
+"""Runs a module of `ferjax.export.conversion` with the Python of a converter's environment."""
 
 import json
 import os
@@ -24,33 +24,34 @@ def run_converter(
     arrays: Mapping[str, np.ndarray],
     folder: Path,
 ) -> dict[str, Any]:
-    """Returns the JSON values that the module's process wrote as its answer.
+    """Runs a module in a new process; returns the JSON values that it wrote as its answer.
 
-    The process sees `ferjax`, and the module that registered a network of the user's, by links in a
-    folder of its own: other packages of this environment stay out of the converter's.
+    The process imports `ferjax`, and the user's module that registered the network, through links
+    in a separate folder. So it does not see the other packages of the calling process.
 
     Args:
-      python: from `converter_python`.
+      python: the interpreter, from `converter_python`.
       module: name of a module of this package; its `main(folder)` reads the request.
-      request: JSON values; `module`: where the network's class is, if it is needed.
-      arrays: by name.
-      folder: empty, of this call.
+      request: JSON values; `module` is the module of the network's class, if the converter needs
+        it.
+      arrays: the arrays of the request by name.
+      folder: an empty folder for this call alone.
 
     Raises:
       UserError: the process failed, with the last lines that it printed.
     """
     (folder / REQUEST).write_text(json.dumps(request), "utf-8")
-    named: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
-    np.savez(folder / ARRAYS, **named)
+    named_arrays: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
+    np.savez(folder / ARRAYS, **named_arrays)
     visible = folder / "visible"
     visible.mkdir()
     _link(visible, Path(ferjax.__file__).parent)
-    own = str(request.get("module", "ferjax")).split(".")[0]
-    if own != "ferjax":
-        file = Path(str(sys.modules[own].__file__))
+    package = str(request.get("module", "ferjax")).split(".")[0]
+    if package != "ferjax":
+        file = Path(str(sys.modules[package].__file__))
         _link(visible, file.parent if file.name == "__init__.py" else file)
     variables = {
-        # What the user's own jax is told does not hold for the converter's.
+        # Settings of the user's Python and jax must not apply to the converter's.
         **{k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "JAX_", "XLA_"))},
         "PYTHONPATH": str(visible),
         "JAX_PLATFORMS": "cpu",
@@ -58,9 +59,9 @@ def run_converter(
         "JAX_COMPILATION_CACHE_DIR": compile_cache_folder(),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
-    start = f"import ferjax.export.conversion.{module} as m; from pathlib import Path; import sys"
-    # Without -P the folder where the command was started comes first, with its onnx.py.
-    command = [str(python), "-P", "-c", f"{start}; m.main(Path(sys.argv[1]))", str(folder)]
+    imports = f"import ferjax.export.conversion.{module} as m; from pathlib import Path; import sys"
+    # -P: otherwise modules in the current folder, such as an onnx.py, would be imported first.
+    command = [str(python), "-P", "-c", f"{imports}; m.main(Path(sys.argv[1]))", str(folder)]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, errors="replace")
     answer = folder / ANSWER
     if done.returncode or not answer.is_file():

@@ -1,4 +1,4 @@
-"""Two simplifications of an ONNX graph that onnxruntime's own do not make."""
+"""Two simplifications of an ONNX graph that onnxruntime does not make."""
 
 import importlib
 from typing import Any
@@ -6,14 +6,16 @@ from typing import Any
 import numpy as np
 
 _TO_CHANNELS_FIRST = [0, 3, 1, 2]
+# Operations of the normalisation, with one constant operand.
 _WITH_CONSTANT = ("Add", "Div", "Mul", "Sub")
 
 
 def transpose_bytes(model: Any) -> None:
     """Moves the transpose of the images before their normalisation, in place.
 
-    Constants for each channel are then spread over planes. Spread over the last axis, of three,
-    they take onnxruntime twenty times as long, and the transpose moves bytes instead of floats.
+    Constants for each channel are then broadcast over whole planes: broadcasting over a last axis
+    of three takes onnxruntime twenty times as long. Besides, the transpose moves bytes instead of
+    floats.
 
     Args:
       model: onnx.ModelProto whose constants are initializers.
@@ -23,28 +25,29 @@ def transpose_bytes(model: Any) -> None:
     constants = {tensor.name: tensor for tensor in graph.initializer}
     producers = {name: node for node in graph.node for name in node.output}
     reads = [name for node in graph.node for name in node.input]
-    for found in [node.output[0] for node in graph.node if node.op_type == "Transpose"]:
-        transpose = producers[found]
+    for output in [node.output[0] for node in graph.node if node.op_type == "Transpose"]:
+        transpose = producers[output]
         if list(transpose.attribute[0].ints) != _TO_CHANNELS_FIRST:
             continue
         while True:
             above = producers.get(transpose.input[0])
             if above is None or reads.count(above.output[0]) != 1:
                 break
-            others = [name for name in above.input if name in constants]
-            if above.op_type in _WITH_CONSTANT and len(others) == 1:
-                values = numpy_helper.to_array(constants[others[0]])
+            constant_inputs = [name for name in above.input if name in constants]
+            if above.op_type in _WITH_CONSTANT and len(constant_inputs) == 1:
+                values = numpy_helper.to_array(constants[constant_inputs[0]])
                 if values.ndim not in (0, 4) or values.shape[:-1] not in ((), (1, 1, 1)):
                     break
                 if values.ndim:
-                    name = f"{others[0]}_first{len(graph.initializer)}"
-                    first = np.ascontiguousarray(values.transpose(_TO_CHANNELS_FIRST))
-                    graph.initializer.append(numpy_helper.from_array(first, name))
-                    above.input[list(above.input).index(others[0])] = name
+                    name = f"{constant_inputs[0]}_first{len(graph.initializer)}"
+                    channels_first = np.ascontiguousarray(values.transpose(_TO_CHANNELS_FIRST))
+                    graph.initializer.append(numpy_helper.from_array(channels_first, name))
+                    above.input[list(above.input).index(constant_inputs[0])] = name
             elif above.op_type != "Cast":
                 break
-            # x → above → transpose → y becomes x → transpose → above → y.
-            position = next(i for i, name in enumerate(above.input) if name not in others)
+            # The operation above the transpose moves below it: x → above → transpose → y becomes
+            # x → transpose → above → y.
+            position = next(i for i, name in enumerate(above.input) if name not in constant_inputs)
             source, between, result = above.input[position], above.output[0], transpose.output[0]
             transpose.input[0], transpose.output[0] = source, between
             above.input[position], above.output[0] = between, result
@@ -56,12 +59,12 @@ def transpose_bytes(model: Any) -> None:
             graph.node.extend(nodes)
             transpose = next(node for node in graph.node if between in node.output)
             producers = {name: node for node in graph.node for name in node.output}
-    # Shapes that were inferred before are those of other values now.
+    # The inferred shapes no longer fit: the same names now belong to other values.
     del graph.value_info[:]
 
 
 def pools_with_padding(model: Any) -> None:
-    """Makes the padding of a max pool by -inf its attribute, in place.
+    """Replaces a Pad with -inf before a max pool by the pool's attribute `pads`, in place.
 
     Args:
       model: onnx.ModelProto whose constants are initializers.
@@ -80,8 +83,8 @@ def pools_with_padding(model: Any) -> None:
         edges, value = (onnx.numpy_helper.to_array(constants[name]) for name in pad.input[1:3])
         if len(edges) != 8 or edges[[0, 1, 4, 5]].any() or value.item() != -np.inf:
             continue
-        given = ("auto_pad", "pads")
-        kept = [attribute for attribute in pool.attribute if attribute.name not in given]
+        replaced = ("auto_pad", "pads")
+        kept = [attribute for attribute in pool.attribute if attribute.name not in replaced]
         del pool.attribute[:]
         pool.attribute.extend(kept)
         pads = [int(edge) for edge in edges[[2, 3, 6, 7]]]

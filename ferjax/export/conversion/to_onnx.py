@@ -1,4 +1,4 @@
-"""Converts a network to ONNX; a process of the environment `onnx`, see `run_converter`."""
+"""Converts a network to ONNX; runs in the environment `onnx`, see `run_converter`."""
 
 import importlib
 from collections.abc import Mapping
@@ -18,15 +18,15 @@ from ferjax.ops.choose_implementation import with_plain_implementations
 from ferjax.runtime.variable_tree import unflatten
 from ferjax.specs import lists_to_tuples, spec_from_json
 
-# Input, output and the batch in the file.
+# Names of the input, the output and the batch axis in the file.
 IMAGES, PROBABILITIES, BATCH = "images", "probabilities", "batch"
 
 
 def main(folder: Path) -> None:
-    """Writes what the request names, from the weights in the arrays.
+    """Writes the ONNX file that the request describes, with the weights of its arrays.
 
-    The request: `module`, `network` (its class there), `fields`, `spec`, `opset`, `metadata`
-    {key: text} and `out`.
+    Keys of the request: `module`, `network` (name of the network's class in that module), `fields`,
+    `spec`, `opset`, `metadata` {key: text} and `out` (path of the file).
     """
     request = read_request(folder)
     with np.load(folder / ARRAYS) as arrays:
@@ -38,11 +38,11 @@ def main(folder: Path) -> None:
 def converted(request: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Any:
     """Returns the network as an onnx.ModelProto: uint8 [batch, H, W, C] → float32 [batch, K].
 
-    Preprocessing and softmax are inside, and the temperature, by which the head was divided.
+    It contains preprocessing, softmax and the temperature, by which the head was divided.
     """
     to_onnx = importlib.import_module("jax2onnx").to_onnx
-    kind = getattr(importlib.import_module(request["module"]), request["network"])
-    network = kind(**lists_to_tuples(request["fields"]))
+    network_class = getattr(importlib.import_module(request["module"]), request["network"])
+    network = network_class(**lists_to_tuples(request["fields"]))
     spec, variables = spec_from_json(request["spec"]), unflatten(dict(arrays))
     (batch,) = jax.export.symbolic_shape(BATCH)
     images = jax.ShapeDtypeStruct((batch, *spec.storage, spec.channels), jnp.uint8)
@@ -64,9 +64,15 @@ def converted(request: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> A
 def save(model: Any, out: Path, metadata: Mapping[str, str], folder: Path) -> None:
     """Writes the model to `out`: simplified by onnxslim and onnxruntime, with metadata.
 
-    onnxslim computes what is constant; onnxruntime's first level moves the transposes about the
-    convolutions together, where they cancel, and folds what is left into the convolutions. Both
-    leave standard operations of ONNX only.
+    onnxslim computes constant expressions. The first level of onnxruntime's optimisations moves the
+    transposes around the convolutions together, where they cancel, and folds the remaining
+    operations into the convolutions. Both leave only standard operations of ONNX.
+
+    Args:
+      model: onnx.ModelProto, from `converted`.
+      out: path of the file.
+      metadata: texts by key.
+      folder: a folder for temporary files.
     """
     onnx, onnxruntime, onnxslim = (
         importlib.import_module(name) for name in ("onnx", "onnxruntime", "onnxslim")

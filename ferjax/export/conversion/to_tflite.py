@@ -1,4 +1,4 @@
-"""Converts StableHLO text to TFLite, also with fewer bits, in the environment `tflite`."""
+"""Converts StableHLO text to TFLite in float32, float16 and int8, in the environment `tflite`."""
 
 import importlib
 import zipfile
@@ -16,21 +16,21 @@ _SIGNATURE = "serving_default"
 def main(folder: Path) -> None:
     """Writes the files that the request names under `outs`: {precision: path}.
 
-    The request: `stablehlo` (path of the text), `outs`, `attached` {file name: text}. The array
-    `images` is uint8 [N, H, W, C]; int8 is calibrated on it.
+    Keys of the request: `stablehlo` (path of the text), `outs`, and `attached` {file name: text}.
+    The array `images` is uint8 [N, H, W, C]; int8 is calibrated on it.
     """
     request = read_request(folder)
     outs = {precision: Path(out) for precision, out in request["outs"].items()}
-    plain = folder / "plain.tflite"
-    plain.write_bytes(converted(Path(request["stablehlo"]).read_text("utf-8")))
+    float32_file = folder / "plain.tflite"
+    float32_file.write_bytes(converted(Path(request["stablehlo"]).read_text("utf-8")))
     for precision, out in outs.items():
         if precision == "float32":
-            content = plain.read_bytes()
+            content = float32_file.read_bytes()
         elif precision == "float16":
-            content = in_half_precision(plain)
+            content = in_half_precision(float32_file)
         else:
             with np.load(folder / ARRAYS) as arrays:
-                content = in_eight_bits(plain, arrays["images"])
+                content = in_eight_bits(float32_file, arrays["images"])
         out.write_bytes(content)
         attach(out, request["attached"])
     write_answer(folder, {})
@@ -52,7 +52,7 @@ def converted(text: str) -> bytes:
 
 
 def in_half_precision(path: Path) -> bytes:
-    """Returns the file with weights in float16; what runs it computes in float32."""
+    """Returns the file with weights in float16; the runtime computes in float32."""
     algorithm_manager, qtyping, quantizer, recipe_manager = _quantizer_modules()
     weights = qtyping.TensorQuantizationConfig(16, dtype=qtyping.TensorDataType.FLOAT)
     recipe = recipe_manager.RecipeManager()
@@ -66,16 +66,18 @@ def in_half_precision(path: Path) -> bytes:
         ),
         algorithm_key=algorithm_manager.AlgorithmName.FLOAT_CASTING,
     )
-    made = quantizer.Quantizer(str(path), recipe.get_quantization_recipe()).quantize()
-    return bytes(made.quantized_model)
+    result = quantizer.Quantizer(str(path), recipe.get_quantization_recipe()).quantize()
+    return bytes(result.quantized_model)
 
 
 def in_eight_bits(path: Path, images: np.ndarray) -> bytes:
-    """Returns the file with weights and activations in int8; input and probabilities stay.
+    """Returns the file with weights and activations in int8.
+
+    The types of the input and of the probabilities do not change.
 
     Args:
-      path: of the float32 file.
-      images: uint8 [N, H, W, C], to find the ranges of activations.
+      path: the float32 file.
+      images: uint8 [N, H, W, C], from which the ranges of the activations are found.
     """
     algorithm_manager, qtyping, quantizer, recipe_manager = _quantizer_modules()
     recipe = recipe_manager.RecipeManager()
@@ -93,20 +95,20 @@ def in_eight_bits(path: Path, images: np.ndarray) -> bytes:
             operation_name=kind,
             algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE,
         )
-    made = quantizer.Quantizer(str(path), recipe.get_quantization_recipe())
+    int8_quantizer = quantizer.Quantizer(str(path), recipe.get_quantization_recipe())
     samples: list[Mapping[str, Any]] = [{"images": image[None]} for image in images]
-    ranges = made.calibrate({_SIGNATURE: samples})
-    return bytes(made.quantize(ranges).quantized_model)
+    ranges = int8_quantizer.calibrate({_SIGNATURE: samples})
+    return bytes(int8_quantizer.quantize(ranges).quantized_model)
 
 
 def _quantizer_modules() -> tuple[Any, Any, Any, Any]:
     names = ("algorithm_manager", "qtyping", "quantizer", "recipe_manager")
-    found = [importlib.import_module(f"ai_edge_quantizer.{name}") for name in names]
-    return found[0], found[1], found[2], found[3]
+    modules = [importlib.import_module(f"ai_edge_quantizer.{name}") for name in names]
+    return modules[0], modules[1], modules[2], modules[3]
 
 
 def attach(path: Path, files: Mapping[str, str]) -> None:
-    """Appends a zip archive of small files, as TFLite's metadata does for labels.txt."""
+    """Appends a zip archive of small files, the form in which TFLite's metadata hold labels.txt."""
     with zipfile.ZipFile(path, "a") as archive:
         for name, text in files.items():
             archive.writestr(name, text)

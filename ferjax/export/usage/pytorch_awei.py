@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-# Jumper → its layers: index of the width of their filters, and side of the pool.
+# Variant of the jumper → {layer: (index of its filters' width in `widths`, side of its pool)}.
 LAYERS = {
     "input": {"jumper": (4, 32)},
     "conv1": {"jumper": (4, 32)},
@@ -24,12 +24,12 @@ class Awei(nn.Module):
         widths = settings["widths"]
         self.variant, self.guided = settings["jumper"], settings["guide"] == "vgg16"
         self.dropout = settings["dropout"]
-        # Channels that a jumper starts from.
-        first = {"conv1": widths[0], "staged": widths[0]}.get(self.variant, channels)
+        # Channels of the map from which the first jumper starts.
+        first_channels = {"conv1": widths[0], "staged": widths[0]}.get(self.variant, channels)
         self.pools = {}
-        for name, (width, pool) in LAYERS[self.variant].items():
-            inputs = first if name != "jumper2" else widths[2]
-            self.add_module(name, nn.Conv2d(inputs, widths[width], 3, padding=1))
+        for name, (width_index, pool) in LAYERS[self.variant].items():
+            inputs = first_channels if name != "jumper2" else widths[2]
+            self.add_module(name, nn.Conv2d(inputs, widths[width_index], 3, padding=1))
             self.pools[name] = pool
         for block, width in enumerate(widths, start=1):
             self.add_module(f"conv{block}", nn.Conv2d(channels, width, 3, padding=1))

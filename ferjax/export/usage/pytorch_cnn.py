@@ -17,7 +17,7 @@ class DepthCNN(nn.Module):
         for block, width in enumerate(settings["widths"][: self.depth], start=1):
             self.add_module(f"conv{block}", nn.Conv2d(channels, width, 3, 1, 1, bias=False))
             self.add_module(f"bn{block}", nn.BatchNorm2d(width))
-            # A map is halved while its half is at least 3.
+            # A map is pooled as long as half of its side is at least 3.
             self.pooled.append(side // 2 >= 3)
             side, channels = side // 2 if self.pooled[-1] else side, width
         self.dense = nn.Linear(side * side * channels, settings["hidden"])

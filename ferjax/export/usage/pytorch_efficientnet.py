@@ -9,7 +9,7 @@ from torch import nn
 
 
 class Conv(nn.Conv2d):
-    """Convolution without bias, padded by half its kernel, or (`same`) as TensorFlow pads."""
+    """Convolution without bias, padded by half its kernel, or (`same`) in TensorFlow's way."""
 
     def __init__(
         self, inputs: int, filters: int, side: int, stride: int, same: bool, groups: int = 1
@@ -78,9 +78,9 @@ class EfficientNet(nn.Module):
         self.dropout, self.blocks = settings["dropout"], []
 
         def widen(filters: int) -> int:
-            wanted = filters * settings["width_factor"]
-            rounded = max(8, int(wanted + 4) // 8 * 8)
-            return rounded + 8 if rounded < 0.9 * wanted else rounded
+            exact = filters * settings["width_factor"]
+            rounded = max(8, int(exact + 4) // 8 * 8)
+            return rounded + 8 if rounded < 0.9 * exact else rounded
 
         width = widen(settings["stem_width"])
         self.stem_conv = Conv(channels, width, 3, 2, same)

@@ -14,7 +14,7 @@ def add_head(network: nn.Module, features: int, widths: list[int], classes: int)
 
 
 def classify(network: nn.Module, x: torch.Tensor, dropout: float) -> torch.Tensor:
-    """Returns logits of features [N, F] by the layers of `add_head`; dropout only in training."""
+    """Maps features [N, F] to logits by the layers of `add_head`; dropout only in training."""
     hidden = [m for name, m in network.named_children() if name.startswith("head_dense")]
     for dense in hidden:
         x = F.dropout(F.relu(dense(x)), dropout, network.training)
@@ -24,5 +24,5 @@ def classify(network: nn.Module, x: torch.Tensor, dropout: float) -> torch.Tenso
 
 
 def flatten(x: torch.Tensor) -> torch.Tensor:
-    """Returns a map [N, C, H, W] as features [N, H W C]: the weights count channels last."""
+    """Returns a map [N, C, H, W] as features [N, H W C], the order of the dense layers' weights."""
     return x.permute(0, 2, 3, 1).flatten(1)

@@ -12,7 +12,7 @@ from torch import nn
 
 
 class Recogniser(nn.Module):
-    """Maps faces to the probabilities of emotions; preprocessing and temperature are inside.
+    """Maps faces to the probabilities of emotions; contains preprocessing and temperature.
 
     Attributes:
       classes: names of the emotions, in the order of the columns.

@@ -25,7 +25,7 @@ def load(file: str) -> tuple[tuple[int, int, int], Callable[[np.ndarray], dict[s
 
     exported = export.deserialize(bytearray(Path(file).read_bytes()))
     if not exported.nr_devices:
-        # An older jax does not find what a newer one has written, and its own message misleads.
+        # An older jax cannot run the file of a newer jax, and its own error message is misleading.
         sys.exit(f"{file} is of a newer jax than {jax.__version__}; its card says of which one.")
     # Each batch size compiles at its first call.
     program = jax.jit(exported.call)
@@ -74,21 +74,21 @@ def milliseconds(run: Callable[[np.ndarray], object], faces: np.ndarray, size: i
 
 
 def use(file: str, function: Callable, *arguments: object) -> Any:
-    """Returns what the function returns; ends the script in one sentence where it fails."""
+    """Returns the result of the function; ends the script with one sentence if it fails."""
     if not Path(file).is_file():
-        found = "is a folder, and a file is expected" if Path(file).is_dir() else "no such file"
-        sys.exit(f"error: {file}: {found}")
+        problem = "is a folder, and a file is expected" if Path(file).is_dir() else "no such file"
+        sys.exit(f"error: {file}: {problem}")
     try:
         return function(file, *arguments)
     except ImportError as error:
         sys.exit(f"error: {error}; the head of {Path(__file__).name} says what to install")
-    except Exception as error:  # every library has errors of its own
+    except Exception as error:  # every library has its own types of errors
         reason = " ".join(str(error).split())
         sys.exit(f"error: {file} cannot be read ({type(error).__name__}: {reason})")
 
 
 def main() -> None:
-    """Prints the probabilities of each face, or saves them where that is asked."""
+    """Prints the probabilities of each face, or saves them with --save."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", help="the exported network")
     parser.add_argument("faces", nargs="+", help="image files, or .npy files of uint8 arrays")
@@ -96,18 +96,18 @@ def main() -> None:
     parser.add_argument("--time", action="store_true", help="measure batches of 1 and 64")
     options = parser.parse_args()
     shape, run = use(options.file, load)
-    read = {name: use(name, read_faces, tuple(shape)) for name in options.faces}
+    faces_by_file = {name: use(name, read_faces, tuple(shape)) for name in options.faces}
     names = [
         f"{name}[{row}]" if name.endswith(".npy") else name
         for name in options.faces
-        for row in range(len(read[name]))
+        for row in range(len(faces_by_file[name]))
     ]
-    faces = np.concatenate([read[name] for name in options.faces])
+    faces = np.concatenate([faces_by_file[name] for name in options.faces])
     parts = [run(faces[first : first + BATCH]) for first in range(0, len(faces) or 1, BATCH)]
-    found = {name: np.concatenate([part[name] for part in parts]).tolist() for name in parts[0]}
-    taken = {n: milliseconds(run, faces, n) for n in (1, 64)} if options.time else None
+    columns = {name: np.concatenate([part[name] for part in parts]).tolist() for name in parts[0]}
+    times = {n: milliseconds(run, faces, n) for n in (1, 64)} if options.time else None
     if options.save:
-        result = {"faces": names, "probabilities": found, "milliseconds": taken}
+        result = {"faces": names, "probabilities": columns, "milliseconds": times}
         try:
             Path(options.save).write_text(json.dumps(result), "utf-8")
         except OSError as error:
@@ -115,10 +115,11 @@ def main() -> None:
         print(f"{options.save}: probabilities of {len(faces)} face{'s' * (len(faces) != 1)}")
     else:
         for row, name in enumerate(names):
-            ranked = sorted(found, key=lambda emotion: -found[emotion][row])
-            print(f"{name}: " + ", ".join(f"{each} {found[each][row]:.4f}" for each in ranked))
-    if taken:
-        print(f"{taken[1]:.2f} ms for one face, {taken[64]:.2f} ms for 64", file=sys.stderr)
+            ranked = sorted(columns, key=lambda emotion: -columns[emotion][row])
+            texts = [f"{emotion} {columns[emotion][row]:.4f}" for emotion in ranked]
+            print(f"{name}: {', '.join(texts)}")
+    if times:
+        print(f"{times[1]:.2f} ms for one face, {times[64]:.2f} ms for 64", file=sys.stderr)
 
 
 if __name__ == "__main__":

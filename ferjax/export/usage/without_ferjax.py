@@ -10,7 +10,7 @@ NAMES = {"ferjax", "launch"}
 
 
 class Refuse:
-    """A finder that is asked before all others."""
+    """An import finder that Python asks before all others."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         """Raises `ImportError` for ferjax, and leaves everything else to the finders after it."""

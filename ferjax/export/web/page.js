@@ -25,7 +25,7 @@ function say(text) {
   get("status").textContent = text;
 }
 
-// A number that rounds to 0 or 100 is shown as what it is not.
+// A probability that would be rounded to 0 % or 100 % is shown as "< 1 %" or "> 99 %".
 const percent = (p) => (p > 0.995 && p < 1 ? "> 99 %" : p > 0 && p < 0.005 ? "< 1 %" : `${Math.round(100 * p)} %`);
 
 function buildBars() {
@@ -62,8 +62,8 @@ function show(probabilities, milliseconds) {
   }
 }
 
-// Draws what is in `whole` with the square, and asks the network about the square.
-async function look() {
+// Draws the picture in `whole` with the square, and runs the network on the square.
+async function recognise() {
   if (!whole.width || !session) return;
   const { side, x, y } = square(whole.width, whole.height, get("size").value, get("left").value, get("top").value);
   canvas.width = whole.width;
@@ -72,7 +72,7 @@ async function look() {
   context.lineWidth = Math.max(1, whole.width / 200);
   context.strokeStyle = "#ffd54f";
   context.strokeRect(x, y, side, side);
-  // One run at a time; of the changes meanwhile the last one counts.
+  // Only one run at a time. After it, the last change that came meanwhile is run.
   if (busy) {
     again = true;
     return;
@@ -83,15 +83,15 @@ async function look() {
     const data = networkInput(image, network.height, network.width, network.channels);
     const shape = [1, network.height, network.width, network.channels];
     const start = performance.now();
-    const found = await session.run({ images: new ort.Tensor("uint8", data, shape) });
-    show(Array.from(found.probabilities.data), performance.now() - start);
+    const outputs = await session.run({ images: new ort.Tensor("uint8", data, shape) });
+    show(Array.from(outputs.probabilities.data), performance.now() - start);
   } catch (error) {
     say(`The network failed: ${error.message}`);
   }
   busy = false;
   if (again) {
     again = false;
-    look();
+    recognise();
   }
 }
 
@@ -108,36 +108,36 @@ async function startCamera() {
     say("No camera here: a browser gives it to pages of this machine or over https only.");
     return;
   }
-  // A picture that is chosen while the browser asks ends this start.
-  const mine = starts += 1;
+  // If the user chooses a picture while the browser asks for permission, this start is cancelled.
+  const thisStart = starts += 1;
   get("camera").disabled = true;
   try {
-    const given = await navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 480 } });
-    if (mine !== starts) {
-      given.getTracks().forEach((track) => track.stop());
+    const newStream = await navigator.mediaDevices.getUserMedia({ video: { width: 640, height: 480 } });
+    if (thisStart !== starts) {
+      newStream.getTracks().forEach((track) => track.stop());
       return;
     }
-    video.srcObject = stream = given;
+    video.srcObject = stream = newStream;
     await video.play();
   } catch (error) {
-    if (mine !== starts) return;
+    if (thisStart !== starts) return;
     stopCamera();
     say(`The camera cannot be used (${error.name}). Allow it in the browser, or choose a picture.`);
     return;
   } finally {
     get("camera").disabled = false;
   }
-  if (mine !== starts) return;
+  if (thisStart !== starts) return;
   get("camera").textContent = "Stop the camera";
   canvas.classList.add("mirrored");
   get("size").value = 70;
-  const own = stream;
+  const thisStream = stream;
   const frame = async () => {
-    if (stream !== own) return;
+    if (stream !== thisStream) return;
     whole.width = video.videoWidth;
     whole.height = video.videoHeight;
     wholeContext.drawImage(video, 0, 0);
-    await look();
+    await recognise();
     setTimeout(frame, FRAME);
   };
   frame();
@@ -156,7 +156,7 @@ async function openPicture(file) {
     return;
   }
   get("size").value = 100;
-  await look();
+  await recognise();
 }
 
 async function start() {
@@ -178,7 +178,7 @@ async function start() {
 
 get("camera").addEventListener("click", () => (stream ? (stopCamera(), say("The camera is off.")) : startCamera()));
 get("file").addEventListener("change", (event) => openPicture(event.target.files[0]));
-for (const id of ["size", "left", "top"]) get(id).addEventListener("input", look);
+for (const id of ["size", "left", "top"]) get(id).addEventListener("input", recognise);
 const drop = get("drop");
 drop.addEventListener("dragover", (event) => {
   event.preventDefault();

@@ -1,6 +1,7 @@
-// Cuts a square out of a picture and resizes it as ferjax does: antialiased, two passes of bytes.
+// Cuts a square out of a picture and resizes it as ferjax does: antialiased, in two passes whose
+// results are rounded to bytes.
 
-// Weights of the source pixels of each target pixel: a triangle as wide as the reduction.
+// Weights of the source pixels in each target pixel: a triangle, as wide as the reduction factor.
 function weights(source, target) {
   const scale = source / target, width = Math.max(scale, 1), rows = [];
   for (let t = 0; t < target; t++) {
@@ -15,9 +16,9 @@ function weights(source, target) {
   return rows;
 }
 
-// Resizes rows of `lines` x `source` pixels of four bytes to `lines` x `target`, and transposes.
+// Resizes `lines` x `source` pixels of four bytes to `lines` x `target`, and transposes the result.
 function resizeAndTranspose(pixels, lines, source, target) {
-  const found = new Uint8ClampedArray(lines * target * 4);
+  const resized = new Uint8ClampedArray(lines * target * 4);
   const rows = weights(source, target);
   for (let line = 0; line < lines; line++) {
     for (let t = 0; t < target; t++) {
@@ -26,14 +27,14 @@ function resizeAndTranspose(pixels, lines, source, target) {
         rows[t].values.forEach((value, k) => {
           sum += value * pixels[(line * source + rows[t].first + k) * 4 + channel];
         });
-        found[(t * lines + line) * 4 + channel] = sum;  // rounds and clips
+        resized[(t * lines + line) * 4 + channel] = sum;  // rounds and clips
       }
     }
   }
-  return found;
+  return resized;
 }
 
-// The square in pixels of a picture: size, left and top in per cent of what is possible.
+// Returns the square in pixels of a picture; size, left and top are per cent of the possible range.
 export function square(width, height, size, left, top) {
   const side = Math.max(1, Math.round(Math.min(width, height) * size / 100));
   return { side, x: Math.round((width - side) * left / 100), y: Math.round((height - side) * top / 100) };
@@ -43,11 +44,11 @@ export function square(width, height, size, left, top) {
 export function networkInput(image, height, width, channels) {
   const narrow = resizeAndTranspose(image.data, image.height, image.width, width);
   const pixels = resizeAndTranspose(narrow, width, image.height, height);
-  const found = new Uint8Array(height * width * channels);
+  const bytes = new Uint8Array(height * width * channels);
   for (let k = 0; k < height * width; k++) {
     const [red, green, blue] = [pixels[4 * k], pixels[4 * k + 1], pixels[4 * k + 2]];
-    if (channels === 1) found[k] = Math.round(0.299 * red + 0.587 * green + 0.114 * blue);
-    else found.set([red, green, blue], 3 * k);
+    if (channels === 1) bytes[k] = Math.round(0.299 * red + 0.587 * green + 0.114 * blue);
+    else bytes.set([red, green, blue], 3 * k);
   }
-  return found;
+  return bytes;
 }
