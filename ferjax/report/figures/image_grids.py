@@ -63,7 +63,7 @@ def draw_batch(
     mix: Any = None,
     limit: int = BATCH_LIMIT,
 ) -> None:
-    """Draws the first images of a batch with their labels, blended ones with both and their shares.
+    """Draws the first images of a batch; a blended image has both labels with their shares.
 
     Args:
       images: float [B, H, W, C] in display range [0, 1] (values outside are clipped); C is 1 or 3.
@@ -96,7 +96,7 @@ def draw_batch(
 def _names_with_shares(
     labels: np.ndarray, classes: Sequence[str], k: int, mix: Any
 ) -> list[tuple[str, float]]:
-    """Returns the label of image `k`, of a blended image both labels, the larger share first."""
+    """Returns (label, share) of image `k`; for a blended image both, the larger share first."""
     name = classes[int(labels[k])]
     if mix is None or float(mix.share[k]) == 1:
         return [(name, 1.0)]
@@ -154,7 +154,7 @@ def draw_mistakes(
 
 
 def percent(rate: float) -> str:
-    """Returns a rate in [0, 1] as a whole percentage; "0 %" and "100 %" only if exactly so."""
+    """Returns a rate in [0, 1] as a whole percentage; "0 %" and "100 %" are always exact."""
     whole = round(100 * rate)
     if rate > 0 and whole == 0:
         return "<1 %"
@@ -168,8 +168,8 @@ def _draw_image(
     thumbnail = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).convert("RGB")
     # More pixels than the figure shows would only make the file larger.
     thumbnail.thumbnail((_PIXELS, _PIXELS), Image.Resampling.LANCZOS)
-    long = max(thumbnail.size)
-    width, height = (side * length / long for length in thumbnail.size)
+    longest = max(thumbnail.size)
+    width, height = (side * length / longest for length in thumbnail.size)
     left, bottom = x + (side - width) / 2, y + (side - height) / 2
     extent = (left, left + width, bottom, bottom + height)
     limits = axes.get_xlim(), axes.get_ylim()

@@ -72,10 +72,10 @@ def details(split: str, scores: Mapping[str, Any], which: str) -> Iterator[str]:
 
 
 def class_details(images: str, scores: Mapping[str, Any]) -> Iterator[str]:
-    """Yields per-class scores and confusion matrix; `images` says of which images."""
+    """Yields per-class scores and confusion matrix; `images` names the images in words."""
     yield f"## Per class on {escape(images)}"
     predicted = [sum(column) for column in zip(*scores["confusion"], strict=True)]
-    # Earlier reports, and pooled ones, have no ranking and no sets.
+    # Earlier reports, and pooled scores of folds, have no ranking and no sets.
     ranked = all("roc_auc" in row for row in scores["per_class"])
     sets = (scores.get("calibrated") or {}).get("sets")
     header = ["class", "precision", "recall", "F1"]
