@@ -22,16 +22,16 @@ from ferjax.tools.gallery.page_rows import (
 from ferjax.tools.gallery.read_series import read_entry
 from ferjax.tools.gallery.run_folders import find_run_folders
 
-# At the begin of every gallery; an earlier one is known by it.
+# This mark is within the first `_MARK_LIMIT` characters of every gallery and identifies it.
 _MARK = "<!-- written by ferjax: launch.gallery -->"
-_BEGIN = 200
+_MARK_LIMIT = 200
 
 
 def run_gallery(config: GalleryConfig, places: Sequence[str]) -> list[str]:
     """Writes the page; returns lines to print, the last of which is its path.
 
     Args:
-      config: of the command.
+      config: the flags.
       places: run directories, and folders that hold some at any depth.
 
     Raises:
@@ -66,12 +66,12 @@ def run_gallery(config: GalleryConfig, places: Sequence[str]) -> list[str]:
 
 
 def _check_out(out: Path) -> None:
-    """Raises `UserError` unless a page is new, or was written by this command."""
+    """Raises `UserError` unless the page is new or was written by this command."""
     if not out.exists():
         return
     try:
         with open(out, encoding="utf-8", errors="replace") as file:
-            is_gallery = _MARK in file.read(_BEGIN)
+            is_gallery = _MARK in file.read(_MARK_LIMIT)
     except OSError as error:
         raise UserError(
             f"--out={out} cannot be read ({error.strerror}). Name a new file."
