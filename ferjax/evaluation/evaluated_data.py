@@ -81,12 +81,12 @@ def load_evaluated_data(
             name, data_dir, image_size=image_size, split_seed=run_config.split_seed, **options
         )
     except UserError:
-        place = data_path(name, data_dir)
-        if place is None or not (reason := why_without_labels(place)):
+        path = data_path(name, data_dir)
+        if path is None or not (reason := why_without_labels(path)):
             raise
         run = config.workdir.partition(",")[0]
         network = f"--weights={config.weights}" if config.weights else f"--workdir={run}"
-        raise predict_instead(place, reason, network) from None
+        raise predict_instead(path, reason, network) from None
     default = ALL if not is_own else "test" if "test" in bundle.splits else "val"
     split_name = config.split or default
     warnings: list[str] = []
@@ -107,10 +107,10 @@ def _same_place(name: str, data_dir: str | None, run_data_dir: str | None) -> bo
     if data_dir is None or data_dir == run_data_dir:
         return True
     try:
-        place = data_path(name, run_data_dir)
+        run_path = data_path(name, run_data_dir)
     except UserError:
         return False  # the folder of the run's data is gone
-    return place is not None and Path(data_dir).resolve() == place.resolve()
+    return run_path is not None and Path(data_dir).resolve() == run_path.resolve()
 
 
 def _named_split(

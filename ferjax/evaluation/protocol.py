@@ -192,17 +192,17 @@ def summarise(results: Mapping[str, Mapping[str, Any]]) -> str:
     """Returns the headline in one line: accuracy and macro-F1 of every split, test first."""
     parts = []
     for name, kinds in reversed(list(results.items())):
-        which = "selected" if "selected" in kinds else next(iter(kinds))
-        headline = kinds[which]
+        checkpoint = "selected" if "selected" in kinds else next(iter(kinds))
+        headline = kinds[checkpoint]
         text = (
             f"{name} accuracy {100 * headline['accuracy']:.2f} %, macro-F1"
-            f" {100 * headline['macro']['f1']:.2f} % ({which} epoch {headline['epoch']}"
+            f" {100 * headline['macro']['f1']:.2f} % ({checkpoint} epoch {headline['epoch']}"
         )
         last = kinds.get("last", headline)
         if last["epoch"] != headline["epoch"]:
             text += f"; last epoch {last['epoch']}: {100 * last['accuracy']:.2f} %"
         for kind, tta_scores in kinds.items():
-            if kind.startswith(f"{which}+"):
+            if kind.startswith(f"{checkpoint}+"):
                 text += f"; {kind.partition('+')[2]}: {100 * tta_scores['accuracy']:.2f} %"
         parts.append(text + ")")
     return "; ".join(parts)

@@ -176,13 +176,16 @@ def _write(config: EvalConfig, evaluated: _SplitEvaluation) -> dict[str, Any]:
     out = Path(config.out) if config.out else None
     # The same --out may be given for another run, so the path of the run is one of the inputs.
     # A weights file may be replaced by another of the same name, so its digest is one of them.
-    several = len(evaluated.judged) > 1
+    has_several_runs = len(evaluated.judged) > 1
     sources = [
-        str(each.run.meta.get("sha256") or (Path(each.source).resolve() if out or several else ""))
+        str(
+            each.run.meta.get("sha256")
+            or (Path(each.source).resolve() if out or has_several_runs else "")
+        )
         for each in evaluated.judged
     ]
     steps = [each.run.step for each in evaluated.judged]
-    network_facts = [sources, steps] if several else [sources[0], steps[0]]
+    network_facts = [sources, steps] if has_several_runs else [sources[0], steps[0]]
     inputs = inputs_digest(
         [*network_facts, data.dataset, split_name, settings, evaluated.classes], split
     )

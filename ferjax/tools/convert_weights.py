@@ -94,9 +94,9 @@ def _check_out(config: ConvertConfig, paths: Sequence[Path], *, is_ferjax_output
     for path in paths:
         if path.exists() and not (is_ferjax_output and config.overwrite):
             advice = ", or --overwrite to move this aside" if is_ferjax_output else ""
-            shown = f"--out={path}" if str(path) == config.out else path
+            shown_path = f"--out={path}" if str(path) == config.out else path
             raise UserError(
-                f"{shown} exists already. Nothing was written; give another --out{advice}."
+                f"{shown_path} exists already. Nothing was written; give another --out{advice}."
             )
 
 

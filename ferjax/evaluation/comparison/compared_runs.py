@@ -56,9 +56,9 @@ def common_split(folders: Sequence[Path], requested: str | None) -> str:
     parts = "; ".join(
         f"{folder} has {', '.join(run_splits)}" for folder, run_splits in splits.items()
     )
-    which = f"--split={requested}: " if requested else "no split in common: "
+    prefix = f"--split={requested}: " if requested else "no split in common: "
     raise UserError(
-        f"{which}{parts}. launch.evaluate --workdir=RUN --split=SPLIT writes the predictions of"
+        f"{prefix}{parts}. launch.evaluate --workdir=RUN --split=SPLIT writes the predictions of"
         " another split; give the folder that it names."
     )
 
@@ -161,8 +161,8 @@ def _load(folder: Path, split: str) -> ComparedRun:
 
 def _trained_run(run: Path) -> Path:
     """Returns RUN for an evaluation in RUN/evaluations/, else the folder itself."""
-    place = run.resolve().parent
-    return place.parent if place.name == "evaluations" else run
+    parent = run.resolve().parent
+    return parent.parent if parent.name == "evaluations" else run
 
 
 def _predictions(member: Path, split: str) -> Predictions:
@@ -213,12 +213,12 @@ def _common_images(
             continue
         shared_count = len(set(first.ids) & set(other.ids))
         example = next(iter(sorted(set(first.ids) ^ set(other.ids))))
-        where = first_name if example in set(first.ids) else name
+        run_with_example = first_name if example in set(first.ids) else name
         advice = " --shared compares them on these." if shared_count else ""
         raise UserError(
             f"{first_name} and {name} were judged on different images of {split}:"
             f" {len(first.ids):,} and {len(other.ids):,}, {shared_count:,} in common;"
-            f" {example} is only in {where}.{advice}"
+            f" {example} is only in {run_with_example}.{advice}"
         )
     notes = [
         f"{name}: {len(each.ids) - len(common):,} of its {len(each.ids):,} images are left out,"

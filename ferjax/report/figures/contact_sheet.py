@@ -111,8 +111,8 @@ def draw_contact_sheets(
         pages = [paths[k : k + columns * rows] for k in range(0, len(paths), columns * rows)]
         for number, page in enumerate(pages, 1):
             target = Path(directory) / name.parent / f"{name.name or 'images'}_{number:02d}.png"
-            shown = printable((name if name.name else root).as_posix())
-            title = f"{shown}: {len(paths):,} images, sheet {number} of {len(pages)}"
+            folder_name = printable((name if name.name else root).as_posix())
+            title = f"{folder_name}: {len(paths):,} images, sheet {number} of {len(pages)}"
             example = printable((name / page[0].name).as_posix())
             subtitle = f"Leave an image out: write its path, like {example}, into {exclude}"
             drawn.append(draw_sheet([[_thumbnail(p)] for p in page], target, title, subtitle))

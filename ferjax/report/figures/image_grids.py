@@ -78,12 +78,12 @@ def draw_batch(
     Raises:
       UserError: the file cannot be written.
     """
-    shown = np.clip(np.asarray(images[:limit], np.float32), 0, 1)
+    clipped = np.clip(np.asarray(images[:limit], np.float32), 0, 1)
     colours = class_colours(classes)
-    count, grid = len(shown), _BATCH if mix is None else _MIXED
+    count, grid = len(clipped), _BATCH if mix is None else _MIXED
     with saved_figure(path, grid.width, grid.height(count), title) as figure:
         axes = axes_in_inches(figure)
-        for k, image in enumerate(shown):
+        for k, image in enumerate(clipped):
             x, y = grid.corner(k, count)
             names = _names_with_shares(labels, classes, k, mix)
             colour = colours[names[0][0]]
@@ -101,8 +101,8 @@ def _names_with_shares(
     if mix is None or float(mix.share[k]) == 1:
         return [(name, 1.0)]
     share = float(mix.share[k])
-    other = classes[int(labels[int(mix.partner[k])])]
-    return sorted([(name, share), (other, 1 - share)], key=lambda pair: -pair[1])
+    other_name = classes[int(labels[int(mix.partner[k])])]
+    return sorted([(name, share), (other_name, 1 - share)], key=lambda pair: -pair[1])
 
 
 def draw_mistakes(

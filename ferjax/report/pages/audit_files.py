@@ -63,9 +63,9 @@ def write_audit(audit: Mapping[str, Any], bundle: DatasetBundle, directory: Path
         (directory / f"{file}.png").unlink(missing_ok=True)  # of an earlier audit
         if groups:
             drawn = [_group_cells(bundle, group) for group in groups[:_MAX_GROUPS]]
-            shown = f"{len(drawn)} of {len(groups):,} groups, at most {_MAX_IMAGES} images of each"
-            draw_sheet(drawn, directory / f"{file}.png", f"{name}: {title}", shown)
-            figures[f"{file}.png"] = f"{title.capitalize()}. {shown}"
+            limits = f"{len(drawn)} of {len(groups):,} groups, at most {_MAX_IMAGES} images of each"
+            draw_sheet(drawn, directory / f"{file}.png", f"{name}: {title}", limits)
+            figures[f"{file}.png"] = f"{title.capitalize()}. {limits}"
     encoded = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     write_atomically(directory / "audit.json", encoded)
     text = "\n\n".join(audit_sections.document(report, classes, figures)) + "\n"
@@ -93,10 +93,12 @@ def _conflicts(report: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
 
 def _group_cells(bundle: DatasetBundle, group: list[dict[str, Any]]) -> list[Cell]:
     """Returns the thumbnails of a group; each label and orientation is shown if they fit."""
-    firsts = {(m["label"], m.get("mirrored")): m for m in reversed(group)}.values()
+    firsts = {
+        (member["label"], member.get("mirrored")): member for member in reversed(group)
+    }.values()
     others = [member for member in group if member not in firsts]
-    shown = sorted([*firsts, *others][:_MAX_IMAGES], key=group.index)
-    shown.sort(key=lambda member: member.get("mirrored", False))
+    members = sorted([*firsts, *others][:_MAX_IMAGES], key=group.index)
+    members.sort(key=lambda member: member.get("mirrored", False))
     colours = class_colours(bundle.classes)
     return [
         Cell(
@@ -104,5 +106,5 @@ def _group_cells(bundle: DatasetBundle, group: list[dict[str, Any]]) -> list[Cel
             (member["label"], member["split"], member["id"]),
             colours[member["label"]],
         )
-        for member in shown
+        for member in members
     ]

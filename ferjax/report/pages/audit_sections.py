@@ -155,8 +155,8 @@ def _copies(kinds: Mapping[str, Mapping[str, Any]]) -> str:
         for kind, facts in kinds.items():
             cell = facts["across"][number]
             images = f"{cell['a_images']:,} + {cell['b_images']:,}"
-            where = f"{escape(pair['a'])} and {escape(pair['b'])}"
-            rows.append([where, kind, f"{cell['groups']:,}", images, f"{cell['conflicts']:,}"])
+            pair_name = f"{escape(pair['a'])} and {escape(pair['b'])}"
+            rows.append([pair_name, kind, f"{cell['groups']:,}", images, f"{cell['conflicts']:,}"])
     return table(header, rows, numbers_from=2)
 
 

@@ -55,21 +55,21 @@ def scores_over_runs(results: Results) -> Iterator[str]:
     Args:
       results: split → weights → `mean` and `deviation`, each score → number or None.
     """
-    shown = [(split, kind, kinds[kind]) for split, kinds in results.items() for kind in kinds]
-    if not shown:
+    columns = [(split, kind, kinds[kind]) for split, kinds in results.items() for kind in kinds]
+    if not columns:
         return
     rows = [
         [
             escape(text),
             *(
                 headline_spread(name, spread["mean"][name], spread["deviation"][name])
-                for *_, spread in shown
+                for *_, spread in columns
             ),
         ]
         for name, text in HEADLINE.items()
     ]
     yield "## All scores, mean ± sample standard deviation"
-    yield table(["score", *(escape(f"{split}, {kind}") for split, kind, _ in shown)], rows)
+    yield table(["score", *(escape(f"{split}, {kind}") for split, kind, _ in columns)], rows)
 
 
 def certainty(results: Results) -> Iterator[str]:
@@ -78,27 +78,27 @@ def certainty(results: Results) -> Iterator[str]:
     Args:
       results: split → weights → scores; those without `intervals` have no column.
     """
-    shown = list(_scores_with("intervals", results))
-    if not shown:
+    columns = list(_scores_with("intervals", results))
+    if not columns:
         return
     # If all columns have the same weights, only the heading names them.
-    kinds = {kind for _, kind, _ in shown}
+    kinds = {kind for _, kind, _ in columns}
     header = [
         "score",
-        *(split if len(kinds) == 1 else f"{split}, {kind}" for split, kind, _ in shown),
+        *(split if len(kinds) == 1 else f"{split}, {kind}" for split, kind, _ in columns),
     ]
     rows = [
         [
             escape(text),
             *(
                 headline_cell(name, scores["headline"][name], scores["intervals"][name])
-                for _, _, scores in shown
+                for _, _, scores in columns
             ),
         ]
         for name, text in HEADLINE.items()
     ]
-    which = f", {escape(next(iter(kinds)))} weights" if len(kinds) == 1 else ""
-    yield f"## Scores with 95 % intervals{which}"
+    weights = f", {escape(next(iter(kinds)))} weights" if len(kinds) == 1 else ""
+    yield f"## Scores with 95 % intervals{weights}"
     yield table(list(map(escape, header)), rows)
 
 

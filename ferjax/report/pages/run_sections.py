@@ -93,8 +93,8 @@ def class_details(images: str, scores: Mapping[str, Any]) -> Iterator[str]:
         rows.append([escape(row["class"]), *cells, f"{row['support']}"])
     for name in ("macro", "weighted"):
         rates = [percentage(scores[name][rate]) for rate in RATES]
-        others = [""] * (len(header) - 1 - len(rates))
-        rows.append(bold([f"{name} average", *rates, *others, f"{scores['count']}"]))
+        empty_cells = [""] * (len(header) - 1 - len(rates))
+        rows.append(bold([f"{name} average", *rates, *empty_cells, f"{scores['count']}"]))
     yield table([*header, "images"], rows)
     yield "Confusion matrix, in images: rows are true classes, columns are predicted classes."
     yield confusion_table(scores["confusion"], scores["classes"])

@@ -82,8 +82,8 @@ def _parse(text: str) -> tuple[str, str | None, str | None]:
 def _load(name: str, path: str | None, split: str | None, on_bad_image: str) -> Column:
     """Returns a column; raises `UserError` for data that are missing or lack the split."""
     entry = find("dataset", name, DATASETS)
-    place = data_path(name, path)
-    bundle = load_dataset(name, place, val_fraction=0, on_bad_image=on_bad_image)
+    location = data_path(name, path)
+    bundle = load_dataset(name, location, val_fraction=0, on_bad_image=on_bad_image)
     official_splits = [
         part for part in ("test", "val") if part in bundle.splits and entry.official_splits
     ]
@@ -100,7 +100,7 @@ def _load(name: str, path: str | None, split: str | None, on_bad_image: str) -> 
     return Column(
         f"{name} {chosen}",
         name,
-        None if place is None else str(place),
+        None if location is None else str(location),
         chosen,
         _source(bundle, chosen),
         bundle.layout,

@@ -101,12 +101,14 @@ def _count(number: int, noun: str) -> str:
 
 def _means(cells: Sequence[Cell]) -> dict[str, Any]:
     """Returns the unweighted means of a network's scores over data sets other than its own."""
-    others = [cell for cell in cells if cell.relation == OTHER]
+    other_cells = [cell for cell in cells if cell.relation == OTHER]
     return {
-        "data sets": len(others),
-        "accuracy": float(np.mean([cell.accuracy for cell in others])) if others else None,
-        "balanced_accuracy": float(np.mean([cell.balanced_accuracy for cell in others]))
-        if others
+        "data sets": len(other_cells),
+        "accuracy": float(np.mean([cell.accuracy for cell in other_cells]))
+        if other_cells
+        else None,
+        "balanced_accuracy": float(np.mean([cell.balanced_accuracy for cell in other_cells]))
+        if other_cells
         else None,
     }
 

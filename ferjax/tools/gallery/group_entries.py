@@ -47,9 +47,11 @@ def group_entries(entries: Sequence[Entry]) -> tuple[list[Group], list[Entry]]:
     Finished runs of a series without a report are rows of their own.
     """
     ranked = [entry for entry in _with_numbers(entries) if "val" in entry.scores]
-    others = [entry for entry in entries if entry.reason]
+    without_numbers = [entry for entry in entries if entry.reason]
     without_val = (entry for entry in _with_numbers(entries) if "val" not in entry.scores)
-    others += [replace(entry, reason="its report has no val split") for entry in without_val]
+    without_numbers += [
+        replace(entry, reason="its report has no val split") for entry in without_val
+    ]
     keys: dict[tuple[str, str, tuple[str, ...]], list[Entry]] = {}
     for entry in ranked:
         key = (entry.dataset, entry.digests.get("val", ""), entry.classes)
@@ -57,7 +59,7 @@ def group_entries(entries: Sequence[Entry]) -> tuple[list[Group], list[Entry]]:
     groups = [_group(dataset, digest, runs) for (dataset, digest, _), runs in keys.items()]
     # Within a data set the largest group comes first.
     groups.sort(key=lambda group: (group.dataset, -len(group.entries), group.digest))
-    return groups, others
+    return groups, without_numbers
 
 
 def _with_numbers(entries: Sequence[Entry]) -> Iterator[Entry]:

@@ -34,13 +34,13 @@ def joint_report(folder: RunFolder) -> JointReport | None:
     The report of a run has `results`, a joint report has none. For a report that cannot be read the
     result is None; `read_entry` then gives the reason.
     """
-    place = folder.path
-    if (place / CONFIG_FILE).exists() or (place / CHECKPOINTS).exists():
+    path = folder.path
+    if (path / CONFIG_FILE).exists() or (path / CHECKPOINTS).exists():
         return None
-    page = report_page(place)
+    page = report_page(path)
     try:
-        report = read_object(place / REPORT)
-        seconds = (place / REPORT).stat().st_mtime
+        report = read_object(path / REPORT)
+        seconds = (path / REPORT).stat().st_mtime
     except (UserError, OSError):
         return None
     if (
@@ -51,4 +51,4 @@ def joint_report(folder: RunFolder) -> JointReport | None:
     ):
         return None
     date = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
-    return JointReport(place, page, report["title"], date)
+    return JointReport(path, page, report["title"], date)

@@ -26,10 +26,12 @@ def group_table(group: Group, page_folder: Path) -> dict[str, Any]:
     rows = []
     for entry in group.entries:
         rows.append(_row(entry, page_folder, bounds))
-        shown = entry.children[:_MAX_CHILDREN]
-        rows += [_row(child, page_folder, bounds, within=entry.folder) for child in shown]
-        if len(entry.children) > len(shown):
-            rows[-1]["more"] = f"{len(entry.children) - len(shown):,} more are in the report above"
+        children = entry.children[:_MAX_CHILDREN]
+        rows += [_row(child, page_folder, bounds, within=entry.folder) for child in children]
+        if len(entry.children) > len(children):
+            rows[-1]["more"] = (
+                f"{len(entry.children) - len(children):,} more are in the report above"
+            )
     return {"heading": f"val{images}{fingerprint_of}", "notes": group.notes, "rows": rows}
 
 
@@ -59,7 +61,7 @@ def _row(
 ) -> dict[str, Any]:
     val, test = entry.scores.get("val"), entry.scores.get("test")
     lines = (*entry.train_lines, *entry.val_lines)
-    shown = test or val
+    headline = test or val
     last = max((line[-1][0] for line in lines), default=0)
     return {
         "name": os.path.relpath(entry.folder, within) if within else entry.folder.resolve().name,
@@ -76,7 +78,7 @@ def _row(
         "interval": _interval(val, bounds),
         "last": percentage(val.last if val else None),
         "test": _cell(test),
-        "macro_f1": percentage(shown.macro_f1 if shown else None),
+        "macro_f1": percentage(headline.macro_f1 if headline else None),
         "calibration": percentage(val.calibration_error if val else None),
         "epochs": entry.epochs or "–",
         "seed": entry.seed or "–",
@@ -111,8 +113,8 @@ def _edges(scores: SplitScores) -> tuple[float, float]:
 
 def _bounds(entries: Sequence[Entry]) -> tuple[float, float]:
     """Returns the least and the greatest end of all val intervals, also of runs in a series."""
-    shown = [run for entry in entries for run in (entry, *entry.children)]
-    edges = [edge for run in shown if "val" in run.scores for edge in _edges(run.scores["val"])]
+    runs = [run for entry in entries for run in (entry, *entry.children)]
+    edges = [edge for run in runs if "val" in run.scores for edge in _edges(run.scores["val"])]
     return min(edges), max(edges)
 
 
@@ -122,8 +124,10 @@ def _interval(scores: SplitScores | None, bounds: tuple[float, float]) -> tuple[
         return None
     low, high = _edges(scores)
     start, width = bounds[0], max(bounds[1] - bounds[0], 1e-9)
-    places = (4 + (_INTERVAL_WIDTH - 8) * (x - start) / width for x in (low, scores.selected, high))
-    return tuple(f"{place:.1f}" for place in places)
+    positions = (
+        4 + (_INTERVAL_WIDTH - 8) * (x - start) / width for x in (low, scores.selected, high)
+    )
+    return tuple(f"{place:.1f}" for place in positions)
 
 
 def _link(page: Path, folder: Path) -> str:

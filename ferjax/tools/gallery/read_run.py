@@ -127,8 +127,8 @@ def _from_report(report: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
     config, results = object_of(report["config"]), object_of(report["results"])
     if not results:
         raise ValueError("no results")
-    judged = next(name for name in ("test", "val", *results) if name in results)
-    shown = _selected(results[judged])
+    split = next(name for name in ("test", "val", *results) if name in results)
+    scores = _selected(results[split])
     environment, network = (object_of(report.get(key, {})) for key in ("environment", "network"))
     parameters = network.get("parameters")
     total = _epochs(config.get("epochs"))
@@ -140,8 +140,8 @@ def _from_report(report: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
             **{name: count(_selected(kinds)["count"]) for name, kinds in results.items()},
             **entry.images,
         },
-        "classes": texts(shown["classes"]),
-        "epochs": f"{count(shown['epoch']) or '–'}" + (f" of {total}" if total else ""),
+        "classes": texts(scores["classes"]),
+        "epochs": f"{count(scores['epoch']) or '–'}" + (f" of {total}" if total else ""),
         "commit": str(environment.get("git commit", ""))[:9],
         "protocol": object_of(report.get("protocol", {})),
         "stamps": (*entry.stamps, *format_stamp),
@@ -149,21 +149,21 @@ def _from_report(report: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
         "date": day_of(report.get("finished")) or entry.date,
         "minutes": number_or_none(environment.get("training wall time, minutes")),
         "parameters": None if parameters is None else count(parameters),
-        "confusion": count_matrix(shown["confusion"]),
+        "confusion": count_matrix(scores["confusion"]),
     }
 
 
 def split_scores(kinds: Mapping[str, Mapping[str, Any]]) -> SplitScores:
     """Returns the scores of one split from a report's `results`."""
-    shown = _selected(kinds)
-    low, high = shown.get("accuracy_interval") or (None, None)
+    scores = _selected(kinds)
+    low, high = scores.get("accuracy_interval") or (None, None)
     return SplitScores(
-        selected=number(shown["accuracy"]),
+        selected=number(scores["accuracy"]),
         last=number(kinds["last"]["accuracy"]) if "last" in kinds else None,
         interval=None if low is None or high is None else (number(low), number(high)),
-        macro_f1=number_or_none(shown["macro"]["f1"]),
+        macro_f1=number_or_none(scores["macro"]["f1"]),
         calibration_error=number_or_none(
-            shown.get("calibration", {}).get("expected_calibration_error")
+            scores.get("calibration", {}).get("expected_calibration_error")
         ),
     )
 

@@ -22,15 +22,15 @@ def curve_points(lines: Sequence[Line], last_epoch: float) -> list[str]:
     for line in lines:
         step = max(1, -(-len(line) // _MAX_POINTS))
         # The last point is always kept.
-        points_kept = [*line[::-1][::step]][::-1]
-        places = (
+        samples = [*line[::-1][::step]][::-1]
+        positions = (
             (
                 2 + (WIDTH - 4) * epoch / max(last_epoch, 1),
                 HEIGHT - 2 - (HEIGHT - 4) * min(max(value, 0.0), 1.0),
             )
-            for epoch, value in points_kept
+            for epoch, value in samples
         )
-        drawn.append(" ".join(f"{x:.1f},{y:.1f}" for x, y in places))
+        drawn.append(" ".join(f"{x:.1f},{y:.1f}" for x, y in positions))
     return drawn
 
 

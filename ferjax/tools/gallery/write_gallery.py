@@ -51,15 +51,15 @@ def run_gallery(config: GalleryConfig, places: Sequence[str]) -> list[str]:
             joint.append(report)
         else:
             entries.append(read_entry(folder))
-    groups, others = group_entries(entries)
-    write_atomically(out, _page(groups, others, joint, out.parent))
+    groups, without_numbers = group_entries(entries)
+    write_atomically(out, _page(groups, without_numbers, joint, out.parent))
     rows = sum(map(drawn_rows, groups))
-    counted = f"{_count(rows, 'row')} in {_count(len(groups), 'table')}"
+    summary = f"{_count(rows, 'row')} in {_count(len(groups), 'table')}"
     return [
         *(f"left out: {note}" for note in notes),
-        *(f"without numbers: {entry.folder}: {entry.reason}" for entry in others),
-        counted
-        + (f", {len(others):,} without numbers" if others else "")
+        *(f"without numbers: {entry.folder}: {entry.reason}" for entry in without_numbers),
+        summary
+        + (f", {len(without_numbers):,} without numbers" if without_numbers else "")
         + (f", {_count(len(joint), 'report')} over several runs" if joint else ""),
         str(out),
     ]
@@ -88,7 +88,10 @@ def _count(number: int, noun: str) -> str:
 
 
 def _page(
-    groups: Sequence[Group], others: Sequence[Entry], joint: Sequence[JointReport], folder: Path
+    groups: Sequence[Group],
+    without_numbers: Sequence[Entry],
+    joint: Sequence[JointReport],
+    folder: Path,
 ) -> str:
     tables: dict[str, list[dict]] = {}
     for group in groups:
@@ -99,7 +102,7 @@ def _page(
         mark=_MARK,
         title="Gallery of runs",
         datasets=tables,
-        others=[row_without_numbers(entry, folder) for entry in others],
+        others=[row_without_numbers(entry, folder) for entry in without_numbers],
         joint=[joint_row(report, folder) for report in joint],
         version=ferjax.__version__,
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
