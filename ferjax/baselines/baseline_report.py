@@ -168,7 +168,7 @@ def _summary(config: BaselineConfig, results: Mapping[str, Mapping[str, Any]]) -
 def _warnings(
     config: BaselineConfig, bundle: DatasetBundle, evaluations: Mapping[str, Evaluation]
 ) -> list[str]:
-    """Returns what a reader must know before believing the numbers."""
+    """Returns the warnings that limit what the numbers show."""
     warnings = [*people_warnings(bundle), *absent_class_warnings(bundle.splits, bundle.classes)]
     if config.limit:
         count = len(bundle.splits["train"])

@@ -40,7 +40,8 @@ def canny_edges(
 
     Args:
       images: float [N, H, W], any scale: edges do not change with gain and offset.
-      deviation: of the Gaussian that smooths the images first, in pixels; 0: no smoothing.
+      deviation: deviation of the Gaussian that smooths the images first, in pixels; 0: no
+        smoothing.
       not_edges: share of an image's gradients that lie below the high threshold.
       low: the low threshold as a share of the high one.
 

@@ -24,7 +24,7 @@ class Candidate:
 
     Attributes:
       c: cost of an image on the wrong side of the margin.
-      gamma: of the kernel exp(-gamma · squared distance); None: the linear kernel.
+      gamma: gamma of the kernel exp(-gamma · squared distance); None: the linear kernel.
     """
 
     c: float

@@ -19,7 +19,7 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class EvaluatedData:
-    """The images to judge, and where they come from.
+    """The images to judge, and their origin.
 
     Attributes:
       dataset: name of the data set.
@@ -51,13 +51,13 @@ def load_evaluated_data(
     a split that the run cut itself are recognised by name and content, also at another path.
 
     Args:
-      config: of the evaluation.
+      config: the config of the evaluation.
       run_config: the run's config.
       image_size: side to which images are resized if they differ in size.
       record: the record of the run's splits, or None where it has none.
 
     Raises:
-      UserError: no such data or split, or images without labels.
+      UserError: the data or the split do not exist, or the images have no labels.
     """
     name = config.dataset or run_config.dataset
     is_own = name == run_config.dataset and (

@@ -152,7 +152,7 @@ def mean_logits(
     Args:
       judged: the networks.
       splits: the images, as each network reads them.
-      config: of the evaluation.
+      config: the config of the evaluation.
 
     Raises:
       UserError: probabilities that are not finite.

@@ -24,7 +24,7 @@ def describe_network(model: nn.Module, spec: InputSpec) -> dict[str, Any]:
 
     Args:
       model: the network of a run.
-      spec: how images become its input.
+      spec: how images become the network's input.
     """
     variables = jax.eval_shape(lambda: init_variables(model, spec, seed=0))
     modules = {

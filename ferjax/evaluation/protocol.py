@@ -32,7 +32,7 @@ def describe_protocol(
       config: the run's config.
       bundle: splits and classes.
       spec: how images become the network's input.
-      origin: where the initial weights come from.
+      origin: origin of the initial weights.
     """
     recipe = RECIPES.get(config.recipe or "")
     splits = [
@@ -167,7 +167,7 @@ def people_warnings(bundle: DatasetBundle) -> list[str]:
 def warnings_of(
     config: TrainConfig, results: Mapping[str, Mapping[str, Any]], bundle: DatasetBundle
 ) -> list[str]:
-    """Returns what a reader must know before believing the numbers."""
+    """Returns the warnings that limit what the numbers show."""
     warnings = [*people_warnings(bundle), *absent_class_warnings(bundle.splits, bundle.classes)]
     if config.smoke or config.limit:
         warnings.append("smoke or limited run: the numbers say nothing about the network")

@@ -18,7 +18,7 @@ _MIN_OTHER_SHARE, _MAX_OWN_SHARE, _MIN_IMAGES = 0.5, 0.25, 5
 
 
 def renumbering_warnings(confusions: Mapping[str, np.ndarray], classes: Sequence[str]) -> list[str]:
-    """Returns a warning for each split whose classes look exchanged among each other.
+    """Returns a warning for each split in which classes seem to be exchanged.
 
     Args:
       confusions: split → int [K, K], rows = true class, columns = predicted class.

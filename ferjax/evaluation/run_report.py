@@ -49,7 +49,7 @@ def report_run(
     Args:
       task: the run's task, with the images that it was trained on.
       run_dir: its directory.
-      warnings: what a reader must know, besides the warnings that follow from the results.
+      warnings: further warnings, in addition to those that follow from the results.
       out: the folder of the report; None: the run's directory.
 
     Returns the report, with the `path` of its report.md.
@@ -162,7 +162,7 @@ def _evaluate(task: Task, runs: Mapping[str, LoadedRun]) -> dict[str, dict[str, 
     With test-time augmentation there are also entries `<checkpoint>+<tta>`, after the plain ones.
     """
     config = task.config
-    # Each checkpoint is evaluated once, also where the last epoch is the selected one.
+    # Each checkpoint is evaluated once, even if the last epoch is also the selected one.
     distinct = {(run.step, which.startswith("raw")): run for which, run in runs.items()}
     evaluators = {"": task.logits_of}
     if config.tta != "none":

@@ -52,7 +52,7 @@ def describe_seen_by_weights(trained_on: str, split: Split, dataset: str) -> tup
     """Returns a text on the training images of a weights file, which lists none, and warnings.
 
     Args:
-      trained_on: name of the data set whose train trained and whose val calibrated the weights.
+      trained_on: name of a data set: its train trained the weights, its val calibrated them.
       split: the images that are judged.
       dataset: name of their data set.
     """

@@ -53,8 +53,8 @@ class _SplitEvaluation:
       result: the evaluation over these classes.
       notes: remarks on the scored images and classes, for the report.
       devices: the devices that computed it.
-      trained_on: how many of the images the runs were trained on, in words.
-      warnings: what a reader must know before believing the numbers.
+      trained_on: for each network, how many of the images it was trained on, in words.
+      warnings: warnings that limit what the numbers show.
     """
 
     judged: Sequence[JudgedRun]
@@ -78,8 +78,8 @@ def report_split(config: EvalConfig) -> dict[str, Any]:
     Returns the report, with the `path` of its report.md.
 
     Raises:
-      UserError: no such run, data or split, no class in common, runs that cannot be averaged, or a
-        folder that cannot be written.
+      UserError: the run, data or split do not exist, there is no common class, the runs cannot be
+        averaged, or the folder cannot be written.
     """
     judged = load_judged_runs(config)
     run, dataset = judged[0].run, config.dataset or judged[0].own.dataset

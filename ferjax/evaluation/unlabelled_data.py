@@ -47,7 +47,7 @@ def predict_instead(place: Path, why: str, network: str) -> UserError:
 
     Args:
       place: path of the images.
-      why: from `why_without_labels`.
+      why: the reason, from `why_without_labels`.
       network: the flag that names the network, such as `--workdir=RUN`.
     """
     return UserError(

@@ -16,7 +16,7 @@ import numpy as np
 
 from ferjax.report.confidence_bins import BINS, binned, error_of_bins
 
-# The temperatures among which the best one is searched.
+# The lowest and the highest temperature of the search.
 LOWEST, HIGHEST = 0.01, 100.0
 _HALVINGS = 50
 _Fitted = TypeVar("_Fitted")

@@ -30,7 +30,7 @@ def calibration_by_class(
       probabilities: float [N, K], rows sum to 1; N is 1 or more.
       labels: int [N], the true classes.
       classes: K names.
-      bins: of equal width, as in `reliability_bins`.
+      bins: number of bins of equal width, as in `reliability_bins`.
 
     Returns:
       For each class: `class`, its name; `classwise_error`, the mean distance, over all images,

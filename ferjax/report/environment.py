@@ -17,7 +17,7 @@ def describe_environment(devices: list[Any], seconds: float) -> dict[str, Any]:
     """Returns the environment of this process as name → text, number or mapping, ready for JSON.
 
     Args:
-      devices: the JAX devices that computed, at least one.
+      devices: the JAX devices of the computation, at least one.
       seconds: wall time of training, summed over all resumptions.
     """
     kinds = sorted({device.device_kind for device in devices})

@@ -105,7 +105,7 @@ class Images:
       probabilities: float64 [N, K].
       labels: int [N].
       by_cell: int [N], the images in the order of true class * K + predicted class.
-      cell_starts: int [K * K], how many of them come before each cell.
+      cell_starts: int [K * K], how many images come before each cell in `by_cell`.
       rankings: the ranking by the probabilities of each class.
       in_bin: bool [BINS, N], the bin of the calibration error that holds each image.
       sums: float64 [3 + BINS, N], whose weighted sums are top-2 hits, negative log-likelihood,
@@ -147,7 +147,7 @@ def prepared(probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[st
 
 
 def weighted_scores(images: Images, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns every score [B] for images that count as often as `weights` [N, B] says."""
+    """Returns every score [B] for images with the weights [N, B]."""
     k = images.probabilities.shape[1]
     confusion = _sums_by_cell(images, weights).astype(np.float64).reshape(k, k, -1)
     sums = (images.sums.astype(weights.dtype, copy=False) @ weights) / len(images.labels)

@@ -45,9 +45,9 @@ def headline_intervals(
       probabilities: float [N, K], rows sum to 1; N is 1 or more.
       labels: int [N], the true classes, 0 to K - 1.
       classes: K names.
-      level: of confidence, in (0, 1).
+      level: level of confidence, in (0, 1).
       draws: number of resamples.
-      seed: of the resamples; the same seed gives the same intervals.
+      seed: seed of the resamples; the same seed gives the same intervals.
 
     Returns:
       Name → lower and upper bound; None where the score is None.

@@ -16,7 +16,7 @@ def wilson_interval(hits: int, count: int, level: float = 0.95) -> tuple[float, 
     Args:
       hits: how many of the images, such as those predicted right; 0 to `count`.
       count: number of images; with 0 the interval is (0, 1).
-      level: of confidence, in (0, 1).
+      level: level of confidence, in (0, 1).
 
     Returns:
       The lower and the upper bound, in [0, 1].
@@ -58,9 +58,9 @@ def bootstrap_interval(
     Args:
       rows: [N, ...], one row for each image; N is 1 or more.
       statistic: function of N rows, drawn with replacement → a number.
-      level: of confidence, in (0, 1).
+      level: level of confidence, in (0, 1).
       draws: number of resamples.
-      seed: of the resamples; the same seed gives the same interval.
+      seed: seed of the resamples; the same seed gives the same interval.
 
     Returns:
       The lower and the upper bound.

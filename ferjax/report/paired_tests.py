@@ -60,7 +60,7 @@ def bootstrap_scores(
       predicted: for each seed int [N], the predicted classes.
       classes: number of classes.
       draws: number of resamples.
-      seed: of the resamples.
+      seed: seed of the resamples.
 
     Returns:
       `accuracy` and `macro_f1`, float64 [draws].
@@ -90,7 +90,7 @@ def paired_difference(
     Args:
       first: float [draws], a score of the first network, from `bootstrap_scores`.
       second: float [draws], the same score of the second network.
-      level: of confidence, in (0, 1).
+      level: level of confidence, in (0, 1).
 
     Returns:
       `low` and `high` of first - second, and `p`: twice the share of resamples on the rarer side of

@@ -88,7 +88,7 @@ def prediction_sets(probabilities: np.ndarray, threshold: float) -> np.ndarray:
 
     Args:
       probabilities: float [N, K].
-      threshold: on 1 - probability, from the function `threshold`.
+      threshold: upper limit of 1 - probability, from the function `threshold`.
     """
     probabilities = np.asarray(probabilities, np.float64)
     sets = 1 - probabilities <= threshold
@@ -154,7 +154,7 @@ def cross_fitted_coverage(
 def measured_coverage(
     sets: np.ndarray, labels: np.ndarray, coverage: float, classes: Sequence[str]
 ) -> dict[str, Any]:
-    """Returns how often the sets of images hold their true class, and how large they are.
+    """Returns how often the sets of the images hold the true class, and the sizes of the sets.
 
     Args:
       sets: bool [N, K]; N is 1 or more.

@@ -158,7 +158,8 @@ def run_export(config: ConvertConfig) -> tuple[Path, str]:
       The path of the file, and the Python lines that build the network and load the file.
 
     Raises:
-      UserError: no such run, a network that torchvision cannot hold, or a file that exists.
+      UserError: the run does not exist, torchvision has no such network, or the file exists
+        already.
     """
     if not config.source or not config.out:
         raise UserError("--to=torchvision needs --source (a run or converted weights) and --out.")

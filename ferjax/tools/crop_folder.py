@@ -67,8 +67,8 @@ def crop_folder(
       source: a folder of class folders; every image file below it counts.
       out: the new folder; it must not exist, or be empty.
       plan: how faces are detected and cropped.
-      no_face: for images without a face: `keep` (the whole image), `drop`, or `list` (leave the
-        image out and list it in `no_face.txt`).
+      no_face: option for images without a face: `keep` (the whole image), `drop`, or `list` (leave
+        the image out and list it in `no_face.txt`).
       exclude: file that lists images to leave out, by the paths of images or of crops; None:
         `exclude.txt` in `source`, if it exists.
       on_bad_image: `error`, or `skip` to leave unreadable images out.

@@ -46,8 +46,8 @@ def write_crops(
       Lines to print, the last of which is the path of the crops.
 
     Raises:
-      UserError: no such data, sheets that exist, no face in any image, or a folder that cannot be
-        written.
+      UserError: the data do not exist, the sheets exist already, no image has a face, or a folder
+        cannot be written.
     """
     sheets = out.with_name(f"{out.name}-sheets")
     crops_are_finished = only_sheets_are_missing(config, out)

@@ -35,8 +35,8 @@ def run_prepare(config: PrepareConfig) -> list[str]:
     """Runs the requested task; returns lines to print, the last of which is the path of the result.
 
     Raises:
-      UserError: no task or several tasks requested, no such data, a folder that is not empty, or
-        data for which the task is impossible.
+      UserError: no task or several tasks are requested, the data do not exist, the folder is not
+        empty, or the task is impossible for the data.
     """
     requested = [name for name in _TASKS if getattr(config, name)]
     if len(requested) != 1:

@@ -74,7 +74,7 @@ def comparison(runs: Sequence[ComparedRun], split: str, notes: Sequence[str]) ->
     """Returns the report of a comparison, without figures.
 
     Args:
-      runs: from `load_compared`, all of the same images.
+      runs: from `load_compared`; all have the same images.
       split: the judged split.
       notes: remarks on the images that were left out.
     """
@@ -187,7 +187,7 @@ def _data(runs: Sequence[ComparedRun]) -> str:
 
 
 def _warnings(runs: Sequence[ComparedRun]) -> list[str]:
-    """Returns the warnings of all runs, each once, with the names of those that have it."""
+    """Returns the warnings of all runs, each once, after the names of the runs that have it."""
     texts = dict.fromkeys(text for run in runs for text in run.warnings)
     # The breaches of a protocol come first, as in the report of a run.
     first = stamp(*(run.settings.get("protocol") for run in runs))

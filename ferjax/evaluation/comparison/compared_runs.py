@@ -1,4 +1,4 @@
-"""The runs that are compared: single ones, evaluations, series of seeds or folds as one entry."""
+"""Loads the compared runs: single runs, evaluations, and series of seeds or folds as one entry."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,10 +20,10 @@ _SPLITS = ("test", "val", "all", "train")
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """A run, an evaluation, or a series of seeds, with what it predicted.
+    """A run, an evaluation, or a series of seeds, with its predictions.
 
     Attributes:
-      name: for tables.
+      name: its name in tables.
       folder: the folder that the user named.
       title: title of its report.
       predictions: one for each seed, of the same images.
@@ -66,7 +66,7 @@ def common_split(folders: Sequence[Path], requested: str | None) -> str:
 def load_compared(
     folders: Sequence[Path], split: str, *, shared: bool
 ) -> tuple[list[ComparedRun], list[str]]:
-    """Returns the runs with the same images in the same order, and notes on what was left out.
+    """Returns the runs with the same images in the same order, and notes on omitted images.
 
     Args:
       folders: two or more.
@@ -74,8 +74,8 @@ def load_compared(
       shared: whether runs of different images are compared on the images that all have.
 
     Raises:
-      UserError: fewer than two folders, one that is given twice, one without predictions, or runs
-        of different classes, images or labels.
+      UserError: there are fewer than two folders, a folder is named twice or has no predictions, or
+        the runs have different classes, images or labels.
     """
     if len(folders) < 2:
         raise UserError("two runs or more are compared: name their folders after the flags.")
@@ -96,7 +96,7 @@ def load_compared(
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
-    """Returns the shortest ends of the paths that tell the folders apart."""
+    """Returns the shortest ends of the paths that differ for all folders."""
     parts = [folder.resolve().parts for folder in folders]
     for length in range(1, max(map(len, parts)) + 1):
         names = ["/".join(part[-length:]) for part in parts]
@@ -112,12 +112,12 @@ def _series_folders(folder: Path, kind: str) -> list[Path]:
 
 
 def _splits_of(folder: Path) -> list[str]:
-    """Returns the splits whose predictions a run, or every run of a series, has."""
+    """Returns the splits for which a run, or every run of a series, has predictions."""
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder. Give runs, or folders of launch.evaluate.")
     if run_folders := _series_folders(folder, "seed") or _series_folders(folder, "fold"):
         splits_of_runs = [set(_splits_of(path)) for path in run_folders]
-        # The val splits of folds overlap: an image has one prediction in test only.
+        # The val splits of folds overlap; only in test does each image have a single prediction.
         allowed = ("test",) if _series_folders(folder, "fold") else _SPLITS
         return [name for name in allowed if all(name in splits for splits in splits_of_runs)]
     splits = [name for name in _SPLITS if (folder / f"predictions_{name}.csv").is_file()]

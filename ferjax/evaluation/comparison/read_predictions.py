@@ -47,8 +47,8 @@ def read_predictions(path: Path) -> Predictions:
     """Returns the predictions of a file that `write_predictions_csv` wrote.
 
     Raises:
-      UserError: a file of another form, a class that no column names, a row whose predicted class
-        is not its most probable one, or an image that occurs twice.
+      UserError: the file has another form, a class has no column, the predicted class of a row is
+        not its most probable class, or an image occurs twice.
     """
     expected = "expected what launch.evaluate writes: file, label, predicted, then the classes"
     check_text_file(path, "Write it again with launch.evaluate.")

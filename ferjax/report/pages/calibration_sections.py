@@ -157,7 +157,7 @@ def calibration(results: Results) -> Iterator[str]:
 
 
 def votes(results: Results) -> Iterator[str]:
-    """Yields the agreement of each result, and of one annotator, with the votes, as a table.
+    """Yields a table of the agreement of each result, and of one annotator, with the votes.
 
     Args:
       results: split → weights → scores; those without `votes` have no row.

@@ -41,7 +41,7 @@ class Cell:
       left_out: class that the network lacks → number of its images, which were not scored.
       absent: classes of the network that no image shows.
       trained_on: how many of the images the network was trained on, in words.
-      warnings: what a reader must know before believing the numbers.
+      warnings: warnings that limit what the scores show.
       directory: folder of the evaluation, relative to the folder of the matrix.
     """
 

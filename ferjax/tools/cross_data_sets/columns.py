@@ -23,11 +23,11 @@ class Column:
     """A column of the matrix: a data set, or one split of it.
 
     Attributes:
-      name: of the column; no two columns have the same.
+      name: name of the column; no two columns have the same name.
       dataset: name of the data set.
       data_dir: its folder or file; None for a data set that is drawn.
       split: `train`, `val`, `test` or `all`.
-      source: where its images come from, in the terms of the data set.
+      source: origin of its images, in the terms of the data set.
       layout: the layout that was recognised.
       notes: remarks of the data set's reader.
       counts: class → number of images.

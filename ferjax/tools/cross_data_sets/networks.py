@@ -23,7 +23,7 @@ class Network:
     """A row of the matrix: a network.
 
     Attributes:
-      name: of the row; no two rows have the same.
+      name: name of the row; no two rows have the same name.
       source: the run directory, or the name or file of weights, as given.
       is_weights: whether `source` names weights and not a run.
       own: the config that it was trained with.

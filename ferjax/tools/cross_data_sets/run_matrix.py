@@ -41,7 +41,7 @@ def run_matrix(config: MatrixConfig) -> list[str]:
 
 
 def _cell(network: Network, column: Column, config: MatrixConfig, out: Path) -> Cell:
-    """Returns one cell, from a finished evaluation where there is one."""
+    """Returns one cell; a finished evaluation is read, otherwise the network is evaluated."""
     folder = cell_folder(network, column, config, out)
     report = finished_report(folder)
     origin = " (found finished)" if report else ""

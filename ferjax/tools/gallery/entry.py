@@ -11,7 +11,7 @@ Line = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True)
 class SplitScores:
-    """Numbers on one split; None where the report has none.
+    """Scores on one split; None where the report has no such score.
 
     Attributes:
       selected: accuracy of the selected epoch, in [0, 1]; for a series the mean.
@@ -39,7 +39,7 @@ class Entry:
       kind: as in `RunFolder`.
       reason: why there are no numbers, or an empty text.
       page: the page of the report, or None.
-      network, dataset, recipe, seed, epochs, commit, date: in words.
+      network, dataset, recipe, seed, epochs, commit, date: facts of the run, as texts.
       scores: `val` and, where the run has it, `test`.
       digests: split → fingerprint of its images and labels; for a series that of all its runs.
       images: split → number of images.

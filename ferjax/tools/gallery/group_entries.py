@@ -30,7 +30,7 @@ class Group:
       dataset: name of the data set.
       digest: fingerprint of val; empty where it was not recorded.
       images: number of val images; None if unknown.
-      entries: by descending val accuracy of the selected epoch.
+      entries: the runs, by descending val accuracy of the selected epoch.
       notes: remaining differences between the runs.
     """
 
@@ -63,7 +63,7 @@ def group_entries(entries: Sequence[Entry]) -> tuple[list[Group], list[Entry]]:
 
 
 def _with_numbers(entries: Sequence[Entry]) -> Iterator[Entry]:
-    """Yields the entries that have numbers; instead of one without, those of its runs."""
+    """Yields the entries with numbers, and for an entry without numbers those of its runs."""
     for entry in entries:
         if not entry.reason:
             yield entry

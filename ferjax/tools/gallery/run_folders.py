@@ -31,7 +31,7 @@ class RunFolder:
 
 
 def find_run_folders(places: Sequence[str]) -> tuple[list[RunFolder], list[str]]:
-    """Returns the runs in some folders, at any depth, and notes on what was left out.
+    """Returns the runs in some folders, at any depth, and notes on the places without runs.
 
     Args:
       places: run directories, folders that hold some, and files, which are left out.
