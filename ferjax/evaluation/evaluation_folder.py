@@ -42,8 +42,8 @@ def evaluation_folder(out: Path | None, parent: Path, name: str, inputs: str) ->
     Args:
       out: the folder that the user asks for, or None.
       parent: the folder in which it is created if `out` is None.
-      name: name of the new folder; `-2`, `-3` and so on are added while the
-        folder of that name holds another evaluation.
+      name: name of the new folder; `-2`, `-3` and so on are added while the folder of that name
+        holds another evaluation.
       inputs: from `inputs_digest`; a hidden file of the folder holds it.
 
     Raises:

@@ -94,10 +94,8 @@ def report_split(config: EvalConfig) -> dict[str, Any]:
     shared_logits, labels, is_scored, classes = restrict_classes(
         logits, split.labels, run.classes, data.bundle.classes
     )
-    result, scored_split = (
-        evaluation(shared_logits, labels),
-        subset(split, np.flatnonzero(is_scored)),
-    )
+    result = evaluation(shared_logits, labels)
+    scored_split = subset(split, np.flatnonzero(is_scored))
     check_probabilities(result.probabilities, ", ".join(str(each.source) for each in judged))
     # In files and figures the labels are indexes into the scored classes.
     scored_split = replace(scored_split, labels=result.labels.astype(np.int32), targets=None)

@@ -33,8 +33,10 @@ class Cell:
       column: name of the column.
       relation: `OTHER`, `WITHIN` or `SAME_FACES`: how the data are related to those that the
         network was trained on.
-      accuracy: share of the images, with its interval.
-      balanced_accuracy: mean recall over the classes with images, with its interval.
+      accuracy: share of the images that are predicted right.
+      accuracy_interval: 95 % interval of `accuracy`.
+      balanced_accuracy: mean recall over the classes with images.
+      balanced_accuracy_interval: 95 % interval of `balanced_accuracy`.
       count: number of images that were scored.
       largest_class: share of the most frequent class; always predicting it reaches this accuracy.
       classes: the classes that were scored.
