@@ -1,4 +1,4 @@
-"""The run directory of a baseline: taken by one command, gone on with after a kill, kept."""
+"""The run directory of a baseline: locked by one command, resumed after a kill, not overwritten."""
 
 import contextlib
 import os
@@ -27,18 +27,18 @@ def finished_baseline(config: BaselineConfig) -> dict[str, Any] | None:
     """Returns the report of a finished baseline of this config with its `path`, or None.
 
     Raises:
-      UserError: the folder holds something else.
+      UserError: the folder holds another configuration.
     """
     report = Path(config.folder) / REPORT
     if not report.is_file():
         return None
     _check_config(config)
-    found = read_json_object(report, "Remove it: the same command writes it again.")
-    return {**found, "path": str(report.with_suffix(".md"))}
+    values = read_json_object(report, "Remove it: the same command writes it again.")
+    return {**values, "path": str(report.with_suffix(".md"))}
 
 
 def check_folder(config: BaselineConfig) -> None:
-    """Raises `UserError` unless the workdir is new, or of this baseline and not finished."""
+    """Raises `UserError` unless the workdir is new, or holds this baseline, not finished."""
     folder = Path(config.folder)
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--workdir={folder} is a file; a folder is expected.")
@@ -59,46 +59,48 @@ def check_folder(config: BaselineConfig) -> None:
 
 
 def _check_config(config: BaselineConfig) -> None:
-    """Raises `UserError` if the config.json in the workdir is not of this config."""
+    """Raises `UserError` if config.json in the workdir differs from this config."""
     path = Path(config.folder) / CONFIG_FILE
-    old = read_json_object(path, "Give another --workdir.")
-    is_other = old.get("model") != config.model
-    found = [] if is_other else differences(old, config)
-    if is_other or found:
-        what = "another run" if is_other else "; ".join(found)
+    recorded = read_json_object(path, "Give another --workdir.")
+    is_other = recorded.get("model") != config.model
+    changes = [] if is_other else differences(recorded, config)
+    if is_other or changes:
+        content = "another run" if is_other else "; ".join(changes)
         raise UserError(
-            f"--workdir={config.folder} holds another configuration ({what}). Nothing was written;"
-            " give another folder."
+            f"--workdir={config.folder} holds another configuration ({content}). Nothing was"
+            " written; give another folder."
         )
 
 
 @contextlib.contextmanager
 def baseline_folder(config: BaselineConfig, bundle: DatasetBundle) -> Iterator[Path]:
-    """Creates the workdir, records config and images there, and holds its lock; yields its path.
+    """Creates and locks the workdir, and records config and images there; yields its path.
 
     Raises:
-      UserError: as `check_folder`, another command writes there, the data have changed since it
-        was begun, or it cannot be written.
+      UserError: as `check_folder`; or another command writes there, the data have changed since the
+        baseline was begun, or the workdir cannot be written.
     """
     folder = Path(config.folder)
     with run_dir_lock(folder):
-        check_folder(config)  # another command may have finished since the first look
+        check_folder(config)  # another command may have finished since the first check
         recorded = replace(
             config, data_dir=os.path.abspath(config.data_dir) if config.data_dir else None
         )
         write_atomically(folder / CONFIG_FILE, baseline_to_json(recorded))
-        _hold_to_splits(config, bundle, folder)
+        _record_or_check_splits(config, bundle, folder)
         yield folder
 
 
-def _hold_to_splits(config: BaselineConfig, bundle: DatasetBundle, folder: Path) -> None:
-    """Records the images, or compares them with those that the baseline began with."""
-    now = split_record.record_splits(config.dataset, bundle.classes, bundle.splits, bundle.sources)
-    before = read_split_record(folder)
-    if before is None:
-        write_split_record(folder, now)
-    elif changed := split_record.differences(before, now):
+def _record_or_check_splits(config: BaselineConfig, bundle: DatasetBundle, folder: Path) -> None:
+    """Records the images, or raises `UserError` if they differ from those recorded earlier."""
+    current_record = split_record.record_splits(
+        config.dataset, bundle.classes, bundle.splits, bundle.sources
+    )
+    earlier_record = read_split_record(folder)
+    if earlier_record is None:
+        write_split_record(folder, current_record)
+    elif changes := split_record.differences(earlier_record, current_record):
         raise UserError(
-            f"{folder}: the data have changed since this baseline was begun: {'; '.join(changed)}."
+            f"{folder}: the data have changed since this baseline was begun: {'; '.join(changes)}."
             " Give the data as they were, or another --workdir."
         )

@@ -1,4 +1,4 @@
-"""The report of a baseline: scores of val and test as those of a run, protocol, what P3 prints."""
+"""The report of a baseline: scores as in the report of a run, protocol, and the numbers of P3."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -20,7 +20,7 @@ from ferjax.report.environment import describe_environment, version_of
 from ferjax.report.pages.report_files import write_report
 from ferjax.training.metrics import Evaluation
 
-# A machine is not trained in epochs; those of networks are counted from 1.
+# A support vector machine has no epochs; the epochs of networks are counted from 1.
 _NO_EPOCH = 0
 # Test accuracy on SFEW as P3 (Farahani) prints it, in percent.
 PAPER = {"phog": 43.7, "lpq": 46.3}
@@ -29,7 +29,7 @@ PAPER = {"phog": 43.7, "lpq": 46.3}
 def write_baseline_report(
     config: BaselineConfig,
     bundle: DatasetBundle,
-    found: Mapping[str, Evaluation],
+    evaluations: Mapping[str, Evaluation],
     best: Candidate,
     temperature: float,
     rows: Sequence[dict[str, Any]],
@@ -40,14 +40,14 @@ def write_baseline_report(
     """Writes report, figures and predictions; returns the report with the `path` of report.md.
 
     Args:
-      config: of the baseline.
-      bundle: the data; train is what the machine was trained on.
-      found: split → its predictions.
-      best: the hyper-parameters that were chosen.
-      temperature: that the machine's decision values were divided by.
+      config: the config of the baseline.
+      bundle: the data; the machine was trained on train.
+      evaluations: split → its evaluation.
+      best: the selected hyper-parameters.
+      temperature: divisor of the machine's decision values.
       rows: from `cross_validate`.
-      parts: how train was divided for it, in words.
-      seconds: that all took.
+      parts: how train was divided for the cross-validation, in words.
+      seconds: duration of the whole command.
       folder: the run directory.
 
     Raises:
@@ -56,29 +56,35 @@ def write_baseline_report(
     title = f"{config.features.upper()} and a support vector machine on {config.dataset}"
     classes = bundle.classes
     results = judged_results(
-        {name: {"selected": result} for name, result in found.items()},
+        {name: {"selected": result} for name, result in evaluations.items()},
         classes,
         {"selected": _NO_EPOCH},
-        {name: bundle.splits[name].votes for name in found},
+        {name: bundle.splits[name].votes for name in evaluations},
         {},
     )
     figures = [
         {**figure, "caption": figure["caption"].removesuffix(", selected epoch")}
-        for name, result in found.items()
+        for name, result in evaluations.items()
         for figure in split_figures(result, classes, folder, name, title)
     ]
-    shown = next(name for name in ("test", "val") if name in found)
-    figures.append(mistakes_figure(found[shown], bundle.splits[shown], classes, folder, title))
+    mistakes_split = next(name for name in ("test", "val") if name in evaluations)
+    figures.append(
+        mistakes_figure(
+            evaluations[mistakes_split], bundle.splits[mistakes_split], classes, folder, title
+        )
+    )
     predictions = [
         write_predictions_csv(result, bundle.splits[name], classes, folder)
-        for name, result in found.items()
+        for name, result in evaluations.items()
     ]
     environment = describe_environment(jax.devices(), seconds)
     environment["versions"]["scikit-learn"] = version_of("scikit-learn")
     report = {
         "title": title,
         "summary": _summary(config, results),
-        "judged": [f"{name}: {describe_counts(bundle.splits[name], classes)}" for name in found],
+        "judged": [
+            f"{name}: {describe_counts(bundle.splits[name], classes)}" for name in evaluations
+        ],
         "protocol": {
             **_protocol(config, bundle, best, temperature, rows, parts),
             **_paper(config),
@@ -87,7 +93,7 @@ def write_baseline_report(
         "results": results,
         "config": {"model": config.model, **asdict(config)},
         "environment": environment,
-        "warnings": _warnings(config, bundle, found),
+        "warnings": _warnings(config, bundle, evaluations),
         "notes": list(bundle.notes),
         "figures": figures,
     }
@@ -102,9 +108,9 @@ def _protocol(
     rows: Sequence[dict[str, Any]],
     parts: str,
 ) -> dict[str, str | list[str]]:
-    """Returns the protocol block, with the names that the one of a network has."""
+    """Returns the protocol block, with the same names as in the report of a network."""
     height, width, channels = bundle.splits["train"].shape
-    chosen = f"C {best.c:g}" + ("" if best.gamma is None else f", gamma {best.gamma:.4g}")
+    hyper_parameters = f"C {best.c:g}" + ("" if best.gamma is None else f", gamma {best.gamma:.4g}")
     machine = {
         "rbf": "support vector machine, radial basis functions, one against one (libsvm)",
         "linear": "linear support vector machine, one against all (liblinear)",
@@ -115,7 +121,7 @@ def _protocol(
             f"{name}: {bundle.sources[name]} ({len(split):,} images)"
             for name, split in bundle.splits.items()
         ],
-        "selection": f"{chosen}: the highest accuracy in a cross-validation over {parts};"
+        "selection": f"{hyper_parameters}: the highest accuracy in a cross-validation over {parts};"
         " neither val nor test chose anything",
         "test": "read once, after training" if "test" in bundle.splits else "not on disk",
         "seeds": str(config.seed),
@@ -136,7 +142,7 @@ def _protocol(
 
 
 def _paper(config: BaselineConfig) -> dict[str, str]:
-    """Returns what the paper prints for this baseline, and what is not known of how it came."""
+    """Returns the accuracy that the paper prints, and the settings that it does not print."""
     if config.dataset != "sfew":
         return {}
     return {
@@ -160,14 +166,14 @@ def _summary(config: BaselineConfig, results: Mapping[str, Mapping[str, Any]]) -
 
 
 def _warnings(
-    config: BaselineConfig, bundle: DatasetBundle, found: Mapping[str, Evaluation]
+    config: BaselineConfig, bundle: DatasetBundle, evaluations: Mapping[str, Evaluation]
 ) -> list[str]:
-    """Returns what a reader must know before believing the numbers."""
+    """Returns the warnings that limit what the numbers show."""
     warnings = [*people_warnings(bundle), *absent_class_warnings(bundle.splits, bundle.classes)]
     if config.limit:
         count = len(bundle.splits["train"])
         warnings.append(f"--limit={config.limit}: trained on {count:,} images of train only")
-    for name, result in found.items():
+    for name, result in evaluations.items():
         if len(set(result.labels.tolist())) > 1 and len(set(result.predicted.tolist())) == 1:
             warnings.append(f"on {name} the machine predicts one class for every image")
     return warnings

@@ -1,4 +1,4 @@
-"""Chooses C and gamma by cross-validation on the training images alone; goes on after a kill."""
+"""Selects C and gamma by cross-validation on the training images; resumes after a kill."""
 
 import json
 from collections.abc import Sequence
@@ -19,19 +19,19 @@ from ferjax.runtime.progress_bar import tqdm
 
 JOURNAL = "cross_validation.jsonl"
 _C_OF_RBF = (1.0, 4.0, 16.0)
-# Gamma as a multiple of 1 / mean squared distance of the training images, and C of the linear
-# kernel of 1 / mean squared length, so that the scale of the features does not matter.
+# Gamma is a multiple of 1 / mean squared distance of the training images, C of the linear kernel a
+# multiple of 1 / mean squared length, so that the scale of the features does not matter.
 _GAMMAS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
 _C_OF_LINEAR = (0.05, 0.2, 0.8, 3.2)
 
 
 @dataclass(frozen=True)
 class Parts:
-    """How the training images are divided.
+    """The parts of the training images for the cross-validation.
 
     Attributes:
-      held_out: int positions of each part; disjoint, together all.
-      words: how they were made, for the report.
+      held_out: int positions of each part; the parts are disjoint and hold all images.
+      words: how the images were divided, for the report.
     """
 
     held_out: tuple[np.ndarray, ...]
@@ -39,12 +39,12 @@ class Parts:
 
 
 def cut_parts(train: Split, count: int, seed: int) -> Parts:
-    """Divides the training images, by subject where the data name them, else by class.
+    """Divides the training images by subject if the data name the subjects, else by class.
 
-    There are fewer parts than `count` where there are fewer people or images.
+    There are fewer parts than `count` if there are fewer people or images.
 
     Raises:
-      UserError: one person or one image only, or every part has a class alone.
+      UserError: only one person, or the images outside a part show fewer than two classes.
     """
     if train.subjects is not None:
         people = len(np.unique(train.subjects))
@@ -67,7 +67,7 @@ def cut_parts(train: Split, count: int, seed: int) -> Parts:
 
 
 def candidates_for(kernel: str, values: np.ndarray) -> list[Candidate]:
-    """Returns the grid of hyper-parameters.
+    """Returns the grid of hyper-parameters to try.
 
     Args:
       kernel: `rbf` or `linear`.
@@ -88,14 +88,15 @@ def cross_validate(
     parts: Parts,
     run_dir: Path,
 ) -> tuple[Candidate, list[dict[str, Any]]]:
-    """Returns the best candidate, and a row {`c`, `gamma`, `accuracy`} for each.
+    """Returns the best candidate, and a row {`c`, `gamma`, `accuracy`} for each candidate.
 
-    The best has the highest share of images that machines trained on the other parts predict right;
-    of equal ones the first, with the smallest gamma and C. Rows are written to a file of the run
-    directory as they come; those that it holds are not computed again.
+    The accuracy is the share of images that are predicted right by a machine that was trained on
+    the other parts. Of equally good candidates the first is the best, with the smallest gamma and
+    C. Each row is written to a file of the run directory at once; rows in it are not computed
+    again.
 
     Args:
-      config: of the baseline.
+      config: the config of the baseline.
       values: squared distances float [N, N] of the training images, or features [N, D].
       train: the training images.
       classes: K.
@@ -107,17 +108,19 @@ def cross_validate(
     """
     journal = run_dir / JOURNAL
     grid = candidates_for(config.kernel, values)
-    done = _read(journal)
+    finished_rows = _read_journal(journal)
     rows = []
-    shown = None if config.progress else True
-    with tqdm(total=len(grid), desc="C and gamma", disable=shown, leave=False) as bar:
+    disabled = None if config.progress else True
+    with tqdm(total=len(grid), desc="C and gamma", disable=disabled, leave=False) as bar:
         for candidate in grid:
-            row = done.get(candidate)
+            row = finished_rows.get(candidate)
             if row is None:
-                found = held_out_decisions(candidate, values, train, classes, parts, config.seed)
-                hits = found.argmax(1) == train.labels
+                decisions = held_out_decisions(
+                    candidate, values, train, classes, parts, config.seed
+                )
+                hits = decisions.argmax(1) == train.labels
                 row = {"c": candidate.c, "gamma": candidate.gamma, "accuracy": float(hits.mean())}
-                _append(journal, row)
+                _append_to_journal(journal, row)
             rows.append(row)
             bar.update()
     accuracies = [row["accuracy"] for row in rows]
@@ -132,32 +135,34 @@ def held_out_decisions(
     parts: Parts,
     seed: int,
 ) -> np.ndarray:
-    """Returns decision values float64 [N, K] of each image by a machine that has not seen it.
+    """Returns decision values float64 [N, K], each by a machine that has not seen the image.
 
     Args:
       candidate: the hyper-parameters.
       values: squared distances float [N, N] of the training images, or features [N, D].
       train: the training images.
       classes: K.
-      parts: from `cut_parts`; each part's images are judged by a machine of all others.
-      seed: of the machine.
+      parts: from `cut_parts`; the machine for the images of a part is trained on all other parts.
+      seed: random seed of the machines.
     """
-    found = np.zeros((len(train), classes))
+    decisions = np.zeros((len(train), classes))
     for part in parts.held_out:
-        others = np.setdiff1d(np.arange(len(train)), part)
+        train_rows = np.setdiff1d(np.arange(len(train)), part)
 
-        def inputs(rows: np.ndarray, others: np.ndarray = others) -> np.ndarray:
-            of_rows = values[rows] if candidate.gamma is None else values[np.ix_(rows, others)]
-            return kernel_inputs(of_rows, candidate)
+        def inputs(rows: np.ndarray, train_rows: np.ndarray = train_rows) -> np.ndarray:
+            row_values = (
+                values[rows] if candidate.gamma is None else values[np.ix_(rows, train_rows)]
+            )
+            return kernel_inputs(row_values, candidate)
 
-        labels = train.labels[others]
-        decide = train_machine(inputs(others), labels, candidate, classes, seed)
-        found[part] = decide(inputs(part))
-    return found
+        labels = train.labels[train_rows]
+        decide = train_machine(inputs(train_rows), labels, candidate, classes, seed)
+        decisions[part] = decide(inputs(part))
+    return decisions
 
 
-def _read(journal: Path) -> dict[Candidate, dict[str, Any]]:
-    """Returns the rows in a journal, without the torn line that a kill can leave."""
+def _read_journal(journal: Path) -> dict[Candidate, dict[str, Any]]:
+    """Returns candidate → row of a journal; an incomplete last line, left by a kill, is removed."""
     if not journal.is_file():
         return {}
     try:
@@ -171,7 +176,8 @@ def _read(journal: Path) -> dict[Candidate, dict[str, Any]]:
         return {Candidate(row["c"], row["gamma"]): row for row in rows}
 
 
-def _append(journal: Path, row: dict[str, Any]) -> None:
+def _append_to_journal(journal: Path, row: dict[str, Any]) -> None:
+    """Writes a row at the end of a journal."""
     try:
         with open(journal, "a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")

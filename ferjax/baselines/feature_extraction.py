@@ -1,4 +1,4 @@
-"""Features of the images of a split by name, computed once and kept on disk."""
+"""Computes the features of the images of a split once, and stores them on disk."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -14,22 +14,22 @@ from ferjax.data.storage.feature_store import content_digest, feature_key, fill_
 from ferjax.errors import UserError
 from ferjax.runtime.cache_root import cache_root
 
-# To be raised when the features of an image change: what is on disk is computed anew.
+# Increase it when the features of an image change: stored features are then computed again.
 _VERSION = 1
-# Images whose features are put on disk together: what a kill can cost.
+# The features of this many images are stored together; a kill loses at most these.
 _BLOCK = 256
-# ITU-R 601, as `ferjax.images.colour` makes grey images on the device.
-_GREY = np.array([0.299, 0.587, 0.114])
+# ITU-R 601, as `ferjax.images.colour` converts images to grey on the device.
+_GREY_WEIGHTS = np.array([0.299, 0.587, 0.114])
 
 
 @dataclass(frozen=True)
 class Feature:
-    """A kind of features.
+    """A kind of features, with its functions of the config.
 
     Attributes:
       compute: (float64 [B, H, W], config) → float64 [B, D].
       length: config → D.
-      smallest: config → the least side of an image.
+      smallest: config → the smallest side that an image may have.
       describe: config → how they are computed, in words.
     """
 
@@ -57,27 +57,27 @@ def _describe_phog(config: BaselineConfig) -> str:
 
 FEATURES: dict[str, Feature] = {
     "lpq": Feature(
-        lambda images, config: lpq_features(
+        compute=lambda images, config: lpq_features(
             images, config.lpq_window, config.lpq_cells, config.lpq_decorrelate
         ),
-        lambda config: CODES * config.lpq_cells**2,
-        # Every cell has a code.
-        lambda config: config.lpq_window + config.lpq_cells - 1,
-        _describe_lpq,
+        length=lambda config: CODES * config.lpq_cells**2,
+        # Every cell must have at least one code.
+        smallest=lambda config: config.lpq_window + config.lpq_cells - 1,
+        describe=_describe_lpq,
     ),
     "phog": Feature(
-        lambda images, config: phog_features(
+        compute=lambda images, config: phog_features(
             images, config.phog_bins, config.phog_degrees, config.phog_levels
         ),
-        lambda config: config.phog_bins * (4 ** (config.phog_levels + 1) - 1) // 3,
-        lambda config: max(3, 2**config.phog_levels),
-        _describe_phog,
+        length=lambda config: config.phog_bins * (4 ** (config.phog_levels + 1) - 1) // 3,
+        smallest=lambda config: max(3, 2**config.phog_levels),
+        describe=_describe_phog,
     ),
 }
 
 
 def check_image_size(split: Split, config: BaselineConfig) -> None:
-    """Raises `UserError` if the images of a split are smaller than what the features look at."""
+    """Raises `UserError` if the images of a split are too small for the features."""
     smallest = FEATURES[config.features].smallest(config)
     if min(split.shape[:2]) < smallest:
         height, width, _ = split.shape
@@ -93,14 +93,14 @@ def grey(images: np.ndarray) -> np.ndarray:
     """Returns uint8 [B, H, W, 1 or 3] as float64 [B, H, W], 0 to 255."""
     if images.shape[3] == 1:
         return images[..., 0].astype(np.float64)
-    return images @ _GREY
+    return images @ _GREY_WEIGHTS
 
 
 def extract_features(split: Split, config: BaselineConfig) -> np.ndarray:
-    """Returns the features of a split, float32 [N, D], from disk where they are.
+    """Returns the features of a split, float32 [N, D], from disk if they are stored there.
 
-    They lie in the folder of caches, whatever the workdir: another C, another kernel or a command
-    that was killed finds them there.
+    They are stored in the folder of caches, not in the workdir, so that a command with another C or
+    another kernel, or the same command after a kill, reuses them.
 
     Raises:
       UserError: an image that cannot be read, or a folder that cannot be written.

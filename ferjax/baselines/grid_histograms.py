@@ -6,7 +6,7 @@ import numpy as np
 def cell_of(length: int, cells: int) -> np.ndarray:
     """Returns int [length], the cell that each of `length` pixels in a line belongs to.
 
-    Cell i is the pixels from floor(i·length/cells) up to, not including, the next cell's first.
+    Cell i begins at pixel floor(i·length/cells) and ends before the first pixel of the next cell.
     """
     first = np.arange(1, cells) * length // cells
     return np.searchsorted(first, np.arange(length), side="right")
@@ -20,7 +20,7 @@ def grid_histograms(
     Args:
       bins: int [N, H, W], the bin of each pixel, 0 to `count` - 1.
       count: number of bins.
-      cells: of the grid, in each direction.
+      cells: number of cells of the grid, in each direction.
       weights: float [N, H, W], or None to count pixels.
 
     Returns:
@@ -29,7 +29,7 @@ def grid_histograms(
     n, height, width = bins.shape
     cell = cell_of(height, cells)[:, None] * cells + cell_of(width, cells)
     image = np.arange(n)[:, None, None]
-    place = (image * cells**2 + cell) * count + bins
-    flat = None if weights is None else weights.ravel()
-    sums = np.bincount(place.ravel(), flat, minlength=n * cells**2 * count)
+    bin_number = (image * cells**2 + cell) * count + bins
+    flat_weights = None if weights is None else weights.ravel()
+    sums = np.bincount(bin_number.ravel(), flat_weights, minlength=n * cells**2 * count)
     return sums.astype(np.float64).reshape(n, cells**2, count)

@@ -1,13 +1,13 @@
 """Local phase quantisation (LPQ): a blur-insensitive code of 8 bits for each pixel.
 
-The Fourier transform of the window around a pixel is taken at the four lowest frequencies that are
-no mirror images of each other; the signs of their real and imaginary parts are the code. Blur with
-a centrally symmetric kernel multiplies the spectrum by real numbers, positive ones at low
-frequencies, and so leaves the signs as they are, up to what the window cuts off.
+The Fourier transform of the window around a pixel is taken at the four lowest frequencies of which
+none is the mirror image of another. The signs of the real and imaginary parts are the code. Blur
+with a centrally symmetric kernel multiplies the spectrum by real numbers that are positive at low
+frequencies. It therefore does not change the signs, except for effects of the window's border.
 
 References:
   Ojansivu and Heikkilä, "Blur Insensitive Texture Classification Using Local Phase Quantization",
-  ICISP 2008: equations 7 to 13; the window function is uniform, as there.
+  ICISP 2008: equations 7 to 13; the window function is uniform, as in the paper.
 """
 
 import functools
@@ -20,8 +20,8 @@ from ferjax.baselines.grid_histograms import grid_histograms
 CODES = 256
 # The paper's correlation of neighbouring pixels.
 CORRELATION = 0.9
-# A coefficient below this share of the largest that an image can have is rounding, and counts as 0:
-# in flat parts, such as the black corners of aligned faces, signs would be noise.
+# A coefficient below this share of the largest possible one of the image is a rounding error and
+# counts as 0. Otherwise signs would be noise in flat parts, such as black corners of aligned faces.
 _ROUNDING = 1e-10
 
 
@@ -33,7 +33,7 @@ def lpq_features(
     Args:
       images: float [N, H, W], grey, any scale.
       window: side of the window, odd, 3 or more.
-      cells: of the grid, in each direction.
+      cells: number of cells of the grid, in each direction.
       decorrelate: see `lpq_codes`.
 
     Returns:
@@ -73,7 +73,7 @@ def window_transform(images: np.ndarray, window: int) -> np.ndarray:
 
     F(u, x) = Σ_y f(x - y) exp(-2πi u·y) over the window; with a = 1 / window the frequencies
     (column, row) are u1 = (a, 0), u2 = (0, a), u3 = (a, a), u4 = (a, -a). The window is a product
-    of a row and a column, so that each sum is two one-dimensional ones.
+    of a row and a column, so that each sum is computed as two one-dimensional sums.
 
     Args:
       images: float64 [N, H, W].
@@ -87,7 +87,7 @@ def window_transform(images: np.ndarray, window: int) -> np.ndarray:
     kernels = {"one": np.ones(window), "cos": np.cos(angle), "sin": np.sin(angle)}
 
     def along(values: np.ndarray, kernel: str, axis: int) -> np.ndarray:
-        # f(x - y) reverses the window, which turns exp(-iωy) into exp(iωy) of a correlation.
+        # f(x - y) reverses the window, so exp(-iωy) becomes exp(iωy) in the correlation.
         summed = ndimage.correlate1d(values, kernels[kernel], axis, mode="constant")
         return summed[:, half : -half or None] if axis == 1 else summed[:, :, half : -half or None]
 
@@ -109,9 +109,9 @@ def decorrelation(window: int) -> np.ndarray:
     """Returns V, float64 [8, 8]: the eigenvectors of the components' covariance, as columns.
 
     The covariance is W C Wᵀ, where W [8, window²] takes a window to its components and C is the
-    covariance of its pixels (equations 8 to 10). By symmetry eigenvalues coincide, and any basis of
-    their eigenvectors would do; as in the authors' program the components are scaled by numbers
-    near 1 that differ, so that the basis is one and the same everywhere.
+    covariance of its pixels (equations 8 to 10). By symmetry some eigenvalues are equal, and any
+    basis of their eigenvectors would be valid. As in the authors' program, the components are
+    scaled by different numbers near 1, so that the basis is unique on every machine.
 
     Args:
       window: side of the window, odd.
@@ -126,6 +126,7 @@ def decorrelation(window: int) -> np.ndarray:
     covariance = scale[:, None] * (transform @ pixels @ transform.T) * scale
     _, vectors = np.linalg.eigh(covariance)
     vectors = vectors[:, ::-1]  # the largest eigenvalue first, as in a singular value decomposition
-    # An eigenvector has no sign of its own: its first component that is not small is positive.
+    # The sign of an eigenvector is arbitrary: the first component that is not small is made
+    # positive.
     first = vectors[(np.abs(vectors) > 0.1).argmax(0), np.arange(8)]
     return vectors * np.sign(first)

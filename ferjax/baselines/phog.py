@@ -1,4 +1,4 @@
-"""Pyramid histogram of oriented gradients (PHOG): where edges run in which direction.
+"""Pyramid histogram of oriented gradients (PHOG): directions of the edges in cells of an image.
 
 References:
   Bosch, Zisserman and Munoz, "Representing Shape with a Spatial Pyramid Kernel", CIVR 2007: edges
@@ -19,9 +19,9 @@ def phog_features(
 
     Args:
       images: float [N, H, W], grey, any scale: features do not change with gain and offset.
-      bins: of orientation.
+      bins: number of bins of orientation.
       degrees: 360, or 180 where opposite directions count as one.
-      levels: of the pyramid after level 0, which is the whole image.
+      levels: number of levels of the pyramid after level 0, which is the whole image.
 
     Returns:
       float64 [N, bins · (1 + 4 + ... + 4^levels)], level by level, cells row by row; all 0 for an
@@ -31,17 +31,14 @@ def phog_features(
     down, right = sobel_gradients(images)
     weight = np.hypot(down, right) * canny_edges(images)
     position = np.mod(np.degrees(np.arctan2(down, right)), degrees) * bins / degrees
-    # The centre of bin i is i + 0.5: what lies between two centres is divided between the bins.
+    # The centre of bin i is i + 0.5: a pixel between two centres is divided between the two bins.
     lower = np.floor(position - 0.5)
     upper_share = position - 0.5 - lower
-    nearest = [
-        (np.mod(lower, bins).astype(np.intp), (1 - upper_share) * weight),
-        (np.mod(lower + 1, bins).astype(np.intp), upper_share * weight),
-    ]
-    (first, share), (second, rest) = nearest
+    lower_bin, lower_weight = np.mod(lower, bins).astype(np.intp), (1 - upper_share) * weight
+    upper_bin, upper_weight = np.mod(lower + 1, bins).astype(np.intp), upper_share * weight
     parts = [
-        grid_histograms(first, bins, 2**level, share)
-        + grid_histograms(second, bins, 2**level, rest)
+        grid_histograms(lower_bin, bins, 2**level, lower_weight)
+        + grid_histograms(upper_bin, bins, 2**level, upper_weight)
         for level in range(levels + 1)
     ]
     features = np.concatenate([part.reshape(len(images), -1) for part in parts], axis=1)

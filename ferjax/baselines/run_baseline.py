@@ -35,13 +35,13 @@ from ferjax.training.metrics import evaluation
 def run_baseline(config: BaselineConfig) -> dict[str, Any]:
     """Trains and judges a classical baseline; returns its report, with the `path` of report.md.
 
-    C and gamma are chosen by cross-validation on train; val and, where it is on disk, test are
-    judged. The folder holds what that of a network's run does, except checkpoints and curves. A
-    command that was killed is given again: features and cross-validation go on where they were.
+    C and gamma are selected by cross-validation on train; val and, if it is on disk, test are
+    judged. The folder holds the same files as that of a network's run, except checkpoints and
+    curves. If a command was killed, the same command resumes the features and the cross-validation.
 
     Raises:
       UserError: a missing package, data that do not fit (one class, images that are too small, too
-        many images for the kernel), or a workdir that holds something.
+        many images for the kernel), or a workdir that holds other files.
     """
     start = time.monotonic()
     import_svm()
@@ -55,25 +55,35 @@ def run_baseline(config: BaselineConfig) -> dict[str, Any]:
     parts = cut_parts(train, config.cross_validation, config.seed)
     with baseline_folder(config, bundle) as folder:
         features = {name: extract_features(split, config) for name, split in bundle.splits.items()}
-        own = features["train"]
-        values = squared_distances(own, own) if config.kernel == "rbf" else own
+        train_features = features["train"]
+        kernel_values = (
+            squared_distances(train_features, train_features)
+            if config.kernel == "rbf"
+            else train_features
+        )
         say("choosing C and gamma by cross-validation on train", config.progress)
-        best, rows = cross_validate(config, values, train, count, parts, folder)
-        held_out = held_out_decisions(best, values, train, count, parts, config.seed)
+        best, rows = cross_validate(config, kernel_values, train, count, parts, folder)
+        held_out = held_out_decisions(best, kernel_values, train, count, parts, config.seed)
         temperature = fit_temperature(held_out, train.labels)
-        decide = train_machine(kernel_inputs(values, best), train.labels, best, count, config.seed)
-        found = {}
+        decide = train_machine(
+            kernel_inputs(kernel_values, best), train.labels, best, count, config.seed
+        )
+        evaluations = {}
         for name, split in bundle.splits.items():
             if name == "train":
                 continue
-            other = features[name]
-            inputs = squared_distances(other, own) if config.kernel == "rbf" else other
+            split_features = features[name]
+            inputs = (
+                squared_distances(split_features, train_features)
+                if config.kernel == "rbf"
+                else split_features
+            )
             decisions = decide(kernel_inputs(inputs, best))
-            # A temperature leaves the highest value the highest: the machine's decision stands.
-            found[name] = evaluation(decisions / temperature, split.labels)
+            # Division by a temperature keeps the highest value the highest, so the decision stays.
+            evaluations[name] = evaluation(decisions / temperature, split.labels)
         seconds = time.monotonic() - start
         return write_baseline_report(
-            config, bundle, found, best, temperature, rows, parts.words, seconds, folder
+            config, bundle, evaluations, best, temperature, rows, parts.words, seconds, folder
         )
 
 
@@ -101,11 +111,11 @@ def _load(config: BaselineConfig) -> DatasetBundle:
 def _check(config: BaselineConfig, bundle: DatasetBundle) -> None:
     """Raises `UserError` if no machine can be trained on the data."""
     train = bundle.splits["train"]
-    shown = [bundle.classes[label] for label in np.unique(train.labels)]
-    if len(shown) < 2:
+    occurring = [bundle.classes[label] for label in np.unique(train.labels)]
+    if len(occurring) < 2:
         raise UserError(
             f"--dataset={config.dataset}: all {len(train):,} training images show"
-            f" {', '.join(shown) or 'nothing'}; a machine tells two or more classes apart."
+            f" {', '.join(occurring) or 'nothing'}; a machine tells two or more classes apart."
         )
     for split in bundle.splits.values():
         check_image_size(split, config)

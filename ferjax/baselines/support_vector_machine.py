@@ -12,8 +12,8 @@ from ferjax.errors import UserError
 
 _log = logging.getLogger(__name__)
 
-# Images of which the distances of all pairs fit into a usual memory: 0.8 GB, and as much again for
-# the kernel of a part.
+# The most images for an RBF kernel. The distances of all pairs then take 0.8 GB, and the kernel of
+# a part takes as much again.
 MOST_FOR_RBF = 10_000
 _ROWS = 1024
 
@@ -23,38 +23,38 @@ class Candidate:
     """Hyper-parameters of a machine.
 
     Attributes:
-      c: what an image on the wrong side costs.
-      gamma: of the kernel exp(-gamma · squared distance); None: the linear kernel.
+      c: cost of an image on the wrong side of the margin.
+      gamma: gamma of the kernel exp(-gamma · squared distance); None: the linear kernel.
     """
 
     c: float
     gamma: float | None
 
 
-# Inputs of some images as the machine takes them → decision values float64 [M, K].
+# Inputs of M images, from `kernel_inputs` → decision values float64 [M, K].
 Decide = Callable[[np.ndarray], np.ndarray]
 
 
 def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Returns the squared Euclidean distances, float64 [N, M], of rows [N, D] and [M, D]."""
     b = np.asarray(b, np.float64)
-    found = np.empty((len(a), len(b)))
-    of_b = (b**2).sum(1)
+    distances = np.empty((len(a), len(b)))
+    squares_of_b = (b**2).sum(1)
     for first in range(0, len(a), _ROWS):
         part = np.asarray(a[first : first + _ROWS], np.float64)
-        rows = found[first : first + _ROWS]
+        rows = distances[first : first + _ROWS]
         np.matmul(part, b.T, out=rows)
         rows *= -2
-        rows += (part**2).sum(1)[:, None] + of_b
-    return np.maximum(found, 0, out=found)
+        rows += (part**2).sum(1)[:, None] + squares_of_b
+    return np.maximum(distances, 0, out=distances)
 
 
 def kernel_inputs(values: np.ndarray, candidate: Candidate) -> np.ndarray:
-    """Returns what a machine is trained and asked with.
+    """Returns the inputs of a machine, for training and for decisions.
 
     Args:
-      values: squared distances to the training images, or for the linear kernel features.
-      candidate: the machine's.
+      values: squared distances to the training images; for the linear kernel the features.
+      candidate: the hyper-parameters of the machine.
     """
     return values if candidate.gamma is None else np.exp(-candidate.gamma * values)
 
@@ -62,21 +62,22 @@ def kernel_inputs(values: np.ndarray, candidate: Candidate) -> np.ndarray:
 def train_machine(
     inputs: np.ndarray, labels: np.ndarray, candidate: Candidate, classes: int, seed: int
 ) -> Decide:
-    """Trains a machine; returns the function that gives its decision values.
+    """Trains a machine; returns the function that computes its decision values.
 
-    With a kernel one machine for every pair of classes is trained, whose votes are combined
-    (libsvm); the linear one has a machine for each class against the others (liblinear).
+    With the RBF kernel a machine is trained for every pair of classes, and the votes are combined
+    (libsvm). With the linear kernel a machine is trained for each class against all others
+    (liblinear).
 
     Args:
       inputs: from `kernel_inputs`, of the training images.
       labels: int [N], in range(K); two classes or more occur.
       candidate: the hyper-parameters.
       classes: K.
-      seed: of the linear machine.
+      seed: random seed of the linear machine.
 
     Returns:
-      inputs of M images → float64 [M, K], the highest for the class that the machine decides for;
-      a class that no training image shows lies below all others.
+      inputs of M images → float64 [M, K]. The machine's decision has the highest value; a class
+      that no training image shows has a value below all others.
     """
     svm = import_svm()
     if candidate.gamma is None:
@@ -94,9 +95,9 @@ def train_machine(
         if values.ndim == 1:  # two classes have one value, which is positive for the second
             values = np.stack([-values, values], axis=1)
         low, high = values.min(1, keepdims=True), values.max(1, keepdims=True)
-        found = np.repeat(2 * low - high - 1, classes, axis=1)
-        found[:, machine.classes_] = values
-        return found
+        decisions = np.repeat(2 * low - high - 1, classes, axis=1)
+        decisions[:, machine.classes_] = values
+        return decisions
 
     return decide
 

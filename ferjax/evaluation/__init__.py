@@ -1,1 +1,1 @@
-"""Checkpoints to scores, figures and protocol: the reports of runs and of single splits."""
+"""Evaluates checkpoints: scores, figures and protocol, in reports of runs and of single splits."""

@@ -1,7 +1,8 @@
 """Calibration after temperature scaling, and conformal prediction sets, of an evaluation.
 
-Both are fitted on the split that selected the epoch and measured on another one. Where there is no
-other, each half of the images is measured with what was fitted on the other half.
+The temperature and the threshold of the sets are fitted on the split that selected the epoch, and
+measured on another split. If there is no other split, the images are divided into two halves, and
+each half is measured with the values that were fitted on the other half.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,14 +28,18 @@ from ferjax.report.prediction_sets import (
 from ferjax.training.metrics import Evaluation
 
 COVERAGE = 0.9
-_HALVES = "the other half of these images"
+_OTHER_HALF = "the other half of these images"
 
 
 def fit_calibration(result: Evaluation, split: str) -> dict[str, Any]:
-    """Returns what is fitted on an evaluation of the split that selected the epoch, for JSON.
+    """Returns the temperature and the conformal quantiles fitted on an evaluation, for JSON.
 
-    It is `temperature`; `prediction_sets`, the table of `conformal_quantiles` at that temperature;
-    and `fitted_on`, the split and its number of images in words.
+    The keys are `temperature`; `prediction_sets`, the table of `conformal_quantiles` at that
+    temperature; and `fitted_on`, the split and its number of images in words.
+
+    Args:
+      result: an evaluation of the split that selected the epoch.
+      split: name of that split.
     """
     logits = _logits(result)
     temperature = fit_temperature(logits, result.labels)
@@ -51,15 +56,16 @@ def calibrated_scores(
     """Returns the calibration with a temperature, and the coverage of prediction sets.
 
     Args:
-      result: an evaluation; without a fit of two images or more, else the result is None.
+      result: an evaluation. Without a fit, two images or more are needed.
       classes: K names.
       fit: from `fit_calibration`, of other images and the same classes. None: each half of the
-        images is measured with the other half's.
+        images is measured with the values fitted on the other half.
 
     Returns:
-      `fitted_on`, `temperature` (of all images, where halves have two), `negative_log_likelihood`,
-      `brier_score`, `expected_calibration_error`, `by_class`, from `calibration_by_class`, and
-      `sets`, from `measured_coverage`, or None where the images are too few for sets of 90 %.
+      `fitted_on`, `temperature` (without a fit that of all images, although each half has its own),
+      `negative_log_likelihood`, `brier_score`, `expected_calibration_error`, `by_class`, from
+      `calibration_by_class`, and `sets`, from `measured_coverage`, or None where the images are too
+      few for sets of 90 %. The result is None without a fit and with fewer than two images.
     """
     logits, labels = _logits(result), result.labels
     if fit is None and len(labels) < 2:
@@ -73,15 +79,15 @@ def calibrated_scores(
             coverage = measured_coverage(sets, labels, COVERAGE, classes)
         else:
             coverage = cross_fitted_coverage(probabilities, labels, COVERAGE, classes)
-    except UserError:  # so few images allow no such coverage
+    except UserError:  # there are too few images for this coverage
         coverage = None
-    judged = probabilities if fit else cross_fitted(logits, labels, fit_temperature, softmax)
-    found = calibration_scores(judged, labels)
+    calibrated = probabilities if fit else cross_fitted(logits, labels, fit_temperature, softmax)
+    measured = calibration_scores(calibrated, labels)
     return {
-        "fitted_on": fit["fitted_on"] if fit else _HALVES,
+        "fitted_on": fit["fitted_on"] if fit else _OTHER_HALF,
         "temperature": temperature,
-        **{name: value for name, value in found.items() if name != "reliability"},
-        "by_class": calibration_by_class(judged, labels, classes),
+        **{name: value for name, value in measured.items() if name != "reliability"},
+        "by_class": calibration_by_class(calibrated, labels, classes),
         "sets": coverage,
     }
 

@@ -1,4 +1,4 @@
-"""The networks that are judged, in words: names, title, protocol, and the folder of the report."""
+"""Describes the judged networks in words: names, title, protocol, and the report's folder."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ def names_of(judged: Sequence[JudgedRun]) -> str:
 
 
 def evaluations_folder(config: EvalConfig, judged: Sequence[JudgedRun]) -> Path:
-    """Returns the folder that holds the folders of evaluations of these networks."""
+    """Returns the parent folder of all evaluations of these networks."""
     if config.weights:
         return Path("evaluations") / Path(config.weights).stem
     if len(judged) > 1:
@@ -24,7 +24,7 @@ def evaluations_folder(config: EvalConfig, judged: Sequence[JudgedRun]) -> Path:
 
 
 def describe_networks(config: EvalConfig, judged: Sequence[JudgedRun]) -> dict[str, Any]:
-    """Returns which parameters are judged, for the protocol."""
+    """Returns the rows of the protocol that name the judged parameters."""
     first = judged[0]
     if config.weights:
         return {"weights": f"{config.weights}, sha256 {first.run.meta['sha256'][:12]}"}
@@ -41,9 +41,9 @@ def describe_networks(config: EvalConfig, judged: Sequence[JudgedRun]) -> dict[s
 
 
 def title_of(judged: Sequence[JudgedRun], data: EvaluatedData, split: str) -> str:
-    """Returns a title: the networks, what they learned from, and what they are judged on."""
+    """Returns a title: the networks, their training data, and the images they are judged on."""
     models = " + ".join(dict.fromkeys(each.own.model for each in judged))
     trained_on = " and ".join(dict.fromkeys(each.own.dataset for each in judged))
-    several = f"mean of {len(judged)} runs ({names_of(judged)}): " if len(judged) > 1 else ""
+    prefix = f"mean of {len(judged)} runs ({names_of(judged)}): " if len(judged) > 1 else ""
     place = f" ({data.place})" if data.place else ""
-    return f"{several}{models}, trained on {trained_on}, on {data.dataset}{place} {split}"
+    return f"{prefix}{models}, trained on {trained_on}, on {data.dataset}{place} {split}"

@@ -19,16 +19,17 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class EvaluatedData:
-    """The images to judge, and where they come from.
+    """The images to judge, and their origin.
 
     Attributes:
       dataset: name of the data set.
-      is_own: whether it lies where the run's data lay.
-      place: name of the folder or file that was given, if it is not the run's own, else empty.
+      is_own: whether it is the run's own data set, at the path of the run's data.
+      place: name of the folder or file that `--data_dir` names, for other data than the run's; else
+        empty.
       bundle: the data set.
       split: the images; its name is a split's or `all`.
-      source: where they come from, in words.
-      warnings: what is not as the run recorded it.
+      source: origin of the images, in words.
+      warnings: differences from the record of the run's images, or that there is no record.
     """
 
     dataset: str
@@ -41,95 +42,100 @@ class EvaluatedData:
 
 
 def load_evaluated_data(
-    config: EvalConfig, own: TrainConfig, image_size: int, record: SplitRecord | None
+    config: EvalConfig, run_config: TrainConfig, image_size: int, record: SplitRecord | None
 ) -> EvaluatedData:
-    """Returns the images that a config asks for.
+    """Returns the images that a config requests.
 
-    The run's own data set is cut as the run cut it; its default is test, or val where there is no
-    test. Of other data no val is cut; their default is `all`. A split that the run cut is found
-    again, by name and content, also where its images lie elsewhere now.
+    The run's own data set is divided into splits as in the run; its default split is test, or val
+    if there is no test. No val is held out from other data; their default is `all`. The images of
+    a split that the run cut itself are recognised by name and content, also at another path.
 
     Args:
-      config: of the evaluation.
-      own: the run's config.
+      config: the config of the evaluation.
+      run_config: the run's config.
       image_size: side to which images are resized if they differ in size.
-      record: the images that the run began with, or None where it recorded nothing.
+      record: the record of the run's splits, or None where it has none.
 
     Raises:
-      UserError: no such data or split, or images without labels.
+      UserError: the data or the split do not exist, or the images have no labels.
     """
-    name = config.dataset or own.dataset
-    is_own = name == own.dataset and (
-        # A weights file does not say where its data lay; a published data set is one everywhere.
+    name = config.dataset or run_config.dataset
+    is_own = name == run_config.dataset and (
+        # A weights file does not record the path of its data; published data are equal everywhere.
         name in DATASETS and name != "folder"
         if config.weights
-        else _same_place(name, config.data_dir, own.data_dir)
+        else _same_place(name, config.data_dir, run_config.data_dir)
     )
-    # How labels are made is kept wherever the images lie.
-    kept = ("num_classes", "labels", "angles") if name == own.dataset else ()
-    kept += ("val_fraction", "folds", "fold", "protocol", "on_bad_image") if is_own else ()
-    options = {"val_fraction": 0, **{option: getattr(own, option) for option in kept}}
+    # Options that decide the labels apply to this data set at any path.
+    inherited = ("num_classes", "labels", "angles") if name == run_config.dataset else ()
+    inherited += ("val_fraction", "folds", "fold", "protocol", "on_bad_image") if is_own else ()
+    options = {
+        "val_fraction": 0,
+        **{option: getattr(run_config, option) for option in inherited},
+    }
     if config.on_bad_image:
         options["on_bad_image"] = config.on_bad_image
-    data_dir = config.data_dir if config.weights or not is_own else own.data_dir
+    data_dir = config.data_dir if config.weights or not is_own else run_config.data_dir
     try:
         bundle = load_dataset(
-            name, data_dir, image_size=image_size, split_seed=own.split_seed, **options
+            name, data_dir, image_size=image_size, split_seed=run_config.split_seed, **options
         )
     except UserError:
-        place = data_path(name, data_dir)
-        if place is None or not (why := why_without_labels(place)):
+        path = data_path(name, data_dir)
+        if path is None or not (reason := why_without_labels(path)):
             raise
         run = config.workdir.partition(",")[0]
         network = f"--weights={config.weights}" if config.weights else f"--workdir={run}"
-        raise predict_instead(place, why, network) from None
+        raise predict_instead(path, reason, network) from None
     default = ALL if not is_own else "test" if "test" in bundle.splits else "val"
-    wanted = config.split or default
+    split_name = config.split or default
     warnings: list[str] = []
     if not config.weights:
-        bundle, warnings = split_to_judge(record, bundle, wanted, is_own=is_own)
-    if own.limit:
-        note = f"the run's own --limit={own.limit} is not applied here: every image is judged"
+        bundle, warnings = split_to_judge(record, bundle, split_name, is_own=is_own)
+    if run_config.limit:
+        note = (
+            f"the run's own --limit={run_config.limit} is not applied here: every image is judged"
+        )
         bundle = replace(bundle, notes=(*bundle.notes, note))
-    split, source = _named_split(name, bundle, wanted, is_own)
+    split, source = _named_split(name, bundle, split_name, is_own)
     place = "" if is_own or data_dir is None else _name_of(Path(data_dir))
     return EvaluatedData(name, is_own, place, bundle, split, source, warnings)
 
 
-def _same_place(name: str, given: str | None, own: str | None) -> bool:
-    """Returns whether `--data_dir` is where the run's images lay."""
-    if given is None or given == own:
+def _same_place(name: str, data_dir: str | None, run_data_dir: str | None) -> bool:
+    """Returns whether `--data_dir` is the path of the run's images."""
+    if data_dir is None or data_dir == run_data_dir:
         return True
     try:
-        place = data_path(name, own)
+        run_path = data_path(name, run_data_dir)
     except UserError:
-        return False  # the run's folder is gone
-    return place is not None and Path(given).resolve() == place.resolve()
+        return False  # the folder of the run's data is gone
+    return run_path is not None and Path(data_dir).resolve() == run_path.resolve()
 
 
 def _named_split(
-    dataset: str, bundle: DatasetBundle, wanted: str, is_own: bool
+    dataset: str, bundle: DatasetBundle, split_name: str, is_own: bool
 ) -> tuple[Split, str]:
-    """Returns a split of a bundle, or all of them as one, and its source in words."""
-    if wanted == ALL:
+    """Returns the split of that name, or all splits joined, and its source in words."""
+    if split_name == ALL:
         parts = [f"{name} {len(split):,}" for name, split in bundle.splits.items()]
         return join_splits(list(bundle.splits.values()), ALL), f"all images ({', '.join(parts)})"
-    if wanted in bundle.splits:
-        return bundle.splits[wanted], bundle.sources[wanted]
-    if wanted in ("train", "test"):
+    if split_name in bundle.splits:
+        return bundle.splits[split_name], bundle.sources[split_name]
+    if split_name in ("train", "test"):
         default = "val" if is_own else "all images"
         raise UserError(
-            f"--split={wanted}: {dataset} has no {wanted} split there, only"
+            f"--split={split_name}: {dataset} has no {split_name} split there, only"
             f" {', '.join(bundle.splits)}. Leave the flag out to judge {default}."
         )
-    if wanted == "val" and not is_own:
+    if split_name == "val" and not is_own:
         raise UserError(
             f"--split=val: {dataset} has no val there, only {', '.join(bundle.splits)}, and none is"
             " cut from data that are only judged. Leave the flag out to judge all images."
         )
-    raise unknown_name(f"--split of {dataset}", wanted, [*bundle.splits, ALL])
+    raise unknown_name(f"--split of {dataset}", split_name, [*bundle.splits, ALL])
 
 
 def _name_of(place: Path) -> str:
-    """Returns the name of a folder or file as part of a folder's name."""
+    """Returns the name of a folder or file in characters that suit a folder's name."""
     return re.sub(r"[^\w.-]+", "_", place.resolve().name)[:80]

@@ -1,4 +1,4 @@
-"""The folder of an evaluation: named by what was judged; no evaluation overwrites another."""
+"""The folder of an evaluation, named after the judged data; no evaluation overwrites another."""
 
 import contextlib
 import hashlib
@@ -15,16 +15,16 @@ from ferjax.data.storage.locks_and_writes import folder_lock
 from ferjax.errors import DiskError, UserError
 from ferjax.runtime.atomic_files import whole_entries, write_atomically
 
-# Written first: a folder tells whose it is also where an evaluation was stopped.
+# This file is written first, so that it identifies the folder of a stopped evaluation too.
 _INPUTS = ".inputs"
 
 
 def inputs_digest(facts: Sequence[Any], split: Split | None = None) -> str:
-    """Returns the sha256 of what an evaluation is computed from.
+    """Returns the sha256 of all inputs of an evaluation.
 
     Args:
       facts: JSON values: the run, its checkpoint, the test-time augmentation.
-      split: the images: their names, labels and pixels count, not where they lie.
+      split: the images. The digest covers their names, labels and pixels, not their path.
     """
     digest = hashlib.sha256(json.dumps(facts).encode())
     if split is not None:
@@ -37,22 +37,23 @@ def inputs_digest(facts: Sequence[Any], split: Split | None = None) -> str:
 def evaluation_folder(out: Path | None, parent: Path, name: str, inputs: str) -> Iterator[Path]:
     """Yields the folder to write an evaluation to.
 
-    It is new, or that of an earlier evaluation of the same inputs.
+    The folder is new, or it holds an earlier evaluation of the same inputs.
 
     Args:
       out: the folder that the user asks for, or None.
-      parent: where the folder goes otherwise.
-      name: of that folder; `-2`, `-3` and so on are added while it holds another evaluation.
+      parent: the folder in which it is created if `out` is None.
+      name: name of the new folder; `-2`, `-3` and so on are added while the folder of that name
+        holds another evaluation.
       inputs: from `inputs_digest`; a hidden file of the folder holds it.
 
     Raises:
-      UserError: `out` holds something else, or the folder cannot be written.
+      UserError: `out` holds something different, or the folder cannot be written.
     """
     if out:
         claim_out(out, inputs)
         yield out
         return
-    # Of several processes that judge folders of one name each gets a folder of its own.
+    # The lock gives each of several processes with the same folder name a folder of its own.
     with _as_disk_error(parent / name), folder_lock(parent / name):
         names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
         folder = next(
@@ -75,35 +76,35 @@ def _as_disk_error(folder: Path) -> Iterator[None]:
 
 
 def check_out(out: Path, inputs: str) -> None:
-    """Raises `UserError` unless `--out` is new, empty, or of the same evaluation."""
+    """Raises `UserError` unless `--out` is new, is empty, or holds the same evaluation."""
     if out.exists() and not out.is_dir():
         raise UserError(f"--out={out} is a file. Name a new folder; nothing was written.")
     if _inputs_of(out) not in (None, inputs):
-        found = next(entry.name for entry in whole_entries(out) if entry.name != _INPUTS)
+        entry_name = next(entry.name for entry in whole_entries(out) if entry.name != _INPUTS)
         raise UserError(
-            f"--out={out} holds {found} and is no earlier result of this evaluation. Name a new"
-            " folder; nothing was written."
+            f"--out={out} holds {entry_name} and is no earlier result of this evaluation. Name a"
+            " new folder; nothing was written."
         )
 
 
 def claim_out(out: Path, inputs: str) -> None:
-    """Makes `--out` the folder of an evaluation; raises as `check_out`."""
+    """Marks `--out` as the folder of this evaluation; raises as `check_out`."""
     check_out(out, inputs)
     write_atomically(out / _INPUTS, inputs.encode())
 
 
 def check_writable(folder: Path, advice: str) -> None:
-    """Raises `UserError`, which gives the advice, if a folder cannot be made or written."""
-    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    """Raises `UserError`, which ends with the advice, if a folder cannot be created or written."""
+    existing = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     try:
-        with tempfile.TemporaryFile(dir=nearest):
+        with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}). {advice}") from None
 
 
 def _inputs_of(folder: Path) -> str | None:
-    """Returns the inputs of a folder's evaluation, "" of another content, None of nothing."""
+    """Returns the inputs digest in a folder, "" if it holds other files, None if it is empty."""
     content = [entry.name for entry in whole_entries(folder)]
     if set(content) <= {_INPUTS}:
         return None

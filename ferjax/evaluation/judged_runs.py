@@ -1,4 +1,4 @@
-"""The networks that an evaluation judges: one, or several runs whose probabilities are averaged."""
+"""The judged networks: one, or several runs whose probabilities are averaged."""
 
 import os
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ class JudgedRun:
       source: the run directory or weights, for messages and reports.
       run: the network.
       own: the config that it was trained with.
-      record: the images that it learned from, or None where they were not recorded.
+      record: the record of its splits, or None where it has none.
     """
 
     source: str
@@ -61,14 +61,14 @@ def load_judged_runs(config: EvalConfig) -> list[JudgedRun]:
     """Returns the networks that the flags name, one or more, all with the same classes.
 
     Raises:
-      UserError: no such run or checkpoint; of several runs one that is not finished, or one with
-        other classes.
+      UserError: no such run or checkpoint; or one of several runs is not finished, or has other
+        classes than the first.
     """
     if config.weights:
         network = load_network(config.weights, config.checkpoint)
         return [JudgedRun(config.weights, network, network_config(config.weights), None)]
     folders = [Path(folder) for folder in run_folders(config.workdir)]
-    owns = [read_config(folder) for folder in folders]
+    run_configs = [read_config(folder) for folder in folders]
     for folder in folders:
         check_is_run(folder)
         if len(folders) > 1 and not (folder / "report.json").is_file():
@@ -78,9 +78,12 @@ def load_judged_runs(config: EvalConfig) -> list[JudgedRun]:
             )
     judged = [
         JudgedRun(
-            str(folder), load_network(folder, config.checkpoint), own, read_split_record(folder)
+            str(folder),
+            load_network(folder, config.checkpoint),
+            run_config,
+            read_split_record(folder),
         )
-        for folder, own in zip(folders, owns, strict=True)
+        for folder, run_config in zip(folders, run_configs, strict=True)
     ]
     first = judged[0]
     for other in judged[1:]:
@@ -94,11 +97,11 @@ def load_judged_runs(config: EvalConfig) -> list[JudgedRun]:
 
 
 def load_shared_data(config: EvalConfig, judged: Sequence[JudgedRun]) -> list[EvaluatedData]:
-    """Returns the images as each of the networks reads them: the same ones, in the same order.
+    """Returns the data as each network reads them; images and their order are the same for all.
 
     Raises:
-      UserError: as `load_evaluated_data`, or runs of different data where the flags name none, or
-        whose splits hold different images.
+      UserError: as `load_evaluated_data`; or the runs were trained on different data sets and the
+        flags name none; or their splits hold different images.
     """
     first = judged[0]
     if not config.dataset:
@@ -111,28 +114,30 @@ def load_shared_data(config: EvalConfig, judged: Sequence[JudgedRun]) -> list[Ev
     data = [
         load_evaluated_data(config, each.own, each.run.spec.size, each.record) for each in judged
     ]
-    for each, other in zip(judged[1:], data[1:], strict=True):
-        if difference := _difference(data[0], other):
+    for other, other_data in zip(judged[1:], data[1:], strict=True):
+        if difference := _difference(data[0], other_data):
             raise UserError(
-                f"--workdir: {first.source} and {each.source} judge different images:"
+                f"--workdir: {first.source} and {other.source} judge different images:"
                 f" {difference}. Name a split that both have in common, such as --split=test, or"
                 " other data, as --dataset and --data_dir."
             )
     return data
 
 
-def _difference(one: EvaluatedData, other: EvaluatedData) -> str:
-    """Returns in which way the images of two splits differ, or nothing."""
-    if one.bundle.classes != other.bundle.classes:
-        return f"of the classes {', '.join(one.bundle.classes)}; {', '.join(other.bundle.classes)}"
-    if len(one.split) != len(other.split):
-        return f"{len(one.split):,} and {len(other.split):,} of {one.split.name}"
-    if list(one.split.ids) != list(other.split.ids):
-        pairs = zip(one.split.ids, other.split.ids, strict=True)
-        first = next(f"{a} and {b}" for a, b in pairs if a != b)
-        return f"those of {one.split.name} are others, {first} first"
-    if (one.split.labels != other.split.labels).any():
-        return f"some of {one.split.name} have other labels"
+def _difference(first: EvaluatedData, second: EvaluatedData) -> str:
+    """Returns how the images of two splits differ, in words, or an empty text."""
+    if first.bundle.classes != second.bundle.classes:
+        return (
+            f"of the classes {', '.join(first.bundle.classes)}; {', '.join(second.bundle.classes)}"
+        )
+    if len(first.split) != len(second.split):
+        return f"{len(first.split):,} and {len(second.split):,} of {first.split.name}"
+    if list(first.split.ids) != list(second.split.ids):
+        pairs = zip(first.split.ids, second.split.ids, strict=True)
+        first_pair = next(f"{a} and {b}" for a, b in pairs if a != b)
+        return f"those of {first.split.name} are others, {first_pair} first"
+    if (first.split.labels != second.split.labels).any():
+        return f"some of {first.split.name} have other labels"
     return ""
 
 
@@ -141,50 +146,50 @@ def mean_logits(
 ) -> tuple[np.ndarray, list[Any]]:
     """Returns logits float [N, K] of a split, and the devices that computed them.
 
-    Of several networks they are the logarithms of the mean probabilities, in the order of the first
-    network's classes.
+    For several networks they are the logarithms of the mean probabilities; the columns are in the
+    order of the first network's classes.
 
     Args:
       judged: the networks.
       splits: the images, as each network reads them.
-      config: of the evaluation.
+      config: the config of the evaluation.
 
     Raises:
       UserError: probabilities that are not finite.
     """
     classes = judged[0].run.classes
-    means, devices = [], []
-    for each, split in zip(judged, splits, strict=True):
+    probabilities, devices = [], []
+    for network, split in zip(judged, splits, strict=True):
         logits_of, devices = run_evaluator(
-            each.run, each.own.batch_size, config.progress, config.tta
+            network.run, network.own.batch_size, config.progress, config.tta
         )
-        logits = logits_of(each.run.variables, split)
+        logits = logits_of(network.run.variables, split)
         if len(judged) == 1:
             return logits, devices
-        check_probabilities(logits, each.source)
-        powers = np.exp(logits.astype(np.float64) - logits.max(-1, keepdims=True))
-        order = [each.run.classes.index(name) for name in classes]
-        means.append((powers / powers.sum(-1, keepdims=True))[:, order])
-    return np.log(np.maximum(np.mean(means, axis=0), np.finfo(np.float64).tiny)), devices
+        check_probabilities(logits, network.source)
+        exponentials = np.exp(logits.astype(np.float64) - logits.max(-1, keepdims=True))
+        order = [network.run.classes.index(name) for name in classes]
+        probabilities.append((exponentials / exponentials.sum(-1, keepdims=True))[:, order])
+    return np.log(np.maximum(np.mean(probabilities, axis=0), np.finfo(np.float64).tiny)), devices
 
 
 def fit_of_run(
     config: EvalConfig, judged: Sequence[JudgedRun], data: EvaluatedData, classes: Sequence[str]
 ) -> dict[str, Any] | None:
-    """Returns temperature and sets that the run's own report fitted on val, where they apply.
+    """Returns the temperature and the sets that the run's report fitted on val, or None.
 
-    They do to the selected parameters of one run over all of its classes, without test-time
-    augmentation, and not to val itself.
+    They apply only to the selected parameters of a single run, over all of its classes, without
+    test-time augmentation, and not to val itself.
     """
     (first, *others) = judged
-    plain = (config.checkpoint, config.tta) == ("selected", "none")
-    if others or config.weights or not plain or tuple(classes) != first.run.classes:
+    same_settings = (config.checkpoint, config.tta) == ("selected", "none")
+    if others or config.weights or not same_settings or tuple(classes) != first.run.classes:
         return None
     if data.dataset == first.own.dataset and data.split.name in ("val", "all"):
         return None
     try:
         report = read_json_object(Path(first.source) / "report.json", "")
         fit = report["fitted_on_val"]
-    except (UserError, KeyError):  # not finished, or of an earlier version
+    except (UserError, KeyError):  # the run is not finished, or of an earlier version
         return None
     return fit if fit["step"] == first.run.step else None

@@ -17,14 +17,14 @@ from ferjax.training.wall_time import with_step_time
 
 
 def describe_network(model: nn.Module, spec: InputSpec) -> dict[str, Any]:
-    """Returns the network's parameters by module and its operations an image.
+    """Returns the network's parameter counts, by module and in all, and its FLOPs per image.
 
-    `modules` {top-level module: parameters}, `parameters`, and where XLA tells `forward_flops`, of
-    one image in evaluation, a multiply-add as two.
+    The keys are `modules` {top-level module: number of parameters}, `parameters` and, if XLA
+    reports it, `forward_flops` of one image in evaluation. A multiply-add counts as two.
 
     Args:
-      model: of a run.
-      spec: how images become its input.
+      model: the network of a run.
+      spec: how images become the network's input.
     """
     variables = jax.eval_shape(lambda: init_variables(model, spec, seed=0))
     modules = {
@@ -33,7 +33,7 @@ def describe_network(model: nn.Module, spec: InputSpec) -> dict[str, Any]:
     }
     image = jax.ShapeDtypeStruct((1, spec.size, spec.size, spec.channels), jnp.float32)
     inputs = (image, image) if spec.guide else image
-    # In plain form, because XLA counts the body of a loop over tiles only once.
+    # The plain form is needed because XLA counts the body of a loop over tiles only once.
     forward = with_plain_implementations(
         lambda variables, inputs: model.apply(variables, inputs, train=False)
     )
@@ -46,29 +46,29 @@ def describe_network(model: nn.Module, spec: InputSpec) -> dict[str, Any]:
 def describe_costs(
     meta: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], batch_size: int, devices: int
 ) -> dict[str, Any]:
-    """Returns wall-time breakdown, speed and memory of a run.
+    """Returns the wall-time breakdown, speed and memory of a run.
 
-    `seconds` {kind: s}, and where they are known: `images_per_second` and `flop_utilisation`, the
-    medians of its epochs, `step_flops`, `ceiling` FLOP/s, `activation_bytes` an image,
-    `peak_bytes` {`host`, `device`}.
+    The keys are `seconds` {kind: seconds} and, where they were measured: `images_per_second` and
+    `flop_utilisation` (medians over the epochs), `step_flops`, `ceiling` (FLOP/s),
+    `activation_bytes` (per image) and `peak_bytes` {`host`, `device`}.
 
     Args:
-      meta: of the last checkpoint.
-      lines: of metrics.jsonl.
-      batch_size: of the run.
-      devices: how many.
+      meta: the meta of the last checkpoint.
+      lines: the lines of metrics.jsonl.
+      batch_size: batch size of the run.
+      devices: number of devices.
     """
     program = meta["program"]
-    trained = [line for line in lines if line["split"] == "train"]
+    train_lines = [line for line in lines if line["split"] == "train"]
     facts: dict[str, Any] = {"seconds": with_step_time(meta["spent"], meta["seconds"])}
     for name in ("images_per_second", "flop_utilisation"):
-        if values := [line[name] for line in trained if name in line]:
+        if values := [line[name] for line in train_lines if name in line]:
             facts[name] = float(np.median(values))
     for name in ("step_flops", "ceiling"):
         if name in program:
             facts[name] = program[name]
     if "activation_bytes" in program:
         facts["activation_bytes"] = program["activation_bytes"] * devices / batch_size
-    if trained and "peak_bytes" in trained[-1]:
-        facts["peak_bytes"] = trained[-1]["peak_bytes"]
+    if train_lines and "peak_bytes" in train_lines[-1]:
+        facts["peak_bytes"] = train_lines[-1]["peak_bytes"]
     return facts

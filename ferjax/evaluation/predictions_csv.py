@@ -1,4 +1,4 @@
-"""predictions_<split>.csv: what was predicted for each image, for tests of significance."""
+"""Writes predictions_<split>.csv: the prediction for each image, for significance tests."""
 
 import csv
 import io
@@ -21,27 +21,27 @@ def write_predictions_csv(
 
     The columns are `file` (the image's id: a path, or `file.csv:row`), `label`, `predicted`, and a
     probability for each class. Fields are quoted where csv needs it; bytes of a file name that are
-    not UTF-8 are written as `\xff`, and an apostrophe stands before a name that spreadsheets would
-    compute.
+    not UTF-8 are written as `\xff`, and an apostrophe stands before a name that a spreadsheet would
+    compute as a formula.
 
     Args:
-      result: of these images.
+      result: the evaluation of these images.
       split: the images.
-      classes: names of the labels.
-      directory: where the file goes.
+      classes: K names.
+      directory: the folder of the file.
 
     Raises:
       UserError: the file cannot be written.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    shown = [without_formula(name) for name in classes]
-    writer.writerow(["file", "label", "predicted", *shown])
+    class_cells = [without_formula(name) for name in classes]
+    writer.writerow(["file", "label", "predicted", *class_cells])
     rows = zip(split.ids, result.labels, result.predicted, result.probabilities, strict=True)
     for name, label, predicted, row in rows:
         numbers = (f"{probability:.6f}" for probability in row)
         writer.writerow(
-            [without_formula(printable(name)), shown[label], shown[predicted], *numbers]
+            [without_formula(printable(name)), class_cells[label], class_cells[predicted], *numbers]
         )
     file = f"predictions_{split.name}.csv"
     write_atomically(directory / file, text.getvalue().encode())

@@ -19,20 +19,20 @@ from ferjax.runtime.variable_tree import flatten, split_tree
 from ferjax.specs import InputSpec
 from ferjax.training.losses import CLASS_WEIGHTS
 
-# A network this much better on val than on test points at a leak or a broken split.
-_ABSURD_GAP = 0.15
+# A larger difference between val and test accuracy points at a leak or a broken split.
+_SUSPICIOUS_GAP = 0.15
 
 
 def describe_protocol(
     config: TrainConfig, bundle: DatasetBundle, spec: InputSpec, origin: str | list[str]
 ) -> dict[str, str | list[str]]:
-    """Returns the protocol block of a report (DESIGN principle 4), name by name.
+    """Returns the protocol block of a report as name → text, or list of texts.
 
     Args:
-      config: the run's.
+      config: the run's config.
       bundle: splits and classes.
-      spec: how images become input.
-      origin: where the initial weights come from.
+      spec: how images become the network's input.
+      origin: origin of the initial weights.
     """
     recipe = RECIPES.get(config.recipe or "")
     splits = [
@@ -67,12 +67,12 @@ def describe_protocol(
 def describe_phases(
     config: TrainConfig, shapes: Mapping[str, Any], frozen: Sequence[str | None]
 ) -> list[str]:
-    """Returns a line for each phase: how long, how fast, and what of the network it trains.
+    """Returns a line for each phase: epochs, optimizer, learning rate, trained parameters.
 
     Args:
-      config: the run's.
+      config: the run's config.
       shapes: tree of the network's parameters.
-      frozen: for each phase, the pattern of what it does not train.
+      frozen: for each phase, the pattern of the parameters that it does not train.
     """
 
     def count(tree: Mapping[str, Any]) -> int:
@@ -101,20 +101,23 @@ def _selection(config: TrainConfig) -> str:
 
 
 def effective_classes(config: TrainConfig, bundle: DatasetBundle) -> str:
-    """Returns each class's share of the training images, and of what the loss sees of them."""
+    """Returns each class's share of the training images and its effective share in the loss."""
     labels = bundle.splits["train"].labels
     counts = np.bincount(labels, minlength=len(bundle.classes))
     weights = CLASS_WEIGHTS[config.class_weights](counts)
-    seen = (counts > 0).astype(float) if config.balance else counts.astype(float)
-    seen = seen if weights is None else seen * weights
-    shares = zip(bundle.classes, counts / counts.sum(), seen / seen.sum(), strict=True)
-    parts = [f"{name} {100 * own:.1f} → {100 * felt:.1f} %" for name, own, felt in shares]
-    ways = ["balanced sampling"] * config.balance
-    ways += [f"{config.class_weights} weights"] * (weights is not None)
-    ways += [config.loss] * (config.loss != "cross_entropy")
-    if not ways:
+    effective = (counts > 0).astype(float) if config.balance else counts.astype(float)
+    effective = effective if weights is None else effective * weights
+    shares = zip(bundle.classes, counts / counts.sum(), effective / effective.sum(), strict=True)
+    parts = [
+        f"{name} {100 * share:.1f} → {100 * effective_share:.1f} %"
+        for name, share, effective_share in shares
+    ]
+    methods = ["balanced sampling"] * config.balance
+    methods += [f"{config.class_weights} weights"] * (weights is not None)
+    methods += [config.loss] * (config.loss != "cross_entropy")
+    if not methods:
         return "as they are"
-    return f"{', '.join(ways)}: {', '.join(parts)}"
+    return f"{', '.join(methods)}: {', '.join(parts)}"
 
 
 def _test_views(tta: str) -> str:
@@ -138,7 +141,7 @@ def _numbers(values: tuple[float, ...]) -> str:
 def overlaps(bundle: DatasetBundle) -> list[str]:
     """Returns, for each pair of splits, how many images of the later occur in the earlier.
 
-    Where people are known, also how many are in both.
+    Where the data name the people, a line also states how many people are in both.
     """
     lines = []
     for early, late in itertools.combinations(bundle.splits.values(), 2):
@@ -151,7 +154,7 @@ def overlaps(bundle: DatasetBundle) -> list[str]:
 
 
 def people_warnings(bundle: DatasetBundle) -> list[str]:
-    """Returns a warning for each split that is judged and has people of train in it."""
+    """Returns a warning for each other split that shares people with train."""
     train = bundle.splits["train"]
     return [
         f"{shared:,} people are in train and in {name}: the network may know the person, not the"
@@ -164,42 +167,42 @@ def people_warnings(bundle: DatasetBundle) -> list[str]:
 def warnings_of(
     config: TrainConfig, results: Mapping[str, Mapping[str, Any]], bundle: DatasetBundle
 ) -> list[str]:
-    """Returns what a reader must know before believing the numbers."""
-    found = [*people_warnings(bundle), *absent_class_warnings(bundle.splits, bundle.classes)]
+    """Returns the warnings that limit what the numbers show."""
+    warnings = [*people_warnings(bundle), *absent_class_warnings(bundle.splits, bundle.classes)]
     if config.smoke or config.limit:
-        found.append("smoke or limited run: the numbers say nothing about the network")
+        warnings.append("smoke or limited run: the numbers say nothing about the network")
     if "test" not in results:
-        found.append("no test split: the selected epoch's val accuracy is optimistic")
+        warnings.append("no test split: the selected epoch's val accuracy is optimistic")
     else:
         val, test = (results[name]["selected"]["accuracy"] for name in ("val", "test"))
-        if abs(val - test) > _ABSURD_GAP:
-            found.append(
+        if abs(val - test) > _SUSPICIOUS_GAP:
+            warnings.append(
                 f"val accuracy {100 * val:.1f} % and test accuracy {100 * test:.1f} % are further"
                 " apart than chance explains: look for a leak, or for splits of different origin"
             )
     for name, kinds in results.items():
         recalls = [row["recall"] for row in kinds["selected"]["per_class"] if row["support"]]
         if len(recalls) > 1 and max(recalls) == 1 and sum(recalls) == 1:
-            found.append(f"on {name} the network predicts one class for every image")
+            warnings.append(f"on {name} the network predicts one class for every image")
     confusions = {name: kinds["selected"]["confusion"] for name, kinds in results.items()}
-    return [*found, *renumbering_warnings(confusions, bundle.classes)]
+    return [*warnings, *renumbering_warnings(confusions, bundle.classes)]
 
 
 def summarise(results: Mapping[str, Mapping[str, Any]]) -> str:
     """Returns the headline in one line: accuracy and macro-F1 of every split, test first."""
     parts = []
     for name, kinds in reversed(list(results.items())):
-        which = "selected" if "selected" in kinds else next(iter(kinds))
-        shown = kinds[which]
+        checkpoint = "selected" if "selected" in kinds else next(iter(kinds))
+        headline = kinds[checkpoint]
         text = (
-            f"{name} accuracy {100 * shown['accuracy']:.2f} %, macro-F1"
-            f" {100 * shown['macro']['f1']:.2f} % ({which} epoch {shown['epoch']}"
+            f"{name} accuracy {100 * headline['accuracy']:.2f} %, macro-F1"
+            f" {100 * headline['macro']['f1']:.2f} % ({checkpoint} epoch {headline['epoch']}"
         )
-        last = kinds.get("last", shown)
-        if last["epoch"] != shown["epoch"]:
+        last = kinds.get("last", headline)
+        if last["epoch"] != headline["epoch"]:
             text += f"; last epoch {last['epoch']}: {100 * last['accuracy']:.2f} %"
-        for kind, found in kinds.items():
-            if kind.startswith(f"{which}+"):
-                text += f"; {kind.partition('+')[2]}: {100 * found['accuracy']:.2f} %"
+        for kind, tta_scores in kinds.items():
+            if kind.startswith(f"{checkpoint}+"):
+                text += f"; {kind.partition('+')[2]}: {100 * tta_scores['accuracy']:.2f} %"
         parts.append(text + ")")
     return "; ".join(parts)

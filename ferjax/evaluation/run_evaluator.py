@@ -14,11 +14,11 @@ from ferjax.runtime.sharding import data_mesh, devices_for
 def run_evaluator(
     run: LoadedRun, batch_size: int, progress: bool, tta: str = "none"
 ) -> tuple[Callable[[Any, Split], np.ndarray], list[Any]]:
-    """Returns (variables, split) → logits float [N, K], compiled once, and the devices it uses.
+    """Returns the compiled function (variables, split) → logits float [N, K], and its devices.
 
     Args:
       run: the network.
-      batch_size: that it was trained with; it is raised to the next multiple of the devices.
+      batch_size: batch size of training, rounded up to a multiple of the number of devices.
       progress: whether to show a bar on a terminal.
       tta: test-time augmentation.
     """

@@ -47,10 +47,10 @@ def report_run(
     """Evaluates a run's last and selected parameters on val and test and writes its report.
 
     Args:
-      task: of the run, on the images that it was trained on.
+      task: the run's task, with the images that it was trained on.
       run_dir: its directory.
-      warnings: what a reader must know, besides the warnings that follow from the results.
-      out: the folder that the report goes to; None: the run's directory.
+      warnings: further warnings, in addition to those that follow from the results.
+      out: the folder of the report; None: the run's directory.
 
     Returns the report, with the `path` of its report.md.
 
@@ -65,15 +65,15 @@ def report_run(
         runs = {**raw, **runs}
     inputs = inputs_digest([str(run_dir.resolve()), *(run.step for run in runs.values())])
     on_first(lambda: _check_folder(out or run_dir, out, inputs))
-    found = _evaluate(task, runs)
-    for kinds in found.values():
+    evaluations = _evaluate(task, runs)
+    for kinds in evaluations.values():
         for result in kinds.values():
             check_probabilities(result.probabilities, run_dir)
 
     def write() -> dict[str, Any]:
         if out:
             claim_out(out, inputs)
-        return _write_run_report(task, run_dir, out or run_dir, runs, found, warnings)
+        return _write_run_report(task, run_dir, out or run_dir, runs, evaluations, warnings)
 
     return on_first(write)
 
@@ -89,17 +89,18 @@ def _write_run_report(
     run_dir: Path,
     folder: Path,
     runs: Mapping[str, LoadedRun],
-    found: Mapping[str, Mapping[str, Evaluation]],
+    evaluations: Mapping[str, Mapping[str, Evaluation]],
     warnings: Sequence[str],
 ) -> dict[str, Any]:
     config, classes = task.config, task.bundle.classes
     epochs = {kind: run.epoch for kind, run in runs.items()}
-    votes = {name: task.bundle.splits[name].votes for name in found}
+    votes = {name: task.bundle.splits[name].votes for name in evaluations}
     fits = {
-        kind: fit_calibration(result, "val") for kind, result in _selected(found["val"]).items()
+        kind: fit_calibration(result, "val")
+        for kind, result in _selected(evaluations["val"]).items()
     }
-    on_test = {("test", kind): fit for kind, fit in fits.items()}
-    results = judged_results(found, classes, epochs, votes, on_test)
+    test_fits = {("test", kind): fit for kind, fit in fits.items()}
+    results = judged_results(evaluations, classes, epochs, votes, test_fits)
     title = f"{config.model} on {config.dataset}"
     lines, epoch, meta = read_lines(run_dir), runs["selected"].epoch, runs["last"].meta
     draw_curves(lines, folder / "curves.png", epoch, title, meta["starts"])
@@ -109,22 +110,24 @@ def _write_run_report(
         {"file": "curves.png", "caption": "Loss and accuracy over the epochs"},
         {"file": "per_class.png", "caption": "Accuracy of each emotion on val over the epochs"},
     ]
-    for name, kinds in found.items():
+    for name, kinds in evaluations.items():
         figures += split_figures(kinds["selected"], classes, folder, name, title)
-    shown = "test" if "test" in found else "val"
-    split = task.bundle.splits[shown]
-    figures.append(mistakes_figure(found[shown]["selected"], split, classes, folder, title))
+    mistakes_split = "test" if "test" in evaluations else "val"
+    split = task.bundle.splits[mistakes_split]
+    figures.append(
+        mistakes_figure(evaluations[mistakes_split]["selected"], split, classes, folder, title)
+    )
     figures.append(
         {"file": "batch.png", "caption": "The first training batch as the network sees it"}
     )
     predictions = [
         write_predictions_csv(kinds["selected"], task.bundle.splits[name], classes, folder)
-        for name, kinds in found.items()
+        for name, kinds in evaluations.items()
     ]
     origin = list(task.initial_weights.origin) if task.initial_weights else "random initialisation"
     report = {
         "title": title,
-        # When training ended; checkpoints of earlier versions do not say it.
+        # The time when training ended; checkpoints of earlier versions lack it.
         **({"finished": meta["saved"]} if "saved" in meta else {}),
         "summary": stamped_summary(summarise(results), config.protocol),
         "protocol": {
@@ -134,7 +137,7 @@ def _write_run_report(
             "predictions": f"{', '.join(predictions)}: {COLUMNS}",
         },
         "judged": [
-            f"{name}: {describe_counts(task.bundle.splits[name], classes)}" for name in found
+            f"{name}: {describe_counts(task.bundle.splits[name], classes)}" for name in evaluations
         ],
         "results": results,
         "fitted_on_val": {**fits["selected"], "step": runs["selected"].step},
@@ -154,37 +157,37 @@ def _write_run_report(
 
 
 def _evaluate(task: Task, runs: Mapping[str, LoadedRun]) -> dict[str, dict[str, Evaluation]]:
-    """Returns split → checkpoint → evaluation; the last epoch is often the selected one too.
+    """Returns split → checkpoint → evaluation.
 
-    With test-time augmentation also `<checkpoint>+<tta>`, after the plain ones.
+    With test-time augmentation there are also entries `<checkpoint>+<tta>`, after the plain ones.
     """
     config = task.config
-    # Each checkpoint is evaluated once, also where the last epoch is the selected one.
+    # Each checkpoint is evaluated once, even if the last epoch is also the selected one.
     distinct = {(run.step, which.startswith("raw")): run for which, run in runs.items()}
-    ways = {"": task.logits_of}
+    evaluators = {"": task.logits_of}
     if config.tta != "none":
-        size, shown = config.batch_size, config.progress
-        ways[f"+{config.tta}"] = evaluator(
-            task.model, task.spec, task.mesh, size, shown, config.tta
+        size, progress = config.batch_size, config.progress
+        evaluators[f"+{config.tta}"] = evaluator(
+            task.model, task.spec, task.mesh, size, progress, config.tta
         )
-    found: dict[str, dict[str, Evaluation]] = {}
+    by_split: dict[str, dict[str, Evaluation]] = {}
     for name in ("val", "test"):
         if split := task.bundle.splits.get(name):
-            found[name] = {}
-            for suffix, logits_of in ways.items():
+            by_split[name] = {}
+            for suffix, logits_of in evaluators.items():
                 evaluations = {
                     key: evaluate_split(logits_of, run.variables, split)
                     for key, run in distinct.items()
                 }
-                found[name] |= {
+                by_split[name] |= {
                     which + suffix: evaluations[run.step, which.startswith("raw")]
                     for which, run in runs.items()
                 }
-    return found
+    return by_split
 
 
 def _selected(kinds: Mapping[str, Evaluation]) -> dict[str, Evaluation]:
-    """Returns the evaluations of the selected parameters, with test-time augmentation too."""
+    """Returns the evaluations of the selected parameters, without and with augmentation."""
     return {kind: each for kind, each in kinds.items() if kind.partition("+")[0] == "selected"}
 
 
@@ -194,7 +197,7 @@ def _draw_first_batch(task: Task, path: Path, title: str) -> None:
     batch = train_batches(config, train)[0]
     key = stream_key(config.seed, "augment", 0)
     augmentation = find_augmentation(config.augment)
-    # As one program: each of its many operations would be compiled by itself.
+    # Without jit each of the many operations would be compiled separately.
     augmented = jax.jit(augment_and_mix, static_argnums=(1, 2))
     inputs, mix = augmented(batch["image"], task.spec, augmentation, key, batch["index"])
     images = np.asarray(denormalize(inputs, task.spec))

@@ -26,7 +26,7 @@ _MISTAKES = 24
 
 
 def judged_results(
-    found: Mapping[str, Mapping[str, Evaluation]],
+    evaluations: Mapping[str, Mapping[str, Evaluation]],
     classes: Sequence[str],
     epochs: Mapping[str, int | str],
     votes: Mapping[str, np.ndarray | None],
@@ -34,31 +34,32 @@ def judged_results(
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Returns split → weights → scores, for a report.
 
-    The selected weights, or the first where none are selected, have intervals of all headline
-    scores and calibrated probabilities too; so do these with test-time augmentation.
+    The selected weights, or the first ones where none are selected, also have the intervals of all
+    headline scores and the scores after calibration, without and with test-time augmentation.
 
     Args:
-      found: split → weights → evaluation; weights such as `last`, `selected`, `selected+flip`.
+      evaluations: split → weights → evaluation; the weights are `last`, `selected`,
+        `selected+flip` or the like.
       classes: K names.
-      epochs: weights → their epoch; that of `selected+flip` is that of `selected`.
+      epochs: weights → their epoch; `selected+flip` has the epoch of `selected`.
       votes: split → `Split.votes`.
-      fits: split and weights → `fit_calibration`; where it lacks one, halves of the images are
-        fitted.
+      fits: (split, weights) → result of `fit_calibration`. Without an entry each half of the
+        images is measured with the values fitted on the other half.
     """
     results: dict[str, dict[str, dict[str, Any]]] = {}
-    for split, kinds in found.items():
-        shown = "selected" if "selected" in kinds else next(iter(kinds))
+    for split, kinds in evaluations.items():
+        headline_kind = "selected" if "selected" in kinds else next(iter(kinds))
         results[split] = {}
         for kind, result in kinds.items():
-            plain = kind.partition("+")[0]
-            scored = epoch_scores(result, classes, epochs[plain], votes[split])
-            if plain == shown:
+            checkpoint = kind.partition("+")[0]
+            kind_scores = epoch_scores(result, classes, epochs[checkpoint], votes[split])
+            if checkpoint == headline_kind:
                 bounds = headline_intervals(result.probabilities, result.labels, classes)
-                scored |= {
-                    "intervals": {name: each and list(each) for name, each in bounds.items()},
+                kind_scores |= {
+                    "intervals": {name: bound and list(bound) for name, bound in bounds.items()},
                     "calibrated": calibrated_scores(result, classes, fits.get((split, kind))),
                 }
-            results[split][kind] = scored
+            results[split][kind] = kind_scores
     return results
 
 
@@ -70,8 +71,8 @@ def epoch_scores(
     Args:
       result: the evaluation.
       classes: K names.
-      epoch: of the parameters.
-      votes: int [N, 10], `Split.votes` of the images, or None where nobody voted.
+      epoch: epoch of the parameters.
+      votes: int [N, 10], `Split.votes` of the images, or None where there are none.
     """
     hits = int((result.predicted == result.labels).sum())
     agreement = {}

@@ -1,4 +1,4 @@
-"""Says how many of the images that are judged a run was trained on, and which split is judged."""
+"""Counts the judged images that a run was trained on, and chooses the split to judge."""
 
 from ferjax.data.splits.recorded_bundle import recorded_split
 from ferjax.data.splits.split import DatasetBundle, Split
@@ -9,7 +9,10 @@ from ferjax.runs.recorded_splits import NOT_RECORDED
 def split_to_judge(
     record: SplitRecord | None, bundle: DatasetBundle, name: str, *, is_own: bool
 ) -> tuple[DatasetBundle, list[str]]:
-    """Returns the bundle with the split as the run recorded it if it is cut anew, and warnings."""
+    """Returns the bundle, with the split as the run recorded it where needed, and warnings.
+
+    `recorded_split` states when the recorded split replaces the one in the bundle.
+    """
     if record is None:
         return bundle, [NOT_RECORDED]
     bundle, warnings = recorded_split(record, bundle, name, is_own=is_own)
@@ -22,13 +25,13 @@ _ON_TRAIN = "the training split is judged: how well it was learned, not how well
 def describe_seen(
     record: SplitRecord | None, split: Split, dataset: str, *, is_own: bool
 ) -> tuple[str, list[str]]:
-    """Returns how many images of a split the run was trained on, and warnings where there are any.
+    """Returns how many images of a split the run was trained on, in words, and warnings.
 
     Args:
-      record: of the run, or None where it recorded nothing.
+      record: the record of the run's splits, or None where it has none.
       split: the images that are judged.
       dataset: name of their data set.
-      is_own: whether they lie where the run's data lay.
+      is_own: whether they are at the path of the run's data.
     """
     if record is None:
         return "not recorded by the run", []
@@ -46,16 +49,18 @@ _SAME_FACES = ({"fer2013", "ferplus"},)
 
 
 def describe_seen_by_weights(trained_on: str, split: Split, dataset: str) -> tuple[str, list[str]]:
-    """Returns what is known of the training images of a weights file, which does not list them.
+    """Returns a text on the training images of a weights file, which lists none, and warnings.
 
     Args:
-      trained_on: data set whose train the weights learned from, and whose val calibrated them.
+      trained_on: name of a data set: its train trained the weights, its val calibrated them.
       split: the images that are judged.
       dataset: name of their data set.
     """
     text = f"not listed in the weights, which learned from train of {trained_on}"
-    same = dataset == trained_on or any({dataset, trained_on} <= both for both in _SAME_FACES)
-    if not same or dataset == "folder":  # other people's folders are other images
+    same_faces = dataset == trained_on or any(
+        {dataset, trained_on} <= data_sets for data_sets in _SAME_FACES
+    )
+    if not same_faces or dataset == "folder":  # other people's folders are other images
         return text, []
     if split.name == "val":
         return f"{text}; val chose the temperature of their probabilities", []

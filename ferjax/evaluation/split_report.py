@@ -42,19 +42,19 @@ from ferjax.training.metrics import Evaluation, evaluation, restrict_classes
 
 
 @dataclass(frozen=True)
-class _Found:
+class _SplitEvaluation:
     """An evaluation and the images that it was computed on.
 
     Attributes:
-      judged: the networks, whose probabilities are averaged where they are several.
-      data: what was to be judged.
+      judged: the networks; the probabilities of several are averaged.
+      data: the requested data.
       split: the images that were scored.
       classes: the classes that were scored.
       result: the evaluation over these classes.
-      notes: what of the data was scored, for the report.
-      devices: that computed it.
-      trained_on: how many of the images the runs were trained on, in words.
-      warnings: what a reader must know before believing the numbers.
+      notes: remarks on the scored images and classes, for the report.
+      devices: the devices that computed it.
+      trained_on: for each network, how many of the images it was trained on, in words.
+      warnings: warnings that limit what the numbers show.
     """
 
     judged: Sequence[JudgedRun]
@@ -71,75 +71,84 @@ class _Found:
 def report_split(config: EvalConfig) -> dict[str, Any]:
     """Evaluates networks on a split, or all images, of any data set.
 
-    Of several runs the probabilities are averaged. Where the class lists differ the shared classes
-    alone are scored, the softmax renormalised over them; images of other classes are counted and
-    left out. Where only one class is shared, all of the network's classes are scored.
+    The probabilities of several runs are averaged. If the class lists differ, only the shared
+    classes are scored, with the softmax renormalised over them; images of other classes are counted
+    and left out. If only one class is shared, all of the network's classes are scored.
 
     Returns the report, with the `path` of its report.md.
 
     Raises:
-      UserError: no such run, data or split, no class in common, runs that cannot be averaged, or a
-        folder that cannot be written.
+      UserError: the run, data or split do not exist, there is no common class, the runs cannot be
+        averaged, or the folder cannot be written.
     """
     judged = load_judged_runs(config)
     run, dataset = judged[0].run, config.dataset or judged[0].own.dataset
     find("dataset", dataset, DATASETS)
     say(f"reading {dataset}", config.progress)
-    each_data = load_shared_data(config, judged)
-    data, split = each_data[0], each_data[0].split
+    data_of_runs = load_shared_data(config, judged)
+    data, split = data_of_runs[0], data_of_runs[0].split
     _check_shared(data, run.classes)
     on_first(lambda: _check_folder(config, judged))
     say(f"evaluating {len(split):,} images of {split.name}", config.progress)
-    logits, devices = mean_logits(judged, [each.split for each in each_data], config)
-    scored, labels, kept, classes = restrict_classes(
+    logits, devices = mean_logits(judged, [each.split for each in data_of_runs], config)
+    shared_logits, labels, is_scored, classes = restrict_classes(
         logits, split.labels, run.classes, data.bundle.classes
     )
-    result, shown = evaluation(scored, labels), subset(split, np.flatnonzero(kept))
+    result = evaluation(shared_logits, labels)
+    scored_split = subset(split, np.flatnonzero(is_scored))
     check_probabilities(result.probabilities, ", ".join(str(each.source) for each in judged))
-    # Labels index the classes that were scored, in files and figures.
-    shown = replace(shown, labels=result.labels.astype(np.int32), targets=None)
+    # In files and figures the labels are indexes into the scored classes.
+    scored_split = replace(scored_split, labels=result.labels.astype(np.int32), targets=None)
     notes = [*data.bundle.notes]
-    if not kept.all():
-        left_out = subset(split, np.flatnonzero(~kept))
+    if not is_scored.all():
+        left_out = subset(split, np.flatnonzero(~is_scored))
         counts = describe_counts(left_out, data.bundle.classes)
         notes.append(f"left out, of classes that the network lacks: {counts}")
     if classes != run.classes:
-        true = np.array([run.classes.index(name) for name in classes])[labels]
-        over_all = (logits[kept].argmax(-1) == true).mean()
+        true_classes = np.array([run.classes.index(name) for name in classes])[labels]
+        accuracy_over_all = (logits[is_scored].argmax(-1) == true_classes).mean()
         notes.append(
             f"scored over the shared classes only: {', '.join(classes)}; over all"
-            f" {len(run.classes)} classes of the network the accuracy is {100 * over_all:.2f} %"
+            f" {len(run.classes)} classes of the network the accuracy is"
+            f" {100 * accuracy_over_all:.2f} %"
         )
-    trained_on, seen = _seen(config, judged, each_data, shown)
-    warnings = [warning for each in each_data for warning in each.warnings]
-    warnings += [*seen, *absent_class_warnings({split.name: shown}, classes, None)]
+    trained_on, overlap_warnings = _training_overlap(config, judged, data_of_runs, scored_split)
+    warnings = [warning for each in data_of_runs for warning in each.warnings]
+    warnings += [
+        *overlap_warnings,
+        *absent_class_warnings({split.name: scored_split}, classes, None),
+    ]
     warnings += renumbering_warnings({split.name: result.confusion}, classes)
-    warnings = list(dict.fromkeys(warnings))  # of several runs once
-    found = _Found(judged, data, shown, classes, result, notes, devices, trained_on, warnings)
-    return on_first(lambda: _write(config, found))
+    warnings = list(dict.fromkeys(warnings))  # a warning of several runs appears once
+    evaluated = _SplitEvaluation(
+        judged, data, scored_split, classes, result, notes, devices, trained_on, warnings
+    )
+    return on_first(lambda: _write(config, evaluated))
 
 
-def _seen(
+def _training_overlap(
     config: EvalConfig,
     judged: Sequence[JudgedRun],
-    each_data: Sequence[EvaluatedData],
-    shown: Split,
+    data_of_runs: Sequence[EvaluatedData],
+    split: Split,
 ) -> tuple[list[str], list[str]]:
-    """Returns how many of the images each network was trained on, and warnings."""
+    """Returns how many of the images each network was trained on, in words, and warnings."""
     texts, warnings = [], []
-    for each, data in zip(judged, each_data, strict=True):
+    for network, data in zip(judged, data_of_runs, strict=True):
         if config.weights:
-            text, found = describe_seen_by_weights(each.own.dataset, shown, data.dataset)
+            text, new_warnings = describe_seen_by_weights(network.own.dataset, split, data.dataset)
         else:
-            text, found = describe_seen(each.record, shown, data.dataset, is_own=data.is_own)
-        name = f"{each.source}: " if len(judged) > 1 else ""
+            text, new_warnings = describe_seen(
+                network.record, split, data.dataset, is_own=data.is_own
+            )
+        name = f"{network.source}: " if len(judged) > 1 else ""
         texts.append(name + text)
-        warnings += [name + warning for warning in found]
+        warnings += [name + warning for warning in new_warnings]
     return texts, warnings
 
 
 def _check_shared(data: EvaluatedData, classes: Sequence[str]) -> None:
-    """Raises `UserError` if no image shows a class of the network."""
+    """Raises `UserError` if no image is of a class of the network."""
     occurring = {data.bundle.classes[label] for label in np.unique(data.split.labels)}
     if not occurring & set(classes):
         raise UserError(
@@ -157,33 +166,43 @@ def _check_folder(config: EvalConfig, judged: Sequence[JudgedRun]) -> None:
         check_writable(folder, "Give --out=DIR, a folder for the report elsewhere.")
 
 
-def _write(config: EvalConfig, found: _Found) -> dict[str, Any]:
+def _write(config: EvalConfig, evaluated: _SplitEvaluation) -> dict[str, Any]:
     """Writes the report into the folder of this evaluation; returns it, with its `path`."""
-    data, split, wanted = found.data, found.split, found.split.name
-    how = [config.tta] * (config.tta != "none") + ["last"] * (config.checkpoint == "last")
-    name = "-".join(filter(None, [data.dataset, data.place, wanted, *how]))
+    data, split, split_name = evaluated.data, evaluated.split, evaluated.split.name
+    settings = [config.tta] * (config.tta != "none") + ["last"] * (config.checkpoint == "last")
+    name = "-".join(filter(None, [data.dataset, data.place, split_name, *settings]))
     out = Path(config.out) if config.out else None
-    # A folder elsewhere may be given for several runs.
-    # A weights file may be replaced by another of the same name.
-    several = len(found.judged) > 1
-    where = [
-        str(each.run.meta.get("sha256") or (Path(each.source).resolve() if out or several else ""))
-        for each in found.judged
+    # The same --out may be given for another run, so the path of the run is one of the inputs.
+    # A weights file may be replaced by another of the same name, so its digest is one of them.
+    has_several_runs = len(evaluated.judged) > 1
+    sources = [
+        str(
+            each.run.meta.get("sha256")
+            or (Path(each.source).resolve() if out or has_several_runs else "")
+        )
+        for each in evaluated.judged
     ]
-    steps = [each.run.step for each in found.judged]
-    whose = [where, steps] if several else [where[0], steps[0]]
-    inputs = inputs_digest([*whose, data.dataset, wanted, how, found.classes], split)
-    parent = evaluations_folder(config, found.judged)
+    steps = [each.run.step for each in evaluated.judged]
+    network_facts = [sources, steps] if has_several_runs else [sources[0], steps[0]]
+    inputs = inputs_digest(
+        [*network_facts, data.dataset, split_name, settings, evaluated.classes], split
+    )
+    parent = evaluations_folder(config, evaluated.judged)
     with evaluation_folder(out, parent, name, inputs) as directory:
-        report = _report(config, found, directory)
+        report = _report(config, evaluated, directory)
         return {**report, "path": str(write_report(report, directory))}
 
 
-def _report(config: EvalConfig, found: _Found, directory: Path) -> dict[str, Any]:
+def _report(config: EvalConfig, evaluated: _SplitEvaluation, directory: Path) -> dict[str, Any]:
     """Returns the report of an evaluation; figures and predictions are written to `directory`."""
-    data, split, classes, result = found.data, found.split, found.classes, found.result
-    judged, name, kind = found.judged, found.split.name, config.checkpoint
-    place, title = f" ({data.place})" if data.place else "", title_of(found.judged, data, name)
+    data, split, classes, result = (
+        evaluated.data,
+        evaluated.split,
+        evaluated.classes,
+        evaluated.result,
+    )
+    judged, name, kind = evaluated.judged, evaluated.split.name, config.checkpoint
+    place, title = f" ({data.place})" if data.place else "", title_of(evaluated.judged, data, name)
     epochs = [each.run.epoch for each in judged]
     epoch = epochs[0] if len(epochs) == 1 else ", ".join(map(str, epochs))
     fit = fit_of_run(config, judged, data, classes)
@@ -191,33 +210,35 @@ def _report(config: EvalConfig, found: _Found, directory: Path) -> dict[str, Any
     results = judged_results(
         {name: {kind: result}}, classes, {kind: epoch}, {name: split.votes}, fits
     )
-    which = data.source if name == ALL else name
-    described = f"{which} of {data.dataset}{place}: {describe_counts(split, classes)}"
+    split_source = data.source if name == ALL else name
+    description = f"{split_source} of {data.dataset}{place}: {describe_counts(split, classes)}"
     predictions = write_predictions_csv(result, split, classes, directory)
     protocols = [each.own.protocol for each in judged]
     return {
         "title": title,
         "summary": stamped_summary(summarise(results), *protocols),
-        "judged": [described],
+        "judged": [description],
         "protocol": {
             **protocol_rows(*protocols),
             **describe_networks(config, judged),
             "split": f"{name}: {data.source}, {len(split):,} images",
-            "judged": described,
+            "judged": description,
             "layout": data.bundle.layout,
             "classes": list(classes),
             "test-time augmentation": config.tta,
             "trained on": ", ".join(dict.fromkeys(each.own.dataset for each in judged)),
-            "images trained on": found.trained_on if len(judged) > 1 else found.trained_on[0],
+            "images trained on": evaluated.trained_on
+            if len(judged) > 1
+            else evaluated.trained_on[0],
             "predictions": f"{predictions}: {COLUMNS}",
         },
         "results": results,
         "config": asdict(config),
         "environment": describe_environment(
-            found.devices, sum(each.run.meta["seconds"] for each in judged)
+            evaluated.devices, sum(each.run.meta["seconds"] for each in judged)
         ),
-        "warnings": [*stamp(*protocols), *found.warnings],
-        "notes": found.notes,
+        "warnings": [*stamp(*protocols), *evaluated.warnings],
+        "notes": evaluated.notes,
         "figures": [
             *split_figures(result, classes, directory, name, title, kind),
             mistakes_figure(result, split, classes, directory, title),

@@ -1,7 +1,7 @@
 """Compares a network with FER+'s ten votes: KL divergence, agreement with the majority.
 
 `votes` are int [N, 10], columns as in `votes_to_labels.COLUMNS`. In contrast to the rules that make
-labels, a single vote counts here: the network is compared with all that the annotators said.
+labels, a single vote counts here: the network is compared with all votes of the annotators.
 """
 
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ def vote_agreement(
     so are images without any other vote. A class without votes adds nothing (0 log 0 = 0); a
     probability of 0 counts as the smallest normal float64.
 
-    The majority is the most frequent of all ten columns. If k columns are equally frequent, one
-    that agrees with one of them agrees to 1/k, as if one were drawn. An annotator is drawn at
-    random from those of the image and compared with the majority of the others; the result is the
-    exact mean over the draw. The network is compared with the same majority of the others, so that
+    The majority is the most frequent of all ten columns. If k columns are equally frequent, a vote
+    for one of them counts as an agreement of 1/k, as if one of the k were drawn. One annotator of
+    the image is drawn at random and compared with the majority of the others; the result is the
+    exact mean over all draws. The network is compared with the same majority of the others, so that
     both numbers have the same target, and with the majority of all. An annotator who voted for
     unknown agrees only where unknown is the majority. Images with fewer than two votes are left
     out.
@@ -37,7 +37,7 @@ def vote_agreement(
 
     Returns:
       `images` with two votes or more; `kl_divergence`, the mean of KL(votes || probabilities), and
-      `cross_entropy`, that of -sum(votes log(probabilities)), natural logarithms;
+      `cross_entropy`, the mean of -sum(votes log(probabilities)), natural logarithms;
       `network_with_majority`, `network_with_majority_of_others` and
       `annotator_with_majority_of_others`, shares in [0, 1]. Without any image a mean is None.
 
@@ -54,24 +54,26 @@ def vote_agreement(
     logs = np.log(np.maximum(probabilities[voted], np.finfo(np.float64).tiny))
     cross_entropy = -(shares * logs).sum(1)
     entropy = -(shares * np.log(np.where(shares > 0, shares, 1))).sum(1)
-    several = votes.sum(1) >= 2
-    votes, predicted = votes[several], probabilities[several].argmax(1)
-    # One column more, which nobody votes for: the network's classes that are no column.
-    column = np.array([COLUMNS.index(n) if n in COLUMNS else len(COLUMNS) for n in classes], int)
+    has_two_votes = votes.sum(1) >= 2
+    votes, predicted = votes[has_two_votes], probabilities[has_two_votes].argmax(1)
+    # An added column without votes stands for the network's classes that are no column.
+    column = np.array(
+        [COLUMNS.index(name) if name in COLUMNS else len(COLUMNS) for name in classes], int
+    )
     votes = np.pad(votes, ((0, 0), (0, 1)))
-    rows, chosen = np.arange(len(votes)), column[predicted]
+    rows, predicted_column = np.arange(len(votes)), column[predicted]
     annotator, network = np.zeros(len(votes)), np.zeros(len(votes))
     for k in range(len(COLUMNS)):
-        # A vote for column k is left out; it is drawn as often as it was given.
+        # One vote for column k is left out; its weight is the share of votes for column k.
         weight = votes[:, k] / votes.sum(1)
         of_others = _majority_shares(votes - (np.arange(votes.shape[1]) == k))
         annotator += weight * of_others[:, k]
-        network += weight * of_others[rows, chosen]
+        network += weight * of_others[rows, predicted_column]
     return {
         "images": len(votes),
         "kl_divergence": _mean(cross_entropy - entropy),
         "cross_entropy": _mean(cross_entropy),
-        "network_with_majority": _mean(_majority_shares(votes)[rows, chosen]),
+        "network_with_majority": _mean(_majority_shares(votes)[rows, predicted_column]),
         "network_with_majority_of_others": _mean(network),
         "annotator_with_majority_of_others": _mean(annotator),
     }

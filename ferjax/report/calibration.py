@@ -1,4 +1,4 @@
-"""How far probabilities can be believed: calibration error, Brier score, temperature scaling.
+"""Calibration of probabilities: calibration error, Brier score, temperature scaling.
 
 Everywhere `probabilities` are float [N, K] with rows that sum to 1, and `labels` int [N], the true
 classes. N is 1 or more.
@@ -16,7 +16,7 @@ import numpy as np
 
 from ferjax.report.confidence_bins import BINS, binned, error_of_bins
 
-# The temperatures among which the best one is searched.
+# The lowest and the highest temperature of the search.
 LOWEST, HIGHEST = 0.01, 100.0
 _HALVINGS = 50
 _Fitted = TypeVar("_Fitted")
@@ -44,7 +44,7 @@ def calibration_scores(
 def expected_calibration_error(
     probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS
 ) -> float:
-    """Returns the mean distance, over images, between a bin's confidence and its accuracy.
+    """Returns the mean distance between a bin's confidence and its accuracy, over all images.
 
     Confidence is the probability of the most probable class; bins are as in `reliability_bins`.
 
@@ -57,11 +57,11 @@ def expected_calibration_error(
 def reliability_bins(
     probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS
 ) -> list[dict[str, Any]]:
-    """Returns what images of similar confidence have in common, for bins of equal width.
+    """Returns count, mean confidence and accuracy of the images in each bin of confidence.
 
     Returns:
-      As `binned`: a dictionary for each bin, whose `accuracy` is the share of its images whose most
-      probable class is the true one (of equally probable classes the first).
+      As `binned`: a dictionary for each bin. Its `accuracy` is the share of its images whose most
+      probable class (of equally probable classes the first) is the true one.
 
     Raises:
       ValueError: as `calibration_scores`, or no bins.
@@ -73,7 +73,7 @@ def reliability_bins(
 def brier_score(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Returns the mean over images of the squared distance to the true class, summed over classes.
 
-    It is in [0, 2]; 0 is certainty that is always right.
+    It is in [0, 2]; 0 means that every image has the probability 1 for its true class.
 
     Raises:
       ValueError: as `calibration_scores`.
@@ -92,25 +92,25 @@ def negative_log_likelihood(probabilities: np.ndarray, labels: np.ndarray) -> fl
       ValueError: as `calibration_scores`.
     """
     probabilities, labels = checked(probabilities, labels)
-    of_true = probabilities[np.arange(len(labels)), labels]
-    return float(-np.log(np.maximum(of_true, np.finfo(np.float64).tiny)).mean())
+    true_probability = probabilities[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(true_probability, np.finfo(np.float64).tiny)).mean())
 
 
 def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     """Returns float64 [N, K], the softmax of logits float [N, K] divided by a temperature."""
     scaled = np.asarray(logits, np.float64) / temperature
-    powers = np.exp(scaled - scaled.max(-1, keepdims=True))
-    return powers / powers.sum(-1, keepdims=True)
+    exponentials = np.exp(scaled - scaled.max(-1, keepdims=True))
+    return exponentials / exponentials.sum(-1, keepdims=True)
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """Returns the temperature T whose softmax(logits / T) has the least negative log-likelihood.
 
-    The likelihood is convex in 1/T, so the bisection of its slope over log T finds the one
-    minimum, to a relative 1e-12. The result is at most 100, which it is where the logits are worse
-    than chance. Where there is no minimum above 0.01 it is 1, which changes nothing: the highest
-    logit is always the true one, and a finite number of images is no reason for more certainty; or
-    all logits are equal. Every call with the same input has the same result.
+    The negative log-likelihood is convex in 1/T, so bisection of its slope over log T finds the
+    single minimum, to a relative 1e-12. The result is at most 100; it is 100 where the logits are
+    worse than chance. Where there is no minimum above 0.01 it is 1, which changes nothing. This
+    happens if the highest logit is always the true one, where a finite number of images does not
+    justify more certainty, or if all logits are equal. The same input always has the same result.
 
     Args:
       logits: float [N, K], finite.
@@ -122,13 +122,13 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     logits, labels = checked(logits, labels)
     if not np.isfinite(logits).all():
         raise ValueError("logits that are not finite have no temperature")
-    # Differences first: near certainty the expected logit rounds to the true one.
-    beyond_true = logits - logits[np.arange(len(labels)), labels][:, None]
+    # The differences are taken first: near certainty the expected logit rounds to the true one.
+    difference_to_true = logits - logits[np.arange(len(labels)), labels][:, None]
     low, high = np.log(LOWEST), np.log(HIGHEST)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         # The slope of the loss in 1/T; below 0 a smaller T is better.
-        if (softmax(logits, np.exp(middle)) * beyond_true).sum() <= 0:
+        if (softmax(logits, np.exp(middle)) * difference_to_true).sum() <= 0:
             high = middle
         else:
             low = middle
@@ -139,8 +139,8 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 def stratified_halves(labels: np.ndarray) -> np.ndarray:
     """Returns bool [N] that marks one of two halves, with the same share of every class in each.
 
-    Every second image of a class is marked; the numbers of images differ by one at most, in each
-    class and in all.
+    Every second image of a class is marked. The halves differ by at most one image, in each class
+    and in all.
     """
     marked = np.zeros(len(labels), bool)
     marked[np.argsort(labels, kind="stable")[::2]] = True
@@ -153,15 +153,15 @@ def cross_fitted(
     fit: Callable[[np.ndarray, np.ndarray], _Fitted],
     apply: Callable[[np.ndarray, _Fitted], np.ndarray],
 ) -> np.ndarray:
-    """Returns what is applied to each image when it was fitted on the other half of the images.
+    """Returns the outputs of each half after applying what was fitted on the other half.
 
-    So a score of the result is honest: no image had a part in what was fitted for it.
+    No image takes part in the fit that is applied to it, so a score of the result is honest.
 
     Args:
       outputs: [N, ...], logits or probabilities.
       labels: int [N]; the halves are `stratified_halves` of them.
-      fit: outputs and labels of one half → what was fitted, such as `fit_temperature`.
-      apply: outputs of the other half, what was fitted → [M, ...], such as `softmax`.
+      fit: (outputs, labels) of one half → fitted value, such as `fit_temperature`.
+      apply: (outputs of the other half, fitted value) → [M, ...], such as `softmax`.
 
     Returns:
       [N, ...], in the order of `outputs`.
@@ -190,7 +190,7 @@ def cross_fitted_calibration(
     Args:
       logits: float [N, K], finite.
       labels: int [N].
-      bins: of the calibration error.
+      bins: number of bins of the calibration error.
 
     Raises:
       ValueError: as `fit_temperature`, or fewer than two images.

@@ -1,9 +1,9 @@
-"""How far the probabilities of each emotion can be believed: two calibration errors by class.
+"""Calibration of the probabilities of each emotion: two calibration errors by class.
 
-A network may be calibrated over all images and not for a rare emotion. The classwise error takes
-the probability of one class in every image. It is small for a rare class, whose probability is
-nearly 0, and rightly so, in most images. The top-label error takes the images that are predicted as
-the class: it says whether an answer "fear, 80 %" is right in 80 % of the cases.
+A network may be calibrated over all images and not for a rare emotion. The classwise error uses the
+probability of one class in every image. It is small for a rare class, because its probability is
+rightly near 0 in most images. The top-label error uses only the images that are predicted as the
+class: it shows whether an answer "fear, 80 %" is right in 80 % of the cases.
 
 References:
   Kull et al., "Beyond temperature scaling: Obtaining well-calibrated multiclass probabilities with
@@ -30,13 +30,14 @@ def calibration_by_class(
       probabilities: float [N, K], rows sum to 1; N is 1 or more.
       labels: int [N], the true classes.
       classes: K names.
-      bins: of equal width, as in `reliability_bins`.
+      bins: number of bins of equal width, as in `reliability_bins`.
 
     Returns:
-      For each class `class`; `classwise_error`, the mean distance, over all images, between a bin's
-      mean probability of the class and its share of images of the class; `predicted`, the number of
-      images whose most probable class it is (of equals the first); `top_label_error`, the expected
-      calibration error of these alone, None where there are none. Errors are in [0, 1].
+      For each class: `class`, its name; `classwise_error`, the mean distance, over all images,
+      between a bin's mean probability of the class and its share of images of the class;
+      `predicted`, the number of images with this most probable class (of equally probable classes
+      the first); `top_label_error`, the expected calibration error of these images alone, None
+      where there are none. Errors are in [0, 1].
 
     Raises:
       ValueError: shapes that do not fit, labels out of range, no images, or no bins.
@@ -47,14 +48,14 @@ def calibration_by_class(
     predicted = probabilities.argmax(1)
     rows = []
     for k, name in enumerate(classes):
-        own, answers = probabilities[:, k], predicted == k
-        of_answers = binned(own[answers], labels[answers] == k, bins)
+        class_probabilities, is_predicted = probabilities[:, k], predicted == k
+        top_label_bins = binned(class_probabilities[is_predicted], labels[is_predicted] == k, bins)
         rows.append(
             {
                 "class": name,
-                "classwise_error": error_of_bins(binned(own, labels == k, bins)),
-                "predicted": int(answers.sum()),
-                "top_label_error": error_of_bins(of_answers) if answers.any() else None,
+                "classwise_error": error_of_bins(binned(class_probabilities, labels == k, bins)),
+                "predicted": int(is_predicted.sum()),
+                "top_label_error": error_of_bins(top_label_bins) if is_predicted.any() else None,
             }
         )
     return rows

@@ -1,4 +1,4 @@
-"""Bins of equal width in confidence, and the calibration error of what falls into them."""
+"""Bins of equal width in confidence, and the calibration error of the images in them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,9 +9,10 @@ BINS = 15
 
 
 def bin_numbers(confidence: np.ndarray, bins: int = BINS) -> np.ndarray:
-    """Returns int [N], which of the bins of `binned` holds each confidence.
+    """Returns int [N], the index of the bin of `binned` that holds each confidence.
 
-    They are compared with the edges: of 1 - 4/15, a little above 11/15, the product with 15 is 11.
+    Confidences are compared with the edges of the bins, because a product would be rounded:
+    1 - 4/15 is a little above 11/15, but 15 times it is exactly 11.
 
     Raises:
       ValueError: no bins.
@@ -22,12 +23,12 @@ def bin_numbers(confidence: np.ndarray, bins: int = BINS) -> np.ndarray:
 
 
 def binned(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> list[dict[str, Any]]:
-    """Returns what images of similar confidence have in common, for bins of equal width.
+    """Returns count, mean confidence and accuracy of the images in each bin of equal width.
 
     Args:
       confidence: float [N], in [0, 1], such as the probability of the most probable class.
-      right: bool [N], whether it came true.
-      bins: how many.
+      right: bool [N], whether the event with this confidence occurred.
+      bins: number of bins.
 
     Returns:
       A dictionary for each bin: `low`, `high` (a confidence c is in it if low < c <= high, and 0 is
@@ -55,7 +56,7 @@ def binned(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> list[
 def error_of_bins(reliability: Sequence[Mapping[str, Any]]) -> float:
     """Returns the calibration error of the list that `binned` returns, of one image or more.
 
-    It is the mean distance, over images, between a bin's confidence and its accuracy.
+    It is the mean distance between a bin's confidence and its accuracy, over all images.
     """
     filled = [row for row in reliability if row["count"]]
     gaps = [row["count"] * abs(row["confidence"] - row["accuracy"]) for row in filled]

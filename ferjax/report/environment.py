@@ -17,7 +17,7 @@ def describe_environment(devices: list[Any], seconds: float) -> dict[str, Any]:
     """Returns the environment of this process as name → text, number or mapping, ready for JSON.
 
     Args:
-      devices: the JAX devices that computed, at least one.
+      devices: the JAX devices of the computation, at least one.
       seconds: wall time of training, summed over all resumptions.
     """
     kinds = sorted({device.device_kind for device in devices})
@@ -33,17 +33,17 @@ def describe_environment(devices: list[Any], seconds: float) -> dict[str, Any]:
 
 
 def command_line(argv: Sequence[str]) -> str:
-    """Returns the command line to type again, without the program's path on this machine."""
+    """Returns the command line that repeats the run, without the program's path."""
     program = Path(argv[0])
     head = ["python", "-m", f"launch.{program.stem}"]
     return shlex.join([*(head if program.parent.name == "launch" else [program.name]), *argv[1:]])
 
 
 def without_places(arguments: Sequence[str]) -> list[str]:
-    """Returns arguments that name files and folders by their last part alone.
+    """Returns the arguments with every path shortened to its last part.
 
-    `--weights=vgg16=/home/a/vgg.onnx` becomes `--weights=vgg16=vgg.onnx`: what is published shows
-    no place on a disk.
+    `--weights=vgg16=/home/a/vgg.onnx` becomes `--weights=vgg16=vgg.onnx`, so that a published
+    report shows no path of this machine.
     """
     return [re.sub(r"(?:(?<=[=:,])|^)[^=:,]*/([^/=:,]+)/?", r"\1", each) for each in arguments]
 

@@ -10,13 +10,13 @@ import numpy as np
 def wilson_interval(hits: int, count: int, level: float = 0.95) -> tuple[float, float]:
     """Returns Wilson's score interval of a share, without continuity correction.
 
-    It holds for shares near 0 and 1 and for few images, where plus or minus a multiple of the
-    standard error does not.
+    It is valid for shares near 0 and 1 and for few images, where plus or minus a multiple of the
+    standard error is not.
 
     Args:
       hits: how many of the images, such as those predicted right; 0 to `count`.
-      count: of images. 0: nothing is known, and the interval is (0, 1).
-      level: of confidence, in (0, 1).
+      count: number of images; with 0 the interval is (0, 1).
+      level: level of confidence, in (0, 1).
 
     Returns:
       The lower and the upper bound, in [0, 1].
@@ -53,14 +53,14 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Returns the percentile bootstrap interval of a statistic of N rows.
 
-    A statistic of several arrays is one of their row numbers: `rows = np.arange(N)`.
+    For a statistic of several arrays pass their row numbers, `rows = np.arange(N)`.
 
     Args:
       rows: [N, ...], one row for each image; N is 1 or more.
-      statistic: N rows, drawn with replacement → a number.
-      level: of confidence, in (0, 1).
+      statistic: function of N rows, drawn with replacement → a number.
+      level: level of confidence, in (0, 1).
       draws: number of resamples.
-      seed: of the resamples; the same seed gives the same interval.
+      seed: seed of the resamples; the same seed gives the same interval.
 
     Returns:
       The lower and the upper bound.

@@ -24,15 +24,16 @@ DRAWS = 10_000
 def mcnemar(first_right: np.ndarray, second_right: np.ndarray) -> dict[str, Any]:
     """Returns McNemar's exact test that two networks are right equally often.
 
-    Only images that one of them alone has right tell them apart; if the networks are equally good,
-    the number that falls to each is binomial with 1/2.
+    Only images that exactly one of the networks has right distinguish them. If the networks are
+    equally good, the number of these images that one network has right is binomial with 1/2.
 
     Args:
       first_right: bool [N], whether the first network is right.
       second_right: bool [N], the same images.
 
     Returns:
-      `only_first`, `only_second`, and `p`, two-sided; 1 where they are right on the same images.
+      `only_first` and `only_second`, the images that only this network has right, and `p`,
+      two-sided; `p` is 1 where both are right on the same images.
     """
     only_first = int((first_right & ~second_right).sum())
     only_second = int((second_right & ~first_right).sum())
@@ -51,15 +52,15 @@ def bootstrap_scores(
 ) -> dict[str, np.ndarray]:
     """Returns accuracy and macro-F1 of one network, or the mean over its seeds, in each resample.
 
-    With the same labels, draws and seed the resamples of all networks are the same images, so that
-    their differences are paired.
+    With the same labels, draws and seed all networks have the same resamples, so that their
+    differences are paired.
 
     Args:
       labels: int [N], the true classes.
       predicted: for each seed int [N], the predicted classes.
-      classes: how many there are.
+      classes: number of classes.
       draws: number of resamples.
-      seed: of the resamples.
+      seed: seed of the resamples.
 
     Returns:
       `accuracy` and `macro_f1`, float64 [draws].
@@ -67,33 +68,33 @@ def bootstrap_scores(
     cells = [labels * classes + each for each in predicted]
     size = classes * classes
     random = np.random.default_rng(seed)
-    found: dict[str, list[np.ndarray]] = {"accuracy": [], "macro_f1": []}
+    resampled: dict[str, list[np.ndarray]] = {"accuracy": [], "macro_f1": []}
     for count in chunks(len(labels), draws):
         rows = random.integers(0, len(labels), (count, len(labels)))
         parts = []
-        for each in cells:
-            places = each[rows] + size * np.arange(count)[:, None]
-            confusion = np.bincount(places.ravel(), minlength=count * size)
+        for seed_cells in cells:
+            positions = seed_cells[rows] + size * np.arange(count)[:, None]
+            confusion = np.bincount(positions.ravel(), minlength=count * size)
             confusion = confusion.reshape(count, classes, classes).transpose(1, 2, 0)
             parts.append(confusion_scores(confusion))
-        for name, values in found.items():
+        for name, values in resampled.items():
             values.append(np.mean([part[name] for part in parts], axis=0))
-    return {name: np.concatenate(values) for name, values in found.items()}
+    return {name: np.concatenate(values) for name, values in resampled.items()}
 
 
 def paired_difference(
     first: np.ndarray, second: np.ndarray, level: float = 0.95
 ) -> dict[str, float]:
-    """Returns percentile interval and p-value of the difference of two scores in equal resamples.
+    """Returns percentile interval and p-value of the difference of two scores in shared resamples.
 
     Args:
       first: float [draws], a score of the first network, from `bootstrap_scores`.
-      second: the same of the second one.
-      level: of confidence, in (0, 1).
+      second: float [draws], the same score of the second network.
+      level: level of confidence, in (0, 1).
 
     Returns:
       `low` and `high` of first - second, and `p`: twice the share of resamples on the rarer side of
-      zero, counting one more on it, so that no p is 0.
+      zero, with one resample added there, so that no p is 0.
 
     Raises:
       ValueError: `level` is not in (0, 1).
@@ -109,13 +110,14 @@ def paired_difference(
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """Returns p-values corrected for their number, in their order; None stays None.
 
-    Those below a level are true rejections with that level's certainty, all together.
+    If every hypothesis whose corrected value is below a level is rejected, the probability of any
+    false rejection is at most that level.
     """
-    known = [(p, place) for place, p in enumerate(p_values) if p is not None]
+    tested = [(p, place) for place, p in enumerate(p_values) if p is not None]
     corrected: list[float | None] = [None] * len(p_values)
     highest = 0.0
-    for rank, (p, place) in enumerate(sorted(known)):
-        highest = max(highest, min((len(known) - rank) * p, 1.0))
+    for rank, (p, place) in enumerate(sorted(tested)):
+        highest = max(highest, min((len(tested) - rank) * p, 1.0))
         corrected[place] = highest
     return corrected
 

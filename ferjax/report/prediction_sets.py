@@ -1,10 +1,10 @@
-"""Split-conformal prediction sets: sets of classes that hold the true one in, say, 90 % of images.
+"""Split-conformal prediction sets: sets of classes with the true class in, say, 90 % of images.
 
-The score of an image is 1 - the probability of its true class (LAC). With n images on which nothing
-was trained, the threshold for a coverage c is the ceil((n + 1) c)-th smallest score; the set of
-another image is all classes whose 1 - probability is at most the threshold. If the images are
+The score of an image is 1 - the probability of its true class (LAC). With n images that were not
+used in training, the threshold for a coverage c is the ceil((n + 1) c)-th smallest score. The set
+of another image holds all classes whose 1 - probability is at most the threshold. If the images are
 exchangeable with those n, the true class is in the set with probability c or more, on average over
-all images: not for every class, which is why coverage is measured by class too.
+all images. This is not guaranteed for each class, so the coverage is also measured by class.
 
 References:
   Sadinle, Lei and Wasserman, "Least Ambiguous Set-Valued Classifiers with Bounded Error Levels",
@@ -21,7 +21,7 @@ from ferjax.errors import UserError
 from ferjax.report.calibration import cross_fitted
 from ferjax.report.intervals import wilson_interval
 
-# Coverages in steps of 1 / _STEPS have their exact score in the table.
+# The table holds the exact score of every coverage that is a multiple of 1 / _STEPS.
 _STEPS = 200
 
 
@@ -29,13 +29,13 @@ def conformal_quantiles(probabilities: np.ndarray, labels: np.ndarray) -> dict[s
     """Returns a small table from which `threshold` reads the threshold of any coverage.
 
     Args:
-      probabilities: float [n, K], of images on which nothing was trained.
+      probabilities: float [n, K], of images that were not used in training.
       labels: int [n], the true classes.
 
     Returns:
-      `n`; `ranks`, at most 200 of 1 to n, ascending, the last of them n; `scores`, the rank-th
-      smallest score of each. The ranks are those of the coverages 0.5 %, 1 %, ... 99.5 %, so these
-      are exact. It is ready for JSON.
+      `n`; `ranks`, at most 200 ranks from 1 to n, ascending, the last of them n; `scores`, for each
+      rank r the r-th smallest score. The ranks are those of the coverages 0.5 %, 1 %, ... 99.5 %,
+      so these coverages are exact. The table is ready for JSON.
 
     Raises:
       ValueError: no images, or shapes that do not fit.
@@ -54,10 +54,11 @@ def threshold(table: Mapping[str, Any], coverage: float) -> float:
     """Returns the threshold of `prediction_sets` for a coverage.
 
     It is the score of rank ceil((n + 1) coverage) or, where the table lacks it, of the next higher
-    rank in it: sets are then a little larger than needed, by at most half a percent of coverage.
+    rank in the table: then the sets are a little larger than needed, by at most half a percent of
+    coverage.
 
     Args:
-      table: as `conformal_quantiles` returns it, also read back from JSON.
+      table: from `conformal_quantiles`, also if it was read from JSON.
       coverage: the share of images whose set holds the true class, in (0, 1).
 
     Raises:
@@ -69,7 +70,7 @@ def threshold(table: Mapping[str, Any], coverage: float) -> float:
             f"sets={coverage}: a coverage lies between 0 and 1; for sets that hold the true emotion"
             " of 90 % of the images give 0.9"
         )
-    # 1e-9: that 0.7 * 30 is a little above 21 is not a higher rank.
+    # 1e-9 allows for rounding: 25 * 0.28 is a little above 7, but the rank is 7.
     rank = max(math.ceil((n + 1) * coverage - 1e-9), 1)
     if rank > n:
         raise UserError(
@@ -82,11 +83,12 @@ def threshold(table: Mapping[str, Any], coverage: float) -> float:
 def prediction_sets(probabilities: np.ndarray, threshold: float) -> np.ndarray:
     """Returns bool [N, K], the classes in the set of each image.
 
-    The most probable class (of equals the first) is always in it, so that no set is empty.
+    The most probable class (of equally probable ones the first) is always in it, so no set is
+    empty.
 
     Args:
       probabilities: float [N, K].
-      threshold: on 1 - probability, from the function `threshold`.
+      threshold: upper limit of 1 - probability, from the function `threshold`.
     """
     probabilities = np.asarray(probabilities, np.float64)
     sets = 1 - probabilities <= threshold
@@ -97,7 +99,7 @@ def prediction_sets(probabilities: np.ndarray, threshold: float) -> np.ndarray:
 def coverage_by_class(
     sets: np.ndarray, labels: np.ndarray, classes: Sequence[str]
 ) -> dict[str, float | None]:
-    """Returns the share of each class's images whose set holds the class; None without images.
+    """Returns the share of each class's images whose set holds the class, None without images.
 
     Args:
       sets: bool [N, K].
@@ -121,22 +123,22 @@ def cross_fitted_coverage(
 ) -> dict[str, Any]:
     """Returns the coverage measured on each half of the images with the other half's threshold.
 
-    Where a temperature was fitted on the same images, give the probabilities with that one
-    temperature: it is one number from all images, and its part in the result is negligible.
+    If a temperature was fitted on the same images, pass the probabilities at that temperature. It
+    is a single number from all images, so its effect on the result is negligible.
 
     Args:
-      probabilities: float [N, K], of images on which nothing was trained.
+      probabilities: float [N, K], of images that were not used in training.
       labels: int [N].
-      coverage: that is asked for, in (0, 1).
+      coverage: the requested coverage, in (0, 1).
       classes: K names.
 
     Returns:
-      `asked`, `coverage` over all images, `interval` [low, high] of it (95 %), `by_class`
-      {name: coverage or None}, `mean_set_size`, and `sizes`, the share of images with a set of 1,
-      2, ... K classes. It is ready for JSON.
+      `asked`, the requested coverage; `coverage` over all images, with its 95 % `interval`
+      [low, high]; `by_class` {name: coverage or None}; `mean_set_size`; and `sizes`, the shares of
+      images with a set of 1, 2, ... K classes. The result is ready for JSON.
 
     Raises:
-      UserError: as `threshold`, of half the images.
+      UserError: as `threshold`, for half of the images.
       ValueError: fewer than two images.
     """
     labels = np.asarray(labels)
@@ -152,12 +154,12 @@ def cross_fitted_coverage(
 def measured_coverage(
     sets: np.ndarray, labels: np.ndarray, coverage: float, classes: Sequence[str]
 ) -> dict[str, Any]:
-    """Returns how often the sets of images hold their true class, and how large they are.
+    """Returns how often the sets of the images hold the true class, and the sizes of the sets.
 
     Args:
       sets: bool [N, K]; N is 1 or more.
       labels: int [N].
-      coverage: that was asked for.
+      coverage: the requested coverage.
       classes: K names.
 
     Returns:

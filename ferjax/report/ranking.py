@@ -1,7 +1,7 @@
-"""How well probabilities rank the images of a class above all others: ROC, precision and recall.
+"""Ranking of the images by the probability of a class: ROC, precision and recall.
 
 Everywhere `scores` are float [N], such as the probabilities of one class, and `positive` bool [N]
-marks the images of that class. Images with equal scores are reached together, as in scikit-learn.
+marks the images of that class. Images with equal scores share one threshold, as in scikit-learn.
 
 References:
   Fawcett, "An Introduction to ROC Analysis", 2006.
@@ -27,21 +27,21 @@ def ranking_by_class(
       classes: K names.
 
     Returns:
-      K dictionaries, ready for JSON. Without images of a class both scores are None; where it has
-      all images the area is.
+      K dictionaries, ready for JSON. Both scores are None for a class without images; `roc_auc` is
+      also None for a class that has all images.
     """
-    found = []
+    rankings = []
     for k, name in enumerate(classes):
         scores, positive = probabilities[:, k], labels == k
         area = float(weighted_auc(scores, positive, np.ones((len(scores), 1)))[0])
-        found.append(
+        rankings.append(
             {
                 "class": name,
                 "roc_auc": area if np.isfinite(area) else None,
                 "average_precision": average_precision(scores, positive),
             }
         )
-    return found
+    return rankings
 
 
 def roc_curve(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
@@ -60,7 +60,7 @@ def precision_recall_curve(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Returns recall, ascending, and precision, float [M], of each threshold; None without images.
 
-    Between two thresholds precision is that of the higher recall: a curve of steps.
+    Between two thresholds the precision is that of the higher recall: the curve is a step function.
     """
     hits, false_hits = (counts[1:] for counts in _cumulated(scores, positive))
     if not len(hits) or not hits[-1]:
@@ -69,9 +69,9 @@ def precision_recall_curve(
 
 
 def average_precision(scores: np.ndarray, positive: np.ndarray) -> float | None:
-    """Returns the area under the curve of precision and recall by its steps; None without images.
+    """Returns the area under the steps of the precision-recall curve; None without images.
 
-    A random order has the share of positive images.
+    For a random order it is the share of positive images.
     """
     curve = precision_recall_curve(scores, positive)
     if curve is None:
@@ -81,9 +81,10 @@ def average_precision(scores: np.ndarray, positive: np.ndarray) -> float | None:
 
 
 def _cumulated(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the true and the false positives above each distinct score, from the highest down.
+    """Returns the cumulated true and false positives, int [M + 1] each, of M distinct scores.
 
-    The first of both [M + 1] is 0, above all scores.
+    The first value of each is 0. The others count the images at or above each distinct score, from
+    the highest score down.
     """
     order = np.argsort(-scores, kind="stable")
     last_of_equals = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)

@@ -1,6 +1,6 @@
-"""What a network that names expressions must not be used for, and the law, in its own words."""
+"""Forbidden uses of a network that recognises expressions, and the wording of the law."""
 
-# Of Regulation (EU) 2024/1689 (the AI Act), word for word.
+# Quoted word for word from Regulation (EU) 2024/1689 (the AI Act).
 ARTICLE_5_1_F = (
     "the placing on the market, the putting into service for this specific purpose, or the use of"
     " AI systems to infer emotions of a natural person in the areas of workplace and education"
@@ -27,7 +27,7 @@ FORBIDDEN_USES = (
     f"People must be told. Article 50(3): “{ARTICLE_50_3}”",
     "An image that shows no face gets probabilities too: they mean nothing.",
 )
-# The same in short, for those who see or start a camera.
+# A short version for people who start a camera or are seen by it.
 NOTICE = (
     "These are expressions that people would see, not what a person feels.",
     "Not for decisions about people; in the EU prohibited at work and in education, except for"

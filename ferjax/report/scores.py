@@ -1,8 +1,8 @@
 """Classification scores from a confusion matrix: accuracy, precision, recall, F1, per class.
 
-The rule for a class without images is scikit-learn's. Macro averages are over the classes that
-occur as true or as predicted class; balanced accuracy is over the classes
-that occur as true class. A class that occurs as neither counts nowhere.
+The rule for a class without images is that of scikit-learn. Macro averages are over the classes
+that occur as true or as predicted class; balanced accuracy is over the classes that occur as true
+class. A class that occurs as neither is left out of all averages.
 """
 
 from collections.abc import Sequence

@@ -36,7 +36,7 @@ from ferjax.runtime.move_aside import move_aside
 from ferjax.runtime.variable_tree import flatten, unflatten
 from ferjax.specs import spec_to_json
 
-# Largest difference of logits, relative to the largest logit, at which networks count as equal.
+# Networks count as equal up to this difference of logits, relative to the largest logit.
 _BOUNDS = {"resnet": 1e-5, "vgg": 1e-5, "efficientnet": 1e-4}
 _IMAGES = 2
 
@@ -70,7 +70,7 @@ def run_convert(config: ConvertConfig) -> Conversion:
     if out is None and not (config.dry_run or config.verify):
         raise UserError("--out is missing: the new folder for the converted weights.")
     if out:
-        _check_out(config, [out], ours=is_saved(out))
+        _check_out(config, [out], is_ferjax_output=is_saved(out))
     origin = resolve(config.source, config.model, config.kind)
     if origin.path and (origin.path.is_dir() or is_saved(origin.path)):
         raise UserError(
@@ -89,14 +89,14 @@ def run_convert(config: ConvertConfig) -> Conversion:
     return Conversion(plan, error, save_pretrained(out, weights))
 
 
-def _check_out(config: ConvertConfig, paths: Sequence[Path], *, ours: bool) -> None:
-    """Raises `UserError` where something exists that is not ferjax's to be moved aside."""
+def _check_out(config: ConvertConfig, paths: Sequence[Path], *, is_ferjax_output: bool) -> None:
+    """Raises `UserError` if a path exists and may not be moved aside."""
     for path in paths:
-        if path.exists() and not (ours and config.overwrite):
-            way = ", or --overwrite to move this aside" if ours else ""
-            shown = f"--out={path}" if str(path) == config.out else path
+        if path.exists() and not (is_ferjax_output and config.overwrite):
+            advice = ", or --overwrite to move this aside" if is_ferjax_output else ""
+            shown_path = f"--out={path}" if str(path) == config.out else path
             raise UserError(
-                f"{shown} exists already. Nothing was written; give another --out{way}."
+                f"{shown_path} exists already. Nothing was written; give another --out{advice}."
             )
 
 
@@ -111,8 +111,8 @@ def _make_room(paths: Sequence[Path]) -> None:
 def _file_of(origin: Origin, config: ConvertConfig) -> Iterator[Path]:
     """Yields the local source file; a downloaded file is deleted at the end of the block.
 
-    It lies in the cache's folder of downloads: what a killed process has left there is resumed, by
-    this command or by training.
+    The file is in the download folder of the cache. An unfinished download of a killed process is
+    resumed there, by this command or by training.
     """
     if origin.path:
         yield origin.path
@@ -126,7 +126,7 @@ def _file_of(origin: Origin, config: ConvertConfig) -> Iterator[Path]:
 
 
 def _verify_logits(plan: ConversionPlan, weights: Pretrained) -> float:
-    """Returns the largest relative difference of our logits from those of the source library.
+    """Returns the largest relative difference of ferjax's logits from those of the source library.
 
     Raises:
       UserError: a difference that rounding does not explain, or the library is not installed.
@@ -155,10 +155,11 @@ def run_export(config: ConvertConfig) -> tuple[Path, str]:
     """Exports a run, or converted weights, as a torchvision state dict with a JSON file.
 
     Returns:
-      The path of the file, and the Python lines that build the network and load it.
+      The path of the file, and the Python lines that build the network and load the file.
 
     Raises:
-      UserError: no such run, a network that torchvision cannot hold, or a file that exists.
+      UserError: the run does not exist, torchvision has no such network, or the file exists
+        already.
     """
     if not config.source or not config.out:
         raise UserError("--to=torchvision needs --source (a run or converted weights) and --out.")
@@ -166,9 +167,11 @@ def run_export(config: ConvertConfig) -> tuple[Path, str]:
     if out.suffix != ".safetensors":
         raise UserError(f"--out={out}: the name of a .safetensors file is expected.")
     description = out.with_suffix(".json")
-    ours = description.is_file() and '"build":' in description.read_text("utf-8", errors="replace")
+    is_ferjax_output = description.is_file() and '"build":' in description.read_text(
+        "utf-8", errors="replace"
+    )
     if out.exists() and description.exists():
-        _check_out(config, [description, out], ours=ours)
+        _check_out(config, [description, out], is_ferjax_output=is_ferjax_output)
     source = Path(config.source)
     if is_saved(source):
         variables, about = load_weights(source)
@@ -185,20 +188,24 @@ def run_export(config: ConvertConfig) -> tuple[Path, str]:
         raise UserError(f"--model={config.model}: {source} holds {model}. Leave the flag out.")
     state, build = to_torchvision(variables, model, fields)
     text = json.dumps({"build": build.splitlines(), **about}, indent=1) + "\n"
-    _write_both(config, {description: text.encode(), out: save(state)}, ours=ours)
+    _write_both(
+        config, {description: text.encode(), out: save(state)}, is_ferjax_output=is_ferjax_output
+    )
     return out, build
 
 
-def _write_both(config: ConvertConfig, contents: Mapping[Path, bytes], *, ours: bool) -> None:
-    """Writes the two files of an export, or the one that a killed export did not come to.
+def _write_both(
+    config: ConvertConfig, contents: Mapping[Path, bytes], *, is_ferjax_output: bool
+) -> None:
+    """Writes the two files of an export, or the missing one after a killed export.
 
     Raises:
-      UserError: both exist already, or one with another content.
+      UserError: both files exist already, or one exists with other content.
     """
     present = [path for path in contents if path.exists()]
     killed_between = len(present) == 1 and present[0].read_bytes() == contents[present[0]]
     if not killed_between:
-        _check_out(config, present, ours=ours)
+        _check_out(config, present, is_ferjax_output=is_ferjax_output)
         _make_room(present)
     for path, content in contents.items():
         remove_left_by_killed_processes(path)

@@ -23,7 +23,7 @@ from ferjax.runtime.progress_bar import tqdm
 
 RECORD, FACELESS = "crops.csv", "no_face.txt"
 _COLUMNS = ("file", "crop", "faces", "left", "top", "width", "height", "degrees", "decision")
-# The option for images without a face → the decision in crops.csv.
+# Option for images without a face → decision in crops.csv.
 NO_FACE = {"keep": "kept whole", "drop": "dropped", "list": "listed"}
 
 
@@ -43,7 +43,7 @@ class Row:
         faces = "" if detected is None else detected.faces
         degrees = f"{detected.degrees:.1f}" if detected and detected.box else ""
         names = (without_formula(printable(name)) for name in (self.file, self.crop))
-        return [*names, *(str(c) for c in (faces, *box, degrees, self.decision))]
+        return [*names, *(str(cell) for cell in (faces, *box, degrees, self.decision))]
 
 
 def crop_folder(
@@ -67,14 +67,15 @@ def crop_folder(
       source: a folder of class folders; every image file below it counts.
       out: the new folder; it must not exist, or be empty.
       plan: how faces are detected and cropped.
-      no_face: for images without a face: `keep` (the whole image), `drop`, or `list` (leave the
-        image out and list it in `no_face.txt`).
-      exclude: file that lists images to leave out; None: `exclude.txt` in `source`, if it exists.
-        Its paths may be those of images or of crops.
+      no_face: option for images without a face: `keep` (the whole image), `drop`, or `list` (leave
+        the image out and list it in `no_face.txt`).
+      exclude: file that lists images to leave out, by the paths of images or of crops; None:
+        `exclude.txt` in `source`, if it exists.
       on_bad_image: `error`, or `skip` to leave unreadable images out.
       progress: whether to show a progress bar on a terminal.
-      make_room: moves an `out` that is not empty aside, when all crops are done; None refuses it.
-      further: name → text of more files that `out` begins with.
+      make_room: called when all crops are done; it moves an `out` that is not empty aside. None:
+        such an `out` is an error.
+      further: name → text of further files that are written to `out`.
 
     Returns:
       Decision → number of images; the decisions are `cropped`, `kept whole`, `dropped`, `listed`,
@@ -88,11 +89,11 @@ def crop_folder(
         raise unknown_name("choice for images without a face:", no_face, NO_FACE)
     if on_bad_image not in ON_BAD_IMAGE:
         raise unknown_name("choice for bad images:", on_bad_image, ON_BAD_IMAGE)
-    _check_folders(source, out, filled=make_room is not None)
+    _check_folders(source, out, may_hold_files=make_room is not None)
     names = _crop_names([p.relative_to(source).as_posix() for p in image_files(source)], source)
     left_out = _excluded_files(source, exclude, names)
     try:
-        # In the same folder as `out`, so that one rename moves it there.
+        # The folder is beside `out`, so that one rename moves it there.
         with temporary_beside(out) as work:
             work.mkdir(parents=True)
             rows = []
@@ -121,16 +122,16 @@ def crop_folder(
 
 
 def recorded_decisions(out: Path) -> dict[str, int]:
-    """Returns decision → number of images of a folder of crops, as `crop_folder` does."""
+    """Returns decision → number of images from the record in a folder of crops."""
     with open(out / RECORD, newline="", encoding="utf-8") as file:
         return dict(Counter(row["decision"] for row in csv.DictReader(file)))
 
 
-def _check_folders(source: Path, out: Path, *, filled: bool) -> None:
-    """Raises `UserError` if `out` is in `source` or contains it, or holds something unforeseen."""
+def _check_folders(source: Path, out: Path, *, may_hold_files: bool) -> None:
+    """Raises `UserError` if one folder contains the other, or `out` holds files and may not."""
     if not source.is_dir():
         raise UserError(f"{source}: no such folder; expected the data set's class folders")
-    if not filled and out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if not may_hold_files and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(
             f"{out} {describe_path(out)}: crops are written to a new folder. Give another one, or"
             " move this"
@@ -141,15 +142,19 @@ def _check_folders(source: Path, out: Path, *, filled: bool) -> None:
 
 
 def _crop_names(files: Sequence[str], source: Path) -> dict[str, str]:
-    """Returns file → crop: the path as .png, or with .png appended where two would be equal."""
+    """Returns file → crop: the path as .png, or with .png appended if two paths would be equal."""
     stems = Counter(Path(file).with_suffix(".png").as_posix().lower() for file in files)
     names = {}
     for file in files:
         crop = Path(file).with_suffix(".png").as_posix()
         names[file] = crop if stems[crop.lower()] == 1 else f"{file}.png"
-    twice = [name for name, n in Counter(name.lower() for name in names.values()).items() if n > 1]
-    if twice:
-        raise UserError(f"{source}: two images would both be cropped to {twice[0]}; rename one")
+    repeated = [
+        name
+        for name, count in Counter(name.lower() for name in names.values()).items()
+        if count > 1
+    ]
+    if repeated:
+        raise UserError(f"{source}: two images would both be cropped to {repeated[0]}; rename one")
     return names
 
 
@@ -187,7 +192,7 @@ def _write_png(image: np.ndarray, path: Path) -> None:
 
 
 def _crops_csv(rows: Sequence[Row]) -> bytes:
-    """Returns the content of `crops.csv`; names are printable, and no formulas."""
+    """Returns the content of `crops.csv`; its names are printable and are no formulas."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)

@@ -13,20 +13,23 @@ from ferjax.report.figures.contact_sheet import draw_contact_sheets
 from ferjax.runtime.atomic_files import temporary_beside
 from ferjax.tools.crop_folder import NO_FACE, RECORD, crop_folder, recorded_decisions
 
-# In a folder of crops whose sheets are not drawn yet: the settings of its command.
+# A folder of crops holds this file until its sheets are drawn; it stores the command's settings.
 _UNFINISHED = ".unfinished"
-_DECIDING = ("dataset", "data_dir", "detector", "rule", "margin", "align")
-_DECIDING += ("no_face", "on_bad_image")
+_SETTINGS_OF_CROPS = ("dataset", "data_dir", "detector", "rule", "margin", "align")
+_SETTINGS_OF_CROPS += ("no_face", "on_bad_image")
 
 
 def only_sheets_are_missing(config: PrepareConfig, out: Path) -> bool:
-    """Returns whether the same command was killed when it had finished the crops in `out`."""
-    place = out / _UNFINISHED
-    return place.is_file() and place.read_text("utf-8", "replace") == _settings(config)
+    """Returns whether the same command finished the crops in `out` and was killed afterwards."""
+    marker = out / _UNFINISHED
+    return marker.is_file() and marker.read_text("utf-8", "replace") == _settings(config)
 
 
 def _settings(config: PrepareConfig) -> str:
-    return json.dumps({name: getattr(config, name) for name in _DECIDING}, default=str) + "\n"
+    """Returns the settings that decide the crops, as a line of JSON."""
+    return (
+        json.dumps({name: getattr(config, name) for name in _SETTINGS_OF_CROPS}, default=str) + "\n"
+    )
 
 
 def write_crops(
@@ -36,29 +39,31 @@ def write_crops(
 
     Args:
       config: the flags.
-      out: of the crops; the sheets go to `<out>-sheets`.
-      make_room: moves an earlier result aside, which was found to be the command's to move.
+      out: the folder of the crops; the sheets go to `<out>-sheets`.
+      make_room: moves an earlier result aside, after the caller has checked that it may.
 
     Returns:
       Lines to print, the last of which is the path of the crops.
 
     Raises:
-      UserError: no such data, sheets that exist, no face in any image, or a folder that cannot be
-        written.
+      UserError: the data do not exist, the sheets exist already, no image has a face, or a folder
+        cannot be written.
     """
     sheets = out.with_name(f"{out.name}-sheets")
-    goes_on = only_sheets_are_missing(config, out)
-    counts = recorded_decisions(out) if goes_on else _crops(config, out, sheets, make_room)
+    crops_are_finished = only_sheets_are_missing(config, out)
+    counts = (
+        recorded_decisions(out) if crops_are_finished else _crops(config, out, sheets, make_room)
+    )
     if not {"cropped", NO_FACE["keep"]} & counts.keys():
         (out / _UNFINISHED).unlink()
-        found = ", ".join(f"{count:,} {decision}" for decision, count in counts.items())
+        decisions = ", ".join(f"{count:,} {decision}" for decision, count in counts.items())
         raise UserError(
             f"no face found in any of {sum(counts.values()):,} images of"
-            f" {data_path(config.dataset, config.data_dir)} ({found}); see {out / RECORD}."
+            f" {data_path(config.dataset, config.data_dir)} ({decisions}); see {out / RECORD}."
             " --no_face=keep keeps images without a face whole."
         )
     try:
-        if not (goes_on and sheets.exists()):
+        if not (crops_are_finished and sheets.exists()):
             make_room(sheets)
             with temporary_beside(sheets) as unfinished:
                 draw_contact_sheets(out, unfinished)

@@ -32,11 +32,11 @@ from ferjax.tools.crops_and_sheets import only_sheets_are_missing, write_crops
 
 
 def run_prepare(config: PrepareConfig) -> list[str]:
-    """Runs the requested task; returns lines to print, the last of which is the result's path.
+    """Runs the requested task; returns lines to print, the last of which is the path of the result.
 
     Raises:
-      UserError: no task or several tasks requested, no such data, a folder that is not empty, or
-        data for which the task is impossible.
+      UserError: no task or several tasks are requested, the data do not exist, the folder is not
+        empty, or the task is impossible for the data.
     """
     requested = [name for name in _TASKS if getattr(config, name)]
     if len(requested) != 1:
@@ -54,21 +54,23 @@ def run_prepare(config: PrepareConfig) -> list[str]:
 def _check_out(out: Path, task: str, overwrite: bool) -> None:
     """Raises `UserError` unless a folder is new, or holds a result of this task.
 
-    An audit or a preview follows from the data: it is written again, also after a kill. Other
-    results must be asked to be moved aside.
+    An audit or a preview is computed from the data alone and is written again, also after a killed
+    command. Other results are moved aside only if `overwrite` is set.
     """
     if out.exists() and not out.is_dir():
         raise UserError(f"--out={out} is a file. Nothing was written; give a folder.")
     entries = [*out.iterdir()] if out.exists() else []
     if not entries:
         return
-    repeated = _REPEATED.get(task, ())
-    if all(any(entry.match(pattern) for pattern in repeated) for entry in entries):
+    overwritten = _OVERWRITTEN_FILES.get(task, ())
+    if all(any(entry.match(pattern) for pattern in overwritten) for entry in entries):
         return
-    ours = any(out.glob(_WRITTEN[task]))
-    if not (ours and overwrite):
-        way = ", or --overwrite to move this one aside" if ours else ""
-        raise UserError(f"--out={out} is not empty. Nothing was written; give another folder{way}.")
+    is_result = any(out.glob(_MARKER_FILES[task]))
+    if not (is_result and overwrite):
+        advice = ", or --overwrite to move this one aside" if is_result else ""
+        raise UserError(
+            f"--out={out} is not empty. Nothing was written; give another folder{advice}."
+        )
 
 
 def _make_room(path: Path) -> None:
@@ -91,10 +93,10 @@ def _load_bundle(
 
 def _write_audit(config: PrepareConfig, out: Path) -> list[str]:
     """Writes audit.md, audit.json and figures."""
-    # An audit lists every unreadable image, and leaves none out.
+    # An audit lists every unreadable image and leaves none out.
     bundle = _load_bundle(config, on_bad_image="list")
     for line in describe_bundle(config.dataset, replace(bundle, notes=())):
-        say(line)  # notes are among the findings
+        say(line)  # the notes are part of the findings
     path = data_path(config.dataset, config.data_dir)
     files = file_census(path) if path and path.is_dir() and not any(path.glob("*.csv")) else None
     entry = dataset_entries()[config.dataset]
@@ -120,12 +122,12 @@ def _write_cache(config: PrepareConfig, out: Path) -> list[str]:
 
 
 def _draw_preview(config: PrepareConfig, out: Path) -> list[str]:
-    """Draws training images under an augmentation preset, as the network gets them."""
+    """Draws training images after an augmentation preset, as the network receives them."""
     find_augmentation(config.augment)
     bundle = _load_bundle(config)
     train = bundle.splits["train"]
     limit = max(BATCH_LIMIT, len(bundle.classes))
-    # Every class has an image among them; side by side, the images of a class can be compared.
+    # Every class has an image in the sample. Sorting puts the images of a class side by side.
     index = stratified_sample(train.labels, limit, seed=0).astype(np.int32)
     index = index[np.argsort(train.labels[index], kind="stable")]
     channels = train.shape[2]
@@ -140,20 +142,20 @@ def _draw_preview(config: PrepareConfig, out: Path) -> list[str]:
         _make_room(out)
     path = out / f"preview_{config.augment}.png"
     title = f"{config.dataset} under --augment={config.augment}"
-    shown = np.asarray(images)
-    draw_batch(shown, train.labels[index], bundle.classes, path, title, mix, limit)
+    pixels = np.asarray(images)
+    draw_batch(pixels, train.labels[index], bundle.classes, path, title, mix, limit)
     return [str(path)]
 
 
-# Files of the tasks that follow from the data, so that they are written again at each call.
-_REPEATED = {
+# Files that are computed from the data alone, so that every call writes them again.
+_OVERWRITTEN_FILES = {
     "audit": (*AUDIT_FILES, ".*.tmp"),
-    # Where no image had a face these are all there is.
+    # These are the only files if no image had a face.
     "crops": (RECORD, FACELESS),
     "preview": ("preview_*.png", ".*.tmp"),
 }
-# A file by which a result of each task is known.
-_WRITTEN = {"audit": "audit.json", "crops": RECORD, "preview": "preview_*.png"}
+# The file that identifies a result of each task.
+_MARKER_FILES = {"audit": "audit.json", "crops": RECORD, "preview": "preview_*.png"}
 _TASKS: dict[str, Callable[[PrepareConfig, Path], list[str]]] = {
     "audit": _write_audit,
     "crops": partial(write_crops, make_room=_make_room),

@@ -1,1 +1,1 @@
-"""Runs compared on the same images: what they predicted, tests of their differences, a report."""
+"""Compares runs on the same images: predictions, tests of the differences, and a report."""

@@ -20,9 +20,9 @@ from ferjax.runtime.new_folder import check_new_folder, filled_when_complete
 from ferjax.training.metrics import recall_by_class
 
 _LEVEL = 0.05
-_TESTED = ("accuracy", "macro_f1")
-# Settings in which runs differ without any meaning.
-_PLACES = (
+_TESTED_SCORES = ("accuracy", "macro_f1")
+# Settings whose differences between runs have no meaning.
+_IGNORED_SETTINGS = (
     "workdir",
     "out",
     "progress",
@@ -74,9 +74,9 @@ def comparison(runs: Sequence[ComparedRun], split: str, notes: Sequence[str]) ->
     """Returns the report of a comparison, without figures.
 
     Args:
-      runs: from `load_compared`, all of the same images.
-      split: that was judged.
-      notes: what was left out of it.
+      runs: from `load_compared`; all have the same images.
+      split: the judged split.
+      notes: remarks on the images that were left out.
     """
     entries = [_entry(run) for run in runs]
     pairs = _pairs(runs, entries)
@@ -97,14 +97,15 @@ def comparison(runs: Sequence[ComparedRun], split: str, notes: Sequence[str]) ->
 
 
 def _entry(run: ComparedRun) -> dict[str, Any]:
-    """Returns the scores of a run; of several seeds their mean and sample standard deviation."""
-    classes, scored = run.predictions[0].classes, [each.scores() for each in run.predictions]
+    """Returns the scores of a run; for several seeds their mean and sample standard deviation."""
+    classes, scores = run.predictions[0].classes, [each.scores() for each in run.predictions]
     recalls = []
-    for each in run.predictions:
+    for predictions in run.predictions:
         k = len(classes)
-        cells = np.bincount(each.labels * k + each.predicted, minlength=k * k).reshape(k, k)
-        recalls.append(recall_by_class(cells, classes))
-    single = len(scored) == 1
+        cells = predictions.labels * k + predictions.predicted
+        confusion = np.bincount(cells, minlength=k * k).reshape(k, k)
+        recalls.append(recall_by_class(confusion, classes))
+    single = len(scores) == 1
     (first, *_) = run.predictions
     intervals = headline_intervals(first.probabilities, first.labels, classes) if single else {}
     return {
@@ -112,10 +113,10 @@ def _entry(run: ComparedRun) -> dict[str, Any]:
         "folder": str(run.folder),
         "title": run.title,
         "seeds": list(run.seeds),
-        "scores": {name: _mean([each[name] for each in scored]) for name in HEADLINE},
+        "scores": {name: _mean([each[name] for each in scores]) for name in HEADLINE},
         "intervals": {name: bounds and list(bounds) for name, bounds in intervals.items()},
-        "deviation": {name: _deviation([each[name] for each in scored]) for name in HEADLINE},
-        "each_seed": scored if run.seeds else [],
+        "deviation": {name: _deviation([each[name] for each in scores]) for name in HEADLINE},
+        "each_seed": scores if run.seeds else [],
         "recall": {name: _mean([each[name] for each in recalls]) for name in classes},
         "support": {
             name: int(count)
@@ -136,22 +137,22 @@ def _pairs(runs: Sequence[ComparedRun], entries: Sequence[dict[str, Any]]) -> li
     pairs = []
     for i, j in combinations(range(len(runs)), 2):
         pair: dict[str, Any] = {"first": runs[i].name, "second": runs[j].name}
-        for name in _TESTED:
+        for name in _TESTED_SCORES:
             difference = entries[i]["scores"][name] - entries[j]["scores"][name]
-            tested = paired_difference(draws[i][name], draws[j][name])
-            pair[name] = {"difference": difference, **tested}
+            test = paired_difference(draws[i][name], draws[j][name])
+            pair[name] = {"difference": difference, **test}
         if not runs[i].seeds and not runs[j].seeds:
-            right = [
+            correct = [
                 each.predicted == each.labels
                 for run in (runs[i], runs[j])
                 for each in run.predictions
             ]
-            pair["mcnemar"] = mcnemar(right[0], right[1])
+            pair["mcnemar"] = mcnemar(correct[0], correct[1])
             pair["accuracy"]["p"] = pair["mcnemar"]["p"]
-        seeds = [[each["accuracy"] for each in entries[k]["each_seed"]] for k in (i, j)]
-        pair["over_seeds"] = welch(*seeds)
+        accuracies = [[each["accuracy"] for each in entries[k]["each_seed"]] for k in (i, j)]
+        pair["over_seeds"] = welch(*accuracies)
         pairs.append(pair)
-    for name in _TESTED:
+    for name in _TESTED_SCORES:
         corrected = holm([pair[name]["p"] for pair in pairs])
         for pair, p in zip(pairs, corrected, strict=True):
             pair[name]["holm"] = p
@@ -163,32 +164,32 @@ def _pairs(runs: Sequence[ComparedRun], entries: Sequence[dict[str, Any]]) -> li
 
 
 def _summary(entries: Sequence[dict[str, Any]], pairs: Sequence[dict[str, Any]]) -> str:
-    """Returns the best run, and how many of the others it leaves behind beyond chance."""
+    """Returns the best run, and the runs that it exceeds by more than chance, in words."""
     best = max(entries, key=lambda entry: entry["scores"]["accuracy"])
     name = best["name"]
-    behind = [
+    exceeded = [
         pair["second"] if pair["first"] == name else pair["first"]
         for pair in pairs
         if name in (pair["first"], pair["second"]) and pair["accuracy"]["holm"] < _LEVEL
     ]
-    found = f"highest accuracy: {name}, {100 * best['scores']['accuracy']:.2f} %"
-    if not behind:
-        return f"{found}; no difference from the others is beyond chance (Holm-corrected, 5 %)"
-    rest = len(entries) - 1 - len(behind)
-    text = f"{found}; higher than {', '.join(behind)} beyond chance (Holm-corrected, 5 %)"
+    best_text = f"highest accuracy: {name}, {100 * best['scores']['accuracy']:.2f} %"
+    if not exceeded:
+        return f"{best_text}; no difference from the others is beyond chance (Holm-corrected, 5 %)"
+    rest = len(entries) - 1 - len(exceeded)
+    text = f"{best_text}; higher than {', '.join(exceeded)} beyond chance (Holm-corrected, 5 %)"
     return text + (f", not than {'the other' if rest == 1 else f'{rest} others'}" if rest else "")
 
 
 def _data(runs: Sequence[ComparedRun]) -> str:
-    """Returns the name of the data set, where all runs have one."""
+    """Returns the name of the data set if all runs have the same one, else an empty text."""
     names = {str(run.settings.get("dataset") or "") for run in runs}
     return f"{names.pop()} " if len(names) == 1 and names != {""} else ""
 
 
 def _warnings(runs: Sequence[ComparedRun]) -> list[str]:
-    """Returns the warnings of all runs, each once, with the names of those that have it."""
+    """Returns the warnings of all runs, each once, after the names of the runs that have it."""
     texts = dict.fromkeys(text for run in runs for text in run.warnings)
-    # What a protocol breaches comes first, as in the report of a run.
+    # The breaches of a protocol come first, as in the report of a run.
     first = stamp(*(run.settings.get("protocol") for run in runs))
     return [
         f"{', '.join(run.name for run in runs if text in run.warnings)}: {text}"
@@ -197,21 +198,21 @@ def _warnings(runs: Sequence[ComparedRun]) -> list[str]:
 
 
 def _settings(runs: Sequence[ComparedRun]) -> dict[str, list[Any]]:
-    """Returns the settings in which runs differ → their values, one for each run."""
+    """Returns setting → values of all runs, for the settings in which the runs differ."""
     names = dict.fromkeys(name for run in runs for name in run.settings)
     values = {name: [run.settings.get(name) for run in runs] for name in names}
     return {
-        name: each
-        for name, each in values.items()
-        if name not in _PLACES and any(value != each[0] for value in each)
+        name: run_values
+        for name, run_values in values.items()
+        if name not in _IGNORED_SETTINGS and any(value != run_values[0] for value in run_values)
     }
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
+    defined = [value for value in values if value is not None]
+    return float(np.mean(defined)) if defined else None
 
 
 def _deviation(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.std(known, ddof=1)) if len(known) > 1 else None
+    defined = [value for value in values if value is not None]
+    return float(np.std(defined, ddof=1)) if len(defined) > 1 else None

@@ -1,4 +1,4 @@
-"""The runs that are compared: single ones, evaluations, series of seeds or folds as one entry."""
+"""Loads the compared runs: single runs, evaluations, and series of seeds or folds as one entry."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,17 +20,17 @@ _SPLITS = ("test", "val", "all", "train")
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """A run, an evaluation, or a series of seeds, with what it predicted.
+    """A run, an evaluation, or a series of seeds, with its predictions.
 
     Attributes:
-      name: for tables.
-      folder: that was given.
-      title: of its report.
+      name: its name in tables.
+      folder: the folder that the user named.
+      title: title of its report.
       predictions: one for each seed, of the same images.
       seeds: names of the seeds' folders; none for a single run.
-      lines: of metrics.jsonl, for each run that has one.
+      lines: the lines of metrics.jsonl, for each run that has this file.
       settings: the config of its first run, field by field.
-      warnings: of its reports.
+      warnings: warnings of its reports.
     """
 
     name: str
@@ -43,20 +43,22 @@ class ComparedRun:
     warnings: tuple[str, ...]
 
 
-def common_split(folders: Sequence[Path], wanted: str | None) -> str:
-    """Returns the split that is compared: the wanted one, or the first that every run has.
+def common_split(folders: Sequence[Path], requested: str | None) -> str:
+    """Returns the split to compare: the requested one, or the first that every run has.
 
     Raises:
       UserError: a folder that holds no predictions, or no split that every run has.
     """
-    have = {folder: _splits_of(folder) for folder in folders}
-    for split in (wanted,) if wanted else _SPLITS:
-        if all(split in found for found in have.values()):
+    splits = {folder: _splits_of(folder) for folder in folders}
+    for split in (requested,) if requested else _SPLITS:
+        if all(split in run_splits for run_splits in splits.values()):
             return split
-    parts = "; ".join(f"{folder} has {', '.join(found)}" for folder, found in have.items())
-    which = f"--split={wanted}: " if wanted else "no split in common: "
+    parts = "; ".join(
+        f"{folder} has {', '.join(run_splits)}" for folder, run_splits in splits.items()
+    )
+    prefix = f"--split={requested}: " if requested else "no split in common: "
     raise UserError(
-        f"{which}{parts}. launch.evaluate --workdir=RUN --split=SPLIT writes the predictions of"
+        f"{prefix}{parts}. launch.evaluate --workdir=RUN --split=SPLIT writes the predictions of"
         " another split; give the folder that it names."
     )
 
@@ -64,16 +66,16 @@ def common_split(folders: Sequence[Path], wanted: str | None) -> str:
 def load_compared(
     folders: Sequence[Path], split: str, *, shared: bool
 ) -> tuple[list[ComparedRun], list[str]]:
-    """Returns the runs with the same images in the same order, and notes on what was left out.
+    """Returns the runs with the same images in the same order, and notes on omitted images.
 
     Args:
       folders: two or more.
-      split: that is compared.
-      shared: whether runs of different images are compared on those that all have.
+      split: the compared split.
+      shared: whether runs of different images are compared on the images that all have.
 
     Raises:
-      UserError: fewer than two folders, one that is given twice, one without predictions, or runs
-        of different classes, images or labels.
+      UserError: there are fewer than two folders, a folder is named twice or has no predictions, or
+        the runs have different classes, images or labels.
     """
     if len(folders) < 2:
         raise UserError("two runs or more are compared: name their folders after the flags.")
@@ -94,7 +96,7 @@ def load_compared(
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
-    """Returns the shortest ends of the paths that tell the folders apart."""
+    """Returns the shortest ends of the paths that differ for all folders."""
     parts = [folder.resolve().parts for folder in folders]
     for length in range(1, max(map(len, parts)) + 1):
         names = ["/".join(part[-length:]) for part in parts]
@@ -103,24 +105,24 @@ def _names(folders: Sequence[Path]) -> list[str]:
     return [str(folder) for folder in folders]
 
 
-def _inner(folder: Path, kind: str) -> list[Path]:
+def _series_folders(folder: Path, kind: str) -> list[Path]:
     """Returns the runs of a series of seeds or folds in a folder, in order."""
-    found = [path for path in folder.glob(f"{kind}_*") if path.is_dir()]
-    return sorted(found, key=lambda path: (len(path.name), path.name))
+    folders = [path for path in folder.glob(f"{kind}_*") if path.is_dir()]
+    return sorted(folders, key=lambda path: (len(path.name), path.name))
 
 
 def _splits_of(folder: Path) -> list[str]:
-    """Returns the splits whose predictions a run, or every run of a series, has."""
+    """Returns the splits for which a run, or every run of a series, has predictions."""
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder. Give runs, or folders of launch.evaluate.")
-    if inner := _inner(folder, "seed") or _inner(folder, "fold"):
-        each = [set(_splits_of(path)) for path in inner]
-        # The val splits of folds overlap: an image has one prediction in test only.
-        allowed = ("test",) if _inner(folder, "fold") else _SPLITS
-        return [name for name in allowed if all(name in found for found in each)]
-    found = [name for name in _SPLITS if (folder / f"predictions_{name}.csv").is_file()]
-    if found:
-        return found
+    if run_folders := _series_folders(folder, "seed") or _series_folders(folder, "fold"):
+        splits_of_runs = [set(_splits_of(path)) for path in run_folders]
+        # The val splits of folds overlap; only in test does each image have a single prediction.
+        allowed = ("test",) if _series_folders(folder, "fold") else _SPLITS
+        return [name for name in allowed if all(name in splits for splits in splits_of_runs)]
+    splits = [name for name in _SPLITS if (folder / f"predictions_{name}.csv").is_file()]
+    if splits:
+        return splits
     if (folder / "checkpoints").is_dir() or (folder / "config.json").is_file():
         raise UserError(
             f"{folder} has no predictions: it is not finished, or of an earlier version. Train on"
@@ -132,50 +134,55 @@ def _splits_of(folder: Path) -> list[str]:
 
 
 def _load(folder: Path, split: str) -> ComparedRun:
-    seeds = _inner(folder, "seed")
+    """Returns the run, evaluation or series in a folder, with its predictions for a split."""
+    seeds = _series_folders(folder, "seed")
     members = seeds or [folder]
-    runs = [run for member in members for run in (_inner(member, "fold") or [member])]
-    reports = [_json(run / "report.json") for run in runs]
-    top = _json(folder / "report.json")
-    warnings = [str(text) for report in (*reports, top) for text in report.get("warnings", ())]
-    trained = [_trained(run) for run in runs]
+    runs = [run for member in members for run in (_series_folders(member, "fold") or [member])]
+    reports = [_read_report(run / "report.json") for run in runs]
+    whole_report = _read_report(folder / "report.json")
+    warnings = [
+        str(text) for report in (*reports, whole_report) for text in report.get("warnings", ())
+    ]
+    trained_runs = [_trained_run(run) for run in runs]
     settings = dict(reports[0].get("config", {}))
-    if trained[0] != runs[0]:
-        settings = {**_json(trained[0] / "report.json").get("config", {}), **settings}
+    if trained_runs[0] != runs[0]:
+        settings = {**_read_report(trained_runs[0] / "report.json").get("config", {}), **settings}
     return ComparedRun(
         folder.name,
         folder,
-        str(top.get("title", folder.name)),
+        str(whole_report.get("title", folder.name)),
         tuple(_predictions(member, split) for member in members),
-        tuple(path.name for path in seeds),
-        tuple(read_lines(run) for run in trained if (run / METRICS_FILE).is_file()),
+        tuple(seed_folder.name for seed_folder in seeds),
+        tuple(read_lines(run) for run in trained_runs if (run / METRICS_FILE).is_file()),
         settings,
         tuple(dict.fromkeys(warnings)),
     )
 
 
-def _trained(run: Path) -> Path:
-    """Returns the run that an evaluation in RUN/evaluations/ is of, or the folder itself."""
-    place = run.resolve().parent
-    return place.parent if place.name == "evaluations" else run
+def _trained_run(run: Path) -> Path:
+    """Returns RUN for an evaluation in RUN/evaluations/, else the folder itself."""
+    parent = run.resolve().parent
+    return parent.parent if parent.name == "evaluations" else run
 
 
 def _predictions(member: Path, split: str) -> Predictions:
+    """Returns the predictions of a run, or of all folds of a series together."""
     file = f"predictions_{split}.csv"
-    if folds := _inner(member, "fold"):
+    if folds := _series_folders(member, "fold"):
         return pooled([read_predictions(fold / file) for fold in folds], member)
     return read_predictions(member / file)
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _read_report(path: Path) -> dict[str, Any]:
+    """Returns the JSON object in a file, or an empty one if it cannot be read."""
     try:
-        found = read_json(path, "")
+        report = read_json(path, "")
     except UserError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return report if isinstance(report, dict) else {}
 
 
-def _each(runs: Sequence[ComparedRun]) -> list[tuple[str, Predictions]]:
+def _named_predictions(runs: Sequence[ComparedRun]) -> list[tuple[str, Predictions]]:
     """Returns the predictions of all runs and seeds, with names for messages."""
     return [
         (f"{run.name}/{seed}" if seed else run.name, each)
@@ -185,7 +192,7 @@ def _each(runs: Sequence[ComparedRun]) -> list[tuple[str, Predictions]]:
 
 
 def _common_classes(runs: Sequence[ComparedRun]) -> tuple[str, ...]:
-    (first_name, first), *others = _each(runs)
+    (first_name, first), *others = _named_predictions(runs)
     for name, other in others:
         if set(other.classes) != set(first.classes):
             raise UserError(
@@ -199,19 +206,19 @@ def _common_images(
     runs: Sequence[ComparedRun], split: str, *, shared: bool
 ) -> tuple[list[str], list[str]]:
     """Returns the images that are compared, in the first run's order, and notes."""
-    (first_name, first), *others = _each(runs)
+    (first_name, first), *others = _named_predictions(runs)
     common = set(first.ids).intersection(*(other.ids for _, other in others))
     for name, other in others:
         if set(other.ids) == set(first.ids) or (shared and common):
             continue
-        both = len(set(first.ids) & set(other.ids))
-        lone = next(iter(sorted(set(first.ids) ^ set(other.ids))))
-        where = first_name if lone in set(first.ids) else name
-        way = " --shared compares them on these." if both else ""
+        shared_count = len(set(first.ids) & set(other.ids))
+        example = next(iter(sorted(set(first.ids) ^ set(other.ids))))
+        run_with_example = first_name if example in set(first.ids) else name
+        advice = " --shared compares them on these." if shared_count else ""
         raise UserError(
             f"{first_name} and {name} were judged on different images of {split}:"
-            f" {len(first.ids):,} and {len(other.ids):,}, {both:,} in common; {lone} is only in"
-            f" {where}.{way}"
+            f" {len(first.ids):,} and {len(other.ids):,}, {shared_count:,} in common;"
+            f" {example} is only in {run_with_example}.{advice}"
         )
     notes = [
         f"{name}: {len(each.ids) - len(common):,} of its {len(each.ids):,} images are left out,"
@@ -223,7 +230,7 @@ def _common_images(
 
 
 def _check_labels(runs: Sequence[ComparedRun]) -> None:
-    (first_name, first), *others = _each(runs)
+    (first_name, first), *others = _named_predictions(runs)
     for name, other in others:
         different = (other.labels != first.labels).nonzero()[0]
         if len(different):

@@ -12,7 +12,7 @@ from ferjax.errors import UserError
 from ferjax.report.headline import headline_scores
 from ferjax.report.spreadsheet_text import as_before
 
-_FIXED = ["file", "label", "predicted"]
+_FIXED_COLUMNS = ["file", "label", "predicted"]
 # Probabilities are written with six decimals.
 _ROUNDING = 2e-6
 
@@ -22,7 +22,7 @@ class Predictions:
     """What a network predicted for images.
 
     Attributes:
-      ids: N names of images, each once.
+      ids: N different names of images.
       labels: int [N], true classes.
       probabilities: float64 [N, K], rows sum to 1; the highest is that of the predicted class.
       classes: K names.
@@ -47,8 +47,8 @@ def read_predictions(path: Path) -> Predictions:
     """Returns the predictions of a file that `write_predictions_csv` wrote.
 
     Raises:
-      UserError: a file of another form, a class that no column names, a row whose predicted class
-        is not its most probable one, or an image that is there twice.
+      UserError: the file has another form, a class has no column, the predicted class of a row is
+        not its most probable class, or an image occurs twice.
     """
     expected = "expected what launch.evaluate writes: file, label, predicted, then the classes"
     check_text_file(path, "Write it again with launch.evaluate.")
@@ -59,40 +59,40 @@ def read_predictions(path: Path) -> Predictions:
             )
     except (OSError, ValueError, csv.Error) as error:
         raise UserError(f"{path}: not a readable table ({error}); {expected}") from None
-    if header[:3] != _FIXED or len(header) < 4:
+    if header[:3] != _FIXED_COLUMNS or len(header) < 4:
         raise UserError(f"{path}: columns {', '.join(header)}; {expected}")
-    classes, at = tuple(header[3:]), {name: k for k, name in enumerate(header[3:])}
+    classes, class_index = tuple(header[3:]), {name: k for k, name in enumerate(header[3:])}
     try:
         ids = tuple(row[0] for row in rows)
-        true, predicted = (np.array([at[row[k]] for row in rows], int) for k in (1, 2))
+        true, predicted = (np.array([class_index[row[k]] for row in rows], int) for k in (1, 2))
         probabilities = np.array([row[3:] for row in rows], np.float64)
     except (KeyError, IndexError, ValueError) as error:
         raise UserError(f"{path}: {error} is no class, or a row is not complete.") from None
     if not len(rows) or probabilities.shape != (len(rows), len(classes)):
         raise UserError(f"{path}: no rows, or rows of different lengths; {expected}")
     seen: set[str] = set()
-    if twice := [name for name in ids if name in seen or seen.add(name)]:
-        raise UserError(f"{path}: {len(twice):,} images are there twice, {twice[0]} first.")
+    if repeated := [name for name in ids if name in seen or seen.add(name)]:
+        raise UserError(f"{path}: {len(repeated):,} images are there twice, {repeated[0]} first.")
     if not np.isfinite(probabilities).all():
         raise UserError(
             f"{path}: a probability is none. The file was changed: write it again with"
             " launch.evaluate."
         )
-    places, highest = np.arange(len(rows)), probabilities.max(1)
-    wrong = np.flatnonzero(highest - probabilities[places, predicted] > _ROUNDING)
+    row_numbers, highest = np.arange(len(rows)), probabilities.max(1)
+    wrong = np.flatnonzero(highest - probabilities[row_numbers, predicted] > _ROUNDING)
     if len(wrong) or (probabilities < 0).any():
         name = ids[int(wrong[0])] if len(wrong) else "a row"
         raise UserError(
             f"{path}: {name} is not predicted as its most probable class, or a probability is none."
             " The file was changed: write it again with launch.evaluate."
         )
-    # Of classes that are equal after rounding the predicted one stays the first.
-    probabilities[places, predicted] = highest + 1e-9
+    # Where classes are equal after rounding, the predicted one must remain the most probable.
+    probabilities[row_numbers, predicted] = highest + 1e-9
     return Predictions(ids, true, probabilities / probabilities.sum(1, keepdims=True), classes)
 
 
 def pooled(parts: Sequence[Predictions], where: Path) -> Predictions:
-    """Returns the predictions of the folds of one run as one: each image by one of them.
+    """Returns the predictions of all folds of a run together; each image is in one fold.
 
     Raises:
       UserError: folds of different classes, or an image that two of them predicted.
@@ -113,8 +113,8 @@ def pooled(parts: Sequence[Predictions], where: Path) -> Predictions:
 
 def in_order(predictions: Predictions, ids: Sequence[str], classes: Sequence[str]) -> Predictions:
     """Returns the predictions of some of the images, with images and classes in a given order."""
-    place = {name: row for row, name in enumerate(predictions.ids)}
-    rows = np.array([place[name] for name in ids], int)
+    row_of = {name: row for row, name in enumerate(predictions.ids)}
+    rows = np.array([row_of[name] for name in ids], int)
     columns = [predictions.classes.index(name) for name in classes]
     position = np.argsort(columns)  # old class → new class
     return replace(

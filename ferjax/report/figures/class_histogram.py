@@ -13,7 +13,7 @@ _PANEL_WIDTH, _LEFT, _RIGHT, _BAR_HEIGHT = 2.1, 1.15, 0.9, 0.26
 
 
 def draw_class_histogram(counts: Mapping[str, Mapping[str, int]], path: Path, title: str) -> None:
-    """Draws one panel of bars per split, each bar with its number and its share of the split.
+    """Draws one panel of bars per split; each bar has its count and its share of the split.
 
     Args:
       counts: split → class → images; all splits have the same classes in the same order.
@@ -32,7 +32,7 @@ def draw_class_histogram(counts: Mapping[str, Mapping[str, int]], path: Path, ti
             axes = axes_at(figure, left, 0.15, _PANEL_WIDTH, height)
             _draw_bars(axes, classes, [by_class[name] for name in classes])
             axes.set_title(_panel_title(split, list(by_class.values())), fontsize=8.5)
-            axes.set_yticklabels([shorten(n, 16) for n in classes] if k == 0 else [])
+            axes.set_yticklabels([shorten(name, 16) for name in classes] if k == 0 else [])
 
 
 def _draw_bars(axes: Axes, classes: Sequence[str], values: Sequence[int]) -> None:

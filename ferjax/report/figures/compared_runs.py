@@ -19,11 +19,12 @@ from ferjax.report.figures.style import MUTED, axes_at, darker, saved_figure
 
 # Okabe and Ito's colours that are legible on white, then darker ones.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#332288", "#882255")
+# In inches: height of the row of a pair.
 _ROW = 0.28
 
 
 def run_colour(number: int) -> str:
-    """Returns the colour of the run of a number, from 0; they repeat after eight."""
+    """Returns the colour of run `number`, counted from 0; the colours repeat after eight."""
     return _COLOURS[number % len(_COLOURS)]
 
 
@@ -33,8 +34,8 @@ def draw_compared_curves(
     """Draws accuracy and loss on val over the epochs, and on train dashed, a colour for each run.
 
     Args:
-      lines: name → for each of its seeds the objects of `metrics.jsonl`; all have one colour, and
-        the label is at the end of the first.
+      lines: name of a run → for each of its seeds the objects of `metrics.jsonl`. All seeds have
+        one colour; the label is at the end of the first curve.
       path: the PNG to write.
       title: the figure's title.
 
@@ -55,9 +56,9 @@ def _draw_curves(
     ends: list[LineEnd] = []
     for number, (name, seeds) in enumerate(lines.items()):
         colour, labelled = run_colour(number), False
-        for each in seeds:
+        for seed_lines in seeds:
             for split, width, style in (("train", 0.9, (0, (3, 2))), ("val", 1.6, "-")):
-                curve = series_from_lines(each, split, lambda line: line.get(key))
+                curve = series_from_lines(seed_lines, split, lambda line: line.get(key))
                 if not len(curve.epochs):
                     continue
                 drawn.append(curve)
@@ -111,11 +112,17 @@ def draw_differences(pairs: Sequence[Mapping[str, Any]], path: Path, title: str)
             axes.set_xlabel("points; filled: beyond chance (Holm, 5 %)")
 
 
-def _draw_difference(axes: Axes, height: int, found: Mapping[str, Any]) -> None:
-    low, middle, high = (100 * found[name] for name in ("low", "difference", "high"))
+def _draw_difference(axes: Axes, y: int, difference: Mapping[str, Any]) -> None:
+    """Draws the interval of a difference, and a dot that is filled if it is significant."""
+    low, middle, high = (100 * difference[name] for name in ("low", "difference", "high"))
     colour = run_colour(0 if middle >= 0 else 1)
-    axes.plot([low, high], [height, height], color=colour, linewidth=1.6)
-    beyond = found["holm"] is not None and found["holm"] < 0.05
+    axes.plot([low, high], [y, y], color=colour, linewidth=1.6)
+    is_significant = difference["holm"] is not None and difference["holm"] < 0.05
     axes.plot(
-        middle, height, "o", markersize=6, color=darker(colour), mfc=colour if beyond else "white"
+        middle,
+        y,
+        "o",
+        markersize=6,
+        color=darker(colour),
+        mfc=colour if is_significant else "white",
     )

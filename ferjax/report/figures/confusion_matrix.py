@@ -76,6 +76,7 @@ def draw_confusion(confusion: np.ndarray, classes: Sequence[str], path: Path, ti
 
 
 def _draw_axis_names(axes: Axes, side: float, size: float, right: float, bottom: float) -> None:
+    """Writes the names of the rows, columns and margins, and a note on the cells."""
     low, high = bottom + size / 2, bottom + size + _MARGIN + side
     texts: list[tuple[float, float, str, dict[str, Any]]] = [
         (0.22, high - side / 2, "true class", _CENTRED | {"rotation": 90}),

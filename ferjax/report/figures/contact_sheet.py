@@ -40,13 +40,13 @@ def draw_sheet(
     subtitle: str = "",
     columns: int = COLUMNS,
 ) -> Path:
-    """Draws thumbnails row by row; a group of several has a grey background and stays on one row.
+    """Draws thumbnails row by row; a group of several has a grey background and stays in one row.
 
     Args:
       groups: cells that belong together, at most `columns` each.
       path: the PNG to write.
-      title: printed large; `subtitle` under it, in grey.
-      subtitle: what the reader should do with the sheet.
+      title: printed large at the top.
+      subtitle: what the reader should do with the sheet, in grey under the title.
       columns: thumbnails in a row.
 
     Returns:
@@ -99,7 +99,7 @@ def draw_contact_sheets(
       progress: called with the number of images of each sheet once it is drawn.
 
     Returns:
-      The paths of the sheets, in order. A file that is no image has an empty cell that says so.
+      The paths of the sheets, in order. A file that is no image has an empty cell with a note.
 
     Raises:
       UserError: no images below `root`, or a sheet cannot be written.
@@ -111,8 +111,8 @@ def draw_contact_sheets(
         pages = [paths[k : k + columns * rows] for k in range(0, len(paths), columns * rows)]
         for number, page in enumerate(pages, 1):
             target = Path(directory) / name.parent / f"{name.name or 'images'}_{number:02d}.png"
-            shown = printable((name if name.name else root).as_posix())
-            title = f"{shown}: {len(paths):,} images, sheet {number} of {len(pages)}"
+            folder_name = printable((name if name.name else root).as_posix())
+            title = f"{folder_name}: {len(paths):,} images, sheet {number} of {len(pages)}"
             example = printable((name / page[0].name).as_posix())
             subtitle = f"Leave an image out: write its path, like {example}, into {exclude}"
             drawn.append(draw_sheet([[_thumbnail(p)] for p in page], target, title, subtitle))
@@ -145,13 +145,13 @@ def _thumbnail(path: Path) -> Cell:
 
 def _wrap_name(name: str) -> Iterator[str]:
     """Yields a file name in one or two lines, split at the last separator that fits the width."""
-    font, fits = _font(10), len(name)
-    while fits > 1 and font.getlength(name[:fits]) > _SIDE:
-        fits -= 1
-    if fits < len(name):
-        fits = max(name.rfind(mark, 1, fits) + 1 for mark in "_- ") or fits
-    yield name[:fits]
-    if rest := name[fits:]:
+    font, split_at = _font(10), len(name)
+    while split_at > 1 and font.getlength(name[:split_at]) > _SIDE:
+        split_at -= 1
+    if split_at < len(name):
+        split_at = max(name.rfind(mark, 1, split_at) + 1 for mark in "_- ") or split_at
+    yield name[:split_at]
+    if rest := name[split_at:]:
         yield shorten(rest, 16, tail=True)
 
 
@@ -172,20 +172,20 @@ def _draw_cell(
 
 def _with_palette(sheet: Image.Image, bars: Sequence[tuple[int, int, str]]) -> Image.Image:
     """Returns the sheet in at most 256 colours, with bars at (left, top) in exact colours."""
-    # True colour takes three times the bytes. A palette chosen by frequency would lose the colours
-    # of the thin bars, so these have entries of their own.
+    # True colour takes three times as many bytes. A palette that is chosen by frequency would lose
+    # the colours of the thin bars, so these have their own entries.
     colours = sorted({colour for _, _, colour in bars})
-    kept = 256 - len(colours)
-    indexed = sheet.quantize(kept, dither=Image.Dither.NONE)
-    palette = (indexed.getpalette() or [])[: 3 * kept]
-    palette += [0] * (3 * kept - len(palette))
+    sheet_colours = 256 - len(colours)
+    indexed = sheet.quantize(sheet_colours, dither=Image.Dither.NONE)
+    palette = (indexed.getpalette() or [])[: 3 * sheet_colours]
+    palette += [0] * (3 * sheet_colours - len(palette))
     for colour in colours:
         palette += ImageColor.getrgb(colour)[:3]
     indexed.putpalette(palette)
     pen = ImageDraw.Draw(indexed)
     for left, top, colour in bars:
         box = (left, top, left + _SIDE - 1, top + 2)
-        pen.rectangle(box, fill=kept + colours.index(colour))
+        pen.rectangle(box, fill=sheet_colours + colours.index(colour))
     return indexed
 
 

@@ -42,7 +42,7 @@ def epoch_axis(axes: Axes, curves: Sequence[Series]) -> None:
     """Fits the x axis to all curves, with ticks at whole epochs, and labels it."""
     epochs = np.concatenate([curve.epochs for curve in curves])
     first, last = (epochs.min(), epochs.max()) if len(epochs) else (1.0, 1.0)
-    # The right margin is small because the labels continue the lines there.
+    # The right margin is small because the labels follow directly after the lines.
     length = (last - first) or 1.0
     axes.set_xlim(first - 0.03 * length, last + 0.012 * length)
     if first == last:
@@ -55,9 +55,9 @@ def percent_axis(axes: Axes, low: float = 0.0, high: float = 1.0) -> None:
     """Scales the y axis to rates between `low` and `high`, printed as exact percentages."""
     axes.set_ylim(low, high)
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    # Half percents are printed as such: rounded, two ticks could have one label.
-    shown = FuncFormatter(lambda rate, _: f"{round(100 * rate, 6) + 0.0:g} %")
-    axes.yaxis.set_major_formatter(shown)
+    # Half percents are not rounded: otherwise two ticks could have the same label.
+    formatter = FuncFormatter(lambda rate, _: f"{round(100 * rate, 6) + 0.0:g} %")
+    axes.yaxis.set_major_formatter(formatter)
 
 
 def empty_axes(axes: Axes, message: str) -> None:

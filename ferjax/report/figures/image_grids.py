@@ -63,7 +63,7 @@ def draw_batch(
     mix: Any = None,
     limit: int = BATCH_LIMIT,
 ) -> None:
-    """Draws the first images of a batch with their labels, blended ones with both and their shares.
+    """Draws the first images of a batch; a blended image has both labels with their shares.
 
     Args:
       images: float [B, H, W, C] in display range [0, 1] (values outside are clipped); C is 1 or 3.
@@ -78,12 +78,12 @@ def draw_batch(
     Raises:
       UserError: the file cannot be written.
     """
-    shown = np.clip(np.asarray(images[:limit], np.float32), 0, 1)
+    clipped = np.clip(np.asarray(images[:limit], np.float32), 0, 1)
     colours = class_colours(classes)
-    count, grid = len(shown), _BATCH if mix is None else _MIXED
+    count, grid = len(clipped), _BATCH if mix is None else _MIXED
     with saved_figure(path, grid.width, grid.height(count), title) as figure:
         axes = axes_in_inches(figure)
-        for k, image in enumerate(shown):
+        for k, image in enumerate(clipped):
             x, y = grid.corner(k, count)
             names = _names_with_shares(labels, classes, k, mix)
             colour = colours[names[0][0]]
@@ -96,13 +96,13 @@ def draw_batch(
 def _names_with_shares(
     labels: np.ndarray, classes: Sequence[str], k: int, mix: Any
 ) -> list[tuple[str, float]]:
-    """Returns the label of image `k`, of a blended image both labels, the larger share first."""
+    """Returns (label, share) of image `k`; for a blended image both, the larger share first."""
     name = classes[int(labels[k])]
     if mix is None or float(mix.share[k]) == 1:
         return [(name, 1.0)]
     share = float(mix.share[k])
-    other = classes[int(labels[int(mix.partner[k])])]
-    return sorted([(name, share), (other, 1 - share)], key=lambda pair: -pair[1])
+    other_name = classes[int(labels[int(mix.partner[k])])]
+    return sorted([(name, share), (other_name, 1 - share)], key=lambda pair: -pair[1])
 
 
 def draw_mistakes(
@@ -154,7 +154,7 @@ def draw_mistakes(
 
 
 def percent(rate: float) -> str:
-    """Returns a rate in [0, 1] as a whole percentage; "0 %" and "100 %" only if exactly so."""
+    """Returns a rate in [0, 1] as a whole percentage; "0 %" and "100 %" are always exact."""
     whole = round(100 * rate)
     if rate > 0 and whole == 0:
         return "<1 %"
@@ -168,8 +168,8 @@ def _draw_image(
     thumbnail = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).convert("RGB")
     # More pixels than the figure shows would only make the file larger.
     thumbnail.thumbnail((_PIXELS, _PIXELS), Image.Resampling.LANCZOS)
-    long = max(thumbnail.size)
-    width, height = (side * length / long for length in thumbnail.size)
+    longest = max(thumbnail.size)
+    width, height = (side * length / longest for length in thumbnail.size)
     left, bottom = x + (side - width) / 2, y + (side - height) / 2
     extent = (left, left + width, bottom, bottom + height)
     limits = axes.get_xlim(), axes.get_ylim()

@@ -37,7 +37,7 @@ def spread(values: Sequence[float], gap: float, low: float, high: float) -> np.n
     gap = min(gap, (high - low) / max(count - 1, 1))
     order = np.argsort(values, kind="stable")
     offsets = gap * np.arange(count)
-    # With the gaps subtracted this is isotonic regression: pool adjacent violators.
+    # With the gaps subtracted the problem is isotonic regression: pool adjacent violators.
     blocks: list[tuple[float, int]] = []
     for value in np.asarray(values, float)[order] - offsets:
         blocks.append((value, 1))

@@ -19,7 +19,7 @@ _Curve = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray] | None
 def draw_ranking(
     probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[str], path: Path, title: str
 ) -> None:
-    """Draws ROC curves, and precision against recall, of each class against all others.
+    """Draws the ROC and the precision-recall curve of each class against all others.
 
     The classes are listed with the areas under their curves, the highest first.
 
@@ -61,7 +61,7 @@ def _draw_panel(
     *,
     right: bool,
 ) -> bool:
-    """Draws the curves that exist, and the list of their areas; returns whether there are any."""
+    """Draws the defined curves and the list of their areas; returns whether there are any."""
     colours = class_colours(classes)
     curves = {
         name: curve

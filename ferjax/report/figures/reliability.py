@@ -1,4 +1,4 @@
-"""Reliability diagram as a figure: accuracy against confidence, and how often each confidence is.
+"""Reliability diagram as a figure: accuracy against confidence, and a histogram of confidence.
 
 References:
   Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", ICML 2017.
@@ -24,8 +24,8 @@ _SIDE, _BARS = 3.6, 0.9
 def draw_reliability(bins: Sequence[Mapping[str, Any]], path: Path, title: str) -> None:
     """Draws the accuracy of each bin of confidence, with its 95 % interval, beside the diagonal.
 
-    On the diagonal a confidence of 80 % is right in 80 % of the images; below it, in orange, the
-    network is overconfident. The lower panel shows the share of the images in each bin.
+    On the diagonal, 80 % of the images with a confidence of 80 % are right. Below it, in orange,
+    the network is overconfident. The lower panel shows the share of the images in each bin.
 
     Args:
       bins: as `ferjax.report.calibration.reliability_bins` returns them.

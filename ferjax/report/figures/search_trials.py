@@ -29,7 +29,7 @@ def draw_trials(
     path: Path,
     title: str,
 ) -> None:
-    """Draws val accuracy by trial number, with the best so far, and one panel for each field.
+    """Draws val accuracy by trial number, with the best value so far, and a panel for each field.
 
     Args:
       rows: `number`, `state` (complete, pruned, failed, running), `accuracy` in [0, 1] or None,

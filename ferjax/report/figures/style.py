@@ -66,8 +66,8 @@ _RC: dict[Any, Any] = {
 def class_colours(classes: Sequence[str]) -> dict[str, str]:
     """Returns class → colour: the fixed colour of an emotion, the next free one for other names."""
     others = [name for name in classes if name not in EMOTION_COLOURS]
-    spare = {name: _OTHER_COLOURS[i % len(_OTHER_COLOURS)] for i, name in enumerate(others)}
-    return {name: EMOTION_COLOURS.get(name) or spare[name] for name in classes}
+    other_colours = {name: _OTHER_COLOURS[i % len(_OTHER_COLOURS)] for i, name in enumerate(others)}
+    return {name: EMOTION_COLOURS.get(name) or other_colours[name] for name in classes}
 
 
 def darker(colour: str) -> tuple[float, float, float]:

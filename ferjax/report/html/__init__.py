@@ -1,1 +1,1 @@
-"""Pages as single HTML files: reports from their Markdown, the gallery, a table's summary."""
+"""Pages as single HTML files: reports from Markdown, the gallery, summaries of predictions."""

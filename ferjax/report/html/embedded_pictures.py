@@ -21,15 +21,15 @@ def embedded_picture(path: Path) -> str:
 
 
 def embedded_file(source: str, folder: Path) -> tuple[str, int, int] | None:
-    """Returns data URI, width and height of the picture that a page beside it links to.
+    """Returns the data URI, width and height of a picture that a page links to.
 
     Args:
       source: the link, relative to the page, percent-encoded.
-      folder: of the page.
+      folder: the folder of the page.
 
     Returns:
-      None for another address, a file outside of the folder, one that is missing, and one that is
-      neither PNG nor JPEG.
+      The three values; None for a link with a scheme or host, a file outside the folder, a missing
+      file, and a file that is neither PNG nor JPEG.
     """
     parts, path = urlsplit(source), Path(unquote(source))
     if parts.scheme or parts.netloc or path.is_absolute() or ".." in path.parts:

@@ -19,11 +19,11 @@ _WARNING = "[!WARNING]"
 
 
 def write_markdown_page(path: Path, text: str) -> Path:
-    """Writes a report as Markdown and as HTML beside it; returns the path of the first.
+    """Writes a report as Markdown, and as HTML beside it; returns the path of the Markdown file.
 
     Args:
-      path: the Markdown file; the other has the same name and ends in .html.
-      text: the Markdown. The pictures that it shows are in the folder already.
+      path: the Markdown file; the HTML file has the same name and ends in .html.
+      text: the Markdown. The pictures that it shows must be in the folder already.
 
     Raises:
       UserError: a file cannot be written.
@@ -39,9 +39,9 @@ def markdown_page_to_html(text: str, folder: Path, source: str = "") -> str:
     Args:
       text: CommonMark with tables. HTML in it is shown as text. A link to a Markdown file leads to
         the HTML file beside that one, where there is one.
-      folder: where its pictures and links are relative to. A picture that is not in it, or is
-        neither PNG nor JPEG, is replaced by its alternative text.
-      source: name of the Markdown file that holds the same text, for the last line.
+      folder: the folder to which its pictures and links are relative. A picture that is not in it,
+        or is neither PNG nor JPEG, is replaced by its alternative text.
+      source: name of the Markdown file with the same text; the last line of the page names it.
     """
     tokens = parse(text)
     for token in tokens:
@@ -59,7 +59,7 @@ def markdown_page_to_html(text: str, folder: Path, source: str = "") -> str:
         "report.html",
         title=title,
         contents=[(name, anchor) for level, name, anchor in headings if level == 2],
-        # markdown-it has escaped all text.
+        # `render` has escaped all text.
         body=Markup(render(tokens)),
         source=source,
         version=ferjax.__version__,
@@ -67,6 +67,7 @@ def markdown_page_to_html(text: str, folder: Path, source: str = "") -> str:
 
 
 def _embed_picture(token: Token, folder: Path) -> None:
+    """Replaces the address of a picture by its data, or the picture by its alternative text."""
     embedded = embedded_file(str(token.attrs["src"]), folder)
     if embedded is None:
         token.type, token.tag, token.attrs = "text", "", {}
@@ -77,6 +78,7 @@ def _embed_picture(token: Token, folder: Path) -> None:
 
 
 def _follow_to_html(token: Token, folder: Path) -> None:
+    """Changes a link to a Markdown file into a link to the HTML file beside it, if one exists."""
     address = str(token.attrs["href"])
     parts = urlsplit(address)
     if parts.scheme or parts.netloc or not parts.path.endswith(".md"):
@@ -86,7 +88,7 @@ def _follow_to_html(token: Token, folder: Path) -> None:
 
 
 def _mark_headings(tokens: Sequence[Token]) -> Iterator[tuple[int, str, str]]:
-    """Gives every heading an anchor of its own; yields level, text and anchor."""
+    """Gives every heading a unique anchor; yields level, text and anchor."""
     taken: set[str] = set()
     for token, inline in itertools.pairwise(tokens):
         if token.type != "heading_open":
@@ -117,7 +119,7 @@ def _mark_tables(tokens: Sequence[Token]) -> None:
 
 
 def _mark_warnings(tokens: Sequence[Token]) -> None:
-    """Turns GitHub's mark of a warning, at the begin of a quotation, into a heading of a box."""
+    """Turns GitHub's warning mark at the beginning of a quotation into the heading of a box."""
     for quotation, paragraph, inline in zip(tokens, tokens[1:], tokens[2:], strict=False):
         if quotation.type == "blockquote_open" and inline.content == _WARNING:
             quotation.attrSet("class", "warning")
@@ -126,7 +128,7 @@ def _mark_warnings(tokens: Sequence[Token]) -> None:
 
 
 def _make_figures(tokens: list[Token]) -> None:
-    """Makes a figure of each paragraph with nothing but a picture, and of the caption below it."""
+    """Turns each paragraph that holds only a picture, and its caption below, into a figure."""
     for k in range(len(tokens) - 2):
         if [child.type for child in tokens[k + 1].children or ()] != ["image"]:
             continue

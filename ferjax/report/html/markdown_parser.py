@@ -1,7 +1,8 @@
 """The Markdown that reports are written in, as tokens of markdown-it-py.
 
-CommonMark with tables. HTML in the text stays text, but for the two things that the reports write
-themselves: `<br>` within a cell, and blocks that are collapsed until the reader clicks on them.
+CommonMark with tables. HTML in the text is shown as text, except for the two elements that the
+reports write themselves: `<br>` within a cell, and blocks that are collapsed until the reader
+clicks on them.
 """
 
 import functools
@@ -17,8 +18,8 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
 _LINE_BREAK = "<br>"
-_OPENED = re.compile(r"<details><summary>([^<>]*)</summary>")
-_CLOSED = "</details>"
+_OPENING = re.compile(r"<details><summary>([^<>]*)</summary>")
+_CLOSING = "</details>"
 
 
 def parse(text: str) -> list[Token]:
@@ -39,11 +40,12 @@ def _parser() -> MarkdownIt:
     parser.block.ruler.before("html_block", "collapsed", _collapsed)
     parser.add_render_rule("collapsed_open", _render_collapsed)
     for kind in ("table_open", "table_close", "fence"):
-        parser.add_render_rule(kind, _RENDERED[kind])
+        parser.add_render_rule(kind, _RENDER_RULES[kind])
     return parser
 
 
 def _line_break(state: StateInline, silent: bool) -> bool:
+    """Parses `<br>` as a line break; returns whether it is at this position."""
     if not state.src.startswith(_LINE_BREAK, state.pos):
         return False
     if not silent:
@@ -53,12 +55,12 @@ def _line_break(state: StateInline, silent: bool) -> bool:
 
 
 def _collapsed(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """Takes a line that opens or closes a collapsed block; what is between is parsed as ever."""
+    """Parses a line that opens or closes a collapsed block; lines between are parsed as usual."""
     line = state.src[state.bMarks[start] + state.tShift[start] : state.eMarks[start]]
-    opened = _OPENED.fullmatch(line)
+    opened = _OPENING.fullmatch(line)
     kinds = [token.type for token in state.tokens]
     inside = kinds.count("collapsed_open") > kinds.count("collapsed_close")
-    if not (opened or (line == _CLOSED and inside)):
+    if not (opened or (line == _CLOSING and inside)):
         return False
     if not silent:
         if opened:
@@ -78,7 +80,7 @@ def _render_collapsed(
 def _open_table(
     renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Any
 ) -> str:
-    """A wide table scrolls by itself, also by the keyboard, instead of the whole page."""
+    """Returns the opening tags of a table in a box that scrolls alone, also by the keyboard."""
     label = escapeHtml(tokens[index].meta.get("label", "Table"))
     opened = renderer.renderToken(tokens, index, options, env)
     return f'<div class="scroll" tabindex="0" role="group" aria-label="{label}">{opened}'
@@ -94,4 +96,4 @@ def _fence(_: RendererHTML, tokens: Sequence[Token], index: int, options: Any, e
     return f'<pre tabindex="0"><code>{escapeHtml(tokens[index].content)}</code></pre>\n'
 
 
-_RENDERED = {"table_open": _open_table, "table_close": _close_table, "fence": _fence}
+_RENDER_RULES = {"table_open": _open_table, "table_close": _close_table, "fence": _fence}

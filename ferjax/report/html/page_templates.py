@@ -1,4 +1,4 @@
-"""Jinja2 templates of all pages, with one style sheet, which the page's policy names by its hash.
+"""Jinja2 templates of all pages, with one style sheet, whose hash is in the policy of each page.
 
 A page makes no request and runs no script: its Content-Security-Policy allows pictures inside the
 page and this one style sheet, nothing else.
@@ -15,11 +15,11 @@ from markupsafe import Markup
 
 
 def render_page(template: str, **values: Any) -> str:
-    """Returns a page: the template of that name with `values`, which are escaped.
+    """Returns a page: the named template, filled with the escaped `values`.
 
     Args:
       template: a file of `templates/`.
-      **values: what the template names; `Markup` is inserted as it is.
+      **values: the values that the template uses; `Markup` is inserted without escaping.
 
     Raises:
       jinja2.UndefinedError: the template names a value that is not given.
@@ -32,7 +32,7 @@ def render_page(template: str, **values: Any) -> str:
 
 @functools.cache
 def templates_of(package: str, folder: str = "templates") -> jinja2.Environment:
-    """Returns the templates in a folder of a package; the values that they show are escaped."""
+    """Returns the templates in a folder of a package; they escape the values that they show."""
     return jinja2.Environment(
         loader=jinja2.PackageLoader(package, folder),
         autoescape=True,

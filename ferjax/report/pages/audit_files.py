@@ -16,7 +16,7 @@ from ferjax.report.pages import audit_sections
 from ferjax.report.pages.report_files import to_json_types
 from ferjax.runtime.atomic_files import write_atomically
 
-# What an audit writes, the last two figures where there is something to show.
+# Files of an audit; the last two figures are written only if there are such images.
 AUDIT_FILES = (
     "audit.md",
     "audit.html",
@@ -31,14 +31,14 @@ _MAX_GROUPS, _MAX_IMAGES = 40, 6
 
 
 def write_audit(audit: Mapping[str, Any], bundle: DatasetBundle, directory: Path) -> Path:
-    """Writes the audit of a data set, over an earlier one, and returns the path of its `audit.md`.
+    """Writes the audit of a data set, replacing an earlier one; returns the path of `audit.md`.
 
     The other files: `audit.html` (the same page), `audit.json`, `classes.png` (class histogram),
     `samples.png` (random images of each class, the same ones at every call) and, where there are
     any, `conflicts.png` (duplicates with different labels) and `mirrored.png` (mirrored copies).
 
     Args:
-      audit: of `ferjax.data.audit.audit_dataset.audit`.
+      audit: from `ferjax.data.audit.audit_dataset.audit`.
       bundle: the audited data set, for the figures.
       directory: the folder to write to.
 
@@ -63,9 +63,9 @@ def write_audit(audit: Mapping[str, Any], bundle: DatasetBundle, directory: Path
         (directory / f"{file}.png").unlink(missing_ok=True)  # of an earlier audit
         if groups:
             drawn = [_group_cells(bundle, group) for group in groups[:_MAX_GROUPS]]
-            shown = f"{len(drawn)} of {len(groups):,} groups, at most {_MAX_IMAGES} images of each"
-            draw_sheet(drawn, directory / f"{file}.png", f"{name}: {title}", shown)
-            figures[f"{file}.png"] = f"{title.capitalize()}. {shown}"
+            limits = f"{len(drawn)} of {len(groups):,} groups, at most {_MAX_IMAGES} images of each"
+            draw_sheet(drawn, directory / f"{file}.png", f"{name}: {title}", limits)
+            figures[f"{file}.png"] = f"{title.capitalize()}. {limits}"
     encoded = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     write_atomically(directory / "audit.json", encoded)
     text = "\n\n".join(audit_sections.document(report, classes, figures)) + "\n"
@@ -92,11 +92,13 @@ def _conflicts(report: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
 
 
 def _group_cells(bundle: DatasetBundle, group: list[dict[str, Any]]) -> list[Cell]:
-    """Returns thumbnails of one group; each label and each orientation is there if they fit."""
-    firsts = {(m["label"], m.get("mirrored")): m for m in reversed(group)}.values()
+    """Returns the thumbnails of a group; each label and orientation is shown if they fit."""
+    firsts = {
+        (member["label"], member.get("mirrored")): member for member in reversed(group)
+    }.values()
     others = [member for member in group if member not in firsts]
-    shown = sorted([*firsts, *others][:_MAX_IMAGES], key=group.index)
-    shown.sort(key=lambda member: member.get("mirrored", False))
+    members = sorted([*firsts, *others][:_MAX_IMAGES], key=group.index)
+    members.sort(key=lambda member: member.get("mirrored", False))
     colours = class_colours(bundle.classes)
     return [
         Cell(
@@ -104,5 +106,5 @@ def _group_cells(bundle: DatasetBundle, group: list[dict[str, Any]]) -> list[Cel
             (member["label"], member["split"], member["id"]),
             colours[member["label"]],
         )
-        for member in shown
+        for member in members
     ]

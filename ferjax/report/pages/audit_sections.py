@@ -6,7 +6,7 @@ from typing import Any
 from ferjax.report.pages import run_sections
 from ferjax.report.pages.markdown_tables import bold, decimal, escape, key_value_table, table
 
-# The most lines of a list; the rest is in audit.json.
+# The most lines of a list; audit.json holds all of them.
 _MAX_LISTED = 40
 
 
@@ -16,7 +16,7 @@ def document(
     """Yields the sections of the whole page.
 
     Args:
-      audit: of `ferjax.data.audit.audit_dataset.audit`, as JSON types.
+      audit: from `ferjax.data.audit.audit_dataset.audit`, as JSON types.
       classes: the class list.
       figures: file → caption.
     """
@@ -56,13 +56,14 @@ def findings(audit: Mapping[str, Any]) -> list[str]:
             blank = _count(len(facts["plain"]), "image")
             warnings.append(f"{blank} of {name} {verb} one grey level")
     exact, near = audit["duplicates"], audit["near_duplicates"]
-    for one, more in zip(exact["across"], near["across"], strict=True):
-        if more["groups"]:
-            share = more["b_images"] / audit["splits"][one["b"]]["images"]
-            copies = _count(one["b_images"], "image")
+    for exact_pair, near_pair in zip(exact["across"], near["across"], strict=True):
+        if near_pair["groups"]:
+            share = near_pair["b_images"] / audit["splits"][exact_pair["b"]]["images"]
+            copies = _count(exact_pair["b_images"], "image")
             warnings.append(
-                f"in both {one['a']} and {one['b']}: {copies} of {one['b']} with equal pixels, "
-                f"{more['b_images']:,} ({100 * share:.1f} %) including near duplicates"
+                f"in both {exact_pair['a']} and {exact_pair['b']}: {copies} of {exact_pair['b']}"
+                f" with equal pixels, {near_pair['b_images']:,} ({100 * share:.1f} %) including"
+                " near duplicates"
             )
     for pair in audit["mirrored"]["across"]:
         if pair["groups"]:
@@ -142,20 +143,20 @@ def _mirrored(audit: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _copies(kinds: Mapping[str, Mapping[str, Any]]) -> str:
-    """Returns the table of each kind of copies, within each split and across each two splits."""
+    """Returns a table of each kind of copies, within each split and across each pair of splits."""
     header = ["", "kind", "groups", "images in them", "labels differ"]
-    rows, first = [], next(iter(kinds.values()))
-    for name in first["within"]:
+    rows, first_kind = [], next(iter(kinds.values()))
+    for name in first_kind["within"]:
         for kind, facts in kinds.items():
             cell = facts["within"][name]
             numbers = (cell[key] for key in ("groups", "images", "conflicts"))
             rows.append([f"within {escape(name)}", kind, *(f"{n:,}" for n in numbers)])
-    for k, pair in enumerate(first["across"]):
+    for number, pair in enumerate(first_kind["across"]):
         for kind, facts in kinds.items():
-            cell = facts["across"][k]
+            cell = facts["across"][number]
             images = f"{cell['a_images']:,} + {cell['b_images']:,}"
-            where = f"{escape(pair['a'])} and {escape(pair['b'])}"
-            rows.append([where, kind, f"{cell['groups']:,}", images, f"{cell['conflicts']:,}"])
+            pair_name = f"{escape(pair['a'])} and {escape(pair['b'])}"
+            rows.append([pair_name, kind, f"{cell['groups']:,}", images, f"{cell['conflicts']:,}"])
     return table(header, rows, numbers_from=2)
 
 

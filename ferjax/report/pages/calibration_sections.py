@@ -14,7 +14,7 @@ from ferjax.report.pages.markdown_tables import (
 )
 
 Results = Mapping[str, Mapping[str, Mapping[str, Any]]]
-# Scores that are no shares of images.
+# Scores that are not shares of images.
 _DECIMALS = ("cohen_kappa", "roc_auc", "negative_log_likelihood", "brier_score")
 # Columns of the calibration of each emotion, and what they mean.
 CALIBRATION_HEADER = ["classwise calibration error", "of its answers", "answers"]
@@ -29,7 +29,7 @@ _CALIBRATION = ("negative_log_likelihood", "brier_score", "expected_calibration_
 
 
 def headline_number(name: str, value: float | None) -> str:
-    """Returns a score of `HEADLINE` as a percentage, or as a number where it is no share."""
+    """Returns a score of `HEADLINE` as a percentage, or as a number where it is not a share."""
     return decimal(value) if name in _DECIMALS else percentage(value)
 
 
@@ -55,18 +55,21 @@ def scores_over_runs(results: Results) -> Iterator[str]:
     Args:
       results: split → weights → `mean` and `deviation`, each score → number or None.
     """
-    shown = [(split, kind, kinds[kind]) for split, kinds in results.items() for kind in kinds]
-    if not shown:
+    columns = [(split, kind, kinds[kind]) for split, kinds in results.items() for kind in kinds]
+    if not columns:
         return
     rows = [
         [
             escape(text),
-            *(headline_spread(name, of["mean"][name], of["deviation"][name]) for *_, of in shown),
+            *(
+                headline_spread(name, spread["mean"][name], spread["deviation"][name])
+                for *_, spread in columns
+            ),
         ]
         for name, text in HEADLINE.items()
     ]
     yield "## All scores, mean ± sample standard deviation"
-    yield table(["score", *(escape(f"{split}, {kind}") for split, kind, _ in shown)], rows)
+    yield table(["score", *(escape(f"{split}, {kind}") for split, kind, _ in columns)], rows)
 
 
 def certainty(results: Results) -> Iterator[str]:
@@ -75,60 +78,67 @@ def certainty(results: Results) -> Iterator[str]:
     Args:
       results: split → weights → scores; those without `intervals` have no column.
     """
-    shown = list(_with("intervals", results))
-    if not shown:
+    columns = list(_scores_with("intervals", results))
+    if not columns:
         return
-    # One kind of weights needs no name in every column.
-    kinds = {kind for _, kind, _ in shown}
+    # If all columns have the same weights, only the heading names them.
+    kinds = {kind for _, kind, _ in columns}
     header = [
         "score",
-        *(split if len(kinds) == 1 else f"{split}, {kind}" for split, kind, _ in shown),
+        *(split if len(kinds) == 1 else f"{split}, {kind}" for split, kind, _ in columns),
     ]
     rows = [
         [
             escape(text),
             *(
                 headline_cell(name, scores["headline"][name], scores["intervals"][name])
-                for _, _, scores in shown
+                for _, _, scores in columns
             ),
         ]
         for name, text in HEADLINE.items()
     ]
-    which = f", {escape(next(iter(kinds)))} weights" if len(kinds) == 1 else ""
-    yield f"## Scores with 95 % intervals{which}"
+    weights = f", {escape(next(iter(kinds)))} weights" if len(kinds) == 1 else ""
+    yield f"## Scores with 95 % intervals{weights}"
     yield table(list(map(escape, header)), rows)
 
 
 def calibration(results: Results) -> Iterator[str]:
-    """Yields calibration before and after a temperature, by emotion, and prediction sets.
+    """Yields the calibration before and after temperature scaling, by emotion, and prediction sets.
 
     Args:
-      results: split → weights → scores; the rows are those with `calibrated`, or where none has it
-        those with `calibration`.
+      results: split → weights → scores. The rows are the scores with `calibrated` or, where none
+        has it, those with `calibration`.
     """
     header = ["split", "weights", "probabilities", "temperature"]
     header += ["negative log-likelihood", "Brier score", "calibration error"]
     rows, emotions, sets = [], [], []
-    fitted = [each for each in _with("calibrated", results) if each[2]["calibrated"]]
-    for split, kind, scores in fitted or list(_with("calibration", results)):
+    with_fit = [each for each in _scores_with("calibrated", results) if each[2]["calibrated"]]
+    for split, kind, scores in with_fit or list(_scores_with("calibration", results)):
         name = [escape(split), escape(kind)]
         plain = [headline_number(key, scores["calibration"][key]) for key in _CALIBRATION]
         rows.append([*name, "as the network gives them", "–", *plain])
-        # The probabilities that a table of predictions has; earlier reports state none by emotion.
+        # The table of predictions holds these probabilities. Earlier reports lack this entry.
         for row in scores["calibration"].get("by_class", ()):
             errors = (row["classwise_error"], row["top_label_error"])
             cells = [escape(row["class"]), *map(percentage, errors), f"{row['predicted']:,}"]
             emotions.append([*name, *cells])
-        if not (found := scores.get("calibrated")):
+        if not (calibrated := scores.get("calibrated")):
             continue
-        where = escape(found["fitted_on"])
-        after = [headline_number(key, found[key]) for key in _CALIBRATION]
-        rows.append([*name, f"temperature of {where}", decimal(found["temperature"], 3), *after])
-        if coverage := found["sets"]:
+        fitted_on = escape(calibrated["fitted_on"])
+        calibrated_cells = [headline_number(key, calibrated[key]) for key in _CALIBRATION]
+        rows.append(
+            [
+                *name,
+                f"temperature of {fitted_on}",
+                decimal(calibrated["temperature"], 3),
+                *calibrated_cells,
+            ]
+        )
+        if coverage := calibrated["sets"]:
             low, high = coverage["interval"]
             cells = [percentage(coverage["asked"], 0), percentage(coverage["coverage"])]
             cells[1] += interval(low, high, 2, 100)
-            sets.append([*name, where, *cells, decimal(coverage["mean_set_size"], 2)])
+            sets.append([*name, fitted_on, *cells, decimal(coverage["mean_set_size"], 2)])
     if rows:
         yield "## Calibration"
         yield table(header, rows, numbers_from=3)
@@ -147,7 +157,7 @@ def calibration(results: Results) -> Iterator[str]:
 
 
 def votes(results: Results) -> Iterator[str]:
-    """Yields the agreement of each result, and of one annotator, with the votes, as a table.
+    """Yields a table of the agreement of each result, and of one annotator, with the votes.
 
     Args:
       results: split → weights → scores; those without `votes` have no row.
@@ -156,26 +166,27 @@ def votes(results: Results) -> Iterator[str]:
     header += ["network with majority of all", "network with majority of the others"]
     header += ["one annotator with majority of the others", "images"]
     rows = []
-    for split, kind, scores in _with("votes", results):
-        found = scores["votes"]
+    for split, kind, scores in _scores_with("votes", results):
+        agreement = scores["votes"]
         cells = [escape(split), escape(kind)]
-        cells += [decimal(found[name]) for name in ("kl_divergence", "cross_entropy")]
+        cells += [decimal(agreement[name]) for name in ("kl_divergence", "cross_entropy")]
         cells += [
-            percentage(found[name])
+            percentage(agreement[name])
             for name in (
                 "network_with_majority",
                 "network_with_majority_of_others",
                 "annotator_with_majority_of_others",
             )
         ]
-        cells.append(f"{found['images']}")
+        cells.append(f"{agreement['images']}")
         rows.append(bold(cells) if kind == "selected" else cells)
     if rows:
         yield "## Agreement with the votes"
         yield table(header, rows, numbers_from=2)
 
 
-def _with(key: str, results: Results) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+def _scores_with(key: str, results: Results) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yields (split, weights, scores) of all scores that have a key."""
     for split, kinds in results.items():
         for kind, scores in kinds.items():
             if key in scores:

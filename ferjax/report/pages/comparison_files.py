@@ -10,8 +10,8 @@ from ferjax.report.pages.calibration_sections import headline_cell, headline_spr
 from ferjax.report.pages.markdown_tables import bold, decimal, escape, percentage, table
 from ferjax.report.pages.report_files import to_json_types, write_page
 
-# Columns of runs that a table holds beside each other.
-_WIDE = 4
+# The most runs that a table holds side by side.
+_RUNS_PER_TABLE = 4
 _LEVEL = 0.05
 
 
@@ -41,8 +41,9 @@ def write_comparison(report: Mapping[str, Any], directory: Path) -> Path:
 
 
 def _blocks(runs: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for first in range(0, len(runs), _WIDE):
-        yield runs[first : first + _WIDE]
+    """Yields the runs of each table."""
+    for first in range(0, len(runs), _RUNS_PER_TABLE):
+        yield runs[first : first + _RUNS_PER_TABLE]
 
 
 def _scores(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -77,31 +78,31 @@ def _differences(pairs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     )
     rows = []
     for pair in pairs:
-        alone = pair.get("mcnemar")
-        counts = f"{alone['only_first']} and {alone['only_second']}" if alone else "–"
-        rows.append(_tested(pair, "accuracy", [counts]))
+        mcnemar = pair.get("mcnemar")
+        counts = f"{mcnemar['only_first']} and {mcnemar['only_second']}" if mcnemar else "–"
+        rows.append(_test_cells(pair, "accuracy", [counts]))
     header = ["first", "second", "accuracy", "right alone", "p", "p (Holm)"]
     yield table(header, rows, numbers_from=2)
     yield "The same of the macro F1; its p-value is the bootstrap's."
-    rows = [_tested(pair, "macro_f1", []) for pair in pairs]
+    rows = [_test_cells(pair, "macro_f1", []) for pair in pairs]
     yield table(["first", "second", "macro F1", "p", "p (Holm)"], rows, numbers_from=2)
 
 
-def _tested(pair: Mapping[str, Any], name: str, between: Sequence[str]) -> list[str]:
-    """Returns the cells of a tested score of a pair, in bold where it differs beyond chance."""
-    found = pair[name]
+def _test_cells(pair: Mapping[str, Any], name: str, extra_cells: Sequence[str]) -> list[str]:
+    """Returns the row of a test of a pair, in bold where the difference is beyond chance."""
+    test = pair[name]
     cells = [escape(pair["first"]), escape(pair["second"])]
-    cells += [_points(found), *between, _p(found["p"]), _p(found["holm"])]
-    return bold(cells) if found["holm"] is not None and found["holm"] < _LEVEL else cells
+    cells += [_in_points(test), *extra_cells, _p_value(test["p"]), _p_value(test["holm"])]
+    return bold(cells) if test["holm"] is not None and test["holm"] < _LEVEL else cells
 
 
-def _points(found: Mapping[str, Any]) -> str:
+def _in_points(test: Mapping[str, Any]) -> str:
     """Returns a difference in points with its interval."""
-    middle, low, high = (f"{100 * found[name]:+.2f}" for name in ("difference", "low", "high"))
+    middle, low, high = (f"{100 * test[name]:+.2f}" for name in ("difference", "low", "high"))
     return f"{middle} ({low} to {high})"
 
 
-def _p(value: float | None) -> str:
+def _p_value(value: float | None) -> str:
     if value is None:
         return "–"
     return "< 0.0001" if value < 0.0001 else decimal(value)
@@ -120,9 +121,9 @@ def _over_seeds(pairs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         [
             escape(pair["first"]),
             escape(pair["second"]),
-            _points(pair["over_seeds"]),
-            _p(pair["over_seeds"]["p"]),
-            _p(pair["over_seeds"]["holm"]),
+            _in_points(pair["over_seeds"]),
+            _p_value(pair["over_seeds"]["p"]),
+            _p_value(pair["over_seeds"]["holm"]),
         ]
         for pair in tested
     ]
@@ -135,11 +136,11 @@ def _recall(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         rows = []
         for name, count in runs[0]["support"].items():
             values = [run["recall"][name] for run in block]
-            best = max((v for v in values if v is not None), default=None)
-            cells = [percentage(v) for v in values]
-            alone = values.count(best) == 1 and len(values) > 1
+            best = max((value for value in values if value is not None), default=None)
+            cells = [percentage(value) for value in values]
+            is_unique = values.count(best) == 1 and len(values) > 1
             cells = [
-                f"**{cell}**" if alone and value == best else cell
+                f"**{cell}**" if is_unique and value == best else cell
                 for cell, value in zip(cells, values, strict=True)
             ]
             rows.append([escape(name), *cells, f"{count}"])

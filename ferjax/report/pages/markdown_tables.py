@@ -17,13 +17,14 @@ _ESCAPES = {
     "\r": "",
     "\n": "<br>",
 }
-# What is markup: an underscore before a word, and an ampersand that begins the name of a character.
+# Characters that are markup. An underscore is markup unless it follows a letter or digit, an
+# ampersand only where it begins a character reference.
 _MARKUP = re.compile(r"[\\|*`<\r\n\[\]]|(?<![^\W_])_|&(?=#?\w+;)")
 
 
 def escape(text: object) -> str:
-    """Returns `text` escaped: Markdown prints it unchanged, on one line, also in a table."""
-    return _MARKUP.sub(lambda found: _ESCAPES[found[0]], str(text).strip())
+    """Returns `text` escaped: Markdown shows it unchanged and on one line, also in a table."""
+    return _MARKUP.sub(lambda match: _ESCAPES[match[0]], str(text).strip())
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], numbers_from: int = 1) -> str:
@@ -65,13 +66,13 @@ def decimal(value: float | None, digits: int = 4) -> str:
 
 
 def interval(low: float | None, high: float | None, digits: int = 4, scale: float = 1) -> str:
-    """Returns the bounds of an interval in brackets after a number, or nothing for None.
+    """Returns the bounds of an interval in brackets after a number, or an empty text for None.
 
     Args:
       low: lower bound, or None.
       high: upper bound, or None.
       digits: decimals.
-      scale: of the bounds: 100 for percentages.
+      scale: factor of the bounds, 100 for percentages.
     """
     if low is None or high is None:
         return ""

@@ -19,8 +19,8 @@ def write_report(report: Mapping[str, Any], directory: Path) -> Path:
 
     Args:
       report: `title`, `summary`, `protocol` {name: str or list of str}, `results` {split: {`last`
-        and/or `selected`, and the same with `+<tta>`: `scores(...)` with `epoch` and `loss`, and
-        where they are known `headline` with `intervals`, `calibration`, `calibrated` and
+        and/or `selected`, and the same with `+<tta>`: `scores(...)` with `epoch` and `loss` and,
+        where they were computed, `headline` with `intervals`, `calibration`, `calibrated` and
         `votes`}},
         `config`, `environment`, `warnings` and `notes` (lists of str), `figures` (list of {`file`
         relative to `directory`, `caption`}), and for a training run `network` and `costs`, from

@@ -72,10 +72,10 @@ def details(split: str, scores: Mapping[str, Any], which: str) -> Iterator[str]:
 
 
 def class_details(images: str, scores: Mapping[str, Any]) -> Iterator[str]:
-    """Yields per-class scores and confusion matrix; `images` says of which images."""
+    """Yields per-class scores and confusion matrix; `images` names the images in words."""
     yield f"## Per class on {escape(images)}"
     predicted = [sum(column) for column in zip(*scores["confusion"], strict=True)]
-    # Earlier reports, and pooled ones, have no ranking and no sets.
+    # Earlier reports, and pooled scores of folds, have no ranking and no sets.
     ranked = all("roc_auc" in row for row in scores["per_class"])
     sets = (scores.get("calibrated") or {}).get("sets")
     header = ["class", "precision", "recall", "F1"]
@@ -93,8 +93,8 @@ def class_details(images: str, scores: Mapping[str, Any]) -> Iterator[str]:
         rows.append([escape(row["class"]), *cells, f"{row['support']}"])
     for name in ("macro", "weighted"):
         rates = [percentage(scores[name][rate]) for rate in RATES]
-        others = [""] * (len(header) - 1 - len(rates))
-        rows.append(bold([f"{name} average", *rates, *others, f"{scores['count']}"]))
+        empty_cells = [""] * (len(header) - 1 - len(rates))
+        rows.append(bold([f"{name} average", *rates, *empty_cells, f"{scores['count']}"]))
     yield table([*header, "images"], rows)
     yield "Confusion matrix, in images: rows are true classes, columns are predicted classes."
     yield confusion_table(scores["confusion"], scores["classes"])

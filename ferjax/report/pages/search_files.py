@@ -18,7 +18,7 @@ def write_trials_report(report: Mapping[str, Any], directory: Path) -> Path:
 
     Args:
       report: `title`, `summary`, `warnings`, `rows` (of `study_summary.trial_rows`), `best` (one of
-        them, or None), `command` (that trains the best trial again, or None), `results` (of the
+        them, or None), `command` (which trains the best trial again, or None), `results` (of the
         best trial, as for `write_report`), `fields` (as for `draw_trials`), `protocol`, `config`
         and `environment` (mappings).
       directory: the folder of the study, which contains the run directories of the trials.

@@ -37,18 +37,20 @@ def seeds_and_folds_report(kind: str, reports: Mapping[int, Mapping[str, Any]]) 
         {kind: number, "directory": run_folder(kind, number), **_rates(report["results"])}
         for number, report in reports.items()
     ]
-    columns = {k: [row[k] for row in rows] for k in rows[0] if k not in (kind, "directory")}
+    columns = {key: [row[key] for row in rows] for key in rows[0] if key not in (kind, "directory")}
     mean = {key: statistics.fmean(numbers) for key, numbers in columns.items()}
     deviation = {
         key: statistics.stdev(numbers) if len(numbers) > 1 else None
         for key, numbers in columns.items()
     }
-    head = next(k for k in ("test_selected_accuracy", "val_selected_accuracy") if k in mean)
-    spread = deviation[head]
+    headline_key = next(
+        key for key in ("test_selected_accuracy", "val_selected_accuracy") if key in mean
+    )
+    spread = deviation[headline_key]
     spread_text = "" if spread is None else f" ± {100 * spread:.2f}"
     first = next(iter(reports.values()))
     summary = (
-        f"{head.replace('_', ' ')}: {100 * mean[head]:.2f}{spread_text} %"
+        f"{headline_key.replace('_', ' ')}: {100 * mean[headline_key]:.2f}{spread_text} %"
         " (mean ± sample standard deviation)"
     )
     return {
@@ -66,15 +68,18 @@ def seeds_and_folds_report(kind: str, reports: Mapping[int, Mapping[str, Any]]) 
 
 
 def _protocol(kind: str, reports: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
-    """Returns the protocol of all runs; what differs between them has a line for each."""
+    """Returns the protocol of all runs; an entry that differs has a line for each run."""
     protocols = {number: report["protocol"] for number, report in reports.items()}
     first = next(iter(protocols.values()))
     return {
         key: value
         if all(protocol.get(key) == value for protocol in protocols.values())
-        else [f"{kind} {number}: {_text(of.get(key, '-'))}" for number, of in protocols.items()]
+        else [
+            f"{kind} {number}: {_text(run_protocol.get(key, '-'))}"
+            for number, run_protocol in protocols.items()
+        ]
         for key, value in first.items()
-        if key != "predictions"  # files of each run
+        if key != "predictions"  # each run has its own files
     }
 
 
@@ -83,9 +88,9 @@ def _text(value: Any) -> str:
 
 
 def _warnings(kind: str, reports: Mapping[int, Mapping[str, Any]]) -> list[str]:
-    """Returns the warnings of all runs; those of some runs only begin with their numbers.
+    """Returns the warnings of all runs; a warning of some runs only begins with their numbers.
 
-    The stamp of a protocol that is not ferjax's comes first.
+    The stamp of a protocol other than ferjax's own comes first.
     """
     first = stamp(next(iter(reports.values()))["protocol"].get("name"))
     runs_of: dict[str, list[int]] = {}
@@ -114,30 +119,30 @@ def _rates(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, 
 def _headline_over_runs(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Returns split → weights → `mean` and `deviation` of each score of `HEADLINE` over the runs.
 
-    Splits and weights that a run has no such scores of are left out; a score that is not defined in
-    one of the runs is None.
+    Splits and weights without headline scores in one of the runs are left out. A score that is not
+    defined in one of the runs is None.
     """
-    found: dict[str, Any] = {}
+    over_runs: dict[str, Any] = {}
     for split, kinds in results[0].items():
         for which in kinds:
             runs = [result.get(split, {}).get(which, {}).get("headline") for result in results]
             if all(runs):
-                found.setdefault(split, {})[which] = _mean_and_deviation(runs)
-    return found
+                over_runs.setdefault(split, {})[which] = _mean_and_deviation(runs)
+    return over_runs
 
 
 def _mean_and_deviation(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {"mean": {}, "deviation": {}}
+    result: dict[str, Any] = {"mean": {}, "deviation": {}}
     for name in HEADLINE:
         numbers = [run[name] for run in runs if run.get(name) is not None]
         defined = len(numbers) == len(runs)
-        found["mean"][name] = statistics.fmean(numbers) if defined else None
+        result["mean"][name] = statistics.fmean(numbers) if defined else None
         several = defined and len(numbers) > 1
-        found["deviation"][name] = statistics.stdev(numbers) if several else None
-    return found
+        result["deviation"][name] = statistics.stdev(numbers) if several else None
+    return result
 
 
 def _pooled(reports: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
-    """Returns the scores of the sum of all folds' confusion matrices, at their selected epochs."""
+    """Returns the scores of the summed confusion matrices of all folds at their selected epochs."""
     tests = [report["results"]["test"]["selected"] for report in reports.values()]
     return scores(np.sum([test["confusion"] for test in tests], 0), tests[0]["classes"])

@@ -1,4 +1,4 @@
-"""One cell of a matrix: an evaluation of one network on one data set, made or found finished."""
+"""One cell of a matrix: the evaluation of one network on one data set, new or already finished."""
 
 import csv
 import hashlib
@@ -26,23 +26,25 @@ OTHER, WITHIN, SAME_FACES = "other data", "within the data set", "same faces, ot
 
 @dataclass(frozen=True)
 class Cell:
-    """What a matrix states of one network on one data set.
+    """The scores of one network on one data set.
 
     Attributes:
       network: name of the row.
       column: name of the column.
       relation: `OTHER`, `WITHIN` or `SAME_FACES`: how the data are related to those that the
         network was trained on.
-      accuracy: share of the images, with its interval.
-      balanced_accuracy: mean recall over the classes with images, with its interval.
+      accuracy: share of the images that are predicted right.
+      accuracy_interval: 95 % interval of `accuracy`.
+      balanced_accuracy: mean recall over the classes with images.
+      balanced_accuracy_interval: 95 % interval of `balanced_accuracy`.
       count: number of images that were scored.
-      largest_class: share of the most frequent class: what naming it always would reach.
+      largest_class: share of the most frequent class; always predicting it reaches this accuracy.
       classes: the classes that were scored.
-      left_out: class that the network lacks → images of it, which were not scored.
+      left_out: class that the network lacks → number of its images, which were not scored.
       absent: classes of the network that no image shows.
       trained_on: how many of the images the network was trained on, in words.
-      warnings: what a reader must know before believing the numbers.
-      directory: of the evaluation, relative to the matrix.
+      warnings: warnings that limit what the scores show.
+      directory: folder of the evaluation, relative to the folder of the matrix.
     """
 
     network: str
@@ -65,12 +67,13 @@ class Cell:
 def cell_folder(network: Network, column: Column, config: MatrixConfig, out: Path) -> Path:
     """Returns the folder of a cell's evaluation.
 
-    Its name ends in a digest of what the evaluation is computed from: parameters, images (names,
-    labels, contents), split, augmentation. So a finished one is always that of this cell.
+    Its name ends in a digest of the inputs of the evaluation: parameters, images (names, labels,
+    contents), split, augmentation. A finished evaluation there is therefore always that of this
+    cell.
     """
     facts = [FORMAT, network.identity, column.identity, column.dataset, column.split]
     facts += [config.tta, config.on_bad_image]
-    # How its own data are cut depends on the run.
+    # The config of a run decides how its own data set is divided into splits.
     if network.own.dataset == column.dataset:
         facts += [json.dumps(asdict(network.own), sort_keys=True, default=str)]
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
@@ -83,7 +86,7 @@ def finished_report(folder: Path) -> dict[str, Any] | None:
     try:
         return read_json_object(folder / "report.json", "")
     except UserError:
-        return None  # never written, or its writing was stopped
+        return None  # the evaluation was not started, or was stopped
 
 
 def evaluate_cell(
@@ -115,11 +118,11 @@ def evaluate_cell(
 
 
 def read_cell(network: Network, column: Column, report: dict[str, Any], folder: Path) -> Cell:
-    """Returns what the matrix states of an evaluation, from its report."""
+    """Returns the cell of an evaluation from its report."""
     scores = next(iter(report["results"][column.split].values()))
     support = {row["class"]: row["support"] for row in scores["per_class"]}
     shared = set(network.classes) & set(column.counts)
-    seen = report["protocol"]["images trained on"]
+    trained_on = report["protocol"]["images trained on"]
     return Cell(
         network.name,
         column.name,
@@ -131,9 +134,13 @@ def read_cell(network: Network, column: Column, report: dict[str, Any], folder: 
         scores["count"],
         max(support.values()) / scores["count"],
         tuple(scores["classes"]),
-        {name: n for name, n in column.counts.items() if n and name not in network.classes},
+        {
+            name: count
+            for name, count in column.counts.items()
+            if count and name not in network.classes
+        },
         tuple(name for name in network.classes if not support.get(name)),
-        seen if isinstance(seen, str) else "; ".join(seen),
+        trained_on if isinstance(trained_on, str) else "; ".join(trained_on),
         (
             *report["warnings"],
             *_selected_on(network, column),
@@ -145,19 +152,19 @@ def read_cell(network: Network, column: Column, report: dict[str, Any], folder: 
 
 def relation(network: Network, column: Column) -> str:
     """Returns how the data of a column are related to those that a network was trained on."""
-    own = network.own
-    if own.dataset == column.dataset:
-        if column.dataset != "folder" or own.data_dir is None or column.data_dir is None:
+    run_config = network.own
+    if run_config.dataset == column.dataset:
+        if column.dataset != "folder" or run_config.data_dir is None or column.data_dir is None:
             return WITHIN
-        # Folders of other people's are other data.
-        same = Path(own.data_dir).resolve() == Path(column.data_dir).resolve()
+        # The name `folder` says nothing about the data: only the same path holds the same data.
+        same = Path(run_config.data_dir).resolve() == Path(column.data_dir).resolve()
         return WITHIN if same else OTHER
-    both = {own.dataset, column.dataset}
-    return SAME_FACES if any(both <= names for names in _SAME_FACES) else OTHER
+    data_sets = {run_config.dataset, column.dataset}
+    return SAME_FACES if any(data_sets <= names for names in _SAME_FACES) else OTHER
 
 
 def _selected_on(network: Network, column: Column) -> list[str]:
-    """Returns a warning where the images of a column chose the network's epoch."""
+    """Returns a warning if the network's epoch was selected on images of the column."""
     if column.split not in ("val", "all") or relation(network, column) == OTHER:
         return []
     return ["val of these faces selected the epoch: the scores are optimistic"]
@@ -166,15 +173,15 @@ def _selected_on(network: Network, column: Column) -> list[str]:
 def _other_images(
     column: Column, shared: set[str], report: dict[str, Any], folder: Path
 ) -> list[str]:
-    """Returns a warning where a run's own cut of the data has other images than the column."""
+    """Returns a warning if the run's own splits of the data hold other images than the column."""
     file = report["protocol"]["predictions"].partition(":")[0]
     with open(folder / file, newline="", encoding="utf-8") as rows:
         judged = {as_before(row["file"]) for row in csv.DictReader(rows)}
-    expected = sum(n for name, n in column.counts.items() if name in shared)
-    inside = len(judged & set(column.ids))
-    if inside == len(judged) == expected:
+    expected = sum(count for name, count in column.counts.items() if name in shared)
+    in_column = len(judged & set(column.ids))
+    if in_column == len(judged) == expected:
         return []
     return [
-        f"judged on {len(judged):,} images of the run's own cut, {inside:,} of them among the"
+        f"judged on {len(judged):,} images of the run's own cut, {in_column:,} of them among the"
         f" {expected:,} of this column"
     ]

@@ -20,16 +20,16 @@ SPLITS = ("train", "val", "test", ALL)
 
 @dataclass(frozen=True)
 class Column:
-    """A column.
+    """A column of the matrix: a data set, or one split of it.
 
     Attributes:
-      name: of the column; no two columns have the same.
+      name: name of the column; no two columns have the same name.
       dataset: name of the data set.
-      data_dir: its folder or file; None for one that is drawn.
+      data_dir: its folder or file; None for a data set that is drawn.
       split: `train`, `val`, `test` or `all`.
-      source: where its images come from, in the terms of the data set.
+      source: origin of its images, in the terms of the data set.
       layout: the layout that was recognised.
-      notes: remarks of the reader.
+      notes: remarks of the data set's reader.
       counts: class → number of images.
       ids: names of the images.
       identity: sha256 of the images' names, labels and contents.
@@ -53,22 +53,22 @@ class Column:
 def load_columns(config: MatrixConfig) -> tuple[list[Column], list[str]]:
     """Returns the data sets that can be judged, and a problem for each that cannot.
 
-    The headers of all images are read, and where unreadable ones are skipped all pixels.
+    The headers of all images are read; if unreadable images are skipped, all pixels are read.
     """
-    found: list[Column] = []
+    columns: list[Column] = []
     problems: list[str] = []
-    for text in config.data:
+    for argument in config.data:
         try:
-            column = _load(*_parts(text), config.on_bad_image)
-            if any(column.identity == other.identity for other in found):
-                raise UserError(f"--data={text} is named twice. Each split is one column.")
-            found.append(column)
+            column = _load(*_parse(argument), config.on_bad_image)
+            if any(column.identity == other.identity for other in columns):
+                raise UserError(f"--data={argument} is named twice. Each split is one column.")
+            columns.append(column)
         except UserError as error:
             problems.append(str(error))
-    return _with_names(found), problems
+    return _with_names(columns), problems
 
 
-def _parts(text: str) -> tuple[str, str | None, str | None]:
+def _parse(text: str) -> tuple[str, str | None, str | None]:
     """Returns data set, path and split of `NAME[:PATH[:SPLIT]]`."""
     name, _, rest = text.partition(":")
     path, colon, split = rest.rpartition(":")
@@ -80,27 +80,29 @@ def _parts(text: str) -> tuple[str, str | None, str | None]:
 
 
 def _load(name: str, path: str | None, split: str | None, on_bad_image: str) -> Column:
-    """Returns a column; `UserError` for data that are not there, or lack the split."""
+    """Returns a column; raises `UserError` for data that are missing or lack the split."""
     entry = find("dataset", name, DATASETS)
-    place = data_path(name, path)
-    bundle = load_dataset(name, place, val_fraction=0, on_bad_image=on_bad_image)
-    official = [part for part in ("test", "val") if part in bundle.splits and entry.official_splits]
-    wanted = split or (official[0] if official else ALL)
-    if wanted != ALL and wanted not in bundle.splits:
+    location = data_path(name, path)
+    bundle = load_dataset(name, location, val_fraction=0, on_bad_image=on_bad_image)
+    official_splits = [
+        part for part in ("test", "val") if part in bundle.splits and entry.official_splits
+    ]
+    chosen = split or (official_splits[0] if official_splits else ALL)
+    if chosen != ALL and chosen not in bundle.splits:
         raise UserError(
-            f"--data={name}: no {wanted} there, only {', '.join(bundle.splits)}. Name one of them,"
+            f"--data={name}: no {chosen} there, only {', '.join(bundle.splits)}. Name one of them,"
             f" or {ALL}."
         )
     images = (
-        join_splits(list(bundle.splits.values()), ALL) if wanted == ALL else bundle.splits[wanted]
+        join_splits(list(bundle.splits.values()), ALL) if chosen == ALL else bundle.splits[chosen]
     )
-    record = record_splits(name, bundle.classes, {wanted: images}, {}).splits[wanted]
+    record = record_splits(name, bundle.classes, {chosen: images}, {}).splits[chosen]
     return Column(
-        f"{name} {wanted}",
+        f"{name} {chosen}",
         name,
-        None if place is None else str(place),
-        wanted,
-        _source(bundle, wanted),
+        None if location is None else str(location),
+        chosen,
+        _source(bundle, chosen),
         bundle.layout,
         bundle.notes,
         counts_by_class(images.labels, bundle.classes),
@@ -112,12 +114,12 @@ def _load(name: str, path: str | None, split: str | None, on_bad_image: str) -> 
 def _source(bundle: DatasetBundle, split: str) -> str:
     if split != ALL:
         return bundle.sources[split]
-    parts = [f"{name} {len(part):,}" for name, part in bundle.splits.items()]
-    return f"all images ({', '.join(parts)})"
+    counts = [f"{name} {len(part):,}" for name, part in bundle.splits.items()]
+    return f"all images ({', '.join(counts)})"
 
 
 def _with_names(columns: Sequence[Column]) -> list[Column]:
-    """Returns the columns with names that differ: folders have that of their folder in theirs."""
+    """Returns the columns with unique names; a column of `folder` data is named by its folder."""
     names = [
         f"{Path(column.data_dir or '').name} {column.split}"
         if column.dataset == "folder"
@@ -126,7 +128,7 @@ def _with_names(columns: Sequence[Column]) -> list[Column]:
     ]
     named = []
     for number, column in enumerate(columns):
-        name, earlier = names[number], names[:number].count(names[number])
-        values = {**vars(column), "name": f"{name} ({earlier + 1})" if earlier else name}
+        name, repetitions = names[number], names[:number].count(names[number])
+        values = {**vars(column), "name": f"{name} ({repetitions + 1})" if repetitions else name}
         named.append(Column(**values))
     return named

@@ -24,10 +24,10 @@ def draw_matrix(
     path: Path,
     title: str,
 ) -> None:
-    """Draws two panels, accuracy above balanced accuracy; a cell's shade is its number.
+    """Draws two panels, accuracy above balanced accuracy; the shade of a cell shows its score.
 
-    Each cell has the number, its 95 % interval and the images. A solid frame marks a network on the
-    data set that it was trained on, a dashed one the same faces with other labels.
+    Each cell holds the score, its 95 % interval and the number of images. A solid frame marks a
+    network on the data set that it was trained on, a dashed frame the same faces with other labels.
 
     Args:
       cells: (row, column) → cell.

@@ -47,11 +47,11 @@ def write_matrix(
     Raises:
       UserError: a file cannot be written.
     """
-    by_place = {(cell.network, cell.column): cell for cell in cells}
-    rows, names = [n.name for n in networks], [column.name for column in columns]
+    by_row_and_column = {(cell.network, cell.column): cell for cell in cells}
+    rows, names = [network.name for network in networks], [column.name for column in columns]
     title = f"{_count(len(rows), 'network')} on {_count(len(names), 'data set')}"
-    draw_matrix(by_place, rows, names, out / PICTURE, title)
-    means = {row: _means([c for c in cells if c.network == row]) for row in rows}
+    draw_matrix(by_row_and_column, rows, names, out / PICTURE, title)
+    means = {row: _means([cell for cell in cells if cell.network == row]) for row in rows}
     report = to_json_types(
         {
             "kind": KIND,
@@ -62,7 +62,7 @@ def write_matrix(
             "protocol": {
                 "test-time augmentation": config.tta,
                 "checkpoint": config.checkpoint,
-                **{f"network {n.name}": _describe_network(n) for n in networks},
+                **{f"network {network.name}": _describe_network(network) for network in networks},
                 **{f"data {column.name}": _describe_column(column) for column in columns},
             },
             "warnings": _warnings(cells),
@@ -72,7 +72,7 @@ def write_matrix(
             ],
             "figures": [{"file": PICTURE, "caption": _CAPTION}],
             "config": asdict(config),
-            # The times of training stand in the reports of the runs.
+            # The reports of the runs state the times of training.
             "environment": {
                 key: value
                 for key, value in describe_environment(jax.devices(), 0).items()
@@ -82,8 +82,8 @@ def write_matrix(
     )
     parts = [
         *run_sections.heading(report),
-        *_scores("Accuracy", by_place, rows, names, means, "accuracy"),
-        *_scores("Balanced accuracy", by_place, rows, names, means, "balanced_accuracy"),
+        *_scores("Accuracy", by_row_and_column, rows, names, means, "accuracy"),
+        *_scores("Balanced accuracy", by_row_and_column, rows, names, means, "balanced_accuracy"),
         _KEY,
         *run_sections.figures(report["figures"]),
         *_details(cells),
@@ -100,13 +100,15 @@ def _count(number: int, noun: str) -> str:
 
 
 def _means(cells: Sequence[Cell]) -> dict[str, Any]:
-    """Returns the unweighted means of a network's scores over data that are not its own."""
-    others = [cell for cell in cells if cell.relation == OTHER]
+    """Returns the unweighted means of a network's scores over data sets other than its own."""
+    other_cells = [cell for cell in cells if cell.relation == OTHER]
     return {
-        "data sets": len(others),
-        "accuracy": float(np.mean([c.accuracy for c in others])) if others else None,
-        "balanced_accuracy": float(np.mean([c.balanced_accuracy for c in others]))
-        if others
+        "data sets": len(other_cells),
+        "accuracy": float(np.mean([cell.accuracy for cell in other_cells]))
+        if other_cells
+        else None,
+        "balanced_accuracy": float(np.mean([cell.balanced_accuracy for cell in other_cells]))
+        if other_cells
         else None,
     }
 
@@ -121,12 +123,12 @@ def _summary(name: str, means: Mapping[str, Any]) -> str:
 
 
 def _warnings(cells: Sequence[Cell]) -> list[str]:
-    """Returns the warnings of the cells, each with the cells that it is about."""
-    about: dict[str, list[str]] = {}
+    """Returns the warnings of the cells, each with the names of its cells."""
+    cells_of: dict[str, list[str]] = {}
     for cell in cells:
         for warning in cell.warnings:
-            about.setdefault(warning, []).append(f"{cell.network} on {cell.column}")
-    return [f"{', '.join(places)}: {warning}" for warning, places in about.items()]
+            cells_of.setdefault(warning, []).append(f"{cell.network} on {cell.column}")
+    return [f"{', '.join(places)}: {warning}" for warning, places in cells_of.items()]
 
 
 def _scores(
@@ -137,12 +139,12 @@ def _scores(
     means: Mapping[str, Mapping[str, Any]],
     score: str,
 ) -> Iterator[str]:
-    """Yields the table of one score: networks down, data sets across, means over other data."""
+    """Yields the table of one score: a row for each network, a column for each data set, means."""
     yield f"## {title}"
     lines = [
         [
             escape(row),
-            *(_shown(cells[row, column], score) for column in columns),
+            *(_score_cell(cells[row, column], score) for column in columns),
             percentage(means[row][score], 1),
         ]
         for row in rows
@@ -150,20 +152,21 @@ def _scores(
     yield table(["network", *map(escape, columns), "mean over other data"], lines)
 
 
-def _shown(cell: Cell, score: str) -> str:
+def _score_cell(cell: Cell, score: str) -> str:
+    """Returns a score with its mark, its interval and the number of images."""
     low, high = getattr(cell, f"{score}_interval")
     value = f"**{percentage(getattr(cell, score), 1)}**{_MARKS[cell.relation]}"
     return f"{value}<br>{100 * low:.1f} to {100 * high:.1f}<br>{cell.count:,}"
 
 
 def _details(cells: Sequence[Cell]) -> Iterator[str]:
-    """Yields a row for each cell: what was scored, what was not, what was learned from."""
+    """Yields a table with a row for each cell: images scored, left out and trained on."""
     yield "## What each cell is"
     header = ["network", "data", "relation", "classes scored", "images left out"]
     header += ["classes without images", "images trained on", "largest class", "evaluation"]
     rows = []
     for cell in cells:
-        dropped = ", ".join(f"{name} {n:,}" for name, n in cell.left_out.items())
+        dropped = ", ".join(f"{name} {count:,}" for name, count in cell.left_out.items())
         link = f"[report]({quote(cell.directory)}/report.md)"
         texts = [cell.network, cell.column, cell.relation, ", ".join(cell.classes), dropped or "–"]
         texts += [", ".join(cell.absent) or "–", cell.trained_on]
@@ -176,16 +179,16 @@ def _details(cells: Sequence[Cell]) -> Iterator[str]:
 
 
 def _describe_network(network: Network) -> list[str]:
-    own = network.own
+    run_config = network.own
     return [
         f"{network.source}, epoch {network.epoch}, parameters {network.identity[:12]}",
-        f"{own.model} at {own.image_size} pixels, trained on {own.dataset}",
+        f"{run_config.model} at {run_config.image_size} pixels, trained on {run_config.dataset}",
         f"classes: {', '.join(network.classes)}",
     ]
 
 
 def _describe_column(column: Column) -> list[str]:
-    counts = ", ".join(f"{name} {n:,}" for name, n in column.counts.items() if n)
+    counts = ", ".join(f"{name} {count:,}" for name, count in column.counts.items() if count)
     return [
         f"{column.split}: {column.source}",
         f"{len(column):,} images: {counts}",

@@ -20,15 +20,15 @@ from ferjax.training.run_directory.find_runs import check_is_run
 
 @dataclass(frozen=True)
 class Network:
-    """A row.
+    """A row of the matrix: a network.
 
     Attributes:
-      name: of the row; no two rows have the same.
+      name: name of the row; no two rows have the same name.
       source: the run directory, or the name or file of weights, as given.
-      is_weights: which of the two.
+      is_weights: whether `source` names weights and not a run.
       own: the config that it was trained with.
-      classes: names of its logits.
-      epoch: of its parameters.
+      classes: class names of its logits.
+      epoch: epoch of its parameters.
       identity: sha256 of its parameters, classes and input.
     """
 
@@ -43,31 +43,31 @@ class Network:
 
 def load_networks(config: MatrixConfig) -> tuple[list[Network], list[str]]:
     """Returns the networks that can be judged, and a problem for each that cannot."""
-    given = [(source, False) for source in config.workdir]
-    given += [(source, True) for source in config.weights]
-    names = _names([source for source, _ in given])
-    found: list[Network] = []
+    sources = [(source, False) for source in config.workdir]
+    sources += [(source, True) for source in config.weights]
+    names = _names([source for source, _ in sources])
+    networks: list[Network] = []
     problems: list[str] = []
-    for name, (source, is_weights) in zip(names, given, strict=True):
+    for name, (source, is_weights) in zip(names, sources, strict=True):
         try:
-            found.append(_load(name, source, is_weights, config.checkpoint))
+            networks.append(_load(name, source, is_weights, config.checkpoint))
         except UserError as error:
             problems.append(str(error))
-    return found, problems
+    return networks, problems
 
 
 def _load(name: str, source: str, is_weights: bool, checkpoint: str) -> Network:
-    """Returns one network; `UserError` for a run that is missing or has not been finished."""
+    """Returns one network; raises `UserError` for a run that is missing or not finished."""
     if is_weights:
         if named_card(source) is None:
             raise UserError(
                 f"--weights={source} is no weights file of launch.export. Give a run as"
                 f" --workdir={source}."
             )
-        own, run = network_config(source), load_network(source)
+        run_config, run = network_config(source), load_network(source)
     else:
         folder = Path(source)
-        own = read_config(folder)
+        run_config = read_config(folder)
         check_is_run(folder)
         if not (folder / "report.json").is_file():
             raise UserError(
@@ -75,11 +75,11 @@ def _load(name: str, source: str, is_weights: bool, checkpoint: str) -> Network:
                 f" --resume --workdir={folder}, or leave it out."
             )
         run = load_network(folder, checkpoint)
-    return Network(name, source, is_weights, own, run.classes, run.epoch, _identity(run))
+    return Network(name, source, is_weights, run_config, run.classes, run.epoch, _identity(run))
 
 
 def _identity(run: LoadedRun) -> str:
-    """Returns the sha256 of what a network computes: parameters, classes, input, model."""
+    """Returns the sha256 of a network: parameters, classes, input, model."""
     facts = [run.classes, run.meta["spec"], run.meta["model"], run.meta["fields"]]
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode())
     for path, leaf in sorted(flatten(run.variables).items()):
@@ -90,19 +90,21 @@ def _identity(run: LoadedRun) -> str:
 
 
 def _names(sources: Sequence[str]) -> list[str]:
-    """Returns a name for each source: as much of the end of its path as tells it from others."""
+    """Returns a name for each source: the shortest end of its path that no other source has."""
     parts = [
         Path(source).resolve().parts if Path(source).exists() else Path(source).parts
         for source in sources
     ]
-    for number, own in enumerate(parts):
-        if own in parts[:number]:
+    for number, path_parts in enumerate(parts):
+        if path_parts in parts[:number]:
             raise UserError(f"{sources[number]} is named twice. Each network is one row.")
     names = []
-    for own in parts:
-        others = [other for other in parts if other != own]
-        lengths = range(1, len(own) + 1)
-        differs = (k for k in lengths if all(own[-k:] != other[-k:] for other in others))
-        names.append("/".join(own[-next(differs, len(own)) :]))
+    for path_parts in parts:
+        others = [other for other in parts if other != path_parts]
+        lengths = range(1, len(path_parts) + 1)
+        unique_lengths = (
+            k for k in lengths if all(path_parts[-k:] != other[-k:] for other in others)
+        )
+        names.append("/".join(path_parts[-next(unique_lengths, len(path_parts)) :]))
     short = [name.removesuffix(".safetensors").removesuffix(".json") for name in names]
     return short if len(set(short)) == len(short) else names

@@ -18,21 +18,21 @@ from ferjax.tools.cross_data_sets.columns import Column, load_columns
 from ferjax.tools.cross_data_sets.matrix_pages import KIND, PICTURE, write_matrix
 from ferjax.tools.cross_data_sets.networks import Network, load_networks
 
-_OWN = {CELLS, "report.md", "report.html", "report.json", PICTURE}
+_MATRIX_FILES = {CELLS, "report.md", "report.html", "report.json", PICTURE}
 
 
 def run_matrix(config: MatrixConfig) -> list[str]:
     """Evaluates every cell that is not finished, and writes the report; returns lines to print.
 
     Raises:
-      UserError: networks or data that cannot be judged, all in one error, before anything is
-        computed; a pair without a class in common; an `out` that holds something else.
+      UserError: networks or data that cannot be judged, or pairs without a common class (all in one
+        error, before anything is computed); or `out` holds something other than a matrix.
     """
     out = Path(config.out)
     _check_out(out)
     networks, problems = load_networks(config)
-    columns, others = load_columns(config)
-    problems += [*others, *_without_common_class(networks, columns)]
+    columns, column_problems = load_columns(config)
+    problems += [*column_problems, *_without_common_class(networks, columns)]
     if problems:
         raise UserError("\n".join(problems))
     cells = [_cell(network, column, config, out) for column in columns for network in networks]
@@ -41,17 +41,17 @@ def run_matrix(config: MatrixConfig) -> list[str]:
 
 
 def _cell(network: Network, column: Column, config: MatrixConfig, out: Path) -> Cell:
-    """Returns one cell, from a finished evaluation where there is one."""
+    """Returns one cell; a finished evaluation is read, otherwise the network is evaluated."""
     folder = cell_folder(network, column, config, out)
     report = finished_report(folder)
-    found = " (found finished)" if report else ""
+    origin = " (found finished)" if report else ""
     if report is None:
         say(f"{network.name} on {column.name}:", config.progress)
         report = evaluate_cell(network, column, config, folder)
     cell = read_cell(network, column, report, folder)
     say(
         f"{network.name} on {column.name}: accuracy {100 * cell.accuracy:.2f} %, balanced accuracy"
-        f" {100 * cell.balanced_accuracy:.2f} % of {cell.count:,} images{found}"
+        f" {100 * cell.balanced_accuracy:.2f} % of {cell.count:,} images{origin}"
     )
     return cell
 
@@ -62,25 +62,27 @@ def _check_out(out: Path) -> None:
         return
     if not out.is_dir():
         raise UserError(f"--out={out} is a file. Name a folder.")
-    strange = sorted(
-        entry.name for entry in out.iterdir() if entry.name not in _OWN and entry.name[0] != "."
+    foreign_files = sorted(
+        entry.name
+        for entry in out.iterdir()
+        if entry.name not in _MATRIX_FILES and entry.name[0] != "."
     )
     report = out / "report.json"
-    if not strange and report.is_file():
+    if not foreign_files and report.is_file():
         try:
             kind = read_json_object(report, "").get("kind")
         except UserError:
             kind = None
-        strange = [] if kind == KIND else ["report.json of another command"]
-    if strange:
+        foreign_files = [] if kind == KIND else ["report.json of another command"]
+    if foreign_files:
         raise UserError(
-            f"--out={out} holds {strange[0]} and is no folder of launch.matrix. Nothing was"
+            f"--out={out} holds {foreign_files[0]} and is no folder of launch.matrix. Nothing was"
             " written; name a new folder."
         )
 
 
 def _without_common_class(networks: list[Network], columns: list[Column]) -> list[str]:
-    """Returns a problem for each pair of which no image shows a class of the network."""
+    """Returns a problem for each pair where no image is of a class of the network."""
     return [
         f"{network.name} on {column.name}: none of its images"
         f" ({', '.join(name for name, n in column.counts.items() if n)}) shows a class of the"

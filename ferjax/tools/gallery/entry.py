@@ -1,25 +1,25 @@
-"""What the gallery knows of one run, or of a series or search as a whole."""
+"""The gallery's data on one run, or on a series or search as a whole."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# Epochs and accuracies, in order.
+# Pairs of epoch and accuracy, in the order of the epochs.
 Line = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True)
 class SplitScores:
-    """Numbers on one split; None where the report has none.
+    """Scores on one split; None where the report has no such score.
 
     Attributes:
-      selected: accuracy of the selected epoch, in [0, 1]; of a series the mean.
-      last: that of the last epoch.
+      selected: accuracy of the selected epoch, in [0, 1]; for a series the mean.
+      last: accuracy of the last epoch.
       interval: 95 % interval of `selected`.
-      deviation: of a series: sample standard deviation of `selected`.
-      macro_f1: of the selected epoch.
-      calibration_error: of the selected epoch.
+      deviation: sample standard deviation of `selected`, for a series.
+      macro_f1: macro-F1 of the selected epoch.
+      calibration_error: calibration error of the selected epoch.
     """
 
     selected: float
@@ -36,22 +36,22 @@ class Entry:
 
     Attributes:
       folder: the run directory.
-      kind: as of `RunFolder`.
+      kind: as in `RunFolder`.
       reason: why there are no numbers, or an empty text.
-      page: the report, or None where there is none.
-      network, dataset, recipe, seed, epochs, commit, date: in words.
+      page: the page of the report, or None.
+      network, dataset, recipe, seed, epochs, commit, date: facts of the run, as texts.
       scores: `val` and, where the run has it, `test`.
-      digests: split → fingerprint of its images and labels, or of a series those of all runs.
+      digests: split → fingerprint of its images and labels; for a series that of all its runs.
       images: split → number of images.
       classes: the class list.
-      protocol: of the report.
-      stamps: what makes the numbers different from those of others, in few words each.
-      warnings: of the report.
-      minutes: of training.
-      parameters: of the network.
+      protocol: the protocol block of the report.
+      stamps: short texts on what makes the numbers differ from those of other runs.
+      warnings: warnings of the report.
+      minutes: duration of training.
+      parameters: number of parameters of the network.
       train_lines, val_lines: accuracies over the epochs, one line for each run.
       confusion: images by true and predicted class, of test or else val, or None.
-      children: of a series or search.
+      children: the runs of a series or search.
     """
 
     folder: Path

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from ferjax.tools.gallery.entry import Entry
 
-# Entries of the protocol that may differ between runs on the same images, and change the numbers.
+# Entries of the protocol that can differ between runs on the same images and change the numbers.
 _COMPARED = ("crop origin", "selection", "test-time augmentation", "classes as trained")
 
 
@@ -14,8 +14,8 @@ class Difference:
     """What differs between the runs of a table.
 
     Attributes:
-      text: what it is.
-      values: each value with the names of the runs that have it; empty where the text says all.
+      text: the difference in words.
+      values: each value with the names of the runs that have it; empty where the text is enough.
     """
 
     text: str
@@ -30,8 +30,8 @@ class Group:
       dataset: name of the data set.
       digest: fingerprint of val; empty where it was not recorded.
       images: number of val images; None if unknown.
-      entries: by falling val accuracy of the selected epoch.
-      notes: what still differs between the runs.
+      entries: the runs, by descending val accuracy of the selected epoch.
+      notes: remaining differences between the runs.
     """
 
     dataset: str
@@ -44,23 +44,26 @@ class Group:
 def group_entries(entries: Sequence[Entry]) -> tuple[list[Group], list[Entry]]:
     """Returns the groups, by data set and then by size, and the rows without numbers.
 
-    The finished runs of a series that has no report yet stand for themselves.
+    Finished runs of a series without a report are rows of their own.
     """
     ranked = [entry for entry in _with_numbers(entries) if "val" in entry.scores]
-    others = [entry for entry in entries if entry.reason]
+    without_numbers = [entry for entry in entries if entry.reason]
     without_val = (entry for entry in _with_numbers(entries) if "val" not in entry.scores)
-    others += [replace(entry, reason="its report has no val split") for entry in without_val]
+    without_numbers += [
+        replace(entry, reason="its report has no val split") for entry in without_val
+    ]
     keys: dict[tuple[str, str, tuple[str, ...]], list[Entry]] = {}
     for entry in ranked:
         key = (entry.dataset, entry.digests.get("val", ""), entry.classes)
         keys.setdefault(key, []).append(entry)
-    groups = [_group(dataset, digest, found) for (dataset, digest, _), found in keys.items()]
-    # Of one data set the largest group comes first.
+    groups = [_group(dataset, digest, runs) for (dataset, digest, _), runs in keys.items()]
+    # Within a data set the largest group comes first.
     groups.sort(key=lambda group: (group.dataset, -len(group.entries), group.digest))
-    return groups, others
+    return groups, without_numbers
 
 
 def _with_numbers(entries: Sequence[Entry]) -> Iterator[Entry]:
+    """Yields the entries with numbers, and for an entry without numbers those of its runs."""
     for entry in entries:
         if not entry.reason:
             yield entry
@@ -68,52 +71,53 @@ def _with_numbers(entries: Sequence[Entry]) -> Iterator[Entry]:
             yield from _with_numbers(entry.children)
 
 
-def _group(dataset: str, digest: str, found: list[Entry]) -> Group:
-    found.sort(key=lambda entry: (-entry.scores["val"].selected, str(entry.folder)))
-    counts = {entry.images["val"] for entry in found if "val" in entry.images}
+def _group(dataset: str, digest: str, runs: list[Entry]) -> Group:
+    runs.sort(key=lambda entry: (-entry.scores["val"].selected, str(entry.folder)))
+    counts = {entry.images["val"] for entry in runs if "val" in entry.images}
     notes = []
     if not digest:
         notes.append(
             "Which images these runs learned from and were judged on was not recorded: their"
             " numbers may not be comparable."
         )
-    elif len(found) > 1:
+    elif len(runs) > 1:
         for split, words in (("train", "training"), ("test", "test")):
-            digests = {entry.digests[split] for entry in found if split in entry.digests}
+            digests = {entry.digests[split] for entry in runs if split in entry.digests}
             if len(digests) > 1:
                 notes.append(f"The runs have {len(digests)} different sets of {words} images.")
-        lacking = sum("test" not in entry.scores for entry in found)
-        if 0 < lacking < len(found):
-            notes.append(f"{lacking} of {len(found)} runs have no test split.")
+        lacking = sum("test" not in entry.scores for entry in runs)
+        if 0 < lacking < len(runs):
+            notes.append(f"{lacking} of {len(runs)} runs have no test split.")
     images = counts.pop() if len(counts) == 1 else None
-    differences = (*map(Difference, notes), *_different_protocols(found))
-    return Group(dataset, digest, images, tuple(found), differences)
+    differences = (*map(Difference, notes), *_different_protocols(runs))
+    return Group(dataset, digest, images, tuple(runs), differences)
 
 
-def _different_protocols(found: Sequence[Entry]) -> Iterator[Difference]:
-    sizes = ((entry, _image_size(entry.protocol.get("input"))) for entry in found)
+def _different_protocols(runs: Sequence[Entry]) -> Iterator[Difference]:
+    sizes = ((entry, _image_size(entry.protocol.get("input"))) for entry in runs)
     yield from _difference("Image size (in storage → as the network sees it) differs:", sizes)
     for key in _COMPARED:
-        values = ((entry, str(entry.protocol.get(key, ""))) for entry in found)
+        values = ((entry, str(entry.protocol.get(key, ""))) for entry in runs)
         yield from _difference(f"Protocols differ in {key}:", values)
 
 
 def _difference(text: str, values: Iterable[tuple[Entry, str]]) -> Iterator[Difference]:
-    """Yields a difference if the known values, those that are not empty, are not all the same."""
+    """Yields a difference if the values that are not empty are not all the same."""
     names: dict[str, list[str]] = {}
     for entry, value in values:
         if value:
             names.setdefault(value, []).append(entry.folder.name)
     if len(names) > 1:
-        yield Difference(text, tuple((value, _some(those)) for value, those in names.items()))
+        yield Difference(text, tuple((value, _list_names(runs)) for value, runs in names.items()))
 
 
 def _image_size(protocol_input: object) -> str:
-    """Returns `64x64 → 48x48` of a protocol's line on its input, or an empty text."""
+    """Returns the sizes `64x64 → 48x48` of a protocol's input, or an empty text."""
     size = str(protocol_input or "").partition(",")[0]
     return size if "→" in size else ""
 
 
-def _some(names: Sequence[str], most: int = 3) -> str:
+def _list_names(names: Sequence[str], most: int = 3) -> str:
+    """Returns the first names, and the number of the others."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

@@ -1,4 +1,4 @@
-"""Reports over runs that lie elsewhere: comparisons, matrices of data sets, papers, studies."""
+"""Reports over several runs in other folders: comparisons, matrices, papers, studies."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,12 +13,12 @@ from ferjax.training.run_directory.find_runs import CHECKPOINTS
 
 @dataclass(frozen=True)
 class JointReport:
-    """A report that has a page and no numbers of its own for a table of runs.
+    """A report over several runs: it has a page, but no row in a table of runs.
 
     Attributes:
-      folder: of the report.
-      page: the page.
-      title: of the report.
+      folder: folder of the report.
+      page: page of the report.
+      title: title of the report.
       date: day on which its file was written, in UTC.
     """
 
@@ -29,17 +29,18 @@ class JointReport:
 
 
 def joint_report(folder: RunFolder) -> JointReport | None:
-    """Returns the report over several runs that a folder holds; None where it is another one.
+    """Returns the report over several runs in a folder, or None for any other folder.
 
-    A run's report has `results`. What cannot be read is left to the reader of runs, who says why.
+    The report of a run has `results`, a joint report has none. For a report that cannot be read the
+    result is None; `read_entry` then gives the reason.
     """
-    place = folder.path
-    if (place / CONFIG_FILE).exists() or (place / CHECKPOINTS).exists():
+    path = folder.path
+    if (path / CONFIG_FILE).exists() or (path / CHECKPOINTS).exists():
         return None
-    page = report_page(place)
+    page = report_page(path)
     try:
-        report = read_object(place / REPORT)
-        seconds = (place / REPORT).stat().st_mtime
+        report = read_object(path / REPORT)
+        seconds = (path / REPORT).stat().st_mtime
     except (UserError, OSError):
         return None
     if (
@@ -50,4 +51,4 @@ def joint_report(folder: RunFolder) -> JointReport | None:
     ):
         return None
     date = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
-    return JointReport(place, page, report["title"], date)
+    return JointReport(path, page, report["title"], date)

@@ -12,10 +12,10 @@ from ferjax.tools.gallery.group_entries import Group
 from ferjax.tools.gallery.joint_reports import JointReport
 from ferjax.tools.gallery.thumbnails import confusion_thumbnail, curve_points
 
-# The most runs of one series or search that have rows; its own report lists all.
-_MOST_CHILDREN = 20
-# Width of the drawing of an interval.
-_WIDTH = 112
+# The most runs of a series or search that have rows; its own report lists all of them.
+_MAX_CHILDREN = 20
+# Width of the drawing of an interval, in its own units.
+_INTERVAL_WIDTH = 112
 
 
 def group_table(group: Group, page_folder: Path) -> dict[str, Any]:
@@ -26,16 +26,18 @@ def group_table(group: Group, page_folder: Path) -> dict[str, Any]:
     rows = []
     for entry in group.entries:
         rows.append(_row(entry, page_folder, bounds))
-        shown = entry.children[:_MOST_CHILDREN]
-        rows += [_row(child, page_folder, bounds, within=entry.folder) for child in shown]
-        if len(entry.children) > len(shown):
-            rows[-1]["more"] = f"{len(entry.children) - len(shown):,} more are in the report above"
+        children = entry.children[:_MAX_CHILDREN]
+        rows += [_row(child, page_folder, bounds, within=entry.folder) for child in children]
+        if len(entry.children) > len(children):
+            rows[-1]["more"] = (
+                f"{len(entry.children) - len(children):,} more are in the report above"
+            )
     return {"heading": f"val{images}{fingerprint_of}", "notes": group.notes, "rows": rows}
 
 
 def drawn_rows(group: Group) -> int:
-    """Returns the number of rows of a group with those of the runs within series and searches."""
-    return sum(1 + len(entry.children[:_MOST_CHILDREN]) for entry in group.entries)
+    """Returns the number of rows of a group, including the runs of series and searches."""
+    return sum(1 + len(entry.children[:_MAX_CHILDREN]) for entry in group.entries)
 
 
 def row_without_numbers(entry: Entry, page_folder: Path) -> dict[str, Any]:
@@ -59,7 +61,7 @@ def _row(
 ) -> dict[str, Any]:
     val, test = entry.scores.get("val"), entry.scores.get("test")
     lines = (*entry.train_lines, *entry.val_lines)
-    shown = test or val
+    headline = test or val
     last = max((line[-1][0] for line in lines), default=0)
     return {
         "name": os.path.relpath(entry.folder, within) if within else entry.folder.resolve().name,
@@ -76,7 +78,7 @@ def _row(
         "interval": _interval(val, bounds),
         "last": percentage(val.last if val else None),
         "test": _cell(test),
-        "macro_f1": percentage(shown.macro_f1 if shown else None),
+        "macro_f1": percentage(headline.macro_f1 if headline else None),
         "calibration": percentage(val.calibration_error if val else None),
         "epochs": entry.epochs or "–",
         "seed": entry.seed or "–",
@@ -92,7 +94,7 @@ def _row(
 
 
 def _cell(scores: SplitScores | None) -> tuple[str, str]:
-    """Returns an accuracy and, in small, its interval or the deviation of a series."""
+    """Returns an accuracy and, for small print, its interval or the deviation of a series."""
     if scores is None:
         return "–", ""
     if scores.deviation is not None:
@@ -104,25 +106,28 @@ def _cell(scores: SplitScores | None) -> tuple[str, str]:
 
 
 def _edges(scores: SplitScores) -> tuple[float, float]:
+    """Returns the ends of an interval, or of the mean plus and minus the deviation."""
     spread = scores.deviation or 0.0
     return scores.interval or (scores.selected - spread, scores.selected + spread)
 
 
 def _bounds(entries: Sequence[Entry]) -> tuple[float, float]:
-    """Returns the least and the greatest edge of all val intervals, also of runs in a series."""
-    shown = [run for entry in entries for run in (entry, *entry.children)]
-    edges = [edge for run in shown if "val" in run.scores for edge in _edges(run.scores["val"])]
+    """Returns the least and the greatest end of all val intervals, also of runs in a series."""
+    runs = [run for entry in entries for run in (entry, *entry.children)]
+    edges = [edge for run in runs if "val" in run.scores for edge in _edges(run.scores["val"])]
     return min(edges), max(edges)
 
 
 def _interval(scores: SplitScores | None, bounds: tuple[float, float]) -> tuple[str, ...] | None:
-    """Returns left end, point and right end of an interval in its drawing."""
+    """Returns the left end, the point and the right end of an interval in its drawing."""
     if scores is None:
         return None
     low, high = _edges(scores)
     start, width = bounds[0], max(bounds[1] - bounds[0], 1e-9)
-    places = (4 + (_WIDTH - 8) * (x - start) / width for x in (low, scores.selected, high))
-    return tuple(f"{place:.1f}" for place in places)
+    positions = (
+        4 + (_INTERVAL_WIDTH - 8) * (x - start) / width for x in (low, scores.selected, high)
+    )
+    return tuple(f"{place:.1f}" for place in positions)
 
 
 def _link(page: Path, folder: Path) -> str:

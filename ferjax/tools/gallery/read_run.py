@@ -1,4 +1,4 @@
-"""Reads one run directory for the gallery; whatever is wrong with it becomes the row's reason."""
+"""Reads one run directory for the gallery; any error in it becomes the reason in the row."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -26,10 +26,10 @@ from ferjax.training.run_directory.config_and_lock import CONFIG_FILE, is_traini
 from ferjax.training.run_directory.metrics_jsonl import METRICS_FILE, read_lines
 from ferjax.training.run_directory.splits_file import SPLITS_FILE
 
-# What a file lacks that is not as this version, or an earlier one, writes it.
+# Errors while reading a file that no version of ferjax has written in this form.
 DAMAGED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
 
-# What a reader of the page knows these files as.
+# How the page names these files.
 _CONTENT = {
     METRICS_FILE: "the file of its accuracies by epoch",
     REPORT: "the file of its report's numbers",
@@ -37,15 +37,15 @@ _CONTENT = {
 
 
 def read_run(folder: Path) -> Entry:
-    """Returns the row of a run directory. It never fails: `reason` says what is wrong."""
+    """Returns the row of a run directory. It never fails: `reason` states what is wrong."""
     entry = Entry(folder, page=report_page(folder), date=_date(folder))
-    read = METRICS_FILE
+    file = METRICS_FILE
     try:
         config = read_object(folder / CONFIG_FILE)
         entry = replace(entry, **_from_config(config or {}))
         lines = read_lines(folder)
         entry = replace(entry, **_curves(lines))
-        read = REPORT
+        file = REPORT
         report = read_object(folder / REPORT)
         if report is None:
             return replace(entry, reason=_why_unfinished(folder, config or {}, lines))
@@ -54,10 +54,10 @@ def read_run(folder: Path) -> Entry:
     except (UserError, OSError) as error:
         return replace(entry, reason=str(error))
     except DAMAGED as error:
-        found = f"{type(error).__name__}: {error}"
-        reason = f"{_CONTENT[read]}, {folder / read}, is not as ferjax writes it ({found})."
-        anew = f" launch.evaluate --workdir={folder} writes it anew." if read == REPORT else ""
-        return replace(entry, reason=reason + anew)
+        cause = f"{type(error).__name__}: {error}"
+        reason = f"{_CONTENT[file]}, {folder / file}, is not as ferjax writes it ({cause})."
+        advice = f" launch.evaluate --workdir={folder} writes it anew." if file == REPORT else ""
+        return replace(entry, reason=reason + advice)
 
 
 def read_object(path: Path) -> dict[str, Any] | None:
@@ -80,9 +80,9 @@ def report_page(folder: Path) -> Path | None:
 
 
 def _date(folder: Path) -> str:
-    """Returns the day of a run whose report does not say when training ended.
+    """Returns the day of a run whose report does not state when training ended.
 
-    It is that on which the report, else the last line of the run, was written here.
+    It is the day on which the report, else the metrics, else the config was last written here.
     """
     for name in (REPORT, METRICS_FILE, CONFIG_FILE):
         try:
@@ -94,6 +94,7 @@ def _date(folder: Path) -> str:
 
 
 def _from_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the fields of the row that the config of a run states."""
     stamps = []
     if config.get("smoke") or config.get("limit"):
         stamps.append("smoke or limited")
@@ -113,6 +114,7 @@ def _from_config(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _from_splits(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the fields of the row that the record of the splits states."""
     splits = record.get("splits", {})
     return {
         "digests": {name: str(part["digest"]) for name, part in splits.items()},
@@ -121,15 +123,16 @@ def _from_splits(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _from_report(report: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
+    """Returns the fields of the row that the report of a run states."""
     config, results = object_of(report["config"]), object_of(report["results"])
     if not results:
         raise ValueError("no results")
-    judged = next(name for name in ("test", "val", *results) if name in results)
-    shown = _selected(results[judged])
+    split = next(name for name in ("test", "val", *results) if name in results)
+    scores = _selected(results[split])
     environment, network = (object_of(report.get(key, {})) for key in ("environment", "network"))
     parameters = network.get("parameters")
     total = _epochs(config.get("epochs"))
-    of_format = () if KEY in report else ("of an earlier version (format 1)",)
+    format_stamp = () if KEY in report else ("of an earlier version (format 1)",)
     return {
         "network": entry.network or str(config.get("model", "")),
         "scores": {name: split_scores(kinds) for name, kinds in results.items()},
@@ -137,30 +140,30 @@ def _from_report(report: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
             **{name: count(_selected(kinds)["count"]) for name, kinds in results.items()},
             **entry.images,
         },
-        "classes": texts(shown["classes"]),
-        "epochs": f"{count(shown['epoch']) or '–'}" + (f" of {total}" if total else ""),
+        "classes": texts(scores["classes"]),
+        "epochs": f"{count(scores['epoch']) or '–'}" + (f" of {total}" if total else ""),
         "commit": str(environment.get("git commit", ""))[:9],
         "protocol": object_of(report.get("protocol", {})),
-        "stamps": (*entry.stamps, *of_format),
+        "stamps": (*entry.stamps, *format_stamp),
         "warnings": texts(report.get("warnings", ())),
         "date": day_of(report.get("finished")) or entry.date,
         "minutes": number_or_none(environment.get("training wall time, minutes")),
         "parameters": None if parameters is None else count(parameters),
-        "confusion": count_matrix(shown["confusion"]),
+        "confusion": count_matrix(scores["confusion"]),
     }
 
 
 def split_scores(kinds: Mapping[str, Mapping[str, Any]]) -> SplitScores:
     """Returns the scores of one split from a report's `results`."""
-    shown = _selected(kinds)
-    low, high = shown.get("accuracy_interval") or (None, None)
+    scores = _selected(kinds)
+    low, high = scores.get("accuracy_interval") or (None, None)
     return SplitScores(
-        selected=number(shown["accuracy"]),
+        selected=number(scores["accuracy"]),
         last=number(kinds["last"]["accuracy"]) if "last" in kinds else None,
         interval=None if low is None or high is None else (number(low), number(high)),
-        macro_f1=number_or_none(shown["macro"]["f1"]),
+        macro_f1=number_or_none(scores["macro"]["f1"]),
         calibration_error=number_or_none(
-            shown.get("calibration", {}).get("expected_calibration_error")
+            scores.get("calibration", {}).get("expected_calibration_error")
         ),
     )
 
@@ -170,15 +173,16 @@ def _selected(kinds: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
 
 
 def _curves(lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    found = {}
+    """Returns the accuracies on train and val over the epochs, from the lines of metrics.jsonl."""
+    curves = {}
     for split in ("train", "val"):
-        line = [
+        points = [
             (number(line["epoch"]), line["accuracy"])
             for line in lines
             if line.get("split") == split and _is_number(line.get("accuracy"))
         ]
-        found[f"{split}_lines"] = (line,) if line else ()
-    return found
+        curves[f"{split}_lines"] = (points,) if points else ()
+    return curves
 
 
 def _is_number(value: Any) -> bool:
@@ -194,6 +198,7 @@ def _epochs(value: Any) -> int:
 def _why_unfinished(
     folder: Path, config: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]
 ) -> str:
+    """Returns the state of a run without a report, in words."""
     if MARK in config:
         return "not finished: the same launch.baseline command goes on with it."
     done = max((count(line["epoch"]) for line in lines), default=0)

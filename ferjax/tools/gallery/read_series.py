@@ -19,9 +19,9 @@ def read_entry(folder: RunFolder) -> Entry:
     if folder.kind == "run":
         return read_run(folder.path)
     children = tuple(map(read_entry, folder.children))
-    own = read_run(folder.path)
+    folder_entry = read_run(folder.path)
     whole = replace(
-        own, kind=folder.kind, children=children, reason="", page=report_page(folder.path)
+        folder_entry, kind=folder.kind, children=children, reason="", page=report_page(folder.path)
     )
     finished = [child for child in children if not child.reason]
     try:
@@ -31,11 +31,11 @@ def read_entry(folder: RunFolder) -> Entry:
             if 0 < len(finished) == len(children):
                 text = f"all {len(children)} runs in it are finished, and the report over them is"
                 text += " missing"
-            waiting = (child for child in children if child.reason)
-            more = "".join(f"; {child.folder.name}: {child.reason}" for child in waiting)
+            unfinished = (child for child in children if child.reason)
+            more = "".join(f"; {child.folder.name}: {child.reason}" for child in unfinished)
             return replace(whole, reason=text + more)
-        make = _search if folder.kind == "search" else _series
-        return make(report, whole, finished)
+        build_entry = _search if folder.kind == "search" else _series
+        return build_entry(report, whole, finished)
     except UserError as error:
         return replace(whole, reason=str(error))
     except (*DAMAGED, StopIteration) as error:
@@ -45,9 +45,9 @@ def read_entry(folder: RunFolder) -> Entry:
 
 
 def _search(report: Mapping[str, Any], whole: Entry, finished: list[Entry]) -> Entry:
-    """Returns the best trial as the row of a search, stamped with how it was found."""
+    """Returns the best trial as the row of a search; a stamp states how it was chosen."""
     best = next(child for child in finished if child.folder.name == report["best"]["directory"])
-    ranked = sorted(whole.children, key=lambda child: -_val(child))
+    ranked = sorted(whole.children, key=lambda child: -_val_accuracy(child))
     return replace(
         best,
         folder=whole.folder,
@@ -103,7 +103,7 @@ def _series(report: Mapping[str, Any], whole: Entry, finished: list[Entry]) -> E
 
 
 def _joint_digests(finished: list[Entry]) -> dict[str, str]:
-    """Returns the fingerprint that all runs share, else (folds) one of all of theirs."""
+    """Returns the fingerprint that all runs share, or for folds one of all their fingerprints."""
     joint = {}
     for name in finished[0].digests:
         different = sorted({child.digests.get(name, "") for child in finished})
@@ -113,20 +113,22 @@ def _joint_digests(finished: list[Entry]) -> dict[str, str]:
 
 
 def _joint_confusion(finished: list[Entry]) -> list[list[int]] | None:
+    """Returns the sum of the confusion matrices, or None if their shapes differ."""
     matrices = [np.array(child.confusion) for child in finished if child.confusion is not None]
-    alike = matrices and len({matrix.shape for matrix in matrices}) == 1
-    return np.sum(matrices, 0).tolist() if alike else None
+    same_shape = matrices and len({matrix.shape for matrix in matrices}) == 1
+    return np.sum(matrices, 0).tolist() if same_shape else None
 
 
-def _val(entry: Entry) -> float:
+def _val_accuracy(entry: Entry) -> float:
+    """Returns the val accuracy of a row, or -1 where it has none."""
     return entry.scores["val"].selected if "val" in entry.scores and not entry.reason else -1.0
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+    defined = [value for value in values if value is not None]
+    return sum(defined) / len(defined) if defined else None
 
 
 def _sum(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
+    defined = [value for value in values if value is not None]
+    return sum(defined) if defined else None

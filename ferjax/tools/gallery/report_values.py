@@ -1,4 +1,4 @@
-"""The values of a report by their types: what is not as ferjax writes it is a `ValueError`."""
+"""Checks the types of a report's values; a value that ferjax never writes is a `ValueError`."""
 
 import math
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ def object_of(value: Any) -> Mapping[str, Any]:
 
 
 def number(value: Any) -> float:
-    """Returns a finite number; raises `ValueError` for texts, booleans, NaN and the rest."""
+    """Returns a finite number; raises `ValueError` for texts, booleans, NaN and all else."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise ValueError(f"{_short(value)} where a number is expected")
     return value
@@ -26,7 +26,7 @@ def number_or_none(value: Any) -> float | None:
 
 
 def count(value: Any) -> int:
-    """Returns a whole number from 0; raises `ValueError` for anything else."""
+    """Returns a whole number of 0 or more; raises `ValueError` for anything else."""
     if number(value) < 0 or int(value) != value:
         raise ValueError(f"{_short(value)} where a whole number is expected")
     return int(value)
@@ -36,8 +36,8 @@ def day_of(value: Any) -> str:
     """Returns the day of a time in ISO 8601, in UTC, or an empty text for None.
 
     Raises:
-      TypeError: no text.
-      ValueError: no time.
+      TypeError: the value is no text.
+      ValueError: the text is no time.
     """
     if value is None:
         return ""
@@ -45,14 +45,14 @@ def day_of(value: Any) -> str:
 
 
 def texts(value: Any) -> tuple[str, ...]:
-    """Returns the entries of a list as texts; raises `ValueError` for what is no list."""
+    """Returns the entries of a list as texts; raises `ValueError` for anything else."""
     if not isinstance(value, (list, tuple)):
         raise ValueError(f"{_short(value)} where a list is expected")
     return tuple(map(str, value))
 
 
 def count_matrix(value: Any) -> list[list[int]]:
-    """Returns a matrix of counts with rows of one length; raises `ValueError` for the rest."""
+    """Returns a matrix of counts with rows of one length; raises `ValueError` for all else."""
     rows = [[count(cell) for cell in row] for row in value]
     if len({len(row) for row in rows}) > 1:
         raise ValueError("a confusion matrix with rows of different lengths")

@@ -1,4 +1,4 @@
-"""Finds the run directories in folders, and which of them belong to one series or search."""
+"""Finds the run directories in folders, and groups those of one series or search."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -11,8 +11,8 @@ from ferjax.training.run_directory.find_runs import CHECKPOINTS
 
 REPORT = "report.json"
 STUDY = "study.json"
-# Written by every evaluation, so that its folder is not taken for a run.
-_EVALUATION = ".inputs"
+# Every evaluation writes this file, so that its folder is not taken for a run.
+_EVALUATION_MARKER = ".inputs"
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class RunFolder:
 
     Attributes:
       path: the folder.
-      kind: `run`, `series` (seeds or folds), `search`, or `report` over runs that stand beside it.
-      children: the runs of a series or search, which may be series again.
+      kind: `run`, `series` (seeds or folds), `search`, or `report` over several runs.
+      children: the runs of a series or search; each may be a series itself.
     """
 
     path: Path
@@ -31,7 +31,7 @@ class RunFolder:
 
 
 def find_run_folders(places: Sequence[str]) -> tuple[list[RunFolder], list[str]]:
-    """Returns the runs in some folders, at any depth, and notes on what was left out.
+    """Returns the runs in some folders, at any depth, and notes on the places without runs.
 
     Args:
       places: run directories, folders that hold some, and files, which are left out.
@@ -39,7 +39,7 @@ def find_run_folders(places: Sequence[str]) -> tuple[list[RunFolder], list[str]]
     Raises:
       UserError: a place that does not exist, or no run in any of them.
     """
-    found: list[RunFolder] = []
+    all_runs: list[RunFolder] = []
     notes: list[str] = []
     for place in places:
         path = Path(place).expanduser()
@@ -48,34 +48,34 @@ def find_run_folders(places: Sequence[str]) -> tuple[list[RunFolder], list[str]]
         runs = _runs_below(path) if path.is_dir() else []
         if not runs:
             notes.append(f"{place}: no run in it" if path.is_dir() else f"{place}: a file")
-        found += runs
-    if not found:
+        all_runs += runs
+    if not all_runs:
         raise UserError(
             f"no ferjax run in {', '.join(places)}. Give run directories, or folders that hold some"
             " at any depth."
         )
-    return _without_repetitions(found), notes
+    return _without_repetitions(all_runs), notes
 
 
 def _runs_below(place: Path) -> list[RunFolder]:
-    """Returns the runs at or below a folder, each once, those behind links at the end."""
+    """Returns the runs at or below a folder, each once; those behind links come last."""
     visited: set[Path] = set()
-    waiting, found = [place], []
+    waiting, runs = [place], []
     for folder in waiting:
-        found += _runs_in(folder, visited, waiting)
-    return found
+        runs += _runs_in(folder, visited, waiting)
+    return runs
 
 
 def _runs_in(folder: Path, visited: set[Path], links: list[Path]) -> Iterator[RunFolder]:
     """Yields the runs at or below a folder; links to other folders are collected for later."""
-    real = folder.resolve()
-    if real in visited:
+    resolved = folder.resolve()
+    if resolved in visited:
         return
-    visited.add(real)
+    visited.add(resolved)
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
-        return  # not for this user to read
+        return  # this user may not read the folder
     names = {entry.name for entry in entries}
     if CHECKPOINTS in names:
         yield RunFolder(folder, "run")
@@ -92,11 +92,13 @@ def _runs_in(folder: Path, visited: set[Path], links: list[Path]) -> Iterator[Ru
         yield RunFolder(folder, "search", tuple(below))
     elif CONFIG_FILE in names and below:
         yield RunFolder(folder, "series", tuple(below))
-    elif CONFIG_FILE in names or (REPORT in names and _EVALUATION not in names and not below):
+    elif CONFIG_FILE in names or (
+        REPORT in names and _EVALUATION_MARKER not in names and not below
+    ):
         yield RunFolder(folder, "run")
     else:
         yield from below
-        if REPORT in names and _EVALUATION not in names:
+        if REPORT in names and _EVALUATION_MARKER not in names:
             yield RunFolder(folder, "report")
 
 
@@ -105,17 +107,17 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
     except OSError:
-        return False  # a link to itself, or into a closed folder
+        return False  # a link to itself, or into a folder that this user may not read
 
 
-def _without_repetitions(found: Sequence[RunFolder]) -> list[RunFolder]:
-    """Returns each run once: a run of a series that is named beside the series is in it."""
-    inside = {run.path.resolve() for top in found for run in _descendants(top)}
+def _without_repetitions(runs: Sequence[RunFolder]) -> list[RunFolder]:
+    """Returns each run once; a run that is also part of a series is left to the series."""
+    inside = {run.path.resolve() for top in runs for run in _descendants(top)}
     tops: dict[Path, RunFolder] = {}
-    for run in found:
-        real = run.path.resolve()
-        if real not in inside:
-            tops.setdefault(real, run)
+    for run in runs:
+        resolved = run.path.resolve()
+        if resolved not in inside:
+            tops.setdefault(resolved, run)
     return list(tops.values())
 
 

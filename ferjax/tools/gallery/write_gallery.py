@@ -22,16 +22,16 @@ from ferjax.tools.gallery.page_rows import (
 from ferjax.tools.gallery.read_series import read_entry
 from ferjax.tools.gallery.run_folders import find_run_folders
 
-# At the begin of every gallery; an earlier one is known by it.
+# This mark is within the first `_MARK_LIMIT` characters of every gallery and identifies it.
 _MARK = "<!-- written by ferjax: launch.gallery -->"
-_BEGIN = 200
+_MARK_LIMIT = 200
 
 
 def run_gallery(config: GalleryConfig, places: Sequence[str]) -> list[str]:
     """Writes the page; returns lines to print, the last of which is its path.
 
     Args:
-      config: of the command.
+      config: the flags.
       places: run directories, and folders that hold some at any depth.
 
     Raises:
@@ -51,27 +51,27 @@ def run_gallery(config: GalleryConfig, places: Sequence[str]) -> list[str]:
             joint.append(report)
         else:
             entries.append(read_entry(folder))
-    groups, others = group_entries(entries)
-    write_atomically(out, _page(groups, others, joint, out.parent))
+    groups, without_numbers = group_entries(entries)
+    write_atomically(out, _page(groups, without_numbers, joint, out.parent))
     rows = sum(map(drawn_rows, groups))
-    counted = f"{_count(rows, 'row')} in {_count(len(groups), 'table')}"
+    summary = f"{_count(rows, 'row')} in {_count(len(groups), 'table')}"
     return [
         *(f"left out: {note}" for note in notes),
-        *(f"without numbers: {entry.folder}: {entry.reason}" for entry in others),
-        counted
-        + (f", {len(others):,} without numbers" if others else "")
+        *(f"without numbers: {entry.folder}: {entry.reason}" for entry in without_numbers),
+        summary
+        + (f", {len(without_numbers):,} without numbers" if without_numbers else "")
         + (f", {_count(len(joint), 'report')} over several runs" if joint else ""),
         str(out),
     ]
 
 
 def _check_out(out: Path) -> None:
-    """Raises `UserError` unless a page is new, or was written by this command."""
+    """Raises `UserError` unless the page is new or was written by this command."""
     if not out.exists():
         return
     try:
         with open(out, encoding="utf-8", errors="replace") as file:
-            is_gallery = _MARK in file.read(_BEGIN)
+            is_gallery = _MARK in file.read(_MARK_LIMIT)
     except OSError as error:
         raise UserError(
             f"--out={out} cannot be read ({error.strerror}). Name a new file."
@@ -88,7 +88,10 @@ def _count(number: int, noun: str) -> str:
 
 
 def _page(
-    groups: Sequence[Group], others: Sequence[Entry], joint: Sequence[JointReport], folder: Path
+    groups: Sequence[Group],
+    without_numbers: Sequence[Entry],
+    joint: Sequence[JointReport],
+    folder: Path,
 ) -> str:
     tables: dict[str, list[dict]] = {}
     for group in groups:
@@ -99,7 +102,7 @@ def _page(
         mark=_MARK,
         title="Gallery of runs",
         datasets=tables,
-        others=[row_without_numbers(entry, folder) for entry in others],
+        others=[row_without_numbers(entry, folder) for entry in without_numbers],
         joint=[joint_row(report, folder) for report in joint],
         version=ferjax.__version__,
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
