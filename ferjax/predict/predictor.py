@@ -136,7 +136,8 @@ class Predictor:
         """Starts the network on N arrays uint8 [H, W, 1 or 3]; returns a function for the result.
 
         That function waits for the network and returns float32 probabilities [N, K]; it raises
-        `UserError` if one of them is not finite. Before it is called, the caller may read the next images.
+        `UserError` if one of them is not finite. The caller may read the next images before it
+        calls the function.
         """
         size = padded_size(len(faces), self.batch_size)
         started: list[jax.Array | np.ndarray] = []
@@ -228,8 +229,8 @@ def predictor_of(run: LoadedRun, source: str | Path, loaded_with: tuple[Any, ...
         return jax.nn.softmax(logits).astype(jnp.float32)
 
     function = compiled_forward(probabilities)
-    # As in `training.split_logits`: programs of several simulated CPU devices can wait for each
-    # other's exchanges.
+    # As in `training.split_logits`: two programs that run at once on several simulated CPU devices
+    # can wait for each other.
     one_at_a_time = mesh.size > 1 and mesh.devices.flat[0].platform == "cpu"
 
     def on_devices(images: np.ndarray) -> jax.Array:
