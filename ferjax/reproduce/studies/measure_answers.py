@@ -40,7 +40,7 @@ _Duplicates = dict[tuple[str, str], np.ndarray]
 def run_answers(
     run: PlannedRun, result: RunResult, sides: tuple[Side, ...], out: Path, duplicates: _Duplicates
 ) -> dict[str, Answers]:
-    """Returns the answers of a finished run that comparisons use; they are measured once.
+    """Returns the answers of a finished run that comparisons use; measured once, then stored.
 
     Args:
       run: the run.
@@ -55,12 +55,15 @@ def run_answers(
     run_sides = [side for side in sides if run.experiment.name in side.experiments]
     path = out / "predictions" / f"{run.name}-answers.npz"
     image_parts = sorted({f"{side.images}/{side.only}" for side in run_sides})
-    expected = {"wanted": image_parts, "config": settings_of(run.config),
-                "digests": {name: part["digest"] for name, part in result.splits.items()}}  # fmt: skip
-    stored = _read(path, expected)
+    identity = {
+        "wanted": image_parts,
+        "config": settings_of(run.config),
+        "digests": {name: part["digest"] for name, part in result.splits.items()},
+    }
+    stored = _read(path, identity)
     if stored is None or not _are_from_run(stored, result):
         stored = _measure(run, result, run_sides, duplicates)
-        _write(path, expected, stored)
+        _write(path, identity, stored)
     if "duplicated" in stored["test"].only:
         duplicates[_data_key(run, result)] = stored["test"].only["duplicated"]
     return stored
@@ -153,10 +156,10 @@ def _argmax_answers(task: Task, variables: Any) -> Answers:
     )
 
 
-def _write(path: Path, mark: Mapping[str, Any], answers: Mapping[str, Answers]) -> None:
+def _write(path: Path, identity: Mapping[str, Any], answers: Mapping[str, Answers]) -> None:
     digests = {name: one.digest for name, one in answers.items()}
     people = {name: one.people for name, one in answers.items()}
-    meta = json.dumps({"mark": mark, "digests": digests, "people": people})
+    meta = json.dumps({"mark": identity, "digests": digests, "people": people})
     arrays = {"meta": np.frombuffer(meta.encode(), np.uint8)}
     for name, one in answers.items():
         arrays |= {f"{name}/labels": one.labels, f"{name}/predicted": one.predicted}
@@ -166,7 +169,7 @@ def _write(path: Path, mark: Mapping[str, Any], answers: Mapping[str, Answers]) 
     write_atomically(path, file.getvalue())
 
 
-def _read(path: Path, mark: Mapping[str, Any]) -> dict[str, Answers] | None:
+def _read(path: Path, identity: Mapping[str, Any]) -> dict[str, Answers] | None:
     """Returns stored answers, or None if there are none of this run and these comparisons."""
     if not path.is_file():
         return None
@@ -174,7 +177,7 @@ def _read(path: Path, mark: Mapping[str, Any]) -> dict[str, Answers] | None:
         arrays = read_arrays(path, "")
         with fitting_values(path, ""):
             meta = parse_json(bytes(arrays["meta"]), path, "")
-            if meta["mark"] != json.loads(json.dumps(mark)):
+            if meta["mark"] != json.loads(json.dumps(identity)):
                 return None
             return dict(_stored(arrays, meta))
     except UserError:

@@ -214,7 +214,7 @@ def _times_drawn(population: str, units: int) -> np.ndarray:
 
 
 def _hierarchical(over_images: np.ndarray) -> tuple[float, float]:
-    """Returns bounds from differences float [S, DRAWS] over resampled images; resamples seeds too."""
+    """Returns bounds of float [S, DRAWS], differences on resampled images; resamples seeds too."""
     seeds, draws = over_images.shape
     chosen = np.random.default_rng(0).integers(0, seeds, (draws, seeds))
     means = over_images[chosen, np.arange(draws)[:, None]].mean(1)

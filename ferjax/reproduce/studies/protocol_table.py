@@ -102,7 +102,7 @@ class Side:
       images: the images that were classified: `test` or `val` at the selected epoch, `test+flip`,
         `test+ten_crop`, or `argmax_test`, the test images with the highest of ten columns as label.
       only: the part of these images that counts. Empty: all; `majority` (of `argmax_test`): those
-        with a majority; `unique`, `duplicated` (of `test`): those that train does not show, or shows.
+        with a majority; `unique`, `duplicated` (of `test`): those that train lacks, or shows too.
     """
 
     experiments: tuple[str, ...]
