@@ -65,7 +65,7 @@ def copy_name(file: str) -> Path:
 
 
 def check_copies(files: Sequence[str], folder: Path) -> None:
-    """Raises `UserError` if the copies of two pictures would have one name."""
+    """Raises `UserError` if the copies of two pictures would have the same name."""
     seen: dict[Path, str] = {}
     for file in files:
         other = seen.setdefault(copy_name(file), file)

@@ -1,4 +1,4 @@
-"""Images inside archives, read member by member; nothing is unpacked to disk."""
+"""Reads images inside archives member by member; nothing is unpacked to disk."""
 
 import contextlib
 import io

@@ -94,7 +94,7 @@ def _payloads(inputs: Sequence[Input]) -> Iterator[_Payload]:
 
 
 def _csv_rows(path: Path, inputs: Sequence[Input]) -> Iterator[np.ndarray | UserError]:
-    """Yields the pixels of csv rows; a row before the previous one makes it read the file again."""
+    """Yields the pixels of csv rows; for a row before the previous one the file is read again."""
     rows, position = read_pixels(path), -1
     for each in inputs:
         row = each.row or 0

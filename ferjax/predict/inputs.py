@@ -44,8 +44,8 @@ def list_inputs(
 ) -> list[Input]:
     """Returns the inputs that the words name, in their order.
 
-    A folder stands for all files below it, hidden ones and those that are no images included: each
-    has a status. A link to a folder above itself is not followed.
+    A folder stands for all files below it. Hidden files, and files that are no images, are inputs
+    too; their status says so. A link to a folder above itself is not followed.
 
     Args:
       words: files, folders, archives (.zip, .tar and compressed ones), csv files with a column
@@ -56,7 +56,7 @@ def list_inputs(
         folder.
 
     Raises:
-      UserError: a word that names nothing, an archive or a csv that cannot be read, no input.
+      UserError: a word names nothing, an archive or a csv cannot be read, or there is no image.
     """
     inputs: list[Input] = []
     own_paths = frozenset(Path(os.path.abspath(path)) for path in own)
@@ -84,7 +84,7 @@ def part_of_inputs(inputs: Sequence[Input], part: str) -> Sequence[Input]:
     """Returns the K-th of N consecutive parts of the inputs, for the text `K/N`, K from 1.
 
     Raises:
-      UserError: a text of another form.
+      UserError: the text has another form.
     """
     number, slash, count = part.partition("/")
     if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
@@ -108,12 +108,12 @@ def _matching_paths(word: str) -> list[Path]:
     return matches
 
 
-def _inputs_of(path: Path, own: Collection[Path], *, must_exist: bool) -> Iterator[Input]:
+def _inputs_of(path: Path, own_paths: Collection[Path], *, must_exist: bool) -> Iterator[Input]:
     """Yields the inputs in a path: its files, its members, its rows, or itself."""
     # Functions of os.path return False for a path that cannot be accessed; methods of Path raise.
     is_file = os.path.isfile(path)
     if os.path.isdir(path):
-        yield from _inputs_below(path, own, ())
+        yield from _inputs_below(path, own_paths, ())
     elif must_exist and is_web_address(path):
         raise UserError(f"{path}: a web address; only files are read: download the image first.")
     elif must_exist and not os.path.exists(path):
@@ -141,7 +141,7 @@ def _member(path: Path, name: str) -> Input:
 
 
 def _inputs_below(
-    folder: Path, own: Collection[Path], parents: tuple[tuple[int, int], ...]
+    folder: Path, own_paths: Collection[Path], parents: tuple[tuple[int, int], ...]
 ) -> Iterator[Input]:
     """Yields the files below a folder; `parents` are (device, inode) of the folders above it."""
     try:
@@ -154,20 +154,20 @@ def _inputs_below(
     if folder_id in parents:
         return
     folder_path = os.path.abspath(folder)
-    own_names = [path.name for path in own if str(path.parent) == folder_path]
+    own_names = [path.name for path in own_paths if str(path.parent) == folder_path]
     for entry in entries:
         if own_names and _is_written(entry.name, own_names):
             continue
         if not is_visible(entry.name):
             yield Input(str(entry), entry, status=HIDDEN)
         elif os.path.isdir(entry):
-            yield from _inputs_below(entry, own, (*parents, folder_id))
+            yield from _inputs_below(entry, own_paths, (*parents, folder_id))
         else:
             yield Input(str(entry), entry, status=None if is_image(entry) else NO_IMAGE)
 
 
-def _is_written(name: str, own: Collection[str]) -> bool:
+def _is_written(name: str, own_names: Collection[str]) -> bool:
     """Returns whether a file is a result of this command, or a temporary name of one."""
-    return name in own or (
-        name.endswith(".tmp") and any(name.startswith(f".{each}.") for each in own)
+    return name in own_names or (
+        name.endswith(".tmp") and any(name.startswith(f".{each}.") for each in own_names)
     )

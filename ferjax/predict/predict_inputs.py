@@ -65,7 +65,7 @@ def predict_inputs(
                 finish_next = _begin_chunk(predictors, chunk_inputs, images, settings)
             except UserError:
                 if finish:
-                    yield finish()  # what was predicted before is kept
+                    yield finish()  # rows that were predicted before are kept
                 raise
             if finish:
                 yield finish()
@@ -117,27 +117,28 @@ def _begin_chunk(
 
 
 def rows_and_faces(
-    each: Input, image: Picture, settings: PredictSettings
+    one_input: Input, image: Picture, settings: PredictSettings
 ) -> list[tuple[Row, np.ndarray | None]]:
     """Returns the rows of an input, without probabilities, each with the face that it is about.
 
     Args:
-      each: the input.
+      one_input: the input.
       image: its picture, from `read_inputs`.
       settings: whether and how faces are searched in it.
     """
     if isinstance(image, UserError):
-        return [(Row(each.name, UNREADABLE, reason=str(image)), None)]
+        return [(Row(one_input.name, UNREADABLE, reason=str(image)), None)]
     if image is None:
-        return [(Row(each.name, each.status or UNREADABLE), None)]
+        return [(Row(one_input.name, one_input.status or UNREADABLE), None)]
     searched = settings.search_all or max(image.shape[:2]) > LARGEST_FACE_PICTURE
     if settings.plan is None or not searched:
-        return [(Row(each.name, READ), image)]
+        return [(Row(one_input.name, READ), image)]
     crops = crop_faces(image, settings.plan)
     if not crops:
-        return [(Row(each.name, NO_FACE), None)]
+        return [(Row(one_input.name, NO_FACE), None)]
     return [
-        (_row_of_face(each.name, number, crop), crop.image) for number, crop in enumerate(crops)
+        (_row_of_face(one_input.name, number, crop), crop.image)
+        for number, crop in enumerate(crops)
     ]
 
 

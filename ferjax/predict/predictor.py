@@ -171,7 +171,7 @@ class Predictor:
 
 
 def _devices() -> Devices:
-    """Returns this process's devices, only a power of two of them: it divides a padded batch."""
+    """Returns a power of two of this process's devices: that number divides a padded batch."""
     devices = jax.local_devices()
     return devices[: 1 << (len(devices).bit_length() - 1)]
 

@@ -123,5 +123,5 @@ def from_json(line: str) -> Row:
 
 
 def with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns JSON values with their lists turned back into tuples."""
+    """Returns JSON values with their lists converted to tuples."""
     return {k: tuple(value) if isinstance(value, list) else value for k, value in values.items()}

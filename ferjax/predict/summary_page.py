@@ -24,12 +24,12 @@ _CERTAIN = 0.7
 
 @dataclass(frozen=True)
 class Named:
-    """A face with its probabilities, that may be shown.
+    """A face with its probabilities, which may be shown as an example.
 
     Attributes:
       where: its row in the table, as a tuple; the first part is the picture or frame.
       probabilities: of the emotions.
-      caption: what is written below it, besides the probability.
+      caption: text below it, beside the probability.
       example: whether it may be shown as an example; it is counted in any case.
     """
 
@@ -48,7 +48,7 @@ class Chosen:
     """Counts and examples of a table, for its page.
 
     Attributes:
-      counts: faces with each emotion as the most probable one, by its number.
+      counts: number of an emotion → number of faces whose most probable emotion it is.
       means: float [K], mean probabilities.
       total: number of faces.
       most: number of an emotion → the faces that show it most clearly, by falling probability.
@@ -114,7 +114,7 @@ def write_summary(
     pictures: Mapping[Any, np.ndarray],
     figures: Sequence[tuple[str, Path]] = (),
 ) -> None:
-    """Writes the page.
+    """Writes the summary page.
 
     Args:
       path: the HTML file.
@@ -123,7 +123,7 @@ def write_summary(
       chosen: from `choose_examples`.
       classes: names of the emotions.
       pictures: `Named.where` → the face's `thumbnail`; faces without one are left out.
-      figures: headings and PNG files that are shown whole.
+      figures: (heading, PNG file) of each figure, which is shown whole.
 
     Raises:
       UserError: the file cannot be written.
@@ -147,7 +147,7 @@ def write_summary(
 
 
 def _shares(chosen: Chosen, classes: Sequence[str]) -> list[dict[str, str]]:
-    """Returns for each emotion how many faces show it, and the mean probability."""
+    """Returns for each emotion the number of faces that show it, and the mean probability."""
     colours = class_colours(classes)
     return [
         {

@@ -1,4 +1,4 @@
-"""Prediction tables as csv, JSON lines or Parquet."""
+"""Writes prediction tables as csv, JSON lines or Parquet."""
 
 import csv
 import io
@@ -131,7 +131,7 @@ def _parquet_file(rows: Iterable[Any], columns: Columns, path: Path) -> None:
 
         for row in rows:
             cells = columns.cells(row)
-            # Text in Parquet is valid Unicode.
+            # Text in Parquet has to be valid Unicode.
             cells = [
                 cell.encode("utf-8", "backslashreplace").decode() if isinstance(cell, str) else cell
                 for cell in cells

@@ -10,7 +10,7 @@ class Measure:
     Attributes:
       experiment: name of an `Experiment` of the paper.
       metric: name in `ferjax.reproduce.judging.metrics.METRICS`, such as `accuracy`, `macro_f1`,
-        `recall`, which are computed from predictions; those named `curve_...` are read off
+        `recall`, which are computed from predictions; metrics named `curve_...` are read from
         metrics.jsonl.
       split: `train`, `val` or `test`.
       epoch: `selected` or `last`; for a metric of the curves also `phase_1`, the last epoch of the
@@ -29,11 +29,14 @@ class Measure:
 class Claim:
     """One row of a ledger.
 
-    The kinds are: `number`, the paper prints `paper` for `measure`; `at_least` and `at_most`, it
-    says that `measure` reaches or stays under `paper`; `better`, it says that `measure` is above
-    `than` (for losses: below); `trend`, that the metric of `measure` grows along `along`; `count`,
-    that the data have `paper` of `fact`; `figure`, that it shows `figure`, which the report
-    redraws; `statement`, anything else, which `untestable` must explain.
+    The kinds are:
+    `number`: the paper prints the number `paper` for `measure`.
+    `at_least`, `at_most`: the paper says that `measure` reaches `paper`, or stays under it.
+    `better`: the paper says that `measure` is above `than` (for losses: below).
+    `trend`: the paper says that the metric of `measure` grows along `along`.
+    `count`: the paper says that `fact` of its data is `paper`.
+    `figure`: the paper shows `figure`, which the report redraws.
+    `statement`: anything else; `untestable` must say why it is not tested.
 
     Attributes:
       name: unique within the paper and stable; letters, digits and `_`: `macro_f1_6_layers`.
@@ -57,8 +60,8 @@ class Claim:
       honest: the same as `measure` by the honest protocol, shown beside it; None: there is none.
       honest_than: the same as `than` by the honest protocol.
       honest_along: the same as `along` by the honest protocol.
-      other_data: whether the claim means something on a proxy data set too; None: comparisons and
-        trends do, numbers do not.
+      other_data: whether the claim can be judged on a proxy data set too; None: comparisons and
+        trends can, numbers cannot.
       untestable: why it cannot be tested with what is at hand, in words; None: it can be tested.
     """
 

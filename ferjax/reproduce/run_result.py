@@ -36,7 +36,7 @@ class RunResult:
     Attributes:
       experiment: name of its `Experiment`.
       seed: seed of the run, counted from 0; 0 for a baseline without random numbers.
-      classes: K names.
+      classes: names of the K classes.
       predictions: (split, number of the epoch) → predictions.
       epochs: `selected`, `last` and, of a run with phases, `phase_1` → number of the epoch.
       curves: objects with `split`, `epoch`, `loss`, `accuracy` and, for val, `recall` {emotion:

@@ -49,7 +49,7 @@ def run_reproduce(config: ReproduceConfig, *, train: Train = run_one) -> dict[st
     printed_paper = find_paper(str(config.paper))
     out = Path(config.out or f"runs/reproduce-{printed_paper.name}{'-smoke' * config.smoke}")
     mark = check_out(out, config, printed_paper)
-    if config.smoke:  # before data are drawn into it
+    if config.smoke:  # before data are drawn into the folder
         write_atomically(out / MARK, mark)
     at_hand = find_at_hand(config, printed_paper, out)
     paper, lacks = with_stand_ins(printed_paper, lack_of(config, at_hand))

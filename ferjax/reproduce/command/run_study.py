@@ -51,7 +51,7 @@ def run_study(config: ReproduceConfig, *, train: Train = run_one) -> dict[str, A
     study = Paper("protocols", TITLE, DATASETS, EXPERIMENTS, (), (), ())
     out = Path(config.out or f"runs/reproduce-protocols{'-smoke' * config.smoke}")
     mark = check_out(out, config, study)
-    if config.smoke:  # before data are drawn into it
+    if config.smoke:  # before data are drawn into the folder
         write_atomically(out / MARK, mark)
     at_hand = find_at_hand(config, study, out)
     lack = lack_of(config, at_hand)

@@ -26,7 +26,7 @@ class Estimate:
     """A number with its uncertainty.
 
     Attributes:
-      mean: over the seeds.
+      mean: mean over the seeds.
       low: lower bound of the 95 % interval; None if its uncertainty is not known.
       high: upper bound.
       by_seed: the value of each run.

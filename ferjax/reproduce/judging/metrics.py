@@ -63,7 +63,7 @@ def _f1s(m: Confusions) -> np.ndarray:
 
 
 def _macro(rates: Callable[[Confusions], np.ndarray]) -> Callable[[Confusions, int], np.ndarray]:
-    """Returns the mean over the classes that occur as true or as predicted class."""
+    """Returns a function: mean over the classes that occur as true or as predicted class."""
 
     def mean(m: Confusions, _: int) -> np.ndarray:
         occurs = m.sum(-1) + m.sum(-2) > 0
@@ -73,7 +73,7 @@ def _macro(rates: Callable[[Confusions], np.ndarray]) -> Callable[[Confusions, i
 
 
 def _weighted(rates: Callable[[Confusions], np.ndarray]) -> Callable[[Confusions, int], np.ndarray]:
-    """Returns the mean over the classes, weighted by their images."""
+    """Returns a function: mean over the classes, weighted by their numbers of images."""
     return lambda m, _: _ratio((rates(m) * m.sum(-1)).sum(-1), m.sum((-2, -1)))
 
 

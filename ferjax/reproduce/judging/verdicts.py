@@ -55,7 +55,7 @@ class Verdict:
     """The verdict on a claim.
 
     Attributes:
-      word: one of the four above.
+      word: one of the four verdicts above.
       reason: why, in a sentence without a full stop.
       exceeded: whether our number is better than the printed one, which is therefore not
         reproduced.
@@ -182,8 +182,8 @@ def kendall_tau(values: tuple[float, ...]) -> float:
 def _slack_text(claim: Claim) -> str:
     """Returns the half-width by which an interval is widened, in words."""
     rounding = rounding_of(claim)
-    shown = f"{100 * rounding:g} points" if _metric(claim).is_rate else f"{rounding:g}"
-    return f"±{shown}, as exactly as the number is printed"
+    half_width = f"{100 * rounding:g} points" if _metric(claim).is_rate else f"{rounding:g}"
+    return f"±{half_width}, as exactly as the number is printed"
 
 
 def _bounds(estimate: Estimate) -> tuple[float, float, str]:

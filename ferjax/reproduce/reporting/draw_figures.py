@@ -113,12 +113,12 @@ def _augmentation(figure: Figure, runs: Sequence[RunResult], folder: Path) -> li
     labels, side = np.arange(8), 72
     faces = render_faces(labels, labels + 3, side)
     spec = InputSpec((side, side), side, 3, (0.0,) * 3, (1.0,) * 3)
-    shown = [faces / 255.0]
+    views = [faces / 255.0]
     for number in range(3):
         key = stream_key(0, "augment", number)
         inputs = augment(jnp.asarray(faces), spec, kind, key, jnp.asarray(labels))
-        shown.append(np.asarray(denormalize(inputs, spec)))
-    images = np.concatenate(shown)
+        views.append(np.asarray(denormalize(inputs, spec)))
+    images = np.concatenate(views)
     draw_batch(images, np.tile(labels, 4), EMOTIONS, path, f"augmentation {kind}")
     return [path]
 

@@ -150,7 +150,7 @@ def _digest(source: str) -> str:
 
 
 def _picture(source: str) -> dict[str, Any]:
-    """Returns a picture as a page shows it: half as wide and high as its PNG says, for sharpness.
+    """Returns a picture as a page shows it: half as wide and high as its PNG, so that it is sharp.
 
     Only its header is read; width and height are 0 if it is no PNG.
     """

@@ -73,8 +73,10 @@ def _weights(facts: Mapping[str, Any]) -> str:
     origin = (facts.get("protocol") or {}).get("weights' origin") or ()
     lines = [origin] if isinstance(origin, str) else [str(line) for line in origin[:2]]
     words = [word for line in lines for word in (*line.split(" "), ";")][:-1]
-    shown = [word if "://" in word or "/" not in word else Path(word).name for word in words]
-    return " ".join(shown).replace(" ;", ";")
+    words_without_paths = [
+        word if "://" in word or "/" not in word else Path(word).name for word in words
+    ]
+    return " ".join(words_without_paths).replace(" ;", ";")
 
 
 def _number(results: Results, measure: Measure) -> str:

@@ -66,17 +66,17 @@ def find_at_hand(config: ReproduceConfig, paper: Paper, out: Path) -> AtHand:
 
 
 def _values_by_name(
-    values: tuple[str, ...], flag: str, names: tuple[str, ...], known: tuple[str, ...] = ()
+    values: tuple[str, ...], flag: str, names: tuple[str, ...], accepted_names: tuple[str, ...] = ()
 ) -> dict[str, str]:
     """Returns name → value for the values NAME:VALUE of a flag.
 
     A single VALUE without a name is that of the only name, or for `--dataset` that of all names.
     """
-    known = known or names
+    accepted_names = accepted_names or names
     value_of_name = {}
     for text in values:
         name, colon, value = text.partition(":")
-        if colon and name in known:
+        if colon and name in accepted_names:
             value_of_name[name] = value
         elif len(names) == 1 and len(values) == 1:
             value_of_name[names[0]] = text
@@ -84,7 +84,7 @@ def _values_by_name(
             value_of_name |= dict.fromkeys(names, text)
         else:
             raise UserError(
-                f"--{flag}={text}: NAME:VALUE is expected, NAME one of {', '.join(known)}."
+                f"--{flag}={text}: NAME:VALUE is expected, NAME one of {', '.join(accepted_names)}."
             )
     return value_of_name
 

@@ -96,8 +96,8 @@ def _is_from_run(stored: RunResult, report: Mapping[str, Any], settings: Mapping
 def _has_predictions(result: RunResult, wanted: Wanted) -> bool:
     """Returns whether a result holds the wanted predictions, as far as the run has the split."""
     return all(
-        split not in result.splits or (split, result.epochs[which]) in result.predictions
-        for split, which in wanted
+        split not in result.splits or (split, result.epochs[checkpoint]) in result.predictions
+        for split, checkpoint in wanted
     )
 
 

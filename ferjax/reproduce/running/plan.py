@@ -20,7 +20,7 @@ from ferjax.reproduce.running.at_hand import AtHand, dataset_of, has_test
 from ferjax.reproduce.running.chosen_experiments import chosen_experiments
 from ferjax.reproduce.running.departures import departures_of, flag_departures, other_data
 
-# Settings of `--smoke`, beside those of launch.train's: one size that fits every network.
+# Settings of `--smoke`, besides those of launch.train: one size that fits every network.
 _SMOKE: Mapping[str, Any] = {"smoke": True, "image_size": 32, "limit": 16, "batch_size": 8}
 # Networks that take long to compile → networks that replace them with --smoke.
 _SMALLER = {"efficientnet_b1": "efficientnet_b0", "resnet50": "resnet18"}

@@ -1,4 +1,4 @@
-"""OUT/predictions: the result of each finished run, as one .npz file without pickled objects."""
+"""Stores the result of each finished run in OUT/predictions, as .npz without pickled objects."""
 
 import dataclasses
 import io

@@ -103,12 +103,12 @@ def points(price: Price) -> str:
 
 
 def _price_json(price: Price) -> dict[str, Any]:
-    one = price.comparison
+    comparison = price.comparison
     return {
-        "name": one.name,
-        "dataset": one.dataset,
-        "breach": one.breach,
-        "meaning": one.meaning,
+        "name": comparison.name,
+        "dataset": comparison.dataset,
+        "breach": comparison.breach,
+        "meaning": comparison.meaning,
         "points": 100 * price.mean,
         "interval": [100 * price.low, 100 * price.high],
         "resampled": [100 * bound for bound in price.bootstrap],

@@ -26,19 +26,19 @@ def answers_to_json(answers: AllAnswers) -> dict[str, Any]:
             "experiment": experiment,
             "seed": seed,
             "of": name,
-            "count": len(one.labels),
-            "digest": one.digest,
-            "labels": put_once(arrays, one.labels.tobytes()),
-            "predicted": put_once(arrays, one.predicted.tobytes()),
-            "people": list(one.people),
+            "count": len(split_answers.labels),
+            "digest": split_answers.digest,
+            "labels": put_once(arrays, split_answers.labels.tobytes()),
+            "predicted": put_once(arrays, split_answers.predicted.tobytes()),
+            "people": list(split_answers.people),
             "only": {
                 part: put_once(arrays, np.packbits(rows).tobytes())
-                for part, rows in one.only.items()
+                for part, rows in split_answers.only.items()
             },
         }
         for experiment, seeds in answers.items()
         for seed, run_answers in seeds.items()
-        for name, one in run_answers.items()
+        for name, split_answers in run_answers.items()
     ]
     return {"arrays": arrays, "answers": rows}
 

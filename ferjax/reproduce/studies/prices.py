@@ -30,8 +30,8 @@ class Price:
     """A difference of accuracies, in [-1, 1].
 
     Attributes:
-      comparison: what was compared.
-      mean: over the seeds.
+      comparison: the comparison that gives it.
+      mean: mean over the seeds.
       low: lower bound of the 95 % interval.
       high: upper bound.
       bootstrap: bounds of the hierarchical bootstrap.
@@ -111,13 +111,13 @@ def prices_of(
       missing: experiment → why it has no run.
     """
     prices, not_compared = [], {}
-    for one in comparisons:
-        names = (*one.with_breach.experiments, *one.honest.experiments)
+    for comparison in comparisons:
+        names = (*comparison.with_breach.experiments, *comparison.honest.experiments)
         try:
-            prices.append(price_of(one, answers))
+            prices.append(price_of(comparison, answers))
         except NotCompared as error:
             reason = next((missing[name] for name in names if name in missing), None)
-            not_compared[one.name] = reason or str(error)
+            not_compared[comparison.name] = reason or str(error)
     return prices, not_compared
 
 
