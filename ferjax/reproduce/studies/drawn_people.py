@@ -65,7 +65,7 @@ def _draw(root: Path, seed: int) -> None:
 
 
 def _frame(face: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Returns uint8 [H, W]: a face with other brightness, shifted by at most a pixel, with noise."""
+    """Returns uint8 [H, W]: a face with other brightness, shifted by up to a pixel, with noise."""
     down, right = random.integers(-1, 2, 2)
     shifted = np.roll(np.pad(face, 1, "edge"), (down, right), (0, 1))[1:-1, 1:-1]
     noisy = shifted * random.uniform(0.93, 1.07) + random.normal(0, 3, face.shape)
