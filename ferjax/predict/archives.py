@@ -96,11 +96,11 @@ def _bounded(
     In a compressed tar a member is unpacked to find the next one, so its stated size is added and
     checked before it is yielded.
     """
-    most = max(_MOST_UNPACKED, _MOST_RATIO * path.stat().st_size)
+    most_bytes = max(_MOST_UNPACKED, _MOST_RATIO * path.stat().st_size)
     total = 0
     for number, info in enumerate(infos):
         total += size_of(info)
-        if total > most or number >= _MOST_MEMBERS:
+        if total > most_bytes or number >= _MOST_MEMBERS:
             raise ValueError(
                 f"it states {total:,} bytes in {number + 1:,} files, more than images can be"
                 " compressed"

@@ -89,7 +89,7 @@ def _begin_chunk(
     faces: list[list[np.ndarray]] = [[] for _ in predictors]
     pictures: list[tuple[np.ndarray, slice]] = []
     for one_input, image in zip(inputs, images, strict=False):
-        first = len(rows)
+        first_row = len(rows)
         for row, face in rows_and_faces(one_input, image, settings):
             rows.append(row)
             if face is not None:
@@ -97,7 +97,7 @@ def _begin_chunk(
                     # A copy: a part of a photograph would keep all of it in memory.
                     own_faces.append(np.array(resize_image(face, predictor.spec.storage)))
         if settings.on_image and isinstance(image, np.ndarray):
-            pictures.append((image, slice(first, len(rows))))
+            pictures.append((image, slice(first_row, len(rows))))
     pairs = zip(predictors, faces, strict=True)
     results = [predictor.dispatch(own_faces) for predictor, own_faces in pairs]
 

@@ -70,15 +70,15 @@ def choose_examples(faces: Iterable[Named]) -> Chosen:
     least: list[_Entry] = []
     total = 0
     for number, face in enumerate(faces):
-        best = int(np.argmax(face.probabilities))
-        confidence = face.probabilities[best]
-        counts[best] += 1
+        emotion = int(np.argmax(face.probabilities))
+        confidence = face.probabilities[emotion]
+        counts[emotion] += 1
         sums = sums + np.array(face.probabilities)
         total += 1
         if not face.example:
             continue
         # Of equal probabilities the first face is kept: the number makes every entry different.
-        _keep(most.setdefault(best, []), (confidence, -number, face), _MOST)
+        _keep(most.setdefault(emotion, []), (confidence, -number, face), _MOST)
         _keep(least, (-confidence, -number, face), _LEAST)
     return Chosen(
         counts,

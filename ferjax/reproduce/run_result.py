@@ -65,18 +65,18 @@ def misfit(result: RunResult) -> str | None:
     """
     k = len(result.classes)
     for (split, epoch), predictions in result.predictions.items():
-        where = f"{result.experiment}, seed {result.seed}, {split}, epoch {epoch}"
+        place = f"{result.experiment}, seed {result.seed}, {split}, epoch {epoch}"
         if split not in result.splits:
-            return f"{where}: predictions of a split that the run has not"
+            return f"{place}: predictions of a split that the run has not"
         if predictions.probabilities.shape != (len(predictions.labels), k):
-            return f"{where}: probabilities of another number of classes than the run's {k}"
+            return f"{place}: probabilities of another number of classes than the run's {k}"
         recorded = result.splits[split]
         counts = np.bincount(predictions.labels, minlength=k).tolist()
         if len(predictions.labels) != recorded["images"]:
             found, expected = len(predictions.labels), recorded["images"]
-            return f"{where}: {found:,} predictions for {expected:,} images"
+            return f"{place}: {found:,} predictions for {expected:,} images"
         if dict(zip(result.classes, counts, strict=False)) != dict(recorded["classes"]):
-            return f"{where}: other labels than those of the recorded images"
+            return f"{place}: other labels than those of the recorded images"
     return None
 
 

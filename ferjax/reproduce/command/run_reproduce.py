@@ -58,7 +58,7 @@ def run_reproduce(config: ReproduceConfig, *, train: Train = run_one) -> dict[st
     for name, why in lacks.items():
         say(f"{name} is not run: {why}", config.progress)
     left_out = left_out_of_smoke(paper) if config.smoke else {}
-    runs, others = (
+    runs, other_runs = (
         [run for run in plan(config, paper, at_hand, out) if run.experiment.name not in left_out]
         for plan in (plan_runs, plan_others)
     )
@@ -73,7 +73,7 @@ def run_reproduce(config: ReproduceConfig, *, train: Train = run_one) -> dict[st
         if runs and len(failed) == len({run.experiment.name for run in runs}):
             name, why = next(iter(failed.items()))
             raise UserError(f"no experiment could be run. {name}: {why}")
-    results, problems = finished_results(runs, others, out, wanted)
+    results, problems = finished_results(runs, other_runs, out, wanted)
     missing = {**lacks, **left_out, **problems, **failed}
     settings = command_and_environment(config, f"--paper={paper.name}")
     return write_paper_report(paper, results, lacks, missing, settings, used, out)

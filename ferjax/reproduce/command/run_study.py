@@ -69,13 +69,13 @@ def run_study(config: ReproduceConfig, *, train: Train = run_one) -> dict[str, A
         lacks |= {one.name: "--smoke leaves it out" for one in EXPERIMENTS if one.name not in SMOKE}
     study = replace(study, experiments=tuple(one for one in EXPERIMENTS if one.name not in lacks))
     runs = plan_runs(config, study, at_hand, out)
-    others = plan_others(config, study, at_hand, out)
+    other_runs = plan_others(config, study, at_hand, out)
     failed: dict[str, str] = {}
     if not config.report:
         failed = run_experiments(runs, out, {}, progress=config.progress, train=train)
-    results, problems = finished_results(runs, others, out, {})
+    results, problems = finished_results(runs, other_runs, out, {})
     order = [one.name for one in EXPERIMENTS]
-    planned = sorted((*runs, *others), key=lambda run: order.index(run.experiment.name))
+    planned = sorted((*runs, *other_runs), key=lambda run: order.index(run.experiment.name))
     answers = _answers(
         planned, results, comparisons_of(config.smoke), out, progress=config.progress
     )

@@ -65,13 +65,13 @@ def _with_table_departures(paper: Paper, results: Mapping[str, list[RunResult]])
     for name, (run, *_) in results.items():
         dataset, stated = str(run.facts["dataset"]), list(run.facts.get("departs", ()))
         experiment = experiments[name]
-        other = other_data(paper, experiment, dataset)
-        computed = [*departures_of(experiment, dataset, other)]
+        data_departure = other_data(paper, experiment, dataset)
+        computed = [*departures_of(experiment, dataset, data_departure)]
         if experiment.recipe and not run.facts["config"].get("smoke"):
             computed += _flag_departures_of(experiment, dataset, run.facts["config"])
         if not set(computed) <= set(stated):
             stated = [*computed, *(text for text in stated if text not in computed)]
-        departures[name] = {"departs": stated, "other_data": other}
+        departures[name] = {"departs": stated, "other_data": data_departure}
     return with_departures(results, departures)
 
 

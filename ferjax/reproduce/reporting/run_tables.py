@@ -117,15 +117,15 @@ def data_of(results: Results) -> list[dict[str, Any]]:
     """Returns a row for each different split that runs used, with the digest of its images."""
     rows: dict[str, dict[str, Any]] = {}
     for name, runs in results.items():
-        for split, part in runs[0].splits.items():
-            digest = str(part["digest"])
+        for split, split_record in runs[0].splits.items():
+            digest = str(split_record["digest"])
             row = rows.setdefault(
                 digest,
                 {
                     "dataset": runs[0].facts.get("dataset", ""),
                     "split": split,
-                    "images": part["images"],
-                    "source": part["source"],
+                    "images": split_record["images"],
+                    "source": split_record["source"],
                     "digest": digest,
                     "experiments": [],
                 },

@@ -12,18 +12,18 @@ from ferjax.reproduce.reporting.texts import number
 
 def counts_of(rows: Sequence[Row]) -> dict[str, int]:
     """Returns how many rows have each verdict, and how many of them are by proxy or exceeded."""
-    words = Counter(row.verdict.word for row in rows)
+    verdict_counts = Counter(row.verdict.word for row in rows)
     decided = [row for row in rows if row.verdict.word in (REPRODUCED, NOT_REPRODUCED)]
     by_proxy = Counter(row.verdict.word for row in decided if row.verdict.proxy)
     return {
-        "claims": len(rows) - words[REDRAWN],
-        REPRODUCED: words[REPRODUCED],
+        "claims": len(rows) - verdict_counts[REDRAWN],
+        REPRODUCED: verdict_counts[REPRODUCED],
         f"{REPRODUCED} by proxy": by_proxy[REPRODUCED],
-        NOT_REPRODUCED: words[NOT_REPRODUCED],
+        NOT_REPRODUCED: verdict_counts[NOT_REPRODUCED],
         f"{NOT_REPRODUCED} by proxy": by_proxy[NOT_REPRODUCED],
         "exceeded": sum(row.verdict.exceeded for row in rows),
-        NOT_TESTED: words[NOT_TESTED],
-        REDRAWN: words[REDRAWN],
+        NOT_TESTED: verdict_counts[NOT_TESTED],
+        REDRAWN: verdict_counts[REDRAWN],
     }
 
 
@@ -90,11 +90,11 @@ def _largest_effect(open_points: Sequence[Mapping[str, Any]]) -> str:
     tried = [point for point in open_points if point["moves"] is not None]
     if not tried:
         return "What the paper leaves open was not varied, or not with numbers that count."
-    most = max(tried, key=lambda point: point["moves"])
-    values = "; ".join(f"{one['value']}: {one['text']}" for one in most["tried"] if one["text"])
-    one_seed = any(one.get("ours") and one["ours"]["seeds"] < 2 for one in most["tried"])
+    largest = max(tried, key=lambda point: point["moves"])
+    values = "; ".join(f"{one['value']}: {one['text']}" for one in largest["tried"] if one["text"])
+    one_seed = any(one.get("ours") and one["ours"]["seeds"] < 2 for one in largest["tried"])
     chance = " Some of these have one seed: part of it may be chance." * one_seed
     return (
-        f"Of what the paper leaves open, {most['name'].replace('_', ' ')} moves most,"
-        f" {100 * most['moves']:.1f} points ({values}).{chance}"
+        f"Of what the paper leaves open, {largest['name'].replace('_', ' ')} moves most,"
+        f" {100 * largest['moves']:.1f} points ({values}).{chance}"
     )

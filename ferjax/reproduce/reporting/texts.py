@@ -44,12 +44,12 @@ def count_text(estimate: Estimate) -> str:
 
 def difference_text(metric: Metric, estimate: Estimate, sides: Sequence[Estimate]) -> str:
     """Returns `+1.2 points (0.3 to 2.1): 52.0 % against 50.8 %`; a loss is `0.1 lower`."""
-    one, other = (number(metric, side.mean) for side in sides)
+    first_side, second_side = (number(metric, side.mean) for side in sides)
     if metric.is_rate:
         text = f"{100 * estimate.mean:+.1f} points"
     else:
         text = f"{estimate.mean:.4g} {'lower' if metric.lower_is_better else 'higher'}"
-    return f"{text}{_difference_interval(metric, estimate)}: {one} against {other}"
+    return f"{text}{_difference_interval(metric, estimate)}: {first_side} against {second_side}"
 
 
 def trend_text(metric: Metric, row: Row) -> str:

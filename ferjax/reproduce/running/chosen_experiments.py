@@ -20,18 +20,22 @@ def chosen_experiments(config: ReproduceConfig, paper: Paper) -> Sequence[Experi
     Raises:
       UserError: a name that is neither an experiment nor a role.
     """
-    names = [one.name for one in paper.experiments]
+    names = [experiment.name for experiment in paper.experiments]
     for name in config.only:
         if name not in (*names, *ROLES):
             raise unknown_name("--only", name, (*names, *ROLES))
     if not config.only:
         return paper.experiments
-    chosen = {one.name for one in paper.experiments if {one.name, one.role} & set(config.only)}
+    chosen = {
+        experiment.name
+        for experiment in paper.experiments
+        if {experiment.name, experiment.role} & set(config.only)
+    }
     # An experiment is listed above those that start from it.
-    for one in reversed(paper.experiments):
-        if one.name in chosen and one.after:
-            chosen.add(one.after)
-    return [one for one in paper.experiments if one.name in chosen]
+    for experiment in reversed(paper.experiments):
+        if experiment.name in chosen and experiment.after:
+            chosen.add(experiment.after)
+    return [experiment for experiment in paper.experiments if experiment.name in chosen]
 
 
 def left_out_of_smoke(paper: Paper) -> dict[str, str]:

@@ -90,11 +90,11 @@ def plan_others(
 
     An experiment that the flags do not fit is left out. The arguments are those of `plan_runs`.
     """
-    chosen, runs = {one.name for one in chosen_experiments(config, paper)}, []
-    for one in paper.experiments:
-        if one.name not in chosen:
+    chosen, runs = {experiment.name for experiment in chosen_experiments(config, paper)}, []
+    for experiment in paper.experiments:
+        if experiment.name not in chosen:
             with contextlib.suppress(UserError):
-                runs += _runs_of(config, paper, one, at_hand, out)
+                runs += _runs_of(config, paper, experiment, at_hand, out)
     return tuple(runs)
 
 

@@ -58,12 +58,12 @@ def disk_error(place: Path, error: OSError) -> DiskError:
 
 
 def _faces(
-    emotions: Sequence[str], per_emotion: int, first: int = 0
+    emotions: Sequence[str], per_emotion: int, first_identity: int = 0
 ) -> Iterator[tuple[str, int, Image.Image]]:
     """Yields emotion, number and RGB picture of `per_emotion` drawn faces of every emotion."""
     names = [name for name in emotions for _ in range(per_emotion)]
     labels = np.array([EMOTIONS.index(name) for name in names])
-    identities = first + np.arange(len(names))
+    identities = first_identity + np.arange(len(names))
     pictures = render_faces(labels, identities, _SIDE)
     for k, (name, pixels) in enumerate(zip(names, pictures, strict=True)):
         yield name, k % per_emotion, Image.fromarray(pixels)
