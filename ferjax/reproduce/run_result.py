@@ -43,7 +43,7 @@ class RunResult:
         rate or None}. Empty for a classical baseline.
       splits: split → `images`, `classes` {name: images}, `source` and `digest` of its images.
       draws: whether another seed gives another result.
-      facts: JSON values for the report: `seconds`, `protocol`, `config` and others.
+      facts: JSON values for the report: `config`, `protocol`, `environment` and others.
     """
 
     experiment: str
