@@ -1,4 +1,4 @@
-"""From a trained network to probabilities for images, and for the faces in photographs."""
+"""Predicts emotion probabilities of face images, and of the faces in photographs."""
 
 from ferjax.predict.faces_in_photographs import FacesOfImage
 from ferjax.predict.inputs import Input, list_inputs

@@ -1,4 +1,4 @@
-"""Pictures with a box around each face and its emotion, as copies in a folder."""
+"""Writes copies of pictures with a box around each face and the name of its emotion."""
 
 import functools
 import hashlib
@@ -13,7 +13,7 @@ from ferjax.errors import UserError, printable
 from ferjax.predict.rows import READ, Row
 from ferjax.runtime.atomic_files import temporary_beside
 
-# Most file systems take 255 bytes.
+# Most file systems allow names of 255 bytes.
 _MOST_NAME_BYTES = 240
 _BOX, _TEXT, _SHADE = (255, 214, 10), (20, 20, 20), (255, 214, 10)
 
@@ -26,12 +26,12 @@ def annotator(
     The copy lies in `folder` under the path of the picture, as PNG.
 
     Args:
-      folder: of the copies.
+      folder: the folder that gets the copies.
       classes: names of the emotions.
-      goes_on: whether an unfinished command has left copies there.
+      goes_on: whether this command continues an unfinished one, which has left copies there.
 
     Raises:
-      UserError: the folder holds something already, or cannot be written.
+      UserError: the folder is not empty, or cannot be written.
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--annotate={folder} is a file. Name a new folder for the pictures.")
@@ -56,7 +56,7 @@ def annotator(
 
 
 def copy_name(file: str) -> Path:
-    """Returns the relative path of a picture's copy: its own, without a root and steps upwards."""
+    """Returns the relative path of a picture's copy: its own path without root and `..`."""
     parts = [part for part in Path(file).parts if part not in ("/", "..", ".")]
     name = parts[-1] if parts[-1].lower().endswith(".png") else f"{parts[-1]}.png"
     if len(os.fsencode(name)) > _MOST_NAME_BYTES:
@@ -65,7 +65,7 @@ def copy_name(file: str) -> Path:
 
 
 def check_copies(files: Sequence[str], folder: Path) -> None:
-    """Raises `UserError` if the copies of two pictures would have one name."""
+    """Raises `UserError` if the copies of two pictures would have the same name."""
     seen: dict[Path, str] = {}
     for file in files:
         other = seen.setdefault(copy_name(file), file)
@@ -97,17 +97,19 @@ def draw_faces(picture: np.ndarray, labelled: Sequence[tuple[Sequence[int], str]
 
     Args:
       picture: the picture.
-      labelled: left, top, width, height in pixels, and the text, of each face.
+      labelled: for each face (left, top, width, height) in pixels, and its text.
     """
     image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture).convert("RGB")
     draw, size = ImageDraw.Draw(image), max(12, min(image.size) // 40)
     font = _font(size)
     for (left, top, width, height), text in labelled:
         draw.rectangle((left, top, left + width - 1, top + height - 1), None, _BOX, size // 8 + 1)
-        # Above the box, or in it where there is no room above; the whole text is in the picture.
-        width = draw.textlength(text, font) + 6
-        x, y = max(0, min(left, image.width - width)), top - size - 6 if top > size + 6 else top
-        draw.rectangle((x, y, x + width, y + size + 6), _SHADE)
+        # The text stands above the box, or inside it where there is no room above. It is moved to
+        # the left where it would leave the picture.
+        text_width = draw.textlength(text, font) + 6
+        x = max(0, min(left, image.width - text_width))
+        y = top - size - 6 if top > size + 6 else top
+        draw.rectangle((x, y, x + text_width, y + size + 6), _SHADE)
         draw.text((x + 3, y + 2), text, _TEXT, font)
     return image
 

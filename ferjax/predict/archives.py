@@ -1,4 +1,4 @@
-"""Images inside archives, read member by member; nothing is unpacked to disk."""
+"""Reads images inside archives member by member; nothing is unpacked to disk."""
 
 import contextlib
 import io
@@ -16,8 +16,9 @@ from ferjax.errors import UserError, one_line
 _ZIP, _TAR = (".zip",), (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 # A larger member is no image: it is not read into memory.
 _MOST_BYTES = 256 * 1024 * 1024
-# What an archive of images is unpacked to at most: so many bytes, or so many times its own size.
-_MOST_UNPACKED, _MOST_COMPRESSED, _MOST_MEMBERS = 1 << 30, 200, 10_000_000
+# An archive of images is unpacked to at most so many bytes, or so many times its own size (the
+# larger of both counts), and has at most so many members.
+_MOST_UNPACKED, _MOST_RATIO, _MOST_MEMBERS = 1 << 30, 200, 10_000_000
 _ERRORS = (OSError, EOFError, ValueError, KeyError, RuntimeError, NotImplementedError)
 _ERRORS += (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error)
 
@@ -31,7 +32,7 @@ def is_archive(path: Path) -> bool:
 
 
 def member_names(path: Path) -> list[str]:
-    """Returns the names of the files in an archive, in its order; folders and links are none.
+    """Returns the names of the files in an archive, in its order, without folders and links.
 
     Raises:
       UserError: the archive cannot be read.
@@ -52,9 +53,9 @@ def member_names(path: Path) -> list[str]:
 def open_archive(path: Path) -> Iterator[Callable[[str], bytes]]:
     """Yields a function from the name of a member to its bytes.
 
-    The members of a compressed tar are best read in their order: another one is looked for from the
-    beginning. Of several members of one name the last one counts. The function raises `UserError`
-    for a member that cannot be read, or is too large.
+    The members of a compressed tar are best read in their order: for any other member the archive
+    is read again from its beginning. Of several members with the same name the last one counts.
+    The function raises `UserError` for a member that cannot be read, or is too large.
 
     Raises:
       UserError: the archive cannot be read.
@@ -62,8 +63,8 @@ def open_archive(path: Path) -> Iterator[Callable[[str], bytes]]:
     with contextlib.ExitStack() as stack:
         try:
             is_zip = path.name.lower().endswith(_ZIP)
-            open_it = zipfile.ZipFile if is_zip else tarfile.open
-            members = _members(path, stack.enter_context(open_it(path)))
+            open_file = zipfile.ZipFile if is_zip else tarfile.open
+            members = _members(path, stack.enter_context(open_file(path)))
         except _ERRORS as error:
             raise _unreadable(path, error) from None
 
@@ -90,15 +91,16 @@ def _unreadable(path: Path, error: Exception) -> UserError:
 def _bounded(
     path: Path, infos: Iterable[_Info], size_of: Callable[[_Info], int]
 ) -> Iterator[_Info]:
-    """Yields the members of an archive until they state more bytes than it can hold.
+    """Yields the members of an archive; raises `ValueError` if they are too many or too large.
 
-    A member of a compressed tar is unpacked to find the next one: the sum is taken before.
+    In a compressed tar a member is unpacked to find the next one, so its stated size is added and
+    checked before it is yielded.
     """
-    most = max(_MOST_UNPACKED, _MOST_COMPRESSED * path.stat().st_size)
+    most_bytes = max(_MOST_UNPACKED, _MOST_RATIO * path.stat().st_size)
     total = 0
     for number, info in enumerate(infos):
         total += size_of(info)
-        if total > most or number >= _MOST_MEMBERS:
+        if total > most_bytes or number >= _MOST_MEMBERS:
             raise ValueError(
                 f"it states {total:,} bytes in {number + 1:,} files, more than images can be"
                 " compressed"
@@ -110,16 +112,16 @@ def _members(
     path: Path,
     archive: zipfile.ZipFile | tarfile.TarFile,
 ) -> dict[str, Callable[[], tuple[int, IO[bytes]]]]:
-    """Returns name → function that gives the size in a member's header, and opens the member."""
+    """Returns name → function that returns the size in a member's header and the opened member."""
     if isinstance(archive, zipfile.ZipFile):
-        zipped = archive
+        zip_archive = archive
         return {
-            info.filename: lambda info=info: (info.file_size, zipped.open(info))
-            for info in _bounded(path, zipped.infolist(), lambda info: info.file_size)
+            info.filename: lambda info=info: (info.file_size, zip_archive.open(info))
+            for info in _bounded(path, zip_archive.infolist(), lambda info: info.file_size)
         }
-    taped = archive
+    tar_archive = archive
     return {
-        # A link to nothing has no file.
-        info.name: lambda info=info: (info.size, taped.extractfile(info) or io.BytesIO())
-        for info in _bounded(path, taped, lambda info: info.size)
+        # `extractfile` returns None for a member without data, such as a folder.
+        info.name: lambda info=info: (info.size, tar_archive.extractfile(info) or io.BytesIO())
+        for info in _bounded(path, tar_archive, lambda info: info.size)
     }

@@ -1,4 +1,4 @@
-"""The pictures of inputs, read from files, archives and csv rows and decoded ahead, in order."""
+"""Reads the pictures of inputs from files, archives and csv rows, in order and decoded ahead."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -16,51 +16,54 @@ from ferjax.errors import UserError
 from ferjax.predict.archives import open_archive
 from ferjax.predict.inputs import Input
 
-# Images are decoded ahead of the network, so many and of so many bytes of files at most: a JPEG
-# file takes ten to twenty times as much memory.
+# At most so many images, and so many bytes of their files, are decoded ahead of the network. A
+# decoded JPEG takes ten to twenty times as much memory as its file.
 _MOST_AHEAD, _MOST_BYTES_AHEAD = 256, 16 * 1024 * 1024
-# A thread decodes so many small images at a time: to hand over a single one takes as long as to
-# decode it.
+# A thread decodes a group of small images at a time, up to one of these limits: handing over a
+# single image takes as long as decoding it.
 _IMAGES_OF_A_TASK, _BYTES_OF_A_TASK = 16, 256 * 1024
-# Files of this size are photographs and not faces; so many files are looked at to know.
-_LARGE_BYTES, _SAMPLED = 20_000, 64
+# Files of this size or larger are photographs, not faces. The sizes of about so many files are read
+# to find out.
+_LARGE_BYTES, _SAMPLED_FILES = 20_000, 64
 
-# What is read in order: a file, the bytes of a member, the pixels of a row; or why it cannot be.
+# What is decoded for an input: a file, the bytes of an archive member, the pixels of a csv row; or
+# the error that says why it cannot be read; None: the input is skipped.
 _Payload = Path | bytes | np.ndarray | UserError | None
-# The picture uint8 [H, W, C] of an input, why it cannot be read, or None: it is skipped.
+# The picture uint8 [H, W, C] of an input; or the error that says why it cannot be read; None: the
+# input is skipped.
 Picture = np.ndarray | UserError | None
 
 
 def read_inputs(inputs: Sequence[Input]) -> Iterator[Picture]:
-    """Yields the picture uint8 [H, W, C] of each input, why it cannot be read, or None: skipped."""
+    """Yields the picture uint8 [H, W, C] of each input, its error, or None if it is skipped."""
     return map(_decoded, inputs, _payloads(inputs))
 
 
 def read_inputs_ahead(inputs: Sequence[Input]) -> Generator[Picture]:
-    """Yields what `read_inputs` yields, while threads decode the next ones."""
+    """Yields the same as `read_inputs`, while threads decode the next pictures."""
     # Several threads decode large files faster, and small ones slower.
     pool = ThreadPoolExecutor(usable_cores() if are_large(inputs) else 1)
     try:
         waiting: deque[tuple[Future[list[Picture]], int, int]] = deque()
-        images = total = 0
+        images_ahead = bytes_ahead = 0
         for task, size in _tasks(inputs):
             while waiting and (
-                images + len(task) > _MOST_AHEAD or total + size > _MOST_BYTES_AHEAD
+                images_ahead + len(task) > _MOST_AHEAD or bytes_ahead + size > _MOST_BYTES_AHEAD
             ):
-                future, count, done = waiting.popleft()
-                images, total = images - count, total - done
+                future, image_count, byte_count = waiting.popleft()
+                images_ahead, bytes_ahead = images_ahead - image_count, bytes_ahead - byte_count
                 yield from future.result()
             waiting.append((pool.submit(_decoded_task, task), len(task), size))
-            images, total = images + len(task), total + size
+            images_ahead, bytes_ahead = images_ahead + len(task), bytes_ahead + size
         while waiting:
             yield from waiting.popleft()[0].result()
     finally:
-        # After Ctrl-C nothing more is decoded.
+        # After Ctrl-C no more images are decoded.
         pool.shutdown(cancel_futures=True)
 
 
 def _tasks(inputs: Sequence[Input]) -> Iterator[tuple[list[tuple[Input, _Payload]], int]]:
-    """Yields the inputs that one thread decodes together, and the bytes of their files."""
+    """Yields groups of inputs that one thread decodes together, and the bytes of their files."""
     task: list[tuple[Input, _Payload]] = []
     total = 0
     for each, payload in zip(inputs, _payloads(inputs), strict=True):
@@ -74,39 +77,41 @@ def _tasks(inputs: Sequence[Input]) -> Iterator[tuple[list[tuple[Input, _Payload
 
 
 def _decoded_task(task: Sequence[tuple[Input, _Payload]]) -> list[Picture]:
+    """Returns the picture, or the error, of each input of a group."""
     return [_decoded(each, payload) for each, payload in task]
 
 
 def _payloads(inputs: Sequence[Input]) -> Iterator[_Payload]:
-    """Yields what is to be decoded of each input; archives and csv files are read in order."""
+    """Yields the undecoded content of each input; reads archives and csv files in order."""
     for path, group in groupby(inputs, key=lambda each: each.path):
-        some = list(group)
-        if some[0].member is not None:
-            yield from _members(path, some)
-        elif some[0].row is not None:
-            yield from _csv_rows(path, some)
+        file_inputs = list(group)
+        if file_inputs[0].member is not None:
+            yield from _members(path, file_inputs)
+        elif file_inputs[0].row is not None:
+            yield from _csv_rows(path, file_inputs)
         else:
-            yield from (None if each.status else path for each in some)
+            yield from (None if each.status else path for each in file_inputs)
 
 
 def _csv_rows(path: Path, inputs: Sequence[Input]) -> Iterator[np.ndarray | UserError]:
-    """Yields the pixels of rows of a csv, which is read again where a row comes before the last."""
+    """Yields the pixels of csv rows; for a row before the previous one the file is read again."""
     rows, position = read_pixels(path), -1
     for each in inputs:
-        wanted = each.row or 0
-        if wanted <= position:
+        row = each.row or 0
+        if row <= position:
             rows, position = read_pixels(path), -1
-        lost = UserError(f"{each.name}: the file has lost this row since it was listed.")
-        yield next(islice(rows, wanted - position - 1, None), lost)
-        position = wanted
+        missing_row = UserError(f"{each.name}: the file has lost this row since it was listed.")
+        yield next(islice(rows, row - position - 1, None), missing_row)
+        position = row
 
 
 def _members(path: Path, inputs: Sequence[Input]) -> Iterator[bytes | UserError | None]:
+    """Yields the bytes of each member of an archive, its error, or None if it is skipped."""
     try:
         with open_archive(path) as read:
             yield from (_member(read, each) for each in inputs)
     except UserError as error:
-        # It has changed since it was listed.
+        # The archive has changed since it was listed.
         yield from (error for _ in inputs)
 
 
@@ -127,15 +132,15 @@ def _decoded(each: Input, payload: _Payload) -> Picture:
 
 
 def are_large(inputs: Sequence[Input]) -> bool:
-    """Returns whether there are files of photographs among the inputs, by the size of some."""
-    some = [each for each in inputs[:: max(1, len(inputs) // _SAMPLED)] if not each.status]
-    in_archives = sum(each.member is not None for each in some)
-    sizes = (_bytes_of(each.path) // (in_archives if each.member else 1) for each in some)
+    """Returns whether the inputs contain photographs, judged by the sizes of some of the files."""
+    sampled = [each for each in inputs[:: max(1, len(inputs) // _SAMPLED_FILES)] if not each.status]
+    members = sum(each.member is not None for each in sampled)
+    sizes = (_bytes_of(each.path) // (members if each.member else 1) for each in sampled)
     return any(size >= _LARGE_BYTES for size in sizes)
 
 
 def _bytes_of(payload: _Payload) -> int:
-    """Returns the size of what is decoded, in bytes of its file."""
+    """Returns the bytes of a file or of an archive member; 0 for anything else."""
     if isinstance(payload, Path):
         with suppress(OSError):
             return payload.stat().st_size

@@ -1,4 +1,4 @@
-"""Faces found in photographs, cut out, and named: boxes and probabilities of every face."""
+"""Finds the faces in photographs: the box and the emotion probabilities of every face."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ class FacesOfImage:
       landmarks: float32 [N, 5, 2], (x, y) in pixels of the eyes, the nose and the corners of the
         mouth, left before right in the image; NaN from a detector that finds none.
       probabilities: float32 [N, K] of the emotions; rows sum to 1.
-      sets: bool [N, K], prediction sets where they were asked for, or None.
+      sets: bool [N, K], prediction sets if they were requested, or None.
     """
 
     boxes: np.ndarray
@@ -34,7 +34,7 @@ class FacesOfImage:
 
 @functools.lru_cache(maxsize=4)
 def plan_for(detector: str) -> CropPlan:
-    """Returns the crop plan of a detector, made once: its network is loaded then."""
+    """Returns the crop plan of a detector; it is cached, so that its network is loaded once."""
     return crop_plan(detector)
 
 
@@ -49,21 +49,23 @@ def predict_faces(
     Args:
       photographs: uint8 [H, W, 1 or 3] each.
       plan: how faces are found and cut out.
-      probabilities_of: faces → float32 [N, K].
-      sets_of: probabilities → bool [N, K], or None.
+      probabilities_of: function: faces → float32 [N, K].
+      sets_of: function: probabilities → prediction sets bool [N, K]; None: no sets.
     """
     if not photographs:
         return []
-    crops = [crop_faces(image, plan) for image in photographs]
-    faces = [crop.image for found in crops for crop in found if crop.image is not None]
+    crops_by_image = [crop_faces(image, plan) for image in photographs]
+    faces = [crop.image for crops in crops_by_image for crop in crops if crop.image is not None]
     probabilities = probabilities_of(faces)
     sets = sets_of(probabilities) if sets_of else None
-    ends = np.cumsum([len(found) for found in crops])[:-1]
-    rows = np.split(probabilities, ends)
-    set_rows = np.split(sets, ends) if sets is not None else [None] * len(crops)
+    ends = np.cumsum([len(crops) for crops in crops_by_image])[:-1]
+    probabilities_by_image = np.split(probabilities, ends)
+    sets_by_image = np.split(sets, ends) if sets is not None else [None] * len(crops_by_image)
     return [
-        _faces_of_image(found, row, inside)
-        for found, row, inside in zip(crops, rows, set_rows, strict=True)
+        _faces_of_image(crops, image_probabilities, image_sets)
+        for crops, image_probabilities, image_sets in zip(
+            crops_by_image, probabilities_by_image, sets_by_image, strict=True
+        )
     ]
 
 

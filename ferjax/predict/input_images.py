@@ -1,4 +1,4 @@
-"""What a predictor takes: arrays, Pillow images and image files, told apart without guessing."""
+"""Converts arrays, Pillow images and image files to face arrays; refuses ambiguous shapes."""
 
 import os
 from collections.abc import Sequence
@@ -29,21 +29,22 @@ def face_arrays(images: Images, channel_order: str = "rgb") -> list[np.ndarray]:
       images: one face: uint8 [H, W], [H, W, 1] or [H, W, 3], a Pillow image, or the name of an
         image file. Several: uint8 [N, H, W, 1 or 3] or [N, H, W], or a list of single faces. Alpha
         of files and Pillow images is dropped, as in training.
-      channel_order: of arrays of three channels: `rgb`, or `bgr` as OpenCV reads. Files and Pillow
-        images have their own.
+      channel_order: channel order of arrays with three channels: `rgb`, or `bgr` as OpenCV reads.
+        It does not apply to files and Pillow images.
 
     Raises:
-      UserError: anything else, an empty face, or [3, H, W]: three grey faces, or channels first?
+      UserError: images of any other form; an empty face; or an array [3, H, W], which may be three
+        grey faces or one RGB face with its channels first.
     """
     if channel_order not in _CHANNEL_ORDERS:
         raise unknown_name("channel_order", channel_order, _CHANNEL_ORDERS)
-    found = _faces(images)
+    faces = _faces(images)
     if channel_order == "rgb":
-        return found
-    members: Any = images if _is_list(images) else [images] * len(found)
+        return faces
+    sources: Any = images if _is_list(images) else [images] * len(faces)
     return [
-        face if isinstance(member, _NAMED_OR_PILLOW) else face[..., ::-1]
-        for face, member in zip(found, members, strict=True)
+        face if isinstance(source, _NAMED_OR_PILLOW) else face[..., ::-1]
+        for face, source in zip(faces, sources, strict=True)
     ]
 
 
@@ -62,14 +63,14 @@ def _faces(images: Images) -> list[np.ndarray]:
             " its channels first. Give grey faces as [3, H, W, 1], or an RGB face as [H, W, 3]:"
             " images.transpose(1, 2, 0)."
         )
-    # A last axis of 2 or 4 is that of channels with alpha, not a row of so few pixels.
+    # A last axis of 2 or 4 means channels with alpha, not rows of 2 or 4 pixels.
     if array.ndim == 4 or (array.ndim == 3 and array.shape[-1] not in (2, 4)):
         return [_face(image, f"image {i}") for i, image in enumerate(array)]
     raise _refused("images", _SEVERAL, images)
 
 
 def _is_list(images: Any) -> bool:
-    """Returns whether images are a list; an array of objects is one: faces that differ in size."""
+    """Returns whether images are a list, or an array of objects: faces that differ in size."""
     of_objects = isinstance(images, np.ndarray) and images.ndim == 1 and images.dtype.kind in "OU"
     return of_objects or isinstance(images, (list, tuple))
 
@@ -93,7 +94,7 @@ def _face(image: Any, name: str) -> np.ndarray:
 
 
 def _pillow_pixels(image: Image.Image, name: str) -> np.ndarray:
-    """Returns a Pillow image as the reader of image files would."""
+    """Returns the pixels of a Pillow image, as the reader of image files would return them."""
     if image.mode[0] in "IF":
         raise UserError(f"{name}: a Pillow image of 8 bits expected, found mode {image.mode}.")
     upright = ImageOps.exif_transpose(image)
@@ -104,12 +105,12 @@ def _pillow_pixels(image: Image.Image, name: str) -> np.ndarray:
     return np.asarray(upright.convert("RGB"))
 
 
-def _refused(name: str, expected: str, found: Any) -> UserError:
-    """Returns the error for what is no image: what was found, what is expected, what to do."""
-    array = np.asarray(found)
+def _refused(name: str, expected: str, value: Any) -> UserError:
+    """Returns the error for a value that is no image: what it is, what is expected, what to do."""
+    array = np.asarray(value)
     shape, kind = [*array.shape], array.dtype.kind
     if kind not in "biuf" or not shape:
-        return UserError(f"{name}: uint8 {expected} expected, found {type(found).__name__}.")
+        return UserError(f"{name}: uint8 {expected} expected, found {type(value).__name__}.")
     if kind != "u" or array.dtype.itemsize > 1:
         if kind in "iu":
             advice = " Values of 0 to 255: images.astype('uint8')."

@@ -1,4 +1,4 @@
-"""What the words of a command name: images in files, folders, globs and archives, and csv rows."""
+"""Lists the inputs of a command: images in files, folders, globs and archives, and csv rows."""
 
 import glob
 import os
@@ -19,10 +19,12 @@ HIDDEN, NO_IMAGE, UNREADABLE = "hidden", "no image", "unreadable"
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One thing that a command names; it has a line of the table, or several if it has faces.
+    """One file, archive member or csv row that a command names.
+
+    It has one line in the table, or one for each of its faces.
 
     Attributes:
-      name: for the table: the path, `archive.zip/member`, or `file.csv:row`, rows from 1.
+      name: its name in the table: the path, `archive.zip/member`, or `file.csv:row`, rows from 1.
       path: the file.
       member: its name in the archive `path`, or None.
       row: its row in the pixel csv `path`, from 0, or None.
@@ -42,28 +44,29 @@ def list_inputs(
 ) -> list[Input]:
     """Returns the inputs that the words name, in their order.
 
-    A folder stands for all files below it, hidden ones and those that are no images included: each
-    has a status. A link to a folder above itself is not followed.
+    A folder stands for all files below it. Hidden files, and files that are no images, are inputs
+    too; their status says so. A link to a folder above itself is not followed.
 
     Args:
       words: files, folders, archives (.zip, .tar and compressed ones), csv files with a column
         `pixels`, globs, and `-` for the list.
-      listed: lines of the list, a path each; a path that is not there is an input all the same, so
-        that its line says so.
-      own: files and folders that the command itself writes; below a folder they are left out.
+      listed: lines of the list, one path in each. A path that does not exist is listed too, and its
+        line in the table says that it is unreadable.
+      own: files and folders that the command itself writes; they are left out of the files below a
+        folder.
 
     Raises:
-      UserError: a word that names nothing, an archive or a csv that cannot be read, no input.
+      UserError: a word names nothing, an archive or a csv cannot be read, or there is no image.
     """
     inputs: list[Input] = []
-    places = frozenset(Path(os.path.abspath(path)) for path in own)
+    own_paths = frozenset(Path(os.path.abspath(path)) for path in own)
     for word in words:
-        paths = _lines(listed) if word == "-" else _paths(word)
-        # What a pattern or a list names need not be readable: its line says so.
+        paths = _listed_paths(listed) if word == "-" else _matching_paths(word)
+        # A file that a pattern or a list names may be unreadable: its line in the table says so.
         one_word = paths == [Path(os.path.expanduser(word))]
         for path in paths:
             try:
-                inputs += _inputs_of(path, places, must_exist=one_word)
+                inputs += _inputs_of(path, own_paths, must_exist=one_word)
             except UserError:
                 if one_word:
                     raise
@@ -81,7 +84,7 @@ def part_of_inputs(inputs: Sequence[Input], part: str) -> Sequence[Input]:
     """Returns the K-th of N consecutive parts of the inputs, for the text `K/N`, K from 1.
 
     Raises:
-      UserError: a text of another form.
+      UserError: the text has another form.
     """
     number, slash, count = part.partition("/")
     if not (slash and number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
@@ -90,26 +93,27 @@ def part_of_inputs(inputs: Sequence[Input], part: str) -> Sequence[Input]:
     return inputs[first:end]
 
 
-def _lines(listed: Iterable[str]) -> list[Path]:
+def _listed_paths(listed: Iterable[str]) -> list[Path]:
     return [Path(os.path.expanduser(line.rstrip("\r\n"))) for line in listed if line.strip()]
 
 
-def _paths(word: str) -> list[Path]:
-    """Returns the path, or those that the glob matches."""
+def _matching_paths(word: str) -> list[Path]:
+    """Returns the path itself, or the paths that the glob matches."""
     path = Path(os.path.expanduser(word))
     if os.path.lexists(path) or not glob.has_magic(word):
         return [path]
-    found = sorted(map(Path, glob.glob(str(path), recursive=True)))
-    if not found:
+    matches = sorted(map(Path, glob.glob(str(path), recursive=True)))
+    if not matches:
         raise UserError(f"{word}: the pattern matches no file.")
-    return found
+    return matches
 
 
-def _inputs_of(path: Path, own: Collection[Path], *, must_exist: bool) -> Iterator[Input]:
-    # These answer False for what cannot be looked at, where methods of Path raise.
+def _inputs_of(path: Path, own_paths: Collection[Path], *, must_exist: bool) -> Iterator[Input]:
+    """Yields the inputs in a path: its files, its members, its rows, or itself."""
+    # Functions of os.path return False for a path that cannot be accessed; methods of Path raise.
     is_file = os.path.isfile(path)
     if os.path.isdir(path):
-        yield from _inputs_below(path, own, ())
+        yield from _inputs_below(path, own_paths, ())
     elif must_exist and is_web_address(path):
         raise UserError(f"{path}: a web address; only files are read: download the image first.")
     elif must_exist and not os.path.exists(path):
@@ -137,30 +141,33 @@ def _member(path: Path, name: str) -> Input:
 
 
 def _inputs_below(
-    folder: Path, own: Collection[Path], parents: tuple[tuple[int, int], ...]
+    folder: Path, own_paths: Collection[Path], parents: tuple[tuple[int, int], ...]
 ) -> Iterator[Input]:
+    """Yields the files below a folder; `parents` are (device, inode) of the folders above it."""
     try:
         status = folder.stat()
         entries = entries_in_order(folder)
     except (OSError, UserError):
         yield Input(str(folder), folder, status=UNREADABLE)
         return
-    place = status.st_dev, status.st_ino
-    here = os.path.abspath(folder)
-    written = [path.name for path in own if str(path.parent) == here]
-    for entry in () if place in parents else entries:
-        if written and _is_written(entry.name, written):
+    folder_id = status.st_dev, status.st_ino
+    if folder_id in parents:
+        return
+    folder_path = os.path.abspath(folder)
+    own_names = [path.name for path in own_paths if str(path.parent) == folder_path]
+    for entry in entries:
+        if own_names and _is_written(entry.name, own_names):
             continue
         if not is_visible(entry.name):
             yield Input(str(entry), entry, status=HIDDEN)
         elif os.path.isdir(entry):
-            yield from _inputs_below(entry, own, (*parents, place))
+            yield from _inputs_below(entry, own_paths, (*parents, folder_id))
         else:
             yield Input(str(entry), entry, status=None if is_image(entry) else NO_IMAGE)
 
 
-def _is_written(name: str, own: Collection[str]) -> bool:
+def _is_written(name: str, own_names: Collection[str]) -> bool:
     """Returns whether a file is a result of this command, or a temporary name of one."""
-    return name in own or (
-        name.endswith(".tmp") and any(name.startswith(f".{each}.") for each in own)
+    return name in own_names or (
+        name.endswith(".tmp") and any(name.startswith(f".{each}.") for each in own_names)
     )

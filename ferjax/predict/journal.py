@@ -1,8 +1,9 @@
-"""The lines of an unfinished table on disk, so that a killed command goes on where it was.
+"""The journal of an unfinished table, with which a killed command continues where it stopped.
 
-`OUT.partial` holds JSON lines: what decides the table, then the rows of every chunk of work and
-a line that ends the chunk. A chunk is complete or not there: what follows the last end is cut off.
-Chunks are computed as in an undisturbed run, so that the table is the same.
+`OUT.partial` holds JSON lines: first the facts that decide the content of the table, then the rows
+of every chunk of work, and after each chunk a line that ends it. Rows after the last such line are
+those of an incomplete chunk and are cut off. The remaining chunks are computed as in a run without
+interruption, so that the table is the same.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ from typing import Any, BinaryIO
 
 from ferjax.errors import UserError
 
-# How the first line begins, whose keys are sorted, and the line that ends a chunk.
+# Beginnings of the first line, whose keys are sorted, and of a line that ends a chunk.
 _BEGIN, _END = b'{"annotate":', b'{"chunk":'
 
 
@@ -25,9 +26,10 @@ class Journal:
     """An open journal.
 
     Attributes:
-      chunks: how many chunks are done already.
+      chunks: number of chunks that are complete already.
       state: the JSON value that ends the last of them; None if there is none.
-      add: (lines, state) → adds a chunk: its rows as lines of JSON, and the value that ends it.
+      add: function (lines, state) that adds a chunk: its rows as lines of JSON, and the value that
+        ends it.
     """
 
     chunks: int
@@ -41,23 +43,23 @@ def journal_path(out: Path) -> Path:
 
 
 def check_is_new(path: Path, flag: str = "out") -> None:
-    """Raises `UserError` if there is something under the name of a result."""
+    """Raises `UserError` if a file or folder with the name of a result exists."""
     if os.path.lexists(path):
         raise UserError(f"--{flag}={path} exists already; give another name.")
 
 
 @contextlib.contextmanager
 def open_journal(out: Path, command: Mapping[str, Any]) -> Iterator[Journal]:
-    """Yields the journal of a table, begun or continued.
+    """Yields the journal of a table, new or continued.
 
     Args:
       out: the table.
       command: JSON values of the command that decide what the table holds; the first key is
-        `annotate`. A journal of something else is refused.
+        `annotate`. A journal with other values is refused.
 
     Raises:
-      UserError: the table exists, its folder cannot be written, another process writes it, or the
-        journal there is that of another command.
+      UserError: the table exists, its folder cannot be written, another process writes it, or its
+        journal belongs to another command.
     """
     path, header = journal_path(out), (json.dumps(command, sort_keys=True) + "\n").encode()
     _check_is_unfinished(out, path, header)
@@ -93,16 +95,17 @@ def _check_is_unfinished(out: Path, path: Path, header: bytes) -> None:
         with path.open("rb") as file:
             complete = file.readline() == header
         if complete:
-            # A kill came between the table and the end of the command.
+            # The command was killed after it had written the table and before it ended.
             path.unlink()
             raise UserError(f"--out={out} is complete already.")
     check_is_new(out)
 
 
 def _append(file: BinaryIO, data: bytes, out: Path) -> None:
-    """Adds bytes to a file that is open for appending, on disk when this returns."""
+    """Appends bytes to a file; they are on disk when the function returns."""
     try:
-        # Not through the file's buffer: what a full disk has refused would be written at its end.
+        # Not through the file's buffer: it would keep the bytes that a full disk refuses, and write
+        # them later.
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(file.fileno(), rest) :]
@@ -112,18 +115,19 @@ def _append(file: BinaryIO, data: bytes, out: Path) -> None:
 
 
 def _chunks_done(file: BinaryIO, header: bytes, path: Path) -> tuple[int, Any]:
-    """Returns the number of complete chunks and the last state; what follows them is cut off."""
+    """Returns the number of complete chunks and the last state; cuts off the lines after them."""
     file.seek(0)
-    first = file.readline()
-    if not first.endswith(b"\n") and header.startswith(first):
+    first_line = file.readline()
+    if not first_line.endswith(b"\n") and header.startswith(first_line):
         return 0, None
     done, end, state = 0, file.tell(), None
     while (line := file.readline()).endswith(b"\n"):
         if line.startswith(_END):
             done, end, state = done + 1, file.tell(), json.loads(line)["state"]
-    if first != header:
-        # A command that has done nothing yet, such as one with a wrong flag, gives way.
-        if not done and first.startswith(_BEGIN):
+    if first_line != header:
+        # The journal of a command without a complete chunk, such as one with a wrong flag, is
+        # replaced.
+        if not done and first_line.startswith(_BEGIN):
             return 0, None
         raise UserError(
             f"{path} holds the unfinished table of another command, or of other files or weights."
@@ -135,7 +139,7 @@ def _chunks_done(file: BinaryIO, header: bytes, path: Path) -> tuple[int, Any]:
 
 
 def journal_lines(out: Path) -> Iterator[str]:
-    """Yields the lines of JSON of a complete journal, without the ends of chunks."""
+    """Yields the rows of a complete journal as lines of JSON, without the lines that end chunks."""
     with open(journal_path(out), encoding="utf-8") as file:
         next(file)
         yield from (line for line in file if not line.startswith(_END.decode()))

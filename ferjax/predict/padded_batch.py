@@ -14,14 +14,14 @@ def padded_size(count: int, most: int) -> int:
 
 
 def padded_batch(faces: Sequence[np.ndarray], size: int, spec: InputSpec) -> np.ndarray:
-    """Returns uint8 [size, H, W, C]: the faces as the network stores them, then black images.
+    """Returns uint8 [size, H, W, C]: the faces at the storage size, then black images.
 
-    Grey faces beside RGB ones are repeated, as the device would.
+    Where some faces are RGB, the single channel of grey faces is repeated, as the device would do.
 
     Args:
       faces: uint8 [h, w, 1 or 3] each, 1 to `size` of them.
       size: rows of the batch.
-      spec: of the network; (H, W) is its `storage`.
+      spec: the InputSpec of the network; (H, W) is its `storage`.
     """
     stored = [resize_image(face, spec.storage) for face in faces]
     channels = max(face.shape[-1] for face in stored)

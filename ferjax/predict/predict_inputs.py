@@ -1,4 +1,4 @@
-"""Predictions of any number of inputs: read ahead, faces cut out, named in batches, in order."""
+"""Predicts any number of inputs in order: reads ahead, cuts faces out, computes in batches."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -20,16 +20,16 @@ LARGEST_FACE_PICTURE = 256
 
 @dataclass(frozen=True)
 class PredictSettings:
-    """What is done with each input.
+    """How inputs are predicted.
 
     Attributes:
       plan: how faces are found and cut out; None: every picture is a face.
       search_all: whether faces are searched in pictures of up to `LARGEST_FACE_PICTURE` too.
       set_threshold: from `Predictor.set_threshold`, or None: no prediction sets.
-      chunk: inputs that are predicted together. Twice as many are predicted again after a kill, at
-        most: while the network computes a chunk, the next one is read.
-      on_image: called with every picture that was read, and its rows; the pictures of two chunks
-        are kept in memory for it. None: nothing is.
+      chunk: number of inputs that are predicted together. After a kill at most two chunks are
+        predicted again, because the next chunk is read while the network computes one.
+      on_image: function that is called with every picture that was read, and its rows. For it the
+        pictures of two chunks are kept in memory. None: no function is called.
     """
 
     plan: CropPlan | None = None
@@ -50,26 +50,26 @@ def predict_inputs(
     Args:
       predictors: one, or several with the same classes, whose probabilities are averaged.
       inputs: from `list_inputs`.
-      settings: see there.
-      chunks_done: chunks at the beginning that are left out.
+      settings: how they are predicted.
+      chunks_done: number of chunks at the beginning that are left out.
 
     Raises:
       UserError: an archive or csv that can no longer be read, or probabilities that are not finite.
     """
-    rest = inputs[chunks_done * settings.chunk :]
+    remaining = inputs[chunks_done * settings.chunk :]
     finish = None
-    with closing(read_inputs_ahead(rest)) as images:
-        for start in range(0, len(rest), settings.chunk):
-            part = rest[start : start + settings.chunk]
+    with closing(read_inputs_ahead(remaining)) as images:
+        for start in range(0, len(remaining), settings.chunk):
+            chunk_inputs = remaining[start : start + settings.chunk]
             try:
-                begun = _begin_chunk(predictors, part, images, settings)
+                finish_next = _begin_chunk(predictors, chunk_inputs, images, settings)
             except UserError:
                 if finish:
-                    yield finish()  # what was predicted before is kept
+                    yield finish()  # rows that were predicted before are kept
                 raise
             if finish:
                 yield finish()
-            finish = begun
+            finish = finish_next
         if finish:
             yield finish()
 
@@ -80,62 +80,65 @@ def _begin_chunk(
     images: Iterator[Picture],
     settings: PredictSettings,
 ) -> Callable[[], list[Row]]:
-    """Starts the networks on a chunk, whose images are the next ones; returns what waits for them.
+    """Starts the networks on a chunk; returns a function that waits for them and returns the rows.
 
-    That function returns the rows.
+    The images of the chunk are the next ones that `images` yields.
     """
     rows: list[Row] = []
-    # For each predictor the faces in the size that it wants, so that no photograph is kept.
+    # For each predictor the faces at its storage size, so that no photograph stays in memory.
     faces: list[list[np.ndarray]] = [[] for _ in predictors]
     pictures: list[tuple[np.ndarray, slice]] = []
-    for each, image in zip(inputs, images, strict=False):
-        first = len(rows)
-        for row, face in rows_and_faces(each, image, settings):
+    for one_input, image in zip(inputs, images, strict=False):
+        first_row = len(rows)
+        for row, face in rows_and_faces(one_input, image, settings):
             rows.append(row)
             if face is not None:
-                for predictor, own in zip(predictors, faces, strict=True):
+                for predictor, own_faces in zip(predictors, faces, strict=True):
                     # A copy: a part of a photograph would keep all of it in memory.
-                    own.append(np.array(resize_image(face, predictor.spec.storage)))
+                    own_faces.append(np.array(resize_image(face, predictor.spec.storage)))
         if settings.on_image and isinstance(image, np.ndarray):
-            pictures.append((image, slice(first, len(rows))))
+            pictures.append((image, slice(first_row, len(rows))))
     pairs = zip(predictors, faces, strict=True)
-    results = [predictor.dispatch(own) for predictor, own in pairs]
+    results = [predictor.dispatch(own_faces) for predictor, own_faces in pairs]
 
     def finish() -> list[Row]:
-        named = [row for row in rows if row.status == READ]
-        values = np.mean([result() for result in results], axis=0)
-        found = iter(rows_of_probabilities(named, values, settings.set_threshold))
-        complete = [next(found) if row.status == READ else row for row in rows]
+        read_rows = [row for row in rows if row.status == READ]
+        probabilities = np.mean([result() for result in results], axis=0)
+        predicted_rows = iter(
+            rows_of_probabilities(read_rows, probabilities, settings.set_threshold)
+        )
+        complete = [next(predicted_rows) if row.status == READ else row for row in rows]
         if settings.on_image:
-            for picture, its_rows in pictures:
-                settings.on_image(picture, complete[its_rows])
+            for picture, picture_rows in pictures:
+                settings.on_image(picture, complete[picture_rows])
         return complete
 
     return finish
 
 
 def rows_and_faces(
-    each: Input, image: Picture, settings: PredictSettings
+    one_input: Input, image: Picture, settings: PredictSettings
 ) -> list[tuple[Row, np.ndarray | None]]:
-    """Returns the rows of an input without probabilities, each with the face that it is about.
+    """Returns the rows of an input, without probabilities, each with the face that it is about.
 
     Args:
-      each: the input.
+      one_input: the input.
       image: its picture, from `read_inputs`.
       settings: whether and how faces are searched in it.
     """
     if isinstance(image, UserError):
-        return [(Row(each.name, UNREADABLE, reason=str(image)), None)]
+        return [(Row(one_input.name, UNREADABLE, reason=str(image)), None)]
     if image is None:
-        return [(Row(each.name, each.status or UNREADABLE), None)]
+        return [(Row(one_input.name, one_input.status or UNREADABLE), None)]
     searched = settings.search_all or max(image.shape[:2]) > LARGEST_FACE_PICTURE
     if settings.plan is None or not searched:
-        return [(Row(each.name, READ), image)]
+        return [(Row(one_input.name, READ), image)]
     crops = crop_faces(image, settings.plan)
     if not crops:
-        return [(Row(each.name, NO_FACE), None)]
+        return [(Row(one_input.name, NO_FACE), None)]
     return [
-        (_row_of_face(each.name, number, crop), crop.image) for number, crop in enumerate(crops)
+        (_row_of_face(one_input.name, number, crop), crop.image)
+        for number, crop in enumerate(crops)
     ]
 
 

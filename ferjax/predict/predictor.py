@@ -30,7 +30,7 @@ from ferjax.specs import InputSpec
 from ferjax.training.train_step import predict_step
 from ferjax.weights.shipped import DEFAULT
 
-# Batches of one call that are under way at a time: their images are in memory twice.
+# Number of batches that one call computes at the same time: their images are in memory twice.
 _BATCHES_AHEAD = 8
 
 
@@ -40,17 +40,17 @@ class Predictor:
 
     Attributes:
       classes: emotion names, in the order of the columns.
-      spec: how images become input.
-      batch_size: images a forward pass, at most. A smaller call is padded to the next power of two;
-        each such size compiles at its first call.
+      spec: how images become the input of the network.
+      batch_size: largest number of images in a forward pass. A smaller call is padded to the next
+        power of two; each such size compiles at its first call.
       probabilities_fn: uint8 [B, H, W, C] → float [B, K].
       source: the run or weights, for messages.
       tta: test-time augmentation.
       set_quantiles: calibration of prediction sets (`report.prediction_sets.conformal_quantiles`),
         or None: a run has none until it is exported.
-      network: which parameters these are, for a record: their hash, or the run and its step.
-      loaded_with: arguments of `load_predictor` that make it again, for pickling; None where it was
-        made otherwise.
+      network: identity of the parameters, for a record: their hash, or the run and its step.
+      loaded_with: arguments of `load_predictor` that load it again, for pickling; None if another
+        function made it.
     """
 
     classes: tuple[str, ...]
@@ -97,25 +97,25 @@ class Predictor:
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray] | list[FacesOfImage]:
         """Returns float32 probabilities [N, K], N 1 for one face; rows sum to 1.
 
-        With `sets` also the prediction sets, bool [N, K]: of new images like those of the
-        calibration, a set holds the true class with at least that probability (split conformal
-        prediction). It holds at least the most probable class.
+        With `sets` it returns the prediction sets too, bool [N, K]. For new images like those of
+        the calibration, a set holds the true class with at least the probability `sets` (split
+        conformal prediction). A set always holds the most probable class.
 
-        With `find_faces` images are photographs with any number of faces, and the result has a
-        `FacesOfImage` for each of them.
+        With `find_faces` the images are photographs with any number of faces, and the result has a
+        `FacesOfImage` for each photograph.
 
         Args:
           images: one face: uint8 [H, W] (grey), [H, W, 1] or [H, W, 3], a Pillow image, or the name
             of an image file; several: uint8 [N, H, W, 1 or 3] or [N, H, W] (grey), or a list of
-            single ones. Any sizes: another size than the training set's is resized as its reader
-            resizes.
+            single ones. Any sizes: an image of another size than the training set's is resized as
+            the reader of the training set resizes images.
           sets: the share of images whose set holds the true class, such as 0.9.
           find_faces: True, or the name of a detector (`ferjax.faces.detectors`), to find the faces.
-          channel_order: of arrays: `rgb`, or `bgr` as OpenCV reads.
+          channel_order: channel order of arrays: `rgb`, or `bgr` as OpenCV reads.
 
         Raises:
-          UserError: anything else, see `face_arrays`; a file that cannot be read; or probabilities
-            that are not finite; `sets` without a calibration.
+          UserError: images of any other form, see `face_arrays`; a file that cannot be read;
+            probabilities that are not finite; `sets` without a calibration.
         """
         limit = None if sets is None else self.set_threshold(sets)
         faces = face_arrays(images, channel_order)
@@ -123,18 +123,21 @@ class Predictor:
             plan = plan_for("mtcnn" if find_faces is True else find_faces)
             sets_of = None if limit is None else partial(prediction_sets, threshold=limit)
             return predict_faces(faces, plan, self.probabilities, sets_of)
-        found = self.probabilities(faces)
-        return found if limit is None else (found, prediction_sets(found, limit))
+        probabilities = self.probabilities(faces)
+        if limit is None:
+            return probabilities
+        return probabilities, prediction_sets(probabilities, limit)
 
     def probabilities(self, faces: Sequence[np.ndarray]) -> np.ndarray:
         """Returns float32 probabilities [N, K] of N arrays uint8 [H, W, 1 or 3], N may be 0."""
         return self.dispatch(faces)()
 
     def dispatch(self, faces: Sequence[np.ndarray]) -> Callable[[], np.ndarray]:
-        """Starts the network on N arrays uint8 [H, W, 1 or 3]; returns what waits for its result.
+        """Starts the network on N arrays uint8 [H, W, 1 or 3]; returns a function for the result.
 
-        That function returns float32 probabilities [N, K]; it raises `UserError` if one of them is
-        not finite. Meanwhile the caller may read what comes next.
+        That function waits for the network and returns float32 probabilities [N, K]; it raises
+        `UserError` if one of them is not finite. The caller may read the next images before it
+        calls the function.
         """
         size = padded_size(len(faces), self.batch_size)
         started: list[jax.Array | np.ndarray] = []
@@ -168,13 +171,13 @@ class Predictor:
 
 
 def _devices() -> Devices:
-    """Returns a power of two of this process's devices: so many divide a padded batch."""
+    """Returns a power of two of this process's devices: that number divides a padded batch."""
     devices = jax.local_devices()
     return devices[: 1 << (len(devices).bit_length() - 1)]
 
 
 def _split(images: np.ndarray, mesh: Mesh) -> np.ndarray | jax.Array:
-    """Returns a batch with its rows on the devices; as it is if it has too few."""
+    """Returns a batch with its rows divided over the devices; unchanged if that is not possible."""
     if mesh.size == 1 or len(images) % mesh.size:
         return images
     return jax.device_put(images, batch_sharded(mesh))
@@ -188,13 +191,13 @@ def load_predictor(
 ) -> Predictor:
     """Returns a trained network as a callable on uint8 images of faces.
 
-    Batches are split over a power of two of this process's devices, where that divides them.
+    Batches are divided over a power of two of this process's devices, if that number divides them.
 
     Args:
       run_or_name: a run directory; a recogniser that comes with ferjax, `fernet-ferplus`; or
         a weights file of `launch.export`. None: `fernet-ferplus`.
-      checkpoint: of a run, `selected` (best on val) or `last`.
-      batch_size: images a forward pass, at most.
+      checkpoint: checkpoint of a run: `selected` (best on val) or `last`.
+      batch_size: largest number of images in a forward pass.
       tta: test-time augmentation: `none`, `flip` or `ten_crop`.
 
     Raises:
@@ -215,7 +218,7 @@ def predictor_of(run: LoadedRun, source: str | Path, loaded_with: tuple[Any, ...
     Args:
       run: the network.
       source: the run or weights, for messages.
-      loaded_with: the arguments of `load_predictor`, all four, that load it again.
+      loaded_with: the four arguments with which `load_predictor` loads it again.
     """
     batch_size, tta = loaded_with[2:]
     mesh = data_mesh(_devices())
@@ -226,13 +229,13 @@ def predictor_of(run: LoadedRun, source: str | Path, loaded_with: tuple[Any, ...
         return jax.nn.softmax(logits).astype(jnp.float32)
 
     function = compiled_forward(probabilities)
-    # As in `training.split_logits`: programs of several simulated CPU devices can wait for each
-    # other's exchanges.
+    # As in `training.split_logits`: two programs that run at once on several simulated CPU devices
+    # can wait for each other.
     one_at_a_time = mesh.size > 1 and mesh.devices.flat[0].platform == "cpu"
 
     def on_devices(images: np.ndarray) -> jax.Array:
-        found = function(variables, _split(images, mesh))
-        return found.block_until_ready() if one_at_a_time else found
+        result = function(variables, _split(images, mesh))
+        return result.block_until_ready() if one_at_a_time else result
 
     return Predictor(
         run.classes,

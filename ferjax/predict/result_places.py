@@ -1,4 +1,4 @@
-"""Where `launch.predict` writes, and whether it may."""
+"""The paths that `launch.predict` writes to, and checks of these paths."""
 
 import os
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from ferjax.predict.table_files import table_writer
 
 
 def check_results(config: PredictConfig) -> Path | None:
-    """Returns the table that the flags ask for, or None; checks what is to be written.
+    """Returns the path of the table, None without `--out`; checks the paths of all results.
 
     Raises:
-      UserError: a result that exists already, unless an unfinished command has left it; one name
-        for two of them; a suffix that is none of its kind; an empty name; no such folder.
+      UserError: a result exists already, unless an unfinished command has left it; two results have
+        the same name; a suffix does not fit its result; a name is empty; a folder does not exist.
     """
     for flag in ("out", "summary", "annotate"):
         if getattr(config, flag) == "":
@@ -24,9 +24,9 @@ def check_results(config: PredictConfig) -> Path | None:
         raise UserError(f"--summary={config.summary}: the page is an .html file.")
     if config.summary and not config.out:
         raise UserError(f"--summary={config.summary} is made from the table: give --out=p.csv too.")
-    given = [name for name in (config.out, config.summary, config.annotate) if name]
-    if len({os.path.abspath(name) for name in given}) < len(given):
-        raise UserError(f"{', '.join(given)}: one name for two results. Give each its own.")
+    result_names = [name for name in (config.out, config.summary, config.annotate) if name]
+    if len({os.path.abspath(name) for name in result_names}) < len(result_names):
+        raise UserError(f"{', '.join(result_names)}: one name for two results. Give each its own.")
     for flag, name in (("out", config.out), ("summary", config.summary)):
         folder = Path(name or "").parent
         if not folder.is_dir():
@@ -43,9 +43,10 @@ def check_results(config: PredictConfig) -> Path | None:
 
 
 def check_outside(config: PredictConfig, words: Sequence[str]) -> None:
-    """Raises `UserError` if a part of a command writes into a folder that it reads.
+    """Raises `UserError` if a command with `--part` writes into a folder that it reads.
 
-    The other parts would count its results among their inputs, and cut them at other places.
+    The commands of the other parts would count these results as inputs, so that their parts would
+    begin and end at other inputs.
     """
     folders = {Path(os.path.abspath(os.path.expanduser(word))) for word in words}
     for flag in ("out", "summary", "annotate"):
@@ -58,6 +59,6 @@ def check_outside(config: PredictConfig, words: Sequence[str]) -> None:
 
 
 def own_places(config: PredictConfig) -> list[Path]:
-    """Returns what the command itself writes, which may lie in a folder that it reads."""
-    given = [Path(name) for name in (config.out, config.summary, config.annotate) if name]
-    return [*given, *([journal_path(Path(config.out))] if config.out else [])]
+    """Returns the paths that the command writes, which may lie in a folder that it reads."""
+    results = [Path(name) for name in (config.out, config.summary, config.annotate) if name]
+    return [*results, *([journal_path(Path(config.out))] if config.out else [])]

@@ -9,7 +9,7 @@ import numpy as np
 
 from ferjax.report.prediction_sets import prediction_sets
 
-# Statuses of inputs that are read; those of others are in `inputs`.
+# Statuses of inputs that were read; the statuses of other inputs are in `inputs`.
 READ, NO_FACE = "read", "no face"
 # The landmarks, in the order of `Row.landmarks`.
 LANDMARKS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
@@ -17,14 +17,14 @@ LANDMARKS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. Numbers are rounded as they are written.
+    """One line of the table. Its numbers are rounded to the decimals of the table.
 
     Attributes:
       file: name of the input.
-      status: `READ`, `NO_FACE`, or one of `inputs`: why there is no emotion.
+      status: `READ`, `NO_FACE`, or a status of `inputs`, which says why there is no emotion.
       probabilities: of the emotions, 6 decimals; empty if there are none.
       inside: whether each emotion is in the prediction set; empty without sets.
-      face: number of the face in the picture from 0, or None: the picture as a whole.
+      face: number of the face in the picture, from 0; None: the row is about the whole picture.
       box: left, top, width, height of the face in pixels; empty for a whole picture.
       score: probability of a face, 4 decimals, or None.
       landmarks: x, y of five points, 1 decimal; empty where they are not known.
@@ -44,7 +44,7 @@ class Row:
 
 @dataclass(frozen=True)
 class TableColumns:
-    """What a table has columns for.
+    """The columns of a prediction table.
 
     Attributes:
       classes: names of the emotions.
@@ -60,44 +60,43 @@ class TableColumns:
         """Returns the names of the columns, in their order."""
         points = [f"{point}_{axis}" for point in LANDMARKS for axis in "xy"]
         box = ["face", "left", "top", "width", "height", "score", *points]
-        others = ["file", "status", "emotion", "confidence", "set", *box, "reason"]
+        other_columns = ["file", "status", "emotion", "confidence", "set", *box, "reason"]
         return [
             *("file", "status", "emotion", "confidence"),
-            *class_columns(self.classes, others),
+            *class_columns(self.classes, other_columns),
             *(["set"] if self.sets else []),
             *(box if self.faces else []),
             "reason",
         ]
 
     def cells(self, row: Row) -> list[Any]:
-        """Returns the values of a row, None where there is none, in the order of the columns."""
-        emotion = confidence = names = None
+        """Returns the values of a row in the order of the columns; None is an empty cell."""
+        emotion = confidence = set_text = None
         if row.probabilities:
             order = np.argsort(-np.array(row.probabilities), kind="stable")
             emotion, confidence = self.classes[order[0]], row.probabilities[order[0]]
             if row.inside:
-                names = " ".join(self.classes[k] for k in order if row.inside[k])
-        box = [
-            *(row.face, *(row.box or [None] * 4), row.score, *(row.landmarks or [None] * 10)),
-        ]
+                set_text = " ".join(self.classes[k] for k in order if row.inside[k])
+        face_cells: list[Any] = [row.face, *(row.box or [None] * 4)]
+        face_cells += [row.score, *(row.landmarks or [None] * 10)]
         return [
             *(row.file, row.status, emotion, confidence),
             *(row.probabilities or [None] * len(self.classes)),
-            *([names] if self.sets else []),
-            *(box if self.faces else []),
+            *([set_text] if self.sets else []),
+            *(face_cells if self.faces else []),
             row.reason or None,
         ]
 
 
 def class_columns(classes: Sequence[str], others: Collection[str]) -> list[str]:
-    """Returns the columns of classes, which may have the names of other columns."""
+    """Returns the columns of the classes, with `class ` before a name that another column has."""
     return [f"class {name}" if name in others else name for name in classes]
 
 
 def rows_of_probabilities(
     rows: Sequence[Row], probabilities: np.ndarray, set_threshold: float | None
 ) -> list[Row]:
-    """Returns rows with their probabilities float [N, K] and prediction sets."""
+    """Returns the N rows with their probabilities, float [N, K], and their prediction sets."""
     rounded = np.round(probabilities.astype(float), 6)
     inside = [()] * len(rows)
     if set_threshold is not None and len(rows):
@@ -119,10 +118,10 @@ def to_json(rows: Iterable[Row]) -> str:
 
 
 def from_json(line: str) -> Row:
-    """Returns the row of a line of `to_json`; raises `ValueError` for a line that is none."""
+    """Returns the row of a line of `to_json`; raises `ValueError` for a line that is not JSON."""
     return Row(**with_tuples(json.loads(line)))
 
 
 def with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns values of JSON, whose lists were tuples, as they were."""
+    """Returns JSON values with their lists converted to tuples."""
     return {k: tuple(value) if isinstance(value, list) else value for k, value in values.items()}

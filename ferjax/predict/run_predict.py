@@ -1,4 +1,4 @@
-"""`launch.predict` behind its flags: from the words of a command to a table."""
+"""Runs `launch.predict`: from the flags and words of its command line to a table."""
 
 import hashlib
 import os
@@ -35,9 +35,11 @@ from ferjax.predict.table_files import csv_text, write_table
 from ferjax.predict.table_summary import write_table_summary
 from ferjax.runtime.progress_bar import tqdm
 
-# Inputs of a chunk where faces are searched in photographs, or copies are drawn: seconds of work.
+# Inputs of a chunk where faces are searched in photographs, or copies are drawn. A chunk takes
+# seconds.
 _CHUNK_OF_PHOTOGRAPHS = 16
-_FACES = "faces"  # counted beside the statuses of rows
+# Key of the number of found faces, beside the numbers of rows with each status.
+_FACES = "faces"
 
 
 def run_predict(
@@ -46,20 +48,21 @@ def run_predict(
     listed: Iterable[str] = (),
     predictors: Sequence[Predictor] = (),
 ) -> str:
-    """Predicts what the words name, and writes the table; returns what was done in one line.
+    """Predicts the inputs that the words name, writes the table and returns a summary line.
 
-    Without `config.out` the table goes to standard output, chunk by chunk, and the line is empty.
+    Without `config.out` the table goes to standard output, chunk by chunk, and the summary line is
+    empty.
 
     Args:
       config: the flags.
       words: see `list_inputs`.
-      listed: lines of a list, for the word `-`.
-      predictors: the networks, instead of those that the flags name.
+      listed: lines of the list that the word `-` stands for.
+      predictors: networks that replace those that the flags name.
 
     Raises:
       UserError: a mistake in flags or words, before the first image is read; with
         `on_bad_image=error` the first image that cannot be read.
-      KeyboardInterrupt: standard error says how the work goes on.
+      KeyboardInterrupt: stopped by the user; a line on standard error says how to continue.
     """
     out = check_results(config)
     inputs: Sequence[Input] = list_inputs(words, listed, own_places(config))
@@ -112,10 +115,10 @@ def _predictors(config: PredictConfig) -> list[Predictor]:
     Raises:
       UserError: no such network, or networks with other classes.
     """
-    # A path: a run may have the name of a shipped recogniser.
+    # As paths: a run directory may have the name of a shipped recogniser.
     sources: Sequence[Any] = [Path(run) for run in config.workdir] or [config.weights]
-    given = config.checkpoint, config.batch_size, config.tta
-    predictors = [load_predictor(source, *given) for source in sources]
+    arguments = config.checkpoint, config.batch_size, config.tta
+    predictors = [load_predictor(source, *arguments) for source in sources]
     for other in predictors[1:]:
         if other.classes != predictors[0].classes:
             raise UserError(
@@ -129,6 +132,7 @@ def _predictors(config: PredictConfig) -> list[Predictor]:
 def _settings(
     config: PredictConfig, predictors: Sequence[Predictor], inputs: Sequence[Input]
 ) -> PredictSettings:
+    """Returns the settings of the prediction; checks `--sets` and `--annotate`."""
     if config.sets is not None and len(predictors) > 1:
         raise UserError(
             f"--sets={config.sets}: the mean of several networks is not calibrated. Name one."
@@ -151,11 +155,12 @@ def _settings(
 def _command_record(
     config: PredictConfig, predictors: Sequence[Predictor], inputs: Sequence[Input], chunk: int
 ) -> dict[str, Any]:
-    """Returns what decides the table, for its journal."""
+    """Returns the facts that decide the content of the table, for its journal."""
     digest = hashlib.sha256()
     for each in inputs:
         digest.update(f"{each.name}\0{each.status}\n".encode("utf-8", "surrogateescape"))
-    # Where one file holds many inputs, or finds the faces, another one of its name is told apart.
+    # A file that holds many inputs, or a detector, may be replaced by another one of the same name:
+    # its size and time are recorded too.
     files = {each.path for each in inputs if each.member is not None or each.row is not None}
     if ":" in config.detector:
         files.add(Path(os.path.expanduser(config.detector.partition(":")[2])))
@@ -175,9 +180,9 @@ def _command_record(
 
 
 def _reporter(config: PredictConfig) -> Callable[[Sequence[Row]], None]:
-    """Returns a function that says which images cannot be read, and once that faces are searched.
+    """Returns a function that prints unreadable images, and notes once that faces are searched.
 
-    It raises `UserError` for the first unreadable image with `on_bad_image=error`.
+    The function raises `UserError` for the first unreadable image with `on_bad_image=error`.
     """
     is_noted = config.faces != "auto"
 
@@ -201,7 +206,7 @@ def _reporter(config: PredictConfig) -> Callable[[Sequence[Row]], None]:
 
 
 def _counts(rows: Iterable[Row]) -> Counter[str]:
-    """Returns how many rows have each status, and as `_FACES` how many are of a face found."""
+    """Returns the number of rows with each status, and under `_FACES` the number of found faces."""
     counts = Counter[str]()
     for row in rows:
         counts[row.status] += 1

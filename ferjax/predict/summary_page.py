@@ -1,4 +1,4 @@
-"""One page about a table of predictions, as a single HTML file that opens offline."""
+"""Writes one page about a table of predictions, as a single HTML file that opens offline."""
 
 import heapq
 from collections import Counter
@@ -15,21 +15,22 @@ from ferjax.report.html.embedded_pictures import embedded_picture, embedded_pixe
 from ferjax.report.html.page_templates import render_page
 from ferjax.runtime.atomic_files import write_atomically
 
-# Faces that are shown of each emotion, and of the least certain ones; their side in pixels.
+# Number of faces shown for each emotion, number of the least certain faces shown, and the side of a
+# face in pixels.
 _MOST, _LEAST, _SIDE = 8, 16, 72
-# Who has an emotion of this probability is not among the least certain.
+# A face is least certain only if its most probable emotion has a lower probability.
 _CERTAIN = 0.7
 
 
 @dataclass(frozen=True)
 class Named:
-    """A face with its probabilities, that may be shown.
+    """A face with its probabilities, which may be shown as an example.
 
     Attributes:
-      where: the row that it is about: a tuple, whose first part is the picture or frame.
+      where: its row in the table, as a tuple; the first part is the picture or frame.
       probabilities: of the emotions.
-      caption: what is written below it, besides the probability.
-      example: whether it may be shown; it is counted all the same.
+      caption: text below it, beside the probability.
+      example: whether it may be shown as an example; it is counted in any case.
     """
 
     where: tuple[Any, ...]
@@ -38,16 +39,16 @@ class Named:
     example: bool = True
 
 
-# A face by how much it is wanted, and by its place in the table.
+# (rank as an example, minus its position in the table, face): larger tuples are kept.
 _Entry = tuple[float, int, Named]
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a pass over a table finds for its page.
+    """Counts and examples of a table, for its page.
 
     Attributes:
-      counts: faces with each emotion as the most probable one, by its number.
+      counts: number of an emotion → number of faces whose most probable emotion it is.
       means: float [K], mean probabilities.
       total: number of faces.
       most: number of an emotion → the faces that show it most clearly, by falling probability.
@@ -69,15 +70,15 @@ def choose_examples(faces: Iterable[Named]) -> Chosen:
     least: list[_Entry] = []
     total = 0
     for number, face in enumerate(faces):
-        best = int(np.argmax(face.probabilities))
-        confidence = face.probabilities[best]
-        counts[best] += 1
+        emotion = int(np.argmax(face.probabilities))
+        confidence = face.probabilities[emotion]
+        counts[emotion] += 1
         sums = sums + np.array(face.probabilities)
         total += 1
         if not face.example:
             continue
-        # Of equals the first is kept: the number makes every entry different.
-        _keep(most.setdefault(best, []), (confidence, -number, face), _MOST)
+        # Of equal probabilities the first face is kept: the number makes every entry different.
+        _keep(most.setdefault(emotion, []), (confidence, -number, face), _MOST)
         _keep(least, (-confidence, -number, face), _LEAST)
     return Chosen(
         counts,
@@ -89,7 +90,7 @@ def choose_examples(faces: Iterable[Named]) -> Chosen:
 
 
 def places_of_examples(chosen: Chosen) -> dict[Any, list[Any]]:
-    """Returns first part of `Named.where` → the places of its examples, whose pictures are read."""
+    """Returns picture or frame → `Named.where` of each example in it, whose pixels are needed."""
     places: dict[Any, list[Any]] = {}
     for face in [*chosen.least, *(face for faces in chosen.most.values() for face in faces)]:
         places.setdefault(face.where[0], []).append(face.where)
@@ -97,7 +98,11 @@ def places_of_examples(chosen: Chosen) -> dict[Any, list[Any]]:
 
 
 def _keep(heap: list[_Entry], item: _Entry, count: int) -> None:
-    (heapq.heappush if len(heap) < count else heapq.heappushpop)(heap, item)
+    """Adds an item to a heap that keeps its `count` largest items."""
+    if len(heap) < count:
+        heapq.heappush(heap, item)
+    else:
+        heapq.heappushpop(heap, item)
 
 
 def write_summary(
@@ -109,16 +114,16 @@ def write_summary(
     pictures: Mapping[Any, np.ndarray],
     figures: Sequence[tuple[str, Path]] = (),
 ) -> None:
-    """Writes the page.
+    """Writes the summary page.
 
     Args:
       path: the HTML file.
-      title: of the page.
+      title: title of the page.
       facts: name → value, such as numbers of inputs.
       chosen: from `choose_examples`.
       classes: names of the emotions.
       pictures: `Named.where` → the face's `thumbnail`; faces without one are left out.
-      figures: headings and PNG files that are shown whole.
+      figures: (heading, PNG file) of each figure, which is shown whole.
 
     Raises:
       UserError: the file cannot be written.
@@ -142,7 +147,7 @@ def write_summary(
 
 
 def _shares(chosen: Chosen, classes: Sequence[str]) -> list[dict[str, str]]:
-    """Returns for each emotion how many faces show it, and the mean probability."""
+    """Returns for each emotion the number of faces that show it, and the mean probability."""
     colours = class_colours(classes)
     return [
         {
@@ -157,7 +162,7 @@ def _shares(chosen: Chosen, classes: Sequence[str]) -> list[dict[str, str]]:
 
 
 def _by_count(chosen: Chosen, classes: int) -> list[int]:
-    """Returns the emotions by falling number of faces, equal ones in the order of the network."""
+    """Returns the emotions by falling number of faces; ties keep the order of the network."""
     return sorted(range(classes), key=lambda k: -chosen.counts.get(k, 0))
 
 
@@ -177,7 +182,7 @@ def _faces(
 
 
 def thumbnail(pixels: np.ndarray) -> np.ndarray:
-    """Returns a picture uint8 [h, w, C] as small as a page shows it; the large one may be freed."""
+    """Returns a copy uint8 [h, w, C] of a picture, as small as a page needs it."""
     image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     image.thumbnail((2 * _SIDE, 2 * _SIDE))
     return np.array(image).reshape(image.height, image.width, pixels.shape[-1])

@@ -1,4 +1,4 @@
-"""Prediction tables as csv, JSON lines or Parquet."""
+"""Writes prediction tables as csv, JSON lines or Parquet."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ from ferjax.report.spreadsheet_text import without_formula
 from ferjax.runtime.atomic_files import temporary_beside
 from ferjax.runtime.optional_packages import require_package
 
-# Rows that a Parquet file is written by.
+# Number of rows in a row group of a Parquet file.
 _ROW_GROUP = 65_536
 # Columns of text and of whole numbers; all others hold real numbers.
 _TEXT = {"file", "status", "emotion", "set", "reason"}
@@ -21,7 +21,7 @@ _WHOLE = {"face", "left", "top", "width", "height", "frame", "person"}
 
 
 class Columns(Protocol):
-    """What a table has columns for; see `rows.TableColumns`."""
+    """The columns of a table; see `rows.TableColumns`."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -33,27 +33,27 @@ class Columns(Protocol):
         ...
 
     def cells(self, row: Any) -> list[Any]:
-        """Returns the values of a row, None where there is none."""
+        """Returns the values of a row; None is an empty cell."""
         ...
 
 
 def table_writer(out: Path) -> Callable[[Iterable[Any], Columns, Path], None]:
-    """Returns the function (rows, columns, file) that writes a table, by the suffix of `out`.
+    """Returns the function (rows, columns, file) that writes a table in the format of `out`.
 
     Raises:
       UserError: an unknown suffix, or pyarrow is missing for Parquet.
     """
     suffix = out.suffix.lower()
     if suffix not in _WRITERS:
-        known = ", ".join(_WRITERS)
-        raise UserError(f"--out={out}: a table's name ends in one of {known}.")
+        suffixes = ", ".join(_WRITERS)
+        raise UserError(f"--out={out}: a table's name ends in one of {suffixes}.")
     if suffix == ".parquet":
         _pyarrow()
     return _WRITERS[suffix]
 
 
 def write_table(rows: Iterable[Any], columns: Columns, out: Path) -> None:
-    """Writes a table; it is there when it is complete.
+    """Writes a table; the file appears when the table is complete.
 
     Raises:
       UserError: see `table_writer`, or the file cannot be written.
@@ -68,7 +68,7 @@ def write_table(rows: Iterable[Any], columns: Columns, out: Path) -> None:
 
 
 def csv_text(rows: Iterable[Any], columns: Columns, *, header: bool) -> str:
-    """Returns rows as csv; probabilities have six decimals, and no name is a formula."""
+    """Returns rows as csv; probabilities have six decimals, and no text can act as a formula."""
     text = io.StringIO(newline="")
     _write_csv(rows, columns, text, header=header)
     return text.getvalue()
@@ -79,20 +79,22 @@ def _write_csv(rows: Iterable[Any], columns: Columns, file: TextIO, *, header: b
     if header:
         writer.writerow(map(without_formula, columns.names()))
     first = columns.names().index("confidence")
-    numbers = range(first, first + 1 + len(columns.classes))
+    probability_columns = range(first, first + 1 + len(columns.classes))
     for row in rows:
         cells = columns.cells(row)
-        for k in numbers:
+        for k in probability_columns:
             cells[k] = None if cells[k] is None else f"{cells[k]:.6f}"
-        # Names of files and of emotions may be anything.
+        # Names of files and of emotions may be any text, also a formula.
         writer.writerow(
-            without_formula(cell) if isinstance(cell, str) and k not in numbers else cell
+            without_formula(cell)
+            if isinstance(cell, str) and k not in probability_columns
+            else cell
             for k, cell in enumerate(cells)
         )
 
 
 def _csv_file(rows: Iterable[Any], columns: Columns, path: Path) -> None:
-    # Names that are not Unicode keep their bytes.
+    # File names that are not valid Unicode keep their bytes.
     with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         _write_csv(rows, columns, file, header=True)
 
@@ -109,14 +111,14 @@ def _parquet_file(rows: Iterable[Any], columns: Columns, path: Path) -> None:
     arrow, parquet = _pyarrow()
     names = columns.names()
     first = names.index("confidence")
-    # Emotions may have any names, also those of other columns.
-    emotions = range(first, first + 1 + len(columns.classes))
-    types = [
-        arrow.float64()
-        if k in emotions or n not in _TEXT | _WHOLE
-        else (arrow.string() if n in _TEXT else arrow.int32())
-        for k, n in enumerate(names)
-    ]
+    # Told apart by position: emotions may have any names, also those of other columns.
+    probability_columns = range(first, first + 1 + len(columns.classes))
+    types = []
+    for k, name in enumerate(names):
+        if k in probability_columns or name not in _TEXT | _WHOLE:
+            types.append(arrow.float64())
+        else:
+            types.append(arrow.string() if name in _TEXT else arrow.int32())
     schema = arrow.schema(list(zip(names, types, strict=True)))
     with parquet.ParquetWriter(path, schema) as writer:
         group: list[list[Any]] = []
@@ -129,7 +131,7 @@ def _parquet_file(rows: Iterable[Any], columns: Columns, path: Path) -> None:
 
         for row in rows:
             cells = columns.cells(row)
-            # Parquet's text is Unicode.
+            # Text in Parquet has to be valid Unicode.
             cells = [
                 cell.encode("utf-8", "backslashreplace").decode() if isinstance(cell, str) else cell
                 for cell in cells
@@ -141,8 +143,10 @@ def _parquet_file(rows: Iterable[Any], columns: Columns, path: Path) -> None:
 
 
 def _pyarrow() -> tuple[Any, Any]:
-    needed = ("parquet", "A .parquet table", "or give a .csv or .jsonl name.")
-    return require_package("pyarrow", *needed), require_package("pyarrow.parquet", *needed)
+    requirement = ("parquet", "A .parquet table", "or give a .csv or .jsonl name.")
+    return require_package("pyarrow", *requirement), require_package(
+        "pyarrow.parquet", *requirement
+    )
 
 
 _WRITERS: dict[str, Callable[[Iterable[Any], Columns, Path], None]] = {

@@ -1,4 +1,4 @@
-"""The page about a table of pictures: numbers, shares of the emotions, examples."""
+"""Writes the page about a table of pictures: numbers, shares of the emotions, examples."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -32,8 +32,8 @@ def write_table_summary(
 
     Args:
       page: the HTML file.
-      rows: of the table.
-      inputs: that the table is about.
+      rows: the rows of the table.
+      inputs: the inputs of the table.
       counts: status → number of rows.
       faces: number of rows that are about a face found in a picture.
       classes: names of the emotions.
@@ -46,13 +46,14 @@ def write_table_summary(
         for row in rows
         if row.status == READ
     )
-    shown = places_of_examples(chosen)
-    wanted = [each for each in inputs if each.name in shown]
+    places = places_of_examples(chosen)
+    example_inputs = [each for each in inputs if each.name in places]
     pictures = {}
-    for each, image in zip(wanted, read_inputs(wanted), strict=True):
+    for example, image in zip(example_inputs, read_inputs(example_inputs), strict=True):
         if isinstance(image, np.ndarray):
-            for where in shown[each.name]:
-                pictures[where] = thumbnail(cut(image, Box(*where[2])) if where[2] else image)
+            for place in places[example.name]:
+                box = place[2]
+                pictures[place] = thumbnail(cut(image, Box(*box)) if box else image)
     numbers = {
         "inputs": len(inputs),
         "faces found in pictures": faces,

@@ -1,1 +1,1 @@
-"""Five papers reproduced: experiments, a ledger of claims with verdicts, one report a paper."""
+"""Reproduces five papers: experiments, claims with verdicts, one report for each paper."""

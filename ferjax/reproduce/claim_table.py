@@ -1,4 +1,4 @@
-"""`Claim`: one number, comparison or figure of a paper, and what decides whether it holds."""
+"""`Claim`: one number, comparison or figure of a paper, and how it is judged."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ class Measure:
     Attributes:
       experiment: name of an `Experiment` of the paper.
       metric: name in `ferjax.reproduce.judging.metrics.METRICS`, such as `accuracy`, `macro_f1`,
-        `recall`, which are computed from predictions; those named `curve_...` are read off
+        `recall`, which are computed from predictions; metrics named `curve_...` are read from
         metrics.jsonl.
       split: `train`, `val` or `test`.
       epoch: `selected` or `last`; for a metric of the curves also `phase_1`, the last epoch of the
@@ -29,11 +29,14 @@ class Measure:
 class Claim:
     """One row of a ledger.
 
-    The kinds are: `number`, the paper prints `paper` for `measure`; `at_least` and `at_most`, it
-    says that `measure` reaches or stays under `paper`; `better`, it says that `measure` is above
-    `than` (for losses: below); `trend`, that the metric of `measure` grows along `along`; `count`,
-    that the data have `paper` of `fact`; `figure`, that it shows `figure`, which the report
-    redraws; `statement`, anything else, which `untestable` must explain.
+    The kinds are:
+    `number`: the paper prints the number `paper` for `measure`.
+    `at_least`, `at_most`: the paper says that `measure` reaches `paper`, or stays under it.
+    `better`: the paper says that `measure` is above `than` (for losses: below).
+    `trend`: the paper says that the metric of `measure` grows along `along`.
+    `count`: the paper says that `fact` of its data is `paper`.
+    `figure`: the paper shows `figure`, which the report redraws.
+    `statement`: anything else; `untestable` must say why it is not tested.
 
     Attributes:
       name: unique within the paper and stable; letters, digits and `_`: `macro_f1_6_layers`.
@@ -43,22 +46,23 @@ class Claim:
       paper: the printed number; a share is in [0, 1].
       printed: the number as the paper prints it, such as `.47` or `97.6 %`; half a unit of its last
         digit is the rounding.
-      rounding: half-width in which the printed number is taken, where its digits do not tell, as
-        for "about 50 %"; None: from `printed`, and a bound is exact.
-      measure: what it is held against. For `count`: its `experiment` names the data.
-      than: for `better`: the other side.
+      rounding: half-width of the printed number where its digits do not tell it, as for "about
+        50 %"; None: the digits of `printed` tell it, and a bound is exact.
+      measure: our number, with which the claim is compared. For `count`: its `experiment` names the
+        data.
+      than: for `better`: the other side of the comparison.
       along: for `trend`: the experiments, in the order in which the metric is said to grow; the one
         of `measure` is among them.
       fact: for `count`: name in `ferjax.reproduce.judging.data_facts.FACTS`, and its argument.
-      complete: for `count`: the splits of `fact` `images` and how many a complete copy of the data
-        has in them; another copy cannot judge the claim.
+      complete: for `count`: splits, as the fact `images` takes them, and the number of images in
+        them in a complete copy of the data. A copy with another number cannot judge the claim.
       figure: for `figure`: name in the paper's table of figures.
-      honest: the same as `measure` by the honest protocol, shown beside it where there is one.
-      honest_than: the same for `than`.
-      honest_along: the same for `along`.
-      other_data: whether the claim means something on a proxy data set too; None: comparisons and
-        trends do, numbers do not.
-      untestable: why it cannot be tested with what is at hand, in words; None: it can.
+      honest: the same as `measure` by the honest protocol, shown beside it; None: there is none.
+      honest_than: the same as `than` by the honest protocol.
+      honest_along: the same as `along` by the honest protocol.
+      other_data: whether the claim can be judged on a proxy data set too; None: comparisons and
+        trends can, numbers cannot.
+      untestable: why it cannot be tested with what is at hand, in words; None: it can be tested.
     """
 
     name: str

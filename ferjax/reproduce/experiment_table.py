@@ -1,13 +1,14 @@
-"""`Experiment`: a training run, or a classical baseline, that a paper's claims are judged by."""
+"""`Experiment`: a training run, or a classical baseline, by which a paper's claims are judged."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# paper: what the paper did, by its own protocol. honest: the same on ferjax's splits. reading: one
-# hyper-parameter that the paper does not print, at another value. baseline: what the paper compares
-# with. proposed: what the paper suggests and did not do. breach: an honest run with one rule of the
-# protocol broken, for the study of protocols.
+# paper: an experiment of the paper, by its own protocol. honest: the same on ferjax's splits.
+# reading: one hyper-parameter that the paper does not print, at another value. baseline: an
+# experiment with which the paper compares its own. proposed: an experiment that the paper suggests
+# and did not run. breach: an honest run with one rule of the protocol broken, for the study of
+# protocols.
 ROLES = ("paper", "honest", "reading", "baseline", "proposed", "breach")
 
 
@@ -29,14 +30,14 @@ class Experiment:
       needs: names of pretrained weights in `ferjax.reproduce.needed_weights.WEIGHTS`, such as
         `resnet50`. `--weights resnet50=FILE` gives them; else the recipe's own are fetched. An
         experiment that lacks them is listed as one that could not be run.
-      after: name of an experiment above it whose run of the same seed, or of its only one, becomes
-        `pretrained`.
-      accelerator: whether it takes days on a CPU, so that it is run on an accelerator only.
-      stands_in_for: name of the experiment that it is run instead of where that one cannot be run,
-        for lack of its data set, its weights or an accelerator; see `stand_ins`.
-      departs: where the settings differ from what the paper prints, each in words such as
-        `64 px instead of 224`. What is judged by this experiment is a proxy, and says so.
-      one_seed: whether one seed serves, as for readings that only show a tendency.
+      after: name of an experiment above it in the table. Its run with the same seed, or with its
+        only seed, becomes `pretrained`.
+      accelerator: whether it is run on an accelerator only, because it takes days on a CPU.
+      stands_in_for: name of the experiment that it replaces where that one cannot be run, for lack
+        of its data set, its weights or an accelerator; see `stand_ins`.
+      departs: differences between the settings and what the paper prints, each in words such as
+        `64 px instead of 224`. A verdict that uses this experiment is marked as one by proxy.
+      one_seed: whether one seed is enough, as for readings that only show a tendency.
       why: one sentence for the report: what the experiment is for.
     """
 

@@ -1,6 +1,6 @@
-"""`WEIGHTS`: pretrained weights that experiments need, and in which experiments they are used."""
+"""`WEIGHTS`: names and descriptions of the pretrained weights that experiments need."""
 
-# Name of `--weights NAME=FILE` → what it is, in words. The file replaces the recipe's `pretrained`.
+# NAME of `--weights NAME=FILE` → description of the file, which replaces the recipe's `pretrained`.
 WEIGHTS = {
     "resnet18": "ResNet18 trained on ImageNet, in any format that launch.convert reads",
     "resnet50": "ResNet50 trained on ImageNet, in any format that launch.convert reads",

@@ -1,4 +1,4 @@
-"""`Paper`: what a paper's module holds, its figures and the points that it leaves open."""
+"""`Paper`: the tables of a paper's module, with its figures and the points that it leaves open."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class Figure:
       kind: one of `FIGURE_KINDS`.
       caption: one sentence.
       where: place in the paper, such as `Figure 3`.
-      experiment: whose run (its first seed; a confusion matrix sums over the seeds) is drawn.
+      experiment: the experiment whose first seed is drawn; a confusion matrix sums over its seeds.
       split: for `confusion`.
       epoch: for `confusion`: `selected` or `last`.
       matrix: for `confusion`: the printed counts, rows true classes, columns predicted ones, in the
@@ -41,16 +41,16 @@ class Figure:
 
 @dataclass(frozen=True)
 class OpenPoint:
-    """Something that the paper does not print, our reading, and what the reading moves.
+    """Something that the paper does not print, our reading, and the effect of the reading.
 
     Attributes:
       name: unique within the paper; letters, digits and `_`.
       text: what is open, in one sentence.
-      reading: what ferjax takes, and why, in words.
-      tried: (value in words, name of the experiment) of each value tried, our reading among them.
-      metric: what is compared.
-      split: of the metric.
-      epoch: of the metric.
+      reading: what ferjax assumes, and why, in words.
+      tried: (value in words, name of the experiment) of each value tried, including our reading.
+      metric: metric by which the values are compared.
+      split: split of the metric.
+      epoch: epoch of the metric.
     """
 
     name: str
@@ -64,19 +64,19 @@ class OpenPoint:
 
 @dataclass(frozen=True)
 class Paper:
-    """All that is known of a paper.
+    """The tables of a paper.
 
     A module `ferjax.reproduce.papers.NAME` holds the literals `TITLE`, `DATASETS`, `EXPERIMENTS`,
     `CLAIMS`, `FIGURES` and `OPEN_POINTS`.
 
     Attributes:
-      name: such as `yang`; of the flag `--paper`.
+      name: value of the flag `--paper`, such as `yang`.
       title: such as `P4 Yang, Zhang, Zheng: depth-varied CNNs on FER2013`.
       datasets: names of the data sets that it uses.
       experiments: in the order in which they are run.
       claims: its ledger.
-      figures: that are redrawn.
-      open_points: that the paper leaves open.
+      figures: the figures that are redrawn.
+      open_points: the points that the paper leaves open.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""`RunResult`: all that is judged of one finished run: its predictions, its curves, its facts."""
+"""`RunResult`: predictions, curves and facts of one finished run, by which claims are judged."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
-# Images, and share of images, that may be decided otherwise when they are evaluated again.
-_FEW, _FEW_SHARE = 2, 0.01
+# Number of images, and share of images, whose predicted class may change when they are evaluated
+# again.
+_MOST_CHANGED, _MOST_CHANGED_SHARE = 2, 0.01
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a network said about the images of a split.
+    """Probabilities that a network gives to the images of a split, and the true classes.
 
     Attributes:
       probabilities: float16 [N, K], from `half_precision`.
@@ -24,7 +25,7 @@ class Predictions:
 
     @property
     def predicted(self) -> np.ndarray:
-        """Returns int [N], the most probable class; of equals the first."""
+        """Returns int [N], the most probable class; of equally probable classes the first."""
         return self.probabilities.argmax(-1)
 
 
@@ -34,15 +35,15 @@ class RunResult:
 
     Attributes:
       experiment: name of its `Experiment`.
-      seed: of the run, counted from 0; 0 for a baseline that draws nothing.
-      classes: K names.
-      predictions: (split, epoch) → predictions; the epoch is its number.
+      seed: seed of the run, counted from 0; 0 for a baseline without random numbers.
+      classes: names of the K classes.
+      predictions: (split, number of the epoch) → predictions.
       epochs: `selected`, `last` and, of a run with phases, `phase_1` → number of the epoch.
       curves: objects with `split`, `epoch`, `loss`, `accuracy` and, for val, `recall` {emotion:
         rate or None}. Empty for a classical baseline.
       splits: split → `images`, `classes` {name: images}, `source` and `digest` of its images.
       draws: whether another seed gives another result.
-      facts: JSON values for the report: `seconds`, `protocol`, `config` and others.
+      facts: JSON values for the report: `config`, `protocol`, `environment` and others.
     """
 
     experiment: str
@@ -57,38 +58,39 @@ class RunResult:
 
 
 def misfit(result: RunResult) -> str | None:
-    """Returns in what predictions do not fit the classes and splits of their run, or None.
+    """Returns how predictions contradict the classes and splits of their run, in words, or None.
 
-    Every number is computed from the predictions, and its interval from their number; the splits
-    are what the run recorded of its images.
+    Every number of a report is computed from the predictions, and its interval from the number of
+    predictions. The splits are the record that the run made of its images.
     """
     k = len(result.classes)
-    for (split, epoch), found in result.predictions.items():
-        where = f"{result.experiment}, seed {result.seed}, {split}, epoch {epoch}"
+    for (split, epoch), predictions in result.predictions.items():
+        place = f"{result.experiment}, seed {result.seed}, {split}, epoch {epoch}"
         if split not in result.splits:
-            return f"{where}: predictions of a split that the run has not"
-        if found.probabilities.shape != (len(found.labels), k):
-            return f"{where}: probabilities of another number of classes than the run's {k}"
+            return f"{place}: predictions of a split that the run has not"
+        if predictions.probabilities.shape != (len(predictions.labels), k):
+            return f"{place}: probabilities of another number of classes than the run's {k}"
         recorded = result.splits[split]
-        counts = np.bincount(found.labels, minlength=k).tolist()
-        if len(found.labels) != recorded["images"]:
-            return f"{where}: {len(found.labels):,} predictions for {recorded['images']:,} images"
+        counts = np.bincount(predictions.labels, minlength=k).tolist()
+        if len(predictions.labels) != recorded["images"]:
+            found, expected = len(predictions.labels), recorded["images"]
+            return f"{place}: {found:,} predictions for {expected:,} images"
         if dict(zip(result.classes, counts, strict=False)) != dict(recorded["classes"]):
-            return f"{where}: other labels than those of the recorded images"
+            return f"{place}: other labels than those of the recorded images"
     return None
 
 
 def other_than_curves(result: RunResult) -> list[str]:
-    """Returns where predictions and curves of a run say different things, in words.
+    """Returns the contradictions between the predictions and the curves of a run, in words.
 
-    An epoch that has both was evaluated twice, on the same images: while the run trained, and
-    afterwards. Of train the curve is a running average, which is another number.
+    An epoch that has both was evaluated twice on the same images: during training, and afterwards.
+    The train split is left out: its curve is a running average, which is another number.
     """
     texts = []
-    for (split, epoch), found in result.predictions.items():
-        accuracy = float((found.predicted == found.labels).mean())
-        # Another device, or another batch size, may decide a few images otherwise.
-        allowed = max(_FEW / len(found.labels), _FEW_SHARE)
+    for (split, epoch), predictions in result.predictions.items():
+        accuracy = float((predictions.predicted == predictions.labels).mean())
+        # On another device, or with another batch size, the class of a few images may change.
+        allowed = max(_MOST_CHANGED / len(predictions.labels), _MOST_CHANGED_SHARE)
         texts += [
             f"{result.experiment}, seed {result.seed}, {split}, epoch {epoch}: the curve has"
             f" {100 * line['accuracy']:.1f} %, the predictions {100 * accuracy:.1f} %"
@@ -100,17 +102,17 @@ def other_than_curves(result: RunResult) -> list[str]:
 
 
 def half_precision(probabilities: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Returns probabilities float [N, K] as float16, the most probable class of each row on top.
+    """Returns float16 [N, K]; the most probable class of each row keeps the largest value.
 
-    Where rounding makes another class equal, that one is set to the next smaller number.
+    Where rounding makes another class equal to it, that class is set to the next smaller number.
 
     Args:
-      probabilities: of N images.
-      predicted: int [N], the most probable class of each.
+      probabilities: float [N, K].
+      predicted: int [N], the most probable class of each row.
     """
     halves = probabilities.astype(np.float16)
     best = np.asarray(predicted)[:, None]
     highest = np.take_along_axis(halves, best, 1)
     smaller = np.nextafter(highest, np.float16(0))
-    others = np.arange(halves.shape[1]) != best
-    return np.where(others & (halves >= highest), smaller, halves)
+    is_other_class = np.arange(halves.shape[1]) != best
+    return np.where(is_other_class & (halves >= highest), smaller, halves)

@@ -1,1 +1,1 @@
-"""What `launch.reproduce` does behind its flags."""
+"""Runs `launch.reproduce`: a paper, the study of protocols, or the check of a page."""

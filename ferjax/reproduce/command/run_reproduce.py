@@ -1,4 +1,4 @@
-"""A paper from its tables to its report: plan, train what is missing, judge, write."""
+"""Reproduces a paper: plans, trains missing runs, judges the claims, and writes the report."""
 
 import json
 import sys
@@ -30,7 +30,8 @@ from ferjax.reproduce.stand_ins import with_stand_ins
 from ferjax.runtime.atomic_files import whole_entries, write_atomically
 from ferjax.runtime.progress_lines import say
 
-# What a folder of this command is known by: the paper, and what stands for its data.
+# File that marks a folder of this command. It states the paper and the data sets that replace its
+# own.
 MARK = "reproduction.json"
 
 
@@ -38,54 +39,57 @@ def run_reproduce(config: ReproduceConfig, *, train: Train = run_one) -> dict[st
     """Reproduces a paper; returns the report, with the `path` of its page.
 
     Args:
-      config: with `paper`.
+      config: the flags, with `paper`.
       train: trains one run.
 
     Raises:
       UserError: flags, data or folders that do not fit, or nothing could be run at all.
-      KeyboardInterrupt: stopped by the user; the same call goes on.
+      KeyboardInterrupt: stopped by the user; the same call continues the work.
     """
-    whole = find_paper(str(config.paper))
-    out = Path(config.out or f"runs/reproduce-{whole.name}{'-smoke' * config.smoke}")
-    mark = check_out(out, config, whole)
-    if config.smoke:  # before data are drawn into it
+    printed_paper = find_paper(str(config.paper))
+    out = Path(config.out or f"runs/reproduce-{printed_paper.name}{'-smoke' * config.smoke}")
+    mark = check_out(out, config, printed_paper)
+    if config.smoke:  # before data are drawn into the folder
         write_atomically(out / MARK, mark)
-    at_hand = find_at_hand(config, whole, out)
-    paper, lacks = with_stand_ins(whole, lack_of(config, at_hand))
+    at_hand = find_at_hand(config, printed_paper, out)
+    paper, lacks = with_stand_ins(printed_paper, lack_of(config, at_hand))
     _check_any_data(paper, lacks)
     write_atomically(out / MARK, mark)
     for name, why in lacks.items():
         say(f"{name} is not run: {why}", config.progress)
     left_out = left_out_of_smoke(paper) if config.smoke else {}
-    runs, others = (
+    runs, other_runs = (
         [run for run in plan(config, paper, at_hand, out) if run.experiment.name not in left_out]
         for plan in (plan_runs, plan_others)
     )
     used = used_predictions(paper)
-    wanted = {name: [(s, e) for n, s, e in sorted(used) if n == name] for name, _, _ in used}
+    wanted = {
+        name: [(split, epoch) for experiment, split, epoch in sorted(used) if experiment == name]
+        for name, _, _ in used
+    }
     failed: dict[str, str] = {}
     if not config.report:
         failed = run_experiments(runs, out, wanted, progress=config.progress, train=train)
         if runs and len(failed) == len({run.experiment.name for run in runs}):
             name, why = next(iter(failed.items()))
             raise UserError(f"no experiment could be run. {name}: {why}")
-    results, problems = finished_results(runs, others, out, wanted)
+    results, problems = finished_results(runs, other_runs, out, wanted)
     missing = {**lacks, **left_out, **problems, **failed}
     settings = command_and_environment(config, f"--paper={paper.name}")
     return write_paper_report(paper, results, lacks, missing, settings, used, out)
 
 
 def check_out(out: Path, config: ReproduceConfig, paper: Paper) -> str:
-    """Returns the text that a folder is known by; raises `UserError` if it holds other things."""
+    """Returns the text of a folder's mark; raises `UserError` if the folder holds anything else."""
     mark = {"paper": paper.name, "smoke": config.smoke, "dataset": list(config.dataset)}
     if out.exists() and not out.is_dir():
         raise UserError(f"--out={out} is a file. Name a new folder; nothing was written.")
     path = out / MARK
     if path.is_file():
-        found = read_json(path, "Name a new folder; nothing was written.")
-        if found != mark:
+        recorded = read_json(path, "Name a new folder; nothing was written.")
+        if recorded != mark:
             raise UserError(
-                f"--out={out} holds a reproduction of {found}, not of {mark}. Name a new folder;"
+                f"--out={out} holds a reproduction of {recorded}, not of {mark}. Name a new folder;"
                 " nothing was written."
             )
     elif whole_entries(out):
@@ -118,14 +122,14 @@ def finished_results(
     out: Path,
     wanted: Mapping[str, Wanted],
 ) -> tuple[dict[str, list[RunResult]], dict[str, str]]:
-    """Returns the results of finished runs, with what they depart in, and why some are left out.
+    """Returns the results of finished runs, with their departures, and why some are left out.
 
-    The seeds of an experiment are judged together, image by image, so one that learned from other
-    images than the first is left out.
+    The seeds of an experiment are judged together, image by image. So a seed that learned from
+    other images than the first seed is left out.
 
     Args:
-      runs: that the command trains.
-      others: that `--only` leaves out; those that are finished count all the same.
+      runs: the runs that the command trains.
+      others: the runs that `--only` leaves out; those that are finished are used too.
       out: the folder of runs and results.
       wanted: experiment → predictions that are to be stored of its runs.
 
@@ -165,12 +169,12 @@ def _digests(result: RunResult) -> dict[str, str]:
     return {split: str(part["digest"]) for split, part in result.splits.items()}
 
 
-def command_and_environment(config: ReproduceConfig, asked: str) -> dict[str, Any]:
+def command_and_environment(config: ReproduceConfig, subject_flag: str) -> dict[str, Any]:
     """Returns the settings of a report: seeds, commands and environment.
 
     Args:
-      config: of the command.
-      asked: the flag that names what is reproduced.
+      config: the flags of the command.
+      subject_flag: the flag that names the paper or study, with its value.
     """
     facts = describe_environment(jax.devices(), 0)
     del facts["training wall time, minutes"], facts["command line"]
@@ -183,7 +187,7 @@ def command_and_environment(config: ReproduceConfig, asked: str) -> dict[str, An
         "written": f"Written on {written}; git commit {facts['git commit']}.",
         "commands": [
             command_line([sys.argv[0], *without_places(sys.argv[1:])]),
-            f"python -m launch.reproduce {asked} --smoke",
+            f"python -m launch.reproduce {subject_flag} --smoke",
             "python -m launch.reproduce --verify=report.html",
         ],
         "environment": {

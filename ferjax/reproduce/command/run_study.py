@@ -1,4 +1,4 @@
-"""The study of protocols from its table to its report: plan, train, measure, compare, write."""
+"""Runs the study of protocols: plans, trains, measures, compares, and writes the report."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -41,24 +41,24 @@ def run_study(config: ReproduceConfig, *, train: Train = run_one) -> dict[str, A
     """Runs the study of protocols; returns the report, with the `path` of its page.
 
     Args:
-      config: with `study`.
+      config: the flags, with `study`.
       train: trains one run.
 
     Raises:
       UserError: flags, data or folders that do not fit, or neither FER2013 nor FER+ is at hand.
-      KeyboardInterrupt: stopped by the user; the same call goes on.
+      KeyboardInterrupt: stopped by the user; the same call continues the work.
     """
     study = Paper("protocols", TITLE, DATASETS, EXPERIMENTS, (), (), ())
     out = Path(config.out or f"runs/reproduce-protocols{'-smoke' * config.smoke}")
     mark = check_out(out, config, study)
-    if config.smoke:  # before data are drawn into it
+    if config.smoke:  # before data are drawn into the folder
         write_atomically(out / MARK, mark)
     at_hand = find_at_hand(config, study, out)
     lack = lack_of(config, at_hand)
-    of_faces = {one.settings["dataset"]: lack(one) for one in EXPERIMENTS}
-    if all(of_faces[name] for name in _FACES):
+    lacks_of_data = {one.settings["dataset"]: lack(one) for one in EXPERIMENTS}
+    if all(lacks_of_data[name] for name in _FACES):
         raise UserError(
-            f"--study=protocols: {of_faces['fer2013']}, or likewise ferplus. Without any data"
+            f"--study=protocols: {lacks_of_data['fer2013']}, or likewise ferplus. Without any data"
             " --smoke runs the same on drawn faces."
         )
     write_atomically(out / MARK, mark)
@@ -66,16 +66,16 @@ def run_study(config: ReproduceConfig, *, train: Train = run_one) -> dict[str, A
     lack = lack_of(config, at_hand)
     lacks = {one.name: why for one in EXPERIMENTS if (why := lack(one))}
     if config.smoke:
-        lacks |= {o.name: "--smoke leaves it out" for o in EXPERIMENTS if o.name not in SMOKE}
-    study = replace(study, experiments=tuple(o for o in EXPERIMENTS if o.name not in lacks))
+        lacks |= {one.name: "--smoke leaves it out" for one in EXPERIMENTS if one.name not in SMOKE}
+    study = replace(study, experiments=tuple(one for one in EXPERIMENTS if one.name not in lacks))
     runs = plan_runs(config, study, at_hand, out)
-    others = plan_others(config, study, at_hand, out)
+    other_runs = plan_others(config, study, at_hand, out)
     failed: dict[str, str] = {}
     if not config.report:
         failed = run_experiments(runs, out, {}, progress=config.progress, train=train)
-    results, problems = finished_results(runs, others, out, {})
+    results, problems = finished_results(runs, other_runs, out, {})
     order = [one.name for one in EXPERIMENTS]
-    planned = sorted((*runs, *others), key=lambda run: order.index(run.experiment.name))
+    planned = sorted((*runs, *other_runs), key=lambda run: order.index(run.experiment.name))
     answers = _answers(
         planned, results, comparisons_of(config.smoke), out, progress=config.progress
     )
@@ -88,7 +88,7 @@ def run_study(config: ReproduceConfig, *, train: Train = run_one) -> dict[str, A
 
 
 def _with_people(config: ReproduceConfig, at_hand: AtHand, out: Path) -> tuple[AtHand, list[str]]:
-    """Returns where the data lie, with drawn people where CK+ is not at hand, and notes."""
+    """Returns the paths of the data, with drawn people if CK+ is not at hand, and notes."""
     note = "CK+ is drawn faces in its layout: how much shared people are worth is theirs"
     if config.smoke:
         return at_hand, [note]
@@ -104,7 +104,7 @@ def _with_people(config: ReproduceConfig, at_hand: AtHand, out: Path) -> tuple[A
 
 
 def _data_notes(at_hand: AtHand, lacks: Mapping[str, str]) -> list[str]:
-    """Returns what a reader must know of the copies of the data."""
+    """Returns notes for the reader on the copies of the data."""
     present = [name for name in _FACES if f"{name}_honest" not in lacks]
     without = [name for name in present if not has_test(name, at_hand.places.get(name))]
     if not without:
@@ -124,14 +124,16 @@ def _answers(
     *,
     progress: bool,
 ) -> dict[str, dict[int, dict[str, Answers]]]:
-    """Returns experiment → seed → what its run answered."""
+    """Returns experiment → seed → the answers of its run."""
     sides = tuple(side for one in comparisons for side in (one.with_breach, one.honest))
-    by_run = {(name, run.seed): run for name, group in results.items() for run in group}
+    result_of_run = {
+        (name, result.seed): result for name, group in results.items() for result in group
+    }
     answers: dict[str, dict[int, dict[str, Answers]]] = {}
-    known: dict[tuple[str, str], Any] = {}
+    duplicates: dict[tuple[str, str], Any] = {}
     say("evaluating views, labels and copies", progress)
     for run in runs:
-        if result := by_run.get((run.experiment.name, run.seed)):
-            found = run_answers(run, result, sides, out, known)
-            answers.setdefault(run.experiment.name, {})[run.seed] = found
+        if result := result_of_run.get((run.experiment.name, run.seed)):
+            answers_of_run = run_answers(run, result, sides, out, duplicates)
+            answers.setdefault(run.experiment.name, {})[run.seed] = answers_of_run
     return answers

@@ -1,4 +1,4 @@
-"""--verify: a page of a paper or of a study, written again from the results inside it."""
+"""Runs --verify: writes the page of a paper or a study again from the results inside it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,13 +23,13 @@ Pictures = Mapping[str, list[dict[str, Any]]]
 
 
 def verify_report(path: Path) -> tuple[list[str], int]:
-    """Returns what differs, one line for each, and how many cells were compared.
+    """Returns a line for each difference, and the number of compared cells.
 
     Args:
       path: a report.html of launch.reproduce.
 
     Raises:
-      UserError: it is none, or its results are damaged.
+      UserError: the file is no such report, or its results are damaged.
     """
     contradictions: list[str] = []
 
@@ -46,36 +46,40 @@ def verify_report(path: Path) -> tuple[list[str], int]:
 def _paper_page(
     block: Mapping[str, Any], results: Mapping[str, list[RunResult]], pictures: Pictures
 ) -> str:
+    """Returns the page of a paper from the results inside a page."""
     name, lacks = block["paper"], block["lacks"]
     if name not in PAPERS:
         raise UserError(f"it is about {name!r:.60}, which is no paper that is reproduced.")
     paper, _ = with_stand_ins(find_paper(name), lambda one: lacks.get(one.name))
-    results = _with_own_departures(find_paper(name), results)
+    results = _with_table_departures(find_paper(name), results)
     settings = settings_of_page(block["settings"], results)
     report = build_report(paper, results, block["missing"], settings)
     shown = {one["name"]: pictures.get(one["name"], []) for one in report["figures"]}
     return render_report(report, shown, {})
 
 
-def _with_own_departures(paper: Paper, results: Mapping[str, list[RunResult]]) -> dict[str, Any]:
-    """Returns results that depart from print in what the tables say, whatever a page leaves out."""
-    named = {one.name: one for one in paper.experiments}
+def _with_table_departures(paper: Paper, results: Mapping[str, list[RunResult]]) -> dict[str, Any]:
+    """Returns results with the departures of their tables, also those that a page leaves out."""
+    experiments = {one.name: one for one in paper.experiments}
     departures = {}
     for name, (run, *_) in results.items():
         dataset, stated = str(run.facts["dataset"]), list(run.facts.get("departs", ()))
-        other = other_data(paper, named[name], dataset)
-        own = [*departures_of(named[name], dataset, other)]
-        if named[name].recipe and not run.facts["config"].get("smoke"):
-            own += _flags_of(named[name], dataset, run.facts["config"])
-        if not set(own) <= set(stated):
-            stated = [*own, *(text for text in stated if text not in own)]
-        departures[name] = {"departs": stated, "other_data": other}
+        experiment = experiments[name]
+        data_departure = other_data(paper, experiment, dataset)
+        computed = [*departures_of(experiment, dataset, data_departure)]
+        if experiment.recipe and not run.facts["config"].get("smoke"):
+            computed += _flag_departures_of(experiment, dataset, run.facts["config"])
+        if not set(computed) <= set(stated):
+            stated = [*computed, *(text for text in stated if text not in computed)]
+        departures[name] = {"departs": stated, "other_data": data_departure}
     return with_departures(results, departures)
 
 
-def _flags_of(experiment: Experiment, dataset: str, config: Mapping[str, Any]) -> list[str]:
-    """Returns in what the settings that a run states differ from those of its table."""
+def _flag_departures_of(
+    experiment: Experiment, dataset: str, config: Mapping[str, Any]
+) -> list[str]:
+    """Returns how the settings that a run states differ from those of its table, in words."""
     plain = resolve({**experiment.settings, "recipe": experiment.recipe, "dataset": dataset})
     epochs = config.get("epochs", plain.epochs)
-    given = {**config, "epochs": tuple(epochs) if isinstance(epochs, list) else epochs}
-    return flag_departures(plain, given)
+    settings = {**config, "epochs": tuple(epochs) if isinstance(epochs, list) else epochs}
+    return flag_departures(plain, settings)

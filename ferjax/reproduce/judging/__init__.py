@@ -1,1 +1,1 @@
-"""From stored predictions and curves to values with intervals, and from these to verdicts."""
+"""Computes values with intervals from stored predictions and curves, and verdicts from these."""

@@ -1,4 +1,4 @@
-"""`FACTS`: what a paper says about its data, counted in the splits that our runs recorded."""
+"""`FACTS`: numbers that papers print about their data, counted in the splits of our runs."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,18 +17,25 @@ def _images(splits: Splits, split: str) -> int | None:
 def _emotion(splits: Splits, emotion: str) -> int | None:
     """Returns the images of an emotion: `anger` in all splits, `train/anger` in one."""
     split, _, name = emotion.rpartition("/")
-    parts = [splits[split]] if split in splits else [] if split else [*splits.values()]
+    if split in splits:
+        parts = [splits[split]]
+    elif split:
+        parts = []
+    else:
+        parts = [*splits.values()]
     counts = [part["classes"][name] for part in parts if name in part["classes"]]
     return sum(counts) if counts else None
 
 
 def _classes(splits: Splits, _: str) -> int | None:
     """Returns the number of classes that have images."""
-    named = {name for part in splits.values() for name, count in part["classes"].items() if count}
-    return len(named)
+    occurring = {
+        name for part in splits.values() for name, count in part["classes"].items() if count
+    }
+    return len(occurring)
 
 
-# Name → (splits of a run, argument) → number, or None where the data do not have it.
+# Name → function (splits of a run, argument) → number, or None where the data do not have it.
 FACTS: dict[str, Callable[[Splits, str], int | None]] = {
     "images": _images,
     "emotion": _emotion,

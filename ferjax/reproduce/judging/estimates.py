@@ -26,15 +26,15 @@ class Estimate:
     """A number with its uncertainty.
 
     Attributes:
-      mean: over the seeds.
-      low: lower bound of the 95 % interval, None where nothing is known of it.
+      mean: mean over the seeds.
+      low: lower bound of the 95 % interval; None if its uncertainty is not known.
       high: upper bound.
       by_seed: the value of each run.
-      images: that each value was computed from, 0 if from none.
-      allows_for: what the interval allows for, in words.
-      seeds: runs that it is the mean of; of a combination the fewest of its terms.
+      images: number of images from which each value was computed, 0 if it was computed from none.
+      allows_for: sources of uncertainty that the interval allows for, in words.
+      seeds: number of runs of which it is the mean; for a combination the smallest among its terms.
       draws: whether another seed would give another value.
-      split: that was used.
+      split: the split that was used.
     """
 
     mean: float
@@ -58,12 +58,13 @@ class Estimate:
 def estimate(results: Results, measure: Measure) -> Estimate:
     """Returns the value of a measure.
 
-    A share of images has Wilson's interval over images, as if all seeds erred on the same ones; any
-    other metric of predictions has the bootstrap's, which draws the same images for all seeds.
+    A share of images has Wilson's interval over images, as if all seeds made errors on the same
+    images. Any other metric of predictions has the interval of the bootstrap, which draws the same
+    images for all seeds.
 
     Args:
       results: experiment → its finished runs.
-      measure: what to compute. If its split is `test` and the data have none, `val` is taken.
+      measure: what to compute. If its split is `test` and the data lack it, `val` is used.
 
     Raises:
       NotMeasured: no run of the experiment is finished, or it has no such split or class.
@@ -88,27 +89,27 @@ def estimate(results: Results, measure: Measure) -> Estimate:
 def combination(results: Results, terms: Sequence[tuple[float, Measure]]) -> Estimate:
     """Returns a sum of measures, each with a factor: a difference, or a slope.
 
-    Measures on equal images are resampled together, so that what is hard for all of them cancels.
-    Of shares that are read off curves the images are not known one by one: Wilson's intervals of
-    the terms are joined by MOVER as if their images were different ones, which is too wide where
-    they are the same.
+    Measures on equal images are resampled together, so that images that are hard for all of them
+    cancel out. For shares that are read off curves the single images are not known: Wilson's
+    intervals of the terms are joined by MOVER as if their images were different, which is too wide
+    where they are the same.
 
     Args:
       results: experiment → its finished runs.
-      terms: factor and measure; all of one metric.
+      terms: factor and measure of each term; all terms have the same metric.
 
     Raises:
       NotMeasured: as `estimate`.
     """
-    found = [(factor, measure, *runs_of(results, measure)) for factor, measure in terms]
+    measured = [(factor, measure, *runs_of(results, measure)) for factor, measure in terms]
     metric = METRICS[terms[0][1].metric]
-    groups, draws, same = [], [], True
+    groups, resamples, same_images = [], [], True
     below = above = 0.0
-    first = found[0]
-    for factor, measure, runs, split in found:
+    _, _, first_runs, first_split = measured[0]
+    for factor, measure, runs, split in measured:
         if metric.of_confusion:
             values = resampled(runs, measure, split)
-            draws.append(factor * values[:, 1:].mean(0))
+            resamples.append(factor * values[:, 1:].mean(0))
             by_seed = values[:, 0]
         else:
             by_seed = _curve_values(runs, measure, split)
@@ -118,27 +119,28 @@ def combination(results: Results, terms: Sequence[tuple[float, Measure]]) -> Est
                 low, high = sorted(factor * (bound - value) for bound in bounds)
                 below, above = math.hypot(below, low), math.hypot(above, high)
         groups.append((factor * by_seed).tolist())
-        same &= _digest(runs, split) == _digest(first[2], first[3])
+        same_images &= _digest(runs, split) == _digest(first_runs, first_split)
     mean = sum(fmean(group) for group in groups)
     over_images = None
-    if draws:
+    if resamples:
         # Resamples of different images are independent of each other.
-        if not same:
+        if not same_images:
             random = np.random.default_rng(1)
-            draws = [random.permutation(draw) for draw in draws]
-        low, high = np.quantile(np.sum(draws, 0), [0.025, 0.975])
+            resamples = [random.permutation(values) for values in resamples]
+        low, high = np.quantile(np.sum(resamples, 0), [0.025, 0.975])
         over_images = float(low), float(high)
     elif metric.share_of:
         over_images = mean - below, mean + above
-    images = min(_images_of(runs, measure, split) for _, measure, runs, split in found)
-    return _with_interval(mean, over_images, groups, images, [f[2] for f in found], first[3])
+    images = min(_images_of(runs, measure, split) for _, measure, runs, split in measured)
+    runs_by_term = [runs for _, _, runs, _ in measured]
+    return _with_interval(mean, over_images, groups, images, runs_by_term, first_split)
 
 
 def runs_of(results: Results, measure: Measure) -> tuple[Sequence[RunResult], str]:
     """Returns the finished runs of a measure's experiment, and the split that is used.
 
     Raises:
-      NotMeasured: there are none, or they lack the split.
+      NotMeasured: no run is finished, or the runs lack the split.
     """
     runs = results.get(measure.experiment, ())
     if not runs:
@@ -159,35 +161,36 @@ def resampled(
     The same resamples are drawn for all splits with the same number of images.
 
     Raises:
-      NotMeasured: no predictions on this split are stored, or the class is none of the runs'.
+      NotMeasured: no predictions on this split are stored, or the runs lack the class.
     """
     metric = METRICS[measure.metric]
     assert metric.of_confusion
     values = []
     for run in runs:
-        found, index = _predictions(run, measure, split), 0
+        predictions, class_index = _predictions(run, measure, split), 0
         if metric.of_class:
             if measure.emotion not in run.classes:
                 raise NotMeasured(f"{measure.experiment}: {measure.emotion} is none of its classes")
-            index = run.classes.index(measure.emotion)
-            if metric.share_of == "true" and not (found.labels == index).any():
+            class_index = run.classes.index(measure.emotion)
+            if metric.share_of == "true" and not (predictions.labels == class_index).any():
                 raise NotMeasured(f"{measure.experiment}: {split} shows no {measure.emotion}")
-        confusions = resampled_confusions(found, len(run.classes), draws)
-        values.append(metric.of_confusion(confusions, index))
+        confusions = resampled_confusions(predictions, len(run.classes), draws)
+        values.append(metric.of_confusion(confusions, class_index))
     return np.array(values)
 
 
 def _predictions(run: RunResult, measure: Measure, split: str) -> Predictions:
     epoch = run.epochs.get(measure.epoch)
-    found = run.predictions.get((split, epoch)) if epoch is not None else None
-    if found is None:
+    predictions = run.predictions.get((split, epoch)) if epoch is not None else None
+    if predictions is None:
         raise NotMeasured(
             f"{measure.experiment}: no predictions on {split} for the {measure.epoch} epoch"
         )
-    return found
+    return predictions
 
 
 def _curve_values(runs: Sequence[RunResult], measure: Measure, split: str) -> np.ndarray:
+    """Returns float64 [S]: the value of a metric of curves for each run."""
     of_curve = METRICS[measure.metric].of_curve
     assert of_curve
     values = []
@@ -209,7 +212,7 @@ def _wilson(mean: float, images: int) -> tuple[float, float]:
 
 
 def _images_of(runs: Sequence[RunResult], measure: Measure, split: str) -> int:
-    """Returns how many images a metric's value is a share of, or was computed from."""
+    """Returns the number of images of which a metric is a share, or from which it was computed."""
     metric, run = METRICS[measure.metric], runs[0]
     if metric.share_of == "true":
         return int(run.splits[split]["classes"][measure.emotion])
@@ -224,21 +227,23 @@ def _with_interval(
     over_images: tuple[float, float] | None,
     groups: Sequence[Sequence[float]],
     images: int,
-    runs: Sequence[Sequence[RunResult]],
+    runs_by_term: Sequence[Sequence[RunResult]],
     split: str,
 ) -> Estimate:
-    """Returns an estimate from the values of each experiment's runs, each with its factor."""
+    """Returns an estimate from the values of each experiment's runs, multiplied by its factor."""
     over_seeds = half_width_over_seeds(*groups)
-    drawing = [len(group) for group in runs if any(run.draws for run in group)]
-    seeds = min(drawing or map(len, groups))
-    parts = ["seeds"] * (over_seeds is not None) + ["images"] * (over_images is not None)
-    allows_for = " and ".join(parts) or "nothing"
-    if drawing and seeds < 2:
+    random_run_counts = [len(group) for group in runs_by_term if any(run.draws for run in group)]
+    seeds = min(random_run_counts or map(len, groups))
+    sources = ["seeds"] * (over_seeds is not None) + ["images"] * (over_images is not None)
+    allows_for = " and ".join(sources) or "nothing"
+    if random_run_counts and seeds < 2:
         allows_for += ", one seed"
     interval = joined(mean, over_images, over_seeds)
     low, high = interval or (None, None)
     by_seed = tuple(groups[0]) if len(groups) == 1 else ()
-    return Estimate(mean, low, high, by_seed, images, allows_for, seeds, bool(drawing), split)
+    return Estimate(
+        mean, low, high, by_seed, images, allows_for, seeds, bool(random_run_counts), split
+    )
 
 
 def _digest(runs: Sequence[RunResult], split: str) -> str:

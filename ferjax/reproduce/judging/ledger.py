@@ -28,25 +28,25 @@ from ferjax.reproduce.judging.verdicts import (
     kendall_tau,
 )
 
-# Kinds whose claims mean something on other data than the paper's, unless the claim says otherwise.
+# Kinds whose claims can be judged on other data than the paper's, unless the claim says otherwise.
 _ON_OTHER_DATA = ("better", "trend")
 SMOKE = "--smoke: a few steps on drawn faces say nothing about the claim"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A claim and what came of it.
+    """A row of the ledger: a claim, our estimates and the verdict.
 
     Attributes:
-      claim: of the paper.
-      verdict: on it.
-      ours: our number; of `better` the difference, of `trend` the slope per step; for losses with
-        the sign turned, so that above 0 is better.
-      sides: of `better` both sides, of `trend` every experiment.
-      steps: of `trend`: the differences of neighbours.
-      tau: of `trend`: Kendall's, of the means with their order.
-      count: of `count`: ours.
-      honest: the same by the honest protocol, with a verdict of its own; None where there is none.
+      claim: the claim of the paper.
+      verdict: the verdict on it.
+      ours: our number; for `better` the difference, for `trend` the slope per step. For losses the
+        sign of these two is changed, so that above 0 is better.
+      sides: for `better` both sides, for `trend` every experiment.
+      steps: for `trend`: the differences of neighbours.
+      tau: for `trend`: Kendall's tau of the means with their order.
+      count: for `count`: our count.
+      honest: the row by the honest protocol, with a verdict of its own; None if there is none.
     """
 
     claim: Claim
@@ -71,24 +71,28 @@ def judge_claims(
     Args:
       claims: of a paper.
       results: experiment → its finished runs.
-      missing: experiment → why it has none.
-      smoke: whether the runs are those of `--smoke`, which decide nothing.
+      missing: experiment → why it has no finished run.
+      smoke: whether the runs are those of `--smoke`, which do not decide any claim.
     """
     return tuple(_judge(claim, results, missing, smoke) for claim in claims)
 
 
 def _judge(claim: Claim, results: Results, missing: Mapping[str, str], smoke: bool) -> Row:
+    """Returns the row of a claim; without a measured number the verdict says why."""
     honest = _honest(claim, results, smoke)
     try:
         return replace(_measured(claim, results, smoke), honest=honest)
-    except NotMeasured as found:
-        why = claim.untestable or _reason(claim, str(found), missing)
+    except NotMeasured as error:
+        why = claim.untestable or _reason(claim, str(error), missing)
         return Row(claim, Verdict(NOT_TESTED, why), honest=honest)
 
 
 def _measured(claim: Claim, results: Results, smoke: bool) -> Row:
-    """Returns the row of a claim without the honest one, with what keeps it from a verdict."""
-    row = _KINDS[claim.kind](claim, results)
+    """Returns the row of a claim without its honest row.
+
+    If the claim cannot be judged by these results, the verdict is `NOT_TESTED` and says why.
+    """
+    row = _ROW_OF_KIND[claim.kind](claim, results)
     verdict = row.verdict
     if claim.untestable:
         verdict = Verdict(NOT_TESTED, claim.untestable)
@@ -97,15 +101,15 @@ def _measured(claim: Claim, results: Results, smoke: bool) -> Row:
         verdict = Verdict(word, SMOKE)
     elif claim.kind == "figure":
         pass
-    elif other := _other_data(claim, results):
-        verdict = Verdict(NOT_TESTED, f"its number is of other data: {other}")
+    elif data := _other_data(claim, results):
+        verdict = Verdict(NOT_TESTED, f"its number is of other data: {data}")
     elif claim.kind == "count" and (limit := _limit(claim, results)):
         verdict = Verdict(NOT_TESTED, f"at most {limit:,} images of each split were read")
     return replace(row, verdict=replace(verdict, proxy=_proxy(claim, results, row)))
 
 
 def _limit(claim: Claim, results: Results) -> int:
-    """Returns to how many images a split was cut, 0 if none was."""
+    """Returns the largest number of images that a split was cut to; 0 if no split was cut."""
     runs = [results[name][0] for name in _experiments(claim) if results.get(name)]
     return max((int(run.facts["config"].get("limit") or 0) for run in runs), default=0)
 
@@ -114,7 +118,7 @@ def _honest(claim: Claim, results: Results, smoke: bool) -> Row | None:
     """Returns the row of the same claim by the honest protocol, if that was run."""
     if claim.honest is None:
         return None
-    other = replace(
+    honest_claim = replace(
         claim,
         measure=claim.honest,
         than=claim.honest_than,
@@ -122,37 +126,37 @@ def _honest(claim: Claim, results: Results, smoke: bool) -> Row | None:
         honest=None,
     )
     try:
-        return _measured(other, results, smoke)
+        return _measured(honest_claim, results, smoke)
     except NotMeasured:
         return None
 
 
-def _reason(claim: Claim, found: str, missing: Mapping[str, str]) -> str:
-    """Returns why a measure could not be taken; an experiment that did not run says why itself."""
+def _reason(claim: Claim, not_measured: str, missing: Mapping[str, str]) -> str:
+    """Returns why experiments of a claim did not run, or `not_measured` if all of them did."""
     reasons = [f"{name}: {missing[name]}" for name in _experiments(claim) if name in missing]
-    return "; ".join(dict.fromkeys(reasons)) or found
+    return "; ".join(dict.fromkeys(reasons)) or not_measured
 
 
 def _experiments(claim: Claim) -> list[str]:
-    """Returns the names of the experiments that a claim is judged by."""
+    """Returns the names of the experiments by which a claim is judged."""
     measures = [claim.measure, claim.than]
     names = [measure.experiment for measure in measures if measure]
     return list(dict.fromkeys([*names, *claim.along]))
 
 
 def _proxy(claim: Claim, results: Results, row: Row) -> tuple[str, ...]:
-    """Returns in what the experiments of a claim differ from the paper's data and settings."""
+    """Returns differences between a claim's experiments and the paper's data and settings."""
     runs = [results[name][0] for name in _experiments(claim) if results.get(name)]
     texts = [text for run in runs for text in run.facts.get("departs", ())]
     estimates = [*([row.ours] if row.ours else []), *row.sides]
-    wanted = claim.measure.split if claim.measure else ""
-    if any(found.split != wanted for found in estimates):
-        texts.append(f"val instead of {wanted}, which these data lack")
+    printed_split = claim.measure.split if claim.measure else ""
+    if any(one.split != printed_split for one in estimates):
+        texts.append(f"val instead of {printed_split}, which these data lack")
     return tuple(dict.fromkeys(texts))
 
 
 def _other_data(claim: Claim, results: Results) -> str:
-    """Returns the data that stand for the paper's, if the claim means nothing on other data."""
+    """Returns the data that replace the paper's, or "" if the claim can be judged on other data."""
     if claim.other_data or (claim.other_data is None and claim.kind in _ON_OTHER_DATA):
         return ""
     runs = [results[name][0] for name in _experiments(claim) if results.get(name)]
@@ -160,9 +164,9 @@ def _other_data(claim: Claim, results: Results) -> str:
 
 
 def _number(claim: Claim, results: Results) -> Row:
-    found = estimate(results, _measure(claim))
+    ours = estimate(results, _measure(claim))
     judge = judge_number if claim.kind == "number" else judge_bound
-    return Row(claim, judge(claim, found), found)
+    return Row(claim, judge(claim, ours), ours)
 
 
 def _better(claim: Claim, results: Results) -> Row:
@@ -177,16 +181,16 @@ def _better(claim: Claim, results: Results) -> Row:
 
 def _trend(claim: Claim, results: Results) -> Row:
     measure = _measure(claim)
-    along = [replace(measure, experiment=name) for name in claim.along]
-    sides = tuple(estimate(results, one) for one in along)
-    sign, middle = _sign(measure), (len(along) - 1) / 2
-    scale = sum((k - middle) ** 2 for k in range(len(along)))
+    measures = [replace(measure, experiment=name) for name in claim.along]
+    sides = tuple(estimate(results, one) for one in measures)
+    sign, middle = _sign(measure), (len(measures) - 1) / 2
+    scale = sum((k - middle) ** 2 for k in range(len(measures)))
     slope = combination(
-        results, [(sign * (k - middle) / scale, one) for k, one in enumerate(along)]
+        results, [(sign * (k - middle) / scale, one) for k, one in enumerate(measures)]
     )
     steps = tuple(
         combination(results, [(sign, later), (-sign, early)])
-        for early, later in itertools.pairwise(along)
+        for early, later in itertools.pairwise(measures)
     )
     tau = kendall_tau(tuple(sign * side.mean for side in sides))
     verdict = judge_trend(claim, slope, steps)
@@ -202,10 +206,10 @@ def _count(claim: Claim, results: Results) -> Row:
     if not of_one_split and "test" not in runs[0].splits:
         raise NotMeasured("the data at hand have no test split")
     if claim.complete:
-        where, whole = claim.complete
-        if (found := FACTS["images"](runs[0].splits, where)) != whole:
-            shown = "none" if found is None else f"{found:,}"
-            raise NotMeasured(f"the copy at hand has {shown} of {whole:,} images")
+        splits, complete_count = claim.complete
+        if (count := FACTS["images"](runs[0].splits, splits)) != complete_count:
+            shown = "none" if count is None else f"{count:,}"
+            raise NotMeasured(f"the copy at hand has {shown} of {complete_count:,} images")
     ours = FACTS[name](runs[0].splits, argument)
     if ours is None:
         raise NotMeasured(f"the data at hand have no {argument or name}")
@@ -222,7 +226,7 @@ def _statement(claim: Claim, _: Results) -> Row:
     return Row(claim, Verdict(NOT_TESTED, why))
 
 
-_KINDS: dict[str, Callable[[Claim, Results], Row]] = {
+_ROW_OF_KIND: dict[str, Callable[[Claim, Results], Row]] = {
     "number": _number,
     "at_least": _number,
     "at_most": _number,
@@ -241,4 +245,5 @@ def _measure(claim: Claim) -> Measure:
 
 
 def _sign(measure: Measure) -> float:
+    """Returns the factor that makes a larger value of the metric the better one."""
     return -1.0 if METRICS[measure.metric].lower_is_better else 1.0

@@ -1,8 +1,9 @@
 """`METRICS`: every number that a claim can be about, as a function of predictions or of curves.
 
-Those of predictions are functions of confusion matrices [..., K, K] (rows true, columns predicted),
-any number of them at once, so that the bootstrap needs no loop. The rules for classes without
-images are those of `ferjax.report.scores`, which a test compares them with.
+Metrics of predictions are functions of confusion matrices [..., K, K]: rows are true classes,
+columns predicted ones. They take any number of matrices at once, so that the bootstrap needs no
+loop. The rules for classes without images are those of `ferjax.report.scores`; a test compares the
+two.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,12 +22,12 @@ class Metric:
     """A number of a run.
 
     Attributes:
-      words: its name for the report.
+      words: its name in the report.
       of_confusion: (confusion matrices [..., K, K], index of the class) → values [...].
       of_curve: (evaluation lines of one split in order of epochs, epoch) → value.
-      of_class: whether it is of one emotion.
-      share_of: the images that it is a share of, for Wilson's interval: `all`, `true` (those of the
-        class), `predicted` (those predicted as the class); None: it is no share of images.
+      of_class: whether it is a metric of one emotion.
+      share_of: the images of which it is a share, for Wilson's interval: `all`, `true` (images of
+        the class), `predicted` (images predicted as the class); None: it is no share of images.
       is_rate: whether it is in [0, 1] and shown in per cent.
       lower_is_better: whether a smaller value is the better one.
     """
@@ -62,7 +63,7 @@ def _f1s(m: Confusions) -> np.ndarray:
 
 
 def _macro(rates: Callable[[Confusions], np.ndarray]) -> Callable[[Confusions, int], np.ndarray]:
-    """Returns the mean over the classes that occur as true or as predicted class."""
+    """Returns a function: mean over the classes that occur as true or as predicted class."""
 
     def mean(m: Confusions, _: int) -> np.ndarray:
         occurs = m.sum(-1) + m.sum(-2) > 0
@@ -72,7 +73,7 @@ def _macro(rates: Callable[[Confusions], np.ndarray]) -> Callable[[Confusions, i
 
 
 def _weighted(rates: Callable[[Confusions], np.ndarray]) -> Callable[[Confusions, int], np.ndarray]:
-    """Returns the mean over the classes, weighted by their images."""
+    """Returns a function: mean over the classes, weighted by their numbers of images."""
     return lambda m, _: _ratio((rates(m) * m.sum(-1)).sum(-1), m.sum((-2, -1)))
 
 
@@ -81,8 +82,8 @@ def _mean_class_accuracy(m: Confusions, _: int) -> np.ndarray:
     return _ratio((_recalls(m) * has_images).sum(-1), has_images.sum(-1))
 
 
-def _at(key: str) -> Callable[[Curves, int], float]:
-    """Returns the value of an epoch."""
+def _value_at_epoch(key: str) -> Callable[[Curves, int], float]:
+    """Returns a function that reads the value of a key at an epoch."""
 
     def value(lines: Curves, epoch: int) -> float:
         return next(float(line[key]) for line in lines if line["epoch"] == epoch)
@@ -104,7 +105,7 @@ def _best_accuracy(lines: Curves, _: int) -> float:
 
 
 def _rise_of_loss(lines: Curves, epoch: int) -> float:
-    return _at("loss")(lines, epoch) - _lowest_loss(lines, epoch)
+    return _value_at_epoch("loss")(lines, epoch) - _lowest_loss(lines, epoch)
 
 
 def _epoch_of_best(lines: Curves, _: int) -> float:
@@ -143,8 +144,10 @@ METRICS: dict[str, Metric] = {
         share_of="all",
     ),
     # Read off metrics.jsonl. On train they are running averages over augmented batches.
-    "curve_accuracy": Metric("accuracy", of_curve=_at("accuracy"), share_of="all"),
-    "curve_loss": Metric("loss", of_curve=_at("loss"), is_rate=False, lower_is_better=True),
+    "curve_accuracy": Metric("accuracy", of_curve=_value_at_epoch("accuracy"), share_of="all"),
+    "curve_loss": Metric(
+        "loss", of_curve=_value_at_epoch("loss"), is_rate=False, lower_is_better=True
+    ),
     "curve_best_accuracy": Metric("best accuracy", of_curve=_best_accuracy, share_of="all"),
     "curve_stable_accuracy": Metric(
         "median accuracy of the last quarter of the epochs",

@@ -10,17 +10,17 @@ from ferjax.reproduce.run_result import Predictions
 DRAWS = 1000
 
 
-def resampled_confusions(found: Predictions, classes: int, draws: int = DRAWS) -> np.ndarray:
+def resampled_confusions(predictions: Predictions, classes: int, draws: int = DRAWS) -> np.ndarray:
     """Returns int64 [1 + draws, K, K]: the confusion matrix, then that of each resample."""
     shape = (-1, classes, classes)
-    own = confusion_of(found.labels, found.predicted, classes).reshape(shape)
+    confusion = confusion_of(predictions.labels, predictions.predicted, classes).reshape(shape)
     if not draws:
-        return own
-    cells = found.labels.astype(np.int64) * classes + found.predicted
-    # Counts are whole numbers, which float32 adds exactly.
-    of_cell = (cells[:, None] == np.arange(classes**2)).astype(np.float32)
-    drawn = _times_drawn(len(cells), draws) @ of_cell
-    return np.concatenate([own, drawn.astype(np.int64).reshape(shape)])
+        return confusion
+    cells = predictions.labels.astype(np.int64) * classes + predictions.predicted
+    # Counts are whole numbers, and float32 adds them exactly.
+    is_in_cell = (cells[:, None] == np.arange(classes**2)).astype(np.float32)
+    resampled = _times_drawn(len(cells), draws) @ is_in_cell
+    return np.concatenate([confusion, resampled.astype(np.int64).reshape(shape)])
 
 
 @functools.lru_cache(maxsize=2)

@@ -1,8 +1,8 @@
 """Verdicts: from a claim and our estimates to reproduced, not reproduced or could not be tested.
 
 The rules are those of `RULES`, which every report prints. A verdict needs at least two seeds where
-training draws at random, and an interval narrow enough to tell: otherwise few runs on few images
-would reproduce everything.
+training uses random numbers, and an interval that is narrow enough to decide: otherwise few runs on
+few images would reproduce everything.
 """
 
 import math
@@ -16,12 +16,13 @@ from ferjax.reproduce.judging.metrics import METRICS, Metric
 
 REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
 NOT_TESTED, REDRAWN = "could not be tested here", "redrawn"
-# Largest half-width that decides: of a rate, and of any other number in parts of the printed one.
+# Largest half-width of an interval that decides: for a rate, and for any other number as a share of
+# the printed number.
 WIDEST_RATE, WIDEST_PART = 0.05, 0.25
-# A difference of rates whose whole interval is smaller than this is none.
+# Rates do not differ if the whole interval of their difference is within this distance of 0.
 SMALLEST_RATE = 0.02
 FEWEST_SEEDS = 2
-# Rounding errors decide nothing.
+# Tolerance, so that rounding errors do not decide a verdict.
 _TINY = 1e-9
 
 RULES = (
@@ -51,13 +52,14 @@ RULES = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of a claim.
+    """The verdict on a claim.
 
     Attributes:
-      word: one of the four above.
+      word: one of the four verdicts above.
       reason: why, in a sentence without a full stop.
-      exceeded: whether ours is better than the printed number and therefore not reproduced.
-      proxy: what differs from the paper's data or printed settings.
+      exceeded: whether our number is better than the printed one, which is therefore not
+        reproduced.
+      proxy: differences from the paper's data or printed settings, in words.
     """
 
     word: str
@@ -77,61 +79,73 @@ def rounding_of(claim: Claim) -> float:
     return 0.5 * 10**-decimals * (0.01 if "%" in claim.printed else 1.0)
 
 
-def judge_number(claim: Claim, found: Estimate) -> Verdict:
-    """Judges `number`."""
+def judge_number(claim: Claim, ours: Estimate) -> Verdict:
+    """Returns the verdict on a claim of the kind `number`, from our estimate."""
     printed, metric = _printed(claim), _metric(claim)
-    low, high, why = _bounds(found)
-    if why:
-        return Verdict(NOT_TESTED, why)
+    low, high, obstacle = _bounds(ours)
+    if obstacle:
+        return Verdict(NOT_TESTED, obstacle)
     slack = rounding_of(claim) + _TINY
     if low - slack <= printed <= high + slack:
         widest = WIDEST_RATE if metric.is_rate else WIDEST_PART * abs(printed)
-        if max(found.mean - low, high - found.mean) > widest + _TINY:
+        if max(ours.mean - low, high - ours.mean) > widest + _TINY:
             return Verdict(NOT_TESTED, "our interval is too wide to tell")
         if low - _TINY <= printed <= high + _TINY:
             return Verdict(REPRODUCED, "the printed number lies in our interval")
         return Verdict(
-            REPRODUCED, f"the printed number lies in our interval widened by {_slack(claim)}"
+            REPRODUCED, f"the printed number lies in our interval widened by {_slack_text(claim)}"
         )
-    if (found.mean < printed) == metric.lower_is_better:
+    if (ours.mean < printed) == metric.lower_is_better:
         return Verdict(NOT_REPRODUCED, "ours is better than the printed number", True)
     return Verdict(NOT_REPRODUCED, "the printed number is better than our whole interval")
 
 
-def judge_bound(claim: Claim, found: Estimate) -> Verdict:
-    """Judges `at_least` and `at_most`."""
-    low, high, why = _bounds(found)
-    if why:
-        return Verdict(NOT_TESTED, why)
+def judge_bound(claim: Claim, ours: Estimate) -> Verdict:
+    """Returns the verdict on a claim of the kind `at_least` or `at_most`, from our estimate."""
+    low, high, obstacle = _bounds(ours)
+    if obstacle:
+        return Verdict(NOT_TESTED, obstacle)
+    # With the sign of `at_most` changed, both kinds say that our number is above the bound.
     sign = 1 if claim.kind == "at_least" else -1
-    near, far = sorted((sign * low, sign * high))
+    lower, upper = sorted((sign * low, sign * high))
     bound = sign * _printed(claim) - (claim.rounding or 0.0) - _TINY
-    if near >= bound:
+    if lower >= bound:
         return Verdict(REPRODUCED, "our whole interval keeps the bound")
-    if far < bound:
+    if upper < bound:
         return Verdict(NOT_REPRODUCED, "our whole interval is on the other side of the bound")
     return Verdict(NOT_TESTED, "our interval lies on both sides of the bound")
 
 
 def judge_better(claim: Claim, difference: Estimate) -> Verdict:
-    """Judges `better` from the estimate of `measure` - `than`, for losses the reverse."""
-    low, high, why = _bounds(difference)
-    if why:
-        return Verdict(NOT_TESTED, why)
+    """Returns the verdict on a claim of the kind `better`.
+
+    Args:
+      claim: the claim.
+      difference: estimate of `measure` - `than`; for losses `than` - `measure`.
+    """
+    low, high, obstacle = _bounds(difference)
+    if obstacle:
+        return Verdict(NOT_TESTED, obstacle)
     if low > 0:
         return Verdict(REPRODUCED, "the interval of the difference is above 0")
     if high < 0:
         return Verdict(NOT_REPRODUCED, "it is the other way round")
-    if _is_none(claim, low, high):
+    if _is_negligible(claim, low, high):
         return Verdict(NOT_REPRODUCED, "there is no difference to speak of")
     return Verdict(NOT_TESTED, "the interval of the difference lies on both sides of 0")
 
 
 def judge_trend(claim: Claim, slope: Estimate, steps: Sequence[Estimate]) -> Verdict:
-    """Judges `trend` from the slope per step and the differences of neighbours, best upwards."""
-    low, high, why = _bounds(slope)
-    if why:
-        return Verdict(NOT_TESTED, why)
+    """Returns the verdict on a claim of the kind `trend`.
+
+    Args:
+      claim: the claim.
+      slope: per step, least squares; above 0 where the metric gets better.
+      steps: differences of neighbours, with the same sign.
+    """
+    low, high, obstacle = _bounds(slope)
+    if obstacle:
+        return Verdict(NOT_TESTED, obstacle)
     falling = [
         f"{early} to {late}"
         for early, late, step in zip(claim.along, claim.along[1:], steps, strict=False)
@@ -143,13 +157,13 @@ def judge_trend(claim: Claim, slope: Estimate, steps: Sequence[Estimate]) -> Ver
         return Verdict(REPRODUCED, "the interval of the slope is above 0 and no step goes down")
     if high < 0:
         return Verdict(NOT_REPRODUCED, "it goes down")
-    if _is_none(claim, low, high):
+    if _is_negligible(claim, low, high):
         return Verdict(NOT_REPRODUCED, "there is no slope to speak of")
     return Verdict(NOT_TESTED, "the interval of the slope lies on both sides of 0")
 
 
 def judge_count(claim: Claim, ours: int) -> Verdict:
-    """Judges `count`."""
+    """Returns the verdict on a claim of the kind `count`, from our count."""
     if ours == claim.paper:
         return Verdict(REPRODUCED, "the counts are equal")
     return Verdict(NOT_REPRODUCED, "the counts differ")
@@ -165,23 +179,24 @@ def kendall_tau(values: tuple[float, ...]) -> float:
     return sum(signs) / len(signs) if signs else math.nan
 
 
-def _slack(claim: Claim) -> str:
-    """Returns by how much an interval is widened, in words."""
+def _slack_text(claim: Claim) -> str:
+    """Returns the half-width by which an interval is widened, in words."""
     rounding = rounding_of(claim)
-    shown = f"{100 * rounding:g} points" if _metric(claim).is_rate else f"{rounding:g}"
-    return f"±{shown}, as exactly as the number is printed"
+    half_width = f"{100 * rounding:g} points" if _metric(claim).is_rate else f"{rounding:g}"
+    return f"±{half_width}, as exactly as the number is printed"
 
 
-def _bounds(found: Estimate) -> tuple[float, float, str]:
-    """Returns the bounds of an estimate, and why they decide nothing, or an empty text."""
-    if found.draws and found.seeds < FEWEST_SEEDS:
+def _bounds(estimate: Estimate) -> tuple[float, float, str]:
+    """Returns the bounds of an estimate, and why they cannot decide; an empty text if they can."""
+    if estimate.draws and estimate.seeds < FEWEST_SEEDS:
         return math.nan, math.nan, "one seed: the spread between seeds is not known"
-    if found.low is None or found.high is None:
+    if estimate.low is None or estimate.high is None:
         return math.nan, math.nan, "nothing is known of its uncertainty"
-    return found.low, found.high, ""
+    return estimate.low, estimate.high, ""
 
 
-def _is_none(claim: Claim, low: float, high: float) -> bool:
+def _is_negligible(claim: Claim, low: float, high: float) -> bool:
+    """Returns whether the whole interval of a difference of rates is close to 0."""
     return _metric(claim).is_rate and low > -SMALLEST_RATE and high < SMALLEST_RATE
 
 

@@ -12,16 +12,19 @@ __all__ = ["CLAIMS", "DATASETS", "EXPERIMENTS", "FIGURES", "OPEN_POINTS", "TITLE
 TITLE = "P3 Farahani: ResNet18, fine-tuned on SFEW"
 DATASETS = ("sfew",)
 
-# In place of SFEW's 489 training faces stand as many of FER2013's, in place of ImageNet's weights
-# those of a ResNet18 that learned FER+. Two CPU cores train ResNet18 at 64 px on some 200 images/s:
-# 489 x 30 epochs 75 s, FER+ x 5 epochs 11 minutes, once; the base network at 120 px takes a minute.
-# With three seeds, four networks and six readings: under an hour.
+# 489 faces of FER2013 replace the training faces of SFEW, and the weights of a ResNet18 that
+# learned FER+ replace those of ImageNet. Two CPU cores train ResNet18 at 64 px on about 200
+# images/s: 489 images x 30 epochs take 75 s, FER+ x 5 epochs take 11 minutes, once. The base
+# network at 120 px takes a minute. Four networks with three seeds, and six readings, take less than
+# an hour.
 _FACES: Mapping[str, Any] = {"dataset": "fer2013", "limit": 489}
-_SMALL: Mapping[str, Any] = {**_FACES, "image_size": 64}
-_FILMS = "489 faces of each split of FER2013, in the shares of its classes, instead of SFEW's"
-# A classical baseline judges val and test whole.
-_FILMS_OF_BASELINES = _FILMS.replace("of each split", "of Training")
-_OWN = ("weights of FER+ instead of ImageNet's", "64 px instead of 120")
+_SMALL_FACES: Mapping[str, Any] = {**_FACES, "image_size": 64}
+_FACES_DEPARTURE = (
+    "489 faces of each split of FER2013, in the shares of its classes, instead of SFEW's"
+)
+# A classical baseline is evaluated on all images of val and test.
+_BASELINE_FACES_DEPARTURE = _FACES_DEPARTURE.replace("of each split", "of Training")
+_NETWORK_DEPARTURES = ("weights of FER+ instead of ImageNet's", "64 px instead of 120")
 
 # Values of the settings that the paper does not print, beside our reading.
 _READINGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
@@ -29,7 +32,10 @@ _READINGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "epochs": {"15": {"epochs": 15}, "60": {"epochs": 60}},
     "dropout": {"0": {"dropout": 0.0}, "0_25": {"dropout": 0.25}},
 }
-_RESNET = {"resnet18": "farahani_resnet18_sfew", "resnet18_frozen": "farahani_resnet18_sfew_frozen"}
+_RESNET_RECIPES = {
+    "resnet18": "farahani_resnet18_sfew",
+    "resnet18_frozen": "farahani_resnet18_sfew_frozen",
+}
 _WHY = {
     "resnet18": "ResNet18 with ImageNet's weights, every layer of it trained.",
     "resnet18_frozen": "The same with the stem and two of four stages frozen, as it advises.",
@@ -49,7 +55,7 @@ EXPERIMENTS = (
         "farahani_base_cnn_sfew",
         _FACES,
         stands_in_for="base_cnn",
-        departs=(_FILMS,),
+        departs=(_FACES_DEPARTURE,),
         why="The base network of two convolutions, from random weights.",
     ),
     *(
@@ -61,7 +67,7 @@ EXPERIMENTS = (
             needs=("resnet18",),
             why=_WHY[name],
         )
-        for name, recipe in _RESNET.items()
+        for name, recipe in _RESNET_RECIPES.items()
     ),
     Experiment(
         "pretraining",
@@ -86,20 +92,20 @@ EXPERIMENTS = (
             f"{name}_faces",
             "paper" if name == "resnet18" else "proposed",
             recipe,
-            _SMALL,
+            _SMALL_FACES,
             after="pretraining",
             stands_in_for=name,
-            departs=(_FILMS, *_OWN),
+            departs=(_FACES_DEPARTURE, *_NETWORK_DEPARTURES),
             why=_WHY[name],
         )
-        for name, recipe in _RESNET.items()
+        for name, recipe in _RESNET_RECIPES.items()
     ),
     Experiment(
         "resnet18_random",
         "baseline",
         "farahani_resnet18_sfew",
-        {**_SMALL, "pretrained": "none"},
-        departs=(_FILMS, "random weights instead of ImageNet's", "64 px instead of 120"),
+        {**_SMALL_FACES, "pretrained": "none"},
+        departs=(_FACES_DEPARTURE, "random weights instead of ImageNet's", "64 px instead of 120"),
         why="What ResNet18 reaches on as few faces from random weights.",
     ),
     *(
@@ -120,7 +126,7 @@ EXPERIMENTS = (
             "",
             {"features": features, **_FACES},
             stands_in_for=features,
-            departs=(_FILMS_OF_BASELINES,),
+            departs=(_BASELINE_FACES_DEPARTURE,),
             why=f"{features.upper()} features and a support vector machine.",
         )
         for features in ("phog", "lpq")
@@ -132,7 +138,7 @@ EXPERIMENTS = (
             "farahani_base_cnn_sfew",
             {**_FACES, **changes},
             reading=(field, changes[field]),
-            departs=(_FILMS,),
+            departs=(_FACES_DEPARTURE,),
             why=f"What {field} moves: {value.replace('_', '.')}.",
         )
         for field, values in _READINGS.items()

@@ -1,4 +1,4 @@
-"""P3: the claims of Farahani, and a figure of what it says of over-fitting."""
+"""P3: the claims of Farahani, and a figure of the over-fitting that it reports."""
 
 from ferjax.reproduce.claim_table import Claim, Measure
 from ferjax.reproduce.paper_table import Figure
@@ -29,9 +29,9 @@ _BY_HAND = (
 
 
 def _accuracy(experiment: str, split: str = "val") -> Measure:
-    """Returns the median accuracy of the last epochs, which is what the paper prints.
+    """Returns the measure of the median accuracy of the last epochs, which the paper prints.
 
-    By its protocol the test images are val too, so that there is a curve of them.
+    By the paper's protocol the test images are val too, so that they have a curve.
     """
     return Measure(experiment, "curve_stable_accuracy", split, "last")
 

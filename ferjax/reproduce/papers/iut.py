@@ -12,7 +12,7 @@ __all__ = ["CLAIMS", "DATASETS", "EXPERIMENTS", "FIGURES", "OPEN_POINTS", "TITLE
 TITLE = "P2 Islamic University of Technology: EfficientNet-B1 on FER2013 in two phases"
 DATASETS = ("fer2013",)
 
-# The baseline is P4's network of four layers, with what the paper prints of its own training: two
+# The baseline is the network of four layers of P4, with the settings that this paper prints. Two
 # CPU cores train 22,968 images x 10 epochs in 4 minutes.
 _CUSTOM: Mapping[str, Any] = {
     "model": "cnn4",
@@ -27,9 +27,9 @@ _CUSTOM: Mapping[str, Any] = {
     "augment": "paper",
 }
 
-# EfficientNet-B0 at 64 px, which two CPU cores train whole on some 80 images/s: 8,000 images x 5
-# epochs of the upper layers take 8 minutes and their evaluations 3; the head learns from stored
-# features. Three seeds half an hour, six readings of 4,000 images 40 minutes.
+# EfficientNet-B0 at 64 px; two CPU cores train all of it on about 80 images/s. 8,000 images x 5
+# epochs of the upper layers take 8 minutes, and their evaluations 3. The head learns from stored
+# features. Three seeds take half an hour, six readings with 4,000 images 40 minutes.
 _B0: Mapping[str, Any] = {"limit": 8000}
 _B0_DEPARTS = (
     "EfficientNet-B0 instead of B1",
@@ -40,7 +40,7 @@ _B0_DEPARTS = (
     "flips alone, without rotation, so that features can be stored",
 )
 _FEW: Mapping[str, Any] = {"limit": 4000}
-# A limit is one of each split; val and test have fewer than 8,000 images, more than 4,000.
+# The limit applies to each split: val and test have fewer than 8,000 images, and more than 4,000.
 _FEW_DEPARTS = tuple(
     text.replace("8,000 training images", "at most 4,000 images of each split")
     for text in _B0_DEPARTS

@@ -13,6 +13,7 @@ CLASS_COUNTS = {
     "surprise": 4002,
     "neutral": 6198,
 }
+# Splits, and the number of images in them in a complete copy of FER2013.
 _COMPLETE = ("train+val+test", 35_887)
 
 

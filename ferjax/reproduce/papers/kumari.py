@@ -12,17 +12,17 @@ __all__ = ["CLAIMS", "DATASETS", "EXPERIMENTS", "FIGURES", "OPEN_POINTS", "TITLE
 TITLE = "P1 Kumari: ResNet50, transferred from ImageNet to CK+ and FER2013"
 DATASETS = ("ckplus", "fer2013")
 
-# Without ImageNet's weights ResNet50 trains on FER2013 from random weights, and from weights of its
-# own, learned on FER+. Two CPU cores train it at 48 px on some 140 images/s: 8,000 images x 10
-# epochs 10 minutes, the evaluations 2 more, three seeds of both 1.2 hours; FER+ x 5 epochs 15
-# minutes, once; seven readings of 2,000 images x 10 epochs 20 minutes.
+# Without ImageNet's weights ResNet50 is trained on FER2013 from random weights, and from weights
+# that it learned on FER+. Two CPU cores train it at 48 px on about 140 images/s: 8,000 images x 10
+# epochs take 10 minutes and the evaluations 2, both experiments with three seeds 1.2 hours. FER+ x
+# 5 epochs take 15 minutes, once; seven readings with 2,000 images x 10 epochs take 20 minutes.
 _FACES: Mapping[str, Any] = {"image_size": 48, "limit": 8000, "epochs": 10, "eval_every": 2}
-_SIZE = "48 px, the faces' own size, instead of 128"
-_DEPARTS = (_SIZE, "at most 8,000 images of each split", "10 epochs")
-_RANDOM = "random weights instead of ImageNet's"
-_OWN = "weights of FER+ instead of ImageNet's"
-_FEW = {**_FACES, "limit": 2000}
-_FEW_DEPARTS = (_OWN, _SIZE, "at most 2,000 images of each split")
+_SIZE_DEPARTURE = "48 px, the faces' own size, instead of 128"
+_FACES_DEPARTS = (_SIZE_DEPARTURE, "at most 8,000 images of each split", "10 epochs")
+_RANDOM_WEIGHTS = "random weights instead of ImageNet's"
+_FERPLUS_WEIGHTS = "weights of FER+ instead of ImageNet's"
+_FEW_FACES = {**_FACES, "limit": 2000}
+_FEW_DEPARTS = (_FERPLUS_WEIGHTS, _SIZE_DEPARTURE, "at most 2,000 images of each split")
 
 # Values of the settings that the paper does not print, beside our reading.
 _READINGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
@@ -56,7 +56,7 @@ EXPERIMENTS = (
             {"pretrained": "none"},
             protocol=protocol,
             stands_in_for=name,
-            departs=(_RANDOM,),
+            departs=(_RANDOM_WEIGHTS,),
             why="The same from random weights, where ImageNet's are not at hand.",
         )
         for name, role, protocol in (
@@ -89,7 +89,7 @@ EXPERIMENTS = (
         {**_FACES, "pretrained": "none"},
         protocol="kumari",
         stands_in_for="fer",
-        departs=(_RANDOM, *_DEPARTS),
+        departs=(_RANDOM_WEIGHTS, *_FACES_DEPARTS),
         why="What ResNet50 reaches on FER2013 from random weights.",
     ),
     Experiment(
@@ -120,14 +120,14 @@ EXPERIMENTS = (
         protocol="publictest_is_test",
         after="pretraining",
         stands_in_for="fer_honest",
-        departs=(_OWN, *_DEPARTS),
+        departs=(_FERPLUS_WEIGHTS, *_FACES_DEPARTS),
         why="What ResNet50 reaches on FER2013 with weights of FER+, on a test split read once.",
     ),
     Experiment(
         "few_faces",
         "reading",
         "kumari_resnet50_fer2013",
-        _FEW,
+        _FEW_FACES,
         protocol="publictest_is_test",
         reading=("limit", 2000),
         after="pretraining",
@@ -140,7 +140,7 @@ EXPERIMENTS = (
             f"{field}_{value}",
             "reading",
             "kumari_resnet50_fer2013",
-            {**_FEW, **changes},
+            {**_FEW_FACES, **changes},
             protocol="publictest_is_test",
             reading=(field, changes[field]),
             after="pretraining",

@@ -27,7 +27,7 @@ FER_PRINTED = (
 )
 FER_RECALLS = ("60.4", "43.6", "27.3", "86.3", "68.6", "49.5", "72.5")
 
-_SETS = {"ckplus": "CK+", "fer": "FER2013"}
+_DATASET_NAMES = {"ckplus": "CK+", "fer": "FER2013"}
 
 
 def _transposed(matrix: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
@@ -40,7 +40,8 @@ def _recall(name: str, emotion: str, printed: str) -> Claim:
     return Claim(
         name=f"recall_{name}_{emotion}",
         kind="number",
-        text=f"On {_SETS[name]} {printed} % of the faces that show {emotion} are recognised.",
+        text=f"On {_DATASET_NAMES[name]} {printed} % of the faces that show {emotion} are"
+        " recognised.",
         where="confusion matrix",
         paper=float(printed) / 100,
         printed=f"{printed} %",
@@ -99,7 +100,7 @@ CLAIMS = (
             measure=Measure(name),
             figure=f"{kind}_{name}",
         )
-        for name, words in _SETS.items()
+        for name, words in _DATASET_NAMES.items()
         for kind, shown in (
             ("curves", "Accuracy and loss over the epochs"),
             ("confusion", "A confusion matrix with counts, percentages and margins"),
@@ -116,7 +117,7 @@ FIGURES = (
             where="results",
             experiment=name,
         )
-        for name, words in _SETS.items()
+        for name, words in _DATASET_NAMES.items()
     ),
     Figure(
         name="confusion_ckplus",

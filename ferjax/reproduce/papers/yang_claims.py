@@ -4,7 +4,7 @@ from ferjax.reproduce.claim_table import Claim, Measure
 from ferjax.reproduce.paper_table import Figure
 
 NAMES = ("cnn3", "cnn4", "cnn5", "cnn6")
-# Pictures of Training as published.
+# Splits, and the number of pictures of Training in them as published.
 _COMPLETE = ("train+val", 28_709)
 
 # Rows of the tables of macro and of weighted averages. The weighted recall is the accuracy by

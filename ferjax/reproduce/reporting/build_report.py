@@ -1,4 +1,4 @@
-"""The report as JSON: a function of tables and stored results alone, so that it can be verified."""
+"""Builds the report as JSON from tables and stored results alone, so that it can be verified."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -25,9 +25,9 @@ def build_report(
     """Returns the report of a paper; `Report` in docs/reproduce.md describes it.
 
     Args:
-      paper: with stand-ins in place of what cannot be run.
+      paper: the paper, with stand-ins in place of experiments that cannot be run.
       results: experiment → its finished runs, by seed.
-      missing: experiment → why it was not run, or not yet.
+      missing: experiment → why it was not run, or was not run yet.
       settings: JSON values: `smoke`, `commands`, `environment`, `written`, `ferjax`.
     """
     rows = judge_claims(paper.claims, results, missing, smoke=settings["smoke"])
@@ -61,7 +61,7 @@ def build_report(
 
 
 def _ledger_row(row: Row) -> dict[str, Any]:
-    claim, found = row.claim, row.honest
+    claim, honest = row.claim, row.honest
     return {
         "name": claim.name,
         "kind": claim.kind,
@@ -77,8 +77,8 @@ def _ledger_row(row: Row) -> dict[str, Any]:
         "sides": [texts.estimate_json(side) for side in row.sides],
         "tau": row.tau,
         "count": row.count,
-        "honest": texts.estimate_json(found.ours) if found else None,
-        "honest_verdict": found.verdict.word if found else None,
+        "honest": texts.estimate_json(honest.ours) if honest else None,
+        "honest_verdict": honest.verdict.word if honest else None,
         "figure": claim.figure,
         "texts": {
             "ours": texts.ours_text(row),
@@ -95,19 +95,19 @@ def _open_point(point: OpenPoint, results: Results, missing: Mapping[str, str]) 
     for value, experiment in point.tried:
         measure = Measure(experiment, point.metric, point.split, point.epoch)
         try:
-            found = estimate(results, measure)
+            ours = estimate(results, measure)
         except NotMeasured as error:
             why = missing.get(experiment, str(error))
             tried.append({"value": value, "experiment": experiment, "text": "", "why": why})
             continue
-        means.append(found.mean)
+        means.append(ours.mean)
         tried.append(
             {
                 "value": value,
                 "experiment": experiment,
-                "ours": texts.estimate_json(found),
-                "text": texts.estimate_text(metric, found),
-                "why": texts.count_text(found),
+                "ours": texts.estimate_json(ours),
+                "text": texts.estimate_text(metric, ours),
+                "why": texts.count_text(ours),
             }
         )
     moves = max(means) - min(means) if len(means) > 1 and metric.is_rate else None
@@ -123,7 +123,7 @@ def _open_point(point: OpenPoint, results: Results, missing: Mapping[str, str]) 
 
 
 def _protocols(results: Results) -> list[dict[str, Any]]:
-    """Returns every protocol that was used, with what it breaches and who used it."""
+    """Returns every protocol that was used, with its breach and the experiments that used it."""
     used: dict[str | None, list[str]] = {}
     for name, runs in results.items():
         used.setdefault(runs[0].facts["config"].get("protocol"), []).append(name)
@@ -141,7 +141,7 @@ def _protocols(results: Results) -> list[dict[str, Any]]:
 def with_departures(
     results: Mapping[str, Sequence[Any]], departures: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, list[Any]]:
-    """Returns results whose facts hold what their experiments depart in.
+    """Returns results with the departures of their experiments among their facts.
 
     Args:
       results: experiment → its runs.

@@ -23,23 +23,22 @@ def draw_figures(
     """Draws every figure whose experiment has been run; returns figure → its pictures.
 
     Args:
-      figures: of a paper.
+      figures: the figures of a paper.
       results: experiment → its finished runs.
-      folder: where the pictures go.
+      folder: the folder that gets the pictures.
 
     Raises:
       UserError: a picture cannot be written.
     """
-    return {
-        figure.name: _KINDS[figure.kind](figure, runs, folder)
-        if (runs := results.get(figure.experiment))
-        else []
-        for figure in figures
-    }
+    files: dict[str, list[Path]] = {}
+    for figure in figures:
+        runs = results.get(figure.experiment)
+        files[figure.name] = _DRAW_KIND[figure.kind](figure, runs, folder) if runs else []
+    return files
 
 
 def what_is_shown(figure: Figure, results: Results, missing: Mapping[str, str]) -> str:
-    """Returns from which runs a figure is drawn, or why it is not, as the end of its caption."""
+    """Returns the end of a caption: the runs from which a figure is drawn, or why it is not."""
     name = figure.experiment
     runs = results.get(name)
     if not runs:
@@ -60,9 +59,9 @@ def _matrices(figure: Figure, runs: Sequence[RunResult]) -> list[np.ndarray]:
     """Returns the confusion matrix of each run that has the predictions."""
     split = figure.split if figure.split in runs[0].splits else "val"
     return [
-        confusion_of(found.labels, found.predicted, len(run.classes))
+        confusion_of(predictions.labels, predictions.predicted, len(run.classes))
         for run in runs
-        if (found := run.predictions.get((split, run.epochs[figure.epoch])))
+        if (predictions := run.predictions.get((split, run.epochs[figure.epoch])))
     ]
 
 
@@ -101,7 +100,7 @@ def _histogram(figure: Figure, runs: Sequence[RunResult], folder: Path) -> list[
 
 
 def _augmentation(figure: Figure, runs: Sequence[RunResult], folder: Path) -> list[Path]:
-    """Draws eight drawn faces, then three augmented copies of each: a report shows no person."""
+    """Draws eight synthetic faces and three augmented copies of each: a report shows no person."""
     import jax.numpy as jnp
 
     from ferjax.data.synthetic.load_synthetic import render_faces
@@ -114,18 +113,18 @@ def _augmentation(figure: Figure, runs: Sequence[RunResult], folder: Path) -> li
     labels, side = np.arange(8), 72
     faces = render_faces(labels, labels + 3, side)
     spec = InputSpec((side, side), side, 3, (0.0,) * 3, (1.0,) * 3)
-    shown = [faces / 255.0]
+    views = [faces / 255.0]
     for number in range(3):
         key = stream_key(0, "augment", number)
         inputs = augment(jnp.asarray(faces), spec, kind, key, jnp.asarray(labels))
-        shown.append(np.asarray(denormalize(inputs, spec)))
-    images = np.concatenate(shown)
+        views.append(np.asarray(denormalize(inputs, spec)))
+    images = np.concatenate(views)
     draw_batch(images, np.tile(labels, 4), EMOTIONS, path, f"augmentation {kind}")
     return [path]
 
 
 _Draw = Callable[[Figure, Sequence[RunResult], Path], list[Path]]
-_KINDS: dict[str, _Draw] = {
+_DRAW_KIND: dict[str, _Draw] = {
     "curves": _curves,
     "emotions": _emotions,
     "confusion": _confusion,

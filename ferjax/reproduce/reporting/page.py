@@ -1,4 +1,4 @@
-"""The report as one page: no script, no request, everything escaped, the results inside."""
+"""Writes the report as one page: no script, no request, all text escaped, the results inside."""
 
 import hashlib
 import io
@@ -19,7 +19,7 @@ from ferjax.reproduce.reporting.build_report import HONEST
 from ferjax.runtime.atomic_files import write_atomically
 
 LARGEST = 5_000_000
-_KINDS = {REPRODUCED: "yes", NOT_REPRODUCED: "no", NOT_TESTED: "open", REDRAWN: "drawn"}
+_KIND_OF_VERDICT = {REPRODUCED: "yes", NOT_REPRODUCED: "no", NOT_TESTED: "open", REDRAWN: "drawn"}
 _CONTENTS = (
     ("summary", "Summary"),
     ("ledger", "The ledger of claims"),
@@ -43,10 +43,10 @@ def render_report(
     Args:
       report: from `build_report`.
       pictures: figure → its pictures, from `small_pictures`.
-      block: what `--verify` computes from.
+      block: the results from which `--verify` computes the page again.
     """
     settings, counts = report["settings"], report["summary"]["counts"]
-    total = round(sum(one["total_minutes"] for one in report["costs"]), 1)
+    total = round(sum(costs["total_minutes"] for costs in report["costs"]), 1)
     return render_page(
         "reproduction.html",
         title=report["title"],
@@ -55,8 +55,8 @@ def render_report(
         smoke=f"{SMOKE}. Every verdict is open.",
         honest=HONEST,
         contents=_CONTENTS,
-        verdicts=[(word, kind, counts[word]) for word, kind in _KINDS.items()],
-        kinds=_KINDS,
+        verdicts=[(word, kind, counts[word]) for word, kind in _KIND_OF_VERDICT.items()],
+        kinds=_KIND_OF_VERDICT,
         pictures=pictures,
         commands=settings["commands"],
         environment=list(settings["environment"].items()),
@@ -67,14 +67,14 @@ def render_report(
 
 
 def json_in_page(block: Mapping[str, Any]) -> str:
-    """Returns JSON for a script element, in which "<" could end the element."""
+    """Returns JSON for a script element; "<" is escaped, because it could end the element."""
     return json.dumps(block, separators=(",", ":"), ensure_ascii=True).replace("<", "\\u003c")
 
 
 def small_pictures(files: Mapping[str, Sequence[Path]]) -> dict[str, list[dict[str, Any]]]:
     """Returns figure → its pictures as data URIs, with width, height and sha256.
 
-    Their colours are reduced to 48, which figures do not need more of, to a quarter of the bytes.
+    Their colours are reduced to 48, which are enough for figures and need a quarter of the bytes.
     """
     pictures: dict[str, list[dict[str, Any]]] = {}
     for name, paths in files.items():
@@ -85,9 +85,9 @@ def small_pictures(files: Mapping[str, Sequence[Path]]) -> dict[str, list[dict[s
             content = io.BytesIO()
             small.save(content, "PNG", optimize=True)
             write_atomically(path, content.getvalue())
-            found = embedded_file(path.name, path.parent)
-            assert found
-            data, width, height = found
+            embedded = embedded_file(path.name, path.parent)
+            assert embedded
+            data, width, height = embedded
             digest = hashlib.sha256(content.getvalue()).hexdigest()
             pictures[name].append(
                 {"data": data, "width": width // 2, "height": height // 2, "sha256": digest}

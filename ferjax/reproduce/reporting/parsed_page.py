@@ -1,4 +1,4 @@
-"""What a page shows. It may come from anybody: it is parsed, never shown or executed."""
+"""Parses the content of a page. It may come from anybody: it is never shown or executed."""
 
 import base64
 import hashlib
@@ -20,7 +20,7 @@ _SCRIPT = '<script type="application/json" id="results">'
 
 @dataclass
 class PageContent:
-    """What a page shows.
+    """The content of a page.
 
     Attributes:
       cells: id → text of every element with `data-cell`.
@@ -28,7 +28,7 @@ class PageContent:
       pictures: figure → sha256 of its pictures.
       images: figure → its pictures as `render_report` takes them.
       block: text of the JSON block.
-      repeated: ids that occur twice.
+      repeated: ids of cells that occur more than once.
       text: the whole page.
     """
 
@@ -48,39 +48,39 @@ class _Parser(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.content = PageContent()
         # (tag, id of the cell, figure) of every open element.
-        self.open: list[tuple[str, str | None, str | None]] = []
+        self.open_elements: list[tuple[str, str | None, str | None]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        cell, figure = given.get("data-cell"), None
+        attributes = dict(attrs)
+        cell, figure = attributes.get("data-cell"), None
         if tag == "figure":
-            figure = str(given.get("id") or "").removeprefix("figure-")
+            figure = str(attributes.get("id") or "").removeprefix("figure-")
         if cell is not None:
             if cell in self.content.cells:
                 self.content.repeated.append(cell)
             self.content.cells[cell] = ""
         if tag == "img":
-            name = next((f for _, _, f in reversed(self.open) if f is not None), "")
-            source = given.get("src") or ""
+            name = next((f for _, _, f in reversed(self.open_elements) if f is not None), "")
+            source = attributes.get("src") or ""
             self.content.pictures.setdefault(name, []).append(_digest(source))
             self.content.images.setdefault(name, []).append(_picture(source))
         if tag not in _EMPTY:
-            self.open.append((tag, cell, figure))
+            self.open_elements.append((tag, cell, figure))
 
     def handle_endtag(self, tag: str) -> None:
-        for k in range(len(self.open) - 1, -1, -1):
-            if self.open[k][0] == tag:
-                del self.open[k:]
+        for k in range(len(self.open_elements) - 1, -1, -1):
+            if self.open_elements[k][0] == tag:
+                del self.open_elements[k:]
                 return
 
     def handle_data(self, data: str) -> None:
-        tags = [tag for tag, _, _ in self.open]
+        tags = [tag for tag, _, _ in self.open_elements]
         if "script" in tags:
             self.content.block += data
             return
         if "style" in tags:
             return
-        cell = next((c for _, c, _ in reversed(self.open) if c is not None), None)
+        cell = next((c for _, c, _ in reversed(self.open_elements) if c is not None), None)
         if cell is not None:
             self.content.cells[cell] += data
         elif text := " ".join(data.split()):
@@ -96,21 +96,22 @@ def parse_text(text: str) -> PageContent:
     return parser.content
 
 
-def other_markup(page: str, again: str) -> int | None:
-    """Returns the first line of a page that is not as it was written; None if every line is.
+def other_markup(page: str, rewritten: str) -> int | None:
+    """Returns the number of the first line that differs from the written page; None if none does.
 
-    Names and texts alone do not show what a browser shows: a style can hide a number, or show
-    another one in its place. So everything around the results has to be equal, letter for letter.
+    Cells and texts alone do not tell what a browser shows: a style can hide a number, or show
+    another one in its place. So everything around the JSON block has to be equal, character by
+    character.
 
     Args:
       page: text of the page.
-      again: text of the page as it is written again; what its JSON block holds does not matter.
+      rewritten: text of the page as it is written again; its JSON block is not compared.
     """
-    before, script, rest = again.partition(_SCRIPT)
+    before, script, rest = rewritten.partition(_SCRIPT)
     _, end, after = rest.partition("</script>")
     before, after = before + script, end + after
     if page.startswith(before) and page.endswith(after) and len(before + after) <= len(page):
-        # In what is written there is no "<" that could end the element.
+        # A written block has no "<", which could end the element.
         block = page[len(before) : len(page) - len(after)]
         if "<" not in block:
             return None
@@ -122,7 +123,7 @@ def read_page(path: Path) -> PageContent:
     """Returns the content of a page with results in it.
 
     Raises:
-      UserError: it cannot be read, or is no page of launch.reproduce.
+      UserError: the file cannot be read, or is no page of launch.reproduce.
     """
     if kind := special_kind(path):
         raise no_report(path, f"it is {kind}")
@@ -141,7 +142,7 @@ def read_page(path: Path) -> PageContent:
 
 
 def _digest(source: str) -> str:
-    """Returns the sha256 of a picture inside a page, or the start of another address."""
+    """Returns the sha256 of a picture inside a page, or the beginning of any other address."""
     try:
         return hashlib.sha256(base64.b64decode(source.removeprefix(_DATA))).hexdigest()
     except ValueError:
@@ -149,9 +150,9 @@ def _digest(source: str) -> str:
 
 
 def _picture(source: str) -> dict[str, Any]:
-    """Returns a picture as a page shows it: half as wide and high as its PNG says, for sharpness.
+    """Returns a picture as a page shows it: half as wide and high as its PNG, so that it is sharp.
 
-    Only its head is read; of what is no PNG width and height are 0.
+    Only its header is read; width and height are 0 if it is no PNG.
     """
     try:
         head = base64.b64decode(source.removeprefix(_DATA)[:32], validate=True)
@@ -162,7 +163,7 @@ def _picture(source: str) -> dict[str, Any]:
 
 
 def no_report(path: Path, why: str) -> UserError:
-    """Returns the error of a file that is no report, or a damaged one."""
+    """Returns the error for a file that is no report, or a damaged one."""
     return UserError(
         f"--verify={path}: it is no report of launch.reproduce, or a damaged one: {why}. Give a"
         " report.html as it was written."

@@ -11,7 +11,8 @@ from ferjax.reproduce.judging.metrics import METRICS
 from ferjax.reproduce.paper_table import Paper
 from ferjax.reproduce.reporting import texts
 
-_SHOWN = (("accuracy", "selected"), ("macro_f1", "selected"), ("accuracy", "last"))
+# Metrics and epochs of the headline numbers.
+_HEADLINES = (("accuracy", "selected"), ("macro_f1", "selected"), ("accuracy", "last"))
 
 
 def experiments_of(
@@ -19,23 +20,23 @@ def experiments_of(
 ) -> list[dict[str, Any]]:
     """Returns a row for each experiment: what it is for, its state, its headline numbers."""
     rows = []
-    for one in paper.experiments:
-        runs = results.get(one.name, ())
+    for experiment in paper.experiments:
+        runs = results.get(experiment.name, ())
         facts = runs[0].facts if runs else {}
         rows.append(
             {
-                "name": one.name,
-                "role": one.role,
-                "why": one.why,
-                "state": _state(len(runs), missing.get(one.name)),
-                "departs": list(facts.get("departs", one.departs)),
+                "name": experiment.name,
+                "role": experiment.role,
+                "why": experiment.why,
+                "state": _state(len(runs), missing.get(experiment.name)),
+                "departs": list(facts.get("departs", experiment.departs)),
                 "dataset": facts.get("dataset", ""),
                 "protocol": facts.get("config", {}).get("protocol") or "",
                 "weights": _weights(facts),
                 "command": facts.get("command", ""),
                 "numbers": [
-                    _number(results, Measure(one.name, metric, "test", epoch))
-                    for metric, epoch in _SHOWN
+                    _number(results, Measure(experiment.name, metric, "test", epoch))
+                    for metric, epoch in _HEADLINES
                 ],
             }
         )
@@ -51,7 +52,7 @@ def experiments_of(
             "protocol": "",
             "weights": "",
             "command": "",
-            "numbers": ["" for _ in _SHOWN],
+            "numbers": ["" for _ in _HEADLINES],
         }
         for name, why in missing.items()
         if name not in listed
@@ -60,31 +61,35 @@ def experiments_of(
 
 
 def _state(runs: int, why: str | None) -> str:
-    """Returns how many runs there are, and why there are none or no more."""
+    """Returns the number of runs in words, and why there are no runs or not all runs."""
+    if not runs:
+        return why or "not run yet"
     text = f"{runs} run{'s' * (runs != 1)}"
-    return f"{text}; {why}" if runs and why else text if runs else why or "not run yet"
+    return f"{text}; {why}" if why else text
 
 
 def _weights(facts: Mapping[str, Any]) -> str:
-    """Returns from which weights a run started, with the digest of their file but not its place."""
+    """Returns the initial weights of a run, with the digest of their file but without its path."""
     origin = (facts.get("protocol") or {}).get("weights' origin") or ()
     lines = [origin] if isinstance(origin, str) else [str(line) for line in origin[:2]]
     words = [word for line in lines for word in (*line.split(" "), ";")][:-1]
-    shown = [word if "://" in word or "/" not in word else Path(word).name for word in words]
-    return " ".join(shown).replace(" ;", ";")
+    words_without_paths = [
+        word if "://" in word or "/" not in word else Path(word).name for word in words
+    ]
+    return " ".join(words_without_paths).replace(" ;", ";")
 
 
 def _number(results: Results, measure: Measure) -> str:
     try:
-        found = estimate(results, measure)
+        ours = estimate(results, measure)
     except NotMeasured:
         return ""
-    text = texts.estimate_text(METRICS[measure.metric], found)
-    return text if found.split == measure.split else f"{text} on {found.split}"
+    text = texts.estimate_text(METRICS[measure.metric], ours)
+    return text if ours.split == measure.split else f"{text} on {ours.split}"
 
 
 def costs_of(results: Results) -> list[dict[str, Any]]:
-    """Returns a row for each experiment: minutes of a run, images a second, parameters, device."""
+    """Returns a row for each experiment: minutes per run, images/s, parameters, device."""
     rows = []
     for name, runs in results.items():
         minutes = [_minutes(run.facts) for run in runs]
@@ -109,18 +114,18 @@ def _minutes(facts: Mapping[str, Any]) -> float:
 
 
 def data_of(results: Results) -> list[dict[str, Any]]:
-    """Returns a row for each different split that runs have used, with the digest of its images."""
+    """Returns a row for each different split that runs used, with the digest of its images."""
     rows: dict[str, dict[str, Any]] = {}
     for name, runs in results.items():
-        for split, part in runs[0].splits.items():
-            digest = str(part["digest"])
+        for split, split_record in runs[0].splits.items():
+            digest = str(split_record["digest"])
             row = rows.setdefault(
                 digest,
                 {
                     "dataset": runs[0].facts.get("dataset", ""),
                     "split": split,
-                    "images": part["images"],
-                    "source": part["source"],
+                    "images": split_record["images"],
+                    "source": split_record["source"],
                     "digest": digest,
                     "experiments": [],
                 },

@@ -12,57 +12,57 @@ from ferjax.reproduce.reporting.texts import number
 
 def counts_of(rows: Sequence[Row]) -> dict[str, int]:
     """Returns how many rows have each verdict, and how many of them are by proxy or exceeded."""
-    words = Counter(row.verdict.word for row in rows)
+    verdict_counts = Counter(row.verdict.word for row in rows)
     decided = [row for row in rows if row.verdict.word in (REPRODUCED, NOT_REPRODUCED)]
     by_proxy = Counter(row.verdict.word for row in decided if row.verdict.proxy)
     return {
-        "claims": len(rows) - words[REDRAWN],
-        REPRODUCED: words[REPRODUCED],
+        "claims": len(rows) - verdict_counts[REDRAWN],
+        REPRODUCED: verdict_counts[REPRODUCED],
         f"{REPRODUCED} by proxy": by_proxy[REPRODUCED],
-        NOT_REPRODUCED: words[NOT_REPRODUCED],
+        NOT_REPRODUCED: verdict_counts[NOT_REPRODUCED],
         f"{NOT_REPRODUCED} by proxy": by_proxy[NOT_REPRODUCED],
         "exceeded": sum(row.verdict.exceeded for row in rows),
-        NOT_TESTED: words[NOT_TESTED],
-        REDRAWN: words[REDRAWN],
+        NOT_TESTED: verdict_counts[NOT_TESTED],
+        REDRAWN: verdict_counts[REDRAWN],
     }
 
 
 def sentences_of(
     rows: Sequence[Row], open_points: Sequence[Mapping[str, Any]], *, smoke: bool
 ) -> list[str]:
-    """Returns three sentences: the verdicts, the largest disagreement, what the reading moves.
+    """Returns three sentences: the verdicts, the largest disagreement, the effect of a reading.
 
     Args:
-      rows: of the ledger.
-      open_points: of the report.
-      smoke: whether nothing can be decided.
+      rows: the rows of the ledger.
+      open_points: the open points of the report.
+      smoke: whether the runs are those of `--smoke`, which do not decide any claim.
     """
-    moves = _moves([] if smoke else open_points)
-    return [_verdicts(rows, smoke=smoke), _disagreement(rows), moves]
+    effect = _largest_effect([] if smoke else open_points)
+    return [_verdicts(rows, smoke=smoke), _disagreement(rows), effect]
 
 
 def _verdicts(rows: Sequence[Row], *, smoke: bool) -> str:
     if smoke:
         return f"Nothing is decided here: {SMOKE}."
-    found = counts_of(rows)
+    counts = counts_of(rows)
 
-    def of(word: str, *more: str) -> str:
-        count, by_proxy = found[word], found[f"{word} by proxy"]
+    def phrase(word: str, *more: str) -> str:
+        count, by_proxy = counts[word], counts[f"{word} by proxy"]
         notes = [*more, *[f"{by_proxy} by proxy"] * bool(by_proxy)]
         verb = "was" if count == 1 else "were"
         return f"{count} {verb} {word}" + (f" ({', '.join(notes)})" if notes else "")
 
-    exceeded = [f"{found['exceeded']} because ours is better"] * bool(found["exceeded"])
-    figures = "1 figure was" if found[REDRAWN] == 1 else f"{found[REDRAWN]} figures were"
+    exceeded = [f"{counts['exceeded']} because ours is better"] * bool(counts["exceeded"])
+    figures = "1 figure was" if counts[REDRAWN] == 1 else f"{counts[REDRAWN]} figures were"
     return (
-        f"Of {found['claims']} claims {of(REPRODUCED)}, {of(NOT_REPRODUCED, *exceeded)}, and"
-        f" {found[NOT_TESTED]} {NOT_TESTED}; {figures} redrawn."
+        f"Of {counts['claims']} claims {phrase(REPRODUCED)}, {phrase(NOT_REPRODUCED, *exceeded)},"
+        f" and {counts[NOT_TESTED]} {NOT_TESTED}; {figures} redrawn."
     )
 
 
 def _disagreement(rows: Sequence[Row]) -> str:
-    """Returns the printed rate that is furthest from ours, among those that were judged."""
-    found = [
+    """Returns a sentence about the printed rate, of those judged, that is furthest from ours."""
+    distances = [
         (abs(row.ours.mean - row.claim.paper), row)
         for row in rows
         if row.claim.kind == "number"
@@ -72,9 +72,9 @@ def _disagreement(rows: Sequence[Row]) -> str:
         and METRICS[row.claim.measure.metric].is_rate
         and row.verdict.word != NOT_TESTED
     ]
-    if not found:
+    if not distances:
         return "No printed number could be held against ours."
-    _, row = max(found, key=lambda pair: pair[0])
+    _, row = max(distances, key=lambda pair: pair[0])
     assert row.ours
     assert row.claim.measure
     ours = number(METRICS[row.claim.measure.metric], row.ours.mean)
@@ -85,15 +85,16 @@ def _disagreement(rows: Sequence[Row]) -> str:
     )
 
 
-def _moves(open_points: Sequence[Mapping[str, Any]]) -> str:
+def _largest_effect(open_points: Sequence[Mapping[str, Any]]) -> str:
+    """Returns a sentence about the open point whose reading changes the metric most."""
     tried = [point for point in open_points if point["moves"] is not None]
     if not tried:
         return "What the paper leaves open was not varied, or not with numbers that count."
-    most = max(tried, key=lambda point: point["moves"])
-    values = "; ".join(f"{one['value']}: {one['text']}" for one in most["tried"] if one["text"])
-    one_seed = any(one.get("ours") and one["ours"]["seeds"] < 2 for one in most["tried"])
+    largest = max(tried, key=lambda point: point["moves"])
+    values = "; ".join(f"{one['value']}: {one['text']}" for one in largest["tried"] if one["text"])
+    one_seed = any(one.get("ours") and one["ours"]["seeds"] < 2 for one in largest["tried"])
     chance = " Some of these have one seed: part of it may be chance." * one_seed
     return (
-        f"Of what the paper leaves open, {most['name'].replace('_', ' ')} moves most,"
-        f" {100 * most['moves']:.1f} points ({values}).{chance}"
+        f"Of what the paper leaves open, {largest['name'].replace('_', ' ')} moves most,"
+        f" {100 * largest['moves']:.1f} points ({values}).{chance}"
     )

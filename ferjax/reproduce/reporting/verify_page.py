@@ -1,7 +1,7 @@
-"""Checks a page: every number is computed again from the predictions in it, and compared.
+"""Checks a page: computes every number again from the predictions in it, and compares.
 
-The page may come from anybody: its results are read with limits on their size, and what they are
-judged by are the tables of this ferjax, not those of the page.
+The page may come from anybody: its results are read with limits on their size, and are judged by
+the tables of this version of ferjax, not by those of the page.
 """
 
 import json
@@ -21,9 +21,9 @@ from ferjax.reproduce.reporting.parsed_page import (
 )
 from ferjax.reproduce.run_result import RunResult
 
-# (results inside a page, figure → its pictures) → the page that they give.
+# Function: (results inside a page, figure → its pictures) → the page that they give.
 PageOf = Callable[[Mapping[str, Any], Mapping[str, list[dict[str, Any]]]], str]
-# What results that do not fit together end in.
+# Errors that inconsistent results cause.
 _DAMAGES = (
     ArithmeticError,
     AssertionError,
@@ -37,66 +37,69 @@ _DAMAGES = (
 
 
 def verify_page(path: Path, page_of: Mapping[str, PageOf]) -> tuple[list[str], int]:
-    """Returns what differs, one line for each, and how many cells were compared.
+    """Returns a line for each difference, and the number of compared cells.
 
     Args:
       path: the page.
-      page_of: what a page can be about, `paper` or `study` → how it is written again.
+      page_of: subject of a page, `paper` or `study` → function that writes the page again.
 
     Raises:
-      UserError: it is no page of launch.reproduce, or its results are damaged.
+      UserError: the file is no page of launch.reproduce, or its results are damaged.
     """
     content = read_page(path)
     try:
         block = json.loads(content.block)
-        about = next(name for name in page_of if name in block)
-        stated = dict(block["pictures"])
+        subject = next(name for name in page_of if name in block)
+        stated_pictures = dict(block["pictures"])
     except (*_DAMAGES, StopIteration) as error:
         raise no_report(path, f"no results in it ({error})") from None
     try:
-        again = parse_text(page_of[about](block, content.images))
+        rewritten = parse_text(page_of[subject](block, content.images))
     except UserError as error:
         raise UserError(f"--verify={path}: {error}") from None
     except _DAMAGES as error:
         raise no_report(path, f"its results do not fit together: {error!r:.200}") from None
-    return list(_differences(content, again, stated)), len(again.cells)
+    return list(_differences(content, rewritten, stated_pictures)), len(rewritten.cells)
 
 
 def settings_of_page(
     settings: Mapping[str, Any], results: Mapping[str, Sequence[RunResult]]
 ) -> dict[str, Any]:
-    """Returns the settings of a page; it is a smoke run if one of its runs says so."""
+    """Returns the settings of a page; `smoke` is true if one of its runs is a smoke run."""
     configs = [run.facts["config"] for group in results.values() for run in group]
     smoke = settings["smoke"] or any(config.get("smoke") for config in configs)
     return {**settings, "smoke": smoke}
 
 
-def _differences(page: PageContent, again: PageContent, stated: Mapping[str, Any]) -> Iterator[str]:
-    """Yields a line for each cell, picture and text that is not what the results give."""
-    found = False
-    for line in _named_differences(page, again, stated):
-        found = True
+def _differences(
+    page: PageContent, rewritten: PageContent, stated_pictures: Mapping[str, Any]
+) -> Iterator[str]:
+    """Yields a line for each cell, text and picture that differs from what the results give."""
+    has_difference = False
+    for line in _named_differences(page, rewritten, stated_pictures):
+        has_difference = True
         yield line
-    if not found and (number := other_markup(page.text, again.text)):
+    if not has_difference and (number := other_markup(page.text, rewritten.text)):
         yield f"line {number} of the page: it is not what is written there"
 
 
 def _named_differences(
-    page: PageContent, again: PageContent, stated: Mapping[str, Any]
+    page: PageContent, rewritten: PageContent, stated_pictures: Mapping[str, Any]
 ) -> Iterator[str]:
+    """Yields the differences in cells, texts and pictures, but not those in the markup."""
     for cell in page.repeated:
         yield f"{cell}: is on the page twice"
-    for cell, text in again.cells.items():
+    for cell, text in rewritten.cells.items():
         if cell not in page.cells:
             yield f"{cell}: is missing; the predictions give {text!r}"
         elif page.cells[cell] != text:
             yield f"{cell}: the page says {page.cells[cell]!r}, the predictions give {text!r}"
-    for cell in page.cells.keys() - again.cells.keys():
+    for cell in page.cells.keys() - rewritten.cells.keys():
         yield f"{cell}: the page says {page.cells[cell]!r}, which nothing gives"
-    if page.rest != again.rest:
-        pairs = zip([*page.rest, ""], [*again.rest, ""], strict=False)
+    if page.rest != rewritten.rest:
+        pairs = zip([*page.rest, ""], [*rewritten.rest, ""], strict=False)
         one, other = next((a, b) for a, b in pairs if a != b)
         yield f"text of the page: {one!r:.100} in place of {other!r:.100}"
-    for figure in dict.fromkeys([*stated, *page.pictures]):
-        if page.pictures.get(figure, []) != stated.get(figure, []):
+    for figure in dict.fromkeys([*stated_pictures, *page.pictures]):
+        if page.pictures.get(figure, []) != stated_pictures.get(figure, []):
             yield f"figure {figure}: its pictures are not those that were written"

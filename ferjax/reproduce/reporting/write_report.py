@@ -26,13 +26,13 @@ def write_paper_report(
     used: frozenset[tuple[str, str, str]],
     out: Path,
 ) -> dict[str, Any]:
-    """Writes the report and its twin; returns it, with the `path` of the page.
+    """Writes report.html and report.json; returns the report, with the `path` of the page.
 
     Args:
-      paper: with stand-ins in place of what cannot be run.
+      paper: the paper, with stand-ins in place of experiments that cannot be run.
       results: experiment → its finished runs.
-      lacks: experiment → what it lacks, which decided the stand-ins.
-      missing: experiment → why it has no run, `lacks` among them.
+      lacks: experiment → what it lacks; by these the stand-ins were chosen.
+      missing: experiment → why it has no run, including those of `lacks`.
       settings: as `build_report` takes them.
       used: (experiment, split, epoch) of the predictions that claims, figures and open points use.
       out: the folder.
@@ -42,7 +42,7 @@ def write_paper_report(
     """
     report = build_report(paper, results, missing, settings)
     pictures = small_pictures(draw_figures(paper.figures, results, out / "figures"))
-    digests = {name: [one["sha256"] for one in some] for name, some in pictures.items()}
+    digests = {name: [picture["sha256"] for picture in figure] for name, figure in pictures.items()}
     facts = {
         "paper": paper.name,
         "lacks": dict(lacks),
@@ -52,7 +52,7 @@ def write_paper_report(
     }
     page = render_report(report, pictures, {**facts, "results": results_to_json(results)})
     if len(page) > LARGEST:
-        # What only the table of experiments shows is dropped: it then says so by empty cells.
+        # Predictions that only the table of experiments uses are dropped; its cells are then empty.
         results = _only_used(results, used)
         report = build_report(paper, results, missing, settings)
         page = render_report(report, pictures, {**facts, "results": results_to_json(results)})

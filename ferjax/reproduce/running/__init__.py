@@ -1,1 +1,1 @@
-"""From a paper's table of experiments to finished runs and their stored results."""
+"""Runs the experiments of a paper's table, and stores the results of finished runs."""

@@ -1,4 +1,4 @@
-"""What experiments need, and whether it is at hand: data, pretrained weights, an accelerator."""
+"""Finds the data, weights and accelerator that experiments need, and says what they lack."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -22,11 +22,11 @@ from ferjax.runtime.progress_lines import say
 
 @dataclass(frozen=True)
 class AtHand:
-    """Where data and weights lie, and what stands for what.
+    """Paths of data and weights, and data sets that replace those of the paper.
 
     Attributes:
       places: data set → its folder or file, for those that were given or drawn.
-      instead: data set of the paper → the one that stands for it.
+      instead: data set of the paper → the one that replaces it.
       weights: network → file of its pretrained weights.
     """
 
@@ -36,23 +36,23 @@ class AtHand:
 
 
 def find_at_hand(config: ReproduceConfig, paper: Paper, out: Path) -> AtHand:
-    """Returns what the flags give; with --smoke the data sets are drawn into OUT/data.
+    """Returns the paths that the flags give; with --smoke the data sets are drawn into OUT/data.
 
     Raises:
-      UserError: a flag names an unknown data set or network, or a file that is not there.
+      UserError: a flag names an unknown data set or network, or a file that does not exist.
     """
     if config.smoke:
         names = {own_dataset(one) for one in paper.experiments}
         places = {name: str(smoke_data(name, out / "data")) for name in sorted(names)}
         return AtHand(places, {}, {})
-    instead = _named(config.dataset, "dataset", paper.datasets)
+    instead = _values_by_name(config.dataset, "dataset", paper.datasets)
     for name in instead.values():
         if name not in dataset_entries():
             raise unknown_name("--dataset", name, dataset_entries())
     stand_ins = tuple(str(one.settings["dataset"]) for one in paper.experiments
                       if "dataset" in one.settings)  # fmt: skip
     used = tuple(instead.get(name, name) for name in paper.datasets)
-    places = _named(config.data_dir, "data_dir", used, (*used, *stand_ins))
+    places = _values_by_name(config.data_dir, "data_dir", used, (*used, *stand_ins))
     for name, place in places.items():
         if not Path(place).exists():
             raise UserError(f"--data_dir: {place}, given for {name}, is not there.")
@@ -65,44 +65,47 @@ def find_at_hand(config: ReproduceConfig, paper: Paper, out: Path) -> AtHand:
     return AtHand(places, instead, weights)
 
 
-def _named(
-    values: tuple[str, ...], flag: str, names: tuple[str, ...], known: tuple[str, ...] = ()
+def _values_by_name(
+    values: tuple[str, ...], flag: str, names: tuple[str, ...], accepted_names: tuple[str, ...] = ()
 ) -> dict[str, str]:
-    """Returns name → value of a comma list of NAME:VALUE, or of one value for the only name."""
-    known = known or names
-    found = {}
+    """Returns name → value for the values NAME:VALUE of a flag.
+
+    A single VALUE without a name is that of the only name, or for `--dataset` that of all names.
+    """
+    accepted_names = accepted_names or names
+    value_of_name = {}
     for text in values:
         name, colon, value = text.partition(":")
-        if colon and name in known:
-            found[name] = value
+        if colon and name in accepted_names:
+            value_of_name[name] = value
         elif len(names) == 1 and len(values) == 1:
-            found[names[0]] = text
+            value_of_name[names[0]] = text
         elif flag == "dataset" and not colon and len(values) == 1:
-            found |= dict.fromkeys(names, text)
+            value_of_name |= dict.fromkeys(names, text)
         else:
             raise UserError(
-                f"--{flag}={text}: NAME:VALUE is expected, NAME one of {', '.join(known)}."
+                f"--{flag}={text}: NAME:VALUE is expected, NAME one of {', '.join(accepted_names)}."
             )
-    return found
+    return value_of_name
 
 
 def own_dataset(experiment: Experiment) -> str:
-    """Returns the data set that an experiment has in its table."""
+    """Returns the data set that the table of a paper states for an experiment."""
     recipe = RECIPES.get(experiment.recipe)
     return str(experiment.settings.get("dataset") or (recipe.dataset if recipe else ""))
 
 
 def dataset_of(experiment: Experiment, at_hand: AtHand) -> str:
     """Returns the data set that an experiment is run on."""
-    own = own_dataset(experiment)
-    return at_hand.instead.get(own, own)
+    printed = own_dataset(experiment)
+    return at_hand.instead.get(printed, printed)
 
 
 def lack_of(config: ReproduceConfig, at_hand: AtHand) -> Callable[[Experiment], str | None]:
-    """Returns a function of an experiment that tells what it lacks, or None if it can be run."""
+    """Returns a function: experiment → what it lacks, in words, or None if it can be run."""
 
     @functools.cache
-    def of_data(dataset: str) -> str | None:
+    def lack_of_data(dataset: str) -> str | None:
         if dataset in at_hand.places:
             return None
         try:
@@ -116,7 +119,7 @@ def lack_of(config: ReproduceConfig, at_hand: AtHand) -> Callable[[Experiment], 
         return None
 
     @functools.cache
-    def of_weights(network: str, source: str) -> str | None:
+    def lack_of_weights(network: str, source: str) -> str | None:
         if network in at_hand.weights:
             return None
         say(f"looking for pretrained weights of {network}", config.progress)
@@ -129,13 +132,13 @@ def lack_of(config: ReproduceConfig, at_hand: AtHand) -> Callable[[Experiment], 
     def lacks(experiment: Experiment) -> str | None:
         if config.smoke:
             return None
-        if found := of_data(dataset_of(experiment, at_hand)):
-            return found
+        if lack := lack_of_data(dataset_of(experiment, at_hand)):
+            return lack
         recipe = RECIPES.get(experiment.recipe)
         settings = {**(recipe.settings if recipe else {}), **experiment.settings}
         for network in experiment.needs:
-            if found := of_weights(network, str(settings.get("pretrained", "imagenet"))):
-                return found
+            if lack := lack_of_weights(network, str(settings.get("pretrained", "imagenet"))):
+                return lack
         if experiment.accelerator and jax.default_backend() == "cpu":
             return "it takes days on a CPU and is run where there is an accelerator"
         return None

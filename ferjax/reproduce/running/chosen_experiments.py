@@ -1,4 +1,4 @@
-"""Which experiments are trained: those that `--only` names, and what `--smoke` leaves out."""
+"""Chooses the experiments that are trained: by `--only`, and without those `--smoke` leaves out."""
 
 from collections.abc import Sequence
 
@@ -13,44 +13,60 @@ _LARGE = ("efficientnet", "resnet")
 
 
 def chosen_experiments(config: ReproduceConfig, paper: Paper) -> Sequence[Experiment]:
-    """Returns the experiments that `--only` names, by themselves or by their roles.
+    """Returns the experiments that `--only` names, by their names or by their roles.
 
-    With them come those that they start from.
+    The experiments from which they start are included.
 
     Raises:
-      UserError: a name of no experiment and no role.
+      UserError: a name that is neither an experiment nor a role.
     """
-    names = [one.name for one in paper.experiments]
-    for wanted in config.only:
-        if wanted not in (*names, *ROLES):
-            raise unknown_name("--only", wanted, (*names, *ROLES))
+    names = [experiment.name for experiment in paper.experiments]
+    for name in config.only:
+        if name not in (*names, *ROLES):
+            raise unknown_name("--only", name, (*names, *ROLES))
     if not config.only:
         return paper.experiments
-    chosen = {one.name for one in paper.experiments if {one.name, one.role} & set(config.only)}
-    for one in reversed(paper.experiments):  # what another starts from is above it
-        if one.name in chosen and one.after:
-            chosen.add(one.after)
-    return [one for one in paper.experiments if one.name in chosen]
+    chosen = {
+        experiment.name
+        for experiment in paper.experiments
+        if {experiment.name, experiment.role} & set(config.only)
+    }
+    # An experiment is listed above those that start from it.
+    for experiment in reversed(paper.experiments):
+        if experiment.name in chosen and experiment.after:
+            chosen.add(experiment.after)
+    return [experiment for experiment in paper.experiments if experiment.name in chosen]
 
 
 def left_out_of_smoke(paper: Paper) -> dict[str, str]:
     """Returns the experiments that a smoke run leaves out, with the reason.
 
-    It takes the first with each role and each recipe, and what they start from, but no readings of
-    large networks, and no guided networks, which need weights.
+    A smoke run takes the first experiment with each role and each recipe, and the experiments from
+    which these start. It takes no readings of large networks, and no guided networks, which need
+    weights.
     """
     seen: set[tuple[str, str]] = set()
     left_out = {}
-    sources = {one.after for one in paper.experiments}
-    for one in paper.experiments:
-        recipe = RECIPES.get(one.recipe)
-        settings = {**(recipe.settings if recipe else {}), **one.settings}
+    sources = {experiment.after for experiment in paper.experiments}
+    for experiment in paper.experiments:
+        recipe = RECIPES.get(experiment.recipe)
+        settings = {**(recipe.settings if recipe else {}), **experiment.settings}
         model = str(settings.get("model", recipe.model if recipe else ""))
-        facts = {("role", one.role), ("recipe", one.recipe + str(one.settings.get("features")))}
-        large_reading = one.role == "reading" and model.startswith(_LARGE)
-        if facts <= seen or large_reading or settings.get("guide") or one.name in sources:
-            left_out[one.name] = "--smoke leaves it out"
+        role_and_recipe = {
+            ("role", experiment.role),
+            ("recipe", experiment.recipe + str(experiment.settings.get("features"))),
+        }
+        large_reading = experiment.role == "reading" and model.startswith(_LARGE)
+        if (
+            role_and_recipe <= seen
+            or large_reading
+            or settings.get("guide")
+            or experiment.name in sources
+        ):
+            left_out[experiment.name] = "--smoke leaves it out"
         else:
-            seen |= facts
-    needed = {one.after for one in paper.experiments if one.name not in left_out}
-    return {name: why for name, why in left_out.items() if name not in needed}
+            seen |= role_and_recipe
+    needed_sources = {
+        experiment.after for experiment in paper.experiments if experiment.name not in left_out
+    }
+    return {name: why for name, why in left_out.items() if name not in needed_sources}

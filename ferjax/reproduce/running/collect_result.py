@@ -1,4 +1,4 @@
-"""Collects what is judged of a finished run: from its files, else by its checkpoints."""
+"""Collects the result of a finished run from its files, or else from its checkpoints."""
 
 import shlex
 from collections.abc import Collection, Mapping
@@ -30,8 +30,10 @@ from ferjax.training.run_directory.splits_file import SPLITS_FILE, read_split_re
 
 # (split, "selected" or "last") of the predictions that the paper's tables use.
 Wanted = Collection[tuple[str, str]]
-_CURVE = ("split", "epoch", "loss", "accuracy", "recall")
-_FACTS = ("summary", "protocol", "environment", "warnings", "notes")
+# Keys of a line of metrics.jsonl, and blocks of report.json, that a result holds.
+_CURVE_KEYS = ("split", "epoch", "loss", "accuracy", "recall")
+_REPORT_BLOCKS = ("summary", "protocol", "environment", "warnings", "notes")
+# Predictions that every result holds, as far as the run has the split.
 _ALWAYS = (("val", "selected"), ("test", "selected"))
 
 
@@ -41,24 +43,24 @@ def result_path(out: Path, run: PlannedRun) -> Path:
 
 
 def finished_result(out: Path, run: PlannedRun, wanted: Wanted) -> RunResult | None:
-    """Returns the result of a run, collected now if it has not been; None: it is not finished.
+    """Returns the result of a run, collected now if it is not stored; None if it is not finished.
 
     Args:
       out: folder of runs and results.
       run: the run.
-      wanted: predictions that must be in it, as far as the run has the split.
+      wanted: predictions that the result must hold, as far as the run has the split.
 
     Raises:
-      UserError: the run has other settings or other weights, a file of it is damaged, or its data
-        are not there any more.
+      UserError: the run has other settings or other weights, one of its files is damaged, or its
+        data are no longer there.
     """
     run_dir, path = run.folder, result_path(out, run)
-    report = run_dir / "report.json"
-    if not report.is_file():
+    report_path = run_dir / "report.json"
+    if not report_path.is_file():
         return None
     settings, planned = _own_settings(run, run_dir), settings_of(run.config)
-    if other := [name for name in planned if planned[name] != settings.get(name)]:
-        changes = "; ".join(f"{name}: {settings.get(name)} → {planned[name]}" for name in other)
+    if changed := [name for name in planned if planned[name] != settings.get(name)]:
+        changes = "; ".join(f"{name}: {settings.get(name)} → {planned[name]}" for name in changed)
         raise UserError(
             f"{run_dir} holds a run with another configuration ({changes}). Name a new --out, or"
             " give the settings that it was made with."
@@ -66,13 +68,13 @@ def finished_result(out: Path, run: PlannedRun, wanted: Wanted) -> RunResult | N
     if isinstance(run.config, TrainConfig):
         check_same_weights(run.config.pretrained, run_dir)
     advice = f"`python -m launch.evaluate --workdir={run_dir}` writes it again."
-    found = read_json_object(report, advice)
+    report = read_json_object(report_path, advice)
     if path.is_file():
         stored = read_result(path)
-        if _is_of(stored, found, settings) and _holds(stored, wanted):
+        if _is_from_run(stored, report, settings) and _has_predictions(stored, wanted):
             return stored
-    with fitting_values(report, advice):
-        result = _collect(run, run_dir, found, settings, wanted)
+    with fitting_values(report_path, advice):
+        result = _collect(run, run_dir, report, settings, wanted)
     if problem := misfit(result):
         raise UserError(
             f"{run_dir}: its predictions are not those of the images that it learned from"
@@ -82,26 +84,27 @@ def finished_result(out: Path, run: PlannedRun, wanted: Wanted) -> RunResult | N
     return result
 
 
-def _is_of(stored: RunResult, report: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
-    """Returns whether a result was collected of this run, not of one that was there before.
+def _is_from_run(stored: RunResult, report: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+    """Returns whether a result was collected from this run, not from an earlier one in its place.
 
-    A run that was deleted and trained again has other times in its report, if nothing else.
+    The report of a run that was deleted and trained again has at least other times.
     """
-    same = all(stored.facts.get(name) == report.get(name) for name in _FACTS)
-    return same and stored.facts.get("config") == settings
+    same_report = all(stored.facts.get(name) == report.get(name) for name in _REPORT_BLOCKS)
+    return same_report and stored.facts.get("config") == settings
 
 
-def _holds(result: RunResult, wanted: Wanted) -> bool:
+def _has_predictions(result: RunResult, wanted: Wanted) -> bool:
+    """Returns whether a result holds the wanted predictions, as far as the run has the split."""
     return all(
-        split not in result.splits or (split, result.epochs[which]) in result.predictions
-        for split, which in wanted
+        split not in result.splits or (split, result.epochs[checkpoint]) in result.predictions
+        for split, checkpoint in wanted
     )
 
 
 def _own_settings(run: PlannedRun, run_dir: Path) -> dict[str, Any]:
-    """Returns the settings that a run's results depend on, as its directory has them."""
+    """Returns the settings on which a run's results depend, as its directory states them."""
     if isinstance(run.config, BaselineConfig):
-        finished_baseline(run.config)  # which compares them
+        finished_baseline(run.config)  # raises an error if the settings differ
         return settings_of(run.config)
     return settings_of(read_config(run_dir))
 
@@ -113,13 +116,17 @@ def _collect(
     settings: Mapping[str, Any],
     wanted: Wanted,
 ) -> RunResult:
+    """Returns the result of a run from its files; evaluates the predictions that they lack."""
     results = report["results"]
     splits = read_json_object(run_dir / SPLITS_FILE, "Copy it from the run again.")
     classes = tuple(splits["classes"])
-    first = next(iter(results.values()))
-    # A baseline has one set of parameters.
-    which = {name: first.get(name, first["selected"])["epoch"] for name in ("selected", "last")}
-    epochs = {**which, **_phase_ends(run)}
+    split_results = next(iter(results.values()))
+    # A baseline has one set of parameters, which is both the selected and the last one.
+    epochs = {
+        name: split_results.get(name, split_results["selected"])["epoch"]
+        for name in ("selected", "last")
+    }
+    epochs |= _phase_ends(run)
     keys = {(split, epochs[epoch]) for split, epoch in (*_ALWAYS, *wanted)}
     keys = {key for key in keys if key[0] in splits["splits"]}
     predictions = {
@@ -130,7 +137,7 @@ def _collect(
     if missing and not isinstance(run.config, BaselineConfig):
         predictions |= _evaluate(run_dir, missing, epochs)
     curves = tuple(
-        {key: line[key] for key in _CURVE if key in line} for line in read_lines(run_dir)
+        {key: line[key] for key in _CURVE_KEYS if key in line} for line in read_lines(run_dir)
     )
     return RunResult(
         run.experiment.name,
@@ -146,7 +153,7 @@ def _collect(
             "model": run.config.model,
             "dataset": run.config.dataset,
             "command": command_of(run),
-            **{name: report.get(name) for name in _FACTS},
+            **{name: report.get(name) for name in _REPORT_BLOCKS},
             "costs": report.get("costs") or {},
             "parameters": (report.get("network") or {}).get("parameters"),
         },
@@ -154,32 +161,33 @@ def _collect(
 
 
 def command_of(run: PlannedRun) -> str:
-    """Returns the command that trains this run alone, without places on this machine."""
+    """Returns the command that trains this run alone, without paths of this machine."""
     if isinstance(run.config, BaselineConfig):
-        config, named = settings_of(run.config), {"features": "", "dataset": ""}
-        default = settings_of(BaselineConfig(run.config.features, run.config.dataset))
-        flags = [f"--{name}={value}" for name, value in config.items()
-                 if name in named or value != default[name]]  # fmt: skip
+        settings, always_stated = settings_of(run.config), ("features", "dataset")
+        defaults = settings_of(BaselineConfig(run.config.features, run.config.dataset))
+        flags = [f"--{name}={value}" for name, value in settings.items()
+                 if name in always_stated or value != defaults[name]]  # fmt: skip
         return shlex.join(["python", "-m", "launch.baseline", *flags])
     plain = resolve({"model": run.config.model, "dataset": run.config.dataset,
                      "recipe": run.config.recipe})  # fmt: skip
-    own, others = settings_of(run.config), settings_of(plain)
-    own |= {"pretrained": run.experiment.after or own["pretrained"]}
-    named = {"model": "", "dataset": "", "recipe": ""}
+    settings, defaults = settings_of(run.config), settings_of(plain)
+    settings |= {"pretrained": run.experiment.after or settings["pretrained"]}
+    always_stated = ("model", "dataset", "recipe")
     flags = [
-        f"--{name}={','.join(map(str, values_of(_tuple(value))))}"
-        for name, value in own.items()
-        if name in named or value != others[name]
+        f"--{name}={','.join(map(str, values_of(_as_tuple(value))))}"
+        for name, value in settings.items()
+        if name in always_stated or value != defaults[name]
     ]
     return shlex.join(["python", "-m", "launch.train", *flags])
 
 
-def _tuple(value: Any) -> Any:
+def _as_tuple(value: Any) -> Any:
+    """Returns a list of JSON as a tuple, any other value unchanged."""
     return tuple(value) if isinstance(value, list) else value
 
 
 def _phase_ends(run: PlannedRun) -> dict[str, int]:
-    """Returns `phase_1` → its last epoch, of a run with phases."""
+    """Returns `phase_1` → its last epoch for a run with phases, else an empty dictionary."""
     if isinstance(run.config, BaselineConfig):
         return {}
     phases = phases_of(run.config)
@@ -187,39 +195,39 @@ def _phase_ends(run: PlannedRun) -> dict[str, int]:
 
 
 def _read_csv(path: Path, classes: tuple[str, ...]) -> Predictions:
-    """Returns the predictions that the run's report wrote.
+    """Returns the predictions of a csv file that a run has written with its report.
 
     Raises:
       UserError: the file is missing or damaged, or has other classes than the run.
     """
-    found = read_predictions(path)
-    if found.classes != classes:
+    stored = read_predictions(path)
+    if stored.classes != classes:
         raise UserError(
-            f"{path}: classes {', '.join(found.classes)}; the run has {', '.join(classes)}."
+            f"{path}: classes {', '.join(stored.classes)}; the run has {', '.join(classes)}."
             f" `python -m launch.evaluate --workdir={path.parent}` writes it again."
         )
     return Predictions(
-        half_precision(found.probabilities, found.predicted), found.labels.astype(np.uint8)
+        half_precision(stored.probabilities, stored.predicted), stored.labels.astype(np.uint8)
     )
 
 
 def _evaluate(
     run_dir: Path, keys: Collection[tuple[str, int]], epochs: Mapping[str, int]
 ) -> dict[tuple[str, int], Predictions]:
-    """Returns predictions from the run's checkpoints, on the images that it recorded."""
+    """Returns predictions of the run's checkpoints on the images that the run recorded."""
     config = replace(read_config(run_dir), progress=False, workdir=str(run_dir))
     task = prepare_task(config, devices_for(config.batch_size), read_split_record(run_dir))
-    found = {}
-    for which in ("selected", "last"):
-        splits = sorted({split for split, epoch in keys if epoch == epochs[which]})
-        splits = [name for name in splits if (name, epochs[which]) not in found]
+    predictions = {}
+    for checkpoint in ("selected", "last"):
+        splits = sorted({split for split, epoch in keys if epoch == epochs[checkpoint]})
+        splits = [name for name in splits if (name, epochs[checkpoint]) not in predictions]
         if splits:
-            run = load_run(run_dir, which)
+            run = load_run(run_dir, checkpoint)
             for name in splits:
                 split = task.bundle.splits[name]
                 result = evaluate_split(task.logits_of, run.variables, split)
-                found[name, epochs[which]] = Predictions(
+                predictions[name, epochs[checkpoint]] = Predictions(
                     half_precision(result.probabilities, result.predicted),
                     result.labels.astype(np.uint8),
                 )
-    return found
+    return predictions

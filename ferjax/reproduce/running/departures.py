@@ -1,4 +1,4 @@
-"""In what a run departs from what its paper prints: by its data, its table, and by flags."""
+"""Departures of a run from what its paper prints: by its data, by its table, and by flags."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,36 +13,40 @@ from ferjax.reproduce.running.at_hand import own_dataset
 def other_data(paper: Paper, experiment: Experiment, dataset: str) -> str:
     """Returns `fer2013 instead of rafdb` where an experiment is run on other data than the paper's.
 
-    The paper's are those that the experiment is printed for: CK+ in place of FER2013 is other data
-    also in a paper that uses both.
+    The paper's data are those for which the experiment is printed: CK+ in place of FER2013 is other
+    data, even in a paper that uses both.
     """
-    own = own_dataset(experiment)
-    if dataset != own:
-        return f"{dataset} instead of {own}"
-    return "" if own in paper.datasets else f"{own} instead of {' or '.join(paper.datasets)}"
+    printed = own_dataset(experiment)
+    if dataset != printed:
+        return f"{dataset} instead of {printed}"
+    if printed in paper.datasets:
+        return ""
+    return f"{printed} instead of {' or '.join(paper.datasets)}"
 
 
 def departures_of(experiment: Experiment, dataset: str, other: str) -> tuple[str, ...]:
-    """Returns in what an experiment on a data set departs from print, without what flags change."""
-    given = (other,) if dataset != own_dataset(experiment) else ()
-    return (*given, *experiment.departs)
+    """Returns the departures of an experiment on a data set from print, without those by flags."""
+    by_data = (other,) if dataset != own_dataset(experiment) else ()
+    return (*by_data, *experiment.departs)
 
 
-def flag_departures(plain: TrainConfig, given: Mapping[str, Any]) -> list[str]:
-    """Returns in what flags make a run depart from its experiment, in words.
+def flag_departures(plain: TrainConfig, settings: Mapping[str, Any]) -> list[str]:
+    """Returns the departures of a run from its experiment that flags cause, in words.
 
     Args:
       plain: the config of the experiment without flags.
-      given: `image_size`, `epochs` and `limit` of the run, as far as they are known.
+      settings: `image_size`, `epochs` and `limit` of the run, as far as they are known.
     """
     texts = []
-    size, limit = given.get("image_size"), given.get("limit")
+    size, limit = settings.get("image_size"), settings.get("limit")
     if size and size != plain.image_size:
         texts.append(f"{size} px instead of {plain.image_size}")
-    old, new = (values_of(one) for one in (plain.epochs, given.get("epochs", plain.epochs)))
-    if tuple(new) != tuple(old):
-        epochs, before = (" + ".join(map(str, values)) for values in (new, old))
-        texts.append(f"{epochs} epochs instead of {before}")
+    plain_epochs = values_of(plain.epochs)
+    run_epochs = values_of(settings.get("epochs", plain.epochs))
+    if tuple(run_epochs) != tuple(plain_epochs):
+        run_text = " + ".join(map(str, run_epochs))
+        plain_text = " + ".join(map(str, plain_epochs))
+        texts.append(f"{run_text} epochs instead of {plain_text}")
     if limit and limit != plain.limit:
         texts.append(f"at most {limit:,} images of each split")
     return texts

@@ -1,4 +1,4 @@
-"""Reads the arrays of an .npz file that anybody may have written: no objects, a bounded size."""
+"""Reads the arrays of an untrusted .npz file: no Python objects, a bounded size."""
 
 import io
 import zipfile
@@ -12,7 +12,7 @@ from ferjax.errors import UserError, one_line
 
 # Predictions of a hundred thousand images in a hundred classes and epochs take less.
 _MOST_BYTES = 1 << 30
-# A stated shape may be larger than any memory.
+# Errors of damaged files. A stated shape may be larger than any memory.
 _DAMAGED = (OSError, ValueError, LookupError, TypeError, EOFError, RuntimeError, SyntaxError)
 _DAMAGED += (MemoryError, OverflowError, zipfile.BadZipFile, zlib.error)
 
@@ -22,10 +22,11 @@ def read_arrays(path: Path, advice: str) -> dict[str, np.ndarray]:
 
     Args:
       path: the file.
-      advice: sentences that say what to do, for the error.
+      advice: sentences for the error that say what to do.
 
     Raises:
-      UserError: it is missing, damaged, too large when it is unpacked, or holds Python objects.
+      UserError: the file is missing, damaged, too large when it is unpacked, or holds Python
+        objects.
     """
     check_no_special_file(path)
     try:
@@ -35,7 +36,7 @@ def read_arrays(path: Path, advice: str) -> dict[str, np.ndarray]:
             raise ValueError(
                 f"{size:,} bytes when it is unpacked, at most {_MOST_BYTES:,} expected"
             )
-        # By its path numpy leaves a damaged file open.
+        # Given the path, numpy would leave a damaged file open.
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except _DAMAGED as error:

@@ -1,4 +1,4 @@
-"""The plan: the config of every run of a paper's experiments, and in what it departs from it."""
+"""The plan: the config of every run of a paper's experiments, and its departures from the paper."""
 
 import contextlib
 from collections.abc import Mapping
@@ -20,11 +20,11 @@ from ferjax.reproduce.running.at_hand import AtHand, dataset_of, has_test
 from ferjax.reproduce.running.chosen_experiments import chosen_experiments
 from ferjax.reproduce.running.departures import departures_of, flag_departures, other_data
 
-# Settings of `--smoke`, beside those of launch.train's: one size that fits every network.
+# Settings of `--smoke`, besides those of launch.train: one size that fits every network.
 _SMOKE: Mapping[str, Any] = {"smoke": True, "image_size": 32, "limit": 16, "batch_size": 8}
-# Networks that take long to compile → what stands for them with --smoke.
+# Networks that take long to compile → networks that replace them with --smoke.
 _SMALLER = {"efficientnet_b1": "efficientnet_b0", "resnet50": "resnet18"}
-# Protocols for a copy of the data that lacks the test split.
+# Protocols that apply only to a copy of the data without a test split.
 _WITHOUT_TEST = ("publictest_is_test",)
 
 
@@ -33,10 +33,10 @@ class PlannedRun:
     """A run of an experiment.
 
     Attributes:
-      experiment: what it is a run of.
-      seed: from 0 on.
-      config: of the run, with its directory.
-      departs: in what it differs from the paper's data and printed settings, in words.
+      experiment: the experiment that it belongs to.
+      seed: seed of the run, counted from 0.
+      config: config of the run, with its directory.
+      departs: differences from the paper's data and printed settings, in words.
       other_data: the data that it uses instead of the paper's, or an empty text.
     """
 
@@ -53,7 +53,7 @@ class PlannedRun:
 
     @property
     def epochs(self) -> int:
-        """Returns how many epochs it is trained, 0 for a baseline."""
+        """Returns the number of epochs for which it is trained, 0 for a baseline."""
         return 0 if isinstance(self.config, BaselineConfig) else total_epochs(self.config)
 
     @property
@@ -69,8 +69,8 @@ def plan_runs(
 
     Args:
       config: the flags.
-      paper: its `experiments` can all be run.
-      at_hand: where data and weights lie.
+      paper: the paper; all its `experiments` can be run.
+      at_hand: paths of data and weights.
       out: the folder that gets the runs.
 
     Raises:
@@ -86,28 +86,28 @@ def plan_runs(
 def plan_others(
     config: ReproduceConfig, paper: Paper, at_hand: AtHand, out: Path
 ) -> tuple[PlannedRun, ...]:
-    """Returns the runs that `--only` leaves out: the report shows those that are finished.
+    """Returns the runs that `--only` leaves out; the report shows those that are finished.
 
-    What the flags do not fit is left out; other arguments as `plan_runs`.
+    An experiment that the flags do not fit is left out. The arguments are those of `plan_runs`.
     """
-    chosen, runs = {one.name for one in chosen_experiments(config, paper)}, []
-    for one in paper.experiments:
-        if one.name not in chosen:
+    chosen, runs = {experiment.name for experiment in chosen_experiments(config, paper)}, []
+    for experiment in paper.experiments:
+        if experiment.name not in chosen:
             with contextlib.suppress(UserError):
-                runs += _runs_of(config, paper, one, at_hand, out)
+                runs += _runs_of(config, paper, experiment, at_hand, out)
     return tuple(runs)
 
 
 def _runs_of(
-    config: ReproduceConfig, paper: Paper, one: Experiment, at_hand: AtHand, out: Path
+    config: ReproduceConfig, paper: Paper, experiment: Experiment, at_hand: AtHand, out: Path
 ) -> list[PlannedRun]:
-    seeds = _seeds_of(config, one)
-    return [planned_run(config, paper, one, seed, at_hand, out) for seed in range(seeds)]
+    seeds = _seeds_of(config, experiment)
+    return [planned_run(config, paper, experiment, seed, at_hand, out) for seed in range(seeds)]
 
 
-def _seeds_of(config: ReproduceConfig, one: Experiment) -> int:
-    """Returns with how many seeds an experiment is run."""
-    return 1 if one.one_seed or not one.recipe or config.smoke else config.seeds
+def _seeds_of(config: ReproduceConfig, experiment: Experiment) -> int:
+    """Returns the number of seeds with which an experiment is run."""
+    return 1 if experiment.one_seed or not experiment.recipe or config.smoke else config.seeds
 
 
 def planned_run(
@@ -120,9 +120,9 @@ def planned_run(
 ) -> PlannedRun:
     """Returns one run of an experiment."""
     dataset = dataset_of(experiment, at_hand)
-    other = other_data(paper, experiment, dataset)
-    departs = [*departures_of(experiment, dataset, other)]
-    given = {
+    data_departure = other_data(paper, experiment, dataset)
+    departs = [*departures_of(experiment, dataset, data_departure)]
+    settings = {
         **experiment.settings,
         "dataset": dataset,
         "data_dir": at_hand.places.get(dataset),
@@ -133,69 +133,75 @@ def planned_run(
         if experiment.after:
             source = next(one for one in paper.experiments if one.name == experiment.after)
             folder = out / "runs" / source.name / f"seed_{min(seed, _seeds_of(config, source) - 1)}"
-            given["pretrained"] = str(folder)
-        found = _train_config(config, experiment, given, seed, at_hand, departs)
+            settings["pretrained"] = str(folder)
+        run_config = _train_config(config, experiment, settings, seed, at_hand, departs)
     else:
-        found = _baseline_config(config, experiment, given, departs)
-    return PlannedRun(experiment, seed, found, tuple(departs), other)
+        run_config = _baseline_config(config, experiment, settings, departs)
+    return PlannedRun(experiment, seed, run_config, tuple(departs), data_departure)
 
 
 def _train_config(
     config: ReproduceConfig,
     experiment: Experiment,
-    given: Mapping[str, Any],
+    settings: Mapping[str, Any],
     seed: int,
     at_hand: AtHand,
     departs: list[str],
 ) -> TrainConfig:
     """Returns the config of a training run; adds to `departs` what flags change."""
-    more = {
+    run_settings = {
         "recipe": experiment.recipe,
-        "protocol": _protocol(experiment, given["dataset"], given["data_dir"]),
+        "protocol": _protocol(experiment, settings["dataset"], settings["data_dir"]),
         "seed": seed,
         "resume": True,
         "offline": config.offline,
     }
     for network in experiment.needs:
         if network in at_hand.weights:
-            more["pretrained"] = at_hand.weights[network]
-    wanted = {name: value for name, value in {**given, **more}.items() if value is not None}
-    plain = _resolved(experiment, wanted)
+            run_settings["pretrained"] = at_hand.weights[network]
+    all_settings = {
+        name: value for name, value in {**settings, **run_settings}.items() if value is not None
+    }
+    plain = _resolved(experiment, all_settings)
     if config.smoke:
         recipe = RECIPES.get(experiment.recipe)
-        wanted = {**(recipe.settings if recipe else {}), **wanted, **_smoke(plain, experiment)}
-        return _resolved(experiment, wanted)
-    return _resolved(experiment, {**wanted, **_changes(config, plain, departs)})
+        all_settings = {
+            **(recipe.settings if recipe else {}),
+            **all_settings,
+            **_smoke_settings(plain, experiment),
+        }
+        return _resolved(experiment, all_settings)
+    return _resolved(experiment, {**all_settings, **_flag_changes(config, plain, departs)})
 
 
 def _baseline_config(
     config: ReproduceConfig,
     experiment: Experiment,
-    given: Mapping[str, Any],
+    settings: Mapping[str, Any],
     departs: list[str],
 ) -> BaselineConfig:
     """Returns the config of a classical baseline."""
     changes: dict[str, Any] = {}
     if config.smoke:
         changes = {"limit": 28, "cross_validation": 2, "image_size": _SMOKE["image_size"]}
-    elif config.limit and config.limit != given.get("limit"):
+    elif config.limit and config.limit != settings.get("limit"):
         changes = {"limit": config.limit}
         departs.append(f"at most {config.limit:,} images of train")
     try:
-        return BaselineConfig(**{**given, **changes})
+        return BaselineConfig(**{**settings, **changes})
     except UserError as error:
         raise UserError(f"{experiment.name}: {error}") from None
 
 
-def _resolved(experiment: Experiment, given: Mapping[str, Any]) -> TrainConfig:
+def _resolved(experiment: Experiment, settings: Mapping[str, Any]) -> TrainConfig:
     try:
-        return resolve(given)
+        return resolve(settings)
     except UserError as error:
         raise UserError(f"{experiment.name}: {error}") from None
 
 
 def _protocol(experiment: Experiment, dataset: str, place: str | None) -> str | None:
-    """Returns the protocol of an experiment, as far as its data set has it."""
+    """Returns the protocol of an experiment as far as its data set has it, or None."""
     if experiment.protocol is None:
         return None
     protocol = PROTOCOLS[experiment.protocol]
@@ -206,7 +212,9 @@ def _protocol(experiment: Experiment, dataset: str, place: str | None) -> str | 
     return experiment.protocol
 
 
-def _changes(config: ReproduceConfig, plain: TrainConfig, departs: list[str]) -> dict[str, Any]:
+def _flag_changes(
+    config: ReproduceConfig, plain: TrainConfig, departs: list[str]
+) -> dict[str, Any]:
     """Returns the settings that flags change in all experiments; adds them to `departs`."""
     changes: dict[str, Any] = {}
     if config.image_size and config.image_size != plain.image_size:
@@ -221,8 +229,8 @@ def _changes(config: ReproduceConfig, plain: TrainConfig, departs: list[str]) ->
     return changes
 
 
-def _smoke(plain: TrainConfig, experiment: Experiment) -> dict[str, Any]:
-    """Returns the settings of `--smoke`: random weights, an epoch a phase, small networks."""
+def _smoke_settings(plain: TrainConfig, experiment: Experiment) -> dict[str, Any]:
+    """Returns the settings of `--smoke`: random weights, one epoch per phase, small networks."""
     epochs = tuple(1 for _ in values_of(plain.epochs))
     changes = {**_SMOKE, "epochs": epochs if len(epochs) > 1 else 1, "eval_every": 1}
     if not experiment.after:

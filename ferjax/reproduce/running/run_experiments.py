@@ -1,4 +1,4 @@
-"""Trains the planned runs, one after the other; what is done is skipped, what fails is noted."""
+"""Trains the planned runs one after the other; skips finished runs and notes those that fail."""
 
 import contextlib
 import gc
@@ -27,7 +27,7 @@ Train = Callable[[PlannedRun, Watch], str]
 
 
 def run_one(run: PlannedRun, watch: Watch) -> str:
-    """Trains, or continues, a run; returns its summary in one line."""
+    """Trains or continues a run; returns its summary line."""
     if isinstance(run.config, BaselineConfig):
         return (finished_baseline(run.config) or run_baseline(run.config))["summary"]
     return run_train(run.config, watch=watch)["summary"]
@@ -41,7 +41,7 @@ def run_experiments(
     progress: bool = True,
     train: Train = run_one,
 ) -> dict[str, str]:
-    """Trains, or continues, all runs; returns the experiments that failed, each with the reason.
+    """Trains or continues all runs; returns the experiments that failed, each with the reason.
 
     Args:
       runs: in the order in which they are trained.
@@ -53,7 +53,7 @@ def run_experiments(
     Raises:
       UserError: a directory holds a run with other settings, and nothing was trained; or the disk
         is full.
-      KeyboardInterrupt: stopped by the user; the same call goes on.
+      KeyboardInterrupt: stopped by the user; the same call continues the work.
     """
     for run in runs:
         if isinstance(run.config, BaselineConfig):
@@ -71,7 +71,7 @@ def run_experiments(
         _bar(len(runs), len(done), progress) as bar,
     ):
         for run in runs:
-            name, before = run.experiment.name, bar.n
+            name, bar_before = run.experiment.name, bar.n
             failure = _failure_before(run, failed)
             if failure is None:
                 failure = _run_and_store(run, out, wanted.get(name, ()), bar, train, progress)
@@ -79,12 +79,15 @@ def run_experiments(
                 failed[name] = failure
                 say(f"{name} could not be run: {failure}", progress)
             if run.name not in done:
-                bar.update(before + 1 - bar.n)
+                bar.update(bar_before + 1 - bar.n)
     return failed
 
 
 def _failure_before(run: PlannedRun, failed: Mapping[str, str]) -> str | None:
-    """Returns why a run is not tried: its experiment, or the one that it starts from, failed."""
+    """Returns why a run is not tried, or None.
+
+    A run is not tried if its experiment has failed, or the experiment from which it starts.
+    """
     name, after = run.experiment.name, run.experiment.after
     if name in failed:
         return failed[name]
@@ -95,28 +98,29 @@ def _run_and_store(
     run: PlannedRun, out: Path, wanted: Wanted, bar: Any, train: Train, progress: bool
 ) -> str | None:
     """Trains one run and stores its result; returns why it failed, or None."""
-    before, epochs = bar.n, run.epochs
+    bar_before, epochs = bar.n, run.epochs
     finished = _is_finished(run)
 
-    def seen(epoch: int, accuracy: float) -> None:
+    def on_epoch(epoch: int, accuracy: float) -> None:
         bar.set_postfix_str(
             f"{run.name}, epoch {epoch}/{epochs}, val {100 * accuracy:.1f} %", refresh=False
         )
-        bar.update(before + epoch / epochs - bar.n)
+        bar.update(bar_before + epoch / epochs - bar.n)
 
     try:
         bar.set_postfix_str(run.name)
-        summary = train(run, seen)
+        summary = train(run, on_epoch)
         result = finished_result(out, run, wanted)
         if not finished:
             say(f"{run.name}: {summary}", progress)
         assert isinstance(result, RunResult)
     except DiskError:
-        raise  # the other runs have no room either
+        raise  # there is no room for the other runs either
     except UserError as error:
         return str(error)
     finally:
-        # No other run uses its compiled programs; of small runs they take more time than memory.
+        # No other run uses its compiled programs. Those of small runs are kept: they cost more
+        # time than memory.
         if not finished and not jax.config.read("jax_disable_most_optimizations"):
             jax.clear_caches()
             gc.collect()
@@ -125,7 +129,7 @@ def _run_and_store(
 
 @contextlib.contextmanager
 def _quick_compilation(quick: bool) -> Iterator[None]:
-    """Compiles quickly instead of well within its block, for runs of a few steps."""
+    """Turns most optimisations of the compiler off within its block, for runs of a few steps."""
     before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", quick or before)
     try:
@@ -139,11 +143,11 @@ def _is_finished(run: PlannedRun) -> bool:
 
 
 def _bar(total: int, done: int, progress: bool) -> Any:
-    shape = "{desc}: {n:.1f}/{total} |{bar}| {elapsed}, {remaining} left{postfix}"
+    bar_format = "{desc}: {n:.1f}/{total} |{bar}| {elapsed}, {remaining} left{postfix}"
     return tqdm(
         total=total,
         initial=done,
         desc="runs",
-        bar_format=shape,
+        bar_format=bar_format,
         disable=None if progress else True,
     )

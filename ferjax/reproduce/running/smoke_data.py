@@ -25,11 +25,11 @@ _VOTES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fe
 
 
 def smoke_data(dataset: str, folder: Path) -> Path:
-    """Returns a folder with a small copy of a data set; it is drawn where it does not exist.
+    """Returns a folder with a small drawn copy of a data set; draws it if it does not exist.
 
     Args:
       dataset: `ckplus`, `fer2013`, `ferplus`, `rafdb` or `sfew`.
-      folder: where data sets go.
+      folder: the folder of all drawn data sets.
 
     Raises:
       DiskError: it cannot be written.
@@ -41,7 +41,7 @@ def smoke_data(dataset: str, folder: Path) -> Path:
             with temporary_beside(place) as unfinished:
                 unfinished.mkdir()
                 _WRITERS[dataset](unfinished)
-                # Not into the folder, where another command has drawn it meanwhile.
+                # It fails if another command has drawn the folder in the meantime.
                 os.rename(unfinished, place)
         except OSError as error:
             if not place.is_dir():
@@ -50,7 +50,7 @@ def smoke_data(dataset: str, folder: Path) -> Path:
 
 
 def disk_error(place: Path, error: OSError) -> DiskError:
-    """Returns the error of drawn data that cannot be written."""
+    """Returns the error for drawn data that cannot be written."""
     return DiskError(
         f"{place}: the drawn faces cannot be written: {error.strerror or error}. Make room there,"
         " or give another --out; the same command goes on."
@@ -58,21 +58,25 @@ def disk_error(place: Path, error: OSError) -> DiskError:
 
 
 def _faces(
-    emotions: Sequence[str], each: int, first: int = 0
+    emotions: Sequence[str], per_emotion: int, first_identity: int = 0
 ) -> Iterator[tuple[str, int, Image.Image]]:
-    """Yields emotion, number and RGB picture of `each` drawn faces of every emotion."""
-    names = [name for name in emotions for _ in range(each)]
+    """Yields emotion, number and RGB picture of `per_emotion` drawn faces of every emotion."""
+    names = [name for name in emotions for _ in range(per_emotion)]
     labels = np.array([EMOTIONS.index(name) for name in names])
-    identities = first + np.arange(len(names))
+    identities = first_identity + np.arange(len(names))
     pictures = render_faces(labels, identities, _SIDE)
     for k, (name, pixels) in enumerate(zip(names, pictures, strict=True)):
-        yield name, k % each, Image.fromarray(pixels)
+        yield name, k % per_emotion, Image.fromarray(pixels)
 
 
 def _write_fer2013(root: Path) -> None:
     lines = ["emotion,pixels,Usage"]
-    for usage, each, first in (("Training", 9, 0), ("PublicTest", 3, 500), ("PrivateTest", 3, 800)):
-        for name, _, picture in _faces(_FER, each, first):
+    for usage, per_emotion, first in (
+        ("Training", 9, 0),
+        ("PublicTest", 3, 500),
+        ("PrivateTest", 3, 800),
+    ):
+        for name, _, picture in _faces(_FER, per_emotion, first):
             pixels = " ".join(map(str, np.asarray(picture.convert("L")).ravel()))
             lines.append(f"{_FER.index(name)},{pixels},{usage}")
     (root / "fer2013.csv").write_text("\n".join([*lines, ""]), "utf-8")
@@ -80,14 +84,14 @@ def _write_fer2013(root: Path) -> None:
 
 def _write_ferplus(root: Path) -> None:
     number = 0
-    for part, each, first in (("Train", 9, 0), ("Valid", 3, 500), ("Test", 3, 800)):
+    for part, per_emotion, first in (("Train", 9, 0), ("Valid", 3, 500), ("Test", 3, 800)):
         folder, lines = root / f"FER2013{part}", []
         folder.mkdir()
-        for name, _, picture in _faces(_FER, each, first):
+        for name, _, picture in _faces(_FER, per_emotion, first):
             # Every fifth face has no majority.
-            given = 5 if number % 5 == 0 else 8
+            main_votes = 5 if number % 5 == 0 else 8
             other = "sadness" if name == "neutral" else "neutral"
-            votes = {name: given, other: 10 - given}
+            votes = {name: main_votes, other: 10 - main_votes}
             counts = ",".join(str(votes.get(column, 0)) for column in _VOTES)
             lines.append(f'fer{number:07d}.png,"(0, 0, 48, 48)",{counts},0,0')
             picture.convert("L").save(folder / f"fer{number:07d}.png")
@@ -108,8 +112,8 @@ def _write_ckplus(root: Path) -> None:
 
 
 def _write_rafdb(root: Path) -> None:
-    for split, each, first in (("train", 9, 0), ("test", 3, 500)):
-        for k, (name, _, picture) in enumerate(_faces(_RAFDB, each, first), start=1):
+    for split, per_emotion, first in (("train", 9, 0), ("test", 3, 500)):
+        for k, (name, _, picture) in enumerate(_faces(_RAFDB, per_emotion, first), start=1):
             folder = root / "DATASET" / split / str(_RAFDB.index(name) + 1)
             folder.mkdir(parents=True, exist_ok=True)
             digits = 5 if split == "train" else 4

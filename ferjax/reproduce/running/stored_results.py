@@ -1,4 +1,4 @@
-"""OUT/predictions: the result of each finished run, as one .npz file without pickled objects."""
+"""Stores the result of each finished run in OUT/predictions, as .npz without pickled objects."""
 
 import dataclasses
 import io
@@ -22,12 +22,12 @@ def write_result(path: Path, result: RunResult) -> Path:
     """Writes a result; returns the path.
 
     Raises:
-      UserError: it cannot be written.
+      UserError: the file cannot be written.
     """
     fields = {f.name: getattr(result, f.name) for f in dataclasses.fields(result)}
-    found = fields.pop("predictions")
+    predictions_by_key = fields.pop("predictions")
     arrays = {_META: np.frombuffer(json.dumps(fields).encode(), np.uint8)}
-    for (split, epoch), predictions in found.items():
+    for (split, epoch), predictions in predictions_by_key.items():
         arrays[f"{split}/{epoch}/probabilities"] = predictions.probabilities
         arrays[f"{split}/{epoch}/labels"] = predictions.labels
     file = io.BytesIO()
@@ -36,7 +36,7 @@ def write_result(path: Path, result: RunResult) -> Path:
 
 
 def read_result(path: Path) -> RunResult:
-    """Returns a result.
+    """Returns a stored result.
 
     Raises:
       UserError: the file is damaged.
@@ -57,9 +57,9 @@ def read_result(path: Path) -> RunResult:
 
 
 def settings_of(config: TrainConfig | BaselineConfig) -> dict[str, Any]:
-    """Returns the settings of a run that its results depend on, as JSON values.
+    """Returns the settings of a run on which its results depend, as JSON values.
 
-    Of a file of weights, or another run, only the name is kept: a report shows no place on a disk.
+    Only the name of a weights file, or of another run, is kept: a report shows no path of a disk.
     """
     values = {
         field.name: getattr(config, field.name)

@@ -1,5 +1,5 @@
-"""Studies that are of no single paper: the price of each breach of a protocol.
+"""Studies that belong to no single paper: the price of each breach of a protocol.
 
 `protocol_table` lists experiments and comparisons, `drawn_people` draws faces of people for folds,
-`answers` reads what a run answered, `prices` compares, `run_study` does all in order.
+`answers` reads the answers of a run, `prices` compares, `run_study` takes these steps in order.
 """

@@ -1,4 +1,4 @@
-"""What the runs of the study answered: on val and test, on other views, on other labels."""
+"""The answers of the study's runs: on val and test, on other views, with other labels."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,9 +13,9 @@ class Answers:
     """A network's answers to the images of a split.
 
     Attributes:
-      digest: of the images: equal for equal images in the same order.
+      digest: digest of the images: equal for equal images in the same order.
       labels: uint8 [N], the true classes.
-      predicted: uint8 [N].
+      predicted: uint8 [N], the most probable classes.
       people: N names of the people, empty where they are not known.
       only: name → bool [N], which of the images are in a part of the split.
     """
@@ -28,7 +28,7 @@ class Answers:
 
     @property
     def correct(self) -> np.ndarray:
-        """Returns bool [N]."""
+        """Returns bool [N], whether each prediction is right."""
         return self.labels == self.predicted
 
 
@@ -39,23 +39,23 @@ AllAnswers = Mapping[str, Mapping[int, Mapping[str, Answers]]]
 def split_answers(
     result: RunResult, people: Sequence[str] = (), test_only: Mapping[str, np.ndarray] | None = None
 ) -> dict[str, Answers]:
-    """Returns `val` and `test` of a run at its selected epoch.
+    """Returns the answers of a run to `val` and `test` at its selected epoch.
 
     Args:
-      result: of the run.
-      people: of its test images, where they are known.
-      test_only: parts of its test split.
+      result: the result of the run.
+      people: the people in its test images, where they are known.
+      test_only: parts of its test split: name → bool [N].
     """
-    found = {}
+    answers = {}
     for split in ("val", "test"):
-        answered = result.predictions.get((split, result.epochs["selected"]))
-        if answered is not None:
+        predictions = result.predictions.get((split, result.epochs["selected"]))
+        if predictions is not None:
             is_test = split == "test"
-            found[split] = Answers(
+            answers[split] = Answers(
                 str(result.splits[split]["digest"]),
-                answered.labels,
-                answered.predicted.astype(np.uint8),
+                predictions.labels,
+                predictions.predicted.astype(np.uint8),
                 tuple(people) if is_test else (),
                 (test_only or {}) if is_test else {},
             )
-    return found
+    return answers

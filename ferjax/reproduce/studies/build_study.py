@@ -1,4 +1,4 @@
-"""The report of the study of protocols as JSON values: prices, what they mean, runs, protocols."""
+"""Builds the report of the study of protocols as JSON: prices, their meaning, runs, protocols."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -41,7 +41,7 @@ def build_study(
     """Returns the report, and the prices for its picture.
 
     Args:
-      answers: experiment → seed → what its run answered.
+      answers: experiment → seed → the answers of its run.
       results: experiment → its finished runs; their predictions are not used.
       facts: JSON values: `settings` (as reports of papers have them), `notes` (sentences on the
         data) and `missing` (experiment → why it has no run).
@@ -68,7 +68,7 @@ def build_study(
 
 
 def _sentences(prices: Sequence[Price], not_compared: Mapping[str, str]) -> list[str]:
-    """Returns what was found, in sentences."""
+    """Returns the findings in sentences."""
     above = [price for price in prices if price.low > 0]
     below = [price for price in prices if price.high < 0]
     sentences = []
@@ -79,12 +79,12 @@ def _sentences(prices: Sequence[Price], not_compared: Mapping[str, str]) -> list
             " told from none."
         )
     if above:
-        most = max(above, key=lambda price: price.mean)
-        sentences.append(f"The most is added by {_named(most)}: {points(most)}.")
-    if alone := sum(len(price.by_seed) < 2 for price in prices):
+        largest = max(above, key=lambda price: price.mean)
+        sentences.append(f"The most is added by {_named(largest)}: {points(largest)}.")
+    if with_one_seed := sum(len(price.by_seed) < 2 for price in prices):
         sentences.append(
-            f"{alone} of the comparisons have one seed: their intervals allow for the images alone,"
-            " and another seed may give another answer."
+            f"{with_one_seed} of the comparisons have one seed: their intervals allow for the"
+            " images alone, and another seed may give another answer."
         )
     if not_compared:
         sentences.append(f"{len(not_compared)} comparisons could not be made.")
@@ -103,12 +103,12 @@ def points(price: Price) -> str:
 
 
 def _price_json(price: Price) -> dict[str, Any]:
-    one = price.comparison
+    comparison = price.comparison
     return {
-        "name": one.name,
-        "dataset": one.dataset,
-        "breach": one.breach,
-        "meaning": one.meaning,
+        "name": comparison.name,
+        "dataset": comparison.dataset,
+        "breach": comparison.breach,
+        "meaning": comparison.meaning,
         "points": 100 * price.mean,
         "interval": [100 * price.low, 100 * price.high],
         "resampled": [100 * bound for bound in price.bootstrap],
@@ -137,15 +137,15 @@ def _texts(price: Price) -> dict[str, str]:
 
 
 def _runs(results: Results, answers: AllAnswers) -> list[dict[str, Any]]:
-    """Returns experiment, protocol, seeds and accuracies at the selected epoch, of each."""
+    """Returns a row for each experiment: protocol, seeds and accuracies at the selected epoch."""
     rows = []
     for name, runs in results.items():
         images = {key: part["images"] for key, part in runs[0].splits.items()}
         accuracies = {
             split: [
-                float(found.correct.mean())
+                float(split_answers.correct.mean())
                 for run in runs
-                if (found := answers.get(name, {}).get(run.seed, {}).get(split))
+                if (split_answers := answers.get(name, {}).get(run.seed, {}).get(split))
             ]
             for split in ("val", "test")
         }
@@ -175,8 +175,8 @@ def _protocols(results: Results) -> dict[str, str]:
 
 
 def _same_training(results: Results) -> dict[str, str]:
-    """Returns, for each data set, whether honest and swapped runs learned the same, in words."""
-    found = {}
+    """Returns data set → whether honest and swapped runs had the same training losses, in words."""
+    texts = {}
     for name in NAMES:
         pairs = [
             (_losses(honest), _losses(swapped))
@@ -186,11 +186,11 @@ def _same_training(results: Results) -> dict[str, str]:
         ]
         if pairs:
             equal = sum(one == other for one, other in pairs)
-            found[name] = (
+            texts[name] = (
                 f"{equal} of {len(pairs)} seeds have the same training loss in every epoch in the"
                 " honest and in the swapped run, which learn from the same images"
             )
-    return found
+    return texts
 
 
 def _losses(run: Any) -> list[float]:

@@ -13,7 +13,7 @@ _ROW, _LEFT, _WIDTH = 0.3, 3.3, 4.6
 
 
 def draw_prices(prices: Sequence[Price], names: dict[str, str], path: Path, title: str) -> None:
-    """Draws the prices in points, grouped by data set, with a line at none.
+    """Draws the prices in points, grouped by data set, with a line at 0.
 
     Args:
       prices: in the order of the rows, those of a data set together.

@@ -1,8 +1,8 @@
 """Draws a data set in the layout of CK+48: people who show several emotions, in three frames each.
 
-It stands in for CK+ where that is not at hand. A person keeps head, hair and skin in all emotions;
-pose, light and background are those of the sequence; the frames of a sequence differ by a shift, by
-light and by noise. The numbers of sequences are CK+'s, so that a network sees as much of them.
+It replaces CK+ where CK+ is not at hand. A person keeps head, hair and skin in all emotions. All
+frames of a sequence have the same pose, light and background; they differ by a shift, by brightness
+and by noise. Each emotion has as many sequences as in CK+, so that a network sees as many images.
 """
 
 import os
@@ -17,7 +17,7 @@ from ferjax.reproduce.running.smoke_data import disk_error
 from ferjax.runtime.atomic_files import temporary_beside
 
 PEOPLE, FRAMES, _SIDE = 118, 3, 48
-# Folder of CK+48 → emotion, and labelled sequences of CK+.
+# Folder of CK+48 → (emotion, number of its labelled sequences in CK+).
 _SEQUENCES = {
     "anger": ("anger", 45),
     "contempt": ("contempt", 18),
@@ -30,14 +30,14 @@ _SEQUENCES = {
 
 
 def drawn_people(place: Path, seed: int = 0) -> Path:
-    """Returns a folder `CK+48` of drawn faces; it is drawn where it does not exist.
+    """Returns a folder with drawn faces in a folder `CK+48`; draws them if it does not exist.
 
     Args:
       place: the folder.
-      seed: of the people and of who shows which emotion.
+      seed: seed of the people and of the emotions that they show.
 
     Raises:
-      DiskError: it cannot be written.
+      DiskError: the folder cannot be written.
     """
     if not place.exists():
         try:
@@ -65,7 +65,7 @@ def _draw(root: Path, seed: int) -> None:
 
 
 def _frame(face: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Returns uint8 [H, W]: a grey face in other light, shifted by a pixel at most, with noise."""
+    """Returns uint8 [H, W]: a face with other brightness, shifted by up to a pixel, with noise."""
     down, right = random.integers(-1, 2, 2)
     shifted = np.roll(np.pad(face, 1, "edge"), (down, right), (0, 1))[1:-1, 1:-1]
     noisy = shifted * random.uniform(0.93, 1.07) + random.normal(0, 3, face.shape)

@@ -1,7 +1,7 @@
-"""What the runs of the study answered, as JSON inside its page: labels, answers, parts of a split.
+"""Answers of the study's runs as JSON inside its page: labels, predictions, parts of a split.
 
 Arrays are packed as in `ferjax.reproduce.reporting.embedded_results`, and equal ones are written
-once. What is read back may come from anybody: no more is unpacked than is expected.
+once. A block that is read may come from anybody: no more bytes are unpacked than expected.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from ferjax.errors import UserError
 from ferjax.reproduce.reporting.embedded_results import put_once, unpacked
 from ferjax.reproduce.studies.answers import AllAnswers, Answers
 
-# More than any page that is written holds: images of a split, and answers altogether.
+# Limits above those of any page that is written: images of a split, and all answers together.
 _MOST_IMAGES = 100_000
 _MOST_VALUES = 50_000_000
 
@@ -26,19 +26,19 @@ def answers_to_json(answers: AllAnswers) -> dict[str, Any]:
             "experiment": experiment,
             "seed": seed,
             "of": name,
-            "count": len(one.labels),
-            "digest": one.digest,
-            "labels": put_once(arrays, one.labels.tobytes()),
-            "predicted": put_once(arrays, one.predicted.tobytes()),
-            "people": list(one.people),
+            "count": len(split_answers.labels),
+            "digest": split_answers.digest,
+            "labels": put_once(arrays, split_answers.labels.tobytes()),
+            "predicted": put_once(arrays, split_answers.predicted.tobytes()),
+            "people": list(split_answers.people),
             "only": {
                 part: put_once(arrays, np.packbits(rows).tobytes())
-                for part, rows in one.only.items()
+                for part, rows in split_answers.only.items()
             },
         }
         for experiment, seeds in answers.items()
-        for seed, found in seeds.items()
-        for name, one in found.items()
+        for seed, run_answers in seeds.items()
+        for name, split_answers in run_answers.items()
     ]
     return {"arrays": arrays, "answers": rows}
 
@@ -49,7 +49,7 @@ def answers_from_json(block: Mapping[str, Any]) -> dict[str, dict[int, dict[str,
     Raises:
       UserError: the block is damaged.
     """
-    found: dict[str, dict[int, dict[str, Answers]]] = {}
+    answers: dict[str, dict[int, dict[str, Answers]]] = {}
     total = 0
     for row in block["answers"]:
         count = int(row["count"])
@@ -70,7 +70,7 @@ def answers_from_json(block: Mapping[str, Any]) -> dict[str, dict[int, dict[str,
         people = tuple(map(str, row["people"]))
         if not len(labels) == len(predicted) == count or len(people) not in (0, count):
             raise UserError("the data inside the page are damaged (answers that do not fit).")
-        one = Answers(str(row["digest"]), labels, predicted, people, only)
-        seeds = found.setdefault(str(row["experiment"]), {})
-        seeds.setdefault(int(row["seed"]), {})[str(row["of"])] = one
-    return found
+        split_answers = Answers(str(row["digest"]), labels, predicted, people, only)
+        seeds = answers.setdefault(str(row["experiment"]), {})
+        seeds.setdefault(int(row["seed"]), {})[str(row["of"])] = split_answers
+    return answers

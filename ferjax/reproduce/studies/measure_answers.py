@@ -1,4 +1,4 @@
-"""Measures what a comparison needs beyond a run's report, from its checkpoint; stores it once."""
+"""Measures the answers that comparisons need beyond a run's report, and stores them."""
 
 import io
 import json
@@ -33,55 +33,60 @@ from ferjax.training.run_directory.splits_file import read_split_record
 _VIEWS = ("flip", "ten_crop")
 # The person in the name of a frame of CK+.
 _PERSON = re.compile(r"S\d{3}")
-# Test images that train shows: by the data and their record, for all seeds.
+# (data set, digest of the test images) → bool [N], the test images that train shows too.
 _Duplicates = dict[tuple[str, str], np.ndarray]
 
 
 def run_answers(
-    run: PlannedRun, result: RunResult, sides: tuple[Side, ...], out: Path, known: _Duplicates
+    run: PlannedRun, result: RunResult, sides: tuple[Side, ...], out: Path, duplicates: _Duplicates
 ) -> dict[str, Answers]:
-    """Returns the answers of a finished run that comparisons use; measured once and stored.
+    """Returns the answers of a finished run that comparisons use; measured once, then stored.
 
     Args:
       run: the run.
-      result: what was collected of it.
-      sides: of all comparisons.
+      result: the result of the run.
+      sides: the sides of all comparisons.
       out: the folder of runs and results.
-      known: duplicates that were found for another seed; those that are found now are added.
+      duplicates: those found for other seeds; the function adds those of this run.
 
     Raises:
       UserError: the run's files are damaged, or its data are gone.
     """
-    own = [side for side in sides if run.experiment.name in side.experiments]
+    run_sides = [side for side in sides if run.experiment.name in side.experiments]
     path = out / "predictions" / f"{run.name}-answers.npz"
-    wanted = sorted({f"{side.images}/{side.only}" for side in own})
-    mark = {"wanted": wanted, "config": settings_of(run.config),
-            "digests": {name: part["digest"] for name, part in result.splits.items()}}  # fmt: skip
-    stored = _read(path, mark)
-    if stored is None or not _are_of(stored, result):
-        stored = _measure(run, result, own, known)
-        _write(path, mark, stored)
+    image_parts = sorted({f"{side.images}/{side.only}" for side in run_sides})
+    identity = {
+        "wanted": image_parts,
+        "config": settings_of(run.config),
+        "digests": {name: part["digest"] for name, part in result.splits.items()},
+    }
+    stored = _read(path, identity)
+    if stored is None or not _are_from_run(stored, result):
+        stored = _measure(run, result, run_sides, duplicates)
+        _write(path, identity, stored)
     if "duplicated" in stored["test"].only:
-        known[_key(run, result)] = stored["test"].only["duplicated"]
+        duplicates[_data_key(run, result)] = stored["test"].only["duplicated"]
     return stored
 
 
-def _are_of(stored: Mapping[str, Answers], result: RunResult) -> bool:
-    """Returns whether stored answers are a run's, not those of one that was there before."""
-    own = split_answers(result)
+def _are_from_run(stored: Mapping[str, Answers], result: RunResult) -> bool:
+    """Returns whether stored answers are those of this run, not of an earlier one in its place."""
+    answers_of_run = split_answers(result)
     return all(
         name in stored and np.array_equal(stored[name].predicted, one.predicted)
-        for name, one in own.items()
+        for name, one in answers_of_run.items()
     )
 
 
-def _key(run: PlannedRun, result: RunResult) -> tuple[str, str]:
+def _data_key(run: PlannedRun, result: RunResult) -> tuple[str, str]:
+    """Returns the key of the test images of a run in `_Duplicates`."""
     return run.config.dataset, str(result.splits["test"]["digest"])
 
 
 def _measure(
-    run: PlannedRun, result: RunResult, sides: list[Side], known: _Duplicates
+    run: PlannedRun, result: RunResult, sides: list[Side], duplicates: _Duplicates
 ) -> dict[str, Answers]:
+    """Returns the answers that the sides of a run need, evaluated with its selected checkpoint."""
     run_dir = Path(run.config.workdir or "")
     record = read_split_record(run_dir)
     if record is None or "test" not in record.splits:
@@ -98,34 +103,37 @@ def _measure(
     task = prepare_task(config, devices_for(config.batch_size), record)
     only: dict[str, np.ndarray] = {}
     if parts & {"unique", "duplicated"}:
-        # The training images of the honest run, also for the run without the copies.
-        key = _key(run, result)
-        if key not in known:
+        # Duplicates in the training images of the honest run, also for the run without the copies.
+        key = _data_key(run, result)
+        if key not in duplicates:
             if config.protocol == "without_duplicates":
                 raise UserError(f"{run.name}: run {run.config.dataset}_honest first.")
             _, positions = duplicates_across(
                 task.bundle.splits["train"], task.bundle.splits["test"]
             )
-            known[key] = np.isin(np.arange(len(names)), positions)
-        only = {"duplicated": known[key], "unique": ~known[key]}
-    found = split_answers(result, people, only)
+            duplicates[key] = np.isin(np.arange(len(names)), positions)
+        only = {"duplicated": duplicates[key], "unique": ~duplicates[key]}
+    answers = split_answers(result, people, only)
     variables = load_run(run_dir, "selected").variables
     for view in views:
         logits_of = evaluator(task.model, task.spec, task.mesh, config.batch_size, False, view)
         logits = logits_of(variables, task.bundle.splits["test"])
-        found[f"test+{view}"] = replace(found["test"], predicted=logits.argmax(-1).astype(np.uint8))
+        answers[f"test+{view}"] = replace(
+            answers["test"], predicted=logits.argmax(-1).astype(np.uint8)
+        )
     if "argmax_test" in images:
-        found["argmax_test"] = _argmax_answers(task, variables)
-    return found
+        answers["argmax_test"] = _argmax_answers(task, variables)
+    return answers
 
 
 def _people_of(names: tuple[str, ...]) -> tuple[str, ...]:
-    found = [_PERSON.search(Path(name).name) for name in names]
-    return tuple(one[0] if one else "" for one in found) if all(found) else ()
+    """Returns the person of each file name; an empty tuple if a name shows none."""
+    matches = [_PERSON.search(Path(name).name) for name in names]
+    return tuple(match[0] if match else "" for match in matches) if all(matches) else ()
 
 
 def _argmax_answers(task: Task, variables: Any) -> Answers:
-    """Returns the answers to the test images whose label is the highest of ten columns."""
+    """Returns the answers to the test images, labelled by the highest of the ten columns."""
     config = task.config
     bundle = load_dataset(
         config.dataset,
@@ -148,10 +156,10 @@ def _argmax_answers(task: Task, variables: Any) -> Answers:
     )
 
 
-def _write(path: Path, mark: Mapping[str, Any], answers: Mapping[str, Answers]) -> None:
+def _write(path: Path, identity: Mapping[str, Any], answers: Mapping[str, Answers]) -> None:
     digests = {name: one.digest for name, one in answers.items()}
     people = {name: one.people for name, one in answers.items()}
-    meta = json.dumps({"mark": mark, "digests": digests, "people": people})
+    meta = json.dumps({"mark": identity, "digests": digests, "people": people})
     arrays = {"meta": np.frombuffer(meta.encode(), np.uint8)}
     for name, one in answers.items():
         arrays |= {f"{name}/labels": one.labels, f"{name}/predicted": one.predicted}
@@ -161,7 +169,7 @@ def _write(path: Path, mark: Mapping[str, Any], answers: Mapping[str, Answers]) 
     write_atomically(path, file.getvalue())
 
 
-def _read(path: Path, mark: Mapping[str, Any]) -> dict[str, Answers] | None:
+def _read(path: Path, identity: Mapping[str, Any]) -> dict[str, Answers] | None:
     """Returns stored answers, or None if there are none of this run and these comparisons."""
     if not path.is_file():
         return None
@@ -169,7 +177,7 @@ def _read(path: Path, mark: Mapping[str, Any]) -> dict[str, Answers] | None:
         arrays = read_arrays(path, "")
         with fitting_values(path, ""):
             meta = parse_json(bytes(arrays["meta"]), path, "")
-            if meta["mark"] != json.loads(json.dumps(mark)):
+            if meta["mark"] != json.loads(json.dumps(identity)):
                 return None
             return dict(_stored(arrays, meta))
     except UserError:

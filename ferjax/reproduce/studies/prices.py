@@ -1,10 +1,10 @@
 """The price of a breach: a difference of accuracies over the seeds, with its interval.
 
-The images are resampled by the bootstrap, the same ones for all seeds and for both sides of a
-comparison, so that what is hard for both cancels; where people are known, people are resampled with
-all their images. The spread between seeds is Student's. Both are joined as in the reports of papers
-(`ferjax.reproduce.judging.seeds_and_images`). Beside it stands the hierarchical bootstrap, which
-resamples seeds too: with three seeds it shows too little of their spread.
+The images are resampled by the bootstrap: the same images for all seeds and for both sides of a
+comparison, so that images that are hard for both sides cancel out. Where people are known, people
+are resampled with all their images. The spread between seeds is Student's. Both are joined as in
+the reports of papers (`ferjax.reproduce.judging.seeds_and_images`). The hierarchical bootstrap,
+which resamples seeds too, is given beside it: with three seeds it shows too little of their spread.
 """
 
 import functools
@@ -30,8 +30,8 @@ class Price:
     """A difference of accuracies, in [-1, 1].
 
     Attributes:
-      comparison: what was compared.
-      mean: over the seeds.
+      comparison: the comparison that gives it.
+      mean: mean over the seeds.
       low: lower bound of the 95 % interval.
       high: upper bound.
       bootstrap: bounds of the hierarchical bootstrap.
@@ -39,7 +39,7 @@ class Price:
       with_breach: mean accuracy of the side with the breach.
       honest: mean accuracy of the other side.
       images: number of images of each side.
-      people: number of people that were resampled, 0 where images were.
+      people: number of people that were resampled; 0: images were resampled.
     """
 
     comparison: Comparison
@@ -56,11 +56,14 @@ class Price:
 
 @dataclass(frozen=True)
 class _Counted:
-    """Right answers and images of one side and seed, by what is resampled.
+    """Right answers and images of one side and seed.
+
+    A population is what is resampled: `people`, or the digest of a split. Its units are the single
+    people, or the single images.
 
     Attributes:
-      right: resampled whole (people, or a split) → float32 [U], right answers of each unit.
-      images: the same, numbers of images.
+      right: population → float32 [U], number of right answers of each unit.
+      images: population → float32 [U], number of images of each unit.
     """
 
     right: dict[str, np.ndarray]
@@ -78,10 +81,10 @@ def price_of(comparison: Comparison, answers: AllAnswers) -> Price:
     people = _people(sides, seeds, answers)
     counted = [[_count(side, seed, answers, people) for seed in seeds] for side in sides]
     rates = np.array([[_rate(one) for one in side] for side in counted])
-    drawn = np.array([[_resampled(one) for one in side] for side in counted])
-    by_seed, over_images = rates[0] - rates[1], drawn[0] - drawn[1]
-    mean, whole = float(by_seed.mean()), over_images.mean(0)
-    low, high = np.quantile(whole, [0.025, 0.975])
+    resampled = np.array([[_resampled(one) for one in side] for side in counted])
+    by_seed, over_images = rates[0] - rates[1], resampled[0] - resampled[1]
+    mean, resampled_means = float(by_seed.mean()), over_images.mean(0)
+    low, high = np.quantile(resampled_means, [0.025, 0.975])
     bounds = joined(mean, (float(low), float(high)), half_width_over_seeds(by_seed.tolist()))
     assert bounds
     return Price(
@@ -92,7 +95,7 @@ def price_of(comparison: Comparison, answers: AllAnswers) -> Price:
         tuple(by_seed.tolist()),
         float(rates[0].mean()),
         float(rates[1].mean()),
-        (_images(counted[0][0]), _images(counted[1][0])),
+        (_image_count(counted[0][0]), _image_count(counted[1][0])),
         len(people),
     )
 
@@ -100,21 +103,21 @@ def price_of(comparison: Comparison, answers: AllAnswers) -> Price:
 def prices_of(
     comparisons: Sequence[Comparison], answers: AllAnswers, missing: Mapping[str, str]
 ) -> tuple[list[Price], dict[str, str]]:
-    """Returns the prices, and name of each other comparison → why it could not be made.
+    """Returns the prices, and for the other comparisons name → why it could not be made.
 
     Args:
       comparisons: in the order of the report.
-      answers: of the runs that are finished.
+      answers: the answers of the finished runs.
       missing: experiment → why it has no run.
     """
     prices, not_compared = [], {}
-    for one in comparisons:
-        names = (*one.with_breach.experiments, *one.honest.experiments)
+    for comparison in comparisons:
+        names = (*comparison.with_breach.experiments, *comparison.honest.experiments)
         try:
-            prices.append(price_of(one, answers))
+            prices.append(price_of(comparison, answers))
         except NotCompared as error:
-            lacking = next((missing[name] for name in names if name in missing), None)
-            not_compared[one.name] = lacking or str(error)
+            reason = next((missing[name] for name in names if name in missing), None)
+            not_compared[comparison.name] = reason or str(error)
     return prices, not_compared
 
 
@@ -131,22 +134,23 @@ def _shared_seeds(sides: Sequence[Side], answers: AllAnswers) -> list[int]:
 
 
 def _people(sides: Sequence[Side], seeds: Sequence[int], answers: AllAnswers) -> tuple[str, ...]:
-    """Returns the people of the images of both sides; none where they are not known."""
-    named: set[str] = set()
+    """Returns the people in the images of both sides; an empty tuple if they are not known."""
+    people: set[str] = set()
     for side in sides:
         for name in side.experiments:
-            found = _of(answers, name, seeds[0], side.images)
-            if not found.people:
+            side_answers = _answers_of(answers, name, seeds[0], side.images)
+            if not side_answers.people:
                 return ()
-            named |= set(found.people)
-    return tuple(sorted(named))
+            people |= set(side_answers.people)
+    return tuple(sorted(people))
 
 
-def _of(answers: AllAnswers, experiment: str, seed: int, images: str) -> Answers:
-    found = answers[experiment][seed].get(images)
-    if found is None:
+def _answers_of(answers: AllAnswers, experiment: str, seed: int, images: str) -> Answers:
+    """Returns the answers of a run to a set of images; raises `NotCompared` if there are none."""
+    run_answers = answers[experiment][seed].get(images)
+    if run_answers is None:
         raise NotCompared(f"{experiment}: no answers on {images}")
-    return found
+    return run_answers
 
 
 def _count(side: Side, seed: int, answers: AllAnswers, people: tuple[str, ...]) -> _Counted:
@@ -154,61 +158,63 @@ def _count(side: Side, seed: int, answers: AllAnswers, people: tuple[str, ...]) 
     right: dict[str, np.ndarray] = {}
     images: dict[str, np.ndarray] = {}
     for name in side.experiments:
-        found = _of(answers, name, seed, side.images)
-        counts = np.ones(len(found.labels), bool)
+        run_answers = _answers_of(answers, name, seed, side.images)
+        is_counted = np.ones(len(run_answers.labels), bool)
         if side.only:
-            if side.only not in found.only:
+            if side.only not in run_answers.only:
                 raise NotCompared(f"{name}: {side.only} images of {side.images} are not known")
-            counts = found.only[side.only]
-        units = np.arange(len(counts))
-        whole, size = found.digest, len(counts)
+            is_counted = run_answers.only[side.only]
+        units = np.arange(len(is_counted))
+        population, size = run_answers.digest, len(is_counted)
         if people:
-            units = np.searchsorted(people, found.people)
-            whole, size = "people", len(people)
-        none = np.zeros(size, np.float32)
-        weights = counts.astype(np.float32)
-        hits = np.bincount(units, weights * found.correct, size).astype(np.float32)
-        right[whole] = right.get(whole, none) + hits
-        shown = np.bincount(units, weights, size).astype(np.float32)
-        images[whole] = images.get(whole, none) + shown
+            units = np.searchsorted(people, run_answers.people)
+            population, size = "people", len(people)
+        zeros = np.zeros(size, np.float32)
+        weights = is_counted.astype(np.float32)
+        hits = np.bincount(units, weights * run_answers.correct, size).astype(np.float32)
+        right[population] = right.get(population, zeros) + hits
+        unit_images = np.bincount(units, weights, size).astype(np.float32)
+        images[population] = images.get(population, zeros) + unit_images
     counted = _Counted(right, images)
-    if not _images(counted):
+    if not _image_count(counted):
         raise NotCompared(f"{', '.join(side.experiments)}: no {side.only} images of {side.images}")
     return counted
 
 
-def _images(one: _Counted) -> int:
-    return int(sum(part.sum() for part in one.images.values()))
+def _image_count(counted: _Counted) -> int:
+    """Returns the number of images."""
+    return int(sum(part.sum() for part in counted.images.values()))
 
 
-def _rate(one: _Counted) -> float:
-    return float(sum(part.sum() for part in one.right.values())) / _images(one)
+def _rate(counted: _Counted) -> float:
+    """Returns the accuracy."""
+    return float(sum(part.sum() for part in counted.right.values())) / _image_count(counted)
 
 
-def _resampled(one: _Counted) -> np.ndarray:
+def _resampled(counted: _Counted) -> np.ndarray:
     """Returns float [DRAWS]: the accuracy of each resample."""
     right, images = np.zeros(DRAWS), np.zeros(DRAWS)
-    for whole, hits in one.right.items():
-        times = _times_drawn(whole, len(hits))
-        right += times @ hits
-        images += times @ one.images[whole]
-    # A part with few images may be missing from a resample, which then says nothing.
-    return np.where(images > 0, right / np.maximum(images, 1), _rate(one))
+    for population, hits in counted.right.items():
+        times_drawn = _times_drawn(population, len(hits))
+        right += times_drawn @ hits
+        images += times_drawn @ counted.images[population]
+    # A resample may hold no image of a small part. It then gets the accuracy of the part itself.
+    return np.where(images > 0, right / np.maximum(images, 1), _rate(counted))
 
 
 @functools.lru_cache(maxsize=4)
-def _times_drawn(whole: str, units: int) -> np.ndarray:
+def _times_drawn(population: str, units: int) -> np.ndarray:
     """Returns float32 [DRAWS, units]: how often each resample holds each unit.
 
-    Wholes of other names are resampled independently of each other.
+    Populations with different names are resampled independently of each other.
     """
-    random = np.random.default_rng(zlib.crc32(whole.encode()))
+    random = np.random.default_rng(zlib.crc32(population.encode()))
     rows = (random.integers(0, units, units) for _ in range(DRAWS))
     return np.array([np.bincount(row, minlength=units) for row in rows], np.float32)
 
 
 def _hierarchical(over_images: np.ndarray) -> tuple[float, float]:
-    """Returns bounds from resampled seeds of resampled images; float [S, DRAWS] differences."""
+    """Returns bounds of float [S, DRAWS], differences on resampled images; resamples seeds too."""
     seeds, draws = over_images.shape
     chosen = np.random.default_rng(0).integers(0, seeds, (draws, seeds))
     means = over_images[chosen, np.arange(draws)[:, None]].mean(1)

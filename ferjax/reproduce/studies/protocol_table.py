@@ -12,8 +12,8 @@ from ferjax.reproduce.experiment_table import Experiment
 TITLE = "The price of each breach of a protocol"
 DATASETS = ("fer2013", "ferplus", "ckplus")
 
-# Two CPU cores train cnn3 on 850 to 1,300 images/s: runs of FER2013 or FER+ take 2 to 4 minutes,
-# small ones of CK+ 40 s. Three seeds of all: one and a half to two hours (an estimate).
+# Two CPU cores train cnn3 on 850 to 1,300 images/s: a run on FER2013 or FER+ takes 2 to 4 minutes,
+# a small run on CK+ 40 s. All runs with three seeds take one and a half to two hours (an estimate).
 _NETWORK: Mapping[str, Any] = {
     "model": "cnn3",
     "image_size": 48,
@@ -23,15 +23,15 @@ _NETWORK: Mapping[str, Any] = {
     "optimizer": "adam",
     "weight_decay": 0.0,
     "learning_rate": 1e-3,
-    # As much of public code: a schedule that ends at 0 leaves less to select.
+    # As in much public code: a schedule that ends at 0 leaves less to select.
     "schedule": "constant",
 }
 _FACES = {**_NETWORK, "batch_size": 128, "epochs": 6}
 _PEOPLE = {**_NETWORK, "dataset": "ckplus", "batch_size": 32, "epochs": 20}
-# Every second of ten folds: half of the people are test once.
+# Every second of ten folds: half of the people are in a test split once.
 FOLDS = (1, 3, 5, 7, 9)
 
-# Suffix of the experiments of FER2013 and FER+ → protocol, why.
+# Suffix of the experiments on FER2013 and FER+ → (protocol, why).
 _OF_FACES = {
     "honest": ("publictest_is_test", "Val selects the epoch, test is read once."),
     "swapped": ("swapped", "Trained on the same images; test selects the epoch, val is reported."),
@@ -98,11 +98,11 @@ class Side:
     """One side of a comparison.
 
     Attributes:
-      experiments: whose runs; the images of several are pooled.
-      images: what was answered: `test` or `val` at the selected epoch, `test+flip`,
+      experiments: the experiments whose runs are used; the images of several are pooled.
+      images: the images that were classified: `test` or `val` at the selected epoch, `test+flip`,
         `test+ten_crop`, or `argmax_test`, the test images with the highest of ten columns as label.
-      only: those of the images that count: all, or `majority` (of `argmax_test`, those that have a
-        majority), `unique` or `duplicated` (of `test`, those that train does not show, or shows).
+      only: the part of these images that counts. Empty: all; `majority` (of `argmax_test`): those
+        with a majority; `unique`, `duplicated` (of `test`): those that train lacks, or shows too.
     """
 
     experiments: tuple[str, ...]
@@ -112,15 +112,15 @@ class Side:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A breach on a data set, as the accuracy of one side above that of another.
+    """A breach on a data set: the accuracy of one side minus that of the other.
 
     Attributes:
       name: unique; letters, digits and `_`.
       dataset: name of the data set.
       breach: what is done, in a few words.
       meaning: one sentence: what is compared, and what the number says.
-      with_breach: the side that commits it.
-      honest: the side that does not.
+      with_breach: the side with the breach.
+      honest: the side without it.
     """
 
     name: str
@@ -131,7 +131,7 @@ class Comparison:
     honest: Side
 
 
-def _of_faces(dataset: str) -> tuple[Comparison, ...]:
+def _comparisons_on_faces(dataset: str) -> tuple[Comparison, ...]:
     def side(suffix: str, images: str = "test", only: str = "") -> Side:
         return Side((f"{dataset}_{suffix}",), images, only)
 
@@ -198,8 +198,8 @@ def _of_faces(dataset: str) -> tuple[Comparison, ...]:
 _MAJORITY = Side(("ferplus_honest",), "argmax_test", "majority")
 
 COMPARISONS = (
-    *_of_faces("fer2013"),
-    *_of_faces("ferplus"),
+    *_comparisons_on_faces("fer2013"),
+    *_comparisons_on_faces("ferplus"),
     Comparison(
         "ferplus_argmax_train",
         "ferplus",

@@ -1,4 +1,4 @@
-"""Writes the study's page and its JSON twin, and writes the page again from what is inside it."""
+"""Writes report.html and report.json of the study, and writes a page again from its results."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ def write_study_report(
     """Writes report.html, report.json and the picture; returns the report with `path`.
 
     Args:
-      answers: experiment → seed → what its run answered.
+      answers: experiment → seed → the answers of its run.
       results: experiment → its finished runs.
       facts: as `build_study` takes them.
       out: the folder.
@@ -56,8 +56,10 @@ def write_study_report(
     block = {
         "study": report["study"],
         "facts": dict(facts),
-        "pictures": {name: [one["sha256"] for one in some] for name, some in pictures.items()},
-        # The answers are what counts; of the runs the curves and the facts.
+        "pictures": {
+            name: [picture["sha256"] for picture in figure] for name, figure in pictures.items()
+        },
+        # Numbers come from the answers; of the runs only curves and facts are kept.
         "results": results_to_json(
             {name: [replace(run, predictions={}) for run in runs] for name, runs in results.items()}
         ),
@@ -75,8 +77,8 @@ def study_page_again(
     """Returns the page that the results inside a page give.
 
     Args:
-      block: the results.
-      pictures: figure → its pictures, those of the page.
+      block: the results inside the page.
+      pictures: figure → its pictures on the page.
 
     Raises:
       UserError: the results are damaged.
@@ -86,8 +88,8 @@ def study_page_again(
     answers, results = answers_from_json(block["answers"]), results_from_json(block["results"])
     for run in (run for group in results.values() for run in group):
         for split, part in run.splits.items():
-            found = answers.get(run.experiment, {}).get(run.seed, {}).get(split)
-            if found and (len(found.labels), found.digest) != (part["images"], part["digest"]):
+            stored = answers.get(run.experiment, {}).get(run.seed, {}).get(split)
+            if stored and (len(stored.labels), stored.digest) != (part["images"], part["digest"]):
                 raise UserError(
                     "the data inside the page are damaged (answers on other images than those of"
                     f" {run.experiment}, seed {run.seed}, {split})."
