@@ -37,10 +37,9 @@ def fresh_peak(suite: str, case: str, label: str, setting: str = "") -> int | No
     process = subprocess.run(command, capture_output=True, text=True)
     match = re.search(r"^peak (\d+|None)$", process.stdout, re.MULTILINE)
     if process.returncode or not match:
-        last_line = (process.stderr.strip().splitlines() or [f"exit status {process.returncode}"])[
-            -1
-        ]
-        raise UserError(f"memory of {label} in {suite}/{case}: {last_line}")
+        lines = process.stderr.strip().splitlines()
+        reason = lines[-1] if lines else f"exit status {process.returncode}"
+        raise UserError(f"memory of {label} in {suite}/{case}: {reason}")
     return None if match[1] == "None" else int(match[1])
 
 

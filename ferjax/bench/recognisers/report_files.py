@@ -28,7 +28,7 @@ def write_recognisers(folder: Path, result: SuiteResult, seconds: float) -> None
 
     Args:
       folder: the folder to write to.
-      result: of the suite.
+      result: the results of the suite.
       seconds: wall time.
 
     Raises:
@@ -67,9 +67,9 @@ def _cells(result: SuiteResult) -> list[list[str]]:
         first = result.results[0].scores[name]
         header += [f"{name}, {len(first.classes)} emotions, n={first.faces:,}", "mean of classes"]
     for entry in result.results:
-        found = [cell for name in result.faces for cell in _score_cells(entry.scores[name])]
+        scores = [cell for name in result.faces for cell in _score_cells(entry.scores[name])]
         times = f"{entry.faces_per_core_second:,.0f}", f"{entry.milliseconds:.2f} ms"
-        rows.append([entry.name, entry.preprocessing, *found, *times])
+        rows.append([entry.name, entry.preprocessing, *scores, *times])
     return [[*header, "faces per core-second", "one face"], *rows]
 
 
@@ -81,7 +81,7 @@ def _score_cells(score: Score) -> tuple[str, str]:
 
 def _recall_cells(result: SuiteResult) -> list[list[str]]:
     first = result.results[0].scores
-    classes = [*dict.fromkeys(name for found in first.values() for name in found.classes)]
+    classes = [*dict.fromkeys(name for score in first.values() for name in score.classes)]
     rows = [
         [
             escape(name),

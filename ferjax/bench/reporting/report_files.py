@@ -82,7 +82,9 @@ def write_report(
 
 def terminal_table(results: Sequence[CaseResult]) -> str:
     """Returns the results as aligned columns of text, one table per suite."""
-    return "\n\n".join(aligned(_rows(chosen)) for chosen in _by_suite(results).values())
+    return "\n\n".join(
+        aligned(_rows(suite_results)) for suite_results in _by_suite(results).values()
+    )
 
 
 def _by_suite(results: Sequence[CaseResult]) -> dict[str, list[CaseResult]]:
@@ -104,16 +106,16 @@ def aligned(cells: list[list[str]]) -> str:
 
 
 def _rows(results: Sequence[CaseResult]) -> list[list[str]]:
-    """Returns header and cells, with a column for each peer that any of the results has."""
+    """Returns header and rows, with a column for each peer in any of the results."""
     peers = peers_of(results)
     with_memory = [peer for peer in peers if any(peer in result.peak_bytes for result in results)]
     header = ["case", *(f"vs {peer}" for peer in peers), "vs floor", OURS, *peers]
     rows = [header + [f"memory of {peer}" for peer in with_memory]]
     for result in results:
         ratios = [*(speedup(result, peer) for peer in peers), over_floor(result)]
-        times = [_seconds(median(result, label)) for label in (OURS, *peers)]
-        memory = [_times(memory_ratio(result, peer)) for peer in with_memory]
-        rows.append([result.name, *map(_times, ratios), *times, *memory])
+        times = [_time_text(median(result, label)) for label in (OURS, *peers)]
+        memory = [_ratio_text(memory_ratio(result, peer)) for peer in with_memory]
+        rows.append([result.name, *map(_ratio_text, ratios), *times, *memory])
     return rows
 
 
@@ -124,10 +126,15 @@ def _page(
     if note:
         parts.append(f"> {escape(note)}.")
     parts += ["![Speedups over the peers](bench.png)", _EXPLANATION]
-    for suite, chosen in _by_suite(results).items():
-        parts += [f"## Suite {suite}", _ratio_table(chosen), _side_table(chosen)]
+    for suite, suite_results in _by_suite(results).items():
+        parts += [f"## Suite {suite}", _ratio_table(suite_results), _side_table(suite_results)]
     rows = [
-        [*map(escape, (result.name, setting, value if isinstance(value, str) else _seconds(value)))]
+        [
+            *map(
+                escape,
+                (result.name, setting, value if isinstance(value, str) else _time_text(value)),
+            )
+        ]
         for result in results
         for setting, value in result.trials.items()
     ]
@@ -161,7 +168,7 @@ def _side_table(results: Sequence[CaseResult]) -> str:
                     escape(result.name),
                     escape(result.shape),
                     escape(label + setting),
-                    f"{_seconds(median_seconds)} ± {50 * spread(values):.0f} %",
+                    f"{_time_text(median_seconds)} ± {50 * spread(values):.0f} %",
                     f"{len(values)}",
                     f"{result.images / median_seconds:.1f}" if result.images else "–",
                     _megabytes(peak),
@@ -177,7 +184,7 @@ def environment(seconds: float) -> dict[str, Any]:
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         stamp["versions"]["torch"] = importlib.metadata.version("torch")
     stamp["processor"] = f"{_processor()}, {os.cpu_count()} cores"
-    # Without them a jaxlib computes with another library, at another speed.
+    # Without these options jaxlib uses another library, which has another speed.
     dropped = dropped_options(jax.default_backend())
     stamp["compiler options dropped"] = "; ".join(dropped) or "none"
     return stamp
@@ -207,13 +214,13 @@ def _value_text(value: object) -> str:
     return str(value)
 
 
-def _seconds(value: float | None) -> str:
+def _time_text(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:.2f} s" if value >= 1 else f"{1000 * value:.3g} ms"
 
 
-def _times(ratio: float | None) -> str:
+def _ratio_text(ratio: float | None) -> str:
     return "–" if ratio is None else f"{ratio:.3g}x" if ratio < 100 else f"{ratio:.0f}x"
 
 

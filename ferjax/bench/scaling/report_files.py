@@ -58,7 +58,7 @@ def write_scaling(folder: Path, result: ScalingResult, seconds: float) -> None:
 
     Args:
       folder: the folder to write to.
-      result: of the suite.
+      result: the results of the suite.
       seconds: wall time.
 
     Raises:
@@ -123,11 +123,11 @@ def _page(result: ScalingResult, stamp: dict[str, Any]) -> str:
         assumed = ", ".join(f"*{k}* {v:g}" for k, v in dataclasses.asdict(DEFAULT).items())
         parts += ["## Predicted", _PREDICTED.format(formula=formula, assumed=assumed)]
         parts += ["\n".join(map(_describe_cluster, CLUSTERS))]
-        for title, words, cell in (
+        for title, explanation, cell in (
             ("### Efficiency", _EFFICIENCY, _efficiencies),
             (f"### Devices that keep {100 * KEPT:.0f} %", _DEVICES, _most_devices_cell),
         ):
-            parts += [title, words, _markdown(_network_cells(result.networks, cell))]
+            parts += [title, explanation, _markdown(_network_cells(result.networks, cell))]
     parts += ["## Environment", environment_table(stamp)]
     return "\n\n".join(parts) + "\n"
 

@@ -79,7 +79,8 @@ def start_workers(
 
     Args:
       layout: the layout.
-      make_answer: a function of a module; each process calls it once and answers with its result.
+      make_answer: a module-level function; each process calls it once and answers its requests with
+        the function that it returns.
       suite: name of the suite, for messages.
     """
     spawn = multiprocessing.get_context("spawn")
@@ -88,11 +89,11 @@ def start_workers(
         port, children, pipes = _free_port(), [], []
         for number, log in enumerate(logs):
             log.touch()
-            pipe, far_end = spawn.Pipe()
-            arguments = (layout, number, port, far_end, log, make_answer)
+            pipe, child_end = spawn.Pipe()
+            arguments = (layout, number, port, child_end, log, make_answer)
             children.append(spawn.Process(target=serve, args=arguments, daemon=True))
             children[-1].start()
-            far_end.close()  # else the pipe would stay open when the process ends
+            child_end.close()  # else the pipe would stay open when the process ends
             pipes.append(pipe)
         try:
             yield Workers(suite, layout, children, pipes, logs)
@@ -115,13 +116,13 @@ def serve(
 ) -> None:
     """Runs in a worker: joins its layout and answers requests until the pipe is closed.
 
-    Its devices are simulated ones of the CPU, whatever else the machine has. What is sent is
-    (error, answer).
+    Its devices are simulated CPU devices, whatever hardware the machine has. It sends pairs (error,
+    answer).
 
     Args:
       layout: the layout.
       number: the worker's number, from 0.
-      port: where process 0 listens for the others.
+      port: the port at which process 0 listens for the others.
       pipe: for requests and answers.
       log: the file for standard output and standard error.
       make_answer: as in `start_workers`.

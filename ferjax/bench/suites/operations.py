@@ -93,7 +93,7 @@ def depthwise_case(side: int, channels: int, size: int, stride: int, edge: tuple
     step = f" s{stride}" if stride > 1 else ""
     name = f"depthwise {side}x{side}x{channels} k{size}{step}{'' if same else ' SAME'}"
 
-    form: dict[str, Any] = dict(stride=stride, padding=(edge, edge))
+    options: dict[str, Any] = dict(stride=stride, padding=(edge, edge))
 
     def torch(x: Any, kernel: Any) -> Any:
         from torch.nn import functional
@@ -106,8 +106,8 @@ def depthwise_case(side: int, channels: int, size: int, stride: int, edge: tuple
     return op_case(
         name,
         [(8, side, side, channels), (size, size, 1, channels)],
-        ours=lambda x, kernel: depthwise_conv(x, kernel, **form),
-        plain=lambda x, kernel: depthwise_conv_plain(x, kernel, **form),
+        ours=lambda x, kernel: depthwise_conv(x, kernel, **options),
+        plain=lambda x, kernel: depthwise_conv_plain(x, kernel, **options),
         torch=torch,
         wrt=(0, 1),
         quick=name in _QUICK,

@@ -32,7 +32,7 @@ def _depth_cnn(depth: int) -> Case:
 
 
 def _torchvision(name: str, batch_size: int, **fields: float) -> Case:
-    """Returns the case of a network beside torchvision's, which has these fields."""
+    """Returns the case of a network; torchvision's network of that name gets the fields."""
     return train_case(
         name,
         side=128,
