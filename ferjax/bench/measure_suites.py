@@ -44,7 +44,7 @@ def run_bench(
     """Measures cases, writes bench.json, bench.md and bench.png; returns results and folder.
 
     Args:
-      suite: its name, or None for all.
+      suite: name of the suite, or None for all.
       cases: a regular expression that selects cases by name, or None.
       quick: only the main cases of each suite, in fewer rounds.
       out: the folder to write, new or empty; None for bench/<suite>-<date>-<time>.
@@ -145,7 +145,7 @@ def free_folder(out: str | None, suite: str) -> Path:
     """Returns the report's folder; raises `UserError` if it is a file or not empty.
 
     Args:
-      out: its name, or None for bench/<suite>-<date>-<time>.
+      out: name of the folder, or None for bench/<suite>-<date>-<time>.
       suite: name of the suite.
     """
     name = out or f"bench/{suite}-{time.strftime('%Y%m%d-%H%M%S')}"

@@ -65,9 +65,9 @@ def select(suite: str | None, pattern: str | None, quick: bool) -> list[tuple[st
     """Returns (suite, case) for all cases to measure.
 
     Args:
-      suite: its name, or None for all.
+      suite: name of the suite, or None for all.
       pattern: a regular expression that matches in names, ignoring case, or None for all.
-      quick: only the main cases; ignored where there is a pattern.
+      quick: only the main cases; ignored if there is a pattern.
 
     Raises:
       UserError: an unknown suite, an invalid expression, or one that matches no case.

@@ -56,7 +56,7 @@ def run_live(config: LiveConfig) -> str:
     for sentence in NOTICE:
         print(f"note: {sentence}", file=sys.stderr)
     with _window(config) as show, _table(out, shown=show is not None) as write:
-        count, begun = 0, time.monotonic()
+        count, start = 0, time.monotonic()
         with suppress(KeyboardInterrupt):
             for frame, faces in live_faces(_frames(config.source), predictor, settings):
                 if write:
@@ -64,7 +64,7 @@ def run_live(config: LiveConfig) -> str:
                 count += 1
                 if show and not show(annotated_frame(frame, faces, predictor.classes)):
                     break
-        seconds = max(time.monotonic() - begun, 1e-6)
+        seconds = max(time.monotonic() - start, 1e-6)
     return f"{count:,} frames in {seconds:.0f} s, {count / seconds:.1f} a second"
 
 
@@ -106,7 +106,7 @@ def _frames(source: str) -> Iterator[Frame]:
     cv2 = opencv("A camera")
     camera = cv2.VideoCapture(int(source))
     try:
-        begun, number = time.monotonic(), 0
+        start, number = time.monotonic(), 0
         while True:
             read, image = camera.read()
             if not read and number == 0:
@@ -117,7 +117,7 @@ def _frames(source: str) -> Iterator[Frame]:
             if not read:
                 print(f"camera {source} gives no more pictures", file=sys.stderr)
                 return
-            seconds = time.monotonic() - begun
+            seconds = time.monotonic() - start
             yield Frame(number, seconds, np.ascontiguousarray(image[..., ::-1]))
             number += 1
     finally:

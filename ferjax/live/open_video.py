@@ -75,7 +75,7 @@ def open_video(source: Path | VideoBytes) -> Iterator[Any]:
             # The bytes are untrusted: FFmpeg must not open any other file or address.
             whitelists = {"format_whitelist": _WHOLE_FORMATS, "protocol_whitelist": "none"}
             file, limit = io.BytesIO(source.data), _decoder_limit(source)
-            # FFmpeg decodes a few frames to learn what the header does not say.
+            # FFmpeg decodes a few frames to learn values that the header does not state.
             container = av.open(
                 file, options=limit, container_options=whitelists, metadata_errors="ignore"
             )

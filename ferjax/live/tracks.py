@@ -121,9 +121,9 @@ def smoothed(track: Track, probabilities: np.ndarray, seconds: float, window: fl
     window of 0 means no smoothing.
     """
     elapsed = seconds - track.smoothed_at
-    kept = math.exp(-elapsed / window) if window > 0 and track.probabilities else 0.0
-    old = np.array(track.probabilities or probabilities, float)
-    values = kept * old + (1 - kept) * probabilities.astype(float)
+    weight = math.exp(-elapsed / window) if window > 0 and track.probabilities else 0.0
+    earlier = np.array(track.probabilities or probabilities, float)
+    values = weight * earlier + (1 - weight) * probabilities.astype(float)
     return replace(track, probabilities=tuple(map(float, values)), smoothed_at=seconds)
 
 

@@ -54,7 +54,7 @@ def write_video_summary(
 
 
 def _faces(rows: Iterable[FrameRow]) -> Iterator[Named]:
-    """Yields the faces of a video; the first one of a person in each second may be an example."""
+    """Yields the faces of a video; each person's first face in a second may be an example."""
     example_seconds: dict[int, int] = {}
     for row in rows:
         if row.person is not None:

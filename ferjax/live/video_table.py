@@ -25,7 +25,7 @@ class FrameRow:
       person: number from 0, or None for no face.
       box: left, top, width, height in pixels; empty without a face.
       score: probability of a face, 4 decimals; None in frames where faces were not searched.
-      probabilities: of the emotions, smoothed, 6 decimals; empty without a face.
+      probabilities: smoothed probabilities of the emotions, 6 decimals; empty without a face.
       searched: whether faces were searched in this frame.
     """
 
@@ -51,7 +51,7 @@ class VideoColumns:
         return [*first, *class_columns(self.classes, {*first, *box}), *box]
 
     def cells(self, row: FrameRow) -> list[Any]:
-        """Returns the values of a row, None where there is none, in the order of the columns."""
+        """Returns the values of a row in the order of the columns; None for a missing value."""
         if row.person is None:
             status = NO_FACE if row.searched else NOT_SEARCHED
             return [row.frame, row.seconds, status, *[None] * (len(self.names()) - 3)]
@@ -70,7 +70,7 @@ def rows_of_frame(
 
     Args:
       frame: the frame.
-      faces: its persons.
+      faces: the persons in the frame.
       searched: whether faces were searched in the frame; if not, its faces are interpolated.
     """
     seconds = round(frame.seconds, 6)

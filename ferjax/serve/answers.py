@@ -43,7 +43,7 @@ class Answer:
     """The body of a successful answer.
 
     Attributes:
-      body: its bytes.
+      body: bytes of the body.
       kind: content type.
       file: name under which a browser saves the body; None if the browser shows it.
     """

@@ -92,7 +92,7 @@ class Batcher:
 
         Raises:
           Refused: too many faces wait (503).
-          Exception: what `predict` raises for a batch with one of the faces.
+          Exception: an error of `predict` for a batch that contains one of the faces.
         """
         # A single request is never too large: `Limits` states how many faces it may have.
         if self._waiting and self._waiting + len(faces) > self._most_waiting:
@@ -115,11 +115,11 @@ class Batcher:
         if not batch:
             return
         faces = [request.faces[k] for request, k in batch]
-        begun = time.perf_counter()
+        start = time.perf_counter()
         call = asyncio.get_running_loop().run_in_executor(self._network, self._predict, faces)
 
         def finish(done: asyncio.Future[np.ndarray]) -> None:
-            self._on_batch(len(batch), time.perf_counter() - begun)
+            self._on_batch(len(batch), time.perf_counter() - start)
             self._call_network()
             if not done.cancelled():
                 _deliver(batch, done.exception() or done.result())

@@ -75,7 +75,7 @@ class Guard:
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
             return
-        begun, status = time.perf_counter(), 0
+        start, status = time.perf_counter(), 0
         is_static = scope["path"].startswith(_STATIC)
         headers = _HEADERS if is_static else [*_HEADERS, _NOT_STORED]
 
@@ -91,7 +91,7 @@ class Guard:
             self._check(scope, needs_work)
         except Refused as refused:
             await answer_refused(refused, send_with_headers)
-            self._metrics.request("refused", refused.status, time.perf_counter() - begun)
+            self._metrics.request("refused", refused.status, time.perf_counter() - start)
             return
         self.under_way += needs_work
         try:
@@ -100,7 +100,7 @@ class Guard:
             self.under_way -= needs_work
             # Paths without a route are counted together: a client can invent any number of them.
             route = getattr(scope.get("route"), "path", "other")
-            self._metrics.request(route, status, time.perf_counter() - begun)
+            self._metrics.request(route, status, time.perf_counter() - start)
 
     def _check(self, scope: Scope, needs_work: bool) -> None:
         """Raises `Refused` for a request that is not allowed."""
@@ -146,7 +146,7 @@ def is_known_host(host: str, names: frozenset[str]) -> bool:
 
 
 def is_same_origin(headers: dict[bytes, bytes], host: str) -> bool:
-    """Returns whether a request comes from this server's own page, or from no browser.
+    """Returns whether a request comes from this server's page, or not from a browser.
 
     Args:
       headers: headers of the request.

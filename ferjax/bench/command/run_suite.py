@@ -24,7 +24,7 @@ def run_suite(
     """Measures a suite; returns its tables as text and the folder of its report.
 
     Args:
-      suite: its name, or None for all that have cases with sides.
+      suite: name of the suite, or None for all suites that have cases with sides.
       cases: a regular expression that picks cases by name, or None.
       quick: the main cases only, with less effort.
       out: the folder to write, new or empty; None for bench/<suite>-<date>-<time>.

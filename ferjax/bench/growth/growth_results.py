@@ -60,7 +60,7 @@ class Growth:
     """A part of a run, measured on data sets of different sizes.
 
     Attributes:
-      part: its name.
+      part: name of the part.
       devices: number of simulated devices.
       data_sets: number of images of each data set, ascending.
       images: for each data set the number of images that the part handles.

@@ -121,11 +121,11 @@ def _record(loaded: Loaded) -> Run:
 
 def _epoch(loaded: Loaded) -> Run:
     def run() -> Any:
-        placed: Any = None
+        device_batch: Any = None
         # New batches in each run: drawing the order of the epoch is a part of its cost.
         for batch in iterate(TrainBatches(loaded.bundle.splits["train"], BATCH, 0, epochs=1)):
-            placed = put_batch(batch, loaded.mesh)
-        return jax.block_until_ready(placed)
+            device_batch = put_batch(batch, loaded.mesh)
+        return jax.block_until_ready(device_batch)
 
     return run
 

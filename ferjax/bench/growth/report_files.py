@@ -39,10 +39,10 @@ def write_growth(folder: Path, results: Sequence[Growth], seconds: float) -> Non
     Raises:
       UserError: a file cannot be written.
     """
-    stamp = environment(seconds)
-    record = {"environment": stamp, "parts": [result.to_json() for result in results]}
+    environment_values = environment(seconds)
+    record = {"environment": environment_values, "parts": [result.to_json() for result in results]}
     write_atomically(folder / "bench.json", (json.dumps(record, indent=1) + "\n").encode())
-    parts = ["# Growth of the data in ferjax", f"`{stamp['command line']}`", _DEVICES]
+    parts = ["# Growth of the data in ferjax", f"`{environment_values['command line']}`", _DEVICES]
     rows = [[name, PARTS[name].what] for name in dict.fromkeys(each.part for each in results)]
     parts += [table(["part", "what is done"], rows, 2)]
     for title, explanation, cells in (
@@ -50,7 +50,7 @@ def write_growth(folder: Path, results: Sequence[Growth], seconds: float) -> Non
         ("## Memory", _MEMORY, _memory_cells(results)),
     ):
         parts += [title, explanation, table(cells[0], cells[1:], 2)]
-    parts += ["## Environment", environment_table(stamp)]
+    parts += ["## Environment", environment_table(environment_values)]
     write_markdown_page(folder / "bench.md", "\n\n".join(parts) + "\n")
 
 

@@ -17,8 +17,8 @@ class Peer:
     """PyTorch under one setting; the fastest of a case's peers becomes its PyTorch side.
 
     Attributes:
-      setting: its name in the report's tables.
-      build: its builder.
+      setting: name of the setting in the report's tables.
+      build: builder of the run.
       compiled: whether torch.compile is used, which takes half a minute: not in a quick run.
     """
 
@@ -42,7 +42,7 @@ class Case:
       bytes: the bytes that must move, where there is no function from which to count them.
       images: images per run, where images per second are a useful rate.
       memory: whether peak memory is measured, which takes one process per side.
-      quick: whether it belongs to a quick run.
+      quick: whether the case belongs to a quick run.
     """
 
     name: str

@@ -17,7 +17,7 @@ class CaseResult:
     Attributes:
       suite: name of its suite.
       name: name of the case.
-      shape: its shapes as text.
+      shape: shapes of the case as text.
       work: the minimum of FLOPs and bytes.
       floor: the least seconds that the machine's measured ceilings allow.
       seconds: label → seconds of a run, one number per round.

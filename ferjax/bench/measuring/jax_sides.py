@@ -35,8 +35,8 @@ def forward_backward(op: Callable[..., jax.Array], wrt: tuple[int, ...]) -> Call
     """Returns a function (dy, *inputs) → value and gradients of the inputs numbered in `wrt`."""
 
     def run(dy: jax.Array, *inputs: jax.Array) -> tuple[Any, Any]:
-        def value(*chosen: jax.Array) -> jax.Array:
-            values = dict(enumerate(inputs)) | dict(zip(wrt, chosen, strict=True))
+        def value(*differentiated: jax.Array) -> jax.Array:
+            values = dict(enumerate(inputs)) | dict(zip(wrt, differentiated, strict=True))
             return op(*(values[i] for i in range(len(inputs))))
 
         y, pullback = jax.vjp(value, *(inputs[i] for i in wrt))

@@ -64,7 +64,7 @@ def _read_resident(start: bool) -> int | None:
     try:
         if start:
             trim_heap()
-            # 5 resets the high-water mark to what is resident now.
+            # Writing 5 resets the high-water mark to the resident memory.
             Path("/proc/self/clear_refs").write_text("5")
         return _status("VmRSS" if start else "VmHWM")
     except OSError:

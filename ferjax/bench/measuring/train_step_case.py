@@ -148,13 +148,13 @@ def step_run(
       plain: as in `compile_ahead`.
       times: number of steps.
     """
-    run_step, state, sums, placed = compiled_parts(step, init, batch, plain=plain)
+    run_step, state, sums, device_batch = compiled_parts(step, init, batch, plain=plain)
     current = [state, sums]
     del state, sums  # donated
 
     def run() -> Any:
         for _ in range(times):
-            current[:] = run_step(*current, placed)
+            current[:] = run_step(*current, device_batch)
         return jax.block_until_ready(current)
 
     return run
@@ -172,11 +172,15 @@ def compiled_parts(
     The arguments are those of `step_run`.
     """
     sharding = replicated(data_mesh(jax.devices()[:1]))
-    state, sums, placed = jax.device_put((*init(), batch), sharding)
+    state, sums, device_batch = jax.device_put((*init(), batch), sharding)
     run_step = compile_ahead(
-        step, (state, sums, placed), plain=plain, donate_argnums=(0, 1), out_shardings=sharding
+        step,
+        (state, sums, device_batch),
+        plain=plain,
+        donate_argnums=(0, 1),
+        out_shardings=sharding,
     )
-    return run_step, state, sums, placed
+    return run_step, state, sums, device_batch
 
 
 def _sgd(parameters: Any, **options: Any) -> Any:

@@ -25,8 +25,8 @@ class DetectorScore:
       found: number of marked faces that the detector found.
       boxes: number of boxes that the detector returned.
       seconds: median time of a photograph.
-      missed: names of the photographs, one for each face that was not found.
-      false_alarms: names of the photographs, one for each box without a face.
+      missed: name of the photograph of each face that was not found.
+      false_alarms: name of the photograph of each box without a face.
     """
 
     detector: str
@@ -44,7 +44,7 @@ class DetectorScore:
 
     @property
     def precision(self) -> float:
-        """Share of the boxes that hold a face."""
+        """Share of the boxes that contain a face."""
         return self.found / self.boxes if self.boxes else 0.0
 
 

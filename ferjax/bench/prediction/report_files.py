@@ -41,17 +41,17 @@ def write_prediction(folder: Path, result: PredictionResult, seconds: float) -> 
     Raises:
       UserError: a file cannot be written.
     """
-    stamp = environment(seconds)
-    record = {"environment": stamp, **result.to_json()}
+    environment_values = environment(seconds)
+    record = {"environment": environment_values, **result.to_json()}
     write_atomically(folder / "bench.json", (json.dumps(record, indent=1) + "\n").encode())
-    parts = ["# Prediction", f"`{stamp['command line']}`", _EXPLANATION]
+    parts = ["# Prediction", f"`{environment_values['command line']}`", _EXPLANATION]
     for title, (header, *rows) in _tables(result).items():
         cells = [[*map(escape, row)] for row in rows]
         parts += [f"## {title}", table(header, cells, 2)]
     notes = [*result.notes, *_mistakes(result)]
     if notes:
         parts += ["## Notes", "\n".join(f"- {escape(note)}." for note in notes)]
-    parts += ["## Environment", environment_table(stamp)]
+    parts += ["## Environment", environment_table(environment_values)]
     write_markdown_page(folder / "bench.md", "\n\n".join(parts) + "\n")
 
 

@@ -127,12 +127,12 @@ def score_table(rows: Iterable[Mapping[str, str]], scene: Scene) -> TableScore:
             )
             distances = np.linalg.norm(scene.centres(seconds) - centre, axis=1)
             # Where two persons are close together, the row may be about either of them.
-            near = np.flatnonzero(distances < distances.min() + _NEAR * scene.size[0])
+            close_persons = np.flatnonzero(distances < distances.min() + _NEAR * scene.size[0])
             matches = true_persons.setdefault(row["person"], set())
             if distances.min() < _NEAR * scene.size[0]:
                 located.add((frame, int(distances.argmin())))
-                if len(near) == 1:
-                    matches.add(int(near[0]))
+                if len(close_persons) == 1:
+                    matches.add(int(close_persons[0]))
     mixed = sum(len(matches) > 1 for matches in true_persons.values())
     share = len(located) / (scene.frames * len(scene.centres(0.0)))
     return TableScore(len(frames_on_time), len(true_persons), mixed, share)

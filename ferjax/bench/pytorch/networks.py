@@ -120,12 +120,12 @@ def fernet() -> Any:
 
     def stage(inputs: int, width: int, count: int) -> Any:
         shortcut = nn.Sequential(nn.Conv2d(inputs, width, 1, 2, bias=False), nn.BatchNorm2d(width))
-        rest = [block(width, width) for _ in range(count - 1)]
-        return nn.Sequential(block(inputs, width, 2, shortcut), *rest)
+        further_blocks = [block(width, width) for _ in range(count - 1)]
+        return nn.Sequential(block(inputs, width, 2, shortcut), *further_blocks)
 
     stem = [nn.PixelUnshuffle(2), _conv3(4, 48, bias=False), nn.BatchNorm2d(48), nn.ReLU()]
-    end = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 8)]
-    return nn.Sequential(*stem, stage(48, 64, 1), stage(64, 128, 2), *end)
+    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 8)]
+    return nn.Sequential(*stem, stage(48, 64, 1), stage(64, 128, 2), *head)
 
 
 def torchvision_network(name: str, **fields: Any) -> Any:

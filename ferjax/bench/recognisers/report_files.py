@@ -34,9 +34,9 @@ def write_recognisers(folder: Path, result: SuiteResult, seconds: float) -> None
     Raises:
       UserError: a file cannot be written.
     """
-    stamp = environment(seconds)
+    environment_values = environment(seconds)
     record = {
-        "environment": stamp,
+        "environment": environment_values,
         "faces": result.faces,
         "preprocessing": {"own": OWN_PREPROCESSING, "best": BEST_PREPROCESSING},
         "notes": result.notes,
@@ -44,13 +44,17 @@ def write_recognisers(folder: Path, result: SuiteResult, seconds: float) -> None
     }
     write_atomically(folder / "bench.json", (json.dumps(record, indent=1) + "\n").encode())
     (header, *rows), recall = _cells(result), _recall_cells(result)
-    parts = ["# Recognisers on the same faces", f"`{stamp['command line']}`", _EXPLANATION]
+    parts = [
+        "# Recognisers on the same faces",
+        f"`{environment_values['command line']}`",
+        _EXPLANATION,
+    ]
     parts += [table(header, [[*map(escape, row)] for row in rows], 2)]
     parts += ["## Recall by emotion", table(recall[0], recall[1:], 3)]
     parts += ["## Preprocessing", _preprocessing(result)]
     if result.notes:
         parts += ["## Notes", "\n".join(f"- {escape(note)}." for note in result.notes)]
-    parts += ["## Environment", environment_table(stamp)]
+    parts += ["## Environment", environment_table(environment_values)]
     write_markdown_page(folder / "bench.md", "\n\n".join(parts) + "\n")
 
 

@@ -50,7 +50,7 @@ class SuiteResult:
     """The measurements of the suite.
 
     Attributes:
-      faces: name of the faces → the split in the data set's own terms.
+      faces: name of the faces → the split's name in the data set.
       results: in the order of the tables.
       notes: the files from which the peers were read, and the packages that were not found.
     """

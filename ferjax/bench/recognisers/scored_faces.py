@@ -25,7 +25,7 @@ class Faces:
 
     Attributes:
       name: data set and split.
-      source: the split in the data set's own terms.
+      source: the split's name in the data set.
       images: uint8 [N, 48, 48, 1].
       labels: int [N], into `classes`.
       classes: canonical emotion names.
@@ -115,20 +115,20 @@ def shared_classes(faces: Faces, recognisers: Sequence[Recogniser]) -> Faces:
         lists = "; ".join(f"{r.name}: {', '.join(r.classes)}" for r in recognisers)
         raise UserError(f"the recognisers share fewer than two classes of {faces.name}. {lists}.")
     shared_labels = [faces.classes.index(name) for name in shared]
-    kept = np.isin(faces.labels, shared_labels)
-    if not kept.any():
+    is_shared = np.isin(faces.labels, shared_labels)
+    if not is_shared.any():
         raise UserError(
             f"{faces.name}: none of its {len(faces):,} faces shows {', '.join(shared)}."
         )
     new_labels = np.array([shared.index(c) if c in shared else -1 for c in faces.classes])
-    labels = new_labels[faces.labels[kept]]
-    return replace(faces, images=faces.images[kept], labels=labels, classes=tuple(shared))
+    labels = new_labels[faces.labels[is_shared]]
+    return replace(faces, images=faces.images[is_shared], labels=labels, classes=tuple(shared))
 
 
 def score(recogniser: Recogniser, faces: Faces) -> Score:
     """Returns a recogniser's scores over the classes that it shares with the faces."""
     probabilities = np.asarray(recogniser.probabilities(faces.images), np.float64)
-    # Logarithms are logits, whose restriction to some classes renormalises the probabilities.
+    # Logarithms serve as logits: the restriction to some classes renormalises the probabilities.
     logits = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
     logits, labels, _, classes = restrict_classes(
         logits, faces.labels, recogniser.classes, faces.classes

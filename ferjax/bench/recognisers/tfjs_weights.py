@@ -1,4 +1,4 @@
-"""Reader of TensorFlow.js weights: a manifest of names and shapes beside binary shards."""
+"""Reader of TensorFlow.js weights: a manifest of names and shapes, and binary shards."""
 
 import json
 import math

@@ -68,16 +68,16 @@ def write_report(
     Raises:
       UserError: a file cannot be written.
     """
-    stamp = environment(seconds)
+    environment_values = environment(seconds)
     record = {
-        "environment": stamp,
+        "environment": environment_values,
         "ceilings": {"flops per second": ceilings.flops, "bytes per second": ceilings.bytes},
         "note": note,
         "cases": [to_json(result) for result in results],
     }
     write_atomically(folder / "bench.json", (json.dumps(record, indent=1) + "\n").encode())
-    draw_speedups(results, folder / "bench.png", f"Speed of ferjax, {_machine(stamp)}")
-    write_markdown_page(folder / "bench.md", _page(results, ceilings, note, stamp))
+    draw_speedups(results, folder / "bench.png", f"Speed of ferjax, {_machine(environment_values)}")
+    write_markdown_page(folder / "bench.md", _page(results, ceilings, note, environment_values))
 
 
 def terminal_table(results: Sequence[CaseResult]) -> str:
@@ -120,9 +120,12 @@ def _rows(results: Sequence[CaseResult]) -> list[list[str]]:
 
 
 def _page(
-    results: Sequence[CaseResult], ceilings: Ceilings, note: str | None, stamp: dict[str, Any]
+    results: Sequence[CaseResult],
+    ceilings: Ceilings,
+    note: str | None,
+    environment_values: dict[str, Any],
 ) -> str:
-    parts = ["# Benchmarks of ferjax", f"`{stamp['command line']}`"]
+    parts = ["# Benchmarks of ferjax", f"`{environment_values['command line']}`"]
     if note:
         parts.append(f"> {escape(note)}.")
     parts += ["![Speedups over the peers](bench.png)", _EXPLANATION]
@@ -148,7 +151,7 @@ def _page(
         ["memory, read and written", f"{ceilings.bytes / 1e9:.1f} GB/s"],
     ]
     parts += ["## Ceilings of this machine", table(["measured", "rate"], rates)]
-    parts += ["## Environment", environment_table(stamp)]
+    parts += ["## Environment", environment_table(environment_values)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -179,25 +182,25 @@ def _side_table(results: Sequence[CaseResult]) -> str:
 
 def environment(seconds: float) -> dict[str, Any]:
     """Returns machine, versions, command line and wall time as JSON values."""
-    stamp = describe_environment(list(jax.devices()[:1]), seconds)
-    stamp["wall time, minutes"] = stamp.pop("training wall time, minutes")
+    values = describe_environment(list(jax.devices()[:1]), seconds)
+    values["wall time, minutes"] = values.pop("training wall time, minutes")
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        stamp["versions"]["torch"] = importlib.metadata.version("torch")
-    stamp["processor"] = f"{_processor()}, {os.cpu_count()} cores"
+        values["versions"]["torch"] = importlib.metadata.version("torch")
+    values["processor"] = f"{_processor()}, {os.cpu_count()} cores"
     # Without these options jaxlib uses another library, which has another speed.
     dropped = dropped_options(jax.default_backend())
-    stamp["compiler options dropped"] = "; ".join(dropped) or "none"
-    return stamp
+    values["compiler options dropped"] = "; ".join(dropped) or "none"
+    return values
 
 
-def environment_table(stamp: dict[str, Any]) -> str:
+def environment_table(values: dict[str, Any]) -> str:
     """Returns `environment`'s values as a Markdown table."""
-    rows = [[escape(key), escape(_value_text(value))] for key, value in stamp.items()]
+    rows = [[escape(key), escape(_value_text(value))] for key, value in values.items()]
     return table(["what", "value"], rows, 2)
 
 
-def _machine(stamp: dict[str, Any]) -> str:
-    return stamp["processor"] if jax.default_backend() == "cpu" else stamp["devices"]
+def _machine(values: dict[str, Any]) -> str:
+    return values["processor"] if jax.default_backend() == "cpu" else values["devices"]
 
 
 def _processor() -> str:

@@ -24,7 +24,7 @@ def draw_speedups(results: Sequence[CaseResult], path: Path, title: str) -> None
     """Draws one bar per case and peer, to the right of 1 where ferjax is faster, else to the left.
 
     Args:
-      results: from top to bottom.
+      results: the results, from top to bottom.
       path: the PNG to write.
       title: the figure's title.
 

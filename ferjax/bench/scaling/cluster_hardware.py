@@ -8,7 +8,7 @@ class Accelerator:
     """A GPU or TPU chip.
 
     Attributes:
-      name: its name.
+      name: name of the chip.
       flops: peak FLOP/s in dense products of float32 arrays at XLA's default precision.
     """
 
@@ -38,7 +38,7 @@ class Cluster:
     """A cluster of equal nodes.
 
     Attributes:
-      name: its name.
+      name: name of the cluster.
       accelerator: the chip, the same everywhere.
       inside: the link between the devices of a node.
       between: the link between nodes, with one device's share of its bandwidth; None for one node.

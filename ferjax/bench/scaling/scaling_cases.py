@@ -37,7 +37,7 @@ class Workload:
       image_size: side of its input, pixels.
       channels: channels of its input.
       batch_size: images per step, over all devices.
-      optimizer: its name.
+      optimizer: the optimizer's name.
       shard_params: whether each device holds a share of the state.
       jumper: awei's jumper, or None.
       head_widths: widths of the classifier's hidden layers, or None for the network's own.

@@ -17,7 +17,7 @@ class Measured:
     """A training step, measured on every layout in turns.
 
     Attributes:
-      scaling: what was measured.
+      scaling: the training step and its layouts.
       seconds: layout → seconds per step, one number per round.
       traffic: layout → the collectives of its step.
     """

@@ -123,7 +123,7 @@ def serve(
       layout: the layout.
       number: the worker's number, from 0.
       port: the port at which process 0 listens for the others.
-      pipe: for requests and answers.
+      pipe: the connection for requests and answers.
       log: the file for standard output and standard error.
       make_answer: as in `start_workers`.
     """

@@ -1,4 +1,4 @@
-"""Suite `exports`: ONNX files of launch.export beside torchvision's networks from PyTorch."""
+"""Suite `exports`: ONNX files of launch.export, and of torchvision's networks from PyTorch."""
 
 import functools
 from typing import Any

@@ -86,7 +86,8 @@ def _decoding_case(kind: str, side: int, channels: int, quick: bool = False) -> 
         def run() -> None:
             _consume(iterate(batches))
 
-        for _ in range(3):  # our processes start after some batches; PyTorch's in its warm-up
+        # ferjax's processes start after some batches, PyTorch's processes during its warm-up.
+        for _ in range(3):
             run()
         return run
 
@@ -214,7 +215,7 @@ def _epochs_of_open_store() -> Run:
 
 
 def _open_and_read(batch_count: int | None) -> Run:
-    """Returns a run that opens the store and reads so many batches, or all for None."""
+    """Returns a run that opens the store and reads `batch_count` batches; None for all."""
     _store_folder()
     # The pixels from which the store was built would count as memory before the run.
     _pixels.cache_clear()

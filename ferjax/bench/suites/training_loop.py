@@ -59,7 +59,7 @@ def _epochs(step: Any, init: Any, batch: dict[str, np.ndarray]) -> Run:
 
     Its checkpoint is written during the next run, as in training during the next epoch.
     """
-    run_step, state, sums, placed = compiled_parts(step, init, batch, plain=False)
+    run_step, state, sums, device_batch = compiled_parts(step, init, batch, plain=False)
     del sums
     sharding = replicated(data_mesh(jax.devices()[:1]))
     folder = tempfile.TemporaryDirectory(prefix="ferjax-bench-")
@@ -81,7 +81,7 @@ def _epochs(step: Any, init: Any, batch: dict[str, np.ndarray]) -> Run:
         spent=spent,
         zero_sums=lambda: jax.device_put(zero_sums(), sharding),
         place=float,
-        batches=itertools.repeat(placed),
+        batches=itertools.repeat(device_batch),
         evaluate=lambda state: (evaluation, None),
         save=save,
         log_train=log,
