@@ -126,7 +126,7 @@ def _frames(source: str) -> Iterator[Frame]:
 
 @contextmanager
 def _window(config: LiveConfig) -> Iterator[Callable[[np.ndarray], bool] | None]:
-    """Yields a function that shows a frame and returns whether to continue; None: no display."""
+    """Yields a function that shows a frame and returns whether to continue; None if no display."""
     cv2 = _opencv_with_window() if config.display else None
     if cv2 is None:
         yield None

@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 from ferjax.live.video_table import PersonSummary
 from ferjax.report.figures.style import axes_at, class_colours, saved_figure
 
-# In inches.
+# Sizes of the figure in inches.
 _WIDTH, _PANEL, _GAP, _TOP, _BOTTOM, _LEFT, _LEGEND = 8.0, 1.0, 0.45, 0.75, 0.55, 0.75, 1.4
 # Height and width of a panel's image in pixels.
 _ROWS, _COLUMNS = 120, 1000

@@ -16,11 +16,11 @@ VIDEO_SUFFIXES = frozenset(
         *(".m2ts", ".wmv", ".flv", ".3gp", ".ogv"),
     }
 )
-# Seconds: a time that is earlier than the previous one by more than this is of another clock; the
-# least time between two frames.
+# In seconds: a time that is earlier than the previous one by more than the first value belongs to a
+# clock that was set back; the second value is the least time between two frames.
 _CLOCK_SET_BACK, _LEAST_STEP = 1.0, 1 / 90_000
-# The smallest face has this part of the frame's shorter side: smaller faces are mostly background,
-# and the search for them takes most of the time.
+# The smallest face that is searched is a twelfth of the frame's shorter side. Smaller faces are
+# mostly background, and the search for them takes most of the time.
 _FACES_IN_A_PICTURE = 12
 # Consecutive unreadable packets after which the rest of a file is given up.
 _MOST_DAMAGE = 1000

@@ -61,7 +61,7 @@ _LARGEST_TOGETHER = 8
 
 
 def limits_of(config: ServeConfig) -> Limits:
-    """Returns the limits that the flags ask for."""
+    """Returns the limits of the flags."""
     upload = config.max_upload_mb * 1_000_000
     return Limits(
         upload,

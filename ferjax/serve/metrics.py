@@ -37,7 +37,7 @@ class Metrics:
 
 
 def make_metrics() -> Metrics:
-    """Returns the counters of a server, which begin at 0; raises `UserError` as `serve_package`."""
+    """Returns a server's counters, which begin at 0; raises `UserError` as `serve_package` does."""
     client = serve_package("prometheus_client")
     registry = client.CollectorRegistry()
     client.ProcessCollector(registry=registry)

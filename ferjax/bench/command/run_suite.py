@@ -32,7 +32,7 @@ def run_suite(
 
     Raises:
       UserError: an unknown suite, a wrong flag, or a flag of another suite.
-      Terminated: SIGTERM or SIGHUP asked the process to end.
+      Terminated: the process has received SIGTERM or SIGHUP.
     """
     _check_flags(suite, suite_flags)
     # When a scheduler ends the process, the suite removes its data sets and worker processes.

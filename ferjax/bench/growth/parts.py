@@ -31,7 +31,7 @@ BATCH = 128
 
 
 class Linear(nn.Module):
-    """Logits that are linear in the pixels: next to nothing to compute."""
+    """A linear classifier of the pixels, which needs almost no computation."""
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:

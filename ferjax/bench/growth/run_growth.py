@@ -31,7 +31,7 @@ def run_growth(
 ) -> tuple[list[Growth], Path]:
     """Measures the parts; writes bench.json and bench.md after each number of devices.
 
-    The data sets lie in the folder for temporary files until the measurement ends.
+    The data sets are in the folder for temporary files until the measurement ends.
 
     Args:
       cases: a regular expression that picks parts by name, or None.

@@ -52,7 +52,7 @@ class Scene:
 
 
 def write_scene(scene: Scene, path: Path) -> None:
-    """Writes the video (H.264); the persons change their expression every other second."""
+    """Writes the video (H.264); the persons change their expression every two seconds."""
     av, heads = pyav(), _heads(round(scene.size[0] * _HEAD))
     background = _background(scene.size)
     with av.open(str(path), "w") as container:

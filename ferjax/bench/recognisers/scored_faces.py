@@ -27,7 +27,7 @@ class Faces:
       name: data set and split.
       source: the split's name in the data set.
       images: uint8 [N, 48, 48, 1].
-      labels: int [N], into `classes`.
+      labels: int [N], indices into `classes`.
       classes: canonical emotion names.
     """
 

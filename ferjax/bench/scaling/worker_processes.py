@@ -33,8 +33,8 @@ class Workers:
       suite: name of the suite, for messages.
       layout: the layout.
       children: the processes, in the order of their numbers.
-      pipes: the connection to each.
-      logs: the file to which each one's standard output and standard error go.
+      pipes: the connection to each process.
+      logs: the file for the standard output and standard error of each process.
     """
 
     suite: str
@@ -47,7 +47,7 @@ class Workers:
         """Returns process 0's answer when all processes have answered.
 
         Raises:
-          UserError: from a worker, or a worker has ended.
+          UserError: an error in a worker, or a worker that has ended.
         """
         for pipe in self.pipes:
             # `_receive` reports a process that has died.

@@ -19,7 +19,7 @@ _BATCH, _SIDE, _FILTERS, _WINDOW = 8, 224, 512, 32
 
 
 def cases() -> tuple[Case, ...]:
-    """Returns the suite."""
+    """Returns the cases of the suite."""
     return (
         _jumper("jumper of the image", inputs=3, wrt=(1, 2), quick=True),
         _jumper("jumper of conv1", inputs=32, wrt=(0, 1, 2)),

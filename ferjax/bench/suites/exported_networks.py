@@ -32,7 +32,7 @@ NETWORKS = {
 
 
 def cases() -> tuple[Case, ...]:
-    """Returns the suite: every network with one face per call and with many."""
+    """Returns the cases of the suite: every network with one face per call and with many."""
     return tuple(
         _case(name, batch) for name, (_, larger) in NETWORKS.items() for batch in (1, larger)
     )

@@ -77,7 +77,7 @@ NETWORKS = {
 
 
 def cases() -> tuple[Case, ...]:
-    """Returns the suite: every network with many faces per call and with one."""
+    """Returns the cases of the suite: every network with many faces per call and with one."""
     return tuple(
         _case(name, network, batch)
         for name, network in NETWORKS.items()

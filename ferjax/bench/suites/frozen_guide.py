@@ -46,7 +46,7 @@ class Step:
 
 
 def cases() -> tuple[Case, ...]:
-    """Returns the suite."""
+    """Returns the cases of the suite."""
     return tuple(_case(name, sides) for name, sides in steps().items())
 
 

@@ -36,7 +36,7 @@ _FACE = (48, 48, 1)
 
 
 def cases() -> tuple[Case, ...]:
-    """Returns the suite."""
+    """Returns the cases of the suite."""
     return (
         _cached_case("cached faces, store to batch", _epochs_of_open_store, quick=True),
         _cached_case(

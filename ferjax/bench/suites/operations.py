@@ -44,7 +44,7 @@ _CONVOLUTIONS = (
 
 
 def cases() -> tuple[Case, ...]:
-    """Returns the suite."""
+    """Returns the cases of the suite."""
     return (
         *(pool_case(*row) for row in _POOLS),
         *(depthwise_case(*row) for row in _DEPTHWISE),

@@ -35,7 +35,7 @@ _STEPS = 30
 
 
 def cases() -> tuple[Case, ...]:
-    """Returns the suite."""
+    """Returns the cases of the suite."""
     step, init = step_parts(_MODEL, _SIDE, _CHANNELS, _OPTIMIZER)
     batch = random_batch(_SIDE, _CHANNELS, _BATCH)
     return (

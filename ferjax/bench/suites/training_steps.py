@@ -7,7 +7,7 @@ from ferjax.bench.suites.awei_jumper import awei_step
 
 
 def cases() -> tuple[Case, ...]:
-    """Returns the suite."""
+    """Returns the cases of the suite."""
     return (
         *(_depth_cnn(depth) for depth in (3, 4, 5, 6)),
         _torchvision("resnet18", batch_size=16),
