@@ -1,4 +1,4 @@
-"""Benchmark harness: select cases, measure all sides, write the report after each case."""
+"""Benchmark harness: selects cases, measures all sides, writes the report after each case."""
 
 import os
 import time
@@ -22,12 +22,12 @@ from ferjax.runtime.progress_bar import tqdm
 
 @dataclass(frozen=True)
 class Trials:
-    """PyTorch under each setting.
+    """Short trials of PyTorch, one for each setting.
 
     Attributes:
       seconds: setting → seconds of a short trial, or why it did not run.
-      setting: the fastest, or "" where none ran.
-      run: its run.
+      setting: the fastest setting, or "" if none ran.
+      run: the run of the fastest setting, or None.
     """
 
     seconds: dict[str, float | str]
@@ -41,10 +41,10 @@ def run_bench(
     quick: bool = False,
     out: str | None = None,
 ) -> tuple[list[CaseResult], Path]:
-    """Measures and writes bench.json, bench.md and bench.png; returns results and folder.
+    """Measures cases, writes bench.json, bench.md and bench.png; returns results and folder.
 
     Args:
-      suite: its name, or None for all.
+      suite: name of the suite, or None for all.
       cases: a regular expression that selects cases by name, or None.
       quick: only the main cases of each suite, in fewer rounds.
       out: the folder to write, new or empty; None for bench/<suite>-<date>-<time>.
@@ -133,8 +133,8 @@ def try_peers(
             run = peer.build()
             seconds[peer.setting] = min(warm_up(run), warm_up(run))
         except Exception as error:  # a compiler of PyTorch may raise anything
-            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            seconds[peer.setting] = f"did not run: {first}"
+            first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            seconds[peer.setting] = f"did not run: {first_line}"
             continue
         if not best.run or seconds[peer.setting] < seconds[best.setting]:
             best = Trials(seconds, peer.setting, run)
@@ -145,7 +145,7 @@ def free_folder(out: str | None, suite: str) -> Path:
     """Returns the report's folder; raises `UserError` if it is a file or not empty.
 
     Args:
-      out: its name, or None for bench/<suite>-<date>-<time>.
+      out: name of the folder, or None for bench/<suite>-<date>-<time>.
       suite: name of the suite.
     """
     name = out or f"bench/{suite}-{time.strftime('%Y%m%d-%H%M%S')}"

@@ -19,12 +19,12 @@ from ferjax.bench.suites import (
 from ferjax.errors import UserError, unknown_name
 
 EXPORTS, FORWARD, GPU = "exports", "forward", "gpu"
-# What computes on the device; the suites `input` and `exports` measure the host.
+# Suites that compute on the device; the suites `input` and `exports` measure the host.
 _ON_DEVICE = (FORWARD, "guide", "jumper", "loop", "ops", "train")
 
 
 def _gpu_cases() -> tuple[Case, ...]:
-    """Returns all cases that compute on the device; raises `UserError` where that is no GPU."""
+    """Returns all cases that compute on the device; raises `UserError` if it is not a GPU."""
     platform = jax.default_backend()
     if platform != "gpu":
         raise UserError(
@@ -32,7 +32,7 @@ def _gpu_cases() -> tuple[Case, ...]:
             " with an NVIDIA GPU after pip install 'ferjax[cuda12]', or leave --suite out: the"
             " other suites measure what is there."
         )
-    return tuple(case for _, case in _first_of_each(_ON_DEVICE))
+    return tuple(case for _, case in _unique_cases(_ON_DEVICE))
 
 
 SUITES: dict[str, Callable[[], tuple[Case, ...]]] = {
@@ -46,10 +46,10 @@ SUITES: dict[str, Callable[[], tuple[Case, ...]]] = {
     "ops": operations.cases,
     "train": training_steps.cases,
 }
-# Measured only where they are asked for: the first two install a converter, the last one has cases
-# of the others.
+# Suites that are measured only when named: the first two install a converter, and the last one
+# consists of cases of other suites.
 _NOT_IN_ALL = (EXPORTS, FORWARD, GPU)
-# These have reports of their own: ferjax/bench/command/run_suite.py finds who runs them.
+# Suites with reports of their own; ferjax/bench/command/run_suite.py runs them.
 GROWTH, PREDICT, RECOGNISERS, SCALING = "growth", "predict", "recognisers", "scaling"
 
 
@@ -65,15 +65,15 @@ def select(suite: str | None, pattern: str | None, quick: bool) -> list[tuple[st
     """Returns (suite, case) for all cases to measure.
 
     Args:
-      suite: its name, or None for all.
+      suite: name of the suite, or None for all.
       pattern: a regular expression that matches in names, ignoring case, or None for all.
-      quick: only the main cases; ignored where there is a pattern.
+      quick: only the main cases; ignored if there is a pattern.
 
     Raises:
       UserError: an unknown suite, an invalid expression, or one that matches no case.
     """
     names = [suite] if suite else [name for name in SUITES if name not in _NOT_IN_ALL]
-    cases = _first_of_each(names)
+    cases = _unique_cases(names)
     if pattern is None:
         return [(name, case) for name, case in cases if case.quick or not quick]
     expression = cases_expression(pattern)
@@ -92,13 +92,13 @@ def cases_expression(pattern: str) -> re.Pattern[str]:
         raise UserError(f"--cases={pattern}: not a regular expression ({error}).") from None
 
 
-def _first_of_each(names: Sequence[str]) -> list[tuple[str, Case]]:
-    """Returns (suite, case); a case that two suites have is in the first of them only."""
-    first: dict[str, tuple[str, Case]] = {}
+def _unique_cases(names: Sequence[str]) -> list[tuple[str, Case]]:
+    """Returns (suite, case) pairs; a case of two suites is listed with the first of them only."""
+    pairs: dict[str, tuple[str, Case]] = {}
     for name in names:
         for case in _suite(name):
-            first.setdefault(case.name, (name, case))
-    return list(first.values())
+            pairs.setdefault(case.name, (name, case))
+    return list(pairs.values())
 
 
 def _suite(name: str) -> tuple[Case, ...]:

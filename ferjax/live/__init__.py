@@ -1,1 +1,1 @@
-"""Emotions in videos and from a camera: frames, faces followed over time, tables and pictures."""
+"""Emotions in videos and from a camera: frames, faces tracked over time, tables and figures."""

@@ -1,7 +1,7 @@
 """An annotated copy of a video: encoded in segments, joined with the sound at the end.
 
-A segment is complete or not there, so that a killed command goes on with the next one. Frames keep
-the times of the stream, also where its rate varies.
+A segment is either complete or absent, so that a killed command continues with the next segment.
+Frames keep the times of the stream, also where its rate varies.
 """
 
 import contextlib
@@ -25,9 +25,10 @@ from ferjax.runtime.atomic_files import temporary_beside
 
 # Suffix of a copy → FFmpeg's name of the format.
 _FORMATS = {".mp4": "mp4", ".mkv": "matroska", ".mov": "mov"}
-# Times are kept to a ninety-thousandth of a second, as in MPEG transport streams.
+# Times have a precision of 1/90,000 s, as in MPEG transport streams.
 _TIME_BASE = Fraction(1, 90_000)
-# Without frames that refer to later ones, the packets of a segment are in the order of their times.
+# Without B-frames, which refer to later frames, the packets of a segment are in the order of their
+# times.
 _OPTIONS = {"preset": "veryfast", "crf": "20", "bf": "0"}
 
 
@@ -49,7 +50,7 @@ def segment_writer(
 
     Args:
       copy: the annotated video.
-      number: of the segment.
+      number: the segment's number.
       rate: average frames a second, for the encoder.
     """
     av, path = pyav(), segment_path(copy, number)
@@ -66,7 +67,7 @@ def segment_writer(
                 image = _even(annotated_frame(frame, faces, classes))
                 if not stream.codec_context.is_open:
                     stream.height, stream.width = size or image.shape[:2]
-                # A video may change its size in its middle; its copy has the first one.
+                # The frame size of a video may change; its copy keeps the first size.
                 image = resize_image(image, (stream.height, stream.width))
                 encoded = av.VideoFrame.from_ndarray(image, format="rgb24")
                 encoded.pts, encoded.time_base = round(frame.seconds / _TIME_BASE), _TIME_BASE
@@ -80,43 +81,45 @@ def segment_writer(
 
 
 def check_copy(copy: Path) -> None:
-    """Raises `UserError` if the name of a copy is none of a video that can be written."""
+    """Raises `UserError` if the suffix of a copy is not that of a video that can be written."""
     if copy.suffix.lower() not in _FORMATS:
-        known = ", ".join(_FORMATS)
-        raise UserError(f"--annotate={copy}: the copy of a video is a file that ends in {known}.")
+        suffixes = ", ".join(_FORMATS)
+        raise UserError(
+            f"--annotate={copy}: the copy of a video is a file that ends in {suffixes}."
+        )
 
 
 def join_segments(copy: Path, count: int, source: Path) -> None:
-    """Writes the copy from so many segments, with the sound of the source.
+    """Writes the copy from its `count` segments, with the sound of the source.
 
-    Sound that is damaged, or that the copy's format cannot hold, ends where it is; standard error
-    says so.
+    Damaged sound ends at the damage. Sound that the copy's format cannot hold is left out. Standard
+    error says so.
 
     Raises:
       UserError: the copy cannot be written, or a segment is lost.
     """
-    av, parts = pyav(), [segment_path(copy, number) for number in range(count)]
-    if lost := [part for part in parts if not part.is_file()]:
+    av, segments = pyav(), [segment_path(copy, number) for number in range(count)]
+    if missing := [segment for segment in segments if not segment.is_file()]:
         raise UserError(
-            f"{lost[0]} is lost, a part of the annotated copy. Remove"
+            f"{missing[0]} is lost, a part of the annotated copy. Remove"
             f" {segment_folder(copy)} and the table's .partial file, and begin again."
         )
-    form = _FORMATS[copy.suffix.lower()]
+    container_format = _FORMATS[copy.suffix.lower()]
     try:
         with temporary_beside(copy) as temporary:
             with (
-                av.open(os.path.abspath(temporary), "w", format=form) as container,
+                av.open(os.path.abspath(temporary), "w", format=container_format) as container,
                 open_video(source) as original,
             ):
-                _join(container, parts, original)
+                _join(container, segments, original)
             os.replace(temporary, copy)
     except (OSError, av.FFmpegError) as error:
         raise UserError(f"{copy} cannot be written: {error.strerror or error}.") from None
 
 
-def _join(container: Any, parts: Sequence[Path], original: Any) -> None:
+def _join(container: Any, segments: Sequence[Path], original: Any) -> None:
     av = pyav()
-    with av.open(os.path.abspath(parts[0])) as first:
+    with av.open(os.path.abspath(segments[0])) as first:
         video = container.add_stream_from_template(first.streams.video[0])
     sound = None
     if original.streams.audio:
@@ -124,10 +127,10 @@ def _join(container: Any, parts: Sequence[Path], original: Any) -> None:
             sound = container.add_stream_from_template(original.streams.audio[0])
         except (av.FFmpegError, ValueError):
             print("warning: the copy has no sound: its format cannot hold it", file=sys.stderr)
-    # In the order of their times: players read sound and pictures side by side.
+    # Packets are written in the order of their times: players read sound and pictures in parallel.
     sound_packets = _sound_packets(original) if sound else iter(())
     for packet, stream in merge(
-        ((packet, video) for packet in _video_packets(parts)),
+        ((packet, video) for packet in _video_packets(segments)),
         ((packet, sound) for packet in sound_packets),
         key=lambda pair: pair[0].dts * pair[0].time_base,
     ):
@@ -135,9 +138,9 @@ def _join(container: Any, parts: Sequence[Path], original: Any) -> None:
         container.mux(packet)
 
 
-def _video_packets(parts: Sequence[Path]) -> Iterator[Any]:
-    for part in parts:
-        with pyav().open(os.path.abspath(part)) as segment:
+def _video_packets(segments: Sequence[Path]) -> Iterator[Any]:
+    for path in segments:
+        with pyav().open(os.path.abspath(path)) as segment:
             for packet in segment.demux(segment.streams.video[0]):
                 if packet.dts is not None:
                     yield packet
@@ -173,6 +176,6 @@ def annotated_frame(
 
 
 def _even(image: np.ndarray) -> np.ndarray:
-    """Returns a frame with even sides, which the encoder wants: the last row or column twice."""
+    """Returns a frame with even sides, as the encoder requires: repeats the last row or column."""
     height, width = image.shape[:2]
     return np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")

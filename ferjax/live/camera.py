@@ -1,4 +1,4 @@
-"""A camera, or a video like one: each frame is shown or written as it comes."""
+"""Live view of a camera or of a video: each frame is shown or written at once."""
 
 import importlib
 import os
@@ -27,18 +27,18 @@ from ferjax.predict.table_files import csv_text
 from ferjax.report.responsible_use import NOTICE
 from ferjax.runs.load_network import network_source
 
-# Least side of a face in pixels: a camera's picture has to be done in a few hundredths of a second.
+# Least side of a face in pixels: a frame must be processed in a few hundredths of a second.
 _SMALLEST = 60
-_QUIT = (ord("q"), 27)
+_QUIT_KEYS = (ord("q"), 27)
 
 
 def run_live(config: LiveConfig) -> str:
-    """Names the faces before a camera until it ends; returns what was done in one line.
+    """Names the faces before a camera until it ends; returns a summary in one line.
 
-    What that must not be used for is printed first, and stands below each frame that is shown.
-    Frames are shown in a window where there is a display, and rows are written to `config.out`, or
-    printed where neither is there. Key q or Escape, Ctrl-C, an unplugged camera and the end of a
-    file end it; what was seen until then is written.
+    A notice of the forbidden uses is printed first, and stands below each frame that is shown.
+    Frames are shown in a window if there is a display. Rows are written to `config.out`, or printed
+    if there is neither a display nor `config.out`. Key q or Escape, Ctrl-C, an unplugged camera and
+    the end of a file end the view; the rows until then are written.
 
     Raises:
       UserError: no such camera, a table that exists already, or a package that is missing.
@@ -56,7 +56,7 @@ def run_live(config: LiveConfig) -> str:
     for sentence in NOTICE:
         print(f"note: {sentence}", file=sys.stderr)
     with _window(config) as show, _table(out, shown=show is not None) as write:
-        count, begun = 0, time.monotonic()
+        count, start = 0, time.monotonic()
         with suppress(KeyboardInterrupt):
             for frame, faces in live_faces(_frames(config.source), predictor, settings):
                 if write:
@@ -64,7 +64,7 @@ def run_live(config: LiveConfig) -> str:
                 count += 1
                 if show and not show(annotated_frame(frame, faces, predictor.classes)):
                     break
-        seconds = max(time.monotonic() - begun, 1e-6)
+        seconds = max(time.monotonic() - start, 1e-6)
     return f"{count:,} frames in {seconds:.0f} s, {count / seconds:.1f} a second"
 
 
@@ -73,24 +73,24 @@ def live_faces(
 ) -> Iterator[tuple[Frame, list[FaceOfFrame]]]:
     """Yields each frame with its persons at once, without waiting for later frames.
 
-    Between the frames in which faces are searched a face is where its movement leads.
+    Between the frames in which faces are searched, a face is expected where its movement leads.
     """
     tracks: list[Track] = []
-    seen: list[Track] = []
+    visible: list[Track] = []
     persons = 0
     for frame in frames:
         if frame.number % settings.every == 0:
-            found = list(settings.plan.detector(frame.image))
-            tracks, seen, persons = follow(tracks, found, frame.seconds, persons)
+            faces = list(settings.plan.detector(frame.image))
+            tracks, visible, persons = follow(tracks, faces, frame.seconds, persons)
         else:
-            found = [expected_face(track, frame.seconds) for track in seen]
-        values = named_faces([(frame, face) for face in found], predictor, settings.plan)
+            faces = [expected_face(track, frame.seconds) for track in visible]
+        probabilities = named_faces([(frame, face) for face in faces], predictor, settings.plan)
         named = [
-            (smoothed(seen[k], row, frame.seconds, settings.window), found[k])
-            for k, row in values.items()
+            (smoothed(visible[k], row, frame.seconds, settings.window), faces[k])
+            for k, row in probabilities.items()
         ]
-        seen = [track for track, _ in named]
-        newest = {track.person: track for track in seen}
+        visible = [track for track, _ in named]
+        newest = {track.person: track for track in visible}
         tracks = [newest.get(track.person, track) for track in tracks]
         yield (
             frame,
@@ -99,14 +99,14 @@ def live_faces(
 
 
 def _frames(source: str) -> Iterator[Frame]:
-    """Yields the frames of a camera by its number, or of a file or stream."""
+    """Yields the frames of a camera, if the source is its number, or of a file."""
     if not source.isdecimal():
         yield from read_frames(Path(os.path.expanduser(source)))
         return
     cv2 = opencv("A camera")
     camera = cv2.VideoCapture(int(source))
     try:
-        begun, number = time.monotonic(), 0
+        start, number = time.monotonic(), 0
         while True:
             read, image = camera.read()
             if not read and number == 0:
@@ -117,7 +117,7 @@ def _frames(source: str) -> Iterator[Frame]:
             if not read:
                 print(f"camera {source} gives no more pictures", file=sys.stderr)
                 return
-            seconds = time.monotonic() - begun
+            seconds = time.monotonic() - start
             yield Frame(number, seconds, np.ascontiguousarray(image[..., ::-1]))
             number += 1
     finally:
@@ -126,7 +126,7 @@ def _frames(source: str) -> Iterator[Frame]:
 
 @contextmanager
 def _window(config: LiveConfig) -> Iterator[Callable[[np.ndarray], bool] | None]:
-    """Yields a function that shows a frame and says whether to go on; None without a display."""
+    """Yields a function that shows a frame and returns whether to continue; None if no display."""
     cv2 = _opencv_with_window() if config.display else None
     if cv2 is None:
         yield None
@@ -134,7 +134,7 @@ def _window(config: LiveConfig) -> Iterator[Callable[[np.ndarray], bool] | None]
 
     def show(image: np.ndarray) -> bool:
         cv2.imshow("ferjax", with_notice(image)[..., ::-1])
-        return cv2.waitKey(1) & 0xFF not in _QUIT
+        return cv2.waitKey(1) & 0xFF not in _QUIT_KEYS
 
     try:
         yield show
@@ -143,13 +143,15 @@ def _window(config: LiveConfig) -> Iterator[Callable[[np.ndarray], bool] | None]
 
 
 def _opencv_with_window() -> Any:
-    """Returns OpenCV with a window open, or None: says so where there is no display."""
-    # Some builds of OpenCV end the process where there is no display.
-    shown = sys.platform != "linux" or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
+    """Returns OpenCV with an open window, or None after a note on standard error."""
+    # Some builds of OpenCV end the process if there is no display.
+    has_display = sys.platform != "linux" or any(
+        map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))
+    )
     with suppress(ImportError):
         cv2: Any = importlib.import_module("cv2")
         with suppress(cv2.error):
-            if shown:
+            if has_display:
                 cv2.namedWindow("ferjax", cv2.WINDOW_NORMAL)
                 return cv2
     print("note: no display, or OpenCV without windows; rows are written", file=sys.stderr)
@@ -160,8 +162,8 @@ def _opencv_with_window() -> Any:
 def _table(out: Path | None, *, shown: bool) -> Iterator[Callable[[str], object] | None]:
     """Yields a function that writes lines of the table at once, so that a kill loses none.
 
-    They go to standard output without `out`, or nowhere (None) where frames are shown instead. The
-    file is made with its first line: a camera that is not there leaves none.
+    Without `out` the lines go to standard output; if frames are shown (`shown`), it yields None
+    instead. The file is created with its first line: a missing camera leaves no file.
     """
     if out is None:
         yield None if shown else _print

@@ -1,4 +1,4 @@
-"""Emotions of the persons in a video: faces found every few frames, followed in between."""
+"""Emotions of the persons in a video: faces are searched every few frames, else interpolated."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,9 +19,9 @@ class FollowSettings:
     """How persons are followed.
 
     Attributes:
-      plan: how faces are found and cut out.
-      every: faces are searched in every so many frames, and in the last one.
-      window: seconds over which probabilities are smoothed; 0: not at all.
+      plan: how faces are found and cropped.
+      every: faces are searched in frames whose number is a multiple of this, and in the last frame.
+      window: seconds over which probabilities are smoothed; 0 for no smoothing.
     """
 
     plan: CropPlan
@@ -46,13 +46,13 @@ class FaceOfFrame:
 
 @dataclass(frozen=True)
 class Followed:
-    """What is known after a frame in which faces were searched.
+    """The state after a frame in which faces were searched.
 
     Attributes:
       tracks: the persons.
-      persons: how many there have been.
-      frame: number of that frame, -1 before the first.
-      seconds: its time.
+      persons: number of persons so far.
+      frame: number of that frame; -1 before the first frame.
+      seconds: time of that frame.
     """
 
     tracks: tuple[Track, ...] = ()
@@ -61,30 +61,31 @@ class Followed:
     seconds: float = -1.0
 
 
-# Frames with their persons, and what is known after the last of them.
+# Frames with their persons, and the state after the last frame.
 Group = tuple[list[tuple[Frame, list[FaceOfFrame]]], Followed]
 
 
 def follow_faces(
     frames: Iterable[Frame], predictor: Predictor, settings: FollowSettings, state: Followed
 ) -> Iterator[Group]:
-    """Yields the frames up to and with each one in which faces are searched, with their persons.
+    """Yields groups of frames with their persons; faces are searched in the last frame of each.
 
-    A person in a frame between two such frames is one that was found in both.
+    The other frames of a group show the persons who were found both in the last frame of their
+    group and in the last frame of the previous group.
 
     Args:
-      frames: those after `state.frame`.
+      frames: the frames after `state.frame`.
       predictor: names the faces.
-      settings: see there.
-      state: `Followed()`, or what an earlier call has ended with.
+      settings: how persons are followed.
+      state: `Followed()`, or the last state of an earlier call.
     """
     waiting: list[Frame] = []
     for frame in frames:
         waiting.append(frame)
         if frame.number % settings.every == 0:
-            found = _group(waiting, predictor, settings, state)
-            waiting, state = [], found[1]
-            yield found
+            group = _group(waiting, predictor, settings, state)
+            waiting, state = [], group[1]
+            yield group
     if waiting:
         yield _group(waiting, predictor, settings, state)
 
@@ -94,15 +95,17 @@ def _group(
 ) -> Group:
     last = frames[-1]
     detected = list(settings.plan.detector(last.image))
-    tracks, of_face, persons = follow(state.tracks, detected, last.seconds, state.persons)
-    before = {track.person: track for track in state.tracks if track.seconds == state.seconds}
+    tracks, face_tracks, persons = follow(state.tracks, detected, last.seconds, state.persons)
+    previous = {track.person: track for track in state.tracks if track.seconds == state.seconds}
     places: list[tuple[Frame, int, Face]] = []
     for frame in frames[:-1]:
-        for track in of_face:
-            if track.person in before:
-                face = between(before[track.person], track, frame.seconds)
+        for track in face_tracks:
+            if track.person in previous:
+                face = between(previous[track.person], track, frame.seconds)
                 places.append((frame, track.person, face))
-    places += [(last, track.person, face) for track, face in zip(of_face, detected, strict=True)]
+    places += [
+        (last, track.person, face) for track, face in zip(face_tracks, detected, strict=True)
+    ]
     named = named_faces([(frame, face) for frame, _, face in places], predictor, settings.plan)
     by_person = {track.person: track for track in tracks}
     faces: dict[int, list[FaceOfFrame]] = {frame.number: [] for frame in frames}
@@ -118,18 +121,18 @@ def _group(
 def named_faces(
     places: Sequence[tuple[Frame, Face]], predictor: Predictor, plan: CropPlan
 ) -> dict[int, np.ndarray]:
-    """Returns number of a place → probabilities [K], for the faces that are in their pictures."""
+    """Returns index in `places` → probabilities [K], for the faces that lie inside their frames."""
     crops = [crop_at(frame.image, face, plan) for frame, face in places]
     inside = [k for k, crop in enumerate(crops) if crop.size]
     return dict(zip(inside, predictor.probabilities([crops[k] for k in inside]), strict=True))
 
 
 def to_json(state: Followed) -> dict[str, Any]:
-    """Returns a state as JSON values; `from_json` makes exactly that again."""
+    """Returns a state as JSON values, from which `from_json` restores it exactly."""
     return {**vars(state), "tracks": [vars(track) for track in state.tracks]}
 
 
 def from_json(values: dict[str, Any]) -> Followed:
     """Returns the state from the values of `to_json`."""
-    tracks = tuple(Track(**with_tuples(each)) for each in values["tracks"])
+    tracks = tuple(Track(**with_tuples(track)) for track in values["tracks"])
     return replace(Followed(**values), tracks=tracks)

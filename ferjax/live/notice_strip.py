@@ -1,4 +1,4 @@
-"""The notice below each frame of the live view: what the words on the faces mean."""
+"""The notice of responsible use, below each frame of the live view."""
 
 import functools
 
@@ -32,7 +32,7 @@ def notice_strip(width: int) -> np.ndarray:
 def _wrapped(
     text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int
 ) -> list[str]:
-    """Returns the words of a text in lines of at most `width` pixels; a longer one stands alone."""
+    """Returns a text in lines of at most `width` pixels; a longer word has a line of its own."""
     lines: list[str] = []
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word

@@ -1,4 +1,4 @@
-"""Opens a video by PyAV: a file, or bytes of anybody with a limit of pixels."""
+"""Opens a video with PyAV: a file, or untrusted bytes with a limit of pixels."""
 
 import contextlib
 import io
@@ -11,10 +11,10 @@ from typing import Any
 from ferjax.errors import UserError, one_line
 from ferjax.runtime.optional_packages import require_package
 
-# FFmpeg's names of the formats that are read from memory: those that hold all of a video. Others
-# (concat, hls) are lists of files and addresses, which FFmpeg would open.
+# FFmpeg's names of the formats that are read from memory: each contains the whole video. Other
+# formats (concat, hls) are lists of files and addresses, which FFmpeg would open.
 _WHOLE_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,ogg,flv,asf"
-# A file of the user's own may be of rarer ones.
+# FFmpeg's names of the formats that are read from a user's own file, which may be rarer ones.
 _FILE_FORMATS = (
     f"{_WHOLE_FORMATS},mpegvideo,h264,hevc,m4v,mjpeg,dv,mxf,nut,ivf,rm,gif,y4m,yuv4mpegpipe,vob"
 )
@@ -26,14 +26,14 @@ class FrameTooLarge(UserError):
 
 @dataclass(frozen=True)
 class VideoBytes:
-    """A video in memory, such as one that somebody uploads.
+    """A video in memory, such as an upload.
 
     Attributes:
-      name: for errors.
+      name: the name for error messages.
       data: all bytes of the file.
-      most_pixels: of one frame, None for no limit. Larger ones are a `FrameTooLarge`: by the header
-        before anything is decoded, else before the decoder makes room for far more or its frame is
-        copied.
+      most_pixels: most pixels of a frame, None for no limit. A larger frame raises `FrameTooLarge`:
+        if the header states its size, before anything is decoded; else before the decoder allocates
+        far more memory, or before the frame is copied.
     """
 
     name: str
@@ -51,10 +51,10 @@ def pyav() -> Any:
 
 
 def check_video_file(path: Path) -> None:
-    """Raises `UserError` where a video is not there, before anything has to be installed."""
+    """Raises `UserError` if a video is not there; this check needs no optional package."""
     if not os.path.isfile(path):
-        found = "is a folder; a video is expected" if os.path.isdir(path) else "no such video"
-        raise UserError(f"{path}: {found}.")
+        reason = "is a folder; a video is expected" if os.path.isdir(path) else "no such video"
+        raise UserError(f"{path}: {reason}.")
 
 
 @contextlib.contextmanager
@@ -63,7 +63,7 @@ def open_video(source: Path | VideoBytes) -> Iterator[Any]:
 
     Raises:
       UserError: no such file, an empty one, or one without video that can be decoded.
-      FrameTooLarge: the header says so.
+      FrameTooLarge: the header states more pixels than `VideoBytes.most_pixels`.
     """
     if isinstance(source, Path):
         check_video_file(source)
@@ -72,19 +72,19 @@ def open_video(source: Path | VideoBytes) -> Iterator[Any]:
         raise UserError(f"{source}: the file is empty (0 bytes), expected a video; copy it again.")
     try:
         if isinstance(source, VideoBytes):
-            # It may be anybody's: it opens nothing else.
-            only = {"format_whitelist": _WHOLE_FORMATS, "protocol_whitelist": "none"}
+            # The bytes are untrusted: FFmpeg must not open any other file or address.
+            whitelists = {"format_whitelist": _WHOLE_FORMATS, "protocol_whitelist": "none"}
             file, limit = io.BytesIO(source.data), _decoder_limit(source)
-            # FFmpeg decodes a few frames to learn what the header does not say.
+            # FFmpeg decodes a few frames to learn values that the header does not state.
             container = av.open(
-                file, options=limit, container_options=only, metadata_errors="ignore"
+                file, options=limit, container_options=whitelists, metadata_errors="ignore"
             )
         else:
-            # An absolute path: FFmpeg takes what stands before a colon for a protocol. A list of
-            # files and addresses may lie under the name of a video: it opens nothing else either.
-            only = {"format_whitelist": _FILE_FORMATS, "protocol_whitelist": "file"}
+            # The path is absolute: FFmpeg takes the text before a colon for a protocol. A list of
+            # files and addresses may have the name of a video: FFmpeg must not open them either.
+            whitelists = {"format_whitelist": _FILE_FORMATS, "protocol_whitelist": "file"}
             container = av.open(
-                os.path.abspath(source), container_options=only, metadata_errors="ignore"
+                os.path.abspath(source), container_options=whitelists, metadata_errors="ignore"
             )
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = one_line(getattr(error, "strerror", None) or error)
@@ -103,24 +103,25 @@ def open_video(source: Path | VideoBytes) -> Iterator[Any]:
 
 
 def _decoder_limit(source: Path | VideoBytes) -> dict[str, str]:
-    """Returns the option that keeps a decoder from making room for far larger frames."""
+    """Returns the option that keeps a decoder from allocating memory for far larger frames."""
     if not isinstance(source, VideoBytes) or source.most_pixels is None:
         return {}
-    # Decoders count in whole blocks, up to 64 pixels wide.
+    # Decoders count the pixels of whole blocks, which are up to 64 pixels wide.
     return {"max_pixels": str(2 * source.most_pixels + 2**14)}
 
 
 def check_pixels(source: Path | VideoBytes, pixels: int) -> None:
-    """Raises `FrameTooLarge` where a video has a limit and a frame has more pixels."""
+    """Raises `FrameTooLarge` if a frame has more pixels than the limit of its video."""
     limit = source.most_pixels if isinstance(source, VideoBytes) else None
     if limit is not None and pixels > limit:
         raise FrameTooLarge(f"{source}: frames of more than {limit:,} pixels")
 
 
 def check_decoder(source: Path | VideoBytes, decoder: Any) -> None:
-    """Raises `FrameTooLarge` where a decoder has refused a frame for its size.
+    """Raises `FrameTooLarge` if a decoder has refused a frame because of its size.
 
-    Its error does not say why: the size is then the refused one, or 0.
+    The decoder's error does not state the reason. After such an error the decoder has the size of
+    the refused frame, or size 0.
     """
     if isinstance(source, VideoBytes) and source.most_pixels is not None:
         pixels = decoder.width * decoder.height

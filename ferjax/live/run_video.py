@@ -1,4 +1,4 @@
-"""`launch.predict` of a video: tables, a timeline, an annotated copy; goes on after a kill."""
+"""`launch.predict` of a video: tables, a timeline, an annotated copy; continues after a kill."""
 
 import os
 import shutil
@@ -43,19 +43,20 @@ from ferjax.predict.result_places import check_results
 from ferjax.predict.table_files import write_table
 from ferjax.runtime.progress_bar import tqdm
 
-# A kill loses about this much of the video: a chunk ends with the group of frames after it.
+# A kill loses about one chunk of the video. A chunk consists of whole groups of frames, and ends
+# with the first group that reaches one of these limits.
 _CHUNK_SECONDS, _CHUNK_FRAMES = 1.0, 120
 
 
 @dataclass(frozen=True)
 class VideoSettings:
-    """What is made of a video.
+    """Settings and output files of the prediction of a video.
 
     Attributes:
       follow: how persons are followed.
-      described: what decides the result besides, for the journal: detector and flags.
-      copy: the annotated video, or None.
-      summary: the page about it, or None.
+      described: other settings that change the result, for the journal: detector and TTA.
+      copy: the path of the annotated video, or None.
+      summary: the path of the page about the video, or None.
       progress: whether to show a progress bar on a terminal.
     """
 
@@ -67,27 +68,27 @@ class VideoSettings:
 
 
 def persons_path(out: Path) -> Path:
-    """Returns the path of the table of persons beside that of the frames."""
+    """Returns the path of the table of persons, beside the table of the frames."""
     return out.with_name(f"{out.stem}-persons{out.suffix}")
 
 
 def timeline_path(out: Path) -> Path:
-    """Returns the path of the timeline beside the table of the frames."""
+    """Returns the path of the timeline, beside the table of the frames."""
     return out.with_name(f"{out.stem}-timeline.png")
 
 
 def run_video(video: Path, out: Path, predictor: Predictor, settings: VideoSettings) -> str:
-    """Predicts a video; returns what was done in one line.
+    """Predicts a video; returns a summary in one line.
 
     Writes `out`, a row for each person in each frame; `<out>-persons`, a row for each person;
     `<out>-timeline.png`; and the annotated copy. Memory does not grow with the frames.
 
     Raises:
       UserError: no video, a result that exists already, or one that cannot be written.
-      KeyboardInterrupt: standard error says how the work goes on.
+      KeyboardInterrupt: standard error says how to continue.
     """
     if not os.path.exists(journal_path(out)):
-        # Otherwise an unfinished command has left them, which had found none.
+        # With a journal, such files come from the unfinished command, which found none before it.
         check_is_new(persons_path(out))
         check_is_new(timeline_path(out))
         for flag, path in (("annotate", settings.copy), ("summary", settings.summary)):
@@ -112,7 +113,7 @@ def run_video(video: Path, out: Path, predictor: Predictor, settings: VideoSetti
 
     with open_journal(out, command) as journal:
         state = followed_from_json(journal.state) if journal.state else Followed()
-        done, number = state.frame + 1, journal.chunks
+        done, chunk_number = state.frame + 1, journal.chunks
         total = facts.frames or round(facts.seconds * facts.rate) or None
         bar = tqdm(total=total, unit="frame", disable=None if settings.progress else True)
         frames = read_frames(video, done, on_damage)
@@ -122,19 +123,21 @@ def run_video(video: Path, out: Path, predictor: Predictor, settings: VideoSetti
             try:
                 group = next(groups, None)
                 while group:
-                    group, lines, state = _chunk(group, groups, predictor, settings, number, facts)
+                    group, lines, state = _chunk(
+                        group, groups, predictor, settings, chunk_number, facts
+                    )
                     journal.add(lines, followed_to_json(state))
                     bar.update(state.frame + 1 - done)
-                    done, number = state.frame + 1, number + 1
+                    done, chunk_number = state.frame + 1, chunk_number + 1
             except KeyboardInterrupt:
                 progress = f"{done:,} frames are done; the same command goes on from there"
                 print(progress, file=sys.stderr)
                 raise
-        persons, count, without = summarise_persons(map(from_json, journal_lines(out)))
+        persons, count, without_face = summarise_persons(map(from_json, journal_lines(out)))
         if settings.copy:
             # A kill after this may leave some of the segments beside the complete copy.
             if not settings.copy.exists():
-                join_segments(settings.copy, number, video)
+                join_segments(settings.copy, chunk_number, video)
             shutil.rmtree(segment_folder(settings.copy), ignore_errors=True)
         draw_timeline(persons, predictor.classes, timeline_path(out), video.name)
         write_table(persons, PersonColumns(predictor.classes), persons_path(out))
@@ -144,7 +147,7 @@ def run_video(video: Path, out: Path, predictor: Predictor, settings: VideoSetti
                 video,
                 map(from_json, journal_lines(out)),
                 predictor.classes,
-                (count, without),
+                (count, without_face),
                 timeline_path(out),
             )
         check_is_new(out)
@@ -154,8 +157,8 @@ def run_video(video: Path, out: Path, predictor: Predictor, settings: VideoSetti
             journal_path(out).unlink()
     if damaged:
         print(f"warning: {video}: {damaged:,} damaged packets or frames", file=sys.stderr)
-    named = f"{count:,} frames, {len(persons):,} persons"
-    return f"{out}: {named}, no face in {without:,} of the searched frames"
+    counts = f"{count:,} frames, {len(persons):,} persons"
+    return f"{out}: {counts}, no face in {without_face:,} of the searched frames"
 
 
 def _chunk(
@@ -166,42 +169,48 @@ def _chunk(
     number: int,
     facts: VideoFacts,
 ) -> tuple[Group | None, str, Followed]:
-    """Returns the group after a chunk, the chunk's lines, and what is known at its end.
+    """Returns the group after a chunk, the chunk's lines, and the state at the end of the chunk.
 
     The frames of a chunk are a segment of the annotated copy.
     """
-    lines, frames, begun = "", 0, group[0][0][0].seconds
-    ahead: Group | None = group
+    lines, frame_count, start = "", 0, group[0][0][0].seconds
+    next_group: Group | None = group
     state = group[1]
     with ExitStack() as stack:
         add = None
         if settings.copy:
             add = stack.enter_context(segment_writer(settings.copy, number, facts.rate or 25))
-        while ahead and frames < _CHUNK_FRAMES and ahead[0][0][0].seconds - begun < _CHUNK_SECONDS:
-            shown, state = ahead
-            for frame, faces in shown:
-                searched = frame is shown[-1][0]
+        while (
+            next_group
+            and frame_count < _CHUNK_FRAMES
+            and next_group[0][0][0].seconds - start < _CHUNK_SECONDS
+        ):
+            frames, state = next_group
+            for frame, faces in frames:
+                searched = frame is frames[-1][0]
                 lines += to_json(rows_of_frame(frame, faces, searched=searched))
                 if add:
                     add(frame, faces, predictor.classes)
-            frames += len(shown)
-            ahead = next(groups, None)
-    return ahead, lines, state
+            frame_count += len(frames)
+            next_group = next(groups, None)
+    return next_group, lines, state
 
 
 def predict_video(config: PredictConfig, words: Sequence[str]) -> str:
-    """Predicts the video that a command names; returns what was done in one line.
+    """Predicts the video that a command names; returns a summary in one line.
 
     Raises:
-      UserError: other words beside the video, no `out`, flags that videos do not have, or as
-        `run_video` raises.
+      UserError: further words beside the video, no `out`, flags that videos do not have, or an
+        error of `run_video`.
     """
     if len(words) > 1:
         raise UserError(f"{' '.join(words)}: a video is predicted by a command of its own.")
     if not config.out:
         raise UserError("--out is missing: the table of the video, such as --out=p.csv.")
-    of_pictures = config.sets is not None or config.part is not None or config.faces == "whole"
-    if of_pictures or len(config.workdir) > 1:
+    has_picture_flags = (
+        config.sets is not None or config.part is not None or config.faces == "whole"
+    )
+    if has_picture_flags or len(config.workdir) > 1:
         raise UserError(
             "--sets, --part, --faces=whole and several runs: not for videos. Leave them out."
         )

@@ -10,11 +10,11 @@ from matplotlib.patches import Patch
 from ferjax.live.video_table import PersonSummary
 from ferjax.report.figures.style import axes_at, class_colours, saved_figure
 
-# In inches.
+# Sizes of the figure in inches.
 _WIDTH, _PANEL, _GAP, _TOP, _BOTTOM, _LEFT, _LEGEND = 8.0, 1.0, 0.45, 0.75, 0.55, 0.75, 1.4
-# Pixels of a panel.
+# Height and width of a panel's image in pixels.
 _ROWS, _COLUMNS = 120, 1000
-# More persons would be too small to read; those seen longest are drawn.
+# Panels of more persons would be too small to read. The persons seen longest are drawn.
 MOST_PERSONS = 12
 
 
@@ -26,7 +26,7 @@ def draw_timeline(
     Where a person is not seen the panel is empty.
 
     Args:
-      persons: by how long they are seen; the first `MOST_PERSONS` are drawn.
+      persons: the persons, longest seen first; the first `MOST_PERSONS` are drawn.
       classes: names of the emotions.
       path: the PNG to write.
       title: the figure's title.
@@ -44,15 +44,15 @@ def draw_timeline(
             axes = axes_at(figure, _LEFT, bottom, _WIDTH - _LEFT - _LEGEND, _PANEL)
             axes.set(xlim=(0, max(end, 0.1)), ylim=(0, 1), yticks=[0, 1])
             axes.set_yticklabels(["0", "100 %"])
-            seen = f"{person.frames:,} frames"
-            axes.set_title(f"person {person.person}, {seen}", weight="normal", pad=4)
+            frames = f"{person.frames:,} frames"
+            axes.set_title(f"person {person.person}, {frames}", weight="normal", pad=4)
             image = _stacked(person, [colours[name] for name in classes], max(end, 0.1))
             axes.imshow(image, aspect="auto", extent=(0, max(end, 0.1), 0, 1))
             axes.grid(visible=False)
             if number == 0:
                 patches = [Patch(color=colours[name], label=name) for name in classes]
-                place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.1)}
-                axes.legend(handles=patches, frameon=False, fontsize=8, **place)
+                position = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.1)}
+                axes.legend(handles=patches, frameon=False, fontsize=8, **position)
             if number == len(shown) - 1:
                 axes.set_xlabel("seconds")
         if not shown:
@@ -62,13 +62,13 @@ def draw_timeline(
 def _stacked(person: PersonSummary, colours: Sequence[str], end: float) -> np.ndarray:
     """Returns float [rows, columns, 3], the shares over time as colours; white where unseen.
 
-    An image, because a video of hours would be millions of bars.
+    It is an image, because a video of hours would have millions of bars.
     """
     image = np.ones((_ROWS, _COLUMNS, 3))
     edges = (np.array([person.times - person.step / 2, person.times + person.step / 2]) / end).T
     heights = np.arange(_ROWS - 1, -1, -1)[:, None] / _ROWS
     for (first, last), shares in zip(edges, person.timeline, strict=True):
         columns = slice(int(first * _COLUMNS), max(int(first * _COLUMNS) + 1, int(last * _COLUMNS)))
-        kinds = (heights >= np.cumsum(shares)[None, :-1]).sum(1)
-        image[:, columns] = np.array([to_rgb(colours[int(k)]) for k in kinds])[:, None]
+        labels = (heights >= np.cumsum(shares)[None, :-1]).sum(1)
+        image[:, columns] = np.array([to_rgb(colours[int(k)]) for k in labels])[:, None]
     return image

@@ -1,4 +1,4 @@
-"""Faces followed over time: detections assigned to persons, boxes between, smoothed emotions."""
+"""Tracks of faces: detections assigned to persons, interpolated boxes, smoothed emotions."""
 
 import math
 from collections.abc import Sequence
@@ -9,26 +9,26 @@ from scipy.optimize import linear_sum_assignment
 
 from ferjax.faces.face import Box, Face
 
-# Least overlap (intersection over union) of a face with where its person is expected.
+# Least overlap (intersection over union) of a face with the expected box of its person.
 _LEAST_OVERLAP = 0.2
-# A person who is not found for so long gets a new number on return.
+# A person who is not found for longer than this gets a new number on return.
 _PATIENCE_SECONDS = 1.0
-# Share of the newest movement in the expected one.
+# Weight of the newest movement in the velocity of a track.
 _NEWEST = 0.6
 
 
 @dataclass(frozen=True)
 class Track:
-    """A person as of the last frame in which faces were searched.
+    """A person, as last found by a search for faces.
 
     Attributes:
       person: number from 0, in the order of appearance.
-      box: left, top, width, height in pixels, where the face was found last.
-      landmarks: x, y of its five points, or empty.
-      velocity: pixels a second, of the upper left corner.
-      seconds: when it was found last.
-      probabilities: smoothed, float [K]; empty before the first.
-      smoothed_at: time of the newest of them.
+      box: left, top, width, height in pixels of the face when it was last found.
+      landmarks: x, y of the face's five points, or empty.
+      velocity: pixels a second of the upper left corner of the box.
+      seconds: time at which the face was last found.
+      probabilities: smoothed, float [K]; empty before the first probabilities.
+      smoothed_at: time of the newest probabilities.
     """
 
     person: int
@@ -56,36 +56,36 @@ def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 def follow(
     tracks: Sequence[Track], faces: Sequence[Face], seconds: float, persons: int
 ) -> tuple[list[Track], list[Track], int]:
-    """Assigns faces to persons, by their overlap with where each person is expected.
+    """Assigns faces to persons by their overlap with the expected box of each person.
 
-    The assignment maximises the sum of overlaps; a person is expected where the last movement
-    leads, so that two who cross keep their numbers.
+    The assignment maximises the sum of the overlaps. The expected box continues the last movement
+    of the person, so that two persons who cross keep their numbers.
 
     Args:
       tracks: the persons so far.
-      faces: that were found at `seconds`.
+      faces: the faces that were found at `seconds`.
       seconds: time of the frame.
-      persons: how many persons there have been.
+      persons: number of persons so far.
 
     Returns:
-      The tracks that go on, the track of each face, and how many persons there have been.
+      The tracks that continue, the track of each face, and the number of persons so far.
     """
     boxes = np.array([face.box for face in faces], float).reshape(-1, 4)
     alive = [track for track in tracks if seconds - track.seconds <= _PATIENCE_SECONDS]
-    expected = np.array([_expected(track, seconds) for track in alive], float).reshape(-1, 4)
-    table = overlaps(expected, boxes)
-    of_face: dict[int, Track] = {}
-    for row, column in zip(*linear_sum_assignment(-table), strict=True):
-        if table[row, column] >= _LEAST_OVERLAP:
-            of_face[int(column)] = _moved(alive[row], faces[column], seconds)
+    expected = np.array([_expected_box(track, seconds) for track in alive], float).reshape(-1, 4)
+    overlap = overlaps(expected, boxes)
+    face_tracks: dict[int, Track] = {}
+    for row, column in zip(*linear_sum_assignment(-overlap), strict=True):
+        if overlap[row, column] >= _LEAST_OVERLAP:
+            face_tracks[int(column)] = _updated(alive[row], faces[column], seconds)
     for number, face in enumerate(faces):
-        if number not in of_face:
+        if number not in face_tracks:
             box = tuple(map(float, face.box))
-            of_face[number] = Track(persons, box, _points(face), seconds=seconds)
+            face_tracks[number] = Track(persons, box, _landmark_values(face), seconds=seconds)
             persons += 1
-    found = {track.person for track in of_face.values()}
-    lost = [track for track in alive if track.person not in found]
-    ordered = [of_face[number] for number in range(len(faces))]
+    found_persons = {track.person for track in face_tracks.values()}
+    lost = [track for track in alive if track.person not in found_persons]
+    ordered = [face_tracks[number] for number in range(len(faces))]
     return [*ordered, *lost], ordered, persons
 
 
@@ -105,8 +105,8 @@ def between(earlier: Track, later: Track, seconds: float) -> Face:
 
 
 def expected_face(track: Track, seconds: float) -> Face:
-    """Returns where the face of a person is expected after the frame in which it was found."""
-    left, top, width, height = _expected(track, seconds)
+    """Returns the face of a person as expected at a time after it was last found."""
+    left, top, width, height = _expected_box(track, seconds)
     moved = left - track.box[0], top - track.box[1]
     points = None
     if track.landmarks:
@@ -115,38 +115,39 @@ def expected_face(track: Track, seconds: float) -> Face:
 
 
 def smoothed(track: Track, probabilities: np.ndarray, seconds: float, window: float) -> Track:
-    """Returns a track whose probabilities have moved towards new ones.
+    """Returns a track whose probabilities are smoothed with new ones.
 
-    The weight of what was seen falls by a factor of e in each `window` seconds; 0: no smoothing.
+    The weight of the earlier probabilities falls by a factor of e in every `window` seconds. A
+    window of 0 means no smoothing.
     """
-    passed = seconds - track.smoothed_at
-    kept = math.exp(-passed / window) if window > 0 and track.probabilities else 0.0
-    old = np.array(track.probabilities or probabilities, float)
-    values = kept * old + (1 - kept) * probabilities.astype(float)
+    elapsed = seconds - track.smoothed_at
+    weight = math.exp(-elapsed / window) if window > 0 and track.probabilities else 0.0
+    earlier = np.array(track.probabilities or probabilities, float)
+    values = weight * earlier + (1 - weight) * probabilities.astype(float)
     return replace(track, probabilities=tuple(map(float, values)), smoothed_at=seconds)
 
 
-def _expected(track: Track, seconds: float) -> tuple[float, ...]:
-    """Returns where a face is expected: it moves on as it did, and keeps its size."""
-    passed = seconds - track.seconds
+def _expected_box(track: Track, seconds: float) -> tuple[float, ...]:
+    """Returns the expected box of a face: it moves at the last velocity and keeps its size."""
+    elapsed = seconds - track.seconds
     left, top, width, height = track.box
     dx, dy = track.velocity
-    return left + dx * passed, top + dy * passed, width, height
+    return left + dx * elapsed, top + dy * elapsed, width, height
 
 
-def _moved(track: Track, face: Face, seconds: float) -> Track:
-    """Returns a track that was found again."""
-    passed = max(seconds - track.seconds, 1e-6)
-    newest = (np.array(face.box[:2]) - np.array(track.box[:2])) / passed
+def _updated(track: Track, face: Face, seconds: float) -> Track:
+    """Returns a track with the box, landmarks and velocity of a face that was assigned to it."""
+    elapsed = max(seconds - track.seconds, 1e-6)
+    newest = (np.array(face.box[:2]) - np.array(track.box[:2])) / elapsed
     velocity = _NEWEST * newest + (1 - _NEWEST) * np.array(track.velocity)
     return replace(
         track,
         box=tuple(map(float, face.box)),
-        landmarks=_points(face),
+        landmarks=_landmark_values(face),
         velocity=(float(velocity[0]), float(velocity[1])),
         seconds=seconds,
     )
 
 
-def _points(face: Face) -> tuple[float, ...]:
+def _landmark_values(face: Face) -> tuple[float, ...]:
     return () if face.landmarks is None else tuple(map(float, face.landmarks.ravel()))

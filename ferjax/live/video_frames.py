@@ -1,4 +1,4 @@
-"""The frames of a video with the stream's own times, upright, whatever is damaged. Needs PyAV."""
+"""The frames of a video, upright, at the stream's own times; damage is skipped. Needs PyAV."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ VIDEO_SUFFIXES = frozenset(
         *(".m2ts", ".wmv", ".flv", ".3gp", ".ogv"),
     }
 )
-# A time that is so many seconds before the last one comes from another clock; the least time
-# between two frames.
+# In seconds: a time that is earlier than the previous one by more than the first value belongs to a
+# clock that was set back; the second value is the least time between two frames.
 _CLOCK_SET_BACK, _LEAST_STEP = 1.0, 1 / 90_000
-# Persons nearer than the height of twelve faces: smaller ones are mostly background, and a search
-# for them takes most of the time.
+# The smallest face that is searched is a twelfth of the frame's shorter side. Smaller faces are
+# mostly background, and the search for them takes most of the time.
 _FACES_IN_A_PICTURE = 12
-# Damaged places in a row after which the rest of a file is given up.
+# Consecutive unreadable packets after which the rest of a file is given up.
 _MOST_DAMAGE = 1000
 
 
@@ -32,7 +32,7 @@ class Frame:
 
     Attributes:
       number: from 0, in the order in which frames are shown.
-      seconds: when it is shown, by the stream's own clock.
+      seconds: time at which the frame is shown, by the stream's own clock.
       image: uint8 [H, W, 3], RGB, upright.
     """
 
@@ -43,13 +43,13 @@ class Frame:
 
 @dataclass(frozen=True)
 class VideoFacts:
-    """What the header of a video says.
+    """Values in the header of a video.
 
     Attributes:
-      frames: how many frames it should have, 0 if it does not say.
-      seconds: its length, 0 if it does not say.
-      rate: average frames a second, 0 if it does not say.
-      shorter_side: of its pictures in pixels.
+      frames: number of frames, 0 if the header does not state it.
+      seconds: length of the video, 0 if the header does not state it.
+      rate: average frames a second, 0 if the header does not state it.
+      shorter_side: shorter side of a frame in pixels.
     """
 
     frames: int
@@ -59,12 +59,12 @@ class VideoFacts:
 
 
 def is_video(word: str) -> bool:
-    """Returns whether a word of a command names a video, by its suffix."""
+    """Returns whether a word of a command has the suffix of a video."""
     return Path(word).suffix.lower() in VIDEO_SUFFIXES
 
 
 def video_facts(path: Path | VideoBytes) -> VideoFacts:
-    """Returns what the header of a video says; raises `UserError` as `open_video` does."""
+    """Returns the values in the header of a video; raises `UserError` as `open_video` does."""
     with open_video(path) as container:
         stream = container.streams.video[0]
         seconds = (container.duration or 0) / 1e6
@@ -82,17 +82,17 @@ def read_frames(
 ) -> Iterator[Frame]:
     """Yields the frames of a video in the order in which they are shown.
 
-    Times are those of the stream, also where the rate varies; they rise. A frame without a time is
-    shown one average frame after the one before it, and so is the first one after a clock that was
-    set back, as in videos that were put together.
+    Times are those of the stream, also where the rate varies, and they always rise. A frame without
+    a time follows the previous frame after the average time between frames. So does the first frame
+    after the clock was set back, which occurs in videos that were joined.
 
     Args:
       path: the video: a file, or its bytes.
-      first: number of the first frame that is wanted; those before it are decoded only.
-      on_damage: called for every packet and frame that is damaged; what can be read goes on.
+      first: number of the first frame to yield; earlier frames are only decoded.
+      on_damage: called for every damaged packet and frame; reading continues after the damage.
 
     Raises:
-      UserError: see `open_video`, or not one frame can be read.
+      UserError: see `open_video`, or no frame can be read.
       FrameTooLarge: see `VideoBytes`; a stream may change its size.
     """
     with open_video(path) as container:
@@ -105,7 +105,7 @@ def read_frames(
             if number and time < seconds - _CLOCK_SET_BACK:
                 offset += seconds + step - time
                 time = seconds + step
-            # Two frames at one time are shown one after the other.
+            # Frames with equal times are shown one after the other.
             seconds = max(time, seconds + _LEAST_STEP) if number else time
             if number >= first:
                 check_pixels(path, frame.width * frame.height)
@@ -117,7 +117,7 @@ def read_frames(
 def _decoded(
     source: Path | VideoBytes, container: Any, stream: Any, on_damage: Callable[[], None]
 ) -> Iterator[Any]:
-    """Yields PyAV's frames; damaged packets are counted and passed over."""
+    """Yields PyAV's frames; reports and skips damaged packets."""
     av, damaged = pyav(), 0
     packets = container.demux(stream)
     while damaged < _MOST_DAMAGE:
@@ -144,7 +144,7 @@ def _decoded(
 
 
 def _upright(frame: Any) -> np.ndarray:
-    """Returns the pixels of a frame, turned as its display matrix asks."""
+    """Returns the pixels of a frame, rotated by its display matrix in steps of 90 degrees."""
     image = frame.to_ndarray(format="rgb24")
     quarters = round((frame.rotation or 0) / 90) % 4
     return np.ascontiguousarray(np.rot90(image, quarters)) if quarters else image

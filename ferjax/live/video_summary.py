@@ -25,40 +25,40 @@ def write_video_summary(
     frames: tuple[int, int],
     timeline: Path,
 ) -> None:
-    """Writes the page about a video; the frames that it shows are read again.
+    """Writes the page about a video; reads the video again for the frames on the page.
 
     Args:
       page: the HTML file.
       video: the video.
-      rows: of its table.
+      rows: rows of the video's table.
       classes: names of the emotions.
-      frames: how many it has, and in how many of them faces were searched and none was found.
-      timeline: the picture of the timeline.
+      frames: number of frames, and number of searched frames without a face.
+      timeline: the image file of the timeline.
 
     Raises:
       UserError: the page cannot be written.
     """
-    chosen = choose_examples(_faces(rows))
-    shown = places_of_examples(chosen)
+    examples = choose_examples(_faces(rows))
+    places_by_frame = places_of_examples(examples)
     pictures = {}
-    for frame in islice(read_frames(video), max(shown, default=-1) + 1):
-        for where in shown.get(frame.number, ()):
-            pictures[where] = thumbnail(cut(frame.image, Box(*where[1])))
+    for frame in islice(read_frames(video), max(places_by_frame, default=-1) + 1):
+        for place in places_by_frame.get(frame.number, ()):
+            pictures[place] = thumbnail(cut(frame.image, Box(*place[1])))
     facts = {
         "frames": f"{frames[0]:,}",
         "searched frames without a face": f"{frames[1]:,}",
-        "faces": f"{chosen.total:,}",
+        "faces": f"{examples.total:,}",
     }
     figures = [("Over time", timeline)]
-    write_summary(page, video.name, facts, chosen, classes, pictures, figures)
+    write_summary(page, video.name, facts, examples, classes, pictures, figures)
 
 
 def _faces(rows: Iterable[FrameRow]) -> Iterator[Named]:
-    """Yields the faces of a video; the first one of a person in each second may be an example."""
-    newest: dict[int, int] = {}
+    """Yields the faces of a video; each person's first face in a second may be an example."""
+    example_seconds: dict[int, int] = {}
     for row in rows:
         if row.person is not None:
             second, caption = int(row.seconds), f"{row.seconds:.1f} s, person {row.person}"
-            example = newest.get(row.person) != second
-            newest[row.person] = second
+            example = example_seconds.get(row.person) != second
+            example_seconds[row.person] = second
             yield Named((row.frame, row.box), row.probabilities, caption, example)

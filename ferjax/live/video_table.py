@@ -11,7 +11,7 @@ from ferjax.live.follow_faces import FaceOfFrame
 from ferjax.live.video_frames import Frame
 from ferjax.predict.rows import NO_FACE, READ, class_columns
 
-# Status of a frame between two searches, in which no person is known.
+# Status of a frame without a person, in which faces were not searched.
 NOT_SEARCHED = "not searched"
 
 
@@ -21,11 +21,11 @@ class FrameRow:
 
     Attributes:
       frame: number of the frame from 0.
-      seconds: when it is shown, 6 decimals.
-      person: number from 0, or None: no face.
+      seconds: time at which the frame is shown, 6 decimals.
+      person: number from 0, or None for no face.
       box: left, top, width, height in pixels; empty without a face.
       score: probability of a face, 4 decimals; None in frames where faces were not searched.
-      probabilities: of the emotions, smoothed, 6 decimals; empty without a face.
+      probabilities: smoothed probabilities of the emotions, 6 decimals; empty without a face.
       searched: whether faces were searched in this frame.
     """
 
@@ -51,7 +51,7 @@ class VideoColumns:
         return [*first, *class_columns(self.classes, {*first, *box}), *box]
 
     def cells(self, row: FrameRow) -> list[Any]:
-        """Returns the values of a row, None where there is none, in the order of the columns."""
+        """Returns the values of a row in the order of the columns; None for a missing value."""
         if row.person is None:
             status = NO_FACE if row.searched else NOT_SEARCHED
             return [row.frame, row.seconds, status, *[None] * (len(self.names()) - 3)]
@@ -66,25 +66,25 @@ class VideoColumns:
 def rows_of_frame(
     frame: Frame, faces: Sequence[FaceOfFrame], *, searched: bool = True
 ) -> list[FrameRow]:
-    """Returns a row for each person of a frame, or one without a person.
+    """Returns a row for each person of a frame, or one row without a person.
 
     Args:
       frame: the frame.
-      faces: its persons.
-      searched: whether faces were searched in it, or only those that were found before and after.
+      faces: the persons in the frame.
+      searched: whether faces were searched in the frame; if not, its faces are interpolated.
     """
     seconds = round(frame.seconds, 6)
     rows = [
         FrameRow(
             frame.number,
             seconds,
-            each.person,
-            tuple(each.face.box),
-            None if each.face.score is None else round(each.face.score, 4),
-            tuple(round(value, 6) for value in each.probabilities),
+            face.person,
+            tuple(face.face.box),
+            None if face.face.score is None else round(face.face.score, 4),
+            tuple(round(value, 6) for value in face.probabilities),
             searched,
         )
-        for each in faces
+        for face in faces
     ]
     return rows or [FrameRow(frame.number, seconds, searched=searched)]
 
@@ -106,14 +106,14 @@ class PersonSummary:
     """A person over a whole video.
 
     Attributes:
-      person: number.
+      person: number of the person.
       first: seconds of the first frame with the person.
-      last: seconds of the last one.
-      frames: with the person.
+      last: seconds of the last frame with the person.
+      frames: number of frames with the person.
       shares: float [K], mean probability of each emotion.
-      step: seconds between the points of the timeline.
-      times: float [N], seconds of its points.
-      timeline: float [N, K], mean probabilities of the frames since the point before.
+      step: length of a bin of the timeline in seconds.
+      times: float [N], seconds at the middle of each bin that has a frame with the person.
+      timeline: float [N, K], mean probabilities of the person's frames in each of these bins.
     """
 
     person: int
@@ -129,33 +129,33 @@ class PersonSummary:
 def summarise_persons(
     rows: Iterable[FrameRow], step: float = 0.5
 ) -> tuple[list[PersonSummary], int, int]:
-    """Returns the persons by how long they are seen, and how many frames there are.
+    """Returns the persons, longest seen first, and the numbers of frames and of faceless frames.
 
-    The third value is the number of frames in which faces were searched and none was found.
+    Faceless frames are those in which faces were searched and none was found.
 
     Args:
-      rows: of the video, in order.
-      step: seconds between the points of a timeline. Memory grows with their number, not with that
-        of the frames.
+      rows: rows of the video's table, in their order.
+      step: length of a bin of the timelines in seconds. Memory grows with the number of bins, not
+        with the number of frames.
     """
     sums: dict[int, dict[int, np.ndarray]] = {}
     spans: dict[int, list[float]] = {}
-    frames = without = 0
+    frames = without_face = 0
     last_frame = -1
     for row in rows:
         frames += row.frame != last_frame
         last_frame = row.frame
         if row.person is None:
-            without += row.searched
+            without_face += row.searched
             continue
         bins = sums.setdefault(row.person, {})
         values = np.array([1.0, *row.probabilities])
-        place = int(row.seconds // step)
-        bins[place] = bins.get(place, 0) + values
+        bin_number = int(row.seconds // step)
+        bins[bin_number] = bins.get(bin_number, 0) + values
         spans.setdefault(row.person, [row.seconds, row.seconds])[1] = row.seconds
     persons = [_summary(person, bins, spans[person], step) for person, bins in sums.items()]
     persons.sort(key=lambda person: (-person.frames, person.person))
-    return persons, frames, without
+    return persons, frames, without_face
 
 
 def _summary(

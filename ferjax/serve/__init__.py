@@ -1,1 +1,1 @@
-"""A web page and an HTTP API that name faces: requests of many users share forward passes."""
+"""A web page and an HTTP API that name faces; requests of many users share forward passes."""

@@ -1,4 +1,4 @@
-"""Answers to requests: what is read, worked on and sent back, apart from the routes' addresses."""
+"""Answers to requests: reads the uploaded files, names their faces and builds the response."""
 
 import asyncio
 import json
@@ -26,14 +26,14 @@ from ferjax.serve.schema import frame_row_to_json, row_to_json
 from ferjax.serve.service import Service, in_thread, while_connected
 from ferjax.serve.uploads import Upload, uploaded
 
-# How faces are looked for, and how small they may be; as values of a query.
+# Values of a query: how faces are searched, how small they may be, the format of an answer.
 Faces = Literal["auto", "whole", "crop"]
 View = Literal["picture", "camera"]
 Form = Literal["json", "csv", "both"]
 _IMAGE = ("image/", "application/octet-stream")
 _VIDEO = ("video/", "application/octet-stream")
 _STARTING_RETRY_SECONDS = 2
-# Videos that wait for the one that is worked on.
+# Most videos that are processed or wait at the same time.
 _MOST_CLIPS = 4
 _CLIPS_RETRY_SECONDS = 20
 
@@ -43,9 +43,9 @@ class Answer:
     """The body of a successful answer.
 
     Attributes:
-      body: its bytes.
+      body: bytes of the body.
       kind: content type.
-      file: name under which a browser saves it, or None: it is shown.
+      file: name under which a browser saves the body; None if the browser shows it.
     """
 
     body: bytes
@@ -53,7 +53,7 @@ class Answer:
     file: str | None = None
 
     def headers(self) -> dict[str, str]:
-        """Returns the header that makes browsers save it."""
+        """Returns the header that makes browsers save the body."""
         return {"Content-Disposition": f'attachment; filename="{self.file}"'} if self.file else {}
 
 
@@ -63,7 +63,7 @@ def json_answer(value: Mapping[str, Any]) -> Answer:
 
 
 def csv_answer(text: str, file: str) -> Answer:
-    """Returns a table as csv, that browsers save under a name."""
+    """Returns a table as CSV, which browsers save under the name `file`."""
     return Answer(text.encode("utf-8", "backslashreplace"), "text/csv; charset=utf-8", file)
 
 
@@ -77,9 +77,9 @@ async def answer_faces(service: Service, request: Any, faces: Faces, view: View)
     """Names every face of one picture."""
     check_ready(service)
     async with uploaded(request, service.limits, service.memory, _IMAGE) as files:
-        work = _named(service, [one_file(files)], faces, view)
-        found, rows = await while_connected(request, service.limits.seconds, work)
-    picture = found[0]
+        work = _find_and_name(service, [one_file(files)], faces, view)
+        pictures, rows = await while_connected(request, service.limits.seconds, work)
+    picture = pictures[0]
     if picture.refused:
         raise picture.refused
     classes = service.recogniser.classes
@@ -98,24 +98,24 @@ async def answer_crops(service: Service, request: Any) -> Answer:
     """Names pictures that are one face each."""
     check_ready(service)
     async with uploaded(request, service.limits, service.memory, _IMAGE) as files:
-        found = found_at_once(service, files, search_settings("whole", None))
-        if found:
-            # One small face is named before it is known that its sender has left.
-            rows = await name_faces(service, found)
+        pictures = found_at_once(service, files, search_settings("whole", None))
+        if pictures:
+            # A single small face is named without watching whether the client leaves.
+            rows = await name_faces(service, pictures)
         else:
-            work = _named(service, files, "whole", "picture")
-            found, rows = await while_connected(request, service.limits.seconds, work)
-    if len(files) == 1 and found[0].refused:
-        raise found[0].refused
+            work = _find_and_name(service, files, "whole", "picture")
+            pictures, rows = await while_connected(request, service.limits.seconds, work)
+    if len(files) == 1 and pictures[0].refused:
+        raise pictures[0].refused
     classes = service.recogniser.classes
     return json_answer({"rows": [row_to_json(row, classes) for part in rows for row in part]})
 
 
 async def answer_table(service: Service, request: Any, faces: Faces) -> Answer:
-    """Names every face of any number of pictures, as the table of `launch.predict`."""
+    """Names every face of any number of pictures; answers with the table of `launch.predict`."""
     check_ready(service)
     async with uploaded(request, service.limits, service.memory, _IMAGE) as files:
-        work = _named(service, files, faces, "picture")
+        work = _find_and_name(service, files, faces, "picture")
         _, rows = await while_connected(request, service.limits.seconds, work)
     flat = [row for part in rows for row in part]
     return csv_answer(table_of(service, flat, faces=faces != "whole"), "emotions.csv")
@@ -126,7 +126,7 @@ async def answer_clip(service: Service, request: Any, form: Form) -> Answer:
     check_ready(service)
     async with uploaded(request, service.limits, service.memory, _VIDEO) as files:
         video = VideoBytes(one_file(files).name, one_file(files).data)
-        clip = await _named_clip(service, request, video)
+        clip = await _name_clip_in_turn(service, request, video)
     classes = service.recogniser.classes
     table = csv_text(clip.rows, VideoColumns(classes), header=True) if form != "json" else None
     if table is not None and form == "csv":
@@ -146,7 +146,7 @@ async def answer_clip(service: Service, request: Any, form: Form) -> Answer:
 async def answer_explain(
     service: Service, request: Any, face: int, faces: Faces, method: str | None, emotion: str | None
 ) -> Answer:
-    """Draws over one face of a picture what its answer rests on."""
+    """Draws the explanation of an answer over one face of a picture."""
     check_ready(service)
     recogniser = service.recogniser
     async with uploaded(request, service.limits, service.memory, _IMAGE) as files:
@@ -172,15 +172,15 @@ def one_file(files: list[Upload]) -> Upload:
     return files[0]
 
 
-async def _named(
+async def _find_and_name(
     service: Service, files: list[Upload], faces: Faces, view: View
 ) -> tuple[list[FoundFaces], list[list[Row]]]:
     settings = search_settings(faces, service.recogniser.plans[view])
-    found = await find_faces(service, files, settings)
-    return found, await name_faces(service, found)
+    pictures = await find_faces(service, files, settings)
+    return pictures, await name_faces(service, pictures)
 
 
-async def _named_clip(service: Service, request: Any, video: VideoBytes) -> NamedClip:
+async def _name_clip_in_turn(service: Service, request: Any, video: VideoBytes) -> NamedClip:
     if service.clips.value >= _MOST_CLIPS:
         raise Refused(503, "too many videos wait; try again later", _CLIPS_RETRY_SECONDS)
     stop, begun, loop = threading.Event(), asyncio.Event(), asyncio.get_running_loop()
@@ -193,14 +193,14 @@ async def _named_clip(service: Service, request: Any, video: VideoBytes) -> Name
     too_late = Refused(503, "other videos take too long; try again later", _CLIPS_RETRY_SECONDS)
     service.clips.value += 1
     work = asyncio.ensure_future(in_thread(service.clip_thread, name))
-    # Work that fails before it begins waits for nothing.
+    # If the work fails before it begins, the wait for its turn must end, too.
     work.add_done_callback(lambda done: begun.set())
     try:
-        # The time before its turn comes is none that the video took.
+        # The wait for its turn does not reduce the time limit of the video's own work.
         await while_connected(request, seconds, begun.wait(), too_late)
         return await while_connected(request, seconds, work)
     finally:
         work.cancel()
-        # The thread goes on until its next frame.
+        # The thread stops at its next frame.
         stop.set()
         service.clips.value -= 1

@@ -32,9 +32,9 @@ _DESCRIPTION = (
     " is kept when a request is answered."
 )
 _NO_TELEMETRY = dict.fromkeys(("tracing", "metrics", "logs", "auto_configure"), False)
-# Always allowed names; addresses in numbers are allowed too.
+# Names that are always allowed; numeric addresses are always allowed, too.
 _LOCAL_NAMES = ("localhost",)
-# Status → what is said of an address that is not served, or not by this method.
+# Status → error text for an address that is not served, or not with this method.
 _REASONS = {
     404: "{path}: there is no such address; /api lists all",
     405: "{path} does not take {method}; expected {allowed} (/api says what it answers)",
@@ -147,7 +147,7 @@ def _add_api(app: Any, service: Service) -> None:
 
 
 def _add_pages(app: Any, service: Service) -> None:
-    """Adds what people and machines look at: pages, their files, health and metrics."""
+    """Adds the pages with their files, and the routes for health and metrics."""
     from fastapi import Request
     from fastapi.responses import HTMLResponse, JSONResponse, Response
     from starlette.staticfiles import StaticFiles
@@ -184,10 +184,10 @@ def _add_pages(app: Any, service: Service) -> None:
         return Response(body, media_type=kind)
 
     schemas = answer_schemas(service.recogniser.classes)
-    made = app.openapi
+    make_document = app.openapi
 
     def openapi() -> dict[str, Any]:
-        document = made()
+        document = make_document()
         document.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
         return document
 
@@ -195,7 +195,7 @@ def _add_pages(app: Any, service: Service) -> None:
 
 
 def _add_refusals(app: Any) -> None:
-    """Answers whatever is refused with its reason in one form."""
+    """Adds handlers that answer every refused request with its reason, as JSON in one form."""
     from fastapi import Request
     from fastapi.exceptions import RequestValidationError
     from fastapi.responses import JSONResponse
@@ -224,5 +224,5 @@ def _add_refusals(app: Any) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def wrong_query(request: Request, error: RequestValidationError) -> JSONResponse:
-        found = "; ".join(f"{each['loc'][-1]}: {each['msg']}" for each in error.errors())
-        return JSONResponse({"error": found}, 422)
+        reason = "; ".join(f"{each['loc'][-1]}: {each['msg']}" for each in error.errors())
+        return JSONResponse({"error": reason}, 422)

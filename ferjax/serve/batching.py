@@ -1,7 +1,8 @@
-"""Faces of many requests named together: the network is called with what has gathered.
+"""Batches the faces of many requests: a call of the network takes the faces that wait.
 
-While the network computes, faces gather, and the next call takes them all. Everything but the call
-happens in the event loop, so that a face costs no change of threads; a batch costs one.
+While the network computes, further faces wait in a queue for the next call. Only the call runs in
+another thread; everything else runs in the event loop. So a batch costs one change of threads, and
+a face costs none.
 """
 
 import asyncio
@@ -16,23 +17,23 @@ import numpy as np
 from ferjax.predict.predictor import padded_size
 from ferjax.serve.limits import Refused
 
-# uint8 [H, W, C] each → float32 [N, K].
+# N faces, uint8 [H, W, C] each → float32 [N, K].
 Probabilities = Callable[[Sequence[np.ndarray]], np.ndarray]
-# A call whose padded batch is filled to less than this is made with half of that size: the network
-# would spend the time on black images.
+# If faces fill less than this share of a padded batch, the call takes half of that size: otherwise
+# the network would spend its time on black padding images.
 _LEAST_FILLED = 0.75
 _BUSY_RETRY_SECONDS = 1
 
 
 @dataclass(eq=False)
 class _Request:
-    """The faces of one request, and what is known of them.
+    """The faces of one request, and their probabilities so far.
 
     Attributes:
       faces: uint8 [H, W, C] each.
-      answer: float32 [N, K], set when all rows are there.
-      taken: how many faces have been given to the network.
-      rows: probabilities of those that came back.
+      answer: float32 [N, K], set when the rows of all faces are there.
+      taken: number of faces that have been passed to the network.
+      rows: probabilities of the faces that the network has named.
     """
 
     faces: Sequence[np.ndarray]
@@ -41,7 +42,7 @@ class _Request:
     rows: list[np.ndarray] = field(default_factory=list)
 
 
-# A face: the request that it belongs to, and its number there.
+# For each face of a batch its request, and its index in the request.
 _Batch = list[tuple[_Request, int]]
 
 
@@ -63,10 +64,10 @@ class Batcher:
 
         Args:
           predict: names the faces of a batch.
-          batch_size: faces of a batch, at most.
-          most_waiting: faces that wait, at most; more are refused.
-          wait_seconds: that a face waits for others while the network has nothing to do.
-          on_batch: called with the number of faces of each batch and the seconds that it took.
+          batch_size: most faces of a batch.
+          most_waiting: most faces that wait; further faces are refused.
+          wait_seconds: seconds that a face waits for further faces while the network is idle.
+          on_batch: called with the number of faces of each batch, and the seconds of its call.
         """
         self._predict, self._batch_size = predict, batch_size
         self._most_waiting, self._wait_seconds = most_waiting, wait_seconds
@@ -74,16 +75,16 @@ class Batcher:
         self._queue: deque[_Request] = deque()
         self._waiting = 0
         self._network = ThreadPoolExecutor(1, "network")
-        # Whether a call is under way, or about to be made.
-        self._at_work = False
+        # Whether a call is running or scheduled.
+        self._has_call = False
 
     @property
     def waiting(self) -> int:
-        """How many faces wait for the network."""
+        """Number of faces that wait for the network."""
         return self._waiting
 
     def close(self) -> None:
-        """Waits for the call that is under way; later faces cannot be named."""
+        """Waits for the running call to end; later faces cannot be named."""
         self._network.shutdown()
 
     async def probabilities(self, faces: Sequence[np.ndarray]) -> np.ndarray:
@@ -91,42 +92,42 @@ class Batcher:
 
         Raises:
           Refused: too many faces wait (503).
-          Exception: what `predict` raises for a batch with one of the faces.
+          Exception: an error of `predict` for a batch that contains one of the faces.
         """
-        # One request alone is never too large: its own limits say how many faces it may have.
+        # A single request is never too large: `Limits` states how many faces it may have.
         if self._waiting and self._waiting + len(faces) > self._most_waiting:
             raise Refused(503, "too many faces wait; try again soon", _BUSY_RETRY_SECONDS)
         loop = asyncio.get_running_loop()
         request = _Request(faces, loop.create_future())
         self._queue.append(request)
         self._waiting += len(faces)
-        if not self._at_work:
-            self._at_work = True
+        if not self._has_call:
+            self._has_call = True
             wait = 0 if self._waiting >= self._batch_size else self._wait_seconds
             loop.call_later(wait, self._call_network)
         return await request.answer
 
     def _call_network(self) -> None:
-        """Starts a call with the faces that wait; stops if there are none."""
-        self._leave_out_abandoned()
+        """Starts a call with the faces that wait; starts none if there are no faces."""
+        self._drop_abandoned()
         batch = self._take(faces_of_next_call(self._waiting, self._batch_size))
-        self._at_work = bool(batch)
+        self._has_call = bool(batch)
         if not batch:
             return
         faces = [request.faces[k] for request, k in batch]
-        begun = time.perf_counter()
+        start = time.perf_counter()
         call = asyncio.get_running_loop().run_in_executor(self._network, self._predict, faces)
 
         def finish(done: asyncio.Future[np.ndarray]) -> None:
-            self._on_batch(len(batch), time.perf_counter() - begun)
+            self._on_batch(len(batch), time.perf_counter() - start)
             self._call_network()
             if not done.cancelled():
-                _tell(batch, done.exception() or done.result())
+                _deliver(batch, done.exception() or done.result())
 
         call.add_done_callback(finish)
 
     def _take(self, count: int) -> _Batch:
-        """Takes so many faces from the front of the queue."""
+        """Takes `count` faces from the front of the queue."""
         batch: _Batch = []
         while len(batch) < count:
             request = self._queue[0]
@@ -138,34 +139,34 @@ class Batcher:
         self._waiting -= count
         return batch
 
-    def _leave_out_abandoned(self) -> None:
-        """Drops the faces of requests that nobody waits for any more."""
+    def _drop_abandoned(self) -> None:
+        """Drops the faces of requests for which no client waits any more."""
         if any(request.answer.done() for request in self._queue):
             self._queue = deque(each for each in self._queue if not each.answer.done())
             self._waiting = sum(len(each.faces) - each.taken for each in self._queue)
 
 
 def faces_of_next_call(waiting: int, batch_size: int) -> int:
-    """Returns how many of the waiting faces the network is called with.
+    """Returns the number of waiting faces that the next call of the network takes.
 
-    All that a batch holds, unless its padding would be more than a quarter of it: then as many as
-    fill half of it, and the others wait for the next call.
+    The call takes as many faces as a batch holds. If padding would fill more than a quarter of the
+    batch, the call takes as many faces as fill half of it, and the others wait for the next call.
     """
     size = padded_size(waiting, batch_size)
     return min(waiting, size) if waiting >= _LEAST_FILLED * size else size // 2
 
 
-def _tell(batch: _Batch, found: np.ndarray | BaseException) -> None:
-    """Gives the rows of a batch to its requests; an error to those that still wait."""
+def _deliver(batch: _Batch, result: np.ndarray | BaseException) -> None:
+    """Passes the rows of a batch, or the error of its call, to the requests that still wait."""
     first = 0
-    # The faces of one request lie side by side.
+    # The faces of one request are adjacent in the batch.
     for request, count in Counter(request for request, _ in batch).items():
         rows, first = slice(first, first + count), first + count
-        if request.answer.done():  # its sender has left, or another batch of it has failed
+        if request.answer.done():  # its client has left, or another batch of it has failed
             continue
-        if isinstance(found, BaseException):
-            request.answer.set_exception(found)
+        if isinstance(result, BaseException):
+            request.answer.set_exception(result)
             continue
-        request.rows.append(found[rows])
+        request.rows.append(result[rows])
         if sum(map(len, request.rows)) == len(request.faces):
             request.answer.set_result(np.concatenate(request.rows))

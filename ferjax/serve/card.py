@@ -1,4 +1,4 @@
-"""What a server says of its network: facts for the page, values for /api/card."""
+"""Description of a server's network: facts for the page, values for /api/card."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,8 +15,8 @@ def card_values(recogniser: Recogniser, limits: Limits, rate: int) -> dict[str, 
 
     Args:
       recogniser: the network.
-      limits: of requests.
-      rate: requests a minute of one address, 0: any number.
+      limits: the limits of requests.
+      rate: requests a minute of one address; 0 for any number.
     """
     return {
         "name": recogniser.name,
@@ -36,7 +36,7 @@ def card_values(recogniser: Recogniser, limits: Limits, rate: int) -> dict[str, 
 
 
 def card_facts(card: Mapping[str, Any]) -> dict[str, str]:
-    """Returns name → value of what a card says in short; empty for a run, which has none."""
+    """Returns the main facts of a card, name → value; empty for a run, which has no card."""
     scores, training = card.get("scores"), card.get("training")
     if not scores or not training:
         return {}
@@ -54,6 +54,6 @@ def card_facts(card: Mapping[str, Any]) -> dict[str, str]:
 
 
 def recalls(card: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Returns emotion, its recall, and on how many images that was measured."""
+    """Returns for each emotion its name, its recall and its number of images, as text."""
     rows = card.get("scores", {}).get("per_class", ())
     return [(row["class"], percentage(row["recall"]), f"{row['support']:,}") for row in rows]

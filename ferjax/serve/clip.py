@@ -1,4 +1,4 @@
-"""Persons in an uploaded video, read from memory, by the steps of `launch.predict`."""
+"""Names the persons in an uploaded video, from memory, with the steps of `launch.predict`."""
 
 import threading
 from collections.abc import Iterator
@@ -23,9 +23,9 @@ class NamedClip:
     """The persons of a video.
 
     Attributes:
-      rows: one for each person in each frame, or one that says that there is none.
+      rows: a row for each person in each frame, and a row for each frame without a person.
       size: width and height of the upright frames.
-      frames: how many there are.
+      frames: number of frames.
     """
 
     rows: list[FrameRow]
@@ -41,8 +41,8 @@ def name_clip(
     Args:
       video: the file.
       recogniser: finds and names faces.
-      limits: of frames and their pixels.
-      stop: set when nobody waits for the result any more; what is returned then is incomplete.
+      limits: limits of frames and their pixels.
+      stop: set when no client waits for the result any more; the result is then incomplete.
 
     Raises:
       Refused: too many frames or pixels (413), or no video (422).
@@ -69,7 +69,7 @@ def name_clip(
 
 
 def _check_header(video: VideoBytes, limits: Limits) -> None:
-    """Refuses what the header says is too large, before a frame is decoded."""
+    """Raises an error if the header states too many frames or pixels, before any is decoded."""
     with open_video(video) as container:
         if container.streams.video[0].frames > limits.frames:
             raise _too_long(video, limits)

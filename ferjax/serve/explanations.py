@@ -1,4 +1,4 @@
-"""What an answer rests on, drawn over the face that the network saw."""
+"""Explanations of answers: maps drawn over the face that the network received."""
 
 import io
 from collections.abc import Sequence
@@ -17,21 +17,21 @@ from ferjax.predict.predict_inputs import PredictSettings, rows_and_faces
 from ferjax.serve.limits import Limits, Refused
 from ferjax.serve.uploads import Upload, open_picture
 
-# Larger faces are shrunk to this side: their maps hold no finer detail.
+# Larger faces are shrunk to this side, in pixels: their maps have no finer detail.
 _LARGEST_SIDE = 512
 
 
 def available_methods(explainer: Explainer) -> list[str]:
-    """Returns the methods that a network allows, the default one first."""
+    """Returns the methods that work with a network, the default one first."""
 
-    def is_known(method: str) -> bool:
+    def is_available(method: str) -> bool:
         try:
             explainer.find_layer(method, None)
-        except UserError:  # a network without maps
+        except UserError:  # the network has no feature maps
             return False
         return True
 
-    return sorted(filter(is_known, METHODS), key=lambda name: name != DEFAULT_METHOD)
+    return sorted(filter(is_available, METHODS), key=lambda name: name != DEFAULT_METHOD)
 
 
 def explained_face(
@@ -43,16 +43,16 @@ def explained_face(
     method: str | None,
     emotion: str | None,
 ) -> bytes:
-    """Returns a PNG of one face of a picture under the map of what speaks for an emotion.
+    """Returns a PNG of one face of a picture, with a map of the regions that support an emotion.
 
     Args:
       file: the picture.
       face: number of the face, as in the answer of /api/faces with the same settings.
       settings: whether and how faces are searched.
-      limits: of pixels and faces.
-      explainer: of the network.
-      method: a name of `available_methods`; None: the first of them.
-      emotion: which is explained; None: the most probable one.
+      limits: limits of pixels and faces.
+      explainer: explains the network.
+      method: a name of `available_methods`; None for the first of them.
+      emotion: the emotion to explain; None for the most probable one.
 
     Raises:
       Refused: no picture, too many pixels, no such face, method or emotion.
@@ -61,19 +61,19 @@ def explained_face(
     methods = available_methods(explainer)
     try:
         if method is not None and method not in methods:
-            # The explainer would call it a flag.
+            # The explainer's error would call the method a flag.
             raise unknown_name("method", method, methods)
         pixels = decode_opened(image, file.name, len(file.data))
         pairs = rows_and_faces(Input(file.name, Path(file.name)), pixels, settings)
         crop = _crop_of([crop for _, crop in pairs if crop is not None], face)
-        found = explainer(crop, method or methods[0], emotion)
+        explanation = explainer(crop, method or methods[0], emotion)
     except UserError as error:
         raise Refused(422, str(error)) from None
-    return _png(legible_overlay(crop, found.maps[0]))
+    return _png(legible_overlay(crop, explanation.maps[0]))
 
 
 def _crop_of(crops: Sequence[np.ndarray], face: int) -> np.ndarray:
-    """Returns a face as RGB of a moderate size; grey ones would need programs of their own."""
+    """Returns a face as RGB of a moderate size; a grey one would need another compiled program."""
     if not 0 <= face < len(crops):
         raise UserError(f"face={face}: {len(crops)} faces were found, counted from 0.")
     crop = crops[face]

@@ -1,8 +1,8 @@
-"""What every request passes first: who may ask, how often, and the headers of every answer.
+"""Checks the sender and the rate of every request, and adds headers to every answer.
 
-A page of another site can make a browser send requests to a server on the same machine. Its browser
-says where they come from (Origin, Sec-Fetch-Site), and by which name it knows the server (Host): a
-name that somebody else's DNS turns into 127.0.0.1 is refused.
+A page of another site can make a browser send requests to a server on the same machine. The browser
+states where a request comes from (Origin, Sec-Fetch-Site), and the name by which it has called the
+server (Host). A foreign DNS server can map a name of its own to 127.0.0.1; such a name is refused.
 """
 
 import ipaddress
@@ -37,15 +37,15 @@ _HEADERS = [
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
 _NOT_STORED = (b"cache-control", b"no-store")
-# A Host header: an address of IPv6 in brackets, or a name or address; and perhaps a port.
+# A Host header: an IPv6 address in brackets, or a name or another address; a port is optional.
 _HOST = re.compile(r"(\[(?P<address>[0-9a-f:.]+)\]|(?P<name>[\w.-]+))(:\d+)?", re.ASCII)
 _STATIC = "/static/"
-_READING = ("GET", "HEAD")
+_READ_METHODS = ("GET", "HEAD")
 _BUSY_RETRY_SECONDS = 1
 
 
 class Guard:
-    """The application behind its checks; `under_way` counts the requests that are worked on."""
+    """The application behind its checks; `under_way` counts the requests in progress."""
 
     def __init__(
         self,
@@ -60,49 +60,50 @@ class Guard:
 
         Args:
           app: the application.
-          hosts: names by which the server may be called, lower case; addresses in numbers always.
-          rate: counts requests that are not mere reading.
-          limits: how many of them are worked on together.
+          hosts: allowed names of the server, lower case; numeric addresses are always allowed.
+          rate: counts the requests of each address, except GET and HEAD.
+          limits: states how many requests, except GET and HEAD, may be in progress together.
           metrics: counters.
         """
         self._app, self._hosts, self._rate = app, hosts, rate
-        self._most, self._metrics = limits.requests, metrics
+        self._most_requests, self._metrics = limits.requests, metrics
         self.under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers a request of HTTP; other kinds (lifespan) are passed on."""
+        """Answers an HTTP request; passes lifespan events on."""
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
             return
-        begun, status = time.perf_counter(), 0
-        extra = _HEADERS if scope["path"].startswith(_STATIC) else [*_HEADERS, _NOT_STORED]
+        start, status = time.perf_counter(), 0
+        is_static = scope["path"].startswith(_STATIC)
+        headers = _HEADERS if is_static else [*_HEADERS, _NOT_STORED]
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), *extra]
+                message["headers"] = [*message.get("headers", ()), *headers]
             await send(message)
 
-        working = scope["method"] not in _READING
+        needs_work = scope["method"] not in _READ_METHODS
         try:
-            self._check(scope, working)
+            self._check(scope, needs_work)
         except Refused as refused:
             await answer_refused(refused, send_with_headers)
-            self._metrics.request("refused", refused.status, time.perf_counter() - begun)
+            self._metrics.request("refused", refused.status, time.perf_counter() - start)
             return
-        self.under_way += working
+        self.under_way += needs_work
         try:
             await self._app(scope, receive, send_with_headers)
         finally:
-            self.under_way -= working
-            # Paths that nobody serves are counted together: anybody can invent them.
+            self.under_way -= needs_work
+            # Paths without a route are counted together: a client can invent any number of them.
             route = getattr(scope.get("route"), "path", "other")
-            self._metrics.request(route, status, time.perf_counter() - begun)
+            self._metrics.request(route, status, time.perf_counter() - start)
 
-    def _check(self, scope: Scope, working: bool) -> None:
-        """Raises `Refused` for a request that must not be worked on."""
+    def _check(self, scope: Scope, needs_work: bool) -> None:
+        """Raises `Refused` for a request that is not allowed."""
         headers = dict(scope["headers"])
         host = headers.get(b"host", b"").decode("latin-1").lower()
         if not is_known_host(host, self._hosts):
@@ -112,7 +113,7 @@ class Guard:
                 "this server does not answer to that name; start it with"
                 " --allowed_hosts=NAME to allow one",
             )
-        if not working:
+        if not needs_work:
             return
         if not is_same_origin(headers, host):
             self._metrics.refused("origin")
@@ -121,7 +122,7 @@ class Guard:
         if wait := self._rate.seconds_to_wait(address):
             self._metrics.refused("rate")
             raise Refused(429, f"too many requests a minute; try again in {wait} s", wait)
-        if self.under_way >= self._most:
+        if self.under_way >= self._most_requests:
             self._metrics.refused("busy")
             raise Refused(503, "too many requests at once; try again", _BUSY_RETRY_SECONDS)
 
@@ -129,7 +130,7 @@ class Guard:
 def is_known_host(host: str, names: frozenset[str]) -> bool:
     """Returns whether a Host header, lower case, names this server.
 
-    Addresses in numbers are nobody's to redirect, so that they are always allowed.
+    Numeric addresses are always allowed: no DNS server can redirect them.
     """
     parts = _HOST.fullmatch(host)
     if parts is None:
@@ -145,11 +146,11 @@ def is_known_host(host: str, names: frozenset[str]) -> bool:
 
 
 def is_same_origin(headers: dict[bytes, bytes], host: str) -> bool:
-    """Returns whether a request comes from this server's own page, or from no browser.
+    """Returns whether a request comes from this server's page, or not from a browser.
 
     Args:
-      headers: of the request.
-      host: its Host header, lower case.
+      headers: headers of the request.
+      host: Host header of the request, lower case.
     """
     site = headers.get(b"sec-fetch-site", b"none")
     if site not in (b"same-origin", b"none"):
@@ -167,7 +168,7 @@ async def answer_refused(refused: Refused, send: Send) -> None:
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
-        # What is left of the body is not read.
+        # The rest of the body is not read.
         (b"connection", b"close"),
         *((k.lower().encode(), v.encode()) for k, v in refused.headers().items()),
     ]

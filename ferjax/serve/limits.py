@@ -1,4 +1,4 @@
-"""What one request, one address and all of them together may ask for."""
+"""Limits of one request, of one address, and of all requests together."""
 
 import ipaddress
 import time
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 from ferjax.config.serve_config import ServeConfig
 
-# Addresses that are remembered; the one that was away longest is forgotten first.
+# Addresses whose requests are counted; beyond this number the longest silent one is forgotten.
 _MOST_ADDRESSES = 10_000
 
 
 class Refused(Exception):
-    """A request that is not answered as asked: its status, and why.
+    """The refusal of a request, with its HTTP status and its reason.
 
     Attributes:
-      status: of HTTP.
-      message: for the sender.
-      retry_after: seconds after which to try again, or None: trying again does not help.
+      status: HTTP status.
+      message: the reason, for the sender.
+      retry_after: seconds after which to try again; None if another try does not help.
     """
 
     def __init__(self, status: int, message: str, retry_after: int | None = None) -> None:
@@ -36,14 +36,14 @@ class Limits:
     """Limits of a request; see the flags of the same names in `ServeConfig`.
 
     Attributes:
-      upload_bytes: of one body.
-      all_bytes: of the bodies of all requests that are under way.
-      pixels: of one picture or frame.
-      pictures: of one request.
-      faces: of one picture.
-      frames: of one video.
-      requests: that are under way together.
-      seconds: of a body's way, and of the work on it.
+      upload_bytes: bytes of one body.
+      all_bytes: bytes of the bodies of all requests in progress.
+      pixels: pixels of one picture or frame.
+      pictures: pictures of one request.
+      faces: faces of one picture.
+      frames: frames of one video.
+      requests: requests in progress at the same time.
+      seconds: seconds for the transfer of a body, and again for the work on it.
     """
 
     upload_bytes: int
@@ -56,12 +56,12 @@ class Limits:
     seconds: float
 
 
-# Bodies of the largest size that are in memory together.
+# Number of bodies of the largest size that fit in memory together.
 _LARGEST_TOGETHER = 8
 
 
 def limits_of(config: ServeConfig) -> Limits:
-    """Returns the limits that the flags ask for."""
+    """Returns the limits of the flags."""
     upload = config.max_upload_mb * 1_000_000
     return Limits(
         upload,
@@ -76,38 +76,41 @@ def limits_of(config: ServeConfig) -> Limits:
 
 
 class RequestRate:
-    """Counts the requests of each address: a minute's worth at once, then as many as allowed.
+    """Limits the requests a minute of each address with a token bucket.
 
-    The count is a bucket that holds `per_minute` requests and fills up again steadily. Addresses
-    are kept in memory alone, and only while they send.
+    A bucket holds `per_minute` requests and refills steadily: an address may send a minute's
+    requests at once. Addresses are kept in memory only, 10,000 of them at most.
     """
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begins to count.
+        """Begins with full buckets.
 
         Args:
-          per_minute: requests of one address; 0: any number.
-          clock: seconds.
+          per_minute: requests a minute of one address; 0 for any number.
+          clock: returns seconds.
         """
         self._per_minute, self._clock = per_minute, clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def seconds_to_wait(self, address: str) -> int:
-        """Counts a request; returns 0, or after how many seconds the address may ask again."""
+        """Counts a request; returns 0, or the seconds until the address may send another one."""
         if not self._per_minute:
             return 0
-        now, key = self._clock(), _network_of(address)
-        left, seen = self._buckets.pop(key, (float(self._per_minute), now))
-        left = min(self._per_minute, left + (now - seen) * self._per_minute / 60)
-        wait = 0 if left >= 1 else int((1 - left) * 60 / self._per_minute) + 1
-        self._buckets[key] = (left if wait else left - 1, now)
+        now, key = self._clock(), _sender_key(address)
+        tokens, last_time = self._buckets.pop(key, (float(self._per_minute), now))
+        tokens = min(self._per_minute, tokens + (now - last_time) * self._per_minute / 60)
+        wait = 0 if tokens >= 1 else int((1 - tokens) * 60 / self._per_minute) + 1
+        self._buckets[key] = (tokens if wait else tokens - 1, now)
         if len(self._buckets) > _MOST_ADDRESSES:
             self._buckets.popitem(last=False)
         return wait
 
 
-def _network_of(address: str) -> str:
-    """Returns what counts as one sender: of IPv6 the network of a household, 64 bits."""
+def _sender_key(address: str) -> str:
+    """Returns the key of a sender: an IPv4 address, or the first 64 bits of an IPv6 address.
+
+    These 64 bits are usually the network of one household.
+    """
     if ":" not in address:
         return address
     try:

@@ -1,4 +1,4 @@
-"""Numbers about the server for Prometheus; none of them says anything about a picture or person."""
+"""Metrics of the server for Prometheus; none of them describes a picture or a person."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 from ferjax.runtime.optional_packages import require_package
 
-# Seconds, from an answer at once to a long video; faces of a batch.
+# Histogram buckets: seconds of a request, from one face to a long video; faces of a batch.
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 _FACES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
@@ -21,10 +21,11 @@ class Metrics:
     """Counters of one server.
 
     Attributes:
-      request: called with route, status and seconds of every answered request.
-      batch: called with faces and seconds of every call of the network.
-      refused: called with the reason, a word, of every request that a limit refused.
-      watch: called once with functions that count waiting faces and requests under way.
+      request: called for every answered request with its route, status and seconds.
+      batch: called for every call of the network with its number of faces and its seconds.
+      refused: called for every request that a limit refused, with the reason as one word.
+      watch: called once with functions that return the numbers of waiting faces and of requests
+        under way.
       page: returns the text of /metrics and its content type.
     """
 
@@ -36,7 +37,7 @@ class Metrics:
 
 
 def make_metrics() -> Metrics:
-    """Returns the counters of a server, which begin at 0; raises `UserError` as `serve_package`."""
+    """Returns a server's counters, which begin at 0; raises `UserError` as `serve_package` does."""
     client = serve_package("prometheus_client")
     registry = client.CollectorRegistry()
     client.ProcessCollector(registry=registry)
@@ -57,14 +58,14 @@ def make_metrics() -> Metrics:
     waiting = client.Gauge("ferjax_waiting_faces", "Faces in the queue.", registry=registry)
     under_way = client.Gauge("ferjax_requests_under_way", "Requests.", registry=registry)
 
-    def request(route: str, status: int, taken: float) -> None:
+    def request(route: str, status: int, duration: float) -> None:
         requests.labels(route, str(status)).inc()
-        seconds.labels(route).observe(taken)
+        seconds.labels(route).observe(duration)
 
-    def batch(count: int, taken: float) -> None:
+    def batch(count: int, duration: float) -> None:
         faces.inc(count)
         batches.observe(count)
-        network.inc(taken)
+        network.inc(duration)
 
     def watch(count_waiting: Callable[[], int], count_under_way: Callable[[], int]) -> None:
         waiting.set_function(count_waiting)

@@ -1,4 +1,4 @@
-"""The pages as HTML: what is written on them is escaped, and no script or style stands in them."""
+"""The pages as HTML: all text is escaped, and they contain no inline script or style."""
 
 import json
 import re
@@ -24,11 +24,11 @@ def first_page(recogniser: Recogniser, limits: Limits, rate: int) -> str:
 
     Args:
       recogniser: the network.
-      limits: of requests, which the page checks before it sends anything.
-      rate: requests a minute of one address, 0: any number.
+      limits: limits of requests, which the page checks before it sends anything.
+      rate: requests a minute of one address; 0 for any number.
     """
     values = card_values(recogniser, limits, rate)
-    # Black lines would vanish on a dark page.
+    # Black lines would be invisible on a dark page.
     colours = {
         name: "currentColor" if colour == _BLACK else colour
         for name, colour in class_colours(recogniser.classes).items()
@@ -60,11 +60,16 @@ def api_page(document: Mapping[str, Any], address: str) -> str:
     """Returns the page about the API.
 
     Args:
-      document: its OpenAPI document.
-      address: of the server, as its reader has called it, with a slash at the end.
+      document: the OpenAPI document of the API.
+      address: address of the server as in the request, with a slash at the end.
     """
     routes = [
-        {"path": path, "method": method.upper(), **route, "about": _text(route["description"])}
+        {
+            "path": path,
+            "method": method.upper(),
+            **route,
+            "about": _description_html(route["description"]),
+        }
         for path, methods in document["paths"].items()
         for method, route in methods.items()
     ]
@@ -77,8 +82,8 @@ def api_page(document: Mapping[str, Any], address: str) -> str:
     return _render("api.html", values)
 
 
-def _text(description: str) -> Markup:
-    """Returns a description as HTML, what stands between backticks as code."""
+def _description_html(description: str) -> Markup:
+    """Returns a description as HTML, with text between backticks as code."""
     return Markup(re.sub("`(.*?)`", r"<code>\1</code>", str(escape(description))))
 
 

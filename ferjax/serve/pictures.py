@@ -1,4 +1,4 @@
-"""From uploaded pictures to rows of a prediction table, by the steps of `launch.predict`."""
+"""From uploaded pictures to rows of a prediction table, with the steps of `launch.predict`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,22 +18,23 @@ from ferjax.serve.limits import Limits, Refused
 from ferjax.serve.service import Service, in_thread
 from ferjax.serve.uploads import Upload, open_picture
 
-# A picture of so few bytes and pixels is decoded at once: to hand it to a thread takes longer.
+# Limits of a small picture, which is decoded in the event loop: to pass it to a thread would take
+# longer.
 _SMALL_BYTES, _SMALL_PIXELS = 30_000, 128 * 128
-# Faces that a thread decodes before it looks for other work.
-_PART = 16
+# Faces that a thread decodes before other requests get the thread.
+_FACES_PER_TASK = 16
 
 
 @dataclass(frozen=True)
 class FoundFaces:
-    """A picture's rows without probabilities, and the faces that they are about.
+    """A picture's rows without probabilities, and the faces of these rows.
 
     Attributes:
-      rows: one for each face, or one that says why there is none.
+      rows: a row for each face, or one row with the reason why there is no face.
       faces: uint8 [H, W, 3] in the network's storage size, one for each row with status `READ`.
-      size: width and height of the upright picture; (0, 0) of one that cannot be read.
-      left_out: faces beyond the limit.
-      refused: why the picture cannot be read, or None.
+      size: width and height of the upright picture; (0, 0) if it cannot be read.
+      left_out: number of faces beyond the limit.
+      refused: the reason why the picture cannot be read, or None.
     """
 
     rows: list[Row]
@@ -55,14 +56,14 @@ def find_faces_in(
     storage: tuple[int, int],
     opened: Image.Image | None = None,
 ) -> FoundFaces:
-    """Decodes a picture and finds its faces; of one that cannot be read the row says why.
+    """Decodes a picture and finds its faces; if it cannot be read, its row states the reason.
 
     Args:
       file: the picture.
       settings: whether and how faces are searched.
-      limits: of pixels and faces.
-      storage: height and width of the faces that the network takes.
-      opened: the picture with its header read, or None: it is not yet.
+      limits: limits of pixels and faces.
+      storage: height and width of the network's faces.
+      opened: the picture if its header has been read already, else None.
     """
     try:
         opened = opened or open_picture(file, limits)
@@ -82,15 +83,15 @@ def _refused(file: Upload, refused: Refused) -> FoundFaces:
 
 
 def _network_input(face: np.ndarray, storage: tuple[int, int]) -> np.ndarray:
-    """Returns a face as RGB in the network's size; grey repeated is what the device would do."""
-    # A copy: a part of a photograph would keep all of it in memory.
+    """Returns a face as RGB in the network's size; repeats grey, as the device would do."""
+    # The face is copied: a view of a photograph would keep the whole photograph in memory.
     return np.broadcast_to(resize_image(face, storage), (*storage, 3)).copy()
 
 
 def found_at_once(
     service: Service, files: Sequence[Upload], settings: PredictSettings
 ) -> list[FoundFaces] | None:
-    """Returns what is found in a single small picture, or None: its work takes longer."""
+    """Returns the faces of a single small picture, or None if the work would take longer."""
     first, limits = files[0], service.limits
     if len(files) > 1 or len(first.data) > _SMALL_BYTES:
         return None
@@ -107,10 +108,10 @@ def found_at_once(
 async def find_faces(
     service: Service, files: Sequence[Upload], settings: PredictSettings
 ) -> list[FoundFaces]:
-    """Returns what `find_faces_in` finds in each picture.
+    """Returns the faces that `find_faces_in` finds in each picture.
 
-    They take one thread, one after the other, so that a request of many does not hold up others. A
-    single small one is decoded at once.
+    A request uses one thread at a time, so that many pictures of one request do not delay other
+    requests. A single small picture is decoded at once.
     """
     if small := found_at_once(service, files, settings):
         return small
@@ -119,34 +120,36 @@ async def find_faces(
     def find(part: Sequence[Upload]) -> list[FoundFaces]:
         return [find_faces_in(file, settings, limits, storage) for file in part]
 
-    # Between two parts the threads work for others.
-    step = _PART if settings.plan is None else 1
-    found: list[FoundFaces] = []
+    # Between two parts the threads are free for other requests.
+    step = _FACES_PER_TASK if settings.plan is None else 1
+    pictures: list[FoundFaces] = []
     for start in range(0, len(files), step):
-        found += await in_thread(service.threads, find, files[start : start + step])
-    return found
+        pictures += await in_thread(service.threads, find, files[start : start + step])
+    return pictures
 
 
-async def name_faces(service: Service, found: Sequence[FoundFaces]) -> list[list[Row]]:
+async def name_faces(service: Service, pictures: Sequence[FoundFaces]) -> list[list[Row]]:
     """Returns the rows of each picture with their probabilities and prediction sets.
 
     Raises:
       Refused: too many faces wait (503).
     """
-    faces = [face for each in found for face in each.faces]
+    faces = [face for picture in pictures for face in picture.faces]
     values = await service.batcher.probabilities(faces) if faces else np.zeros((0, 0), np.float32)
-    named = [row for each in found for row in each.rows if row.status == READ]
-    rows = iter(rows_of_probabilities(named, values, service.recogniser.set_threshold))
-    return [[next(rows) if row.status == READ else row for row in each.rows] for each in found]
+    face_rows = [row for picture in pictures for row in picture.rows if row.status == READ]
+    named = iter(rows_of_probabilities(face_rows, values, service.recogniser.set_threshold))
+    return [
+        [next(named) if row.status == READ else row for row in picture.rows] for picture in pictures
+    ]
 
 
 def table_of(service: Service, rows: Sequence[Row], *, faces: bool) -> str:
     """Returns rows as csv, with the columns of `launch.predict`.
 
     Args:
-      service: whose emotions they are.
-      rows: of all pictures.
-      faces: whether there are columns for boxes and landmarks.
+      service: states the emotions, and whether there are prediction sets.
+      rows: rows of all pictures.
+      faces: whether the table has columns for boxes and landmarks.
     """
     sets = service.recogniser.set_threshold is not None
     columns = TableColumns(service.recogniser.classes, faces=faces, sets=sets)

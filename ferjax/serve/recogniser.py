@@ -1,4 +1,4 @@
-"""The network of a server with its face detector and card, and all that must be compiled."""
+"""The network of a server with its face detector and card, and the steps that compile them."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,24 +23,24 @@ from ferjax.serve.explanations import available_methods
 from ferjax.weights.shipped import DEFAULT, find_card
 from ferjax.weights.weights_file import read_card
 
-# View → least side of a face in pixels: that of `launch.predict`, and that of `launch.live`, whose
-# frames have to be done in a few hundredths of a second.
+# View → least side of a face in pixels: that of `launch.predict`, and that of `launch.live`, which
+# must process a frame in a few hundredths of a second.
 VIEWS: Mapping[str, int | None] = {"picture": None, "camera": 60}
 
 
 @dataclass(frozen=True)
 class Recogniser:
-    """What names the faces of a server.
+    """The network and the face detector of a server.
 
     Attributes:
-      name: of the network, without the folders of this machine.
+      name: name of the network, without folders of this machine.
       predictor: the network.
       detector: name of the face detector, for `crop_plan`.
-      plans: view → how faces are found and cut out.
+      plans: view → how faces are found and cropped.
       explainer: explains the network's answers.
       coverage: probability with which prediction sets hold the true emotion.
-      set_threshold: of these sets, or None: the network has no calibration.
-      card: values of its model card; of a run, which has none, only intended use and limits.
+      set_threshold: threshold of these sets; None if the network has no calibration.
+      card: values of the model card; for a run, which has no card, intended use and limits only.
     """
 
     name: str
@@ -70,7 +70,8 @@ def load_recogniser(config: ServeConfig) -> Recogniser:
     plans = {view: crop_plan(config.detector, smallest=side) for view, side in VIEWS.items()}
     card_path = named_card(source)
     if card_path is None:
-        # The network is another one, but every recogniser of faces is meant for the same.
+        # A run has no card. Its intended use is that of the shipped network, as for every network
+        # that names expressions.
         intended = read_card(_shipped_card())["intended_use"]
         card = {"intended_use": intended, "limits": limits_of(network_config(source))}
     else:

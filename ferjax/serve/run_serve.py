@@ -1,4 +1,4 @@
-"""`launch.serve` behind its flags: a socket, the application and a stop that finishes its work."""
+"""Runs `launch.serve`: a socket, the application, and a stop that finishes running requests."""
 
 import ipaddress
 import signal
@@ -25,21 +25,21 @@ _KEEP_ALIVE = 30
 
 
 def run_serve(config: ServeConfig) -> str:
-    """Serves the page and the API until Ctrl-C or SIGTERM; returns what was done in one line.
+    """Serves the page and the API until Ctrl-C or SIGTERM; returns a summary in one line.
 
-    What is under way when the signal comes is finished, for `config.max_seconds` at most; new
-    requests are refused.
+    Requests that run at the signal are finished, within `config.max_seconds`; new requests are
+    refused.
 
     Raises:
       UserError: a missing package, no such network, or an address or port that cannot be used.
-      Exception: what ends the compilation of the network.
+      Exception: an error that ended the compilation of the network.
     """
     uvicorn = serve_package("uvicorn")
     metrics = make_metrics()
     pyav()
     with _listening(config) as listener:
         recogniser = load_recogniser(config)
-        # A second guard behind `check_picture`, for decoders that find out later how much it is.
+        # A second check after `open_picture`, for decoders that learn the size of an image later.
         Image.MAX_IMAGE_PIXELS = config.max_pixels
         servers: list[Any] = []
 
@@ -49,7 +49,7 @@ def run_serve(config: ServeConfig) -> str:
         service = make_service(config, recogniser, metrics, end)
         settings = uvicorn.Config(
             make_app(service),
-            # Errors alone: a log of requests would keep who asked for what.
+            # Only errors are logged: a log of requests would store who sent what.
             log_level="error",
             access_log=False,
             server_header=False,
@@ -73,13 +73,13 @@ def _listening(config: ServeConfig) -> Iterator[socket.socket]:
     """Yields a socket that listens at the address and port."""
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
-        # A port whose last connections have just ended is free.
+        # Allows a port whose last connections have just ended.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((config.host, config.port))
-            # Who asks while the network is loaded waits.
+            # A client that connects while the network is loaded waits.
             listener.listen(_BACKLOG)
-        # A UnicodeError comes from names that cannot be asked for, such as `a..b`.
+        # A name that cannot be looked up, such as `a..b`, raises a UnicodeError.
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or error
             raise UserError(
@@ -90,7 +90,7 @@ def _listening(config: ServeConfig) -> Iterator[socket.socket]:
 
 
 def _say_where(config: ServeConfig, listener: socket.socket) -> None:
-    """Prints the address, and a warning where others than this machine can reach it."""
+    """Prints the address, and a warning if other machines can reach it."""
     port = listener.getsockname()[1]
     host = f"[{config.host}]" if ":" in config.host else config.host
     print(f"http://{host}:{port}  (API: /api, stop: Ctrl-C)", flush=True)
@@ -113,14 +113,14 @@ def _is_local(host: str) -> bool:
 
 @contextmanager
 def _stopping_quietly() -> Iterator[None]:
-    """Ends normally after Ctrl-C and SIGTERM: uvicorn raises them again when it has stopped."""
+    """Ignores the Ctrl-C or SIGTERM that uvicorn raises again after it has stopped."""
 
     def ignore(number: int, frame: Any) -> None:
         pass
 
-    before = {each: signal.signal(each, ignore) for each in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {each: signal.signal(each, ignore) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for each, handler in before.items():
+        for each, handler in handlers.items():
             signal.signal(each, handler)

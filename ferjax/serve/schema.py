@@ -29,49 +29,49 @@ _REFUSALS: Mapping[int | str, str] = {
 
 
 def row_to_json(row: Row, classes: Sequence[str]) -> dict[str, Any]:
-    """Returns a line of the table as an object; what it lacks is left out.
+    """Returns a row of the table as an object; missing values are left out.
 
     Probabilities are an object by emotion; `set` is a list, the most probable emotion first.
     """
-    found: dict[str, Any] = {"file": row.file, "status": row.status}
+    values: dict[str, Any] = {"file": row.file, "status": row.status}
     if row.probabilities:
         order = np.argsort(-np.array(row.probabilities), kind="stable")
-        found["emotion"] = classes[order[0]]
-        found["confidence"] = row.probabilities[order[0]]
-        found["probabilities"] = dict(zip(classes, row.probabilities, strict=True))
+        values["emotion"] = classes[order[0]]
+        values["confidence"] = row.probabilities[order[0]]
+        values["probabilities"] = dict(zip(classes, row.probabilities, strict=True))
         if row.inside:
-            found["set"] = [classes[k] for k in order if row.inside[k]]
+            values["set"] = [classes[k] for k in order if row.inside[k]]
     if row.face is not None:
-        found["face"] = row.face
-        found |= zip(_BOX, row.box, strict=True)
+        values["face"] = row.face
+        values |= zip(_BOX, row.box, strict=True)
     if row.score is not None:
-        found["score"] = row.score
+        values["score"] = row.score
     if row.landmarks:
         pairs = zip(row.landmarks[::2], row.landmarks[1::2], strict=True)
-        found["landmarks"] = dict(zip(LANDMARKS, map(list, pairs), strict=True))
+        values["landmarks"] = dict(zip(LANDMARKS, map(list, pairs), strict=True))
     if row.reason:
-        found["reason"] = row.reason
-    return found
+        values["reason"] = row.reason
+    return values
 
 
 def frame_row_to_json(row: FrameRow, classes: Sequence[str]) -> dict[str, Any]:
     """Returns a person in a frame of a video, or a frame without one, as an object."""
-    found: dict[str, Any] = {"frame": row.frame, "seconds": row.seconds}
+    values: dict[str, Any] = {"frame": row.frame, "seconds": row.seconds}
     if row.person is None:
-        return {**found, "status": NO_FACE if row.searched else NOT_SEARCHED}
+        return {**values, "status": NO_FACE if row.searched else NOT_SEARCHED}
     best = int(np.argmax(row.probabilities))
-    found |= {"status": READ, "person": row.person, "emotion": classes[best]}
-    found["confidence"] = row.probabilities[best]
-    found["probabilities"] = dict(zip(classes, row.probabilities, strict=True))
-    found |= zip(_BOX, row.box, strict=True)
-    return found if row.score is None else {**found, "score": row.score}
+    values |= {"status": READ, "person": row.person, "emotion": classes[best]}
+    values["confidence"] = row.probabilities[best]
+    values["probabilities"] = dict(zip(classes, row.probabilities, strict=True))
+    values |= zip(_BOX, row.box, strict=True)
+    return values if row.score is None else {**values, "score": row.score}
 
 
 def _object(properties: Mapping[str, Any], required: Sequence[str] = ()) -> dict[str, Any]:
     return {"type": "object", "properties": dict(properties), "required": list(required)}
 
 
-def _of(kind: str, description: str) -> dict[str, Any]:
+def _typed(kind: str, description: str) -> dict[str, Any]:
     return {"type": kind, "description": description}
 
 
@@ -80,14 +80,14 @@ def _list_of(items: Mapping[str, Any], description: str) -> dict[str, Any]:
 
 
 def answer_schemas(classes: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Returns name → JSON schema of the answers, with the emotions of this network by name."""
+    """Returns name → JSON schema of the answers, with the names of this network's emotions."""
     number = {"type": "number", "minimum": 0, "maximum": 1}
     probabilities = {
         **_object(dict.fromkeys(classes, number), classes),
         "description": "Of the emotions; they sum to 1.",
     }
     point = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
-    place = {name: _of("integer", "In pixels of the picture.") for name in _BOX}
+    place = {name: _typed("integer", "In pixels of the picture.") for name in _BOX}
     named = {
         "emotion": {"type": "string", "enum": list(classes), "description": "The most probable."},
         "confidence": {**number, "description": "Its probability."},
@@ -95,15 +95,15 @@ def answer_schemas(classes: Sequence[str]) -> dict[str, dict[str, Any]]:
     }
     row = _object(
         {
-            "file": _of("string", "Name of the picture."),
-            "status": _of("string", "read, no face, or unreadable."),
+            "file": _typed("string", "Name of the picture."),
+            "status": _typed("string", "read, no face, or unreadable."),
             **named,
             "set": _list_of(
                 {"type": "string", "enum": list(classes)},
                 "Prediction set: it holds the true emotion with the probability that /api/card"
                 " states. Missing without a calibration.",
             ),
-            "face": _of(
+            "face": _typed(
                 "integer",
                 "Number of the face in its picture, from 0, in the order of the detector: of MTCNN"
                 " the largest first.",
@@ -114,16 +114,16 @@ def answer_schemas(classes: Sequence[str]) -> dict[str, dict[str, Any]]:
                 **_object(dict.fromkeys(LANDMARKS, point)),
                 "description": "x, y in pixels.",
             },
-            "reason": _of("string", "Why it is unreadable."),
+            "reason": _typed("string", "Why it is unreadable."),
         },
         ("file", "status"),
     )
     frame = _object(
         {
-            "frame": _of("integer", "Number of the frame, from 0."),
-            "seconds": _of("number", "When it is shown."),
-            "status": _of("string", "read, no face, or not searched."),
-            "person": _of("integer", "Number of the person, in the order of appearance."),
+            "frame": _typed("integer", "Number of the frame, from 0."),
+            "seconds": _typed("number", "When it is shown."),
+            "status": _typed("string", "read, no face, or not searched."),
+            "person": _typed("integer", "Number of the person, in the order of appearance."),
             **named,
             **place,
             "score": {**number, "description": "Missing in frames between two searches."},
@@ -131,36 +131,36 @@ def answer_schemas(classes: Sequence[str]) -> dict[str, dict[str, Any]]:
         ("frame", "seconds", "status"),
     )
     rows = _list_of({"$ref": "#/components/schemas/Row"}, "One for each face or picture.")
-    size = {name: _of("integer", "Of the upright picture.") for name in ("width", "height")}
+    size = {name: _typed("integer", "Of the upright picture.") for name in ("width", "height")}
     return {
         "Row": row,
         "Rows": _object({"rows": rows}, ("rows",)),
         "Picture": _object(
             {
-                **_object({"file": _of("string", "Name of the picture.")})["properties"],
+                **_object({"file": _typed("string", "Name of the picture.")})["properties"],
                 **size,
                 "rows": rows,
-                "left_out": _of("integer", "Faces beyond the limit of this server."),
+                "left_out": _typed("integer", "Faces beyond the limit of this server."),
             },
             ("file", "width", "height", "rows", "left_out"),
         ),
         "FrameRow": frame,
         "Clip": _object(
             {
-                "file": _of("string", "Name of the video."),
+                "file": _typed("string", "Name of the video."),
                 **size,
-                "frames": _of("integer", "How many there are."),
+                "frames": _typed("integer", "How many there are."),
                 "rows": _list_of({"$ref": "#/components/schemas/FrameRow"}, "In order of time."),
-                "table": _of("string", "With format=both: the rows as csv."),
+                "table": _typed("string", "With format=both: the rows as csv."),
             },
             ("file", "width", "height", "frames", "rows"),
         ),
-        "Error": _object({"error": _of("string", "What is wrong, and what to do.")}, ("error",)),
+        "Error": _object({"error": _typed("string", "What is wrong, and what to do.")}, ("error",)),
     }
 
 
 def documented(answer: str, *, several: bool, kind: str = "image/*") -> dict[str, Any]:
-    """Returns what a route's documentation says of body and answers, as arguments of FastAPI.
+    """Returns FastAPI's arguments that document the body and the answers of a route.
 
     Args:
       answer: a name of `answer_schemas`, or a content type.
@@ -170,9 +170,9 @@ def documented(answer: str, *, several: bool, kind: str = "image/*") -> dict[str
     file = {"type": "string", "format": "binary"}
     files = _list_of(file, "Any field names do.") if several else file
     form = {"schema": _object({"file": files}, ("file",))}
-    is_kind = "/" in answer
-    good = {"schema": {"type": "string"} if is_kind else _reference(answer)}
-    content = {answer if is_kind else "application/json": good}
+    is_content_type = "/" in answer
+    schema = {"schema": {"type": "string"} if is_content_type else _reference(answer)}
+    content = {answer if is_content_type else "application/json": schema}
     error = {"application/json": {"schema": _reference("Error")}}
     refusals = {code: {"description": text, "content": error} for code, text in _REFUSALS.items()}
     return {

@@ -1,4 +1,4 @@
-"""What the routes of one server share: network, limits, threads, counters."""
+"""The objects that the routes of one server share: network, limits, threads, counters."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,34 +15,34 @@ from ferjax.serve.recogniser import Recogniser, compile_steps
 from ferjax.serve.uploads import MemoryForBodies
 
 T = TypeVar("T")
-# Faces that wait for the network, in batches: more would wait longer than a sender does.
+# Most faces that wait for the network, in batches: more would wait longer than a client does.
 _BATCHES_WAITING = 32
 
 
 @dataclass
 class Count:
-    """A number of things that are under way."""
+    """A counter that can change inside the frozen `Service`."""
 
     value: int = 0
 
 
 @dataclass(frozen=True)
 class Service:
-    """A server's network and what limits its use.
+    """A server's network, and the limits, threads and counters of its requests.
 
     Attributes:
       config: the flags.
       recogniser: the network, detector and card.
-      limits: of requests.
-      memory: for the bodies of requests.
-      batcher: names faces of all requests together.
-      threads: decode pictures and find faces.
-      clip_thread: works on one video after the other, so that pictures are not kept waiting.
+      limits: limits of requests.
+      memory: counts the memory of the bodies of requests.
+      batcher: names the faces of all requests in common batches.
+      threads: threads that decode pictures and find faces.
+      clip_thread: a thread that processes one video after the other, so that pictures do not wait.
       metrics: counters.
       ready: set when everything is compiled.
-      clips: how many videos are worked on or wait.
+      clips: number of videos that are processed or wait.
       failures: errors that end the server.
-      end: ends it.
+      end: ends the server.
     """
 
     config: ServeConfig
@@ -65,13 +65,13 @@ def make_service(
     metrics: Metrics,
     end: Callable[[], None] = lambda: None,
 ) -> Service:
-    """Returns the service that the flags ask for; nothing runs yet.
+    """Returns the service of the flags; nothing runs yet.
 
     Args:
       config: the flags.
       recogniser: the network.
       metrics: counters.
-      end: called when the server cannot work.
+      end: ends the server; called if it cannot start.
     """
     limits = limits_of(config)
     batcher = Batcher(
@@ -95,7 +95,7 @@ def make_service(
 
 
 async def start(service: Service) -> None:
-    """Compiles what requests need, and begins to name faces; ends the server if that fails."""
+    """Compiles all programs, then sets `service.ready`; ends the server if that fails."""
     try:
         for step in compile_steps(service.recogniser):
             await in_thread(service.threads, step)
@@ -107,7 +107,7 @@ async def start(service: Service) -> None:
 
 
 def stop(service: Service) -> None:
-    """Ends the threads when what they have begun is done."""
+    """Ends the threads after their current work."""
     service.ready.clear()
     service.threads.shutdown()
     service.clip_thread.shutdown()
@@ -115,26 +115,26 @@ def stop(service: Service) -> None:
 
 
 async def in_thread(executor: Executor, function: Callable[..., T], *arguments: Any) -> T:
-    """Returns what a function returns that runs in a thread of the executor."""
+    """Runs a function in a thread of the executor; returns its result."""
     return await asyncio.get_running_loop().run_in_executor(executor, function, *arguments)
 
 
 async def while_connected(
     request: Any, seconds: float, work: Awaitable[T], too_late: Refused | None = None
 ) -> T:
-    """Returns what the work returns; it is given up when the client leaves or time is up.
+    """Returns the result of the work; cancels the work when the client leaves or time is up.
 
     Args:
       request: Starlette's request, whose body has been read.
-      seconds: that the work may take.
+      seconds: time limit of the work.
       work: a coroutine or task.
-      too_late: what is raised when time is up; None: that the work took too long.
+      too_late: the error to raise when time is up; None for the default error.
 
     Raises:
       Refused: time is up (503 or `too_late`), or the client has left (499, which nobody reads).
     """
     job = asyncio.ensure_future(work)
-    departure = asyncio.ensure_future(_left(request))
+    departure = asyncio.ensure_future(_wait_for_disconnect(request))
     try:
         await asyncio.wait({job, departure}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if job.done():
@@ -149,6 +149,6 @@ async def while_connected(
         departure.cancel()
 
 
-async def _left(request: Any) -> None:
+async def _wait_for_disconnect(request: Any) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass

@@ -1,4 +1,4 @@
-"""Bodies of requests, read into memory up to a limit: pictures and videos never touch the disk."""
+"""Bodies of requests, read into memory up to a limit; nothing is written to the disk."""
 
 import asyncio
 import sys
@@ -14,11 +14,12 @@ from ferjax.data.decoding.readable_formats import readable_formats
 from ferjax.errors import UserError, printable
 from ferjax.serve.limits import Limits, Refused
 
-# Formats of pictures that are read. Others of Pillow start other programs, or read other files.
+# Formats of pictures that are read. Some of Pillow's other formats start programs or read files.
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
 _MULTIPART = "multipart/form-data"
-_MOST_NAME = 255
-# Names of files in the text of one refusal.
+# Characters of a file name that are kept.
+_LONGEST_NAME = 255
+# File names in the message of one refusal.
 _MOST_NAMES = 3
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _BUSY_RETRY_SECONDS = 2
@@ -29,8 +30,8 @@ class Upload:
     """A file of a request.
 
     Attributes:
-      name: as the sender gives it, printable, without folders; `picture` if none is given.
-      data: its bytes.
+      name: the sender's name of the file, printable, without folders; `picture` if it has none.
+      data: the bytes of the file.
     """
 
     name: str
@@ -41,26 +42,26 @@ class MemoryForBodies:
     """Counts the bytes of all bodies that are in memory, up to a limit."""
 
     def __init__(self, most: int) -> None:
-        """Begins with none; `most` is the limit."""
+        """Begins without bodies; `most` is the limit in bytes."""
         self._left = most
 
     @contextmanager
     def body(self) -> Iterator[Callable[[int], None]]:
-        """Yields a function that counts bytes of one body as they come, until the block is left.
+        """Yields a function that counts the bytes of one body as they arrive.
 
-        What a sender states and does not send takes nothing from others. The function raises
-        `Refused` (503) when all bodies together would be too many bytes.
+        The bytes count until the block ends. Only bytes that arrive count, not those that a sender
+        states. The function raises `Refused` (503) if all bodies together would be too large.
         """
         held = 0
 
-        def count(more: int) -> None:
+        def count(size: int) -> None:
             nonlocal held
-            if more > self._left:
+            if size > self._left:
                 raise Refused(
                     503, "too many large requests at once; try again", _BUSY_RETRY_SECONDS
                 )
-            self._left -= more
-            held += more
+            self._left -= size
+            held += size
 
         try:
             yield count
@@ -76,9 +77,9 @@ async def uploaded(
 
     Args:
       request: Starlette's request.
-      limits: of its size, its number of files and its time.
-      memory: of all requests together.
-      kinds: beginnings of the content types that a body that is no form may have, such as `image/`.
+      limits: limits of its size, number of files and time.
+      memory: counts the bytes of all requests together.
+      kinds: prefixes of the allowed content types of a body that is not a form, such as `image/`.
 
     Raises:
       Refused: another content type (415), no file (400), too many bytes or files (413), a form that
@@ -90,8 +91,8 @@ async def uploaded(
         raise Refused(
             415, f"content type {printable(kind) or 'none'}; expected {_MULTIPART} or {expected}"
         )
-    stated = request.headers.get("content-length")
-    if stated and stated.isdecimal() and int(stated) > limits.upload_bytes:
+    length = request.headers.get("content-length")
+    if length and length.isdecimal() and int(length) > limits.upload_bytes:
         raise _too_large(limits)
     with memory.body() as count:
         parts = _limited(request, limits, count)
@@ -116,7 +117,7 @@ async def uploaded(
 async def _limited(
     request: Any, limits: Limits, count: Callable[[int], None]
 ) -> AsyncGenerator[bytes, None]:
-    """Yields the body in parts as they come; what it really holds is counted."""
+    """Yields the body in parts as they arrive, and counts their bytes."""
     size = 0
     async for part in request.stream():
         size += len(part)
@@ -154,7 +155,9 @@ async def _form_files(
 
 def _name_of(name: str | None) -> str:
     r"""Returns the last part of a file name; browsers of Windows may send `C:\faces\a.png`."""
-    return printable((name or "").replace("\\", "/").rpartition("/")[2])[:_MOST_NAME] or "picture"
+    return (
+        printable((name or "").replace("\\", "/").rpartition("/")[2])[:_LONGEST_NAME] or "picture"
+    )
 
 
 def _too_large(limits: Limits) -> Refused:
@@ -167,10 +170,10 @@ def _allowed_formats() -> tuple[str, ...]:
 
 
 def open_picture(file: Upload, limits: Limits) -> Image.Image:
-    """Returns a picture whose header was read and allowed; its pixels are not decoded yet.
+    """Returns a picture after a check of its header; its pixels are not decoded yet.
 
     Raises:
-      Refused: more pixels than are allowed (413), or no picture of a format that is read (422).
+      Refused: too many pixels (413), or not a picture of an allowed format (422).
     """
     try:
         image = open_image(file.data, file.name, _allowed_formats())

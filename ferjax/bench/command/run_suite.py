@@ -1,4 +1,4 @@
-"""One suite of `launch.bench` by its name: measured, its report written, its tables as text."""
+"""Measures one suite of `launch.bench` by its name, and writes its report."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -15,35 +15,43 @@ _CONFIGS = {PREDICT: PredictBenchConfig, RECOGNISERS: RecognisersConfig}
 
 
 def run_suite(
-    suite: str | None, cases: str | None, quick: bool, out: str | None, given: Mapping[str, Any]
+    suite: str | None,
+    cases: str | None,
+    quick: bool,
+    out: str | None,
+    suite_flags: Mapping[str, Any],
 ) -> tuple[str, Path]:
     """Measures a suite; returns its tables as text and the folder of its report.
 
     Args:
-      suite: its name, or None for all that have cases with sides.
+      suite: name of the suite, or None for all suites that have cases with sides.
       cases: a regular expression that picks cases by name, or None.
       quick: the main cases only, with less effort.
       out: the folder to write, new or empty; None for bench/<suite>-<date>-<time>.
-      given: flags of single suites that were given.
+      suite_flags: name → value of those flags on the command line that belong to single suites.
 
     Raises:
       UserError: an unknown suite, a wrong flag, or a flag of another suite.
-      Terminated: SIGTERM or SIGHUP asked the process to end.
+      Terminated: the process has received SIGTERM or SIGHUP.
     """
-    _check_flags(suite, given)
-    # Data sets and worker processes of a suite must not outlive one that a scheduler ends.
+    _check_flags(suite, suite_flags)
+    # When a scheduler ends the process, the suite removes its data sets and worker processes.
     with ending_as_ctrl_c():
-        return _run_suite(suite, cases, quick, out, given)
+        return _run_suite(suite, cases, quick, out, suite_flags)
 
 
 def _run_suite(
-    suite: str | None, cases: str | None, quick: bool, out: str | None, given: Mapping[str, Any]
+    suite: str | None,
+    cases: str | None,
+    quick: bool,
+    out: str | None,
+    suite_flags: Mapping[str, Any],
 ) -> tuple[str, Path]:
     if suite == RECOGNISERS:
         from ferjax.bench.recognisers.report_files import recognisers_table
         from ferjax.bench.recognisers.run_recognisers import run_recognisers
 
-        result, folder = run_recognisers(RecognisersConfig(**given), cases, quick, out)
+        result, folder = run_recognisers(RecognisersConfig(**suite_flags), cases, quick, out)
         return recognisers_table(result), folder
     if suite == GROWTH:
         from ferjax.bench.growth.report_files import growth_tables
@@ -61,7 +69,7 @@ def _run_suite(
         from ferjax.bench.prediction.report_files import prediction_tables
         from ferjax.bench.prediction.run_prediction import run_prediction
 
-        result, folder = run_prediction(PredictBenchConfig(**given), cases, quick, out)
+        result, folder = run_prediction(PredictBenchConfig(**suite_flags), cases, quick, out)
         return prediction_tables(result), folder
     from ferjax.bench.measure_suites import run_bench
     from ferjax.bench.reporting.report_files import terminal_table
@@ -70,9 +78,9 @@ def _run_suite(
     return terminal_table(results), folder
 
 
-def _check_flags(suite: str | None, given: Mapping[str, Any]) -> None:
+def _check_flags(suite: str | None, suite_flags: Mapping[str, Any]) -> None:
     """Raises `UserError` for a flag of another suite."""
     for owner, config in _CONFIGS.items():
         for field in fields(config):
-            if field.name in given and owner != suite:
+            if field.name in suite_flags and owner != suite:
                 raise UserError(f"--{field.name} belongs to --suite={owner}; leave it out.")

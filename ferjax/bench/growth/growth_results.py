@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# A larger share of fixed cost would hide that the rest grows.
+# A larger share of fixed cost would hide the growth of the remaining cost.
 _FIXED_SHARE = 0.1
 # Ratios within this of 1 are flat.
 TOLERANCE = 0.1
@@ -17,10 +17,12 @@ class Trend:
     """How a cost for each image changes with the number of images.
 
     Attributes:
-      base: index of the smallest number whose cost is not mostly fixed; None if there is none.
-      ratios: of the cost for each image to that at the base, from the base on.
-      word: `FLAT` if all ratios are within 10 % of 1; `GROWS` or `FALLS` if that of the largest
-        number is not; `UNEVEN` if only others are not; `FIXED` if no number is above the base.
+      base: index of the smallest number of images whose cost is not mostly fixed; None if there is
+        none.
+      ratios: the cost for each image, divided by the cost for each image at the base; one ratio for
+        the base and for each larger number of images.
+      word: `FLAT` if all ratios are within 10 % of 1; `GROWS` or `FALLS` if the last ratio is not;
+        `UNEVEN` if only earlier ratios are not; `FIXED` if no number of images is above the base.
     """
 
     base: int | None
@@ -31,21 +33,22 @@ class Trend:
 def trend(images: Sequence[int], costs: Sequence[float]) -> Trend:
     """Returns the trend of a cost.
 
-    The fixed part is where the line through the two smallest numbers meets zero images. The base is
-    the smallest number at which it is at most a tenth of the cost.
+    A line runs through the costs of the two smallest numbers of images; its value at zero images is
+    the fixed part. The base is the smallest number of images at which the fixed part is at most a
+    tenth of the cost.
 
     Args:
       images: two or more numbers of images, ascending.
-      costs: the cost at each, seconds or bytes.
+      costs: the cost at each number of images, seconds or bytes.
     """
     slope = (costs[1] - costs[0]) / (images[1] - images[0])
     fixed = max(0.0, costs[0] - slope * images[0])
-    settled = (i for i, cost in enumerate(costs) if fixed <= _FIXED_SHARE * cost and cost > 0)
-    base = next(settled, None)
+    bases = (i for i, cost in enumerate(costs) if fixed <= _FIXED_SHARE * cost and cost > 0)
+    base = next(bases, None)
     if base is None or base == len(costs) - 1:
         return Trend(base, (), FIXED)
-    each = [cost / count for cost, count in zip(costs, images, strict=True)][base:]
-    ratios = tuple(cost / each[0] for cost in each)
+    image_costs = [cost / count for cost, count in zip(costs, images, strict=True)][base:]
+    ratios = tuple(cost / image_costs[0] for cost in image_costs)
     if abs(ratios[-1] - 1) > TOLERANCE:
         return Trend(base, ratios, GROWS if ratios[-1] > 1 else FALLS)
     flat = all(abs(ratio - 1) <= TOLERANCE for ratio in ratios)
@@ -57,13 +60,13 @@ class Growth:
     """A part of a run, measured on data sets of different sizes.
 
     Attributes:
-      part: its name.
+      part: name of the part.
       devices: number of simulated devices.
       data_sets: number of images of each data set, ascending.
-      images: how many of them the part handles.
-      seconds: for each data set the seconds of a run, one for each round.
-      peaks: for each data set the memory that a run takes at most, bytes; None where the platform
-        does not report it.
+      images: for each data set the number of images that the part handles.
+      seconds: for each data set the seconds of a run, one number for each round.
+      peaks: for each data set the peak memory of a run, bytes; None where the platform does not
+        report it.
     """
 
     part: str
@@ -86,8 +89,8 @@ class Growth:
     @property
     def memory_trend(self) -> Trend | None:
         """Returns the trend of the memory, or None where it is not reported."""
-        known = [peak for peak in self.peaks if peak is not None]
-        return trend(self.images, known) if len(known) == len(self.images) else None
+        peaks = [peak for peak in self.peaks if peak is not None]
+        return trend(self.images, peaks) if len(peaks) == len(self.images) else None
 
     def to_json(self) -> dict[str, Any]:
         """Returns the measurements as JSON values."""
@@ -113,6 +116,7 @@ class Growth:
         }
 
 
-def _trend_json(found: Trend, data_sets: Sequence[int]) -> dict[str, Any]:
-    base = None if found.base is None else data_sets[found.base]
-    return {"compared with images": base, "ratios": list(found.ratios), "trend": found.word}
+def _trend_json(cost_trend: Trend, data_sets: Sequence[int]) -> dict[str, Any]:
+    base = None if cost_trend.base is None else data_sets[cost_trend.base]
+    ratios = list(cost_trend.ratios)
+    return {"compared with images": base, "ratios": ratios, "trend": cost_trend.word}

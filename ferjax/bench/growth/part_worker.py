@@ -1,4 +1,4 @@
-"""What a worker process of the suite `growth` answers: it loads a data set and runs parts on it."""
+"""Worker process of the suite `growth`: it loads a data set and runs parts on it."""
 
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,13 @@ from ferjax.bench.measuring.case import Run
 from ferjax.bench.scaling.scaling_cases import Layout
 from ferjax.bench.scaling.worker_processes import Answer
 
-# Loads the data set in a folder; prepares a part and returns its number of images; runs it once;
-# runs it once and returns the memory that it took.
+# `LOAD` loads the data set in a folder. `PREPARE` prepares a part and returns its number of images.
+# `RUN` runs the part once. `MEMORY` runs it once and returns its peak memory.
 LOAD, PREPARE, RUN, MEMORY = "load", "prepare", "run", "memory"
 
 
 def make_answer(layout: Layout) -> Answer:
-    """Returns the function that answers these requests."""
+    """Returns the function that answers `LOAD`, `PREPARE`, `RUN` and `MEMORY`."""
     del layout
     register_faces()
     loaded: list[Loaded] = []
@@ -27,7 +27,7 @@ def make_answer(layout: Layout) -> Answer:
             loaded[:] = [load(Path(argument))]
             return None
         if action == PREPARE:
-            prepared.clear()  # what the part before holds would be a part of the memory
+            prepared.clear()  # frees the previous part, whose memory would count
             prepared.append(PARTS[argument].build(loaded[0]))
             return PARTS[argument].images(loaded[0])
         if action == MEMORY:

@@ -1,4 +1,4 @@
-"""What a run does with its data, in parts that the suite `growth` measures one by one."""
+"""The parts of a run that handle its data; the suite `growth` measures each of them."""
 
 import json
 from collections.abc import Callable
@@ -31,7 +31,7 @@ BATCH = 128
 
 
 class Linear(nn.Module):
-    """Logits that are linear in the pixels: next to nothing to compute."""
+    """A linear classifier of the pixels, which needs almost no computation."""
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -42,13 +42,13 @@ class Linear(nn.Module):
 
 @dataclass(frozen=True)
 class Loaded:
-    """A data set, and the network that judges it.
+    """A data set, and the network that is evaluated on it.
 
     Attributes:
       folder: holds `data`, and `cache` with its stores.
-      bundle: with splits `train` and `val`.
+      bundle: the splits `train` and `val`.
       mesh: all devices.
-      variables: of the network.
+      variables: parameters and batch_stats of the network.
       evaluate: () → evaluation of the network on `train`.
     """
 
@@ -64,10 +64,10 @@ class Part:
     """A part of a run.
 
     Attributes:
-      what: what is done, for the report.
-      on_devices: whether it uses the devices, so that their number matters.
-      build: returns what does it once.
-      splits: the splits whose images it handles.
+      what: description for the report.
+      on_devices: whether the part uses the devices, so that their number matters.
+      build: prepares the part; returns a function that runs it once.
+      splits: the splits whose images the part handles.
     """
 
     what: str
@@ -76,12 +76,15 @@ class Part:
     splits: tuple[str, ...] = ("train",)
 
     def images(self, loaded: Loaded) -> int:
-        """Returns the number of images that it handles."""
+        """Returns the number of images that the part handles."""
         return sum(len(loaded.bundle.splits[name]) for name in self.splits)
 
 
 def load(folder: Path) -> Loaded:
-    """Returns the data set in a folder, registered before; its stores are built the first time."""
+    """Returns the data set in a folder, and its network; the first call builds the stores.
+
+    `register_faces` must have registered the data set.
+    """
     bundle, mesh = _load_bundle(folder), data_mesh()
     side, _, channels = SHAPE
     spec = InputSpec((side, side), side, channels, mean=(0.0,), std=(1.0,))
@@ -118,11 +121,11 @@ def _record(loaded: Loaded) -> Run:
 
 def _epoch(loaded: Loaded) -> Run:
     def run() -> Any:
-        placed: Any = None
-        # Anew each time, so that the order of the epoch is drawn.
+        device_batch: Any = None
+        # New batches in each run: drawing the order of the epoch is a part of its cost.
         for batch in iterate(TrainBatches(loaded.bundle.splits["train"], BATCH, 0, epochs=1)):
-            placed = put_batch(batch, loaded.mesh)
-        return jax.block_until_ready(placed)
+            device_batch = put_batch(batch, loaded.mesh)
+        return jax.block_until_ready(device_batch)
 
     return run
 

@@ -33,24 +33,24 @@ def write_growth(folder: Path, results: Sequence[Growth], seconds: float) -> Non
 
     Args:
       folder: the folder to write to.
-      results: of the suite so far.
+      results: the results of the suite so far.
       seconds: wall time so far.
 
     Raises:
       UserError: a file cannot be written.
     """
-    stamp = environment(seconds)
-    record = {"environment": stamp, "parts": [result.to_json() for result in results]}
+    environment_values = environment(seconds)
+    record = {"environment": environment_values, "parts": [result.to_json() for result in results]}
     write_atomically(folder / "bench.json", (json.dumps(record, indent=1) + "\n").encode())
-    parts = ["# Growth of the data in ferjax", f"`{stamp['command line']}`", _DEVICES]
+    parts = ["# Growth of the data in ferjax", f"`{environment_values['command line']}`", _DEVICES]
     rows = [[name, PARTS[name].what] for name in dict.fromkeys(each.part for each in results)]
     parts += [table(["part", "what is done"], rows, 2)]
-    for title, words, cells in (
+    for title, explanation, cells in (
         ("## Time", _TIME, _time_cells(results)),
         ("## Memory", _MEMORY, _memory_cells(results)),
     ):
-        parts += [title, words, table(cells[0], cells[1:], 2)]
-    parts += ["## Environment", environment_table(stamp)]
+        parts += [title, explanation, table(cells[0], cells[1:], 2)]
+    parts += ["## Environment", environment_table(environment_values)]
     write_markdown_page(folder / "bench.md", "\n\n".join(parts) + "\n")
 
 
@@ -63,8 +63,8 @@ def _time_cells(results: Sequence[Growth]) -> list[list[str]]:
     header = ["µs an image", "devices", *_sizes(results), "base", "largest", "trend"]
     rows = []
     for result in results:
-        each = [1e6 * s / n for s, n in zip(result.medians, result.images, strict=True)]
-        costs = [f"{cost:,.0f}" if cost >= 100 else f"{cost:.3g}" for cost in each]
+        microseconds = [1e6 * s / n for s, n in zip(result.medians, result.images, strict=True)]
+        costs = [f"{cost:,.0f}" if cost >= 100 else f"{cost:.3g}" for cost in microseconds]
         rows.append(
             [result.part, f"{result.devices}", *costs, *_trend_cells(result, result.time_trend)]
         )
@@ -77,10 +77,10 @@ def _memory_cells(results: Sequence[Growth]) -> list[list[str]]:
     rows = []
     for result in results:
         peaks = ["–" if peak is None else f"{peak / 1e6:.1f}" for peak in result.peaks]
-        most = result.peaks[-1]
-        each = "–" if most is None else f"{most / result.images[-1]:,.0f}"
+        largest = result.peaks[-1]
+        image_bytes = "–" if largest is None else f"{largest / result.images[-1]:,.0f}"
         cells = _trend_cells(result, result.memory_trend)
-        rows.append([result.part, f"{result.devices}", *peaks, each, *cells])
+        rows.append([result.part, f"{result.devices}", *peaks, image_bytes, *cells])
     return [header, *rows]
 
 
@@ -88,9 +88,9 @@ def _sizes(results: Sequence[Growth]) -> list[str]:
     return [f"{count:,}" for count in results[0].data_sets]
 
 
-def _trend_cells(result: Growth, found: Trend | None) -> list[str]:
-    if found is None:
+def _trend_cells(result: Growth, trend: Trend | None) -> list[str]:
+    if trend is None:
         return ["–", "–", "–"]
-    if found.word == FIXED or found.base is None:
+    if trend.word == FIXED or trend.base is None:
         return ["–", "–", FIXED]
-    return [f"{result.data_sets[found.base]:,}", f"{found.ratios[-1]:.2f}x", found.word]
+    return [f"{result.data_sets[trend.base]:,}", f"{trend.ratios[-1]:.2f}x", trend.word]

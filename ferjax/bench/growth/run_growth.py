@@ -1,4 +1,4 @@
-"""Run the suite `growth`: data sets of growing size, each part of a run measured on each."""
+"""Runs the suite `growth`: measures each part of a run on data sets of growing size."""
 
 import contextlib
 import functools
@@ -29,9 +29,9 @@ LAYOUTS = (Layout(1, 1), Layout(1, 8))
 def run_growth(
     cases: str | None = None, quick: bool = False, out: str | None = None
 ) -> tuple[list[Growth], Path]:
-    """Measures, and writes bench.json and bench.md after each number of devices.
+    """Measures the parts; writes bench.json and bench.md after each number of devices.
 
-    The data sets lie in the folder for temporary files until the measurement ends.
+    The data sets are in the folder for temporary files until the measurement ends.
 
     Args:
       cases: a regular expression that picks parts by name, or None.
@@ -45,16 +45,16 @@ def run_growth(
       UserError: an expression that matches no part, an unusable folder, no space for the data sets,
         or a process that has ended.
     """
-    names = _picked(cases)
+    names = _select_parts(cases)
     counts, effort = (QUICK_COUNTS, QUICK) if quick else (COUNTS, FULL)
     folder, started = free_folder(out, GROWTH), time.monotonic()
     results: list[Growth] = []
-    with data_sets(counts) as made:
+    with data_sets(counts) as folders:
         for layout in LAYOUTS:
-            # What does not use the devices takes as long with any number of them.
+            # A part that does not use the devices takes the same time with any number of devices.
             chosen = [n for n in names if PARTS[n].on_devices or layout == LAYOUTS[0]]
             if chosen:
-                results += measure_parts(chosen, layout, made, effort)
+                results += measure_parts(chosen, layout, folders, effort)
                 write_growth(folder, results, time.monotonic() - started)
     return results, folder
 
@@ -69,10 +69,10 @@ def data_sets(counts: Sequence[int]) -> Iterator[dict[int, Path]]:
     check_disk_space(Path(tempfile.gettempdir()), counts)
     try:
         with tempfile.TemporaryDirectory(prefix="ferjax-bench-") as top:
-            made = {count: Path(top, str(count)) for count in counts}
-            for count, folder in made.items():
+            folders = {count: Path(top, str(count)) for count in counts}
+            for count, folder in folders.items():
                 write_faces(folder / "data", count)
-            yield made
+            yield folders
     except OSError as error:
         raise UserError(
             f"--suite={GROWTH}: {error}. Set TMPDIR to a folder with space, or add --quick."
@@ -80,14 +80,14 @@ def data_sets(counts: Sequence[int]) -> Iterator[dict[int, Path]]:
 
 
 def measure_parts(
-    names: Sequence[str], layout: Layout, made: Mapping[int, Path], effort: Effort
+    names: Sequence[str], layout: Layout, folders: Mapping[int, Path], effort: Effort
 ) -> list[Growth]:
     """Returns the measurements of parts on a number of devices, a process for each data set.
 
     Args:
       names: keys of `PARTS`.
-      layout: one process with devices.
-      made: number of images → folder of the data set, ascending.
+      layout: the number of devices, in one process.
+      folders: number of images → folder of the data set, ascending.
       effort: how long to measure.
 
     Raises:
@@ -96,7 +96,7 @@ def measure_parts(
     results = []
     with contextlib.ExitStack() as stack:
         workers = {}
-        for count, folder in made.items():
+        for count, folder in folders.items():
             workers[count] = stack.enter_context(start_workers(layout, make_answer, GROWTH))
             workers[count].request(LOAD, str(folder))
         with tqdm(names, unit="part", disable=None, leave=False) as bar:
@@ -116,8 +116,8 @@ def _measure_part(
     return Growth(name, layout.devices, tuple(workers), images, seconds, peaks)
 
 
-def _picked(pattern: str | None) -> list[str]:
-    """Returns the names of the parts to measure; raises `UserError` where there are none."""
+def _select_parts(pattern: str | None) -> list[str]:
+    """Returns the names of the parts to measure; raises `UserError` if no name matches."""
     if pattern is None:
         return [*PARTS]
     expression = cases_expression(pattern)

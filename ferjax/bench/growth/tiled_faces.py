@@ -1,4 +1,4 @@
-"""A data set of any number of faces for the suite `growth`: a few drawn ones, again and again."""
+"""Data set of the suite `growth`: any number of images, which repeat 64 drawn faces."""
 
 import shutil
 from collections.abc import Sequence
@@ -21,15 +21,15 @@ CLASSES = EMOTIONS[:7]
 _DRAWN = 64
 _LABELS, _NAMES, _FACES = "labels.npy", "names.txt", "faces.npy"
 _NAME_BYTES = 16
-# Of an image: its pixels in a store, and its rows in the tables of a run.
+# Disk space of an image: its pixels in a store, and its rows in the tables of a run.
 _DISK_BYTES = int(np.prod(SHAPE)) + 256
 
 
 def write_faces(folder: Path, count: int) -> None:
-    """Writes labels and names of `count` faces, and the drawn faces; no pixels for each image.
+    """Writes the labels and names of `count` images, and the pixels of the drawn faces only.
 
     Args:
-      folder: is made.
+      folder: the folder to create.
       count: number of images.
     """
     folder.mkdir(parents=True)
@@ -43,7 +43,7 @@ def write_faces(folder: Path, count: int) -> None:
 def load_faces(
     folder: Path, *, val_fraction: float = 0.1, split_seed: int = 0, **_: Any
 ) -> DatasetBundle:
-    """Returns the data set of `write_faces`, as `register_dataset` takes it."""
+    """Returns the data set that `write_faces` wrote; this is a loader for `register_dataset`."""
     faces, labels = np.load(folder / _FACES), np.load(folder / _LABELS)
     count = len(labels)
     text = (folder / _NAMES).read_bytes()
@@ -61,12 +61,12 @@ def load_faces(
 
 
 def register_faces() -> None:
-    """Registers `DATASET`, for this process."""
+    """Registers `DATASET` in this process."""
     register_dataset(DATASET, load_faces)
 
 
 def check_disk_space(folder: Path, counts: Sequence[int]) -> None:
-    """Raises `UserError` if data sets of these sizes do not fit beside each other into a folder."""
+    """Raises `UserError` if a folder has no space for all data sets of these sizes together."""
     needed, free = _DISK_BYTES * sum(counts), shutil.disk_usage(folder).free
     if needed > free:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Peak of a run's anonymous memory: that which the system cannot drop like pages of files."""
+"""Peak of a run's anonymous memory, which the system cannot drop as it drops pages of files."""
 
 import os
 import threading
@@ -8,16 +8,16 @@ from ferjax.bench.measuring.case import Run
 from ferjax.bench.measuring.peak_memory import trim_heap
 
 _STATM = Path("/proc/self/statm")
-# Short against the parts that are measured, long against reading the file.
+# Much shorter than a measured part, and much longer than one read of the file.
 _PAUSE_SECONDS = 0.002
 
 
 def anonymous_peak(run: Run) -> int | None:
-    """Returns how far a run raises the anonymous memory of this process at most, in bytes.
+    """Returns the largest increase of this process's anonymous memory during a run, in bytes.
 
-    It is read every 2 ms beside the run, so that a shorter peak may be missed. The pages of a
-    memory-mapped store, which processes share and the system can drop, do not count. None where the
-    platform does not report it.
+    A thread reads the memory every 2 ms; a shorter peak may be missed. The pages of a memory-mapped
+    store do not count: processes share them, and the system can drop them. None where the platform
+    does not report the memory.
     """
     if not _STATM.is_file():
         return None
@@ -33,9 +33,9 @@ def anonymous_peak(run: Run) -> int | None:
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        kept = run()  # until it is measured
+        result = run()  # kept until the last read: its memory counts
         peak = max(peak, _anonymous_bytes())
-        del kept
+        del result
     finally:
         ended.set()
         watcher.join()

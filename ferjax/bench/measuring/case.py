@@ -17,8 +17,8 @@ class Peer:
     """PyTorch under one setting; the fastest of a case's peers becomes its PyTorch side.
 
     Attributes:
-      setting: its name in the report's tables.
-      build: its builder.
+      setting: name of the setting in the report's tables.
+      build: builder of the run.
       compiled: whether torch.compile is used, which takes half a minute: not in a quick run.
     """
 
@@ -36,13 +36,13 @@ class Case:
       shape: the shapes as text.
       function: ferjax's implementation, a pure jax function; None where nothing runs on the device.
       arguments: returns the abstract arguments of `function`; an empty tuple without a function.
-      sides: label → builder; ferjax's comes first.
+      sides: label → builder; ferjax's side comes first.
       peers: the settings to try for PyTorch.
-      flops: the FLOPs that are needed, where they are fewer than the plain form computes.
-      bytes: the bytes that must move, where there is no function to count them in.
+      flops: returns the FLOPs that are needed, where they are fewer than the plain form computes.
+      bytes: the bytes that must move, where there is no function from which to count them.
       images: images per run, where images per second are a useful rate.
       memory: whether peak memory is measured, which takes one process per side.
-      quick: whether it belongs to a quick run.
+      quick: whether the case belongs to a quick run.
     """
 
     name: str

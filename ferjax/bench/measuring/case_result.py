@@ -17,7 +17,7 @@ class CaseResult:
     Attributes:
       suite: name of its suite.
       name: name of the case.
-      shape: its shapes as text.
+      shape: shapes of the case as text.
       work: the minimum of FLOPs and bytes.
       floor: the least seconds that the machine's measured ceilings allow.
       seconds: label → seconds of a run, one number per round.
@@ -40,7 +40,7 @@ class CaseResult:
 
 
 def peers_of(results: Sequence[CaseResult]) -> list[str]:
-    """Returns the labels of all peers that any result has: XLA and PyTorch first."""
+    """Returns the labels of all peers in the results: XLA and PyTorch first."""
     labels = dict.fromkeys(label for result in results for label in result.seconds if label != OURS)
     first = [peer for peer in (XLA, TORCH) if peer in labels]
     return [*first, *(peer for peer in labels if peer not in first)]
@@ -59,14 +59,14 @@ def speedup(result: CaseResult, peer: str) -> float | None:
 
 
 def over_floor(result: CaseResult) -> float:
-    """Returns ferjax's median time over the floor."""
+    """Returns ferjax's median time divided by the floor."""
     return statistics.median(result.seconds[OURS]) / result.floor
 
 
 def memory_ratio(result: CaseResult, peer: str) -> float | None:
-    """Returns a peer's extra memory over that of ferjax, or None where one was not measured."""
-    other, ours = result.peak_bytes.get(peer), result.peak_bytes.get(OURS)
-    return other / ours if other and ours else None
+    """Returns a peer's extra memory divided by ferjax's, or None where one was not measured."""
+    peer_peak, our_peak = result.peak_bytes.get(peer), result.peak_bytes.get(OURS)
+    return peer_peak / our_peak if peer_peak and our_peak else None
 
 
 def to_json(result: CaseResult) -> dict[str, Any]:

@@ -34,9 +34,9 @@ def initial_variables(name: str, side: int, channels: int) -> Any:
     """Returns a network's initial variables for the eight emotions; a pure function to be jitted.
 
     Args:
-      name: of the network.
+      name: the network's name.
       side: side of its images, pixels.
-      channels: their channels.
+      channels: channels of its images.
     """
     model = create_model(name, len(EMOTIONS))
     return model.init(jax.random.key(0), jnp.zeros((1, side, side, channels)), train=False)
@@ -56,20 +56,21 @@ def network_probabilities(name: str, side: int, channels: int, *, plain: bool) -
     """Returns a network with its initial weights, compiled at the first call with a batch size.
 
     Args:
-      name: of the network.
+      name: the network's name.
       side: side of its images, pixels.
-      channels: their channels.
-      plain: the plain forms of operations and XLA's own options, instead of those of predictions.
+      channels: channels of its images.
+      plain: use the plain forms of operations and XLA's default options, instead of those of
+        predictions.
     """
     function = probabilities_function(name, side, channels)
     run = jax.jit(with_plain_implementations(function)) if plain else compiled_forward(function)
-    variables = _drawn_variables(name, side, channels)
+    variables = _cached_variables(name, side, channels)
     return lambda faces: np.asarray(run(variables, faces))
 
 
 @functools.lru_cache(maxsize=1)
 def onnx_probabilities(name: str, side: int, channels: int) -> Probabilities:
-    """Returns the network with its initial weights in onnxruntime, exported by ferjax.
+    """Returns a network with its initial weights in onnxruntime, exported by ferjax.
 
     Raises:
       UserError: the converter cannot be installed, or cannot convert the network.
@@ -83,13 +84,13 @@ def onnx_probabilities(name: str, side: int, channels: int) -> Probabilities:
 
 
 @functools.lru_cache(maxsize=1)
-def _drawn_variables(name: str, side: int, channels: int) -> Any:
+def _cached_variables(name: str, side: int, channels: int) -> Any:
     return jax.jit(initial_variables, static_argnums=(0, 1, 2))(name, side, channels)
 
 
 def _initial_network(name: str, side: int, channels: int) -> ExportedNetwork:
     model, spec = create_model(name, len(EMOTIONS)), input_spec(side, channels)
-    variables = jax.tree.map(np.asarray, _drawn_variables(name, side, channels))
+    variables = jax.tree.map(np.asarray, _cached_variables(name, side, channels))
     card = {"model": name, "fields": {}, "classes": list(EMOTIONS), "spec": spec_to_json(spec)}
     variables = {"batch_stats": {}, **variables}
     return ExportedNetwork("network", card, model, variables, spec, tuple(EMOTIONS))

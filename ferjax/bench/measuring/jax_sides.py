@@ -16,7 +16,7 @@ Shapes = Sequence[tuple[int, ...]]
 def compile_ahead(
     function: Callable[..., Any], arguments: tuple[Any, ...], *, plain: bool, **jit_arguments: Any
 ) -> Callable[..., Any]:
-    """Returns the function compiled for these arguments, as in a run of ferjax or by plain XLA.
+    """Returns the function compiled for these arguments, with ferjax's options or plain XLA's.
 
     Args:
       function: a pure function.
@@ -35,12 +35,12 @@ def forward_backward(op: Callable[..., jax.Array], wrt: tuple[int, ...]) -> Call
     """Returns a function (dy, *inputs) → value and gradients of the inputs numbered in `wrt`."""
 
     def run(dy: jax.Array, *inputs: jax.Array) -> tuple[Any, Any]:
-        def value(*chosen: jax.Array) -> jax.Array:
-            values = dict(enumerate(inputs)) | dict(zip(wrt, chosen, strict=True))
+        def value(*differentiated: jax.Array) -> jax.Array:
+            values = dict(enumerate(inputs)) | dict(zip(wrt, differentiated, strict=True))
             return op(*(values[i] for i in range(len(inputs))))
 
-        y, pull = jax.vjp(value, *(inputs[i] for i in wrt))
-        return y, pull(dy)
+        y, pullback = jax.vjp(value, *(inputs[i] for i in wrt))
+        return y, pullback(dy)
 
     return run
 
@@ -51,18 +51,18 @@ def abstract(op: Callable[..., jax.Array], shapes: Shapes) -> tuple[jax.ShapeDty
     return (jax.eval_shape(op, *inputs), *inputs)
 
 
-def random_arrays(likes: Sequence[Any]) -> list[np.ndarray]:
+def random_arrays(abstract_arrays: Sequence[Any]) -> list[np.ndarray]:
     """Returns standard normal float32 arrays of the given shapes, the same on every side."""
     rng = np.random.default_rng(0)
-    return [rng.standard_normal(like.shape, np.float32) for like in likes]
+    return [rng.standard_normal(array.shape, np.float32) for array in abstract_arrays]
 
 
 def op_run(
     op: Callable[..., jax.Array], shapes: Shapes, wrt: tuple[int, ...], *, plain: bool
 ) -> Run:
     """Returns a run of an operation, forward and backward."""
-    likes = abstract(op, shapes)
-    arguments = tuple(jax.device_put(random_arrays(likes)))
+    abstract_arrays = abstract(op, shapes)
+    arguments = tuple(jax.device_put(random_arrays(abstract_arrays)))
     step = compile_ahead(forward_backward(op, wrt), arguments, plain=plain)
 
     def run() -> Any:

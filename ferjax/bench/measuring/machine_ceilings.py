@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from ferjax.bench.measuring.operation_counts import Work
 from ferjax.runtime.machine_limits import matmul_rate
 
-# platform → side of the matrices, floats copied: large enough to leave the caches.
+# platform → side of the matrices, floats of the updated array: both are larger than the caches.
 _SIZES = {"cpu": (2048, 2**25)}
 _DEVICE_SIZES = (8192, 2**28)
 
@@ -40,13 +40,13 @@ def floor_seconds(work: Work, ceilings: Ceilings) -> float:
     return max(work.flops / ceilings.flops, work.bytes / ceilings.bytes)
 
 
-def _update_seconds(line: jax.Array) -> float:
+def _update_seconds(array: jax.Array) -> float:
     """Returns the shortest time of 8 in-place updates of an array."""
-    # In place: the pages of newly allocated memory would be timed, too.
+    # The update is in place, so that the time has no allocation of new pages.
     update = jax.jit(lambda x: x + 1, donate_argnums=0)
     times = []
     for _ in range(8):
         start = time.perf_counter()
-        line = jax.block_until_ready(update(line))
+        array = jax.block_until_ready(update(array))
         times.append(time.perf_counter() - start)
     return min(times)

@@ -23,7 +23,7 @@ def op_case(
     """Returns the case of an operation.
 
     Args:
-      name: of the case.
+      name: the case's name.
       shapes: shapes of the arguments: image NHWC, kernel HWIO, bias.
       ours: ferjax's operation.
       plain: the same operation written with `lax`.

@@ -1,4 +1,4 @@
-"""Count FLOPs of convolutions and matrix products, and bytes, in the jaxpr of a function."""
+"""Counts FLOPs of convolutions and matrix products, and bytes, in the jaxpr of a function."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ class Work:
 
 
 def case_work(case: Case) -> Work:
-    """Returns the work of a case; its own `flops` or `bytes` count where it gives them."""
+    """Returns the work of a case, with its own `flops` or `bytes` where it states them."""
     if case.function is None:
         return Work(0.0, case.bytes)
     work = work_of(case.function, *case.arguments())
@@ -62,7 +62,7 @@ def _inner(equation: Any) -> Iterator[Any]:
 def _convolution(equation: Any) -> float:
     kernel, out = equation.invars[1].aval.shape, equation.outvars[0].aval
     _, inputs, *window = (kernel[axis] for axis in equation.params["dimension_numbers"].rhs_spec)
-    # The input gradient of a strided convolution convolves a map that is mostly inserted zeros.
+    # The input gradient of a strided convolution convolves a map of mostly inserted zeros.
     zeros = math.prod(equation.params["lhs_dilation"])
     return 2 * out.size * inputs * math.prod(window) / zeros
 

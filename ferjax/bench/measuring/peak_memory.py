@@ -34,11 +34,12 @@ def fresh_peak(suite: str, case: str, label: str, setting: str = "") -> int | No
       UserError: the process failed.
     """
     command = [sys.executable, "-c", _CHILD, suite, case, label, setting]
-    done = subprocess.run(command, capture_output=True, text=True)
-    match = re.search(r"^peak (\d+|None)$", done.stdout, re.MULTILINE)
-    if done.returncode or not match:
-        last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-        raise UserError(f"memory of {label} in {suite}/{case}: {last}")
+    process = subprocess.run(command, capture_output=True, text=True)
+    match = re.search(r"^peak (\d+|None)$", process.stdout, re.MULTILINE)
+    if process.returncode or not match:
+        lines = process.stderr.strip().splitlines()
+        reason = lines[-1] if lines else f"exit status {process.returncode}"
+        raise UserError(f"memory of {label} in {suite}/{case}: {reason}")
     return None if match[1] == "None" else int(match[1])
 
 
@@ -59,11 +60,11 @@ def extra_peak(build: Build, label: str = "") -> int | None:
 
 
 def _read_resident(start: bool) -> int | None:
-    """Returns the resident set size at the start, later its peak since then, in bytes."""
+    """Returns the resident set size if `start`, else its peak since the start, in bytes."""
     try:
         if start:
             trim_heap()
-            # 5 resets the high-water mark to what is resident now.
+            # Writing 5 resets the high-water mark to the resident memory.
             Path("/proc/self/clear_refs").write_text("5")
         return _status("VmRSS" if start else "VmHWM")
     except OSError:
@@ -79,14 +80,14 @@ def _status(field: str) -> int:
 
 
 def trim_heap() -> None:
-    """Releases the memory that the compiler freed: the run could reuse it without a trace."""
+    """Returns freed memory to the system: a run that reused it would not raise the peak."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # only glibc has it
     if trim:
         trim(0)
 
 
 def _peak_since_process_start() -> int | None:
-    """Returns the peak of the whole process, compiling included, where there is no /proc."""
+    """Returns the peak of the whole process in bytes, compilation included; needs no /proc."""
     try:
         import resource
     except ImportError:  # Windows

@@ -35,7 +35,7 @@ class Setting:
         return f"{layout}{optimizer}{', torch.compile' if self.compiled else ''}"
 
 
-# Of operations and of forward passes.
+# Settings of operations and of forward passes.
 _OP_SETTINGS = tuple(
     Setting(last, compiled) for compiled in (False, True) for last in (True, False)
 )
@@ -153,23 +153,25 @@ def _op_run(
 ) -> Run:
     import torch
 
-    likes = abstract(ours, shapes)
+    abstract_arrays = abstract(ours, shapes)
     axes = [_IMAGE, _IMAGE, _KERNEL, (0,)]
     dy, *inputs = (
         _tensor(array.transpose(order), setting)
-        for array, order in zip(random_arrays(likes), axes[: len(likes)], strict=True)
+        for array, order in zip(
+            random_arrays(abstract_arrays), axes[: len(abstract_arrays)], strict=True
+        )
     )
-    chosen = [inputs[i].requires_grad_() for i in wrt]
+    differentiated = [inputs[i].requires_grad_() for i in wrt]
     function = _compile(op) if setting.compiled else op
 
     def run() -> Any:
         y = function(*inputs)
-        gradients = torch.autograd.grad(y, chosen, dy)
+        gradients = torch.autograd.grad(y, differentiated, dy)
         _synchronize()
         return y, gradients
 
     if setting.compiled:
-        run()  # compiles: not a part of the run's time or memory
+        run()  # compiles, so that compilation adds no time or memory to a measured run
     return run
 
 
@@ -213,7 +215,7 @@ def _forward_run(
 
     def run() -> np.ndarray:
         with torch.inference_mode():
-            # As a view this is channels_last already; a contiguous network gets a copy.
+            # The permuted view is channels_last already; a contiguous network gets a copy.
             batch = torch.from_numpy(images).to(_device()).permute(_IMAGE)
             return forward(batch.contiguous(memory_format=layout)).cpu().numpy()
 

@@ -77,27 +77,29 @@ def step_parts(
     frozen: str | None = None,
     stored_branch: str | None = None,
 ) -> tuple[Callable[..., Any], Callable[[], Any]]:
-    """Returns the pure step (state, sums, batch) → (state, sums), and what creates its first state.
+    """Returns the pure training step, and the function that creates its first state and sums.
+
+    The step maps (state, sums, batch) to (state, sums).
 
     Args:
       model: the network's name.
       side: side of the images, pixels.
       channels: channels of the images.
       optimizer: as in `train_case`.
-      fields: of the network, beside a dropout of 0.
+      fields: fields of the network; its dropout is always 0.
       frozen: as in `StepSettings`.
-      stored_branch: its `stored_branch`.
+      stored_branch: as in `StepSettings`.
     """
     dropout = {"dropout": 0.0} if "dropout" in model_entry(model).fields else {}
     network = create_model(model, _CLASSES, **dropout, **(fields or {}))
     spec = InputSpec((side, side), side, channels, mean=(0.0,) * channels, std=(1.0,) * channels)
     spec = replace(spec, guide=spec) if "guide" in (fields or {}) else spec
     decay = 0.01 if optimizer == "adamw" else 0.0
-    updates = make_optimizer(optimizer, weight_decay=decay)
+    optax_optimizer = make_optimizer(optimizer, weight_decay=decay)
     mesh = data_mesh(jax.devices()[:1])
     settings = StepSettings(
         model=build_head(network) if stored_branch == TRUNK else network,
-        optimizer=updates,
+        optimizer=optax_optimizer,
         rate=make_schedule("constant", _RATE, 1),
         spec=spec,
         augment=AUGMENTS["none"],
@@ -110,7 +112,7 @@ def step_parts(
     step = functools.partial(train_step, settings=settings)
 
     def init() -> Any:
-        return create_state(network, updates, spec, 0, mesh, frozen=frozen), zero_sums()
+        return create_state(network, optax_optimizer, spec, 0, mesh, frozen=frozen), zero_sums()
 
     return step, init
 
@@ -142,17 +144,17 @@ def step_run(
     Args:
       step: from `step_parts`.
       init: from `step_parts`.
-      batch: on the host.
+      batch: a batch on the host.
       plain: as in `compile_ahead`.
       times: number of steps.
     """
-    run_step, state, sums, placed = compiled_parts(step, init, batch, plain=plain)
+    run_step, state, sums, device_batch = compiled_parts(step, init, batch, plain=plain)
     current = [state, sums]
     del state, sums  # donated
 
     def run() -> Any:
         for _ in range(times):
-            current[:] = run_step(*current, placed)
+            current[:] = run_step(*current, device_batch)
         return jax.block_until_ready(current)
 
     return run
@@ -165,31 +167,38 @@ def compiled_parts(
     *,
     plain: bool,
 ) -> tuple[Callable[..., Any], Any, Any, Any]:
-    """Returns the compiled step, and state, sums and batch on the first device; as `step_run`."""
-    everywhere = replicated(data_mesh(jax.devices()[:1]))
-    state, sums, placed = jax.device_put((*init(), batch), everywhere)
+    """Returns the compiled step, and its state, sums and batch on the first device.
+
+    The arguments are those of `step_run`.
+    """
+    sharding = replicated(data_mesh(jax.devices()[:1]))
+    state, sums, device_batch = jax.device_put((*init(), batch), sharding)
     run_step = compile_ahead(
-        step, (state, sums, placed), plain=plain, donate_argnums=(0, 1), out_shardings=everywhere
+        step,
+        (state, sums, device_batch),
+        plain=plain,
+        donate_argnums=(0, 1),
+        out_shardings=sharding,
     )
-    return run_step, state, sums, placed
+    return run_step, state, sums, device_batch
 
 
-def _sgd(parameters: Any, **form: Any) -> Any:
+def _sgd(parameters: Any, **options: Any) -> Any:
     import torch
 
-    return torch.optim.SGD(parameters, lr=_RATE, momentum=0.9, **form)
+    return torch.optim.SGD(parameters, lr=_RATE, momentum=0.9, **options)
 
 
-def _adam(parameters: Any, **form: Any) -> Any:
+def _adam(parameters: Any, **options: Any) -> Any:
     import torch
 
-    return torch.optim.Adam(parameters, lr=_RATE, **form)
+    return torch.optim.Adam(parameters, lr=_RATE, **options)
 
 
-def _adamw(parameters: Any, **form: Any) -> Any:
+def _adamw(parameters: Any, **options: Any) -> Any:
     import torch
 
-    return torch.optim.AdamW(parameters, lr=_RATE, weight_decay=0.01, **form)
+    return torch.optim.AdamW(parameters, lr=_RATE, weight_decay=0.01, **options)
 
 
 _TORCH_OPTIMIZERS: dict[str, Callable[..., Any]] = {"sgd": _sgd, "adam": _adam, "adamw": _adamw}

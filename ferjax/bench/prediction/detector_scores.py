@@ -11,22 +11,22 @@ from ferjax.faces.detectors import face_detector
 from ferjax.faces.face import Box
 from ferjax.runtime.progress_bar import tqdm
 
-# The longer side of a box that is right, over the height of the face.
+# Bounds of the ratio of a correct box's longer side to the height of the face.
 _LEAST_RATIO, _MOST_RATIO = 0.5, 2.0
 
 
 @dataclass(frozen=True)
 class DetectorScore:
-    """What a detector found.
+    """The score of a detector on all photographs.
 
     Attributes:
-      detector: its name.
-      faces: how many there are.
-      found: how many of them were found.
-      boxes: how many boxes it gave.
-      seconds: median of the times of a photograph.
-      missed: names of the photographs, one for each face that was not found.
-      false_alarms: names of the photographs, one for each box without a face.
+      detector: the detector's name.
+      faces: number of marked faces.
+      found: number of marked faces that the detector found.
+      boxes: number of boxes that the detector returned.
+      seconds: median time of a photograph.
+      missed: name of the photograph of each face that was not found.
+      false_alarms: name of the photograph of each box without a face.
     """
 
     detector: str
@@ -44,7 +44,7 @@ class DetectorScore:
 
     @property
     def precision(self) -> float:
-        """Share of the boxes that hold a face."""
+        """Share of the boxes that contain a face."""
         return self.found / self.boxes if self.boxes else 0.0
 
 
@@ -55,34 +55,34 @@ def score_detectors(names: Sequence[str], photographs: Sequence[Photograph]) -> 
 
 def _score(name: str, photographs: Sequence[Photograph]) -> DetectorScore:
     detect = face_detector(name).detect
-    missed, alarms, seconds, boxes = [], [], [], 0
+    missed, alarms, seconds, box_count = [], [], [], 0
     for photograph in tqdm(photographs, desc=name, unit="photograph", disable=None, leave=False):
         detect(photograph.image)  # compiles for this size
-        began = time.perf_counter()
-        found = [face.box for face in detect(photograph.image)]
-        seconds.append(time.perf_counter() - began)
-        boxes += len(found)
-        right = matches(photograph.faces, found)
-        missed += [photograph.name] * (len(photograph.faces) - right)
-        alarms += [photograph.name] * (len(found) - right)
+        start = time.perf_counter()
+        boxes = [face.box for face in detect(photograph.image)]
+        seconds.append(time.perf_counter() - start)
+        box_count += len(boxes)
+        matched = matches(photograph.faces, boxes)
+        missed += [photograph.name] * (len(photograph.faces) - matched)
+        alarms += [photograph.name] * (len(boxes) - matched)
     faces = sum(len(photograph.faces) for photograph in photographs)
     median = float(np.median(seconds))
     return DetectorScore(
-        name, faces, faces - len(missed), boxes, median, tuple(missed), tuple(alarms)
+        name, faces, faces - len(missed), box_count, median, tuple(missed), tuple(alarms)
     )
 
 
 def matches(faces: Sequence[Marked], boxes: Sequence[Box]) -> int:
-    """Returns how many faces have a box of their own: about the nose, and of the face's size."""
-    free = list(boxes)
+    """Returns how many faces have a box of their own that contains the nose and fits in size."""
+    unmatched = list(boxes)
     for face in faces:
-        box = next((box for box in free if _holds(box, face)), None)
+        box = next((box for box in unmatched if _fits(box, face)), None)
         if box is not None:
-            free.remove(box)
-    return len(boxes) - len(free)
+            unmatched.remove(box)
+    return len(boxes) - len(unmatched)
 
 
-def _holds(box: Box, face: Marked) -> bool:
+def _fits(box: Box, face: Marked) -> bool:
     inside = (
         box.left <= face.x <= box.left + box.width and box.top <= face.y <= box.top + box.height
     )

@@ -1,4 +1,4 @@
-"""Face crops in a folder to a table, beside the network alone and beside other runtimes."""
+"""Cases that predict a folder of face crops, against the network alone and other runtimes."""
 
 import functools
 import itertools
@@ -26,22 +26,22 @@ _BATCH = 64
 
 
 def crop_cases(count: int) -> tuple[Case, ...]:
-    """Returns a case for each network: so many crops of a folder, from their files to a table."""
-    return tuple(_crops(network, count) for network in NETWORKS)
+    """Returns a case for each network: from the files of `count` face crops to a table."""
+    return tuple(_crop_case(network, count) for network in NETWORKS)
 
 
-def _crops(network: Network, count: int) -> Case:
+def _crop_case(network: Network, count: int) -> Case:
     side, channels = network.side, network.channels
     sides: dict[str, Build] = {
         OURS: functools.partial(_table_run, network, count),
-        ALONE: functools.partial(_alone_run, network, count),
+        ALONE: functools.partial(_network_run, network, count),
     }
     if not missing_onnxruntime():
         sides[ONNX] = functools.partial(_loop_run, network, count, onnx_probabilities)
 
-    # The other memory format takes as long for fernet, and a third longer for resnet18.
-    made = functools.partial(torch_probabilities, channels_last=True)
-    peer = Peer("channels_last", functools.partial(_loop_run, network, count, made))
+    # The contiguous format takes the same time for fernet, and a third more for resnet18.
+    make_torch = functools.partial(torch_probabilities, channels_last=True)
+    peer = Peer("channels_last", functools.partial(_loop_run, network, count, make_torch))
     return Case(
         name=f"{network.name}, {count:,} face crops in a folder",
         shape=f"{network.suffix.upper()} files of {side}x{side}x{channels}, batches of {_BATCH}",
@@ -59,7 +59,7 @@ def _paths(network: Network, count: int) -> tuple[Path, ...]:
 
 
 def _table_run(network: Network, count: int) -> Run:
-    """Returns the whole of `launch.predict`, but for the start of its process."""
+    """Returns a run of all of `launch.predict` except the start of its process."""
     folder, predictor = _paths(network, count)[0].parent, network.predictor()
     numbers = itertools.count()
 
@@ -72,8 +72,8 @@ def _table_run(network: Network, count: int) -> Run:
     return run
 
 
-def _alone_run(network: Network, count: int) -> Run:
-    """Returns the compiled network on faces that are in memory, in whole batches."""
+def _network_run(network: Network, count: int) -> Run:
+    """Returns a run of the compiled network on faces in memory, in whole batches."""
     predictor = network.predictor()
     shape = (_BATCH, *predictor.spec.storage, network.channels)
     faces = np.random.default_rng(0).integers(0, 256, shape, np.uint8)

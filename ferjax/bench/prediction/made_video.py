@@ -1,4 +1,4 @@
-"""A video of drawn persons who move and cross each other, whose places are known."""
+"""A video of drawn persons who move and cross each other, with known positions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,24 +11,24 @@ from ferjax.data.synthetic.load_synthetic import render_faces
 from ferjax.emotions import EMOTIONS
 from ferjax.live.open_video import pyav
 
-# Drawn persons whose faces MTCNN finds in every expression that was tried.
+# Identities of drawn persons whose faces MTCNN finds in every expression that was tried.
 _IDENTITIES = (1, 3, 8)
 # Side of the picture of a head, as a share of the frame's height.
 _HEAD = 0.24
-# Where the persons stand in the middle of their way, how far they go, as shares of the frame, and
-# the seconds of a way there and back. The first two meet at almost one height: for half a second
-# the one hides the other.
-_WAYS = ((0.5, 0.40, 0.36, 17.0), (0.5, 0.44, -0.36, 17.0), (0.5, 0.80, 0.30, 11.0))
+# For each person the centre (x, y) of the path and the reach to each side, as shares of the frame,
+# and the seconds of one way there and back. The first two persons meet at almost the same height:
+# for half a second one hides the other.
+_PATHS = ((0.5, 0.40, 0.36, 17.0), (0.5, 0.44, -0.36, 17.0), (0.5, 0.80, 0.30, 11.0))
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What is in a made video.
+    """Length, frame rate and frame size of a made video.
 
     Attributes:
-      seconds: its length.
+      seconds: length of the video.
       rate: frames a second.
-      size: (height, width) in pixels.
+      size: (height, width) of a frame in pixels.
     """
 
     seconds: float
@@ -37,7 +37,7 @@ class Scene:
 
     @property
     def frames(self) -> int:
-        """How many frames it has."""
+        """Number of frames."""
         return round(self.seconds * self.rate)
 
     def centres(self, seconds: float) -> np.ndarray:
@@ -46,13 +46,13 @@ class Scene:
         return np.array(
             [
                 (width * (x + reach * np.sin(2 * np.pi * seconds / period)), height * y)
-                for x, y, reach, period in _WAYS
+                for x, y, reach, period in _PATHS
             ]
         )
 
 
 def write_scene(scene: Scene, path: Path) -> None:
-    """Writes the video (H.264); the persons change their expression every other second."""
+    """Writes the video (H.264); the persons change their expression every two seconds."""
     av, heads = pyav(), _heads(round(scene.size[0] * _HEAD))
     background = _background(scene.size)
     with av.open(str(path), "w") as container:
@@ -90,6 +90,6 @@ def _heads(side: int) -> list[np.ndarray]:
 
 def _background(size: tuple[int, int]) -> np.ndarray:
     height, width = size
-    down = np.linspace(60, 150, height)[:, None, None]
-    across = np.linspace(0, 40, width)[None, :, None]
-    return (down + across + np.array([0, 8, 16])).astype(np.uint8)
+    vertical = np.linspace(60, 150, height)[:, None, None]
+    horizontal = np.linspace(0, 40, width)[None, :, None]
+    return (vertical + horizontal + np.array([0, 8, 16])).astype(np.uint8)

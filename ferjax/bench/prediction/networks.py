@@ -21,12 +21,12 @@ class Network:
     """A network whose speed is measured.
 
     Attributes:
-      name: what reports call it.
+      name: the network's name in reports.
       suffix: format of its face crops, `png` or `jpg`.
-      side: their side in pixels.
-      channels: their channels.
-      predictor: makes ferjax's predictor.
-      twin: makes the same network in PyTorch, untrained.
+      side: side of the face crops in pixels.
+      channels: channels of the face crops.
+      predictor: returns ferjax's predictor.
+      twin: returns the same network in PyTorch, untrained.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Network:
 
 
 def _untrained_resnet18(side: int) -> Predictor:
-    """Returns a predictor of seven emotions with the initial weights of a resnet18."""
+    """Returns a predictor of the eight emotions with the initial weights of a resnet18."""
     model = create_model("resnet18", len(EMOTIONS))
     spec = InputSpec((side, side), side, 3, mean=(0.0,) * 3, std=(1.0,) * 3)
     images = jnp.zeros((1, side, side, 3))

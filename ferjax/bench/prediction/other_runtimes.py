@@ -1,4 +1,4 @@
-"""PyTorch and onnxruntime as predictors: uint8 faces to probabilities, as people write it."""
+"""PyTorch and onnxruntime as predictors: uint8 faces to probabilities, in the usual code."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ ONNX = "onnxruntime"
 
 
 def torch_probabilities(network: Network, *, channels_last: bool) -> Probabilities:
-    """Returns PyTorch's network in one memory format."""
+    """Returns the network in PyTorch, in the memory format channels_last or contiguous."""
     import torch
 
     module, layout = _module(network), _layout(channels_last)
@@ -38,8 +38,8 @@ def onnx_probabilities(network: Network) -> Probabilities:
 def loop_over_files(
     probabilities: Probabilities, paths: Sequence[Path], channels: int, batch_size: int
 ) -> np.ndarray:
-    """Returns the probabilities of files, which threads decode while the network computes."""
-    with ThreadPoolExecutor(1) as ahead, ThreadPoolExecutor(usable_cores()) as pool:
+    """Returns the probabilities of files; threads decode the next batch during the computation."""
+    with ThreadPoolExecutor(1) as prefetch, ThreadPoolExecutor(usable_cores()) as pool:
 
         def decode(first: int) -> np.ndarray:
             part = paths[first : first + batch_size]
@@ -48,11 +48,11 @@ def loop_over_files(
             return faces if faces.ndim == 4 else faces[..., None]
 
         def batches() -> Iterator[np.ndarray]:
-            waiting = ahead.submit(decode, 0)
+            next_faces = prefetch.submit(decode, 0)
             for first in range(batch_size, len(paths), batch_size):
-                faces, waiting = waiting.result(), ahead.submit(decode, first)
+                faces, next_faces = next_faces.result(), prefetch.submit(decode, first)
                 yield faces
-            yield waiting.result()
+            yield next_faces.result()
 
         return np.concatenate([probabilities(faces) for faces in batches()])
 

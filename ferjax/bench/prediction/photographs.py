@@ -1,4 +1,4 @@
-"""Photographs that packages of pip carry, with the faces in them, marked by hand."""
+"""Photographs from packages of pip, in which the faces are marked by hand."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ DOCS = "docs/results/prediction.md"
 
 @dataclass(frozen=True)
 class Marked:
-    """A face in a photograph.
+    """A marked face in a photograph.
 
     Attributes:
-      x: of a point on the nose, in pixels from the left.
-      y: of that point, in pixels from the top.
-      height: of the face from the hair to the chin, in pixels, to about a fifth.
+      x: pixels from the left to a point on the nose.
+      y: pixels from the top to that point.
+      height: height of the face from hair to chin in pixels, correct to about 20 %.
     """
 
     x: int
@@ -35,7 +35,7 @@ class Photograph:
     Attributes:
       name: package and file.
       image: uint8 [H, W, 1 or 3].
-      faces: all faces in it of people who can be recognised; none: there is no face in it.
+      faces: all faces of recognisable people; empty if the photograph shows no face.
     """
 
     name: str
@@ -43,10 +43,10 @@ class Photograph:
     faces: tuple[Marked, ...]
 
 
-# The values of a `Marked`.
+# (x, y, height) of a `Marked`.
 _Mark = tuple[int, int, int]
-# Archive, as pip fetches it → file name → its faces. Pictures of skimage without a face are there
-# for false alarms; its coins bear heads, its cat has a face, so that they are left out.
+# Archive as pip names it → file name → marked faces. The pictures of skimage without a face measure
+# false alarms. Its coins and its cat are left out: coins show heads, and the cat has a face.
 PHOTOGRAPHS: dict[str, dict[str, tuple[_Mark, ...]]] = {
     "face_recognition-1.3.0.tar.gz": {
         "biden.jpg": ((598, 407, 390),),
@@ -117,7 +117,7 @@ PHOTOGRAPHS: dict[str, dict[str, tuple[_Mark, ...]]] = {
 
 
 def load_photographs(folder: Path) -> tuple[list[Photograph], list[str]]:
-    """Returns the photographs of the archives in a folder, and a note for each that is not there.
+    """Returns the photographs of the archives in a folder, and a note for each missing archive.
 
     Raises:
       UserError: no such folder, none of the archives, a damaged one, or a file that it lacks.
@@ -142,14 +142,14 @@ def load_photographs(folder: Path) -> tuple[list[Photograph], list[str]]:
     return photographs, notes
 
 
-def _read(archive: Path, wanted: Mapping[str, object]) -> dict[str, bytes]:
-    """Returns file name → bytes of the wanted files, the first of each name."""
+def _read(archive: Path, names: Mapping[str, object]) -> dict[str, bytes]:
+    """Returns file name → bytes of the named files; of equal names the first file counts."""
 
-    def is_wanted(path: str) -> bool:
+    def is_photograph(path: str) -> bool:
         # A wheel has its pictures in `data/`; a source package may have them anywhere.
-        return Path(path).name in wanted and (archive.suffix != ".whl" or "/data/" in path)
+        return Path(path).name in names and (archive.suffix != ".whl" or "/data/" in path)
 
-    found: dict[str, bytes] = {}
-    for path, data in read_package(archive, is_wanted, f"fetch it again, see {DOCS}"):
-        found.setdefault(Path(path).name, data)
-    return found
+    content: dict[str, bytes] = {}
+    for path, data in read_package(archive, is_photograph, f"fetch it again, see {DOCS}"):
+        content.setdefault(Path(path).name, data)
+    return content

@@ -35,23 +35,23 @@ def write_prediction(folder: Path, result: PredictionResult, seconds: float) -> 
 
     Args:
       folder: the folder to write to.
-      result: what has been measured so far.
+      result: the measurements so far.
       seconds: wall time.
 
     Raises:
       UserError: a file cannot be written.
     """
-    stamp = environment(seconds)
-    record = {"environment": stamp, **result.to_json()}
+    environment_values = environment(seconds)
+    record = {"environment": environment_values, **result.to_json()}
     write_atomically(folder / "bench.json", (json.dumps(record, indent=1) + "\n").encode())
-    parts = ["# Prediction", f"`{stamp['command line']}`", _EXPLANATION]
+    parts = ["# Prediction", f"`{environment_values['command line']}`", _EXPLANATION]
     for title, (header, *rows) in _tables(result).items():
         cells = [[*map(escape, row)] for row in rows]
         parts += [f"## {title}", table(header, cells, 2)]
     notes = [*result.notes, *_mistakes(result)]
     if notes:
         parts += ["## Notes", "\n".join(f"- {escape(note)}." for note in notes)]
-    parts += ["## Environment", environment_table(stamp)]
+    parts += ["## Environment", environment_table(environment_values)]
     write_markdown_page(folder / "bench.md", "\n\n".join(parts) + "\n")
 
 
@@ -62,14 +62,14 @@ def prediction_tables(result: PredictionResult) -> str:
 
 
 def _tables(result: PredictionResult) -> dict[str, list[list[str]]]:
-    """Returns title → header and rows, of what has been measured."""
-    made = {
+    """Returns title → header and rows, for each part that has been measured."""
+    tables = {
         _CROPS: _crop_cells(result) if result.crops else [],
         _FACE: _latency_cells(result) if result.latencies else [],
         _DETECTORS: _detector_cells(result) if result.detectors else [],
         _VIDEO: _video_cells(result.video) if result.video else [],
     }
-    return {title: cells for title, cells in made.items() if cells}
+    return {title: cells for title, cells in tables.items() if cells}
 
 
 def _crop_cells(result: PredictionResult) -> list[list[str]]:
@@ -78,8 +78,8 @@ def _crop_cells(result: PredictionResult) -> list[list[str]]:
     for case in result.crops:
         rate = (case.images or 0) / (median(case, OURS) or 1)
         ratios = [speedup(case, peer) for peer in peers]
-        shown = ["–" if ratio is None else f"{ratio:.2f}x" for ratio in ratios]
-        rows.append([case.name, case.shape, f"{rate:,.0f}", *shown])
+        ratio_cells = ["–" if ratio is None else f"{ratio:.2f}x" for ratio in ratios]
+        rows.append([case.name, case.shape, f"{rate:,.0f}", *ratio_cells])
     return rows
 
 
@@ -95,14 +95,14 @@ def _detector_cells(result: PredictionResult) -> list[list[str]]:
     rows = [["detector", "photographs", "faces found", "recall", "precision", "a photograph"]]
     return rows + [
         [
-            each.detector,
+            score.detector,
             f"{result.photographs}",
-            f"{each.found} of {each.faces}, {each.boxes} boxes",
-            percentage(each.recall, 1),
-            percentage(each.precision, 1),
-            f"{1000 * each.seconds:.0f} ms",
+            f"{score.found} of {score.faces}, {score.boxes} boxes",
+            percentage(score.recall, 1),
+            percentage(score.precision, 1),
+            f"{1000 * score.seconds:.0f} ms",
         ]
-        for each in result.detectors
+        for score in result.detectors
     ]
 
 
@@ -122,11 +122,11 @@ def _video_cells(video: VideoScore) -> list[list[str]]:
 
 
 def _mistakes(result: PredictionResult) -> list[str]:
-    """Returns for each detector where it missed faces and found what is none."""
+    """Returns for each detector the photographs of missed faces and of false alarms."""
     return [
-        f"{each.detector}: missed in {_counted(each.missed)}; no face in"
-        f" {_counted(each.false_alarms)}"
-        for each in result.detectors
+        f"{score.detector}: missed in {_counted(score.missed)}; no face in"
+        f" {_counted(score.false_alarms)}"
+        for score in result.detectors
     ]
 
 

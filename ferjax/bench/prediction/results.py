@@ -14,15 +14,15 @@ from ferjax.bench.prediction.video_score import VideoScore
 
 @dataclass(frozen=True)
 class PredictionResult:
-    """What has been measured so far.
+    """The measurements so far.
 
     Attributes:
       crops: face crops in a folder, a case for each network.
-      latencies: of one face.
-      photographs: how many photographs the detectors saw.
-      detectors: their scores.
-      video: the made video, or None.
-      notes: what is not there.
+      latencies: the latencies of one face.
+      photographs: number of photographs that the detectors searched.
+      detectors: the scores of the detectors.
+      video: the score of the made video, or None.
+      notes: missing packages and photographs.
     """
 
     crops: tuple[CaseResult, ...] = ()

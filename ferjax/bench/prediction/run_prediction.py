@@ -1,4 +1,4 @@
-"""Run the suite `predict`: crops, single faces, photographs, a video; write the report."""
+"""Runs the suite `predict`: crops, single faces, photographs, a video; writes the report."""
 
 import os
 import time
@@ -24,9 +24,9 @@ from ferjax.faces.detectors import face_detector
 from ferjax.live.open_video import pyav
 from ferjax.runtime.progress_bar import tqdm
 
-# What --cases picks from.
+# The parts from which --cases selects.
 PARTS = ("crops", "single face", "photographs", "video")
-# Crops, calls with one face, seconds of the video: in full and in a quick run.
+# Crops, calls with one face, seconds of the video: in a full and in a quick run.
 _FULL_SIZES, _QUICK_SIZES = (10_000, 2_000, 600.0), (512, 200, 20.0)
 # 10,000 crops take a minute or more.
 _FULL_EFFORT = Effort(rounds=3, least=2)
@@ -41,7 +41,7 @@ def run_prediction(
     """Measures prediction and writes bench.json and bench.md after each part.
 
     Args:
-      config: where the photographs are.
+      config: the folder of the photographs, and the detectors.
       cases: a regular expression that picks from `PARTS`, or None.
       quick: few crops and calls, a short video.
       out: the folder to write, new or empty; None for bench/predict-<date>-<time>.
@@ -52,8 +52,8 @@ def run_prediction(
     Raises:
       UserError: a wrong flag, or a damaged photograph.
     """
-    wanted = [part for part in PARTS if not cases or cases_expression(cases).search(part)]
-    if not wanted:
+    parts = [part for part in PARTS if not cases or cases_expression(cases).search(part)]
+    if not parts:
         raise UserError(f"--cases={cases} matches no part. Parts: {', '.join(PARTS)}.")
     folder, started = free_folder(out, PREDICT), time.monotonic()
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
@@ -61,33 +61,33 @@ def run_prediction(
     no_torch, no_onnx = missing_pytorch(), missing_onnxruntime()
     result = PredictionResult(notes=tuple(filter(None, (no_torch, no_onnx))))
     photographs, detectors = [], config.detectors.split(",")
-    if "photographs" in wanted:
+    if "photographs" in parts:
         if config.photos:
             photographs, notes = load_photographs(Path(config.photos).expanduser())
-            for name in detectors:  # mistakes are told before the first minutes are spent
+            for name in detectors:  # a wrong name fails before anything is measured
                 face_detector(name)
         else:
-            wanted.remove("photographs")
+            parts.remove("photographs")
             notes = ["no --photos: detectors are not compared"]
-        if not wanted:
+        if not parts:
             raise UserError("--cases: the photographs need --photos=DIR, their folder.")
         result = replace(result, notes=(*result.notes, *notes))
-    if "video" in wanted:
+    if "video" in parts:
         pyav()
-    with tqdm(wanted, unit="part", disable=None, leave=False) as bar:
+    with tqdm(parts, unit="part", disable=None, leave=False) as bar:
         for part in bar:
             bar.set_postfix_str(part)
             show = bar.set_postfix_str
             if part == "crops":
                 ceilings = measure_ceilings()
-                measured = [
+                crops = [
                     measure_case(PREDICT, case, ceilings, effort, not no_torch, show)
                     for case in crop_cases(sizes[0])
                 ]
-                result = replace(result, crops=tuple(measured))
+                result = replace(result, crops=tuple(crops))
             elif part == "single face":
-                found = single_face_latencies(sizes[1])
-                result = replace(result, latencies=tuple(found))
+                latencies = single_face_latencies(sizes[1])
+                result = replace(result, latencies=tuple(latencies))
             elif part == "photographs":
                 scores = score_detectors(detectors, photographs)
                 result = replace(result, photographs=len(photographs), detectors=tuple(scores))

@@ -1,4 +1,4 @@
-"""The time of one face, as a distribution over many calls: what a camera or a web page waits."""
+"""Latency of one face, as a distribution over many calls: how long a camera or page waits."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,8 @@ from ferjax.bench.prediction.networks import NETWORKS, Network
 from ferjax.bench.prediction.other_runtimes import ONNX, onnx_probabilities, torch_probabilities
 from ferjax.bench.pytorch.onnx_export import missing_onnxruntime, missing_pytorch
 
-# Calls of a side in a row, and those before them: threads of the side before still wait for work.
+# Timed calls of a side in a row, and untimed calls before them: at first the threads of the
+# previous side still wait for work.
 _TURN, _WARM_UP = 100, 10
 
 
@@ -21,11 +22,11 @@ class Latency:
     """Times of a call with one face.
 
     Attributes:
-      network: its name.
+      network: the network's name.
       side: `ferjax`, `PyTorch` or `onnxruntime`.
-      calls: how many.
+      calls: number of calls.
       p50: median, milliseconds.
-      p99: 99 of 100 calls take no longer, milliseconds.
+      p99: 99th percentile, milliseconds.
     """
 
     network: str
@@ -36,7 +37,7 @@ class Latency:
 
 
 def single_face_latencies(calls: int) -> list[Latency]:
-    """Returns the times of one face for every network and runtime, which take turns."""
+    """Returns the latencies of one face for every network and runtime; the runtimes take turns."""
     return [each for network in NETWORKS for each in _latencies(network, calls)]
 
 
@@ -51,15 +52,15 @@ def _latencies(network: Network, calls: int) -> list[Latency]:
     seconds: dict[str, list[float]] = {side: [] for side in sides}
     while len(seconds[OURS]) < calls:
         for side, call in sides.items():
-            found = [_seconds(call, face) for _ in range(_WARM_UP + min(_TURN, calls))]
-            seconds[side] += found[_WARM_UP:]
+            times = [_seconds(call, face) for _ in range(_WARM_UP + min(_TURN, calls))]
+            seconds[side] += times[_WARM_UP:]
     return [
-        Latency(network.name, side, len(found), *(1e3 * np.percentile(found, (50, 99))).tolist())
-        for side, found in seconds.items()
+        Latency(network.name, side, len(times), *(1e3 * np.percentile(times, (50, 99))).tolist())
+        for side, times in seconds.items()
     ]
 
 
 def _seconds(call: Callable[[np.ndarray], Any], face: np.ndarray) -> float:
-    began = time.perf_counter()
+    start = time.perf_counter()
     call(face)
-    return time.perf_counter() - began
+    return time.perf_counter() - start

@@ -1,4 +1,4 @@
-"""A made video through `launch.predict`, in its own process: speed, memory, frames, persons."""
+"""Scores `launch.predict` on a made video, in its own process: speed, memory, frames, persons."""
 
 import csv
 import os
@@ -27,21 +27,22 @@ predict_video(PredictConfig(out=sys.argv[2], progress=False), [sys.argv[1]])
 """
 # Share of the time after which memory should not grow: until then programs are compiled.
 _SETTLED = 0.25
-# A box is about a person whose face is so near, as a share of the frame's height: half a head.
+# Largest distance between the centres of a box and of the face that it is assigned to, as a share
+# of the frame's height: half a head.
 _NEAR = 0.12
-# Frames of the measurement of decoding alone.
+# Most frames that the measurement of decoding reads.
 _DECODED = 600
 
 
 @dataclass(frozen=True)
 class TableScore:
-    """What the table of a made video says.
+    """Scores of the table of a made video.
 
     Attributes:
-      frames: that it has, with the right time.
-      persons: numbers that it gives.
+      frames: number of frames in the table that have the right time.
+      persons: number of different persons in the table.
       mixed: persons of the table that are more than one person of the video.
-      found: share of the persons in all frames that have a box about them.
+      found: share of the persons, counted in every frame, that have a box at their face.
     """
 
     frames: int
@@ -52,15 +53,15 @@ class TableScore:
 
 @dataclass(frozen=True)
 class VideoScore:
-    """What was measured.
+    """Measurements of the prediction of a video.
 
     Attributes:
-      frames: of the video.
+      frames: number of frames of the video.
       seconds: wall time of the process.
-      decoding: frames a second that are decoded and nothing else.
+      decoding: frames a second when the video is only decoded.
       settled_bytes: largest memory of the process between 25 and 50 % of its time.
-      largest_bytes: largest memory in the second half.
-      table: what the table says.
+      largest_bytes: largest memory in the second half of its time.
+      table: the scores of the table.
     """
 
     frames: int
@@ -82,7 +83,7 @@ class VideoScore:
 
 
 def score_video(scene: Scene, show: Callable[[str], None] = lambda text: None) -> VideoScore:
-    """Makes the video, predicts it, and returns what was measured.
+    """Makes the video, predicts it, and returns the measurements.
 
     Raises:
       UserError: PyAV is not installed, or the process failed.
@@ -110,13 +111,13 @@ def score_video(scene: Scene, show: Callable[[str], None] = lambda text: None) -
 
 
 def score_table(rows: Iterable[Mapping[str, str]], scene: Scene) -> TableScore:
-    """Returns what the rows of a table say about the scene."""
-    timed, found = set[int](), set[tuple[int, int]]()
-    seen: dict[str, set[int]] = {}
+    """Returns the scores of a table's rows, compared with the known positions of the scene."""
+    frames_on_time, located = set[int](), set[tuple[int, int]]()
+    true_persons: dict[str, set[int]] = {}
     for row in rows:
         frame, seconds = int(row["frame"]), float(row["seconds"])
         if abs(seconds - frame / scene.rate) < 0.5 / scene.rate:
-            timed.add(frame)
+            frames_on_time.add(frame)
         if row["person"]:
             centre = np.array(
                 [
@@ -125,44 +126,44 @@ def score_table(rows: Iterable[Mapping[str, str]], scene: Scene) -> TableScore:
                 ]
             )
             distances = np.linalg.norm(scene.centres(seconds) - centre, axis=1)
-            # Where two are in one place, the row may be about either.
-            near = np.flatnonzero(distances < distances.min() + _NEAR * scene.size[0])
-            places = seen.setdefault(row["person"], set())
+            # Where two persons are close together, the row may be about either of them.
+            close_persons = np.flatnonzero(distances < distances.min() + _NEAR * scene.size[0])
+            matches = true_persons.setdefault(row["person"], set())
             if distances.min() < _NEAR * scene.size[0]:
-                found.add((frame, int(distances.argmin())))
-                if len(near) == 1:
-                    places.add(int(near[0]))
-    mixed = sum(len(places) > 1 for places in seen.values())
-    share = len(found) / (scene.frames * len(scene.centres(0.0)))
-    return TableScore(len(timed), len(seen), mixed, share)
+                located.add((frame, int(distances.argmin())))
+                if len(close_persons) == 1:
+                    matches.add(int(close_persons[0]))
+    mixed = sum(len(matches) > 1 for matches in true_persons.values())
+    share = len(located) / (scene.frames * len(scene.centres(0.0)))
+    return TableScore(len(frames_on_time), len(true_persons), mixed, share)
 
 
 def _decoding_rate(clip: Path) -> float:
-    began, count = time.perf_counter(), 0
+    start, count = time.perf_counter(), 0
     for count, _ in enumerate(read_frames(clip), start=1):
         if count == _DECODED:
             break
-    return count / (time.perf_counter() - began)
+    return count / (time.perf_counter() - start)
 
 
 def _run_and_watch(arguments: list[str]) -> tuple[float, list[tuple[float, int]]]:
-    """Returns the seconds of the process, and its memory (time, bytes) every quarter second."""
-    began, memory = time.monotonic(), []
+    """Runs the prediction; returns its seconds, and (time, bytes) of its memory every 0.25 s."""
+    start, memory = time.monotonic(), []
     command = [sys.executable, "-c", _CHILD, *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
         while child.poll() is None:
-            memory.append((time.monotonic() - began, _resident(child.pid)))
+            memory.append((time.monotonic() - start, _resident(child.pid)))
             time.sleep(0.25)
-        seconds = time.monotonic() - began
+        seconds = time.monotonic() - start
         errors = child.stderr.read() if child.stderr else ""
     if child.returncode:
-        last = (errors.strip().splitlines() or [f"exit status {child.returncode}"])[-1]
-        raise UserError(f"the video could not be predicted: {last}")
+        last_line = (errors.strip().splitlines() or [f"exit status {child.returncode}"])[-1]
+        raise UserError(f"the video could not be predicted: {last_line}")
     return seconds, memory
 
 
 def _resident(process: int) -> int:
-    """Returns the memory of a process in bytes; 0 where the platform does not tell, or it ended."""
+    """Returns the memory of a process in bytes; 0 if it is unknown or the process has ended."""
     try:
         text = Path(f"/proc/{process}/statm").read_text(encoding="utf-8")
         return int(text.split()[1]) * os.sysconf("SC_PAGE_SIZE")

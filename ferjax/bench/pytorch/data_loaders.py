@@ -38,7 +38,7 @@ def decode_file(path: Path, mode: str) -> np.ndarray:
 
 
 def decode_files(paths: Sequence[Path], mode: str) -> None:
-    """Decodes files and keeps none."""
+    """Decodes files and discards their pixels."""
     for path in paths:
         decode_file(path, mode)
 
@@ -80,7 +80,10 @@ def gather_loader(images: np.ndarray, batch_size: int, workers: int) -> Run:
 def file_loader(
     paths: Sequence[Path], mode: str, batch_size: int, workers: int, whole: bool = False
 ) -> Run:
-    """Returns an epoch over files, decoded by Pillow in `mode`: one or a `whole` batch per item."""
+    """Returns an epoch over files that Pillow decodes in `mode`.
+
+    An item is one file, or a `whole` batch of files.
+    """
     files = TorchFiles(paths, mode)
     if not whole:
         return _loader(files, workers, batch_size=batch_size, shuffle=True, drop_last=True)
@@ -93,12 +96,14 @@ def _batches(count: int, batch_size: int) -> Any:
     return BatchSampler(RandomSampler(range(count)), batch_size, drop_last=True)
 
 
-def _loader(dataset: Any, workers: int, **how: Any) -> Run:
+def _loader(dataset: Any, workers: int, **options: Any) -> Run:
     from torch.utils.data import DataLoader
 
     if workers:
-        how |= dict(num_workers=workers, persistent_workers=True, multiprocessing_context="spawn")
-    loader = DataLoader(dataset, **how)
+        options |= dict(
+            num_workers=workers, persistent_workers=True, multiprocessing_context="spawn"
+        )
+    loader = DataLoader(dataset, **options)
 
     def run() -> None:
         for _ in loader:

@@ -91,49 +91,49 @@ def awei(jumper: str, side: int) -> Any:
             self.head = nn.Linear(1792, 7)
 
         def forward(self, x: Any) -> Any:
-            first = relu(self.conv1(x))
-            one = functional.max_pool2d(first, 2)
-            two = functional.max_pool2d(relu(self.conv2(one)), 2)
-            three = functional.max_pool2d(relu(self.conv3(two)), 2)
+            conv1 = relu(self.conv1(x))
+            pool1 = functional.max_pool2d(conv1, 2)
+            pool2 = functional.max_pool2d(relu(self.conv2(pool1)), 2)
+            pool3 = functional.max_pool2d(relu(self.conv3(pool2)), 2)
             if jumper == "staged":
-                three = three + jump(one, self.jumper1, 4)
-            four = functional.max_pool2d(relu(self.conv4(three)), 2)
-            five = functional.max_pool2d(relu(self.conv5(four)), 2)
+                pool3 = pool3 + jump(pool1, self.jumper1, 4)
+            pool4 = functional.max_pool2d(relu(self.conv4(pool3)), 2)
+            pool5 = functional.max_pool2d(relu(self.conv5(pool4)), 2)
             if jumper == "staged":
-                five = five + jump(three, self.jumper2, 4)
+                pool5 = pool5 + jump(pool3, self.jumper2, 4)
             elif jumper == "input":
-                five = five + jump(x, self.jumper, 32)
+                pool5 = pool5 + jump(x, self.jumper, 32)
             elif jumper == "conv1":
-                five = five + jump(first, self.jumper, 32)
+                pool5 = pool5 + jump(conv1, self.jumper, 32)
             elif jumper == "double":
-                five = five + jump(jump(x, self.jumper1, 8), self.jumper2, 4)
-            return self.head(relu(self.dense(five.flatten(1))))
+                pool5 = pool5 + jump(jump(x, self.jumper1, 8), self.jumper2, 4)
+            return self.head(relu(self.dense(pool5.flatten(1))))
 
     return TorchAwei()
 
 
 def fernet() -> Any:
-    """Returns `fernet_s` for grey images, untrained, with 8 logits, out of torchvision's blocks."""
+    """Returns `fernet_s` for grey images, untrained, with 8 logits, from torchvision's blocks."""
     from torch import nn
 
     block = import_torchvision("torchvision.models.resnet").BasicBlock
 
     def stage(inputs: int, width: int, count: int) -> Any:
         shortcut = nn.Sequential(nn.Conv2d(inputs, width, 1, 2, bias=False), nn.BatchNorm2d(width))
-        rest = [block(width, width) for _ in range(count - 1)]
-        return nn.Sequential(block(inputs, width, 2, shortcut), *rest)
+        further_blocks = [block(width, width) for _ in range(count - 1)]
+        return nn.Sequential(block(inputs, width, 2, shortcut), *further_blocks)
 
     stem = [nn.PixelUnshuffle(2), _conv3(4, 48, bias=False), nn.BatchNorm2d(48), nn.ReLU()]
-    end = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 8)]
-    return nn.Sequential(*stem, stage(48, 64, 1), stage(64, 128, 2), *end)
+    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 8)]
+    return nn.Sequential(*stem, stage(48, 64, 1), stage(64, 128, 2), *head)
 
 
 def torchvision_network(name: str, **fields: Any) -> Any:
     """Returns torchvision's network of that name, untrained, with 7 logits.
 
     Args:
-      name: that ferjax and torchvision share.
-      **fields: of the network, for instance `dropout`.
+      name: the network's name, the same in ferjax and torchvision.
+      **fields: fields of the network, for instance `dropout`.
     """
     models = import_torchvision("torchvision.models")
     return models.get_model(name, weights=None, num_classes=7, **fields)

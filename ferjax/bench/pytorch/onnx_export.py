@@ -16,7 +16,7 @@ import numpy as np
 # uint8 [B, H, W, C] → probabilities float32 [B, K].
 Probabilities = Callable[[np.ndarray], np.ndarray]
 
-# torchvision has the blocks of the networks.
+# The networks are built from torchvision's blocks.
 _TORCH, _ONNX = ("torch", "torchvision"), ("onnx", "onnxruntime", "onnxscript")
 
 
@@ -30,16 +30,16 @@ def missing_onnxruntime() -> str | None:
     return _missing("onnxruntime", (*_TORCH, *_ONNX))
 
 
-def _missing(what: str, packages: Sequence[str]) -> str | None:
+def _missing(runtime: str, packages: Sequence[str]) -> str | None:
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
         needs = "needs" if len(missing) == 1 else "need"
         return (
-            f"no side of {what}: {', '.join(missing)} {needs} to be installed:"
+            f"no side of {runtime}: {', '.join(missing)} {needs} to be installed:"
             " pip install 'ferjax[bench,parity]'"
         )
     if jax.default_backend() != "cpu":
-        return f"no side of {what}: it would compute on the CPU, and ferjax on the device"
+        return f"no side of {runtime}: it would compute on the CPU, and ferjax on the device"
     return None
 
 
@@ -59,7 +59,7 @@ def onnx_of_torch(module: Any, side: int, channels: int) -> Probabilities:
     with tempfile.TemporaryDirectory(prefix="ferjax-bench-") as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         file = Path(folder) / "network.onnx"
-        # The exporter tells its progress on standard output.
+        # The exporter prints its progress to standard output.
         with contextlib.redirect_stdout(io.StringIO()):
             torch.onnx.export(
                 module,

@@ -1,4 +1,4 @@
-"""Bilinear resizing of the three conventions that peers use, each as one matrix per axis."""
+"""Bilinear resizing in the three conventions that peers use, each as a matrix for one axis."""
 
 from typing import Any
 
@@ -6,21 +6,21 @@ import numpy as np
 
 
 def centred(side: int, out: int) -> np.ndarray:
-    """Returns float [out] source positions where pixels are squares: OpenCV's and Pillow's."""
+    """Returns float [out] source positions for pixels that are squares, as in OpenCV and Pillow."""
     return (np.arange(out) + 0.5) * side / out - 0.5
 
 
 def cornered(side: int, out: int) -> np.ndarray:
-    """Returns float [out] source positions where pixel 0 stays pixel 0: TensorFlow.js's default.
+    """Returns float [out] source positions that keep pixel 0 at pixel 0: TensorFlow.js's default.
 
-    The last pixels lie beyond the last of the source and repeat it; the face moves by up to half a
-    pixel of the source.
+    The last positions lie beyond the last source pixel and repeat it. The face moves by up to half
+    a source pixel.
     """
     return np.arange(out) * side / out
 
 
 def boxed(start: float, stop: float, side: int, out: int) -> np.ndarray:
-    """Returns float [out] source positions of a box whose edges become the outermost pixels.
+    """Returns float [out] source positions in a box whose edges become the outermost pixels.
 
     This is TensorFlow's `crop_and_resize`, with the box in pixels of a source of `side`.
     """
@@ -47,10 +47,10 @@ def sampling_matrix(positions: np.ndarray, side: int, beyond: str = "edge") -> n
 
 
 def resample(images: Any, matrix: np.ndarray) -> Any:
-    """Returns float [N, M, M, 1] of images [N, side, side, 1], NumPy's or JAX's, without rounding.
+    """Returns images [N, side, side, 1] resized to float [N, M, M, 1], without rounding.
 
     Args:
-      images: grey images, floats.
-      matrix: of `sampling_matrix`, for both axes.
+      images: grey images, floats, arrays of NumPy or JAX.
+      matrix: from `sampling_matrix`, for both axes.
     """
     return (matrix @ images[..., 0] @ matrix.T)[..., None]

@@ -1,10 +1,11 @@
 """Forward pass of face-api's expression network, from its weights by name.
 
-Four blocks, each of four 3x3 convolutions: the first halves the map and ends in a ReLU, each
-further one reads the ReLU of the sum of all results of the block so far, and the block's result is
-the ReLU of the sum of all four. All convolutions but the very first are depthwise separable
-(one kernel a channel, then 1x1, then the bias). The 7x7 map that 112 pixels leave is averaged, and
-a dense layer gives the logits.
+The network has four blocks of four 3x3 convolutions. The first convolution of a block halves the
+side of the map, and a ReLU follows it. Each further convolution takes the ReLU of the sum of all
+results of the block so far. The output of the block is the ReLU of the sum of all four results. All
+convolutions except the very first are depthwise separable (one kernel per channel, then 1x1, then
+the bias). Images of 112 pixels end in a 7x7 map; its average goes through a dense layer, which
+gives the logits.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ import numpy as np
 from ferjax.bench.recognisers.tfjs_layers import add_bias, conv, depthwise
 
 SIDE = 112
-# What is subtracted from red, green and blue before the division by 255.
+# Means of red, green and blue, subtracted before the division by 255.
 MEAN = (122.782, 117.001, 104.298)
 _BLOCKS, _CONVOLUTIONS = 4, 4
 

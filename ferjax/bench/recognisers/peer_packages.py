@@ -1,4 +1,4 @@
-"""Peers' packages as pip and npm fetch them: which files are looked for, found and read."""
+"""Packages of peers as pip and npm download them: finds the packages and reads their networks."""
 
 import hashlib
 import re
@@ -16,11 +16,11 @@ class Package:
     """A package of another project that holds a recogniser.
 
     Attributes:
-      name: what reports call it.
-      release: the release that the results page tells of, as pip or npm name it.
+      name: the package's name in reports.
+      release: the release that the results page describes, as pip or npm name it.
       archive: pattern of the archive's file name.
-      files: beginning of the paths, inside the package, of the files that are read.
-      sha256: of those files of that release, one after the other by name.
+      files: beginning of the paths of the network's files inside the package.
+      sha256: hash of these files in that release, concatenated in the order of their names.
     """
 
     name: str
@@ -35,9 +35,9 @@ class PackageFiles:
     """The files of a package that was found.
 
     Attributes:
-      where: the archive or folder that they were read from.
+      where: the archive or folder from which the files were read.
       content: file name, without folders → bytes.
-      sha256: of all of them, one after the other by name.
+      sha256: hash of all files, concatenated in the order of their names.
     """
 
     where: Path
@@ -45,7 +45,7 @@ class PackageFiles:
 
     @property
     def sha256(self) -> str:
-        """Returns the hash of all files, one after the other by name."""
+        """Returns the hash of all files, concatenated in the order of their names."""
         return hashlib.sha256(
             b"".join(map(self.content.__getitem__, sorted(self.content)))
         ).hexdigest()
@@ -58,28 +58,28 @@ class PackageFiles:
 
 
 def find_package(folder: Path, package: Package) -> PackageFiles | None:
-    """Returns a package's files from its archive, or unpacked, below a folder; None without any.
+    """Returns a package's files from an archive or unpacked copy below a folder, or None.
 
-    Of several archives, or several unpacked copies, the first by path is taken.
+    Of several archives, or several unpacked copies, the first by path is read.
 
     Raises:
       UserError: a damaged archive, or one that lacks the files.
     """
     for archive in sorted(folder.rglob(package.archive)):
         return PackageFiles(archive, _read_archive(archive, package))
-    found = [path for path in sorted(folder.rglob(f"{package.files}*")) if path.is_file()]
-    if not found:
+    paths = [path for path in sorted(folder.rglob(f"{package.files}*")) if path.is_file()]
+    if not paths:
         return None
-    copy = found[0].parent
+    copy = paths[0].parent
     return PackageFiles(
-        copy, {path.name: path.read_bytes() for path in found if path.parent == copy}
+        copy, {path.name: path.read_bytes() for path in paths if path.parent == copy}
     )
 
 
 def _read_archive(archive: Path, package: Package) -> dict[str, bytes]:
-    wanted = re.compile(rf"(^|.*/){re.escape(package.files)}[^/]*$")
+    pattern = re.compile(rf"(^|.*/){re.escape(package.files)}[^/]*$")
     advice = f"fetch {package.release} again, see {DOCS}"
-    content = {Path(name).name: data for name, data in read_package(archive, wanted.match, advice)}
+    content = {Path(name).name: data for name, data in read_package(archive, pattern.match, advice)}
     if not content:
         raise UserError(
             f"{archive} holds no file {package.files}*; expected {package.release}, see {DOCS}."

@@ -1,4 +1,4 @@
-"""Recognisers of other projects: what each package holds, and how each is fed."""
+"""Recognisers of other projects: their packages, networks and preprocessing."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -55,11 +55,12 @@ _FACE_API_ORDER = ("neutral", "happy", "sad", "angry", "fearful", "disgusted", "
 _XCEPTION_SIDE = 64
 # fer enlarges the box of a face by these pixels on each side.
 _FER_BORDER = 10
-# human enlarges it to this share, whole pixels, and samples that at the size of its face mesh.
+# human enlarges the box by this factor, rounds to whole pixels, and samples the box at the size of
+# its face mesh.
 _HUMAN_BOX, _HUMAN_MESH = 1.4, 256
 _BATCH = 64
 
-# What `own` means for each peer, for the report.
+# The preprocessing `own` of each peer, described for the report.
 OWN_PREPROCESSING = {
     FER.name: "the face's box and a border of 10 px, which outside the picture has the mean grey of"
     " the picture's two lowest rows; to 64 px, bilinear",
@@ -75,9 +76,9 @@ def fer_recognisers(files: PackageFiles) -> list[Recogniser]:
     ((name, model),) = files.content.items()
     run, classes = tflite_runner(model, f"{files.where}: {name}"), _canonical(_FER_ORDER)
     matrix = sampling_matrix(centred(SIDE, _XCEPTION_SIDE), SIDE)
-    found = run(fer_input(np.zeros((1, SIDE, SIDE, 1), np.uint8))).shape
-    if found != (1, len(classes)):
-        raise ValueError(f"output {found}, expected (1, {len(classes)})")
+    shape = run(fer_input(np.zeros((1, SIDE, SIDE, 1), np.uint8))).shape
+    if shape != (1, len(classes)):
+        raise ValueError(f"output {shape}, expected (1, {len(classes)})")
 
     def own(faces: np.ndarray) -> np.ndarray:
         return run(fer_input(faces))
@@ -92,7 +93,7 @@ def fer_input(faces: np.ndarray) -> np.ndarray:
     """Returns float32 [N, 64, 64, 1] in -1 to 1 as fer feeds its network.
 
     Args:
-      faces: uint8 [N, 48, 48, 1], each a picture of which all is the face's box.
+      faces: uint8 [N, 48, 48, 1]; the box of each face is the whole picture.
     """
     side = SIDE + 2 * _FER_BORDER
     grey = np.rint(faces[:, -2:].mean((1, 2, 3), dtype=np.float32))
@@ -119,7 +120,7 @@ def human_recognisers(files: PackageFiles) -> list[Recogniser]:
     def probabilities(images: jax.Array) -> jax.Array:
         return run_graph(nodes, weights, images / 127.5 - 1)
 
-    return _in_jax(HUMAN.name, _FER_ORDER, matrices, probabilities, files)
+    return _jax_recognisers(HUMAN.name, _FER_ORDER, matrices, probabilities, files)
 
 
 def face_api_recognisers(files: PackageFiles) -> list[Recogniser]:
@@ -134,10 +135,10 @@ def face_api_recognisers(files: PackageFiles) -> list[Recogniser]:
     def probabilities(images: jax.Array) -> jax.Array:
         return jax.nn.softmax(face_api_logits(weights, images))
 
-    return _in_jax(FACE_API.name, _FACE_API_ORDER, matrices, probabilities, files)
+    return _jax_recognisers(FACE_API.name, _FACE_API_ORDER, matrices, probabilities, files)
 
 
-# How each package becomes recognisers.
+# Package → function that returns its recognisers.
 PEERS: dict[Package, Callable[[PackageFiles], list[Recogniser]]] = {
     FER: fer_recognisers,
     HUMAN: human_recognisers,
@@ -146,20 +147,20 @@ PEERS: dict[Package, Callable[[PackageFiles], list[Recogniser]]] = {
 
 
 def load_peers(
-    folder: Path, wanted: Callable[[str], object] = lambda name: True
+    folder: Path, is_selected: Callable[[str], object] = lambda name: True
 ) -> tuple[list[Recogniser], list[str]]:
     """Returns the recognisers of all packages found below a folder, and remarks on them.
 
     Args:
-      folder: holds the archives of pip and npm, or what they unpack to.
-      wanted: whether to look for the package of a name.
+      folder: holds the archives of pip and npm, or their unpacked copies.
+      is_selected: returns whether to look for the package of a name.
 
     Raises:
       UserError: no such folder, none of the packages in it, a damaged file, or no ai-edge-litert.
     """
     if not folder.is_dir():
         raise UserError(f"--peers={folder} is no folder. How to fetch the peers: {DOCS}.")
-    packages = [package for package in PEERS if wanted(package.name)]
+    packages = [package for package in PEERS if is_selected(package.name)]
     recognisers, notes, missing = [], [], []
     for package in packages:
         files = find_package(folder, package)
@@ -192,7 +193,7 @@ def _canonical(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(map(canonical_name, names))
 
 
-def _in_jax(
+def _jax_recognisers(
     name: str,
     order: tuple[str, ...],
     matrices: Mapping[str, np.ndarray],
@@ -202,8 +203,8 @@ def _in_jax(
     """Returns a recogniser for each preprocessing, compiled.
 
     Args:
-      name: the package's.
-      order: the names of the outputs.
+      name: the package's name.
+      order: the names of the network's outputs, in their order.
       matrices: preprocessing → the matrix that resizes a face.
       probabilities: float [N, S, S, 1], 0 to 255 → float [N, K].
       files: where the network comes from.
@@ -213,7 +214,7 @@ def _in_jax(
     def run(faces: jax.Array, matrix: np.ndarray) -> jax.Array:
         return probabilities(resample(faces.astype("float32"), matrix))
 
-    found = []
+    recognisers = []
     for preprocessing, matrix in matrices.items():
         function = compiled_forward(partial(run, matrix=matrix))
         # A network that is not the expected one fails here, before anything is measured.
@@ -221,5 +222,5 @@ def _in_jax(
         if shape != (1, len(order)):
             raise ValueError(f"output {shape}, expected (1, {len(order)})")
         predictor = Predictor(classes, spec, _BATCH, function, str(files.where))
-        found.append(Recogniser(name, classes, predictor, preprocessing))
-    return found
+        recognisers.append(Recogniser(name, classes, predictor, preprocessing))
+    return recognisers

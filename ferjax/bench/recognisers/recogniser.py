@@ -7,16 +7,17 @@ import numpy as np
 
 # The side of FER2013's faces, in pixels.
 SIDE = 48
-# How a peer is fed: as its library does by default, or with the face at the network's own size.
+# Preprocessing of a peer: that of its library by default, or the face resized to the input size of
+# the network.
 OWN, BEST = "own", "best"
 
 
 @dataclass(frozen=True)
 class Recogniser:
-    """A recogniser, whoever made it.
+    """A recogniser of ferjax or of another project.
 
     Attributes:
-      name: the project, or the run.
+      name: the name of the project or run.
       classes: canonical emotion names, in the order of the columns.
       probabilities: uint8 [N, 48, 48, 1] → float [N, K]; rows sum to 1.
       preprocessing: `OWN` or `BEST`; empty for a recogniser that has only one.

@@ -28,15 +28,15 @@ def write_recognisers(folder: Path, result: SuiteResult, seconds: float) -> None
 
     Args:
       folder: the folder to write to.
-      result: of the suite.
+      result: the results of the suite.
       seconds: wall time.
 
     Raises:
       UserError: a file cannot be written.
     """
-    stamp = environment(seconds)
+    environment_values = environment(seconds)
     record = {
-        "environment": stamp,
+        "environment": environment_values,
         "faces": result.faces,
         "preprocessing": {"own": OWN_PREPROCESSING, "best": BEST_PREPROCESSING},
         "notes": result.notes,
@@ -44,13 +44,17 @@ def write_recognisers(folder: Path, result: SuiteResult, seconds: float) -> None
     }
     write_atomically(folder / "bench.json", (json.dumps(record, indent=1) + "\n").encode())
     (header, *rows), recall = _cells(result), _recall_cells(result)
-    parts = ["# Recognisers on the same faces", f"`{stamp['command line']}`", _EXPLANATION]
+    parts = [
+        "# Recognisers on the same faces",
+        f"`{environment_values['command line']}`",
+        _EXPLANATION,
+    ]
     parts += [table(header, [[*map(escape, row)] for row in rows], 2)]
     parts += ["## Recall by emotion", table(recall[0], recall[1:], 3)]
     parts += ["## Preprocessing", _preprocessing(result)]
     if result.notes:
         parts += ["## Notes", "\n".join(f"- {escape(note)}." for note in result.notes)]
-    parts += ["## Environment", environment_table(stamp)]
+    parts += ["## Environment", environment_table(environment_values)]
     write_markdown_page(folder / "bench.md", "\n\n".join(parts) + "\n")
 
 
@@ -67,9 +71,9 @@ def _cells(result: SuiteResult) -> list[list[str]]:
         first = result.results[0].scores[name]
         header += [f"{name}, {len(first.classes)} emotions, n={first.faces:,}", "mean of classes"]
     for entry in result.results:
-        found = [cell for name in result.faces for cell in _score_cells(entry.scores[name])]
+        scores = [cell for name in result.faces for cell in _score_cells(entry.scores[name])]
         times = f"{entry.faces_per_core_second:,.0f}", f"{entry.milliseconds:.2f} ms"
-        rows.append([entry.name, entry.preprocessing, *found, *times])
+        rows.append([entry.name, entry.preprocessing, *scores, *times])
     return [[*header, "faces per core-second", "one face"], *rows]
 
 
@@ -81,7 +85,7 @@ def _score_cells(score: Score) -> tuple[str, str]:
 
 def _recall_cells(result: SuiteResult) -> list[list[str]]:
     first = result.results[0].scores
-    classes = [*dict.fromkeys(name for found in first.values() for name in found.classes)]
+    classes = [*dict.fromkeys(name for score in first.values() for name in score.classes)]
     rows = [
         [
             escape(name),

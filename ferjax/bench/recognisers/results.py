@@ -10,10 +10,10 @@ from ferjax.bench.recognisers.scored_faces import Score
 
 @dataclass(frozen=True)
 class Result:
-    """What was measured of one recogniser.
+    """The measurements of one recogniser.
 
     Attributes:
-      name: the recogniser's.
+      name: the recogniser's name.
       preprocessing: `own`, `best`, or empty.
       scores: name of the faces → scores.
       core_seconds: processor time of one face within a batch, over all cores, one number a round.
@@ -47,12 +47,12 @@ class Result:
 
 @dataclass(frozen=True)
 class SuiteResult:
-    """What the suite measured.
+    """The measurements of the suite.
 
     Attributes:
-      faces: name of the faces → the split in the data set's own terms.
+      faces: name of the faces → the split's name in the data set.
       results: in the order of the tables.
-      notes: where the peers were read from, and what was not found.
+      notes: the files from which the peers were read, and the packages that were not found.
     """
 
     faces: dict[str, str]

@@ -1,4 +1,4 @@
-"""Run the suite `recognisers`: load everything, score, time in turns, write the report."""
+"""Runs the suite `recognisers`: scores recognisers, times them in turns, writes the report."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ from ferjax.runtime.progress_bar import tqdm
 from ferjax.weights.shipped import SHIPPED
 
 # Faces of a timed batch.
-_TIMED = 256
+_TIMED_FACES = 256
 
 
 def run_recognisers(
@@ -30,7 +30,7 @@ def run_recognisers(
     quick: bool = False,
     out: str | None = None,
 ) -> tuple[SuiteResult, Path]:
-    """Judges recognisers on the same faces and writes bench.json and bench.md.
+    """Scores and times recognisers on the same faces; writes bench.json and bench.md.
 
     Args:
       config: the peers, the runs and the faces.
@@ -44,23 +44,23 @@ def run_recognisers(
     Raises:
       UserError: a wrong flag, no faces, no recogniser, or a damaged file.
     """
-    wanted = cases_expression(cases).search if cases else lambda name: True
+    is_selected = cases_expression(cases).search if cases else lambda name: True
     folder, started = free_folder(out, RECOGNISERS), time.monotonic()
-    recognisers = own_recognisers(config.runs.split(",") if config.runs else (), wanted)
+    recognisers = own_recognisers(config.runs.split(",") if config.runs else (), is_selected)
     notes: list[str] = []
     if config.peers:
-        others, notes = load_peers(Path(config.peers).expanduser(), wanted)
-        recognisers += others
+        peers, notes = load_peers(Path(config.peers).expanduser(), is_selected)
+        recognisers += peers
     if not recognisers:
-        what = f"--cases={cases} matches no recogniser" if cases else "there is no recogniser"
-        raise UserError(f"{what}. Give --runs=RUN[,RUN] or --peers=DIR; see {DOCS}.")
+        reason = f"--cases={cases} matches no recogniser" if cases else "there is no recogniser"
+        raise UserError(f"{reason}. Give --runs=RUN[,RUN] or --peers=DIR; see {DOCS}.")
     folders = config.data_dir.split(",") if config.data_dir else [None]
-    read = load_faces(folders, config.split, quick)
-    faces = [shared_classes(part, recognisers) for part in read]
+    loaded_faces = load_faces(folders, config.split, quick)
+    faces = [shared_classes(part, recognisers) for part in loaded_faces]
     notes += [
         f"{kept.name}: scored are only {', '.join(kept.classes)}, which all recognisers know;"
         f" {len(part) - len(kept):,} other faces are left out"
-        for part, kept in zip(read, faces, strict=True)
+        for part, kept in zip(loaded_faces, faces, strict=True)
         if kept.classes != part.classes
     ]
     results = judge(recognisers, faces, QUICK if quick else FULL)
@@ -70,18 +70,22 @@ def run_recognisers(
 
 
 def own_recognisers(
-    runs: Sequence[str], wanted: Callable[[str], object] = lambda name: True
+    runs: Sequence[str], is_selected: Callable[[str], object] = lambda name: True
 ) -> list[Recogniser]:
-    """Returns what ferjax ships and the given runs.
+    """Returns the recognisers of ferjax's shipped weights and of runs.
+
+    Args:
+      runs: run directories.
+      is_selected: returns whether to load the recogniser of a name.
 
     Raises:
       UserError: a network that cannot be opened.
     """
-    found = []
-    for name in filter(wanted, dict.fromkeys([*SHIPPED, *runs])):
+    recognisers = []
+    for name in filter(is_selected, dict.fromkeys([*SHIPPED, *runs])):
         predictor = load_predictor(name)
-        found.append(Recogniser(name, predictor.classes, predictor))
-    return found
+        recognisers.append(Recogniser(name, predictor.classes, predictor))
+    return recognisers
 
 
 def judge(
@@ -90,14 +94,14 @@ def judge(
     """Returns scores and times of each recogniser; times are taken in turns.
 
     Args:
-      recognisers: with labels that differ.
-      faces: over the classes that all of them have.
+      recognisers: the recognisers; their labels differ.
+      faces: labelled faces over the classes that all recognisers have.
       effort: how long to time.
     """
     scored = {}
     for recogniser in tqdm(recognisers, unit="recogniser", disable=None, leave=False):
         scored[recogniser.label] = {part.name: score(recogniser, part) for part in faces}
-    batch = faces[0].images[:_TIMED]
+    batch = faces[0].images[:_TIMED_FACES]
     batches = {r.label: partial(r.probabilities, batch) for r in recognisers}
     singles = {r.label: partial(r.probabilities, batch[:1]) for r in recognisers}
     # Processor time: a recogniser that takes two cores is not twice as fast.

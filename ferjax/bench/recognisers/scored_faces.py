@@ -1,4 +1,4 @@
-"""Faces and labels that all recognisers are judged on, and the scores of each."""
+"""Faces and labels on which all recognisers are scored, and the score of each recogniser."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,9 +25,9 @@ class Faces:
 
     Attributes:
       name: data set and split.
-      source: the split in the data set's own terms.
+      source: the split's name in the data set.
       images: uint8 [N, 48, 48, 1].
-      labels: int [N], into `classes`.
+      labels: int [N], indices into `classes`.
       classes: canonical emotion names.
     """
 
@@ -46,12 +46,12 @@ class Score:
     """How well one recogniser names one set of faces.
 
     Attributes:
-      faces: how many were scored.
-      accuracy: share named right.
-      interval: its 95 % Wilson interval.
+      faces: number of scored faces.
+      accuracy: share of the faces that are named correctly.
+      interval: 95 % Wilson interval of the accuracy.
       mean_class_accuracy: mean recall of the classes that have faces.
       classes: canonical emotion names, the only possible answers.
-      recall: class that has faces → share of them named right.
+      recall: class that has faces → share of its faces that are named correctly.
     """
 
     faces: int
@@ -73,18 +73,18 @@ def load_faces(data_dirs: Sequence[str | None], split: str, quick: bool) -> list
     Raises:
       UserError: a folder with neither data set, or without the split.
     """
-    found = []
+    faces = []
     for data_dir in data_dirs:
-        here, errors = [], []
+        folder_faces, errors = [], []
         for name in DATASETS if data_dir else DATASETS[:1]:
             try:
-                here.append(_load(name, data_dir, split, quick))
+                folder_faces.append(_load(name, data_dir, split, quick))
             except LayoutError as error:
                 errors.append(error)
-        if not here:
+        if not folder_faces:
             raise errors[0]
-        found += here
-    return found
+        faces += folder_faces
+    return faces
 
 
 def _load(name: str, data_dir: str | None, split: str, quick: bool) -> Faces:
@@ -105,7 +105,7 @@ def _load(name: str, data_dir: str | None, split: str, quick: bool) -> Faces:
 
 
 def shared_classes(faces: Faces, recognisers: Sequence[Recogniser]) -> Faces:
-    """Returns the faces of the classes that every recogniser has, so that all name the same faces.
+    """Returns only the faces of the classes that every recogniser has.
 
     Raises:
       UserError: fewer than two classes are shared, or no face shows one of them.
@@ -114,21 +114,21 @@ def shared_classes(faces: Faces, recognisers: Sequence[Recogniser]) -> Faces:
     if len(shared) < 2:
         lists = "; ".join(f"{r.name}: {', '.join(r.classes)}" for r in recognisers)
         raise UserError(f"the recognisers share fewer than two classes of {faces.name}. {lists}.")
-    known = [faces.classes.index(name) for name in shared]
-    kept = np.isin(faces.labels, known)
-    if not kept.any():
+    shared_labels = [faces.classes.index(name) for name in shared]
+    is_shared = np.isin(faces.labels, shared_labels)
+    if not is_shared.any():
         raise UserError(
             f"{faces.name}: none of its {len(faces):,} faces shows {', '.join(shared)}."
         )
-    position = np.array([shared.index(c) if c in shared else -1 for c in faces.classes])
-    labels = position[faces.labels[kept]]
-    return replace(faces, images=faces.images[kept], labels=labels, classes=tuple(shared))
+    new_labels = np.array([shared.index(c) if c in shared else -1 for c in faces.classes])
+    labels = new_labels[faces.labels[is_shared]]
+    return replace(faces, images=faces.images[is_shared], labels=labels, classes=tuple(shared))
 
 
 def score(recogniser: Recogniser, faces: Faces) -> Score:
     """Returns a recogniser's scores over the classes that it shares with the faces."""
     probabilities = np.asarray(recogniser.probabilities(faces.images), np.float64)
-    # Of logarithms, restriction to some classes renormalises the probabilities.
+    # Logarithms serve as logits: the restriction to some classes renormalises the probabilities.
     logits = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
     logits, labels, _, classes = restrict_classes(
         logits, faces.labels, recogniser.classes, faces.classes

@@ -15,7 +15,7 @@ from ferjax.bench.recognisers.tfjs_layers import add_bias, conv, depthwise
 def run_graph(
     nodes: Sequence[dict[str, Any]], weights: Mapping[str, np.ndarray], images: jax.Array
 ) -> jax.Array:
-    """Returns the graph's output, that of its last node, for the one placeholder it has.
+    """Returns the output of the graph's last node; the images are its only placeholder.
 
     Args:
       nodes: `modelTopology.node` of model.json; an input comes before the nodes that read it.
@@ -24,7 +24,7 @@ def run_graph(
 
     Raises:
       KeyError: a constant is missing.
-      ValueError: an operation, or one fused into a convolution, that is not known.
+      ValueError: an unknown operation, in a node or fused into a convolution.
     """
     values: dict[str, Any] = {}
     for node in nodes:
@@ -34,13 +34,13 @@ def run_graph(
             continue
         if op not in _OPERATIONS:
             raise ValueError(f"node {name} is {op}; known: {', '.join(_OPERATIONS)}")
-        # `name:0` is the first output of a node, `^name` only orders.
+        # `name:0` is the first output of a node; `^name` only states an order of execution.
         inputs = [values[i.removesuffix(":0")] for i in node["input"] if not i.startswith("^")]
         values[name] = _OPERATIONS[op](node.get("attr", {}), *inputs)
     return values[nodes[-1]["name"]]
 
 
-def _text(encoded: str) -> str:
+def _decode_text(encoded: str) -> str:
     return base64.b64decode(encoded).decode()
 
 
@@ -49,26 +49,28 @@ def _window(attributes: dict[str, Any], key: str) -> tuple[int, ...]:
 
 
 def _fused_conv(
-    attributes: dict[str, Any], x: jax.Array, kernel: jax.Array, *more: jax.Array
+    attributes: dict[str, Any], x: jax.Array, kernel: jax.Array, *biases: jax.Array
 ) -> jax.Array:
-    strides, padding = _window(attributes, "strides")[1:3], _text(attributes["padding"]["s"])
+    strides, padding = _window(attributes, "strides")[1:3], _decode_text(attributes["padding"]["s"])
     x = conv(x, kernel, strides, padding)
-    for fused in map(_text, attributes["fused_ops"]["list"]["s"]):
+    for fused in map(_decode_text, attributes["fused_ops"]["list"]["s"]):
         if fused not in ("BiasAdd", "Relu"):
             raise ValueError(f"a convolution has {fused}; known: BiasAdd, Relu")
-        x = add_bias(x, more[0]) if fused == "BiasAdd" else jax.nn.relu(x)
+        x = add_bias(x, biases[0]) if fused == "BiasAdd" else jax.nn.relu(x)
     return x
 
 
 def _depthwise(attributes: dict[str, Any], x: jax.Array, kernel: jax.Array) -> jax.Array:
     return depthwise(
-        x, kernel, _window(attributes, "strides")[1:3], _text(attributes["padding"]["s"])
+        x, kernel, _window(attributes, "strides")[1:3], _decode_text(attributes["padding"]["s"])
     )
 
 
 def _max_pool(attributes: dict[str, Any], x: jax.Array) -> jax.Array:
     windows = _window(attributes, "ksize"), _window(attributes, "strides")
-    return lax.reduce_window(x, -jnp.inf, lax.max, *windows, _text(attributes["padding"]["s"]))
+    return lax.reduce_window(
+        x, -jnp.inf, lax.max, *windows, _decode_text(attributes["padding"]["s"])
+    )
 
 
 def _mean(attributes: dict[str, Any], x: jax.Array, axes: jax.Array) -> jax.Array:

@@ -18,7 +18,7 @@ def conv(x: jax.Array, kernel: Any, strides: Sequence[int], padding: str) -> jax
 
 
 def depthwise(x: jax.Array, kernel: Any, strides: Sequence[int], padding: str) -> jax.Array:
-    """Returns the convolution of each channel with its own kernel, [k, k, C, 1] together."""
+    """Returns the convolution of each channel with its own part of a kernel [k, k, C, 1]."""
     # TensorFlow keeps the channels in the third axis, JAX in the fourth.
     return conv_general_dilated(
         x,

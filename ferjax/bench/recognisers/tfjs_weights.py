@@ -1,4 +1,4 @@
-"""Reader of TensorFlow.js weights: a manifest of names and shapes beside binary shards."""
+"""Reader of TensorFlow.js weights: a manifest of names and shapes, and binary shards."""
 
 import json
 import math
@@ -9,8 +9,8 @@ import numpy as np
 from ferjax.bench.recognisers.peer_packages import PackageFiles
 from ferjax.errors import UserError
 
-# Little-endian on every machine.
-_STORED = {
+# Type in the manifest → NumPy's type: little-endian on every machine.
+_DTYPES = {
     "float32": "<f4",
     "int32": "<i4",
     "float16": "<f2",
@@ -31,8 +31,8 @@ def read_json(files: PackageFiles, name: str) -> Any:
 def read_weights(files: PackageFiles, manifest: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     """Returns name → array, with quantised weights expanded to float32.
 
-    A group of weights lies in one or more shards, which are one stream of bytes. A weight with
-    `quantization` is stored as uint8 or uint16, value = stored * scale + min, or as float16.
+    The shards of a group of weights are one stream of bytes. A weight with `quantization` is stored
+    as uint8 or uint16, with value = stored * scale + min, or as float16.
 
     Args:
       files: holds the shards.
@@ -41,29 +41,29 @@ def read_weights(files: PackageFiles, manifest: list[dict[str, Any]]) -> dict[st
     Raises:
       UserError: a shard is missing, too short or too long, or a type is unknown.
     """
-    found = {}
+    weights = {}
     for group in manifest:
         data, start = b"".join(files[path] for path in group["paths"]), 0
         for weight in group["weights"]:
             quantised = weight.get("quantization")
             kind = (quantised or weight)["dtype"]
-            if kind not in _STORED:
-                known = ", ".join(_STORED)
+            if kind not in _DTYPES:
+                known = ", ".join(_DTYPES)
                 raise UserError(
                     f"{files.where}: weight {weight['name']} is {kind}; known: {known}."
                 )
-            stored, count = np.dtype(_STORED[kind]), math.prod(weight["shape"])
-            stop = start + count * stored.itemsize
+            dtype, count = np.dtype(_DTYPES[kind]), math.prod(weight["shape"])
+            stop = start + count * dtype.itemsize
             if stop <= len(data):
-                values = np.frombuffer(data, stored, count, start).reshape(weight["shape"])
-                found[weight["name"]] = _expanded(values, quantised)
+                values = np.frombuffer(data, dtype, count, start).reshape(weight["shape"])
+                weights[weight["name"]] = _expanded(values, quantised)
             start = stop
         if start != len(data):
             raise UserError(
                 f"{files.where}: {', '.join(group['paths'])} is damaged: {len(data):,} bytes,"
                 f" expected {start:,}."
             )
-    return found
+    return weights
 
 
 def _expanded(values: np.ndarray, quantised: dict[str, Any] | None) -> np.ndarray:

@@ -68,21 +68,23 @@ def write_report(
     Raises:
       UserError: a file cannot be written.
     """
-    stamp = environment(seconds)
+    environment_values = environment(seconds)
     record = {
-        "environment": stamp,
+        "environment": environment_values,
         "ceilings": {"flops per second": ceilings.flops, "bytes per second": ceilings.bytes},
         "note": note,
         "cases": [to_json(result) for result in results],
     }
     write_atomically(folder / "bench.json", (json.dumps(record, indent=1) + "\n").encode())
-    draw_speedups(results, folder / "bench.png", f"Speed of ferjax, {_machine(stamp)}")
-    write_markdown_page(folder / "bench.md", _page(results, ceilings, note, stamp))
+    draw_speedups(results, folder / "bench.png", f"Speed of ferjax, {_machine(environment_values)}")
+    write_markdown_page(folder / "bench.md", _page(results, ceilings, note, environment_values))
 
 
 def terminal_table(results: Sequence[CaseResult]) -> str:
     """Returns the results as aligned columns of text, one table per suite."""
-    return "\n\n".join(aligned(_rows(chosen)) for chosen in _by_suite(results).values())
+    return "\n\n".join(
+        aligned(_rows(suite_results)) for suite_results in _by_suite(results).values()
+    )
 
 
 def _by_suite(results: Sequence[CaseResult]) -> dict[str, list[CaseResult]]:
@@ -104,30 +106,38 @@ def aligned(cells: list[list[str]]) -> str:
 
 
 def _rows(results: Sequence[CaseResult]) -> list[list[str]]:
-    """Returns header and cells, with a column for each peer that any of the results has."""
+    """Returns header and rows, with a column for each peer in any of the results."""
     peers = peers_of(results)
     with_memory = [peer for peer in peers if any(peer in result.peak_bytes for result in results)]
     header = ["case", *(f"vs {peer}" for peer in peers), "vs floor", OURS, *peers]
     rows = [header + [f"memory of {peer}" for peer in with_memory]]
     for result in results:
         ratios = [*(speedup(result, peer) for peer in peers), over_floor(result)]
-        times = [_seconds(median(result, label)) for label in (OURS, *peers)]
-        memory = [_times(memory_ratio(result, peer)) for peer in with_memory]
-        rows.append([result.name, *map(_times, ratios), *times, *memory])
+        times = [_time_text(median(result, label)) for label in (OURS, *peers)]
+        memory = [_ratio_text(memory_ratio(result, peer)) for peer in with_memory]
+        rows.append([result.name, *map(_ratio_text, ratios), *times, *memory])
     return rows
 
 
 def _page(
-    results: Sequence[CaseResult], ceilings: Ceilings, note: str | None, stamp: dict[str, Any]
+    results: Sequence[CaseResult],
+    ceilings: Ceilings,
+    note: str | None,
+    environment_values: dict[str, Any],
 ) -> str:
-    parts = ["# Benchmarks of ferjax", f"`{stamp['command line']}`"]
+    parts = ["# Benchmarks of ferjax", f"`{environment_values['command line']}`"]
     if note:
         parts.append(f"> {escape(note)}.")
     parts += ["![Speedups over the peers](bench.png)", _EXPLANATION]
-    for suite, chosen in _by_suite(results).items():
-        parts += [f"## Suite {suite}", _ratio_table(chosen), _side_table(chosen)]
+    for suite, suite_results in _by_suite(results).items():
+        parts += [f"## Suite {suite}", _ratio_table(suite_results), _side_table(suite_results)]
     rows = [
-        [*map(escape, (result.name, setting, value if isinstance(value, str) else _seconds(value)))]
+        [
+            *map(
+                escape,
+                (result.name, setting, value if isinstance(value, str) else _time_text(value)),
+            )
+        ]
         for result in results
         for setting, value in result.trials.items()
     ]
@@ -141,7 +151,7 @@ def _page(
         ["memory, read and written", f"{ceilings.bytes / 1e9:.1f} GB/s"],
     ]
     parts += ["## Ceilings of this machine", table(["measured", "rate"], rates)]
-    parts += ["## Environment", environment_table(stamp)]
+    parts += ["## Environment", environment_table(environment_values)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -161,7 +171,7 @@ def _side_table(results: Sequence[CaseResult]) -> str:
                     escape(result.name),
                     escape(result.shape),
                     escape(label + setting),
-                    f"{_seconds(median_seconds)} ± {50 * spread(values):.0f} %",
+                    f"{_time_text(median_seconds)} ± {50 * spread(values):.0f} %",
                     f"{len(values)}",
                     f"{result.images / median_seconds:.1f}" if result.images else "–",
                     _megabytes(peak),
@@ -172,25 +182,25 @@ def _side_table(results: Sequence[CaseResult]) -> str:
 
 def environment(seconds: float) -> dict[str, Any]:
     """Returns machine, versions, command line and wall time as JSON values."""
-    stamp = describe_environment(list(jax.devices()[:1]), seconds)
-    stamp["wall time, minutes"] = stamp.pop("training wall time, minutes")
+    values = describe_environment(list(jax.devices()[:1]), seconds)
+    values["wall time, minutes"] = values.pop("training wall time, minutes")
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        stamp["versions"]["torch"] = importlib.metadata.version("torch")
-    stamp["processor"] = f"{_processor()}, {os.cpu_count()} cores"
-    # Without them a jaxlib computes with another library, at another speed.
+        values["versions"]["torch"] = importlib.metadata.version("torch")
+    values["processor"] = f"{_processor()}, {os.cpu_count()} cores"
+    # Without these options jaxlib uses another library, which has another speed.
     dropped = dropped_options(jax.default_backend())
-    stamp["compiler options dropped"] = "; ".join(dropped) or "none"
-    return stamp
+    values["compiler options dropped"] = "; ".join(dropped) or "none"
+    return values
 
 
-def environment_table(stamp: dict[str, Any]) -> str:
+def environment_table(values: dict[str, Any]) -> str:
     """Returns `environment`'s values as a Markdown table."""
-    rows = [[escape(key), escape(_value_text(value))] for key, value in stamp.items()]
+    rows = [[escape(key), escape(_value_text(value))] for key, value in values.items()]
     return table(["what", "value"], rows, 2)
 
 
-def _machine(stamp: dict[str, Any]) -> str:
-    return stamp["processor"] if jax.default_backend() == "cpu" else stamp["devices"]
+def _machine(values: dict[str, Any]) -> str:
+    return values["processor"] if jax.default_backend() == "cpu" else values["devices"]
 
 
 def _processor() -> str:
@@ -207,13 +217,13 @@ def _value_text(value: object) -> str:
     return str(value)
 
 
-def _seconds(value: float | None) -> str:
+def _time_text(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:.2f} s" if value >= 1 else f"{1000 * value:.3g} ms"
 
 
-def _times(ratio: float | None) -> str:
+def _ratio_text(ratio: float | None) -> str:
     return "–" if ratio is None else f"{ratio:.3g}x" if ratio < 100 else f"{ratio:.0f}x"
 
 

@@ -15,8 +15,8 @@ from ferjax.report.figures.style import INK, MUTED, axes_at, darker, saved_figur
 
 _COLOURS = {XLA: "#0072B2", TORCH: "#D55E00"}
 # Colours of the other peers, in their order.
-_MORE = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-# The share of a row that its bars fill; then lengths in inches.
+_OTHER_COLOURS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# Share of a row that its bars fill; left margin and width of the axes in inches.
 _BARS, _LEFT, _WIDTH = 0.68, 2.5, 6.0
 
 
@@ -24,15 +24,15 @@ def draw_speedups(results: Sequence[CaseResult], path: Path, title: str) -> None
     """Draws one bar per case and peer, to the right of 1 where ferjax is faster, else to the left.
 
     Args:
-      results: from top to bottom.
+      results: the results, from top to bottom.
       path: the PNG to write.
       title: the figure's title.
 
     Raises:
       UserError: the file cannot be written.
     """
-    peers, more = peers_of(results), itertools.cycle(_MORE)
-    colours = {peer: _COLOURS.get(peer) or next(more) for peer in peers}
+    peers, other_colours = peers_of(results), itertools.cycle(_OTHER_COLOURS)
+    colours = {peer: _COLOURS.get(peer) or next(other_colours) for peer in peers}
     bars = [bar for row, result in enumerate(results) for bar in _bars(row, result, peers)]
     logs = [bar.log for bar in bars]
     low, high = math.floor(min([-1, *logs])), math.ceil(max([1, *logs]))

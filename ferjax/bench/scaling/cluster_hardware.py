@@ -8,7 +8,7 @@ class Accelerator:
     """A GPU or TPU chip.
 
     Attributes:
-      name: its name.
+      name: name of the chip.
       flops: peak FLOP/s in dense products of float32 arrays at XLA's default precision.
     """
 
@@ -38,10 +38,10 @@ class Cluster:
     """A cluster of equal nodes.
 
     Attributes:
-      name: its name.
+      name: name of the cluster.
       accelerator: the chip, the same everywhere.
       inside: the link between the devices of a node.
-      between: the link between nodes, its bandwidth a device's share; None where there is one node.
+      between: the link between nodes, with one device's share of its bandwidth; None for one node.
       node: devices per node.
     """
 
@@ -65,7 +65,7 @@ _V5P = Accelerator("TPU v5p, bf16 products", 459e12)
 _NVLINK4 = Link(450e9, 0.6e-6)
 # PCIe 5.0: 32 GT/s x 16 lanes x 128/130 / 8.
 _PCIE5 = Link(63e9, 1.0e-6)
-# InfiniBand NDR, 400 Gb/s, an adapter a GPU as in a DGX H100.
+# InfiniBand NDR, 400 Gb/s, one adapter per GPU as in a DGX H100.
 _NDR = Link(50e9, 2.7e-6, 5.0e-6)
 # Ethernet, one port per node for its 8 devices. 20 microseconds for TCP through two kernels is an
 # assumption.

@@ -29,7 +29,7 @@ class Program:
     Attributes:
       task: the task of the run.
       step: the jitted function (state, sums, batch) → (state, sums).
-      function: the pure function that it wraps.
+      function: the pure function that `step` wraps.
       arguments: abstract arguments with their shardings.
     """
 
@@ -40,7 +40,7 @@ class Program:
 
 
 def train_program(workload: Workload, devices: Devices | None = None) -> Program:
-    """Returns the step of a workload; nothing is computed.
+    """Returns the training step of a workload; computes nothing.
 
     Args:
       workload: the flags of the run.
@@ -52,25 +52,26 @@ def train_program(workload: Workload, devices: Devices | None = None) -> Program
     flags = dataclasses.asdict(workload)
     task = prepare_task(make_config({**flags, "dataset": "synthetic", "progress": False}), devices)
     mesh, state = task.mesh, jax.eval_shape(lambda: first_state(task))
-    whole, rows = replicated(mesh), batch_sharded(mesh)
-    split = (
-        split_over(state, mesh) if workload.shard_params else jax.tree.map(lambda _: whole, state)
-    )
-    state = jax.tree.map(_with_sharding, state, split)
+    replicate, split_rows = replicated(mesh), batch_sharded(mesh)
+    if workload.shard_params:
+        state_shardings = split_over(state, mesh)
+    else:
+        state_shardings = jax.tree.map(lambda _: replicate, state)
+    state = jax.tree.map(_with_sharding, state, state_shardings)
     batch = random_batch(task.spec.size, task.bundle.splits["train"].shape[2], workload.batch_size)
-    sums = jax.tree.map(lambda leaf: _with_sharding(leaf, whole), zero_sums())
-    placed = {name: _with_sharding(array, rows) for name, array in batch.items()}
+    sums = jax.tree.map(lambda leaf: _with_sharding(leaf, replicate), zero_sums())
+    abstract_batch = {name: _with_sharding(array, split_rows) for name, array in batch.items()}
     splits = task.bundle.splits
-    known = PhaseInputs(None, task.model, splits["train"], splits["val"], task.logits_of)
+    inputs = PhaseInputs(None, task.model, splits["train"], splits["val"], task.logits_of)
     rate = phase_rate(task.config, 0, 0, task.steps_per_epoch)
-    step = compiled_step(task, 0, known, rate, state)
-    return Program(task, step, inspect.unwrap(step), (state, sums, placed))
+    step = compiled_step(task, 0, inputs, rate, state)
+    return Program(task, step, inspect.unwrap(step), (state, sums, abstract_batch))
 
 
 def first_arguments(program: Program) -> tuple[TrainState, Any, dict[str, jax.Array]]:
     """Returns a state with random weights, zero sums and a batch of random images, on the devices.
 
-    numpy draws them: compiling the initialisers would take as long as compiling the step.
+    NumPy draws them: compiling the initialisers would take as long as compiling the step.
     """
     task, shape = program.task, program.arguments[2]["image"].shape
     batch = random_batch(side=shape[1], channels=shape[3], batch_size=shape[0])
@@ -83,7 +84,7 @@ def first_arguments(program: Program) -> tuple[TrainState, Any, dict[str, jax.Ar
 
 
 def _draw_leaf(rng: np.random.Generator, path: Any, like: Any) -> jax.Array:
-    """Returns an array of the state on its devices: roughly as an initialiser would draw it."""
+    """Returns an array of the state on its devices, with values like those of an initialiser."""
     names = [str(getattr(key, "key", getattr(key, "name", ""))) for key in path]
     ones = names[-1] in ("scale", "var") and names[0] != "opt_state"
     values = np.full(like.shape, ones, like.dtype)

@@ -34,7 +34,7 @@ def draw_efficiency(networks: Sequence[StepCosts], path: Path, title: str) -> No
     """Draws two rows of panels: weak scaling and strong scaling, one line per network.
 
     Args:
-      networks: one line each; those of the papers are solid, the others dashed or dotted.
+      networks: one line each; lines of the papers' networks are solid, others dashed or dotted.
       path: the PNG to write.
       title: the figure's title.
 
@@ -45,11 +45,11 @@ def draw_efficiency(networks: Sequence[StepCosts], path: Path, title: str) -> No
     with saved_figure(path, 14.2, 5.75, title) as figure:
         panels = figure.subplots(len(_ROWS), len(CLUSTERS), sharex=True, sharey=True)
         figure.subplots_adjust(0.06, 0.1, 0.89, 0.82, wspace=0.12, hspace=0.35)
-        for row, (words, efficiency) in zip(panels, _ROWS.items(), strict=True):
-            row[0].text(0, 1.05, words, transform=row[0].transAxes, color=INK, size=8)
+        for row, (caption, efficiency) in zip(panels, _ROWS.items(), strict=True):
+            row[0].text(0, 1.05, caption, transform=row[0].transAxes, color=INK, size=8)
             row[0].set_ylabel("efficiency")
             for axes, cluster in zip(row, CLUSTERS, strict=True):
-                _draw_panel(axes, networks, lambda c, n, f=efficiency, k=cluster: f(c, k, n))
+                _draw_panel(axes, networks, cluster, efficiency)
         for axes, cluster in zip(panels[0], CLUSTERS, strict=True):
             axes.set_title(cluster.name, pad=20)
         for axes in panels[-1]:
@@ -59,7 +59,10 @@ def draw_efficiency(networks: Sequence[StepCosts], path: Path, title: str) -> No
 
 
 def _draw_panel(
-    axes: Axes, networks: Sequence[StepCosts], efficiency: Callable[[StepCosts, int], float]
+    axes: Axes,
+    networks: Sequence[StepCosts],
+    cluster: Cluster,
+    efficiency: Callable[[StepCosts, Cluster, int], float],
 ) -> None:
     axes.axhline(KEPT, color=FAINT, linewidth=1, linestyle=(0, (4, 3)))
     styles = itertools.product(("-", "--", ":"), _COLOURS)
@@ -67,7 +70,7 @@ def _draw_panel(
         solid = line == "-"
         axes.plot(
             _COUNTS,
-            [efficiency(costs, n) for n in _COUNTS],
+            [efficiency(costs, cluster, n) for n in _COUNTS],
             color=colour,
             linestyle=line,
             linewidth=1.5 if solid else 0.9,

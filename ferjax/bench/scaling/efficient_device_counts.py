@@ -19,20 +19,21 @@ TRAIN_IMAGES = {"fer2013": 28_709, "rafdb": 12_271, "sfew": 489}
 def weak_efficiency(
     costs: StepCosts, cluster: Cluster, devices: int, assumed: Assumptions = DEFAULT
 ) -> float:
-    """Returns a device's speed over that of a single device, the batch per device kept."""
+    """Returns a device's speed over that of a single device, with the same batch per device."""
     return predict(costs, cluster, devices, assumed).efficiency
 
 
 def strong_efficiency(
     costs: StepCosts, cluster: Cluster, devices: int, assumed: Assumptions = DEFAULT
 ) -> float:
-    """Returns the same where the devices share `largest_batch` images per step.
+    """Returns a device's speed over that of a single device, with a shared batch.
 
-    A device with a small share also loses speed without any communication.
+    The devices share `largest_batch` images per step. A device with a small share also loses speed
+    without any communication.
     """
-    whole = largest_batch(costs)
-    share = max(1, whole // devices)
-    single = compute_seconds(dataclasses.replace(costs, batch=whole), cluster, assumed) / whole
+    images = largest_batch(costs)
+    share = max(1, images // devices)
+    single = compute_seconds(dataclasses.replace(costs, batch=images), cluster, assumed) / images
     step = predict(dataclasses.replace(costs, batch=share), cluster, devices, assumed)
     return single * share / step.seconds
 
@@ -43,11 +44,14 @@ def most_devices(
     cluster: Cluster,
     assumed: Assumptions = DEFAULT,
 ) -> int:
-    """Returns the most of `DEVICES` up to which an efficiency is at least `KEPT`; 1 if none."""
-    enough = itertools.takewhile(
+    """Returns the most devices up to which an efficiency is at least `KEPT`; 1 if none.
+
+    The numbers of devices are 2, 4 and `DEVICES`.
+    """
+    efficient_counts = itertools.takewhile(
         lambda n: efficiency(costs, cluster, n, assumed) >= KEPT, (2, 4, *DEVICES)
     )
-    return [1, *enough][-1]
+    return [1, *efficient_counts][-1]
 
 
 def largest_batch(costs: StepCosts) -> int:

@@ -11,7 +11,7 @@ ALL_REDUCE, ALL_GATHER, REDUCE_SCATTER = "all-reduce", "all-gather", "reduce-sca
 ALL_TO_ALL, PERMUTE = "all-to-all", "collective-permute"
 KINDS = (ALL_REDUCE, ALL_GATHER, REDUCE_SCATTER, ALL_TO_ALL, PERMUTE)
 
-# Bits, not bytes: some types are narrower than one.
+# Bits, not bytes: some types are narrower than a byte.
 _BITS = {"pred": 8, "s4": 4, "u4": 4, "bf16": 16, "c64": 64, "c128": 128, "token": 0}
 _ARRAY = re.compile(r"\b([a-z]+\d*)(?:e\d+m\d+\w*)?\[([\d,]*)\]")
 _COLLECTIVE = re.compile(rf"= (.*?) ?\b({'|'.join(KINDS)})(-start)?\(")
@@ -42,7 +42,7 @@ def read_collectives(text: str, devices: int) -> list[Collective]:
 
     Args:
       text: HLO text of the compiled program, `compiled.as_text()`.
-      devices: number of devices of the program: groups that are not written out hold them all.
+      devices: number of devices of the program: a group that is not written out holds all of them.
 
     Raises:
       UserError: a loop of unknown length has a collective, or groups are in an unknown notation.
@@ -92,13 +92,15 @@ def _execution_counts(bodies: Mapping[str, list[str]]) -> dict[str, int]:
 
 def _calls(line: str) -> Iterator[tuple[str, int | None]]:
     """Yields the computations that an instruction calls and how often, None where unknown."""
-    bare = _without_metadata(line)
-    trips = _TRIPS.search(line)
-    repeats = 1 if " while(" not in bare else int(trips[1]) if trips else None
-    for name in _CALLED.findall(bare):
+    instruction = _without_metadata(line)
+    repeats: int | None = 1
+    if " while(" in instruction:
+        trips = _TRIPS.search(line)
+        repeats = int(trips[1]) if trips else None
+    for name in _CALLED.findall(instruction):
         yield name, repeats
-    # Only one branch runs, but all are counted: too much rather than too little.
-    for branches in _BRANCHES.findall(bare):
+    # Only one branch runs, but all are counted: the count is an upper bound.
+    for branches in _BRANCHES.findall(instruction):
         for name in branches.split(","):
             yield name.strip().lstrip("%"), 1
 
@@ -137,12 +139,12 @@ def _group(line: str, devices: int) -> int:
     _, _, text = line.partition("replica_groups=")
     if text.startswith("mesh["):  # mesh['a'=4,'b'=2] {'a'}
         sizes = dict(re.findall(r"'(\w+)'=(\d+)", text.partition("]")[0]))
-        named = re.findall(r"'(\w+)'", text.partition("] {")[2].partition("}")[0])
-        return math.prod(int(sizes[name]) for name in named)
-    if found := re.match(r"\[\d+,(\d+)\]<=", text):  # [groups,size]<=[devices]
-        return int(found[1])
-    if found := re.match(r"\{\{([\d,]*)\}", text):  # {{0,1},{2,3}}
-        return len(found[1].split(","))
+        axes = re.findall(r"'(\w+)'", text.partition("] {")[2].partition("}")[0])
+        return math.prod(int(sizes[axis]) for axis in axes)
+    if match := re.match(r"\[\d+,(\d+)\]<=", text):  # [groups,size]<=[devices]
+        return int(match[1])
+    if match := re.match(r"\{\{([\d,]*)\}", text):  # {{0,1},{2,3}}
+        return len(match[1].split(","))
     if not text or text.startswith("{}"):
         return devices
     raise UserError(f"groups of a collective in an unknown notation: replica_groups={text[:60]}")
@@ -168,8 +170,8 @@ class Traffic:
 def ring_bytes(collective: Collective) -> float:
     """Returns the bytes that each device of a ring sends for one execution of a collective.
 
-    A ring of n devices passes on n-1 parts of 1/n; an all-reduce does so twice, to sum the parts
-    and to spread the sums.
+    Each device of a ring of n devices sends n-1 parts of 1/n of the payload. An all-reduce does so
+    twice: first to sum the parts, then to distribute the sums.
 
     References:
       Patarasuk and Yuan, Bandwidth optimal all-reduce algorithms, 2009.
@@ -189,12 +191,12 @@ def sum_traffic(collectives: Iterable[Collective]) -> tuple[Traffic, ...]:
     return tuple(
         Traffic(
             kind,
-            count=sum(c.times for c in chosen),
-            payload=sum(c.times * c.payload for c in chosen),
-            wire=sum(c.times * ring_bytes(c) for c in chosen),
+            count=sum(c.times for c in same_kind),
+            payload=sum(c.times * c.payload for c in same_kind),
+            wire=sum(c.times * ring_bytes(c) for c in same_kind),
         )
-        for kind, chosen in by_kind.items()
-        if chosen
+        for kind, same_kind in by_kind.items()
+        if same_kind
     )
 
 

@@ -14,7 +14,7 @@
 
 The batch per device stays the same (weak scaling). A tree reaches a ring's bandwidth (Sanders,
 Speck and Träff, Two-tree algorithms for full bandwidth broadcast, reduction and scan, 2009), so
-that the better of their latencies counts.
+that the lower of the two latencies counts.
 """
 
 import math
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from ferjax.bench.scaling.cluster_hardware import Cluster, Link
 from ferjax.bench.scaling.step_costs import StepCosts
 
-# A forward pass, and twice as much backward: the gradients of kernels and of inputs.
+# The backward pass computes twice as much as the forward pass: gradients of kernels and of inputs.
 _BACKWARD = 2 / 3
 # Two float32 sums per channel.
 _NORM_BYTES = 8
@@ -42,7 +42,7 @@ class Assumptions:
       overlap: share of the backward pass that overlaps with the sums of gradients.
     """
 
-    # An assumption, as is the next: large convolutions in float32 reach about a third of the peak.
+    # An assumption, like `launch`: large convolutions in float32 reach about a third of the peak.
     utilisation: float = 0.3
     launch: float = 10e-6
     # An assumption: about what NCCL reaches in large sums over NVLink, 360 of 450 GB/s.
@@ -62,12 +62,12 @@ OVERLAPPED = Assumptions(overlap=1.0)
 
 @dataclass(frozen=True)
 class Step:
-    """The seconds of a predicted step by what takes them.
+    """The seconds of a predicted step, in three parts.
 
     Attributes:
       compute: forward and backward pass of a device's images.
       norms: all-reduces of batch norms, which cannot overlap with anything.
-      gradient: all-reduces of gradients, without what overlaps with the backward pass.
+      gradient: all-reduces of gradients, without the part that overlaps with the backward pass.
     """
 
     compute: float
@@ -93,7 +93,7 @@ def predict(
     Args:
       costs: the network's step.
       cluster: the devices and their links.
-      devices: at least 1; beyond one node, a multiple of the node.
+      devices: at least 1; beyond one node, a multiple of the node's devices.
       assumed: the assumptions.
     """
     compute = compute_seconds(costs, cluster, assumed)
@@ -102,13 +102,13 @@ def predict(
         for channels in costs.norm_channels
         for size in (_NORM_BYTES / 2, _NORM_BYTES / 2, _NORM_BYTES)
     )
-    # The gradients of a norm's scale and bias are summed with its third sum.
+    # The third all-reduce of a batch norm has summed the gradients of its scale and bias already.
     size = costs.gradient_bytes - _NORM_BYTES * sum(costs.norm_channels)
-    whole, rest = divmod(size, assumed.bucket)
-    gradient = whole * all_reduce_seconds(assumed.bucket, cluster, devices, assumed)
+    full_buckets, rest = divmod(size, assumed.bucket)
+    gradient = full_buckets * all_reduce_seconds(assumed.bucket, cluster, devices, assumed)
     gradient += all_reduce_seconds(rest, cluster, devices, assumed)
-    hidden = assumed.overlap * _BACKWARD * compute
-    return Step(compute, norms, max(0.0, gradient - hidden))
+    overlapped = assumed.overlap * _BACKWARD * compute
+    return Step(compute, norms, max(0.0, gradient - overlapped))
 
 
 def compute_seconds(costs: StepCosts, cluster: Cluster, assumed: Assumptions = DEFAULT) -> float:
@@ -130,11 +130,11 @@ def all_reduce_seconds(
     """
     if devices == 1:
         return 0.0
-    near = min(devices, cluster.node)
-    far = math.ceil(devices / near)
-    seconds = assumed.start + _ring_seconds(size, cluster.inside, near, assumed)
-    if cluster.between and far > 1:
-        seconds += _ring_seconds(size / near, cluster.between, far, assumed)
+    node_devices = min(devices, cluster.node)
+    nodes = math.ceil(devices / node_devices)
+    seconds = assumed.start + _ring_seconds(size, cluster.inside, node_devices, assumed)
+    if cluster.between and nodes > 1:
+        seconds += _ring_seconds(size / node_devices, cluster.between, nodes, assumed)
     return seconds
 
 

@@ -58,18 +58,18 @@ def write_scaling(folder: Path, result: ScalingResult, seconds: float) -> None:
 
     Args:
       folder: the folder to write to.
-      result: of the suite.
+      result: the results of the suite.
       seconds: wall time.
 
     Raises:
       UserError: a file cannot be written.
     """
-    stamp = environment(seconds)
-    record = json.dumps({"environment": stamp, **_to_json(result)}, indent=1)
+    environment_values = environment(seconds)
+    record = json.dumps({"environment": environment_values, **_to_json(result)}, indent=1)
     write_atomically(folder / "bench.json", f"{record}\n".encode())
     title = "Predicted efficiency of training, float32, nothing overlapped"
     draw_efficiency(result.networks, folder / "bench.png", title)
-    write_markdown_page(folder / "bench.md", _page(result, stamp))
+    write_markdown_page(folder / "bench.md", _page(result, environment_values))
 
 
 def scaling_table(result: ScalingResult) -> str:
@@ -108,8 +108,8 @@ def _prediction(costs: StepCosts, cluster: Cluster) -> dict[str, Any]:
     }
 
 
-def _page(result: ScalingResult, stamp: dict[str, Any]) -> str:
-    parts = ["# Scaling of ferjax", f"`{stamp['command line']}`"]
+def _page(result: ScalingResult, environment_values: dict[str, Any]) -> str:
+    parts = ["# Scaling of ferjax", f"`{environment_values['command line']}`"]
     parts += ["![Predicted efficiency against devices](bench.png)"]
     if result.measured:
         parts += ["## Measured on this machine", _MEASURED]
@@ -123,12 +123,12 @@ def _page(result: ScalingResult, stamp: dict[str, Any]) -> str:
         assumed = ", ".join(f"*{k}* {v:g}" for k, v in dataclasses.asdict(DEFAULT).items())
         parts += ["## Predicted", _PREDICTED.format(formula=formula, assumed=assumed)]
         parts += ["\n".join(map(_describe_cluster, CLUSTERS))]
-        for title, words, cell in (
+        for title, explanation, cell in (
             ("### Efficiency", _EFFICIENCY, _efficiencies),
             (f"### Devices that keep {100 * KEPT:.0f} %", _DEVICES, _most_devices_cell),
         ):
-            parts += [title, words, _markdown(_network_cells(result.networks, cell))]
-    parts += ["## Environment", environment_table(stamp)]
+            parts += [title, explanation, _markdown(_network_cells(result.networks, cell))]
+    parts += ["## Environment", environment_table(environment_values)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Run the scaling suite: measure steps in worker processes, count traffic, predict, report."""
+"""Runs the scaling suite: measures steps in worker processes, counts traffic, predicts, reports."""
 
 import contextlib
 import dataclasses
@@ -43,11 +43,11 @@ def run_scaling(
       UserError: an expression that matches no network, an unusable folder, or a process that has
         ended.
     """
-    wanted = _name_filter(cases)
+    is_selected = _name_filter(cases)
     steps = suite.QUICK_MEASURED if quick else suite.MEASURED
-    measured = [scaling for scaling in steps if wanted(scaling.workload.model)]
-    counted = [step for step in suite.COUNTED if wanted(step.model)]
-    networks = [name for name in suite.PREDICTED if wanted(name)]
+    measured = [scaling for scaling in steps if is_selected(scaling.workload.model)]
+    counted = [step for step in suite.COUNTED if is_selected(step.model)]
+    networks = [name for name in suite.PREDICTED if is_selected(name)]
     if quick:
         counted = [step for step in counted if step in suite.QUICK_COUNTED]
         networks = [name for name in networks if cases or name in suite.PAPERS]
@@ -112,14 +112,14 @@ def _measure(scaling: Scaling, workers: Mapping[Layout, Workers], effort: Effort
 def _count(
     workload: Workload, workers: Mapping[Layout, Workers], compiled: tuple[Traffic, ...] | None
 ) -> Counted:
-    expected, on = step_costs(workload).payload, workers[suite.COUNTED_ON]
-    split = on.request(COUNT, dataclasses.replace(workload, shard_params=True))
-    replicated = compiled or on.request(COUNT, workload)
-    return Counted(workload, on.layout.devices, expected, replicated, split)
+    expected, worker = step_costs(workload).payload, workers[suite.COUNTED_ON]
+    split = worker.request(COUNT, dataclasses.replace(workload, shard_params=True))
+    replicated = compiled or worker.request(COUNT, workload)
+    return Counted(workload, worker.layout.devices, expected, replicated, split)
 
 
 def _name_filter(pattern: str | None) -> Callable[[str], bool]:
-    """Returns a predicate of network names; raises `UserError` where it holds for none."""
+    """Returns a predicate of network names; raises `UserError` if no name matches."""
     if pattern is None:
         return lambda name: True
     expression = cases_expression(pattern)

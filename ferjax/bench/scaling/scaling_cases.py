@@ -37,7 +37,7 @@ class Workload:
       image_size: side of its input, pixels.
       channels: channels of its input.
       batch_size: images per step, over all devices.
-      optimizer: its name.
+      optimizer: the optimizer's name.
       shard_params: whether each device holds a share of the state.
       jumper: awei's jumper, or None.
       head_widths: widths of the classifier's hidden layers, or None for the network's own.
@@ -65,7 +65,7 @@ class Scaling:
     Attributes:
       workload: the step; its batch size is that of one device.
       weak: weak scaling, the batch grows with the devices; else it is the same on every layout.
-      layouts: the first one is what the others are compared with.
+      layouts: the layouts; the others are compared with the first one.
     """
 
     workload: Workload
@@ -96,12 +96,12 @@ MEASURED = (
 )
 QUICK_MEASURED = (Scaling(_CNN3, weak=False, layouts=(*_DEVICES, Layout(2, 1))),)
 
-# Their traffic is counted with a replicated state and with one that is split over the devices.
+# Steps whose traffic is counted, with a replicated state and with one split over the devices.
 COUNTED = (_CNN3, _RESNET18, _AWEI)
 QUICK_COUNTED = COUNTED[:1]
 COUNTED_ON = Layout(1, 4)
 
-# Each network with the data set of its paper's recipe; those of no paper with the largest one.
+# Network → data set of its paper's recipe; networks without a paper get the largest data set.
 _PAPER_DATASETS = {"awei": "rafdb", "base_cnn": "sfew", "resnet18": "sfew"}
 PREDICTED = {model: _PAPER_DATASETS.get(model, "fer2013") for model in MODELS}
 # The networks of the five papers; tracing the others takes a minute.

@@ -17,7 +17,7 @@ class Measured:
     """A training step, measured on every layout in turns.
 
     Attributes:
-      scaling: what was measured.
+      scaling: the training step and its layouts.
       seconds: layout → seconds per step, one number per round.
       traffic: layout → the collectives of its step.
     """
@@ -65,7 +65,7 @@ class Counted:
     Attributes:
       workload: the step, its state replicated.
       devices: number of devices that it was compiled for.
-      expected: bytes that the shapes of gradients and batch statistics say are summed.
+      expected: bytes to be summed, from the shapes of gradients and batch statistics.
       replicated: traffic where each device holds the whole state.
       split: traffic where each device holds a share of the state, --shard_params.
     """
@@ -79,7 +79,7 @@ class Counted:
 
 @dataclass(frozen=True)
 class ScalingResult:
-    """Everything that a run of the suite measured, counted, and needs for its predictions."""
+    """The measurements and counts of the suite, and the step costs behind its predictions."""
 
     measured: tuple[Measured, ...]
     counted: tuple[Counted, ...]

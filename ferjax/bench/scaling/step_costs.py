@@ -17,7 +17,7 @@ from ferjax.runtime.variable_tree import flatten, split_tree
 _FLOAT = 4
 # Settings of a recipe that decide how much a step computes or moves.
 _FLAGS = ("image_size", "batch_size", "optimizer", "jumper", "head_widths", "pooling")
-# Images of the traced step: the number of operations is proportional to them.
+# Images of the traced step: its FLOPs are proportional to their number.
 _TRACED = 4
 
 
@@ -52,14 +52,14 @@ class StepCosts:
     @property
     def payload(self) -> int:
         """Returns the bytes that a replicated step sums over the devices, without its scalars."""
-        # Means and variances; the gradients of scale and bias are among the gradients.
+        # Means and variances; `gradient_bytes` contains the gradients of scale and bias.
         return self.gradient_bytes + 2 * _FLOAT * sum(self.norm_channels)
 
 
 def recipe_workload(model: str, dataset: str) -> tuple[str, Workload]:
     """Returns the paper's recipe for a network on a data set, and its step with nothing frozen.
 
-    Where no paper has this pair, the network's default settings count.
+    If no paper has this pair, the network's default settings apply.
     """
     recipe = paper_recipe(model, dataset)
     settings: Mapping[str, Any] = RECIPES[recipe].settings if recipe in RECIPES else DEFAULTS[model]
@@ -82,7 +82,8 @@ def step_costs(workload: Workload, recipe: str = "", dataset: str = "") -> StepC
         image_size=workload.image_size,
         batch=workload.batch_size,
         flops=work_of(program.function, *program.arguments).flops / _TRACED,
-        # Forward, gradient of the kernel, gradient of the input, which the image does not get.
+        # Every layer has a forward product and the gradients of kernel and input; the first layer
+        # has no gradient of its input, the image.
         products=3 * sum(leaf.ndim > 1 for leaf in trained.values()) - 1,
         gradient_bytes=_FLOAT * sum(math.prod(leaf.shape) for leaf in trained.values()),
         norm_channels=tuple(

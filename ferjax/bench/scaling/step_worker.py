@@ -1,4 +1,4 @@
-"""What a worker process of the suite `scaling` answers: it compiles, counts and runs steps."""
+"""Worker process of the suite `scaling`: it compiles training steps, counts traffic, runs steps."""
 
 from typing import Any
 
@@ -9,18 +9,19 @@ from ferjax.bench.scaling.hlo_collectives import Traffic, read_collectives, sum_
 from ferjax.bench.scaling.scaling_cases import Layout, Workload
 from ferjax.bench.scaling.worker_processes import Answer
 
-# Compiles a workload's step and returns its traffic; also makes it ready to run; runs so many.
+# `COUNT` compiles a workload's step and returns its traffic. `LOAD` does the same and prepares the
+# inputs of the step. `STEP` runs a number of steps.
 COUNT, LOAD, STEP = "count", "load", "step"
 
 
 def make_answer(layout: Layout) -> Answer:
-    """Returns the function that answers `COUNT` and `LOAD` of a workload and `STEP` of a number."""
+    """Returns the function that answers `COUNT` and `LOAD` (a workload), `STEP` (a number)."""
     inputs: list[Any] = []
     step: Any = None
 
     def compiled(workload: Workload, *, load: bool) -> tuple[Traffic, ...]:
         nonlocal step
-        # Two states would take twice the memory.
+        # The previous state is freed first: two states would take twice the memory.
         inputs.clear()
         program = train_program(workload)
         step = program.step.lower(*program.arguments).compile()

@@ -33,8 +33,8 @@ class Workers:
       suite: name of the suite, for messages.
       layout: the layout.
       children: the processes, in the order of their numbers.
-      pipes: the connection to each.
-      logs: the file to which each one's standard output and standard error go.
+      pipes: the connection to each process.
+      logs: the file for the standard output and standard error of each process.
     """
 
     suite: str
@@ -47,7 +47,7 @@ class Workers:
         """Returns process 0's answer when all processes have answered.
 
         Raises:
-          UserError: from a worker, or a worker has ended.
+          UserError: an error in a worker, or a worker that has ended.
         """
         for pipe in self.pipes:
             # `_receive` reports a process that has died.
@@ -79,7 +79,8 @@ def start_workers(
 
     Args:
       layout: the layout.
-      make_answer: a function of a module; each process calls it once and answers with its result.
+      make_answer: a module-level function; each process calls it once and answers its requests with
+        the function that it returns.
       suite: name of the suite, for messages.
     """
     spawn = multiprocessing.get_context("spawn")
@@ -88,11 +89,11 @@ def start_workers(
         port, children, pipes = _free_port(), [], []
         for number, log in enumerate(logs):
             log.touch()
-            pipe, far_end = spawn.Pipe()
-            arguments = (layout, number, port, far_end, log, make_answer)
+            pipe, child_end = spawn.Pipe()
+            arguments = (layout, number, port, child_end, log, make_answer)
             children.append(spawn.Process(target=serve, args=arguments, daemon=True))
             children[-1].start()
-            far_end.close()  # else the pipe would stay open when the process ends
+            child_end.close()  # else the pipe would stay open when the process ends
             pipes.append(pipe)
         try:
             yield Workers(suite, layout, children, pipes, logs)
@@ -115,14 +116,14 @@ def serve(
 ) -> None:
     """Runs in a worker: joins its layout and answers requests until the pipe is closed.
 
-    Its devices are simulated ones of the CPU, whatever else the machine has. What is sent is
-    (error, answer).
+    Its devices are simulated CPU devices, whatever hardware the machine has. It sends pairs (error,
+    answer).
 
     Args:
       layout: the layout.
       number: the worker's number, from 0.
-      port: where process 0 listens for the others.
-      pipe: for requests and answers.
+      port: the port at which process 0 listens for the others.
+      pipe: the connection for requests and answers.
       log: the file for standard output and standard error.
       make_answer: as in `start_workers`.
     """

@@ -19,7 +19,7 @@ _BATCH, _SIDE, _FILTERS, _WINDOW = 8, 224, 512, 32
 
 
 def cases() -> tuple[Case, ...]:
-    """Returns the suite."""
+    """Returns the cases of the suite."""
     return (
         _jumper("jumper of the image", inputs=3, wrt=(1, 2), quick=True),
         _jumper("jumper of conv1", inputs=32, wrt=(0, 1, 2)),
@@ -28,11 +28,12 @@ def cases() -> tuple[Case, ...]:
 
 
 def awei_step(jumper: str = "input") -> Case:
-    """Returns the training step of the whole network with one of its jumpers.
+    """Returns the case of a training step of the whole network with one of its jumpers.
 
     Only P5's own jumper has peers: the others serve to compare the jumpers.
     """
-    fused = {"input": 3, "conv1": 32}.get(jumper)
+    # Channels of the jumper's input, for the jumpers that are one fused operation.
+    channels = {"input": 3, "conv1": 32}.get(jumper)
     case = train_case(
         "awei",
         side=_SIDE,
@@ -41,7 +42,8 @@ def awei_step(jumper: str = "input") -> Case:
         optimizer="adam",
         twin=lambda: networks.awei(jumper, _SIDE),
         network={"jumper": jumper},
-        flops=fused and (lambda: _trunk_flops() + jumper_flops(fused, 1 if fused == 3 else 2)),
+        flops=channels
+        and (lambda: _trunk_flops() + jumper_flops(channels, 1 if channels == 3 else 2)),
         memory=jumper == "input",
     )
     if jumper == "input":
@@ -54,8 +56,8 @@ def jumper_flops(inputs: int, gradients: int) -> float:
 
     Args:
       inputs: channels of its input.
-      gradients: how many of input and kernel get a gradient. It only flows through the maximum of
-        a pooling window, one pixel of 32x32.
+      gradients: how many of input and kernel get a gradient. The gradient flows only through the
+        maximum of a pooling window, one pixel of 32x32.
     """
     pixels = _BATCH * _SIDE**2
     return 2 * 9 * inputs * _FILTERS * (pixels + gradients * pixels / _WINDOW**2)

@@ -1,4 +1,4 @@
-"""Suite `exports`: ONNX files of launch.export beside torchvision's networks from PyTorch."""
+"""Suite `exports`: ONNX files of launch.export, and of torchvision's networks from PyTorch."""
 
 import functools
 from typing import Any
@@ -22,7 +22,7 @@ from ferjax.models.registry import create_model
 
 # Both sides run in onnxruntime.
 PYTORCH_FILE = "PyTorch's ONNX"
-# Network → side of its images, faces of a larger call. torchvision's vgg16 is made for 224 pixels.
+# Network → side of its images, faces per larger call. torchvision's vgg16 is made for 224 pixels.
 NETWORKS = {
     "resnet18": (128, 64),
     "resnet50": (128, 64),
@@ -32,8 +32,10 @@ NETWORKS = {
 
 
 def cases() -> tuple[Case, ...]:
-    """Returns the suite: every network with one face and with many a call."""
-    return tuple(_case(name, batch) for name, (_, most) in NETWORKS.items() for batch in (1, most))
+    """Returns the cases of the suite: every network with one face per call and with many."""
+    return tuple(
+        _case(name, batch) for name, (_, larger) in NETWORKS.items() for batch in (1, larger)
+    )
 
 
 def _case(name: str, batch: int) -> Case:

@@ -1,4 +1,4 @@
-"""Suite `forward`: every network from uint8 faces to probabilities, 64 faces a call and one.
+"""Suite `forward`: every network from uint8 faces to probabilities, many faces per call and one.
 
 PyTorch runs in evaluation and inference mode; onnxruntime runs the file that ferjax exports.
 """
@@ -25,7 +25,7 @@ from ferjax.bench.pytorch.onnx_export import missing_onnxruntime, probabilities_
 
 ONNX = "onnxruntime"
 _BATCH = 64
-# The maps of a larger batch would take many gigabytes in PyTorch.
+# The feature maps of a larger batch would take many gigabytes in PyTorch.
 _LARGE_BATCH = 16
 _QUICK = ("cnn6", "efficientnet_b1", "resnet18")
 
@@ -36,9 +36,9 @@ class Network:
 
     Attributes:
       side: side of its images, pixels.
-      channels: their channels.
-      twin: makes the same network in PyTorch, untrained.
-      batch: faces of a larger call.
+      channels: channels of its images.
+      twin: returns the same network in PyTorch, untrained.
+      batch: faces per larger call.
     """
 
     side: int
@@ -77,7 +77,7 @@ NETWORKS = {
 
 
 def cases() -> tuple[Case, ...]:
-    """Returns the suite: every network with many faces and with one a call."""
+    """Returns the cases of the suite: every network with many faces per call and with one."""
     return tuple(
         _case(name, network, batch)
         for name, network in NETWORKS.items()
@@ -87,15 +87,15 @@ def cases() -> tuple[Case, ...]:
 
 def _case(name: str, network: Network, batch: int) -> Case:
     side, channels = network.side, network.channels
-    made: dict[str, Callable[[], Probabilities]] = {
+    makers: dict[str, Callable[[], Probabilities]] = {
         OURS: functools.partial(network_probabilities, name, side, channels, plain=False),
         XLA: functools.partial(network_probabilities, name, side, channels, plain=True),
     }
     if not missing_onnxruntime():
-        made[ONNX] = functools.partial(onnx_probabilities, name, side, channels)
+        makers[ONNX] = functools.partial(onnx_probabilities, name, side, channels)
     faces = functools.partial(_faces, (batch, side, side, channels))
     sides: dict[str, Build] = {
-        label: functools.partial(_run, make, faces) for label, make in made.items()
+        label: functools.partial(_run, make, faces) for label, make in makers.items()
     }
     return Case(
         name=f"{name} forward, {batch} face{'s' * (batch > 1)}",

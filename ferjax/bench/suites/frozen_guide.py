@@ -1,4 +1,4 @@
-"""Suite `guide`: training steps with a frozen branch: features stored, computed, or no branch."""
+"""Suite `guide`: training steps with a frozen branch (features stored or computed) or without."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ class Step:
     """One side of a case.
 
     Attributes:
-      arguments: of `step_parts`.
-      feature: shape of an image's stored features, where `stored_branch` is given.
+      arguments: the arguments of `step_parts`.
+      feature: shape of an image's stored features, if `stored_branch` is set.
     """
 
     arguments: Mapping[str, Any]
@@ -46,7 +46,7 @@ class Step:
 
 
 def cases() -> tuple[Case, ...]:
-    """Returns the suite."""
+    """Returns the cases of the suite."""
     return tuple(_case(name, sides) for name, sides in steps().items())
 
 

@@ -30,28 +30,33 @@ from ferjax.data.storage.image_store import build_store, open_store, stored_spli
 from ferjax.data.synthetic.load_synthetic import render_faces
 
 _BATCH, _CACHED, _FILES = 128, 30_000, 2048
-# Epochs of a run over cached images: half the time of a single one would be start-up.
+# Epochs of a run over cached images: half the time of a single epoch would be start-up.
 _EPOCHS = 4
 _FACE = (48, 48, 1)
 
 
 def cases() -> tuple[Case, ...]:
-    """Returns the suite."""
+    """Returns the cases of the suite."""
     return (
-        _cached("cached faces, store to batch", _epochs_of_open_store, quick=True),
-        _cached("cached faces, opening and an epoch", lambda: _open_and_read(None), memory=True),
-        _cached("cached faces, opening and the first batch", lambda: _open_and_read(1)),
-        _decoding("png", 48, 1, quick=True),
-        _decoding("jpeg", 100, 3),
-        _decoding("jpeg", 224, 3),
-        _first_batch("jpeg", 224, 3),
+        _cached_case("cached faces, store to batch", _epochs_of_open_store, quick=True),
+        _cached_case(
+            "cached faces, opening and an epoch", lambda: _open_and_read(None), memory=True
+        ),
+        _cached_case("cached faces, opening and the first batch", lambda: _open_and_read(1)),
+        _decoding_case("png", 48, 1, quick=True),
+        _decoding_case("jpeg", 100, 3),
+        _decoding_case("jpeg", 224, 3),
+        _first_batch_case("jpeg", 224, 3),
     )
 
 
-def _cached(name: str, ours: Callable[[], Run], quick: bool = False, memory: bool = False) -> Case:
-    first = "first" in name
-    whole = not first and not memory
-    count = _BATCH if first else _CACHED // _BATCH * _BATCH * (_EPOCHS if whole else 1)
+def _cached_case(
+    name: str, ours: Callable[[], Run], quick: bool = False, memory: bool = False
+) -> Case:
+    first_batch = "first" in name
+    store_is_open = not first_batch and not memory
+    epochs = _EPOCHS if store_is_open else 1
+    count = _BATCH if first_batch else _CACHED // _BATCH * _BATCH * epochs
     peers = (
         Peer("an image an item, 0 workers", lambda: _epochs(item_loader(_pixels(), _BATCH, 0))),
         Peer("an image an item, 2 workers", lambda: _epochs(item_loader(_pixels(), _BATCH, 2))),
@@ -63,8 +68,8 @@ def _cached(name: str, ours: Callable[[], Run], quick: bool = False, memory: boo
         shape=f"{_CACHED:,} of {_FACE[0]}x{_FACE[1]}x{_FACE[2]}, batches of {_BATCH}",
         function=None,
         arguments=tuple,
-        sides={OURS: ours, BARE: _bare_gathers} if whole else {OURS: ours},
-        peers=peers if whole else (),
+        sides={OURS: ours, BARE: _bare_gathers} if store_is_open else {OURS: ours},
+        peers=peers if store_is_open else (),
         bytes=2 * count * int(np.prod(_FACE)),
         images=count,
         memory=memory,
@@ -72,16 +77,17 @@ def _cached(name: str, ours: Callable[[], Run], quick: bool = False, memory: boo
     )
 
 
-def _decoding(kind: str, side: int, channels: int, quick: bool = False) -> Case:
+def _decoding_case(kind: str, side: int, channels: int, quick: bool = False) -> Case:
     mode, workers = "L" if channels == 1 else "RGB", usable_cores()
 
     def ours() -> Run:
-        batches = _files(image_folder(kind, side, channels, _FILES), side)
+        batches = _file_batches(image_folder(kind, side, channels, _FILES), side)
 
         def run() -> None:
             _consume(iterate(batches))
 
-        for _ in range(3):  # our processes start after some batches; PyTorch's in its warm-up
+        # ferjax's processes start after some batches, PyTorch's processes during its warm-up.
+        for _ in range(3):
             run()
         return run
 
@@ -118,14 +124,14 @@ def _decoding(kind: str, side: int, channels: int, quick: bool = False) -> Case:
     )
 
 
-def _first_batch(kind: str, side: int, channels: int) -> Case:
+def _first_batch_case(kind: str, side: int, channels: int) -> Case:
     mode = "L" if channels == 1 else "RGB"
 
     def paths() -> Sequence[Path]:
         return image_folder(kind, side, channels, _FILES)[:_BATCH]
 
     def ours() -> Run:
-        batches = _files(paths(), side, decode_threads(side * side))
+        batches = _file_batches(paths(), side, decode_threads(side * side))
         return lambda: _consume(iterate(batches))
 
     def peer() -> Run:
@@ -143,7 +149,7 @@ def _first_batch(kind: str, side: int, channels: int) -> Case:
     )
 
 
-def _files(paths: Sequence[Path], side: int, threads: int | None = None) -> TrainBatches:
+def _file_batches(paths: Sequence[Path], side: int, threads: int | None = None) -> TrainBatches:
     ids = [path.name for path in paths]
     split = image_split("train", paths, np.zeros(len(paths)), ids, side, threads=threads)
     return TrainBatches(split, _BATCH, 0, epochs=1)
@@ -152,11 +158,11 @@ def _files(paths: Sequence[Path], side: int, threads: int | None = None) -> Trai
 def decode_loop(paths: Sequence[Path], mode: str, threads: int) -> list[list[np.ndarray]]:
     """Decodes files with Pillow and nothing else; returns uint8 arrays, a list per thread."""
 
-    def work(part: Sequence[Path]) -> list[np.ndarray]:
+    def decode(part: Sequence[Path]) -> list[np.ndarray]:
         return [decode_file(path, mode) for path in part]
 
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(work, [paths[k::threads] for k in range(threads)]))
+        return list(pool.map(decode, [paths[k::threads] for k in range(threads)]))
 
 
 @functools.cache
@@ -198,25 +204,26 @@ def _temporary_folder() -> Path:
     return folder
 
 
-def _opened(epochs: int = 1) -> TrainBatches:
+def _store_batches(epochs: int = 1) -> TrainBatches:
     split = stored_split(_split(lambda rows: rows), open_store(_store_folder(), "bench"))
     return TrainBatches(split, _BATCH, 0, epochs)
 
 
 def _epochs_of_open_store() -> Run:
-    batches = _opened(_EPOCHS)
+    batches = _store_batches(_EPOCHS)
     return lambda: _consume(iterate(batches))
 
 
-def _open_and_read(most: int | None) -> Run:
+def _open_and_read(batch_count: int | None) -> Run:
+    """Returns a run that opens the store and reads `batch_count` batches; None for all."""
     _store_folder()
     # The pixels from which the store was built would count as memory before the run.
     _pixels.cache_clear()
 
     def run() -> None:
-        batches = iterate(_opened())
+        batches = iterate(_store_batches())
         for number, _ in enumerate(batches, start=1):
-            if number == most:
+            if number == batch_count:
                 break
 
     return run

@@ -20,7 +20,7 @@ _POOLS = (
     ("max pool 2x2", (16, 64, 64, 64), 2, 2, 0),
     ("max pool 3x3 s2", (16, 64, 64, 64), 3, 2, 1),
 )
-# EfficientNet: side, channels, kernel, stride, padding; the last one as TensorFlow's SAME pads.
+# EfficientNet: side, channels, kernel, stride, padding; the last row pads as TensorFlow's SAME.
 _DEPTHWISE = (
     (112, 32, 3, 1, (1, 1)),
     (112, 96, 3, 2, (1, 1)),
@@ -44,7 +44,7 @@ _CONVOLUTIONS = (
 
 
 def cases() -> tuple[Case, ...]:
-    """Returns the suite."""
+    """Returns the cases of the suite."""
     return (
         *(pool_case(*row) for row in _POOLS),
         *(depthwise_case(*row) for row in _DEPTHWISE),
@@ -63,7 +63,7 @@ def pool_case(name: str, shape: tuple[int, ...], window: int, stride: int, edge:
         return functional.max_pool2d(x, window, stride, edge)
 
     def plain(x: jax.Array) -> jax.Array:
-        # Not `max_pool_plain`, which takes another pass over x so that no NaN is lost.
+        # Not `max_pool_plain`: it makes a second pass over x to keep every NaN.
         sides, steps = (1, window, window, 1), (1, stride, stride, 1)
         pads = ((0, 0), (edge, edge), (edge, edge), (0, 0))
         return lax.reduce_window(x, -jnp.inf, lax.max, sides, steps, pads)
@@ -83,7 +83,7 @@ def depthwise_case(side: int, channels: int, size: int, stride: int, edge: tuple
     """Returns a case of a depthwise convolution of 8 square maps.
 
     Args:
-      side: of the maps, pixels.
+      side: side of the maps, pixels.
       channels: number of channels.
       size: side of the kernel.
       stride: in both directions.
@@ -93,7 +93,7 @@ def depthwise_case(side: int, channels: int, size: int, stride: int, edge: tuple
     step = f" s{stride}" if stride > 1 else ""
     name = f"depthwise {side}x{side}x{channels} k{size}{step}{'' if same else ' SAME'}"
 
-    form: dict[str, Any] = dict(stride=stride, padding=(edge, edge))
+    options: dict[str, Any] = dict(stride=stride, padding=(edge, edge))
 
     def torch(x: Any, kernel: Any) -> Any:
         from torch.nn import functional
@@ -106,8 +106,8 @@ def depthwise_case(side: int, channels: int, size: int, stride: int, edge: tuple
     return op_case(
         name,
         [(8, side, side, channels), (size, size, 1, channels)],
-        ours=lambda x, kernel: depthwise_conv(x, kernel, **form),
-        plain=lambda x, kernel: depthwise_conv_plain(x, kernel, **form),
+        ours=lambda x, kernel: depthwise_conv(x, kernel, **options),
+        plain=lambda x, kernel: depthwise_conv_plain(x, kernel, **options),
         torch=torch,
         wrt=(0, 1),
         quick=name in _QUICK,
@@ -120,7 +120,7 @@ def convolution_case(
     """Returns a case of a convolution of square maps, padded by half a kernel.
 
     Args:
-      side: of the maps, pixels.
+      side: side of the maps, pixels.
       inputs: channels of the maps; up to 3 for an image, whose gradient is not computed.
       filters: number of filters.
       size: side of the kernel.

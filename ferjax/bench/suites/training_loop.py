@@ -29,12 +29,13 @@ from ferjax.training.wall_time import lap_timer, zero_seconds
 
 # P4's smallest network: its steps are the shortest, so the cost around them shows most.
 _MODEL, _SIDE, _CHANNELS, _BATCH, _OPTIMIZER = "cnn3", 48, 1, 128, "adam"
-# FER2013 has 224; with fewer steps the log line and the checkpoint of an epoch weigh more.
+# FER2013 has 224 steps; with fewer steps an epoch's log line and checkpoint have a larger share of
+# the time.
 _STEPS = 30
 
 
 def cases() -> tuple[Case, ...]:
-    """Returns the suite."""
+    """Returns the cases of the suite."""
     step, init = step_parts(_MODEL, _SIDE, _CHANNELS, _OPTIMIZER)
     batch = random_batch(_SIDE, _CHANNELS, _BATCH)
     return (
@@ -58,9 +59,9 @@ def _epochs(step: Any, init: Any, batch: dict[str, np.ndarray]) -> Run:
 
     Its checkpoint is written during the next run, as in training during the next epoch.
     """
-    run_step, state, sums, placed = compiled_parts(step, init, batch, plain=False)
+    run_step, state, sums, device_batch = compiled_parts(step, init, batch, plain=False)
     del sums
-    place = replicated(data_mesh(jax.devices()[:1]))
+    sharding = replicated(data_mesh(jax.devices()[:1]))
     folder = tempfile.TemporaryDirectory(prefix="ferjax-bench-")
     record = Record(Path(folder.name), "stop", tensorboard=False)
     spent = zero_seconds()
@@ -75,12 +76,12 @@ def _epochs(step: Any, init: Any, batch: dict[str, np.ndarray]) -> Run:
         meta = {"epoch": int(state.step) // _STEPS, "best": host.best, "notes": []}
         record.save(state, meta, accuracy)
 
-    parts = LoopFunctions(
+    functions = LoopFunctions(
         train_step=lambda state, sums, batch, scale: run_step(state, sums, batch),
         spent=spent,
-        zero_sums=lambda: jax.device_put(zero_sums(), place),
+        zero_sums=lambda: jax.device_put(zero_sums(), sharding),
         place=float,
-        batches=itertools.repeat(placed),
+        batches=itertools.repeat(device_batch),
         evaluate=lambda state: (evaluation, None),
         save=save,
         log_train=log,
@@ -89,13 +90,13 @@ def _epochs(step: Any, init: Any, batch: dict[str, np.ndarray]) -> Run:
         agree=lambda say: say(),
         watch=lambda epoch, accuracy: None,
     )
-    current: Any = [state, HostState(parts.zero_sums())]
+    current: Any = [state, HostState(functions.zero_sums())]
     del state  # donated
     plan = LoopPlan(1, 1, _STEPS, _BATCH, eval_every=1, save_seconds=600.0, progress=True)
 
     def run() -> Any:
         epoch = int(current[0].step) // _STEPS + 1
-        current[:] = fit(current[0], current[1], replace(plan, last=epoch, of=epoch), parts)
+        current[:] = fit(current[0], current[1], replace(plan, last=epoch, of=epoch), functions)
         return jax.block_until_ready(current[0])
 
     def close() -> None:

@@ -7,7 +7,7 @@ from ferjax.bench.suites.awei_jumper import awei_step
 
 
 def cases() -> tuple[Case, ...]:
-    """Returns the suite."""
+    """Returns the cases of the suite."""
     return (
         *(_depth_cnn(depth) for depth in (3, 4, 5, 6)),
         _torchvision("resnet18", batch_size=16),
@@ -32,7 +32,7 @@ def _depth_cnn(depth: int) -> Case:
 
 
 def _torchvision(name: str, batch_size: int, **fields: float) -> Case:
-    """Returns the case of a network beside torchvision's, which has these fields."""
+    """Returns the case of a network; torchvision's network of that name gets the fields."""
     return train_case(
         name,
         side=128,

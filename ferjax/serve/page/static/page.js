@@ -1,5 +1,6 @@
-// The page: pictures, camera and videos are sent to this server, and shown with what it answers.
-// Texts come from file names and from the server: they are only ever set as text, never as markup.
+// The page: it sends pictures, camera frames and videos to this server, and shows them with the
+// server's answers. Texts come from file names and from the server: they are set only as text,
+// never as markup.
 "use strict";
 
 const settings = JSON.parse(document.body.dataset.settings);
@@ -7,28 +8,28 @@ const classes = Object.keys(settings.colours);
 const byId = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
 const CAMERA_WIDTH = 640, OPEN_FACES = 3;
-// How many times larger than it is a small picture is shown at most.
+// Largest enlargement of a small picture.
 const MOST_ENLARGED = 4;
-// Milliseconds from one frame of the camera to the next: a tenth of the requests that an address may
-// send is left for others.
+// Milliseconds from one frame of the camera to the next. A tenth of the requests that an address may
+// send is left for other uses.
 const FRAME = settings.requests_a_minute ? 60_000 / (0.9 * settings.requests_a_minute) : 0;
 
 // ---- Small helpers -------------------------------------------------------------------------
 
 function element(name, properties = {}, ...children) {
-  const made = document.createElement(name);
+  const node = document.createElement(name);
   for (const [key, value] of Object.entries(properties)) {
-    if (key in made) made[key] = value; else made.setAttribute(key, value);
+    if (key in node) node[key] = value; else node.setAttribute(key, value);
   }
-  made.append(...children);
-  return made;
+  node.append(...children);
+  return node;
 }
 
 function shape(name, attributes = {}, ...children) {
-  const made = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children);
-  return made;
+  const node = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  node.append(...children);
+  return node;
 }
 
 function say(text, bad = false) {
@@ -40,7 +41,7 @@ function say(text, bad = false) {
 const percent = (value) => `${(100 * value).toFixed(value < 0.0995 ? 1 : 0)} %`;
 const pause = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
 
-// The notice was seen before the first use; from then on a line of it is enough.
+// The user has seen the notice before the first use; after that its title line is enough.
 const foldNotice = () => { byId("notice").open = false; };
 
 function save(blob, name) {
@@ -49,7 +50,7 @@ function save(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
-// Sends a file or form; waits and tries again while the server is busy. Throws what it says else.
+// Sends a file or form; waits and tries again while the server is busy. Throws the server's error.
 async function post(path, body, options = {}) {
   for (let attempt = 0; ; attempt += 1) {
     let answer;
@@ -65,15 +66,15 @@ async function post(path, body, options = {}) {
       await pause(Math.min(wait, 10));
       continue;
     }
-    const found = await answer.json().catch(() => ({}));
-    throw new Error(found.error || `The server answers with status ${answer.status}.`);
+    const problem = await answer.json().catch(() => ({}));
+    throw new Error(problem.error || `The server answers with status ${answer.status}.`);
   }
 }
 
 function form(...files) {
-  const made = new FormData();
-  for (const file of files) made.append("file", file, file.name || "picture");
-  return made;
+  const data = new FormData();
+  for (const file of files) data.append("file", file, file.name || "picture");
+  return data;
 }
 
 // ---- Faces as boxes and bars ----------------------------------------------------------------
@@ -109,7 +110,7 @@ function faceTitle(row, number, several) {
   return [name, element("span", { className: "share", textContent: percent(row.confidence) })];
 }
 
-// Draws boxes into an overlay whose units are the picture's pixels.
+// Draws boxes into an overlay in units of the picture's pixels.
 function drawBoxes(overlay, width, height, rows, { mirrored = false, choose = null } = {}) {
   overlay.setAttribute("viewBox", `0 0 ${width} ${height}`);
   overlay.replaceChildren();
@@ -146,14 +147,15 @@ function facePanel(row, k, several, open, explain) {
 
 // ---- Pictures --------------------------------------------------------------------------------
 
-// The pictures that were answered; `clears` counts how often they were cleared.
-let shown = [], clears = 0;
-// A file in a form has a head, with its name.
+// The pictures that the server has answered. `clears` counts how often the list was cleared: an
+// answer to an older request is dropped.
+let answered = [], clears = 0;
+// Bytes of a file's head in a form, which contains its name.
 const FORM_HEAD = 1200;
 const mode = () => document.querySelector('input[name="faces"]:checked').value;
 
 async function showPictures(list) {
-  const files = [...list].slice(0, settings.pictures), mine = clears;
+  const files = [...list].slice(0, settings.pictures), clearsAtStart = clears;
   if (!files.length) return;
   foldNotice();
   byId("clear").hidden = false;
@@ -164,9 +166,9 @@ async function showPictures(list) {
     const result = element("article", { className: "result" }, element("h3", { textContent: file.name || "picture" }));
     if (last) last.after(result); else byId("picture-results").prepend(result);
     last = result;
-    const found = await showPicture(result, file, mine);
-    if (mine !== clears) return;
-    if (found === null) failed += 1; else faces += found;
+    const count = await showPicture(result, file, clearsAtStart);
+    if (clearsAtStart !== clears) return;
+    if (count === null) failed += 1; else faces += count;
     done += 1;
   }
   say(`${done} ${done === 1 ? "picture" : "pictures"}, ${faces} ${faces === 1 ? "face" : "faces"}.${withoutAnswer(failed, done)}${leftOut(list.length - done)}`);
@@ -180,22 +182,22 @@ const withoutAnswer = (failed, done) => {
 const leftOut = (count) => (count ? ` ${count} more ${count === 1 ? "is" : "are"} beyond the limit of this server.` : "");
 
 // Returns the number of faces, or null for a picture that has no answer.
-async function showPicture(result, file, mine) {
-  const asked = mode();
+async function showPicture(result, file, clearsAtStart) {
+  const facesMode = mode();
   try {
     if (file.size > settings.upload_bytes) throw new Error(`Larger than ${settings.upload_bytes / 1e6} MB, the limit of this server.`);
-    const answer = await (await post(`api/faces?faces=${asked}`, form(file))).json();
-    if (mine !== clears) return 0;
-    shown.push(file);
+    const answer = await (await post(`api/faces?faces=${facesMode}`, form(file))).json();
+    if (clearsAtStart !== clears) return 0;
+    answered.push(file);
     byId("table").hidden = false;
-    return fillResult(result, file, answer, asked);
+    return fillResult(result, file, answer, facesMode);
   } catch (error) {
     result.append(element("p", { className: "problem", textContent: error.message }));
     return null;
   }
 }
 
-function fillResult(result, file, answer, asked) {
+function fillResult(result, file, answer, facesMode) {
   const rows = answer.rows.filter((row) => row.status === "read");
   const image = element("img", { src: URL.createObjectURL(file), alt: `The picture ${file.name || ""}` });
   const overlay = shape("svg", { class: "boxes", "aria-hidden": "true" });
@@ -203,7 +205,7 @@ function fillResult(result, file, answer, asked) {
   stage.classList.toggle("small", answer.width < 200);
   result.style.setProperty("--widest", `${MOST_ENLARGED * answer.width}px`);
   image.addEventListener("error", () => image.replaceWith(element("p", { className: "hint", textContent: "Your browser cannot show this kind of picture." })));
-  const explain = settings.methods.length ? (k) => openExplanation(file, rows[k], k, asked) : null;
+  const explain = settings.methods.length ? (k) => openExplanation(file, rows[k], k, facesMode) : null;
   const list = element("div", { className: "faces" });
   rows.forEach((row, k) => list.append(facePanel(row, k, rows.length > 1, k === 0 || rows.length <= OPEN_FACES, explain)));
   if (!rows.length) list.append(element("p", { textContent: "No face was found." }));
@@ -220,17 +222,17 @@ function fillResult(result, file, answer, asked) {
 async function saveTable() {
   const sent = [];
   let bytes = 0;
-  for (const file of shown) {
-    const more = file.size + FORM_HEAD;
-    if (sent.length === settings.pictures || (sent.length && bytes + more > settings.upload_bytes)) break;
+  for (const file of answered) {
+    const size = file.size + FORM_HEAD;
+    if (sent.length === settings.pictures || (sent.length && bytes + size > settings.upload_bytes)) break;
     sent.push(file);
-    bytes += more;
+    bytes += size;
   }
   say("The table is made…");
   try {
     const answer = await post(`api/table?faces=${mode()}`, form(...sent));
     save(await answer.blob(), "emotions.csv");
-    say(`The table of ${sent.length} ${sent.length === 1 ? "picture" : "pictures"} is saved.${leftOut(shown.length - sent.length)}`);
+    say(`The table of ${sent.length} ${sent.length === 1 ? "picture" : "pictures"} is saved.${leftOut(answered.length - sent.length)}`);
   } catch (error) { say(error.message, true); }
 }
 
@@ -239,45 +241,45 @@ function clearPictures() {
   for (const image of document.querySelectorAll("#picture-results img")) URL.revokeObjectURL(image.src);
   byId("picture-results").replaceChildren();
   byId("table").hidden = byId("clear").hidden = true;
-  shown = [];
+  answered = [];
   say("Cleared.");
 }
 
 // ---- Explanations ----------------------------------------------------------------------------
 
-// `explanations` counts what was asked for: the answer to the last one alone is shown.
+// `explanations` counts the requests: only the answer to the last one is shown.
 let explained = null, explanations = 0;
 
-function openExplanation(file, row, face, asked) {
-  explained = { file, face, asked };
+function openExplanation(file, row, face, facesMode) {
+  explained = { file, face, facesMode };
   byId("explain-emotion").value = row.emotion;
   byId("explain").showModal();
   showExplanation();
 }
 
 async function showExplanation() {
-  const { file, face, asked } = explained, image = byId("explain-image");
+  const { file, face, facesMode } = explained, image = byId("explain-image");
   const method = byId("explain-method").value, emotion = byId("explain-emotion").value;
-  const query = new URLSearchParams({ face, method, emotion, faces: asked });
-  const mine = explanations += 1;
+  const query = new URLSearchParams({ face, method, emotion, faces: facesMode });
+  const request = explanations += 1;
   byId("explain-state").textContent = "Working…";
   URL.revokeObjectURL(image.src);
   image.removeAttribute("src");
   image.alt = "";
   try {
     const picture = await (await post(`api/explain?${query}`, form(file))).blob();
-    if (mine !== explanations) return;
+    if (request !== explanations) return;
     image.src = URL.createObjectURL(picture);
     image.alt = `The face with the places that speak for ${emotion}`;
     byId("explain-state").textContent = `What speaks for ${emotion}.`;
   } catch (error) {
-    if (mine === explanations) byId("explain-state").textContent = error.message;
+    if (request === explanations) byId("explain-state").textContent = error.message;
   }
 }
 
 // ---- Camera ----------------------------------------------------------------------------------
 
-// `starts` counts starts and stops: what a browser gives after the next of them comes too late.
+// `starts` counts starts and stops: a stream that the browser gives after a later one is not used.
 let camera = null, starts = 0;
 
 const endTracks = (stream) => stream.getTracks().forEach((track) => track.stop());
@@ -287,25 +289,25 @@ async function startCamera() {
     say("Browsers give a camera only to https and to this machine (localhost).", true);
     return;
   }
-  const mine = starts += 1, video = byId("camera-video");
+  const start = starts += 1, video = byId("camera-video");
   byId("camera-start").disabled = true;
   try {
     const stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: CAMERA_WIDTH } }, audio: false });
-    if (mine !== starts || byId("panel-camera").hidden) {
+    if (start !== starts || byId("panel-camera").hidden) {
       endTracks(stream);
       return;
     }
     video.srcObject = camera = stream;
     await video.play();
   } catch (error) {
-    if (mine !== starts) return;
+    if (start !== starts) return;
     stopCamera();
     say(`There is no camera, or it was not allowed (${error.name}).`, true);
     return;
   } finally {
     byId("camera-start").disabled = false;
   }
-  if (mine !== starts) return;
+  if (start !== starts) return;
   foldNotice();
   byId("camera-start").hidden = true;
   byId("camera-stop").hidden = byId("camera-result").hidden = false;
@@ -325,44 +327,45 @@ function stopCamera() {
   say("The camera is off.");
 }
 
-// One frame at a time: the next one is taken when the last one is answered. The frame that was
-// answered is shown, not a later one, so that boxes lie where they belong.
-async function followCamera(mine, video) {
-  const canvas = document.createElement("canvas"), paint = canvas.getContext("2d"), seen = byId("camera-frame");
+// Sends one frame at a time: the next frame is taken after the answer to the previous one. The page
+// shows the answered frame, not a later one, so that the boxes are at their faces.
+async function followCamera(stream, video) {
+  const canvas = document.createElement("canvas"), paint = canvas.getContext("2d"), shown = byId("camera-frame");
   const overlay = document.querySelector("#camera-result .boxes"), list = byId("camera-faces");
-  while (camera === mine) {
+  while (camera === stream) {
     const scale = Math.min(1, CAMERA_WIDTH / video.videoWidth), begun = performance.now();
     canvas.width = Math.round(scale * video.videoWidth);
     canvas.height = Math.round(scale * video.videoHeight);
     paint.drawImage(video, 0, 0, canvas.width, canvas.height);
     const frame = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.9));
-    if (camera !== mine) return;
+    if (camera !== stream) return;
     try {
       const answer = await (await post("api/faces?faces=crop&view=camera&name=frame", frame, { headers: { "Content-Type": "image/jpeg" } })).json();
-      if (camera !== mine) return;
+      if (camera !== stream) return;
       const rows = answer.rows.filter((row) => row.status === "read");
-      seen.width = canvas.width;
-      seen.height = canvas.height;
-      seen.getContext("2d").drawImage(canvas, 0, 0);
+      shown.width = canvas.width;
+      shown.height = canvas.height;
+      shown.getContext("2d").drawImage(canvas, 0, 0);
       drawBoxes(overlay, answer.width, answer.height, rows, { mirrored: true });
       list.replaceChildren(...rows.slice(0, OPEN_FACES).map((row, k) => facePanel(row, k, rows.length > 1, true, null)));
       if (!rows.length) list.append(element("p", { textContent: "No face is in view." }));
       byId("camera-speed").textContent = `${Math.round(performance.now() - begun)} ms a frame`;
     } catch (error) {
-      if (camera !== mine) return;
+      if (camera !== stream) return;
       stopCamera();
       say(error.message, true);
       return;
     }
     await pause(Math.max(0, begun + FRAME - performance.now()) / 1000);
-    // A hidden tab takes no frames.
+    // A hidden tab sends no frames.
     await new Promise((done) => requestAnimationFrame(done));
   }
 }
 
 // ---- Videos ----------------------------------------------------------------------------------
 
-let asking = null;
+// The newest request for a video; null before the first one.
+let videoRequest = null;
 
 async function showVideo(file) {
   if (file.size > settings.upload_bytes) {
@@ -370,20 +373,20 @@ async function showVideo(file) {
     return;
   }
   foldNotice();
-  if (asking) asking.abort();
-  const mine = asking = new AbortController();
+  if (videoRequest) videoRequest.abort();
+  const request = videoRequest = new AbortController();
   byId("video-results").replaceChildren();
   byId("video-table").hidden = true;
   byId("video-progress").hidden = byId("video-cancel").hidden = false;
   say("The video is worked on…");
   try {
-    const answer = await (await post("api/clip?format=both", form(file), { signal: mine.signal })).json();
-    if (asking !== mine) return;
+    const answer = await (await post("api/clip?format=both", form(file), { signal: request.signal })).json();
+    if (videoRequest !== request) return;
     fillVideo(file, answer);
     byId("video-table").hidden = false;
     byId("video-table").onclick = () => save(new Blob([answer.table], { type: "text/csv" }), "persons.csv");
   } catch (error) {
-    if (asking !== mine) return;
+    if (videoRequest !== request) return;
     say(error.name === "AbortError" ? "Cancelled." : error.message, error.name !== "AbortError");
   }
   byId("video-progress").hidden = byId("video-cancel").hidden = true;
@@ -461,10 +464,10 @@ function openTab(tab) {
 tabs.forEach((tab, k) => {
   tab.addEventListener("click", () => openTab(tab));
   tab.addEventListener("keydown", (event) => {
-    const to = { ArrowRight: k + 1, ArrowLeft: k - 1, Home: 0, End: tabs.length - 1 }[event.key];
-    if (to === undefined) return;
+    const index = { ArrowRight: k + 1, ArrowLeft: k - 1, Home: 0, End: tabs.length - 1 }[event.key];
+    if (index === undefined) return;
     event.preventDefault();
-    const next = tabs[(to + tabs.length) % tabs.length];
+    const next = tabs[(index + tabs.length) % tabs.length];
     openTab(next);
     next.focus();
   });
@@ -491,7 +494,7 @@ byId("table").addEventListener("click", saveTable);
 byId("clear").addEventListener("click", clearPictures);
 byId("camera-start").addEventListener("click", startCamera);
 byId("camera-stop").addEventListener("click", stopCamera);
-byId("video-cancel").addEventListener("click", () => asking && asking.abort());
+byId("video-cancel").addEventListener("click", () => videoRequest && videoRequest.abort());
 byId("explain-close").addEventListener("click", () => byId("explain").close());
 for (const id of ["explain-method", "explain-emotion"]) byId(id).addEventListener("change", showExplanation);
 window.addEventListener("pagehide", stopCamera);
