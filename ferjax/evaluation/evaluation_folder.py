@@ -54,13 +54,15 @@ def evaluation_folder(out: Path | None, parent: Path, name: str, inputs: str) ->
         yield out
         return
     # The lock gives each of several processes with the same folder name a folder of its own.
-    with _as_disk_error(parent / name), folder_lock(parent / name):
-        names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
-        folder = next(
-            folder for folder in map(parent.joinpath, names) if _inputs_of(folder) in (None, inputs)
-        )
-        folder.mkdir(exist_ok=True)
-        write_atomically(folder / _INPUTS, inputs.encode())
+    with contextlib.ExitStack() as held:
+        # An error of the caller's own work, such as an image that cannot be read, is not the disk's.
+        with _as_disk_error(parent / name):
+            held.enter_context(folder_lock(parent / name))
+            names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+            folders = map(parent.joinpath, names)
+            folder = next(each for each in folders if _inputs_of(each) in (None, inputs))
+            folder.mkdir(exist_ok=True)
+            write_atomically(folder / _INPUTS, inputs.encode())
         yield folder
 
 

@@ -45,7 +45,7 @@ def describe_seen(
 
 
 # Data sets of the same faces, with other labels.
-_SAME_FACES = ({"fer2013", "ferplus"},)
+SAME_FACES = ({"fer2013", "ferplus"},)
 
 
 def describe_seen_by_weights(trained_on: str, split: Split, dataset: str) -> tuple[str, list[str]]:
@@ -58,7 +58,7 @@ def describe_seen_by_weights(trained_on: str, split: Split, dataset: str) -> tup
     """
     text = f"not listed in the weights, which learned from train of {trained_on}"
     same_faces = dataset == trained_on or any(
-        {dataset, trained_on} <= data_sets for data_sets in _SAME_FACES
+        {dataset, trained_on} <= data_sets for data_sets in SAME_FACES
     )
     if not same_faces or dataset == "folder":  # other people's folders are other images
         return text, []

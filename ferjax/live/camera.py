@@ -60,7 +60,9 @@ def run_live(config: LiveConfig) -> str:
         with suppress(KeyboardInterrupt):
             for frame, faces in live_faces(_frames(config.source), predictor, settings):
                 if write:
-                    write(csv_text(rows_of_frame(frame, faces), columns, header=count == 0))
+                    searched = frame.number % settings.every == 0
+                    rows = rows_of_frame(frame, faces, searched=searched)
+                    write(csv_text(rows, columns, header=count == 0))
                 count += 1
                 if show and not show(annotated_frame(frame, faces, predictor.classes)):
                     break

@@ -146,7 +146,7 @@ def _append(
     with file, progress_bar:
         file.seek(offset)
         while block := response.read(_BLOCK):
-            _write(file, block, part, (total or 0) - offset)
+            _write(file, block, part, max(0, (total or 0) - offset))
             progress_bar.update(len(block))
         received = file.tell()
     if total is not None and received != total:

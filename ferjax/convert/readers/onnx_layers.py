@@ -34,7 +34,10 @@ class OnnxLayer:
 def layers_of(graph: OnnxGraph) -> tuple[OnnxLayer, ...]:
     """Returns the layers whose kernels are stored, in the order in which they are run."""
     layers = []
-    readers = {name: node for node in graph.nodes for name in node.inputs}
+    readers: dict[str, list[OnnxNode]] = {}
+    for node in graph.nodes:
+        for name in node.inputs:
+            readers.setdefault(name, []).append(node)
     for node in graph.nodes:
         stored = tuple(name for name in node.inputs[1:] if name in graph.tensors)
         output = node.outputs[0] if node.outputs else ""
@@ -47,9 +50,10 @@ def layers_of(graph: OnnxGraph) -> tuple[OnnxLayer, ...]:
             if stored and not scaled and not attributes.get("transA"):
                 layers.append(OnnxLayer(node, stored, not attributes.get("transB"), output))
         elif node.operation == "MatMul" and stored:
-            following = readers.get(output)
+            # A bias belongs to the layer if nothing else reads the product.
+            (following, *others) = readers.get(output, [None])
             biases = []
-            if following and following.operation == "Add":
+            if following and not others and following.operation == "Add":
                 biases = [name for name in following.inputs if name in graph.tensors]
             if following and biases and len(graph.tensors[biases[0]].shape) == 1:
                 layers.append(OnnxLayer(node, (*stored, *biases), True, following.outputs[0]))

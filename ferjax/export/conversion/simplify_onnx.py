@@ -34,6 +34,7 @@ def transpose_bytes(model: Any) -> None:
             if above is None or reads.count(above.output[0]) != 1:
                 break
             constant_inputs = [name for name in above.input if name in constants]
+            moved = next((name for name in above.input if name not in constants), None)
             if above.op_type in _WITH_CONSTANT and len(constant_inputs) == 1:
                 values = numpy_helper.to_array(constants[constant_inputs[0]])
                 if values.ndim not in (0, 4) or values.shape[:-1] not in ((), (1, 1, 1)):
@@ -43,11 +44,11 @@ def transpose_bytes(model: Any) -> None:
                     channels_first = np.ascontiguousarray(values.transpose(_TO_CHANNELS_FIRST))
                     graph.initializer.append(numpy_helper.from_array(channels_first, name))
                     above.input[list(above.input).index(constant_inputs[0])] = name
-            elif above.op_type != "Cast":
+            elif above.op_type != "Cast" or moved is None:
                 break
             # The operation above the transpose moves below it: x → above → transpose → y becomes
             # x → transpose → above → y.
-            position = next(i for i, name in enumerate(above.input) if name not in constant_inputs)
+            position = list(above.input).index(moved)
             source, between, result = above.input[position], above.output[0], transpose.output[0]
             transpose.input[0], transpose.output[0] = source, between
             above.input[position], above.output[0] = between, result

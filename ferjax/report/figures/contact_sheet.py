@@ -115,7 +115,8 @@ def draw_contact_sheets(
             title = f"{folder_name}: {len(paths):,} images, sheet {number} of {len(pages)}"
             example = printable((name / page[0].name).as_posix())
             subtitle = f"Leave an image out: write its path, like {example}, into {exclude}"
-            drawn.append(draw_sheet([[_thumbnail(p)] for p in page], target, title, subtitle))
+            cells = [[_thumbnail(path)] for path in page]
+            drawn.append(draw_sheet(cells, target, title, subtitle, columns=columns))
             progress(len(page))
     return drawn
 

@@ -13,15 +13,14 @@ from ferjax.config.given_files import read_json_object
 from ferjax.config.matrix_config import MatrixConfig
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.errors import UserError
+from ferjax.evaluation.seen_in_training import SAME_FACES
 from ferjax.evaluation.split_report import report_split
 from ferjax.report.spreadsheet_text import as_before
 from ferjax.tools.cross_data_sets.columns import Column
 from ferjax.tools.cross_data_sets.networks import Network
 
 CELLS = "cells"
-# Data sets of the same faces, with other labels.
-_SAME_FACES = ({"fer2013", "ferplus"},)
-OTHER, WITHIN, SAME_FACES = "other data", "within the data set", "same faces, other labels"
+OTHER, WITHIN, OTHER_LABELS = "other data", "within the data set", "same faces, other labels"
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Cell:
     Attributes:
       network: name of the row.
       column: name of the column.
-      relation: `OTHER`, `WITHIN` or `SAME_FACES`: how the data are related to those that the
+      relation: `OTHER`, `WITHIN` or `OTHER_LABELS`: how the data are related to those that the
         network was trained on.
       accuracy: share of the images that are predicted right.
       accuracy_interval: 95 % interval of `accuracy`.
@@ -160,7 +159,7 @@ def relation(network: Network, column: Column) -> str:
         same = Path(run_config.data_dir).resolve() == Path(column.data_dir).resolve()
         return WITHIN if same else OTHER
     data_sets = {run_config.dataset, column.dataset}
-    return SAME_FACES if any(data_sets <= names for names in _SAME_FACES) else OTHER
+    return OTHER_LABELS if any(data_sets <= names for names in SAME_FACES) else OTHER
 
 
 def _selected_on(network: Network, column: Column) -> list[str]:

@@ -14,14 +14,14 @@ from ferjax.report.environment import describe_environment
 from ferjax.report.pages import run_sections
 from ferjax.report.pages.markdown_tables import escape, percentage, table
 from ferjax.report.pages.report_files import to_json_types, write_page
-from ferjax.tools.cross_data_sets.cells import OTHER, SAME_FACES, WITHIN, Cell
+from ferjax.tools.cross_data_sets.cells import OTHER, OTHER_LABELS, WITHIN, Cell
 from ferjax.tools.cross_data_sets.columns import Column
 from ferjax.tools.cross_data_sets.draw_matrix import draw_matrix
 from ferjax.tools.cross_data_sets.networks import Network
 
 KIND = "cross-data-set matrix"
 PICTURE = "matrix.png"
-_MARKS = {WITHIN: " ●", SAME_FACES: " ○", OTHER: ""}
+_MARKS = {WITHIN: " ●", OTHER_LABELS: " ○", OTHER: ""}
 _KEY = (
     "Each cell: the score, its 95 % interval, the images that were scored. ● the data set that the"
     " network was trained on; ○ the same faces with other labels. The mean is over the cells"

@@ -42,8 +42,7 @@ def drawn_rows(group: Group) -> int:
 
 def row_without_numbers(entry: Entry, page_folder: Path) -> dict[str, Any]:
     """Returns the row of a run that has no report, or none that can be read."""
-    row = _row(entry, page_folder, (0.0, 1.0))
-    return row | {"reason": entry.reason or "its report has no val split"}
+    return _row(entry, page_folder, (0.0, 1.0))
 
 
 def joint_row(report: JointReport, page_folder: Path) -> dict[str, str]:
