@@ -180,10 +180,8 @@ def run_evaluate(config: EvalConfig) -> dict[str, Any]:
         )
     data_flags = (config.dataset, config.data_dir, config.split, config.on_bad_image)
     if not any(data_flags) and (config.tta, config.checkpoint) == ("none", "selected"):
-        run_config, recorded = (
-            replace(run_config, progress=config.progress),
-            read_split_record(run_dir),
-        )
+        run_config = replace(run_config, progress=config.progress)
+        recorded = read_split_record(run_dir)
         task = prepare_task(run_config, devices_for(run_config.batch_size), recorded)
         out = Path(config.out) if config.out else None
         report = report_run(task, run_dir, [] if recorded else [NOT_RECORDED], out)

@@ -7,7 +7,7 @@ from typing import Any
 from ferjax.errors import UserError
 from ferjax.runtime.variable_tree import flatten
 
-# The layers between pooled features and logits, as `models.heads.classify` names them.
+# Layers between the pooled features and the logits, named as in `models.heads.classify`.
 HEAD = r"head(_dense\d+)?/.*"
 
 _NAMED: dict[str, str | None] = {"none": None, "all_but_head": rf"(?!{HEAD}).*"}
@@ -59,15 +59,15 @@ def untrained_modules(params: Mapping[str, Any], pattern: str | None) -> frozens
 
     Args:
       params: the network's parameters.
-      pattern: of what is frozen, or None.
+      pattern: regular expression on the paths of frozen parameters, or None.
     """
     if pattern is None:
         return frozenset()
-    trained, every = set(), set()
+    trained_modules, all_modules = set(), set()
     for path in flatten(params):
         parts = path.split("/")[:-1]
-        above = {"/".join(parts[:depth]) for depth in range(1, len(parts) + 1)}
-        every |= above
+        enclosing = {"/".join(parts[:depth]) for depth in range(1, len(parts) + 1)}
+        all_modules |= enclosing
         if not re.fullmatch(pattern, path):
-            trained |= above
-    return frozenset(every - trained)
+            trained_modules |= enclosing
+    return frozenset(all_modules - trained_modules)
