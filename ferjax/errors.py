@@ -95,7 +95,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     `name` begins. Case, `-`, `_` and `.` do not count.
     """
     letters = _letters(name)
-    distances = {candidate: _edits(letters, _letters(candidate)) for candidate in known}
+    distances = {candidate: _edit_distance(letters, _letters(candidate)) for candidate in known}
     best = min(distances, key=lambda candidate: distances[candidate], default=None)
     if letters and best is not None and distances[best] <= max(1, round(len(letters) / 4)):
         return best
@@ -108,7 +108,7 @@ def _letters(name: str) -> str:
     return re.sub("[-_. ]", "", name.lower())
 
 
-def _edits(a: str, b: str) -> int:
+def _edit_distance(a: str, b: str) -> int:
     """Returns the edit distance: insertions, deletions, replacements, swaps of two neighbours."""
     rows = [list(range(len(b) + 1))]
     for i, x in enumerate(a, 1):

@@ -38,9 +38,9 @@ def run_train(
     """Trains, or resumes, and reports; returns the report, with its `path`.
 
     Args:
-      config: from `ferjax.recipes.resolve`. With `seeds` or `folds`, one run for each and a top
-        report.
-      devices: to train on; None for all of all hosts.
+      config: from `ferjax.recipes.resolve`. With `seeds` or `folds`, one run is trained for each,
+        and a joint report is written.
+      devices: devices to train on; None for all devices of all hosts.
       watch: called with epoch and val accuracy after every evaluation and its save; an exception
         that it raises ends the run.
 

@@ -19,7 +19,8 @@ class InputSpec:
       mean: one value per channel of the network, on the scale where 255 is 1; it is subtracted.
       std: one value per channel of the network, on the same scale; it divides.
       order: order of the network's channels, `rgb` or `bgr`.
-      interpolation: of the resizing on the device, `bilinear` or `bicubic`; antialiased.
+      interpolation: interpolation of the resizing on the device, `bilinear` or `bicubic`; both are
+        antialiased.
       guide: how the same resized pixels become the input of the frozen guide network, or None.
     """
 

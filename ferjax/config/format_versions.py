@@ -13,7 +13,7 @@ from ferjax.errors import UserError
 FORMAT = 2
 KEY = "format"
 
-# Keys that the meta of a checkpoint did not have in format 1, and the values that they stand for.
+# Key that the meta of a checkpoint did not have in format 1 → the value of such a checkpoint.
 _ADDED_TO_META = {
     "start": None,
     "starts": [0],

@@ -1,4 +1,4 @@
-"""Files that a user names and anybody may have written: regular ones, and JSON of bounded size."""
+"""Safe reading of files from any author: regular files only, and JSON and text of bounded size."""
 
 import contextlib
 import json
@@ -21,7 +21,7 @@ _KINDS = {
     stat.S_IFSOCK: "a socket",
 }
 # Errors that missing values, or values of another type, raise when they are used.
-_UNFIT = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
+_BAD_VALUE_ERRORS = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
 
 
 def special_kind(path: str | Path) -> str | None:
@@ -121,7 +121,7 @@ def fitting_values(where: str | Path, advice: str) -> Iterator[None]:
     """
     try:
         yield
-    except _UNFIT as error:
+    except _BAD_VALUE_ERRORS as error:
         raise UserError(
             f"{where}: a value is missing or does not fit ({type(error).__name__}:"
             f" {one_line(error)})."

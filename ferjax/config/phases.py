@@ -41,8 +41,8 @@ def phases_of(config: Any) -> tuple[Phase, ...]:
             longest = next(other for other in _FIELDS if len(values[other]) == count)
             raise UserError(
                 f"--{name}={','.join(map(str, phase_values))} has {len(phase_values)} values and"
-                f" --{longest} has {count}: give one value for all phases, or {count} values, one for"
-                " each phase."
+                f" --{longest} has {count}: give one value for all phases, or {count} values, one"
+                " for each phase."
             )
     columns = [phase_values * (count // len(phase_values)) for phase_values in values.values()]
     return tuple(Phase(*row) for row in zip(*columns, strict=True))

@@ -13,7 +13,7 @@ def conv_relu_max_pool(
 ) -> jax.Array:
     """Returns max_pool(relu(conv(x, kernel, SAME) + bias)) over disjoint square windows.
 
-    If several maxima are equal, the first in row-major order gets the gradient. Where the pooled
+    If several maxima are equal, the first in row-major order gets the gradient. If the pooled
     value is not above zero, the gradient is zero. NaN is propagated.
 
     Args:

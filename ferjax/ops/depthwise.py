@@ -14,7 +14,7 @@ from ferjax.ops.sliding_window import add_taps_back, taps
 Padding = tuple[tuple[int, int], tuple[int, int]]
 
 # Largest number of rows whose products are summed before the running sums are updated (BUILD.md).
-_ROWS = 28
+_MOST_ROWS = 28
 
 
 def depthwise_conv(x: jax.Array, kernel: jax.Array, *, stride: int, padding: Padding) -> jax.Array:
@@ -104,7 +104,7 @@ def _kernel_gradient(
     shards = math.gcd(len(x), jax.device_count())
     x, gradient = (a.reshape(shards, -1, *a.shape[1:]) for a in (_pad(x, padding), gradient))
     _, images, height, *row = gradient.shape
-    rows = max(n for n in range(1, _ROWS + 1) if height % n == 0)
+    rows = max(n for n in range(1, _MOST_ROWS + 1) if height % n == 0)
     blocks = height // rows
 
     def add(totals: list[jax.Array], n: jax.Array) -> tuple[list[jax.Array], None]:

@@ -1,4 +1,4 @@
-"""The default run directory: model, data set, recipe, seed, and what changes the recipe."""
+"""The default run directory: model, data set, recipe, seed, and flags that change the recipe."""
 
 import dataclasses
 import hashlib
@@ -23,7 +23,7 @@ SHORT = {
     "weight_decay": "wd",
 }
 # Fields that are in every name, before the changes.
-_NAMED = ("model", "dataset", "recipe", "seed", "seeds", "smoke")
+_IN_EVERY_NAME = ("model", "dataset", "recipe", "seed", "seeds", "smoke")
 _MOST_CHARACTERS = 80
 
 
@@ -46,9 +46,9 @@ def default_workdir(config: TrainConfig, unchanged: Mapping[str, Any]) -> str:
         for field in dataclasses.fields(config)
         if (value := getattr(config, field.name)) != unchanged[field.name]
         and not field.metadata["free"]
-        and field.name not in _NAMED
+        and field.name not in _IN_EVERY_NAME
     }
-    texts = [_text(name, value) for name, value in changes.items()]
+    texts = [_change_text(name, value) for name, value in changes.items()]
     if len("-".join(texts)) > _MOST_CHARACTERS:
         while len("-".join(texts)) > _MOST_CHARACTERS - 9:
             texts.pop()
@@ -57,7 +57,7 @@ def default_workdir(config: TrainConfig, unchanged: Mapping[str, Any]) -> str:
     return f"runs/{'-'.join(name)}"
 
 
-def _text(name: str, value: Any) -> str:
+def _change_text(name: str, value: Any) -> str:
     """Returns a change as a part of a file name."""
     short = SHORT.get(name, name)
     if value is None or value is False or value in ("none", ()):

@@ -139,8 +139,8 @@ _FERNET = dict(
 _BEST_FERNET_VOTES = {**_FERNET, "epochs": 75, "labels": "crossentropy", "label_smoothing": 0.0}
 # FER2013 and FER+ have the same training faces, so it starts from the weights of `fernet-ferplus`.
 _BEST_FERNET = {**_FERNET, "pretrained": "fernet-ferplus", "learning_rate": 0.05, "epochs": 50}
-# A few hundred faces of one's own, in a minute on two CPU cores: the head alone, then everything at
-# a hundredth of its rate. At a tenth of it the trunk lost its pretrained features in 20 epochs.
+# For a user's few hundred faces, in a minute on two CPU cores: first the head alone, then all layers
+# at a hundredth of its rate. At a tenth the trunk lost its pretrained features in 20 epochs.
 _FINETUNE = dict(
     pretrained="fernet-ferplus",
     freeze=("all_but_head", "none"),

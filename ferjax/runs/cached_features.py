@@ -39,8 +39,8 @@ class PhaseInputs:
     """Network and splits of a phase, with or without cached features.
 
     Attributes:
-      branch: `StepSettings.stored_branch`, or None where the whole network is computed.
-      model: the whole network, or its head alone where the trunk's features are stored.
+      branch: `StepSettings.stored_branch`, or None if the whole network is computed.
+      model: the whole network, or only its head if the features of the trunk are stored.
       train: the training split; with a branch it holds features.
       val: the validation split; with a branch it holds features.
       logits_of: (variables, split) → logits of a split such as `val`.

@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 # (state, sums, batch, scale) → (state, sums)
 Step = Callable[..., tuple[Any, Any]]
 # Each process counts its steps. The first ones compile and fill caches, so they are not traced.
-_FIRST_TRACED, _TRACED = 11, 5
+_FIRST_TRACED_STEP, _TRACED_STEPS = 11, 5
 
 
 def compile_on_first_call(
@@ -98,17 +98,17 @@ def trace_steps(step: Step, folder: Path) -> Step:
     def call(state: Any, sums: Any, *rest: Any) -> tuple[Any, Any]:
         nonlocal calls
         calls += 1
-        if calls == _FIRST_TRACED:
+        if calls == _FIRST_TRACED_STEP:
             jax.block_until_ready(sums)
             jax.profiler.start_trace(folder, create_perfetto_trace=True)
         with jax.profiler.StepTraceAnnotation("train", step_num=calls):
             state, sums = step(state, sums, *rest)
-        if calls == _FIRST_TRACED + _TRACED - 1:
+        if calls == _FIRST_TRACED_STEP + _TRACED_STEPS - 1:
             jax.block_until_ready(sums)
             jax.profiler.stop_trace()
             _log.info(
                 "traced %d steps: open %s/**/perfetto_trace.json.gz at https://ui.perfetto.dev",
-                _TRACED,
+                _TRACED_STEPS,
                 folder,
             )
         return state, sums

@@ -29,7 +29,7 @@ def epoch_line(
 
 
 def loss_text(loss: float) -> str:
-    """Returns a loss with four decimals, or as a power of ten where it has diverged."""
+    """Returns a loss with four decimals, or in exponential notation if it has diverged."""
     return f"{loss:.4f}" if loss < 1e4 else f"{loss:.2e}"
 
 

@@ -15,7 +15,7 @@ from ferjax.specs import InputSpec
 def input_spec(
     config: TrainConfig, train: Split, channels: int, initial_weights: InitialWeights | None
 ) -> InputSpec:
-    """Returns the InputSpec of a run's network, and of its guide where it has one.
+    """Returns the InputSpec of a run's network, and of its guide if it has one.
 
     Channel order, interpolation and normalisation come from the initial weights, the size from the
     config; `config.normalization` overrides mean and standard deviation. Weights of a guide set

@@ -45,7 +45,7 @@ class LoadedRun:
 
 
 def load_run(run_dir: str | Path, checkpoint: str = "selected", *, raw: bool = False) -> LoadedRun:
-    """Returns the network of a run, from its checkpoints alone.
+    """Returns the network of a run; only its checkpoints are read.
 
     Args:
       run_dir: the run's directory.

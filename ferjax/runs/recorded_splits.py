@@ -47,18 +47,18 @@ def check_splits(config: TrainConfig, bundle: DatasetBundle) -> DatasetBundle:
     Raises:
       UserError: images were added, removed, relabelled, overwritten or split in another way.
     """
-    note = on_first(lambda: _check(config, bundle))
+    note = on_first(lambda: _check_images(config, bundle))
     if not note:
         return bundle
     _log.warning("%s: %s", config.workdir, note)
     return replace(bundle, notes=(*bundle.notes, note))
 
 
-def _check(config: TrainConfig, bundle: DatasetBundle) -> str:
+def _check_images(config: TrainConfig, bundle: DatasetBundle) -> str:
     """Raises `UserError` for changed images; returns a note, or an empty text if there is none."""
     run_dir = Path(config.workdir or "")
     recorded = _record_in(run_dir, config)
-    sibling = next(_records_beside(run_dir, config), None)
+    sibling = next(_records_of_series(run_dir, config), None)
     not_recorded = not (run_dir / SPLITS_FILE).is_file() and saved_steps(run_dir / "checkpoints")
     if recorded or sibling:
         current = _record_of(config, bundle)
@@ -100,7 +100,7 @@ def _record_in(run_dir: Path, config: TrainConfig) -> SplitRecord | None:
     return read_split_record(run_dir)
 
 
-def _records_beside(run_dir: Path, config: TrainConfig) -> Iterator[tuple[Path, SplitRecord]]:
+def _records_of_series(run_dir: Path, config: TrainConfig) -> Iterator[tuple[Path, SplitRecord]]:
     """Yields (run directory, record) of the other runs if `run_dir` belongs to a series."""
     if config.limit and config.folds:
         return  # --limit takes other images in each fold

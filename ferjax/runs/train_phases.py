@@ -118,7 +118,7 @@ def train_run(task: Task, run_dir: Path, watch: Watch | None = None) -> None:
 
 def _restore_or_initialise(run: _Run) -> tuple[TrainState, HostState]:
     """Returns training and host-side state of the latest checkpoint, or of step 0."""
-    began, task, manager = time.monotonic(), run.task, run.record.manager
+    start_time, task, manager = time.monotonic(), run.task, run.record.manager
     latest_step, finished = manager.latest_step(), 0
     meta = None if latest_step is None else restore_meta(manager, latest_step)
     notes = teacher_notes(task.config, task.teachers, meta["notes"] if meta else None)
@@ -142,19 +142,19 @@ def _restore_or_initialise(run: _Run) -> tuple[TrainState, HostState]:
     if latest_step is not None:
         state = restore_checkpoint(manager, latest_step, state)
     run.record.cut_back(int(state.step))
-    return state, host.with_seconds_since(began)
+    return state, host.with_seconds_since(start_time)
 
 
 def _enter_next_phase(
     run: _Run, state: TrainState, host: HostState
 ) -> tuple[TrainState, HostState]:
     """Returns training and host-side state at the start of the next phase."""
-    began, task, index = time.monotonic(), run.task, len(host.starts)
+    start_time, task, index = time.monotonic(), run.task, len(host.starts)
     with timed(run.spent, "compile"):
         state = _state_for_phase(task, state, index)
     starts = (*host.starts, int(state.step) // task.steps_per_epoch)
     host = replace(host, starts=starts, waited=(0, -1.0), plateau=Plateau())
-    return state, host.with_seconds_since(began)
+    return state, host.with_seconds_since(start_time)
 
 
 def _state_for_phase(task: Task, state: TrainState, index: int) -> TrainState:
@@ -166,7 +166,7 @@ def _state_for_phase(task: Task, state: TrainState, index: int) -> TrainState:
 def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainState, HostState]:
     """Trains the current phase; returns training and host-side state at its end."""
     task, config, per_epoch = run.task, run.task.config, run.task.steps_per_epoch
-    began = time.monotonic()
+    start_time = time.monotonic()
     index = len(host.starts) - 1
     phase = phases_of(config)[index]
     if (prepared := run.prepared.pop(index, None)) is None:
@@ -235,7 +235,7 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
         plateau=plateau_of(config, phase),
         progress=config.progress,
     )
-    return fit(state, host.with_seconds_since(began), plan, functions)
+    return fit(state, host.with_seconds_since(start_time), plan, functions)
 
 
 def _step(run: _Run, program_of: Callable[..., Program]) -> Step:

@@ -69,7 +69,7 @@ def find_damage(folder: Path, below: str = "") -> str:
 
 
 def _difference(path: Path, digest: str) -> str:
-    """Returns what is wrong with a file, or an empty text."""
+    """Returns a phrase on the damage of a file, or an empty text if there is none."""
     try:
         actual = file_digest(path)
     except FileNotFoundError:

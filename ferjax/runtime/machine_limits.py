@@ -28,9 +28,9 @@ def _measured_rate(square: jax.Array, options: dict[str, str]) -> float:
     multiply, side = jax.jit(jnp.matmul, compiler_options=options), len(square)
     times = []
     for _ in range(_RUNS + 1):
-        began = time.perf_counter()
+        start_time = time.perf_counter()
         jax.block_until_ready(multiply(square, square))
-        times.append(time.perf_counter() - began)
+        times.append(time.perf_counter() - start_time)
     return 2 * side**3 / min(times[1:])
 
 

@@ -26,7 +26,7 @@ _CPU_FORWARD_OPTIONS = {_YNNPACK: ""}
 
 
 # Number of elements. Splitting a smaller array costs more time in gathering than it saves memory.
-_SPLIT_FROM = 1024
+_LEAST_SPLIT_SIZE = 1024
 
 # jax.Device objects; type checkers treat that name as a variable.
 Devices = Sequence[Any]
@@ -72,7 +72,7 @@ def split_over(shapes: Any, mesh: Mesh) -> Any:
     def sharding_of(leaf: Any) -> NamedSharding:
         longest = sorted(range(leaf.ndim), key=lambda axis: -leaf.shape[axis])
         fitting = [axis for axis in longest if leaf.shape[axis] % mesh.size == 0]
-        if not fitting or leaf.size < _SPLIT_FROM:
+        if not fitting or leaf.size < _LEAST_SPLIT_SIZE:
             return replicated(mesh)
         return NamedSharding(mesh, PartitionSpec(*[None] * fitting[0], "data"))
 

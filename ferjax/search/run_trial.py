@@ -45,8 +45,8 @@ def run_trial(search: Search, study: Any, trial: Any, train: Train, prepare: Pre
       prepare: `experiment.prepare_run`.
 
     Raises:
-      UserError: the settings that all trials share do not work (any more), or the disk is full:
-        then too the trial continues when it is claimed again.
+      UserError: the settings that all trials share do not work (any more), or the disk is full;
+        after a full disk the trial continues when it is claimed again.
       KeyboardInterrupt: stopped by the user; the trial continues when it is claimed again.
     """
     optuna = import_optuna()

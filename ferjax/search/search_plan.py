@@ -28,7 +28,7 @@ from ferjax.search.search_space import (
 STUDY_FILE = "study.json"
 # Files of the worker processes; a folder with only these files is not yet a study.
 WORKERS, LOCK_FILE = "workers", ".lock"
-_TRIALS = 20
+_DEFAULT_TRIALS = 20
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def plan_search(
 def _total_trials(config: SearchConfig, space: Space) -> int:
     """Returns the number of trials; raises `UserError` for a grid of a space with a range."""
     if config.sampler != "grid":
-        return config.trials or _TRIALS
+        return config.trials or _DEFAULT_TRIALS
     choices = choices_only(space)
     if choices is None:
         raise UserError(

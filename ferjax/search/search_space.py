@@ -25,6 +25,7 @@ DEFAULT_SPACE = (
 DEFAULT = "default"
 
 _FIELDS = {field.name: field for field in dataclasses.fields(TrainConfig)}
+# Reasons why --space cannot vary a field.
 _IMAGES = "trials would be evaluated on different images"
 _SERIES = "a trial is one run"
 _STUDY = "a study is of one data set"

@@ -21,9 +21,9 @@ def trial_rows(search: Search, study: Any) -> list[dict[str, Any]]:
     """Returns a row for each trial, by number.
 
     A row has `number`, `state` (complete, pruned, failed, running), `accuracy` (on val, in [0, 1]:
-    of the selected epoch; for a trial that did not complete the best so far, or None), `epochs`
-    (finished ones), `minutes`, `failure` (the reason, or None), `directory`, and `values` {field:
-    number, text of the choice, or None}.
+    that of the selected epoch; for an incomplete trial the best so far, or None), `epochs` (number
+    of finished epochs), `minutes`, `failure` (the reason, or None), `directory`, and `values`
+    {field: number, text of the choice, or None}.
     """
     return [_row(search, trial) for trial in study.get_trials(deepcopy=False)]
 
@@ -86,9 +86,9 @@ def best_row(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
 def best_command(search: Search, row: Mapping[str, Any]) -> str:
     """Returns the command line that trains a trial again, in a new run directory."""
     point = {name: value for name, value in row["values"].items() if value is not None}
-    given = {**search.fixed, **settings_from_point(search.space, point)}
+    settings = {**search.fixed, **settings_from_point(search.space, point)}
     flags = [f"--import={','.join(search.imports)}"] if search.imports else []
-    flags += [_flag(name, value) for name, value in given.items() if name not in _DISPLAY]
+    flags += [_flag(name, value) for name, value in settings.items() if name not in _DISPLAY]
     return shlex.join(["python", "-m", "launch.train", *flags])
 
 

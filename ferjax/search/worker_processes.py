@@ -64,8 +64,8 @@ def run_workers(
     # A failed worker is not an error if the other workers have finished its trials.
     if failed and sum(row["state"] != "running" for row in rows) < search.trials:
         raise UserError(
-            f"worker {failed[0]} ended with status {children[failed[0] - 1].returncode}; its output is"
-            f" in {_log_file(search, failed[0])}. The same command continues the search."
+            f"worker {failed[0]} ended with status {children[failed[0] - 1].returncode}; its output"
+            f" is in {_log_file(search, failed[0])}. The same command continues the search."
         )
     report = read_json_object(path, "The same command writes it again.")
     return {**report, "path": str(path.with_suffix(".md"))}

@@ -50,7 +50,7 @@ def training_logits(
 def evaluation_logits(
     model: nn.Module, variables: Mapping[str, Any], inputs: Any, stored: Mapping[str, jax.Array]
 ) -> jax.Array:
-    """Returns logits float [B, K] in evaluation mode; arguments as of `training_logits`."""
+    """Returns logits float [B, K] in evaluation mode; arguments as in `training_logits`."""
     with _intercepted((), stored):
         return jnp.asarray(model.apply(variables, inputs, train=False))
 

@@ -10,7 +10,7 @@ from ferjax.runtime.variable_tree import flatten
 # Layers between the pooled features and the logits, named as in `models.heads.classify`.
 HEAD = r"head(_dense\d+)?/.*"
 
-_NAMED: dict[str, str | None] = {"none": None, "all_but_head": rf"(?!{HEAD}).*"}
+_NAMED_PATTERNS: dict[str, str | None] = {"none": None, "all_but_head": rf"(?!{HEAD}).*"}
 
 
 def frozen_pattern(freeze: str, always: str | None) -> str | None:
@@ -20,7 +20,7 @@ def frozen_pattern(freeze: str, always: str | None) -> str | None:
       freeze: `none`, `all_but_head`, or a regular expression on whole paths.
       always: parameters that the network never trains (`ModelEntry.frozen`), or None.
     """
-    parts = [part for part in (always, _NAMED.get(freeze, freeze)) if part]
+    parts = [part for part in (always, _NAMED_PATTERNS.get(freeze, freeze)) if part]
     return "|".join(f"(?:{part})" for part in parts) or None
 
 
@@ -35,7 +35,7 @@ def check_frozen(params: Mapping[str, Any], freeze: str, always: str | None) -> 
       always: as in `frozen_pattern`.
     """
     paths = list(flatten(params))
-    if freeze not in _NAMED and not any(re.fullmatch(freeze, path) for path in paths):
+    if freeze not in _NAMED_PATTERNS and not any(re.fullmatch(freeze, path) for path in paths):
         tops = ", ".join(dict.fromkeys(path.split("/")[0] for path in paths))
         raise UserError(
             f"--freeze={freeze} matches no parameter. It is held against whole paths such as"

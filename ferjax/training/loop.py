@@ -36,7 +36,7 @@ def fit(
       Diverged: a loss or a gradient is not finite.
       KeyboardInterrupt: the user asked to stop; the state has been saved.
     """
-    started = time.monotonic() - host.seconds
+    training_start = time.monotonic() - host.seconds
     finished_epochs, first_step = divmod(int(state.step), plan.steps_per_epoch)
     if first_step == 0 and int(host.sums.count):
         # The state was saved after the last step of an epoch and before its evaluation.
@@ -44,12 +44,12 @@ def fit(
     for epoch in range(finished_epochs + 1, plan.last + 1):
         if plan.patience and host.waited[0] >= plan.patience:
             break
-        began, spent_before = time.monotonic(), dict(parts.spent)
-        state, host = _train_epoch(state, host, plan, parts, epoch, first_step, started)
+        epoch_start, spent_before = time.monotonic(), dict(parts.spent)
+        state, host = _train_epoch(state, host, plan, parts, epoch, first_step, training_start)
         check_finite(host.sums, plan.steps_per_epoch)
         images = (plan.steps_per_epoch - first_step) * plan.batch_size
         spent = since(parts.spent, spent_before)
-        rate = images / (time.monotonic() - began - spent["compile"] - spent["save"])
+        rate = images / (time.monotonic() - epoch_start - spent["compile"] - spent["save"])
         first_step, step = 0, int(state.step)
         parts.log_train(epoch, step, host.sums, rate, host.scale)
         host, accuracy = replace(host, sums=parts.zero_sums()), None
@@ -61,7 +61,7 @@ def fit(
             parts.log_eval(epoch, step, evaluation, raw)
             accuracy = evaluation.accuracy
             host = _after_evaluation(host, plan, epoch, step, accuracy)
-        host = _save(state, host, parts, started, accuracy)
+        host = _save(state, host, parts, training_start, accuracy)
         if accuracy is not None:
             parts.watch(epoch, accuracy)
     return state, host
@@ -92,7 +92,7 @@ def _train_epoch(
     parts: LoopFunctions,
     epoch: int,
     first_step: int,
-    started: float,
+    training_start: float,
 ) -> tuple[TrainState, HostState]:
     """Trains an epoch from its step `first_step` on; reads its sums about once a second."""
     sums = host.sums
@@ -126,17 +126,21 @@ def _train_epoch(
             if interrupted or (due and position < plan.steps_per_epoch):
                 check_finite(sums, plan.steps_per_epoch)
                 saved = time.monotonic()
-                _save(state, replace(host, sums=sums), parts, started, None)
+                _save(state, replace(host, sums=sums), parts, training_start, None)
             if interrupted:
                 raise KeyboardInterrupt
     return state, replace(host, sums=sums)
 
 
 def _save(
-    state: TrainState, host: HostState, parts: LoopFunctions, started: float, accuracy: float | None
+    state: TrainState,
+    host: HostState,
+    parts: LoopFunctions,
+    training_start: float,
+    accuracy: float | None,
 ) -> HostState:
     """Starts to save a checkpoint; returns the host-side state with the training time so far."""
-    host = replace(host, seconds=time.monotonic() - started, spent=dict(parts.spent))
+    host = replace(host, seconds=time.monotonic() - training_start, spent=dict(parts.spent))
     with timed(parts.spent, "save"):
         parts.save(state, host, accuracy)
     return host

@@ -73,9 +73,9 @@ class HostState:
         """Returns the factor on the scheduled learning rate: plateau schedule and retries."""
         return self.plateau.scale * _RETRY_FACTOR**self.retries
 
-    def with_seconds_since(self, began: float) -> "HostState":
-        """Returns the state with the seconds since `began` (from `time.monotonic`) added."""
-        return replace(self, seconds=self.seconds + time.monotonic() - began)
+    def with_seconds_since(self, start_time: float) -> "HostState":
+        """Returns the state with the seconds since `start_time` (`time.monotonic`) added."""
+        return replace(self, seconds=self.seconds + time.monotonic() - start_time)
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ LOSSES: dict[str, Callable[..., tuple[jax.Array, jax.Array]]] = {
 
 
 def register_loss(name: str, loss: Callable[..., tuple[jax.Array, jax.Array]]) -> None:
-    """Adds a loss of the user's own for `--loss=NAME`; arguments and result as of `cross_entropy`.
+    """Adds a loss of the user's own for `--loss=NAME`, with the interface of `cross_entropy`.
 
     Raises:
       UserError: the name is one of ferjax's own, or is not an identifier.

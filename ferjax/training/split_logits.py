@@ -24,7 +24,7 @@ def collect_logits(
 
     Args:
       logits_fn: compiled (variables, batch) → logits, replicated over the mesh; the batch holds
-        `image` and, where the split has them, `feature`.
+        `image` and, if the split has features, `feature`.
       variables: `params` and `batch_stats`.
       batches: this process's rows of the padded batches, in order.
       mesh: the devices that get the batches.

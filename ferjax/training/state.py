@@ -32,7 +32,7 @@ class TrainState:
     Attributes:
       step: int32 scalar, steps taken.
       params: parameters.
-      batch_stats: running statistics of batch norms; empty where there are none.
+      batch_stats: running statistics of batch norms; empty if the network has none.
       opt_state: state of the optimizer.
       ema: moving average of the trained parameters, or None.
     """
@@ -155,11 +155,11 @@ def _make_on_mesh(
     places = placement if split else jax.tree.map(lambda _: placement, program.outputs)
     with ThreadPoolExecutor(1) as executor:
         future = executor.submit(lambda: program.load()(argument))
-        during_compilation(jax.tree.map(_placed, program.outputs, places))
+        during_compilation(jax.tree.map(_with_sharding, program.outputs, places))
         return future.result()
 
 
-def _placed(shape: Any, sharding: Any) -> jax.ShapeDtypeStruct:
+def _with_sharding(shape: Any, sharding: Any) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=sharding)
 
 

@@ -71,7 +71,7 @@ def train_step(
         `settings.stored_branch` also `feature` float32 [B, V, ...]; with `settings.teachers` also
         `teachers`, the variables of each teacher.
       scale: factor on the learning rate, which the host changes (plateau, retry after NaN).
-      settings: what is fixed at compilation.
+      settings: the settings that are fixed at compilation.
     """
     key = stream_key(settings.seed, "augment", state.step)
     inputs, targets, labels, feature = augmented_views(key, batch, settings)

@@ -18,11 +18,11 @@ def zero_seconds(before: Mapping[str, float] | None = None) -> SecondsByKind:
 @contextlib.contextmanager
 def timed(spent: SecondsByKind, kind: str) -> Iterator[None]:
     """Adds the duration of its block to the seconds of a kind."""
-    began = time.perf_counter()
+    start_time = time.perf_counter()
     try:
         yield
     finally:
-        spent[kind] += time.perf_counter() - began
+        spent[kind] += time.perf_counter() - start_time
 
 
 def since(spent: Mapping[str, float], before: Mapping[str, float]) -> SecondsByKind:
@@ -36,10 +36,10 @@ def lap_timer(spent: SecondsByKind) -> Callable[[], SecondsByKind]:
 
     def lap() -> SecondsByKind:
         nonlocal last_call, spent_before
-        now, seconds = time.monotonic(), since(spent, spent_before)
+        this_call, seconds = time.monotonic(), since(spent, spent_before)
         seconds, last_call, spent_before = (
-            with_step_time(seconds, now - last_call),
-            now,
+            with_step_time(seconds, this_call - last_call),
+            this_call,
             dict(spent),
         )
         return seconds

@@ -23,8 +23,18 @@ from ferjax.weights.shipped import CARD_SUFFIX, FORMAT, TENSORS_SUFFIX, no_tenso
 
 VERSION = 1
 # Keys of a card that the loader reads. The other keys are for people.
-_NEEDED = ("model", "fields", "classes", "spec", "config", "step", "epoch", "best", "training")
-_NEEDED += ("prediction_sets", "sha256")
+_REQUIRED_KEYS = (
+    "model",
+    "fields",
+    "classes",
+    "spec",
+    "config",
+    "step",
+    "epoch",
+    "best",
+    "training",
+)
+_REQUIRED_KEYS += ("prediction_sets", "sha256")
 _ADVICE = "Copy both files again, or install ferjax again."
 
 
@@ -94,7 +104,7 @@ def read_card(path: Path) -> dict[str, Any]:
             f" {card.get('ferjax')}; this ferjax {ferjax.__version__} reads version {VERSION}."
             " Install the version that wrote it, or use weights of this one."
         )
-    if missing := [name for name in _NEEDED if name not in card]:
+    if missing := [name for name in _REQUIRED_KEYS if name not in card]:
         raise UserError(f"{path}: {', '.join(missing)} missing. {_ADVICE}")
     return card
 

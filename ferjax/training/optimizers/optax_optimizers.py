@@ -18,12 +18,12 @@ _SAM_RADIUS = 0.05
 _LABEL = "phase1"
 
 
-def _kernels(params: Any) -> Any:
+def _kernel_mask(params: Any) -> Any:
     """Returns a mask that is True on kernels: biases and batch norms are not decayed."""
     return jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key == "kernel", params)
 
 
-def _matrices(params: Any) -> Any:
+def _muon_axes(params: Any) -> Any:
     """Returns the axes in which Muon orthogonalises each kernel; None where Adam updates it."""
 
     def axes(path: Any, leaf: Any) -> MuonDimensionNumbers | None:
@@ -34,42 +34,42 @@ def _matrices(params: Any) -> Any:
     return jax.tree_util.tree_map_with_path(axes, params)
 
 
-def _coupled(decay: float, optimizer: optax.GradientTransformation) -> Any:
+def _with_coupled_decay(decay: float, optimizer: optax.GradientTransformation) -> Any:
     if not decay:
         return optimizer
-    return optax.chain(optax.add_decayed_weights(decay, _kernels), optimizer)
+    return optax.chain(optax.add_decayed_weights(decay, _kernel_mask), optimizer)
 
 
 def _sgd(momentum: float, decay: float) -> Any:
-    return _coupled(decay, optax.sgd(1.0, momentum or None))
+    return _with_coupled_decay(decay, optax.sgd(1.0, momentum or None))
 
 
 def _nesterov(momentum: float, decay: float) -> Any:
-    return _coupled(decay, optax.sgd(1.0, momentum or None, nesterov=True))
+    return _with_coupled_decay(decay, optax.sgd(1.0, momentum or None, nesterov=True))
 
 
 def _adam(momentum: float, decay: float) -> Any:
-    return _coupled(decay, optax.adam(1.0))
+    return _with_coupled_decay(decay, optax.adam(1.0))
 
 
 def _adamw(momentum: float, decay: float) -> Any:
-    return optax.adamw(1.0, weight_decay=decay, mask=_kernels)
+    return optax.adamw(1.0, weight_decay=decay, mask=_kernel_mask)
 
 
 def _radam(momentum: float, decay: float) -> Any:
-    return _coupled(decay, optax.radam(1.0))
+    return _with_coupled_decay(decay, optax.radam(1.0))
 
 
 def _lamb(momentum: float, decay: float) -> Any:
-    return optax.lamb(1.0, weight_decay=decay, mask=_kernels)
+    return optax.lamb(1.0, weight_decay=decay, mask=_kernel_mask)
 
 
 def _muon(momentum: float, decay: float) -> Any:
     # optax passes `nesterov` on to the Adam of the other parameters.
-    muon = contrib.muon(1.0, nesterov=True, muon_weight_dimension_numbers=_matrices)
+    muon = contrib.muon(1.0, nesterov=True, muon_weight_dimension_numbers=_muon_axes)
     # At this point the updates are already descent steps, so the decay is negative. Muon's own
     # weight decay leaves out the head.
-    return optax.chain(muon, optax.add_decayed_weights(-decay, _kernels)) if decay else muon
+    return optax.chain(muon, optax.add_decayed_weights(-decay, _kernel_mask)) if decay else muon
 
 
 OPTIMIZERS: dict[str, Callable[[float, float], Any]] = {

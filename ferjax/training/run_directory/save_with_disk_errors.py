@@ -1,4 +1,4 @@
-"""Saving checkpoints and metrics during training, and what happens when the disk is full."""
+"""Saving checkpoints and metrics during training, and the handling of a full disk."""
 
 import contextlib
 import errno
