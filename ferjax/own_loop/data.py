@@ -25,7 +25,7 @@ def batches(
 
     Batch i depends only on (seed, i), so a resumed loop passes `first_step=int(state.step)`.
     A batch holds `image` uint8 [B, H, W, C], `label` int32 [B], `mask` bool [B], `index` int32 [B]
-    (position in the split) and, where the split has soft labels, `target` float32 [B, K].
+    (position in the split) and, if the split has soft labels, `target` float32 [B, K].
 
     Args:
       split: the training split, for instance `load_dataset(...).splits["train"]`.

@@ -215,7 +215,7 @@ def write_own_report(
     for name, result in evaluations.items():
         figures += split_figures(result, run.classes, run.directory, name, title)
         write_predictions_csv(result, splits[name], run.classes, run.directory)
-    # The mistakes are those of the last split, which is test where there is one.
+    # The mistakes are those of the last split, which is test if there is a test split.
     last = list(evaluations)[-1]
     figures.append(
         mistakes_figure(evaluations[last], splits[last], run.classes, run.directory, title)

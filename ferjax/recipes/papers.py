@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# A value that a paper does not print is ferjax's choice, called a reading below.
-# P4 (Yang) prints neither optimizer, learning rate, batch size, epochs nor augmentation: all are
+# A setting that a paper does not state is ferjax's choice, called a reading below.
+# P4 (Yang) states neither optimizer, learning rate, batch size, epochs nor augmentation: all are
 # readings.
 _YANG = dict(
     optimizer="adamw",
@@ -139,8 +139,8 @@ _FERNET = dict(
 _BEST_FERNET_VOTES = {**_FERNET, "epochs": 75, "labels": "crossentropy", "label_smoothing": 0.0}
 # FER2013 and FER+ have the same training faces, so it starts from the weights of `fernet-ferplus`.
 _BEST_FERNET = {**_FERNET, "pretrained": "fernet-ferplus", "learning_rate": 0.05, "epochs": 50}
-# For a user's few hundred faces, in a minute on two CPU cores: first the head alone, then all layers
-# at a hundredth of its rate. At a tenth the trunk lost its pretrained features in 20 epochs.
+# For a user's few hundred faces, in a minute on two CPU cores: first the head, then all layers at a
+# hundredth of its rate. At a tenth the trunk lost its pretrained features in 20 epochs.
 _FINETUNE = dict(
     pretrained="fernet-ferplus",
     freeze=("all_but_head", "none"),
@@ -154,8 +154,8 @@ _FINETUNE = dict(
     augment="flip",
     label_smoothing=0.1,
 )
-# As the best public results from scratch (LetheSec, usef-kh): several crops in a step, a stem that
-# keeps a last map of 6x6. It takes a GPU ten minutes and two CPU cores days.
+# Like the best public results from scratch (LetheSec, usef-kh): several crops in a step, and a stem
+# that keeps a last map of 6x6. A GPU needs ten minutes, two CPU cores need days.
 _BEST_RESNET = {
     **_FERNET,
     "stem": "small",

@@ -79,7 +79,7 @@ def resolve(given: Mapping[str, Any]) -> TrainConfig:
 
 
 def naming_recipe(error: UserError, given: Mapping[str, Any], recipe: str, model: str) -> UserError:
-    """Returns the error; if the recipe or --smoke set the flag that it is about, it names them.
+    """Returns the error, with a sentence added if its flag was set by the recipe or --smoke.
 
     Args:
       error: error of the config or the run; it is about a flag if it begins with the flag.

@@ -22,11 +22,12 @@ def load_network(source: str | Path | None = None, checkpoint: str = "selected")
 
     Args:
       source: a run directory; a name of `ferjax.weights.shipped.SHIPPED`, as text; or a weights
-        file, or its folder, of `launch.export`. None: the default of the shipped ones.
+        file of `launch.export`, or its folder. None: the default shipped recogniser.
       checkpoint: for a run, `selected` (best on val) or `last`.
 
     Raises:
-      UserError: no such run or weights, or damaged ones; a checkpoint of a weights file.
+      UserError: no such run or weights, or damaged ones; or `checkpoint` is given for a weights
+        file, which has one set of parameters.
     """
     source = DEFAULT if source is None else source
     card = named_card(source)

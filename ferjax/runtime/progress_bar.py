@@ -1,4 +1,4 @@
-"""The progress bar: a line on a terminal, a widget in a notebook, nothing where output is piped.
+"""The progress bar: a line on a terminal, a widget in a notebook, nothing if the output is piped.
 
 `disable=None` leaves that choice to the bar, `disable=True` shows none anywhere.
 """

@@ -33,7 +33,7 @@ def fit(
       parts: the functions that the loop calls.
 
     Raises:
-      Diverged: a loss or a gradient is not finite.
+      Diverged: a loss, a gradient or a parameter is not finite.
       KeyboardInterrupt: the user asked to stop; the state has been saved.
     """
     training_start = time.monotonic() - host.seconds
@@ -150,7 +150,7 @@ def _clock(plan: LoopPlan, unsaved: float, taken: float, steps: int) -> tuple[bo
     """Returns whether a save is due, and after how many steps to read the clock again.
 
     Args:
-      plan: `save_seconds` is used.
+      plan: durations of the phase; only `save_seconds` is used.
       unsaved: seconds since the last save.
       taken: seconds since the last reading of the clock.
       steps: steps since the last reading of the clock.

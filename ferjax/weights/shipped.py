@@ -57,7 +57,7 @@ def no_tensors(name: str) -> str:
 
 
 def _card_in(folder: Path) -> Path | None:
-    """Returns the only card in a folder, or None where there is none."""
+    """Returns the only card in a folder, or None if there is no card."""
     if (folder / "checkpoints").is_dir():
         return None
     cards = sorted(filter(_is_card, folder.glob(f"*{CARD_SUFFIX}")))

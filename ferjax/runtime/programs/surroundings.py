@@ -21,7 +21,7 @@ _PROCESSOR = ("vendor_id", "cpu family", "model", "model name", "flags", "Featur
 def surroundings() -> dict[str, Any] | None:
     """Returns sources, versions, settings and machine of this process; None if sources are missing.
 
-    Settings that only contain folders are left out.
+    Settings that only name folders are left out.
     """
     sources = _digest_of_sources()
     if sources is None:

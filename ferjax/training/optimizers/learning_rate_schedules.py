@@ -62,11 +62,11 @@ SCHEDULES: dict[str, ScheduleEntry] = {
     "constant": ScheduleEntry(_constant),
     "step": ScheduleEntry(_step, decay_rate=0.1, decay_epochs=30),
     "exponential": ScheduleEntry(_exponential, decay_rate=0.95, decay_epochs=1),
-    # Keras's legacy `decay`, which P2 prints.
+    # Keras's legacy `decay`, which the paper P2 states.
     "inverse_time": ScheduleEntry(_inverse_time, decay_rate=1e-6),
     "cosine": ScheduleEntry(_cosine),
     "one_cycle": ScheduleEntry(_one_cycle),
-    # Lowered between epochs, by `plateau.after_evaluation`.
+    # Constant within an epoch; `plateau.after_evaluation` lowers the rate between epochs.
     "plateau": ScheduleEntry(_constant, decay_rate=0.1, decay_epochs=10),
     "cosine_restarts": ScheduleEntry(_cosine_restarts, decay_epochs=10),
 }

@@ -61,7 +61,7 @@ def _check_place(run_dir: Path) -> None:
 def holds_results(run_dir: Path) -> bool:
     """Returns whether a run, or one of a series of seeds and folds, has a checkpoint or a report.
 
-    Without both, a run ended before it had a result to keep.
+    If both are missing, the run ended before it had a result to keep.
     """
     return any(
         (folder / "report.json").is_file() or saved_steps(folder / "checkpoints")
