@@ -1,7 +1,7 @@
 """ferjax: facial-expression recognition in pure-functional JAX.
 
-The names in `__all__` are public and stay; every other module is internal and may move. They are
-imported when they are first used, so that `import ferjax` is fast and starts no JAX backend.
+The names in `__all__` are public and stay; every other module is internal and may move. A public
+name is imported when it is first used, so that `import ferjax` is fast and starts no JAX backend.
 """
 
 from importlib import import_module
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ferjax.training.state import TrainState
     from ferjax.training.train_step import zero_sums
 
-# Public name → the module that defines it, and its name there.
+# Public name → (module that defines it, name in that module).
 _PUBLIC = {
     "Augment": ("ferjax.images.augment", "Augment"),
     "DatasetBundle": ("ferjax.data.splits.split", "DatasetBundle"),
@@ -120,8 +120,8 @@ def __getattr__(name: str) -> Any:
     """Returns a public name, imported when it is first used."""
     if name not in _PUBLIC:
         raise AttributeError(f"module 'ferjax' has no attribute {name!r}")
-    module, own_name = _PUBLIC[name]
-    value = getattr(import_module(module), own_name)
+    module, name_in_module = _PUBLIC[name]
+    value = getattr(import_module(module), name_in_module)
     globals()[name] = value
     return value
 

@@ -7,10 +7,10 @@ import errno
 import re
 from collections.abc import Iterable
 
-# Control characters, separators of lines, and surrogates.
+# Control characters, line separators and surrogates.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
-# A longer line of a message repeats what stands in a file, such as a name of a megabyte.
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+# A longer line repeats text from a file, for example a name of a megabyte.
 _LONGEST_LINE = 3000
 
 
@@ -22,44 +22,45 @@ class UserError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        """Makes the error; names of files in `message` become printable, and endless ones short."""
+        """Makes the error; `message` is made printable, and its very long lines are shortened."""
         super().__init__("\n".join(map(_shortened, map(printable, message.split("\n")))))
 
 
 class DiskError(UserError):
-    """A disk that is full or not to be written: no fault of the settings, which may be kept.
+    """A disk that is full or cannot be written; the settings are not the cause.
 
-    Once there is room the same command goes on, so a search does not count its trial as failed.
+    When there is room again, the same command continues. So a search does not count the trial as
+    failed.
     """
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM or SIGHUP asked the process to end: from a scheduler, or a closed terminal."""
+    """The process received SIGTERM (from a scheduler) or SIGHUP (its terminal was closed)."""
 
 
 def printable(name: str) -> str:
-    r"""Returns the name of a file in one line of valid Unicode: `\n` and `\xff` are written out.
+    r"""Returns the name of a file as one line of valid Unicode, with `\n` and `\xff` written out.
 
-    So any terminal, csv file and report takes it. `name` may be as the system gives it, with the
-    bytes that are not UTF-8 as surrogates.
+    Every terminal, csv file and report accepts the result. `name` may come from the operating
+    system, which represents bytes that are not UTF-8 by surrogates.
     """
     return _UNPRINTABLE.sub(_escape, name)
 
 
 def on_terminal(text: str) -> str:
-    """Returns lines of text without what a terminal obeys, such as a name that changes colours."""
+    """Returns lines of text with the control characters written out, for example colour codes."""
     return "".join(_UNPRINTABLE.sub(_escape, part) if part not in "\r\n\t" else part
                    for part in re.split("([\r\n\t])", text))  # fmt: skip
 
 
 def one_line(reason: object) -> str:
-    """Returns the text of a library's error, whatever lines it has, as one short line."""
+    """Returns the text of a library's error as one line of at most 303 characters."""
     text = " ".join(str(reason).split())
     return text if len(text) <= 300 else f"{text[:300]}..."
 
 
 def _shortened(line: str) -> str:
-    """Returns a line without the middle of one that is too long to be read."""
+    """Returns the line; of a line that is too long, only the beginning and the end."""
     if len(line) <= _LONGEST_LINE:
         return line
     half = _LONGEST_LINE // 2
@@ -75,7 +76,7 @@ def _escape(match: re.Match[str]) -> str:
 
 def refused_by_disk(error: BaseException) -> bool:
     """Returns whether an error means that a disk is full, or a file too large or read-only."""
-    return isinstance(error, OSError) and error.errno in _REFUSALS
+    return isinstance(error, OSError) and error.errno in _DISK_ERRORS
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
@@ -87,27 +88,28 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Returns the known name that `name` misspells, begins or is begun by, or None.
+    """Returns the known name that the user probably meant, or None.
 
-    A misspelling differs in a quarter of its letters at most, in one letter of a short name; case,
-    `-`, `_` and `.` do not count.
+    First the known name of which `name` is a misspelling: at most a quarter of the letters differ,
+    or one letter of a short name. Otherwise a known name that begins with `name`, or with which
+    `name` begins. Case, `-`, `_` and `.` do not count.
     """
-    given = _letters(name)
-    distances = {other: _edits(given, _letters(other)) for other in known}
-    best = min(distances, key=lambda other: distances[other], default=None)
-    if given and best is not None and distances[best] <= max(1, round(len(given) / 4)):
+    letters = _letters(name)
+    distances = {candidate: _edit_distance(letters, _letters(candidate)) for candidate in known}
+    best = min(distances, key=lambda candidate: distances[candidate], default=None)
+    if letters and best is not None and distances[best] <= max(1, round(len(letters) / 4)):
         return best
-    pairs = {other: sorted((given, _letters(other)), key=len) for other in distances}
-    related = [o for o, (short, long) in pairs.items() if len(short) > 2 and long.startswith(short)]
-    return min(related, key=lambda o: len(pairs[o][1]) - len(pairs[o][0]), default=None)
+    pairs = {candidate: sorted((letters, _letters(candidate)), key=len) for candidate in distances}
+    related = [c for c, (short, long) in pairs.items() if len(short) > 2 and long.startswith(short)]
+    return min(related, key=lambda c: len(pairs[c][1]) - len(pairs[c][0]), default=None)
 
 
 def _letters(name: str) -> str:
     return re.sub("[-_. ]", "", name.lower())
 
 
-def _edits(a: str, b: str) -> int:
-    """Returns how many letters are inserted, left out, replaced, or swapped with the next one."""
+def _edit_distance(a: str, b: str) -> int:
+    """Returns the edit distance: insertions, deletions, replacements, swaps of two neighbours."""
     rows = [list(range(len(b) + 1))]
     for i, x in enumerate(a, 1):
         row = [i]

@@ -1,4 +1,4 @@
-"""Train and evaluate: `run_train` and `run_evaluate`, where a reader starts."""
+"""Train and evaluate: `run_train` and `run_evaluate`, the entry points of the package."""
 
 import functools
 import logging
@@ -38,9 +38,9 @@ def run_train(
     """Trains, or resumes, and reports; returns the report, with its `path`.
 
     Args:
-      config: from `ferjax.recipes.resolve`. With `seeds` or `folds`, one run for each and a top
-        report.
-      devices: to train on; None for all of all hosts.
+      config: from `ferjax.recipes.resolve`. With `seeds` or `folds`, one run is trained for each,
+        and a joint report is written.
+      devices: devices to train on; None for all devices of all hosts.
       watch: called with epoch and val accuracy after every evaluation and its save; an exception
         that it raises ends the run.
 
@@ -55,24 +55,24 @@ def run_train(
         return finished
     say(f"reading {config.dataset}", config.progress)
     task = prepare_run(config, devices)
-    # A search has described the data before its trials.
+    # A search describes the data once, before its trials.
     _describe_task(task, described=watch is not None)
     check_feature_cache(task)
     with locked_run_dir(config) as run_dir:
         keep_splits(config, task.bundle, run_dir)
         train_run(task, run_dir, watch)
         say("evaluating the last and the selected epoch for the report", config.progress)
-        # Its figures take half a second to import, which the first step need not wait for.
+        # Imported here because its figures need half a second, which would delay the first step.
         from ferjax.evaluation.run_report import report_run
 
         return report_run(task, run_dir)
 
 
 def _check_directory(config: TrainConfig, devices: Devices | None) -> None:
-    """Raises `UserError` if the run directory is taken; wrong settings come before that.
+    """Raises `UserError` if the run directory is in use; errors in the settings are raised first.
 
-    What is wrong with the settings would be wrong in any other directory too. A series that is to
-    be moved aside is moved only for settings that can be trained.
+    The user has to correct the settings for any other directory too. An existing series is moved
+    aside only if the new settings can be trained.
     """
     first, is_series = config, False
     while runs := configs_of_series(first)[1]:
@@ -87,7 +87,10 @@ def _check_directory(config: TrainConfig, devices: Devices | None) -> None:
 
 
 def _describe_task(task: Task, *, described: bool) -> None:
-    """Says classes, counts and choices of the data, and what is doubtful about the settings."""
+    """Prints the classes, counts and notes of the data, and warns about doubtful settings.
+
+    With `described`, only the warnings are logged.
+    """
     if not described:
         if task.config.pretrained:
             say(f"initial weights: {task.config.pretrained}", task.config.progress)
@@ -101,10 +104,10 @@ def _describe_task(task: Task, *, described: bool) -> None:
 
 
 def prepare_run(config: TrainConfig, devices: Devices | None = None) -> Task:
-    """Returns the task of a run, new or to be resumed, on the images that it began with.
+    """Returns the task of a new or resumed run, after comparing its images with their record.
 
     Raises:
-      UserError: as `prepare_task`, or images that have changed since the run, or another run of its
+      UserError: as `prepare_task`; or the images have changed since the run, or another run of its
         series, began.
     """
     task = prepare_task(config, devices)
@@ -119,8 +122,8 @@ def _finished_report(config: TrainConfig) -> dict[str, Any] | None:
     report = read_json_object(
         path, f"`launch.evaluate --workdir={config.workdir}` writes it again."
     )
-    own = config_of_report(report, str(path))
-    if total_epochs(own) < total_epochs(config) or own.tta != config.tta:
+    finished = config_of_report(report, str(path))
+    if total_epochs(finished) < total_epochs(config) or finished.tta != config.tta:
         return None
     return {**report, "path": str(path.with_suffix(".md"))}
 
@@ -128,12 +131,13 @@ def _finished_report(config: TrainConfig) -> dict[str, Any] | None:
 def run_evaluate(config: EvalConfig) -> dict[str, Any]:
     """Evaluates a run, or a recogniser that comes with ferjax; returns the report with its `path`.
 
-    What was judged, notes and warnings are printed.
+    It also prints the evaluated networks and data, the notes and the warnings.
 
     Without data set, folder, split and test-time augmentation, and with the selected checkpoint,
-    the run's own report is written again; otherwise the report goes to a folder in RUN/evaluations/
-    named by what is judged. That of several runs, whose probabilities are averaged, goes to a
-    folder in evaluations/. No evaluation overwrites that of other images or parameters.
+    the run's own report is written again. Otherwise the report goes to a folder in
+    RUN/evaluations/, whose name states data, split, augmentation and checkpoint. The report on
+    several runs, whose probabilities are averaged, goes to a folder in evaluations/. No evaluation
+    overwrites the evaluation of other images or parameters.
 
     Raises:
       UserError: no such run, split or data, or no class in common.
@@ -162,18 +166,23 @@ def run_evaluate(config: EvalConfig) -> dict[str, Any]:
         _describe_evaluation(report)
         return report
     run_dir = Path(config.workdir)
-    own = read_config(run_dir)
-    # Before the data are read: a series of seeds or folds has a config.json too.
+    run_config = read_config(run_dir)
+    # Checked before the data are read: a series of seeds or folds has a config.json too.
     check_is_run(run_dir)
-    if not (config.dataset or config.data_dir) and own.data_dir and not Path(own.data_dir).exists():
+    if (
+        not (config.dataset or config.data_dir)
+        and run_config.data_dir
+        and not Path(run_config.data_dir).exists()
+    ):
         raise UserError(
-            f"{run_dir} was trained on {own.data_dir}, which is not there, seen from this folder."
-            " Give its place as --data_dir."
+            f"{run_dir} was trained on {run_config.data_dir}, which is not there, seen from this"
+            " folder. Give its place as --data_dir."
         )
-    given = (config.dataset, config.data_dir, config.split, config.on_bad_image)
-    if not any(given) and (config.tta, config.checkpoint) == ("none", "selected"):
-        own, recorded = replace(own, progress=config.progress), read_split_record(run_dir)
-        task = prepare_task(own, devices_for(own.batch_size), recorded)
+    data_flags = (config.dataset, config.data_dir, config.split, config.on_bad_image)
+    if not any(data_flags) and (config.tta, config.checkpoint) == ("none", "selected"):
+        run_config = replace(run_config, progress=config.progress)
+        recorded = read_split_record(run_dir)
+        task = prepare_task(run_config, devices_for(run_config.batch_size), recorded)
         out = Path(config.out) if config.out else None
         report = report_run(task, run_dir, [] if recorded else [NOT_RECORDED], out)
     else:
@@ -183,13 +192,13 @@ def run_evaluate(config: EvalConfig) -> dict[str, Any]:
 
 
 def _describe_evaluation(report: dict[str, Any]) -> None:
-    """Says what was judged, and what a reader must know before believing the numbers."""
-    for judged in report["judged"]:
-        say(f"judged: {judged}")
+    """Prints what was evaluated, the notes, the warnings, and which images were trained on."""
+    for description in report["judged"]:
+        say(f"judged: {description}")
     for note in report["notes"]:
         say(f"note: {note}")
     for warning in report["warnings"]:
         say(f"warning: {warning}")
-    seen = report["protocol"].get("images trained on", [])
-    for line in [seen] if isinstance(seen, str) else seen:
+    trained_on = report["protocol"].get("images trained on", [])
+    for line in [trained_on] if isinstance(trained_on, str) else trained_on:
         say(f"images trained on: {line}")

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class InputSpec:
-    """How uint8 images become the input of a network. Every checkpoint contains it.
+    """How uint8 images become the input of a network; every checkpoint contains an InputSpec.
 
     Attributes:
       storage: (H, W) of the images that the host sends to the device: the size of the data set's
@@ -19,7 +19,8 @@ class InputSpec:
       mean: one value per channel of the network, on the scale where 255 is 1; it is subtracted.
       std: one value per channel of the network, on the same scale; it divides.
       order: order of the network's channels, `rgb` or `bgr`.
-      interpolation: of the resizing on the device, `bilinear` or `bicubic`; antialiased.
+      interpolation: interpolation of the resizing on the device, `bilinear` or `bicubic`; both are
+        antialiased.
       guide: how the same resized pixels become the input of the frozen guide network, or None.
     """
 
@@ -60,7 +61,9 @@ def spec_from_json(values: Mapping[str, Any]) -> InputSpec:
     if type(spec.channels) is not int or spec.channels not in (1, 3):
         raise ValueError(f"channels of the input {spec.channels!r:.40}")
     for numbers in (spec.mean, spec.std):
-        known = isinstance(numbers, tuple) and len(numbers) in (1, 3)
-        if not known or not all(type(n) in (int, float) and math.isfinite(n) for n in numbers):
+        right_length = isinstance(numbers, tuple) and len(numbers) in (1, 3)
+        if not right_length or not all(
+            type(n) in (int, float) and math.isfinite(n) for n in numbers
+        ):
             raise ValueError(f"mean or deviation of the input {numbers!r:.40}")
     return spec

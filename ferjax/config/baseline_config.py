@@ -11,7 +11,7 @@ from ferjax.errors import UserError, unknown_name
 
 # The keys of ferjax/baselines/feature_extraction.py, which imports scipy.
 FEATURES = ("lpq", "phog")
-# The field of config.json that tells a baseline from the run of a network.
+# The field of config.json that only baselines have, and runs of networks do not.
 MARK = "features"
 
 
@@ -118,15 +118,15 @@ class BaselineConfig:
         return self.workdir or f"runs/{self.model}-{self.dataset}-s{self.seed}{self._changes()}"
 
     def _changes(self) -> str:
-        """Returns the fields that are not as by default, as a part of a folder's name."""
-        plain = BaselineConfig(self.features, self.dataset)
-        named = ("features", "dataset", "seed")
+        """Returns the fields whose values are not the defaults, as a part of a folder name."""
+        default = BaselineConfig(self.features, self.dataset)
+        always_named = ("features", "dataset", "seed")
         changed = [
             f"-{field.name}_{getattr(self, field.name)}"
             for field in dataclasses.fields(self)
-            if getattr(self, field.name) != getattr(plain, field.name)
+            if getattr(self, field.name) != getattr(default, field.name)
             and not field.metadata["free"]
-            and field.name not in named
+            and field.name not in always_named
         ]
         return "".join(changed)
 
@@ -138,7 +138,12 @@ def baseline_to_json(config: BaselineConfig) -> str:
 
 
 def differences(old: dict[str, Any], new: BaselineConfig) -> list[str]:
-    """Returns what a config.json says otherwise, as `field: old → new`; `free` ones may differ."""
+    """Returns the fields that differ, as `field: old → new`; `free` fields may differ.
+
+    Args:
+      old: JSON values of a config.json.
+      new: the config of the new run.
+    """
     values = dataclasses.asdict(new)
     return [
         f"{field.name}: {old.get(field.name)} → {values[field.name]}"

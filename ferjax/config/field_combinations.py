@@ -35,7 +35,7 @@ def check_combinations(config: Any) -> None:
 def check_one_network(config: Any) -> None:
     """Raises `UserError` if a config names a run and a weights file, or one of them is empty."""
     for field in dataclasses.fields(config):
-        # An unset variable of a shell gives an empty name, which does not mean the default network.
+        # An unset shell variable gives an empty name; it does not mean the default network.
         if field.name in ("workdir", "weights") and field.default != "":
             value = getattr(config, field.name)
             if value == "" or (isinstance(value, tuple) and "" in value):
@@ -51,7 +51,7 @@ def check_one_network(config: Any) -> None:
 def doubled_corrections(config: Any) -> list[str]:
     """Returns a sentence for each pair of flags of a `TrainConfig` that corrects one thing twice.
 
-    Such a pair is allowed, because each flag does what it says; its product is rarely meant.
+    Such a pair is allowed, because each flag works; the combined effect is rarely intended.
     """
     if not config.balance or config.class_weights == "none":
         return []
@@ -72,12 +72,12 @@ def _check_phases(config: Any) -> None:
             )
         if warmup > phase.epochs:
             raise UserError(f"--warmup_epochs={warmup} is longer than --epochs={phase.epochs}.")
-    for flag, users in DECAYS.items():
+    for flag, takers in DECAYS.items():
         value, schedules = getattr(config, flag), values_of(config.schedule)
-        if value is not None and not set(schedules) & set(users):
+        if value is not None and not set(schedules) & set(takers):
             raise UserError(
                 f"--{flag}={value}: --schedule={','.join(schedules)} does not use it"
-                f" ({', '.join(users)} do). Leave the flag out."
+                f" ({', '.join(takers)} do). Leave the flag out."
             )
     for pattern in values_of(config.freeze):
         try:

@@ -57,7 +57,7 @@ def values_of(value: Any) -> tuple[Any, ...]:
 
 
 def split_outside_brackets(text: str, separator: str) -> list[str]:
-    """Splits a text at separators outside brackets; a regular expression may contain others."""
+    """Splits a text at separators outside brackets; a regular expression may have some inside."""
     parts, depth = [""], 0
     for character in re.findall(r"\\.|.", text, re.DOTALL):
         depth += (character in "([{") - (character in ")]}")
@@ -91,9 +91,9 @@ def parse_list(field: dataclasses.Field, text: str) -> Any:
 
 
 def expand_home(config: Any) -> None:
-    """Replaces a leading `~` in the texts of a config, which only paths begin with.
+    """Replaces a leading `~` in the texts of a config by the home folder; only paths begin with it.
 
-    A shell leaves it as it is in `--data_dir=~/faces`, and Python everywhere.
+    A shell does not replace it in `--data_dir=~/faces`, and Python never does.
     """
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
@@ -109,7 +109,7 @@ def _expanded(text: str) -> str:
     try:
         return os.path.expanduser(text)
     except ValueError:
-        # A null byte: no user and no file has such a name, and whoever opens it says so.
+        # A null byte: no user and no file has such a name, and opening the path raises an error.
         return text
 
 
@@ -123,8 +123,8 @@ def check_field(field: dataclasses.Field, value: Any) -> None:
     """Raises `UserError` if a field does not allow a value."""
     if is_per_phase(field) and value == ():
         raise UserError(f"--{field.name}: at least one value is expected.")
-    for one in values_of(value) if is_per_phase(field) else (value,):
-        _check_one_value(field, one)
+    for phase_value in values_of(value) if is_per_phase(field) else (value,):
+        _check_one_value(field, phase_value)
 
 
 def _check_one_value(field: dataclasses.Field, value: Any) -> None:
@@ -142,11 +142,9 @@ def _check_one_value(field: dataclasses.Field, value: Any) -> None:
         raise unknown_name(f"--{field.name}", str(value), map(str, choices))
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"{flag}: a finite number expected.")
-    bounds = [
-        ("at least", rule["low"], lambda v, b: v >= b),
-        ("at most", rule["high"], lambda v, b: v <= b),
-        ("above", rule["above"], lambda v, b: v > b),
-    ]
-    for words, bound, holds in bounds:
-        if bound is not None and not holds(value, bound):
-            raise UserError(f"{flag}: expected {words} {bound}.")
+    if rule["low"] is not None and value < rule["low"]:
+        raise UserError(f"{flag}: expected at least {rule['low']}.")
+    if rule["high"] is not None and value > rule["high"]:
+        raise UserError(f"{flag}: expected at most {rule['high']}.")
+    if rule["above"] is not None and value <= rule["above"]:
+        raise UserError(f"{flag}: expected above {rule['above']}.")

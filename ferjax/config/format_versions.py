@@ -13,7 +13,7 @@ from ferjax.errors import UserError
 FORMAT = 2
 KEY = "format"
 
-# Keys that the meta of a checkpoint did not have in format 1, and the values that they stand for.
+# Key that the meta of a checkpoint did not have in format 1 → the value of such a checkpoint.
 _ADDED_TO_META = {
     "start": None,
     "starts": [0],
@@ -38,8 +38,8 @@ def upgrade_config(values: Mapping[str, Any], where: str) -> dict[str, Any]:
       UserError: the format is newer than this version.
     """
     values = dict(values)
-    old = _pop_format(values, where) == 1
-    if old and values.get("normalization") == "unit" and not values.get("pretrained"):
+    is_format_1 = _pop_format(values, where) == 1
+    if is_format_1 and values.get("normalization") == "unit" and not values.get("pretrained"):
         # "unit" was the default in format 1; the default is None now and means the same.
         values["normalization"] = None
     return values

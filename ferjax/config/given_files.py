@@ -1,4 +1,4 @@
-"""Files that a user names and anybody may have written: regular ones, and JSON of bounded size."""
+"""Safe reading of files from any author: regular files only, and JSON and text of bounded size."""
 
 import contextlib
 import json
@@ -20,14 +20,14 @@ _KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",
 }
-# What values of another type, or that are missing, raise where they are used.
-_UNFIT = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
+# Errors that missing values, or values of another type, raise when they are used.
+_BAD_VALUE_ERRORS = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
 
 
 def special_kind(path: str | Path) -> str | None:
-    """Returns `a pipe`, `a device` or `a socket`, or None for a file, a folder, or nothing there.
+    """Returns `a pipe`, `a device` or `a socket`, or None for a file, a folder or a missing path.
 
-    Whoever opens a pipe waits for its other end, and a device may never end.
+    Opening a pipe waits for its other end, and reading a device may never end.
     """
     try:
         return _KINDS.get(stat.S_IFMT(os.stat(path).st_mode))
@@ -42,10 +42,10 @@ def check_no_special_file(path: str | Path) -> None:
 
 
 def check_text_file(path: Path, advice: str) -> None:
-    """Raises `UserError` where a text file is none, or is too large to be read as a whole.
+    """Raises `UserError` if a text file is a special file, or too large to be read as a whole.
 
     Args:
-      path: the file; where it is missing, whoever opens it says so.
+      path: the file; a missing file raises no error here.
       advice: sentences that say what to do, for the error.
     """
     check_no_special_file(path)
@@ -57,7 +57,7 @@ def check_text_file(path: Path, advice: str) -> None:
 
 
 def bounded_lines(file: IO[str]) -> Iterator[str]:
-    """Yields the lines of an opened text file; one that does not end is a `ValueError`."""
+    """Yields the lines of an opened text file; a line that is too long raises `ValueError`."""
     while line := file.readline(LONGEST_LINE + 1):
         if len(line) > LONGEST_LINE:
             raise ValueError(f"a line of more than {LONGEST_LINE:,} characters")
@@ -73,7 +73,7 @@ def parse_json(text: str | bytes, where: str | Path, advice: str) -> Any:
       advice: sentences that say what to do, for the error.
 
     Raises:
-      UserError: it is no JSON, no UTF-8, or deeper than Python can follow.
+      UserError: the text is not JSON, not UTF-8, or nested too deeply for Python.
     """
     try:
         return json.loads(text.decode("utf-8") if isinstance(text, bytes) else text)
@@ -89,7 +89,7 @@ def read_json(path: Path, advice: str) -> Any:
       advice: sentences that say what to do, for the error.
 
     Raises:
-      UserError: it is missing, not to be read, too large, or no JSON.
+      UserError: the file is missing, cannot be read, is too large, or is not JSON.
     """
     check_no_special_file(path)
     try:
@@ -105,15 +105,15 @@ def read_json(path: Path, advice: str) -> Any:
 
 def read_json_object(path: Path, advice: str) -> dict[str, Any]:
     """Returns the JSON object in a file; raises `UserError` as `read_json` and for other values."""
-    found = read_json(path, advice)
-    if not isinstance(found, dict):
-        raise UserError(f"{path}: a JSON object expected, found {type(found).__name__}. {advice}")
-    return found
+    value = read_json(path, advice)
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: a JSON object expected, found {type(value).__name__}. {advice}")
+    return value
 
 
 @contextlib.contextmanager
 def fitting_values(where: str | Path, advice: str) -> Iterator[None]:
-    """Raises `UserError` where the block meets a value of a file that is missing or does not fit.
+    """Raises `UserError` if a value that the block takes from a file is missing or does not fit.
 
     Args:
       where: the file, for the error.
@@ -121,7 +121,7 @@ def fitting_values(where: str | Path, advice: str) -> Iterator[None]:
     """
     try:
         yield
-    except _UNFIT as error:
+    except _BAD_VALUE_ERRORS as error:
         raise UserError(
             f"{where}: a value is missing or does not fit ({type(error).__name__}:"
             f" {one_line(error)})."

@@ -53,7 +53,7 @@ def _config_from_values(values: Any, where: str) -> TrainConfig:
     for name in values:
         if name not in names:
             raise UserError(f"{where}: field {name!r} is unknown to this version of ferjax.")
-    return _made(values, where)
+    return _make_config_of_file(values, where)
 
 
 def config_of_report(report: Mapping[str, Any], where: str) -> TrainConfig:
@@ -68,15 +68,15 @@ def config_of_report(report: Mapping[str, Any], where: str) -> TrainConfig:
     """
     with fitting_values(where, _ADVICE):
         values = {KEY: report.get(KEY, 1), **report["config"]}
-    return _made(upgrade_config(values, where), where)
+    return _make_config_of_file(upgrade_config(values, where), where)
 
 
-def _made(values: Mapping[str, Any], where: str) -> TrainConfig:
+def _make_config_of_file(values: Mapping[str, Any], where: str) -> TrainConfig:
     try:
         with fitting_values(where, _ADVICE):
             return make_config(values)
     except UserError as error:
-        # The checks of the fields know the flag and not the file.
+        # The errors of the fields' checks name the flag and not the file.
         if str(error).startswith(where):
             raise
         raise UserError(f"{where}: {error}") from None
@@ -99,15 +99,15 @@ def resume_conflicts(old: TrainConfig, new: TrainConfig) -> list[str]:
     """
     conflicts = []
     for field in dataclasses.fields(TrainConfig):
-        a, b = getattr(old, field.name), getattr(new, field.name)
+        old_value, new_value = getattr(old, field.name), getattr(new, field.name)
         extended = field.name == "epochs" and _only_extends_last_phase(old, new)
-        if a != b and not field.metadata["free"] and not extended:
-            conflicts.append(f"{field.name}: {a} → {b}")
+        if old_value != new_value and not field.metadata["free"] and not extended:
+            conflicts.append(f"{field.name}: {old_value} → {new_value}")
     return conflicts
 
 
 def _only_extends_last_phase(old: TrainConfig, new: TrainConfig) -> bool:
-    """Returns whether `new` differs in a longer last phase only, with a constant schedule."""
+    """Returns whether only the last phase is longer in `new`, with a constant schedule."""
     *old_phases, old_last = phases_of(old)
     *new_phases, new_last = phases_of(new)
     constant = new_last.schedule == "constant"

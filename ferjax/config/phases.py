@@ -36,14 +36,15 @@ def phases_of(config: Any) -> tuple[Phase, ...]:
     """
     values = {name: values_of(getattr(config, name)) for name in _FIELDS}
     count = max(map(len, values.values()))
-    for name, given in values.items():
-        if len(given) not in (1, count):
+    for name, phase_values in values.items():
+        if len(phase_values) not in (1, count):
             longest = next(other for other in _FIELDS if len(values[other]) == count)
             raise UserError(
-                f"--{name}={','.join(map(str, given))} has {len(given)} values and --{longest} has"
-                f" {count}: give one value for all phases, or {count} values, one for each phase."
+                f"--{name}={','.join(map(str, phase_values))} has {len(phase_values)} values and"
+                f" --{longest} has {count}: give one value for all phases, or {count} values, one"
+                " for each phase."
             )
-    columns = [given * (count // len(given)) for given in values.values()]
+    columns = [phase_values * (count // len(phase_values)) for phase_values in values.values()]
     return tuple(Phase(*row) for row in zip(*columns, strict=True))
 
 

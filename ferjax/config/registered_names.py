@@ -1,7 +1,7 @@
 """Names that a user's own module registers: networks, data sets, losses, augmentations, optimizers.
 
-ferjax's own names stand in literal tables beside what they name; these are the only ones that are
-added while a program runs. A module named by `launch.train --import=my_module` adds them.
+ferjax's own names are in literal tables in the source; only these names are added while a program
+runs. A module named by `launch.train --import=my_module` adds them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,11 +21,11 @@ def register(kind: str, name: str, value: Any, built_in: Iterable[str]) -> None:
     Args:
       kind: one of `KINDS`.
       name: letters, digits and underscores.
-      value: what the name stands for.
+      value: the value of the name, for example a loss function.
       built_in: ferjax's own names of this kind, which cannot be replaced.
 
     Raises:
-      UserError: a name of ferjax's own, or one that is no identifier.
+      UserError: a name of ferjax's own, or one that is not an identifier.
     """
     if name in built_in:
         raise UserError(f"{kind} {name!r} is ferjax's own. Register yours under another name.")
@@ -37,12 +37,12 @@ def register(kind: str, name: str, value: Any, built_in: Iterable[str]) -> None:
 
 
 def registered(kind: str) -> Mapping[str, Any]:
-    """Returns what users have registered of a kind, by name; a view that cannot be changed."""
+    """Returns name → registered value of a kind, as a read-only view."""
     return MappingProxyType(_REGISTERED[kind])
 
 
 def find(kind: str, name: str, built_in: Mapping[str, Any]) -> Any:
-    """Returns what a name stands for, ferjax's own or registered.
+    """Returns the value of a name, ferjax's own or registered.
 
     Raises:
       UserError: an unknown name; the nearest known one is suggested.

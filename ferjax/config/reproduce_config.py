@@ -71,12 +71,12 @@ class ReproduceConfig:
     def __post_init__(self) -> None:
         expand_home(self)
         check_fields(self)
-        given = [name for name in ("paper", "study", "verify") if getattr(self, name)]
-        if len(given) != 1:
-            found = " and ".join(f"--{name}" for name in given) or "none of them"
+        requested = [name for name in ("paper", "study", "verify") if getattr(self, name)]
+        if len(requested) != 1:
+            flags = " and ".join(f"--{name}" for name in requested) or "none of them"
             raise UserError(
                 f"give one of --paper={'|'.join(PAPERS)}, --study={'|'.join(STUDIES)} and"
-                f" --verify=FILE; found {found}."
+                f" --verify=FILE; found {flags}."
             )
         for pair in self.weights:
             if not all(pair.partition("=")[::2]):

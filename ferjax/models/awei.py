@@ -11,8 +11,8 @@ from ferjax.models.layers import Conv, ConvReluMaxPool
 from ferjax.models.vgg import VGG16Trunk
 from ferjax.ops.pool import max_pool
 
-# A max pool increases the scale of its output. With He's initialisation five blocks would start
-# fifteen times too large. Glorot's initialisation keeps the scale, because the widths double.
+# A max pool increases the scale of its output. With He's initialisation the output of five blocks
+# would be fifteen times too large. Glorot's keeps the scale, because the widths double.
 _INIT = nn.initializers.glorot_uniform()
 
 JUMPERS = ("none", "input", "conv1", "staged", "double")
@@ -22,8 +22,8 @@ GUIDES = ("none", "vgg16")
 class Awei(nn.Module):
     """Awei (P5): trunk of five 3x3 convolutions, each max-pooled by 2, plus a residual jumper.
 
-    The guide is a frozen, pretrained network. Its last map is added to the trunk's, before the
-    dropout.
+    The guide is a frozen, pretrained network. Its last map is added to the last map of the trunk,
+    before the dropout.
 
     Attributes:
       num_classes: number of logits; 0 returns the features before the head instead.

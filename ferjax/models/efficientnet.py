@@ -53,9 +53,9 @@ STAGES = (
 
 def round_filters(filters: int, factor: float) -> int:
     """Returns `filters` times `factor`, rounded to a multiple of 8 that is at most 10 % smaller."""
-    wanted = filters * factor
-    rounded = max(8, int(wanted + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * wanted else rounded
+    scaled = filters * factor
+    rounded = max(8, int(scaled + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * scaled else rounded
 
 
 def round_repeats(repeats: int, factor: float) -> int:
@@ -121,9 +121,9 @@ class EfficientNet(nn.Module):
       stem_width: filters of the stem, before scaling.
       top_width: filters of the last convolution, before scaling.
       padding: `symmetric`: k // 2 zeros on both sides, as in PyTorch; `same`: as in TensorFlow,
-        which at stride 2 pads an even map with one more zero at its end.
+        which at stride 2 adds one more zero at the end of an even map.
       head_widths: widths of the dense layers before the head.
-      dropout: rate after each of these, or before the head if there are none.
+      dropout: rate after each of these dense layers, or before the head if there are none.
       stochastic_depth: largest probability of dropping a block's residual branch; block k of n
         (from 0) is dropped with k / n times this probability.
       bn_eps: added to the variance in batch norm.
@@ -151,7 +151,7 @@ class EfficientNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Maps images float [B, H, W, C] to logits, or features, float [B, K], at least float32."""
+        """Maps images float [B, H, W, C] to logits or features, float [B, K], at least float32."""
 
         def conv(
             features: int, side: int, stride: int, name: str, *, depthwise: bool = False

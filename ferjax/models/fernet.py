@@ -14,9 +14,9 @@ from ferjax.models.resnet import padded_conv, residual_stages
 class FerNet(nn.Module):
     """Residual network whose stem turns squares of 2x2 pixels into channels.
 
-    A convolution of the full image with one channel is nearly all memory traffic on a CPU; after
-    the rearrangement it works on a quarter of the positions and loses no pixel. A face of 48 pixels
-    has a side of 24 after the stem, then of 12 and 6.
+    On a CPU the time of a convolution of the full image with one channel is nearly all memory
+    traffic. After the rearrangement the convolution has a quarter of the positions, and no pixel is
+    lost. A face of 48 pixels has a side of 24 after the stem, then of 12 and 6.
 
     Attributes:
       num_classes: number of logits; 0 returns the features before the head instead.

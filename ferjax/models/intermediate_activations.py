@@ -15,7 +15,7 @@ from ferjax.runtime.variable_tree import flatten
 def capture_activations(
     model: nn.Module, variables: Mapping[str, Any], images: Any, pattern: str
 ) -> tuple[jax.Array, dict[str, Any]]:
-    """Returns the logits, and the outputs of the submodules with names that match the pattern.
+    """Returns the logits, and the outputs of the submodules whose names match the pattern.
 
     The network runs in evaluation mode. The function may be traced by `jax.jit` with `model` and
     `pattern` static.

@@ -20,7 +20,7 @@ Conv = partial(nn.Conv, conv_general_dilated=conv_general_dilated)
 
 
 class BatchNorm(nn.Module):
-    """Batch normalisation over all but the last axis; parameters and statistics as in Linen's.
+    """Batch normalisation over all but the last axis; same parameters and statistics as Linen's.
 
     Attributes:
       use_running_average: whether to normalise by the running statistics without updating them.
@@ -53,7 +53,7 @@ class BatchNorm(nn.Module):
 
 
 class StochasticDepth(nn.Module):
-    """Drops a residual branch at random for each image; scales the others to keep the mean.
+    """Drops a residual branch at random for each image; scales kept branches to keep the mean.
 
     Attributes:
       rate: probability that the branch is dropped.
@@ -102,8 +102,8 @@ class ConvReluMaxPool(nn.Module):
 def adaptive_mean_pool(x: jax.Array, side: int) -> jax.Array:
     """Returns the means of `side` x `side` bins that cover the map, as torch's AdaptiveAvgPool2d.
 
-    Of n rows bin i covers rows floor(i n / side) to ceil((i + 1) n / side), the end excluded. Bins
-    overlap if `side` does not divide n, and are repeated if n is smaller than `side`.
+    In a map of n rows, bin i covers the rows from floor(i n / side) to ceil((i + 1) n / side), the
+    end excluded. Bins overlap if `side` does not divide n. They repeat if n is less than `side`.
 
     Args:
       x: float [B, H, W, C].

@@ -23,21 +23,21 @@ def register_model(
     """Adds a network of the user's own, for `create_model` and `launch.train --model=NAME`.
 
     The module's `__call__(x, *, train)` takes float [B, S, S, C] and returns logits float [B, K].
-    Parameters of a last layer named `head` are what `--freeze=all_but_head` keeps training.
+    `--freeze=all_but_head` trains only the parameters of a last layer named `head`.
 
     Args:
       name: letters, digits and underscores.
       build: module class or function; called with `num_classes=` and the given `fields`.
-      image_size: side of its input, pixels, where neither recipe nor flag says otherwise.
-      fields: fields of `TrainConfig` that it takes, for instance `("dropout",)`.
-      recipe: settings of `TrainConfig` of its recipe `default`.
-      layers: as in `ModelEntry`: for `--layer_decay`, from input to head.
-      channels: 1 or 3 where it demands that many, or None.
-      takes_side: whether an image side fits it.
-      sides: the same in words, for messages.
+      image_size: side of its input in pixels, unless a recipe or a flag sets another.
+      fields: fields of `TrainConfig` that the network takes, for instance `("dropout",)`.
+      recipe: settings of `TrainConfig` that form its recipe `default`.
+      layers: as in `ModelEntry`: regular expressions from input to head, for `--layer_decay`.
+      channels: 1 or 3 if the network needs this number of channels, or None for any.
+      takes_side: returns whether the network accepts images of this side (pixels).
+      sides: the accepted sides in words, for error messages.
 
     Raises:
-      UserError: the name is one of ferjax's own, or no identifier.
+      UserError: the name is one of ferjax's own, or is not an identifier.
     """
     entry = ModelEntry(
         build,

@@ -25,7 +25,7 @@ class ModelEntry:
 
     Attributes:
       build: module class or partial of one; called with `num_classes` and the model's fields.
-      paper: the publication it comes from.
+      paper: the publication that describes the network.
       fields: the module fields that a user may set.
       takes_side: returns whether the network accepts images of this side (pixels).
       sides: the accepted sides in words, for error messages.
@@ -36,12 +36,12 @@ class ModelEntry:
       choices: field → allowed values, for fields with a fixed set of them.
       family: `resnet`, `vgg` or `efficientnet`: the family of conversion tables for pretrained
         weights of other libraries; None if there are none.
-      ends_in_classify: whether the network ends in `heads.classify`: what is below its head can be
-        computed apart and stored.
+      ends_in_classify: whether the network ends in `heads.classify`; then its features before the
+        head can be computed separately and stored.
       source_fields: module fields that are set by pretrained weights and not by a flag.
       frozen: regular expression on paths of parameters that are never trained, or None.
-      recipe: settings of the recipe `default`, of a registered network; ferjax's own stand in
-        `recipes.DEFAULTS`.
+      recipe: settings of the recipe `default`, for a registered network; those of ferjax's own
+        networks are in `recipes.DEFAULTS`.
     """
 
     build: Callable[..., nn.Module]
@@ -171,7 +171,7 @@ def all_models() -> dict[str, ModelEntry]:
 
 
 def model_entry(name: str) -> ModelEntry:
-    """Returns the entry of a network; raises `UserError` naming the nearest where there is none."""
+    """Returns the entry of a network; an unknown name raises `UserError` with the nearest name."""
     return find("model", name, MODELS)
 
 
@@ -180,7 +180,7 @@ def create_model(name: str, num_classes: int, **fields: object) -> nn.Module:
 
     Args:
       name: a key of `MODELS`.
-      num_classes: number of logits, at least 2; or 0 for the features before the last layer.
+      num_classes: number of logits, at least 2; or 0 to return the features before the last layer.
       **fields: fields of the module; every module has `dtype`. Lists are converted to tuples, so
         that fields may come from JSON.
 
@@ -192,13 +192,13 @@ def create_model(name: str, num_classes: int, **fields: object) -> nn.Module:
     fields = lists_to_tuples(fields)
     for field, value in fields.items():
         if field not in (*entry.fields, *entry.source_fields, "dtype"):
-            takes = ", ".join(entry.fields)
-            raise UserError(f"--{field}={value}: {name} has no {field}. It takes: {takes}.")
+            field_names = ", ".join(entry.fields)
+            raise UserError(f"--{field}={value}: {name} has no {field}. It takes: {field_names}.")
         if field in entry.choices and value not in entry.choices[field]:
             raise unknown_name(f"--{field}", str(value), entry.choices[field])
         if field == "head_widths" and isinstance(value, Sequence) and min(value, default=1) < 1:
-            found = ",".join(map(str, value))
-            raise UserError(f"--head_widths={found}: every width is at least 1.")
+            widths = ",".join(map(str, value))
+            raise UserError(f"--head_widths={widths}: every width is at least 1.")
     if num_classes < 0 or num_classes == 1:
         raise UserError(f"{name}: {num_classes} classes given, at least 2 expected (0: features).")
     return entry.build(num_classes=num_classes, **fields)

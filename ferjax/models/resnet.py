@@ -105,7 +105,8 @@ def residual_stages(
     """
     for stage, (size, width) in enumerate(zip(sizes, widths, strict=True), start=1):
         for i in range(size):
-            stride = 1 if i else (first_stride if stage == 1 else 2)
+            stage_stride = first_stride if stage == 1 else 2
+            stride = stage_stride if i == 0 else 1
             name = f"stage{stage}_block{i}"
             x = ResidualBlock(kind, width, stride, conv, norm, name=name)(x)
     return x
@@ -122,7 +123,7 @@ class ResNet(nn.Module):
         filters as the first stage.
       stem: a name of `STEMS`.
       head_widths: widths of the dense layers before the head.
-      dropout: rate after each of these, or before the head if there are none.
+      dropout: rate after each of these dense layers, or before the head if there are none.
       conv_bias: whether convolutions have a bias, as in Keras.
       stride_on_3x3: whether the 3x3 convolution of a bottleneck has the stride; if not, its first
         1x1 convolution has it, as in Keras.
@@ -149,7 +150,7 @@ class ResNet(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Maps images float [B, H, W, C] to logits, or features, float [B, K], at least float32."""
+        """Maps images float [B, H, W, C] to logits or features, float [B, K], at least float32."""
         conv = partial(padded_conv, use_bias=self.conv_bias, dtype=self.dtype)
         norm = partial(
             BatchNorm,

@@ -28,7 +28,7 @@ class VGGStage(nn.Module):
 
     Attributes:
       size: number of convolutions.
-      width: filters of each.
+      width: filters of each convolution.
       dtype: computation dtype; None takes the promotion of input and parameters.
     """
 
@@ -87,7 +87,7 @@ class VGG(nn.Module):
       pooling: `flatten`: adaptive mean pool to 7x7, flattened as rows, columns, channels; `mean`:
         global average pool.
       head_widths: widths of the dense layers before the head.
-      dropout: rate after each of these, or before the head if there are none.
+      dropout: rate after each of these dense layers, or before the head if there are none.
       dtype: computation dtype; None takes the promotion of input and parameters.
 
     References:
@@ -105,7 +105,7 @@ class VGG(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Maps images float [B, H, W, C] to logits, or features, float [B, K], at least float32."""
+        """Maps images float [B, H, W, C] to logits or features, float [B, K], at least float32."""
         x = run_stages(x, self.stage_sizes, self.widths, self.dtype)
         if self.pooling == "flatten":
             x = adaptive_mean_pool(x, _SIDE)

@@ -46,7 +46,7 @@ def normalize(
     """Returns (x - mean) / sqrt(variance + eps) * scale + bias, in the dtype of x."""
     shape = (1,) * (x.ndim - 1) + (-1,)
     factor = lax.rsqrt(variance + eps) * scale
-    # One multiply-add. With x - mean computed first, XLA would save that for the backward pass.
+    # One multiply-add. If x - mean were computed first, XLA would save it for the backward pass.
     y = x * factor.reshape(shape) + (bias - mean * factor).reshape(shape)
     return y.astype(x.dtype)
 
@@ -62,8 +62,8 @@ def _forward(
     x_accumulated = x.astype(sum_dtype(x))
     axes, shape = tuple(range(x.ndim - 1)), (1,) * (x.ndim - 1) + (-1,)
     mean = x_accumulated.mean(axes)
-    # Not the mean of squares less the square of the mean: where the mean is 100 deviations that
-    # difference is 0.2 % off in float32, where it is 3,000 the result is noise.
+    # Not the mean of squares minus the square of the mean: in float32 this difference has an error
+    # of 0.2 % if the mean is 100 standard deviations, and is noise if the mean is 3,000.
     variance = jnp.square(x_accumulated - mean.reshape(shape)).mean(axes)
     y = normalize(x, mean, variance, scale, bias, eps)
     return (y, mean, variance), (x, scale, bias, mean, lax.rsqrt(variance + eps))

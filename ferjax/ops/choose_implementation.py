@@ -15,8 +15,8 @@ class Domain:
     """The platforms and sizes for which an operation takes its custom implementation.
 
     Attributes:
-      platforms: jax's names of the platforms; none of the operations needs one on TPU.
-      least: the smallest size; what it counts is written next to the operation in `DOMAINS`.
+      platforms: jax's names of the platforms; no operation needs a custom implementation on TPU.
+      least: the smallest size; the unit is written next to each operation in `DOMAINS`.
       most: the largest size.
     """
 
@@ -25,12 +25,12 @@ class Domain:
     most: float = math.inf
 
 
-# Filled from measurements (BUILD.md, "Which form"), never by measuring at run time: all processes
-# of a run must make the same choice. `conv_relu_max_pool` also saves memory, so a GPU takes it
-# although its speed there was not measured.
+# The numbers come from earlier measurements (BUILD.md, "Which form"). Nothing is measured at run
+# time, because all processes of a run must make the same choice. `conv_relu_max_pool` also saves
+# memory, so a GPU takes it although its speed there was not measured.
 DOMAINS: dict[str, Domain] = {
-    # Size: side of the pooling window. In small windows the maxima are dense, and dense matrix
-    # products are cheaper.
+    # Size: side of the pooling window. With small windows many pixels are maxima; then dense
+    # matrix products are cheaper.
     "conv_relu_max_pool": Domain(("cpu", "gpu"), least=8),
     # Size: side of the window. Each of its positions costs one pass over the map.
     "max_pool": Domain(("cpu",), most=8),
@@ -38,15 +38,16 @@ DOMAINS: dict[str, Domain] = {
     "depthwise": Domain(("cpu",)),
     # Size: positions of the kernel minus pixels of the map.
     "small_map_conv": Domain(("cpu",), least=1),
-    # Size: side of the kernel. With 25 positions the product of the kernel's gradient is too thin.
+    # Size: side of the kernel. With 25 positions the kernel gradient's matrix product is too thin.
     "one_channel_conv": Domain(("cpu",), most=3),
-    # Size: number of input channels. With fewer of them there is little to transpose.
+    # Size: number of input channels. With fewer channels there is little to transpose.
     "conv": Domain(("cpu",), least=16),
 }
 
-# Forms of a max pool in plain code. `reduce_window`: XLA's operation. `linen`: Linen's function,
-# which converters recognise: as XLA's operation it becomes a four-dimensional pool, which
-# onnxruntime refuses. `linen_edge`: the same, padded without infinity, which eight bits lack.
+# Forms of a max pool in plain code. `reduce_window`: XLA's operation. Converters turn it into a
+# four-dimensional pool, which onnxruntime refuses. `linen`: Linen's function, which converters
+# recognise. `linen_edge`: Linen's function with edge pixels as padding instead of -inf, because
+# numbers of eight bits have no infinity.
 POOLS = ("reduce_window", "linen", "linen_edge")
 
 _plain = contextvars.ContextVar("plain", default=False)
@@ -61,7 +62,7 @@ def use_custom_implementation(operation: str, size: int) -> bool:
 
     Args:
       operation: a key of `DOMAINS`.
-      size: what it counts is written next to the operation in `DOMAINS`.
+      size: the size; its unit is written next to the operation in `DOMAINS`.
     """
     domain = DOMAINS[operation]
     available = jax.default_backend() in domain.platforms and not _plain.get()
@@ -75,17 +76,19 @@ def pool_form() -> str:
 
 @contextlib.contextmanager
 def plain_implementations(pools: str = "reduce_window") -> Iterator[None]:
-    """Makes all that is traced inside use XLA's implementations: benchmarks, tests and exports.
+    """Makes every function traced in the block use XLA's implementations.
+
+    Benchmarks, tests and exports use it.
 
     Args:
       pools: form of the max pools, a name of `POOLS`.
     """
-    plain, form = _plain.set(True), _pools.set(pools)
+    plain_token, pools_token = _plain.set(True), _pools.set(pools)
     try:
         yield
     finally:
-        _plain.reset(plain)
-        _pools.reset(form)
+        _plain.reset(plain_token)
+        _pools.reset(pools_token)
 
 
 def with_plain_implementations(
@@ -97,7 +100,7 @@ def with_plain_implementations(
     implementations.
 
     Args:
-      function: any, of positional arguments.
+      function: any function of positional arguments.
       pools: as in `plain_implementations`.
     """
 

@@ -31,8 +31,9 @@ def conv_general_dilated(
 ) -> jax.Array:
     """Returns `lax.conv_general_dilated` of the same arguments, by the fastest implementation.
 
-    Linen's convolution takes this function as its field of the same name. Custom implementations
-    exist for images [B, H, W, C] without dilation, where `choose_implementation` selects them:
+    Linen's convolution has a field of the same name that takes this function. Custom
+    implementations exist for images [B, H, W, C] without dilation. `choose_implementation` selects
+    them by platform and size:
 
     - one kernel for each channel, equal strides: `depthwise_conv`;
     - one channel: `one_channel_conv`;
@@ -70,7 +71,7 @@ def conv_general_dilated(
 
 
 def _missing_pixels(lhs: jax.Array, rhs: jax.Array, strides: tuple[int, int]) -> int:
-    """Returns by how much the kernel's positions outnumber the pixels of the smaller map."""
+    """Returns the number of kernel positions minus the number of pixels of the strided map."""
     pixels = math.prod(-(-side // s) for side, s in zip(lhs.shape[1:3], strides, strict=True))
     return math.prod(rhs.shape[:2]) - pixels
 
@@ -108,9 +109,10 @@ def _backward(
 ) -> tuple[jax.Array, jax.Array]:
     """Returns XLA's gradients; the kernel's is computed from x transposed to [C, H, W, B].
 
-    XLA transposes x in any case, and fuses that with the operations that computed x: batch norm
-    and ReLU then run again element by element, in the order of the transposed array, ten times
-    slower. A loop reads its input from a buffer, so the loop over rows prevents this fusion.
+    XLA transposes x in any case, and fuses the transposition with the operations that computed x.
+    Batch norm and ReLU then run again element by element, in the order of the transposed array,
+    which is ten times slower. A loop reads its input from a buffer, so the loop over rows prevents
+    this fusion.
     """
     x, kernel = residuals
     rows = lax.map(lambda i: x[:, i].transpose(2, 1, 0), jnp.arange(x.shape[1]))

@@ -13,7 +13,7 @@ def conv_relu_max_pool(
 ) -> jax.Array:
     """Returns max_pool(relu(conv(x, kernel, SAME) + bias)) over disjoint square windows.
 
-    If several maxima are equal, the first in row-major order gets the gradient. Where the pooled
+    If several maxima are equal, the first in row-major order gets the gradient. If the pooled
     value is not above zero, the gradient is zero. NaN is propagated.
 
     Args:
@@ -37,7 +37,7 @@ def conv_relu_max_pool(
 def conv_relu_max_pool_plain(
     x: jax.Array, kernel: jax.Array, bias: jax.Array, *, window: int
 ) -> jax.Array:
-    """Returns the same by three operations, which store the full-resolution map of all filters.
+    """Returns `conv_relu_max_pool` by three operations, which store the full-resolution map.
 
     Bias and ReLU come after the pool: both are monotone, so the bits are the same, and the map is
     `window`² times smaller there.

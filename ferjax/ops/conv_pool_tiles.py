@@ -19,11 +19,12 @@ from jax import lax
 from ferjax.ops.precision import sum_dtype
 from ferjax.ops.sliding_window import add_taps_back, taps
 
-# Pixels of a tile, over the whole batch: with 512 filters 16 MB, about the size of a cache
-# (BUILD.md).
+# Pixels of a tile, over the whole batch. With 512 filters a tile has 16 MB, about the size of a
+# cache (BUILD.md).
 _TILE_PIXELS = 8192
-# Number of groups in which the winner of a window is searched (BUILD.md), or more where a group
-# would have more pixels than can be compared in one expression that compiles quickly.
+# Largest number of groups of pixels in which the maximum of a window is searched (BUILD.md), and
+# largest number of pixels of a group. There are more groups if a group would be larger, because an
+# expression that compares more pixels compiles slowly.
 _GROUPS, _GROUP_PIXELS = 16, 64
 
 
@@ -73,10 +74,10 @@ def _forward(
 def _max_and_position(y: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Returns the maxima [B, windows, F] of [B, windows, window², F], and their positions.
 
-    The maximum is NaN where one of the window's pixels is, and its position then 0.
+    If a pixel of the window is NaN, the maximum is NaN and its position is 0.
 
-    One pass over y gives the maxima of groups of pixels; the position then has to be searched
-    only in the group with the largest maximum.
+    One pass over y gives the maxima of groups of pixels. The position is then searched only in the
+    group with the largest maximum.
     """
     *outer, area, features = y.shape
     divisors = [n for n in range(1, area + 1) if area % n == 0]
@@ -106,7 +107,7 @@ def _backward(
     tiles = _tiling(x.shape, window)
     gradient = jnp.where(y > 0, gradient, 0).astype(sum_dtype(x))
     per_tile = _split_into_tiles(gradient, tiles), _positions_in_tile(position, tiles)
-    # Two loops, so that XLA removes the one for the input where its gradient is not used.
+    # Two loops, so that XLA removes the loop for the input if the input's gradient is not used.
     return (
         _input_gradient(x, kernel, *per_tile, tiles).astype(x.dtype),
         _kernel_gradient(x, kernel, *per_tile, tiles).astype(kernel.dtype),
@@ -141,7 +142,7 @@ def _kernel_gradient(
         winners = windows_first(jax.vmap(patches)(tile, position))
         return total + (winners * windows_first(gradient.reshape(*position.shape, 1))).sum(0), None
 
-    # One sum for each image: devices that share the batch then add up theirs once, after the loop.
+    # One sum for each image, so that devices that share the batch exchange sums once, at the end.
     zeros = jnp.zeros((batch * features, kernel[..., 0].size), gradient.dtype)
     total, _ = lax.scan(add, zeros, (jnp.arange(len(position)), gradient, position))
     return total.reshape(batch, features, -1).sum(0).T.reshape(kernel.shape)
@@ -181,15 +182,15 @@ def _tiling(shape: tuple[int, ...], window: int) -> _Tiles:
     """Returns the tiling of a map [B, H, W, C] with the largest tiles within `_TILE_PIXELS`."""
     batch, rows, columns = shape[0], shape[1] // window, shape[2] // window
     if not isinstance(batch, int):
-        # An export for batches of any size: one window each, which fits the most of them.
+        # An export for batches of any size: tiles of one window fit the largest batches.
         return _Tiles(window, rows, columns, 1, 1)
 
-    def fitting(windows: int, area: int) -> int:
+    def largest_divisor(windows: int, area: int) -> int:
         divisors = (n for n in range(1, windows + 1) if windows % n == 0)
         return max(n for n in divisors if n == 1 or n * area <= _TILE_PIXELS)
 
-    across = fitting(columns, batch * window * window)
-    down = fitting(rows, batch * window * window * columns) if across == columns else 1
+    across = largest_divisor(columns, batch * window * window)
+    down = largest_divisor(rows, batch * window * window * columns) if across == columns else 1
     return _Tiles(window, rows // down, columns // across, down, across)
 
 

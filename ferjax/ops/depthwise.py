@@ -13,15 +13,15 @@ from ferjax.ops.sliding_window import add_taps_back, taps
 
 Padding = tuple[tuple[int, int], tuple[int, int]]
 
-# The most rows of products that are summed before they are added to the running sums (BUILD.md).
-_ROWS = 28
+# Largest number of rows whose products are summed before the running sums are updated (BUILD.md).
+_MOST_ROWS = 28
 
 
 def depthwise_conv(x: jax.Array, kernel: jax.Array, *, stride: int, padding: Padding) -> jax.Array:
     """Returns the convolution of each channel with its own kernel.
 
-    XLA's implementation takes 14 to 29 times as long on CPU, forward and backward (BUILD.md). On
-    other platforms this is `depthwise_conv_plain`.
+    On CPU, XLA's implementation takes 14 to 29 times as long, forward and backward (BUILD.md). On
+    other platforms the function calls `depthwise_conv_plain`.
 
     Args:
       x: float [B, H, W, C].
@@ -40,7 +40,7 @@ def depthwise_conv(x: jax.Array, kernel: jax.Array, *, stride: int, padding: Pad
 def depthwise_conv_plain(
     x: jax.Array, kernel: jax.Array, *, stride: int, padding: Padding
 ) -> jax.Array:
-    """Returns the same by `lax.conv_general_dilated`."""
+    """Returns the depthwise convolution by `lax.conv_general_dilated`."""
     return lax.conv_general_dilated(
         x,
         kernel,
@@ -98,13 +98,13 @@ def _kernel_gradient(
     """Returns [k, k, 1, C]: for each kernel tap the sum of its products with the gradient.
 
     The loop goes over blocks of an image's rows, because a block stays in the cache for all taps.
-    The running sums are as wide as a row: adding two arrays is vectorised, summing up one array is
-    not. Of a sharded batch each step of the loop takes one image of each shard.
+    The running sums are as wide as a row, because XLA vectorises the addition of two arrays and not
+    the sum over one array. In a sharded batch each step of the loop takes one image of each shard.
     """
     shards = math.gcd(len(x), jax.device_count())
     x, gradient = (a.reshape(shards, -1, *a.shape[1:]) for a in (_pad(x, padding), gradient))
     _, images, height, *row = gradient.shape
-    rows = max(n for n in range(1, _ROWS + 1) if height % n == 0)
+    rows = max(n for n in range(1, _MOST_ROWS + 1) if height % n == 0)
     blocks = height // rows
 
     def add(totals: list[jax.Array], n: jax.Array) -> tuple[list[jax.Array], None]:

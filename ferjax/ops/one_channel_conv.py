@@ -16,9 +16,9 @@ def one_channel_conv(
 ) -> jax.Array:
     """Returns the convolution of maps with one channel.
 
-    A convolution sums over kernel positions and channels. With one channel a position adds the
+    A convolution sums over kernel positions and channels. With one channel each position adds the
     product of one pixel and one row of the kernel, and XLA computes all positions in one pass over
-    the output. The gradient of the kernel is one matrix product of all pixels.
+    the output. The gradient of the kernel is one matrix product over all pixels.
 
     Args:
       x: float [B, H, W, 1].
@@ -67,9 +67,9 @@ def _backward(
     kernel_gradient = jnp.einsum(
         "kbhw,bhwf->kf", pixels, gradient, preferred_element_type=sum_dtype(x)
     )
-    # The images' gradient is rarely used; then XLA leaves it out.
-    of_images = gradient_of_images(x, kernel, strides, padding, gradient)
-    return of_images, kernel_gradient.reshape(kernel.shape).astype(kernel.dtype)
+    # The gradient of the images is rarely used; XLA leaves it out if it is not.
+    image_gradient = gradient_of_images(x, kernel, strides, padding, gradient)
+    return image_gradient, kernel_gradient.reshape(kernel.shape).astype(kernel.dtype)
 
 
 one_channel_conv.defvjp(_forward, _backward)

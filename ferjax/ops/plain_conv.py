@@ -1,4 +1,4 @@
-"""XLA's convolution of images, and its gradient for them, which custom implementations keep."""
+"""XLA's convolution of images, and its gradient for the images, used by custom implementations."""
 
 import jax
 from jax import lax
@@ -32,6 +32,6 @@ def gradient_of_images(
     padding: Padding,
     gradient: jax.Array,
 ) -> jax.Array:
-    """Returns XLA's gradient for x, from that of the output of `plain_conv`."""
-    (of_images,) = jax.vjp(lambda x: plain_conv(x, kernel, strides, padding), x)[1](gradient)
-    return of_images
+    """Returns XLA's gradient for x, from the gradient for the output of `plain_conv`."""
+    (image_gradient,) = jax.vjp(lambda x: plain_conv(x, kernel, strides, padding), x)[1](gradient)
+    return image_gradient

@@ -17,10 +17,9 @@ def max_pool(
     """Returns the maxima of `window` x `window` squares.
 
     If several maxima are equal, the first in row-major order gets the gradient, as in
-    `reduce_window`. The gradient of `jnp.max` instead compares each input with the maximum. That
-    does more than treat ties differently: XLA may compute input and maximum in two fusions with
-    different rounding, so that no input equals the maximum. After a batch norm half of the
-    gradient was lost in this way.
+    `reduce_window`. The gradient of `jnp.max` compares each input with the maximum instead. XLA may
+    then compute input and maximum in two fusions with different rounding, so that no input equals
+    the maximum. After a batch norm half of the gradient was lost in this way.
 
     Args:
       x: float [B, H, W, C].
@@ -51,7 +50,7 @@ def check_tiling(x: jax.Array, window: int) -> None:
 
 
 def max_pool_plain(x: jax.Array, window: int, *, stride: int, padding: int = 0) -> jax.Array:
-    """Returns the same by `reduce_window`, whose gradient on CPU visits one element at a time."""
+    """Returns the max pool by XLA; on CPU its gradient visits one element at a time."""
     if pool_form() != "reduce_window":
         return _max_pool_linen(x, window, stride, padding)
     edge = (padding, padding)
@@ -66,22 +65,21 @@ def max_pool_plain(x: jax.Array, window: int, *, stride: int, padding: int = 0) 
 
     def maxima_with_nan(x: jax.Array) -> jax.Array:
         # jaxlib 0.10 turns maxima over disjoint windows, and over long axes, into a reduction that
-        # passes over NaN, and returns -inf where there is nothing else. Of truth values it is
-        # right.
-        broken = lax.reduce_window(jnp.isnan(x), False, lax.bitwise_or, *windows)
-        return jnp.where(broken, jnp.nan, maxima(x))
+        # ignores NaN, and returns -inf if all values are NaN. The reduction of booleans is correct.
+        has_nan = lax.reduce_window(jnp.isnan(x), False, lax.bitwise_or, *windows)
+        return jnp.where(has_nan, jnp.nan, maxima(x))
 
-    # The platform is that of the compiled program: an export is traced on one and runs on others.
+    # Chosen when the program is compiled: an export is traced on one platform and runs on others.
     return lax.platform_dependent(x, cpu=maxima_with_nan, default=maxima)
 
 
 def _max_pool_linen(x: jax.Array, window: int, stride: int, padding: int) -> jax.Array:
-    """Returns the same by Linen's max pool, which converters to other formats know."""
+    """Returns the max pool by Linen's function, which converters to other formats recognise."""
     edge = (padding, padding)
     edges = ((0, 0), edge, edge, (0, 0))
     if padding and pool_form() == "linen_edge":
-        # A window that reaches over the edge has the pixels at the edge too: repeating them leaves
-        # its maximum as it is.
+        # A window that reaches over the edge contains the pixels at the edge, so repeating these
+        # pixels does not change its maximum.
         x = jnp.pad(x, edges, "edge")
     elif padding:
         x = jnp.pad(x, edges, constant_values=-jnp.inf)
@@ -97,14 +95,14 @@ def _max_pool(x: jax.Array, window: int, stride: int, padding: int) -> jax.Array
 def _forward(
     x: jax.Array, window: int, stride: int, padding: int
 ) -> tuple[jax.Array, tuple[jax.Array, tuple[int, ...]]]:
-    """Returns the maxima, and for each its row-major position in its window, int8."""
+    """Returns the maxima, and the row-major position of each in its window, int8."""
     edge = (padding, padding)
     padded = jnp.pad(x, ((0, 0), edge, edge, (0, 0)), constant_values=-jnp.inf)
-    best, *others = taps(padded, window, stride)
+    best, *other_views = taps(padded, window, stride)
     position = jnp.zeros(best.shape, jnp.int8)
-    for n, other in enumerate(others, start=1):
-        wins = (other > best) | jnp.isnan(other)
-        best, position = jnp.where(wins, other, best), jnp.where(wins, jnp.int8(n), position)
+    for n, view in enumerate(other_views, start=1):
+        wins = (view > best) | jnp.isnan(view)
+        best, position = jnp.where(wins, view, best), jnp.where(wins, jnp.int8(n), position)
     return best, (position, x.shape[1:3])
 
 

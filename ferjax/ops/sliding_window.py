@@ -33,9 +33,9 @@ def add_taps_back(
 ) -> jax.Array:
     """Returns the transpose of padding followed by `taps`: adds each part to the pixels it covers.
 
-    Tap u of window i lies on row stride · i + u - low. That is row i + down of the plane that
-    holds every `stride`-th row. The planes are summed one by one and interleaved at the end, so
-    no scatter is needed.
+    Tap u of window i lies on row stride · i + u - low. This is row i + down of the plane that
+    contains every `stride`-th row, from row `row` on. The planes are summed one by one and
+    interleaved at the end, so no scatter is needed.
 
     Args:
       parts: arrays [B, H', W', C], one for each tap of the window, row-major.

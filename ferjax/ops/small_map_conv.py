@@ -16,9 +16,10 @@ def small_map_conv(
     """Returns the convolution as a sum of matrix products, one for each position of the kernel.
 
     XLA swaps map and kernel if the map is smaller than the kernel. On CPU its gradients then run
-    in a naive loop, tens of times slower. Each position of the kernel covers few pixels of a small
-    map; they are stacked along a new axis after the batch. The batch keeps an axis of its own, so
-    a batch that is split over devices keeps its sharding. Padding is never multiplied.
+    in a naive loop, tens of times slower. Here each position of the kernel covers few pixels of the
+    small map, and these pixels are stacked along a new axis after the batch. The batch keeps an
+    axis of its own, so a batch that is split over devices keeps its sharding. Padding is never
+    multiplied.
 
     Args:
       x: float [B, H, W, C].
@@ -53,7 +54,7 @@ def small_map_conv(
 def _covered_pixels(
     size: int, kernel: int, stride: int, edge: tuple[int, int]
 ) -> list[list[tuple[int, int]]]:
-    """Returns, for each kernel position along an axis, the (input, output) pixels it connects."""
+    """Returns the (input, output) pixels that each kernel position along an axis connects."""
     outputs = range((size + sum(edge) - kernel) // stride + 1)
     candidates = ([(o * stride + k - edge[0], o) for o in outputs] for k in range(kernel))
     return [[(i, o) for i, o in pairs if 0 <= i < size] for pairs in candidates]

@@ -23,18 +23,18 @@ def batches(
 ) -> Iterator[dict[str, jax.Array]]:
     """Yields shuffled training batches on the devices, read ahead by Grain.
 
-    Batch i follows from (seed, i) alone, so a resumed loop passes `first_step=int(state.step)`.
+    Batch i depends only on (seed, i), so a resumed loop passes `first_step=int(state.step)`.
     A batch holds `image` uint8 [B, H, W, C], `label` int32 [B], `mask` bool [B], `index` int32 [B]
-    (position in the split) and, where the split has soft labels, `target` float32 [B, K].
+    (position in the split) and, if the split has soft labels, `target` float32 [B, K].
 
     Args:
-      split: to train on, for instance `load_dataset(...).splits["train"]`.
+      split: the training split, for instance `load_dataset(...).splits["train"]`.
       batch_size: rows over all devices together; the remainder of an epoch is left out.
       epochs: passes over the split.
-      seed: of the order.
+      seed: seed of the order.
       first_step: the first batch to yield.
-      balance: draw every class with equal probability instead of a permutation.
-      mesh: devices that share the rows; None: all.
+      balance: whether to draw every class with equal probability, instead of a permutation.
+      mesh: devices that share the rows; None: all devices.
 
     Raises:
       UserError: a batch size that the devices do not divide, or an image that cannot be read.

@@ -1,6 +1,6 @@
 """Checkpoints, metrics.jsonl and the report of a training loop of your own.
 
-The directory is read by `load_run`, `load_predictor` and `launch.predict` as that of any run.
+`load_run`, `load_predictor` and `launch.predict` read the directory like that of any other run.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -59,11 +59,11 @@ class OwnRun:
 
     Attributes:
       directory: holds `checkpoints/`, `metrics.jsonl` and the report.
-      model: the network's name, as `create_model` knows it.
+      model: the network's name, for `create_model`.
       fields: its module fields.
       spec: how images become its input.
       classes: names of its logits.
-      manager: of the checkpoints: the latest and the best are kept.
+      manager: Orbax's checkpoint manager; it keeps the latest and the best checkpoint.
       best: `epoch`, `step` and `accuracy` of the best evaluation so far; empty before the first.
     """
 
@@ -76,7 +76,7 @@ class OwnRun:
     best: dict[str, Any] = field(default_factory=dict)
 
     def restore(self, state: TrainState) -> TrainState:
-        """Returns the state of the latest checkpoint, or `state` where there is none.
+        """Returns the state of the latest checkpoint, or `state` if there is no checkpoint.
 
         Args:
           state: at step 0, as `init_state` returns it; its shapes and devices are kept.
@@ -85,7 +85,7 @@ class OwnRun:
           UserError: a checkpoint of another network or optimizer.
         """
         if (latest := self.manager.latest_step()) is None:
-            # Lines of a process that ended before its first checkpoint.
+            # Removes the lines of a process that ended before its first checkpoint.
             cut_back(self.directory, int(state.step))
             return state
         self.best.update(restore_meta(self.manager, latest)["best"])
@@ -106,12 +106,12 @@ class OwnRun:
         Lines and checkpoint are on disk when it returns.
 
         Args:
-          epoch: finished epochs, from 1.
-          state: after the epoch.
-          sums: of the epoch, from the training step.
+          epoch: number of finished epochs, from 1.
+          state: the state after the epoch.
+          sums: running sums of the epoch, from the training step.
           logits: float [N, K] of the selection split (`val`).
           labels: int [N] of that split.
-          learning_rate: for the log.
+          learning_rate: the learning rate, for the log.
         """
         step, result = int(state.step), evaluation(np.asarray(logits), np.asarray(labels))
         lines = [
@@ -149,20 +149,20 @@ def open_run(
     fields: Mapping[str, Any] | None = None,
     splits: Mapping[str, Split] | None = None,
 ) -> Iterator[OwnRun]:
-    """Opens the run directory of an own training loop; leaving the block waits for its last save.
+    """Opens the run directory of an own training loop; the block ends after the last save.
 
     Args:
-      directory: new, or that of the same loop, which then goes on from its latest checkpoint.
+      directory: a new folder, or that of the same loop to continue from its latest checkpoint.
       model: the network's name, ferjax's own or registered, so that the run can be loaded again.
       spec: how images become its input.
       classes: names of its logits.
       fields: module fields that the network was created with.
       splits: name → split that the loop trains and evaluates on, such as `bundle.splits`. They are
-        recorded, a loop that goes on is held to them, and judged images that it saw are counted.
+        recorded and compared when the loop continues; the report counts evaluated training images.
 
     Raises:
-      UserError: the directory holds the run of another network, or other files, or `splits` are not
-        those that the loop began with, or have labels outside `classes`.
+      UserError: the directory contains the run of another network, or other files; or `splits`
+        differ from those at the start of the loop, or have labels outside `classes`.
     """
     check_labels(splits or {}, classes)
     path = Path(directory).expanduser()
@@ -196,10 +196,10 @@ def write_own_report(
 
     Args:
       run: from `open_run`, after its last epoch.
-      title: of the report.
-      logits: split name → float [N, K] of the selected (or last) parameters.
+      title: title of the report.
+      logits: split name → logits float [N, K] of the selected (or last) parameters.
       splits: the same names → splits, for labels and images.
-      protocol: what the report should say of how the numbers came to be, by key.
+      protocol: key → text, more facts for the report on how the numbers were computed.
     """
     lines, epoch = read_lines(run.directory), run.best.get("epoch", 0)
     figures = [{"file": "curves.png", "caption": "Loss and accuracy over the epochs"}]
@@ -209,16 +209,16 @@ def write_own_report(
     }
     fit = fit_calibration(evaluations["val"], "val") if "val" in evaluations else None
     fits = {(name, "selected"): fit for name in evaluations if fit and name != "val"}
-    found = {name: {"selected": result} for name, result in evaluations.items()}
-    votes = {name: splits[name].votes for name in found}
-    results = judged_results(found, run.classes, {"selected": epoch}, votes, fits)
+    results_by_split = {name: {"selected": result} for name, result in evaluations.items()}
+    votes = {name: splits[name].votes for name in results_by_split}
+    results = judged_results(results_by_split, run.classes, {"selected": epoch}, votes, fits)
     for name, result in evaluations.items():
         figures += split_figures(result, run.classes, run.directory, name, title)
         write_predictions_csv(result, splits[name], run.classes, run.directory)
-    # The mistakes are those of the last split, which is test where there is one.
-    shown = list(evaluations)[-1]
+    # The mistakes are those of the last split, which is test if there is a test split.
+    last = list(evaluations)[-1]
     figures.append(
-        mistakes_figure(evaluations[shown], splits[shown], run.classes, run.directory, title)
+        mistakes_figure(evaluations[last], splits[last], run.classes, run.directory, title)
     )
     record = read_split_record(run.directory)
     seen = {
@@ -242,7 +242,7 @@ def write_own_report(
         "environment": describe_environment(jax.devices(), 0.0),
         "warnings": [
             *absent_class_warnings(splits, run.classes),
-            *(f"{name}: {warning}" for name, (_, found) in seen.items() for warning in found),
+            *(f"{name}: {warning}" for name, (_, warnings) in seen.items() for warning in warnings),
         ],
         "notes": [],
         "figures": figures,

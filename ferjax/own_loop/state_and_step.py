@@ -34,16 +34,16 @@ def init_state(
     frozen: str | None = None,
     ema: bool = False,
 ) -> TrainState:
-    """Returns the training state at step 0, a function of model, spec and seed.
+    """Returns the training state at step 0, which depends only on the arguments.
 
     Args:
       model: a Linen module whose `__call__(x, *, train)` returns logits float [B, K].
       optimizer: any optax transformation.
       spec: how images become its input.
-      seed: of the initial parameters.
-      mesh: devices that hold the state; None: all.
-      variables: initial values by path (`params/conv1/kernel`), for instance those of
-        `load_pretrained(...).variables`; what is absent is initialised.
+      seed: seed of the initial parameters.
+      mesh: devices that hold the state; None: all devices.
+      variables: path (`params/conv1/kernel`) → initial value, for instance
+        `load_pretrained(...).variables`; variables that are absent are initialised.
       frozen: regular expression on parameter paths that are never trained.
       ema: whether to keep a moving average of the parameters.
     """
@@ -77,11 +77,12 @@ def make_train_step(
 
     Args:
       model: as in `init_state`.
-      optimizer: the one that `init_state` was given. Its updates are multiplied by `rate`: leave
-        `rate` at 1 for `optax.adam(1e-3)`, or build the optimizer with a learning rate of 1.
+      optimizer: the optimizer that was passed to `init_state`. Its updates are multiplied by
+        `rate`: leave `rate` at 1 for `optax.adam(1e-3)`, or build the optimizer with a learning
+        rate of 1.
       spec: how images become network input.
       rate: a number, or a schedule: step → number.
-      loss: a name of `--loss`, or a function as `ferjax.training.losses.cross_entropy`.
+      loss: a name of `--loss`, or a function like `ferjax.training.losses.cross_entropy`.
       augment: a name of `--augment`, an `Augment`, or a function (key, images, index) → images.
       mesh: as in `init_state`.
       **settings: more fields of `StepSettings`: `seed`, `label_smoothing`, `class_weights`,
@@ -90,7 +91,7 @@ def make_train_step(
     Raises:
       UserError: an unknown loss or augmentation.
     """
-    chosen = StepSettings(
+    step_settings = StepSettings(
         model=model,
         optimizer=optax.with_extra_args_support(optimizer),
         rate=rate if callable(rate) else lambda step: rate,
@@ -100,7 +101,7 @@ def make_train_step(
         **settings,
     )
     mesh = mesh or data_mesh()
-    step = functools.partial(train_step, settings=chosen)
+    step = functools.partial(train_step, settings=step_settings)
     return compiled(step, mesh, donate_argnums=(0, 1), out_shardings=replicated(mesh))
 
 
@@ -120,8 +121,8 @@ def split_logits(
       spec: how images become its input.
       variables: `params` and `batch_stats`, of a `TrainState` or of a loaded run.
       split: images to evaluate.
-      batch_size: images of a forward pass; the devices divide it.
-      mesh: devices; None: all.
+      batch_size: images of a forward pass, a multiple of the number of devices.
+      mesh: the devices; None: all devices.
     """
     function = _cached_evaluator(model, spec, mesh or data_mesh(), batch_size)
     return function(dict(variables), split)
@@ -129,5 +130,5 @@ def split_logits(
 
 @functools.lru_cache(maxsize=8)
 def _cached_evaluator(model: nn.Module, spec: InputSpec, mesh: Mesh, batch_size: int) -> Any:
-    """Returns the compiled evaluation of a network: compiled once for all epochs of a loop."""
+    """Returns the evaluation function of a network, compiled once for all epochs of a loop."""
     return evaluator(model, spec, mesh, batch_size, progress=False)

@@ -1,4 +1,4 @@
-"""The default run directory: model, data set, recipe, seed, and what changes the recipe."""
+"""The default run directory: model, data set, recipe, seed, and flags that change the recipe."""
 
 import dataclasses
 import hashlib
@@ -22,12 +22,12 @@ SHORT = {
     "warmup_epochs": "warmup",
     "weight_decay": "wd",
 }
-# In every name, before the changes.
-_NAMED = ("model", "dataset", "recipe", "seed", "seeds", "smoke")
+# Fields that are in every name, before the changes.
+_IN_EVERY_NAME = ("model", "dataset", "recipe", "seed", "seeds", "smoke")
 _MOST_CHARACTERS = 80
 
 
-def default_workdir(config: TrainConfig, plain: Mapping[str, Any]) -> str:
+def default_workdir(config: TrainConfig, unchanged: Mapping[str, Any]) -> str:
     """Returns runs/<model>-<dataset>-<recipe>-s<seeds>[-smoke][-<changes>].
 
     A change is a flag whose value is not that of the recipe, like `lr0.01`, `noaugment` or
@@ -36,28 +36,28 @@ def default_workdir(config: TrainConfig, plain: Mapping[str, Any]) -> str:
     resumed are left out.
 
     Args:
-      config: of the run.
-      plain: the fields of the same model, data set, recipe and seeds without other flags.
+      config: the config of the run.
+      unchanged: field → value for the same model, data set and recipe without other flags.
     """
     seeds = "-".join(str(seed) for seed in config.seeds or (config.seed,))
-    parts = ["smoke"] * config.smoke
+    smoke = ["smoke"] * config.smoke
     changes = {
         field.name: value
         for field in dataclasses.fields(config)
-        if (value := getattr(config, field.name)) != plain[field.name]
+        if (value := getattr(config, field.name)) != unchanged[field.name]
         and not field.metadata["free"]
-        and field.name not in _NAMED
+        and field.name not in _IN_EVERY_NAME
     }
-    texts = [_text(name, value) for name, value in changes.items()]
+    texts = [_change_text(name, value) for name, value in changes.items()]
     if len("-".join(texts)) > _MOST_CHARACTERS:
         while len("-".join(texts)) > _MOST_CHARACTERS - 9:
             texts.pop()
         texts.append(_digest(changes))
-    name = [config.model, config.dataset, f"{config.recipe}", f"s{seeds}", *parts, *texts]
+    name = [config.model, config.dataset, f"{config.recipe}", f"s{seeds}", *smoke, *texts]
     return f"runs/{'-'.join(name)}"
 
 
-def _text(name: str, value: Any) -> str:
+def _change_text(name: str, value: Any) -> str:
     """Returns a change as a part of a file name."""
     short = SHORT.get(name, name)
     if value is None or value is False or value in ("none", ()):
@@ -65,7 +65,8 @@ def _text(name: str, value: Any) -> str:
     if value is True:
         return short
     shown = "+".join(
-        f"{one:.12g}" if isinstance(one, float) else str(one) for one in values_of(value)
+        f"{single:.12g}" if isinstance(single, float) else str(single)
+        for single in values_of(value)
     )
     if not re.fullmatch(r"[\w.+-]{1,30}", shown, re.ASCII):
         return f"{short}_{_digest(value)}"

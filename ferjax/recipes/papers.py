@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# A value that a paper does not print is ferjax's choice, called a reading below.
-# P4 (Yang) prints neither optimizer, learning rate, batch size, epochs nor augmentation: all are
+# A setting that a paper does not state is ferjax's choice, called a reading below.
+# P4 (Yang) states neither optimizer, learning rate, batch size, epochs nor augmentation: all are
 # readings.
 _YANG = dict(
     optimizer="adamw",
@@ -91,8 +91,8 @@ _IUT_SMALL = dict(
     image_size=128,
     dropout=0.5,
 )
-# P2 used Keras: hence the weights, the rate of stochastic depth, the decay of the learning rate,
-# and the 200 frozen layers, which end within a block.
+# P2 used Keras. Weights, rate of stochastic depth, decay of the learning rate and the 200 frozen
+# layers, which end within a block, are those of Keras.
 _IUT = {
     **_IUT_SMALL,
     "image_size": 224,
@@ -110,7 +110,7 @@ _IUT = {
 }
 # P2 for two CPU cores: EfficientNet-B0 at 64 px, a few epochs, the second phase at ten times the
 # rate. The frozen layers end where B1's do, which is the 143rd of B0's 237 in Keras; the same
-# share, 140 layers, ends in that block too. Flips alone: so the first phase stores its features.
+# share, 140 layers, ends in that block too. With flips alone the first phase stores its features.
 _IUT_B0 = {
     **_IUT,
     "image_size": 64,
@@ -137,10 +137,10 @@ _FERNET = dict(
 )
 # The votes are soft targets already.
 _BEST_FERNET_VOTES = {**_FERNET, "epochs": 75, "labels": "crossentropy", "label_smoothing": 0.0}
-# FER2013's Training faces are FER+'s: what the votes have taught is where it starts.
+# FER2013 and FER+ have the same training faces, so it starts from the weights of `fernet-ferplus`.
 _BEST_FERNET = {**_FERNET, "pretrained": "fernet-ferplus", "learning_rate": 0.05, "epochs": 50}
-# A few hundred faces of one's own, in a minute on two CPU cores: the head alone, then everything at
-# a hundredth of its rate. At a tenth the trunk forgot in 20 epochs what it knew.
+# For a user's few hundred faces, in a minute on two CPU cores: first the head, then all layers at a
+# hundredth of its rate. At a tenth the trunk lost its pretrained features in 20 epochs.
 _FINETUNE = dict(
     pretrained="fernet-ferplus",
     freeze=("all_but_head", "none"),
@@ -154,8 +154,8 @@ _FINETUNE = dict(
     augment="flip",
     label_smoothing=0.1,
 )
-# As the best public results from scratch (LetheSec, usef-kh): several crops in a step, a stem that
-# keeps a last map of 6x6. It takes a GPU ten minutes and two CPU cores days.
+# Like the best public results from scratch (LetheSec, usef-kh): several crops in a step, and a stem
+# that keeps a last map of 6x6. A GPU needs ten minutes, two CPU cores need days.
 _BEST_RESNET = {
     **_FERNET,
     "stem": "small",
@@ -176,7 +176,7 @@ class Recipe:
       dataset: name of the data set.
       settings: `TrainConfig` field → value.
       source: the paper, such as `P5 Liu`, or `ferjax`.
-      by_name: whether it is taken only by `--recipe`, never by its model and data set alone.
+      by_name: whether only `--recipe` selects it, never its model and data set alone.
     """
 
     model: str
@@ -211,9 +211,9 @@ RECIPES: dict[str, Recipe] = {
     "yang_cnn4_fer2013": Recipe("cnn4", "fer2013", _YANG_SHALLOW, "P4 Yang"),
     "yang_cnn5_fer2013": Recipe("cnn5", "fer2013", _YANG_FLIP, "P4 Yang"),
     "yang_cnn6_fer2013": Recipe("cnn6", "fer2013", _YANG, "P4 Yang"),
-    # python -m launch.train --recipe=best_fernet_s_ferplus: what `fernet-ferplus` was trained by
+    # python -m launch.train --recipe=best_fernet_s_ferplus (this trained `fernet-ferplus`)
     "best_fernet_s_ferplus": Recipe("fernet_s", "ferplus", _BEST_FERNET_VOTES, "ferjax"),
-    # python -m launch.train --recipe=best_fernet_s_fer2013: what `fernet-fer2013` was trained by
+    # python -m launch.train --recipe=best_fernet_s_fer2013 (this trained `fernet-fer2013`)
     "best_fernet_s_fer2013": Recipe("fernet_s", "fer2013", _BEST_FERNET, "ferjax"),
     # python -m launch.train --model=fernet_s --dataset=folder
     "finetune_fernet_s_folder": Recipe("fernet_s", "folder", _FINETUNE, "ferjax"),

@@ -27,7 +27,7 @@ def resolve(given: Mapping[str, Any]) -> TrainConfig:
 
     Args:
       given: `TrainConfig` fields set explicitly. It needs `model` and `dataset`, or a `recipe` that
-        names them. `epochs` may also be the text `+N`: N more than the finished run has.
+        names them. `epochs` may also be the text `+N`: N more epochs than the finished run has.
 
     Raises:
       UserError: an unknown model or recipe, a recipe for another model, a value out of range, or
@@ -57,31 +57,35 @@ def resolve(given: Mapping[str, Any]) -> TrainConfig:
             " Leave one of the two out."
         )
     name = name or paper_recipe(model, dataset)
-    plain = {**_settings(name, model), **(_SMOKE if given.get("smoke") else {})}
-    plain = _without_idle_decays(plain, given)
-    more = given.get("epochs")
-    if isinstance(more, str):
+    recipe_settings = {**_settings(name, model), **(_SMOKE if given.get("smoke") else {})}
+    recipe_settings = _without_idle_decays(recipe_settings, given)
+    epochs = given.get("epochs")
+    if isinstance(epochs, str):
         given = {field: value for field, value in given.items() if field != "epochs"}
     try:
-        config = make_config({**plain, **given, "model": model, "dataset": dataset, "recipe": name})
+        config = make_config(
+            {**recipe_settings, **given, "model": model, "dataset": dataset, "recipe": name}
+        )
     except UserError as error:
         raise naming_recipe(error, given, name, model) from None
     defaults = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
-    workdir = config.workdir or default_workdir(config, lists_to_tuples({**defaults, **plain}))
+    workdir = config.workdir or default_workdir(
+        config, lists_to_tuples({**defaults, **recipe_settings})
+    )
     config = dataclasses.replace(config, workdir=workdir)
-    if not isinstance(more, str):
+    if not isinstance(epochs, str):
         return config
-    return lengthened(config if given.get("workdir") else in_default_workdir(config), more)
+    return lengthened(config if given.get("workdir") else in_default_workdir(config), epochs)
 
 
 def naming_recipe(error: UserError, given: Mapping[str, Any], recipe: str, model: str) -> UserError:
-    """Returns the error; if it is about a flag that the recipe or --smoke set, it says so.
+    """Returns the error, with a sentence added if its flag was set by the recipe or --smoke.
 
     Args:
-      error: of the config or the run; about a flag if it begins with it.
+      error: error of the config or the run; it is about a flag if it begins with the flag.
       given: `TrainConfig` fields set explicitly.
-      recipe: of the run.
-      model: of the run.
+      recipe: the recipe of the run.
+      model: the network of the run.
     """
     flag = re.match(r"--(\w+)", str(error))
     if not flag or flag[1] in given:
@@ -94,17 +98,17 @@ def naming_recipe(error: UserError, given: Mapping[str, Any], recipe: str, model
 
 
 def _settings(recipe: str, model: str) -> Mapping[str, Any]:
-    """Returns the settings of a recipe; a registered network brings those of its `default`."""
+    """Returns the settings of a recipe; `default` of a registered network is in its entry."""
     if recipe in RECIPES:
         return RECIPES[recipe].settings
     return DEFAULTS[model] if model in DEFAULTS else find("model", model, DEFAULTS).recipe
 
 
-def _without_idle_decays(plain: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a recipe's settings without the decay of a schedule that a given one replaces."""
-    used = set(values_of({**plain, **given}.get("schedule", "constant")))
+def _without_idle_decays(settings: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a recipe's settings without decay flags that the given schedule does not use."""
+    used = set(values_of({**settings, **given}.get("schedule", "constant")))
     idle = {name for name, schedules in DECAYS.items() if not used & set(schedules)}
-    return {name: value for name, value in plain.items() if name not in idle}
+    return {name: value for name, value in settings.items() if name not in idle}
 
 
 def paper_recipe(model: str, dataset: str) -> str:

@@ -1,4 +1,4 @@
-"""Cached features of frozen branches: when they are stored, and what a phase reads instead."""
+"""Cached features of frozen branches: when they are stored, and the inputs of a phase with them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -30,21 +30,21 @@ from ferjax.runtime.progress_lines import say
 from ferjax.training.augmented_views import TRUNK
 from ferjax.training.train_step import predict_step_from_features
 
-# Images whose features are put on disk together: what a kill can cost.
+# Number of images whose features are written together; a killed process loses at most one block.
 _BLOCK = 128
 
 
 @dataclass(frozen=True)
 class PhaseInputs:
-    """Network and splits that a phase trains and evaluates, with cached features or without.
+    """Network and splits of a phase, with or without cached features.
 
     Attributes:
-      branch: `StepSettings.stored_branch`, or None where the whole network is computed.
-      model: the whole network, or its head alone where the trunk's features are stored.
+      branch: `StepSettings.stored_branch`, or None if the whole network is computed.
+      model: the whole network, or only its head if the features of the trunk are stored.
       train: the training split; with a branch it holds features.
-      val: the validation split, likewise.
+      val: the validation split; with a branch it holds features.
       logits_of: (variables, split) → logits of a split such as `val`.
-      note: what was decided and why, for the report; empty where nothing is frozen.
+      note: the decision and its reason, for the report; empty if no branch is frozen.
     """
 
     branch: str | None
@@ -66,7 +66,7 @@ class _Store:
 
 
 def check_feature_cache(task: Task) -> None:
-    """Raises `UserError` where no phase can cache features although `--feature_cache=on` asks."""
+    """Raises `UserError` if `--feature_cache=on` is set and no phase can cache features."""
     if task.config.feature_cache != "on":
         return
     if not any(frozen_branch_name(task, index) for index in range(len(task.frozen))):
@@ -74,7 +74,7 @@ def check_feature_cache(task: Task) -> None:
             "--feature_cache=on: no branch of the network is frozen whole. It takes --guide=vgg16,"
             " or --freeze=all_but_head on a fernet, resnet, vgg or efficientnet."
         )
-    if reason := _inexact(task.config):
+    if reason := _reason_against_caching(task.config):
         raise UserError(f"--feature_cache=on: {reason}. Change that, or leave the flag at auto.")
 
 
@@ -87,26 +87,28 @@ def prepare_phase_inputs(
     """Returns model and splits of a phase; features that are not stored yet are computed here.
 
     Args:
-      task: the run's.
-      index: the phase's, from 0.
-      variables: `params` and `batch_stats` when the phase starts.
+      task: the task of the run.
+      index: index of the phase, from 0.
+      variables: `params` and `batch_stats` at the start of the phase.
       interrupted: () → whether the user asked to stop.
 
     Raises:
       UserError: a store that cannot be read or written.
-      KeyboardInterrupt: the user asked to stop; what is stored is kept.
+      KeyboardInterrupt: the user asked to stop; the features stored so far are kept.
     """
     config, splits = task.config, task.bundle.splits
-    computed = PhaseInputs(None, task.model, splits["train"], splits["val"], task.logits_of)
+    without_cache = PhaseInputs(None, task.model, splits["train"], splits["val"], task.logits_of)
     name = frozen_branch_name(task, index)
     if name is None:
-        return computed
-    decided = _stores(task, index, name, variables)
-    if isinstance(decided, str):
-        return replace(computed, note=f"frozen {name} is computed at every step: {decided}")
-    branch, stores = decided
+        return without_cache
+    decision = _choose_stores(task, index, name, variables)
+    if isinstance(decision, str):
+        return replace(without_cache, note=f"frozen {name} is computed at every step: {decision}")
+    branch, stores = decision
     say(f"computing the features of the frozen {name} that are not stored yet", config.progress)
-    train, val = (_filled(store, branch, config.progress, interrupted) for store in stores)
+    train, val = (
+        _split_with_features(store, branch, config.progress, interrupted) for store in stores
+    )
     model = build_head(task.model) if name == TRUNK else task.model
 
     def logits(variables: Any, batch: Any) -> jax.Array:
@@ -114,16 +116,16 @@ def prepare_phase_inputs(
             variables, batch, model=model, spec=task.spec, stored_branch=name
         )
 
-    each = "image and its mirror image" if stores[0].shape[1] == 2 else "image"
+    unit = "image and its mirror image" if stores[0].shape[1] == 2 else "image"
     size = sum(stored_bytes(store.shape) for store in stores) / 1e9
     where = f"{size:.3g} GB in {stores[0].folder.parent}"
-    note = f"frozen {name} is computed once for each {each}: {where}"
+    note = f"frozen {name} is computed once for each {unit}: {where}"
     logits_of = evaluator_of(logits, task.mesh, config.batch_size, config.progress)
     return PhaseInputs(name, model, train, val, logits_of, note)
 
 
-def _inexact(config: TrainConfig) -> str:
-    """Returns why stored features would differ from computed ones, or an empty string."""
+def _reason_against_caching(config: TrainConfig) -> str:
+    """Returns why stored features would differ from computed features, or an empty text."""
     augment = find_augmentation(config.augment)
     if not isinstance(augment, Augment) or replace(augment, flip=False) != Augment():
         return f"--augment={config.augment} draws another image at every step; none and flip do not"
@@ -136,14 +138,14 @@ def _inexact(config: TrainConfig) -> str:
     return ""
 
 
-def _stores(
+def _choose_stores(
     task: Task, index: int, name: str, variables: Mapping[str, Any]
 ) -> tuple[FrozenBranch, tuple[_Store, ...]] | str:
-    """Returns a branch and the stores of train and val, or the reason for storing nothing."""
+    """Returns a branch and the stores of train and val, or the reason why nothing is stored."""
     config, auto = task.config, task.config.feature_cache == "auto"
     if config.feature_cache == "off":
         return "--feature_cache=off"
-    if reason := _inexact(config):
+    if reason := _reason_against_caching(config):
         return reason
     flips = getattr(find_augmentation(config.augment), "flip", False)
     variants, epochs = 1 + flips, phases_of(config)[index].epochs
@@ -154,17 +156,24 @@ def _stores(
         split: (len(task.bundle.splits[split]), count, *branch.shape)
         for split, count in (("train", variants), ("val", 1))
     }
-    need, limit = sum(map(stored_bytes, shapes.values())), config.feature_gigabytes
-    if auto and need > limit * 1e9:
-        return f"{need / 1e9:.3g} GB are more than --feature_gigabytes={limit:g}"
-    # Last: it reads every image.
-    stores = tuple(_store(task, split, branch, shape) for split, shape in shapes.items())
-    if auto and need > (free := on_first(lambda: free_bytes(*(store.folder for store in stores)))):
-        return f"{need / 1e9:.3g} GB are more than the {free / 1e9:.3g} that the disk has"
+    needed_bytes, limit_gigabytes = (
+        sum(map(stored_bytes, shapes.values())),
+        config.feature_gigabytes,
+    )
+    if auto and needed_bytes > limit_gigabytes * 1e9:
+        return f"{needed_bytes / 1e9:.3g} GB are more than --feature_gigabytes={limit_gigabytes:g}"
+    # Computed last, because the key of a store depends on the content of every image.
+    stores = tuple(_feature_store(task, split, branch, shape) for split, shape in shapes.items())
+    if auto and needed_bytes > (
+        free_disk := on_first(lambda: free_bytes(*(store.folder for store in stores)))
+    ):
+        return (
+            f"{needed_bytes / 1e9:.3g} GB are more than the {free_disk / 1e9:.3g} that the disk has"
+        )
     return branch, stores
 
 
-def _store(task: Task, name: str, branch: FrozenBranch, shape: tuple[int, ...]) -> _Store:
+def _feature_store(task: Task, name: str, branch: FrozenBranch, shape: tuple[int, ...]) -> _Store:
     config, split = task.config, task.bundle.splits[name]
     images = content_digest(split)
     key = feature_key({**branch.facts, "variants": shape[1], "images": images})
@@ -172,7 +181,7 @@ def _store(task: Task, name: str, branch: FrozenBranch, shape: tuple[int, ...]) 
     return _Store(split, root / f"{config.dataset}-{name}-{branch.name}-{key[:12]}", key, shape)
 
 
-def _filled(
+def _split_with_features(
     store: _Store, branch: FrozenBranch, progress: bool, interrupted: Callable[[], bool]
 ) -> Split:
     """Returns a split with its features, read from the store or computed by the network."""

@@ -22,7 +22,7 @@ from ferjax.training.wall_time import zero_seconds
 
 
 def host_state_from_meta(meta: Mapping[str, Any], like: EpochSums) -> HostState:
-    """Returns the host-side state of a checkpoint's meta, its sums typed and placed as `like`."""
+    """Returns the host-side state in a checkpoint's meta, with sums typed and placed as `like`."""
     sums = (
         jax.device_put(np.asarray(value, zero.dtype), zero.sharding)
         for value, zero in zip(meta["sums"], like, strict=True)
@@ -43,10 +43,10 @@ def host_state_from_meta(meta: Mapping[str, Any], like: EpochSums) -> HostState:
 def checkpoint_meta(
     task: Task, state: TrainState, host: HostState, program: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Returns the JSON meta of a checkpoint: what loading the network needs, and host-side state.
+    """Returns the JSON meta of a checkpoint: description of the network, and host-side state.
 
     Args:
-      task: of the run.
+      task: the task of the run.
       state: the training state that is saved.
       host: the host-side state that is saved with it.
       program: facts about the compiled step and the machine, from `compiled_step`.

@@ -15,21 +15,23 @@ from ferjax.training.wall_time import SecondsByKind, timed
 _log = logging.getLogger(__name__)
 # (state, sums, batch, scale) → (state, sums)
 Step = Callable[..., tuple[Any, Any]]
-# Steps are counted by process; the first ones compile and fill caches, so they are not traced.
-_FIRST_TRACED, _TRACED = 11, 5
+# Each process counts its steps. The first ones compile and fill caches, so they are not traced.
+_FIRST_TRACED_STEP, _TRACED_STEPS = 11, 5
 
 
 def compile_on_first_call(
-    program_of: Callable[..., Program], spent: SecondsByKind, seen: Callable[[dict[str, Any]], None]
+    program_of: Callable[..., Program],
+    spent: SecondsByKind,
+    report_facts: Callable[[dict[str, Any]], None],
 ) -> Step:
-    """Returns a jitted step that is compiled, once, when it is first called.
+    """Returns a jitted step that is compiled once, at its first call.
 
     Args:
       program_of: (arguments of the step) → its program.
       spent: the wall-time breakdown to which compilation is added.
-      seen: called with `step_flops`, the operations of a global step by XLA's cost analysis (the
-        body of a loop counts once), and `activation_bytes`, the temporary memory of a step on each
-        device, without parameters, optimizer state and batch.
+      report_facts: called with `step_flops`, the operations of a global step by XLA's cost
+        analysis (the body of a loop counts once), and `activation_bytes`, the temporary memory of
+        a step on each device, without parameters, optimizer state and batch.
     """
     program: Any = None
 
@@ -38,22 +40,22 @@ def compile_on_first_call(
         if program is not None:
             return program(*arguments)
         with timed(spent, "compile"):
-            made = program_of(*arguments)
-            program = made.load()
+            stored = program_of(*arguments)
+            program = stored.load()
             result = program(*arguments)
-            seen(_facts(made))
+            report_facts(_facts(stored))
         return result
 
     return call
 
 
 def step_program(step: Any, mesh: Mesh, facts: Mapping[str, Any] | None) -> Callable[..., Program]:
-    """Returns (arguments) → the program of a step; without jit one that runs each operation alone.
+    """Returns (arguments) → the program of a step; with JAX_DISABLE_JIT it is the step itself.
 
     Args:
-      step: jitted.
+      step: the jitted step.
       mesh: its devices.
-      facts: what determines the step, as of `stored_program`.
+      facts: JSON values that determine the step, as in `stored_program`.
     """
 
     def program_of(*arguments: Any) -> Program:
@@ -65,7 +67,7 @@ def step_program(step: Any, mesh: Mesh, facts: Mapping[str, Any] | None) -> Call
 
 
 def _facts(program: Program) -> dict[str, Any]:
-    """Returns the costs of a loaded program; some backends do not provide all of them."""
+    """Returns the costs of a loaded program; some backends provide only a part of them."""
     analysis = getattr(program.load(), "memory_analysis", lambda: None)
     memory = analysis()
     facts = dict(program.facts)
@@ -88,25 +90,25 @@ def trace_steps(step: Step, folder: Path) -> Step:
     """Returns a step whose calls 11 to 15 are recorded by the JAX profiler into `folder`.
 
     Args:
-      step: compiled.
-      folder: each trace gets a folder of its own there, by the time it was made.
+      step: the compiled step.
+      folder: each trace gets its own folder in it, named by the time.
     """
     calls = 0
 
     def call(state: Any, sums: Any, *rest: Any) -> tuple[Any, Any]:
         nonlocal calls
         calls += 1
-        if calls == _FIRST_TRACED:
+        if calls == _FIRST_TRACED_STEP:
             jax.block_until_ready(sums)
             jax.profiler.start_trace(folder, create_perfetto_trace=True)
         with jax.profiler.StepTraceAnnotation("train", step_num=calls):
             state, sums = step(state, sums, *rest)
-        if calls == _FIRST_TRACED + _TRACED - 1:
+        if calls == _FIRST_TRACED_STEP + _TRACED_STEPS - 1:
             jax.block_until_ready(sums)
             jax.profiler.stop_trace()
             _log.info(
                 "traced %d steps: open %s/**/perfetto_trace.json.gz at https://ui.perfetto.dev",
-                _TRACED,
+                _TRACED_STEPS,
                 folder,
             )
         return state, sums

@@ -1,4 +1,4 @@
-"""The line of an epoch that a log, a notebook or a terminal shows while a run trains."""
+"""The line of an epoch that a log, a notebook or a terminal shows during training."""
 
 import math
 from collections.abc import Mapping
@@ -6,30 +6,30 @@ from typing import Any
 
 
 def epoch_line(
-    of: int, images: int, train: Mapping[str, Any], val: Mapping[str, Any] | None
+    epochs: int, images: int, train: Mapping[str, Any], val: Mapping[str, Any] | None
 ) -> str:
     """Returns the line of a finished epoch; lines of one run have the same columns.
 
     Args:
-      of: number of epochs of the run.
+      epochs: number of epochs of the run.
       images: number of images of an epoch.
-      train: the epoch's train line of metrics.jsonl.
-      val: its line of the evaluation on val, or None if there was none.
+      train: the line of metrics.jsonl on the training of this epoch.
+      val: the line on its evaluation on val, or None if there was no evaluation.
     """
     epoch, speed = train["epoch"], train["images_per_second"]
     # An epoch that was resumed after its last step has no speed.
     seconds = images / speed if speed else math.inf
-    left = (of - epoch) * (seconds + train["seconds"]["evaluate"]) if epoch < of else 0.0
+    left = (epochs - epoch) * (seconds + train["seconds"]["evaluate"]) if epoch < epochs else 0.0
     accuracy = "      -" if val is None else percent(val["accuracy"])
     return (
-        f"epoch {epoch:>{len(str(of))}}/{of}  loss {loss_text(train['loss'])}"
+        f"epoch {epoch:>{len(str(epochs))}}/{epochs}  loss {loss_text(train['loss'])}"
         f"  accuracy {percent(train['accuracy'])}  val {accuracy}"
         f"  lr {train['learning_rate']:<8.3g}  {speed:,.0f} images/s  ETA {duration(left)}"
     )
 
 
 def loss_text(loss: float) -> str:
-    """Returns a loss with four decimals, or as a power of ten where it has diverged."""
+    """Returns a loss with four decimals, or in exponential notation if it has diverged."""
     return f"{loss:.4f}" if loss < 1e4 else f"{loss:.2e}"
 
 
@@ -39,7 +39,7 @@ def percent(rate: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Returns seconds as `m:ss` or `h:mm:ss`; a dash for infinity, which is an unknown number."""
+    """Returns seconds as `m:ss` or `h:mm:ss`; a dash for infinity, which means unknown."""
     if not math.isfinite(seconds):
         return "-"
     minutes, rest = divmod(round(seconds), 60)

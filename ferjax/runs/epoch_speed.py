@@ -20,8 +20,8 @@ def epoch_speed(
     """Returns the fields of a train line on speed, wall time and memory of its epoch.
 
     Args:
-      task: of the run.
-      images_per_second: of the epoch, without compilation and saves.
+      task: the task of the run.
+      images_per_second: speed of the epoch, without compilation and saves.
       program: facts about the compiled step; the ceiling of the machine's matrix products is
         measured at the first call and added here.
       spent: the wall-time breakdown, to which that measurement is added.

@@ -1,4 +1,4 @@
-"""A frozen branch of a network (guide or trunk): which one it is, and its features of images."""
+"""A frozen branch of a network (guide or trunk): its name, and its features of images."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -35,10 +35,10 @@ class FrozenBranch:
 
     Attributes:
       name: `StepSettings.stored_branch`: `trunk` or `guide`.
-      shape: of the features of one image.
+      shape: shape of the features of one image.
       facts: everything that the features depend on except the images, as JSON values.
-      compute: (images uint8 [B, H, W, C], variants) → float32 [B, variants, *shape], of the images
-        and, where there are two variants, of their mirror images.
+      compute: (images uint8 [B, H, W, C], variants) → float32 [B, variants, *shape], features of
+        the images and, with two variants, of their mirror images.
     """
 
     name: str
@@ -50,8 +50,8 @@ class FrozenBranch:
 def frozen_branch_name(task: Task, index: int) -> str | None:
     """Returns the name of the branch that phase `index` freezes as a whole, or None."""
     trained = split_tree(task.shapes, task.frozen[index])[0]
-    others, heads = split_tree(trained, HEAD)
-    if heads and not others and model_entry(task.config.model).ends_in_classify:
+    trained_below_head, trained_head = split_tree(trained, HEAD)
+    if trained_head and not trained_below_head and model_entry(task.config.model).ends_in_classify:
         return TRUNK
     return GUIDE if GUIDE in task.shapes else None
 
@@ -60,29 +60,29 @@ def build_frozen_branch(task: Task, name: str, variables: Mapping[str, Any]) -> 
     """Returns a frozen branch, computed in evaluation mode.
 
     Args:
-      task: the run's.
-      name: from `frozen_branch`.
+      task: the task of the run.
+      name: from `frozen_branch_name`.
       variables: `params` and `batch_stats` of the whole network.
     """
     network, fields, apply = _guide(task) if name == GUIDE else _trunk(task)
-    # Gathered: with `--shard_params` no process holds all of them.
-    own = jax.device_put(_branch_variables(name, variables), replicated(task.mesh))
-    own = jax.tree.map(np.asarray, own)
+    # The variables are gathered, because with `--shard_params` no process holds all of them.
+    branch_variables = jax.device_put(_branch_variables(name, variables), replicated(task.mesh))
+    branch_variables = jax.tree.map(np.asarray, branch_variables)
 
     def features(variables: Any, images: jax.Array, flip: jax.Array | None) -> jax.Array:
         geometry = None if flip is None else Geometry(flip, jnp.zeros((1, 2)))
         inputs = network_input(images, task.spec, geometry)
         return apply(variables, inputs[1] if name == GUIDE else inputs).astype(jnp.float32)
 
-    # One process fills a store while the others wait, so it may use its own devices only.
+    # One process fills a store while the others wait, so it can use only its own devices.
     mesh = data_mesh(jax.local_devices()[:1])
-    placed = jax.device_put(own, replicated(mesh))
+    placed = jax.device_put(branch_variables, replicated(mesh))
     run = jax.jit(features)
 
     def compute(images: np.ndarray, variants: int) -> np.ndarray:
         padded = np.pad(images, ((0, -len(images) % _BATCH), (0, 0), (0, 0), (0, 0)))
         parts = np.split(padded, len(padded) // _BATCH)
-        # A training step that flips resamples the unflipped images too; evaluation does not.
+        # A training step with flips resamples the unflipped images too; an evaluation does not.
         flips = [np.array([flip]) for flip in (False, True)] if variants == 2 else [None]
         rows = [np.concatenate([run(placed, part, flip) for part in parts]) for flip in flips]
         return np.stack(rows, axis=1)[: len(images)]
@@ -92,15 +92,15 @@ def build_frozen_branch(task: Task, name: str, variables: Mapping[str, Any]) -> 
         "branch": name,
         "network": network,
         "fields": fields,
-        "weights": _digest(own),
+        "weights": _digest(branch_variables),
         "input": spec_to_json(task.spec),
         "ferjax": ferjax.__version__,
     }
-    shape = jax.eval_shape(features, own, image, None).shape[1:]
+    shape = jax.eval_shape(features, branch_variables, image, None).shape[1:]
     return FrozenBranch(name, shape, facts, compute)
 
 
-# Name of a branch's network, its module fields, and (variables, input) → features.
+# (name of a branch's network, its module fields, function (variables, input) → features).
 _Network = tuple[str, dict[str, Any], Callable[[Any, Any], Any]]
 
 
@@ -120,7 +120,7 @@ def _trunk(task: Task) -> _Network:
 
 
 def _branch_variables(name: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the variables of a network that belong to a branch."""
+    """Returns the part of a network's variables that belongs to a branch."""
     if name == GUIDE:
         return {"params": variables["params"][GUIDE]}
     params = split_tree(variables["params"], HEAD)[0]

@@ -1,4 +1,4 @@
-"""The InputSpec of a run: the pretrained weights' own, unless the config overrides it."""
+"""The InputSpec of a run: that of the pretrained weights, unless the config overrides it."""
 
 from dataclasses import replace
 
@@ -13,47 +13,49 @@ from ferjax.specs import InputSpec
 
 
 def input_spec(
-    config: TrainConfig, train: Split, channels: int, start: InitialWeights | None
+    config: TrainConfig, train: Split, channels: int, initial_weights: InitialWeights | None
 ) -> InputSpec:
-    """Returns the InputSpec of a run's network, and of its guide where it has one.
+    """Returns the InputSpec of a run's network, and of its guide if it has one.
 
     Channel order, interpolation and normalisation come from the initial weights, the size from the
-    config; `config.normalization` overrides mean and standard deviation. Weights of a guide set the
-    guide's spec only; initial weights from a guided run bring the spec of its guide.
+    config; `config.normalization` overrides mean and standard deviation. Weights of a guide set
+    only the guide's spec. Initial weights from a guided run contain the spec of its guide.
 
     Args:
-      config: of the run, with an `image_size`.
+      config: the config of the run, with an `image_size`.
       train: the training split, for its size and statistics.
       channels: 1 or 3.
-      start: the weights, or None.
+      initial_weights: the initial weights, or None.
 
     Raises:
-      UserError: the normalisation of weights is asked for, but there are none.
+      UserError: `config.normalization` is `weights`, but there are no initial weights.
     """
     assert config.image_size is not None
     unit = (0.0,) * channels, (1.0,) * channels
     spec = InputSpec(train.shape[:2], config.image_size, channels, *unit)
-    of_weights, guide = spec, None
-    if start:
+    weights_spec, guide = spec, None
+    if initial_weights:
         sizes = dict(storage=spec.storage, size=spec.size, channels=channels)
-        of_weights = replace(start.input, **sizes, guide=None)
-        of_guide = start.input.guide and replace(start.input.guide, **sizes)
-        guide = of_weights if start.guides else of_guide
-    own = spec if start and start.guides else of_weights
-    normalization = config.normalization or ("unit" if own is spec else "weights")
-    if normalization == "weights" and own is spec:
+        weights_spec = replace(initial_weights.input, **sizes, guide=None)
+        guide_spec = initial_weights.input.guide and replace(initial_weights.input.guide, **sizes)
+        guide = weights_spec if initial_weights.guides else guide_spec
+    network_spec = spec if initial_weights and initial_weights.guides else weights_spec
+    normalization = config.normalization or ("unit" if network_spec is spec else "weights")
+    if normalization == "weights" and network_spec is spec:
         raise UserError(
             "--normalization=weights: the network starts from no weights. Give --pretrained, or"
             " --normalization=unit or dataset."
         )
-    mean, std = (own.mean, own.std) if normalization == "weights" else unit
+    mean, std = (network_spec.mean, network_spec.std) if normalization == "weights" else unit
     if normalization == "dataset":
-        direction = -1 if own.order == "bgr" else 1
+        direction = -1 if network_spec.order == "bgr" else 1
         mean, std = (values[::direction] for values in channel_statistics(train, channels))
-    own = replace(own, mean=mean, std=std)
+    network_spec = replace(network_spec, mean=mean, std=std)
     if guide:
-        own = replace(own, guide=own if config.guide_input == "shared" else guide)
-    return own
+        network_spec = replace(
+            network_spec, guide=network_spec if config.guide_input == "shared" else guide
+        )
+    return network_spec
 
 
 def channel_statistics(
@@ -61,13 +63,13 @@ def channel_statistics(
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Returns mean and standard deviation of each channel over all pixels, where 255 is 1."""
     total, squares = np.zeros(channels), np.zeros(channels)
-    for start in range(0, len(split), chunk):
-        images = split.read(np.arange(start, min(start + chunk, len(split))))
+    for first in range(0, len(split), chunk):
+        images = split.read(np.arange(first, min(first + chunk, len(split))))
         images = np.asarray(to_channels(images, channels), np.float64) / 255
         total += images.sum((0, 1, 2))
         squares += (images**2).sum((0, 1, 2))
     mean = total / (len(split) * split.shape[0] * split.shape[1])
     variance = squares / (len(split) * split.shape[0] * split.shape[1]) - mean**2
-    # A constant channel would be divided by zero: it keeps its scale.
+    # A constant channel keeps its scale, because its standard deviation is zero.
     std = np.sqrt(np.where(variance > 1e-12, variance, 1.0))
     return tuple(mean.tolist()), tuple(std.tolist())

@@ -22,11 +22,12 @@ def load_network(source: str | Path | None = None, checkpoint: str = "selected")
 
     Args:
       source: a run directory; a name of `ferjax.weights.shipped.SHIPPED`, as text; or a weights
-        file, or its folder, of `launch.export`. None: the default of the shipped ones.
-      checkpoint: of a run, `selected` (best on val) or `last`.
+        file of `launch.export`, or its folder. None: the default shipped recogniser.
+      checkpoint: for a run, `selected` (best on val) or `last`.
 
     Raises:
-      UserError: no such run or weights, or damaged ones; a checkpoint of a weights file.
+      UserError: no such run or weights, or damaged ones; or `checkpoint` is given for a weights
+        file, which has one set of parameters.
     """
     source = DEFAULT if source is None else source
     card = named_card(source)
@@ -40,9 +41,9 @@ def load_network(source: str | Path | None = None, checkpoint: str = "selected")
 
 
 def network_source(workdir: str | None, weights: str | None) -> str | Path:
-    """Returns what `load_network` takes for the flags `--workdir` and `--weights`.
+    """Returns the `source` of `load_network` for the flags `--workdir` and `--weights`.
 
-    A run directory is a path: it may have the name of a recogniser that comes with ferjax.
+    A run directory is returned as a path, because it may have the name of a shipped recogniser.
     """
     return Path(workdir) if workdir else weights or DEFAULT
 
@@ -59,7 +60,7 @@ def named_card(source: str | Path) -> Path | None:
     """Returns the model card of a name or file, or None for a run directory; see `find_card`.
 
     Raises:
-      UserError: as `find_card`, or a name that is nearly that of shipped weights.
+      UserError: as `find_card`, or the source is a misspelt name of shipped weights.
     """
     card = find_card(source)
     if card is None and not Path(source).expanduser().exists() and nearest(str(source), SHIPPED):
@@ -75,19 +76,19 @@ def _load_weights(card_path: Path) -> LoadedRun:
         classes = tuple(map(str, card["classes"]))
         model, abstract = described_network(card, classes, spec, card_path)
         seconds, step, epoch = card["training"]["seconds"], int(card["step"]), int(card["epoch"])
-    wanted = flatten(abstract)
-    wrong = sorted(
+    expected = flatten(abstract)
+    mismatched = sorted(
         path
-        for path in wanted.keys() | file.variables.keys()
-        if path not in wanted
+        for path in expected.keys() | file.variables.keys()
+        if path not in expected
         or path not in file.variables
-        or wanted[path].shape != file.variables[path].shape
+        or expected[path].shape != file.variables[path].shape
     )
-    if wrong:
+    if mismatched:
         raise UserError(
-            f"{card_path}: {len(wrong)} arrays do not fit {card['model']}, {wrong[0]} first. The"
-            " weights are of another version of this network: use the ferjax that wrote them,"
-            f" {card.get('ferjax')}."
+            f"{card_path}: {len(mismatched)} arrays do not fit {card['model']}, {mismatched[0]}"
+            " first. The weights are of another version of this network: use the ferjax that wrote"
+            f" them, {card.get('ferjax')}."
         )
     variables = unflatten(file.variables)
     variables.setdefault("batch_stats", {})

@@ -23,16 +23,16 @@ _ADVICE = "Copy the run again, or train it again."
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """A trained network with what it needs to be used.
+    """A trained network with its variables, input and class names.
 
     Attributes:
       model: the Linen module.
       variables: `params` and `batch_stats`, numpy.
       spec: how images become its input.
       classes: names of its logits.
-      step: at which these parameters were saved.
-      epoch: the finished epochs behind these parameters.
-      meta: all of that checkpoint's meta, or the model card of a weights file.
+      step: the step at which these parameters were saved.
+      epoch: number of finished epochs at that step.
+      meta: the whole meta of that checkpoint, or the model card of a weights file.
     """
 
     model: nn.Module
@@ -45,12 +45,12 @@ class LoadedRun:
 
 
 def load_run(run_dir: str | Path, checkpoint: str = "selected", *, raw: bool = False) -> LoadedRun:
-    """Returns the network of a run, from its checkpoints alone.
+    """Returns the network of a run; only its checkpoints are read.
 
     Args:
       run_dir: the run's directory.
       checkpoint: `selected` (best on val) or `last`.
-      raw: the parameters as trained, also where the run selects by their moving average.
+      raw: whether to return the trained parameters even if the run has their moving average.
 
     Raises:
       UserError: no such directory, no such checkpoint yet, or one that is damaged or holds NaN.
@@ -84,13 +84,13 @@ def described_network(
     """Returns a network that a file describes, and the shapes of its variables.
 
     Args:
-      meta: with `model`, its name, and `fields`, of its module.
+      meta: contains `model`, the name of the network, and `fields`, its module fields.
       classes: names of its logits.
-      spec: of its input.
+      spec: how images become its input.
       where: the run or file, for the error.
 
     Raises:
-      UserError: an unknown network, or one that cannot be built so.
+      UserError: an unknown network, or one that cannot be built with these fields and this input.
     """
     try:
         model = create_model(meta["model"], len(classes), **meta["fields"])
@@ -106,16 +106,16 @@ def described_network(
 
 
 def check_probabilities(probabilities: np.ndarray, source: str | Path) -> np.ndarray:
-    """Returns float [N, K] probabilities; raises `UserError` where one is NaN: it is no emotion.
+    """Returns the probabilities float [N, K]; raises `UserError` if one of them is not finite.
 
     Args:
-      probabilities: of images, from the network of a run.
-      source: names the run in the message.
+      probabilities: probabilities of images, from the network of a run.
+      source: the run, for the message.
     """
-    broken = np.flatnonzero(~np.isfinite(probabilities).all(-1))
-    if len(broken):
+    rows = np.flatnonzero(~np.isfinite(probabilities).all(-1))
+    if len(rows):
         raise UserError(
-            f"{source}: its network gives probabilities that are not finite for {len(broken):,} of"
+            f"{source}: its network gives probabilities that are not finite for {len(rows):,} of"
             f" {len(probabilities):,} images. Its weights are damaged or diverged: use another"
             " checkpoint, or train again with a lower --learning_rate."
         )

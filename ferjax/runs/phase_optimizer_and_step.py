@@ -33,8 +33,8 @@ def phase_optimizer(task: Task, index: int) -> optax.GradientTransformationExtra
     """Returns the optimizer of a phase, with state for the parameters that the phase trains.
 
     Args:
-      task: of the run.
-      index: of the phase, from 0.
+      task: the task of the run.
+      index: index of the phase, from 0.
     """
     config, trained = task.config, split_tree(task.shapes, task.frozen[index])[0]
     return make_optimizer(
@@ -70,8 +70,8 @@ def phase_rate(
     """Returns the learning rate as a function of the run's step, in one phase.
 
     Args:
-      config: the run's.
-      index: the phase's, from 0.
+      config: the config of the run.
+      index: index of the phase, from 0.
       first_step: the run's step at which the phase began.
       steps_per_epoch: whole batches in the training split.
     """
@@ -88,7 +88,7 @@ def phase_rate(
 
 
 def _decay(config: TrainConfig, schedule: str) -> dict[str, float | None]:
-    """Returns the decay flags that a schedule takes; flags of other phases' schedules are None."""
+    """Returns both decay flags; a flag that the schedule does not use is None."""
     return {
         flag: getattr(config, flag) if schedule in takers else None
         for flag, takers in DECAYS.items()
@@ -96,7 +96,7 @@ def _decay(config: TrainConfig, schedule: str) -> dict[str, float | None]:
 
 
 def plateau_of(config: TrainConfig, phase: Phase) -> tuple[int, float] | None:
-    """Returns patience, in evaluations, and factor of a phase's plateau schedule, if it is one."""
+    """Returns (patience in evaluations, factor) of a plateau schedule; None for other schedules."""
     if phase.schedule != "plateau":
         return None
     entry = SCHEDULES["plateau"]
@@ -109,13 +109,13 @@ def plateau_of(config: TrainConfig, phase: Phase) -> tuple[int, float] | None:
 def program_facts(
     task: Task, index: int, first_epoch: int, inputs: PhaseInputs | None = None
 ) -> dict[str, Any]:
-    """Returns what determines the programs of a phase, as JSON values, beside their arguments.
+    """Returns JSON values that, together with the arguments, determine the programs of a phase.
 
     Args:
-      task: of the run.
-      index: of the phase, from 0.
-      first_epoch: epochs before the phase.
-      inputs: model and splits of the phase; None for its initial state.
+      task: the task of the run.
+      index: index of the phase, from 0.
+      first_epoch: number of epochs before the phase.
+      inputs: model and splits of the phase; None for the program of the initial state.
     """
     config, train = task.config, task.bundle.splits["train"]
     networks = [
@@ -143,15 +143,15 @@ def compiled_step(
     state: TrainState,
     facts: Mapping[str, Any] | None = None,
 ) -> Callable[[TrainState, EpochSums, Any, Any], tuple[TrainState, EpochSums]]:
-    """Returns the training step of a phase, compiled once for all of it.
+    """Returns the training step of a phase, compiled once for the whole phase.
 
     Args:
-      task: of the run.
-      index: of the phase, from 0.
+      task: the task of the run.
+      index: index of the phase, from 0.
       inputs: model and splits of the phase, with cached features or without.
       rate: from `phase_rate`.
-      state: of the phase; the step returns states with the same placement.
-      facts: from `program_facts`, for a step that is stored.
+      state: a state of the phase; the step returns states with the same placement.
+      facts: from `program_facts`, if the program of the step is stored.
     """
     config = task.config
     labels = task.bundle.splits["train"].labels

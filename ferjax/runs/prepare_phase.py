@@ -1,4 +1,4 @@
-"""Prepare a training phase: cached features, learning rate, compiled step, even without a state."""
+"""Prepare a training phase: cached features, learning rate, and the program of the step."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -42,46 +42,46 @@ def prepare_phase(
     """Returns a phase that is ready to be trained; features that it needs are computed here.
 
     Args:
-      task: of the run.
-      index: of the phase, from 0.
-      first_epoch: epochs before the phase.
-      state: at any step of the phase; without a frozen branch its shapes are enough.
+      task: the task of the run.
+      index: index of the phase, from 0.
+      first_epoch: number of epochs before the phase.
+      state: the state at any step of the phase; without a frozen branch its shapes are enough.
       interrupted: () → whether the user asked to stop.
 
     Raises:
       UserError: a store of features that cannot be read or written.
-      KeyboardInterrupt: the user asked to stop; what is stored is kept.
+      KeyboardInterrupt: the user asked to stop; the features stored so far are kept.
     """
     variables = {"params": state.params, "batch_stats": state.batch_stats}
     inputs = prepare_phase_inputs(task, index, variables, interrupted)
-    per_epoch = task.steps_per_epoch
-    rate = phase_rate(task.config, index, first_epoch * per_epoch, per_epoch)
+    steps_per_epoch = task.steps_per_epoch
+    rate = phase_rate(task.config, index, first_epoch * steps_per_epoch, steps_per_epoch)
     facts = program_facts(task, index, first_epoch, inputs)
     step: Any = compiled_step(task, index, inputs, rate, state, facts)
     return PreparedPhase(inputs, rate, step_program(step, task.mesh, facts))
 
 
 def prepare_first_phase_ahead(task: Task, state: TrainState) -> PreparedPhase:
-    """Returns the first phase, ready and with its step compiled; no array is put on devices.
+    """Returns the first phase with its step compiled; no array is put on devices.
 
     Args:
-      task: of the run; its first phase has no frozen branch.
-      state: shapes and placement.
+      task: the task of the run; its first phase has no frozen branch.
+      state: shapes and placement of the training state.
     """
-    ready = prepare_phase(task, 0, 0, state)
-    batches = train_batches(task.config, ready.inputs.train)
-    # One image tells shapes and dtypes: the loop reads the batch itself.
+    prepared = prepare_phase(task, 0, 0, state)
+    batches = train_batches(task.config, prepared.inputs.train)
+    # One image shows shapes and dtypes; the loop reads the whole batch later.
     row, size = replace(batches, batch_size=batches.shard.count)[0], batches.batch_size
-    batch = {name: _like(part, task, size, *part.shape[1:]) for name, part in row.items()}
+    batch = {name: _abstract_array(part, task, size, *part.shape[1:]) for name, part in row.items()}
     batch = with_teachers(batch, task.teachers)
-    sums = jax.tree.map(lambda zero: _like(zero, task), zero_sums(task.dtype))
-    program = ready.program_of(state, sums, batch, _like(task.dtype(1), task))
+    sums = jax.tree.map(lambda zero: _abstract_array(zero, task), zero_sums(task.dtype))
+    program = prepared.program_of(state, sums, batch, _abstract_array(task.dtype(1), task))
     program.load()
-    return replace(ready, program_of=lambda *arguments: program)
+    return replace(prepared, program_of=lambda *arguments: program)
 
 
-def _like(array: Any, task: Task, *shape: int) -> jax.ShapeDtypeStruct:
-    """Returns shape, dtype and placement of an array on the devices: a batch, or a scalar."""
+def _abstract_array(array: Any, task: Task, *shape: int) -> jax.ShapeDtypeStruct:
+    """Returns shape, dtype and placement of a batch on the devices, or of a scalar."""
     placement = (batch_sharded if shape else replicated)(task.mesh)
     return jax.ShapeDtypeStruct(shape, array.dtype, sharding=placement)
 
@@ -93,5 +93,5 @@ def placed(task: Task, number: float) -> jax.Array:
 
 def place_zero_sums(task: Task) -> EpochSums:
     """Returns the sums at the start of an epoch, placed as the training step returns them."""
-    # Host scalars are another argument type to jit, which would compile a second time.
+    # For jit, scalars on the host are another argument type; it would compile a second time.
     return jax.device_put(zero_sums(task.dtype), replicated(task.mesh))

@@ -1,4 +1,4 @@
-"""Initial weights of a run: values by parameter path, and what goes with them to the report."""
+"""Initial weights of a run: values by parameter path, input, and their origin for the report."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import numpy as np
 
 from ferjax.specs import InputSpec, spec_from_json, spec_to_json
 
-# Hidden dense layers between pooled features and head, which only some networks have.
+# Hidden dense layers between pooled features and head; only some networks have them.
 _HIDDEN = re.compile(r"params/head_dense\d+/.*")
 
 
@@ -22,7 +22,8 @@ class InitialWeights:
       fields: module fields that the weights need.
       input: the InputSpec that the weights were trained with.
       origin: lines for the report: name, source, license, citation, what is new.
-      guides: whether they are weights of the guide only; the network itself is then random.
+      guides: whether they are weights of the guide only; the network itself is then initialised
+        randomly.
     """
 
     variables: Mapping[str, np.ndarray]
@@ -34,7 +35,7 @@ class InitialWeights:
 
 @dataclass(frozen=True)
 class MatchedVariables:
-    """The given variables that fit a network; its head is treated separately.
+    """The source variables that fit a network; its head is treated separately.
 
     Attributes:
       variables: flat path → array, of the variables that fit.
@@ -48,30 +49,30 @@ class MatchedVariables:
 
 
 def match_variables(
-    given: Mapping[str, np.ndarray], wanted: Mapping[str, tuple[int, ...]]
+    source: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]
 ) -> MatchedVariables:
-    """Returns the variables of `given` that fit a network; hidden layers only if all of them fit.
+    """Returns the variables of `source` that fit a network; hidden layers only if all fit.
 
     Args:
-      given: flat path → array.
-      wanted: flat path → shape of every variable of the network except its head.
+      source: flat path → array.
+      shapes: flat path → shape of every variable of the network except its head.
     """
     fitting = {
-        path: given[path]
-        for path, shape in wanted.items()
-        if path in given and given[path].shape == tuple(shape)
+        path: source[path]
+        for path, shape in shapes.items()
+        if path in source and source[path].shape == tuple(shape)
     }
-    missing = [path for path in wanted if path not in fitting]
+    missing = [path for path in shapes if path not in fitting]
     if not missing:
         return MatchedVariables(fitting, (), ())
     kept = {path: leaf for path, leaf in fitting.items() if not _HIDDEN.fullmatch(path)}
-    hidden = {path.split("/")[1] for path in wanted if _HIDDEN.fullmatch(path)}
+    hidden = {path.split("/")[1] for path in shapes if _HIDDEN.fullmatch(path)}
     mismatched = tuple(path for path in missing if not _HIDDEN.fullmatch(path))
     return MatchedVariables(kept, mismatched, tuple(sorted(hidden)))
 
 
 def guide_variables(variables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns the convolutions of a VGG network as those of awei's guide, by flat path."""
+    """Returns the convolutions of a VGG network under the paths of awei's guide."""
     return {
         path.replace("params/", "params/guide/", 1): leaf
         for path, leaf in variables.items()
@@ -79,18 +80,18 @@ def guide_variables(variables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray
     }
 
 
-def initial_weights_to_json(start: InitialWeights) -> dict[str, Any]:
-    """Returns initial weights as JSON for a checkpoint, without values: its state holds those."""
+def initial_weights_to_json(weights: InitialWeights) -> dict[str, Any]:
+    """Returns initial weights as JSON for a checkpoint, without values, which are in its state."""
     return {
-        "fields": dict(start.fields),
-        "input": spec_to_json(start.input),
-        "origin": list(start.origin),
-        "guides": start.guides,
+        "fields": dict(weights.fields),
+        "input": spec_to_json(weights.input),
+        "origin": list(weights.origin),
+        "guides": weights.guides,
     }
 
 
 def initial_weights_from_json(values: Mapping[str, Any]) -> InitialWeights:
-    """Returns initial weights from JSON, without values: the checkpoint's state holds those."""
+    """Returns initial weights from JSON, without values, which are in the checkpoint's state."""
     return InitialWeights(
         variables={},
         fields=values["fields"],

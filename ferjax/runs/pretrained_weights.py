@@ -1,4 +1,4 @@
-"""Initial weights from published weights, from another run, or from the own checkpoint."""
+"""Initial weights from published weights, another run, or the run's own checkpoint."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,18 +24,18 @@ from ferjax.training.run_directory.checkpoints import latest_meta
 
 
 def has_random_initialisation(config: TrainConfig) -> bool:
-    """Returns whether a config names no weights; a recipe's are declined by `none`."""
+    """Returns whether a config names no weights; `none` overrides the weights of a recipe."""
     return config.pretrained in (None, "none")
 
 
 def _own_meta(config: TrainConfig) -> dict[str, Any] | None:
-    """Returns what the run's own latest checkpoint says, or None where it has saved none yet.
+    """Returns the meta of the run's latest checkpoint, or None if it has no checkpoint yet.
 
-    With `overwrite` what is there is another run.
+    With `overwrite` the result is None, because the checkpoints belong to another run.
     """
-    own = Path(config.workdir or "")
-    meta = latest_meta(own)
-    if meta and Path(config.pretrained or "").expanduser().resolve() == own.resolve():
+    run_dir = Path(config.workdir or "")
+    meta = latest_meta(run_dir)
+    if meta and Path(config.pretrained or "").expanduser().resolve() == run_dir.resolve():
         raise UserError(
             f"--pretrained={config.pretrained} is this run's own --workdir. Give another run, or"
             " continue this one with --resume and its own settings."
@@ -44,46 +44,48 @@ def _own_meta(config: TrainConfig) -> dict[str, Any] | None:
 
 
 def required_channels(config: TrainConfig) -> int | None:
-    """Returns the image channels that the weights demand, else the network, or None for any.
+    """Returns the number of image channels that the weights or the network need, or None for any.
 
     Raises:
-      UserError: `channels` says otherwise, or the weights are a run that cannot be taken.
+      UserError: the config has another value of `channels`, or the weights are a run that cannot be
+        used.
     """
     if has_random_initialisation(config):
         return model_entry(config.model).channels
     if meta := _own_meta(config):
         return meta["spec"]["channels"]
     run = named_run(config)
-    demanded = channels_of_run(run) if run and weights_model(config) == config.model else 3
-    if config.channels not in (None, demanded):
-        becomes = "grey images are repeated" if demanded == 3 else "colour images become grey"
+    required = channels_of_run(run) if run and weights_model(config) == config.model else 3
+    if config.channels not in (None, required):
+        conversion = "grey images are repeated" if required == 3 else "colour images become grey"
         raise UserError(
-            f"--channels={config.channels}: --pretrained={config.pretrained} takes {demanded}."
-            f" Leave the flag out: {becomes}."
+            f"--channels={config.channels}: --pretrained={config.pretrained} takes {required}."
+            f" Leave the flag out: {conversion}."
         )
-    return demanded
+    return required
 
 
 def load_initial_weights(
     config: TrainConfig, fields: Mapping[str, Any], classes: Sequence[str]
 ) -> InitialWeights | None:
-    """Returns what a run starts from; None for random weights.
+    """Returns the initial weights of a run; None for random initialisation.
 
-    A run that has saved a checkpoint needs neither cache nor network, nor the run it started from:
-    what the weights demanded stands in its meta, and their values in its state.
+    A run with a checkpoint needs neither the weights cache, nor the network, nor the run that its
+    weights came from. Its meta contains the fields and the input of the weights, its state their
+    values.
 
     Args:
-      config: the run's.
-      fields: module fields the config sets.
+      config: the config of the run.
+      fields: module fields that the config sets.
       classes: names of the run's logits.
 
     Raises:
-      UserError: weights that cannot be had, or that do not fit the network.
+      UserError: weights that are not available, or that do not fit the network.
     """
     model = weights_model(config)
-    guided = model != config.model
+    for_guide = model != config.model
     if has_random_initialisation(config):
-        if guided:
+        if for_guide:
             raise UserError(
                 f"--guide={model} without --pretrained: a guide with random weights guides nowhere."
                 " Give --pretrained=imagenet, or a name, URL, file or run of its weights."
@@ -94,10 +96,10 @@ def load_initial_weights(
     if run := named_run(config):
         return initial_weights_of_run(config, run, fields, classes)
     if model_entry(model).family is None:
-        known = ", ".join(name for name, entry in MODELS.items() if entry.family)
+        published = ", ".join(name for name, entry in MODELS.items() if entry.family)
         raise UserError(
             f"--pretrained={config.pretrained} is no run, and no weights are published for {model}."
-            f" Give none, name a run of {model}, or take one of: {known}."
+            f" Give none, name a run of {model}, or take one of: {published}."
         )
     weights = load_pretrained(
         config.pretrained or "",
@@ -106,16 +108,16 @@ def load_initial_weights(
         offline=config.offline,
         progress=config.progress,
     )
-    return _for_guide(weights) if guided else _for_network(weights, fields)
+    return _for_guide(weights) if for_guide else _for_network(weights, fields)
 
 
 def _for_network(weights: Pretrained, fields: Mapping[str, Any]) -> InitialWeights:
-    """Returns the weights without their head, for a network with `fields` and classes of its own.
+    """Returns the weights without their head, for a network with other `fields` and classes.
 
-    Hidden layers before the head are kept where all of them fit, else all are new.
+    Hidden layers before the head are kept if all of them fit; otherwise all of them are new.
     """
-    wanted = abstract_variables(weights.model, 0, **{**weights.fields, **fields})
-    fit = match_variables(weights.variables, wanted)
+    shapes = abstract_variables(weights.model, 0, **{**weights.fields, **fields})
+    fit = match_variables(weights.variables, shapes)
     if fit.mismatched:
         raise UserError(
             f"--pretrained={weights.name}: {len(fit.mismatched)} of the network's variables are not"

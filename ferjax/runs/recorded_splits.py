@@ -1,4 +1,4 @@
-"""Holds a run to the images that it began with: records them, and compares them on a resume."""
+"""Records the images that a run began with, and compares them when the run is resumed."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ from ferjax.training.run_directory.splits_file import (
 
 _log = logging.getLogger(__name__)
 
-# What the folder of several runs holds: seeds and folds, or the trials of a search.
+# Files in the folder of a series of runs: seeds and folds, or the trials of a search.
 _SERIES = (CONFIG_FILE, "study.json")
 NOT_RECORDED = (
     "an earlier version made this run and did not record its images: whether it learned from the"
@@ -37,51 +37,51 @@ NOT_RECORDED = (
 def check_splits(config: TrainConfig, bundle: DatasetBundle) -> DatasetBundle:
     """Returns the bundle of a run if its images are those that the run began with.
 
-    The runs of a series (seeds, folds, trials of a search) are held to each other too. A run of an
-    earlier version, which has no record, gets a note.
+    All runs of a series (seeds, folds, trials of a search) must have the same images too. A run of
+    an earlier version has no record; its bundle gets a note.
 
     Args:
-      config: of the run; its workdir may not exist yet.
-      bundle: the splits as the data are now.
+      config: the config of the run; its workdir may not exist yet.
+      bundle: the splits of the present data.
 
     Raises:
-      UserError: images were added, removed, relabelled, overwritten or cut otherwise.
+      UserError: images were added, removed, relabelled, overwritten or split in another way.
     """
-    note = on_first(lambda: _check(config, bundle))
+    note = on_first(lambda: _check_images(config, bundle))
     if not note:
         return bundle
     _log.warning("%s: %s", config.workdir, note)
     return replace(bundle, notes=(*bundle.notes, note))
 
 
-def _check(config: TrainConfig, bundle: DatasetBundle) -> str:
-    """Raises `UserError` for changed images; returns a note, or an empty text."""
+def _check_images(config: TrainConfig, bundle: DatasetBundle) -> str:
+    """Raises `UserError` for changed images; returns a note, or an empty text if there is none."""
     run_dir = Path(config.workdir or "")
     recorded = _record_in(run_dir, config)
-    other = next(_records_beside(run_dir, config), None)
-    unknown = not (run_dir / SPLITS_FILE).is_file() and saved_steps(run_dir / "checkpoints")
-    if recorded or other:
-        now = _record_of(config, bundle)
+    sibling = next(_records_of_series(run_dir, config), None)
+    not_recorded = not (run_dir / SPLITS_FILE).is_file() and saved_steps(run_dir / "checkpoints")
+    if recorded or sibling:
+        current = _record_of(config, bundle)
         if recorded:
-            _refuse_changes(run_dir, recorded, now)
-        if other and (found := differences(other[1], now, pooled=True)):
+            _refuse_changes(run_dir, recorded, current)
+        if sibling and (changes := differences(sibling[1], current, pooled=True)):
             raise UserError(
-                f"{run_dir}: the data have changed since {other[0]}, a run of the same"
-                f" series, began: {'; '.join(found)}. Give the data as they were, or start the"
+                f"{run_dir}: the data have changed since {sibling[0]}, a run of the same"
+                f" series, began: {'; '.join(changes)}. Give the data as they were, or start the"
                 " series anew in another folder."
             )
-    if unknown and config.folds and config.folds * config.val_fraction < 1:
+    if not_recorded and config.folds and config.folds * config.val_fraction < 1:
         raise UserError(
             f"{run_dir}: an earlier version, whose val was a whole fold, began this run, and it"
             " cannot go on with another val. Begin anew in another folder."
         )
-    return NOT_RECORDED if unknown else ""
+    return NOT_RECORDED if not_recorded else ""
 
 
-def _refuse_changes(run_dir: Path, recorded: SplitRecord, now: SplitRecord) -> None:
-    if found := differences(recorded, now):
+def _refuse_changes(run_dir: Path, recorded: SplitRecord, current: SplitRecord) -> None:
+    if changes := differences(recorded, current):
         raise UserError(
-            f"{run_dir}: the data have changed since the run began: {'; '.join(found)}. Give the"
+            f"{run_dir}: the data have changed since the run began: {'; '.join(changes)}. Give the"
             " data as they were, or begin anew in another folder."
         )
 
@@ -94,16 +94,16 @@ def _record_in(run_dir: Path, config: TrainConfig) -> SplitRecord | None:
     """Returns the record of a run, unless its images have other labels or another protocol."""
     if not (run_dir / SPLITS_FILE).is_file():
         return None
-    own = read_config(run_dir)
-    if (own.labels, own.protocol) != (config.labels, config.protocol):
+    run_config = read_config(run_dir)
+    if (run_config.labels, run_config.protocol) != (config.labels, config.protocol):
         return None
     return read_split_record(run_dir)
 
 
-def _records_beside(run_dir: Path, config: TrainConfig) -> Iterator[tuple[Path, SplitRecord]]:
-    """Yields the runs of the same series with their records, where `run_dir` is in a series."""
+def _records_of_series(run_dir: Path, config: TrainConfig) -> Iterator[tuple[Path, SplitRecord]]:
+    """Yields (run directory, record) of the other runs if `run_dir` belongs to a series."""
     if config.limit and config.folds:
-        return  # each fold is limited to images of its own
+        return  # --limit takes other images in each fold
     top = run_dir
     while top != top.parent and any((top.parent / name).is_file() for name in _SERIES):
         top = top.parent
@@ -114,7 +114,7 @@ def _records_beside(run_dir: Path, config: TrainConfig) -> Iterator[tuple[Path, 
 
 
 def keep_splits(config: TrainConfig, bundle: DatasetBundle, run_dir: Path) -> None:
-    """Records the images of a run that has not begun yet; of several processes the first does.
+    """Records the images of a run that has not begun yet; process 0 writes the record.
 
     Raises:
       UserError: the folder cannot be written.
@@ -128,10 +128,10 @@ def keep_splits(config: TrainConfig, bundle: DatasetBundle, run_dir: Path) -> No
 
 
 def hold_to_splits(run_dir: Path, classes: Sequence[str], splits: Mapping[str, Split]) -> None:
-    """Records the images of a training loop of one's own, or compares them with the record.
+    """Records the images of a user's own training loop, or compares them with the record.
 
     Args:
-      run_dir: the run directory; it exists.
+      run_dir: the existing run directory.
       classes: the class list that the labels index.
       splits: name → split.
 
@@ -140,19 +140,19 @@ def hold_to_splits(run_dir: Path, classes: Sequence[str], splits: Mapping[str, S
     """
 
     def write_or_compare() -> None:
-        now, recorded = record_splits("", classes, splits, {}), read_split_record(run_dir)
+        current, recorded = record_splits("", classes, splits, {}), read_split_record(run_dir)
         if recorded:
-            _refuse_changes(run_dir, recorded, now)
+            _refuse_changes(run_dir, recorded, current)
         elif saved_steps(run_dir / "checkpoints"):
             _log.warning("%s: %s", run_dir, NOT_RECORDED)
         else:
-            write_split_record(run_dir, now)
+            write_split_record(run_dir, current)
 
     on_first(write_or_compare)
 
 
 def seen_by_others(config: TrainConfig, bundle: DatasetBundle) -> list[str]:
-    """Returns notes on val and test images that `--pretrained` or a teacher was trained on."""
+    """Returns notes on val and test images on which `--pretrained` or a teacher was trained."""
     runs = {f"--teacher={name}": Path(name).expanduser() for name in config.teacher}
     if isinstance(folder := named_run(config), Path):
         runs[f"--pretrained={config.pretrained}"] = folder

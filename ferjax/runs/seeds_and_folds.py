@@ -13,9 +13,9 @@ from ferjax.training.run_directory.config_and_lock import locked_run_dir
 
 
 def configs_of_series(config: TrainConfig) -> tuple[str, dict[int, TrainConfig]]:
-    """Returns `seed` or `fold`, and the config of each run by its number; none for a single run.
+    """Returns `seed` or `fold`, and number → config of each run; empty for a single run.
 
-    With both seeds and folds, the folder of each seed holds a series of folds.
+    With both seeds and folds, the folder of each seed contains a series of folds.
     """
     top = Path(config.workdir or "")
     if config.seeds:
@@ -23,11 +23,11 @@ def configs_of_series(config: TrainConfig) -> tuple[str, dict[int, TrainConfig]]
     else:
         folds = config.folds if config.folds and config.fold is None else 0
         kind, runs = "fold", {k: replace(config, fold=k) for k in range(1, folds + 1)}
-    named = {
+    with_workdirs = {
         number: replace(run, workdir=str(top / run_folder(kind, number)))
         for number, run in runs.items()
     }
-    return kind, named
+    return kind, with_workdirs
 
 
 def train_series(
@@ -36,14 +36,14 @@ def train_series(
     """Trains every run of a series and writes their joint report; returns it, with its `path`.
 
     Args:
-      config: with `seeds` or `folds`.
-      train: config of one run → its report.
+      config: a config with `seeds` or `folds`.
+      train: (config of one run) → its report.
     """
     top = Path(config.workdir or "")
     kind, runs = configs_of_series(config)
     with locked_run_dir(config):
         reports = {number: train(run) for number, run in runs.items()}
-    # They take half a second to import, which the first step need not wait for.
+    # Imported here because they need half a second, which would delay the first step.
     from ferjax.report.figures.confusion_matrix import draw_confusion
     from ferjax.report.pages.report_files import write_seeds_and_folds_report
 

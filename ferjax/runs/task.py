@@ -1,4 +1,4 @@
-"""A config made concrete: data set, network, input and devices, checked against each other."""
+"""The task of a run: data set, network, input and devices of a config, checked for consistency."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -37,10 +37,10 @@ from ferjax.training.train_step import predict_step
 
 @dataclass(frozen=True)
 class Task:
-    """Everything a run is made of, before it is trained.
+    """The config of a run and everything that its training needs.
 
     Attributes:
-      config: of the run.
+      config: the config of the run.
       bundle: splits and classes.
       fields: module fields set by the config and by the initial weights, as JSON values.
       model: the Linen module.
@@ -80,13 +80,13 @@ class Task:
 def prepare_task(
     config: TrainConfig, devices: Devices | None = None, recorded: SplitRecord | None = None
 ) -> Task:
-    """Returns the task of a config; what does not fit together is refused before any training.
+    """Returns the task of a config; raises an error if its parts do not fit each other.
 
     Args:
       config: from `recipes.resolve`.
-      devices: to compute on; None for all of all hosts.
-      recorded: the images of a run that was trained before, for its report; None to cut the splits
-        of the data as they are now.
+      devices: devices to compute on; None for all devices of all hosts.
+      recorded: record of the images of a finished run, for its report; None to make new splits of
+        the present data.
 
     Raises:
       UserError: names, sizes, files or labels that do not fit.
@@ -97,8 +97,8 @@ def prepare_task(
         raise UserError("--precision=f64 needs the environment variable JAX_ENABLE_X64=1.")
     fields = _module_fields(config)
     create_model(config.model, 2, **fields)
-    demanded = required_channels(config)
-    check_image(config.model, config.image_size, config.channels or demanded or 1)
+    required = required_channels(config)
+    check_image(config.model, config.image_size, config.channels or required or 1)
     mesh = data_mesh(devices)
     check_batch_size(config.batch_size, mesh, config.accumulate)
 
@@ -133,21 +133,21 @@ def prepare_task(
             f"--batch_size={config.batch_size} is more than the {len(train)} training images."
             f" Give at most {len(train) // mesh.size * mesh.size or mesh.size}."
         )
-    # Last, because it may download half a gigabyte.
-    start = load_initial_weights(config, fields, bundle.classes)
-    if start:
-        fields = {**start.fields, **fields}
-    channels = config.channels or demanded or train.shape[2]
-    # A report that is drawn again needs none: the run's notes name them.
+    # Loaded last, because this may download half a gigabyte.
+    weights = load_initial_weights(config, fields, bundle.classes)
+    if weights:
+        fields = {**weights.fields, **fields}
+    channels = config.channels or required or train.shape[2]
+    # A report that is written again needs no teachers: the run's notes name them.
     teachers = () if recorded else load_teachers(config, bundle.classes, mesh)
     bundle = _with_notes(bundle, seen_by_others(config, bundle))
-    spec = input_spec(config, train, channels, start)
+    spec = input_spec(config, train, channels, weights)
     model = create_model(config.model, len(bundle.classes), **fields)
     shapes = _parameter_shapes(model, spec, config.seed)
     frozen = _frozen(config, shapes)
     logits_of = evaluator(model, spec, mesh, config.batch_size, config.progress)
     return Task(
-        config, bundle, fields, model, shapes, frozen, start, spec, mesh, logits_of, teachers
+        config, bundle, fields, model, shapes, frozen, weights, spec, mesh, logits_of, teachers
     )
 
 
@@ -188,7 +188,7 @@ def _with_notes(bundle: DatasetBundle, notes: Sequence[str]) -> DatasetBundle:
 
 
 def train_batches(config: TrainConfig, train: Split) -> TrainBatches:
-    """Returns the batches of a run's training split, this process's rows of them."""
+    """Returns the batches of a run's training split, with the rows of this process."""
     return TrainBatches(
         train,
         config.batch_size,
@@ -246,5 +246,5 @@ def evaluator_of(
 def evaluate_split(
     logits_of: Callable[[Any, Split], np.ndarray], variables: Any, split: Split
 ) -> Evaluation:
-    """Returns the evaluation of `variables` on a split that has the network's own classes."""
+    """Returns the evaluation of `variables` on a split with the classes of the network."""
     return evaluation(logits_of(variables, split), split.labels)

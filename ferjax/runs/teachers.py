@@ -15,11 +15,11 @@ from ferjax.runtime.sharding import replicated
 
 
 def load_teachers(config: TrainConfig, classes: Sequence[str], mesh: Mesh) -> tuple[LoadedRun, ...]:
-    """Returns the teachers of a run, selected parameters, placed on all devices.
+    """Returns the teachers of a run with their selected parameters, placed on all devices.
 
     Args:
-      config: of the run.
-      classes: names of its logits.
+      config: the config of the run.
+      classes: names of the run's logits.
       mesh: the devices of the run.
 
     Raises:
@@ -44,28 +44,30 @@ def teacher_notes(
     """Returns a note for each teacher: network, data, epoch, and its accuracy on val.
 
     Args:
-      config: of the run.
-      teachers: as they are now, from `load_teachers`.
-      recorded: notes of the run's latest checkpoint, which has those of the time when it began;
-        None where there is no checkpoint yet.
+      config: the config of the run.
+      teachers: the present teachers, from `load_teachers`.
+      recorded: notes in the run's latest checkpoint, which contain the notes on the teachers at
+        the start of the run; None if there is no checkpoint yet.
 
     Raises:
       UserError: the teachers are not those that the run began with.
     """
     notes = []
     for name, run in zip(config.teacher, teachers, strict=True):
-        own, accuracy = network_config(name), run.meta["best"]["accuracy"]
+        teacher_config, accuracy = network_config(name), run.meta["best"]["accuracy"]
         notes.append(
-            f"teacher {name}: {own.model} trained on {own.dataset}, epoch {run.epoch}, val accuracy"
-            f" {100 * accuracy:.2f} %; of each target {config.teacher_weight:g} is the teachers'"
-            " mean probability for the same augmented image"
+            f"teacher {name}: {teacher_config.model} trained on {teacher_config.dataset}, epoch"
+            f" {run.epoch}, val accuracy {100 * accuracy:.2f} %; of each target"
+            f" {config.teacher_weight:g} is the teachers' mean probability for the same augmented"
+            " image"
         )
-    changed = [note for note in notes if recorded is not None and note not in recorded]
-    if changed:
-        began = [note for note in recorded or () if note.startswith("teacher ")]
+    changed_notes = [note for note in notes if recorded is not None and note not in recorded]
+    if changed_notes:
+        old_notes = [note for note in recorded or () if note.startswith("teacher ")]
         raise UserError(
-            f"--teacher: the run began with {'; '.join(began)}; now it is {'; '.join(changed)}."
-            " Give the teachers as they were, or begin anew in another folder."
+            f"--teacher: the run began with {'; '.join(old_notes)}; now it is"
+            f" {'; '.join(changed_notes)}. Give the teachers as they were, or begin anew in another"
+            " folder."
         )
     return tuple(notes)
 
@@ -73,8 +75,8 @@ def teacher_notes(
 def with_teachers(batch: Mapping[str, Any], teachers: Sequence[LoadedRun]) -> dict[str, Any]:
     """Returns a batch with the teachers' variables, as the training step takes them.
 
-    They are arguments of the step and not constants of its program, which would be compiled, and
-    stored in the compile cache, with all their values.
+    They are arguments of the step and not constants. With constants, the compiled program and its
+    entry in the compile cache would contain all their values.
     """
     if not teachers:
         return dict(batch)

@@ -51,10 +51,10 @@ Watch = Callable[[int, float], None]
 
 @dataclass(frozen=True)
 class _Run:
-    """What all phases of a run share.
+    """The objects that all phases of a run share.
 
     Attributes:
-      task: what is trained.
+      task: the task of the run.
       run_dir: the run directory.
       record: saves checkpoints and metrics.
       interrupted: () → whether the user asked this process to stop.
@@ -62,7 +62,7 @@ class _Run:
       spent: the wall-time breakdown.
       lap: () → seconds by kind since the last train line.
       program: facts about the compiled step and the machine.
-      ahead: phases that were prepared while the first state was computed, by index.
+      prepared: index → phase that was prepared while the first state was computed.
     """
 
     task: Task
@@ -73,7 +73,7 @@ class _Run:
     spent: SecondsByKind
     lap: Callable[[], SecondsByKind]
     program: dict[str, Any] = field(default_factory=dict)
-    ahead: dict[int, PreparedPhase] = field(default_factory=dict)
+    prepared: dict[int, PreparedPhase] = field(default_factory=dict)
 
 
 def train_run(task: Task, run_dir: Path, watch: Watch | None = None) -> None:
@@ -85,8 +85,8 @@ def train_run(task: Task, run_dir: Path, watch: Watch | None = None) -> None:
       watch: called after each evaluation and its save; an exception that it raises ends the run.
 
     Raises:
-      Diverged: a loss, gradient or parameter that is not finite; with `--on_nan=rollback` a second
-        time.
+      Diverged: a loss, gradient or parameter is not finite; with `--on_nan=rollback`, only if this
+        happens a second time.
       UserError: a failed save, unless `--on_save_error=continue` and a later save succeeded.
       KeyboardInterrupt: the user asked to stop; the state has been saved.
     """
@@ -107,8 +107,8 @@ def train_run(task: Task, run_dir: Path, watch: Watch | None = None) -> None:
                     raise with_advice(error, config.on_nan, record.manager.latest_step()) from None
                 record.settle()
                 state, host = _restore_or_initialise(run)
-                back = f"taken back to step {int(state.step)}, once"
-                note = f"the loss, a gradient or a parameter was not finite: {back}"
+                rollback = f"taken back to step {int(state.step)}, once"
+                note = f"the loss, a gradient or a parameter was not finite: {rollback}"
                 host = replace(host, retries=1, notes=(*host.notes, note))
                 continue
             if len(host.starts) == len(task.frozen):
@@ -117,90 +117,91 @@ def train_run(task: Task, run_dir: Path, watch: Watch | None = None) -> None:
 
 
 def _restore_or_initialise(run: _Run) -> tuple[TrainState, HostState]:
-    """Returns the states of the latest checkpoint, or those at step 0."""
-    began, task, manager = time.monotonic(), run.task, run.record.manager
-    latest, epochs = manager.latest_step(), 0
-    meta = None if latest is None else restore_meta(manager, latest)
+    """Returns training and host-side state of the latest checkpoint, or of step 0."""
+    start_time, task, manager = time.monotonic(), run.task, run.record.manager
+    latest_step, finished = manager.latest_step(), 0
+    meta = None if latest_step is None else restore_meta(manager, latest_step)
     notes = teacher_notes(task.config, task.teachers, meta["notes"] if meta else None)
     host = HostState(place_zero_sums(task), notes=notes)
     if meta is not None:
-        host, epochs = host_state_from_meta(meta, host.sums), meta["epoch"]
+        host, finished = host_state_from_meta(meta, host.sums), meta["epoch"]
     run.spent.update(host.spent)
     run.lap()
-    index, first = len(host.starts) - 1, phases_of(task.config)[0]
+    index, first_phase = len(host.starts) - 1, phases_of(task.config)[0]
 
-    def get_ready(state: TrainState) -> None:
-        run.ahead[0] = prepare_first_phase_ahead(task, state)
+    def prepare_step(state: TrainState) -> None:
+        run.prepared[0] = prepare_first_phase_ahead(task, state)
 
     with timed(run.spent, "compile"):
-        # Cached features of a frozen branch need the values of the state, so they cannot be ahead.
-        begins = index == 0 and epochs < first.epochs and not jit_is_disabled()
-        ahead = begins and not frozen_branch_name(task, 0)
-        state = first_state(task, get_ready if ahead else None)
+        # Not with a frozen branch: its cached features need the values of the state.
+        in_first_phase = index == 0 and finished < first_phase.epochs and not jit_is_disabled()
+        ahead = in_first_phase and not frozen_branch_name(task, 0)
+        state = first_state(task, prepare_step if ahead else None)
         if index:
             state = _state_for_phase(task, state, index)
-    if latest is not None:
-        state = restore_checkpoint(manager, latest, state)
+    if latest_step is not None:
+        state = restore_checkpoint(manager, latest_step, state)
     run.record.cut_back(int(state.step))
-    return state, host.with_seconds_since(began)
+    return state, host.with_seconds_since(start_time)
 
 
 def _enter_next_phase(
     run: _Run, state: TrainState, host: HostState
 ) -> tuple[TrainState, HostState]:
-    """Returns the states at the start of the next phase."""
-    began, task, index = time.monotonic(), run.task, len(host.starts)
+    """Returns training and host-side state at the start of the next phase."""
+    start_time, task, index = time.monotonic(), run.task, len(host.starts)
     with timed(run.spent, "compile"):
         state = _state_for_phase(task, state, index)
     starts = (*host.starts, int(state.step) // task.steps_per_epoch)
     host = replace(host, starts=starts, waited=(0, -1.0), plateau=Plateau())
-    return state, host.with_seconds_since(began)
+    return state, host.with_seconds_since(start_time)
 
 
 def _state_for_phase(task: Task, state: TrainState, index: int) -> TrainState:
-    """Returns the state at the start of phase `index`."""
+    """Returns the training state at the start of phase `index`."""
     optimizer, split = phase_optimizer(task, index), task.config.shard_params
     return next_phase(state, optimizer, task.frozen[index], task.mesh, split=split)
 
 
 def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainState, HostState]:
-    """Trains the current phase; returns the states at its end."""
+    """Trains the current phase; returns training and host-side state at its end."""
     task, config, per_epoch = run.task, run.task.config, run.task.steps_per_epoch
-    began = time.monotonic()
+    start_time = time.monotonic()
     index = len(host.starts) - 1
     phase = phases_of(config)[index]
-    if (ready := run.ahead.pop(index, None)) is None:
+    if (prepared := run.prepared.pop(index, None)) is None:
         with timed(run.spent, "data"):
-            ready = prepare_phase(task, index, host.starts[index], state, run.interrupted)
-    inputs, rate = ready.inputs, ready.rate
+            prepared = prepare_phase(task, index, host.starts[index], state, run.interrupted)
+    inputs, rate = prepared.inputs, prepared.rate
     if inputs.note and inputs.note not in host.notes:
         host = replace(host, notes=(*host.notes, inputs.note))
 
     def evaluate(state: TrainState) -> tuple[Evaluation, Evaluation | None]:
-        def of(params: Any) -> Evaluation:
+        def evaluate_params(params: Any) -> Evaluation:
             variables = {"params": params, "batch_stats": state.batch_stats}
             return evaluate_split(inputs.logits_of, variables, inputs.val)
 
-        return of(evaluated_params(state)), None if state.ema is None else of(state.params)
+        evaluation = evaluate_params(evaluated_params(state))
+        return evaluation, None if state.ema is None else evaluate_params(state.params)
 
-    trained: dict[str, Any] = {}
-    last, of = host.starts[index] + phase.epochs, total_epochs(config)
+    train_log: dict[str, Any] = {}
+    last_epoch, total = host.starts[index] + phase.epochs, total_epochs(config)
 
-    def tell(val: dict[str, Any] | None) -> None:
-        say(epoch_line(of, per_epoch * config.batch_size, trained, val), config.progress)
+    def print_epoch(val: dict[str, Any] | None) -> None:
+        say(epoch_line(total, per_epoch * config.batch_size, train_log, val), config.progress)
 
     def log_train(epoch: int, step: int, sums: EpochSums, images: float, scale: float) -> None:
         learning_rate = np.asarray(rate(step - 1)).item() * scale
         speed = epoch_speed(task, images, run.program, run.spent, run.lap)
-        trained.update(train_line(epoch, step, sums, learning_rate, speed))
-        run.record.append(dict(trained))
-        if epoch % config.eval_every and epoch != last:
-            tell(None)
+        train_log.update(train_line(epoch, step, sums, learning_rate, speed))
+        run.record.append(dict(train_log))
+        if epoch % config.eval_every and epoch != last_epoch:
+            print_epoch(None)
 
     def log_eval(epoch: int, step: int, result: Evaluation, raw: Evaluation | None) -> None:
         line = eval_line(epoch, step, result, "val", task.bundle.classes, raw)
         run.record.append(line)
-        tell(line)
+        print_epoch(line)
 
     def save(state: TrainState, host: HostState, accuracy: float | None) -> None:
         if not all_finite(state.params):
@@ -209,8 +210,8 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
         run.record.save(state, checkpoint_meta(task, state, host, run.program), accuracy)
 
     batches = iterate(train_batches(config, inputs.train), int(state.step))
-    parts = LoopFunctions(
-        train_step=_step(run, ready.program_of),
+    functions = LoopFunctions(
+        train_step=_step(run, prepared.program_of),
         spent=run.spent,
         zero_sums=functools.partial(place_zero_sums, task),
         place=functools.partial(placed, task),
@@ -224,8 +225,8 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
         watch=run.watch,
     )
     plan = LoopPlan(
-        last=last,
-        of=of,
+        last=last_epoch,
+        of=total,
         steps_per_epoch=per_epoch,
         batch_size=config.batch_size,
         eval_every=config.eval_every,
@@ -234,16 +235,16 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
         plateau=plateau_of(config, phase),
         progress=config.progress,
     )
-    return fit(state, host.with_seconds_since(began), plan, parts)
+    return fit(state, host.with_seconds_since(start_time), plan, functions)
 
 
 def _step(run: _Run, program_of: Callable[..., Program]) -> Step:
     """Returns the step of a phase: compiled on its first call, profiled with `--profile`."""
     config = run.task.config
 
-    def seen(facts: dict[str, Any]) -> None:
+    def keep_facts(facts: dict[str, Any]) -> None:
         run.program.update(facts)
         _log.info(describe_program(facts, config.batch_size))
 
-    step = compile_on_first_call(program_of, run.spent, seen)
+    step = compile_on_first_call(program_of, run.spent, keep_facts)
     return trace_steps(step, run.run_dir / "profile") if config.profile and is_first() else step

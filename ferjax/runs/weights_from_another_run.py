@@ -28,18 +28,18 @@ from ferjax.weights.shipped import find_card
 from ferjax.weights.weights_file import read_card
 
 _HEAD = "params/head/"
-# How a network is trained, not what it is.
-_FREE = ("dropout", "dtype", "stochastic_depth")
-# What decides which pixels are whose.
-_CUT = ("val_fraction", "split_seed", "folds", "fold")
-_BEFORE = "before that: "
+# Module fields that may differ from those of the other run, because they affect only training.
+_IGNORED = ("dropout", "dtype", "stochastic_depth")
+# Config fields that determine which image is in which split.
+_SPLIT_FIELDS = ("val_fraction", "split_seed", "folds", "fold")
+_EARLIER = "before that: "
 
 
 def named_run(config: TrainConfig) -> str | Path | None:
-    """Returns the run or recogniser that `--pretrained` names, or None: it names other weights.
+    """Returns the run or recogniser that `--pretrained` names, or None if it names other weights.
 
     A recogniser that comes with ferjax, or a weights file of `launch.export`, is used like the run
-    that it was made of.
+    from which it was exported.
 
     Raises:
       UserError: a run that has saved nothing yet, or a series of runs.
@@ -47,7 +47,7 @@ def named_run(config: TrainConfig) -> str | Path | None:
     text, folder = config.pretrained or "", Path(config.pretrained or "").expanduser()
     if text in ("", "none") or is_catalogued(text, weights_model(config)):
         return None
-    # The name of a URL may be longer than that of a file can be.
+    # A URL is not looked up as a file, because it may be longer than a file name can be.
     if "://" not in text and named_card(text):
         return text
     if not _is_run(folder):
@@ -68,16 +68,16 @@ def named_run(config: TrainConfig) -> str | Path | None:
 
 
 def weights_model(config: TrainConfig) -> str:
-    """Returns the network that the weights of `--pretrained` are of: the guide's, where one is."""
+    """Returns the network of the weights of `--pretrained`: the guide if there is one."""
     return config.guide if config.guide not in (None, "none") else config.model
 
 
 def _is_run(folder: Path) -> bool:
-    """Returns whether a folder is, or was meant to be, the directory of a run."""
+    """Returns whether a folder looks like the directory of a run, complete or damaged."""
     if not folder.is_dir() or is_saved(folder):
         return False
     config = folder / CONFIG_FILE
-    # Other libraries have a config.json too.
+    # Other libraries write a config.json too.
     text = config.read_text("utf-8", errors="replace") if config.is_file() else ""
     return '"workdir"' in text or (folder / "checkpoints").is_dir()
 
@@ -93,13 +93,13 @@ def channels_of_run(source: str | Path) -> int:
 def initial_weights_of_run(
     config: TrainConfig, source: str | Path, fields: Mapping[str, Any], classes: Sequence[str]
 ) -> InitialWeights:
-    """Returns what a run starts from: another run's selected parameters.
+    """Returns the initial weights of a run: the selected parameters of another run.
 
-    Everything before the head is the other run's; hidden layers of other widths are new, and the
-    head with them. Of the head come the outputs of emotions that both runs know, by name.
+    All layers before the head come from the other run. Hidden layers of other widths are new, and
+    then the head is new too. In the head, the outputs of emotions that both runs have are kept.
 
     Args:
-      config: the run's.
+      config: the config of the run.
       source: the other run or recogniser, from `named_run`.
       fields: module fields that the config sets.
       classes: names of the run's logits.
@@ -107,21 +107,21 @@ def initial_weights_of_run(
     Raises:
       UserError: another network, or one of another shape.
     """
-    own, wanted = network_config(source), weights_model(config)
-    if own.model not in (wanted, config.model):
-        guided = wanted != config.model
+    source_config, model = network_config(source), weights_model(config)
+    if source_config.model not in (model, config.model):
+        flag, way_out = f"--guide={model}", f"a run of {model}"
+        if model == config.model:
+            flag, way_out = f"--model={model}", f"--model={source_config.model}, or {way_out}"
         raise UserError(
-            f"--pretrained={config.pretrained} is of {own.model},"
-            f" {f'--guide={wanted}' if guided else f'--model={wanted}'}. Give"
-            f" {f'a run of {wanted}' if guided else f'--model={own.model}, or a run of {wanted}'}."
+            f"--pretrained={config.pretrained} is of {source_config.model}, {flag}. Give {way_out}."
         )
     run = load_network(source)
-    if own.model != config.model:
-        return _for_guide(config, own, run)
-    return _for_network(config, own, run, fields, classes)
+    if source_config.model != config.model:
+        return _for_guide(config, source_config, run)
+    return _for_network(config, source_config, run, fields, classes)
 
 
-def _for_guide(config: TrainConfig, own: TrainConfig, run: LoadedRun) -> InitialWeights:
+def _for_guide(config: TrainConfig, source: TrainConfig, run: LoadedRun) -> InitialWeights:
     """Returns the convolutions of a run's network as awei's guide."""
     if run.spec.channels != 3:
         raise UserError(
@@ -129,9 +129,9 @@ def _for_guide(config: TrainConfig, own: TrainConfig, run: LoadedRun) -> Initial
             " run that was trained with --channels=3."
         )
     origin = (
-        *_origin(config, own, run),
+        *_origin(config, source, run),
         "of the guide, frozen; everything else: random initialisation",
-        *_before(run),
+        *_earlier_origin(run),
     )
     variables = guide_variables(flatten(run.variables))
     return InitialWeights(variables, {}, run.spec, origin, guides=True)
@@ -139,57 +139,56 @@ def _for_guide(config: TrainConfig, own: TrainConfig, run: LoadedRun) -> Initial
 
 def _for_network(
     config: TrainConfig,
-    own: TrainConfig,
+    source: TrainConfig,
     run: LoadedRun,
     fields: Mapping[str, Any],
     classes: Sequence[str],
 ) -> InitialWeights:
-    """Returns a run's whole network for one with `fields` and `classes` of its own."""
+    """Returns a run's parameters for a network with the given `fields` and `classes`."""
     assert config.image_size is not None
-    needed = {name: value for name, value in run.meta["fields"].items() if name not in _FREE}
+    needed = {name: value for name, value in run.meta["fields"].items() if name not in _IGNORED}
     model = create_model(config.model, len(classes), **{**needed, **fields})
     _check_fields(config, run.model, model)
     spec = replace(run.spec, size=config.image_size)
     shapes = flatten(jax.eval_shape(lambda: init_variables(model, spec, config.seed)))
-    wanted = {path: leaf.shape for path, leaf in shapes.items() if not path.startswith(_HEAD)}
-    given = flatten(run.variables)
-    fit = match_variables(given, wanted)
+    expected = {path: leaf.shape for path, leaf in shapes.items() if not path.startswith(_HEAD)}
+    fit = match_variables(flatten(run.variables), expected)
     if fit.mismatched:
         raise UserError(
             f"--image_size={config.image_size}: {fit.mismatched[0]} of"
             f" --pretrained={config.pretrained} does not fit it. Give"
             f" --image_size={run.spec.size}, at which that run was trained."
         )
-    same = _same_features(run.model, model) and not fit.hidden
-    kept = [name for name in classes if same and name in run.classes]
+    same_features = _same_features(run.model, model) and not fit.hidden
+    kept = [name for name in classes if same_features and name in run.classes]
     variables = {**fit.variables, **_head(config, run, model, spec, classes, kept)}
     new = [*fit.hidden, *([] if kept else ["head"])]
-    described = {
+    parts = {
         "outputs kept, by name": kept,
         "outputs new, at random": [name for name in classes if kept and name not in kept],
         "outputs left out": [name for name in run.classes if kept and name not in kept],
         "new, at random": new,
     }
-    lines = (f"{words}: {', '.join(names)}" for words, names in described.items() if names)
-    origin = (*_origin(config, own, run), *lines, *_before(run))
+    lines = (f"{description}: {', '.join(names)}" for description, names in parts.items() if names)
+    origin = (*_origin(config, source, run), *lines, *_earlier_origin(run))
     return InitialWeights(variables, needed, run.spec, origin)
 
 
-def _check_fields(config: TrainConfig, theirs: nn.Module, ours: nn.Module) -> None:
-    """Raises `UserError` where a field that shapes the layers before the head differs."""
+def _check_fields(config: TrainConfig, source: nn.Module, model: nn.Module) -> None:
+    """Raises `UserError` if a field that determines the layers before the head differs."""
     for name in model_entry(config.model).fields:
-        found, wanted = getattr(theirs, name), getattr(ours, name)
-        if name not in (*_FREE, "head_widths", "pooling") and found != wanted:
+        source_value, value = getattr(source, name), getattr(model, name)
+        if name not in (*_IGNORED, "head_widths", "pooling") and source_value != value:
             raise UserError(
-                f"--pretrained={config.pretrained} is of {config.model} with {name}={found},"
-                f" --{name}={wanted}. Give --{name}={found}, or a run that was trained so."
+                f"--pretrained={config.pretrained} is of {config.model} with {name}={source_value},"
+                f" --{name}={value}. Give --{name}={source_value}, or a run that was trained so."
             )
 
 
-def _same_features(theirs: nn.Module, ours: nn.Module) -> bool:
-    """Returns whether the heads of two networks, alike up to there, see the same features."""
+def _same_features(source: nn.Module, model: nn.Module) -> bool:
+    """Returns whether the heads of two networks with equal lower layers get the same features."""
     fields = ("head_widths", "pooling")
-    return all(getattr(theirs, name, None) == getattr(ours, name, None) for name in fields)
+    return all(getattr(source, name, None) == getattr(model, name, None) for name in fields)
 
 
 def _head(
@@ -200,51 +199,52 @@ def _head(
     classes: Sequence[str],
     kept: Sequence[str],
 ) -> dict[str, np.ndarray]:
-    """Returns the head with the columns of `kept` from a run and the seed's own for the others."""
-    theirs = {path: leaf for path, leaf in flatten(run.variables).items() if path.startswith(_HEAD)}
-    here, there = ([names.index(name) for name in kept] for names in (classes, run.classes))
+    """Returns the head: columns of the classes `kept` from a run, the others initialised."""
+    source = {path: leaf for path, leaf in flatten(run.variables).items() if path.startswith(_HEAD)}
+    columns = [classes.index(name) for name in kept]
+    source_columns = [run.classes.index(name) for name in kept]
     if len(kept) in (0, len(classes)):
-        return {path: leaf[..., there] for path, leaf in theirs.items() if kept}
+        return {path: leaf[..., source_columns] for path, leaf in source.items() if kept}
 
     def initial() -> dict[str, jax.Array]:
         variables = flatten(init_variables(model, spec, config.seed))
-        return {path: variables[path] for path in theirs}
+        return {path: variables[path] for path in source}
 
-    # Under jit nothing but the head is computed.
+    # jit removes the initialisation of all other layers.
     leaves = {path: np.array(leaf) for path, leaf in jax.jit(initial)().items()}
     for path, leaf in leaves.items():
-        leaf[..., here] = theirs[path][..., there]
+        leaf[..., columns] = source[path][..., source_columns]
     return leaves
 
 
-def _origin(config: TrainConfig, own: TrainConfig, run: LoadedRun) -> list[str]:
-    """Returns what the report says of the run, with config `own`, that was started from."""
+def _origin(config: TrainConfig, source: TrainConfig, run: LoadedRun) -> list[str]:
+    """Returns the report's lines on the run that the weights come from; `source` is its config."""
     best = run.meta["best"]
     # A model card says which epoch of its run it holds.
     checkpoint = run.meta.get("checkpoint", "selected")
     kind = "" if "checkpoint" in run.meta else "run "
     lines = [
-        f"{kind}{config.pretrained}: {own.model} trained on {own.dataset} (recipe {own.recipe},"
-        f" seed {own.seed}), {checkpoint} epoch {run.epoch}, val accuracy"
+        f"{kind}{config.pretrained}: {source.model} trained on {source.dataset} (recipe"
+        f" {source.recipe}, seed {source.seed}), {checkpoint} epoch {run.epoch}, val accuracy"
         f" {100 * best['accuracy']:.2f} %"
         + (", averaged parameters" if run.meta.get("averaged") else ""),
         f"its classes: {', '.join(run.classes)}",
     ]
-    same = own.dataset == config.dataset
-    if same and own.dataset == "folder":
-        same = own.data_dir == config.data_dir
-    cut = [name for name in _CUT if getattr(own, name) != getattr(config, name)]
-    if same and cut:
-        others = ", ".join(f"{n} {getattr(own, n)}, here {getattr(config, n)}" for n in cut)
+    same_data = source.dataset == config.dataset
+    if same_data and source.dataset == "folder":
+        same_data = source.data_dir == config.data_dir
+    changed = [name for name in _SPLIT_FIELDS if getattr(source, name) != getattr(config, name)]
+    if same_data and changed:
+        values = ", ".join(f"{n} {getattr(source, n)}, here {getattr(config, n)}" for n in changed)
         lines.append(
-            f"it was trained on another cut of the same data set ({others}): it may have seen"
+            f"it was trained on another cut of the same data set ({values}): it may have seen"
             " images that this run holds as val or test"
         )
     return lines
 
 
-def _before(run: LoadedRun) -> list[str]:
-    """Returns what a run itself was started from, line by line."""
-    start = run.meta["start"]
-    lines = start["origin"] if start else ["random initialisation"]
-    return [line if line.startswith(_BEFORE) else _BEFORE + line for line in lines]
+def _earlier_origin(run: LoadedRun) -> list[str]:
+    """Returns lines on the initial weights of a run."""
+    weights = run.meta["start"]
+    lines = weights["origin"] if weights else ["random initialisation"]
+    return [line if line.startswith(_EARLIER) else _EARLIER + line for line in lines]

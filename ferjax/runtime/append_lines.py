@@ -1,4 +1,4 @@
-"""Files that grow by whole lines: what a process that died while writing leaves is dropped."""
+"""Files that grow by whole lines: an unfinished line of a killed process is removed."""
 
 import os
 from pathlib import Path
@@ -7,9 +7,9 @@ _CHUNK = 1 << 16
 
 
 def drop_torn_line(path: Path) -> None:
-    """Cuts a file back to its last line end, if it does not end in one; a missing file is left.
+    """Removes an unfinished last line from a file; does nothing if the file is missing.
 
-    Call it where no other process appends: under the lock, or by the only writer.
+    Call it while no other process appends: under a lock, or in the only writer.
 
     Raises:
       OSError: the file cannot be written.
@@ -21,9 +21,9 @@ def drop_torn_line(path: Path) -> None:
         while end:
             start = max(0, end - _CHUNK)
             file.seek(start)
-            found = file.read(end - start).rfind(b"\n")
-            if found >= 0:
-                end = start + found + 1
+            line_end = file.read(end - start).rfind(b"\n")
+            if line_end >= 0:
+                end = start + line_end + 1
                 break
             end = start
         if end < size:

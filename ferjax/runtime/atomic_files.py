@@ -19,12 +19,13 @@ from ferjax.errors import DiskError
 def write_atomically(path: Path, content: bytes | str) -> Path:
     r"""Writes `content` to `path` through a temporary file in the same folder; returns the path.
 
-    Missing folders are created. A text is written as UTF-8. The bytes of a path that are no UTF-8
-    are written as `\udcff`, which JSON reads as what it was. Temporary files that killed processes
-    left for the same path are removed, those of other machines an hour later.
+    Missing folders are created. A text is written as UTF-8. Surrogates, which stand for bytes of a
+    path that are not UTF-8, are written as `\udcff`, which JSON reads as the same surrogate.
+    Temporary files of killed processes for the same path are removed; those of other machines only
+    after an hour.
 
     Raises:
-      DiskError: the file cannot be written (no permission, no space, a file where a folder goes).
+      DiskError: the file cannot be written (no permission, no space, or a parent is a file).
     """
     path = Path(path)
     if isinstance(content, str):
@@ -37,7 +38,7 @@ def write_atomically(path: Path, content: bytes | str) -> Path:
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
-        # Several machines may write the files of one study, but none of them takes an hour.
+        # Several machines may write the files of one study, but no write takes an hour.
         remove_left_by_killed_processes(path, seconds=3600)
     except OSError as error:
         raise DiskError(
@@ -49,20 +50,21 @@ def write_atomically(path: Path, content: bytes | str) -> Path:
 
 @contextlib.contextmanager
 def temporary_beside(path: Path, seconds: float = 0) -> Iterator[Path]:
-    """Yields the name of a temporary file or folder to build `path` in, and rename when complete.
+    """Yields the path of a temporary file or folder; the caller fills it and renames it to `path`.
 
-    What is left under that name is removed when the block ends, and what killed processes have left
-    for the same `path` before it begins.
+    Before the block, temporary files of killed processes for the same `path` are removed. After the
+    block, everything that still has the temporary name is removed.
 
     Args:
-      path: of the result.
-      seconds: what was changed since then is left, as another machine may be writing it.
+      path: path of the result.
+      seconds: leftovers that changed less than this time ago stay, because another machine may be
+        writing them.
 
     Raises:
       OSError: the folder of `path` cannot be listed.
     """
     remove_left_by_killed_processes(path, seconds)
-    # Processes of two machines, or of two containers, may have one number.
+    # Two processes on different machines, or in different containers, may have the same number.
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         yield temporary
@@ -74,25 +76,26 @@ def remove_left_by_killed_processes(path: Path, seconds: float = 0) -> None:
     """Removes the temporary files and folders for `path` whose processes have ended.
 
     Args:
-      path: of the result. Processes of other machines that write to it are taken for dead.
-      seconds: what was changed since then is left.
+      path: path of the result. Processes of other machines count as ended.
+      seconds: files of other machines that changed less than this time ago stay.
     """
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        found = re.fullmatch(
-            r"(\d+)(?:-([0-9a-f]{8}))?\.tmp", left.name.removeprefix(f".{path.name}.")
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        match = re.fullmatch(
+            r"(\d+)(?:-([0-9a-f]{8}))?\.tmp", leftover.name.removeprefix(f".{path.name}.")
         )
-        # A number may come back, in a container soon; this process has none in the making yet.
-        if not found or (int(found[1]) != os.getpid() and _is_alive(int(found[1]))):
+        # Process numbers are used again, in a container soon. A file with the number of this
+        # process is old too, because this process has no temporary file at this moment.
+        if not match or (int(match[1]) != os.getpid() and _is_alive(int(match[1]))):
             continue
         with contextlib.suppress(FileNotFoundError):
-            if found[2] == _machine() or time.time() - left.stat().st_mtime >= seconds:
-                _remove(left)
+            if match[2] == _machine() or time.time() - leftover.stat().st_mtime >= seconds:
+                _remove(leftover)
 
 
 def whole_entries(folder: Path) -> list[Path]:
-    """Returns what a folder holds, without the temporary files of `write_atomically`, by name."""
-    found = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [path for path in found if not path.match(".*.tmp")]
+    """Returns the entries of a folder by name, without temporary files of `write_atomically`."""
+    entries = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [path for path in entries if not path.match(".*.tmp")]
 
 
 def _temporary_name(path: Path) -> Path:
@@ -101,15 +104,15 @@ def _temporary_name(path: Path) -> Path:
 
 @functools.cache
 def _machine() -> str:
-    """Returns 8 hexadecimal digits that name what numbers processes here: machine or container."""
-    numbering = ""
+    """Returns 8 hexadecimal digits that identify this machine or container."""
+    namespace = ""
     with contextlib.suppress(OSError):
-        numbering = os.readlink("/proc/self/ns/pid")
-    return hashlib.sha256(f"{socket.gethostname()} {numbering}".encode()).hexdigest()[:8]
+        namespace = os.readlink("/proc/self/ns/pid")
+    return hashlib.sha256(f"{socket.gethostname()} {namespace}".encode()).hexdigest()[:8]
 
 
 def _is_alive(process: int) -> bool:
-    """Returns whether a process of this number runs on this machine."""
+    """Returns whether a process with this number is running on this machine."""
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):

@@ -1,4 +1,4 @@
-"""The folder below which ferjax keeps what it can make or fetch again."""
+"""The cache folder of ferjax: everything in it can be computed or downloaded again."""
 
 import os
 from pathlib import Path

@@ -45,8 +45,8 @@ def find_damage(folder: Path, below: str = "") -> str:
     """Returns a phrase that names the first damaged file, or an empty text if there is none.
 
     Args:
-      folder: a folder; without `SHA256SUMS`, as older versions wrote it, nothing can be verified.
-      below: verify only the files whose relative path begins so.
+      folder: a folder; without `SHA256SUMS`, as in older versions, nothing can be verified.
+      below: only files whose relative path begins with this text are verified.
     """
     try:
         check_no_special_file(folder / SUMS_FILE)
@@ -55,7 +55,7 @@ def find_damage(folder: Path, below: str = "") -> str:
         return ""
     except (OSError, ValueError):
         return f"{SUMS_FILE} cannot be read"
-    if not lines:  # as a power cut may leave it
+    if not lines:  # possible after a power failure
         return f"{SUMS_FILE} is empty"
     for line in lines:
         if (entry := _LINE.fullmatch(line)) is None:
@@ -69,13 +69,13 @@ def find_damage(folder: Path, below: str = "") -> str:
 
 
 def _difference(path: Path, digest: str) -> str:
-    """Returns what is wrong with a file, or an empty text."""
+    """Returns a phrase on the damage of a file, or an empty text if there is none."""
     try:
-        found = file_digest(path)
+        actual = file_digest(path)
     except FileNotFoundError:
         return "is missing"
     except OSError as error:
         return f"cannot be read ({error.strerror})"
-    if found == digest:
+    if actual == digest:
         return ""
     return f"is damaged ({path.stat().st_size:,} bytes that differ from those written)"

@@ -1,4 +1,4 @@
-"""Child processes: the last lines of one that failed; one that ends when its parent is killed."""
+"""Child processes: the last lines of a failed one; a child that ends with its parent."""
 
 import contextlib
 import ctypes
@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 
-# In the environment of such a child.
+# Environment variable that marks a child that ends with its parent.
 CHILD = "FERJAX_SUPERVISED"
 _SET_PARENT_DEATH_SIGNAL = 1  # of Linux's prctl
 _LAST_LINES = 12
@@ -15,7 +15,7 @@ _LAST_LINES = 12
 def last_lines(done: subprocess.CompletedProcess[str]) -> str:
     """Returns the last lines that a process printed, 12 at most.
 
-    Those of standard error come last, where most programs print why they end.
+    Lines of standard error come last, because most programs print the reason of a failure there.
 
     Args:
       done: a finished process, whose two streams were captured as text.
@@ -29,7 +29,7 @@ def end_with_parent() -> bool:
     """Lets Linux send SIGTERM to this process when its parent dies; does nothing elsewhere.
 
     Returns:
-      Whether this process is such a child.
+      Whether this process is a child that ends with its parent.
     """
     if not os.environ.get(CHILD):
         return False

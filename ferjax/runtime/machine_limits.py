@@ -20,7 +20,7 @@ def matmul_rate(side: int, dtype: Any) -> float:
       dtype: type of their elements.
     """
     square, options = jnp.ones((side, side), dtype), compiler_options(jax.default_backend())
-    # On CPU, XLA has two libraries for matrix products; compiler options choose between them.
+    # On CPU, XLA has two libraries for matrix products; the compiler options select one.
     return max(_measured_rate(square, choice) for choice in ([{}, options] if options else [{}]))
 
 
@@ -28,9 +28,9 @@ def _measured_rate(square: jax.Array, options: dict[str, str]) -> float:
     multiply, side = jax.jit(jnp.matmul, compiler_options=options), len(square)
     times = []
     for _ in range(_RUNS + 1):
-        start = time.perf_counter()
+        start_time = time.perf_counter()
         jax.block_until_ready(multiply(square, square))
-        times.append(time.perf_counter() - start)
+        times.append(time.perf_counter() - start_time)
     return 2 * side**3 / min(times[1:])
 
 
@@ -50,7 +50,7 @@ def matmul_ceiling(devices: Devices, dtype: Any) -> float:
 
 
 def peak_memory(devices: Devices) -> dict[str, int]:
-    """Returns the peak memory so far in bytes: `host` of this process, `device` of its fullest one.
+    """Returns peak memory so far in bytes: `host` of the process, `device` of its fullest device.
 
     Args:
       devices: the devices of the run. CPU devices report no memory; then `device` is missing.
@@ -63,5 +63,5 @@ def peak_memory(devices: Devices) -> dict[str, int]:
         peak["host"] = unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     local = [device for device in devices if device.process_index == jax.process_index()]
     stats = [(device.memory_stats() or {}).get("peak_bytes_in_use") for device in local]
-    reported = [taken for taken in stats if taken is not None]
+    reported = [peak_bytes for peak_bytes in stats if peak_bytes is not None]
     return {**peak, "device": max(reported)} if reported else peak

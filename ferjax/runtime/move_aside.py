@@ -1,4 +1,4 @@
-"""`--overwrite`: a result that is in the way keeps its content under another name."""
+"""`--overwrite`: an existing result is renamed, and its content is kept."""
 
 import itertools
 import os
@@ -9,13 +9,13 @@ from ferjax.runtime.progress_lines import say
 
 
 def move_aside(path: Path, what: str = "result") -> Path:
-    """Renames a file or folder to the first free of NAME.old-1, NAME.old-2, ..., and says so.
+    """Renames a file or folder to the first free name of NAME.old-1, NAME.old-2, ...; prints it.
 
-    A link stays in place: what it points to is renamed.
+    A link stays in place; its target is renamed.
 
     Args:
-      path: the file or folder; it exists.
-      what: what it is, for the line that is printed.
+      path: the existing file or folder.
+      what: the kind of result, for the line that is printed.
 
     Returns:
       The new path.
@@ -23,18 +23,18 @@ def move_aside(path: Path, what: str = "result") -> Path:
     Raises:
       UserError: it cannot be renamed.
     """
-    named, path = path, path.resolve()
+    given_path, path = path, path.resolve()
     names = (path.with_name(f"{path.name}.old-{number}") for number in itertools.count(1))
-    free = next(name for name in names if not os.path.lexists(name))
+    new_path = next(name for name in names if not os.path.lexists(name))
     try:
-        path.rename(free)
-        if free.is_dir():
+        path.rename(new_path)
+        if new_path.is_dir():
             # A link to a folder would otherwise point to nothing.
             path.mkdir()
     except OSError as error:
         raise UserError(
-            f"--overwrite: {path} cannot be moved to {free.name}: {error.strerror}. Nothing was"
+            f"--overwrite: {path} cannot be moved to {new_path.name}: {error.strerror}. Nothing was"
             " written; give another folder."
         ) from None
-    say(f"{named}: the earlier {what} was moved to {free}")
-    return free
+    say(f"{given_path}: the earlier {what} was moved to {new_path}")
+    return new_path

@@ -1,4 +1,4 @@
-"""The folder of a result: new or empty, because nothing that a user made is overwritten."""
+"""The folder of a result: new or empty, because no file of the user is overwritten."""
 
 import contextlib
 import os
@@ -9,15 +9,15 @@ from pathlib import Path
 from ferjax.errors import UserError
 from ferjax.runtime.atomic_files import remove_left_by_killed_processes, temporary_beside
 
-# The temporary folder in the new one, and its name from when all files in it are complete.
+# Name of the temporary folder in the new folder, and its name after all files in it are complete.
 _STAGING, _COMPLETE = "unfinished", ".complete"
 
 
 def check_new_folder(folder: Path) -> Path:
-    """Returns the folder; raises `UserError` if it holds something, or is a file.
+    """Returns the folder; raises `UserError` if it is not empty, or is a file.
 
-    Where a command was killed while it moved its finished files into the folder, the rest of them
-    is moved first: its result is whole, and is not overwritten either.
+    If a command was killed while it moved its finished files into the folder, the other files are
+    moved first. Then the result is complete, and it is not overwritten either.
     """
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--out={folder} is a file. Name a new folder.")
@@ -37,12 +37,12 @@ def check_new_folder(folder: Path) -> Path:
 def filled_when_complete(folder: Path) -> Iterator[Path]:
     """Yields an empty folder whose files are moved into `folder` when the block has ended.
 
-    After an error, or Ctrl-C, nothing is left of them, so the command can be given again; after a
-    kill too, see `check_new_folder`. They wait inside of `folder`: it may be a link or a disk of
-    its own, and the folder around it closed.
+    After an error or Ctrl-C the files are removed, so the command can be given again. After a kill
+    `check_new_folder` removes them. The temporary folder is inside `folder`, because `folder` may
+    be a link or a separate disk, and its parent may not be writable.
 
     Args:
-      folder: as `check_new_folder` returns it. It is made where it does not exist.
+      folder: from `check_new_folder`; a missing folder is created.
 
     Raises:
       UserError: the folder cannot be written.
@@ -56,7 +56,7 @@ def filled_when_complete(folder: Path) -> Iterator[Path]:
                 staging.mkdir()
             yield staging
             with _as_user_error(folder):
-                # From this one step on the result counts as complete.
+                # After this one step the result counts as complete.
                 staging.rename(folder / _COMPLETE)
                 _move_out(folder)
     except BaseException:
@@ -67,12 +67,12 @@ def filled_when_complete(folder: Path) -> Iterator[Path]:
 
 
 def _move_out(folder: Path) -> None:
-    """Moves complete files to their places, where there are any."""
+    """Moves complete files into the folder, if there are any."""
     complete = folder / _COMPLETE
     if complete.is_dir():
-        # Pages and JSON come after the pictures: who sees a page sees it whole.
+        # Pages and JSON come after the pictures, so that a page is never without its pictures.
         for path in sorted(complete.iterdir(), key=lambda path: path.suffix != ".png"):
-            # Another command that looks at the folder meanwhile moves them too.
+            # Another command that checks the folder at the same time moves the files too.
             with contextlib.suppress(FileNotFoundError):
                 os.replace(path, folder / path.name)
         shutil.rmtree(complete, ignore_errors=True)

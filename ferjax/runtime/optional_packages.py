@@ -1,11 +1,11 @@
-"""Packages that ferjax does not install by itself: each belongs to an extra of `pyproject.toml`."""
+"""Optional packages: each belongs to an extra of `pyproject.toml`, which installs it."""
 
 import importlib
 from typing import Any
 
 from ferjax.errors import UserError
 
-# Top-level module → the name that its package is known by, where that is another one.
+# Top-level module → name of its package, if the names differ.
 _PACKAGE_NAMES = {"ai_edge_litert": "ai-edge-litert", "av": "PyAV", "cv2": "OpenCV"}
 
 
@@ -13,13 +13,13 @@ def require_package(module: str, extra: str | None, purpose: str, otherwise: str
     """Returns a module of an optional package.
 
     Args:
-      module: its name, with dots.
+      module: its full name, with dots.
       extra: the extra of ferjax that installs it; None: the package is installed by its own name.
-      purpose: what needs it, which begins the message, such as a flag.
-      otherwise: what can be done instead; it ends the message.
+      purpose: the flag or feature that needs the module; it begins the message.
+      otherwise: an alternative for the user; it ends the message.
 
     Raises:
-      UserError: as `missing_package` says it.
+      UserError: the module cannot be imported; see `missing_package`.
     """
     try:
         return importlib.import_module(module)
@@ -32,15 +32,15 @@ def missing_package(
 ) -> UserError:
     """Returns the error for a module that could not be imported: what needs it, how to get it.
 
-    A package that is there and cannot be imported, for example because of a library of the system
-    that it needs, is not said to be missing.
+    If the package is installed but its import fails, for example because a system library is
+    missing, the message says that it cannot be imported, and gives the reason.
 
     Args:
-      error: what the import raised.
-      module: see `require_package`, as are the others.
-      extra: of ferjax.
-      purpose: what needs it.
-      otherwise: what can be done instead.
+      error: the error of the import.
+      module: as in `require_package`.
+      extra: as in `require_package`.
+      purpose: as in `require_package`.
+      otherwise: as in `require_package`.
     """
     top = module.partition(".")[0]
     is_missing = (error.name or "").partition(".")[0] == top

@@ -12,12 +12,12 @@ from ferjax.errors import UserError
 def read_package(
     archive: Path, is_wanted: Callable[[str], object], advice: str
 ) -> Iterator[tuple[str, bytes]]:
-    """Yields (path in the archive, bytes) of its wanted files; no other file is read.
+    """Yields (path in the archive, bytes) of the selected files; no other file is read.
 
     Args:
       archive: a zip or tar file.
-      is_wanted: called with the path of each file.
-      advice: what to do about a damaged archive, for the error.
+      is_wanted: (path of a file) → whether it is selected.
+      advice: advice for a damaged archive, for the error.
 
     Raises:
       UserError: the archive is damaged.

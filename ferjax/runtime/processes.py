@@ -1,4 +1,4 @@
-"""Multi-process runs (jax.distributed): joining, work of process 0 for all, stopping together."""
+"""Multi-process runs (jax.distributed): joining, work of process 0, stopping together."""
 
 import contextlib
 import importlib
@@ -26,24 +26,26 @@ _EXIT_SECONDS = 5
 # How long to wait for process 0: a report on many images takes minutes. The heartbeat shows if
 # process 0 has died.
 _BROADCAST_MILLISECONDS = 24 * 3600 * 1000
-# Each value that process 0 sends has a new key; all processes make these calls in the same order.
+# Numbers of the values that process 0 sends; each value has its own key. All processes make these
+# calls in the same order, so their numbers are equal.
 _CALLS = itertools.count()
 
 
 def join_processes(
     coordinator: str | None, count: int | None, number: int | None, seconds: float = 120
 ) -> None:
-    """Joins this process to the others of its run; call it before the first computation.
+    """Joins this process to the other processes of its run; call it before the first computation.
 
     Args:
-      coordinator: `host:port` of process 0. With None, this and the next two are taken from Slurm,
-        Open MPI, Kubernetes or TPU machines, as JAX detects them.
+      coordinator: `host:port` of process 0. With None, JAX detects `coordinator`, `count` and
+        `number` from Slurm, Open MPI, Kubernetes or TPU machines.
       count: the number of processes.
       number: the number of this process, from 0.
-      seconds: how long to wait for the others.
+      seconds: how long to wait for the other processes.
 
     Raises:
-      UserError: nothing was detected, impossible values, or processes that do not come in time.
+      UserError: nothing was detected, the values are impossible, or a process does not connect in
+        time.
     """
     if coordinator is None:
         coordinator, count, number = _detect_cluster()
@@ -67,9 +69,9 @@ def join_processes(
 
 
 def _detect_cluster() -> tuple[str, int, int]:
-    """Returns coordinator, count and number as JAX finds them in the environment."""
-    # JAX has no public function for what it detects, and the rendezvous before
-    # jax.distributed.initialize needs it.
+    """Returns coordinator, count and number as JAX detects them in the environment."""
+    # JAX has no public function for this, and the rendezvous before jax.distributed.initialize
+    # needs the values.
     environment = importlib.import_module("jax._src.clusters").ClusterEnv
     detected = environment.auto_detect_unset_distributed_params(None, None, None, None, None, 60)
     coordinator, count, number = detected[:3]
@@ -93,7 +95,7 @@ def is_first() -> bool:
 
 
 def on_first(function: Callable[[], T]) -> T:
-    """Calls a function in process 0 and returns its result in all processes, which wait for it.
+    """Calls a function in process 0 and returns its result in all processes; all wait for it.
 
     Args:
       function: called in process 0 only; returns JSON values.
@@ -129,12 +131,12 @@ def _client() -> Any:
 
 
 def stop_requested(requested_here: bool, step: int) -> bool:
-    """Returns whether all processes stop after this step, because one of them was asked to.
+    """Returns whether all processes stop after this step, because one of them got a stop request.
 
     Args:
-      requested_here: whether this process was asked to stop by anything but SIGTERM. In a
-        multi-process run JAX handles SIGTERM itself.
-      step: the step, which is equal in all processes at each call.
+      requested_here: whether this process got a stop request other than SIGTERM. In a
+        multi-process run JAX handles SIGTERM.
+      step: the step; it is equal in all processes at each call.
     """
     if not is_distributed():
         return requested_here
@@ -146,9 +148,9 @@ def stop_requested(requested_here: bool, step: int) -> bool:
 def exit_at_once(status: int) -> None:
     """Ends this process at once in a multi-process run; a normal exit would wait for the others.
 
-    Does nothing in a run of one process. Process 0 ends last, because JAX aborts the others without
-    it: it waits some seconds for processes that end by themselves. The other processes notice the
-    end at their next exchange or by the heartbeat.
+    It does nothing in a run of one process. Process 0 ends last, because JAX aborts the other
+    processes if process 0 is missing; it waits some seconds until they end. Processes that are
+    still running notice the end at their next exchange or by the heartbeat.
     """
     if not is_distributed():
         return

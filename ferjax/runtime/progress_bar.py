@@ -1,4 +1,4 @@
-"""The progress bar: a line on a terminal, a widget in a notebook, nothing where output is piped.
+"""The progress bar: a line on a terminal, a widget in a notebook, nothing if the output is piped.
 
 `disable=None` leaves that choice to the bar, `disable=True` shows none anywhere.
 """
@@ -8,7 +8,7 @@ import warnings
 from tqdm import TqdmWarning
 
 with warnings.catch_warnings():
-    # That a notebook lacks ipywidgets: it then has no bar, and the work itself goes on.
+    # The warning says that a notebook lacks ipywidgets; it then has no bar, and the work continues.
     warnings.simplefilter("ignore", TqdmWarning)
     from tqdm.auto import tqdm
 

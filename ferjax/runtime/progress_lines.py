@@ -1,4 +1,4 @@
-"""Lines that tell how far a command is: above its progress bars, in a log, in a notebook."""
+"""Progress lines of a command: above its progress bars, in a log, in a notebook."""
 
 import sys
 
@@ -14,6 +14,6 @@ def say(line: str, shown: bool = True) -> None:
       shown: whether to print it (`--progress`).
     """
     if shown and is_first():
-        # Bars on a terminal are taken away for it and drawn again below it.
+        # On a terminal the bars are removed, the line is printed, and the bars are drawn below it.
         tqdm.write(line, file=sys.stdout)
         sys.stdout.flush()

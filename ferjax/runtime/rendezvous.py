@@ -23,17 +23,17 @@ _EXTRA_SECONDS = 2
 
 
 def wait_for_all_processes(coordinator: str, count: int, number: int, seconds: float) -> None:
-    """Returns once all processes of a run have called it.
+    """Waits until all processes of a run have called this function.
 
     Args:
       coordinator: `host:port` of process 0.
       count: the number of processes.
       number: the number of this process, from 0.
-      seconds: how long to wait for the others.
+      seconds: how long to wait for the other processes.
 
     Raises:
-      UserError: an invalid address or a port in use, processes that do not connect in time, two
-        processes with one number, or processes with different counts.
+      UserError: an invalid address or a port in use; processes that do not connect in time; two
+        processes with the same number; or processes with different counts.
     """
     host, port = _parse_address(coordinator)
     if number:
@@ -52,17 +52,17 @@ def _parse_address(coordinator: str) -> tuple[str, int]:
 def _wait_for_others(host: str, port: int, count: int, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     connected: dict[int, socket.socket] = {}
-    both = socket.has_dualstack_ipv6()
-    family = socket.AF_INET6 if both else socket.AF_INET
+    dual_stack = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if dual_stack else socket.AF_INET
     try:
-        server = socket.create_server(("", port), family=family, dualstack_ipv6=both)
+        server = socket.create_server(("", port), family=family, dualstack_ipv6=dual_stack)
     except OSError as error:
         reason = os.strerror(error.errno or 0)
         raise UserError(
             f"--coordinator={host}:{port}: process 0 cannot listen there: {reason}."
             " Is it this machine, and does no other program use the port? Give another."
         ) from None
-    with server, contextlib.ExitStack() as held:
+    with server, contextlib.ExitStack() as stack:
         while len(connected) < count - 1:
             server.settimeout(max(0.01, deadline - time.monotonic()))
             try:
@@ -72,7 +72,7 @@ def _wait_for_others(host: str, port: int, count: int, seconds: float) -> None:
                 peers = _list_processes(missing)
                 problem = f"of {count} processes, {peers} did not connect in {seconds:.0f} s"
                 raise _send_error(connected, f"{problem}; see what they printed.") from None
-            held.enter_context(peer).settimeout(_MESSAGE_SECONDS)
+            stack.enter_context(peer).settimeout(_MESSAGE_SECONDS)
             message = _receive_line(peer)
             if message is None or message.get("hello") != _HELLO:
                 continue  # not a process of this run; a port scanner, for example

@@ -17,29 +17,29 @@ from ferjax.runtime.processes import is_distributed
 _log = logging.getLogger(__name__)
 
 # jaxlib 0.10 runs CPU convolutions with YNNPACK. Its weight gradients are 4 times slower than those
-# of Eigen: with the first option only reductions are fused, and convolutions use Eigen again. A
-# resnet18 of 100 pixels takes 3 times as long for one face, and 1.6 times for 64: without YNNPACK
-# forward passes are fastest. Other versions of jaxlib may not know the option.
+# of Eigen. With the first option only reductions are fused, and convolutions use Eigen again. With
+# YNNPACK a forward pass of resnet18 at 100 pixels takes 3 times as long for one face and 1.6 times
+# for 64; the second option turns it off. Other versions of jaxlib may not know the option.
 _YNNPACK = "xla_cpu_experimental_ynn_fusion_type"
 _CPU_OPTIONS = {_YNNPACK: "LIBRARY_FUSION_TYPE_REDUCE"}
 _CPU_FORWARD_OPTIONS = {_YNNPACK: ""}
 
 
-# Number of elements. To split a smaller array costs more in gathering than it saves in memory.
-_SPLIT_FROM = 1024
+# Number of elements. Splitting a smaller array costs more time in gathering than it saves memory.
+_LEAST_SPLIT_SIZE = 1024
 
 # jax.Device objects; type checkers treat that name as a variable.
 Devices = Sequence[Any]
 
 
 def data_mesh(devices: Devices | None = None) -> Mesh:
-    """Returns a mesh with one axis, `data`, over the given devices; None: all of all hosts."""
+    """Returns a mesh with one axis, `data`, over the devices; None: all devices of all hosts."""
     devices = jax.devices() if devices is None else devices
     return jax.make_mesh((len(devices),), ("data",), (AxisType.Auto,), devices=devices)
 
 
 def devices_for(batch_size: int) -> Devices:
-    """Returns as many devices as divide the batch size.
+    """Returns devices whose number divides the batch size.
 
     A run may be evaluated on another machine than the one that trained it. In a multi-process run
     all devices are returned, because each process must take part.
@@ -72,7 +72,7 @@ def split_over(shapes: Any, mesh: Mesh) -> Any:
     def sharding_of(leaf: Any) -> NamedSharding:
         longest = sorted(range(leaf.ndim), key=lambda axis: -leaf.shape[axis])
         fitting = [axis for axis in longest if leaf.shape[axis] % mesh.size == 0]
-        if not fitting or leaf.size < _SPLIT_FROM:
+        if not fitting or leaf.size < _LEAST_SPLIT_SIZE:
             return replicated(mesh)
         return NamedSharding(mesh, PartitionSpec(*[None] * fitting[0], "data"))
 
@@ -103,7 +103,7 @@ def check_batch_size(batch_size: int, mesh: Mesh, parts: int = 1) -> None:
         )
 
 
-def _wanted_options(platform: str, forward: bool) -> dict[str, str]:
+def _options_for(platform: str, forward: bool) -> dict[str, str]:
     if platform != "cpu":
         return {}
     return _CPU_FORWARD_OPTIONS if forward else _CPU_OPTIONS
@@ -114,10 +114,10 @@ def compiler_options(platform: str, *, forward: bool = False) -> dict[str, str]:
     """Returns the compiler options for a platform; options unknown to this jaxlib are dropped.
 
     Args:
-      platform: jax's name of it.
-      forward: for a forward pass alone, else for gradients.
+      platform: jax's name of the platform.
+      forward: whether the options are for a forward pass alone, else for gradients.
     """
-    options = _wanted_options(platform, forward)
+    options = _options_for(platform, forward)
     if not options:
         return {}
     try:
@@ -133,7 +133,7 @@ def dropped_options(platform: str) -> list[str]:
     return [
         f"{purpose}: {name}={value!r}"
         for purpose, forward in (("gradients", False), ("forward passes", True))
-        for name, value in _wanted_options(platform, forward).items()
+        for name, value in _options_for(platform, forward).items()
         if name not in compiler_options(platform, forward=forward)
     ]
 

@@ -10,10 +10,10 @@ from ferjax.search.search_space import DEFAULT, IMAGE_FIELDS, Choice, Space
 
 
 def base_configs(fixed: Mapping[str, Any], space: Space) -> tuple[TrainConfig, ...]:
-    """Returns the config of the fixed fields, for each network if the space has several.
+    """Returns the configs with the fixed fields, one for each network that the space names.
 
     Raises:
-      UserError: an unknown network, or recipes that would judge them by different images.
+      UserError: an unknown network, or recipes that would evaluate them on different images.
     """
     models = space.get("model")
     if not isinstance(models, Choice):

@@ -29,39 +29,39 @@ from ferjax.search.search_space import Choice, Range, Space, choices_only
 from ferjax.training.run_directory.config_and_lock import holds_results
 
 _JOURNAL = "journal.log"
-# A trial is failed once it has been started this often and its process died each time.
+# A trial fails after its process has died this many times.
 _MAX_STARTS = 3
 
 
 class _FlockLock:
     """A lock for Optuna's journal. Unlike Optuna's locks, it is released if its process dies.
 
-    Whoever takes it drops the line that a process which died while writing has left unfinished:
-    Optuna would write the next line behind it, and could read neither.
+    `acquire` also removes a last line that a killed process has left unfinished. Optuna would write
+    the next line directly after it, and could read neither.
     """
 
     def __init__(self, journal: Path) -> None:
-        self._path, self._held = journal, contextlib.ExitStack()
+        self._path, self._stack = journal, contextlib.ExitStack()
 
     def acquire(self) -> bool:
-        self._held.enter_context(file_lock(self._path.with_name(f"{LOCK_FILE}.journal")))
+        self._stack.enter_context(file_lock(self._path.with_name(f"{LOCK_FILE}.journal")))
         drop_torn_line(self._path)
         return True
 
     def release(self) -> None:
-        self._held.close()
+        self._stack.close()
 
 
 @contextlib.contextmanager
 def file_lock(path: Path) -> Iterator[None]:
-    """Waits for the lock on a file and holds it; creates the file if it is missing."""
+    """Waits for the lock on a file and holds it; a missing file is created."""
     with open(path, "a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def import_optuna() -> Any:
-    """Returns the package optuna, with its log messages below errors switched off.
+    """Returns the package optuna; it logs only errors.
 
     Raises:
       UserError: it is not installed.
@@ -79,14 +79,14 @@ def open_study(search: Search) -> Any:
     """
     optuna = import_optuna()
     study_exists(search)
-    with disk_errors(search), _damage_named(search):
+    with disk_errors(search), _journal_errors(search):
         search.out.mkdir(parents=True, exist_ok=True)
         with file_lock(search.out / LOCK_FILE):
             if not study_exists(search):
                 write_study(search)
             path = search.out / _JOURNAL
             lock = _FlockLock(path)
-            # Also before it is read for the first time.
+            # Removes an unfinished line before the journal is read for the first time.
             lock.acquire()
             lock.release()
             backend = optuna.storages.journal.JournalFileBackend(str(path), lock)
@@ -100,7 +100,7 @@ def open_study(search: Search) -> Any:
 
 @contextlib.contextmanager
 def disk_errors(search: Search) -> Iterator[None]:
-    """Makes one sentence of a disk that refuses what Optuna or a lock writes."""
+    """Raises `DiskError` if Optuna or a lock cannot write in the folder of the study."""
     try:
         yield
     except OSError as error:
@@ -117,7 +117,7 @@ def _is_within(name: Any, folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _damage_named(search: Search) -> Iterator[None]:
+def _journal_errors(search: Search) -> Iterator[None]:
     try:
         yield
     except json.JSONDecodeError as error:
@@ -128,7 +128,7 @@ def _damage_named(search: Search) -> Iterator[None]:
 
 
 def set_study_aside(search: Search) -> None:
-    """Moves another study out of the way: with `overwrite`, or if none of its trials has a result.
+    """Moves another study aside: with `overwrite`, or if none of its trials has a result.
 
     Raises:
       UserError: a process searches there.
@@ -136,8 +136,8 @@ def set_study_aside(search: Search) -> None:
     out = search.out
     if not (out / STUDY_FILE).is_file():
         return
-    empty = not any(holds_results(trial) for trial in out.glob("trial_*"))
-    if not search.overwrite and not (empty and changed_settings(search)):
+    has_no_results = not any(holds_results(trial) for trial in out.glob("trial_*"))
+    if not search.overwrite and not (has_no_results and changed_settings(search)):
         return
     if any(_is_running(out, path.stem) for path in (out / WORKERS).glob("*.lock")):
         raise UserError(f"--out={out}: a search is running there. Wait for it, or give another.")
@@ -146,7 +146,7 @@ def set_study_aside(search: Search) -> None:
 
 @contextlib.contextmanager
 def worker_lock(out: Path) -> Iterator[str]:
-    """Yields the name of a new worker; the lock on its file shows others that it is running."""
+    """Yields the name of a new worker; the lock on its file shows other workers that it runs."""
     name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     path = out / WORKERS / f"{name}.lock"
     path.parent.mkdir(exist_ok=True)
@@ -181,11 +181,13 @@ def claim_trial(search: Search, study: Any, worker: str) -> Any:
     running, fail = optuna.trial.TrialState.RUNNING, optuna.trial.TrialState.FAIL
     with file_lock(search.out / LOCK_FILE):
         trials = study.get_trials(deepcopy=False)
-        for old in trials:
-            if old.state != running or _is_running(search.out, old.user_attrs.get("worker")):
+        for unfinished in trials:
+            if unfinished.state != running or _is_running(
+                search.out, unfinished.user_attrs.get("worker")
+            ):
                 continue
-            study.sampler = build_sampler(search, old.number)
-            trial = optuna.Trial(study, old._trial_id)
+            study.sampler = build_sampler(search, unfinished.number)
+            trial = optuna.Trial(study, unfinished._trial_id)
             if trial.user_attrs.get("starts", 0) < _MAX_STARTS:
                 return _mark_claimed(trial, worker)
             trial.set_user_attr("failure", f"its process died {_MAX_STARTS} times")
@@ -219,14 +221,14 @@ def _suggest(trial: Any, name: str, values: Range | Choice) -> Any:
 def build_sampler(search: Search, number: int) -> Any:
     """Returns the sampler of one trial, which depends on search seed and trial number alone.
 
-    What `tpe` draws depends also on the trials that are finished or running.
+    The points of `tpe` also depend on the trials that are finished or running.
     """
     config = search.config
     samplers = import_optuna().samplers
     seed = int(np.random.SeedSequence([config.search_seed, number]).generate_state(1)[0])
     if config.sampler == "grid":
         sampler = samplers.GridSampler(choices_only(search.space) or {}, config.search_seed)
-        # After the last combination it would stop `optimize`, which does not run here.
+        # After the last combination the sampler would stop `optimize`, which is not used here.
         sampler.after_trial = lambda *_: None
         return sampler
     if config.sampler == "random":

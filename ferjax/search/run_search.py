@@ -42,14 +42,14 @@ def run_search(
     prepare: Prepare = prepare_run,
     imports: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Starts or continues a search and reports; returns the report, with its `path`.
+    """Starts or continues a search; returns the report, with its `path`.
 
     Args:
-      config: how to search; `workers` is ignored here (see `worker_processes.run_workers`).
+      config: settings of the search; `workers` is ignored (see `worker_processes.run_workers`).
       given: `TrainConfig` fields set explicitly, used in every trial.
       train: trains one run.
       prepare: raises `UserError` if a config cannot be trained.
-      imports: modules of the user's that register names, for the command of the best trial.
+      imports: modules of the user that register names, for the command of the best trial.
 
     Raises:
       UserError: settings that cannot work, another study in the folder, or optuna is missing.
@@ -68,7 +68,7 @@ def run_search(
 
 
 def _search(search: Search, study: Any, train: Train, prepare: Prepare) -> dict[str, Any]:
-    """Runs trials until there are as many as wanted; returns the report, with its `path`."""
+    """Runs trials until the study has `search.trials`; returns the report, with its `path`."""
     total, progress = search.trials, search.base.progress
     reported = ended_trials(trial_rows(search, study))
     if reported:
@@ -97,11 +97,11 @@ def _train(
 ) -> dict[str, Any]:
     """Trains a trial; the bar shows its epoch."""
 
-    def seen(epoch: int, accuracy: float) -> None:
+    def show_and_watch(epoch: int, accuracy: float) -> None:
         bar.set_postfix_str(f"epoch {epoch}/{total_epochs(config)}, val {100 * accuracy:.1f} %")
         watch(epoch, accuracy)
 
-    return train(config, watch=seen)
+    return train(config, watch=show_and_watch)
 
 
 def update_progress_bar(bar: Any, rows: list[dict[str, Any]]) -> None:

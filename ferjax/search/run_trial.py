@@ -21,14 +21,14 @@ Prepare = Callable[[TrainConfig], Any]
 
 
 def check_settings(search: Search, prepare: Prepare) -> Any:
-    """Returns the task of the middle point of the space, of the first network if it has several.
+    """Returns the task of the middle point of the space, for the first of several networks.
 
     Raises:
-      UserError: one of the networks cannot be trained there.
+      UserError: one of the networks cannot be trained at this point.
     """
     point = middle_point(search.space)
     points = [{**point, "model": b.model} if "model" in point else point for b in search.bases]
-    tasks = [prepare(trial_config(search, each, 0)) for each in points]
+    tasks = [prepare(trial_config(search, candidate, 0)) for candidate in points]
     return tasks[0]
 
 
@@ -45,8 +45,8 @@ def run_trial(search: Search, study: Any, trial: Any, train: Train, prepare: Pre
       prepare: `experiment.prepare_run`.
 
     Raises:
-      UserError: the settings that all trials share do not work (any more), or the disk is full:
-        then too the trial continues when it is claimed again.
+      UserError: the settings that all trials share do not work (any more), or the disk is full;
+        after a full disk the trial continues when it is claimed again.
       KeyboardInterrupt: stopped by the user; the trial continues when it is claimed again.
     """
     optuna = import_optuna()
@@ -65,7 +65,7 @@ def run_trial(search: Search, study: Any, trial: Any, train: Train, prepare: Pre
         raise
     except UserError as error:
         settings_suspect = not isinstance(error, Diverged)
-        # What a single run could do about a loss that is not finite is no advice for a trial.
+        # The error of a diverged run goes on with advice for a single run; a trial omits it.
         failure = str(error) if settings_suspect else str(error).partition(". ")[0]
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
         if not ran_out_of_memory(error):
@@ -90,7 +90,7 @@ def clear_compiled_programs() -> None:
 
 
 def _report_and_prune(trial: Any, epochs: int, epoch: int, accuracy: float) -> None:
-    """Reports the val accuracy of an epoch to the study; raises `TrialPruned` on its advice."""
+    """Reports an epoch's val accuracy to the study; raises `TrialPruned` if the pruner says so."""
     # A resumed run may evaluate an epoch again.
     if epoch not in trial.study.trials[trial.number].intermediate_values:
         trial.report(accuracy, epoch)

@@ -26,9 +26,9 @@ from ferjax.search.search_space import (
 )
 
 STUDY_FILE = "study.json"
-# Files of the processes; a folder that holds only these is not yet a study.
+# Files of the worker processes; a folder with only these files is not yet a study.
 WORKERS, LOCK_FILE = "workers", ".lock"
-_TRIALS = 20
+_DEFAULT_TRIALS = 20
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,14 @@ class Search:
     """A search whose settings have been checked, as far as this is possible without data.
 
     Attributes:
-      config: how to search.
+      config: settings of the search.
       fixed: `TrainConfig` fields set explicitly, the same in every trial.
       bases: the full config with these fields, for each network that is compared.
       space: the search space.
-      trials: total number of trials; with the sampler `grid` at most that of the combinations.
+      trials: total number of trials; with the sampler `grid` at most the number of combinations.
       out: the folder of the study.
       overwrite: whether an earlier study there is moved aside.
-      imports: modules of the user's that a command must import to know all names.
+      imports: modules of the user that a command must import, because they register names.
     """
 
     config: SearchConfig
@@ -64,18 +64,18 @@ class Search:
 def plan_search(
     config: SearchConfig, given: Mapping[str, Any], imports: Sequence[str] = ()
 ) -> Search:
-    """Returns the search for two sets of flags.
+    """Returns the search for the flags of the search and those of its trials.
 
     Args:
-      config: how to search.
+      config: settings of the search.
       given: `TrainConfig` fields set explicitly, used in every trial.
-      imports: modules of the user's that register names.
+      imports: modules of the user that register names.
 
     Raises:
       UserError: settings that no trial can have, or a field that is both given and varied.
     """
-    of_runs = ("resume", "overwrite")
-    fixed = {name: value for name, value in given.items() if name not in of_runs}
+    run_flags = ("resume", "overwrite")
+    fixed = {name: value for name, value in given.items() if name not in run_flags}
     if "workdir" in fixed:
         raise UserError(
             "--workdir: each trial has its own folder. Give the study's folder as --out."
@@ -85,11 +85,11 @@ def plan_search(
             f"--epochs={fixed['epochs']}: trials are new runs. Give a number without +."
         )
     space = parse_space(config.space or DEFAULT_SPACE)
-    given_too = [name for name in space if name in fixed]
-    if given_too and config.space:
-        name = given_too[0]
+    fixed_and_default = [name for name in space if name in fixed]
+    if fixed_and_default and config.space:
+        name = fixed_and_default[0]
         raise UserError(f"--space varies {name}, and --{name} is given: leave one of them out.")
-    space = {name: values for name, values in space.items() if name not in given_too}
+    space = {name: values for name, values in space.items() if name not in fixed_and_default}
     if not space:
         raise UserError(
             "there is nothing to search: every field of the default space is given. Give --space."
@@ -110,7 +110,7 @@ def plan_search(
 def _total_trials(config: SearchConfig, space: Space) -> int:
     """Returns the number of trials; raises `UserError` for a grid of a space with a range."""
     if config.sampler != "grid":
-        return config.trials or _TRIALS
+        return config.trials or _DEFAULT_TRIALS
     choices = choices_only(space)
     if choices is None:
         raise UserError(
@@ -150,7 +150,7 @@ def study_exists(search: Search) -> bool:
     path = out / STUDY_FILE
     if not path.is_file():
         entries = [p.name for p in out.iterdir()] if out.exists() else []
-        # Another worker may be writing the study at this moment, under a temporary name.
+        # Another worker may be writing the study at this moment, in a temporary file.
         entries = [name for name in entries if not name.startswith(f".{STUDY_FILE}.")]
         if others := sorted(set(entries) - {WORKERS, LOCK_FILE}):
             raise UserError(
@@ -158,9 +158,9 @@ def study_exists(search: Search) -> bool:
                 " Nothing was written; give an empty or a new folder."
             )
         return False
-    if differ := changed_settings(search):
+    if changes := changed_settings(search):
         raise UserError(
-            f"--out={out} holds another study ({'; '.join(differ)}). Nothing was written; give"
+            f"--out={out} holds another study ({'; '.join(changes)}). Nothing was written; give"
             " another --out, the study's own settings, or --overwrite to move it aside."
         )
     return True
@@ -175,9 +175,9 @@ def changed_settings(search: Search) -> list[str]:
     path = search.out / STUDY_FILE
     old = read_json_object(path, "Was it edited by hand?")
     new = _shared_settings(search)
-    # A field that was added to ferjax after the study was made had its default value in it.
-    before = {**_json_round_trip(_defaults(search)), **old}
-    return [f"{k}: {before[k]} → {v}" for k, v in new.items() if before[k] != v]
+    # A field that ferjax did not have when the study was made had the effect of its default value.
+    old_settings = {**_json_round_trip(_defaults(search)), **old}
+    return [f"{k}: {old_settings[k]} → {v}" for k, v in new.items() if old_settings[k] != v]
 
 
 def write_study(search: Search) -> None:

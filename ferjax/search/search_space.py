@@ -25,6 +25,7 @@ DEFAULT_SPACE = (
 DEFAULT = "default"
 
 _FIELDS = {field.name: field for field in dataclasses.fields(TrainConfig)}
+# Reasons why --space cannot vary a field.
 _IMAGES = "trials would be evaluated on different images"
 _SERIES = "a trial is one run"
 _STUDY = "a study is of one data set"
@@ -46,7 +47,7 @@ _SHARED = {
     "folds": _SERIES,
     "seeds": _SERIES,
 }
-# Fields on which it depends which images judge a trial.
+# Fields that determine the images on which a trial is evaluated.
 IMAGE_FIELDS = tuple(name for name, reason in _SHARED.items() if reason == _IMAGES)
 # The comma before the next field.
 _SEPARATOR = re.compile(r",\s*(?=\w+\s*=)")
@@ -78,7 +79,7 @@ Space = Mapping[str, Range | Choice]
 
 
 def parse_space(text: str) -> dict[str, Range | Choice]:
-    """Returns the search space of the text of --space: field → range or choice, in its order.
+    """Returns the search space of the text of --space: field → range or choice, in text order.
 
     Args:
       text: `field=low:high`, `field=log:low:high` or `field=a|b|c`, separated by commas. A range of
@@ -143,7 +144,7 @@ def settings_from_point(space: Space, point: Mapping[str, Any]) -> dict[str, Any
 
 
 def middle_point(space: Space) -> dict[str, Any]:
-    """Returns the middle of the space: first choices, (geometric) means of the ranges."""
+    """Returns the middle of the space: the first choices, and (geometric) means of the ranges."""
     return {
         name: values.texts[0] if isinstance(values, Choice) else _middle_of_range(values)
         for name, values in space.items()

@@ -13,7 +13,7 @@ from ferjax.search.search_space import Choice, format_space, settings_from_point
 
 # Optuna's trial state → its name in the report.
 _STATES = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed", "RUNNING": "running"}
-# Flags of the display, which the command line of the best trial leaves out.
+# Display flags; they are left out of the command line of the best trial.
 _DISPLAY = ("progress",)
 
 
@@ -21,22 +21,22 @@ def trial_rows(search: Search, study: Any) -> list[dict[str, Any]]:
     """Returns a row for each trial, by number.
 
     A row has `number`, `state` (complete, pruned, failed, running), `accuracy` (on val, in [0, 1]:
-    of the selected epoch; for a trial that did not complete the best so far, or None), `epochs`
-    (finished ones), `minutes`, `failure` (the reason, or None), `directory`, and `values` {field:
-    number, text of the choice, or None}.
+    that of the selected epoch; for an incomplete trial the best so far, or None), `epochs` (number
+    of finished epochs), `minutes`, `failure` (the reason, or None), `directory`, and `values`
+    {field: number, text of the choice, or None}.
     """
     return [_row(search, trial) for trial in study.get_trials(deepcopy=False)]
 
 
 def _row(search: Search, trial: Any) -> dict[str, Any]:
-    state, reported = _STATES[trial.state.name], trial.intermediate_values
+    state, accuracies = _STATES[trial.state.name], trial.intermediate_values
     settings = settings_from_point(search.space, trial.params)
-    so_far = None if state == "failed" else max(reported.values(), default=None)
+    so_far = None if state == "failed" else max(accuracies.values(), default=None)
     return {
         "number": trial.number,
         "state": state,
         "accuracy": trial.value if state == "complete" else so_far,
-        "epochs": max(reported, default=0),
+        "epochs": max(accuracies, default=0),
         "minutes": trial.user_attrs.get("seconds", 0.0) / 60,
         "failure": trial.user_attrs.get("failure"),
         "directory": trial_folder(trial.number),
@@ -58,7 +58,7 @@ def new_trial_lines(rows: Sequence[Mapping[str, Any]], total: int, reported: set
     Args:
       rows: from `trial_rows`.
       total: number of trials of the search.
-      reported: numbers of the trials that have had their line; those of the new ones are added.
+      reported: numbers of trials with a line so far; the numbers of the new lines are added.
     """
     ended, best, lines = ended_trials(rows), best_row(rows), []
     for row in rows:
@@ -78,7 +78,7 @@ def new_trial_lines(rows: Sequence[Mapping[str, Any]], total: int, reported: set
 
 
 def best_row(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """Returns the complete trial with the highest val accuracy (the first of equals), or None."""
+    """Returns the complete trial with the highest val accuracy (ties: the first), or None."""
     complete = [row for row in rows if row["state"] == "complete"]
     return max(complete, key=lambda row: row["accuracy"], default=None)
 
@@ -86,9 +86,9 @@ def best_row(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
 def best_command(search: Search, row: Mapping[str, Any]) -> str:
     """Returns the command line that trains a trial again, in a new run directory."""
     point = {name: value for name, value in row["values"].items() if value is not None}
-    given = {**search.fixed, **settings_from_point(search.space, point)}
+    settings = {**search.fixed, **settings_from_point(search.space, point)}
     flags = [f"--import={','.join(search.imports)}"] if search.imports else []
-    flags += [_flag(name, value) for name, value in given.items() if name not in _DISPLAY]
+    flags += [_flag(name, value) for name, value in settings.items() if name not in _DISPLAY]
     return shlex.join(["python", "-m", "launch.train", *flags])
 
 
@@ -106,10 +106,12 @@ def study_report(search: Search, rows: Sequence[Mapping[str, Any]]) -> dict[str,
     total = search.trials
     states = Counter(row["state"] for row in rows)
     ended = len(rows) - states["running"]
-    best, done = best_row(rows), ended >= total
+    best, is_finished = best_row(rows), ended >= total
     run = _run_report(search.out / best["directory"] / "report.json") if best else {}
-    results = {k: v for k, v in run.get("results", {}).items() if done or k == "val"}
-    warnings = list(run.get("warnings", [])) if done else [f"unfinished: {ended} of {total} trials"]
+    results = {k: v for k, v in run.get("results", {}).items() if is_finished or k == "val"}
+    warnings = (
+        list(run.get("warnings", [])) if is_finished else [f"unfinished: {ended} of {total} trials"]
+    )
     models = ", ".join(base.model for base in search.bases)
     return {
         "title": f"search: {models} on {search.base.dataset}, {ended} trials",
@@ -122,7 +124,7 @@ def study_report(search: Search, rows: Sequence[Mapping[str, Any]]) -> dict[str,
             name: {"choices": values.texts} if isinstance(values, Choice) else asdict(values)
             for name, values in search.space.items()
         },
-        "protocol": _protocol(search, states, done, run),
+        "protocol": _protocol(search, states, is_finished, run),
         "config": dict(search.fixed),
         "environment": run.get("environment", {}),
         "warnings": warnings,
@@ -150,7 +152,7 @@ def _summary(best: Mapping[str, Any] | None, results: Mapping[str, Any], ended: 
 def _protocol(
     search: Search, states: Mapping[str, int], done: bool, best_run: Mapping[str, Any]
 ) -> dict[str, Any]:
-    config, of_best = search.config, best_run.get("protocol", {})
+    config, best_protocol = search.config, best_run.get("protocol", {})
     ended = ", ".join(f"{states[word]} {word}" for word in _STATES.values() if states[word])
     when = "are in this report" if done else "follow when all trials have ended"
     test = f"not used by the search; test results of the best trial {when}"
@@ -165,5 +167,5 @@ def _protocol(
         "selection": "highest val accuracy of a trial's selected epoch, ties to the earlier trial;"
         " this accuracy is optimistic, the more so the more trials there are",
         "test": test,
-        **{name: of_best[name] for name in copied if name in of_best},
+        **{name: best_protocol[name] for name in copied if name in best_protocol},
     }

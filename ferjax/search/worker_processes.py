@@ -33,7 +33,7 @@ def run_workers(
     memory.
 
     Args:
-      config: how to search.
+      config: settings of the search.
       given: `TrainConfig` fields set explicitly, used in every trial.
       command: the command that starts one worker.
 
@@ -60,12 +60,12 @@ def run_workers(
     _raise_worker_error(search, children)
     path = search.out / "report.json"
     rows = trial_rows(search, open_study(search)) if study_exists(search) else []
-    dead = [k for k, child in enumerate(children, 1) if child.returncode]
-    # A dead worker is no error if the others have finished its trials.
-    if dead and sum(row["state"] != "running" for row in rows) < search.trials:
+    failed = [number for number, child in enumerate(children, 1) if child.returncode]
+    # A failed worker is not an error if the other workers have finished its trials.
+    if failed and sum(row["state"] != "running" for row in rows) < search.trials:
         raise UserError(
-            f"worker {dead[0]} ended with status {children[dead[0] - 1].returncode}; its output is"
-            f" in {_log_file(search, dead[0])}. The same command continues the search."
+            f"worker {failed[0]} ended with status {children[failed[0] - 1].returncode}; its output"
+            f" is in {_log_file(search, failed[0])}. The same command continues the search."
         )
     report = read_json_object(path, "The same command writes it again.")
     return {**report, "path": str(path.with_suffix(".md"))}
@@ -94,7 +94,7 @@ def _progress_bar(search: Search) -> Any:
 def _worker_processes(
     search: Search, command: Sequence[str]
 ) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Yields started workers; on an error in the block stops them and waits until they ended."""
+    """Yields started workers; after an error in the block, stops them and waits for their end."""
     count, children = search.config.workers, []
     environment = {"XLA_PYTHON_CLIENT_MEM_FRACTION": f"{0.9 / count:.3f}", **os.environ, CHILD: "1"}
     with disk_errors(search):

@@ -1,4 +1,4 @@
-"""What a training step feeds the network: augmented views of a batch, mixed, with their targets."""
+"""Input of a training step: augmented views of a batch, mixup and cutmix, and the targets."""
 
 import typing
 from collections.abc import Callable, Mapping
@@ -22,10 +22,10 @@ TRUNK = "trunk"
 def augmented_views(
     key: jax.Array, batch: Mapping[str, jax.Array], settings: StepSettings
 ) -> tuple[Any, jax.Array, jax.Array, jax.Array | None]:
-    """Returns the inputs and targets of all views of a batch; those of an image are neighbours."""
+    """Returns the inputs and targets of all views of a batch; views of an image are adjacent."""
     if settings.views == 1:
         return _inputs_and_targets(key, batch, settings)
-    # The views of an image stay on its device: the images' axis is the outer one.
+    # The images' axis is the outer one, so the views of an image stay on its device.
     views = jax.vmap(lambda key: _inputs_and_targets(key, batch, settings), out_axes=1)(
         jax.random.split(key, settings.views)
     )
@@ -42,13 +42,13 @@ def _inputs_and_targets(
         images = settings.augment(key, images, batch["index"])
         targets = _with_teachers(targets, batch, settings, lambda spec: network_input(images, spec))
         return network_input(images, spec), targets, labels, None
-    drawn = draw(settings.augment, key, batch["index"], images.shape[1:3])
+    augmentation = draw(settings.augment, key, batch["index"], images.shape[1:3])
     targets = _with_teachers(
-        targets, batch, settings, lambda spec: network_input(images, spec, *drawn)
+        targets, batch, settings, lambda spec: network_input(images, spec, *augmentation)
     )
-    feature = _drawn_feature(batch, drawn.geometry) if settings.stored_branch else None
+    feature = _drawn_feature(batch, augmentation.geometry) if settings.stored_branch else None
     trunk = settings.stored_branch == TRUNK
-    inputs: Any = feature if trunk else network_input(images, spec, *drawn)
+    inputs: Any = feature if trunk else network_input(images, spec, *augmentation)
     mixup, cutmix = settings.augment.mixup, settings.augment.cutmix
     mix = draw_mix(mixup, cutmix, key, batch["index"], batch["mask"], spec.size)
     if mix is not None:
@@ -68,8 +68,8 @@ def _with_teachers(
 
     Args:
       targets: labels int [B] or soft targets float [B, K].
-      batch: with `teachers`, the variables of each.
-      settings: of the step.
+      batch: with `teachers`, the variables of each teacher.
+      settings: the settings of the step.
       input_of: (spec) → the augmented images as the input of a network.
 
     References:
@@ -83,15 +83,15 @@ def _with_teachers(
         jax.nn.softmax(jnp.asarray(model.apply(variables, input_of(spec), train=False)))
         for (model, spec), variables in zip(settings.teachers, batch["teachers"], strict=True)
     ]
-    taught = jnp.stack(probabilities).mean(0)
-    own = soft_targets(targets, taught.shape[-1]).astype(taught.dtype)
-    return (1 - settings.teacher_weight) * own + settings.teacher_weight * taught
+    teacher_targets = jnp.stack(probabilities).mean(0)
+    own_targets = soft_targets(targets, teacher_targets.shape[-1]).astype(teacher_targets.dtype)
+    return (1 - settings.teacher_weight) * own_targets + settings.teacher_weight * teacher_targets
 
 
 def _drawn_feature(batch: Mapping[str, jax.Array], geometry: Geometry | None) -> jax.Array:
-    """Returns each image's stored feature [B, ...], of its mirror image where a flip was drawn."""
-    stored = batch["feature"]
-    if stored.shape[1] == 1 or geometry is None:
-        return stored[:, 0]
-    flip = geometry.flip.reshape(-1, *(1,) * (stored.ndim - 2))
-    return jnp.where(flip, stored[:, 1], stored[:, 0])
+    """Returns the stored feature of each image, or of its mirror image if flipped, [B, ...]."""
+    features = batch["feature"]
+    if features.shape[1] == 1 or geometry is None:
+        return features[:, 0]
+    flip = geometry.flip.reshape(-1, *(1,) * (features.ndim - 2))
+    return jnp.where(flip, features[:, 1], features[:, 0])

@@ -25,14 +25,14 @@ def training_logits(
     """Returns logits float [B, K] and the running statistics after the batch.
 
     A batch norm without trained parameters normalises by its running statistics and does not update
-    them; stochastic depth never drops a block without trained parameters.
+    them. Stochastic depth never drops a block without trained parameters.
 
     Args:
       model: the network.
       params: all of its parameters.
       batch_stats: its running statistics.
-      inputs: what it is called with.
-      key: of dropout and stochastic depth.
+      inputs: the input of the network.
+      key: random key of dropout and stochastic depth.
       frozen: regular expression on paths of parameters that are not trained, or None.
       stored: submodule path → its stored output for these inputs; the submodule is not run.
     """
@@ -50,18 +50,18 @@ def training_logits(
 def evaluation_logits(
     model: nn.Module, variables: Mapping[str, Any], inputs: Any, stored: Mapping[str, jax.Array]
 ) -> jax.Array:
-    """Returns logits float [B, K] in evaluation mode; arguments as of `training_logits`."""
+    """Returns logits float [B, K] in evaluation mode; arguments as in `training_logits`."""
     with _intercepted((), stored):
         return jnp.asarray(model.apply(variables, inputs, train=False))
 
 
 def _intercepted(
-    still: Collection[str], stored: Mapping[str, jax.Array]
+    untrained: Collection[str], stored: Mapping[str, jax.Array]
 ) -> contextlib.AbstractContextManager[None]:
     """Returns a context in which frozen modules are frozen and stored outputs replace calls.
 
     Args:
-      still: paths of modules without trained parameters.
+      untrained: paths of modules without trained parameters.
       stored: submodule path → its stored output.
     """
 
@@ -74,11 +74,11 @@ def _intercepted(
         module, path = context.module, context.module.path
         if context.method_name == "__call__":
             if (name := "/".join(path)) in stored:
-                # Stored in float32, whatever the module computes in.
+                # Outputs are stored in float32 and converted to the dtype of the module.
                 return stored[name].astype(getattr(module, "dtype", None) or stored[name].dtype)
-            # Stochastic depth has no parameters of its own; its block has.
+            # Stochastic depth has no parameters; the parameters belong to its block.
             owner = name if isinstance(module, BatchNorm) else "/".join(path[:-1])
-            if isinstance(module, BatchNorm | StochasticDepth) and owner in still:
+            if isinstance(module, BatchNorm | StochasticDepth) and owner in untrained:
                 keywords = {**keywords, "frozen": True}
         return run(*arguments, **keywords)
 

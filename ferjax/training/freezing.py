@@ -7,10 +7,10 @@ from typing import Any
 from ferjax.errors import UserError
 from ferjax.runtime.variable_tree import flatten
 
-# The layers between pooled features and logits, as `models.heads.classify` names them.
+# Layers between the pooled features and the logits, named as in `models.heads.classify`.
 HEAD = r"head(_dense\d+)?/.*"
 
-_NAMED: dict[str, str | None] = {"none": None, "all_but_head": rf"(?!{HEAD}).*"}
+_NAMED_PATTERNS: dict[str, str | None] = {"none": None, "all_but_head": rf"(?!{HEAD}).*"}
 
 
 def frozen_pattern(freeze: str, always: str | None) -> str | None:
@@ -20,7 +20,7 @@ def frozen_pattern(freeze: str, always: str | None) -> str | None:
       freeze: `none`, `all_but_head`, or a regular expression on whole paths.
       always: parameters that the network never trains (`ModelEntry.frozen`), or None.
     """
-    parts = [part for part in (always, _NAMED.get(freeze, freeze)) if part]
+    parts = [part for part in (always, _NAMED_PATTERNS.get(freeze, freeze)) if part]
     return "|".join(f"(?:{part})" for part in parts) or None
 
 
@@ -35,7 +35,7 @@ def check_frozen(params: Mapping[str, Any], freeze: str, always: str | None) -> 
       always: as in `frozen_pattern`.
     """
     paths = list(flatten(params))
-    if freeze not in _NAMED and not any(re.fullmatch(freeze, path) for path in paths):
+    if freeze not in _NAMED_PATTERNS and not any(re.fullmatch(freeze, path) for path in paths):
         tops = ", ".join(dict.fromkeys(path.split("/")[0] for path in paths))
         raise UserError(
             f"--freeze={freeze} matches no parameter. It is held against whole paths such as"
@@ -59,15 +59,15 @@ def untrained_modules(params: Mapping[str, Any], pattern: str | None) -> frozens
 
     Args:
       params: the network's parameters.
-      pattern: of what is frozen, or None.
+      pattern: regular expression on the paths of frozen parameters, or None.
     """
     if pattern is None:
         return frozenset()
-    trained, every = set(), set()
+    trained_modules, all_modules = set(), set()
     for path in flatten(params):
         parts = path.split("/")[:-1]
-        above = {"/".join(parts[:depth]) for depth in range(1, len(parts) + 1)}
-        every |= above
+        enclosing = {"/".join(parts[:depth]) for depth in range(1, len(parts) + 1)}
+        all_modules |= enclosing
         if not re.fullmatch(pattern, path):
-            trained |= above
-    return frozenset(every - trained)
+            trained_modules |= enclosing
+    return frozenset(all_modules - trained_modules)

@@ -1,4 +1,4 @@
-"""Signals (Ctrl-C, SIGTERM, SIGHUP) as requests to stop that the loop answers between steps."""
+"""Signals (Ctrl-C, SIGTERM, SIGHUP) as stop requests, which the loop checks between steps."""
 
 import contextlib
 import signal
@@ -11,21 +11,21 @@ from typing import Any
 from ferjax.errors import Terminated
 
 _HANGUP = getattr(signal, "SIGHUP", signal.SIGTERM)  # not on Windows
-_AGAIN_SECONDS = 0.02
-_ENDING = {signal.SIGINT, signal.SIGTERM, _HANGUP}
+_RESEND_SECONDS = 0.02
+_STOP_SIGNALS = {signal.SIGINT, signal.SIGTERM, _HANGUP}
 
 
 @contextlib.contextmanager
-def interrupt_requests(joined: bool = False) -> Iterator[Callable[[], bool]]:
-    """Yields a function that tells whether a signal asked to end; a second one ends at once.
+def interrupt_requests(distributed: bool = False) -> Iterator[Callable[[], bool]]:
+    """Yields a function () → whether a stop signal has arrived; a second signal raises at once.
 
-    The signals are SIGINT (Ctrl-C), SIGTERM (a scheduler) and SIGHUP (a terminal that closed). The
-    `KeyboardInterrupt` of a block that was asked by another than Ctrl-C leaves as `Terminated`.
-    Outside the main thread Python allows no handlers, and the function always answers no.
+    The signals are SIGINT (Ctrl-C), SIGTERM (a scheduler) and SIGHUP (a closed terminal). If the
+    block raises `KeyboardInterrupt` after SIGTERM or SIGHUP, it becomes `Terminated`. Outside the
+    main thread Python allows no handlers, and the function always returns False.
 
     Args:
-      joined: whether several processes run as one: SIGTERM is then left to JAX, which tells all of
-        them (`processes.stop_requested`), and whatever else asks to end ends them in its name.
+      distributed: whether the run has several processes. JAX then handles SIGTERM and informs all
+        processes (`processes.stop_requested`), and every `KeyboardInterrupt` becomes `Terminated`.
     """
     received: list[int] = []
 
@@ -34,11 +34,11 @@ def interrupt_requests(joined: bool = False) -> Iterator[Callable[[], bool]]:
         if len(received) > 1:
             _raise(number, frame)
 
-    with _handled(handle, {signal.SIGTERM} if joined else set()):
+    with _handled(handle, {signal.SIGTERM} if distributed else set()):
         try:
             yield lambda: bool(received)
         except KeyboardInterrupt:
-            if joined:
+            if distributed:
                 raise Terminated from None
             if received:
                 raise _error_of(received[0]) from None
@@ -47,69 +47,73 @@ def interrupt_requests(joined: bool = False) -> Iterator[Callable[[], bool]]:
 
 @contextlib.contextmanager
 def ending_as_ctrl_c() -> Iterator[None]:
-    """Turns the signals that end a process into `KeyboardInterrupt`, so that nothing is left."""
+    """Turns stop signals into `KeyboardInterrupt`, so that the block can clean up."""
     with _handled(_raise):
         yield
 
 
 @contextlib.contextmanager
 def repeating_ignored_interrupts() -> Iterator[None]:
-    """Sends a signal again whose `KeyboardInterrupt` Python ignored.
+    """Sends a signal again if Python has ignored its `KeyboardInterrupt`.
 
-    Where the interpreter happens to be in a callback of the garbage collector (JAX has one) or in a
-    finaliser, Python prints the exception, drops it and goes on.
+    If the exception is raised in a callback of the garbage collector (JAX has one) or in a
+    finaliser, Python prints it, ignores it and continues.
     """
-    before = sys.unraisablehook
+    previous_hook = sys.unraisablehook
 
     def hook(ignored: Any) -> None:
         if not isinstance(ignored.exc_value, KeyboardInterrupt):
-            before(ignored)
+            previous_hook(ignored)
             return
         number = signal.SIGTERM if isinstance(ignored.exc_value, Terminated) else signal.SIGINT
-        main = threading.main_thread().ident
-        # Later, and from outside: what this hook raises is ignored too.
-        again = threading.Timer(_AGAIN_SECONDS, lambda: signal.pthread_kill(main or 0, number))
-        again.daemon = True
-        again.start()
+        main_thread_id = threading.main_thread().ident
+        # Sent later and from another thread, because Python ignores what this hook raises too.
+        timer = threading.Timer(
+            _RESEND_SECONDS, lambda: signal.pthread_kill(main_thread_id or 0, number)
+        )
+        timer.daemon = True
+        timer.start()
 
     sys.unraisablehook = hook
     try:
         yield
     finally:
-        sys.unraisablehook = before
+        sys.unraisablehook = previous_hook
 
 
 @contextlib.contextmanager
 def holding_signals() -> Iterator[None]:
-    """Holds the signals that end a process back until the block is left.
+    """Blocks stop signals until the block ends.
 
-    Compiled code whose import is interrupted ends in another error, or in a crash.
+    If the import of compiled code is interrupted, it raises another error or crashes.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    previous_mask = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous_mask)
 
 
 @contextlib.contextmanager
 def _handled(
-    handler: Callable[[int, Any], None], but: AbstractSet[int] = frozenset()
+    handler: Callable[[int, Any], None], excluded: AbstractSet[int] = frozenset()
 ) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    # None is a handler that another language has set: it cannot be set again from here.
-    before = {number: signal.getsignal(number) or signal.SIG_DFL for number in _ENDING - but}
-    # A hangup that is ignored, as under nohup, stays so.
-    if before.get(_HANGUP) == signal.SIG_IGN:
-        del before[_HANGUP]
-    for number in before:
+    # None is a handler set outside Python; Python cannot set it again.
+    previous_handlers = {
+        number: signal.getsignal(number) or signal.SIG_DFL for number in _STOP_SIGNALS - excluded
+    }
+    # If SIGHUP is ignored, as under nohup, it stays ignored.
+    if previous_handlers.get(_HANGUP) == signal.SIG_IGN:
+        del previous_handlers[_HANGUP]
+    for number in previous_handlers:
         signal.signal(number, handler)
     try:
         yield
     finally:
-        for number, previous in before.items():
+        for number, previous in previous_handlers.items():
             signal.signal(number, previous)
 
 

@@ -1,4 +1,4 @@
-"""What the training loop is given: durations, host-side state, and the functions it calls."""
+"""Inputs of the training loop: durations, host-side state, and the functions that it calls."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,8 +11,8 @@ from ferjax.training.state import TrainState
 from ferjax.training.train_step import EpochSums
 from ferjax.training.wall_time import SecondsByKind, zero_seconds
 
-# Factor on the learning rate after a run that diverged is restarted from a checkpoint.
-_LOWER = 0.1
+# Factor on the learning rate each time a diverged run is restarted from a checkpoint.
+_RETRY_FACTOR = 0.1
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ class HostState:
     """Host-side state of a run: saved with `TrainState`, and not derivable from the step.
 
     Attributes:
-      sums: of the unfinished epoch.
+      sums: running sums of the unfinished epoch.
       best: `epoch`, `step`, `accuracy` of the best evaluation so far; empty before the first.
       seconds: wall time of training so far, over all resumptions.
-      spent: the same by kind of work; the rest is training steps.
+      spent: seconds by kind of work; the rest of `seconds` is training steps.
       starts: for each started phase, the number of epochs before it.
-      waited: evaluations since the best one of this phase, and the accuracy of that one.
+      waited: number of evaluations since the best one of this phase, and its accuracy.
       plateau: state of the `plateau` schedule in this phase.
       retries: how often the run was restarted from a checkpoint after it diverged.
       notes: remarks on the course of the run, for the report.
@@ -70,12 +70,12 @@ class HostState:
 
     @property
     def scale(self) -> float:
-        """Returns the share of the scheduled learning rate that is taken."""
-        return self.plateau.scale * _LOWER**self.retries
+        """Returns the factor on the scheduled learning rate: plateau schedule and retries."""
+        return self.plateau.scale * _RETRY_FACTOR**self.retries
 
-    def with_seconds_since(self, began: float) -> "HostState":
-        """Returns the state with the seconds since `began`, of `time.monotonic`, added."""
-        return replace(self, seconds=self.seconds + time.monotonic() - began)
+    def with_seconds_since(self, start_time: float) -> "HostState":
+        """Returns the state with the seconds since `start_time` (`time.monotonic`) added."""
+        return replace(self, seconds=self.seconds + time.monotonic() - start_time)
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,8 @@ class LoopFunctions:
       zero_sums: () → sums at the start of an epoch, placed as `train_step` returns them.
       place: number → scalar on the devices, as `train_step` takes it.
       batches: batches on the devices, from the step of the state on.
-      evaluate: (state) → evaluation on the selection split; with a moving average also that of the
-        raw parameters, else None.
+      evaluate: (state) → evaluation on the selection split, and with a moving average also the
+        evaluation of the raw parameters, else None.
       save: (state, host, accuracy or None) → starts a checkpoint.
       log_train: (epoch, step, sums, images a second, scale) → writes a line.
       log_eval: (epoch, step, evaluation, raw evaluation or None) → writes a line.

@@ -11,15 +11,17 @@ import optax
 from ferjax.config.registered_names import find, register
 from ferjax.errors import UserError
 
-_FOCUS = 2.0
+# Default `gamma` of the focal loss.
+_FOCAL_GAMMA = 2.0
+# The part of a target that `multi_target` gives to every class.
 _EPSILON = 0.001
-# The weight of an example whose own class weighs nothing: its smoothed share of the other classes
-# still counts, as in PyTorch, and a sum of weights does not see it.
-_NOTHING = 1e-12
+# The weight of an example whose own class has weight 0. Its smoothed share of the other classes
+# still counts, as in PyTorch; in a sum of weights it is negligible.
+_LEAST_WEIGHT = 1e-12
 
 
 def soft_targets(targets: jax.Array, classes: int) -> jax.Array:
-    """Returns targets as float [B, K]: labels int [B] become 1 and 0, soft ones stay."""
+    """Returns targets as float [B, K]: labels int [B] become one-hot, soft targets stay."""
     if jnp.issubdtype(targets.dtype, jnp.integer):
         return jax.nn.one_hot(targets, classes)
     return jnp.asarray(targets)
@@ -34,17 +36,17 @@ def cross_entropy(
 ) -> tuple[jax.Array, jax.Array]:
     """Returns softmax cross-entropy and weight of each example.
 
-    The batch's loss is sum(loss * weight) / sum(weight). For labels that is the weighted mean of
-    PyTorch's `CrossEntropyLoss`, also where they are smoothed: the weight of a class multiplies the
-    term of that class, and the sum of the labels' own weights divides. For soft targets, which
-    PyTorch divides by the number of examples, it is the mean weight of their classes.
+    The batch's loss is sum(loss * weight) / sum(weight). For labels, also with label smoothing, it
+    is the weighted mean of PyTorch's `CrossEntropyLoss`: the weight of a class multiplies the term
+    of that class, and the divisor is the sum of the weights of the labels. For soft targets the
+    weight is the mean weight of their classes; PyTorch divides by the number of examples instead.
 
     Args:
       logits: float [B, K].
       targets: labels int [B], or shares of the classes float [B, K], rows summing to 1.
       label_smoothing: share of the target spread evenly over all classes, 0 to 1.
-      class_weights: float [K], or None for 1 everywhere. A soft target weighs the mean of its
-        classes.
+      class_weights: float [K], or None for 1 everywhere. The weight of a soft target is the mean
+        weight of its classes.
 
     Returns:
       loss float [B] and weight float [B].
@@ -59,19 +61,19 @@ def focal(
     *,
     label_smoothing: float = 0.0,
     class_weights: np.ndarray | None = None,
-    gamma: float = _FOCUS,
+    gamma: float = _FOCAL_GAMMA,
 ) -> tuple[jax.Array, jax.Array]:
-    """Returns cross-entropy whose every term counts (1 - p)^gamma: what is learnt counts less.
+    """Returns cross-entropy with each term times (1 - p)^gamma, so that easy examples count less.
 
-    Arguments and result as of `cross_entropy`.
+    Arguments and result are those of `cross_entropy`.
 
     References:
       Lin et al., Focal Loss for Dense Object Detection, ICCV 2017.
     """
     smooth, weights = _weighted_targets(logits, targets, label_smoothing, class_weights)
-    likely = jax.nn.log_softmax(logits)
+    log_probabilities = jax.nn.log_softmax(logits)
     # 1 - p, without the cancellation near p = 1.
-    terms = (-jnp.expm1(likely)) ** gamma * likely
+    terms = (-jnp.expm1(log_probabilities)) ** gamma * log_probabilities
     return -(smooth * terms).sum(-1), weights
 
 
@@ -82,13 +84,13 @@ def multi_target(
     label_smoothing: float = 0.0,
     class_weights: np.ndarray | None = None,
 ) -> tuple[jax.Array, jax.Array]:
-    """Returns -log max(t * p) of each example: one of the targets has to be found, any of them.
+    """Returns -log max(t * p) of each example: the best-predicted of its targets counts.
 
-    t is 0.999 * target + 0.001, so that a network sure of a wrong class keeps a gradient.
-    Arguments and result as of `cross_entropy`, with `targets` of 0 and 1 where they are soft.
+    t is 0.999 * target + 0.001, so that a network that is certain of a wrong class still gets a
+    gradient. Arguments and result are those of `cross_entropy`; soft `targets` are 0 or 1.
 
     Raises:
-      UserError: with label smoothing, which a maximum would turn into another loss.
+      UserError: `label_smoothing` is not 0; with the maximum it would be another loss.
 
     References:
       Barsoum et al., Training Deep Networks for Facial Expression Recognition with Crowd-Sourced
@@ -99,12 +101,10 @@ def multi_target(
             f"--loss=multi_target takes no --label_smoothing (found {label_smoothing}): the best"
             " of its targets counts. Give --label_smoothing=0, or use --loss=cross_entropy."
         )
-    allowed = (1 - _EPSILON) * soft_targets(targets, logits.shape[-1]).astype(
-        logits.dtype
-    ) + _EPSILON
-    likely = jnp.log(allowed) + jax.nn.log_softmax(logits)
-    # On CPU jaxlib's maximum passes over NaN (`ops/pool.py`).
-    losses = -jnp.where(jnp.isnan(likely).any(-1), jnp.nan, likely.max(-1))
+    t = (1 - _EPSILON) * soft_targets(targets, logits.shape[-1]).astype(logits.dtype) + _EPSILON
+    log_products = jnp.log(t) + jax.nn.log_softmax(logits)
+    # On CPU jaxlib's maximum ignores NaN (`ops/pool.py`).
+    losses = -jnp.where(jnp.isnan(log_products).any(-1), jnp.nan, log_products.max(-1))
     return losses, _weights(targets, class_weights, losses.dtype)
 
 
@@ -116,16 +116,16 @@ LOSSES: dict[str, Callable[..., tuple[jax.Array, jax.Array]]] = {
 
 
 def register_loss(name: str, loss: Callable[..., tuple[jax.Array, jax.Array]]) -> None:
-    """Adds a loss of the user's own for `--loss=NAME`; arguments and result as of `cross_entropy`.
+    """Adds a loss of the user's own for `--loss=NAME`, with the interface of `cross_entropy`.
 
     Raises:
-      UserError: the name is one of ferjax's own, or no identifier.
+      UserError: the name is one of ferjax's own, or is not an identifier.
     """
     register("loss", name, loss, LOSSES)
 
 
 def find_loss(name: str) -> Callable[..., tuple[jax.Array, jax.Array]]:
-    """Returns a loss by name; raises `UserError` where there is none."""
+    """Returns a loss by name; raises `UserError` for an unknown name."""
     return find("loss", name, LOSSES)
 
 
@@ -135,7 +135,7 @@ def _weighted_targets(
     label_smoothing: float,
     class_weights: np.ndarray | None,
 ) -> tuple[jax.Array, jax.Array]:
-    """Returns smoothed targets [B, K], times class weight / example's weight, and weights [B]."""
+    """Returns smoothed targets [B, K] times class weight / example weight, and the weights [B]."""
     smooth = optax.smooth_labels(soft_targets(targets, logits.shape[-1]), label_smoothing)
     weights = _weights(targets, class_weights, logits.dtype)
     if class_weights is not None:
@@ -144,16 +144,16 @@ def _weighted_targets(
 
 
 def _weights(targets: jax.Array, class_weights: np.ndarray | None, dtype: Any) -> jax.Array:
-    """Returns the weight of each example, float [B]: of its label, or the mean of its targets."""
+    """Returns the weight of each example, float [B]: of its label, or the mean over its targets."""
     if class_weights is None:
         return jnp.ones(len(targets), dtype)
     weights = jnp.asarray(class_weights)
     if jnp.issubdtype(targets.dtype, jnp.integer):
         weights = weights[targets]
     else:
-        # Several targets of 1 weigh their classes' mean, not their sum.
+        # The weight of several targets of 1 is the mean of their class weights, not the sum.
         weights = (targets * weights[None]).sum(-1) / targets.sum(-1)
-    return jnp.maximum(weights, _NOTHING).astype(dtype)
+    return jnp.maximum(weights, _LEAST_WEIGHT).astype(dtype)
 
 
 def inverse_class_weights(counts: np.ndarray) -> np.ndarray:
@@ -169,12 +169,12 @@ def inverse_class_weights(counts: np.ndarray) -> np.ndarray:
 def effective_class_weights(counts: np.ndarray, beta: float = 0.999) -> np.ndarray:
     """Returns (1 - beta) / (1 - beta^count), scaled to average 1 over the classes.
 
-    Between no weights (beta 0) and inverse ones (beta towards 1). A class without images weighs 0
-    and is left out of the average.
+    The weights are equal for beta 0 and approach inverse class weights for beta near 1. A class
+    without images has weight 0 and is left out of the average.
 
     Args:
       counts: int [K], training images of each class.
-      beta: 0 to below 1: no class has more than 1 / (1 - beta) effective images.
+      beta: from 0 to below 1; no class has more than 1 / (1 - beta) effective images.
 
     References:
       Cui et al., Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019.
@@ -184,7 +184,7 @@ def effective_class_weights(counts: np.ndarray, beta: float = 0.999) -> np.ndarr
     return weights * present.sum() / weights.sum()
 
 
-# --class_weights → weights by the training images of each class.
+# Value of --class_weights → function from the number of images of each class to the weights.
 CLASS_WEIGHTS: dict[str, Callable[[np.ndarray], np.ndarray | None]] = {
     "none": lambda counts: None,
     "inverse": inverse_class_weights,

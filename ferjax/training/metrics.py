@@ -10,7 +10,7 @@ from ferjax.errors import UserError
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a checkpoint predicted on a split.
+    """Predictions of a checkpoint on a split.
 
     Attributes:
       labels: int [N], true classes.
@@ -24,19 +24,19 @@ class Evaluation:
 
     @property
     def predicted(self) -> np.ndarray:
-        """Returns int [N], the most probable class; of equals the first."""
+        """Returns the most probable class of each image, int [N]; the first of equal ones."""
         return self.probabilities.argmax(-1)
 
     @property
     def confusion(self) -> np.ndarray:
-        """Returns int [K, K] counts: rows are true classes, columns predicted ones."""
+        """Returns counts int [K, K]: rows are true classes, columns are predicted classes."""
         classes = self.probabilities.shape[1]
         cells = self.labels * classes + self.predicted
         return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
 
     @property
     def accuracy(self) -> float:
-        """Returns the share of images predicted right."""
+        """Returns the share of images that are predicted correctly."""
         return float((self.predicted == self.labels).mean())
 
 
@@ -44,8 +44,8 @@ def evaluation(logits: np.ndarray, labels: np.ndarray) -> Evaluation:
     """Returns probabilities and loss of logits float [N, K] against labels int [N], in float64.
 
     Raises:
-      UserError: no images, shapes that do not fit, which numpy would stretch or cut to each other;
-        a label that is no column of the logits: numpy would count -1 as the last class.
+      UserError: there are no images; the shapes do not fit each other, and numpy would broadcast
+        them; or a label is not a column of the logits, and numpy would take -1 as the last class.
     """
     logits, labels = np.asarray(logits), np.asarray(labels)
     if logits.ndim != 2 or labels.shape != logits.shape[:1] or not labels.size:
@@ -70,8 +70,8 @@ def restrict_classes(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[str, ...]]:
     """Returns logits and labels over the classes that a network and a data set share.
 
-    Leaving out logits renormalises the softmax over those that stay. Where one class is shared this
-    would make every probability 1, so that all of the network's classes stay.
+    If logits are left out, the softmax is renormalised over the remaining ones. With one shared
+    class every probability would be 1, so then all classes of the network stay.
 
     Args:
       logits: float [N, K], over `model_classes`.
@@ -80,8 +80,9 @@ def restrict_classes(
       classes: names of the labels.
 
     Returns:
-      logits [M, S] and labels [M] over the shared classes, bool [N] marking the M images that
-      stay (the others' class is not the network's), and the S names in the network's order.
+      logits [M, S] and labels [M] over the shared classes; bool [N], True for the M images that
+      stay (the class of the other images is unknown to the network); and the S names in the
+      network's order.
     """
     shared = tuple(name for name in model_classes if name in classes)
     shared = shared if len(shared) > 1 else tuple(model_classes)
@@ -93,7 +94,7 @@ def restrict_classes(
 
 
 def recall_by_class(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, float | None]:
-    """Returns the share of each class's images predicted right, by name; None without images."""
+    """Returns the recall of each class by name; None for a class without images."""
     hits, counts = np.diag(confusion).tolist(), confusion.sum(1).tolist()
     return {
         name: hit / count if count else None

@@ -1,4 +1,4 @@
-"""Logits of a whole split, batch by padded batch."""
+"""Logits of a whole split, computed on padded batches."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -24,12 +24,12 @@ def collect_logits(
 
     Args:
       logits_fn: compiled (variables, batch) → logits, replicated over the mesh; the batch holds
-        `image` and, where the split has them, `feature`.
+        `image` and, if the split has features, `feature`.
       variables: `params` and `batch_stats`.
       batches: this process's rows of the padded batches, in order.
-      mesh: to put them on.
-      count: images in the split; rows beyond it are padding.
-      progress: the name on a progress bar, or None for none.
+      mesh: the devices that get the batches.
+      count: number of images in the split; the rows after them are padding.
+      progress: the name on a progress bar, or None for no bar.
     """
     bar = tqdm(
         batches, desc=progress, unit="batch", leave=False, disable=None if progress else True

@@ -21,7 +21,7 @@ from ferjax.runtime.variable_tree import merge_trees, split_tree, unflatten
 from ferjax.specs import InputSpec
 from ferjax.training.optimizers.optax_optimizers import carry_over
 
-# Called with shapes and placement of the state while its values are being computed.
+# Function called with the shapes and placement of the state while a thread computes its values.
 DuringCompilation = Callable[[Any], object]
 
 
@@ -32,7 +32,7 @@ class TrainState:
     Attributes:
       step: int32 scalar, steps taken.
       params: parameters.
-      batch_stats: running statistics of batch norms; empty where there are none.
+      batch_stats: running statistics of batch norms; empty if the network has none.
       opt_state: state of the optimizer.
       ema: moving average of the trained parameters, or None.
     """
@@ -44,10 +44,10 @@ class TrainState:
     ema: Any = None
 
 
-# Jitted so that it is traced once, for the shapes of a task and for the values of a state.
+# Jitted so that one trace serves both the shapes of a task and the values of a state.
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def init_variables(model: nn.Module, spec: InputSpec, seed: int) -> dict[str, Any]:
-    """Returns freshly initialised variables, a function of model, input and seed alone."""
+    """Returns initial variables, which depend only on model, input and seed."""
     image = jnp.zeros((1, spec.size, spec.size, spec.channels))
     inputs = (image, image) if spec.guide else image
     return dict(model.init(stream_key(seed, "init"), inputs, train=False))
@@ -72,20 +72,21 @@ def create_state(
 
     Args:
       model: the network.
-      optimizer: whose state to initialise.
+      optimizer: the optimizer whose state is initialised.
       spec: how images become network input.
-      seed: of the run.
+      seed: the seed of the run.
       mesh: the devices that hold the state.
-      dtype: of parameters and statistics, float32 or float64.
-      frozen: regular expression on paths of parameters that are never trained: no optimizer state.
-      given: values by flat path (`params/stem_conv/kernel`) instead of the initialised ones.
+      dtype: dtype of parameters and statistics, float32 or float64.
+      frozen: regular expression on paths of parameters that are never trained; they have no
+        optimizer state.
+      given: flat path (`params/stem_conv/kernel`) → value that replaces the initialised one.
       ema: whether a moving average of the trained parameters is kept.
-      split: whether its arrays are split over the mesh; else each device has a copy.
+      split: whether the arrays are split over the mesh; else each device has a copy.
       during_compilation: called with shapes and placement of the state while a thread compiles and
-        runs its initialisation. It must not launch computations: all processes of a run launch in
-        the same order.
-      program_facts: what determines the initialisation, so that its program can be kept between
-        processes, as of `ferjax.runtime.programs.stored_program`; None: it is not kept.
+        runs its initialisation. It must not launch computations, because all processes of a run
+        launch them in the same order.
+      program_facts: JSON values that determine the initialisation, as in
+        `ferjax.runtime.programs.stored_program`, which stores its program. None: not stored.
     """
 
     def init(given: Mapping[str, Any]) -> TrainState:
@@ -115,23 +116,24 @@ def next_phase(
 ) -> TrainState:
     """Returns the state at the start of the next phase, with optimizer state for its parameters.
 
-    Optimizer state of parameters that both phases train is kept; that of others is new.
+    The optimizer state of parameters that both phases train is kept; that of other parameters is
+    new.
 
     Args:
-      state: at the end of the previous phase.
-      optimizer: of the new phase.
+      state: the state at the end of the previous phase.
+      optimizer: the optimizer of the new phase.
       frozen: regular expression on paths of parameters that the new phase does not train.
       mesh: the devices that hold the state.
       split: whether its arrays are split over the mesh.
     """
 
-    def begin(state: TrainState) -> TrainState:
+    def state_of_phase(state: TrainState) -> TrainState:
         trained = split_tree(state.params, frozen)[0]
         averages = None if state.ema is None else carry_over(state.ema, trained)
         opt_state = carry_over(state.opt_state, optimizer.init(trained))
         return dataclasses.replace(state, opt_state=opt_state, ema=averages)
 
-    return _make_on_mesh(begin, state, mesh, split)
+    return _make_on_mesh(state_of_phase, state, mesh, split)
 
 
 def _make_on_mesh(
@@ -143,7 +145,7 @@ def _make_on_mesh(
     program_facts: Mapping[str, Any] | None = None,
 ) -> TrainState:
     """Returns `make(argument)`, each array created on the devices that will hold it."""
-    # Shapes need a trace, which takes a second and more for a large network: only if split.
+    # Only if split: the shapes need a trace, which takes a second or more for a large network.
     placement = split_over(jax.eval_shape(make, argument), mesh) if split else replicated(mesh)
     make = named_for_storing(make, "initial_state", program_facts)
     jitted = jax.jit(make, out_shardings=placement)
@@ -151,21 +153,22 @@ def _make_on_mesh(
         return jitted(argument)
     program = stored_program(jitted, (argument,), mesh, "initial_state", program_facts)
     places = placement if split else jax.tree.map(lambda _: placement, program.outputs)
-    with ThreadPoolExecutor(1) as aside:
-        made = aside.submit(lambda: program.load()(argument))
-        during_compilation(jax.tree.map(_placed, program.outputs, places))
-        return made.result()
+    with ThreadPoolExecutor(1) as executor:
+        future = executor.submit(lambda: program.load()(argument))
+        during_compilation(jax.tree.map(_with_sharding, program.outputs, places))
+        return future.result()
 
 
-def _placed(shape: Any, sharding: Any) -> jax.ShapeDtypeStruct:
+def _with_sharding(shape: Any, sharding: Any) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=sharding)
 
 
 def averaged_parameters(ema: Any, params: Any, step: jax.Array, decay: float) -> Any:
     """Returns the moving average after a step.
 
-    In the first steps the decay is (1 + step) / (10 + step) if that is smaller, so that the initial
-    parameters are soon forgotten (as TensorFlow's ExponentialMovingAverage with `num_updates`).
+    In the first steps the decay is (1 + step) / (10 + step) if this is smaller, so that the initial
+    parameters soon lose their influence (as in TensorFlow's ExponentialMovingAverage with
+    `num_updates`).
 
     Args:
       ema: tree of averages before the step.
@@ -173,8 +176,10 @@ def averaged_parameters(ema: Any, params: Any, step: jax.Array, decay: float) ->
       step: int scalar, number of steps before this one.
       decay: 0 to 1.
     """
-    kept = jnp.minimum(decay, (1 + step) / (10 + step))
-    return jax.tree.map(lambda a, p: (kept * a + (1 - kept) * p).astype(p.dtype), ema, params)
+    step_decay = jnp.minimum(decay, (1 + step) / (10 + step))
+    return jax.tree.map(
+        lambda a, p: (step_decay * a + (1 - step_decay) * p).astype(p.dtype), ema, params
+    )
 
 
 def evaluated_params(state: TrainState) -> Any:
@@ -183,11 +188,11 @@ def evaluated_params(state: TrainState) -> Any:
 
 
 def all_finite(tree: Any) -> bool:
-    """Returns whether no value of the parameters is infinite or no number."""
+    """Returns whether all values of a tree are finite, that is neither infinite nor NaN."""
     leaves = jax.tree.leaves(tree)
     if any(not (leaf.is_fully_replicated or leaf.is_fully_addressable) for leaf in leaves):
         return bool(_finite_on_devices(tree))
-    # On the host: a save copies them there anyway, and compiling the check takes seconds.
+    # On the host: a save copies the arrays there anyway, and compiling the check takes seconds.
     return all(bool(np.isfinite(np.asarray(leaf)).all()) for leaf in leaves)
 
 

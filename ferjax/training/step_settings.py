@@ -20,7 +20,7 @@ class Teacher(NamedTuple):
     """A trained network whose probabilities are a part of the targets (knowledge distillation).
 
     Attributes:
-      model: the network; its variables come with each batch, as one of `teachers`.
+      model: the network; each batch contains its variables, in `teachers`.
       spec: how images become its input.
     """
 
@@ -34,7 +34,7 @@ class StepSettings:
 
     Attributes:
       model: the network, or with `stored_branch="trunk"` its head alone.
-      optimizer: its updates are those of learning rate 1; `TrainState.opt_state` is its state.
+      optimizer: optimizer at a learning rate of 1; `TrainState.opt_state` is its state.
       rate: the learning rate as a function of the run's step.
       spec: how images become network input.
       seed: the run's seed; the random keys of every step are derived from it.
@@ -44,14 +44,14 @@ class StepSettings:
         class_weights) → loss float [B] and weight float [B] of every example.
       label_smoothing: share of the target that is spread over all classes, 0 to 1.
       class_weights: float [K], or None.
-      frozen: regular expression on paths of parameters that stay as they are. They are not
-        differentiated, and layers below all trained ones have no backward pass.
-      stored_branch: what `feature` in a batch stands for: `trunk`, all that enters the head, or
-        the path of a submodule; None where the whole network is computed.
-      rate_factors: tree with each trained parameter's share of the learning rate, or None for 1.
-      accumulate: number of parts that a batch is cut into; their gradients are summed.
+      frozen: regular expression on paths of parameters that are not trained. They are not
+        differentiated, and layers below all trained layers have no backward pass.
+      stored_branch: the branch whose stored output is `feature` of a batch: `trunk`, everything
+        below the head; or the path of a submodule. None: the whole network is computed.
+      rate_factors: tree with each trained parameter's factor on the learning rate, or None for 1.
+      accumulate: number of parts that a batch is split into; their gradients are summed.
       teachers: networks whose mean probabilities, for the same augmented image, are blended into
-        the targets; before mixup and cutmix, which blend the targets of two images.
+        the targets. This comes before mixup and cutmix, which blend the targets of two images.
       teacher_weight: share of the teachers' probabilities in the targets.
       views: augmented views of each image in a step; the network sees B * views inputs.
       ema: decay of the moving average in `TrainState.ema`, or None.

@@ -21,6 +21,7 @@ from ferjax.training.gradient_accumulation import BatchSums, accumulate_gradient
 from ferjax.training.state import TrainState, averaged_parameters
 from ferjax.training.step_settings import StepSettings
 
+# Value of `EpochSums.broken` while all steps were finite.
 NEVER = np.iinfo(np.int32).max
 
 
@@ -30,7 +31,8 @@ class EpochSums(NamedTuple):
     Attributes:
       loss: float scalar, sum of the weighted losses.
       weight: float scalar, sum of the weights.
-      correct: int32 scalar, images whose highest logit is their label (of a blend: of most of it).
+      correct: int32 scalar, images whose highest logit is their label (in a mix of two images, the
+        label of the larger share).
       count: int32 scalar, augmented images seen.
       broken: int32 scalar, the first step (from 0) whose loss, gradient or new parameters were not
         finite, or `NEVER`.
@@ -67,15 +69,15 @@ def train_step(
       batch: `image` uint8 [B, H, W, C], `label` int32 [B], `mask` bool [B], `index` int32 [B];
         optional `target` float32 [B, K], soft labels that replace `label` in the loss; with
         `settings.stored_branch` also `feature` float32 [B, V, ...]; with `settings.teachers` also
-        `teachers`, the variables of each.
+        `teachers`, the variables of each teacher.
       scale: factor on the learning rate, which the host changes (plateau, retry after NaN).
-      settings: what is fixed at compilation.
+      settings: the settings that are fixed at compilation.
     """
     key = stream_key(settings.seed, "augment", state.step)
     inputs, targets, labels, feature = augmented_views(key, batch, settings)
     mask = jnp.repeat(batch["mask"], settings.views)
     branch = None if settings.stored_branch == TRUNK else settings.stored_branch
-    trained, kept = split_tree(state.params, settings.frozen)
+    trained, untrained = split_tree(state.params, settings.frozen)
 
     def part_loss(
         trained: Any, batch_stats: Any, part: Mapping[str, Any], key: jax.Array
@@ -83,7 +85,7 @@ def train_step(
         """Returns the sum of weighted losses; sums of weights and hits; batch statistics."""
         logits, batch_stats = training_logits(
             settings.model,
-            merge_trees(trained, kept),
+            merge_trees(trained, untrained),
             batch_stats,
             part["inputs"],
             key,
@@ -100,49 +102,51 @@ def train_step(
         hits = (logits.argmax(-1) == part["labels"]) & part["mask"]
         return (losses * weights).sum(), (weights.sum(), hits.sum(dtype=jnp.int32), batch_stats)
 
-    whole = {"inputs": inputs, "targets": targets, "labels": labels, "mask": mask}
+    whole_batch = {"inputs": inputs, "targets": targets, "labels": labels, "mask": mask}
     if branch:
-        whole["feature"] = feature
+        whole_batch["feature"] = feature
     key = stream_key(settings.seed, "dropout", state.step)
 
-    def summed(trained: Any) -> tuple[BatchSums, Any]:
+    def sums_and_gradients(trained: Any) -> tuple[BatchSums, Any]:
         parts = settings.accumulate
-        return accumulate_gradients(part_loss, trained, state.batch_stats, whole, key, parts)
+        return accumulate_gradients(part_loss, trained, state.batch_stats, whole_batch, key, parts)
 
-    found, gradients = summed(trained)
-    # Sharpness-aware minimisation asks for the gradient at another point.
-    more = {"grad_fn": lambda trained, _: summed(trained)[1]}
-    updates, opt_state = settings.optimizer.update(gradients, state.opt_state, trained, **more)
-    now = settings.rate(state.step) * scale
-    updates = jax.tree.map(lambda u: (u * now).astype(u.dtype), updates)
+    batch_sums, gradients = sums_and_gradients(trained)
+    # Sharpness-aware minimisation computes the gradient at another point too.
+    extra_arguments = {"grad_fn": lambda trained, _: sums_and_gradients(trained)[1]}
+    updates, opt_state = settings.optimizer.update(
+        gradients, state.opt_state, trained, **extra_arguments
+    )
+    rate = settings.rate(state.step) * scale
+    updates = jax.tree.map(lambda u: (u * rate).astype(u.dtype), updates)
     if (factors := settings.rate_factors) is not None:
         updates = jax.tree.map(lambda u, factor: (u * factor).astype(u.dtype), updates, factors)
     trained = typing.cast(Any, optax.apply_updates(trained, updates))
-    mean_loss = found.loss / jnp.maximum(found.weight, 1e-12)
-    # Parameters too: `sam` steps by another gradient than this one.
+    mean_loss = batch_sums.loss / jnp.maximum(batch_sums.weight, 1e-12)
+    # The parameters are checked too, because `sam` updates them by another gradient.
     finite = jnp.isfinite(mean_loss) & _are_finite((gradients, trained))
     ema = settings.ema
-    after = TrainState(
+    new_state = TrainState(
         step=state.step + 1,
-        params=merge_trees(trained, kept),
-        batch_stats=found.batch_stats,
+        params=merge_trees(trained, untrained),
+        batch_stats=batch_sums.batch_stats,
         opt_state=opt_state,
         ema=averaged_parameters(state.ema, trained, state.step, ema) if ema else None,
     )
-    return after, EpochSums(
-        loss=sums.loss + found.loss,
-        weight=sums.weight + found.weight,
-        correct=sums.correct + found.correct,
+    return new_state, EpochSums(
+        loss=sums.loss + batch_sums.loss,
+        weight=sums.weight + batch_sums.weight,
+        correct=sums.correct + batch_sums.correct,
         count=sums.count + mask.sum(dtype=jnp.int32),
         broken=jnp.where(finite, sums.broken, jnp.minimum(sums.broken, state.step)),
     )
 
 
 def _are_finite(tree: Any) -> jax.Array:
-    """Returns whether no value of a tree is infinite or no number, bool scalar.
+    """Returns whether all values of a tree are finite, bool scalar.
 
-    The sum of what is not finite is not finite. A sum is vectorised on CPU, and keeps NaN; a
-    maximum loses it there, and `isfinite` of every value takes three times as long.
+    If a value is not finite, the sum is not finite. On CPU a sum is vectorised and keeps NaN. A
+    maximum loses NaN there, and `isfinite` of every value takes three times as long.
     """
     return jnp.isfinite(sum(leaf.sum() for leaf in jax.tree.leaves(tree)))
 
@@ -157,7 +161,8 @@ def predict_step(
 ) -> jax.Array:
     """Returns logits float [B, K] for uint8 images [B, H, W, C], in evaluation mode.
 
-    With test-time augmentation, a name of `tta.VIEWS`: the log of the views' mean probabilities.
+    With test-time augmentation (`tta`, a name of `images.test_time_augmentation.VIEWS`) they are
+    the logarithms of the views' mean probabilities.
     """
     return averaged(
         lambda inputs: jnp.asarray(model.apply(variables, inputs, train=False)), images, spec, tta
@@ -175,7 +180,7 @@ def predict_step_from_features(
     """Returns logits float [B, K] in evaluation mode from stored outputs of a frozen branch.
 
     Args:
-      variables: of `model`; more than it has does no harm.
+      variables: the variables of `model`; others are ignored.
       batch: `image` uint8 [B, H, W, C] and `feature` float32 [B, V, ...].
       model: as in `StepSettings`.
       spec: how images become network input.

@@ -6,23 +6,23 @@ from collections.abc import Callable, Iterator, Mapping
 
 # Seconds by kind of work; a run has one such dictionary, and its values grow.
 SecondsByKind = dict[str, float]
-# The rest of the wall time is the kind `step`.
+# Kinds that are measured. The rest of the wall time is the kind `step`.
 KINDS = ("data", "compile", "evaluate", "save")
 
 
 def zero_seconds(before: Mapping[str, float] | None = None) -> SecondsByKind:
-    """Returns zero seconds of each kind, or those of an earlier part of the run."""
+    """Returns zero seconds of each kind, or the seconds of an earlier part of the run."""
     return {kind: (before or {}).get(kind, 0.0) for kind in KINDS}
 
 
 @contextlib.contextmanager
 def timed(spent: SecondsByKind, kind: str) -> Iterator[None]:
     """Adds the duration of its block to the seconds of a kind."""
-    began = time.perf_counter()
+    start_time = time.perf_counter()
     try:
         yield
     finally:
-        spent[kind] += time.perf_counter() - began
+        spent[kind] += time.perf_counter() - start_time
 
 
 def since(spent: Mapping[str, float], before: Mapping[str, float]) -> SecondsByKind:
@@ -32,13 +32,17 @@ def since(spent: Mapping[str, float], before: Mapping[str, float]) -> SecondsByK
 
 def lap_timer(spent: SecondsByKind) -> Callable[[], SecondsByKind]:
     """Returns a function () → seconds of each kind, `step` first, since its last call."""
-    at, before = time.monotonic(), dict(spent)
+    last_call, spent_before = time.monotonic(), dict(spent)
 
     def lap() -> SecondsByKind:
-        nonlocal at, before
-        now, found = time.monotonic(), since(spent, before)
-        found, at, before = with_step_time(found, now - at), now, dict(spent)
-        return found
+        nonlocal last_call, spent_before
+        this_call, seconds = time.monotonic(), since(spent, spent_before)
+        seconds, last_call, spent_before = (
+            with_step_time(seconds, this_call - last_call),
+            this_call,
+            dict(spent),
+        )
+        return seconds
 
     return lap
 

@@ -4,22 +4,22 @@ from pathlib import Path
 
 from ferjax.errors import UserError
 
-# Name → what it is, one line. The first is the default of `load_predictor` and `launch.predict`.
+# Name → description in one line. The first is the default of `load_predictor` and `launch.predict`.
 SHIPPED: dict[str, str] = {
     "fernet-ferplus": "eight emotions, trained on the votes of FER+",
     "fernet-fer2013": "seven emotions, trained on the labels of FER2013",
 }
 DEFAULT = next(iter(SHIPPED))
-# The value of `format` in a card: other libraries write a JSON file beside their weights too.
+# The value of `format` in a card. Other libraries write a JSON file beside their weights too.
 FORMAT = "ferjax-recogniser"
 CARD_SUFFIX, TENSORS_SUFFIX = ".json", ".safetensors"
-# A card begins with its format.
+# Characters in which the format is searched; a card begins with its format.
 _MOST_SEARCHED = 1 << 20
 _FOLDER = Path(__file__).parent
 
 
 def find_card(source: str | Path) -> Path | None:
-    """Returns the model card of a shipped name or of a weights file, or None: it is neither.
+    """Returns the model card of a shipped name or of a weights file, or None if it is neither.
 
     Args:
       source: a name of `SHIPPED`, as text; or a path: the card, the safetensors file beside it, or
@@ -49,7 +49,7 @@ def find_card(source: str | Path) -> Path | None:
 
 
 def no_tensors(name: str) -> str:
-    """Returns what is wrong, and what to do, where a card lies without its weights."""
+    """Returns the message for a card without its weights file: what is missing and what to do."""
     return (
         f"{name} is not beside the model card. Export with --format=safetensors too: the other"
         " formats are not for ferjax; or copy both files."
@@ -57,7 +57,7 @@ def no_tensors(name: str) -> str:
 
 
 def _card_in(folder: Path) -> Path | None:
-    """Returns the only card in a folder, or None where there is none."""
+    """Returns the only card in a folder, or None if there is no card."""
     if (folder / "checkpoints").is_dir():
         return None
     cards = sorted(filter(_is_card, folder.glob(f"*{CARD_SUFFIX}")))
@@ -68,7 +68,7 @@ def _card_in(folder: Path) -> Path | None:
 
 
 def _is_card(path: Path) -> bool:
-    """Returns whether a file is, or was meant to be, a card: its text is searched, not parsed."""
+    """Returns whether a file contains the format name of a card; the text is not parsed."""
     if not path.is_file():
         return False
     with path.open(encoding="utf-8", errors="replace") as file:

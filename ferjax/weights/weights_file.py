@@ -22,9 +22,19 @@ from ferjax.runtime.finite_arrays import not_finite
 from ferjax.weights.shipped import CARD_SUFFIX, FORMAT, TENSORS_SUFFIX, no_tensors
 
 VERSION = 1
-# What the loader reads; the rest of a card is for people.
-_NEEDED = ("model", "fields", "classes", "spec", "config", "step", "epoch", "best", "training")
-_NEEDED += ("prediction_sets", "sha256")
+# Keys of a card that the loader reads. The other keys are for people.
+_REQUIRED_KEYS = (
+    "model",
+    "fields",
+    "classes",
+    "spec",
+    "config",
+    "step",
+    "epoch",
+    "best",
+    "training",
+)
+_REQUIRED_KEYS += ("prediction_sets", "sha256")
 _ADVICE = "Copy both files again, or install ferjax again."
 
 
@@ -74,9 +84,9 @@ def card_text(card: Mapping[str, Any], data: bytes) -> str:
       card: the JSON values.
       data: the bytes of the weights file.
     """
-    head = {"format": FORMAT, "version": VERSION, "ferjax": ferjax.__version__}
-    facts = {**head, **card, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    return json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
+    stamp = {"format": FORMAT, "version": VERSION, "ferjax": ferjax.__version__}
+    values = {**stamp, **card, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
 
 
 def read_card(path: Path) -> dict[str, Any]:
@@ -94,7 +104,7 @@ def read_card(path: Path) -> dict[str, Any]:
             f" {card.get('ferjax')}; this ferjax {ferjax.__version__} reads version {VERSION}."
             " Install the version that wrote it, or use weights of this one."
         )
-    if missing := [name for name in _NEEDED if name not in card]:
+    if missing := [name for name in _REQUIRED_KEYS if name not in card]:
         raise UserError(f"{path}: {', '.join(missing)} missing. {_ADVICE}")
     return card
 
@@ -103,10 +113,10 @@ def read_weights(card_path: Path) -> WeightsFile:
     """Returns a recogniser's weights, verified by the hash in its card.
 
     Args:
-      card_path: of the card; the weights lie beside it under the same name.
+      card_path: path of the card; the weights file is beside it and has the same name.
 
     Raises:
-      UserError: a card or weights file that is missing, damaged, or of another version.
+      UserError: the card or the weights file is missing, damaged, or of another version.
     """
     card = read_card(card_path)
     path = card_path.with_suffix(TENSORS_SUFFIX)
@@ -117,9 +127,9 @@ def read_weights(card_path: Path) -> WeightsFile:
         raise UserError(f"{path}: {no_tensors(path.name)}") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}). {_ADVICE}") from None
-    if (found := hashlib.sha256(data).hexdigest()) != card["sha256"]:
+    if (digest := hashlib.sha256(data).hexdigest()) != card["sha256"]:
         raise UserError(
-            f"{path} is damaged, or is not the file of {card_path.name}: sha256 {found[:12]}... of"
+            f"{path} is damaged, or is not the file of {card_path.name}: sha256 {digest[:12]}... of"
             f" {len(data):,} bytes, {str(card['sha256'])[:12]}... of {card.get('bytes')} expected."
             f" {_ADVICE}"
         )

@@ -1,7 +1,7 @@
-"""The file of a compiled program: its key, its costs, the shapes of its outputs, and itself.
+"""The file of a compiled program: key, costs, shapes of the outputs, and the serialized program.
 
-Loading a compiled program runs it, as it does in JAX's own cache. So a file is only read where it
-belongs to this user and nobody else can write to it, and after its checksum is right.
+A loaded file can execute code, as in JAX's own cache. So a file is loaded only if it belongs to
+this user, no other user can write to it, and its checksum is correct.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from ferjax.runtime.atomic_files import write_atomically
 
 _log = logging.getLogger(__name__)
 SERIALIZER = "jax.experimental.serialize_executable"
-# The programs that were used last are kept; one of a large network has some 20 MB.
+# Number of programs that are kept, those used last; that of a large network has about 20 MB.
 _MOST = 50
 _CHECKSUM = hashlib.sha256().digest_size
 _SUFFIX = ".program"
@@ -29,14 +29,14 @@ _SUFFIX = ".program"
 
 @dataclass(frozen=True)
 class StoredProgram:
-    """What a file holds.
+    """Content of a file.
 
     Attributes:
-      key: of the program, JSON text.
-      facts: of the program, JSON values.
+      key: key of the program, JSON text.
+      facts: facts about the program, JSON values.
       outputs: tree of `jax.ShapeDtypeStruct`.
-      trees: structures of arguments and outputs.
-      program: as the backend serializes it; empty where only the outputs are kept.
+      trees: tree structures of arguments and outputs.
+      program: the program, serialized by the backend; empty if only the outputs are stored.
     """
 
     key: str
@@ -46,7 +46,7 @@ class StoredProgram:
     program: bytes
 
     def load(self, devices: Sequence[Any]) -> Any:
-        """Returns the callable program on some devices, in their order."""
+        """Returns the callable program on the given devices, in their order."""
         load = importlib.import_module(SERIALIZER).deserialize_and_load
         return load(self.program, *self.trees, execution_devices=devices)
 
@@ -57,13 +57,13 @@ def program_path(folder: Path, name: str, key: str) -> Path:
 
 
 def read_program(path: Path, key: str) -> StoredProgram | None:
-    """Returns a program; None where no file is there, or one that is damaged or not trusted."""
+    """Returns a program; None if its file is missing, damaged or not trusted."""
     try:
-        if not _is_ours_alone(path):
+        if not _only_user_can_write(path):
             _log.info("%s: another user could have written it; compiled again", path)
             return None
         content = path.read_bytes()
-        with contextlib.suppress(OSError):  # of a cache that may only be read
+        with contextlib.suppress(OSError):  # the cache is read-only
             os.utime(path)
     except OSError:
         return None
@@ -71,15 +71,15 @@ def read_program(path: Path, key: str) -> StoredProgram | None:
         _log.info("%s: damaged; compiled again", path)
         return None
     try:
-        found = StoredProgram(*pickle.loads(content[_CHECKSUM:]))
-    except Exception as error:  # of another version of ferjax: a class is not there any more
+        stored = StoredProgram(*pickle.loads(content[_CHECKSUM:]))
+    except Exception as error:  # of another version of ferjax, which had other classes
         _log.info("%s: not readable (%s); compiled again", path, error)
         return None
-    return found if found.key == key else None
+    return stored if stored.key == key else None
 
 
 def write_program(path: Path, stored: StoredProgram) -> None:
-    """Writes a program, for this user alone; where the disk refuses it there is only a log line."""
+    """Writes a program that only this user can read; a disk error only adds a log line."""
     parts = tuple(getattr(stored, field.name) for field in dataclasses.fields(stored))
     content = pickle.dumps(parts)
     try:
@@ -90,7 +90,7 @@ def write_program(path: Path, stored: StoredProgram) -> None:
         _log.info("%s is not kept: %s", path.name, error)
 
 
-def _is_ours_alone(path: Path) -> bool:
+def _only_user_can_write(path: Path) -> bool:
     if not hasattr(os, "getuid"):
         return True
     facts = path.stat()
@@ -98,11 +98,11 @@ def _is_ours_alone(path: Path) -> bool:
 
 
 def _remove_oldest(folder: Path) -> None:
-    def used(path: Path) -> float:
+    def last_used(path: Path) -> float:
         try:
             return path.stat().st_mtime
         except OSError:
             return 0.0  # another process has removed it
 
-    for path in sorted(folder.glob(f"*{_SUFFIX}"), key=used)[:-_MOST]:
+    for path in sorted(folder.glob(f"*{_SUFFIX}"), key=last_used)[:-_MOST]:
         path.unlink(missing_ok=True)

@@ -1,13 +1,14 @@
-"""Compiled programs kept as files between processes, so that a later start traces nothing.
+"""Compiled programs stored as files between processes, so that a later start traces nothing.
 
-JAX's own cache (`ferjax.runtime.programs.compile_cache`) spares XLA's work; yet a program must be
-traced and lowered before JAX knows its key, which takes longer than all else of a second start.
-Here the key is what a program is made from: the facts that the caller gives, the arguments' shapes
-and placement, and the surroundings of this process. A change of any of them is another file.
+JAX's own cache (`ferjax.runtime.programs.compile_cache`) avoids the compilation by XLA. But JAX
+must trace and lower a program before it knows the key, which takes most of the time of a second
+start. Here the key consists of everything that determines a program: the facts that the caller
+gives, shapes and placement of the arguments, and the surroundings of this process. If any of these
+changes, the program has another file.
 
-Programs are kept where FERJAX_PROGRAMS is 1, which the commands of `launch` set, except for
-`--import`: the key knows the sources of ferjax alone, so that a process with functions of its own,
-or one that replaces some of ferjax's, would be given programs of earlier ones.
+Programs are stored if FERJAX_PROGRAMS is 1. The commands of `launch` set it, but not with
+`--import`: the key contains only the sources of ferjax. A process with its own functions, or with
+replaced functions of ferjax, would load programs that were compiled without them.
 """
 
 import functools
@@ -37,18 +38,18 @@ from ferjax.runtime.programs.surroundings import surroundings
 
 _log = logging.getLogger(__name__)
 _SWITCH = "FERJAX_PROGRAMS"
-# Told by JAX in the thread that compiles.
+# Event that JAX reports, in the thread that compiles, when its cache has the program.
 _CACHE_HIT = "/jax/compilation_cache/cache_hits"
 
 
 @dataclass(frozen=True)
 class Program:
-    """A program whose shapes and costs are known, and which is loaded or compiled when needed.
+    """A program with known shapes and costs, which is loaded or compiled when it is needed.
 
     Attributes:
       outputs: tree of `jax.ShapeDtypeStruct`, without placement.
       facts: `step_flops`, the operations by XLA's cost analysis before optimisation (the body of a
-        loop counts once), where the backend counts them.
+        loop counts once), if the backend counts them.
       load: () → the callable program; the first call loads or compiles it.
     """
 
@@ -58,22 +59,22 @@ class Program:
 
 
 def enable_stored_programs() -> None:
-    """Keeps programs between processes, unless FERJAX_PROGRAMS is set to 0."""
+    """Stores programs between processes, unless FERJAX_PROGRAMS is set to 0."""
     os.environ.setdefault(_SWITCH, "1")
 
 
 def keep_no_programs() -> None:
-    """Keeps no programs in this process and those that it starts."""
+    """Stores no programs in this process and in processes that it starts."""
     os.environ[_SWITCH] = "0"
 
 
 def named_for_storing(
     function: Callable[..., Any], name: str, facts: Mapping[str, Any] | None
 ) -> Callable[..., Any]:
-    """Returns a function under a name that is that of its stored program.
+    """Returns the function with the name of its stored program.
 
-    JAX's cache goes by the name too. What it gives back cannot be stored (`_compile`), so a program
-    that is to be stored must not be found there under the name of an earlier one.
+    The key of JAX's cache contains the name too. A program from JAX's cache cannot be stored (see
+    `_compile`), so a program to be stored must not have the name of an earlier one.
     """
 
     def call(*arguments: Any) -> Any:
@@ -93,17 +94,17 @@ def stored_program(
     name: str,
     facts: Mapping[str, Any] | None,
 ) -> Program:
-    """Returns the program of a jitted function for some arguments, from its file if it has one.
+    """Returns the program of a jitted function for some arguments, from its file if there is one.
 
     Args:
-      jitted: `jax.jit` of what `named_for_storing` returns.
+      jitted: `jax.jit` of the function that `named_for_storing` returns.
       arguments: arrays or `jax.ShapeDtypeStruct`, with placement.
       mesh: the devices of the program.
-      name: of the file, for a reader of the folder.
-      facts: JSON values that determine, with the arguments' shapes, what the function computes;
-        None: the program is not kept.
+      name: beginning of the file name, for a person who reads the folder.
+      facts: JSON values that, together with the arguments' shapes, determine what the function
+        computes; None: the program is not stored.
     """
-    key = _key(name, facts, arguments, [each.id for each in mesh.devices.flat])
+    key = _key(name, facts, arguments, [device.id for device in mesh.devices.flat])
     if key is None:
         return _traced(jitted, arguments, None)
     path = _path(name, key)
@@ -123,12 +124,12 @@ def stored_program(
 
 
 def stored_shapes(function: Callable[[], Any], name: str, facts: Mapping[str, Any] | None) -> Any:
-    """Returns what `function` returns, as a tree of `jax.ShapeDtypeStruct`.
+    """Returns the shapes of the result of `function`, as a tree of `jax.ShapeDtypeStruct`.
 
     Args:
-      function: traced where no file has the shapes.
-      name: as of `stored_program`.
-      facts: as of `stored_program`.
+      function: the function; it is traced if no file has the shapes.
+      name: as in `stored_program`.
+      facts: as in `stored_program`.
     """
     key = _key(name, facts, (), ())
     stored = None if key is None else read_program(_path(name, key), key)
@@ -141,12 +142,12 @@ def stored_shapes(function: Callable[[], Any], name: str, facts: Mapping[str, An
 
 
 def _traced(jitted: Any, arguments: tuple[Any, ...], place: tuple[Path, str] | None) -> Program:
-    """Returns the program that tracing gives.
+    """Returns a program that is traced now.
 
     Args:
-      jitted: as of `stored_program`.
-      arguments: as of `stored_program`.
-      place: file and key that it gets once it is compiled; None: it is not kept.
+      jitted: as in `stored_program`.
+      arguments: as in `stored_program`.
+      place: file and key under which it is stored after compilation; None: it is not stored.
     """
     lowered = jitted.lower(*arguments)
     outputs = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), lowered.out_info)
@@ -157,7 +158,7 @@ def _traced(jitted: Any, arguments: tuple[Any, ...], place: tuple[Path, str] | N
     def load() -> Any:
         compiled, is_new = _compile(lowered)
         if place is not None and is_new:
-            _keep(*place, compiled, outputs, facts)
+            _store(*place, compiled, outputs, facts)
         return compiled
 
     return Program(outputs, facts, load)
@@ -166,13 +167,13 @@ def _traced(jitted: Any, arguments: tuple[Any, ...], place: tuple[Path, str] | N
 def _compile(lowered: Any) -> tuple[Any, bool]:
     """Returns the compiled program, and whether XLA compiled it now.
 
-    One that JAX's cache gave back can be serialized a second time, but such a file fails when it
-    runs: XLA for CPU keeps the code of its functions only where it compiles them.
+    A program from JAX's cache can be serialized again, but the resulting file fails when it runs:
+    XLA for CPU keeps the code of a program's functions only in the process that compiles it.
     """
-    here, hits = threading.get_ident(), []
+    thread, hits = threading.get_ident(), []
 
     def listen(event: str, **_: Any) -> None:
-        if event == _CACHE_HIT and threading.get_ident() == here:
+        if event == _CACHE_HIT and threading.get_ident() == thread:
             hits.append(event)
 
     jax.monitoring.register_event_listener(listen)
@@ -182,7 +183,7 @@ def _compile(lowered: Any) -> tuple[Any, bool]:
         jax.monitoring.unregister_event_listener(listen)
 
 
-def _keep(path: Path, key: str, compiled: Any, outputs: Any, facts: Mapping[str, Any]) -> None:
+def _store(path: Path, key: str, compiled: Any, outputs: Any, facts: Mapping[str, Any]) -> None:
     try:
         program, *trees = importlib.import_module(SERIALIZER).serialize(compiled)
         write_program(path, StoredProgram(key, facts, outputs, tuple(trees), program))
@@ -200,17 +201,17 @@ def _key(
     arguments: tuple[Any, ...],
     devices: Sequence[int],
 ) -> str | None:
-    """Returns the key of a program as JSON text, or None where programs are not kept."""
+    """Returns the key of a program as JSON text, or None if programs are not stored."""
     if facts is None or os.environ.get(_SWITCH) != "1" or jax.process_count() > 1:
         return None
-    around = surroundings()
+    process_facts = surroundings()
     leaves, tree = jax.tree.flatten(arguments)
-    described = [
+    argument_facts = [
         [list(leaf.shape), str(leaf.dtype), str(getattr(leaf, "weak_type", False)),
          str(getattr(leaf, "sharding", None))]
         for leaf in leaves
     ]  # fmt: skip
-    parts = [name, facts, str(tree), described, [*devices], around]
+    parts = [name, facts, str(tree), argument_facts, [*devices], process_facts]
     key = json.dumps(parts, sort_keys=True)
-    # A function or object without a name of its own cannot be recognised in another process.
-    return None if around is None or " at 0x" in key else key
+    # An object whose text contains its address cannot be recognised in another process.
+    return None if process_facts is None or " at 0x" in key else key

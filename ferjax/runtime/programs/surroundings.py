@@ -1,4 +1,4 @@
-"""Everything around a function that changes the program which XLA makes of it, as JSON values."""
+"""Facts about this process that influence the programs of XLA, as JSON values."""
 
 import functools
 import hashlib
@@ -13,13 +13,13 @@ import jax
 
 _LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy")
 _VARIABLES = ("JAX_", "XLA_", "LIBTPU", "NVIDIA_TF32", "TF_XLA")
-# Of /proc/cpuinfo: two processors that differ in none of them run the same instructions.
+# Fields of /proc/cpuinfo. Two processors with equal values run the same instructions.
 _PROCESSOR = ("vendor_id", "cpu family", "model", "model name", "flags", "Features", "CPU part")
 
 
 @functools.cache
 def surroundings() -> dict[str, Any] | None:
-    """Returns sources, versions, settings and machine of this process; None: unknown sources.
+    """Returns sources, versions, settings and machine of this process; None if sources are missing.
 
     Settings that only name folders are left out.
     """
@@ -38,16 +38,16 @@ def surroundings() -> dict[str, Any] | None:
             if name.startswith(_VARIABLES) and not name.endswith("_DIR")
         },
         "machine": [platform.machine(), platform.system(), _processor()],
-        # XLA divides work for CPU among as many threads.
+        # On CPU, XLA divides the work among this number of threads.
         "cores": [os.cpu_count(), len(os.sched_getaffinity(0))]
         if hasattr(os, "sched_getaffinity")
         else [os.cpu_count()],
-        "devices": [[each.platform, each.device_kind, each.id] for each in jax.devices()],
+        "devices": [[d.platform, d.device_kind, d.id] for d in jax.devices()],
     }
 
 
 def _digest_of_sources() -> str | None:
-    """Returns the sha256 of all modules of ferjax, or None where they are no plain files."""
+    """Returns the sha256 of all modules of ferjax, or None if they are not plain files."""
     package = Path(__file__).resolve().parents[2]
     files = sorted(package.rglob("*.py"))
     digest = hashlib.sha256()
@@ -59,7 +59,7 @@ def _digest_of_sources() -> str | None:
 
 
 def _processor() -> list[str]:
-    """Returns what the first processor is and can do; an empty list where Linux does not say it."""
+    """Returns model and features of the first processor; an empty list if Linux reports none."""
     try:
         first = Path("/proc/cpuinfo").read_text("utf-8").split("\n\n")[0]
     except (OSError, UnicodeDecodeError):

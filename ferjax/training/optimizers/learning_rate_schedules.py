@@ -16,8 +16,8 @@ class ScheduleEntry:
 
     Attributes:
       build: (peak, steps, decay rate, steps between two decays) → rate as a function of the step.
-      decay_rate: the default of `--decay_rate`, or None: it has none.
-      decay_epochs: the default of `--decay_epochs`, or None: it has none.
+      decay_rate: the default of `--decay_rate`, or None if the schedule does not use the flag.
+      decay_epochs: the default of `--decay_epochs`, or None if the schedule does not use the flag.
     """
 
     build: Callable[[float, int, float, float], Callable[[Any], Any]]
@@ -30,9 +30,10 @@ def _constant(peak: float, steps: int, rate: float, period: float) -> Callable[[
 
 
 def _step(peak: float, steps: int, rate: float, period: float) -> Callable[[Any], Any]:
-    # Whole numbers: XLA divides floats by a constant as a product, which may fall short of a whole.
-    whole = max(round(period), 1)
-    return lambda step: peak * rate ** (step // whole)
+    # Integers, because XLA computes the division of a float by a constant as a product, and the
+    # rounded result may be just below a whole number.
+    whole_steps = max(round(period), 1)
+    return lambda step: peak * rate ** (step // whole_steps)
 
 
 def _exponential(peak: float, steps: int, rate: float, period: float) -> Callable[[Any], Any]:
@@ -48,9 +49,9 @@ def _cosine(peak: float, steps: int, rate: float, period: float) -> Callable[[An
 
 
 def _cosine_restarts(peak: float, steps: int, rate: float, period: float) -> Callable[[Any], Any]:
-    whole = max(round(period), 1)
-    cycle = optax.cosine_decay_schedule(peak, whole)
-    return lambda step: cycle(step % whole)
+    whole_steps = max(round(period), 1)
+    cycle = optax.cosine_decay_schedule(peak, whole_steps)
+    return lambda step: cycle(step % whole_steps)
 
 
 def _one_cycle(peak: float, steps: int, rate: float, period: float) -> Callable[[Any], Any]:
@@ -61,11 +62,11 @@ SCHEDULES: dict[str, ScheduleEntry] = {
     "constant": ScheduleEntry(_constant),
     "step": ScheduleEntry(_step, decay_rate=0.1, decay_epochs=30),
     "exponential": ScheduleEntry(_exponential, decay_rate=0.95, decay_epochs=1),
-    # Keras's legacy `decay`, which P2 prints.
+    # Keras's legacy `decay`, which the paper P2 states.
     "inverse_time": ScheduleEntry(_inverse_time, decay_rate=1e-6),
     "cosine": ScheduleEntry(_cosine),
     "one_cycle": ScheduleEntry(_one_cycle),
-    # Lowered between epochs, by `plateau.after_evaluation`.
+    # Constant within an epoch; `plateau.after_evaluation` lowers the rate between epochs.
     "plateau": ScheduleEntry(_constant, decay_rate=0.1, decay_epochs=10),
     "cosine_restarts": ScheduleEntry(_cosine_restarts, decay_epochs=10),
 }
@@ -84,29 +85,30 @@ def make_schedule(
     """Returns the learning rate, float32, as a function of the step within a phase, from 0.
 
     Args:
-      name: `constant`; `step`, the peak times `decay_rate` for every full `decay_epochs`, these
-        rounded to whole steps; `exponential`, the same without the stairs; `inverse_time`, the
-        peak over 1 + `decay_rate` * step; `cosine`, down to 0 at the last step;
-        `cosine_restarts`, the same in every cycle of `decay_epochs`, as Loshchilov and Hutter
-        (SGDR, equation 5, cycles of equal length); `one_cycle`, as
-        Smith and Topin: up from a 25th of the peak in the first 30 % of the phase, then down to
-        1/10,000 of the start; `plateau`, constant here, as the host lowers it.
+      name: `constant`; `step`, the peak times `decay_rate` for every full `decay_epochs`, which
+        are rounded to whole steps; `exponential`, the same without stairs; `inverse_time`, the
+        peak divided by 1 + `decay_rate` * step; `cosine`, down to 0 at the last step;
+        `cosine_restarts`, the same in every cycle of `decay_epochs` (Loshchilov and Hutter, SGDR,
+        equation 5, cycles of equal length); `one_cycle` (Smith and Topin), up from a 25th of the
+        peak in the first 30 % of the phase, then down to 1/10,000 of the initial rate; `plateau`,
+        constant here, because the host lowers the rate.
       peak: the highest rate.
-      steps: of the whole phase.
-      steps_per_epoch: optimizer steps.
-      warmup_steps: linear from 0 to the peak before the schedule proper; `one_cycle` has its own.
-      decay_rate: None for the schedule's own.
-      decay_epochs: None for the schedule's own.
+      steps: number of steps of the whole phase.
+      steps_per_epoch: number of optimizer steps of an epoch.
+      warmup_steps: number of steps in which the rate rises linearly from 0 to the peak, before the
+        schedule begins; `one_cycle` has its own warm-up.
+      decay_rate: None for the default of the schedule.
+      decay_epochs: None for the default of the schedule.
 
     Raises:
-      UserError: an unknown name, or a decay given to a schedule that has none.
+      UserError: an unknown name, or a decay for a schedule that does not use it.
     """
     if name not in SCHEDULES:
         raise unknown_name("--schedule", name, SCHEDULES)
     rates = {known: entry.decay_rate for known, entry in SCHEDULES.items()}
     epochs = {known: entry.decay_epochs for known, entry in SCHEDULES.items()}
-    rate = _given(name, "decay_rate", decay_rate, rates)
-    period = _given(name, "decay_epochs", decay_epochs, epochs) * steps_per_epoch
+    rate = _value_or_default(name, "decay_rate", decay_rate, rates)
+    period = _value_or_default(name, "decay_epochs", decay_epochs, epochs) * steps_per_epoch
     schedule = SCHEDULES[name].build(peak, max(steps - warmup_steps, 1), rate, period)
     if warmup_steps:
         warmup = optax.linear_schedule(0.0, peak, warmup_steps)
@@ -114,10 +116,10 @@ def make_schedule(
     return lambda step: jnp.asarray(schedule(step), jnp.float32)
 
 
-def _given(
+def _value_or_default(
     name: str, flag: str, value: float | None, defaults: Mapping[str, float | None]
 ) -> float:
-    """Returns the value, schedule `name`'s own for None, or 0 where it takes no such flag."""
+    """Returns the value, for None the default of schedule `name`, or 0 if it has no default."""
     if value is None:
         return defaults[name] or 0.0
     if defaults[name] is None:

@@ -7,30 +7,32 @@ from typing import Any
 from ferjax.errors import UserError
 from ferjax.runtime.variable_tree import flatten, unflatten
 
+# Largest number of parameters that an error names.
 _SHOWN = 5
 
 
 def optimizer_state_labels(
     patterns: Sequence[str | None], phase: int, params: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Returns a tree of labels `phase1`, `phase2` ...: since which phase a parameter is trained.
+    """Returns a tree of labels `phase1`, `phase2` ...: the phase since which each is trained.
 
-    The label names the first of the consecutive phases up to this one that train the parameter.
-    Parameters that join later, or again, so get optimizer state and step counts of their own.
+    Of the consecutive phases up to the current one that train a parameter, the label names the
+    first. So parameters that are trained from a later phase on, or again after a phase in which
+    they were frozen, get their own optimizer state and step count.
 
     Args:
       patterns: for each phase a regular expression on paths of frozen parameters, or None.
       phase: index of the current phase, from 0.
-      params: the parameters that it trains.
+      params: the parameters that the current phase trains.
     """
 
-    def first(path: str) -> int:
-        since = phase
-        while since and not re.fullmatch(patterns[since - 1] or r"(?!)", path):
-            since -= 1
-        return since
+    def first_phase(path: str) -> int:
+        earliest = phase
+        while earliest and not re.fullmatch(patterns[earliest - 1] or r"(?!)", path):
+            earliest -= 1
+        return earliest
 
-    return unflatten({path: f"phase{first(path) + 1}" for path in flatten(params)})
+    return unflatten({path: f"phase{first_phase(path) + 1}" for path in flatten(params)})
 
 
 def rate_factors(
@@ -40,12 +42,13 @@ def rate_factors(
     backbone_factor: float = 1.0,
     layer_decay: float = 1.0,
 ) -> dict[str, Any] | None:
-    """Returns a tree with each parameter's share of the learning rate, or None where all are 1.
+    """Returns a tree with each parameter's factor on the learning rate, or None if all are 1.
 
-    A parameter d layers below the head has `backbone_factor * layer_decay**d`, the head 1.
+    The factor of a parameter d layers below the head is `backbone_factor * layer_decay**d`; that of
+    the head is 1.
 
     Args:
-      params: all parameters of the network, also frozen ones: the depth is counted over them.
+      params: all parameters of the network; the depth counts frozen layers too.
       layers: regular expressions on whole paths from the network's input to its head, which is the
         last one. Groups are numbers that order the layers within one expression.
       backbone_factor: factor on all layers except the head.
@@ -69,7 +72,7 @@ def _layer_keys(
     paths: Sequence[str], layers: Sequence[str], layer_decay: float
 ) -> dict[str, tuple[int, ...]]:
     """Returns path → (index of the expression that matches it, the numbers in its groups)."""
-    found = {
+    matching_keys = {
         path: [
             (index, *map(int, match.groups()))
             for index, pattern in enumerate(layers)
@@ -77,11 +80,13 @@ def _layer_keys(
         ]
         for path in paths
     }
-    wrong = [f"{path} in {len(keys)}" for path, keys in found.items() if len(keys) != 1]
-    if wrong:
-        more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+    mismatched = [
+        f"{path} in {len(keys)}" for path, keys in matching_keys.items() if len(keys) != 1
+    ]
+    if mismatched:
+        more = f" and {len(mismatched) - _SHOWN} more" if len(mismatched) > _SHOWN else ""
         raise UserError(
             f"--layer_decay={layer_decay}: parameters that do not stand in exactly one layer:"
-            f" {', '.join(wrong[:_SHOWN])}{more}. Layers: {' '.join(layers)}."
+            f" {', '.join(mismatched[:_SHOWN])}{more}. Layers: {' '.join(layers)}."
         )
-    return {path: keys[0] for path, keys in found.items()}
+    return {path: keys[0] for path, keys in matching_keys.items()}

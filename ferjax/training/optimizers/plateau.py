@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Plateau:
-    """What a schedule that waits for gains remembers.
+    """State of the plateau schedule.
 
     Attributes:
       best: the highest accuracy so far, or None before the first evaluation.
-      waited: evaluations without gain since the best one or the last lowering.
-      scale: what the learning rate is multiplied by.
+      waited: number of evaluations without gain since the best one or the last reduction.
+      scale: factor on the learning rate.
     """
 
     best: float | None = None
@@ -19,15 +19,16 @@ class Plateau:
 
 
 def after_evaluation(plateau: Plateau, accuracy: float, *, patience: int, factor: float) -> Plateau:
-    """Returns the plateau after one more evaluation.
+    """Returns the plateau state after one more evaluation.
 
-    As torch's `ReduceLROnPlateau(mode="max", threshold=0, eps=0)`.
+    The rule is that of torch's `ReduceLROnPlateau(mode="max", threshold=0, eps=0)`.
 
     Args:
-      plateau: before it.
-      accuracy: any score of which more is better; NaN is no gain.
-      patience: evaluations without gain that are let pass; the next one lowers the rate.
-      factor: of one lowering.
+      plateau: state before the evaluation.
+      accuracy: any score for which higher is better; NaN is not a gain.
+      patience: number of evaluations without gain before a reduction; the next one reduces the
+        rate.
+      factor: factor of one reduction.
     """
     if accuracy > (float("-inf") if plateau.best is None else plateau.best):
         return Plateau(accuracy, 0, plateau.scale)

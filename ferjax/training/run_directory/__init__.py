@@ -1,1 +1,1 @@
-"""What training writes into a run directory: config, lock, checkpoints, metrics.jsonl."""
+"""Files that training writes into a run directory: config, lock, checkpoints, metrics.jsonl."""

@@ -20,15 +20,15 @@ from ferjax.training.run_directory.verified_reads import reading, saved_metrics,
 from ferjax.training.state import TrainState
 
 _policies = ocp.checkpoint_managers
-# Name of a checkpoint that is being replaced by another one of the same step: "replaced.<step>".
-_ASIDE = "replaced"
-# In Orbax's error for a state of other parameters or of another optimizer.
+# A checkpoint that is being replaced by another one of the same step is named "replaced.<step>".
+_REPLACED = "replaced"
+# Text in Orbax's error for a state of other parameters or of another optimizer.
 _OTHER_STRUCTURE = "tree structures do not match"
 _UNFINISHED = "*.orbax-checkpoint-tmp*"
 
 
 def _rank(metrics: dict[str, float]) -> tuple[float, float]:
-    """Orders checkpoints by selection accuracy; of equal ones the earlier ranks higher."""
+    """Returns the sort key of a checkpoint: selection accuracy, then the earlier step is higher."""
     return metrics["accuracy"], -metrics["step"]
 
 
@@ -42,32 +42,34 @@ def open_checkpoints(run_dir: Path) -> ocp.CheckpointManager:
     )
     folder = (run_dir / "checkpoints").resolve()
     options = ocp.CheckpointManagerOptions(
-        # Called by process 0, after all have written and before the rename that commits.
+        # Process 0 calls it after all processes have written, before the rename that commits.
         async_options=ocp.AsyncOptions(post_finalization_callback=lambda: _add_checksums(folder)),
-        # Without best_fn Orbax ignores metrics on disk, and a resumed run would drop its best.
+        # Without best_fn Orbax ignores metrics on disk, and a resumed run would delete its best.
         best_fn=cast(Any, _rank),
         preservation_policy=_policies.AnyPreservationPolicy([_policies.LatestN(1), best]),
     )
-    on_first(lambda: _mend(folder))
+    on_first(lambda: _repair(folder))
     return ocp.CheckpointManager(folder, options=options)
 
 
 def _add_checksums(folder: Path) -> None:
     """Adds the checksums of its files to the checkpoint that is about to be committed."""
     for unfinished in folder.glob(_UNFINISHED):
-        # Orbax still writes to its own files beside the items' folders.
+        # Only files in folders of items: Orbax still writes to its own files beside these folders.
         write_checksums(unfinished, "*/**/*")
 
 
-def _mend(folder: Path) -> None:
+def _repair(folder: Path) -> None:
     """Removes half-written and half-removed checkpoints after a kill; restores replaced ones.
 
-    Orbax's own clean-up sometimes races with itself and does not detect half-removed checkpoints.
+    Orbax's clean-up sometimes has a race condition and does not detect half-removed checkpoints.
     """
     remove_torn(folder)
-    for aside in folder.glob(f"{_ASIDE}.*"):
-        place = folder / aside.suffix[1:]
-        shutil.rmtree(aside, ignore_errors=True) if place.exists() else aside.rename(place)
+    for replaced in folder.glob(f"{_REPLACED}.*"):
+        original = folder / replaced.suffix[1:]
+        shutil.rmtree(replaced, ignore_errors=True) if original.exists() else replaced.rename(
+            original
+        )
     steps = saved_steps(folder)
     ranks = {step: _rank(metrics) for step, metrics in saved_metrics(folder).items()}
     kept = {max(steps, default=None), max(ranks, key=lambda step: ranks[step], default=None)}
@@ -77,12 +79,12 @@ def _mend(folder: Path) -> None:
 
 def remove_torn(folder: Path) -> None:
     """Removes unfinished checkpoints from a folder of checkpoints."""
-    for torn in folder.glob(_UNFINISHED):
-        shutil.rmtree(torn, ignore_errors=True)
+    for unfinished in folder.glob(_UNFINISHED):
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _set_aside(folder: Path, step: int) -> None:
-    (folder / str(step)).rename(folder / f"{_ASIDE}.{step}")
+    (folder / str(step)).rename(folder / f"{_REPLACED}.{step}")
 
 
 def save_checkpoint(
@@ -95,9 +97,9 @@ def save_checkpoint(
 
     Args:
       manager: from `open_checkpoints`.
-      state: may be donated to the next step right away.
+      state: the training state; it may be donated to the next step at once.
       meta: JSON values.
-      accuracy: on the selection split at this step; None for a save within an epoch.
+      accuracy: accuracy on the selection split at this step; None for a save within an epoch.
     """
     step = int(state.step)
     items = ocp.args.Composite(state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta))
@@ -113,7 +115,7 @@ def save_checkpoint(
     manager.reload()
     manager.save(step, args=items, metrics=metrics)
     manager.wait_until_finished()
-    on_first(lambda: _mend(folder))
+    on_first(lambda: _repair(folder))
 
 
 def restore_meta(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
@@ -133,11 +135,11 @@ def restore_meta(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
 def restore_checkpoint(manager: ocp.CheckpointManager, step: int, like: TrainState) -> TrainState:
     """Returns the state saved at `step`, with the dtypes and devices of `like`.
 
-    It may have been saved from any number of devices.
+    The number of devices may differ from that of the saving run.
 
     Raises:
-      UserError: it is damaged, or its structure differs, for instance because another optimizer
-        made it, or its floats are of another precision.
+      UserError: the checkpoint is damaged; its structure differs, for instance because it is of
+        another optimizer; or its floats have another precision.
     """
     abstract = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like
@@ -158,27 +160,27 @@ def restore_checkpoint(manager: ocp.CheckpointManager, step: int, like: TrainSta
 
 
 def _check_precision(manager: ocp.CheckpointManager, step: int, abstract: TrainState) -> None:
-    """Raises `UserError` where floats were saved in another dtype.
+    """Raises `UserError` if floats were saved in another dtype.
 
-    Orbax casts them without a word: 70,000 of float32 becomes infinity in float16.
+    Orbax casts them without a warning: 70,000 in float32 becomes infinity in float16.
     """
     metadata = ocp.PyTreeCheckpointHandler().metadata(manager.directory / str(step) / "state")
     stored = {leaf.name: leaf.dtype for leaf in jax.tree.leaves(metadata.tree)}
-    for where, like in jax.tree_util.tree_leaves_with_path(abstract):
-        name = jax.tree_util.keystr(where, simple=True, separator=".")
+    for path, like in jax.tree_util.tree_leaves_with_path(abstract):
+        name = jax.tree_util.keystr(path, simple=True, separator=".")
         _check_dtype(f"{manager.directory}/{step}", name, stored.get(name, like.dtype), like.dtype)
 
 
-def _check_dtype(place: str, name: str, found: Any, wanted: Any) -> None:
-    if found != wanted and jnp.issubdtype(wanted, jnp.inexact):
+def _check_dtype(place: str, name: str, saved_dtype: Any, dtype: Any) -> None:
+    if saved_dtype != dtype and jnp.issubdtype(dtype, jnp.inexact):
         raise UserError(
-            f"{place}: {name} was saved as {found}, and is {wanted} here. Nothing is converted on"
-            " the way. Was the code changed, or JAX_ENABLE_X64 set?"
+            f"{place}: {name} was saved as {saved_dtype}, and is {dtype} here. Nothing is converted"
+            " on the way. Was the code changed, or JAX_ENABLE_X64 set?"
         )
 
 
 def latest_meta(run_dir: Path) -> dict[str, Any] | None:
-    """Returns the meta of the latest checkpoint, or None if there is none yet."""
+    """Returns the meta of the latest checkpoint, or None if no checkpoint is saved yet."""
     if not saved_steps(run_dir / "checkpoints"):
         return None
     return read_meta(run_dir)[1]
@@ -188,7 +190,7 @@ def read_meta(run_dir: Path, step: int | None = None) -> tuple[int, dict[str, An
     """Returns step and meta of a checkpoint, by default of the latest.
 
     Raises:
-      UserError: the run holds no checkpoint, or it is damaged.
+      UserError: the run has no checkpoint, or the checkpoint is damaged.
     """
     check_is_run(run_dir)
     path = (run_dir / "checkpoints").resolve()
@@ -209,7 +211,7 @@ def restore_variables(
       run_dir: the run's directory.
       step: of an existing checkpoint.
       abstract: shapes of `params` and, if the network has them, `batch_stats`.
-      averaged: flat paths of the parameters whose moving average is returned instead.
+      averaged: flat paths of the parameters of which the moving average is returned instead.
 
     Raises:
       UserError: the checkpoint is damaged, or its shapes or dtypes are not the network's.
@@ -221,10 +223,10 @@ def restore_variables(
             f"{run_dir}: its meta names {len(unknown)} averages of parameters that the network does"
             f" not have, {unknown[0]!r} first. Copy the run again."
         )
-    wanted = {**abstract, "ema": unflatten({path: flat[path] for path in averaged})}
-    wanted = {name: tree for name, tree in wanted.items() if tree}
-    as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), wanted)
-    items = ocp.args.PyTreeRestore(item=wanted, restore_args=as_numpy, partial_restore=True)
+    saved_trees = {**abstract, "ema": unflatten({path: flat[path] for path in averaged})}
+    saved_trees = {name: tree for name, tree in saved_trees.items() if tree}
+    as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), saved_trees)
+    items = ocp.args.PyTreeRestore(item=saved_trees, restore_args=as_numpy, partial_restore=True)
     path = (run_dir / "checkpoints").resolve()
     with (
         ocp.CheckpointManager(path, item_handlers=handlers) as manager,
@@ -233,16 +235,16 @@ def restore_variables(
         variables = manager.restore(step, args=ocp.args.Composite(state=items))["state"]
     variables["params"] = merge_trees(variables["params"], variables.pop("ema", {}))
     jax.tree.map_with_path(
-        lambda where, found, like: _check_shape(run_dir, where, found, like), variables, abstract
+        lambda key, array, like: _check_shape(run_dir, key, array, like), variables, abstract
     )
     return variables
 
 
-def _check_shape(run_dir: Path, where: Any, found: np.ndarray, like: Any) -> None:
-    name = jax.tree_util.keystr(where, simple=True, separator="/")
-    _check_dtype(str(run_dir), f"parameter {name}", found.dtype, like.dtype)
-    if found.shape != like.shape:
+def _check_shape(run_dir: Path, path: Any, array: np.ndarray, like: Any) -> None:
+    name = jax.tree_util.keystr(path, simple=True, separator="/")
+    _check_dtype(str(run_dir), f"parameter {name}", array.dtype, like.dtype)
+    if array.shape != like.shape:
         raise UserError(
-            f"{run_dir}: parameter {name} is {list(found.shape)}, the network's is"
+            f"{run_dir}: parameter {name} is {list(array.shape)}, the network's is"
             f" {list(like.shape)}. Was the code changed?"
         )

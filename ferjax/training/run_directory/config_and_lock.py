@@ -22,7 +22,7 @@ _LOCK_FILE = ".lock"
 
 
 def read_config(run_dir: Path) -> TrainConfig:
-    """Returns the config of a run; raises `UserError` where the folder is no run directory."""
+    """Returns the config of a run; raises `UserError` if the folder is not a run directory."""
     path = run_dir / CONFIG_FILE
     check_exists(run_dir)
     if not path.is_file():
@@ -33,8 +33,8 @@ def read_config(run_dir: Path) -> TrainConfig:
 def check_run_dir(config: TrainConfig) -> None:
     """Raises `UserError` unless `config` may write in its workdir.
 
-    It may where nothing is, where a run ended before its first checkpoint, in its own run with
-    `resume`, and with `overwrite` in place of any run.
+    It may write if the folder is new or empty; if a run there ended before its first checkpoint;
+    with `resume` in its own run; and with `overwrite` in place of any run.
     """
     if config.overwrite and config.resume:
         raise UserError("--overwrite starts anew and --resume continues: leave one of them out.")
@@ -45,14 +45,15 @@ def check_run_dir(config: TrainConfig) -> None:
 
 
 def _check_place(run_dir: Path) -> None:
-    """Raises `UserError` for a place where Orbax would write checkpoints that nobody can read.
+    """Raises `UserError` for a path in which Orbax cannot read its own checkpoints.
 
-    It looks for the arrays of all processes by a pattern that begins with the folder's own path.
+    Orbax finds the arrays of all processes by a pattern that begins with the path of the folder,
+    and brackets and backslashes have a special meaning in patterns.
     """
-    place = str((run_dir / "checkpoints").resolve())
-    if found := re.search(r"\[.+?\]|\\", place):
+    path = str((run_dir / "checkpoints").resolve())
+    if special := re.search(r"\[.+?\]|\\", path):
         raise UserError(
-            f"--workdir={run_dir}: {found[0]!r} in the path of a run makes its checkpoints"
+            f"--workdir={run_dir}: {special[0]!r} in the path of a run makes its checkpoints"
             " unreadable. Nothing was written; give a path without brackets and backslashes."
         )
 
@@ -60,7 +61,7 @@ def _check_place(run_dir: Path) -> None:
 def holds_results(run_dir: Path) -> bool:
     """Returns whether a run, or one of a series of seeds and folds, has a checkpoint or a report.
 
-    Where none has, a run ended before there was anything to keep.
+    If both are missing, the run ended before it had a result to keep.
     """
     return any(
         (folder / "report.json").is_file() or saved_steps(folder / "checkpoints")
@@ -69,45 +70,45 @@ def holds_results(run_dir: Path) -> bool:
 
 
 def _run_dirs(run_dir: Path) -> list[Path]:
-    """Returns a run directory and those of the seeds and folds in it."""
-    parts = ("seed_*", "fold_*", "seed_*/fold_*")
-    return [run_dir, *(path for part in parts for path in run_dir.glob(part))]
+    """Returns a run directory and the run directories of seeds and folds in it."""
+    patterns = ("seed_*", "fold_*", "seed_*/fold_*")
+    return [run_dir, *(path for pattern in patterns for path in run_dir.glob(pattern))]
 
 
 def _refuse_live_runs(run_dir: Path, folders: Iterable[Path]) -> None:
     """Raises `UserError` if a process holds the lock of one of the folders."""
     if any(map(is_training, folders)):
-        raise _live(run_dir)
+        raise _in_use(run_dir)
 
 
 def is_training(run_dir: Path) -> bool:
-    """Returns whether a process holds the lock of a run directory; it writes nothing."""
+    """Returns whether a process holds the lock of a run directory; nothing is written."""
     try:
         with open(run_dir / _LOCK_FILE) as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:
-        pass  # no lock, or not for this user to read: taking it says so
+        pass  # no lock file, or this user may not read it; taking the lock reports that
     return False
 
 
-def _live(run_dir: Path) -> UserError:
+def _in_use(run_dir: Path) -> UserError:
     return UserError(
         f"--workdir={run_dir}: another run is writing there. Wait for it, or give another."
     )
 
 
 def lasting_entries(run_dir: Path) -> list[Path]:
-    """Returns what a run directory holds but its lock and half-written files.
+    """Returns the entries of a run directory without its lock and half-written files.
 
-    A process that was killed in its first write leaves nothing but a temporary file.
+    A process that is killed during its first write leaves only a temporary file.
     """
     return [path for path in whole_entries(run_dir) if path.name != _LOCK_FILE]
 
 
 def _check_content(config: TrainConfig) -> None:
-    """Raises `UserError` where a workdir holds what `config` may neither continue nor replace."""
+    """Raises `UserError` if `config` may neither continue nor replace what its workdir contains."""
     run_dir = Path(config.workdir or "")
     if run_dir.exists() and not run_dir.is_dir():
         raise UserError(f"--workdir={run_dir} is a file; a folder is expected.")
@@ -137,7 +138,7 @@ def _check_content(config: TrainConfig) -> None:
             " settings with --resume."
         )
     if not config.resume:
-        other = f" on {old.data_dir}" if old.data_dir != _to_record(config).data_dir else ""
+        other = f" on {old.data_dir}" if old.data_dir != _config_to_store(config).data_dir else ""
         raise UserError(
             f"--workdir={run_dir} already holds this run{other}. Nothing was written; add --resume"
             f" to continue it, or {ways}."
@@ -148,63 +149,63 @@ def _check_content(config: TrainConfig) -> None:
 def locked_run_dir(config: TrainConfig) -> Iterator[Path]:
     """Creates the workdir, writes its config.json and holds its lock; yields its path.
 
-    Of several joined processes the first does so for all.
+    In a multi-process run process 0 does this for all processes.
 
     Raises:
       UserError: another run is writing there, or the folder cannot be made.
     """
-    with contextlib.ExitStack() as held:
-        on_first(lambda: held.enter_context(_locked(config)))
+    with contextlib.ExitStack() as stack:
+        on_first(lambda: stack.enter_context(_locked(config)))
         yield Path(config.workdir or "")
 
 
 @contextlib.contextmanager
 def _locked(config: TrainConfig) -> Iterator[None]:
     run_dir = Path(config.workdir or "")
-    with contextlib.ExitStack() as held:
-        held.enter_context(run_dir_lock(run_dir))
-        # Another process may have trained here since the first look.
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(run_dir_lock(run_dir))
+        # Checked again: another process may have trained here since the first check.
         _check_content(config)
         if config.overwrite and holds_results(run_dir):
             _refuse_live_runs(run_dir, _run_dirs(run_dir)[1:])
             move_aside(run_dir, "run")
-            held.enter_context(run_dir_lock(run_dir))
+            stack.enter_context(run_dir_lock(run_dir))
         # Half-written files of a process that was killed.
-        for torn in run_dir.glob(".*.tmp"):
-            torn.unlink(missing_ok=True)
-        held.enter_context(_own_config_if_nothing_is_added(run_dir))
-        write_atomically(run_dir / CONFIG_FILE, config_to_json(_to_record(config)).encode())
+        for half_written in run_dir.glob(".*.tmp"):
+            half_written.unlink(missing_ok=True)
+        stack.enter_context(_config_restored_on_error(run_dir))
+        write_atomically(run_dir / CONFIG_FILE, config_to_json(_config_to_store(config)).encode())
         yield
 
 
 @contextlib.contextmanager
-def _own_config_if_nothing_is_added(run_dir: Path) -> Iterator[None]:
-    """Puts the config of a run back where it was to be resumed and an error came before a save.
+def _config_restored_on_error(run_dir: Path) -> Iterator[None]:
+    """Restores the old config.json if a resumed run raises an error before its first save.
 
-    Else the config of a finished run that could not be lengthened would state epochs that it does
-    not have, and its own command would be refused.
+    Otherwise the config of a finished run that could not be lengthened would state epochs that the
+    run does not have, and the run's own command would be refused.
     """
-    path, saved = run_dir / CONFIG_FILE, saved_steps(run_dir / "checkpoints")
-    before = path.read_bytes() if saved and path.is_file() else None
+    path, steps = run_dir / CONFIG_FILE, saved_steps(run_dir / "checkpoints")
+    old_text = path.read_bytes() if steps and path.is_file() else None
     try:
         yield
     except BaseException:
-        if before is not None and saved_steps(run_dir / "checkpoints") == saved:
-            with contextlib.suppress(OSError, UserError):  # the first error says what is wrong
-                write_atomically(path, before)
+        if old_text is not None and saved_steps(run_dir / "checkpoints") == steps:
+            with contextlib.suppress(OSError, UserError):  # the first error is the one to report
+                write_atomically(path, old_text)
         raise
 
 
-def _to_record(config: TrainConfig) -> TrainConfig:
-    """Returns the config that is read from any folder, and never moves the run itself aside."""
+def _config_to_store(config: TrainConfig) -> TrainConfig:
+    """Returns the config for config.json: with absolute paths, and without `overwrite`."""
     paths = {name: getattr(config, name) for name in ("data_dir", "cache_dir")}
-    found = {name: os.path.abspath(path) for name, path in paths.items() if path}
-    return replace(config, overwrite=False, **found)
+    absolute = {name: os.path.abspath(path) for name, path in paths.items() if path}
+    return replace(config, overwrite=False, **absolute)
 
 
 @contextlib.contextmanager
 def run_dir_lock(run_dir: Path) -> Iterator[None]:
-    """Holds the lock of a run directory, which is created where it is missing.
+    """Holds the lock of a run directory; a missing directory is created.
 
     Raises:
       UserError: another process holds it, or the folder cannot be made.
@@ -218,5 +219,5 @@ def run_dir_lock(run_dir: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise _live(run_dir) from None
+            raise _in_use(run_dir) from None
         yield

@@ -1,4 +1,4 @@
-"""A folder that should be a run and is none: which runs are in it, or around it."""
+"""Errors for a path that is not a run: they name the runs inside the folder or around it."""
 
 from pathlib import Path
 
@@ -7,11 +7,12 @@ from ferjax.errors import UserError, nearest
 
 CHECKPOINTS = "checkpoints"
 _WEIGHTS = ".safetensors"
+# Largest number of runs that an error names.
 _SHOWN = 8
 
 
 def check_is_run(folder: Path) -> None:
-    """Raises `UserError` if a folder has no checkpoints/; it names the runs inside."""
+    """Raises `UserError` if a folder has no checkpoints/; the error names the runs inside."""
     check_exists(folder)
     if folder.suffix == _WEIGHTS and folder.is_file():
         raise UserError(
@@ -23,45 +24,51 @@ def check_is_run(folder: Path) -> None:
 
 
 def check_exists(place: Path) -> None:
-    """Raises `UserError` if a run or weights file is not there; it names those that lie there."""
+    """Raises `UserError` if a path does not exist; it names runs and weights files beside it."""
     if place.exists():
         return
     parent = place.parent
-    named = {path.stem: path.name for path in parent.glob(f"*{_WEIGHTS}")}
-    named |= {path.parent.name: path.parent.name for path in parent.glob(f"*/{CHECKPOINTS}")}
+    neighbours = {path.stem: path.name for path in parent.glob(f"*{_WEIGHTS}")}
+    neighbours |= {path.parent.name: path.parent.name for path in parent.glob(f"*/{CHECKPOINTS}")}
     is_file = place.suffix in (_WEIGHTS, ".json")
-    near = nearest(place.stem if is_file else place.name, named)
-    hint = f" Did you mean {parent / named[near]}?" if near else ""
-    names = sorted(named.values())
+    near = nearest(place.stem if is_file else place.name, neighbours)
+    hint = f" Did you mean {parent / neighbours[near]}?" if near else ""
+    names = sorted(neighbours.values())
     more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    there = f" {parent} holds {', '.join(names[:_SHOWN])}{more}." if named and parent.name else ""
+    contents = (
+        f" {parent} holds {', '.join(names[:_SHOWN])}{more}." if neighbours and parent.name else ""
+    )
     raise UserError(
-        f"{place}: no such {'file' if is_file else 'folder'}.{hint}{there}"
+        f"{place}: no such {'file' if is_file else 'folder'}.{hint}{contents}"
         f" Give the folder of a ferjax run{', or a weights file' * is_file}."
     )
 
 
 def where_runs_are(folder: Path) -> str:
-    """Returns what to give instead of a folder that is no run.
+    """Returns advice for the user who gave a folder that is not a run.
 
-    The runs may be in it (seeds, folds, both, the trials of a search, a folder of runs), or it is
-    a file or folder of a run.
+    The folder may contain runs (seeds, folds, both, the trials of a search, or any runs), or it may
+    itself be inside a run.
     """
     inside = sorted(
-        path.parent for part in ("*", "*/*") for path in folder.glob(f"{part}/{CHECKPOINTS}")
+        path.parent for pattern in ("*", "*/*") for path in folder.glob(f"{pattern}/{CHECKPOINTS}")
     )
     if inside:
         names = ", ".join(map(str, inside[:_SHOWN]))
         more = f" and {len(inside) - _SHOWN:,} more" if len(inside) > _SHOWN else ""
         return f"It holds {len(inside):,} runs: {names}{more}.{_best(folder)} Give one of them."
-    around = (place for place in folder.absolute().parents[:2] if (place / CHECKPOINTS).is_dir())
-    if run := next(around, None):
+    enclosing_runs = (
+        folder_above
+        for folder_above in folder.absolute().parents[:2]
+        if (folder_above / CHECKPOINTS).is_dir()
+    )
+    if run := next(enclosing_runs, None):
         return f"It lies in the run {run}: give that."
     return "Give the folder of a ferjax run."
 
 
 def _best(folder: Path) -> str:
-    """Returns a sentence that names the best trial of a search, or nothing."""
+    """Returns a sentence that names the best trial of a search, or an empty text."""
     try:
         report = read_json(folder / "report.json", "")
         return f" The best trial is {folder / report['best']['directory']}."

@@ -1,4 +1,4 @@
-"""metrics.jsonl: one JSON object a line, appended during training, read back and cut back."""
+"""metrics.jsonl: one JSON object a line; appending, reading, and removing later lines."""
 
 import errno
 import json
@@ -28,11 +28,11 @@ def train_line(
     """Returns the line of a training epoch: averages over its augmented batches.
 
     Args:
-      epoch: that has ended, from 1.
-      step: of the run.
-      sums: of the epoch.
-      learning_rate: of its last step.
-      speed: more fields: how fast that was, what the time went to, memory.
+      epoch: number of the finished epoch, from 1.
+      step: step of the run.
+      sums: running sums of the epoch.
+      learning_rate: rate of the last step of the epoch.
+      speed: more fields: images a second, seconds by kind of work, memory.
     """
     return {
         "step": step,
@@ -55,10 +55,14 @@ def eval_line(
 ) -> dict[str, Any]:
     """Returns the line of an evaluation, with the recall of every emotion by name.
 
-    Where it is of averaged parameters, `raw` holds the same of those that were averaged.
+    If `result` is of averaged parameters, `raw` has the scores of the parameters without average.
     """
-    place = {"step": step, "epoch": epoch, "split": split}
-    return {**place, **_scores(result, classes), **({"raw": _scores(raw, classes)} if raw else {})}
+    position = {"step": step, "epoch": epoch, "split": split}
+    return {
+        **position,
+        **_scores(result, classes),
+        **({"raw": _scores(raw, classes)} if raw else {}),
+    }
 
 
 def _scores(result: Evaluation, classes: Sequence[str]) -> dict[str, Any]:
@@ -73,15 +77,15 @@ def append_lines(run_dir: Path, lines: Sequence[Mapping[str, Any]]) -> None:
     """Appends objects to RUN/metrics.jsonl and flushes them to disk: all of them or none.
 
     Raises:
-      OSError: the disk is full, or not to be written.
+      OSError: the disk is full or cannot be written.
     """
     text = "".join(json.dumps(line) + "\n" for line in lines).encode()
-    # A run is killed in the middle of a line: without an end, the next one would continue it.
+    # A killed process may leave an unfinished line, which the next line would continue.
     drop_torn_line(run_dir / METRICS_FILE)
     with open(run_dir / METRICS_FILE, "ab", buffering=0) as file:
         size = file.tell()
         try:
-            # A disk that fills up takes a part of it, without an error.
+            # A disk that becomes full writes a part of the text without an error.
             if file.write(text) < len(text):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(file.fileno())
@@ -91,9 +95,9 @@ def append_lines(run_dir: Path, lines: Sequence[Mapping[str, Any]]) -> None:
 
 
 def read_lines(run_dir: Path) -> list[dict[str, Any]]:
-    """Returns the objects of RUN/metrics.jsonl; none where there is no file.
+    """Returns the objects of RUN/metrics.jsonl; an empty list if there is no file.
 
-    A last line that a kill left unfinished is left out.
+    If the process was killed, the last line may be unfinished; it is left out.
 
     Raises:
       UserError: another line is damaged.
@@ -107,10 +111,8 @@ def read_lines(run_dir: Path) -> list[dict[str, Any]]:
 
 
 def _read_line(path: Path, number: int, line: bytes) -> dict[str, Any]:
-    where, advice = (
-        f"{path}, line {number}",
-        "Delete this line, and the run opens again without it.",
-    )
+    where = f"{path}, line {number}"
+    advice = "Delete this line, and the run opens again without it."
     values = parse_json(line, where, advice)
     if not isinstance(values, dict):
         raise UserError(f"{where}: no JSON object. {advice}")
@@ -118,7 +120,7 @@ def _read_line(path: Path, number: int, line: bytes) -> dict[str, Any]:
 
 
 def cut_back(run_dir: Path, step: int) -> None:
-    """Drops the lines after `step`, so that a resumed run writes them again."""
+    """Removes the lines after `step`, because a resumed run writes them again."""
     if not is_first():
         return
     with fitting_values(run_dir / METRICS_FILE, "Delete the line that has no step."):

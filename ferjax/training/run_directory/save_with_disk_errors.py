@@ -1,4 +1,4 @@
-"""Saving checkpoints and metrics during training, and what happens when the disk is full."""
+"""Saving checkpoints and metrics during training, and the handling of a full disk."""
 
 import contextlib
 import errno
@@ -27,7 +27,7 @@ from ferjax.training.state import TrainState
 
 _log = logging.getLogger(__name__)
 # Orbax and TensorStore raise these when a disk is full, removed or read-only.
-_REFUSALS = (OSError, ValueError)
+_SAVE_ERRORS = (OSError, ValueError)
 
 
 class Record:
@@ -42,19 +42,20 @@ class Record:
         self.run_dir = run_dir
         self.manager = open_checkpoints(run_dir)
         self._on_error = on_error
-        self._ends = False
+        self._is_finishing = False
         self._failures: list[str] = []
         self._unwritten: list[Mapping[str, Any]] = []
-        self._started: tuple[int, TrainState, dict[str, Any], float | None] | None = None
-        self._shows = tensorboard and is_first()
+        self._last_save: tuple[int, TrainState, dict[str, Any], float | None] | None = None
+        self._uses_tensorboard = tensorboard and is_first()
         self._board: Board | None = None
 
     def save(self, state: TrainState, meta: dict[str, Any], accuracy: float | None) -> None:
         """Starts to save a checkpoint in the background, after the previous one is on disk.
 
         Args:
-          state: may be donated to the next step right away.
-          meta: JSON values. Failed saves join its `notes`; its `best` is one that was saved.
+          state: the training state; it may be donated to the next step at once.
+          meta: JSON values. Failed saves are added to its `notes`; its `best` is replaced by the
+            best evaluation whose checkpoint was saved.
           accuracy: on the selection split at this step; None for a save within an epoch.
 
         Raises:
@@ -65,15 +66,15 @@ class Record:
         meta = {
             **meta,
             "best": self._best(meta, step, accuracy),
-            # Without repetitions: a repeated save has them already.
+            # Without duplicates: the meta of a repeated save already has them.
             "notes": [*dict.fromkeys([*meta["notes"], *self._failures])],
         }
-        self._started = (step, state, meta, accuracy)
+        self._last_save = (step, state, meta, accuracy)
         try:
             _probe(self.run_dir / "checkpoints", state)
             save_checkpoint(self.manager, state, meta, accuracy)
-        except _REFUSALS as error:
-            self._failed(f"the checkpoint of step {step}", error)
+        except _SAVE_ERRORS as error:
+            self._handle_failure(f"the checkpoint of step {step}", error)
 
     def settle(self) -> None:
         """Waits until the last checkpoint is on disk.
@@ -83,9 +84,9 @@ class Record:
         """
         try:
             self.manager.wait_until_finished()
-        except _REFUSALS as error:
-            step = self._started[0] if self._started else 0
-            self._failed(f"the checkpoint of step {step}", error)
+        except _SAVE_ERRORS as error:
+            step = self._last_save[0] if self._last_save else 0
+            self._handle_failure(f"the checkpoint of step {step}", error)
 
     def append(self, line: Mapping[str, Any]) -> None:
         """Appends a line to metrics.jsonl, after earlier lines that could not be written.
@@ -102,24 +103,24 @@ class Record:
             append_lines(self.run_dir, self._unwritten)
             self._unwritten.clear()
         except OSError as error:
-            self._failed("a line of metrics.jsonl", error)
+            self._handle_failure("a line of metrics.jsonl", error)
 
     def cut_back(self, step: int) -> None:
-        """Removes the lines after `step`, from which the run continues."""
+        """Removes the lines after `step`, the step from which the run continues."""
         self._unwritten = [line for line in self._unwritten if line["step"] <= step]
         cut_back(self.run_dir, step)
-        self._board = open_board(self.run_dir) if self._shows else None
+        self._board = open_board(self.run_dir) if self._uses_tensorboard else None
 
     def finish(self) -> None:
         """Waits for the last checkpoint and repeats saves and lines that failed.
 
         Raises:
-          UserError: they failed again; what was saved before is kept.
+          UserError: they failed again; earlier saves are kept.
         """
         self.settle()
-        self._ends = True
-        if self._started and self._started[0] not in self.manager.all_steps():
-            self.save(*self._started[1:])
+        self._is_finishing = True
+        if self._last_save and self._last_save[0] not in self.manager.all_steps():
+            self.save(*self._last_save[1:])
             self.settle()
         if self._unwritten:
             self.append(self._unwritten.pop())
@@ -133,37 +134,39 @@ class Record:
         best = meta["best"]
         if not best or best["step"] in (step, *self.manager.all_steps()):
             return best
-        kept = self.manager.best_step()
-        found = [] if kept is None else [restore_meta(self.manager, kept)["best"]]
+        kept_step = self.manager.best_step()
+        candidates = [] if kept_step is None else [restore_meta(self.manager, kept_step)["best"]]
         if accuracy is not None:
-            found.append({"epoch": meta["epoch"], "step": step, "accuracy": accuracy})
-        return max(found, key=lambda one: one["accuracy"], default={})
+            candidates.append({"epoch": meta["epoch"], "step": step, "accuracy": accuracy})
+        return max(candidates, key=lambda candidate: candidate["accuracy"], default={})
 
-    def _failed(self, what: str, error: Exception) -> None:
-        """Logs what could not be saved and why; raises where the run stops on errors."""
+    def _handle_failure(self, what: str, error: Exception) -> None:
+        """Logs what could not be saved and why; raises `DiskError` if the run stops on errors."""
         reason = _reason(error)
-        if self._ends or self._on_error == "stop":
-            self._refuse(what, reason, error)
+        if self._is_finishing or self._on_error == "stop":
+            self._stop_run(what, reason, error)
         failure = f"{what} could not be saved ({reason}); training went on"
         if failure not in self._failures:
             self._failures.append(failure)
             _log.warning("%s: %s", self.run_dir, failure)
         if "checkpoint" in what:
             # After a failure Orbax's manager lists a missing checkpoint and forgets others.
-            with contextlib.suppress(*_REFUSALS):
+            with contextlib.suppress(*_SAVE_ERRORS):
                 self.manager.close()
             self.manager = open_checkpoints(self.run_dir)
 
-    def _refuse(self, what: str, reason: str, error: Exception) -> NoReturn:
+    def _stop_run(self, what: str, reason: str, error: Exception) -> NoReturn:
         folder = self.run_dir / "checkpoints"
-        # A half-written checkpoint may be what fills the disk.
+        # A half-written checkpoint may fill the disk.
         remove_torn(folder)
         kept = max(saved_steps(folder), default=None)
         last = "No checkpoint was there before" if kept is None else f"That of step {kept} is kept"
-        else_ = "" if self._ends else "; or --on_save_error=continue trains on without"
+        alternative = (
+            "" if self._is_finishing else "; or --on_save_error=continue trains on without"
+        )
         raise DiskError(
             f"{self.run_dir}: {what} could not be saved: {reason}. {last}. Make room there, then"
-            f" --resume{else_}."
+            f" --resume{alternative}."
         ) from error
 
 
@@ -172,9 +175,9 @@ def open_run_record(run_dir: Path, on_error: str, tensorboard: bool = False) -> 
     """Yields the `Record` of a run in training; when the block ends, everything is on disk.
 
     Args:
-      run_dir: locked.
-      on_error: what a failed save does: `stop` raises; `continue` logs it, notes it for the report
-        and trains on.
+      run_dir: the locked run directory.
+      on_error: the reaction to a failed save: `stop` raises; `continue` logs it, adds a note for
+        the report and continues training.
       tensorboard: whether the lines are also written to RUN/tensorboard.
 
     Raises:
@@ -190,19 +193,19 @@ def open_run_record(run_dir: Path, on_error: str, tensorboard: bool = False) -> 
         try:
             yield record
         except KeyboardInterrupt:
-            # A user who stops a run is told that it was saved, so it must be.
+            # The user who stops a run reads that the state was saved, so it must be on disk.
             record.finish()
             raise
         record.finish()
     except BaseException:
-        with contextlib.suppress(*_REFUSALS):
+        with contextlib.suppress(*_SAVE_ERRORS):
             record.close()
         raise
     record.close()
 
 
 def _probe(folder: Path, state: TrainState) -> None:
-    """Raises `OSError` where a state does not fit: Orbax reports it late and at length."""
+    """Raises `OSError` if the disk is not writable or has no room; Orbax reports it late."""
     probe = folder / f".probe.{os.getpid()}"
     probe.mkdir(parents=True)
     probe.rmdir()
@@ -212,12 +215,12 @@ def _probe(folder: Path, state: TrainState) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Returns the operating system's words for a disk error."""
+    """Returns the text of the operating system for a disk error, or the error's own text."""
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     # TensorStore's errors are `ValueError` with the number in the text.
-    if found := re.search(r"os_error_code='(\d+)'", str(error)):
-        return os.strerror(int(found[1]))
+    if match := re.search(r"os_error_code='(\d+)'", str(error)):
+        return os.strerror(int(match[1]))
     if "RESOURCE_EXHAUSTED" in str(error):
         return os.strerror(errno.ENOSPC)
     return " ".join(str(error).split())[:200]

@@ -18,10 +18,10 @@ from ferjax.errors import UserError
 from ferjax.runtime.atomic_files import write_atomically
 
 SPLITS_FILE, IMAGES_FILE = "splits.json", "splits.csv.gz"
-# What a damaged summary or table raises: by its values, its text, or its compression.
+# Errors that a damaged summary or table raises: in its values, its text or its compression.
 _DAMAGED = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, OverflowError)
 _DAMAGED += (StopIteration, csv.Error, zlib.error)
-_COPY = "It says what the run learned from: copy it again, or move it away to go on without."
+_ADVICE = "It says what the run learned from: copy it again, or move it away to go on without."
 _COLUMNS = ("split", "class", "content", "target", "image")
 
 
@@ -44,15 +44,17 @@ def write_split_record(run_dir: Path, record: SplitRecord) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
     for name, part in record.splits.items():
-        hashes = ([f"{n:016x}" if n else "" for n in of.tolist()] for of in
-                  (part.contents, part.targets))  # fmt: skip
+        hashes = (
+            [f"{number:016x}" if number else "" for number in numbers.tolist()]
+            for numbers in (part.contents, part.targets)
+        )
         names = [record.classes[label] for label in part.labels.tolist()]
         for emotion, content, target, image in zip(names, *hashes, part.ids, strict=True):
             writer.writerow((name, emotion, content, target, image))
-    # Without a time in it, the same images give the same bytes.
+    # The file contains no time, so the same images give the same bytes.
     table = gzip.compress(text.getvalue().encode("utf-8", "surrogateescape"), 6, mtime=0)
     write_atomically(run_dir / IMAGES_FILE, table)
-    # Last: a reader that finds it finds both.
+    # Written last: if a reader finds the summary, the table exists too.
     text_of_summary = json.dumps(summary, indent=1, ensure_ascii=False) + "\n"
     write_atomically(run_dir / SPLITS_FILE, text_of_summary.encode())
 
@@ -68,16 +70,16 @@ def _summary(part: RecordedSplit, classes: tuple[str, ...]) -> dict[str, Any]:
 
 
 def read_split_record(run_dir: Path) -> SplitRecord | None:
-    """Returns what a run learned from, or None if it was not recorded.
+    """Returns the record of the images that a run learned from, or None if there is none.
 
     Raises:
-      UserError: the two files are damaged or do not fit each other, or are of a later version.
+      UserError: the two files are damaged, do not belong together, or are of a later version.
     """
     path = run_dir / SPLITS_FILE
     if not path.is_file():
         return None
     try:
-        summary = read_json_object(path, _COPY)
+        summary = read_json_object(path, _ADVICE)
         check_format(summary, str(path))
         classes = tuple(summary["classes"])
         check_no_special_file(run_dir / IMAGES_FILE)
@@ -96,17 +98,17 @@ def _read_table(
     path: Path, summaries: Mapping[str, Mapping[str, Any]], classes: tuple[str, ...]
 ) -> dict[str, RecordedSplit]:
     label_of = {name: label for label, name in enumerate(classes)}
-    found: dict[str, tuple[list[str], list[int], list[int], list[int]]] = {
+    columns: dict[str, tuple[list[str], list[int], list[int], list[int]]] = {
         name: ([], [], [], []) for name in summaries
     }
     with gzip.open(path, "rt", encoding="utf-8", errors="surrogateescape", newline="") as file:
         reader = csv.reader(file)
         next(reader)
         for split, emotion, content, target, image in reader:
-            # A compressed file may hold any number of them.
-            if len(found[split][0]) == summaries[split]["images"]:
+            # Checked because a small compressed file may contain any number of rows.
+            if len(columns[split][0]) == summaries[split]["images"]:
                 raise ValueError(f"more images of {split} than the summary has")
-            ids, labels, contents, targets = found[split]
+            ids, labels, contents, targets = columns[split]
             ids.append(image)
             labels.append(label_of[emotion])
             contents.append(int(content or "0", 16))
@@ -119,5 +121,5 @@ def _read_table(
             np.array(targets, np.uint64),
             summaries[name]["source"],
         )
-        for name, (ids, labels, contents, targets) in found.items()
+        for name, (ids, labels, contents, targets) in columns.items()
     }

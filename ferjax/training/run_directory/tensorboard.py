@@ -15,10 +15,10 @@ Board = Callable[[Mapping[str, Any]], None]
 
 
 def open_board(run_dir: Path) -> Board:
-    """Returns what writes a line's numbers to RUN/tensorboard, which it makes anew.
+    """Returns a function that writes the numbers of a line to RUN/tensorboard, a new folder.
 
-    metrics.jsonl, cut back to where the run goes on, is written first: a resumed run has no step
-    twice and none too many.
+    The lines of metrics.jsonl are written first. Lines after the step from which a resumed run
+    continues have been removed there, so that every step appears once.
 
     Raises:
       UserError: `tensorboard` is not installed, or the folder cannot be written.

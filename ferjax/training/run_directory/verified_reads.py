@@ -1,4 +1,4 @@
-"""Finished checkpoints of a run: which there are, and that they are whole before they are read."""
+"""Finished checkpoints of a run: their steps and metrics, and verification before reading."""
 
 import contextlib
 import json
@@ -8,7 +8,7 @@ from pathlib import Path
 from ferjax.errors import UserError
 from ferjax.runtime.checksums import find_damage
 
-# What Orbax and TensorStore raise for files that are cut, changed or missing.
+# Errors of Orbax and TensorStore for files that are truncated, changed or missing.
 _DAMAGED = (ValueError, OSError, KeyError, TypeError, RecursionError)
 
 
@@ -18,20 +18,20 @@ def saved_steps(folder: Path) -> dict[int, Path]:
 
 
 def saved_metrics(folder: Path) -> dict[int, dict[str, float]]:
-    """Returns step → metrics of the checkpoints in a folder that have any.
+    """Returns step → metrics of the checkpoints in a folder that have metrics.
 
-    A checkpoint without them was saved within an epoch, or a kill has left it half removed.
+    A checkpoint without metrics was saved within an epoch, or a killed process has half removed it.
 
     Raises:
-      UserError: the metrics of one are damaged; Orbax cannot open the folder then.
+      UserError: the metrics of a checkpoint are damaged; Orbax could not open the folder.
     """
-    found: dict[int, dict[str, float]] = {}
+    metrics: dict[int, dict[str, float]] = {}
     for step, path in saved_steps(folder).items():
         if (file := path / "metrics" / "metrics").is_file():
             with reading(folder, step, "metrics/metrics"):
                 values = json.loads(file.read_text("utf-8"))
-                found[step] = {name: float(values[name]) for name in ("accuracy", "step")}
-    return found
+                metrics[step] = {name: float(values[name]) for name in ("accuracy", "step")}
+    return metrics
 
 
 @contextlib.contextmanager
@@ -42,11 +42,11 @@ def reading(folder: Path, step: int, item: str, passes: str = "") -> Iterator[No
       folder: the checkpoints of a run.
       step: of the checkpoint.
       item: `state` or `meta`, or the path of a file.
-      passes: an error with this text, where one is given, is no damage and passes through.
+      passes: errors that contain this text are not damage and are raised unchanged; empty: none.
 
     Raises:
       UserError: there is no such checkpoint, or a file of it is damaged; the message names the file
-        and a checkpoint that is whole.
+        and an undamaged checkpoint.
     """
     path = folder / str(step)
     damage = find_damage(path, item) if path.is_dir() else "the checkpoint is missing"
@@ -63,17 +63,17 @@ def reading(folder: Path, step: int, item: str, passes: str = "") -> Iterator[No
 
 def _error(folder: Path, step: int, damage: str) -> UserError:
     others = {k: path for k, path in saved_steps(folder).items() if k != step}
-    whole = [k for k, path in sorted(others.items()) if not find_damage(path)]
-    if not whole:
+    undamaged = [k for k, path in sorted(others.items()) if not find_damage(path)]
+    if not undamaged:
         way_out = "No other checkpoint is there: copy the run again, or train it again"
-    elif whole[-1] > step:
+    elif undamaged[-1] > step:
         way_out = (
-            f"Copy the run again, or use the last checkpoint, of step {whole[-1]}: launch.predict"
-            " and launch.evaluate take --checkpoint=last"
+            f"Copy the run again, or use the last checkpoint, of step {undamaged[-1]}:"
+            " launch.predict and launch.evaluate take --checkpoint=last"
         )
     else:
         way_out = (
             "Copy the run again, or move that folder away: the run then goes on from its"
-            f" checkpoint of step {whole[-1]}"
+            f" checkpoint of step {undamaged[-1]}"
         )
     return UserError(f"{folder / str(step)}: {damage}. {way_out}.")
