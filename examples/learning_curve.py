@@ -3,7 +3,7 @@
     python -m examples.learning_curve FACES runs/curve 10 25 50 100 200
 
 FACES holds class folders in `train/` and in `test/`. For each number of faces a class, that many
-are drawn from train; a fifth of them chooses the epoch, and all of test is judged. Three draws.
+are drawn from train; a fifth of them chooses the epoch, and all of test is evaluated.
 Stopped and started again, it goes on from the last run that is complete.
 """
 

@@ -55,7 +55,7 @@ def evaluation_folder(out: Path | None, parent: Path, name: str, inputs: str) ->
         return
     # The lock gives each of several processes with the same folder name a folder of its own.
     with contextlib.ExitStack() as held:
-        # An error of the caller's own work, such as an image that cannot be read, is not the disk's.
+        # Errors of the caller's own work, such as an unreadable image, are not errors of the disk.
         with _as_disk_error(parent / name):
             held.enter_context(folder_lock(parent / name))
             names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))

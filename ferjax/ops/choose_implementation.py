@@ -25,7 +25,7 @@ class Domain:
     most: float = math.inf
 
 
-# The numbers come from earlier measurements (BUILD.md, "Which form"). Nothing is measured at run
+# The numbers come from earlier measurements (docs/results/speed.md). Nothing is measured at run
 # time, because all processes of a run must make the same choice. `conv_relu_max_pool` also saves
 # memory, so a GPU takes it although its speed there was not measured.
 DOMAINS: dict[str, Domain] = {

@@ -20,9 +20,9 @@ from ferjax.ops.precision import sum_dtype
 from ferjax.ops.sliding_window import add_taps_back, taps
 
 # Pixels of a tile, over the whole batch. With 512 filters a tile has 16 MB, about the size of a
-# cache (BUILD.md).
+# cache.
 _TILE_PIXELS = 8192
-# Largest number of groups of pixels in which the maximum of a window is searched (BUILD.md), and
+# Largest number of groups of pixels in which the maximum of a window is searched, and
 # largest number of pixels of a group. There are more groups if a group would be larger, because an
 # expression that compares more pixels compiles slowly.
 _GROUPS, _GROUP_PIXELS = 16, 64

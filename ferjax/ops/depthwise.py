@@ -8,20 +8,19 @@ import jax.numpy as jnp
 from jax import lax
 
 from ferjax.ops.choose_implementation import use_custom_implementation
+from ferjax.ops.plain_conv import Padding
 from ferjax.ops.precision import sum_dtype
 from ferjax.ops.sliding_window import add_taps_back, taps
 
-Padding = tuple[tuple[int, int], tuple[int, int]]
-
-# Largest number of rows whose products are summed before the running sums are updated (BUILD.md).
+# Largest number of rows whose products are summed before the running sums are updated.
 _MOST_ROWS = 28
 
 
 def depthwise_conv(x: jax.Array, kernel: jax.Array, *, stride: int, padding: Padding) -> jax.Array:
     """Returns the convolution of each channel with its own kernel.
 
-    On CPU, XLA's implementation takes 14 to 29 times as long, forward and backward (BUILD.md). On
-    other platforms the function calls `depthwise_conv_plain`.
+    On CPU, XLA's implementation takes 14 to 29 times as long, forward and backward
+    (docs/results/speed.md). On other platforms the function calls `depthwise_conv_plain`.
 
     Args:
       x: float [B, H, W, C].

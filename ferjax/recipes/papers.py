@@ -188,7 +188,7 @@ class Recipe:
 
 # Recipe name: <paper, best or finetune>_<model>_<dataset>, with _<variant> for a variant. Without
 # --recipe the first one of a model and data set is taken. Architecture and hyper-parameters are
-# those of the papers, splits are ferjax's. BUILD.md lists measured minutes and accuracies.
+# those of the papers, splits are ferjax's. docs/results lists measured minutes and accuracies.
 RECIPES: dict[str, Recipe] = {
     # python -m launch.train --model=resnet50 --dataset=ckplus
     "kumari_resnet50_ckplus": Recipe("resnet50", "ckplus", _KUMARI, "P1 Kumari"),

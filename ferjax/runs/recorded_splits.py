@@ -16,13 +16,13 @@ from ferjax.data.splits.split_record import (
 from ferjax.errors import UserError
 from ferjax.runs.weights_from_another_run import named_run
 from ferjax.runtime.processes import on_first
-from ferjax.training.run_directory.checkpoints import saved_steps
 from ferjax.training.run_directory.config_and_lock import CONFIG_FILE, read_config
 from ferjax.training.run_directory.splits_file import (
     SPLITS_FILE,
     read_split_record,
     write_split_record,
 )
+from ferjax.training.run_directory.verified_reads import saved_steps
 
 _log = logging.getLogger(__name__)
 

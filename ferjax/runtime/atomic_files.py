@@ -115,10 +115,10 @@ def _is_alive(process: int) -> bool:
     """Returns whether a process with this number is running on this machine."""
     try:
         os.kill(process, 0)
+    except PermissionError:
+        return True  # of another user
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:
-        return True
     return True
 
 

@@ -44,7 +44,6 @@ def run_workers(
     import_optuna()
     search = plan_search(config, given)
     set_study_aside(search)
-    study_exists(search)
     reported: set[int] = set()
     if study_exists(search):
         reported |= ended_trials(trial_rows(search, open_study(search)))

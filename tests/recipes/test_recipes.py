@@ -62,7 +62,7 @@ P3_RESNET = {
 }
 P3_DEFAULT = {**P3_RESNET, "epochs": 10, "pretrained": None}
 P4 = dict(optimizer="adamw", schedule="one_cycle", learning_rate=2e-3, batch_size=128, epochs=15)
-# The one deviation from the paper; it was measured (BUILD.md, "Decisions").
+# The one deviation from the paper; it was measured (docs/results/index.md).
 P4_SHALLOW = {**P4, "epochs": 10, "dropout": 0.25}
 P5 = dict(
     optimizer="adam", learning_rate=1e-3, batch_size=8, epochs=20, image_size=224, dropout=0.5

@@ -60,6 +60,6 @@ NETWORKS = (
         100,
         3,
         lambda: _untrained_resnet18(100),
-        lambda: networks.torchvision_network("resnet18"),
+        lambda: networks.torchvision_network("resnet18", len(EMOTIONS)),
     ),
 )

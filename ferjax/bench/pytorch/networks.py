@@ -11,7 +11,7 @@ def _conv3(inputs: int, width: int, bias: bool = True) -> Any:
     return nn.Conv2d(inputs, width, 3, padding=1, bias=bias)
 
 
-def depth_cnn(depth: int) -> Any:
+def depth_cnn(depth: int, classes: int = 7) -> Any:
     """Returns P4's CNN of `depth` blocks at 48 px: the first four blocks pool."""
     from torch import nn
     from torch.nn import functional
@@ -25,7 +25,7 @@ def depth_cnn(depth: int) -> Any:
                 setattr(self, f"bn{block}", nn.BatchNorm2d(widths[block]))
             side = {3: 6, 4: 3, 5: 3, 6: 3}[depth]
             self.dense = nn.Linear(side * side * widths[depth], 256)
-            self.head = nn.Linear(256, 7)
+            self.head = nn.Linear(256, classes)
 
         def forward(self, x: Any) -> Any:
             for block in range(1, depth + 1):
@@ -38,7 +38,7 @@ def depth_cnn(depth: int) -> Any:
     return TorchDepthCNN()
 
 
-def base_cnn() -> Any:
+def base_cnn(classes: int = 7) -> Any:
     """Returns PyTorch's MNIST example, without its dropouts, at 28 px."""
     from torch import nn
     from torch.nn import functional
@@ -49,7 +49,7 @@ def base_cnn() -> Any:
             self.conv1 = nn.Conv2d(1, 10, kernel_size=5)
             self.conv2 = nn.Conv2d(10, 20, kernel_size=5)
             self.dense = nn.Linear(320, 50)
-            self.head = nn.Linear(50, 7)
+            self.head = nn.Linear(50, classes)
 
         def forward(self, x: Any) -> Any:
             x = functional.relu(functional.max_pool2d(self.conv1(x), 2))
@@ -59,7 +59,7 @@ def base_cnn() -> Any:
     return TorchBaseCNN()
 
 
-def awei(jumper: str, side: int) -> Any:
+def awei(jumper: str, side: int, classes: int = 7) -> Any:
     """Returns P5's network (awei) with one of its jumpers, for images of `side` pixels."""
     from torch import nn
     from torch.nn import functional
@@ -88,7 +88,7 @@ def awei(jumper: str, side: int) -> Any:
                 self.jumper1 = _conv3({"staged": 32, "double": 3}[jumper], 128)
                 self.jumper2 = _conv3(128, 512)
             self.dense = nn.Linear((side // 32) ** 2 * 512, 1792)
-            self.head = nn.Linear(1792, 7)
+            self.head = nn.Linear(1792, classes)
 
         def forward(self, x: Any) -> Any:
             conv1 = relu(self.conv1(x))
@@ -128,12 +128,13 @@ def fernet() -> Any:
     return nn.Sequential(*stem, stage(48, 64, 1), stage(64, 128, 2), *head)
 
 
-def torchvision_network(name: str, **fields: Any) -> Any:
-    """Returns torchvision's network of that name, untrained, with 7 logits.
+def torchvision_network(name: str, classes: int = 7, **fields: Any) -> Any:
+    """Returns torchvision's network of that name, untrained, with `classes` logits.
 
     Args:
       name: the network's name, the same in ferjax and torchvision.
+      classes: number of logits.
       **fields: fields of the network, for instance `dropout`.
     """
     models = import_torchvision("torchvision.models")
-    return models.get_model(name, weights=None, num_classes=7, **fields)
+    return models.get_model(name, weights=None, num_classes=classes, **fields)

@@ -22,8 +22,10 @@ from ferjax.bench.measuring.forward_side import (
 from ferjax.bench.measuring.pytorch_side import forward_peers
 from ferjax.bench.pytorch import networks
 from ferjax.bench.pytorch.onnx_export import missing_onnxruntime, probabilities_module
+from ferjax.emotions import EMOTIONS
 
 ONNX = "onnxruntime"
+_CLASSES = len(EMOTIONS)
 _BATCH = 64
 # The feature maps of a larger batch would take many gigabytes in PyTorch.
 _LARGE_BATCH = 16
@@ -48,16 +50,16 @@ class Network:
 
 
 def _depth_cnn(depth: int) -> Network:
-    return Network(48, 1, functools.partial(networks.depth_cnn, depth))
+    return Network(48, 1, functools.partial(networks.depth_cnn, depth, _CLASSES))
 
 
 def _torchvision(name: str, side: int = 128, batch: int = _BATCH) -> Network:
-    return Network(side, 3, functools.partial(networks.torchvision_network, name), batch)
+    return Network(side, 3, functools.partial(networks.torchvision_network, name, _CLASSES), batch)
 
 
 NETWORKS = {
-    "awei": Network(224, 3, lambda: networks.awei("input", 224), _LARGE_BATCH),
-    "base_cnn": Network(28, 1, networks.base_cnn),
+    "awei": Network(224, 3, lambda: networks.awei("input", 224, _CLASSES), _LARGE_BATCH),
+    "base_cnn": Network(28, 1, functools.partial(networks.base_cnn, _CLASSES)),
     "cnn3": _depth_cnn(3),
     "cnn4": _depth_cnn(4),
     "cnn5": _depth_cnn(5),

@@ -180,7 +180,7 @@ def decode_threads(pixels: int) -> int:
     """Returns the number of threads that decode files with this many pixels fastest.
 
     Decoding a small file is mostly Python code, so threads wait for the interpreter lock: 48x48
-    faces take 1.75 times as long in two threads (BUILD.md).
+    faces take 1.75 times as long in two threads.
     """
     return usable_cores() if pixels >= _THREADED_PIXELS else 1
 

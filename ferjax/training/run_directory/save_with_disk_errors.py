@@ -19,10 +19,10 @@ from ferjax.training.run_directory.checkpoints import (
     remove_torn,
     restore_meta,
     save_checkpoint,
-    saved_steps,
 )
 from ferjax.training.run_directory.metrics_jsonl import append_lines, cut_back
 from ferjax.training.run_directory.tensorboard import Board, open_board
+from ferjax.training.run_directory.verified_reads import saved_steps
 from ferjax.training.state import TrainState
 
 _log = logging.getLogger(__name__)
