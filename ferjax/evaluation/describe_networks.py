@@ -33,7 +33,7 @@ def describe_networks(config: EvalConfig, judged: Sequence[JudgedRun]) -> dict[s
         return {"run": str(Path(first.source)), "parameters": epoch}
     return {
         "runs": [
-            f"{each.source}: {each.own.model}, {config.checkpoint} epoch, {each.run.epoch}"
+            f"{each.source}: {each.train_config.model}, {config.checkpoint} epoch, {each.run.epoch}"
             for each in judged
         ],
         "parameters": f"the mean of the probabilities of {len(judged)} runs",
@@ -42,8 +42,8 @@ def describe_networks(config: EvalConfig, judged: Sequence[JudgedRun]) -> dict[s
 
 def title_of(judged: Sequence[JudgedRun], data: EvaluatedData, split: str) -> str:
     """Returns a title: the networks, their training data, and the images they are judged on."""
-    models = " + ".join(dict.fromkeys(each.own.model for each in judged))
-    trained_on = " and ".join(dict.fromkeys(each.own.dataset for each in judged))
+    models = " + ".join(dict.fromkeys(each.train_config.model for each in judged))
+    trained_on = " and ".join(dict.fromkeys(each.train_config.dataset for each in judged))
     prefix = f"mean of {len(judged)} runs ({names_of(judged)}): " if len(judged) > 1 else ""
     place = f" ({data.place})" if data.place else ""
     return f"{prefix}{models}, trained on {trained_on}, on {data.dataset}{place} {split}"

@@ -30,13 +30,13 @@ class JudgedRun:
     Attributes:
       source: the run directory or weights, for messages and reports.
       run: the network.
-      own: the config that it was trained with.
+      train_config: the config that it was trained with.
       record: the record of its splits, or None where it has none.
     """
 
     source: str
     run: LoadedRun
-    own: TrainConfig
+    train_config: TrainConfig
     record: SplitRecord | None
 
 
@@ -106,13 +106,15 @@ def load_shared_data(config: EvalConfig, judged: Sequence[JudgedRun]) -> list[Ev
     first = judged[0]
     if not config.dataset:
         for other in judged[1:]:
-            if other.own.dataset != first.own.dataset:
+            if other.train_config.dataset != first.train_config.dataset:
                 raise UserError(
-                    f"{first.source} was trained on {first.own.dataset}, and {other.source} on"
-                    f" {other.own.dataset}. Name the data to judge them on, as --dataset."
+                    f"{first.source} was trained on {first.train_config.dataset}, and"
+                    f" {other.source} on {other.train_config.dataset}. Name the data to judge them"
+                    " on, as --dataset."
                 )
     data = [
-        load_evaluated_data(config, each.own, each.run.spec.size, each.record) for each in judged
+        load_evaluated_data(config, each.train_config, each.run.spec.size, each.record)
+        for each in judged
     ]
     for other, other_data in zip(judged[1:], data[1:], strict=True):
         if difference := _difference(data[0], other_data):
@@ -161,7 +163,7 @@ def mean_logits(
     probabilities, devices = [], []
     for network, split in zip(judged, splits, strict=True):
         logits_of, devices = run_evaluator(
-            network.run, network.own.batch_size, config.progress, config.tta
+            network.run, network.train_config.batch_size, config.progress, config.tta
         )
         logits = logits_of(network.run.variables, split)
         if len(judged) == 1:
@@ -185,7 +187,7 @@ def fit_of_run(
     same_settings = (config.checkpoint, config.tta) == ("selected", "none")
     if others or config.weights or not same_settings or tuple(classes) != first.run.classes:
         return None
-    if data.dataset == first.own.dataset and data.split.name in ("val", "all"):
+    if data.dataset == first.train_config.dataset and data.split.name in ("val", "all"):
         return None
     try:
         report = read_json_object(Path(first.source) / "report.json", "")

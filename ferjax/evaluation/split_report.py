@@ -82,7 +82,7 @@ def report_split(config: EvalConfig) -> dict[str, Any]:
         averaged, or the folder cannot be written.
     """
     judged = load_judged_runs(config)
-    run, dataset = judged[0].run, config.dataset or judged[0].own.dataset
+    run, dataset = judged[0].run, config.dataset or judged[0].train_config.dataset
     find("dataset", dataset, DATASETS)
     say(f"reading {dataset}", config.progress)
     data_of_runs = load_shared_data(config, judged)
@@ -136,7 +136,9 @@ def _training_overlap(
     texts, warnings = [], []
     for network, data in zip(judged, data_of_runs, strict=True):
         if config.weights:
-            text, new_warnings = describe_seen_by_weights(network.own.dataset, split, data.dataset)
+            text, new_warnings = describe_seen_by_weights(
+                network.train_config.dataset, split, data.dataset
+            )
         else:
             text, new_warnings = describe_seen(
                 network.record, split, data.dataset, is_own=data.is_own
@@ -213,7 +215,7 @@ def _report(config: EvalConfig, evaluated: _SplitEvaluation, directory: Path) ->
     split_source = data.source if name == ALL else name
     description = f"{split_source} of {data.dataset}{place}: {describe_counts(split, classes)}"
     predictions = write_predictions_csv(result, split, classes, directory)
-    protocols = [each.own.protocol for each in judged]
+    protocols = [each.train_config.protocol for each in judged]
     return {
         "title": title,
         "summary": stamped_summary(summarise(results), *protocols),
@@ -226,7 +228,7 @@ def _report(config: EvalConfig, evaluated: _SplitEvaluation, directory: Path) ->
             "layout": data.bundle.layout,
             "classes": list(classes),
             "test-time augmentation": config.tta,
-            "trained on": ", ".join(dict.fromkeys(each.own.dataset for each in judged)),
+            "trained on": ", ".join(dict.fromkeys(each.train_config.dataset for each in judged)),
             "images trained on": evaluated.trained_on
             if len(judged) > 1
             else evaluated.trained_on[0],

@@ -54,7 +54,7 @@ def init_state(
         seed,
         mesh or data_mesh(),
         frozen=frozen,
-        given=variables,
+        initial_values=variables,
         ema=ema,
     )
 

@@ -56,7 +56,7 @@ def first_state(task: Task, during_compilation: DuringCompilation | None = None)
         task.mesh,
         task.dtype,
         frozen=task.frozen[0],
-        given=task.initial_weights and task.initial_weights.variables,
+        initial_values=task.initial_weights and task.initial_weights.variables,
         ema=task.config.ema is not None,
         split=task.config.shard_params,
         during_compilation=during_compilation,

@@ -225,8 +225,8 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
         watch=run.watch,
     )
     plan = LoopPlan(
-        last=last_epoch,
-        of=total,
+        last_epoch=last_epoch,
+        all_epochs=total,
         steps_per_epoch=per_epoch,
         batch_size=config.batch_size,
         eval_every=config.eval_every,

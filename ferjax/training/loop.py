@@ -41,7 +41,7 @@ def fit(
     if first_step == 0 and int(host.sums.count):
         # The state was saved after the last step of an epoch and before its evaluation.
         finished_epochs, first_step = finished_epochs - 1, plan.steps_per_epoch
-    for epoch in range(finished_epochs + 1, plan.last + 1):
+    for epoch in range(finished_epochs + 1, plan.last_epoch + 1):
         if plan.patience and host.waited[0] >= plan.patience:
             break
         epoch_start, spent_before = time.monotonic(), dict(parts.spent)
@@ -53,7 +53,7 @@ def fit(
         first_step, step = 0, int(state.step)
         parts.log_train(epoch, step, host.sums, rate, host.scale)
         host, accuracy = replace(host, sums=parts.zero_sums()), None
-        if epoch % plan.eval_every == 0 or epoch == plan.last:
+        if epoch % plan.eval_every == 0 or epoch == plan.last_epoch:
             with timed(parts.spent, "evaluate"):
                 evaluation, raw = parts.evaluate(state)
             if not math.isfinite(evaluation.loss):
@@ -102,7 +102,7 @@ def _train_epoch(
     with tqdm(
         total=plan.steps_per_epoch,
         initial=first_step,
-        desc=f"epoch {epoch}/{plan.of}",
+        desc=f"epoch {epoch}/{plan.all_epochs}",
         unit="step",
         disable=None if plan.progress else True,
         leave=False,

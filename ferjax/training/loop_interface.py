@@ -20,8 +20,8 @@ class LoopPlan:
     """Durations of one phase: epochs, evaluations, saves, patience.
 
     Attributes:
-      last: the last epoch of the phase, counted from the start of the run.
-      of: number of epochs of the whole run, for display.
+      last_epoch: the last epoch of the phase, counted from the start of the run.
+      all_epochs: number of epochs of the whole run, for display.
       steps_per_epoch: whole batches in the training split.
       batch_size: rows of the global batch.
       eval_every: epochs between evaluations.
@@ -31,8 +31,8 @@ class LoopPlan:
       progress: whether to show a bar on a terminal.
     """
 
-    last: int
-    of: int
+    last_epoch: int
+    all_epochs: int
     steps_per_epoch: int
     batch_size: int
     eval_every: int

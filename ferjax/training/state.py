@@ -62,7 +62,7 @@ def create_state(
     dtype: Any = jnp.float32,
     *,
     frozen: str | None = None,
-    given: Mapping[str, Any] | None = None,
+    initial_values: Mapping[str, Any] | None = None,
     ema: bool = False,
     split: bool = False,
     during_compilation: DuringCompilation | None = None,
@@ -79,7 +79,7 @@ def create_state(
       dtype: dtype of parameters and statistics, float32 or float64.
       frozen: regular expression on paths of parameters that are never trained; they have no
         optimizer state.
-      given: flat path (`params/stem_conv/kernel`) → value that replaces the initialised one.
+      initial_values: flat path (`params/stem_conv/kernel`) → value that replaces the random one.
       ema: whether a moving average of the trained parameters is kept.
       split: whether the arrays are split over the mesh; else each device has a copy.
       during_compilation: called with shapes and placement of the state while a thread compiles and
@@ -89,8 +89,8 @@ def create_state(
         `ferjax.runtime.programs.stored_program`, which stores its program. None: not stored.
     """
 
-    def init(given: Mapping[str, Any]) -> TrainState:
-        variables = merge_trees(init_variables(model, spec, seed), unflatten(given))
+    def init(values: Mapping[str, Any]) -> TrainState:
+        variables = merge_trees(init_variables(model, spec, seed), unflatten(values))
         variables = jax.tree.map(lambda x: jnp.asarray(x, dtype), variables)
         params = variables["params"]
         trained = split_tree(params, frozen)[0]
@@ -103,7 +103,9 @@ def create_state(
             ema=jax.tree.map(jnp.copy, trained) if ema else None,
         )
 
-    return _make_on_mesh(init, dict(given or {}), mesh, split, during_compilation, program_facts)
+    return _make_on_mesh(
+        init, dict(initial_values or {}), mesh, split, during_compilation, program_facts
+    )
 
 
 def next_phase(

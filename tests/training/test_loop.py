@@ -16,7 +16,9 @@ from ferjax.training.train_step import NEVER, EpochSums, zero_sums
 from ferjax.training.wall_time import SecondsByKind, lap_timer, zero_seconds
 
 STEPS = 2
-PLAN = LoopPlan(last=9, of=9, steps_per_epoch=STEPS, batch_size=4, eval_every=1, save_seconds=1e9)
+PLAN = LoopPlan(
+    last_epoch=9, all_epochs=9, steps_per_epoch=STEPS, batch_size=4, eval_every=1, save_seconds=1e9
+)
 
 
 @dataclass
@@ -107,7 +109,7 @@ def run(fakes: Fakes, plan: LoopPlan = PLAN, step: int = 0, **host: Any) -> tupl
 
 def test_a_phase_is_epochs_of_steps_lines_evaluations_and_saves() -> None:
     fakes = Fakes(scores=(10, 30, 20))
-    epochs, host = run(fakes, replace(PLAN, last=3))
+    epochs, host = run(fakes, replace(PLAN, last_epoch=3))
     assert epochs == 3
     assert fakes.events == ["evaluate", "save", "watch"] * 3
     assert fakes.lines == [
@@ -124,14 +126,16 @@ def test_a_phase_is_epochs_of_steps_lines_evaluations_and_saves() -> None:
 
 
 def test_of_equals_the_earlier_is_the_best() -> None:
-    _, host = run(Fakes(scores=(30, 50, 50, 40)), replace(PLAN, last=4))
+    _, host = run(Fakes(scores=(30, 50, 50, 40)), replace(PLAN, last_epoch=4))
     assert host.best == {"epoch": 2, "step": 4, "accuracy": 0.5}
     assert host.waited == (2, 0.5)
 
 
 def test_the_best_is_of_the_whole_run_and_waiting_of_the_phase() -> None:
     best = {"epoch": 1, "step": 2, "accuracy": 0.9}
-    _, host = run(Fakes(scores=(30, 40)), replace(PLAN, last=4), step=4, best=best, starts=(0, 2))
+    _, host = run(
+        Fakes(scores=(30, 40)), replace(PLAN, last_epoch=4), step=4, best=best, starts=(0, 2)
+    )
     assert host.best == best
     assert host.waited == (0, 0.4)
 
@@ -167,14 +171,14 @@ def test_who_has_waited_long_enough_stops_at_once() -> None:
 
 
 def test_patience_counts_evaluations() -> None:
-    plan = replace(PLAN, patience=2, eval_every=3, last=30)
+    plan = replace(PLAN, patience=2, eval_every=3, last_epoch=30)
     epochs, _ = run(Fakes(scores=(50, 40, 30)), plan)
     assert epochs == 9
 
 
 def test_eval_every_evaluates_the_last_epoch_too() -> None:
     fakes = Fakes(scores=(10, 20, 30))
-    run(fakes, replace(PLAN, eval_every=3, last=7))
+    run(fakes, replace(PLAN, eval_every=3, last_epoch=7))
     assert [line[1] for line in fakes.lines if line[0] == "val"] == [3, 6, 7]
     # Each epoch is saved.
     kept = [accuracy for *_, accuracy in fakes.saves]
@@ -184,7 +188,7 @@ def test_eval_every_evaluates_the_last_epoch_too() -> None:
 
 def test_the_plateaus_scale_reaches_the_step() -> None:
     fakes = Fakes(scores=(50, 50, 50, 60, 1, 1, 1))
-    _, host = run(fakes, replace(PLAN, last=7, plateau=(1, 0.5)))
+    _, host = run(fakes, replace(PLAN, last_epoch=7, plateau=(1, 0.5)))
     # Patience 1: the second evaluation without gain lowers the rate of the epochs after it.
     assert fakes.scales[::STEPS] == [1, 1, 1, 0.5, 0.5, 0.5, 0.25]
     assert fakes.scales[1::STEPS] == fakes.scales[::STEPS]
@@ -192,14 +196,16 @@ def test_the_plateaus_scale_reaches_the_step() -> None:
     assert host.plateau == Plateau(best=0.6, waited=1, scale=0.25)
     # A resumed host goes on where it was.
     again = Fakes(scores=(1,))
-    _, host = run(again, replace(PLAN, last=8, plateau=(1, 0.5)), step=14, plateau=host.plateau)
+    _, host = run(
+        again, replace(PLAN, last_epoch=8, plateau=(1, 0.5)), step=14, plateau=host.plateau
+    )
     assert again.scales == [0.25, 0.25]
     assert host.plateau.scale == 0.125
 
 
 def test_a_run_that_was_taken_back_goes_on_at_a_tenth() -> None:
     fakes = Fakes()
-    run(fakes, replace(PLAN, last=1), retries=1, plateau=Plateau(0.5, 0, 0.5))
+    run(fakes, replace(PLAN, last_epoch=1), retries=1, plateau=Plateau(0.5, 0, 0.5))
     assert fakes.scales == pytest.approx([0.05, 0.05])
 
 
@@ -250,7 +256,7 @@ def test_broken_sums_are_never_saved_on_request() -> None:
 # 2 and 4 lie between an epoch's last step and its evaluation.
 @pytest.mark.parametrize("steps", [1, 2, 3, 4])
 def test_ctrl_c_saves_and_what_was_saved_goes_on_to_the_same_end(steps: int) -> None:
-    plan = replace(PLAN, last=3)
+    plan = replace(PLAN, last_epoch=3)
     fakes = Fakes(scores=(10, 30, 20))
     _, expected = run(fakes, plan)
     stopped = Fakes(scores=(10, 30, 20), stop_at=steps)
@@ -269,7 +275,7 @@ def test_ctrl_c_saves_and_what_was_saved_goes_on_to_the_same_end(steps: int) -> 
 
 def test_saves_within_an_epoch_are_due_by_the_clock() -> None:
     fakes = Fakes()
-    run(fakes, replace(PLAN, last=2, steps_per_epoch=4, save_seconds=-1.0))
+    run(fakes, replace(PLAN, last_epoch=2, steps_per_epoch=4, save_seconds=-1.0))
     # Not at an epoch's last step: that save comes with its evaluation.
     assert [(int(s.step), a is None) for s, _, a in fakes.saves] == [
         (1, True),
@@ -290,7 +296,7 @@ def test_the_time_of_a_run_is_accounted_for(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(f"time.{clock}", lambda: float(next(now)))
     fakes = Fakes()
     fakes.lap = lap_timer(fakes.spent)
-    _, host = run(fakes, replace(PLAN, last=3))
+    _, host = run(fakes, replace(PLAN, last_epoch=3))
     # Each look at the clock takes a second here: what a block takes is what it looks.
     assert host.spent["evaluate"] == 3
     assert host.spent["data"] == 3 * STEPS
@@ -307,6 +313,6 @@ def test_the_time_of_a_run_is_accounted_for(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_resumed_run_goes_on_with_its_account() -> None:
     fakes = Fakes(spent=zero_seconds({"compile": 7.0}))
-    _, host = run(fakes, replace(PLAN, last=1), seconds=50.0)
+    _, host = run(fakes, replace(PLAN, last_epoch=1), seconds=50.0)
     assert host.spent["compile"] == 7
     assert host.seconds > 50

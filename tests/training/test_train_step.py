@@ -304,7 +304,7 @@ def test_given_values_take_the_place_of_the_initialised() -> None:
     kernel = np.full((64, 5), 3, np.float32)
     given = {"params/guide/kernel": kernel}
     mesh = data_mesh(jax.devices()[:1])
-    state = create_state(TwoLayers(), optimizer, SPEC, 0, mesh, given=given)
+    state = create_state(TwoLayers(), optimizer, SPEC, 0, mesh, initial_values=given)
     plain = create_state(TwoLayers(), optimizer, SPEC, 0, mesh)
     np.testing.assert_array_equal(state.params["guide"]["kernel"], kernel)
     jax.tree.map(np.testing.assert_array_equal, state.params["head"], plain.params["head"])

@@ -73,8 +73,8 @@ def cell_folder(network: Network, column: Column, config: MatrixConfig, out: Pat
     facts = [FORMAT, network.identity, column.identity, column.dataset, column.split]
     facts += [config.tta, config.on_bad_image]
     # The config of a run decides how its own data set is divided into splits.
-    if network.own.dataset == column.dataset:
-        facts += [json.dumps(asdict(network.own), sort_keys=True, default=str)]
+    if network.train_config.dataset == column.dataset:
+        facts += [json.dumps(asdict(network.train_config), sort_keys=True, default=str)]
     digest = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
     name = re.sub(r"[^\w.-]+", "_", f"{network.name}--{column.name}")[:80]
     return out / CELLS / f"{name}-{digest[:12]}"
@@ -151,7 +151,7 @@ def read_cell(network: Network, column: Column, report: dict[str, Any], folder: 
 
 def relation(network: Network, column: Column) -> str:
     """Returns how the data of a column are related to those that a network was trained on."""
-    run_config = network.own
+    run_config = network.train_config
     if run_config.dataset == column.dataset:
         if column.dataset != "folder" or run_config.data_dir is None or column.data_dir is None:
             return WITHIN

@@ -179,7 +179,7 @@ def _details(cells: Sequence[Cell]) -> Iterator[str]:
 
 
 def _describe_network(network: Network) -> list[str]:
-    run_config = network.own
+    run_config = network.train_config
     return [
         f"{network.source}, epoch {network.epoch}, parameters {network.identity[:12]}",
         f"{run_config.model} at {run_config.image_size} pixels, trained on {run_config.dataset}",

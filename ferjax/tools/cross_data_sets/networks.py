@@ -26,7 +26,7 @@ class Network:
       name: name of the row; no two rows have the same name.
       source: the run directory, or the name or file of weights, as given.
       is_weights: whether `source` names weights and not a run.
-      own: the config that it was trained with.
+      train_config: the config that it was trained with.
       classes: class names of its logits.
       epoch: epoch of its parameters.
       identity: sha256 of its parameters, classes and input.
@@ -35,7 +35,7 @@ class Network:
     name: str
     source: str
     is_weights: bool
-    own: TrainConfig
+    train_config: TrainConfig
     classes: tuple[str, ...]
     epoch: int
     identity: str
