@@ -1,6 +1,9 @@
 """PyTorch modules of the same networks: peers of the benchmarks, references of the tests."""
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from ferjax.convert.reference_library import import_torchvision
 
@@ -112,8 +115,25 @@ def awei(jumper: str, side: int, classes: int = 7) -> Any:
     return TorchAwei()
 
 
-def fernet() -> Any:
-    """Returns `fernet_s` for grey images, untrained, with 8 logits, from torchvision's blocks."""
+def fernet(
+    classes: int = 8,
+    *,
+    stem_width: int = 48,
+    stage_sizes: Sequence[int] = (1, 2),
+    widths: Sequence[int] = (64, 128),
+    dropout: float = 0.0,
+    stem: Any = None,
+) -> Any:
+    """Returns `fernet_s` for grey images, untrained, from torchvision's blocks.
+
+    Args:
+      classes: number of logits.
+      stem_width: filters of the first layer.
+      stage_sizes: number of blocks in each stage.
+      widths: filters of each stage.
+      dropout: rate before the head.
+      stem: a convolution in place of the first layer and its batch norm, or None.
+    """
     from torch import nn
 
     block = import_torchvision("torchvision.models.resnet").BasicBlock
@@ -123,9 +143,34 @@ def fernet() -> Any:
         further_blocks = [block(width, width) for _ in range(count - 1)]
         return nn.Sequential(block(inputs, width, 2, shortcut), *further_blocks)
 
-    stem = [nn.PixelUnshuffle(2), _conv3(4, 48, bias=False), nn.BatchNorm2d(48), nn.ReLU()]
-    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, 8)]
-    return nn.Sequential(*stem, stage(48, 64, 1), stage(64, 128, 2), *head)
+    if stem is None:
+        conv = _conv3(4, stem_width, bias=False)
+        layers = [nn.PixelUnshuffle(2), conv, nn.BatchNorm2d(stem_width), nn.ReLU()]
+    else:
+        layers, stem_width = [stem, nn.ReLU()], stem.out_channels
+    stages = zip((stem_width, *widths), widths, stage_sizes, strict=False)
+    layers += [stage(inputs, width, count) for inputs, width, count in stages]
+    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    layers += [nn.Dropout(dropout)] if dropout else []
+    return nn.Sequential(*layers, nn.Linear(widths[-1], classes))
+
+
+def whitening_stem(filters: np.ndarray) -> Any:
+    """Returns a convolution of stride 2 with filters that are not trained, and a trained bias.
+
+    Args:
+      filters: float32 [side, side, 1, F].
+    """
+    import torch
+    from torch import nn
+
+    side, width = filters.shape[0], filters.shape[-1]
+    conv = nn.Conv2d(1, width, side, 2, padding=(side - 1) // 2)
+    conv.weight = nn.Parameter(
+        torch.from_numpy(np.ascontiguousarray(filters.transpose(3, 2, 0, 1))), requires_grad=False
+    )
+    nn.init.zeros_(conv.bias)
+    return conv
 
 
 def torchvision_network(name: str, classes: int = 7, **fields: Any) -> Any:

@@ -1,0 +1,113 @@
+"""One epoch of the suite `speedrun` on the device: its plan, its steps, as one program or many."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ferjax.bench.speedrun.augmentation import cut_batch, mirrored_faces
+from ferjax.bench.speedrun.recipes import SpeedRecipe
+from ferjax.runtime.random_keys import stream_key
+from ferjax.training.state import TrainState
+from ferjax.training.step_settings import StepSettings
+from ferjax.training.train_step import EpochSums, train_step
+
+# State and sums of a training.
+Carry = tuple[TrainState, EpochSums]
+
+# Platforms on which an epoch is one program. On a CPU XLA computes convolutions within a loop by
+# slow code of its own: a step takes 13 times the processor time of a step outside a loop.
+_ONE_PROGRAM = ("gpu", "tpu")
+
+
+class EpochPlan(NamedTuple):
+    """What is drawn for an epoch.
+
+    Attributes:
+      order: int32 [steps, B], the faces of each step.
+      offsets: int32 [N, 2], top and left of each face's window in the padded face.
+      mirrored: bool [N], which faces are mirrored.
+    """
+
+    order: jax.Array
+    offsets: jax.Array
+    mirrored: jax.Array
+
+
+def plan_epoch(
+    seed: jax.Array, epoch: jax.Array, shift: jax.Array, *, recipe: SpeedRecipe, count: int
+) -> EpochPlan:
+    """Returns the plan of an epoch.
+
+    Args:
+      seed: int32 scalar.
+      epoch: int32 scalar, from 0.
+      shift: int32 scalar, largest shift in pixels.
+      recipe: batch size and kind of flip.
+      count: number of faces.
+    """
+    order_key, offset_key = jax.random.split(stream_key(seed, "augment", epoch))
+    steps = count // recipe.batch_size
+    order = jax.random.permutation(order_key, count)[: steps * recipe.batch_size]
+    return EpochPlan(
+        order.reshape(steps, recipe.batch_size).astype(jnp.int32),
+        jax.random.randint(offset_key, (count, 2), 0, 2 * shift + 1),
+        mirrored_faces(recipe.flip, stream_key(seed, "init"), count, epoch),
+    )
+
+
+def planned_step(
+    carry: Carry,
+    padded: jax.Array,
+    labels: jax.Array,
+    plan: EpochPlan,
+    number: jax.Array,
+    *,
+    settings: StepSettings,
+) -> Carry:
+    """Returns state and sums after step `number` of an epoch.
+
+    Args:
+      carry: state and sums before the step.
+      padded: uint8 [N, S', S', 1], all faces.
+      labels: int32 [N].
+      plan: the plan of the epoch.
+      number: int32 scalar, number of the step within the epoch.
+      settings: the settings of the step; `settings.spec.size` is the side of the windows.
+    """
+    rows = plan.order[number]
+    side = settings.spec.size
+    batch = {
+        "image": cut_batch(padded, rows, plan.offsets[rows], plan.mirrored[rows], side),
+        "label": labels[rows],
+        "mask": jnp.ones(len(rows), bool),
+        "index": rows,
+    }
+    return train_step(*carry, batch, settings=settings)
+
+
+def whole_epochs(platform: str) -> bool:
+    """Returns whether an epoch is one program on a platform; else each step is a call."""
+    return platform in _ONE_PROGRAM
+
+
+def epoch_function(settings: StepSettings, platform: str) -> Callable[..., Carry]:
+    """Returns the function to compile: a step, or a whole epoch (`whole_epochs`).
+
+    Its arguments are those of `planned_step`; a whole epoch ignores `number`.
+    """
+
+    def step(carry: Carry, padded: Any, labels: Any, plan: EpochPlan, number: Any) -> Carry:
+        return planned_step(carry, padded, labels, plan, number, settings=settings)
+
+    def epoch(carry: Carry, padded: Any, labels: Any, plan: EpochPlan, number: Any) -> Carry:
+        del number
+
+        def body(carry: Carry, number: jax.Array) -> tuple[Carry, None]:
+            return step(carry, padded, labels, plan, number), None
+
+        return lax.scan(body, carry, jnp.arange(len(plan.order)))[0]
+
+    return epoch if whole_epochs(platform) else step
