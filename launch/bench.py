@@ -2,6 +2,7 @@
 
 from absl import flags
 
+from ferjax.config.speedrun_config import SpeedrunConfig
 from ferjax.config.tool_configs import PredictBenchConfig, RecognisersConfig
 from launch.command.app import refuse_arguments, run
 from launch.command.flags import define_flags, given_flags
@@ -10,18 +11,19 @@ flags.DEFINE_string(
     "suite",
     None,
     "One of: exports, forward, gpu, growth, guide, input, jumper, loop, ops, predict, recognisers,"
-    " scaling, train. Default: guide, input, jumper, loop, ops and train.",
+    " scaling, speedrun, train. Default: guide, input, jumper, loop, ops and train.",
 )
 flags.DEFINE_string(
     "cases",
     None,
     "Regular expression: only cases (scaling: networks; recognisers: theirs; predict and growth:"
-    " parts) whose names contain it.",
+    " parts; speedrun: sides) whose names contain it.",
 )
 flags.DEFINE_boolean("quick", False, "The main cases only, fewer rounds: 4 minutes on 2 cores.")
 flags.DEFINE_string("out", None, "New folder for the report. Default: bench/<suite>-<date>-<time>.")
 define_flags(PredictBenchConfig)
 define_flags(RecognisersConfig)
+define_flags(SpeedrunConfig, shared=("data_dir",))
 
 
 def main(arguments: list[str]) -> None:
@@ -30,7 +32,8 @@ def main(arguments: list[str]) -> None:
     from ferjax.bench.command.run_suite import run_suite
 
     values = flags.FLAGS
-    given = {**given_flags(PredictBenchConfig), **given_flags(RecognisersConfig)}
+    configs = (PredictBenchConfig, RecognisersConfig, SpeedrunConfig)
+    given = {name: value for config in configs for name, value in given_flags(config).items()}
     table, folder = run_suite(values.suite, values.cases, values.quick, values.out, given)
     print(table)
     print(folder / "bench.md")

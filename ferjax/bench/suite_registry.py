@@ -51,6 +51,8 @@ SUITES: dict[str, Callable[[], tuple[Case, ...]]] = {
 _NOT_IN_ALL = (EXPORTS, FORWARD, GPU)
 # Suites with reports of their own; ferjax/bench/command/run_suite.py runs them.
 GROWTH, PREDICT, RECOGNISERS, SCALING = "growth", "predict", "recognisers", "scaling"
+SPEEDRUN = "speedrun"
+_WITH_REPORTS = (GROWTH, PREDICT, RECOGNISERS, SCALING, SPEEDRUN)
 
 
 def find_case(suite: str, name: str) -> Case:
@@ -103,5 +105,5 @@ def _unique_cases(names: Sequence[str]) -> list[tuple[str, Case]]:
 
 def _suite(name: str) -> tuple[Case, ...]:
     if name not in SUITES:
-        raise unknown_name("--suite", name, (*SUITES, GROWTH, PREDICT, RECOGNISERS, SCALING))
+        raise unknown_name("--suite", name, (*SUITES, *_WITH_REPORTS))
     return SUITES[name]()

@@ -1,6 +1,7 @@
 """absl flags generated from the fields of a config dataclass, and the fields that were given."""
 
 import dataclasses
+from collections.abc import Collection
 from typing import Any
 
 from absl import flags
@@ -13,14 +14,20 @@ from ferjax.recipes import DEFAULTS, RECIPES
 flags.disclaim_key_flags()
 
 
-def define_flags(config: type) -> None:
+def define_flags(config: type, shared: Collection[str] = ()) -> None:
     """Defines a flag for every field of a config dataclass, with its default and help.
 
     The help of a flag that some recipe sets says that its default is the recipe's.
+
+    Args:
+      config: the dataclass.
+      shared: fields whose flags another config of the same command defines.
     """
     recipes = [*DEFAULTS.values(), *(recipe.settings for recipe in RECIPES.values())]
     of_recipes = set().union(*recipes) if config is TrainConfig else set()
     for field in dataclasses.fields(config):
+        if field.name in shared:
+            continue
         kind, _ = field_type(field)
         default = None if kind is tuple else field.default
         help_text = field.metadata["help"]

@@ -5,13 +5,18 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from ferjax.bench.suite_registry import GROWTH, PREDICT, RECOGNISERS, SCALING
+from ferjax.bench.suite_registry import GROWTH, PREDICT, RECOGNISERS, SCALING, SPEEDRUN
+from ferjax.config.speedrun_config import SpeedrunConfig
 from ferjax.config.tool_configs import PredictBenchConfig, RecognisersConfig
 from ferjax.errors import UserError
 from ferjax.training.interrupt_signals import ending_as_ctrl_c
 
 # Suites with flags of their own.
-_CONFIGS = {PREDICT: PredictBenchConfig, RECOGNISERS: RecognisersConfig}
+_CONFIGS = {
+    PREDICT: PredictBenchConfig,
+    RECOGNISERS: RecognisersConfig,
+    SPEEDRUN: SpeedrunConfig,
+}
 
 
 def run_suite(
@@ -71,6 +76,12 @@ def _run_suite(
 
         result, folder = run_prediction(PredictBenchConfig(**suite_flags), cases, quick, out)
         return prediction_tables(result), folder
+    if suite == SPEEDRUN:
+        from ferjax.bench.speedrun.report_files import speedrun_table
+        from ferjax.bench.speedrun.run_speedrun import run_speedrun
+
+        result, folder = run_speedrun(SpeedrunConfig(**suite_flags), cases, quick, out)
+        return speedrun_table(result), folder
     from ferjax.bench.measure_suites import run_bench
     from ferjax.bench.reporting.report_files import terminal_table
 
@@ -79,8 +90,12 @@ def _run_suite(
 
 
 def _check_flags(suite: str | None, suite_flags: Mapping[str, Any]) -> None:
-    """Raises `UserError` for a flag of another suite."""
-    for owner, config in _CONFIGS.items():
-        for field in fields(config):
-            if field.name in suite_flags and owner != suite:
-                raise UserError(f"--{field.name} belongs to --suite={owner}; leave it out.")
+    """Raises `UserError` for a flag of another suite; some flags belong to several suites."""
+    for name in suite_flags:
+        owners = [
+            owner
+            for owner, config in _CONFIGS.items()
+            if name in {field.name for field in fields(config)}
+        ]
+        if suite not in owners:
+            raise UserError(f"--{name} belongs to --suite={' and '.join(owners)}; leave it out.")

@@ -37,16 +37,12 @@ def load_faces(data_dir: str | Path | None) -> SpeedFaces:
     """Returns FER2013's Training and PublicTest.
 
     Args:
-      data_dir: folder or csv file of fer2013, or a file of `save_faces`; None for the default
-        folder of fer2013.
+      data_dir: folder or csv file of fer2013; None for its default folder.
 
     Raises:
       UserError: no data, faces of another size, or a copy that does not tell which faces are
         PublicTest.
     """
-    if data_dir and Path(data_dir).suffix == ".npz":
-        with np.load(data_dir) as stored:
-            return SpeedFaces(*(stored[name] for name in _FIELDS), classes=int(stored["classes"]))
     bundle = load_dataset("fer2013", data_dir, image_size=NATIVE_SIDE)
     where = f"--data_dir={data_dir}" if data_dir else "fer2013"
     sources = {source: name for name, source in bundle.sources.items()}
@@ -94,8 +90,14 @@ def fewer_faces(faces: SpeedFaces, count: int) -> SpeedFaces:
 
 
 def save_faces(faces: SpeedFaces, path: Path) -> None:
-    """Writes the faces to an .npz file, which `load_faces` reads."""
+    """Writes the faces to an .npz file, which `read_saved_faces` reads."""
     np.savez(path, classes=faces.classes, **{name: getattr(faces, name) for name in _FIELDS})
+
+
+def read_saved_faces(path: Path) -> SpeedFaces:
+    """Returns the faces of a file of `save_faces`."""
+    with np.load(path) as stored:
+        return SpeedFaces(*(stored[name] for name in _FIELDS), classes=int(stored["classes"]))
 
 
 def pixel_statistics(images: np.ndarray) -> tuple[float, float]:

@@ -23,26 +23,29 @@ from ferjax.training.train_step import zero_sums
 
 # Returns a compiled program; waits if it is still being compiled.
 Program = Callable[[], Any]
-PLAN, SCORE = "plan", "score"
+PLAN, TEST, SCORE = "plan", "test", "score"
 
 
 def program_builders(
     recipe: SpeedRecipe,
     settings: Mapping[int, StepSettings],
     state: TrainState,
-    images: Any,
+    images: np.ndarray,
+    test_images: np.ndarray,
     mesh: Mesh,
 ) -> dict[str, Program]:
     """Returns name → function that compiles the program, in the order in which they are needed.
 
     For each side S of the faces there are `faces S`, which resizes and pads all faces, and `step S`
-    (`epoch_function`). `plan` is `plan_epoch`, `score` is `hits_of_batch`.
+    (`epoch_function`). `plan` is `plan_epoch`, `test` resizes the test faces, `score` is
+    `hits_of_batch`.
 
     Args:
       recipe: the recipe.
       settings: side of the faces → settings of the step.
       state: shapes of the training state.
-      images: uint8 [N, H, W, 1], the training faces or their shape.
+      images: uint8 [N, H, W, 1], the training faces.
+      test_images: uint8 [M, H, W, 1], the test faces.
       mesh: the device.
     """
     count, placed = images.shape[0], replicated(mesh)
@@ -57,9 +60,7 @@ def program_builders(
     )
     sums = jax.tree.map(lambda leaf: shape(dtype=leaf.dtype), zero_sums())
 
-    def build_faces(side: int) -> Any:
-        shift = scaled_shift(recipe.shift, side)
-
+    def build_faces(side: int, images: np.ndarray, shift: int) -> Any:
         def faces(images: jax.Array) -> jax.Array:
             return padded_faces(smaller_faces(images, side), shift)
 
@@ -90,9 +91,12 @@ def program_builders(
     builders: dict[str, Program] = {}
     for side, _ in recipe.phases:
         builders[f"step {side}"] = partial(build_step, side)
-        builders[f"faces {side}"] = partial(build_faces, side)
+        shift = scaled_shift(recipe.shift, side)
+        builders[f"faces {side}"] = partial(build_faces, side, images, shift)
         builders.setdefault(PLAN, build_plan)
-    builders[SCORE] = partial(build_score, recipe.phases[-1][0])
+    last_side = recipe.phases[-1][0]
+    builders[TEST] = partial(build_faces, last_side, test_images, 0)
+    builders[SCORE] = partial(build_score, last_side)
     return builders
 
 

@@ -92,4 +92,3 @@ RECIPES: dict[str, SpeedRecipe] = {
         batch_size=512,
     ),
 }
-DEFAULT_RECIPE = "whitened"

@@ -130,6 +130,28 @@ class SpeedrunResult:
     runs: tuple[RunResult, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def to_json(self) -> dict[str, Any]:
+        """Returns the results as JSON values."""
+        return {
+            "target": self.target,
+            "quick": self.quick,
+            "recipes": self.recipes,
+            "sides": [
+                {
+                    "side": summary.side,
+                    "recipe": summary.recipe,
+                    "runs": summary.runs,
+                    "accuracy": summary.accuracy._asdict(),
+                    "seconds": summary.seconds._asdict(),
+                    "mean seconds of each part": summary.parts,
+                    "reaches the target": None if self.quick else summary.reaches(self.target),
+                }
+                for summary in self.summaries()
+            ],
+            "runs": [run.to_json() for run in self.runs],
+            "notes": self.notes,
+        }
+
     def summaries(self) -> list[SideSummary]:
         """Returns a summary for each side that has run, in the order of the sides."""
         names = dict.fromkeys(run.side for run in self.runs)

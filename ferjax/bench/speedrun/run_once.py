@@ -17,9 +17,16 @@ from pathlib import Path
 
 from ferjax.bench.measuring.fixed_recipe import with_changes
 from ferjax.bench.pytorch.speed_recipes import TORCH_RECIPES, TorchRecipe
-from ferjax.bench.speedrun.faces import SpeedFaces, fewer_faces, held_out, load_faces
-from ferjax.bench.speedrun.recipes import DEFAULT_RECIPE, RECIPES, SpeedRecipe
+from ferjax.bench.speedrun.faces import (
+    SpeedFaces,
+    fewer_faces,
+    held_out,
+    load_faces,
+    read_saved_faces,
+)
+from ferjax.bench.speedrun.recipes import RECIPES, SpeedRecipe
 from ferjax.bench.speedrun.results import BEST, PLAIN, RunResult, run_from_json
+from ferjax.config.speedrun_config import SpeedrunConfig
 from ferjax.errors import UserError, unknown_name
 from ferjax.runtime.child_processes import CHILD, end_with_parent, last_lines
 
@@ -30,9 +37,10 @@ _COMMAND = "from ferjax.bench.speedrun.run_once import main; main()"
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs once; the arguments are those of the command line if None."""
     parser = argparse.ArgumentParser(prog="run_once", description="One run of the speedrun.")
-    parser.add_argument("--recipe", default=DEFAULT_RECIPE, help=", ".join(ALL_RECIPES))
+    parser.add_argument("--recipe", default=SpeedrunConfig().recipe, help=", ".join(ALL_RECIPES))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data_dir", help="Folder or csv file of fer2013.")
+    parser.add_argument("--saved_faces", type=Path, help="Faces that the suite has decoded.")
     parser.add_argument("--images", type=int, help="Number of faces of each split. Default: all.")
     parser.add_argument(
         "--held_out",
@@ -44,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     end_with_parent()
     try:
         recipe = with_changes(find_recipe(options.recipe), options.set)
-        faces = load_faces(options.data_dir)
+        saved = options.saved_faces
+        faces = read_saved_faces(saved) if saved else load_faces(options.data_dir)
         faces = held_out(faces) if options.held_out else faces
         faces = fewer_faces(faces, options.images) if options.images else faces
         result = run_recipe(faces, recipe, options.seed, options.recipe)
@@ -114,7 +123,7 @@ def run_in_fresh_process(recipe: str, seed: int, faces: Path) -> RunResult:
             "TRITON_CACHE_DIR": cache,
         }
         done = subprocess.run(
-            [*command, f"--data_dir={faces}"], capture_output=True, text=True, env=environment
+            [*command, f"--saved_faces={faces}"], capture_output=True, text=True, env=environment
         )
     if done.returncode:
         raise UserError(f"recipe {recipe}, seed {seed}: the process failed. {last_lines(done)}")

@@ -7,12 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
 from ferjax.bench.measuring.fixed_recipe import scaled_shift
-from ferjax.bench.speedrun.augmentation import smaller_faces
 from ferjax.bench.speedrun.epoch import whole_epochs
 from ferjax.bench.speedrun.faces import SpeedFaces, pixel_statistics
 from ferjax.bench.speedrun.network import WHITENING_KERNEL, build_network
@@ -20,6 +18,7 @@ from ferjax.bench.speedrun.optimisation import settings_of
 from ferjax.bench.speedrun.programs import (
     PLAN,
     SCORE,
+    TEST,
     Program,
     in_background,
     program_builders,
@@ -72,7 +71,9 @@ def train_and_score(
     with ThreadPoolExecutor(1) as executor:
 
         def compile_programs(state: Any) -> None:
-            builders = program_builders(recipe, settings, state, faces.train_images, mesh)
+            builders = program_builders(
+                recipe, settings, state, faces.train_images, faces.test_images, mesh
+            )
             ahead = recipe.compile_ahead
             programs.update(in_background(executor, builders) if ahead else when_needed(builders))
 
@@ -91,11 +92,11 @@ def train_and_score(
             )
         state, sums = _train(state, data, recipe, programs, mesh, seed, seconds)
         with timed(seconds, "compile"):
-            score = programs[SCORE]()
+            resize_test, score = programs[TEST](), programs[SCORE]()
     with timed(seconds, "evaluation"):
         variables = {"params": evaluated_params(state), "batch_stats": state.batch_stats}
-        test = smaller_faces(jnp.asarray(faces.test_images), recipe.phases[-1][0])
-        hits = count_hits(score, variables, np.asarray(test), faces.test_labels)
+        test_images = np.asarray(resize_test(faces.test_images))
+        hits = count_hits(score, variables, test_images, faces.test_labels)
     seconds["steps"] = time.perf_counter() - started - sum(seconds.values())
     loss = float(sums.loss) / float(sums.weight)
     return RunResult(
