@@ -13,9 +13,8 @@ from ferjax.bench.speedrun.recipes import RECIPES
 from ferjax.bench.speedrun.whitening import whitening_filters
 from ferjax.config.speedrun_config import SpeedrunConfig
 
-pytestmark = pytest.mark.parity
+pytestmark = [pytest.mark.parity, pytest.mark.usefixtures("torchvision_models")]
 torch = pytest.importorskip("torch")
-pytest.importorskip("torchvision")
 
 TINY = TorchRecipe(
     phases=((16, 2), (24, 3)),
