@@ -169,7 +169,7 @@ def whitening_stem(filters: np.ndarray) -> Any:
     conv.weight = nn.Parameter(
         torch.from_numpy(np.ascontiguousarray(filters.transpose(3, 2, 0, 1))), requires_grad=False
     )
-    nn.init.zeros_(conv.bias)
+    conv.bias = nn.Parameter(torch.zeros(width))
     return conv
 
 

@@ -13,8 +13,9 @@ from ferjax.bench.pytorch.speed_recipes import TorchRecipe
 
 # Faces of a batch of the evaluation.
 _SCORED_BATCH = 512
-# (normalized faces float32 [N, H, W], side) → filters float32 [side, side, 1, F].
-WhiteningFilters = Callable[[np.ndarray, int], np.ndarray]
+# (faces uint8 [N, H, W, 1], side of the patches or 0) → mean and standard deviation of the pixels,
+# where 255 is 1; filters float32 [side, side, 1, F], or None.
+Statistics = Callable[[np.ndarray, int], tuple[float, float, np.ndarray | None]]
 
 
 def torch_train_and_score(
@@ -25,7 +26,7 @@ def torch_train_and_score(
     seed: int,
     *,
     device: str,
-    whitening_filters: WhiteningFilters,
+    statistics: Statistics,
 ) -> dict[str, Any]:
     """Trains a network and scores it once, timed from the decoded faces in memory.
 
@@ -36,7 +37,7 @@ def torch_train_and_score(
       recipe: the settings.
       seed: seed of initial parameters, order and augmentation.
       device: PyTorch's name of the device.
-      whitening_filters: computes the frozen first layer.
+      statistics: computes the faces' statistics and the frozen first layer.
 
     Returns:
       `accuracy`, `seconds` (part → wall time), `parameters`, `last_loss` and `note`.
@@ -46,11 +47,7 @@ def torch_train_and_score(
     started = time.perf_counter()
     torch.manual_seed(seed)
     torch.set_float32_matmul_precision("high")
-    pixels = train[0][..., 0].astype(np.float32) / 255
-    mean, std = float(pixels.mean()), float(pixels.std())
-    normalized = (pixels - mean) / std
-    filters = whitening_filters(normalized, recipe.whitening) if recipe.whitening else None
-    del pixels, normalized
+    mean, std, filters = statistics(train[0], recipe.whitening)
     layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
     network = torch_network(recipe, classes, filters).to(device, memory_format=layout)
     images, labels = _tensors(train, device)
@@ -191,7 +188,9 @@ def _count_hits(
             images.split(_SCORED_BATCH), labels.split(_SCORED_BATCH), strict=True
         ):
             views = (faces, faces.flip(-1)) if recipe.mirrored_views else (faces,)
-            probabilities = sum(network(network_input(view)).softmax(-1) for view in views)
+            probabilities = torch.stack(
+                [network(network_input(view)).softmax(-1) for view in views]
+            ).mean(0)
             hits += int((probabilities.argmax(-1) == targets).sum())
     return hits
 

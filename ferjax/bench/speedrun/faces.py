@@ -98,11 +98,3 @@ def read_saved_faces(path: Path) -> SpeedFaces:
     """Returns the faces of a file of `save_faces`."""
     with np.load(path) as stored:
         return SpeedFaces(*(stored[name] for name in _FIELDS), classes=int(stored["classes"]))
-
-
-def pixel_statistics(images: np.ndarray) -> tuple[float, float]:
-    """Returns mean and standard deviation of all pixels of uint8 images, where 255 is 1."""
-    counts = np.bincount(images.ravel(), minlength=256) / images.size
-    levels = np.arange(256) / 255
-    mean = float(counts @ levels)
-    return mean, float(np.sqrt(counts @ (levels - mean) ** 2))

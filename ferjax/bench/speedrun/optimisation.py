@@ -26,7 +26,7 @@ def triangular_rate(recipe: SpeedRecipe, steps: int) -> optax.Schedule:
       steps: number of steps of all phases.
     """
 
-    def rate(step: jax.Array | int) -> jax.Array:
+    def rate(step: Any) -> jax.Array:
         last = max(steps - 1, 1)
         positions = jnp.array([0.0, recipe.peak_at * last, last])
         shares = jnp.array([recipe.first_rate, 1.0, recipe.last_rate])

@@ -33,6 +33,7 @@ def program_builders(
     images: np.ndarray,
     test_images: np.ndarray,
     mesh: Mesh,
+    seed: int,
 ) -> dict[str, Program]:
     """Returns name → function that compiles the program, in the order in which they are needed.
 
@@ -47,16 +48,17 @@ def program_builders(
       images: uint8 [N, H, W, 1], the training faces.
       test_images: uint8 [M, H, W, 1], the test faces.
       mesh: the device.
+      seed: the seed of the run.
     """
     count, placed = images.shape[0], replicated(mesh)
 
     def shape(*sides: int, dtype: Any = jnp.int32) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct(sides, dtype, sharding=placed)
 
-    plan = partial(plan_epoch, recipe=recipe, count=count)
+    plan = partial(plan_epoch, recipe=recipe, count=count, seed=seed)
     plan_shapes = jax.tree.map(
         lambda leaf: shape(*leaf.shape, dtype=leaf.dtype),
-        jax.eval_shape(plan, *3 * [shape()]),
+        jax.eval_shape(plan, shape(), shape()),
     )
     sums = jax.tree.map(lambda leaf: shape(dtype=leaf.dtype), zero_sums())
 
@@ -67,7 +69,7 @@ def program_builders(
         return jax.jit(faces).lower(shape(*images.shape, dtype=jnp.uint8)).compile()
 
     def build_plan() -> Any:
-        return jax.jit(plan, out_shardings=placed).lower(*3 * [shape()]).compile()
+        return jax.jit(plan, out_shardings=placed).lower(shape(), shape()).compile()
 
     def build_step(side: int) -> Any:
         padded_side = side + 2 * scaled_shift(recipe.shift, side)

@@ -81,7 +81,7 @@ def run_recipe(
     import jax
 
     from ferjax.bench.pytorch.speed_training import torch_train_and_score
-    from ferjax.bench.speedrun.whitening import whitening_filters
+    from ferjax.bench.speedrun.whitening import face_statistics
 
     score = torch_train_and_score(
         (faces.train_images, faces.train_labels),
@@ -90,7 +90,7 @@ def run_recipe(
         recipe,
         seed,
         device="cuda" if jax.default_backend() == "gpu" else "cpu",
-        whitening_filters=whitening_filters,
+        statistics=face_statistics,
     )
     return RunResult(
         side=BEST if recipe.same_augmentation else PLAIN,

@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 
 from ferjax.bench.measuring.fixed_recipe import scaled_shift
 from ferjax.bench.speedrun.epoch import whole_epochs
-from ferjax.bench.speedrun.faces import SpeedFaces, pixel_statistics
+from ferjax.bench.speedrun.faces import SpeedFaces
 from ferjax.bench.speedrun.network import WHITENING_KERNEL, build_network
 from ferjax.bench.speedrun.optimisation import settings_of
 from ferjax.bench.speedrun.programs import (
@@ -28,7 +28,7 @@ from ferjax.bench.speedrun.programs import (
 from ferjax.bench.speedrun.recipes import SpeedRecipe
 from ferjax.bench.speedrun.results import OURS, RunResult, zero_seconds
 from ferjax.bench.speedrun.scoring import count_hits
-from ferjax.bench.speedrun.whitening import whitening_filters
+from ferjax.bench.speedrun.whitening import FaceStatistics, face_statistics
 from ferjax.errors import UserError
 from ferjax.runtime.sharding import data_mesh, replicated
 from ferjax.specs import InputSpec
@@ -59,12 +59,11 @@ def train_and_score(
     started, seconds = time.perf_counter(), zero_seconds()
     mesh = data_mesh(jax.devices()[:1])
     with timed(seconds, "preparation"):
-        mean, std = pixel_statistics(faces.train_images)
-        filters = _whitening(faces.train_images, recipe.whitening, mean, std)
+        statistics = face_statistics(faces.train_images, recipe.whitening)
         data = jax.device_put((faces.train_images, faces.train_labels), replicated(mesh))
     model = build_network(recipe, faces.classes)
     settings = {
-        side: settings_of(recipe, model, _spec(side, mean, std), count, seed)
+        side: settings_of(recipe, model, _spec(side, statistics), count, seed)
         for side, _ in recipe.phases
     }
     programs: dict[str, Program] = {}
@@ -72,7 +71,7 @@ def train_and_score(
 
         def compile_programs(state: Any) -> None:
             builders = program_builders(
-                recipe, settings, state, faces.train_images, faces.test_images, mesh
+                recipe, settings, state, faces.train_images, faces.test_images, mesh, seed
             )
             ahead = recipe.compile_ahead
             programs.update(in_background(executor, builders) if ahead else when_needed(builders))
@@ -86,11 +85,11 @@ def train_and_score(
                 seed,
                 mesh,
                 frozen=first.frozen,
-                initial_values=filters,
+                initial_values=_initial_values(statistics),
                 ema=recipe.ema is not None,
                 during_compilation=compile_programs,
             )
-        state, sums = _train(state, data, recipe, programs, mesh, seed, seconds)
+        state, sums = _train(state, data, recipe, programs, mesh, seconds)
         with timed(seconds, "compile"):
             resize_test, score = programs[TEST](), programs[SCORE]()
     with timed(seconds, "evaluation"):
@@ -118,7 +117,6 @@ def _train(
     recipe: SpeedRecipe,
     programs: Mapping[str, Program],
     mesh: Mesh,
-    seed: int,
     seconds: dict[str, float],
 ) -> tuple[TrainState, EpochSums]:
     """Returns the state after all phases, and the sums of the last epoch."""
@@ -134,7 +132,7 @@ def _train(
             padded = make_faces(images).block_until_ready()
         shift = scalar(scaled_shift(recipe.shift, side))
         for _ in range(epochs):
-            plan = plan_epoch(scalar(seed), scalar(epoch), shift)
+            plan = plan_epoch(scalar(epoch), shift)
             sums = jax.device_put(zero_sums(), replicated(mesh))
             for number in range(1 if whole else steps):
                 state, sums = run_steps((state, sums), padded, labels, plan, scalar(number))
@@ -143,13 +141,11 @@ def _train(
     return state, sums
 
 
-def _whitening(images: np.ndarray, side: int, mean: float, std: float) -> dict[str, np.ndarray]:
-    """Returns path → value of the whitening filters; empty if the recipe has none."""
-    if not side:
-        return {}
-    normalized = (images[..., 0] / np.float32(255) - np.float32(mean)) / np.float32(std)
-    return {f"params/{WHITENING_KERNEL}": whitening_filters(normalized, side)}
+def _initial_values(statistics: FaceStatistics) -> dict[str, np.ndarray]:
+    """Returns path → value of the whitening filters; empty if there are none."""
+    filters = statistics.filters
+    return {} if filters is None else {f"params/{WHITENING_KERNEL}": filters}
 
 
-def _spec(side: int, mean: float, std: float) -> InputSpec:
-    return InputSpec((side, side), side, 1, (mean,), (std,))
+def _spec(side: int, statistics: FaceStatistics) -> InputSpec:
+    return InputSpec((side, side), side, 1, (statistics.mean,), (statistics.std,))

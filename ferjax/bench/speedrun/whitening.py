@@ -1,13 +1,46 @@
-"""The frozen first layer: filters that decorrelate the pixels of small patches.
+"""Statistics of the training faces: mean, deviation, filters that decorrelate small patches.
 
 References:
   Jordan, 94% on CIFAR-10 in 3.29 Seconds on a Single GPU, 2024, section 3.2.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 # The covariance of a patch has at most 36 rows, so that so many faces are enough.
 _FACES = 1000
+
+
+class FaceStatistics(NamedTuple):
+    """What a run computes from its training faces before it trains.
+
+    Attributes:
+      mean: mean of all pixels, where 255 is 1.
+      std: standard deviation of all pixels, on the same scale.
+      filters: float32 [side, side, 1, F], the frozen first layer, or None.
+    """
+
+    mean: float
+    std: float
+    filters: np.ndarray | None
+
+
+def face_statistics(images: np.ndarray, whitening: int) -> FaceStatistics:
+    """Returns the statistics of training faces.
+
+    Args:
+      images: uint8 [N, H, W, 1].
+      whitening: side of the patches of the frozen first layer; 0: there is none.
+    """
+    counts = np.bincount(images.ravel(), minlength=256) / images.size
+    levels = np.arange(256) / 255
+    mean = float(counts @ levels)
+    std = float(np.sqrt(counts @ (levels - mean) ** 2))
+    if not whitening:
+        return FaceStatistics(mean, std, None)
+    chosen = images[:: max(len(images) // _FACES, 1), ..., 0][:_FACES]
+    return FaceStatistics(mean, std, whitening_filters((chosen / 255 - mean) / std, whitening))
 
 
 def whitening_filters(images: np.ndarray, side: int, epsilon: float = 5e-4) -> np.ndarray:
@@ -17,7 +50,7 @@ def whitening_filters(images: np.ndarray, side: int, epsilon: float = 5e-4) -> n
     its eigenvalue. Every filter is there with both signs, because a ReLU follows.
 
     Args:
-      images: float [N, H, W], normalised faces; of more than 1,000, each k-th is used.
+      images: float [N, H, W], normalised faces.
       side: side of the patches.
       epsilon: added to the eigenvalues, so that faint components are not amplified.
 
@@ -25,10 +58,9 @@ def whitening_filters(images: np.ndarray, side: int, epsilon: float = 5e-4) -> n
       float32 [side, side, 1, 2 * side²]; the second half is the negative of the first half, which
       is in descending order of variance.
     """
-    chosen = images[:: max(len(images) // _FACES, 1)][:_FACES]
-    height, width = (length - side + 1 for length in chosen.shape[1:])
+    height, width = (length - side + 1 for length in images.shape[1:])
     pixels = [
-        chosen[:, i : i + height, j : j + width].ravel() for i in range(side) for j in range(side)
+        images[:, i : i + height, j : j + width].ravel() for i in range(side) for j in range(side)
     ]
     variances, vectors = np.linalg.eigh(np.atleast_2d(np.cov(np.stack(pixels))))
     scaled = vectors / np.sqrt(np.maximum(variances, 0) + epsilon)[None]

@@ -10,7 +10,7 @@ import pytest
 from ferjax.bench.pytorch.speed_recipes import TORCH_RECIPES, TorchRecipe
 from ferjax.bench.speedrun.network import build_network
 from ferjax.bench.speedrun.recipes import RECIPES
-from ferjax.bench.speedrun.whitening import whitening_filters
+from ferjax.bench.speedrun.whitening import face_statistics
 from ferjax.config.speedrun_config import SpeedrunConfig
 
 pytestmark = [pytest.mark.parity, pytest.mark.usefixtures("torchvision_models")]
@@ -88,7 +88,7 @@ def test_both_kinds_of_batches_learn(same_augmentation: bool) -> None:
         recipe,
         0,
         device="cpu",
-        whitening_filters=whitening_filters,
+        statistics=face_statistics,
     )
     assert found["accuracy"] == 1
     assert set(found["seconds"]) == {"preparation", "compile", "steps", "evaluation"}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ferjax.bench.speedrun.whitening import whitening_filters
+from ferjax.bench.speedrun.whitening import face_statistics, whitening_filters
 
 
 @pytest.mark.parametrize("side", [2, 3, 4])
@@ -26,3 +26,15 @@ def test_the_first_filter_is_the_direction_of_the_largest_variance() -> None:
     first = whitening_filters(images, 2)[..., 0].ravel()
     np.testing.assert_allclose(first, first[0], rtol=1e-4)
     assert first[0] != 0
+
+
+def test_statistics_of_faces() -> None:
+    images = np.random.default_rng(0).integers(20, 90, (2_500, 8, 8, 1), dtype=np.uint8)
+    found = face_statistics(images, 2)
+    assert found.mean == pytest.approx(images.mean() / 255)
+    assert found.std == pytest.approx(images.std() / 255)
+    # Each second face, 1,000 of them.
+    normalized = (images[::2][:1000, ..., 0] / 255 - found.mean) / found.std
+    assert found.filters is not None
+    np.testing.assert_allclose(found.filters, whitening_filters(normalized, 2), rtol=1e-5)
+    assert face_statistics(images, 0).filters is None
