@@ -75,7 +75,7 @@ def program_builders(
         padded_side = side + 2 * scaled_shift(recipe.shift, side)
         padded = shape(count, padded_side, padded_side, 1, dtype=jnp.uint8)
         function = epoch_function(settings[side], mesh.devices.flat[0].platform)
-        step = compiled(function, mesh, donate_argnums=(0,), out_shardings=placed)
+        step: Any = compiled(function, mesh, donate_argnums=(0,), out_shardings=placed)
         return step.lower((state, sums), padded, shape(count), plan_shapes, shape()).compile()
 
     def build_score(side: int) -> Any:

@@ -70,7 +70,7 @@ def _summary_cells(result: SpeedrunResult) -> list[list[str]]:
     ours = next((summary for summary in summaries if summary.side == OURS), None)
     for summary in summaries:
         reaches = "yes" if summary.reaches(result.target) else "no"
-        ratio = f"{summary.seconds.mean / ours.seconds.mean:.2f}x" if ours else "–"
+        ratio = f"{summary.seconds.mean / ours.seconds.mean:.2f}x" if ours else ""
         rows.append(
             [
                 summary.side,
@@ -79,7 +79,7 @@ def _summary_cells(result: SpeedrunResult) -> list[list[str]]:
                 f"{_text(summary.accuracy, 100, 2)} %",
                 "–" if result.quick else reaches,
                 _text(summary.seconds, 1, 1),
-                ratio,
+                "–" if result.quick or not ratio else ratio,
                 *(f"{summary.parts[part]:.1f}" for part in PARTS),
             ]
         )

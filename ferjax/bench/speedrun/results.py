@@ -13,7 +13,7 @@ from scipy.stats import t
 OURS, PLAIN, BEST = "ferjax", "PyTorch plain", "PyTorch best"
 
 # Parts of the time of a run. `steps` is all that is in no other part.
-PARTS = ("preparation", "compile", "steps", "evaluation")
+PARTS: tuple[str, ...] = ("preparation", "compile", "steps", "evaluation")
 
 
 def zero_seconds() -> dict[str, float]:

@@ -38,7 +38,9 @@ def test_shifted_and_mirrored_faces_equal_numpys() -> None:
     offsets = np.array([[0, 0], [2, 2], [4, 1], [3, 4]], np.int32)
     mirrored = np.array([False, True, True, False])
     padded = padded_faces(jnp.asarray(images), 2)
-    batch = np.asarray(cut_batch(padded, *map(jnp.asarray, (rows, offsets, mirrored)), 8))
+    batch = np.asarray(
+        cut_batch(padded, jnp.asarray(rows), jnp.asarray(offsets), jnp.asarray(mirrored), 8)
+    )
     for row, (top, left), mirror, face in zip(rows, offsets, mirrored, batch, strict=True):
         wide = np.pad(images[row, ..., 0], 2, "reflect")
         expected = wide[top : top + 8, left : left + 8]
