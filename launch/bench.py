@@ -2,7 +2,7 @@
 
 from absl import flags
 
-from ferjax.config.tool_configs import PredictBenchConfig, RecognisersConfig
+from ferjax.config.tool_configs import GpuBenchConfig, PredictBenchConfig, RecognisersConfig
 from launch.command.app import refuse_arguments, run
 from launch.command.flags import define_flags, given_flags
 
@@ -20,8 +20,9 @@ flags.DEFINE_string(
 )
 flags.DEFINE_boolean("quick", False, "The main cases only, fewer rounds: 4 minutes on 2 cores.")
 flags.DEFINE_string("out", None, "New folder for the report. Default: bench/<suite>-<date>-<time>.")
-define_flags(PredictBenchConfig)
-define_flags(RecognisersConfig)
+_SUITE_CONFIGS = (GpuBenchConfig, PredictBenchConfig, RecognisersConfig)
+for _config in _SUITE_CONFIGS:
+    define_flags(_config)
 
 
 def main(arguments: list[str]) -> None:
@@ -29,8 +30,9 @@ def main(arguments: list[str]) -> None:
     refuse_arguments(arguments)
     from ferjax.bench.command.run_suite import run_suite
 
-    values = flags.FLAGS
-    given = {**given_flags(PredictBenchConfig), **given_flags(RecognisersConfig)}
+    values, given = flags.FLAGS, {}
+    for config in _SUITE_CONFIGS:
+        given |= given_flags(config)
     table, folder = run_suite(values.suite, values.cases, values.quick, values.out, given)
     print(table)
     print(folder / "bench.md")
