@@ -54,11 +54,12 @@ def run_bench(
     Raises:
       UserError: an unknown suite, an expression that matches no case, or an unusable folder.
     """
+    # By default XLA takes most of a GPU's memory and leaves none to PyTorch. The selection already
+    # starts the backend: the suite `gpu` checks that there is a GPU.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     picked = select(suite, cases, quick)
     folder = free_folder(out, suite or "all")
     effort = QUICK if quick else FULL
-    # By default XLA takes most of a GPU's memory and leaves none to PyTorch.
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     started, no_torch = time.monotonic(), missing_torch()
     has_forward = any(name == FORWARD for name, _ in picked)
     no_onnx = missing_onnxruntime() if has_forward else None

@@ -33,8 +33,8 @@ from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.sharding import dropped_options
 
 _EXPLANATION = """\
-Every number is float32, forward and backward but for *forward*. A speedup above 1 means that ferjax
-is faster; it is the median of the ratios of all rounds, in which the sides run one after the other.
+Every number is float32, unless the case names another precision, forward and backward but for
+*forward*. A speedup above 1 means that ferjax is faster; it is the median of the ratios of all rounds, in which the sides run one after the other.
 A time is the median of its rounds; ± is half of (longest - shortest) over the median. *Plain XLA*
 is the same written with `lax` under `jax.jit`; *PyTorch* runs the fastest of the settings below.
 The *floor* is the longer of two times: the least FLOPs over the measured rate of matrix products,
