@@ -34,19 +34,19 @@ from ferjax.runtime.sharding import dropped_options
 
 _EXPLANATION = """\
 Every number is float32, unless the case names another precision, forward and backward but for
-*forward*. A speedup above 1 means that ferjax is faster; it is the median of the ratios of all rounds, in which the sides run one after the other.
-A time is the median of its rounds; ± is half of (longest - shortest) over the median. *Plain XLA*
-is the same written with `lax` under `jax.jit`; *PyTorch* runs the fastest of the settings below.
-The *floor* is the longer of two times: the least FLOPs over the measured rate of matrix products,
-and the bytes of arguments and results over the measured memory bandwidth; *vs floor* is ferjax's
-time over it. Memory is the peak of a run beyond its inputs, parameters and program, in a process of
-its own; a peer's column is its memory over that of ferjax. The suite *input* runs on the host and
-counts images: *bare loop* only reads the same images into arrays, with as many threads; PyTorch's
-side is a DataLoader; its memory includes opening the store. In the suite *guide* the peers are
-steps of ferjax, too: *computed* runs the forward pass of the frozen branch, *no guide* has no
-frozen branch, *trained whole* freezes nothing. The suite *forward* goes from uint8 faces to
-probabilities, forward only; PyTorch runs in inference mode, and *onnxruntime* runs the file that
-ferjax exports."""
+*forward*. A speedup above 1 means that ferjax is faster; it is the median of the ratios of all
+rounds, in which the sides run one after the other. A time is the median of its rounds; ± is half of
+(longest - shortest) over the median. *Plain XLA* is the same written with `lax` under `jax.jit`;
+*PyTorch* runs the fastest of the settings below. The *floor* is the longer of two times: the least
+FLOPs over the measured rate of matrix products, and the bytes of arguments and results over the
+measured memory bandwidth; *vs floor* is ferjax's time over it. Memory is the peak of a run beyond
+its inputs, parameters and program, in a process of its own; a peer's column is its memory over that
+of ferjax. The suite *input* runs on the host and counts images: *bare loop* only reads the same
+images into arrays, with as many threads; PyTorch's side is a DataLoader; its memory includes
+opening the store. In the suite *guide* the peers are steps of ferjax, too: *computed* runs the
+forward pass of the frozen branch, *no guide* has no frozen branch, *trained whole* freezes nothing.
+The suite *forward* goes from uint8 faces to probabilities, forward only; PyTorch runs in inference
+mode, and *onnxruntime* runs the file that ferjax exports."""
 
 # Results → Markdown of one more section of the report, and values for bench.json.
 Section = Callable[[Sequence[CaseResult]], tuple[str, dict[str, Any]]]

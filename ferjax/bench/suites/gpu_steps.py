@@ -73,8 +73,8 @@ STEPS = (
 def cases() -> tuple[Case, ...]:
     """Returns the cases of the suite.
 
-    Only the jumper has a peer, plain XLA: on a GPU the other steps are plain XLA. PyTorch's twins of
-    the other suites have no automatic mixed precision.
+    Only the jumper has a peer, plain XLA: on a GPU the other steps are plain XLA themselves.
+    PyTorch's twins of the other suites have no automatic mixed precision.
     """
     return tuple(map(_case, STEPS))
 
