@@ -60,20 +60,45 @@ class StepCounts:
         return 2 * self.state_bytes + self.batch_bytes + 2 * self.stored_bytes
 
 
+@dataclass(frozen=True)
+class GpuProgram:
+    """A training step, traced with a GPU's implementations and lowered for an NVIDIA GPU.
+
+    Attributes:
+      jaxpr: the trace.
+      text: the lowered program, StableHLO.
+    """
+
+    jaxpr: Any
+    text: str
+
+
+def gpu_program(step: Callable[..., Any], arguments: tuple[Any, ...]) -> GpuProgram:
+    """Returns the program of a step, on any machine; compiles nothing.
+
+    Args:
+      step: a pure function.
+      arguments: abstract arguments.
+    """
+    with implementations_of(_CHOSEN):
+        # A new function: jit caches traces by function, and a trace keeps its implementations.
+        jitted = jax.jit(lambda *values: step(*values))
+        exported = export.export(jitted, platforms=(_LOWERED,))(*arguments)
+        return GpuProgram(jitted.trace(*arguments).jaxpr.jaxpr, str(exported.mlir_module()))
+
+
 def count_step(step: Callable[..., Any], arguments: tuple[Any, ...]) -> StepCounts:
-    """Returns the work of a training step, traced with a GPU's implementations; compiles nothing.
+    """Returns the work of a training step on a GPU; lowers it for one, and compiles nothing.
 
     Args:
       step: a partial of `train_step` with its `settings`.
       arguments: abstract state, sums and batch.
     """
     state, sums, batch = arguments
+    settings: StepSettings = step.keywords["settings"]  # pyright: ignore
     with implementations_of(_CHOSEN):
-        # New functions: jit caches traces by function, and a trace keeps its implementations.
-        closed = jax.make_jaxpr(lambda *values: step(*values))(*arguments)
-        settings: StepSettings = step.keywords["settings"]  # pyright: ignore
         forward = jax.make_jaxpr(_forward(settings))(state.params, state.batch_stats, batch)
-    flops, products = matrix_flops(closed.jaxpr)
+    flops, products = matrix_flops(gpu_program(step, arguments).jaxpr)
     return StepCounts(
         flops=flops,
         products=products,
@@ -81,13 +106,6 @@ def count_step(step: Callable[..., Any], arguments: tuple[Any, ...]) -> StepCoun
         batch_bytes=_bytes(batch),
         stored_bytes=stored_bytes(forward.jaxpr),
     )
-
-
-def gpu_program(step: Callable[..., Any], arguments: tuple[Any, ...]) -> str:
-    """Returns the StableHLO text of a step, lowered for an NVIDIA GPU on any machine."""
-    with implementations_of(_CHOSEN):
-        jitted = jax.jit(lambda *values: step(*values))
-        return str(export.export(jitted, platforms=(_LOWERED,))(*arguments).mlir_module())
 
 
 def stored_bytes(jaxpr: Any) -> int:

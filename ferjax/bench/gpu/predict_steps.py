@@ -66,7 +66,7 @@ class Prediction:
 
 
 def predict_step(step: GpuStep) -> tuple[Prediction, ...]:
-    """Returns the predictions of a step, one for each GPU; traces the step, compiles nothing."""
+    """Returns the predictions of a step, one for each GPU; lowers the step, compiles nothing."""
     counts = count_step(step.parts()[0], step.arguments())
     return tuple(
         predict_on(counts, str(step), step.batch_size, gpu, chips[step.precision])

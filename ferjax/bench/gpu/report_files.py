@@ -17,8 +17,8 @@ from ferjax.runtime.atomic_files import write_atomically
 
 NOT_MEASURED = "Predicted, not measured"
 _EXPLANATION = """\
-Each predicted step was traced with the implementations that ferjax chooses on a GPU. The predicted
-time is the longest of three bounds:
+Each predicted step was traced with the implementations that ferjax chooses on a GPU, and lowered
+for the platform `cuda`. The predicted time is the longest of three bounds:
 
 ```
 step       = max(arithmetic, memory, launches)

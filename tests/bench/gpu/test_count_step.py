@@ -87,7 +87,7 @@ def test_flops_are_those_that_xla_counts() -> None:
 @pytest.mark.parametrize("step", [SMALL, JUMPER], ids=str)
 def test_steps_lower_for_a_gpu_on_any_machine(step: GpuStep) -> None:
     function, arguments = step.parts()[0], step.arguments()
-    program = gpu_program(function, arguments)
+    program = gpu_program(function, arguments).text
     # Outside loops the program has as many products as were counted.
     loops = program.count("stablehlo.while")
     counted = count_step(function, arguments).products

@@ -18,9 +18,10 @@ from ferjax.bench.measuring.case_result import CaseResult
 from ferjax.bench.measuring.operation_counts import Work
 from ferjax.bench.scaling.cluster_hardware import GPUS, Accelerator
 from ferjax.bench.scaling.predict_step_time import Assumptions
-from ferjax.bench.suites.gpu_steps import GpuStep
+from ferjax.bench.suites.gpu_steps import STEPS, GpuStep
 from ferjax.errors import UserError
 
+ROOT = Path(__file__).resolve().parents[3]
 COUNTS = StepCounts(flops=6000, products=4, state_bytes=100, batch_bytes=50, stored_bytes=325)
 CHIP = Accelerator("chip", flops=100.0, memory=10.0)
 SMALL = GpuStep("cnn3", 48, 1, 8, "adamw", "bf16")
@@ -100,6 +101,24 @@ def test_predicted_beside_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     # On another GPU the predictions of both stand there.
     monkeypatch.setattr(Device, "device_kind", "NVIDIA L4")
     assert len(comparison([result])[1]["predicted and measured"]) == 2
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_the_table_of_the_documentation(number: int) -> None:
+    """The smaller steps of the table of docs/devices.md; tracing the others takes longer."""
+    h100, h200 = predict_steps.predictions_by_name(str(STEPS[number]))
+    cells = [
+        f"{h100.counts.flops / 1e12:.3f}",
+        f"{h100.counts.moved_bytes / 1e9:.2f}",
+        f"{1000 * h100.bounds['arithmetic']:.2f}",
+        ", ".join(f"{1000 * each.bounds['memory']:.2f}" for each in (h100, h200)),
+        f"{1000 * h100.bounds['launches']:.2f}",
+        f"{1000 * h100.seconds:.2f}",
+        f"{h100.images_per_second:,.0f}",
+        h100.binding,
+    ]
+    page = (ROOT / "docs" / "devices.md").read_text("utf-8")
+    assert f"images | {' | '.join(cells)} |" in page
 
 
 def test_the_flag_belongs_to_the_suite() -> None:
