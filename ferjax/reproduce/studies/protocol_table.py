@@ -12,7 +12,7 @@ from ferjax.reproduce.experiment_table import Experiment
 TITLE = "The price of each breach of a protocol"
 DATASETS = ("fer2013", "ferplus", "ckplus")
 
-# Two CPU cores train cnn3 on 720 to 1,000 images/s: a run on FER2013 or FER+ takes 2.5 to 4 minutes,
+# Two CPU cores train cnn3 on 720 to 1,000 images/s: a run on FER2013 or FER+ takes 3 to 4 minutes,
 # a small run on CK+ 30 s. All runs with three seeds took 98 minutes.
 _NETWORK: Mapping[str, Any] = {
     "model": "cnn3",
