@@ -3,7 +3,7 @@
 from absl import flags
 
 from ferjax.config.speedrun_config import SpeedrunConfig
-from ferjax.config.tool_configs import PredictBenchConfig, RecognisersConfig
+from ferjax.config.tool_configs import GpuBenchConfig, PredictBenchConfig, RecognisersConfig
 from launch.command.app import refuse_arguments, run
 from launch.command.flags import define_flags, given_flags
 
@@ -21,9 +21,10 @@ flags.DEFINE_string(
 )
 flags.DEFINE_boolean("quick", False, "The main cases only, fewer rounds: 4 minutes on 2 cores.")
 flags.DEFINE_string("out", None, "New folder for the report. Default: bench/<suite>-<date>-<time>.")
-define_flags(PredictBenchConfig)
-define_flags(RecognisersConfig)
-define_flags(SpeedrunConfig, shared=("data_dir",))
+_SUITE_CONFIGS = (GpuBenchConfig, PredictBenchConfig, RecognisersConfig, SpeedrunConfig)
+for _config in _SUITE_CONFIGS:
+    # The suites recognisers and speedrun share the flag of the data.
+    define_flags(_config, shared=("data_dir",) if _config is SpeedrunConfig else ())
 
 
 def main(arguments: list[str]) -> None:
@@ -31,9 +32,9 @@ def main(arguments: list[str]) -> None:
     refuse_arguments(arguments)
     from ferjax.bench.command.run_suite import run_suite
 
-    values = flags.FLAGS
-    configs = (PredictBenchConfig, RecognisersConfig, SpeedrunConfig)
-    given = {name: value for config in configs for name, value in given_flags(config).items()}
+    values, given = flags.FLAGS, {}
+    for config in _SUITE_CONFIGS:
+        given |= given_flags(config)
     table, folder = run_suite(values.suite, values.cases, values.quick, values.out, given)
     print(table)
     print(folder / "bench.md")

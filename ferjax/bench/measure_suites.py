@@ -14,7 +14,7 @@ from ferjax.bench.measuring.operation_counts import case_work
 from ferjax.bench.measuring.peak_memory import fresh_peak
 from ferjax.bench.measuring.pytorch_side import missing_torch
 from ferjax.bench.pytorch.onnx_export import missing_onnxruntime
-from ferjax.bench.reporting.report_files import write_report
+from ferjax.bench.reporting.report_files import Section, no_section, write_report
 from ferjax.bench.suite_registry import FORWARD, select
 from ferjax.errors import UserError
 from ferjax.runtime.progress_bar import tqdm
@@ -40,6 +40,7 @@ def run_bench(
     cases: str | None = None,
     quick: bool = False,
     out: str | None = None,
+    section: Section = no_section,
 ) -> tuple[list[CaseResult], Path]:
     """Measures cases, writes bench.json, bench.md and bench.png; returns results and folder.
 
@@ -48,15 +49,17 @@ def run_bench(
       cases: a regular expression that selects cases by name, or None.
       quick: only the main cases of each suite, in fewer rounds.
       out: the folder to write, new or empty; None for bench/<suite>-<date>-<time>.
+      section: adds a section to the report: see `write_report`.
 
     Raises:
       UserError: an unknown suite, an expression that matches no case, or an unusable folder.
     """
+    # By default XLA takes most of a GPU's memory and leaves none to PyTorch. The selection already
+    # starts the backend: the suite `gpu` checks that there is a GPU.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     picked = select(suite, cases, quick)
     folder = free_folder(out, suite or "all")
     effort = QUICK if quick else FULL
-    # By default XLA takes most of a GPU's memory and leaves none to PyTorch.
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     started, no_torch = time.monotonic(), missing_torch()
     has_forward = any(name == FORWARD for name, _ in picked)
     no_onnx = missing_onnxruntime() if has_forward else None
@@ -66,7 +69,8 @@ def run_bench(
         for name, case in bar:
             show = bar.set_postfix_str
             results.append(measure_case(name, case, ceilings, effort, not no_torch, show))
-            write_report(folder, results, ceilings, note, time.monotonic() - started)
+            seconds = time.monotonic() - started
+            write_report(folder, results, ceilings, note, seconds, section)
     return results, folder
 
 

@@ -11,6 +11,7 @@ from ferjax.bench.suites import (
     exported_networks,
     forward_passes,
     frozen_guide,
+    gpu_steps,
     input_pipeline,
     operations,
     training_loop,
@@ -24,15 +25,19 @@ _ON_DEVICE = (FORWARD, "guide", "jumper", "loop", "ops", "train")
 
 
 def _gpu_cases() -> tuple[Case, ...]:
-    """Returns all cases that compute on the device; raises `UserError` if it is not a GPU."""
+    """Returns a GPU's own steps, then all other cases that compute on the device.
+
+    Raises:
+      UserError: the device is not a GPU.
+    """
     platform = jax.default_backend()
     if platform != "gpu":
         raise UserError(
             f"--suite={GPU}: JAX found no GPU, it computes on {platform} here. Run it on a machine"
-            " with an NVIDIA GPU after pip install 'ferjax[cuda12]', or leave --suite out: the"
-            " other suites measure what is there."
+            " with an NVIDIA GPU after pip install 'ferjax[cuda12]', or give --predict, or leave"
+            " --suite out: the other suites measure what is there."
         )
-    return tuple(case for _, case in _unique_cases(_ON_DEVICE))
+    return (*gpu_steps.cases(), *(case for _, case in _unique_cases(_ON_DEVICE)))
 
 
 SUITES: dict[str, Callable[[], tuple[Case, ...]]] = {

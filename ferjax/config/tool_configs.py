@@ -222,6 +222,17 @@ class RecognisersConfig:
 
 
 @dataclass(frozen=True)
+class GpuBenchConfig:
+    """Settings of `launch.bench --suite=gpu`, one flag for each field."""
+
+    predict: bool = config_field(
+        False,
+        "gpu: only predict the times of training steps on H100 and H200, on any machine; nothing"
+        " is measured.",
+    )
+
+
+@dataclass(frozen=True)
 class PredictBenchConfig:
     """Settings of `launch.bench --suite=predict`, one flag for each field."""
 

@@ -51,21 +51,23 @@ DOMAINS: dict[str, Domain] = {
 POOLS = ("reduce_window", "linen", "linen_edge")
 
 _plain = contextvars.ContextVar("plain", default=False)
+_platform = contextvars.ContextVar[str | None]("platform", default=None)
 _pools = contextvars.ContextVar("pools", default=POOLS[0])
 
 
 def use_custom_implementation(operation: str, size: int) -> bool:
     """Returns whether an operation of this size takes its custom implementation.
 
-    The answer depends on the default backend. It is used while tracing, so a compiled function
-    keeps the implementation that it was traced with.
+    The answer depends on the default backend, or on the platform of `implementations_of`. It is
+    used while tracing, so a compiled function keeps the implementation that it was traced with.
 
     Args:
       operation: a key of `DOMAINS`.
       size: the size; its unit is written next to the operation in `DOMAINS`.
     """
     domain = DOMAINS[operation]
-    available = jax.default_backend() in domain.platforms and not _plain.get()
+    platform = _platform.get() or jax.default_backend()
+    available = platform in domain.platforms and not _plain.get()
     return available and domain.least <= size <= domain.most
 
 
@@ -89,6 +91,24 @@ def plain_implementations(pools: str = "reduce_window") -> Iterator[None]:
     finally:
         _plain.reset(plain_token)
         _pools.reset(pools_token)
+
+
+@contextlib.contextmanager
+def implementations_of(platform: str) -> Iterator[None]:
+    """Makes every function traced in the block choose implementations as on another platform.
+
+    A program for a GPU can then be traced on a machine without one, and a test can run the custom
+    implementations of CPUs on a GPU. As with plain implementations, jit must not have traced the
+    same function before.
+
+    Args:
+      platform: jax's name of the platform: `cpu`, `gpu` or `tpu`.
+    """
+    token = _platform.set(platform)
+    try:
+        yield
+    finally:
+        _platform.reset(token)
 
 
 def with_plain_implementations(

@@ -5,14 +5,15 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from ferjax.bench.suite_registry import GROWTH, PREDICT, RECOGNISERS, SCALING, SPEEDRUN
+from ferjax.bench.suite_registry import GPU, GROWTH, PREDICT, RECOGNISERS, SCALING, SPEEDRUN
 from ferjax.config.speedrun_config import SpeedrunConfig
-from ferjax.config.tool_configs import PredictBenchConfig, RecognisersConfig
+from ferjax.config.tool_configs import GpuBenchConfig, PredictBenchConfig, RecognisersConfig
 from ferjax.errors import UserError
 from ferjax.training.interrupt_signals import ending_as_ctrl_c
 
 # Suites with flags of their own.
 _CONFIGS = {
+    GPU: GpuBenchConfig,
     PREDICT: PredictBenchConfig,
     RECOGNISERS: RecognisersConfig,
     SPEEDRUN: SpeedrunConfig,
@@ -82,9 +83,20 @@ def _run_suite(
 
         result, folder = run_speedrun(SpeedrunConfig(**suite_flags), cases, quick, out)
         return speedrun_table(result), folder
+    if suite == GPU and GpuBenchConfig(**suite_flags).predict:
+        from ferjax.bench.gpu.report_files import prediction_table
+        from ferjax.bench.gpu.run_predictions import run_predictions
+
+        predictions, folder = run_predictions(cases, out)
+        return prediction_table(predictions), folder
     from ferjax.bench.measure_suites import run_bench
     from ferjax.bench.reporting.report_files import terminal_table
 
+    if suite == GPU:
+        from ferjax.bench.gpu.compare_measured import comparison, comparison_table
+
+        results, folder = run_bench(suite, cases, quick, out, section=comparison)
+        return f"{terminal_table(results)}\n\n{comparison_table(results)}", folder
     results, folder = run_bench(suite, cases, quick, out)
     return terminal_table(results), folder
 

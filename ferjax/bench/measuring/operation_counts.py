@@ -1,7 +1,7 @@
 """Counts FLOPs of convolutions and matrix products, and bytes, in the jaxpr of a function."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,21 +36,25 @@ def work_of(function: Callable[..., Any], *arguments: Any) -> Work:
     """Returns the least work of a function of abstract arguments, traced in its plain form."""
     closed = jax.make_jaxpr(with_plain_implementations(function))(*arguments)
     arrays = (*closed.in_avals, *closed.out_avals)
-    return Work(_flops(closed.jaxpr), sum(a.size * a.dtype.itemsize for a in arrays))
+    return Work(matrix_flops(closed.jaxpr)[0], sum(a.size * a.dtype.itemsize for a in arrays))
 
 
-def _flops(jaxpr: Any) -> float:
-    total = 0.0
+def matrix_flops(jaxpr: Any) -> tuple[float, int]:
+    """Returns the FLOPs and the number of a jaxpr's convolutions and matrix products.
+
+    Those in a loop count as often as it runs.
+    """
+    flops, products = 0.0, 0
     for equation in jaxpr.eqns:
-        count = _COUNTS.get(equation.primitive.name)
-        if count:
-            total += count(equation)
+        if count := MATRIX_OPERATIONS.get(equation.primitive.name):
+            flops, products = flops + count(equation), products + 1
         repeats = equation.params["length"] if equation.primitive.name == "scan" else 1
-        total += repeats * sum(map(_flops, _inner(equation)))
-    return total
+        for inner_flops, inner_products in map(matrix_flops, inner_jaxprs(equation)):
+            flops, products = flops + repeats * inner_flops, products + repeats * inner_products
+    return flops, products
 
 
-def _inner(equation: Any) -> Iterator[Any]:
+def inner_jaxprs(equation: Any) -> Iterator[Any]:
     """Yields the jaxprs that an equation calls."""
     for value in equation.params.values():
         for item in value if isinstance(value, (tuple, list)) else (value,):
@@ -73,4 +77,8 @@ def _product(equation: Any) -> float:
     return 2 * equation.outvars[0].aval.size * math.prod(lhs[axis] for axis in contracted)
 
 
-_COUNTS = {"conv_general_dilated": _convolution, "dot_general": _product}
+# Primitive → function that counts the FLOPs of an equation.
+MATRIX_OPERATIONS: Mapping[str, Callable[[Any], float]] = {
+    "conv_general_dilated": _convolution,
+    "dot_general": _product,
+}

@@ -7,7 +7,7 @@ import os
 import platform
 import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,20 +33,29 @@ from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.sharding import dropped_options
 
 _EXPLANATION = """\
-Every number is float32, forward and backward but for *forward*. A speedup above 1 means that ferjax
-is faster; it is the median of the ratios of all rounds, in which the sides run one after the other.
-A time is the median of its rounds; ± is half of (longest - shortest) over the median. *Plain XLA*
-is the same written with `lax` under `jax.jit`; *PyTorch* runs the fastest of the settings below.
-The *floor* is the longer of two times: the least FLOPs over the measured rate of matrix products,
-and the bytes of arguments and results over the measured memory bandwidth; *vs floor* is ferjax's
-time over it. Memory is the peak of a run beyond its inputs, parameters and program, in a process of
-its own; a peer's column is its memory over that of ferjax. The suite *input* runs on the host and
-counts images: *bare loop* only reads the same images into arrays, with as many threads; PyTorch's
-side is a DataLoader; its memory includes opening the store. In the suite *guide* the peers are
-steps of ferjax, too: *computed* runs the forward pass of the frozen branch, *no guide* has no
-frozen branch, *trained whole* freezes nothing. The suite *forward* goes from uint8 faces to
-probabilities, forward only; PyTorch runs in inference mode, and *onnxruntime* runs the file that
-ferjax exports."""
+Every number is float32, unless the case names another precision, forward and backward but for
+*forward*. A speedup above 1 means that ferjax is faster; it is the median of the ratios of all
+rounds, in which the sides run one after the other. A time is the median of its rounds; ± is half of
+(longest - shortest) over the median. *Plain XLA* is the same written with `lax` under `jax.jit`;
+*PyTorch* runs the fastest of the settings below. The *floor* is the longer of two times: the least
+FLOPs over the measured rate of matrix products, and the bytes of arguments and results over the
+measured memory bandwidth; *vs floor* is ferjax's time over it. Memory is the peak of a run beyond
+its inputs, parameters and program, in a process of its own; a peer's column is its memory over that
+of ferjax. The suite *input* runs on the host and counts images: *bare loop* only reads the same
+images into arrays, with as many threads; PyTorch's side is a DataLoader; its memory includes
+opening the store. In the suite *guide* the peers are steps of ferjax, too: *computed* runs the
+forward pass of the frozen branch, *no guide* has no frozen branch, *trained whole* freezes nothing.
+The suite *forward* goes from uint8 faces to probabilities, forward only; PyTorch runs in inference
+mode, and *onnxruntime* runs the file that ferjax exports."""
+
+# Results → Markdown of one more section of the report, and values for bench.json.
+Section = Callable[[Sequence[CaseResult]], tuple[str, dict[str, Any]]]
+
+
+def no_section(results: Sequence[CaseResult]) -> tuple[str, dict[str, Any]]:
+    """Returns an empty section."""
+    del results
+    return "", {}
 
 
 def write_report(
@@ -55,6 +64,7 @@ def write_report(
     ceilings: Ceilings,
     note: str | None,
     seconds: float,
+    section: Section = no_section,
 ) -> None:
     """Writes bench.json, bench.md, bench.html and bench.png.
 
@@ -64,20 +74,23 @@ def write_report(
       ceilings: measured rates of the machine.
       note: why a side is missing, or None.
       seconds: wall time so far.
+      section: returns one more section of the page, and values for bench.json.
 
     Raises:
       UserError: a file cannot be written.
     """
-    environment_values = environment(seconds)
+    environment_values, (text, values) = environment(seconds), section(results)
     record = {
         "environment": environment_values,
         "ceilings": {"flops per second": ceilings.flops, "bytes per second": ceilings.bytes},
         "note": note,
         "cases": [to_json(result) for result in results],
+        **values,
     }
     write_atomically(folder / "bench.json", (json.dumps(record, indent=1) + "\n").encode())
     draw_speedups(results, folder / "bench.png", f"Speed of ferjax, {_machine(environment_values)}")
-    write_markdown_page(folder / "bench.md", _page(results, ceilings, note, environment_values))
+    page = _page(results, ceilings, note, environment_values, text)
+    write_markdown_page(folder / "bench.md", page)
 
 
 def terminal_table(results: Sequence[CaseResult]) -> str:
@@ -124,11 +137,12 @@ def _page(
     ceilings: Ceilings,
     note: str | None,
     environment_values: dict[str, Any],
+    section: str,
 ) -> str:
     parts = ["# Benchmarks of ferjax", f"`{environment_values['command line']}`"]
     if note:
         parts.append(f"> {escape(note)}.")
-    parts += ["![Speedups over the peers](bench.png)", _EXPLANATION]
+    parts += ["![Speedups over the peers](bench.png)", _EXPLANATION, *filter(None, [section])]
     for suite, suite_results in _by_suite(results).items():
         parts += [f"## Suite {suite}", _ratio_table(suite_results), _side_table(suite_results)]
     rows = [

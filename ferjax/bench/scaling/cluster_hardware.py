@@ -1,5 +1,6 @@
-"""Hardware of GPU and TPU clusters: peak FLOP/s, link bandwidths, latencies, with sources."""
+"""Hardware of GPU and TPU clusters: peak FLOP/s, bandwidths, latencies, with sources."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -8,12 +9,14 @@ class Accelerator:
     """A GPU or TPU chip.
 
     Attributes:
-      name: name of the chip.
-      flops: peak FLOP/s in dense products of float32 arrays at XLA's default precision.
+      name: name of the chip, and the precision of its products.
+      flops: peak FLOP/s in dense products of that precision.
+      memory: bytes per second between the chip and its memory; None where it is not modelled.
     """
 
     name: str
     flops: float
+    memory: float | None = None
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,18 @@ class Cluster:
     node: int
 
 
-# NVIDIA's H100 data sheet: TF32 989 TFLOP/s (SXM) and 756 (PCIe) with sparsity, half without. XLA
-# multiplies float32 in TF32 there.
-_H100 = Accelerator("H100 SXM, TF32", 494.5e12)
+# NVIDIA's data sheets. H100 and H200 (SXM): TF32 989 TFLOP/s and bf16 1,979 TFLOP/s with sparsity,
+# half without; memory 3.35 TB/s (H100) and 4.8 TB/s (H200). H100 PCIe: TF32 756 TFLOP/s with
+# sparsity. XLA multiplies float32 in TF32 there, and so do the convolutions of cuDNN that it calls.
+_H100 = Accelerator("H100 SXM, TF32", 494.5e12, 3.35e12)
+# GPU → precision of `--precision` → chip.
+GPUS: Mapping[str, Mapping[str, Accelerator]] = {
+    "H100": {"f32": _H100, "bf16": Accelerator("H100 SXM, bf16", 989e12, 3.35e12)},
+    "H200": {
+        "f32": Accelerator("H200 SXM, TF32", 494.5e12, 4.8e12),
+        "bf16": Accelerator("H200 SXM, bf16", 989e12, 4.8e12),
+    },
+}
 _H100_PCIE = Accelerator("H100 PCIe, TF32", 378e12)
 # Google Cloud's page on v5p: 459 TFLOP/s in bf16, in which XLA multiplies float32 by default.
 _V5P = Accelerator("TPU v5p, bf16 products", 459e12)

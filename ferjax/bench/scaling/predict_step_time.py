@@ -14,13 +14,14 @@
 
 The batch per device stays the same (weak scaling). A tree reaches a ring's bandwidth (Sanders,
 Speck and Träff, Two-tree algorithms for full bandwidth broadcast, reduction and scan, 2009), so
-that the lower of the two latencies counts.
+that the lower of the two latencies counts. Where the bytes of a step were counted (suite `gpu`)
+their time is the third bound of `compute` (`compute_bounds`).
 """
 
 import math
 from dataclasses import dataclass
 
-from ferjax.bench.scaling.cluster_hardware import Cluster, Link
+from ferjax.bench.scaling.cluster_hardware import Accelerator, Cluster, Link
 from ferjax.bench.scaling.step_costs import StepCosts
 
 # The backward pass computes twice as much as the forward pass: gradients of kernels and of inputs.
@@ -113,8 +114,24 @@ def predict(
 
 def compute_seconds(costs: StepCosts, cluster: Cluster, assumed: Assumptions = DEFAULT) -> float:
     """Returns the predicted seconds of a step on one device."""
-    arithmetic = costs.batch * costs.flops / (assumed.utilisation * cluster.accelerator.flops)
-    return max(arithmetic, costs.products * assumed.launch)
+    return max(compute_bounds(costs, cluster.accelerator, assumed).values())
+
+
+def compute_bounds(
+    costs: StepCosts, accelerator: Accelerator, assumed: Assumptions = DEFAULT
+) -> dict[str, float]:
+    """Returns what bounds a step on one device → its seconds; the step takes the longest of them.
+
+    `arithmetic` is FLOPs over the share of the peak that is reached, `launches` the least time of
+    the products, and `memory` the least bytes over the bandwidth, where both are known.
+    """
+    bounds = {
+        "arithmetic": costs.batch * costs.flops / (assumed.utilisation * accelerator.flops),
+        "launches": costs.products * assumed.launch,
+    }
+    if accelerator.memory and costs.moved_bytes:
+        bounds["memory"] = costs.moved_bytes / accelerator.memory
+    return bounds
 
 
 def all_reduce_seconds(

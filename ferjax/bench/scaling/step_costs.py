@@ -36,6 +36,8 @@ class StepCosts:
       gradient_bytes: bytes of the gradients of all trained parameters, float32.
       norm_channels: number of channels of each batch norm.
       state_bytes: bytes of parameters, batch statistics and the optimizer's slots.
+      moved_bytes: the least bytes that a step of `batch` images moves between a device and its
+        memory; 0 where they were not counted.
     """
 
     model: str
@@ -48,6 +50,7 @@ class StepCosts:
     gradient_bytes: int
     norm_channels: tuple[int, ...]
     state_bytes: int
+    moved_bytes: int = 0
 
     @property
     def payload(self) -> int:

@@ -96,7 +96,8 @@ def _epochs(step: Any, init: Any, batch: dict[str, np.ndarray]) -> Run:
 
     def run() -> Any:
         epoch = int(current[0].step) // _STEPS + 1
-        current[:] = fit(current[0], current[1], replace(plan, last=epoch, of=epoch), functions)
+        epochs = replace(plan, last_epoch=epoch, all_epochs=epoch)
+        current[:] = fit(current[0], current[1], epochs, functions)
         return jax.block_until_ready(current[0])
 
     def close() -> None:

@@ -1,5 +1,7 @@
 """Suite `train`: whole training steps of cnn3 to cnn6, awei and torchvision's networks."""
 
+from typing import Any
+
 from ferjax.bench.measuring.case import Case
 from ferjax.bench.measuring.train_step_case import train_case
 from ferjax.bench.pytorch import networks
@@ -31,7 +33,7 @@ def _depth_cnn(depth: int) -> Case:
     )
 
 
-def _torchvision(name: str, batch_size: int, **fields: float) -> Case:
+def _torchvision(name: str, batch_size: int, **fields: Any) -> Case:
     """Returns the case of a network; torchvision's network of that name gets the fields."""
     return train_case(
         name,

@@ -18,9 +18,9 @@ INTERVALS = (
     " (1,000 resamples, the same images for all seeds and for both sides of a comparison, so that"
     " what is hard for both cancels; people with all their images where they are known), over"
     " seeds Student's of the differences, both joined by their squares (MOVER). With three seeds"
-    " the latter is wide: that is what three seeds are worth. The column `resampled` is the"
-    " hierarchical bootstrap of seeds and images, which draws three seeds with replacement and so"
-    " shows too little of their spread."
+    " the latter is wide: that is what three seeds are worth. The column named resampled is"
+    " the hierarchical bootstrap of seeds and images, which draws three seeds with replacement and"
+    " so shows too little of their spread."
 )
 LIMITS = (
     "One small network, trained for few epochs at a constant learning rate: longer training leaves"
@@ -93,7 +93,7 @@ def _sentences(prices: Sequence[Price], not_compared: Mapping[str, str]) -> list
 
 def _named(price: Price) -> str:
     dataset = price.comparison.dataset
-    return f"`{price.comparison.breach}` on {NAMES.get(dataset, dataset)}"
+    return f"{price.comparison.breach!r} on {NAMES.get(dataset, dataset)}"
 
 
 def points(price: Price) -> str:

@@ -12,8 +12,8 @@ from ferjax.reproduce.experiment_table import Experiment
 TITLE = "The price of each breach of a protocol"
 DATASETS = ("fer2013", "ferplus", "ckplus")
 
-# Two CPU cores train cnn3 on 850 to 1,300 images/s: a run on FER2013 or FER+ takes 2 to 4 minutes,
-# a small run on CK+ 40 s. All runs with three seeds take one and a half to two hours (an estimate).
+# Two CPU cores train cnn3 on 720 to 1,000 images/s: a run on FER2013 or FER+ takes 3 to 4 minutes,
+# a small run on CK+ 30 s. All runs with three seeds took 98 minutes.
 _NETWORK: Mapping[str, Any] = {
     "model": "cnn3",
     "image_size": 48,

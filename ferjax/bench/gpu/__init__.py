@@ -1,0 +1,1 @@
+"""Predicted times of training steps on a GPU, and these predictions beside measured times."""
