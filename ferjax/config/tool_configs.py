@@ -206,8 +206,7 @@ class RecognisersConfig:
     data_dir: str | None = config_field(
         None,
         "recognisers: folder (or csv file) of fer2013 or of ferplus; several, comma-separated, are"
-        " all scored. Default: that of fer2013. speedrun: folder (or csv file) of"
-        " fer2013.",
+        " all scored. Default: that of fer2013. speedrun: folder (or csv file) of fer2013.",
     )
     runs: str | None = config_field(
         None,
