@@ -172,9 +172,9 @@ def _share(source: Source, table: Table) -> float:
 
 
 def _hint(source: Source) -> str | None:
-    """Returns the kind that timm's config.json or the file's name indicates, or None."""
+    """Returns the kind that timm's config.json or the file's path indicates, or None."""
     architecture = str(source.metadata.get("config", {}).get("architecture", ""))
-    if re.search(r"(?<![a-z])tf_(efficientnet|b\d)", architecture or source.path.name):
+    if re.search(r"(?<![a-z])tf_(efficientnet|b\d)", architecture or str(source.path)):
         return "timm_tf"
     return "timm" if architecture else None
 

@@ -200,7 +200,7 @@ def _name_and_shape(wire: Wire, span: Span) -> tuple[str, tuple[int, ...]]:
             for dimensions in _values(wire, wire.span(tensor), 2):
                 for dimension in _values(wire, wire.span(dimensions), 1):
                     sizes = [wire.integer(size) for size in _values(wire, wire.span(dimension), 1)]
-                    shape.append(max(0, *sizes))
+                    shape.append(max([0, *sizes]))
     return name, tuple(shape)
 
 
