@@ -88,3 +88,11 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     file.touch()
     with pytest.raises(UserError, match=r"--out=.*mine\.txt is a file"):
         write(tmp_path, "x", file)
+
+
+def test_an_error_of_the_evaluation_itself_is_not_one_of_the_disk(tmp_path: Path) -> None:
+    with (
+        pytest.raises(OSError, match="an image is gone"),
+        evaluation_folder(None, tmp_path / "run", "folder-a-all", "x"),
+    ):
+        raise OSError("an image is gone")

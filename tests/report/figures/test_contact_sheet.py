@@ -98,6 +98,7 @@ def test_contact_sheets_follow_the_folders(tmp_path: Path) -> None:
     ]
     assert done == [2, 4, 1, 2]
     assert thumbnail(pixels(drawn[1]), 1).mean() == pytest.approx(30, abs=2)
+    assert pixels(drawn[1]).shape[1] == 2 * _EDGE + 2 * STEP - _GAP
 
 
 def test_contact_sheet_of_one_folder(tmp_path: Path) -> None:
