@@ -35,7 +35,7 @@ _DEPARTS = ("6,000 training images instead of 24,000",)
 _READINGS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "optimizer": {
         "adam": {"optimizer": "adam", "weight_decay": 0.0},
-        "sgd": {"optimizer": "sgd", "learning_rate": 0.1, "weight_decay": 5e-4},
+        "sgd": {"optimizer": "sgd", "learning_rate": 0.01, "weight_decay": 5e-4},
     },
     "learning_rate": {"0.0005": {"learning_rate": 5e-4}, "0.008": {"learning_rate": 8e-3}},
     "epochs": {"4": {"epochs": 4}, "20": {"epochs": 20}},
