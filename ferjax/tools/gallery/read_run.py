@@ -98,6 +98,8 @@ def _from_config(config: Mapping[str, Any]) -> dict[str, Any]:
     stamps = []
     if config.get("smoke") or config.get("limit"):
         stamps.append("smoke or limited")
+    if protocol := config.get("protocol"):
+        stamps.append(f"protocol {protocol}")
     if (tta := config.get("tta", "none")) != "none":
         stamps.append(f"+{tta} in its report")
     for flag in ("pretrained", "teacher", "labels"):

@@ -166,7 +166,8 @@ def test_the_date_is_that_of_the_run_and_not_of_its_files(tmp_path: Path) -> Non
 
 def test_differences_within_a_table_are_told(tmp_path: Path) -> None:
     make_run(tmp_path / "a", 60)
-    report = make_run(tmp_path / "b", 70, crops="MTCNN; 5 %", pretrained="/x/imagenet", smoke=True)
+    settings = {"pretrained": "/x/imagenet", "smoke": True, "protocol": "swapped"}
+    report = make_run(tmp_path / "b", 70, crops="MTCNN; 5 %", **settings)
     report["protocol"]["input"] = "64x64 → 48x48, 1 channel(s)"
     (tmp_path / "b" / "report.json").write_text(json.dumps({"format": 2, **report}))
     report = make_run(tmp_path / "c", 50)
@@ -185,7 +186,7 @@ def test_differences_within_a_table_are_told(tmp_path: Path) -> None:
     lines = [" ".join(re.sub("<[^>]*>", "", part).split()) for part in box.split("<li>")]
     assert lines[-6:] == values
     (rows,) = page.tables.values()
-    assert "smoke or limited pretrained: imagenet" in rows[1][0]
+    assert "smoke or limited protocol swapped pretrained: imagenet" in rows[1][0]
     (tmp_path / "a" / "splits.json").unlink()
     page = gallery(tmp_path / "g.html", tmp_path)
     assert ("ferplus", "val of 100 images, not recorded") in page.tables
