@@ -100,10 +100,10 @@ def test_a_tiny_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_unknown_suite_on_the_command_line() -> None:
-    command = [sys.executable, "-m", "launch.bench", "--suite=speed"]
+    command = [sys.executable, "-m", "launch.bench", "--suite=fast"]
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 1
     known = "exports, forward, gpu, growth, guide, input, jumper, loop, ops, predict, recognisers"
-    expected = f"error: unknown --suite 'speed'. Known: {known}, scaling, train."
+    expected = f"error: unknown --suite 'fast'. Known: {known}, scaling, speedrun, train."
     assert done.stderr.strip() == expected
