@@ -86,6 +86,7 @@ EVERY = [
         ("cnn4", "fer2013", "yang_cnn4_fer2013", P4_SHALLOW),
         ("cnn5", "fer2013", "yang_cnn5_fer2013", P4),
         ("cnn6", "fer2013", "yang_cnn6_fer2013", P4),
+        ("awei", "synthetic", "quick_awei_synthetic", {"image_size": 32, "jumper": "staged"}),
         ("base_cnn", "synthetic", "default", P3_BASE),
         ("resnet18", "synthetic", "default", P3_DEFAULT),
         ("resnet50", "synthetic", "default", P1_DEFAULT),
@@ -132,7 +133,7 @@ def test_recipe_names_follow_the_pattern_and_exist(name: str) -> None:
     plain = f"{paper}_{model}_{dataset}"
     assert re.fullmatch(rf"{plain}(_[a-z]+)?", name)
     if recipe.source == "ferjax":
-        assert paper in ("best", "finetune")
+        assert paper in ("quick", "best", "finetune")
     else:
         assert paper in ("kumari", "iut", "farahani", "yang", "liu")
         assert recipe.source.lower().endswith(paper)
@@ -176,8 +177,9 @@ def test_precedence_is_default_recipe_smoke_given() -> None:
 @pytest.mark.parametrize("model", DEFAULTS)
 def test_model_and_data_set_are_enough(model: str, smoke: bool) -> None:
     config = resolve({"model": model, "dataset": "synthetic", "smoke": smoke})
-    assert config.recipe == "default"
-    assert config.workdir == f"runs/{model}-synthetic-default-s0" + "-smoke" * smoke
+    recipe = "quick_awei_synthetic" if model == "awei" else "default"
+    assert config.recipe == recipe
+    assert config.workdir == f"runs/{model}-synthetic-{recipe}-s0" + "-smoke" * smoke
 
 
 def test_a_recipe_names_model_and_data_set() -> None:
