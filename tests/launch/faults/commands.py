@@ -81,7 +81,7 @@ COMMANDS = {
     "prepare --crops": Command(
         "launch.prepare",
         ("--data_dir={inputs}/faces", "--crops", "--no_face=keep", "--out=crops"),
-        "crops",
+        "crops(-sheets)?",
         15,
         _EXISTS,
     ),
@@ -158,7 +158,7 @@ if importlib.util.find_spec("av"):
     COMMANDS["predict a video"] = Command(
         "launch.predict",
         (_RUN, "--out=v.csv", "--annotate=v.mp4", "{inputs}/clip.mp4"),
-        r"v\.(csv|mp4)",
+        r"v(-persons|-timeline)?\.(csv|mp4|png)",
         10,
         _EXISTS,
     )

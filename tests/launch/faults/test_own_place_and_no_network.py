@@ -41,6 +41,6 @@ def test_only_the_own_place_is_written_and_nothing_is_looked_up(
     assert done.returncode == 0, done.stderr
     assert not log.exists(), log.read_text()
     assert [path.name for path in here.iterdir() if not re.fullmatch(command.out, path.name)] == []
-    assert {path.name for path in tmp_path.iterdir()} == {"here", "home", "temporary", "cache"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"here", "home", "temporary", "cache"}
     assert [*home.iterdir(), *temporary.iterdir()] == []
     assert {path: path.stat().st_mtime_ns for path in inputs.rglob("*")} == before
