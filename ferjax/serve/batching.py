@@ -19,7 +19,7 @@ from ferjax.serve.limits import Refused
 
 # N faces, uint8 [H, W, C] each → float32 [N, K].
 Probabilities = Callable[[Sequence[np.ndarray]], np.ndarray]
-# If faces fill less than this share of a padded batch, the call takes half of that size: otherwise
+# If faces fill less than this share of a padded batch, the call takes a smaller, full one: otherwise
 # the network would spend its time on black padding images.
 _LEAST_FILLED = 0.75
 _BUSY_RETRY_SECONDS = 1
@@ -153,7 +153,9 @@ def faces_of_next_call(waiting: int, batch_size: int) -> int:
     batch, the call takes as many faces as fill half of it, and the others wait for the next call.
     """
     size = padded_size(waiting, batch_size)
-    return min(waiting, size) if waiting >= _LEAST_FILLED * size else size // 2
+    if not waiting or waiting >= _LEAST_FILLED * size:
+        return min(waiting, size)
+    return 1 << (waiting.bit_length() - 1)  # the largest power of two, which needs no padding
 
 
 def _deliver(batch: _Batch, result: np.ndarray | BaseException) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ferjax.predict.predictor import padded_size
@@ -89,6 +89,7 @@ def test_a_large_request_takes_several_calls_and_lets_others_in() -> None:
 
 
 @given(st.integers(0, 300), st.integers(1, 70))
+@example(33, 45)
 def test_a_call_is_full_to_three_quarters(waiting: int, batch_size: int) -> None:
     count = faces_of_next_call(waiting, batch_size)
     assert count <= min(waiting, batch_size)

@@ -28,6 +28,7 @@ from ferjax.errors import DiskError, UserError
 
 _VERSION = 1
 _PIXELS, _RECORD = "images.u8", "store.json"
+_FIELDS = {"version", "key", "shape", "rows per block", "crc32", "bad"}
 
 
 @dataclass(frozen=True)
@@ -196,17 +197,19 @@ def stored_split(split: Split, store: Store) -> Split:
 
 
 def _read_record(folder: Path) -> dict[str, Any]:
-    """Returns the record of a store after checking its version."""
+    """Returns the record of a store after checking its version and its fields."""
     try:
         record = read_json_object(folder / _RECORD, "")
-        version = record["version"]
-    except (UserError, KeyError):
+    except UserError:
+        record = {}
+    version = record.get("version", _VERSION)
+    if version != _VERSION:
+        raise UserError(f"{folder}: a store of version {version}, expected {_VERSION}; remove it")
+    if not record.keys() >= _FIELDS:
         raise UserError(
             f"{folder}: no image store, {_RECORD} is missing or broken; name another folder, or "
             "remove this one and build it anew"
-        ) from None
-    if version != _VERSION:
-        raise UserError(f"{folder}: a store of version {version}, expected {_VERSION}; remove it")
+        )
     return record
 
 

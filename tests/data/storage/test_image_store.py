@@ -116,6 +116,9 @@ def test_damage_is_found(tmp_path: Path) -> None:
     (tmp_path / "s" / "store.json").write_text('{"version": 0}')
     with pytest.raises(UserError, match="version 0, expected 1"):
         open_store(tmp_path / "s", "k")
+    (tmp_path / "s" / "store.json").write_text('{"version": 1, "key": "k"}')
+    with pytest.raises(UserError, match=r"store\.json is missing or broken"):
+        open_store(tmp_path / "s", "k")
 
 
 def test_where_it_cannot_be_written(tmp_path: Path) -> None:
