@@ -19,8 +19,8 @@ from ferjax.serve.limits import Refused
 
 # N faces, uint8 [H, W, C] each → float32 [N, K].
 Probabilities = Callable[[Sequence[np.ndarray]], np.ndarray]
-# If faces fill less than this share of a padded batch, the call takes a smaller, full one: otherwise
-# the network would spend its time on black padding images.
+# If faces fill less than this share of a padded batch, the call takes a smaller batch that is full:
+# otherwise the network would spend its time on black padding images.
 _LEAST_FILLED = 0.75
 _BUSY_RETRY_SECONDS = 1
 
@@ -150,7 +150,7 @@ def faces_of_next_call(waiting: int, batch_size: int) -> int:
     """Returns the number of waiting faces that the next call of the network takes.
 
     The call takes as many faces as a batch holds. If padding would fill more than a quarter of the
-    batch, the call takes as many faces as fill half of it, and the others wait for the next call.
+    batch, the call takes the largest power of two of them, and the others wait for the next call.
     """
     size = padded_size(waiting, batch_size)
     if not waiting or waiting >= _LEAST_FILLED * size:
