@@ -10,8 +10,8 @@ from ferjax.bench.gpu.report_files import explanation
 from ferjax.bench.measuring.case import OURS
 from ferjax.bench.measuring.case_result import CaseResult, median
 from ferjax.bench.reporting.report_files import aligned
+from ferjax.bench.reporting.suite_report import escaped_table
 from ferjax.bench.scaling.cluster_hardware import GPUS
-from ferjax.report.pages.markdown_tables import escape, table
 
 
 def comparison(results: Sequence[CaseResult]) -> tuple[str, dict[str, Any]]:
@@ -23,11 +23,10 @@ def comparison(results: Sequence[CaseResult]) -> tuple[str, dict[str, Any]]:
     pairs = _pairs(results)
     if not pairs:
         return "", {}
-    header, *rows = _cells(pairs)
     text = "\n\n".join(
         [
             "## Predicted and measured",
-            table(header, [[escape(cell) for cell in row] for row in rows], 2),
+            escaped_table(_cells(pairs), 2),
             "*Of the peak* is the counted FLOP over the measured time, as a share of the peak.",
             explanation(),
         ]

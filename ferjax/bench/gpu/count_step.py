@@ -136,12 +136,12 @@ def _left_operands(jaxpr: Any, outer: dict[Any, Any], path: tuple[int, ...]) -> 
             same = len(inner.invars) == len(equation.invars)
             values = zip(inner.invars, equation.invars, strict=True) if same else ()
             # Literals are constants, and not hashable.
-            known = {
+            identities = {
                 variable: identity(value)
                 for variable, value in values
                 if not isinstance(value, Literal)
             }
-            yield from _left_operands(inner, known, (*path, number))
+            yield from _left_operands(inner, identities, (*path, number))
 
 
 def _forward(settings: StepSettings) -> Callable[..., Any]:

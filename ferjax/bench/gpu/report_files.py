@@ -1,19 +1,16 @@
 """Report of predicted training steps: bench.md and .html, bench.json, the terminal's table."""
 
 import dataclasses
-import json
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 from ferjax.bench.gpu import count_step
 from ferjax.bench.gpu.predict_steps import Prediction
-from ferjax.bench.reporting.report_files import aligned, environment, environment_table
+from ferjax.bench.reporting.report_files import aligned
+from ferjax.bench.reporting.suite_report import environment, escaped_table, write_suite_report
 from ferjax.bench.scaling.cluster_hardware import GPUS
 from ferjax.bench.scaling.predict_step_time import DEFAULT
-from ferjax.report.html.markdown_page import write_markdown_page
-from ferjax.report.pages.markdown_tables import escape, table
-from ferjax.runtime.atomic_files import write_atomically
 
 NOT_MEASURED = "Predicted, not measured"
 _EXPLANATION = """\
@@ -48,25 +45,18 @@ def write_predictions(folder: Path, predictions: Sequence[Prediction], seconds: 
     Raises:
       UserError: a file cannot be written.
     """
-    environment_values = environment(seconds)
     record = {
-        "environment": environment_values,
         "note": NOT_MEASURED,
         "assumed": dataclasses.asdict(DEFAULT),
         "predicted": [prediction.to_json() for prediction in predictions],
     }
-    write_atomically(folder / "bench.json", (json.dumps(record, indent=1) + "\n").encode())
-    header, *rows = _cells(predictions)
     parts = [
-        "# Predicted training steps of ferjax",
-        f"`{environment_values['command line']}`",
         f"**{NOT_MEASURED}.** No GPU was used.",
         explanation(),
-        table(header, [[escape(cell) for cell in row] for row in rows], 2),
-        "## Environment",
-        environment_table(environment_values),
+        escaped_table(_cells(predictions), 2),
     ]
-    write_markdown_page(folder / "bench.md", "\n\n".join(parts) + "\n")
+    title = "Predicted training steps of ferjax"
+    write_suite_report(folder, environment(seconds), record, title, parts)
 
 
 def prediction_table(predictions: Sequence[Prediction]) -> str:

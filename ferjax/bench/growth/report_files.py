@@ -1,15 +1,13 @@
 """Report of the suite `growth`: bench.md and .html, bench.json, and the terminal's tables."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from ferjax.bench.growth.growth_results import FIXED, TOLERANCE, Growth, Trend
 from ferjax.bench.growth.parts import PARTS
-from ferjax.bench.reporting.report_files import aligned, environment, environment_table
-from ferjax.report.html.markdown_page import write_markdown_page
+from ferjax.bench.reporting.report_files import aligned
+from ferjax.bench.reporting.suite_report import environment, write_suite_report
 from ferjax.report.pages.markdown_tables import table
-from ferjax.runtime.atomic_files import write_atomically
 
 _TIME = f"""\
 Microseconds for each image that a part handles, on data sets of these sizes: the median of the
@@ -39,19 +37,16 @@ def write_growth(folder: Path, results: Sequence[Growth], seconds: float) -> Non
     Raises:
       UserError: a file cannot be written.
     """
-    environment_values = environment(seconds)
-    record = {"environment": environment_values, "parts": [result.to_json() for result in results]}
-    write_atomically(folder / "bench.json", (json.dumps(record, indent=1) + "\n").encode())
-    parts = ["# Growth of the data in ferjax", f"`{environment_values['command line']}`", _DEVICES]
+    record = {"parts": [result.to_json() for result in results]}
     rows = [[name, PARTS[name].what] for name in dict.fromkeys(each.part for each in results)]
-    parts += [table(["part", "what is done"], rows, 2)]
+    parts = [_DEVICES, table(["part", "what is done"], rows, 2)]
     for title, explanation, cells in (
         ("## Time", _TIME, _time_cells(results)),
         ("## Memory", _MEMORY, _memory_cells(results)),
     ):
         parts += [title, explanation, table(cells[0], cells[1:], 2)]
-    parts += ["## Environment", environment_table(environment_values)]
-    write_markdown_page(folder / "bench.md", "\n\n".join(parts) + "\n")
+    title = "Growth of the data in ferjax"
+    write_suite_report(folder, environment(seconds), record, title, parts)
 
 
 def growth_tables(results: Sequence[Growth]) -> str:

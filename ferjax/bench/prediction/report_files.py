@@ -1,6 +1,5 @@
 """Report of the suite `predict`: bench.md, bench.html, bench.json, and the terminal's tables."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,10 +8,14 @@ from ferjax.bench.measuring.case import OURS
 from ferjax.bench.measuring.case_result import median, peers_of, speedup
 from ferjax.bench.prediction.results import PredictionResult
 from ferjax.bench.prediction.video_score import VideoScore
-from ferjax.bench.reporting.report_files import aligned, environment, environment_table
-from ferjax.report.html.markdown_page import write_markdown_page
-from ferjax.report.pages.markdown_tables import escape, percentage, table
-from ferjax.runtime.atomic_files import write_atomically
+from ferjax.bench.reporting.report_files import aligned
+from ferjax.bench.reporting.suite_report import (
+    environment,
+    escaped_table,
+    notes_section,
+    write_suite_report,
+)
+from ferjax.report.pages.markdown_tables import percentage
 
 _EXPLANATION = """\
 *Crops*: ferjax's side is all of `launch.predict` but the start of its process: listing the folder,
@@ -41,18 +44,11 @@ def write_prediction(folder: Path, result: PredictionResult, seconds: float) -> 
     Raises:
       UserError: a file cannot be written.
     """
-    environment_values = environment(seconds)
-    record = {"environment": environment_values, **result.to_json()}
-    write_atomically(folder / "bench.json", (json.dumps(record, indent=1) + "\n").encode())
-    parts = ["# Prediction", f"`{environment_values['command line']}`", _EXPLANATION]
-    for title, (header, *rows) in _tables(result).items():
-        cells = [[*map(escape, row)] for row in rows]
-        parts += [f"## {title}", table(header, cells, 2)]
-    notes = [*result.notes, *_mistakes(result)]
-    if notes:
-        parts += ["## Notes", "\n".join(f"- {escape(note)}." for note in notes)]
-    parts += ["## Environment", environment_table(environment_values)]
-    write_markdown_page(folder / "bench.md", "\n\n".join(parts) + "\n")
+    parts = [_EXPLANATION]
+    for title, cells in _tables(result).items():
+        parts += [f"## {title}", escaped_table(cells, 2)]
+    parts += notes_section([*result.notes, *_mistakes(result)])
+    write_suite_report(folder, environment(seconds), result.to_json(), "Prediction", parts)
 
 
 def prediction_tables(result: PredictionResult) -> str:

@@ -1,16 +1,19 @@
 """Report of the suite `recognisers`: bench.md, bench.html, bench.json, and the terminal's table."""
 
-import json
 from pathlib import Path
 
 from ferjax.bench.recognisers.peers import BEST_PREPROCESSING, OWN_PREPROCESSING
 from ferjax.bench.recognisers.recogniser import BEST
 from ferjax.bench.recognisers.results import SuiteResult
 from ferjax.bench.recognisers.scored_faces import Score
-from ferjax.bench.reporting.report_files import aligned, environment, environment_table
-from ferjax.report.html.markdown_page import write_markdown_page
+from ferjax.bench.reporting.report_files import aligned
+from ferjax.bench.reporting.suite_report import (
+    environment,
+    escaped_table,
+    notes_section,
+    write_suite_report,
+)
 from ferjax.report.pages.markdown_tables import escape, percentage, table
-from ferjax.runtime.atomic_files import write_atomically
 
 _EXPLANATION = """\
 All recognisers name the same faces; only emotions that all of them have are scored, with their
@@ -34,28 +37,19 @@ def write_recognisers(folder: Path, result: SuiteResult, seconds: float) -> None
     Raises:
       UserError: a file cannot be written.
     """
-    environment_values = environment(seconds)
     record = {
-        "environment": environment_values,
         "faces": result.faces,
         "preprocessing": {"own": OWN_PREPROCESSING, "best": BEST_PREPROCESSING},
         "notes": result.notes,
         "recognisers": [entry.to_json() for entry in result.results],
     }
-    write_atomically(folder / "bench.json", (json.dumps(record, indent=1) + "\n").encode())
-    (header, *rows), recall = _cells(result), _recall_cells(result)
-    parts = [
-        "# Recognisers on the same faces",
-        f"`{environment_values['command line']}`",
-        _EXPLANATION,
-    ]
-    parts += [table(header, [[*map(escape, row)] for row in rows], 2)]
+    recall = _recall_cells(result)
+    parts = [_EXPLANATION, escaped_table(_cells(result), 2)]
     parts += ["## Recall by emotion", table(recall[0], recall[1:], 3)]
     parts += ["## Preprocessing", _preprocessing(result)]
-    if result.notes:
-        parts += ["## Notes", "\n".join(f"- {escape(note)}." for note in result.notes)]
-    parts += ["## Environment", environment_table(environment_values)]
-    write_markdown_page(folder / "bench.md", "\n\n".join(parts) + "\n")
+    parts += notes_section(result.notes)
+    title = "Recognisers on the same faces"
+    write_suite_report(folder, environment(seconds), record, title, parts)
 
 
 def recognisers_table(result: SuiteResult) -> str:

@@ -1,11 +1,5 @@
 """Benchmark report: bench.md, bench.html, bench.json, and aligned tables for the terminal."""
 
-import contextlib
-import importlib.metadata
-import json
-import os
-import platform
-import re
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,11 +20,8 @@ from ferjax.bench.measuring.case_result import (
 from ferjax.bench.measuring.interleaved_timing import spread
 from ferjax.bench.measuring.machine_ceilings import Ceilings
 from ferjax.bench.reporting.speedup_chart import draw_speedups
-from ferjax.report.environment import describe_environment
-from ferjax.report.html.markdown_page import write_markdown_page
+from ferjax.bench.reporting.suite_report import environment, write_suite_report
 from ferjax.report.pages.markdown_tables import escape, table
-from ferjax.runtime.atomic_files import write_atomically
-from ferjax.runtime.sharding import dropped_options
 
 _EXPLANATION = """\
 Every number is float32, unless the case names another precision, forward and backward but for
@@ -81,16 +72,14 @@ def write_report(
     """
     environment_values, (text, values) = environment(seconds), section(results)
     record = {
-        "environment": environment_values,
         "ceilings": {"flops per second": ceilings.flops, "bytes per second": ceilings.bytes},
         "note": note,
         "cases": [to_json(result) for result in results],
         **values,
     }
-    write_atomically(folder / "bench.json", (json.dumps(record, indent=1) + "\n").encode())
     draw_speedups(results, folder / "bench.png", f"Speed of ferjax, {_machine(environment_values)}")
-    page = _page(results, ceilings, note, environment_values, text)
-    write_markdown_page(folder / "bench.md", page)
+    parts = _parts(results, ceilings, note, text)
+    write_suite_report(folder, environment_values, record, "Benchmarks of ferjax", parts)
 
 
 def terminal_table(results: Sequence[CaseResult]) -> str:
@@ -132,16 +121,11 @@ def _rows(results: Sequence[CaseResult]) -> list[list[str]]:
     return rows
 
 
-def _page(
-    results: Sequence[CaseResult],
-    ceilings: Ceilings,
-    note: str | None,
-    environment_values: dict[str, Any],
-    section: str,
-) -> str:
-    parts = ["# Benchmarks of ferjax", f"`{environment_values['command line']}`"]
-    if note:
-        parts.append(f"> {escape(note)}.")
+def _parts(
+    results: Sequence[CaseResult], ceilings: Ceilings, note: str | None, section: str
+) -> list[str]:
+    """Returns the Markdown between the command line and the environment."""
+    parts = [f"> {escape(note)}."] if note else []
     parts += ["![Speedups over the peers](bench.png)", _EXPLANATION, *filter(None, [section])]
     for suite, suite_results in _by_suite(results).items():
         parts += [f"## Suite {suite}", _ratio_table(suite_results), _side_table(suite_results)]
@@ -164,9 +148,7 @@ def _page(
         ["float32 matrix products", f"{ceilings.flops / 1e9:.0f} GFLOP/s"],
         ["memory, read and written", f"{ceilings.bytes / 1e9:.1f} GB/s"],
     ]
-    parts += ["## Ceilings of this machine", table(["measured", "rate"], rates)]
-    parts += ["## Environment", environment_table(environment_values)]
-    return "\n\n".join(parts) + "\n"
+    return [*parts, "## Ceilings of this machine", table(["measured", "rate"], rates)]
 
 
 def _ratio_table(results: Sequence[CaseResult]) -> str:
@@ -194,41 +176,8 @@ def _side_table(results: Sequence[CaseResult]) -> str:
     return table(["case", "shape", "side", "time", "rounds", "images/s", "memory"], rows, 3)
 
 
-def environment(seconds: float) -> dict[str, Any]:
-    """Returns machine, versions, command line and wall time as JSON values."""
-    values = describe_environment(list(jax.devices()[:1]), seconds)
-    values["wall time, minutes"] = values.pop("training wall time, minutes")
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        values["versions"]["torch"] = importlib.metadata.version("torch")
-    values["processor"] = f"{_processor()}, {os.cpu_count()} cores"
-    # Without these options jaxlib uses another library, which has another speed.
-    dropped = dropped_options(jax.default_backend())
-    values["compiler options dropped"] = "; ".join(dropped) or "none"
-    return values
-
-
-def environment_table(values: dict[str, Any]) -> str:
-    """Returns `environment`'s values as a Markdown table."""
-    rows = [[escape(key), escape(_value_text(value))] for key, value in values.items()]
-    return table(["what", "value"], rows, 2)
-
-
 def _machine(values: dict[str, Any]) -> str:
     return values["processor"] if jax.default_backend() == "cpu" else values["devices"]
-
-
-def _processor() -> str:
-    with contextlib.suppress(OSError):
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-        if match := re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE):
-            return match[1]
-    return platform.processor() or platform.machine()
-
-
-def _value_text(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {item}" for key, item in value.items())
-    return str(value)
 
 
 def _time_text(value: float | None) -> str:

@@ -1,13 +1,13 @@
 """Report of the scaling suite: bench.md and .html, .json, .png, and the terminal's tables."""
 
 import dataclasses
-import json
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ferjax.bench.reporting.report_files import aligned, environment, environment_table
+from ferjax.bench.reporting.report_files import aligned
+from ferjax.bench.reporting.suite_report import environment, write_suite_report
 from ferjax.bench.scaling import predict_step_time
 from ferjax.bench.scaling.cluster_hardware import CLUSTERS, Cluster
 from ferjax.bench.scaling.efficiency_figure import draw_efficiency
@@ -23,9 +23,7 @@ from ferjax.bench.scaling.hlo_collectives import wire_bytes
 from ferjax.bench.scaling.predict_step_time import DEFAULT, OVERLAPPED, predict
 from ferjax.bench.scaling.scaling_results import Counted, Measured, ScalingResult
 from ferjax.bench.scaling.step_costs import StepCosts
-from ferjax.report.html.markdown_page import write_markdown_page
 from ferjax.report.pages.markdown_tables import table
-from ferjax.runtime.atomic_files import write_atomically
 
 _MEASURED = """\
 The training step of a run, on a batch that is on the devices already, in processes that take
@@ -64,12 +62,10 @@ def write_scaling(folder: Path, result: ScalingResult, seconds: float) -> None:
     Raises:
       UserError: a file cannot be written.
     """
-    environment_values = environment(seconds)
-    record = json.dumps({"environment": environment_values, **_to_json(result)}, indent=1)
-    write_atomically(folder / "bench.json", f"{record}\n".encode())
     title = "Predicted efficiency of training, float32, nothing overlapped"
     draw_efficiency(result.networks, folder / "bench.png", title)
-    write_markdown_page(folder / "bench.md", _page(result, environment_values))
+    record, parts = _to_json(result), _parts(result)
+    write_suite_report(folder, environment(seconds), record, "Scaling of ferjax", parts)
 
 
 def scaling_table(result: ScalingResult) -> str:
@@ -108,9 +104,9 @@ def _prediction(costs: StepCosts, cluster: Cluster) -> dict[str, Any]:
     }
 
 
-def _page(result: ScalingResult, environment_values: dict[str, Any]) -> str:
-    parts = ["# Scaling of ferjax", f"`{environment_values['command line']}`"]
-    parts += ["![Predicted efficiency against devices](bench.png)"]
+def _parts(result: ScalingResult) -> list[str]:
+    """Returns the Markdown between the command line and the environment."""
+    parts = ["![Predicted efficiency against devices](bench.png)"]
     if result.measured:
         parts += ["## Measured on this machine", _MEASURED]
         parts += [_markdown(_measured_cells(result.measured), 2)]
@@ -128,8 +124,7 @@ def _page(result: ScalingResult, environment_values: dict[str, Any]) -> str:
             (f"### Devices that keep {100 * KEPT:.0f} %", _DEVICES, _most_devices_cell),
         ):
             parts += [title, explanation, _markdown(_network_cells(result.networks, cell))]
-    parts += ["## Environment", environment_table(environment_values)]
-    return "\n\n".join(parts) + "\n"
+    return parts
 
 
 def _markdown(cells: list[list[str]], numbers_from: int = 1) -> str:

@@ -1,13 +1,16 @@
 """Report of the suite `speedrun`: bench.md, bench.html, bench.json, and the terminal's table."""
 
-import json
 from pathlib import Path
 
-from ferjax.bench.reporting.report_files import aligned, environment, environment_table
+from ferjax.bench.reporting.report_files import aligned
+from ferjax.bench.reporting.suite_report import (
+    environment,
+    escaped_table,
+    notes_section,
+    write_suite_report,
+)
 from ferjax.bench.speedrun.results import OURS, PARTS, Estimate, SpeedrunResult
-from ferjax.report.html.markdown_page import write_markdown_page
 from ferjax.report.pages.markdown_tables import escape, percentage, table
-from ferjax.runtime.atomic_files import write_atomically
 
 _EXPLANATION = """\
 Each run trains a network from random parameters on FER2013's Training by a recipe that is fixed
@@ -36,23 +39,14 @@ def write_speedrun(folder: Path, result: SpeedrunResult, seconds: float) -> None
     Raises:
       UserError: a file cannot be written.
     """
-    environment_values = environment(seconds)
-    record = {"environment": environment_values, **result.to_json()}
-    write_atomically(folder / "bench.json", (json.dumps(record, indent=1) + "\n").encode())
-    title = f"# Time to {percentage(result.target, 1)} on FER2013's PublicTest"
-    parts = [title, f"`{environment_values['command line']}`"]
-    parts += [_QUICK] if result.quick else []
-    parts.append(_EXPLANATION)
-    for heading, cells in (("", _summary_cells(result)), ("## Runs", _run_cells(result))):
-        header, *rows = ([*map(escape, row)] for row in cells)
-        parts += [heading] if heading else []
-        parts.append(table(header, rows, 2))
+    parts = [_QUICK] if result.quick else []
+    parts += [_EXPLANATION, escaped_table(_summary_cells(result), 2)]
+    parts += ["## Runs", escaped_table(_run_cells(result), 2)]
     parts += ["## Recipes", _recipe_table(result)]
     notes = [*result.notes, *dict.fromkeys(f"{r.side}: {r.note}" for r in result.runs if r.note)]
-    if notes:
-        parts += ["## Notes", "\n".join(f"- {escape(note)}." for note in notes)]
-    parts += ["## Environment", environment_table(environment_values)]
-    write_markdown_page(folder / "bench.md", "\n\n".join(parts) + "\n")
+    parts += notes_section(notes)
+    title = f"Time to {percentage(result.target, 1)} on FER2013's PublicTest"
+    write_suite_report(folder, environment(seconds), result.to_json(), title, parts)
 
 
 def speedrun_table(result: SpeedrunResult) -> str:

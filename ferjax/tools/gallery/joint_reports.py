@@ -1,11 +1,10 @@
 """Reports over several runs in other folders: comparisons, matrices, papers, studies."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ferjax.errors import UserError
-from ferjax.tools.gallery.read_run import read_object, report_page
+from ferjax.tools.gallery.read_run import day_written, read_object, report_page
 from ferjax.tools.gallery.run_folders import REPORT, RunFolder
 from ferjax.training.run_directory.config_and_lock import CONFIG_FILE
 from ferjax.training.run_directory.find_runs import CHECKPOINTS
@@ -40,7 +39,6 @@ def joint_report(folder: RunFolder) -> JointReport | None:
     page = report_page(path)
     try:
         report = read_object(path / REPORT)
-        seconds = (path / REPORT).stat().st_mtime
     except (UserError, OSError):
         return None
     if (
@@ -50,5 +48,4 @@ def joint_report(folder: RunFolder) -> JointReport | None:
         or not isinstance(report.get("title"), str)
     ):
         return None
-    date = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
-    return JointReport(path, page, report["title"], date)
+    return JointReport(path, page, report["title"], day_written(path))

@@ -38,7 +38,7 @@ _CONTENT = {
 
 def read_run(folder: Path) -> Entry:
     """Returns the row of a run directory. It never fails: `reason` states what is wrong."""
-    entry = Entry(folder, page=report_page(folder), date=_date(folder))
+    entry = Entry(folder, page=report_page(folder), date=day_written(folder))
     file = METRICS_FILE
     try:
         config = read_object(folder / CONFIG_FILE)
@@ -79,7 +79,7 @@ def report_page(folder: Path) -> Path | None:
     return next((page for page in pages if page.is_file()), None)
 
 
-def _date(folder: Path) -> str:
+def day_written(folder: Path) -> str:
     """Returns the day of a run whose report does not state when training ended.
 
     It is the day on which the report, else the metrics, else the config was last written here.
