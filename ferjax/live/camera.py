@@ -60,7 +60,7 @@ def run_live(config: LiveConfig) -> str:
         with suppress(KeyboardInterrupt):
             for frame, faces in live_faces(_frames(config.source), predictor, settings):
                 if write:
-                    rows = rows_of_frame(frame, faces, searched=_is_searched(frame, settings))
+                    rows = rows_of_frame(frame, faces, searched=settings.searches(frame))
                     write(csv_text(rows, columns, header=count == 0))
                 count += 1
                 if show and not show(annotated_frame(frame, faces, predictor.classes)):
@@ -80,7 +80,7 @@ def live_faces(
     visible: list[Track] = []
     persons = 0
     for frame in frames:
-        if _is_searched(frame, settings):
+        if settings.searches(frame):
             faces = list(settings.plan.detector(frame.image))
             tracks, visible, persons = follow(tracks, faces, frame.seconds, persons)
         else:
@@ -97,11 +97,6 @@ def live_faces(
             frame,
             [FaceOfFrame(track.person, face, track.probabilities) for track, face in named],
         )
-
-
-def _is_searched(frame: Frame, settings: FollowSettings) -> bool:
-    """Returns whether faces are searched in a frame; between such frames they are expected."""
-    return frame.number % settings.every == 0
 
 
 def _frames(source: str) -> Iterator[Frame]:

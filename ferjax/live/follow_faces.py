@@ -28,6 +28,10 @@ class FollowSettings:
     every: int = 5
     window: float = 0.5
 
+    def searches(self, frame: Frame) -> bool:
+        """Returns whether faces are searched in a frame that is not the last one."""
+        return frame.number % self.every == 0
+
 
 @dataclass(frozen=True)
 class FaceOfFrame:
@@ -82,7 +86,7 @@ def follow_faces(
     waiting: list[Frame] = []
     for frame in frames:
         waiting.append(frame)
-        if frame.number % settings.every == 0:
+        if settings.searches(frame):
             group = _group(waiting, predictor, settings, state)
             waiting, state = [], group[1]
             yield group
