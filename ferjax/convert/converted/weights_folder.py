@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 import ferjax
 from ferjax.config.given_files import check_no_special_file, read_json
@@ -55,7 +55,8 @@ def save_weights(
         with temporary_beside(folder) as temporary:
             temporary.mkdir(parents=True)
             contiguous = {name: np.asarray(t, order="C") for name, t in tensors.items()}
-            save_file(contiguous, temporary / TENSORS_FILE)
+            # `save_file` of safetensors 0.8.0 lets nobody but the owner read the file.
+            (temporary / TENSORS_FILE).write_bytes(save(contiguous))
             (temporary / SIDECAR_FILE).write_text(text, "utf-8")
             sums = write_checksums(temporary)
             for path in (temporary / TENSORS_FILE, temporary / SIDECAR_FILE, sums, temporary):

@@ -47,13 +47,6 @@ class Estimate:
     draws: bool
     split: str
 
-    @property
-    def half_width(self) -> float | None:
-        """Returns the larger distance of a bound from the mean."""
-        if self.low is None or self.high is None:
-            return None
-        return max(self.mean - self.low, self.high - self.mean)
-
 
 def estimate(results: Results, measure: Measure) -> Estimate:
     """Returns the value of a measure.

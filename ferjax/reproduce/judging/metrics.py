@@ -96,21 +96,8 @@ def _stable_accuracy(lines: Curves, _: int) -> float:
     return median(float(line["accuracy"]) for line in lines[-max(1, len(lines) // 4) :])
 
 
-def _lowest_loss(lines: Curves, _: int) -> float:
-    return min(float(line["loss"]) for line in lines)
-
-
 def _best_accuracy(lines: Curves, _: int) -> float:
     return max(float(line["accuracy"]) for line in lines)
-
-
-def _rise_of_loss(lines: Curves, epoch: int) -> float:
-    return _value_at_epoch("loss")(lines, epoch) - _lowest_loss(lines, epoch)
-
-
-def _epoch_of_best(lines: Curves, _: int) -> float:
-    best = _best_accuracy(lines, 0)
-    return float(next(line["epoch"] for line in lines if line["accuracy"] == best))
 
 
 METRICS: dict[str, Metric] = {
@@ -137,12 +124,6 @@ METRICS: dict[str, Metric] = {
         of_class=True,
         share_of="all",
     ),
-    # 1: one class is predicted for every image.
-    "constant_share": Metric(
-        "share of images that get the most predicted class",
-        lambda m, _: _ratio(m.sum(-2).max(-1), m.sum((-2, -1))),
-        share_of="all",
-    ),
     # Read off metrics.jsonl. On train they are running averages over augmented batches.
     "curve_accuracy": Metric("accuracy", of_curve=_value_at_epoch("accuracy"), share_of="all"),
     "curve_loss": Metric(
@@ -153,18 +134,6 @@ METRICS: dict[str, Metric] = {
         "median accuracy of the last quarter of the epochs",
         of_curve=_stable_accuracy,
         share_of="all",
-    ),
-    "curve_lowest_loss": Metric(
-        "lowest loss", of_curve=_lowest_loss, is_rate=False, lower_is_better=True
-    ),
-    "curve_rise_of_loss": Metric(
-        "rise of the loss above its lowest value",
-        of_curve=_rise_of_loss,
-        is_rate=False,
-        lower_is_better=True,
-    ),
-    "curve_epoch_of_best": Metric(
-        "epoch of the best accuracy", of_curve=_epoch_of_best, is_rate=False, lower_is_better=True
     ),
 }
 

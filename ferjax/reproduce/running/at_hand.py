@@ -17,6 +17,7 @@ from ferjax.reproduce.experiment_table import Experiment
 from ferjax.reproduce.needed_weights import WEIGHTS
 from ferjax.reproduce.paper_table import Paper
 from ferjax.reproduce.running.smoke_data import smoke_data
+from ferjax.reproduce.running.smoke_weights import SMOKE_NETWORKS, smoke_weights
 from ferjax.runtime.progress_lines import say
 
 
@@ -27,7 +28,7 @@ class AtHand:
     Attributes:
       places: data set → its folder or file, for those that were given or drawn.
       instead: data set of the paper → the one that replaces it.
-      weights: network → file of its pretrained weights.
+      weights: network → file or folder of its pretrained weights.
     """
 
     places: Mapping[str, str]
@@ -36,7 +37,7 @@ class AtHand:
 
 
 def find_at_hand(config: ReproduceConfig, paper: Paper, out: Path) -> AtHand:
-    """Returns the paths that the flags give; with --smoke the data sets are drawn into OUT/data.
+    """Returns the paths that the flags give; with --smoke data and weights are drawn into OUT/data.
 
     Raises:
       UserError: a flag names an unknown data set or network, or a file that does not exist.
@@ -44,7 +45,13 @@ def find_at_hand(config: ReproduceConfig, paper: Paper, out: Path) -> AtHand:
     if config.smoke:
         names = {own_dataset(one) for one in paper.experiments}
         places = {name: str(smoke_data(name, out / "data")) for name in sorted(names)}
-        return AtHand(places, {}, {})
+        needed = {network for one in paper.experiments for network in one.needs}
+        weights = {
+            network: str(smoke_weights(network, out / "data"))
+            for network in SMOKE_NETWORKS
+            if network in needed
+        }
+        return AtHand(places, {}, weights)
     instead = _values_by_name(config.dataset, "dataset", paper.datasets)
     for name in instead.values():
         if name not in dataset_entries():

@@ -42,8 +42,7 @@ def left_out_of_smoke(paper: Paper) -> dict[str, str]:
     """Returns the experiments that a smoke run leaves out, with the reason.
 
     A smoke run takes the first experiment with each role and each recipe, and the experiments from
-    which these start. It takes no readings of large networks, and no guided networks, which need
-    weights.
+    which these start. It takes no readings of large networks.
     """
     seen: set[tuple[str, str]] = set()
     left_out = {}
@@ -57,12 +56,7 @@ def left_out_of_smoke(paper: Paper) -> dict[str, str]:
             ("recipe", experiment.recipe + str(experiment.settings.get("features"))),
         }
         large_reading = experiment.role == "reading" and model.startswith(_LARGE)
-        if (
-            role_and_recipe <= seen
-            or large_reading
-            or settings.get("guide")
-            or experiment.name in sources
-        ):
+        if role_and_recipe <= seen or large_reading or experiment.name in sources:
             left_out[experiment.name] = "--smoke leaves it out"
         else:
             seen |= role_and_recipe

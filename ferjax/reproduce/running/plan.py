@@ -19,6 +19,7 @@ from ferjax.reproduce.paper_table import Paper
 from ferjax.reproduce.running.at_hand import AtHand, dataset_of, has_test
 from ferjax.reproduce.running.chosen_experiments import chosen_experiments
 from ferjax.reproduce.running.departures import departures_of, flag_departures, other_data
+from ferjax.reproduce.running.smoke_weights import SMOKE_NETWORKS
 
 # Settings of `--smoke`, besides those of launch.train: one size that fits every network.
 _SMOKE: Mapping[str, Any] = {"smoke": True, "image_size": 32, "limit": 16, "batch_size": 8}
@@ -230,10 +231,13 @@ def _flag_changes(
 
 
 def _smoke_settings(plain: TrainConfig, experiment: Experiment) -> dict[str, Any]:
-    """Returns the settings of `--smoke`: random weights, one epoch per phase, small networks."""
+    """Returns the settings of `--smoke`: one epoch per phase, small networks.
+
+    The weights are random, besides those of a guide, which are drawn beforehand.
+    """
     epochs = tuple(1 for _ in values_of(plain.epochs))
     changes = {**_SMOKE, "epochs": epochs if len(epochs) > 1 else 1, "eval_every": 1}
-    if not experiment.after:
+    if not experiment.after and set(SMOKE_NETWORKS).isdisjoint(experiment.needs):
         changes["pretrained"] = "none"
     if plain.model in _SMALLER:
         changes |= {"model": _SMALLER[plain.model], "recipe": "default"}

@@ -54,6 +54,12 @@ def test_transposed_views_are_written_correctly(tmp_path: Path) -> None:
     tensors_read["a"][0] = 7  # the arrays are writable
 
 
+def test_others_may_read_what_the_umask_lets_them(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    for file in save_weights(tmp_path / "w", TENSORS, SIDECAR).iterdir():
+        assert file.stat().st_mode == (tmp_path / "plain").stat().st_mode, file.name
+
+
 @pytest.mark.parametrize("part", [".", "model.safetensors", "model.json"])
 def test_the_folder_or_one_of_its_files_can_be_given(saved: Path, part: str) -> None:
     assert is_saved(saved / part)

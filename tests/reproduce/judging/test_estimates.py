@@ -41,9 +41,9 @@ def test_metrics_are_those_of_reports() -> None:
                 of = METRICS[name].of_confusion
                 assert of
                 assert of(matrices, c)[k] == pytest.approx(row[name], abs=1e-12)
-    of = METRICS["constant_share"].of_confusion
+    of = METRICS["predicted_share"].of_confusion
     assert of
-    assert of(np.array([[0, 3], [0, 5]]), 0) == 1
+    assert of(np.array([[0, 3], [0, 5]]), 1) == 1
 
 
 def test_accuracy_joins_students_and_wilsons_interval(make_result: Make) -> None:
@@ -120,8 +120,9 @@ def test_curves(make_result: Make) -> None:
     assert loss.allows_for == "seeds"
     first = estimate(runs, Measure("one", "curve_accuracy", "val", "phase_1"))
     assert first.mean == pytest.approx(0.25)
-    rise = estimate(runs, Measure("one", "curve_rise_of_loss", "val", "phase_1"))
-    assert rise.mean == pytest.approx(0.5)
+    # The accuracy grows to the last of four epochs: its quarter is the last epoch alone.
+    for metric in ("curve_best_accuracy", "curve_stable_accuracy"):
+        assert estimate(runs, Measure("one", metric, "val", "phase_1")).mean == pytest.approx(0.5)
 
 
 def test_a_difference_of_accuracies_of_curves_allows_for_the_images(make_result: Make) -> None:
