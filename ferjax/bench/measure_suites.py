@@ -130,7 +130,7 @@ def try_peers(
     """Returns the seconds of each setting in a short trial, and the run of the fastest one."""
     best, seconds = Trials({}), {}
     for peer in peers:
-        if peer.compiled and not effort.compiled_peers:
+        if peer.only_in_full_runs and not effort.all_peers:
             continue
         show(peer.setting)
         try:

@@ -89,7 +89,7 @@ def test_a_tiny_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     case = op_case("relu", [(2, 4, 4, 3)], ours=relu, plain=relu, torch=torch, wrt=(0,), quick=True)
     monkeypatch.setattr(suite_registry, "SUITES", {"tiny": lambda: (case,)})
     monkeypatch.setattr("ferjax.bench.measuring.machine_ceilings._SIZES", {"cpu": (64, 2**10)})
-    monkeypatch.setattr(measure_suites, "QUICK", Effort(rounds=3, sample=0, compiled_peers=False))
+    monkeypatch.setattr(measure_suites, "QUICK", Effort(rounds=3, sample=0, all_peers=False))
     results, folder = measure_suites.run_bench("tiny", quick=True, out=str(tmp_path / "out"))
     (result,) = results
     assert set(result.seconds) >= {OURS, XLA}

@@ -19,12 +19,13 @@ class Peer:
     Attributes:
       setting: name of the setting in the report's tables.
       build: builder of the run.
-      compiled: whether torch.compile is used, which takes half a minute: not in a quick run.
+      only_in_full_runs: whether a quick run leaves it out, because torch.compile takes half a
+        minute.
     """
 
     setting: str
     build: Build
-    compiled: bool = False
+    only_in_full_runs: bool = False
 
 
 @dataclass(frozen=True)

@@ -18,18 +18,18 @@ class Effort:
       least: samples that a side takes even where it exceeds its budget.
       budget: seconds that a side may spend on its samples.
       sample: the least seconds of a sample; a shorter run is repeated and averaged.
-      compiled_peers: whether settings with torch.compile are tried.
+      all_peers: whether the settings that only full runs have are tried.
     """
 
     rounds: int = 5
     least: int = 3
     budget: float = 25.0
     sample: float = 0.1
-    compiled_peers: bool = True
+    all_peers: bool = True
 
 
 FULL = Effort()
-QUICK = Effort(rounds=3, least=2, budget=6.0, sample=0.05, compiled_peers=False)
+QUICK = Effort(rounds=3, least=2, budget=6.0, sample=0.05, all_peers=False)
 
 
 def measure(

@@ -1,4 +1,4 @@
-"""The PyTorch side of a case: operations, training steps, forward passes, under each setting."""
+"""The PyTorch side of a case: operations and forward passes, under each setting."""
 
 import importlib.util
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from ferjax.bench.measuring.case import Peer, Run
 from ferjax.bench.measuring.jax_sides import Shapes, abstract, random_arrays
 
 # NHWC → NCHW for images, HWIO → OIHW for kernels.
-_IMAGE, _KERNEL = (0, 3, 1, 2), (3, 2, 0, 1)
+IMAGE_AXES, _KERNEL = (0, 3, 1, 2), (3, 2, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -23,29 +23,24 @@ class Setting:
       channels_last: whether images and kernels have the memory format channels_last.
       compiled: whether torch.compile is used.
       fused: the optimizer's fused form, else its foreach form; None without an optimizer.
+      autocast: automatic mixed precision in bfloat16; parameters stay float32.
     """
 
     channels_last: bool
     compiled: bool = False
     fused: bool | None = None
+    autocast: bool = False
 
     def __str__(self) -> str:
         layout = "channels_last" if self.channels_last else "contiguous"
         optimizer = {None: "", True: ", fused", False: ", foreach"}[self.fused]
-        return f"{layout}{optimizer}{', torch.compile' if self.compiled else ''}"
+        precision = ", bf16 autocast" if self.autocast else ""
+        return f"{layout}{optimizer}{precision}{', torch.compile' if self.compiled else ''}"
 
 
 # Settings of operations and of forward passes.
 _OP_SETTINGS = tuple(
     Setting(last, compiled) for compiled in (False, True) for last in (True, False)
-)
-_TRAIN_SETTINGS = (
-    Setting(channels_last=True, fused=True),
-    Setting(channels_last=False, fused=True),
-    Setting(channels_last=True, fused=False),
-    Setting(channels_last=False, fused=False),
-    Setting(channels_last=True, fused=True, compiled=True),
-    Setting(channels_last=False, fused=True, compiled=True),
 )
 
 
@@ -79,27 +74,6 @@ def op_peers(
     return tuple(map(peer, _OP_SETTINGS))
 
 
-def train_peers(
-    module: Callable[[], Any],
-    optimizer: Callable[..., Any],
-    batch: Callable[[], dict[str, np.ndarray]],
-) -> tuple[Peer, ...]:
-    """Returns the peers of a training step.
-
-    Args:
-      module: returns the network.
-      optimizer: called with (parameters, fused=, foreach=).
-      batch: returns `image` uint8 [B, H, W, C] and `label` int32 [B].
-    """
-
-    def peer(setting: Setting) -> Peer:
-        return Peer(
-            str(setting), lambda: _train_run(module, optimizer, batch, setting), setting.compiled
-        )
-
-    return tuple(map(peer, _TRAIN_SETTINGS))
-
-
 def forward_peers(module: Callable[[], Any], faces: Callable[[], np.ndarray]) -> tuple[Peer, ...]:
     """Returns the peers of a forward pass from uint8 faces to probabilities, both on the host.
 
@@ -114,7 +88,7 @@ def forward_peers(module: Callable[[], Any], faces: Callable[[], np.ndarray]) ->
     return tuple(map(peer, _OP_SETTINGS))
 
 
-def _device() -> Any:
+def torch_device() -> Any:
     """Returns the torch device that corresponds to JAX's backend."""
     import torch
 
@@ -125,7 +99,7 @@ def _device() -> Any:
     return torch.device("cuda")
 
 
-def _compile(function: Any) -> Any:
+def compile_torch(function: Any) -> Any:
     """Returns the function through torch.compile, for fixed shapes and without graph breaks.
 
     Cases share code, which PyTorch compiles at most 8 times by default.
@@ -137,7 +111,8 @@ def _compile(function: Any) -> Any:
     return torch.compile(function, dynamic=False, fullgraph=True)
 
 
-def _synchronize() -> None:
+def synchronize() -> None:
+    """Waits until the device has finished."""
     import torch
 
     if jax.default_backend() != "cpu":
@@ -154,53 +129,24 @@ def _op_run(
     import torch
 
     abstract_arrays = abstract(ours, shapes)
-    axes = [_IMAGE, _IMAGE, _KERNEL, (0,)]
+    axes = [IMAGE_AXES, IMAGE_AXES, _KERNEL, (0,)]
     dy, *inputs = (
-        _tensor(array.transpose(order), setting)
+        as_tensor(array.transpose(order), setting)
         for array, order in zip(
             random_arrays(abstract_arrays), axes[: len(abstract_arrays)], strict=True
         )
     )
     differentiated = [inputs[i].requires_grad_() for i in wrt]
-    function = _compile(op) if setting.compiled else op
+    function = compile_torch(op) if setting.compiled else op
 
     def run() -> Any:
         y = function(*inputs)
         gradients = torch.autograd.grad(y, differentiated, dy)
-        _synchronize()
+        synchronize()
         return y, gradients
 
     if setting.compiled:
         run()  # compiles, so that compilation adds no time or memory to a measured run
-    return run
-
-
-def _train_run(
-    module: Callable[[], Any],
-    optimizer: Callable[..., Any],
-    batch: Callable[[], dict[str, np.ndarray]],
-    setting: Setting,
-) -> Run:
-    import torch
-
-    arrays = batch()
-    torch.manual_seed(0)
-    network = module().train().to(_device(), memory_format=_memory_format(setting))
-    image = _tensor(arrays["image"].transpose(_IMAGE), setting)
-    label = _tensor(arrays["label"], setting).long()
-    update = optimizer(network.parameters(), fused=setting.fused, foreach=not setting.fused)
-    _create_slots(network, update)
-    forward = _compile(network) if setting.compiled else network
-
-    def run() -> None:
-        update.zero_grad(set_to_none=True)
-        logits = forward(image.float() / 255)
-        torch.nn.functional.cross_entropy(logits, label).backward()
-        update.step()
-        _synchronize()
-
-    if setting.compiled:
-        run()
     return run
 
 
@@ -209,14 +155,14 @@ def _forward_run(
 ) -> Run:
     import torch
 
-    images, layout = faces(), _memory_format(setting)
-    network = module().to(_device(), memory_format=layout)
-    forward = _compile(network) if setting.compiled else network
+    images, layout = faces(), memory_format(setting)
+    network = module().to(torch_device(), memory_format=layout)
+    forward = compile_torch(network) if setting.compiled else network
 
     def run() -> np.ndarray:
         with torch.inference_mode():
             # The permuted view is channels_last already; a contiguous network gets a copy.
-            batch = torch.from_numpy(images).to(_device()).permute(_IMAGE)
+            batch = torch.from_numpy(images).to(torch_device()).permute(IMAGE_AXES)
             return forward(batch.contiguous(memory_format=layout)).cpu().numpy()
 
     if setting.compiled:
@@ -224,24 +170,16 @@ def _forward_run(
     return run
 
 
-def _create_slots(network: Any, update: Any) -> None:
-    """Creates the optimizer's slots before the first step, as JAX does."""
+def as_tensor(array: np.ndarray, setting: Setting) -> Any:
+    """Returns an array as a tensor on the device; 4 axes get the setting's memory format."""
     import torch
 
-    for parameter in network.parameters():
-        parameter.grad = torch.zeros_like(parameter)
-    update.step()
-    update.zero_grad(set_to_none=True)
+    tensor = torch.tensor(np.ascontiguousarray(array), device=torch_device())
+    return tensor.contiguous(memory_format=memory_format(setting)) if tensor.ndim == 4 else tensor
 
 
-def _tensor(array: np.ndarray, setting: Setting) -> Any:
-    import torch
-
-    tensor = torch.tensor(np.ascontiguousarray(array), device=_device())
-    return tensor.contiguous(memory_format=_memory_format(setting)) if tensor.ndim == 4 else tensor
-
-
-def _memory_format(setting: Setting) -> Any:
+def memory_format(setting: Setting) -> Any:
+    """Returns PyTorch's memory format of a setting."""
     import torch
 
     return torch.channels_last if setting.channels_last else torch.contiguous_format

@@ -10,7 +10,7 @@ import numpy as np
 
 from ferjax.bench.measuring.case import OURS, XLA, Case, Run
 from ferjax.bench.measuring.jax_sides import compile_ahead
-from ferjax.bench.measuring.pytorch_side import train_peers
+from ferjax.bench.measuring.pytorch_training import LEARNING_RATE, train_peers
 from ferjax.images.augment import AUGMENTS
 from ferjax.models.heads import build_head
 from ferjax.models.registry import create_model, model_entry
@@ -24,7 +24,6 @@ from ferjax.training.step_settings import StepSettings
 from ferjax.training.train_step import train_step, zero_sums
 
 _CLASSES = 7
-_RATE = 1e-3
 
 
 def train_case(
@@ -62,7 +61,7 @@ def train_case(
         function=lambda *arguments: step()[0](*arguments),
         arguments=lambda: (*jax.eval_shape(step()[1]), batch()),
         sides={OURS: lambda: build(False), XLA: lambda: build(True)},
-        peers=train_peers(twin, _TORCH_OPTIMIZERS[optimizer], batch),
+        peers=train_peers(twin, optimizer, batch),
         images=batch_size,
         **fields,
     )
@@ -100,7 +99,7 @@ def step_parts(
     settings = StepSettings(
         model=build_head(network) if stored_branch == TRUNK else network,
         optimizer=optax_optimizer,
-        rate=make_schedule("constant", _RATE, 1),
+        rate=make_schedule("constant", LEARNING_RATE, 1),
         spec=spec,
         augment=AUGMENTS["none"],
         label_smoothing=0.0,
@@ -181,24 +180,3 @@ def compiled_parts(
         out_shardings=sharding,
     )
     return run_step, state, sums, device_batch
-
-
-def _sgd(parameters: Any, **options: Any) -> Any:
-    import torch
-
-    return torch.optim.SGD(parameters, lr=_RATE, momentum=0.9, **options)
-
-
-def _adam(parameters: Any, **options: Any) -> Any:
-    import torch
-
-    return torch.optim.Adam(parameters, lr=_RATE, **options)
-
-
-def _adamw(parameters: Any, **options: Any) -> Any:
-    import torch
-
-    return torch.optim.AdamW(parameters, lr=_RATE, weight_decay=0.01, **options)
-
-
-_TORCH_OPTIMIZERS: dict[str, Callable[..., Any]] = {"sgd": _sgd, "adam": _adam, "adamw": _adamw}

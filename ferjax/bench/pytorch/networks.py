@@ -183,3 +183,13 @@ def torchvision_network(name: str, classes: int = 7, **fields: Any) -> Any:
     """
     models = import_torchvision("torchvision.models")
     return models.get_model(name, weights=None, num_classes=classes, **fields)
+
+
+def small_stem_resnet18(classes: int = 7) -> Any:
+    """Returns torchvision's ResNet18 with a 3x3 first layer of stride 1 and without its pool."""
+    from torch import nn
+
+    network = torchvision_network("resnet18", classes)
+    network.conv1 = _conv3(3, 64, bias=False)
+    network.maxpool = nn.Identity()
+    return network

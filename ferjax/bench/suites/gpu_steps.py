@@ -10,7 +10,9 @@ import jax
 import numpy as np
 
 from ferjax.bench.measuring.case import OURS, XLA, Case, Run
+from ferjax.bench.measuring.pytorch_training import gpu_train_peers
 from ferjax.bench.measuring.train_step_case import random_batch, step_parts, step_run
+from ferjax.bench.pytorch import networks
 
 # Precision of `--precision` → dtype of the activations; parameters are always float32.
 _DTYPES = {"f32": "float32", "bf16": "bfloat16"}
@@ -70,11 +72,23 @@ STEPS = (
 )
 
 
+# Network → the same in PyTorch, without dropout, which would draw other masks.
+_TWINS: dict[str, Callable[[], Any]] = {
+    "awei": lambda: networks.awei("input", 224),
+    "cnn6": lambda: networks.depth_cnn(6),
+    "efficientnet_b1": lambda: networks.torchvision_network(
+        "efficientnet_b1", dropout=0.0, stochastic_depth_prob=0.0
+    ),
+    "resnet18": networks.small_stem_resnet18,
+    "resnet50": lambda: networks.torchvision_network("resnet50"),
+}
+
+
 def cases() -> tuple[Case, ...]:
     """Returns the cases of the suite.
 
-    Only the jumper has a peer, plain XLA: on a GPU the other steps are plain XLA themselves.
-    PyTorch's twins of the other suites have no automatic mixed precision.
+    The peer is PyTorch with the same precision. Only the jumper has plain XLA as a second one: on a
+    GPU the other steps are plain XLA themselves.
     """
     return tuple(map(_case, STEPS))
 
@@ -92,6 +106,9 @@ def _case(step: GpuStep) -> Case:
         function=lambda *arguments: step.parts()[0](*arguments),
         arguments=step.arguments,
         sides=sides,
+        peers=gpu_train_peers(
+            _TWINS[step.model], step.optimizer, step.batch, autocast=step.precision == "bf16"
+        ),
         images=step.batch_size,
         quick=True,
     )

@@ -10,8 +10,10 @@ from ferjax.bench.measure_suites import try_peers
 from ferjax.bench.measuring.case import OURS, XLA, Case, Peer, find_build
 from ferjax.bench.measuring.interleaved_timing import QUICK
 from ferjax.bench.measuring.op_case import op_case
-from ferjax.bench.measuring.train_step_case import train_case
+from ferjax.bench.measuring.pytorch_training import gpu_train_peers
+from ferjax.bench.measuring.train_step_case import random_batch, train_case
 from ferjax.bench.pytorch import networks
+from ferjax.bench.suites import gpu_steps
 from ferjax.bench.suites.operations import convolution_case, depthwise_case, pool_case
 
 # The kinds of cases that the suites have, small: which form ferjax takes is no matter here.
@@ -66,6 +68,31 @@ def test_each_run_of_a_training_case_takes_one_step() -> None:
     assert np.isfinite(sums.loss)
 
 
+@pytest.mark.parametrize("autocast", [False, True])
+def test_the_peer_of_a_gpu_starts_from_the_loss_of_an_uncertain_network(autocast: bool) -> None:
+    pytest.importorskip("torch")
+    eager, compiled = gpu_train_peers(
+        networks.base_cnn, "sgd", lambda: random_batch(28, 1, 32), autocast=autocast
+    )
+    assert autocast == ("bf16 autocast" in eager.setting)
+    assert compiled.setting == f"{eager.setting}, torch.compile"
+    assert not compiled.only_in_full_runs
+    run = eager.build()
+    first = float(run().detach())
+    assert first == pytest.approx(np.log(7), abs=0.15)
+    losses = [float(run().detach()) for _ in range(20)]
+    assert losses[-1] < first
+
+
+@pytest.mark.usefixtures("torchvision_models")
+def test_twins_of_the_gpu_suite_have_as_many_weights_as_ours() -> None:
+    for step, case in zip(gpu_steps.STEPS, gpu_steps.cases(), strict=True):
+        state, _, _ = case.arguments()
+        ours = sum(leaf.size for leaf in jax.tree.leaves(state.params))
+        twin = gpu_steps._TWINS[step.model]()
+        assert sum(p.numel() for p in twin.parameters()) == ours, step
+
+
 def test_a_setting_that_fails_is_reported_and_left_out() -> None:
     def broken() -> Any:
         raise RuntimeError("no compiler\nlong story")
@@ -73,7 +100,7 @@ def test_a_setting_that_fails_is_reported_and_left_out() -> None:
     peers = (
         Peer("broken", broken),
         Peer("works", lambda: lambda: None),
-        Peer("compiled", broken, compiled=True),
+        Peer("compiled", broken, only_in_full_runs=True),
     )
     trials = try_peers(peers, QUICK)
     assert trials.seconds["broken"] == "did not run: no compiler"
