@@ -306,9 +306,13 @@ class TrainConfig:
         False, "Write the metrics to WORKDIR/tensorboard too (extra tensorboard).", free=True
     )
     profile: bool = config_field(
-        False,
-        "Write a trace of 5 steps to WORKDIR/profile; open its perfetto_trace.json.gz at"
-        " https://ui.perfetto.dev.",
+        False, "Write a trace of 5 steps for https://ui.perfetto.dev to WORKDIR/profile.", free=True
+    )
+    images_on_device: str = config_field(
+        "auto",
+        "Keep the training images on the devices; auto: on a GPU or TPU, if they take at most an"
+        " eighth of its memory.",
+        choices=("auto", "on", "off"),
         free=True,
     )
     shard_params: bool = config_field(

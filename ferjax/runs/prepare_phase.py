@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
+import numpy as np
 
 from ferjax.runs.cached_features import PhaseInputs, prepare_phase_inputs
 from ferjax.runs.compiled_step import step_program
+from ferjax.runs.images_on_device import images_are_on_device, step_batch
 from ferjax.runs.phase_optimizer_and_step import compiled_step, phase_rate, program_facts
 from ferjax.runs.task import Task, train_batches
-from ferjax.runs.teachers import with_teachers
 from ferjax.runtime.programs.stored_program import Program
 from ferjax.runtime.sharding import batch_sharded, replicated
 from ferjax.training.state import TrainState
@@ -69,11 +70,16 @@ def prepare_first_phase_ahead(task: Task, state: TrainState) -> PreparedPhase:
       state: shapes and placement of the training state.
     """
     prepared = prepare_phase(task, 0, 0, state)
-    batches = train_batches(task.config, prepared.inputs.train)
+    train = prepared.inputs.train
+    batches = train_batches(task.config, train)
     # One image shows shapes and dtypes; the loop reads the whole batch later.
     row, size = replace(batches, batch_size=batches.shard.count)[0], batches.batch_size
     batch = {name: _abstract_array(part, task, size, *part.shape[1:]) for name, part in row.items()}
-    batch = with_teachers(batch, task.teachers)
+    images = None
+    if images_are_on_device(task.config, train, task.mesh):
+        shape = (len(train), *train.shape)
+        images = jax.ShapeDtypeStruct(shape, np.uint8, sharding=replicated(task.mesh))
+    batch = step_batch(batch, images, task)
     sums = jax.tree.map(lambda zero: _abstract_array(zero, task), zero_sums(task.dtype))
     program = prepared.program_of(state, sums, batch, _abstract_array(task.dtype(1), task))
     program.load()

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from ferjax.config.phases import phases_of, total_epochs
-from ferjax.data.pipeline.grain_batches import iterate
 from ferjax.runs.checkpoint_meta import checkpoint_meta, host_state_from_meta
 from ferjax.runs.compiled_step import Step, compile_on_first_call, describe_program, trace_steps
 from ferjax.runs.epoch_lines import epoch_line
 from ferjax.runs.epoch_speed import epoch_speed
 from ferjax.runs.frozen_branch import frozen_branch_name
+from ferjax.runs.images_on_device import batches_on_devices
 from ferjax.runs.phase_optimizer_and_step import first_state, phase_optimizer, plateau_of
 from ferjax.runs.prepare_phase import (
     PreparedPhase,
@@ -25,12 +25,12 @@ from ferjax.runs.prepare_phase import (
     prepare_first_phase_ahead,
     prepare_phase,
 )
-from ferjax.runs.task import Task, evaluate_split, train_batches
-from ferjax.runs.teachers import teacher_notes, with_teachers
+from ferjax.runs.task import Task, evaluate_split
+from ferjax.runs.teachers import teacher_notes
 from ferjax.runtime.processes import is_distributed, is_first, on_first, stop_requested
 from ferjax.runtime.programs.stored_program import Program
 from ferjax.runtime.progress_lines import say
-from ferjax.runtime.sharding import jit_is_disabled, put_batch
+from ferjax.runtime.sharding import jit_is_disabled
 from ferjax.training.interrupt_signals import interrupt_requests
 from ferjax.training.loop import Diverged, diverged, fit, with_advice
 from ferjax.training.loop_interface import HostState, LoopFunctions, LoopPlan
@@ -209,13 +209,12 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
             raise diverged("a parameter", step, (step - 1) // per_epoch + 1)
         run.record.save(state, checkpoint_meta(task, state, host, run.program), accuracy)
 
-    batches = iterate(train_batches(config, inputs.train), int(state.step))
     functions = LoopFunctions(
         train_step=_step(run, prepared.program_of),
         spent=run.spent,
         zero_sums=functools.partial(place_zero_sums, task),
         place=functools.partial(placed, task),
-        batches=(with_teachers(put_batch(batch, task.mesh), task.teachers) for batch in batches),
+        batches=batches_on_devices(task, inputs.train, int(state.step), run.interrupted),
         evaluate=evaluate,
         save=save,
         log_train=log_train,

@@ -67,12 +67,15 @@ def train_step(
       state: before the step.
       sums: the epoch's sums before the step.
       batch: `image` uint8 [B, H, W, C], `label` int32 [B], `mask` bool [B], `index` int32 [B];
+        `images` uint8 [N, H, W, C], all images of the split on every device, may replace `image`;
         optional `target` float32 [B, K], soft labels that replace `label` in the loss; with
         `settings.stored_branch` also `feature` float32 [B, V, ...]; with `settings.teachers` also
         `teachers`, the variables of each teacher.
       scale: factor on the learning rate, which the host changes (plateau, retry after NaN).
       settings: the settings that are fixed at compilation.
     """
+    if "images" in batch:
+        batch = {**batch, "image": batch["images"][batch["index"]]}
     key = stream_key(settings.seed, "augment", state.step)
     inputs, targets, labels, feature = augmented_views(key, batch, settings)
     mask = jnp.repeat(batch["mask"], settings.views)
