@@ -1,7 +1,7 @@
 """Training on a GPU: no transfer between host and device within steps, and the same losses.
 
-See `tests/ops/test_on_gpu.py` for the variable FERJAX_TEST_GPU. ferjax dispatches one step at a time,
-without waiting for the one before, which these tests check.
+See `tests/ops/test_on_gpu.py` for the variable FERJAX_TEST_GPU. ferjax dispatches one step at a
+time, without waiting for the one before, which these tests check.
 """
 
 import dataclasses

@@ -12,16 +12,19 @@ __all__ = ["CLAIMS", "DATASETS", "EXPERIMENTS", "FIGURES", "OPEN_POINTS", "TITLE
 TITLE = "P2 Islamic University of Technology: EfficientNet-B1 on FER2013 in two phases"
 DATASETS = ("fer2013",)
 
-# The baseline is the network of four layers of P4, with the settings that this paper prints. Two
-# CPU cores train 22,968 images x 10 epochs in 4 minutes.
+# The baseline is the network of four layers of P4, with the batches and the augmentation that this
+# paper prints. With a dropout of 0.5 and a constant rate of 0.001 it stayed at 45 % in ten epochs:
+# a baseline that is too weak would flatter the transfer. Two CPU cores train 22,968 images x 10
+# epochs in 5 minutes.
 _CUSTOM: Mapping[str, Any] = {
     "model": "cnn4",
     "dataset": "fer2013",
     "optimizer": "adam",
-    "learning_rate": 1e-3,
-    "schedule": "constant",
+    "learning_rate": 2e-3,
+    "schedule": "one_cycle",
     "weight_decay": 0.0,
     "label_smoothing": 0.0,
+    "dropout": 0.1,
     "batch_size": 64,
     "epochs": 10,
     "augment": "paper",
@@ -167,7 +170,8 @@ OPEN_POINTS = (
     OpenPoint(
         name="custom_network",
         text="The custom network that reaches about 50 % is not described.",
-        reading="P4's network of four layers, with Adam, 0.001, batches of 64 and 10 epochs.",
+        reading="P4's network of four layers, with a dropout of 0.1, Adam, one cycle to 0.002, batches"
+        " of 64 and 10 epochs.",
     ),
     OpenPoint(
         name="frozen_accuracy",
