@@ -170,8 +170,8 @@ OPEN_POINTS = (
     OpenPoint(
         name="custom_network",
         text="The custom network that reaches about 50 % is not described.",
-        reading="P4's network of four layers, with a dropout of 0.1, Adam, one cycle to 0.002, batches"
-        " of 64 and 10 epochs.",
+        reading="P4's network of four layers, with a dropout of 0.1, Adam, one cycle to 0.002,"
+        " batches of 64 and 10 epochs.",
     ),
     OpenPoint(
         name="frozen_accuracy",
