@@ -115,7 +115,7 @@ _IUT_B0 = {
     "augment": "flip",
     "pretrained": "imagenet",
     "epochs": (20, 5),
-    "learning_rate": (1e-3, 1e-4),
+    "learning_rate": (1e-3, 3e-4),
 }
 # The recogniser that comes with ferjax. Two CPU cores train it in under two hours.
 _FERNET = dict(
