@@ -30,9 +30,9 @@ _CUSTOM: Mapping[str, Any] = {
     "augment": "paper",
 }
 
-# EfficientNet-B0 at 64 px; two CPU cores train all of it on about 200 images/s. The head learns from
-# stored features, 22,968 images x 5 epochs of the upper layers take 10 minutes. Three seeds take
-# 40 minutes, six readings with 4,000 images 30 minutes.
+# EfficientNet-B0 at 64 px; two CPU cores train all of it on about 200 images/s. The head learns
+# from stored features, 22,968 images x 5 epochs of the upper layers take 10 minutes. Three seeds
+# take 40 minutes, six readings with 4,000 images 30 minutes.
 _B0_DEPARTS = (
     "EfficientNet-B0 instead of B1",
     "64 px instead of 224",
