@@ -12,8 +12,7 @@ from ferjax.bench.measuring.interleaved_timing import FULL, QUICK, Effort, measu
 from ferjax.bench.measuring.machine_ceilings import Ceilings, floor_seconds, measure_ceilings
 from ferjax.bench.measuring.operation_counts import case_work
 from ferjax.bench.measuring.peak_memory import fresh_peak
-from ferjax.bench.measuring.pytorch_side import missing_torch
-from ferjax.bench.pytorch.onnx_export import missing_onnxruntime
+from ferjax.bench.pytorch.missing_sides import missing_onnxruntime, missing_torch
 from ferjax.bench.reporting.report_files import Section, no_section, write_report
 from ferjax.bench.suite_registry import FORWARD, select
 from ferjax.errors import UserError

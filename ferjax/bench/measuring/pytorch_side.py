@@ -1,6 +1,5 @@
 """The PyTorch side of a case: operations and forward passes, under each setting."""
 
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -42,18 +41,6 @@ class Setting:
 _OP_SETTINGS = tuple(
     Setting(last, compiled) for compiled in (False, True) for last in (True, False)
 )
-
-
-def missing_torch() -> str | None:
-    """Returns why there is no PyTorch side and how to get one, or None where there is one."""
-    if importlib.util.find_spec("torch") is None:
-        return "PyTorch is not installed; for its side: pip install 'ferjax[parity]'"
-    if jax.default_backend() != "cpu":
-        import torch
-
-        if jax.default_backend() != "gpu" or not torch.cuda.is_available():
-            return f"this PyTorch cannot use the {jax.default_backend()}; its side is left out"
-    return None
 
 
 def op_peers(

@@ -16,7 +16,7 @@ from ferjax.bench.prediction.other_runtimes import (
     onnx_probabilities,
     torch_probabilities,
 )
-from ferjax.bench.pytorch.onnx_export import missing_onnxruntime
+from ferjax.bench.pytorch.missing_sides import missing_onnxruntime
 from ferjax.bench.suites.input_pipeline import image_folder
 from ferjax.config.predict_and_export import PredictConfig
 from ferjax.predict.run_predict import run_predict

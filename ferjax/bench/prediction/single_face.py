@@ -10,7 +10,7 @@ import numpy as np
 from ferjax.bench.measuring.case import OURS, TORCH
 from ferjax.bench.prediction.networks import NETWORKS, Network
 from ferjax.bench.prediction.other_runtimes import ONNX, onnx_probabilities, torch_probabilities
-from ferjax.bench.pytorch.onnx_export import missing_onnxruntime, missing_pytorch
+from ferjax.bench.pytorch.missing_sides import missing_onnxruntime, missing_torch_beside_cpu
 
 # Timed calls of a side in a row, and untimed calls before them: at first the threads of the
 # previous side still wait for work.
@@ -45,7 +45,7 @@ def _latencies(network: Network, calls: int) -> list[Latency]:
     shape = (1, network.side, network.side, network.channels)
     face = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     sides: dict[str, Callable[[np.ndarray], Any]] = {OURS: network.predictor()}
-    if not missing_pytorch():
+    if not missing_torch_beside_cpu():
         sides[TORCH] = torch_probabilities(network, channels_last=False)
     if not missing_onnxruntime():
         sides[ONNX] = onnx_probabilities(network)

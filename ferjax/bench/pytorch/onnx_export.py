@@ -6,41 +6,14 @@ import importlib.util
 import io
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 # uint8 [B, H, W, C] → probabilities float32 [B, K].
 Probabilities = Callable[[np.ndarray], np.ndarray]
-
-# The networks are built from torchvision's blocks.
-_TORCH, _ONNX = ("torch", "torchvision"), ("onnx", "onnxruntime", "onnxscript")
-
-
-def missing_pytorch() -> str | None:
-    """Returns why there is no side of PyTorch, or None where there is one."""
-    return _missing("PyTorch", _TORCH)
-
-
-def missing_onnxruntime() -> str | None:
-    """Returns why there is no side of onnxruntime, or None where there is one."""
-    return _missing("onnxruntime", (*_TORCH, *_ONNX))
-
-
-def _missing(runtime: str, packages: Sequence[str]) -> str | None:
-    missing = [name for name in packages if importlib.util.find_spec(name) is None]
-    if missing:
-        needs = "needs" if len(missing) == 1 else "need"
-        return (
-            f"no side of {runtime}: {', '.join(missing)} {needs} to be installed:"
-            " pip install 'ferjax[bench,parity]'"
-        )
-    if jax.default_backend() != "cpu":
-        return f"no side of {runtime}: it would compute on the CPU, and ferjax on the device"
-    return None
 
 
 def onnx_of_torch(module: Any, side: int, channels: int) -> Probabilities:

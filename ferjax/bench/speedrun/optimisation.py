@@ -36,15 +36,13 @@ def triangular_rate(recipe: SpeedRecipe, steps: int) -> optax.Schedule:
     return rate
 
 
-def rate_factors(params: Mapping[str, Any], other_rate: float) -> dict[str, Any] | None:
-    """Returns each parameter's factor on the rate: 1 for convolutions; None if all are 1.
+def rate_factors(params: Mapping[str, Any], other_rate: float) -> dict[str, Any]:
+    """Returns each parameter's factor on the rate: 1 for convolutions.
 
     Args:
       params: tree of the trained parameters.
       other_rate: factor of biases, batch norms and the head.
     """
-    if other_rate == 1:
-        return None
     factors = {
         path: 1.0 if path.endswith("/kernel") and not path.startswith("head") else other_rate
         for path in flatten(params)

@@ -1,14 +1,13 @@
 """Runs the suite `speedrun`: all sides in turns, each run in a process of its own."""
 
 import dataclasses
-import importlib.util
 import os
 import tempfile
 import time
 from pathlib import Path
 
 from ferjax.bench.measure_suites import free_folder
-from ferjax.bench.measuring.pytorch_side import missing_torch
+from ferjax.bench.pytorch.missing_sides import missing_torch_networks
 from ferjax.bench.speedrun.faces import fewer_faces, load_faces, save_faces
 from ferjax.bench.speedrun.recipes import RECIPES
 from ferjax.bench.speedrun.report_files import write_speedrun
@@ -86,16 +85,9 @@ def _select_sides(recipe: str, cases: str | None) -> tuple[dict[str, str], tuple
     if not picked:
         raise UserError(f"--cases={cases} matches no side. Sides: {', '.join(sides)}.")
     # On a GPU both frameworks compute on it.
-    no_torch = missing_torch() or _missing_torchvision()
+    no_torch = missing_torch_networks()
     if no_torch is None or picked.keys().isdisjoint(_TORCH_SIDES):
         return picked, ()
     if OURS not in picked:
         raise UserError(f"--cases={cases}: {no_torch}.")
     return {OURS: recipe}, (no_torch,)
-
-
-def _missing_torchvision() -> str | None:
-    """Returns why the networks of PyTorch cannot be built, or None."""
-    if importlib.util.find_spec("torchvision") is None:
-        return "torchvision is not installed; for PyTorch's sides: pip install 'ferjax[parity]'"
-    return None

@@ -9,9 +9,9 @@ import numpy as np
 
 from ferjax.bench.measuring.case import OURS, Build, Case, Run
 from ferjax.bench.measuring.forward_side import initial_variables, onnx_probabilities
+from ferjax.bench.pytorch.missing_sides import missing_onnxruntime
 from ferjax.bench.pytorch.onnx_export import (
     Probabilities,
-    missing_onnxruntime,
     onnx_of_torch,
     probabilities_module,
 )

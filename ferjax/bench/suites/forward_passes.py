@@ -21,7 +21,8 @@ from ferjax.bench.measuring.forward_side import (
 )
 from ferjax.bench.measuring.pytorch_side import forward_peers
 from ferjax.bench.pytorch import networks
-from ferjax.bench.pytorch.onnx_export import missing_onnxruntime, probabilities_module
+from ferjax.bench.pytorch.missing_sides import missing_onnxruntime
+from ferjax.bench.pytorch.onnx_export import probabilities_module
 from ferjax.emotions import EMOTIONS
 
 ONNX = "onnxruntime"

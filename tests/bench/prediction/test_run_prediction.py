@@ -22,7 +22,7 @@ from ferjax.bench.prediction.other_runtimes import (
 from ferjax.bench.prediction.report_files import prediction_tables
 from ferjax.bench.prediction.results import PredictionResult
 from ferjax.bench.prediction.video_score import TableScore, VideoScore
-from ferjax.bench.pytorch.onnx_export import missing_onnxruntime
+from ferjax.bench.pytorch.missing_sides import missing_onnxruntime
 from ferjax.bench.suites.input_pipeline import image_folder
 from ferjax.emotions import EMOTIONS
 from ferjax.models.registry import create_model

@@ -58,8 +58,7 @@ def made_up_runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
 def test_sides_take_turns(
     csv: Path, tmp_path: Path, made_up_runs: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_speedrun, "missing_torch", lambda: None)
-    monkeypatch.setattr(run_speedrun, "_missing_torchvision", lambda: None)
+    monkeypatch.setattr(run_speedrun, "missing_torch_networks", lambda: None)
     given = {"data_dir": str(csv), "repeats": 2, "target": 0.4, "recipe": "muon"}
     table, folder = run_suite("speedrun", None, False, str(tmp_path / "out"), given)
     sides = ("muon", "torch_plain", "torch_best")
@@ -73,7 +72,7 @@ def test_sides_take_turns(
 def test_without_torch_a_line_says_so(
     csv: Path, tmp_path: Path, made_up_runs: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_speedrun, "missing_torch", lambda: "PyTorch is not installed")
+    monkeypatch.setattr(run_speedrun, "missing_torch_networks", lambda: "PyTorch is not installed")
     given = {"data_dir": str(csv)}
     table, _ = run_suite("speedrun", None, True, str(tmp_path / "out"), given)
     assert made_up_runs == [(SpeedrunConfig().recipe, 0)]

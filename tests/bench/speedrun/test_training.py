@@ -102,7 +102,6 @@ def test_the_rate_is_a_triangle() -> None:
 
 def test_factors_of_small_parameters() -> None:
     params = {"conv1": {"kernel": 0}, "bn1": {"scale": 0, "bias": 0}, "head": {"kernel": 0}}
-    assert rate_factors(params, 1.0) is None
     assert rate_factors(params, 0.5) == {
         "conv1": {"kernel": 1.0},
         "bn1": {"scale": 0.5, "bias": 0.5},

@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-import ferjax.runs.pretrained_weights
 from ferjax.config.train_config import TrainConfig
 from ferjax.convert.weights import Pretrained
 from ferjax.data.splits.split import Split
 from ferjax.errors import UserError
 from ferjax.models.registry import abstract_variables
-from ferjax.runs.input_spec import input_spec
-from ferjax.runs.pretrained_values import (
+from ferjax.runs.initial_weights import pretrained_weights
+from ferjax.runs.initial_weights.pretrained_values import (
     InitialWeights,
     initial_weights_from_json,
     initial_weights_to_json,
 )
-from ferjax.runs.pretrained_weights import load_initial_weights
+from ferjax.runs.initial_weights.pretrained_weights import load_initial_weights
+from ferjax.runs.input_spec import input_spec
 from ferjax.specs import InputSpec
 
 CAFFE = InputSpec((224, 224), 224, 3, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), "bgr", "bicubic")
@@ -39,9 +39,7 @@ def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Init
     """Returns a function (weights, fields of the run) → its start."""
 
     def make(weights: Pretrained, guide: str | None = None, **fields: Any) -> InitialWeights:
-        monkeypatch.setattr(
-            ferjax.runs.pretrained_weights, "load_pretrained", lambda *_, **__: weights
-        )
+        monkeypatch.setattr(pretrained_weights, "load_pretrained", lambda *_, **__: weights)
         model = "awei" if guide else weights.model
         given: dict[str, Any] = dict(model=model, guide=guide, workdir=str(tmp_path))
         found = load_initial_weights(
