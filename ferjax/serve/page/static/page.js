@@ -188,7 +188,7 @@ async function showPicture(result, file, clearsAtStart) {
     if (file.size > settings.upload_bytes) throw new Error(`Larger than ${settings.upload_bytes / 1e6} MB, the limit of this server.`);
     const answer = await (await post(`api/faces?faces=${facesMode}`, form(file))).json();
     if (clearsAtStart !== clears) return 0;
-    answered.push(file);
+    answered.push({ file, facesMode });
     byId("table").hidden = false;
     return fillResult(result, file, answer, facesMode);
   } catch (error) {
@@ -219,20 +219,32 @@ function fillResult(result, file, answer, facesMode) {
   return rows.length;
 }
 
-async function saveTable() {
+// Returns the first files that one request may send.
+function withinLimits(files) {
   const sent = [];
   let bytes = 0;
-  for (const file of answered) {
+  for (const file of files) {
     const size = file.size + FORM_HEAD;
     if (sent.length === settings.pictures || (sent.length && bytes + size > settings.upload_bytes)) break;
     sent.push(file);
     bytes += size;
   }
+  return sent;
+}
+
+// Every picture is read again as it was shown: there is one table for each choice of faces.
+async function saveTables() {
+  const modes = [...new Set(answered.map((one) => one.facesMode))];
+  let count = 0;
   say("The table is made…");
   try {
-    const answer = await post(`api/table?faces=${mode()}`, form(...sent));
-    save(await answer.blob(), "emotions.csv");
-    say(`The table of ${sent.length} ${sent.length === 1 ? "picture" : "pictures"} is saved.${leftOut(answered.length - sent.length)}`);
+    for (const facesMode of modes) {
+      const sent = withinLimits(answered.filter((one) => one.facesMode === facesMode).map((one) => one.file));
+      const answer = await post(`api/table?faces=${facesMode}`, form(...sent));
+      save(await answer.blob(), modes.length === 1 ? "emotions.csv" : `emotions-${facesMode}.csv`);
+      count += sent.length;
+    }
+    say(`The ${modes.length === 1 ? "table" : `${modes.length} tables`} of ${count} ${count === 1 ? "picture" : "pictures"} ${modes.length === 1 ? "is" : "are"} saved.${leftOut(answered.length - count)}`);
   } catch (error) { say(error.message, true); }
 }
 
@@ -490,7 +502,7 @@ document.addEventListener("paste", (event) => {
   const files = [...(event.clipboardData?.files || [])].filter((file) => file.type.startsWith("image/"));
   if (files.length && !byId("pictures").disabled) { openTab(byId("tab-pictures")); showPictures(files); }
 });
-byId("table").addEventListener("click", saveTable);
+byId("table").addEventListener("click", saveTables);
 byId("clear").addEventListener("click", clearPictures);
 byId("camera-start").addEventListener("click", startCamera);
 byId("camera-stop").addEventListener("click", stopCamera);
