@@ -110,9 +110,10 @@ def test_the_step_of_a_gradient_is_named_although_its_loss_is_finite(
             assert np.isfinite(float(sums.loss) - before)
 
 
+@pytest.mark.parametrize("slope", [np.nan, np.inf])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_with_every_optimizer(optimizer: str) -> None:
-    state, make = begin(Poisoned(), 4, optimizer=optimizer)
+def test_with_every_optimizer(optimizer: str, slope: float) -> None:
+    state, make = begin(Poisoned(slope), 4, optimizer=optimizer)
     step = make()
     _, sums = step(state, zero_sums(), batch(4))
     assert sums.broken == NEVER

@@ -31,12 +31,12 @@ EXPECTED: dict[str, dict[str, dict[str, int]]] = {
     "jaxlib 0.10.2 on x86_64": {
         # YNNPACK sums, as ferjax's compiler option says; Eigen convolves and multiplies.
         "training step": {
-            "YNNPACK fusion: reduce": 17,
+            "YNNPACK fusion: reduce": 15,
             "convolution": 6,
             "copy": 24,
             "dot": 7,
-            "loop fusion": 153,
-            "reduce-window": 13,
+            "loop fusion": 135,
+            "reduce-window": 6,
         },
         # Without YNNPACK. The first of three convolutions has one channel: it is a loop.
         "forward pass": {"convolution": 2, "dot": 2, "loop fusion": 9},
