@@ -107,6 +107,12 @@ def test_val_in_place_of_test_is_a_proxy(results: dict[str, list[RunResult]]) ->
                       for run in runs] for name, runs in results.items()}  # fmt: skip
     row, *_ = judge_claims([NUMBER], without, {})
     assert row.verdict.proxy == ("val instead of test, which these data lack",)
+    # Another split than test is what the claim names.
+    over_fits = replace(BETTER, measure=Measure("one", split="val"), than=Measure("one"))
+    (row,) = judge_claims([over_fits], without, {})
+    assert row.verdict.proxy == ("val instead of test, which these data lack",)
+    (row,) = judge_claims([over_fits], results, {})
+    assert row.verdict.proxy == ()
 
 
 def test_what_did_not_run_says_why(results: dict[str, list[RunResult]]) -> None:
