@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ferjax.own_loop.state_and_step import init_state, make_train_step, split_logits
     from ferjax.predict import load_predictor
     from ferjax.recipes import resolve
-    from ferjax.runs.load_run import load_run
+    from ferjax.runs.finished_runs.load_run import load_run
     from ferjax.specs import InputSpec
     from ferjax.training.losses import register_loss
     from ferjax.training.optimizers.optax_optimizers import register_optimizer
@@ -59,7 +59,7 @@ _PUBLIC = {
     "load_explainer": ("ferjax.explain", "load_explainer"),
     "load_predictor": ("ferjax.predict", "load_predictor"),
     "load_pretrained": ("ferjax.convert.weights", "load_pretrained"),
-    "load_run": ("ferjax.runs.load_run", "load_run"),
+    "load_run": ("ferjax.runs.finished_runs.load_run", "load_run"),
     "make_train_step": ("ferjax.own_loop.state_and_step", "make_train_step"),
     "metrics": ("ferjax.own_loop.scores", "metrics"),
     "open_run": ("ferjax.own_loop.run_files", "open_run"),

@@ -17,9 +17,9 @@ from ferjax.data.splits.describe_bundle import describe_bundle
 from ferjax.errors import UserError
 from ferjax.evaluation.judged_runs import run_folders
 from ferjax.runs.cached_features import check_feature_cache
-from ferjax.runs.load_network import named_card
+from ferjax.runs.finished_runs.load_network import named_card
+from ferjax.runs.finished_runs.seeds_and_folds import configs_of_series, train_series
 from ferjax.runs.recorded_splits import NOT_RECORDED, check_splits, keep_splits
-from ferjax.runs.seeds_and_folds import configs_of_series, train_series
 from ferjax.runs.task import Task, prepare_task
 from ferjax.runs.train_phases import Watch, train_run
 from ferjax.runtime.processes import is_first, on_first

@@ -16,8 +16,8 @@ from ferjax.data.splits.split_record import SplitRecord
 from ferjax.errors import UserError
 from ferjax.evaluation.evaluated_data import EvaluatedData, load_evaluated_data
 from ferjax.evaluation.run_evaluator import run_evaluator
-from ferjax.runs.load_network import load_network, network_config
-from ferjax.runs.load_run import LoadedRun, check_probabilities
+from ferjax.runs.finished_runs.load_network import load_network, network_config
+from ferjax.runs.finished_runs.load_run import LoadedRun, check_probabilities
 from ferjax.training.run_directory.config_and_lock import read_config
 from ferjax.training.run_directory.find_runs import check_is_run
 from ferjax.training.run_directory.splits_file import read_split_record

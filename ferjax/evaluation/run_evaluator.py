@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ferjax.data.splits.split import Split
-from ferjax.runs.load_run import LoadedRun
+from ferjax.runs.finished_runs.load_run import LoadedRun
 from ferjax.runs.task import evaluator
 from ferjax.runtime.sharding import data_mesh, devices_for
 

@@ -35,7 +35,7 @@ from ferjax.evaluation.scores_and_figures import judged_results, mistakes_figure
 from ferjax.evaluation.seen_in_training import describe_seen, describe_seen_by_weights
 from ferjax.report.environment import describe_environment
 from ferjax.report.pages.report_files import write_report
-from ferjax.runs.load_run import check_probabilities
+from ferjax.runs.finished_runs.load_run import check_probabilities
 from ferjax.runtime.processes import on_first
 from ferjax.runtime.progress_lines import say
 from ferjax.training.metrics import Evaluation, evaluation, restrict_classes

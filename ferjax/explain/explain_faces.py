@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ferjax.explain.explainer import DEFAULT_METHOD, Explainer, Explanation, load_explainer
 from ferjax.predict.input_images import Images
-from ferjax.runs.load_network import named_card
+from ferjax.runs.finished_runs.load_network import named_card
 from ferjax.weights.shipped import DEFAULT
 
 

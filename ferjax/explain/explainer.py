@@ -19,8 +19,8 @@ from ferjax.explain.methods import METHODS, OF_A_LAYER, to_unit_range
 from ferjax.predict.input_images import Images, face_arrays
 from ferjax.predict.padded_batch import padded_batch, padded_size
 from ferjax.predict.predictor import Predictor, predictor_of
-from ferjax.runs.load_network import load_network
-from ferjax.runs.load_run import LoadedRun
+from ferjax.runs.finished_runs.load_network import load_network
+from ferjax.runs.finished_runs.load_run import LoadedRun
 from ferjax.weights.shipped import DEFAULT
 
 DEFAULT_METHOD = "layercam"

@@ -20,7 +20,7 @@ from ferjax.export.exported_network import ExportedNetwork, in_float32
 from ferjax.export.model_card import card_values
 from ferjax.export.speed_beside_peers import read_speed
 from ferjax.report.calibration import fit_temperature
-from ferjax.runs.load_run import LoadedRun, check_probabilities, load_run
+from ferjax.runs.finished_runs.load_run import LoadedRun, check_probabilities, load_run
 from ferjax.runtime.progress_lines import say
 from ferjax.runtime.variable_tree import flatten, unflatten
 from ferjax.training.run_directory.config_and_lock import read_config

@@ -16,7 +16,7 @@ from ferjax.evaluation.evaluated_data import load_evaluated_data
 from ferjax.export.exported_file import CheckFaces
 from ferjax.export.exported_network import ExportedNetwork
 from ferjax.images.preprocess import to_channels
-from ferjax.runs.load_network import network_config
+from ferjax.runs.finished_runs.load_network import network_config
 
 # Number of a data set's faces for the check, and as many for the calibration of int8.
 _REAL = 500

@@ -12,8 +12,8 @@ from flax import linen as nn
 
 from ferjax.errors import UserError
 from ferjax.ops.choose_implementation import with_plain_implementations
-from ferjax.runs.load_network import load_network, named_card
-from ferjax.runs.load_run import LoadedRun
+from ferjax.runs.finished_runs.load_network import load_network, named_card
+from ferjax.runs.finished_runs.load_run import LoadedRun
 from ferjax.runtime.variable_tree import flatten
 from ferjax.specs import InputSpec
 from ferjax.training.train_step import predict_step

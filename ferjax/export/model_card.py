@@ -26,7 +26,7 @@ from ferjax.report.calibration_by_class import calibration_by_class
 from ferjax.report.intervals import wilson_interval
 from ferjax.report.prediction_sets import conformal_quantiles, cross_fitted_coverage
 from ferjax.report.scores import scores
-from ferjax.runs.load_run import LoadedRun
+from ferjax.runs.finished_runs.load_run import LoadedRun
 from ferjax.specs import spec_to_json
 from ferjax.training.metrics import Evaluation, evaluation
 

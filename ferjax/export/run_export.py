@@ -25,7 +25,7 @@ from ferjax.export.put_in_place import committed, finish_cut_move, made_folder, 
 from ferjax.predict.predictor import load_predictor
 from ferjax.report.environment import describe_environment
 from ferjax.report.html.markdown_page import write_markdown_page
-from ferjax.runs.load_network import named_card, network_config
+from ferjax.runs.finished_runs.load_network import named_card, network_config
 from ferjax.runtime.atomic_files import temporary_beside, write_atomically
 from ferjax.runtime.progress_lines import say
 from ferjax.weights.weights_file import card_text, paths_of

@@ -25,7 +25,7 @@ from ferjax.predict.journal import check_is_new
 from ferjax.predict.predictor import Predictor, load_predictor
 from ferjax.predict.table_files import csv_text
 from ferjax.report.responsible_use import NOTICE
-from ferjax.runs.load_network import network_source
+from ferjax.runs.finished_runs.load_network import network_source
 
 # Least side of a face in pixels: a frame must be processed in a few hundredths of a second.
 _SMALLEST = 60

@@ -6,7 +6,7 @@ from ferjax.predict.predict_inputs import PredictSettings, predict_inputs
 from ferjax.predict.predictor import Predictor, load_predictor
 from ferjax.predict.rows import Row, TableColumns
 from ferjax.predict.table_files import write_table
-from ferjax.runs.load_run import LoadedRun, load_run
+from ferjax.runs.finished_runs.load_run import LoadedRun, load_run
 
 __all__ = [
     "FacesOfImage",

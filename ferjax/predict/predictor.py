@@ -17,8 +17,8 @@ from ferjax.predict.faces_in_photographs import FacesOfImage, plan_for, predict_
 from ferjax.predict.input_images import Images, face_arrays
 from ferjax.predict.padded_batch import padded_batch, padded_size
 from ferjax.report.prediction_sets import prediction_sets, threshold
-from ferjax.runs.load_network import load_network
-from ferjax.runs.load_run import LoadedRun, check_probabilities
+from ferjax.runs.finished_runs.load_network import load_network
+from ferjax.runs.finished_runs.load_run import LoadedRun, check_probabilities
 from ferjax.runtime.sharding import (
     Devices,
     batch_sharded,

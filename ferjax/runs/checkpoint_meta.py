@@ -10,7 +10,7 @@ import numpy as np
 
 import ferjax
 from ferjax.config.format_versions import FORMAT, KEY
-from ferjax.runs.initial_weights.pretrained_values import initial_weights_to_json
+from ferjax.runs.pretrained_values import initial_weights_to_json
 from ferjax.runs.task import Task
 from ferjax.runtime.variable_tree import flatten
 from ferjax.specs import spec_to_json

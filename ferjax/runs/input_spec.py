@@ -8,7 +8,7 @@ from ferjax.config.train_config import TrainConfig
 from ferjax.data.splits.split import Split
 from ferjax.errors import UserError
 from ferjax.images.preprocess import to_channels
-from ferjax.runs.initial_weights.pretrained_values import InitialWeights
+from ferjax.runs.pretrained_values import InitialWeights
 from ferjax.specs import InputSpec
 
 

@@ -14,7 +14,7 @@ from ferjax.data.splits.split_record import (
     record_splits,
 )
 from ferjax.errors import UserError
-from ferjax.runs.initial_weights.weights_from_another_run import named_run
+from ferjax.runs.weights_from_another_run import named_run
 from ferjax.runtime.processes import on_first
 from ferjax.training.run_directory.config_and_lock import CONFIG_FILE, read_config
 from ferjax.training.run_directory.splits_file import (

@@ -19,10 +19,10 @@ from ferjax.data.splits.split_record import SplitRecord
 from ferjax.data.splits.stratified_cut import stratified_sample
 from ferjax.errors import UserError
 from ferjax.models.registry import check_image, create_model, model_entry
-from ferjax.runs.initial_weights.pretrained_values import InitialWeights
-from ferjax.runs.initial_weights.pretrained_weights import load_initial_weights, required_channels
+from ferjax.runs.finished_runs.load_run import LoadedRun
 from ferjax.runs.input_spec import input_spec
-from ferjax.runs.load_run import LoadedRun
+from ferjax.runs.pretrained_values import InitialWeights
+from ferjax.runs.pretrained_weights import load_initial_weights, required_channels
 from ferjax.runs.recorded_splits import seen_by_others
 from ferjax.runs.teachers import load_teachers
 from ferjax.runtime.programs.stored_program import stored_shapes

@@ -9,8 +9,8 @@ from jax.sharding import Mesh
 
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
-from ferjax.runs.load_network import load_network, network_config
-from ferjax.runs.load_run import LoadedRun
+from ferjax.runs.finished_runs.load_network import load_network, network_config
+from ferjax.runs.finished_runs.load_run import LoadedRun
 from ferjax.runtime.sharding import replicated
 
 

@@ -18,7 +18,7 @@ from ferjax.faces.detectors import crop_plan
 from ferjax.faces.mtcnn.find_faces import compile_every_size
 from ferjax.faces.mtcnn.weights import load_weights
 from ferjax.predict.predictor import Predictor, load_predictor, padded_size
-from ferjax.runs.load_network import named_card, network_config, network_source
+from ferjax.runs.finished_runs.load_network import named_card, network_config, network_source
 from ferjax.serve.explanations import available_methods
 from ferjax.weights.shipped import DEFAULT, find_card
 from ferjax.weights.weights_file import read_card

@@ -29,7 +29,7 @@ from ferjax.convert.weights import (
 from ferjax.errors import UserError
 from ferjax.images.preprocess import prepare
 from ferjax.models.registry import abstract_variables, create_model
-from ferjax.runs.load_run import load_run
+from ferjax.runs.finished_runs.load_run import load_run
 from ferjax.runtime.atomic_files import remove_left_by_killed_processes, write_atomically
 from ferjax.runtime.finite_arrays import not_finite
 from ferjax.runtime.move_aside import move_aside

@@ -7,7 +7,7 @@ import pytest
 from ferjax.config.tool_configs import ConvertConfig, EvalConfig, PrepareConfig, SearchConfig
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
-from ferjax.runs.load_run import load_run
+from ferjax.runs.finished_runs.load_run import load_run
 
 PATHS = {
     TrainConfig: ("data_dir", "workdir", "cache_dir", "pretrained"),

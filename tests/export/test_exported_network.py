@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from ferjax.export.exported_network import in_float32
 from ferjax.models.registry import create_model
-from ferjax.runs.load_run import LoadedRun
+from ferjax.runs.finished_runs.load_run import LoadedRun
 from ferjax.specs import InputSpec
 
 

@@ -26,8 +26,8 @@ from ferjax.predict import load_run
 from ferjax.runs import cached_features, task
 from ferjax.runs.cached_features import PhaseInputs, prepare_phase_inputs
 from ferjax.runs.frozen_branch import FrozenBranch, build_frozen_branch
-from ferjax.runs.initial_weights.pretrained_values import InitialWeights
 from ferjax.runs.phase_optimizer_and_step import compiled_step, first_state, phase_rate
+from ferjax.runs.pretrained_values import InitialWeights
 from ferjax.runs.task import Task, prepare_task, train_batches
 from ferjax.runtime.sharding import put_batch
 from ferjax.runtime.variable_tree import flatten, unflatten

@@ -11,7 +11,7 @@ from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
 from ferjax.experiment import run_evaluate, run_train
-from ferjax.runs.load_run import load_run
+from ferjax.runs.finished_runs.load_run import load_run
 from ferjax.runs.teachers import teacher_notes
 
 pytestmark = pytest.mark.usefixtures("toy_network", "no_figures")

@@ -29,7 +29,7 @@ from ferjax.report.figures.style import encode_png
 from ferjax.report.html.markdown_page import write_markdown_page
 from ferjax.report.pages.markdown_tables import escape, table
 from ferjax.report.pages.report_files import to_json_types
-from ferjax.runs.load_network import network_source
+from ferjax.runs.finished_runs.load_network import network_source
 from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.new_folder import check_new_folder, filled_when_complete
 from ferjax.runtime.progress_bar import tqdm

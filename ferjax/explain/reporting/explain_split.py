@@ -20,7 +20,7 @@ from ferjax.explain.reporting.split_page import page_parts, page_values
 from ferjax.report.figures.image_grids import percent
 from ferjax.report.html.markdown_page import write_markdown_page
 from ferjax.report.pages.report_files import to_json_types
-from ferjax.runs.load_network import network_source
+from ferjax.runs.finished_runs.load_network import network_source
 from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.new_folder import check_new_folder, filled_when_complete
 from ferjax.runtime.progress_bar import tqdm

@@ -12,7 +12,7 @@ from ferjax.data.splits.split import Split, subset
 from ferjax.errors import UserError
 from ferjax.evaluation.evaluated_data import load_evaluated_data
 from ferjax.explain.explainer import Explainer
-from ferjax.runs.load_network import named_card, network_config
+from ferjax.runs.finished_runs.load_network import named_card, network_config
 from ferjax.runtime.progress_bar import tqdm
 from ferjax.runtime.progress_lines import say
 from ferjax.training.run_directory.splits_file import read_split_record

@@ -24,7 +24,7 @@ from ferjax.reproduce.running.plan import PlannedRun
 from ferjax.reproduce.running.stored_results import settings_of
 from ferjax.reproduce.studies.answers import Answers, split_answers
 from ferjax.reproduce.studies.protocol_table import Side
-from ferjax.runs.load_run import load_run
+from ferjax.runs.finished_runs.load_run import load_run
 from ferjax.runs.task import Task, evaluator, prepare_task
 from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.sharding import devices_for

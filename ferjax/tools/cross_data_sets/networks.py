@@ -11,8 +11,8 @@ import numpy as np
 from ferjax.config.matrix_config import MatrixConfig
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
-from ferjax.runs.load_network import load_network, named_card, network_config
-from ferjax.runs.load_run import LoadedRun
+from ferjax.runs.finished_runs.load_network import load_network, named_card, network_config
+from ferjax.runs.finished_runs.load_run import LoadedRun
 from ferjax.runtime.variable_tree import flatten
 from ferjax.training.run_directory.config_and_lock import read_config
 from ferjax.training.run_directory.find_runs import check_is_run

@@ -26,7 +26,7 @@ from ferjax.models.registry import abstract_variables
 from ferjax.predict.predictor import load_predictor
 from ferjax.reproduce.command.verify_report import verify_report
 from ferjax.reproduce.running.stored_results import read_result
-from ferjax.runs.load_network import network_config
+from ferjax.runs.finished_runs.load_network import network_config
 from ferjax.runtime.checksums import write_checksums
 from ferjax.tools.convert_weights import run_convert
 from ferjax.weights.shipped import SHIPPED

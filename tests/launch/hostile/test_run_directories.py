@@ -14,7 +14,7 @@ from ferjax.config.gallery_config import GalleryConfig
 from ferjax.config.train_config import TrainConfig
 from ferjax.experiment import run_train
 from ferjax.predict.predictor import load_predictor
-from ferjax.runs.load_network import network_config
+from ferjax.runs.finished_runs.load_network import network_config
 from ferjax.runtime.checksums import write_checksums
 from ferjax.tools.gallery.write_gallery import run_gallery
 from ferjax.training.run_directory.find_runs import where_runs_are

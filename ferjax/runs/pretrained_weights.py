@@ -8,13 +8,13 @@ from ferjax.config.train_config import TrainConfig
 from ferjax.convert.weights import Pretrained, load_pretrained
 from ferjax.errors import UserError
 from ferjax.models.registry import MODELS, abstract_variables, model_entry
-from ferjax.runs.initial_weights.pretrained_values import (
+from ferjax.runs.pretrained_values import (
     InitialWeights,
     guide_variables,
     initial_weights_from_json,
     match_variables,
 )
-from ferjax.runs.initial_weights.weights_from_another_run import (
+from ferjax.runs.weights_from_another_run import (
     channels_of_run,
     initial_weights_of_run,
     named_run,

@@ -13,14 +13,14 @@ from ferjax.convert.weights import Pretrained
 from ferjax.data.splits.split import Split
 from ferjax.errors import UserError
 from ferjax.models.registry import abstract_variables
-from ferjax.runs.initial_weights import pretrained_weights
-from ferjax.runs.initial_weights.pretrained_values import (
+from ferjax.runs import pretrained_weights
+from ferjax.runs.input_spec import input_spec
+from ferjax.runs.pretrained_values import (
     InitialWeights,
     initial_weights_from_json,
     initial_weights_to_json,
 )
-from ferjax.runs.initial_weights.pretrained_weights import load_initial_weights
-from ferjax.runs.input_spec import input_spec
+from ferjax.runs.pretrained_weights import load_initial_weights
 from ferjax.specs import InputSpec
 
 CAFFE = InputSpec((224, 224), 224, 3, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), "bgr", "bicubic")

@@ -15,14 +15,10 @@ from ferjax.convert.converted.weights_folder import is_saved
 from ferjax.errors import UserError
 from ferjax.models.registry import create_model, model_entry
 from ferjax.report.pages.seeds_and_folds_report import run_folder
-from ferjax.runs.initial_weights.pretrained_values import (
-    InitialWeights,
-    guide_variables,
-    match_variables,
-)
-from ferjax.runs.load_network import load_network, named_card, network_config
-from ferjax.runs.load_run import LoadedRun
-from ferjax.runs.seeds_and_folds import configs_of_series
+from ferjax.runs.finished_runs.load_network import load_network, named_card, network_config
+from ferjax.runs.finished_runs.load_run import LoadedRun
+from ferjax.runs.finished_runs.seeds_and_folds import configs_of_series
+from ferjax.runs.pretrained_values import InitialWeights, guide_variables, match_variables
 from ferjax.runtime.variable_tree import flatten
 from ferjax.specs import InputSpec
 from ferjax.training.run_directory.checkpoints import latest_meta

@@ -7,7 +7,7 @@ from ferjax.config.given_files import fitting_values
 from ferjax.config.json_file import config_from_json
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError, nearest, unknown_name
-from ferjax.runs.load_run import LoadedRun, described_network, load_run
+from ferjax.runs.finished_runs.load_run import LoadedRun, described_network, load_run
 from ferjax.runtime.variable_tree import flatten, unflatten
 from ferjax.specs import spec_from_json
 from ferjax.training.run_directory.config_and_lock import read_config

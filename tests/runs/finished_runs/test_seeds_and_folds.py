@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ferjax.config.train_config import TrainConfig
-from ferjax.runs.seeds_and_folds import configs_of_series
+from ferjax.runs.finished_runs.seeds_and_folds import configs_of_series
 
 
 def config(**given: Any) -> TrainConfig:

@@ -24,13 +24,13 @@ from ferjax.models.registry import MODELS, create_model
 from ferjax.models.resnet import ResNet
 from ferjax.predict import load_run
 from ferjax.recipes import resolve
-from ferjax.runs.initial_weights.pretrained_values import (
+from ferjax.runs.input_spec import input_spec
+from ferjax.runs.pretrained_values import (
     InitialWeights,
     initial_weights_from_json,
     initial_weights_to_json,
 )
-from ferjax.runs.initial_weights.pretrained_weights import load_initial_weights, required_channels
-from ferjax.runs.input_spec import input_spec
+from ferjax.runs.pretrained_weights import load_initial_weights, required_channels
 from ferjax.runs.task import prepare_task
 from ferjax.runtime.variable_tree import flatten
 from ferjax.specs import InputSpec, spec_to_json

@@ -1,1 +1,0 @@
-"""Initial weights of a run: files of pretrained weights, or another run; and which of them fit."""
