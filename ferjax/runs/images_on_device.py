@@ -5,6 +5,7 @@ numbers of a run do not depend on where they are.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -62,22 +63,29 @@ def batches_on_devices(
     if images_are_on_device(config, train, task.mesh):
         images = _put_images(_read_all(train, config.progress, interrupted), task.mesh)
     source = train if images is None else without_images(train)
+    put = partial(put_batch, mesh=task.mesh)
     for batch in iterate(train_batches(config, source), step):
-        yield step_batch(put_batch(batch, task.mesh), images, task)
+        yield step_batch(batch, images, task, put)
 
 
-def step_batch(batch: Mapping[str, Any], images: Any, task: Task) -> dict[str, Any]:
+def step_batch(
+    batch: Mapping[str, Any],
+    images: Any,
+    task: Task,
+    put: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+) -> dict[str, Any]:
     """Returns a batch as the training step takes it.
 
     Args:
-      batch: a batch on the devices.
+      batch: a batch on the host.
       images: all images of the split on every device, which replace those of the batch; or None.
       task: the task of the run, with its teachers.
+      put: function: arrays on the host → arrays on the devices, or their shapes.
     """
-    if images is not None:
-        batch = {name: rows for name, rows in batch.items() if name != "image"}
-        batch["images"] = images
-    return with_teachers(batch, task.teachers)
+    if images is None:
+        return with_teachers(put(batch), task.teachers)
+    sent = {name: rows for name, rows in batch.items() if name != "image"}
+    return with_teachers({**put(sent), "images": images}, task.teachers)
 
 
 def _read_all(split: Split, progress: bool, interrupted: Callable[[], bool]) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Prepare a training phase: cached features, learning rate, and the program of the step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -74,12 +74,15 @@ def prepare_first_phase_ahead(task: Task, state: TrainState) -> PreparedPhase:
     batches = train_batches(task.config, train)
     # One image shows shapes and dtypes; the loop reads the whole batch later.
     row, size = replace(batches, batch_size=batches.shard.count)[0], batches.batch_size
-    batch = {name: _abstract_array(part, task, size, *part.shape[1:]) for name, part in row.items()}
     images = None
     if images_are_on_device(task.config, train, task.mesh):
         shape = (len(train), *train.shape)
         images = jax.ShapeDtypeStruct(shape, np.uint8, sharding=replicated(task.mesh))
-    batch = step_batch(batch, images, task)
+
+    def put(rows: Mapping[str, Any]) -> dict[str, Any]:
+        return {n: _abstract_array(part, task, size, *part.shape[1:]) for n, part in rows.items()}
+
+    batch = step_batch(row, images, task, put)
     sums = jax.tree.map(lambda zero: _abstract_array(zero, task), zero_sums(task.dtype))
     program = prepared.program_of(state, sums, batch, _abstract_array(task.dtype(1), task))
     program.load()

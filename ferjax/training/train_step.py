@@ -126,7 +126,7 @@ def train_step(
         updates = jax.tree.map(lambda u, factor: (u * factor).astype(u.dtype), updates, factors)
     trained = typing.cast(Any, optax.apply_updates(trained, updates))
     mean_loss = batch_sums.loss / jnp.maximum(batch_sums.weight, 1e-12)
-    # Every optimizer turns a gradient that is not finite into such a parameter.
+    # Each of ferjax's optimizers turns a gradient that is not finite into such a parameter.
     finite = jnp.isfinite(mean_loss) & _are_finite(trained)
     ema = settings.ema
     new_state = TrainState(

@@ -121,6 +121,16 @@ def test_with_every_optimizer(optimizer: str, slope: float) -> None:
     assert (sums.broken, bool(np.isfinite(sums.loss))) == (0, True)
 
 
+@pytest.mark.parametrize("slope", [np.nan, np.inf])
+def test_with_a_clipped_gradient(slope: float) -> None:
+    state, make = begin(Poisoned(slope), 4)
+    clipped = make_optimizer("sgd", clip_norm=1.0)
+    step = make(optimizer=clipped)
+    state = state.replace(opt_state=clipped.init(state.params))
+    assert step(state, zero_sums(), batch(4))[1].broken == NEVER
+    assert step(state, zero_sums(), batch(4, white=True))[1].broken == 0
+
+
 def test_in_mixed_precision() -> None:
     state, make = begin(Poisoned(dtype=jnp.bfloat16), 4)
     assert make()(state, zero_sums(), batch(4))[1].broken == NEVER

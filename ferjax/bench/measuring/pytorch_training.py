@@ -18,7 +18,7 @@ from ferjax.bench.measuring.pytorch_side import (
 
 # Learning rate of the steps of all sides.
 LEARNING_RATE = 1e-3
-_CPU_SETTINGS = (
+_ALL_SETTINGS = (
     Setting(channels_last=True, fused=True),
     Setting(channels_last=False, fused=True),
     Setting(channels_last=True, fused=False),
@@ -38,7 +38,7 @@ def train_peers(
       optimizer: `sgd` (momentum 0.9), `adam` or `adamw` (weight decay 0.01).
       batch: returns `image` uint8 [B, H, W, C] and `label` int32 [B].
     """
-    return _peers(module, optimizer, batch, _CPU_SETTINGS)
+    return _peers(module, optimizer, batch, _ALL_SETTINGS)
 
 
 def gpu_train_peers(

@@ -35,9 +35,10 @@ def _not_installed(side: str, packages: Sequence[str]) -> str | None:
     if not missing:
         return None
     needs = "needs" if len(missing) == 1 else "need"
+    extras = "parity" if set(missing) <= set(_NETWORKS) else "bench,parity"
     return (
         f"no side of {side}: {', '.join(missing)} {needs} to be installed:"
-        " pip install 'ferjax[bench,parity]'"
+        f" pip install 'ferjax[{extras}]'"
     )
 
 

@@ -14,8 +14,8 @@ DATASETS = ("fer2013",)
 
 # The baseline is the network of four layers of P4, with the batches and the augmentation that this
 # paper prints. With a dropout of 0.5 and a constant rate of 0.001 it stayed at 45 % in ten epochs:
-# a baseline that is too weak would flatter the transfer. Two CPU cores train 22,968 images x 10
-# epochs in 5 minutes.
+# a baseline that is too weak would flatter the transfer. One CPU core trains 22,968 images x 10
+# epochs in 10 minutes.
 _CUSTOM: Mapping[str, Any] = {
     "model": "cnn4",
     "dataset": "fer2013",
@@ -30,9 +30,8 @@ _CUSTOM: Mapping[str, Any] = {
     "augment": "paper",
 }
 
-# EfficientNet-B0 at 64 px; two CPU cores train all of it on about 200 images/s. The head learns
-# from stored features, 22,968 images x 5 epochs of the upper layers take 10 minutes. Three seeds
-# take 40 minutes, seven readings with 2,000 images 20 minutes.
+# EfficientNet-B0 at 64 px. The head learns from stored features. One CPU core trains the upper
+# layers on about 180 images/s: 22,968 images x 5 epochs take 11 minutes.
 _B0_DEPARTS = (
     "EfficientNet-B0 instead of B1",
     "64 px instead of 224",
