@@ -79,23 +79,25 @@ def refused_by_disk(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _DISK_ERRORS
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
-    """Returns the error for a name that is not in `known`; it suggests the nearest known name."""
-    known = sorted(known)
-    near = nearest(name, known)
+def unknown_name(kind: str, name: str, valid_names: Iterable[str]) -> UserError:
+    """Returns the error for a name that is not among the valid ones; it suggests the nearest."""
+    valid_names = sorted(valid_names)
+    near = nearest(name, valid_names)
     hint = f" Did you mean {near!r}?" if near else ""
-    return UserError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(known)}.")
+    return UserError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(valid_names)}.")
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Returns the known name that the user probably meant, or None.
+def nearest(name: str, valid_names: Iterable[str]) -> str | None:
+    """Returns the valid name that the user probably meant, or None.
 
-    First the known name of which `name` is a misspelling: at most a quarter of the letters differ,
-    or one letter of a short name. Otherwise a known name that begins with `name`, or with which
+    First the valid name of which `name` is a misspelling: at most a quarter of the letters differ,
+    or one letter of a short name. Otherwise a valid name that begins with `name`, or with which
     `name` begins. Case, `-`, `_` and `.` do not count.
     """
     letters = _letters(name)
-    distances = {candidate: _edit_distance(letters, _letters(candidate)) for candidate in known}
+    distances = {
+        candidate: _edit_distance(letters, _letters(candidate)) for candidate in valid_names
+    }
     best = min(distances, key=lambda candidate: distances[candidate], default=None)
     if letters and best is not None and distances[best] <= max(1, round(len(letters) / 4)):
         return best

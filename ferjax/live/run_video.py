@@ -37,7 +37,13 @@ from ferjax.live.video_table import (
     summarise_persons,
     to_json,
 )
-from ferjax.predict.journal import check_is_new, journal_lines, journal_path, open_journal
+from ferjax.predict.journal import (
+    check_is_new,
+    converted_entry,
+    journal_path,
+    journal_rows,
+    open_journal,
+)
 from ferjax.predict.predictor import Predictor, load_predictor
 from ferjax.predict.result_places import check_results
 from ferjax.predict.table_files import write_table
@@ -112,7 +118,9 @@ def run_video(video: Path, out: Path, predictor: Predictor, settings: VideoSetti
         damaged += 1
 
     with open_journal(out, command) as journal:
-        state = followed_from_json(journal.state) if journal.state else Followed()
+        state = Followed()
+        if journal.state:
+            state = converted_entry(journal_path(out), followed_from_json, journal.state)
         done, chunk_number = state.frame + 1, journal.chunks
         total = facts.frames or round(facts.seconds * facts.rate) or None
         bar = tqdm(total=total, unit="frame", disable=None if settings.progress else True)
@@ -133,7 +141,7 @@ def run_video(video: Path, out: Path, predictor: Predictor, settings: VideoSetti
                 progress = f"{done:,} frames are done; the same command goes on from there"
                 print(progress, file=sys.stderr)
                 raise
-        persons, count, without_face = summarise_persons(map(from_json, journal_lines(out)))
+        persons, count, without_face = summarise_persons(journal_rows(out, from_json))
         if settings.copy:
             # A kill after this may leave some of the segments beside the complete copy.
             if not settings.copy.exists():
@@ -145,13 +153,13 @@ def run_video(video: Path, out: Path, predictor: Predictor, settings: VideoSetti
             write_video_summary(
                 settings.summary,
                 video,
-                map(from_json, journal_lines(out)),
+                journal_rows(out, from_json),
                 predictor.classes,
                 (count, without_face),
                 timeline_path(out),
             )
         check_is_new(out)
-        rows = map(from_json, journal_lines(out))
+        rows = journal_rows(out, from_json)
         write_table(rows, VideoColumns(predictor.classes), out)
         with suppress(OSError):
             journal_path(out).unlink()

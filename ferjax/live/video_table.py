@@ -94,7 +94,7 @@ def to_json(rows: Iterable[FrameRow]) -> str:
     return "".join(json.dumps([*vars(row).values()]) + "\n" for row in rows)
 
 
-def from_json(line: str) -> FrameRow:
+def from_json(line: str | bytes) -> FrameRow:
     """Returns the row of a line of `to_json`."""
     # Lines of earlier versions end before `searched`.
     frame, seconds, person, box, score, probabilities, *searched = json.loads(line)

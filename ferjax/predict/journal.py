@@ -13,9 +13,12 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from ferjax.errors import UserError
+
+T = TypeVar("T")
+V = TypeVar("V")
 
 # Beginnings of the first line, whose keys are sorted, and of a line that ends a chunk.
 _BEGIN, _END = b'{"annotate":', b'{"chunk":'
@@ -120,10 +123,10 @@ def _chunks_done(file: BinaryIO, header: bytes, path: Path) -> tuple[int, Any]:
     first_line = file.readline()
     if not first_line.endswith(b"\n") and header.startswith(first_line):
         return 0, None
-    done, end, state = 0, file.tell(), None
+    done, end, last_end = 0, file.tell(), b""
     while (line := file.readline()).endswith(b"\n"):
         if line.startswith(_END):
-            done, end, state = done + 1, file.tell(), json.loads(line)["state"]
+            done, end, last_end = done + 1, file.tell(), line
     if first_line != header:
         # The journal of a command without a complete chunk, such as one with a wrong flag, is
         # replaced.
@@ -135,11 +138,38 @@ def _chunks_done(file: BinaryIO, header: bytes, path: Path) -> tuple[int, Any]:
         )
     file.truncate(end)
     file.seek(end)
-    return done, state
+    return done, converted_entry(path, _state, last_end) if done else None
 
 
-def journal_lines(out: Path) -> Iterator[str]:
-    """Yields the rows of a complete journal as lines of JSON, without the lines that end chunks."""
-    with open(journal_path(out), encoding="utf-8") as file:
+def _state(last_line: bytes) -> Any:
+    """Returns the state in a line that ends a chunk."""
+    return json.loads(last_line)["state"]
+
+
+def journal_rows(out: Path, row_of_line: Callable[[bytes], T]) -> Iterator[T]:
+    """Yields the rows of a complete journal, without the lines that end chunks.
+
+    Args:
+      out: the table.
+      row_of_line: function from a line of JSON to a row.
+
+    Raises:
+      UserError: a line is not a row.
+    """
+    path = journal_path(out)
+    with path.open("rb") as file:
         next(file)
-        yield from (line for line in file if not line.startswith(_END.decode()))
+        for line in file:
+            if not line.startswith(_END):
+                yield converted_entry(path, row_of_line, line)
+
+
+def converted_entry(journal: Path, convert: Callable[[V], T], entry: V) -> T:
+    """Returns an entry of a journal converted; raises `UserError` if the entry is damaged."""
+    try:
+        return convert(entry)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise UserError(
+            f"{journal} is damaged: {str(entry)[:60].strip()!r} is not what ferjax wrote there."
+            " Remove the file; the same command then begins anew."
+        ) from None

@@ -117,8 +117,8 @@ def to_json(rows: Iterable[Row]) -> str:
     )
 
 
-def from_json(line: str) -> Row:
-    """Returns the row of a line of `to_json`; raises `ValueError` for a line that is not JSON."""
+def from_json(line: str | bytes) -> Row:
+    """Returns the row of a line of `to_json`; raises an error for any other line."""
     return Row(**with_tuples(json.loads(line)))
 
 

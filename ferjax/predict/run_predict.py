@@ -15,7 +15,7 @@ from ferjax.faces.detectors import crop_plan
 from ferjax.predict.annotate import annotator, check_copies
 from ferjax.predict.decode_ahead import are_large
 from ferjax.predict.inputs import UNREADABLE, Input, list_inputs, part_of_inputs
-from ferjax.predict.journal import check_is_new, journal_lines, journal_path, open_journal
+from ferjax.predict.journal import check_is_new, journal_path, journal_rows, open_journal
 from ferjax.predict.predict_inputs import (
     LARGEST_FACE_PICTURE,
     PredictSettings,
@@ -215,7 +215,7 @@ def _counts(rows: Iterable[Row]) -> Counter[str]:
 
 
 def _rows(out: Path) -> Iterator[Row]:
-    return map(from_json, journal_lines(out))
+    return journal_rows(out, from_json)
 
 
 def _summary(out: Path, inputs: int, counts: Counter[str], faces: int) -> str:

@@ -105,8 +105,8 @@ def make_schedule(
     """
     if name not in SCHEDULES:
         raise unknown_name("--schedule", name, SCHEDULES)
-    rates = {known: entry.decay_rate for known, entry in SCHEDULES.items()}
-    epochs = {known: entry.decay_epochs for known, entry in SCHEDULES.items()}
+    rates = {each: entry.decay_rate for each, entry in SCHEDULES.items()}
+    epochs = {each: entry.decay_epochs for each, entry in SCHEDULES.items()}
     rate = _value_or_default(name, "decay_rate", decay_rate, rates)
     period = _value_or_default(name, "decay_epochs", decay_epochs, epochs) * steps_per_epoch
     schedule = SCHEDULES[name].build(peak, max(steps - warmup_steps, 1), rate, period)
