@@ -315,6 +315,13 @@ class TrainConfig:
         choices=("auto", "on", "off"),
         free=True,
     )
+    steps_per_call: int = config_field(
+        1,
+        "Training steps of one program call, at most; more than 1 is for small networks on a GPU"
+        " or TPU, and slow on a CPU. Saves and Ctrl-C wait for the end of a call.",
+        low=1,
+        free=True,
+    )
     shard_params: bool = config_field(
         False, "Split parameters and optimizer state over the devices.", free=True
     )

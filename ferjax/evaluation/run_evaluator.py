@@ -7,7 +7,7 @@ import numpy as np
 
 from ferjax.data.splits.split import Split
 from ferjax.runs.finished_runs.load_run import LoadedRun
-from ferjax.runs.task import evaluator
+from ferjax.runs.split_evaluator import evaluator
 from ferjax.runtime.sharding import data_mesh, devices_for
 
 

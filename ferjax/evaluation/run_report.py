@@ -34,7 +34,8 @@ from ferjax.report.figures.per_class_curves import draw_per_class
 from ferjax.report.figures.training_curves import draw_curves
 from ferjax.report.pages.report_files import write_report
 from ferjax.runs.finished_runs.load_run import LoadedRun, check_probabilities, load_run
-from ferjax.runs.task import Task, evaluate_split, evaluator, train_batches
+from ferjax.runs.split_evaluator import evaluate_split, evaluator
+from ferjax.runs.task import Task, train_batches
 from ferjax.runtime.processes import on_first
 from ferjax.runtime.random_keys import stream_key
 from ferjax.training.metrics import Evaluation

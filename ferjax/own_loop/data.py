@@ -7,7 +7,7 @@ from jax.sharding import Mesh
 
 from ferjax.data.pipeline.grain_batches import TrainBatches, iterate
 from ferjax.data.splits.split import Split
-from ferjax.runs.task import process_shard
+from ferjax.runs.split_evaluator import process_shard
 from ferjax.runtime.sharding import check_batch_size, data_mesh, put_batch
 
 

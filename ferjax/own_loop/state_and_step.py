@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from ferjax.data.splits.split import Split
 from ferjax.images.augment import Augment, Augmentation, find_augmentation
-from ferjax.runs.task import evaluator
+from ferjax.runs.split_evaluator import evaluator
 from ferjax.runtime.sharding import compiled, data_mesh, replicated
 from ferjax.specs import InputSpec
 from ferjax.training.losses import find_loss

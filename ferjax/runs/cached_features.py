@@ -23,7 +23,8 @@ from ferjax.errors import UserError
 from ferjax.images.augment import Augment, find_augmentation
 from ferjax.models.heads import build_head
 from ferjax.runs.frozen_branch import FrozenBranch, build_frozen_branch, frozen_branch_name
-from ferjax.runs.task import Task, evaluator_of
+from ferjax.runs.split_evaluator import evaluator_of
+from ferjax.runs.task import Task
 from ferjax.runtime.cache_root import cache_root
 from ferjax.runtime.processes import on_first
 from ferjax.runtime.progress_lines import say

@@ -15,6 +15,7 @@ from jax.sharding import Mesh
 
 from ferjax.config.train_config import TrainConfig
 from ferjax.data.pipeline.grain_batches import iterate
+from ferjax.data.pipeline.stacked_batches import stacked_by_call
 from ferjax.data.splits.split import Split, without_images
 from ferjax.runs.task import Task, train_batches
 from ferjax.runs.teachers import with_teachers
@@ -45,7 +46,7 @@ def images_are_on_device(config: TrainConfig, split: Split, mesh: Mesh) -> bool:
 def batches_on_devices(
     task: Task, train: Split, step: int, interrupted: Callable[[], bool] = lambda: False
 ) -> Iterator[dict[str, Any]]:
-    """Returns the batches of the training step from `step` on, placed on the devices.
+    """Yields the batch of each call of the training step from `step` on, placed on the devices.
 
     Images that are kept on the devices are read here, whole and once.
 
@@ -63,9 +64,17 @@ def batches_on_devices(
     if images_are_on_device(config, train, task.mesh):
         images = _put_images(_read_all(train, config.progress, interrupted), task.mesh)
     source = train if images is None else without_images(train)
-    put = partial(put_batch, mesh=task.mesh)
-    for batch in iterate(train_batches(config, source), step):
+    batches = iterate(train_batches(config, source), step)
+    if task.steps_per_call > 1:
+        batches = stacked_by_call(batches, task.steps_per_call, task.steps_per_epoch, step)
+    put = partial(put_batch, mesh=task.mesh, axis=batch_axis(task))
+    for batch in batches:
         yield step_batch(batch, images, task, put)
+
+
+def batch_axis(task: Task) -> int:
+    """Returns the axis of the rows in the arrays of a batch; before it may be an axis of steps."""
+    return 1 if task.steps_per_call > 1 else 0
 
 
 def step_batch(

@@ -24,6 +24,7 @@ from ferjax.training.losses import CLASS_WEIGHTS, find_loss
 from ferjax.training.optimizers.learning_rate_schedules import SCHEDULES, make_schedule
 from ferjax.training.optimizers.optax_optimizers import make_optimizer
 from ferjax.training.optimizers.parameter_groups import optimizer_state_labels, rate_factors
+from ferjax.training.several_steps import several_train_steps
 from ferjax.training.state import DuringCompilation, TrainState, create_state
 from ferjax.training.step_settings import StepSettings, Teacher
 from ferjax.training.train_step import EpochSums, train_step
@@ -143,7 +144,7 @@ def compiled_step(
     state: TrainState,
     facts: Mapping[str, Any] | None = None,
 ) -> Callable[[TrainState, EpochSums, Any, Any], tuple[TrainState, EpochSums]]:
-    """Returns the training step of a phase, compiled once for the whole phase.
+    """Returns the training step of a phase, or several, compiled once for the whole phase.
 
     Args:
       task: the task of the run.
@@ -181,7 +182,8 @@ def compiled_step(
         teacher_weight=config.teacher_weight,
         ema=config.ema,
     )
-    step = functools.partial(train_step, settings=settings)
+    function = several_train_steps if task.steps_per_call > 1 else train_step
+    step = functools.partial(function, settings=settings)
     step = named_for_storing(step, "train_step", facts)
     placement = jax.tree.map(lambda leaf: leaf.sharding, state), replicated(task.mesh)
     return compiled(step, task.mesh, donate_argnums=(0, 1), out_shardings=placement)

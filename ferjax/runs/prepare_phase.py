@@ -7,9 +7,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from ferjax.data.pipeline.stacked_batches import stack_batches
 from ferjax.runs.cached_features import PhaseInputs, prepare_phase_inputs
 from ferjax.runs.compiled_step import step_program
-from ferjax.runs.images_on_device import images_are_on_device, step_batch
+from ferjax.runs.images_on_device import batch_axis, images_are_on_device, step_batch
 from ferjax.runs.phase_optimizer_and_step import compiled_step, phase_rate, program_facts
 from ferjax.runs.task import Task, train_batches
 from ferjax.runtime.programs.stored_program import Program
@@ -74,25 +75,35 @@ def prepare_first_phase_ahead(task: Task, state: TrainState) -> PreparedPhase:
     batches = train_batches(task.config, train)
     # One image shows shapes and dtypes; the loop reads the whole batch later.
     row, size = replace(batches, batch_size=batches.shard.count)[0], batches.batch_size
+    axis = batch_axis(task)
+    if task.steps_per_call > 1:
+        row = stack_batches([row], task.steps_per_call)
     images = None
     if images_are_on_device(task.config, train, task.mesh):
         shape = (len(train), *train.shape)
         images = jax.ShapeDtypeStruct(shape, np.uint8, sharding=replicated(task.mesh))
 
     def put(rows: Mapping[str, Any]) -> dict[str, Any]:
-        return {n: _abstract_array(part, task, size, *part.shape[1:]) for n, part in rows.items()}
+        return {n: _abstract_rows(part, task, size, axis) for n, part in rows.items()}
 
     batch = step_batch(row, images, task, put)
-    sums = jax.tree.map(lambda zero: _abstract_array(zero, task), zero_sums(task.dtype))
-    program = prepared.program_of(state, sums, batch, _abstract_array(task.dtype(1), task))
+    sums = jax.tree.map(lambda zero: _abstract_number(zero, task), zero_sums(task.dtype))
+    program = prepared.program_of(state, sums, batch, _abstract_number(task.dtype(1), task))
     program.load()
     return replace(prepared, program_of=lambda *arguments: program)
 
 
-def _abstract_array(array: Any, task: Task, *shape: int) -> jax.ShapeDtypeStruct:
-    """Returns shape, dtype and placement of a batch on the devices, or of a scalar."""
-    placement = (batch_sharded if shape else replicated)(task.mesh)
-    return jax.ShapeDtypeStruct(shape, array.dtype, sharding=placement)
+def _abstract_rows(part: Any, task: Task, size: int, axis: int) -> jax.ShapeDtypeStruct:
+    """Returns a part of a batch with `size` rows along `axis`: shape, dtype and placement."""
+    if not part.ndim:
+        return _abstract_number(part, task)
+    shape = (*part.shape[:axis], size, *part.shape[axis + 1 :])
+    return jax.ShapeDtypeStruct(shape, part.dtype, sharding=batch_sharded(task.mesh, axis))
+
+
+def _abstract_number(number: Any, task: Task) -> jax.ShapeDtypeStruct:
+    """Returns dtype and placement of a number on the devices."""
+    return jax.ShapeDtypeStruct((), number.dtype, sharding=replicated(task.mesh))
 
 
 def placed(task: Task, number: float) -> jax.Array:

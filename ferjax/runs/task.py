@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from ferjax.config.phases import phases_of, total_epochs
 from ferjax.config.train_config import TrainConfig
-from ferjax.data.pipeline.grain_batches import EvalBatches, Shard, TrainBatches, iterate
+from ferjax.data.pipeline.grain_batches import TrainBatches
 from ferjax.data.registry import load_dataset
 from ferjax.data.splits.recorded_bundle import as_recorded
 from ferjax.data.splits.split import DatasetBundle, Split, subset
@@ -24,15 +24,14 @@ from ferjax.runs.input_spec import input_spec
 from ferjax.runs.pretrained_values import InitialWeights
 from ferjax.runs.pretrained_weights import load_initial_weights, required_channels
 from ferjax.runs.recorded_splits import seen_by_others
+from ferjax.runs.split_evaluator import evaluator, process_shard
 from ferjax.runs.teachers import load_teachers
 from ferjax.runtime.programs.stored_program import stored_shapes
-from ferjax.runtime.sharding import Devices, check_batch_size, data_mesh, replicated
+from ferjax.runtime.sharding import Devices, check_batch_size, data_mesh
 from ferjax.specs import InputSpec, spec_to_json
 from ferjax.training.freezing import check_frozen, frozen_pattern
-from ferjax.training.metrics import Evaluation, evaluation
-from ferjax.training.split_logits import collect_logits
+from ferjax.training.several_steps import steps_per_call
 from ferjax.training.state import init_variables
-from ferjax.training.train_step import predict_step
 
 
 @dataclass(frozen=True)
@@ -75,6 +74,11 @@ class Task:
     def steps_per_epoch(self) -> int:
         """Returns the number of whole batches in the training split."""
         return len(self.bundle.splits["train"]) // self.config.batch_size
+
+    @property
+    def steps_per_call(self) -> int:
+        """Returns the number of training steps of a call of the compiled program."""
+        return steps_per_call(self.config.steps_per_call, self.steps_per_epoch)
 
 
 def prepare_task(
@@ -198,53 +202,3 @@ def train_batches(config: TrainConfig, train: Split) -> TrainBatches:
         balance=config.balance,
         draw_labels=config.labels == "probability",
     )
-
-
-def process_shard() -> Shard:
-    """Returns this process's share of every global batch."""
-    return Shard(jax.process_index(), jax.process_count())
-
-
-def evaluator(
-    model: nn.Module,
-    spec: InputSpec,
-    mesh: Mesh,
-    batch_size: int,
-    progress: bool,
-    tta: str = "none",
-) -> Callable[[Any, Split], np.ndarray]:
-    """Returns (variables, split) → logits float [N, K]; compiled once for all calls."""
-
-    def predict(variables: Any, batch: Any) -> jax.Array:
-        return predict_step(variables, batch["image"], model=model, spec=spec, tta=tta)
-
-    return evaluator_of(predict, mesh, batch_size, progress)
-
-
-def evaluator_of(
-    function: Callable[[Any, Any], jax.Array], mesh: Mesh, batch_size: int, progress: bool
-) -> Callable[[Any, Split], np.ndarray]:
-    """Returns (variables, split) → logits float [N, K], from a function of one batch.
-
-    Args:
-      function: (variables, batch) → logits float [B, K].
-      mesh: devices that share a batch.
-      batch_size: rows of the padded batches.
-      progress: whether to show a bar on a terminal.
-    """
-    function = jax.jit(function, out_shardings=replicated(mesh))
-
-    def logits(variables: Any, split: Split) -> np.ndarray:
-        variables = jax.device_put(variables, replicated(mesh))
-        batches = iterate(EvalBatches(split, batch_size, process_shard()))
-        name = split.name if progress else None
-        return collect_logits(function, variables, batches, mesh, len(split), progress=name)
-
-    return logits
-
-
-def evaluate_split(
-    logits_of: Callable[[Any, Split], np.ndarray], variables: Any, split: Split
-) -> Evaluation:
-    """Returns the evaluation of `variables` on a split with the classes of the network."""
-    return evaluation(logits_of(variables, split), split.labels)

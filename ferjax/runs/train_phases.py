@@ -25,7 +25,8 @@ from ferjax.runs.prepare_phase import (
     prepare_first_phase_ahead,
     prepare_phase,
 )
-from ferjax.runs.task import Task, evaluate_split
+from ferjax.runs.split_evaluator import evaluate_split
+from ferjax.runs.task import Task
 from ferjax.runs.teachers import teacher_notes
 from ferjax.runtime.processes import is_distributed, is_first, on_first, stop_requested
 from ferjax.runtime.programs.stored_program import Program
@@ -44,7 +45,6 @@ from ferjax.training.train_step import EpochSums
 from ferjax.training.wall_time import SecondsByKind, lap_timer, timed, zero_seconds
 
 _log = logging.getLogger(__name__)
-
 # (epoch, val accuracy) → None, called after every evaluation.
 Watch = Callable[[int, float], None]
 
@@ -219,7 +219,7 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
         save=save,
         log_train=log_train,
         log_eval=log_eval,
-        interrupted=lambda step: stop_requested(run.interrupted(), step),
+        interrupted=lambda: stop_requested(run.interrupted()),
         agree=on_first,
         watch=run.watch,
     )
@@ -230,6 +230,7 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
         batch_size=config.batch_size,
         eval_every=config.eval_every,
         save_seconds=60 * config.save_minutes,
+        steps_per_call=task.steps_per_call,
         patience=config.patience,
         plateau=plateau_of(config, phase),
         progress=config.progress,

@@ -29,6 +29,8 @@ _BROADCAST_MILLISECONDS = 24 * 3600 * 1000
 # Numbers of the values that process 0 sends; each value has its own key. All processes make these
 # calls in the same order, so their numbers are equal.
 _CALLS = itertools.count()
+# Numbers of the questions whether all processes stop, which they ask equally often too.
+_STOP_QUESTIONS = itertools.count(1)
 
 
 def join_processes(
@@ -130,19 +132,21 @@ def _client() -> Any:
     return importlib.import_module("jax._src.distributed").global_state.client
 
 
-def stop_requested(requested_here: bool, step: int) -> bool:
-    """Returns whether all processes stop after this step, because one of them got a stop request.
+def stop_requested(requested_here: bool) -> bool:
+    """Returns whether all processes stop now, because one of them got a stop request.
+
+    All processes ask equally often: JAX lets them stop at the question after the latest that any of
+    them has asked.
 
     Args:
       requested_here: whether this process got a stop request other than SIGTERM. In a
         multi-process run JAX handles SIGTERM.
-      step: the step; it is equal in all processes at each call.
     """
     if not is_distributed():
         return requested_here
     if requested_here:
         os.kill(os.getpid(), signal.SIGTERM)
-    return multihost_utils.reached_preemption_sync_point(step)
+    return multihost_utils.reached_preemption_sync_point(next(_STOP_QUESTIONS))
 
 
 def exit_at_once(status: int) -> None:

@@ -79,15 +79,24 @@ def split_over(shapes: Any, mesh: Mesh) -> Any:
     return jax.tree.map(sharding_of, shapes)
 
 
-def batch_sharded(mesh: Mesh) -> NamedSharding:
-    """Returns the sharding of a batch: its rows are split over the devices."""
-    return NamedSharding(mesh, PartitionSpec("data"))
+def batch_sharded(mesh: Mesh, axis: int = 0) -> NamedSharding:
+    """Returns the sharding of a batch: its rows, along `axis`, are split over the devices."""
+    return NamedSharding(mesh, PartitionSpec(*[None] * axis, "data"))
 
 
-def put_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
-    """Returns the global batch on the mesh; `batch` has the rows of this process."""
-    put = functools.partial(jax.make_array_from_process_local_data, batch_sharded(mesh))
-    return {name: put(rows) for name, rows in batch.items()}
+def put_batch(batch: Mapping[str, np.ndarray], mesh: Mesh, axis: int = 0) -> dict[str, jax.Array]:
+    """Returns the global batch on the mesh; a number is replicated.
+
+    Args:
+      batch: the rows of this process, and numbers.
+      mesh: the devices.
+      axis: axis of the rows.
+    """
+    rows, number = batch_sharded(mesh, axis), replicated(mesh)
+    return {
+        name: jax.make_array_from_process_local_data(rows if value.ndim else number, value)
+        for name, value in batch.items()
+    }
 
 
 def check_batch_size(batch_size: int, mesh: Mesh, parts: int = 1) -> None:

@@ -107,11 +107,14 @@ def _train_epoch(
         disable=None if plan.progress else True,
         leave=False,
     ) as bar:
-        for position in range(first_step + 1, plan.steps_per_epoch + 1):
+        position = first_step
+        while position < plan.steps_per_epoch:
             with timed(parts.spent, "data"):
                 batch = next(parts.batches)
             state, sums = parts.train_step(state, sums, batch, scale)
-            bar.update()
+            steps = min(plan.steps_per_call, plan.steps_per_epoch - position)
+            position += steps
+            bar.update(steps)
             due = False
             if position >= next_reading:
                 check_finite(sums, plan.steps_per_epoch)
@@ -119,9 +122,9 @@ def _train_epoch(
                 now = time.monotonic()
                 steps_done = position - position_at_reading
                 clock = functools.partial(_clock, plan, now - saved, now - last_reading, steps_done)
-                due, steps = parts.agree(clock)
-                position_at_reading, last_reading, next_reading = position, now, position + steps
-            interrupted = parts.interrupted((epoch - 1) * plan.steps_per_epoch + position)
+                due, wait = parts.agree(clock)
+                position_at_reading, last_reading, next_reading = position, now, position + wait
+            interrupted = parts.interrupted()
             # Not at the last step: the evaluation of the epoch is followed by a save.
             if interrupted or (due and position < plan.steps_per_epoch):
                 check_finite(sums, plan.steps_per_epoch)

@@ -26,6 +26,8 @@ class LoopPlan:
       batch_size: rows of the global batch.
       eval_every: epochs between evaluations.
       save_seconds: seconds between two saves within an epoch.
+      steps_per_call: steps of a call of `train_step`; a call that reaches the end of the epoch has
+        fewer.
       patience: evaluations without gain after which the phase ends early, or None.
       plateau: (patience, factor) of the schedule of that name, or None.
       progress: whether to show a bar on a terminal.
@@ -37,6 +39,7 @@ class LoopPlan:
     batch_size: int
     eval_every: int
     save_seconds: float
+    steps_per_call: int = 1
     patience: int | None = None
     plateau: tuple[int, float] | None = None
     progress: bool = False
@@ -83,17 +86,17 @@ class LoopFunctions:
     """The functions that the loop calls.
 
     Attributes:
-      train_step: (state, sums, batch, scale) → (state, sums).
+      train_step: (state, sums, batch, scale) → (state, sums) after the steps of a call.
       spent: the wall-time breakdown of the run, to which the loop and these functions add.
       zero_sums: () → sums at the start of an epoch, placed as `train_step` returns them.
       place: number → scalar on the devices, as `train_step` takes it.
-      batches: batches on the devices, from the step of the state on.
+      batches: the batch of each call on the devices, from the step of the state on.
       evaluate: (state) → evaluation on the selection split, and with a moving average also the
         evaluation of the raw parameters, else None.
       save: (state, host, accuracy or None) → starts a checkpoint.
       log_train: (epoch, step, sums, images a second, scale) → writes a line.
       log_eval: (epoch, step, evaluation, raw evaluation or None) → writes a line.
-      interrupted: (step) → whether the user asked to stop; the same in all processes.
+      interrupted: () → whether the user asked to stop; the same in all processes.
       agree: (function) → the value that process 0 computes, so that all processes act alike.
       watch: (epoch, accuracy), called after every evaluation and its save.
     """
@@ -107,6 +110,6 @@ class LoopFunctions:
     save: Callable[[TrainState, HostState, float | None], None]
     log_train: Callable[[int, int, EpochSums, float, float], None]
     log_eval: Callable[[int, int, Evaluation, Evaluation | None], None]
-    interrupted: Callable[[int], bool]
+    interrupted: Callable[[], bool]
     agree: Callable[[Callable[[], tuple[bool, int]]], Sequence[Any]]
     watch: Callable[[int, float], None]

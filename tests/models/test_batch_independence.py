@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ferjax.models.registry import create_model
-from ferjax.runs.task import evaluator
+from ferjax.runs.split_evaluator import evaluator
 from ferjax.runtime.sharding import data_mesh
 from ferjax.specs import InputSpec
 

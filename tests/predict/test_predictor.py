@@ -21,7 +21,7 @@ from ferjax.errors import UserError
 from ferjax.faces.crop_face import crop_faces
 from ferjax.faces.detectors import crop_plan
 from ferjax.predict import Predictor, load_predictor, load_run
-from ferjax.runs.task import evaluator
+from ferjax.runs.split_evaluator import evaluator
 from ferjax.runtime.sharding import data_mesh
 from ferjax.training.metrics import evaluation
 

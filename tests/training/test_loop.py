@@ -58,7 +58,7 @@ class Fakes:
             spent=self.spent,
             log_train=self.log_train,
             log_eval=lambda epoch, step, result, raw: self.lines.append(("val", epoch, step)),
-            interrupted=lambda step: len(self.scales) == self.stop_at,
+            interrupted=lambda: len(self.scales) == self.stop_at,
             agree=lambda say: say(),
             watch=self.told,
         )

@@ -1,7 +1,7 @@
 """Training on a GPU: no transfer between host and device within steps, and the same losses.
 
-See `tests/ops/test_on_gpu.py` for the variable FERJAX_TEST_GPU. ferjax dispatches one step at a
-time, without waiting for the one before, which these tests check.
+See `tests/ops/test_on_gpu.py` for the variable FERJAX_TEST_GPU. ferjax dispatches a call of
+the step without waiting for the one before, which these tests check.
 """
 
 import dataclasses
@@ -15,6 +15,7 @@ import pytest
 
 from ferjax.bench.measuring.train_step_case import compiled_parts, random_batch
 from ferjax.bench.suites.gpu_steps import GpuStep
+from ferjax.data.pipeline.stacked_batches import stack_batches
 from ferjax.runtime.sharding import data_mesh, put_batch, replicated
 from ferjax.training.loop import fit
 from ferjax.training.loop_interface import HostState, LoopFunctions, LoopPlan
@@ -56,6 +57,24 @@ def test_steps_transfer_nothing(step: GpuStep) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.usefixtures("accelerator")
+def test_several_steps_a_call_transfer_nothing_and_are_the_single_steps() -> None:
+    step, count = dataclasses.replace(STEPS[0], optimizer="sgd"), 3
+    found = []
+    for several in (True, False):
+        batch = stack_batches([step.batch()] * count, count) if several else step.batch()
+        run_step, state, sums, batch = compiled_parts(*step.parts(several), batch, plain=False)
+        with jax.transfer_guard("disallow"):
+            for _ in range(1 if several else count):
+                state, sums = run_step(state, sums, batch)
+        assert int(state.step) == count
+        found.append((float(sums.loss), state.params))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-2)
+    close = lambda a, b: np.testing.assert_allclose(a, b, atol=2e-3)  # noqa: E731
+    jax.tree.map(close, found[0][1], found[1][1])
+
+
+@pytest.mark.gpu
+@pytest.mark.usefixtures("accelerator")
 def test_the_loop_waits_for_the_device_about_once_a_second() -> None:
     """Batches are placed explicitly, and between its readings the loop transfers nothing else."""
     step, count = STEPS[0], 64
@@ -90,7 +109,7 @@ def test_the_loop_waits_for_the_device_about_once_a_second() -> None:
         save=lambda *_: None,
         log_train=lambda *_: None,
         log_eval=lambda *_: None,
-        interrupted=lambda step: False,
+        interrupted=lambda: False,
         agree=agree,
         watch=lambda *_: None,
     )

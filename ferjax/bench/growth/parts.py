@@ -21,7 +21,7 @@ from ferjax.data.storage.image_store import open_store
 from ferjax.evaluation.predictions_csv import write_predictions_csv
 from ferjax.evaluation.scores_and_figures import epoch_scores
 from ferjax.report.headline_intervals import headline_intervals
-from ferjax.runs.task import evaluate_split, evaluator
+from ferjax.runs.split_evaluator import evaluate_split, evaluator
 from ferjax.runtime.sharding import data_mesh, put_batch
 from ferjax.specs import InputSpec
 from ferjax.training.metrics import Evaluation

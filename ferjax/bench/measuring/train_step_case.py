@@ -19,6 +19,7 @@ from ferjax.specs import InputSpec
 from ferjax.training.augmented_views import TRUNK
 from ferjax.training.optimizers.learning_rate_schedules import make_schedule
 from ferjax.training.optimizers.optax_optimizers import make_optimizer
+from ferjax.training.several_steps import several_train_steps
 from ferjax.training.state import create_state
 from ferjax.training.step_settings import StepSettings
 from ferjax.training.train_step import train_step, zero_sums
@@ -75,6 +76,7 @@ def step_parts(
     fields: Mapping[str, object] | None = None,
     frozen: str | None = None,
     stored_branch: str | None = None,
+    several: bool = False,
 ) -> tuple[Callable[..., Any], Callable[[], Any]]:
     """Returns the pure training step, and the function that creates its first state and sums.
 
@@ -88,6 +90,7 @@ def step_parts(
       fields: fields of the network; its dropout is always 0.
       frozen: as in `StepSettings`.
       stored_branch: as in `StepSettings`.
+      several: whether the step is `several_train_steps`, for stacked batches.
     """
     dropout = {"dropout": 0.0} if "dropout" in model_entry(model).fields else {}
     network = create_model(model, _CLASSES, **dropout, **(fields or {}))
@@ -108,7 +111,7 @@ def step_parts(
         frozen=frozen,
         stored_branch=stored_branch,
     )
-    step = functools.partial(train_step, settings=settings)
+    step = functools.partial(several_train_steps if several else train_step, settings=settings)
 
     def init() -> Any:
         return create_state(network, optax_optimizer, spec, 0, mesh, frozen=frozen), zero_sums()

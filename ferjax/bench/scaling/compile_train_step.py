@@ -16,7 +16,8 @@ from ferjax.bench.scaling.scaling_cases import Workload
 from ferjax.config.json_file import make_config
 from ferjax.runs.cached_features import PhaseInputs
 from ferjax.runs.phase_optimizer_and_step import compiled_step, first_state, phase_rate
-from ferjax.runs.task import Task, prepare_task, process_shard
+from ferjax.runs.split_evaluator import process_shard
+from ferjax.runs.task import Task, prepare_task
 from ferjax.runtime.sharding import Devices, batch_sharded, put_batch, replicated, split_over
 from ferjax.training.state import TrainState
 from ferjax.training.train_step import zero_sums

@@ -9,10 +9,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from ferjax.bench.measuring.case import OURS, XLA, Case, Run
+from ferjax.bench.measuring.case import BARE, OURS, XLA, Case, Run
 from ferjax.bench.measuring.pytorch_training import gpu_train_peers
 from ferjax.bench.measuring.train_step_case import random_batch, step_parts, step_run
 from ferjax.bench.pytorch import networks
+from ferjax.data.pipeline.stacked_batches import stack_batches
 
 # Precision of `--precision` → dtype of the activations; parameters are always float32.
 _DTYPES = {"f32": "float32", "bf16": "bfloat16"}
@@ -44,10 +45,12 @@ class GpuStep:
         words = [self.model, *(f"{name}={value}" for name, value in self.fields.items())]
         return f"{' '.join(words)}, {self.side} px, {self.precision}, {self.batch_size} images"
 
-    def parts(self) -> tuple[Callable[..., Any], Callable[[], Any]]:
+    def parts(self, several: bool = False) -> tuple[Callable[..., Any], Callable[[], Any]]:
         """Returns the pure step and the function that creates its state: see `step_parts`."""
         fields = {**self.fields, "dtype": jax.numpy.dtype(_DTYPES[self.precision])}
-        return step_parts(self.model, self.side, self.channels, self.optimizer, fields)
+        return step_parts(
+            self.model, self.side, self.channels, self.optimizer, fields, several=several
+        )
 
     def batch(self) -> dict[str, np.ndarray]:
         """Returns a random batch on the host."""
@@ -72,6 +75,9 @@ STEPS = (
 )
 
 
+# The papers' shortest step, of which the host's part is largest; steps in a call, and calls.
+_SHORTEST, _STEPS_PER_CALL, _CALLS = GpuStep("cnn3", 48, 1, 128, "adam", "f32"), 16, 4
+
 # Network → the same in PyTorch, without dropout, which would draw other masks.
 _TWINS: dict[str, Callable[[], Any]] = {
     "awei": lambda: networks.awei("input", 224),
@@ -90,7 +96,7 @@ def cases() -> tuple[Case, ...]:
     The peer is PyTorch with the same precision. Only the jumper has plain XLA as a second one: on a
     GPU the other steps are plain XLA themselves.
     """
-    return tuple(map(_case, STEPS))
+    return (*map(_case, STEPS), _calls_case())
 
 
 def _case(step: GpuStep) -> Case:
@@ -110,5 +116,29 @@ def _case(step: GpuStep) -> Case:
             _TWINS[step.model], step.optimizer, step.batch, autocast=step.precision == "bf16"
         ),
         images=step.batch_size,
+        quick=True,
+    )
+
+
+def _calls_case() -> Case:
+    """Returns the case of `--steps_per_call`: calls of several steps against single steps."""
+    step, count = _SHORTEST, _STEPS_PER_CALL * _CALLS
+    stack = [step.batch()] * _STEPS_PER_CALL
+    return Case(
+        name=f"{count} steps of {step}, {_STEPS_PER_CALL} a call",
+        shape=f"{step.batch_size}x{step.side}x{step.side}x{step.channels}, {step.optimizer}",
+        function=None,
+        arguments=lambda: (),
+        sides={
+            OURS: lambda: step_run(
+                *step.parts(several=True),
+                stack_batches(stack, _STEPS_PER_CALL),
+                plain=False,
+                times=_CALLS,
+            ),
+            BARE: lambda: step_run(*step.parts(), step.batch(), plain=False, times=count),
+        },
+        bytes=count * step.batch()["image"].nbytes,
+        images=count * step.batch_size,
         quick=True,
     )

@@ -86,7 +86,7 @@ def _epochs(step: Any, init: Any, batch: dict[str, np.ndarray]) -> Run:
         save=save,
         log_train=log,
         log_eval=lambda epoch, step, result, raw: None,
-        interrupted=lambda step: False,
+        interrupted=lambda: False,
         agree=lambda say: say(),
         watch=lambda epoch, accuracy: None,
     )

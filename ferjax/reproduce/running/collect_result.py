@@ -22,7 +22,8 @@ from ferjax.reproduce.running.plan import PlannedRun
 from ferjax.reproduce.running.same_weights import check_same_weights
 from ferjax.reproduce.running.stored_results import read_result, settings_of, write_result
 from ferjax.runs.finished_runs.load_run import load_run
-from ferjax.runs.task import evaluate_split, prepare_task
+from ferjax.runs.split_evaluator import evaluate_split
+from ferjax.runs.task import prepare_task
 from ferjax.runtime.sharding import devices_for
 from ferjax.training.run_directory.config_and_lock import read_config
 from ferjax.training.run_directory.metrics_jsonl import read_lines

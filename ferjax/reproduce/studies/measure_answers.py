@@ -25,7 +25,8 @@ from ferjax.reproduce.running.stored_results import settings_of
 from ferjax.reproduce.studies.answers import Answers, split_answers
 from ferjax.reproduce.studies.protocol_table import Side
 from ferjax.runs.finished_runs.load_run import load_run
-from ferjax.runs.task import Task, evaluator, prepare_task
+from ferjax.runs.split_evaluator import evaluator
+from ferjax.runs.task import Task, prepare_task
 from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.sharding import devices_for
 from ferjax.training.run_directory.splits_file import read_split_record
