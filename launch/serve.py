@@ -1,4 +1,4 @@
-"""A web page and HTTP API that name faces: python -m launch.serve [--workdir=RUN]."""
+"""A web page and HTTP API for emotions of faces: python -m launch.serve [--workdir=RUN]."""
 
 from ferjax.config.serve_config import ServeConfig
 from launch.command.app import refuse_arguments, run

@@ -46,14 +46,16 @@ class ServeConfig:
     )
     batch_size: int = config_field(64, "Faces a forward pass, at most.", low=1)
     wait_ms: float = config_field(
-        1.0, "Milliseconds that a face waits for others to be named with it, at most.", low=0
+        1.0, "Milliseconds that a face waits for others of the same batch, at most.", low=0
     )
     max_upload_mb: int = config_field(64, "Megabytes of one request, at most.", low=1)
     max_pixels: int = config_field(
         25_000_000, "Pixels of one picture or video frame, at most.", low=1
     )
     max_pictures: int = config_field(256, "Pictures of one request, at most.", low=1)
-    max_faces: int = config_field(256, "Faces of one picture that are named, at most.", low=1)
+    max_faces: int = config_field(
+        256, "Faces of one picture that get an emotion, at most.", low=1
+    )
     max_frames: int = config_field(1500, "Frames of one video, at most.", low=1)
     max_requests: int = config_field(64, "Requests that are under way together, at most.", low=1)
     max_seconds: int = config_field(

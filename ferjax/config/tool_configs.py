@@ -106,7 +106,7 @@ class PrepareConfig:
         False, "Report counts, sizes, unreadable files, duplicates within and across splits."
     )
     crops: bool = config_field(
-        False, "Crop faces (Viola-Jones detector), with a contact sheet for each class."
+        False, "Crop the faces that --detector finds, with a contact sheet for each class."
     )
     cache: bool = config_field(False, "Decode all images once into memory-mapped files.")
     preview: bool = config_field(

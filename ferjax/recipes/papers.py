@@ -106,8 +106,8 @@ _IUT = {
         r"stem_.*|stage[1-4]_.*|stage5_block0/.*|stage5_block1/(expand|dw|se)_.*",
     ),
 }
-# P2 for two CPU cores: EfficientNet-B0 at 64 px, a few epochs, the second phase at ten times the
-# rate. The frozen layers end where B1's do, which is the 143rd of B0's 237 in Keras; the same
+# P2 for two CPU cores: EfficientNet-B0 at 64 px, a few epochs, the second phase at thirty times
+# the rate. The frozen layers end where B1's do, which is the 143rd of B0's 237 in Keras; the same
 # share, 140 layers, ends in that block too. With flips alone the first phase stores its features.
 _IUT_B0 = {
     **_IUT,

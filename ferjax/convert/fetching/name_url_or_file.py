@@ -15,13 +15,12 @@ from ferjax.convert.fetching.hub_client import hub_cached, hub_download
 from ferjax.errors import UserError
 from ferjax.runtime.cache_root import cache_root
 from ferjax.runtime.checksums import file_digest
+from ferjax.runtime.offline import downloads_are_forbidden
 
 # A text with one of these suffixes is a file name, even if the file does not exist.
 _SUFFIXES = frozenset(
     {".bin", ".ckpt", ".h5", ".hdf5", ".keras", ".npz", ".onnx", ".pt", ".pth", ".safetensors"}
 )
-_OFFLINE_VARIABLES = ("FERJAX_OFFLINE", "HF_HUB_OFFLINE")
-_FALSE_VALUES = ("", "0", "false", "no", "off")
 
 
 @dataclass(frozen=True)
@@ -95,9 +94,7 @@ def fetch(origin: Origin, folder: Path, *, offline: bool, progress: bool) -> Pat
     spec = origin.spec
     if spec and spec.hub and (cached := hub_cached(spec.hub, spec.hub_file or "")):
         return cached
-    if offline or any(
-        os.environ.get(name, "0").lower() not in _FALSE_VALUES for name in _OFFLINE_VARIABLES
-    ):
+    if offline or downloads_are_forbidden():
         raise UserError(
             f"{origin.name}: not in the cache {cache_root()}, and offline. Run once with a"
             f" connection, copy {cache_root() / 'weights' / origin.key} from a machine that has it,"

@@ -77,12 +77,17 @@ def read_graph(content: memoryview) -> OnnxGraph:
       WireError: the content is damaged, or no ONNX network.
       ExternalDataError: a tensor lies in another file.
     """
-    wire, producer, graphs = Wire(content), "", []
+    wire, producer, graphs, operator_sets = Wire(content), "", [], 0
     for number, value in wire.fields((0, len(content))):
         if number == 2:
             producer = wire.text(value)
         elif number == 7:
             graphs.append(wire.span(value))
+        elif number == 8:
+            operator_sets += 1
+    if not operator_sets:
+        # Most exporters write it last, so that its absence shows a truncated file.
+        raise WireError("it does not say which operator set it uses")
     if len(graphs) != 1:
         raise WireError(f"it holds {len(graphs)} graphs, expected one")
 

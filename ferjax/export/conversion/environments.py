@@ -11,6 +11,7 @@ from ferjax.errors import UserError
 from ferjax.runtime.atomic_files import remove_left_by_killed_processes, temporary_beside
 from ferjax.runtime.cache_root import cache_root
 from ferjax.runtime.child_processes import last_lines
+from ferjax.runtime.offline import downloads_are_forbidden
 from ferjax.runtime.progress_lines import say
 
 # Name → packages that pip installs. jax2onnx needs an older orbax-checkpoint than ferjax: with a
@@ -65,13 +66,20 @@ def converter_python(name: str, progress: bool = True) -> Path:
       progress: whether to print a line if the environment is made.
 
     Raises:
-      UserError: the environment cannot be made: no network for pip, no space, no module venv.
+      UserError: the environment cannot be made: downloads are forbidden, no network for pip, no
+        space, no module venv.
     """
     packages = ENVIRONMENTS[name]
     version = hashlib.sha256("\n".join(packages).encode()).hexdigest()[:8]
     release = f"{sys.version_info.major}.{sys.version_info.minor}"
     folder = environments_folder().absolute() / f"{name}-python{release}-{version}"
     if not interpreter(folder).exists():
+        if downloads_are_forbidden():
+            raise UserError(
+                f"The converter's environment {folder} does not exist, and FERJAX_OFFLINE or"
+                " HF_HUB_OFFLINE forbids to install it. Run the command once without the variable,"
+                " or leave out the formats that need the converter."
+            )
         say(
             f"installing the converter once, {_SIZES[name]} in {folder}: {', '.join(packages)}",
             progress,

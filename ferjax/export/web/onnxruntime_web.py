@@ -9,6 +9,7 @@ from pathlib import Path
 from ferjax.errors import UserError
 from ferjax.runtime.atomic_files import write_atomically
 from ferjax.runtime.child_processes import last_lines
+from ferjax.runtime.offline import downloads_are_forbidden
 from ferjax.runtime.package_archives import read_package
 from ferjax.runtime.progress_lines import say
 
@@ -60,7 +61,8 @@ def fetched_archive(cache: Path, progress: bool = True) -> Path:
       progress: whether to print a line if the archive is fetched.
 
     Raises:
-      UserError: npm is missing or cannot fetch the package, or the archive has another hash.
+      UserError: downloads are forbidden, npm is missing or cannot fetch the package, or the archive
+        has another hash.
     """
     archive = archive_path(cache)
     if not archive.is_file() and shutil.which("npm") is None:
@@ -68,6 +70,11 @@ def fetched_archive(cache: Path, progress: bool = True) -> Path:
             f"--format=browser needs {_PACKAGE}, and npm, which fetches it, is not installed."
             f" Install Node.js, or put the archive that `npm pack {_PACKAGE}` writes elsewhere into"
             f" {cache}."
+        )
+    if not archive.is_file() and downloads_are_forbidden():
+        raise UserError(
+            f"--format=browser needs {_PACKAGE}, and FERJAX_OFFLINE or HF_HUB_OFFLINE forbids to"
+            f" fetch it. Put the archive that `npm pack {_PACKAGE}` writes elsewhere into {cache}."
         )
     if not archive.is_file():
         say(f"fetching {_PACKAGE} with npm, 33 MB, into {cache}", progress)

@@ -62,6 +62,13 @@ def test_what_is_there_is_used_and_another_release_is_another_environment(
     assert converter_python("onnx", progress=False) != first
 
 
+def test_offline_nothing_is_installed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environments, "_make", lambda *_: pytest.fail("installed"))
+    monkeypatch.setenv("FERJAX_OFFLINE", "1")
+    with pytest.raises(UserError, match=r"onnx-python.* does not exist, and FERJAX_OFFLINE or"):
+        converter_python("onnx", progress=False)
+
+
 def test_what_a_killed_command_left_is_removed_a_day_later(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

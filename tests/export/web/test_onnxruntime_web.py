@@ -42,6 +42,17 @@ def test_without_npm_the_archive_is_asked_for(
         fetched_archive(tmp_path)
 
 
+def test_offline_npm_is_not_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    npm = tmp_path / "npm"
+    npm.write_text(f"#!/bin/sh\ntouch {tmp_path}/called\n")
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    monkeypatch.setenv("FERJAX_OFFLINE", "1")
+    with pytest.raises(UserError, match=r"FERJAX_OFFLINE or HF_HUB_OFFLINE forbids to fetch it"):
+        fetched_archive(tmp_path / "cache")
+    assert not (tmp_path / "called").exists()
+
+
 def test_the_archive_is_fetched_and_verified_before_anything_is_converted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
