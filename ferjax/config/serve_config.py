@@ -53,9 +53,7 @@ class ServeConfig:
         25_000_000, "Pixels of one picture or video frame, at most.", low=1
     )
     max_pictures: int = config_field(256, "Pictures of one request, at most.", low=1)
-    max_faces: int = config_field(
-        256, "Faces of one picture that get an emotion, at most.", low=1
-    )
+    max_faces: int = config_field(256, "Faces of one picture that get an emotion, at most.", low=1)
     max_frames: int = config_field(1500, "Frames of one video, at most.", low=1)
     max_requests: int = config_field(64, "Requests that are under way together, at most.", low=1)
     max_seconds: int = config_field(

@@ -15,9 +15,10 @@ def with_stand_ins(
 
     An experiment that starts from one that cannot be run cannot be run either.
 
-    If an experiment can be run, its stand-ins are dropped. If it cannot be run, its first stand-in
-    that can be run replaces it in every claim, figure and open point. If no stand-in can be run,
-    the experiment stays in them, and the ledger says that it was not run.
+    If an experiment can be run, its stand-ins are dropped; one with which readings are compared
+    becomes a reading itself. If an experiment cannot be run, its first
+    stand-in that can be run replaces it in every claim, figure and open point. If no stand-in can
+    be run, the experiment stays in them, and the ledger says that it was not run.
 
     Args:
       paper: the paper as its module defines it.
@@ -44,7 +45,12 @@ def with_stand_ins(
             stand_in_of[experiment.stands_in_for] = experiment.name
         else:
             unused.add(experiment.name)
-    kept = tuple(experiment for experiment in paper.experiments if experiment.name not in unused)
+    compared = {name for point in paper.open_points for _, name in point.tried} - set(lacks)
+    kept = tuple(
+        replace(experiment, role="reading") if experiment.name in unused else experiment
+        for experiment in paper.experiments
+        if experiment.name not in unused - compared
+    )
     tables = {"claims": paper.claims, "figures": paper.figures, "open_points": paper.open_points}
     renamed_tables = {field: _renamed(value, stand_in_of) for field, value in tables.items()}
     return replace(paper, experiments=kept, **renamed_tables), lacks

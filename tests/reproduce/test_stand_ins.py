@@ -1,5 +1,7 @@
 """Stand-ins: who is run and judged when data or weights are not at hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from ferjax.reproduce.claim_table import Claim, Measure
@@ -81,3 +83,11 @@ def test_what_nothing_stands_in_for_stays_in_the_claims(lacking: set[str]) -> No
     paper = judged(lacking)
     assert names(paper) == ["small"]
     assert paper.claims == PAPER.claims
+
+
+def test_a_stand_in_with_which_readings_are_compared_is_run_as_a_reading() -> None:
+    points = (OpenPoint("epochs", "a", "b", (("10", "large_first"), ("20", "small"))),)
+    paper, _ = with_stand_ins(replace(PAPER, open_points=points), lambda one: None)
+    assert names(paper) == ["small", "large", "large_first"]
+    assert paper.experiments[2].role == "reading"
+    assert paper.open_points == points
