@@ -88,8 +88,8 @@ EXPERIMENTS = (
             "augment": "flip",
         },
         one_seed=True,
-        why="Weights of our own, learned on FER+'s training images, in place of ImageNet's; those of"
-        " the last epoch.",
+        why="Weights of our own, learned on FER+'s training images, in place of ImageNet's; those"
+        " of the last epoch.",
     ),
     *(
         Experiment(
