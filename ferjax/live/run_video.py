@@ -40,6 +40,7 @@ from ferjax.live.video_table import (
 from ferjax.predict.journal import (
     check_is_new,
     converted_entry,
+    goes_on,
     journal_path,
     journal_rows,
     open_journal,
@@ -93,15 +94,6 @@ def run_video(video: Path, out: Path, predictor: Predictor, settings: VideoSetti
       UserError: no video, a result that exists already, or one that cannot be written.
       KeyboardInterrupt: standard error says how to continue.
     """
-    if not os.path.exists(journal_path(out)):
-        # With a journal, such files come from the unfinished command, which found none before it.
-        check_is_new(persons_path(out))
-        check_is_new(timeline_path(out))
-        for flag, path in (("annotate", settings.copy), ("summary", settings.summary)):
-            if path:
-                check_is_new(path, flag)
-        if settings.copy:
-            check_is_new(segment_folder(settings.copy), "annotate")
     facts = video_facts(video)
     stat = video.stat()
     command = {
@@ -111,6 +103,15 @@ def run_video(video: Path, out: Path, predictor: Predictor, settings: VideoSetti
         "annotate": str(settings.copy),
         "summary": str(settings.summary),
     }
+    if not goes_on(out, command):
+        # An unfinished command, which found none of these files, has left them.
+        for path in (out, persons_path(out), timeline_path(out)):
+            check_is_new(path)
+        for flag, path in (("annotate", settings.copy), ("summary", settings.summary)):
+            if path:
+                check_is_new(path, flag)
+        if settings.copy:
+            check_is_new(segment_folder(settings.copy), "annotate")
     damaged = 0
 
     def on_damage() -> None:
@@ -221,6 +222,11 @@ def predict_video(config: PredictConfig, words: Sequence[str]) -> str:
     if has_picture_flags or len(config.workdir) > 1:
         raise UserError(
             "--sets, --part, --faces=whole and several runs: not for videos. Leave them out."
+        )
+    if config.on_bad_image == "error":
+        raise UserError(
+            "--on_bad_image=error: not for videos, whose damaged frames are left out and counted in"
+            " a warning. Leave it out."
         )
     video = Path(os.path.expanduser(words[0]))
     check_results(config)

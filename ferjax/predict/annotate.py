@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import io
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ferjax.errors import UserError, printable
 from ferjax.predict.rows import READ, Row
-from ferjax.runtime.atomic_files import temporary_beside
+from ferjax.runtime.atomic_files import remove_all_left_below, write_atomically
 
 # Most file systems allow names of 255 bytes.
 _MOST_NAME_BYTES = 240
@@ -37,20 +38,18 @@ def annotator(
         raise UserError(f"--annotate={folder} is a file. Name a new folder for the pictures.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not goes_on and any(folder.iterdir()):
+        if goes_on:
+            remove_all_left_below(folder)
+        elif any(folder.iterdir()):
             raise UserError(f"--annotate={folder} is not empty. Name a new folder.")
     except OSError as error:
         raise UserError(f"--annotate={folder} cannot be written: {error.strerror}.") from None
 
     def write(picture: np.ndarray, rows: Sequence[Row]) -> None:
         path = folder / copy_name(rows[0].file)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary_beside(path) as temporary:
-                annotated(picture, rows, classes).save(temporary, "PNG")
-                os.replace(temporary, path)
-        except OSError as error:
-            raise UserError(f"{path} cannot be written: {error.strerror or error}.") from None
+        content = io.BytesIO()
+        annotated(picture, rows, classes).save(content, "PNG")
+        write_atomically(path, content.getvalue(), look_for_leftovers=False)
 
     return write
 

@@ -1,27 +1,35 @@
 """Reads the pictures of inputs from files, archives and csv rows, in order and decoded ahead."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import groupby, islice
+from math import prod
 from pathlib import Path
 
 import numpy as np
 
-from ferjax.data.decoding.image_file import decode_image, read_unresized
+from ferjax.data.decoding.image_file import (
+    decode_image,
+    image_header,
+    open_image,
+    read_unresized,
+)
 from ferjax.data.decoding.usable_cores import usable_cores
 from ferjax.data.reading.pixel_csv import read_pixels
 from ferjax.errors import UserError
 from ferjax.predict.archives import open_archive
 from ferjax.predict.inputs import Input
 
-# At most so many images, and so many bytes of their files, are decoded ahead of the network. A
-# decoded JPEG takes ten to twenty times as much memory as its file.
-_MOST_AHEAD, _MOST_BYTES_AHEAD = 256, 16 * 1024 * 1024
+# At most so many images, and so many bytes of decoded pixels, are decoded ahead of the network.
+_MOST_AHEAD, _MOST_BYTES_AHEAD = 256, 256 * 1024 * 1024
 # A thread decodes a group of small images at a time, up to one of these limits: handing over a
 # single image takes as long as decoding it.
-_IMAGES_OF_A_TASK, _BYTES_OF_A_TASK = 16, 256 * 1024
+_IMAGES_OF_A_TASK, _BYTES_OF_A_TASK = 16, 4 * 1024 * 1024
+# The pixels of a small file take about so many times as many bytes as the file. For larger ones the
+# header is read: the pixels of a scan of white paper take a thousand times as many.
+_SMALL_BYTES, _BYTES_OF_PIXELS = 8 * 1024, 16
 # Files of this size or larger are photographs, not faces. The sizes of about so many files are read
 # to find out.
 _LARGE_BYTES, _SAMPLED_FILES = 20_000, 64
@@ -63,12 +71,12 @@ def read_inputs_ahead(inputs: Sequence[Input]) -> Generator[Picture]:
 
 
 def _tasks(inputs: Sequence[Input]) -> Iterator[tuple[list[tuple[Input, _Payload]], int]]:
-    """Yields groups of inputs that one thread decodes together, and the bytes of their files."""
+    """Yields groups of inputs that one thread decodes together, and the bytes of their pixels."""
     task: list[tuple[Input, _Payload]] = []
     total = 0
     for each, payload in zip(inputs, _payloads(inputs), strict=True):
         task.append((each, payload))
-        total += _bytes_of(payload)
+        total += _bytes_of_pixels(payload)
         if len(task) == _IMAGES_OF_A_TASK or total >= _BYTES_OF_A_TASK:
             yield task, total
             task, total = [], 0
@@ -134,9 +142,24 @@ def _decoded(each: Input, payload: _Payload) -> Picture:
 def are_large(inputs: Sequence[Input]) -> bool:
     """Returns whether the inputs contain photographs, judged by the sizes of some of the files."""
     sampled = [each for each in inputs[:: max(1, len(inputs) // _SAMPLED_FILES)] if not each.status]
-    members = sum(each.member is not None for each in sampled)
-    sizes = (_bytes_of(each.path) // (members if each.member else 1) for each in sampled)
+    members = Counter(each.path for each in inputs if each.member is not None)
+    sizes = (_bytes_of(each.path) // members.get(each.path, 1) for each in sampled)
     return any(size >= _LARGE_BYTES for size in sizes)
+
+
+def _bytes_of_pixels(payload: _Payload) -> int:
+    """Returns the bytes that a decoded picture takes; for a small file an estimate."""
+    if isinstance(payload, np.ndarray):
+        return payload.nbytes
+    if (size := _bytes_of(payload)) < _SMALL_BYTES:
+        return _BYTES_OF_PIXELS * size
+    with suppress(UserError):
+        if isinstance(payload, Path):
+            return prod(image_header(payload))
+        if isinstance(payload, bytes):
+            with open_image(payload, "member") as image:
+                return 3 * image.width * image.height
+    return 0
 
 
 def _bytes_of(payload: _Payload) -> int:

@@ -51,6 +51,19 @@ def check_is_new(path: Path, flag: str = "out") -> None:
         raise UserError(f"--{flag}={path} exists already; give another name.")
 
 
+def goes_on(out: Path, command: Mapping[str, Any]) -> bool:
+    """Returns whether this command continues an unfinished one, whose results may exist already."""
+    try:
+        with journal_path(out).open("rb") as file:
+            return file.readline() == _header(command)
+    except OSError:
+        return False
+
+
+def _header(command: Mapping[str, Any]) -> bytes:
+    return (json.dumps(command, sort_keys=True) + "\n").encode()
+
+
 @contextlib.contextmanager
 def open_journal(out: Path, command: Mapping[str, Any]) -> Iterator[Journal]:
     """Yields the journal of a table, new or continued.
@@ -64,7 +77,7 @@ def open_journal(out: Path, command: Mapping[str, Any]) -> Iterator[Journal]:
       UserError: the table exists, its folder cannot be written, another process writes it, or its
         journal belongs to another command.
     """
-    path, header = journal_path(out), (json.dumps(command, sort_keys=True) + "\n").encode()
+    path, header = journal_path(out), _header(command)
     _check_is_unfinished(out, path, header)
     try:
         file = path.open("a+b")

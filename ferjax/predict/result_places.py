@@ -13,9 +13,12 @@ from ferjax.predict.table_files import table_writer
 def check_results(config: PredictConfig) -> Path | None:
     """Returns the path of the table, None without `--out`; checks the paths of all results.
 
+    If there is a journal, the command that it belongs to may have left results. They are checked by
+    `check_new_results` when the facts of this command are known.
+
     Raises:
-      UserError: a result exists already, unless an unfinished command has left it; two results have
-        the same name; a suffix does not fit its result; a name is empty; a folder does not exist.
+      UserError: a result exists already and there is no journal; two results have the same name; a
+        suffix does not fit its result; a name is empty; a folder does not exist.
     """
     for flag in ("out", "summary", "annotate"):
         if getattr(config, flag) == "":
@@ -36,10 +39,15 @@ def check_results(config: PredictConfig) -> Path | None:
     out = Path(config.out)
     table_writer(out)
     if not os.path.exists(journal_path(out)):
-        check_is_new(out)
-        if config.summary:
-            check_is_new(Path(config.summary), "summary")
+        check_new_results(config)
     return out
+
+
+def check_new_results(config: PredictConfig) -> None:
+    """Raises `UserError` if the table or the page exists already."""
+    for flag, name in (("out", config.out), ("summary", config.summary)):
+        if name:
+            check_is_new(Path(name), flag)
 
 
 def check_outside(config: PredictConfig, words: Sequence[str]) -> None:

@@ -1,7 +1,5 @@
 """Runs `launch.predict`: from the flags and words of its command line to a table."""
 
-import hashlib
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,16 +11,28 @@ from ferjax.config.predict_and_export import PredictConfig
 from ferjax.errors import UserError, on_terminal
 from ferjax.faces.detectors import crop_plan
 from ferjax.predict.annotate import annotator, check_copies
+from ferjax.predict.command_record import command_record
 from ferjax.predict.decode_ahead import are_large
 from ferjax.predict.inputs import UNREADABLE, Input, list_inputs, part_of_inputs
-from ferjax.predict.journal import check_is_new, journal_path, journal_rows, open_journal
+from ferjax.predict.journal import (
+    check_is_new,
+    goes_on,
+    journal_path,
+    journal_rows,
+    open_journal,
+)
 from ferjax.predict.predict_inputs import (
     LARGEST_FACE_PICTURE,
     PredictSettings,
     predict_inputs,
 )
 from ferjax.predict.predictor import Predictor, load_predictor
-from ferjax.predict.result_places import check_outside, check_results, own_places
+from ferjax.predict.result_places import (
+    check_new_results,
+    check_outside,
+    check_results,
+    own_places,
+)
 from ferjax.predict.rows import (
     NO_FACE,
     READ,
@@ -64,13 +74,21 @@ def run_predict(
         `on_bad_image=error` the first image that cannot be read.
       KeyboardInterrupt: stopped by the user; a line on standard error says how to continue.
     """
+    for flag in ("every", "smooth"):
+        if getattr(config, flag) != getattr(PredictConfig, flag):
+            raise UserError(f"--{flag}: only for videos, and no video is named. Leave it out.")
     out = check_results(config)
     inputs: Sequence[Input] = list_inputs(words, listed, own_places(config))
     if config.part is not None:
         check_outside(config, words)
         inputs = part_of_inputs(inputs, config.part)
     predictors = predictors or _predictors(config)
-    settings = _settings(config, predictors, inputs)
+    chunk = _chunk_size(config, inputs)
+    command = command_record(config, predictors, inputs, chunk)
+    continued = out is not None and goes_on(out, command)
+    if not continued:
+        check_new_results(config)
+    settings = _settings(config, predictors, inputs, chunk, continued)
     columns = TableColumns(
         predictors[0].classes, faces=config.faces != "whole", sets=config.sets is not None
     )
@@ -81,9 +99,12 @@ def run_predict(
             sys.stdout.write(on_terminal(text) if sys.stdout.isatty() else text)
             report(rows)
         return ""
-    with open_journal(out, _command_record(config, predictors, inputs, settings.chunk)) as journal:
-        done = min(journal.chunks * settings.chunk, len(inputs))
+    with open_journal(out, command) as journal:
+        done = min(journal.chunks * chunk, len(inputs))
         counts = _counts(_rows(out) if done else ())
+        if config.on_bad_image == "error":
+            # The rows of an earlier command, which may have skipped unreadable images.
+            report([row for row in _rows(out) if row.status == UNREADABLE] if done else [])
         bar = tqdm(total=len(inputs), unit="input", disable=None if config.progress else True)
         with bar:
             bar.update(done)
@@ -92,8 +113,8 @@ def run_predict(
                     report(rows)
                     counts += _counts(rows)
                     journal.add(to_json(rows), None)
-                    bar.update(min(settings.chunk, len(inputs) - done))
-                    done = min(done + settings.chunk, len(inputs))
+                    bar.update(min(chunk, len(inputs) - done))
+                    done = min(done + chunk, len(inputs))
             except KeyboardInterrupt:
                 progress = f"{done:,} of {len(inputs):,} inputs are done"
                 print(f"{progress}; the same command goes on from there", file=sys.stderr)
@@ -129,8 +150,18 @@ def _predictors(config: PredictConfig) -> list[Predictor]:
     return predictors
 
 
+def _chunk_size(config: PredictConfig, inputs: Sequence[Input]) -> int:
+    """Returns the number of inputs of a chunk."""
+    slow = config.annotate or (config.faces != "whole" and are_large(inputs))
+    return _CHUNK_OF_PHOTOGRAPHS if slow else PredictSettings.chunk
+
+
 def _settings(
-    config: PredictConfig, predictors: Sequence[Predictor], inputs: Sequence[Input]
+    config: PredictConfig,
+    predictors: Sequence[Predictor],
+    inputs: Sequence[Input],
+    chunk: int,
+    continued: bool,
 ) -> PredictSettings:
     """Returns the settings of the prediction; checks `--sets` and `--annotate`."""
     if config.sets is not None and len(predictors) > 1:
@@ -140,43 +171,14 @@ def _settings(
     annotate = None
     if config.annotate:
         check_copies([each.name for each in inputs if not each.status], Path(config.annotate))
-        goes_on = bool(config.out) and os.path.exists(journal_path(Path(str(config.out))))
-        annotate = annotator(Path(config.annotate), predictors[0].classes, goes_on=goes_on)
-    slow = annotate or (config.faces != "whole" and are_large(inputs))
+        annotate = annotator(Path(config.annotate), predictors[0].classes, goes_on=continued)
     return PredictSettings(
         None if config.faces == "whole" else crop_plan(config.detector),
         config.faces == "crop",
         None if config.sets is None else predictors[0].set_threshold(config.sets),
-        _CHUNK_OF_PHOTOGRAPHS if slow else PredictSettings.chunk,
+        chunk,
         annotate,
     )
-
-
-def _command_record(
-    config: PredictConfig, predictors: Sequence[Predictor], inputs: Sequence[Input], chunk: int
-) -> dict[str, Any]:
-    """Returns the facts that decide the content of the table, for its journal."""
-    digest = hashlib.sha256()
-    for each in inputs:
-        digest.update(f"{each.name}\0{each.status}\n".encode("utf-8", "surrogateescape"))
-    # A file that holds many inputs, or a detector, may be replaced by another one of the same name:
-    # its size and time are recorded too.
-    files = {each.path for each in inputs if each.member is not None or each.row is not None}
-    if ":" in config.detector:
-        files.add(Path(os.path.expanduser(config.detector.partition(":")[2])))
-    for path in sorted(files):
-        with suppress(OSError):
-            status = path.stat()
-            digest.update(
-                f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="replace")
-            )
-    return {
-        "inputs": digest.hexdigest(),
-        "networks": [predictor.network for predictor in predictors],
-        "flags": [config.faces, config.detector, config.sets, config.tta, config.batch_size, chunk],
-        "annotate": config.annotate,
-        "summary": config.summary,
-    }
 
 
 def _reporter(config: PredictConfig) -> Callable[[Sequence[Row]], None]:

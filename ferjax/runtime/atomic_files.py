@@ -10,19 +10,25 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ferjax.errors import DiskError
 
 
-def write_atomically(path: Path, content: bytes | str) -> Path:
+def write_atomically(path: Path, content: bytes | str, *, look_for_leftovers: bool = True) -> Path:
     r"""Writes `content` to `path` through a temporary file in the same folder; returns the path.
 
     Missing folders are created. A text is written as UTF-8. Surrogates, which stand for bytes of a
     path that are not UTF-8, are written as `\udcff`, which JSON reads as the same surrogate.
     Temporary files of killed processes for the same path are removed; those of other machines only
     after an hour.
+
+    Args:
+      path: the file.
+      content: its content.
+      look_for_leftovers: False for one of very many files in a new folder: to look for leftovers
+        takes longer, the more files a folder has.
 
     Raises:
       DiskError: the file cannot be written (no permission, no space, or a parent is a file).
@@ -38,8 +44,9 @@ def write_atomically(path: Path, content: bytes | str) -> Path:
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
-        # Several machines may write the files of one study, but no write takes an hour.
-        remove_left_by_killed_processes(path, seconds=3600)
+        if look_for_leftovers:
+            # Several machines may write the files of one study, but no write takes an hour.
+            remove_left_by_killed_processes(path, seconds=3600)
     except OSError as error:
         raise DiskError(
             f"cannot write {path}: {error.strerror or error}. "
@@ -79,10 +86,18 @@ def remove_left_by_killed_processes(path: Path, seconds: float = 0) -> None:
       path: path of the result. Processes of other machines count as ended.
       seconds: files of other machines that changed less than this time ago stay.
     """
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        match = re.fullmatch(
-            r"(\d+)(?:-([0-9a-f]{8}))?\.tmp", leftover.name.removeprefix(f".{path.name}.")
-        )
+    _remove_left(path.parent.glob(f".{glob.escape(path.name)}.*.tmp"), seconds)
+
+
+def remove_all_left_below(folder: Path) -> None:
+    """Removes the temporary files and folders below `folder` whose processes have ended."""
+    _remove_left(list(folder.rglob(".*.tmp")), 0)
+
+
+def _remove_left(candidates: Iterable[Path], seconds: float) -> None:
+    """Removes those of the files and folders with temporary names whose processes have ended."""
+    for leftover in candidates:
+        match = re.search(r"\.(\d+)(?:-([0-9a-f]{8}))?\.tmp$", leftover.name)
         # Process numbers are used again, in a container soon. A file with the number of this
         # process is old too, because this process has no temporary file at this moment.
         if not match or (int(match[1]) != os.getpid() and _is_alive(int(match[1]))):

@@ -177,7 +177,9 @@ def changed_settings(search: Search) -> list[str]:
     new = _shared_settings(search)
     # A field that ferjax did not have when the study was made had the effect of its default value.
     old_settings = {**_json_round_trip(_defaults(search)), **old}
-    return [f"{k}: {old_settings[k]} → {v}" for k, v in new.items() if old_settings[k] != v]
+    # A study of other networks has no settings of the recipes of this one.
+    changed = {k: v for k, v in new.items() if k not in old_settings or old_settings[k] != v}
+    return [f"{k}: {old_settings.get(k, 'none')} → {v}" for k, v in changed.items()]
 
 
 def write_study(search: Search) -> None:

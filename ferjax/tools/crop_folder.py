@@ -92,6 +92,8 @@ def crop_folder(
     _check_folders(source, out, may_hold_files=make_room is not None)
     names = _crop_names([p.relative_to(source).as_posix() for p in image_files(source)], source)
     left_out = _excluded_files(source, exclude, names)
+    # The temporary folder must be on the disk that a link leads to.
+    out = out.resolve()
     try:
         # The folder is beside `out`, so that one rename moves it there.
         with temporary_beside(out) as work:

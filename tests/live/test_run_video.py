@@ -219,6 +219,33 @@ def test_a_killed_video_goes_on(
     np.testing.assert_array_equal(np.array(whole), np.array(cut))
 
 
+def test_the_journal_of_another_command_excuses_no_results(
+    tiny_run: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any) -> Any:
+        raise Killed
+
+    folder = clip.parent
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "follow_faces", killed)
+        with pytest.raises(Killed):
+            predict(tiny_run, clip, out=str(folder / "p.csv"))
+    mine = {"annotate": "mine.mp4", "summary": "page.html"}
+    for name in (*mine.values(), "p-persons.csv", "p-timeline.png"):
+        (folder / name).write_text("mine")
+    given = {flag: str(folder / name) for flag, name in mine.items()}
+    for name in ("p-persons.csv", "p-timeline.png", *mine.values()):
+        with pytest.raises(UserError, match=rf"{name} exists already"):
+            predict(tiny_run, clip, out=str(folder / "p.csv"), **given)
+        assert (folder / name).read_text() == "mine"
+        (folder / name).unlink()
+
+
+def test_unreadable_frames_are_no_error(tiny_run: Path, clip: Path) -> None:
+    with pytest.raises(UserError, match=r"--on_bad_image=error: not for videos"):
+        predict(tiny_run, clip, out=str(clip.parent / "p.csv"), on_bad_image="error")
+
+
 @pytest.mark.parametrize("step", ["draw_timeline", "write_table", "write_video_summary"])
 def test_a_video_killed_while_its_results_are_written_goes_on(
     tiny_run: Path, clip: Path, monkeypatch: pytest.MonkeyPatch, step: str

@@ -6,6 +6,7 @@ import json
 import os
 import zipfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -253,6 +254,96 @@ def test_a_journal_that_is_no_journal_is_left_alone(tiny_run: Path, folder: Path
     journal_path(out).write_bytes(b'{"annotate": null, "inputs": "another"}\n')
     predict(tiny_run, folder / "0.png", out=str(out))
     assert len(table(out)) == 1
+
+
+@pytest.fixture
+def stopped_at_once(
+    tiny_run: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Path]:
+    """Returns a function (**given) → a table whose command was killed before its first chunk."""
+
+    def killed(*_: Any) -> Any:
+        raise Killed
+
+    def stop(**given: Any) -> Path:
+        out = folder.parent / "p.csv"
+        with monkeypatch.context() as patch:
+            patch.setattr(run_predict, "predict_inputs", killed)
+            with pytest.raises(Killed):
+                predict(tiny_run, folder, out=str(out), **given)
+        assert journal_path(out).exists()
+        return out
+
+    return stop
+
+
+def test_the_journal_of_another_command_excuses_no_results(
+    tiny_run: Path, folder: Path, stopped_at_once: Callable[..., Path]
+) -> None:
+    out = stopped_at_once()
+    page, before = folder.parent / "notes.html", (folder / "0.png").read_bytes()
+    page.write_text("my notes")
+    with pytest.raises(UserError, match=r"--summary=.*notes\.html exists already"):
+        predict(tiny_run, folder, out=str(out), summary=str(page))
+    with pytest.raises(UserError, match=r"--annotate=.*faces is not empty"):
+        predict(tiny_run, folder, out=str(out), annotate=str(folder))
+    assert page.read_text() == "my notes"
+    assert (folder / "0.png").read_bytes() == before
+
+
+@pytest.mark.parametrize("change", ["picture", "run"])
+def test_a_command_on_other_content_does_not_go_on(
+    tiny_run: Path,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: str,
+) -> None:
+    monkeypatch.setattr(PredictSettings, "chunk", 2)
+    out, original = folder.parent / "p.csv", predict_inputs
+
+    def one_chunk(*arguments: Any) -> Any:
+        yield next(original(*arguments))
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_predict, "predict_inputs", one_chunk)
+        with pytest.raises(Killed):
+            predict(tiny_run, folder, out=str(out))
+    if change == "picture":
+        Image.fromarray(255 - FACES[0]).save(folder / "0.png")
+    else:
+        load = run_predict.load_predictor
+
+        def retrained(*given: Any) -> Predictor:
+            return dataclasses.replace(load(*given), network="the same step, saved later")
+
+        monkeypatch.setattr(run_predict, "load_predictor", retrained)
+    with pytest.raises(UserError, match=r"of another command, or of other files or weights"):
+        predict(tiny_run, folder, out=str(out))
+
+
+def test_a_command_that_goes_on_refuses_the_unreadable_images_before_it(
+    tiny_run: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PredictSettings, "chunk", 8)
+    out, original = folder.parent / "p.csv", predict_inputs
+
+    def all_but_the_end(*arguments: Any) -> Any:
+        yield from original(*arguments)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_predict, "predict_inputs", all_but_the_end)
+        with pytest.raises(Killed):
+            predict(tiny_run, folder, out=str(out))
+    with pytest.raises(UserError, match=r"7\.png.*--on_bad_image=skip"):
+        predict(tiny_run, folder, out=str(out), on_bad_image="error")
+
+
+def test_flags_of_videos_are_refused(tiny_run: Path, folder: Path) -> None:
+    for given in ({"every": 1}, {"smooth": 0.0}):
+        with pytest.raises(UserError, match=r"only for videos, and no video is named"):
+            predict(tiny_run, folder, **given)
 
 
 def test_two_pictures_with_one_name_for_their_copies(tiny_run: Path, folder: Path) -> None:

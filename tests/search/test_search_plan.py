@@ -67,6 +67,12 @@ def test_another_search_is_refused_in_the_same_folder(search: Search) -> None:
     assert len(more["rows"]) == 2
 
 
+def test_a_study_of_more_networks_is_another_study(search: Search) -> None:
+    search(trials=1, space="model=cnn3|cnn4", **MODELS)
+    with pytest.raises(UserError, match=r"(?s)another study.*recipe of cnn5"):
+        search(trials=2, space="model=cnn3|cnn4|cnn5", **MODELS)
+
+
 def test_fewer_trials_than_exist_change_nothing(search: Search) -> None:
     search(trials=3)
     assert len(search(trials=2)["rows"]) == 3

@@ -178,6 +178,15 @@ def test_missing_and_empty_source_folders(tmp_path: Path) -> None:
         crop(tmp_path / "void")
 
 
+def test_a_link_to_a_folder_elsewhere_is_filled(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    link = source.with_name("out")
+    link.symlink_to(tmp_path / "disk")
+    crop(source)
+    assert link.is_symlink()
+    assert "crops.csv" in files(tmp_path / "disk")
+
+
 def test_a_folder_that_cannot_be_written(source: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot write .*file.out"):

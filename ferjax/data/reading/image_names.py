@@ -5,10 +5,13 @@ from pathlib import Path
 
 from PIL import Image
 
+from ferjax.data.decoding.readable_formats import readable_formats
+
 IMAGE_SUFFIXES = frozenset(
     {
         *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".pjpeg", ".pjp", ".gif", ".bmp", ".dib"),
-        *(".webp", ".pgm", ".ppm", ".pbm", ".pnm", ".tif", ".tiff"),
+        *(".webp", ".pgm", ".ppm", ".pbm", ".pnm", ".tif", ".tiff", ".avif", ".jp2", ".j2k"),
+        *(".jpx", ".tga", ".qoi", ".pcx"),
     }
 )
 # Files that operating systems put beside a user's files. Hidden files, such as ._a.png of macOS,
@@ -20,7 +23,7 @@ _SYSTEM_FILES = frozenset(
     }
 )
 # Formats that are recognised by content; no text begins with their signatures by chance.
-_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "PPM", "TIFF")
+_FORMATS = frozenset({"PNG", "JPEG", "GIF", "BMP", "WEBP", "PPM", "TIFF", "AVIF", "JPEG2000"})
 
 
 def is_visible(name: str) -> bool:
@@ -38,7 +41,7 @@ def is_image(path: str | Path) -> bool:
     try:
         if not os.path.isfile(path):
             return False
-        with Image.open(path, formats=_FORMATS):
+        with Image.open(path, formats=[name for name in readable_formats() if name in _FORMATS]):
             return True
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return False

@@ -114,7 +114,7 @@ def _write_pictures(
             for face, heat, scores, index in zip(batch, maps, probabilities, targets, strict=True):
                 name = _picture_name(len(rows), face.row)
                 picture = Image.fromarray(legible_overlay(face.image, heat))
-                write_atomically(folder / name, encode_png(picture))
+                write_atomically(folder / name, encode_png(picture), look_for_leftovers=False)
                 rows.append(
                     {
                         "picture": name,

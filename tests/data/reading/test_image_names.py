@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from ferjax.data.decoding.readable_formats import readable_formats
 from ferjax.data.reading.class_folders import class_folders, image_files, unpacked
 from ferjax.data.reading.folder_walk import list_tree
 from ferjax.data.reading.image_names import is_image
@@ -19,10 +20,15 @@ IMAGES = {
     "a.webp": "WEBP",
     "a.tiff": "TIFF",
     "a.pbm": "PPM",
+    "a.avif": "AVIF",
+    "a.jp2": "JPEG2000",
+    "b.tga": "TGA",
     "nosuffix": "PNG",
     "subject01.happy": "GIF",
     "S010.004.00017": "JPEG",
 }
+# Some builds of Pillow lack some formats.
+IMAGES = {name: kind for name, kind in IMAGES.items() if kind in readable_formats()}
 OTHERS = {
     "notes.txt": b"BMX and other words",
     "README": b"P6 is no header",
