@@ -245,7 +245,6 @@ def predictor_of(run: LoadedRun, source: str | Path, loaded_with: tuple[Any, ...
         str(source),
         tta,
         run.meta.get("prediction_sets"),
-        run.meta.get("sha256")
-        or f"{Path(source).resolve()}, step {run.step}, saved {run.meta.get('saved')}",
+        run.identity(source),
         loaded_with,
     )

@@ -43,6 +43,11 @@ class LoadedRun:
     epoch: int
     meta: dict[str, Any]
 
+    def identity(self, source: str | Path) -> str:
+        """Returns a text that differs for other parameters; `source` is where they were loaded."""
+        saved = f"step {self.step}, saved {self.meta.get('saved')}"
+        return self.meta.get("sha256") or f"{Path(source).resolve()}, {saved}"
+
 
 def load_run(run_dir: str | Path, checkpoint: str = "selected", *, raw: bool = False) -> LoadedRun:
     """Returns the network of a run; only its checkpoints are read.
