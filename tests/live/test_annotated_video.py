@@ -1,6 +1,7 @@
 """Annotated copies whose sound does not fit them: clocks that are set back, and formats."""
 
 import io
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,15 @@ av = pytest.importorskip("av")
 FRAMES, RATE = 20, 10
 
 
-def make_video(container_format: str, codec: str, hertz: int) -> bytes:
+def make_video(
+    container_format: str, codec: str, hertz: int, aspect: Fraction = Fraction(1)
+) -> bytes:
     """Returns a video whose sound has a codec and `hertz` samples a second."""
     file = io.BytesIO()
     with av.open(file, "w", format=container_format) as container:
         stream = container.add_stream("libx264", rate=RATE, options={"crf": "10"})
         stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = aspect
         sound = container.add_stream(codec, rate=hertz)
         for number in range(FRAMES):
             grey = np.full((48, 64, 3), 60 + 5 * number, np.uint8)
@@ -99,6 +103,17 @@ def test_sound_that_the_format_refuses_is_left_out(
     # Matroska holds it.
     assert seconds_of_sound(copied(source, ".mkv")) == pytest.approx(2, abs=0.1)
     assert capsys.readouterr().err == ""
+
+
+def test_the_copy_of_pixels_that_are_not_square_has_the_shown_shape(tmp_path: Path) -> None:
+    source = tmp_path / "video.mkv"
+    source.write_bytes(make_video("matroska", "aac", 16000, aspect=Fraction(16, 11)))
+    copy = copied(source, ".mp4")
+    with av.open(str(copy)) as container:
+        stream = container.streams.video[0]
+        # 64 * 16 / 11 = 93.1, and an even width for the encoder.
+        assert (stream.height, stream.width) == (48, 94)
+        assert stream.sample_aspect_ratio in (None, 1)
 
 
 def test_a_full_disk_does_not_cost_the_sound(
