@@ -57,7 +57,7 @@ def _cascade(
 ) -> Callable[[np.ndarray], list[Box]]:
     """Returns a function from grey images to boxes: a cascade that comes with OpenCV 4.
 
-    Only one thread at a time calls the cascade, which keeps the sizes of its latest image.
+    Only one thread at a time calls the cascade, which keeps the pyramid of its latest image.
     """
     cv2 = opencv("Face detection by Haar cascades")
     # OpenCV 5 dropped both the files and the class.
