@@ -6,6 +6,7 @@ References:
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,10 @@ def opencv(needed_for: str) -> Any:
 def _cascade(
     file: str, scale: float, neighbours: int, smallest: int
 ) -> Callable[[np.ndarray], list[Box]]:
-    """Returns a function from grey images to boxes: a cascade that comes with OpenCV 4."""
+    """Returns a function from grey images to boxes: a cascade that comes with OpenCV 4.
+
+    Only one thread at a time calls the cascade, which keeps the pyramid of its latest image.
+    """
     cv2 = opencv("Face detection by Haar cascades")
     # OpenCV 5 dropped both the files and the class.
     path = Path(cv2.__file__).parent / "data" / file
@@ -63,12 +67,12 @@ def _cascade(
             f"OpenCV {cv2.__version__} has no {file}: Haar cascades are part of versions 4.13 to "
             "4.x, not of 5. Run: pip install 'ferjax[faces]'"
         )
-    cascade = cv2.CascadeClassifier(str(path))
+    cascade, lock = cv2.CascadeClassifier(str(path)), Lock()
 
     def detect(image: np.ndarray) -> list[Box]:
-        rows = cascade.detectMultiScale(
-            np.ascontiguousarray(image), scale, neighbours, minSize=(smallest, smallest)
-        )
+        image = np.ascontiguousarray(image)
+        with lock:
+            rows = cascade.detectMultiScale(image, scale, neighbours, minSize=(smallest, smallest))
         # OpenCV's threads return the boxes in a different order every time.
         return sorted(Box(*map(int, row)) for row in rows)
 

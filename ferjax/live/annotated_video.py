@@ -92,8 +92,8 @@ def check_copy(copy: Path) -> None:
 def join_segments(copy: Path, count: int, source: Path) -> None:
     """Writes the copy from its `count` segments, with the sound of the source.
 
-    Damaged sound ends at the damage. Sound that the copy's format cannot hold is left out. Standard
-    error says so.
+    The sound ends at damage, and where the clock of the source is set back. Sound that the copy's
+    format cannot hold is left out. Standard error says so.
 
     Raises:
       UserError: the copy cannot be written, or a segment is lost.
@@ -106,36 +106,48 @@ def join_segments(copy: Path, count: int, source: Path) -> None:
         )
     container_format = _FORMATS[copy.suffix.lower()]
     try:
-        with temporary_beside(copy) as temporary:
-            with (
-                av.open(os.path.abspath(temporary), "w", format=container_format) as container,
-                open_video(source) as original,
-            ):
-                _join(container, segments, original)
+        with temporary_beside(copy) as temporary, open_video(source) as original:
+            has_sound = bool(original.streams.audio)
+            try:
+                _join(temporary, container_format, segments, original if has_sound else None)
+            except av.FFmpegError as error:
+                # Errors of the file system, such as a full disk, have nothing to do with the sound.
+                if not has_sound or isinstance(error, OSError):
+                    raise
+                print(
+                    f"warning: the copy has no sound: its format cannot hold it ({error.strerror})",
+                    file=sys.stderr,
+                )
+                _join(temporary, container_format, segments, None)
             os.replace(temporary, copy)
     except (OSError, av.FFmpegError) as error:
         raise UserError(f"{copy} cannot be written: {error.strerror or error}.") from None
 
 
-def _join(container: Any, segments: Sequence[Path], original: Any) -> None:
+def _join(
+    path: Path, container_format: str, segments: Sequence[Path], original: Any | None
+) -> None:
+    """Writes a video from segments, with the sound of PyAV's container `original` or without."""
     av = pyav()
-    with av.open(os.path.abspath(segments[0])) as first:
-        video = container.add_stream_from_template(first.streams.video[0])
-    sound = None
-    if original.streams.audio:
-        try:
-            sound = container.add_stream_from_template(original.streams.audio[0])
-        except (av.FFmpegError, ValueError):
-            print("warning: the copy has no sound: its format cannot hold it", file=sys.stderr)
-    # Packets are written in the order of their times: players read sound and pictures in parallel.
-    sound_packets = _sound_packets(original) if sound else iter(())
-    for packet, stream in merge(
-        ((packet, video) for packet in _video_packets(segments)),
-        ((packet, sound) for packet in sound_packets),
-        key=lambda pair: pair[0].dts * pair[0].time_base,
-    ):
-        packet.stream = stream
-        container.mux(packet)
+    with av.open(os.path.abspath(path), "w", format=container_format) as container:
+        with av.open(os.path.abspath(segments[0])) as first:
+            video = container.add_stream_from_template(first.streams.video[0])
+        sound = None
+        if original:
+            try:
+                sound = container.add_stream_from_template(original.streams.audio[0])
+            except (av.FFmpegError, ValueError):
+                print("warning: the copy has no sound: its format cannot hold it", file=sys.stderr)
+        # Packets are written in the order of their times: players read sound and pictures in
+        # parallel.
+        sound_packets = _sound_packets(original) if sound else iter(())
+        for packet, stream in merge(
+            ((packet, video) for packet in _video_packets(segments)),
+            ((packet, sound) for packet in sound_packets),
+            key=lambda pair: pair[0].dts * pair[0].time_base,
+        ):
+            packet.stream = stream
+            container.mux(packet)
 
 
 def _video_packets(segments: Sequence[Path]) -> Iterator[Any]:
@@ -147,12 +159,25 @@ def _video_packets(segments: Sequence[Path]) -> Iterator[Any]:
 
 
 def _sound_packets(original: Any) -> Iterator[Any]:
+    """Yields the packets of the sound until it is damaged or its clock is set back.
+
+    The frames continue after such a place, because their times are corrected. Sound with its own
+    times would not fit them, and no format accepts times that fall.
+    """
+    latest, reason = None, None
     try:
         for packet in original.demux(original.streams.audio[0]):
-            if packet.dts is not None:
-                yield packet
+            if packet.dts is None:
+                continue
+            if latest is not None and packet.dts < latest:
+                reason = "its clock is set back"
+                break
+            latest = packet.dts
+            yield packet
     except pyav().FFmpegError as error:
-        print(f"warning: the copy's sound ends early: {error}", file=sys.stderr)
+        reason = error
+    if reason is not None:
+        print(f"warning: the copy's sound ends early: {reason}", file=sys.stderr)
 
 
 def _size_of(segment: Path) -> tuple[int, int]:

@@ -78,11 +78,12 @@ def live_faces(
     """
     tracks: list[Track] = []
     visible: list[Track] = []
-    persons = 0
+    persons, searched_at = 0, None
     for frame in frames:
         if settings.searches(frame):
             faces = list(settings.plan.detector(frame.image))
-            tracks, visible, persons = follow(tracks, faces, frame.seconds, persons)
+            tracks, visible, persons = follow(tracks, faces, frame.seconds, persons, searched_at)
+            searched_at = frame.seconds
         else:
             faces = [expected_face(track, frame.seconds) for track in visible]
         probabilities = named_faces([(frame, face) for face in faces], predictor, settings.plan)

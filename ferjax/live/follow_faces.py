@@ -99,7 +99,9 @@ def _group(
 ) -> Group:
     last = frames[-1]
     detected = list(settings.plan.detector(last.image))
-    tracks, face_tracks, persons = follow(state.tracks, detected, last.seconds, state.persons)
+    tracks, face_tracks, persons = follow(
+        state.tracks, detected, last.seconds, state.persons, state.seconds
+    )
     previous = {track.person: track for track in state.tracks if track.seconds == state.seconds}
     places: list[tuple[Frame, int, Face]] = []
     for frame in frames[:-1]:

@@ -5,6 +5,7 @@ import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ _WHOLE_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,ogg,flv,
 _FILE_FORMATS = (
     f"{_WHOLE_FORMATS},mpegvideo,h264,hevc,m4v,mjpeg,dv,mxf,nut,ivf,rm,gif,y4m,yuv4mpegpipe,vob"
 )
+# Ratios of a pixel's sides that are believed: the widest in use is 2:1. Ratios closer to 1 than the
+# second value come from rounding, for instance 1280:1281 of a video with 854 pixels for 853.3.
+_MOST_ASPECT, _LEAST_DIFFERENCE = 4, Fraction(1, 100)
 
 
 class FrameTooLarge(UserError):
@@ -99,7 +103,24 @@ def open_video(source: Path | VideoBytes) -> Iterator[Any]:
             )
         stream.codec_context.options = _decoder_limit(source)
         check_pixels(source, stream.width * stream.height)
+        check_pixels(source, shown_width(stream.width, pixel_aspect(stream)) * stream.height)
         yield container
+
+
+def pixel_aspect(stream: Any) -> Fraction:
+    """Returns the width of a pixel of a video stream divided by its height, from 1/4 to 4.
+
+    It is exactly 1 if the header states no ratio, an impossible one, or almost 1.
+    """
+    aspect = stream.sample_aspect_ratio
+    if not aspect or not Fraction(1, _MOST_ASPECT) <= aspect <= _MOST_ASPECT:
+        return Fraction(1)
+    return aspect if abs(aspect - 1) > _LEAST_DIFFERENCE else Fraction(1)
+
+
+def shown_width(width: int, aspect: Fraction) -> int:
+    """Returns the width at which a stored row of pixels is shown, in square pixels."""
+    return max(1, round(width * aspect))
 
 
 def _decoder_limit(source: Path | VideoBytes) -> dict[str, str]:

@@ -11,7 +11,8 @@ from ferjax.faces.face import Box, Face
 
 # Least overlap (intersection over union) of a face with the expected box of its person.
 _LEAST_OVERLAP = 0.2
-# A person who is not found for longer than this gets a new number on return.
+# A person who was missed by a search and is found again after longer than this since it was last
+# found gets a new number.
 _PATIENCE_SECONDS = 1.0
 # Weight of the newest movement in the velocity of a track.
 _NEWEST = 0.6
@@ -54,24 +55,34 @@ def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def follow(
-    tracks: Sequence[Track], faces: Sequence[Face], seconds: float, persons: int
+    tracks: Sequence[Track],
+    faces: Sequence[Face],
+    seconds: float,
+    persons: int,
+    previous: float | None = None,
 ) -> tuple[list[Track], list[Track], int]:
     """Assigns faces to persons by their overlap with the expected box of each person.
 
     The assignment maximises the sum of the overlaps. The expected box continues the last movement
-    of the person, so that two persons who cross keep their numbers.
+    of the person, so that two persons who cross keep their numbers. A person keeps the number if it
+    was found by the previous search, however long ago that was, or within the last second.
 
     Args:
       tracks: the persons so far.
       faces: the faces that were found at `seconds`.
       seconds: time of the frame.
       persons: number of persons so far.
+      previous: time of the previous search, None if there was none.
 
     Returns:
       The tracks that continue, the track of each face, and the number of persons so far.
     """
     boxes = np.array([face.box for face in faces], float).reshape(-1, 4)
-    alive = [track for track in tracks if seconds - track.seconds <= _PATIENCE_SECONDS]
+    alive = [
+        track
+        for track in tracks
+        if track.seconds == previous or seconds - track.seconds <= _PATIENCE_SECONDS
+    ]
     expected = np.array([_expected_box(track, seconds) for track in alive], float).reshape(-1, 4)
     overlap = overlaps(expected, boxes)
     face_tracks: dict[int, Track] = {}

@@ -2,13 +2,23 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ferjax.data.decoding.image_file import resize_image
 from ferjax.errors import UserError
-from ferjax.live.open_video import VideoBytes, check_decoder, check_pixels, open_video, pyav
+from ferjax.live.open_video import (
+    VideoBytes,
+    check_decoder,
+    check_pixels,
+    open_video,
+    pixel_aspect,
+    pyav,
+    shown_width,
+)
 
 VIDEO_SUFFIXES = frozenset(
     {
@@ -33,7 +43,7 @@ class Frame:
     Attributes:
       number: from 0, in the order in which frames are shown.
       seconds: time at which the frame is shown, by the stream's own clock.
-      image: uint8 [H, W, 3], RGB, upright.
+      image: uint8 [H, W, 3], RGB, upright, in square pixels.
     """
 
     number: int
@@ -49,7 +59,7 @@ class VideoFacts:
       frames: number of frames, 0 if the header does not state it.
       seconds: length of the video, 0 if the header does not state it.
       rate: average frames a second, 0 if the header does not state it.
-      shorter_side: shorter side of a frame in pixels.
+      shorter_side: shorter side of a frame as it is shown, in square pixels.
     """
 
     frames: int
@@ -68,7 +78,7 @@ def video_facts(path: Path | VideoBytes) -> VideoFacts:
     with open_video(path) as container:
         stream = container.streams.video[0]
         seconds = (container.duration or 0) / 1e6
-        shorter = min(stream.width, stream.height)
+        shorter = min(shown_width(stream.width, pixel_aspect(stream)), stream.height)
         return VideoFacts(stream.frames, seconds, float(stream.average_rate or 0), shorter)
 
 
@@ -84,7 +94,8 @@ def read_frames(
 
     Times are those of the stream, also where the rate varies, and they always rise. A frame without
     a time follows the previous frame after the average time between frames. So does the first frame
-    after the clock was set back, which occurs in videos that were joined.
+    after the clock was set back, which occurs in videos that were joined. Frames whose pixels are
+    not square are resized in width.
 
     Args:
       path: the video: a file, or its bytes.
@@ -98,7 +109,7 @@ def read_frames(
     with open_video(path) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
-        step = 1 / float(stream.average_rate or 25)
+        step, aspect = 1 / float(stream.average_rate or 25), pixel_aspect(stream)
         seconds, number, offset = -step, -1, 0.0
         for number, frame in enumerate(_decoded(path, container, stream, on_damage)):
             time = seconds + step if frame.time is None else frame.time + offset
@@ -109,7 +120,8 @@ def read_frames(
             seconds = max(time, seconds + _LEAST_STEP) if number else time
             if number >= first:
                 check_pixels(path, frame.width * frame.height)
-                yield Frame(number, seconds, _upright(frame))
+                check_pixels(path, shown_width(frame.width, aspect) * frame.height)
+                yield Frame(number, seconds, _upright(frame, aspect))
         if number < 0:
             raise UserError(f"{path}: not one frame can be read; copy the video again.")
 
@@ -143,8 +155,13 @@ def _decoded(
             yield frame
 
 
-def _upright(frame: Any) -> np.ndarray:
-    """Returns the pixels of a frame, rotated by its display matrix in steps of 90 degrees."""
+def _upright(frame: Any, aspect: Fraction) -> np.ndarray:
+    """Returns the pixels of a frame as it is shown.
+
+    They are made square by the width of the stored frame, and then rotated by its display matrix in
+    steps of 90 degrees.
+    """
     image = frame.to_ndarray(format="rgb24")
+    image = resize_image(image, (frame.height, shown_width(frame.width, aspect)))
     quarters = round((frame.rotation or 0) / 90) % 4
     return np.ascontiguousarray(np.rot90(image, quarters)) if quarters else image

@@ -1,7 +1,11 @@
 """Selection of one face, and face detection with OpenCV's cascades if OpenCV is installed."""
 
 import sys
+import threading
 import types
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,6 +78,38 @@ def test_opencv_five_has_no_cascades(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cv2", five)
     with pytest.raises(UserError, match=r"OpenCV 5.0.0 has no haarcascade_frontalface"):
         haar_faces()
+
+
+def test_threads_call_a_cascade_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for OpenCV's cascade, whose results are wrong when two calls overlap."""
+    both, overlaps = threading.Barrier(2), []
+
+    class Cascade:
+        def __init__(self, file: str) -> None:
+            self.file = file
+
+        def detectMultiScale(self, image: np.ndarray, *_: Any, **__: Any) -> list[list[int]]:
+            try:
+                both.wait(timeout=0.5)
+                overlaps.append(self.file)
+            except threading.BrokenBarrierError:
+                pass
+            return [[0, 0, *image.shape[::-1]]]
+
+    fake: Any = types.ModuleType("cv2")
+    fake.__file__, fake.CascadeClassifier = str(tmp_path / "__init__.py"), Cascade
+    (tmp_path / "data").mkdir()
+    for name in ("haarcascade_frontalface_default.xml", "haarcascade_eye.xml"):
+        (tmp_path / "data" / name).write_text("")
+    monkeypatch.setitem(sys.modules, "cv2", fake)
+    images = [np.zeros((20 + side, 30, 1), np.uint8) for side in range(2)]
+    faces, eyes = haar_faces(), haar_eyes()
+    with ThreadPoolExecutor(2) as pool:
+        boxes = [found[0].box for found in pool.map(faces, images)]
+        both.reset()
+        assert [found[0] for found in pool.map(eyes, images)] == boxes
+    assert boxes == [Box(0, 0, 30, 20), Box(0, 0, 30, 21)]
+    assert overlaps == []
 
 
 def test_luma() -> None:

@@ -14,8 +14,10 @@ from ferjax.config.predict_and_export import LiveConfig
 from ferjax.errors import UserError
 from ferjax.faces import detectors
 from ferjax.faces.face import Box, Face
+from ferjax.live import camera as module
 from ferjax.live.camera import run_live
 from ferjax.live.notice_strip import notice_strip
+from ferjax.live.video_frames import Frame
 from ferjax.report.responsible_use import NOTICE
 
 
@@ -89,6 +91,18 @@ def test_a_row_for_each_frame_until_it_is_unplugged(
     assert "camera 0 gives no more pictures" in errors
     with pytest.raises(UserError, match=r"p\.csv exists already"):
         live(tiny_run, out=str(out))
+
+
+def test_a_slow_camera_keeps_the_number_of_a_person(
+    cv2: Any, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = np.zeros((120, 160, 3), np.uint8)
+    image[40:90, 10:60, 2] = 255
+    frames = [Frame(number, 0.5 * number, image) for number in range(9)]
+    monkeypatch.setattr(module, "_frames", lambda source: iter(frames))
+    live(tiny_run, out=str(tmp_path / "p.csv"), every=4)
+    with open(tmp_path / "p.csv", newline="", encoding="utf-8") as file:
+        assert [row["person"] for row in csv.DictReader(file)] == ["0"] * 9
 
 
 def test_without_a_table_and_a_display_rows_are_printed(

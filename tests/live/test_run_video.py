@@ -177,6 +177,16 @@ def test_frames_without_a_face_have_a_row(tiny_run: Path, clip: Path) -> None:
     assert "7 frames, 0 persons, no face in 3 of the searched frames" in done
 
 
+@pytest.mark.parametrize("step", [100, 250])
+def test_a_person_is_the_same_at_a_low_frame_rate(tiny_run: Path, clip: Path, step: int) -> None:
+    """At 4 frames a second the searches are 1.25 s apart."""
+    path = write_video(clip.with_name("low.mkv"), [scene(0)] * 12, range(0, 12 * step, step))
+    predict(tiny_run, path, out=str(clip.parent / "p.csv"))
+    rows = table(clip.parent / "p.csv")
+    assert [(row["frame"], row["person"]) for row in rows] == [(str(k), "0") for k in range(12)]
+    assert all(row["emotion"] for row in rows)
+
+
 def test_a_line_of_an_unfinished_table_of_an_earlier_version() -> None:
     row = from_json("[7, 0.28, 1, [3, 4, 5, 6], 0.9, [0.25, 0.75]]")
     assert row == FrameRow(7, 0.28, 1, (3, 4, 5, 6), 0.9, (0.25, 0.75), searched=True)

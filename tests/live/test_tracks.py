@@ -49,6 +49,28 @@ def test_who_was_away_for_long_gets_a_new_number() -> None:
     assert (new.person, persons) == (1, 2)
 
 
+@pytest.mark.parametrize("step", [1.25, 30.0])
+def test_rare_searches_keep_the_number_of_a_person_whom_each_finds(step: float) -> None:
+    face = Face(Box(10, 10, 50, 50))
+    tracks, _, persons = follow([], [face], 0.0, 0)
+    for search in range(1, 4):
+        previous, seconds = (search - 1) * step, search * step
+        tracks, (same,), persons = follow(tracks, [face], seconds, persons, previous)
+        assert (same.person, same.seconds, persons) == (0, seconds, 1)
+    # A search that misses the person ends this.
+    tracks, _, persons = follow(tracks, [], 4 * step, persons, 3 * step)
+    _, (new,), _ = follow(tracks, [face], 5 * step, persons, 4 * step)
+    assert new.person == 1
+
+
+def test_a_search_without_the_person_counts_as_away() -> None:
+    face = Face(Box(10, 10, 50, 50))
+    tracks, _, persons = follow([], [face], 0.0, 0)
+    tracks, _, persons = follow(tracks, [], 0.9, persons, 0.0)
+    _, (new,), _ = follow(tracks, [face], 2.1, persons, 0.9)
+    assert new.person == 1
+
+
 def test_a_jump_is_another_person() -> None:
     tracks, _, persons = follow([], [Face(Box(0, 0, 40, 40))], 0.0, 0)
     _, (far,), _ = follow(tracks, [Face(Box(300, 0, 40, 40))], 0.2, persons)

@@ -24,11 +24,15 @@ MATRICES = {
 }
 
 
-def write_mp4(path: Path, image: np.ndarray, frames: int = 3) -> None:
+def write_mp4(
+    path: Path, image: np.ndarray, frames: int = 3, aspect: Fraction | None = None
+) -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=10, options={"crf": "1"})
         stream.height, stream.width = image.shape[:2]
         stream.pix_fmt = "yuv420p"
+        if aspect:
+            stream.codec_context.sample_aspect_ratio = aspect
         for number in range(frames):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts, frame.time_base = number, Fraction(1, 10)
@@ -82,6 +86,51 @@ def test_frames_of_too_many_pixels_end_a_video_before_they_are_copied(codec: str
     # Sides that are no multiples of a decoder's blocks.
     odd = make_stream(codec, (34, 34))
     assert len(list(read_frames(VideoBytes("a.ts", odd, 34 * 34)))) == 6
+
+
+@pytest.mark.parametrize("aspect", [Fraction(16, 11), Fraction(10, 11), Fraction(2)])
+def test_pixels_that_are_not_square_become_square(tmp_path: Path, aspect: Fraction) -> None:
+    image = np.full((48, 88, 3), 60, np.uint8)
+    image[8:40, 22:66] = 220
+    path = tmp_path / "wide.mp4"
+    write_mp4(path, image, aspect=aspect)
+    width = round(88 * aspect)
+    assert video_facts(path).shorter_side == 48
+    for frame in read_frames(path):
+        assert frame.image.shape == (48, width, 3)
+        # The bright half in the middle stays there, between the quarters of the width.
+        columns = np.nonzero(frame.image[24, :, 0] > 140)[0]
+        assert abs(columns[0] - width / 4) <= 2
+        assert abs(columns[-1] + 1 - 3 * width / 4) <= 2
+    # The width of the stored frame, which a phone's matrix makes the height.
+    write_matrix(path, MATRICES["quarter clockwise"])
+    assert [frame.image.shape for frame in read_frames(path)] == [(width, 48, 3)] * 3
+
+
+def test_the_limit_of_pixels_holds_for_stored_and_for_shown_frames(tmp_path: Path) -> None:
+    path = tmp_path / "wide.mp4"
+    for aspect, most in ((Fraction(16, 11), 48 * 128), (Fraction(10, 11), 48 * 88)):
+        write_mp4(path, np.full((48, 88, 3), 60, np.uint8), aspect=aspect)
+        data = path.read_bytes()
+        assert len(list(read_frames(VideoBytes("a.mp4", data, most)))) == 3
+        with pytest.raises(FrameTooLarge):
+            video_facts(VideoBytes("a.mp4", data, most - 1))
+
+
+@pytest.mark.parametrize("aspect", [(1000, 1), (1, 1000), (101, 100), (0, 1), (1, 1)])
+def test_impossible_ratios_and_rounding_change_no_frame(
+    tmp_path: Path, aspect: tuple[int, int]
+) -> None:
+    path = tmp_path / "wide.mp4"
+    write_mp4(path, np.full((48, 88, 3), 60, np.uint8), aspect=Fraction(16, 11))
+    # The box of the pixel's ratio in an MP4 file (ISO 14496-12, 12.1.4).
+    data = path.read_bytes()
+    assert data.count(b"pasp") == 1
+    at = data.index(b"pasp") + 4
+    path.write_bytes(data[:at] + struct.pack(">2I", *aspect) + data[at + 8 :])
+    shapes = [frame.image.shape for frame in read_frames(path)]
+    # Without a ratio in the box, that of the H.264 stream holds.
+    assert shapes == [(48, 128 if aspect[0] == 0 else 88, 3)] * 3
 
 
 def write_matrix(path: Path, matrix: tuple[int, ...]) -> None:
