@@ -68,7 +68,9 @@ def _other_seeds(paper: Paper, results: Mapping[str, list[RunResult]]) -> list[s
     for name, group in results.items():
         seeds = [run.seed for run in group]
         texts += [
-            f"{name}: seed {seed} is there twice" for seed in sorted(set(seeds)) if seeds.count(seed) > 1
+            f"{name}: seed {seed} is there twice"
+            for seed in sorted(set(seeds))
+            if seeds.count(seed) > 1
         ]
         texts += [
             f"{name}, seed {run.seed}: the run says that it"
