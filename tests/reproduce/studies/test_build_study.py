@@ -41,6 +41,22 @@ def test_a_price_of_one_seed_says_so(make_result: Callable[..., RunResult], seed
     assert bool(warned) == (seeds == 1)
 
 
+@pytest.mark.parametrize(
+    ("seeds", "text"),
+    [
+        (1, "No comparison has several seeds here, so that the latter is missing."),
+        (2, "The latter is the wider, the fewer the seeds: here there are 2."),
+        (4, "The latter is the wider, the fewer the seeds: here there are 4."),
+    ],
+)
+def test_the_number_of_seeds_is_that_of_the_runs(
+    make_result: Callable[..., RunResult], seeds: int, text: str
+) -> None:
+    report, _ = build_study(*made(make_result, seeds), FACTS)
+    assert text in report["intervals"]
+    assert "three" not in report["intervals"]
+
+
 @pytest.fixture
 def block(make_result: Callable[..., RunResult]) -> dict[str, Any]:
     """Returns the results inside the page of a study."""
