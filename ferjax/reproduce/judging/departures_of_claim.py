@@ -49,7 +49,8 @@ def proxies_of(claim: Claim, results: Results, estimates: Sequence[Estimate]) ->
     splits = {estimate.split for estimate in estimates}
     if splits and "test" in printed_splits - splits:
         texts.append("val instead of test, which these data lack")
-    for run in runs:
+    # Captions say it of the figures that show test images.
+    for run in () if claim.kind == "figure" else runs:
         # Protocols that pool all images lack those of PrivateTest in every split, others in test.
         pools = selects_on_test(run.facts["config"].get("protocol"))
         if pools or "test" in (splits or printed_splits):

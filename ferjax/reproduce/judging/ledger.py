@@ -108,7 +108,7 @@ def _measured(claim: Claim, results: Results, smoke: bool) -> Row:
     elif data := other_data_of(claim, results):
         verdict = Verdict(NOT_TESTED, f"its number is of other data: {data}")
     elif claim.kind == "count" and (limit := limit_of(claim, results)):
-        verdict = Verdict(NOT_TESTED, f"at most {limit:,} images of each split were read")
+        verdict = Verdict(NOT_TESTED, _limit_text(limit))
     estimates = [one for one in (row.ours, *row.sides) if one]
     return replace(row, verdict=replace(verdict, proxy=proxies_of(claim, results, estimates)))
 
@@ -179,18 +179,23 @@ def _count(claim: Claim, results: Results) -> Row:
     runs, _ = runs_of(results, replace(_measure(claim), split="train"))
     of_one_split = argument.partition("/")[0] in ("train", "val", "test")
     # Splits that were cut by --limit say nothing about the copy of the data.
-    limited = limit_of(claim, results) > 0
-    if not limited and not of_one_split and "test" not in runs[0].splits:
+    limit = limit_of(claim, results)
+    if not limit and not of_one_split and "test" not in runs[0].splits:
         raise NotMeasured("the data at hand have no test split")
-    if claim.complete and not limited:
+    if claim.complete and not limit:
         splits, complete_count = claim.complete
         if (count := FACTS["images"](runs[0].splits, splits)) != complete_count:
             shown = "none" if count is None else f"{count:,}"
             raise NotMeasured(f"the copy at hand has {shown} of {complete_count:,} images")
     ours = FACTS[name](runs[0].splits, argument)
     if ours is None:
-        raise NotMeasured(f"the data at hand have no {argument or name}")
+        without = f"the data at hand have no {argument or name}"
+        raise NotMeasured(_limit_text(limit) if limit else without)
     return Row(claim, judge_count(claim, ours), count=ours)
+
+
+def _limit_text(limit: int) -> str:
+    return f"at most {limit:,} images of each split were read"
 
 
 def _figure(claim: Claim, results: Results) -> Row:

@@ -104,6 +104,9 @@ def test_a_count_of_a_part_of_the_data_decides_nothing(
     whole = replace(COUNT, fact=("images", "train+val+test"), complete=("train+val+test", 35_887))
     (row,) = judge_claims([whole], {"one": runs}, {})
     assert row.verdict.reason == "at most 100 images of each split were read"
+    without = [replace(run, splits={"train": run.splits["train"]}) for run in runs]
+    (row,) = judge_claims([whole], {"one": without}, {})
+    assert row.verdict.reason == "at most 100 images of each split were read"
     (row,) = judge_claims([whole], {"one": results["one"]}, {})
     assert row.verdict.reason == "the copy at hand has 6,300 of 35,887 images"
 
@@ -130,6 +133,8 @@ def test_half_of_the_test_images_is_a_proxy(
     runs = [replace(run, facts={**run.facts, **more}) for run in results["one"]]
     (row,) = judge_claims([replace(NUMBER, measure=Measure("one", split=split))], {"one": runs}, {})
     assert (row.verdict.word, row.verdict.proxy) == (REPRODUCED, proxy)
+    (row,) = judge_claims([FIGURE], {"one": runs}, {})
+    assert row.verdict.proxy == ()
 
 
 def test_val_in_place_of_test_is_a_proxy(results: dict[str, list[RunResult]]) -> None:

@@ -10,9 +10,10 @@ import pytest
 from ferjax.config.reproduce_config import ReproduceConfig
 from ferjax.reproduce.claim_table import Claim, Measure
 from ferjax.reproduce.judging.ledger import judge_claims
-from ferjax.reproduce.paper_table import OpenPoint, Paper
+from ferjax.reproduce.paper_table import Figure, OpenPoint, Paper
 from ferjax.reproduce.papers.find_paper import find_paper
 from ferjax.reproduce.reporting.build_report import build_report
+from ferjax.reproduce.reporting.draw_figures import what_is_shown
 from ferjax.reproduce.reporting.page import render_report
 from ferjax.reproduce.reporting.run_tables import data_of, experiments_of
 from ferjax.reproduce.reporting.summary import sentences_of
@@ -133,6 +134,9 @@ def test_protocols_state_what_the_runs_did(make_result: Make) -> None:
         " split",
     }
     assert found["iut",]["notes"] == [NO_PRIVATE_TEST]
+    for kind, said in (("histogram", True), ("confusion", True), ("augmentation", False)):
+        shown = what_is_shown(Figure("figure", kind, "", "", "iut"), results, {})
+        assert (NO_PRIVATE_TEST in shown) == said
     page = render_report(report, {}, {})
     assert f'<span data-cell="protocol.5.notes">{NO_PRIVATE_TEST}</span>' in page
     # What is not true of every run is not said of all of them.
