@@ -11,6 +11,7 @@ import numpy as np
 from ferjax.config.given_files import read_json_object
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
+from ferjax.data.splits.protocols.registry import selects_on_test
 from ferjax.data.splits.split import Split
 from ferjax.data.splits.split_record import SplitRecord
 from ferjax.errors import UserError
@@ -181,13 +182,14 @@ def fit_of_run(
     """Returns the temperature and the sets that the run's report fitted on val, or None.
 
     They apply only to the selected parameters of a single run, over all of its classes, without
-    test-time augmentation, and not to val itself.
+    test-time augmentation, and not to val itself, nor to test where the protocol selects on test.
     """
     (first, *others) = judged
     same_settings = (config.checkpoint, config.tta) == ("selected", "none")
     if others or config.weights or not same_settings or tuple(classes) != first.run.classes:
         return None
-    if data.dataset == first.train_config.dataset and data.split.name in ("val", "all"):
+    with_val_images = ["val", "all"] + ["test"] * selects_on_test(first.train_config.protocol)
+    if data.dataset == first.train_config.dataset and data.split.name in with_val_images:
         return None
     try:
         report = read_json_object(Path(first.source) / "report.json", "")

@@ -1,6 +1,7 @@
 """The protocol section of a report: splits, selection, phases, overlap, warnings, headline."""
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -175,17 +176,27 @@ def warnings_of(
         warnings.append("no test split: the selected epoch's val accuracy is optimistic")
     else:
         val, test = (results[name]["selected"]["accuracy"] for name in ("val", "test"))
-        if abs(val - test) > _SUSPICIOUS_GAP:
+        gap = max(_SUSPICIOUS_GAP, _gap_by_chance(results))
+        if abs(val - test) > gap:
             warnings.append(
                 f"val accuracy {100 * val:.1f} % and test accuracy {100 * test:.1f} % are further"
                 " apart than chance explains: look for a leak, or for splits of different origin"
             )
     for name, kinds in results.items():
-        recalls = [row["recall"] for row in kinds["selected"]["per_class"] if row["support"]]
-        if len(recalls) > 1 and max(recalls) == 1 and sum(recalls) == 1:
+        confusion = np.array(kinds["selected"]["confusion"])
+        if confusion.any(0).sum() == 1 and confusion.any(1).sum() > 1:
             warnings.append(f"on {name} the network predicts one class for every image")
     confusions = {name: kinds["selected"]["confusion"] for name, kinds in results.items()}
     return [*warnings, *renumbering_warnings(confusions, bundle.classes)]
+
+
+def _gap_by_chance(results: Mapping[str, Mapping[str, Any]]) -> float:
+    """Returns the largest gap between val and test accuracy that chance explains with 95 %."""
+    val, test = (results[name]["selected"] for name in ("val", "test"))
+    images = val["count"] + test["count"]
+    accuracy = (val["count"] * val["accuracy"] + test["count"] * test["accuracy"]) / images
+    variance = accuracy * (1 - accuracy) * (1 / val["count"] + 1 / test["count"])
+    return 1.96 * math.sqrt(variance)
 
 
 def summarise(results: Mapping[str, Mapping[str, Any]]) -> str:

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from ferjax.data.splits.class_counts import describe_counts
-from ferjax.data.splits.protocols.registry import stamp, stamped_summary
+from ferjax.data.splits.protocols.registry import selects_on_test, stamp, stamped_summary
 from ferjax.evaluation.calibrated_scores import fit_calibration
 from ferjax.evaluation.evaluation_folder import (
     check_out,
@@ -100,7 +100,9 @@ def _write_run_report(
         kind: fit_calibration(result, "val")
         for kind, result in _selected(evaluations["val"]).items()
     }
-    test_fits = {("test", kind): fit for kind, fit in fits.items()}
+    # Where test selects, its images are those of val, on which the temperature is fitted.
+    has_own_test = not selects_on_test(config.protocol)
+    test_fits = {("test", kind): fit for kind, fit in fits.items() if has_own_test}
     results = judged_results(evaluations, classes, epochs, votes, test_fits)
     title = f"{config.model} on {config.dataset}"
     lines, epoch, meta = read_lines(run_dir), runs["selected"].epoch, runs["last"].meta

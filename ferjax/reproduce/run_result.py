@@ -86,19 +86,64 @@ def other_than_curves(result: RunResult) -> list[str]:
     An epoch that has both was evaluated twice on the same images: during training, and afterwards.
     The train split is left out: its curve is a running average, which is another number.
     """
-    texts = []
-    for (split, epoch), predictions in result.predictions.items():
-        accuracy = float((predictions.predicted == predictions.labels).mean())
-        # On another device, or with another batch size, the class of a few images may change.
-        allowed = max(_MOST_CHANGED / len(predictions.labels), _MOST_CHANGED_SHARE)
-        texts += [
-            f"{result.experiment}, seed {result.seed}, {split}, epoch {epoch}: the curve has"
-            f" {100 * line['accuracy']:.1f} %, the predictions {100 * accuracy:.1f} %"
-            for line in result.curves
-            if (line["split"], line["epoch"]) == (split, epoch)
-            if split != "train" and abs(line["accuracy"] - accuracy) > allowed
-        ]
-    return texts
+    return [
+        text
+        for (split, epoch), predictions in result.predictions.items()
+        for text in accuracy_other_than_curve(
+            result, split, epoch, predictions.predicted == predictions.labels
+        )
+    ]
+
+
+def accuracy_other_than_curve(
+    result: RunResult, split: str, epoch: int, correct: np.ndarray
+) -> list[str]:
+    """Returns how the accuracy of predictions contradicts the curve of their run, in words.
+
+    Args:
+      result: the run.
+      split: the split of the predictions.
+      epoch: their epoch.
+      correct: bool [N], whether each prediction is right.
+    """
+    accuracy = float(correct.mean())
+    # On another device, or with another batch size, the class of a few images may change.
+    allowed = max(_MOST_CHANGED / len(correct), _MOST_CHANGED_SHARE)
+    return [
+        f"{result.experiment}, seed {result.seed}, {split}, epoch {epoch}: the curve has"
+        f" {100 * line['accuracy']:.1f} %, the predictions {100 * accuracy:.1f} %"
+        for line in result.curves
+        if (line["split"], line["epoch"]) == (split, epoch)
+        # A curve may hold a value that is not a number, which is no accuracy either.
+        if split != "train" and not abs(line["accuracy"] - accuracy) <= allowed
+    ]
+
+
+def epochs_other_than_curves(result: RunResult) -> list[str]:
+    """Returns how the epochs of a run contradict its curves, in words.
+
+    `selected` is the first epoch with the highest val accuracy, `last` the last epoch of val and
+    train, and `phase_1` the first number of the setting `epochs`. A classical baseline has no
+    curves, and its one set of parameters is both the selected and the last one.
+    """
+    place = f"{result.experiment}, seed {result.seed}"
+    by_epoch = {line["epoch"]: line["accuracy"] for line in result.curves if line["split"] == "val"}
+    if not result.draws:
+        return [f"{place}: a baseline without random numbers has curves"] * bool(result.curves)
+    if not by_epoch:
+        return [f"{place}: there is no curve of val"]
+    expected = {
+        "selected": min(by_epoch, key=lambda epoch: (-by_epoch[epoch], epoch)),
+        "last": max(line["epoch"] for line in result.curves),
+    }
+    epochs = result.facts["config"].get("epochs")
+    if isinstance(epochs, list) and "phase_1" in result.epochs:
+        expected["phase_1"] = epochs[0]
+    return [
+        f"{place}: the {name} epoch is {result.epochs.get(name)}, by the curves it is {epoch}"
+        for name, epoch in expected.items()
+        if result.epochs.get(name) != epoch
+    ]
 
 
 def half_precision(probabilities: np.ndarray, predicted: np.ndarray) -> np.ndarray:

@@ -105,6 +105,19 @@ def test_a_split_is_evaluated_beside_the_run(
     assert scores["accuracy"] == pytest.approx((predicted == images.labels).mean())
 
 
+def test_test_images_that_selected_are_not_measured_with_values_fitted_on_them(
+    tmp_path: Path, tiny_config: Tiny, without_figures: Callable[[], Any]
+) -> None:
+    """By protocols that select on test, val and test are the same images."""
+    run_dir = tmp_path / "run"
+    with without_figures():
+        report = run_train(tiny_config(run_dir, epochs=1, protocol="select_on_test"))
+        again = run_evaluate(EvalConfig(str(run_dir), split="test", progress=False))
+    val, test = (report["results"][name]["selected"]["calibrated"] for name in ("val", "test"))
+    assert test == val == again["results"]["test"]["selected"]["calibrated"]
+    assert test["fitted_on"] == "the other half of these images"
+
+
 def test_without_flags_the_report_is_made_anew(
     run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

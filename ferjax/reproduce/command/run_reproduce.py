@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +70,10 @@ def run_reproduce(config: ReproduceConfig, *, train: Train = run_one) -> dict[st
     failed: dict[str, str] = {}
     if not config.report:
         failed = run_experiments(runs, out, wanted, progress=config.progress, train=train)
-        if runs and len(failed) == len({run.experiment.name for run in runs}):
-            name, why = next(iter(failed.items()))
-            raise UserError(f"no experiment could be run. {name}: {why}")
-    results, problems = finished_results(runs, other_runs, out, wanted)
+    results, problems = finished_results(runs, other_runs, out, wanted, failed)
+    if failed and not results:
+        name, why = next(iter(failed.items()))
+        raise UserError(f"no experiment could be run. {name}: {why}")
     missing = {**lacks, **left_out, **problems, **failed}
     settings = command_and_environment(config, f"--paper={paper.name}")
     return write_paper_report(paper, results, lacks, missing, settings, used, out)
@@ -121,6 +121,7 @@ def finished_results(
     others: Sequence[PlannedRun],
     out: Path,
     wanted: Mapping[str, Wanted],
+    failed: Collection[str] = (),
 ) -> tuple[dict[str, list[RunResult]], dict[str, str]]:
     """Returns the results of finished runs, with their departures, and why some are left out.
 
@@ -132,12 +133,14 @@ def finished_results(
       others: the runs that `--only` leaves out; those that are finished are used too.
       out: the folder of runs and results.
       wanted: experiment → predictions that are to be stored of its runs.
+      failed: experiments of which a run failed; their finished runs are used too.
 
     Returns:
       Experiment → results by seed. Experiment → what is wrong with a run that is left out.
 
     Raises:
-      UserError: one of `runs` has other settings, or is damaged.
+      UserError: one of `runs` has other settings, or is damaged, and its experiment is not among
+        `failed`.
     """
     results: dict[str, list[RunResult]] = {}
     departures, problems = {}, {}
@@ -146,7 +149,7 @@ def finished_results(
         try:
             result = finished_result(out, run, wanted.get(name, ()))
         except UserError as error:
-            if run in runs:
+            if run in runs and name not in failed:
                 raise
             problems.setdefault(name, str(error))
             continue

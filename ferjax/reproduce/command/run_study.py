@@ -73,7 +73,7 @@ def run_study(config: ReproduceConfig, *, train: Train = run_one) -> dict[str, A
     failed: dict[str, str] = {}
     if not config.report:
         failed = run_experiments(runs, out, {}, progress=config.progress, train=train)
-    results, problems = finished_results(runs, other_runs, out, {})
+    results, problems = finished_results(runs, other_runs, out, {}, failed)
     order = [one.name for one in EXPERIMENTS]
     planned = sorted((*runs, *other_runs), key=lambda run: order.index(run.experiment.name))
     answers = _answers(

@@ -14,7 +14,7 @@ from ferjax.reproduce.reporting.build_report import build_report, with_departure
 from ferjax.reproduce.reporting.embedded_results import results_from_json
 from ferjax.reproduce.reporting.page import render_report
 from ferjax.reproduce.reporting.verify_page import settings_of_page, verify_page
-from ferjax.reproduce.run_result import RunResult, other_than_curves
+from ferjax.reproduce.run_result import RunResult, epochs_other_than_curves, other_than_curves
 from ferjax.reproduce.running.departures import departures_of, flag_departures, other_data
 from ferjax.reproduce.stand_ins import with_stand_ins
 from ferjax.reproduce.studies.study_report import study_page_again
@@ -29,33 +29,57 @@ def verify_report(path: Path) -> tuple[list[str], int]:
       path: a report.html of launch.reproduce.
 
     Raises:
-      UserError: the file is no such report, or its results are damaged.
+      UserError: the file is no such report, or one of another version, or its results are damaged.
     """
-    contradictions: list[str] = []
-
-    def paper_page(block: Mapping[str, Any], pictures: Pictures) -> str:
-        results = results_from_json(block["results"])
-        for run in (run for group in results.values() for run in group):
-            contradictions.extend(other_than_curves(run))
-        return _paper_page(block, results, pictures)
-
-    differences, count = verify_page(path, {"paper": paper_page, "study": study_page_again})
-    return differences + contradictions, count
+    return verify_page(path, {"paper": _paper_page, "study": study_page_again})
 
 
-def _paper_page(
-    block: Mapping[str, Any], results: Mapping[str, list[RunResult]], pictures: Pictures
-) -> str:
-    """Returns the page of a paper from the results inside a page."""
+def _paper_page(block: Mapping[str, Any], pictures: Pictures) -> tuple[str, list[str]]:
+    """Returns the page of a paper from the results inside a page, and their contradictions."""
+    results = results_from_json(block["results"])
     name, lacks = block["paper"], block["lacks"]
     if name not in PAPERS:
         raise UserError(f"it is about {name!r:.60}, which is no paper that is reproduced.")
-    paper, _ = with_stand_ins(find_paper(name), lambda one: lacks.get(one.name))
-    results = _with_table_departures(find_paper(name), results)
+    printed_paper = find_paper(name)
+    paper, _ = with_stand_ins(printed_paper, lambda one: lacks.get(one.name))
+    contradictions = [
+        text for group in results.values() for run in group for text in _contradictions(run)
+    ]
+    contradictions += _other_seeds(printed_paper, results)
+    results = _with_table_departures(printed_paper, results)
     settings = settings_of_page(block["settings"], results)
     report = build_report(paper, results, block["missing"], settings)
     shown = {one["name"]: pictures.get(one["name"], []) for one in report["figures"]}
-    return render_report(report, shown, {})
+    return render_report(report, shown, {}), contradictions
+
+
+def _contradictions(run: RunResult) -> list[str]:
+    """Returns the contradictions between predictions, epochs and curves of a run, in words."""
+    return [*other_than_curves(run), *epochs_other_than_curves(run)]
+
+
+def _other_seeds(paper: Paper, results: Mapping[str, list[RunResult]]) -> list[str]:
+    """Returns runs whose seeds cannot be as they state, in words.
+
+    Whether an experiment draws random numbers follows from its table: without them one run decides.
+    """
+    draws = {one.name: bool(one.recipe) for one in paper.experiments}
+    texts = []
+    for name, group in results.items():
+        seeds = [run.seed for run in group]
+        texts += [
+            f"{name}: seed {seed} is there twice"
+            for seed in sorted(set(seeds))
+            if seeds.count(seed) > 1
+        ]
+        texts += [
+            f"{name}, seed {run.seed}: the run says that it"
+            f" {'draws' if run.draws else 'does not draw'} random numbers, its table says the"
+            " contrary"
+            for run in group
+            if run.draws != draws[name]
+        ]
+    return texts
 
 
 def _with_table_departures(paper: Paper, results: Mapping[str, list[RunResult]]) -> dict[str, Any]:

@@ -7,6 +7,12 @@ from dataclasses import dataclass, replace
 
 from ferjax.reproduce.claim_table import Claim, Measure
 from ferjax.reproduce.judging.data_facts import FACTS
+from ferjax.reproduce.judging.departures_of_claim import (
+    experiments_of_claim,
+    limit_of,
+    other_data_of,
+    proxies_of,
+)
 from ferjax.reproduce.judging.estimates import (
     Estimate,
     NotMeasured,
@@ -28,8 +34,6 @@ from ferjax.reproduce.judging.verdicts import (
     kendall_tau,
 )
 
-# Kinds whose claims can be judged on other data than the paper's, unless the claim says otherwise.
-_ON_OTHER_DATA = ("better", "trend")
 SMOKE = "--smoke: a few steps on drawn faces say nothing about the claim"
 
 
@@ -101,17 +105,12 @@ def _measured(claim: Claim, results: Results, smoke: bool) -> Row:
         verdict = Verdict(word, SMOKE)
     elif claim.kind == "figure":
         pass
-    elif data := _other_data(claim, results):
+    elif data := other_data_of(claim, results):
         verdict = Verdict(NOT_TESTED, f"its number is of other data: {data}")
-    elif claim.kind == "count" and (limit := _limit(claim, results)):
-        verdict = Verdict(NOT_TESTED, f"at most {limit:,} images of each split were read")
-    return replace(row, verdict=replace(verdict, proxy=_proxy(claim, results, row)))
-
-
-def _limit(claim: Claim, results: Results) -> int:
-    """Returns the largest number of images that a split was cut to; 0 if no split was cut."""
-    runs = [results[name][0] for name in _experiments(claim) if results.get(name)]
-    return max((int(run.facts["config"].get("limit") or 0) for run in runs), default=0)
+    elif claim.kind == "count" and (limit := limit_of(claim, results)):
+        verdict = Verdict(NOT_TESTED, _limit_text(limit))
+    estimates = [one for one in (row.ours, *row.sides) if one]
+    return replace(row, verdict=replace(verdict, proxy=proxies_of(claim, results, estimates)))
 
 
 def _honest(claim: Claim, results: Results, smoke: bool) -> Row | None:
@@ -133,34 +132,10 @@ def _honest(claim: Claim, results: Results, smoke: bool) -> Row | None:
 
 def _reason(claim: Claim, not_measured: str, missing: Mapping[str, str]) -> str:
     """Returns why experiments of a claim did not run, or `not_measured` if all of them did."""
-    reasons = [f"{name}: {missing[name]}" for name in _experiments(claim) if name in missing]
+    reasons = [
+        f"{name}: {missing[name]}" for name in experiments_of_claim(claim) if name in missing
+    ]
     return "; ".join(dict.fromkeys(reasons)) or not_measured
-
-
-def _experiments(claim: Claim) -> list[str]:
-    """Returns the names of the experiments by which a claim is judged."""
-    measures = [claim.measure, claim.than]
-    names = [measure.experiment for measure in measures if measure]
-    return list(dict.fromkeys([*names, *claim.along]))
-
-
-def _proxy(claim: Claim, results: Results, row: Row) -> tuple[str, ...]:
-    """Returns differences between a claim's experiments and the paper's data and settings."""
-    runs = [results[name][0] for name in _experiments(claim) if results.get(name)]
-    texts = [text for run in runs for text in run.facts.get("departs", ())]
-    printed_splits = {measure.split for measure in (claim.measure, claim.than) if measure}
-    splits = {one.split for one in (row.ours, *row.sides) if one}
-    if splits and "test" in printed_splits - splits:
-        texts.append("val instead of test, which these data lack")
-    return tuple(dict.fromkeys(texts))
-
-
-def _other_data(claim: Claim, results: Results) -> str:
-    """Returns the data that replace the paper's, or "" if the claim can be judged on other data."""
-    if claim.other_data or (claim.other_data is None and claim.kind in _ON_OTHER_DATA):
-        return ""
-    runs = [results[name][0] for name in _experiments(claim) if results.get(name)]
-    return "; ".join(dict.fromkeys(filter(None, (run.facts.get("other_data") for run in runs))))
 
 
 def _number(claim: Claim, results: Results) -> Row:
@@ -203,17 +178,24 @@ def _count(claim: Claim, results: Results) -> Row:
     name, argument = claim.fact
     runs, _ = runs_of(results, replace(_measure(claim), split="train"))
     of_one_split = argument.partition("/")[0] in ("train", "val", "test")
-    if not of_one_split and "test" not in runs[0].splits:
+    # Splits that were cut by --limit say nothing about the copy of the data.
+    limit = limit_of(claim, results)
+    if not limit and not of_one_split and "test" not in runs[0].splits:
         raise NotMeasured("the data at hand have no test split")
-    if claim.complete:
+    if claim.complete and not limit:
         splits, complete_count = claim.complete
         if (count := FACTS["images"](runs[0].splits, splits)) != complete_count:
             shown = "none" if count is None else f"{count:,}"
             raise NotMeasured(f"the copy at hand has {shown} of {complete_count:,} images")
     ours = FACTS[name](runs[0].splits, argument)
     if ours is None:
-        raise NotMeasured(f"the data at hand have no {argument or name}")
+        without = f"the data at hand have no {argument or name}"
+        raise NotMeasured(_limit_text(limit) if limit else without)
     return Row(claim, judge_count(claim, ours), count=ours)
+
+
+def _limit_text(limit: int) -> str:
+    return f"at most {limit:,} images of each split were read"
 
 
 def _figure(claim: Claim, results: Results) -> Row:

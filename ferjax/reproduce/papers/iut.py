@@ -74,7 +74,7 @@ EXPERIMENTS = (
         "default",
         _CUSTOM,
         protocol="publictest_is_test",
-        why="The baseline with ferjax's splits.",
+        why="The baseline with a test split that is read once.",
     ),
     Experiment(
         "transfer",
@@ -179,6 +179,7 @@ OPEN_POINTS = (
     OpenPoint(
         name="test_images",
         text="The 7,178 test images are PublicTest and PrivateTest merged.",
-        reading="Reproduced by the protocol's name; beside it stand ferjax's splits.",
+        reading="Reproduced by the protocol's name; beside it stands a test split that is read"
+        " once.",
     ),
 )

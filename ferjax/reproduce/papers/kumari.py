@@ -194,7 +194,7 @@ OPEN_POINTS = (
         text="The paper says FER+ and prints FER2013's seven classes, without contempt. Its matrix"
         " has 12,909 images, which is no published split.",
         reading="FER2013 pooled, and as many test images of each class as the matrix has. Beside"
-        " it stands PublicTest, read once.",
+        " it stands a test split that is read once.",
     ),
     OpenPoint(
         name="fer_slip",

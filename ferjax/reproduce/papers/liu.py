@@ -218,7 +218,7 @@ OPEN_POINTS = (
         name="validation",
         text="What the paper calls validation is not said to be cut from the training images.",
         reading="RAF-DB's test split, which therefore also selects. The last epoch is measured,"
-        " which nothing has selected. On FER2013 it is PublicTest.",
+        " which nothing has selected. On FER2013 it is val, which selects too.",
     ),
     OpenPoint(
         name="vgg",

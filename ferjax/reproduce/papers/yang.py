@@ -62,8 +62,9 @@ EXPERIMENTS = (
             recipe=f"yang_cnn{depth}_fer2013",
             settings=_SETTINGS,
             protocol="yang",
-            why=f"The network of {depth} layers as in the paper: 24,000 of Training train it, the"
-            " other 4,710 judge it; PublicTest, which the paper leaves out, judges it honestly.",
+            why=f"The network of {depth} layers as in the paper: five of six images of Training"
+            " train it, the others judge it; the test split, which the paper leaves out, judges it"
+            " honestly.",
         )
         for depth in DEPTHS
     ),
@@ -126,7 +127,7 @@ _NOT_PRINTED = {
     "augment": (
         "No augmentation is mentioned, and none is ruled out.",
         "Horizontal flips, and shifts by up to a tenth: with flips alone three layers learned the"
-        " training pictures by heart (macro F1 on the 4,710: 0.53, with shifts 0.57).",
+        " training pictures by heart (macro F1 on val: 0.53, with shifts 0.57).",
         "standard",
     ),
     "class_weights": (
@@ -168,7 +169,7 @@ OPEN_POINTS = (
     OpenPoint(
         name="measured_split",
         text="The tables do not name the pictures that they were measured on, nor the epoch.",
-        reading="The 4,710 of validation, at the last epoch, which nothing has selected. Beside"
+        reading="The images of validation, at the last epoch, which nothing has selected. Beside"
         " it stands the test split, which selects nothing, at the epoch that validation selected.",
     ),
 )

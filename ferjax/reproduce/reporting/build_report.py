@@ -6,6 +6,7 @@ from typing import Any
 
 from ferjax.data.splits.protocols.registry import PROTOCOLS
 from ferjax.reproduce.claim_table import Measure
+from ferjax.reproduce.judging.departures_of_claim import missing_test_notes
 from ferjax.reproduce.judging.estimates import NotMeasured, Results, estimate
 from ferjax.reproduce.judging.ledger import Row, judge_claims
 from ferjax.reproduce.judging.metrics import METRICS
@@ -14,9 +15,8 @@ from ferjax.reproduce.paper_table import OpenPoint, Paper
 from ferjax.reproduce.reporting import texts
 from ferjax.reproduce.reporting.draw_figures import what_is_shown
 from ferjax.reproduce.reporting.run_tables import costs_of, data_of, experiments_of
-from ferjax.reproduce.reporting.summary import counts_of, sentences_of
-
-HONEST = "ferjax's own splits: val selects the epoch, test is read once"
+from ferjax.reproduce.reporting.summary import counts_of, has_one_seed, sentences_of
+from ferjax.reproduce.run_result import RunResult
 
 
 def build_report(
@@ -52,6 +52,7 @@ def build_report(
             for one in paper.figures
         ],
         "open_points": open_points,
+        "tried_once": any(map(has_one_seed, open_points)),
         "protocols": _protocols(results),
         "experiments": experiments_of(paper, results, missing),
         "costs": costs_of(results),
@@ -79,11 +80,13 @@ def _ledger_row(row: Row) -> dict[str, Any]:
         "count": row.count,
         "honest": texts.estimate_json(honest.ours) if honest else None,
         "honest_verdict": honest.verdict.word if honest else None,
+        "honest_proxy": list(honest.verdict.proxy) if honest else [],
         "figure": claim.figure,
         "texts": {
             "ours": texts.ours_text(row),
             "n": texts.count_text(row.ours) if row.ours else "",
             "honest": texts.honest_text(row),
+            "honest_n": texts.count_text(honest.ours) if honest and honest.ours else "",
             "verdict": texts.verdict_text(row),
         },
     }
@@ -123,19 +126,40 @@ def _open_point(point: OpenPoint, results: Results, missing: Mapping[str, str]) 
 
 
 def _protocols(results: Results) -> list[dict[str, Any]]:
-    """Returns every protocol that was used, with its breach and the experiments that used it."""
-    used: dict[str | None, list[str]] = {}
-    for name, runs in results.items():
-        used.setdefault(runs[0].facts["config"].get("protocol"), []).append(name)
-    return [
-        {
-            "name": name or "none",
-            "breach": HONEST if name is None else PROTOCOLS[name].breach,
-            "is_breach": name is not None and PROTOCOLS[name].is_breach,
-            "experiments": experiments,
-        }
-        for name, experiments in used.items()
-    ]
+    """Returns every protocol that was used, with its breach and the experiments that used it.
+
+    Experiments without a protocol have a row for each different use of ferjax's splits.
+    """
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for experiment, (run, *_) in results.items():
+        name = run.facts["config"].get("protocol")
+        breach = _own_splits(run) if name is None else PROTOCOLS[name].breach
+        notes = missing_test_notes(run.facts)
+        row = rows.setdefault(
+            (name, breach, *notes),
+            {
+                "name": name or "none",
+                "breach": breach,
+                "is_breach": name is not None and PROTOCOLS[name].is_breach,
+                "notes": notes,
+                "experiments": [],
+            },
+        )
+        row["experiments"].append(experiment)
+    return list(rows.values())
+
+
+def _own_splits(run: RunResult) -> str:
+    """Returns how a run without a protocol uses ferjax's splits, in words."""
+    evaluated_epochs = sum(line["split"] == "val" for line in run.curves)
+    if evaluated_epochs > 1:
+        selection = "val selects the epoch"
+    elif evaluated_epochs:
+        selection = "the last epoch alone is evaluated, so that nothing selects it"
+    else:
+        selection = "there are no epochs to select from"
+    test = "test is read once" if "test" in run.splits else "there is no test split"
+    return f"ferjax's own splits: {selection}, {test}"
 
 
 def with_departures(

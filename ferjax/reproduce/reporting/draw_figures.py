@@ -11,6 +11,7 @@ from ferjax.report.figures.confusion_matrix import draw_confusion
 from ferjax.report.figures.image_grids import draw_batch
 from ferjax.report.figures.per_class_curves import draw_per_class
 from ferjax.report.figures.training_curves import draw_curves
+from ferjax.reproduce.judging.departures_of_claim import missing_test_notes
 from ferjax.reproduce.judging.estimates import Results
 from ferjax.reproduce.judging.metrics import confusion_of
 from ferjax.reproduce.paper_table import Figure
@@ -45,14 +46,15 @@ def what_is_shown(figure: Figure, results: Results, missing: Mapping[str, str]) 
         return f"not drawn: {name}: {missing.get(name, 'not run yet')}"
     if figure.kind in ("curves", "emotions"):
         return f"seed {runs[0].seed} of {name}"
+    notes = "".join(f"; {note}" for note in missing_test_notes(runs[0].facts))
     if figure.kind == "histogram":
-        return f"the splits of {name}"
+        return f"the splits of {name}{notes}"
     if figure.kind == "augmentation":
         return f"drawn faces, then three augmented copies of each, as in {name}"
     if not _matrices(figure, runs):
         return f"not drawn: {name} has no predictions for it"
     printed = "; the printed one first" if figure.matrix else ""
-    return f"the sum over {len(runs)} run{'s' * (len(runs) != 1)} of {name}{printed}"
+    return f"the sum over {len(runs)} run{'s' * (len(runs) != 1)} of {name}{printed}{notes}"
 
 
 def _matrices(figure: Figure, runs: Sequence[RunResult]) -> list[np.ndarray]:

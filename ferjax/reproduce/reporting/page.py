@@ -15,7 +15,6 @@ from ferjax.report.html.embedded_pictures import embedded_file
 from ferjax.report.html.page_templates import render_page
 from ferjax.reproduce.judging.ledger import SMOKE
 from ferjax.reproduce.judging.verdicts import NOT_REPRODUCED, NOT_TESTED, REDRAWN, REPRODUCED
-from ferjax.reproduce.reporting.build_report import HONEST
 from ferjax.runtime.atomic_files import write_atomically
 
 LARGEST = 5_000_000
@@ -53,7 +52,6 @@ def render_report(
         report=report,
         subtitle=f"Reproduced by ferjax, claim by claim. {settings['written']}",
         smoke=f"{SMOKE}. Every verdict is open.",
-        honest=HONEST,
         contents=_CONTENTS,
         verdicts=[(word, kind, counts[word]) for word, kind in _KIND_OF_VERDICT.items()],
         kinds=_KIND_OF_VERDICT,

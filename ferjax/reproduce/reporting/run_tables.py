@@ -114,15 +114,18 @@ def _minutes(facts: Mapping[str, Any]) -> float:
 
 
 def data_of(results: Results) -> list[dict[str, Any]]:
-    """Returns a row for each different split that runs used, with the digest of its images."""
-    rows: dict[str, dict[str, Any]] = {}
+    """Returns a row for each different split that runs used, with the digest of its images.
+
+    Val and test of protocols that select on test hold the same images, and have a row each.
+    """
+    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
     for name, runs in results.items():
         for split, split_record in runs[0].splits.items():
-            digest = str(split_record["digest"])
+            dataset, digest = runs[0].facts.get("dataset", ""), str(split_record["digest"])
             row = rows.setdefault(
-                digest,
+                (dataset, split, digest),
                 {
-                    "dataset": runs[0].facts.get("dataset", ""),
+                    "dataset": dataset,
                     "split": split,
                     "images": split_record["images"],
                     "source": split_record["source"],

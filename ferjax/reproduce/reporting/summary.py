@@ -9,6 +9,9 @@ from ferjax.reproduce.judging.metrics import METRICS
 from ferjax.reproduce.judging.verdicts import NOT_REPRODUCED, NOT_TESTED, REDRAWN, REPRODUCED
 from ferjax.reproduce.reporting.texts import number
 
+# Kinds of claims that hold a printed number against ours.
+_WITH_PRINTED_NUMBER = ("number", "at_least", "at_most", "count")
+
 
 def counts_of(rows: Sequence[Row]) -> dict[str, int]:
     """Returns how many rows have each verdict, and how many of them are by proxy or exceeded."""
@@ -62,16 +65,21 @@ def _verdicts(rows: Sequence[Row], *, smoke: bool) -> str:
 
 def _disagreement(rows: Sequence[Row]) -> str:
     """Returns a sentence about the printed rate, of those judged, that is furthest from ours."""
+    decided = [row for row in rows if row.verdict.word in (REPRODUCED, NOT_REPRODUCED)]
     distances = [
         (abs(row.ours.mean - row.claim.paper), row)
-        for row in rows
+        for row in decided
         if row.claim.kind == "number"
         and row.ours is not None
         and row.claim.paper is not None
         and row.claim.measure is not None
         and METRICS[row.claim.measure.metric].is_rate
-        and row.verdict.word != NOT_TESTED
     ]
+    if not distances and any(row.claim.kind in _WITH_PRINTED_NUMBER for row in decided):
+        return (
+            "No printed rate was judged as a number; bounds, counts and other numbers stand in the"
+            " ledger."
+        )
     if not distances:
         return "No printed number could be held against ours."
     _, row = max(distances, key=lambda pair: pair[0])
@@ -92,9 +100,14 @@ def _largest_effect(open_points: Sequence[Mapping[str, Any]]) -> str:
         return "What the paper leaves open was not varied, or not with numbers that count."
     largest = max(tried, key=lambda point: point["moves"])
     values = "; ".join(f"{one['value']}: {one['text']}" for one in largest["tried"] if one["text"])
-    one_seed = any(one.get("ours") and one["ours"]["seeds"] < 2 for one in largest["tried"])
-    chance = " Some of these have one seed: part of it may be chance." * one_seed
+    chance = " Some of these have one seed: part of it may be chance." * has_one_seed(largest)
     return (
         f"Of what the paper leaves open, {largest['name'].replace('_', ' ')} moves most,"
         f" {100 * largest['moves']:.1f} points ({values}).{chance}"
     )
+
+
+def has_one_seed(open_point: Mapping[str, Any]) -> bool:
+    """Returns whether a value of an open point, of those that draw, was tried with one seed."""
+    measured = [one["ours"] for one in open_point["tried"] if one.get("ours")]
+    return any(ours.get("draws", True) and ours["seeds"] < 2 for ours in measured)

@@ -104,6 +104,7 @@ def estimate_json(estimate: Estimate | None) -> dict[str, Any] | None:
         "allows_for": estimate.allows_for,
         "by_seed": list(estimate.by_seed),
         "seeds": estimate.seeds,
+        "draws": estimate.draws,
         "images": estimate.images,
         "split": estimate.split,
     }

@@ -21,8 +21,11 @@ from ferjax.reproduce.reporting.parsed_page import (
 )
 from ferjax.reproduce.run_result import RunResult
 
-# Function: (results inside a page, figure → its pictures) → the page that they give.
-PageOf = Callable[[Mapping[str, Any], Mapping[str, list[dict[str, Any]]]], str]
+# Version of the pages, which changes with their rows and sentences. Pages before 2 lack it.
+PAGE_FORMAT = 2
+# Function: (results inside a page, figure → its pictures) → the page that they give, and a line for
+# each contradiction among the results.
+PageOf = Callable[[Mapping[str, Any], Mapping[str, list[dict[str, Any]]]], tuple[str, list[str]]]
 # Errors that inconsistent results cause.
 _DAMAGES = (
     ArithmeticError,
@@ -44,22 +47,32 @@ def verify_page(path: Path, page_of: Mapping[str, PageOf]) -> tuple[list[str], i
       page_of: subject of a page, `paper` or `study` → function that writes the page again.
 
     Raises:
-      UserError: the file is no page of launch.reproduce, or its results are damaged.
+      UserError: the file is no page of launch.reproduce, or of another version of it, or its
+        results are damaged.
     """
     content = read_page(path)
     try:
         block = json.loads(content.block)
         subject = next(name for name in page_of if name in block)
         stated_pictures = dict(block["pictures"])
+        found_format = int(block.get("page_format", 1))
     except (*_DAMAGES, StopIteration) as error:
         raise no_report(path, f"no results in it ({error})") from None
+    if found_format != PAGE_FORMAT:
+        raise UserError(
+            f"--verify={path}: the page has format {found_format}, this version of ferjax writes"
+            f" and verifies format {PAGE_FORMAT}. Verify it with the commit that stands at its top,"
+            " or write it again from its folder: the command on the page, with --report."
+        )
     try:
-        rewritten = parse_text(page_of[subject](block, content.images))
+        page, contradictions = page_of[subject](block, content.images)
+        rewritten = parse_text(page)
     except UserError as error:
         raise UserError(f"--verify={path}: {error}") from None
     except _DAMAGES as error:
         raise no_report(path, f"its results do not fit together: {error!r:.200}") from None
-    return list(_differences(content, rewritten, stated_pictures)), len(rewritten.cells)
+    differences = [*_differences(content, rewritten, stated_pictures), *contradictions]
+    return differences, len(rewritten.cells)
 
 
 def settings_of_page(

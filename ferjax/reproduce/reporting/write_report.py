@@ -13,6 +13,7 @@ from ferjax.reproduce.reporting.build_report import build_report
 from ferjax.reproduce.reporting.draw_figures import draw_figures
 from ferjax.reproduce.reporting.embedded_results import results_to_json
 from ferjax.reproduce.reporting.page import LARGEST, render_report, small_pictures
+from ferjax.reproduce.reporting.verify_page import PAGE_FORMAT
 from ferjax.reproduce.run_result import RunResult
 from ferjax.runtime.atomic_files import write_atomically
 
@@ -44,6 +45,7 @@ def write_paper_report(
     pictures = small_pictures(draw_figures(paper.figures, results, out / "figures"))
     digests = {name: [picture["sha256"] for picture in figure] for name, figure in pictures.items()}
     facts = {
+        "page_format": PAGE_FORMAT,
         "paper": paper.name,
         "lacks": dict(lacks),
         "missing": dict(missing),

@@ -76,8 +76,9 @@ def run_experiments(
             if failure is None:
                 failure = _run_and_store(run, out, wanted.get(name, ()), bar, train, progress)
             if failure and name not in failed:
-                failed[name] = failure
-                say(f"{name} could not be run: {failure}", progress)
+                # The finished runs of the seeds before are judged all the same.
+                failed[name] = f"seed {run.seed} failed: {failure}" if run.seed else failure
+                say(f"{run.name} could not be run: {failure}", progress)
             if run.name not in done:
                 bar.update(bar_before + 1 - bar.n)
     return failed

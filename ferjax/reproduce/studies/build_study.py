@@ -12,15 +12,14 @@ from ferjax.reproduce.studies.prices import Price, prices_of
 from ferjax.reproduce.studies.protocol_table import TITLE, comparisons_of
 
 NAMES = {"fer2013": "FER2013", "ferplus": "FER+", "ckplus": "CK+"}
-INTERVALS = (
+_INTERVALS = (
     "Points are percentage points of accuracy; a positive number is what a breach adds to the"
     " honest one. An interval is 95 % and allows for seeds and images: over images the bootstrap"
     " (1,000 resamples, the same images for all seeds and for both sides of a comparison, so that"
     " what is hard for both cancels; people with all their images where they are known), over"
-    " seeds Student's of the differences, both joined by their squares (MOVER). With three seeds"
-    " the latter is wide: that is what three seeds are worth. The column named resampled is"
-    " the hierarchical bootstrap of seeds and images, which draws three seeds with replacement and"
-    " so shows too little of their spread."
+    " seeds Student's of the differences, both joined by their squares (MOVER). {seeds} The column"
+    " named resampled is the hierarchical bootstrap of seeds and images, which draws as many seeds"
+    " with replacement as there are and so shows too little of their spread."
 )
 LIMITS = (
     "One small network, trained for few epochs at a constant learning rate: longer training leaves"
@@ -61,10 +60,20 @@ def build_study(
         "same_training": _same_training(results),
         "runs": _runs(results, answers),
         "protocols": _protocols(results),
-        "intervals": INTERVALS,
+        "intervals": _INTERVALS.format(seeds=_seeds_text(prices)),
         "limits": list(LIMITS),
     }
     return to_json_types(report), prices
+
+
+def _seeds_text(prices: Sequence[Price]) -> str:
+    """Returns how many seeds the comparisons have, and what that does to the intervals."""
+    fewest = min((len(price.by_seed) for price in prices), default=0)
+    most = max((len(price.by_seed) for price in prices), default=0)
+    if most < 2:
+        return "No comparison has several seeds here, so that the latter is missing."
+    number = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+    return f"The latter is the wider, the fewer the seeds: here there are {number}."
 
 
 def _sentences(prices: Sequence[Price], not_compared: Mapping[str, str]) -> list[str]:

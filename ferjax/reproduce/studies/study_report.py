@@ -14,7 +14,8 @@ from ferjax.report.html.page_templates import render_page
 from ferjax.reproduce.judging.estimates import Results
 from ferjax.reproduce.reporting.embedded_results import results_from_json, results_to_json
 from ferjax.reproduce.reporting.page import json_in_page, small_pictures
-from ferjax.reproduce.reporting.verify_page import settings_of_page
+from ferjax.reproduce.reporting.verify_page import PAGE_FORMAT, settings_of_page
+from ferjax.reproduce.run_result import accuracy_other_than_curve, epochs_other_than_curves
 from ferjax.reproduce.studies.answers import AllAnswers
 from ferjax.reproduce.studies.build_study import NAMES, build_study
 from ferjax.reproduce.studies.draw_prices import draw_prices
@@ -54,6 +55,7 @@ def write_study_report(
         draw_prices(prices, NAMES, out / f"{_FIGURE}.png", report["title"])
         pictures = small_pictures({_FIGURE: [out / f"{_FIGURE}.png"]})
     block = {
+        "page_format": PAGE_FORMAT,
         "study": report["study"],
         "facts": dict(facts),
         "pictures": {
@@ -73,8 +75,8 @@ def write_study_report(
 
 def study_page_again(
     block: Mapping[str, Any], pictures: Mapping[str, Sequence[Mapping[str, Any]]]
-) -> str:
-    """Returns the page that the results inside a page give.
+) -> tuple[str, list[str]]:
+    """Returns the page that the results inside a page give, and their contradictions in words.
 
     Args:
       block: the results inside the page.
@@ -86,18 +88,40 @@ def study_page_again(
     if block["study"] != "protocols":
         raise UserError(f"it is about {block['study']!r:.60}, which is no study of this version.")
     answers, results = answers_from_json(block["answers"]), results_from_json(block["results"])
-    for run in (run for group in results.values() for run in group):
-        for split, part in run.splits.items():
-            stored = answers.get(run.experiment, {}).get(run.seed, {}).get(split)
-            if stored and (len(stored.labels), stored.digest) != (part["images"], part["digest"]):
-                raise UserError(
-                    "the data inside the page are damaged (answers on other images than those of"
-                    f" {run.experiment}, seed {run.seed}, {split})."
-                )
+    contradictions = _contradictions(answers, results)
     facts = block["facts"]
     settings = settings_of_page(facts["settings"], results)
     report, _ = build_study(answers, results, {**facts, "settings": settings})
-    return _render(report, pictures, {})
+    return _render(report, pictures, {}), contradictions
+
+
+def _contradictions(answers: AllAnswers, results: Results) -> list[str]:
+    """Returns how answers and epochs contradict the curves of their runs, in words.
+
+    Raises:
+      UserError: answers without a run, or on other images than those of their run.
+    """
+    runs = {(run.experiment, run.seed): run for group in results.values() for run in group}
+    texts = [text for run in runs.values() for text in epochs_other_than_curves(run)]
+    for experiment, seeds in answers.items():
+        for seed, run_answers in seeds.items():
+            place = f"{experiment}, seed {seed}"
+            run = runs.get((experiment, seed))
+            if run is None:
+                raise UserError(
+                    f"the data inside the page are damaged (answers without a run: {place})."
+                )
+            for split in [name for name in ("val", "test") if name in run_answers]:
+                stored, part = run_answers[split], run.splits.get(split, {})
+                images = part.get("images"), part.get("digest")
+                if (len(stored.labels), stored.digest) != images:
+                    raise UserError(
+                        "the data inside the page are damaged (answers on other images than those"
+                        f" of {place}, {split})."
+                    )
+                epoch = run.epochs["selected"]
+                texts += accuracy_other_than_curve(run, split, epoch, stored.correct)
+    return texts
 
 
 def _render(

@@ -26,6 +26,7 @@ from ferjax.data.reading.path_label_list import read_list
 from ferjax.errors import UserError
 from ferjax.evaluation.comparison.read_predictions import read_predictions
 from ferjax.reproduce.command.verify_report import verify_report
+from ferjax.reproduce.reporting.verify_page import PAGE_FORMAT
 from ferjax.search.search_space import parse_space
 from ferjax.training.run_directory.metrics_jsonl import read_lines
 from ferjax.training.run_directory.splits_file import read_split_record
@@ -226,7 +227,7 @@ def test_records_of_images(tmp_path: Path, summary: bytes, table: bytes) -> None
 def test_pages_to_verify(tmp_path: Path, block: object, cell: str) -> None:
     results = {"format": 1, "runs": "", "arrays": {}, "predictions": block}
     whole = {"paper": "yang", "lacks": block, "missing": block, "settings": block, "pictures": {}}
-    text = json.dumps({**whole, "results": results})
+    text = json.dumps({"page_format": PAGE_FORMAT, **whole, "results": results})
     page = f'<html><td data-cell="a">{cell}</td><script type="application/json">{text}</script>'
     (tmp_path / "report.html").write_text(page, "utf-8")
     ends(lambda: verify_report(tmp_path / "report.html"))

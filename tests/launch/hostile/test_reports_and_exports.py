@@ -25,6 +25,7 @@ from ferjax.faces.detectors import crop_plan
 from ferjax.models.registry import abstract_variables
 from ferjax.predict.predictor import load_predictor
 from ferjax.reproduce.command.verify_report import verify_report
+from ferjax.reproduce.reporting.verify_page import PAGE_FORMAT
 from ferjax.reproduce.running.stored_results import read_result
 from ferjax.runs.finished_runs.load_network import network_config
 from ferjax.runtime.checksums import write_checksums
@@ -69,7 +70,7 @@ def packed(content: bytes) -> str:
 def paper(**changes: Any) -> dict[str, Any]:
     results = {"format": 1, "runs": packed(b"[]"), "arrays": {}, "predictions": []}
     whole = {"paper": "yang", "lacks": {}, "missing": [], "settings": {}, "pictures": {}}
-    return {**whole, "results": {**results, **changes}}
+    return {"page_format": PAGE_FORMAT, **whole, "results": {**results, **changes}}
 
 
 ONE = {"run": 0, "split": "test", "epoch": 1, "labels": "l", "shape": [2, 7], "probabilities": "p"}
@@ -90,7 +91,7 @@ VERIFY: dict[str, Build] = {
     "entities": lambda folder: write(folder / "report.html", "&lt" * 10**5),
     "an unknown paper": page({**paper(), "paper": "os.system"}),
     "a list for a paper": page({**paper(), "paper": ["yang"]}),
-    "an unknown study": page({"study": "../x", "pictures": {}}),
+    "an unknown study": page({"page_format": PAGE_FORMAT, "study": "../x", "pictures": {}}),
     "48 MB of zeros for runs": page(paper(runs=BOMB)),
     "48 MB of zeros for numbers": page(paper(
         runs=packed(b"[{}]"), arrays={"l": BOMB, "p": BOMB}, predictions=[ONE])),

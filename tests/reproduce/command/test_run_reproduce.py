@@ -19,7 +19,7 @@ from ferjax.reproduce.command.verify_report import verify_report
 from ferjax.reproduce.papers.find_paper import find_paper
 from ferjax.reproduce.reporting.run_tables import experiments_of
 from ferjax.reproduce.run_result import RunResult
-from ferjax.reproduce.running import plan
+from ferjax.reproduce.running import plan, run_experiments
 from ferjax.reproduce.running.at_hand import AtHand
 from ferjax.reproduce.running.plan import PlannedRun, plan_others, plan_runs
 from ferjax.reproduce.running.run_experiments import run_one
@@ -90,6 +90,31 @@ def test_an_experiment_that_fails_leaves_the_others(tmp_path: Path) -> None:
 
     with pytest.raises(UserError, match=r"no experiment could be run\. cnn3: no cnn3-seed_0"):
         run_reproduce(config(tmp_path / "out", only=("cnn3", "cnn4")), train=train)
+
+
+def test_what_is_finished_gets_a_page_although_a_seed_fails(
+    tmp_path: Path, make_result: Callable[..., RunResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def finished(out: Path, run: PlannedRun, wanted: object) -> RunResult | None:
+        if run.name == "cnn3-seed_1":
+            raise UserError("it is damaged")
+        one = run.experiment.name in ("cnn3", "cnn5") and run.seed < 2
+        return make_result(run.experiment.name, run.seed) if one else None
+
+    def train(run: PlannedRun, watch: Watch) -> str:
+        if run.seed == 1:
+            raise UserError("its loss is not finite")
+        return "trained"
+
+    for place in (module, run_experiments):
+        monkeypatch.setattr(place, "finished_result", finished)
+    given = config(tmp_path / "out", only=("cnn3",))
+    monkeypatch.setattr(plan, "_seeds_of", lambda *_: 3)
+    report = run_reproduce(given, train=train)
+    assert Path(report["path"]).is_file()
+    states = {row["name"]: row["state"] for row in report["experiments"]}
+    assert states["cnn3"] == "1 run; seed 1 failed: its loss is not finite"
+    assert states["cnn5"] == "2 runs"
 
 
 def test_seeds_of_other_images_and_runs_of_other_settings_are_left_out(

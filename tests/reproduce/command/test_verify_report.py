@@ -183,6 +183,57 @@ def in_runs(block: dict[str, Any], change: Callable[[dict[str, Any]], Any]) -> N
     results["runs"] = base64.b64encode(zlib.compress(json.dumps(runs).encode())).decode()
 
 
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (
+            lambda run: run.update(draws=False),
+            "cnn3, seed 0: the run says that it does not draw random numbers, its table says",
+        ),
+        (lambda run: run.update(seed=0), "cnn3: seed 0 is there twice"),
+        (
+            lambda run: run["epochs"].update(selected=2),
+            "cnn3, seed 0: the selected epoch is 2, by the curves it is 4",
+        ),
+        (
+            lambda run: run["epochs"].update(last=3),
+            "cnn3, seed 0: the last epoch is 3, by the curves it is 4",
+        ),
+        (
+            lambda run: run["facts"]["config"].update(epochs=[3, 1]),
+            "cnn3, seed 0: the phase_1 epoch is 2, by the curves it is 3",
+        ),
+        (lambda run: run.update(curves=[]), "cnn3, seed 0: there is no curve of val"),
+        (
+            lambda run: [line.update(accuracy=float("nan")) for line in run["curves"]],
+            "cnn3, seed 0, val, epoch 4: the curve has nan %, the predictions 50.0 %",
+        ),
+    ],
+)
+def test_seeds_and_epochs_that_the_curves_and_the_table_contradict(
+    page: Path, tmp_path: Path, change: Callable[[dict[str, Any]], Any], line: str
+) -> None:
+    def tamper(block: dict[str, Any]) -> None:
+        in_runs(block, change)
+
+    other = changed(page, tmp_path, lambda text: in_block(text, tamper))
+    assert [one for one in verify_report(other)[0] if one.startswith(line)]
+
+
+@pytest.mark.parametrize(("found", "named"), [(None, 1), (3, 3)])
+def test_pages_of_other_versions_are_refused(
+    found: int | None, named: int, page: Path, tmp_path: Path
+) -> None:
+    def of_another_version(block: dict[str, Any]) -> None:
+        del block["page_format"]
+        block.update({"page_format": found} if found else {})
+
+    other = changed(page, tmp_path, lambda text: in_block(text, of_another_version))
+    message = f"the page has format {named}, this version of ferjax writes and verifies format 2"
+    with pytest.raises(UserError, match=message):
+        verify_report(other)
+
+
 def test_stand_ins_that_are_shown_as_the_papers_own_are_named(
     make_result: Make, tmp_path: Path
 ) -> None:

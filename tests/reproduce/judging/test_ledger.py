@@ -100,6 +100,41 @@ def test_a_count_of_a_part_of_the_data_decides_nothing(
     (row,) = judge_claims([replace(COUNT, paper=7000)], {"one": runs}, {})
     assert row.verdict.word == NOT_TESTED
     assert row.verdict.reason == "at most 100 images of each split were read"
+    # The copy may be complete: only a part of it was read.
+    whole = replace(COUNT, fact=("images", "train+val+test"), complete=("train+val+test", 35_887))
+    (row,) = judge_claims([whole], {"one": runs}, {})
+    assert row.verdict.reason == "at most 100 images of each split were read"
+    without = [replace(run, splits={"train": run.splits["train"]}) for run in runs]
+    (row,) = judge_claims([whole], {"one": without}, {})
+    assert row.verdict.reason == "at most 100 images of each split were read"
+    (row,) = judge_claims([whole], {"one": results["one"]}, {})
+    assert row.verdict.reason == "the copy at hand has 6,300 of 35,887 images"
+
+
+NO_PRIVATE_TEST = "PrivateTest is not on disk: the protocol was applied to what is"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "split", "proxy"),
+    [
+        ("iut", "test", (NO_PRIVATE_TEST,)),
+        ("iut", "val", ()),  # a fifth of Training
+        ("kumari", "val", (NO_PRIVATE_TEST,)),  # cut from all images
+        (None, "test", (NO_PRIVATE_TEST,)),
+    ],
+)
+def test_half_of_the_test_images_is_a_proxy(
+    protocol: str | None,
+    split: str,
+    proxy: tuple[str, ...],
+    results: dict[str, list[RunResult]],
+) -> None:
+    more = {"config": {"protocol": protocol}, "notes": ["2 images are damaged", NO_PRIVATE_TEST]}
+    runs = [replace(run, facts={**run.facts, **more}) for run in results["one"]]
+    (row,) = judge_claims([replace(NUMBER, measure=Measure("one", split=split))], {"one": runs}, {})
+    assert (row.verdict.word, row.verdict.proxy) == (REPRODUCED, proxy)
+    (row,) = judge_claims([FIGURE], {"one": runs}, {})
+    assert row.verdict.proxy == ()
 
 
 def test_val_in_place_of_test_is_a_proxy(results: dict[str, list[RunResult]]) -> None:

@@ -1,6 +1,7 @@
 """The study's report of made-up answers: seeds are counted, and a page's answers fit its runs."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -40,17 +41,64 @@ def test_a_price_of_one_seed_says_so(make_result: Callable[..., RunResult], seed
     assert bool(warned) == (seeds == 1)
 
 
-def test_answers_on_other_images_than_the_runs_are_refused(
-    make_result: Callable[..., RunResult],
+@pytest.mark.parametrize(
+    ("seeds", "text"),
+    [
+        (1, "No comparison has several seeds here, so that the latter is missing."),
+        (2, "The latter is the wider, the fewer the seeds: here there are 2."),
+        (4, "The latter is the wider, the fewer the seeds: here there are 4."),
+    ],
+)
+def test_the_number_of_seeds_is_that_of_the_runs(
+    make_result: Callable[..., RunResult], seeds: int, text: str
 ) -> None:
+    report, _ = build_study(*made(make_result, seeds), FACTS)
+    assert text in report["intervals"]
+    assert "three" not in report["intervals"]
+
+
+@pytest.fixture
+def block(make_result: Callable[..., RunResult]) -> dict[str, Any]:
+    """Returns the results inside the page of a study."""
     answers, results = made(make_result, 1)
-    block = {
+    return {
         "study": "protocols",
         "facts": FACTS,
         "results": results_to_json(results),
         "answers": answers_to_json(answers),
     }
-    assert "70; 1 seed" in study_page_again(block, {})
+
+
+def test_answers_on_other_images_than_the_runs_are_refused(block: dict[str, Any]) -> None:
+    page, contradictions = study_page_again(block, {})
+    assert "70; 1 seed" in page
+    assert contradictions == []
     block["answers"]["answers"][0]["digest"] = "another"
     with pytest.raises(UserError, match=r"answers on other images than those of fer2013_honest"):
         study_page_again(block, {})
+
+
+def test_answers_without_a_run_are_refused(block: dict[str, Any]) -> None:
+    block["answers"]["answers"][0]["seed"] = 7
+    with pytest.raises(UserError, match=r"answers without a run: fer2013_honest, seed 7"):
+        study_page_again(block, {})
+
+
+def test_answers_with_another_accuracy_than_the_curve_are_named(block: dict[str, Any]) -> None:
+    row = next(one for one in block["answers"]["answers"] if one["of"] == "val")
+    row["predicted"] = row["labels"]
+    assert study_page_again(block, {})[1] == [
+        "fer2013_honest, seed 0, val, epoch 4: the curve has 50.0 %, the predictions 100.0 %"
+    ]
+
+
+def test_another_selected_epoch_than_that_of_the_curve_is_named(
+    make_result: Callable[..., RunResult], block: dict[str, Any]
+) -> None:
+    _, results = made(make_result, 1)
+    (run,) = results["fer2013_merged"]
+    results["fer2013_merged"] = [replace(run, epochs={**run.epochs, "selected": 3}, predictions={})]
+    block["results"] = results_to_json(results)
+    assert study_page_again(block, {})[1][0] == (
+        "fer2013_merged, seed 0: the selected epoch is 3, by the curves it is 4"
+    )
