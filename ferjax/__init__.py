@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from ferjax.models.own_models import register_model
     from ferjax.models.registry import create_model
     from ferjax.own_loop.data import batches
-    from ferjax.own_loop.run_files import open_run, write_own_report
+    from ferjax.own_loop.own_report import write_own_report
+    from ferjax.own_loop.run_files import open_run
     from ferjax.own_loop.scores import metrics
     from ferjax.own_loop.state_and_step import init_state, make_train_step, split_logits
     from ferjax.predict import load_predictor
@@ -73,7 +74,7 @@ _PUBLIC = {
     "split_from_arrays": ("ferjax.data.splits.from_arrays", "split_from_arrays"),
     "split_logits": ("ferjax.own_loop.state_and_step", "split_logits"),
     "train": ("ferjax.experiment", "run_train"),
-    "write_own_report": ("ferjax.own_loop.run_files", "write_own_report"),
+    "write_own_report": ("ferjax.own_loop.own_report", "write_own_report"),
     "zero_sums": ("ferjax.training.train_step", "zero_sums"),
 }
 

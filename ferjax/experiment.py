@@ -180,7 +180,8 @@ def run_evaluate(config: EvalConfig) -> dict[str, Any]:
         )
     data_flags = (config.dataset, config.data_dir, config.split, config.on_bad_image)
     if not any(data_flags) and (config.tta, config.checkpoint) == ("none", "selected"):
-        run_config = replace(run_config, progress=config.progress)
+        # The run may have been moved since it was trained.
+        run_config = replace(run_config, progress=config.progress, workdir=str(run_dir))
         recorded = read_split_record(run_dir)
         task = prepare_task(run_config, devices_for(run_config.batch_size), recorded)
         out = Path(config.out) if config.out else None

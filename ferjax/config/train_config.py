@@ -306,7 +306,9 @@ class TrainConfig:
         False, "Write the metrics to WORKDIR/tensorboard too (extra tensorboard).", free=True
     )
     profile: bool = config_field(
-        False, "Write a trace of 5 steps for https://ui.perfetto.dev to WORKDIR/profile.", free=True
+        False,
+        "Trace 5 calls of the step into WORKDIR/profile, for https://ui.perfetto.dev.",
+        free=True,
     )
     images_on_device: str = config_field(
         "auto",

@@ -153,7 +153,7 @@ def _write_run_report(
             *warnings,
             *warnings_of(config, results, task.bundle),
         ],
-        "notes": list(task.bundle.notes),
+        "notes": [note for note in task.bundle.notes if note not in meta["notes"]],
         "figures": figures,
     }
     return {**report, "path": str(write_report(report, folder))}

@@ -1,5 +1,6 @@
 """Counts the judged images that a run was trained on, and chooses the split to judge."""
 
+from ferjax.data.dataset_table import have_same_faces
 from ferjax.data.splits.recorded_bundle import recorded_split
 from ferjax.data.splits.split import DatasetBundle, Split
 from ferjax.data.splits.split_record import SplitRecord, count_trained_on
@@ -44,10 +45,6 @@ def describe_seen(
     return text, [f"the run was trained on {text}: these scores are too good"]
 
 
-# Data sets of the same faces, with other labels.
-SAME_FACES = ({"fer2013", "ferplus"},)
-
-
 def describe_seen_by_weights(trained_on: str, split: Split, dataset: str) -> tuple[str, list[str]]:
     """Returns a text on the training images of a weights file, which lists none, and warnings.
 
@@ -57,10 +54,7 @@ def describe_seen_by_weights(trained_on: str, split: Split, dataset: str) -> tup
       dataset: name of their data set.
     """
     text = f"not listed in the weights, which learned from train of {trained_on}"
-    same_faces = dataset == trained_on or any(
-        {dataset, trained_on} <= data_sets for data_sets in SAME_FACES
-    )
-    if not same_faces or dataset == "folder":  # other people's folders are other images
+    if not have_same_faces(dataset, trained_on):
         return text, []
     if split.name == "val":
         return f"{text}; val chose the temperature of their probabilities", []

@@ -1,7 +1,8 @@
 """The compiled training step: when it is compiled, XLA's cost analysis of it, profiler traces."""
 
+import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from ferjax.training.wall_time import SecondsByKind, timed
 _log = logging.getLogger(__name__)
 # (state, sums, batch, scale) → (state, sums)
 Step = Callable[..., tuple[Any, Any]]
-# Each process counts its steps. The first ones compile and fill caches, so they are not traced.
-_FIRST_TRACED_STEP, _TRACED_STEPS = 11, 5
+# Each process counts its calls. The first ones compile and fill caches, so they are not traced.
+_FIRST_TRACED_CALL, _TRACED_CALLS = 11, 5
 
 
 def compile_on_first_call(
@@ -86,31 +87,54 @@ def describe_program(facts: dict[str, Any], batch_size: int) -> str:
     return ", ".join(parts)
 
 
-def trace_steps(step: Step, folder: Path) -> Step:
-    """Returns a step whose calls 11 to 15 are recorded by the JAX profiler into `folder`.
+@contextlib.contextmanager
+def traced_calls(step: Step, folder: Path | None) -> Iterator[Step]:
+    """Yields a step whose calls 11 to 15 are recorded by the JAX profiler into `folder`.
+
+    If the block ends earlier, the trace ends with it; a warning says so if there is none.
 
     Args:
       step: the compiled step.
-      folder: each trace gets its own folder in it, named by the time.
+      folder: each trace gets its own folder in it, named by the time; None: nothing is recorded.
     """
-    calls = 0
+    if folder is None:
+        yield step
+        return
+    calls, is_tracing = 0, False
+
+    def end_trace(sums: Any) -> None:
+        nonlocal is_tracing
+        jax.block_until_ready(sums)
+        jax.profiler.stop_trace()
+        is_tracing = False
+        _log.info(
+            "traced calls of the training step: open %s/**/perfetto_trace.json.gz at"
+            " https://ui.perfetto.dev",
+            folder,
+        )
 
     def call(state: Any, sums: Any, *rest: Any) -> tuple[Any, Any]:
-        nonlocal calls
+        nonlocal calls, is_tracing
         calls += 1
-        if calls == _FIRST_TRACED_STEP:
+        if calls == _FIRST_TRACED_CALL:
             jax.block_until_ready(sums)
             jax.profiler.start_trace(folder, create_perfetto_trace=True)
+            is_tracing = True
         with jax.profiler.StepTraceAnnotation("train", step_num=calls):
             state, sums = step(state, sums, *rest)
-        if calls == _FIRST_TRACED_STEP + _TRACED_STEPS - 1:
-            jax.block_until_ready(sums)
-            jax.profiler.stop_trace()
-            _log.info(
-                "traced %d steps: open %s/**/perfetto_trace.json.gz at https://ui.perfetto.dev",
-                _TRACED_STEPS,
-                folder,
-            )
+        if calls == _FIRST_TRACED_CALL + _TRACED_CALLS - 1:
+            end_trace(sums)
         return state, sums
 
-    return call
+    try:
+        yield call
+    finally:
+        if is_tracing:
+            end_trace(None)
+        elif calls < _FIRST_TRACED_CALL:
+            _log.warning(
+                "--profile: nothing was traced. The first %d calls of the training step compile and"
+                " fill caches, and there were %d.",
+                _FIRST_TRACED_CALL - 1,
+                calls,
+            )

@@ -31,7 +31,8 @@ def has_random_initialisation(config: TrainConfig) -> bool:
 def _own_meta(config: TrainConfig) -> dict[str, Any] | None:
     """Returns the meta of the run's latest checkpoint, or None if it has no checkpoint yet.
 
-    With `overwrite` the result is None, because the checkpoints belong to another run.
+    The result is also None with `overwrite`, and if the checkpoint is one of another network or of
+    random initialisation, because then the checkpoints belong to another run.
     """
     run_dir = Path(config.workdir or "")
     meta = latest_meta(run_dir)
@@ -40,7 +41,8 @@ def _own_meta(config: TrainConfig) -> dict[str, Any] | None:
             f"--pretrained={config.pretrained} is this run's own --workdir. Give another run, or"
             " continue this one with --resume and its own settings."
         )
-    return None if config.overwrite else meta
+    is_own = meta and meta["start"] and meta["model"] == config.model
+    return meta if is_own and not config.overwrite else None
 
 
 def required_channels(config: TrainConfig) -> int | None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ferjax.config.train_config import TrainConfig
+from ferjax.data.dataset_table import have_same_faces
 from ferjax.data.splits.split import DatasetBundle, Split
 from ferjax.data.splits.split_record import (
     SplitRecord,
@@ -14,6 +15,7 @@ from ferjax.data.splits.split_record import (
     record_splits,
 )
 from ferjax.errors import UserError
+from ferjax.runs.finished_runs.load_network import named_card, network_config
 from ferjax.runs.weights_from_another_run import named_run
 from ferjax.runtime.processes import on_first
 from ferjax.training.run_directory.config_and_lock import CONFIG_FILE, read_config
@@ -28,6 +30,10 @@ _log = logging.getLogger(__name__)
 
 # Files in the folder of a series of runs: seeds and folds, or the trials of a search.
 _SERIES = (CONFIG_FILE, "study.json")
+# Words in the descriptions of splits that ferjax cuts.
+_CUT_BY_FERJAX = ("split seed", "by person")
+# Fields that decide how a data set is cut into splits.
+_CUT = ("dataset", "protocol", "folds", "fold", "val_fraction", "split_seed", "labels")
 NOT_RECORDED = (
     "an earlier version made this run and did not record its images: whether it learned from the"
     " images that are there now is not known"
@@ -153,11 +159,15 @@ def hold_to_splits(run_dir: Path, classes: Sequence[str], splits: Mapping[str, S
 
 def seen_by_others(config: TrainConfig, bundle: DatasetBundle) -> list[str]:
     """Returns notes on val and test images on which `--pretrained` or a teacher was trained."""
-    runs = {f"--teacher={name}": Path(name).expanduser() for name in config.teacher}
-    if isinstance(folder := named_run(config), Path):
-        runs[f"--pretrained={config.pretrained}"] = folder
+    networks: dict[str, str | Path] = {f"--teacher={name}": name for name in config.teacher}
+    if (network := named_run(config)) is not None:
+        networks[f"--pretrained={config.pretrained}"] = network
     notes = []
-    for flag, folder in runs.items():
+    for flag, network in networks.items():
+        if named_card(network) is not None:
+            notes += _seen_by_weights(flag, network_config(network), config, bundle)
+            continue
+        folder = Path(network).expanduser()
         record = read_split_record(folder) if folder.is_dir() else None
         if record is None:
             continue
@@ -168,3 +178,22 @@ def seen_by_others(config: TrainConfig, bundle: DatasetBundle) -> list[str]:
                     f" on {name} are too good"
                 )
     return notes
+
+
+def _seen_by_weights(
+    flag: str, weights_config: TrainConfig, config: TrainConfig, bundle: DatasetBundle
+) -> list[str]:
+    """Returns notes on splits with faces that a weights file, which lists none, was trained on.
+
+    Splits that ferjax cuts have such faces, unless the weights were trained with the same cut.
+    """
+    trained_on = weights_config.dataset
+    same_cut = all(getattr(weights_config, f) == getattr(config, f) for f in _CUT)
+    if same_cut or not have_same_faces(trained_on, config.dataset):
+        return []
+    return [
+        f"{flag} learned from train of {trained_on}, which has faces of this {name} ({source}):"
+        f" scores on {name} are too good"
+        for name in ("val", "test")
+        if any(words in (source := bundle.sources.get(name, "")) for words in _CUT_BY_FERJAX)
+    ]

@@ -51,6 +51,7 @@ class Task:
       mesh: the devices.
       logits_of: (variables, split) → logits float [N, K], compiled once for the whole run.
       teachers: networks whose probabilities are a part of the targets.
+      leaks: notes on val and test images that `--pretrained` or a teacher was trained on.
     """
 
     config: TrainConfig
@@ -64,6 +65,7 @@ class Task:
     mesh: Mesh
     logits_of: Callable[[Any, Split], np.ndarray]
     teachers: tuple[LoadedRun, ...] = ()
+    leaks: tuple[str, ...] = ()
 
     @property
     def dtype(self) -> Any:
@@ -144,14 +146,16 @@ def prepare_task(
     channels = config.channels or required or train.shape[2]
     # A report that is written again needs no teachers: the run's notes name them.
     teachers = () if recorded else load_teachers(config, bundle.classes, mesh)
-    bundle = _with_notes(bundle, seen_by_others(config, bundle))
+    leaks = tuple(seen_by_others(config, bundle))
+    bundle = _with_notes(bundle, leaks)
     spec = input_spec(config, train, channels, weights)
     model = create_model(config.model, len(bundle.classes), **fields)
     shapes = _parameter_shapes(model, spec, config.seed)
     frozen = _frozen(config, shapes)
     logits_of = evaluator(model, spec, mesh, config.batch_size, config.progress)
     return Task(
-        config, bundle, fields, model, shapes, frozen, weights, spec, mesh, logits_of, teachers
+        *(config, bundle, fields, model, shapes, frozen, weights, spec, mesh, logits_of),
+        *(teachers, leaks),
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ferjax.config.phases import phases_of, total_epochs
 from ferjax.runs.checkpoint_meta import checkpoint_meta, host_state_from_meta
-from ferjax.runs.compiled_step import Step, compile_on_first_call, describe_program, trace_steps
+from ferjax.runs.compiled_step import Step, compile_on_first_call, describe_program, traced_calls
 from ferjax.runs.epoch_lines import epoch_line
 from ferjax.runs.epoch_speed import epoch_speed
 from ferjax.runs.frozen_branch import frozen_branch_name
@@ -122,7 +122,7 @@ def _restore_or_initialise(run: _Run) -> tuple[TrainState, HostState]:
     latest_step, finished = manager.latest_step(), 0
     meta = None if latest_step is None else restore_meta(manager, latest_step)
     notes = teacher_notes(task.config, task.teachers, meta["notes"] if meta else None)
-    host = HostState(place_zero_sums(task), notes=notes)
+    host = HostState(place_zero_sums(task), notes=(*notes, *task.leaks))
     if meta is not None:
         host, finished = host_state_from_meta(meta, host.sums), meta["epoch"]
     run.spent.update(host.spent)
@@ -209,20 +209,6 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
             raise diverged("a parameter", step, (step - 1) // per_epoch + 1)
         run.record.save(state, checkpoint_meta(task, state, host, run.program), accuracy)
 
-    functions = LoopFunctions(
-        train_step=_step(run, prepared.program_of),
-        spent=run.spent,
-        zero_sums=functools.partial(place_zero_sums, task),
-        place=functools.partial(placed, task),
-        batches=batches_on_devices(task, inputs.train, int(state.step), run.interrupted),
-        evaluate=evaluate,
-        save=save,
-        log_train=log_train,
-        log_eval=log_eval,
-        interrupted=lambda: stop_requested(run.interrupted()),
-        agree=on_first,
-        watch=run.watch,
-    )
     plan = LoopPlan(
         last_epoch=last_epoch,
         all_epochs=total,
@@ -235,16 +221,30 @@ def _train_phase(run: _Run, state: TrainState, host: HostState) -> tuple[TrainSt
         plateau=plateau_of(config, phase),
         progress=config.progress,
     )
-    return fit(state, host.with_seconds_since(start_time), plan, functions)
+    folder = run.run_dir / "profile" if config.profile and is_first() else None
+    with traced_calls(_step(run, prepared.program_of), folder) as step:
+        functions = LoopFunctions(
+            train_step=step,
+            spent=run.spent,
+            zero_sums=functools.partial(place_zero_sums, task),
+            place=functools.partial(placed, task),
+            batches=batches_on_devices(task, inputs.train, int(state.step), run.interrupted),
+            evaluate=evaluate,
+            save=save,
+            log_train=log_train,
+            log_eval=log_eval,
+            interrupted=lambda: stop_requested(run.interrupted()),
+            agree=on_first,
+            watch=run.watch,
+        )
+        return fit(state, host.with_seconds_since(start_time), plan, functions)
 
 
 def _step(run: _Run, program_of: Callable[..., Program]) -> Step:
-    """Returns the step of a phase: compiled on its first call, profiled with `--profile`."""
-    config = run.task.config
+    """Returns the step of a phase, compiled on its first call."""
 
     def keep_facts(facts: dict[str, Any]) -> None:
         run.program.update(facts)
-        _log.info(describe_program(facts, config.batch_size))
+        _log.info(describe_program(facts, run.task.config.batch_size))
 
-    step = compile_on_first_call(program_of, run.spent, keep_facts)
-    return trace_steps(step, run.run_dir / "profile") if config.profile and is_first() else step
+    return compile_on_first_call(program_of, run.spent, keep_facts)

@@ -5,12 +5,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import pytest
 
 from ferjax.runs.compiled_step import (
     compile_on_first_call,
     describe_program,
     step_program,
-    trace_steps,
+    traced_calls,
 )
 from ferjax.runtime.sharding import data_mesh
 from ferjax.training.wall_time import zero_seconds
@@ -48,12 +49,36 @@ def test_what_a_step_takes_is_said_in_a_line() -> None:
     assert describe_program({}, 64) == "a step of 64 images"
 
 
-def test_a_trace_is_of_five_steady_steps(tmp_path: Path) -> None:
-    step = trace_steps(jax.jit(product), tmp_path)
+def traces(folder: Path) -> int:
+    return len(list(folder.rglob("perfetto_trace.json.gz")))
+
+
+def test_a_trace_is_of_five_steady_calls(tmp_path: Path) -> None:
     state, sums = jnp.eye(SIDE), jnp.zeros(())
-    for number in range(1, 20):
-        state, sums = step(state, sums, jnp.eye(SIDE))
-        # The first ten compile and fill caches.
-        assert any(tmp_path.rglob("perfetto_trace.json.gz")) == (number >= 15)
+    with traced_calls(jax.jit(product), tmp_path) as step:
+        for number in range(1, 20):
+            state, sums = step(state, sums, jnp.eye(SIDE))
+            # The first ten compile and fill caches.
+            assert traces(tmp_path) == (number >= 15)
     assert float(sums) == 19
-    assert len(list(tmp_path.rglob("perfetto_trace.json.gz"))) == 1
+    assert traces(tmp_path) == 1
+
+
+@pytest.mark.parametrize(("calls", "expected"), [(12, 1), (10, 0)])
+def test_a_trace_ends_with_its_phase(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, calls: int, expected: int
+) -> None:
+    """Two phases, one after the other: a trace that is still open would stop the second one's."""
+    for phase in range(2):
+        with traced_calls(jax.jit(product), tmp_path / str(phase)) as step:
+            state, sums = jnp.eye(SIDE), jnp.zeros(())
+            for _ in range(calls):
+                state, sums = step(state, sums, jnp.eye(SIDE))
+        assert traces(tmp_path / str(phase)) == expected
+    assert ("nothing was traced" in caplog.text) == (not expected)
+
+
+def test_without_a_folder_nothing_is_recorded() -> None:
+    step = jax.jit(product)
+    with traced_calls(step, None) as same:
+        assert same is step

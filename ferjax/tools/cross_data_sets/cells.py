@@ -12,8 +12,8 @@ from ferjax.config.format_versions import FORMAT
 from ferjax.config.given_files import read_json_object
 from ferjax.config.matrix_config import MatrixConfig
 from ferjax.config.tool_configs import EvalConfig
+from ferjax.data.dataset_table import have_same_faces
 from ferjax.errors import UserError
-from ferjax.evaluation.seen_in_training import SAME_FACES
 from ferjax.evaluation.split_report import report_split
 from ferjax.report.spreadsheet_text import as_before
 from ferjax.tools.cross_data_sets.columns import Column
@@ -158,8 +158,8 @@ def relation(network: Network, column: Column) -> str:
         # The name `folder` says nothing about the data: only the same path holds the same data.
         same = Path(run_config.data_dir).resolve() == Path(column.data_dir).resolve()
         return WITHIN if same else OTHER
-    data_sets = {run_config.dataset, column.dataset}
-    return OTHER_LABELS if any(data_sets <= names for names in SAME_FACES) else OTHER
+    same_faces = have_same_faces(run_config.dataset, column.dataset)
+    return OTHER_LABELS if same_faces else OTHER
 
 
 def _selected_on(network: Network, column: Column) -> list[str]:
