@@ -111,7 +111,9 @@ def test_a_count_of_a_part_of_the_data_decides_nothing(
     assert row.verdict.reason == "the copy at hand has 6,300 of 35,887 images"
 
 
-NO_PRIVATE_TEST = "PrivateTest is not on disk: the protocol was applied to what is"
+NO_PRIVATE_TEST = (
+    "PrivateTest is not on disk: the protocol was applied to the images that are there"
+)
 
 
 @pytest.mark.parametrize(

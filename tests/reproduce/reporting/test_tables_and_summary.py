@@ -24,7 +24,9 @@ from ferjax.reproduce.running.plan import plan_runs
 
 Make = Callable[..., RunResult]
 SETTINGS = {"smoke": False, "written": "", "commands": [], "environment": {}}
-NO_PRIVATE_TEST = "PrivateTest is not on disk: the protocol was applied to what is"
+NO_PRIVATE_TEST = (
+    "PrivateTest is not on disk: the protocol was applied to the images that are there"
+)
 
 
 def report_of(

@@ -120,5 +120,5 @@ def _held_by_class(labels: np.ndarray, shares: Sequence[float], seed: int) -> np
 def _missing_test_note(on_disk: DatasetBundle) -> list[str]:
     """Returns a note if PrivateTest, the test split of FER2013, is not on disk; else no note."""
     if "PublicTest" in on_disk.sources.values() and "test" not in on_disk.splits:
-        return ["PrivateTest is not on disk: the protocol was applied to what is"]
+        return ["PrivateTest is not on disk: the protocol was applied to the images that are there"]
     return []

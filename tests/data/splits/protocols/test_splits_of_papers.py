@@ -91,7 +91,9 @@ def test_iut_cuts_training_and_merges_the_two_tests() -> None:
 def test_iut_without_private_test_says_so() -> None:
     found = cut("iut", fer2013("train", "val"))
     assert sizes(found) == {"train": 22_968, "val": 5_741, "test": 3_589}
-    assert found.notes == ("PrivateTest is not on disk: the protocol was applied to what is",)
+    assert found.notes == (
+        "PrivateTest is not on disk: the protocol was applied to the images that are there",
+    )
     with pytest.raises(UserError, match="needs a test split on disk; found train"):
         cut("iut", fer2013("train"))
 
