@@ -1,6 +1,5 @@
 """Whether a finished run was ended by `--patience`, so that more epochs would train nothing."""
 
-import json
 from pathlib import Path
 
 from ferjax.config.format_versions import upgrade_meta
@@ -37,8 +36,8 @@ def cannot_be_lengthened(config: TrainConfig) -> bool:
         reported_epoch = int(report["results"]["val"]["last"]["epoch"])
     step = max(steps)
     with reading(folder, step, "meta"):
-        text = (steps[step] / "meta" / "metadata").read_text("utf-8")
-        meta = upgrade_meta(json.loads(text), str(steps[step]))
+        values = read_json_object(steps[step] / "meta" / "metadata", "Copy the run again.")
+        meta = upgrade_meta(values, str(steps[step]))
         in_last_phase = len(meta["starts"]) == len(phases_of(config))
         trained_since = int(meta["epoch"]) > reported_epoch
         waited = int(meta["waited"][0])

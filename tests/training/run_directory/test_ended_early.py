@@ -57,5 +57,5 @@ def test_what_is_not_finished_can_be_trained(tmp_path: Path) -> None:
     assert not cannot_be_lengthened(config)
     finish(tmp_path, 6)
     (tmp_path / "checkpoints" / "20" / "meta" / "metadata").write_text("{")
-    with pytest.raises(UserError, match="meta cannot be read"):
+    with pytest.raises(UserError, match=r"metadata.*Copy the run again"):
         cannot_be_lengthened(config)
