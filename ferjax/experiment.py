@@ -1,12 +1,12 @@
 """Train and evaluate: `run_train` and `run_evaluate`, the entry points of the package."""
 
-import functools
 import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ferjax.config.field_combinations import check_one_network, doubled_corrections
+from ferjax.config.fields import values_of
 from ferjax.config.given_files import read_json_object
 from ferjax.config.json_file import config_of_report
 from ferjax.config.phases import total_epochs
@@ -16,6 +16,7 @@ from ferjax.data.splits.class_counts import absent_class_warnings
 from ferjax.data.splits.describe_bundle import describe_bundle
 from ferjax.errors import UserError
 from ferjax.evaluation.judged_runs import run_folders
+from ferjax.recipes.lengthen_run import ended_early
 from ferjax.runs.cached_features import check_feature_cache
 from ferjax.runs.finished_runs.load_network import named_card
 from ferjax.runs.finished_runs.seeds_and_folds import configs_of_series, train_series
@@ -26,6 +27,7 @@ from ferjax.runtime.processes import is_first, on_first
 from ferjax.runtime.progress_lines import say
 from ferjax.runtime.sharding import Devices, devices_for
 from ferjax.training.run_directory.config_and_lock import check_run_dir, locked_run_dir, read_config
+from ferjax.training.run_directory.ended_early import cannot_be_lengthened
 from ferjax.training.run_directory.find_runs import check_is_run
 from ferjax.training.run_directory.splits_file import read_split_record
 
@@ -49,8 +51,19 @@ def run_train(
       KeyboardInterrupt: stopped by the user; the state has been saved.
     """
     _check_directory(config, devices)
+    if config.resume:
+        on_first(lambda: _check_lengthening(config))
+    return _train(config, devices, watch)
+
+
+def _train(config: TrainConfig, devices: Devices | None, watch: Watch | None) -> dict[str, Any]:
     if configs_of_series(config)[1]:
-        return train_series(config, functools.partial(run_train, devices=devices, watch=watch))
+
+        def train_one(run: TrainConfig) -> dict[str, Any]:
+            _check_directory(run, devices)
+            return _train(run, devices, watch)
+
+        return train_series(config, train_one)
     if config.resume and (finished := on_first(lambda: _finished_report(config))):
         return finished
     say(f"reading {config.dataset}", config.progress)
@@ -84,6 +97,24 @@ def _check_directory(config: TrainConfig, devices: Devices | None) -> None:
         raise
     if is_series and config.overwrite:
         prepare_task(first, devices)
+
+
+def _single_runs(config: TrainConfig) -> list[TrainConfig]:
+    """Returns the config of each run of a series of seeds and folds, or the config itself."""
+    runs = configs_of_series(config)[1].values()
+    return [one for run in runs for one in _single_runs(run)] if runs else [config]
+
+
+def _check_lengthening(config: TrainConfig) -> None:
+    """Raises `UserError` if more epochs are given and `--patience` has ended every run.
+
+    In a series the runs that it has not ended are trained longer. The others stay as they are: with
+    more epochs from the first on they would have ended at the same epoch.
+    """
+    runs = _single_runs(config)
+    if all(map(cannot_be_lengthened, runs)):
+        flag = f"--epochs={','.join(map(str, values_of(config.epochs)))}"
+        raise ended_early(flag, Path(runs[0].workdir or ""), config.patience)
 
 
 def _describe_task(task: Task, *, described: bool) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 
 import ferjax.evaluation.run_report
 import ferjax.experiment
-from ferjax.config.json_file import config_from_json
+from ferjax.config.json_file import config_from_json, config_to_json
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
 from ferjax.data.dataset_table import DATASETS
@@ -175,6 +175,32 @@ def test_finished_run_is_returned_and_left_alone(tiny_run: Path, tiny_config: Ti
     assert report["path"] == str(tiny_run / "report.md")
     assert {key: value for key, value in report.items() if key != "path"} == report_of(tiny_run)
     assert {p: p.stat().st_mtime_ns for p in tiny_run.rglob("*")} == before
+
+
+def test_a_run_that_patience_ended_gets_no_more_epochs(
+    tmp_path: Path, tiny_config: Tiny, no_figures: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At a rate that moves nothing the second evaluation is the last."""
+    given: dict[str, Any] = dict(learning_rate=1e-30, schedule="constant", patience=1, resume=True)
+    run_dir = tmp_path / "series" / "seed_0"
+    run_train(tiny_config(run_dir, **given, epochs=6), one())
+    assert report_of(run_dir)["results"]["val"]["last"]["epoch"] == 2
+    before = {p: p.read_bytes() for p in run_dir.rglob("*") if p.is_file()}
+    words = r"--epochs=12: .*seed_0 was ended early by --patience=1 .*--pretrained=.*seed_0 with"
+    with pytest.raises(UserError, match=words):
+        run_train(tiny_config(run_dir, **given, epochs=12), one())
+    assert {p: p.read_bytes() for p in run_dir.rglob("*") if p.is_file()} == before
+    run_train(tiny_config(run_dir, **given, epochs=6), one())
+    # A series is refused only if patience ended every run of it; here seed 1 has not begun.
+    monkeypatch.setattr(ferjax.experiment, "train_series", lambda *_: {"path": "trained"})
+    for seeds in ((0, 1), (0,)):
+        series = tiny_config(run_dir.parent, **given, epochs=6, seeds=seeds)
+        (run_dir.parent / "config.json").write_text(config_to_json(series))
+        if seeds == (0, 1):
+            assert run_train(replace(series, epochs=12), one())["path"] == "trained"
+            continue
+        with pytest.raises(UserError, match=words):
+            run_train(replace(series, epochs=12), one())
 
 
 def test_grey_bf16_and_inverse_weights(tmp_path: Path, tiny_config: Tiny, no_figures: None) -> None:

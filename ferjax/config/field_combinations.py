@@ -11,6 +11,9 @@ from ferjax.errors import UserError
 # JAX makes keys from 32 bits: a larger seed would give the same run as a smaller one.
 LARGEST_SEED = 2**32 - 1
 
+# Losses whose soft targets sum to 1.
+_LOSSES_OF_SHARES = ("cross_entropy", "focal")
+
 # Flag → the learning rate schedules that use it. The schedules' own module imports JAX.
 DECAYS = {
     "decay_rate": ("step", "exponential", "inverse_time", "plateau"),
@@ -25,11 +28,7 @@ def check_combinations(config: Any) -> None:
     _check_series(config)
     _check_views(config)
     _check_teachers(config)
-    if config.loss == "multi_target" and config.label_smoothing:
-        raise UserError(
-            f"--label_smoothing={config.label_smoothing}: --loss=multi_target (FER+) smooths the"
-            " labels itself. Give --label_smoothing=0."
-        )
+    _check_loss(config)
 
 
 def check_one_network(config: Any) -> None:
@@ -94,6 +93,26 @@ def _check_batch(config: Any) -> None:
         raise UserError(
             f"--accumulate={parts} does not divide --batch_size={size}. Nearest batch sizes that"
             f" work: {near}."
+        )
+
+
+def _check_loss(config: Any) -> None:
+    if config.loss == "multi_target" and config.label_smoothing:
+        raise UserError(
+            f"--label_smoothing={config.label_smoothing}: --loss=multi_target (FER+) smooths the"
+            " labels itself. Give --label_smoothing=0."
+        )
+    if config.loss == "multi_target" and config.labels == "crossentropy":
+        raise UserError(
+            "--labels=crossentropy with --loss=multi_target: that loss takes targets of 0 and 1,"
+            " and these labels are shares of the votes. Give --labels=multi_target, or use"
+            " --loss=cross_entropy."
+        )
+    if config.labels == "multi_target" and config.loss in _LOSSES_OF_SHARES:
+        raise UserError(
+            f"--labels=multi_target with --loss={config.loss}: that loss takes shares that sum to"
+            " 1, and these labels are 1 for each of up to three emotions. Give"
+            " --loss=multi_target, or use --labels=crossentropy."
         )
 
 

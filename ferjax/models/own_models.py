@@ -31,7 +31,8 @@ def register_model(
       image_size: side of its input in pixels, unless a recipe or a flag sets another.
       fields: fields of `TrainConfig` that the network takes, for instance `("dropout",)`.
       recipe: settings of `TrainConfig` that form its recipe `default`.
-      layers: as in `ModelEntry`: regular expressions from input to head, for `--layer_decay`.
+      layers: as in `ModelEntry`: regular expressions from input to head, for `--layer_decay` and
+        `--backbone_factor`, which are refused with the default.
       channels: 1 or 3 if the network needs this number of channels, or None for any.
       takes_side: returns whether the network accepts images of this side (pixels).
       sides: the accepted sides in words, for error messages.

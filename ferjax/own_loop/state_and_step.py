@@ -12,7 +12,13 @@ from jax.sharding import Mesh
 from ferjax.data.splits.split import Split
 from ferjax.images.augment import Augment, Augmentation, find_augmentation
 from ferjax.runs.split_evaluator import evaluator
-from ferjax.runtime.sharding import compiled, data_mesh, replicated
+from ferjax.runtime.sharding import (
+    check_batch_size,
+    compiled,
+    data_mesh,
+    devices_for,
+    replicated,
+)
 from ferjax.specs import InputSpec
 from ferjax.training.losses import find_loss
 from ferjax.training.state import TrainState, create_state
@@ -121,10 +127,16 @@ def split_logits(
       spec: how images become its input.
       variables: `params` and `batch_stats`, of a `TrainState` or of a loaded run.
       split: images to evaluate.
-      batch_size: images of a forward pass, a multiple of the number of devices.
-      mesh: the devices; None: all devices.
+      batch_size: images of a forward pass.
+      mesh: the devices, whose number divides the batch size; None: as many as divide it.
+
+    Raises:
+      UserError: a batch size that the devices of `mesh` do not divide, or an image that cannot be
+        read.
     """
-    function = _cached_evaluator(model, spec, mesh or data_mesh(), batch_size)
+    mesh = mesh or data_mesh(devices_for(batch_size))
+    check_batch_size(batch_size, mesh)
+    function = _cached_evaluator(model, spec, mesh, batch_size)
     return function(dict(variables), split)
 
 

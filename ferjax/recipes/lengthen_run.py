@@ -3,7 +3,9 @@
 import dataclasses
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ferjax.config.fields import values_of
 from ferjax.config.given_files import fitting_values, read_json_object
@@ -14,6 +16,7 @@ from ferjax.errors import UserError
 
 # Glob patterns of the single runs of a series; the last one is the directory of a single run.
 _RUN_PATTERNS = ("seed_*/fold_*", "seed_*", "fold_*", ".")
+_ADVICE = "`launch.evaluate --workdir=RUN` writes it again."
 
 
 def in_default_workdir(config: TrainConfig) -> TrainConfig:
@@ -58,6 +61,14 @@ def _absolute_data_dir(config: TrainConfig) -> str | None:
     return os.path.abspath(config.data_dir) if config.data_dir else None
 
 
+def ended_early(flag: str, run_dir: Path, patience: int | None) -> UserError:
+    """Returns the error of a flag that gives more epochs to a run that `--patience` has ended."""
+    return UserError(
+        f"{flag}: {run_dir} was ended early by --patience={patience} and would end at once. A new"
+        f" run can start from it: --pretrained={run_dir} with another --workdir."
+    )
+
+
 def lengthened(config: TrainConfig, more: str) -> TrainConfig:
     """Returns the config with the epochs of its finished run plus `more` in the last phase.
 
@@ -86,8 +97,7 @@ def lengthened(config: TrainConfig, more: str) -> TrainConfig:
     for run in runs:
         if not (run / "report.json").is_file():
             raise UserError(f"{flag}: {run} is not finished. --resume without {flag} continues it.")
-    advice = "`launch.evaluate --workdir=RUN` writes it again."
-    reports = {run: read_json_object(run / "report.json", advice) for run in runs}
+    reports = {run: read_json_object(run / "report.json", _ADVICE) for run in runs}
     configs = {run: config_of_report(report, f"{run}") for run, report in reports.items()}
     run, shortest = min(configs.items(), key=lambda item: total_epochs(item[1]))
     schedule = phases_of(shortest)[-1].schedule
@@ -97,13 +107,15 @@ def lengthened(config: TrainConfig, more: str) -> TrainConfig:
             " constant one can go on. A new run can start from this one:"
             f" --pretrained={run} --epochs={more[1:]} with another --workdir."
         )
-    with fitting_values(run / "report.json", advice):
-        ended_early = reports[run]["results"]["val"]["last"]["epoch"] < total_epochs(shortest)
-    if ended_early:
-        raise UserError(
-            f"{flag}: {run} was ended early by --patience={shortest.patience} and would end at"
-            f" once. A new run can start from it: --pretrained={run} with another --workdir."
-        )
     *earlier_epochs, last_epochs = values_of(shortest.epochs)
+    # With several phases an earlier one may have ended early: `run_train` finds out.
+    if not earlier_epochs and all(_is_short(run, reports[run], configs[run]) for run in runs):
+        raise ended_early(flag, run, shortest.patience)
     epochs = (*earlier_epochs, last_epochs + int(more))
     return dataclasses.replace(config, epochs=epochs if earlier_epochs else epochs[0])
+
+
+def _is_short(run_dir: Path, report: Mapping[str, Any], config: TrainConfig) -> bool:
+    """Returns whether a finished run has fewer epochs than its config gives it."""
+    with fitting_values(run_dir / "report.json", _ADVICE):
+        return report["results"]["val"]["last"]["epoch"] < total_epochs(config)

@@ -9,9 +9,10 @@ import numpy as np
 import optax
 from flax import linen as nn
 
+from ferjax.errors import UserError
 from ferjax.images.augment import Augment, Augmentation
 from ferjax.specs import InputSpec
-from ferjax.training.losses import cross_entropy
+from ferjax.training.losses import cross_entropy, multi_target
 
 Loss = Callable[..., tuple[jax.Array, jax.Array]]
 
@@ -55,6 +56,9 @@ class StepSettings:
       teacher_weight: share of the teachers' probabilities in the targets.
       views: augmented views of each image in a step; the network sees B * views inputs.
       ema: decay of the moving average in `TrainState.ema`, or None.
+
+    Raises:
+      UserError: `multi_target`, whose targets are 0 or 1, with an augmentation that mixes images.
     """
 
     model: nn.Module
@@ -74,3 +78,12 @@ class StepSettings:
     teachers: tuple[Teacher, ...] = ()
     teacher_weight: float = 0.5
     ema: float | None = None
+
+    def __post_init__(self) -> None:
+        mixes = isinstance(self.augment, Augment) and (self.augment.mixup or self.augment.cutmix)
+        if mixes and self.loss is multi_target:
+            raise UserError(
+                "--loss=multi_target takes targets of 0 and 1, and mixup and cutmix of --augment"
+                " give shares of two images' classes. Give --augment=fer, which mixes nothing, or"
+                " use --loss=cross_entropy."
+            )

@@ -12,7 +12,10 @@ import pytest
 
 import ferjax
 from ferjax.config.train_config import TrainConfig
+from ferjax.models.cnn import DepthCNN
 from ferjax.runs.task import prepare_task
+from ferjax.runtime.sharding import data_mesh
+from ferjax.specs import InputSpec
 from ferjax.training.optimizers.optax_optimizers import make_optimizer
 
 Tiny = Callable[..., TrainConfig]
@@ -55,6 +58,24 @@ def test_metrics_and_logits_are_those_of_the_report(trained: TrainConfig) -> Non
     others = set(own) - {"loss", "per_class"}
     assert {name: official[name] for name in others} == {name: own[name] for name in others}
     assert own["loss"] == pytest.approx(official["loss"], rel=1e-5)
+
+
+def test_logits_of_a_batch_that_the_devices_do_not_divide() -> None:
+    """Six rows on four devices: half of the devices are used, unless a mesh is given."""
+    assert 6 % jax.device_count()
+    images = np.random.default_rng(0).integers(0, 256, (9, 32, 32, 1), np.uint8)
+    split = ferjax.split_from_arrays("val", images, np.arange(9) % 7)
+    model, spec = (
+        DepthCNN(7, depth=1, widths=(8,), hidden=16),
+        InputSpec((32, 32), 32, 1, (0.5,), (0.25,)),
+    )
+    state = ferjax.init_state(model, optax.sgd(0.1), spec)
+    variables = {"params": state.params, "batch_stats": state.batch_stats}
+    expected = ferjax.split_logits(model, spec, variables, split, batch_size=4)
+    found = ferjax.split_logits(model, spec, variables, split, batch_size=6)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    with pytest.raises(ferjax.UserError, match="--batch_size=6 is not a multiple of the 4 devices"):
+        ferjax.split_logits(model, spec, variables, split, batch_size=6, mesh=data_mesh())
 
 
 def test_any_optax_optimizer_loss_and_augmentation_by_argument(trained: TrainConfig) -> None:

@@ -95,6 +95,20 @@ def test_the_default_directory_is_found_by_all_but_the_epochs(
     assert resolve({**more, "workdir": run_dir}).epochs == 9
 
 
+def test_runs_of_which_others_ended_early_get_them(tmp_path: Path) -> None:
+    (tmp_path / "series" / "config.json").parent.mkdir()
+    (tmp_path / "series" / "config.json").write_text(config_to_json(TrainConfig(folds=2)))
+    finish(tmp_path / "series" / "fold_01", 7, last=5, patience=2)
+    finish(tmp_path / "series" / "fold_02", 7, patience=2)
+    assert epochs(tmp_path / "series", "+5") == 12
+    finish(tmp_path / "series" / "fold_02", 7, last=6, patience=2)
+    with pytest.raises(UserError, match=r"fold_01 was ended early by --patience=2"):
+        epochs(tmp_path / "series", "+5")
+    # The first phase ended early, the last did not.
+    finish(tmp_path / "phases", (4, 3), last=5, patience=2, learning_rate=(0.1, 0.01))
+    assert epochs(tmp_path / "phases", "+5") == (4, 8)
+
+
 def test_what_cannot_be_lengthened_names_the_way(tmp_path: Path) -> None:
     finish(tmp_path / "cosine", 7, schedule="cosine")
     finish(tmp_path / "early", 7, last=5, patience=2)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ferjax.data.splits.label_range import check_labels
+from ferjax.data.splits.label_range import check_label_array, check_labels
 from ferjax.data.splits.split import DatasetBundle, Split
 from ferjax.data.splits.stratified_cut import hold_out
 from ferjax.errors import UserError
@@ -25,7 +25,7 @@ def split_from_arrays(
       ids: N names by which a person finds an image; None: `<name>:<position>`.
 
     Raises:
-      UserError: images of another dtype or shape, counts that differ, or a label below 0.
+      UserError: images or labels of another dtype or shape, counts that differ, or a label below 0.
     """
     if images.ndim == 3:
         images = images[..., None]
@@ -34,6 +34,7 @@ def split_from_arrays(
             f"images of {name}: uint8 [N, H, W, 1 or 3] expected, found {images.dtype}"
             f" {list(images.shape)}."
         )
+    check_label_array(name, labels)
     if len(images) != len(labels):
         raise UserError(f"{name}: {len(images)} images and {len(labels)} labels.")
     if len(labels) and labels.min() < 0:

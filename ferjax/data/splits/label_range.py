@@ -2,12 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from ferjax.data.splits.split import Split
 from ferjax.errors import UserError
 
 
+def check_label_array(name: str, labels: np.ndarray) -> None:
+    """Raises `UserError` if the labels of split `name` are not integers [N]."""
+    if labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer):
+        return
+    one_hot = " Give one-hot labels as labels.argmax(1)." if labels.ndim == 2 else ""
+    raise UserError(
+        f"labels of {name}: integers [N] expected, found {labels.dtype} {list(labels.shape)}."
+        f"{one_hot}"
+    )
+
+
 def check_labels(splits: Mapping[str, Split], classes: Sequence[str]) -> None:
-    """Raises `UserError` if a split has a label that is not a position in the class list.
+    """Raises `UserError` if a label of a split is no integer, or no position in the class list.
 
     Most libraries compute a wrong training loss for label -1 or K without an error: 0 with one-hot
     targets, the loss of the last class with an index from the end, or NaN with a finite gradient.
@@ -17,6 +30,7 @@ def check_labels(splits: Mapping[str, Split], classes: Sequence[str]) -> None:
       classes: K names.
     """
     for name, split in splits.items():
+        check_label_array(name, split.labels)
         if len(split) and not 0 <= split.labels.min() <= split.labels.max() < len(classes):
             raise UserError(
                 f"labels of {name} lie between {split.labels.min()} and {split.labels.max()}:"

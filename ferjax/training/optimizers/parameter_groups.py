@@ -55,21 +55,30 @@ def rate_factors(
       layer_decay: rate of a layer divided by that of the next layer towards the head.
 
     Raises:
-      UserError: parameters that match no layer, or several.
+      UserError: parameters that match no layer, or several; or a factor without a layer below the
+        head to apply it to.
 
     References:
       Howard and Ruder, Universal language model fine-tuning, 2018; Clark et al., ELECTRA, 2020.
     """
     if backbone_factor == layer_decay == 1:
         return None
-    keys = _layer_keys(list(flatten(params)), layers, layer_decay)
+    given = {"backbone_factor": backbone_factor, "layer_decay": layer_decay}
+    flags = " ".join(f"--{name}={value}" for name, value in given.items() if value != 1)
+    keys = _layer_keys(list(flatten(params)), layers, flags)
     backbone = sorted({key for key in keys.values() if key[0] < len(layers) - 1}, reverse=True)
+    if not backbone:
+        raise UserError(
+            f"{flags}: the network has no layer below its head (layers: {' '.join(layers)}), so"
+            " nothing would learn more slowly. Leave the flag out, or give `register_model` the"
+            " layers from the input to the head: layers=('conv.*', 'head/.*')."
+        )
     factors = {key: backbone_factor * layer_decay**d for d, key in enumerate(backbone, start=1)}
     return unflatten({path: factors.get(key, 1.0) for path, key in keys.items()})
 
 
 def _layer_keys(
-    paths: Sequence[str], layers: Sequence[str], layer_decay: float
+    paths: Sequence[str], layers: Sequence[str], flags: str
 ) -> dict[str, tuple[int, ...]]:
     """Returns path → (index of the expression that matches it, the numbers in its groups)."""
     matching_keys = {
@@ -86,7 +95,7 @@ def _layer_keys(
     if mismatched:
         more = f" and {len(mismatched) - _SHOWN} more" if len(mismatched) > _SHOWN else ""
         raise UserError(
-            f"--layer_decay={layer_decay}: parameters that do not stand in exactly one layer:"
+            f"{flags}: parameters that do not stand in exactly one layer:"
             f" {', '.join(mismatched[:_SHOWN])}{more}. Layers: {' '.join(layers)}."
         )
     return {path: keys[0] for path, keys in matching_keys.items()}

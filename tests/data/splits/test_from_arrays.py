@@ -34,6 +34,9 @@ def test_val_is_cut_from_train_where_none_is_given() -> None:
         (np.zeros((20, 3, 8, 8), np.uint8), LABELS, "1 or 3"),
         (IMAGES[:5], LABELS, "5 images and 20 labels"),
         (IMAGES, LABELS + 1, "expected 0 to 1"),
+        (IMAGES, np.eye(2, dtype=int)[LABELS], r"found int64 \[20, 2\]\. .*labels\.argmax\(1\)"),
+        (IMAGES, LABELS + 0.5, r"integers \[N\] expected, found float64 \[20\]\.$"),
+        (IMAGES, LABELS.astype(bool), r"found bool \[20\]"),
     ],
 )
 def test_what_does_not_fit_is_refused(images: np.ndarray, labels: np.ndarray, words: str) -> None:

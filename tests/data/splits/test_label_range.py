@@ -56,6 +56,18 @@ def test_arrays_are_refused() -> None:
         split_from_arrays("train", IMAGES, np.array([0, 1, -1, 2]))
 
 
+@pytest.mark.parametrize(
+    ("labels", "found"),
+    [(np.eye(3, dtype=np.int32)[[0, 1, 2, 0]], r"int32 \[4, 3\]"), (np.ones(4), r"float64 \[4\]")],
+)
+def test_labels_are_integers_with_one_axis(
+    labels: np.ndarray, found: str, make_split: Callable[..., Split]
+) -> None:
+    split = replace(make_split(IMAGES, np.array([0, 1, 2, 0])), labels=labels)
+    with pytest.raises(UserError, match=rf"labels of val: integers \[N\] expected, found {found}"):
+        check_labels({"val": split}, CLASSES)
+
+
 def test_soft_labels_have_a_column_for_each_class(make_split: Callable[..., Split]) -> None:
     split = make_split(IMAGES, np.array([0, 1, 2, 0]))
     check_labels(

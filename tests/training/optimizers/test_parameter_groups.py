@@ -86,6 +86,30 @@ def test_parameters_in_no_layer_or_in_two_are_refused() -> None:
     assert "head/kernel" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("factors", "flags"),
+    [
+        ({"backbone_factor": 0.1}, "--backbone_factor=0.1:"),
+        ({"layer_decay": 0.7}, "--layer_decay=0.7:"),
+        (
+            {"backbone_factor": 0.1, "layer_decay": 0.7},
+            "--backbone_factor=0.1 --layer_decay=0.7:",
+        ),
+    ],
+)
+def test_factors_without_a_layer_below_the_head_are_refused(
+    factors: dict[str, float], flags: str
+) -> None:
+    """As of a network that `register_model` added without its layers."""
+    params = zeros("conv1/kernel", "head/kernel")
+    assert rate_factors(params, (".*",)) is None
+    with pytest.raises(UserError, match=r"no layer below its head .*register_model") as error:
+        rate_factors(params, (".*",), **factors)
+    assert str(error.value).startswith(flags)
+    layers = ("conv.*", "head/.*")  # those of the error's example
+    assert flatten(rate_factors(params, layers, **factors) or {})["conv1/kernel"] < 1
+
+
 def test_a_long_list_of_strays_is_cut() -> None:
     with pytest.raises(UserError, match=r"and 15 more\. Layers: stem"):
         rate_factors(zeros(*(f"neck{i}/kernel" for i in range(20))), LAYERS, layer_decay=0.5)

@@ -162,6 +162,20 @@ def test_lists_of_seven_classes(tmp_path: Path) -> None:
         load(tmp_path, num_classes=6)
 
 
+def test_the_first_release_of_seven_classes(tmp_path: Path) -> None:
+    make_first(tmp_path)
+    for path in (tmp_path / "Manually_Annotated_file_lists").iterdir():
+        head, *rows = path.read_text().splitlines()
+        kept = [row for row in rows if int(row.rpartition(",")[2]) < 7]
+        path.write_text("\n".join([head, *kept]) + "\n")
+    bundle = load(tmp_path)
+    assert len(bundle.splits["test"]) == 21
+    assert "val_set: 21 images, 3,500 published" in " ".join(bundle.notes)
+    check_pixels(bundle)
+    with pytest.raises(UserError, match=r"first release .*no image shows contempt"):
+        load(tmp_path, num_classes=8)
+
+
 def test_annotations_come_before_lists(tmp_path: Path) -> None:
     make_npy(tmp_path)
     (tmp_path / "affectnet.csv").write_text(",phase,img_path,label\n0,train,no/such/image.jpg,0\n")
