@@ -163,8 +163,9 @@ def open_run(
         run = OwnRun(path, model, fields or {}, spec, tuple(classes), manager)
         if (latest := manager.latest_step()) is not None:
             meta = restore_meta(manager, latest)
-            for name, value in json.loads(json.dumps(run.network_facts())).items():
-                if meta[name] != value:
+            for name, value in run.network_facts().items():
+                # As text, because JSON has lists in place of tuples.
+                if json.dumps(meta[name], sort_keys=True) != json.dumps(value, sort_keys=True):
                     raise UserError(
                         f"{path} is a run with {name}={meta[name]}, this loop has {value}. Give it"
                         " as it was, or name another folder."
