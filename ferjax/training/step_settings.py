@@ -80,10 +80,15 @@ class StepSettings:
     ema: float | None = None
 
     def __post_init__(self) -> None:
-        mixes = isinstance(self.augment, Augment) and (self.augment.mixup or self.augment.cutmix)
-        if mixes and self.loss is multi_target:
-            raise UserError(
-                "--loss=multi_target takes targets of 0 and 1, and mixup and cutmix of --augment"
-                " give shares of two images' classes. Give --augment=fer, which mixes nothing, or"
-                " use --loss=cross_entropy."
-            )
+        check_loss_fits(self.loss, self.augment)
+
+
+def check_loss_fits(loss: Loss, augment: Augment | Augmentation) -> None:
+    """Raises `UserError` for `multi_target`, whose targets are 0 or 1, with mixed images."""
+    mixes = isinstance(augment, Augment) and (augment.mixup or augment.cutmix)
+    if mixes and loss is multi_target:
+        raise UserError(
+            "--loss=multi_target takes targets of 0 and 1, and mixup and cutmix of --augment"
+            " give shares of two images' classes. Give --augment=fer, which mixes nothing, or"
+            " use --loss=cross_entropy."
+        )
