@@ -16,6 +16,7 @@ from ferjax.data.splits.class_counts import absent_class_warnings
 from ferjax.data.splits.describe_bundle import describe_bundle
 from ferjax.errors import UserError
 from ferjax.evaluation.judged_runs import run_folders
+from ferjax.images.augment import find_augmentation
 from ferjax.recipes.lengthen_run import ended_early
 from ferjax.runs.cached_features import check_feature_cache
 from ferjax.runs.finished_runs.load_network import named_card
@@ -26,10 +27,12 @@ from ferjax.runs.train_phases import Watch, train_run
 from ferjax.runtime.processes import is_first, on_first
 from ferjax.runtime.progress_lines import say
 from ferjax.runtime.sharding import Devices, devices_for
+from ferjax.training.losses import find_loss
 from ferjax.training.run_directory.config_and_lock import check_run_dir, locked_run_dir, read_config
 from ferjax.training.run_directory.ended_early import cannot_be_lengthened
 from ferjax.training.run_directory.find_runs import check_is_run
 from ferjax.training.run_directory.splits_file import read_split_record
+from ferjax.training.step_settings import check_loss_fits
 
 _log = logging.getLogger(__name__)
 
@@ -138,9 +141,11 @@ def prepare_run(config: TrainConfig, devices: Devices | None = None) -> Task:
     """Returns the task of a new or resumed run, after comparing its images with their record.
 
     Raises:
-      UserError: as `prepare_task`; or the images have changed since the run, or another run of its
-        series, began.
+      UserError: as `prepare_task`; or the loss does not fit the augmentation; or the images have
+        changed since the run, or another run of its series, began.
     """
+    # Not in `prepare_task`, which also prepares the evaluation of runs that were trained before.
+    check_loss_fits(find_loss(config.loss), find_augmentation(config.augment))
     task = prepare_task(config, devices)
     return replace(task, bundle=check_splits(config, task.bundle))
 

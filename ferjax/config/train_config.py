@@ -151,8 +151,8 @@ class TrainConfig:
         "none",
         "Augmentation of the training split. flip: horizontal flip; standard: flip, shift by up to"
         " a tenth of the side; paper: flip, rotation by up to 0.2 of a full turn (P2); fer: flip,"
-        " shift, rotation by up to 10 degrees, zoom, colour, erasing; strong: of all these another"
-        " strength, crops, mixup and cutmix.",
+        " shift, rotation by up to 10 degrees, zoom, colour, erasing; strong: all of these in other"
+        " strengths, crops, mixup and cutmix.",
         choices=("none", "flip", "standard", "paper", "fer", "strong"),
     )
     loss: str = config_field(

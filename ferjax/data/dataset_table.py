@@ -38,14 +38,14 @@ class DatasetEntry:
 
 
 # Data sets of the same faces, with other labels.
-SAME_FACES = (frozenset({"fer2013", "ferplus"}),)
+_SAME_FACES = (frozenset({"fer2013", "ferplus"}),)
 
 
 def have_same_faces(one: str, other: str) -> bool:
     """Returns whether two data sets, by name, have the same faces; a user's folders have not."""
     if one == other:
         return one != "folder"
-    return any({one, other} <= names for names in SAME_FACES)
+    return any({one, other} <= names for names in _SAME_FACES)
 
 
 def _synthetic(path: None, *, storage_size: int, num_classes: int = 7, **_: Any) -> DatasetBundle:

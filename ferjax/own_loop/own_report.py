@@ -25,9 +25,7 @@ from ferjax.report.environment import describe_environment
 from ferjax.report.figures.training_curves import draw_curves
 from ferjax.report.pages.report_files import write_report
 from ferjax.training.metrics import evaluation
-from ferjax.training.run_directory.metrics_jsonl import (
-    read_lines,
-)
+from ferjax.training.run_directory.metrics_jsonl import read_lines
 from ferjax.training.run_directory.splits_file import read_split_record
 
 

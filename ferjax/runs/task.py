@@ -18,7 +18,6 @@ from ferjax.data.splits.split import DatasetBundle, Split, subset
 from ferjax.data.splits.split_record import SplitRecord
 from ferjax.data.splits.stratified_cut import stratified_sample
 from ferjax.errors import UserError
-from ferjax.images.augment import find_augmentation
 from ferjax.models.registry import check_image, create_model, model_entry
 from ferjax.runs.finished_runs.load_run import LoadedRun
 from ferjax.runs.input_spec import input_spec
@@ -31,10 +30,8 @@ from ferjax.runtime.programs.stored_program import stored_shapes
 from ferjax.runtime.sharding import Devices, check_batch_size, data_mesh
 from ferjax.specs import InputSpec, spec_to_json
 from ferjax.training.freezing import check_frozen, frozen_pattern
-from ferjax.training.losses import find_loss
 from ferjax.training.several_steps import steps_per_call
 from ferjax.training.state import init_variables
-from ferjax.training.step_settings import check_loss_fits
 
 
 @dataclass(frozen=True)
@@ -110,7 +107,6 @@ def prepare_task(
     check_image(config.model, config.image_size, config.channels or required or 1)
     mesh = data_mesh(devices)
     check_batch_size(config.batch_size, mesh, config.accumulate)
-    check_loss_fits(find_loss(config.loss), find_augmentation(config.augment))
 
     bundle = load_dataset(
         config.dataset,

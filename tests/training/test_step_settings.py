@@ -7,6 +7,7 @@ import pytest
 from flax import linen as nn
 
 from ferjax.errors import UserError
+from ferjax.experiment import prepare_run
 from ferjax.images.augment import AUGMENTS, Augment
 from ferjax.recipes import resolve
 from ferjax.runs import task
@@ -40,4 +41,4 @@ def test_it_is_refused_before_the_data_are_read(monkeypatch: pytest.MonkeyPatch)
     }
     config = resolve({**given, "loss": "multi_target", "augment": "strong"})
     with pytest.raises(UserError, match="mixup and cutmix of --augment give shares"):
-        task.prepare_task(config)
+        prepare_run(config)
