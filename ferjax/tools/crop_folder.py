@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ferjax.data.datasets.classes_txt import CLASSES_FILE
 from ferjax.data.decoding.image_file import read_unresized
-from ferjax.data.reading.class_folders import describe_path, image_files
+from ferjax.data.reading.class_folders import describe_path, image_files, only_folder
 from ferjax.data.splits.bad_images import ON_BAD_IMAGE
 from ferjax.data.splits.exclude_file import EXCLUDE, excluded, read_exclude
 from ferjax.errors import UserError, printable, unknown_name
@@ -61,7 +63,8 @@ def crop_folder(
     """Crops the face out of every image below `source` and writes the same tree of PNG files.
 
     `out` is created only when all crops are done. It also holds `crops.csv` (each image, its box,
-    number of detected faces, decision) and, with no_face=list, `no_face.txt`.
+    number of detected faces, decision), a copy of `classes.txt` if there is one, and, with
+    no_face=list, `no_face.txt`.
 
     Args:
       source: a folder of class folders; every image file below it counts.
@@ -108,6 +111,7 @@ def crop_folder(
                             _crop_image(source, work, file, crop, plan, no_face, on_bad_image)
                         )
             (work / RECORD).write_bytes(_crops_csv(rows))
+            _copy_class_names(source, work)
             if listed := [printable(row.file) for row in rows if row.decision == NO_FACE["list"]]:
                 (work / FACELESS).write_text("\n".join([*listed, ""]), "utf-8")
             for name, text in (further or {}).items():
@@ -191,6 +195,17 @@ def _crop_image(
 def _write_png(image: np.ndarray, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path, "PNG")
+
+
+def _copy_class_names(source: Path, work: Path) -> None:
+    """Copies classes.txt, which may be in a folder that an archive was unpacked into."""
+    folder: Path | None = source
+    while folder is not None:
+        if (folder / CLASSES_FILE).is_file():
+            copy = work / folder.relative_to(source) / CLASSES_FILE
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / CLASSES_FILE, copy)
+        folder = only_folder(folder)
 
 
 def _crops_csv(rows: Sequence[Row]) -> bytes:

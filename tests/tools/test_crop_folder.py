@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from ferjax.data.decoding.image_file import read_image
+from ferjax.data.registry import load_dataset
 from ferjax.errors import UserError
 from ferjax.faces.crop_face import CropPlan
 from ferjax.faces.detectors import crop_plan
@@ -215,3 +216,16 @@ def test_real_faces_in_scenes(faces: Path, tmp_path: Path, detector: str, least:
             assert width == height
             assert abs(left + width / 2 - 252) < 40
             assert abs(top + height / 2 - 162) < 40
+
+
+@pytest.mark.parametrize("inside", [".", "unpacked/deeper"])
+def test_the_names_of_numbered_classes_are_copied(inside: str, tmp_path: Path) -> None:
+    """The crops are read as class folders, which need these names."""
+    source = tmp_path / "source"
+    for number in (1, 2):
+        for k in range(2):
+            photograph(source / inside / str(number) / f"{k}.png")
+    (source / inside / "classes.txt").write_text("1 sad\n2 happy\n")
+    crop(source)
+    bundle = load_dataset("folder", source.with_name("out"), image_size=8)
+    assert bundle.classes == ("happiness", "sadness")

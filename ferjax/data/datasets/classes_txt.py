@@ -11,8 +11,9 @@ from ferjax.data.reading.spreadsheet_cells import is_number, whole_number
 from ferjax.emotions import EMOTIONS, canonical_name, ordered_classes
 from ferjax.errors import UserError
 
-_CLASSES_FILE = "classes.txt"
-_NAMED_PATTERN = re.compile(r"([0-9]+)[\s,:=]+(\S.*)")
+CLASSES_FILE = "classes.txt"
+# A name begins with a letter, so that `1 -> happy` and `1.5 happy` are refused.
+_NAMED_PATTERN = re.compile(r"([0-9]{1,9})[\s.,:;=)-]+([^\W\d_].*)")
 
 
 def class_list(
@@ -21,7 +22,8 @@ def class_list(
     """Returns the class list, the index in it of each label, and notes on choices that were made.
 
     Labels that are numbers, also as spreadsheets write them (`3.0`), are looked up in classes.txt.
-    Either every line of it is `number name`, or every line is a name; then lines count from 0.
+    Either every line of it is `number name`, also separated as in `1. name`, `1) name`, `1;name` or
+    `1 - name`; or every line is a name without digits, and lines count from 0.
 
     Args:
       counts: L different labels, as the user wrote them → number of images.
@@ -37,9 +39,11 @@ def class_list(
     """
     fraction = next((t for t in counts if is_number(t) and whole_number(t) is None), None)
     if fraction is not None:
-        raise UserError(f"{root}: the class {fraction} is a number, but no whole one; correct it")
+        raise UserError(
+            f"{root}: the class {fraction[:60]} is a number, but no whole one; correct it"
+        )
     number_of = {label: n for label in counts if (n := whole_number(label)) is not None}
-    names = _read_classes_txt(root / _CLASSES_FILE, sorted({*number_of.values()}))
+    names = _read_classes_txt(root / CLASSES_FILE, sorted({*number_of.values()}))
     class_of = {
         label: canonical_name(names[number_of[label]] if label in number_of else label)
         for label in counts
@@ -90,12 +94,23 @@ def _read_classes_txt(path: Path, numbers: list[int]) -> dict[int, str]:
         )
     names: dict[int, str] = {}
     check_text_file(path, "Write one line for each class.")
-    text = path.read_text("utf-8-sig", "replace")
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise UserError(
+            f"{path}: cannot be read ({reason}); expected a text file with one line `number name` "
+            "for each class"
+        ) from None
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     matches = [_NAMED_PATTERN.fullmatch(line) for line in lines]
-    if any(matches) and not all(matches):
-        bad = lines[[bool(match) for match in matches].index(False)]
-        raise UserError(f"{path}: {bad[:60]!r} has no number, other lines do; expected `3 sadness`")
+    for line, match in zip(lines, matches, strict=True):
+        # A number that is not understood is not ignored: it may differ from that of the line.
+        if not match and (any(matches) or re.search(r"[\d\0]", line)):
+            raise UserError(
+                f"{path}: {line[:60]!r} has no number in front of its name; expected lines such as "
+                "`3 sadness`, or only names, which have no digits"
+            )
     for index, (line, match) in enumerate(zip(lines, matches, strict=True)):
         number, name = (int(match[1]), match[2]) if match else (index, line)
         if number in names:
