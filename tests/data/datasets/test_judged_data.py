@@ -83,6 +83,23 @@ def test_rafdbs_test_images_alone(tmp_path: Path, make_rafdb: Callable[..., Path
         load_dataset("rafdb", tmp_path)
 
 
+@pytest.mark.parametrize("is_apvit", [False, True])
+def test_rafdbs_official_test_images_alone(
+    is_apvit: bool, tmp_path: Path, make_rafdb: Callable[..., Path]
+) -> None:
+    make_rafdb(tmp_path, "official", train=7, test=7)
+    for path in (tmp_path / "Image" / "aligned").glob("train_*"):
+        path.unlink()
+    if is_apvit:
+        whole = tmp_path / "EmoLabel" / "list_patition_label.txt"
+        lines = [line for line in whole.read_text().splitlines() if line.startswith("test")]
+        (tmp_path / "EmoLabel" / "test.txt").write_text("\n".join(lines))
+        whole.unlink()
+    assert judged("rafdb", tmp_path) == {"test": 7}
+    with pytest.raises(UserError, match=r"no training images \(train\), found test"):
+        load_dataset("rafdb", tmp_path)
+
+
 def test_sfews_val_alone(tmp_path: Path) -> None:
     emotions = ("Angry", "Disgust", "Fear", "Happy", "Neutral", "Sad", "Surprise")
     fill(tmp_path, *(f"Val_Aligned_Faces_new/{name}" for name in emotions), each=1)

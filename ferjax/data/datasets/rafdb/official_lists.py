@@ -25,11 +25,11 @@ Entry = tuple[str, str, Path]
 
 def has_lists(root: Path) -> bool:
     """Returns whether the list files of the official release or of APViT are below `root`."""
-    return (root / LIST).is_file() or (root / _SPLIT_LISTS[0]).is_file()
+    return any((root / path).is_file() for path in (LIST, *_SPLIT_LISTS))
 
 
 def read_lists(root: Path) -> tuple[list[Entry], str, str]:
-    """Reads the entries of the list files, without test if no test image is on disk.
+    """Reads the entries of the list files, without a split that has no image on disk.
 
     Returns:
       The entries, the layout, and how the faces were cropped.
@@ -45,15 +45,14 @@ def read_lists(root: Path) -> tuple[list[Entry], str, str]:
         (split, emotion, folder / _file_name(stem, present, name))
         for split, emotion, stem in _read_entries([root / path for path in lists])
     ]
-    absent = [(split, path) for split, _, path in entries if path.name not in present]
-    test_count = sum(split == "test" for split, _, _ in entries)
-    if sum(split == "test" for split, _ in absent) == test_count:
-        entries = [entry for entry in entries if entry[0] != "test"]
-        absent = [(split, path) for split, path in absent if split != "test"]
+    splits_on_disk = {split for split, _, path in entries if path.name in present}
+    if splits_on_disk:
+        entries = [entry for entry in entries if entry[0] in splits_on_disk]
+    absent = [path for _, _, path in entries if path.name not in present]
     if absent:
         raise UserError(
             f"{folder}: {len(absent):,} of the {len(entries):,} images that {lists[0].as_posix()} "
-            f"lists are absent, first {absent[0][1].name}; {folder.name} {describe_path(folder, 3)}"
+            f"lists are absent, first {absent[0].name}; {folder.name} {describe_path(folder, 3)}"
             f". Unpack {name}.zip again"
         )
     kind = "official" if lists == [LIST] else "APViT's lists"
