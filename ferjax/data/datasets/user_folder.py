@@ -78,7 +78,7 @@ def load(
     elif evaluation_only or "val" in splits_found:
         subject_notes = _shared_subject_notes(splits_found)
     else:
-        splits_found, roles = _cut_val_by_subject(splits_found, val_fraction, split_seed)
+        splits_found, roles = _cut_val_by_subject(splits_found, val_fraction, split_seed, data_dir)
         subject_notes = _shared_subject_notes(splits_found)
     return assemble(
         "folder",
@@ -136,13 +136,19 @@ def _check_classes(splits_found: dict[str, Split], classes: tuple[str, ...], whe
 
 
 def _cut_val_by_subject(
-    splits_found: dict[str, Split], fraction: float, seed: int
+    splits_found: dict[str, Split], fraction: float, seed: int, where: Path
 ) -> tuple[dict[str, Split], dict[str, str]]:
     """Cuts val from train by subject; returns original name → split and original name → role."""
     if not 0 < fraction < 1:
         raise UserError(f"val_fraction={fraction}: expected a number above 0 and below 1, say 0.1")
     train = splits_found["train"]
     people = len(np.unique(train.subjects if train.subjects is not None else ()))
+    if people < 2:
+        raise UserError(
+            f"{where}: its training images are of one subject, and val is cut by subject; expected"
+            " two or more. Add images of other people, mark rows as val in the column split, or"
+            " leave the column subject out"
+        )
     k = max(2, min(round(1 / fraction), people))
     val = subject_folds(train.subjects if train.subjects is not None else (), k)[seed % k]
     kept = np.setdiff1d(np.arange(len(train)), val)

@@ -24,7 +24,7 @@ def csv_records(path: Path, first_row: int = 1) -> Iterator[tuple[str, list[str]
             reader = csv.reader(bounded_lines(file))
             row = first_row
             for fields in reader:
-                if fields:
+                if len(fields) > 1 or (fields and fields[0].strip()):
                     yield f"{path}: row {row} (line {reader.line_num})", fields
                     row += 1
     except (OSError, ValueError, csv.Error) as error:

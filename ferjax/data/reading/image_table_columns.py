@@ -1,5 +1,7 @@
 """A compact table of images: file name, label, split, subject; names that repeat are refused."""
 
+import os
+import re
 import zlib
 from array import array
 from collections.abc import Iterator
@@ -14,6 +16,8 @@ from ferjax.errors import UserError
 _CHUNK = 1 << 12
 # Column → the array type code of its codes, and the largest plausible number of distinct values.
 _COLUMNS = {"label": ("B", 250), "split": ("B", 3), "subject": ("I", 1 << 32)}
+# Paths that have a shorter spelling: absolute, or with `//`, `.` or `..`.
+_OTHER_SPELLING = re.compile(rb"^/|//|(?:^|/)\.\.?/")
 _NUMPY = {"B": np.uint8, "I": np.uint32}
 
 
@@ -113,15 +117,19 @@ class ListingBuilder:
         """Returns the listing of all rows.
 
         Raises:
-          UserError: there are no rows, or a name occurs twice.
+          UserError: there are no rows, or a name occurs twice, also in two spellings.
         """
         if not self._starts:
             raise UserError(f"{self._where}: no images are listed; expected one in each row")
         starts = np.frombuffer(self._starts, np.uint32)
         names = Names(self._text, starts, np.frombuffer(self._lengths, np.uint16))
-        repeated = next(_repeated_names(names), None)
+        repeated = next(_repeated_names(names, os.fsencode(root)), None)
         if repeated is not None:
-            raise UserError(f"{self._where}: {repeated} is listed twice; remove one of the rows")
+            first, second = repeated
+            spelling = "" if first == second else f", first as {first}"
+            raise UserError(
+                f"{self._where}: {second} is listed twice{spelling}; remove one of the rows"
+            )
         columns = {
             key: Column(np.frombuffer(codes, _NUMPY[codes.typecode]), tuple(self._values[key]))
             for key, codes in self._codes.items()
@@ -129,20 +137,27 @@ class ListingBuilder:
         return Listing(root, names, columns, notes)
 
 
-def _repeated_names(names: Names) -> Iterator[str]:
-    """Yields each name that occurred before.
+def _repeated_names(names: Names, root: bytes) -> Iterator[tuple[str, str]]:
+    """Yields (first name, name) of each image that occurred before.
 
     Checksums are compared first, because a set of all names would take much memory.
     """
     checksums = np.fromiter(
-        (zlib.crc32(names.raw(i)) for i in range(len(names))), np.uint32, len(names)
+        (zlib.crc32(_one_spelling(names.raw(i), root)) for i in range(len(names))),
+        np.uint32,
+        len(names),
     )
     checksums.sort()
     repeated_checksums = set(checksums[1:][checksums[1:] == checksums[:-1]].tolist())
-    earlier: set[bytes] = set()
+    first_of: dict[bytes, int] = {}
     for i in range(len(names) if repeated_checksums else 0):
-        raw = names.raw(i)
-        if zlib.crc32(raw) in repeated_checksums:
-            if raw in earlier:
-                yield names[i]
-            earlier.add(raw)
+        path = _one_spelling(names.raw(i), root)
+        if zlib.crc32(path) in repeated_checksums and (first := first_of.setdefault(path, i)) != i:
+            yield names[first], names[i]
+
+
+def _one_spelling(name: bytes, root: bytes) -> bytes:
+    """Returns the path relative to `root`, without `//`, `.` and inner `..`."""
+    if not _OTHER_SPELLING.search(name):
+        return name
+    return os.path.relpath(os.path.join(root, name), root)

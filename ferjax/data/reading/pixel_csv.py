@@ -59,7 +59,7 @@ def read_pixel_csv(path: Path, num_emotions: int, usage: str | None = None) -> P
             number = whole_number(emotion)
             if number is None or not 0 <= number < num_emotions:
                 raise UserError(
-                    f"{location}: emotion {emotion!r}, expected a whole number from 0 to "
+                    f"{location}: emotion {emotion[:60]!r}, expected a whole number from 0 to "
                     f"{num_emotions - 1}; correct the row or download the file again"
                 )
             if row_usage not in USAGES:

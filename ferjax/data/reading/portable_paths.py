@@ -7,6 +7,7 @@ from pathlib import Path
 from ferjax.errors import UserError
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+_HERE = re.compile(r"^(?:\./+)+")
 
 
 def path_on_this_system(name: str, folder: Path, where: str) -> str:
@@ -31,4 +32,4 @@ def path_on_this_system(name: str, folder: Path, where: str) -> str:
         name = name.replace("\\", "/")
     if name.startswith("~/"):
         name = os.path.expanduser(name)
-    return name.removeprefix("./")
+    return _HERE.sub("", name)

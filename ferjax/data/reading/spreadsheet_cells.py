@@ -3,7 +3,8 @@
 import re
 import unicodedata
 
-_WHOLE = re.compile(r"([+-]?[0-9]+)(?:[.,]0*)?")
+# No label or count has more digits, and Python refuses to convert more than 4,300.
+_WHOLE = re.compile(r"([+-]?[0-9]{1,18})(?:[.,]0*)?")
 _NUMBER = re.compile(r"[+-]?[0-9]*[.,]?[0-9]+[.,]?(?:e[+-]?[0-9]+)?", re.IGNORECASE)
 _NO_VALUE = frozenset(
     {"", "nan", "none", "null", "nil", "na", "n/a", "<na>", "nat", "-", "--", "–", "—", "?"}
@@ -14,7 +15,7 @@ _NO_VALUE = frozenset(
 
 
 def whole_number(cell: str) -> int | None:
-    """Returns 3 for `3`, `03`, `3.0`, `3,0` and `'3`; None for anything else."""
+    """Returns 3 for `3`, `03`, `3.0`, `3,0` and `'3`; None for other text or over 18 digits."""
     match = _WHOLE.fullmatch(_text(cell))
     return int(match[1]) if match else None
 

@@ -294,7 +294,12 @@ BAD = {
     "path,label\na.png,sad\nb.png,sad\nc.png,fear\nd.png,fe": "list.csv:5: the last row is cut",
     "path,label\na.png,\n": "list.csv:2: no label",
     "path,label\n,sad\n": "list.csv:2: no path",
-    "path,label\na.png,sad\nb.png,fear\na.png,sad\n": "a.png is listed twice",
+    "path,label\na.png,sad\nb.png,fear\na.png,sad\n": "a.png is listed twice; remove",
+    "path,label\na.png,sad\n.//a.png,fear\n": "a.png is listed twice; remove",
+    "path,label\na.png,sad\nx//../a.png,fear\n": "x//../a.png is listed twice, first as a.png",
+    "path,label\nx/../a.png,sad\na.png,fear\n": "a.png is listed twice, first as x/../a.png",
+    f"path,label\n{'x' * 300}.png,sad\nb.png,fear\n": "xxx.png: ",
+    f"path,label\na.png,{'7' * 5000}\nb.png,fear\n": "is a number, but no whole one",
     "path,label,split\na.png,sad,trian\n": "list.csv:2: 'trian'. Did you mean 'train'",
     "path,label,split\na.png,sad,\n": "unknown split",
     "path,path,label\na,b,c\n": "list.csv:1: the first line is 'path,path,label'",
@@ -403,3 +408,25 @@ def test_a_long_list_takes_little_more_memory_than_its_file(tmp_path: Path) -> N
     assert listing.names[59_999] == "images/099/Training_0059999.jpg"
     assert listing.columns["label"].counts() == {"sad": 30_000, "happy": 30_000}
     assert peak < 1.3 * path.stat().st_size
+
+
+def test_an_absolute_path_is_the_same_image_as_a_relative_one(tmp_path: Path) -> None:
+    """Otherwise an image could be in train and in test."""
+    fill(tmp_path, "faces")
+    absolute, relative = tmp_path / "faces" / "0.png", "faces/0.png"
+    text = f"path,label,split\n{relative},sad,train\nfaces/1.png,fear,train\n{absolute},sad,test\n"
+    with pytest.raises(UserError, match=rf"{absolute} is listed twice, first as {relative}"):
+        load(listed(tmp_path, text))
+    # Other images of the same name are others.
+    fill(tmp_path / "other", "faces")
+    text = text.replace(str(absolute), str(tmp_path / "other" / "faces" / "0.png"))
+    assert len(load(listed(tmp_path, text + "other/faces/1.png,fear,val\n")).splits["test"]) == 1
+
+
+def test_val_cannot_be_cut_from_one_person(tmp_path: Path) -> None:
+    fill(tmp_path, "faces")
+    rows = "".join(f"faces/{i}.png,{('sad', 'fear')[i % 2]},ann\n" for i in range(4))
+    path = listed(tmp_path, "path,label,subject\n" + rows)
+    with pytest.raises(UserError, match=r"list\.csv: its training images are of one subject"):
+        load(path)
+    assert len(load(path, val_fraction=0).splits["train"]) == 4

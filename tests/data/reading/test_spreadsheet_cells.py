@@ -58,3 +58,9 @@ def test_not_blank(cell: str) -> None:
 )
 def test_split_names(name: str, split: str | None) -> None:
     assert split_named(name) == split
+
+
+def test_python_does_not_convert_more_than_4300_digits() -> None:
+    assert whole_number("3" * 5000) is None
+    assert whole_number("9" * 18) == 10**18 - 1
+    assert is_number("3" * 5000)

@@ -362,3 +362,9 @@ def test_missing_and_wrong_folders_are_explained(tmp_path: Path) -> None:
     for part in ("is empty", "list_patition_label.txt", "whdeng.cn", "shuvoalok/raf-db-dataset"):
         assert part in str(caught.value)
     assert str(caught.value).endswith("Images of your own go in with --dataset=folder.")
+
+
+def test_a_last_line_of_spaces_in_a_label_csv_is_blank(tmp_path: Path) -> None:
+    path = tmp_path / "train_labels.csv"
+    path.write_text("image,label\ntrain_00001.jpg,5\n   \n")
+    assert read_labels_csv(path) == {"train_00001.jpg": "sadness"}
