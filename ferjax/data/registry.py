@@ -81,8 +81,10 @@ def load_dataset(
         folds the share of all images that is `val`. 0: the data are only evaluated, so no val is
         cut and `train` may be missing.
       split_seed: seed of that cut and of stratified folds.
-      folds: number of folds that replace train and val, by subject if the data set has subjects.
-      fold: number of the test fold, from 1; val is taken from the next fold (`fold_splits`).
+      folds: number of folds, 2 or more, that replace train and val, by subject if the data set has
+        subjects; not with `val_fraction` 0.
+      fold: number of the test fold, from 1, only with `folds`; None: 1. Val is taken from the next
+        fold (`fold_splits`).
       protocol: a name of `PROTOCOLS`, which replaces ferjax's own cut and labels; not with folds.
       on_bad_image: `error`; `skip`: all images are read first, and unreadable ones are left out;
         `list`: unreadable images stay in, so that an audit reports them when it reads them.
@@ -91,9 +93,11 @@ def load_dataset(
       **options: options of this data set (`DatasetEntry.options`); None means not given.
 
     Raises:
-      UserError: unknown name or option, no known layout, unreadable files, permuted labels, labels
-        outside the class list.
+      UserError: unknown name or option, options that contradict each other, no known layout,
+        unreadable files, permuted labels, labels outside the class list.
     """
+    _check_folds(folds, fold, val_fraction)
+    fold = 1 if fold is None else fold
     entry = find("dataset", name, DATASETS)
     loader_options = entry.options
     option_values = {key: value for key, value in options.items() if value is not None}
@@ -101,11 +105,13 @@ def load_dataset(
         if key not in loader_options:
             raise UserError(f"--{key}={value}: {name} has its own. Leave the flag out.")
     if "folds" in loader_options and folds:
-        option_values |= {"folds": folds, "fold": fold or 1}
+        option_values |= {"folds": folds, "fold": fold}
     chosen_protocol = named_protocol(protocol, name, folds) if protocol else None
     option_values |= chosen_protocol.options if chosen_protocol else {}
     # A protocol cuts the splits that are on disk. Data that are only evaluated keep these splits.
     keep_disk_splits = val_fraction == 0 or chosen_protocol is not None
+    # Without official splits a protocol changes the splits that ferjax cuts.
+    has_cut = not keep_disk_splits or (chosen_protocol is not None and not entry.official_splits)
     path = data_path(name, data_dir)
     read_from, bundle = _load_at(
         path,
@@ -113,7 +119,7 @@ def load_dataset(
             entry.load,
             storage_size=image_size,
             on_bad_image="error" if on_bad_image == "error" else "skip",
-            val_fraction=0 if keep_disk_splits else val_fraction,
+            val_fraction=val_fraction if has_cut else 0,
             split_seed=split_seed,
             **option_values,
         ),
@@ -131,12 +137,25 @@ def load_dataset(
     if chosen_protocol:
         bundle = chosen_protocol.arrange(bundle, split_seed, val_fraction)
     if folds and "folds" not in loader_options:
-        bundle = refold(bundle, fold or 1, folds, val_fraction=val_fraction, seed=split_seed)
+        bundle = refold(bundle, fold, folds, val_fraction=val_fraction, seed=split_seed)
     if cache_dir and path:
         return stored(bundle, Path(cache_dir).expanduser(), name, path, on_bad_image)
     if on_bad_image == "skip":
         return skip_unreadable(bundle, cached)
     return replace(bundle, splits={key: cached(split) for key, split in bundle.splits.items()})
+
+
+def _check_folds(folds: int | None, fold: int | None, val_fraction: float) -> None:
+    """Raises `UserError` for numbers of folds that would be ignored."""
+    if folds is not None and folds < 2:
+        raise UserError(f"folds={folds}: expected 2 or more, or None for the data set's own splits")
+    if fold is not None and folds is None:
+        raise UserError(f"fold={fold}: `folds`, the number of folds, is missing; give both or none")
+    if folds is not None and val_fraction == 0:
+        raise UserError(
+            f"folds={folds} with val_fraction=0: folds are cut for training, and each needs a val;"
+            " give a val_fraction above 0, or leave folds out to evaluate all images"
+        )
 
 
 def _load_at(
@@ -164,7 +183,8 @@ def data_path(name: str, data_dir: str | Path | None = None) -> Path | None:
     """Returns the folder or file of a data set, None for one that is not read from disk.
 
     Raises:
-      UserError: an unknown data set, no such folder, or a folder for a data set that is drawn.
+      UserError: an unknown data set, no such folder, a path that no folder can have, or a folder
+        for a data set that is drawn.
     """
     entry = dataset_entries().get(name)
     if entry and not entry.on_disk:
@@ -175,15 +195,27 @@ def data_path(name: str, data_dir: str | Path | None = None) -> Path | None:
         return None
     # Faces are cropped from any folder, so a given folder needs no registered data set.
     if data_dir:
-        return Path(data_dir).expanduser()
+        return _readable_path(Path(os.path.expanduser(data_dir)))
     entry = find("dataset", name, DATASETS)
     candidates = [Path("data") / name]
     if root := os.environ.get("FERJAX_DATA"):
         candidates.insert(0, Path(root).expanduser() / name)
-    existing_path = next((path for path in candidates if path.exists()), None)
+    existing_path = next((path for path in candidates if os.path.exists(path)), None)
     if existing_path is None:
         raise UserError(
             f"--data_dir is missing, and there is no {' or '.join(map(str, candidates))}."
             f" Expected: {'; '.join(entry.layouts)}. Source of {name}: {entry.source}."
         )
     return existing_path
+
+
+def _readable_path(path: Path) -> Path:
+    """Returns the path; raises `UserError` if the system cannot say whether it exists."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # The error of the data set's loader says what it looked for.
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"--data_dir={path} cannot be read ({reason}). Correct the path.") from None
+    return path

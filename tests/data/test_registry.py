@@ -89,3 +89,39 @@ def test_where_a_data_set_lies(tree: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("FERJAX_DATA", str(tree.parent))
     (tree.parent / "sfew").mkdir()
     assert data_path("sfew") == tree.parent / "sfew"
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"fold": 3}, "fold=3: `folds`, the number of folds, is missing"),
+        ({"folds": 3, "val_fraction": 0}, "folds=3 with val_fraction=0: .* needs a val"),
+        ({"folds": 0}, "folds=0: expected 2 or more"),
+        ({"folds": 3, "fold": 0}, "fold=0: expected 1 to 3"),
+    ],
+)
+@pytest.mark.parametrize("name", ["folder", "jaffe"])
+def test_numbers_of_folds_are_never_ignored(
+    name: str, given: dict[str, float], says: str, tmp_path: Path
+) -> None:
+    if name == "jaffe":
+        for person in ("KA", "KL", "KM"):
+            Image.new("L", (8, 8)).save(tmp_path / f"{person}.AN1.1.tiff")
+    else:
+        for k, label in enumerate(("anger", "fear", "fear")):
+            (tmp_path / label).mkdir(exist_ok=True)
+            Image.new("L", (8, 8)).save(tmp_path / label / f"{k}.png")
+            Image.new("L", (8, 8)).save(tmp_path / label / f"{k}again.png")
+    with pytest.raises(UserError, match=says):
+        load_dataset(name, tmp_path, image_size=8, **given)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("name", ["fer2013", "folder", "rafdb"])
+def test_a_path_that_no_folder_can_have(name: str, tmp_path: Path) -> None:
+    for path in (tmp_path / ("x" * 300), tmp_path / "nul\0"):
+        with pytest.raises(UserError, match=r"--data_dir=.* cannot be read"):
+            load_dataset(name, path)
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "missing", tmp_path / "file" / "below", Path("~no_such_user/faces")):
+        with pytest.raises(UserError, match=r"--data_dir=.*does not exist"):
+            load_dataset(name, path)

@@ -47,6 +47,7 @@ def bundle_by_person(
       UserError: `fold`, `folds` or `val_fraction` is out of range.
     """
     people = len(np.unique(pool.subjects)) if pool.subjects is not None else 0
+    cut_notes = ()
     if val_fraction == 0:
         splits, roles = {"all images": replace(pool, name="test")}, {"all images": "test"}
         notes += (f"{people} people",)
@@ -56,7 +57,7 @@ def bundle_by_person(
         source_of = describe_folds(parts, fold, folds)
         splits = {source_of[role]: part for role, part in parts.items()}
         roles = {name: role for role, name in source_of.items()}
-        notes += (
+        cut_notes = (
             f"{dataset} has no official splits: {folds} folds by person (sorted ids in steps of "
             f"{folds}), {people} people; nobody is in two splits. --folds judges every fold once",
         )
@@ -70,5 +71,6 @@ def bundle_by_person(
         val_fraction=val_fraction,
         split_seed=split_seed,
         notes=notes,
+        cut_notes=cut_notes,
         crops=crops,
     )

@@ -6,6 +6,7 @@ References:
   https://mmlab.ie.cuhk.edu.hk/projects/socialrelation/index.html
 """
 
+import os
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -103,6 +104,7 @@ def load(
         storage_size,
         on_bad_image=on_bad_image,
     )
+    cut_notes = ()
     if val_fraction == 0:
         parts, source_of = {"test": pool}, {"test": "all faces"}
     elif folds:
@@ -112,10 +114,10 @@ def load(
         )
         parts = {role: replace(part, subjects=None) for role, part in parts.items()}
         source_of = describe_folds(parts, fold, folds)
-        notes += (f"ExpW has no official splits: {folds} folds by picture",)
+        cut_notes = (f"ExpW has no official splits: {folds} folds by picture",)
     else:
         parts, source_of = _cut(pool, pictures, val_fraction, split_seed)
-        notes += (
+        cut_notes = (
             f"ExpW has no official splits: test is a {source_of['test']}, val a {source_of['val']};"
             " the faces of a picture are in one split",
         )
@@ -129,6 +131,7 @@ def load(
         val_fraction=val_fraction,
         split_seed=split_seed,
         notes=notes,
+        cut_notes=cut_notes,
         crops=f"faces cut out by the boxes of {_LIST}",
     )
 
@@ -205,12 +208,13 @@ def _check_present(faces: list[_Face], images: Path, list_path: Path) -> None:
     """Raises `UserError` if listed pictures are absent."""
     present = {path.name for path in images.iterdir() if is_image(path)}
     pictures = dict.fromkeys(face.picture for face in faces)
-    absent = [n for n in pictures if n not in present and not (images / n).is_file()]
+    # Path.is_file raises an error for a name that is too long for any file.
+    absent = [n for n in pictures if n not in present and not os.path.isfile(images / n)]
     if absent:
         raise UserError(
             f"{images}: {len(absent):,} of the {len(pictures):,} pictures that {list_path.name} "
-            f"lists are absent, first {absent[0]}; it {describe_path(images, 3)}. Unpack all parts "
-            "of origin.7z again"
+            f"lists are absent, first {absent[0][:80]}; it {describe_path(images, 3)}. Unpack all "
+            "parts of origin.7z again"
         )
 
 

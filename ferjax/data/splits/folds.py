@@ -76,7 +76,8 @@ def fold_splits(
       seed: seed of stratified folds.
 
     Raises:
-      UserError: `fold`, `folds`, `val_fraction` or `seed` is out of range.
+      UserError: `fold`, `folds`, `val_fraction` or `seed` is out of range, or no image is left for
+        train.
     """
     if not 1 <= fold <= folds:
         raise UserError(f"fold={fold}: expected 1 to {folds}")
@@ -90,6 +91,13 @@ def fold_splits(
     val = next_fold[_val_positions(subset(pool, next_fold), len(pool), folds, val_fraction, seed)]
     train = np.ones(len(pool), bool)
     train[test] = train[val] = False
+    if not train.any():
+        people = "" if pool.subjects is None else f" of {len(np.unique(pool.subjects)):,} people"
+        raise UserError(
+            f"fold={fold} of folds={folds}, val_fraction={val_fraction}: test and val take all"
+            f" {len(pool):,} images{people}, so none is left for train. Give more folds, a smaller"
+            f" val_fraction or {'more people' if people else 'more images'}"
+        )
     return {
         "train": subset(pool, np.flatnonzero(train), "train"),
         "val": subset(pool, val, "val"),
@@ -149,5 +157,13 @@ def stratified_splits(
 
 def _check_count(k: int, available: int, noun: str) -> None:
     """Raises `UserError` unless `k` is 2 to `available`, the number of `noun` (images, people)."""
+    if available < 2:
+        raise UserError(
+            f"the number of {noun} is {available}, and folds need 2 or more. Add {noun}, or only"
+            " evaluate these images (launch.evaluate)"
+        )
     if not 2 <= k <= available:
-        raise UserError(f"folds={k}: expected 2 to {available:,}, the number of {noun}")
+        raise UserError(
+            f"folds={k}: expected 2 to {available:,}, the number of {noun}. Give --folds in this"
+            f" range, or add {noun}"
+        )

@@ -188,3 +188,17 @@ def test_permuted_labels_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "label.lst").write_text("".join(lines))
     with pytest.raises(UserError, match="labels of expw look permuted"):
         load(tmp_path)
+
+
+def test_a_name_that_is_too_long_is_an_absent_picture(tmp_path: Path) -> None:
+    make(tmp_path)
+    append(tmp_path, f"{'x' * 300}.png 0 4 2 12 14 50.5 0")
+    with pytest.raises(UserError, match=r"1 of the \d+ pictures .* absent, first x+; it"):
+        load(tmp_path)
+
+
+def test_a_protocol_changes_the_cut(tmp_path: Path) -> None:
+    make(tmp_path)
+    bundle = load_dataset("expw", tmp_path, image_size=8, protocol="merged")
+    assert sum(len(split) for split in bundle.splits.values()) == 140
+    assert not any("in one split" in note for note in bundle.notes)

@@ -151,3 +151,18 @@ def test_a_broken_file_stops_or_is_skipped(tree: Path, tmp_path: Path) -> None:
         load(tmp_path)
     bundle = load_dataset("jaffe", tmp_path, on_bad_image="skip")
     assert sum(len(split) for split in bundle.splits.values()) == 212
+
+
+@pytest.mark.parametrize("protocol", ["shared_subjects", "merged", "swapped"])
+def test_protocols_change_the_folds_that_ferjax_cuts(protocol: str, tree: Path) -> None:
+    """There are no splits on disk that a protocol could change."""
+    honest = load(tree)
+    bundle = load_dataset("jaffe", tree, protocol=protocol)
+    check_pixels(bundle)
+    assert sum(len(split) for split in bundle.splits.values()) == 213
+    people = [people_of(split) for split in bundle.splits.values()]
+    by_person = protocol == "swapped"
+    assert (sum(map(len, people)) == len(PEOPLE)) == by_person
+    assert any("nobody is in two splits" in note for note in bundle.notes) == by_person
+    if by_person:
+        assert bundle.splits["val"].ids == honest.splits["test"].ids

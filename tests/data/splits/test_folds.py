@@ -76,7 +76,7 @@ def test_over_all_folds_every_image_tests_once_and_selects_at_most_once(
     labels = np.array([label for label, _ in images], np.int32)
     people = np.array([f"p{person}" for _, person in images])
     k = 5 if not by_person else min(5, len(set(people)))
-    if k < 2:
+    if k < 3:  # two people are val and test
         return
     whole = pool(labels, people if by_person else None)
     tested: list[str] = []
@@ -176,3 +176,25 @@ def test_stratified_splits_are_a_partition(labels: list[int], seed: int) -> None
 def test_shares_that_leave_no_train(test: float, val: float) -> None:
     with pytest.raises(UserError, match="leave some for train"):
         stratified_splits(pool(np.zeros(9, np.int32)), test_fraction=test, val_fraction=val)
+
+
+@pytest.mark.parametrize(
+    ("people", "val_fraction", "says"),
+    [
+        ("abc", 0.1, "all 6 images of 3 people, .* more people"),
+        ("ab", 0.1, "all 6 images of 2 people, .* more people"),
+        ("", 0.5, "all 6 images, .* more images"),
+    ],
+)
+def test_two_folds_that_leave_no_train(people: str, val_fraction: float, says: str) -> None:
+    subjects = np.array([*people] * (6 // len(people))) if people else None
+    whole = pool(np.arange(6, dtype=np.int32) % 3, subjects)
+    with pytest.raises(
+        UserError, match=rf"fold=1 of folds=2, val_fraction={val_fraction}: .* {says}"
+    ):
+        fold_splits(whole, 1, 2, val_fraction=val_fraction)
+
+
+def test_one_person_cannot_be_cut_into_folds() -> None:
+    with pytest.raises(UserError, match=r"number of people is 1.*launch\.evaluate"):
+        fold_splits(pool(np.zeros(4, np.int32), np.array(["a"] * 4)), 1, 10)

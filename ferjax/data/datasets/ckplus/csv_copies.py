@@ -43,7 +43,8 @@ def csv_bundle(
 
     If there is a column Usage, Training, PublicTest and PrivateTest are train, val and test.
     Without it a tenth of all images becomes test and a share of the others val, both stratified.
-    With `folds` all rows are distributed over stratified folds and Usage is ignored.
+    With `folds` all rows are distributed over stratified folds and Usage is ignored. If the data
+    are only evaluated (`val_fraction` 0), nothing is cut: without Usage all rows are test.
 
     Args:
       path: the csv file; emotions 0 to 6 are as in FER2013, 7 is contempt.
@@ -115,6 +116,9 @@ def _splits(
         }
         splits = {source_of[role]: part for role, part in parts.items()}
         return splits, {name: role for role, name in source_of.items()}
+    if usage is None and val_fraction == 0:
+        source = f"all rows ({_UNKNOWN_SUBJECTS})"
+        return {source: pool}, {source: "test"}
     if usage is None:
         parts = stratified_splits(pool, test_fraction=_TEST_SHARE, seed=seed)
         test_source = f"stratified {_TEST_SHARE} of all (split seed {seed}, {_UNKNOWN_SUBJECTS})"

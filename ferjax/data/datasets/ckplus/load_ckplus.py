@@ -41,7 +41,6 @@ _CLASSES = {
     7: ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "contempt"),
     8: ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral", "contempt"),
 }
-_EVALUATION_VAL_FRACTION = 0.1
 _PUBLISHED_FRAMES = 3  # of each sequence, in CK+48 and most papers
 
 
@@ -61,7 +60,8 @@ def load(
 
     Subjects are sorted by id. The cut is that of `fold_splits`: test = fold `fold`; with ten folds
     the next is val and the other eight are train. No subject and no sequence is in two splits. Only
-    subjects with an image of the classes count.
+    subjects with an image of the classes count. If the data are only evaluated (`val_fraction` 0),
+    all images are `test`.
 
     A csv copy has no subjects; `csv_bundle` states its splits.
 
@@ -98,7 +98,6 @@ def load(
             fold=fold,
             folds=folds,
         )
-    folds = folds or 10
     if tree.labels is None:
         if num_classes == 8:
             raise UserError(
@@ -126,9 +125,13 @@ def load(
     )
     subjects = np.array([frame.subject for frame in frames])
     pool = replace(pool, subjects=subjects)
-    # If the data are only evaluated, all folds are evaluated together, however they are cut.
-    parts = fold_splits(pool, fold, folds, val_fraction=val_fraction or _EVALUATION_VAL_FRACTION)
-    source_of = describe_folds(parts, fold, folds)
+    if val_fraction == 0:
+        parts, source_of, cut_text = {"test": pool}, {"test": "all images"}, ""
+    else:
+        folds = folds or 10
+        parts = fold_splits(pool, fold, folds, val_fraction=val_fraction)
+        source_of = describe_folds(parts, fold, folds)
+        cut_text = f"{folds} folds by person (sorted ids in steps of {folds}): "
     num_subjects = len(np.unique(subjects))
     sequences = len({frame.sequence for frame in frames})
     return assemble(
@@ -142,10 +145,8 @@ def load(
         split_seed=split_seed,
         notes=notes,
         cut_notes=(
-            f"{folds} folds by person (sorted ids in steps of {folds}): {num_subjects} people, "
-            f"{sequences} sequences, last {last_frames} frames of each"
-            + ", first frame as neutral"
-            * (num_classes == 8),
+            f"{cut_text}{num_subjects} people, {sequences} sequences, last {last_frames} frames of"
+            " each" + ", first frame as neutral" * (num_classes == 8),
         ),
         crops=crops,
     )

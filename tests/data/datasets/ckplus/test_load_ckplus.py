@@ -428,3 +428,26 @@ def test_judged_data_are_whole(ck48: Path) -> None:
     bundle = load_dataset("ckplus", ck48, val_fraction=0)
     ids = [name for split in bundle.splits.values() for name in split.ids]
     assert len(ids) == len(set(ids)) == 981
+    assert [*bundle.splits] == ["test"]
+    assert "10 folds" not in bundle.notes[-1]
+
+
+@pytest.mark.parametrize("people", [1, 4])
+def test_a_few_people_can_be_judged_and_need_fewer_folds_to_train_on(
+    people: int, tmp_path: Path
+) -> None:
+    for k in range(people):
+        for label, folder in enumerate(FOLDERS[1:]):
+            pixel(tmp_path / folder / f"S00{k + 1}_00{label + 1}_00000009.png", 10 * label)
+    bundle = load(tmp_path, val_fraction=0, last_frames=1)
+    assert {name: len(split) for name, split in bundle.splits.items()} == {"test": 7 * people}
+    says = "number of people is 1" if people == 1 else "expected 2 to 4, .* people. Give --folds"
+    with pytest.raises(UserError, match=says):
+        load(tmp_path, last_frames=1)
+
+
+def test_no_split_of_a_csv_copy_without_usage_is_cut_to_judge_it(tmp_path: Path) -> None:
+    path = csv_copy(tmp_path / "a.csv", usage=False)
+    bundle = load(path, num_classes=8, val_fraction=0)
+    assert {name: len(split) for name, split in bundle.splits.items()} == {"test": 920}
+    assert bundle.sources == {"test": "all rows (persons unknown)"}
