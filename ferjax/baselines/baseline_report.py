@@ -22,7 +22,7 @@ from ferjax.training.metrics import Evaluation
 
 # A support vector machine has no epochs; the epochs of networks are counted from 1.
 _NO_EPOCH = 0
-# Test accuracy on SFEW as P3 (Farahani) prints it, in percent.
+# Test accuracy on release 1.0 of SFEW (675 stills) as P3 (Farahani) prints it, in percent.
 PAPER = {"phog": 43.7, "lpq": 46.3}
 
 
@@ -81,13 +81,13 @@ def write_baseline_report(
     environment["versions"]["scikit-learn"] = version_of("scikit-learn")
     report = {
         "title": title,
-        "summary": _summary(config, results),
+        "summary": _summary(config, bundle, results),
         "judged": [
             f"{name}: {describe_counts(bundle.splits[name], classes)}" for name in evaluations
         ],
         "protocol": {
             **_protocol(config, bundle, best, temperature, rows, parts),
-            **_paper(config),
+            **_paper(config, bundle),
             "predictions": f"{', '.join(predictions)}: {COLUMNS}",
         },
         "results": results,
@@ -130,7 +130,7 @@ def _protocol(
         "features": FEATURES[config.features].describe(config),
         "classifier": machine,
         "probabilities": f"softmax of the decision values at the temperature {temperature:.4g},"
-        " fitted to those of the cross-validation; the class is the machine's own decision",
+        " fitted to those of the cross-validation; the class has the highest decision value",
         "cross-validation": describe_rows(rows),
         "weights' origin": "none",
         "crop origin": bundle.crops,
@@ -141,26 +141,33 @@ def _protocol(
     }
 
 
-def _paper(config: BaselineConfig) -> dict[str, str]:
+def _data_of_paper(config: BaselineConfig, bundle: DatasetBundle) -> bool:
+    """Returns whether the data are release 1.0 of SFEW; the stills of 2.0 are others."""
+    return config.dataset == "sfew" and bundle.layout.startswith("1.0")
+
+
+def _paper(config: BaselineConfig, bundle: DatasetBundle) -> dict[str, str]:
     """Returns the accuracy that the paper prints, and the settings that it does not print."""
-    if config.dataset != "sfew":
+    if not _data_of_paper(config, bundle):
         return {}
     return {
         "in the paper": f"P3 Farahani prints {PAPER[config.features]} % for"
-        f" {config.features.upper()} on SFEW",
+        f" {config.features.upper()} on SFEW 1.0",
         "readings": "the paper prints no settings of its baselines: window, cells, bins, levels,"
         " kernel, C and gamma are ferjax's reading",
     }
 
 
-def _summary(config: BaselineConfig, results: Mapping[str, Mapping[str, Any]]) -> str:
+def _summary(
+    config: BaselineConfig, bundle: DatasetBundle, results: Mapping[str, Mapping[str, Any]]
+) -> str:
     """Returns accuracy and macro-F1 of every split, test first, and the paper's accuracy."""
     parts = [
         f"{name} accuracy {100 * kinds['selected']['accuracy']:.2f} %, macro-F1"
         f" {100 * kinds['selected']['macro']['f1']:.2f} %"
         for name, kinds in reversed(list(results.items()))
     ]
-    if config.dataset == "sfew":
+    if _data_of_paper(config, bundle):
         parts.append(f"the paper prints {PAPER[config.features]} %")
     return "; ".join(parts)
 

@@ -76,8 +76,9 @@ def train_machine(
       seed: random seed of the linear machine.
 
     Returns:
-      inputs of M images → float64 [M, K]. The machine's decision has the highest value; a class
-      that no training image shows has a value below all others.
+      inputs of M images → float64 [M, K]. The class with the highest value is the machine's
+      decision, with the RBF kernel that of `SVC(break_ties=True)`. A class that no training image
+      shows has a value below all others.
     """
     svm = import_svm()
     if candidate.gamma is None:

@@ -70,7 +70,8 @@ def load_dataset(
 ) -> DatasetBundle:
     """Returns the splits and class list of a data set; every image is decoded once.
 
-    Images that are listed in a file `exclude.txt` in its folder are left out.
+    Images that are listed in a file `exclude.txt` in its folder, or in a folder in it that holds
+    the data set, are left out (`without_listed`).
 
     Args:
       name: a key of `dataset_entries()`.
@@ -113,7 +114,7 @@ def load_dataset(
     # Without official splits a protocol changes the splits that ferjax cuts.
     has_cut = not keep_disk_splits or (chosen_protocol is not None and not entry.official_splits)
     path = data_path(name, data_dir)
-    read_from, bundle = _load_at(
+    bundle = _load_at(
         path,
         functools.partial(
             entry.load,
@@ -130,10 +131,8 @@ def load_dataset(
         # A loader of the user's own may have cut an empty val.
         nonempty_splits = {key: split for key, split in bundle.splits.items() if len(split)}
         bundle = replace(bundle, splits=nonempty_splits)
-    for folder in dict.fromkeys((path, read_from)):
-        if folder and read_from:
-            subfolder = read_from.relative_to(folder)
-            bundle = without_listed(bundle, folder, subfolder, judged=keep_disk_splits)
+    if path:
+        bundle = without_listed(bundle, path, judged=keep_disk_splits)
     if chosen_protocol:
         bundle = chosen_protocol.arrange(bundle, split_seed, val_fraction)
     if folds and "folds" not in loader_options:
@@ -158,24 +157,22 @@ def _check_folds(folds: int | None, fold: int | None, val_fraction: float) -> No
         )
 
 
-def _load_at(
-    path: Path | None, load: Callable[[Path | None], DatasetBundle]
-) -> tuple[Path | None, DatasetBundle]:
-    """Loads the data set at `path`; returns the folder that was read, and the bundle.
+def _load_at(path: Path | None, load: Callable[[Path | None], DatasetBundle]) -> DatasetBundle:
+    """Loads the data set at `path`, or one or more levels below if an archive was unpacked there.
 
-    The folder is `path`, or a folder in it if an archive was unpacked one or more levels too deep.
+    The bundle states its `root` if `path` is not itself the folder that was read.
     """
     try:
-        return path, load(path)
+        return load(path)
     except LayoutError:
         inner = only_folder(path) if path else None
         if inner is None:
             raise
         # The error about the user's folder is more helpful than the one about the inner folder.
         with contextlib.suppress(LayoutError):
-            read_from, bundle = _load_at(inner, load)
+            bundle = _load_at(inner, load)
             note = f"read from {inner}, the only folder in {path}"
-            return read_from, replace(bundle, notes=(note, *bundle.notes))
+            return replace(bundle, root=bundle.root or inner, notes=(note, *bundle.notes))
         raise
 
 

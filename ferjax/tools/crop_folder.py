@@ -14,7 +14,7 @@ from PIL import Image
 
 from ferjax.data.datasets.classes_txt import CLASSES_FILE
 from ferjax.data.decoding.image_file import read_unresized
-from ferjax.data.reading.class_folders import describe_path, image_files, only_folder
+from ferjax.data.reading.class_folders import describe_path, image_files, only_folder, visible_files
 from ferjax.data.splits.bad_images import ON_BAD_IMAGE
 from ferjax.data.splits.exclude_file import EXCLUDE, excluded, read_exclude
 from ferjax.errors import UserError, printable, unknown_name
@@ -72,12 +72,12 @@ def crop_folder(
       plan: how faces are detected and cropped.
       no_face: option for images without a face: `keep` (the whole image), `drop`, or `list` (leave
         the image out and list it in `no_face.txt`).
-      exclude: file that lists images to leave out, by the paths of images or of crops; None:
-        `exclude.txt` in `source`, if it exists.
+      exclude: file that lists images to leave out, by the paths of images or of crops; None: every
+        `exclude.txt` in `source` and below, whose paths may be relative to its own folder too.
       on_bad_image: `error`, or `skip` to leave unreadable images out.
       progress: whether to show a progress bar on a terminal.
-      make_room: called when all crops are done; it moves an `out` that is not empty aside. None:
-        such an `out` is an error.
+      make_room: called when all crops are done; it moves an `out` that is not empty aside, and
+        `exclude.txt` in it is copied. None: such an `out` is an error.
       further: name → text of further files that are written to `out`.
 
     Returns:
@@ -117,6 +117,8 @@ def crop_folder(
             for name, text in (further or {}).items():
                 (work / name).write_text(text, "utf-8")
             if make_room:
+                if (out / EXCLUDE).is_file():
+                    shutil.copy2(out / EXCLUDE, work)
                 make_room(out)
             os.replace(work, out)
     except OSError as error:
@@ -165,13 +167,20 @@ def _crop_names(files: Sequence[str], source: Path) -> dict[str, str]:
 
 
 def _excluded_files(source: Path, exclude: Path | None, names: dict[str, str]) -> frozenset[str]:
-    """Returns the files that the exclude file leaves out."""
-    if exclude is None and not (source / EXCLUDE).exists():
-        return frozenset()
-    path = source / EXCLUDE if exclude is None else Path(exclude)
+    """Returns the files that the exclude file, or every `exclude.txt` of `source`, leaves out."""
+    lists = [path for path in visible_files(source) if path.name == EXCLUDE]
     by_name = {crop: file for file, crop in names.items()} | {file: file for file in names}
     by_name |= {printable(name): file for name, file in by_name.items()}
-    return excluded(read_exclude(path), by_name, path)
+    left_out: frozenset[str] = frozenset()
+    for path in lists if exclude is None else [Path(exclude)]:
+        folder = "" if exclude else path.relative_to(source).as_posix().removesuffix(EXCLUDE)
+        below = {
+            name.removeprefix(folder): file
+            for name, file in by_name.items()
+            if name.startswith(folder)
+        }
+        left_out |= excluded(read_exclude(path), by_name | below, path)
+    return left_out
 
 
 def _crop_image(

@@ -98,7 +98,7 @@ def _write_audit(config: PrepareConfig, out: Path) -> list[str]:
     for line in describe_bundle(config.dataset, replace(bundle, notes=())):
         say(line)  # the notes are part of the findings
     path = data_path(config.dataset, config.data_dir)
-    files = file_census(path) if path and path.is_dir() and not any(path.glob("*.csv")) else None
+    files = file_census(path) if path and path.is_dir() and _has_image_files(bundle) else None
     entry = dataset_entries()[config.dataset]
     with tqdm(total=len(bundle.splits), disable=None if config.progress else True) as bar:
 
@@ -111,6 +111,12 @@ def _write_audit(config: PrepareConfig, out: Path) -> list[str]:
         _make_room(out)
     page = write_audit(result, bundle, out)
     return [*findings(to_json_types(result)), str(page)]
+
+
+def _has_image_files(bundle: DatasetBundle) -> bool:
+    """Returns whether the images are files, not rows of csv files or of arrays."""
+    split = next(iter(bundle.splits.values()))
+    return split.originals is not None and isinstance(split.originals(np.array([0]))[0], Path)
 
 
 def _write_cache(config: PrepareConfig, out: Path) -> list[str]:

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -200,6 +201,19 @@ def test_papers_number_stands_beside_ours(
     assert f"the paper prints {printed}" in report["summary"]
     assert printed in report["protocol"]["in the paper"]
     assert "reading" in report["protocol"]["readings"]
+
+
+@pytest.mark.usefixtures("no_figures")
+def test_papers_number_does_not_stand_beside_release_2(sfew: Path, tmp_path: Path) -> None:
+    (sfew / "Train").mkdir()
+    for folder in [path for path in sfew.iterdir() if path.name != "Train"]:
+        folder.rename(sfew / "Train" / folder.name)
+    shutil.copytree(sfew / "Train", sfew / "Val")
+    config = config_in(tmp_path, features="lpq", dataset="sfew", data_dir=str(sfew), limit=35)
+    report = run_baseline.run_baseline(config)
+    assert report["protocol"]["data set"].startswith("sfew, 2.0")
+    assert "the paper" not in report["summary"]
+    assert "in the paper" not in report["protocol"]
 
 
 def folder_of_classes(root: Path, counts: dict[str, int]) -> Path:

@@ -47,6 +47,20 @@ def test_machine_on_distances_is_the_one_on_features(classes: int) -> None:
     np.testing.assert_array_equal(found.argmax(1), oracle.predict(asked))
 
 
+def test_the_highest_value_breaks_ties_of_votes() -> None:
+    points, labels = blobs(4)
+    rng, best = np.random.default_rng(0), Candidate(2.0, 0.05)
+    labels = rng.permutation(labels)  # classes that overlap often have equal votes
+    others = points[rng.integers(0, 90, 900)] + rng.normal(0, 2, (900, 5))
+    inputs, asked = (
+        kernel_inputs(squared_distances(rows, points), best) for rows in (points, others)
+    )
+    decisions = train_machine(inputs, labels, best, 4, 0)(asked).argmax(1)
+    machine = SVC(C=2.0, kernel="precomputed", break_ties=True).fit(inputs, labels)
+    np.testing.assert_array_equal(decisions, machine.predict(asked))
+    assert (decisions != machine.set_params(break_ties=False).predict(asked)).any()
+
+
 def test_linear_machine_takes_features() -> None:
     points, labels = blobs(3)
     best = Candidate(0.5, None)

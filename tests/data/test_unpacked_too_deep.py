@@ -140,6 +140,19 @@ def test_exclude_txt_may_lie_in_either_folder(tmp_path: Path) -> None:
     assert sum(map(len, bundle.splits.values())) == 5
 
 
+@pytest.mark.parametrize("place", [".", "archive", "archive/DATASET"])
+def test_exclude_txt_may_lie_in_a_folder_that_the_reader_finds(tmp_path: Path, place: str) -> None:
+    rafdb_folders(tmp_path / "archive" / "DATASET")
+    names = load_dataset("rafdb", tmp_path, val_fraction=0).splits["train"].ids
+    # Relative to the folder that is read, to the given folder, and to a folder in between.
+    lines = [names[0], f"archive/DATASET/{names[1]}", f"DATASET/{names[2]}"]
+    (tmp_path / place / "exclude.txt").write_text("\n".join(lines))
+    (tmp_path / "archive" / "DATASET" / "exclude.txt").touch()
+    bundle = load_dataset("rafdb", tmp_path, val_fraction=0)
+    assert "3 images left out by exclude.txt" in bundle.notes
+    assert list(bundle.splits["train"].ids) == list(names[3:])
+
+
 @pytest.mark.parametrize("dataset", LAYOUTS)
 def test_nothing_inside_blames_the_folder_that_was_given(tmp_path: Path, dataset: str) -> None:
     (tmp_path / "data" / "archive" / "stuff").mkdir(parents=True)

@@ -100,6 +100,13 @@ def test_exclude_names_images_or_their_crops(source: Path) -> None:
     assert record(out)["train/anger/a.jpg"]["decision"] == "excluded"
 
 
+@pytest.mark.parametrize("line", ["train/anger/a.jpg", "anger/a.jpg"])
+def test_exclude_file_in_a_folder_of_the_data_set(source: Path, line: str) -> None:
+    (source / "train" / "exclude.txt").write_text(line)
+    assert crop(source)["excluded"] == 1
+    assert record(source.with_name("out"))["train/anger/a.jpg"]["decision"] == "excluded"
+
+
 def test_exclude_file_in_another_folder(source: Path, tmp_path: Path) -> None:
     (source / "exclude.txt").write_text("train/fear/a.jpg")
     (tmp_path / "mine.txt").write_text("train/anger/b.png")

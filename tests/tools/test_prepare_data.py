@@ -66,6 +66,30 @@ def test_the_audit_finds_the_planted_duplicate(tree: Path, tmp_path: Path) -> No
         prepare(**given, out=str(tmp_path / "audit"))
 
 
+def test_the_audit_reads_headers_only_of_images_that_are_files(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def files_of(dataset: str, data_dir: Path) -> Any:
+        out = tmp_path / f"audit-{dataset}"
+        prepare(dataset=dataset, data_dir=str(data_dir), audit=True, out=str(out))
+        return json.loads((out / "audit.json").read_text())["files"]
+
+    finds(monkeypatch, [Face(Box(10, 8, 20, 24))])
+    prepare(data_dir=str(tree), crops=True, margin=4, out=str(tmp_path / "crops"))
+    assert (tmp_path / "crops" / "crops.csv").is_file()
+    assert files_of("folder", tmp_path / "crops")["sizes"] == {"32x28": 25}
+    rng = np.random.default_rng(0)
+    rows = [
+        f"{k % 7},{' '.join(map(str, rng.integers(0, 256, 2304)))},{usage}"
+        for usage in ("Training", "PublicTest")
+        for k in range(14)
+    ]
+    (tmp_path / "data" / "fer2013").mkdir(parents=True)
+    path = tmp_path / "data" / "fer2013" / "fer2013.csv"
+    path.write_text("\n".join(["emotion,pixels,Usage", *rows]))
+    assert files_of("fer2013", tmp_path / "data") is None
+
+
 def test_crops_have_contact_sheets_and_can_be_loaded(
     tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,6 +103,18 @@ def test_crops_have_contact_sheets_and_can_be_loaded(
     bundle = load_dataset("folder", out, image_size=32)
     assert sum(len(split) for split in bundle.splits.values()) == 24
     assert bundle.splits["train"].shape == (32, 28, 3)
+
+
+def test_overwritten_crops_keep_the_list_of_excluded_images(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finds(monkeypatch, [Face(Box(10, 8, 20, 24))])
+    out = tmp_path / "crops"
+    given: dict[str, Any] = dict(data_dir=str(tree), crops=True, out=str(out), overwrite=True)
+    prepare(**given, margin=4)
+    (out / "exclude.txt").write_text("anger/f00.png\n")
+    prepare(**given, margin=5)
+    assert "1 images left out by exclude.txt" in load_dataset("folder", out).notes
 
 
 def test_crops_that_were_killed_before_their_sheets_are_finished(

@@ -9,6 +9,7 @@ from typing import Any
 from ferjax.data.audit.duplicates_summary import summarise_duplicates
 from ferjax.data.audit.near_duplicate_pairs import CORRELATION, DISTANCE
 from ferjax.data.audit.pixel_statistics import PixelStatistics, compute_pixel_statistics
+from ferjax.data.datasets.check_class_counts import published_split
 from ferjax.data.datasets.published_class_counts import PUBLISHED, published_counts
 from ferjax.data.decoding.image_file import image_header
 from ferjax.data.reading.class_folders import image_files
@@ -135,11 +136,15 @@ def _count_classes(split: Split, classes: tuple[str, ...]) -> dict[str, int]:
 
 
 def _compare_with_published(dataset: str, bundle: DatasetBundle) -> list[dict[str, Any]]:
-    """Returns found and published class counts of each complete split that the data set defines."""
+    """Returns found and published class counts of each complete split that the data set defines.
+
+    Classes that the loader left out on purpose, such as AffectNet's contempt, are not compared.
+    """
     roles_of: dict[str, list[str]] = {}
     for name, source in bundle.sources.items():
         cut = _CUT_SOURCE.match(source)
-        roles_of.setdefault((cut["a"] or cut["b"]) if cut else source, []).append(name)
+        original = (cut["a"] or cut["b"]) if cut else source
+        roles_of.setdefault(published_split(dataset, original), []).append(name)
     published_splits = PUBLISHED.get(dataset, {})
     rows = []
     for original, names in roles_of.items():
@@ -147,6 +152,10 @@ def _compare_with_published(dataset: str, bundle: DatasetBundle) -> list[dict[st
             continue
         parts = [_count_classes(bundle.splits[name], bundle.classes) for name in names]
         counts = {key: sum(part[key] for part in parts) for key in bundle.classes}
-        published = published_counts(dataset, original)
+        published = {
+            key: count
+            for key, count in published_counts(dataset, original).items()
+            if key in bundle.classes
+        }
         rows.append({"name": original, "splits": names, "found": counts, "published": published})
     return rows

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -41,7 +42,7 @@ def assemble(
         two have the same role, messages use the first.
       classes: the class list that the labels index.
       layout: description of the layout that was recognised.
-      where: the file or folder, for messages.
+      where: the folder that the ids are relative to, or the file in it; for messages too.
       val_fraction: share of train that is held out if there is no validation split; 0: the data
         are only evaluated.
       split_seed: seed of that cut.
@@ -84,6 +85,7 @@ def assemble(
         (*notes, *cut_notes),
         crops,
         cut_notes,
+        Path(where) if Path(where).is_dir() else Path(where).parent,
     )
 
 

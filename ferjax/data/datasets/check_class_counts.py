@@ -25,13 +25,18 @@ _MOST_CHOSEN_BY_HAND = 500
 _PART_OF = {"rafdb": {"val": "train"}}
 
 
+def published_split(dataset: str, split: str) -> str:
+    """Returns the published split that contains the images of `split`."""
+    return _PART_OF.get(dataset, {}).get(split, split)
+
+
 def merge_parts(
     dataset: str, found_counts: Mapping[str, Mapping[str, int]]
 ) -> dict[str, dict[str, int]]:
     """Returns `found_counts` with each part of a published split added to that split."""
     merged: dict[str, dict[str, int]] = {}
     for split, counts in found_counts.items():
-        total = merged.setdefault(_PART_OF.get(dataset, {}).get(split, split), {})
+        total = merged.setdefault(published_split(dataset, split), {})
         for name, count in counts.items():
             total[name] = total.get(name, 0) + count
     return merged

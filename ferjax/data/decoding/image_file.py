@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from ferjax.data.decoding.process_pool import DecodePool
 from ferjax.data.decoding.readable_formats import open_readable, readable_formats
@@ -35,7 +35,6 @@ _THREADED_PIXELS = 96 * 96
 # With fewer images per thread, a thread costs more time than it saves.
 _IMAGES_PER_THREAD = 4
 _GREY_MODES = frozenset({"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F"})
-_EXIF_ORIENTATION = 0x0112
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -223,7 +222,7 @@ def image_header(path: Path) -> tuple[int, int, int]:
     """
     try:
         with open_readable(path) as file:
-            swaps_sides = _orientation(file) >= 5
+            swaps_sides = _orientation(file) in (5, 6, 7, 8)
             width, height = file.size
             channels = 1 if file.mode in _GREY_MODES else 3
     except _DECODE_ERRORS as error:
@@ -232,9 +231,10 @@ def image_header(path: Path) -> tuple[int, int, int]:
 
 
 def _orientation(file: Image.Image) -> int:
-    """Returns the EXIF orientation 1 to 8; 1 if the header has none."""
-    # getexif of a PNG without EXIF would decode its pixels. Pillow itself rotates TIFF files.
-    return file.getexif().get(_EXIF_ORIENTATION, 1) if "exif" in file.info else 1
+    """Returns the EXIF orientation, 1 if there is none or if Pillow itself rotates (TIFF)."""
+    exif = Image.Exif()  # `getexif` would read XMP too, and decode the pixels of a PNG
+    exif.load(file.info.get("exif", b""))
+    return exif.get(ExifTags.Base.Orientation, 1)
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

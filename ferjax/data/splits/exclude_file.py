@@ -66,10 +66,12 @@ def excluded(line_of: dict[str, int], image_of: dict[str, str], where: Path) -> 
     return frozenset(images)
 
 
-def without_listed(
-    bundle: DatasetBundle, data_dir: Path, inside: Path = Path(), *, judged: bool = False
-) -> DatasetBundle:
-    """Returns the bundle without the images that `exclude.txt` in its folder lists, with a note.
+def without_listed(bundle: DatasetBundle, data_dir: Path, *, judged: bool = False) -> DatasetBundle:
+    """Returns the bundle without the images that `exclude.txt` lists, with a note.
+
+    The file may be in `data_dir`, in the folder that was read (`bundle.root`), or in a folder in
+    between; if there are several, all of them count. A line may name an image relative to any of
+    these folders.
 
     A class that is left without any image is taken out of the class list, and a note says so. If
     `data_dir` is a list or a csv file, `exclude.txt` beside it is not read, and a note says so.
@@ -77,43 +79,51 @@ def without_listed(
     Args:
       bundle: the data set.
       data_dir: its folder or file.
-      inside: the folder that was read, relative to `data_dir`; a line may name an image relative to
-        either folder.
       judged: whether the data are only evaluated; then one class is enough.
 
     Raises:
       UserError: the list cannot be read, a line names no image, or the list leaves a split without
         images, a class without training images but with others, or only one class to train on.
     """
-    path = data_dir / EXCLUDE
     if data_dir.is_file() and data_dir.with_name(EXCLUDE).is_file():
         note = f"{EXCLUDE} beside {data_dir.name} was not read: leave out the rows themselves"
         return replace(bundle, notes=(*bundle.notes, note))
-    if not path.is_file():
+    parts = _path_to_root(data_dir, bundle)
+    levels = range(len(parts) + 1)
+    paths = [path for k in levels if (path := data_dir.joinpath(*parts[:k], EXCLUDE)).is_file()]
+    if not paths:
         return bundle
-    image_of = {name: name for split in bundle.splits.values() for name in split.ids}
-    image_of |= {(inside / name).as_posix(): name for name in image_of}
-    left_out = excluded(read_exclude(path), image_of, path)
+    names = [name for split in bundle.splits.values() for name in split.ids]
+    prefixes = ["/".join((*parts[k:], "")) for k in reversed(levels)]
+    image_of = {prefix + name: name for prefix in prefixes for name in names}
+    left_out = {name for path in paths for name in excluded(read_exclude(path), image_of, path)}
+    where = " and ".join(map(str, paths))
     splits = {
         name: subset(split, np.flatnonzero([image not in left_out for image in split.ids]))
         for name, split in bundle.splits.items()
     }
     for name, split in splits.items():
         if not len(split):
-            raise UserError(f"{path}: it leaves no image of {name}. Leave some in.")
+            raise UserError(f"{where}: it leaves no image of {name}. Leave some in.")
     note = f"{len(left_out):,} images left out by {EXCLUDE}"
     remaining = replace(bundle, splits=splits, notes=(*bundle.notes, note))
-    remaining = _without_emptied_classes(bundle, remaining, path)
+    remaining = _without_emptied_classes(bundle, remaining, where)
     if len(remaining.classes) < 2 <= len(bundle.classes) and not judged:
         raise UserError(
-            f"{path}: it leaves one class only, {', '.join(remaining.classes)}; expected two or"
+            f"{where}: it leaves one class only, {', '.join(remaining.classes)}; expected two or"
             " more. Leave some images of another class in."
         )
     return remaining
 
 
+def _path_to_root(data_dir: Path, bundle: DatasetBundle) -> tuple[str, ...]:
+    """Returns the names of the folders that lead from `data_dir` to the folder that was read."""
+    root = bundle.root or data_dir
+    return root.relative_to(data_dir).parts if root.is_relative_to(data_dir) else ()
+
+
 def _without_emptied_classes(
-    before: DatasetBundle, after: DatasetBundle, path: Path
+    before: DatasetBundle, after: DatasetBundle, where: str
 ) -> DatasetBundle:
     """Returns `after` without the classes whose training images are in `before` only."""
     if "train" not in after.splits:
@@ -129,10 +139,10 @@ def _without_emptied_classes(
         if other_counts := {
             k: n for k, s in after.splits.items() if (n := (s.labels == number).sum())
         }:
-            where = ", ".join(f"{count:,} in {split}" for split, count in other_counts.items())
+            others = ", ".join(f"{count:,} in {split}" for split, count in other_counts.items())
             raise UserError(
-                f"{path}: it leaves no training image of {name}, only others ({where}). List these"
-                " too, and the class is gone; or leave some training images in."
+                f"{where}: it leaves no training image of {name}, only others ({others}). List"
+                " these too, and the class is gone; or leave some training images in."
             )
     if not emptied:
         return after

@@ -84,6 +84,7 @@ class DatasetBundle:
       notes: remarks for the report (missing test split, counts that are not the published ones).
       cut_notes: the part of `notes` that holds for these splits only; folds drop it.
       crops: how the faces were cropped, and by whom.
+      root: the folder that the ids of the images are relative to, or None if it is not known.
     """
 
     splits: dict[str, Split]
@@ -93,6 +94,7 @@ class DatasetBundle:
     notes: tuple[str, ...] = ()
     crops: str = "as released"
     cut_notes: tuple[str, ...] = ()
+    root: Path | None = None
 
 
 def join_splits(splits: Sequence[Split], name: str) -> Split:

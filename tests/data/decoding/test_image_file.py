@@ -199,6 +199,28 @@ def test_exif_orientation(tmp_path: Path, orientation: int, suffix: str) -> None
     assert image_header(path) == (*upright.shape[:2], 3)
 
 
+def test_other_orientations_keep_the_stored_sides(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 9
+    path = save(tmp_path / "nine.png", RGB, exif=exif)
+    np.testing.assert_array_equal(read_image(path, None, 3), RGB)
+    assert image_header(path) == RGB.shape
+
+
+@pytest.mark.parametrize("with_exif", [False, True])
+def test_an_orientation_in_xmp_alone_is_ignored(tmp_path: Path, with_exif: bool) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "a face"
+    path = tmp_path / "turned.webp"
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="6"/></x:xmpmeta>'
+    more = {"exif": exif} if with_exif else {}
+    Image.fromarray(RGB).save(path, lossless=True, xmp=xmp, **more)
+    with Image.open(path) as file:
+        assert file.getexif()[0x0112] == 6  # Pillow takes it from either
+    np.testing.assert_array_equal(read_image(path, None, 3), RGB)
+    assert image_header(path) == RGB.shape
+
+
 def test_reducing_averages_and_enlarging_interpolates() -> None:
     checks = np.kron([[0, 200], [100, 60]], np.ones((8, 8))).astype(np.uint8)[..., None]
     assert resize_image(checks, (1, 1)).item() == pytest.approx(90, abs=1)

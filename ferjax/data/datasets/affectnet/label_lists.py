@@ -1,5 +1,6 @@
 """Reads lists of AffectNet: POSTER's text lists, DAN's affectnet.csv, the first release's."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from ferjax.data.datasets.affectnet.npy_annotations import SPLIT_FOLDERS
 from ferjax.data.reading.class_folders import describe_path
 from ferjax.data.reading.csv_rows import csv_header, named_rows
 from ferjax.data.reading.portable_paths import path_on_this_system
-from ferjax.data.reading.split_names import split_named
+from ferjax.data.reading.split_names import one_folder_each, split_named
 from ferjax.data.reading.spreadsheet_cells import whole_number
 from ferjax.errors import UserError
 
@@ -30,13 +31,18 @@ _BOX = ("face_x", "face_y", "face_width", "face_height")
 
 
 def text_lists(root: Path) -> dict[Path, str]:
-    """Returns the text lists below `root` and the split of each, one for each split folder."""
-    split_of: dict[Path, str] = {}
+    """Returns the text lists below `root` and the split of each, one for each split folder.
+
+    Raises:
+      UserError: two folders of one split.
+    """
+    list_in: dict[str, Path] = {}
     for folder, prefix in _TEXT_LISTS.items():
         paths = (root / folder / f"{prefix}{end}" for end in _LIST_ENDINGS)
         if path := next((path for path in paths if path.is_file()), None):
-            split_of[path] = SPLIT_FOLDERS[folder]
-    return split_of
+            list_in[folder] = path
+    split_of = one_folder_each(root, list_in, SPLIT_FOLDERS)
+    return {list_in[folder]: split for folder, split in split_of.items()}
 
 
 def read_text_lists(paths: dict[Path, str]) -> list[Face]:
@@ -158,7 +164,8 @@ def _box(fields: list[str]) -> tuple[int, int, int, int] | None:
 
 def _check_present(files: list[Path], where: Path) -> None:
     """Raises `UserError` if listed images are absent, or none are listed."""
-    absent = [file for file in files if not file.is_file()]
+    # os.path.isfile answers for a name that is too long, which a damaged list may contain.
+    absent = [file for file in files if not os.path.isfile(file)]
     if absent or not files:
         first = f", first {absent[0]}" if absent else ""
         raise UserError(

@@ -39,6 +39,7 @@ from ferjax.data.reading.class_folders import (
     unread_lists,
     visible_entries,
 )
+from ferjax.data.reading.split_names import one_folder_each
 from ferjax.data.splits.split import DatasetBundle, Split, subset
 from ferjax.emotions import canonical_name, ordered_classes
 from ferjax.errors import UserError
@@ -89,8 +90,8 @@ def load(
       num_classes: 7 or 8 (with contempt).
 
     Raises:
-      UserError: no known layout, a bad label, absent or broken files, labels that look permuted, or
-        eight classes of a copy that has seven.
+      UserError: no known layout, two folders of one split, a bad label, absent or broken files,
+        labels that look permuted, or eight classes of a copy that has seven.
     """
     if num_classes not in _CLASSES:
         raise UserError(f"num_classes={num_classes}: AffectNet has 7, or 8 with contempt")
@@ -187,9 +188,8 @@ def _read_folders(root: Path) -> tuple[str, str, list[Face]]:
     """Returns layout, crops and images of train/ and val/, which hold class folders."""
     faces: list[Face] = []
     kinds: set[str] = set()
-    for name, split in _FOLDERS.items():
-        if not (root / name).is_dir():
-            continue
+    found = [name for name in _FOLDERS if (root / name).is_dir()]
+    for name, split in one_folder_each(root, found, _FOLDERS).items():
         folders = {canonical_name(e.name) for e in visible_entries(root / name) if e.is_dir()}
         numbered = all(folder.isdecimal() for folder in folders)
         count = 8 if folders & {"7", "contempt"} else 7

@@ -1,6 +1,7 @@
 """Reads the npy release of AffectNet: images/7.jpg and its label, annotations/7_exp.npy."""
 
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from ferjax.data.datasets.affectnet.face import TRAIN, VAL, Face, read_label
 from ferjax.data.reading.class_folders import visible_entries
 from ferjax.data.reading.image_names import is_image
+from ferjax.data.reading.split_names import one_folder_each
 from ferjax.errors import UserError
 from ferjax.runtime.progress_bar import tqdm
 
@@ -16,6 +18,8 @@ SPLIT_FOLDERS = {TRAIN: TRAIN, VAL: VAL, "valid_set": VAL}
 _END = "_exp.npy"
 # A label is one number in an array without axes; its file has 130 to 150 bytes.
 _MOST_BYTES = 4096
+# Exceptions that numpy raises on damaged files; it reads a file that begins like a zip as one.
+_LOAD_ERRORS = (OSError, ValueError, EOFError, MemoryError, SyntaxError, zipfile.BadZipFile)
 
 
 def has_annotations(root: Path) -> bool:
@@ -27,15 +31,15 @@ def read_annotations(root: Path) -> list[Face]:
     """Returns the images of each split folder with their labels, in natural order.
 
     Raises:
-      UserError: images without annotations or annotations without images, a label that is no
-        number from 0 to 10, or a file that holds Python objects.
+      UserError: two folders of one split, two images of one name, images without annotations or
+        annotations without images, a label that is no number from 0 to 10, or a file that holds
+        Python objects.
     """
     faces: list[Face] = []
-    for name, split in SPLIT_FOLDERS.items():
+    folders = [name for name in SPLIT_FOLDERS if (root / name / "annotations").is_dir()]
+    for name, split in one_folder_each(root, folders, SPLIT_FOLDERS).items():
         folder = root / name
-        if not (folder / "annotations").is_dir():
-            continue
-        images = {path.stem: path for path in _entries(folder / "images") if is_image(path)}
+        images = _images_by_stem(folder / "images")
         labels = [p for p in _entries(folder / "annotations") if p.name.endswith(_END)]
         _check_pairs(folder, images, [path.name.removesuffix(_END) for path in labels])
         bar = tqdm(labels, desc=f"labels of {name}", unit="image", disable=None, leave=False)
@@ -56,8 +60,10 @@ def read_npy_label(path: Path) -> int:
     try:
         if (size := os.stat(path).st_size) > _MOST_BYTES:
             raise UserError(f"{path}: {size:,} bytes, expected one label; get it again")
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, MemoryError, SyntaxError) as error:
+        # numpy would leave a file open that is a damaged archive.
+        with open(path, "rb") as file:
+            array = np.load(file, allow_pickle=False)
+    except _LOAD_ERRORS as error:
         if "allow_pickle" in str(error):
             raise UserError(
                 f"{path}: it holds Python objects (pickle), which ferjax never loads, because "
@@ -68,7 +74,20 @@ def read_npy_label(path: Path) -> int:
         content = f"{array.size} values" if isinstance(array, np.ndarray) else "an archive"
         raise UserError(f"{path}: {content}, expected one label; get it again")
     value = array.reshape(-1)[0]
-    return read_label(value.decode() if isinstance(value, bytes) else str(value), str(path))
+    text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    return read_label(text, str(path))
+
+
+def _images_by_stem(folder: Path) -> dict[str, Path]:
+    """Returns name without suffix → image; raises `UserError` if two images have one such name."""
+    images: dict[str, Path] = {}
+    for path in filter(is_image, _entries(folder)):
+        if (other := images.setdefault(path.stem, path)) is not path:
+            raise UserError(
+                f"{folder}: {other.name} and {path.name} would share the label {path.stem}{_END}; "
+                "remove one of them"
+            )
+    return images
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -38,7 +38,9 @@ def read_whole_csv(path: Path) -> tuple[Split, np.ndarray, tuple[str, ...]]:
     return pool, rows.usage, repeats_note(rows, path.name)
 
 
-def read_split_csvs(folder: Path) -> tuple[Split, np.ndarray, tuple[str, ...]]:
+def read_split_csvs(
+    folder: Path,
+) -> tuple[Split, np.ndarray, tuple[str, ...], dict[str, str]]:
     """Reads train.csv and, if they exist, val.csv and test.csv.
 
     Without a column Usage, val.csv is PublicTest, and test.csv is PrivateTest if there is a
@@ -46,7 +48,7 @@ def read_split_csvs(folder: Path) -> tuple[Split, np.ndarray, tuple[str, ...]]:
     competition) is not used.
 
     Returns:
-      The same as `read_whole_csv`.
+      The same as `read_whole_csv`, and usage → file name for the files without a column Usage.
 
     Raises:
       UserError: a column is missing, a row is broken, or a file has rows of another split.
@@ -55,6 +57,7 @@ def read_split_csvs(folder: Path) -> tuple[Split, np.ndarray, tuple[str, ...]]:
     ids: list[str] = []
     usage: list[str] = []
     notes: tuple[str, ...] = ()
+    unmarked: dict[str, str] = {}
     for name, allowed in _SPLIT_FILES.items():
         path = folder / name
         if not path.is_file():
@@ -70,8 +73,13 @@ def read_split_csvs(folder: Path) -> tuple[Split, np.ndarray, tuple[str, ...]]:
                 f"{path}: rows whose Usage is {', '.join(sorted(unexpected))}, expected "
                 f"{' or '.join(allowed)}; a file that holds all splits is named fer2013.csv"
             )
-        merged = "usage" not in header and name == "test.csv" and "PublicTest" not in usage
-        usage += [MERGED] * len(rows.usage) if merged else rows.usage.tolist()
+        if "usage" in header:
+            usage += rows.usage.tolist()
+        else:
+            merged = name == "test.csv" and "PublicTest" not in usage
+            file_usage = MERGED if merged else allowed[-1]
+            unmarked[file_usage] = name
+            usage += [file_usage] * len(rows.usage)
         parts.append(rows)
         ids += row_ids(path, rows)
     if not parts:
@@ -84,7 +92,7 @@ def read_split_csvs(folder: Path) -> tuple[Split, np.ndarray, tuple[str, ...]]:
     )
     rows = PixelRows(emotion, np.array(usage), images)
     pool = pixel_split(rows, ids, CSV_EMOTIONS, CLASSES)
-    return pool, rows.usage, notes + repeats_note(rows, folder.name)
+    return pool, rows.usage, notes + repeats_note(rows, folder.name), unmarked
 
 
 def is_split_csv(path: Path) -> bool:

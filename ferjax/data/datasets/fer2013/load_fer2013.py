@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ferjax.data.datasets.assemble_splits import assemble
+from ferjax.data.datasets.check_class_counts import check_counts
 from ferjax.data.datasets.fer2013.csv_layouts import (
     CLASSES,
     CSV_EMOTIONS,
@@ -19,6 +20,7 @@ from ferjax.data.datasets.fer2013.csv_layouts import (
     read_split_csvs,
     read_whole_csv,
 )
+from ferjax.data.datasets.fer2013.unmarked_splits import rename_other_splits
 from ferjax.data.datasets.numbered_folders import identify_numbered_classes
 from ferjax.data.decoding.image_split import image_split
 from ferjax.data.reading.class_folders import (
@@ -30,6 +32,7 @@ from ferjax.data.reading.class_folders import (
 )
 from ferjax.data.reading.csv_rows import csv_header
 from ferjax.data.reading.pixel_csv import SIDE, USAGES
+from ferjax.data.reading.split_names import SPLIT_NAMES, one_folder_each
 from ferjax.data.splits.split import DatasetBundle, Split, subset
 from ferjax.errors import UserError
 
@@ -70,7 +73,8 @@ def load(
 
     If file names do not distinguish PublicTest from PrivateTest, test is both merged, val is cut
     from train, and a note says so. If PrivateTest is not on disk, there is no test split, and a
-    note says so.
+    note says so. If the splits on disk are another cut, they have no official names, and a note
+    says so (`rename_other_splits`).
 
     Args:
       data_dir: the csv file, or the folder with that file, train.csv, or train/ and test/.
@@ -80,27 +84,39 @@ def load(
       split_seed: seed of that cut.
 
     Raises:
-      UserError: no known layout, a broken row or file, or labels that look permuted.
+      UserError: no known layout, two folders of one split, a broken row or file, or labels that
+        look permuted.
     """
+    unmarked: dict[str, str] = {}
     path, ignored = _find_layout(Path(data_dir))
     if path.is_file():
         pool, usage, notes = read_whole_csv(path)
         layout = f"{path.name} (emotion, pixels, Usage)"
         notes = (*(f"{path.name} was read, {name} beside it was not" for name in ignored), *notes)
     elif (path / "train.csv").is_file() or not any((path / name).is_dir() for name in _FOLDERS):
-        pool, usage, notes = read_split_csvs(path)
+        pool, usage, notes, unmarked = read_split_csvs(path)
         layout = "a csv file for each split (emotion, pixels)"
         notes = (*(f"train.csv was read, {name} beside it was not" for name in ignored), *notes)
     else:
-        pool, usage, notes, layout = _read_folders(path, storage_size, on_bad_image)
-    splits = _split_by_usage(pool, usage)
+        pool, usage, notes, unmarked, layout = _read_folders(path, storage_size, on_bad_image)
+    by_usage = _split_by_usage(pool, usage)
+    splits, other_cut = rename_other_splits(by_usage, unmarked)
+    dataset, roles = "fer2013", _ROLES
+    if other_cut:
+        # Only the counts of all splits together can be compared with the published ones.
+        counts = np.bincount(pool.labels, minlength=len(CLASSES)).tolist()
+        whole = {"+".join(USAGES): dict(zip(CLASSES, counts, strict=True))}
+        notes += (*other_cut, *check_counts(dataset, whole, str(path)))
+        dataset = "fer2013, another cut"
+        roles = {name: _ROLES[usage] for name, usage in zip(splits, by_usage, strict=True)}
+        roles |= {"val": "val", "test": "test"}  # names of splits that are not on disk
     merged_note = (
         "test is PublicTest and PrivateTest merged: the file names do not say which is which"
     )
     return assemble(
-        "fer2013",
+        dataset,
         splits,
-        _ROLES,
+        roles,
         CLASSES,
         layout=layout,
         where=str(path),
@@ -139,19 +155,29 @@ def _find_layout(data_dir: Path) -> tuple[Path, list[str]]:
 
 def _read_folders(
     root: Path, storage_size: int, on_bad_image: str
-) -> tuple[Split, np.ndarray, tuple[str, ...], str]:
-    """Reads train/<class>/, test/<class>/ and so on; returns images, usages [N], notes, layout."""
+) -> tuple[Split, np.ndarray, tuple[str, ...], dict[str, str], str]:
+    """Reads train/<class>/, test/<class>/ and so on.
+
+    Returns:
+      One split with all images, the usage of each image, notes, usage → folder for the folders
+      whose images have no usage in their names, and the layout.
+    """
     paths: list[Path] = []
     keys: list[str] = []
     usages: list[str] = []
+    unmarked: dict[str, str] = {}
     folders = [name for name in _FOLDERS if (root / name).is_dir()]
+    one_folder_each(root, folders, SPLIT_NAMES)
     for folder in folders:
-        no_val = not set(folders) - {"train", "test"}
-        unmarked = MERGED if folder == "test" and no_val else _FOLDERS[folder][-1]
         files = class_folders(root / folder, _class_folder_names(root / folder))
         paths += (folder_paths := [path for group in files.values() for path in group])
         keys += [key for key, group in files.items() for _ in group]
-        usages += _usages_by_prefix(folder_paths, root / folder, _FOLDERS[folder], unmarked)
+        marks = _usages_by_prefix(folder_paths, root / folder, _FOLDERS[folder])
+        if not marks:
+            no_val = not set(folders) - {"train", "test"}
+            usage = MERGED if folder == "test" and no_val else _FOLDERS[folder][-1]
+            marks, unmarked[usage] = [usage] * len(folder_paths), f"{folder}/"
+        usages += marks
     layout = f"class folders in {'/, '.join(folders)}/ (Kaggle)"
     names = dict(zip(CLASSES, CLASSES, strict=True))
     if numbered := [key for key in keys if key not in names]:
@@ -180,7 +206,7 @@ def _read_folders(
         storage_size,
         on_bad_image=on_bad_image,
     )
-    return pool, np.array(usages)[order], unread_lists(root), layout
+    return pool, np.array(usages)[order], unread_lists(root), unmarked, layout
 
 
 def _class_folder_names(folder: Path) -> dict[str, str]:
@@ -191,13 +217,11 @@ def _class_folder_names(folder: Path) -> dict[str, str]:
     return {name: name for name in CLASSES}
 
 
-def _usages_by_prefix(
-    paths: list[Path], folder: Path, allowed: tuple[str, ...], unmarked: str
-) -> list[str]:
-    """Returns the usage of each file by the prefix of its name, `unmarked` if no file has one."""
+def _usages_by_prefix(paths: list[Path], folder: Path, allowed: tuple[str, ...]) -> list[str]:
+    """Returns the usage of each file by the prefix of its name, [] if no file has one."""
     prefixes = [path.name.partition("_")[0] for path in paths]
     if not set(prefixes) & set(USAGES):
-        return [unmarked] * len(paths)
+        return []
     for path, prefix in zip(paths, prefixes, strict=True):
         if prefix not in allowed:
             raise UserError(

@@ -45,9 +45,9 @@ def read_lists(root: Path) -> tuple[list[Entry], str, str]:
         (split, emotion, folder / _file_name(stem, present, name))
         for split, emotion, stem in _read_entries([root / path for path in lists])
     ]
-    splits_on_disk = {split for split, _, path in entries if path.name in present}
-    if splits_on_disk:
-        entries = [entry for entry in entries if entry[0] in splits_on_disk]
+    # A copy of the test images alone can be evaluated, but not trained on.
+    splits_on_disk = {split for split, _, path in entries if path.name in present} or _SPLIT_NAMES
+    entries = [entry for entry in entries if entry[0] in splits_on_disk]
     absent = [path for _, _, path in entries if path.name not in present]
     if absent:
         raise UserError(

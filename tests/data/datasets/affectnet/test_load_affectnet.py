@@ -1,6 +1,7 @@
 """AffectNet in all its layouts, with the shares of its classes; dangerous and bad labels."""
 
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -244,10 +245,12 @@ def test_objects_are_never_unpickled(kind: str, tmp_path: Path) -> None:
     [
         (b"", "no numpy file with a label"),
         (b"\x93NUMPY\x01\x00\xff\xff", "no numpy file with a label"),
+        (b"PK\x03\x04" + b"x" * 100, "no numpy file with a label"),
         (b"x" * 5000, "5,000 bytes, expected one label"),
         (np.array([1, 2]), "2 values, expected one label"),
         (np.array(11), "label '11', expected 0 to 7"),
         (np.array("happy"), "label 'happy', expected 0 to 7"),
+        (np.array(b"\xff"), "label '\ufffd', expected 0 to 7"),
         (np.array(2.5), r"label '2\.5', expected 0 to 7"),
     ],
 )
@@ -267,6 +270,32 @@ def test_labels_of_every_kind(value: np.ndarray, tmp_path: Path) -> None:
     assert read_npy_label(tmp_path / "3_exp.npy") == 3
 
 
+def test_two_images_of_one_label_are_refused(tmp_path: Path) -> None:
+    make_npy(tmp_path)
+    image(tmp_path / "train_set" / "images" / "3.jpg", 0)
+    with pytest.raises(UserError, match=r"3\.jpg and 3\.png would share the label 3_exp\.npy"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("make", "folder", "other"),
+    [
+        (make_npy, "val_set", "valid_set"),
+        (make_text, "valid_set", "val_set"),
+        (make_folders, "val", "valid"),
+    ],
+)
+def test_two_validation_folders_are_refused(
+    tmp_path: Path, make: Callable[[Path], Path], folder: str, other: str
+) -> None:
+    make(tmp_path)
+    shutil.copytree(tmp_path / folder, tmp_path / other)
+    for path in (tmp_path / other).glob("valid_*.txt"):
+        path.rename(path.with_name(path.name.replace("valid", "val")))
+    with pytest.raises(UserError, match=r"val.*/ and val.*/ are both there"):
+        load(tmp_path)
+
+
 def test_images_and_labels_belong_together(tmp_path: Path) -> None:
     make_npy(tmp_path)
     (tmp_path / "train_set" / "images" / "3.png").unlink()
@@ -281,6 +310,7 @@ def test_images_and_labels_belong_together(tmp_path: Path) -> None:
         ("3.png", r"txt:1: '3\.png', expected an image name and a label"),
         ("3.png 12", "txt:1: label '12', expected 0 to 7"),
         ("nothing.png 1", r"1 of the 1 listed images are absent, first .*nothing\.png"),
+        ("x" * 300 + ".png 1", "1 of the 1 listed images are absent, first .*xxx"),
         ("3.png 1\n\n3.png 2", "txt:3: 3.png is listed twice"),
         ("", "0 of the 0 listed images are absent"),
     ],

@@ -242,6 +242,37 @@ def write_numbered(root: Path, order: tuple[str, ...], prefixes: tuple[str, ...]
     return root
 
 
+@pytest.mark.parametrize("layout", ["folders", "csv"])
+def test_another_cut_has_no_official_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str
+) -> None:
+    monkeypatch.setitem(PUBLISHED, "fer2013", SMALL)
+    train, val = ("train/", "validation/") if layout == "folders" else ("train.csv", "val.csv")
+    if layout == "folders":
+        write_folders(tmp_path, "train", ("im0.png",))
+        write_folders(tmp_path, "validation", ("im1.png", "im2.png"))
+    else:
+        write_split_csv(tmp_path / "train.csv", [*range(7)], 0)
+        write_split_csv(tmp_path / "val.csv", [*range(7), *range(7)], 10)
+    bundle = load(tmp_path)
+    assert bundle.sources == {
+        "train": f"{train} as in the copy (not Training)",
+        "val": f"{val} as in the copy (not PublicTest)",
+    }
+    assert {name: len(split) for name, split in bundle.splits.items()} == {"train": 7, "val": 14}
+    notes = " | ".join(bundle.notes)
+    assert f"{val} has 2 images of anger, PublicTest has 1" in notes
+    assert "Training+PublicTest+PrivateTest: 21 images, 84 published" in notes
+    assert "no test split on disk" in bundle.notes
+
+
+def test_two_validation_folders_are_refused(tmp_path: Path) -> None:
+    for split in ("train", "val", "validation"):
+        write_folders(tmp_path, split, ("a.png",))
+    with pytest.raises(UserError, match="val/ and validation/ are both there"):
+        load(tmp_path)
+
+
 @pytest.mark.parametrize("order", [CLASSES, ALPHABETICAL])
 def test_numbered_folders_are_identified_by_the_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: tuple[str, ...]

@@ -94,6 +94,18 @@ def test_listed_test_without_a_file_is_no_test(tmp_path: Path) -> None:
     assert list(load(tmp_path / "x").splits) == ["train", "val"]
 
 
+@pytest.mark.parametrize("listing", ["list_patition_label.txt", "test.txt"])
+def test_the_test_images_alone_are_evaluated(tmp_path: Path, listing: str) -> None:
+    root = official(tmp_path / "x", TEST if listing == "test.txt" else TRAIN + TEST)
+    (root / "EmoLabel" / "list_patition_label.txt").rename(root / "EmoLabel" / listing)
+    for path in (root / "Image" / "aligned").glob("train_*"):
+        path.unlink()
+    bundle = load(root, val_fraction=0)
+    assert {name: len(split) for name, split in bundle.splits.items()} == {"test": 7}
+    with pytest.raises(UserError, match=r"no training images \(train\), found test"):
+        load(root)
+
+
 def test_absent_files_are_counted_and_named(tmp_path: Path) -> None:
     root = official(tmp_path / "x", TRAIN + TEST)
     for name in ("train_00003", "train_00009", "test_0002"):
@@ -105,7 +117,7 @@ def test_absent_files_are_counted_and_named(tmp_path: Path) -> None:
 def test_images_that_were_not_unpacked(tmp_path: Path) -> None:
     root = official(tmp_path / "x", TRAIN + TEST)
     (root / "Image" / "aligned").rename(root / "elsewhere")
-    with pytest.raises(UserError, match=r"28 of the 28 .* aligned does not exist.*aligned\.zip"):
+    with pytest.raises(UserError, match=r"35 of the 35 .* aligned does not exist.*aligned\.zip"):
         load(root)
 
 
