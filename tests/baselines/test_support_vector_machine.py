@@ -49,7 +49,7 @@ def test_machine_on_distances_is_the_one_on_features(classes: int) -> None:
 
 def test_the_highest_value_breaks_ties_of_votes() -> None:
     points, labels = blobs(4)
-    rng, best = np.random.default_rng(0), Candidate(2.0, 0.05)
+    rng, best = np.random.default_rng(0), Candidate(2.0, 0.003)
     labels = rng.permutation(labels)  # classes that overlap often have equal votes
     others = points[rng.integers(0, 90, 900)] + rng.normal(0, 2, (900, 5))
     inputs, asked = (
