@@ -231,9 +231,9 @@ def image_header(path: Path) -> tuple[int, int, int]:
 
 
 def _orientation(file: Image.Image) -> int:
-    """Returns the EXIF orientation, 1 if there is none or if Pillow itself rotates (TIFF)."""
-    exif = Image.Exif()  # `getexif` would read XMP too, and decode the pixels of a PNG
-    exif.load(file.info.get("exif", b""))
+    """Returns the orientation in EXIF or else in XMP, as `ImageOps.exif_transpose`; 1 if none."""
+    # The method of a PNG would decode its pixels. Pillow itself rotates TIFF files.
+    exif = {} if file.format == "TIFF" else Image.Image.getexif(file)
     return exif.get(ExifTags.Base.Orientation, 1)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, features
+from PIL import Image, ImageOps, PngImagePlugin, features
 
 from ferjax.data.decoding.image_file import (
     decode_image,
@@ -207,18 +207,21 @@ def test_other_orientations_keep_the_stored_sides(tmp_path: Path) -> None:
     assert image_header(path) == RGB.shape
 
 
+@pytest.mark.parametrize("suffix", [".png", ".webp"])
 @pytest.mark.parametrize("with_exif", [False, True])
-def test_an_orientation_in_xmp_alone_is_ignored(tmp_path: Path, with_exif: bool) -> None:
-    exif = Image.Exif()
-    exif[0x010E] = "a face"
-    path = tmp_path / "turned.webp"
-    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="6"/></x:xmpmeta>'
-    more = {"exif": exif} if with_exif else {}
-    Image.fromarray(RGB).save(path, lossless=True, xmp=xmp, **more)
+def test_an_orientation_in_xmp_alone(tmp_path: Path, suffix: str, with_exif: bool) -> None:
+    exif, text = Image.Exif(), PngImagePlugin.PngInfo()
+    if with_exif:
+        exif[0x010E] = "a face"
+    xmp = '<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="6"/></x:xmpmeta>'
+    text.add_itxt("XML:com.adobe.xmp", xmp)
+    options = {"pnginfo": text} if suffix == ".png" else {"lossless": True, "xmp": xmp.encode()}
+    path = save(tmp_path / f"turned{suffix}", RGB, exif=exif, **options)
+    upright = UPRIGHT[6](RGB)
     with Image.open(path) as file:
-        assert file.getexif()[0x0112] == 6  # Pillow takes it from either
-    np.testing.assert_array_equal(read_image(path, None, 3), RGB)
-    assert image_header(path) == RGB.shape
+        np.testing.assert_array_equal(np.asarray(ImageOps.exif_transpose(file)), upright)
+    np.testing.assert_array_equal(read_image(path, None, 3), upright)
+    assert image_header(path) == upright.shape
 
 
 def test_reducing_averages_and_enlarging_interpolates() -> None:
