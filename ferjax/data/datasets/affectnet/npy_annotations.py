@@ -60,7 +60,7 @@ def read_npy_label(path: Path) -> int:
     try:
         if (size := os.stat(path).st_size) > _MOST_BYTES:
             raise UserError(f"{path}: {size:,} bytes, expected one label; get it again")
-        # numpy would leave a file open that is a damaged archive.
+        # Given a path, numpy would leave a damaged archive open.
         with open(path, "rb") as file:
             array = np.load(file, allow_pickle=False)
     except _LOAD_ERRORS as error:

@@ -12,11 +12,11 @@ from ferjax.data.splits.split import Split
 def rename_other_splits(
     by_usage: Mapping[str, Split], unmarked: Mapping[str, str]
 ) -> tuple[dict[str, Split], tuple[str, ...]]:
-    """Returns the splits with names that are not official where another cut is certain.
+    """Returns the splits, with other names where they cannot be the official ones.
 
     Only usages in file names or in a column Usage prove an official split. Without them a folder
-    `validation/` may be any cut of the data set: a split with more images of a class than published
-    is not the official one, and then neither are the other splits without a proof.
+    `validation/` may be any cut of the data set. A split with more images of a class than published
+    is not the official one, and the other splits without a proof are then not taken for it either.
 
     Args:
       by_usage: usage → its images; labels index `CLASSES`.
