@@ -8,6 +8,7 @@ References:
   Involved", 1947.
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -127,9 +128,13 @@ def welch(first: Sequence[float], second: Sequence[float]) -> dict[str, float | 
 
     None where one network has a single seed, or no seed differs from another.
     """
-    if min(len(first), len(second)) < 2 or (np.var(first) == 0 and np.var(second) == 0):
+    # The variance of equal scores is not always 0: their mean is rounded.
+    if min(len(first), len(second)) < 2 or (np.ptp(first) == 0 and np.ptp(second) == 0):
         return None
-    result: Any = ttest_ind(first, second, equal_var=False)
+    with warnings.catch_warnings():
+        # SciPy warns of equal scores. The spread of the other network alone is then used.
+        warnings.filterwarnings("ignore", "Precision loss", RuntimeWarning)
+        result: Any = ttest_ind(first, second, equal_var=False)
     low, high = result.confidence_interval(0.95)
     return {
         "difference": float(np.mean(first) - np.mean(second)),

@@ -115,4 +115,18 @@ def test_welch_is_scipys() -> None:
     assert found["difference"] == pytest.approx(0.015)
     assert (found["low"], found["high"]) == pytest.approx(tuple(theirs.confidence_interval()))
     assert welch([0.7], second) is None
-    assert welch([0.7, 0.7], [0.6, 0.6]) is None
+    # NumPy's variance of three times 0.7 is not 0, because the mean is rounded.
+    assert np.var([0.7] * 3) > 0
+    for count in (2, 3):
+        assert welch([0.7] * count, [0.6] * count) is None
+
+
+@pytest.mark.parametrize("score", [0.7, 0.75])
+def test_welch_where_the_seeds_of_one_network_are_equal(score: float) -> None:
+    """This is the t test of the other network's mean against that score."""
+    varied = [0.6, 0.61, 0.62]
+    theirs: Any = stats.ttest_1samp(varied, score)
+    for first, second in (([score] * 3, varied), (varied, [score] * 3)):
+        found = welch(first, second)
+        assert found is not None
+        assert found["p"] == pytest.approx(theirs.pvalue)
