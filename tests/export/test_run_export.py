@@ -136,7 +136,7 @@ def test_speeds_come_from_a_benchmark(tiny_run: Path, tmp_path: Path) -> None:
     run_export(ExportConfig(out=str(tmp_path / "a"), name="mine", bench=str(bench), **given))
     assert "| this network |  | 1,234 | 1.00 |" in (tmp_path / "a" / "mine.md").read_text()
     bench.write_text("{}")
-    with pytest.raises(UserError, match=r"--bench=.* is no report of the suite recognisers"):
+    with pytest.raises(UserError, match=r"--bench=.* a value is missing.*suite=recognisers wrote"):
         run_export(ExportConfig(out=str(tmp_path / "b"), bench=str(bench), **given))
     assert not (tmp_path / "b").exists()
 
