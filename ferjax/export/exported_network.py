@@ -10,7 +10,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from ferjax.config.given_files import fitting_values
 from ferjax.errors import UserError
+from ferjax.export.card_page import card_page
 from ferjax.ops.choose_implementation import with_plain_implementations
 from ferjax.runs.finished_runs.load_network import load_network, named_card
 from ferjax.runs.finished_runs.load_run import LoadedRun
@@ -58,7 +60,7 @@ def exported_from_weights(source: str | Path, name: str | None = None) -> Export
       name: name of the exported files; None: the name of the card's file.
 
     Raises:
-      UserError: no such weights, or damaged ones.
+      UserError: no such weights, or damaged ones; or a card without a value that its page states.
     """
     path = weights_card(source)
     run = in_float32(load_network(path))
@@ -67,6 +69,9 @@ def exported_from_weights(source: str | Path, name: str | None = None) -> Export
     card = {**stored_card, "name": name, "fields": run.meta["fields"]}
     # The table of an earlier export describes other files.
     card.pop("exports", None)
+    # The page is written after all formats; a card that lacks a value for it is refused before.
+    with fitting_values(path, "Copy the card again, or export the run again."):
+        card_page(name, card)
     return ExportedNetwork(name, card, run.model, run.variables, run.spec, run.classes)
 
 

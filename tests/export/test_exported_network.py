@@ -1,11 +1,19 @@
 """The network of an export."""
 
-import jax.numpy as jnp
+import json
+import shutil
+from pathlib import Path
+from typing import Any
 
-from ferjax.export.exported_network import in_float32
+import jax.numpy as jnp
+import pytest
+
+from ferjax.errors import UserError
+from ferjax.export.exported_network import exported_from_weights, in_float32
 from ferjax.models.registry import create_model
 from ferjax.runs.finished_runs.load_run import LoadedRun
 from ferjax.specs import InputSpec
+from ferjax.weights.shipped import DEFAULT, find_card
 
 
 def test_a_network_of_bfloat16_is_exported_in_float32() -> None:
@@ -17,3 +25,26 @@ def test_a_network_of_bfloat16_is_exported_in_float32() -> None:
     assert run.meta["fields"] == {"dropout": 0.1}
     assert jnp.dtype(model.dtype) == jnp.bfloat16
     assert in_float32(run) is run
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"scores": None},
+        {"scores": {}},
+        {"parameters": "many"},
+        {"licence": ["MIT"]},
+        {"speed": {"rows": [{}]}},
+    ],
+)
+def test_a_card_that_its_page_cannot_be_written_of_is_refused(
+    change: dict[str, Any], tmp_path: Path
+) -> None:
+    shipped = find_card(DEFAULT)
+    assert shipped is not None
+    shutil.copy(shipped.with_suffix(".safetensors"), tmp_path / "mine.safetensors")
+    values = {**json.loads(shipped.read_text("utf-8")), **change}
+    card = tmp_path / "mine.json"
+    card.write_text(json.dumps({key: value for key, value in values.items() if value is not None}))
+    with pytest.raises(UserError, match=r"mine\.json: a value is missing or does not fit"):
+        exported_from_weights(card)
