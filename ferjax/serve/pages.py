@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from ferjax.config.given_files import fitting_values
 from ferjax.report.figures.style import class_colours
 from ferjax.report.html.page_templates import templates_of
 from ferjax.serve.card import card_facts, card_values, recalls
@@ -26,8 +27,13 @@ def first_page(recogniser: Recogniser, limits: Limits, rate: int) -> str:
       recogniser: the network.
       limits: limits of requests, which the page checks before it sends anything.
       rate: requests a minute of one address; 0 for any number.
+
+    Raises:
+      UserError: a value of the card does not fit.
     """
     values = card_values(recogniser, limits, rate)
+    with fitting_values(f"the card of {recogniser.name}", "Copy it again, or export it again."):
+        facts, recall_rows = card_facts(recogniser.card), recalls(recogniser.card)
     # Black lines would be invisible on a dark page.
     colours = {
         name: "currentColor" if colour == _BLACK else colour
@@ -42,8 +48,8 @@ def first_page(recogniser: Recogniser, limits: Limits, rate: int) -> str:
             "limits": limits,
             "methods": values["methods"],
             "card": recogniser.card,
-            "facts": card_facts(recogniser.card),
-            "recalls": recalls(recogniser.card),
+            "facts": facts,
+            "recalls": recall_rows,
             "settings": json.dumps(
                 {
                     **values["limits"],

@@ -31,6 +31,7 @@ _REQUIRED_KEYS = (
     "config",
     "step",
     "epoch",
+    "start",
     "best",
     "training",
 )

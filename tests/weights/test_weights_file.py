@@ -33,6 +33,7 @@ CARD: dict[str, Any] = {
     "config": {},
     "step": 1,
     "epoch": 1,
+    "start": {},
     "best": {},
     "training": {},
     "prediction_sets": {},

@@ -1,7 +1,11 @@
 """Load a trained network by name: a run directory, or weights that come with ferjax."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from ferjax.config.given_files import fitting_values
 from ferjax.config.json_file import config_from_json
@@ -76,6 +80,7 @@ def _load_weights(card_path: Path) -> LoadedRun:
         classes = tuple(map(str, card["classes"]))
         model, abstract = described_network(card, classes, spec, card_path)
         seconds, step, epoch = card["training"]["seconds"], int(card["step"]), int(card["epoch"])
+        _read_later_values(card)
     expected = flatten(abstract)
     mismatched = sorted(
         path
@@ -94,3 +99,18 @@ def _load_weights(card_path: Path) -> LoadedRun:
     variables.setdefault("batch_stats", {})
     meta = {**card, "seconds": seconds}
     return LoadedRun(model, variables, spec, classes, step, epoch, meta)
+
+
+def _read_later_values(card: Mapping[str, Any]) -> None:
+    """Reads the values that are taken from a card after loading, so that errors come here.
+
+    These are the accuracy and the initial weights, for the notes of a run that starts from the
+    network or learns from it, and the table of prediction sets.
+    """
+    float(card["best"]["accuracy"])
+    if card["start"] is not None:
+        list(card["start"]["origin"])
+    sets = card["prediction_sets"]
+    int(sets["n"])
+    np.array(sets["ranks"], np.int64)
+    np.array(sets["scores"], np.float64)

@@ -116,7 +116,8 @@ def verify(path: Path, out: Path) -> str:
 CARD: dict[str, Any] = {
     "model": "cnn3", "fields": {}, "classes": ["anger", "fear"], "config": {}, "step": 1,
     "spec": {"storage": [48, 48], "size": 48, "channels": 1, "mean": [0.0], "std": [1.0]},
-    "epoch": 1, "best": {}, "training": {"seconds": 1.0}, "prediction_sets": {},
+    "epoch": 1, "start": None, "best": {"accuracy": 1.0}, "training": {"seconds": 1.0},
+    "prediction_sets": {"n": 1, "ranks": [1], "scores": [0.5]},
 }  # fmt: skip
 TENSORS = {"params/head/kernel": np.zeros((2, 2), np.float32)}
 

@@ -10,6 +10,7 @@ import pytest
 import ferjax.serve.pages as pages
 from ferjax.config.serve_config import ServeConfig
 from ferjax.config.train_config import TrainConfig
+from ferjax.errors import UserError
 from ferjax.report.responsible_use import ANNEX_III_1_C, ARTICLE_5_1_F, ARTICLE_50_3
 from ferjax.serve import recogniser as recognisers
 from ferjax.serve.limits import limits_of
@@ -110,6 +111,15 @@ def test_a_run_without_card_and_calibration(
     assert "EU AI Act" in page
     assert "fernet" not in page
     assert "86.46" not in page
+
+
+@pytest.mark.parametrize("scores", [["86 %"], {"split": "val", "per_class": [{}]}])
+def test_a_card_of_which_no_page_can_be_written_is_refused(
+    scores: Any, recogniser: Recogniser
+) -> None:
+    damaged = replace(recogniser, card={**recogniser.card, "scores": scores})
+    with pytest.raises(UserError, match=r"the card of fernet-\w+: a value is missing"):
+        first_page(damaged, limits_of(ServeConfig()), 0)
 
 
 def test_the_api_page_shows_every_route(client: Any, page: str) -> None:
