@@ -42,7 +42,7 @@ class Entry:
       network, dataset, recipe, seed, epochs, commit, date: facts of the run, as texts.
       scores: `val` and, where the run has it, `test`.
       digests: split → fingerprint of its images and labels; for a series that of all its runs.
-      images: split → number of images.
+      images: split → number of images; for folds that of val and test of all folds.
       classes: the class list.
       protocol: the protocol block of the report.
       stamps: short texts on what makes the numbers differ from those of other runs.

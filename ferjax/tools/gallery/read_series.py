@@ -92,6 +92,10 @@ def _series(report: Mapping[str, Any], whole: Entry, finished: list[Entry]) -> E
             for name in splits
         },
         digests=_joint_digests(finished),
+        # No image is in val or test of two folds.
+        images={name: sum(child.images.get(name, 0) for child in finished) for name in splits}
+        if kind == "fold"
+        else first.images,
         stamps=(*stamps, *first.stamps),
         warnings=texts(report.get("warnings", ())),
         minutes=_sum(child.minutes for child in finished),

@@ -320,6 +320,22 @@ def test_runs_of_a_series_stand_below_it(tmp_path: Path) -> None:
     ]
 
 
+def test_the_images_of_all_folds_are_counted(tmp_path: Path) -> None:
+    top, reports = tmp_path / "folds", {}
+    for fold, images in enumerate((30, 33, 47), 1):
+        run_dir = top / f"fold_{fold:02}"
+        report = make_run(run_dir, 60, fold=fold)
+        report["results"]["test"] = report["results"]["val"]
+        reports[fold] = report
+        write_report(reports[fold], run_dir)
+        parts = {"val": {"images": images, "digest": str(fold) * 64}}
+        (run_dir / "splits.json").write_text(json.dumps({"format": 2, "splits": parts}))
+    (top / "config.json").write_text(json.dumps({"format": 2, "model": "cnn3", "folds": 3}))
+    write_seeds_and_folds_report(seeds_and_folds_report("fold", reports), top)
+    ((_, heading),) = gallery(tmp_path / "g.html", top).tables
+    assert heading.startswith("val of 110 images, fingerprint ")
+
+
 def test_a_search_is_ranked_by_its_best_trial(tmp_path: Path) -> None:
     top = tmp_path / "search"
     for number in range(23):
