@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ferjax.config.given_files import read_json
 from ferjax.errors import UserError
 from ferjax.evaluation.comparison.read_predictions import (
     Predictions,
@@ -13,6 +12,7 @@ from ferjax.evaluation.comparison.read_predictions import (
     pooled,
     read_predictions,
 )
+from ferjax.evaluation.comparison.read_report import read_report, trained_run
 from ferjax.training.run_directory.metrics_jsonl import METRICS_FILE, read_lines
 
 _SPLITS = ("test", "val", "all", "train")
@@ -134,35 +134,28 @@ def _splits_of(folder: Path) -> list[str]:
 
 
 def _load(folder: Path, split: str) -> ComparedRun:
-    """Returns the run, evaluation or series in a folder, with its predictions for a split."""
+    """Returns the run, evaluation or series in a folder, with its predictions for a split.
+
+    Raises:
+      UserError: a report or a file of predictions cannot be read, or a value in it does not fit.
+    """
     seeds = _series_folders(folder, "seed")
     members = seeds or [folder]
     runs = [run for member in members for run in (_series_folders(member, "fold") or [member])]
-    reports = [_read_report(run / "report.json") for run in runs]
-    whole_report = _read_report(folder / "report.json")
-    warnings = [
-        str(text) for report in (*reports, whole_report) for text in report.get("warnings", ())
-    ]
-    trained_runs = [_trained_run(run) for run in runs]
-    settings = dict(reports[0].get("config", {}))
-    if trained_runs[0] != runs[0]:
-        settings = {**_read_report(trained_runs[0] / "report.json").get("config", {}), **settings}
+    reports = [read_report(run) for run in runs]
+    own_report = read_report(folder)
+    warnings = [text for report in (*reports, own_report) for text in report.warnings]
+    trained_runs = [trained_run(run) for run in runs]
     return ComparedRun(
         folder.name,
         folder,
-        str(whole_report.get("title", folder.name)),
+        own_report.title,
         tuple(_predictions(member, split) for member in members),
         tuple(seed_folder.name for seed_folder in seeds),
         tuple(read_lines(run) for run in trained_runs if (run / METRICS_FILE).is_file()),
-        settings,
+        reports[0].settings,
         tuple(dict.fromkeys(warnings)),
     )
-
-
-def _trained_run(run: Path) -> Path:
-    """Returns RUN for an evaluation in RUN/evaluations/, else the folder itself."""
-    parent = run.resolve().parent
-    return parent.parent if parent.name == "evaluations" else run
 
 
 def _predictions(member: Path, split: str) -> Predictions:
@@ -171,15 +164,6 @@ def _predictions(member: Path, split: str) -> Predictions:
     if folds := _series_folders(member, "fold"):
         return pooled([read_predictions(fold / file) for fold in folds], member)
     return read_predictions(member / file)
-
-
-def _read_report(path: Path) -> dict[str, Any]:
-    """Returns the JSON object in a file, or an empty one if it cannot be read."""
-    try:
-        report = read_json(path, "")
-    except UserError:
-        return {}
-    return report if isinstance(report, dict) else {}
 
 
 def _named_predictions(runs: Sequence[ComparedRun]) -> list[tuple[str, Predictions]]:

@@ -1,7 +1,9 @@
 """Runs compared: numbers against SciPy, series of seeds and folds, and what is refused."""
 
 import json
+import re
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from scipy import stats
 
 from ferjax.config.compare_config import CompareConfig
+from ferjax.config.tool_configs import EvalConfig
 from ferjax.errors import UserError
 from ferjax.evaluation.comparison.compare_runs import compare_runs
 from ferjax.evaluation.comparison.read_predictions import read_predictions
@@ -144,15 +147,43 @@ def test_shared_images_are_compared_where_asked(drawn_run: Drawn, tmp_path: Path
 
 def test_settings_curves_and_warnings_of_an_evaluation(drawn_run: Drawn, tmp_path: Path) -> None:
     config = {"model": "cnn3", "epochs": 5, "dataset": "fer|plus", "workdir": "x"}
+    config |= {"data_dir": "/faces", "on_bad_image": "error", "tta": "none"}
     warned = {"config": config, "warnings": ["no test split", "smoke"]}
     run = drawn_run(tmp_path / "run", report=warned, epochs=4)
-    judged = {"config": {"tta": "flip", "workdir": "y"}, "warnings": ["no test split"]}
+    flags = asdict(EvalConfig("y", tta="flip"))
+    judged = {"config": flags, "warnings": ["no test split"]}
     place = drawn_run(run / "evaluations" / "fer-val-flip", seed=2, report=judged)
     report = compared(tmp_path / "out", run, place)
-    assert report["settings"] == {"tta": [None, "flip"]}
+    assert report["settings"] == {"tta": ["none", "flip"]}
     assert report["title"] == "2 runs compared on fer|plus val, 200 images"
     assert report["warnings"] == ["run, fer-val-flip: no test split", "run: smoke"]
     assert (tmp_path / "out" / "curves.png").is_file()
+
+
+def test_settings_that_an_evaluation_changes(drawn_run: Drawn, tmp_path: Path) -> None:
+    config = {"model": "cnn3", "dataset": "fer2013", "data_dir": "/faces", "tta": "flip"}
+    run = drawn_run(tmp_path / "run", report={"config": config})
+    flags = asdict(EvalConfig("run", dataset="ferplus", checkpoint="last"))
+    place = drawn_run(run / "evaluations" / "other", seed=2, report={"config": flags})
+    assert compared(tmp_path / "out", run, place)["settings"] == {
+        "dataset": ["fer2013", "ferplus"],
+        "data_dir": ["/faces", None],
+        "tta": ["flip", "none"],
+        "checkpoint": [None, "last"],
+    }
+
+
+@pytest.mark.parametrize("values", [{"config": None}, {"config": 5}, {"warnings": None}])
+@pytest.mark.parametrize("series", [False, True])
+def test_a_damaged_report_is_named(
+    values: dict[str, Any], series: bool, drawn_run: Drawn, tmp_path: Path
+) -> None:
+    one = drawn_run(tmp_path / "one", seed=1)
+    other = tmp_path / "other"
+    damaged = drawn_run(other / "seed_0" if series else other, seed=2, report=values)
+    path = re.escape(str(damaged / "report.json"))
+    with pytest.raises(UserError, match=rf"^{path}: a value is missing or does not fit"):
+        compared(tmp_path / "out", one, other)
 
 
 @pytest.mark.parametrize(
