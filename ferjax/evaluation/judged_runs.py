@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ferjax.config.given_files import read_json_object
+from ferjax.config.given_files import fitting_values, read_json_object
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
+from ferjax.data.dataset_table import have_same_faces
 from ferjax.data.splits.protocols.registry import selects_on_test
 from ferjax.data.splits.split import Split
 from ferjax.data.splits.split_record import SplitRecord
@@ -182,18 +183,39 @@ def fit_of_run(
     """Returns the temperature and the sets that the run's report fitted on val, or None.
 
     They apply only to the selected parameters of a single run, over all of its classes, without
-    test-time augmentation, and not to val itself, nor to test where the protocol selects on test.
+    test-time augmentation, and not to images that they may have been fitted on (`_may_hold_val`).
+
+    Raises:
+      UserError: their values in the run's report.json do not fit.
     """
     (first, *others) = judged
     same_settings = (config.checkpoint, config.tta) == ("selected", "none")
     if others or config.weights or not same_settings or tuple(classes) != first.run.classes:
         return None
-    with_val_images = ["val", "all"] + ["test"] * selects_on_test(first.train_config.protocol)
-    if data.dataset == first.train_config.dataset and data.split.name in with_val_images:
+    if _may_hold_val(first.train_config, data):
         return None
+    path = Path(first.source) / "report.json"
+    advice = "launch.evaluate --workdir=RUN, without other flags, writes it again."
     try:
-        report = read_json_object(Path(first.source) / "report.json", "")
+        report = read_json_object(path, advice)
         fit = report["fitted_on_val"]
     except (UserError, KeyError):  # the run is not finished, or of an earlier version
         return None
-    return fit if fit["step"] == first.run.step else None
+    with fitting_values(path, advice):
+        float(fit["temperature"])
+        return fit if fit["step"] == first.run.step else None
+
+
+def _may_hold_val(run_config: TrainConfig, data: EvaluatedData) -> bool:
+    """Returns whether judged images may be of the val on which a run fitted its calibration.
+
+    In the run's own data these are val, all, and test where the protocol selects on test. The same
+    faces elsewhere, or with other labels, are not divided as in the run: only test is without val,
+    unless the run had a protocol or folds.
+    """
+    split = data.split.name
+    if data.is_own:
+        return split in ("val", "all") or (split == "test" and selects_on_test(run_config.protocol))
+    if data.dataset != run_config.dataset and not have_same_faces(data.dataset, run_config.dataset):
+        return False
+    return split != "test" or bool(run_config.protocol or run_config.folds)
