@@ -21,7 +21,7 @@ _KINDS = {
     stat.S_IFSOCK: "a socket",
 }
 # Errors that missing values, or values of another type, raise when they are used.
-_BAD_VALUE_ERRORS = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
+_BAD_VALUE_ERRORS = (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError)
 
 
 def special_kind(path: str | Path) -> str | None:

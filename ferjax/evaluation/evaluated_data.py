@@ -64,7 +64,7 @@ def load_evaluated_data(
         # A weights file does not record the path of its data; published data are equal everywhere.
         name in DATASETS and name != "folder"
         if config.weights
-        else _same_place(name, config.data_dir, run_config.data_dir)
+        else is_same_place(name, config.data_dir, run_config.data_dir)
     )
     # Options that decide the labels apply to this data set at any path.
     inherited = ("num_classes", "labels", "angles") if name == run_config.dataset else ()
@@ -102,8 +102,8 @@ def load_evaluated_data(
     return EvaluatedData(name, is_own, place, bundle, split, source, warnings)
 
 
-def _same_place(name: str, data_dir: str | None, run_data_dir: str | None) -> bool:
-    """Returns whether `--data_dir` is the path of the run's images."""
+def is_same_place(name: str, data_dir: str | None, run_data_dir: str | None) -> bool:
+    """Returns whether `--data_dir` is the path of a run's images, for a data set by its name."""
     if data_dir is None or data_dir == run_data_dir:
         return True
     try:

@@ -4,16 +4,18 @@ import csv
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ferjax.config.format_versions import FORMAT
-from ferjax.config.given_files import read_json_object
+from ferjax.config.given_files import fitting_values, read_json_object
 from ferjax.config.matrix_config import MatrixConfig
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.data.dataset_table import have_same_faces
 from ferjax.errors import UserError
+from ferjax.evaluation.evaluated_data import is_same_place
 from ferjax.evaluation.split_report import report_split
 from ferjax.report.spreadsheet_text import as_before
 from ferjax.tools.cross_data_sets.columns import Column
@@ -80,18 +82,8 @@ def cell_folder(network: Network, column: Column, config: MatrixConfig, out: Pat
     return out / CELLS / f"{name}-{digest[:12]}"
 
 
-def finished_report(folder: Path) -> dict[str, Any] | None:
-    """Returns the report of a finished evaluation, or None."""
-    try:
-        return read_json_object(folder / "report.json", "")
-    except UserError:
-        return None  # the evaluation was not started, or was stopped
-
-
-def evaluate_cell(
-    network: Network, column: Column, config: MatrixConfig, folder: Path
-) -> dict[str, Any]:
-    """Returns the report of a network on a data set, and writes it to `folder`.
+def evaluate_cell(network: Network, column: Column, config: MatrixConfig, folder: Path) -> None:
+    """Evaluates a network on a data set, and writes the report to `folder`.
 
     Raises:
       UserError: as `report_split`.
@@ -110,60 +102,72 @@ def evaluate_cell(
             progress=config.progress,
         )
     )
-    report = finished_report(folder)
-    if report is None:
-        raise UserError(f"{folder}: the evaluation left no report.json. Run the command again.")
-    return report
 
 
-def read_cell(network: Network, column: Column, report: dict[str, Any], folder: Path) -> Cell:
-    """Returns the cell of an evaluation from its report."""
-    scores = next(iter(report["results"][column.split].values()))
-    support = {row["class"]: row["support"] for row in scores["per_class"]}
-    shared = set(network.classes) & set(column.counts)
-    trained_on = report["protocol"]["images trained on"]
-    return Cell(
-        network.name,
-        column.name,
-        relation(network, column),
-        scores["accuracy"],
-        tuple(scores["accuracy_interval"]),
-        scores["mean_class_accuracy"],
-        tuple(scores["intervals"]["balanced_accuracy"]),
-        scores["count"],
-        max(support.values()) / scores["count"],
-        tuple(scores["classes"]),
-        {
-            name: count
-            for name, count in column.counts.items()
-            if count and name not in network.classes
-        },
-        tuple(name for name in network.classes if not support.get(name)),
-        trained_on if isinstance(trained_on, str) else "; ".join(trained_on),
-        (
-            *report["warnings"],
-            *_selected_on(network, column),
-            *_other_images(column, shared, report, folder),
-        ),
-        folder.relative_to(folder.parents[1]).as_posix(),
-    )
+def read_cell(network: Network, column: Column, folder: Path) -> Cell:
+    """Returns the cell of a finished evaluation from the files in its folder.
+
+    Raises:
+      UserError: the evaluation was not started or was stopped, or one of its files is damaged.
+    """
+    path, advice = folder / "report.json", "Run the command again."
+    report = read_json_object(path, advice)
+    with fitting_values(path, advice):
+        (scores, *_) = report["results"][column.split].values()
+        support = {row["class"]: int(row["support"]) for row in scores["per_class"]}
+        shared = set(network.classes) & set(column.counts)
+        trained_on = report["protocol"]["images trained on"]
+        return Cell(
+            network.name,
+            column.name,
+            relation(network, column),
+            float(scores["accuracy"]),
+            _bounds(scores["accuracy_interval"]),
+            float(scores["mean_class_accuracy"]),
+            _bounds(scores["intervals"]["balanced_accuracy"]),
+            int(scores["count"]),
+            max(support.values()) / int(scores["count"]),
+            tuple(scores["classes"]),
+            {
+                name: count
+                for name, count in column.counts.items()
+                if count and name not in network.classes
+            },
+            tuple(name for name in network.classes if not support.get(name)),
+            trained_on if isinstance(trained_on, str) else "; ".join(trained_on),
+            (
+                *report["warnings"],
+                *_selected_on(network, column),
+                *_other_images(column, shared, report, folder),
+            ),
+            folder.relative_to(folder.parents[1]).as_posix(),
+        )
+
+
+def _bounds(values: Sequence[float]) -> tuple[float, float]:
+    """Returns the bounds of an interval in a report."""
+    low, high = map(float, values)
+    return low, high
 
 
 def relation(network: Network, column: Column) -> str:
     """Returns how the data of a column are related to those that a network was trained on."""
     run_config = network.train_config
+    if run_config.dataset == column.dataset == "folder":
+        # The name says nothing about the data: only the same path holds the same data, and a
+        # weights file does not record its path.
+        is_own = is_same_place("folder", column.data_dir, run_config.data_dir)
+        return WITHIN if is_own and not network.is_weights else OTHER
     if run_config.dataset == column.dataset:
-        if column.dataset != "folder" or run_config.data_dir is None or column.data_dir is None:
-            return WITHIN
-        # The name `folder` says nothing about the data: only the same path holds the same data.
-        same = Path(run_config.data_dir).resolve() == Path(column.data_dir).resolve()
-        return WITHIN if same else OTHER
+        return WITHIN
     same_faces = have_same_faces(run_config.dataset, column.dataset)
     return OTHER_LABELS if same_faces else OTHER
 
 
 def _selected_on(network: Network, column: Column) -> list[str]:
-    """Returns a warning if the network's epoch was selected on images of the column."""
+    """Returns a warning if the network's epoch was selected on images of the column, or may be."""
+    if network.is_weights and network.train_config.dataset == column.dataset == "folder":
+        return ["the weights do not record which folder they learned from: it may be this one"]
     if column.split not in ("val", "all") or relation(network, column) == OTHER:
         return []
     return ["val of these faces selected the epoch: the scores are optimistic"]
@@ -174,8 +178,13 @@ def _other_images(
 ) -> list[str]:
     """Returns a warning if the run's own splits of the data hold other images than the column."""
     file = report["protocol"]["predictions"].partition(":")[0]
-    with open(folder / file, newline="", encoding="utf-8") as rows:
-        judged = {as_before(row["file"]) for row in csv.DictReader(rows)}
+    try:
+        with open(folder / file, newline="", encoding="utf-8") as rows:
+            judged = {as_before(row["file"]) for row in csv.DictReader(rows)}
+    except (OSError, csv.Error) as error:
+        raise UserError(
+            f"{folder / file} cannot be read ({error}). Run the command again."
+        ) from None
     expected = sum(count for name, count in column.counts.items() if name in shared)
     in_column = len(judged & set(column.ids))
     if in_column == len(judged) == expected:

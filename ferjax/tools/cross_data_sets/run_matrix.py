@@ -11,7 +11,6 @@ from ferjax.tools.cross_data_sets.cells import (
     Cell,
     cell_folder,
     evaluate_cell,
-    finished_report,
     read_cell,
 )
 from ferjax.tools.cross_data_sets.columns import Column, load_columns
@@ -43,12 +42,12 @@ def run_matrix(config: MatrixConfig) -> list[str]:
 def _cell(network: Network, column: Column, config: MatrixConfig, out: Path) -> Cell:
     """Returns one cell; a finished evaluation is read, otherwise the network is evaluated."""
     folder = cell_folder(network, column, config, out)
-    report = finished_report(folder)
-    origin = " (found finished)" if report else ""
-    if report is None:
+    try:
+        cell, origin = read_cell(network, column, folder), " (found finished)"
+    except UserError:  # the evaluation was not started or was stopped, or a file of it is damaged
         say(f"{network.name} on {column.name}:", config.progress)
-        report = evaluate_cell(network, column, config, folder)
-    cell = read_cell(network, column, report, folder)
+        evaluate_cell(network, column, config, folder)
+        cell, origin = read_cell(network, column, folder), ""
     say(
         f"{network.name} on {column.name}: accuracy {100 * cell.accuracy:.2f} %, balanced accuracy"
         f" {100 * cell.balanced_accuracy:.2f} % of {cell.count:,} images{origin}"

@@ -113,14 +113,21 @@ def test_a_matrix(
     judged: list[str] = []
     evaluate = cells.evaluate_cell
 
-    def counted(network: Any, column: Any, *others: Any) -> dict[str, Any]:
+    def counted(network: Any, column: Any, *others: Any) -> None:
         judged.append(f"{network.name} on {column.name}")
-        return evaluate(network, column, *others)
+        evaluate(network, column, *others)
 
     monkeypatch.setattr(run_matrix, "evaluate_cell", counted)
     run(config)
     assert judged == ["a/run on jaffe all", "a/run on wild all", "b/run on wild all"]
     assert read(out)["cells"][0] == report["cells"][0]
+    # So are cells with damaged files.
+    judged.clear()
+    (out / posed["directory"] / "report.json").write_text("{}")
+    (out / report["cells"][1]["directory"] / "predictions_all.csv").unlink()
+    run(config)
+    assert judged == ["a/run on jaffe all", "b/run on jaffe all"]
+    assert read(out)["cells"][:2] == report["cells"][:2]
 
 
 def check_scores(cell: dict[str, Any], out: Path) -> None:
