@@ -13,7 +13,7 @@ from ferjax.tools.cross_data_sets.cells import OTHER, OTHER_LABELS, WITHIN, read
 from ferjax.tools.cross_data_sets.columns import Column
 from ferjax.tools.cross_data_sets.networks import Network
 
-CLASSES = ("anger", "fear")
+CLASSES: tuple[str, ...] = ("anger", "fear")
 
 
 def network(dataset: str, data_dir: str | None = None, *, is_weights: bool = False) -> Network:
