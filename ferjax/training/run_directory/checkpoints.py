@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
@@ -16,7 +15,13 @@ from ferjax.runtime.checksums import write_checksums
 from ferjax.runtime.processes import on_first
 from ferjax.runtime.variable_tree import flatten, merge_trees, unflatten
 from ferjax.training.run_directory.find_runs import check_is_run
-from ferjax.training.run_directory.verified_reads import reading, saved_metrics, saved_steps
+from ferjax.training.run_directory.verified_reads import (
+    check_dtype,
+    check_shape,
+    reading,
+    saved_metrics,
+    saved_steps,
+)
 from ferjax.training.state import TrainState
 
 _policies = ocp.checkpoint_managers
@@ -100,22 +105,27 @@ def save_checkpoint(
       state: the training state; it may be donated to the next step at once.
       meta: JSON values.
       accuracy: accuracy on the selection split at this step; None for a save within an epoch.
+
+    Raises:
+      UserError: there is a checkpoint of a later step; Orbax would save nothing, without an error.
     """
-    step = int(state.step)
+    step, folder = int(state.step), Path(manager.directory)
     items = ocp.args.Composite(state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta))
     metrics = None if accuracy is None else {"accuracy": accuracy, "step": step}
-    if step not in manager.all_steps():
-        manager.save(step, args=items, metrics=metrics)
-        return
     # The save after an epoch replaces an earlier one of the same step. That one may be the only
     # checkpoint, so it is removed only when the new one is complete.
-    folder = Path(manager.directory)
-    manager.wait_until_finished()
-    on_first(lambda: _set_aside(folder, step))
-    manager.reload()
-    manager.save(step, args=items, metrics=metrics)
-    manager.wait_until_finished()
-    on_first(lambda: _repair(folder))
+    if replaces := step == manager.latest_step():
+        manager.wait_until_finished()
+        on_first(lambda: _set_aside(folder, step))
+        manager.reload()
+    if not manager.save(step, args=items, metrics=metrics):
+        raise UserError(
+            f"{folder}: step {step} was not saved, because the checkpoint of step"
+            f" {manager.latest_step()} is later. Continue from that one, or name a new folder."
+        )
+    if replaces:
+        manager.wait_until_finished()
+        on_first(lambda: _repair(folder))
 
 
 def restore_meta(manager: ocp.CheckpointManager, step: int) -> dict[str, Any]:
@@ -168,15 +178,7 @@ def _check_precision(manager: ocp.CheckpointManager, step: int, abstract: TrainS
     stored = {leaf.name: leaf.dtype for leaf in jax.tree.leaves(metadata.tree)}
     for path, like in jax.tree_util.tree_leaves_with_path(abstract):
         name = jax.tree_util.keystr(path, simple=True, separator=".")
-        _check_dtype(f"{manager.directory}/{step}", name, stored.get(name, like.dtype), like.dtype)
-
-
-def _check_dtype(place: str, name: str, saved_dtype: Any, dtype: Any) -> None:
-    if saved_dtype != dtype and jnp.issubdtype(dtype, jnp.inexact):
-        raise UserError(
-            f"{place}: {name} was saved as {saved_dtype}, and is {dtype} here. Nothing is converted"
-            " on the way. Was the code changed, or JAX_ENABLE_X64 set?"
-        )
+        check_dtype(f"{manager.directory}/{step}", name, stored.get(name, like.dtype), like.dtype)
 
 
 def latest_meta(run_dir: Path) -> dict[str, Any] | None:
@@ -235,16 +237,6 @@ def restore_variables(
         variables = manager.restore(step, args=ocp.args.Composite(state=items))["state"]
     variables["params"] = merge_trees(variables["params"], variables.pop("ema", {}))
     jax.tree.map_with_path(
-        lambda key, array, like: _check_shape(run_dir, key, array, like), variables, abstract
+        lambda key, array, like: check_shape(run_dir, key, array, like), variables, abstract
     )
     return variables
-
-
-def _check_shape(run_dir: Path, path: Any, array: np.ndarray, like: Any) -> None:
-    name = jax.tree_util.keystr(path, simple=True, separator="/")
-    _check_dtype(str(run_dir), f"parameter {name}", array.dtype, like.dtype)
-    if array.shape != like.shape:
-        raise UserError(
-            f"{run_dir}: parameter {name} is {list(array.shape)}, the network's is"
-            f" {list(like.shape)}. Was the code changed?"
-        )

@@ -1,9 +1,14 @@
-"""Finished checkpoints of a run: their steps and metrics, and verification before reading."""
+"""Finished checkpoints of a run: steps, metrics, and the checks of what is read from them."""
 
 import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
 
 from ferjax.errors import UserError
 from ferjax.runtime.checksums import find_damage
@@ -77,3 +82,23 @@ def _error(folder: Path, step: int, damage: str) -> UserError:
             f" checkpoint of step {undamaged[-1]}"
         )
     return UserError(f"{folder / str(step)}: {damage}. {way_out}.")
+
+
+def check_dtype(place: str, name: str, saved_dtype: Any, dtype: Any) -> None:
+    """Raises `UserError` if an array of floats was saved in another dtype."""
+    if saved_dtype != dtype and jnp.issubdtype(dtype, jnp.inexact):
+        raise UserError(
+            f"{place}: {name} was saved as {saved_dtype}, and is {dtype} here. Nothing is converted"
+            " on the way. Was the code changed, or JAX_ENABLE_X64 set?"
+        )
+
+
+def check_shape(run_dir: Path, path: Any, array: np.ndarray, like: Any) -> None:
+    """Raises `UserError` if a saved parameter has another shape or dtype than the network's."""
+    name = jax.tree_util.keystr(path, simple=True, separator="/")
+    check_dtype(str(run_dir), f"parameter {name}", array.dtype, like.dtype)
+    if array.shape != like.shape:
+        raise UserError(
+            f"{run_dir}: parameter {name} is {list(array.shape)}, the network's is"
+            f" {list(like.shape)}. Was the code changed?"
+        )

@@ -87,6 +87,17 @@ def test_latest_and_best_are_kept(
         assert meta["epoch"] == step
 
 
+@pytest.mark.parametrize("step", [1, 2])
+def test_a_step_below_the_latest_is_refused(tmp_path: Path, step: int) -> None:
+    """Orbax would return without a word. Step 1 is the best, step 2 has been removed."""
+    assert save(tmp_path, [(1, 0.9), (2, 0.1), (3, 0.5)]) == [1, 3]
+    with pytest.raises(UserError, match=f"step {step} was not saved.* of step 3 is later"):
+        save(tmp_path, [(step, 1.0)])
+    assert save(tmp_path, [(4, 0.4)]) == [1, 4]
+    with open_checkpoints(tmp_path) as manager:
+        assert_equal(restore_checkpoint(manager, 1, new_state()), new_state(step=1, fill=1))
+
+
 @pytest.mark.parametrize(("saved_on", "restored_on"), [(1, 4), (4, 1)])
 def test_a_run_resumes_on_other_devices(tmp_path: Path, saved_on: int, restored_on: int) -> None:
     saved = new_state(saved_on, step=5)
