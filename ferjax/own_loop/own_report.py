@@ -11,6 +11,7 @@ import numpy as np
 
 from ferjax.data.splits.class_counts import absent_class_warnings
 from ferjax.data.splits.split import Split
+from ferjax.errors import UserError
 from ferjax.evaluation.calibrated_scores import fit_calibration
 from ferjax.evaluation.predictions_csv import write_predictions_csv
 from ferjax.evaluation.protocol import summarise
@@ -21,10 +22,10 @@ from ferjax.evaluation.scores_and_figures import (
 )
 from ferjax.evaluation.seen_in_training import describe_seen
 from ferjax.own_loop.run_files import OwnRun
+from ferjax.own_loop.scores import checked_evaluation
 from ferjax.report.environment import describe_environment
 from ferjax.report.figures.training_curves import draw_curves
 from ferjax.report.pages.report_files import write_report
-from ferjax.training.metrics import evaluation
 from ferjax.training.run_directory.metrics_jsonl import read_lines
 from ferjax.training.run_directory.splits_file import read_split_record
 
@@ -46,13 +47,22 @@ def write_own_report(
       logits: split name → logits float [N, K] of the selected (or last) parameters.
       splits: the same names → splits, for labels and images.
       protocol: key → text, more facts for the report on how the numbers were computed.
+
+    Raises:
+      UserError: no logits, logits without their split, or logits that do not fit labels or classes.
     """
+    if not logits or not logits.keys() <= splits.keys():
+        raise UserError(
+            "the report needs the logits of one split or more, and each of these splits: logits of"
+            f" {', '.join(logits) or 'none'} and splits {', '.join(splits) or 'none'} were given."
+        )
+    evaluations = {
+        name: checked_evaluation(values, splits[name].labels, run.classes)
+        for name, values in logits.items()
+    }
     lines, epoch = read_lines(run.directory), run.best.get("epoch", 0)
     figures = [{"file": "curves.png", "caption": "Loss and accuracy over the epochs"}]
     draw_curves(lines, run.directory / "curves.png", epoch, title, (0,))
-    evaluations = {
-        name: evaluation(np.asarray(values), splits[name].labels) for name, values in logits.items()
-    }
     fit = fit_calibration(evaluations["val"], "val") if "val" in evaluations else None
     fits = {(name, "selected"): fit for name in evaluations if fit and name != "val"}
     results_by_split = {name: {"selected": result} for name, result in evaluations.items()}

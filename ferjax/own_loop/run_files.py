@@ -5,7 +5,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,23 @@ from ferjax.config.format_versions import FORMAT, KEY
 from ferjax.data.splits.label_range import check_labels
 from ferjax.data.splits.split import Split
 from ferjax.errors import UserError
+from ferjax.models.registry import create_model
+from ferjax.own_loop.scores import checked_evaluation
 from ferjax.runs.recorded_splits import hold_to_splits
+from ferjax.runtime.processes import is_first, on_first
 from ferjax.runtime.variable_tree import flatten
 from ferjax.specs import InputSpec, spec_to_json
-from ferjax.training.metrics import evaluation
 from ferjax.training.run_directory.checkpoints import (
     open_checkpoints,
     restore_checkpoint,
     restore_meta,
     save_checkpoint,
+)
+from ferjax.training.run_directory.config_and_lock import (
+    CONFIG_FILE,
+    check_place,
+    lasting_entries,
+    run_dir_lock,
 )
 from ferjax.training.run_directory.metrics_jsonl import (
     append_lines,
@@ -33,7 +41,7 @@ from ferjax.training.run_directory.metrics_jsonl import (
     eval_line,
     train_line,
 )
-from ferjax.training.state import TrainState
+from ferjax.training.state import TrainState, all_finite
 from ferjax.training.train_step import EpochSums
 
 
@@ -58,6 +66,8 @@ class OwnRun:
     classes: tuple[str, ...]
     manager: Any
     best: dict[str, Any] = field(default_factory=dict)
+    # Steps of the checkpoints that this loop restored or saved.
+    _own_steps: set[int] = field(default_factory=set, repr=False)
 
     def restore(self, state: TrainState) -> TrainState:
         """Returns the state of the latest checkpoint, or `state` if there is no checkpoint.
@@ -69,12 +79,10 @@ class OwnRun:
           UserError: a checkpoint of another network or optimizer.
         """
         if (latest := self.manager.latest_step()) is None:
-            # Removes the lines of a process that ended before its first checkpoint.
-            cut_back(self.directory, int(state.step))
             return state
-        self.best.update(restore_meta(self.manager, latest)["best"])
-        cut_back(self.directory, latest)
-        return restore_checkpoint(self.manager, latest, state)
+        restored = restore_checkpoint(self.manager, latest, state)
+        self._own_steps.add(latest)
+        return restored
 
     def finish_epoch(
         self,
@@ -96,17 +104,37 @@ class OwnRun:
           logits: float [N, K] of the selection split (`val`).
           labels: int [N] of that split.
           learning_rate: the learning rate, for the log.
+
+        Raises:
+          UserError: a checkpoint that the loop did not restore, or of this or a later step, exists;
+            parameters or logits are not finite; logits, labels and classes do not fit each other;
+            or `sums` are those before the first step.
         """
-        step, result = int(state.step), evaluation(np.asarray(logits), np.asarray(labels))
+        step = int(state.step)
+        self._check_continues(step)
+        if not all_finite(state.params):
+            raise UserError(
+                f"{self.directory}: a parameter is not finite at step {step} (epoch {epoch})."
+                " Nothing was written, earlier checkpoints are kept. Use a lower learning rate, or"
+                " clip the gradients."
+            )
+        if not (float(sums.weight) and int(sums.count)):
+            raise UserError(
+                f"{self.directory}: the sums of epoch {epoch} count no image. Give the sums that"
+                " the training step returned, before they are set to `zero_sums()` again."
+            )
+        result = checked_evaluation(logits, labels, self.classes)
         lines = [
             train_line(epoch, step, sums, learning_rate, {}),
             eval_line(epoch, step, result, "val", self.classes),
         ]
-        append_lines(self.directory, lines)
+        if is_first():
+            append_lines(self.directory, lines)
         if result.accuracy > self.best.get("accuracy", -1.0):
             self.best.update(epoch=epoch, step=step, accuracy=result.accuracy)
         save_checkpoint(self.manager, state, self._meta(epoch, state), result.accuracy)
         self.manager.wait_until_finished()
+        self._own_steps.add(step)
         return result.accuracy
 
     def network_facts(self) -> dict[str, Any]:
@@ -117,6 +145,16 @@ class OwnRun:
             "classes": list(self.classes),
             "spec": spec_to_json(self.spec),
         }
+
+    def _check_continues(self, step: int) -> None:
+        """Raises `UserError` unless a state at `step` continues the latest checkpoint."""
+        latest = self.manager.latest_step()
+        if latest is not None and (latest not in self._own_steps or step <= latest):
+            raise UserError(
+                f"{self.directory} holds a checkpoint of step {latest}, and this loop, at step"
+                f" {step}, does not continue it. Nothing was written. Begin the loop with"
+                " `state = run.restore(state)`, or name another folder."
+            )
 
     def _meta(self, epoch: int, state: TrainState) -> dict[str, Any]:
         return {
@@ -151,17 +189,23 @@ def open_run(
         recorded and compared when the loop continues; the report counts evaluated training images.
 
     Raises:
-      UserError: the directory contains a run of another network or input, or other files; or
-        `splits` differ from those at the start of the loop, or have labels outside `classes`.
+      UserError: the directory contains a run of another network or input, a run of `launch.train`
+        or other files; another process has it open; there is no such network; or `splits` differ
+        from those at the start of the loop, or have labels outside `classes`.
     """
     check_labels(splits or {}, classes)
+    create_model(model, len(classes), **(fields or {}))
     path = Path(directory).expanduser()
-    if path.is_dir() and any(path.iterdir()) and not (path / "checkpoints").is_dir():
-        raise UserError(f"{path} holds other files. Name a new folder, or that of an own run.")
-    path.mkdir(parents=True, exist_ok=True)
-    with open_checkpoints(path) as manager:
+    check_place(path)
+    _check_content(path)
+    with ExitStack() as stack:
+        on_first(lambda: stack.enter_context(run_dir_lock(path)))
+        # Checked again: another process may have written here since the first check.
+        _check_content(path)
+        manager = stack.enter_context(open_checkpoints(path))
         run = OwnRun(path, model, fields or {}, spec, tuple(classes), manager)
-        if (latest := manager.latest_step()) is not None:
+        latest = manager.latest_step()
+        if latest is not None:
             meta = restore_meta(manager, latest)
             for name, value in run.network_facts().items():
                 # As text, because JSON has lists in place of tuples.
@@ -170,6 +214,22 @@ def open_run(
                         f"{path} is a run with {name}={meta[name]}, this loop has {value}. Give it"
                         " as it was, or name another folder."
                     )
+            run.best.update(meta["best"])
         if splits is not None:
             hold_to_splits(path, classes, splits)
+        # Removes the lines of a process that ended before it saved their checkpoint.
+        cut_back(path, latest or 0)
         yield run
+
+
+def _check_content(path: Path) -> None:
+    """Raises `UserError` unless a path is a new or empty folder, or that of an own run."""
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path} is a file. Name a new folder, or that of an own run.")
+    if (path / CONFIG_FILE).exists():
+        raise UserError(
+            f"{path} is a run of launch.train, which --resume continues. Name a new folder, or that"
+            " of an own run."
+        )
+    if lasting_entries(path) and not (path / "checkpoints").is_dir():
+        raise UserError(f"{path} holds other files. Name a new folder, or that of an own run.")

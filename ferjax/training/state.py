@@ -192,7 +192,10 @@ def evaluated_params(state: TrainState) -> Any:
 def all_finite(tree: Any) -> bool:
     """Returns whether all values of a tree are finite, that is neither infinite nor NaN."""
     leaves = jax.tree.leaves(tree)
-    if any(not (leaf.is_fully_replicated or leaf.is_fully_addressable) for leaf in leaves):
+    arrays = [
+        leaf for leaf in leaves if isinstance(leaf, jax.Array)
+    ]  # an own loop may have numpy's
+    if any(not (leaf.is_fully_replicated or leaf.is_fully_addressable) for leaf in arrays):
         return bool(_finite_on_devices(tree))
     # On the host: a save copies the arrays there anyway, and compiling the check takes seconds.
     return all(bool(np.isfinite(np.asarray(leaf)).all()) for leaf in leaves)

@@ -1,6 +1,5 @@
 """An own loop on the public parts is the loop of `ferjax.train`, bit for bit."""
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -101,7 +100,7 @@ def test_any_optax_optimizer_loss_and_augmentation_by_argument(trained: TrainCon
     jax.tree.map(np.testing.assert_array_equal, dict(state.params), dict(before))
 
 
-def test_an_own_run_refuses_another_network_and_other_files(
+def test_an_own_run_refuses_runs_of_launch_train_and_other_files(
     tmp_path: Path, trained: TrainConfig
 ) -> None:
     run = ferjax.load_run(str(trained.workdir))
@@ -112,8 +111,8 @@ def test_an_own_run_refuses_another_network_and_other_files(
     ):
         pass
     with (
-        pytest.raises(ferjax.UserError, match=r"is a run with model=base_cnn"),
-        ferjax.open_run(str(trained.workdir), "cnn3", run.spec, run.classes),
+        pytest.raises(ferjax.UserError, match=r"is a run of launch\.train"),
+        ferjax.open_run(str(trained.workdir), "base_cnn", run.spec, run.classes),
     ):
         pass
     images, labels = np.zeros((2, 32, 32, 3), np.uint8), np.array([0, len(run.classes)])
@@ -151,15 +150,3 @@ def test_an_own_loop_is_held_to_the_images_it_began_with(
         leaked = {"val": train}
         path = ferjax.write_own_report(own, "own", {"val": logits["train"]}, leaked)
     assert "these scores are too good" in path.read_text("utf-8")
-
-
-def test_an_own_run_goes_on_with_the_same_input_alone(trained: TrainConfig) -> None:
-    run = ferjax.load_run(str(trained.workdir))
-    other = dataclasses.replace(run.spec, mean=(0.25,) * run.spec.channels)
-    with (
-        pytest.raises(ferjax.UserError, match=r"is a run with spec=.*Give it as it was"),
-        ferjax.open_run(
-            str(trained.workdir), "base_cnn", other, run.classes, fields=run.meta["fields"]
-        ),
-    ):
-        pass

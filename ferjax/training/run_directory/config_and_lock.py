@@ -39,12 +39,12 @@ def check_run_dir(config: TrainConfig) -> None:
     if config.overwrite and config.resume:
         raise UserError("--overwrite starts anew and --resume continues: leave one of them out.")
     run_dir = Path(config.workdir or "")
-    _check_place(run_dir)
+    check_place(run_dir)
     _refuse_live_runs(run_dir, _run_dirs(run_dir))
     _check_content(config)
 
 
-def _check_place(run_dir: Path) -> None:
+def check_place(run_dir: Path) -> None:
     """Raises `UserError` for a path in which Orbax cannot read its own checkpoints.
 
     Orbax finds the arrays of all processes by a pattern that begins with the path of the folder,
