@@ -7,6 +7,7 @@ from jax.sharding import Mesh
 
 from ferjax.data.pipeline.grain_batches import TrainBatches, iterate
 from ferjax.data.splits.split import Split
+from ferjax.errors import UserError
 from ferjax.runs.split_evaluator import process_shard
 from ferjax.runtime.sharding import check_batch_size, data_mesh, put_batch
 
@@ -37,10 +38,18 @@ def batches(
       mesh: devices that share the rows; None: all devices.
 
     Raises:
-      UserError: a batch size that the devices do not divide, or an image that cannot be read.
+      UserError: a batch size that the devices do not divide or that is above the split's number of
+        images; negative `epochs` or `first_step`; or an image that cannot be read.
     """
     mesh = mesh or data_mesh()
     check_batch_size(batch_size, mesh)
+    if batch_size > len(split):
+        raise UserError(
+            f"--batch_size={batch_size} is more than the {len(split)} images of {split.name}: no"
+            " batch could be filled. Give a smaller one."
+        )
+    if epochs < 0 or first_step < 0:
+        raise UserError(f"epochs={epochs}, first_step={first_step}: 0 or more are expected.")
     source = TrainBatches(split, batch_size, seed, epochs, process_shard(), balance=balance)
     for batch in iterate(source, first_step):
         yield put_batch(batch, mesh)

@@ -1,15 +1,18 @@
 """State, training step and logits for a training loop of your own."""
 
 import functools
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
 import numpy as np
 import optax
 from flax import linen as nn
 from jax.sharding import Mesh
 
 from ferjax.data.splits.split import Split
+from ferjax.errors import UserError, nearest
 from ferjax.images.augment import Augment, Augmentation, find_augmentation
 from ferjax.runs.split_evaluator import evaluator
 from ferjax.runtime.sharding import (
@@ -19,9 +22,11 @@ from ferjax.runtime.sharding import (
     devices_for,
     replicated,
 )
+from ferjax.runtime.variable_tree import flatten, split_tree
 from ferjax.specs import InputSpec
+from ferjax.training.freezing import check_frozen, frozen_pattern
 from ferjax.training.losses import find_loss
-from ferjax.training.state import TrainState, create_state
+from ferjax.training.state import TrainState, create_state, init_variables
 from ferjax.training.step_settings import Loss, StepSettings
 from ferjax.training.train_step import EpochSums, train_step
 
@@ -49,20 +54,55 @@ def init_state(
       seed: seed of the initial parameters.
       mesh: devices that hold the state; None: all devices.
       variables: path (`params/conv1/kernel`) → initial value, for instance
-        `load_pretrained(...).variables`; variables that are absent are initialised.
-      frozen: regular expression on parameter paths that are never trained.
-      ema: whether to keep a moving average of the parameters.
+        `load_pretrained(...).variables` without its head; absent variables are initialised.
+      frozen: as `--freeze`: a regular expression on whole paths of parameters that are never
+        trained (`conv1/.*`), or `all_but_head`. Give `make_train_step` the same.
+      ema: whether to keep a moving average of the parameters; then `make_train_step` needs `ema`.
+
+    Raises:
+      UserError: a path that is no variable of the network, or a value of another shape; or `frozen`
+        matches no parameter, every parameter or one half of a batch norm.
     """
+    shapes = jax.eval_shape(lambda: init_variables(model, spec, seed))
+    _check_values(variables or {}, flatten(shapes))
+    pattern = _frozen_pattern(frozen)
+    if frozen is not None:
+        check_frozen(shapes["params"], frozen, None)
     return create_state(
         model,
         optimizer,
         spec,
         seed,
         mesh or data_mesh(),
-        frozen=frozen,
+        frozen=pattern,
         initial_values=variables,
         ema=ema,
     )
+
+
+def _check_values(values: Mapping[str, Any], shapes: Mapping[str, Any]) -> None:
+    """Raises `UserError` unless every value belongs to a variable of the network and fits it."""
+    for path, value in values.items():
+        if path not in shapes:
+            near = nearest(path, shapes)
+            hint = f"Did you mean {near}?" if near else f"It has {', '.join(list(shapes)[:3])} ..."
+            raise UserError(f"`variables`: the network has no {path}. {hint}")
+        if np.shape(value) != shapes[path].shape:
+            raise UserError(
+                f"`variables`: {path} is {list(np.shape(value))}, the network's is"
+                f" {list(shapes[path].shape)}. Give a value of this shape, or leave it out."
+            )
+
+
+def _frozen_pattern(frozen: str | None) -> str | None:
+    """Returns a regular expression on paths for `frozen`, or None if nothing is frozen."""
+    if frozen is None:
+        return None
+    try:
+        re.compile(frozen)
+    except re.error as error:
+        raise UserError(f"frozen={frozen}: not a regular expression ({error}).") from None
+    return frozen_pattern(frozen, always=None)
 
 
 def make_train_step(
@@ -95,7 +135,8 @@ def make_train_step(
         `frozen`, `accumulate`, `ema`.
 
     Raises:
-      UserError: an unknown loss or augmentation.
+      UserError: an unknown loss or augmentation; or, in the first step, a state that `init_state`
+        made with another optimizer, `frozen` or `ema`.
     """
     step_settings = StepSettings(
         model=model,
@@ -104,11 +145,37 @@ def make_train_step(
         spec=spec,
         loss=find_loss(loss) if isinstance(loss, str) else loss,
         augment=find_augmentation(augment) if isinstance(augment, str) else augment,
-        **settings,
+        **{**settings, "frozen": _frozen_pattern(settings.get("frozen"))},
     )
     mesh = mesh or data_mesh()
-    step = functools.partial(train_step, settings=step_settings)
+
+    def step(
+        state: TrainState, sums: EpochSums, batch: Mapping[str, jax.Array], scale: Any = 1.0
+    ) -> tuple[TrainState, EpochSums]:
+        _check_state(state, step_settings)  # once, while the step is traced
+        return train_step(state, sums, batch, scale, settings=step_settings)
+
     return compiled(step, mesh, donate_argnums=(0, 1), out_shardings=replicated(mesh))
+
+
+def _check_state(state: TrainState, settings: StepSettings) -> None:
+    """Raises `UserError` unless a state has what a step with these settings updates."""
+    if (state.ema is None) == bool(settings.ema):
+        raise UserError(
+            f"the state was made with ema={state.ema is not None} and the step with"
+            f" ema={settings.ema}. Give `init_state` ema=True and `make_train_step` a decay"
+            " (ema=0.999), or leave out both."
+        )
+    trained = split_tree(state.params, settings.frozen)[0]
+    found = jax.tree.structure((state.opt_state, state.ema))
+    averages = trained if settings.ema else None
+    optimizer_state = jax.eval_shape(settings.optimizer.init, trained)
+    if found != jax.tree.structure((optimizer_state, averages)):
+        raise UserError(
+            "the state has the optimizer state of another optimizer, or of other parameters than"
+            f" the step trains (frozen={settings.frozen}). Give `init_state` and `make_train_step`"
+            " the same optimizer and the same `frozen`."
+        )
 
 
 def split_logits(

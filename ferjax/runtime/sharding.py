@@ -101,6 +101,8 @@ def put_batch(batch: Mapping[str, np.ndarray], mesh: Mesh, axis: int = 0) -> dic
 
 def check_batch_size(batch_size: int, mesh: Mesh, parts: int = 1) -> None:
     """Raises `UserError` if the devices do not divide the global batch, or one of its parts."""
+    if batch_size < 1:
+        raise UserError(f"--batch_size={batch_size}: at least 1 is expected.")
     devices = mesh.size
     if batch_size % (devices * parts):
         low = batch_size // (devices * parts) * devices * parts

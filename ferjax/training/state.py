@@ -192,10 +192,9 @@ def evaluated_params(state: TrainState) -> Any:
 def all_finite(tree: Any) -> bool:
     """Returns whether all values of a tree are finite, that is neither infinite nor NaN."""
     leaves = jax.tree.leaves(tree)
-    arrays = [
-        leaf for leaf in leaves if isinstance(leaf, jax.Array)
-    ]  # an own loop may have numpy's
-    if any(not (leaf.is_fully_replicated or leaf.is_fully_addressable) for leaf in arrays):
+    # An own loop may have arrays of numpy too.
+    on_devices = [leaf for leaf in leaves if isinstance(leaf, jax.Array)]
+    if any(not (leaf.is_fully_replicated or leaf.is_fully_addressable) for leaf in on_devices):
         return bool(_finite_on_devices(tree))
     # On the host: a save copies the arrays there anyway, and compiling the check takes seconds.
     return all(bool(np.isfinite(np.asarray(leaf)).all()) for leaf in leaves)

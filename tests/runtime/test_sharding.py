@@ -41,6 +41,12 @@ def test_a_batch_size_that_the_devices_do_not_divide_is_refused(size: int, near:
         check_batch_size(good, mesh)
 
 
+@pytest.mark.parametrize("size", [0, -8])
+def test_a_batch_of_no_row_is_refused(size: int) -> None:
+    with pytest.raises(UserError, match=f"--batch_size={size}: at least 1 is expected"):
+        check_batch_size(size, data_mesh(jax.devices()[:4]))
+
+
 def test_options_that_this_jaxlib_does_not_know_are_dropped_and_listed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
