@@ -45,7 +45,8 @@ def filled_when_complete(folder: Path) -> Iterator[Path]:
       folder: from `check_new_folder`; a missing folder is created.
 
     Raises:
-      UserError: the folder cannot be written.
+      UserError: the folder cannot be written, or another command fills it. Of two commands that
+        begin at the same moment each may find the other's temporary folder; then both end here.
     """
     is_new = not folder.exists()
     try:
@@ -54,8 +55,11 @@ def filled_when_complete(folder: Path) -> Iterator[Path]:
         with temporary_beside(folder / _STAGING) as staging:
             with _as_user_error(folder):
                 staging.mkdir()
+                # After the mkdir: of two commands at least the later one finds the other.
+                _check_holds_only(staging)
             yield staging
             with _as_user_error(folder):
+                _check_holds_only(staging)
                 # After this one step the result counts as complete.
                 staging.rename(folder / _COMPLETE)
                 _move_out(folder)
@@ -64,6 +68,16 @@ def filled_when_complete(folder: Path) -> Iterator[Path]:
             with contextlib.suppress(OSError):
                 folder.rmdir()
         raise
+
+
+def _check_holds_only(staging: Path) -> None:
+    """Raises `UserError` if the temporary folder is not alone in the new folder."""
+    folder = staging.parent
+    if other := next((path.name for path in folder.iterdir() if path != staging), None):
+        raise UserError(
+            f"--out={folder} holds {other}, which came while this command ran. Name a new folder;"
+            " nothing there was changed."
+        )
 
 
 def _move_out(folder: Path) -> None:

@@ -8,7 +8,7 @@ import socket
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -55,9 +55,19 @@ class _FlockLock:
 @contextlib.contextmanager
 def file_lock(path: Path) -> Iterator[None]:
     """Waits for the lock on a file and holds it; a missing file is created."""
-    with open(path, "a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    is_locked = False
+    while not is_locked:
+        with open(path, "a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            # A process that held the lock may have removed the file; then it locks nothing.
+            if is_locked := _is_at(path, file):
+                yield
+
+
+def _is_at(path: Path, file: TextIO) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    return False
 
 
 def import_optuna() -> Any:
@@ -154,7 +164,7 @@ def worker_lock(out: Path) -> Iterator[str]:
         try:
             yield name
         finally:
-            path.unlink()
+            path.unlink(missing_ok=True)
 
 
 def _is_running(out: Path, worker: str | None) -> bool:
@@ -166,7 +176,7 @@ def _is_running(out: Path, worker: str | None) -> bool:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
-    path.unlink()
+    path.unlink(missing_ok=True)
     return False
 
 

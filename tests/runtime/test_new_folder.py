@@ -33,6 +33,35 @@ def test_a_folder_is_filled_and_not_filled_again(tmp_path: Path) -> None:
     assert contents(tmp_path / "out") == FILES
 
 
+def test_of_two_commands_the_slower_overwrites_nothing(tmp_path: Path) -> None:
+    """Both have checked the folder; then one is done before the other begins to write."""
+    out = check_new_folder(tmp_path / "out")
+    fill(out)
+    with pytest.raises(UserError, match=r"holds .*, which came while"), filled_when_complete(out):
+        pass
+    assert contents(out) == FILES
+
+
+def test_a_folder_that_another_command_fills_is_refused_at_the_start(tmp_path: Path) -> None:
+    out = check_new_folder(tmp_path / "out")
+    other = out / f".unfinished.{os.getppid()}-0123abcd.tmp"  # of a process that is alive
+    other.mkdir(parents=True)
+    with pytest.raises(UserError, match=r"holds \.unfinished"), filled_when_complete(out):
+        pytest.fail("the work began")
+    assert list(out.iterdir()) == [other]
+
+
+def test_a_file_that_came_in_the_meantime_stays(tmp_path: Path) -> None:
+    def fill_while_a_file_comes() -> None:
+        with filled_when_complete(tmp_path / "out") as staging:
+            (staging / "report.md").write_text("page")
+            (tmp_path / "out" / "report.md").write_text("mine")
+
+    with pytest.raises(UserError, match=r"holds report\.md"):
+        fill_while_a_file_comes()
+    assert contents(tmp_path / "out") == {"report.md": "mine"}
+
+
 def test_an_error_leaves_nothing(tmp_path: Path) -> None:
     def fail() -> None:
         with filled_when_complete(tmp_path / "out") as staging:

@@ -1,5 +1,6 @@
 """Trials of a study: no two workers run the same one, and unfinished trials are claimed again."""
 
+import fcntl
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from ferjax.config.tool_configs import SearchConfig
 from ferjax.errors import UserError
 from ferjax.search.optuna_study import (
+    _is_running,
     build_sampler,
     claim_trial,
     open_study,
@@ -71,7 +73,28 @@ def test_a_worker_without_its_lock_file_counts_as_dead(search: Search) -> None:
             path.unlink()
         with worker_lock(search.out) as two:
             assert claim_trial(search, study, two).number == 0
-        path.touch()
+
+
+def test_a_worker_taken_for_a_dead_one_while_it_starts_locks_again(
+    search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker locks and removes its file between the opening and the lock."""
+    study, flock, removed = open_study(search), fcntl.flock, []
+
+    def later(file: Any, operation: int) -> None:
+        path = Path(file.name)
+        if operation == fcntl.LOCK_EX and path.parent.name == "workers" and not removed:
+            removed.append(path.stem)
+            assert not _is_running(search.out, path.stem)
+        flock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", later)
+    with worker_lock(search.out) as one:
+        assert removed == [one]
+        assert _is_running(search.out, one)
+        assert claim_trial(search, study, one).number == 0
+        with worker_lock(search.out) as two:
+            assert claim_trial(search, study, two).number == 1
 
 
 def test_an_interrupted_claim_is_completed(search: Search) -> None:
