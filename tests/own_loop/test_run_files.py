@@ -31,7 +31,7 @@ def state_at(step: int, fill: float | None = None) -> TrainState:
     """Returns a state at `step` whose parameters are `fill`, by default the step."""
     value = step if fill is None else fill
     params = jax.tree.map(lambda leaf: np.full_like(leaf, value), INITIAL.params)
-    return INITIAL.replace(step=np.full_like(INITIAL.step, step), params=params)
+    return dataclasses.replace(INITIAL, step=np.full_like(INITIAL.step, step), params=params)
 
 
 @pytest.fixture
