@@ -25,10 +25,11 @@ from ferjax.evaluation.scores_and_figures import (
     mistakes_figure,
     split_figures,
 )
+from ferjax.evaluation.training_environment import training_environment
 from ferjax.images.augment import find_augmentation
 from ferjax.images.augmented_input import augment_and_mix
 from ferjax.images.preprocess import denormalize
-from ferjax.report.environment import describe_environment
+from ferjax.report.environment import describe_process, training_minutes
 from ferjax.report.figures.image_grids import draw_batch
 from ferjax.report.figures.per_class_curves import draw_per_class
 from ferjax.report.figures.training_curves import draw_curves
@@ -128,6 +129,8 @@ def _write_run_report(
         for name, kinds in evaluations.items()
     ]
     origin = list(task.initial_weights.origin) if task.initial_weights else "random initialisation"
+    trained_in = training_environment(run_dir, meta)
+    here = describe_process(list(task.mesh.devices.flat))
     report = {
         "title": title,
         # The time when training ended; checkpoints of earlier versions lack it.
@@ -145,7 +148,8 @@ def _write_run_report(
         "results": results,
         "fitted_on_val": {**fits["selected"], "step": runs["selected"].step},
         "config": asdict(config),
-        "environment": describe_environment(list(task.mesh.devices.flat), meta["seconds"]),
+        "environment": {**trained_in, **training_minutes(meta["seconds"])},
+        **({} if here == trained_in else {"evaluation_environment": here}),
         "network": describe_network(task.model, task.spec),
         "costs": describe_costs(meta, lines, config.batch_size, task.mesh.size),
         "warnings": [

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ferjax.config.given_files import read_json_object
 from ferjax.config.train_config import TrainConfig
 from ferjax.data.audit.split_overlap import exact_overlap
 from ferjax.data.splits.class_counts import counts_by_class
 from ferjax.data.splits.split_record import SplitRecord
 from ferjax.evaluation.evaluated_data import EvaluatedData
 from ferjax.evaluation.network_costs import describe_network
+from ferjax.evaluation.training_environment import training_environment
 from ferjax.evaluation.vote_agreement import vote_agreement
 from ferjax.export.card_limits import limited_training, limits_of
 from ferjax.report.calibration import (
@@ -114,7 +114,7 @@ def card_values(
             "seed": config_values["seed"],
             "notes": list(run.meta["notes"]),
             "seconds": run.meta["seconds"],
-            **_environment(run_dir),
+            **_environment(run, run_dir),
         },
         "scores": card_scores,
         "speed": speed,
@@ -125,12 +125,9 @@ def card_values(
     }
 
 
-def _environment(run_dir: Path) -> dict[str, str]:
-    """Returns commit, command line and devices of the training, from the run's report."""
-    path = run_dir / "report.json"
-    advice = f"`launch.evaluate --workdir={run_dir}` writes it again."
-    environment = read_json_object(path, advice).get("environment") if path.is_file() else None
-    environment = environment if isinstance(environment, dict) else {}
+def _environment(run: LoadedRun, run_dir: Path) -> dict[str, str]:
+    """Returns commit, command line and devices of the training."""
+    environment = training_environment(run_dir, run.meta)
     # Key on the card → key in the report.
     keys = {"commit": "git commit", "command": "command line", "devices": "devices"}
     facts = {key: environment.get(report_key, "not recorded") for key, report_key in keys.items()}

@@ -1,16 +1,18 @@
 """Environment of a run for its report: git commit, library versions, devices, command line."""
 
+import functools
 import importlib.metadata
 import platform
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 _LIBRARIES = ("ferjax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
+_MINUTES = "training wall time, minutes"
 
 
 def describe_environment(devices: list[Any], seconds: float) -> dict[str, Any]:
@@ -20,6 +22,15 @@ def describe_environment(devices: list[Any], seconds: float) -> dict[str, Any]:
       devices: the JAX devices of the computation, at least one.
       seconds: wall time of training, summed over all resumptions.
     """
+    return {**describe_process(devices), **training_minutes(seconds)}
+
+
+def describe_process(devices: list[Any]) -> dict[str, Any]:
+    """Returns commit, versions, devices and command line of this process, ready for JSON.
+
+    Args:
+      devices: the JAX devices of the computation, at least one.
+    """
     kinds = sorted({device.device_kind for device in devices})
     return {
         "git commit": git_commit(),
@@ -28,8 +39,26 @@ def describe_environment(devices: list[Any], seconds: float) -> dict[str, Any]:
         "platform": platform.platform(),
         "devices": f"{len(devices)} x {', '.join(kinds)} ({devices[0].platform})",
         "command line": command_line(sys.argv),
-        "training wall time, minutes": round(seconds / 60, 2),
     }
+
+
+def training_minutes(seconds: float) -> dict[str, float]:
+    """Returns the entry of an environment that states the wall time of training."""
+    return {_MINUTES: round(seconds / 60, 2)}
+
+
+def training_process(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what the report of a run states of the process that trained it, without its time.
+
+    It is empty where an earlier version's `launch.evaluate` wrote the report again, because that
+    command replaced the facts about the training by its own.
+
+    Args:
+      environment: the block `environment` of the report.
+    """
+    if str(environment.get("command line")).startswith("python -m launch.evaluate"):
+        return {}
+    return {name: value for name, value in environment.items() if name != _MINUTES}
 
 
 def command_line(argv: Sequence[str]) -> str:
@@ -48,8 +77,12 @@ def without_places(arguments: Sequence[str]) -> list[str]:
     return [re.sub(r"(?:(?<=[=:,])|^)[^=:,]*/([^/=:,]+)/?", r"\1", each) for each in arguments]
 
 
+@functools.cache
 def git_commit() -> str:
-    """Returns the git commit of ferjax's checkout, with ` +changes` if edited, or `unknown`."""
+    """Returns the git commit of ferjax's checkout, with ` +changes` if edited, or `unknown`.
+
+    It is read once in a process: the checkout may change while a run is trained.
+    """
     package = Path(__file__).resolve().parents[2]
 
     def git(*arguments: str) -> str:
@@ -66,6 +99,7 @@ def git_commit() -> str:
         return "unknown"
 
 
+@functools.cache
 def version_of(library: str) -> str:
     """Returns the installed version of a library, or `not installed`."""
     try:

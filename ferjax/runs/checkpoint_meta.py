@@ -10,6 +10,7 @@ import numpy as np
 
 import ferjax
 from ferjax.config.format_versions import FORMAT, KEY
+from ferjax.report.environment import describe_process
 from ferjax.runs.pretrained_values import initial_weights_to_json
 from ferjax.runs.task import Task
 from ferjax.runtime.variable_tree import flatten
@@ -67,6 +68,7 @@ def checkpoint_meta(
         "seconds": host.seconds,
         "spent": dict(host.spent),
         "program": dict(program),
+        "environment": describe_process(list(task.mesh.devices.flat)),
         "starts": list(host.starts),
         "waited": list(host.waited),
         "plateau": asdict(host.plateau),

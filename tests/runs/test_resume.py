@@ -13,9 +13,10 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
 from ferjax.errors import UserError
-from ferjax.experiment import run_train
+from ferjax.experiment import run_evaluate, run_train
 from ferjax.predict import load_run
 from ferjax.training.run_directory.checkpoints import open_checkpoints, save_checkpoint
 from ferjax.training.run_directory.metrics_jsonl import read_lines
@@ -79,6 +80,34 @@ def test_epochs_may_grow_under_a_constant_schedule(
     report = run_train(grown, devices)
     assert report["config"]["epochs"] == 3
     assert_same_run(tmp_path / "grown", tmp_path / "long")
+
+
+def test_the_report_names_the_process_that_trained(
+    tmp_path: Path, tiny_config: Tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever process writes the report, or writes it again."""
+    run_dir, devices = tmp_path / "run", jax.devices()[:1]
+
+    def train(flag: str, epochs: int) -> dict[str, Any]:
+        monkeypatch.setattr(sys, "argv", ["x/launch/train.py", flag])
+        return run_train(tiny_config(run_dir, model="toy", epochs=epochs, resume=True), devices)
+
+    def commands(report: dict[str, Any]) -> list[str]:
+        blocks = (report.get(f"{name}environment", {}) for name in ("", "evaluation_"))
+        return [block["command line"].split()[-1] for block in blocks if block]
+
+    assert commands(train("--first", epochs=1)) == ["--first"]
+    lengthened = train("--second", epochs=2)
+    assert commands(lengthened) == ["--second"]
+    (run_dir / "report.json").unlink()  # as after a kill between the last save and the report
+    assert commands(train("--third", epochs=2)) == ["--second", "--third"]
+    monkeypatch.setattr(sys, "argv", ["x/launch/evaluate.py", "--fourth"])
+    redrawn = run_evaluate(EvalConfig(str(run_dir), progress=False))
+    assert commands(redrawn) == ["--second", "--fourth"]
+    assert redrawn["environment"] == lengthened["environment"]
+    page = (run_dir / "report.md").read_text("utf-8")
+    assert page.index("--second") < page.index("Environment of this evaluation")
+    assert page.index("Environment of this evaluation") < page.index("--fourth")
 
 
 def test_the_best_checkpoint_survives_a_resume(tmp_path: Path) -> None:

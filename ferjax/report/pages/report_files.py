@@ -22,7 +22,8 @@ def write_report(report: Mapping[str, Any], directory: Path) -> Path:
         and/or `selected`, and the same with `+<tta>`: `scores(...)` with `epoch` and `loss` and,
         where they were computed, `headline` with `intervals`, `calibration`, `calibrated` and
         `votes`}},
-        `config`, `environment`, `warnings` and `notes` (lists of str), `figures` (list of {`file`
+        `config`, `environment`, `evaluation_environment` where another process than the training
+        evaluated, `warnings` and `notes` (lists of str), `figures` (list of {`file`
         relative to `directory`, `caption`}), and for a training run `network` and `costs`, from
         `ferjax.evaluation.network_costs`.
       directory: the run directory.
@@ -48,6 +49,9 @@ def write_report(report: Mapping[str, Any], directory: Path) -> Path:
         parts += [*cost_sections.network(report["network"]), *cost_sections.speed(report["costs"])]
     parts += run_sections.collapsed_json("Configuration", report["config"])
     parts += run_sections.collapsed_json("Environment", report["environment"])
+    if evaluation_environment := report.get("evaluation_environment"):
+        title = "Environment of this evaluation"
+        parts += run_sections.collapsed_json(title, evaluation_environment)
     return write_page(report, parts, directory)
 
 

@@ -11,6 +11,7 @@ from ferjax.config.baseline_config import MARK
 from ferjax.config.format_versions import KEY, check_format
 from ferjax.config.given_files import read_json_object
 from ferjax.errors import UserError
+from ferjax.report.environment import training_process
 from ferjax.tools.gallery.entry import Entry, SplitScores
 from ferjax.tools.gallery.report_values import (
     count,
@@ -144,7 +145,7 @@ def _from_report(report: Mapping[str, Any], entry: Entry) -> dict[str, Any]:
         },
         "classes": texts(scores["classes"]),
         "epochs": f"{count(scores['epoch']) or '–'}" + (f" of {total}" if total else ""),
-        "commit": str(environment.get("git commit", ""))[:9],
+        "commit": str(training_process(environment).get("git commit", ""))[:9],
         "protocol": object_of(report.get("protocol", {})),
         "stamps": (*entry.stamps, *format_stamp),
         "warnings": texts(report.get("warnings", ())),

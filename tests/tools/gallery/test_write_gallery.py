@@ -164,6 +164,18 @@ def test_the_date_is_that_of_the_run_and_not_of_its_files(tmp_path: Path) -> Non
     ]
 
 
+def test_the_commit_is_never_that_of_an_evaluation(tmp_path: Path) -> None:
+    """In earlier versions launch.evaluate put its own commit into the report of a run."""
+    for command, commit in (("train", "012345678"), ("evaluate", "–")):
+        report = make_run(tmp_path / command, 60)
+        report["environment"]["command line"] = f"python -m launch.{command} --workdir=x"
+        text = json.dumps({"format": 2, **report})
+        (tmp_path / command / "report.json").write_text(text)
+        (rows,) = gallery(tmp_path / f"{command}.html", tmp_path / command).tables.values()
+        row = dict(zip(rows[0], rows[1], strict=True))
+        assert (row["commit, date"].split()[0], row["minutes"]) == (commit, "1.5")
+
+
 def test_differences_within_a_table_are_told(tmp_path: Path) -> None:
     make_run(tmp_path / "a", 60)
     settings = {"pretrained": "/x/imagenet", "smoke": True, "protocol": "swapped"}
