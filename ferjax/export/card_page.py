@@ -30,8 +30,7 @@ def card_page(name: str, card: Mapping[str, Any]) -> str:
         "accuracy": accuracy_text(
             scores, f"; the run itself {percentage(scores['accuracy_of_the_run'])}"
         ),
-        "images that are in train too": f"{scores['also_in_train']:,}; without these"
-        f" {percentage(scores['accuracy_without_those'])}",
+        "images that are in train too": _repeated_text(scores),
         "balanced accuracy": percentage(scores["mean_class_accuracy"]),
         "macro F1": percentage(scores["macro"]["f1"]),
         "temperature": decimal(card["temperature"], 3),
@@ -97,6 +96,14 @@ def card_page(name: str, card: Mapping[str, Any]) -> str:
         key_value_table(card["licence"], ("of", "")),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _repeated_text(scores: Mapping[str, Any]) -> str:
+    """Returns the number of val images that are in train too, and the accuracy without them."""
+    if scores["also_in_train"] is None:
+        return "not recorded by the run"
+    accuracy = percentage(scores["accuracy_without_those"])
+    return f"{scores['also_in_train']:,}; without these {accuracy}"
 
 
 def _calibration_cells(row: Mapping[str, Any]) -> list[str]:

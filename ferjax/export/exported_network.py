@@ -14,6 +14,7 @@ from ferjax.config.given_files import fitting_values
 from ferjax.errors import UserError
 from ferjax.export.card_page import card_page
 from ferjax.ops.choose_implementation import with_plain_implementations
+from ferjax.report.pages.report_files import to_json_types
 from ferjax.runs.finished_runs.load_network import load_network, named_card
 from ferjax.runs.finished_runs.load_run import LoadedRun
 from ferjax.runtime.variable_tree import flatten
@@ -65,7 +66,8 @@ def exported_from_weights(source: str | Path, name: str | None = None) -> Export
     path = weights_card(source)
     run = in_float32(load_network(path))
     name = name or path.stem
-    stored_card = read_card(path)
+    # Cards of earlier versions may hold NaN, which is no JSON.
+    stored_card = to_json_types(read_card(path))
     card = {**stored_card, "name": name, "fields": run.meta["fields"]}
     # The table of an earlier export describes other files.
     card.pop("exports", None)

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from ferjax.config.train_config import TrainConfig
-from ferjax.data.audit.split_overlap import exact_overlap
 from ferjax.data.splits.class_counts import counts_by_class
-from ferjax.data.splits.split_record import SplitRecord
+from ferjax.data.splits.split_record import SplitRecord, trained_on
 from ferjax.evaluation.evaluated_data import EvaluatedData
 from ferjax.evaluation.network_costs import describe_network
 from ferjax.evaluation.training_environment import training_environment
@@ -86,9 +85,9 @@ def card_values(
     """
     network = describe_network(run.model, run.spec)
     exported = evaluation(logits, data.split.labels)
-    card_scores = _scores(run, data, run_logits, exported)
+    card_scores = _scores(run, data, record, run_logits, exported)
     train = (record.splits if record else data.bundle.splits)["train"]
-    if limited := limited_training(train_config, len(train)):
+    if limited := limited_training(train_config, len(train) if record else None):
         card_scores["warnings"] = [limited.removesuffix("."), *card_scores["warnings"]]
     terms = _DATA_TERMS.get(data.dataset, _UNKNOWN_TERMS)
     return {
@@ -136,20 +135,24 @@ def _environment(run: LoadedRun, run_dir: Path) -> dict[str, str]:
 
 
 def _scores(
-    run: LoadedRun, data: EvaluatedData, run_logits: np.ndarray, exported: Evaluation
+    run: LoadedRun,
+    data: EvaluatedData,
+    record: SplitRecord | None,
+    run_logits: np.ndarray,
+    exported: Evaluation,
 ) -> dict[str, Any]:
     """Returns the scores of the exported parameters on val, with intervals and calibration.
 
     Args:
       run: the network.
       data: its val split.
+      record: the images of the splits at the start of the run; None if the run recorded none.
       run_logits: float [N, K], logits of the run's parameters as trained.
       exported: evaluation of the exported parameters.
     """
     labels, classes, votes = data.split.labels, run.classes, data.split.votes
     probabilities = exported.probabilities
     correct = exported.predicted == labels
-    repeated = exact_overlap(data.bundle.splits["train"], data.split)
     # Halves of fewer images say nothing about a coverage of 90 %.
     enough = len(labels) >= LEAST
     return {
@@ -157,14 +160,30 @@ def _scores(
         "warnings": data.warnings,
         **scores(exported.confusion, classes),
         "accuracy_interval": list(wilson_interval(int(correct.sum()), len(labels))),
-        "also_in_train": len(repeated),
-        "accuracy_without_those": float(np.delete(correct, repeated).mean()),
+        **_repeated(data, record, correct),
         "accuracy_of_the_run": evaluation(run_logits, labels).accuracy,
         "calibration": _calibration(run_logits, labels, classes) if enough else None,
         "prediction_sets": cross_fitted_coverage(probabilities, labels, COVERAGE, classes)
         if enough
         else None,
         "votes": None if votes is None else vote_agreement(probabilities, votes, classes),
+    }
+
+
+def _repeated(
+    data: EvaluatedData, record: SplitRecord | None, correct: np.ndarray
+) -> dict[str, int | float | None]:
+    """Returns how many val images were trained on too, and the accuracy of the others.
+
+    Both are None if the run did not record its images; the accuracy is None if there are no others.
+    """
+    if record is None:
+        return {"also_in_train": None, "accuracy_without_those": None}
+    repeated = trained_on(record, data.split, data.dataset, is_own=data.is_own)
+    others = correct[~repeated]
+    return {
+        "also_in_train": int(repeated.sum()),
+        "accuracy_without_those": float(others.mean()) if len(others) else None,
     }
 
 

@@ -87,7 +87,7 @@ def card_text(card: Mapping[str, Any], data: bytes) -> str:
     """
     stamp = {"format": FORMAT, "version": VERSION, "ferjax": ferjax.__version__}
     values = {**stamp, **card, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_card(path: Path) -> dict[str, Any]:

@@ -48,3 +48,14 @@ def test_a_card_that_its_page_cannot_be_written_of_is_refused(
     card.write_text(json.dumps({key: value for key, value in values.items() if value is not None}))
     with pytest.raises(UserError, match=r"mine\.json: a value is missing or does not fit"):
         exported_from_weights(card)
+
+
+def test_nan_in_the_card_of_an_earlier_version_is_no_value(tmp_path: Path) -> None:
+    shipped = find_card("fernet-ferplus")
+    assert shipped is not None
+    shutil.copy(shipped.with_suffix(".safetensors"), tmp_path)
+    card = json.loads(shipped.read_text("utf-8"))
+    card["scores"]["accuracy_without_those"] = float("nan")
+    (tmp_path / shipped.name).write_text(json.dumps(card))
+    network = exported_from_weights(tmp_path)
+    assert network.card["scores"]["accuracy_without_those"] is None

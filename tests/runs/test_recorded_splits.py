@@ -264,6 +264,7 @@ def test_names_that_occur_in_every_split(config: TrainConfig) -> None:
     bundle = DatasetBundle(splits, ("anger", "fear"), "own", dict.fromkeys(splits, "own"))
     record = record_splits("own", bundle.classes, splits, bundle.sources)
     assert differences(record, record_splits("own", bundle.classes, splits, {})) == []
+    assert count_trained_on(record, splits["val"], "own", is_own=True) == 0
     for name in splits:
         assert recorded_split(record, bundle, name, is_own=True) == (bundle, ())
         found = as_recorded(record, bundle).splits[name]

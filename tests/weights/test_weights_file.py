@@ -136,3 +136,9 @@ def test_what_is_shipped_is_whole(name: str) -> None:
     assert file.card["name"] == name
     size = sum(path.stat().st_size for path in card.parent.glob("*.safetensors"))
     assert size <= 4_000_000
+
+
+def test_a_card_holds_no_nan() -> None:
+    """It is no JSON: a browser cannot read it."""
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        card_text({**CARD, "best": {"accuracy": float("nan")}}, b"")

@@ -186,11 +186,19 @@ def _describe_images(change: str, names: Sequence[str]) -> str:
 def count_trained_on(
     record: SplitRecord, split: Split, dataset: str, *, is_own: bool = False
 ) -> int:
-    """Returns how many images of a split are among the training images of a record.
+    """Returns how many images of a split are `trained_on`."""
+    return int(trained_on(record, split, dataset, is_own=is_own).sum())
+
+
+def trained_on(
+    record: SplitRecord, split: Split, dataset: str, *, is_own: bool = False
+) -> np.ndarray:
+    """Returns bool [N]: whether each image of a split is among the training images of a record.
 
     Two images are the same if their stored contents are equal, under any name. If contents are not
     known (drawn images), names are compared within the same data set. In the run's own data folder
-    names are always compared too, because images may have been written again.
+    names are always compared too, because images may have been written again. A name that another
+    split of the record has too, such as a number from 0 in each split, is not compared.
 
     Args:
       record: the record of the run.
@@ -206,6 +214,7 @@ def count_trained_on(
             for name, content in zip(train.ids, train.contents.tolist(), strict=True)
             if is_own or not content
         }
+        names.difference_update(*(p.ids for key, p in record.splits.items() if key != "train"))
         by_name = np.array([name in names for name in split.ids], bool)
         is_trained_on |= by_name & (is_own | (contents == 0))
-    return int(is_trained_on.sum())
+    return is_trained_on
