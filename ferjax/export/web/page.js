@@ -7,8 +7,9 @@ const canvas = get("canvas"), context = canvas.getContext("2d", { willReadFreque
 const video = document.createElement("video");
 video.muted = true;
 video.playsInline = true;
-// A frame of the camera, or a picture, at its own size.
+// A frame of the camera, or a picture, at its own size; a new canvas would be 300 x 150.
 const whole = document.createElement("canvas"), wholeContext = whole.getContext("2d", { willReadFrequently: true });
+whole.width = whole.height = 0;
 // Milliseconds between two frames, and between two sentences that a screen reader speaks.
 const FRAME = 100, SENTENCE = 2000;
 let network, session, stream = null, starts = 0, busy = false, again = false, spoken = 0;
@@ -65,6 +66,7 @@ function show(probabilities, milliseconds) {
 // Draws the picture in `whole` with the square, and runs the network on the square.
 async function recognise() {
   if (!whole.width || !session) return;
+  get("square").disabled = false;
   const { side, x, y } = square(whole.width, whole.height, get("size").value, get("left").value, get("top").value);
   canvas.width = whole.width;
   canvas.height = whole.height;
@@ -174,6 +176,8 @@ async function start() {
   get("camera").disabled = get("file").disabled = false;
   document.body.dataset.state = "ready";
   say("Ready: start the camera, or choose a picture.");
+  // A picture may have been dropped while the network was loaded.
+  recognise();
 }
 
 get("camera").addEventListener("click", () => (stream ? (stopCamera(), say("The camera is off.")) : startCamera()));

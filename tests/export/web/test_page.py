@@ -103,6 +103,15 @@ def shown_for(page: Any, path: Path) -> dict[str, float]:
     return probabilities(page)
 
 
+def test_no_emotion_is_named_before_there_is_a_picture(page: Any) -> None:
+    assert page.is_disabled("#size")
+    # Even if an event reaches the slider.
+    page.eval_on_selector("#size", "slider => slider.dispatchEvent(new Event('input'))")
+    page.wait_for_timeout(500)
+    assert page.inner_text("#status") == "Ready: start the camera, or choose a picture."
+    assert not page.query_selector("#bars li[data-probability]")
+
+
 def test_faces_get_the_probabilities_of_the_predictor(page: Any, tmp_path: Path) -> None:
     predictor = ferjax.load_predictor("fernet-ferplus")
     for number, face in enumerate(FACES):
@@ -110,6 +119,7 @@ def test_faces_get_the_probabilities_of_the_predictor(page: Any, tmp_path: Path)
         Image.fromarray(face[..., 0]).save(path)
         expected = dict(zip(predictor.classes, predictor(face)[0], strict=True))
         assert shown_for(page, path) == pytest.approx(expected, abs=1e-5)
+    assert page.is_enabled("#size")
 
 
 def test_a_large_picture_is_cut_and_resized_as_the_predictor_does(
