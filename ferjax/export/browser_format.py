@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+from ferjax.export.conversion.environments import converter_python
 from ferjax.export.exported_file import ExportedFile, FormatOptions
 from ferjax.export.exported_network import ExportedNetwork
 from ferjax.export.onnx_format import onnx_file, require_onnx
@@ -31,7 +32,8 @@ def write_browser(
     """Writes NAME-browser/: the page, the ONNX file, onnxruntime-web and texts of the model card.
 
     Any server of static files serves it, such as `python -m http.server`. Pictures stay in the
-    browser: the page makes no request to another host.
+    browser: the page makes no request to another host. The check of the bundle runs its ONNX file
+    in onnxruntime; it does not run the page.
     """
     bundle = folder / f"{network.name}-browser"
     written_onnx = folder / f"{network.name}.onnx"  # exists if the format `onnx` was written before
@@ -46,11 +48,20 @@ def write_browser(
     write_runtime(bundle / "runtime", cache_root(), options.progress)
     write_atomically(bundle / "network.json", page_facts(network))
     note = (
-        f"{bundle.name}: onnxruntime-web {VERSION}. Serve it with python -m http.server"
+        f"{bundle.name}: the row is of its {target.name} in onnxruntime; the page runs it with"
+        f" onnxruntime-web {VERSION}. Serve it with python -m http.server"
         f" --bind=127.0.0.1 --directory={bundle.name}; a camera needs https or this machine."
     )
-    facts = {"runs with": f"onnxruntime-web {VERSION}", "note": note}
-    return [ExportedFile(bundle, "float32", None, facts=facts)]
+    return [
+        ExportedFile(
+            bundle,
+            "float32",
+            "use_onnx.py",
+            network=target,
+            python=str(converter_python("onnx", options.progress)),
+            facts={"runs with": "onnxruntime", "note": note},
+        )
+    ]
 
 
 def page_facts(network: ExportedNetwork) -> str:

@@ -73,22 +73,8 @@ def _row(
     labels: np.ndarray | None,
 ) -> dict[str, Any]:
     """Returns the row of a file; raises `UserError` if the file violates a bound."""
-    row: dict[str, Any] = {
-        "file": file.path.name,
-        "runs with": "",
-        "precision": file.precision,
-        "bytes": sum(_size(path) for path in (file.path, *file.beside)),
-        "largest_difference": None,
-        "agreement": None,
-        "accuracy": None,
-        "macro_f1": None,
-        "milliseconds": None,
-        **file.facts,
-    }
-    if file.usage is None:
-        return row
     script = file.path.parent / file.usage
-    results = run_usage(script, file.path, faces, time=True, python=file.python)
+    results = run_usage(script, file.network or file.path, faces, time=True, python=file.python)
     columns = results["probabilities"]
     if set(columns) != set(classes):
         raise UserError(f"{file.path.name} names {', '.join(columns)}, not {', '.join(classes)}.")
@@ -97,7 +83,11 @@ def _row(
     agreement = float((probabilities.argmax(-1) == expected.argmax(-1)).mean())
     check_bounds(file, difference, agreement)
     return {
-        **row,
+        "file": file.path.name,
+        "runs with": "",
+        "precision": file.precision,
+        "bytes": sum(_size(path) for path in (file.path, *file.beside)),
+        **file.facts,
         "largest_difference": difference,
         "agreement": agreement,
         **_scores(probabilities, labels, classes),

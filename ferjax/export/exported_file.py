@@ -59,7 +59,7 @@ class ExportedFile:
     Attributes:
       path: path of the file or folder.
       precision: `float32`, `float16` or `int8`.
-      usage: the script in `usage/` that runs the file in the check; None: only its size is stated.
+      usage: the script in `usage/` that runs the file in the check.
       beside: further files that it needs, counted into its size.
       largest_difference: bound for the difference of a probability from ferjax's; the export fails
         above it. None: no bound.
@@ -67,16 +67,18 @@ class ExportedFile:
         it.
       python: the interpreter that runs the script; a converter's environment has the runtime.
       facts: JSON values for the file's row of the table; `note` is shown below the table.
+      network: the file in a folder that the script runs; None: `path` itself.
     """
 
     path: Path
     precision: str
-    usage: str | None
+    usage: str
     beside: tuple[Path, ...] = ()
     largest_difference: float | None = TOLERANCE
     least_agreement: float = LEAST_AGREEMENT
     python: str = sys.executable
     facts: Mapping[str, Any] = field(default_factory=dict)
+    network: Path | None = None
 
 
 @dataclass(frozen=True)

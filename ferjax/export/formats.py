@@ -51,5 +51,5 @@ FORMATS: dict[str, Format] = {
         require_tflite,
         calibrated=("{name}-int8.tflite",),
     ),
-    "browser": Format(write_browser, ("{name}-browser",), (), require_browser),
+    "browser": Format(write_browser, ("{name}-browser",), ("use_onnx.py",), require_browser),
 }

@@ -5,9 +5,16 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pytest
+
 import ferjax
-from ferjax.export.browser_format import PAGE_FILES, page_facts
+from ferjax.config.predict_and_export import ExportConfig
+from ferjax.export import browser_format
+from ferjax.export.browser_format import PAGE_FILES, page_facts, write_browser
+from ferjax.export.exported_file import CheckFaces, FormatOptions
 from ferjax.export.exported_network import ExportedNetwork
+from ferjax.export.formats import FORMATS
 
 
 def test_the_page_gets_names_as_they_are(small_network: Callable[..., ExportedNetwork]) -> None:
@@ -24,6 +31,23 @@ def test_the_page_gets_names_as_they_are(small_network: Callable[..., ExportedNe
         "limits": ["ü"],
         "licence": {"code": "x"},
     }
+
+
+def test_the_network_of_the_bundle_is_checked(
+    small_network: Callable[..., ExportedNetwork], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a script that stands beside the bundle, with the Python of the converter."""
+    network = small_network("cnn3", scaled=False)
+    card = {**network.card, "intended_use": [], "limits": [], "licence": {}}
+    network = dataclasses.replace(network, card=card)
+    for name in ("onnx_file", "write_runtime"):
+        monkeypatch.setattr(browser_format, name, lambda *_: None)
+    monkeypatch.setattr(browser_format, "converter_python", lambda *_: Path("a/python"))
+    faces = CheckFaces(np.zeros((1, *network.input_shape), np.uint8), None, "drawn", False)
+    options = FormatOptions(ExportConfig(weights="x", out="x"), faces, faces, progress=False)
+    (file,) = write_browser(network, tmp_path, options)
+    assert file.network == tmp_path / "small-net-browser" / "network.onnx"
+    assert ((file.usage,), file.python) == (FORMATS["browser"].usage, "a/python")
 
 
 def test_the_page_names_no_other_host_and_writes_no_html() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from ferjax.config.predict_and_export import ExportConfig
 from ferjax.errors import UserError
-from ferjax.export import check_faces
+from ferjax.export import check_export, check_faces
 from ferjax.export.check_export import check_bounds
 from ferjax.export.check_faces import drawn_faces, faces_of_split
 from ferjax.export.exported_file import ExportedFile, module_name
@@ -35,7 +35,35 @@ def test_an_export_that_differs_is_an_error(
 
 
 def test_rounded_formats_have_no_bound_of_differences() -> None:
-    check_bounds(ExportedFile(Path("x"), "int8", None, largest_difference=None), 0.1, 0.995)
+    check_bounds(
+        ExportedFile(Path("x"), "int8", "use_onnx.py", largest_difference=None), 0.1, 0.995
+    )
+
+
+def test_a_folder_is_checked_by_the_network_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tmp_path / "net-browser"
+    bundle.mkdir()
+    (bundle / "network.onnx").write_bytes(b"1234")
+    (bundle / "page.js").write_bytes(b"12")
+    runs = []
+
+    def run(script: Path, file: Path, faces: Path, **_: Any) -> dict[str, Any]:
+        runs.append((script, file))
+        even = [0.5] * len(np.load(faces))
+        return {"probabilities": {"b": even, "a": even}, "milliseconds": {"1": 0.25, "64": 4.0}}
+
+    monkeypatch.setattr(check_export, "run_usage", run)
+    predictor: Any = SimpleNamespace(
+        probabilities=lambda faces: np.full((len(faces), 2), 0.5), classes=("a", "b")
+    )
+    file = ExportedFile(bundle, "float32", "use_onnx.py", network=bundle / "network.onnx")
+    faces = check_faces.CheckFaces(np.zeros((3, 4, 4, 1), np.uint8), None, "faces", real=False)
+    _, row = check_export.check_files([file], predictor, bundle / "page.js", faces)
+    assert runs == [(tmp_path / "use_onnx.py", bundle / "network.onnx")]
+    assert (row["file"], row["bytes"], row["largest_difference"]) == ("net-browser", 6, 0)
+    assert row["milliseconds"] == {"1": 0.25, "64": 4.0}
 
 
 def test_faces_of_a_split_are_spread_and_apart(make_split) -> None:
