@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -48,8 +49,7 @@ def run_converter(
     _link(visible, Path(ferjax.__file__).parent)
     package = str(request.get("module", "ferjax")).split(".")[0]
     if package != "ferjax":
-        file = Path(str(sys.modules[package].__file__))
-        _link(visible, file.parent if file.name == "__init__.py" else file)
+        _link_module(visible, sys.modules[package])
     variables = {
         # Settings of the user's Python and jax must not apply to the converter's.
         **{k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "JAX_", "XLA_"))},
@@ -70,6 +70,21 @@ def run_converter(
             f" last lines:\n{last_lines(done)}"
         )
     return json.loads(answer.read_text("utf-8"))
+
+
+def _link_module(folder: Path, module: ModuleType) -> None:
+    """Links a module, or a package of any kind, into a folder from which it is imported."""
+    if module.__file__:
+        file = Path(module.__file__)
+        _link(folder, file.parent if file.name == "__init__.py" else file)
+        return
+    # A package without __init__.py may be spread over several folders; the first has precedence.
+    package = folder / module.__name__
+    package.mkdir()
+    for part in module.__path__:
+        for path in Path(part).iterdir():
+            if not (package / path.name).is_symlink():
+                _link(package, path)
 
 
 def _link(folder: Path, target: Path) -> None:

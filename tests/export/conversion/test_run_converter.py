@@ -1,5 +1,6 @@
 """Processes of converters: what they see, and what is said where they fail."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -26,6 +27,28 @@ def test_the_process_sees_ferjax_and_the_users_module(
     with pytest.raises(UserError):
         run_converter(Path(sys.executable), "no_such", {"module": "my_networks"}, {}, folder)
     assert {path.name for path in (folder / "visible").iterdir()} == {"ferjax", "my_networks.py"}
+
+
+def test_the_process_sees_a_package_without_init(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be spread over several folders, of which the first has precedence."""
+    for place, names in (("a", ("net", "same")), ("b", ("other", "same"))):
+        (tmp_path / place / "my_package").mkdir(parents=True)
+        for name in names:
+            (tmp_path / place / "my_package" / f"{name}.py").write_text(f"place = {place!r}\n")
+    for place in ("b", "a"):
+        monkeypatch.syspath_prepend(str(tmp_path / place))
+    __import__("my_package.net")
+    folder = tmp_path / "exchange"
+    folder.mkdir()
+    with pytest.raises(UserError):
+        run_converter(Path(sys.executable), "no_such", {"module": "my_package.net"}, {}, folder)
+    code = "from my_package import net, other, same; print(net.place, other.place, same.place)"
+    command = [sys.executable, "-P", "-c", code]
+    path = {"PYTHONPATH": str(folder / "visible")}
+    done = subprocess.run(command, env=path, capture_output=True, text=True)
+    assert done.stdout.split() == ["a", "b", "a"], done.stderr
 
 
 def test_files_where_the_command_was_started_are_not_imported(
