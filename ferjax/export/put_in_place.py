@@ -1,6 +1,7 @@
 """Puts finished files into a user's folder: all or none of them, and never over other files."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 from collections.abc import Collection, Iterator
@@ -29,6 +30,25 @@ def made_folder(folder: Path) -> Iterator[Path]:
                 path.rmdir()
 
 
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Waits until no other command moves files into a folder, and keeps others waiting.
+
+    The folder itself is locked, so no lock file stays there; the lock ends with the process. A
+    network file system may have no such lock: there the block runs without it.
+
+    Raises:
+      OSError: the folder cannot be opened.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def committed(written: Path, folder: Path, name: str) -> Path:
     """Marks a folder of finished files as complete, by a rename; returns its new path in `folder`.
 
@@ -50,7 +70,8 @@ def committed(written: Path, folder: Path, name: str) -> Path:
 def finish_cut_move(folder: Path, name: str) -> bool:
     """Moves the remaining files of a result whose command was killed in `put_in_place`.
 
-    No file is replaced, except one that the killed command had begun to move.
+    No file is replaced, except one that the killed command had begun to move. The caller has
+    `locked` the folder: otherwise the files may be those of a command that is moving them now.
 
     Returns:
       Whether there was such a result.
@@ -84,8 +105,8 @@ def _is_begun(path: Path, target: Path) -> bool:
 def put_in_place(written: Path, folder: Path, shared: Collection[str] = ()) -> None:
     """Moves everything in `written` into a folder on the same disk, without replacing anything.
 
-    Another command may write the same names at the same time: the second command stops and removes
-    the files that it has moved.
+    Another program may write the same names at the same time: then the files that have been moved
+    are removed again. The caller has `locked` the folder.
 
     Args:
       written: a folder.

@@ -21,7 +21,13 @@ from ferjax.export.exported_network import (
     weights_card,
 )
 from ferjax.export.formats import FORMATS
-from ferjax.export.put_in_place import committed, finish_cut_move, made_folder, put_in_place
+from ferjax.export.put_in_place import (
+    committed,
+    finish_cut_move,
+    locked,
+    made_folder,
+    put_in_place,
+)
 from ferjax.predict.predictor import load_predictor
 from ferjax.report.environment import describe_environment
 from ferjax.report.html.markdown_page import write_markdown_page
@@ -67,12 +73,15 @@ def run_export(config: ExportConfig) -> Path:
             written = staging / "files"
             written.mkdir(parents=True)
             _write(network, formats, written, options)
-            _refuse_existing(folder, name, formats)
-            complete = committed(written, out, name)
-            try:
-                put_in_place(complete, out, [script for form in formats for script in form.usage])
-            finally:
-                shutil.rmtree(complete, ignore_errors=True)
+            with locked(out):
+                finish_cut_move(out, name)  # of a command that was killed meanwhile
+                _refuse_existing(folder, name, formats)
+                complete = committed(written, out, name)
+                try:
+                    scripts = [script for form in formats for script in form.usage]
+                    put_in_place(complete, out, scripts)
+                finally:
+                    shutil.rmtree(complete, ignore_errors=True)
     except OSError as error:
         raise UserError(f"--out={folder} cannot be written: {error.strerror or error}.") from None
     return folder / f"{name}.json"
@@ -80,9 +89,12 @@ def run_export(config: ExportConfig) -> Path:
 
 def _finish_killed(folder: Path, name: str) -> None:
     """Moves the remaining files of an earlier command that was killed while it moved them."""
+    if not folder.is_dir():
+        return
     try:
-        if folder.is_dir() and finish_cut_move(folder.resolve(), name):
-            say(f"{folder}: what a killed command had finished of {name} was moved there")
+        with locked(folder):
+            if finish_cut_move(folder.resolve(), name):
+                say(f"{folder}: what a killed command had finished of {name} was moved there")
     except OSError as error:
         raise UserError(f"--out={folder} cannot be written: {error.strerror or error}.") from None
 

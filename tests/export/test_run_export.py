@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from ferjax.export import run_export as module
 from ferjax.export.exported_file import ExportedFile, Format
 from ferjax.export.exported_network import exported_from_weights, probabilities_function
 from ferjax.export.formats import FORMATS
+from ferjax.export.put_in_place import put_in_place
 from ferjax.export.run_export import run_export
 from ferjax.predict import load_predictor
 from ferjax.report.calibration import negative_log_likelihood
@@ -286,6 +288,37 @@ def test_a_file_that_another_command_wrote_meanwhile_stays(
         run_export(ExportConfig(weights="fernet-ferplus", **given))
     assert [path.name for path in tmp_path.iterdir()] == ["net.txt"]
     assert (tmp_path / "net.txt").read_text() == "of another command"
+
+
+def test_two_exports_of_one_name_leave_one_that_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second one begins while the first moves its files, and takes it for no killed command."""
+
+    def write(network: Any, folder: Path, options: Any) -> list[ExportedFile]:
+        (folder / "net.txt").write_text("a network")
+        return []
+
+    def second() -> None:
+        with pytest.raises(UserError, match=r"net\.txt exists already"):
+            run_export(ExportConfig(weights="fernet-ferplus", **given))
+        ended.append("second")
+
+    def move(*arguments: Any) -> None:
+        thread.start()
+        thread.join(0.5)
+        put_in_place(*arguments)
+        ended.append("first")
+
+    monkeypatch.setitem(module.FORMATS, "stablehlo", Format(write, ("net.txt",)))
+    monkeypatch.setattr(module, "put_in_place", move)
+    given: dict[str, Any] = {"format": ("stablehlo",), "out": str(tmp_path), "progress": False}
+    thread, ended = threading.Thread(target=second), list[str]()
+    card = run_export(ExportConfig(weights="fernet-ferplus", **given))
+    thread.join()
+    assert ended == ["first", "second"]
+    names = {"net.txt", *(card.with_suffix(suffix).name for suffix in (".json", ".md", ".html"))}
+    assert {path.name for path in tmp_path.iterdir()} == names
 
 
 @pytest.mark.parametrize(
