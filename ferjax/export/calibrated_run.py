@@ -1,13 +1,10 @@
 """Makes an exported network of a run: divides its head by the temperature and writes its card."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from ferjax.config.json_file import config_to_json
 from ferjax.config.predict_and_export import ExportConfig
 from ferjax.config.tool_configs import EvalConfig
 from ferjax.config.train_config import TrainConfig
@@ -65,7 +62,6 @@ def exported_from_run(
         run_dir=run_dir,
         checkpoint=config.checkpoint,
         train_config=train_config,
-        config_values=_portable_config(train_config),
         data=data,
         record=record,
         run_logits=run_logits,
@@ -105,10 +101,3 @@ def _check_head(run: LoadedRun, model: str) -> None:
 def _divided_head(variables: dict[str, np.ndarray], temperature: float) -> dict[str, np.ndarray]:
     """Returns the variables with kernel and bias of the head divided by the temperature."""
     return {**variables, **{path: variables[path] / np.float32(temperature) for path in _HEAD}}
-
-
-def _portable_config(train_config: TrainConfig) -> dict[str, Any]:
-    """Returns the config of a run as JSON values, without the paths of this machine."""
-    teachers = tuple(Path(name).name for name in train_config.teacher)
-    no_paths = dict.fromkeys(("data_dir", "workdir", "cache_dir"))
-    return json.loads(config_to_json(replace(train_config, teacher=teachers, **no_paths)))

@@ -1,6 +1,5 @@
 """Values of a model card: data, training, scores, calibration, intended use, limits, licence."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from ferjax.report.calibration import (
 from ferjax.report.calibration_by_class import calibration_by_class
 from ferjax.report.intervals import wilson_interval
 from ferjax.report.prediction_sets import conformal_quantiles, cross_fitted_coverage
+from ferjax.report.private_paths import public_command, public_config, public_text
 from ferjax.report.scores import scores
 from ferjax.runs.finished_runs.load_run import LoadedRun
 from ferjax.specs import spec_to_json
@@ -31,8 +31,6 @@ from ferjax.training.metrics import Evaluation, evaluation
 
 # Coverage of the prediction sets whose size and coverage by class the card states.
 COVERAGE = 0.9
-# Flags of a command line with paths of the machine.
-_PATH_FLAGS = re.compile(r"--(data_dir|workdir|cache_dir|teacher|pretrained)=(?:'[^']*'|\S*/\S*)")
 # The least number of val images for which calibration is stated.
 LEAST = 20
 _INTENDED = (
@@ -60,7 +58,6 @@ def card_values(
     run_dir: Path,
     checkpoint: str,
     train_config: TrainConfig,
-    config_values: Mapping[str, Any],
     data: EvaluatedData,
     record: SplitRecord | None,
     run_logits: np.ndarray,
@@ -75,7 +72,6 @@ def card_values(
       run_dir: its run directory.
       checkpoint: `selected` or `last`.
       train_config: config of the run.
-      config_values: the same config as JSON values, without the paths of this machine.
       data: the val split that calibrated the network.
       record: the images of the splits at the start of the run; None if the run recorded none.
       run_logits: float [N, K], logits of the run's parameters as trained.
@@ -83,7 +79,7 @@ def card_values(
       temperature: the temperature by which the head was divided.
       speed: from `read_speed`, or None if it was not measured.
     """
-    network = describe_network(run.model, run.spec)
+    network, config_values = describe_network(run.model, run.spec), public_config(train_config)
     exported = evaluation(logits, data.split.labels)
     card_scores = _scores(run, data, record, run_logits, exported)
     train = (record.splits if record else data.bundle.splits)["train"]
@@ -101,7 +97,7 @@ def card_values(
         "epoch": run.epoch,
         "checkpoint": checkpoint,
         "averaged": list(run.meta.get("averaged", ())),
-        "start": run.meta["start"],
+        "start": _start(run, train_config),
         "best": {"accuracy": card_scores["accuracy"]},
         "temperature": temperature,
         "prediction_sets": conformal_quantiles(exported.probabilities, data.split.labels),
@@ -111,13 +107,13 @@ def card_values(
             "labels": config_values["labels"] or "of the data set",
             "recipe": config_values["recipe"],
             "seed": config_values["seed"],
-            "notes": list(run.meta["notes"]),
+            "notes": [public_text(note, train_config) for note in run.meta["notes"]],
             "seconds": run.meta["seconds"],
             **_environment(run, run_dir),
         },
         "scores": card_scores,
         "speed": speed,
-        "config": dict(config_values),
+        "config": config_values,
         "licence": {**_LICENCE, "data": terms},
         "intended_use": list(_INTENDED),
         "limits": limits_of(train_config),
@@ -130,8 +126,15 @@ def _environment(run: LoadedRun, run_dir: Path) -> dict[str, str]:
     # Key on the card → key in the report.
     keys = {"commit": "git commit", "command": "command line", "devices": "devices"}
     facts = {key: environment.get(report_key, "not recorded") for key, report_key in keys.items()}
-    # Paths of the training machine are private.
-    return {**facts, "command": _PATH_FLAGS.sub(r"--\1=PATH", facts["command"])}
+    return {**facts, "command": public_command(facts["command"])}
+
+
+def _start(run: LoadedRun, train_config: TrainConfig) -> dict[str, Any] | None:
+    """Returns the initial weights of a run, or None for random initialisation."""
+    start = run.meta["start"]
+    if start is None:
+        return None
+    return {**start, "origin": [public_text(line, train_config) for line in start["origin"]]}
 
 
 def _scores(

@@ -3,7 +3,6 @@
 import functools
 import importlib.metadata
 import platform
-import re
 import shlex
 import subprocess
 import sys
@@ -66,15 +65,6 @@ def command_line(argv: Sequence[str]) -> str:
     program = Path(argv[0])
     head = ["python", "-m", f"launch.{program.stem}"]
     return shlex.join([*(head if program.parent.name == "launch" else [program.name]), *argv[1:]])
-
-
-def without_places(arguments: Sequence[str]) -> list[str]:
-    """Returns the arguments with every path shortened to its last part.
-
-    `--weights=vgg16=/home/a/vgg.onnx` becomes `--weights=vgg16=vgg.onnx`, so that a published
-    report shows no path of this machine.
-    """
-    return [re.sub(r"(?:(?<=[=:,])|^)[^=:,]*/([^/=:,]+)/?", r"\1", each) for each in arguments]
 
 
 @functools.cache

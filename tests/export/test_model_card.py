@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -44,7 +45,8 @@ def run_dir(
     """Returns a run on at most 40 of these images a split, whose val was cut by ferjax."""
     folder = tmp_path_factory.mktemp("run") / "run"
     given = {"dataset": "folder", "data_dir": str(data), "val_fraction": 0.3, "limit": 40}
-    with without_figures():
+    with without_figures(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["x/launch/train.py", "--data_dir", str(data)])
         run_train(tiny_config(folder, epochs=1, **given))
     return folder
 
@@ -71,6 +73,15 @@ def test_repeated_images_are_those_that_the_run_was_trained_on(
         assert card["scores"]["also_in_train"] == repeated
         assert 0 < repeated < card["scores"]["count"] == len(val)
         assert 0 <= card["scores"]["accuracy_without_those"] <= 1
+
+
+def test_it_names_the_command_that_trained_and_no_folder_of_the_machine(
+    run_dir: Path, data: Path
+) -> None:
+    card = card_of(run_dir)
+    assert card["training"]["command"] == f"python -m launch.train --data_dir {data.name}"
+    assert card["training"]["devices"] == "4 x cpu (cpu)"
+    assert not [path for path in (data, run_dir) if str(path) in json.dumps(card)]
 
 
 def test_without_a_record_it_is_not_known(run_dir: Path, tmp_path: Path) -> None:

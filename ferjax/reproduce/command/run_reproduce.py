@@ -14,7 +14,8 @@ from ferjax.config.given_files import read_json
 from ferjax.config.reproduce_config import ReproduceConfig
 from ferjax.data.registry import dataset_entries
 from ferjax.errors import UserError
-from ferjax.report.environment import command_line, describe_environment, without_places
+from ferjax.report.environment import command_line, describe_environment
+from ferjax.report.private_paths import without_places
 from ferjax.reproduce.paper_table import Paper
 from ferjax.reproduce.papers.find_paper import find_paper
 from ferjax.reproduce.reporting.build_report import with_departures
