@@ -27,9 +27,7 @@ def card_page(name: str, card: Mapping[str, Any]) -> str:
     }
     measured = {
         "split": scores["split"],
-        "accuracy": accuracy_text(
-            scores, f"; the run itself {percentage(scores['accuracy_of_the_run'])}"
-        ),
+        "accuracy": accuracy_text(scores, f"; {_run_accuracy(card)}"),
         "images that are in train too": _repeated_text(scores),
         "balanced accuracy": percentage(scores["mean_class_accuracy"]),
         "macro F1": percentage(scores["macro"]["f1"]),
@@ -96,6 +94,13 @@ def card_page(name: str, card: Mapping[str, Any]) -> str:
         key_value_table(card["licence"], ("of", "")),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _run_accuracy(card: Mapping[str, Any]) -> str:
+    """Returns the accuracy of the parameters before they were rounded, in words."""
+    # It was computed in float32 too, and can differ from the accuracy in the report of the run.
+    computed = ", in float32," if card["config"].get("precision", "f32") != "f32" else ""
+    return f"the run itself{computed} {percentage(card['scores']['accuracy_of_the_run'])}"
 
 
 def _repeated_text(scores: Mapping[str, Any]) -> str:

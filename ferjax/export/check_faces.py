@@ -17,6 +17,7 @@ from ferjax.export.exported_file import CheckFaces
 from ferjax.export.exported_network import ExportedNetwork
 from ferjax.images.preprocess import to_channels
 from ferjax.runs.finished_runs.load_network import network_config
+from ferjax.runtime.progress_lines import say
 
 # Number of a data set's faces for the check, and as many for the calibration of int8.
 _REAL = 500
@@ -60,6 +61,8 @@ def faces_for_weights(
 ) -> tuple[CheckFaces, CheckFaces]:
     """Returns faces to check and to calibrate on: val of the network's data, else drawn faces.
 
+    For drawn faces it prints why val was not read.
+
     Raises:
       UserError: `--data_dir` was given, and the data are not there, or have other classes.
     """
@@ -71,9 +74,10 @@ def faces_for_weights(
     eval_config = EvalConfig(weights=config.weights, data_dir=config.data_dir, split=split)
     try:
         data = load_evaluated_data(eval_config, train_config, network.spec.size, None)
-    except UserError:
+    except UserError as error:
         if config.data_dir:
             raise
+        say(f"note: the files are checked on drawn faces, because val was not read: {error}")
         faces = drawn_faces(network.input_shape)
         return faces, faces
     check_classes(train_config.dataset, data.bundle.classes, network.classes, "network")

@@ -74,7 +74,7 @@ def card_values(
       train_config: config of the run.
       data: the val split that calibrated the network.
       record: the images of the splits at the start of the run; None if the run recorded none.
-      run_logits: float [N, K], logits of the run's parameters as trained.
+      run_logits: float [N, K], logits of the run's parameters as trained, computed in float32.
       logits: float [N, K], logits of the parameters that are written.
       temperature: the temperature by which the head was divided.
       speed: from `read_speed`, or None if it was not measured.
@@ -150,7 +150,7 @@ def _scores(
       run: the network.
       data: its val split.
       record: the images of the splits at the start of the run; None if the run recorded none.
-      run_logits: float [N, K], logits of the run's parameters as trained.
+      run_logits: float [N, K], logits of the run's parameters as trained, computed in float32.
       exported: evaluation of the exported parameters.
     """
     labels, classes, votes = data.split.labels, run.classes, data.split.votes

@@ -143,7 +143,7 @@ def _write(
         if left_out:
             say(
                 f"{', '.join(left_out).format(**placeholders)} is not written: it is calibrated"
-                " on val, and val is not here. Give it as --data_dir."
+                " on val, which was not read. Give it as --data_dir."
             )
         files += form.write(network, folder, options)
     if files:

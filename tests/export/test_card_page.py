@@ -27,5 +27,9 @@ def test_a_card_states_data_errors_calibration_and_limits(name: str) -> None:
         assert words in page
     for line in (*card["intended_use"], *card["limits"], card["licence"]["data"]):
         assert line in page
+    # Bfloat16 is exported in float32, in which the run itself was judged too.
+    assert f"; the run itself {100 * card['scores']['accuracy_of_the_run']:.2f} %)" in page
+    half = {**card, "config": {**card["config"], "precision": "bf16"}}
+    assert "; the run itself, in float32, " in card_page(name, half)
     # People voted on FER+ alone.
     assert ("a tenth annotator agrees with them" in page) is (name == "fernet-ferplus")

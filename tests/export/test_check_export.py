@@ -94,7 +94,11 @@ def test_drawn_faces_take_the_shape_of_the_network() -> None:
 
 @pytest.mark.parametrize(("dataset", "split"), [("ferplus", "val"), ("folder", None)])
 def test_weights_are_checked_on_val_or_on_the_images_that_are_given(
-    dataset: str, split: str | None, monkeypatch: pytest.MonkeyPatch, small_network: Any
+    dataset: str,
+    split: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    small_network: Any,
 ) -> None:
     splits = []
 
@@ -108,6 +112,8 @@ def test_weights_are_checked_on_val_or_on_the_images_that_are_given(
     config = ExportConfig(weights="fernet-ferplus", out="x")
     faces, _ = check_faces.faces_for_weights(network, config)
     assert (splits, faces.real) == ([split], False)
+    reason = "checked on drawn faces, because val was not read: not there"
+    assert capsys.readouterr().out == f"note: the files are {reason}\n"
     with pytest.raises(UserError, match="not there"):
         check_faces.faces_for_weights(network, dataclasses.replace(config, data_dir="faces"))
 
