@@ -126,8 +126,9 @@ def card(tensors: bytes | None = None, **changes: Any) -> Build:
     def build(folder: Path) -> Path:
         data = save(TENSORS) if tensors is None else tensors
         write(folder / "net.safetensors", data)
-        text = card_text({**CARD, **{k: v for k, v in changes.items() if v is not None}}, data)
-        return write(folder / "net.json", text)
+        # ferjax writes no NaN; others may.
+        values = {**json.loads(card_text(CARD, data)), **changes}
+        return write(folder / "net.json", json.dumps(values))
 
     return build
 
