@@ -39,7 +39,8 @@ def run_converter(
       folder: an empty folder for this call alone.
 
     Raises:
-      UserError: the process failed, with the last lines that it printed.
+      UserError: the network's module has no file, or the process failed, with the last lines that
+        it printed.
     """
     (folder / REQUEST).write_text(json.dumps(request), "utf-8")
     named_arrays: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
@@ -73,11 +74,20 @@ def run_converter(
 
 
 def _link_module(folder: Path, module: ModuleType) -> None:
-    """Links a module, or a package of any kind, into a folder from which it is imported."""
-    if module.__file__:
-        file = Path(module.__file__)
+    """Links a module, or a package of any kind, into a folder from which it is imported.
+
+    Raises:
+      UserError: the module has no file.
+    """
+    if name := getattr(module, "__file__", None):
+        file = Path(name)
         _link(folder, file.parent if file.name == "__init__.py" else file)
         return
+    if not hasattr(module, "__path__"):
+        raise UserError(
+            "the class of the network is defined in a notebook or a console, from which no"
+            " converter can import it. Put it into a module, and import it from there."
+        )
     # A package without __init__.py may be spread over several folders; the first has precedence.
     package = folder / module.__name__
     package.mkdir()

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -27,6 +28,14 @@ def test_the_process_sees_ferjax_and_the_users_module(
     with pytest.raises(UserError):
         run_converter(Path(sys.executable), "no_such", {"module": "my_networks"}, {}, folder)
     assert {path.name for path in (folder / "visible").iterdir()} == {"ferjax", "my_networks.py"}
+
+
+def test_a_network_of_a_notebook_cannot_be_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "notebook_of_mine", ModuleType("notebook_of_mine"))
+    with pytest.raises(UserError, match=r"defined in a notebook .* Put it into a module"):
+        run_converter(Path(sys.executable), "to_onnx", {"module": "notebook_of_mine"}, {}, tmp_path)
 
 
 def test_the_process_sees_a_package_without_init(
