@@ -231,8 +231,9 @@ def _origin(config: TrainConfig, source: TrainConfig, run: LoadedRun) -> list[st
         f"its classes: {', '.join(run.classes)}",
     ]
     same_data = source.dataset == config.dataset
-    if same_data and source.dataset == "folder":
-        same_data = source.data_dir == config.data_dir
+    if same_data and source.dataset == "folder":  # config.json holds the absolute path
+        places = {c.data_dir and Path(c.data_dir).resolve() for c in (source, config)}
+        same_data = len(places) == 1
     changed = [name for name in _SPLIT_FIELDS if getattr(source, name) != getattr(config, name)]
     if same_data and changed:
         values = ", ".join(f"{n} {getattr(source, n)}, here {getattr(config, n)}" for n in changed)
@@ -245,6 +246,5 @@ def _origin(config: TrainConfig, source: TrainConfig, run: LoadedRun) -> list[st
 
 def _earlier_origin(run: LoadedRun) -> list[str]:
     """Returns lines on the initial weights of a run."""
-    weights = run.meta["start"]
-    lines = weights["origin"] if weights else ["random initialisation"]
+    lines = (run.meta["start"] or {"origin": ["random initialisation"]})["origin"]
     return [line if line.startswith(_EARLIER) else _EARLIER + line for line in lines]

@@ -365,6 +365,22 @@ def test_another_cut_of_the_same_images_is_said(make_run: MakeRun) -> None:
     assert not any("another cut" in line for line in start(folder, dataset="fer2013").origin)
 
 
+def test_another_cut_of_the_same_folder_is_said_however_it_is_named(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "faces").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "faces")
+    monkeypatch.chdir(tmp_path)
+    faces: dict[str, Any] = {"dataset": "folder", "data_dir": str(tmp_path / "faces")}
+    # The config.json of a run holds the absolute path.
+    folder = make_run("resnet18", given={**faces, "split_seed": 2})
+    for name in (faces["data_dir"], "faces", "link", "../" + tmp_path.name + "/faces"):
+        origin = start(folder, dataset="folder", data_dir=name).origin
+        assert any("another cut of the same data set" in line for line in origin), name
+    other = start(folder, dataset="folder", data_dir="faces2").origin
+    assert not any("another cut" in line for line in other)
+
+
 def test_a_run_from_a_run_resumes_without_it_and_says_where_it_came_from(
     make_run: MakeRun, tiny_config: Callable[..., TrainConfig], tmp_path: Path
 ) -> None:
